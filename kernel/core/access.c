@@ -1,0 +1,175 @@
+/*
+ * access.c - a program's loads and stores, and the software TLB.
+ *
+ * The TLB holds translations that a pte allows right now: a store's only once
+ * the pte is dirty.  pte_set() empties the slot of every pte it changes, so
+ * no caller can forget to.
+ */
+#include "core.h"
+
+static uint64_t tlb_need(uint64_t access)
+{
+	uint64_t need = TLB_VALID;
+	if (access & ACCESS_WRITE)
+		need |= TLB_WRITE;
+	if (access & ACCESS_EXEC)
+		need |= TLB_EXEC;
+	return need;
+}
+
+static bool pte_permits(pte_t pte, uint64_t access)
+{
+	if (!(pte & PTE_PRESENT) || !(pte & PTE_USER))
+		return false;
+	if (access & ACCESS_WRITE && !(pte & PTE_WRITE))
+		return false;
+	return !(access & ACCESS_EXEC && pte & PTE_NX);
+}
+
+static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
+	if (!ptep || !pte_permits(*ptep, access))
+		return -EFAULT;
+	pte_t used = *ptep | PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
+	if (used != *ptep)
+		pte_set(mm, addr, ptep, used);
+	struct tlb_entry *entry = tlb_slot(mm, addr);
+	uint64_t rights = TLB_VALID | (used & PTE_NX ? 0 : TLB_EXEC);
+	if ((used & (PTE_WRITE | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY))
+		rights |= TLB_WRITE;
+	entry->tag = (addr & PAGE_MASK) | rights;
+	entry->frame = pte_pfn(used) << PAGE_SHIFT;
+	return (int64_t)(entry->frame | (addr & ~PAGE_MASK));
+}
+
+int64_t mm_translate(mm *mm, uint64_t addr, uint64_t access)
+{
+	const struct tlb_entry *entry = tlb_slot(mm, addr);
+	uint64_t need = tlb_need(access);
+	if ((entry->tag & (PAGE_MASK | need)) == ((addr & PAGE_MASK) | need))
+		return (int64_t)(entry->frame | (addr & ~PAGE_MASK));
+	return walk(mm, addr, access);
+}
+
+/* Translate, taking the fault that stands in the way. */
+static int64_t reach(mm *mm, uint64_t addr, uint64_t access)
+{
+	for (;;) {
+		int64_t at = mm_translate(mm, addr, access);
+		if (at >= 0)
+			return at;
+		int64_t err = mm_fault(mm, addr, access);
+		if (err)
+			return err;
+	}
+}
+
+static int64_t stopped(mm *mm, int64_t err, uint64_t done)
+{
+	mm->machine->need.done = done;
+	return err;
+}
+
+static uint64_t in_page(uint64_t addr, uint64_t left)
+{
+	uint64_t room = PAGE_SIZE - (addr & ~PAGE_MASK);
+	return left < room ? left : room;
+}
+
+int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
+{
+	for (uint64_t done = 0, n; done < nbytes; done += n) {
+		n = in_page(addr + done, nbytes - done);
+		int64_t at = reach(mm, addr + done, ACCESS_READ);
+		if (at < 0)
+			return stopped(mm, at, done);
+		memcpy((char *)buf + done, mm->machine->arena + at, n);
+	}
+	return (int64_t)nbytes;
+}
+
+int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
+{
+	for (uint64_t done = 0, n; done < nbytes; done += n) {
+		n = in_page(addr + done, nbytes - done);
+		int64_t at = reach(mm, addr + done, ACCESS_WRITE);
+		if (at < 0)
+			return stopped(mm, at, done);
+		memcpy(mm->machine->arena + at, (const char *)buf + done, n);
+	}
+	return (int64_t)nbytes;
+}
+
+int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max)
+{
+	for (uint64_t done = 0, n; done < max; done += n) {
+		n = in_page(addr + done, max - done);
+		int64_t at = reach(mm, addr + done, ACCESS_READ);
+		if (at < 0)
+			return stopped(mm, at, done);
+		const char *from = mm->machine->arena + at;
+		const char *end = memchr(from, 0, n);
+		memcpy(buf + done, from, end ? (uint64_t)(end - from) + 1 : n);
+		if (end)
+			return (int64_t)done + (end - from);
+	}
+	return -ENAMETOOLONG;
+}
+
+int64_t user_touch(mm *mm, uint64_t addr, uint64_t len, uint64_t access)
+{
+	uint64_t nr = 0, end = addr + len;
+	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE, nr++) {
+		int64_t at = reach(mm, addr, access);
+		if (at < 0)
+			return stopped(mm, at, nr << PAGE_SHIFT);
+		volatile char *byte = mm->machine->arena + at;
+		if (access & ACCESS_WRITE)
+			*byte = *byte;
+		else
+			(void)*byte;
+	}
+	return (int64_t)nr;
+}
+
+/* ---- populate: what MAP_POPULATE, mlock and madvise fault in ---- */
+
+static uint64_t populate_access(const struct vma *vma)
+{
+	const uint64_t own = VM_WRITE | VM_SHARED;
+	return (vma->flags & own) == VM_WRITE ? ACCESS_WRITE : ACCESS_READ;
+}
+
+static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
+{
+	if (!(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)))
+		return -ENOMEM;
+	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
+		pte_t *ptep = pt_walk(vma->mm, addr);
+		uint64_t access = populate_access(vma);
+		bool there = ptep && pte_present(*ptep) &&
+			     (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE);
+		int64_t err = there ? 0 : mm_fault(vma->mm, addr, access);
+		if (err)
+			return err == NEED_PAGE || err == NEED_MEMORY ? err : -ENOMEM;
+	}
+	return 0;
+}
+
+int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)
+{
+	uint64_t end = PAGE_ALIGN(addr + len);
+	addr &= PAGE_MASK;
+	while (addr < end) {
+		struct vma *vma = vma_find(mm, addr);
+		if (!vma || vma->start > addr)
+			return -ENOMEM;
+		uint64_t stop = vma->end < end ? vma->end : end;
+		int64_t err = vma->flags & VM_SPECIAL ? 0 : populate_vma(vma, addr, stop);
+		if (err)
+			return err;
+		addr = stop;
+	}
+	return 0;
+}

@@ -1,0 +1,74 @@
+"""Build description of the C core: one cffi module from kernel/core/*.c.
+
+Owns the flags and the list of sources. setup.py reads `ffibuilder`; nothing imports this file at
+run time. The declarations are the headers themselves, so there is no second copy to drift.
+
+PKERN_SANITIZE=1 in the environment builds with the address and undefined-behaviour sanitisers.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+CORE = Path("kernel/core")  # setuptools builds from the project's root
+HEADERS = ("core_api.h", "cpu.h")
+
+WARNINGS = ["-Wall", "-Wextra"]
+PLAIN = ["-O2"]
+SANITIZED = [
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+    "-fno-omit-frame-pointer",
+]
+
+
+def declarations(header: Path) -> str:
+    """Return the header's text as cffi's parser takes it: no preprocessor lines."""
+    joined = header.read_text().replace("\\\n", " ")
+    kept = [line for line in joined.splitlines() if not re.match(r"\s*#", line)]
+    return "\n".join(kept)
+
+
+def present_headers() -> list[Path]:
+    """Return the headers that exist, in the order in which they build on each other."""
+    return [CORE / name for name in HEADERS if (CORE / name).exists()]
+
+
+def preamble() -> str:
+    """Return the C text before the generated wrappers; core.h includes core_api.h once."""
+    names = ["core.h", *(path.name for path in present_headers() if path.name != "core_api.h")]
+    return "".join(f'#include "{name}"\n' for name in names)
+
+
+def make_builder() -> FFI:
+    """Return the builder of kernel.core._core."""
+    sanitize = os.environ.get("PKERN_SANITIZE") == "1"
+    builder = FFI()
+    for header in present_headers():
+        builder.cdef(declarations(header))
+    builder.set_source(
+        "kernel.core._core",
+        preamble(),
+        sources=sorted(str(path) for path in CORE.glob("*.c") if path.name != "_core.c"),
+        depends=sorted(str(path) for path in CORE.glob("*.h")),
+        include_dirs=[str(CORE)],
+        extra_compile_args=[
+            *(SANITIZED if sanitize else PLAIN),
+            "-std=gnu11",
+            "-fvisibility=hidden",
+            *WARNINGS,
+        ],
+        extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
+        libraries=["dl"],
+        # The full C API of one Python: cheaper calls than the stable one.
+        define_macros=[("_CFFI_NO_LIMITED_API", None)],
+        py_limited_api=False,
+    )
+    return builder
+
+
+ffibuilder = make_builder()

@@ -1,0 +1,875 @@
+/*
+ * check.c - recounts everything from nothing.
+ *
+ * machine_check() walks every list, tree and table of a machine, adds up what
+ * it finds in scratch memory of the host's, and compares.  It trusts no counter
+ * and changes nothing (the work counters that rmap_walk() moves are put back).
+ * Each line of the report names the invariant that does not hold:
+ *
+ *   I1  a present pte names a live page, of a kind that its VMA may show
+ *   I2  refcount = ptes + page cache + pins; table and slab pages: 1
+ *   I3  mapcount = ptes, those of special VMAs and of the zero page excepted
+ *   I4  the reverse map finds exactly those ptes, each once
+ *   I5  a free page is on the free list once, unused, and poisoned if asked;
+ *       a page from `fresh` on was never handed out
+ *   I6  VMAs are aligned, non-empty, below task_size, sorted and disjoint
+ *   I7  the tree of VMAs is a treap, agrees with the list; gap, max_gap right
+ *   I8  a file's VMA is on its mapping's tree or nonlinear list exactly once,
+ *       another one on neither; max_last and the order by pgoff right
+ *   I9  no pte shows a page beyond the end of its file; a linear one shows the
+ *       page of its place; file ptes stand in nonlinear VMAs only
+ *   I10 a writable pte lies within its VMA's rights, and in a private VMA
+ *       names an anonymous page that no one else refers to
+ *   I11 pins = ptes of special VMAs, and nr_special = pages with pins
+ *   I12 a table is reached once; its `used`, mm and index are right
+ *   I13 a slab page's used + free objects fill it; live = the objects found
+ *   I14 the machine's counters = the recount
+ *   I15 an mm's counters = the recount
+ *   I16 a mapping's index: each page once, at its index; node counts right
+ *   I17 a TLB entry says no more than its pte
+ *   I18 references to files and mappings cover those who hold them
+ *   I19 an anon_vma's list holds its VMAs; nr_vmas, nr_pages right
+ *   I20 nr_committed = pages of VM_ACCOUNT VMAs
+ *
+ * That neighbours which could be one VMA are one is not checked here.
+ */
+#include "core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TABLE_LEVELS 4
+#define FRESH_SAMPLE 64 /* struct pages past `fresh` that are looked at */
+
+struct tally { /* what was found to refer to one page */
+	uint32_t ptes, pins, cached, tables, free, tlb, partial, found;
+};
+
+struct bag { /* pointers, sorted before they are counted */
+	const void **items;
+	size_t nr, room;
+};
+
+struct check {
+	machine *m;
+	char *report;
+	uint64_t size, at;
+	int64_t faults;
+	bool failed;         /* the host's memory ran out */
+	struct tally *tally; /* by pfn, below m->fresh */
+	uint64_t *unseen;    /* bit for each pte that the rmap must find */
+	struct counters sum;
+	struct mm_counters mm_sum;
+	struct vma *cursor;  /* in the walk of an mm's tables */
+	uint64_t nr_ptes;    /* in the walk of one page's reverse map */
+	uint64_t live[NR_CACHES];
+	uint64_t nr_anon_members;
+	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas,
+		mapping_files;
+};
+
+/* ---- reporting ---- */
+
+__attribute__((format(printf, 3, 4)))
+static void fault(struct check *c, int invariant, const char *format, ...)
+{
+	char line[200];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	c->faults++;
+	if (c->at >= c->size)
+		return;
+	int n = snprintf(c->report + c->at, c->size - c->at, "I%d: %s\n", invariant, line);
+	c->at += (uint64_t)n;
+}
+
+static void same(struct check *c, int invariant, const char *what, uint64_t is, uint64_t counted)
+{
+	if (is != counted)
+		fault(c, invariant, "%s %lu, counted %lu", what, is, counted);
+}
+
+static void page_same(struct check *c, int invariant, uint64_t pfn, const char *what,
+		      uint64_t is, uint64_t counted)
+{
+	if (is != counted)
+		fault(c, invariant, "page %lu: %s %lu, counted %lu", pfn, what, is, counted);
+}
+
+static bool pfn_usable(struct check *c, uint64_t pfn)
+{
+	return pfn > c->m->zero_pfn && pfn < c->m->fresh;
+}
+
+/* ---- bags ---- */
+
+static void bag_add(struct check *c, struct bag *bag, const void *item)
+{
+	if (bag->nr == bag->room) {
+		size_t room = bag->room ? 2 * bag->room : 64;
+		const void **items = realloc(bag->items, room * sizeof(*items));
+		if (!items) {
+			c->failed = true;
+			return;
+		}
+		bag->items = items;
+		bag->room = room;
+	}
+	bag->items[bag->nr++] = item;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void bag_sort(struct bag *bag)
+{
+	if (bag->nr)
+		qsort(bag->items, bag->nr, sizeof(*bag->items), by_address);
+}
+
+static size_t bag_below(const struct bag *bag, uintptr_t limit)
+{
+	size_t low = 0, high = bag->nr;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if ((uintptr_t)bag->items[middle] < limit)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static uint64_t bag_count(const struct bag *bag, const void *item)
+{
+	return bag_below(bag, (uintptr_t)item + 1) - bag_below(bag, (uintptr_t)item);
+}
+
+/* ---- I5: free pages ---- */
+
+static bool is_poison(const unsigned char *data)
+{
+	return data[0] == POISON_BYTE && !memcmp(data, data + 1, PAGE_SIZE - 1);
+}
+
+static void check_free_list(struct check *c)
+{
+	machine *m = c->m;
+	for (uint64_t pfn = m->free_list; pfn; pfn = m->pages[pfn].next) {
+		if (!pfn_usable(c, pfn)) {
+			fault(c, 5, "page %lu on the free list was never handed out", pfn);
+			return;
+		}
+		if (c->tally[pfn].free++) {
+			fault(c, 5, "page %lu is on the free list twice", pfn);
+			return;
+		}
+		c->sum.nr_free++;
+		if (m->poison && !is_poison(pfn_data(m, pfn)))
+			fault(c, 5, "page %lu: free, but written to", pfn);
+	}
+}
+
+static void check_fresh(struct check *c)
+{
+	machine *m = c->m;
+	for (uint64_t pfn = m->fresh; pfn < m->nr_pages && pfn < m->fresh + FRESH_SAMPLE; pfn++)
+		if (m->pages[pfn].flags || m->pages[pfn].refcount)
+			fault(c, 5, "page %lu: in use, but never handed out", pfn);
+	c->sum.nr_free += m->nr_pages - m->fresh;
+}
+
+/* ---- I16: the index of a mapping ---- */
+
+static void check_cached(struct check *c, mapping *mp, uint64_t index, struct page *page)
+{
+	uint64_t pfn = (uint64_t)(page - c->m->pages);
+	if (!pfn_usable(c, pfn)) {
+		fault(c, 16, "mapping %lu: index %lu names page %lu", mp->cookie, index, pfn);
+		return;
+	}
+	c->tally[pfn].cached++;
+	c->sum.nr_file++;
+	if (!(page->flags & PG_CACHE) || page->mapping != mp || page->index != index) {
+		fault(c, 16, "page %lu: mapping %lu holds it at %lu, flags %#x index %lu", pfn,
+		      mp->cookie, index, page->flags, page->index);
+		return;
+	}
+	bool shmem = page->flags & PG_SHMEM;
+	if (shmem != !!(mp->flags & MAPPING_MEMORY))
+		fault(c, 16, "page %lu: PG_SHMEM disagrees with its mapping", pfn);
+	c->sum.nr_shmem += shmem;
+	c->sum.nr_dirty += page->flags & PG_DIRTY && mp->flags & MAPPING_WRITEBACK;
+}
+
+static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node,
+			   uint32_t level, uint64_t base)
+{
+	uint64_t pages = 0, used = 0;
+	c->live[CACHE_RADIX]++;
+	for (uint64_t i = 0; i < RADIX_SLOTS; i++) {
+		uint64_t index = base + (i << (level * RADIX_BITS));
+		if (!node->slots[i])
+			continue;
+		used++;
+		if (level)
+			pages += check_node(c, mp, node->slots[i], level - 1, index);
+		else {
+			check_cached(c, mp, index, node->slots[i]);
+			pages++;
+		}
+	}
+	if (!used || used != node->count)
+		fault(c, 16, "mapping %lu: node at %lu counts %u, has %lu", mp->cookie, base,
+		      node->count, used);
+	return pages;
+}
+
+static void check_index(struct check *c, mapping *mp)
+{
+	if (!mp->root != !mp->height)
+		fault(c, 16, "mapping %lu: height %u", mp->cookie, mp->height);
+	uint64_t pages = mp->root ? check_node(c, mp, mp->root, mp->height - 1, 0) : 0;
+	if (pages != mp->nr_pages)
+		fault(c, 16, "mapping %lu: nr_pages %lu, counted %lu", mp->cookie, mp->nr_pages,
+		      pages);
+}
+
+/* ---- I6, I7: the VMAs of an address space ---- */
+
+static void check_bounds(struct check *c, const mm *mm, const struct vma *vma)
+{
+	if ((vma->start | vma->end) & ~PAGE_MASK || vma->start >= vma->end)
+		fault(c, 6, "vma %#lx-%#lx: not a range of pages", vma->start, vma->end);
+	if (vma->end > mm->counters.task_size)
+		fault(c, 6, "vma %#lx-%#lx: beyond task_size", vma->start, vma->end);
+	if (vma->prev && vma->prev->end > vma->start)
+		fault(c, 6, "vma %#lx: overlaps the one before", vma->start);
+	if (vma->mm != mm || (vma->prev ? vma->prev->next : mm->first) != vma ||
+	    (vma->next ? vma->next->prev : mm->last) != vma)
+		fault(c, 6, "vma %#lx: wrong mm or list links", vma->start);
+	if (vma->flags & VM_SPECIAL && (vma->file || vma->anon_vma))
+		fault(c, 6, "vma %#lx: special, but not without file and anon_vma", vma->start);
+}
+
+static void check_gap(struct check *c, const struct vma *vma)
+{
+	uint64_t low = vma->prev ? vma->prev->end : 0, high = vma_start_gap(vma);
+	uint64_t gap = high > low ? high - low : 0;
+	if (vma->gap != gap)
+		fault(c, 7, "vma %#lx: gap %#lx, is %#lx", vma->start, vma->gap, gap);
+}
+
+static bool links_right(struct check *c, int invariant, const struct tree_node *node)
+{
+	const struct tree_node *below[] = { node->left, node->right };
+	for (int i = 0; i < 2; i++)
+		if (below[i] && (below[i]->parent != node || below[i]->priority > node->priority)) {
+			fault(c, invariant, "a tree node's child has a wrong parent or priority");
+			return false;
+		}
+	return true;
+}
+
+/* In order, along with the list: c->cursor.  Returns the subtree's max_gap. */
+static uint64_t check_addr_tree(struct check *c, const struct tree_node *node)
+{
+	if (!node || !links_right(c, 7, node))
+		return 0;
+	const struct vma *vma = container_of(node, struct vma, by_addr);
+	uint64_t left = check_addr_tree(c, node->left), most = vma->gap;
+	if (vma != c->cursor)
+		fault(c, 7, "vma %#lx: tree and list disagree", vma->start);
+	else
+		c->cursor = vma->next;
+	uint64_t right = check_addr_tree(c, node->right);
+	most = left > most ? left : most;
+	most = right > most ? right : most;
+	if (vma->max_gap != most)
+		fault(c, 7, "vma %#lx: max_gap %#lx, is %#lx", vma->start, vma->max_gap, most);
+	return most;
+}
+
+static void sum_vma(struct check *c, const struct vma *vma)
+{
+	struct mm_counters *s = &c->mm_sum;
+	uint64_t n = vma_pages(vma);
+	s->map_count++;
+	s->total_vm += n;
+	s->locked_vm += vma->flags & VM_LOCKED ? n : 0;
+	if (vma->flags & VM_GROWSDOWN)
+		s->stack_vm += n;
+	else if ((vma->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE)
+		s->data_vm += n;
+	else if ((vma->flags & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+		s->exec_vm += n;
+	c->sum.nr_committed += vma->flags & VM_ACCOUNT ? n : 0;
+	c->live[CACHE_VMA]++;
+	c->nr_anon_members += vma->anon_vma != NULL;
+}
+
+static void collect_file(struct check *c, const struct vma *vma)
+{
+	const uint64_t writes = VM_SHARED | VM_MAYWRITE;
+	const mapping *mp = vma_mapping(vma);
+	if (!vma->file)
+		return;
+	bag_add(c, &c->file_vmas, vma->file);
+	bag_add(c, vma->flags & VM_NONLINEAR ? &c->nonlinear_vmas : &c->linear_vmas, mp);
+	if ((vma->flags & writes) == writes)
+		bag_add(c, &c->writable_vmas, mp);
+}
+
+/* ---- I19 ---- */
+
+static void check_anon_list(struct check *c, const struct anon_vma *anon)
+{
+	uint64_t nr = 0;
+	c->live[CACHE_ANON_VMA]++;
+	for (const struct vma *vma = anon->first, *prev = NULL; vma;
+	     prev = vma, vma = vma->anon_next, nr++)
+		if (vma->anon_vma != anon || vma->anon_prev != prev) {
+			fault(c, 19, "vma %#lx: on a wrong anon_vma's list", vma->start);
+			break;
+		}
+	same(c, 19, "anon_vma: nr_vmas", anon->nr_vmas, nr);
+	same(c, 19, "anon_vma: nr_pages", anon->nr_pages, bag_count(&c->anon_pages, anon));
+	c->nr_anon_members -= nr;
+}
+
+/* ---- I1, I9, I10: one pte ---- */
+
+struct place {
+	const mm *mm;
+	const struct vma *vma;
+	uint64_t addr, pfn;
+	pte_t pte;
+	const struct page *page;
+};
+
+static void check_rights(struct check *c, const struct place *p)
+{
+	const uint64_t rights = PTE_WRITE | PTE_USER;
+	pte_t allowed = pte_bits(p->vma->flags);
+	if (p->pte & rights & ~allowed || (allowed & ~p->pte & PTE_NX))
+		fault(c, 10, "pte %#lx: allows more than its vma", p->addr);
+	if (!(p->pte & PTE_WRITE) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
+		return;
+	if (!(p->page->flags & PG_ANON) || p->page->refcount != 1)
+		fault(c, 10, "pte %#lx: writes page %lu, not its own", p->addr, p->pfn);
+}
+
+static void check_zero_pte(struct check *c, const struct place *p)
+{
+	if (p->vma->file || p->vma->flags & (VM_SHARED | VM_SPECIAL))
+		fault(c, 1, "pte %#lx: the zero page in a vma that may not show it", p->addr);
+}
+
+static void check_anon_pte(struct check *c, const struct place *p)
+{
+	c->mm_sum.rss_anon++;
+	if (p->vma->flags & VM_SHARED)
+		fault(c, 1, "pte %#lx: anonymous page %lu in a shared vma", p->addr, p->pfn);
+	if (p->page->anon_vma != p->vma->anon_vma || p->page->index != vma_index(p->vma, p->addr))
+		fault(c, 1, "pte %#lx: page %lu has another anon_vma or index", p->addr, p->pfn);
+	const mapping *mp = vma_mapping(p->vma);
+	if (mp && p->page->index >= mapping_end(mp))
+		fault(c, 9, "pte %#lx: copy of index %lu beyond the file", p->addr, p->page->index);
+}
+
+static void check_cache_pte(struct check *c, const struct place *p)
+{
+	const mapping *mp = vma_mapping(p->vma);
+	++*(p->page->flags & PG_SHMEM ? &c->mm_sum.rss_shmem : &c->mm_sum.rss_file);
+	if (!(p->page->flags & PG_CACHE) || p->page->mapping != mp) {
+		fault(c, 1, "pte %#lx: page %lu is not its file's", p->addr, p->pfn);
+		return;
+	}
+	if (p->page->index >= mapping_end(mp))
+		fault(c, 9, "pte %#lx: index %lu beyond the file", p->addr, p->page->index);
+	if (!(p->vma->flags & VM_NONLINEAR) && p->page->index != vma_index(p->vma, p->addr))
+		fault(c, 9, "pte %#lx: shows index %lu", p->addr, p->page->index);
+}
+
+static void check_special_pte(struct check *c, const struct place *p)
+{
+	c->tally[p->pfn].pins++;
+	c->mm_sum.nr_special++;
+	if (p->page->flags & PG_ANON)
+		fault(c, 1, "pte %#lx: anonymous page %lu in a special vma", p->addr, p->pfn);
+}
+
+static void check_mapped_pte(struct check *c, const struct place *p, uint64_t bit)
+{
+	c->tally[p->pfn].ptes++;
+	c->unseen[bit / 64] |= 1ul << bit % 64;
+	if (p->page->flags & PG_ANON)
+		check_anon_pte(c, p);
+	else
+		check_cache_pte(c, p);
+}
+
+static void check_present(struct check *c, struct place *p, uint64_t bit)
+{
+	machine *m = c->m;
+	p->pfn = pte_pfn(p->pte);
+	if (p->pfn != m->zero_pfn && !pfn_usable(c, p->pfn)) {
+		fault(c, 1, "pte %#lx: names page %lu", p->addr, p->pfn);
+		return;
+	}
+	p->page = &m->pages[p->pfn];
+	check_rights(c, p);
+	if (p->pfn == m->zero_pfn) {
+		check_zero_pte(c, p);
+		return;
+	}
+	if (p->page->flags & (PG_FREE | PG_TABLE | PG_SLAB | PG_RESERVED)) {
+		fault(c, 1, "pte %#lx: page %lu has flags %#x", p->addr, p->pfn, p->page->flags);
+		return;
+	}
+	if (p->vma->flags & VM_SPECIAL)
+		check_special_pte(c, p);
+	else
+		check_mapped_pte(c, p, bit);
+}
+
+static const struct vma *vma_at(struct check *c, uint64_t addr) /* addr only grows */
+{
+	while (c->cursor && c->cursor->end <= addr)
+		c->cursor = c->cursor->next;
+	return c->cursor && c->cursor->start <= addr ? c->cursor : NULL;
+}
+
+static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t *ptep)
+{
+	struct place p = { .mm = mm, .vma = vma_at(c, addr), .addr = addr, .pte = *ptep };
+	uint64_t bit = (uint64_t)((const char *)ptep - c->m->arena) / sizeof(pte_t);
+	if (!p.vma)
+		fault(c, 1, "pte %#lx: in no vma", addr);
+	else if (pte_present(p.pte))
+		check_present(c, &p, bit);
+	else if (!pte_is_file(p.pte) || !(p.vma->flags & VM_NONLINEAR))
+		fault(c, 9, "pte %#lx: %#lx is no entry for its vma", addr, p.pte);
+}
+
+/* ---- I12: tables ---- */
+
+static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base);
+
+static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int level,
+			uint64_t addr)
+{
+	if (level == 0)
+		check_pte(c, mm, addr, entry);
+	else if (!pte_present(*entry) || !pfn_usable(c, pte_pfn(*entry)))
+		fault(c, 12, "table entry %#lx: %#lx", addr, *entry);
+	else
+		check_table(c, mm, pte_pfn(*entry), level - 1, addr);
+}
+
+static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base)
+{
+	const struct page *page = pfn_page(c->m, pfn);
+	const pte_t *table = pfn_data(c->m, pfn);
+	uint32_t used = 0;
+	c->mm_sum.nr_pagetable++;
+	if (c->tally[pfn].tables++ || !(page->flags & PG_TABLE)) {
+		fault(c, 12, "page %lu: reached twice, or not a table", pfn);
+		return;
+	}
+	if (page->mm != mm || page->index != base)
+		fault(c, 12, "table %lu: wrong mm, or index %#lx for %#lx", pfn, page->index, base);
+	for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
+		if (!table[i])
+			continue;
+		used++;
+		check_entry(c, mm, &table[i], level, base + (i << (PAGE_SHIFT + 9 * level)));
+	}
+	page_same(c, 12, pfn, "used", page->used, used);
+}
+
+/* ---- I17 ---- */
+
+static void check_tlb_entry(struct check *c, mm *mm, const struct tlb_entry *entry)
+{
+	uint64_t addr = entry->tag & PAGE_MASK;
+	const pte_t *ptep = pt_walk(mm, addr);
+	pte_t pte = ptep ? *ptep : 0;
+	if (tlb_slot(mm, addr) != entry)
+		fault(c, 17, "tlb: %#lx in a wrong slot", addr);
+	if (!pte_present(pte) || !(pte & PTE_USER) || pte_pfn(pte) << PAGE_SHIFT != entry->frame)
+		fault(c, 17, "tlb: %#lx -> frame %#lx, pte %#lx", addr, entry->frame, pte);
+	const uint64_t stored = PTE_WRITE | PTE_DIRTY;
+	if (entry->tag & TLB_WRITE && (pte & stored) != stored)
+		fault(c, 17, "tlb: %#lx writable, pte %#lx", addr, pte);
+	if (entry->tag & TLB_EXEC && pte & PTE_NX)
+		fault(c, 17, "tlb: %#lx executable, pte %#lx", addr, pte);
+}
+
+static void check_tlb(struct check *c, mm *mm)
+{
+	uint64_t pfn = page_pfn(c->m, page_of(c->m, mm->tlb));
+	if (pfn_usable(c, pfn))
+		c->tally[pfn].tlb++;
+	for (int i = 0; i < TLB_ENTRIES; i++)
+		if (mm->tlb[i].tag & TLB_VALID)
+			check_tlb_entry(c, mm, &mm->tlb[i]);
+}
+
+/* ---- an address space ---- */
+
+static void check_mm_counters(struct check *c, const struct mm_counters *is)
+{
+	const struct mm_counters *sum = &c->mm_sum;
+	same(c, 15, "rss_anon", is->rss_anon, sum->rss_anon);
+	same(c, 15, "rss_file", is->rss_file, sum->rss_file);
+	same(c, 15, "rss_shmem", is->rss_shmem, sum->rss_shmem);
+	same(c, 15, "mm nr_special", is->nr_special, sum->nr_special);
+	same(c, 15, "mm nr_pagetable", is->nr_pagetable, sum->nr_pagetable);
+	same(c, 15, "total_vm", is->total_vm, sum->total_vm);
+	same(c, 15, "locked_vm", is->locked_vm, sum->locked_vm);
+	same(c, 15, "data_vm", is->data_vm, sum->data_vm);
+	same(c, 15, "exec_vm", is->exec_vm, sum->exec_vm);
+	same(c, 15, "stack_vm", is->stack_vm, sum->stack_vm);
+	same(c, 15, "map_count", is->map_count, sum->map_count);
+	if (is->hiwater_vm < is->total_vm ||
+	    is->hiwater_rss < is->rss_anon + is->rss_file + is->rss_shmem)
+		fault(c, 15, "a high-water mark is below what there is");
+}
+
+static void check_vmas(struct check *c, mm *mm)
+{
+	for (const struct vma *vma = mm->first; vma; vma = vma->next) {
+		check_bounds(c, mm, vma);
+		check_gap(c, vma);
+		sum_vma(c, vma);
+		collect_file(c, vma);
+		if (vma->anon_vma && vma->anon_vma->first == vma)
+			check_anon_list(c, vma->anon_vma);
+	}
+	c->cursor = mm->first;
+	if (mm->vmas.root && mm->vmas.root->parent)
+		fault(c, 7, "the root of the VMAs' tree has a parent");
+	check_addr_tree(c, mm->vmas.root);
+	if (c->cursor)
+		fault(c, 7, "vma %#lx: not in the tree", c->cursor->start);
+}
+
+static void check_mm(struct check *c, mm *mm)
+{
+	c->mm_sum = (struct mm_counters){ 0 };
+	c->live[CACHE_MM]++;
+	check_vmas(c, mm);
+	c->cursor = mm->first;
+	check_table(c, mm, page_pfn(c->m, page_of(c->m, mm->pgd)), TABLE_LEVELS - 1, 0);
+	check_tlb(c, mm);
+	check_mm_counters(c, &mm->counters);
+	c->sum.nr_vmas += c->mm_sum.map_count;
+	c->sum.nr_mlock += c->mm_sum.locked_vm;
+}
+
+/* ---- I8, I18: mappings and files ---- */
+
+struct order {
+	const mapping *mapping;
+	uint64_t nr, last_pgoff;
+};
+
+static uint64_t check_pgoff_tree(struct check *c, struct order *o, const struct tree_node *node)
+{
+	if (!node || !links_right(c, 8, node))
+		return 0;
+	const struct vma *vma = container_of(node, struct vma, by_pgoff);
+	uint64_t most = vma->pgoff + vma_pages(vma) - 1;
+	uint64_t left = check_pgoff_tree(c, o, node->left);
+	if (vma_mapping(vma) != o->mapping || vma->flags & VM_NONLINEAR)
+		fault(c, 8, "vma %#lx: on a wrong tree", vma->start);
+	if (vma->pgoff < o->last_pgoff)
+		fault(c, 8, "vma %#lx: wrong order by pgoff", vma->start);
+	o->last_pgoff = vma->pgoff;
+	o->nr++;
+	uint64_t right = check_pgoff_tree(c, o, node->right);
+	most = left > most ? left : most;
+	most = right > most ? right : most;
+	if (vma->max_last != most)
+		fault(c, 8, "vma %#lx: max_last %lu, is %lu", vma->start, vma->max_last, most);
+	return most;
+}
+
+static uint64_t check_nonlinear_list(struct check *c, const mapping *mp)
+{
+	uint64_t nr = 0;
+	for (const struct vma *vma = mp->nonlinear, *prev = NULL; vma;
+	     prev = vma, vma = vma->nonlinear_next, nr++)
+		if (vma_mapping(vma) != mp || !(vma->flags & VM_NONLINEAR) ||
+		    vma->nonlinear_prev != prev) {
+			fault(c, 8, "vma %#lx: wrong on the nonlinear list", vma->start);
+			break;
+		}
+	return nr;
+}
+
+static void check_mapping(struct check *c, mapping *mp)
+{
+	struct order o = { .mapping = mp };
+	uint64_t linear = bag_count(&c->linear_vmas, mp);
+	uint64_t nonlinear = bag_count(&c->nonlinear_vmas, mp);
+	uint64_t files = bag_count(&c->mapping_files, mp);
+	c->live[CACHE_MAPPING]++;
+	check_pgoff_tree(c, &o, mp->vmas.root);
+	same(c, 8, "mapping: linear vmas", o.nr, linear);
+	same(c, 8, "mapping: nonlinear vmas", check_nonlinear_list(c, mp), nonlinear);
+	same(c, 8, "mapping: nr_vmas", mp->nr_vmas, linear + nonlinear);
+	same(c, 8, "mapping: nr_writable", mp->nr_writable, bag_count(&c->writable_vmas, mp));
+	if (mp->refcount < files || !mp->refcount)
+		fault(c, 18, "mapping %lu: refcount %lu, files %lu", mp->cookie, mp->refcount, files);
+}
+
+/* Files of the core's own (cookie 0) are held by VMAs alone. */
+static void check_file(struct check *c, const file *f)
+{
+	uint64_t vmas = bag_count(&c->file_vmas, f);
+	c->live[CACHE_FILE]++;
+	if (!f->refcount || f->refcount < vmas || (!f->cookie && f->refcount != vmas))
+		fault(c, 18, "file %lu: refcount %lu, vmas %lu", f->cookie, f->refcount, vmas);
+}
+
+/* ---- I13: slab pages ---- */
+
+/* Free objects are out of bounds for everyone else. */
+__attribute__((no_sanitize("address")))
+static uint32_t free_objects(const struct page *page, uint32_t most)
+{
+	uint32_t nr = 0;
+	for (void *object = page->objects; object && nr <= most; nr++)
+		object = *(void *const volatile *)object;
+	return nr;
+}
+
+static void check_partial_lists(struct check *c)
+{
+	machine *m = c->m;
+	for (int id = 0; id < NR_CACHES; id++) {
+		uint64_t prev = 0;
+		for (uint64_t pfn = m->caches[id].partial; pfn; prev = pfn, pfn = m->pages[pfn].next) {
+			const struct page *page = &m->pages[pfn];
+			if (!pfn_usable(c, pfn) || c->tally[pfn].partial++ || page->prev != prev ||
+			    page->cache != &m->caches[id]) {
+				fault(c, 13, "page %lu: wrong on a partial list", pfn);
+				break;
+			}
+		}
+	}
+}
+
+static void check_slab_page(struct check *c, uint64_t pfn, struct page *page)
+{
+	const struct tally *t = &c->tally[pfn];
+	c->sum.nr_slab++;
+	page_same(c, 2, pfn, "refcount", page->refcount, 1);
+	if (t->tlb) {
+		page_same(c, 13, pfn, "tlb of mms", t->tlb, 1);
+		return;
+	}
+	ptrdiff_t id = page->cache - c->m->caches;
+	if (id < 0 || id >= NR_CACHES) {
+		fault(c, 13, "page %lu: slab of no cache", pfn);
+		return;
+	}
+	uint32_t room = (uint32_t)PAGE_SIZE / page->cache->size;
+	if (!page->used || page->used + free_objects(page, room) != room)
+		fault(c, 13, "page %lu: used %u + free %u of %u objects", pfn, page->used,
+		      free_objects(page, room), room);
+	page_same(c, 13, pfn, "on the partial list", t->partial, page->objects != NULL);
+	c->live[id] -= page->used; /* what was found, less what is handed out: 0 */
+}
+
+static void check_live(struct check *c)
+{
+	static const char *const names[NR_CACHES] = { "vma", "anon_vma", "chain", "radix",
+						      "mm", "mapping", "file" };
+	c->live[CACHE_CHAIN] += c->m->nr_reserved_chains + c->sum.nr_chain_blocks;
+	for (int id = 0; id < NR_CACHES; id++)
+		if (c->live[id])
+			fault(c, 13, "%s: %ld more found than slab pages hold", names[id],
+			      (int64_t)c->live[id]);
+}
+
+static void check_cache_totals(struct check *c) /* before slab pages are taken off */
+{
+	for (int id = 0; id < NR_CACHES; id++)
+		if (id != CACHE_CHAIN)
+			same(c, 13, "objects live", c->m->caches[id].live, c->live[id]);
+}
+
+/* ---- I2, I3, I4, I11: pages ---- */
+
+static bool see_pte(machine *m, struct page *page, pte_t *ptep, void *arg)
+{
+	struct check *c = arg;
+	uint64_t bit = (uint64_t)((char *)ptep - m->arena) / sizeof(pte_t);
+	uint64_t mask = 1ul << bit % 64;
+	bool inside = bit < m->fresh * TABLE_ENTRIES;
+	if (inside && c->unseen[bit / 64] & mask && pte_pfn(*ptep) == page_pfn(m, page))
+		c->tally[page_pfn(m, page)].found++;
+	else
+		fault(c, 4, "page %lu: the reverse map shows a pte that is not its own",
+		      page_pfn(m, page));
+	if (inside)
+		c->unseen[bit / 64] &= ~mask;
+	return true;
+}
+
+static void count_chain(struct check *c, const struct page *page)
+{
+	if (c->m->rmap != &rmap_pte_chain || page->flags & PG_DIRECT)
+		return;
+	for (const struct chain *block = page->chain; block; block = block->next)
+		c->sum.nr_chain_blocks++;
+}
+
+static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
+{
+	struct tally *t = &c->tally[pfn];
+	page_same(c, 2, pfn, "refcount", page->refcount, t->ptes + t->cached + t->pins);
+	page_same(c, 3, pfn, "mapcount", page->mapcount, t->ptes);
+	page_same(c, 11, pfn, "pins", page->pins, t->pins);
+	page_same(c, 16, pfn, "in a mapping's index", page->flags & PG_CACHE ? 1 : 0, t->cached);
+	c->sum.nr_special += t->pins > 0;
+	c->sum.nr_anon += !!(page->flags & PG_ANON);
+	c->sum.nr_mapped += t->ptes && !(page->flags & PG_ANON);
+	if (!page->mapcount)
+		return;
+	count_chain(c, page);
+	rmap_walk(c->m, page, see_pte, c);
+	page_same(c, 4, pfn, "mappers in the reverse map", t->found, t->ptes);
+}
+
+static void check_free_page(struct check *c, uint64_t pfn)
+{
+	const struct tally *t = &c->tally[pfn];
+	if (t->free != 1)
+		fault(c, 5, "page %lu: free, but not on the list", pfn);
+	if (t->cached || t->tables || t->tlb || t->ptes || t->pins)
+		fault(c, 5, "page %lu: free, but in use", pfn);
+}
+
+static void check_page(struct check *c, uint64_t pfn)
+{
+	struct page *page = &c->m->pages[pfn];
+	if (page->flags & PG_FREE) {
+		check_free_page(c, pfn);
+		return;
+	}
+	if (c->tally[pfn].free)
+		fault(c, 5, "page %lu: on the free list, flags %#x", pfn, page->flags);
+	if (page->flags & PG_TABLE) {
+		c->sum.nr_pagetable++;
+		page_same(c, 2, pfn, "refcount", page->refcount, 1);
+		page_same(c, 12, pfn, "reached as a table", c->tally[pfn].tables, 1);
+	} else if (page->flags & PG_SLAB)
+		check_slab_page(c, pfn, page);
+	else
+		check_user_page(c, pfn, page);
+}
+
+/* ---- I14, I20 ---- */
+
+static void check_counters(struct check *c)
+{
+	const struct counters *is = &c->m->counters, *sum = &c->sum;
+	same(c, 14, "nr_total", is->nr_total, c->m->nr_pages);
+	same(c, 14, "nr_free", is->nr_free, sum->nr_free);
+	same(c, 14, "nr_anon", is->nr_anon, sum->nr_anon);
+	same(c, 14, "nr_mapped", is->nr_mapped, sum->nr_mapped);
+	same(c, 14, "nr_file", is->nr_file, sum->nr_file);
+	same(c, 14, "nr_shmem", is->nr_shmem, sum->nr_shmem);
+	same(c, 14, "nr_dirty", is->nr_dirty, sum->nr_dirty);
+	same(c, 14, "nr_pagetable", is->nr_pagetable, sum->nr_pagetable);
+	same(c, 14, "nr_slab", is->nr_slab, sum->nr_slab);
+	same(c, 14, "nr_vmas", is->nr_vmas, sum->nr_vmas);
+	same(c, 14, "nr_mlock", is->nr_mlock, sum->nr_mlock);
+	same(c, 14, "nr_chain_blocks", is->nr_chain_blocks, sum->nr_chain_blocks);
+	same(c, 11, "nr_special", is->nr_special, sum->nr_special);
+	same(c, 20, "nr_committed", is->nr_committed, sum->nr_committed);
+}
+
+/* ---- all of it ---- */
+
+static void collect(struct check *c)
+{
+	machine *m = c->m;
+	for (uint64_t pfn = m->zero_pfn + 1; pfn < m->fresh; pfn++)
+		if (m->pages[pfn].flags & PG_ANON)
+			bag_add(c, &c->anon_pages, m->pages[pfn].anon_vma);
+	bag_sort(&c->anon_pages);
+	for (const file *f = m->files; f; f = f->next)
+		bag_add(c, &c->mapping_files, f->mapping);
+	bag_sort(&c->mapping_files);
+}
+
+static void check_owners(struct check *c)
+{
+	machine *m = c->m;
+	for (mapping *mp = m->mappings; mp; mp = mp->next)
+		check_index(c, mp);
+	for (mm *mm = m->mms; mm; mm = mm->next)
+		check_mm(c, mm);
+	same(c, 19, "vmas with an anon_vma that are on no list", c->nr_anon_members, 0);
+	bag_sort(&c->file_vmas);
+	bag_sort(&c->linear_vmas);
+	bag_sort(&c->nonlinear_vmas);
+	bag_sort(&c->writable_vmas);
+	for (mapping *mp = m->mappings; mp; mp = mp->next)
+		check_mapping(c, mp);
+	for (const file *f = m->files; f; f = f->next)
+		check_file(c, f);
+}
+
+static void check_everything(struct check *c)
+{
+	check_free_list(c);
+	check_fresh(c);
+	check_partial_lists(c);
+	collect(c);
+	check_owners(c);
+	check_cache_totals(c);
+	for (uint64_t pfn = c->m->zero_pfn + 1; pfn < c->m->fresh; pfn++)
+		check_page(c, pfn);
+	check_live(c);
+	check_counters(c);
+}
+
+static void free_bags(struct check *c)
+{
+	free(c->anon_pages.items);
+	free(c->file_vmas.items);
+	free(c->linear_vmas.items);
+	free(c->nonlinear_vmas.items);
+	free(c->writable_vmas.items);
+	free(c->mapping_files.items);
+}
+
+int64_t machine_check(machine *m, char *report, uint64_t size)
+{
+	struct check c = { .m = m, .report = report, .size = size };
+	const struct counters work = m->counters;
+	c.tally = calloc(m->fresh, sizeof(*c.tally));
+	c.unseen = calloc(m->fresh, TABLE_ENTRIES / 8);
+	c.failed = !c.tally || !c.unseen;
+	if (size)
+		report[0] = 0;
+	if (!c.failed)
+		check_everything(&c);
+	m->counters = work;
+	free_bags(&c);
+	free(c.unseen);
+	free(c.tally);
+	return c.failed ? -ENOMEM : c.faults;
+}

@@ -1,0 +1,349 @@
+/*
+ * core.h - struct layouts of the C core; read by the core's own files only.
+ *
+ * One machine owns everything: no globals, so that many kernels live in one
+ * process.  The numbered invariants stand at the head of check.c.
+ *
+ * Who writes what: a pte is written by pte_set() alone; page refcounts by
+ * page_get/page_put; mapcount and reverse maps by rmap.c; VMA links by vma.c;
+ * the index of a mapping by mapping.c.
+ */
+#ifndef PKERN_CORE_H
+#define PKERN_CORE_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core_api.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096ul
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+#define PAGE_ALIGN(x) (((x) + PAGE_SIZE - 1) & PAGE_MASK)
+#define TABLE_ENTRIES 512
+#define PMD_SIZE (PAGE_SIZE * TABLE_ENTRIES)
+#define STACK_GUARD_GAP (256 * PAGE_SIZE)
+#define INDEX_MAX (~0ul >> PAGE_SHIFT)
+#define POISON_BYTE 0xaa
+
+#ifdef PKERN_TINY /* small constants give bugs a chance */
+#define TLB_ENTRIES 2
+#define RADIX_BITS 2
+#else
+#define TLB_ENTRIES 256
+#define RADIX_BITS 6
+#endif
+#define RADIX_SLOTS (1 << RADIX_BITS)
+
+#define container_of(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
+
+/* ---- page table entries: x86-64's bits ---- */
+typedef uint64_t pte_t;
+#define PTE_PRESENT 0x001ul
+#define PTE_WRITE 0x002ul
+#define PTE_USER 0x004ul /* clear in a PROT_NONE page */
+#define PTE_ACCESSED 0x020ul
+#define PTE_DIRTY 0x040ul
+#define PTE_NX (1ul << 63)
+#define PTE_PFN_MASK 0x000ffffffffff000ul
+/* Absent entries: the processor ignores all but bit 0. */
+#define PTE_FILE 0x080ul /* bits 12.. hold an offset in the file, in pages */
+#define PTE_SWAP 0x100ul /* bits 12.. hold a swap slot */
+
+static inline bool pte_present(pte_t pte) { return pte & PTE_PRESENT; }
+static inline uint64_t pte_pfn(pte_t pte) { return (pte & PTE_PFN_MASK) >> PAGE_SHIFT; }
+static inline pte_t pte_make(uint64_t pfn, uint64_t bits) { return pfn << PAGE_SHIFT | bits; }
+static inline bool pte_is_file(pte_t pte) { return !pte_present(pte) && (pte & PTE_FILE); }
+static inline pte_t pte_file(uint64_t index) { return index << PAGE_SHIFT | PTE_FILE; }
+static inline uint64_t pte_file_index(pte_t pte) { return pte >> PAGE_SHIFT; }
+
+/* ---- the treap under address spaces and i_mmap (tree.c) ---- */
+struct tree_node {
+	struct tree_node *left, *right, *parent;
+	uint32_t priority; /* a parent's is at least its children's */
+};
+struct tree {
+	struct tree_node *root;
+	uint64_t (*key)(const struct tree_node *node);
+	void (*update)(struct tree_node *node); /* recompute node's summary */
+	uint32_t *seed;
+};
+void tree_insert(struct tree *tree, struct tree_node *node);
+void tree_erase(struct tree *tree, struct tree_node *node);
+void tree_update_path(struct tree *tree, struct tree_node *node);
+
+/* ---- physical pages (page.c) ---- */
+struct chain;
+struct page {
+	uint32_t flags;    /* enum page_flags */
+	uint32_t refcount; /* ptes + page cache + pins; table and slab: 1 */
+	uint32_t mapcount; /* ptes that the reverse map must find */
+	uint32_t pins;     /* ptes of special VMAs */
+	union {
+		struct mapping *mapping;   /* PG_CACHE */
+		struct anon_vma *anon_vma; /* PG_ANON */
+		struct mm *mm;             /* PG_TABLE */
+		struct cache *cache;       /* PG_SLAB */
+	};
+	uint64_t index; /* of the file; PG_ANON: linear pgoff; PG_TABLE: addr */
+	union {
+		pte_t *direct;       /* PG_DIRECT: the one pte */
+		struct chain *chain; /* pte_chain, more than one pte */
+		void *objects;       /* PG_SLAB: its free objects */
+	};
+	uint32_t next, prev; /* pfns: free list, partial slab list */
+	uint32_t used;       /* PG_TABLE: entries; PG_SLAB: objects */
+};
+_Static_assert(sizeof(struct page) <= 64, "struct page must stay in one line");
+
+/* ---- kernel objects, kept in arena pages (slab.c) ---- */
+enum cache_id { CACHE_VMA, CACHE_ANON_VMA, CACHE_CHAIN, CACHE_RADIX, CACHE_MM,
+	CACHE_MAPPING, CACHE_FILE, NR_CACHES };
+struct cache {
+	uint32_t size;    /* bytes of one object */
+	uint32_t partial; /* pfn of the first page with a free object, or 0 */
+	uint64_t live;    /* objects in use */
+};
+
+struct anon_vma { /* VMAs that may map the same anonymous pages */
+	struct vma *first;
+	uint64_t nr_vmas;
+	uint64_t nr_pages; /* pages that name it */
+};
+
+struct vma {
+	uint64_t start, end, flags, pgoff;
+	struct mm *mm;
+	struct file *file; /* NULL: private anonymous, or special */
+	struct anon_vma *anon_vma;
+	struct vma *prev, *next; /* by address */
+	uint64_t gap;            /* free bytes before start, guard taken off */
+	uint64_t max_gap;        /* of the subtree */
+	struct tree_node by_addr;
+	struct tree_node by_pgoff; /* in mapping->vmas */
+	uint64_t max_last;         /* last pgoff of the subtree */
+	struct vma *anon_prev, *anon_next;
+	struct vma *nonlinear_prev, *nonlinear_next; /* in mapping->nonlinear */
+};
+
+struct radix_node {
+	void *slots[RADIX_SLOTS];
+	uint32_t count;
+};
+
+struct mapping {
+	struct machine *machine;
+	struct radix_node *root;
+	uint32_t height;
+	uint32_t flags;    /* enum mapping_flags */
+	uint64_t refcount; /* Python's inode, open files */
+	uint64_t cookie;
+	uint64_t size;     /* bytes */
+	uint64_t nr_pages;
+	uint64_t truncate_count;
+	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
+	uint64_t nr_vmas;
+	struct tree vmas;      /* linear, by pgoff */
+	struct vma *nonlinear; /* VM_NONLINEAR ones: a list of their own */
+	struct mapping *next, *prev;
+};
+
+struct file {
+	struct machine *machine;
+	struct mapping *mapping; /* NULL: cannot be mapped */
+	uint64_t refcount;       /* Python's open file, VMAs */
+	uint64_t mode;
+	uint64_t cookie;         /* 0: the core's own (shared anonymous) */
+	struct file *next, *prev;
+};
+
+struct tlb_entry {
+	uint64_t tag;   /* page address | TLB_* ; 0: empty */
+	uint64_t frame; /* byte offset in the arena */
+};
+#define TLB_VALID 1ul
+#define TLB_WRITE 2ul
+#define TLB_EXEC 4ul
+
+struct mm {
+	struct machine *machine;
+	pte_t *pgd;
+	struct tlb_entry *tlb;
+	struct tree vmas;
+	struct vma *first, *last;
+	struct vma *recent; /* the last one found */
+	const struct limits *limits;
+	struct mm_counters counters;
+	uint64_t stack_top;
+	struct mm *next, *prev; /* all of the machine's */
+};
+
+/* ---- reverse maps (rmap.c): one design at a time, chosen at boot ---- */
+typedef bool (*pte_visitor)(struct machine *m, struct page *page, pte_t *ptep,
+			    void *arg); /* false: stop */
+struct rmap_design_ops {
+	const char *name;
+	int64_t (*reserve)(struct machine *m); /* so that the next add cannot fail */
+	void (*add)(struct machine *m, struct page *page, pte_t *ptep);
+	void (*remove)(struct machine *m, struct page *page, pte_t *ptep);
+	void (*move)(struct machine *m, struct page *page, pte_t *from, pte_t *to);
+	bool (*walk)(struct machine *m, struct page *page, pte_visitor visit, void *arg);
+};
+extern const struct rmap_design_ops rmap_pte_chain, rmap_objrmap_tree;
+
+#define CHAIN_MAX 31
+struct chain { /* free slots are the leading ones, in the head block only */
+	struct chain *next;
+	pte_t *ptes[];
+};
+
+struct machine {
+	char *arena;
+	uint64_t arena_bytes;
+	int arena_fd;
+	struct page *pages;
+	uint64_t nr_pages;
+	uint64_t fresh;     /* pfns from here on were never handed out */
+	uint32_t free_list; /* pfn, or 0 */
+	uint64_t zero_pfn;  /* the page that reads of untouched memory share */
+	bool poison;
+	bool injected;      /* the last refusal was injected */
+	uint64_t fail_in;   /* allocations until one fails; 0: never */
+	uint64_t nrpte;
+	const struct rmap_design_ops *rmap;
+	struct chain *reserved_chain; /* taken ahead of rmap_add() */
+	uint64_t nr_reserved_chains;
+	struct cache caches[NR_CACHES];
+	struct mm *mms;
+	struct mapping *mappings;
+	struct file *files;
+	uint32_t seed;
+	struct counters counters;
+	struct tunables tunables;
+	struct need need;
+};
+
+/* page.c */
+static inline struct page *pfn_page(machine *m, uint64_t pfn)
+{
+	assert(pfn < m->nr_pages);
+	return &m->pages[pfn];
+}
+static inline uint64_t page_pfn(machine *m, const struct page *page) { return page - m->pages; }
+static inline void *pfn_data(machine *m, uint64_t pfn) { return m->arena + (pfn << PAGE_SHIFT); }
+static inline void *page_data(machine *m, struct page *page) { return pfn_data(m, page_pfn(m, page)); }
+static inline struct page *page_of(machine *m, const void *inside) /* whose frame holds inside */
+{
+	return pfn_page(m, (uint64_t)((const char *)inside - m->arena) >> PAGE_SHIFT);
+}
+bool alloc_permitted(machine *m); /* the one door; counts, and fails the n-th */
+int64_t no_memory(machine *m);    /* what to return after a NULL */
+struct page *page_alloc(machine *m, uint32_t flags);        /* refcount 1, content undefined */
+struct page *page_alloc_zeroed(machine *m, uint32_t flags);
+void page_get(struct page *page);
+void page_put(machine *m, struct page *page);
+
+/* slab.c */
+void slab_init(machine *m);
+void *slab_alloc(machine *m, enum cache_id id); /* zeroed */
+void slab_free(machine *m, enum cache_id id, void *object);
+
+/* pagetable.c */
+pte_t *pt_walk(mm *mm, uint64_t addr);  /* NULL: no table */
+pte_t *pt_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
+pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span);
+int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);
+void pt_prune(mm *mm, uint64_t start, uint64_t end); /* free empty tables */
+void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte);
+uint64_t pte_addr(machine *m, const pte_t *ptep); /* the address it translates */
+mm *pte_mm(machine *m, const pte_t *ptep);
+uint64_t pte_bits(uint64_t vm_flags); /* protection of a page no one shares */
+void tlb_flush_mm(mm *mm);
+
+/* pagetable.c: ranges of one VMA */
+void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor);
+void zap_range(struct vma *vma, uint64_t start, uint64_t end);
+void protect_range(struct vma *vma, uint64_t start, uint64_t end);
+int64_t copy_range(struct vma *child, struct vma *parent);
+int64_t move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr,
+		   uint64_t len); /* both places lie in the same mm */
+void pte_count_in(mm *mm, const struct page *page); /* rss, after a pte_set */
+
+/* vma.c */
+struct vma *vma_find(mm *mm, uint64_t addr); /* first with end > addr */
+struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end);
+void vma_link(mm *mm, struct vma *vma);
+void vma_unlink(mm *mm, struct vma *vma);   /* frees it, drops its file */
+void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
+void vma_set_flags(struct vma *vma, uint64_t flags);
+struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
+struct vma *vma_merge(struct vma *vma); /* with neighbours; the survivor */
+struct vma *vma_merge_new(mm *mm, struct vma *new); /* new is not linked */
+void vma_join_next(struct vma *vma);
+void vma_tree_init(mm *mm);
+struct vma *vma_dup(struct vma *vma);   /* unlinked copy, file and anon_vma held */
+void vma_set_anon(struct vma *vma, struct anon_vma *anon); /* NULL: leave it */
+int64_t vma_prepare_anon(struct vma *vma);
+uint64_t vma_start_gap(const struct vma *vma);
+int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
+bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages);
+bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes);
+bool commit_charge(machine *m, uint64_t nr_pages);
+void commit_release(machine *m, uint64_t nr_pages);
+static inline uint64_t vma_pages(const struct vma *v) { return (v->end - v->start) >> PAGE_SHIFT; }
+static inline uint64_t vma_index(const struct vma *v, uint64_t addr)
+{
+	return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
+}
+static inline mapping *vma_mapping(const struct vma *v) { return v->file ? v->file->mapping : NULL; }
+
+/* mmap.c */
+int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end); /* aligned, checked */
+int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
+		     uint64_t flags, file *f, uint64_t pgoff); /* MAP_SHARED of f, anonymous or not */
+int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags);
+int64_t expand_stack(struct vma *vma, uint64_t addr);
+
+/* mapping.c */
+struct page *mapping_find(mapping *mp, uint64_t index);
+struct page *mapping_find_next(mapping *mp, uint64_t index); /* first at or after */
+int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out); /* or NEED_PAGE */
+void mapping_get(mapping *mp);
+void file_get(file *f);
+void page_set_dirty(machine *m, struct page *page);
+static inline uint64_t mapping_end(const mapping *mp) /* pages in the file */
+{
+	return PAGE_ALIGN(mp->size) >> PAGE_SHIFT;
+}
+void mapping_link_vma(struct vma *vma);
+void mapping_unlink_vma(struct vma *vma);
+/* Every VMA of mp that shows [first, last], linear ones by the tree. */
+struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last);
+struct vma *mapping_next_vma(struct vma *vma, uint64_t first, uint64_t last);
+
+/* rmap.c */
+int64_t rmap_reserve(machine *m);
+void rmap_add(machine *m, struct page *page, pte_t *ptep);
+void rmap_remove(machine *m, struct page *page, pte_t *ptep);
+void rmap_move(machine *m, struct page *page, pte_t *from, pte_t *to);
+bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg);
+
+/* fault.c */
+int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
+
+/* nonlinear.c */
+int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
+void special_unpin(machine *m, struct page *page);
+
+/* access.c */
+static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
+{
+	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * fault.c - the page fault.
+ *
+ *   pte      | VMA                | access | what happens
+ *   ---------+--------------------+--------+-----------------------------------
+ *   none     | special            | any    | BUS_ADRERR: a hole
+ *   none     | anonymous          | read   | the zero page, read-only
+ *   none     | anonymous          | write  | a zeroed page of its own
+ *   none     | file               | read   | the cache's page
+ *   none     | private file       | write  | a copy of the cache's page
+ *   none     | shared file        | write  | the cache's page, writable
+ *   file pte | shared, nonlinear  | any    | the cache's page at that offset
+ *   present  | private, read-only | write  | copy on write, or take it over
+ *   present  | shared             | write  | make it writable
+ *
+ * Beyond the end of the file: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
+ * and everything is looked at afresh when the caller tries again.
+ */
+#include "core.h"
+
+struct fault {
+	mm *mm;
+	struct vma *vma;
+	uint64_t addr; /* page aligned */
+	uint64_t access;
+	pte_t *ptep;
+};
+
+int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access)
+{
+	m->need.addr = addr;
+	m->need.access = access;
+	return what;
+}
+
+static pte_t accessed_bits(const struct fault *f)
+{
+	return f->access & ACCESS_WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
+}
+
+static void install(struct fault *f, struct page *page, pte_t bits)
+{
+	machine *m = f->mm->machine;
+	pte_set(f->mm, f->addr, f->ptep, pte_make(page_pfn(m, page), bits | accessed_bits(f)));
+	rmap_add(m, page, f->ptep);
+	pte_count_in(f->mm, page);
+}
+
+/* A page of this VMA's own, not yet mapped; NULL: no memory. */
+static struct page *own_page(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	struct page *page = page_alloc(m, PG_ANON);
+	if (!page)
+		return NULL;
+	page->anon_vma = f->vma->anon_vma;
+	page->anon_vma->nr_pages++;
+	page->index = vma_index(f->vma, f->addr);
+	return page;
+}
+
+/* What an anonymous page may want besides itself. */
+static int64_t prepare_own(struct fault *f)
+{
+	int64_t err = vma_prepare_anon(f->vma);
+	return err ? err : rmap_reserve(f->mm->machine);
+}
+
+/* A copy of `from`, or zeroes if it is NULL, in place of whatever stood here. */
+static int64_t install_own(struct fault *f, struct page *from)
+{
+	machine *m = f->mm->machine;
+	int64_t err = prepare_own(f);
+	if (err)
+		return err;
+	struct page *page = own_page(f);
+	if (!page)
+		return no_memory(m);
+	if (from)
+		memcpy(page_data(m, page), page_data(m, from), PAGE_SIZE);
+	else
+		memset(page_data(m, page), 0, PAGE_SIZE);
+	if (*f->ptep)
+		zap_pte(f->mm, f->vma, f->addr, f->ptep, 0);
+	install(f, page, pte_bits(f->vma->flags));
+	return 0;
+}
+
+static int64_t anonymous_fault(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	if (f->access & ACCESS_WRITE)
+		return install_own(f, NULL);
+	m->counters.zeropage++;
+	pte_t bits = (pte_bits(f->vma->flags) & ~PTE_WRITE) | PTE_ACCESSED;
+	pte_set(f->mm, f->addr, f->ptep, pte_make(m->zero_pfn, bits));
+	return 0;
+}
+
+static int64_t file_fault(struct fault *f, uint64_t index)
+{
+	machine *m = f->mm->machine;
+	mapping *mp = vma_mapping(f->vma);
+	if (index >= mapping_end(mp))
+		return verdict(m, BUS_ADRERR, f->addr, f->access);
+	struct page *page;
+	int64_t err = mapping_get_page(mp, index, &page);
+	if (err)
+		return err;
+	bool shared = f->vma->flags & VM_SHARED;
+	if (!shared && f->access & ACCESS_WRITE) {
+		m->counters.cow++;
+		return install_own(f, page);
+	}
+	err = rmap_reserve(m);
+	if (err)
+		return err;
+	page_get(page);
+	pte_t bits = pte_bits(f->vma->flags);
+	install(f, page, shared ? bits : bits & ~PTE_WRITE);
+	return 0;
+}
+
+/* A write to a present page that is not writable. */
+static int64_t write_protect_fault(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	struct page *page = pfn_page(m, pte_pfn(*f->ptep));
+	bool own = page->flags & PG_ANON && page->refcount == 1;
+	if (f->vma->flags & VM_SHARED || own) {
+		pte_set(f->mm, f->addr, f->ptep, *f->ptep | PTE_WRITE | accessed_bits(f));
+		return 0;
+	}
+	m->counters.cow++;
+	return install_own(f, pte_pfn(*f->ptep) == m->zero_pfn ? NULL : page);
+}
+
+static int64_t present_fault(struct fault *f)
+{
+	if (f->access & ACCESS_WRITE && !(*f->ptep & PTE_WRITE))
+		return write_protect_fault(f);
+	pte_t pte = *f->ptep | accessed_bits(f);
+	if (pte != *f->ptep)
+		pte_set(f->mm, f->addr, f->ptep, pte);
+	return 0;
+}
+
+static bool pte_allows(pte_t pte, uint64_t access)
+{
+	if (!(pte & PTE_USER) || (access & ACCESS_EXEC && pte & PTE_NX))
+		return false;
+	return !(access & ACCESS_WRITE) || pte & PTE_WRITE;
+}
+
+/* The special VMA's pages carry a protection of their own. */
+static int64_t special_fault(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	f->ptep = pt_walk(f->mm, f->addr);
+	if (!f->ptep || !pte_present(*f->ptep))
+		return verdict(m, BUS_ADRERR, f->addr, f->access);
+	if (!pte_allows(*f->ptep, f->access))
+		return verdict(m, SEGV_ACCERR, f->addr, f->access);
+	return present_fault(f);
+}
+
+static bool vma_allows(const struct vma *vma, uint64_t access)
+{
+	if (access & ACCESS_WRITE)
+		return vma->flags & VM_WRITE;
+	if (access & ACCESS_EXEC)
+		return vma->flags & VM_EXEC;
+	return vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
+}
+
+static int64_t find_vma_for(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	f->vma = vma_find(f->mm, f->addr);
+	if (!f->vma || f->addr >= f->mm->counters.task_size)
+		return verdict(m, SEGV_MAPERR, f->addr, f->access);
+	if (f->vma->start > f->addr) {
+		int64_t err = f->vma->flags & VM_GROWSDOWN ? expand_stack(f->vma, f->addr) : -ENOMEM;
+		if (err)
+			return verdict(m, SEGV_MAPERR, f->addr, f->access);
+	}
+	if (!vma_allows(f->vma, f->access))
+		return verdict(m, SEGV_ACCERR, f->addr, f->access);
+	return 0;
+}
+
+static int64_t resolve(struct fault *f)
+{
+	if (f->vma->flags & VM_SPECIAL)
+		return special_fault(f);
+	f->ptep = pt_alloc(f->mm, f->addr);
+	if (!f->ptep)
+		return no_memory(f->mm->machine);
+	if (pte_present(*f->ptep))
+		return present_fault(f);
+	if (pte_is_file(*f->ptep))
+		return file_fault(f, pte_file_index(*f->ptep));
+	if (f->vma->file)
+		return file_fault(f, vma_index(f->vma, f->addr));
+	return anonymous_fault(f);
+}
+
+int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
+{
+	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
+	int64_t err = find_vma_for(&f);
+	if (!err)
+		err = resolve(&f);
+	if (err == SEGV_MAPERR || err == SEGV_ACCERR || err == BUS_ADRERR)
+		mm->machine->need.addr = addr;
+	if (err)
+		return err;
+	mm->counters.min_flt++;
+	mm->machine->counters.pgfault++;
+	return 0;
+}

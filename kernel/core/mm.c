@@ -1,0 +1,127 @@
+/*
+ * mm.c - the life of an address space: create, fork, destroy.
+ *
+ * A new mm owns its top-level table and its TLB page.  fork copies VMAs and
+ * the ptes that a fault could not bring back; on failure the half-made child
+ * is destroyed and the parent has lost nothing but write permission on pages
+ * that a fault gives back.  destroy leaves no table and no reference behind.
+ */
+#include "core.h"
+
+static void counters_from_layout(struct mm_counters *c, const struct layout *layout)
+{
+	c->task_size = layout->task_size;
+	c->mmap_base = layout->mmap_base;
+	c->start_brk = c->brk = layout->start_brk;
+	c->start_stack = layout->stack_top;
+}
+
+static mm *mm_alloc(machine *m, const struct limits *limits)
+{
+	mm *mm = slab_alloc(m, CACHE_MM);
+	if (!mm)
+		return NULL;
+	struct page *pgd = page_alloc_zeroed(m, PG_TABLE);
+	struct page *tlb = pgd ? page_alloc_zeroed(m, PG_SLAB) : NULL;
+	if (!tlb) {
+		if (pgd)
+			page_put(m, pgd);
+		slab_free(m, CACHE_MM, mm);
+		return NULL;
+	}
+	pgd->mm = mm;
+	mm->machine = m;
+	mm->pgd = page_data(m, pgd);
+	mm->tlb = page_data(m, tlb);
+	mm->limits = limits;
+	mm->counters.nr_pagetable = 1;
+	vma_tree_init(mm);
+	mm->next = m->mms;
+	if (m->mms)
+		m->mms->prev = mm;
+	m->mms = mm;
+	return mm;
+}
+
+int64_t mm_create(machine *m, const struct layout *layout,
+		  const struct limits *limits, mm **out)
+{
+	*out = mm_alloc(m, limits);
+	if (!*out)
+		return no_memory(m);
+	counters_from_layout(&(*out)->counters, layout);
+	return 0;
+}
+
+void mm_destroy(mm *mm)
+{
+	machine *m = mm->machine;
+	while (mm->first) {
+		struct vma *vma = mm->first;
+		zap_range(vma, vma->start, vma->end);
+		vma_unlink(mm, vma);
+	}
+	pt_prune(mm, 0, mm->counters.task_size);
+	struct page *pgd = page_of(m, mm->pgd);
+	assert(pgd->used == 0 && mm->counters.nr_special == 0);
+	page_put(m, pgd);
+	page_put(m, page_of(m, mm->tlb));
+	*(mm->prev ? &mm->prev->next : &m->mms) = mm->next;
+	if (mm->next)
+		mm->next->prev = mm->prev;
+	slab_free(m, CACHE_MM, mm);
+}
+
+/* A shared linear file page comes back by a fault; the rest must be copied. */
+static bool needs_copy(const struct vma *vma)
+{
+	if (vma->flags & VM_WIPEONFORK)
+		return false;
+	return vma->anon_vma || vma->flags & (VM_SPECIAL | VM_NONLINEAR);
+}
+
+static int64_t fork_vma(mm *child, struct vma *vma)
+{
+	machine *m = child->machine;
+	uint64_t charge = vma->flags & VM_ACCOUNT ? vma_pages(vma) : 0;
+	if (!commit_charge(m, charge))
+		return -ENOMEM;
+	struct vma *copy = vma_dup(vma);
+	if (!copy) {
+		commit_release(m, charge);
+		return no_memory(m);
+	}
+	copy->flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
+	if (vma->flags & VM_WIPEONFORK)
+		vma_set_anon(copy, NULL);
+	vma_link(child, copy);
+	return needs_copy(vma) ? copy_range(copy, vma) : 0;
+}
+
+int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
+{
+	machine *m = parent->machine;
+	mm *child = mm_alloc(m, limits);
+	if (!child)
+		return no_memory(m);
+	const struct mm_counters *from = &parent->counters;
+	struct mm_counters *to = &child->counters;
+	to->task_size = from->task_size;
+	to->mmap_base = from->mmap_base;
+	to->start_brk = from->start_brk;
+	to->brk = from->brk;
+	to->start_stack = from->start_stack;
+	for (struct vma *vma = parent->first; vma; vma = vma->next) {
+		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);
+		if (err) {
+			bool injected = m->injected;
+			mm_destroy(child);
+			m->injected = injected;
+			return err;
+		}
+	}
+	*out = child;
+	return 0;
+}
+
+struct mm_counters *mm_counters(mm *mm) { return &mm->counters; }

@@ -1,0 +1,692 @@
+/*
+ * mmap.c - the calls that make, replace, move and remove VMAs.
+ *
+ * Checks stand in Linux's order (6.x, do_mmap and its kin).  What a call may
+ * want is allocated before anything changes; then it commits and cannot fail.
+ * mprotect alone stops half way at a hole, as Linux's does.
+ */
+#include "core.h"
+
+/* ---- munmap ---- */
+
+/* [start, end) covers one side of vma, or punches a hole into it. */
+static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
+{
+	mm *mm = vma->mm;
+	if (start > vma->start && end < vma->end) {
+		if (mm->counters.map_count >= mm->machine->tunables.max_map_count)
+			return -ENOMEM;
+		if (!vma_split(vma, end))
+			return no_memory(mm->machine);
+	}
+	zap_range(vma, start, end);
+	if (vma->flags & VM_ACCOUNT)
+		commit_release(mm->machine, (end - start) >> PAGE_SHIFT);
+	if (start > vma->start)
+		vma_resize(vma, vma->start, start, vma->pgoff);
+	else
+		vma_resize(vma, end, vma->end, vma_index(vma, end));
+	return 0;
+}
+
+int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *vma = vma_find_intersection(mm, start, end);
+	if (vma && start > vma->start && end < vma->end) {
+		int64_t err = cut(vma, start, end);
+		if (err)
+			return err;
+		vma = NULL;
+	}
+	while (vma && vma->start < end) {
+		struct vma *next = vma->next;
+		uint64_t low = start > vma->start ? start : vma->start;
+		uint64_t high = end < vma->end ? end : vma->end;
+		if (low > vma->start || high < vma->end) {
+			cut(vma, low, high); /* one side: cannot fail */
+		} else {
+			zap_range(vma, low, high);
+			vma_unlink(mm, vma);
+		}
+		vma = next;
+	}
+	pt_prune(mm, start, end);
+	return 0;
+}
+
+int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
+{
+	uint64_t top = mm->counters.task_size;
+	if (addr & ~PAGE_MASK || addr > top || len > top - addr)
+		return -EINVAL;
+	uint64_t end = addr + PAGE_ALIGN(len);
+	return end == addr ? -EINVAL : mm_unmap(mm, addr, end);
+}
+
+/* ---- mmap ---- */
+
+static uint64_t pages_mapped(mm *mm, uint64_t start, uint64_t end)
+{
+	uint64_t nr = 0;
+	struct vma *vma = vma_find_intersection(mm, start, end);
+	for (; vma && vma->start < end; vma = vma->next) {
+		uint64_t low = vma->start > start ? vma->start : start;
+		uint64_t high = vma->end < end ? vma->end : end;
+		nr += (high - low) >> PAGE_SHIFT;
+	}
+	return nr;
+}
+
+static bool wants_commit(uint64_t vm_flags)
+{
+	return (vm_flags & (VM_WRITE | VM_SHARED | VM_NORESERVE)) == VM_WRITE;
+}
+
+/* Shared anonymous memory is a file that no one can name. */
+static file *anonymous_file(machine *m, uint64_t len)
+{
+	mapping *mp = mapping_create(m, MAPPING_MEMORY, 0);
+	if (!mp)
+		return NULL;
+	mapping_extend(mp, len);
+	file *f = file_create(mp, FILE_READ | FILE_WRITE, 0);
+	bool injected = m->injected;
+	mapping_put(mp);
+	m->injected = injected;
+	return f;
+}
+
+/* A VMA that is not linked yet; it takes over the caller's reference on file. */
+static struct vma *prepare_vma(machine *m, const struct vma *model)
+{
+	struct vma *vma = slab_alloc(m, CACHE_VMA);
+	if (vma)
+		*vma = *model;
+	return vma;
+}
+
+static int64_t commit_vma(mm *mm, struct vma *model)
+{
+	machine *m = mm->machine;
+	uint64_t start = model->start;
+	struct vma *vma = prepare_vma(m, model);
+	if (!vma)
+		return no_memory(m);
+	int64_t err = mm_unmap(mm, model->start, model->end);
+	if (err) {
+		slab_free(m, CACHE_VMA, vma);
+		return err;
+	}
+	vma_link(mm, vma);
+	vma_merge(vma);
+	return (int64_t)start;
+}
+
+/* Make [start, start+len) a VMA; charges and references are given back on failure. */
+static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags,
+			  file *f, uint64_t pgoff)
+{
+	machine *m = mm->machine;
+	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
+	if (!may_expand(mm, vm_flags, nr - replaced))
+		return -ENOMEM;
+	struct vma model = { .start = start, .end = start + len, .flags = vm_flags,
+			     .pgoff = pgoff, .mm = mm, .file = f };
+	if (wants_commit(vm_flags)) {
+		if (!commit_charge(m, nr))
+			return -ENOMEM;
+		model.flags |= VM_ACCOUNT;
+	}
+	if (!f && vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL))
+		model.file = anonymous_file(m, len);
+	else if (f)
+		file_get(f);
+	int64_t at;
+	if (!model.file && vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL))
+		at = no_memory(m);
+	else if (!replaced && vma_merge_new(mm, &model)) {
+		if (f)
+			file_put(f); /* the neighbour has its own */
+		return (int64_t)start;
+	} else
+		at = commit_vma(mm, &model);
+	if (at < 0) {
+		bool injected = m->injected;
+		if (model.file)
+			file_put(model.file);
+		if (model.flags & VM_ACCOUNT)
+			commit_release(m, nr);
+		m->injected = injected;
+	}
+	return at;
+}
+
+static uint64_t flag_bits(uint64_t prot, uint64_t flags)
+{
+	uint64_t vm = prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	vm |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+	if (flags & MAP_GROWSDOWN)
+		vm |= VM_GROWSDOWN;
+	if (flags & MAP_LOCKED)
+		vm |= VM_LOCKED;
+	if (flags & MAP_STACK)
+		vm |= VM_NOHUGEPAGE;
+	return vm;
+}
+
+static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flags)
+{
+	if (prot & PROT_WRITE) {
+		if (!(f->mode & FILE_WRITE))
+			return -EACCES;
+		if (f->mode & FILE_SEALED)
+			return -EPERM;
+	}
+	if (f->mode & FILE_APPEND && f->mode & FILE_WRITE)
+		return -EACCES;
+	*vm_flags |= VM_SHARED | VM_MAYSHARE;
+	if (!(f->mode & FILE_WRITE))
+		*vm_flags &= ~(uint64_t)(VM_MAYWRITE | VM_SHARED);
+	else if (f->mode & FILE_SEALED)
+		*vm_flags &= ~(uint64_t)VM_MAYWRITE;
+	return 0;
+}
+
+#define LEGACY_FLAGS \
+	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | \
+	 MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | \
+	 MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G)
+
+static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
+{
+	uint64_t type = flags & MAP_TYPE;
+	if (type == MAP_SHARED_VALIDATE && flags & ~(uint64_t)(LEGACY_FLAGS | MAP_FIXED_NOREPLACE))
+		return -EOPNOTSUPP;
+	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE) {
+		int64_t err = shared_file_flags(f, prot, vm_flags);
+		if (err)
+			return err;
+	} else if (type != MAP_PRIVATE) {
+		return -EINVAL;
+	}
+	if (!(f->mode & FILE_READ))
+		return -EACCES;
+	if (f->mode & FILE_NO_MMAP || !f->mapping)
+		return -ENODEV;
+	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
+}
+
+static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
+{
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED:
+		if (*vm_flags & VM_GROWSDOWN)
+			return -EINVAL;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return 0;
+	case MAP_PRIVATE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static bool special_asked(uint64_t flags)
+{
+	return flags & MAP_NONLINEAR;
+}
+
+static int64_t special_flags(uint64_t flags, file *f, uint64_t *vm_flags)
+{
+	if (f || (flags & MAP_TYPE) != MAP_SHARED || flags & (MAP_GROWSDOWN | MAP_ANONYMOUS))
+		return -EINVAL;
+	*vm_flags |= VM_SHARED | VM_MAYSHARE | VM_SPECIAL;
+	return 0;
+}
+
+static int64_t kind_flags(file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
+{
+	if (special_asked(flags))
+		return special_flags(flags, f, vm_flags);
+	if (flags & MAP_ANONYMOUS)
+		return anonymous_flags(flags, vm_flags);
+	return f ? file_flags(f, prot, flags, vm_flags) : -ENODEV;
+}
+
+static uint64_t round_hint(mm *mm, uint64_t addr)
+{
+	uint64_t low = mm->machine->tunables.mmap_min_addr;
+	addr &= PAGE_MASK;
+	return addr && addr < low ? PAGE_ALIGN(low) : addr;
+}
+
+/* The lengths and the place, as do_mmap checks them first. */
+static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags, uint64_t pgoff)
+{
+	if (!*len)
+		return -EINVAL;
+	if (flags & MAP_FIXED_NOREPLACE)
+		flags |= MAP_FIXED;
+	if (!(flags & MAP_FIXED))
+		addr = round_hint(mm, addr);
+	*len = PAGE_ALIGN(*len);
+	if (!*len)
+		return -ENOMEM;
+	if (pgoff + (*len >> PAGE_SHIFT) < pgoff)
+		return -EOVERFLOW;
+	if (mm->counters.map_count > mm->machine->tunables.max_map_count)
+		return -ENOMEM;
+	int64_t at = gap_search(mm, addr, *len, flags);
+	if (at >= 0 && flags & MAP_FIXED_NOREPLACE &&
+	    vma_find_intersection(mm, (uint64_t)at, (uint64_t)at + *len))
+		return -EEXIST;
+	return at;
+}
+
+static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t len)
+{
+	if (flags & MAP_LOCKED && !mm->limits->may_lock && mm->limits->memlock == 0)
+		return -EPERM;
+	return lock_allowed(mm, vm_flags, len) ? 0 : -EAGAIN;
+}
+
+int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
+		     uint64_t flags, file *f, uint64_t pgoff)
+{
+	int64_t at = choose_place(mm, addr, &len, flags, pgoff);
+	if (at < 0)
+		return at;
+	uint64_t vm_flags = flag_bits(prot, flags) | mm->counters.def_flags;
+	int64_t err = lock_rights(mm, vm_flags, flags, len);
+	if (!err && f && pgoff > (uint64_t)INT64_MAX / PAGE_SIZE - (len >> PAGE_SHIFT))
+		err = -EOVERFLOW;
+	if (!err)
+		err = kind_flags(f, prot, flags, &vm_flags);
+	if (err)
+		return err;
+	if (vm_flags & VM_SPECIAL)
+		vm_flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
+	if (f && f->mode & FILE_ZERO)
+		f = NULL;
+	if (flags & MAP_NORESERVE && mm->machine->tunables.overcommit_memory < 2)
+		vm_flags |= VM_NORESERVE;
+	if (!f)
+		pgoff = vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL) ? 0 : (uint64_t)at >> PAGE_SHIFT;
+	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
+}
+
+int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
+		uint64_t flags, file *f, uint64_t pgoff)
+{
+	return mm_mmap_file(mm, addr, len, prot, flags, flags & MAP_ANONYMOUS ? NULL : f, pgoff);
+}
+
+/* ---- changing the flags of a range ---- */
+
+/* vma's part [start, end) gets new flags; returns the VMA that now covers it. */
+int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags)
+{
+	struct vma *vma = *vmap;
+	mm *mm = vma->mm;
+	uint64_t splits = (start > vma->start) + (end < vma->end);
+	if (flags == vma->flags)
+		return 0;
+	if (mm->counters.map_count + splits > mm->machine->tunables.max_map_count)
+		return -ENOMEM;
+	struct vma *lower = vma;
+	if (start > vma->start && !(vma = vma_split(vma, start)))
+		return no_memory(mm->machine);
+	if (end < vma->end && !vma_split(vma, end)) {
+		if (lower != vma)
+			vma_join_next(lower);
+		return no_memory(mm->machine);
+	}
+	vma_set_flags(vma, flags);
+	*vmap = vma;
+	return 0;
+}
+
+/* ---- mprotect ---- */
+
+static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end,
+			     uint64_t prot, uint64_t *flags)
+{
+	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
+	const uint64_t uncharged = VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE;
+	uint64_t nr = (end - start) >> PAGE_SHIFT;
+	*flags = (vma->flags & ~access) | (prot & access);
+	if (*flags & ~(*flags >> 4) & access)
+		return -EACCES;
+	if (*flags == vma->flags)
+		return 0;
+	if (*flags & VM_WRITE) {
+		if (!(vma->flags & (VM_WRITE | VM_SHARED)) && !may_expand(vma->mm, *flags, nr) &&
+		    may_expand(vma->mm, vma->flags, nr))
+			return -ENOMEM;
+		if (vma->flags & uncharged)
+			return 0;
+		if (!commit_charge(vma->mm->machine, nr))
+			return -ENOMEM;
+		*flags |= VM_ACCOUNT;
+	} else if (vma->flags & VM_ACCOUNT && !vma->file && !vma->anon_vma) {
+		*flags &= ~(uint64_t)VM_ACCOUNT;
+	}
+	return 0;
+}
+
+static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t prot)
+{
+	machine *m = (*vmap)->mm->machine;
+	uint64_t flags, old = (*vmap)->flags, nr = (end - start) >> PAGE_SHIFT;
+	int64_t err = protect_flags(*vmap, start, end, prot, &flags);
+	if (err || (flags == old && !(old & VM_SPECIAL)))
+		return err;
+	err = vma_modify(vmap, start, end, flags);
+	if (err) {
+		if (flags & ~old & VM_ACCOUNT)
+			commit_release(m, nr);
+		return err;
+	}
+	if (old & ~flags & VM_ACCOUNT)
+		commit_release(m, nr);
+	protect_range(*vmap, start, end);
+	*vmap = vma_merge(*vmap);
+	return 0;
+}
+
+static int64_t grows_start(struct vma *vma, uint64_t end, uint64_t grows, uint64_t *start)
+{
+	if (grows & PROT_GROWSDOWN) {
+		if (vma->start >= end)
+			return -ENOMEM;
+		*start = vma->start;
+		return vma->flags & VM_GROWSDOWN ? 0 : -EINVAL;
+	}
+	if (vma->start > *start)
+		return -ENOMEM;
+	return grows & PROT_GROWSUP ? -EINVAL : 0;
+}
+
+int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot)
+{
+	const uint64_t both = PROT_GROWSDOWN | PROT_GROWSUP;
+	uint64_t grows = prot & both;
+	prot &= ~both;
+	if (grows == both || addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!len)
+		return 0;
+	uint64_t end = addr + PAGE_ALIGN(len);
+	if (end <= addr)
+		return -ENOMEM;
+	if (prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC | 8)) /* 8: PROT_SEM */
+		return -EINVAL;
+	struct vma *vma = vma_find(mm, addr);
+	if (!vma)
+		return -ENOMEM;
+	int64_t err = grows_start(vma, end, grows, &addr);
+	while (!err && addr < end) {
+		if (!vma || vma->start > addr)
+			return -ENOMEM;
+		uint64_t stop = vma->end < end ? vma->end : end;
+		err = protect_part(&vma, addr, stop, prot);
+		addr = stop;
+		vma = vma_find(mm, addr);
+	}
+	return err;
+}
+
+/* ---- mremap ---- */
+
+struct mremap {
+	mm *mm;
+	struct vma *vma;
+	uint64_t addr, old_len, new_len, flags, new_addr;
+};
+
+static bool names_place(const struct mremap *r)
+{
+	return r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+}
+
+static int64_t mremap_params(struct mremap *r)
+{
+	uint64_t top = r->mm->counters.task_size;
+	if (r->flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return -EINVAL;
+	if (r->addr & ~PAGE_MASK)
+		return -EINVAL;
+	r->old_len = PAGE_ALIGN(r->old_len);
+	r->new_len = PAGE_ALIGN(r->new_len);
+	if (!r->new_len || r->new_len > top)
+		return -EINVAL;
+	if (!names_place(r))
+		return 0;
+	if (r->new_addr > top - r->new_len || r->new_addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(r->flags & MREMAP_MAYMOVE))
+		return -EINVAL;
+	if (r->flags & MREMAP_DONTUNMAP && r->old_len != r->new_len)
+		return -EINVAL;
+	if (r->addr + r->old_len > r->new_addr && r->new_addr + r->new_len > r->addr)
+		return -EINVAL;
+	if (r->mm->counters.map_count + 2 >= r->mm->machine->tunables.max_map_count - 3)
+		return -ENOMEM;
+	return 0;
+}
+
+static int64_t mremap_vma(struct mremap *r)
+{
+	struct vma *vma = vma_find(r->mm, r->addr);
+	r->vma = vma;
+	if (!vma || vma->start > r->addr)
+		return -EFAULT;
+	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
+		return -EINVAL;
+	if (r->old_len > vma->end - r->addr)
+		return -EFAULT;
+	if (r->new_len <= r->old_len)
+		return 0;
+	uint64_t grow = r->new_len - r->old_len, pgoff = vma_index(vma, r->addr);
+	if (!lock_allowed(r->mm, vma->flags, grow))
+		return -EAGAIN;
+	if (pgoff + (r->new_len >> PAGE_SHIFT) < pgoff)
+		return -EINVAL;
+	return may_expand(r->mm, vma->flags, grow >> PAGE_SHIFT) ? 0 : -ENOMEM;
+}
+
+static int64_t grow_in_place(struct mremap *r)
+{
+	struct vma *vma = r->vma;
+	uint64_t end = r->addr + r->new_len;
+	uint64_t grow = (r->new_len - r->old_len) >> PAGE_SHIFT;
+	bool blocked = vma->end != r->addr + r->old_len || end > r->mm->counters.task_size ||
+		       end < vma->end || (vma->next && vma_start_gap(vma->next) < end);
+	if (blocked)
+		return -EEXIST;
+	if (vma->flags & VM_ACCOUNT && !commit_charge(r->mm->machine, grow))
+		return -ENOMEM;
+	vma_resize(vma, vma->start, end, vma->pgoff);
+	vma_merge(vma);
+	return (int64_t)r->addr;
+}
+
+static int64_t place_new(struct mremap *r)
+{
+	uint64_t flags = r->flags & MREMAP_FIXED ? MAP_FIXED : 0;
+	return gap_search(r->mm, names_place(r) ? r->new_addr : 0, r->new_len, flags);
+}
+
+/* The new VMA, linked and empty. */
+static struct vma *moved_vma(struct mremap *r, uint64_t at)
+{
+	struct vma *vma = r->vma, *copy = vma_dup(vma);
+	if (!copy)
+		return NULL;
+	copy->pgoff = vma_index(vma, r->addr);
+	if (!vma->file && !vma->anon_vma)
+		copy->pgoff = at >> PAGE_SHIFT;
+	copy->start = at;
+	copy->end = at + r->new_len;
+	vma_link(r->mm, copy);
+	return copy;
+}
+
+static void leave_old(struct mremap *r)
+{
+	mm *mm = r->mm;
+	if (r->old_len && !(r->flags & MREMAP_DONTUNMAP)) {
+		mm_unmap(mm, r->addr, r->addr + r->old_len); /* split taken before */
+		return;
+	}
+	struct vma *vma = vma_find(mm, r->addr);
+	if (!(r->flags & MREMAP_DONTUNMAP))
+		return;
+	if (vma->flags & VM_LOCKED)
+		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
+	if (vma->start == r->addr && vma->end == r->addr + r->old_len && !vma->file &&
+	    !(vma->flags & VM_SPECIAL))
+		vma_set_anon(vma, NULL);
+	pt_prune(mm, r->addr, r->addr + r->old_len);
+	vma_merge(vma);
+}
+
+/* Unmapping the middle of a VMA wants a split: take it while failing is easy. */
+static int64_t presplit(struct mremap *r)
+{
+	uint64_t end = r->addr + r->old_len;
+	if (r->flags & MREMAP_DONTUNMAP || !r->old_len)
+		return 0;
+	if (r->addr == r->vma->start || end == r->vma->end)
+		return 0;
+	return vma_split(r->vma, end) ? 0 : no_memory(r->mm->machine);
+}
+
+static int64_t move_vma(struct mremap *r, uint64_t at)
+{
+	machine *m = r->mm->machine;
+	uint64_t nr = r->new_len >> PAGE_SHIFT;
+	uint64_t charge = r->vma->flags & VM_ACCOUNT ? nr : 0;
+	if (r->mm->counters.map_count >= m->tunables.max_map_count - 3)
+		return -ENOMEM;
+	if (!commit_charge(m, charge))
+		return -ENOMEM;
+	uint64_t whole_end = r->vma->end;
+	int64_t err = presplit(r);
+	struct vma *copy = err ? NULL : moved_vma(r, at);
+	if (!err && !copy)
+		err = no_memory(m);
+	uint64_t len = r->old_len < r->new_len ? r->old_len : r->new_len;
+	if (!err)
+		err = move_range(copy, r->addr, at, len);
+	if (err) {
+		if (copy)
+			vma_unlink(r->mm, copy);
+		else
+			commit_release(m, charge);
+		if (r->vma->end != whole_end)
+			vma_join_next(r->vma);
+		return err;
+	}
+	vma_merge(copy);
+	leave_old(r);
+	return (int64_t)at;
+}
+
+static int64_t mremap_to(struct mremap *r)
+{
+	mm *mm = r->mm;
+	if (r->flags & MREMAP_FIXED) {
+		int64_t at = place_new(r); /* the checks of a fixed place */
+		if (at < 0)
+			return at;
+		int64_t err = mm_unmap(mm, r->new_addr, r->new_addr + r->new_len);
+		if (err)
+			return err;
+	}
+	if (r->old_len > r->new_len) {
+		int64_t err = mm_unmap(mm, r->addr + r->new_len, r->addr + r->old_len);
+		if (err)
+			return err;
+		r->old_len = r->new_len;
+	}
+	r->vma = vma_find(mm, r->addr);
+	if (r->flags & MREMAP_DONTUNMAP &&
+	    !may_expand(mm, r->vma->flags, r->old_len >> PAGE_SHIFT))
+		return -ENOMEM;
+	int64_t at = place_new(r);
+	return at < 0 ? at : move_vma(r, (uint64_t)at);
+}
+
+int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
+		  uint64_t flags, uint64_t new_addr)
+{
+	struct mremap r = { mm, NULL, addr, old_len, new_len, flags, new_addr };
+	int64_t err = mremap_params(&r);
+	if (!err)
+		err = mremap_vma(&r);
+	if (err)
+		return err;
+	if (names_place(&r))
+		return mremap_to(&r);
+	if (r.new_len <= r.old_len) {
+		if (r.new_len < r.old_len)
+			err = mm_unmap(mm, addr + r.new_len, addr + r.old_len);
+		return err ? err : (int64_t)addr;
+	}
+	int64_t at = r.old_len ? grow_in_place(&r) : -EEXIST;
+	if (at != -EEXIST)
+		return at;
+	if (!(flags & MREMAP_MAYMOVE))
+		return -ENOMEM;
+	at = place_new(&r);
+	return at < 0 ? at : move_vma(&r, (uint64_t)at);
+}
+
+/* ---- brk and the stack ---- */
+
+static bool grow_brk(mm *mm, uint64_t start, uint64_t end)
+{
+	uint64_t flags = flag_bits(PROT_READ | PROT_WRITE, 0) | mm->counters.def_flags;
+	struct vma *next = vma_find(mm, start);
+	if (next && vma_start_gap(next) < end + PAGE_SIZE)
+		return false;
+	if (end > mm->counters.task_size || !lock_allowed(mm, flags, end - start))
+		return false;
+	if (mm->counters.map_count > mm->machine->tunables.max_map_count)
+		return false;
+	return map_region(mm, start, end - start, flags, NULL, start >> PAGE_SHIFT) >= 0;
+}
+
+int64_t mm_brk(mm *mm, uint64_t addr)
+{
+	struct mm_counters *c = &mm->counters;
+	uint64_t old = PAGE_ALIGN(c->brk), new = PAGE_ALIGN(addr);
+	if (addr < c->start_brk || addr > c->task_size || addr - c->start_brk > mm->limits->data)
+		return (int64_t)c->brk;
+	if (new < old && mm_unmap(mm, new, old))
+		return (int64_t)c->brk;
+	if (new > old && !grow_brk(mm, old, new))
+		return (int64_t)c->brk;
+	c->brk = addr;
+	return (int64_t)addr;
+}
+
+int64_t expand_stack(struct vma *vma, uint64_t addr)
+{
+	mm *mm = vma->mm;
+	const struct vma *prev = vma->prev;
+	uint64_t grow = (vma->start - addr) >> PAGE_SHIFT;
+	if (addr < mm->machine->tunables.mmap_min_addr || vma->end - addr > mm->limits->stack)
+		return -ENOMEM;
+	if (prev && !(prev->flags & VM_GROWSDOWN) &&
+	    prev->flags & (VM_READ | VM_WRITE | VM_EXEC) && addr - prev->end < STACK_GUARD_GAP)
+		return -ENOMEM;
+	if (grow > vma->pgoff || !may_expand(mm, vma->flags, grow) ||
+	    !lock_allowed(mm, vma->flags, grow << PAGE_SHIFT))
+		return -ENOMEM;
+	if (vma->flags & VM_ACCOUNT && !commit_charge(mm->machine, grow))
+		return -ENOMEM;
+	vma_resize(vma, addr, vma->end, vma->pgoff - grow);
+	return 0;
+}

@@ -1,0 +1,220 @@
+/*
+ * nonlinear.c - remap_file_pages, in its three forms.
+ *
+ *   A. special VMA: a raw bypass.  The pte is all there is: pages are pinned,
+ *      on no reverse map; a hole is SIGBUS; truncate leaves the page mapped.
+ *   B. 2.6's: on an ordinary shared file VMA, which moves to its mapping's
+ *      nonlinear list; an absent page's pte holds its file offset.
+ *   C. emulation: B's result by splitting VMAs, as Linux does since 4.0.
+ *
+ * Each form checks everything first, takes the memory it may want, and then
+ * commits without a way to fail.
+ */
+#include "core.h"
+
+int64_t special_pin(machine *m, struct page *page)
+{
+	if (page->pins == 0) {
+		if (m->counters.nr_special >= m->tunables.nonlinear_max_pages)
+			return -ENOMEM;
+		m->counters.nr_special++;
+	}
+	page->pins++;
+	return 0;
+}
+
+void special_unpin(machine *m, struct page *page)
+{
+	assert(page->pins > 0);
+	if (--page->pins == 0)
+		m->counters.nr_special--;
+}
+
+struct remap {
+	mm *mm;
+	struct vma *vma;
+	uint64_t start, end, pgoff, prot, flags;
+	file *file;
+};
+
+static uint64_t remap_index(const struct remap *r, uint64_t addr)
+{
+	return r->pgoff + ((addr - r->start) >> PAGE_SHIFT);
+}
+
+static bool beyond_file(const struct remap *r)
+{
+	return r->pgoff + ((r->end - r->start) >> PAGE_SHIFT) > mapping_end(r->file->mapping);
+}
+
+/* ---- A: the special VMA ---- */
+
+static int64_t special_rights(const struct remap *r)
+{
+	uint64_t vm = r->vma->flags, mode = r->file ? r->file->mode : 0;
+	if (!r->file || !r->file->mapping)
+		return -EBADF;
+	if (!(mode & FILE_READ) || (vm & VM_WRITE && (!(mode & FILE_WRITE) || mode & FILE_SEALED)))
+		return -EACCES;
+	return r->prot & ~(vm & (VM_READ | VM_WRITE | VM_EXEC)) ? -EACCES : 0;
+}
+
+/* Every page in the cache, and a pin of ours on each; undone on failure. */
+static int64_t special_hold(const struct remap *r, uint64_t *held)
+{
+	machine *m = r->mm->machine;
+	for (*held = r->start; *held < r->end; *held += PAGE_SIZE) {
+		struct page *page;
+		int64_t err = mapping_get_page(r->file->mapping, remap_index(r, *held), &page);
+		if (!err)
+			err = special_pin(m, page);
+		if (err)
+			return err;
+		page_get(page);
+	}
+	return 0;
+}
+
+static void special_let_go(const struct remap *r, uint64_t held)
+{
+	machine *m = r->mm->machine;
+	for (uint64_t addr = r->start; addr < held; addr += PAGE_SIZE) {
+		struct page *page = mapping_find(r->file->mapping, remap_index(r, addr));
+		special_unpin(m, page);
+		page_put(m, page);
+	}
+}
+
+static void special_install(const struct remap *r, uint64_t addr, uint64_t bits)
+{
+	machine *m = r->mm->machine;
+	struct page *page = mapping_find(r->file->mapping, remap_index(r, addr));
+	pte_t *ptep = pt_walk(r->mm, addr);
+	if (*ptep)
+		zap_pte(r->mm, r->vma, addr, ptep, 0);
+	pte_set(r->mm, addr, ptep, pte_make(page_pfn(m, page), bits));
+	r->mm->counters.nr_special++;
+	m->counters.remaps++;
+}
+
+static int64_t remap_special(const struct remap *r)
+{
+	int64_t err = special_rights(r);
+	if (err)
+		return err;
+	if (beyond_file(r))
+		return -EINVAL;
+	uint64_t held;
+	err = special_hold(r, &held);
+	if (!err)
+		err = pt_alloc_range(r->mm, r->start, r->end);
+	if (err) {
+		special_let_go(r, held);
+		return err;
+	}
+	uint64_t prot = r->prot ? r->prot : r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
+	uint64_t bits = pte_bits(prot);
+	for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE)
+		special_install(r, addr, bits);
+	return 0;
+}
+
+/* ---- B: 2.6's nonlinear VMA ---- */
+
+static bool stays_linear(const struct remap *r)
+{
+	return !(r->vma->flags & VM_NONLINEAR) && r->pgoff == vma_index(r->vma, r->start);
+}
+
+/* From now on an empty pte is ambiguous: every page's offset goes into its pte. */
+static void remap_install(const struct remap *r, uint64_t addr)
+{
+	pte_t *ptep = pt_walk(r->mm, addr);
+	pte_t successor = pte_file(remap_index(r, addr));
+	if (*ptep)
+		zap_pte(r->mm, r->vma, addr, ptep, successor);
+	else
+		pte_set(r->mm, addr, ptep, successor);
+	r->mm->machine->counters.remaps++;
+}
+
+static int64_t fault_in(const struct remap *r)
+{
+	for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE) {
+		bool cached = mapping_find(r->file->mapping, remap_index(r, addr));
+		if (!cached && r->flags & MAP_NONBLOCK)
+			continue; /* the file pte stays, never the old mapping */
+		if (r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC))
+			mm_fault(r->mm, addr, ACCESS_READ); /* the rest is for a later fault */
+	}
+	return 0;
+}
+
+static int64_t remap_mixed(struct remap *r)
+{
+	r->file = r->vma->file;
+	if (beyond_file(r))
+		return -EINVAL;
+	if (!stays_linear(r)) {
+		int64_t err = pt_alloc_range(r->mm, r->start, r->end);
+		if (err)
+			return err;
+		if (!(r->vma->flags & VM_NONLINEAR))
+			vma_set_flags(r->vma, r->vma->flags | VM_NONLINEAR);
+		for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE)
+			remap_install(r, addr);
+	}
+	return fault_in(r);
+}
+
+/* ---- C: Linux's emulation ---- */
+
+static int64_t remap_emulated(const struct remap *r)
+{
+	uint64_t flags = (r->flags & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+	uint64_t prot = r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
+	file *f = r->vma->file;
+	file_get(f); /* the VMA may go */
+	int64_t at = mm_mmap_file(r->mm, r->start, r->end - r->start, prot, flags, f, r->pgoff);
+	file_put(f);
+	if (at < 0)
+		return at;
+	r->mm->machine->counters.remaps += (r->end - r->start) >> PAGE_SHIFT;
+	mm_populate(r->mm, r->start, r->end - r->start);
+	return 0;
+}
+
+/* ---- the call ---- */
+
+static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
+{
+	r->start = addr & PAGE_MASK;
+	size &= PAGE_MASK;
+	r->end = r->start + size;
+	if (r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff)
+		return -EINVAL;
+	return r->pgoff > INDEX_MAX - (size >> PAGE_SHIFT) ? -EINVAL : 0;
+}
+
+int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size,
+			    uint64_t prot, uint64_t pgoff, uint64_t flags,
+			    file *f)
+{
+	const struct tunables *t = &mm->machine->tunables;
+	struct remap r = { .mm = mm, .pgoff = pgoff, .prot = prot, .flags = flags, .file = f };
+	struct vma *found = vma_find(mm, addr & PAGE_MASK);
+	bool special = found && found->flags & VM_SPECIAL;
+	if (prot && (!special || prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC)))
+		return -EINVAL;
+	int64_t err = remap_range(&r, addr, size);
+	if (err)
+		return err;
+	r.vma = found;
+	if (!found || found->start > r.start || r.end > found->end || !(found->flags & VM_SHARED))
+		return -EINVAL;
+	if (special)
+		return remap_special(&r);
+	if (t->nonlinear_emulated)
+		return remap_emulated(&r);
+	return t->nonlinear_mixing ? remap_mixed(&r) : -EINVAL;
+}

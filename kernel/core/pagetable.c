@@ -1,0 +1,399 @@
+/*
+ * pagetable.c - 4-level x86-64 page tables in arena pages.
+ *
+ * Owns the walker (pt_walk, pt_next) and the only writer of a pte (pte_set),
+ * which keeps the table's count of used entries, the software TLB and the
+ * downgrade generation true; below them the operations on ranges of one VMA.
+ * The struct page of a table knows its mm and the address it begins at, so a
+ * pte can say what it translates.
+ *
+ *   pgd[9 bits] -> pud[9] -> pmd[9] -> pte[9] -> 4096-byte page
+ */
+#include "core.h"
+
+#define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define LEVELS 4
+
+static unsigned level_shift(int level) { return PAGE_SHIFT + 9u * (unsigned)level; }
+
+static pte_t *entry_in(pte_t *table, uint64_t addr, int level)
+{
+	return &table[addr >> level_shift(level) & (TABLE_ENTRIES - 1)];
+}
+
+static pte_t *table_below(mm *mm, pte_t entry)
+{
+	return pfn_data(mm->machine, pte_pfn(entry));
+}
+
+pte_t *pt_walk(mm *mm, uint64_t addr)
+{
+	pte_t *table = mm->pgd;
+	for (int level = LEVELS - 1; level > 0; level--) {
+		pte_t entry = *entry_in(table, addr, level);
+		if (!entry)
+			return NULL;
+		table = table_below(mm, entry);
+	}
+	return entry_in(table, addr, 0);
+}
+
+static pte_t *table_alloc(mm *mm, pte_t *entry, uint64_t addr)
+{
+	struct machine *m = mm->machine;
+	struct page *page = page_alloc_zeroed(m, PG_TABLE);
+	if (!page)
+		return NULL;
+	page->mm = mm;
+	page->index = addr;
+	*entry = pte_make(page_pfn(m, page), TABLE_BITS);
+	page_of(m, entry)->used++;
+	mm->counters.nr_pagetable++;
+	return page_data(m, page);
+}
+
+pte_t *pt_alloc(mm *mm, uint64_t addr)
+{
+	pte_t *table = mm->pgd;
+	for (int level = LEVELS - 1; level > 0; level--) {
+		pte_t *entry = entry_in(table, addr, level);
+		table = *entry ? table_below(mm, *entry)
+			       : table_alloc(mm, entry, addr & -(1ul << level_shift(level)));
+		if (!table)
+			return NULL;
+	}
+	return entry_in(table, addr, 0);
+}
+
+int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end)
+{
+	for (uint64_t addr = start & -PMD_SIZE; addr < end; addr += PMD_SIZE)
+		if (!pt_alloc(mm, addr)) {
+			pt_prune(mm, start, end);
+			return no_memory(mm->machine);
+		}
+	return 0;
+}
+
+/*
+ * The first pte at or after *addr, below end, whose table exists: moves *addr
+ * there and sets *span to the ptes that follow in this table, below end.
+ */
+pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span)
+{
+	while (*addr < end) {
+		pte_t *table = mm->pgd;
+		int level = LEVELS - 1;
+		for (; level > 0; level--) {
+			pte_t entry = *entry_in(table, *addr, level);
+			if (!entry)
+				break;
+			table = table_below(mm, entry);
+		}
+		uint64_t size = 1ul << level_shift(level ? level : 1);
+		uint64_t next = (*addr & -size) + size;
+		if (level == 0) {
+			uint64_t stop = next < end ? next : end;
+			*span = (stop - *addr) >> PAGE_SHIFT;
+			return entry_in(table, *addr, 0);
+		}
+		*addr = next;
+	}
+	return NULL;
+}
+
+/* Free the tables below `table` that hold nothing and meet [start, end). */
+static void prune(mm *mm, pte_t *table, int level, uint64_t start, uint64_t end)
+{
+	struct machine *m = mm->machine;
+	uint64_t size = 1ul << level_shift(level);
+	for (uint64_t addr = start & -size; addr < end; addr += size) {
+		pte_t *entry = entry_in(table, addr, level);
+		if (!*entry)
+			continue;
+		struct page *below = pfn_page(m, pte_pfn(*entry));
+		uint64_t low = addr > start ? addr : start;
+		uint64_t high = addr + size < end ? addr + size : end;
+		if (level > 1 && below->used)
+			prune(mm, page_data(m, below), level - 1, low, high);
+		if (below->used)
+			continue;
+		*entry = 0;
+		page_of(m, entry)->used--;
+		mm->counters.nr_pagetable--;
+		page_put(m, below);
+	}
+}
+
+void pt_prune(mm *mm, uint64_t start, uint64_t end)
+{
+	prune(mm, mm->pgd, LEVELS - 1, start, end);
+}
+
+uint64_t pte_addr(machine *m, const pte_t *ptep)
+{
+	uint64_t slot = ((uintptr_t)ptep & (PAGE_SIZE - 1)) / sizeof(pte_t);
+	return page_of(m, ptep)->index + (slot << PAGE_SHIFT);
+}
+
+mm *pte_mm(machine *m, const pte_t *ptep)
+{
+	return page_of(m, ptep)->mm;
+}
+
+uint64_t pte_bits(uint64_t vm_flags)
+{
+	uint64_t bits = PTE_PRESENT;
+	if (vm_flags & (VM_READ | VM_WRITE | VM_EXEC))
+		bits |= PTE_USER;
+	if (vm_flags & VM_WRITE)
+		bits |= PTE_WRITE;
+	if (!(vm_flags & VM_EXEC))
+		bits |= PTE_NX;
+	return bits;
+}
+
+void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
+{
+	pte_t old = *ptep;
+	*ptep = pte;
+	if (!old != !pte)
+		page_of(mm->machine, ptep)->used += pte ? 1 : -1u;
+	if (!pte_present(old))
+		return;
+	struct tlb_entry *entry = tlb_slot(mm, addr);
+	if ((entry->tag & PAGE_MASK) == (addr & PAGE_MASK))
+		entry->tag = 0;
+	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER;
+	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || pte_pfn(old) != pte_pfn(pte))
+		mm->counters.tlb_generation++;
+}
+
+void tlb_flush_mm(mm *mm)
+{
+	memset(mm->tlb, 0, TLB_ENTRIES * sizeof(*mm->tlb));
+	mm->counters.tlb_generation++;
+	mm->machine->counters.tlb_flush++;
+}
+
+/* ---- one page leaving, entering and being counted ---- */
+
+static uint64_t *rss_counter(mm *mm, const struct page *page)
+{
+	if (page->flags & PG_ANON)
+		return &mm->counters.rss_anon;
+	return page->flags & PG_SHMEM ? &mm->counters.rss_shmem : &mm->counters.rss_file;
+}
+
+void pte_count_in(mm *mm, const struct page *page)
+{
+	struct mm_counters *c = &mm->counters;
+	++*rss_counter(mm, page);
+	uint64_t rss = c->rss_anon + c->rss_file + c->rss_shmem;
+	if (rss > c->hiwater_rss)
+		c->hiwater_rss = rss;
+}
+
+static void zap_special(mm *mm, struct page *page, pte_t old)
+{
+	if (old & PTE_DIRTY)
+		page_set_dirty(mm->machine, page);
+	mm->counters.nr_special--;
+	special_unpin(mm->machine, page);
+	page_put(mm->machine, page);
+}
+
+static void zap_mapped(mm *mm, struct page *page, pte_t *ptep, pte_t old)
+{
+	if (old & PTE_DIRTY && !(page->flags & PG_ANON))
+		page_set_dirty(mm->machine, page);
+	if (old & PTE_ACCESSED)
+		page->flags |= PG_REFERENCED;
+	--*rss_counter(mm, page);
+	rmap_remove(mm->machine, page, ptep);
+	page_put(mm->machine, page);
+}
+
+/* Empty one pte, leaving successor (0 or a file pte), and let its page go. */
+void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
+{
+	struct machine *m = mm->machine;
+	pte_t old = *ptep;
+	pte_set(mm, addr, ptep, successor);
+	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn)
+		return;
+	struct page *page = pfn_page(m, pte_pfn(old));
+	if (vma->flags & VM_SPECIAL)
+		zap_special(mm, page, old);
+	else
+		zap_mapped(mm, page, ptep, old);
+}
+
+void zap_range(struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			if (*ptep)
+				zap_pte(vma->mm, vma, addr, ptep, 0);
+}
+
+/* May this task write the page without a copy? */
+static bool page_is_own(machine *m, const struct vma *vma, pte_t pte)
+{
+	if (vma->flags & (VM_SHARED | VM_SPECIAL))
+		return true;
+	const struct page *page = pfn_page(m, pte_pfn(pte));
+	return page->flags & PG_ANON && page->refcount == 1;
+}
+
+void protect_range(struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t span, bits = pte_bits(vma->flags);
+	pte_t *ptep;
+	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE) {
+			if (!pte_present(*ptep))
+				continue;
+			pte_t pte = (*ptep & (PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY)) | bits;
+			if (!page_is_own(vma->mm->machine, vma, pte))
+				pte &= ~PTE_WRITE;
+			pte_set(vma->mm, addr, ptep, pte);
+		}
+}
+
+/* ---- fork ---- */
+
+static void share_special(mm *to, pte_t *ptep, uint64_t addr, pte_t pte)
+{
+	struct page *page = pfn_page(to->machine, pte_pfn(pte));
+	page_get(page);
+	page->pins++;
+	to->counters.nr_special++;
+	pte_set(to, addr, ptep, pte);
+}
+
+static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from,
+			    pte_t *to, uint64_t addr)
+{
+	struct machine *m = child->mm->machine;
+	int64_t err = rmap_reserve(m);
+	if (err)
+		return err;
+	if (!(parent->flags & VM_SHARED) && *from & PTE_WRITE)
+		pte_set(parent->mm, addr, from, *from & ~PTE_WRITE);
+	struct page *page = pfn_page(m, pte_pfn(*from));
+	page_get(page);
+	pte_set(child->mm, addr, to, *from & ~PTE_ACCESSED);
+	rmap_add(m, page, to);
+	pte_count_in(child->mm, page);
+	return 0;
+}
+
+static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint64_t addr)
+{
+	struct machine *m = child->mm->machine;
+	pte_t *to = pt_alloc(child->mm, addr);
+	if (!to)
+		return no_memory(m);
+	if (!pte_present(*from) || pte_pfn(*from) == m->zero_pfn) {
+		pte_set(child->mm, addr, to, *from);
+		return 0;
+	}
+	if (!(parent->flags & VM_SPECIAL))
+		return share_mapped(child, parent, from, to, addr);
+	share_special(child->mm, to, addr, *from);
+	return 0;
+}
+
+int64_t copy_range(struct vma *child, struct vma *parent)
+{
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = parent->start; (ptep = pt_next(parent->mm, &addr, parent->end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE) {
+			int64_t err = *ptep ? copy_pte(child, parent, ptep, addr) : 0;
+			if (err)
+				return err;
+		}
+	return 0;
+}
+
+/* ---- mremap: tables for the new place first, so that moving cannot fail ---- */
+
+static int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+{
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			if (*ptep && !pt_alloc(mm, addr - old_addr + new_addr)) {
+				pt_prune(mm, new_addr, new_addr + len);
+				return no_memory(mm->machine);
+			}
+	return 0;
+}
+
+static void move_pte(mm *mm, struct vma *vma, pte_t *from, uint64_t old_addr, uint64_t new_addr)
+{
+	struct machine *m = mm->machine;
+	pte_t pte = *from, *to = pt_walk(mm, new_addr);
+	pte_set(mm, old_addr, from, 0);
+	pte_set(mm, new_addr, to, pte);
+	if (pte_present(pte) && pte_pfn(pte) != m->zero_pfn && !(vma->flags & VM_SPECIAL))
+		rmap_move(m, pfn_page(m, pte_pfn(pte)), from, to);
+}
+
+int64_t move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+{
+	mm *mm = vma->mm;
+	int64_t err = move_prepare(mm, old_addr, new_addr, len);
+	if (err)
+		return err;
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			if (*ptep)
+				move_pte(mm, vma, ptep, addr, addr - old_addr + new_addr);
+	return 0;
+}
+
+/* ---- what Python reads ---- */
+
+int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries)
+{
+	pte_t *table = mm->pgd;
+	memset(entries, 0, LEVELS * sizeof(*entries));
+	for (int level = LEVELS - 1; level >= 0; level--) {
+		pte_t entry = *entry_in(table, addr, level);
+		entries[LEVELS - 1 - level] = entry;
+		if (!pte_present(entry))
+			return LEVELS - 1 - level;
+		table = table_below(mm, entry);
+	}
+	return LEVELS;
+}
+
+/* pagemap's word: bits 0-54 pfn, 61 file or shared anonymous, 63 present. */
+static uint64_t pagemap_word(machine *m, pte_t pte)
+{
+	if (!pte_present(pte))
+		return 0;
+	const struct page *page = pfn_page(m, pte_pfn(pte));
+	uint64_t word = 1ul << 63 | pte_pfn(pte);
+	if (page->refcount == 1 && page->mapcount == 1)
+		word |= 1ul << 56; /* exclusively mapped */
+	return page->flags & (PG_ANON | PG_RESERVED) ? word : word | 1ul << 61;
+}
+
+int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t addr = (vpn + i) << PAGE_SHIFT;
+		pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
+		out[i] = ptep ? pagemap_word(mm->machine, *ptep) : 0;
+	}
+	return (int64_t)nr;
+}

@@ -1,0 +1,69 @@
+/*
+ * residency.c - what is really in memory: mincore and smaps, from the ptes.
+ */
+#include "core.h"
+
+static uint8_t resident(struct vma *vma, uint64_t addr)
+{
+	mapping *mp = vma_mapping(vma);
+	pte_t *ptep = pt_walk(vma->mm, addr);
+	pte_t pte = ptep ? *ptep : 0;
+	if (pte_present(pte))
+		return 1;
+	if (!mp)
+		return 0;
+	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
+	return mapping_find(mp, index) != NULL;
+}
+
+int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec)
+{
+	uint64_t end = addr + PAGE_ALIGN(len);
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (end > mm->counters.task_size || end < addr)
+		return -ENOMEM;
+	for (uint64_t i = 0; addr < end; addr += PAGE_SIZE, i++) {
+		struct vma *vma = vma_find(mm, addr);
+		if (!vma || vma->start > addr)
+			return -ENOMEM;
+		vec[i] = resident(vma, addr);
+	}
+	return 0;
+}
+
+static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, pte_t pte)
+{
+	const struct page *page = pfn_page(m, pte_pfn(pte));
+	uint64_t sharers = vma->flags & VM_SPECIAL ? page->pins + page->mapcount : page->mapcount;
+	bool dirty = pte & PTE_DIRTY || page->flags & PG_DIRTY;
+	uint64_t share = 4096 / (sharers ? sharers : 1);
+	uint64_t *kind = sharers > 1 ? (dirty ? &s->shared_dirty : &s->shared_clean)
+				     : (dirty ? &s->private_dirty : &s->private_clean);
+	++*kind;
+	s->rss++;
+	s->pss += share;
+	if (dirty)
+		s->pss_dirty += share;
+	if (pte & PTE_ACCESSED)
+		s->referenced++;
+	if (page->flags & PG_ANON)
+		s->anonymous++;
+	if (vma->flags & VM_LOCKED)
+		s->locked += share;
+}
+
+int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out)
+{
+	struct vma *vma = vma_find(mm, addr);
+	if (!vma || vma->start > addr)
+		return -EFAULT;
+	*out = (struct smaps_info){ 0 };
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t at = vma->start; (ptep = pt_next(mm, &at, vma->end, &span));)
+		for (; span; span--, ptep++, at += PAGE_SIZE)
+			if (pte_present(*ptep) && pte_pfn(*ptep) != mm->machine->zero_pfn)
+				count_page(out, mm->machine, vma, *ptep);
+	return 0;
+}

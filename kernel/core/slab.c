@@ -1,0 +1,104 @@
+/*
+ * slab.c - the core's own objects, kept in arena pages.
+ *
+ * Objects of one kind share pages; a page with a free object is on its
+ * cache's partial list; an empty page goes back at once.  So every byte of
+ * kernel metadata is counted in nr_slab and comes out of the same RAM.
+ */
+#include "core.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
+#endif
+
+void slab_init(machine *m)
+{
+	const uint32_t sizes[NR_CACHES] = {
+		[CACHE_VMA] = sizeof(struct vma),
+		[CACHE_ANON_VMA] = sizeof(struct anon_vma),
+		[CACHE_CHAIN] = (uint32_t)(sizeof(struct chain) + m->nrpte * sizeof(pte_t *)),
+		[CACHE_RADIX] = sizeof(struct radix_node),
+		[CACHE_MM] = sizeof(struct mm),
+		[CACHE_MAPPING] = sizeof(struct mapping),
+		[CACHE_FILE] = sizeof(struct file),
+	};
+	for (int id = 0; id < NR_CACHES; id++)
+		m->caches[id].size = (sizes[id] + 7u) & ~7u;
+}
+
+static void partial_push(machine *m, struct cache *cache, uint32_t pfn)
+{
+	m->pages[pfn].prev = 0;
+	m->pages[pfn].next = cache->partial;
+	if (cache->partial)
+		m->pages[cache->partial].prev = pfn;
+	cache->partial = pfn;
+}
+
+static void partial_remove(machine *m, struct cache *cache, struct page *page)
+{
+	if (page->prev)
+		m->pages[page->prev].next = page->next;
+	else
+		cache->partial = page->next;
+	if (page->next)
+		m->pages[page->next].prev = page->prev;
+}
+
+static struct page *slab_grow(machine *m, struct cache *cache)
+{
+	struct page *page = page_alloc(m, PG_SLAB);
+	if (!page)
+		return NULL;
+	char *data = page_data(m, page);
+	uint32_t last = (uint32_t)(PAGE_SIZE / cache->size) * cache->size;
+	void *head = NULL;
+	for (uint32_t at = last; at; at -= cache->size) {
+		*(void **)(data + at - cache->size) = head;
+		head = data + at - cache->size;
+	}
+	ASAN_POISON_MEMORY_REGION(data, PAGE_SIZE);
+	page->objects = head;
+	page->cache = cache;
+	partial_push(m, cache, (uint32_t)page_pfn(m, page));
+	return page;
+}
+
+void *slab_alloc(machine *m, enum cache_id id)
+{
+	struct cache *cache = &m->caches[id];
+	if (!alloc_permitted(m))
+		return NULL;
+	struct page *page = cache->partial ? &m->pages[cache->partial] : slab_grow(m, cache);
+	if (!page)
+		return NULL;
+	void *object = page->objects;
+	ASAN_UNPOISON_MEMORY_REGION(object, cache->size);
+	page->objects = *(void **)object;
+	page->used++;
+	cache->live++;
+	if (!page->objects)
+		partial_remove(m, cache, page);
+	return memset(object, 0, cache->size);
+}
+
+void slab_free(machine *m, enum cache_id id, void *object)
+{
+	struct cache *cache = &m->caches[id];
+	struct page *page = page_of(m, object);
+	assert(page->flags & PG_SLAB && page->cache == cache && page->used);
+	if (!page->objects)
+		partial_push(m, cache, (uint32_t)page_pfn(m, page));
+	*(void **)object = page->objects;
+	page->objects = object;
+	ASAN_POISON_MEMORY_REGION(object, cache->size);
+	cache->live--;
+	if (--page->used)
+		return;
+	partial_remove(m, cache, page);
+	ASAN_UNPOISON_MEMORY_REGION(page_data(m, page), PAGE_SIZE);
+	page_put(m, page);
+}

@@ -1,0 +1,85 @@
+/*
+ * tree.c - a treap with parent links and a summary per subtree.
+ *
+ * A random priority keeps it balanced in expectation (the seed is the
+ * machine's, so the shape is the same every time).  Rotations and the path
+ * to the root are re-summarised through tree->update.
+ */
+#include "core.h"
+
+static uint32_t next_priority(uint32_t *seed) /* xorshift32 */
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+static void replace_child(struct tree *tree, struct tree_node *parent,
+			  struct tree_node *old, struct tree_node *new)
+{
+	if (!parent)
+		tree->root = new;
+	else if (parent->left == old)
+		parent->left = new;
+	else
+		parent->right = new;
+	if (new)
+		new->parent = parent;
+}
+
+/* Lift node above its parent; their order by key stays. */
+static void rotate_up(struct tree *tree, struct tree_node *node)
+{
+	struct tree_node *parent = node->parent;
+	replace_child(tree, parent->parent, parent, node);
+	if (parent->left == node) {
+		parent->left = node->right;
+		if (node->right)
+			node->right->parent = parent;
+		node->right = parent;
+	} else {
+		parent->right = node->left;
+		if (node->left)
+			node->left->parent = parent;
+		node->left = parent;
+	}
+	parent->parent = node;
+	tree->update(parent);
+	tree->update(node);
+}
+
+void tree_update_path(struct tree *tree, struct tree_node *node)
+{
+	for (; node; node = node->parent)
+		tree->update(node);
+}
+
+void tree_insert(struct tree *tree, struct tree_node *node)
+{
+	struct tree_node **link = &tree->root, *parent = NULL;
+	uint64_t key = tree->key(node);
+	while (*link) {
+		parent = *link;
+		link = key < tree->key(parent) ? &parent->left : &parent->right;
+	}
+	node->left = node->right = NULL;
+	node->parent = parent;
+	node->priority = next_priority(tree->seed);
+	*link = node;
+	tree->update(node);
+	while (node->parent && node->priority > node->parent->priority)
+		rotate_up(tree, node);
+	tree_update_path(tree, node->parent);
+}
+
+void tree_erase(struct tree *tree, struct tree_node *node)
+{
+	while (node->left && node->right)
+		rotate_up(tree, node->left->priority > node->right->priority
+					? node->left : node->right);
+	struct tree_node *child = node->left ? node->left : node->right;
+	struct tree_node *parent = node->parent;
+	replace_child(tree, parent, node, child);
+	tree_update_path(tree, parent);
+}

@@ -1,0 +1,485 @@
+/*
+ * vma.c - the ordered set of VMAs of an address space.
+ *
+ * Owns the list and the treap (by address, with the largest gap of each
+ * subtree), splitting and merging, the search for a gap with Linux's placement
+ * rules, and the counters that follow from VMAs.  Adjacent VMAs that
+ * can_join() never stay apart after a call that changed one of them.
+ */
+#include "core.h"
+
+uint64_t vma_start_gap(const struct vma *vma)
+{
+	if (!(vma->flags & VM_GROWSDOWN))
+		return vma->start;
+	return vma->start > STACK_GUARD_GAP ? vma->start - STACK_GUARD_GAP : 0;
+}
+
+static uint64_t gap_before(const struct vma *vma)
+{
+	uint64_t low = vma->prev ? vma->prev->end : 0;
+	uint64_t high = vma_start_gap(vma);
+	return high > low ? high - low : 0;
+}
+
+static uint64_t addr_key(const struct tree_node *node)
+{
+	return container_of(node, struct vma, by_addr)->start;
+}
+
+static struct vma *addr_vma(struct tree_node *node)
+{
+	return node ? container_of(node, struct vma, by_addr) : NULL;
+}
+
+static void addr_update(struct tree_node *node)
+{
+	struct vma *vma = addr_vma(node);
+	const struct vma *left = addr_vma(node->left), *right = addr_vma(node->right);
+	uint64_t most = vma->gap;
+	if (left && left->max_gap > most)
+		most = left->max_gap;
+	if (right && right->max_gap > most)
+		most = right->max_gap;
+	vma->max_gap = most;
+}
+
+void vma_tree_init(mm *mm)
+{
+	mm->vmas = (struct tree){ NULL, addr_key, addr_update, &mm->machine->seed };
+}
+
+static void refresh_gap(struct vma *vma)
+{
+	if (!vma)
+		return;
+	uint64_t gap = gap_before(vma);
+	if (gap == vma->gap)
+		return;
+	vma->gap = gap;
+	tree_update_path(&vma->mm->vmas, &vma->by_addr);
+}
+
+struct vma *vma_find(mm *mm, uint64_t addr)
+{
+	struct vma *found = mm->recent;
+	if (found && found->start <= addr && addr < found->end)
+		return found;
+	found = NULL;
+	for (struct tree_node *node = mm->vmas.root; node;) {
+		struct vma *vma = addr_vma(node);
+		if (vma->end <= addr) {
+			node = node->right;
+			continue;
+		}
+		found = vma;
+		if (vma->start <= addr)
+			break;
+		node = node->left;
+	}
+	if (found)
+		mm->recent = found;
+	return found;
+}
+
+struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end)
+{
+	struct vma *vma = vma_find(mm, start);
+	return vma && vma->start < end ? vma : NULL;
+}
+
+/* ---- counters ---- */
+
+static void account(struct vma *vma, int64_t nr_pages)
+{
+	struct mm_counters *c = &vma->mm->counters;
+	uint64_t flags = vma->flags, n = (uint64_t)nr_pages;
+	c->total_vm += n;
+	if (c->total_vm > c->hiwater_vm)
+		c->hiwater_vm = c->total_vm;
+	if (flags & VM_GROWSDOWN)
+		c->stack_vm += n;
+	else if ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE)
+		c->data_vm += n;
+	else if ((flags & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+		c->exec_vm += n;
+	if (flags & VM_LOCKED) {
+		c->locked_vm += n;
+		vma->mm->machine->counters.nr_mlock += n;
+	}
+}
+
+bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages)
+{
+	const struct mm_counters *c = &mm->counters;
+	if (c->total_vm + nr_pages > mm->limits->as >> PAGE_SHIFT)
+		return false;
+	if ((vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) != VM_WRITE)
+		return true;
+	return c->data_vm + nr_pages <= mm->limits->data >> PAGE_SHIFT;
+}
+
+bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes)
+{
+	if (!(vm_flags & VM_LOCKED) || mm->limits->may_lock)
+		return true;
+	return mm->counters.locked_vm + (nbytes >> PAGE_SHIFT) <= mm->limits->memlock >> PAGE_SHIFT;
+}
+
+/* vm.overcommit_memory: 0 refuses the absurd, 1 nothing, 2 above the limit. */
+bool commit_charge(machine *m, uint64_t nr_pages)
+{
+	const struct tunables *t = &m->tunables;
+	uint64_t total = m->counters.nr_total, allowed = t->overcommit_kbytes >> 2;
+	if (!allowed)
+		allowed = total * t->overcommit_ratio / 100;
+	if (t->overcommit_memory == 0 && nr_pages > total)
+		return false;
+	if (t->overcommit_memory == 2 && m->counters.nr_committed + nr_pages > allowed)
+		return false;
+	m->counters.nr_committed += nr_pages;
+	return true;
+}
+
+void commit_release(machine *m, uint64_t nr_pages)
+{
+	m->counters.nr_committed -= nr_pages;
+}
+
+/* ---- anon_vma membership ---- */
+
+static void anon_leave(machine *m, struct vma *vma)
+{
+	struct anon_vma *anon = vma->anon_vma;
+	if (vma->anon_prev)
+		vma->anon_prev->anon_next = vma->anon_next;
+	else
+		anon->first = vma->anon_next;
+	if (vma->anon_next)
+		vma->anon_next->anon_prev = vma->anon_prev;
+	vma->anon_prev = vma->anon_next = NULL;
+	vma->anon_vma = NULL;
+	if (--anon->nr_vmas)
+		return;
+	assert(anon->nr_pages == 0); /* pages go before their last VMA */
+	slab_free(m, CACHE_ANON_VMA, anon);
+}
+
+void vma_set_anon(struct vma *vma, struct anon_vma *anon)
+{
+	if (vma->anon_vma)
+		anon_leave(vma->mm->machine, vma);
+	if (!anon)
+		return;
+	vma->anon_vma = anon;
+	vma->anon_next = anon->first;
+	if (anon->first)
+		anon->first->anon_prev = vma;
+	anon->first = vma;
+	anon->nr_vmas++;
+}
+
+/* Could these two be one VMA, but for the page protection they have now? */
+static bool anon_compatible(const struct vma *a, const struct vma *b)
+{
+	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
+	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~access) &&
+	       a->pgoff + vma_pages(a) == b->pgoff;
+}
+
+static struct anon_vma *neighbours_anon(struct vma *vma)
+{
+	if (vma->next && vma->next->anon_vma && anon_compatible(vma, vma->next))
+		return vma->next->anon_vma;
+	if (vma->prev && vma->prev->anon_vma && anon_compatible(vma->prev, vma))
+		return vma->prev->anon_vma;
+	return NULL;
+}
+
+int64_t vma_prepare_anon(struct vma *vma)
+{
+	if (vma->anon_vma)
+		return 0;
+	struct anon_vma *anon = neighbours_anon(vma);
+	if (!anon)
+		anon = slab_alloc(vma->mm->machine, CACHE_ANON_VMA);
+	if (!anon)
+		return no_memory(vma->mm->machine);
+	vma_set_anon(vma, anon);
+	return 0;
+}
+
+/* ---- linking ---- */
+
+void vma_link(mm *mm, struct vma *vma)
+{
+	struct vma *next = vma_find(mm, vma->start);
+	struct vma *prev = next ? next->prev : mm->last;
+	vma->mm = mm;
+	vma->prev = prev;
+	vma->next = next;
+	*(prev ? &prev->next : &mm->first) = vma;
+	*(next ? &next->prev : &mm->last) = vma;
+	vma->gap = gap_before(vma);
+	tree_insert(&mm->vmas, &vma->by_addr);
+	refresh_gap(next);
+	mapping_link_vma(vma);
+	account(vma, (int64_t)vma_pages(vma));
+	mm->counters.map_count++;
+	mm->machine->counters.nr_vmas++;
+	mm->recent = vma;
+}
+
+static void take_out(mm *mm, struct vma *vma)
+{
+	struct vma *prev = vma->prev, *next = vma->next;
+	mapping_unlink_vma(vma);
+	tree_erase(&mm->vmas, &vma->by_addr);
+	*(prev ? &prev->next : &mm->first) = next;
+	*(next ? &next->prev : &mm->last) = prev;
+	refresh_gap(next);
+	account(vma, -(int64_t)vma_pages(vma));
+	mm->counters.map_count--;
+	mm->machine->counters.nr_vmas--;
+	if (mm->recent == vma)
+		mm->recent = NULL;
+}
+
+static void vma_free(struct vma *vma)
+{
+	vma_set_anon(vma, NULL);
+	if (vma->file)
+		file_put(vma->file);
+	slab_free(vma->mm->machine, CACHE_VMA, vma);
+}
+
+void vma_unlink(mm *mm, struct vma *vma)
+{
+	if (vma->flags & VM_ACCOUNT)
+		commit_release(mm->machine, vma_pages(vma));
+	take_out(mm, vma);
+	vma_free(vma);
+}
+
+/* Move the borders; the order of VMAs stays.  Commit charges are the caller's. */
+void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff)
+{
+	account(vma, -(int64_t)vma_pages(vma));
+	mapping_unlink_vma(vma);
+	vma->start = start;
+	vma->end = end;
+	vma->pgoff = pgoff;
+	mapping_link_vma(vma);
+	account(vma, (int64_t)vma_pages(vma));
+	refresh_gap(vma);
+	refresh_gap(vma->next);
+}
+
+void vma_set_flags(struct vma *vma, uint64_t flags)
+{
+	const uint64_t placing = VM_NONLINEAR | VM_SHARED | VM_MAYWRITE;
+	uint64_t changed = vma->flags ^ flags;
+	account(vma, -(int64_t)vma_pages(vma));
+	if (changed & placing)
+		mapping_unlink_vma(vma);
+	vma->flags = flags;
+	if (changed & placing)
+		mapping_link_vma(vma);
+	account(vma, (int64_t)vma_pages(vma));
+	refresh_gap(vma);
+}
+
+struct vma *vma_dup(struct vma *vma)
+{
+	struct vma *copy = slab_alloc(vma->mm->machine, CACHE_VMA);
+	if (!copy)
+		return NULL;
+	*copy = (struct vma){
+		.start = vma->start, .end = vma->end, .flags = vma->flags,
+		.pgoff = vma->pgoff, .mm = vma->mm, .file = vma->file,
+	};
+	if (copy->file)
+		file_get(copy->file);
+	vma_set_anon(copy, vma->anon_vma);
+	return copy;
+}
+
+/* AAAAAAAA -> AAAA BBBB; returns B. */
+struct vma *vma_split(struct vma *vma, uint64_t addr)
+{
+	struct vma *upper = vma_dup(vma);
+	if (!upper)
+		return NULL;
+	upper->start = addr;
+	upper->pgoff = vma_index(vma, addr);
+	vma_resize(vma, vma->start, addr, vma->pgoff);
+	vma_link(vma->mm, upper);
+	return upper;
+}
+
+static bool can_join(const struct vma *a, const struct vma *b)
+{
+	if (!a || !b || a->end != b->start || a->flags != b->flags || a->file != b->file)
+		return false;
+	if (a->anon_vma && b->anon_vma && a->anon_vma != b->anon_vma)
+		return false;
+	return a->pgoff + vma_pages(a) == b->pgoff;
+}
+
+/* AAAA BBBB -> AAAAAAAA: vma swallows its next. */
+void vma_join_next(struct vma *vma)
+{
+	struct vma *next = vma->next;
+	uint64_t end = next->end;
+	if (!vma->anon_vma && next->anon_vma)
+		vma_set_anon(vma, next->anon_vma);
+	take_out(vma->mm, next);
+	vma_free(next);
+	vma_resize(vma, vma->start, end, vma->pgoff);
+}
+
+struct vma *vma_merge(struct vma *vma)
+{
+	if (can_join(vma->prev, vma)) {
+		vma = vma->prev;
+		vma_join_next(vma);
+	}
+	if (can_join(vma, vma->next))
+		vma_join_next(vma);
+	return vma;
+}
+
+/* Grow a neighbour over [new->start, new->end), which nothing maps; NULL: none fits. */
+struct vma *vma_merge_new(mm *mm, struct vma *new)
+{
+	struct vma *next = vma_find(mm, new->start);
+	struct vma *prev = next ? next->prev : mm->last;
+	if (can_join(prev, new)) {
+		vma_resize(prev, prev->start, new->end, prev->pgoff);
+		if (can_join(prev, next))
+			vma_join_next(prev);
+		return prev;
+	}
+	if (!can_join(new, next))
+		return NULL;
+	vma_resize(next, new->start, next->end, new->pgoff);
+	return next;
+}
+
+/* ---- placement ---- */
+
+struct window {
+	uint64_t low, high, len;
+};
+
+static uint64_t fit_high(const struct window *w, uint64_t low, uint64_t high)
+{
+	low = low > w->low ? low : w->low;
+	high = high < w->high ? high : w->high;
+	return high >= low && high - low >= w->len ? high - w->len : 0;
+}
+
+static uint64_t fit_low(const struct window *w, uint64_t low, uint64_t high)
+{
+	low = low > w->low ? low : w->low;
+	high = high < w->high ? high : w->high;
+	return high >= low && high - low >= w->len ? low : 0;
+}
+
+static uint64_t highest_gap(const struct window *w, struct tree_node *node)
+{
+	struct vma *vma = addr_vma(node);
+	if (!vma || vma->max_gap < w->len || w->high < w->len)
+		return 0;
+	uint64_t at = vma->end <= w->high - w->len ? highest_gap(w, node->right) : 0;
+	if (!at)
+		at = fit_high(w, vma->prev ? vma->prev->end : 0, vma_start_gap(vma));
+	if (!at && vma->start > w->low)
+		at = highest_gap(w, node->left);
+	return at;
+}
+
+static uint64_t lowest_gap(const struct window *w, struct tree_node *node)
+{
+	struct vma *vma = addr_vma(node);
+	if (!vma || vma->max_gap < w->len)
+		return 0;
+	uint64_t at = vma->start > w->low ? lowest_gap(w, node->left) : 0;
+	if (!at)
+		at = fit_low(w, vma->prev ? vma->prev->end : 0, vma_start_gap(vma));
+	if (!at && vma->end < w->high)
+		at = lowest_gap(w, node->right);
+	return at;
+}
+
+static int64_t search_down(mm *mm, struct window w)
+{
+	uint64_t at = fit_high(&w, mm->last ? mm->last->end : 0, ~0ul);
+	if (!at)
+		at = highest_gap(&w, mm->vmas.root);
+	return at ? (int64_t)at : -ENOMEM;
+}
+
+static int64_t search_up(mm *mm, struct window w)
+{
+	uint64_t at = lowest_gap(&w, mm->vmas.root);
+	if (!at)
+		at = fit_low(&w, mm->last ? mm->last->end : 0, ~0ul);
+	return at ? (int64_t)at : -ENOMEM;
+}
+
+static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)
+{
+	if (!addr || len > limit || addr > limit - len)
+		return false;
+	struct vma *vma = vma_find(mm, addr);
+	return !vma || addr + len <= vma_start_gap(vma);
+}
+
+static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t top = mm->counters.task_size;
+	struct window up = { PAGE_ALIGN(top / 3), top, len };
+	if (flags & MAP_32BIT)
+		up = (struct window){ 0x40000000, 0x80000000, len };
+	if (hint_fits(mm, PAGE_ALIGN(addr), len, flags & MAP_32BIT ? up.high : top))
+		return (int64_t)PAGE_ALIGN(addr);
+	if (!(flags & MAP_32BIT) && !mm->machine->tunables.legacy_va_layout) {
+		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len };
+		int64_t at = search_down(mm, down);
+		if (at > 0)
+			return at;
+	}
+	return search_up(mm, up);
+}
+
+/* An address for len bytes by Linux's rules, or -errno. */
+int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t top = mm->counters.task_size;
+	if (len > top)
+		return -ENOMEM;
+	int64_t at = flags & MAP_FIXED ? (int64_t)addr : place(mm, addr, len, flags);
+	if (at < 0 && !(flags & MAP_FIXED))
+		return at;
+	if ((uint64_t)at > top - len)
+		return -ENOMEM;
+	if ((uint64_t)at & ~PAGE_MASK)
+		return -EINVAL;
+	if ((uint64_t)at < mm->machine->tunables.mmap_min_addr && !mm->limits->may_low)
+		return -EPERM;
+	return at;
+}
+
+int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
+{
+	uint64_t n = 0;
+	for (struct vma *vma = vma_find(mm, from); vma && n < max; vma = vma->next) {
+		const mapping *mp = vma_mapping(vma);
+		out[n++] = (struct vma_info){
+			vma->start, vma->end, vma->flags, vma->pgoff,
+			vma->file ? vma->file->cookie : 0, mp ? mp->cookie : 0,
+		};
+	}
+	return (int64_t)n;
+}

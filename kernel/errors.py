@@ -1,0 +1,61 @@
+"""What can go wrong, and who is to blame.
+
+SyscallError: the program erred (Linux's errno).  MemoryFault: it touched wrong
+memory.  TaskKilled: the kernel ended the task.  KernelBug: we erred; never caught.
+"""
+
+from __future__ import annotations
+
+import os
+
+SI_KERNEL = 0x80
+SEGV_MAPERR, SEGV_ACCERR = 1, 2
+BUS_ADRERR = 2
+SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
+
+
+class SyscallError(OSError):
+    """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, os.strerror(number))
+
+
+class MemoryFault(Exception):
+    """An access that Linux answers with a signal.
+
+    addr: bytes, as si_addr.  code: si_code.  access: enum access of the core.
+    """
+
+    signo = 0
+
+    def __init__(self, addr: int, code: int, access: int) -> None:
+        super().__init__(f"signal {self.signo} at {addr:#x} (si_code {code})")
+        self.addr = addr
+        self.code = code
+        self.access = access
+
+
+class SegmentationFault(MemoryFault):
+    """SIGSEGV: nothing mapped (SEGV_MAPERR) or not allowed (SEGV_ACCERR)."""
+
+    signo = SIGSEGV
+
+
+class BusError(MemoryFault):
+    """SIGBUS: beyond the end of the file, or a hole of a special VMA (BUS_ADRERR)."""
+
+    signo = SIGBUS
+
+
+class TaskKilled(Exception):
+    """The kernel ended the task with a signal, for example the OOM killer's SIGKILL."""
+
+    def __init__(self, pid: int, signo: int) -> None:
+        super().__init__(f"task {pid} was killed by signal {signo}")
+        self.pid = pid
+        self.signo = signo
+
+
+class KernelBug(Exception):
+    """An invariant does not hold: a bug of this kernel, not of its program."""
