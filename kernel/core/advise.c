@@ -105,7 +105,7 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 {
 	struct vma *vma = *vmap;
 	(void)advice;
-	if (vma->flags & VM_LOCKED || !vma->file)
+	if (vma->flags & (VM_LOCKED | VM_NONLINEAR) || !vma->file)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;

@@ -59,6 +59,7 @@ def make_builder() -> FFI:
         extra_compile_args=[
             *(SANITIZED if sanitize else PLAIN),
             "-std=gnu11",
+            "-UNDEBUG",  # Python's own flags would drop the assertions
             "-fvisibility=hidden",
             *WARNINGS,
         ],

@@ -49,6 +49,7 @@ typedef uint64_t pte_t;
 #define PTE_USER 0x004ul /* clear in a PROT_NONE page */
 #define PTE_ACCESSED 0x020ul
 #define PTE_DIRTY 0x040ul
+#define PTE_READONLY 0x200ul /* ours: the file gave no right to write; special VMAs */
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
@@ -250,6 +251,7 @@ void page_put(machine *m, struct page *page);
 
 /* slab.c */
 void slab_init(machine *m);
+void slab_fini(machine *m);
 void *slab_alloc(machine *m, enum cache_id id); /* zeroed */
 void slab_free(machine *m, enum cache_id id, void *object);
 

@@ -56,6 +56,7 @@
 #define NOWHERE (1ull << 45) /* a physical page that no machine has */
 #define MAX_TRIES 4
 #define VECTOR_INVALID_OPCODE 6
+#define VECTOR_GENERAL_PROTECTION 13
 #define NO_CR3 (~0ull)
 #define TSC_STEP 1000
 #define RUN_AGAIN ((enum cpu_stop)1000) /* between cpu_run() and its hooks */
@@ -64,12 +65,28 @@
 typedef void engine;
 typedef size_t engine_hook;
 enum { ARCH_X86 = 4, MODE_64 = 8 };
-enum { REG_CS = 11, REG_RAX = 35, REG_RDI = 39, REG_RDX = 40,
-       REG_RIP = 41, REG_RSP = 44, REG_CR0 = 50, REG_CR3 = 53,
-       REG_CR4 = 54, REG_FPCW = 246, REG_MSR = 248, REG_MXCSR = 249 };
+enum {
+	REG_CS = 11,
+	REG_RAX = 35,
+	REG_RDI = 39,
+	REG_RDX = 40,
+	REG_RIP = 41,
+	REG_RSP = 44,
+	REG_CR0 = 50,
+	REG_CR3 = 53,
+	REG_CR4 = 54,
+	REG_FPCW = 246,
+	REG_MSR = 248,
+	REG_MXCSR = 249
+};
 enum { INSN_IN = 218, INSN_OUT = 500, INSN_RDTSC = 608 };
-enum { HOOK_INTR = 1 << 0, HOOK_INSN = 1 << 1, HOOK_BLOCK = 1 << 3,
-       HOOK_UNMAPPED = 7 << 4, HOOK_TLB_FILL = 1 << 17 };
+enum {
+	HOOK_INTR = 1 << 0,
+	HOOK_INSN = 1 << 1,
+	HOOK_BLOCK = 1 << 3,
+	HOOK_UNMAPPED = 7 << 4,
+	HOOK_TLB_FILL = 1 << 17
+};
 enum { MEM_READ = 16, MEM_WRITE = 17, MEM_FETCH = 18 };
 enum { ALLOW_READ = 1, ALLOW_WRITE = 2, ALLOW_EXEC = 4, ALLOW_ALL = 7 };
 enum { ENGINE_OK = 0, ENGINE_INSN_INVALID = 10 };
@@ -114,17 +131,17 @@ static const struct {
 	const char *name;
 	size_t place;
 } call_names[] = {
-	{ "uc_version", offsetof(struct engine_calls, version) },
-	{ "uc_open", offsetof(struct engine_calls, open) },
-	{ "uc_close", offsetof(struct engine_calls, close) },
-	{ "uc_ctl", offsetof(struct engine_calls, control) },
-	{ "uc_reg_read", offsetof(struct engine_calls, reg_read) },
-	{ "uc_reg_write", offsetof(struct engine_calls, reg_write) },
-	{ "uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr) },
-	{ "uc_hook_add", offsetof(struct engine_calls, hook_add) },
-	{ "uc_emu_start", offsetof(struct engine_calls, start) },
-	{ "uc_emu_stop", offsetof(struct engine_calls, stop) },
-	{ "uc_strerror", offsetof(struct engine_calls, text) },
+	{"uc_version", offsetof(struct engine_calls, version)},
+	{"uc_open", offsetof(struct engine_calls, open)},
+	{"uc_close", offsetof(struct engine_calls, close)},
+	{"uc_ctl", offsetof(struct engine_calls, control)},
+	{"uc_reg_read", offsetof(struct engine_calls, reg_read)},
+	{"uc_reg_write", offsetof(struct engine_calls, reg_write)},
+	{"uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr)},
+	{"uc_hook_add", offsetof(struct engine_calls, hook_add)},
+	{"uc_emu_start", offsetof(struct engine_calls, start)},
+	{"uc_emu_stop", offsetof(struct engine_calls, stop)},
+	{"uc_strerror", offsetof(struct engine_calls, text)},
 };
 
 struct cpu {
@@ -150,8 +167,9 @@ struct cpu {
 /* One translation by the guest's own tables. */
 struct walk {
 	uint64_t entries[GUEST_LEVELS]; /* physical addresses of the entries */
-	int depth;                      /* entries used */
-	uint64_t page;                  /* guest physical, 4 KiB */
+	uint64_t seen[GUEST_LEVELS];	/* and what they held */
+	int depth;			/* entries used */
+	uint64_t page;			/* guest physical, 4 KiB */
 	uint64_t leaf;
 	bool writable, user, executable;
 };
@@ -265,8 +283,9 @@ static bool walk_tables(cpu *c, uint64_t linear, uint64_t code, struct walk *w)
 
 		if (!word)
 			return false;
-		w->entries[w->depth++] = physical;
 		w->leaf = *word;
+		w->seen[w->depth] = w->leaf;
+		w->entries[w->depth++] = physical;
 		if (!(w->leaf & GUEST_PRESENT))
 			return guest_fault(c, linear, code);
 		w->writable &= !!(w->leaf & GUEST_WRITE);
@@ -306,11 +325,11 @@ static bool mark_entries(cpu *c, struct walk *w, uint64_t access)
 	for (int i = 0; i < w->depth; i++) {
 		bool is_leaf = i == w->depth - 1;
 		uint64_t bits = GUEST_ACCESSED;
-		uint64_t *word = ram_word(c, w->entries[i], ACCESS_READ);
+		uint64_t *word;
 
 		if (is_leaf && access == ACCESS_WRITE)
 			bits |= GUEST_DIRTY;
-		if (word && (*word & bits) == bits)
+		if ((w->seen[i] & bits) == bits)
 			continue;
 		word = ram_word(c, w->entries[i], ACCESS_WRITE);
 		if (!word)
@@ -382,15 +401,17 @@ static bool fill(cpu *c, uint64_t linear, uint64_t access,
 	bool user = (read_reg(c, REG_CS) & 3) == 3;
 	uint64_t cr3 = read_reg(c, REG_CR3);
 	uint64_t code = fault_code(access, user);
-	struct walk w = { .depth = 0 };
+	struct walk w = {.depth = 0};
 	int64_t frame;
 
 	if (cr3 != c->cr3) {
 		c->cr3 = cr3;
 		return stop_run(c, CPU_NEW_CR3);
 	}
-	if (!is_canonical(linear))
-		return guest_fault(c, linear, code);
+	if (!is_canonical(linear)) {
+		c->exit.vector = VECTOR_GENERAL_PROTECTION;
+		return stop_run(c, CPU_EXCEPTION);
+	}
 	if (!walk_tables(c, linear, code, &w))
 		return false;
 	if (!access_allowed(c, &w, access, user))
@@ -479,7 +500,8 @@ static uint32_t in_hook(engine *uc, uint32_t port, int size, void *arg)
 {
 	(void)uc, (void)arg;
 	if (port == DEBUG_PORT)
-		return DEBUG_PORT; /* so a guest finds out that the port exists */
+		return DEBUG_PORT; /* so a guest finds out that the port exists
+				    */
 	return size == 4 ? ~0u : (1u << 8 * size) - 1;
 }
 
@@ -553,27 +575,51 @@ static int64_t load_library(cpu *c, const char *path)
 	return 0;
 }
 
-/* Returns the engine's first error, 0 if there was none. */
+typedef void (*any_hook)(void);
+static const struct {
+	int type;
+	int insn; /* for HOOK_INSN */
+	any_hook callback;
+} hooks[] = {
+	{HOOK_TLB_FILL, 0, (any_hook)fill_hook},
+	{HOOK_UNMAPPED, 0, (any_hook)unmapped_hook},
+	{HOOK_INTR, 0, (any_hook)interrupt_hook},
+	{HOOK_INSN, INSN_OUT, (any_hook)out_hook},
+	{HOOK_INSN, INSN_IN, (any_hook)in_hook},
+	{HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook},
+	{HOOK_BLOCK, 0, (any_hook)block_hook}, /* the last: not always */
+};
+
+/* The engine's first error, 0 if there was none. */
 static int add_hooks(cpu *c)
 {
-	engine_hook h;
+	size_t nr_hooks = sizeof(hooks) / sizeof(*hooks);
+	engine_hook unused;
 	int error = 0;
 
-#define ADD(type, callback) \
-	c->call.hook_add(c->uc, &h, type, (void *)(callback), c, 1, 0)
-#define ADD_INSN(callback, insn) \
-	c->call.hook_add(c->uc, &h, HOOK_INSN, (void *)(callback), c, 1, 0, insn)
-	error = error ? error : ADD(HOOK_TLB_FILL, fill_hook);
-	error = error ? error : ADD(HOOK_UNMAPPED, unmapped_hook);
-	error = error ? error : ADD(HOOK_INTR, interrupt_hook);
-	error = error ? error : ADD_INSN(out_hook, INSN_OUT);
-	error = error ? error : ADD_INSN(in_hook, INSN_IN);
-	error = error ? error : ADD_INSN(rdtsc_hook, INSN_RDTSC);
-	if (c->params.budget)
-		error = error ? error : ADD(HOOK_BLOCK, block_hook);
-#undef ADD
-#undef ADD_INSN
+	if (!c->params.budget)
+		nr_hooks--; /* counting blocks costs time */
+	for (size_t i = 0; i < nr_hooks && !error; i++)
+		error = c->call.hook_add(c->uc, &unused, hooks[i].type,
+					 (void *)hooks[i].callback, c, 1, 0,
+					 hooks[i].insn);
 	return error;
+}
+
+/* A processor whose misses come here, over the whole arena at physical 0. */
+static int set_engine_up(cpu *c, size_t arena_bytes)
+{
+	struct engine_calls *call = &c->call;
+	int error = call->control(c->uc, CONTROL_TCG_BUFFER, TCG_BUFFER_BYTES);
+
+	if (!error)
+		error = call->control(c->uc, CONTROL_TLB_TYPE, VIRTUAL_TLB);
+	if (!error) /* so that no address is taken for "until" */
+		error = call->control(c->uc, CONTROL_USE_EXITS, 1);
+	if (!error)
+		error = call->mem_map_ptr(c->uc, 0, arena_bytes, ALLOW_ALL,
+					  c->arena);
+	return error ? error : add_hooks(c);
 }
 
 static int64_t open_engine(cpu *c)
@@ -590,14 +636,7 @@ static int64_t open_engine(cpu *c)
 		return load_failed(c, -ENOMEM, "cannot create an engine",
 				   c->call.text(error));
 	}
-	error = c->call.control(c->uc, CONTROL_TCG_BUFFER, TCG_BUFFER_BYTES);
-	error = error ? error
-		      : c->call.control(c->uc, CONTROL_TLB_TYPE, VIRTUAL_TLB);
-	error = error ? error : c->call.control(c->uc, CONTROL_USE_EXITS, 1);
-	error = error ? error
-		      : c->call.mem_map_ptr(c->uc, 0, (size_t)st.st_size,
-					    ALLOW_ALL, c->arena);
-	error = error ? error : add_hooks(c);
+	error = set_engine_up(c, (size_t)st.st_size);
 	if (error)
 		return load_failed(c, -EIO, "cannot set the engine up",
 				   c->call.text(error));
@@ -657,7 +696,7 @@ const char *cpu_load_error(cpu *c)
 /* Put the processor where a boot loader leaves it: 64-bit mode, paging on. */
 int64_t cpu_reset(cpu *c, const struct cpu_start *start)
 {
-	struct engine_msr efer = { MSR_EFER, EFER_LONG };
+	struct engine_msr efer = {MSR_EFER, EFER_LONG};
 
 	c->call.reg_write(c->uc, REG_MSR, &efer);
 	write_reg(c, REG_CR4, CR4_PAE | CR4_OSFXSR);

@@ -60,12 +60,19 @@ static struct radix_node *node_alloc(machine *m)
 
 static bool index_grow(mapping *mp, uint64_t index)
 {
-	while (!mp->root || index >= index_limit(mp->height)) {
+	if (!mp->root) { /* no chain of empty nodes below the first page */
+		mp->height = 1;
+		while (index >= index_limit(mp->height))
+			mp->height++;
+		mp->root = node_alloc(mp->machine);
+		return mp->root;
+	}
+	while (index >= index_limit(mp->height)) {
 		struct radix_node *node = node_alloc(mp->machine);
 		if (!node)
 			return false;
 		node->slots[0] = mp->root;
-		node->count = mp->root ? 1 : 0;
+		node->count = 1;
 		mp->root = node;
 		mp->height++;
 	}
@@ -94,10 +101,23 @@ static void mapping_prune(mapping *mp, uint64_t index)
 	mp->height = 0;
 }
 
+/* Take back levels that only a failed insert wanted. */
+static void index_shrink(mapping *mp)
+{
+	if (!mp->root)
+		mp->height = 0;
+	while (mp->height > 1 && mp->root->count == 1 && mp->root->slots[0]) {
+		struct radix_node *top = mp->root;
+		mp->root = top->slots[0];
+		mp->height--;
+		slab_free(mp->machine, CACHE_RADIX, top);
+	}
+}
+
 static bool index_insert(mapping *mp, uint64_t index, struct page *page)
 {
 	if (!index_grow(mp, index)) {
-		mapping_prune(mp, index);
+		index_shrink(mp);
 		return false;
 	}
 	struct radix_node *node = mp->root;
@@ -107,6 +127,7 @@ static bool index_insert(mapping *mp, uint64_t index, struct page *page)
 			*slot = node_alloc(mp->machine);
 			if (!*slot) {
 				mapping_prune(mp, index);
+				index_shrink(mp);
 				return false;
 			}
 			node->count++;
@@ -186,7 +207,7 @@ int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data,
 		return 0;
 	struct page *page;
 	int64_t err = cache_new(mp, index, &page);
-	if (!err)
+	if (!err && nbytes)
 		memcpy(page_data(mp->machine, page), data, nbytes);
 	return err;
 }
@@ -430,7 +451,7 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 	mp->size = size;
 	mp->truncate_count++;
 	mp->machine->counters.truncations++;
-	if (size >= old) {
+	if (size > old) {
 		zero_tail(mp, old); /* stores beyond the old end must not show */
 		return 0;
 	}

@@ -114,9 +114,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);
 		if (err) {
-			bool injected = m->injected;
 			mm_destroy(child);
-			m->injected = injected;
 			return err;
 		}
 	}

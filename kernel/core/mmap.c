@@ -90,75 +90,76 @@ static file *anonymous_file(machine *m, uint64_t len)
 		return NULL;
 	mapping_extend(mp, len);
 	file *f = file_create(mp, FILE_READ | FILE_WRITE, 0);
-	bool injected = m->injected;
 	mapping_put(mp);
-	m->injected = injected;
 	return f;
 }
 
-/* A VMA that is not linked yet; it takes over the caller's reference on file. */
-static struct vma *prepare_vma(machine *m, const struct vma *model)
+static bool is_shared_anonymous(uint64_t vm_flags, const file *f)
 {
-	struct vma *vma = slab_alloc(m, CACHE_VMA);
-	if (vma)
-		*vma = *model;
-	return vma;
+	return !f && (vm_flags & (VM_SHARED | VM_SPECIAL)) == VM_SHARED;
 }
 
-static int64_t commit_vma(mm *mm, struct vma *model)
+/* Link a copy of model in place of whatever stood there. */
+static int64_t commit_vma(mm *mm, const struct vma *model)
 {
-	machine *m = mm->machine;
-	uint64_t start = model->start;
-	struct vma *vma = prepare_vma(m, model);
+	struct vma *vma = slab_alloc(mm->machine, CACHE_VMA);
 	if (!vma)
-		return no_memory(m);
+		return no_memory(mm->machine);
 	int64_t err = mm_unmap(mm, model->start, model->end);
 	if (err) {
-		slab_free(m, CACHE_VMA, vma);
+		slab_free(mm->machine, CACHE_VMA, vma);
 		return err;
 	}
+	*vma = *model;
 	vma_link(mm, vma);
 	vma_merge(vma);
-	return (int64_t)start;
+	return 0;
 }
 
-/* Make [start, start+len) a VMA; charges and references are given back on failure. */
+/* The reference on file and the commit charge that model's VMA will own. */
+static int64_t take_charges(machine *m, struct vma *model)
+{
+	if (wants_commit(model->flags)) {
+		if (!commit_charge(m, vma_pages(model)))
+			return -ENOMEM;
+		model->flags |= VM_ACCOUNT;
+	}
+	if (model->file) {
+		file_get(model->file);
+	} else if (is_shared_anonymous(model->flags, NULL)) {
+		model->file = anonymous_file(m, model->end - model->start);
+		return model->file ? 0 : no_memory(m);
+	}
+	return 0;
+}
+
+static void give_charges_back(machine *m, const struct vma *model)
+{
+	if (model->file)
+		file_put(model->file);
+	if (model->flags & VM_ACCOUNT)
+		commit_release(m, vma_pages(model));
+}
+
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags,
 			  file *f, uint64_t pgoff)
 {
-	machine *m = mm->machine;
 	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
 	if (!may_expand(mm, vm_flags, nr - replaced))
 		return -ENOMEM;
 	struct vma model = { .start = start, .end = start + len, .flags = vm_flags,
 			     .pgoff = pgoff, .mm = mm, .file = f };
-	if (wants_commit(vm_flags)) {
-		if (!commit_charge(m, nr))
-			return -ENOMEM;
-		model.flags |= VM_ACCOUNT;
-	}
-	if (!f && vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL))
-		model.file = anonymous_file(m, len);
-	else if (f)
-		file_get(f);
-	int64_t at;
-	if (!model.file && vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL))
-		at = no_memory(m);
-	else if (!replaced && vma_merge_new(mm, &model)) {
+	int64_t err = take_charges(mm->machine, &model);
+	if (!err && !replaced && vma_merge_new(mm, &model)) {
 		if (f)
 			file_put(f); /* the neighbour has its own */
 		return (int64_t)start;
-	} else
-		at = commit_vma(mm, &model);
-	if (at < 0) {
-		bool injected = m->injected;
-		if (model.file)
-			file_put(model.file);
-		if (model.flags & VM_ACCOUNT)
-			commit_release(m, nr);
-		m->injected = injected;
 	}
-	return at;
+	if (!err)
+		err = commit_vma(mm, &model);
+	if (err)
+		give_charges_back(mm->machine, &model);
+	return err ? err : (int64_t)start;
 }
 
 static uint64_t flag_bits(uint64_t prot, uint64_t flags)
@@ -231,11 +232,6 @@ static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
 	}
 }
 
-static bool special_asked(uint64_t flags)
-{
-	return flags & MAP_NONLINEAR;
-}
-
 static int64_t special_flags(uint64_t flags, file *f, uint64_t *vm_flags)
 {
 	if (f || (flags & MAP_TYPE) != MAP_SHARED || flags & (MAP_GROWSDOWN | MAP_ANONYMOUS))
@@ -246,7 +242,7 @@ static int64_t special_flags(uint64_t flags, file *f, uint64_t *vm_flags)
 
 static int64_t kind_flags(file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
-	if (special_asked(flags))
+	if (flags & MAP_NONLINEAR)
 		return special_flags(flags, f, vm_flags);
 	if (flags & MAP_ANONYMOUS)
 		return anonymous_flags(flags, vm_flags);
@@ -311,7 +307,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
 	if (flags & MAP_NORESERVE && mm->machine->tunables.overcommit_memory < 2)
 		vm_flags |= VM_NORESERVE;
 	if (!f)
-		pgoff = vm_flags & VM_SHARED && !(vm_flags & VM_SPECIAL) ? 0 : (uint64_t)at >> PAGE_SHIFT;
+		pgoff = is_shared_anonymous(vm_flags, f) ? 0 : (uint64_t)at >> PAGE_SHIFT;
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 }
 

@@ -49,12 +49,17 @@ static bool beyond_file(const struct remap *r)
 
 /* ---- A: the special VMA ---- */
 
+static bool may_write_file(const struct file *f)
+{
+	return (f->mode & (FILE_WRITE | FILE_SEALED)) == FILE_WRITE;
+}
+
 static int64_t special_rights(const struct remap *r)
 {
 	uint64_t vm = r->vma->flags, mode = r->file ? r->file->mode : 0;
 	if (!r->file || !r->file->mapping)
 		return -EBADF;
-	if (!(mode & FILE_READ) || (vm & VM_WRITE && (!(mode & FILE_WRITE) || mode & FILE_SEALED)))
+	if (!(mode & FILE_READ) || (vm & VM_WRITE && !may_write_file(r->file)))
 		return -EACCES;
 	return r->prot & ~(vm & (VM_READ | VM_WRITE | VM_EXEC)) ? -EACCES : 0;
 }
@@ -114,6 +119,8 @@ static int64_t remap_special(const struct remap *r)
 	}
 	uint64_t prot = r->prot ? r->prot : r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
 	uint64_t bits = pte_bits(prot);
+	if (!may_write_file(r->file))
+		bits |= PTE_READONLY; /* mprotect must not give it later */
 	for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE)
 		special_install(r, addr, bits);
 	return 0;

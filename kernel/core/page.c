@@ -185,6 +185,7 @@ int64_t machine_destroy(machine *m)
 	for (int id = 0; id < NR_CACHES; id++)
 		leaked += (int64_t)m->caches[id].live;
 	leaked += (int64_t)(m->nr_pages - 2 - m->counters.nr_free);
+	slab_fini(m);
 	host_release(m->pages, m->nr_pages * sizeof(struct page));
 	host_release(m->arena, m->arena_bytes);
 	host_close(m->arena_fd);

@@ -256,8 +256,9 @@ void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 		for (; span; span--, ptep++, addr += PAGE_SIZE) {
 			if (!pte_present(*ptep))
 				continue;
-			pte_t pte = (*ptep & (PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY)) | bits;
-			if (!page_is_own(vma->mm->machine, vma, pte))
+			const uint64_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY | PTE_READONLY;
+			pte_t pte = (*ptep & kept) | bits;
+			if (pte & PTE_READONLY || !page_is_own(vma->mm->machine, vma, pte))
 				pte &= ~PTE_WRITE;
 			pte_set(vma->mm, addr, ptep, pte);
 		}

@@ -29,6 +29,14 @@ void slab_init(machine *m)
 		m->caches[id].size = (sizes[id] + 7u) & ~7u;
 }
 
+/* What leaked must not poison the addresses for the next arena. */
+void slab_fini(machine *m)
+{
+	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+		if (m->pages[pfn].flags & PG_SLAB)
+			ASAN_UNPOISON_MEMORY_REGION(pfn_data(m, pfn), PAGE_SIZE);
+}
+
 static void partial_push(machine *m, struct cache *cache, uint32_t pfn)
 {
 	m->pages[pfn].prev = 0;

@@ -1,0 +1,153 @@
+# pkern: `make help` lists what there is. Everything lands in .venv/ and build/.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BIN    := $(VENV)/bin
+# The file that the story reads; empty: the compiled core itself.
+FILE   ?=
+
+CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c))
+CORE_H  := $(wildcard kernel/core/*.h)
+TESTS_C := $(wildcard tests/core/*.c)
+TESTS_H := $(wildcard tests/core/*.h)
+TREE    := build/sanitized
+
+.DEFAULT_GOAL := help
+.PHONY: help venv build core run test check check-tools lint types layers analyse \
+	test-core test-python test-sanitized coverage-c docs bench conform clean distclean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+# ---- environment and build ----
+
+need-tools:
+	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: install it, for example with 'apt-get install python3 python3-venv python3-dev'." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pkern needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V). Name another one: make PYTHON=python3.12." >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null || { echo "A C compiler is missing: install one, for example with 'apt-get install gcc libc6-dev'." >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' || { echo "The header Python.h is missing: install it, for example with 'apt-get install python3-dev'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is incomplete: install it, for example with 'apt-get install python3-venv'." >&2; exit 1; }
+.PHONY: need-tools
+
+$(BIN)/python: | need-tools
+	$(PYTHON) -m venv $(VENV)
+
+# Libraries and the editable installation (which compiles the core once).
+$(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
+	$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,test,dev]'
+	@touch $@
+
+# Later changes of the C sources need only the compiler.
+$(VENV)/core-built: $(VENV)/installed $(CORE_C) $(CORE_H) kernel/core/build_core.py
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
+
+venv: $(VENV)/installed ## create .venv with all that the project needs
+build: $(VENV)/core-built ## compile the C core, creating .venv first if need be
+core: build
+
+# ---- the two commands ----
+
+run: build ## tell the letter's story on a real file (FILE=...)
+	$(BIN)/pkern story $(FILE)
+
+test: build test-core test-python ## every test: C programs, then pytest
+
+# ---- all that CI runs ----
+
+check: PYTEST_FLAGS := --cov --cov-report=term
+check: build lint types layers analyse coverage-c test-sanitized test ## lint, types, layers, analyser, all tests, coverage
+	@echo "make check: all passed"
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+layers:
+	$(BIN)/lint-imports
+
+# The static analyser; gcc's warnings are errors in test-core. access.c writes a byte back to itself
+# on purpose, to touch a page for writing.
+analyse:
+	@if command -v cppcheck >/dev/null; then \
+		cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
+			--enable=warning,performance,portability \
+			--suppress=missingIncludeSystem --suppress=selfAssignment:kernel/core/access.c \
+			-Ikernel/core $(CORE_C); \
+	else \
+		for c in $(CORE_C); do \
+			$(CC) -std=gnu11 -O1 -fanalyzer -Werror -c $$c -o /dev/null || exit 1; \
+		done; \
+	fi
+
+# ---- C tests: each tests/core/*.c is a program, built in several ways ----
+
+C_WARN := -std=gnu11 -Wall -Wextra -Werror -g -Ikernel/core -Itests/core
+C_SAN  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# $(1): name of the configuration, $(2): flags
+define C_CONFIG
+build/c-$(1)/core/%.o: kernel/core/%.c $(CORE_H)
+	@mkdir -p $$(@D)
+	@$(CC) $(C_WARN) $(2) -c $$< -o $$@
+build/c-$(1)/%: tests/core/%.c $(TESTS_H) $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o)
+	@mkdir -p $$(@D)
+	@$(CC) $(C_WARN) $(2) $$< $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o) -o $$@ -ldl
+.PHONY: run-c-$(1)
+run-c-$(1): $(TESTS_C:tests/core/%.c=build/c-$(1)/%)
+	@failed=0; for t in $$^; do echo "$$$$t"; \
+		ASAN_OPTIONS=detect_leaks=1 $$$$t || failed=1; done; exit $$$$failed
+endef
+
+$(eval $(call C_CONFIG,asan,$(C_SAN)))
+$(eval $(call C_CONFIG,tiny,$(C_SAN) -DPKERN_TINY))
+$(eval $(call C_CONFIG,cov,-O0 --coverage))
+
+test-core: run-c-asan run-c-tiny ## C programs under ASan, UBSan and the leak checker, twice
+
+coverage-c: build run-c-cov
+	@echo "coverage of the C core, from the C programs:"
+	@$(BIN)/gcovr --root . --filter kernel/core/ build/c-cov | cut -c -63
+
+# ---- Python tests ----
+
+test-python: build
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+# The same tests on a module with sanitisers, in a copy of the tree.
+test-sanitized: build ## pytest of tests/unit on the sanitised core
+	@rm -rf $(TREE) && mkdir -p $(TREE)/kernel
+	@cp -r pyproject.toml setup.py README.md LICENSE Makefile kernel syscalls userland tests $(TREE)
+	@find $(TREE) -name '*.so' -delete
+	cd $(TREE) && PKERN_SANITIZE=1 $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	cd $(TREE) && PYTHONPATH=. PKERN_SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 \
+		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
+		$(abspath $(BIN))/python -m pytest -q tests/unit
+
+# ---- others ----
+
+docs: build ## write docs/sysctls.md and docs/syscalls.md from the code
+	$(BIN)/pkern docs
+
+bench: build ## this kernel beside the host's, as ratios
+	$(BIN)/pkern bench
+
+conform: build ## random sequences on this kernel and on the host's
+	$(BIN)/pkern conform
+
+clean: ## remove what was built
+	rm -rf build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
+	find kernel syscalls userland tests -name '*.so' -delete -o -name '*.pyc' -delete
+	rm -f $(VENV)/core-built
+
+distclean: clean ## remove the environment too
+	rm -rf $(VENV)

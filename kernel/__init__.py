@@ -1,0 +1,1 @@
+"""The pseudo-kernel: objects, memory, files, sysctls, over the C core."""

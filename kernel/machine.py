@@ -1,0 +1,217 @@
+"""A machine: boot parameters, the core, tasks, files, sysctls, the clock, and check().
+
+One process may hold many. Everything a Kernel holds is given back by close(), which audits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from kernel import memory
+from kernel.clock import Clock
+from kernel.core import ffi, lib
+from kernel.errors import KernelBug
+from kernel.log import KERN_INFO, Log
+from kernel.mm import Mm
+from kernel.sysctl import SysctlTable
+from kernel.task import ALL_CAPS, Task
+from kernel.vfs import Vfs
+
+PAGE_SIZE = 4096
+RMAP_DESIGNS = {"pte_chain": lib.RMAP_PTE_CHAIN, "objrmap_tree": lib.RMAP_OBJRMAP_TREE}
+UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+REPORT_BYTES = 64 << 10
+STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
+
+
+class Counter:
+    """Numbers that are never used twice: inode numbers and cookies of open files."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def take(self) -> int:
+        """Return the next number, from 1."""
+        self._last += 1
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things lie in a new address space, in bytes: Linux's, without randomisation."""
+
+    task_size: int = 0x7FFF_FFFF_F000
+    mmap_base: int = 0x7FFF_F7FF_F000
+    start_brk: int = 0x5555_5555_9000
+    stack_top: int = 0x7FFF_FFFF_F000
+    stack_bytes: int = STACK_BYTES  # 0: no stack
+
+
+def parse_size(text: str | int) -> int:
+    """Return bytes for 67108864, "64M", "1G", "4096K". Errors: ValueError."""
+    if isinstance(text, int):
+        return text
+    number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "")
+    if not number.isdigit() or unit not in {"", *UNITS}:
+        raise ValueError(f"not a size: {text!r} (say 64M, 1G or a number of bytes)")
+    return int(number) * UNITS.get(unit, 1)
+
+
+class Kernel:
+    """One machine.
+
+    ram: bytes or "64M". rmap: one of RMAP_DESIGNS. nrpte: ptes in a chain block, 1..31.
+    sysctl: values set at boot. poison: fill freed pages and check that no one writes to them.
+    Errors: ValueError for a bad parameter; MemoryError when the host has none.
+    """
+
+    def __init__(
+        self,
+        ram: str | int = "64M",
+        *,
+        seed: int = 0,
+        rmap: str = "objrmap_tree",
+        nrpte: int = 7,
+        sysctl: Mapping[str, int | str] | None = None,
+        poison: int = 0,
+        hostname: str = "pkern",
+    ) -> None:
+        if rmap not in RMAP_DESIGNS:
+            raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
+        self.ram = parse_size(ram)
+        self.seed = seed
+        self.rmap_name = rmap
+        self.nrpte = nrpte
+        self.hostname = hostname
+        self.core: Any = self._create_core(rmap, nrpte, poison)
+        self.need: Any = lib.machine_need(self.core)
+        self.tunables: Any = lib.machine_tunables(self.core)
+        self.counters: Any = lib.machine_counters(self.core)
+        self.clock = Clock()
+        self.log = Log(self.clock)
+        self.tasks: dict[int, Task] = {}
+        self.last_pid = 0
+        self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
+        self.missing_calls: set[int] = set()
+        self.sleep_hook: Callable[[Task, int], None] | None = None
+        self.vfs_counter = Counter()
+        self.sysctl = SysctlTable(self)
+        self.vfs: Vfs = Vfs(self)
+        self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
+        for name, value in (sysctl or {}).items():
+            self.sysctl[name] = value
+
+    def _create_core(self, rmap: str, nrpte: int, poison: int) -> Any:
+        pages = self.ram // PAGE_SIZE
+        if pages < 64 or not 1 <= nrpte <= 31:
+            raise ValueError("a machine has at least 256K of RAM and nrpte from 1 to 31")
+        params = ffi.new(
+            "struct machine_params *",
+            {"nr_pages": pages, "rmap": RMAP_DESIGNS[rmap], "nrpte": nrpte, "poison": poison},
+        )
+        core = lib.machine_create(params)
+        if core == ffi.NULL:
+            raise MemoryError("the host has no memory for this machine")
+        return core
+
+    # ---- tasks ----
+
+    def next_pid(self) -> int:
+        """Return a pid that no task has. Errors: none (pid_max is far above what fits)."""
+        limit = int(self.sysctl["kernel.pid_max"])
+        while True:
+            self.last_pid = self.last_pid % (limit - 1) + 1
+            if self.last_pid not in self.tasks:
+                return self.last_pid
+
+    def spawn(
+        self,
+        name: str = "init",
+        *,
+        uid: int = 1000,
+        gid: int = 1000,
+        caps: frozenset[str] | None = None,
+        argv: list[str] | None = None,
+        layout: Layout | None = None,
+    ) -> Task:
+        """Return a new task with an empty address space and a stack.
+
+        uid 0 holds every capability unless caps says otherwise; others hold none.
+        """
+        layout = layout or Layout()
+        task = Task(self, self.next_pid(), name, argv or [name])
+        if caps is None:
+            caps = ALL_CAPS if uid == 0 else frozenset()
+        task.set_credentials(uid, gid, caps)
+        handle = ffi.new("mm **")
+        where = ffi.new(
+            "struct layout *",
+            {
+                "task_size": layout.task_size,
+                "mmap_base": layout.mmap_base,
+                "start_brk": layout.start_brk,
+                "stack_top": layout.stack_top,
+            },
+        )
+        self.core_call(task, lib.mm_create, self.core, where, task.limits, handle)
+        task.mm = Mm(self, task, handle[0])
+        self.tasks[task.pid] = task
+        if layout.stack_bytes:
+            self._map_stack(task, layout)
+        return task
+
+    def _map_stack(self, task: Task, layout: Layout) -> None:
+        flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_FIXED | lib.MAP_GROWSDOWN
+        start = layout.stack_top - layout.stack_bytes
+        prot = lib.PROT_READ | lib.PROT_WRITE
+        task.mm.call(lib.mm_mmap, start, layout.stack_bytes, prot, flags, ffi.NULL, 0)
+
+    def reap(self, task: Task) -> None:
+        """Forget a dead task."""
+        self.tasks.pop(task.pid, None)
+
+    # ---- the core ----
+
+    def core_call(self, task: Task | None, function: Callable[..., int], *args: Any) -> int:
+        """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""
+        result = function(*args)
+        while result < 0:
+            memory.serve(self, task, result)
+            result = function(*args)
+        return result
+
+    def fail_nth(self, nth: int) -> None:
+        """Let the nth allocation from now fail (1: the next; 0: none)."""
+        lib.machine_fail_nth(self.core, nth)
+
+    def check(self) -> None:
+        """Recount every invariant from nothing. Errors: KernelBug with the report."""
+        report = ffi.new("char[]", REPORT_BYTES)
+        if lib.machine_check(self.core, report, REPORT_BYTES) != 0:
+            raise KernelBug(ffi.string(report).decode())
+
+    def close(self) -> None:
+        """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""
+        if self.core is None:
+            return
+        for task in list(self.tasks.values()):
+            task.exit(0)
+        self.vfs.close()
+        core, self.core = self.core, None
+        leaked = lib.machine_destroy(core)
+        if leaked:
+            raise KernelBug(f"{leaked} kernel objects or pages were left at shutdown")
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,121 @@
+"""Open files and descriptors.
+
+A File is what open() makes: shared by dup and fork, closed with its last descriptor. Mappings
+keep a reference of their own in the core.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from kernel.core import ffi, lib
+from kernel.errors import SyscallError
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
+O_APPEND, O_NONBLOCK = 0o2000, 0o4000
+CLOEXEC, NO_CLOEXEC = 1, 0
+
+
+class File:
+    """One open file: inode, flags, position (bytes) and the core's handle (NULL: unmappable)."""
+
+    def __init__(self, kernel: Kernel, inode: Inode, path: str, flags: int) -> None:
+        self.kernel = kernel
+        self.inode = inode
+        self.path = path
+        self.flags = flags
+        self.pos = 0
+        self.descriptors = 0
+        self.cookie = kernel.vfs_counter.take()
+        self.handle: Any = inode.file_handle(self.core_mode(), self.cookie)
+        inode.open_count += 1
+
+    @property
+    def access(self) -> int:
+        """MAY_READ and MAY_WRITE bits of the open mode."""
+        return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
+            self.flags & O_ACCMODE, 0
+        )
+
+    def core_mode(self) -> int:
+        """Return enum file_mode for the core."""
+        mode = lib.FILE_READ if self.access & MAY_READ else 0
+        if self.access & MAY_WRITE:
+            mode |= lib.FILE_WRITE
+        return int(mode)
+
+    def need(self, wanted: int) -> None:
+        """Refuse what the file was not opened for. Errors: EBADF."""
+        if not self.access & wanted:
+            raise SyscallError(errno.EBADF)
+
+    def put(self) -> None:
+        """Drop one descriptor; the last one closes the file."""
+        self.descriptors -= 1
+        if self.descriptors > 0:
+            return
+        if self.handle != ffi.NULL:
+            lib.file_put(self.handle)
+            self.handle = ffi.NULL
+        self.inode.open_count -= 1
+        self.inode.released()
+
+
+class FdTable:
+    """A task's descriptors: lowest free number first, as POSIX says."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self.files: dict[int, File] = {}
+        self.cloexec: set[int] = set()
+
+    def get(self, fd: int) -> File:
+        """Return the open file. Errors: EBADF."""
+        file = self.files.get(fd)
+        if file is None:
+            raise SyscallError(errno.EBADF)
+        return file
+
+    def install(self, file: File, lowest: int = 0, cloexec: int = NO_CLOEXEC) -> int:
+        """Give file the lowest free descriptor >= lowest. Errors: EMFILE."""
+        fd = lowest
+        while fd in self.files:
+            fd += 1
+        if fd >= self._task.rlimits["nofile"][0]:
+            raise SyscallError(errno.EMFILE)
+        self.put_at(fd, file, cloexec)
+        return fd
+
+    def put_at(self, fd: int, file: File, cloexec: int = NO_CLOEXEC) -> None:
+        """Make fd name file; what it named is closed."""
+        file.descriptors += 1
+        if fd in self.files:
+            self.close(fd)
+        self.files[fd] = file
+        if cloexec:
+            self.cloexec.add(fd)
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor. Errors: EBADF."""
+        file = self.get(fd)
+        del self.files[fd]
+        self.cloexec.discard(fd)
+        file.put()
+
+    def copy(self, task: Task) -> FdTable:
+        """Return what a forked child holds: the same open files."""
+        table = FdTable(task)
+        for fd, file in self.files.items():
+            table.put_at(fd, file, CLOEXEC if fd in self.cloexec else NO_CLOEXEC)
+        return table
+
+    def close_all(self) -> None:
+        """Close every descriptor, lowest first."""
+        for fd in sorted(self.files):
+            self.close(fd)

@@ -1,0 +1,187 @@
+"""A host directory as a file system, read-only unless asked otherwise.
+
+Nothing outside the directory can be reached: names are single components, and each inode is
+opened relative to its parent's descriptor without following a link. Pages come by fetch() when
+the core needs them and go back by writeback() on msync, fsync and at shutdown.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernel.core import ffi, lib
+from kernel.errors import SyscallError
+from kernel.vfs.inode import (
+    LAST_PAGE,
+    MAY_WRITE,
+    PAGE_SIZE,
+    WRITE_BATCH,
+    DirInode,
+    Inode,
+    MappedInode,
+)
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+
+class Access(Enum):
+    """What programs may do to the host's files."""
+
+    READ_ONLY = "ro"
+    READ_WRITE = "rw"
+
+
+class HostFile(MappedInode):
+    """A regular file of the host. Its descriptor stays open while the machine runs."""
+
+    mapping_flags = lib.MAPPING_WRITEBACK
+
+    def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
+        super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        self.fs = fs
+        self.fd = fd
+        lib.mapping_extend(self.mapping, status.st_size)
+
+    def open_check(self, task: Task, wanted: int) -> None:
+        if wanted & MAY_WRITE and self.fs.access is Access.READ_ONLY:
+            raise SyscallError(errno.EROFS)
+        super().open_check(task, wanted)
+
+    def fetch(self, index: int, truncate_count: int) -> None:
+        data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
+        result = lib.mapping_add_page(self.mapping, index, data, len(data), truncate_count)
+        if result == lib.NEED_MEMORY:
+            raise SyscallError(errno.ENOMEM)
+        if result < 0 and result != -errno.EAGAIN:  # truncated meanwhile: look again
+            raise SyscallError(-result)
+
+    def truncate(self, size: int) -> None:
+        super().truncate(size)
+        os.ftruncate(self.fd, size)
+
+    def writeback(self, first: int, last: int) -> None:
+        if self.fs.access is Access.READ_ONLY:
+            return
+        batch = ffi.new("uint64_t[]", WRITE_BATCH)
+        while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
+            for index in ffi.unpack(batch, count):
+                os.pwrite(self.fd, self.read(index * PAGE_SIZE, PAGE_SIZE), index * PAGE_SIZE)
+
+    def close(self) -> None:
+        """Write back and let the host's file go."""
+        self.writeback(0, LAST_PAGE)
+        self.nlink = 0
+        self.released()
+        os.close(self.fd)
+
+
+class HostDir(DirInode):
+    """A directory of the host; its entries are looked up when they are asked for."""
+
+    def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
+        super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        self.fs = fs
+        self.fd = fd
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if name not in self.entries:
+            self.entries[name] = self.fs.inode(self.fd, name)
+        return self.entries[name]
+
+    def names(self, task: Task) -> list[str]:
+        return sorted(os.listdir(self.fd))
+
+    def create(self, name: str, mode: int, task: Task) -> Inode:
+        """Make a regular file on the host. Errors: EROFS."""
+        self.fs.check_writable()
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(name, flags, mode, dir_fd=self.fd))
+        return self.lookup(name, task)
+
+    def mkdir(self, name: str, mode: int, task: Task) -> Inode:
+        """Make a directory on the host. Errors: EROFS."""
+        self.fs.check_writable()
+        os.mkdir(name, mode, dir_fd=self.fd)
+        return self.lookup(name, task)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file's name from the host. Errors: EROFS."""
+        self.fs.check_writable()
+        os.unlink(name, dir_fd=self.fd)
+        self.entries.pop(name).nlink = 0
+
+    def rmdir(self, name: str) -> None:
+        """Remove an empty directory from the host. Errors: EROFS, ENOTEMPTY."""
+        self.fs.check_writable()
+        os.rmdir(name, dir_fd=self.fd)
+        self.entries.pop(name).nlink = 0
+
+    def move(self, name: str, target: HostDir, new_name: str) -> None:
+        """Rename on the host. Errors: EROFS."""
+        self.fs.check_writable()
+        os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+        target.entries[new_name] = self.entries.pop(name)
+
+
+class HostFs:
+    """A host directory. directory: its path. access: READ_ONLY unless asked otherwise.
+
+    Errors: FileNotFoundError or NotADirectoryError of the host when it is mounted.
+    """
+
+    name = "hostfs"
+
+    def __init__(self, directory: str | Path, access: Access = Access.READ_ONLY) -> None:
+        self.directory = Path(directory)
+        self.access = access
+        self.kernel: Kernel
+        self.root: HostDir
+        self._files: list[HostFile] = []
+        self._fds: list[int] = []
+
+    def attach(self, kernel: Kernel) -> None:
+        """Open the directory for this machine."""
+        self.kernel = kernel
+        fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fds.append(fd)
+        self.root = HostDir(self, fd, os.fstat(fd))
+
+    def check_writable(self) -> None:
+        """Refuse changes. Errors: EROFS."""
+        if self.access is Access.READ_ONLY:
+            raise SyscallError(errno.EROFS)
+
+    def inode(self, parent_fd: int, name: str) -> Inode:
+        """Open one name below a directory, never through a link. Errors: ENOENT, ELOOP, EACCES."""
+        mode = os.O_RDWR if self.access is Access.READ_WRITE else os.O_RDONLY
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
+            is_dir = stat.S_ISDIR(status.st_mode)
+            if not is_dir and not stat.S_ISREG(status.st_mode):
+                raise SyscallError(errno.ELOOP if stat.S_ISLNK(status.st_mode) else errno.ENXIO)
+            fd = os.open(name, flags | (os.O_RDONLY if is_dir else mode), dir_fd=parent_fd)
+        except SyscallError:
+            raise
+        except OSError as error:
+            raise SyscallError(error.errno or errno.EIO) from None
+        if is_dir:
+            self._fds.append(fd)
+            return HostDir(self, fd, os.fstat(fd))
+        file = HostFile(self, fd, os.fstat(fd))
+        self._files.append(file)
+        return file
+
+    def close(self) -> None:
+        """Write everything back and close the host's descriptors."""
+        for file in self._files:
+            file.close()
+        for fd in self._fds:
+            os.close(fd)

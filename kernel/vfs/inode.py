@@ -1,0 +1,226 @@
+"""Inodes: what a name stands for.
+
+Owns identity, ownership and kind. The content and size of a regular file live in the core's
+mapping; this file holds one reference on it while a name or an open file remains.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat
+from typing import TYPE_CHECKING, Any
+
+from kernel.core import ffi, lib
+from kernel.errors import SyscallError
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+PAGE_SIZE = 4096
+LAST_PAGE = (1 << 52) - 1
+WRITE_BATCH = 64
+MAX_SIZE = (1 << 63) - 1
+
+MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
+
+
+class Inode:
+    """The base of every inode: refuses everything, so that kinds say only what they can."""
+
+    kind = "file"
+    type_bits = stat.S_IFREG
+
+    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+        self.kernel = kernel
+        self.ino = kernel.vfs_counter.take()
+        self.mode = mode & 0o7777
+        self.uid, self.gid = uid, gid
+        self.nlink = 1
+        self.open_count = 0
+        self.mapping: Any = None
+
+    @property
+    def st_mode(self) -> int:
+        """Type and permission bits, as stat shows them."""
+        return self.type_bits | self.mode
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return 0
+
+    def permits(self, task: Task, wanted: int) -> bool:
+        """Tell whether task may do wanted (MAY_* bits) by Linux's owner, group, other rule."""
+        if task.capable("CAP_DAC_OVERRIDE"):
+            return True
+        shift = 6 if task.uid == self.uid else 3 if task.gid == self.gid else 0
+        return not wanted & ~(self.mode >> shift & 7)
+
+    def open_check(self, task: Task, wanted: int) -> None:
+        """Refuse an open that task has no right to. Errors: EACCES."""
+        if not self.permits(task, wanted):
+            raise SyscallError(errno.EACCES)
+
+    def opened(self, task: Task) -> Inode:
+        """Return the inode that an open file of this one reads (procfs makes a fresh text)."""
+        return self
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        """Return up to nbytes at pos. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        """Write data at pos; return how many bytes. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
+
+    def truncate(self, size: int) -> None:
+        """Set the size in bytes. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
+
+    def fetch(self, index: int, truncate_count: int) -> None:
+        """Bring page index into the cache. Errors: EIO: this kind has no backing store."""
+        raise SyscallError(errno.EIO)
+
+    def writeback(self, first: int, last: int) -> None:
+        """Write dirty pages first..last to the backing store, if there is one."""
+
+    def file_handle(self, mode: int, cookie: int) -> Any:
+        """Return the core's file for an open, or NULL: it cannot be mapped."""
+        return ffi.NULL
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        """Return the entry of a directory. Errors: ENOTDIR, ENOENT."""
+        raise SyscallError(errno.ENOTDIR)
+
+    def names(self, task: Task) -> list[str]:
+        """Return a directory's entries in order. Errors: ENOTDIR."""
+        raise SyscallError(errno.ENOTDIR)
+
+    def released(self) -> None:
+        """Note that a name or an open file went away; the last one frees the content."""
+        if self.nlink > 0 or self.open_count > 0:
+            return
+        if self.mapping is not None:
+            mapping, self.mapping = self.mapping, None
+            lib.mapping_put(mapping)
+        self.kernel.vfs.forget(self)
+
+
+class MappedInode(Inode):
+    """A regular file: bytes in the core's page cache."""
+
+    mapping_flags = lib.MAPPING_MEMORY
+
+    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(kernel, mode, uid, gid)
+        self.seals = 0
+        self.mapping = lib.mapping_create(kernel.core, self.mapping_flags, self.ino)
+        if self.mapping == ffi.NULL:
+            self.mapping = None
+            raise SyscallError(errno.ENOSPC)
+        kernel.vfs.remember(self)
+
+    @property
+    def size(self) -> int:
+        return int(lib.mapping_size(self.mapping))
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        nbytes = max(0, min(nbytes, self.size - pos))
+        buffer = bytearray(nbytes)
+        where = ffi.from_buffer(buffer)
+        self.kernel.core_call(None, lib.mapping_read, self.mapping, pos, where, nbytes)
+        return bytes(buffer)
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        self.check_seals(pos + len(data))
+        if pos + len(data) > MAX_SIZE:
+            raise SyscallError(errno.EFBIG)
+        where = ffi.from_buffer(data)
+        return self.kernel.core_call(
+            None, lib.mapping_write, self.mapping, pos, where, len(data)
+        )
+
+    def truncate(self, size: int) -> None:
+        if size > self.size and self.seals & F_SEAL_GROW:
+            raise SyscallError(errno.EPERM)
+        if size < self.size and self.seals & F_SEAL_SHRINK:
+            raise SyscallError(errno.EPERM)
+        self.kernel.core_call(None, lib.mapping_truncate, self.mapping, size)
+
+    def punch(self, start: int, end: int) -> None:
+        """Zero and free [start, end) bytes. Errors: EPERM (sealed)."""
+        if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
+            raise SyscallError(errno.EPERM)
+        self.kernel.core_call(None, lib.mapping_punch, self.mapping, start, end)
+
+    def allocate(self, pos: int, nbytes: int) -> None:
+        """Have pages for [pos, pos+nbytes) bytes. Errors: ENOSPC, EPERM (sealed)."""
+        if pos + nbytes > self.size and self.seals & F_SEAL_GROW:
+            raise SyscallError(errno.EPERM)
+        try:
+            self.kernel.core_call(None, lib.mapping_allocate, self.mapping, pos, nbytes)
+        except SyscallError as error:
+            raise SyscallError(
+                errno.ENOSPC if error.errno == errno.ENOMEM else error.errno or errno.EIO
+            ) from None
+
+    def extend(self, size: int) -> None:
+        """Let the file be at least size bytes."""
+        lib.mapping_extend(self.mapping, size)
+
+    def next_data(self, pos: int) -> int | None:
+        """Return the offset of the first data at or after pos, or None."""
+        index = lib.mapping_next_data(self.mapping, pos // PAGE_SIZE)
+        if index < 0 or index * PAGE_SIZE >= self.size:
+            return None
+        return max(pos, int(index) * PAGE_SIZE)
+
+    def next_hole(self, pos: int) -> int:
+        """Return the offset of the first hole at or after pos; the end of the file is one."""
+        index = pos // PAGE_SIZE
+        while lib.mapping_next_data(self.mapping, index) == index:
+            index += 1
+        return min(max(pos, index * PAGE_SIZE), self.size)
+
+    def check_seals(self, end: int) -> None:
+        """Refuse a write that a seal forbids. Errors: EPERM."""
+        if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
+            raise SyscallError(errno.EPERM)
+        if self.seals & F_SEAL_GROW and end > self.size:
+            raise SyscallError(errno.EPERM)
+
+    def file_handle(self, mode: int, cookie: int) -> Any:
+        if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
+            mode |= lib.FILE_SEALED
+        handle = lib.file_create(self.mapping, mode, cookie)
+        if handle == ffi.NULL:
+            raise SyscallError(errno.ENFILE)
+        return handle
+
+
+F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16
+ALL_SEALS = 31
+
+
+class DirInode(Inode):
+    """A directory in memory: names in the order they were made."""
+
+    kind = "dir"
+    type_bits = stat.S_IFDIR
+
+    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(kernel, mode, uid, gid)
+        self.nlink = 2
+        self.entries: dict[str, Inode] = {}
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if name not in self.entries:
+            raise SyscallError(errno.ENOENT)
+        return self.entries[name]
+
+    def names(self, task: Task) -> list[str]:
+        return list(self.entries)
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        raise SyscallError(errno.EISDIR)

@@ -1,0 +1,107 @@
+"""Registers to arguments, results and errors to rax.
+
+Raw calls come from machine code and from `sys.syscall(nr, ...)`: six 64-bit registers, pointers
+into user memory; the result is a signed 64-bit value, -errno for an error.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kernel.errors import SyscallError
+from kernel.log import KERN_WARNING
+from syscalls.table import TABLE, Kind, Syscall
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+MASK = (1 << 64) - 1
+MAX_COUNT = 0x7FFF_F000  # Linux's MAX_RW_COUNT
+
+
+def signed32(value: int) -> int:
+    """Return the low 32 bits of a register as a C int."""
+    value &= 0xFFFF_FFFF
+    return value - (1 << 32) if value >> 31 else value
+
+
+def _next_int(task: Task, registers: Iterator[int]) -> int:
+    return next(registers)
+
+
+def _next_signed(task: Task, registers: Iterator[int]) -> int:
+    return signed32(next(registers))
+
+
+def _next_path(task: Task, registers: Iterator[int]) -> str:
+    return task.mm.string_in(next(registers))
+
+
+def _next_in(task: Task, registers: Iterator[int]) -> bytes:
+    addr, count = next(registers), next(registers)
+    return task.mm.copy_in(addr, min(count, MAX_COUNT, task.kernel.ram))
+
+
+def _next_out(task: Task, registers: Iterator[int]) -> int:
+    addr, count = next(registers), next(registers)
+    count = min(count, MAX_COUNT)
+    task.mm.check_user(addr, count)
+    return count
+
+
+DECODERS: dict[Kind, Callable[[Task, Iterator[int]], Any]] = {
+    Kind.INT: _next_int,
+    Kind.SINT: _next_signed,
+    Kind.PATH: _next_path,
+    Kind.IN: _next_in,
+    Kind.OUT: _next_out,
+}
+
+
+def _decode(task: Task, call: Syscall, registers: tuple[int, ...]) -> tuple[list[Any], int]:
+    """Return the handler's arguments and the address its bytes result goes to (0: none)."""
+    left = iter(registers)
+    arguments: list[Any] = []
+    out = 0
+    for position, kind in enumerate(call.kinds):
+        if kind in (Kind.OUT, Kind.STRUCT):
+            out = registers[position]
+        if kind is Kind.STRUCT:
+            next(left)
+        else:
+            arguments.append(DECODERS[kind](task, left))
+    return arguments, out
+
+
+def _finish(task: Task, call: Syscall, result: Any, out: int) -> int:
+    if not isinstance(result, bytes):
+        return int(result or 0)
+    if out or result:
+        task.mm.copy_out(out, result)
+    return 0 if Kind.STRUCT in call.kinds else len(result)
+
+
+def dispatch(task: Task, nr: int, registers: tuple[int, ...]) -> int:
+    """Run a raw system call and return rax: a value, or -errno.
+
+    registers: up to six integers, taken modulo 2**64; missing ones are 0.
+    """
+    call = TABLE.get(nr)
+    if call is None:
+        _log_missing(task, nr)
+        return -errno.ENOSYS
+    padded = tuple(value & MASK for value in (*registers, 0, 0, 0, 0, 0, 0)[:6])
+    try:
+        arguments, out = _decode(task, call, padded)
+        return _finish(task, call, call.handler(task, *arguments), out)
+    except SyscallError as error:
+        return -int(error.errno or errno.EINVAL)
+
+
+def _log_missing(task: Task, nr: int) -> None:
+    if nr in task.kernel.missing_calls:
+        return
+    task.kernel.missing_calls.add(nr)
+    task.kernel.log.write(KERN_WARNING, f"{task.name}[{task.pid}]: system call {nr} is missing")

@@ -1,0 +1,295 @@
+"""The memory calls: gates and names here, the order of Linux's checks in the core.
+
+A handler that is called in loops is flat: one look at the result, one core call.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from kernel.core import ffi, lib
+from kernel.errors import SyscallError
+from kernel.memory import serve
+from syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+PAGE_SIZE = 4096
+PAGE_MASK = PAGE_SIZE - 1
+MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
+WANTS_PAGES = lib.MAP_POPULATE | lib.MAP_LOCKED
+HUGE = lib.MAP_HUGETLB
+MS_SYNC = 4
+NULL = ffi.NULL
+
+core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
+
+
+def _gate(task: Task) -> None:
+    """Refuse what vm.nonlinear does not open. Errors: EPERM."""
+    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+        raise SyscallError(errno.EPERM)
+
+
+def _file_handle(task: Task, fd: int, flags: int) -> Any:
+    """Return the core's file for an fd. Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file)."""
+    file = task.fds.get(fd)
+    if flags & HUGE:
+        raise SyscallError(errno.EINVAL)
+    return file.handle
+
+
+@syscall(9, "mmap", INT, INT, INT, INT, SINT, INT, partly="MAP_HUGETLB finds no huge pages: ENOMEM")
+def mmap(
+    task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
+) -> int:
+    """Map length bytes and return the first address (bytes, page aligned).
+
+    length: bytes, > 0, rounded up to pages. offset: bytes, page aligned.
+    Errors: EINVAL, ENOMEM, EACCES, EEXIST (FIXED_NOREPLACE), EPERM (gate closed), EBADF, ENODEV,
+    EOVERFLOW, EAGAIN, EOPNOTSUPP. Source: mmap(2); MAP_NONLINEAR: docs/nonlinear.md.
+    """
+    if flags & MAP_NONLINEAR and flags & 0xF != 3:
+        _gate(task)
+        if fd != -1:
+            raise SyscallError(errno.EINVAL)
+        handle = NULL
+    elif offset & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    elif flags & MAP_ANONYMOUS:
+        handle = NULL
+        if flags & HUGE:
+            raise SyscallError(errno.ENOMEM)
+    else:
+        handle = _file_handle(task, fd, flags)
+    mm = task.mm
+    result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
+    if result < 0:
+        result = mm.call(core_mmap, addr, length, prot, flags, handle, offset >> 12)
+    if flags & WANTS_PAGES or mm.counters.def_flags & lib.VM_LOCKED:
+        _populate_quietly(task, result, length)
+    return result
+
+
+def _populate_quietly(task: Task, addr: int, length: int) -> None:
+    """Fault pages in, as mmap does: a failure shows at the first touch."""
+    try:
+        task.mm.populate(addr, length)
+    except SyscallError:
+        return
+
+
+@syscall(11, "munmap", INT, INT)
+def munmap(task: Task, addr: int, length: int) -> int:
+    """Unmap the pages of [addr, addr+length).
+
+    Errors: EINVAL (misaligned, empty, beyond user space), ENOMEM (a split that may not be).
+    Source: munmap(2).
+    """
+    mm = task.mm
+    result: int = core_munmap(mm.handle, addr, length)
+    if result < 0:
+        result = mm.call(core_munmap, addr, length)
+    return result
+
+
+@syscall(216, "remap_file_pages", INT, INT, INT, INT, INT, SINT)
+def remap_file_pages(
+    task: Task, addr: int, size: int, prot: int, pgoff: int, flags: int, fd: int = -1
+) -> int:
+    """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
+
+    addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
+    Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
+    ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
+    """
+    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+        raise SyscallError(errno.EPERM)
+    handle = task.fds.get(fd).handle if fd >= 0 else NULL
+    mm = task.mm
+    result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+    while result < 0:
+        serve(task.kernel, task, result)
+        result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+    return result
+
+
+@syscall(10, "mprotect", INT, INT, INT)
+def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
+    """Set the protection of [addr, addr+length).
+
+    Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
+    """
+    return task.mm.call(lib.mm_mprotect, addr, length, prot)
+
+
+@syscall(25, "mremap", INT, INT, INT, INT, INT)
+def mremap(
+    task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int = 0
+) -> int:
+    """Grow, shrink or move a mapping and return its address (bytes).
+
+    Errors: EINVAL, EFAULT (not one mapping), ENOMEM, EAGAIN (locked), EPERM. Source: mremap(2).
+    """
+    mm = task.mm
+    result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
+    vma = mm.vma_at(result)
+    if vma is not None and vma.flags & lib.VM_LOCKED and new_length > old_length:
+        _populate_quietly(task, result, new_length)
+    return result
+
+
+@syscall(12, "brk", INT)
+def brk(task: Task, addr: int = 0) -> int:
+    """Move the end of the heap to addr and return where it is now (unchanged on failure).
+
+    Source: brk(2), the kernel's own convention.
+    """
+    return task.mm.call(lib.mm_brk, addr)
+
+
+@syscall(28, "madvise", INT, INT, SINT, partly="COLD, PAGEOUT and FREE only age: no reclaim yet")
+def madvise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Advise the kernel about [addr, addr+length).
+
+    Errors: EINVAL, ENOMEM (a hole), EACCES (REMOVE), EFAULT (POPULATE_*). Source: madvise(2).
+    """
+    if advice < 0:
+        raise SyscallError(errno.EINVAL)
+    return task.mm.call(lib.mm_madvise, addr, length, advice)
+
+
+@syscall(27, "mincore", INT, INT, INT)
+def mincore_raw(task: Task, addr: int, length: int, vector: int) -> int:
+    """Store one byte a page at vector: 1 where memory holds the page.
+
+    Errors: EINVAL, ENOMEM, EFAULT. Source: mincore(2).
+    """
+    task.mm.copy_out(vector, mincore(task, addr, length))
+    return 0
+
+
+def mincore(task: Task, addr: int, length: int) -> bytes:
+    """Return one byte a page of [addr, addr+length): 1 where memory holds it.
+
+    Errors: EINVAL (misaligned), ENOMEM (a hole or beyond user space). Source: mincore(2).
+    """
+    if addr & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    if addr + length > task.mm.counters.task_size:
+        raise SyscallError(errno.ENOMEM)
+    pages = (length + PAGE_MASK) // PAGE_SIZE
+    if pages > int(task.mm.counters.total_vm):
+        raise SyscallError(errno.ENOMEM)  # more than all that is mapped
+    vector = bytearray(pages)
+    task.mm.call(lib.mm_mincore, addr, length, ffi.from_buffer(vector))
+    return bytes(vector)
+
+
+def _lock(task: Task, addr: int, length: int, flags: int) -> int:
+    task.mm.call(lib.mm_mlock, addr, length, flags)
+    if length and not flags & lib.MLOCK_ONFAULT:
+        task.mm.populate(addr, length)
+    return 0
+
+
+@syscall(149, "mlock", INT, INT)
+def mlock(task: Task, addr: int, length: int) -> int:
+    """Bring [addr, addr+length) into memory and keep it there.
+
+    Errors: ENOMEM (a hole, RLIMIT_MEMLOCK), EPERM, EINVAL. Source: mlock(2).
+    """
+    return _lock(task, addr, length, 0)
+
+
+@syscall(325, "mlock2", INT, INT, INT)
+def mlock2(task: Task, addr: int, length: int, flags: int) -> int:
+    """Lock as mlock; with MLOCK_ONFAULT pages as they come. Source: mlock(2)."""
+    return _lock(task, addr, length, flags)
+
+
+@syscall(150, "munlock", INT, INT)
+def munlock(task: Task, addr: int, length: int) -> int:
+    """Unlock [addr, addr+length). Errors: ENOMEM (a hole), EINVAL. Source: mlock(2)."""
+    return task.mm.call(lib.mm_munlock, addr, length)
+
+
+@syscall(151, "mlockall", INT)
+def mlockall(task: Task, flags: int) -> int:
+    """Lock all of the address space, now (MCL_CURRENT) or from now on (MCL_FUTURE).
+
+    Errors: EINVAL, ENOMEM, EPERM. Source: mlock(2).
+    """
+    task.mm.call(lib.mm_mlockall, flags)
+    if flags & lib.MCL_CURRENT and not flags & lib.MCL_ONFAULT:
+        for vma in task.mm.vmas():
+            _populate_quietly(task, vma.start, vma.end - vma.start)
+    return 0
+
+
+@syscall(152, "munlockall")
+def munlockall(task: Task) -> int:
+    """Unlock everything, and what is to come. Source: mlock(2)."""
+    return task.mm.call(lib.mm_munlockall)
+
+
+@syscall(26, "msync", INT, INT, INT)
+def msync(task: Task, addr: int, length: int, flags: int) -> int:
+    """Write the dirty pages of [addr, addr+length) to their backing store (MS_SYNC).
+
+    Errors: EINVAL, ENOMEM (a hole; the rest is written), EBUSY (MS_INVALIDATE on locked memory),
+    EIO. Source: msync(2).
+    """
+    status: int = lib.mm_msync_check(task.mm.handle, addr, length, flags)
+    if status < 0 and status != -errno.ENOMEM:
+        raise SyscallError(-status)
+    if flags & MS_SYNC:
+        _write_back(task, addr, addr + length)
+    if status < 0:
+        raise SyscallError(-status)
+    return 0
+
+
+def _write_back(task: Task, start: int, end: int) -> None:
+    for vma in task.mm.vmas():
+        if vma.end <= start or vma.start >= end or not vma.mapping_cookie:
+            continue
+        if not vma.flags & lib.VM_SHARED:
+            continue
+        low, high = max(vma.start, start), min(vma.end, end)
+        first = vma.pgoff + (low - vma.start) // PAGE_SIZE
+        last = vma.pgoff + (high - vma.start + PAGE_MASK) // PAGE_SIZE - 1
+        if vma.flags & lib.VM_NONLINEAR:
+            first, last = 0, (1 << 52) - 1  # any page of the file may show here
+        task.kernel.vfs.inode_of(vma.mapping_cookie).writeback(first, last)
+
+
+def _other(task: Task, pid: int) -> Task:
+    """Return the task whose memory a caller may read and write. Errors: ESRCH, EPERM."""
+    other = task.kernel.tasks.get(pid)
+    if other is None or not other.alive:
+        raise SyscallError(errno.ESRCH)
+    if other.uid != task.uid and not task.capable("CAP_SYS_PTRACE"):
+        raise SyscallError(errno.EPERM)
+    return other
+
+
+@syscall(310, "process_vm_readv", partly="from Python, one range a call; not from registers")
+def process_vm_readv(task: Task, pid: int = 0, addr: int = 0, length: int = 0) -> bytes:
+    """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: process_vm_readv(2).
+    """
+    return _other(task, pid).mm.copy_in(addr, length)
+
+
+@syscall(311, "process_vm_writev", partly="from Python, one range a call; not from registers")
+def process_vm_writev(task: Task, pid: int = 0, addr: int = 0, data: bytes = b"") -> int:
+    """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: process_vm_writev(2).
+    """
+    _other(task, pid).mm.copy_out(addr, data)
+    return len(data)

@@ -1,0 +1,122 @@
+"""strace's own format for the calls of a task.
+
+Tracing wraps handlers when it is switched on, so it costs nothing while off.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kernel.core import lib
+from kernel.errors import SyscallError
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+Handler = Callable[..., Any]
+MAX_BYTES = 32
+
+
+def _flag_names(value: int, names: dict[str, int]) -> str:
+    parts = [name for name, bit in names.items() if bit and value & bit == bit]
+    rest = value & ~sum({names[name] for name in parts})
+    if rest or not parts:
+        parts.append(hex(rest))
+    return "|".join(parts)
+
+
+PROT = {"PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}
+MAP = {
+    name: int(getattr(lib, name))
+    for name in (
+        "MAP_FIXED",
+        "MAP_ANONYMOUS",
+        "MAP_32BIT",
+        "MAP_GROWSDOWN",
+        "MAP_LOCKED",
+        "MAP_NORESERVE",
+        "MAP_POPULATE",
+        "MAP_NONBLOCK",
+        "MAP_STACK",
+        "MAP_HUGETLB",
+        "MAP_FIXED_NOREPLACE",
+        "MAP_NONLINEAR",
+    )
+}
+MAP_TYPES = {1: "MAP_SHARED", 2: "MAP_PRIVATE", 3: "MAP_SHARED_VALIDATE"}
+
+
+def _prot(value: int) -> str:
+    return _flag_names(value, PROT) if value else "PROT_NONE"
+
+
+def _map_flags(value: int) -> str:
+    kind = MAP_TYPES.get(value & 0xF, hex(value & 0xF))
+    rest = value & ~0xF
+    return f"{kind}|{_flag_names(rest, MAP)}" if rest else kind
+
+
+def _address(value: int) -> str:
+    return hex(value) if value else "NULL"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace('"', '\\"') + '"'
+    if isinstance(value, bytes):
+        text = "".join(
+            chr(b) if 32 <= b < 127 and b != 34 else f"\\{b:o}" for b in value[:MAX_BYTES]
+        )
+        return f'"{text}"' + ("..." if len(value) > MAX_BYTES else "")
+    return str(value)
+
+
+# Call -> how each argument is printed; calls that are not here print plainly.
+FORMATS: dict[str, tuple[Callable[[Any], str], ...]] = {
+    "mmap": (_address, _value, _prot, _map_flags, _value, hex),
+    "munmap": (_address, _value),
+    "mprotect": (_address, _value, _prot),
+    "mremap": (_address, _value, _value, _value, _address),
+    "brk": (_address,),
+    "remap_file_pages": (_address, _value, _prot, _value, _value, _value),
+    "madvise": (_address, _value, _value),
+    "msync": (_address, _value, _value),
+    "mlock": (_address, _value),
+    "munlock": (_address, _value),
+}
+ADDRESS_RESULT = frozenset({"mmap", "mremap", "brk"})
+
+
+def format_call(name: str, args: tuple[Any, ...]) -> str:
+    """Return `name(arg, ...)` as strace prints it."""
+    formats = FORMATS.get(name, ())
+    shown = [
+        (formats[i] if i < len(formats) else _value)(argument) for i, argument in enumerate(args)
+    ]
+    return f"{name}({', '.join(shown)})"
+
+
+def format_result(name: str, result: Any) -> str:
+    """Return what stands after ` = `."""
+    if isinstance(result, bytes):
+        return str(len(result))
+    return hex(result) if name in ADDRESS_RESULT and isinstance(result, int) else str(result)
+
+
+def traced(name: str, handler: Handler, emit: Callable[[str], None]) -> Handler:
+    """Return a handler that emits one line a call, in strace's format."""
+
+    def wrapper(task: Task, *args: Any) -> Any:
+        try:
+            result = handler(task, *args)
+        except SyscallError as error:
+            number = error.errno or 0
+            code = errno.errorcode.get(number, str(number))
+            emit(f"{format_call(name, args)} = -1 {code} ({error.strerror})")
+            raise
+        emit(f"{format_call(name, args)} = {format_result(name, result)}")
+        return result
+
+    return wrapper

@@ -1,0 +1,60 @@
+"""The table of system calls: one decorator fills it.
+
+Each handler takes a task and Python values, returns a Python value and raises SyscallError. The
+kinds say how abi.py makes those values from registers and user memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
+
+
+class Kind(Enum):
+    """How one argument travels."""
+
+    INT = "an unsigned register"
+    SINT = "a signed 32-bit register (descriptors, pids)"
+    PATH = "the address of a string, handed over as str"
+    IN = "address and length: two registers, handed over as bytes"
+    OUT = "address and length: the handler gets the length; its bytes result is stored there"
+    STRUCT = "an address: the handler's bytes result is stored there, the call returns 0"
+
+
+INT, SINT, PATH, IN, OUT, STRUCT = Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """One call: its number and name on x86-64, its handler, its arguments, what is missing."""
+
+    nr: int
+    name: str
+    handler: Handler
+    kinds: tuple[Kind, ...]
+    partly: str = ""  # what is not done; empty: all of it is
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.handler.__doc__ or "").strip().splitlines()[0]
+
+
+TABLE: dict[int, Syscall] = {}
+
+
+def syscall(nr: int, name: str, *kinds: Kind, partly: str = "") -> Callable[[H], H]:
+    """Enter the decorated handler into the table under Linux's number and name."""
+
+    def enter(handler: H) -> H:
+        if nr in TABLE:
+            raise ValueError(f"system call {nr} is {TABLE[nr].name} already")
+        TABLE[nr] = Syscall(nr, name, handler, kinds, partly)
+        return handler
+
+    return enter

@@ -1,0 +1,57 @@
+"""Time: all of it virtual, so that every run reads the same."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from kernel.errors import SyscallError
+from syscalls.table import INT, SINT, STRUCT, syscall
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+NS = 1_000_000_000
+CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
+UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
+
+
+def clock_gettime(task: Task, clock: int) -> int:
+    """Return a clock's nanoseconds. Errors: EINVAL. Source: clock_gettime(2)."""
+    if clock in REALTIME_CLOCKS:
+        return task.kernel.clock.realtime_ns
+    if clock in UPTIME_CLOCKS:
+        return task.kernel.clock.now_ns
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(228, "clock_gettime", SINT, STRUCT)
+def clock_gettime_raw(task: Task, clock: int) -> bytes:
+    """Store struct timespec. Errors: EINVAL, EFAULT. Source: clock_gettime(2)."""
+    return struct.pack("<qq", *divmod(clock_gettime(task, clock), NS))
+
+
+@syscall(96, "gettimeofday", STRUCT)
+def gettimeofday(task: Task) -> bytes:
+    """Store struct timeval of CLOCK_REALTIME. Errors: EFAULT. Source: gettimeofday(2)."""
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, NS)
+    return struct.pack("<qq", seconds, nanoseconds // 1000)
+
+
+def nanosleep(task: Task, nanoseconds: int) -> int:
+    """Let virtual time pass. Errors: EINVAL (negative). Source: nanosleep(2)."""
+    if nanoseconds < 0:
+        raise SyscallError(errno.EINVAL)
+    task.kernel.clock.advance(nanoseconds)
+    return 0
+
+
+@syscall(35, "nanosleep", INT, INT)
+def nanosleep_raw(task: Task, request: int, remain: int) -> int:
+    """Sleep for the struct timespec at request. Errors: EINVAL, EFAULT. Source: nanosleep(2)."""
+    seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(request, 16))
+    if seconds < 0 or not 0 <= nanoseconds < NS:
+        raise SyscallError(errno.EINVAL)
+    return nanosleep(task, seconds * NS + nanoseconds)

@@ -1,0 +1,294 @@
+/*
+ * harness.h - what the C tests of the core share.
+ *
+ * A test is a function `void name(struct world *w)`; TESTS() runs each of them
+ * in a new machine for both reverse maps and three block sizes.  w->m is the
+ * machine, w->mm the first task's address space; files and further address
+ * spaces that the world made are dropped at its end, when machine_check() must
+ * find nothing and machine_destroy() no leak.
+ */
+#ifndef PKERN_HARNESS_H
+#define PKERN_HARNESS_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#define PAGES(n) ((uint64_t)(n) << PAGE_SHIFT)
+#define RW (PROT_READ | PROT_WRITE)
+#define PRIVATE_ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define SHARED_ANON (MAP_SHARED | MAP_ANONYMOUS)
+#define NR_FILES 8
+#define NR_MMS 4
+#define NR_RAM_PAGES 512
+
+struct world {
+	machine *m;
+	mm *mm;
+	mm *mms[NR_MMS];      /* mms[0] is mm; NULL: gone */
+	mapping *mappings[NR_FILES];
+	file *files[NR_FILES];
+	uint64_t nr_files;
+	uint64_t nr_mms;
+	uint64_t fetched;     /* pages that serve() brought */
+	struct limits limits;
+};
+
+static int failures; /* of the running test */
+static char check_report[4000];
+
+__attribute__((format(printf, 3, 4), unused))
+static void complain(const char *file, int line, const char *format, ...)
+{
+	va_list args;
+	if (failures++ > 20)
+		return;
+	va_start(args, format);
+	printf("  %s:%d: ", file, line);
+	vprintf(format, args);
+	printf("\n");
+	va_end(args);
+}
+
+#define EXPECT(cond) \
+	do { \
+		if (!(cond)) \
+			complain(__FILE__, __LINE__, "not so: %s", #cond); \
+	} while (0)
+
+#define EXPECT_EQ(value, expected) \
+	do { \
+		int64_t is_ = (int64_t)(value), want_ = (int64_t)(expected); \
+		if (is_ != want_) \
+			complain(__FILE__, __LINE__, "%s is %ld, not %ld", #value, is_, want_); \
+	} while (0)
+
+/* Nothing is wrong with the machine. */
+#define CHECK(w) \
+	do { \
+		if (machine_check((w)->m, check_report, sizeof(check_report))) \
+			complain(__FILE__, __LINE__, "machine_check:\n%s", check_report); \
+	} while (0)
+
+#define STEP(w, call, expected) \
+	do { \
+		EXPECT_EQ(call, expected); \
+		CHECK(w); \
+	} while (0)
+
+#define UNUSED __attribute__((unused))
+
+/* ---- files ---- */
+
+/* The byte that the backing store has all over page index of file nr. */
+UNUSED static uint8_t store_byte(uint64_t nr, uint64_t index)
+{
+	return (uint8_t)(1 + nr * 31 + index * 7);
+}
+
+UNUSED static file *new_file(struct world *w, uint64_t flags, uint64_t nr_pages, uint64_t mode)
+{
+	uint64_t nr = w->nr_files;
+	mapping *mp = mapping_create(w->m, flags, nr + 1);
+	file *f = file_create(mp, mode, nr + 101);
+	EXPECT(mp && f);
+	mapping_extend(mp, PAGES(nr_pages));
+	w->mappings[nr] = mp;
+	w->files[nr] = f;
+	w->nr_files++;
+	return f;
+}
+
+/* A file in memory whose page i is filled with store_byte(nr, i). */
+UNUSED static file *memory_file(struct world *w, uint64_t nr_pages)
+{
+	uint64_t nr = w->nr_files;
+	file *f = new_file(w, MAPPING_MEMORY, 0, FILE_READ | FILE_WRITE);
+	uint8_t data[PAGE_SIZE];
+	for (uint64_t i = 0; i < nr_pages; i++) {
+		memset(data, store_byte(nr, i), sizeof(data));
+		EXPECT_EQ(mapping_write(f->mapping, PAGES(i), data, PAGE_SIZE), PAGE_SIZE);
+	}
+	return f;
+}
+
+/* A file whose pages must be fetched. */
+UNUSED static file *store_file(struct world *w, uint64_t nr_pages)
+{
+	return new_file(w, MAPPING_WRITEBACK, nr_pages, FILE_READ | FILE_WRITE);
+}
+
+/* Bring the page that need names. */
+UNUSED static int64_t fetch(struct world *w)
+{
+	uint8_t data[PAGE_SIZE];
+	struct need need = *machine_need(w->m);
+	memset(data, store_byte(need.cookie - 1, need.index), sizeof(data));
+	w->fetched++;
+	return mapping_add_page(need.mapping, need.index, data, PAGE_SIZE, need.truncate_count);
+}
+
+/* Evaluate call again until it needs no page. */
+#define SERVED(w, call) \
+	({ \
+		int64_t served_; \
+		while ((served_ = (call)) == NEED_PAGE && fetch(w) == 0) \
+			; \
+		served_; \
+	})
+
+/* ---- memory ---- */
+
+UNUSED static int64_t store(struct world *w, mm *mm, uint64_t addr, uint8_t byte)
+{
+	return SERVED(w, user_write(mm, addr, &byte, 1));
+}
+
+/* The byte at addr, or what the load ended with. */
+UNUSED static int64_t load(struct world *w, mm *mm, uint64_t addr)
+{
+	uint8_t byte = 0;
+	int64_t err = SERVED(w, user_read(mm, addr, &byte, 1));
+	return err < 0 ? err : byte;
+}
+
+UNUSED static int64_t file_byte(file *f, uint64_t pos)
+{
+	uint8_t byte = 0;
+	int64_t n = mapping_read(f->mapping, pos, &byte, 1);
+	return n == 1 ? byte : n < 0 ? n : -ENXIO;
+}
+
+UNUSED static uint64_t map(struct world *w, uint64_t nr_pages, uint64_t prot, uint64_t flags,
+			   file *f, uint64_t pgoff)
+{
+	int64_t at = mm_mmap(w->mm, 0, PAGES(nr_pages), prot, flags, f, pgoff);
+	EXPECT(at > 0);
+	return (uint64_t)at;
+}
+
+UNUSED static uint64_t nr_vmas(mm *mm)
+{
+	return mm_counters(mm)->map_count;
+}
+
+UNUSED static struct vma_info vma_info(mm *mm, uint64_t addr)
+{
+	struct vma_info info = { 0 };
+	mm_vmas(mm, addr, &info, 1);
+	return info;
+}
+
+UNUSED static bool is_present(mm *mm, uint64_t addr)
+{
+	uint64_t word = 0;
+	mm_pagemap(mm, addr >> PAGE_SHIFT, 1, &word);
+	return word >> 63;
+}
+
+/* ---- worlds ---- */
+
+static const struct layout test_layout = {
+	.task_size = 0x7ffffffff000, .mmap_base = 0x7ffff7fff000,
+	.start_brk = 0x555555600000, .stack_top = 0x7ffffffde000,
+};
+
+UNUSED static mm *new_mm(struct world *w)
+{
+	mm *mm = NULL;
+	EXPECT_EQ(mm_create(w->m, &test_layout, &w->limits, &mm), 0);
+	w->mms[w->nr_mms++] = mm;
+	return mm;
+}
+
+UNUSED static mm *fork_mm(struct world *w, mm *parent)
+{
+	mm *child = NULL;
+	EXPECT_EQ(mm_fork(parent, &w->limits, &child), 0);
+	w->mms[w->nr_mms++] = child;
+	return child;
+}
+
+UNUSED static void drop_mm(struct world *w, mm *mm)
+{
+	for (uint64_t i = 0; i < NR_MMS; i++)
+		if (w->mms[i] == mm)
+			w->mms[i] = NULL;
+	mm_destroy(mm);
+}
+
+UNUSED static void drop_file(struct world *w, uint64_t nr)
+{
+	file_put(w->files[nr]);
+	mapping_put(w->mappings[nr]);
+	w->files[nr] = NULL;
+}
+
+static void world_begin(struct world *w, uint64_t rmap, uint64_t nrpte)
+{
+	struct machine_params params = { NR_RAM_PAGES, rmap, nrpte, 1 };
+	*w = (struct world){ .m = machine_create(&params) };
+	w->limits = (struct limits){ ~0ul, ~0ul, 8ul << 20, ~0ul, 1, 0 };
+	w->mm = new_mm(w);
+}
+
+static void world_end(struct world *w)
+{
+	machine_fail_nth(w->m, 0);
+	CHECK(w);
+	for (uint64_t i = 0; i < NR_MMS; i++)
+		if (w->mms[i])
+			drop_mm(w, w->mms[i]);
+	CHECK(w);
+	for (uint64_t i = 0; i < w->nr_files; i++)
+		if (w->files[i])
+			drop_file(w, i);
+	CHECK(w);
+	EXPECT_EQ(machine_destroy(w->m), 0);
+}
+
+struct test {
+	const char *name;
+	void (*run)(struct world *w);
+};
+
+static bool run_test(const struct test *test)
+{
+	static const uint64_t blocks[] = { 1, 3, 7 };
+	failures = 0;
+	for (uint64_t rmap = RMAP_PTE_CHAIN; rmap <= RMAP_OBJRMAP_TREE; rmap++)
+		for (int i = 0; i < 3 && !failures; i++) {
+			struct world w;
+			world_begin(&w, rmap, blocks[i]);
+			test->run(&w);
+			world_end(&w);
+			if (failures)
+				printf("  (rmap %lu, nrpte %lu)\n", rmap, blocks[i]);
+		}
+	printf("%s %s\n", failures ? "FAILED" : "ok", test->name);
+	fflush(stdout);
+	return !failures;
+}
+
+static int run_tests(const struct test *tests, uint64_t nr)
+{
+	uint64_t passed = 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (uint64_t i = 0; i < nr; i++)
+		passed += run_test(&tests[i]);
+	printf("%lu passed, %lu failed\n", passed, nr - passed);
+	return passed == nr ? 0 : 1;
+}
+
+#define TEST(name) { #name, name }
+#define TESTS(...) \
+	int main(void) \
+	{ \
+		const struct test tests[] = { __VA_ARGS__ }; \
+		return run_tests(tests, sizeof(tests) / sizeof(tests[0])); \
+	}
+
+#endif

@@ -1,0 +1,124 @@
+"""The command line: what it does, and the sentences with which it refuses."""
+
+import pytest
+
+from userland.cli import main
+
+PROGRAM = """\
+def main(sys, argv):
+    print(argv[1:], sys.getpid() > 0)
+    return len(argv)
+"""
+
+
+def run(capsys, *arguments):
+    """Return exit status, output and complaint of a command line."""
+    try:
+        status = main(arguments)
+    except SystemExit as left:
+        status = left.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_teaches_with_examples(capsys):
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    assert "pkern run prog.py" in out
+    assert "pkern bochs --file" in out
+
+
+def test_run_passes_arguments_and_gives_the_exit_status(capsys, tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text(PROGRAM)
+    status, out, _ = run(capsys, "run", str(program), "one", "--two")
+    assert (status, out) == (3, "['one', '--two'] True\n")
+
+
+def test_a_wrong_flag_names_the_flag_that_was_meant(capsys, tmp_path):
+    status, _, err = run(capsys, "run", "--sysctrl", "vm.nonlinear=1", str(tmp_path / "x.py"))
+    assert status == 2
+    assert "--sysctl" in err
+    assert "--help" in err
+
+
+def test_a_wrong_command_is_refused(capsys):
+    status, _, err = run(capsys, "runn")
+    assert status == 2
+    assert "runn" in err
+
+
+def test_a_missing_file_names_its_neighbour(capsys, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    status, _, err = run(capsys, "run", str(tmp_path / "progam.py"))
+    assert status == 2
+    assert f"did you mean '{tmp_path / 'program.py'}'?" in err
+
+
+def test_a_folder_is_not_a_program(capsys, tmp_path):
+    status, _, err = run(capsys, "run", str(tmp_path))
+    assert status == 2
+    assert "is a directory" in err
+
+
+def test_an_unknown_sysctl_names_the_nearest(capsys):
+    status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinaer=1")
+    assert status == 2
+    assert "did you mean vm.nonlinear?" in err
+
+
+@pytest.mark.parametrize("pair", ["vm.nonlinear=7", "vm.nonlinear=", "vm.nonlinear=yes"])
+def test_a_bad_value_is_explained(capsys, pair):
+    status, _, err = run(capsys, "sysctl", "--sysctl", pair)
+    assert status == 2
+    assert "vm.nonlinear cannot be" in err
+
+
+def test_a_pair_without_a_value_is_explained(capsys):
+    status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinear")
+    assert status == 2
+    assert "NAME=VALUE" in err
+
+
+@pytest.mark.parametrize("ram", ["0", "-1M", "12Q", "many", "1K"])
+def test_a_wrong_size_of_ram_is_explained(capsys, ram):
+    status, _, err = run(capsys, "sysctl", f"--ram={ram}")
+    assert status == 2
+    assert ram in err
+
+
+def test_sysctl_shows_value_range_and_help(capsys):
+    status, out, _ = run(capsys, "sysctl", "-a", "nonlinear", "--sysctl", "vm.nonlinear=1")
+    assert status == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("vm.nonlinear ")]
+    assert line.split()[1] == "1"
+
+
+def test_sysctl_file_in_sysctl_conf_format(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("# a comment\n; another\n\nvm/nonlinear = 1\nvm.max_map_count=1000\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf), "max_map")
+    assert status == 0
+    assert " 1000 " in out
+
+
+def test_sysctl_file_with_a_wrong_line_says_which(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("vm.nonlinear = 1\nnonsense\n")
+    status, _, err = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 2
+    assert "line 2" in err
+
+
+def test_syscalls_shows_the_support_table(capsys):
+    status, out, _ = run(capsys, "syscalls", "remap_file")
+    assert status == 0
+    assert "216" in out
+
+
+def test_a_host_directory_that_does_not_exist(capsys, tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text(PROGRAM)
+    status, _, err = run(capsys, "run", "--host", str(tmp_path / "no"), str(program))
+    assert status == 2
+    assert "not a directory" in err

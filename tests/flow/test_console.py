@@ -1,0 +1,60 @@
+"""The console, fed with lines as a user types them."""
+
+import pytest
+
+from userland.console import Console
+
+
+@pytest.fixture
+def console(kernel):
+    return Console(kernel)
+
+
+def typed(console, capsys, *lines):
+    """Return what the console prints for the lines."""
+    for line in lines:
+        console.onecmd(line)
+    return capsys.readouterr().out
+
+
+def test_echo_writes_a_file_and_cat_prints_it(console, capsys):
+    assert typed(console, capsys, "echo one > /tmp/f", "echo two >> /tmp/f", "cat /tmp/f") == (
+        "one\ntwo\n"
+    )
+
+
+def test_echo_opens_the_gate_through_proc(console, capsys, kernel):
+    typed(console, capsys, "echo 1 > /proc/sys/vm/nonlinear")
+    assert int(kernel.sysctl["vm.nonlinear"]) == 1
+    assert "vm.nonlinear" in typed(console, capsys, "dmesg")
+
+
+def test_sysctl_sets_and_shows(console, capsys):
+    out = typed(console, capsys, "sysctl vm.nonlinear=1", "sysctl vm.nonlinear")
+    assert "vm.nonlinear" in out
+
+
+def test_errors_are_one_line(console, capsys):
+    assert typed(console, capsys, "cat /nope") == "cat: No such file or directory\n"
+    assert typed(console, capsys, "echo 9 > /proc/sys/vm/nonlinear") == "echo: Invalid argument\n"
+    assert "no such command" in typed(console, capsys, "frobnicate")
+    assert "too few arguments" in typed(console, capsys, "cat")
+
+
+def test_ps_maps_ls_and_check(console, capsys):
+    assert "sh" in typed(console, capsys, "ps")
+    assert "[stack]" in typed(console, capsys, "maps")
+    assert "sys" in typed(console, capsys, "ls /proc").split()
+    assert "hold" in typed(console, capsys, "check")
+
+
+def test_run_and_python(console, capsys, tmp_path):
+    program = tmp_path / "p.py"
+    program.write_text("def main(sys):\n    print('ran as', sys.getuid())\n    return 3\n")
+    out = typed(console, capsys, f"run {program}", "python print(sys.pid == task.pid)")
+    assert out == "ran as 1000\nexit status 3\nTrue\n"
+
+
+def test_completion(console):
+    assert "/proc/sys/vm/nonlinear" in console.completedefault("/proc/sys/vm/nonl")
+    assert "vm.nonlinear" in console.complete_sysctl("vm.nonl")

@@ -1,0 +1,46 @@
+"""The documentation agrees with the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from userland import reference
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["sysctls.md", "syscalls.md"])
+def test_generated_pages_are_current(name):
+    page = ROOT / "docs" / name
+    assert page.read_text() == reference.pages()[name], "stale: run `make docs`"
+
+
+def test_the_page_of_invariants_has_the_checker_s_numbers():
+    head = (ROOT / "kernel/core/check.c").read_text().split("*/")[0]
+    coded = re.findall(r"^ \*   (I\d+) ", head, re.MULTILINE)
+    written = re.findall(r"^\| (I\d+) ", (ROOT / "docs/invariants.md").read_text(), re.MULTILINE)
+    assert coded, "check.c lists its invariants in its head"
+    assert written == coded
+
+
+def test_only_the_core_s_door_imports_the_compiled_module():
+    importers = [
+        path.relative_to(ROOT).as_posix()
+        for room in ("kernel", "syscalls", "userland")
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"(from|import) kernel\.core\._core", path.read_text())
+    ]
+    assert importers == ["kernel/core/__init__.py"]
+
+
+def test_every_dependency_has_its_reason():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for group in project["optional-dependencies"].values() for name in group]
+    page = (ROOT / "docs/dependencies.md").read_text()
+    for requirement in [*project["dependencies"], *extras]:
+        assert re.search(r"[<>=]=", requirement), f"{requirement} has no lower bound"
+        name = re.split(r"[<>=]", requirement)[0]
+        assert name in page or name == "setuptools", f"{name} is not in docs/dependencies.md"

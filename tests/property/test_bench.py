@@ -1,0 +1,56 @@
+"""The bench's arithmetic on made-up times, and its C programs on the real thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from userland.bench import as_json, as_markdown, run_bench
+from userland.bench.programs import core_c, host_c
+from userland.bench.run import CASES, Case
+
+
+def _times(*values: float) -> Callable[[], float]:
+    left: Iterator[float] = iter(values)
+    return lambda: next(left)
+
+
+def test_a_row_is_the_median_of_interleaved_rounds() -> None:
+    order: list[str] = []
+    case = Case("beside", _times(100, 300, 200), _times(10, 10, 40), 7)
+    alone = Case("alone", None, _times(3, 5, 4), 4)
+    rows = run_bench(3, lambda step, steps, name: order.append(name), (case, alone))
+    assert order == ["beside", "alone"] * 3
+    beside, single = rows
+    assert (beside.host, beside.ours, beside.ratio) == (200, 10, 10)
+    assert (beside.low, beside.high, beside.met) == (5, 30, True)
+    assert (single.host, single.ours, single.ratio, single.met) == (None, 4, None, True)
+
+
+def test_a_row_that_falls_short_says_so() -> None:
+    rows = run_bench(3, None, (Case("slow", _times(1, 1, 1), _times(1, 1, 1), 2),))
+    assert rows[0].met is False
+    assert "**no**" in as_markdown(rows)
+
+
+def test_the_json_has_the_promised_fields() -> None:
+    rows = run_bench(3, None, (Case("x", _times(2, 2, 2), _times(1, 1, 1), None),))
+    wanted = {"name": "x", "host": 2, "ours": 1, "ratio": 2, "target": None}
+    assert json.loads(as_json(rows)) == {"rows": [wanted]}
+
+
+def test_fewer_than_three_rounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 3"):
+        run_bench(2, None, ())
+
+
+def test_every_target_of_the_bench_stands_in_its_rows() -> None:
+    assert [case.target for case in CASES] == [7, 50, 2, 8, 8, 1.5, None, 4, 5, 5, 15]
+
+
+@pytest.mark.parametrize("name", ["remap", "fault", "touch", "fork", "truncate"])
+def test_the_c_programs_measure_something(name: str) -> None:
+    assert 0 < core_c(name) < 1e9
+    assert 0 < host_c(name) < 1e9

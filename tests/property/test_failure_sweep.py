@@ -1,0 +1,216 @@
+"""Every call with the n-th allocation failing, for every n until the call passes.
+
+A call that fails gives a clean errno and changes nothing: the maps and the counters are what
+they were, the recount holds, and nothing is leaked when the kernel is closed.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import pytest
+
+from kernel.core import lib
+from kernel.errors import SyscallError, TaskKilled
+from kernel.machine import Kernel
+from userland.program import Sys
+
+PAGE = 4096
+BASE = 0x10000000
+READ, WRITE = 1, 2
+SHARED, PRIVATE, FIXED, ANONYMOUS, POPULATE, NONLINEAR = 1, 2, 0x10, 0x20, 0x8000, 0x800000
+_KEEPS = (
+    "nr_anon",
+    "nr_mapped",
+    "nr_file",
+    "nr_shmem",
+    "nr_special",
+    "nr_mlock",
+    "nr_vmas",
+    "nr_committed",
+)
+_MOST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A task with something of everything mapped: see _prepare()."""
+
+    kernel: Kernel
+    sys: Sys
+    fd: int
+    anon: int
+    shared: int
+    private: int
+    special: int
+
+
+def _prepare(rmap: str) -> Prepared:
+    kernel = Kernel(ram="8M", rmap=rmap, sysctl={"vm.nonlinear": 1})
+    sys = Sys(kernel.spawn(name="sweep", caps=frozenset({"CAP_IPC_LOCK"})))
+    fd = sys.memfd_create("file", 0)
+    sys.ftruncate(fd, 8 * PAGE)
+    sys.pwrite64(fd, b"x" * (4 * PAGE), 0)
+    anon, shared, private, special = (BASE + step * 64 * PAGE for step in range(4))
+    both = READ | WRITE
+    sys.mmap(anon, 8 * PAGE, both, PRIVATE | FIXED | ANONYMOUS, -1, 0)
+    sys.mmap(shared, 8 * PAGE, both, SHARED | FIXED, fd, 0)
+    sys.mmap(private, 8 * PAGE, both, PRIVATE | FIXED, fd, 0)
+    sys.mmap(special, 8 * PAGE, both, SHARED | FIXED | NONLINEAR, -1, 0)
+    for area in (anon, shared, private):
+        sys.store(area + PAGE, b"before")
+    return Prepared(kernel, sys, fd, anon, shared, private, special)
+
+
+Action = Callable[[Prepared], object]
+both = READ | WRITE
+FAR = BASE + (1 << 30)
+
+# Each of these either does its whole work or fails and changes nothing.
+WHOLE: dict[str, Action] = {
+    "mmap anonymous": lambda p: p.sys.mmap(0, PAGE, both, PRIVATE | ANONYMOUS, -1, 0),
+    "mmap shared anonymous": lambda p: p.sys.mmap(0, PAGE, both, SHARED | ANONYMOUS, -1, 0),
+    "mmap file": lambda p: p.sys.mmap(0, 3 * PAGE, READ, SHARED, p.fd, 0),
+    "mmap private file": lambda p: p.sys.mmap(0, 3 * PAGE, both, PRIVATE, p.fd, PAGE),
+    "mmap over the middle": lambda p: p.sys.mmap(
+        p.anon + 2 * PAGE, PAGE, READ, PRIVATE | FIXED | ANONYMOUS, -1, 0
+    ),
+    "mmap over two areas' parts": lambda p: p.sys.mmap(
+        p.shared + 6 * PAGE, 60 * PAGE, both, PRIVATE | FIXED, p.fd, 0
+    ),
+    "mmap nonlinear": lambda p: p.sys.mmap(0, PAGE, both, SHARED | NONLINEAR, -1, 0),
+    "munmap the middle": lambda p: p.sys.munmap(p.anon + 2 * PAGE, PAGE),
+    "munmap a shared middle": lambda p: p.sys.munmap(p.shared + 2 * PAGE, 2 * PAGE),
+    "munmap everything": lambda p: p.sys.munmap(p.anon, 256 * PAGE),
+    "mprotect the middle": lambda p: p.sys.mprotect(p.anon + 2 * PAGE, PAGE, READ),
+    "mprotect a private file": lambda p: p.sys.mprotect(p.private + PAGE, 2 * PAGE, READ),
+    "mprotect special": lambda p: p.sys.mprotect(p.special + PAGE, PAGE, READ),
+    "mremap grows": lambda p: p.sys.mremap(p.anon, 8 * PAGE, 16 * PAGE, 1, 0),
+    "mremap moves": lambda p: p.sys.mremap(p.anon, 8 * PAGE, 8 * PAGE, 3, FAR),
+    "mremap moves a part": lambda p: p.sys.mremap(p.anon + PAGE, PAGE, PAGE, 3, FAR),
+    "mremap moves a file": lambda p: p.sys.mremap(p.shared + PAGE, PAGE, PAGE, 3, FAR),
+    "mremap over another": lambda p: p.sys.mremap(p.anon, PAGE, PAGE, 3, p.shared + 2 * PAGE),
+    "mremap shrinks": lambda p: p.sys.mremap(p.private, 8 * PAGE, 2 * PAGE, 0, 0),
+    "mremap leaves": lambda p: p.sys.mremap(p.anon, 8 * PAGE, 8 * PAGE, 5, 0),
+    "mremap copies": lambda p: p.sys.mremap(p.shared, 0, 2 * PAGE, 1, 0),
+    "madvise a hint": lambda p: p.sys.madvise(p.anon + PAGE, PAGE, 1),
+    "madvise dontneed": lambda p: p.sys.madvise(p.anon, 4 * PAGE, 4),
+    "madvise dontfork": lambda p: p.sys.madvise(p.shared + PAGE, PAGE, 10),
+    "madvise remove": lambda p: p.sys.madvise(p.shared, 2 * PAGE, 9),
+    "munlock": lambda p: p.sys.munlock(p.anon, 4 * PAGE),
+    "remap in an ordinary area": lambda p: p.sys.remap_file_pages(p.shared, PAGE, 0, 3, 0, -1),
+    "remap in the special area": lambda p: p.sys.remap_file_pages(p.special, PAGE, 0, 2, 0, p.fd),
+    "remap several": lambda p: p.sys.remap_file_pages(p.special, 4 * PAGE, 0, 0, 0, p.fd),
+    "fork": lambda p: p.sys.fork(),
+    "ftruncate": lambda p: p.sys.ftruncate(p.fd, PAGE + 100),
+    "ftruncate grows": lambda p: p.sys.ftruncate(p.fd, 100 * PAGE),
+    "memfd_create": lambda p: p.sys.memfd_create("other", 0),
+    "msync": lambda p: p.sys.msync(p.shared, 8 * PAGE, 4),
+    "brk": lambda p: p.sys.brk(p.sys.brk(0) + 3 * PAGE),
+    "prctl": lambda p: p.sys.syscall(157, 15, p.anon, 0, 0, 0),
+}
+
+# Linux lets these end in the middle: what was done stays done.
+PARTLY: dict[str, Action] = {
+    "mmap populate": lambda p: p.sys.mmap(0, 4 * PAGE, both, PRIVATE | ANONYMOUS | POPULATE, -1, 0),
+    "mlock": lambda p: p.sys.mlock(p.private, 4 * PAGE),
+    "mlockall": lambda p: p.sys.mlockall(1),
+    "madvise populate": lambda p: p.sys.madvise(p.anon, 8 * PAGE, 23),
+    "pwrite": lambda p: p.sys.pwrite64(p.fd, b"y" * (3 * PAGE), 5 * PAGE),
+    "pread": lambda p: p.sys.pread64(p.fd, 8 * PAGE, 0),
+    "fallocate": lambda p: p.sys.fallocate(p.fd, 0, 0, 16 * PAGE),
+}
+
+# No call to fail: one refused allocation is tried again, as Linux faults again.
+FAULTS: dict[str, Action] = {
+    "store to anonymous memory": lambda p: p.sys.store(p.anon + 3 * PAGE, b"s"),
+    "load of anonymous memory": lambda p: p.sys.load(p.anon + 3 * PAGE, 1),
+    "store to a shared hole": lambda p: p.sys.store(p.shared + 6 * PAGE, b"s"),
+    "store to a private page": lambda p: p.sys.store(p.private + 2 * PAGE, b"s"),
+    "load of a private page": lambda p: p.sys.load(p.private + 2 * PAGE, 1),
+    "store to a private hole": lambda p: p.sys.store(p.private + 6 * PAGE, b"s"),
+}
+
+_CLEAN = {errno.ENOMEM, errno.EAGAIN, errno.ENFILE}
+
+
+def _state(p: Prepared) -> tuple[object, ...]:
+    """Everything a failed call must leave alone."""
+    counters = p.kernel.counters
+    machine = {name: getattr(counters, name) for name in _KEEPS}
+    own = p.sys.task.mm.counters
+    mine = {name: getattr(own, name) for name in ("total_vm", "locked_vm", "map_count", "brk")}
+    return machine, mine, p.sys.task.mm.vmas(), set(p.kernel.tasks), _contents(p)
+
+
+def _contents(p: Prepared) -> tuple[bytes, ...]:
+    return tuple(p.sys.load(area + PAGE, 8) for area in (p.anon, p.shared, p.private))
+
+
+class End(Enum):
+    """How an action with its n-th allocation failing ended."""
+
+    FAILED = "a clean error"
+    ABSORBED = "done in spite of it: the allocation was only wished for, or tried again"
+    PASSED = "it has fewer than n allocations"
+
+
+def _sweep(rmap: str, action: Action, judge: Callable[[Prepared, object], None]) -> int:
+    """Fail the first, the second, ... allocation of an action; return how many there are."""
+    for n in range(1, _MOST):
+        prepared = _prepare(rmap)
+        before = _state(prepared)
+        end = _run_failing(prepared, action, n)
+        if end is End.FAILED:
+            judge(prepared, before)
+        prepared.kernel.check()
+        prepared.kernel.close()
+        if end is End.PASSED:
+            return n - 1
+    raise AssertionError("the action never ran out of allocations")
+
+
+def _run_failing(p: Prepared, action: Action, n: int) -> End:
+    """Run the action with its n-th allocation failing."""
+    p.kernel.fail_nth(n)
+    end = End.ABSORBED
+    try:
+        action(p)
+    except SyscallError as error:
+        assert error.errno in _CLEAN
+        end = End.FAILED
+    except TaskKilled:
+        end = End.FAILED
+    waits = bool(lib.machine_fail_pending(p.kernel.core))
+    p.kernel.fail_nth(0)
+    assert not (waits and end is End.FAILED), "an error, though no allocation failed"
+    return End.PASSED if waits else end
+
+
+def _nothing_changed(p: Prepared, before: object) -> None:
+    assert _state(p) == before
+
+
+def _anything(p: Prepared, before: object) -> None:
+    """What a call that may end in the middle has to keep: the recount, which _sweep() does."""
+
+
+@pytest.mark.parametrize("rmap", ["objrmap_tree", "pte_chain"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_call_that_fails_changes_nothing(name: str, rmap: str) -> None:
+    _sweep(rmap, WHOLE[name], _nothing_changed)
+
+
+@pytest.mark.parametrize("rmap", ["objrmap_tree", "pte_chain"])
+@pytest.mark.parametrize("name", PARTLY)
+def test_a_call_that_ends_in_the_middle_leaks_nothing(name: str, rmap: str) -> None:
+    _sweep(rmap, PARTLY[name], _anything)
+
+
+@pytest.mark.parametrize("rmap", ["objrmap_tree", "pte_chain"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_survives_a_refused_allocation(name: str, rmap: str) -> None:
+    _sweep(rmap, FAULTS[name], _anything)

@@ -1,0 +1,112 @@
+"""The host's own kernel as oracle, and the oracle's tools: shrinker, table, C program."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from userland.conform import run_conform
+from userland.conform.calls import Call, Calls, Kind, Outcome, result_text
+from userland.conform.cprogram import c_program
+from userland.conform.differences import Aspect, allowed, compare
+from userland.conform.generate import FIXED_BASE, sequence
+from userland.conform.host import Host
+from userland.conform.hostcc import build
+from userland.conform.shrink import shrink
+
+
+def test_two_thousand_sequences_agree_with_linux() -> None:
+    report = run_conform(2000, seed=1, calls=30)
+    assert report.ok, str(report)
+    assert report.sequences == 2000
+
+
+def test_pte_chains_agree_with_linux() -> None:
+    report = run_conform(300, seed=2, calls=30, rmap="pte_chain")
+    assert report.ok, str(report)
+
+
+def test_long_sequences_agree_with_linux() -> None:
+    report = run_conform(60, seed=3, calls=200)
+    assert report.ok, str(report)
+
+
+def test_sequences_reach_every_call_and_every_end() -> None:
+    with Host() as host:
+        seen = set()
+        for index in range(200):
+            calls = sequence(4, index, 30, host.window)
+            for call, outcome in zip(calls, host.run(calls), strict=True):
+                seen.add((call.kind, outcome.signo or outcome.value < 0))
+    kinds = {kind for kind, _ in seen}
+    assert kinds == set(Kind)
+    for kind in set(Kind) - {Kind.LOAD, Kind.STORE}:
+        assert (kind, True) in seen and (kind, False) in seen, kind
+    assert {(Kind.STORE, 7), (Kind.STORE, 11), (Kind.LOAD, 7), (Kind.LOAD, 11)} <= seen
+
+
+def test_a_sequence_depends_on_its_seed_alone() -> None:
+    with Host() as host:
+        window = host.window
+    assert sequence(5, 7, 30, window) == sequence(5, 7, 30, window)
+    assert sequence(5, 7, 30, window) != sequence(5, 8, 30, window)
+
+
+def test_the_host_agrees_with_itself() -> None:
+    """Whatever the oracle compares is deterministic on the host."""
+    with Host() as one, Host() as other:
+        for index in range(200):
+            calls = sequence(6, index, 30, one.window)
+            assert one.run(calls) == other.run(calls)
+
+
+def _mmap(page: int) -> Call:
+    return Call(Kind.MMAP, (FIXED_BASE + page * 4096, 4096, 3, 0x32, 4, 0))
+
+
+def test_shrinking_leaves_only_what_the_failure_needs() -> None:
+    needed = (_mmap(3), Call(Kind.MUNMAP, (FIXED_BASE, 4096)))
+    padding = tuple(_mmap(page) for page in range(4, 20))
+    calls: Calls = (*padding[:7], needed[0], *padding[7:], needed[1])
+
+    def fails(candidate: Calls) -> bool:
+        return all(call in candidate for call in needed)
+
+    assert shrink(calls, fails) == needed
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_the_c_program_does_what_the_runner_does(index: int, tmp_path: Path) -> None:
+    with Host() as host:
+        calls = sequence(7, index, 30, host.window)
+        outcomes = host.run(calls)
+    source = tmp_path / "program.c"
+    source.write_text(c_program(calls, "a test"))
+    program = build("conform-test", [source], ["-static", "-no-pie", "-O1", "-Wall", "-Werror"])
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=True)
+    program.unlink()
+    lines = done.stdout.splitlines()
+    for line, call, outcome in zip(lines, calls, outcomes, strict=False):
+        assert _ends_alike(line, call, outcome), (line, str(outcome))
+
+
+def _ends_alike(line: str, call: Call, outcome: Outcome) -> bool:
+    said = line.split(" = ", 1)[1]
+    if outcome.signo:
+        return said.startswith("SIGBUS" if outcome.signo == 7 else "SIGSEGV")
+    if call.kind is not Kind.LOAD and outcome.value < 0:
+        return said.startswith("-1 ")
+    return said.split()[0] in (result_text(outcome.value), str(outcome.value))
+
+
+def test_a_difference_that_no_row_allows_is_a_divergence() -> None:
+    calls = (Call(Kind.LOAD, (FIXED_BASE,)),)
+    host = Outcome(1, 0, 0, 0, b"", ())
+    model = Outcome(2, 0, 0, 0, b"", ())
+    divergence = compare(calls, 0, host, model)
+    assert divergence is not None and divergence.aspect is Aspect.RESULT
+    assert allowed(divergence) is None
+    assert compare(calls, 0, host, host) is None
+    assert "Linux: 0x1" in str(divergence) and "pkern: 0x2" in str(divergence)

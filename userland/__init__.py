@@ -1,0 +1,1 @@
+"""Everything that runs on the kernel: programs, emulators, the command line, the test plugin."""

@@ -1,0 +1,162 @@
+"""The bench: the host's kernel and ours in interleaved rounds, as ratios with a spread.
+
+Owns the list of rows and their targets.  Called by userland/cli.py (`pkern bench`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+from userland.bench.programs import (
+    core_c,
+    host_c,
+    host_mmap_python,
+    mmap_python,
+    remap_python,
+)
+
+Measure = Callable[[], float]
+Progress = Callable[[int, int, str], None]
+_MIN_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one row measures. host None: measured alone; target: a ratio, or else nanoseconds."""
+
+    name: str
+    host: Measure | None
+    ours: Measure
+    target: float | None
+
+
+CASES = (
+    Case("remap_file_pages, one page a call: Python, host C", partial(host_c, "remap"),
+         remap_python, 7.0),
+    Case("remap_file_pages, one page a call: C, host C", partial(host_c, "remap"),
+         partial(core_c, "remap"), 50.0),
+    Case("mmap+munmap of one page: Python, host Python", host_mmap_python, mmap_python, 2.0),
+    Case("mmap+munmap of one page: C, host C", partial(host_c, "mmap"),
+         partial(core_c, "mmap"), 8.0),
+    Case("minor fault on a shared file page: C, host C", partial(host_c, "fault"),
+         partial(core_c, "fault"), 8.0),
+    Case("first touch of anonymous memory, pages used once: C, host C", partial(host_c, "touch"),
+         partial(core_c, "touch"), 1.5),
+    Case("first touch of anonymous memory, pages not yet backed: C, host C",
+         partial(host_c, "touch"), partial(core_c, "touch_unbacked"), None),
+    Case("fork+exit, 16,384 one-page VMAs: C, host C", partial(host_c, "fork"),
+         partial(core_c, "fork"), 4.0),
+    Case("truncate of a file mapped by 16,384 ptes: C, host C", partial(host_c, "truncate"),
+         partial(core_c, "truncate"), 5.0),
+    Case("translate, warm TLB: C", None, partial(core_c, "translate"), 5.0),
+    Case("full walk of the page tables: C", None, partial(core_c, "walk"), 15.0),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the result.
+
+    host, ours: median nanoseconds for one operation (host None: measured alone).
+    ratio: median over the rounds of host / ours; low, high: its extremes (alone: of ours, in ns).
+    target: the least ratio wanted; alone, the most nanoseconds; None: only reported.
+    """
+
+    name: str
+    host: float | None
+    ours: float
+    ratio: float | None
+    low: float
+    high: float
+    target: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None if there is none."""
+        if self.target is None:
+            return None
+        return self.ours <= self.target if self.ratio is None else self.ratio >= self.target
+
+
+def run_bench(
+    rounds: int = 3, progress: Progress | None = None, cases: Sequence[Case] = CASES
+) -> list[Row]:
+    """Measure every case once in each round and return a row for each.
+
+    rounds: at least 3. progress: called with (step, all steps, name) before each measurement.
+    Errors: ValueError, NoCompiler.
+    """
+    if rounds < _MIN_ROUNDS:
+        raise ValueError(f"a spread needs at least {_MIN_ROUNDS} rounds")
+    times: list[list[tuple[float | None, float]]] = [[] for _ in cases]
+    for step in range(rounds * len(cases)):
+        number, case = step % len(cases), cases[step % len(cases)]
+        if progress is not None:
+            progress(step, rounds * len(cases), case.name)
+        times[number].append((case.host() if case.host else None, case.ours()))
+    return [_row(case, measured) for case, measured in zip(cases, times, strict=True)]
+
+
+def _row(case: Case, measured: Sequence[tuple[float | None, float]]) -> Row:
+    ours = [our for _, our in measured]
+    hosts = [host for host, _ in measured if host is not None]
+    if not hosts:
+        return Row(case.name, None, median(ours), None, min(ours), max(ours), case.target)
+    ratios = [host / our for host, our in zip(hosts, ours, strict=True)]
+    return Row(
+        case.name,
+        median(hosts),
+        median(ours),
+        median(ratios),
+        min(ratios),
+        max(ratios),
+        case.target,
+    )
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """Write rows as {"rows": [{"name", "host", "ours", "ratio", "target"}]}, times in ns."""
+    values = [
+        {
+            "name": row.name,
+            "host": row.host,
+            "ours": row.ours,
+            "ratio": row.ratio,
+            "target": row.target,
+        }
+        for row in rows
+    ]
+    return json.dumps({"rows": values}, indent=2) + "\n"
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """Write rows as a Markdown table with the spread and whether the target is met."""
+    lines = [
+        "| operation | host | ours | host / ours (spread) | target | met |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    return "\n".join([*lines, *map(_markdown_row, rows)]) + "\n"
+
+
+def _markdown_row(row: Row) -> str:
+    host = "-" if row.host is None else _time_text(row.host)
+    if row.ratio is None:
+        figure = f"({row.low:.1f}-{row.high:.1f} ns)"
+        target = "-" if row.target is None else f"<= {row.target:g} ns"
+    else:
+        figure = f"{row.ratio:.2f} ({row.low:.2f}-{row.high:.2f})"
+        target = "-" if row.target is None else f">= {row.target:g}"
+    met = {True: "yes", False: "**no**", None: "-"}[row.met]
+    return f"| {row.name} | {host} | {_time_text(row.ours)} | {figure} | {target} | {met} |"
+
+
+def _time_text(ns: float) -> str:
+    """Write a time in the unit that reads best."""
+    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms")):
+        if ns < limit:
+            return f"{ns / (limit / 1e3):.2f} {unit}"
+    return f"{ns / 1e9:.2f} s"

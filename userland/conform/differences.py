@@ -1,0 +1,180 @@
+"""The one table of differences between this kernel and Linux that are allowed.
+
+Owns the comparison of two outcomes.  Everything that compare() reports and no row of
+DIFFERENCES allows is a divergence, and a failure.  Called by run.py.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
+
+
+class Aspect(enum.Enum):
+    """What two outcomes may differ in."""
+
+    RESULT = "result"
+    SIGNAL = "signal"
+    DATA = "data"
+    LAYOUT = "layout"
+
+
+class Then(enum.Enum):
+    """What follows an allowed difference."""
+
+    GO_ON = "go on"  # the state is the same: compare the next call
+    STOP = "stop"  # the two have drifted apart: this sequence ends here
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """One call whose outcomes differ: its place in the sequence and both outcomes."""
+
+    aspect: Aspect
+    calls: tuple[Call, ...]
+    at: int
+    host: Outcome
+    model: Outcome
+
+    @property
+    def call(self) -> Call:
+        """The call that differs."""
+        return self.calls[self.at]
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What a shrunk sequence must keep: the call's kind, the aspect, the two answers."""
+        if self.aspect is Aspect.LAYOUT:
+            return (self.call.kind.name, self.aspect.value)
+        return (self.call.kind.name, self.aspect.value, _end(self.host), _end(self.model))
+
+    def __str__(self) -> str:
+        lines = [f"call {self.at}: {self.call}: {self.aspect.value} differs"]
+        lines += [f"  Linux: {self.host}", f"  pkern: {self.model}"]
+        if self.aspect is Aspect.LAYOUT:
+            lines += _layout_lines(self.host.layout, self.model.layout)
+        return "\n".join(lines)
+
+
+def _end(outcome: Outcome) -> str:
+    """Name how a call ended: a signal, an error, or done (whatever it gave)."""
+    if outcome.signo:
+        return f"signal {outcome.signo}/{outcome.code}"
+    return result_text(outcome.value) if -4096 < outcome.value < 0 else "done"
+
+
+def _layout_lines(host: Layout, model: Layout) -> list[str]:
+    only_host = [f"  only on Linux: {area}" for area in host if area not in model]
+    only_model = [f"  only on pkern: {area}" for area in model if area not in host]
+    return only_host + only_model
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row of the table: an aspect, the divergences it covers, what then, and why."""
+
+    aspect: Aspect
+    allows: Callable[[Divergence], bool]
+    then: Then
+    reason: str
+
+
+def _tail_shows(divergence: Divergence) -> bool:
+    """A load or pread sees zeroes where Linux shows what was stored beyond the file's end.
+
+    Only after a store and a later growth of a file, and only where our byte is zero.
+    """
+    if divergence.call.kind not in (Kind.LOAD, Kind.PREAD):
+        return False
+    before = divergence.calls[: divergence.at]
+    stored = next((at for at, call in enumerate(before) if call.kind is Kind.STORE), None)
+    if stored is None:
+        return False
+    grown = any(call.kind in (Kind.FTRUNCATE, Kind.PWRITE) for call in before[stored:])
+    return grown and all(our in (0, their) for our, their in zip(*_bytes(divergence), strict=True))
+
+
+def _bytes(divergence: Divergence) -> tuple[bytes, bytes]:
+    """Give the bytes that ours and the host's call read."""
+    ours, theirs = divergence.model, divergence.host
+    if divergence.call.kind is Kind.PREAD:
+        return ours.data, theirs.data
+    mask = (1 << 64) - 1
+    return (ours.value & mask).to_bytes(8, "little"), (theirs.value & mask).to_bytes(8, "little")
+
+
+def _copies_onto_itself(divergence: Divergence) -> bool:
+    """mremap of old length 0 with MREMAP_FIXED whose target covers its own source."""
+    call = divergence.call
+    if call.kind is not Kind.MREMAP or call.args[1] != 0 or not call.args[3] & 2:
+        return False
+    source, target, length = call.args[0], call.args[4], call.args[2]
+    return divergence.host.value == -errno.EFAULT and target <= source < target + length
+
+
+def _lost_its_target(divergence: Divergence) -> bool:
+    """mremap with MREMAP_FIXED that failed on both sides, after Linux had unmapped the target."""
+    call, host, model = divergence.call, divergence.host, divergence.model
+    if call.kind is not Kind.MREMAP or not call.args[3] & 2 or host.value >= 0:
+        return False
+    target, end = call.args[4], call.args[4] + call.args[2] + PAGE
+    gone = set(model.layout) - set(host.layout)
+    return all(area.start < end and target < area.end for area in gone)
+
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(
+        Aspect.RESULT,
+        _tail_shows,
+        Then.STOP,
+        "bytes stored beyond the end of a file, in its last page, are zeroes once the file has "
+        "grown; Linux's tmpfs shows them (POSIX leaves it open; semantics.md, section 4, decides)",
+    ),
+    Difference(
+        Aspect.DATA,
+        _tail_shows,
+        Then.STOP,
+        "the same, seen by pread",
+    ),
+    Difference(
+        Aspect.RESULT,
+        _copies_onto_itself,
+        Then.STOP,
+        "mremap(addr, 0, n, MAYMOVE|FIXED, addr): Linux unmaps the target, then misses its source "
+        "and fails with EFAULT, the area gone; we never fail with something changed",
+    ),
+    Difference(
+        Aspect.LAYOUT,
+        _lost_its_target,
+        Then.STOP,
+        "mremap with MREMAP_FIXED that fails: Linux may have unmapped the target before it finds "
+        "the error; we check first and change nothing",
+    ),
+)
+
+
+def compare(calls: tuple[Call, ...], at: int, host: Outcome, model: Outcome) -> Divergence | None:
+    """Compare the outcomes of one call; None if they are equal."""
+    if host == model:
+        return None
+    if (host.signo, host.code, host.addr) != (model.signo, model.code, model.addr):
+        aspect = Aspect.SIGNAL
+    elif host.value != model.value:
+        aspect = Aspect.RESULT
+    elif host.data != model.data:
+        aspect = Aspect.DATA
+    else:
+        aspect = Aspect.LAYOUT
+    return Divergence(aspect, calls, at, host, model)
+
+
+def allowed(divergence: Divergence, table: Sequence[Difference] = DIFFERENCES) -> Difference | None:
+    """Find the row that allows a divergence; None if there is none."""
+    for row in table:
+        if row.aspect is divergence.aspect and row.allows(divergence):
+            return row
+    return None

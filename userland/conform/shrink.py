@@ -1,0 +1,63 @@
+"""Makes a failing sequence short: delta debugging over its calls.
+
+Called by run.py; knows nothing of kernels, only of a question with a yes or a no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from userland.conform.calls import PAGE, Call, Calls
+
+Fails = Callable[[Calls], bool]
+
+
+def shrink(calls: Sequence[Call], fails: Fails) -> Calls:
+    """Return a shortest sequence that still fails: no call of it can be left out.
+
+    calls: a sequence for which fails() is true.
+    """
+    current = tuple(calls)
+    chunk = max(1, len(current) // 2)
+    while True:
+        smaller = _without_chunk(current, chunk, fails)
+        if smaller is not None:
+            current = smaller
+            chunk = min(chunk, max(1, len(current) // 2))
+        elif chunk > 1:
+            chunk //= 2
+        else:
+            return _simplify(current, fails)
+
+
+def _without_chunk(calls: Calls, chunk: int, fails: Fails) -> Calls | None:
+    """Leave out the first chunk whose absence keeps the failure."""
+    for start in range(0, len(calls), chunk):
+        smaller = calls[:start] + calls[start + chunk :]
+        if smaller and fails(smaller):
+            return smaller
+    return None
+
+
+def _simplify(calls: Calls, fails: Fails) -> Calls:
+    """Make arguments smaller where the failure stays."""
+    current = calls
+    for place in range(len(current)):
+        for index in range(len(current[place].args)):
+            for value in _simpler(current[place].args[index]):
+                changed = _with_argument(current, place, index, value)
+                if fails(changed):
+                    current = changed
+                    break
+    return current
+
+
+def _simpler(value: int) -> tuple[int, ...]:
+    candidates = (0, 1, PAGE, 2 * PAGE, value & -PAGE)
+    return tuple(candidate for candidate in candidates if candidate < value)
+
+
+def _with_argument(calls: Calls, place: int, index: int, value: int) -> Calls:
+    call = calls[place]
+    args = (*call.args[:index], value, *call.args[index + 1 :])
+    return (*calls[:place], Call(call.kind, args), *calls[place + 1 :])

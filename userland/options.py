@@ -1,0 +1,172 @@
+"""The command line's shared ground: options of a machine, and errors that say what to do.
+
+Owns: the boot options (--ram, --sysctl, ...), their reading, and `UsageError`, which every command
+raises for a mistake of the user; main() prints it as one sentence and exits with 2.
+"""
+
+import argparse
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from kernel.machine import Kernel
+from kernel.vfs.hostfs import HostFs
+
+AMPLE = "ample"
+RMAPS = ("objrmap_tree", "pte_chain")
+
+
+class UsageError(Exception):
+    """The user asked for something that cannot be; the text says what to do."""
+
+
+class HelpfulParser(argparse.ArgumentParser):
+    """An argument parser whose complaint about a wrong flag names the flag that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the complaint, the nearest known flag and where help is; exit with 2."""
+        known = self.flags()
+        words = message.rpartition(":")[2].split()
+        guesses = [
+            guess for word in words if word.startswith("-") for guess in nearest(word, known)
+        ]
+        hint = f" Did you mean {guesses[0]}?" if guesses else ""
+        self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
+
+    def flags(self) -> list[str]:
+        """Return every flag that this parser or one of its commands knows."""
+        flags: list[str] = []
+        for action in self._actions:
+            flags += action.option_strings
+            if isinstance(action.choices, dict):
+                flags += [flag for command in action.choices.values() for flag in command.flags()]
+        return flags
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """Return the known words most like word, best first."""
+    return difflib.get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
+
+
+def machine_options(ram: str = "64M") -> HelpfulParser:
+    """Return the parent parser of a command that boots a machine.
+
+    ram: what --ram is if it is not given; AMPLE leaves the choice to the command.
+    """
+    parser = HelpfulParser(add_help=False)
+    group = parser.add_argument_group("the machine")
+    group.add_argument("--ram", default=ram, metavar="SIZE", help=f"RAM, as 16M or 1G ({ram})")
+    group.add_argument(
+        "--sysctl",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a sysctl at boot, as vm.nonlinear=1; may be repeated",
+    )
+    group.add_argument(
+        "--sysctl-file", metavar="FILE", help="set those of a file in sysctl.conf's format first"
+    )
+    group.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
+    group.add_argument(
+        "--host", metavar="DIR", help="show this host directory, read only, under /host"
+    )
+    return parser
+
+
+def boot(options: argparse.Namespace) -> Kernel:
+    """Return a machine booted as the options say; the caller closes it."""
+    sysctls = read_sysctls(options.sysctl, options.sysctl_file)
+    try:
+        kernel = Kernel(
+            ram=options.ram, seed=options.seed, rmap=options.rmap, sysctl=sysctls or None
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(_boot_complaint(error, options.ram, sysctls)) from error
+    if options.host:
+        mount_host(kernel, Path(options.host))
+    return kernel
+
+
+def mount_host(kernel: Kernel, folder: Path) -> None:
+    """Mount a host directory read-only at /host."""
+    if not folder.is_dir():
+        raise UsageError(f"'{folder}' is not a directory of the host")
+    kernel.vfs.mount("/host", HostFs(str(folder)))
+
+
+def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int | str]:
+    """Return the sysctls of the file, then those of the NAME=VALUE pairs, which win."""
+    result: dict[str, int | str] = {}
+    if file_name:
+        result.update(parse_sysctl_file(existing(file_name)))
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--sysctl takes NAME=VALUE, as vm.nonlinear=1, not '{pair}'")
+        result[sysctl_name(name)] = value.strip()
+    return result
+
+
+def parse_sysctl_file(path: Path) -> dict[str, str]:
+    """Return the settings of a file in sysctl.conf's format.
+
+    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot.
+    """
+    result = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        text = line.strip()
+        if not text or text[0] in "#;":
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{path}, line {number}: expected NAME = VALUE, found '{text}'")
+        result[sysctl_name(name)] = value.strip()
+    return result
+
+
+def sysctl_name(name: str) -> str:
+    """Return a sysctl's name with dots, from either spelling."""
+    return name.strip().replace("/", ".")
+
+
+def existing(name: str) -> Path:
+    """Return the path of a host file that can be read, or raise UsageError."""
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"'{name}' is a directory; name a file")
+    if not path.exists():
+        raise UsageError(f"there is no file '{name}'{_neighbour(path)}")
+    return path
+
+
+def _neighbour(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f": the folder '{path.parent}' does not exist"
+    guesses = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
+    return f"; did you mean '{path.parent / guesses[0]}'?" if guesses else ""
+
+
+def _boot_complaint(error: Exception, ram: str, sysctls: Mapping[str, int | str]) -> str:
+    with Kernel(ram="4M") as probe:
+        for name, value in sysctls.items():
+            complaint = sysctl_complaint(probe, name, str(value))
+            if complaint:
+                return complaint
+    return f"the machine does not boot with --ram {ram} and these sysctls: {error}"
+
+
+def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
+    """Return why the sysctl cannot have the value, as a sentence, or None if it can."""
+    entries = {entry.name: entry for entry in kernel.sysctl.entries()}
+    if name not in entries:
+        guesses = nearest(name, entries)
+        hint = f"did you mean {guesses[0]}?" if guesses else "'pkern sysctl -a' lists them"
+        return f"there is no sysctl '{name}'; {hint}"
+    try:
+        kernel.sysctl[name] = value
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
+    return None

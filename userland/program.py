@@ -1,0 +1,188 @@
+"""How a Python program runs on the kernel: the `sys` that its main gets.
+
+A program is a file with `def main(sys)`. Every system call is an attribute of sys, bound to the
+task; loads and stores go through the page tables, with signal handlers where the program set them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import syscalls
+from kernel.core import lib
+from kernel.errors import MemoryFault, TaskKilled
+from kernel.signals import SigInfo, Signal
+from syscalls import abi, constants
+from syscalls import info, mman, process, signals, time
+from syscalls.strace import traced
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+MAX_FRUITLESS = 1000
+PAGE_SIZE = 4096
+
+# Calls whose Python form takes and returns Python values instead of addresses.
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {
+    "mincore": mman.mincore,
+    "wait4": process.wait4,
+    "getrlimit": process.getrlimit,
+    "setrlimit": process.setrlimit,
+    "prlimit64": process.prlimit64,
+    "rt_sigaction": signals.rt_sigaction,
+    "rt_sigprocmask": signals.rt_sigprocmask,
+    "clock_gettime": time.clock_gettime,
+    "nanosleep": time.nanosleep,
+    "uname": info.uname,
+    "sysinfo": info.sysinfo,
+}
+CONSTANTS: dict[str, int] = {
+    name: int(getattr(lib, name))
+    for name in dir(lib)
+    if name.startswith(("PROT_", "MAP_", "MREMAP_", "MADV_", "MCL_", "MLOCK_"))
+    and isinstance(getattr(lib, name), int)
+}
+CONSTANTS |= {signal.name: int(signal) for signal in Signal}
+CONSTANTS |= constants.CONSTANTS
+
+
+def handlers() -> dict[str, Callable[..., Any]]:
+    """Return every call by name, in its Python form."""
+    table = {call.name: call.handler for call in syscalls.TABLE.values()}
+    table |= files_forms()
+    return table | PYTHON_FORMS
+
+
+def files_forms() -> dict[str, Callable[..., Any]]:
+    """Return the file calls whose Python form differs from the registers' form."""
+    return dict(syscalls.files.PYTHON_FORMS)
+
+
+class Sys:
+    """The system-call interface of one task.
+
+    Attributes: one for each call (`sys.mmap`, `sys.open`, ...) and each constant
+    (`sys.PROT_READ`, ...). Errors are OSError with Linux's errno.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.kernel: Kernel = task.kernel
+        for name, value in CONSTANTS.items():
+            setattr(self, name, value)
+        self._bind(handlers())
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _bind(self, table: dict[str, Callable[..., Any]]) -> None:
+        for name, handler in table.items():
+            if name not in OWN_FORMS:
+                setattr(self, name, partial(handler, self.task))
+
+    def strace(self, emit: Callable[[str], None]) -> None:
+        """Print every call from now on, one line each, in strace's format."""
+        self._bind({name: traced(name, h, emit) for name, h in handlers().items()})
+
+    # ---- memory ----
+
+    def load(self, addr: int, nbytes: int) -> bytes:
+        """Load nbytes at addr. Errors: SegmentationFault, BusError where no handler mends it."""
+        return self._with_signals(self.task.mm.read, addr, nbytes)
+
+    def store(self, addr: int, data: bytes) -> None:
+        """Store data at addr. Errors: as load."""
+        self._with_signals(self.task.mm.write, addr, data)
+
+    def touch(self, addr: int, nbytes: int) -> None:
+        """Write to each page of [addr, addr+nbytes) without changing it. Errors: as load."""
+        self._with_signals(self.task.mm.access, lib.user_touch, addr, nbytes, lib.ACCESS_WRITE)
+
+    def _with_signals(self, access: Callable[..., Any], *args: Any) -> Any:
+        for _ in range(MAX_FRUITLESS):
+            try:
+                return access(*args)
+            except MemoryFault as fault:
+                action = self.task.signals.action(fault.signo)
+                if not callable(action):
+                    raise
+                action(fault.signo, SigInfo(fault.signo, fault.code, fault.addr))
+        raise RuntimeError(
+            f"the signal handler returned {MAX_FRUITLESS} times without making {args} possible"
+        )
+
+    # ---- processes ----
+
+    @property
+    def pid(self) -> int:
+        """The task's pid."""
+        return self.task.pid
+
+    def fork(self) -> Sys:
+        """Fork and return the child's Sys, for the test to drive. Errors: ENOMEM."""
+        return Sys(self.task.fork())
+
+    def exit(self, status: int = 0) -> None:
+        """End the task with status 0-255."""
+        self.task.exit(status)
+
+    # ---- raw ----
+
+    def syscall(self, nr: int, *registers: int) -> int:
+        """Make a raw call and return rax as a signed number: a value, or -errno."""
+        return abi.dispatch(self.task, nr, registers)
+
+
+OWN_FORMS = frozenset({"fork", "exit"})
+
+
+def load_program(path: str | Path) -> Callable[..., Any]:
+    """Return main of a Python program. Errors: FileNotFoundError, AttributeError with a sentence."""
+    path = Path(path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"no program at {path}")
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "main"):
+        raise AttributeError(f"{path} has no main: write `def main(sys): ...`")
+    main: Callable[..., Any] = module.main
+    return main
+
+
+def run_program(
+    kernel: Kernel,
+    main: Callable[..., Any],
+    argv: list[str],
+    *,
+    uid: int = 1000,
+    caps: frozenset[str] | None = None,
+    strace: Callable[[str], None] | None = None,
+) -> int:
+    """Run main in a new task and return its exit status, 128+n where signal n ended it.
+
+    main is called as main(sys) or main(sys, argv). An int it returns is the status.
+    """
+    task = kernel.spawn(argv[0] if argv else "program", uid=uid, caps=caps, argv=argv)
+    sys = Sys(task)
+    if strace is not None:
+        sys.strace(strace)
+    try:
+        result = main(sys, argv) if main.__code__.co_argcount > 1 else main(sys)
+    except MemoryFault as fault:
+        task.die_of(fault.signo)
+        kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
+        return 128 + fault.signo
+    except TaskKilled as killed:
+        return 128 + killed.signo
+    if task.alive:
+        task.exit(result if isinstance(result, int) else 0)
+    status = task.exit_status or 0
+    return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)
