@@ -31,6 +31,7 @@ WANTED = {
     325: "mlock2",
 }
 
+UNBOUNDED = 1 << 53  # a limit that only says how wide the field is
 SYSCTL_HEADERS = ("sysctl", "value", "range", "writer", "what it does")
 SYSCALL_HEADERS = ("nr", "call", "support", "what it does, and what is missing")
 MARK = "<!-- written by `make docs` from the code: edit the code, not this page -->\n"
@@ -59,14 +60,15 @@ def sysctl_rows(kernel: Kernel, pattern: str = "") -> list[tuple[str, ...]]:
 
 
 def _sysctl_row(kernel: Kernel, entry: Entry) -> tuple[str, ...]:
-    value = str(kernel.sysctl[entry.name])
-    return (entry.name, value, _range(entry), str(entry.writer), entry.help)
+    value = str(kernel.sysctl[entry.name]).replace("\t", " ")
+    writer = "root" if entry.mode & 0o200 else "nobody"
+    return (entry.name, value, _range(entry), writer, entry.help)
 
 
 def _range(entry: Entry) -> str:
-    if entry.low is None and entry.high is None:
-        return str(entry.kind)
-    return f"{entry.low}..{entry.high}"
+    if entry.kind == "string":
+        return "text"
+    return f"{entry.low}.." if entry.high >= UNBOUNDED else f"{entry.low}..{entry.high}"
 
 
 def syscall_rows(pattern: str = "") -> list[tuple[str, ...]]:

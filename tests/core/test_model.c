@@ -91,15 +91,20 @@ struct range {
 	uint64_t first, nr, addr;
 };
 
+static struct range range_up_to(struct model *o, uint64_t most)
+{
+	uint64_t first = pick(o, SPAN - most + 1);
+	return (struct range){ first, 1 + pick(o, most), base + PAGES(first) };
+}
+
 static struct range pick_range(struct model *o)
 {
-	uint64_t first = pick(o, SPAN - 4);
-	return (struct range){ first, 1 + pick(o, 4), base + PAGES(first) };
+	return range_up_to(o, 4);
 }
 
 static void step_map(struct model *o)
 {
-	struct range r = pick_range(o);
+	struct range r = range_up_to(o, 12);
 	enum kind kind = (enum kind)(1 + pick(o, 4));
 	static const uint64_t flags[] = { 0, PRIVATE_ANON, MAP_PRIVATE, MAP_SHARED,
 					  MAP_SHARED | MAP_NONLINEAR };
@@ -171,6 +176,15 @@ static void step_truncate(struct model *o)
 	o->size[file] = size;
 }
 
+static void step_punch(struct model *o)
+{
+	int file = (int)pick(o, 2);
+	uint64_t first = pick(o, FILE_PAGES), end = first + 1 + pick(o, FILE_PAGES - first);
+	EXPECT_EQ(mapping_punch(o->w->mappings[file], PAGES(first), PAGES(end)), 0);
+	for (uint64_t i = first; i < end; i++)
+		o->cache[file][i] = -1;
+}
+
 static void step_dontneed(struct model *o)
 {
 	struct range r = pick_range(o);
@@ -221,8 +235,8 @@ static void step_fork(struct model *o)
 }
 
 static void (*const steps[])(struct model *o) = {
-	step_map, step_map, step_unmap, step_remap, step_remap, step_remap, step_move,
-	step_truncate, step_dontneed, step_store, step_store, step_store, step_write, step_fork,
+	step_map, step_unmap, step_remap, step_remap, step_remap, step_move,
+	step_truncate, step_truncate, step_punch, step_dontneed, step_store, step_store, step_store, step_write, step_fork,
 };
 
 static void run(struct world *w, uint32_t seed)

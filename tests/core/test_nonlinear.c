@@ -292,6 +292,20 @@ static void truncate_spares_innocent_pages_with_file_ptes(struct world *w)
 	CHECK(w);
 }
 
+static void punch_spares_innocent_pages(struct world *w)
+{
+	file *f = memory_file(w, 8);
+	uint64_t at = map(w, 8, RW, MAP_SHARED, f, 0);
+	STEP(w, remap(w, at, 4, 4, 0, NULL), 0);
+	EXPECT_EQ(load(w, w->mm, at + PAGES(4)), store_byte(0, 4));
+	STEP(w, mapping_punch(f->mapping, PAGES(1), PAGES(6)), 0);
+	EXPECT(!is_present(w->mm, at + PAGES(1))); /* index 5 */
+	EXPECT(is_present(w->mm, at + PAGES(2)));  /* index 6 */
+	EXPECT_EQ(load(w, w->mm, at + PAGES(1)), 0);
+	EXPECT_EQ(load(w, w->mm, at + PAGES(3)), store_byte(0, 7));
+	CHECK(w);
+}
+
 static void mincore_goes_by_the_pte(struct world *w)
 {
 	file *f = store_file(w, 8);
@@ -468,7 +482,7 @@ TESTS(TEST(special_shows_two_files), TEST(special_fill_beyond_the_end_changes_no
       TEST(reversed_pages_by_one_vma), TEST(arguments_are_checked_in_order),
       TEST(unaligned_start_in_the_last_page), TEST(nonblock_never_leaves_the_old_page),
       TEST(truncate_spares_innocent_pages), TEST(truncate_spares_innocent_pages_with_file_ptes),
-      TEST(mincore_goes_by_the_pte), TEST(dontneed_keeps_the_offset),
+      TEST(punch_spares_innocent_pages), TEST(mincore_goes_by_the_pte), TEST(dontneed_keeps_the_offset),
       TEST(remove_is_refused_while_nonlinear), TEST(fork_while_nonlinear),
       TEST(two_vmas_one_remapped_the_other_closed_first), TEST(shared_anonymous_can_be_remapped),
       TEST(nonlinear_vma_is_split_moved_and_protected),

@@ -8,7 +8,8 @@
 #   1. len_a bytes at DATA, as the first set of page tables shows them;
 #   2. len_b bytes at the same DATA, after CR3 was changed to the second set;
 #   3. len_slide bytes, page by page through the one linear page SLIDE: its
-#      page table entry is rewritten and invlpg executed before each page.
+#      page table entry is rewritten and invlpg executed before each page; at
+#      first it shows the boot page.
 #
 # Then the sum goes to port 0xe9 as eight hex digits and the guest halts.
 
@@ -102,6 +103,8 @@ add_bytes:
 add_slide:
 	mov	BOOT_LEN_SLIDE(%r15), %r12	# bytes left
 	lea	BOOT_PTES(%r15), %r13		# the next entry
+	mov	BOOT_SLIDE(%r15), %rsi
+	cmpb	$0, (%rsi)		# so that even one page finds an old one
 1:	test	%r12, %r12
 	jz	2f
 	mov	(%r13), %rdx

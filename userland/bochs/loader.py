@@ -170,6 +170,7 @@ def plan_guest(image: bytes, file_bytes: int, ram_bytes: int, seed: int) -> Plan
     boot = frames.take()
     for root in roots:
         tables.map(root, BOOT, boot, READ_WRITE)
+    tables.map(roots[1], SLIDE, boot, READ_ONLY)  # an old page for the first invlpg to drop
     pages[boot] = _boot_page(roots[1], parts, file_frames)
     pages.update(tables.pages())
     start = CpuStart(rip=CODE + entry, rsp=STACK + PAGE, rdi=BOOT, cr3=roots[0] * PAGE)
