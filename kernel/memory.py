@@ -59,7 +59,12 @@ def serve_fault(kernel: Kernel, task: Task, status: int) -> None:
         out_of_memory(kernel, task)
     if status == -errno.ENOMEM:
         return  # one allocation was refused: Linux lets the access fault again
-    serve(kernel, task, status)
+    try:
+        serve(kernel, task, status)
+    except SyscallError as error:
+        if error.errno == errno.ENOMEM:
+            out_of_memory(kernel, task)
+        raise BusError(int(kernel.need.addr), BUS_ADRERR, int(kernel.need.access)) from None
 
 
 def out_of_memory(kernel: Kernel, task: Task) -> None:

@@ -59,9 +59,7 @@ class Entry:
 
 
 ENTRIES = (
-    Entry(
-        "fs.file-max", "Open files one machine may have.", "table", default=9223372036854775807
-    ),
+    Entry("fs.file-max", "Open files one machine may have.", "table", default=9223372036854775807),
     Entry("kernel.hostname", "The node name that uname shows.", "kernel", default="pkern"),
     Entry(
         "kernel.osrelease",
@@ -79,7 +77,9 @@ ENTRIES = (
     ),
     Entry("kernel.pid_max", "Pids are below this.", "table", default=32768, low=301, high=4194304),
     Entry(
-        "kernel.printk", "Log levels of the console: a record only, kept as written.", "table",
+        "kernel.printk",
+        "Log levels of the console: a record only, kept as written.",
+        "table",
         default="4\t4\t1\t7",
     ),
     Entry(

@@ -82,7 +82,7 @@ class Console(cmd.Cmd):
     def do_ls(self, line: str) -> None:
         """ls [PATH...]: list directories."""
         for path in self._words(line) or ["."]:
-            for name in sorted(self.kernel.vfs.listdir(self.task, path)):
+            for name in sorted(self.sys.listdir(path)):
                 print(name)
 
     def do_rm(self, line: str) -> None:
@@ -228,7 +228,7 @@ class Console(cmd.Cmd):
         folder, _, start = text.rpartition("/")
         prefix = folder + "/" if "/" in text else ""
         try:
-            names = self.kernel.vfs.listdir(self.task, prefix or ".")
+            names = self.sys.listdir(prefix or ".")
         except OSError:
             return
         yield from (prefix + name for name in sorted(names) if name.startswith(start))

@@ -61,12 +61,12 @@ def sysctl_rows(kernel: Kernel, pattern: str = "") -> list[tuple[str, ...]]:
 
 def _sysctl_row(kernel: Kernel, entry: Entry) -> tuple[str, ...]:
     value = str(kernel.sysctl[entry.name]).replace("\t", " ")
-    writer = "root" if entry.mode & 0o200 else "nobody"
+    writer = f"nobody: {entry.read_only}" if entry.read_only else "root"
     return (entry.name, value, _range(entry), writer, entry.help)
 
 
 def _range(entry: Entry) -> str:
-    if entry.kind == "string":
+    if entry.kind == "str":
         return "text"
     return f"{entry.low}.." if entry.high >= UNBOUNDED else f"{entry.low}..{entry.high}"
 

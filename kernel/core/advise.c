@@ -64,8 +64,7 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	struct vma *vma = *vmap;
 	uint64_t span;
 	pte_t *ptep;
-	(void)advice;
-	if (vma->flags & VM_LOCKED)
+	if (vma->flags & VM_LOCKED && advice != MADV_DONTNEED_LOCKED)
 		return -EINVAL;
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
@@ -148,7 +147,7 @@ static const advise_fn advisers[] = {
 	[MADV_DODUMP] = advise_flags, [MADV_WIPEONFORK] = advise_flags,
 	[MADV_KEEPONFORK] = advise_flags, [MADV_COLD] = advise_cold,
 	[MADV_PAGEOUT] = advise_cold, [MADV_POPULATE_READ] = advise_populate,
-	[MADV_POPULATE_WRITE] = advise_populate,
+	[MADV_POPULATE_WRITE] = advise_populate, [MADV_DONTNEED_LOCKED] = advise_dontneed,
 };
 #define NR_ADVICE (sizeof(advisers) / sizeof(advisers[0]))
 

@@ -272,8 +272,9 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 void zap_range(struct vma *vma, uint64_t start, uint64_t end);
 void protect_range(struct vma *vma, uint64_t start, uint64_t end);
 int64_t copy_range(struct vma *child, struct vma *parent);
-int64_t move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr,
-		   uint64_t len); /* both places lie in the same mm */
+int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
+void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr,
+		uint64_t len); /* after move_prepare(); both places lie in the same mm */
 void pte_count_in(mm *mm, const struct page *page); /* rss, after a pte_set */
 
 /* vma.c */
@@ -287,6 +288,7 @@ struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: 
 struct vma *vma_merge(struct vma *vma); /* with neighbours; the survivor */
 struct vma *vma_merge_new(mm *mm, struct vma *new); /* new is not linked */
 void vma_join_next(struct vma *vma);
+void vma_discard(struct vma *vma); /* one that is not linked */
 void vma_tree_init(mm *mm);
 struct vma *vma_dup(struct vma *vma);   /* unlinked copy, file and anon_vma held */
 void vma_set_anon(struct vma *vma, struct anon_vma *anon); /* NULL: leave it */

@@ -29,7 +29,7 @@ static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
 	return 0;
 }
 
-int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
+static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *vma = vma_find_intersection(mm, start, end);
 	if (vma && start > vma->start && end < vma->end) {
@@ -50,8 +50,15 @@ int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
 		}
 		vma = next;
 	}
-	pt_prune(mm, start, end);
 	return 0;
+}
+
+int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
+{
+	int64_t err = unmap_keeping_tables(mm, start, end);
+	if (!err)
+		pt_prune(mm, start, end);
+	return err;
 }
 
 int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
@@ -479,6 +486,8 @@ static int64_t mremap_vma(struct mremap *r)
 		return -EFAULT;
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
+	if (r->new_len < r->old_len && !names_place(r))
+		return 0; /* shrinking only unmaps, whatever lies there */
 	if (r->old_len > vma->end - r->addr)
 		return -EFAULT;
 	if (r->new_len <= r->old_len)
@@ -513,7 +522,7 @@ static int64_t place_new(struct mremap *r)
 	return gap_search(r->mm, names_place(r) ? r->new_addr : 0, r->new_len, flags);
 }
 
-/* The new VMA, linked and empty. */
+/* The new VMA, not linked yet. */
 static struct vma *moved_vma(struct mremap *r, uint64_t at)
 {
 	struct vma *vma = r->vma, *copy = vma_dup(vma);
@@ -524,26 +533,18 @@ static struct vma *moved_vma(struct mremap *r, uint64_t at)
 		copy->pgoff = at >> PAGE_SHIFT;
 	copy->start = at;
 	copy->end = at + r->new_len;
-	vma_link(r->mm, copy);
 	return copy;
 }
 
-static void leave_old(struct mremap *r)
+static void keep_old(struct mremap *r) /* MREMAP_DONTUNMAP */
 {
-	mm *mm = r->mm;
-	if (r->old_len && !(r->flags & MREMAP_DONTUNMAP)) {
-		mm_unmap(mm, r->addr, r->addr + r->old_len); /* split taken before */
-		return;
-	}
-	struct vma *vma = vma_find(mm, r->addr);
-	if (!(r->flags & MREMAP_DONTUNMAP))
-		return;
+	struct vma *vma = vma_find(r->mm, r->addr);
+	bool whole = vma->start == r->addr && vma->end == r->addr + r->old_len;
 	if (vma->flags & VM_LOCKED)
 		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
-	if (vma->start == r->addr && vma->end == r->addr + r->old_len && !vma->file &&
-	    !(vma->flags & VM_SPECIAL))
+	if (whole && !vma->file && !(vma->flags & VM_SPECIAL))
 		vma_set_anon(vma, NULL);
-	pt_prune(mm, r->addr, r->addr + r->old_len);
+	pt_prune(r->mm, r->addr, r->addr + r->old_len);
 	vma_merge(vma);
 }
 
@@ -558,57 +559,55 @@ static int64_t presplit(struct mremap *r)
 	return vma_split(r->vma, end) ? 0 : no_memory(r->mm->machine);
 }
 
+/* Everything a move may want; then the place is cleared, which may want a split. */
+static int64_t move_reserve(struct mremap *r, uint64_t at, uint64_t len, struct vma **copy)
+{
+	int64_t err = presplit(r);
+	*copy = err ? NULL : moved_vma(r, at);
+	if (!err && !*copy)
+		err = no_memory(r->mm->machine);
+	if (!err)
+		err = move_prepare(r->mm, r->addr, at, len);
+	if (!err && r->flags & MREMAP_FIXED)
+		err = unmap_keeping_tables(r->mm, at, at + r->new_len);
+	return err;
+}
+
 static int64_t move_vma(struct mremap *r, uint64_t at)
 {
-	machine *m = r->mm->machine;
-	uint64_t nr = r->new_len >> PAGE_SHIFT;
-	uint64_t charge = r->vma->flags & VM_ACCOUNT ? nr : 0;
-	if (r->mm->counters.map_count >= m->tunables.max_map_count - 3)
-		return -ENOMEM;
-	if (!commit_charge(m, charge))
-		return -ENOMEM;
-	uint64_t whole_end = r->vma->end;
-	int64_t err = presplit(r);
-	struct vma *copy = err ? NULL : moved_vma(r, at);
-	if (!err && !copy)
-		err = no_memory(m);
+	mm *mm = r->mm;
+	machine *m = mm->machine;
 	uint64_t len = r->old_len < r->new_len ? r->old_len : r->new_len;
-	if (!err)
-		err = move_range(copy, r->addr, at, len);
+	uint64_t charge = r->vma->flags & VM_ACCOUNT ? r->new_len >> PAGE_SHIFT : 0;
+	uint64_t whole_end = r->vma->end;
+	struct vma *copy;
+	if (mm->counters.map_count >= m->tunables.max_map_count - 3 || !commit_charge(m, charge))
+		return -ENOMEM;
+	int64_t err = move_reserve(r, at, len, &copy);
 	if (err) {
 		if (copy)
-			vma_unlink(r->mm, copy);
-		else
-			commit_release(m, charge);
+			vma_discard(copy);
+		commit_release(m, charge);
+		pt_prune(mm, at, at + r->new_len);
 		if (r->vma->end != whole_end)
 			vma_join_next(r->vma);
 		return err;
 	}
+	vma_link(mm, copy);
+	move_range(copy, r->addr, at, len);
+	pt_prune(mm, at, at + r->new_len);
 	vma_merge(copy);
-	leave_old(r);
+	if (r->flags & MREMAP_DONTUNMAP)
+		keep_old(r);
+	else if (r->old_len)
+		mm_unmap(mm, r->addr, r->addr + r->old_len); /* its split was taken before */
 	return (int64_t)at;
 }
 
 static int64_t mremap_to(struct mremap *r)
 {
-	mm *mm = r->mm;
-	if (r->flags & MREMAP_FIXED) {
-		int64_t at = place_new(r); /* the checks of a fixed place */
-		if (at < 0)
-			return at;
-		int64_t err = mm_unmap(mm, r->new_addr, r->new_addr + r->new_len);
-		if (err)
-			return err;
-	}
-	if (r->old_len > r->new_len) {
-		int64_t err = mm_unmap(mm, r->addr + r->new_len, r->addr + r->old_len);
-		if (err)
-			return err;
-		r->old_len = r->new_len;
-	}
-	r->vma = vma_find(mm, r->addr);
 	if (r->flags & MREMAP_DONTUNMAP &&
-	    !may_expand(mm, r->vma->flags, r->old_len >> PAGE_SHIFT))
+	    !may_expand(r->mm, r->vma->flags, r->old_len >> PAGE_SHIFT))
 		return -ENOMEM;
 	int64_t at = place_new(r);
 	return at < 0 ? at : move_vma(r, (uint64_t)at);

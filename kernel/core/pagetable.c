@@ -323,7 +323,7 @@ int64_t copy_range(struct vma *child, struct vma *parent)
 
 /* ---- mremap: tables for the new place first, so that moving cannot fail ---- */
 
-static int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
 	uint64_t span;
 	pte_t *ptep;
@@ -346,19 +346,15 @@ static void move_pte(mm *mm, struct vma *vma, pte_t *from, uint64_t old_addr, ui
 		rmap_move(m, pfn_page(m, pte_pfn(pte)), from, to);
 }
 
-int64_t move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
 	mm *mm = vma->mm;
-	int64_t err = move_prepare(mm, old_addr, new_addr, len);
-	if (err)
-		return err;
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
 			if (*ptep)
 				move_pte(mm, vma, ptep, addr, addr - old_addr + new_addr);
-	return 0;
 }
 
 /* ---- what Python reads ---- */

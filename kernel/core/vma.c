@@ -245,7 +245,7 @@ static void take_out(mm *mm, struct vma *vma)
 		mm->recent = NULL;
 }
 
-static void vma_free(struct vma *vma)
+void vma_discard(struct vma *vma)
 {
 	vma_set_anon(vma, NULL);
 	if (vma->file)
@@ -258,7 +258,7 @@ void vma_unlink(mm *mm, struct vma *vma)
 	if (vma->flags & VM_ACCOUNT)
 		commit_release(mm->machine, vma_pages(vma));
 	take_out(mm, vma);
-	vma_free(vma);
+	vma_discard(vma);
 }
 
 /* Move the borders; the order of VMAs stays.  Commit charges are the caller's. */
@@ -334,7 +334,7 @@ void vma_join_next(struct vma *vma)
 	if (!vma->anon_vma && next->anon_vma)
 		vma_set_anon(vma, next->anon_vma);
 	take_out(vma->mm, next);
-	vma_free(next);
+	vma_discard(next);
 	vma_resize(vma, vma->start, end, vma->pgoff);
 }
 

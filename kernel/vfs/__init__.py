@@ -184,6 +184,12 @@ class Vfs:
                 raise
             return None
 
+    def listdir(self, task: Task, path: str) -> list[str]:
+        """Return a directory's names in order. Errors: ENOENT, ENOTDIR, EACCES."""
+        inode = self.resolve(task, path)
+        inode.open_check(task, MAY_READ)
+        return inode.names(task)
+
     # ---- files ----
 
     def open(self, task: Task, path: str, flags: int, mode: int = 0o666) -> File:
@@ -197,9 +203,7 @@ class Vfs:
         file = File(self.kernel, inode.opened(task), self.absolute(task, path), flags)
         return self.register(file)
 
-    def _open_inode(
-        self, task: Task, path: str, flags: int, mode: int, wanted: int
-    ) -> Inode:
+    def _open_inode(self, task: Task, path: str, flags: int, mode: int, wanted: int) -> Inode:
         if not flags & O_CREAT:
             inode = self.resolve(task, path)
         else:
@@ -267,6 +271,9 @@ class Vfs:
         if self._file_system(old, task) != self._file_system(new, task):
             raise SyscallError(errno.EXDEV)
         self._check_sticky(task, source, inode)
+        if (self.absolute(task, new) + "/").startswith(self.absolute(task, old) + "/"):
+            if self.absolute(task, new) != self.absolute(task, old):
+                raise SyscallError(errno.EINVAL)  # a directory into itself
         replaced = self._exists(target, new_name, task)
         if replaced is inode:
             return

@@ -118,7 +118,7 @@ class MappedInode(Inode):
         self.mapping = lib.mapping_create(kernel.core, self.mapping_flags, self.ino)
         if self.mapping == ffi.NULL:
             self.mapping = None
-            raise SyscallError(errno.ENOSPC)
+            raise SyscallError(errno.ENOMEM)
         kernel.vfs.remember(self)
 
     @property
@@ -137,9 +137,7 @@ class MappedInode(Inode):
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
         where = ffi.from_buffer(data)
-        return self.kernel.core_call(
-            None, lib.mapping_write, self.mapping, pos, where, len(data)
-        )
+        return self.kernel.core_call(None, lib.mapping_write, self.mapping, pos, where, len(data))
 
     def truncate(self, size: int) -> None:
         if size > self.size and self.seals & F_SEAL_GROW:
@@ -158,12 +156,9 @@ class MappedInode(Inode):
         """Have pages for [pos, pos+nbytes) bytes. Errors: ENOSPC, EPERM (sealed)."""
         if pos + nbytes > self.size and self.seals & F_SEAL_GROW:
             raise SyscallError(errno.EPERM)
-        try:
-            self.kernel.core_call(None, lib.mapping_allocate, self.mapping, pos, nbytes)
-        except SyscallError as error:
-            raise SyscallError(
-                errno.ENOSPC if error.errno == errno.ENOMEM else error.errno or errno.EIO
-            ) from None
+        if nbytes > self.kernel.ram:
+            raise SyscallError(errno.ENOSPC)
+        self.kernel.core_call(None, lib.mapping_allocate, self.mapping, pos, nbytes)
 
     def extend(self, size: int) -> None:
         """Let the file be at least size bytes."""

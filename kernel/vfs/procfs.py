@@ -452,5 +452,3 @@ class ProcFs:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-

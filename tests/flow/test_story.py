@@ -37,7 +37,7 @@ def test_bochs_prints_the_checked_sum(real_file, capsys, gate):
 
 
 def test_bochs_with_too_little_ram_says_how_much_it_needs(real_file, capsys):
-    status = main(["bochs", "--file", str(real_file), "--ram", "1M"])
+    status = main(["bochs", "--file", str(real_file), "--ram", "256K"])
     captured = capsys.readouterr()
     assert status == 1
     assert "--ram" in captured.err

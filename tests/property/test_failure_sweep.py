@@ -134,7 +134,7 @@ FAULTS: dict[str, Action] = {
     "store to a private hole": lambda p: p.sys.store(p.private + 6 * PAGE, b"s"),
 }
 
-_CLEAN = {errno.ENOMEM, errno.EAGAIN, errno.ENFILE}
+_CLEAN = {errno.ENOMEM, errno.EAGAIN, errno.ENFILE, errno.ENOSPC}
 
 
 def _state(p: Prepared) -> tuple[object, ...]:

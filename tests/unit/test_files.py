@@ -160,6 +160,8 @@ def test_devices(user: Sys) -> None:
 def test_the_host_is_read_only_unless_asked(machine: Kernel, user: Sys, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"host" * 2000)
     (tmp_path / "link").symlink_to("/etc/passwd")
+    tmp_path.chmod(0o755)
+    (tmp_path / "f").chmod(0o644)
     machine.vfs.mount("/host", HostFs(tmp_path))
     fd = user.open("/host/f", user.O_RDONLY, 0)
     assert user.read(fd, 9000) == b"host" * 2000

@@ -18,6 +18,16 @@ def shrink(calls: Sequence[Call], fails: Fails) -> Calls:
     calls: a sequence for which fails() is true.
     """
     current = tuple(calls)
+    while True:
+        simple = _simplify(_drop(current, fails), fails)
+        if simple == current:
+            return current
+        current = simple
+
+
+def _drop(calls: Calls, fails: Fails) -> Calls:
+    """Leave out calls, many at once and then one by one."""
+    current = calls
     chunk = max(1, len(current) // 2)
     while True:
         smaller = _without_chunk(current, chunk, fails)
@@ -27,7 +37,7 @@ def shrink(calls: Sequence[Call], fails: Fails) -> Calls:
         elif chunk > 1:
             chunk //= 2
         else:
-            return _simplify(current, fails)
+            return current
 
 
 def _without_chunk(calls: Calls, chunk: int, fails: Fails) -> Calls | None:
