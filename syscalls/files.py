@@ -66,8 +66,8 @@ class Stat:
     def pack(self) -> bytes:
         """Return the 144 bytes of x86-64's struct stat."""
         dev, ino, nlink, mode, uid, gid, rdev, size, blksize, blocks = astuple(self)
-        head = struct.pack("<3Q4I", dev, ino, nlink, mode, uid, gid, 0, rdev & 0xFFFFFFFF)
-        return (head + struct.pack("<Iqqq", 0, size, blksize, blocks)).ljust(144, b"\0")
+        numbers = (dev, ino, nlink, mode, uid, gid, 0, rdev, size, blksize, blocks)
+        return struct.pack("<3Q4IQ3q", *numbers).ljust(144, b"\0")
 
 
 def _stat(inode: Inode) -> Stat:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
 MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
-WANTS_PAGES = lib.MAP_POPULATE | lib.MAP_LOCKED
+POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
 NULL = ffi.NULL
@@ -68,9 +68,16 @@ def mmap(
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:
         result = mm.call(core_mmap, addr, length, prot, flags, handle, offset >> 12)
-    if flags & WANTS_PAGES or mm.counters.def_flags & lib.VM_LOCKED:
-        _populate_quietly(task, result, length)
+    if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
+        _populate_mapped(task, result, length, flags)
     return result
+
+
+def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:
+    vma = task.mm.vma_at(addr)
+    on_fault = vma is None or bool(vma.flags & lib.VM_LOCKONFAULT)
+    if not on_fault or flags & POPULATE:
+        _populate_quietly(task, addr, length)
 
 
 def _populate_quietly(task: Task, addr: int, length: int) -> None:

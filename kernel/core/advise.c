@@ -123,7 +123,7 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	struct vma *vma = *vmap;
 	mm *mm = vma->mm;
 	uint64_t access = advice == MADV_POPULATE_WRITE ? ACCESS_WRITE : ACCESS_READ;
-	uint64_t needed = access ? VM_WRITE : VM_READ | VM_WRITE | VM_EXEC;
+	uint64_t needed = access ? VM_WRITE : VM_READ;
 	if (!(vma->flags & needed))
 		return -EINVAL;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {

@@ -260,7 +260,7 @@ static void check_bounds(struct check *c, const mm *mm, const struct vma *vma)
 
 static void check_gap(struct check *c, const struct vma *vma)
 {
-	uint64_t low = vma->prev ? vma->prev->end : 0, high = vma_start_gap(vma);
+	uint64_t low = vma->prev ? vma->prev->end : 0, high = vma->start;
 	uint64_t gap = high > low ? high - low : 0;
 	if (vma->gap != gap)
 		fault(c, 7, "vma %#lx: gap %#lx, is %#lx", vma->start, vma->gap, gap);

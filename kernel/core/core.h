@@ -71,7 +71,7 @@ struct tree_node {
 struct tree {
 	struct tree_node *root;
 	uint64_t (*key)(const struct tree_node *node);
-	void (*update)(struct tree_node *node); /* recompute node's summary */
+	bool (*update)(struct tree_node *node); /* recompute node's summary */
 	uint32_t *seed;
 };
 void tree_insert(struct tree *tree, struct tree_node *node);
@@ -123,7 +123,7 @@ struct vma {
 	struct file *file; /* NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
 	struct vma *prev, *next; /* by address */
-	uint64_t gap;            /* free bytes before start, guard taken off */
+	uint64_t gap;            /* free bytes before start */
 	uint64_t max_gap;        /* of the subtree */
 	struct tree_node by_addr;
 	struct tree_node by_pgoff; /* in mapping->vmas */

@@ -101,14 +101,17 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 {
 	machine *m = f->mm->machine;
 	mapping *mp = vma_mapping(f->vma);
+	bool shared = f->vma->flags & VM_SHARED, copies = !shared && f->access & ACCESS_WRITE;
+	int64_t err = copies ? prepare_own(f) : 0; /* before the size is looked at, as on Linux */
+	if (err)
+		return err;
 	if (index >= mapping_end(mp))
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	struct page *page;
-	int64_t err = mapping_get_page(mp, index, &page);
+	err = mapping_get_page(mp, index, &page);
 	if (err)
 		return err;
-	bool shared = f->vma->flags & VM_SHARED;
-	if (!shared && f->access & ACCESS_WRITE) {
+	if (copies) {
 		m->counters.cow++;
 		return install_own(f, page);
 	}

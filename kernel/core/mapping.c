@@ -274,7 +274,7 @@ static uint64_t last_index(const struct vma *vma)
 	return vma->pgoff + vma_pages(vma) - 1;
 }
 
-static void pgoff_update(struct tree_node *node)
+static bool pgoff_update(struct tree_node *node)
 {
 	struct vma *vma = pgoff_vma(node);
 	const struct vma *left = pgoff_vma(node->left), *right = pgoff_vma(node->right);
@@ -283,7 +283,9 @@ static void pgoff_update(struct tree_node *node)
 		last = left->max_last;
 	if (right && right->max_last > last)
 		last = right->max_last;
+	bool changed = vma->max_last != last;
 	vma->max_last = last;
+	return changed;
 }
 
 static bool may_write_shared(const struct vma *vma)

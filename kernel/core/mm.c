@@ -56,8 +56,8 @@ int64_t mm_create(machine *m, const struct layout *layout,
 void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
-	while (mm->first) {
-		struct vma *vma = mm->first;
+	while (mm->last) { /* from the end: no gap changes */
+		struct vma *vma = mm->last;
 		zap_range(vma, vma->start, vma->end);
 		vma_unlink(mm, vma);
 	}

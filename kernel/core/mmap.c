@@ -208,7 +208,7 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
 	uint64_t type = flags & MAP_TYPE;
-	if (type == MAP_SHARED_VALIDATE && flags & ~(uint64_t)(LEGACY_FLAGS | MAP_FIXED_NOREPLACE))
+	if (type == MAP_SHARED_VALIDATE && flags & ~(uint64_t)LEGACY_FLAGS)
 		return -EOPNOTSUPP;
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE) {
 		int64_t err = shared_file_flags(f, prot, vm_flags);
@@ -394,6 +394,8 @@ static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end, uin
 		commit_release(m, nr);
 	protect_range(*vmap, start, end);
 	*vmap = vma_merge(*vmap);
+	if ((old & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && flags & VM_WRITE)
+		mm_populate((*vmap)->mm, start, end - start); /* its own copies now; a wish */
 	return 0;
 }
 
@@ -445,6 +447,7 @@ struct mremap {
 	mm *mm;
 	struct vma *vma;
 	uint64_t addr, old_len, new_len, flags, new_addr;
+	struct vma *split; /* by presplit(), to be joined again on failure */
 };
 
 static bool names_place(const struct mremap *r)
@@ -486,10 +489,13 @@ static int64_t mremap_vma(struct mremap *r)
 		return -EFAULT;
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
-	if (r->new_len < r->old_len && !names_place(r))
+	if (r->new_len <= r->old_len && !names_place(r))
 		return 0; /* shrinking only unmaps, whatever lies there */
-	if (r->old_len > vma->end - r->addr)
+	uint64_t moved = r->old_len < r->new_len ? r->old_len : r->new_len;
+	if (moved > vma->end - r->addr)
 		return -EFAULT;
+	if (r->old_len > r->mm->counters.task_size - r->addr)
+		return -EINVAL;
 	if (r->new_len <= r->old_len)
 		return 0;
 	uint64_t grow = r->new_len - r->old_len, pgoff = vma_index(vma, r->addr);
@@ -506,7 +512,7 @@ static int64_t grow_in_place(struct mremap *r)
 	uint64_t end = r->addr + r->new_len;
 	uint64_t grow = (r->new_len - r->old_len) >> PAGE_SHIFT;
 	bool blocked = vma->end != r->addr + r->old_len || end > r->mm->counters.task_size ||
-		       end < vma->end || (vma->next && vma_start_gap(vma->next) < end);
+		       end < vma->end || (vma->next && vma->next->start < end);
 	if (blocked)
 		return -EEXIST;
 	if (vma->flags & VM_ACCOUNT && !commit_charge(r->mm->machine, grow))
@@ -544,19 +550,25 @@ static void keep_old(struct mremap *r) /* MREMAP_DONTUNMAP */
 		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
 	if (whole && !vma->file && !(vma->flags & VM_SPECIAL))
 		vma_set_anon(vma, NULL);
-	pt_prune(r->mm, r->addr, r->addr + r->old_len);
-	vma_merge(vma);
+	pt_prune(r->mm, r->addr, r->addr + r->old_len); /* not merged: Linux leaves it so */
 }
 
-/* Unmapping the middle of a VMA wants a split: take it while failing is easy. */
+/*
+ * Unmapping the middle of a VMA wants a split: take it while failing is easy.
+ * A range that shrinks may end in another VMA than it begins in.
+ */
 static int64_t presplit(struct mremap *r)
 {
 	uint64_t end = r->addr + r->old_len;
+	struct vma *last = vma_find(r->mm, end - 1);
 	if (r->flags & MREMAP_DONTUNMAP || !r->old_len)
 		return 0;
-	if (r->addr == r->vma->start || end == r->vma->end)
+	if (!last || r->addr <= last->start || end <= last->start || end == last->end)
 		return 0;
-	return vma_split(r->vma, end) ? 0 : no_memory(r->mm->machine);
+	if (!vma_split(last, end))
+		return no_memory(r->mm->machine);
+	r->split = last;
+	return 0;
 }
 
 /* Everything a move may want; then the place is cleared, which may want a split. */
@@ -579,7 +591,6 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	machine *m = mm->machine;
 	uint64_t len = r->old_len < r->new_len ? r->old_len : r->new_len;
 	uint64_t charge = r->vma->flags & VM_ACCOUNT ? r->new_len >> PAGE_SHIFT : 0;
-	uint64_t whole_end = r->vma->end;
 	struct vma *copy;
 	if (mm->counters.map_count >= m->tunables.max_map_count - 3 || !commit_charge(m, charge))
 		return -ENOMEM;
@@ -589,8 +600,8 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 			vma_discard(copy);
 		commit_release(m, charge);
 		pt_prune(mm, at, at + r->new_len);
-		if (r->vma->end != whole_end)
-			vma_join_next(r->vma);
+		if (r->split)
+			vma_join_next(r->split);
 		return err;
 	}
 	vma_link(mm, copy);
@@ -613,11 +624,37 @@ static int64_t mremap_to(struct mremap *r)
 	return at < 0 ? at : move_vma(r, (uint64_t)at);
 }
 
+/* A move of equal length takes every VMA of the range along, gaps kept (Linux 6.17). */
+static int64_t mremap_each(const struct mremap *whole)
+{
+	mm *mm = whole->mm;
+	uint64_t end = whole->addr + whole->old_len, target = whole->new_addr, last_end = 0;
+	struct vma *vma = vma_find(mm, whole->addr);
+	if (!vma || vma->start > whole->addr)
+		return -EFAULT;
+	for (; vma && vma->start < end; vma = vma_find(mm, last_end)) {
+		struct mremap part = *whole;
+		part.addr = vma->start > whole->addr ? vma->start : whole->addr;
+		part.old_len = part.new_len = (vma->end < end ? vma->end : end) - part.addr;
+		part.new_addr = target + (last_end ? vma->start - last_end : 0);
+		last_end = vma->end;
+		int64_t at = mremap_vma(&part);
+		if (!at)
+			at = mremap_to(&part);
+		if (at < 0)
+			return at;
+		target = (uint64_t)at + part.new_len;
+	}
+	return (int64_t)whole->new_addr;
+}
+
 int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
 		  uint64_t flags, uint64_t new_addr)
 {
-	struct mremap r = { mm, NULL, addr, old_len, new_len, flags, new_addr };
+	struct mremap r = { mm, NULL, addr, old_len, new_len, flags, new_addr, NULL };
 	int64_t err = mremap_params(&r);
+	if (!err && flags & MREMAP_FIXED && r.old_len == r.new_len)
+		return mremap_each(&r);
 	if (!err)
 		err = mremap_vma(&r);
 	if (err)

@@ -51,8 +51,8 @@ static void rotate_up(struct tree *tree, struct tree_node *node)
 
 void tree_update_path(struct tree *tree, struct tree_node *node)
 {
-	for (; node; node = node->parent)
-		tree->update(node);
+	while (node && tree->update(node))
+		node = node->parent;
 }
 
 void tree_insert(struct tree *tree, struct tree_node *node)

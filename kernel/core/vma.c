@@ -18,8 +18,7 @@ uint64_t vma_start_gap(const struct vma *vma)
 static uint64_t gap_before(const struct vma *vma)
 {
 	uint64_t low = vma->prev ? vma->prev->end : 0;
-	uint64_t high = vma_start_gap(vma);
-	return high > low ? high - low : 0;
+	return vma->start - low;
 }
 
 static uint64_t addr_key(const struct tree_node *node)
@@ -32,7 +31,7 @@ static struct vma *addr_vma(struct tree_node *node)
 	return node ? container_of(node, struct vma, by_addr) : NULL;
 }
 
-static void addr_update(struct tree_node *node)
+static bool addr_update(struct tree_node *node)
 {
 	struct vma *vma = addr_vma(node);
 	const struct vma *left = addr_vma(node->left), *right = addr_vma(node->right);
@@ -41,7 +40,9 @@ static void addr_update(struct tree_node *node)
 		most = left->max_gap;
 	if (right && right->max_gap > most)
 		most = right->max_gap;
+	bool changed = vma->max_gap != most;
 	vma->max_gap = most;
+	return changed;
 }
 
 void vma_tree_init(mm *mm)
@@ -393,7 +394,7 @@ static uint64_t highest_gap(const struct window *w, struct tree_node *node)
 		return 0;
 	uint64_t at = vma->end <= w->high - w->len ? highest_gap(w, node->right) : 0;
 	if (!at)
-		at = fit_high(w, vma->prev ? vma->prev->end : 0, vma_start_gap(vma));
+		at = fit_high(w, vma->prev ? vma->prev->end : 0, vma->start);
 	if (!at && vma->start > w->low)
 		at = highest_gap(w, node->left);
 	return at;
@@ -406,26 +407,44 @@ static uint64_t lowest_gap(const struct window *w, struct tree_node *node)
 		return 0;
 	uint64_t at = vma->start > w->low ? lowest_gap(w, node->left) : 0;
 	if (!at)
-		at = fit_low(w, vma->prev ? vma->prev->end : 0, vma_start_gap(vma));
+		at = fit_low(w, vma->prev ? vma->prev->end : 0, vma->start);
 	if (!at && vma->end < w->high)
 		at = lowest_gap(w, node->right);
 	return at;
 }
 
+/* Does a place reach into the guard of a stack above it? */
+static struct vma *guard_hit(mm *mm, uint64_t at, uint64_t end)
+{
+	struct vma *next = at ? vma_find(mm, at) : NULL;
+	return next && vma_start_gap(next) < end ? next : NULL;
+}
+
+/* As Linux: a guard that is hit takes everything above its start out of the search. */
 static int64_t search_down(mm *mm, struct window w)
 {
-	uint64_t at = fit_high(&w, mm->last ? mm->last->end : 0, ~0ul);
-	if (!at)
-		at = highest_gap(&w, mm->vmas.root);
-	return at ? (int64_t)at : -ENOMEM;
+	for (;;) {
+		uint64_t at = fit_high(&w, mm->last ? mm->last->end : 0, ~0ul);
+		if (!at)
+			at = highest_gap(&w, mm->vmas.root);
+		struct vma *stack = guard_hit(mm, at, at + w.len);
+		if (!stack)
+			return at ? (int64_t)at : -ENOMEM;
+		w.high = vma_start_gap(stack);
+	}
 }
 
 static int64_t search_up(mm *mm, struct window w)
 {
-	uint64_t at = lowest_gap(&w, mm->vmas.root);
-	if (!at)
-		at = fit_low(&w, mm->last ? mm->last->end : 0, ~0ul);
-	return at ? (int64_t)at : -ENOMEM;
+	for (;;) {
+		uint64_t at = lowest_gap(&w, mm->vmas.root);
+		if (!at)
+			at = fit_low(&w, mm->last ? mm->last->end : 0, ~0ul);
+		struct vma *stack = guard_hit(mm, at, at + w.len);
+		if (!stack)
+			return at ? (int64_t)at : -ENOMEM;
+		w.low = stack->end;
+	}
 }
 
 static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)

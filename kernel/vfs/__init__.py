@@ -228,7 +228,11 @@ class Vfs:
         inode = MappedInode(self.kernel, 0o777, task.uid, task.gid)
         inode.nlink = 0
         inode.seals = 0 if flags & MFD_ALLOW_SEALING else F_SEAL_SEAL
-        return self.register(File(self.kernel, inode, f"/memfd:{name}", O_RDWR))
+        try:
+            return self.register(File(self.kernel, inode, f"/memfd:{name}", O_RDWR))
+        except SyscallError:
+            inode.released()
+            raise
 
     def mkdir(self, task: Task, path: str, mode: int) -> None:
         """Make a directory. Errors: EEXIST, ENOENT, EACCES, EROFS."""
