@@ -10,8 +10,17 @@ import errno
 from typing import TYPE_CHECKING
 
 from kernel.core import lib
-from kernel.errors import BusError, MemoryFault, SegmentationFault, SyscallError, TaskKilled
-from kernel.errors import BUS_ADRERR, SEGV_ACCERR, SEGV_MAPERR, SIGKILL
+from kernel.errors import (
+    BUS_ADRERR,
+    SEGV_ACCERR,
+    SEGV_MAPERR,
+    SIGKILL,
+    BusError,
+    MemoryFault,
+    SegmentationFault,
+    SyscallError,
+    TaskKilled,
+)
 from kernel.log import KERN_ERR
 
 if TYPE_CHECKING:

@@ -191,7 +191,7 @@ class SysctlTable:
     def _parse(self, entry: Entry, text: str) -> Value:
         text = text.strip(" \t\n\0")
         if entry.kind == "str":
-            if not text or len(text) > 64 or not text.isprintable() and "\t" not in text:
+            if not text or len(text) > 64 or (not text.isprintable() and "\t" not in text):
                 raise SyscallError(errno.EINVAL)
             return text
         try:

@@ -37,6 +37,7 @@ F_ADD_SEALS, F_GET_SEALS = 1033, 1034
 SETTABLE_FLAGS = O_APPEND | O_NONBLOCK
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 MAX_OFFSET = (1 << 63) - 1
+IOV_MAX = 1024
 MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
 MFD_NAME_MAX = 249
 DT = {"file": 8, "dir": 4, "chr": 2, "fifo": 1}
@@ -207,6 +208,40 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
     file = _seekable(task.fds.get(fd))
     file.need(MAY_WRITE)
     return _write_at(task, file, pos, data)
+
+
+def _vectors(task: Task, addr: int, count: int) -> list[tuple[int, int]]:
+    """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
+    if not 0 <= count <= IOV_MAX:
+        raise SyscallError(errno.EINVAL)
+    return list(struct.iter_unpack("<QQ", task.mm.copy_in(addr, 16 * count)))
+
+
+@syscall(19, "readv", SINT, INT, SINT)
+def readv(task: Task, fd: int, addr: int, count: int) -> int:
+    """Read into count buffers that the iovecs at addr name; return how many bytes.
+
+    Errors: as read, EINVAL, EFAULT. Source: readv(2).
+    """
+    total = 0
+    for base, length in _vectors(task, addr, count):
+        task.mm.check_user(base, length)
+        data = read(task, fd, length)
+        task.mm.copy_out(base, data)
+        total += len(data)
+        if len(data) < length:
+            break
+    return total
+
+
+@syscall(20, "writev", SINT, INT, SINT)
+def writev(task: Task, fd: int, addr: int, count: int) -> int:
+    """Write the buffers that count iovecs at addr name, as one; return how many bytes.
+
+    Errors: as write, EINVAL, EFAULT. Source: writev(2).
+    """
+    parts = [task.mm.copy_in(base, length) for base, length in _vectors(task, addr, count)]
+    return write(task, fd, b"".join(parts))
 
 
 @syscall(8, "lseek", SINT, INT, INT)
@@ -536,6 +571,15 @@ def rename(task: Task, old: str, new: str) -> int:
     """
     task.kernel.vfs.rename(task, old, new)
     return 0
+
+
+@syscall(264, "renameat", SINT, PATH, SINT, PATH)
+def renameat(task: Task, old_dirfd: int, old: str, new_dirfd: int, new: str) -> int:
+    """Move a name, each seen from a directory's descriptor. Errors: as rename.
+
+    Source: renameat(2).
+    """
+    return rename(task, _at(task, old_dirfd, old), _at(task, new_dirfd, new))
 
 
 @syscall(83, "mkdir", PATH, INT)

@@ -17,8 +17,7 @@ import syscalls
 from kernel.core import lib
 from kernel.errors import MemoryFault, TaskKilled
 from kernel.signals import SigInfo, Signal
-from syscalls import abi, constants
-from syscalls import info, mman, process, signals, time
+from syscalls import abi, constants, info, mman, process, signals, time
 from syscalls.strace import traced
 
 if TYPE_CHECKING:

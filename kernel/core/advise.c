@@ -11,6 +11,8 @@
 
 static int64_t set_flags(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags)
 {
+	if (flags == (*vmap)->flags)
+		return 0; /* not even merged, as on Linux */
 	int64_t err = vma_modify(vmap, start, end, flags);
 	if (!err)
 		*vmap = vma_merge(*vmap);

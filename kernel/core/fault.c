@@ -183,9 +183,9 @@ static int64_t find_vma_for(struct fault *f)
 	if (!f->vma || f->addr >= f->mm->counters.task_size)
 		return verdict(m, SEGV_MAPERR, f->addr, f->access);
 	if (f->vma->start > f->addr) {
-		int64_t err = f->vma->flags & VM_GROWSDOWN ? expand_stack(f->vma, f->addr) : -ENOMEM;
+		int64_t err = f->vma->flags & VM_GROWSDOWN ? expand_stack(f->vma, f->addr) : -EFAULT;
 		if (err)
-			return verdict(m, SEGV_MAPERR, f->addr, f->access);
+			return err == -EFAULT ? verdict(m, SEGV_MAPERR, f->addr, f->access) : err;
 	}
 	if (!vma_allows(f->vma, f->access))
 		return verdict(m, SEGV_ACCERR, f->addr, f->access);

@@ -489,12 +489,13 @@ static int64_t mremap_vma(struct mremap *r)
 		return -EFAULT;
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
-	if (r->new_len <= r->old_len && !names_place(r))
-		return 0; /* shrinking only unmaps, whatever lies there */
+	bool wild = r->old_len > r->mm->counters.task_size - r->addr;
+	if (r->new_len <= r->old_len && !names_place(r)) /* only unmaps, whatever lies there */
+		return r->new_len < r->old_len && wild ? -EINVAL : 0;
 	uint64_t moved = r->old_len < r->new_len ? r->old_len : r->new_len;
 	if (moved > vma->end - r->addr)
 		return -EFAULT;
-	if (r->old_len > r->mm->counters.task_size - r->addr)
+	if (wild)
 		return -EINVAL;
 	if (r->new_len <= r->old_len)
 		return 0;
@@ -704,21 +705,25 @@ int64_t mm_brk(mm *mm, uint64_t addr)
 	return (int64_t)addr;
 }
 
+/* Grow a stack down to addr; -EFAULT: it may not. */
 int64_t expand_stack(struct vma *vma, uint64_t addr)
 {
 	mm *mm = vma->mm;
 	const struct vma *prev = vma->prev;
 	uint64_t grow = (vma->start - addr) >> PAGE_SHIFT;
 	if (addr < mm->machine->tunables.mmap_min_addr || vma->end - addr > mm->limits->stack)
-		return -ENOMEM;
+		return -EFAULT;
 	if (prev && !(prev->flags & VM_GROWSDOWN) &&
 	    prev->flags & (VM_READ | VM_WRITE | VM_EXEC) && addr - prev->end < STACK_GUARD_GAP)
-		return -ENOMEM;
+		return -EFAULT;
+	int64_t err = vma_prepare_anon(vma); /* as Linux: it decides later merging */
+	if (err)
+		return err;
 	if (grow > vma->pgoff || !may_expand(mm, vma->flags, grow) ||
 	    !lock_allowed(mm, vma->flags, grow << PAGE_SHIFT))
-		return -ENOMEM;
+		return -EFAULT;
 	if (vma->flags & VM_ACCOUNT && !commit_charge(mm->machine, grow))
-		return -ENOMEM;
+		return -EFAULT;
 	vma_resize(vma, addr, vma->end, vma->pgoff - grow);
 	return 0;
 }
