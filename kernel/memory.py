@@ -84,12 +84,9 @@ def out_of_memory(kernel: Kernel, task: Task) -> None:
     counters = kernel.counters
     write = kernel.log.write
     write(KERN_ERR, f"{task.name} invoked oom-killer: gfp_mask=0x0, order=0")
-    write(
-        KERN_ERR,
-        f"Mem-Info: free:{counters.nr_free * PAGE_KB}kB anon:{counters.nr_anon * PAGE_KB}kB "
-        f"file:{counters.nr_file * PAGE_KB}kB slab:{counters.nr_slab * PAGE_KB}kB "
-        f"pagetables:{counters.nr_pagetable * PAGE_KB}kB nonlinear:{counters.nr_special * PAGE_KB}kB",
-    )
+    shown = ("free", "anon", "file", "slab", "pagetable", "special")
+    sizes = (f"{name}:{getattr(counters, f'nr_{name}') * PAGE_KB}kB" for name in shown)
+    write(KERN_ERR, f"Mem-Info: {' '.join(sizes)}")
     mm = task.mm.counters
     write(
         KERN_ERR,

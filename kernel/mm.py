@@ -67,7 +67,7 @@ class Mm:
         return result
 
     def access(self, function: Callable[..., int], *args: Any) -> int:
-        """Call a core access until it is done; MemoryFault for a verdict, TaskKilled without memory."""
+        """Call a core access until it is done. Errors: MemoryFault, TaskKilled (no memory)."""
         result = function(self.handle, *args)
         while result < 0:
             memory.serve_fault(self.kernel, self.task, result)

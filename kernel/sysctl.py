@@ -59,7 +59,6 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("fs.file-max", "Open files one machine may have.", "table", default=9223372036854775807),
     Entry("kernel.hostname", "The node name that uname shows.", "kernel", default="pkern"),
     Entry(
         "kernel.osrelease",
@@ -76,12 +75,6 @@ ENTRIES = (
         read_only="it names the system",
     ),
     Entry("kernel.pid_max", "Pids are below this.", "table", default=32768, low=301, high=4194304),
-    Entry(
-        "kernel.printk",
-        "Log levels of the console: a record only, kept as written.",
-        "table",
-        default="4\t4\t1\t7",
-    ),
     Entry(
         "kernel.randomize_va_space",
         "Address-space randomisation: always 0, so that runs repeat.",

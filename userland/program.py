@@ -94,7 +94,8 @@ class Sys:
 
     def load(self, addr: int, nbytes: int) -> bytes:
         """Load nbytes at addr. Errors: SegmentationFault, BusError where no handler mends it."""
-        return self._with_signals(self.task.mm.read, addr, nbytes)
+        data: bytes = self._with_signals(self.task.mm.read, addr, nbytes)
+        return data
 
     def store(self, addr: int, data: bytes) -> None:
         """Store data at addr. Errors: as load."""
@@ -143,7 +144,7 @@ OWN_FORMS = frozenset({"fork", "exit"})
 
 
 def load_program(path: str | Path) -> Callable[..., Any]:
-    """Return main of a Python program. Errors: FileNotFoundError, AttributeError with a sentence."""
+    """Return main of a Python program. Errors: FileNotFoundError, AttributeError."""
     path = Path(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():

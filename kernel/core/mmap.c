@@ -549,7 +549,7 @@ static void keep_old(struct mremap *r) /* MREMAP_DONTUNMAP */
 	bool whole = vma->start == r->addr && vma->end == r->addr + r->old_len;
 	if (vma->flags & VM_LOCKED)
 		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
-	if (whole && !vma->file && !(vma->flags & VM_SPECIAL))
+	if (whole) /* its pages have all gone */
 		vma_set_anon(vma, NULL);
 	pt_prune(r->mm, r->addr, r->addr + r->old_len); /* not merged: Linux leaves it so */
 }

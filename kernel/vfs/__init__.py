@@ -275,13 +275,15 @@ class Vfs:
         if self._file_system(old, task) != self._file_system(new, task):
             raise SyscallError(errno.EXDEV)
         self._check_sticky(task, source, inode)
-        if (self.absolute(task, new) + "/").startswith(self.absolute(task, old) + "/"):
-            if self.absolute(task, new) != self.absolute(task, old):
-                raise SyscallError(errno.EINVAL)  # a directory into itself
+        if self.absolute(task, new).startswith(self.absolute(task, old) + "/"):
+            raise SyscallError(errno.EINVAL)  # a directory into itself
+        if any(fs.root is inode for fs in self.mounts.values()):
+            raise SyscallError(errno.EBUSY)
         replaced = self._exists(target, new_name, task)
         if replaced is inode:
             return
         if replaced is not None:
+            self._check_sticky(task, target, replaced)
             if replaced.kind == "dir" and inode.kind != "dir":
                 raise SyscallError(errno.EISDIR)
             if replaced.kind != "dir" and inode.kind == "dir":

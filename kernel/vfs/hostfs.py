@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,17 @@ from kernel.vfs.inode import (
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
+
+
+@contextmanager
+def host_errors() -> Iterator[None]:
+    """Turn the host's error into the program's: the same errno."""
+    try:
+        yield
+    except SyscallError:
+        raise
+    except OSError as error:
+        raise SyscallError(error.errno or errno.EIO) from None
 
 
 class Access(Enum):
@@ -55,16 +68,24 @@ class HostFile(MappedInode):
         super().open_check(task, wanted)
 
     def fetch(self, index: int, truncate_count: int) -> None:
-        data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
+        with host_errors():
+            data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
         result = lib.mapping_add_page(self.mapping, index, data, len(data), truncate_count)
         if result == lib.NEED_MEMORY:
             raise SyscallError(errno.ENOMEM)
         if result < 0 and result != -errno.EAGAIN:  # truncated meanwhile: look again
             raise SyscallError(-result)
 
+    def next_data(self, pos: int) -> int | None:
+        return pos  # to a program all of a host's file is data
+
+    def next_hole(self, pos: int) -> int:
+        return self.size
+
     def truncate(self, size: int) -> None:
         super().truncate(size)
-        os.ftruncate(self.fd, size)
+        with host_errors():
+            os.ftruncate(self.fd, size)
 
     def writeback(self, first: int, last: int) -> None:
         if self.fs.access is Access.READ_ONLY:
@@ -72,7 +93,9 @@ class HostFile(MappedInode):
         batch = ffi.new("uint64_t[]", WRITE_BATCH)
         while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
             for index in ffi.unpack(batch, count):
-                os.pwrite(self.fd, self.read(index * PAGE_SIZE, PAGE_SIZE), index * PAGE_SIZE)
+                with host_errors():
+                    data = self.read(index * PAGE_SIZE, PAGE_SIZE)
+                    os.pwrite(self.fd, data, index * PAGE_SIZE)
 
     def close(self) -> None:
         """Write back and let the host's file go."""
@@ -96,37 +119,43 @@ class HostDir(DirInode):
         return self.entries[name]
 
     def names(self, task: Task) -> list[str]:
-        return sorted(os.listdir(self.fd))
+        with host_errors():
+            return sorted(os.listdir(self.fd))
 
     def create(self, name: str, mode: int, task: Task) -> Inode:
         """Make a regular file on the host. Errors: EROFS."""
         self.fs.check_writable()
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(name, flags, mode, dir_fd=self.fd))
+        with host_errors():
+            os.close(os.open(name, flags, mode, dir_fd=self.fd))
         return self.lookup(name, task)
 
     def mkdir(self, name: str, mode: int, task: Task) -> Inode:
         """Make a directory on the host. Errors: EROFS."""
         self.fs.check_writable()
-        os.mkdir(name, mode, dir_fd=self.fd)
+        with host_errors():
+            os.mkdir(name, mode, dir_fd=self.fd)
         return self.lookup(name, task)
 
     def unlink(self, name: str) -> None:
         """Remove a file's name from the host. Errors: EROFS."""
         self.fs.check_writable()
-        os.unlink(name, dir_fd=self.fd)
+        with host_errors():
+            os.unlink(name, dir_fd=self.fd)
         self.entries.pop(name).nlink = 0
 
     def rmdir(self, name: str) -> None:
         """Remove an empty directory from the host. Errors: EROFS, ENOTEMPTY."""
         self.fs.check_writable()
-        os.rmdir(name, dir_fd=self.fd)
+        with host_errors():
+            os.rmdir(name, dir_fd=self.fd)
         self.entries.pop(name).nlink = 0
 
     def move(self, name: str, target: HostDir, new_name: str) -> None:
         """Rename on the host. Errors: EROFS."""
         self.fs.check_writable()
-        os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+        with host_errors():
+            os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
         target.entries[new_name] = self.entries.pop(name)
 
 
@@ -162,16 +191,12 @@ class HostFs:
         """Open one name below a directory, never through a link. Errors: ENOENT, ELOOP, EACCES."""
         mode = os.O_RDWR if self.access is Access.READ_WRITE else os.O_RDONLY
         flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        try:
+        with host_errors():
             status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
             is_dir = stat.S_ISDIR(status.st_mode)
             if not is_dir and not stat.S_ISREG(status.st_mode):
                 raise SyscallError(errno.ELOOP if stat.S_ISLNK(status.st_mode) else errno.ENXIO)
             fd = os.open(name, flags | (os.O_RDONLY if is_dir else mode), dir_fd=parent_fd)
-        except SyscallError:
-            raise
-        except OSError as error:
-            raise SyscallError(error.errno or errno.EIO) from None
         if is_dir:
             self._fds.append(fd)
             return HostDir(self, fd, os.fstat(fd))

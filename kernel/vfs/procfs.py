@@ -165,7 +165,8 @@ def status(kernel: Kernel, task: Task) -> str:
     head = [
         ("Name", task.name), ("Umask", f"{task.umask:04o}"), ("State", state),
         ("Tgid", task.pid), ("Ngid", 0), ("Pid", task.pid), ("PPid", task.ppid),
-        ("TracerPid", 0), ("Uid", ids[0]), ("Gid", ids[1]), ("FDSize", 64), ("Groups", f"{task.gid} "),
+        ("TracerPid", 0), ("Uid", ids[0]), ("Gid", ids[1]), ("FDSize", 64),
+        ("Groups", f"{task.gid} "),
         ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pid), ("NSsid", task.pid),
         ("Kthread", 0),
     ]  # fmt: skip

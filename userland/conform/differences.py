@@ -167,8 +167,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.RESULT,
         _counts_twice,
         Then.STOP,
-        "mremap(MREMAP_DONTUNMAP) of locked memory: Linux unlocks what it leaves behind but goes on "
-        "counting it against RLIMIT_MEMLOCK; our count is what is locked",
+        "mremap(MREMAP_DONTUNMAP) of locked memory: Linux unlocks what it leaves behind but goes "
+        "on counting it against RLIMIT_MEMLOCK; our count is what is locked",
     ),
 )
 
