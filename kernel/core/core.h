@@ -70,11 +70,13 @@ struct tree_node {
 };
 struct tree {
 	struct tree_node *root;
-	uint64_t (*key)(const struct tree_node *node);
+	uint64_t (*key)(const struct tree_node *node); /* for tree_insert() only */
 	bool (*update)(struct tree_node *node); /* recompute node's summary */
 	uint32_t *seed;
 };
 void tree_insert(struct tree *tree, struct tree_node *node);
+/* As the next after place (NULL: before all), where the caller knows the order. */
+void tree_insert_after(struct tree *tree, struct tree_node *place, struct tree_node *node);
 void tree_erase(struct tree *tree, struct tree_node *node);
 void tree_update_path(struct tree *tree, struct tree_node *node);
 
@@ -281,6 +283,7 @@ void pte_count_in(mm *mm, const struct page *page); /* rss, after a pte_set */
 struct vma *vma_find(mm *mm, uint64_t addr); /* first with end > addr */
 struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end);
 void vma_link(mm *mm, struct vma *vma);
+void vma_link_copy(mm *mm, struct vma *copy, struct vma *original); /* fork: behind all others */
 void vma_unlink(mm *mm, struct vma *vma);   /* frees it, drops its file */
 void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
@@ -325,6 +328,7 @@ static inline uint64_t mapping_end(const mapping *mp) /* pages in the file */
 	return PAGE_ALIGN(mp->size) >> PAGE_SHIFT;
 }
 void mapping_link_vma(struct vma *vma);
+void mapping_link_copy(struct vma *copy, struct vma *original); /* beside it: same file, same pgoff */
 void mapping_unlink_vma(struct vma *vma);
 /* Every VMA of mp that shows [first, last], linear ones by the tree. */
 struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last);

@@ -311,17 +311,28 @@ static void nonlinear_unlink(mapping *mp, struct vma *vma)
 		vma->nonlinear_next->nonlinear_prev = vma->nonlinear_prev;
 }
 
+static bool link_counted(mapping *mp, struct vma *vma) /* true: a linear one, for the tree */
+{
+	mp->nr_vmas++;
+	mp->nr_writable += may_write_shared(vma);
+	if (!(vma->flags & VM_NONLINEAR))
+		return true;
+	nonlinear_link(mp, vma);
+	return false;
+}
+
 void mapping_link_vma(struct vma *vma)
 {
 	mapping *mp = vma_mapping(vma);
-	if (!mp)
-		return;
-	mp->nr_vmas++;
-	mp->nr_writable += may_write_shared(vma);
-	if (vma->flags & VM_NONLINEAR)
-		nonlinear_link(mp, vma);
-	else
+	if (mp && link_counted(mp, vma))
 		tree_insert(&mp->vmas, &vma->by_pgoff);
+}
+
+void mapping_link_copy(struct vma *copy, struct vma *original)
+{
+	mapping *mp = vma_mapping(copy);
+	if (mp && link_counted(mp, copy))
+		tree_insert_after(&mp->vmas, &original->by_pgoff, &copy->by_pgoff);
 }
 
 void mapping_unlink_vma(struct vma *vma)

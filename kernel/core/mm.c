@@ -94,7 +94,7 @@ static int64_t fork_vma(mm *child, struct vma *vma)
 	copy->flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	if (vma->flags & VM_WIPEONFORK)
 		vma_set_anon(copy, NULL);
-	vma_link(child, copy);
+	vma_link_copy(child, copy, vma);
 	return needs_copy(vma) ? copy_range(copy, vma) : 0;
 }
 

@@ -55,14 +55,9 @@ void tree_update_path(struct tree *tree, struct tree_node *node)
 		node = node->parent;
 }
 
-void tree_insert(struct tree *tree, struct tree_node *node)
+static void attach(struct tree *tree, struct tree_node *parent,
+		   struct tree_node **link, struct tree_node *node)
 {
-	struct tree_node **link = &tree->root, *parent = NULL;
-	uint64_t key = tree->key(node);
-	while (*link) {
-		parent = *link;
-		link = key < tree->key(parent) ? &parent->left : &parent->right;
-	}
 	node->left = node->right = NULL;
 	node->parent = parent;
 	node->priority = next_priority(tree->seed);
@@ -71,6 +66,27 @@ void tree_insert(struct tree *tree, struct tree_node *node)
 	while (node->parent && node->priority > node->parent->priority)
 		rotate_up(tree, node);
 	tree_update_path(tree, node->parent);
+}
+
+void tree_insert(struct tree *tree, struct tree_node *node)
+{
+	struct tree_node **link = &tree->root, *parent = NULL;
+	uint64_t key = tree->key(node);
+	while (*link) {
+		parent = *link;
+		link = key < tree->key(parent) ? &parent->left : &parent->right;
+	}
+	attach(tree, parent, link, node);
+}
+
+void tree_insert_after(struct tree *tree, struct tree_node *place, struct tree_node *node)
+{
+	struct tree_node **link = place ? &place->right : &tree->root, *parent = place;
+	while (*link) {
+		parent = *link;
+		link = &parent->left;
+	}
+	attach(tree, parent, link, node);
 }
 
 void tree_erase(struct tree *tree, struct tree_node *node)

@@ -21,11 +21,6 @@ static uint64_t gap_before(const struct vma *vma)
 	return vma->start - low;
 }
 
-static uint64_t addr_key(const struct tree_node *node)
-{
-	return container_of(node, struct vma, by_addr)->start;
-}
-
 static struct vma *addr_vma(struct tree_node *node)
 {
 	return node ? container_of(node, struct vma, by_addr) : NULL;
@@ -47,7 +42,7 @@ static bool addr_update(struct tree_node *node)
 
 void vma_tree_init(mm *mm)
 {
-	mm->vmas = (struct tree){ NULL, addr_key, addr_update, &mm->machine->seed };
+	mm->vmas = (struct tree){ NULL, NULL, addr_update, &mm->machine->seed };
 }
 
 static void refresh_gap(struct vma *vma)
@@ -212,23 +207,34 @@ int64_t vma_prepare_anon(struct vma *vma)
 
 /* ---- linking ---- */
 
-void vma_link(mm *mm, struct vma *vma)
+static void link_after(mm *mm, struct vma *vma, struct vma *prev)
 {
-	struct vma *next = vma_find(mm, vma->start);
-	struct vma *prev = next ? next->prev : mm->last;
+	struct vma *next = prev ? prev->next : mm->first;
 	vma->mm = mm;
 	vma->prev = prev;
 	vma->next = next;
 	*(prev ? &prev->next : &mm->first) = vma;
 	*(next ? &next->prev : &mm->last) = vma;
 	vma->gap = gap_before(vma);
-	tree_insert(&mm->vmas, &vma->by_addr);
+	tree_insert_after(&mm->vmas, prev ? &prev->by_addr : NULL, &vma->by_addr);
 	refresh_gap(next);
-	mapping_link_vma(vma);
 	account(vma, (int64_t)vma_pages(vma));
 	mm->counters.map_count++;
 	mm->machine->counters.nr_vmas++;
 	mm->recent = vma;
+}
+
+void vma_link(mm *mm, struct vma *vma)
+{
+	struct vma *next = vma_find(mm, vma->start);
+	link_after(mm, vma, next ? next->prev : mm->last);
+	mapping_link_vma(vma);
+}
+
+void vma_link_copy(mm *mm, struct vma *copy, struct vma *original)
+{
+	link_after(mm, copy, mm->last);
+	mapping_link_copy(copy, original);
 }
 
 static void take_out(mm *mm, struct vma *vma)
