@@ -14,6 +14,7 @@ from kernel import memory
 from kernel.clock import Clock
 from kernel.core import ffi, lib
 from kernel.errors import KernelBug
+from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
 from kernel.sysctl import SysctlTable
@@ -100,6 +101,7 @@ class Kernel:
         self.vfs_counter = Counter()
         self.sysctl = SysctlTable(self)
         self.vfs: Vfs = Vfs(self)
+        self.segments = Segments(self)
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         for name, value in (sysctl or {}).items():
             self.sysctl[name] = value
@@ -199,6 +201,7 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
+        self.segments.close()
         self.vfs.close()
         core, self.core = self.core, None
         leaked = lib.machine_destroy(core)

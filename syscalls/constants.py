@@ -64,4 +64,12 @@ CONSTANTS: dict[str, int] = {
     "SIG_UNBLOCK": 1,
     "SIG_SETMASK": 2,
     "WNOHANG": 1,
+    "IPC_PRIVATE": 0,
+    "IPC_CREAT": 0o1000,
+    "IPC_EXCL": 0o2000,
+    "IPC_RMID": 0,
+    "IPC_STAT": 2,
+    "SHM_RDONLY": 0o10000,
+    "SHM_RND": 0o20000,
+    "SHM_REMAP": 0o40000,
 }

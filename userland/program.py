@@ -17,7 +17,7 @@ import syscalls
 from kernel.core import lib
 from kernel.errors import MemoryFault, TaskKilled
 from kernel.signals import SigInfo, Signal
-from syscalls import abi, constants, info, mman, process, signals, time
+from syscalls import abi, constants, info, mman, process, shm, signals, time
 from syscalls.strace import traced
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
     "nanosleep": time.nanosleep,
+    "shmctl": shm.shmctl,
     "uname": info.uname,
     "sysinfo": info.sysinfo,
 }

@@ -1,0 +1,110 @@
+"""System V shared memory: segments by key and by id.
+
+A segment is an inode without a name; how often it is attached is counted from its VMAs, so
+nothing here has to follow fork, exit or munmap.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel.core import lib
+from kernel.errors import SyscallError
+from kernel.vfs.inode import MappedInode
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+IPC_PRIVATE = 0
+IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
+SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
+
+
+class Segment:
+    """One segment: its key (0: private, or removed), size in bytes, and who made it."""
+
+    def __init__(self, kernel: Kernel, task: Task, key: int, size: int, mode: int) -> None:
+        self.key = key
+        self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
+        self.creator = task.pid
+        self.removed = False
+        self.bytes = size
+        self.inode = MappedInode(kernel, mode & 0o777, task.uid, task.gid)
+        self.inode.nlink = 0
+        self.inode.open_count = 1  # the segment's own
+        self.inode.truncate(size)
+
+    @property
+    def attached(self) -> int:
+        """How many VMAs show it."""
+        return int(lib.mapping_nr_vmas(self.inode.mapping))
+
+
+class Segments:
+    """The segments of one machine, by id from 0."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._by_id: dict[int, Segment] = {}
+        self._next_id = 0
+
+    def get(self, task: Task, key: int, size: int, flags: int) -> int:
+        """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
+        self._sweep()
+        found = next((i for i, s in self._by_id.items() if key and s.key == key), None)
+        if found is None:
+            return self._make(task, key, size, flags)
+        segment = self._by_id[found]
+        if flags & IPC_CREAT and flags & IPC_EXCL:
+            raise SyscallError(errno.EEXIST)
+        if size > segment.bytes:
+            raise SyscallError(errno.EINVAL)
+        segment.inode.open_check(task, flags >> 6 & 6)
+        return found
+
+    def _make(self, task: Task, key: int, size: int, flags: int) -> int:
+        if key != IPC_PRIVATE and not flags & IPC_CREAT:
+            raise SyscallError(errno.ENOENT)
+        if not 1 <= size <= SHM_MAX:
+            raise SyscallError(errno.EINVAL)
+        if size > self._kernel.ram and int(self._kernel.tunables.overcommit_memory) != 1:
+            raise SyscallError(errno.ENOMEM)
+        segment = Segment(self._kernel, task, key, size, flags)
+        self._next_id += 1
+        self._by_id[self._next_id - 1] = segment
+        return self._next_id - 1
+
+    def segment(self, shmid: int) -> Segment:
+        """Return a segment. Errors: EINVAL."""
+        self._sweep()
+        if shmid not in self._by_id:
+            raise SyscallError(errno.EINVAL)
+        return self._by_id[shmid]
+
+    def of_inode(self, cookie: int) -> Segment | None:
+        """Return the segment that a VMA's mapping cookie belongs to, or None."""
+        return next((s for s in self._by_id.values() if s.inode.ino == cookie), None)
+
+    def remove(self, shmid: int) -> None:
+        """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
+        segment = self.segment(shmid)
+        segment.removed, segment.key = True, IPC_PRIVATE
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Free removed segments that nothing shows any more."""
+        for shmid, segment in list(self._by_id.items()):
+            if segment.removed and not segment.attached:
+                self._free(shmid)
+
+    def _free(self, shmid: int) -> None:
+        inode = self._by_id.pop(shmid).inode
+        inode.open_count -= 1
+        inode.released()
+
+    def close(self) -> None:
+        """Free everything, at shutdown."""
+        for shmid in list(self._by_id):
+            self._free(shmid)

@@ -1,0 +1,60 @@
+"""System V shared memory."""
+
+import errno
+
+import pytest
+
+from kernel.machine import Kernel
+from userland.program import Sys
+
+
+def refused(number: int) -> pytest.RaisesExc[OSError]:
+    return pytest.raises(OSError, check=lambda error: error.errno == number)
+
+
+def test_two_tasks_share_a_segment_until_the_last_detaches(kernel: Kernel) -> None:
+    one, two = Sys(kernel.spawn()), Sys(kernel.spawn())
+    free = int(kernel.counters.nr_free)
+    shmid = one.shmget(0x1234, 10000, one.IPC_CREAT | 0o600)
+    here, there = one.shmat(shmid), two.shmat(two.shmget(0x1234, 10000))
+    one.store(here + 9000, b"hello")
+    assert two.load(there + 9000, 5) == b"hello"
+    assert one.shmctl(shmid, one.IPC_STAT).shm_nattch == 2
+    fd = one.open("/proc/self/maps")
+    assert b"/SYSV00001234 (deleted)" in one.read(fd, 4096)
+    one.close(fd)
+    one.shmctl(shmid, one.IPC_RMID)
+    one.shmdt(here)
+    assert two.load(there + 9000, 5) == b"hello"
+    two.exit()
+    with refused(errno.EINVAL):
+        one.shmat(shmid)
+    one.munmap(0x10000, 4096)
+    assert int(kernel.counters.nr_shmem) == 0
+    assert int(kernel.counters.nr_free) <= free + 40  # the second task's tables came back
+
+
+def test_errors_of_shmget_and_shmat(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn())
+    with refused(errno.ENOENT):
+        sys.shmget(7, 4096)
+    with refused(errno.EINVAL):
+        sys.shmget(7, 0, sys.IPC_CREAT)
+    shmid = sys.shmget(7, 4096, sys.IPC_CREAT | 0o600)
+    with refused(errno.EEXIST):
+        sys.shmget(7, 4096, sys.IPC_CREAT | sys.IPC_EXCL)
+    with refused(errno.EINVAL):
+        sys.shmget(7, 8192)
+    at = sys.shmat(shmid, 0x10000000)
+    with refused(errno.EINVAL):
+        sys.shmat(shmid, at)
+    assert sys.shmat(shmid, at, sys.SHM_REMAP) == at
+    with refused(errno.EINVAL):
+        sys.shmat(shmid, at + 1)
+    with refused(errno.EINVAL):
+        sys.shmdt(at + 4096)
+    other = Sys(kernel.spawn(uid=2000))
+    with refused(errno.EACCES):
+        other.shmat(shmid)
+    with refused(errno.EPERM):
+        other.shmctl(shmid, sys.IPC_RMID)
