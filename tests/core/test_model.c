@@ -158,7 +158,9 @@ static void step_move(struct model *o)
 	memcpy(moved, &o->slots[r.first], sizeof(moved));
 	for (uint64_t i = 0; i < r.nr; i++)
 		o->slots[r.first + i].kind = NOTHING;
-	memcpy(&o->slots[to], moved, r.nr * sizeof(moved[0]));
+	for (uint64_t i = 0; i < r.nr; i++)
+		if (moved[i].kind != NOTHING) /* a hole moves nothing over what stands there */
+			o->slots[to + i] = moved[i];
 }
 
 static void step_truncate(struct model *o)
