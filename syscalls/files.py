@@ -412,7 +412,10 @@ def _add_seals(task: Task, fd: int, seals: int) -> int:
         raise SyscallError(errno.EPERM)
     if seals & ~ALL_SEALS:
         raise SyscallError(errno.EINVAL)
-    if seals & F_SEAL_WRITE and lib.mapping_nr_writable(inode.mapping):
+    mapping = inode.mapping
+    if seals & F_SEAL_WRITE and (
+        lib.mapping_nr_writable(mapping) or lib.mapping_nr_pinned(mapping)
+    ):
         raise SyscallError(errno.EBUSY)
     inode.seals |= seals
     for other, _ in task.kernel.vfs.files.values():

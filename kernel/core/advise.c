@@ -234,9 +234,9 @@ static int64_t lock_span(uint64_t *addr, uint64_t *len)
 	return *addr + *len < *addr ? -EINVAL : 0;
 }
 
-static uint64_t locked_inside(mm *mm, uint64_t start, uint64_t end)
+static uint64_t locked_inside(mm *mm, uint64_t start, uint64_t nbytes)
 {
-	uint64_t nr = 0;
+	uint64_t nr = 0, end = start + nbytes < start ? ~0ul : start + nbytes;
 	struct vma *vma = vma_find_intersection(mm, start, end);
 	for (; vma && vma->start < end; vma = vma->next) {
 		uint64_t low = vma->start > start ? vma->start : start;
@@ -258,7 +258,7 @@ int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	uint64_t size = PAGE_ALIGN(len + (addr & ~PAGE_MASK)), start = addr & PAGE_MASK;
 	uint64_t total = mm->counters.locked_vm + (size >> PAGE_SHIFT);
 	if (total > limits->memlock >> PAGE_SHIFT && !limits->may_lock)
-		total -= locked_inside(mm, start, start + size);
+		total -= locked_inside(mm, start, size);
 	if (total > limits->memlock >> PAGE_SHIFT && !limits->may_lock)
 		return -ENOMEM;
 	int64_t err = lock_span(&addr, &len);

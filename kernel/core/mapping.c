@@ -656,6 +656,15 @@ int64_t mapping_nr_pages(mapping *mp) { return (int64_t)mp->nr_pages; }
 int64_t mapping_nr_writable(mapping *mp) { return (int64_t)mp->nr_writable; }
 int64_t mapping_nr_vmas(mapping *mp) { return (int64_t)mp->nr_vmas; }
 
+int64_t mapping_nr_pinned(mapping *mp)
+{
+	int64_t nr = 0;
+	struct page *page;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		nr += page->pins > 0;
+	return nr;
+}
+
 /* An open file takes its own reference on mp.  Files that cannot be mapped have
  * no mapping and are Python's alone: NULL stands for them. */
 file *file_create(mapping *mp, uint64_t mode, uint64_t cookie)

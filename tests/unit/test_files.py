@@ -189,3 +189,15 @@ def test_a_forked_child_shares_open_files(user: Sys) -> None:
     assert user.lseek(fd, 0, user.SEEK_CUR) == 3
     child.exit(0)
     assert user.pread64(fd, 3, 0) == b"abc"
+
+
+def test_a_write_seal_is_refused_while_a_special_vma_shows_the_file(machine: Kernel) -> None:
+    machine.sysctl["vm.nonlinear"] = 1
+    user = Sys(machine.spawn())
+    fd = user.memfd_create("sealed", user.MFD_ALLOW_SEALING)
+    user.ftruncate(fd, PAGE)
+    window = user.mmap(0, PAGE, 3, user.MAP_SHARED | user.MAP_NONLINEAR)
+    user.remap_file_pages(window, PAGE, 0, 0, 0, fd)
+    refused(errno.EBUSY, user.fcntl, fd, user.F_ADD_SEALS, user.F_SEAL_WRITE)
+    user.munmap(window, PAGE)
+    assert user.fcntl(fd, user.F_ADD_SEALS, user.F_SEAL_WRITE) == 0
