@@ -210,7 +210,7 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
     return _write_at(task, file, pos, data)
 
 
-def _vectors(task: Task, addr: int, count: int) -> list[tuple[int, int]]:
+def vectors(task: Task, addr: int, count: int) -> list[tuple[int, int]]:
     """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
     if not 0 <= count <= IOV_MAX:
         raise SyscallError(errno.EINVAL)
@@ -224,7 +224,7 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
     Errors: as read, EINVAL, EFAULT. Source: readv(2).
     """
     total = 0
-    for base, length in _vectors(task, addr, count):
+    for base, length in vectors(task, addr, count):
         task.mm.check_user(base, length)
         data = read(task, fd, length)
         task.mm.copy_out(base, data)
@@ -240,7 +240,7 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as write, EINVAL, EFAULT. Source: writev(2).
     """
-    parts = [task.mm.copy_in(base, length) for base, length in _vectors(task, addr, count)]
+    parts = [task.mm.copy_in(base, length) for base, length in vectors(task, addr, count)]
     return write(task, fd, b"".join(parts))
 
 

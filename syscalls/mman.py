@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.memory import serve
+from syscalls.files import vectors
 from syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
+    from kernel.mm import Mm
     from kernel.task import Task
 
 PAGE_SIZE = 4096
@@ -197,7 +199,7 @@ def mincore(task: Task, addr: int, length: int) -> bytes:
 
 def _lock(task: Task, addr: int, length: int, flags: int) -> int:
     task.mm.call(lib.mm_mlock, addr, length, flags)
-    if length and not flags & lib.MLOCK_ONFAULT:
+    if (length or addr & PAGE_MASK) and not flags & lib.MLOCK_ONFAULT:
         task.mm.populate(addr, length)
     return 0
 
@@ -283,8 +285,7 @@ def _other(task: Task, pid: int) -> Task:
     return other
 
 
-@syscall(310, "process_vm_readv", partly="from Python, one range a call; not from registers")
-def process_vm_readv(task: Task, pid: int = 0, addr: int = 0, length: int = 0) -> bytes:
+def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
     """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
 
     Source: process_vm_readv(2).
@@ -292,11 +293,52 @@ def process_vm_readv(task: Task, pid: int = 0, addr: int = 0, length: int = 0) -
     return _other(task, pid).mm.copy_in(addr, length)
 
 
-@syscall(311, "process_vm_writev", partly="from Python, one range a call; not from registers")
-def process_vm_writev(task: Task, pid: int = 0, addr: int = 0, data: bytes = b"") -> int:
+def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
 
     Source: process_vm_writev(2).
     """
     _other(task, pid).mm.copy_out(addr, data)
     return len(data)
+
+
+def _gather(mm: Mm, vectors: list[tuple[int, int]]) -> bytes:
+    return b"".join(mm.copy_in(base, length) for base, length in vectors)
+
+
+def _scatter(mm: Mm, vectors: list[tuple[int, int]], data: bytes) -> int:
+    """Store data over the vectors in turn; return how much fitted."""
+    done = 0
+    for base, length in vectors:
+        part = data[done : done + length]
+        mm.copy_out(base, part)
+        done += len(part)
+    return done
+
+
+@syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
+def process_vm_readv_raw(
+    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
+) -> int:
+    """Copy from another task's iovecs to the caller's; return how many bytes.
+
+    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_readv(2).
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    here, there = vectors(task, local, nr_local), vectors(task, remote, nr_remote)
+    return _scatter(task.mm, here, _gather(_other(task, pid).mm, there))
+
+
+@syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
+def process_vm_writev_raw(
+    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
+) -> int:
+    """Copy from the caller's iovecs to another task's; return how many bytes.
+
+    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_writev(2).
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    here, there = vectors(task, local, nr_local), vectors(task, remote, nr_remote)
+    return _scatter(_other(task, pid).mm, there, _gather(task.mm, here))

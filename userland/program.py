@@ -30,6 +30,8 @@ PAGE_SIZE = 4096
 # Calls whose Python form takes and returns Python values instead of addresses.
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "mincore": mman.mincore,
+    "process_vm_readv": mman.process_vm_readv,
+    "process_vm_writev": mman.process_vm_writev,
     "wait4": process.wait4,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,18 @@ def test_a_write_seal_is_refused_while_a_special_vma_shows_the_file(machine: Ker
     refused(errno.EBUSY, user.fcntl, fd, user.F_ADD_SEALS, user.F_SEAL_WRITE)
     user.munmap(window, PAGE)
     assert user.fcntl(fd, user.F_ADD_SEALS, user.F_SEAL_WRITE) == 0
+
+
+def test_vectors_move_bytes_within_and_between_tasks(machine: Kernel) -> None:
+    one, two = Sys(machine.spawn()), Sys(machine.spawn())
+    here = one.mmap(0, PAGE, 3, one.MAP_PRIVATE | one.MAP_ANONYMOUS)
+    there = two.mmap(0, 2 * PAGE, 3, two.MAP_PRIVATE | two.MAP_ANONYMOUS)
+    two.store(there, b"abcdefgh")
+    one.store(here, struct.pack("<4Q", here + 512, 3, here + 600, 5))
+    one.store(here + 64, struct.pack("<2Q", there, 8))
+    assert one.syscall(310, two.pid, here, 2, here + 64, 1, 0) == 8
+    assert one.load(here + 512, 3) + one.load(here + 600, 5) == b"abcdefgh"
+    fd = make(one)
+    assert one.syscall(20, fd, here, 2) == 8
+    assert one.pread64(fd, 8, 0) == b"abcdefgh"
+    assert one.syscall(311, two.pid, here, 2, here + 64, 1, 1) == -errno.EINVAL
