@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
 
 
+MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
+
+
 class Aspect(enum.Enum):
     """What two outcomes may differ in."""
 
@@ -108,9 +111,11 @@ def _bytes(divergence: Divergence) -> tuple[bytes, bytes]:
 
 
 def _copies_onto_itself(divergence: Divergence) -> bool:
-    """mremap of old length 0 with MREMAP_FIXED whose target covers its own source."""
+    """mremap with MREMAP_FIXED whose target covers its source: old length 0, or one that wraps."""
     call = divergence.call
-    if call.kind is not Kind.MREMAP or call.args[1] != 0 or not call.args[3] & 2:
+    if call.kind is not Kind.MREMAP or not call.args[3] & 2:
+        return False
+    if 0 < call.args[1] <= MAX_LENGTH:
         return False
     source, target, length = call.args[0], call.args[4], call.args[2]
     return divergence.host.value == -errno.EFAULT and target <= source < target + length
@@ -153,7 +158,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.RESULT,
         _copies_onto_itself,
         Then.STOP,
-        "mremap(addr, 0, n, MAYMOVE|FIXED, addr): Linux unmaps the target, then misses its source "
+        "mremap(addr, 0 or -n, n, MAYMOVE|FIXED, addr): Linux unmaps the target, then misses its source "
         "and fails with EFAULT, the area gone; we never fail with something changed",
     ),
     Difference(
