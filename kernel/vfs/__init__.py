@@ -160,10 +160,10 @@ class Vfs:
         return inode
 
     def _parent(self, task: Task, path: str) -> tuple[Any, str]:
-        """Return a path's directory and its last name. Errors: EEXIST for the root."""
+        """Return a path's directory and its last name. Errors: EISDIR for the root."""
         parts = split(self.absolute(task, path))
         if not parts:
-            raise SyscallError(errno.EEXIST)
+            raise SyscallError(errno.EISDIR)
         parent = self._walk(task, parts[:-1])
         if parent.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
@@ -210,6 +210,8 @@ class Vfs:
             parent, name = self._parent(task, path)
             found = self._exists(parent, name, task)
             if found is None:
+                if path.endswith("/"):
+                    raise SyscallError(errno.EISDIR)
                 parent, name = self._writable_parent(task, path)
                 created: Inode = parent.create(name, mode & ~task.umask, task)
                 return created

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
 
-
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 
 
@@ -158,8 +157,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.RESULT,
         _copies_onto_itself,
         Then.STOP,
-        "mremap(addr, 0 or -n, n, MAYMOVE|FIXED, addr): Linux unmaps the target, then misses its source "
-        "and fails with EFAULT, the area gone; we never fail with something changed",
+        "mremap(addr, 0 or -n, n, MAYMOVE|FIXED, addr): Linux unmaps the target, then misses its "
+        "source and fails with EFAULT, the area gone; we never fail with something changed",
     ),
     Difference(
         Aspect.LAYOUT,
