@@ -238,6 +238,8 @@ class Vfs:
 
     def mkdir(self, task: Task, path: str, mode: int) -> None:
         """Make a directory. Errors: EEXIST, ENOENT, EACCES, EROFS."""
+        if self.absolute(task, path) == "/":
+            raise SyscallError(errno.EEXIST)
         parent, name = self._parent(task, path)
         if self._exists(parent, name, task):
             raise SyscallError(errno.EEXIST)

@@ -179,6 +179,11 @@ def status(kernel: Kernel, task: Task) -> str:
         ("SigCgt", _signal_mask([n for n, a in actions.items() if callable(a)])),
         ("CapInh", f"{0:016x}"), ("CapPrm", f"{caps:016x}"), ("CapEff", f"{caps:016x}"),
         ("CapBnd", f"{caps:016x}"), ("CapAmb", f"{0:016x}"), ("NoNewPrivs", 0), ("Seccomp", 0),
+        ("Seccomp_filters", 0), ("Speculation_Store_Bypass", "not vulnerable"),
+        ("SpeculationIndirectBranch", "not affected"), ("Cpus_allowed", 1),
+        ("Cpus_allowed_list", 0), ("Mems_allowed", "00000000,00000001"),
+        ("Mems_allowed_list", 0), ("voluntary_ctxt_switches", 0),
+        ("nonvoluntary_ctxt_switches", 0),
     ]  # fmt: skip
     sizes = _vm_lines(task) if task.alive else []
     return "".join(
@@ -251,13 +256,25 @@ def meminfo(kernel: Kernel, task: Task) -> str:
         ("Cached", cached), ("SwapCached", 0), ("Active", 0), ("Inactive", c.nr_anon + cached),
         ("Active(anon)", 0), ("Inactive(anon)", c.nr_anon + c.nr_shmem), ("Active(file)", 0),
         ("Inactive(file)", cached - int(c.nr_shmem)), ("Unevictable", pinned),
-        ("Mlocked", c.nr_mlock), ("SwapTotal", 0), ("SwapFree", 0), ("Dirty", c.nr_dirty),
+        ("Mlocked", c.nr_mlock), ("SwapTotal", 0), ("SwapFree", 0), ("Zswap", 0), ("Zswapped", 0),
+        ("Dirty", c.nr_dirty),
         ("Writeback", 0), ("AnonPages", c.nr_anon), ("Mapped", c.nr_mapped), ("Shmem", c.nr_shmem),
         ("KReclaimable", 0), ("Slab", c.nr_slab), ("SReclaimable", 0), ("SUnreclaim", c.nr_slab),
-        ("KernelStack", 0), ("PageTables", c.nr_pagetable), ("NFS_Unstable", 0), ("Bounce", 0),
+        ("KernelStack", 0), ("PageTables", c.nr_pagetable), ("SecPageTables", 0),
+        ("NFS_Unstable", 0), ("Bounce", 0),
         ("WritebackTmp", 0), ("CommitLimit", allowed // KB_PER_PAGE),
-        ("Committed_AS", c.nr_committed),
+        ("Committed_AS", c.nr_committed), ("VmallocTotal", 0), ("VmallocUsed", 0),
+        ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
+        ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
+    huge = "".join(
+        f"{f'HugePages_{name}:':<16}{0:>8}\n" for name in ("Total", "Free", "Rsvd", "Surp")
+    )
+    tail = [("Hugepagesize", 512), ("Hugetlb", 0), ("DirectMap4k", total)]
+    return _sizes(rows) + huge + _sizes(tail)
+
+
+def _sizes(rows: list[tuple[str, Any]]) -> str:
     return "".join(_field(name, int(pages) * KB_PER_PAGE) for name, pages in rows)
 
 
