@@ -145,7 +145,8 @@ def mremap(
     mm = task.mm
     result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
     vma = mm.vma_at(result)
-    if vma is not None and vma.flags & lib.VM_LOCKED and new_length > old_length:
+    locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
+    if vma is not None and vma.flags & locked == lib.VM_LOCKED and new_length > old_length:
         _populate_quietly(task, result, new_length)
     return result
 
