@@ -13,6 +13,7 @@ CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c))
 CORE_H  := $(wildcard kernel/core/*.h)
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
+SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch])
 TREE    := build/sanitized
 
 .DEFAULT_GOAL := help
@@ -40,7 +41,7 @@ $(BIN)/python: | need-tools
 # Libraries and the editable installation (which compiles the core once).
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
-	$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,test,dev]'
+	$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,test,dev]'
 	@touch $@
 
 # Later changes of the C sources need only the compiler.
@@ -68,6 +69,7 @@ check: build lint types layers analyse coverage-c test-sanitized test ## lint, t
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(SOURCES_C)
 
 types:
 	$(BIN)/mypy

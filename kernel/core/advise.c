@@ -138,6 +138,7 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 
 typedef int64_t (*advise_fn)(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 
+/* clang-format off */
 static const advise_fn advisers[] = {
 	[MADV_NORMAL] = advise_flags, [MADV_RANDOM] = advise_flags,
 	[MADV_SEQUENTIAL] = advise_flags, [MADV_WILLNEED] = advise_willneed,
@@ -151,6 +152,7 @@ static const advise_fn advisers[] = {
 	[MADV_PAGEOUT] = advise_cold, [MADV_POPULATE_READ] = advise_populate,
 	[MADV_POPULATE_WRITE] = advise_populate, [MADV_DONTNEED_LOCKED] = advise_dontneed,
 };
+/* clang-format on */
 #define NR_ADVICE (sizeof(advisers) / sizeof(advisers[0]))
 
 /* Call fn for each VMA's part of [start, end); a hole is remembered. */
@@ -194,7 +196,8 @@ int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice)
 		for (; stop < end && vma && vma->start <= stop; vma = vma->next)
 			stop = vma->end;
 		int64_t err = stop > addr ? each_part(mm, addr, stop < end ? stop : end,
-						      advise_populate, advice) : 0;
+						      advise_populate, advice)
+					  : 0;
 		return err || stop >= end ? err : -ENOMEM;
 	}
 	return each_part(mm, addr, end, advisers[advice], advice);

@@ -61,18 +61,17 @@ struct check {
 	uint64_t *unseen;    /* bit for each pte that the rmap must find */
 	struct counters sum;
 	struct mm_counters mm_sum;
-	struct vma *cursor;  /* in the walk of an mm's tables */
-	uint64_t nr_ptes;    /* in the walk of one page's reverse map */
+	struct vma *cursor; /* in the walk of an mm's tables */
+	uint64_t nr_ptes;   /* in the walk of one page's reverse map */
 	uint64_t live[NR_CACHES];
 	uint64_t nr_anon_members;
-	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas,
-		mapping_files;
+	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files;
 };
 
 /* ---- reporting ---- */
 
-__attribute__((format(printf, 3, 4)))
-static void fault(struct check *c, int invariant, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void fault(struct check *c, int invariant,
+							const char *format, ...)
 {
 	char line[200];
 	va_list args;
@@ -92,8 +91,8 @@ static void same(struct check *c, int invariant, const char *what, uint64_t is, 
 		fault(c, invariant, "%s %lu, counted %lu", what, is, counted);
 }
 
-static void page_same(struct check *c, int invariant, uint64_t pfn, const char *what,
-		      uint64_t is, uint64_t counted)
+static void page_same(struct check *c, int invariant, uint64_t pfn, const char *what, uint64_t is,
+		      uint64_t counted)
 {
 	if (is != counted)
 		fault(c, invariant, "page %lu: %s %lu, counted %lu", pfn, what, is, counted);
@@ -208,8 +207,8 @@ static void check_cached(struct check *c, mapping *mp, uint64_t index, struct pa
 	c->sum.nr_dirty += page->flags & PG_DIRTY && mp->flags & MAPPING_WRITEBACK;
 }
 
-static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node,
-			   uint32_t level, uint64_t base)
+static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node, uint32_t level,
+			   uint64_t base)
 {
 	uint64_t pages = 0, used = 0;
 	c->live[CACHE_RADIX]++;
@@ -462,8 +461,7 @@ static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t 
 
 static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base);
 
-static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int level,
-			uint64_t addr)
+static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int level, uint64_t addr)
 {
 	if (level == 0)
 		check_pte(c, mm, addr, entry);
@@ -628,7 +626,8 @@ static void check_mapping(struct check *c, mapping *mp)
 	same(c, 8, "mapping: nr_vmas", mp->nr_vmas, linear + nonlinear);
 	same(c, 8, "mapping: nr_writable", mp->nr_writable, bag_count(&c->writable_vmas, mp));
 	if (mp->refcount < files || !mp->refcount)
-		fault(c, 18, "mapping %lu: refcount %lu, files %lu", mp->cookie, mp->refcount, files);
+		fault(c, 18, "mapping %lu: refcount %lu, files %lu", mp->cookie, mp->refcount,
+		      files);
 }
 
 /* Files of the core's own (cookie 0) are held by VMAs alone. */
@@ -643,8 +642,8 @@ static void check_file(struct check *c, const file *f)
 /* ---- I13: slab pages ---- */
 
 /* Free objects are out of bounds for everyone else. */
-__attribute__((no_sanitize("address")))
-static uint32_t free_objects(const struct page *page, uint32_t most)
+__attribute__((no_sanitize("address"))) static uint32_t free_objects(const struct page *page,
+								     uint32_t most)
 {
 	uint32_t nr = 0;
 	for (void *object = page->objects; object && nr <= most; nr++)
@@ -657,7 +656,8 @@ static void check_partial_lists(struct check *c)
 	machine *m = c->m;
 	for (int id = 0; id < NR_CACHES; id++) {
 		uint64_t prev = 0;
-		for (uint64_t pfn = m->caches[id].partial; pfn; prev = pfn, pfn = m->pages[pfn].next) {
+		for (uint64_t pfn = m->caches[id].partial; pfn;
+		     prev = pfn, pfn = m->pages[pfn].next) {
 			const struct page *page = &m->pages[pfn];
 			if (!pfn_usable(c, pfn) || c->tally[pfn].partial++ || page->prev != prev ||
 			    page->cache != &m->caches[id]) {
@@ -693,7 +693,7 @@ static void check_slab_page(struct check *c, uint64_t pfn, struct page *page)
 static void check_live(struct check *c)
 {
 	static const char *const names[NR_CACHES] = { "vma", "anon_vma", "chain", "radix",
-						      "mm", "mapping", "file" };
+						      "mm",  "mapping",  "file" };
 	c->live[CACHE_CHAIN] += c->m->nr_reserved_chains + c->sum.nr_chain_blocks;
 	for (int id = 0; id < NR_CACHES; id++)
 		if (c->live[id])

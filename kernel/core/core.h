@@ -39,8 +39,7 @@
 #endif
 #define RADIX_SLOTS (1 << RADIX_BITS)
 
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /* ---- page table entries: x86-64's bits ---- */
 typedef uint64_t pte_t;
@@ -71,7 +70,7 @@ struct tree_node {
 struct tree {
 	struct tree_node *root;
 	uint64_t (*key)(const struct tree_node *node); /* for tree_insert() only */
-	bool (*update)(struct tree_node *node); /* recompute node's summary */
+	bool (*update)(struct tree_node *node);        /* recompute node's summary */
 	uint32_t *seed;
 };
 void tree_insert(struct tree *tree, struct tree_node *node);
@@ -105,8 +104,16 @@ struct page {
 _Static_assert(sizeof(struct page) <= 64, "struct page must stay in one line");
 
 /* ---- kernel objects, kept in arena pages (slab.c) ---- */
-enum cache_id { CACHE_VMA, CACHE_ANON_VMA, CACHE_CHAIN, CACHE_RADIX, CACHE_MM,
-	CACHE_MAPPING, CACHE_FILE, NR_CACHES };
+enum cache_id {
+	CACHE_VMA,
+	CACHE_ANON_VMA,
+	CACHE_CHAIN,
+	CACHE_RADIX,
+	CACHE_MM,
+	CACHE_MAPPING,
+	CACHE_FILE,
+	NR_CACHES
+};
 struct cache {
 	uint32_t size;    /* bytes of one object */
 	uint32_t partial; /* pfn of the first page with a free object, or 0 */
@@ -146,7 +153,7 @@ struct mapping {
 	uint32_t flags;    /* enum mapping_flags */
 	uint64_t refcount; /* Python's inode, open files */
 	uint64_t cookie;
-	uint64_t size;     /* bytes */
+	uint64_t size; /* bytes */
 	uint64_t nr_pages;
 	uint64_t truncate_count;
 	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
@@ -161,7 +168,7 @@ struct file {
 	struct mapping *mapping; /* NULL: cannot be mapped */
 	uint64_t refcount;       /* Python's open file, VMAs */
 	uint64_t mode;
-	uint64_t cookie;         /* 0: the core's own (shared anonymous) */
+	uint64_t cookie; /* 0: the core's own (shared anonymous) */
 	struct file *next, *prev;
 };
 
@@ -215,8 +222,8 @@ struct machine {
 	uint32_t free_list; /* pfn, or 0 */
 	uint64_t zero_pfn;  /* the page that reads of untouched memory share */
 	bool poison;
-	bool injected;      /* the last refusal was injected */
-	uint64_t fail_in;   /* allocations until one fails; 0: never */
+	bool injected;    /* the last refusal was injected */
+	uint64_t fail_in; /* allocations until one fails; 0: never */
 	uint64_t nrpte;
 	const struct rmap_design_ops *rmap;
 	struct chain *reserved_chain; /* taken ahead of rmap_add() */
@@ -239,14 +246,17 @@ static inline struct page *pfn_page(machine *m, uint64_t pfn)
 }
 static inline uint64_t page_pfn(machine *m, const struct page *page) { return page - m->pages; }
 static inline void *pfn_data(machine *m, uint64_t pfn) { return m->arena + (pfn << PAGE_SHIFT); }
-static inline void *page_data(machine *m, struct page *page) { return pfn_data(m, page_pfn(m, page)); }
+static inline void *page_data(machine *m, struct page *page)
+{
+	return pfn_data(m, page_pfn(m, page));
+}
 static inline struct page *page_of(machine *m, const void *inside) /* whose frame holds inside */
 {
 	return pfn_page(m, (uint64_t)((const char *)inside - m->arena) >> PAGE_SHIFT);
 }
-bool alloc_permitted(machine *m); /* the one door; counts, and fails the n-th */
-int64_t no_memory(machine *m);    /* what to return after a NULL */
-struct page *page_alloc(machine *m, uint32_t flags);        /* refcount 1, content undefined */
+bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
+int64_t no_memory(machine *m);                       /* what to return after a NULL */
+struct page *page_alloc(machine *m, uint32_t flags); /* refcount 1, content undefined */
 struct page *page_alloc_zeroed(machine *m, uint32_t flags);
 void page_get(struct page *page);
 void page_put(machine *m, struct page *page);
@@ -284,16 +294,16 @@ struct vma *vma_find(mm *mm, uint64_t addr); /* first with end > addr */
 struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end);
 void vma_link(mm *mm, struct vma *vma);
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original); /* fork: behind all others */
-void vma_unlink(mm *mm, struct vma *vma);   /* frees it, drops its file */
+void vma_unlink(mm *mm, struct vma *vma);                           /* frees it, drops its file */
 void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
 struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
-struct vma *vma_merge(struct vma *vma); /* with neighbours; the survivor */
-struct vma *vma_merge_new(mm *mm, struct vma *new); /* new is not linked */
+struct vma *vma_merge(struct vma *vma);                /* with neighbours; the survivor */
+struct vma *vma_merge_new(mm *mm, struct vma *new);    /* new is not linked */
 void vma_join_next(struct vma *vma);
 void vma_discard(struct vma *vma); /* one that is not linked */
 void vma_tree_init(mm *mm);
-struct vma *vma_dup(struct vma *vma);   /* unlinked copy, file and anon_vma held */
+struct vma *vma_dup(struct vma *vma); /* unlinked copy, file and anon_vma held */
 void vma_set_anon(struct vma *vma, struct anon_vma *anon); /* NULL: leave it */
 int64_t vma_prepare_anon(struct vma *vma);
 uint64_t vma_start_gap(const struct vma *vma);
@@ -307,18 +317,21 @@ static inline uint64_t vma_index(const struct vma *v, uint64_t addr)
 {
 	return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
 }
-static inline mapping *vma_mapping(const struct vma *v) { return v->file ? v->file->mapping : NULL; }
+static inline mapping *vma_mapping(const struct vma *v)
+{
+	return v->file ? v->file->mapping : NULL;
+}
 
 /* mmap.c */
 int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end); /* aligned, checked */
-int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
-		     uint64_t flags, file *f, uint64_t pgoff); /* MAP_SHARED of f, anonymous or not */
+int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
+		     uint64_t pgoff); /* MAP_SHARED of f, anonymous or not */
 int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags);
 int64_t expand_stack(struct vma *vma, uint64_t addr);
 
 /* mapping.c */
 struct page *mapping_find(mapping *mp, uint64_t index);
-struct page *mapping_find_next(mapping *mp, uint64_t index); /* first at or after */
+struct page *mapping_find_next(mapping *mp, uint64_t index);              /* first at or after */
 int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out); /* or NEED_PAGE */
 void mapping_get(mapping *mp);
 void file_get(file *f);
@@ -328,7 +341,8 @@ static inline uint64_t mapping_end(const mapping *mp) /* pages in the file */
 	return PAGE_ALIGN(mp->size) >> PAGE_SHIFT;
 }
 void mapping_link_vma(struct vma *vma);
-void mapping_link_copy(struct vma *copy, struct vma *original); /* beside it: same file, same pgoff */
+void mapping_link_copy(struct vma *copy,
+		       struct vma *original); /* beside it: same file, same pgoff */
 void mapping_unlink_vma(struct vma *vma);
 /* Every VMA of mp that shows [first, last], linear ones by the tree. */
 struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last);

@@ -23,31 +23,63 @@ enum outcome {
 	BUS_ADRERR = -5005   /* need.addr: beyond the file, or a hole */
 };
 
+/* clang-format off: tables of constants read better in rows */
 /* Values of Linux's headers. */
-enum prot { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4,
-	PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
+enum prot {
+	PROT_NONE = 0,
+	PROT_READ = 1,
+	PROT_WRITE = 2,
+	PROT_EXEC = 4,
+	PROT_GROWSDOWN = 0x01000000,
+	PROT_GROWSUP = 0x02000000
+};
 
 enum map_flags {
-	MAP_SHARED = 0x01, MAP_PRIVATE = 0x02, MAP_SHARED_VALIDATE = 0x03,
-	MAP_TYPE = 0x0f, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
-	MAP_32BIT = 0x40, MAP_ABOVE4G = 0x80, MAP_GROWSDOWN = 0x0100,
-	MAP_DENYWRITE = 0x0800, MAP_EXECUTABLE = 0x1000, MAP_LOCKED = 0x2000,
-	MAP_NORESERVE = 0x4000, MAP_POPULATE = 0x8000, MAP_NONBLOCK = 0x10000,
-	MAP_STACK = 0x20000, MAP_HUGETLB = 0x40000, MAP_SYNC = 0x80000,
-	MAP_FIXED_NOREPLACE = 0x100000, MAP_NONLINEAR = 0x800000
+	MAP_SHARED = 0x01,
+	MAP_PRIVATE = 0x02,
+	MAP_SHARED_VALIDATE = 0x03,
+	MAP_TYPE = 0x0f,
+	MAP_FIXED = 0x10,
+	MAP_ANONYMOUS = 0x20,
+	MAP_32BIT = 0x40,
+	MAP_ABOVE4G = 0x80,
+	MAP_GROWSDOWN = 0x0100,
+	MAP_DENYWRITE = 0x0800,
+	MAP_EXECUTABLE = 0x1000,
+	MAP_LOCKED = 0x2000,
+	MAP_NORESERVE = 0x4000,
+	MAP_POPULATE = 0x8000,
+	MAP_NONBLOCK = 0x10000,
+	MAP_STACK = 0x20000,
+	MAP_HUGETLB = 0x40000,
+	MAP_SYNC = 0x80000,
+	MAP_FIXED_NOREPLACE = 0x100000,
+	MAP_NONLINEAR = 0x800000
 };
 
 enum vm_flags {
-	VM_READ = 0x1, VM_WRITE = 0x2, VM_EXEC = 0x4, VM_SHARED = 0x8,
-	VM_MAYREAD = 0x10, VM_MAYWRITE = 0x20, VM_MAYEXEC = 0x40,
-	VM_MAYSHARE = 0x80, VM_GROWSDOWN = 0x100, VM_LOCKED = 0x2000,
-	VM_SEQ_READ = 0x8000, VM_RAND_READ = 0x10000, VM_DONTCOPY = 0x20000,
-	VM_LOCKONFAULT = 0x80000, VM_ACCOUNT = 0x100000,
+	VM_READ = 0x1,
+	VM_WRITE = 0x2,
+	VM_EXEC = 0x4,
+	VM_SHARED = 0x8,
+	VM_MAYREAD = 0x10,
+	VM_MAYWRITE = 0x20,
+	VM_MAYEXEC = 0x40,
+	VM_MAYSHARE = 0x80,
+	VM_GROWSDOWN = 0x100,
+	VM_LOCKED = 0x2000,
+	VM_SEQ_READ = 0x8000,
+	VM_RAND_READ = 0x10000,
+	VM_DONTCOPY = 0x20000,
+	VM_LOCKONFAULT = 0x80000,
+	VM_ACCOUNT = 0x100000,
 	VM_NORESERVE = 0x200000,
-	VM_NONLINEAR = 0x800000,   /* API B: some ptes are not linear */
-	VM_SPECIAL = 0x1000000,    /* API A: raw bypass, unknown to the VM */
-	VM_WIPEONFORK = 0x2000000, VM_DONTDUMP = 0x4000000,
-	VM_MERGEABLE = 0x8000000, VM_HUGEPAGE = 0x20000000,
+	VM_NONLINEAR = 0x800000, /* API B: some ptes are not linear */
+	VM_SPECIAL = 0x1000000,  /* API A: raw bypass, unknown to the VM */
+	VM_WIPEONFORK = 0x2000000,
+	VM_DONTDUMP = 0x4000000,
+	VM_MERGEABLE = 0x8000000,
+	VM_HUGEPAGE = 0x20000000,
 	VM_NOHUGEPAGE = 0x40000000
 };
 
@@ -55,13 +87,28 @@ enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 }
 enum mlock_flags { MLOCK_ONFAULT = 1, MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4 };
 
 enum advice {
-	MADV_NORMAL = 0, MADV_RANDOM = 1, MADV_SEQUENTIAL = 2, MADV_WILLNEED = 3,
-	MADV_DONTNEED = 4, MADV_FREE = 8, MADV_REMOVE = 9, MADV_DONTFORK = 10,
-	MADV_DOFORK = 11, MADV_MERGEABLE = 12, MADV_UNMERGEABLE = 13,
-	MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15, MADV_DONTDUMP = 16,
-	MADV_DODUMP = 17, MADV_WIPEONFORK = 18, MADV_KEEPONFORK = 19,
-	MADV_COLD = 20, MADV_PAGEOUT = 21, MADV_POPULATE_READ = 22,
-	MADV_POPULATE_WRITE = 23, MADV_DONTNEED_LOCKED = 24
+	MADV_NORMAL = 0,
+	MADV_RANDOM = 1,
+	MADV_SEQUENTIAL = 2,
+	MADV_WILLNEED = 3,
+	MADV_DONTNEED = 4,
+	MADV_FREE = 8,
+	MADV_REMOVE = 9,
+	MADV_DONTFORK = 10,
+	MADV_DOFORK = 11,
+	MADV_MERGEABLE = 12,
+	MADV_UNMERGEABLE = 13,
+	MADV_HUGEPAGE = 14,
+	MADV_NOHUGEPAGE = 15,
+	MADV_DONTDUMP = 16,
+	MADV_DODUMP = 17,
+	MADV_WIPEONFORK = 18,
+	MADV_KEEPONFORK = 19,
+	MADV_COLD = 20,
+	MADV_PAGEOUT = 21,
+	MADV_POPULATE_READ = 22,
+	MADV_POPULATE_WRITE = 23,
+	MADV_DONTNEED_LOCKED = 24
 };
 
 /* The processor's page-fault error code. */
@@ -73,18 +120,26 @@ enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
 	MAPPING_WRITEBACK = 2 /* dirty pages have a backing store to go to */
 };
-enum file_mode { FILE_READ = 1, FILE_WRITE = 2, FILE_APPEND = 4,
-	FILE_NO_MMAP = 8, FILE_SEALED = 16, FILE_ZERO = 32 };
+enum file_mode {
+	FILE_READ = 1,
+	FILE_WRITE = 2,
+	FILE_APPEND = 4,
+	FILE_NO_MMAP = 8,
+	FILE_SEALED = 16,
+	FILE_ZERO = 32
+};
+
+/* clang-format on */
 
 /* What the last NEED_* or verdict was about. */
 struct need {
 	mapping *mapping;
-	uint64_t cookie;         /* of that mapping: Python's inode number */
+	uint64_t cookie; /* of that mapping: Python's inode number */
 	uint64_t index;
 	uint64_t truncate_count; /* hand back to mapping_add_page() */
 	uint64_t nr_pages;
 	uint64_t addr;
-	uint64_t done;           /* bytes finished before the need arose */
+	uint64_t done; /* bytes finished before the need arose */
 	uint64_t access;
 };
 
@@ -107,8 +162,8 @@ struct limits {
 	uint64_t data;
 	uint64_t stack;
 	uint64_t memlock;
-	uint64_t may_lock;    /* CAP_IPC_LOCK */
-	uint64_t may_low;     /* CAP_SYS_RAWIO: below mmap_min_addr */
+	uint64_t may_lock; /* CAP_IPC_LOCK */
+	uint64_t may_low;  /* CAP_SYS_RAWIO: below mmap_min_addr */
 };
 
 struct layout {
@@ -119,10 +174,10 @@ struct layout {
 };
 
 struct machine_params {
-	uint64_t nr_pages;    /* of RAM, at least 16 */
-	uint64_t rmap;        /* enum rmap_design */
-	uint64_t nrpte;       /* ptes in a chain block, 1..31 */
-	uint64_t poison;      /* 1: freed pages are filled and checked */
+	uint64_t nr_pages; /* of RAM, at least 16 */
+	uint64_t rmap;     /* enum rmap_design */
+	uint64_t nrpte;    /* ptes in a chain block, 1..31 */
+	uint64_t poison;   /* 1: freed pages are filled and checked */
 };
 
 /* Machine-wide counters; the checker recounts the nr_* ones. */
@@ -134,12 +189,12 @@ struct counters {
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
-	uint64_t allocations;  /* through the one door failures are injected at */
+	uint64_t allocations; /* through the one door failures are injected at */
 };
 
 struct mm_counters {
 	uint64_t rss_anon, rss_file, rss_shmem, hiwater_rss;
-	uint64_t nr_special;   /* ptes of special VMAs */
+	uint64_t nr_special; /* ptes of special VMAs */
 	uint64_t nr_pagetable;
 	uint64_t total_vm, hiwater_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t map_count;
@@ -151,32 +206,34 @@ struct mm_counters {
 
 struct vma_info {
 	uint64_t start, end, flags, pgoff;
-	uint64_t file;        /* cookie of the open file, 0 if none */
-	uint64_t mapping;     /* cookie of the inode, 0 if none */
+	uint64_t file;    /* cookie of the open file, 0 if none */
+	uint64_t mapping; /* cookie of the inode, 0 if none */
 };
 
-struct smaps_info {       /* pages, pss in 1/4096 pages */
+struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t rss, pss, pss_dirty;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t referenced, anonymous, swap, locked;
 };
 
 struct page_info {
-	uint64_t flags;       /* enum page_flags */
+	uint64_t flags; /* enum page_flags */
 	uint64_t refcount, mapcount, pins, index, mapping;
 };
+/* clang-format off */
 enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048 };
+/* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
 machine *machine_create(const struct machine_params *params);
-int64_t machine_destroy(machine *m);      /* objects leaked: 0 */
+int64_t machine_destroy(machine *m); /* objects leaked: 0 */
 struct need *machine_need(machine *m);
 struct tunables *machine_tunables(machine *m);
 struct counters *machine_counters(machine *m);
-void machine_fail_nth(machine *m, uint64_t n); /* 0: never; 1: the next */
-int64_t machine_fail_pending(machine *m);      /* 1 while still armed */
+void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: the next */
+int64_t machine_fail_pending(machine *m);                       /* 1 while still armed */
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
@@ -188,19 +245,19 @@ mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: n
 void mapping_put(mapping *mp);
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);
-int64_t mapping_nr_writable(mapping *mp);  /* shared mappings that may write */
+int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
 int64_t mapping_nr_vmas(mapping *mp);
-int64_t mapping_nr_pinned(mapping *mp);    /* pages that special VMAs show */
+int64_t mapping_nr_pinned(mapping *mp); /* pages that special VMAs show */
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
-int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data,
-			 uint64_t nbytes, uint64_t truncate_count); /* 0, or -EAGAIN: truncated meanwhile */
+int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
+			 uint64_t truncate_count); /* 0, or -EAGAIN: truncated meanwhile */
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
 int64_t mapping_truncate(mapping *mp, uint64_t size);
 int64_t mapping_extend(mapping *mp, uint64_t size); /* backing store's size, no page touched */
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end);
-int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last,
-		      uint64_t *indexes, uint64_t max); /* now clean: write them */
+int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *indexes,
+		      uint64_t max);                    /* now clean: write them */
 int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >= index, or -ENXIO */
 
 /* ---- open files (mapping.c) ---- */
@@ -209,17 +266,16 @@ void file_put(file *f);
 void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */
-int64_t mm_create(machine *m, const struct layout *layout,
-		  const struct limits *limits, mm **out);
+int64_t mm_create(machine *m, const struct layout *layout, const struct limits *limits, mm **out);
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
 struct mm_counters *mm_counters(mm *mm);
-int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
-		uint64_t flags, file *f, uint64_t pgoff);
+int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
+		uint64_t pgoff);
 int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot);
-int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
-		  uint64_t flags, uint64_t new_addr);
+int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
+		  uint64_t new_addr);
 int64_t mm_brk(mm *mm, uint64_t addr);
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice);
 int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
@@ -228,19 +284,21 @@ int64_t mm_mlockall(mm *mm, uint64_t flags);
 int64_t mm_munlockall(mm *mm);
 int64_t mm_msync_check(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec);
-int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size,
-			    uint64_t prot, uint64_t pgoff, uint64_t flags,
-			    file *f);
-int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len); /* faults a range in, as mmap and mlock do */
+int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			    uint64_t flags, file *f);
+int64_t mm_populate(mm *mm, uint64_t addr,
+		    uint64_t len); /* faults a range in, as mmap and mlock do */
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */
-int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries); /* 4 levels; depth reached */
+int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 levels; depth reached */
 
 /* ---- user memory (access.c) ---- */
 int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
 int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
-int64_t user_touch(mm *mm, uint64_t addr, uint64_t len, uint64_t access); /* one access a page; pages done */
-int64_t mm_translate(mm *mm, uint64_t addr, uint64_t access); /* arena offset, or -EFAULT: takes no fault */
+int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
+		   uint64_t access); /* one access a page; pages done */
+int64_t mm_translate(mm *mm, uint64_t addr,
+		     uint64_t access); /* arena offset, or -EFAULT: takes no fault */

@@ -117,12 +117,10 @@ struct engine_calls {
 	int (*control)(engine *uc, int request, ...);
 	int (*reg_read)(engine *uc, int reg, void *value);
 	int (*reg_write)(engine *uc, int reg, const void *value);
-	int (*mem_map_ptr)(engine *uc, uint64_t address, size_t size,
-			   uint32_t perms, void *ptr);
-	int (*hook_add)(engine *uc, engine_hook *hook, int type, void *callback,
-			void *user_data, uint64_t begin, uint64_t end, ...);
-	int (*start)(engine *uc, uint64_t begin, uint64_t until,
-		     uint64_t timeout, size_t count);
+	int (*mem_map_ptr)(engine *uc, uint64_t address, size_t size, uint32_t perms, void *ptr);
+	int (*hook_add)(engine *uc, engine_hook *hook, int type, void *callback, void *user_data,
+			uint64_t begin, uint64_t end, ...);
+	int (*start)(engine *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
 	int (*stop)(engine *uc);
 	const char *(*text)(int error);
 };
@@ -131,17 +129,17 @@ static const struct {
 	const char *name;
 	size_t place;
 } call_names[] = {
-	{"uc_version", offsetof(struct engine_calls, version)},
-	{"uc_open", offsetof(struct engine_calls, open)},
-	{"uc_close", offsetof(struct engine_calls, close)},
-	{"uc_ctl", offsetof(struct engine_calls, control)},
-	{"uc_reg_read", offsetof(struct engine_calls, reg_read)},
-	{"uc_reg_write", offsetof(struct engine_calls, reg_write)},
-	{"uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr)},
-	{"uc_hook_add", offsetof(struct engine_calls, hook_add)},
-	{"uc_emu_start", offsetof(struct engine_calls, start)},
-	{"uc_emu_stop", offsetof(struct engine_calls, stop)},
-	{"uc_strerror", offsetof(struct engine_calls, text)},
+	{ "uc_version", offsetof(struct engine_calls, version) },
+	{ "uc_open", offsetof(struct engine_calls, open) },
+	{ "uc_close", offsetof(struct engine_calls, close) },
+	{ "uc_ctl", offsetof(struct engine_calls, control) },
+	{ "uc_reg_read", offsetof(struct engine_calls, reg_read) },
+	{ "uc_reg_write", offsetof(struct engine_calls, reg_write) },
+	{ "uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr) },
+	{ "uc_hook_add", offsetof(struct engine_calls, hook_add) },
+	{ "uc_emu_start", offsetof(struct engine_calls, start) },
+	{ "uc_emu_stop", offsetof(struct engine_calls, stop) },
+	{ "uc_strerror", offsetof(struct engine_calls, text) },
 };
 
 struct cpu {
@@ -167,9 +165,9 @@ struct cpu {
 /* One translation by the guest's own tables. */
 struct walk {
 	uint64_t entries[GUEST_LEVELS]; /* physical addresses of the entries */
-	uint64_t seen[GUEST_LEVELS];	/* and what they held */
-	int depth;			/* entries used */
-	uint64_t page;			/* guest physical, 4 KiB */
+	uint64_t seen[GUEST_LEVELS];    /* and what they held */
+	int depth;                      /* entries used */
+	uint64_t page;                  /* guest physical, 4 KiB */
 	uint64_t leaf;
 	bool writable, user, executable;
 };
@@ -182,10 +180,7 @@ static uint64_t read_reg(cpu *c, int reg)
 	return value;
 }
 
-static void write_reg(cpu *c, int reg, uint64_t value)
-{
-	c->call.reg_write(c->uc, reg, &value);
-}
+static void write_reg(cpu *c, int reg, uint64_t value) { c->call.reg_write(c->uc, reg, &value); }
 
 static bool stop_run(cpu *c, enum cpu_stop reason)
 {
@@ -215,8 +210,8 @@ static int64_t host_page(cpu *c, uint64_t addr, uint64_t access)
 
 static bool is_verdict(int64_t result)
 {
-	return result == SEGV_MAPERR || result == SEGV_ACCERR ||
-	       result == BUS_ADRERR || result == -EFAULT;
+	return result == SEGV_MAPERR || result == SEGV_ACCERR || result == BUS_ADRERR ||
+	       result == -EFAULT;
 }
 
 static bool stop_for_host(cpu *c, uint64_t addr, uint64_t access)
@@ -294,8 +289,7 @@ static bool walk_tables(cpu *c, uint64_t linear, uint64_t code, struct walk *w)
 		table = w->leaf & GUEST_ADDR;
 		if (level == 3 && (w->leaf & GUEST_LARGE))
 			return guest_fault(c, linear,
-					   code | CPU_FAULT_PRESENT |
-						   CPU_FAULT_RESERVED);
+					   code | CPU_FAULT_PRESENT | CPU_FAULT_RESERVED);
 		if (level > 0 && (w->leaf & GUEST_LARGE)) {
 			uint64_t inside = (1ull << shift) - 1;
 
@@ -307,8 +301,7 @@ static bool walk_tables(cpu *c, uint64_t linear, uint64_t code, struct walk *w)
 	return true;
 }
 
-static bool access_allowed(cpu *c, const struct walk *w, uint64_t access,
-			   bool user)
+static bool access_allowed(cpu *c, const struct walk *w, uint64_t access, bool user)
 {
 	if (user && !w->user)
 		return false;
@@ -343,8 +336,7 @@ static bool mark_entries(cpu *c, struct walk *w, uint64_t access)
 
 /* ---- a TLB miss ---- */
 
-static bool window_stop(cpu *c, enum cpu_stop reason, uint64_t linear,
-			const struct walk *w)
+static bool window_stop(cpu *c, enum cpu_stop reason, uint64_t linear, const struct walk *w)
 {
 	c->exit.linear = linear;
 	c->exit.physical = w->page;
@@ -354,8 +346,7 @@ static bool window_stop(cpu *c, enum cpu_stop reason, uint64_t linear,
 }
 
 /* The frame shown for linear, compared with the one that the guest means. */
-static int64_t window_frame(cpu *c, uint64_t linear, uint64_t access,
-			    const struct walk *w)
+static int64_t window_frame(cpu *c, uint64_t linear, uint64_t access, const struct walk *w)
 {
 	uint64_t touch = access == ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	uint64_t host = c->params.window + linear;
@@ -395,13 +386,12 @@ static int permissions(cpu *c, uint64_t linear, const struct walk *w)
 	return allowed;
 }
 
-static bool fill(cpu *c, uint64_t linear, uint64_t access,
-		 struct engine_tlb_entry *entry)
+static bool fill(cpu *c, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry)
 {
 	bool user = (read_reg(c, REG_CS) & 3) == 3;
 	uint64_t cr3 = read_reg(c, REG_CR3);
 	uint64_t code = fault_code(access, user);
-	struct walk w = {.depth = 0};
+	struct walk w = { .depth = 0 };
 	int64_t frame;
 
 	if (cr3 != c->cr3) {
@@ -429,8 +419,8 @@ static bool fill(cpu *c, uint64_t linear, uint64_t access,
 	return true;
 }
 
-static bool fill_hook(engine *uc, uint64_t linear, int type,
-		      struct engine_tlb_entry *entry, void *arg)
+static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_entry *entry,
+		      void *arg)
 {
 	cpu *c = arg;
 	uint64_t access = type == MEM_WRITE   ? ACCESS_WRITE
@@ -452,8 +442,8 @@ static bool fill_hook(engine *uc, uint64_t linear, int type,
 	return true;
 }
 
-static bool unmapped_hook(engine *uc, int type, uint64_t address, int size,
-			  int64_t value, void *arg)
+static bool unmapped_hook(engine *uc, int type, uint64_t address, int size, int64_t value,
+			  void *arg)
 {
 	cpu *c = arg;
 
@@ -481,8 +471,7 @@ static bool output_grow(cpu *c)
 	return true;
 }
 
-static void out_hook(engine *uc, uint32_t port, int size, uint32_t value,
-		     void *arg)
+static void out_hook(engine *uc, uint32_t port, int size, uint32_t value, void *arg)
 {
 	cpu *c = arg;
 
@@ -543,11 +532,9 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 
 /* ---- life of a cpu ---- */
 
-static int64_t load_failed(cpu *c, int64_t error, const char *what,
-			   const char *detail)
+static int64_t load_failed(cpu *c, int64_t error, const char *what, const char *detail)
 {
-	snprintf(c->load_error, sizeof(c->load_error), "%s: %s", what,
-		 detail ? detail : "unknown");
+	snprintf(c->load_error, sizeof(c->load_error), "%s: %s", what, detail ? detail : "unknown");
 	return error;
 }
 
@@ -557,21 +544,17 @@ static int64_t load_library(cpu *c, const char *path)
 
 	c->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!c->library)
-		return load_failed(c, -ENOENT, "cannot open the engine",
-				   dlerror());
+		return load_failed(c, -ENOENT, "cannot open the engine", dlerror());
 	for (size_t i = 0; i < sizeof(call_names) / sizeof(*call_names); i++) {
 		void *symbol = dlsym(c->library, call_names[i].name);
 
 		if (!symbol)
-			return load_failed(c, -ENOSYS, "the engine lacks",
-					   call_names[i].name);
-		memcpy((char *)&c->call + call_names[i].place, &symbol,
-		       sizeof(symbol));
+			return load_failed(c, -ENOSYS, "the engine lacks", call_names[i].name);
+		memcpy((char *)&c->call + call_names[i].place, &symbol, sizeof(symbol));
 	}
 	version = c->call.version(NULL, NULL);
 	if ((version & ~0xffu) != (ENGINE_VERSION & ~0xffu))
-		return load_failed(c, -ENOTSUP, "the engine is not",
-				   "Unicorn 2.1.4");
+		return load_failed(c, -ENOTSUP, "the engine is not", "Unicorn 2.1.4");
 	return 0;
 }
 
@@ -581,13 +564,10 @@ static const struct {
 	int insn; /* for HOOK_INSN */
 	any_hook callback;
 } hooks[] = {
-	{HOOK_TLB_FILL, 0, (any_hook)fill_hook},
-	{HOOK_UNMAPPED, 0, (any_hook)unmapped_hook},
-	{HOOK_INTR, 0, (any_hook)interrupt_hook},
-	{HOOK_INSN, INSN_OUT, (any_hook)out_hook},
-	{HOOK_INSN, INSN_IN, (any_hook)in_hook},
-	{HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook},
-	{HOOK_BLOCK, 0, (any_hook)block_hook}, /* the last: not always */
+	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },  { HOOK_UNMAPPED, 0, (any_hook)unmapped_hook },
+	{ HOOK_INTR, 0, (any_hook)interrupt_hook }, { HOOK_INSN, INSN_OUT, (any_hook)out_hook },
+	{ HOOK_INSN, INSN_IN, (any_hook)in_hook },  { HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
+	{ HOOK_BLOCK, 0, (any_hook)block_hook }, /* the last: not always */
 };
 
 /* The engine's first error, 0 if there was none. */
@@ -600,9 +580,8 @@ static int add_hooks(cpu *c)
 	if (!c->params.budget)
 		nr_hooks--; /* counting blocks costs time */
 	for (size_t i = 0; i < nr_hooks && !error; i++)
-		error = c->call.hook_add(c->uc, &unused, hooks[i].type,
-					 (void *)hooks[i].callback, c, 1, 0,
-					 hooks[i].insn);
+		error = c->call.hook_add(c->uc, &unused, hooks[i].type, (void *)hooks[i].callback,
+					 c, 1, 0, hooks[i].insn);
 	return error;
 }
 
@@ -617,8 +596,7 @@ static int set_engine_up(cpu *c, size_t arena_bytes)
 	if (!error) /* so that no address is taken for "until" */
 		error = call->control(c->uc, CONTROL_USE_EXITS, 1);
 	if (!error)
-		error = call->mem_map_ptr(c->uc, 0, arena_bytes, ALLOW_ALL,
-					  c->arena);
+		error = call->mem_map_ptr(c->uc, 0, arena_bytes, ALLOW_ALL, c->arena);
 	return error ? error : add_hooks(c);
 }
 
@@ -628,18 +606,15 @@ static int64_t open_engine(cpu *c)
 	int error;
 
 	if (fstat(machine_arena_fd(c->machine), &st) < 0)
-		return load_failed(c, -errno, "cannot size the arena",
-				   strerror(errno));
+		return load_failed(c, -errno, "cannot size the arena", strerror(errno));
 	error = c->call.open(ARCH_X86, MODE_64, &c->uc);
 	if (error) {
 		c->uc = NULL;
-		return load_failed(c, -ENOMEM, "cannot create an engine",
-				   c->call.text(error));
+		return load_failed(c, -ENOMEM, "cannot create an engine", c->call.text(error));
 	}
 	error = set_engine_up(c, (size_t)st.st_size);
 	if (error)
-		return load_failed(c, -EIO, "cannot set the engine up",
-				   c->call.text(error));
+		return load_failed(c, -EIO, "cannot set the engine up", c->call.text(error));
 	return 0;
 }
 
@@ -648,13 +623,12 @@ static bool params_valid(const struct cpu_params *p)
 	uint64_t all = p->window | p->window_bytes | p->ram | p->ram_bytes;
 
 	return !(all & (GUEST_PAGE - 1)) && p->window_bytes && p->ram_bytes &&
-	       p->window + p->window_bytes > p->window &&
-	       p->ram + p->ram_bytes > p->ram;
+	       p->window + p->window_bytes > p->window && p->ram + p->ram_bytes > p->ram;
 }
 
 /* On an error *out is the cpu that tells why, still to be destroyed. */
-int64_t cpu_create(machine *m, mm *space, const char *library,
-		   const struct cpu_params *params, cpu **out)
+int64_t cpu_create(machine *m, mm *space, const char *library, const struct cpu_params *params,
+		   cpu **out)
 {
 	int64_t error;
 	cpu *c;
@@ -688,15 +662,12 @@ void cpu_destroy(cpu *c)
 	free(c);
 }
 
-const char *cpu_load_error(cpu *c)
-{
-	return c ? c->load_error : "";
-}
+const char *cpu_load_error(cpu *c) { return c ? c->load_error : ""; }
 
 /* Put the processor where a boot loader leaves it: 64-bit mode, paging on. */
 int64_t cpu_reset(cpu *c, const struct cpu_start *start)
 {
-	struct engine_msr efer = {MSR_EFER, EFER_LONG};
+	struct engine_msr efer = { MSR_EFER, EFER_LONG };
 
 	c->call.reg_write(c->uc, REG_MSR, &efer);
 	write_reg(c, REG_CR4, CR4_PAE | CR4_OSFXSR);
@@ -759,18 +730,14 @@ int64_t cpu_run(cpu *c, struct cpu_exit *out)
 	do {
 		run_once(c);
 	} while (c->exit.reason == RUN_AGAIN);
-	if (c->exit.reason == CPU_GUEST_FAULT &&
-	    (c->exit.error_code & CPU_FAULT_FETCH) &&
+	if (c->exit.reason == CPU_GUEST_FAULT && (c->exit.error_code & CPU_FAULT_FETCH) &&
 	    (c->exit.rip & ~(GUEST_PAGE - 1)) == c->exit.linear)
 		c->exit.linear = c->exit.rip;
 	*out = c->exit;
 	return (int64_t)c->exit.reason;
 }
 
-struct cpu_counters *cpu_counters(cpu *c)
-{
-	return &c->counters;
-}
+struct cpu_counters *cpu_counters(cpu *c) { return &c->counters; }
 
 int64_t cpu_output(cpu *c, char *buf, uint64_t max)
 {

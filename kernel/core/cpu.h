@@ -26,8 +26,13 @@ enum cpu_stop {
 };
 
 /* The page-fault error code's bits, as the processor defines them. */
-enum cpu_fault_code { CPU_FAULT_PRESENT = 1, CPU_FAULT_WRITE = 2,
-	CPU_FAULT_USER = 4, CPU_FAULT_RESERVED = 8, CPU_FAULT_FETCH = 16 };
+enum cpu_fault_code {
+	CPU_FAULT_PRESENT = 1,
+	CPU_FAULT_WRITE = 2,
+	CPU_FAULT_USER = 4,
+	CPU_FAULT_RESERVED = 8,
+	CPU_FAULT_FETCH = 16
+};
 
 struct cpu_params {
 	uint64_t window, window_bytes; /* user address; page aligned */
@@ -42,13 +47,13 @@ struct cpu_start {
 
 /* Why cpu_run() came back; a field not named by the reason is 0. */
 struct cpu_exit {
-	uint64_t reason;       /* enum cpu_stop */
-	uint64_t linear;       /* page, or CR2 */
-	uint64_t physical;     /* guest page, or the table entry at fault */
-	uint64_t writable;     /* the guest's tables allow stores */
-	uint64_t host;         /* user address of the emulator task */
-	uint64_t access;       /* enum access */
-	uint64_t error_code;   /* enum cpu_fault_code */
+	uint64_t reason;     /* enum cpu_stop */
+	uint64_t linear;     /* page, or CR2 */
+	uint64_t physical;   /* guest page, or the table entry at fault */
+	uint64_t writable;   /* the guest's tables allow stores */
+	uint64_t host;       /* user address of the emulator task */
+	uint64_t access;     /* enum access */
+	uint64_t error_code; /* enum cpu_fault_code */
 	uint64_t vector;
 	uint64_t rip;          /* always */
 	uint64_t engine_error; /* uc_err */
@@ -61,8 +66,8 @@ struct cpu_counters {
 	uint64_t output_lost; /* bytes beyond what the port's buffer keeps */
 };
 
-int64_t cpu_create(machine *m, mm *space, const char *library,
-		   const struct cpu_params *params, cpu **out);
+int64_t cpu_create(machine *m, mm *space, const char *library, const struct cpu_params *params,
+		   cpu **out);
 void cpu_destroy(cpu *c);
 const char *cpu_load_error(cpu *c); /* why cpu_create() failed, "" if not */
 int64_t cpu_reset(cpu *c, const struct cpu_start *start);

@@ -183,7 +183,8 @@ static int64_t find_vma_for(struct fault *f)
 	if (!f->vma || f->addr >= f->mm->counters.task_size)
 		return verdict(m, SEGV_MAPERR, f->addr, f->access);
 	if (f->vma->start > f->addr) {
-		int64_t err = f->vma->flags & VM_GROWSDOWN ? expand_stack(f->vma, f->addr) : -EFAULT;
+		int64_t err = f->vma->flags & VM_GROWSDOWN ? expand_stack(f->vma, f->addr)
+							   : -EFAULT;
 		if (err)
 			return err == -EFAULT ? verdict(m, SEGV_MAPERR, f->addr, f->access) : err;
 	}

@@ -12,8 +12,8 @@ void *host_arena(size_t nbytes, int *fd)
 		return NULL;
 	void *base = MAP_FAILED;
 	if (ftruncate(*fd, (off_t)nbytes) == 0)
-		base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_NORESERVE, *fd, 0);
+		base = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd,
+			    0);
 	if (base != MAP_FAILED)
 		return base;
 	close(*fd);
@@ -27,12 +27,6 @@ void *host_reserve(size_t nbytes)
 	return base == MAP_FAILED ? NULL : base;
 }
 
-void host_release(void *base, size_t nbytes)
-{
-	munmap(base, nbytes);
-}
+void host_release(void *base, size_t nbytes) { munmap(base, nbytes); }
 
-void host_close(int fd)
-{
-	close(fd);
-}
+void host_close(int fd) { close(fd); }

@@ -53,10 +53,7 @@ struct page *mapping_find_next(mapping *mp, uint64_t index)
 	return find_below(mp->root, mp->height - 1, index);
 }
 
-static struct radix_node *node_alloc(machine *m)
-{
-	return slab_alloc(m, CACHE_RADIX);
-}
+static struct radix_node *node_alloc(machine *m) { return slab_alloc(m, CACHE_RADIX); }
 
 static bool index_grow(mapping *mp, uint64_t index)
 {
@@ -196,8 +193,8 @@ int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out)
 	return NEED_PAGE;
 }
 
-int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data,
-			 uint64_t nbytes, uint64_t truncate_count)
+int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
+			 uint64_t truncate_count)
 {
 	if (truncate_count != mp->truncate_count)
 		return -EAGAIN; /* what was read may be of the file as it was */
@@ -269,10 +266,7 @@ static uint64_t pgoff_key(const struct tree_node *node)
 	return container_of(node, struct vma, by_pgoff)->pgoff;
 }
 
-static uint64_t last_index(const struct vma *vma)
-{
-	return vma->pgoff + vma_pages(vma) - 1;
-}
+static uint64_t last_index(const struct vma *vma) { return vma->pgoff + vma_pages(vma) - 1; }
 
 static bool pgoff_update(struct tree_node *node)
 {
@@ -521,7 +515,9 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		struct page *page = mapping_find(mp, (pos + done) >> PAGE_SHIFT);
 		char *to = (char *)buf + done;
 		if (page)
-			memcpy(to, (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK), n);
+			memcpy(to,
+			       (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK),
+			       n);
 		else if (mp->flags & MAPPING_MEMORY)
 			memset(to, 0, n);
 		else
@@ -595,8 +591,7 @@ static bool harvest_dirty(machine *m, struct page *page, pte_t *ptep, void *arg)
 	return true;
 }
 
-int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last,
-		      uint64_t *indexes, uint64_t max)
+int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *indexes, uint64_t max)
 {
 	uint64_t n = 0;
 	struct page *page;
@@ -625,8 +620,12 @@ mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie)
 	if (!mp)
 		return NULL;
 	*mp = (mapping){
-		.machine = m, .flags = (uint32_t)flags, .cookie = cookie, .refcount = 1,
-		.vmas = { NULL, pgoff_key, pgoff_update, &m->seed }, .next = m->mappings,
+		.machine = m,
+		.flags = (uint32_t)flags,
+		.cookie = cookie,
+		.refcount = 1,
+		.vmas = { NULL, pgoff_key, pgoff_update, &m->seed },
+		.next = m->mappings,
 	};
 	if (m->mappings)
 		m->mappings->prev = mp;
@@ -634,10 +633,7 @@ mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie)
 	return mp;
 }
 
-void mapping_get(mapping *mp)
-{
-	mp->refcount++;
-}
+void mapping_get(mapping *mp) { mp->refcount++; }
 
 void mapping_put(mapping *mp)
 {
@@ -675,8 +671,12 @@ file *file_create(mapping *mp, uint64_t mode, uint64_t cookie)
 	file *f = slab_alloc(m, CACHE_FILE);
 	if (!f)
 		return NULL;
-	*f = (file){ .machine = m, .mapping = mp, .refcount = 1, .mode = mode,
-		     .cookie = cookie, .next = m->files };
+	*f = (file){ .machine = m,
+		     .mapping = mp,
+		     .refcount = 1,
+		     .mode = mode,
+		     .cookie = cookie,
+		     .next = m->files };
 	mapping_get(mp);
 	if (m->files)
 		m->files->prev = f;
@@ -684,10 +684,7 @@ file *file_create(mapping *mp, uint64_t mode, uint64_t cookie)
 	return f;
 }
 
-void file_get(file *f)
-{
-	f->refcount++;
-}
+void file_get(file *f) { f->refcount++; }
 
 void file_put(file *f)
 {

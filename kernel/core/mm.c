@@ -43,8 +43,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	return mm;
 }
 
-int64_t mm_create(machine *m, const struct layout *layout,
-		  const struct limits *limits, mm **out)
+int64_t mm_create(machine *m, const struct layout *layout, const struct limits *limits, mm **out)
 {
 	*out = mm_alloc(m, limits);
 	if (!*out)

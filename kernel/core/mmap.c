@@ -148,14 +148,18 @@ static void give_charges_back(machine *m, const struct vma *model)
 		commit_release(m, vma_pages(model));
 }
 
-static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags,
-			  file *f, uint64_t pgoff)
+static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
+			  uint64_t pgoff)
 {
 	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
 	if (!may_expand(mm, vm_flags, nr - replaced))
 		return -ENOMEM;
-	struct vma model = { .start = start, .end = start + len, .flags = vm_flags,
-			     .pgoff = pgoff, .mm = mm, .file = f };
+	struct vma model = { .start = start,
+			     .end = start + len,
+			     .flags = vm_flags,
+			     .pgoff = pgoff,
+			     .mm = mm,
+			     .file = f };
 	int64_t err = take_charges(mm->machine, &model);
 	if (!err && !replaced && vma_merge_new(mm, &model)) {
 		if (f)
@@ -201,9 +205,9 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 }
 
 #define LEGACY_FLAGS \
-	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | \
-	 MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | \
-	 MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G)
+	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
+	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
+	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G)
 
 static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
@@ -293,8 +297,8 @@ static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t l
 	return lock_allowed(mm, vm_flags, len) ? 0 : -EAGAIN;
 }
 
-int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
-		     uint64_t flags, file *f, uint64_t pgoff)
+int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
+		     uint64_t pgoff)
 {
 	int64_t at = choose_place(mm, addr, &len, flags, pgoff);
 	if (at < 0)
@@ -318,8 +322,8 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 }
 
-int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot,
-		uint64_t flags, file *f, uint64_t pgoff)
+int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
+		uint64_t pgoff)
 {
 	return mm_mmap_file(mm, addr, len, prot, flags, flags & MAP_ANONYMOUS ? NULL : f, pgoff);
 }
@@ -351,8 +355,8 @@ int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t fla
 
 /* ---- mprotect ---- */
 
-static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end,
-			     uint64_t prot, uint64_t *flags)
+static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end, uint64_t prot,
+			     uint64_t *flags)
 {
 	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
 	const uint64_t uncharged = VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE;
@@ -394,7 +398,8 @@ static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end, uin
 		commit_release(m, nr);
 	protect_range(*vmap, start, end);
 	*vmap = vma_merge(*vmap);
-	if ((old & (VM_WRITE | VM_SHARED | VM_LOCKED)) == VM_LOCKED && flags & VM_WRITE)
+	const uint64_t fills = VM_WRITE | VM_SHARED | VM_LOCKED | VM_LOCKONFAULT;
+	if ((old & fills) == VM_LOCKED && flags & VM_WRITE)
 		mm_populate((*vmap)->mm, start, end - start); /* its own copies now; a wish */
 	return 0;
 }
@@ -649,8 +654,8 @@ static int64_t mremap_each(const struct mremap *whole)
 	return (int64_t)whole->new_addr;
 }
 
-int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
-		  uint64_t flags, uint64_t new_addr)
+int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
+		  uint64_t new_addr)
 {
 	struct mremap r = { mm, NULL, addr, old_len, new_len, flags, new_addr, NULL };
 	int64_t err = mremap_params(&r);
@@ -713,8 +718,8 @@ int64_t expand_stack(struct vma *vma, uint64_t addr)
 	uint64_t grow = (vma->start - addr) >> PAGE_SHIFT;
 	if (addr < mm->machine->tunables.mmap_min_addr || vma->end - addr > mm->limits->stack)
 		return -EFAULT;
-	if (prev && !(prev->flags & VM_GROWSDOWN) &&
-	    prev->flags & (VM_READ | VM_WRITE | VM_EXEC) && addr - prev->end < STACK_GUARD_GAP)
+	if (prev && !(prev->flags & VM_GROWSDOWN) && prev->flags & (VM_READ | VM_WRITE | VM_EXEC) &&
+	    addr - prev->end < STACK_GUARD_GAP)
 		return -EFAULT;
 	int64_t err = vma_prepare_anon(vma); /* as Linux: it decides later merging */
 	if (err)

@@ -203,9 +203,8 @@ static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
 	return r->pgoff > INDEX_MAX - (size >> PAGE_SHIFT) ? -EINVAL : 0;
 }
 
-int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size,
-			    uint64_t prot, uint64_t pgoff, uint64_t flags,
-			    file *f)
+int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			    uint64_t flags, file *f)
 {
 	const struct tunables *t = &mm->machine->tunables;
 	struct remap r = { .mm = mm, .pgoff = pgoff, .prot = prot, .flags = flags, .file = f };

@@ -80,10 +80,7 @@ struct page *page_alloc_zeroed(machine *m, uint32_t flags)
 	return page;
 }
 
-void page_get(struct page *page)
-{
-	page->refcount++;
-}
+void page_get(struct page *page) { page->refcount++; }
 
 static void page_free(machine *m, struct page *page)
 {

@@ -21,10 +21,7 @@ static pte_t *entry_in(pte_t *table, uint64_t addr, int level)
 	return &table[addr >> level_shift(level) & (TABLE_ENTRIES - 1)];
 }
 
-static pte_t *table_below(mm *mm, pte_t entry)
-{
-	return pfn_data(mm->machine, pte_pfn(entry));
-}
+static pte_t *table_below(mm *mm, pte_t entry) { return pfn_data(mm->machine, pte_pfn(entry)); }
 
 pte_t *pt_walk(mm *mm, uint64_t addr)
 {
@@ -125,10 +122,7 @@ static void prune(mm *mm, pte_t *table, int level, uint64_t start, uint64_t end)
 	}
 }
 
-void pt_prune(mm *mm, uint64_t start, uint64_t end)
-{
-	prune(mm, mm->pgd, LEVELS - 1, start, end);
-}
+void pt_prune(mm *mm, uint64_t start, uint64_t end) { prune(mm, mm->pgd, LEVELS - 1, start, end); }
 
 uint64_t pte_addr(machine *m, const pte_t *ptep)
 {
@@ -136,10 +130,7 @@ uint64_t pte_addr(machine *m, const pte_t *ptep)
 	return page_of(m, ptep)->index + (slot << PAGE_SHIFT);
 }
 
-mm *pte_mm(machine *m, const pte_t *ptep)
-{
-	return page_of(m, ptep)->mm;
-}
+mm *pte_mm(machine *m, const pte_t *ptep) { return page_of(m, ptep)->mm; }
 
 uint64_t pte_bits(uint64_t vm_flags)
 {
@@ -256,7 +247,8 @@ void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 		for (; span; span--, ptep++, addr += PAGE_SIZE) {
 			if (!pte_present(*ptep))
 				continue;
-			const uint64_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY | PTE_READONLY;
+			const uint64_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY |
+					      PTE_READONLY;
 			pte_t pte = (*ptep & kept) | bits;
 			if (pte & PTE_READONLY || !page_is_own(vma->mm->machine, vma, pte))
 				pte &= ~PTE_WRITE;
@@ -275,8 +267,8 @@ static void share_special(mm *to, pte_t *ptep, uint64_t addr, pte_t pte)
 	pte_set(to, addr, ptep, pte);
 }
 
-static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from,
-			    pte_t *to, uint64_t addr)
+static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from, pte_t *to,
+			    uint64_t addr)
 {
 	struct machine *m = child->mm->machine;
 	int64_t err = rmap_reserve(m);
@@ -312,7 +304,8 @@ int64_t copy_range(struct vma *child, struct vma *parent)
 {
 	uint64_t span;
 	pte_t *ptep;
-	for (uint64_t addr = parent->start; (ptep = pt_next(parent->mm, &addr, parent->end, &span));)
+	for (uint64_t addr = parent->start;
+	     (ptep = pt_next(parent->mm, &addr, parent->end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE) {
 			int64_t err = *ptep ? copy_pte(child, parent, ptep, addr) : 0;
 			if (err)

@@ -8,15 +8,9 @@
  */
 #include "core.h"
 
-int64_t rmap_reserve(machine *m)
-{
-	return m->rmap->reserve(m);
-}
+int64_t rmap_reserve(machine *m) { return m->rmap->reserve(m); }
 
-static bool counts_as_mapped(const struct page *page)
-{
-	return !(page->flags & PG_ANON);
-}
+static bool counts_as_mapped(const struct page *page) { return !(page->flags & PG_ANON); }
 
 void rmap_add(machine *m, struct page *page, pte_t *ptep)
 {

@@ -15,8 +15,8 @@ static uint32_t next_priority(uint32_t *seed) /* xorshift32 */
 	return *seed;
 }
 
-static void replace_child(struct tree *tree, struct tree_node *parent,
-			  struct tree_node *old, struct tree_node *new)
+static void replace_child(struct tree *tree, struct tree_node *parent, struct tree_node *old,
+			  struct tree_node *new)
 {
 	if (!parent)
 		tree->root = new;
@@ -55,8 +55,8 @@ void tree_update_path(struct tree *tree, struct tree_node *node)
 		node = node->parent;
 }
 
-static void attach(struct tree *tree, struct tree_node *parent,
-		   struct tree_node **link, struct tree_node *node)
+static void attach(struct tree *tree, struct tree_node *parent, struct tree_node **link,
+		   struct tree_node *node)
 {
 	node->left = node->right = NULL;
 	node->parent = parent;
@@ -92,8 +92,8 @@ void tree_insert_after(struct tree *tree, struct tree_node *place, struct tree_n
 void tree_erase(struct tree *tree, struct tree_node *node)
 {
 	while (node->left && node->right)
-		rotate_up(tree, node->left->priority > node->right->priority
-					? node->left : node->right);
+		rotate_up(tree,
+			  node->left->priority > node->right->priority ? node->left : node->right);
 	struct tree_node *child = node->left ? node->left : node->right;
 	struct tree_node *parent = node->parent;
 	replace_child(tree, parent, node, child);

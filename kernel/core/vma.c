@@ -137,10 +137,7 @@ bool commit_charge(machine *m, uint64_t nr_pages)
 	return true;
 }
 
-void commit_release(machine *m, uint64_t nr_pages)
-{
-	m->counters.nr_committed -= nr_pages;
-}
+void commit_release(machine *m, uint64_t nr_pages) { m->counters.nr_committed -= nr_pages; }
 
 /* ---- anon_vma membership ---- */
 
@@ -302,8 +299,12 @@ struct vma *vma_dup(struct vma *vma)
 	if (!copy)
 		return NULL;
 	*copy = (struct vma){
-		.start = vma->start, .end = vma->end, .flags = vma->flags,
-		.pgoff = vma->pgoff, .mm = vma->mm, .file = vma->file,
+		.start = vma->start,
+		.end = vma->end,
+		.flags = vma->flags,
+		.pgoff = vma->pgoff,
+		.mm = vma->mm,
+		.file = vma->file,
 	};
 	if (copy->file)
 		file_get(copy->file);
@@ -502,8 +503,12 @@ int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
 	for (struct vma *vma = vma_find(mm, from); vma && n < max; vma = vma->next) {
 		const mapping *mp = vma_mapping(vma);
 		out[n++] = (struct vma_info){
-			vma->start, vma->end, vma->flags, vma->pgoff,
-			vma->file ? vma->file->cookie : 0, mp ? mp->cookie : 0,
+			vma->start,
+			vma->end,
+			vma->flags,
+			vma->pgoff,
+			vma->file ? vma->file->cookie : 0,
+			mp ? mp->cookie : 0,
 		};
 	}
 	return (int64_t)n;

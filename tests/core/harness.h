@@ -28,20 +28,20 @@
 struct world {
 	machine *m;
 	mm *mm;
-	mm *mms[NR_MMS];      /* mms[0] is mm; NULL: gone */
+	mm *mms[NR_MMS]; /* mms[0] is mm; NULL: gone */
 	mapping *mappings[NR_FILES];
 	file *files[NR_FILES];
 	uint64_t nr_files;
 	uint64_t nr_mms;
-	uint64_t fetched;     /* pages that serve() brought */
+	uint64_t fetched; /* pages that serve() brought */
 	struct limits limits;
 };
 
 static int failures; /* of the running test */
 static char check_report[4000];
 
-__attribute__((format(printf, 3, 4), unused))
-static void complain(const char *file, int line, const char *format, ...)
+__attribute__((format(printf, 3, 4), unused)) static void complain(const char *file, int line,
+								   const char *format, ...)
 {
 	va_list args;
 	if (failures++ > 20)
@@ -170,10 +170,7 @@ UNUSED static uint64_t map(struct world *w, uint64_t nr_pages, uint64_t prot, ui
 	return (uint64_t)at;
 }
 
-UNUSED static uint64_t nr_vmas(mm *mm)
-{
-	return mm_counters(mm)->map_count;
-}
+UNUSED static uint64_t nr_vmas(mm *mm) { return mm_counters(mm)->map_count; }
 
 UNUSED static struct vma_info vma_info(mm *mm, uint64_t addr)
 {
@@ -192,8 +189,10 @@ UNUSED static bool is_present(mm *mm, uint64_t addr)
 /* ---- worlds ---- */
 
 static const struct layout test_layout = {
-	.task_size = 0x7ffffffff000, .mmap_base = 0x7ffff7fff000,
-	.start_brk = 0x555555600000, .stack_top = 0x7ffffffde000,
+	.task_size = 0x7ffffffff000,
+	.mmap_base = 0x7ffff7fff000,
+	.start_brk = 0x555555600000,
+	.stack_top = 0x7ffffffde000,
 };
 
 UNUSED static mm *new_mm(struct world *w)

@@ -84,10 +84,7 @@ static void sweep(struct world *w, const struct scenario *sc)
 		sweep(w, &sc); \
 	}
 
-static void no_preparation(struct world *w, struct scene *s)
-{
-	(void)w, (void)s;
-}
+static void no_preparation(struct world *w, struct scene *s) { (void)w, (void)s; }
 
 /* ---- scenarios ---- */
 
@@ -128,8 +125,8 @@ static void mmap_over_prepare(struct world *w, struct scene *s)
 }
 static int64_t mmap_over_act(struct world *w, struct scene *s)
 {
-	return mm_mmap(w->mm, s->a + PAGES(2), PAGES(3), RW, MAP_SHARED | MAP_FIXED,
-		       w->files[0], 1);
+	return mm_mmap(w->mm, s->a + PAGES(2), PAGES(3), RW, MAP_SHARED | MAP_FIXED, w->files[0],
+		       1);
 }
 SWEEP(mmap_over, true)
 
@@ -188,8 +185,8 @@ SWEEP(mremap_grow, true)
 static int64_t mremap_fixed_act(struct world *w, struct scene *s)
 {
 	const uint64_t to = 0x10000000000;
-	return mm_mremap(w->mm, s->a + PAGES(2), PAGES(3), PAGES(3),
-			 MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	return mm_mremap(w->mm, s->a + PAGES(2), PAGES(3), PAGES(3), MREMAP_MAYMOVE | MREMAP_FIXED,
+			 to);
 }
 SWEEP(mremap_fixed, true)
 

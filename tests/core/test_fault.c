@@ -61,7 +61,7 @@ static void private_file_is_copied_on_write(struct world *w)
 	EXPECT_EQ(load(w, w->mm, at), store_byte(0, 0));
 	EXPECT_EQ(w->mm->counters.rss_file, 1);
 	CHECK(w);
-	EXPECT_EQ(store(w, w->mm, at, 200), 1); /* over a present page */
+	EXPECT_EQ(store(w, w->mm, at, 200), 1);            /* over a present page */
 	EXPECT_EQ(store(w, w->mm, at + PAGES(1), 201), 1); /* over none */
 	EXPECT_EQ(load(w, w->mm, at + 1), store_byte(0, 0));
 	EXPECT_EQ(load(w, w->mm, at + PAGES(1) + 1), store_byte(0, 1));
@@ -118,8 +118,10 @@ static void stack_grows_down(struct world *w)
 {
 	uint64_t top = 0x7ffff0000000;
 	w->limits.stack = PAGES(40);
-	STEP(w, mm_mmap(w->mm, top - PAGES(1), PAGES(1), RW,
-			PRIVATE_ANON | MAP_GROWSDOWN | MAP_FIXED, NULL, 0), top - PAGES(1));
+	STEP(w,
+	     mm_mmap(w->mm, top - PAGES(1), PAGES(1), RW, PRIVATE_ANON | MAP_GROWSDOWN | MAP_FIXED,
+		     NULL, 0),
+	     top - PAGES(1));
 	EXPECT_EQ(store(w, w->mm, top - PAGES(5), 1), 1);
 	CHECK(w);
 	EXPECT_EQ(vma_info(w->mm, top - 1).start, top - PAGES(5));
@@ -134,7 +136,8 @@ static void stack_keeps_a_gap(struct world *w)
 	uint64_t top = 0x7ffff0000000, low = top - PAGES(300);
 	EXPECT_EQ(mm_mmap(w->mm, low, PAGES(1), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0), low);
 	EXPECT_EQ(mm_mmap(w->mm, top - PAGES(1), PAGES(1), RW,
-			  PRIVATE_ANON | MAP_GROWSDOWN | MAP_FIXED, NULL, 0), top - PAGES(1));
+			  PRIVATE_ANON | MAP_GROWSDOWN | MAP_FIXED, NULL, 0),
+		  top - PAGES(1));
 	CHECK(w);
 	EXPECT_EQ(store(w, w->mm, low + PAGES(257), 1), 1);
 	EXPECT_EQ(store(w, w->mm, low + PAGES(256), 1), SEGV_MAPERR);

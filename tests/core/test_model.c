@@ -18,10 +18,10 @@ enum kind { NOTHING, ANON, PRIVATE_FILE, SHARED_FILE, SPECIAL };
 
 struct slot {
 	enum kind kind;
-	int file;   /* PRIVATE_FILE, SHARED_FILE */
+	int file; /* PRIVATE_FILE, SHARED_FILE */
 	uint64_t index;
-	int own;    /* byte of its own copy, or -1 */
-	int frame;  /* SPECIAL: or -1, a hole */
+	int own;   /* byte of its own copy, or -1 */
+	int frame; /* SPECIAL: or -1, a hole */
 };
 
 struct model {
@@ -97,10 +97,7 @@ static struct range range_up_to(struct model *o, uint64_t most)
 	return (struct range){ first, 1 + pick(o, most), base + PAGES(first) };
 }
 
-static struct range pick_range(struct model *o)
-{
-	return range_up_to(o, 4);
-}
+static struct range pick_range(struct model *o) { return range_up_to(o, 4); }
 
 static void step_map(struct model *o)
 {
@@ -112,7 +109,8 @@ static void step_map(struct model *o)
 	uint64_t pgoff = pick(o, 5);
 	bool named = kind == PRIVATE_FILE || kind == SHARED_FILE;
 	EXPECT_EQ(mm_mmap(o->w->mm, r.addr, PAGES(r.nr), RW, flags[kind] | MAP_FIXED,
-			  named ? o->w->files[file] : NULL, pgoff), r.addr);
+			  named ? o->w->files[file] : NULL, pgoff),
+		  r.addr);
 	for (uint64_t i = 0; i < r.nr; i++)
 		o->slots[r.first + i] = (struct slot){ kind, file, pgoff + i, -1, -1 };
 }
@@ -132,9 +130,9 @@ static void step_remap(struct model *o)
 	int file = (int)pick(o, 2);
 	uint64_t pgoff = pick(o, 8), emulated = !pick(o, 4);
 	machine_tunables(o->w->m)->nonlinear_emulated = emulated;
-	int64_t err = SERVED(o->w, mm_remap_file_pages(o->w->mm, r.addr, PAGES(r.nr), 0, pgoff,
-						       pick(o, 2) ? MAP_NONBLOCK : 0,
-						       o->w->files[file]));
+	int64_t err =
+		SERVED(o->w, mm_remap_file_pages(o->w->mm, r.addr, PAGES(r.nr), 0, pgoff,
+						 pick(o, 2) ? MAP_NONBLOCK : 0, o->w->files[file]));
 	for (uint64_t i = 0; i < r.nr && err == 0; i++) {
 		struct slot *s = &o->slots[r.first + i];
 		EXPECT(s->kind == SHARED_FILE || s->kind == SPECIAL);
@@ -237,8 +235,9 @@ static void step_fork(struct model *o)
 }
 
 static void (*const steps[])(struct model *o) = {
-	step_map, step_unmap, step_remap, step_remap, step_remap, step_move,
-	step_truncate, step_truncate, step_punch, step_dontneed, step_store, step_store, step_store, step_write, step_fork,
+	step_map,   step_unmap,    step_remap,    step_remap, step_remap,
+	step_move,  step_truncate, step_truncate, step_punch, step_dontneed,
+	step_store, step_store,    step_store,    step_write, step_fork,
 };
 
 static void run(struct world *w, uint32_t seed)
@@ -274,8 +273,9 @@ static void agrees_with_the_model(struct world *w)
 {
 	for (uint32_t seed = 1; seed <= 3 && !failures; seed++) {
 		struct world inner;
-		world_begin(&inner, w->m->rmap == &rmap_pte_chain ? RMAP_PTE_CHAIN
-								  : RMAP_OBJRMAP_TREE, w->m->nrpte);
+		world_begin(&inner,
+			    w->m->rmap == &rmap_pte_chain ? RMAP_PTE_CHAIN : RMAP_OBJRMAP_TREE,
+			    w->m->nrpte);
 		run(&inner, seed + SEED_OFFSET);
 		world_end(&inner);
 	}

@@ -28,8 +28,9 @@ static void grows_in_place(struct world *w)
 static void moves_when_it_must(struct world *w)
 {
 	uint64_t at = filled(w, 4);
-	EXPECT_EQ(mm_mmap(w->mm, at + PAGES(4), PAGES(1), PROT_READ, PRIVATE_ANON | MAP_FIXED,
-			  NULL, 0), at + PAGES(4));
+	EXPECT_EQ(mm_mmap(w->mm, at + PAGES(4), PAGES(1), PROT_READ, PRIVATE_ANON | MAP_FIXED, NULL,
+			  0),
+		  at + PAGES(4));
 	STEP(w, mm_mremap(w->mm, at, PAGES(4), PAGES(6), 0, 0), -ENOMEM);
 	int64_t to = mm_mremap(w->mm, at, PAGES(4), PAGES(6), MREMAP_MAYMOVE, 0);
 	EXPECT(to > 0 && to != (int64_t)at);
@@ -48,15 +49,17 @@ static void moves_the_middle_to_a_fixed_place(struct world *w)
 	uint64_t at = filled(w, 8), to = at + PAGES(600);
 	EXPECT_EQ(mm_mmap(w->mm, to, PAGES(4), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0), to);
 	EXPECT_EQ(store(w, w->mm, to + PAGES(1), 99), 1);
-	STEP(w, mm_mremap(w->mm, at + PAGES(2), PAGES(3), PAGES(3), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  to), to);
+	STEP(w,
+	     mm_mremap(w->mm, at + PAGES(2), PAGES(3), PAGES(3), MREMAP_MAYMOVE | MREMAP_FIXED, to),
+	     to);
 	EXPECT_EQ(load(w, w->mm, to), 3);
 	EXPECT_EQ(load(w, w->mm, to + PAGES(1)), 4);
 	EXPECT_EQ(load(w, w->mm, to + PAGES(3)), 0);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(2)), SEGV_MAPERR);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(5)), 6);
-	STEP(w, mm_mremap(w->mm, to, PAGES(3), PAGES(3), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  at + PAGES(2)), at + PAGES(2)); /* back into the hole */
+	STEP(w,
+	     mm_mremap(w->mm, to, PAGES(3), PAGES(3), MREMAP_MAYMOVE | MREMAP_FIXED, at + PAGES(2)),
+	     at + PAGES(2)); /* back into the hole */
 	EXPECT_EQ(load(w, w->mm, at + PAGES(4)), 5);
 }
 
@@ -77,7 +80,8 @@ static void arguments(struct world *w)
 	EXPECT_EQ(mm_mremap(w->mm, at, PAGES(1), PAGES(2), 8, 0), -EINVAL);
 	EXPECT_EQ(mm_mremap(w->mm, at, PAGES(1), PAGES(1), MREMAP_FIXED, base * 2), -EINVAL);
 	EXPECT_EQ(mm_mremap(w->mm, at, PAGES(2), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED,
-			    at + PAGES(1)), -EINVAL);
+			    at + PAGES(1)),
+		  -EINVAL);
 	EXPECT_EQ(mm_mremap(w->mm, at, PAGES(5), PAGES(6), MREMAP_MAYMOVE, 0), -EFAULT);
 	EXPECT_EQ(mm_mremap(w->mm, PAGES(20), PAGES(1), PAGES(2), MREMAP_MAYMOVE, 0), -EFAULT);
 	EXPECT_EQ(mm_mremap(w->mm, at, 0, PAGES(1), MREMAP_MAYMOVE, 0), -EINVAL);
@@ -132,12 +136,14 @@ static void dontunmap_of_a_part(struct world *w)
 static void moved_next_to_itself(struct world *w)
 {
 	uint64_t at = filled(w, 6);
-	STEP(w, mm_mremap(w->mm, at, PAGES(2), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  at + PAGES(6)), at + PAGES(6));
+	STEP(w,
+	     mm_mremap(w->mm, at, PAGES(2), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED, at + PAGES(6)),
+	     at + PAGES(6));
 	EXPECT_EQ(load(w, w->mm, at + PAGES(6)), 1);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(5)), 6);
-	STEP(w, mm_mremap(w->mm, at + PAGES(6), PAGES(2), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  at), at);
+	STEP(w,
+	     mm_mremap(w->mm, at + PAGES(6), PAGES(2), PAGES(2), MREMAP_MAYMOVE | MREMAP_FIXED, at),
+	     at);
 	EXPECT_EQ(nr_vmas(w->mm), 1);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(1)), 2);
 }
@@ -146,8 +152,10 @@ static void untouched_memory_moves(struct world *w)
 {
 	EXPECT_EQ(mm_mmap(w->mm, base, PAGES(8), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0), base);
 	EXPECT_EQ(load(w, w->mm, base), 0); /* the zero page moves too */
-	STEP(w, mm_mremap(w->mm, base, PAGES(4), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  base + PAGES(8)), base + PAGES(8));
+	STEP(w,
+	     mm_mremap(w->mm, base, PAGES(4), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED,
+		       base + PAGES(8)),
+	     base + PAGES(8));
 	EXPECT_EQ(load(w, w->mm, base + PAGES(8)), 0);
 	EXPECT_EQ(store(w, w->mm, base + PAGES(8), 1), 1);
 	EXPECT_EQ(store(w, w->mm, base + PAGES(7), 1), 1);
@@ -158,8 +166,10 @@ static void moves_in_one_task_only(struct world *w)
 {
 	uint64_t at = filled(w, 4);
 	mm *child = fork_mm(w, w->mm);
-	STEP(w, mm_mremap(child, at, PAGES(4), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED,
-			  at + PAGES(50)), at + PAGES(50));
+	STEP(w,
+	     mm_mremap(child, at, PAGES(4), PAGES(4), MREMAP_MAYMOVE | MREMAP_FIXED,
+		       at + PAGES(50)),
+	     at + PAGES(50));
 	EXPECT_EQ(load(w, child, at + PAGES(51)), 2);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(1)), 2);
 	EXPECT_EQ(store(w, child, at + PAGES(51), 3), 1);
@@ -187,6 +197,5 @@ static void file_keeps_its_offset(struct world *w)
 
 TESTS(TEST(grows_in_place), TEST(moves_when_it_must), TEST(moves_the_middle_to_a_fixed_place),
       TEST(shrinks_while_moving), TEST(arguments), TEST(doubles_a_shared_mapping),
-      TEST(dontunmap_leaves_an_empty_place), TEST(dontunmap_of_a_part),
-      TEST(moved_next_to_itself), TEST(untouched_memory_moves), TEST(moves_in_one_task_only),
-      TEST(file_keeps_its_offset))
+      TEST(dontunmap_leaves_an_empty_place), TEST(dontunmap_of_a_part), TEST(moved_next_to_itself),
+      TEST(untouched_memory_moves), TEST(moves_in_one_task_only), TEST(file_keeps_its_offset))

@@ -482,9 +482,9 @@ TESTS(TEST(special_shows_two_files), TEST(special_fill_beyond_the_end_changes_no
       TEST(reversed_pages_by_one_vma), TEST(arguments_are_checked_in_order),
       TEST(unaligned_start_in_the_last_page), TEST(nonblock_never_leaves_the_old_page),
       TEST(truncate_spares_innocent_pages), TEST(truncate_spares_innocent_pages_with_file_ptes),
-      TEST(punch_spares_innocent_pages), TEST(mincore_goes_by_the_pte), TEST(dontneed_keeps_the_offset),
-      TEST(remove_is_refused_while_nonlinear), TEST(fork_while_nonlinear),
-      TEST(two_vmas_one_remapped_the_other_closed_first), TEST(shared_anonymous_can_be_remapped),
-      TEST(nonlinear_vma_is_split_moved_and_protected),
+      TEST(punch_spares_innocent_pages), TEST(mincore_goes_by_the_pte),
+      TEST(dontneed_keeps_the_offset), TEST(remove_is_refused_while_nonlinear),
+      TEST(fork_while_nonlinear), TEST(two_vmas_one_remapped_the_other_closed_first),
+      TEST(shared_anonymous_can_be_remapped), TEST(nonlinear_vma_is_split_moved_and_protected),
       TEST(dirty_pages_of_a_nonlinear_vma_are_found), TEST(write_to_a_read_only_nonlinear_pte),
       TEST(emulation_splits_vmas), TEST(emulation_ends_at_max_map_count))

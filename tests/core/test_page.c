@@ -150,8 +150,8 @@ static void checker_sees_each_fault(struct world *w)
 	BROKEN(page_of(w->m, w->mm->pgd)->used++, page_of(w->m, w->mm->pgd)->used--, "I12:");
 	BROKEN(vma_find(w->mm, anon)->anon_vma->nr_pages++,
 	       vma_find(w->mm, anon)->anon_vma->nr_pages--, "I19:");
-	BROKEN(tlb_slot(w->mm, anon)->frame += PAGE_SIZE,
-	       tlb_slot(w->mm, anon)->frame -= PAGE_SIZE, "I17:");
+	BROKEN(tlb_slot(w->mm, anon)->frame += PAGE_SIZE, tlb_slot(w->mm, anon)->frame -= PAGE_SIZE,
+	       "I17:");
 	BROKEN(w->m->caches[CACHE_VMA].live++, w->m->caches[CACHE_VMA].live--, "I13:");
 	BROKEN(f->refcount = 0, f->refcount = 2, "I18:");
 	CHECK(w);
@@ -225,7 +225,8 @@ static void checker_sees_wrong_pages(struct world *w)
 	BROKEN(spare->next = fresh, spare->next = 0, "I5:");
 	BROKEN(w->m->pages[fresh].refcount = 1, w->m->pages[fresh].refcount = 0, "I5:");
 	BROKEN(w->m->caches[CACHE_FILE].partial = fresh,
-	       w->m->caches[CACHE_FILE].partial = (uint32_t)page_pfn(w->m, page_of(w->m, f)), "I13:");
+	       w->m->caches[CACHE_FILE].partial = (uint32_t)page_pfn(w->m, page_of(w->m, f)),
+	       "I13:");
 	BROKEN(page_of(w->m, f)->used++, page_of(w->m, f)->used--, "I13:");
 	CHECK(w);
 }
@@ -269,6 +270,6 @@ static void page_info_of_each_kind(struct world *w)
 TESTS(TEST(pages_come_back), TEST(all_of_ram_then_no_more), TEST(zeroed_page_is_zero_after_use),
       TEST(slab_objects_are_apart_and_zero), TEST(nth_allocation_fails_once),
       TEST(bad_parameters_make_no_machine), TEST(destroy_reports_a_leak), TEST(report_is_cut),
-      TEST(checker_sees_each_fault), TEST(checker_sees_wrong_ptes),
-      TEST(checker_sees_wrong_vmas), TEST(checker_sees_wrong_pages), TEST(checker_sees_a_write_to_a_free_page),
+      TEST(checker_sees_each_fault), TEST(checker_sees_wrong_ptes), TEST(checker_sees_wrong_vmas),
+      TEST(checker_sees_wrong_pages), TEST(checker_sees_a_write_to_a_free_page),
       TEST(checker_changes_nothing), TEST(page_info_of_each_kind))

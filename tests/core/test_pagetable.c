@@ -19,8 +19,9 @@ static void tables_are_made_and_pruned(struct world *w)
 static void pruning_spares_neighbours(struct world *w)
 {
 	uint64_t at = 0x40000000;
-	STEP(w, mm_mmap(w->mm, at, PAGES(1200), RW, PRIVATE_ANON | MAP_FIXED | MAP_NORESERVE,
-			NULL, 0), at);
+	STEP(w,
+	     mm_mmap(w->mm, at, PAGES(1200), RW, PRIVATE_ANON | MAP_FIXED | MAP_NORESERVE, NULL, 0),
+	     at);
 	EXPECT_EQ(store(w, w->mm, at, 1), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(511), 2), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(512), 3), 1);
@@ -118,7 +119,8 @@ static void store_through_the_tlb_makes_dirty(struct world *w)
 
 static void addresses_of_one_slot_replace_each_other(struct world *w)
 {
-	uint64_t at = map(w, 2 * TLB_ENTRIES > 400 ? 400 : 2 * TLB_ENTRIES, RW, PRIVATE_ANON, NULL, 0);
+	uint64_t at =
+		map(w, 2 * TLB_ENTRIES > 400 ? 400 : 2 * TLB_ENTRIES, RW, PRIVATE_ANON, NULL, 0);
 	uint64_t other = at + PAGES(TLB_ENTRIES);
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(store(w, w->mm, at, (uint8_t)i), 1);

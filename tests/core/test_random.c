@@ -41,7 +41,8 @@ static void choose(struct chooser *c)
 static void call_mmap_anon(struct chooser *c)
 {
 	uint64_t kind = pick(c, 3) ? MAP_PRIVATE : MAP_SHARED;
-	mm_mmap(c->mm, c->addr, PAGES(c->nr), pick(c, 8), kind | MAP_ANONYMOUS | MAP_FIXED, NULL, 0);
+	mm_mmap(c->mm, c->addr, PAGES(c->nr), pick(c, 8), kind | MAP_ANONYMOUS | MAP_FIXED, NULL,
+		0);
 }
 
 static void call_mmap_file(struct chooser *c)
@@ -56,10 +57,7 @@ static void call_mmap_special(struct chooser *c)
 		NULL, 0);
 }
 
-static void call_munmap(struct chooser *c)
-{
-	mm_munmap(c->mm, c->addr, PAGES(c->nr));
-}
+static void call_munmap(struct chooser *c) { mm_munmap(c->mm, c->addr, PAGES(c->nr)); }
 
 static void call_mprotect(struct chooser *c)
 {
@@ -84,9 +82,9 @@ static void call_remap(struct chooser *c)
 
 static void call_madvise(struct chooser *c)
 {
-	static const uint64_t kinds[] = { MADV_DONTNEED, MADV_REMOVE, MADV_WIPEONFORK,
-					  MADV_KEEPONFORK, MADV_DONTFORK, MADV_DOFORK,
-					  MADV_COLD, MADV_POPULATE_WRITE };
+	static const uint64_t kinds[] = { MADV_DONTNEED,   MADV_REMOVE,        MADV_WIPEONFORK,
+					  MADV_KEEPONFORK, MADV_DONTFORK,      MADV_DOFORK,
+					  MADV_COLD,       MADV_POPULATE_WRITE };
 	uint64_t advice = kinds[pick(c, 8)];
 	SERVED(c->w, mm_madvise(c->mm, c->addr, PAGES(c->nr), advice));
 }
@@ -149,13 +147,22 @@ static const struct {
 	void (*call)(struct chooser *c);
 	uint64_t weight;
 } calls[] = {
-	{ "mmap anon", call_mmap_anon, 4 }, { "mmap file", call_mmap_file, 6 },
-	{ "mmap special", call_mmap_special, 2 }, { "munmap", call_munmap, 3 },
-	{ "mprotect", call_mprotect, 4 }, { "mremap", call_mremap, 4 },
-	{ "remap", call_remap, 8 }, { "madvise", call_madvise, 3 }, { "mlock", call_mlock, 1 },
-	{ "truncate", call_truncate, 2 }, { "punch", call_punch, 1 }, { "write", call_write, 2 },
-	{ "writeback", call_writeback, 1 }, { "fork", call_fork, 2 },
-	{ "store", call_store, 8 }, { "load", call_load, 6 },
+	{ "mmap anon", call_mmap_anon, 4 },
+	{ "mmap file", call_mmap_file, 6 },
+	{ "mmap special", call_mmap_special, 2 },
+	{ "munmap", call_munmap, 3 },
+	{ "mprotect", call_mprotect, 4 },
+	{ "mremap", call_mremap, 4 },
+	{ "remap", call_remap, 8 },
+	{ "madvise", call_madvise, 3 },
+	{ "mlock", call_mlock, 1 },
+	{ "truncate", call_truncate, 2 },
+	{ "punch", call_punch, 1 },
+	{ "write", call_write, 2 },
+	{ "writeback", call_writeback, 1 },
+	{ "fork", call_fork, 2 },
+	{ "store", call_store, 8 },
+	{ "load", call_load, 6 },
 };
 #define NR_CALLS (sizeof(calls) / sizeof(calls[0]))
 
@@ -188,19 +195,10 @@ static void run(struct world *w, uint32_t seed, uint64_t refuse_one_in)
 	}
 }
 
-static void random_calls(struct world *w)
-{
-	run(w, 1 + SEED_OFFSET, 0);
-}
+static void random_calls(struct world *w) { run(w, 1 + SEED_OFFSET, 0); }
 
-static void random_calls_and_refusals(struct world *w)
-{
-	run(w, 2 + SEED_OFFSET, 3);
-}
+static void random_calls_and_refusals(struct world *w) { run(w, 2 + SEED_OFFSET, 3); }
 
-static void many_refusals(struct world *w)
-{
-	run(w, 3 + SEED_OFFSET, 1);
-}
+static void many_refusals(struct world *w) { run(w, 3 + SEED_OFFSET, 1); }
 
 TESTS(TEST(random_calls), TEST(random_calls_and_refusals), TEST(many_refusals))

@@ -5,8 +5,8 @@ static const uint64_t base = 0x40000000;
 
 static int64_t fixed(struct world *w, uint64_t page, uint64_t nr, uint64_t prot)
 {
-	return mm_mmap(w->mm, base + PAGES(page), PAGES(nr), prot, PRIVATE_ANON | MAP_FIXED,
-		       NULL, 0);
+	return mm_mmap(w->mm, base + PAGES(page), PAGES(nr), prot, PRIVATE_ANON | MAP_FIXED, NULL,
+		       0);
 }
 
 static void top_down_placement(struct world *w)
@@ -19,7 +19,8 @@ static void top_down_placement(struct world *w)
 	uint64_t c = map(w, 1, PROT_NONE, PRIVATE_ANON, NULL, 0); /* the hole fits */
 	EXPECT_EQ(c, a);
 	EXPECT_EQ(mm_mmap(w->mm, a + 5, PAGES(1), RW, PRIVATE_ANON, NULL, 0), b - PAGES(1));
-	STEP(w, mm_mmap(w->mm, base + 5, PAGES(1), RW, PRIVATE_ANON, NULL, 0), base); /* hints round down */
+	STEP(w, mm_mmap(w->mm, base + 5, PAGES(1), RW, PRIVATE_ANON, NULL, 0),
+	     base); /* hints round down */
 }
 
 static void bottom_up_placement(struct world *w)
@@ -46,8 +47,10 @@ static void mmap_checks(struct world *w)
 	EXPECT_EQ(mm_mmap(w->mm, 0, 0, RW, PRIVATE_ANON, NULL, 0), -EINVAL);
 	EXPECT_EQ(mm_mmap(w->mm, 0, ~0ul, RW, PRIVATE_ANON, NULL, 0), -ENOMEM);
 	EXPECT_EQ(mm_mmap(w->mm, 0, 1ul << 60, RW, PRIVATE_ANON, NULL, 0), -ENOMEM);
-	EXPECT_EQ(mm_mmap(w->mm, base + 1, PAGES(1), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0), -EINVAL);
-	EXPECT_EQ(mm_mmap(w->mm, PAGES(1), PAGES(1), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0), -EPERM);
+	EXPECT_EQ(mm_mmap(w->mm, base + 1, PAGES(1), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0),
+		  -EINVAL);
+	EXPECT_EQ(mm_mmap(w->mm, PAGES(1), PAGES(1), RW, PRIVATE_ANON | MAP_FIXED, NULL, 0),
+		  -EPERM);
 	EXPECT_EQ(mm_mmap(w->mm, 0, PAGES(1), RW, MAP_ANONYMOUS, NULL, 0), -EINVAL);
 	EXPECT_EQ(mm_mmap(w->mm, 0, PAGES(2), RW, MAP_SHARED, f, ~0ul), -EOVERFLOW);
 	file_set_mode(f, FILE_READ);
@@ -57,8 +60,10 @@ static void mmap_checks(struct world *w)
 	file_set_mode(f, FILE_READ | FILE_WRITE | FILE_NO_MMAP);
 	EXPECT_EQ(mm_mmap(w->mm, 0, PAGES(1), PROT_READ, MAP_PRIVATE, f, 0), -ENODEV);
 	EXPECT_EQ(fixed(w, 0, 2, RW), base);
-	STEP(w, mm_mmap(w->mm, base + PAGES(1), PAGES(2), RW, PRIVATE_ANON | MAP_FIXED_NOREPLACE,
-			NULL, 0), -EEXIST);
+	STEP(w,
+	     mm_mmap(w->mm, base + PAGES(1), PAGES(2), RW, PRIVATE_ANON | MAP_FIXED_NOREPLACE, NULL,
+		     0),
+	     -EEXIST);
 	EXPECT_EQ(nr_vmas(w->mm), 1);
 }
 
@@ -233,8 +238,9 @@ static void random_calls(struct world *w)
 		if (kind < 3)
 			mm_mmap(w->mm, at, PAGES(nr), prot, PRIVATE_ANON | MAP_FIXED, NULL, 0);
 		else if (kind < 6)
-			mm_mmap(w->mm, at, PAGES(nr), prot, MAP_FIXED | (kind & 1 ? MAP_SHARED : MAP_PRIVATE),
-				f, r[2] >> 16 & 7);
+			mm_mmap(w->mm, at, PAGES(nr), prot,
+				MAP_FIXED | (kind & 1 ? MAP_SHARED : MAP_PRIVATE), f,
+				r[2] >> 16 & 7);
 		else if (kind < 8)
 			mm_munmap(w->mm, at, PAGES(nr));
 		else if (kind < 10)

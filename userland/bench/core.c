@@ -42,8 +42,8 @@ struct bench {
 };
 
 static const struct limits unlimited = { ~0ul, ~0ul, 8ul << 20, ~0ul, 1, 0 };
-static const struct layout usual = { 0x7ffffffff000, 0x7ffff7fff000,
-	0x555555560000, 0x7ffffffff000 };
+static const struct layout usual = { 0x7ffffffff000, 0x7ffff7fff000, 0x555555560000,
+				     0x7ffffffff000 };
 
 static struct bench boot(void)
 {
@@ -74,15 +74,11 @@ static uint64_t map(struct bench *b, unsigned long nr_pages, uint64_t flags)
 {
 	file *f = flags & (MAP_ANONYMOUS | MAP_NONLINEAR) ? NULL : b->file;
 
-	return (uint64_t)must(mm_mmap(b->mm, 0, nr_pages * PAGE,
-				      PROT_READ | PROT_WRITE, flags, f, 0),
-			      "mm_mmap");
+	return (uint64_t)must(
+		mm_mmap(b->mm, 0, nr_pages * PAGE, PROT_READ | PROT_WRITE, flags, f, 0), "mm_mmap");
 }
 
-static unsigned long scatter(unsigned long i)
-{
-	return (i * 5 + 3) % NR_PAGES;
-}
+static unsigned long scatter(unsigned long i) { return (i * 5 + 3) % NR_PAGES; }
 
 static double bench_remap(void)
 {
@@ -95,8 +91,7 @@ static double bench_remap(void)
 	fill(&b, NR_PAGES);
 	start = now_ns();
 	for (i = 0; i < NR_PAGES; i++)
-		must(mm_remap_file_pages(b.mm, p + i * PAGE, PAGE, 0,
-					 scatter(i), 0, b.file),
+		must(mm_remap_file_pages(b.mm, p + i * PAGE, PAGE, 0, scatter(i), 0, b.file),
 		     "remap_file_pages");
 	return (now_ns() - start) / NR_PAGES;
 }
@@ -108,8 +103,7 @@ static double bench_mmap(void)
 	double start = now_ns();
 
 	for (i = 0; i < n; i++)
-		must(mm_munmap(b.mm, map(&b, 1, MAP_PRIVATE | MAP_ANONYMOUS),
-			       PAGE), "mm_munmap");
+		must(mm_munmap(b.mm, map(&b, 1, MAP_PRIVATE | MAP_ANONYMOUS), PAGE), "mm_munmap");
 	return (now_ns() - start) / (double)n;
 }
 
@@ -176,9 +170,9 @@ static double bench_fork(void)
 
 	fill(&b, NR_PAGES);
 	for (page = 0; page < NR_PAGES; page++)
-		must(mm_mmap(b.mm, p + page * PAGE, PAGE,
-			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			     b.file, scatter(page)), "mm_mmap fixed");
+		must(mm_mmap(b.mm, p + page * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_FIXED, b.file, scatter(page)),
+		     "mm_mmap fixed");
 	touch_pages(&b, p);
 	fork_and_exit(&b);
 	start = now_ns();
@@ -234,11 +228,15 @@ static const struct {
 	const char *name;
 	double (*run)(void);
 } benches[] = {
-	{ "remap", bench_remap }, { "mmap", bench_mmap },
-	{ "fault", bench_fault }, { "touch", bench_touch },
+	{ "remap", bench_remap },
+	{ "mmap", bench_mmap },
+	{ "fault", bench_fault },
+	{ "touch", bench_touch },
 	{ "touch_unbacked", bench_touch_unbacked },
-	{ "fork", bench_fork }, { "truncate", bench_truncate },
-	{ "translate", bench_translate }, { "walk", bench_walk },
+	{ "fork", bench_fork },
+	{ "truncate", bench_truncate },
+	{ "translate", bench_translate },
+	{ "walk", bench_walk },
 };
 
 int main(int argc, char **argv)

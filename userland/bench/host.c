@@ -48,18 +48,14 @@ static int file_of_pages(unsigned long nr_pages)
 
 static char *map_shared(int fd, unsigned long nr_pages)
 {
-	char *p = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED, fd, 0);
+	char *p = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	must(p != MAP_FAILED, "mmap");
 	return p;
 }
 
 /* A permutation without neighbours: page i of the window shows page scatter(i). */
-static unsigned long scatter(unsigned long i)
-{
-	return (i * 5 + 3) % NR_PAGES;
-}
+static unsigned long scatter(unsigned long i) { return (i * 5 + 3) % NR_PAGES; }
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static double bench_remap(void)
@@ -81,8 +77,8 @@ static double bench_mmap(void)
 	double start = now_ns();
 
 	for (i = 0; i < n; i++) {
-		char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
 
 		must(p != MAP_FAILED && munmap(p, PAGE) == 0, "mmap");
 	}
@@ -150,10 +146,8 @@ static double bench_fork(void)
 	double start;
 
 	for (page = 0; page < NR_PAGES; page++) {
-		volatile char *at = mmap(p + page * PAGE, PAGE,
-					 PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_FIXED, fd,
-					 (off_t)(scatter(page) * PAGE));
+		volatile char *at = mmap(p + page * PAGE, PAGE, PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_FIXED, fd, (off_t)(scatter(page) * PAGE));
 
 		must(at != MAP_FAILED, "mmap fixed");
 		*at = 1;
@@ -183,9 +177,8 @@ static const struct {
 	const char *name;
 	double (*run)(void);
 } benches[] = {
-	{ "remap", bench_remap }, { "mmap", bench_mmap },
-	{ "fault", bench_fault }, { "touch", bench_touch },
-	{ "fork", bench_fork }, { "truncate", bench_truncate },
+	{ "remap", bench_remap }, { "mmap", bench_mmap }, { "fault", bench_fault },
+	{ "touch", bench_touch }, { "fork", bench_fork }, { "truncate", bench_truncate },
 };
 
 int main(int argc, char **argv)

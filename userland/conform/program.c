@@ -27,8 +27,7 @@ static sigjmp_buf escape;
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
 	(void)context;
-	printf("%s si_code=%d si_addr=%p\n",
-	       signo == SIGBUS ? "SIGBUS" : "SIGSEGV", info->si_code,
+	printf("%s si_code=%d si_addr=%p\n", signo == SIGBUS ? "SIGBUS" : "SIGSEGV", info->si_code,
 	       info->si_addr);
 	siglongjmp(escape, 1);
 }
@@ -38,27 +37,30 @@ static void show(const char *what, long result)
 	if (result == -1)
 		printf("%s = -1 %s\n", what, strerror(errno));
 	else
-		printf("%s = %#lx [%02x %02x %02x %02x]\n", what, result,
-		       scratch[0], scratch[1], scratch[2], scratch[3]);
+		printf("%s = %#lx [%02x %02x %02x %02x]\n", what, result, scratch[0], scratch[1],
+		       scratch[2], scratch[3]);
 }
 
-#define CALL(number, ...) \
-	show(#number "(" #__VA_ARGS__ ")", syscall(number, __VA_ARGS__))
-#define LOAD(address) do { \
-	printf("load(%#lx) = ", address); \
-	if (!sigsetjmp(escape, 1)) \
-		printf("%#lx\n", *(volatile unsigned long *)(address)); \
+#define CALL(number, ...) show(#number "(" #__VA_ARGS__ ")", syscall(number, __VA_ARGS__))
+#define LOAD(address) \
+	do { \
+		printf("load(%#lx) = ", address); \
+		if (!sigsetjmp(escape, 1)) \
+			printf("%#lx\n", *(volatile unsigned long *)(address)); \
 	} while (0)
-#define STORE(address, value) do { \
-	printf("store(%#lx, %#lx) = ", address, value); \
-	if (!sigsetjmp(escape, 1)) { \
-		*(volatile unsigned long *)(address) = (value); \
-		printf("0\n"); \
-	} } while (0)
+#define STORE(address, value) \
+	do { \
+		printf("store(%#lx, %#lx) = ", address, value); \
+		if (!sigsetjmp(escape, 1)) { \
+			*(volatile unsigned long *)(address) = (value); \
+			printf("0\n"); \
+		} \
+	} while (0)
 #define PREAD(fd, pos) CALL(SYS_pread64, (long)(fd), scratch, 8, pos)
-#define PWRITE(fd, pos, value) do { \
-	uint64_t word = (value); \
-	CALL(SYS_pwrite64, (long)(fd), &word, 8, pos); \
+#define PWRITE(fd, pos, value) \
+	do { \
+		uint64_t word = (value); \
+		CALL(SYS_pwrite64, (long)(fd), &word, 8, pos); \
 	} while (0)
 
 static void stamp(int fd, unsigned long page, uint64_t value)

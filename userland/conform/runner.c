@@ -31,9 +31,22 @@
 enum { PAGE = 4096, MAX_CALLS = 512, MAX_VEC = 512, NR_FILES = 4 };
 enum { OUT_BYTES = 8 << 20, MAPS_BYTES = 1 << 16 };
 enum kind {
-	K_MMAP, K_MUNMAP, K_MPROTECT, K_MREMAP, K_MADVISE, K_FTRUNCATE,
-	K_MSYNC, K_MINCORE, K_MLOCK, K_MUNLOCK, K_MLOCK2, K_LOAD, K_STORE,
-	K_PREAD, K_PWRITE, NR_KINDS
+	K_MMAP,
+	K_MUNMAP,
+	K_MPROTECT,
+	K_MREMAP,
+	K_MADVISE,
+	K_FTRUNCATE,
+	K_MSYNC,
+	K_MINCORE,
+	K_MLOCK,
+	K_MUNLOCK,
+	K_MLOCK2,
+	K_LOAD,
+	K_STORE,
+	K_PREAD,
+	K_PWRITE,
+	NR_KINDS
 };
 
 struct call {
@@ -42,17 +55,17 @@ struct call {
 };
 
 struct outcome {
-	int64_t value;       /* result, or -errno; for a load what it read */
-	uint32_t signo;      /* 0, SIGSEGV or SIGBUS */
-	uint32_t code;       /* si_code of that signal */
-	uint64_t addr;       /* si_addr of that signal */
-	uint32_t nr_vec;     /* bytes of mincore's vector that follow */
-	uint32_t nr_maps;    /* bytes of maps text that follow; 0: as before */
+	int64_t value;    /* result, or -errno; for a load what it read */
+	uint32_t signo;   /* 0, SIGSEGV or SIGBUS */
+	uint32_t code;    /* si_code of that signal */
+	uint64_t addr;    /* si_addr of that signal */
+	uint32_t nr_vec;  /* bytes of mincore's vector that follow */
+	uint32_t nr_maps; /* bytes of maps text that follow; 0: as before */
 };
 
 struct hello {
-	uint64_t scratch;    /* a page of ours both sides may write to */
-	uint64_t memlock;    /* RLIMIT_MEMLOCK in bytes */
+	uint64_t scratch; /* a page of ours both sides may write to */
+	uint64_t memlock; /* RLIMIT_MEMLOCK in bytes */
 };
 
 static char scratch[PAGE] __attribute__((aligned(4096)));
@@ -111,8 +124,7 @@ static size_t read_maps(char *into)
 
 	if (fd < 0)
 		_exit(3);
-	while (total < MAPS_BYTES &&
-	       (n = read(fd, into + total, MAPS_BYTES - total)) > 0)
+	while (total < MAPS_BYTES && (n = read(fd, into + total, MAPS_BYTES - total)) > 0)
 		total += (size_t)n;
 	close(fd);
 	return total;
@@ -144,10 +156,7 @@ static void make_files(void)
 		_exit(5);
 }
 
-static int file_of(uint64_t slot)
-{
-	return slot < NR_FILES ? files[slot] : -1;
-}
+static int file_of(uint64_t slot) { return slot < NR_FILES ? files[slot] : -1; }
 
 static int64_t system_call(const struct call *c)
 {
@@ -155,8 +164,7 @@ static int64_t system_call(const struct call *c)
 
 	switch (c->kind) {
 	case K_MMAP:
-		return syscall(SYS_mmap, a[0], a[1], a[2], a[3],
-			       (long)file_of(a[4]), a[5]);
+		return syscall(SYS_mmap, a[0], a[1], a[2], a[3], (long)file_of(a[4]), a[5]);
 	case K_MUNMAP:
 		return syscall(SYS_munmap, a[0], a[1]);
 	case K_MPROTECT:
@@ -178,12 +186,10 @@ static int64_t system_call(const struct call *c)
 	case K_MLOCK2:
 		return syscall(SYS_mlock2, a[0], a[1], a[2]);
 	case K_PREAD:
-		return syscall(SYS_pread64, (long)file_of(a[0]), scratch, 8,
-			       a[1]);
+		return syscall(SYS_pread64, (long)file_of(a[0]), scratch, 8, a[1]);
 	case K_PWRITE:
 		memcpy(scratch, &a[2], 8);
-		return syscall(SYS_pwrite64, (long)file_of(a[0]), scratch, 8,
-			       a[1]);
+		return syscall(SYS_pwrite64, (long)file_of(a[0]), scratch, 8, a[1]);
 	}
 	_exit(6);
 }
@@ -243,8 +249,7 @@ static void run_sequence(uint32_t nr_calls)
 		perform(&calls[i], &o);
 		o.nr_vec = vector_bytes(&calls[i], &o);
 		nr_maps[now] = read_maps(maps[now]);
-		if (nr_maps[now] != nr_maps[!now] ||
-		    memcmp(maps[0], maps[1], nr_maps[0]))
+		if (nr_maps[now] != nr_maps[!now] || memcmp(maps[0], maps[1], nr_maps[0]))
 			o.nr_maps = (uint32_t)nr_maps[now];
 		emit(&o, sizeof(o));
 		emit(scratch, o.nr_vec);
