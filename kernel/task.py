@@ -105,6 +105,7 @@ class Task:
         self.umask = 0o022
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
+        self.oom_score_adj = 0
         self.dumpable = 1
         self.fds = FdTable(self)
         self.mm: Mm
@@ -151,6 +152,7 @@ class Task:
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
         child.fds = self.fds.copy(child)
+        child.oom_score_adj = self.oom_score_adj
         child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
         child.parent = self
         self.children.append(child)

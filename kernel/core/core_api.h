@@ -262,8 +262,10 @@ void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: 
 int64_t machine_fail_pending(machine *m);                       /* 1 while still armed */
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
-int64_t machine_io(machine *m, uint64_t kind); /* one is about to be done: 0, or -EIO */
-const char *machine_disagreement(machine *m);  /* between reverse maps; "": none */
+int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */
+int64_t machine_set_rmap(machine *m, uint64_t design); /* enum rmap_design; -EBUSY */
+int64_t machine_refusal(machine *m);          /* after a NULL: NEED_MEMORY, or -ENOMEM (injected) */
+const char *machine_disagreement(machine *m); /* between reverse maps; "": none */
 int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
 void *machine_arena(machine *m);
