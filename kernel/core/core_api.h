@@ -182,6 +182,11 @@ struct limits {
 	uint64_t may_low;  /* CAP_SYS_RAWIO: below mmap_min_addr */
 };
 
+/* What the files of one tmpfs may hold together, in pages. */
+struct quota {
+	uint64_t used, max;
+};
+
 struct layout {
 	uint64_t task_size;
 	uint64_t mmap_base;
@@ -291,6 +296,7 @@ int64_t swap_area_used(machine *m, uint64_t area); /* slots */
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
 void mapping_put(mapping *mp);
+void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);
 int64_t mapping_nr_swapped(mapping *mp);
