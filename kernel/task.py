@@ -106,6 +106,7 @@ class Task:
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
         self.dumpable = 1
+        self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
 
@@ -152,6 +153,7 @@ class Task:
         child.mm = Mm(self.kernel, child, handle[0])
         child.fds = self.fds.copy(child)
         child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
+        child.revirt_vsyscalls = self.revirt_vsyscalls
         child.parent = self
         self.children.append(child)
         self.kernel.tasks[child.pid] = child

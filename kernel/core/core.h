@@ -212,6 +212,11 @@ struct chain { /* free slots are the leading ones, in the head block only */
 	pte_t *ptes[];
 };
 
+/* Frames of the vsyscall page: three tables, data, code in two forms. */
+#define NR_VSYSCALL_FORMS 2
+#define NR_VSYSCALL_FRAMES 6
+#define KERNEL_PGD_ENTRY (TABLE_ENTRIES - 1)
+
 struct machine {
 	char *arena;
 	uint64_t arena_bytes;
@@ -232,6 +237,7 @@ struct machine {
 	struct mm *mms;
 	struct mapping *mappings;
 	struct file *files;
+	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	struct counters counters;
 	struct tunables tunables;
@@ -357,6 +363,10 @@ bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg);
 
 /* fault.c */
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
+
+/* vsyscall.c */
+pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */
+void vsyscall_free(machine *m);
 
 /* nonlinear.c */
 int64_t special_pin(machine *m, struct page *page); /* counts against the limit */

@@ -114,6 +114,10 @@ enum advice {
 /* The processor's page-fault error code. */
 enum access { ACCESS_READ = 0, ACCESS_WRITE = 2, ACCESS_EXEC = 16 };
 
+/* The kernel's code page, in every address space; its data page follows. */
+enum vsyscall_place { VSYSCALL_ADDR = 0xffffffffff600000 };
+enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
+
 enum rmap_design { RMAP_PTE_CHAIN = 0, RMAP_OBJRMAP_TREE = 1 };
 
 enum mapping_flags {
@@ -180,6 +184,12 @@ struct machine_params {
 	uint64_t poison;   /* 1: freed pages are filled and checked */
 };
 
+/* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
+struct vsyscall_data {
+	uint64_t realtime_ns; /* since 1970 */
+	uint64_t cpu, node;
+};
+
 /* Machine-wide counters; the checker recounts the nr_* ones. */
 struct counters {
 	uint64_t nr_total, nr_free;
@@ -188,6 +198,7 @@ struct counters {
 	uint64_t nr_chain_blocks, nr_vmas, nr_committed;
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
+	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
 	uint64_t allocations; /* through the one door failures are injected at */
 };
@@ -239,6 +250,12 @@ int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
 void *machine_arena(machine *m);
 int machine_arena_fd(machine *m);
+
+/* ---- the page of vsyscalls (vsyscall.c) ---- */
+int64_t machine_load_vsyscalls(machine *m, const void *fast, const void *revirtualised);
+struct vsyscall_data *machine_vsyscall_data(machine *m);
+int64_t machine_select_vsyscalls(machine *m, uint64_t form,
+				 mm *next); /* 1: changed, and next is told */
 
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */

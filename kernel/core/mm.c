@@ -32,6 +32,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	pgd->mm = mm;
 	mm->machine = m;
 	mm->pgd = page_data(m, pgd);
+	mm->pgd[KERNEL_PGD_ENTRY] = vsyscall_pgd_entry(m);
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
