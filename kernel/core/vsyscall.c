@@ -6,7 +6,7 @@
  *
  * The tables and frames belong to the machine; every pgd names the same tables, so one pte says
  * which form all tasks see.  The bits are final from the start (accessed, read-only), so no fault
- * ever changes them, and the software TLB does not hold them.  Invariant I21 of check.c.
+ * ever changes them, and the software TLB does not hold them.  Invariant I23 of check.c.
  */
 #include "core.h"
 

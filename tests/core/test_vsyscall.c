@@ -98,7 +98,7 @@ static void the_checker_sees_a_wrong_last_entry(struct world *w)
 	pte_t right = one->pgd[KERNEL_PGD_ENTRY];
 	one->pgd[KERNEL_PGD_ENTRY] = 0;
 	EXPECT(machine_check(w->m, check_report, sizeof(check_report)) > 0);
-	EXPECT(strstr(check_report, "I21"));
+	EXPECT(strstr(check_report, "I23"));
 	one->pgd[KERNEL_PGD_ENTRY] = right;
 	CHECK(w);
 }
