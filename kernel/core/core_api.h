@@ -223,7 +223,8 @@ struct page_info {
 /* clang-format off */
 enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
-	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048 };
+	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
+	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
 /* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
