@@ -108,6 +108,7 @@ int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 		if (at < 0)
 			return stopped(mm, at, done);
 		memcpy(mm->machine->arena + at, (const char *)buf + done, n);
+		page_written(mm->machine, pfn_page(mm->machine, (uint64_t)at >> PAGE_SHIFT));
 	}
 	return (int64_t)nbytes;
 }

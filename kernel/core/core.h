@@ -296,6 +296,8 @@ struct machine {
 	struct file *files;
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
+	uint64_t mm_serial;       /* address spaces ever made */
+	uint64_t code_generation; /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
@@ -317,6 +319,13 @@ static inline void *page_data(machine *m, struct page *page)
 static inline struct page *page_of(machine *m, const void *inside) /* whose frame holds inside */
 {
 	return pfn_page(m, (uint64_t)((const char *)inside - m->arena) >> PAGE_SHIFT);
+}
+static inline void page_written(machine *m, struct page *page) /* by the kernel itself */
+{
+	if (page->flags & PG_EXECUTED) {
+		page->flags &= ~(uint32_t)PG_EXECUTED;
+		m->code_generation++;
+	}
 }
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */

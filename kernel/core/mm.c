@@ -36,6 +36,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
+	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
 	vma_tree_init(mm);
 	mm->next = m->mms;
 	if (m->mms)
