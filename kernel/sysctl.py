@@ -89,11 +89,25 @@ ENTRIES = (
         high=0,
     ),
     Entry(
+        "kernel.revirt_vsyscalls",
+        "1: the vsyscalls make real system calls, which a tracer sees; kernel.vsyscall64 reversed.",
+        "kernel",
+        default=0,
+        high=1,
+    ),
+    Entry(
         "kernel.version",
         "The build, as uname -v.",
         "table",
         default="#1 SMP PREEMPT_DYNAMIC",
         read_only="it names the build",
+    ),
+    Entry(
+        "kernel.vsyscall64",
+        "1: the vsyscalls read the time without a trap; 0: see kernel.revirt_vsyscalls.",
+        "kernel",
+        default=1,
+        high=1,
     ),
     Entry(
         "vm.dirty_background_ratio",

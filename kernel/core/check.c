@@ -35,6 +35,7 @@
  *       the kernel's own on none; the lists' counters right
  *   I22 a swap slot's count = ptes and index items that name it; the swap cache
  *       names pages that name it; a page in it is not writable; totals right
+ *   I23 every pgd ends with the machine's own tables, and only their frames are reserved
  *
  * That neighbours which could be one VMA are one is not checked here.
  */
@@ -509,6 +510,11 @@ static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int l
 		check_table(c, mm, pte_pfn(*entry), level - 1, addr);
 }
 
+static bool is_kernel_entry(int level, uint64_t i)
+{
+	return level == TABLE_LEVELS - 1 && i == KERNEL_PGD_ENTRY;
+}
+
 static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base)
 {
 	const struct page *page = pfn_page(c->m, pfn);
@@ -522,7 +528,7 @@ static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, 
 	if (page->mm != mm || page->index != base)
 		fault(c, 12, "table %lu: wrong mm, or index %#lx for %#lx", pfn, page->index, base);
 	for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
-		if (!table[i])
+		if (!table[i] || is_kernel_entry(level, i))
 			continue;
 		used++;
 		check_entry(c, mm, &table[i], level, base + (i << (PAGE_SHIFT + 9 * level)));
@@ -605,6 +611,8 @@ static void check_mm(struct check *c, mm *mm)
 	check_vmas(c, mm);
 	c->cursor = mm->first;
 	check_table(c, mm, page_pfn(c->m, page_of(c->m, mm->pgd)), TABLE_LEVELS - 1, 0);
+	if (mm->pgd[KERNEL_PGD_ENTRY] != vsyscall_pgd_entry(c->m))
+		fault(c, 23, "the pgd's last entry is %#lx", mm->pgd[KERNEL_PGD_ENTRY]);
 	check_tlb(c, mm);
 	check_mm_counters(c, &mm->counters);
 	c->sum.nr_vmas += c->mm_sum.map_count;
@@ -830,6 +838,15 @@ static void check_free_page(struct check *c, uint64_t pfn)
 		fault(c, 5, "page %lu: free, but in use", pfn);
 }
 
+static void check_reserved_page(struct check *c, uint64_t pfn)
+{
+	uint64_t found = 0;
+	for (int i = 0; i < NR_VSYSCALL_FRAMES; i++)
+		found += c->m->vsyscall[i] == pfn;
+	page_same(c, 23, pfn, "frames of the vsyscalls", found, 1);
+	page_same(c, 2, pfn, "refcount", c->m->pages[pfn].refcount, 1);
+}
+
 static void check_page(struct check *c, uint64_t pfn)
 {
 	struct page *page = &c->m->pages[pfn];
@@ -845,6 +862,8 @@ static void check_page(struct check *c, uint64_t pfn)
 		page_same(c, 12, pfn, "reached as a table", c->tally[pfn].tables, 1);
 	} else if (page->flags & PG_SLAB)
 		check_slab_page(c, pfn, page);
+	else if (page->flags & PG_RESERVED)
+		check_reserved_page(c, pfn);
 	else
 		check_user_page(c, pfn, page);
 }

@@ -265,6 +265,10 @@ struct swap_area {
 	uint32_t *count;  /* by slot: ptes and index items that name it */
 	uint32_t *cached; /* by slot: pfn in the swap cache, or 0 */
 };
+/* Frames of the vsyscall page: three tables, data, code in two forms. */
+#define NR_VSYSCALL_FORMS 2
+#define NR_VSYSCALL_FRAMES 6
+#define KERNEL_PGD_ENTRY (TABLE_ENTRIES - 1)
 
 struct machine {
 	char *arena;
@@ -291,7 +295,10 @@ struct machine {
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
+	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
+	uint64_t mm_serial;       /* address spaces ever made */
+	uint64_t code_generation; /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
@@ -313,6 +320,13 @@ static inline void *page_data(machine *m, struct page *page)
 static inline struct page *page_of(machine *m, const void *inside) /* whose frame holds inside */
 {
 	return pfn_page(m, (uint64_t)((const char *)inside - m->arena) >> PAGE_SHIFT);
+}
+static inline void page_written(machine *m, struct page *page) /* by the kernel itself */
+{
+	if (page->flags & PG_EXECUTED) {
+		page->flags &= ~(uint32_t)PG_EXECUTED;
+		m->code_generation++;
+	}
 }
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */
@@ -475,6 +489,10 @@ int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
 bool page_take_over(machine *m, struct page *page);              /* may its only user write it? */
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep); /* a swap pte becomes present */
 
+/* vsyscall.c */
+pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */
+void vsyscall_free(machine *m);
+
 /* nonlinear.c */
 int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
 void special_unpin(machine *m, struct page *page);
@@ -483,6 +501,13 @@ void special_unpin(machine *m, struct page *page);
 static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
 {
 	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
+/* What the last mm_translate(addr) found allowed: TLB_* bits. */
+static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
+{
+	if (addr < VSYSCALL_ADDR)
+		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_VALID | TLB_EXEC : TLB_VALID;
 }
 
 #endif

@@ -123,6 +123,9 @@ enum rmap_design {
 	RMAP_COMPARE = 4,
 	NR_RMAP_DESIGNS = 5
 };
+/* The kernel's code page, in every address space; its data page follows. */
+enum vsyscall_place { VSYSCALL_ADDR = 0xffffffffff600000 };
+enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 
 enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
@@ -201,6 +204,12 @@ struct machine_params {
 	uint64_t poison;   /* 1: freed pages are filled and checked */
 };
 
+/* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
+struct vsyscall_data {
+	uint64_t realtime_ns; /* since 1970 */
+	uint64_t cpu, node;
+};
+
 /* Machine-wide counters; the checker recounts the nr_* ones. */
 struct counters {
 	uint64_t nr_total, nr_free;
@@ -211,6 +220,7 @@ struct counters {
 	uint64_t nr_unevictable, nr_swapcached, nr_swap_total, nr_swap_used;
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
+	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
 	uint64_t rmap_bytes, rmap_bytes_peak; /* what only the reverse map needs */
 	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
@@ -254,7 +264,8 @@ struct page_info {
 enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
-	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768 };
+	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768,
+	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
 /* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
@@ -292,6 +303,11 @@ int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, o
 int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */
 void swap_off_cancel(machine *m, uint64_t area);   /* after NEED_MEMORY that cannot be met */
 int64_t swap_area_used(machine *m, uint64_t area); /* slots */
+/* ---- the page of vsyscalls (vsyscall.c) ---- */
+int64_t machine_load_vsyscalls(machine *m, const void *fast, const void *revirtualised);
+struct vsyscall_data *machine_vsyscall_data(machine *m);
+int64_t machine_select_vsyscalls(machine *m, uint64_t form,
+				 mm *next); /* 1: changed, and next is told */
 
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */

@@ -243,6 +243,7 @@ static void zero_part(mapping *mp, uint64_t pos, uint64_t nbytes)
 	if (!page || !nbytes)
 		return;
 	memset((char *)page_data(mp->machine, page) + (pos & ~PAGE_MASK), 0, nbytes);
+	page_written(mp->machine, page);
 	page_set_dirty(mp->machine, page);
 }
 
@@ -374,6 +375,7 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 		memcpy((char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK),
 		       (const char *)buf + done, n);
 		page_set_dirty(mp->machine, page);
+		page_written(mp->machine, page);
 	}
 	if (nbytes && pos + nbytes > mp->size)
 		mp->size = pos + nbytes;

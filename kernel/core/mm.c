@@ -32,9 +32,11 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	pgd->mm = mm;
 	mm->machine = m;
 	mm->pgd = page_data(m, pgd);
+	mm->pgd[KERNEL_PGD_ENTRY] = vsyscall_pgd_entry(m);
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
+	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
 	vma_tree_init(mm);
 	mm->next = m->mms;
 	if (m->mms)

@@ -215,6 +215,7 @@ int64_t machine_destroy(machine *m)
 		m->reserved_chain = block->next;
 		slab_free(m, CACHE_CHAIN, block);
 	}
+	vsyscall_free(m);
 	int64_t leaked = 0;
 	for (int id = 0; id < NR_CACHES; id++)
 		leaked += (int64_t)m->caches[id].live;

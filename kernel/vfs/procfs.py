@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -40,6 +41,8 @@ def _vma_name(kernel: Kernel, task: Task, vma: Vma) -> str:
     file = kernel.vfs.file_of(vma.file_cookie) if vma.file_cookie else None
     if file is not None:
         return file.path + ("" if file.inode.nlink > 0 else " (deleted)")
+    if vma is VSYSCALLS:
+        return "[vsyscall]"
     if vma.flags & lib.VM_MAYSHARE:
         return "/dev/zero (deleted)"
     counters = task.mm.counters
@@ -64,7 +67,7 @@ def maps_line(kernel: Kernel, task: Task, vma: Vma) -> str:
 
 def maps(kernel: Kernel, task: Task) -> str:
     """One line for each VMA. Source: proc_pid_maps(5)."""
-    return "".join(maps_line(kernel, task, vma) + "\n" for vma in task.mm.vmas())
+    return "".join(maps_line(kernel, task, vma) + "\n" for vma in (*task.mm.vmas(), VSYSCALLS))
 
 
 VM_FLAG_CODES = (
@@ -114,8 +117,8 @@ def _field(name: str, kilobytes: int) -> str:
 def smaps(kernel: Kernel, task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
     parts: list[str] = []
-    info = ffi.new("struct smaps_info *")
-    for vma in task.mm.vmas():
+    for vma in (*task.mm.vmas(), VSYSCALLS):
+        info = ffi.new("struct smaps_info *")
         lib.mm_smaps(task.mm.handle, vma.start, info)
         pages = (vma.end - vma.start) // PAGE_SIZE
         parts.append(maps_line(kernel, task, vma) + "\n")

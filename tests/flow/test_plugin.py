@@ -1,5 +1,7 @@
 """The pytest plugin, seen from a test run of its own."""
 
+from userland.options import RMAPS
+
 GATE = """
 from userland.options import RMAPS
 import pytest
