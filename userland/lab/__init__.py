@@ -5,15 +5,18 @@ and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern
 """
 
 from userland.lab import (
+    emulator,
+    entry_cost,
     gate,
     many_files,
     remap_cost,
     reverse_remap,
+    truncate,
     vma_count,
 )
 from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
 
 # In the order of the pages.
-MODULES = (gate, remap_cost, reverse_remap, many_files, vma_count)
+MODULES = (gate, emulator, remap_cost, reverse_remap, many_files, truncate, vma_count, entry_cost)
 
 __all__ = ["MODULES", "REGISTRY", "Experiment", "LabError", "Result", "Scale", "Verdict", "run"]

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from userland.bochs import ImageError
+from userland.cpu import CpuUnavailable
 from userland.lab import REGISTRY, Experiment, LabError, Scale, run
 from userland.lab.pictures import NoPictures
 from userland.lab.report import Progress, print_result, write_page, write_report
@@ -51,7 +53,7 @@ def lab(options: argparse.Namespace) -> int:
     """Do what was asked. Errors: UsageError."""
     try:
         status: int = options.action(options)
-    except NoPictures as error:
+    except (NoPictures, CpuUnavailable, ImageError) as error:
         raise UsageError(str(error)) from error
     except LabError as error:
         print(f"pkern lab: {error}", file=sys.stderr)

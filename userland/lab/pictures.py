@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,16 @@ COLOURS = {
     "special VMA (A)": "#cc79a7",
     "2.6's call (B)": "#0072b2",
     "one VMA a page (C)": "#e69f00",
+    "2.6's call (B), virtual_scan": "#999999",
+    "2.6's call (B), pte_chain": "#0072b2",
+    "2.6's call (B), objrmap": "#d55e00",
+    "2.6's call (B), objrmap_tree": "#009e73",
+    "the host's emulation": "#56b4e9",
     "published": "#bbbbbb",
-    "host": "#56b4e9",
-    "ours": "#d55e00",
 }
 SPARE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
 CELLS = ("#f2f2f2", "#009e73", "#d55e00", "#e69f00", "#0072b2")
+MISSING = float("nan")  # a bar that is not there: nothing was measured or published
 SIZE = (8.0, 4.2)
 DPI = 110
 
@@ -171,6 +176,7 @@ def _draw_bars(axes: Any, picture: Bars) -> None:
     axes.set_xticks(range(len(picture.groups)), picture.groups)
     axes.set_ylabel(picture.ylabel)
     axes.set_yscale("symlog" if picture.scale == "log" else "linear")
+    axes.yaxis.set_major_formatter(lambda value, _: short(value))
     axes.margins(y=0.15)
     axes.set_ylim(bottom=0)
     if len(picture.series) > 1:
@@ -185,6 +191,11 @@ def _draw_lines(axes: Any, picture: Lines) -> None:
         if series.low:
             axes.fill_between(picture.x, series.low, series.high, color=colour, alpha=0.15)
     axes.set(xscale=picture.xscale, yscale=picture.yscale)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: short(value))
+    if picture.xscale == "log":
+        axes.set_xticks(picture.x, [short(value) for value in picture.x], minor=False)
+        axes.set_xticks([], minor=True)
     axes.set_xlabel(picture.xlabel)
     axes.set_ylabel(picture.ylabel)
     if picture.yscale == "linear":
@@ -241,6 +252,8 @@ def short(value: float) -> str:
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
             return f"{value / (limit if unit != 'k' else 1e3):.3g}{unit}"
+    if isnan(value):
+        return ""
     if value == int(value):
         return f"{int(value):,}"
     return f"{value:.3g}"

@@ -33,7 +33,7 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series
+from userland.lab.pictures import MISSING, Bars, Series
 from userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, sysctls
 
 # scale -> (pages, passes over all pages)
@@ -194,7 +194,7 @@ def _picture(sides: list[Side], seen: dict[str, list[float]]) -> Bars:
 
 
 def _series(side: Side, value: Spread) -> Series:
-    there = {MIXED: 1.0, EMULATED: PUBLISHED_RATIO}.get(side.name, 0.0)
+    there = {MIXED: 1.0, EMULATED: PUBLISHED_RATIO}.get(side.name, MISSING)
     return Series(side.name, (value.median, there), (value.low, there), (value.high, there))
 
 
