@@ -135,7 +135,7 @@ def _write_back(kernel: Kernel, order: object) -> None:
     """Write the dirty pages that a scan came upon; an error is the file's (wb_error)."""
     writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
     for cookie, index in writes:
-        kernel.vfs.inode_of(cookie).writeback_quietly(index, index)
+        kernel.vfs.inode_of(cookie).write_page(index)
 
 
 def default_min_free(ram: int) -> int:
