@@ -77,6 +77,8 @@ def serve_fault(kernel: Kernel, task: Task, status: int, attempt: int = 0) -> No
 
 def _serve_access(kernel: Kernel, task: Task, status: int) -> None:
     fault = (int(kernel.need.addr), BUS_ADRERR, int(kernel.need.access))
+    if status == lib.NEED_PAGE:
+        lib.mm_count_major(task.mm.handle)
     try:
         serve(kernel, task, status)
     except SyscallError as error:

@@ -361,6 +361,7 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 int64_t mm_populate(mm *mm, uint64_t addr,
 		    uint64_t len); /* faults a range in, as mmap and mlock do */
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
+void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */

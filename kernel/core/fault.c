@@ -101,14 +101,17 @@ static int64_t anonymous_fault(struct fault *f)
 	return 0;
 }
 
-/* A fault that had to read swap. */
+void mm_count_major(mm *mm)
+{
+	mm->counters.maj_flt++;
+	mm->counters.min_flt--; /* mm_fault() will count it as minor */
+	mm->machine->counters.pgmajfault++;
+}
+
 static void count_major(struct fault *f, uint64_t reads_before)
 {
-	if (f->mm->machine->counters.pswpin == reads_before)
-		return;
-	f->mm->counters.maj_flt++;
-	f->mm->counters.min_flt--; /* mm_fault() counts it as minor */
-	f->mm->machine->counters.pgmajfault++;
+	if (f->mm->machine->counters.pswpin != reads_before)
+		mm_count_major(f->mm);
 }
 
 static int64_t file_fault(struct fault *f, uint64_t index)
