@@ -116,20 +116,20 @@ def make_room(kernel: Kernel, attempt: int) -> bool:
 def reclaim(kernel: Kernel, nr_pages: int) -> int:
     """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.
 
+    A pass in which a virtual scan only unmapped is not counted: a page with many ptes takes many.
     Errors: KernelBug if reverse maps that are compared disagree.
     """
     order = ffi.new("struct reclaim *")
-    freed = 0
-    for number in range(kernel.vm_passes):
+    freed = passes = 0
+    while freed < nr_pages and passes < kernel.vm_passes:
         order.nr_to_free = nr_pages - freed
-        order.priority = max(DEF_PRIORITY - number, 0)
+        order.priority = max(DEF_PRIORITY - passes, 0)
         result = lib.machine_reclaim(kernel.core, order)
         if result < 0:
             raise KernelBug(ffi.string(lib.machine_disagreement(kernel.core)).decode())
         freed += result
         _write_back(kernel, order)
-        if freed >= nr_pages:
-            break
+        passes += not order.nr_unmapped
     return freed
 
 

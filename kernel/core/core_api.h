@@ -294,6 +294,7 @@ struct reclaim_write { /* a dirty page that Python is to write */
 struct reclaim {
 	uint64_t nr_to_free, priority; /* in: scan 1/2^priority of each list */
 	uint64_t nr_freed, nr_scanned, nr_mapped, nr_writes;
+	uint64_t nr_unmapped; /* ptes, by the virtual scan: progress, though no page is free yet */
 	struct reclaim_write writes[32];
 };
 int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
