@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
+from kernel import hugetlb
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
@@ -38,7 +39,7 @@ SETTABLE_FLAGS = O_APPEND | O_NONBLOCK
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
-MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB = 1, 2, 4
 MFD_NAME_MAX = 249
 DT = {"file": 8, "dir": 4, "chr": 2, "fifo": 1}
 
@@ -706,7 +707,11 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
 
     Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
     """
-    if flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING) or len(name.encode()) > MFD_NAME_MAX:
+    known = MFD_CLOEXEC | MFD_ALLOW_SEALING
+    if flags & MFD_HUGETLB:
+        known |= MFD_HUGETLB | hugetlb.SIZE_MASK
+        hugetlb.check_size(flags)
+    if flags & ~known or len(name.encode()) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
     file = task.kernel.vfs.memfd(task, name, flags)
     return _install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)

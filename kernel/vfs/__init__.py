@@ -13,6 +13,7 @@ from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.devfs import DevFs
 from kernel.vfs.file import File
+from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import (
     MAY_EXEC,
     MAY_READ,
@@ -31,7 +32,7 @@ O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_PATH = 0o100, 0o200, 0o1000, 0o200000, 
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 NAME_MAX, PATH_MAX = 255, 4096
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}
-MFD_ALLOW_SEALING, F_SEAL_SEAL = 2, 1
+MFD_ALLOW_SEALING, MFD_HUGETLB, F_SEAL_SEAL = 2, 4, 1
 
 
 class FileSystem(Protocol):
@@ -231,7 +232,8 @@ class Vfs:
 
     def memfd(self, task: Task, name: str, flags: int) -> File:
         """Return a file without a name, sealable with MFD_ALLOW_SEALING. Errors: ENOSPC."""
-        inode = MappedInode(self.kernel, 0o777, task.uid, task.gid)
+        kind = HugeInode if flags & MFD_HUGETLB else MappedInode
+        inode = kind(self.kernel, 0o777, task.uid, task.gid)
         inode.nlink = 0
         inode.seals = 0 if flags & MFD_ALLOW_SEALING else F_SEAL_SEAL
         try:
