@@ -105,7 +105,9 @@ class Task:
         self.umask = 0o022
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
+        self.oom_score_adj = 0
         self.dumpable = 1
+        self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
 
@@ -151,7 +153,9 @@ class Task:
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
         child.fds = self.fds.copy(child)
+        child.oom_score_adj = self.oom_score_adj
         child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
+        child.revirt_vsyscalls = self.revirt_vsyscalls
         child.parent = self
         self.children.append(child)
         self.kernel.tasks[child.pid] = child

@@ -58,6 +58,8 @@ CONSTANTS: dict[str, int] = {
     "PR_SET_DUMPABLE": 4,
     "PR_SET_NAME": 15,
     "PR_GET_NAME": 16,
+    "PR_SET_VSYSCALL": 0x56535953,
+    "PR_GET_VSYSCALL": 0x56535954,
     "SIG_DFL": 0,
     "SIG_IGN": 1,
     "SIG_BLOCK": 0,

@@ -39,6 +39,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "rt_sigaction": signals.rt_sigaction,
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
+    "gettimeofday": time.gettimeofday,
     "nanosleep": time.nanosleep,
     "shmctl": shm.shmctl,
     "uname": info.uname,
@@ -106,7 +107,7 @@ class Sys:
 
     def touch(self, addr: int, nbytes: int) -> None:
         """Write to each page of [addr, addr+nbytes) without changing it. Errors: as load."""
-        self._with_signals(self.task.mm.access, lib.user_touch, addr, nbytes, lib.ACCESS_WRITE)
+        self._with_signals(self.task.mm.touch, addr, nbytes, lib.ACCESS_WRITE)
 
     def _with_signals(self, access: Callable[..., Any], *args: Any) -> Any:
         for _ in range(MAX_FRUITLESS):

@@ -26,8 +26,19 @@ static bool pte_permits(pte_t pte, uint64_t access)
 	return !(access & ACCESS_EXEC && pte & PTE_NX);
 }
 
+/* The kernel's pages: their bits are final, and the TLB does not hold them. */
+static int64_t kernel_page(mm *mm, uint64_t addr, uint64_t access)
+{
+	const pte_t *ptep = pt_walk(mm, addr);
+	if (!ptep || !pte_permits(*ptep, access))
+		return -EFAULT;
+	return (int64_t)(pte_pfn(*ptep) << PAGE_SHIFT | (addr & ~PAGE_MASK));
+}
+
 static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
 {
+	if (addr >= VSYSCALL_ADDR)
+		return kernel_page(mm, addr, access);
 	pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
 	if (!ptep || !pte_permits(*ptep, access))
 		return -EFAULT;

@@ -2,8 +2,8 @@
  * advise.c - madvise, mlock and msync: calls about memory that is mapped.
  *
  * madvise goes on over holes and reports them at the end (ENOMEM), as Linux's
- * does.  Without reclaim, COLD, PAGEOUT and FREE only change what the reclaimer
- * would look at: accessed bits.
+ * does.  FREE leaves pages to reclaim, COLD makes them its first candidates,
+ * PAGEOUT reclaims them at once, WILLNEED brings them.
  */
 #include "core.h"
 
@@ -75,31 +75,81 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	return 0;
 }
 
-static void age_range(struct vma *vma, uint64_t start, uint64_t end)
+typedef void (*pte_action)(struct vma *vma, uint64_t addr, pte_t *ptep);
+
+static void each_page(struct vma *vma, uint64_t start, uint64_t end, pte_action act)
 {
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
-			if (pte_present(*ptep) && *ptep & PTE_ACCESSED)
-				pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
+			if (pte_present(*ptep) && pte_pfn(*ptep) != vma->mm->machine->zero_pfn)
+				act(vma, addr, ptep);
+}
+
+static int64_t advise_age(struct vma *vma, uint64_t start, uint64_t end, pte_action act)
+{
+	if (vma->flags & VM_LOCKED)
+		return -EINVAL;
+	if (!(vma->flags & VM_SPECIAL))
+		each_page(vma, start, end, act);
+	return 0;
+}
+
+static void make_old(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	struct page *page = pfn_page(vma->mm->machine, pte_pfn(*ptep));
+	if (*ptep & PTE_ACCESSED)
+		pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
+	lru_move(vma->mm->machine, page, 0, PG_ACTIVE | PG_REFERENCED);
 }
 
 static int64_t advise_cold(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
 	(void)advice;
-	if ((*vmap)->flags & VM_LOCKED)
-		return -EINVAL;
-	age_range(*vmap, start, end);
-	return 0;
+	return advise_age(*vmap, start, end, make_old);
+}
+
+static int64_t advise_pageout(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
+{
+	(void)advice;
+	return advise_age(*vmap, start, end, reclaim_pageout);
+}
+
+/* Reclaim may drop it, unless it is written to again. */
+static void make_lazy(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	machine *m = vma->mm->machine;
+	struct page *page = pfn_page(m, pte_pfn(*ptep));
+	if (!(page->flags & PG_ANON) || page->mapcount != 1)
+		return;
+	if (page->flags & PG_SWAPCACHE && !page_take_over(m, page))
+		return;
+	pte_set(vma->mm, addr, ptep, *ptep & ~(PTE_ACCESSED | PTE_DIRTY));
+	lru_move(m, page, PG_LAZYFREE, PG_ACTIVE | PG_REFERENCED | PG_DIRTY);
+	m->counters.pglazyfree++;
+}
+
+static void forget_swapped(struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			if (pte_is_swap(*ptep))
+				zap_pte(vma->mm, vma, addr, ptep, 0);
 }
 
 static int64_t advise_free(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
+	(void)advice;
 	const struct vma *vma = *vmap;
 	if (vma->file || vma->flags & (VM_SHARED | VM_SPECIAL))
 		return -EINVAL;
-	return advise_cold(vmap, start, end, advice);
+	int64_t err = advise_age(*vmap, start, end, make_lazy);
+	if (!err)
+		forget_swapped(*vmap, start, end);
+	return err;
 }
 
 static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
@@ -114,10 +164,34 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 	return mapping_punch(vma_mapping(vma), first, first + (end - start));
 }
 
+/* Into the page cache or the swap cache; no pte changes. */
+static int64_t bring(struct vma *vma, uint64_t addr)
+{
+	mapping *mp = vma_mapping(vma);
+	const pte_t *ptep = pt_walk(vma->mm, addr);
+	pte_t pte = ptep ? *ptep : 0;
+	struct page *page;
+	if (pte_is_swap(pte))
+		return swap_in(vma->mm->machine, vma, addr, pte_swap_entry(pte), &page);
+	if (pte_present(pte) || !mp)
+		return 0;
+	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
+	bool hole = mp->flags & MAPPING_MEMORY && !index_get(mp, index);
+	return hole || index >= mapping_end(mp) ? 0 : mapping_get_page(mp, index, &page);
+}
+
+/* A wish: where memory is short, or a read fails, it ends. */
 static int64_t advise_willneed(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
-	(void)vmap, (void)start, (void)end, (void)advice;
-	return 0; /* a hint: pages come when they are touched */
+	(void)advice;
+	if ((*vmap)->flags & VM_SPECIAL)
+		return 0;
+	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
+		int64_t err = bring(*vmap, addr);
+		if (err)
+			return err == NEED_PAGE ? err : 0;
+	}
+	return 0;
 }
 
 static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
@@ -149,7 +223,7 @@ static const advise_fn advisers[] = {
 	[MADV_NOHUGEPAGE] = advise_flags, [MADV_DONTDUMP] = advise_flags,
 	[MADV_DODUMP] = advise_flags, [MADV_WIPEONFORK] = advise_flags,
 	[MADV_KEEPONFORK] = advise_flags, [MADV_COLD] = advise_cold,
-	[MADV_PAGEOUT] = advise_cold, [MADV_POPULATE_READ] = advise_populate,
+	[MADV_PAGEOUT] = advise_pageout, [MADV_POPULATE_READ] = advise_populate,
 	[MADV_POPULATE_WRITE] = advise_populate, [MADV_DONTNEED_LOCKED] = advise_dontneed,
 };
 /* clang-format on */
@@ -205,13 +279,28 @@ int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice)
 
 /* ---- mlock ---- */
 
+static void cull(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	(void)addr;
+	lru_cull(vma->mm->machine, pfn_page(vma->mm->machine, pte_pfn(*ptep)));
+}
+
+static void rescue(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	(void)addr;
+	lru_rescue(vma->mm->machine, pfn_page(vma->mm->machine, pte_pfn(*ptep)));
+}
+
 static int64_t lock_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t lock)
 {
 	struct vma *vma = *vmap;
 	if (vma->flags & VM_SPECIAL)
 		return 0; /* pinned as it is */
 	uint64_t flags = vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
-	return set_flags(vmap, start, end, flags | lock);
+	int64_t err = set_flags(vmap, start, end, flags | lock);
+	if (!err)
+		each_page(*vmap, start, end, lock ? cull : rescue);
+	return err;
 }
 
 /* Linux stops at the first hole, with the parts before it changed. */

@@ -14,8 +14,9 @@
  *       a page from `fresh` on was never handed out
  *   I6  VMAs are aligned, non-empty, below task_size, sorted and disjoint
  *   I7  the tree of VMAs is a treap, agrees with the list; gap, max_gap right
- *   I8  a file's VMA is on its mapping's tree or nonlinear list exactly once,
- *       another one on neither; max_last and the order by pgoff right
+ *   I8  a file's VMA is on its mapping's tree, list (what the reverse map
+ *       keeps) or nonlinear list exactly once, another one on
+ *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
  *       page of its place; file ptes stand in nonlinear VMAs only
  *   I10 a writable pte lies within its VMA's rights, and in a private VMA
@@ -30,6 +31,11 @@
  *   I18 references to files and mappings cover those who hold them
  *   I19 an anon_vma's list holds its VMAs; nr_vmas, nr_pages right
  *   I20 nr_committed = pages of VM_ACCOUNT VMAs
+ *   I21 a page is on the list its flags say, once; pages of special VMAs and
+ *       the kernel's own on none; the lists' counters right
+ *   I22 a swap slot's count = ptes and index items that name it; the swap cache
+ *       names pages that name it; a page in it is not writable; totals right
+ *   I23 every pgd ends with the machine's own tables, and only their frames are reserved
  *
  * That neighbours which could be one VMA are one is not checked here.
  */
@@ -43,7 +49,7 @@
 #define FRESH_SAMPLE 64 /* struct pages past `fresh` that are looked at */
 
 struct tally { /* what was found to refer to one page */
-	uint32_t ptes, pins, cached, tables, free, tlb, partial, found;
+	uint32_t ptes, pins, cached, tables, free, tlb, partial, found, listed, swapcached;
 };
 
 struct bag { /* pointers, sorted before they are counted */
@@ -61,10 +67,12 @@ struct check {
 	uint64_t *unseen;    /* bit for each pte that the rmap must find */
 	struct counters sum;
 	struct mm_counters mm_sum;
-	struct vma *cursor; /* in the walk of an mm's tables */
-	uint64_t nr_ptes;   /* in the walk of one page's reverse map */
+	struct vma *cursor;  /* in the walk of an mm's tables */
+	uint64_t nr_ptes;    /* in the walk of one page's reverse map */
+	uint64_t nr_swapped; /* in the walk of one mapping's index */
 	uint64_t live[NR_CACHES];
 	uint64_t nr_anon_members;
+	uint32_t *slots[NR_SWAP_AREAS]; /* by slot: ptes and index items found */
 	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files;
 };
 
@@ -207,6 +215,23 @@ static void check_cached(struct check *c, mapping *mp, uint64_t index, struct pa
 	c->sum.nr_dirty += page->flags & PG_DIRTY && mp->flags & MAPPING_WRITEBACK;
 }
 
+static void count_entry(struct check *c, uint32_t entry, const char *who)
+{
+	uint64_t type = entry & ((1u << SWAP_TYPE_BITS) - 1), slot = entry >> SWAP_TYPE_BITS;
+	if (type >= NR_SWAP_AREAS || !slot || slot >= c->m->swap[type].nr_slots)
+		fault(c, 22, "%s names swap entry %#x, which is in no area", who, entry);
+	else if (c->slots[type])
+		c->slots[type][slot]++;
+}
+
+static void check_swapped(struct check *c, const mapping *mp, uint64_t index, uint32_t entry)
+{
+	c->nr_swapped++;
+	count_entry(c, entry, "an index");
+	if (!(mp->flags & MAPPING_MEMORY))
+		fault(c, 22, "mapping %lu: index %lu is in swap", mp->cookie, index);
+}
+
 static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node, uint32_t level,
 			   uint64_t base)
 {
@@ -219,6 +244,8 @@ static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node
 		used++;
 		if (level)
 			pages += check_node(c, mp, node->slots[i], level - 1, index);
+		else if (item_is_swap(node->slots[i]))
+			check_swapped(c, mp, index, item_entry(node->slots[i]));
 		else {
 			check_cached(c, mp, index, node->slots[i]);
 			pages++;
@@ -234,7 +261,9 @@ static void check_index(struct check *c, mapping *mp)
 {
 	if (!mp->root != !mp->height)
 		fault(c, 16, "mapping %lu: height %u", mp->cookie, mp->height);
+	c->nr_swapped = 0;
 	uint64_t pages = mp->root ? check_node(c, mp, mp->root, mp->height - 1, 0) : 0;
+	same(c, 22, "mapping: nr_swapped", mp->nr_swapped, c->nr_swapped);
 	if (pages != mp->nr_pages)
 		fault(c, 16, "mapping %lu: nr_pages %lu, counted %lu", mp->cookie, mp->nr_pages,
 		      pages);
@@ -445,6 +474,14 @@ static const struct vma *vma_at(struct check *c, uint64_t addr) /* addr only gro
 	return c->cursor && c->cursor->start <= addr ? c->cursor : NULL;
 }
 
+static void check_swap_pte(struct check *c, const struct place *p)
+{
+	c->mm_sum.nr_swap++;
+	count_entry(c, pte_swap_entry(p->pte), "a pte");
+	if (p->vma->flags & (VM_SHARED | VM_SPECIAL) || !p->vma->anon_vma)
+		fault(c, 22, "pte %#lx: a swap entry in a vma without pages of its own", p->addr);
+}
+
 static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t *ptep)
 {
 	struct place p = { .mm = mm, .vma = vma_at(c, addr), .addr = addr, .pte = *ptep };
@@ -453,6 +490,8 @@ static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t 
 		fault(c, 1, "pte %#lx: in no vma", addr);
 	else if (pte_present(p.pte))
 		check_present(c, &p, bit);
+	else if (pte_is_swap(p.pte))
+		check_swap_pte(c, &p);
 	else if (!pte_is_file(p.pte) || !(p.vma->flags & VM_NONLINEAR))
 		fault(c, 9, "pte %#lx: %#lx is no entry for its vma", addr, p.pte);
 }
@@ -471,6 +510,11 @@ static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int l
 		check_table(c, mm, pte_pfn(*entry), level - 1, addr);
 }
 
+static bool is_kernel_entry(int level, uint64_t i)
+{
+	return level == TABLE_LEVELS - 1 && i == KERNEL_PGD_ENTRY;
+}
+
 static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base)
 {
 	const struct page *page = pfn_page(c->m, pfn);
@@ -484,7 +528,7 @@ static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, 
 	if (page->mm != mm || page->index != base)
 		fault(c, 12, "table %lu: wrong mm, or index %#lx for %#lx", pfn, page->index, base);
 	for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
-		if (!table[i])
+		if (!table[i] || is_kernel_entry(level, i))
 			continue;
 		used++;
 		check_entry(c, mm, &table[i], level, base + (i << (PAGE_SHIFT + 9 * level)));
@@ -529,6 +573,7 @@ static void check_mm_counters(struct check *c, const struct mm_counters *is)
 	same(c, 15, "rss_file", is->rss_file, sum->rss_file);
 	same(c, 15, "rss_shmem", is->rss_shmem, sum->rss_shmem);
 	same(c, 15, "mm nr_special", is->nr_special, sum->nr_special);
+	same(c, 15, "mm nr_swap", is->nr_swap, sum->nr_swap);
 	same(c, 15, "mm nr_pagetable", is->nr_pagetable, sum->nr_pagetable);
 	same(c, 15, "total_vm", is->total_vm, sum->total_vm);
 	same(c, 15, "locked_vm", is->locked_vm, sum->locked_vm);
@@ -566,6 +611,8 @@ static void check_mm(struct check *c, mm *mm)
 	check_vmas(c, mm);
 	c->cursor = mm->first;
 	check_table(c, mm, page_pfn(c->m, page_of(c->m, mm->pgd)), TABLE_LEVELS - 1, 0);
+	if (mm->pgd[KERNEL_PGD_ENTRY] != vsyscall_pgd_entry(c->m))
+		fault(c, 23, "the pgd's last entry is %#lx", mm->pgd[KERNEL_PGD_ENTRY]);
 	check_tlb(c, mm);
 	check_mm_counters(c, &mm->counters);
 	c->sum.nr_vmas += c->mm_sum.map_count;
@@ -613,6 +660,20 @@ static uint64_t check_nonlinear_list(struct check *c, const mapping *mp)
 	return nr;
 }
 
+static uint64_t check_linear_list(struct check *c, const mapping *mp)
+{
+	uint64_t nr = 0;
+	const struct vma *prev = NULL;
+	for (const struct vma *vma = mp->list_first; vma; prev = vma, vma = vma->list_next, nr++)
+		if (vma_mapping(vma) != mp || vma->flags & VM_NONLINEAR || vma->list_prev != prev) {
+			fault(c, 8, "vma %#lx: wrong on the list", vma->start);
+			return nr;
+		}
+	if (mp->list_last != prev)
+		fault(c, 8, "mapping %lu: its list ends elsewhere", mp->cookie);
+	return nr;
+}
+
 static void check_mapping(struct check *c, mapping *mp)
 {
 	struct order o = { .mapping = mp };
@@ -621,7 +682,10 @@ static void check_mapping(struct check *c, mapping *mp)
 	uint64_t files = bag_count(&c->mapping_files, mp);
 	c->live[CACHE_MAPPING]++;
 	check_pgoff_tree(c, &o, mp->vmas.root);
-	same(c, 8, "mapping: linear vmas", o.nr, linear);
+	if (c->m->rmap->keeps & KEEPS_TREE)
+		same(c, 8, "mapping: linear vmas in the tree", o.nr, linear);
+	if (c->m->rmap->keeps & KEEPS_LIST)
+		same(c, 8, "mapping: linear vmas on the list", check_linear_list(c, mp), linear);
 	same(c, 8, "mapping: nonlinear vmas", check_nonlinear_list(c, mp), nonlinear);
 	same(c, 8, "mapping: nr_vmas", mp->nr_vmas, linear + nonlinear);
 	same(c, 8, "mapping: nr_writable", mp->nr_writable, bag_count(&c->writable_vmas, mp));
@@ -726,9 +790,16 @@ static bool see_pte(machine *m, struct page *page, pte_t *ptep, void *arg)
 	return true;
 }
 
+static bool keeps_chain(const machine *m, const struct page *page)
+{
+	if (m->rmap == &rmap_objrmap)
+		return page->flags & PG_ANON;
+	return m->rmap == &rmap_pte_chain || m->rmap == &rmap_compare;
+}
+
 static void count_chain(struct check *c, const struct page *page)
 {
-	if (c->m->rmap != &rmap_pte_chain || page->flags & PG_DIRECT)
+	if (!keeps_chain(c->m, page) || page->flags & PG_DIRECT)
 		return;
 	for (const struct chain *block = page->chain; block; block = block->next)
 		c->sum.nr_chain_blocks++;
@@ -737,7 +808,12 @@ static void count_chain(struct check *c, const struct page *page)
 static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
 {
 	struct tally *t = &c->tally[pfn];
-	page_same(c, 2, pfn, "refcount", page->refcount, t->ptes + t->cached + t->pins);
+	page_same(c, 2, pfn, "refcount", page->refcount,
+		  t->ptes + t->cached + t->pins + t->swapcached);
+	page_same(c, 22, pfn, "PG_SWAPCACHE", !!(page->flags & PG_SWAPCACHE), t->swapcached);
+	page_same(c, 21, pfn, "PG_LRU", !!(page->flags & PG_LRU), t->listed);
+	if (t->pins ? t->listed : !t->listed)
+		fault(c, 21, "page %lu: pinned by %u ptes, on %u lists", pfn, t->pins, t->listed);
 	page_same(c, 3, pfn, "mapcount", page->mapcount, t->ptes);
 	page_same(c, 11, pfn, "pins", page->pins, t->pins);
 	page_same(c, 16, pfn, "in a mapping's index", page->flags & PG_CACHE ? 1 : 0, t->cached);
@@ -747,6 +823,8 @@ static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
 	if (!page->mapcount)
 		return;
 	count_chain(c, page);
+	if (c->m->rmap->kind == RMAP_SCANS)
+		return; /* check_scan() walks them all at once */
 	rmap_walk(c->m, page, see_pte, c);
 	page_same(c, 4, pfn, "mappers in the reverse map", t->found, t->ptes);
 }
@@ -758,6 +836,15 @@ static void check_free_page(struct check *c, uint64_t pfn)
 		fault(c, 5, "page %lu: free, but not on the list", pfn);
 	if (t->cached || t->tables || t->tlb || t->ptes || t->pins)
 		fault(c, 5, "page %lu: free, but in use", pfn);
+}
+
+static void check_reserved_page(struct check *c, uint64_t pfn)
+{
+	uint64_t found = 0;
+	for (int i = 0; i < NR_VSYSCALL_FRAMES; i++)
+		found += c->m->vsyscall[i] == pfn;
+	page_same(c, 23, pfn, "frames of the vsyscalls", found, 1);
+	page_same(c, 2, pfn, "refcount", c->m->pages[pfn].refcount, 1);
 }
 
 static void check_page(struct check *c, uint64_t pfn)
@@ -775,6 +862,8 @@ static void check_page(struct check *c, uint64_t pfn)
 		page_same(c, 12, pfn, "reached as a table", c->tally[pfn].tables, 1);
 	} else if (page->flags & PG_SLAB)
 		check_slab_page(c, pfn, page);
+	else if (page->flags & PG_RESERVED)
+		check_reserved_page(c, pfn);
 	else
 		check_user_page(c, pfn, page);
 }
@@ -797,7 +886,88 @@ static void check_counters(struct check *c)
 	same(c, 14, "nr_mlock", is->nr_mlock, sum->nr_mlock);
 	same(c, 14, "nr_chain_blocks", is->nr_chain_blocks, sum->nr_chain_blocks);
 	same(c, 11, "nr_special", is->nr_special, sum->nr_special);
+	same(c, 22, "nr_swapcached", is->nr_swapcached, sum->nr_swapcached);
+	same(c, 22, "nr_swap_used", is->nr_swap_used, sum->nr_swap_used);
+	same(c, 22, "nr_swap_total", is->nr_swap_total, sum->nr_swap_total);
 	same(c, 20, "nr_committed", is->nr_committed, sum->nr_committed);
+}
+
+/* ---- I21: lists by age ---- */
+
+static void check_list(struct check *c, enum lru_list list)
+{
+	machine *m = c->m;
+	uint64_t nr = 0, prev = 0;
+	for (uint64_t pfn = m->lru[list].head; pfn; prev = pfn, pfn = m->pages[pfn].next, nr++) {
+		const struct page *page = &m->pages[pfn];
+		if (!pfn_usable(c, pfn) || c->tally[pfn].listed++ || page->prev != prev) {
+			fault(c, 21, "page %lu: wrong on list %d", pfn, list);
+			return;
+		}
+		if (!(page->flags & PG_LRU) || lru_of(page) != list)
+			fault(c, 21, "page %lu: on list %d, flags %#x", pfn, list, page->flags);
+	}
+	if (m->lru[list].tail != prev)
+		fault(c, 21, "list %d: its tail is page %u, found %lu", list, m->lru[list].tail,
+		      prev);
+	same(c, 21, "pages on a list", *lru_counter(m, list), nr);
+}
+
+static void check_lists(struct check *c)
+{
+	for (int list = 0; list < NR_LRU_LISTS; list++)
+		check_list(c, (enum lru_list)list);
+}
+
+/* ---- I22: swap ---- */
+
+static void check_slot(struct check *c, int type, uint64_t slot)
+{
+	const struct swap_area *area = &c->m->swap[type];
+	uint32_t pfn = area->cached[slot],
+		 entry = (uint32_t)(slot << SWAP_TYPE_BITS) | (uint32_t)type;
+	same(c, 22, "swap slot: count", area->count[slot], c->slots[type][slot]);
+	c->sum.nr_swap_used += area->count[slot] || pfn;
+	if (!pfn)
+		return;
+	c->sum.nr_swapcached++;
+	const struct page *page = &c->m->pages[pfn];
+	const uint32_t both = PG_SWAPCACHE | PG_ANON;
+	if (!pfn_usable(c, pfn) || (page->flags & both) != both || page->entry != entry)
+		fault(c, 22, "swap slot %lu: cached page %u does not name it", slot, pfn);
+	else
+		c->tally[pfn].swapcached++;
+}
+
+static void check_swap(struct check *c)
+{
+	for (int type = 0; type < NR_SWAP_AREAS; type++) {
+		const struct swap_area *area = &c->m->swap[type];
+		uint64_t used = c->sum.nr_swap_used;
+		if (!area->nr_slots)
+			continue;
+		c->sum.nr_swap_total += area->nr_slots - 1;
+		for (uint64_t slot = 1; slot < area->nr_slots; slot++)
+			check_slot(c, type, slot);
+		same(c, 22, "swap area: nr_used", area->nr_used, c->sum.nr_swap_used - used);
+	}
+}
+
+/* ---- I4 without a reverse map: the scan sees every pte there is ---- */
+
+static void check_scan(struct check *c)
+{
+	machine *m = c->m;
+	if (m->rmap->kind != RMAP_SCANS || c->faults)
+		return; /* wrong VMAs cannot be scanned */
+	struct rmap_search s = { m, &m->pages[0], NULL, NULL, 1 }; /* which no pte maps */
+	uint64_t visits = m->counters.rmap_vma_visits, special = 0;
+	m->rmap->walk(&s);
+	for (const mm *mm = m->mms; mm; mm = mm->next)
+		for (const struct vma *vma = mm->first; vma; vma = vma->next)
+			special += !!(vma->flags & VM_SPECIAL);
+	same(c, 4, "vmas that the scan visits", m->counters.rmap_vma_visits - visits,
+	     c->sum.nr_vmas - special);
 }
 
 /* ---- all of it ---- */
@@ -837,8 +1007,11 @@ static void check_everything(struct check *c)
 	check_free_list(c);
 	check_fresh(c);
 	check_partial_lists(c);
+	check_lists(c);
 	collect(c);
 	check_owners(c);
+	check_swap(c);
+	check_scan(c);
 	check_cache_totals(c);
 	for (uint64_t pfn = c->m->zero_pfn + 1; pfn < c->m->fresh; pfn++)
 		check_page(c, pfn);
@@ -856,19 +1029,33 @@ static void free_bags(struct check *c)
 	free(c->mapping_files.items);
 }
 
+static bool make_slots(struct check *c)
+{
+	bool made = true;
+	for (int type = 0; type < NR_SWAP_AREAS; type++) {
+		uint64_t nr = c->m->swap[type].nr_slots;
+		if (nr)
+			c->slots[type] = calloc(nr, sizeof(*c->slots[type]));
+		made &= !nr || c->slots[type];
+	}
+	return made;
+}
+
 int64_t machine_check(machine *m, char *report, uint64_t size)
 {
 	struct check c = { .m = m, .report = report, .size = size };
 	const struct counters work = m->counters;
 	c.tally = calloc(m->fresh, sizeof(*c.tally));
 	c.unseen = calloc(m->fresh, TABLE_ENTRIES / 8);
-	c.failed = !c.tally || !c.unseen;
+	c.failed = !c.tally || !c.unseen || !make_slots(&c);
 	if (size)
 		report[0] = 0;
 	if (!c.failed)
 		check_everything(&c);
 	m->counters = work;
 	free_bags(&c);
+	for (int type = 0; type < NR_SWAP_AREAS; type++)
+		free(c.slots[type]);
 	free(c.unseen);
 	free(c.tally);
 	return c.failed ? -ENOMEM : c.faults;

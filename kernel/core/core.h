@@ -61,6 +61,9 @@ static inline pte_t pte_make(uint64_t pfn, uint64_t bits) { return pfn << PAGE_S
 static inline bool pte_is_file(pte_t pte) { return !pte_present(pte) && (pte & PTE_FILE); }
 static inline pte_t pte_file(uint64_t index) { return index << PAGE_SHIFT | PTE_FILE; }
 static inline uint64_t pte_file_index(pte_t pte) { return pte >> PAGE_SHIFT; }
+static inline bool pte_is_swap(pte_t pte) { return !pte_present(pte) && (pte & PTE_SWAP); }
+static inline pte_t pte_swap(uint32_t entry) { return (pte_t)entry << PAGE_SHIFT | PTE_SWAP; }
+static inline uint32_t pte_swap_entry(pte_t pte) { return (uint32_t)(pte >> PAGE_SHIFT); }
 
 /* ---- the treap under address spaces and i_mmap (tree.c) ---- */
 struct tree_node {
@@ -98,8 +101,9 @@ struct page {
 		struct chain *chain; /* pte_chain, more than one pte */
 		void *objects;       /* PG_SLAB: its free objects */
 	};
-	uint32_t next, prev; /* pfns: free list, partial slab list */
+	uint32_t next, prev; /* pfns: free list, partial slab list, LRU lists */
 	uint32_t used;       /* PG_TABLE: entries; PG_SLAB: objects */
+	uint32_t entry;      /* PG_SWAPCACHE: where its copy lies */
 };
 _Static_assert(sizeof(struct page) <= 64, "struct page must stay in one line");
 
@@ -138,7 +142,9 @@ struct vma {
 	struct tree_node by_pgoff; /* in mapping->vmas */
 	uint64_t max_last;         /* last pgoff of the subtree */
 	struct vma *anon_prev, *anon_next;
+	struct vma *list_prev, *list_next;           /* in mapping->list_first */
 	struct vma *nonlinear_prev, *nonlinear_next; /* in mapping->nonlinear */
+	uint64_t cursor; /* nonlinear: where the next cluster to unmap begins, bytes from start */
 };
 
 struct radix_node {
@@ -158,8 +164,11 @@ struct mapping {
 	uint64_t truncate_count;
 	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
 	uint64_t nr_vmas;
-	struct tree vmas;      /* linear, by pgoff */
-	struct vma *nonlinear; /* VM_NONLINEAR ones: a list of their own */
+	struct quota *quota;                /* of its file system, or NULL */
+	uint64_t nr_swapped;                /* swap entries in the index */
+	struct tree vmas;                   /* linear, by pgoff (KEEPS_TREE) */
+	struct vma *list_first, *list_last; /* linear, as they came (KEEPS_LIST) */
+	struct vma *nonlinear;              /* VM_NONLINEAR ones: a list of their own */
 	struct mapping *next, *prev;
 };
 
@@ -190,27 +199,76 @@ struct mm {
 	const struct limits *limits;
 	struct mm_counters counters;
 	uint64_t stack_top;
+	uint64_t scan_addr;     /* where the virtual scan goes on */
 	struct mm *next, *prev; /* all of the machine's */
 };
 
 /* ---- reverse maps (rmap.c): one design at a time, chosen at boot ---- */
 typedef bool (*pte_visitor)(struct machine *m, struct page *page, pte_t *ptep,
 			    void *arg); /* false: stop */
+struct rmap_search {
+	struct machine *machine;
+	struct page *page;
+	pte_visitor visit;
+	void *arg;
+	uint32_t left; /* ptes not found yet */
+};
+enum rmap_kind {
+	RMAP_KNOWS_PTES, /* each page leads to all its ptes */
+	RMAP_SEARCHES,   /* through objects; nonlinear VMAs are searched table by table */
+	RMAP_SCANS       /* nothing leads from a page to a pte */
+};
+#define KEEPS_LIST 1u /* how the linear VMAs of a mapping are kept */
+#define KEEPS_TREE 2u
 struct rmap_design_ops {
 	const char *name;
+	enum rmap_kind kind;
+	uint32_t keeps;
 	int64_t (*reserve)(struct machine *m); /* so that the next add cannot fail */
 	void (*add)(struct machine *m, struct page *page, pte_t *ptep);
 	void (*remove)(struct machine *m, struct page *page, pte_t *ptep);
 	void (*move)(struct machine *m, struct page *page, pte_t *from, pte_t *to);
-	bool (*walk)(struct machine *m, struct page *page, pte_visitor visit, void *arg);
+	bool (*walk)(struct rmap_search *s); /* a searching one: the linear VMAs */
 };
-extern const struct rmap_design_ops rmap_pte_chain, rmap_objrmap_tree;
+extern const struct rmap_design_ops rmap_virtual_scan, rmap_pte_chain, rmap_objrmap,
+	rmap_objrmap_tree, rmap_compare;
 
 #define CHAIN_MAX 31
 struct chain { /* free slots are the leading ones, in the head block only */
 	struct chain *next;
 	pte_t *ptes[];
 };
+
+/* ---- lists of pages by age (lru.c) ---- */
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS
+};
+struct lru { /* pfns, or 0; new pages at the head, reclaim at the tail */
+	uint32_t head, tail;
+};
+
+/* ---- swap (swap.c): an entry is slot << SWAP_TYPE_BITS | area ---- */
+#define SWAP_TYPE_BITS 5
+#define NR_SWAP_AREAS 8
+struct swap_area {
+	int fd; /* the host's; Python's to close */
+	int64_t prio;
+	uint64_t nr_slots; /* 0: not in use; slot 0 is the header */
+	uint64_t nr_used;
+	uint64_t next;    /* where to look for a free slot */
+	bool closing;     /* swapoff: no new slots */
+	uint32_t *count;  /* by slot: ptes and index items that name it */
+	uint32_t *cached; /* by slot: pfn in the swap cache, or 0 */
+};
+/* Frames of the vsyscall page: three tables, data, code in two forms. */
+#define NR_VSYSCALL_FORMS 2
+#define NR_VSYSCALL_FRAMES 6
+#define KERNEL_PGD_ENTRY (TABLE_ENTRIES - 1)
 
 struct machine {
 	char *arena;
@@ -222,22 +280,29 @@ struct machine {
 	uint32_t free_list; /* pfn, or 0 */
 	uint64_t zero_pfn;  /* the page that reads of untouched memory share */
 	bool poison;
-	bool injected;    /* the last refusal was injected */
-	uint64_t fail_in; /* allocations until one fails; 0: never */
+	bool injected;           /* the last refusal was injected */
+	bool balanced;           /* background reclaim has done what it can */
+	uint64_t fail_in;        /* allocations until one fails; 0: never */
+	uint64_t fail_io[NR_IO]; /* the same for reads and writes of each kind */
 	uint64_t nrpte;
 	const struct rmap_design_ops *rmap;
 	struct chain *reserved_chain; /* taken ahead of rmap_add() */
 	uint64_t nr_reserved_chains;
 	struct cache caches[NR_CACHES];
+	struct lru lru[NR_LRU_LISTS];
+	struct swap_area swap[NR_SWAP_AREAS];
 	struct mm *mms;
+	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
+	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	uint64_t mm_serial;       /* address spaces ever made */
 	uint64_t code_generation; /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
+	char disagreement[512]; /* comparing reverse maps: what they do not agree on */
 };
 
 /* page.c */
@@ -338,22 +403,37 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags);
 int64_t expand_stack(struct vma *vma, uint64_t addr);
 
-/* mapping.c */
+/* index.c */
+static inline bool item_is_swap(const void *item) { return (uintptr_t)item & 1; }
+static inline void *item_swap(uint32_t entry) { return (void *)((uintptr_t)entry << 1 | 1); }
+static inline uint32_t item_entry(const void *item) { return (uint32_t)((uintptr_t)item >> 1); }
+void *index_get(mapping *mp, uint64_t index); /* a page, a swap entry, NULL */
+void *index_next(mapping *mp, uint64_t *index);
+bool index_insert(mapping *mp, uint64_t index, void *item); /* false: no memory */
+void index_replace(mapping *mp, uint64_t index, void *item);
+void index_remove(mapping *mp, uint64_t index);
 struct page *mapping_find(mapping *mp, uint64_t index);
-struct page *mapping_find_next(mapping *mp, uint64_t index);              /* first at or after */
+struct page *mapping_find_next(mapping *mp, uint64_t index); /* first at or after */
+
+/* mapping.c */
 int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out); /* or NEED_PAGE */
 void mapping_get(mapping *mp);
 void file_get(file *f);
 void page_set_dirty(machine *m, struct page *page);
-static inline uint64_t mapping_end(const mapping *mp) /* pages in the file */
+void cache_drop(mapping *mp, struct page *page); /* an unmapped page leaves the cache */
+void cache_swap_out(mapping *mp, struct page *page, uint32_t entry); /* the same, to swap */
+static inline uint64_t mapping_end(const mapping *mp)                /* pages in the file */
 {
 	return PAGE_ALIGN(mp->size) >> PAGE_SHIFT;
 }
+
+/* i_mmap.c */
+void i_mmap_init(mapping *mp);
 void mapping_link_vma(struct vma *vma);
 void mapping_link_copy(struct vma *copy,
 		       struct vma *original); /* beside it: same file, same pgoff */
 void mapping_unlink_vma(struct vma *vma);
-/* Every VMA of mp that shows [first, last], linear ones by the tree. */
+/* Every linear VMA of mp that shows [first, last]. */
 struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last);
 struct vma *mapping_next_vma(struct vma *vma, uint64_t first, uint64_t last);
 
@@ -362,10 +442,56 @@ int64_t rmap_reserve(machine *m);
 void rmap_add(machine *m, struct page *page, pte_t *ptep);
 void rmap_remove(machine *m, struct page *page, pte_t *ptep);
 void rmap_move(machine *m, struct page *page, pte_t *from, pte_t *to);
-bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg);
+bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg); /* every pte */
+bool rmap_walk_linear(machine *m, struct page *page, pte_visitor visit, void *arg);
+/* What designs share: */
+bool rmap_offer(struct rmap_search *s, pte_t *ptep); /* if it maps the page */
+bool rmap_search_linear(struct rmap_search *s, struct vma *vma);
+bool rmap_search_tables(struct rmap_search *s, struct vma *vma);
+bool rmap_search_anon(struct rmap_search *s);
+void rmap_bytes_add(machine *m, int64_t nbytes);
+int64_t rmap_nothing_reserved(machine *m);
+void rmap_not_told(machine *m, struct page *page, pte_t *ptep);
+void rmap_not_moved(machine *m, struct page *page, pte_t *from, pte_t *to);
+/* rmap_scan.c */
+uint64_t scan_address_spaces(machine *m, uint64_t nr_pages, pte_visitor unmap, void *arg);
+void scan_forget(mm *mm); /* it goes away */
+
+/* lru.c */
+enum lru_list lru_of(const struct page *page);
+uint64_t *lru_counter(machine *m, enum lru_list list);
+void lru_add(machine *m, struct page *page);
+void lru_del(machine *m, struct page *page);
+void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear); /* flags; to the head */
+void lru_cull(machine *m, struct page *page);   /* some VMA has locked it */
+void lru_rescue(machine *m, struct page *page); /* perhaps none does any more */
+
+/* swap.c */
+bool swap_add(machine *m, struct page *page); /* into the swap cache, with a new entry */
+void swap_cache_drop(machine *m, struct page *page);
+uint32_t swap_entry_alloc(machine *m); /* 0: no room; count 1 */
+void swap_get(machine *m, uint32_t entry);
+void swap_put(machine *m, uint32_t entry);
+uint32_t swap_count(machine *m, uint32_t entry);
+struct page *swap_cached(machine *m, uint32_t entry);
+void swap_release(machine *m, struct page *page); /* if no one can ask for it any more */
+int64_t swap_read(machine *m, uint32_t entry, struct page *page); /* 0 or -EIO */
+int64_t swap_write(machine *m, uint32_t entry, struct page *page);
+int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, struct page **out);
+uint64_t swap_nr_free(machine *m);
+void swap_fini(machine *m);
+
+/* reclaim.c */
+void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);
 
 /* fault.c */
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
+bool page_take_over(machine *m, struct page *page);              /* may its only user write it? */
+int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep); /* a swap pte becomes present */
+
+/* vsyscall.c */
+pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */
+void vsyscall_free(machine *m);
 
 /* nonlinear.c */
 int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
@@ -375,6 +501,13 @@ void special_unpin(machine *m, struct page *page);
 static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
 {
 	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
+/* What the last mm_translate(addr) found allowed: TLB_* bits. */
+static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
+{
+	if (addr < VSYSCALL_ADDR)
+		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_VALID | TLB_EXEC : TLB_VALID;
 }
 
 #endif

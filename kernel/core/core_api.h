@@ -20,7 +20,8 @@ enum outcome {
 	NEED_MEMORY = -5002, /* free need.nr_pages, try again */
 	SEGV_MAPERR = -5003, /* need.addr: nothing is mapped there */
 	SEGV_ACCERR = -5004, /* need.addr: mapped, access not allowed */
-	BUS_ADRERR = -5005   /* need.addr: beyond the file, or a hole */
+	BUS_ADRERR = -5005,  /* need.addr: beyond the file, a hole, or unreadable swap */
+	KERNEL_BUG = -5006   /* machine_disagreement() says what */
 };
 
 /* clang-format off: tables of constants read better in rows */
@@ -114,7 +115,17 @@ enum advice {
 /* The processor's page-fault error code. */
 enum access { ACCESS_READ = 0, ACCESS_WRITE = 2, ACCESS_EXEC = 16 };
 
-enum rmap_design { RMAP_PTE_CHAIN = 0, RMAP_OBJRMAP_TREE = 1 };
+enum rmap_design {
+	RMAP_PTE_CHAIN = 0,
+	RMAP_OBJRMAP_TREE = 1,
+	RMAP_OBJRMAP = 2,
+	RMAP_VIRTUAL_SCAN = 3,
+	RMAP_COMPARE = 4,
+	NR_RMAP_DESIGNS = 5
+};
+/* The kernel's code page, in every address space; its data page follows. */
+enum vsyscall_place { VSYSCALL_ADDR = 0xffffffffff600000 };
+enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 
 enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
@@ -130,6 +141,9 @@ enum file_mode {
 };
 
 /* clang-format on */
+
+/* Reads and writes that machine_fail_io() can let fail. */
+enum io_kind { IO_SWAP_READ = 0, IO_SWAP_WRITE = 1, IO_WRITEBACK = 2, NR_IO = 3 };
 
 /* What the last NEED_* or verdict was about. */
 struct need {
@@ -154,6 +168,11 @@ struct tunables {
 	uint64_t overcommit_ratio;
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
+	uint64_t swappiness;     /* 0..200: anonymous pages' share of the scan */
+	uint64_t watermark_min;  /* pages: below it nothing is allocated */
+	uint64_t watermark_low;  /* pages: below it background reclaim is asked for */
+	uint64_t watermark_high; /* pages: where it stops */
+	uint64_t fork_file_ptes; /* 1: fork copies linear file ptes, as until 2.6.13 */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -164,6 +183,11 @@ struct limits {
 	uint64_t memlock;
 	uint64_t may_lock; /* CAP_IPC_LOCK */
 	uint64_t may_low;  /* CAP_SYS_RAWIO: below mmap_min_addr */
+};
+
+/* What the files of one tmpfs may hold together, in pages. */
+struct quota {
+	uint64_t used, max;
 };
 
 struct layout {
@@ -180,21 +204,37 @@ struct machine_params {
 	uint64_t poison;   /* 1: freed pages are filled and checked */
 };
 
+/* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
+struct vsyscall_data {
+	uint64_t realtime_ns; /* since 1970 */
+	uint64_t cpu, node;
+};
+
 /* Machine-wide counters; the checker recounts the nr_* ones. */
 struct counters {
 	uint64_t nr_total, nr_free;
 	uint64_t nr_anon, nr_mapped, nr_file, nr_shmem, nr_dirty;
 	uint64_t nr_pagetable, nr_slab, nr_special, nr_mlock;
 	uint64_t nr_chain_blocks, nr_vmas, nr_committed;
+	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
+	uint64_t nr_unevictable, nr_swapcached, nr_swap_total, nr_swap_used;
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
+	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
-	uint64_t allocations; /* through the one door failures are injected at */
+	uint64_t rmap_bytes, rmap_bytes_peak; /* what only the reverse map needs */
+	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
+	uint64_t pgactivate, pgdeactivate, pgrefill, pgrotated, pglazyfree, pglazyfreed;
+	uint64_t unevictable_pgs_culled, unevictable_pgs_rescued;
+	uint64_t pswpin, pswpout, swap_read_errors, swap_write_errors;
+	uint64_t scan_ptes, scan_rounds; /* the virtual scan's */
+	uint64_t allocations;            /* through the one door failures are injected at */
 };
 
 struct mm_counters {
 	uint64_t rss_anon, rss_file, rss_shmem, hiwater_rss;
 	uint64_t nr_special; /* ptes of special VMAs */
+	uint64_t nr_swap;    /* ptes that hold a swap entry */
 	uint64_t nr_pagetable;
 	uint64_t total_vm, hiwater_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t map_count;
@@ -213,7 +253,7 @@ struct vma_info {
 struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t rss, pss, pss_dirty;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
-	uint64_t referenced, anonymous, swap, locked;
+	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
 };
 
 struct page_info {
@@ -224,6 +264,7 @@ struct page_info {
 enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
+	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768,
 	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
 /* clang-format on */
 
@@ -236,16 +277,46 @@ struct counters *machine_counters(machine *m);
 void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: the next */
 int64_t machine_fail_pending(machine *m);                       /* 1 while still armed */
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
+void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
+int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */
+int64_t machine_set_rmap(machine *m, uint64_t design); /* enum rmap_design; -EBUSY */
+int64_t machine_refusal(machine *m);          /* after a NULL: NEED_MEMORY, or -ENOMEM (injected) */
+const char *machine_disagreement(machine *m); /* between reverse maps; "": none */
 int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
 void *machine_arena(machine *m);
 int machine_arena_fd(machine *m);
 
+/* ---- memory pressure (reclaim.c, swap.c) ---- */
+struct reclaim_write { /* a dirty page that Python is to write */
+	uint64_t cookie, index;
+};
+struct reclaim {
+	uint64_t nr_to_free, priority; /* in: scan 1/2^priority of each list */
+	uint64_t nr_freed, nr_scanned, nr_mapped, nr_writes;
+	uint64_t nr_unmapped; /* ptes, by the virtual scan: progress, though no page is free yet */
+	struct reclaim_write writes[32];
+};
+int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
+void machine_balanced(machine *m);                      /* background reclaim did what it can */
+int64_t machine_drop_caches(machine *m);                /* clean unmapped file pages; how many */
+int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, or -errno */
+int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */
+void swap_off_cancel(machine *m, uint64_t area);   /* after NEED_MEMORY that cannot be met */
+int64_t swap_area_used(machine *m, uint64_t area); /* slots */
+/* ---- the page of vsyscalls (vsyscall.c) ---- */
+int64_t machine_load_vsyscalls(machine *m, const void *fast, const void *revirtualised);
+struct vsyscall_data *machine_vsyscall_data(machine *m);
+int64_t machine_select_vsyscalls(machine *m, uint64_t form,
+				 mm *next); /* 1: changed, and next is told */
+
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
 void mapping_put(mapping *mp);
+void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);
+int64_t mapping_nr_swapped(mapping *mp);
 int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
 int64_t mapping_nr_vmas(mapping *mp);
 int64_t mapping_nr_pinned(mapping *mp); /* pages that special VMAs show */
@@ -257,6 +328,7 @@ int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* falloca
 int64_t mapping_truncate(mapping *mp, uint64_t size);
 int64_t mapping_extend(mapping *mp, uint64_t size); /* backing store's size, no page touched */
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end);
+void mapping_harvest(mapping *mp, uint64_t first, uint64_t last); /* ptes' dirty bits to pages */
 int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *indexes,
 		      uint64_t max);                    /* now clean: write them */
 int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >= index, or -ENXIO */
@@ -290,6 +362,7 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 int64_t mm_populate(mm *mm, uint64_t addr,
 		    uint64_t len); /* faults a range in, as mmap and mlock do */
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
+void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */

@@ -10,10 +10,11 @@
  *   none     | private file       | write  | a copy of the cache's page
  *   none     | shared file        | write  | the cache's page, writable
  *   file pte | shared, nonlinear  | any    | the cache's page at that offset
+ *   swap pte | private            | any    | the swap cache's page, read if need be
  *   present  | private, read-only | write  | copy on write, or take it over
  *   present  | shared             | write  | make it writable
  *
- * Beyond the end of the file: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
+ * Beyond the end of the file, in unreadable swap or on a full tmpfs: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
  * and everything is looked at afresh when the caller tries again.
  */
 #include "core.h"
@@ -44,18 +45,21 @@ static void install(struct fault *f, struct page *page, pte_t bits)
 	pte_set(f->mm, f->addr, f->ptep, pte_make(page_pfn(m, page), bits | accessed_bits(f)));
 	rmap_add(m, page, f->ptep);
 	pte_count_in(f->mm, page);
+	if (f->vma->flags & VM_LOCKED)
+		lru_cull(m, page);
 }
 
 /* A page of this VMA's own, not yet mapped; NULL: no memory. */
 static struct page *own_page(struct fault *f)
 {
 	machine *m = f->mm->machine;
-	struct page *page = page_alloc(m, PG_ANON);
+	struct page *page = page_alloc(m, PG_ANON | PG_ACTIVE);
 	if (!page)
 		return NULL;
 	page->anon_vma = f->vma->anon_vma;
 	page->anon_vma->nr_pages++;
 	page->index = vma_index(f->vma, f->addr);
+	lru_add(m, page);
 	return page;
 }
 
@@ -97,6 +101,19 @@ static int64_t anonymous_fault(struct fault *f)
 	return 0;
 }
 
+void mm_count_major(mm *mm)
+{
+	mm->counters.maj_flt++;
+	mm->counters.min_flt--; /* mm_fault() will count it as minor */
+	mm->machine->counters.pgmajfault++;
+}
+
+static void count_major(struct fault *f, uint64_t reads_before)
+{
+	if (f->mm->machine->counters.pswpin != reads_before)
+		mm_count_major(f->mm);
+}
+
 static int64_t file_fault(struct fault *f, uint64_t index)
 {
 	machine *m = f->mm->machine;
@@ -108,9 +125,12 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	if (index >= mapping_end(mp))
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	struct page *page;
+	uint64_t reads = m->counters.pswpin;
 	err = mapping_get_page(mp, index, &page);
 	if (err)
-		return err;
+		return err == -EIO || err == -ENOSPC ? verdict(m, BUS_ADRERR, f->addr, f->access)
+						     : err;
+	count_major(f, reads);
 	if (copies) {
 		m->counters.cow++;
 		return install_own(f, page);
@@ -124,13 +144,21 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	return 0;
 }
 
+bool page_take_over(machine *m, struct page *page)
+{
+	if (!(page->flags & PG_ANON))
+		return false;
+	if (page->flags & PG_SWAPCACHE && page->refcount == 2 && !swap_count(m, page->entry))
+		swap_cache_drop(m, page); /* its copy in swap gets stale */
+	return page->refcount == 1;
+}
+
 /* A write to a present page that is not writable. */
 static int64_t write_protect_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*f->ptep));
-	bool own = page->flags & PG_ANON && page->refcount == 1;
-	if (f->vma->flags & VM_SHARED || own) {
+	if (f->vma->flags & VM_SHARED || page_take_over(m, page)) {
 		pte_set(f->mm, f->addr, f->ptep, *f->ptep | PTE_WRITE | accessed_bits(f));
 		return 0;
 	}
@@ -146,6 +174,35 @@ static int64_t present_fault(struct fault *f)
 	if (pte != *f->ptep)
 		pte_set(f->mm, f->addr, f->ptep, pte);
 	return 0;
+}
+
+int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	struct fault f = { vma->mm, vma, addr, ACCESS_READ, ptep };
+	machine *m = vma->mm->machine;
+	uint32_t entry = pte_swap_entry(*ptep);
+	struct page *page;
+	int64_t err = rmap_reserve(m);
+	if (!err)
+		err = swap_in(m, vma, addr, entry, &page);
+	if (err)
+		return err;
+	page_get(page);
+	install(&f, page, pte_bits(vma->flags) & ~PTE_WRITE);
+	vma->mm->counters.nr_swap--;
+	swap_put(m, entry);
+	return 0;
+}
+
+static int64_t swapped_fault(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	uint64_t reads = m->counters.pswpin;
+	int64_t err = swap_fault(f->vma, f->addr, f->ptep);
+	if (err)
+		return err == -EIO ? verdict(m, BUS_ADRERR, f->addr, f->access) : err;
+	count_major(f, reads);
+	return present_fault(f);
 }
 
 static bool pte_allows(pte_t pte, uint64_t access)
@@ -204,6 +261,8 @@ static int64_t resolve(struct fault *f)
 		return present_fault(f);
 	if (pte_is_file(*f->ptep))
 		return file_fault(f, pte_file_index(*f->ptep));
+	if (pte_is_swap(*f->ptep))
+		return swapped_fault(f);
 	if (f->vma->file)
 		return file_fault(f, vma_index(f->vma, f->addr));
 	return anonymous_fault(f);

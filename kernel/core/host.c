@@ -30,3 +30,13 @@ void *host_reserve(size_t nbytes)
 void host_release(void *base, size_t nbytes) { munmap(base, nbytes); }
 
 void host_close(int fd) { close(fd); }
+
+bool host_read(int fd, void *buf, size_t nbytes, uint64_t pos)
+{
+	return pread(fd, buf, nbytes, (off_t)pos) == (ssize_t)nbytes;
+}
+
+bool host_write(int fd, const void *buf, size_t nbytes, uint64_t pos)
+{
+	return pwrite(fd, buf, nbytes, (off_t)pos) == (ssize_t)nbytes;
+}

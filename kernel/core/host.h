@@ -1,15 +1,19 @@
 /*
- * host.h - the host's memory, behind two calls: the host's <sys/mman.h>
+ * host.h - the host's memory, and files, behind a few calls: the host's <sys/mman.h>
  * and core_api.h define the same names and cannot be read together.
  */
 #ifndef PKERN_HOST_H
 #define PKERN_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void *host_arena(size_t nbytes, int *fd); /* shared, lazily backed; NULL */
 void *host_reserve(size_t nbytes);        /* private zeroes, lazily; NULL */
 void host_release(void *base, size_t nbytes);
 void host_close(int fd);
+bool host_read(int fd, void *buf, size_t nbytes, uint64_t pos); /* all of it */
+bool host_write(int fd, const void *buf, size_t nbytes, uint64_t pos);
 
 #endif

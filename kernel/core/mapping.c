@@ -1,152 +1,25 @@
 /*
- * mapping.c - an inode's pages, the VMAs that show them, and truncation.
+ * mapping.c - an inode's pages, their truncation, and open files.
  *
- * Owns the index (a radix tree from page offset to struct page), the interval
- * tree of linear VMAs (i_mmap) and the list of nonlinear ones, the size of the
- * file, and open files.  Truncation follows the order that closed the races:
- * new size, unmap, drop the pages, unmap again, zero the last page's tail.
+ * Owns which pages are in the cache (through index.c), the size of the file,
+ * and open files.  Truncation follows the order that closed the races: new
+ * size, unmap, drop the pages, unmap again, zero the last page's tail.
  */
 #include "core.h"
 
-/* ---- the index ---- */
-
-static uint64_t index_limit(uint32_t height) /* first index that does not fit */
-{
-	return height * RADIX_BITS >= 52 ? 1ul << 52 : 1ul << (height * RADIX_BITS);
-}
-
-static unsigned slot_of(uint64_t index, uint32_t level)
-{
-	return index >> (level * RADIX_BITS) & (RADIX_SLOTS - 1);
-}
-
-struct page *mapping_find(mapping *mp, uint64_t index)
-{
-	if (index >= index_limit(mp->height))
-		return NULL;
-	struct radix_node *node = mp->root;
-	for (uint32_t level = mp->height; node && level-- > 1;)
-		node = node->slots[slot_of(index, level)];
-	return node ? node->slots[slot_of(index, 0)] : NULL;
-}
-
-static struct page *find_below(struct radix_node *node, uint32_t level, uint64_t from)
-{
-	unsigned first = slot_of(from, level);
-	for (unsigned i = first; i < RADIX_SLOTS; i++) {
-		void *below = node->slots[i];
-		if (!below)
-			continue;
-		if (level == 0)
-			return below;
-		struct page *page = find_below(below, level - 1, i == first ? from : 0);
-		if (page)
-			return page;
-	}
-	return NULL;
-}
-
-struct page *mapping_find_next(mapping *mp, uint64_t index)
-{
-	if (!mp->root || index >= index_limit(mp->height))
-		return NULL;
-	return find_below(mp->root, mp->height - 1, index);
-}
-
-static struct radix_node *node_alloc(machine *m) { return slab_alloc(m, CACHE_RADIX); }
-
-static bool index_grow(mapping *mp, uint64_t index)
-{
-	if (!mp->root) { /* no chain of empty nodes below the first page */
-		mp->height = 1;
-		while (index >= index_limit(mp->height))
-			mp->height++;
-		mp->root = node_alloc(mp->machine);
-		return mp->root;
-	}
-	while (index >= index_limit(mp->height)) {
-		struct radix_node *node = node_alloc(mp->machine);
-		if (!node)
-			return false;
-		node->slots[0] = mp->root;
-		node->count = 1;
-		mp->root = node;
-		mp->height++;
-	}
-	return true;
-}
-
-/* Free the nodes on the way to index that hold nothing. */
-static bool index_prune(machine *m, struct radix_node *node, uint32_t level, uint64_t index)
-{
-	struct radix_node *below = level ? node->slots[slot_of(index, level)] : NULL;
-	if (below && index_prune(m, below, level - 1, index)) {
-		node->slots[slot_of(index, level)] = NULL;
-		node->count--;
-	}
-	if (node->count)
-		return false;
-	slab_free(m, CACHE_RADIX, node);
-	return true;
-}
-
-static void mapping_prune(mapping *mp, uint64_t index)
-{
-	if (!mp->root || !index_prune(mp->machine, mp->root, mp->height - 1, index))
-		return;
-	mp->root = NULL;
-	mp->height = 0;
-}
-
-/* Take back levels that only a failed insert wanted. */
-static void index_shrink(mapping *mp)
-{
-	if (!mp->root)
-		mp->height = 0;
-	while (mp->height > 1 && mp->root->count == 1 && mp->root->slots[0]) {
-		struct radix_node *top = mp->root;
-		mp->root = top->slots[0];
-		mp->height--;
-		slab_free(mp->machine, CACHE_RADIX, top);
-	}
-}
-
-static bool index_insert(mapping *mp, uint64_t index, struct page *page)
-{
-	if (!index_grow(mp, index)) {
-		index_shrink(mp);
-		return false;
-	}
-	struct radix_node *node = mp->root;
-	for (uint32_t level = mp->height - 1; level; level--) {
-		void **slot = &node->slots[slot_of(index, level)];
-		if (!*slot) {
-			*slot = node_alloc(mp->machine);
-			if (!*slot) {
-				mapping_prune(mp, index);
-				index_shrink(mp);
-				return false;
-			}
-			node->count++;
-		}
-		node = *slot;
-	}
-	node->slots[slot_of(index, 0)] = page;
-	node->count++;
-	return true;
-}
-
-static void index_remove(mapping *mp, uint64_t index)
-{
-	struct radix_node *node = mp->root;
-	for (uint32_t level = mp->height - 1; level; level--)
-		node = node->slots[slot_of(index, level)];
-	node->slots[slot_of(index, 0)] = NULL;
-	if (--node->count == 0)
-		mapping_prune(mp, index);
-}
-
 /* ---- pages entering and leaving the cache ---- */
+
+static void cache_count(mapping *mp, struct page *page, uint64_t index)
+{
+	machine *m = mp->machine;
+	page->mapping = mp;
+	page->index = index;
+	mp->nr_pages++;
+	m->counters.nr_file++;
+	if (page->flags & PG_SHMEM)
+		m->counters.nr_shmem++;
+	lru_add(m, page);
+}
 
 static int64_t cache_insert(mapping *mp, uint64_t index, struct page *page)
 {
@@ -156,18 +29,17 @@ static int64_t cache_insert(mapping *mp, uint64_t index, struct page *page)
 		page_put(m, page);
 		return err;
 	}
-	page->mapping = mp;
-	page->index = index;
-	mp->nr_pages++;
-	m->counters.nr_file++;
-	if (page->flags & PG_SHMEM)
-		m->counters.nr_shmem++;
+	cache_count(mp, page, index);
+	if (mp->quota)
+		mp->quota->used++;
 	return 0;
 }
 
 static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
+	if (mp->quota && mp->quota->used >= mp->quota->max)
+		return -ENOSPC;
 	uint32_t shmem = mp->flags & MAPPING_MEMORY ? PG_SHMEM : 0;
 	struct page *page = page_alloc_zeroed(m, PG_CACHE | PG_UPTODATE | shmem);
 	if (!page)
@@ -178,10 +50,33 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 	return err;
 }
 
+/* Bring a page of memory back from swap.  -EIO: it stays there. */
+static int64_t cache_swap_in(mapping *mp, uint64_t index, uint32_t entry, struct page **out)
+{
+	machine *m = mp->machine;
+	struct page *page = page_alloc(m, PG_CACHE | PG_UPTODATE | PG_SHMEM);
+	if (!page)
+		return no_memory(m);
+	int64_t err = swap_read(m, entry, page);
+	if (err) {
+		page_put(m, page);
+		return err;
+	}
+	index_replace(mp, index, page);
+	mp->nr_swapped--;
+	cache_count(mp, page, index);
+	swap_put(m, entry);
+	*out = page;
+	return 0;
+}
+
 int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out)
 {
-	*out = mapping_find(mp, index);
-	if (*out)
+	void *item = index_get(mp, index);
+	if (item_is_swap(item))
+		return cache_swap_in(mp, index, item_entry(item), out);
+	*out = item;
+	if (item)
 		return 0;
 	if (mp->flags & MAPPING_MEMORY)
 		return cache_new(mp, index, out);
@@ -230,162 +125,65 @@ static void page_clear_dirty(machine *m, struct page *page)
 	page->flags &= ~(uint32_t)PG_DIRTY;
 }
 
-static void cache_drop(mapping *mp, struct page *page)
+static void cache_leave(mapping *mp, struct page *page)
 {
 	machine *m = mp->machine;
 	assert(page->mapcount == 0);
 	page_clear_dirty(m, page);
-	index_remove(mp, page->index);
+	lru_del(m, page);
 	mp->nr_pages--;
 	m->counters.nr_file--;
 	if (page->flags & PG_SHMEM)
 		m->counters.nr_shmem--;
-	page->flags &= ~(uint32_t)(PG_CACHE | PG_SHMEM);
+	page->flags &= ~(uint32_t)(PG_CACHE | PG_SHMEM | PG_ACTIVE | PG_UNEVICTABLE);
 	page->mapping = NULL;
 	page_put(m, page); /* a special VMA may keep the frame */
 }
 
+static void index_drop(mapping *mp, uint64_t index)
+{
+	index_remove(mp, index);
+	if (mp->quota)
+		mp->quota->used--;
+}
+
+void cache_drop(mapping *mp, struct page *page)
+{
+	index_drop(mp, page->index);
+	cache_leave(mp, page);
+}
+
+void cache_swap_out(mapping *mp, struct page *page, uint32_t entry)
+{
+	index_replace(mp, page->index, item_swap(entry));
+	mp->nr_swapped++;
+	cache_leave(mp, page);
+}
+
+static void drop_swapped(mapping *mp, uint64_t index, uint32_t entry)
+{
+	index_drop(mp, index);
+	mp->nr_swapped--;
+	swap_put(mp->machine, entry);
+}
+
 static void drop_pages(mapping *mp, uint64_t first, uint64_t last)
 {
+	void *item;
+	for (; (item = index_next(mp, &first)) && first <= last; first++) {
+		if (item_is_swap(item))
+			drop_swapped(mp, first, item_entry(item));
+		else
+			cache_drop(mp, item);
+	}
+}
+
+/* The page that pos lies inside of, if part of it is to be zeroed, must be here. */
+static int64_t bring_partial(mapping *mp, uint64_t pos)
+{
 	struct page *page;
-	while ((page = mapping_find_next(mp, first)) && page->index <= last) {
-		first = page->index + 1;
-		cache_drop(mp, page);
-	}
-}
-
-/* ---- VMAs of the mapping ---- */
-
-static struct vma *pgoff_vma(struct tree_node *node)
-{
-	return node ? container_of(node, struct vma, by_pgoff) : NULL;
-}
-
-static uint64_t pgoff_key(const struct tree_node *node)
-{
-	return container_of(node, struct vma, by_pgoff)->pgoff;
-}
-
-static uint64_t last_index(const struct vma *vma) { return vma->pgoff + vma_pages(vma) - 1; }
-
-static bool pgoff_update(struct tree_node *node)
-{
-	struct vma *vma = pgoff_vma(node);
-	const struct vma *left = pgoff_vma(node->left), *right = pgoff_vma(node->right);
-	uint64_t last = last_index(vma);
-	if (left && left->max_last > last)
-		last = left->max_last;
-	if (right && right->max_last > last)
-		last = right->max_last;
-	bool changed = vma->max_last != last;
-	vma->max_last = last;
-	return changed;
-}
-
-static bool may_write_shared(const struct vma *vma)
-{
-	const uint64_t both = VM_SHARED | VM_MAYWRITE;
-	return (vma->flags & both) == both;
-}
-
-static void nonlinear_link(mapping *mp, struct vma *vma)
-{
-	vma->nonlinear_prev = NULL;
-	vma->nonlinear_next = mp->nonlinear;
-	if (mp->nonlinear)
-		mp->nonlinear->nonlinear_prev = vma;
-	mp->nonlinear = vma;
-}
-
-static void nonlinear_unlink(mapping *mp, struct vma *vma)
-{
-	*(vma->nonlinear_prev ? &vma->nonlinear_prev->nonlinear_next : &mp->nonlinear) =
-		vma->nonlinear_next;
-	if (vma->nonlinear_next)
-		vma->nonlinear_next->nonlinear_prev = vma->nonlinear_prev;
-}
-
-static bool link_counted(mapping *mp, struct vma *vma) /* true: a linear one, for the tree */
-{
-	mp->nr_vmas++;
-	mp->nr_writable += may_write_shared(vma);
-	if (!(vma->flags & VM_NONLINEAR))
-		return true;
-	nonlinear_link(mp, vma);
-	return false;
-}
-
-void mapping_link_vma(struct vma *vma)
-{
-	mapping *mp = vma_mapping(vma);
-	if (mp && link_counted(mp, vma))
-		tree_insert(&mp->vmas, &vma->by_pgoff);
-}
-
-void mapping_link_copy(struct vma *copy, struct vma *original)
-{
-	mapping *mp = vma_mapping(copy);
-	if (mp && link_counted(mp, copy))
-		tree_insert_after(&mp->vmas, &original->by_pgoff, &copy->by_pgoff);
-}
-
-void mapping_unlink_vma(struct vma *vma)
-{
-	mapping *mp = vma_mapping(vma);
-	if (!mp)
-		return;
-	mp->nr_vmas--;
-	mp->nr_writable -= may_write_shared(vma);
-	if (vma->flags & VM_NONLINEAR)
-		nonlinear_unlink(mp, vma);
-	else
-		tree_erase(&mp->vmas, &vma->by_pgoff);
-}
-
-static struct vma *first_overlap(struct vma *vma, uint64_t first, uint64_t last)
-{
-	while (vma && vma->max_last >= first) {
-		struct vma *left = pgoff_vma(vma->by_pgoff.left);
-		if (left && left->max_last >= first) {
-			vma = left;
-			continue;
-		}
-		if (vma->pgoff > last)
-			return NULL;
-		if (last_index(vma) >= first)
-			return vma;
-		vma = pgoff_vma(vma->by_pgoff.right);
-	}
-	return NULL;
-}
-
-struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last)
-{
-	return first_overlap(pgoff_vma(mp->vmas.root), first, last);
-}
-
-struct vma *mapping_next_vma(struct vma *vma, uint64_t first, uint64_t last)
-{
-	struct tree_node *node = &vma->by_pgoff, *child = NULL;
-	struct vma *right = pgoff_vma(node->right);
-	if (right && right->max_last >= first)
-		return first_overlap(right, first, last);
-	for (;;) { /* up, to the first ancestor whose left side we come from */
-		child = node;
-		node = node->parent;
-		if (!node)
-			return NULL;
-		if (child == node->right)
-			continue;
-		vma = pgoff_vma(node);
-		if (vma->pgoff > last)
-			return NULL;
-		if (last_index(vma) >= first)
-			return vma;
-		right = pgoff_vma(node->right);
-		if (right && right->max_last >= first)
-			return first_overlap(right, first, last);
-	}
+	bool swapped = pos & ~PAGE_MASK && item_is_swap(index_get(mp, pos >> PAGE_SHIFT));
+	return swapped ? mapping_get_page(mp, pos >> PAGE_SHIFT, &page) : 0;
 }
 
 /* ---- unmapping a range of the file everywhere ---- */
@@ -394,6 +192,8 @@ enum copies { KEEP_COPIES, DROP_COPIES }; /* private copies of its pages */
 
 static bool is_copy(machine *m, pte_t pte)
 {
+	if (pte_is_swap(pte))
+		return true;
 	return pte_present(pte) && pfn_page(m, pte_pfn(pte))->flags & PG_ANON;
 }
 
@@ -456,6 +256,9 @@ static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end *
 int64_t mapping_truncate(mapping *mp, uint64_t size)
 {
 	uint64_t old = mp->size, first = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	int64_t err = bring_partial(mp, size < old ? size : old);
+	if (err)
+		return err;
 	mp->size = size;
 	mp->truncate_count++;
 	mp->machine->counters.truncations++;
@@ -482,6 +285,11 @@ int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 	uint64_t first = PAGE_ALIGN(start), last = end & PAGE_MASK; /* whole pages */
 	if (end <= start)
 		return -EINVAL;
+	int64_t err = bring_partial(mp, start);
+	if (!err)
+		err = bring_partial(mp, end);
+	if (err)
+		return err;
 	mp->truncate_count++;
 	if (first > last) { /* inside one page */
 		zero_part(mp, start, end - start);
@@ -513,16 +321,17 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		nbytes = mp->size - pos;
 	for (uint64_t done = 0, n; done < nbytes; done += n) {
 		n = chunk_at(pos + done, nbytes - done);
-		struct page *page = mapping_find(mp, (pos + done) >> PAGE_SHIFT);
+		uint64_t index = (pos + done) >> PAGE_SHIFT;
 		char *to = (char *)buf + done;
-		if (page)
-			memcpy(to,
-			       (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK),
-			       n);
-		else if (mp->flags & MAPPING_MEMORY)
+		if (mp->flags & MAPPING_MEMORY && !index_get(mp, index)) {
 			memset(to, 0, n);
-		else
-			return mapping_get_page(mp, (pos + done) >> PAGE_SHIFT, &page);
+			continue;
+		}
+		struct page *page;
+		int64_t err = mapping_get_page(mp, index, &page);
+		if (err)
+			return err;
+		memcpy(to, (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK), n);
 	}
 	return (int64_t)nbytes;
 }
@@ -530,9 +339,9 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 /* A page to write n bytes at pos into; one that is all new needs no reading. */
 static int64_t page_for_write(mapping *mp, uint64_t pos, uint64_t n)
 {
-	struct page *page = mapping_find(mp, pos >> PAGE_SHIFT);
-	if (page)
-		return 0;
+	struct page *page;
+	if (index_get(mp, pos >> PAGE_SHIFT))
+		return mapping_get_page(mp, pos >> PAGE_SHIFT, &page);
 	if (n == PAGE_SIZE || (pos & PAGE_MASK) >= mp->size)
 		return cache_new(mp, pos >> PAGE_SHIFT, &page);
 	return mapping_get_page(mp, pos >> PAGE_SHIFT, &page);
@@ -553,7 +362,9 @@ static int64_t pages_for_write(mapping *mp, uint64_t pos, uint64_t nbytes)
 
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes)
 {
-	int64_t err = pages_for_write(mp, pos, nbytes);
+	int64_t err = nbytes && pos > mp->size ? bring_partial(mp, mp->size) : 0;
+	if (!err)
+		err = pages_for_write(mp, pos, nbytes);
 	if (err)
 		return err;
 	if (nbytes && pos > mp->size)
@@ -583,14 +394,35 @@ int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 	return 0;
 }
 
-static bool harvest_dirty(machine *m, struct page *page, pte_t *ptep, void *arg)
+static void harvest_pte(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
-	(void)arg;
-	if (!(*ptep & PTE_DIRTY))
-		return true;
+	machine *m = vma->mm->machine;
+	if (!pte_present(*ptep) || !(*ptep & PTE_DIRTY))
+		return;
+	struct page *page = pfn_page(m, pte_pfn(*ptep));
+	if (page->flags & PG_ANON)
+		return; /* a private copy */
 	page_set_dirty(m, page);
-	pte_set(pte_mm(m, ptep), pte_addr(m, ptep), ptep, *ptep & ~PTE_DIRTY);
-	return true;
+	pte_set(vma->mm, addr, ptep, *ptep & ~PTE_DIRTY);
+}
+
+static void harvest_vma(struct vma *vma)
+{
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t addr = vma->start; (ptep = pt_next(vma->mm, &addr, vma->end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			harvest_pte(vma, addr, ptep);
+}
+
+/* Through the VMAs, not the reverse map: a batch, and the same in every design. */
+void mapping_harvest(mapping *mp, uint64_t first, uint64_t last)
+{
+	for (struct vma *vma = mapping_first_vma(mp, first, last); vma;
+	     vma = mapping_next_vma(vma, first, last))
+		harvest_vma(vma);
+	for (struct vma *vma = mp->nonlinear; vma; vma = vma->nonlinear_next)
+		harvest_vma(vma);
 }
 
 int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *indexes, uint64_t max)
@@ -599,7 +431,6 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 	struct page *page;
 	while (n < max && (page = mapping_find_next(mp, first)) && page->index <= last) {
 		first = page->index + 1;
-		rmap_walk(mp->machine, page, harvest_dirty, NULL);
 		if (!(page->flags & PG_DIRTY))
 			continue;
 		page_clear_dirty(mp->machine, page);
@@ -610,8 +441,7 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 
 int64_t mapping_next_data(mapping *mp, uint64_t index)
 {
-	struct page *page = mapping_find_next(mp, index);
-	return page ? (int64_t)page->index : -ENXIO;
+	return index_next(mp, &index) ? (int64_t)index : -ENXIO;
 }
 
 /* ---- lives of mappings and open files ---- */
@@ -626,9 +456,9 @@ mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie)
 		.flags = (uint32_t)flags,
 		.cookie = cookie,
 		.refcount = 1,
-		.vmas = { NULL, pgoff_key, pgoff_update, &m->seed },
 		.next = m->mappings,
 	};
+	i_mmap_init(mp);
 	if (m->mappings)
 		m->mappings->prev = mp;
 	m->mappings = mp;
@@ -653,6 +483,8 @@ int64_t mapping_size(mapping *mp) { return (int64_t)mp->size; }
 int64_t mapping_nr_pages(mapping *mp) { return (int64_t)mp->nr_pages; }
 int64_t mapping_nr_writable(mapping *mp) { return (int64_t)mp->nr_writable; }
 int64_t mapping_nr_vmas(mapping *mp) { return (int64_t)mp->nr_vmas; }
+void mapping_set_quota(mapping *mp, struct quota *quota) { mp->quota = quota; }
+int64_t mapping_nr_swapped(mapping *mp) { return (int64_t)mp->nr_swapped; }
 
 int64_t mapping_nr_pinned(mapping *mp)
 {

@@ -32,6 +32,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	pgd->mm = mm;
 	mm->machine = m;
 	mm->pgd = page_data(m, pgd);
+	mm->pgd[KERNEL_PGD_ENTRY] = vsyscall_pgd_entry(m);
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
@@ -56,6 +57,7 @@ int64_t mm_create(machine *m, const struct layout *layout, const struct limits *
 void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
+	scan_forget(mm);
 	while (mm->last) { /* from the end: no gap changes */
 		struct vma *vma = mm->last;
 		zap_range(vma, vma->start, vma->end);
@@ -63,7 +65,7 @@ void mm_destroy(mm *mm)
 	}
 	pt_prune(mm, 0, mm->counters.task_size);
 	struct page *pgd = page_of(m, mm->pgd);
-	assert(pgd->used == 0 && mm->counters.nr_special == 0);
+	assert(pgd->used == 0 && mm->counters.nr_special == 0 && mm->counters.nr_swap == 0);
 	page_put(m, pgd);
 	page_put(m, page_of(m, mm->tlb));
 	*(mm->prev ? &mm->prev->next : &m->mms) = mm->next;
@@ -77,6 +79,8 @@ static bool needs_copy(const struct vma *vma)
 {
 	if (vma->flags & VM_WIPEONFORK)
 		return false;
+	if (vma->file && vma->mm->machine->tunables.fork_file_ptes)
+		return true;
 	return vma->anon_vma || vma->flags & (VM_SPECIAL | VM_NONLINEAR);
 }
 

@@ -716,7 +716,7 @@ int64_t expand_stack(struct vma *vma, uint64_t addr)
 	mm *mm = vma->mm;
 	const struct vma *prev = vma->prev;
 	uint64_t grow = (vma->start - addr) >> PAGE_SHIFT;
-	if (addr < mm->machine->tunables.mmap_min_addr || vma->end - addr > mm->limits->stack)
+	if (addr < mm->machine->tunables.mmap_min_addr)
 		return -EFAULT;
 	if (prev && !(prev->flags & VM_GROWSDOWN) && prev->flags & (VM_READ | VM_WRITE | VM_EXEC) &&
 	    addr - prev->end < STACK_GUARD_GAP)
@@ -724,8 +724,8 @@ int64_t expand_stack(struct vma *vma, uint64_t addr)
 	int64_t err = vma_prepare_anon(vma); /* as Linux: it decides later merging */
 	if (err)
 		return err;
-	if (grow > vma->pgoff || !may_expand(mm, vma->flags, grow) ||
-	    !lock_allowed(mm, vma->flags, grow << PAGE_SHIFT))
+	if (grow > vma->pgoff || vma->end - addr > mm->limits->stack ||
+	    !may_expand(mm, vma->flags, grow) || !lock_allowed(mm, vma->flags, grow << PAGE_SHIFT))
 		return -EFAULT;
 	if (vma->flags & VM_ACCOUNT && !commit_charge(mm->machine, grow))
 		return -EFAULT;

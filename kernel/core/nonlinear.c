@@ -18,6 +18,7 @@ int64_t special_pin(machine *m, struct page *page)
 		if (m->counters.nr_special >= m->tunables.nonlinear_max_pages)
 			return -ENOMEM;
 		m->counters.nr_special++;
+		lru_del(m, page);
 	}
 	page->pins++;
 	return 0;
@@ -26,8 +27,11 @@ int64_t special_pin(machine *m, struct page *page)
 void special_unpin(machine *m, struct page *page)
 {
 	assert(page->pins > 0);
-	if (--page->pins == 0)
-		m->counters.nr_special--;
+	if (--page->pins)
+		return;
+	m->counters.nr_special--;
+	if (page->flags & PG_CACHE)
+		lru_add(m, page);
 }
 
 struct remap {

@@ -55,9 +55,17 @@ static uint64_t *kind_counter(machine *m, uint32_t flags)
 	return flags & PG_ANON ? &m->counters.nr_anon : NULL;
 }
 
+/* Below the low watermark someone reclaims first; below the lowest no one gets a page. */
+static bool above_watermarks(const machine *m)
+{
+	const struct tunables *t = &m->tunables;
+	uint64_t nr_free = m->counters.nr_free;
+	return nr_free > t->watermark_low || (m->balanced && nr_free > t->watermark_min);
+}
+
 struct page *page_alloc(machine *m, uint32_t flags)
 {
-	if (!alloc_permitted(m))
+	if (!alloc_permitted(m) || !above_watermarks(m))
 		return NULL;
 	uint64_t pfn = take_pfn(m);
 	if (!pfn)
@@ -84,7 +92,8 @@ void page_get(struct page *page) { page->refcount++; }
 
 static void page_free(machine *m, struct page *page)
 {
-	assert(page->mapcount == 0 && page->pins == 0);
+	assert(page->mapcount == 0 && page->pins == 0 && !(page->flags & PG_SWAPCACHE));
+	lru_del(m, page);
 	uint64_t *kind = kind_counter(m, page->flags);
 	if (kind)
 		--*kind;
@@ -99,6 +108,8 @@ static void page_free(machine *m, struct page *page)
 	m->free_list = (uint32_t)pfn;
 	m->counters.nr_free++;
 	m->counters.pgfree++;
+	if (m->counters.nr_free > m->tunables.watermark_high)
+		m->balanced = false;
 }
 
 void page_put(machine *m, struct page *page)
@@ -109,9 +120,34 @@ void page_put(machine *m, struct page *page)
 }
 
 static const struct rmap_design_ops *const designs[] = {
-	[RMAP_PTE_CHAIN] = &rmap_pte_chain,
-	[RMAP_OBJRMAP_TREE] = &rmap_objrmap_tree,
+	[RMAP_PTE_CHAIN] = &rmap_pte_chain, [RMAP_OBJRMAP_TREE] = &rmap_objrmap_tree,
+	[RMAP_OBJRMAP] = &rmap_objrmap,     [RMAP_VIRTUAL_SCAN] = &rmap_virtual_scan,
+	[RMAP_COMPARE] = &rmap_compare,
 };
+
+int64_t machine_refusal(machine *m) { return no_memory(m); }
+
+typedef void (*vma_action)(struct vma *vma);
+
+static void each_vma(machine *m, vma_action act)
+{
+	for (mm *mm = m->mms; mm; mm = mm->next)
+		for (struct vma *vma = mm->first; vma; vma = vma->next)
+			act(vma);
+}
+
+/* Only the links of VMAs need another form, while no pte is known to anyone. */
+int64_t machine_set_rmap(machine *m, uint64_t design)
+{
+	if (design >= NR_RMAP_DESIGNS)
+		return -EINVAL;
+	if (m->counters.nr_mapped || m->counters.nr_anon)
+		return -EBUSY;
+	each_vma(m, mapping_unlink_vma);
+	m->rmap = designs[design];
+	each_vma(m, mapping_link_vma);
+	return 0;
+}
 
 static bool map_host_memory(machine *m)
 {
@@ -140,7 +176,7 @@ static void reserve_low_pages(machine *m)
 static bool params_valid(const struct machine_params *p)
 {
 	return p->nr_pages >= 16 && p->nr_pages < UINT32_MAX && p->nrpte >= 1 &&
-	       p->nrpte <= CHAIN_MAX && p->rmap < sizeof(designs) / sizeof(designs[0]);
+	       p->nrpte <= CHAIN_MAX && p->rmap < NR_RMAP_DESIGNS;
 }
 
 machine *machine_create(const struct machine_params *params)
@@ -168,6 +204,7 @@ machine *machine_create(const struct machine_params *params)
 		.nonlinear_max_pages = m->nr_pages / 2,
 		.nonlinear_mixing = 1,
 		.overcommit_ratio = 50,
+		.swappiness = 60,
 	};
 	return m;
 }
@@ -178,11 +215,13 @@ int64_t machine_destroy(machine *m)
 		m->reserved_chain = block->next;
 		slab_free(m, CACHE_CHAIN, block);
 	}
+	vsyscall_free(m);
 	int64_t leaked = 0;
 	for (int id = 0; id < NR_CACHES; id++)
 		leaked += (int64_t)m->caches[id].live;
 	leaked += (int64_t)(m->nr_pages - 2 - m->counters.nr_free);
 	slab_fini(m);
+	swap_fini(m);
 	host_release(m->pages, m->nr_pages * sizeof(struct page));
 	host_release(m->arena, m->arena_bytes);
 	host_close(m->arena_fd);

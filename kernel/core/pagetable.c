@@ -155,7 +155,8 @@ void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
 	struct tlb_entry *entry = tlb_slot(mm, addr);
 	if ((entry->tag & PAGE_MASK) == (addr & PAGE_MASK))
 		entry->tag = 0;
-	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER;
+	/* A processor may still hold what it saw: it must set these bits again, too. */
+	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
 	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || pte_pfn(old) != pte_pfn(pte))
 		mm->counters.tlb_generation++;
 }
@@ -202,18 +203,29 @@ static void zap_mapped(mm *mm, struct page *page, pte_t *ptep, pte_t old)
 		page->flags |= PG_REFERENCED;
 	--*rss_counter(mm, page);
 	rmap_remove(mm->machine, page, ptep);
+	swap_release(mm->machine, page);
 	page_put(mm->machine, page);
 }
 
-/* Empty one pte, leaving successor (0 or a file pte), and let its page go. */
+static void zap_swap(mm *mm, pte_t old)
+{
+	mm->counters.nr_swap--;
+	swap_put(mm->machine, pte_swap_entry(old));
+}
+
+/* Empty one pte, leaving successor (0, a file pte, a swap pte), and let its page go. */
 void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
 {
 	struct machine *m = mm->machine;
 	pte_t old = *ptep;
 	pte_set(mm, addr, ptep, successor);
+	if (pte_is_swap(old))
+		zap_swap(mm, old);
 	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn)
 		return;
 	struct page *page = pfn_page(m, pte_pfn(old));
+	if (vma->flags & VM_LOCKED)
+		lru_rescue(m, page);
 	if (vma->flags & VM_SPECIAL)
 		zap_special(mm, page, old);
 	else
@@ -290,6 +302,10 @@ static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint
 	pte_t *to = pt_alloc(child->mm, addr);
 	if (!to)
 		return no_memory(m);
+	if (pte_is_swap(*from)) {
+		swap_get(m, pte_swap_entry(*from));
+		child->mm->counters.nr_swap++;
+	}
 	if (!pte_present(*from) || pte_pfn(*from) == m->zero_pfn) {
 		pte_set(child->mm, addr, to, *from);
 		return 0;
@@ -366,9 +382,11 @@ int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries)
 	return LEVELS;
 }
 
-/* pagemap's word: bits 0-54 pfn, 61 file or shared anonymous, 63 present. */
+/* pagemap's word: bits 0-54 pfn, or swap type and offset; 61 file or shared, 62 swap, 63 present. */
 static uint64_t pagemap_word(machine *m, pte_t pte)
 {
+	if (pte_is_swap(pte))
+		return 1ul << 62 | pte_swap_entry(pte);
 	if (!pte_present(pte))
 		return 0;
 	const struct page *page = pfn_page(m, pte_pfn(pte));

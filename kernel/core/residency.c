@@ -1,5 +1,5 @@
 /*
- * residency.c - what is really in memory: mincore and smaps, from the ptes.
+ * residency.c - what is really in memory, and what in swap: mincore and smaps.
  */
 #include "core.h"
 
@@ -10,6 +10,8 @@ static uint8_t resident(struct vma *vma, uint64_t addr)
 	pte_t pte = ptep ? *ptep : 0;
 	if (pte_present(pte))
 		return 1;
+	if (pte_is_swap(pte))
+		return swap_cached(vma->mm->machine, pte_swap_entry(pte)) != NULL;
 	if (!mp)
 		return 0;
 	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
@@ -49,8 +51,29 @@ static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, 
 		s->referenced++;
 	if (page->flags & PG_ANON)
 		s->anonymous++;
+	if (page->flags & PG_LAZYFREE && !dirty)
+		s->lazyfree++;
 	if (vma->flags & VM_LOCKED)
 		s->locked += share;
+}
+
+static void count_swapped(struct smaps_info *s, machine *m, pte_t pte)
+{
+	uint64_t sharers = swap_count(m, pte_swap_entry(pte));
+	s->swap++;
+	s->swap_pss += 4096 / (sharers ? sharers : 1);
+}
+
+/* Pages of a memory file that this VMA would bring back from swap. */
+static void count_swapped_file(struct smaps_info *s, const struct vma *vma)
+{
+	mapping *mp = vma_mapping(vma);
+	void *item;
+	if (!mp || !mp->nr_swapped || vma->flags & VM_NONLINEAR)
+		return;
+	uint64_t end = vma->pgoff + vma_pages(vma);
+	for (uint64_t index = vma->pgoff; (item = index_next(mp, &index)) && index < end; index++)
+		s->swap += item_is_swap(item);
 }
 
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out)
@@ -63,7 +86,10 @@ int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out)
 	pte_t *ptep;
 	for (uint64_t at = vma->start; (ptep = pt_next(mm, &at, vma->end, &span));)
 		for (; span; span--, ptep++, at += PAGE_SIZE)
-			if (pte_present(*ptep) && pte_pfn(*ptep) != mm->machine->zero_pfn)
+			if (pte_is_swap(*ptep))
+				count_swapped(out, mm->machine, *ptep);
+			else if (pte_present(*ptep) && pte_pfn(*ptep) != mm->machine->zero_pfn)
 				count_page(out, mm->machine, vma, *ptep);
+	count_swapped_file(out, vma);
 	return 0;
 }

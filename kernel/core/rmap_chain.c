@@ -33,6 +33,7 @@ static struct chain *chain_push(machine *m, struct page *page, struct chain *nex
 	block->next = next;
 	page->chain = block;
 	m->counters.nr_chain_blocks++;
+	rmap_bytes_add(m, m->caches[CACHE_CHAIN].size);
 	return block;
 }
 
@@ -102,6 +103,7 @@ static void chain_remove(machine *m, struct page *page, pte_t *ptep)
 	page->chain = head->next;
 	slab_free(m, CACHE_CHAIN, head);
 	m->counters.nr_chain_blocks--;
+	rmap_bytes_add(m, -(int64_t)m->caches[CACHE_CHAIN].size);
 }
 
 static void chain_move(machine *m, struct page *page, pte_t *from, pte_t *to)
@@ -112,27 +114,33 @@ static void chain_move(machine *m, struct page *page, pte_t *from, pte_t *to)
 		*chain_slot(m, page, from) = to;
 }
 
-static bool chain_walk(machine *m, struct page *page, pte_visitor visit, void *arg)
+static bool chain_show(struct rmap_search *s, pte_t *ptep)
 {
-	if (page->flags & PG_DIRECT) {
-		m->counters.rmap_pte_visits++;
-		return visit(m, page, page->direct, arg);
-	}
+	s->machine->counters.rmap_pte_visits++;
+	s->left--;
+	return s->visit(s->machine, s->page, ptep, s->arg);
+}
+
+static bool chain_walk(struct rmap_search *s)
+{
+	machine *m = s->machine;
+	if (s->page->flags & PG_DIRECT)
+		return chain_show(s, s->page->direct);
 	struct chain *next;
-	for (struct chain *block = page->chain; block; block = next) {
+	for (struct chain *block = s->page->chain; block; block = next) {
 		next = block->next; /* a visit may remove ptes it has been shown */
 		m->counters.rmap_block_touches++;
-		for (uint64_t i = first_used(m, block); i < m->nrpte; i++) {
-			m->counters.rmap_pte_visits++;
-			if (!visit(m, page, block->ptes[i], arg))
+		for (uint64_t i = first_used(m, block), end = m->nrpte; i < end; i++)
+			if (!chain_show(s, block->ptes[i]))
 				return false;
-		}
 	}
 	return true;
 }
 
 const struct rmap_design_ops rmap_pte_chain = {
 	.name = "pte_chain",
+	.kind = RMAP_KNOWS_PTES,
+	.keeps = KEEPS_LIST,
 	.reserve = chain_reserve,
 	.add = chain_add,
 	.remove = chain_remove,

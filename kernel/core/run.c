@@ -171,7 +171,7 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 
 	if (at < 0)
 		return false;
-	uint64_t rights = tlb_slot(p->mm, linear)->tag;
+	uint64_t rights = tlb_rights(p->mm, linear);
 	if (!only_this_page_changed(p, rights))
 		return enter_again(p);
 	uint64_t pfn = (uint64_t)at >> PAGE_SHIFT;

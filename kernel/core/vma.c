@@ -122,14 +122,15 @@ bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes)
 	return mm->counters.locked_vm + (nbytes >> PAGE_SHIFT) <= mm->limits->memlock >> PAGE_SHIFT;
 }
 
-/* vm.overcommit_memory: 0 refuses the absurd, 1 nothing, 2 above the limit. */
+/* vm.overcommit_memory: 0 refuses what RAM and swap could never hold, 1 nothing, 2 keeps a limit. */
 bool commit_charge(machine *m, uint64_t nr_pages)
 {
 	const struct tunables *t = &m->tunables;
 	uint64_t total = m->counters.nr_total, allowed = t->overcommit_kbytes >> 2;
 	if (!allowed)
 		allowed = total * t->overcommit_ratio / 100;
-	if (t->overcommit_memory == 0 && nr_pages > total)
+	allowed += m->counters.nr_swap_total;
+	if (t->overcommit_memory == 0 && nr_pages > total + m->counters.nr_swap_total)
 		return false;
 	if (t->overcommit_memory == 2 && m->counters.nr_committed + nr_pages > allowed)
 		return false;

@@ -64,7 +64,7 @@ static bool try_failing(struct world *w, const struct scenario *sc, uint64_t n)
 
 static void sweep(struct world *w, const struct scenario *sc)
 {
-	uint64_t rmap = w->m->rmap == &rmap_pte_chain ? RMAP_PTE_CHAIN : RMAP_OBJRMAP_TREE;
+	uint64_t rmap = w->rmap;
 	uint64_t n = 1;
 	for (bool more = true; more && n < 1000 && !failures; n++) {
 		struct world inner;

@@ -97,17 +97,17 @@ static void dirty_pages_are_handed_over_once(struct world *w)
 	EXPECT_EQ(load(w, w->mm, at), store_byte(0, 0));
 	EXPECT_EQ(store(w, w->mm, at + PAGES(3), 1), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(5), 1), 1);
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 8), 2);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 8), 2);
 	EXPECT_EQ(dirty[0], 3);
 	EXPECT_EQ(dirty[1], 5);
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 8), 0);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 8), 0);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(3), 2), 1); /* not by the TLB alone */
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 8), 1);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 8), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(5), 2), 1);
 	STEP(w, mm_munmap(w->mm, at, PAGES(8)), 0);
 	EXPECT_EQ(w->m->counters.nr_dirty, 1);
-	STEP(w, mapping_dirty(f->mapping, 0, 4, dirty, 8), 0);
-	STEP(w, mapping_dirty(f->mapping, 5, 5, dirty, 8), 1);
+	STEP(w, written(f, 0, 4, dirty, 8), 0);
+	STEP(w, written(f, 5, 5, dirty, 8), 1);
 }
 
 static void dirty_comes_in_batches(struct world *w)
@@ -116,9 +116,9 @@ static void dirty_comes_in_batches(struct world *w)
 	uint64_t at = map(w, 8, RW, MAP_SHARED, f, 0), dirty[3];
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(store(w, w->mm, at + PAGES(i), 1), 1);
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 3), 3);
-	STEP(w, mapping_dirty(f->mapping, dirty[2] + 1, INDEX_MAX, dirty, 3), 3);
-	STEP(w, mapping_dirty(f->mapping, dirty[2] + 1, INDEX_MAX, dirty, 3), 2);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 3), 3);
+	STEP(w, written(f, dirty[2] + 1, INDEX_MAX, dirty, 3), 3);
+	STEP(w, written(f, dirty[2] + 1, INDEX_MAX, dirty, 3), 2);
 }
 
 static void files_hold_their_mapping(struct world *w)

@@ -273,9 +273,7 @@ static void agrees_with_the_model(struct world *w)
 {
 	for (uint32_t seed = 1; seed <= 3 && !failures; seed++) {
 		struct world inner;
-		world_begin(&inner,
-			    w->m->rmap == &rmap_pte_chain ? RMAP_PTE_CHAIN : RMAP_OBJRMAP_TREE,
-			    w->m->nrpte);
+		world_begin(&inner, w->rmap, w->m->nrpte);
 		run(&inner, seed + SEED_OFFSET);
 		world_end(&inner);
 	}

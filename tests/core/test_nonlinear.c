@@ -193,7 +193,7 @@ static void special_store_reaches_writeback(struct world *w)
 	EXPECT_EQ(SERVED(w, remap(w, at, 1, 1, 0, f)), 0);
 	EXPECT_EQ(store(w, w->mm, at, 9), 1);
 	STEP(w, mm_munmap(w->mm, at, PAGES(2)), 0);
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, &index, 1), 1);
+	STEP(w, written(f, 0, INDEX_MAX, &index, 1), 1);
 	EXPECT_EQ(index, 1);
 }
 
@@ -421,11 +421,11 @@ static void dirty_pages_of_a_nonlinear_vma_are_found(struct world *w)
 	uint64_t at = map(w, 4, RW, MAP_SHARED, f, 0), dirty[4];
 	STEP(w, remap(w, at, 1, 3, 0, NULL), 0);
 	EXPECT_EQ(store(w, w->mm, at, 1), 1);
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 4), 1);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 4), 1);
 	EXPECT_EQ(dirty[0], 3);
 	EXPECT_EQ(store(w, w->mm, at, 2), 1);
 	STEP(w, remap(w, at, 1, 0, 0, NULL), 0); /* the dirt goes with the page */
-	STEP(w, mapping_dirty(f->mapping, 0, INDEX_MAX, dirty, 4), 1);
+	STEP(w, written(f, 0, INDEX_MAX, dirty, 4), 1);
 }
 
 static void write_to_a_read_only_nonlinear_pte(struct world *w)

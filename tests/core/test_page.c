@@ -84,7 +84,7 @@ static void bad_parameters_make_no_machine(struct world *w)
 	EXPECT(!machine_create(&bad));
 	bad = good, bad.nrpte = CHAIN_MAX + 1;
 	EXPECT(!machine_create(&bad));
-	bad = good, bad.rmap = 2;
+	bad = good, bad.rmap = NR_RMAP_DESIGNS;
 	EXPECT(!machine_create(&bad));
 	machine *m = machine_create(&good);
 	EXPECT(m != NULL);
@@ -139,7 +139,10 @@ static void checker_sees_each_fault(struct world *w)
 	BROKEN(page->mapcount++, page->mapcount--, "I3:");
 	BROKEN(page->pins++, page->pins--, "I11:");
 	BROKEN(vma->gap++, vma->gap--, "I7:");
-	BROKEN(vma->max_last++, vma->max_last--, "I8:");
+	if (w->m->rmap->keeps & KEEPS_TREE)
+		BROKEN(vma->max_last++, vma->max_last--, "I8:");
+	if (w->m->rmap->keeps & KEEPS_LIST)
+		BROKEN(vma->list_prev = vma, vma->list_prev = NULL, "I8:");
 	BROKEN(f->mapping->size = 0, f->mapping->size = PAGES(3), "I9:");
 	BROKEN(f->mapping->nr_pages++, f->mapping->nr_pages--, "I16:");
 	BROKEN(f->mapping->nr_writable++, f->mapping->nr_writable--, "I8:");
@@ -197,7 +200,10 @@ static void checker_sees_wrong_vmas(struct world *w)
 	BROKEN(upper->flags |= VM_SPECIAL, upper->flags &= ~(uint64_t)VM_SPECIAL, "I6:");
 	BROKEN(upper->flags |= VM_NONLINEAR, upper->flags &= ~(uint64_t)VM_NONLINEAR, "I8:");
 	BROKEN(upper->max_gap++, upper->max_gap--, "I7:");
-	BROKEN(mp->vmas.root = NULL, mp->vmas.root = &upper->by_pgoff, "I8:");
+	if (w->m->rmap->keeps & KEEPS_TREE)
+		BROKEN(mp->vmas.root = NULL, mp->vmas.root = &upper->by_pgoff, "I8:");
+	if (w->m->rmap->keeps & KEEPS_LIST)
+		BROKEN(mp->list_last = NULL, mp->list_last = upper, "I8:");
 	BROKEN(mp->nonlinear = upper, mp->nonlinear = NULL, "I8:");
 	BROKEN(mp->nr_vmas++, mp->nr_vmas--, "I8:");
 	BROKEN(lower->anon_vma->nr_vmas++, lower->anon_vma->nr_vmas--, "I19:");
@@ -228,6 +234,31 @@ static void checker_sees_wrong_pages(struct world *w)
 	       w->m->caches[CACHE_FILE].partial = (uint32_t)page_pfn(w->m, page_of(w->m, f)),
 	       "I13:");
 	BROKEN(page_of(w->m, f)->used++, page_of(w->m, f)->used--, "I13:");
+	CHECK(w);
+}
+
+static void checker_sees_wrong_lists_and_swap(struct world *w)
+{
+	uint64_t at = map(w, 2, RW, PRIVATE_ANON, NULL, 0);
+	add_swap(w, 8);
+	EXPECT_EQ(store(w, w->mm, at, 1), 1);
+	EXPECT_EQ(store(w, w->mm, at + PAGE_SIZE, 1), 1);
+	STEP(w, mm_madvise(w->mm, at, PAGES(1), MADV_PAGEOUT), 0);
+	pte_t *gone = pt_walk(w->mm, at), *here = gone + 1, was = *gone;
+	struct page *page = pfn_page(w->m, pte_pfn(*here));
+	uint32_t pfn = (uint32_t)page_pfn(w->m, page), slot = pte_swap_entry(was) >> SWAP_TYPE_BITS;
+	EXPECT(pte_is_swap(was));
+	BROKEN(page->flags ^= PG_ACTIVE, page->flags ^= PG_ACTIVE, "I21:");
+	BROKEN(page->flags ^= PG_LRU, page->flags ^= PG_LRU, "I21:");
+	BROKEN(w->m->counters.nr_active_anon++, w->m->counters.nr_active_anon--, "I21:");
+	BROKEN(w->m->lru[LRU_ACTIVE_ANON].tail = 0, w->m->lru[LRU_ACTIVE_ANON].tail = pfn, "I21:");
+	BROKEN(w->m->swap[0].count[slot]++, w->m->swap[0].count[slot]--, "I22:");
+	BROKEN(w->m->swap[0].cached[slot] = pfn, w->m->swap[0].cached[slot] = 0, "I22:");
+	BROKEN(w->m->swap[0].nr_used++, w->m->swap[0].nr_used--, "I22:");
+	BROKEN(w->m->counters.nr_swap_used++, w->m->counters.nr_swap_used--, "I22:");
+	BROKEN(page->flags |= PG_SWAPCACHE, page->flags ^= PG_SWAPCACHE, "I22:");
+	BROKEN(*gone = pte_swap(99 << SWAP_TYPE_BITS), *gone = was, "I22:");
+	BROKEN(w->mm->counters.nr_swap++, w->mm->counters.nr_swap--, "I15:");
 	CHECK(w);
 }
 
@@ -271,5 +302,6 @@ TESTS(TEST(pages_come_back), TEST(all_of_ram_then_no_more), TEST(zeroed_page_is_
       TEST(slab_objects_are_apart_and_zero), TEST(nth_allocation_fails_once),
       TEST(bad_parameters_make_no_machine), TEST(destroy_reports_a_leak), TEST(report_is_cut),
       TEST(checker_sees_each_fault), TEST(checker_sees_wrong_ptes), TEST(checker_sees_wrong_vmas),
-      TEST(checker_sees_wrong_pages), TEST(checker_sees_a_write_to_a_free_page),
-      TEST(checker_changes_nothing), TEST(page_info_of_each_kind))
+      TEST(checker_sees_wrong_pages), TEST(checker_sees_wrong_lists_and_swap),
+      TEST(checker_sees_a_write_to_a_free_page), TEST(checker_changes_nothing),
+      TEST(page_info_of_each_kind))

@@ -117,7 +117,7 @@ static void call_write(struct chooser *c)
 static void call_writeback(struct chooser *c)
 {
 	uint64_t dirty[4];
-	mapping_dirty(c->file->mapping, c->pgoff, INDEX_MAX, dirty, 4);
+	written(c->file, c->pgoff, INDEX_MAX, dirty, 4);
 }
 
 static void call_fork(struct chooser *c)

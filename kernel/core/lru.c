@@ -1,0 +1,78 @@
+/*
+ * lru.c - lists of pages by age.
+ *
+ * A page that reclaim may look at stands on one list: anonymous pages and
+ * memory files on the anonymous ones (they go to swap), other files and
+ * lazily freed pages on the file ones.  Locked pages stand on a list that no
+ * one scans; pages of special VMAs on none.  The list follows from the flags.
+ */
+#include "core.h"
+
+enum lru_list lru_of(const struct page *page)
+{
+	bool swaps = page->flags & (PG_ANON | PG_SHMEM) && !(page->flags & PG_LAZYFREE);
+	if (page->flags & PG_UNEVICTABLE)
+		return LRU_UNEVICTABLE;
+	return (swaps ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE) + !!(page->flags & PG_ACTIVE);
+}
+
+uint64_t *lru_counter(machine *m, enum lru_list list)
+{
+	struct counters *c = &m->counters;
+	uint64_t *const by_list[NR_LRU_LISTS] = { &c->nr_inactive_anon, &c->nr_active_anon,
+						  &c->nr_inactive_file, &c->nr_active_file,
+						  &c->nr_unevictable };
+	return by_list[list];
+}
+
+void lru_add(machine *m, struct page *page)
+{
+	assert(!(page->flags & PG_LRU));
+	struct lru *lru = &m->lru[lru_of(page)];
+	uint32_t pfn = (uint32_t)page_pfn(m, page);
+	page->prev = 0;
+	page->next = lru->head;
+	*(lru->head ? &m->pages[lru->head].prev : &lru->tail) = pfn;
+	lru->head = pfn;
+	page->flags |= PG_LRU;
+	++*lru_counter(m, lru_of(page));
+}
+
+void lru_del(machine *m, struct page *page)
+{
+	if (!(page->flags & PG_LRU))
+		return;
+	struct lru *lru = &m->lru[lru_of(page)];
+	*(page->prev ? &m->pages[page->prev].next : &lru->head) = page->next;
+	*(page->next ? &m->pages[page->next].prev : &lru->tail) = page->prev;
+	page->next = page->prev = 0;
+	page->flags &= ~(uint32_t)PG_LRU;
+	--*lru_counter(m, lru_of(page));
+}
+
+/* With other flags, to the head of the list that follows from them. */
+void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear)
+{
+	if (!(page->flags & PG_LRU))
+		return;
+	lru_del(m, page);
+	page->flags = (page->flags & ~clear) | set;
+	lru_add(m, page);
+}
+
+void lru_cull(machine *m, struct page *page)
+{
+	if (page->flags & PG_UNEVICTABLE)
+		return;
+	lru_move(m, page, PG_UNEVICTABLE, PG_ACTIVE | PG_REFERENCED);
+	m->counters.unevictable_pgs_culled++;
+}
+
+/* If another VMA still locks it, reclaim will find that out. */
+void lru_rescue(machine *m, struct page *page)
+{
+	if (!(page->flags & PG_UNEVICTABLE))
+		return;
+	lru_move(m, page, 0, PG_UNEVICTABLE);
+	m->counters.unevictable_pgs_rescued++;
+}

@@ -1,0 +1,369 @@
+/*
+ * reclaim.c - finding pages to free.
+ *
+ * machine_reclaim() scans a part of each list, oldest pages first:
+ *
+ *   active   -> inactive, unless touched since the last look
+ *   inactive -> touched: active; else its ptes are unmapped through the
+ *               reverse map, a dirty page is written (to swap here, to a
+ *               backing store by the caller: r->writes), a clean one freed
+ *
+ * Without a reverse map (virtual_scan) a mapped page stays where it is, and a
+ * round through the address spaces unmaps what was not touched.
+ */
+#include "core.h"
+
+#define CLUSTER 32 /* pages; as Linux's SWAP_CLUSTER_MAX */
+
+enum fate { FREED, KEPT, ACTIVATED, CULLED };
+
+/* ---- what a page's ptes say ---- */
+
+struct look {
+	bool referenced, dirty;
+};
+
+static bool look_at(machine *m, struct page *page, pte_t *ptep, void *arg)
+{
+	struct look *look = arg;
+	(void)page;
+	look->dirty |= !!(*ptep & PTE_DIRTY);
+	if (!(*ptep & PTE_ACCESSED))
+		return true;
+	look->referenced = true;
+	pte_set(pte_mm(m, ptep), pte_addr(m, ptep), ptep, *ptep & ~PTE_ACCESSED);
+	return true;
+}
+
+/* Was it touched since the last look?  That starts the next period. */
+static struct look look_at_page(machine *m, struct page *page)
+{
+	struct look look = { page->flags & PG_REFERENCED, false };
+	page->flags &= ~(uint32_t)PG_REFERENCED;
+	if (m->rmap->kind != RMAP_SCANS)
+		rmap_walk_linear(m, page, look_at, &look);
+	return look;
+}
+
+/* ---- unmapping ---- */
+
+static pte_t what_stays(machine *m, const struct vma *vma, const struct page *page)
+{
+	if (page->flags & PG_LAZYFREE)
+		return 0;
+	if (page->flags & PG_ANON) {
+		swap_get(m, page->entry);
+		vma->mm->counters.nr_swap++;
+		return pte_swap(page->entry);
+	}
+	return vma->flags & VM_NONLINEAR ? pte_file(page->index) : 0;
+}
+
+/* false: its VMA is locked. */
+static bool unmap_one(machine *m, struct page *page, pte_t *ptep, void *arg)
+{
+	mm *mm = pte_mm(m, ptep);
+	uint64_t addr = pte_addr(m, ptep);
+	struct vma *vma = vma_find(mm, addr);
+	(void)arg;
+	if (vma->flags & VM_LOCKED)
+		return false;
+	zap_pte(mm, vma, addr, ptep, what_stays(m, vma, page));
+	return true;
+}
+
+/* Age and unmap some of a nonlinear VMA's ptes, whatever they map. */
+static uint64_t unmap_cluster(struct vma *vma)
+{
+	machine *m = vma->mm->machine;
+	uint64_t unmapped = 0, span, addr = vma->start + vma->cursor;
+	uint64_t end = addr + CLUSTER * PAGE_SIZE < vma->end ? addr + CLUSTER * PAGE_SIZE
+							     : vma->end;
+	pte_t *ptep;
+	vma->cursor = end < vma->end ? end - vma->start : 0;
+	for (; (ptep = pt_next(vma->mm, &addr, end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE) {
+			if (!pte_present(*ptep))
+				continue;
+			m->counters.rmap_pte_visits++;
+			if (*ptep & PTE_ACCESSED) {
+				pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
+				continue;
+			}
+			unmapped += unmap_one(m, pfn_page(m, pte_pfn(*ptep)), ptep, NULL);
+		}
+	return unmapped;
+}
+
+/* The page's own ptes are not looked for: its mapcount only says how hard to try. */
+static void unmap_nonlinear(struct page *page)
+{
+	uint64_t wanted = page->mapcount;
+	struct vma *vma = page->mapping->nonlinear;
+	for (; vma && wanted && page->mapcount; vma = vma->nonlinear_next) {
+		vma->mm->machine->counters.rmap_vma_visits++;
+		uint64_t got = vma->flags & VM_LOCKED ? 0 : unmap_cluster(vma);
+		wanted -= got < wanted ? got : wanted;
+	}
+}
+
+static enum fate unmap_page(machine *m, struct page *page)
+{
+	if (!rmap_walk_linear(m, page, unmap_one, NULL))
+		return CULLED;
+	if (page->mapcount && m->rmap->kind == RMAP_SEARCHES && !(page->flags & PG_ANON))
+		unmap_nonlinear(page);
+	return page->mapcount ? KEPT : FREED;
+}
+
+/* ---- freeing an unmapped page; the caller holds a reference ---- */
+
+static enum fate free_anon(machine *m, struct page *page)
+{
+	if (!(page->flags & PG_SWAPCACHE)) {
+		m->counters.pglazyfreed++;
+		return FREED;
+	}
+	if (page->flags & PG_DIRTY && swap_write(m, page->entry, page))
+		return ACTIVATED; /* it stays, in the swap cache, to be tried again */
+	page->flags &= ~(uint32_t)PG_DIRTY;
+	swap_cache_drop(m, page);
+	return FREED;
+}
+
+static enum fate free_memory_file(machine *m, struct page *page)
+{
+	uint32_t entry = swap_entry_alloc(m);
+	if (!entry)
+		return ACTIVATED;
+	if (swap_write(m, entry, page)) {
+		swap_put(m, entry);
+		return ACTIVATED;
+	}
+	cache_swap_out(page->mapping, page, entry);
+	return FREED;
+}
+
+static enum fate free_file(struct page *page, struct reclaim *r)
+{
+	const mapping *mp = page->mapping;
+	if (page->flags & PG_DIRTY && mp->flags & MAPPING_WRITEBACK) {
+		const uint64_t room = sizeof(r->writes) / sizeof(r->writes[0]);
+		if (r->nr_writes < room)
+			r->writes[r->nr_writes++] =
+				(struct reclaim_write){ mp->cookie, page->index };
+		return KEPT;
+	}
+	cache_drop(page->mapping, page);
+	return FREED;
+}
+
+static enum fate free_unmapped(machine *m, struct page *page, struct reclaim *r)
+{
+	if (page->flags & PG_ANON)
+		return free_anon(m, page);
+	return page->flags & PG_SHMEM ? free_memory_file(m, page) : free_file(page, r);
+}
+
+/* ---- one page of an inactive list ---- */
+
+/* An anonymous page needs a place to go to; one that is freed lazily must be clean. */
+static bool has_place(machine *m, struct page *page, struct look look)
+{
+	if (page->flags & PG_LAZYFREE && look.dirty) {
+		lru_move(m, page, PG_ACTIVE, PG_LAZYFREE);
+		return false;
+	}
+	if (!(page->flags & PG_ANON) || page->flags & (PG_LAZYFREE | PG_SWAPCACHE))
+		return true;
+	return swap_add(m, page);
+}
+
+static enum fate evict(machine *m, struct page *page, struct look look, struct reclaim *r)
+{
+	if (page->flags & PG_SHMEM && !swap_nr_free(m))
+		return ACTIVATED;
+	if (!has_place(m, page, look))
+		return ACTIVATED;
+	enum fate fate = page->mapcount ? unmap_page(m, page) : FREED;
+	if (fate == FREED)
+		return free_unmapped(m, page, r);
+	if (page->flags & PG_SWAPCACHE && !swap_count(m, page->entry))
+		swap_cache_drop(m, page); /* what is still mapped may be writable */
+	return fate;
+}
+
+static enum fate try_page(machine *m, struct page *page, struct reclaim *r)
+{
+	if (page->mapcount && m->rmap->kind == RMAP_SCANS) {
+		r->nr_mapped++;
+		return KEPT;
+	}
+	struct look look = look_at_page(m, page);
+	if (look.referenced && m->rmap->kind != RMAP_SCANS) /* 2.4 does not ask a second time */
+		return ACTIVATED;
+	return evict(m, page, look, r);
+}
+
+static void settle(machine *m, struct page *page, enum fate fate)
+{
+	if (fate == CULLED) {
+		lru_cull(m, page);
+	} else if (fate == ACTIVATED) {
+		m->counters.pgactivate++;
+		lru_move(m, page, PG_ACTIVE, 0);
+	} else if (fate == KEPT) {
+		m->counters.pgrotated++;
+		lru_move(m, page, 0, 0);
+	}
+}
+
+static void shrink_inactive(machine *m, enum lru_list list, uint64_t nr, struct reclaim *r)
+{
+	uint64_t there = *lru_counter(m, list), before = m->counters.nr_free;
+	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
+		struct page *page = pfn_page(m, m->lru[list].tail);
+		r->nr_scanned++;
+		page_get(page);
+		settle(m, page, try_page(m, page, r));
+		page_put(m, page);
+		if (m->counters.nr_free >= before + r->nr_to_free - r->nr_freed)
+			break;
+	}
+	r->nr_freed += m->counters.nr_free - before;
+}
+
+static void shrink_active(machine *m, enum lru_list list, uint64_t nr)
+{
+	uint64_t there = *lru_counter(m, list);
+	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
+		struct page *page = pfn_page(m, m->lru[list].tail);
+		m->counters.pgrefill++;
+		if (look_at_page(m, page).referenced) {
+			lru_move(m, page, 0, 0);
+			continue;
+		}
+		m->counters.pgdeactivate++;
+		lru_move(m, page, 0, PG_ACTIVE);
+	}
+}
+
+/* ---- the virtual scan ---- */
+
+/* Two touches make a page active, as 2.4's mark_page_accessed(). */
+static void mark_accessed(machine *m, struct page *page)
+{
+	const uint32_t states = PG_ACTIVE | PG_REFERENCED;
+	if ((page->flags & states) == PG_REFERENCED)
+		lru_move(m, page, PG_ACTIVE, PG_REFERENCED);
+	else
+		page->flags |= PG_REFERENCED;
+}
+
+static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
+{
+	struct look look = { *ptep & PTE_ACCESSED, *ptep & PTE_DIRTY };
+	if (!(page->flags & PG_LRU))
+		return false;
+	if (look.referenced) {
+		pte_set(pte_mm(m, ptep), pte_addr(m, ptep), ptep, *ptep & ~PTE_ACCESSED);
+		mark_accessed(m, page);
+		return false;
+	}
+	if (page->flags & (PG_ACTIVE | PG_UNEVICTABLE))
+		return false;
+	page_get(page);
+	bool unmapped = has_place(m, page, look) && unmap_one(m, page, ptep, arg);
+	m->counters.pglazyfreed += unmapped && page->flags & PG_LAZYFREE;
+	swap_release(m, page); /* if the last user went away meanwhile */
+	page_put(m, page);
+	return unmapped;
+}
+
+/* ---- how much of each list ---- */
+
+/* Anonymous pages by vm.swappiness of 200, files the rest; none without a place to go to. */
+static uint64_t share(machine *m, enum lru_list inactive, uint64_t priority)
+{
+	uint64_t swappiness = m->tunables.swappiness, nr_swap = swap_nr_free(m);
+	uint64_t size = *lru_counter(m, inactive) + *lru_counter(m, inactive + 1);
+	uint64_t weight = inactive == LRU_INACTIVE_ANON ? (nr_swap ? swappiness : 0)
+							: 200 - swappiness;
+	uint64_t nr = size >> priority;
+	return priority ? nr * weight / 100 : weight ? size : 0;
+}
+
+static void shrink_list(machine *m, enum lru_list inactive, struct reclaim *r)
+{
+	enum lru_list active = inactive + 1;
+	uint64_t nr = share(m, inactive, r->priority);
+	if (*lru_counter(m, inactive) < *lru_counter(m, active))
+		shrink_active(m, active, nr);
+	if (r->nr_freed < r->nr_to_free)
+		shrink_inactive(m, inactive, nr, r);
+}
+
+static void count_work(machine *m, const struct reclaim *r, bool direct)
+{
+	struct counters *c = &m->counters;
+	*(direct ? &c->pgscan_direct : &c->pgscan_kswapd) += r->nr_scanned;
+	*(direct ? &c->pgsteal_direct : &c->pgsteal_kswapd) += r->nr_freed;
+}
+
+int64_t machine_reclaim(machine *m, struct reclaim *r)
+{
+	bool direct = m->counters.nr_free <= m->tunables.watermark_min;
+	*r = (struct reclaim){ .nr_to_free = r->nr_to_free, .priority = r->priority };
+	shrink_list(m, LRU_INACTIVE_FILE, r);
+	shrink_list(m, LRU_INACTIVE_ANON, r);
+	uint64_t wanted = r->nr_mapped > CLUSTER ? r->nr_mapped : CLUSTER;
+	if (m->rmap->kind == RMAP_SCANS && r->nr_freed < r->nr_to_free)
+		r->nr_unmapped = scan_address_spaces(m, wanted, scan_unmap, NULL);
+	count_work(m, r, direct);
+	return m->disagreement[0] ? KERNEL_BUG : (int64_t)r->nr_freed;
+}
+
+void machine_balanced(machine *m) { m->balanced = true; }
+
+/* ---- on request ---- */
+
+/* madvise(MADV_PAGEOUT): now, whether it was touched or not, if no one else maps it. */
+void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	machine *m = vma->mm->machine;
+	struct page *page = pfn_page(m, pte_pfn(*ptep));
+	struct look look = { false, *ptep & PTE_DIRTY };
+	struct reclaim r = { 0 };
+	if (!(page->flags & PG_LRU) || page->flags & PG_UNEVICTABLE || page->mapcount > 1)
+		return;
+	if ((page->flags & PG_SHMEM && !swap_nr_free(m)) || !has_place(m, page, look))
+		return;
+	page_get(page);
+	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page));
+	page->flags &= ~(uint32_t)PG_REFERENCED;
+	settle(m, page, free_unmapped(m, page, &r));
+	page_put(m, page);
+}
+
+static uint64_t drop_clean(mapping *mp)
+{
+	uint64_t nr = 0;
+	struct page *page;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index));) {
+		index = page->index + 1;
+		if (page->mapcount || page->pins || page->flags & PG_DIRTY)
+			continue;
+		cache_drop(mp, page);
+		nr++;
+	}
+	return nr;
+}
+
+int64_t machine_drop_caches(machine *m)
+{
+	uint64_t nr = 0;
+	for (mapping *mp = m->mappings; mp; mp = mp->next)
+		if (!(mp->flags & MAPPING_MEMORY))
+			nr += drop_clean(mp);
+	return (int64_t)nr;
+}
