@@ -69,7 +69,11 @@ def machine_options(ram: str = "64M") -> HelpfulParser:
     )
     group.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
     group.add_argument(
-        "--nrpte", type=int, default=7, metavar="N", help="ptes in a block of a pte chain, 1..31 (7)"
+        "--nrpte",
+        type=int,
+        default=7,
+        metavar="N",
+        help="ptes in a block of a pte chain, 1..31 (7)",
     )
     group.add_argument(
         "--swap", default="0", metavar="SIZE", help="a swap device that is on from boot (0: none)"
