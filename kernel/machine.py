@@ -18,10 +18,12 @@ from kernel.errors import KernelBug, SyscallError
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
+from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
 from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
+from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage
 
 PAGE_SIZE = 4096
@@ -104,6 +106,7 @@ class Kernel:
         self.counters: Any = lib.machine_counters(self.core)
         self.clock = Clock()
         self.vsyscalls = VsyscallPage(self)
+        self.random = Random(seed)
         self.log = Log(self.clock)
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
@@ -119,6 +122,7 @@ class Kernel:
         self.missing_calls: set[int] = set()
         self.sleep_hook: Callable[[Task, int], None] | None = None
         self.vfs_counter = Counter()
+        self.locks = Locks()
         self.sysctl = SysctlTable(self)
         self.vfs: Vfs = Vfs(self)
         self.segments = Segments(self)

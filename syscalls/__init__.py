@@ -3,7 +3,37 @@
 Importing this package fills the table with every call that exists.
 """
 
-from syscalls import files, info, mman, process, shm, signals, swap, time
+from syscalls import (
+    fcntl,
+    files,
+    info,
+    mman,
+    paths,
+    pipes,
+    process,
+    shm,
+    signals,
+    sizes,
+    stat,
+    swap,
+    time,
+)
 from syscalls.table import TABLE, Syscall
 
-__all__ = ["TABLE", "Syscall", "files", "info", "mman", "process", "shm", "signals", "swap", "time"]
+__all__ = [
+    "TABLE",
+    "Syscall",
+    "fcntl",
+    "files",
+    "info",
+    "mman",
+    "paths",
+    "pipes",
+    "process",
+    "shm",
+    "signals",
+    "sizes",
+    "stat",
+    "swap",
+    "time",
+]

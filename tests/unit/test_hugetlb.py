@@ -7,7 +7,7 @@ import pytest
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.machine import Kernel
-from syscalls import files, mman, shm
+from syscalls import mman, pipes, shm, sizes
 
 HUGE = 2 << 20
 RW = lib.PROT_READ | lib.PROT_WRITE
@@ -67,9 +67,9 @@ def test_the_group_s_gate(kernel):
 
 def test_a_memfd_of_large_pages(kernel):
     task = kernel.spawn()
-    fd = files.memfd_create(task, "large", MFD_HUGETLB)
-    refused(lambda: files.ftruncate(task, fd, 100), errno.EINVAL)
-    files.ftruncate(task, fd, 2 * HUGE)
+    fd = pipes.memfd_create(task, "large", MFD_HUGETLB)
+    refused(lambda: sizes.ftruncate(task, fd, 100), errno.EINVAL)
+    sizes.ftruncate(task, fd, 2 * HUGE)
     at = mman.mmap(task, 0, HUGE, RW, lib.MAP_SHARED, fd, 0)
     other = mman.mmap(task, 0, HUGE, RW, lib.MAP_SHARED | lib.MAP_HUGETLB, fd, 0)
     task.mm.write(at, b"same")
@@ -80,8 +80,8 @@ def test_a_memfd_of_large_pages(kernel):
 def test_a_special_vma_of_large_pages_is_one_entry_a_page(kernel):
     kernel.sysctl["vm.nonlinear"] = 1
     task = kernel.spawn()
-    fd = files.memfd_create(task, "large", MFD_HUGETLB)
-    files.ftruncate(task, fd, 2 * HUGE)
+    fd = pipes.memfd_create(task, "large", MFD_HUGETLB)
+    sizes.ftruncate(task, fd, 2 * HUGE)
     flags = lib.MAP_SHARED | lib.MAP_NONLINEAR | lib.MAP_HUGETLB
     at = mman.mmap(task, 0, 2 * HUGE, RW, flags, -1, 0)
     remaps = int(kernel.counters.remaps)
