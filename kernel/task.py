@@ -12,6 +12,7 @@ from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
 from kernel.signals import Signals
+from kernel.trace import Trace
 from kernel.vfs.file import FdTable
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class Task:
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
         self.dumpable = 1
+        self.trace: Trace | None = None
+        self.context: Any = None
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
@@ -140,6 +143,11 @@ class Task:
         self.limits.may_lock = "CAP_IPC_LOCK" in caps
         self.limits.may_low = "CAP_SYS_RAWIO" in caps
 
+    def use_mm(self, mm: Mm) -> None:
+        """Run in another address space, whose user the task becomes, from now on."""
+        self.mm.put()
+        self.mm = mm
+
     # ---- life and death ----
 
     def fork(self) -> Task:
@@ -172,8 +180,7 @@ class Task:
             return
         self.exit_status = wait_status
         self.fds.close_all()
-        lib.mm_destroy(self.mm.handle)
-        self.mm.handle = ffi.NULL
+        self.mm.put()
         for child in self.children:
             child.parent = None
             if not child.alive:
