@@ -57,5 +57,9 @@ class TaskKilled(Exception):
         self.signo = signo
 
 
+class KernelPanic(Exception):
+    """The machine stopped: no memory and no one to kill, or vm.panic_on_oom."""
+
+
 class KernelBug(Exception):
     """An invariant does not hold: a bug of this kernel, not of its program."""

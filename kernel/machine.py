@@ -5,6 +5,7 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,17 +14,25 @@ from typing import Any
 from kernel import memory
 from kernel.clock import Clock
 from kernel.core import ffi, lib
-from kernel.errors import KernelBug
+from kernel.errors import KernelBug, SyscallError
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
+from kernel.processor import Processor
+from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
 from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
 from kernel.vsyscall import VsyscallPage
 
 PAGE_SIZE = 4096
-RMAP_DESIGNS = {"pte_chain": lib.RMAP_PTE_CHAIN, "objrmap_tree": lib.RMAP_OBJRMAP_TREE}
+RMAP_DESIGNS = {
+    "virtual_scan": lib.RMAP_VIRTUAL_SCAN,
+    "pte_chain": lib.RMAP_PTE_CHAIN,
+    "objrmap": lib.RMAP_OBJRMAP,
+    "objrmap_tree": lib.RMAP_OBJRMAP_TREE,
+    "compare": lib.RMAP_COMPARE,
+}
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 REPORT_BYTES = 64 << 10
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
@@ -66,7 +75,8 @@ class Kernel:
     """One machine.
 
     ram: bytes or "64M". rmap: one of RMAP_DESIGNS. nrpte: ptes in a chain block, 1..31.
-    sysctl: values set at boot. poison: fill freed pages and check that no one writes to them.
+    swap: bytes of a swap device that is on from boot, 0 for none. sysctl: values set at boot.
+    poison: fill freed pages and check that no one writes to them.
     Errors: ValueError for a bad parameter; MemoryError when the host has none.
     """
 
@@ -77,6 +87,7 @@ class Kernel:
         seed: int = 0,
         rmap: str = "objrmap_tree",
         nrpte: int = 7,
+        swap: str | int = 0,
         sysctl: Mapping[str, int | str] | None = None,
         poison: int = 0,
         hostname: str = "pkern",
@@ -98,12 +109,23 @@ class Kernel:
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
+        self.vm_passes = 16
+        self.dirty_background_ratio = 10
+        self.oom_policy = "loop"
+        self.oom_kill_allocating_task = 0
+        self.panic_on_oom = 0
+        self.oom_kills = 0
+        self.allocstall = 0
+        self.processor: Processor | None = None  # for machine code; its owner sets it
         self.missing_calls: set[int] = set()
         self.sleep_hook: Callable[[Task, int], None] | None = None
         self.vfs_counter = Counter()
         self.sysctl = SysctlTable(self)
         self.vfs: Vfs = Vfs(self)
         self.segments = Segments(self)
+        self.swap = SwapAreas(self)
+        if parse_size(swap):
+            self.swap.add_device(parse_size(swap))
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         for name, value in (sysctl or {}).items():
             self.sysctl[name] = value
@@ -202,10 +224,43 @@ class Kernel:
     def core_call(self, task: Task | None, function: Callable[..., int], *args: Any) -> int:
         """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""
         result = function(*args)
+        attempt = 0
         while result < 0:
-            memory.serve(self, task, result)
+            memory.serve(self, task, result, attempt)
             result = function(*args)
+            attempt += 1
         return result
+
+    def core_create(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a core function that makes an object; NULL asks for memory. Errors: ENOMEM."""
+        made = function(*args)
+        attempt = 0
+        while made == ffi.NULL:
+            memory.serve(self, None, lib.machine_refusal(self.core), attempt)
+            made = function(*args)
+            attempt += 1
+        return made
+
+    def fail_io(self, kind: str, nth: int) -> None:
+        """Let the nth read or write from now fail (1: the next; 0: none).
+
+        kind: "swap_read", "swap_write" or "writeback".
+        """
+        kinds = {
+            "swap_read": lib.IO_SWAP_READ,
+            "swap_write": lib.IO_SWAP_WRITE,
+            "writeback": lib.IO_WRITEBACK,
+        }
+        lib.machine_fail_io(self.core, kinds[kind], nth)
+
+    def set_rmap(self, name: str) -> None:
+        """Change the reverse map. Errors: EINVAL, EBUSY while any page is mapped."""
+        if name not in RMAP_DESIGNS:
+            raise SyscallError(errno.EINVAL)
+        result = lib.machine_set_rmap(self.core, RMAP_DESIGNS[name])
+        if result < 0:
+            raise SyscallError(-result)
+        self.rmap_name = name
 
     def fail_nth(self, nth: int) -> None:
         """Let the nth allocation from now fail (1: the next; 0: none)."""
@@ -223,8 +278,11 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
+        if self.processor is not None:
+            self.processor.close()
         self.segments.close()
         self.vfs.close()
+        self.swap.close()
         self.clock.keep_in(None)
         core, self.core = self.core, None
         leaked = lib.machine_destroy(core)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 EFAULT = 14
+PAGE_SIZE = 4096
 PATH_MAX = 4096
 VMA_BATCH = 256
+Serve = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,16 @@ class Mm:
             lib.mm_destroy(self.handle)
             self.handle = ffi.NULL
 
-    # ---- the loop ----
+    # ---- the loops around a need ----
+
+    def _serve_call(self, status: int, attempt: int) -> None:
+        try:
+            memory.serve(self.kernel, self.task, status, attempt)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+
+    def _serve_access(self, status: int, attempt: int) -> None:
+        memory.serve_fault(self.kernel, self.task, status, attempt)
 
     def call(self, function: Callable[..., int], *args: Any) -> int:
         """Call a core function on this mm until it needs nothing more.
@@ -83,33 +94,50 @@ class Mm:
         Errors: SyscallError with the core's errno; ENOMEM when memory is out; EFAULT for a verdict.
         """
         result = function(self.handle, *args)
+        attempt = 0
         while result < 0:
-            try:
-                memory.serve(self.kernel, self.task, result)
-            except MemoryFault:
-                raise SyscallError(EFAULT) from None
+            self._serve_call(result, attempt)
             result = function(self.handle, *args)
+            attempt += 1
         return result
 
-    def access(self, function: Callable[..., int], *args: Any) -> int:
-        """Call a core access until it is done. Errors: MemoryFault, TaskKilled (no memory)."""
-        result = function(self.handle, *args)
+    def _copy(self, copy: Callable[..., int], serve: Serve, addr: int, buffer: Any) -> None:
+        """Copy all of buffer, going on where a need interrupted it."""
+        where, left, attempt = ffi.from_buffer(buffer), len(buffer), 0
+        result = copy(self.handle, addr, where, left)
         while result < 0:
-            memory.serve_fault(self.kernel, self.task, result)
-            result = function(self.handle, *args)
-        return result
+            done = int(self.kernel.need.done)
+            serve(result, attempt)
+            addr, where, left = addr + done, where + done, left - done
+            result = copy(self.handle, addr, where, left)
+            attempt = 0 if done else attempt + 1
 
     # ---- the program's own loads and stores ----
 
     def read(self, addr: int, nbytes: int) -> bytes:
         """Load nbytes at addr. Errors: MemoryFault, TaskKilled."""
         buffer = bytearray(nbytes)
-        self.access(lib.user_read, addr, ffi.from_buffer(buffer), nbytes)
+        self._copy(lib.user_read, self._serve_access, addr, buffer)
         return bytes(buffer)
 
     def write(self, addr: int, data: bytes) -> None:
         """Store data at addr. Errors: MemoryFault, TaskKilled."""
-        self.access(lib.user_write, addr, ffi.from_buffer(data), len(data))
+        self._copy(lib.user_write, self._serve_access, addr, data)
+
+    def touch(self, addr: int, nbytes: int, access: int) -> int:
+        """Access each page of [addr, addr+nbytes) bytes once; return how many there are.
+
+        access: enum access of the core. Errors: MemoryFault, TaskKilled.
+        """
+        end, addr = addr + nbytes, addr & -PAGE_SIZE
+        pages = -(-(end - addr) // PAGE_SIZE)
+        attempt = 0
+        while (result := lib.user_touch(self.handle, addr, end - addr, access)) < 0:
+            done = int(self.kernel.need.done)
+            self._serve_access(result, attempt)
+            addr += done
+            attempt = 0 if done else attempt + 1
+        return pages
 
     # ---- on behalf of a system call ----
 
@@ -117,13 +145,13 @@ class Mm:
         """Read a system call's argument. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, nbytes)
         buffer = bytearray(nbytes)
-        self.call(lib.user_read, addr, ffi.from_buffer(buffer), nbytes)
+        self._copy(lib.user_read, self._serve_call, addr, buffer)
         return bytes(buffer)
 
     def copy_out(self, addr: int, data: bytes) -> None:
         """Write a system call's result. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, len(data))
-        self.call(lib.user_write, addr, ffi.from_buffer(data), len(data))
+        self._copy(lib.user_write, self._serve_call, addr, data)
 
     def check_user(self, addr: int, nbytes: int) -> None:
         """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from kernel import memory
 from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
 
@@ -26,7 +28,8 @@ MAX = (1 << 63) - 1
 class Entry:
     """One parameter. low..high: an integer's range; a string entry's values stand in choices.
 
-    place: "tunables" (the core's field of the same last name), "kernel" (the attribute), "table".
+    place: "tunables" (the core's field of the same last name), "kernel" (the attribute), "table";
+    a name in EFFECTS also does something when it is written.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Entry:
     low: int = 0
     high: int = MAX
     read_only: str = ""  # why it cannot be written; empty: it can
+    choices: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -53,6 +57,8 @@ class Entry:
         """The allowed values, for people."""
         if self.read_only:
             return "read-only"
+        if self.choices:
+            return "|".join(self.choices)
         if self.kind == "str":
             return "text"
         return f"{self.low}..{self.high}" if self.high < MAX else f"{self.low}.."
@@ -103,8 +109,28 @@ ENTRIES = (
         default=1,
         high=1,
     ),
+    Entry(
+        "vm.dirty_background_ratio",
+        "Percent of RAM that may be dirty before write() has it written back.",
+        "kernel",
+        default=10,
+        high=100,
+    ),
+    Entry(
+        "vm.drop_caches",
+        "Writing 1 drops clean page cache (2: nothing more is kept, 3: both).",
+        "table",
+        default=0,
+        high=4,
+    ),
+    Entry(
+        "vm.fork_file_ptes",
+        "1: fork copies the ptes of file mappings, as Linux did until 2.6.13.",
+        high=1,
+    ),
     Entry("vm.legacy_va_layout", "1: mappings grow upwards from a third of user space.", high=1),
     Entry("vm.max_map_count", "VMAs one address space may have."),
+    Entry("vm.min_free_kbytes", "The lowest watermark; low and high follow.", "table", low=0),
     Entry("vm.mmap_min_addr", "Lowest address to map without CAP_SYS_RAWIO, in bytes."),
     Entry(
         "vm.nonlinear",
@@ -119,18 +145,52 @@ ENTRIES = (
     Entry(
         "vm.nonlinear_mixing", "0: remap_file_pages only in a special VMA (else EINVAL).", high=1
     ),
+    Entry(
+        "vm.oom_kill_allocating_task",
+        "1: out of memory kills the task that asked, not the one with the highest score.",
+        "kernel",
+        default=0,
+        high=1,
+    ),
+    Entry(
+        "vm.oom_policy",
+        "Nothing can be freed: kill by score and try again, or fail the call and kill the asker.",
+        "kernel",
+        default="loop",
+        choices=("loop", "kill_allocating"),
+    ),
     Entry("vm.overcommit_kbytes", "Commit limit of mode 2 in KiB; 0: use the ratio."),
     Entry(
         "vm.overcommit_memory", "0: refuse the absurd, 1: refuse nothing, 2: keep a limit.", high=2
     ),
     Entry("vm.overcommit_ratio", "Commit limit of mode 2 in percent of RAM.", high=1000),
     Entry(
+        "vm.panic_on_oom",
+        "1: out of memory stops the machine.",
+        "kernel",
+        default=0,
+        high=2,
+    ),
+    Entry(
         "vm.rmap",
-        "How the ptes of a page are found; chosen at boot.",
+        "How the ptes of a page are found; EBUSY while any page is mapped.",
         "kernel",
         "rmap_name",
         default="objrmap_tree",
-        read_only="it is chosen at boot: Kernel(rmap=...) or --rmap",
+        choices=("virtual_scan", "pte_chain", "objrmap", "objrmap_tree", "compare"),
+    ),
+    Entry(
+        "vm.swappiness",
+        "How much of a scan goes to anonymous pages, of 200.",
+        high=200,
+    ),
+    Entry(
+        "vm.vm_passes",
+        "Passes over the lists, deeper each time, before reclaim gives up.",
+        "kernel",
+        default=16,
+        low=1,
+        high=1000,
     ),
 )
 
@@ -142,6 +202,13 @@ class SysctlTable:
         self._kernel = kernel
         self._entries = {entry.name: entry for entry in ENTRIES}
         self._own = {e.name: e.default for e in ENTRIES if e.place == "table"}
+        self._effects: dict[str, Callable[[Any], None]] = {
+            "vm.drop_caches": partial(memory.drop_caches, kernel),
+            "vm.min_free_kbytes": partial(memory.set_min_free, kernel),
+            "vm.rmap": kernel.set_rmap,
+        }
+        self._own["vm.min_free_kbytes"] = memory.default_min_free(kernel.ram)
+        memory.set_min_free(kernel, memory.default_min_free(kernel.ram))
 
     # ---- looking ----
 
@@ -187,8 +254,6 @@ class SysctlTable:
         Errors: ENOENT; EACCES (no right, read-only), EBUSY (vm.rmap); EINVAL, with nothing changed.
         """
         entry = self.entry(name)
-        if entry.name == "vm.rmap":
-            raise SyscallError(errno.EBUSY)
         if not self.may_write(name, task):
             raise SyscallError(errno.EACCES)
         self._store(entry, self._parse(entry, text))
@@ -197,6 +262,10 @@ class SysctlTable:
 
     def _parse(self, entry: Entry, text: str) -> Value:
         text = text.strip(" \t\n\0")
+        if entry.choices:
+            if text not in entry.choices:
+                raise SyscallError(errno.EINVAL)
+            return text
         if entry.kind == "str":
             if not text or len(text) > 64 or (not text.isprintable() and "\t" not in text):
                 raise SyscallError(errno.EINVAL)
@@ -210,6 +279,8 @@ class SysctlTable:
         return value
 
     def _store(self, entry: Entry, value: Value) -> None:
+        if entry.name in self._effects:
+            self._effects[entry.name](value)
         if entry.place == "tunables":
             setattr(self._kernel.tunables, entry.where, value)
         elif entry.place == "kernel":

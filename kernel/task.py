@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
+from kernel.processor import Context
 from kernel.signals import Signals
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable
@@ -106,9 +107,10 @@ class Task:
         self.umask = 0o022
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
+        self.oom_score_adj = 0
         self.dumpable = 1
         self.trace: Trace | None = None
-        self.context: Any = None
+        self.context: Context | None = None  # registers, once the task runs machine code
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
@@ -147,6 +149,8 @@ class Task:
         """Run in another address space, whose user the task becomes, from now on."""
         self.mm.put()
         self.mm = mm
+        if self.context is not None:
+            self.context.enter(mm.handle)
 
     # ---- life and death ----
 
@@ -160,6 +164,7 @@ class Task:
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
         child.fds = self.fds.copy(child)
+        child.oom_score_adj = self.oom_score_adj
         child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
         child.revirt_vsyscalls = self.revirt_vsyscalls
         child.parent = self
@@ -180,6 +185,8 @@ class Task:
             return
         self.exit_status = wait_status
         self.fds.close_all()
+        if self.context is not None:
+            self.context.close()
         self.mm.put()
         for child in self.children:
             child.parent = None

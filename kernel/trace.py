@@ -7,7 +7,7 @@ goes on when the tracer resumes it. Invariant: a stopped task runs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 STOPPED = 0x7F  # the low byte of wait4's status
 SYSGOOD = 0x80  # in the signal of a stop at a system call
 NO_CALL = (1 << 64) - 1
-SI_KERNEL = 0x80
 VECTOR_PAGE_FAULT = 14
 
 
@@ -40,7 +39,7 @@ class FaultInfo:
     vector: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Trace:
     """A traced task's side of ptrace.
 
@@ -57,13 +56,11 @@ class Trace:
     leaving: bool = False
     fault: FaultInfo = FaultInfo()
     siginfo: SigInfo | None = None
-    stops: dict[str, int] = field(default_factory=lambda: {"calls": 0, "signals": 0})
 
-    def enter_stop(self, signo: int, kind: str) -> None:
+    def enter_stop(self, signo: int) -> None:
         """Stop; the tracer's wait may now report it."""
         self.stop = signo
         self.reported = False
-        self.stops[kind] += 1
 
     def wait_status(self) -> int:
         """Return what wait4 reports of the stop, once."""
@@ -83,7 +80,7 @@ class Trace:
             return False
         self.call = nr
         self.leaving = False
-        self.enter_stop(Signal.SIGTRAP | self.sysgood, "calls")
+        self.enter_stop(Signal.SIGTRAP | self.sysgood)
         return True
 
     def after_call(self) -> bool:
@@ -91,14 +88,14 @@ class Trace:
         if self.calls is not Calls.STOP or self.call == NO_CALL:
             return False
         self.leaving = True
-        self.enter_stop(Signal.SIGTRAP | self.sysgood, "calls")
+        self.enter_stop(Signal.SIGTRAP | self.sysgood)
         return True
 
     def at_signal(self, info: SigInfo) -> None:
         """Stop before a signal is acted on."""
         self.siginfo = info
         self.call = NO_CALL
-        self.enter_stop(info.si_signo, "signals")
+        self.enter_stop(info.si_signo)
 
     def resume(self, calls: Calls) -> None:
         """Let the task run on."""

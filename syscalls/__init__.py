@@ -3,7 +3,19 @@
 Importing this package fills the table with every call that exists.
 """
 
-from syscalls import files, info, mman, process, ptrace, shm, signals, time
+from syscalls import files, info, mman, process, ptrace, shm, signals, swap, time
 from syscalls.table import TABLE, Syscall
 
-__all__ = ["TABLE", "Syscall", "files", "info", "mman", "process", "shm", "signals", "time"]
+__all__ = [
+    "TABLE",
+    "Syscall",
+    "files",
+    "info",
+    "mman",
+    "process",
+    "ptrace",
+    "shm",
+    "signals",
+    "swap",
+    "time",
+]

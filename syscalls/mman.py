@@ -6,6 +6,7 @@ A handler that is called in loops is flat: one look at the result, one core call
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
@@ -17,6 +18,7 @@ from syscalls.table import INT, SINT, syscall
 if TYPE_CHECKING:
     from kernel.mm import Mm
     from kernel.task import Task
+    from kernel.vfs.inode import Inode
 
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
@@ -119,9 +121,11 @@ def remap_file_pages(
     handle = task.fds.get(fd).handle if fd >= 0 else NULL
     mm = task.mm
     result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+    attempt = 0
     while result < 0:
-        serve(task.kernel, task, result)
+        serve(task.kernel, task, result, attempt)
         result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+        attempt += 1
     return result
 
 
@@ -160,7 +164,7 @@ def brk(task: Task, addr: int = 0) -> int:
     return task.mm.call(lib.mm_brk, addr)
 
 
-@syscall(28, "madvise", INT, INT, SINT, partly="COLD, PAGEOUT and FREE only age: no reclaim yet")
+@syscall(28, "madvise", INT, INT, SINT)
 def madvise(task: Task, addr: int, length: int, advice: int) -> int:
     """Advise the kernel about [addr, addr+length).
 
@@ -168,6 +172,8 @@ def madvise(task: Task, addr: int, length: int, advice: int) -> int:
     """
     if advice < 0:
         raise SyscallError(errno.EINVAL)
+    if advice == lib.MADV_PAGEOUT:
+        _write_back_quietly(task, addr, addr + length)  # what is clean can go
     return task.mm.call(lib.mm_madvise, addr, length, advice)
 
 
@@ -263,6 +269,17 @@ def msync(task: Task, addr: int, length: int, flags: int) -> int:
 
 
 def _write_back(task: Task, start: int, end: int) -> None:
+    for inode, first, last in _shared_files(task, start, end):
+        inode.writeback(first, last)
+
+
+def _write_back_quietly(task: Task, start: int, end: int) -> None:
+    for inode, first, last in _shared_files(task, start, end):
+        inode.writeback_quietly(first, last)
+
+
+def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[Inode, int, int]]:
+    """Yield inode, first and last page of each shared file mapping in [start, end)."""
     for vma in task.mm.vmas():
         if vma.end <= start or vma.start >= end or not vma.mapping_cookie:
             continue
@@ -273,7 +290,7 @@ def _write_back(task: Task, start: int, end: int) -> None:
         last = vma.pgoff + (high - vma.start + PAGE_MASK) // PAGE_SIZE - 1
         if vma.flags & lib.VM_NONLINEAR:
             first, last = 0, (1 << 52) - 1  # any page of the file may show here
-        task.kernel.vfs.inode_of(vma.mapping_cookie).writeback(first, last)
+        yield task.kernel.vfs.inode_of(vma.mapping_cookie), first, last
 
 
 def _other(task: Task, pid: int) -> Task:

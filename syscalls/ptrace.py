@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
-from kernel.signals import NSIG, SigInfo
+from kernel.signals import NSIG, SigInfo, Signal
 from kernel.trace import SYSGOOD, Calls, Trace
 from kernel.vfs.mmfile import space_of
+from syscalls import signals
 from syscalls.table import INT, SINT, syscall
+from syscalls.traced import context_of
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -76,7 +78,7 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     if found.uid != task.uid and not task.capable("CAP_SYS_PTRACE"):
         raise SyscallError(errno.EPERM)
     found.trace = Trace(task)
-    task.kernel.send_signal(found, SigInfo(19, 0, si_pid=task.pid))
+    signals.send(found, SigInfo(Signal.SIGSTOP, signals.SI_USER, si_pid=task.pid))
     return 0
 
 
@@ -101,7 +103,7 @@ def _poke(task: Task, pid: int, addr: int, data: int) -> int:
 
 def _getregs(task: Task, pid: int, addr: int, data: Any) -> bytes:
     found = tracee(task, pid)
-    values = CONSTANT_REGS | found.context.registers() | {"orig_rax": trace_of(found).call}
+    values = CONSTANT_REGS | context_of(found).registers() | {"orig_rax": trace_of(found).call}
     return REGS.pack(*[values[name] for name in USER_REGS])
 
 
@@ -111,16 +113,16 @@ def _setregs(task: Task, pid: int, addr: int, data: bytes) -> int:
     trace_of(found).call = values.pop("orig_rax")
     for name in CONSTANT_REGS:
         del values[name]
-    found.context.set_registers(values)
+    context_of(found).set_registers(values)
     return 0
 
 
 def _getfpregs(task: Task, pid: int, addr: int, data: Any) -> bytes:
-    return tracee(task, pid).context.fpu()
+    return context_of(tracee(task, pid)).fpu()
 
 
 def _setfpregs(task: Task, pid: int, addr: int, data: bytes) -> int:
-    tracee(task, pid).context.set_fpu(data)
+    context_of(tracee(task, pid)).set_fpu(data)
     return 0
 
 
@@ -166,8 +168,7 @@ def _resume(calls: Calls) -> Callable[[Task, int, int, Any], int]:
         if data:
             same = info is not None and info.si_signo == data
             info = info if same and info else SigInfo(data, 0, si_pid=task.pid)
-            task.kernel.act_on_signal(found, info)
-        task.kernel.go_on(found)
+            signals.act(found, info)
         return 0
 
     return resume
@@ -181,7 +182,7 @@ def _detach(task: Task, pid: int, addr: int, data: int) -> int:
 
 
 def _kill(task: Task, pid: int, addr: int, data: Any) -> int:
-    tracee(task, pid).die_of(9)
+    tracee(task, pid).die_of(Signal.SIGKILL)
     return 0
 
 

@@ -14,7 +14,7 @@ from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
 
 AMPLE = "ample"
-RMAPS = ("objrmap_tree", "pte_chain")
+RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
 
 class UsageError(Exception):
@@ -68,6 +68,16 @@ def machine_options(ram: str = "64M") -> HelpfulParser:
         "--sysctl-file", metavar="FILE", help="set those of a file in sysctl.conf's format first"
     )
     group.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
+    group.add_argument(
+        "--nrpte",
+        type=int,
+        default=7,
+        metavar="N",
+        help="ptes in a block of a pte chain, 1..31 (7)",
+    )
+    group.add_argument(
+        "--swap", default="0", metavar="SIZE", help="a swap device that is on from boot (0: none)"
+    )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
     group.add_argument(
         "--host", metavar="DIR", help="show this host directory, read only, under /host"
@@ -80,7 +90,12 @@ def boot(options: argparse.Namespace) -> Kernel:
     sysctls = read_sysctls(options.sysctl, options.sysctl_file)
     try:
         kernel = Kernel(
-            ram=options.ram, seed=options.seed, rmap=options.rmap, sysctl=sysctls or None
+            ram=options.ram,
+            seed=options.seed,
+            rmap=options.rmap,
+            nrpte=options.nrpte,
+            swap=options.swap,
+            sysctl=sysctls or None,
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(_boot_complaint(error, options.ram, sysctls)) from error

@@ -108,7 +108,7 @@ class Sys:
 
     def touch(self, addr: int, nbytes: int) -> None:
         """Write to each page of [addr, addr+nbytes) without changing it. Errors: as load."""
-        self._with_signals(self.task.mm.access, lib.user_touch, addr, nbytes, lib.ACCESS_WRITE)
+        self._with_signals(self.task.mm.touch, addr, nbytes, lib.ACCESS_WRITE)
 
     def _with_signals(self, access: Callable[..., Any], *args: Any) -> Any:
         for _ in range(MAX_FRUITLESS):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
-RMAPS = ("objrmap_tree", "pte_chain")
+RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 MARKERS = (
     'sysctl({"vm.nonlinear": 1}): boot the kernel fixture with these sysctls',
     'boot(ram="16M", ...): boot the kernel fixture with these parameters',

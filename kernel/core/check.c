@@ -15,7 +15,8 @@
  *   I6  VMAs are aligned, non-empty, below task_size, sorted and disjoint
  *   I7  the tree of VMAs is a treap, agrees with the list; gap, max_gap right
  *   I8  a file's VMA is on its mapping's tree, list (what the reverse map
- *       keeps) or nonlinear list exactly once, another one on none; max_last and the order by pgoff right
+ *       keeps) or nonlinear list exactly once, another one on
+ *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
  *       page of its place; file ptes stand in nonlinear VMAs only
  *   I10 a writable pte lies within its VMA's rights, and in a private VMA

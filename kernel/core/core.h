@@ -164,6 +164,7 @@ struct mapping {
 	uint64_t truncate_count;
 	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
 	uint64_t nr_vmas;
+	struct quota *quota;                /* of its file system, or NULL */
 	uint64_t nr_swapped;                /* swap entries in the index */
 	struct tree vmas;                   /* linear, by pgoff (KEEPS_TREE) */
 	struct vma *list_first, *list_last; /* linear, as they came (KEEPS_LIST) */

@@ -185,6 +185,11 @@ struct limits {
 	uint64_t may_low;  /* CAP_SYS_RAWIO: below mmap_min_addr */
 };
 
+/* What the files of one tmpfs may hold together, in pages. */
+struct quota {
+	uint64_t used, max;
+};
+
 struct layout {
 	uint64_t task_size;
 	uint64_t mmap_base;
@@ -273,8 +278,10 @@ void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: 
 int64_t machine_fail_pending(machine *m);                       /* 1 while still armed */
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
-int64_t machine_io(machine *m, uint64_t kind); /* one is about to be done: 0, or -EIO */
-const char *machine_disagreement(machine *m);  /* between reverse maps; "": none */
+int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */
+int64_t machine_set_rmap(machine *m, uint64_t design); /* enum rmap_design; -EBUSY */
+int64_t machine_refusal(machine *m);          /* after a NULL: NEED_MEMORY, or -ENOMEM (injected) */
+const char *machine_disagreement(machine *m); /* between reverse maps; "": none */
 int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
 void *machine_arena(machine *m);
@@ -287,6 +294,7 @@ struct reclaim_write { /* a dirty page that Python is to write */
 struct reclaim {
 	uint64_t nr_to_free, priority; /* in: scan 1/2^priority of each list */
 	uint64_t nr_freed, nr_scanned, nr_mapped, nr_writes;
+	uint64_t nr_unmapped; /* ptes, by the virtual scan: progress, though no page is free yet */
 	struct reclaim_write writes[32];
 };
 int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
@@ -305,6 +313,7 @@ int64_t machine_select_vsyscalls(machine *m, uint64_t form,
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
 void mapping_put(mapping *mp);
+void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);
 int64_t mapping_nr_swapped(mapping *mp);
@@ -353,6 +362,7 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 int64_t mm_populate(mm *mm, uint64_t addr,
 		    uint64_t len); /* faults a range in, as mmap and mlock do */
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
+void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */

@@ -14,7 +14,7 @@
  *   present  | private, read-only | write  | copy on write, or take it over
  *   present  | shared             | write  | make it writable
  *
- * Beyond the end of the file: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
+ * Beyond the end of the file, in unreadable swap or on a full tmpfs: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
  * and everything is looked at afresh when the caller tries again.
  */
 #include "core.h"
@@ -101,14 +101,17 @@ static int64_t anonymous_fault(struct fault *f)
 	return 0;
 }
 
-/* A fault that had to read swap. */
+void mm_count_major(mm *mm)
+{
+	mm->counters.maj_flt++;
+	mm->counters.min_flt--; /* mm_fault() will count it as minor */
+	mm->machine->counters.pgmajfault++;
+}
+
 static void count_major(struct fault *f, uint64_t reads_before)
 {
-	if (f->mm->machine->counters.pswpin == reads_before)
-		return;
-	f->mm->counters.maj_flt++;
-	f->mm->counters.min_flt--; /* mm_fault() counts it as minor */
-	f->mm->machine->counters.pgmajfault++;
+	if (f->mm->machine->counters.pswpin != reads_before)
+		mm_count_major(f->mm);
 }
 
 static int64_t file_fault(struct fault *f, uint64_t index)
@@ -125,7 +128,8 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	uint64_t reads = m->counters.pswpin;
 	err = mapping_get_page(mp, index, &page);
 	if (err)
-		return err == -EIO ? verdict(m, BUS_ADRERR, f->addr, f->access) : err;
+		return err == -EIO || err == -ENOSPC ? verdict(m, BUS_ADRERR, f->addr, f->access)
+						     : err;
 	count_major(f, reads);
 	if (copies) {
 		m->counters.cow++;

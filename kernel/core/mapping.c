@@ -30,12 +30,16 @@ static int64_t cache_insert(mapping *mp, uint64_t index, struct page *page)
 		return err;
 	}
 	cache_count(mp, page, index);
+	if (mp->quota)
+		mp->quota->used++;
 	return 0;
 }
 
 static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
+	if (mp->quota && mp->quota->used >= mp->quota->max)
+		return -ENOSPC;
 	uint32_t shmem = mp->flags & MAPPING_MEMORY ? PG_SHMEM : 0;
 	struct page *page = page_alloc_zeroed(m, PG_CACHE | PG_UPTODATE | shmem);
 	if (!page)
@@ -136,9 +140,16 @@ static void cache_leave(mapping *mp, struct page *page)
 	page_put(m, page); /* a special VMA may keep the frame */
 }
 
+static void index_drop(mapping *mp, uint64_t index)
+{
+	index_remove(mp, index);
+	if (mp->quota)
+		mp->quota->used--;
+}
+
 void cache_drop(mapping *mp, struct page *page)
 {
-	index_remove(mp, page->index);
+	index_drop(mp, page->index);
 	cache_leave(mp, page);
 }
 
@@ -151,7 +162,7 @@ void cache_swap_out(mapping *mp, struct page *page, uint32_t entry)
 
 static void drop_swapped(mapping *mp, uint64_t index, uint32_t entry)
 {
-	index_remove(mp, index);
+	index_drop(mp, index);
 	mp->nr_swapped--;
 	swap_put(mp->machine, entry);
 }
@@ -472,6 +483,7 @@ int64_t mapping_size(mapping *mp) { return (int64_t)mp->size; }
 int64_t mapping_nr_pages(mapping *mp) { return (int64_t)mp->nr_pages; }
 int64_t mapping_nr_writable(mapping *mp) { return (int64_t)mp->nr_writable; }
 int64_t mapping_nr_vmas(mapping *mp) { return (int64_t)mp->nr_vmas; }
+void mapping_set_quota(mapping *mp, struct quota *quota) { mp->quota = quota; }
 int64_t mapping_nr_swapped(mapping *mp) { return (int64_t)mp->nr_swapped; }
 
 int64_t mapping_nr_pinned(mapping *mp)

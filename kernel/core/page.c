@@ -125,6 +125,30 @@ static const struct rmap_design_ops *const designs[] = {
 	[RMAP_COMPARE] = &rmap_compare,
 };
 
+int64_t machine_refusal(machine *m) { return no_memory(m); }
+
+typedef void (*vma_action)(struct vma *vma);
+
+static void each_vma(machine *m, vma_action act)
+{
+	for (mm *mm = m->mms; mm; mm = mm->next)
+		for (struct vma *vma = mm->first; vma; vma = vma->next)
+			act(vma);
+}
+
+/* Only the links of VMAs need another form, while no pte is known to anyone. */
+int64_t machine_set_rmap(machine *m, uint64_t design)
+{
+	if (design >= NR_RMAP_DESIGNS)
+		return -EINVAL;
+	if (m->counters.nr_mapped || m->counters.nr_anon)
+		return -EBUSY;
+	each_vma(m, mapping_unlink_vma);
+	m->rmap = designs[design];
+	each_vma(m, mapping_link_vma);
+	return 0;
+}
+
 static bool map_host_memory(machine *m)
 {
 	m->arena = host_arena(m->arena_bytes, &m->arena_fd);

@@ -6,7 +6,7 @@ import errno
 import stat
 from typing import TYPE_CHECKING, Any
 
-from kernel.core import ffi, lib
+from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import DirInode, Inode
 
@@ -38,14 +38,12 @@ class ZeroDevice(NullDevice):
         return bytes(nbytes)
 
     def file_handle(self, mode: int, cookie: int) -> Any:
-        mapping = lib.mapping_create(self.kernel.core, lib.MAPPING_MEMORY, 0)
-        if mapping == ffi.NULL:
-            raise SyscallError(errno.ENFILE)
-        handle = lib.file_create(mapping, mode | lib.FILE_ZERO, cookie)
-        lib.mapping_put(mapping)
-        if handle == ffi.NULL:
-            raise SyscallError(errno.ENFILE)
-        return handle
+        create, core = self.kernel.core_create, self.kernel.core
+        mapping = create(lib.mapping_create, core, lib.MAPPING_MEMORY, 0)
+        try:
+            return create(lib.file_create, mapping, mode | lib.FILE_ZERO, cookie)
+        finally:
+            lib.mapping_put(mapping)
 
 
 class FullDevice(ZeroDevice):

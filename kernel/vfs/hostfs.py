@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernel import memory
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import (
@@ -58,6 +59,7 @@ class HostFile(MappedInode):
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
         super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        self.wb_error: SyscallError | None = None
         self.fs = fs
         self.fd = fd
         lib.mapping_extend(self.mapping, status.st_size)
@@ -70,11 +72,17 @@ class HostFile(MappedInode):
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
             data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
-        result = lib.mapping_add_page(self.mapping, index, data, len(data), truncate_count)
-        if result == lib.NEED_MEMORY:
-            raise SyscallError(errno.ENOMEM)
-        if result < 0 and result != -errno.EAGAIN:  # truncated meanwhile: look again
-            raise SyscallError(-result)
+        add, call = lib.mapping_add_page, self.kernel.core_call
+        try:
+            call(None, add, self.mapping, index, data, len(data), truncate_count)
+        except SyscallError as error:
+            if error.errno != errno.EAGAIN:  # truncated meanwhile: look again
+                raise
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        written = super().write(pos, data, task)
+        memory.balance_dirty(self.kernel)
+        return written
 
     def next_data(self, pos: int) -> int | None:
         return pos  # to a program all of a host's file is data
@@ -88,18 +96,39 @@ class HostFile(MappedInode):
             os.ftruncate(self.fd, size)
 
     def writeback(self, first: int, last: int) -> None:
+        self.writeback_quietly(first, last)
+        error, self.wb_error = self.wb_error, None
+        if error is not None:
+            raise error
+
+    def writeback_quietly(self, first: int, last: int) -> None:
         if self.fs.access is Access.READ_ONLY:
             return
+        lib.mapping_harvest(self.mapping, first, last)
         batch = ffi.new("uint64_t[]", WRITE_BATCH)
         while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
             for index in ffi.unpack(batch, count):
-                with host_errors():
-                    data = self.read(index * PAGE_SIZE, PAGE_SIZE)
-                    os.pwrite(self.fd, data, index * PAGE_SIZE)
+                self._write_clean(index)
+
+    def write_page(self, index: int) -> None:
+        one = ffi.new("uint64_t *")
+        if lib.mapping_dirty(self.mapping, index, index, one, 1):
+            self._write_clean(index)
+
+    def _write_clean(self, index: int) -> None:
+        """Write a page that mapping_dirty() has just called clean."""
+        try:
+            if lib.machine_io(self.kernel.core, lib.IO_WRITEBACK) < 0:
+                raise SyscallError(errno.EIO)
+            with host_errors():
+                data = self.read(index * PAGE_SIZE, PAGE_SIZE)
+                os.pwrite(self.fd, data, index * PAGE_SIZE)
+        except SyscallError as error:
+            self.wb_error = error  # the page stays readable; msync and fsync tell, once
 
     def close(self) -> None:
         """Write back and let the host's file go."""
-        self.writeback(0, LAST_PAGE)
+        self.writeback_quietly(0, LAST_PAGE)
         self.nlink = 0
         self.released()
         os.close(self.fd)

@@ -21,6 +21,7 @@ PAGE_SIZE = 4096
 LAST_PAGE = (1 << 52) - 1
 WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
+CHUNK = 256 << 10  # bytes; what one core call reads or writes, so that it fits in any RAM
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 
@@ -83,7 +84,13 @@ class Inode:
         raise SyscallError(errno.EIO)
 
     def writeback(self, first: int, last: int) -> None:
-        """Write dirty pages first..last to the backing store, if there is one."""
+        """Write dirty pages first..last to the backing store, if there is one. Errors: EIO."""
+
+    def writeback_quietly(self, first: int, last: int) -> None:
+        """Write as writeback() does; an error is kept for the next msync or fsync."""
+
+    def write_page(self, index: int) -> None:
+        """Write one dirty page that is mapped nowhere, for reclaim; an error is kept, too."""
 
     def file_handle(self, mode: int, cookie: int) -> Any:
         """Return the core's file for an open, or NULL: it cannot be mapped."""
@@ -115,10 +122,9 @@ class MappedInode(Inode):
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.seals = 0
-        self.mapping = lib.mapping_create(kernel.core, self.mapping_flags, self.ino)
-        if self.mapping == ffi.NULL:
-            self.mapping = None
-            raise SyscallError(errno.ENOMEM)
+        self.mapping = kernel.core_create(
+            lib.mapping_create, kernel.core, self.mapping_flags, self.ino
+        )
         kernel.vfs.remember(self)
 
     @property
@@ -129,15 +135,26 @@ class MappedInode(Inode):
         nbytes = max(0, min(nbytes, self.size - pos))
         buffer = bytearray(nbytes)
         where = ffi.from_buffer(buffer)
-        self.kernel.core_call(None, lib.mapping_read, self.mapping, pos, where, nbytes)
+        for done in range(0, nbytes, CHUNK):
+            n = min(CHUNK, nbytes - done)
+            call = self.kernel.core_call
+            call(None, lib.mapping_read, self.mapping, pos + done, where + done, n)
         return bytes(buffer)
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         self.check_seals(pos + len(data))
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
-        where = ffi.from_buffer(data)
-        return self.kernel.core_call(None, lib.mapping_write, self.mapping, pos, where, len(data))
+        where, call = ffi.from_buffer(data), self.kernel.core_call
+        for done in range(0, len(data), CHUNK):
+            n = min(CHUNK, len(data) - done)
+            try:
+                call(None, lib.mapping_write, self.mapping, pos + done, where + done, n)
+            except SyscallError:
+                if done == 0:
+                    raise
+                return done
+        return len(data)
 
     def truncate(self, size: int) -> None:
         if size > self.size and self.seals & F_SEAL_GROW:
@@ -188,10 +205,7 @@ class MappedInode(Inode):
     def file_handle(self, mode: int, cookie: int) -> Any:
         if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
             mode |= lib.FILE_SEALED
-        handle = lib.file_create(self.mapping, mode, cookie)
-        if handle == ffi.NULL:
-            raise SyscallError(errno.ENFILE)
-        return handle
+        return self.kernel.core_create(lib.file_create, self.mapping, mode, cookie)
 
 
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16

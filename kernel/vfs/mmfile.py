@@ -68,7 +68,7 @@ def _madvise(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     mm.call(lib.mm_madvise, a[0], a[1], a[3])
 
 
-COMMANDS: dict[int, Callable[[Mm, "Task", tuple[int, ...]], None]] = {
+COMMANDS: dict[int, Callable[[Mm, Task, tuple[int, ...]], None]] = {
     MM_MMAP: _mmap,
     MM_MUNMAP: _munmap,
     MM_MPROTECT: _mprotect,

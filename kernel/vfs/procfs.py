@@ -99,14 +99,14 @@ def _smaps_fields(info: Any, size_pages: int) -> list[tuple[str, int]]:
         ("Referenced", info.referenced * kb),
         ("Anonymous", info.anonymous * kb),
         ("KSM", 0),
-        ("LazyFree", 0),
+        ("LazyFree", info.lazyfree * kb),
         ("AnonHugePages", 0),
         ("ShmemPmdMapped", 0),
         ("FilePmdMapped", 0),
         ("Shared_Hugetlb", 0),
         ("Private_Hugetlb", 0),
         ("Swap", info.swap * kb),
-        ("SwapPss", info.swap * kb),
+        ("SwapPss", info.swap_pss * kb >> 12),
         ("Locked", info.locked * kb >> 12),
     ]
 
@@ -253,14 +253,21 @@ def meminfo(kernel: Kernel, task: Task) -> str:
         total * int(kernel.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
     )
     cached = int(c.nr_file)
-    pinned = int(c.nr_special + c.nr_mlock)
+    pinned = int(c.nr_special + c.nr_unevictable)
+    active = int(c.nr_active_anon + c.nr_active_file)
+    inactive = int(c.nr_inactive_anon + c.nr_inactive_file)
+    reclaimable = max(0, cached - int(c.nr_shmem) - pinned)
+    allowed += int(c.nr_swap_total) * KB_PER_PAGE
     rows = [
         ("MemTotal", total), ("MemFree", c.nr_free),
-        ("MemAvailable", c.nr_free + max(0, cached - int(c.nr_shmem))), ("Buffers", 0),
-        ("Cached", cached), ("SwapCached", 0), ("Active", 0), ("Inactive", c.nr_anon + cached),
-        ("Active(anon)", 0), ("Inactive(anon)", c.nr_anon + c.nr_shmem), ("Active(file)", 0),
-        ("Inactive(file)", cached - int(c.nr_shmem)), ("Unevictable", pinned),
-        ("Mlocked", c.nr_mlock), ("SwapTotal", 0), ("SwapFree", 0), ("Zswap", 0), ("Zswapped", 0),
+        ("MemAvailable", c.nr_free + reclaimable), ("Buffers", 0),
+        ("Cached", cached), ("SwapCached", c.nr_swapcached), ("Active", active),
+        ("Inactive", inactive),
+        ("Active(anon)", c.nr_active_anon), ("Inactive(anon)", c.nr_inactive_anon),
+        ("Active(file)", c.nr_active_file),
+        ("Inactive(file)", c.nr_inactive_file), ("Unevictable", pinned),
+        ("Mlocked", c.nr_unevictable), ("SwapTotal", c.nr_swap_total),
+        ("SwapFree", c.nr_swap_total - c.nr_swap_used), ("Zswap", 0), ("Zswapped", 0),
         ("Dirty", c.nr_dirty),
         ("Writeback", 0), ("AnonPages", c.nr_anon), ("Mapped", c.nr_mapped), ("Shmem", c.nr_shmem),
         ("KReclaimable", 0), ("Slab", c.nr_slab), ("SReclaimable", 0), ("SUnreclaim", c.nr_slab),
@@ -285,7 +292,17 @@ def _sizes(rows: list[tuple[str, Any]]) -> str:
 VMSTAT = (
     ("nr_free_pages", "nr_free"), ("nr_anon_pages", "nr_anon"), ("nr_mapped", "nr_mapped"),
     ("nr_file_pages", "nr_file"), ("nr_dirty", "nr_dirty"), ("nr_shmem", "nr_shmem"),
-    ("nr_page_table_pages", "nr_pagetable"), ("nr_mlock", "nr_mlock"),
+    ("nr_inactive_anon", "nr_inactive_anon"), ("nr_active_anon", "nr_active_anon"),
+    ("nr_inactive_file", "nr_inactive_file"), ("nr_active_file", "nr_active_file"),
+    ("nr_unevictable", "nr_unevictable"), ("nr_swapcached", "nr_swapcached"),
+    ("nr_page_table_pages", "nr_pagetable"), ("nr_mlock", "nr_unevictable"),
+    ("pgactivate", "pgactivate"), ("pgdeactivate", "pgdeactivate"), ("pgrefill", "pgrefill"),
+    ("pglazyfree", "pglazyfree"), ("pglazyfreed", "pglazyfreed"), ("pgrotated", "pgrotated"),
+    ("pgsteal_kswapd", "pgsteal_kswapd"), ("pgsteal_direct", "pgsteal_direct"),
+    ("pgscan_kswapd", "pgscan_kswapd"), ("pgscan_direct", "pgscan_direct"),
+    ("pswpin", "pswpin"), ("pswpout", "pswpout"),
+    ("unevictable_pgs_culled", "unevictable_pgs_culled"),
+    ("unevictable_pgs_rescued", "unevictable_pgs_rescued"),
     ("nr_slab_unreclaimable", "nr_slab"), ("pgalloc_normal", "pgalloc"), ("pgfree", "pgfree"),
     ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
     ("pkern_special_pages", "nr_special"), ("pkern_chain_blocks", "nr_chain_blocks"),
@@ -294,12 +311,29 @@ VMSTAT = (
     ("pkern_rmap_walks", "rmap_walks"), ("pkern_rmap_vma_visits", "rmap_vma_visits"),
     ("pkern_rmap_pte_visits", "rmap_pte_visits"),
     ("pkern_rmap_block_touches", "rmap_block_touches"),
+    ("pkern_rmap_bytes", "rmap_bytes"), ("pkern_rmap_bytes_peak", "rmap_bytes_peak"),
+    ("pkern_scan_ptes", "scan_ptes"), ("pkern_scan_rounds", "scan_rounds"),
+    ("pkern_swap_read_errors", "swap_read_errors"),
+    ("pkern_swap_write_errors", "swap_write_errors"),
 )  # fmt: skip
 
 
 def vmstat(kernel: Kernel, task: Task) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
-    return "".join(f"{name} {int(getattr(kernel.counters, c))}\n" for name, c in VMSTAT)
+    lines = [f"{name} {int(getattr(kernel.counters, c))}\n" for name, c in VMSTAT]
+    lines += [f"allocstall_normal {kernel.allocstall}\n", f"oom_kill {kernel.oom_kills}\n"]
+    return "".join(lines)
+
+
+def swaps(kernel: Kernel, task: Task) -> str:
+    """The swap areas. Source: proc_swaps(5)."""
+    lines = ["Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"]
+    for area in kernel.swap.areas:
+        size, used = (area.nr_pages - 1) * KB_PER_PAGE, kernel.swap.used(area) * KB_PER_PAGE
+        name = area.path.ljust(39) + " "
+        wide = "\t" if size < 10_000_000 else ""
+        lines.append(f"{name}{area.kind}\t{size}\t{wide}{used}\t{wide}{area.priority}\n")
+    return "".join(lines)
 
 
 def mounts(kernel: Kernel, task: Task) -> str:
@@ -345,6 +379,7 @@ TASK_FILES: dict[str, tuple[int, Text]] = {
 ROOT_FILES: dict[str, Text] = {
     "meminfo": meminfo,
     "vmstat": vmstat,
+    "swaps": swaps,
     "mounts": mounts,
     "version": version,
     "uptime": uptime,

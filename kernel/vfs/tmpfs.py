@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import DirInode, Inode, MappedInode
+from kernel.vfs.inode import PAGE_SIZE, DirInode, Inode, MappedInode
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
 class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
 
+    def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(fs.kernel, mode, uid, gid)
+        self.fs = fs
+
     def create(self, name: str, mode: int, task: Task) -> Inode:
         """Make a regular file. Errors: ENOSPC."""
         inode = MappedInode(self.kernel, mode, task.uid, task.gid)
+        lib.mapping_set_quota(inode.mapping, self.fs.quota)
         self.entries[name] = inode
         return inode
 
     def mkdir(self, name: str, mode: int, task: Task) -> Inode:
         """Make a directory."""
-        inode = TmpfsDir(self.kernel, mode, task.uid, task.gid)
+        inode = TmpfsDir(self.fs, mode, task.uid, task.gid)
         self.entries[name] = inode
         self.nlink += 1
         return inode
@@ -59,12 +65,17 @@ class TmpfsDir(DirInode):
 
 
 class TmpFs:
-    """One tmpfs; root is a directory that every user may write to (sticky, 1777)."""
+    """One tmpfs; root is a directory that every user may write to (sticky, 1777).
+
+    Its files hold at most half of RAM together, in memory and swap, as Linux's: then ENOSPC.
+    """
 
     name = "tmpfs"
 
     def __init__(self, kernel: Kernel) -> None:
-        self.root = TmpfsDir(kernel, 0o1777)
+        self.kernel = kernel
+        self.quota = ffi.new("struct quota *", {"max": kernel.ram // PAGE_SIZE // 2})
+        self.root = TmpfsDir(self, 0o1777)
 
     def close(self) -> None:
         """Drop all files."""

@@ -53,13 +53,24 @@ def test_nonlinear_max_pages_is_half_of_ram(machine: Kernel) -> None:
     assert machine.sysctl["vm.nonlinear_max_pages"] == (16 << 20) // 4096 // 2
 
 
-@pytest.mark.parametrize("design", ["objrmap_tree", "pte_chain"])
-def test_rmap_shows_the_choice_and_cannot_change(design: str) -> None:
+DESIGNS = ["virtual_scan", "pte_chain", "objrmap", "objrmap_tree", "compare"]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_rmap_shows_the_choice_and_changes_only_while_no_page_is_mapped(design: str) -> None:
     with Kernel(ram="16M", rmap=design) as kernel:
         assert kernel.sysctl["vm.rmap"] == design
+        task = kernel.spawn()
+        for other in DESIGNS:
+            kernel.sysctl["vm.rmap"] = other
+            kernel.check()
+        task.mm.write(task.mm.vmas()[0].start, b"x")
         with refused(errno.EBUSY):
-            kernel.sysctl["vm.rmap"] = "no such design"
-        assert kernel.sysctl["vm.rmap"] == design
+            kernel.sysctl["vm.rmap"] = design
+        with refused(errno.EINVAL):
+            kernel.sysctl["vm.rmap"] = "none"
+        assert kernel.sysctl["vm.rmap"] == DESIGNS[-1]
+        kernel.check()
 
 
 def test_write_reaches_the_hot_path_and_the_core(machine: Kernel) -> None:

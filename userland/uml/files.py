@@ -15,6 +15,7 @@ from userland.uml.memory import GuestError, Pages, Physical
 
 O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 128, 512, 1024
 PIPE_BYTES = 65536
+Emit = Callable[[bytes], object]
 
 
 class Block(Exception):
@@ -64,7 +65,7 @@ class Console(Inode):
 
     mode = stat.S_IFCHR | 0o620
 
-    def __init__(self, number: int, emit: Callable[[bytes], object]) -> None:
+    def __init__(self, number: int, emit: Emit) -> None:
         super().__init__(number)
         self._emit = emit
 
@@ -220,10 +221,11 @@ class Descriptors:
 class Files:
     """The guest's tree: whole paths to inodes."""
 
-    def __init__(self, physical: Physical, emit: Callable[[bytes], object]) -> None:
+    def __init__(self, physical: Physical, out: Emit, err: Emit) -> None:
         self._physical = physical
         self._numbers = 0
-        self.console = Console(self._next_number(), emit)
+        self.console = Console(self._next_number(), out)
+        self.errors = Console(self._next_number(), err)
         self.names: dict[str, Inode] = {
             "/dev/console": self.console,
             "/dev/tty": self.console,

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from userland.program import Sys
 from userland.uml import host as abi
-from userland.uml.files import Block, Descriptors, Files, Inode, OpenFile
+from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import FrameOrder, GuestError, Physical
 from userland.uml.process import Process, State, load
-from userland.uml.shadow import MmapShadow, open_shadow
+from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
 from userland.uml.syscalls import TABLE
 
@@ -64,12 +64,15 @@ class Stats:
 class GuestKernel:
     """One guest; run() takes it to the end of its first process."""
 
-    def __init__(self, host: Host, config: Config, emit: Callable[[bytes], object]) -> None:
-        """Boot: memory, files, the traced task. Errors: OSError of the host's calls."""
+    def __init__(self, host: Host, config: Config, out: Emit, err: Emit) -> None:
+        """Boot: memory, files, the traced task. Errors: OSError of the host's calls.
+
+        out, err: what gets the bytes that the guest writes to its standard descriptors.
+        """
         self.host = host
         self.config = config
         self.physical = Physical(host, config.ram, config.order)
-        self.files = Files(self.physical, emit)
+        self.files = Files(self.physical, out, err)
         self.processes: dict[int, Process] = {}
         self.stats = Stats()
         self.log: list[str] = []
@@ -82,24 +85,24 @@ class GuestKernel:
         self._stops_left = QUANTUM
         self._futexes: dict[tuple[int, int], list[Process]] = {}
         self._woken: set[int] = set()
-        self._boot_ns = host.clock_gettime(host.CLOCK_REALTIME)
+        self._boot_ns: int = host.clock_gettime(host.CLOCK_REALTIME)
         self._task = self._start_task()
 
     def _start_task(self) -> int:
         """Return the pid of a child that asked to be traced and has stopped."""
-        child = self.host.fork()
+        child: Sys = self.host.fork()
         if not self.config.task_vsyscalls:
             child.prctl(child.PR_SET_VSYSCALL, 0)
         child.ptrace(abi.PTRACE_TRACEME, 0, 0, 0)
         child.kill(child.pid, abi.SIGSTOP)
         self._wait_for_stop(child.pid)
-        return int(child.pid)
+        return child.pid
 
     def _wait_for_stop(self, pid: int) -> int:
         _, status = self.host.wait4(pid, 0)
         if status & 0xFF != 0x7F:
             raise GuestPanic(f"the traced task ended with status {status:#x}")
-        return int(status >> 8 & 0x7F)
+        return int(status) >> 8 & 0x7F
 
     # ---- time ----
 
@@ -110,8 +113,7 @@ class GuestKernel:
 
     def uptime_ns(self) -> int:
         """Return nanoseconds since the guest was booted."""
-        now: int = self.host.clock_gettime(self.host.CLOCK_REALTIME)
-        return now - self._boot_ns
+        return self.now_ns() - self.config.clock_lead_ns - self._boot_ns
 
     # ---- processes ----
 
@@ -133,14 +135,13 @@ class GuestKernel:
         """Make the first process. Errors: GuestError (no such program, or no program)."""
         process = Process(self._next_pid(), None, self._new_space(), Descriptors(), [])
         console = OpenFile(self.files.console, 2, "/dev/console")
-        for fd in range(3):
-            process.fds.put_at(fd, console)
+        errors = OpenFile(self.files.errors, 2, "/dev/console")
+        for fd, file in enumerate((console, console, errors)):
+            process.fds.put_at(fd, file)
         self.execute(process, self.files.lookup(path), argv, envp)
         return self._enter(process)
 
-    def execute(
-        self, process: Process, inode: Inode, argv: list[bytes], envp: list[bytes]
-    ) -> None:
+    def execute(self, process: Process, inode: Inode, argv: list[bytes], envp: list[bytes]) -> None:
         """Replace a process's program; it is unchanged if that fails. Errors: GuestError."""
         space = self._new_space()
         try:
@@ -190,8 +191,7 @@ class GuestKernel:
 
     def _close_space(self, space: Space) -> None:
         self._note_peak(space)
-        if isinstance(space.shadow, MmapShadow):
-            self.stats.evictions += space.shadow.evictions
+        self.stats.evictions += space.shadow.evictions
         if space.shadow.fd == self._switched_to:
             self._switched_to = -1  # its number may be given to the next one
         space.close()
@@ -347,9 +347,7 @@ class GuestKernel:
     def _fault(self, process: Process) -> None:
         info = self.host.ptrace(abi.PTRACE_FAULTINFO, self._task, 0, 0)
         code, _, addr = FAULT_INFO.unpack(info)
-        access = (
-            WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
-        )
+        access = WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
         verdict = process.space.fault(addr, access)
         if verdict is Verdict.NO_MEMORY:
             self._kill(process, 9, "out of memory")

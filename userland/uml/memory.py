@@ -150,6 +150,10 @@ class Pages:
             self._frames[index] = self.physical.alloc()
         return self._frames[index]
 
+    def has(self, index: int) -> bool:
+        """Tell whether a page has a frame already."""
+        return index in self._frames
+
     def read(self, pos: int, nbytes: int) -> bytes:
         """Return up to nbytes from pos on."""
         nbytes = max(0, min(nbytes, self.size - pos))

@@ -111,7 +111,9 @@ def read_image(pages: Pages) -> Image:
     if not loads or any(segment.kind == PT_INTERP for segment in segments):
         raise GuestError(errno.ENOEXEC)
     bias = DYN_BASE if kind == ET_DYN else 0
-    phdr = next((s.vaddr - s.offset + phoff for s in loads if s.offset <= phoff < s.offset + s.filesz), 0)
+    phdr = next(
+        (s.vaddr - s.offset + phoff for s in loads if s.offset <= phoff < s.offset + s.filesz), 0
+    )
     return Image(entry + bias, bias, phdr + bias, segments)
 
 

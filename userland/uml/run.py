@@ -5,12 +5,15 @@ Owns the harness for the command line, the lab and tests: the guest kernel itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernel.machine import Kernel
+from kernel.processor import Processor
+from userland.cpu import engine_library
 from userland.program import Sys
+from userland.uml.files import Emit
 from userland.uml.host import Host
 from userland.uml.kernel import Config, GuestKernel, GuestPanic, Stats
 from userland.uml.memory import GuestError
@@ -26,8 +29,9 @@ class CannotBoot(ValueError):
 class UmlResult:
     """One guest's run: its first process's status as wait4 reports it, and what it took.
 
-    mode: nonlinear or mmap. host_calls: system calls of the guest kernel, by name. vsyscall_selects:
-    times the host changed its page of vsyscalls at a switch of tasks.
+    mode: nonlinear or mmap. host_calls: system calls of the guest kernel, by name.
+    vsyscall_traps: made from the page of vsyscalls. vsyscall_selects: times the host changed that
+    page for its other form.
     """
 
     status: int
@@ -45,6 +49,10 @@ class UmlResult:
         return self.status >> 8 if not self.status & 0x7F else 128 + (self.status & 0x7F)
 
 
+def discard(data: bytes) -> None:
+    """Drop what a guest prints."""
+
+
 def guest_path(program: Path) -> str:
     """Return the name that a program of the host has in the guest."""
     return f"/bin/{program.name}"
@@ -54,16 +62,19 @@ def run_uml(
     kernel: Kernel,
     program: Path,
     arguments: Sequence[str] = (),
-    config: Config = Config(),
-    emit: Callable[[bytes], object] = lambda data: None,
+    config: Config | None = None,
+    out: Emit = discard,
+    err: Emit = discard,
 ) -> UmlResult:
-    """Run a static program of the host's in a guest; emit gets what the guest prints.
+    """Run a static program of the host's in a guest; out and err get what it prints.
 
     Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
     """
+    if kernel.processor is None:
+        kernel.processor = Processor(kernel.core, bytes(engine_library()))
     task = kernel.spawn("uml")
     host = Host(Sys(task))
-    guest = GuestKernel(host, config, emit)
+    guest = GuestKernel(host, config or Config(), out, err)
     guest.files.add(guest_path(program), program.read_bytes())
     argv = [guest_path(program).encode(), *(argument.encode() for argument in arguments)]
     try:

@@ -8,8 +8,8 @@ neighbours in both), so a VMA each. Both act on a descriptor of /proc/mm.
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 from userland.uml.host import MM_MADVISE, MM_MMAP, MM_MUNMAP, MM_REMAP, Host
 from userland.uml.memory import PAGE
@@ -18,22 +18,7 @@ LOWEST, HIGHEST = 0x10000, 0x7FFF_FFFF_F000  # what a guest process may use
 NO_FD = (1 << 64) - 1
 
 Shown = tuple[int, int, int]  # address, frame, protection
-
-
-class Shadow(Protocol):
-    """What an address space needs of either mode."""
-
-    mode: str
-    fd: int
-
-    def show(self, pages: Iterable[Shown]) -> None:
-        """Show pages, in place of what was there."""
-
-    def hide(self, addr: int, nbytes: int) -> None:
-        """Show nothing in a range any more."""
-
-    def close(self) -> None:
-        """Give the host address space up."""
+Command = tuple[int, ...]
 
 
 def runs(pages: Iterable[Shown]) -> Iterator[tuple[int, int, int, int]]:
@@ -55,58 +40,32 @@ def runs(pages: Iterable[Shown]) -> Iterator[tuple[int, int, int, int]]:
         yield start, length, first, prot
 
 
-class NonlinearShadow:
-    """One special VMA: a shown page costs a pte and nothing else."""
+class Shadow(ABC):
+    """A host address space that shows what the guest's page table says; close() gives it back."""
 
-    mode = "nonlinear"
-
-    def __init__(self, host: Host, ram_fd: int) -> None:
-        """Reserve all addresses. Errors: EPERM while vm.nonlinear is 0."""
-        self._host, self._ram_fd = host, ram_fd
-        self.fd = host.new_mm()
-        prot = host.PROT_READ | host.PROT_WRITE | host.PROT_EXEC
-        flags = host.MAP_SHARED | host.MAP_NONLINEAR | host.MAP_FIXED
-        try:
-            host.command(self.fd, [(MM_MMAP, LOWEST, HIGHEST - LOWEST, prot, flags, NO_FD, 0)])
-        except OSError:
-            host.close(self.fd)
-            raise
-
-    def show(self, pages: Iterable[Shown]) -> None:
-        """Fill ptes. Errors: ENOMEM at vm.nonlinear_max_pages."""
-        fd = self._ram_fd
-        self._host.command(
-            self.fd,
-            [(MM_REMAP, addr, size, prot, 0, fd, frame) for addr, size, frame, prot in runs(pages)],
-        )
-
-    def hide(self, addr: int, nbytes: int) -> None:
-        """Empty ptes; the VMA stays."""
-        dontneed = self._host.MADV_DONTNEED
-        self._host.command(self.fd, [(MM_MADVISE, addr, nbytes, 0, dontneed, 0, 0)])
-
-    def close(self) -> None:
-        self._host.close(self.fd)
-
-
-class MmapShadow:
-    """One VMA a page, or a run of pages."""
-
-    mode = "mmap"
+    mode: str
 
     def __init__(self, host: Host, ram_fd: int) -> None:
+        """Make an empty one. Errors: OSError of the host's calls."""
         self._host, self._ram_fd = host, ram_fd
-        self._flags = host.MAP_SHARED | host.MAP_FIXED
         self.fd = host.new_mm()
         self.evictions = 0
 
+    @abstractmethod
+    def _show_run(self, addr: int, nbytes: int, frame: int, prot: int) -> Command:
+        """Return the command that shows frames from `frame` on at addr."""
+
+    @abstractmethod
+    def _hide_range(self, addr: int, nbytes: int) -> Command:
+        """Return the command that shows nothing in a range."""
+
     def show(self, pages: Iterable[Shown]) -> None:
-        """Map pages; at vm.max_map_count drop all others first, since faults bring them back."""
-        fd, flags = self._ram_fd, self._flags
-        commands = [
-            (MM_MMAP, addr, size, prot, flags, fd, frame * PAGE)
-            for addr, size, frame, prot in runs(pages)
-        ]
+        """Show pages in place of what was there.
+
+        Where the host's limit is reached (vm.max_map_count, vm.nonlinear_max_pages), all others
+        are dropped first: faults bring them back. Errors: OSError.
+        """
+        commands = [self._show_run(*run) for run in runs(pages)]
         try:
             self._host.command(self.fd, commands)
         except OSError as error:
@@ -117,10 +76,48 @@ class MmapShadow:
             self._host.command(self.fd, commands[-1:])
 
     def hide(self, addr: int, nbytes: int) -> None:
-        self._host.command(self.fd, [(MM_MUNMAP, addr, nbytes, 0, 0, 0, 0)])
+        """Show nothing in a range any more."""
+        self._host.command(self.fd, [self._hide_range(addr, nbytes)])
 
     def close(self) -> None:
+        """Give the host address space up."""
         self._host.close(self.fd)
+
+
+class NonlinearShadow(Shadow):
+    """One special VMA: a shown page costs a pte and nothing else."""
+
+    mode = "nonlinear"
+
+    def __init__(self, host: Host, ram_fd: int) -> None:
+        """Reserve all addresses. Errors: EPERM while vm.nonlinear is 0."""
+        super().__init__(host, ram_fd)
+        prot = host.PROT_READ | host.PROT_WRITE | host.PROT_EXEC
+        flags = host.MAP_SHARED | host.MAP_NONLINEAR | host.MAP_FIXED
+        try:
+            host.command(self.fd, [(MM_MMAP, LOWEST, HIGHEST - LOWEST, prot, flags, NO_FD, 0)])
+        except OSError:
+            self.close()
+            raise
+
+    def _show_run(self, addr: int, nbytes: int, frame: int, prot: int) -> Command:
+        return MM_REMAP, addr, nbytes, prot, 0, self._ram_fd, frame
+
+    def _hide_range(self, addr: int, nbytes: int) -> Command:
+        return MM_MADVISE, addr, nbytes, 0, self._host.MADV_DONTNEED, 0, 0
+
+
+class MmapShadow(Shadow):
+    """One VMA a page, or a run of pages that are neighbours in both orders."""
+
+    mode = "mmap"
+
+    def _show_run(self, addr: int, nbytes: int, frame: int, prot: int) -> Command:
+        flags = self._host.MAP_SHARED | self._host.MAP_FIXED
+        return MM_MMAP, addr, nbytes, prot, flags, self._ram_fd, frame * PAGE
+
+    def _hide_range(self, addr: int, nbytes: int) -> Command:
+        return MM_MUNMAP, addr, nbytes, 0, 0, 0, 0
 
 
 def open_shadow(host: Host, ram_fd: int) -> Shadow:

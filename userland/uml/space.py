@@ -55,8 +55,15 @@ class Area:
 
     def part(self, start: int, end: int) -> Area:
         """Return the piece [start, end) of it."""
-        return replace(
-            self, start=start, end=end, index=self.index + (start - self.start) // PAGE
+        return replace(self, start=start, end=end, index=self.index + (start - self.start) // PAGE)
+
+    def goes_on_as(self, above: Area) -> bool:
+        """Tell whether the area above could be one with this one."""
+        return (
+            self.end == above.start
+            and (self.prot, self.sharing) == (above.prot, above.sharing)
+            and self.source is above.source
+            and (self.source is None or self.index_of(above.start) == above.index)
         )
 
     def index_of(self, addr: int) -> int:
@@ -110,7 +117,19 @@ class Space:
     def add(self, area: Area) -> None:
         """Map an area in place of what is there."""
         self.unmap(area.start, area.end)
-        bisect.insort(self.areas, area, key=lambda one: one.start)
+        self._insert(area)
+
+    def _insert(self, area: Area) -> None:
+        """Enter an area into a hole, as one with the neighbours that go on as it does."""
+        place = bisect.bisect_left(self.areas, area.start, key=lambda one: one.start)
+        low = high = place
+        if place and self.areas[place - 1].goes_on_as(area):
+            low -= 1
+            area = replace(self.areas[low], end=area.end)
+        if place < len(self.areas) and area.goes_on_as(self.areas[place]):
+            high += 1
+            area = replace(area, end=self.areas[place].end)
+        self.areas[low:high] = [area]
 
     def gap(self, nbytes: int) -> int:
         """Return the highest free place below MMAP_TOP. Errors: GuestError(ENOMEM)."""
@@ -149,8 +168,7 @@ class Space:
             raise GuestError(errno.ENOMEM)
         self._cut_out(start, end)
         for part in parts:
-            changed = replace(part, prot=prot)
-            bisect.insort(self.areas, changed, key=lambda one: one.start)
+            self._insert(replace(part, prot=prot))
         shown = self._pages(start, end)
         for addr in shown:
             frame, old = self.table[addr]
@@ -171,6 +189,14 @@ class Space:
         for addr, entry in pages.items():
             self.table[addr - old + new] = entry
         self._show(addr - old + new for addr in pages)
+
+    def resident(self, start: int, end: int) -> list[bool]:
+        """Tell of each page of mapped [start, end) whether a frame holds it."""
+        return [
+            page in self.table or (area.source is not None and area.source.has(area.index_of(page)))
+            for area in self.within(start, end)
+            for page in range(area.start, area.end, PAGE)
+        ]
 
     def truncated(self, source: Pages) -> None:
         """Drop the pages of a source that has been cut."""
@@ -238,9 +264,10 @@ class Space:
 
     def _grow_stack(self, addr: int) -> Area | None:
         stack = self.areas[-1] if self.areas else None
-        if stack is None or stack.end != STACK_TOP or not STACK_TOP - STACK_LIMIT <= addr:
+        if stack is None or stack.end != STACK_TOP:
             return None
-        if addr >= stack.start or (len(self.areas) > 1 and self.areas[-2].end > addr & ~PAGE_MASK):
+        lowest = max(STACK_TOP - STACK_LIMIT, self.areas[-2].end if len(self.areas) > 1 else 0)
+        if not lowest <= addr < stack.start:
             return None
         self.areas[-1] = replace(stack, start=addr & ~PAGE_MASK)
         return self.areas[-1]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from userland.uml.files import Block, OpenFile, Pipe
+from userland.uml.host import PLACE
 from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
-from userland.uml.process import PLACE, Process, State
-from userland.uml.space import Area, Sharing, page_up
+from userland.uml.process import Process, State
+from userland.uml.space import Area, Sharing, Space, page_up
 
 if TYPE_CHECKING:
     from userland.uml.kernel import GuestKernel
@@ -25,7 +27,9 @@ TABLE: dict[int, tuple[str, int, Handler]] = {}  # number -> name, arguments, ha
 
 NS = 1_000_000_000
 MAP_SHARED, MAP_TYPE, MAP_FIXED, MAP_ANONYMOUS = 1, 15, 16, 32
-MREMAP_MAYMOVE = 1
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
+MADV_DONTNEED = 4
+HINTS = frozenset({0, 1, 2, 3, MADV_DONTNEED, 14, 15})  # and huge pages, which there are not
 ARCH_SET_FS, ARCH_GET_FS = 0x1002, 0x1003
 CLONE_VM, CLONE_VFORK = 0x100, 0x4000
 WNOHANG = 1
@@ -56,7 +60,14 @@ def int32(value: int) -> int:
 
 @call(9, "mmap", 6)
 def mmap(
-    kernel: GuestKernel, me: Process, addr: int, nbytes: int, prot: int, flags: int, fd: int, pos: int
+    kernel: GuestKernel,
+    me: Process,
+    addr: int,
+    nbytes: int,
+    prot: int,
+    flags: int,
+    fd: int,
+    pos: int,
 ) -> int:
     """Map anonymous memory, or a file's pages, privately or shared."""
     nbytes = page_up(nbytes)
@@ -103,29 +114,52 @@ def mprotect(kernel: GuestKernel, me: Process, addr: int, nbytes: int, prot: int
     return 0
 
 
-@call(25, "mremap", 4)
-def mremap(kernel: GuestKernel, me: Process, addr: int, old: int, new: int, flags: int) -> int:
-    """Grow, shrink or move one mapping."""
+@call(25, "mremap", 5)
+def mremap(
+    kernel: GuestKernel, me: Process, addr: int, old: int, new: int, flags: int, to: int
+) -> int:
+    """Grow, shrink or move a mapping; an old length of 0 shows shared pages twice."""
     space, old, new = me.space, page_up(old), page_up(new)
+    _check_mremap(addr, old, new, flags, to)
     area = space.find(addr)
-    if addr & PAGE_MASK or not new or flags & ~MREMAP_MAYMOVE:
-        raise GuestError(errno.EINVAL)
     if area is None or area.end < addr + old:
         raise GuestError(errno.EFAULT)
-    if new <= old:
+    if not old and area.sharing is Sharing.PRIVATE:
+        raise GuestError(errno.EINVAL)
+    if not flags & MREMAP_FIXED and 0 < new <= old:
         space.unmap(addr + new, addr + old)
         return addr
-    tail = area.part(addr, addr + old)
-    if not space.within(addr + old, addr + new) and area.end == addr + old:
-        where = addr
-    elif flags & MREMAP_MAYMOVE:
-        where = space.gap(new)
-        space.move(addr, old, where)
-    else:
-        raise GuestError(errno.ENOMEM)
-    grown = tail.part(addr + old, addr + new)
-    space.add(Area(where + old, where + new, grown.prot, grown.sharing, grown.source, grown.index))
+    where = _mremap_place(space, area, addr, old, new, flags, to)
+    if where != addr:
+        kept = min(old, new)
+        space.unmap(addr + kept, addr + old)
+        space.move(addr, kept, where)
+    if new > old:
+        grown = area.part(addr + old, addr + new)
+        space.add(replace(grown, start=where + old, end=where + new))
     return where
+
+
+def _check_mremap(addr: int, old: int, new: int, flags: int, to: int) -> None:
+    wrong = addr & PAGE_MASK or not new or flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)
+    if flags & MREMAP_FIXED:
+        overlap = addr < to + new and to < addr + old
+        wrong = wrong or not flags & MREMAP_MAYMOVE or to & PAGE_MASK or overlap
+    if wrong:
+        raise GuestError(errno.EINVAL)
+
+
+def _mremap_place(
+    space: Space, area: Area, addr: int, old: int, new: int, flags: int, to: int
+) -> int:
+    if flags & MREMAP_FIXED:
+        space.unmap(to, to + new)
+        return to
+    if old and area.end == addr + old and not space.within(addr + old, addr + new):
+        return addr
+    if not flags & MREMAP_MAYMOVE:
+        raise GuestError(errno.ENOMEM)
+    return space.gap(new)
 
 
 @call(12, "brk", 1)
@@ -145,11 +179,40 @@ def brk(kernel: GuestKernel, me: Process, addr: int) -> int:
     return addr
 
 
+def _check_covered(me: Process, addr: int, nbytes: int) -> None:
+    """Refuse a range that is misaligned (EINVAL) or has a hole (ENOMEM)."""
+    if addr & PAGE_MASK:
+        raise GuestError(errno.EINVAL)
+    parts = me.space.within(addr, addr + nbytes)
+    if sum(part.end - part.start for part in parts) != nbytes:
+        raise GuestError(errno.ENOMEM)
+
+
 @call(28, "madvise", 3)
 def madvise(kernel: GuestKernel, me: Process, addr: int, nbytes: int, advice: int) -> int:
-    """Drop pages for MADV_DONTNEED; take other advice without following it."""
-    if int32(advice) == 4:
-        me.space.forget(addr, addr + page_up(nbytes))
+    """Drop pages for MADV_DONTNEED; take Linux's first hints without following them."""
+    nbytes = page_up(nbytes)
+    if int32(advice) not in HINTS:
+        raise GuestError(errno.EINVAL)
+    if int32(advice) == MADV_DONTNEED:
+        me.space.forget(addr, addr + nbytes)
+    _check_covered(me, addr, nbytes)
+    return 0
+
+
+@call(26, "msync", 2)
+def msync(kernel: GuestKernel, me: Process, addr: int, nbytes: int) -> int:
+    """Check the range: all files are in memory."""
+    _check_covered(me, addr, page_up(nbytes))
+    return 0
+
+
+@call(27, "mincore", 3)
+def mincore(kernel: GuestKernel, me: Process, addr: int, nbytes: int, vector: int) -> int:
+    """Store 1 for each page that is mapped or in its source, 0 for each other one."""
+    nbytes = page_up(nbytes)
+    _check_covered(me, addr, nbytes)
+    me.space.write(vector, bytes(me.space.resident(addr, addr + nbytes)))
     return 0
 
 
