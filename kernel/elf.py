@@ -148,9 +148,7 @@ def _interp(row: tuple[int, ...]) -> tuple[int, int]:
     return offset, length
 
 
-def _phdr_vaddr(
-    rows: list[tuple[int, ...]], segments: tuple[Segment, ...], phoff: int
-) -> int:
+def _phdr_vaddr(rows: list[tuple[int, ...]], segments: tuple[Segment, ...], phoff: int) -> int:
     for row in rows:
         if row[0] == PT_PHDR:
             return row[3]

@@ -51,6 +51,19 @@ class Mm:
         self.kernel = kernel
         self.task = task
         self.handle = handle
+        self.users = 1  # tasks that run in it, descriptors of /proc/mm
+
+    def get(self) -> Mm:
+        """Add a user."""
+        self.users += 1
+        return self
+
+    def put(self) -> None:
+        """Take a user away; the last one destroys the address space."""
+        self.users -= 1
+        if not self.users:
+            lib.mm_destroy(self.handle)
+            self.handle = ffi.NULL
 
     # ---- the loops around a need ----
 

@@ -3,7 +3,35 @@
 Importing this package fills the table with every call that exists.
 """
 
-from syscalls import files, info, mman, process, shm, signals, swap, time
+from syscalls import (
+    files,
+    futex,
+    info,
+    jobs,
+    life,
+    mman,
+    process,
+    shm,
+    signals,
+    swap,
+    time,
+    timers,
+)
 from syscalls.table import TABLE, Syscall
 
-__all__ = ["TABLE", "Syscall", "files", "info", "mman", "process", "shm", "signals", "swap", "time"]
+__all__ = [
+    "TABLE",
+    "Syscall",
+    "files",
+    "futex",
+    "info",
+    "jobs",
+    "life",
+    "mman",
+    "process",
+    "shm",
+    "signals",
+    "swap",
+    "time",
+    "timers",
+]
