@@ -51,6 +51,8 @@ class Program:
     rip: int
     rsp: int
     exe: File
+    name: str
+    argv: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,4 +306,5 @@ def load(task: Task, path: str, argv: list[bytes], envp: list[bytes]) -> Program
             mm.put()
         request.file.put()
         raise
-    return Program(mm, rip, rsp, request.file)
+    name = path.rpartition("/")[2]
+    return Program(mm, rip, rsp, request.file, name, [decode(text) for text in request.argv])

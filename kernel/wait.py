@@ -20,6 +20,7 @@ class Restart(Enum):
 
     IF_ASKED = "again after a handler with SA_RESTART, else EINTR"
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
+    NEVER = "nothing: only SIGKILL ends it"
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
 
 

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
-from kernel.signals import NSIG, SigInfo, Signal
+from kernel.signals import NSIG, SI_USER, SigInfo, Signal, act, send
 from kernel.trace import SYSGOOD, Calls, Trace
 from kernel.vfs.mmfile import space_of
-from syscalls import signals
 from syscalls.table import INT, SINT, syscall
 from syscalls.traced import context_of
 
@@ -78,7 +77,7 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     if found.uid != task.uid and not task.capable("CAP_SYS_PTRACE"):
         raise SyscallError(errno.EPERM)
     found.trace = Trace(task)
-    signals.send(found, SigInfo(Signal.SIGSTOP, signals.SI_USER, si_pid=task.pid))
+    send(found, SigInfo(Signal.SIGSTOP, SI_USER, si_pid=task.pid))
     return 0
 
 
@@ -168,7 +167,7 @@ def _resume(calls: Calls) -> Callable[[Task, int, int, Any], int]:
         if data:
             same = info is not None and info.si_signo == data
             info = info if same and info else SigInfo(data, 0, si_pid=task.pid)
-            signals.act(found, info)
+            act(found, info)
         return 0
 
     return resume
