@@ -44,7 +44,7 @@ class Trace:
     """A traced task's side of ptrace.
 
     stop: the signal number that its stop shows, 0 while it runs. call: the system call it is in,
-    NO_CALL if none. leaving: it stands behind that call, not before it.
+    NO_CALL if none. owed: that call is still to be made when the task goes on.
     """
 
     tracer: Task
@@ -53,7 +53,7 @@ class Trace:
     stop: int = 0
     reported: bool = False
     call: int = NO_CALL
-    leaving: bool = False
+    owed: bool = False
     fault: FaultInfo = FaultInfo()
     siginfo: SigInfo | None = None
 
@@ -79,15 +79,14 @@ class Trace:
         if self.calls is Calls.RUN:
             return False
         self.call = nr
-        self.leaving = False
+        self.owed = self.calls is Calls.STOP
         self.enter_stop(Signal.SIGTRAP | self.sysgood)
         return True
 
     def after_call(self) -> bool:
         """Stop behind a system call if the tracer wants to; tell whether the task stopped."""
-        if self.calls is not Calls.STOP or self.call == NO_CALL:
+        if self.calls is not Calls.STOP:
             return False
-        self.leaving = True
         self.enter_stop(Signal.SIGTRAP | self.sysgood)
         return True
 

@@ -24,12 +24,13 @@ from kernel.errors import (
 )
 from kernel.processor import Context, Processor
 from kernel.signals import SigInfo, Signal
-from kernel.trace import VECTOR_PAGE_FAULT, FaultInfo
+from kernel.trace import NO_CALL, VECTOR_PAGE_FAULT, FaultInfo
 from syscalls import abi
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SLICE_BLOCKS = 20_000
 BLOCK_NS = 1
 ENOSYS = 38
@@ -61,6 +62,8 @@ def run_until_stop(task: Task) -> None:
     assert processor is not None and task.trace is not None
     task.kernel.vsyscalls.enter(task)
     tracer = task.trace.tracer
+    if task.trace.owed:
+        _make_owed_call(task)
     while task.alive and not task.trace.stop:
         lib.run_slice(processor.handle, SLICE_BLOCKS)
         reason = lib.run(context.handle)
@@ -87,6 +90,20 @@ def _call(task: Task, processor: Processor) -> None:
     result = abi.dispatch(task, nr, tuple(int(value) for value in seen.args))
     if task.alive:
         context_of(task).set_result(result)
+
+
+def _make_owed_call(task: Task) -> None:
+    """Make the call that the task stopped before, as its registers say it now."""
+    trace, regs = task.trace, context_of(task).registers()
+    assert trace is not None
+    trace.owed = False
+    if trace.call != NO_CALL:
+        arguments = tuple(regs[name] for name in ARGUMENTS)
+        result = abi.dispatch(task, trace.call, arguments)
+        if task.alive:
+            context_of(task).set_result(result)
+    if task.alive:
+        trace.after_call()
 
 
 def _fault(task: Task, processor: Processor) -> None:

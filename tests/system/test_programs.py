@@ -32,6 +32,7 @@ BENCH_LOOPS = {
     "mmap": 20,
     "fork": 10,
     "exec": 3,
+    "switch": 100,
     "compute": 10000,
     "random-1m": 1000,
     "random-64m": 1000,

@@ -31,6 +31,7 @@ SAME_AS_HOST = [
     ["bench", "mmap", "20"],
     ["bench", "fork", "20"],
     ["bench", "exec", "4"],
+    ["bench", "switch", "50"],
     ["bench", "compute", "100000"],
     ["bench", "random-1m", "20000"],
 ]

@@ -58,6 +58,12 @@ def guest_path(program: Path) -> str:
     return f"/bin/{program.name}"
 
 
+def prepare(kernel: Kernel) -> None:
+    """Give a machine the processor that runs machine code. Errors: CpuUnavailable."""
+    if kernel.processor is None:
+        kernel.processor = Processor(kernel.core, bytes(engine_library()))
+
+
 def run_uml(
     kernel: Kernel,
     program: Path,
@@ -70,8 +76,7 @@ def run_uml(
 
     Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
     """
-    if kernel.processor is None:
-        kernel.processor = Processor(kernel.core, bytes(engine_library()))
+    prepare(kernel)
     task = kernel.spawn("uml")
     host = Host(Sys(task))
     guest = GuestKernel(host, config or Config(), out, err)
