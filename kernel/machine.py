@@ -19,10 +19,12 @@ from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
 from kernel.processor import Processor
+from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
 from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
+from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage
 
 PAGE_SIZE = 4096
@@ -105,11 +107,13 @@ class Kernel:
         self.counters: Any = lib.machine_counters(self.core)
         self.clock = Clock()
         self.vsyscalls = VsyscallPage(self)
+        self.random = Random(seed)
         self.log = Log(self.clock)
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
+        self.hugetlb_shm_group = 0
         self.dirty_background_ratio = 10
         self.oom_policy = "loop"
         self.oom_kill_allocating_task = 0
@@ -120,6 +124,7 @@ class Kernel:
         self.missing_calls: set[int] = set()
         self.sleep_hook: Callable[[Task, int], None] | None = None
         self.vfs_counter = Counter()
+        self.locks = Locks()
         self.sysctl = SysctlTable(self)
         self.vfs: Vfs = Vfs(self)
         self.segments = Segments(self)

@@ -15,6 +15,7 @@ from kernel.processor import Context
 from kernel.signals import Signals
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable
+from kernel.vfs.fs_struct import FsStruct
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -26,15 +27,18 @@ ALL_CAPS = frozenset(
         "CAP_DAC_OVERRIDE",
         "CAP_DAC_READ_SEARCH",
         "CAP_FOWNER",
+        "CAP_FSETID",
         "CAP_KILL",
         "CAP_SETGID",
         "CAP_SETUID",
         "CAP_IPC_LOCK",
         "CAP_IPC_OWNER",
         "CAP_SYS_RAWIO",
+        "CAP_SYS_CHROOT",
         "CAP_SYS_PTRACE",
         "CAP_SYS_ADMIN",
         "CAP_SYS_RESOURCE",
+        "CAP_MKNOD",
     }
 )
 MIB = 1 << 20
@@ -103,8 +107,7 @@ class Task:
         self.caps: frozenset[str] = frozenset()
         self.limits: Any = ffi.new("struct limits *")
         self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
-        self.cwd = "/"
-        self.umask = 0o022
+        self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
         self.oom_score_adj = 0
@@ -119,6 +122,11 @@ class Task:
     def ppid(self) -> int:
         """The parent's pid; 0 for a task that the kernel itself spawned."""
         return self.parent.pid if self.parent else 0
+
+    @property
+    def umask(self) -> int:
+        """The mode bits that creation leaves out."""
+        return self.fs.umask
 
     @property
     def alive(self) -> bool:
@@ -165,7 +173,7 @@ class Task:
         child.mm = Mm(self.kernel, child, handle[0])
         child.fds = self.fds.copy(child)
         child.oom_score_adj = self.oom_score_adj
-        child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
+        child.fs, child.signals = self.fs.copy(), self.signals.copy()
         child.revirt_vsyscalls = self.revirt_vsyscalls
         child.parent = self
         self.children.append(child)

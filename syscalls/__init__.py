@@ -3,19 +3,39 @@
 Importing this package fills the table with every call that exists.
 """
 
-from syscalls import files, info, mman, process, ptrace, shm, signals, swap, time
+from syscalls import (
+    fcntl,
+    files,
+    info,
+    mman,
+    paths,
+    pipes,
+    process,
+    ptrace,
+    shm,
+    signals,
+    sizes,
+    stat,
+    swap,
+    time,
+)
 from syscalls.table import TABLE, Syscall
 
 __all__ = [
     "TABLE",
     "Syscall",
+    "fcntl",
     "files",
     "info",
     "mman",
+    "paths",
+    "pipes",
     "process",
     "ptrace",
     "shm",
     "signals",
+    "sizes",
+    "stat",
     "swap",
     "time",
 ]

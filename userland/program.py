@@ -65,7 +65,8 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
-    return dict(syscalls.files.PYTHON_FORMS)
+    modules = (syscalls.files, syscalls.paths, syscalls.stat, syscalls.pipes)
+    return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 
 class Sys:

@@ -26,6 +26,7 @@ KB_PER_PAGE = 4
 PATH_COLUMN = 73
 CAP_NUMBERS = {
     "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3,
+    "CAP_FSETID": 4, "CAP_SYS_CHROOT": 18, "CAP_MKNOD": 27,
     "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_IPC_LOCK": 14, "CAP_IPC_OWNER": 15,
     "CAP_SYS_RAWIO": 17, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24,
 }  # fmt: skip
@@ -44,6 +45,8 @@ def _vma_name(kernel: Kernel, task: Task, vma: Vma) -> str:
         return file.path + ("" if file.inode.nlink > 0 else " (deleted)")
     if vma is VSYSCALLS:
         return "[vsyscall]"
+    if vma.flags & lib.VM_HUGETLB:
+        return "/anon_hugepage (deleted)"
     if vma.flags & lib.VM_MAYSHARE:
         return "/dev/zero (deleted)"
     counters = task.mm.counters
@@ -76,7 +79,7 @@ VM_FLAG_CODES = (
     ("VM_MAYREAD", "mr"), ("VM_MAYWRITE", "mw"), ("VM_MAYEXEC", "me"), ("VM_MAYSHARE", "ms"),
     ("VM_GROWSDOWN", "gd"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
     ("VM_DONTCOPY", "dc"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
-    ("VM_NORESERVE", "nr"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
+    ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
     ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
 )  # fmt: skip
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
@@ -103,8 +106,8 @@ def _smaps_fields(info: Any, size_pages: int) -> list[tuple[str, int]]:
         ("AnonHugePages", 0),
         ("ShmemPmdMapped", 0),
         ("FilePmdMapped", 0),
-        ("Shared_Hugetlb", 0),
-        ("Private_Hugetlb", 0),
+        ("Shared_Hugetlb", info.shared_hugetlb * kb),
+        ("Private_Hugetlb", info.private_hugetlb * kb),
         ("Swap", info.swap * kb),
         ("SwapPss", info.swap_pss * kb >> 12),
         ("Locked", info.locked * kb >> 12),
@@ -151,8 +154,8 @@ def _vm_lines(task: Task) -> list[tuple[str, int]]:
         ("VmExe", c.exec_vm),
         ("VmLib", 0),
         ("VmPTE", c.nr_pagetable),
-        ("VmSwap", 0),
-        ("HugetlbPages", 0),
+        ("VmSwap", c.nr_swap),
+        ("HugetlbPages", c.nr_hugetlb * 512),
     ]
 
 
@@ -278,10 +281,9 @@ def meminfo(kernel: Kernel, task: Task) -> str:
         ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
         ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
-    huge = "".join(
-        f"{f'HugePages_{name}:':<16}{0:>8}\n" for name in ("Total", "Free", "Rsvd", "Surp")
-    )
-    tail = [("Hugepagesize", 512), ("Hugetlb", 0), ("DirectMap4k", total)]
+    pool = {"Total": c.nr_huge, "Free": c.nr_huge_free, "Rsvd": 0, "Surp": 0}
+    huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
+    tail = [("Hugepagesize", 512), ("Hugetlb", c.nr_huge * 512), ("DirectMap4k", total)]
     return _sizes(rows) + huge + _sizes(tail)
 
 
