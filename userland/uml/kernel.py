@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from userland.program import Sys
+from userland.uml import file_calls, memory_calls, misc_calls, process_calls
 from userland.uml import host as abi
 from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
@@ -19,8 +20,9 @@ from userland.uml.memory import FrameOrder, GuestError, Physical
 from userland.uml.process import Process, State, load
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
-from userland.uml.syscalls import TABLE
+from userland.uml.table import TABLE
 
+CALLS = (file_calls, memory_calls, misc_calls, process_calls)  # which fill TABLE
 QUANTUM = 200  # stops
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
