@@ -245,6 +245,11 @@ class GuestKernel:
 
     # ---- the loop ----
 
+    def shut_down(self) -> None:
+        """End the host task that the guest ran in."""
+        self.host.ptrace(abi.PTRACE_KILL, self._task, 0, 0)
+        self.host.wait4(self._task, 0)
+
     def run(self) -> int:
         """Run until the first process has ended; return its status as wait4 reports it.
 

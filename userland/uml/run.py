@@ -77,29 +77,37 @@ def run_uml(
     Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
     """
     prepare(kernel)
+    page = kernel.vsyscalls
+    traps, selects = page.traps, page.selects
     task = kernel.spawn("uml")
     host = Host(Sys(task))
     guest = GuestKernel(host, config or Config(), out, err)
-    guest.files.add(guest_path(program), program.read_bytes())
-    argv = [guest_path(program).encode(), *(argument.encode() for argument in arguments)]
     try:
-        guest.start(guest_path(program), argv, ENVIRONMENT)
-    except GuestError as error:
-        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
-    traps, selects = kernel.vsyscalls.traps, kernel.vsyscalls.selects
-    status = guest.run()
-    result = UmlResult(
+        status = _run_program(guest, program, arguments)
+    finally:
+        guest.shut_down()
+        task.exit(0)
+    return UmlResult(
         status,
         guest.mode,
         guest.stats,
         dict(host.calls),
-        kernel.vsyscalls.traps - traps,
-        kernel.vsyscalls.selects - selects,
+        page.traps - traps,
+        page.selects - selects,
         guest.log,
         guest.physical.nr_used,
     )
-    task.exit(0)
-    return result
+
+
+def _run_program(guest: GuestKernel, program: Path, arguments: Sequence[str]) -> int:
+    path = guest_path(program)
+    guest.files.add(path, program.read_bytes())
+    argv = [path.encode(), *(argument.encode() for argument in arguments)]
+    try:
+        guest.start(path, argv, ENVIRONMENT)
+    except GuestError as error:
+        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
+    return guest.run()
 
 
 __all__ = ["CannotBoot", "GuestPanic", "UmlResult", "run_uml"]
