@@ -250,12 +250,12 @@ class Scheduler:
             elif task.attention:
                 self._attend(task)
             else:
-                return int(lib.run(task.context.handle))
+                return int(lib.run(task.cpu.handle))
         return None
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
-        calls, context, unpack = self.calls, task.context.handle, ffi.unpack
+        calls, context, unpack = self.calls, task.cpu.handle, ffi.unpack
         exit_, arguments, resume = self._exit, self._arguments, lib.run_result
         while True:
             call = calls.get(exit_.nr)
@@ -267,13 +267,13 @@ class Scheduler:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result = -error.errno
+                result = -error.number
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
                 if not task.alive:
                     return None
-                task.context.set_result(result)
+                task.cpu.set_result(result)
                 return self._resume(task)
             reason = resume(context, result)
             if reason != CALL:
@@ -305,7 +305,7 @@ class Scheduler:
         except WouldBlock as wait:
             self._park(task, wait)
         except SyscallError as error:
-            self._finish_call(task, -error.errno)
+            self._finish_call(task, -error.number)
         except RegistersSet:
             thread.call, thread.progress = None, None
         else:
@@ -314,7 +314,7 @@ class Scheduler:
     def _finish_call(self, task: Task, result: int) -> None:
         task.thread.call, task.thread.progress = None, None
         if task.alive:
-            task.context.set_result(result)
+            task.cpu.set_result(result)
 
     def _interrupt(self, task: Task, wait: WouldBlock) -> None:
         """Decide about a call that a signal interrupts, then act on the signal."""
@@ -336,11 +336,14 @@ class Scheduler:
         """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
         assert task.thread.call is not None
         nr, _ = task.thread.call
+        if wait.partial:
+            self._finish_call(task, wait.partial)
+            return
         again = task.signals.sigaction(info.si_signo).flags & SA_RESTART
         if wait.restart is Restart.IF_ASKED and again:
             self._finish_call(task, nr)
-            rip = task.context.registers()["rip"]
-            task.context.set_registers({"rip": rip - SYSCALL_BYTES})
+            rip = task.cpu.registers()["rip"]
+            task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
             return
         if wait.interrupted is not None:
             wait.interrupted()
@@ -494,6 +497,7 @@ def interval_signal(task: Task, timer: Any, shot: int) -> None:
     if not task.alive or timer.shot != shot:
         return
     scheduler = task.kernel.scheduler
+    assert scheduler is not None
     timer.expires = timer.expires + timer.interval if timer.interval else 0
     if timer.expires:
         scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))

@@ -129,6 +129,12 @@ class Task:
         return self.parent.pid if self.parent else 0
 
     @property
+    def cpu(self) -> Context:
+        """The registers of a task in machine code."""
+        assert self.context is not None, "a Python program has no registers"
+        return self.context
+
+    @property
     def alive(self) -> bool:
         """Tell whether the task still has an address space."""
         return self.exit_status is None
@@ -205,12 +211,10 @@ class Task:
 
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up."""
-        assert self.context is not None
-        old, self.mm = getattr(self, "mm", None), program.mm
-        self.context.enter(program.mm.handle)
-        self.context.start(program.rip, program.rsp)
-        if old is not None:
-            old.put()
+        old, self.mm = self.mm, program.mm
+        self.cpu.enter(program.mm.handle)
+        self.cpu.start(program.rip, program.rsp)
+        old.put()
         self._drop_exe()
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.has_execed, self.dumpable = True, 1
@@ -254,9 +258,9 @@ class Task:
             self.kernel.reap(self)
 
     def _leave_processor(self) -> None:
-        assert self.context is not None and self.kernel.scheduler is not None
+        assert self.kernel.scheduler is not None
         self.kernel.scheduler.forget(self)
-        self.context.close()
+        self.cpu.close()
         self.let_parent_go()
         parent = self.parent
         if parent is None or not parent.alive:

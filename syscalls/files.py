@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import (
     ALL_SEALS,
@@ -23,6 +24,7 @@ from kernel.vfs.inode import (
     MappedInode,
 )
 from kernel.vfs.pipe import make_pipe
+from kernel.wait import WouldBlock
 from syscalls.table import IN, INT, OUT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -148,9 +150,19 @@ def read(task: Task, fd: int, count: int) -> bytes:
     """
     file = task.fds.get(fd)
     file.need(MAY_READ)
-    data = file.inode.read(file.pos, count)
+    try:
+        data = file.inode.read(file.pos, count)
+    except WouldBlock:
+        _check_patience(file)
+        raise
     file.pos += len(data)
     return data
+
+
+def _check_patience(file: File) -> None:
+    """Refuse to sleep for a file that was opened with O_NONBLOCK. Errors: EAGAIN."""
+    if file.flags & O_NONBLOCK:
+        raise SyscallError(errno.EAGAIN) from None
 
 
 @syscall(1, "write", SINT, IN)
@@ -163,9 +175,34 @@ def write(task: Task, fd: int, data: bytes) -> int:
     file.need(MAY_WRITE)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
+    if file.inode.kind == "fifo":
+        return _write_all(task, file, data)
     written = _write_at(task, file, file.pos, data)
     file.pos += written
     return written
+
+
+def _write_all(task: Task, file: File, data: bytes) -> int:
+    """Write to a pipe, sleeping while it is full; a pipe that no one reads is SIGPIPE."""
+    done: int = task.thread.progress or 0
+    try:
+        while True:
+            done += file.inode.write(0, data[done:], task)
+            if done == len(data):
+                return done
+    except WouldBlock as wait:
+        if task.context is None or file.flags & O_NONBLOCK:
+            if done:
+                return done
+            raise SyscallError(errno.EAGAIN) from None
+        task.thread.progress, wait.partial = done, done
+        raise
+    except SyscallError as error:
+        if error.errno == errno.EPIPE:
+            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
+            if done:
+                return done
+        raise
 
 
 def _write_at(task: Task, file: File, pos: int, data: bytes) -> int:
@@ -223,15 +260,15 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as read, EINVAL, EFAULT. Source: readv(2).
     """
-    total = 0
-    for base, length in vectors(task, addr, count):
+    places = vectors(task, addr, count)
+    for base, length in places:
         task.mm.check_user(base, length)
-        data = read(task, fd, length)
-        task.mm.copy_out(base, data)
-        total += len(data)
-        if len(data) < length:
-            break
-    return total
+    data = read(task, fd, sum(length for _, length in places))
+    done = 0
+    for base, length in places:
+        task.mm.copy_out(base, data[done : done + length])
+        done += length
+    return len(data)
 
 
 @syscall(20, "writev", SINT, INT, SINT)
@@ -688,13 +725,13 @@ def pipe(task: Task) -> tuple[int, int]:
     return pipe2(task)
 
 
-@syscall(22, "pipe", STRUCT, partly="EAGAIN where it would sleep")
+@syscall(22, "pipe", STRUCT, partly="EAGAIN where a Python program would sleep")
 def pipe_raw(task: Task) -> bytes:
     """Store two descriptors. Errors: EMFILE, EFAULT. Source: pipe(2)."""
     return struct.pack("<ii", *pipe2(task))
 
 
-@syscall(293, "pipe2", STRUCT, INT, partly="EAGAIN where it would sleep")
+@syscall(293, "pipe2", STRUCT, INT, partly="EAGAIN where a Python program would sleep")
 def pipe2_raw(task: Task, flags: int) -> bytes:
     """Store two descriptors. Errors: EMFILE, EFAULT, EINVAL. Source: pipe2(2)."""
     return struct.pack("<ii", *pipe2(task, flags))

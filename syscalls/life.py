@@ -73,13 +73,12 @@ def _check_clone(task: Task, flags: int) -> None:
 
 
 def _set_up_child(task: Task, child: Task, wish: Clone) -> None:
-    assert child.context is not None
     registers = {"rax": 0}
     if wish.stack:
         registers["rsp"] = wish.stack
     if wish.flags & CLONE_SETTLS:
         registers["fs_base"] = wish.tls
-    child.context.set_registers(registers)
+    child.cpu.set_registers(registers)
     child.exit_signal = wish.exit_signal
     if wish.flags & CLONE_CLEAR_SIGHAND:
         child.signals.reset_for_exec()
@@ -96,8 +95,8 @@ def _clone_machine_code(task: Task, wish: Clone) -> int:
     if task.thread.progress is not None:
         return _wait_for_vfork(task, task.thread.progress)
     _check_clone(task, wish.flags)
-    assert task.context is not None and task.kernel.scheduler is not None
-    task.context.set_result(0)
+    assert task.kernel.scheduler is not None
+    task.cpu.set_result(0)
     child = task.fork_sharing() if wish.flags & CLONE_VM else task.fork()
     try:
         _set_up_child(task, child, wish)
