@@ -18,11 +18,13 @@ from kernel.errors import KernelBug, SyscallError
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
+from kernel.processor import Processor
 from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
 from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
+from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage
 
 if TYPE_CHECKING:
@@ -108,23 +110,26 @@ class Kernel:
         self.counters: Any = lib.machine_counters(self.core)
         self.clock = Clock()
         self.vsyscalls = VsyscallPage(self)
-        self.log = Log(self.clock)
         self.random = Random(seed)
+        self.log = Log(self.clock)
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
+        self.hugetlb_shm_group = 0
         self.dirty_background_ratio = 10
         self.oom_policy = "loop"
         self.oom_kill_allocating_task = 0
         self.panic_on_oom = 0
         self.oom_kills = 0
         self.allocstall = 0
+        self.processor: Processor | None = None  # for machine code; its owner sets it
         self.missing_calls: set[int] = set()
         self.sleep_hook: Callable[[Task, int], None] | None = None
         self.vfs_counter = Counter()
+        self.locks = Locks()
         self.sysctl = SysctlTable(self)
         self.vfs: Vfs = Vfs(self)
         self.segments = Segments(self)
@@ -288,8 +293,9 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
-        if self.scheduler is not None:
-            self.scheduler.close()
+        self.scheduler = None
+        if self.processor is not None:
+            self.processor.close()
         self.segments.close()
         self.vfs.close()
         self.swap.close()

@@ -1,4 +1,4 @@
-"""Random bytes that are the same on every run: they follow from the seed and what was taken."""
+"""Random bytes that are the same on every run: a function of the seed and of what was taken."""
 
 from __future__ import annotations
 

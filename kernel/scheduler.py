@@ -86,7 +86,9 @@ class Scheduler:
     ) -> None:
         """Open the processor. Errors: ProcessorUnavailable."""
         self.kernel = kernel
-        self.processor = Processor(kernel.core, library)
+        if kernel.processor is None:
+            kernel.processor = Processor(kernel.core, library)
+        self.processor = kernel.processor
         lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
         self.calls = calls
         self.missing = missing
@@ -102,11 +104,6 @@ class Scheduler:
         self._arguments = self._exit.args
         self._needs = 0  # in a row, of the task that runs
         kernel.scheduler = self
-
-    def close(self) -> None:
-        """Give the processor back; every task in machine code has ended."""
-        self.kernel.scheduler = None
-        self.processor.close()
 
     # ---- the queue ----
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.signals import SA_NOCLDWAIT, SIG_IGN, SIGCHLD, Signals
+from kernel.signals import SIGCHLD, Signals
 from kernel.thread import Thread
+from kernel.trace import Trace
 from kernel.vfs.file import FdTable, File
+from kernel.vfs.fs_struct import FsStruct
 
 if TYPE_CHECKING:
     from kernel.exec import Program
@@ -27,15 +29,18 @@ ALL_CAPS = frozenset(
         "CAP_DAC_OVERRIDE",
         "CAP_DAC_READ_SEARCH",
         "CAP_FOWNER",
+        "CAP_FSETID",
         "CAP_KILL",
         "CAP_SETGID",
         "CAP_SETUID",
         "CAP_IPC_LOCK",
         "CAP_IPC_OWNER",
         "CAP_SYS_RAWIO",
+        "CAP_SYS_CHROOT",
         "CAP_SYS_PTRACE",
         "CAP_SYS_ADMIN",
         "CAP_SYS_RESOURCE",
+        "CAP_MKNOD",
     }
 )
 MIB = 1 << 20
@@ -104,8 +109,7 @@ class Task:
         self.caps: frozenset[str] = frozenset()
         self.limits: Any = ffi.new("struct limits *")
         self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
-        self.cwd = "/"
-        self.umask = 0o022
+        self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
         self.pgid = self.sid = pid
         self.tty: Any = None  # the controlling terminal's inode
         self.signals = Signals()
@@ -119,6 +123,7 @@ class Task:
         self.exe: File | None = None
         self.oom_score_adj = 0
         self.dumpable = 1
+        self.trace: Trace | None = None
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
@@ -127,6 +132,11 @@ class Task:
     def ppid(self) -> int:
         """The parent's pid; 0 for a task that the kernel itself spawned."""
         return self.parent.pid if self.parent else 0
+
+    @property
+    def umask(self) -> int:
+        """The mode bits that creation leaves out."""
+        return self.fs.umask
 
     @property
     def cpu(self) -> Context:
@@ -163,6 +173,13 @@ class Task:
         self.limits.may_lock = "CAP_IPC_LOCK" in caps
         self.limits.may_low = "CAP_SYS_RAWIO" in caps
 
+    def use_mm(self, mm: Mm) -> None:
+        """Run in another address space, whose user the task becomes, from now on."""
+        self.mm.put()
+        self.mm = mm
+        if self.context is not None:
+            self.context.enter(mm.handle)
+
     # ---- life and death ----
 
     def fork(self) -> Task:
@@ -185,7 +202,7 @@ class Task:
         for name, pair in self.rlimits.items():
             child.rlimits[name] = pair
         child.oom_score_adj, child.dumpable = self.oom_score_adj, self.dumpable
-        child.cwd, child.umask, child.signals = self.cwd, self.umask, self.signals.copy()
+        child.fs, child.signals = self.fs.copy(), self.signals.copy()
         child.revirt_vsyscalls = self.revirt_vsyscalls
         child.pgid, child.sid, child.tty = self.pgid, self.sid, self.tty
         child.thread.alt_stack = self.thread.alt_stack
@@ -250,27 +267,28 @@ class Task:
         self.attention = True
         self.fds.close_all()
         self._drop_exe()
-        self.mm.put()
-        self._orphan_children()
         if self.context is not None:
             self._leave_processor()
-        if self.parent is None:
-            self.kernel.reap(self)
+        self.mm.put()
+        self._orphan_children()
+        self._tell_parent()
 
     def _leave_processor(self) -> None:
-        assert self.kernel.scheduler is not None
-        self.kernel.scheduler.forget(self)
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.forget(self)
         self.cpu.close()
         self.let_parent_go()
-        parent = self.parent
-        if parent is None or not parent.alive:
-            return
-        action = parent.signals.sigaction(SIGCHLD)
-        nobody_asks = parent is self.kernel.init or action.handler == SIG_IGN
-        if nobody_asks or action.flags & SA_NOCLDWAIT:
-            parent.children.remove(self)
+
+    def _tell_parent(self) -> None:
+        """Become a zombie that a parent in machine code hears of, or nothing at all."""
+        parent, scheduler = self.parent, self.kernel.scheduler
+        if parent is None:
             self.kernel.reap(self)
-        self.kernel.scheduler.tell_end(self)
+        elif scheduler is not None and parent.alive:
+            if parent is self.kernel.init or not parent.signals.wants_zombies():
+                parent.children.remove(self)
+                self.kernel.reap(self)
+            scheduler.tell_end(self)
 
     def _orphan_children(self) -> None:
         """Hand the children over to init, or to nobody where there is none."""

@@ -27,6 +27,7 @@ CONSTANTS: dict[str, int] = {
     "MS_SYNC": 4,
     "MFD_CLOEXEC": 1,
     "MFD_ALLOW_SEALING": 2,
+    "MFD_HUGETLB": 4,
     "F_DUPFD": 0,
     "F_GETFD": 1,
     "F_SETFD": 2,

@@ -13,11 +13,13 @@ from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
 from kernel.signals import SIGCHLD
 from kernel.wait import RegistersSet, Restart, WouldBlock
-from syscalls.files import AT_EMPTY_PATH, AT_FDCWD, _at
+from syscalls import traced
+from syscalls.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from kernel.vfs.inode import Inode
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE000_0000
@@ -215,13 +217,13 @@ def _string(task: Task, addr: int, buffer: object) -> bytes:
     return bytes(ffi.buffer(buffer, length))
 
 
-def _execute(task: Task, path: str, argv: int, envp: int) -> int:
+def _execute(task: Task, path: str, argv: int, envp: int, start: Inode | None = None) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
     limit = min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
     arguments = _strings(task, argv, limit)
     variables = _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
-    program = execution.load(task, path, arguments, variables)
+    program = execution.load(task, path, arguments, variables, start)
     task.become(program)
     raise RegistersSet
 
@@ -242,7 +244,7 @@ def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int
         raise SyscallError(errno.EINVAL)
     if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
         return _execute(task, f"/proc/self/fd/{dirfd}", argv, envp)
-    return _execute(task, _at(task, dirfd, path), argv, envp)
+    return _execute(task, path, argv, envp, start_of(task, dirfd, path))
 
 
 # ---- death ----
@@ -340,6 +342,9 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
         raise SyscallError(errno.EINVAL)
+    stopped = traced.stopped_child(task, pid, options & WNOHANG)
+    if stopped is not None:
+        return stopped
     event = _wait(task, _choice(pid), options | WEXITED)
     return (event.pid, event.status) if event else (0, 0)
 

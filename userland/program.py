@@ -24,6 +24,7 @@ from syscalls import (
     life,
     mman,
     process,
+    ptrace,
     shm,
     signals,
     time,
@@ -44,6 +45,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "process_vm_readv": mman.process_vm_readv,
     "process_vm_writev": mman.process_vm_writev,
     "wait4": life.wait4,
+    "ptrace": ptrace.ptrace,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,
     "prlimit64": process.prlimit64,
@@ -75,7 +77,8 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
-    return dict(syscalls.files.PYTHON_FORMS)
+    modules = (syscalls.files, syscalls.paths, syscalls.stat, syscalls.pipes)
+    return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 
 class Sys:

@@ -35,16 +35,26 @@ static int64_t kernel_page(mm *mm, uint64_t addr, uint64_t access)
 	return (int64_t)(pte_pfn(*ptep) << PAGE_SHIFT | (addr & ~PAGE_MASK));
 }
 
+static void set_used(mm *mm, uint64_t addr, pte_t bits)
+{
+	pte_t *ptep = pt_walk(mm, addr);
+	if (ptep)
+		pte_set(mm, addr, ptep, *ptep | bits);
+	else
+		*pmd_walk(mm, addr) |= bits; /* a large page; no more than it allowed before */
+}
+
 static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
 {
 	if (addr >= VSYSCALL_ADDR)
 		return kernel_page(mm, addr, access);
-	pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
-	if (!ptep || !pte_permits(*ptep, access))
+	pte_t used = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+	if (!pte_permits(used, access))
 		return -EFAULT;
-	pte_t used = *ptep | PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
-	if (used != *ptep)
-		pte_set(mm, addr, ptep, used);
+	pte_t bits = PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
+	if ((used & bits) != bits)
+		set_used(mm, addr, bits);
+	used |= bits;
 	struct tlb_entry *entry = tlb_slot(mm, addr);
 	uint64_t rights = TLB_VALID | (used & PTE_NX ? 0 : TLB_EXEC);
 	if ((used & (PTE_WRITE | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY))

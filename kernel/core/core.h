@@ -26,6 +26,9 @@
 #define PAGE_ALIGN(x) (((x) + PAGE_SIZE - 1) & PAGE_MASK)
 #define TABLE_ENTRIES 512
 #define PMD_SIZE (PAGE_SIZE * TABLE_ENTRIES)
+#define HUGE_PAGES TABLE_ENTRIES
+#define HUGE_SIZE PMD_SIZE
+#define HUGE_MASK (~(HUGE_SIZE - 1))
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define INDEX_MAX (~0ul >> PAGE_SHIFT)
 #define POISON_BYTE 0xaa
@@ -49,6 +52,7 @@ typedef uint64_t pte_t;
 #define PTE_ACCESSED 0x020ul
 #define PTE_DIRTY 0x040ul
 #define PTE_READONLY 0x200ul /* ours: the file gave no right to write; special VMAs */
+#define PTE_HUGE 0x080ul     /* in an entry of the third level: it maps 2 MiB */
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
@@ -291,6 +295,7 @@ struct machine {
 	struct cache caches[NR_CACHES];
 	struct lru lru[NR_LRU_LISTS];
 	struct swap_area swap[NR_SWAP_AREAS];
+	uint32_t huge_free; /* pfn of the first free large page, or 0 */
 	struct mm *mms;
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
@@ -335,6 +340,8 @@ struct page *page_alloc_zeroed(machine *m, uint32_t flags);
 void page_get(struct page *page);
 void page_put(machine *m, struct page *page);
 
+void page_make_free(machine *m, uint64_t pfn); /* onto the free list; counters are the caller's */
+
 /* slab.c */
 void slab_init(machine *m);
 void slab_fini(machine *m);
@@ -345,7 +352,10 @@ void slab_free(machine *m, enum cache_id id, void *object);
 pte_t *pt_walk(mm *mm, uint64_t addr);  /* NULL: no table */
 pte_t *pt_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span);
+pte_t *pmd_walk(mm *mm, uint64_t addr);  /* entry of the third level; NULL: no table */
+pte_t *pmd_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);
+pte_t pte_at(mm *mm, uint64_t addr); /* what translates addr, small page or large; 0: nothing */
 void pt_prune(mm *mm, uint64_t start, uint64_t end); /* free empty tables */
 void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte);
 uint64_t pte_addr(machine *m, const pte_t *ptep); /* the address it translates */
@@ -384,6 +394,10 @@ uint64_t vma_start_gap(const struct vma *vma);
 int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages);
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes);
+static inline bool may_lock(const mm *mm) /* without limit */
+{
+	return mm->limits->may_lock || mm->machine->tunables.disable_cap_mlock;
+}
 bool commit_charge(machine *m, uint64_t nr_pages);
 void commit_release(machine *m, uint64_t nr_pages);
 static inline uint64_t vma_pages(const struct vma *v) { return (v->end - v->start) >> PAGE_SHIFT; }
@@ -480,6 +494,18 @@ int64_t swap_write(machine *m, uint32_t entry, struct page *page);
 int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, struct page **out);
 uint64_t swap_nr_free(machine *m);
 void swap_fini(machine *m);
+
+/* hugetlb.c */
+void huge_put(machine *m, struct page *page);
+void huge_leave_cache(mapping *mp, struct page *page);
+void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);
+void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end);
+int64_t huge_copy_range(struct vma *child, struct vma *parent);
+int64_t huge_fill(struct vma *vma);
+uint64_t huge_wanted(mapping *mp, uint64_t vm_flags, uint64_t pgoff, uint64_t nr_pages);
+int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access);
+int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint64_t pgoff,
+		   pte_t bits);
 
 /* reclaim.c */
 void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);

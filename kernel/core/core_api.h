@@ -75,6 +75,7 @@ enum vm_flags {
 	VM_LOCKONFAULT = 0x80000,
 	VM_ACCOUNT = 0x100000,
 	VM_NORESERVE = 0x200000,
+	VM_HUGETLB = 0x400000,
 	VM_NONLINEAR = 0x800000, /* API B: some ptes are not linear */
 	VM_SPECIAL = 0x1000000,  /* API A: raw bypass, unknown to the VM */
 	VM_WIPEONFORK = 0x2000000,
@@ -129,6 +130,7 @@ enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 
 enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
+	MAPPING_HUGE = 4,     /* its pages are large: hugetlbfs */
 	MAPPING_WRITEBACK = 2 /* dirty pages have a backing store to go to */
 };
 enum file_mode {
@@ -168,11 +170,12 @@ struct tunables {
 	uint64_t overcommit_ratio;
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
-	uint64_t swappiness;     /* 0..200: anonymous pages' share of the scan */
-	uint64_t watermark_min;  /* pages: below it nothing is allocated */
-	uint64_t watermark_low;  /* pages: below it background reclaim is asked for */
-	uint64_t watermark_high; /* pages: where it stops */
-	uint64_t fork_file_ptes; /* 1: fork copies linear file ptes, as until 2.6.13 */
+	uint64_t swappiness;        /* 0..200: anonymous pages' share of the scan */
+	uint64_t watermark_min;     /* pages: below it nothing is allocated */
+	uint64_t watermark_low;     /* pages: below it background reclaim is asked for */
+	uint64_t watermark_high;    /* pages: where it stops */
+	uint64_t disable_cap_mlock; /* 1: everyone may lock memory */
+	uint64_t fork_file_ptes;    /* 1: fork copies linear file ptes, as until 2.6.13 */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -218,6 +221,7 @@ struct counters {
 	uint64_t nr_chain_blocks, nr_vmas, nr_committed;
 	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
 	uint64_t nr_unevictable, nr_swapcached, nr_swap_total, nr_swap_used;
+	uint64_t nr_huge, nr_huge_free; /* large pages in the pool; those no one has */
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
 	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
@@ -235,6 +239,7 @@ struct mm_counters {
 	uint64_t rss_anon, rss_file, rss_shmem, hiwater_rss;
 	uint64_t nr_special; /* ptes of special VMAs */
 	uint64_t nr_swap;    /* ptes that hold a swap entry */
+	uint64_t nr_hugetlb; /* entries that map a large page */
 	uint64_t nr_pagetable;
 	uint64_t total_vm, hiwater_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t map_count;
@@ -253,6 +258,7 @@ struct vma_info {
 struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t rss, pss, pss_dirty;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
+	uint64_t shared_hugetlb, private_hugetlb;
 	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
 };
 
@@ -265,6 +271,7 @@ enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
 	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768,
+	PG_HUGE = 65536, PG_TAIL = 131072,
 	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
 /* clang-format on */
 
@@ -299,6 +306,7 @@ struct reclaim {
 };
 int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
 void machine_balanced(machine *m);                      /* background reclaim did what it can */
+int64_t machine_set_hugepages(machine *m, uint64_t nr); /* how many there are now */
 int64_t machine_drop_caches(machine *m);                /* clean unmapped file pages; how many */
 int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, or -errno */
 int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */

@@ -216,7 +216,7 @@ static bool pte_allows(pte_t pte, uint64_t access)
 static int64_t special_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
-	f->ptep = pt_walk(f->mm, f->addr);
+	f->ptep = f->vma->flags & VM_HUGETLB ? pmd_walk(f->mm, f->addr) : pt_walk(f->mm, f->addr);
 	if (!f->ptep || !pte_present(*f->ptep))
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	if (!pte_allows(*f->ptep, f->access))
@@ -250,8 +250,16 @@ static int64_t find_vma_for(struct fault *f)
 	return 0;
 }
 
+static int64_t huge_page_fault(struct fault *f)
+{
+	int64_t err = huge_fault(f->vma, f->addr, f->access);
+	return err == BUS_ADRERR ? verdict(f->mm->machine, err, f->addr, f->access) : err;
+}
+
 static int64_t resolve(struct fault *f)
 {
+	if ((f->vma->flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
+		return huge_page_fault(f);
 	if (f->vma->flags & VM_SPECIAL)
 		return special_fault(f);
 	f->ptep = pt_alloc(f->mm, f->addr);

@@ -81,7 +81,7 @@ static bool needs_copy(const struct vma *vma)
 		return false;
 	if (vma->file && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
-	return vma->anon_vma || vma->flags & (VM_SPECIAL | VM_NONLINEAR);
+	return vma->anon_vma || vma->flags & (VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR);
 }
 
 static int64_t fork_vma(mm *child, struct vma *vma)

@@ -132,8 +132,7 @@ static void note_given(processor *p, uint64_t linear, const struct engine_tlb_en
 
 static bool still_given(processor *p, const struct given *g)
 {
-	pte_t *ptep = pt_walk(p->mm, g->page);
-	pte_t pte = ptep ? *ptep : 0;
+	pte_t pte = pte_at(p->mm, g->page);
 	const pte_t stores = PTE_WRITE | PTE_DIRTY;
 
 	if (!(pte & PTE_PRESENT) || !(pte & PTE_USER) || pte_pfn(pte) << PAGE_SHIFT != g->frame)

@@ -1,4 +1,4 @@
-"""/dev: zero, null and full."""
+"""/dev: the memory devices, links to the task's own descriptors; special inodes by number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import DirInode, Inode
+from kernel.vfs.inode import DirInode, Inode, LinkInode
+from kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -53,20 +54,82 @@ class FullDevice(ZeroDevice):
         raise SyscallError(errno.ENOSPC)
 
 
+class RandomDevice(NullDevice):
+    """/dev/random and /dev/urandom: the machine's stream, a function of its seed."""
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        return self.kernel.random.take(nbytes)
+
+
+class NoDevice(Inode):
+    """A node whose number no driver has."""
+
+    kind = "chr"
+    type_bits = stat.S_IFCHR
+
+    def opened(self, task: Task) -> Inode:
+        raise SyscallError(errno.ENXIO)
+
+
+class NoBlockDevice(NoDevice):
+    """A block device's node; disks have names of their own in /dev."""
+
+    kind = "blk"
+    type_bits = stat.S_IFBLK
+
+
+class SocketName(NoDevice):
+    """The name of a socket: it cannot be opened."""
+
+    kind = "sock"
+    type_bits = stat.S_IFSOCK
+
+
+def makedev(major: int, minor: int) -> int:
+    """Return a device number. Source: makedev(3)."""
+    return (major & 0xFFF) << 8 | minor & 0xFF | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
+
+
+DEVICES: dict[str, tuple[int, type[Inode]]] = {
+    "null": (makedev(1, 3), NullDevice),
+    "zero": (makedev(1, 5), ZeroDevice),
+    "full": (makedev(1, 7), FullDevice),
+    "random": (makedev(1, 8), RandomDevice),
+    "urandom": (makedev(1, 9), RandomDevice),
+    "tty": (makedev(5, 0), NoDevice),  # no task has a terminal unless one is added
+    "console": (makedev(5, 1), NoDevice),
+}
+LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+KINDS: dict[str, type[Inode]] = {"fifo": PipeInode, "sock": SocketName, "blk": NoBlockDevice}
+
+
+def special_inode(kernel: Kernel, kind: str, mode: int, rdev: int) -> Inode:
+    """Return a new fifo, socket's name or device. kind: as Inode.kind."""
+    drivers = dict(DEVICES.values())
+    inode = KINDS.get(kind, drivers.get(rdev, NoDevice))(kernel, mode)
+    if kind in ("chr", "blk"):
+        inode.rdev = rdev
+    return inode
+
+
 class DevFs:
     """The devices, at /dev."""
 
     name = "devtmpfs"
+    magic = 0x01021994
 
     def __init__(self, kernel: Kernel) -> None:
         self.root = DirInode(kernel, 0o755)
-        devices: dict[str, type[Inode]] = {
-            "null": NullDevice,
-            "zero": ZeroDevice,
-            "full": FullDevice,
-        }
-        for name, kind in devices.items():
-            self.root.entries[name] = kind(kernel, 0o666)
+        for name, (rdev, _) in DEVICES.items():
+            self.root.entries[name] = special_inode(kernel, "chr", 0o666, rdev)
+        for name, target in LINKS.items():
+            self.root.entries[name] = LinkInode(kernel, target)
+        self.root.entries["console"].mode = 0o600
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -18,27 +18,47 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
-O_APPEND, O_NONBLOCK = 0o2000, 0o4000
+O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
 CLOEXEC, NO_CLOEXEC = 1, 0
 
 
 class File:
-    """One open file: inode, flags, position (bytes) and the core's handle (NULL: unmappable)."""
+    """One open file: inode, flags, position (bytes) and the core's handle (NULL: unmappable).
 
-    def __init__(self, kernel: Kernel, inode: Inode, path: str, flags: int) -> None:
+    opener: the task, for kinds whose open may have to wait. listing: a directory's names as they
+    were when reading it began, so that removing some meanwhile hides no other.
+    """
+
+    def __init__(
+        self, kernel: Kernel, inode: Inode, path: str, flags: int, opener: Task | None = None
+    ) -> None:
         self.kernel = kernel
         self.inode = inode
         self.path = path
         self.flags = flags
         self.pos = 0
+        self.opener = opener
+        self.listing: list[str] | None = None
+        self.owner = 0  # F_SETOWN: the pid that gets SIGIO
         self.descriptors = 0
         self.cookie = kernel.vfs_counter.take()
-        self.handle: Any = inode.file_handle(self.core_mode(), self.cookie)
+        if not self.is_path:
+            inode.file_opened(self)
+        self.handle: Any = ffi.NULL
+        if not self.is_path:
+            self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
+
+    @property
+    def is_path(self) -> bool:
+        """Tell whether this only names a place (O_PATH)."""
+        return bool(self.flags & O_PATH)
 
     @property
     def access(self) -> int:
         """MAY_READ and MAY_WRITE bits of the open mode."""
+        if self.is_path:
+            return 0
         return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
             self.flags & O_ACCMODE, 0
         )
@@ -64,6 +84,9 @@ class File:
             lib.file_put(self.handle)
             self.handle = ffi.NULL
         self.inode.open_count -= 1
+        if not self.is_path:
+            self.inode.file_closed(self)
+            self.kernel.locks.drop_file(self)
         self.inode.released()
 
 
@@ -75,10 +98,17 @@ class FdTable:
         self.files: dict[int, File] = {}
         self.cloexec: set[int] = set()
 
-    def get(self, fd: int) -> File:
-        """Return the open file. Errors: EBADF."""
+    def get_raw(self, fd: int) -> File:
+        """Return the open file, also one that only names a place (O_PATH). Errors: EBADF."""
         file = self.files.get(fd)
         if file is None:
+            raise SyscallError(errno.EBADF)
+        return file
+
+    def get(self, fd: int) -> File:
+        """Return the open file. Errors: EBADF."""
+        file = self.get_raw(fd)
+        if file.is_path:
             raise SyscallError(errno.EBADF)
         return file
 
@@ -98,14 +128,20 @@ class FdTable:
         if fd in self.files:
             self.close(fd)
         self.files[fd] = file
-        if cloexec:
-            self.cloexec.add(fd)
+        self.set_cloexec(fd, cloexec)
+
+    def set_cloexec(self, fd: int, cloexec: int) -> None:
+        """Say whether fd is closed by execve."""
+        change = self.cloexec.add if cloexec else self.cloexec.discard
+        change(fd)
 
     def close(self, fd: int) -> None:
-        """Close a descriptor. Errors: EBADF."""
-        file = self.get(fd)
+        """Close a descriptor; the task's record locks on the file go too. Errors: EBADF."""
+        file = self.get_raw(fd)
         del self.files[fd]
         self.cloexec.discard(fd)
+        if not file.is_path:
+            file.kernel.locks.drop_task(file.inode, self._task.pid)
         file.put()
 
     def copy(self, task: Task) -> FdTable:

@@ -1,7 +1,8 @@
 """A host directory as a file system, read-only unless asked otherwise.
 
 Nothing outside the directory can be reached: names are single components, and each inode is
-opened relative to its parent's descriptor without following a link. Pages come by fetch() when
+opened relative to its parent's descriptor without following a link. A link of the host is read and
+followed here, an absolute one from this file system's own root. Pages come by fetch() when
 the core needs them and go back by writeback() on msync, fsync and at shutdown.
 """
 
@@ -26,6 +27,7 @@ from kernel.vfs.inode import (
     WRITE_BATCH,
     DirInode,
     Inode,
+    LinkInode,
     MappedInode,
 )
 
@@ -52,7 +54,49 @@ class Access(Enum):
     READ_WRITE = "rw"
 
 
-class HostFile(MappedInode):
+def take_status(inode: Inode, status: os.stat_result) -> None:
+    """Give an inode what the host says of it."""
+    inode.nlink = status.st_nlink
+    inode.atime, inode.mtime, inode.ctime = (
+        status.st_atime_ns,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+    inode.btime = status.st_mtime_ns
+
+
+class HostAttributes(Inode):
+    """Rights and times that go to the host as well. fs and fd: of the subclasses."""
+
+    fs: HostFs
+    fd: int
+
+    def check_writable(self) -> None:
+        """Refuse changes. Errors: EROFS."""
+        self.fs.check_writable()
+
+    def open_check(self, task: Task, wanted: int) -> None:
+        if wanted & MAY_WRITE:
+            self.fs.check_writable()
+        super().open_check(task, wanted)
+
+    def set_mode(self, mode: int) -> None:
+        with host_errors():
+            os.fchmod(self.fd, mode)
+        super().set_mode(mode)
+
+    def set_owner(self, uid: int, gid: int) -> None:
+        with host_errors():
+            os.fchown(self.fd, uid, gid)
+        super().set_owner(uid, gid)
+
+    def set_times(self, atime: int, mtime: int) -> None:
+        with host_errors():
+            os.utime(self.fd, ns=(atime, mtime))
+        super().set_times(atime, mtime)
+
+
+class HostFile(HostAttributes, MappedInode):
     """A regular file of the host. Its descriptor stays open while the machine runs."""
 
     mapping_flags = lib.MAPPING_WRITEBACK
@@ -62,12 +106,8 @@ class HostFile(MappedInode):
         self.wb_error: SyscallError | None = None
         self.fs = fs
         self.fd = fd
+        take_status(self, status)
         lib.mapping_extend(self.mapping, status.st_size)
-
-    def open_check(self, task: Task, wanted: int) -> None:
-        if wanted & MAY_WRITE and self.fs.access is Access.READ_ONLY:
-            raise SyscallError(errno.EROFS)
-        super().open_check(task, wanted)
 
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
@@ -130,17 +170,26 @@ class HostFile(MappedInode):
         """Write back and let the host's file go."""
         self.writeback_quietly(0, LAST_PAGE)
         self.nlink = 0
-        self.released()
+        super().released()
         os.close(self.fd)
 
+    def released(self) -> None:
+        """Nothing: the file system keeps its files until it is closed."""
 
-class HostDir(DirInode):
+
+class HostDir(HostAttributes, DirInode):
     """A directory of the host; its entries are looked up when they are asked for."""
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
         super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
         self.fs = fs
         self.fd = fd
+        self._bytes = status.st_size
+        take_status(self, status)
+
+    @property
+    def size(self) -> int:
+        return self._bytes
 
     def lookup(self, name: str, task: Task) -> Inode:
         if name not in self.entries:
@@ -152,40 +201,64 @@ class HostDir(DirInode):
             return sorted(os.listdir(self.fd))
 
     def create(self, name: str, mode: int, task: Task) -> Inode:
-        """Make a regular file on the host. Errors: EROFS."""
-        self.fs.check_writable()
+        """Make a regular file on the host."""
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         with host_errors():
             os.close(os.open(name, flags, mode, dir_fd=self.fd))
         return self.lookup(name, task)
 
     def mkdir(self, name: str, mode: int, task: Task) -> Inode:
-        """Make a directory on the host. Errors: EROFS."""
-        self.fs.check_writable()
+        """Make a directory on the host."""
         with host_errors():
             os.mkdir(name, mode, dir_fd=self.fd)
+        self.nlink += 1
         return self.lookup(name, task)
 
+    def symlink(self, name: str, target: str, task: Task) -> Inode:
+        """Make a symbolic link on the host."""
+        with host_errors():
+            os.symlink(target, name, dir_fd=self.fd)
+        return self.lookup(name, task)
+
+    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Task) -> Inode:
+        """Refuse: the host is given files, directories and links only. Errors: EPERM."""
+        raise SyscallError(errno.EPERM)
+
+    def link(self, name: str, inode: Inode) -> None:
+        """Give a file of this file system one more name on the host."""
+        source = self.fs.place_of(inode)
+        with host_errors():
+            os.link(
+                source[1], name, src_dir_fd=source[0].fd, dst_dir_fd=self.fd, follow_symlinks=False
+            )
+        inode.nlink += 1
+        self.entries[name] = inode
+
     def unlink(self, name: str) -> None:
-        """Remove a file's name from the host. Errors: EROFS."""
-        self.fs.check_writable()
+        """Remove a file's name from the host."""
         with host_errors():
             os.unlink(name, dir_fd=self.fd)
-        self.entries.pop(name).nlink = 0
+        self.entries.pop(name).nlink -= 1
 
     def rmdir(self, name: str) -> None:
-        """Remove an empty directory from the host. Errors: EROFS, ENOTEMPTY."""
-        self.fs.check_writable()
+        """Remove an empty directory from the host. Errors: ENOTEMPTY."""
         with host_errors():
             os.rmdir(name, dir_fd=self.fd)
         self.entries.pop(name).nlink = 0
+        self.nlink -= 1
 
     def move(self, name: str, target: HostDir, new_name: str) -> None:
-        """Rename on the host. Errors: EROFS."""
-        self.fs.check_writable()
+        """Rename on the host."""
         with host_errors():
             os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
-        target.entries[new_name] = self.entries.pop(name)
+        inode = target.entries[new_name] = self.entries.pop(name)
+        if inode.kind == "dir":
+            self.nlink -= 1
+            target.nlink += 1
+
+    def exchange(self, name: str, target: HostDir, other_name: str) -> None:
+        """Refuse: the host's Python has no such call. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
 
 
 class HostFs:
@@ -195,6 +268,7 @@ class HostFs:
     """
 
     name = "hostfs"
+    magic = 0x00C0FFEE
 
     def __init__(self, directory: str | Path, access: Access = Access.READ_ONLY) -> None:
         self.directory = Path(directory)
@@ -203,6 +277,7 @@ class HostFs:
         self.root: HostDir
         self._files: list[HostFile] = []
         self._fds: list[int] = []
+        self._known: dict[tuple[int, int], Inode] = {}  # one inode however many names it has
 
     def attach(self, kernel: Kernel) -> None:
         """Open the directory for this machine."""
@@ -217,21 +292,42 @@ class HostFs:
             raise SyscallError(errno.EROFS)
 
     def inode(self, parent_fd: int, name: str) -> Inode:
-        """Open one name below a directory, never through a link. Errors: ENOENT, ELOOP, EACCES."""
-        mode = os.O_RDWR if self.access is Access.READ_WRITE else os.O_RDONLY
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        """Return the inode of one name below a directory. Errors: ENOENT, ENXIO, EACCES."""
         with host_errors():
             status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
-            is_dir = stat.S_ISDIR(status.st_mode)
-            if not is_dir and not stat.S_ISREG(status.st_mode):
-                raise SyscallError(errno.ELOOP if stat.S_ISLNK(status.st_mode) else errno.ENXIO)
-            fd = os.open(name, flags | (os.O_RDONLY if is_dir else mode), dir_fd=parent_fd)
+            known = self._known.get((status.st_dev, status.st_ino))
+            if known is None or known.nlink == 0:
+                known = self._new_inode(parent_fd, name, status)
+                self._known[status.st_dev, status.st_ino] = known
+        return known
+
+    def _new_inode(self, parent_fd: int, name: str, status: os.stat_result) -> Inode:
+        if stat.S_ISLNK(status.st_mode):
+            target = os.readlink(name, dir_fd=parent_fd)
+            link = LinkInode(self.kernel, target, status.st_uid, status.st_gid, self.root)
+            take_status(link, status)
+            return link
+        is_dir = stat.S_ISDIR(status.st_mode)
+        if not is_dir and not stat.S_ISREG(status.st_mode):
+            raise SyscallError(errno.ENXIO)
+        mode = os.O_RDWR if self.access is Access.READ_WRITE and not is_dir else os.O_RDONLY
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        fd = os.open(name, flags | mode, dir_fd=parent_fd)
         if is_dir:
             self._fds.append(fd)
             return HostDir(self, fd, os.fstat(fd))
         file = HostFile(self, fd, os.fstat(fd))
         self._files.append(file)
         return file
+
+    def place_of(self, inode: Inode) -> tuple[HostDir, str]:
+        """Return a directory and a name that an inode has. Errors: ENOENT (none is known)."""
+        for directory in [self.root, *self._known.values()]:
+            if isinstance(directory, HostDir):
+                for name, entry in directory.entries.items():
+                    if entry is inode:
+                        return directory, name
+        raise SyscallError(errno.ENOENT)
 
     def close(self) -> None:
         """Write everything back and close the host's descriptors."""

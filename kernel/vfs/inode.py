@@ -1,7 +1,8 @@
 """Inodes: what a name stands for.
 
-Owns identity, ownership and kind. The content and size of a regular file live in the core's
-mapping; this file holds one reference on it while a name or an open file remains.
+Owns identity, ownership, kind and times. The content and size of a regular file live in the core's
+mapping; this file holds one reference on it while a name or an open file remains. A directory
+knows its parent and its name there, kept by place() whenever it is found, made or moved.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kernel.errors import SyscallError
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
+    from kernel.vfs.file import File
 
 PAGE_SIZE = 4096
 LAST_PAGE = (1 << 52) - 1
@@ -24,6 +26,10 @@ MAX_SIZE = (1 << 63) - 1
 CHUNK = 256 << 10  # bytes; what one core call reads or writes, so that it fits in any RAM
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
+S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
+DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
+DAY_NS = 86_400 * 1_000_000_000
+POLLIN, POLLOUT = 1, 4
 
 
 class Inode:
@@ -40,6 +46,13 @@ class Inode:
         self.nlink = 1
         self.open_count = 0
         self.mapping: Any = None
+        self.dev = DEV_SHMEM
+        self.rdev = 0
+        self.btime = self.atime = self.mtime = self.ctime = kernel.clock.realtime_ns
+        self.xattrs: dict[str, bytes] = {}
+        self.mounted: Inode | None = None  # the root that covers this directory
+        self.parent: Inode | None = None  # of a directory, with its name there
+        self.name = ""
 
     @property
     def st_mode(self) -> int:
@@ -51,17 +64,91 @@ class Inode:
         """Bytes."""
         return 0
 
+    @property
+    def blocks(self) -> int:
+        """Units of 512 bytes that the content takes."""
+        if self.mapping is None:
+            return 0
+        pages = lib.mapping_nr_pages(self.mapping) + lib.mapping_nr_swapped(self.mapping)
+        return int(pages) * (PAGE_SIZE // 512)
+
+    # ---- rights ----
+
     def permits(self, task: Task, wanted: int) -> bool:
         """Tell whether task may do wanted (MAY_* bits) by Linux's owner, group, other rule."""
-        if task.capable("CAP_DAC_OVERRIDE"):
+        shift = 6 if task.uid == self.uid else 3 if in_group(task, self.gid) else 0
+        if not wanted & ~(self.mode >> shift & 7):
             return True
-        shift = 6 if task.uid == self.uid else 3 if task.gid == self.gid else 0
-        return not wanted & ~(self.mode >> shift & 7)
+        runnable = self.kind == "dir" or self.mode & 0o111 or not wanted & MAY_EXEC
+        if runnable and task.capable("CAP_DAC_OVERRIDE"):
+            return True
+        harmless = wanted == MAY_READ or (self.kind == "dir" and not wanted & MAY_WRITE)
+        return bool(harmless and task.capable("CAP_DAC_READ_SEARCH"))
 
     def open_check(self, task: Task, wanted: int) -> None:
         """Refuse an open that task has no right to. Errors: EACCES."""
         if not self.permits(task, wanted):
             raise SyscallError(errno.EACCES)
+
+    def need_owner(self, task: Task) -> None:
+        """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""
+        if task.uid != self.uid and not task.capable("CAP_FOWNER"):
+            raise SyscallError(errno.EPERM)
+
+    # ---- times ----
+
+    def changed(self) -> None:
+        """Note that the inode changed: ctime."""
+        self.ctime = self.kernel.clock.realtime_ns
+
+    def modified(self) -> None:
+        """Note that the content changed: mtime and ctime."""
+        self.mtime = self.ctime = self.kernel.clock.realtime_ns
+
+    def accessed(self) -> None:
+        """Note that the content was read: atime by the rule of relatime."""
+        now = self.kernel.clock.realtime_ns
+        if self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS:
+            self.atime = now
+
+    def set_mode(self, mode: int) -> None:
+        """Set the permission bits."""
+        self.mode = mode
+        self.changed()
+
+    def set_owner(self, uid: int, gid: int) -> None:
+        """Set owner and group."""
+        self.uid, self.gid = uid, gid
+        self.changed()
+
+    def set_times(self, atime: int, mtime: int) -> None:
+        """Set both times (nanoseconds since 1970)."""
+        self.atime, self.mtime = atime, mtime
+        self.changed()
+
+    # ---- open files ----
+
+    def file_opened(self, file: File) -> None:
+        """Note a new open file of this inode."""
+
+    def file_closed(self, file: File) -> None:
+        """Note that an open file went away."""
+
+    def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
+        """Read through an open file: kinds that can wait look at its flags."""
+        return self.read(pos, nbytes)
+
+    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+        """Write through an open file: kinds that can wait look at its flags."""
+        return self.write(pos, data, task)
+
+    def ioctl(self, task: Task, file: File, request: int, arg: int) -> int:
+        """Do what only a device can. Errors: ENOTTY."""
+        raise SyscallError(errno.ENOTTY)
+
+    def poll(self, file: File) -> int:
+        """Return the POLL* bits that are ready; a file that never waits is always ready."""
+        return POLLIN | POLLOUT
 
     def opened(self, task: Task) -> Inode:
         """Return the inode that an open file of this one reads (procfs makes a fresh text)."""
@@ -104,6 +191,12 @@ class Inode:
         """Return a directory's entries in order. Errors: ENOTDIR."""
         raise SyscallError(errno.ENOTDIR)
 
+    def place(self, parent: Inode, name: str) -> None:
+        """Note where this inode was found: its device, and for a directory its parent and name."""
+        self.dev = parent.dev
+        if self.kind == "dir":
+            self.parent, self.name = parent, name
+
     def released(self) -> None:
         """Note that a name or an open file went away; the last one frees the content."""
         if self.nlink > 0 or self.open_count > 0:
@@ -112,6 +205,11 @@ class Inode:
             mapping, self.mapping = self.mapping, None
             lib.mapping_put(mapping)
         self.kernel.vfs.forget(self)
+
+
+def in_group(task: Task, gid: int) -> bool:
+    """Tell whether gid is the task's group or one of its supplementary ones."""
+    return gid == task.gid or gid in getattr(task, "groups", ())
 
 
 class MappedInode(Inode):
@@ -233,3 +331,29 @@ class DirInode(Inode):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         raise SyscallError(errno.EISDIR)
+
+
+class LinkInode(Inode):
+    """A symbolic link: a text. base: where an absolute target starts; None: the task's root."""
+
+    kind = "link"
+    type_bits = stat.S_IFLNK
+
+    def __init__(
+        self, kernel: Kernel, target: str, uid: int = 0, gid: int = 0, base: Inode | None = None
+    ) -> None:
+        super().__init__(kernel, 0o777, uid, gid)
+        self._target = target
+        self.base = base
+
+    @property
+    def size(self) -> int:
+        return len(self._target.encode("utf-8", "surrogateescape"))
+
+    def readlink(self, task: Task) -> str:
+        """Return the target."""
+        return self._target
+
+    def jump(self, task: Task) -> Inode | None:
+        """Return the inode that this link leads to whatever its text says (/proc/self/fd)."""
+        return None

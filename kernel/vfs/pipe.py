@@ -1,76 +1,162 @@
-"""Pipes: a bounded queue of bytes between two open files."""
+"""Pipes and FIFOs: a bounded queue of bytes between open files.
+
+would_block() is the one place where a call on them says that it must wait, wake() the one where
+those who wait are told to look again.
+"""
 
 from __future__ import annotations
 
 import errno
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from kernel.errors import SyscallError
-from kernel.vfs.file import O_RDONLY, O_WRONLY, File
-from kernel.vfs.inode import Inode
+from kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
-CAPACITY, PIPE_BUF = 65536, 4096
+PAGE_SIZE = 4096
+CAPACITY = 65536
+PIPE_BUF = 4096
+MAX_CAPACITY = 1 << 20
+DEV_PIPE = 14
+POLLERR, POLLHUP = 8, 16
+
+
+def would_block(inode: Inode) -> NoReturn:
+    """Say that the call must wait for inode. Errors: EAGAIN for a task that cannot sleep."""
+    raise WouldBlock(inode)
+
+
+def wake(inode: Inode) -> None:
+    """Let those who wait for inode look again."""
+    inode.kernel.wake(inode)
 
 
 class PipeInode(Inode):
-    """What both ends share. Readers wait for (pipe, "r"), writers for (pipe, "w")."""
+    """The queue that all open files of a pipe or FIFO share."""
 
     kind = "fifo"
     type_bits = stat.S_IFIFO
 
-    def __init__(self, kernel: Kernel, task: Task) -> None:
-        super().__init__(kernel, 0o600, task.uid, task.gid)
-        self.nlink = 0
+    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(kernel, mode, uid, gid)
+        self.dev = DEV_PIPE
         self.queue = bytearray()
-        self.ends: list[File] = []
+        self.capacity = CAPACITY
+        self.readers = self.writers = 0
+        self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
+        self.waiting: dict[tuple[int, int], int] = {}  # (pid, its end) -> openings it has seen
 
-    def has_end(self, mode: int) -> bool:
-        """Tell whether an end of that mode (O_RDONLY, O_WRONLY) is open."""
-        return any(end.descriptors > 0 for end in self.ends if end.flags & 3 == mode)
+    # ---- ends ----
 
-    @property
-    def room(self) -> int:
-        """Bytes that can be written now."""
-        return CAPACITY - len(self.queue)
+    def file_opened(self, file: File) -> None:
+        """Count an end; the opener of one end waits until there is the other."""
+        if file.flags & 3 != O_RDWR and self.nlink > 0:
+            self._meet(file)
+        self._count(file, 1)
+        for end in (MAY_READ, MAY_WRITE):
+            self.opened_ever[end] += bool(file.access & end)
+        wake(self)
 
-    def read(self, pos: int, nbytes: int) -> bytes:
-        if not self.queue and nbytes and self.has_end(O_WRONLY):
-            raise WouldBlock((self, "r"))
+    def _meet(self, file: File) -> None:
+        """Wait for someone at the other end. Errors: ENXIO (a writer that may not wait)."""
+        end, other = file.access, file.access ^ (MAY_READ | MAY_WRITE)
+        present = self.readers if other == MAY_READ else self.writers
+        key = (file.opener.pid if file.opener else 0, end)
+        seen = self.waiting.pop(key, self.opened_ever[other])
+        expected = any(waits_at == other for _, waits_at in self.waiting)
+        if present or expected or seen != self.opened_ever[other]:
+            return
+        if file.flags & O_NONBLOCK:
+            if end == MAY_WRITE:
+                raise SyscallError(errno.ENXIO)
+            return
+        self.waiting[key] = self.opened_ever[other]
+        would_block(self)
+
+    def _count(self, file: File, change: int) -> None:
+        self.readers += change if file.access & MAY_READ else 0
+        self.writers += change if file.access & MAY_WRITE else 0
+
+    def file_closed(self, file: File) -> None:
+        self._count(file, -1)
+        if not self.readers and not self.writers and not self.waiting:
+            self.queue.clear()
+        wake(self)
+
+    def _has_reader(self) -> bool:
+        return self.readers > 0 or any(end == MAY_READ for _, end in self.waiting)
+
+    # ---- bytes ----
+
+    def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
+        if not self.queue and nbytes and self.writers:
+            if file.flags & O_NONBLOCK:
+                raise SyscallError(errno.EAGAIN)
+            would_block(self)
         data = bytes(self.queue[:nbytes])
         del self.queue[:nbytes]
         if data:
-            self.kernel.wake((self, "w"))
+            wake(self)
         return data
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
-        """Append what there is room for; up to PIPE_BUF bytes go in whole or not at all."""
-        if not self.has_end(O_RDONLY):
+    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+        if not data:
+            return 0
+        if not self._has_reader():
             raise SyscallError(errno.EPIPE)
-        room = self.room
-        if data and (not room or len(data) <= PIPE_BUF and len(data) > room):
-            raise WouldBlock((self, "w"))
+        room = self.capacity - len(self.queue)
+        if not room or (len(data) <= PIPE_BUF and room < len(data)):
+            if file.flags & O_NONBLOCK:
+                raise SyscallError(errno.EAGAIN)
+            would_block(self)
         self.queue += data[:room]
-        self.kernel.wake((self, "r"))
+        wake(self)
         return min(len(data), room)
 
-    def released(self) -> None:
-        """Let the other end see that this one was closed."""
-        self.kernel.wake((self, "r"))
-        self.kernel.wake((self, "w"))
-        super().released()
+    def poll(self, file: File) -> int:
+        ready = 0
+        if file.access & MAY_READ:
+            ready |= POLLIN if self.queue else 0
+            ready |= POLLHUP if not self.writers and self.opened_ever[MAY_WRITE] else 0
+        if file.access & MAY_WRITE:
+            ready |= POLLOUT if self.capacity - len(self.queue) >= PIPE_BUF else 0
+            ready |= POLLERR if not self.readers else 0
+        return ready
+
+    def resize(self, nbytes: int, task: Task) -> int:
+        """Set the capacity to at least nbytes; return it. Errors: EINVAL, EPERM, EBUSY."""
+        size = PAGE_SIZE
+        while size < nbytes:
+            size *= 2
+        if nbytes > 1 << 31:
+            raise SyscallError(errno.EINVAL)
+        if size > MAX_CAPACITY and not task.capable("CAP_SYS_RESOURCE"):
+            raise SyscallError(errno.EPERM)
+        if size < len(self.queue):
+            raise SyscallError(errno.EBUSY)
+        self.capacity = size
+        wake(self)
+        return size
+
+    def truncate(self, size: int) -> None:
+        """Nothing to cut. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
 
 
 def make_pipe(kernel: Kernel, task: Task, flags: int) -> tuple[File, File]:
     """Return the reading and the writing end."""
-    inode = PipeInode(kernel, task)
-    inode.ends = [
-        File(kernel, inode, f"pipe:[{inode.ino}]", O_RDONLY | flags),
-        File(kernel, inode, f"pipe:[{inode.ino}]", O_WRONLY | flags),
-    ]
-    return inode.ends[0], inode.ends[1]
+    inode = PipeInode(kernel, 0o600, task.uid, task.gid)
+    inode.nlink = 0  # no name: its ends do not wait for each other
+    name = f"pipe:[{inode.ino}]"
+    ends = tuple(
+        kernel.vfs.register(File(kernel, inode, name, mode | flags, task))
+        for mode in (O_RDONLY, O_WRONLY)
+    )
+    inode.nlink = 1
+    return ends[0], ends[1]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vfs.mmfile import MmFile
 from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ KB_PER_PAGE = 4
 PATH_COLUMN = 73
 CAP_NUMBERS = {
     "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3,
+    "CAP_FSETID": 4, "CAP_SYS_CHROOT": 18, "CAP_MKNOD": 27,
     "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_IPC_LOCK": 14, "CAP_IPC_OWNER": 15,
     "CAP_SYS_RAWIO": 17, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24,
 }  # fmt: skip
@@ -43,6 +45,8 @@ def _vma_name(kernel: Kernel, task: Task, vma: Vma) -> str:
         return file.path + ("" if file.inode.nlink > 0 else " (deleted)")
     if vma is VSYSCALLS:
         return "[vsyscall]"
+    if vma.flags & lib.VM_HUGETLB:
+        return "/anon_hugepage (deleted)"
     if vma.flags & lib.VM_MAYSHARE:
         return "/dev/zero (deleted)"
     counters = task.mm.counters
@@ -75,7 +79,7 @@ VM_FLAG_CODES = (
     ("VM_MAYREAD", "mr"), ("VM_MAYWRITE", "mw"), ("VM_MAYEXEC", "me"), ("VM_MAYSHARE", "ms"),
     ("VM_GROWSDOWN", "gd"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
     ("VM_DONTCOPY", "dc"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
-    ("VM_NORESERVE", "nr"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
+    ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
     ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
 )  # fmt: skip
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
@@ -102,8 +106,8 @@ def _smaps_fields(info: Any, size_pages: int) -> list[tuple[str, int]]:
         ("AnonHugePages", 0),
         ("ShmemPmdMapped", 0),
         ("FilePmdMapped", 0),
-        ("Shared_Hugetlb", 0),
-        ("Private_Hugetlb", 0),
+        ("Shared_Hugetlb", info.shared_hugetlb * kb),
+        ("Private_Hugetlb", info.private_hugetlb * kb),
         ("Swap", info.swap * kb),
         ("SwapPss", info.swap_pss * kb >> 12),
         ("Locked", info.locked * kb >> 12),
@@ -150,8 +154,8 @@ def _vm_lines(task: Task) -> list[tuple[str, int]]:
         ("VmExe", c.exec_vm),
         ("VmLib", 0),
         ("VmPTE", c.nr_pagetable),
-        ("VmSwap", 0),
-        ("HugetlbPages", 0),
+        ("VmSwap", c.nr_swap),
+        ("HugetlbPages", c.nr_hugetlb * 512),
     ]
 
 
@@ -159,18 +163,21 @@ def _signal_mask(numbers: list[int]) -> str:
     return f"{sum(1 << (n - 1) for n in set(numbers)):016x}"
 
 
+STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie"}
+
+
 def status(kernel: Kernel, task: Task) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    actions = task.signals.actions
+    signals, actions = task.signals, task.signals.actions
     caps = sum(1 << CAP_NUMBERS[name] for name in task.caps)
     ids = "\t".join([str(task.uid)] * 4), "\t".join([str(task.gid)] * 4)
-    state = {"R": "R (running)", "Z": "Z (zombie)"}[task.state]
+    state = f"{task.state} ({STATES[task.state]})"
     head = [
         ("Name", task.name), ("Umask", f"{task.umask:04o}"), ("State", state),
         ("Tgid", task.pid), ("Ngid", 0), ("Pid", task.pid), ("PPid", task.ppid),
         ("TracerPid", 0), ("Uid", ids[0]), ("Gid", ids[1]), ("FDSize", 64),
         ("Groups", f"{task.gid} "),
-        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pid), ("NSsid", task.pid),
+        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip
     tail = [
@@ -178,8 +185,8 @@ def status(kernel: Kernel, task: Task) -> str:
         ("Threads", 1), ("SigQ", f"{len(task.signals.pending)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", _signal_mask([i.si_signo for i in task.signals.pending])),
         ("ShdPnd", _signal_mask([])), ("SigBlk", f"{task.signals.blocked:016x}"),
-        ("SigIgn", _signal_mask([n for n, a in actions.items() if a == 1])),
-        ("SigCgt", _signal_mask([n for n, a in actions.items() if callable(a)])),
+        ("SigIgn", _signal_mask([n for n in actions if signals.is_ignored(n)])),
+        ("SigCgt", _signal_mask([n for n in actions if signals.is_handled(n)])),
         ("CapInh", f"{0:016x}"), ("CapPrm", f"{caps:016x}"), ("CapEff", f"{caps:016x}"),
         ("CapBnd", f"{caps:016x}"), ("CapAmb", f"{0:016x}"), ("NoNewPrivs", 0), ("Seccomp", 0),
         ("Seccomp_filters", 0), ("Speculation_Store_Bypass", "not vulnerable"),
@@ -277,10 +284,9 @@ def meminfo(kernel: Kernel, task: Task) -> str:
         ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
         ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
-    huge = "".join(
-        f"{f'HugePages_{name}:':<16}{0:>8}\n" for name in ("Total", "Free", "Rsvd", "Surp")
-    )
-    tail = [("Hugepagesize", 512), ("Hugetlb", 0), ("DirectMap4k", total)]
+    pool = {"Total": c.nr_huge, "Free": c.nr_huge_free, "Rsvd": 0, "Surp": 0}
+    huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
+    tail = [("Hugepagesize", 512), ("Hugetlb", c.nr_huge * 512), ("DirectMap4k", total)]
     return _sizes(rows) + huge + _sizes(tail)
 
 
@@ -495,6 +501,7 @@ class ProcFs:
         self.root = ProcRoot(kernel, 0o555)
         for name, text in ROOT_FILES.items():
             self.root.entries[name] = TextFile(kernel, 0o444, text, None)
+        self.root.entries["mm"] = MmFile(kernel)
         self.root.entries["sys"] = self._sysctl_tree(kernel)
 
     def _sysctl_tree(self, kernel: Kernel) -> DirInode:

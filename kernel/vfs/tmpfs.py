@@ -7,33 +7,68 @@ from typing import TYPE_CHECKING
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import PAGE_SIZE, DirInode, Inode, MappedInode
+from kernel.vfs.devfs import special_inode
+from kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInode, MappedInode
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
+DIRENT_SIZE = 20  # bytes; what Linux's tmpfs counts for an entry
+
 
 class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
+
+    @property
+    def size(self) -> int:
+        return DIRENT_SIZE * (len(self.entries) + 2)
 
     def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
 
+    def _group(self, task: Task) -> int:
+        return self.gid if self.mode & S_ISGID else task.gid
+
     def create(self, name: str, mode: int, task: Task) -> Inode:
         """Make a regular file. Errors: ENOSPC."""
-        inode = MappedInode(self.kernel, mode, task.uid, task.gid)
-        lib.mapping_set_quota(inode.mapping, self.fs.quota)
+        inode = self.unnamed(mode, task)
+        inode.nlink = 1
         self.entries[name] = inode
         return inode
 
+    def unnamed(self, mode: int, task: Task) -> Inode:
+        """Make a regular file that has no name yet."""
+        inode = MappedInode(self.kernel, mode, task.uid, self._group(task))
+        lib.mapping_set_quota(inode.mapping, self.fs.quota)
+        inode.nlink, inode.dev = 0, self.dev
+        return inode
+
     def mkdir(self, name: str, mode: int, task: Task) -> Inode:
-        """Make a directory."""
-        inode = TmpfsDir(self.fs, mode, task.uid, task.gid)
+        """Make a directory; the set-group-id bit is inherited."""
+        inode = TmpfsDir(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
         self.entries[name] = inode
         self.nlink += 1
         return inode
+
+    def symlink(self, name: str, target: str, task: Task) -> Inode:
+        """Make a symbolic link."""
+        inode = LinkInode(self.kernel, target, task.uid, self._group(task))
+        self.entries[name] = inode
+        return inode
+
+    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Task) -> Inode:
+        """Make a fifo, a socket's name or a device."""
+        inode = special_inode(self.kernel, kind, mode, rdev)
+        inode.uid, inode.gid = task.uid, self._group(task)
+        self.entries[name] = inode
+        return inode
+
+    def link(self, name: str, inode: Inode) -> None:
+        """Give a file one more name."""
+        inode.nlink += 1
+        self.entries[name] = inode
 
     def unlink(self, name: str) -> None:
         """Remove the name of a file; the file goes with its last user."""
@@ -52,7 +87,18 @@ class TmpfsDir(DirInode):
 
     def move(self, name: str, target: TmpfsDir, new_name: str) -> None:
         """Give an entry another name, in this or another directory of the file system."""
-        target.entries[new_name] = self.entries.pop(name)
+        inode = target.entries[new_name] = self.entries.pop(name)
+        if inode.kind == "dir":
+            self.nlink -= 1
+            target.nlink += 1
+
+    def exchange(self, name: str, target: TmpfsDir, other_name: str) -> None:
+        """Let two entries change places."""
+        one, other = self.entries[name], target.entries[other_name]
+        self.entries[name], target.entries[other_name] = other, one
+        change = (other.kind == "dir") - (one.kind == "dir")
+        self.nlink += change
+        target.nlink -= change
 
     def drop_all(self) -> None:
         """Release every file below, at shutdown."""
@@ -71,11 +117,19 @@ class TmpFs:
     """
 
     name = "tmpfs"
+    magic = 0x01021994
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.quota = ffi.new("struct quota *", {"max": kernel.ram // PAGE_SIZE // 2})
         self.root = TmpfsDir(self, 0o1777)
+
+    @staticmethod
+    def directory_of(parent: TmpfsDir, mode: int) -> Inode:
+        """Return a new directory of root's in parent's file system, to be attached there."""
+        fs = getattr(parent, "fs", None)
+        parent.nlink += 1
+        return TmpfsDir(fs, mode) if isinstance(fs, TmpFs) else DirInode(parent.kernel, mode)
 
     def close(self) -> None:
         """Drop all files."""

@@ -1,0 +1,122 @@
+"""File locks: flock's, held by an open file, and fcntl's records, held by a task.
+
+A record is [start, end) bytes of an inode for one pid. The table holds no inode that nobody has
+open: closing drops what the closer held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.vfs.file import File
+    from kernel.vfs.inode import Inode
+
+F_RDLCK, F_WRLCK, F_UNLCK = 0, 1, 2
+LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN = 1, 2, 4, 8
+LOCK_END = 1 << 63  # of a record without an end
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: a pid, or a File."""
+
+    start: int
+    end: int
+    kind: int
+    owner: object
+
+    def stops(self, other: Record) -> bool:
+        """Tell whether other cannot be granted beside this one."""
+        return (
+            self.owner != other.owner
+            and F_WRLCK in (self.kind, other.kind)
+            and self.start < other.end
+            and other.start < self.end
+        )
+
+
+class Locks:
+    """Every lock of one machine."""
+
+    def __init__(self) -> None:
+        self._flocks: dict[int, dict[int, tuple[File, int]]] = {}
+        self._records: dict[int, list[Record]] = {}
+
+    # ---- records ----
+
+    def conflict(self, inode: Inode, wanted: Record) -> Record | None:
+        """Return the first record that stops wanted, or None."""
+        held = self._records.get(inode.ino, [])
+        return next((record for record in held if record.stops(wanted)), None)
+
+    def set_record(self, inode: Inode, wanted: Record) -> None:
+        """Replace what the owner holds in the range; F_UNLCK leaves nothing there."""
+        kept: list[Record] = []
+        for record in self._records.get(inode.ino, []):
+            kept += [record] if record.owner != wanted.owner else _without(record, wanted)
+        if wanted.kind != F_UNLCK:
+            kept = _joined(kept, wanted)
+        self._keep(inode, sorted(kept, key=lambda record: record.start))
+
+    def _keep(self, inode: Inode, records: list[Record]) -> None:
+        if records:
+            self._records[inode.ino] = records
+        else:
+            self._records.pop(inode.ino, None)
+
+    def drop_task(self, inode: Inode, owner: object) -> None:
+        """Drop what an owner holds on an inode."""
+        held = self._records.get(inode.ino)
+        if held:
+            self._keep(inode, [record for record in held if record.owner != owner])
+
+    # ---- flock ----
+
+    def flock_conflict(self, file: File, kind: int) -> File | None:
+        """Return another open file that stops kind (LOCK_SH, LOCK_EX), or None."""
+        held = self._flocks.get(file.inode.ino, {})
+        return next(
+            (
+                other
+                for other, its_kind in held.values()
+                if other is not file and LOCK_EX in (kind, its_kind)
+            ),
+            None,
+        )
+
+    def set_flock(self, file: File, kind: int) -> None:
+        """Give file the lock kind in place of the one it held."""
+        self._flocks.setdefault(file.inode.ino, {})[file.cookie] = (file, kind)
+
+    def drop_flock(self, file: File) -> None:
+        """Drop the lock of an open file."""
+        held = self._flocks.get(file.inode.ino, {})
+        held.pop(file.cookie, None)
+        if not held:
+            self._flocks.pop(file.inode.ino, None)
+
+    def drop_file(self, file: File) -> None:
+        """Drop all that a closed file held."""
+        self.drop_flock(file)
+        self.drop_task(file.inode, file)
+
+
+def _without(record: Record, hole: Record) -> list[Record]:
+    """Return what is left of a record: `rrrr / r..r`."""
+    parts = [(record.start, min(record.end, hole.start)), (max(record.start, hole.end), record.end)]
+    return [Record(start, end, record.kind, record.owner) for start, end in parts if start < end]
+
+
+def _joined(records: list[Record], new: Record) -> list[Record]:
+    """Add a record, joined with neighbours of the same kind and owner."""
+    rest: list[Record] = []
+    start, end = new.start, new.end
+    for record in records:
+        same = record.owner == new.owner and record.kind == new.kind
+        if same and record.start <= end and start <= record.end:
+            start, end = min(start, record.start), max(end, record.end)
+        else:
+            rest.append(record)
+    return [*rest, Record(start, end, new.kind, new.owner)]

@@ -1,0 +1,325 @@
+"""Entries of directories: make, remove, move.
+
+Every function checks in Linux's order - the place, the rights on the directory, the sticky bit -
+and then asks the directory's file system to do it. Directories that cannot change have no create().
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from kernel.errors import SyscallError
+from kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVTX, Inode, in_group
+from kernel.vfs.walk import DOTS, Place, length
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+MAX_LINK_TEXT = 4095
+NO_ENTRY_ERROR = {".": errno.EINVAL, "..": errno.ENOTEMPTY, "/": errno.EBUSY}  # of rmdir
+
+
+# ---- checks ----
+
+
+def need_changeable(task: Task, directory: Inode) -> None:
+    """Refuse a directory that the task may not change. Errors: ENOENT, EROFS, EACCES, EPERM."""
+    check = getattr(directory, "check_writable", None)
+    if check is not None:
+        check()
+    directory.open_check(task, MAY_WRITE | MAY_EXEC)
+    if not hasattr(directory, "create"):
+        raise SyscallError(errno.EPERM)
+
+
+def need_creatable(task: Task, place: Place) -> None:
+    """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
+    if place.inode is not None:
+        raise SyscallError(errno.EEXIST)
+    if place.directory.nlink == 0:
+        raise SyscallError(errno.ENOENT)
+    need_changeable(task, place.directory)
+
+
+def need_removable(task: Task, directory: Inode, inode: Inode) -> None:
+    """Refuse to remove or move an entry. Errors: EACCES, EPERM (sticky), EROFS."""
+    need_changeable(task, directory)
+    owner = task.uid in (inode.uid, directory.uid) or task.capable("CAP_FOWNER")
+    if directory.mode & S_ISVTX and not owner:
+        raise SyscallError(errno.EPERM)
+
+
+def need_not_mounted(inode: Inode, directory: Inode, name: str) -> None:
+    """Refuse a mount point. Errors: EBUSY."""
+    if inode.mounted is not None or (inode.kind == "dir" and inode.dev != directory.dev):
+        raise SyscallError(errno.EBUSY)
+
+
+# ---- what every change leaves behind ----
+
+
+def attach(directory: Any, name: str, inode: Inode) -> None:
+    """Enter an inode under a name."""
+    directory.entries[name] = inode
+    inode.place(directory, name)
+
+
+def made(place: Place, inode: Inode) -> Inode:
+    """Note a new entry: its place, the directory's times. Returns the inode."""
+    inode.place(place.directory, place.name)
+    place.directory.modified()
+    return inode
+
+
+def new_mode(directory: Inode, mode: int) -> int:
+    """Return the mode of a new directory: the set-group-id bit is inherited."""
+    return mode | directory.mode & S_ISGID
+
+
+def drop_privileges(task: Task, inode: Inode) -> None:
+    """Clear set-user-id and set-group-id when the content or the owner changes."""
+    bits = inode.mode & S_ISUID
+    if inode.mode & S_ISGID and inode.mode & 0o010:
+        bits |= S_ISGID
+    if bits and inode.kind == "file" and not task.capable("CAP_FSETID"):
+        inode.set_mode(inode.mode & ~bits)
+
+
+def truncate(task: Task, inode: Inode, size: int) -> None:
+    """Set a file's size in bytes. Errors: those of the inode."""
+    inode.truncate(size)
+    drop_privileges(task, inode)
+    inode.modified()
+
+
+# ---- make ----
+
+
+def mkdir(task: Task, place: Place, mode: int) -> None:
+    """Make a directory. Errors: EEXIST, ENOENT, EACCES, EROFS. Source: mkdir(2)."""
+    need_creatable(task, place)
+    directory: Any = place.directory
+    made(place, directory.mkdir(place.name, mode & 0o1777 & ~task.umask, task))
+
+
+def symlink(task: Task, target: str, place: Place) -> None:
+    """Make a symbolic link. Errors: EEXIST, ENOENT, EACCES, EPERM. Source: symlink(2)."""
+    _need_no_slash(place)
+    need_creatable(task, place)
+    if length(target) > MAX_LINK_TEXT:
+        raise SyscallError(errno.ENAMETOOLONG)
+    directory: Any = place.directory
+    made(place, directory.symlink(place.name, target, task))
+
+
+def mknod(task: Task, place: Place, kind: str, mode: int, rdev: int) -> None:
+    """Make a fifo, a regular file or a device. Errors: EEXIST, EPERM. Source: mknod(2)."""
+    _need_no_slash(place)
+    need_creatable(task, place)
+    directory: Any = place.directory
+    if kind == "file":
+        made(place, directory.create(place.name, mode & 0o7777 & ~task.umask, task))
+        return
+    inode = directory.mknod(place.name, kind, mode & 0o7777 & ~task.umask, rdev, task)
+    made(place, inode)
+
+
+def link(task: Task, inode: Inode, place: Place) -> None:
+    """Give an inode one more name. Errors: EEXIST, EXDEV, EPERM, EMLINK. Source: link(2)."""
+    _need_no_slash(place)
+    if place.inode is not None:
+        raise SyscallError(errno.EEXIST)
+    if inode.dev != place.directory.dev:
+        raise SyscallError(errno.EXDEV)
+    need_creatable(task, place)
+    if inode.kind == "dir":
+        raise SyscallError(errno.EPERM)
+    directory: Any = place.directory
+    directory.link(place.name, inode)
+    inode.changed()
+    made(place, inode)
+
+
+def _need_no_slash(place: Place) -> None:
+    if place.slash and place.inode is None:
+        raise SyscallError(errno.ENOENT)
+
+
+# ---- remove ----
+
+
+def unlink(task: Task, place: Place) -> None:
+    """Remove a name; the file lives on while something uses it.
+
+    Errors: ENOENT, EISDIR, ENOTDIR, EACCES, EPERM, EROFS. Source: unlink(2).
+    """
+    if place.name in DOTS:
+        raise SyscallError(errno.EISDIR)
+    inode = _entry(place)
+    if place.slash:
+        raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENOTDIR)
+    need_removable(task, place.directory, inode)
+    if inode.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+    directory: Any = place.directory
+    directory.unlink(place.name)
+    inode.changed()
+    directory.modified()
+
+
+def rmdir(task: Task, place: Place) -> None:
+    """Remove an empty directory.
+
+    Errors: ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (a mount), EINVAL ('.'), EACCES. Source: rmdir(2).
+    """
+    if place.name in DOTS:
+        raise SyscallError(NO_ENTRY_ERROR[place.name])
+    inode = _entry(place)
+    need_removable(task, place.directory, inode)
+    if inode.kind != "dir":
+        raise SyscallError(errno.ENOTDIR)
+    need_not_mounted(inode, place.directory, place.name)
+    directory: Any = place.directory
+    directory.rmdir(place.name)
+    inode.changed()
+    directory.modified()
+
+
+def _entry(place: Place) -> Inode:
+    if place.inode is None:
+        raise SyscallError(errno.ENOENT)
+    return place.inode
+
+
+# ---- move ----
+
+
+def rename(task: Task, old: Place, new: Place, flags: int) -> None:
+    """Move a name, replacing what stood there, or exchange two.
+
+    Errors: ENOENT, EXDEV, EBUSY, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself).
+    Source: rename(2), Linux 6.18 fs/namei.c for the order.
+    """
+    if old.directory.dev != new.directory.dev:
+        raise SyscallError(errno.EXDEV)
+    if old.name in DOTS or new.name in DOTS:
+        taken = old.name not in DOTS and flags & RENAME_NOREPLACE
+        raise SyscallError(errno.EEXIST if taken else errno.EBUSY)
+    inode = _entry(old)
+    _check_targets(old, new, inode, flags)
+    if inode is new.inode:
+        return
+    _check_rights(task, old, new, inode, flags)
+    source: Any = old.directory
+    if flags & RENAME_EXCHANGE:
+        source.exchange(old.name, new.directory, new.name)
+    else:
+        _replace(new, inode)
+        source.move(old.name, new.directory, new.name)
+    _moved(task, old, new, inode, flags)
+
+
+def _check_targets(old: Place, new: Place, inode: Inode, flags: int) -> None:
+    if flags & RENAME_NOREPLACE and new.inode is not None:
+        raise SyscallError(errno.EEXIST)
+    if flags & RENAME_EXCHANGE:
+        target = _entry(new)
+        if target.kind != "dir" and new.slash:
+            raise SyscallError(errno.ENOTDIR)
+    if inode.kind != "dir" and (old.slash or (new.slash and not flags & RENAME_EXCHANGE)):
+        raise SyscallError(errno.ENOTDIR)
+    if _is_above(inode, new.directory):
+        raise SyscallError(errno.EINVAL)
+    if new.inode is not None and _is_above(new.inode, old.directory):
+        raise SyscallError(errno.EINVAL if flags & RENAME_EXCHANGE else errno.ENOTEMPTY)
+
+
+def _is_above(inode: Inode, directory: Inode) -> bool:
+    here: Inode | None = directory
+    while here is not None and here is not inode:
+        here = here.parent
+    return here is inode
+
+
+def _check_rights(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
+    need_removable(task, old.directory, inode)
+    if new.inode is None:
+        if new.directory.nlink == 0:
+            raise SyscallError(errno.ENOENT)
+        need_changeable(task, new.directory)
+    else:
+        need_removable(task, new.directory, new.inode)
+        if not flags & RENAME_EXCHANGE:
+            _check_kinds(inode, new.inode)
+    if inode.kind == "dir" and old.directory is not new.directory:
+        inode.open_check(task, MAY_WRITE)  # its '..' changes
+    for place in (old, new):
+        if place.inode is not None:
+            need_not_mounted(place.inode, place.directory, place.name)
+
+
+def _check_kinds(inode: Inode, replaced: Inode) -> None:
+    if inode.kind == "dir" and replaced.kind != "dir":
+        raise SyscallError(errno.ENOTDIR)
+    if inode.kind != "dir" and replaced.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+
+
+def _replace(new: Place, inode: Inode) -> None:
+    if new.inode is None:
+        return
+    directory: Any = new.directory
+    replaced = new.inode
+    remove = directory.rmdir if replaced.kind == "dir" else directory.unlink
+    remove(new.name)
+    replaced.changed()
+
+
+def _moved(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
+    vfs = task.kernel.vfs
+    was, now = vfs.text(task, old), vfs.text(task, new)
+    inode.place(new.directory, new.name)
+    inode.changed()
+    if flags & RENAME_EXCHANGE and new.inode is not None:
+        new.inode.place(old.directory, old.name)
+        new.inode.changed()
+    for directory in (old.directory, new.directory):
+        directory.modified()
+    vfs.renamed(was, now)
+
+
+# ---- owner and mode ----
+
+
+def chmod(task: Task, inode: Inode, mode: int) -> None:
+    """Set the permission bits. Errors: EPERM, EROFS. Source: chmod(2)."""
+    need_writable(inode)
+    inode.need_owner(task)
+    mode &= 0o7777
+    if not in_group(task, inode.gid) and not task.capable("CAP_FSETID"):
+        mode &= ~S_ISGID
+    inode.set_mode(mode)
+
+
+def chown(task: Task, inode: Inode, uid: int, gid: int) -> None:
+    """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
+    need_writable(inode)
+    owner = task.uid == inode.uid
+    if not task.capable("CAP_CHOWN"):
+        if uid != -1 and not (owner and uid == inode.uid):
+            raise SyscallError(errno.EPERM)
+        if gid != -1 and not (owner and (gid == inode.gid or in_group(task, gid))):
+            raise SyscallError(errno.EPERM)
+    inode.set_owner(inode.uid if uid == -1 else uid, inode.gid if gid == -1 else gid)
+    if inode.kind != "dir":
+        drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)
+        inode.mode &= ~drop
+
+
+def need_writable(inode: Inode) -> None:
+    """Refuse to change an inode of a read-only file system. Errors: EROFS."""
+    check = getattr(inode, "check_writable", None)
+    if check is not None:
+        check()

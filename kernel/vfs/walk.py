@@ -1,0 +1,179 @@
+"""From a path to a place: one component at a time, as Linux's namei.
+
+Each step needs a directory and the right to search it. Links are followed by putting their target
+in front of what is left, at most MAX_LINKS of them. '..' is the parent of the directory that was
+really reached; it never leads above the task's root.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from kernel.errors import SyscallError
+from kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+NAME_MAX, PATH_MAX, MAX_LINKS = 255, 4096, 40
+DOTS = (".", "..", "/")  # last names that stand for a directory and not for an entry
+
+
+class Last(Enum):
+    """What happens when the last component is a symbolic link."""
+
+    FOLLOW = "go where it leads"
+    KEEP = "take the link itself, unless a slash comes after it"
+    ENTRY = "take the entry itself: the call makes, removes or moves it"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of a directory: its inode, or None where there is no such name.
+
+    name is one of DOTS when the path ends in no entry. slash: the path ended in '/'.
+    """
+
+    directory: Inode
+    name: str
+    inode: Inode | None
+    slash: bool
+    jumped: str = ""  # the text of a link like those of /proc/self/fd
+
+    def existing(self) -> Inode:
+        """Return the inode. Errors: ENOENT, ENOTDIR (a slash after something else)."""
+        if self.inode is None:
+            raise SyscallError(errno.ENOENT)
+        if self.slash and self.inode.kind != "dir":
+            raise SyscallError(errno.ENOTDIR)
+        return self.inode
+
+
+def length(text: str) -> int:
+    """Return how many bytes a name has."""
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def covered(inode: Inode) -> Inode:
+    """Return what is mounted on a directory, or the directory."""
+    while inode.mounted is not None:
+        inode = inode.mounted
+    return inode
+
+
+def up(task: Task, inode: Inode) -> Inode:
+    """Return a directory's parent; the task's root is its own."""
+    if inode is task.fs.root or inode.parent is None:
+        return inode
+    return covered(inode.parent)
+
+
+def step(task: Task, directory: Inode, name: str) -> Inode | None:
+    """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
+    if length(name) > NAME_MAX:
+        raise SyscallError(errno.ENAMETOOLONG)
+    try:
+        inode = directory.lookup(name, task)
+    except SyscallError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return None
+    inode.place(directory, name)
+    return covered(inode)
+
+
+class _Walk:
+    """One resolution: where it stands, and the names that are left, the next one last."""
+
+    def __init__(self, task: Task, start: Inode, path: str, last: Last) -> None:
+        self.task = task
+        self.last = last
+        self.here = start
+        self.links = 0
+        self.left: list[str] = []
+        self.slash = False
+        self._push(path, task.fs.root)
+
+    def _push(self, path: str, root: Inode) -> None:
+        if path.startswith("/"):
+            self.here = root
+        if not self.left:
+            self.slash = self.slash or path.endswith("/")
+        self.left += reversed([part for part in path.split("/") if part])
+
+    def _searchable(self) -> None:
+        if self.here.kind != "dir":
+            raise SyscallError(errno.ENOTDIR)
+        self.here.open_check(self.task, MAY_EXEC)
+
+    def _follows(self, inode: Inode | None) -> bool:
+        if inode is None or inode.kind != "link":
+            return False
+        if self.left or self.last is Last.FOLLOW:
+            return True
+        return self.last is Last.KEEP and self.slash
+
+    def _follow(self, link: Inode) -> Place | None:
+        assert isinstance(link, LinkInode)
+        self.links += 1
+        if self.links > MAX_LINKS:
+            raise SyscallError(errno.ELOOP)
+        target, goal = link.readlink(self.task), link.jump(self.task)
+        if goal is None:
+            if not target:
+                raise SyscallError(errno.ENOENT)
+            self._push(target, link.base or self.task.fs.root)
+            return None
+        if not self.left:
+            return Place(self.here, "/", goal, self.slash, target)
+        self.here = goal
+        return None
+
+    def run(self) -> Place:
+        name = "/"
+        while self.left:
+            self._searchable()
+            name = self.left.pop()
+            if name in DOTS:
+                self.here = up(self.task, self.here) if name == ".." else self.here
+                continue
+            inode = step(self.task, self.here, name)
+            if inode is not None and self._follows(inode):
+                jumped = self._follow(inode)
+                if jumped is not None:
+                    return jumped
+                name = "/"
+                continue
+            if not self.left:
+                return Place(self.here, name, inode, self.slash)
+            if inode is None:
+                raise SyscallError(errno.ENOENT)
+            self.here = inode
+        return Place(self.here, name, self.here, self.slash)
+
+
+def walk(task: Task, path: str, last: Last, start: Inode | None = None) -> Place:
+    """Return the place of a path. start: the directory of a relative one; None: the cwd.
+
+    Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. Source: path_resolution(7).
+    """
+    if not path:
+        raise SyscallError(errno.ENOENT)
+    if length(path) >= PATH_MAX:
+        raise SyscallError(errno.ENAMETOOLONG)
+    return _Walk(task, start or task.fs.pwd, path, last).run()
+
+
+def path_of(task: Task, directory: Inode) -> str:
+    """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
+    parts: list[str] = []
+    inode: Inode = directory
+    while inode is not task.fs.root and inode.parent is not None:
+        if inode.nlink == 0:
+            raise SyscallError(errno.ENOENT)
+        parts.append(inode.name)
+        inode = inode.parent
+    return "/" + "/".join(reversed(parts))

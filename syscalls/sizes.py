@@ -1,0 +1,167 @@
+"""How large a file is, and when its pages go to the backing store."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel.errors import SyscallError
+from kernel.vfs import names
+from kernel.vfs.inode import LAST_PAGE, MAY_WRITE, Inode, MappedInode
+from syscalls.at import signed64
+from syscalls.table import INT, PATH, SINT, syscall
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
+MAX_OFFSET = (1 << 63) - 1
+ADVICE = range(6)  # POSIX_FADV_NORMAL .. NOREUSE
+SYNC_RANGE_FLAGS = 7
+
+
+def _set_size(task: Task, inode: Inode, size: int) -> int:
+    if inode.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+    if signed64(size) < 0:
+        raise SyscallError(errno.EINVAL)
+    if size > task.rlimits["fsize"][0]:
+        raise SyscallError(errno.EFBIG)
+    names.truncate(task, inode, size)
+    return 0
+
+
+@syscall(76, "truncate", PATH, INT)
+def truncate(task: Task, path: str, size: int) -> int:
+    """Set a file's size in bytes; pages beyond it go, also where they are mapped.
+
+    Errors: EACCES, EISDIR, EINVAL, ENOENT, EFBIG, EPERM (sealed). Source: truncate(2).
+    """
+    inode = task.kernel.vfs.resolve(task, path)
+    if inode.kind != "dir":
+        inode.open_check(task, MAY_WRITE)
+    return _set_size(task, inode, size)
+
+
+@syscall(77, "ftruncate", SINT, INT)
+def ftruncate(task: Task, fd: int, size: int) -> int:
+    """Set an open file's size in bytes.
+
+    Errors: EINVAL (negative, or not open for writing), EBADF, EPERM (sealed). Source: ftruncate(2).
+    """
+    if signed64(size) < 0:
+        raise SyscallError(errno.EINVAL)
+    file = task.fds.get(fd)
+    if not file.access & MAY_WRITE or not isinstance(file.inode, MappedInode):
+        raise SyscallError(errno.EINVAL)
+    return _set_size(task, file.inode, size)
+
+
+@syscall(285, "fallocate", SINT, INT, INT, INT, partly="no COLLAPSE_RANGE, INSERT_RANGE")
+def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
+    """Allocate, punch or zero [offset, offset+length) bytes of a file.
+
+    Errors: EBADF, EINVAL, EOPNOTSUPP, ENODEV, EFBIG, ENOSPC, EPERM (sealed).
+    Source: fallocate(2).
+    """
+    offset, length = signed64(offset), signed64(length)
+    file = task.fds.get(fd)
+    if offset < 0 or length <= 0:
+        raise SyscallError(errno.EINVAL)
+    if mode & ~(KEEP_SIZE | PUNCH_HOLE | ZERO_RANGE):
+        raise SyscallError(errno.EOPNOTSUPP)
+    if mode & PUNCH_HOLE and mode != PUNCH_HOLE | KEEP_SIZE:
+        raise SyscallError(errno.EOPNOTSUPP)
+    file.need(MAY_WRITE)
+    if file.inode.kind == "fifo":
+        raise SyscallError(errno.ESPIPE)
+    if offset + length > MAX_OFFSET:
+        raise SyscallError(errno.EFBIG)
+    inode = file.inode
+    if not isinstance(inode, MappedInode):
+        raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
+    if mode & (PUNCH_HOLE | ZERO_RANGE):
+        inode.punch(offset, offset + length)
+    if not mode & PUNCH_HOLE:
+        inode.allocate(offset, length)
+        if not mode & KEEP_SIZE:
+            inode.extend(offset + length)
+    inode.modified()
+    return 0
+
+
+def _write_back(task: Task, fd: int) -> int:
+    task.fds.get(fd).inode.writeback(0, LAST_PAGE)
+    return 0
+
+
+@syscall(74, "fsync", SINT)
+def fsync(task: Task, fd: int) -> int:
+    """Write an open file's dirty pages to its backing store. Errors: EBADF. Source: fsync(2)."""
+    return _write_back(task, fd)
+
+
+@syscall(75, "fdatasync", SINT)
+def fdatasync(task: Task, fd: int) -> int:
+    """Write an open file's dirty pages, as fsync. Errors: EBADF. Source: fdatasync(2)."""
+    return _write_back(task, fd)
+
+
+@syscall(162, "sync")
+def sync(task: Task) -> int:
+    """Write every dirty page back. Source: sync(2)."""
+    task.kernel.vfs.sync()
+    return 0
+
+
+@syscall(306, "syncfs", SINT)
+def syncfs(task: Task, fd: int) -> int:
+    """Write the dirty pages of an open file's file system. Errors: EBADF. Source: syncfs(2)."""
+    dev = task.fds.get(fd).inode.dev
+    for inode in list(task.kernel.vfs.inodes.values()):
+        if inode.dev == dev:
+            inode.writeback_quietly(0, LAST_PAGE)
+    return 0
+
+
+@syscall(277, "sync_file_range", SINT, INT, INT, INT)
+def sync_file_range(task: Task, fd: int, offset: int, nbytes: int, flags: int) -> int:
+    """Write dirty pages of [offset, offset+nbytes) bytes; nbytes 0: to the end.
+
+    Errors: EBADF, EINVAL, ESPIPE, EIO. Source: sync_file_range(2).
+    """
+    file = task.fds.get(fd)
+    offset, nbytes = signed64(offset), signed64(nbytes)
+    if flags & ~SYNC_RANGE_FLAGS or offset < 0 or nbytes < 0 or offset + nbytes > MAX_OFFSET:
+        raise SyscallError(errno.EINVAL)
+    if file.inode.kind not in ("file", "blk", "dir", "link"):
+        raise SyscallError(errno.ESPIPE)
+    last = (offset + nbytes - 1) // 4096 if nbytes else LAST_PAGE
+    file.inode.writeback(offset // 4096, last)
+    return 0
+
+
+@syscall(221, "fadvise64", SINT, INT, INT, INT)
+def fadvise64(task: Task, fd: int, offset: int, nbytes: int, advice: int) -> int:
+    """Take advice on how a file will be read; pages come and go by need alone.
+
+    Errors: EBADF, ESPIPE, EINVAL. Source: posix_fadvise(2).
+    """
+    file = task.fds.get(fd)
+    if file.inode.kind == "fifo":
+        raise SyscallError(errno.ESPIPE)
+    if signed64(nbytes) < 0 or advice not in ADVICE:
+        raise SyscallError(errno.EINVAL)
+    return 0
+
+
+@syscall(187, "readahead", SINT, INT, INT)
+def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
+    """Bring a file's pages into the cache. Errors: EBADF, EINVAL. Source: readahead(2)."""
+    file = task.fds.get(fd)
+    if not file.access & 4:
+        raise SyscallError(errno.EBADF)
+    if not isinstance(file.inode, MappedInode):
+        raise SyscallError(errno.EINVAL)
+    file.inode.read(signed64(offset), min(nbytes, 1 << 20))
+    return 0
