@@ -6,7 +6,10 @@ Importing this package fills the table with every call that exists.
 from syscalls import (
     fcntl,
     files,
+    futex,
     info,
+    jobs,
+    life,
     mman,
     paths,
     pipes,
@@ -18,6 +21,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    timers,
 )
 from syscalls.table import TABLE, Syscall
 
@@ -26,7 +30,10 @@ __all__ = [
     "Syscall",
     "fcntl",
     "files",
+    "futex",
     "info",
+    "jobs",
+    "life",
     "mman",
     "paths",
     "pipes",
@@ -38,4 +45,5 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "timers",
 ]
