@@ -26,6 +26,7 @@ SAME_ON_BOTH = {
     "residency": [],
     "shared": [],
     "stack": [],
+    "trace": [],
     "truncate": [],
     "vsyscall": [],
     "window": [],

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernel.machine import Kernel
-from kernel.processor import Processor
-from userland.cpu import engine_library
+from userland.machine_code import boot_scheduler
 from userland.program import Sys
 from userland.uml.files import Emit
 from userland.uml.host import Host
@@ -59,9 +58,9 @@ def guest_path(program: Path) -> str:
 
 
 def prepare(kernel: Kernel) -> None:
-    """Give a machine the processor that runs machine code. Errors: CpuUnavailable."""
-    if kernel.processor is None:
-        kernel.processor = Processor(kernel.core, bytes(engine_library()))
+    """Give a machine what runs machine code. Errors: CpuUnavailable."""
+    if kernel.scheduler is None:
+        boot_scheduler(kernel)
 
 
 def run_uml(
