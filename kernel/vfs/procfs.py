@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vfs.inode import MAY_WRITE, DirInode, Inode, LinkInode
 from kernel.vfs.mmfile import MmFile
 from kernel.vsyscall import AREA as VSYSCALLS
 
@@ -468,6 +468,24 @@ class SysctlFile(Inode):
         return len(data)
 
 
+class ExeLink(LinkInode):
+    """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._of_task = of_task
+
+    def readlink(self, task: Task) -> str:
+        """Return the program's path. Errors: ENOENT: a Python program has none."""
+        if self._of_task.exe is None:
+            raise SyscallError(errno.ENOENT)
+        return self._of_task.exe.path
+
+    def jump(self, task: Task) -> Inode | None:
+        """Return the program's file."""
+        return self._of_task.exe.inode if self._of_task.exe else None
+
+
 class TaskDir(DirInode):
     """/proc/PID."""
 
@@ -476,6 +494,7 @@ class TaskDir(DirInode):
         for name, (mode, text) in TASK_FILES.items():
             self.entries[name] = TextFile(kernel, mode, text, of_task)
         self.entries["pagemap"] = PagemapFile(kernel, of_task)
+        self.entries["exe"] = ExeLink(kernel, of_task)
 
 
 class ProcRoot(DirInode):
