@@ -112,7 +112,6 @@ class Kernel:
         self.vsyscalls = VsyscallPage(self)
         self.random = Random(seed)
         self.log = Log(self.clock)
-        self.random = Random(seed)
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}
@@ -294,8 +293,7 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
-        if self.scheduler is not None:
-            self.scheduler.close()
+        self.scheduler = None
         if self.processor is not None:
             self.processor.close()
         self.segments.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.signals import SA_NOCLDWAIT, SIG_IGN, SIGCHLD, Signals
+from kernel.signals import SIGCHLD, SIGKILL, Signals
 from kernel.thread import Thread
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable, File
@@ -139,6 +139,12 @@ class Task:
         return self.fs.umask
 
     @property
+    def cpu(self) -> Context:
+        """The registers of a task in machine code."""
+        assert self.context is not None, "a Python program has no registers"
+        return self.context
+
+    @property
     def alive(self) -> bool:
         """Tell whether the task still has an address space."""
         return self.exit_status is None
@@ -222,12 +228,10 @@ class Task:
 
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up."""
-        assert self.context is not None
-        old, self.mm = getattr(self, "mm", None), program.mm
-        self.context.enter(program.mm.handle)
-        self.context.start(program.rip, program.rsp)
-        if old is not None:
-            old.put()
+        old, self.mm = self.mm, program.mm
+        self.cpu.enter(program.mm.handle)
+        self.cpu.start(program.rip, program.rsp)
+        old.put()
         self._drop_exe()
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.has_execed, self.dumpable = True, 1
@@ -263,34 +267,35 @@ class Task:
         self.attention = True
         self.fds.close_all()
         self._drop_exe()
-        self.mm.put()
-        self._orphan_children()
         if self.context is not None:
             self._leave_processor()
-        if self.parent is None:
-            self.kernel.reap(self)
+        self.mm.put()
+        self._orphan_children()
+        self._tell_parent()
 
     def _leave_processor(self) -> None:
-        assert self.context is not None
-        self.context.close()
-        if self.kernel.scheduler is None:
-            return  # a traced task: its tracer has run it
-        self.kernel.scheduler.forget(self)
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.forget(self)
+        self.cpu.close()
         self.let_parent_go()
-        parent = self.parent
-        if parent is None or not parent.alive:
-            return
-        action = parent.signals.sigaction(SIGCHLD)
-        nobody_asks = parent is self.kernel.init or action.handler == SIG_IGN
-        if nobody_asks or action.flags & SA_NOCLDWAIT:
-            parent.children.remove(self)
+
+    def _tell_parent(self) -> None:
+        """Become a zombie that a parent in machine code hears of, or nothing at all."""
+        parent, scheduler = self.parent, self.kernel.scheduler
+        if parent is None:
             self.kernel.reap(self)
-        self.kernel.scheduler.tell_end(self)
+        elif scheduler is not None and parent.alive:
+            if parent is self.kernel.init or not parent.signals.wants_zombies():
+                parent.children.remove(self)
+                self.kernel.reap(self)
+            scheduler.tell_end(self)
 
     def _orphan_children(self) -> None:
         """Hand the children over to init, or to nobody where there is none."""
         heir = self.kernel.init if self.kernel.init is not self else None
         for child in self.children:
+            if child.trace is not None:
+                child.die_of(SIGKILL)  # nobody could let it go
             child.parent = heir
             if not child.alive:
                 self.kernel.reap(child)

@@ -104,7 +104,7 @@ def sigaltstack(task: Task, new: int, old: int) -> int:
     """
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
-    rsp = task.context.registers()["rsp"]
+    rsp = task.cpu.registers()["rsp"]
     base, _, nbytes = task.thread.alt_stack
     before = STACK.pack(base, sigframe.stack_flags(task, rsp), 0, nbytes)
     if new:

@@ -15,9 +15,9 @@ from kernel.machine import Kernel
 from kernel.processor import Context
 from kernel.scheduler import Scheduler
 from kernel.task import Task
-from kernel.vfs import names
-from kernel.vfs.console import Sink, Stream, host_sink
-from kernel.vfs.file import O_RDONLY, O_WRONLY, File
+from kernel.vfs import O_CREAT, O_TRUNC, names
+from kernel.vfs.console import HostInput, Sink, Stream, host_sink
+from kernel.vfs.file import O_RDONLY, O_WRONLY
 from kernel.vfs.inode import Inode
 from kernel.vfs.walk import Last
 from syscalls import abi
@@ -44,8 +44,6 @@ def captured(kernel: Kernel, stdin: bytes, out: Sink, err: Sink | None = None) -
 
 def of_host(kernel: Kernel) -> Stdio:
     """Return the host's own descriptors."""
-    from kernel.vfs.console import HostInput
-
     return Stdio(
         HostInput(kernel, STDIN),
         Stream(kernel, b"", host_sink(STDOUT)),
@@ -71,24 +69,20 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
         (stdio.stdout, O_WRONLY),
         (stdio.stderr, O_WRONLY),
     ):
-        inode.nlink = 0
-        path = f"pipe:[{inode.ino}]"
-        task.fds.install(kernel.vfs.register(File(kernel, inode, path, flags)))
+        name = f"pipe:[{inode.ino}]"
+        task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
 
 
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
     """Copy a program of the host into the machine, executable, at an absolute path."""
-    root = kernel.init
-    assert root is not None
-    at = ""
-    for part in path.split("/")[1:-1]:
-        at += f"/{part}"
-        try:
-            names.mkdir(root, kernel.vfs.walk(root, at, Last.ENTRY), 0o755)
-        except OSError as error:
-            if error.errno != 17:
-                raise
-    file = kernel.vfs.open(root, path, 0o102, 0o755)
+    init = start_init(kernel)
+    vfs = kernel.vfs
+    parts = path.strip("/").split("/")
+    for depth in range(1, len(parts)):
+        place = vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
+        if place.inode is None:
+            names.mkdir(init, place, 0o755)
+    file = vfs.open(init, path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
     file.descriptors = 1
     file.inode.write(0, source.read_bytes())
     file.inode.mode = 0o755

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -28,11 +29,12 @@ POLLERR, POLLHUP = 8, 16
 
 def would_block(inode: Inode) -> NoReturn:
     """Say that the call must wait for inode. Errors: EAGAIN for a task that cannot sleep."""
-    raise SyscallError(errno.EAGAIN)
+    raise WouldBlock(inode)
 
 
 def wake(inode: Inode) -> None:
     """Let those who wait for inode look again."""
+    inode.kernel.wake(inode)
 
 
 class PipeInode(Inode):
