@@ -135,6 +135,18 @@ test-sanitized: build ## pytest of tests/unit on the sanitised core
 		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
 		$(abspath $(BIN))/python -m pytest -q tests/unit
 
+# ---- test programs in machine code: static, each from one file of userland/programs ----
+
+PROGRAMS := $(patsubst userland/programs/%.c,build/programs/%,$(wildcard userland/programs/*.c))
+PROGRAM_CC ?= $(CC)
+
+build/programs/%: userland/programs/%.c userland/programs/raw.h
+	@mkdir -p $(@D)
+	$(PROGRAM_CC) -std=gnu11 -O1 -static -fno-pie -no-pie -Wall -Wextra -Werror $< -o $@
+
+programs: $(PROGRAMS) ## compile userland/programs into build/programs (PROGRAM_CC=musl-gcc)
+.PHONY: programs
+
 # ---- others ----
 
 docs: build ## write docs/sysctls.md and docs/syscalls.md from the code

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel import hugetlb
 from kernel.core import lib
 from kernel.errors import SyscallError
+from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import MappedInode
 
 if TYPE_CHECKING:
@@ -19,22 +21,25 @@ if TYPE_CHECKING:
 
 IPC_PRIVATE = 0
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
+SHM_HUGETLB = 0o4000
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
 class Segment:
     """One segment: its key (0: private, or removed), size in bytes, and who made it."""
 
-    def __init__(self, kernel: Kernel, task: Task, key: int, size: int, mode: int) -> None:
+    def __init__(self, kernel: Kernel, task: Task, key: int, size: int, flags: int) -> None:
         self.key = key
         self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
         self.creator = task.pid
         self.removed = False
         self.bytes = size
-        self.inode = MappedInode(kernel, mode & 0o777, task.uid, task.gid)
+        large = bool(flags & SHM_HUGETLB)
+        kind = HugeInode if large else MappedInode
+        self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0
         self.inode.open_count = 1  # the segment's own
-        self.inode.truncate(size)
+        self.inode.truncate(hugetlb.round_up(size) if large else size)
 
     @property
     def attached(self) -> int:

@@ -24,6 +24,7 @@ from kernel.sysctl import SysctlTable
 from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
 from kernel.vfs.locks import Locks
+from kernel.vsyscall import VsyscallPage
 
 PAGE_SIZE = 4096
 RMAP_DESIGNS = {
@@ -105,11 +106,13 @@ class Kernel:
         self.counters: Any = lib.machine_counters(self.core)
         self.clock = Clock()
         self.random = Random(seed)
+        self.vsyscalls = VsyscallPage(self)
         self.log = Log(self.clock)
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
+        self.hugetlb_shm_group = 0
         self.dirty_background_ratio = 10
         self.oom_policy = "loop"
         self.oom_kill_allocating_task = 0
@@ -142,6 +145,26 @@ class Kernel:
         if core == ffi.NULL:
             raise MemoryError("the host has no memory for this machine")
         return core
+
+    # ---- one bit behind two sysctls ----
+
+    @property
+    def revirt_vsyscalls(self) -> int:
+        """1 while every task's vsyscalls make real system calls (kernel.revirt_vsyscalls)."""
+        return self.vsyscalls.revirtualised
+
+    @revirt_vsyscalls.setter
+    def revirt_vsyscalls(self, flag: int) -> None:
+        self.vsyscalls.revirtualise(flag)
+
+    @property
+    def vsyscall64(self) -> int:
+        """The same, the other way round (kernel.vsyscall64)."""
+        return 1 - self.revirt_vsyscalls
+
+    @vsyscall64.setter
+    def vsyscall64(self, flag: int) -> None:
+        self.revirt_vsyscalls = 1 - flag
 
     # ---- tasks ----
 
@@ -261,6 +284,7 @@ class Kernel:
         self.segments.close()
         self.vfs.close()
         self.swap.close()
+        self.clock.keep_in(None)
         core, self.core = self.core, None
         leaked = lib.machine_destroy(core)
         if leaked:

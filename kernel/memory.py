@@ -77,6 +77,8 @@ def serve_fault(kernel: Kernel, task: Task, status: int, attempt: int = 0) -> No
 
 def _serve_access(kernel: Kernel, task: Task, status: int) -> None:
     fault = (int(kernel.need.addr), BUS_ADRERR, int(kernel.need.access))
+    if status == lib.NEED_PAGE:
+        lib.mm_count_major(task.mm.handle)
     try:
         serve(kernel, task, status)
     except SyscallError as error:
@@ -114,20 +116,20 @@ def make_room(kernel: Kernel, attempt: int) -> bool:
 def reclaim(kernel: Kernel, nr_pages: int) -> int:
     """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.
 
+    A pass in which a virtual scan only unmapped is not counted: a page with many ptes takes many.
     Errors: KernelBug if reverse maps that are compared disagree.
     """
     order = ffi.new("struct reclaim *")
-    freed = 0
-    for number in range(kernel.vm_passes):
+    freed = passes = 0
+    while freed < nr_pages and passes < kernel.vm_passes:
         order.nr_to_free = nr_pages - freed
-        order.priority = max(DEF_PRIORITY - number, 0)
+        order.priority = max(DEF_PRIORITY - passes, 0)
         result = lib.machine_reclaim(kernel.core, order)
         if result < 0:
             raise KernelBug(ffi.string(lib.machine_disagreement(kernel.core)).decode())
         freed += result
         _write_back(kernel, order)
-        if freed >= nr_pages:
-            break
+        passes += not order.nr_unmapped
     return freed
 
 
@@ -135,7 +137,7 @@ def _write_back(kernel: Kernel, order: object) -> None:
     """Write the dirty pages that a scan came upon; an error is the file's (wb_error)."""
     writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
     for cookie, index in writes:
-        kernel.vfs.inode_of(cookie).writeback_quietly(index, index)
+        kernel.vfs.inode_of(cookie).write_page(index)
 
 
 def default_min_free(ram: int) -> int:

@@ -135,6 +135,7 @@ class Mm:
 
     def string_in(self, addr: int) -> str:
         """Read a path. Errors: EFAULT, ENAMETOOLONG."""
+        self.check_user(addr, 1)
         buffer = ffi.new("char[]", PATH_MAX)
         length = self.call(lib.user_string, addr, buffer, PATH_MAX)
         return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")

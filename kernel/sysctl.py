@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kernel import memory
+from kernel import hugetlb, memory
 from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
 
@@ -28,7 +28,8 @@ MAX = (1 << 63) - 1
 class Entry:
     """One parameter. low..high: an integer's range; a string entry's values stand in choices.
 
-    place: "tunables" (the core's field of the same last name), "kernel" (the attribute), "table";
+    place: "tunables" (the core's field of the same last name), "kernel" (the attribute), "table",
+    "counters" (what an effect has made of it);
     a name in EFFECTS also does something when it is written.
     """
 
@@ -89,11 +90,30 @@ ENTRIES = (
         high=0,
     ),
     Entry(
+        "kernel.revirt_vsyscalls",
+        "1: the vsyscalls make real system calls, which a tracer sees; kernel.vsyscall64 reversed.",
+        "kernel",
+        default=0,
+        high=1,
+    ),
+    Entry(
         "kernel.version",
         "The build, as uname -v.",
         "table",
         default="#1 SMP PREEMPT_DYNAMIC",
         read_only="it names the build",
+    ),
+    Entry(
+        "kernel.vsyscall64",
+        "1: the vsyscalls read the time without a trap; 0: see kernel.revirt_vsyscalls.",
+        "kernel",
+        default=1,
+        high=1,
+    ),
+    Entry(
+        "vm.disable_cap_mlock",
+        "1: locking memory and shared large pages want neither right nor limit, as in 2.4-aa.",
+        high=1,
     ),
     Entry(
         "vm.dirty_background_ratio",
@@ -114,6 +134,13 @@ ENTRIES = (
         "1: fork copies the ptes of file mappings, as Linux did until 2.6.13.",
         high=1,
     ),
+    Entry(
+        "vm.hugetlb_shm_group",
+        "The group that may make shared memory of large pages without CAP_IPC_LOCK.",
+        "kernel",
+        default=0,
+        high=(1 << 32) - 1,
+    ),
     Entry("vm.legacy_va_layout", "1: mappings grow upwards from a third of user space.", high=1),
     Entry("vm.max_map_count", "VMAs one address space may have."),
     Entry("vm.min_free_kbytes", "The lowest watermark; low and high follow.", "table", low=0),
@@ -130,6 +157,13 @@ ENTRIES = (
     Entry("vm.nonlinear_max_pages", "Pages that all special VMAs together may pin."),
     Entry(
         "vm.nonlinear_mixing", "0: remap_file_pages only in a special VMA (else EINVAL).", high=1
+    ),
+    Entry(
+        "vm.nr_hugepages",
+        "Large pages (2 MiB) in the pool; what there is no memory for is not there.",
+        "counters",
+        "nr_huge",
+        default=0,
     ),
     Entry(
         "vm.oom_kill_allocating_task",
@@ -190,6 +224,7 @@ class SysctlTable:
         self._own = {e.name: e.default for e in ENTRIES if e.place == "table"}
         self._effects: dict[str, Callable[[Any], None]] = {
             "vm.drop_caches": partial(memory.drop_caches, kernel),
+            "vm.nr_hugepages": partial(hugetlb.set_pool, kernel),
             "vm.min_free_kbytes": partial(memory.set_min_free, kernel),
             "vm.rmap": kernel.set_rmap,
         }
@@ -214,6 +249,7 @@ class SysctlTable:
         readers: dict[str, Callable[[], Value | None]] = {
             "tunables": lambda: int(getattr(self._kernel.tunables, entry.where)),
             "kernel": lambda: getattr(self._kernel, entry.where),
+            "counters": lambda: int(getattr(self._kernel.counters, entry.where)),
             "table": lambda: self._own[entry.name],
         }
         value = readers[entry.place]()
@@ -271,5 +307,5 @@ class SysctlTable:
             setattr(self._kernel.tunables, entry.where, value)
         elif entry.place == "kernel":
             setattr(self._kernel, entry.where, value)
-        else:
+        elif entry.place == "table":
             self._own[entry.name] = value

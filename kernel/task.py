@@ -110,6 +110,7 @@ class Task:
         self.exit_status: int | None = None  # as wait4 reports it
         self.oom_score_adj = 0
         self.dumpable = 1
+        self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
 
@@ -162,6 +163,7 @@ class Task:
         child.fds = self.fds.copy(child)
         child.oom_score_adj = self.oom_score_adj
         child.fs, child.signals = self.fs.copy(), self.signals.copy()
+        child.revirt_vsyscalls = self.revirt_vsyscalls
         child.parent = self
         self.children.append(child)
         self.kernel.tasks[child.pid] = child

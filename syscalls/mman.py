@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.hugetlb import check_size
 from kernel.memory import serve
+from kernel.vfs.hugetlbfs import HugeInode
 from syscalls.files import vectors
 from syscalls.table import INT, SINT, syscall
 
@@ -40,12 +42,12 @@ def _gate(task: Task) -> None:
 def _file_handle(task: Task, fd: int, flags: int) -> Any:
     """Return the core's file for an fd. Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file)."""
     file = task.fds.get(fd)
-    if flags & HUGE:
+    if flags & HUGE and not isinstance(file.inode, HugeInode):
         raise SyscallError(errno.EINVAL)
     return file.handle
 
 
-@syscall(9, "mmap", INT, INT, INT, INT, SINT, INT, partly="MAP_HUGETLB finds no huge pages: ENOMEM")
+@syscall(9, "mmap", INT, INT, INT, INT, SINT, INT, partly="MAP_HUGETLB: 2 MiB only")
 def mmap(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
 ) -> int:
@@ -65,7 +67,7 @@ def mmap(
     elif flags & MAP_ANONYMOUS:
         handle = NULL
         if flags & HUGE:
-            raise SyscallError(errno.ENOMEM)
+            check_size(flags)
     else:
         handle = _file_handle(task, fd, flags)
     mm = task.mm

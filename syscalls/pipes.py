@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kernel import hugetlb
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE
@@ -19,7 +20,7 @@ from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
-MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB = 1, 2, 4
 MFD_NAME_MAX = 249
 CHUNK = 65536
 
@@ -71,7 +72,11 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
 
     Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
     """
-    if flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING) or len(name.encode()) > MFD_NAME_MAX:
+    known = MFD_CLOEXEC | MFD_ALLOW_SEALING
+    if flags & MFD_HUGETLB:
+        known |= MFD_HUGETLB | hugetlb.SIZE_MASK
+        hugetlb.check_size(flags)
+    if flags & ~known or len(name.encode()) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
     file = task.kernel.vfs.memfd(task, name, flags)
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)

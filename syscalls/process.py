@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WNOHANG = 1
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
+PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
 
 
 @syscall(57, "fork", partly="from Python programs: the child is driven by the test")
@@ -220,7 +221,10 @@ def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: 
     return 0
 
 
-@syscall(157, "prctl", SINT, INT, INT, INT, INT, partly="PR_{GET,SET}_DUMPABLE, PR_{GET,SET}_NAME")
+PRCTL_OPTIONS = "all but PR_{GET,SET}_DUMPABLE, PR_{GET,SET}_NAME, PR_{GET,SET}_VSYSCALL"
+
+
+@syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=PRCTL_OPTIONS)
 def prctl(
     task: Task, option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0
 ) -> int:
@@ -229,6 +233,12 @@ def prctl(
         return task.dumpable
     if option == PR_SET_DUMPABLE and arg2 in (0, 1):
         task.dumpable = arg2
+        return 0
+    if option == PR_GET_VSYSCALL:
+        return 1 - task.revirt_vsyscalls
+    if option == PR_SET_VSYSCALL and arg2 in (0, 1):
+        task.revirt_vsyscalls = 1 - arg2
+        task.kernel.vsyscalls.enter(task)
         return 0
     if option == PR_SET_NAME:
         task.name = task.mm.string_in(arg2)[:15]

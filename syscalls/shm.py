@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel import hugetlb
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.ipc import Segment
@@ -43,14 +44,16 @@ class ShmidDs:
         return (perm + rest[:40] + struct.pack("<Q", self.shm_nattch)).ljust(112, b"\0")
 
 
-@syscall(29, "shmget", SINT, INT, INT, partly="SHM_HUGETLB finds no huge pages: ENOMEM")
+@syscall(29, "shmget", SINT, INT, INT)
 def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
     """Return the id of a segment of size bytes.
 
-    Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOMEM. Source: shmget(2).
+    Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOMEM; EPERM (SHM_HUGETLB without CAP_IPC_LOCK, outside
+    vm.hugetlb_shm_group). Source: shmget(2).
     """
     if flags & SHM_HUGETLB:
-        raise SyscallError(errno.ENOMEM)
+        hugetlb.check_shm(task.kernel, task)
+        hugetlb.check_size(flags)
     return task.kernel.segments.get(task, key, size, flags)
 
 

@@ -33,11 +33,47 @@ def clock_gettime_raw(task: Task, clock: int) -> bytes:
     return struct.pack("<qq", *divmod(clock_gettime(task, clock), NS))
 
 
-@syscall(96, "gettimeofday", STRUCT)
 def gettimeofday(task: Task) -> bytes:
-    """Store struct timeval of CLOCK_REALTIME. Errors: EFAULT. Source: gettimeofday(2)."""
+    """Return struct timeval of CLOCK_REALTIME. Source: gettimeofday(2)."""
     seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, NS)
     return struct.pack("<qq", seconds, nanoseconds // 1000)
+
+
+@syscall(96, "gettimeofday", INT, INT)
+def gettimeofday_raw(task: Task, time_addr: int, zone_addr: int) -> int:
+    """Store struct timeval and struct timezone (Greenwich), each where its address is not 0.
+
+    Errors: EFAULT. Source: gettimeofday(2).
+    """
+    if time_addr:
+        task.mm.copy_out(time_addr, gettimeofday(task))
+    if zone_addr:
+        task.mm.copy_out(zone_addr, bytes(8))
+    return 0
+
+
+@syscall(201, "time", INT)
+def time(task: Task, addr: int = 0) -> int:
+    """Return the seconds since 1970, and store them (8 bytes) at addr unless that is 0.
+
+    Errors: EFAULT. Source: time(2).
+    """
+    seconds = task.kernel.clock.realtime_ns // NS
+    if addr:
+        task.mm.copy_out(addr, struct.pack("<q", seconds))
+    return seconds
+
+
+@syscall(309, "getcpu", INT, INT)
+def getcpu(task: Task, cpu_addr: int = 0, node_addr: int = 0) -> int:
+    """Store the processor and the node, both 0 (4 bytes each), where the address is not 0.
+
+    Errors: EFAULT. Source: getcpu(2).
+    """
+    for addr in (cpu_addr, node_addr):
+        if addr:
+            task.mm.copy_out(addr, bytes(4))
+    return 0
 
 
 def nanosleep(task: Task, nanoseconds: int) -> int:

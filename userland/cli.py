@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from kernel.task import ALL_CAPS
 from userland import console, reference
+from userland.lab import command
 from userland.options import (
     AMPLE,
     RMAPS,
@@ -46,6 +47,7 @@ examples:
   pkern conform --sequences 100 --seed 1     random calls, here and on the host's kernel
   pkern bench --json bench.json              times beside the host's, as ratios
   pkern story LICENSE                        the gate, told on one file
+  pkern lab list                             the letter's claims as experiments
 
 'pkern COMMAND --help' explains a command. The README shows a first program.
 """
@@ -195,6 +197,9 @@ def _add_others(commands: Commands) -> None:
     parser = _add(commands, "bench", bench, "Measure beside the host's kernel.")
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
+    command.add_arguments(
+        _add(commands, "lab", command.lab, "Settle the letter's claims.\n\n" + command.HELP)
+    )
 
 
 # ---- the commands ----

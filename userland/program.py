@@ -39,6 +39,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "rt_sigaction": signals.rt_sigaction,
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
+    "gettimeofday": time.gettimeofday,
     "nanosleep": time.nanosleep,
     "shmctl": shm.shmctl,
     "uname": info.uname,

@@ -26,14 +26,35 @@ static bool pte_permits(pte_t pte, uint64_t access)
 	return !(access & ACCESS_EXEC && pte & PTE_NX);
 }
 
-static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
+/* The kernel's pages: their bits are final, and the TLB does not hold them. */
+static int64_t kernel_page(mm *mm, uint64_t addr, uint64_t access)
 {
-	pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
+	const pte_t *ptep = pt_walk(mm, addr);
 	if (!ptep || !pte_permits(*ptep, access))
 		return -EFAULT;
-	pte_t used = *ptep | PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
-	if (used != *ptep)
-		pte_set(mm, addr, ptep, used);
+	return (int64_t)(pte_pfn(*ptep) << PAGE_SHIFT | (addr & ~PAGE_MASK));
+}
+
+static void set_used(mm *mm, uint64_t addr, pte_t bits)
+{
+	pte_t *ptep = pt_walk(mm, addr);
+	if (ptep)
+		pte_set(mm, addr, ptep, *ptep | bits);
+	else
+		*pmd_walk(mm, addr) |= bits; /* a large page; no more than it allowed before */
+}
+
+static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
+{
+	if (addr >= VSYSCALL_ADDR)
+		return kernel_page(mm, addr, access);
+	pte_t used = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+	if (!pte_permits(used, access))
+		return -EFAULT;
+	pte_t bits = PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
+	if ((used & bits) != bits)
+		set_used(mm, addr, bits);
+	used |= bits;
 	struct tlb_entry *entry = tlb_slot(mm, addr);
 	uint64_t rights = TLB_VALID | (used & PTE_NX ? 0 : TLB_EXEC);
 	if ((used & (PTE_WRITE | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY))
@@ -97,6 +118,7 @@ int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 		if (at < 0)
 			return stopped(mm, at, done);
 		memcpy(mm->machine->arena + at, (const char *)buf + done, n);
+		page_written(mm->machine, pfn_page(mm->machine, (uint64_t)at >> PAGE_SHIFT));
 	}
 	return (int64_t)nbytes;
 }

@@ -68,6 +68,12 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	pte_t *ptep;
 	if (vma->flags & VM_LOCKED && advice != MADV_DONTNEED_LOCKED)
 		return -EINVAL;
+	if (vma->flags & VM_HUGETLB) {
+		if (start & ~HUGE_MASK)
+			return -EINVAL;
+		huge_zap_range(vma, start, end & HUGE_MASK);
+		return 0;
+	}
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
 			if (*ptep)
@@ -89,7 +95,7 @@ static void each_page(struct vma *vma, uint64_t start, uint64_t end, pte_action 
 
 static int64_t advise_age(struct vma *vma, uint64_t start, uint64_t end, pte_action act)
 {
-	if (vma->flags & VM_LOCKED)
+	if (vma->flags & (VM_LOCKED | VM_HUGETLB))
 		return -EINVAL;
 	if (!(vma->flags & VM_SPECIAL))
 		each_page(vma, start, end, act);
@@ -156,7 +162,7 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 {
 	struct vma *vma = *vmap;
 	(void)advice;
-	if (vma->flags & (VM_LOCKED | VM_NONLINEAR) || !vma->file)
+	if (vma->flags & (VM_LOCKED | VM_NONLINEAR | VM_HUGETLB) || !vma->file)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
@@ -184,7 +190,7 @@ static int64_t bring(struct vma *vma, uint64_t addr)
 static int64_t advise_willneed(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
 	(void)advice;
-	if ((*vmap)->flags & VM_SPECIAL)
+	if ((*vmap)->flags & (VM_SPECIAL | VM_HUGETLB))
 		return 0;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = bring(*vmap, addr);
@@ -345,13 +351,13 @@ int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	uint64_t lock = VM_LOCKED | (flags & MLOCK_ONFAULT ? VM_LOCKONFAULT : 0);
 	if (flags & ~(uint64_t)MLOCK_ONFAULT)
 		return -EINVAL;
-	if (!limits->may_lock && limits->memlock == 0)
+	if (!may_lock(mm) && limits->memlock == 0)
 		return -EPERM;
 	uint64_t size = PAGE_ALIGN(len + (addr & ~PAGE_MASK)), start = addr & PAGE_MASK;
 	uint64_t total = mm->counters.locked_vm + (size >> PAGE_SHIFT);
-	if (total > limits->memlock >> PAGE_SHIFT && !limits->may_lock)
+	if (total > limits->memlock >> PAGE_SHIFT && !may_lock(mm))
 		total -= locked_inside(mm, start, size);
-	if (total > limits->memlock >> PAGE_SHIFT && !limits->may_lock)
+	if (total > limits->memlock >> PAGE_SHIFT && !may_lock(mm))
 		return -ENOMEM;
 	int64_t err = lock_span(&addr, &len);
 	return err ? err : lock_range(mm, addr, addr + len, lock);
@@ -370,9 +376,9 @@ int64_t mm_mlockall(mm *mm, uint64_t flags)
 	if (!flags || flags & ~(uint64_t)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ||
 	    flags == MCL_ONFAULT)
 		return -EINVAL;
-	if (!limits->may_lock && limits->memlock == 0)
+	if (!may_lock(mm) && limits->memlock == 0)
 		return -EPERM;
-	if (flags & MCL_CURRENT && !limits->may_lock &&
+	if (flags & MCL_CURRENT && !may_lock(mm) &&
 	    mm->counters.total_vm > limits->memlock >> PAGE_SHIFT)
 		return -ENOMEM;
 	mm->counters.def_flags = flags & MCL_FUTURE ? lock : 0;

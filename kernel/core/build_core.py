@@ -13,7 +13,7 @@ from pathlib import Path
 from cffi import FFI
 
 CORE = Path("kernel/core")  # setuptools builds from the project's root
-HEADERS = ("core_api.h", "cpu.h")
+HEADERS = ("core_api.h", "cpu.h", "run.h")
 
 WARNINGS = ["-Wall", "-Wextra"]
 PLAIN = ["-O2"]

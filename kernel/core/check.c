@@ -35,6 +35,10 @@
  *       the kernel's own on none; the lists' counters right
  *   I22 a swap slot's count = ptes and index items that name it; the swap cache
  *       names pages that name it; a page in it is not writable; totals right
+ *   I23 every pgd ends with the machine's own tables, and only their frames are reserved
+ *   I24 a large page is 512 aligned frames, in the pool or in use; refcount =
+ *       entries + page cache, pins = those of special VMAs; such entries stand in
+ *       large VMAs only, writable in a private one only if it is its own
  *
  * That neighbours which could be one VMA are one is not checked here.
  */
@@ -48,7 +52,7 @@
 #define FRESH_SAMPLE 64 /* struct pages past `fresh` that are looked at */
 
 struct tally { /* what was found to refer to one page */
-	uint32_t ptes, pins, cached, tables, free, tlb, partial, found, listed, swapcached;
+	uint32_t ptes, pins, cached, tables, free, tlb, partial, found, listed, swapcached, pooled;
 };
 
 struct bag { /* pointers, sorted before they are counted */
@@ -201,6 +205,11 @@ static void check_cached(struct check *c, mapping *mp, uint64_t index, struct pa
 		return;
 	}
 	c->tally[pfn].cached++;
+	if (mp->flags & MAPPING_HUGE) {
+		if (!(page->flags & PG_HUGE) || page->index != index)
+			fault(c, 24, "page %lu: not the large page of index %lu", pfn, index);
+		return;
+	}
 	c->sum.nr_file++;
 	if (!(page->flags & PG_CACHE) || page->mapping != mp || page->index != index) {
 		fault(c, 16, "page %lu: mapping %lu holds it at %lu, flags %#x index %lu", pfn,
@@ -247,7 +256,7 @@ static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node
 			check_swapped(c, mp, index, item_entry(node->slots[i]));
 		else {
 			check_cached(c, mp, index, node->slots[i]);
-			pages++;
+			pages += mp->flags & MAPPING_HUGE ? HUGE_PAGES : 1;
 		}
 	}
 	if (!used || used != node->count)
@@ -499,14 +508,41 @@ static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t 
 
 static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base);
 
+static void check_large_entry(struct check *c, uint64_t addr, pte_t entry)
+{
+	const struct vma *vma = vma_at(c, addr);
+	uint64_t pfn = pte_pfn(entry);
+	c->mm_sum.nr_hugetlb++;
+	if (!vma || !(vma->flags & VM_HUGETLB) || addr + HUGE_SIZE > vma->end) {
+		fault(c, 24, "entry %#lx: a large page in no large vma", addr);
+		return;
+	}
+	if (!pfn_usable(c, pfn) || !(c->m->pages[pfn].flags & PG_HUGE)) {
+		fault(c, 24, "entry %#lx: names page %lu", addr, pfn);
+		return;
+	}
+	c->tally[pfn].ptes++;
+	c->tally[pfn].pins += !!(vma->flags & VM_SPECIAL);
+	if (!(vma->flags & (VM_SHARED | VM_SPECIAL)) && entry & PTE_WRITE &&
+	    c->m->pages[pfn].refcount != 1)
+		fault(c, 24, "entry %#lx: writes page %lu, not its own", addr, pfn);
+}
+
 static void check_entry(struct check *c, const mm *mm, const pte_t *entry, int level, uint64_t addr)
 {
 	if (level == 0)
 		check_pte(c, mm, addr, entry);
+	else if (level == 1 && *entry & PTE_HUGE)
+		check_large_entry(c, addr, *entry);
 	else if (!pte_present(*entry) || !pfn_usable(c, pte_pfn(*entry)))
 		fault(c, 12, "table entry %#lx: %#lx", addr, *entry);
 	else
 		check_table(c, mm, pte_pfn(*entry), level - 1, addr);
+}
+
+static bool is_kernel_entry(int level, uint64_t i)
+{
+	return level == TABLE_LEVELS - 1 && i == KERNEL_PGD_ENTRY;
 }
 
 static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, uint64_t base)
@@ -522,7 +558,7 @@ static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, 
 	if (page->mm != mm || page->index != base)
 		fault(c, 12, "table %lu: wrong mm, or index %#lx for %#lx", pfn, page->index, base);
 	for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
-		if (!table[i])
+		if (!table[i] || is_kernel_entry(level, i))
 			continue;
 		used++;
 		check_entry(c, mm, &table[i], level, base + (i << (PAGE_SHIFT + 9 * level)));
@@ -535,8 +571,7 @@ static void check_table(struct check *c, const mm *mm, uint64_t pfn, int level, 
 static void check_tlb_entry(struct check *c, mm *mm, const struct tlb_entry *entry)
 {
 	uint64_t addr = entry->tag & PAGE_MASK;
-	const pte_t *ptep = pt_walk(mm, addr);
-	pte_t pte = ptep ? *ptep : 0;
+	pte_t pte = pte_at(mm, addr);
 	if (tlb_slot(mm, addr) != entry)
 		fault(c, 17, "tlb: %#lx in a wrong slot", addr);
 	if (!pte_present(pte) || !(pte & PTE_USER) || pte_pfn(pte) << PAGE_SHIFT != entry->frame)
@@ -568,6 +603,7 @@ static void check_mm_counters(struct check *c, const struct mm_counters *is)
 	same(c, 15, "rss_shmem", is->rss_shmem, sum->rss_shmem);
 	same(c, 15, "mm nr_special", is->nr_special, sum->nr_special);
 	same(c, 15, "mm nr_swap", is->nr_swap, sum->nr_swap);
+	same(c, 15, "mm nr_hugetlb", is->nr_hugetlb, sum->nr_hugetlb);
 	same(c, 15, "mm nr_pagetable", is->nr_pagetable, sum->nr_pagetable);
 	same(c, 15, "total_vm", is->total_vm, sum->total_vm);
 	same(c, 15, "locked_vm", is->locked_vm, sum->locked_vm);
@@ -605,6 +641,8 @@ static void check_mm(struct check *c, mm *mm)
 	check_vmas(c, mm);
 	c->cursor = mm->first;
 	check_table(c, mm, page_pfn(c->m, page_of(c->m, mm->pgd)), TABLE_LEVELS - 1, 0);
+	if (mm->pgd[KERNEL_PGD_ENTRY] != vsyscall_pgd_entry(c->m))
+		fault(c, 23, "the pgd's last entry is %#lx", mm->pgd[KERNEL_PGD_ENTRY]);
 	check_tlb(c, mm);
 	check_mm_counters(c, &mm->counters);
 	c->sum.nr_vmas += c->mm_sum.map_count;
@@ -830,6 +868,43 @@ static void check_free_page(struct check *c, uint64_t pfn)
 		fault(c, 5, "page %lu: free, but in use", pfn);
 }
 
+static void check_reserved_page(struct check *c, uint64_t pfn)
+{
+	uint64_t found = 0;
+	for (int i = 0; i < NR_VSYSCALL_FRAMES; i++)
+		found += c->m->vsyscall[i] == pfn;
+	page_same(c, 23, pfn, "frames of the vsyscalls", found, 1);
+	page_same(c, 2, pfn, "refcount", c->m->pages[pfn].refcount, 1);
+}
+
+static void check_large_page(struct check *c, uint64_t pfn, struct page *page)
+{
+	const struct tally *t = &c->tally[pfn];
+	if (page->flags & PG_TAIL) {
+		if (!(c->m->pages[pfn & -(uint64_t)HUGE_PAGES].flags & PG_HUGE) || page->refcount)
+			fault(c, 24, "page %lu: the tail of no large page", pfn);
+		return;
+	}
+	if (pfn % HUGE_PAGES)
+		fault(c, 24, "page %lu: large, but not aligned", pfn);
+	c->sum.nr_huge++;
+	page_same(c, 24, pfn, "refcount", page->refcount, t->ptes + t->cached);
+	page_same(c, 24, pfn, "pins", page->pins, t->pins);
+	page_same(c, 24, pfn, "in the pool", t->pooled, !page->refcount);
+}
+
+static void check_pool(struct check *c)
+{
+	machine *m = c->m;
+	for (uint64_t pfn = m->huge_free; pfn; pfn = m->pages[pfn].next) {
+		if (!pfn_usable(c, pfn) || c->tally[pfn].pooled++) {
+			fault(c, 24, "page %lu: wrong in the pool", pfn);
+			return;
+		}
+		c->sum.nr_huge_free++;
+	}
+}
+
 static void check_page(struct check *c, uint64_t pfn)
 {
 	struct page *page = &c->m->pages[pfn];
@@ -843,8 +918,12 @@ static void check_page(struct check *c, uint64_t pfn)
 		c->sum.nr_pagetable++;
 		page_same(c, 2, pfn, "refcount", page->refcount, 1);
 		page_same(c, 12, pfn, "reached as a table", c->tally[pfn].tables, 1);
-	} else if (page->flags & PG_SLAB)
+	} else if (page->flags & (PG_HUGE | PG_TAIL))
+		check_large_page(c, pfn, page);
+	else if (page->flags & PG_SLAB)
 		check_slab_page(c, pfn, page);
+	else if (page->flags & PG_RESERVED)
+		check_reserved_page(c, pfn);
 	else
 		check_user_page(c, pfn, page);
 }
@@ -867,6 +946,8 @@ static void check_counters(struct check *c)
 	same(c, 14, "nr_mlock", is->nr_mlock, sum->nr_mlock);
 	same(c, 14, "nr_chain_blocks", is->nr_chain_blocks, sum->nr_chain_blocks);
 	same(c, 11, "nr_special", is->nr_special, sum->nr_special);
+	same(c, 24, "nr_huge", is->nr_huge, sum->nr_huge);
+	same(c, 24, "nr_huge_free", is->nr_huge_free, sum->nr_huge_free);
 	same(c, 22, "nr_swapcached", is->nr_swapcached, sum->nr_swapcached);
 	same(c, 22, "nr_swap_used", is->nr_swap_used, sum->nr_swap_used);
 	same(c, 22, "nr_swap_total", is->nr_swap_total, sum->nr_swap_total);
@@ -989,6 +1070,7 @@ static void check_everything(struct check *c)
 	check_fresh(c);
 	check_partial_lists(c);
 	check_lists(c);
+	check_pool(c);
 	collect(c);
 	check_owners(c);
 	check_swap(c);

@@ -26,6 +26,9 @@
 #define PAGE_ALIGN(x) (((x) + PAGE_SIZE - 1) & PAGE_MASK)
 #define TABLE_ENTRIES 512
 #define PMD_SIZE (PAGE_SIZE * TABLE_ENTRIES)
+#define HUGE_PAGES TABLE_ENTRIES
+#define HUGE_SIZE PMD_SIZE
+#define HUGE_MASK (~(HUGE_SIZE - 1))
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define INDEX_MAX (~0ul >> PAGE_SHIFT)
 #define POISON_BYTE 0xaa
@@ -49,6 +52,7 @@ typedef uint64_t pte_t;
 #define PTE_ACCESSED 0x020ul
 #define PTE_DIRTY 0x040ul
 #define PTE_READONLY 0x200ul /* ours: the file gave no right to write; special VMAs */
+#define PTE_HUGE 0x080ul     /* in an entry of the third level: it maps 2 MiB */
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
@@ -265,6 +269,10 @@ struct swap_area {
 	uint32_t *count;  /* by slot: ptes and index items that name it */
 	uint32_t *cached; /* by slot: pfn in the swap cache, or 0 */
 };
+/* Frames of the vsyscall page: three tables, data, code in two forms. */
+#define NR_VSYSCALL_FORMS 2
+#define NR_VSYSCALL_FRAMES 6
+#define KERNEL_PGD_ENTRY (TABLE_ENTRIES - 1)
 
 struct machine {
 	char *arena;
@@ -287,11 +295,15 @@ struct machine {
 	struct cache caches[NR_CACHES];
 	struct lru lru[NR_LRU_LISTS];
 	struct swap_area swap[NR_SWAP_AREAS];
+	uint32_t huge_free; /* pfn of the first free large page, or 0 */
 	struct mm *mms;
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
+	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
+	uint64_t mm_serial;       /* address spaces ever made */
+	uint64_t code_generation; /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
@@ -314,12 +326,21 @@ static inline struct page *page_of(machine *m, const void *inside) /* whose fram
 {
 	return pfn_page(m, (uint64_t)((const char *)inside - m->arena) >> PAGE_SHIFT);
 }
+static inline void page_written(machine *m, struct page *page) /* by the kernel itself */
+{
+	if (page->flags & PG_EXECUTED) {
+		page->flags &= ~(uint32_t)PG_EXECUTED;
+		m->code_generation++;
+	}
+}
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */
 struct page *page_alloc(machine *m, uint32_t flags); /* refcount 1, content undefined */
 struct page *page_alloc_zeroed(machine *m, uint32_t flags);
 void page_get(struct page *page);
 void page_put(machine *m, struct page *page);
+
+void page_make_free(machine *m, uint64_t pfn); /* onto the free list; counters are the caller's */
 
 /* slab.c */
 void slab_init(machine *m);
@@ -331,7 +352,10 @@ void slab_free(machine *m, enum cache_id id, void *object);
 pte_t *pt_walk(mm *mm, uint64_t addr);  /* NULL: no table */
 pte_t *pt_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span);
+pte_t *pmd_walk(mm *mm, uint64_t addr);  /* entry of the third level; NULL: no table */
+pte_t *pmd_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);
+pte_t pte_at(mm *mm, uint64_t addr); /* what translates addr, small page or large; 0: nothing */
 void pt_prune(mm *mm, uint64_t start, uint64_t end); /* free empty tables */
 void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte);
 uint64_t pte_addr(machine *m, const pte_t *ptep); /* the address it translates */
@@ -370,6 +394,10 @@ uint64_t vma_start_gap(const struct vma *vma);
 int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages);
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes);
+static inline bool may_lock(const mm *mm) /* without limit */
+{
+	return mm->limits->may_lock || mm->machine->tunables.disable_cap_mlock;
+}
 bool commit_charge(machine *m, uint64_t nr_pages);
 void commit_release(machine *m, uint64_t nr_pages);
 static inline uint64_t vma_pages(const struct vma *v) { return (v->end - v->start) >> PAGE_SHIFT; }
@@ -467,6 +495,18 @@ int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, stru
 uint64_t swap_nr_free(machine *m);
 void swap_fini(machine *m);
 
+/* hugetlb.c */
+void huge_put(machine *m, struct page *page);
+void huge_leave_cache(mapping *mp, struct page *page);
+void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);
+void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end);
+int64_t huge_copy_range(struct vma *child, struct vma *parent);
+int64_t huge_fill(struct vma *vma);
+uint64_t huge_wanted(mapping *mp, uint64_t vm_flags, uint64_t pgoff, uint64_t nr_pages);
+int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access);
+int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint64_t pgoff,
+		   pte_t bits);
+
 /* reclaim.c */
 void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);
 
@@ -474,6 +514,10 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
 bool page_take_over(machine *m, struct page *page);              /* may its only user write it? */
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep); /* a swap pte becomes present */
+
+/* vsyscall.c */
+pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */
+void vsyscall_free(machine *m);
 
 /* nonlinear.c */
 int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
@@ -483,6 +527,13 @@ void special_unpin(machine *m, struct page *page);
 static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
 {
 	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
+/* What the last mm_translate(addr) found allowed: TLB_* bits. */
+static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
+{
+	if (addr < VSYSCALL_ADDR)
+		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_VALID | TLB_EXEC : TLB_VALID;
 }
 
 #endif

@@ -75,6 +75,7 @@ enum vm_flags {
 	VM_LOCKONFAULT = 0x80000,
 	VM_ACCOUNT = 0x100000,
 	VM_NORESERVE = 0x200000,
+	VM_HUGETLB = 0x400000,
 	VM_NONLINEAR = 0x800000, /* API B: some ptes are not linear */
 	VM_SPECIAL = 0x1000000,  /* API A: raw bypass, unknown to the VM */
 	VM_WIPEONFORK = 0x2000000,
@@ -123,9 +124,13 @@ enum rmap_design {
 	RMAP_COMPARE = 4,
 	NR_RMAP_DESIGNS = 5
 };
+/* The kernel's code page, in every address space; its data page follows. */
+enum vsyscall_place { VSYSCALL_ADDR = 0xffffffffff600000 };
+enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 
 enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
+	MAPPING_HUGE = 4,     /* its pages are large: hugetlbfs */
 	MAPPING_WRITEBACK = 2 /* dirty pages have a backing store to go to */
 };
 enum file_mode {
@@ -165,11 +170,12 @@ struct tunables {
 	uint64_t overcommit_ratio;
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
-	uint64_t swappiness;     /* 0..200: anonymous pages' share of the scan */
-	uint64_t watermark_min;  /* pages: below it nothing is allocated */
-	uint64_t watermark_low;  /* pages: below it background reclaim is asked for */
-	uint64_t watermark_high; /* pages: where it stops */
-	uint64_t fork_file_ptes; /* 1: fork copies linear file ptes, as until 2.6.13 */
+	uint64_t swappiness;        /* 0..200: anonymous pages' share of the scan */
+	uint64_t watermark_min;     /* pages: below it nothing is allocated */
+	uint64_t watermark_low;     /* pages: below it background reclaim is asked for */
+	uint64_t watermark_high;    /* pages: where it stops */
+	uint64_t disable_cap_mlock; /* 1: everyone may lock memory */
+	uint64_t fork_file_ptes;    /* 1: fork copies linear file ptes, as until 2.6.13 */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -201,6 +207,12 @@ struct machine_params {
 	uint64_t poison;   /* 1: freed pages are filled and checked */
 };
 
+/* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
+struct vsyscall_data {
+	uint64_t realtime_ns; /* since 1970 */
+	uint64_t cpu, node;
+};
+
 /* Machine-wide counters; the checker recounts the nr_* ones. */
 struct counters {
 	uint64_t nr_total, nr_free;
@@ -209,8 +221,10 @@ struct counters {
 	uint64_t nr_chain_blocks, nr_vmas, nr_committed;
 	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
 	uint64_t nr_unevictable, nr_swapcached, nr_swap_total, nr_swap_used;
+	uint64_t nr_huge, nr_huge_free; /* large pages in the pool; those no one has */
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
+	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
 	uint64_t rmap_bytes, rmap_bytes_peak; /* what only the reverse map needs */
 	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
@@ -225,6 +239,7 @@ struct mm_counters {
 	uint64_t rss_anon, rss_file, rss_shmem, hiwater_rss;
 	uint64_t nr_special; /* ptes of special VMAs */
 	uint64_t nr_swap;    /* ptes that hold a swap entry */
+	uint64_t nr_hugetlb; /* entries that map a large page */
 	uint64_t nr_pagetable;
 	uint64_t total_vm, hiwater_vm, locked_vm, data_vm, exec_vm, stack_vm;
 	uint64_t map_count;
@@ -243,6 +258,7 @@ struct vma_info {
 struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t rss, pss, pss_dirty;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
+	uint64_t shared_hugetlb, private_hugetlb;
 	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
 };
 
@@ -254,7 +270,9 @@ struct page_info {
 enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_REFERENCED = 16, PG_TABLE = 32, PG_SLAB = 64, PG_DIRECT = 128,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
-	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768 };
+	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768,
+	PG_HUGE = 65536, PG_TAIL = 131072,
+	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
 /* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
@@ -283,15 +301,22 @@ struct reclaim_write { /* a dirty page that Python is to write */
 struct reclaim {
 	uint64_t nr_to_free, priority; /* in: scan 1/2^priority of each list */
 	uint64_t nr_freed, nr_scanned, nr_mapped, nr_writes;
+	uint64_t nr_unmapped; /* ptes, by the virtual scan: progress, though no page is free yet */
 	struct reclaim_write writes[32];
 };
 int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
 void machine_balanced(machine *m);                      /* background reclaim did what it can */
+int64_t machine_set_hugepages(machine *m, uint64_t nr); /* how many there are now */
 int64_t machine_drop_caches(machine *m);                /* clean unmapped file pages; how many */
 int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, or -errno */
 int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */
 void swap_off_cancel(machine *m, uint64_t area);   /* after NEED_MEMORY that cannot be met */
 int64_t swap_area_used(machine *m, uint64_t area); /* slots */
+/* ---- the page of vsyscalls (vsyscall.c) ---- */
+int64_t machine_load_vsyscalls(machine *m, const void *fast, const void *revirtualised);
+struct vsyscall_data *machine_vsyscall_data(machine *m);
+int64_t machine_select_vsyscalls(machine *m, uint64_t form,
+				 mm *next); /* 1: changed, and next is told */
 
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
@@ -345,6 +370,7 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 int64_t mm_populate(mm *mm, uint64_t addr,
 		    uint64_t len); /* faults a range in, as mmap and mlock do */
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
+void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */

@@ -19,18 +19,17 @@
  * the task's ptes were not downgraded since (tlb_generation is compared
  * before each run).
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "core_api.h"
 #include "cpu.h"
+#include "engine.h"
 
 #define GUEST_PAGE 4096ull
 #define GUEST_PRESENT 0x001ull
@@ -59,97 +58,16 @@
 #define VECTOR_GENERAL_PROTECTION 13
 #define NO_CR3 (~0ull)
 #define TSC_STEP 1000
-#define RUN_AGAIN ((enum cpu_stop)1000) /* between cpu_run() and its hooks */
-
-/* ---- what is needed of the engine's interface (Unicorn 2.1.4) ---- */
-typedef void engine;
-typedef size_t engine_hook;
-enum { ARCH_X86 = 4, MODE_64 = 8 };
-enum {
-	REG_CS = 11,
-	REG_RAX = 35,
-	REG_RDI = 39,
-	REG_RDX = 40,
-	REG_RIP = 41,
-	REG_RSP = 44,
-	REG_CR0 = 50,
-	REG_CR3 = 53,
-	REG_CR4 = 54,
-	REG_FPCW = 246,
-	REG_MSR = 248,
-	REG_MXCSR = 249
-};
-enum { INSN_IN = 218, INSN_OUT = 500, INSN_RDTSC = 608 };
-enum {
-	HOOK_INTR = 1 << 0,
-	HOOK_INSN = 1 << 1,
-	HOOK_BLOCK = 1 << 3,
-	HOOK_UNMAPPED = 7 << 4,
-	HOOK_TLB_FILL = 1 << 17
-};
-enum { MEM_READ = 16, MEM_WRITE = 17, MEM_FETCH = 18 };
-enum { ALLOW_READ = 1, ALLOW_WRITE = 2, ALLOW_EXEC = 4, ALLOW_ALL = 7 };
-enum { ENGINE_OK = 0, ENGINE_INSN_INVALID = 10 };
-enum { VIRTUAL_TLB = 1 };
-
-/* uc_ctl's request: number, count of arguments, direction "write". */
-#define CONTROL(number, nr_args) ((number) | (nr_args) << 26 | 1 << 30)
-#define CONTROL_USE_EXITS CONTROL(4, 1)
-#define CONTROL_TLB_FLUSH CONTROL(11, 0)
-#define CONTROL_TLB_TYPE CONTROL(12, 1)
-#define CONTROL_TCG_BUFFER CONTROL(13, 1)
 #define TCG_BUFFER_BYTES (16u << 20)
-#define ENGINE_VERSION 0x02010400u
-
-struct engine_tlb_entry {
-	uint64_t paddr;
-	int perms;
-};
-struct engine_msr {
-	uint32_t id;
-	uint64_t value;
-};
-
-struct engine_calls {
-	unsigned (*version)(unsigned *major, unsigned *minor);
-	int (*open)(int arch, int mode, engine **out);
-	int (*close)(engine *uc);
-	int (*control)(engine *uc, int request, ...);
-	int (*reg_read)(engine *uc, int reg, void *value);
-	int (*reg_write)(engine *uc, int reg, const void *value);
-	int (*mem_map_ptr)(engine *uc, uint64_t address, size_t size, uint32_t perms, void *ptr);
-	int (*hook_add)(engine *uc, engine_hook *hook, int type, void *callback, void *user_data,
-			uint64_t begin, uint64_t end, ...);
-	int (*start)(engine *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
-	int (*stop)(engine *uc);
-	const char *(*text)(int error);
-};
-
-static const struct {
-	const char *name;
-	size_t place;
-} call_names[] = {
-	{ "uc_version", offsetof(struct engine_calls, version) },
-	{ "uc_open", offsetof(struct engine_calls, open) },
-	{ "uc_close", offsetof(struct engine_calls, close) },
-	{ "uc_ctl", offsetof(struct engine_calls, control) },
-	{ "uc_reg_read", offsetof(struct engine_calls, reg_read) },
-	{ "uc_reg_write", offsetof(struct engine_calls, reg_write) },
-	{ "uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr) },
-	{ "uc_hook_add", offsetof(struct engine_calls, hook_add) },
-	{ "uc_emu_start", offsetof(struct engine_calls, start) },
-	{ "uc_emu_stop", offsetof(struct engine_calls, stop) },
-	{ "uc_strerror", offsetof(struct engine_calls, text) },
-};
+#define RUN_AGAIN ((enum cpu_stop)1000) /* between cpu_run() and its hooks */
 
 struct cpu {
 	machine *machine;
 	mm *space;
 	char *arena;
 	struct cpu_params params;
-	void *library;
+	struct engine_library lib;
 	engine *uc;
-	struct engine_calls call;
 	struct cpu_exit exit;
 	bool stopped; /* exit.reason was set by a hook of this run */
 	uint64_t cr3; /* the one whose pages the window shows */
@@ -159,7 +77,6 @@ struct cpu {
 	struct cpu_counters counters;
 	char *output;
 	uint64_t output_bytes, output_room;
-	char load_error[256];
 };
 
 /* One translation by the guest's own tables. */
@@ -176,11 +93,14 @@ static uint64_t read_reg(cpu *c, int reg)
 {
 	uint64_t value = 0;
 
-	c->call.reg_read(c->uc, reg, &value);
+	c->lib.call.reg_read(c->uc, reg, &value);
 	return value;
 }
 
-static void write_reg(cpu *c, int reg, uint64_t value) { c->call.reg_write(c->uc, reg, &value); }
+static void write_reg(cpu *c, int reg, uint64_t value)
+{
+	c->lib.call.reg_write(c->uc, reg, &value);
+}
 
 static bool stop_run(cpu *c, enum cpu_stop reason)
 {
@@ -514,7 +434,7 @@ static void interrupt_hook(engine *uc, uint32_t vector, void *arg)
 		c->exit.vector = vector;
 		stop_run(c, CPU_EXCEPTION);
 	}
-	c->call.stop(uc);
+	c->lib.call.stop(uc);
 }
 
 static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
@@ -527,95 +447,32 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 		return;
 	}
 	stop_run(c, CPU_BUDGET);
-	c->call.stop(uc);
+	c->lib.call.stop(uc);
 }
 
 /* ---- life of a cpu ---- */
 
-static int64_t load_failed(cpu *c, int64_t error, const char *what, const char *detail)
-{
-	snprintf(c->load_error, sizeof(c->load_error), "%s: %s", what, detail ? detail : "unknown");
-	return error;
-}
-
-static int64_t load_library(cpu *c, const char *path)
-{
-	unsigned version;
-
-	c->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!c->library)
-		return load_failed(c, -ENOENT, "cannot open the engine", dlerror());
-	for (size_t i = 0; i < sizeof(call_names) / sizeof(*call_names); i++) {
-		void *symbol = dlsym(c->library, call_names[i].name);
-
-		if (!symbol)
-			return load_failed(c, -ENOSYS, "the engine lacks", call_names[i].name);
-		memcpy((char *)&c->call + call_names[i].place, &symbol, sizeof(symbol));
-	}
-	version = c->call.version(NULL, NULL);
-	if ((version & ~0xffu) != (ENGINE_VERSION & ~0xffu))
-		return load_failed(c, -ENOTSUP, "the engine is not", "Unicorn 2.1.4");
-	return 0;
-}
-
-typedef void (*any_hook)(void);
-static const struct {
-	int type;
-	int insn; /* for HOOK_INSN */
-	any_hook callback;
-} hooks[] = {
+static const struct engine_hook_spec hooks[] = {
 	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },  { HOOK_UNMAPPED, 0, (any_hook)unmapped_hook },
 	{ HOOK_INTR, 0, (any_hook)interrupt_hook }, { HOOK_INSN, INSN_OUT, (any_hook)out_hook },
 	{ HOOK_INSN, INSN_IN, (any_hook)in_hook },  { HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
 	{ HOOK_BLOCK, 0, (any_hook)block_hook }, /* the last: not always */
 };
 
-/* The engine's first error, 0 if there was none. */
-static int add_hooks(cpu *c)
+static int64_t open_engine(cpu *c)
 {
 	size_t nr_hooks = sizeof(hooks) / sizeof(*hooks);
-	engine_hook unused;
-	int error = 0;
+	struct stat st;
+	int64_t error;
 
 	if (!c->params.budget)
 		nr_hooks--; /* counting blocks costs time */
-	for (size_t i = 0; i < nr_hooks && !error; i++)
-		error = c->call.hook_add(c->uc, &unused, hooks[i].type, (void *)hooks[i].callback,
-					 c, 1, 0, hooks[i].insn);
-	return error;
-}
-
-/* A processor whose misses come here, over the whole arena at physical 0. */
-static int set_engine_up(cpu *c, size_t arena_bytes)
-{
-	struct engine_calls *call = &c->call;
-	int error = call->control(c->uc, CONTROL_TCG_BUFFER, TCG_BUFFER_BYTES);
-
-	if (!error)
-		error = call->control(c->uc, CONTROL_TLB_TYPE, VIRTUAL_TLB);
-	if (!error) /* so that no address is taken for "until" */
-		error = call->control(c->uc, CONTROL_USE_EXITS, 1);
-	if (!error)
-		error = call->mem_map_ptr(c->uc, 0, arena_bytes, ALLOW_ALL, c->arena);
-	return error ? error : add_hooks(c);
-}
-
-static int64_t open_engine(cpu *c)
-{
-	struct stat st;
-	int error;
-
 	if (fstat(machine_arena_fd(c->machine), &st) < 0)
-		return load_failed(c, -errno, "cannot size the arena", strerror(errno));
-	error = c->call.open(ARCH_X86, MODE_64, &c->uc);
-	if (error) {
-		c->uc = NULL;
-		return load_failed(c, -ENOMEM, "cannot create an engine", c->call.text(error));
-	}
-	error = set_engine_up(c, (size_t)st.st_size);
-	if (error)
-		return load_failed(c, -EIO, "cannot set the engine up", c->call.text(error));
-	return 0;
+		return engine_failed(&c->lib, -errno, "cannot size the arena", strerror(errno));
+	error = engine_open(&c->lib, c->arena, (size_t)st.st_size, TCG_BUFFER_BYTES, &c->uc);
+	if (!error && engine_add_hooks(&c->lib, c->uc, hooks, nr_hooks, c))
+		error = engine_failed(&c->lib, -EIO, "cannot set the engine up", "its hooks");
+	return error;
 }
 
 static bool params_valid(const struct cpu_params *p)
@@ -646,7 +503,7 @@ int64_t cpu_create(machine *m, mm *space, const char *library, const struct cpu_
 	c->params = *params;
 	c->cr3 = NO_CR3;
 	c->budget_left = params->budget;
-	error = load_library(c, library);
+	error = engine_load(&c->lib, library);
 	return error ? error : open_engine(c);
 }
 
@@ -655,21 +512,20 @@ void cpu_destroy(cpu *c)
 	if (!c)
 		return;
 	if (c->uc)
-		c->call.close(c->uc);
-	if (c->library)
-		dlclose(c->library);
+		c->lib.call.close(c->uc);
+	engine_unload(&c->lib);
 	free(c->output);
 	free(c);
 }
 
-const char *cpu_load_error(cpu *c) { return c ? c->load_error : ""; }
+const char *cpu_load_error(cpu *c) { return c ? c->lib.error : ""; }
 
 /* Put the processor where a boot loader leaves it: 64-bit mode, paging on. */
 int64_t cpu_reset(cpu *c, const struct cpu_start *start)
 {
 	struct engine_msr efer = { MSR_EFER, EFER_LONG };
 
-	c->call.reg_write(c->uc, REG_MSR, &efer);
+	c->lib.call.reg_write(c->uc, REG_MSR, &efer);
 	write_reg(c, REG_CR4, CR4_PAE | CR4_OSFXSR);
 	write_reg(c, REG_CR3, start->cr3);
 	write_reg(c, REG_CR0, CR0_PE | CR0_WP | CR0_PG);
@@ -682,7 +538,7 @@ int64_t cpu_reset(cpu *c, const struct cpu_start *start)
 	c->output_bytes = 0;
 	c->budget_left = c->params.budget;
 	c->generation = mm_counters(c->space)->tlb_generation;
-	c->call.control(c->uc, CONTROL_TLB_FLUSH);
+	c->lib.call.control(c->uc, CONTROL_TLB_FLUSH);
 	return c->cr3 == start->cr3 ? 0 : -EIO;
 }
 
@@ -692,7 +548,7 @@ static void forget_downgraded(cpu *c)
 
 	if (now == c->generation)
 		return;
-	c->call.control(c->uc, CONTROL_TLB_FLUSH);
+	c->lib.call.control(c->uc, CONTROL_TLB_FLUSH);
 	c->counters.tlb_flushes++;
 	c->generation = now;
 }
@@ -719,7 +575,7 @@ static void run_once(cpu *c)
 	memset(&c->exit, 0, sizeof(c->exit));
 	c->stopped = false;
 	c->counters.runs++;
-	error = c->call.start(c->uc, read_reg(c, REG_RIP), 0, 0, 0);
+	error = c->lib.call.start(c->uc, read_reg(c, REG_RIP), 0, 0, 0);
 	if (!c->stopped)
 		judge(c, error);
 	c->exit.rip = read_reg(c, REG_RIP);
@@ -753,5 +609,5 @@ int64_t cpu_output(cpu *c, char *buf, uint64_t max)
 
 const char *cpu_engine_text(cpu *c, uint64_t engine_error)
 {
-	return c->call.text((int)engine_error);
+	return c->lib.call.text((int)engine_error);
 }

@@ -101,14 +101,17 @@ static int64_t anonymous_fault(struct fault *f)
 	return 0;
 }
 
-/* A fault that had to read swap. */
+void mm_count_major(mm *mm)
+{
+	mm->counters.maj_flt++;
+	mm->counters.min_flt--; /* mm_fault() will count it as minor */
+	mm->machine->counters.pgmajfault++;
+}
+
 static void count_major(struct fault *f, uint64_t reads_before)
 {
-	if (f->mm->machine->counters.pswpin == reads_before)
-		return;
-	f->mm->counters.maj_flt++;
-	f->mm->counters.min_flt--; /* mm_fault() counts it as minor */
-	f->mm->machine->counters.pgmajfault++;
+	if (f->mm->machine->counters.pswpin != reads_before)
+		mm_count_major(f->mm);
 }
 
 static int64_t file_fault(struct fault *f, uint64_t index)
@@ -213,7 +216,7 @@ static bool pte_allows(pte_t pte, uint64_t access)
 static int64_t special_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
-	f->ptep = pt_walk(f->mm, f->addr);
+	f->ptep = f->vma->flags & VM_HUGETLB ? pmd_walk(f->mm, f->addr) : pt_walk(f->mm, f->addr);
 	if (!f->ptep || !pte_present(*f->ptep))
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	if (!pte_allows(*f->ptep, f->access))
@@ -247,8 +250,16 @@ static int64_t find_vma_for(struct fault *f)
 	return 0;
 }
 
+static int64_t huge_page_fault(struct fault *f)
+{
+	int64_t err = huge_fault(f->vma, f->addr, f->access);
+	return err == BUS_ADRERR ? verdict(f->mm->machine, err, f->addr, f->access) : err;
+}
+
 static int64_t resolve(struct fault *f)
 {
+	if ((f->vma->flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
+		return huge_page_fault(f);
 	if (f->vma->flags & VM_SPECIAL)
 		return special_fault(f);
 	f->ptep = pt_alloc(f->mm, f->addr);

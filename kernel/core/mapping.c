@@ -171,9 +171,12 @@ static void drop_pages(mapping *mp, uint64_t first, uint64_t last)
 {
 	void *item;
 	for (; (item = index_next(mp, &first)) && first <= last; first++) {
-		if (item_is_swap(item))
+		if (item_is_swap(item)) {
 			drop_swapped(mp, first, item_entry(item));
-		else
+		} else if (mp->flags & MAPPING_HUGE) {
+			index_remove(mp, first);
+			huge_leave_cache(mp, item);
+		} else
 			cache_drop(mp, item);
 	}
 }
@@ -199,9 +202,13 @@ static bool is_copy(machine *m, pte_t pte)
 
 static void unmap_linear(struct vma *vma, uint64_t first, uint64_t last, enum copies copies)
 {
+	if (vma->flags & VM_HUGETLB)
+		first = (first + HUGE_PAGES - 1) & -(uint64_t)HUGE_PAGES;
 	uint64_t low = first > vma->pgoff ? first - vma->pgoff : 0;
 	uint64_t high = last - vma->pgoff < vma_pages(vma) ? last - vma->pgoff + 1 : vma_pages(vma);
 	uint64_t end = vma->start + (high << PAGE_SHIFT), span;
+	if (vma->flags & VM_HUGETLB)
+		huge_zap_range(vma, vma->start + (low << PAGE_SHIFT), end);
 	pte_t *ptep;
 	for (uint64_t addr = vma->start + (low << PAGE_SHIFT);
 	     (ptep = pt_next(vma->mm, &addr, end, &span));)
@@ -243,6 +250,7 @@ static void zero_part(mapping *mp, uint64_t pos, uint64_t nbytes)
 	if (!page || !nbytes)
 		return;
 	memset((char *)page_data(mp->machine, page) + (pos & ~PAGE_MASK), 0, nbytes);
+	page_written(mp->machine, page);
 	page_set_dirty(mp->machine, page);
 }
 
@@ -374,6 +382,7 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 		memcpy((char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK),
 		       (const char *)buf + done, n);
 		page_set_dirty(mp->machine, page);
+		page_written(mp->machine, page);
 	}
 	if (nbytes && pos + nbytes > mp->size)
 		mp->size = pos + nbytes;

@@ -32,9 +32,11 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	pgd->mm = mm;
 	mm->machine = m;
 	mm->pgd = page_data(m, pgd);
+	mm->pgd[KERNEL_PGD_ENTRY] = vsyscall_pgd_entry(m);
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
+	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
 	vma_tree_init(mm);
 	mm->next = m->mms;
 	if (m->mms)
@@ -79,7 +81,7 @@ static bool needs_copy(const struct vma *vma)
 		return false;
 	if (vma->file && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
-	return vma->anon_vma || vma->flags & (VM_SPECIAL | VM_NONLINEAR);
+	return vma->anon_vma || vma->flags & (VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR);
 }
 
 static int64_t fork_vma(mm *child, struct vma *vma)

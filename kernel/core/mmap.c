@@ -29,8 +29,17 @@ static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* Would a cut at addr go through a large page? */
+static bool splits_large(mm *mm, uint64_t addr)
+{
+	const struct vma *vma = addr & ~HUGE_MASK ? vma_find(mm, addr) : NULL;
+	return vma && vma->start < addr && vma->flags & VM_HUGETLB;
+}
+
 static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 {
+	if (splits_large(mm, start) || splits_large(mm, end))
+		return -EINVAL;
 	struct vma *vma = vma_find_intersection(mm, start, end);
 	if (vma && start > vma->start && end < vma->end) {
 		int64_t err = cut(vma, start, end);
@@ -86,13 +95,13 @@ static uint64_t pages_mapped(mm *mm, uint64_t start, uint64_t end)
 
 static bool wants_commit(uint64_t vm_flags)
 {
-	return (vm_flags & (VM_WRITE | VM_SHARED | VM_NORESERVE)) == VM_WRITE;
+	return (vm_flags & (VM_WRITE | VM_SHARED | VM_NORESERVE | VM_HUGETLB)) == VM_WRITE;
 }
 
 /* Shared anonymous memory is a file that no one can name. */
-static file *anonymous_file(machine *m, uint64_t len)
+static file *anonymous_file(machine *m, uint64_t vm_flags, uint64_t len)
 {
-	mapping *mp = mapping_create(m, MAPPING_MEMORY, 0);
+	mapping *mp = mapping_create(m, vm_flags & VM_HUGETLB ? MAPPING_HUGE : MAPPING_MEMORY, 0);
 	if (!mp)
 		return NULL;
 	mapping_extend(mp, len);
@@ -103,7 +112,7 @@ static file *anonymous_file(machine *m, uint64_t len)
 
 static bool is_shared_anonymous(uint64_t vm_flags, const file *f)
 {
-	return !f && (vm_flags & (VM_SHARED | VM_SPECIAL)) == VM_SHARED;
+	return !f && !(vm_flags & VM_SPECIAL) && vm_flags & (VM_SHARED | VM_HUGETLB);
 }
 
 /* Link a copy of model in place of whatever stood there. */
@@ -134,7 +143,7 @@ static int64_t take_charges(machine *m, struct vma *model)
 	if (model->file) {
 		file_get(model->file);
 	} else if (is_shared_anonymous(model->flags, NULL)) {
-		model->file = anonymous_file(m, model->end - model->start);
+		model->file = anonymous_file(m, model->flags, model->end - model->start);
 		return model->file ? 0 : no_memory(m);
 	}
 	return 0;
@@ -183,6 +192,8 @@ static uint64_t flag_bits(uint64_t prot, uint64_t flags)
 		vm |= VM_LOCKED;
 	if (flags & MAP_STACK)
 		vm |= VM_NOHUGEPAGE;
+	if (flags & MAP_HUGETLB)
+		vm |= VM_HUGETLB;
 	return vm;
 }
 
@@ -225,6 +236,8 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 		return -EACCES;
 	if (f->mode & FILE_NO_MMAP || !f->mapping)
 		return -ENODEV;
+	if (f->mapping->flags & MAPPING_HUGE)
+		*vm_flags |= VM_HUGETLB;
 	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
 }
 
@@ -276,7 +289,8 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 		flags |= MAP_FIXED;
 	if (!(flags & MAP_FIXED))
 		addr = round_hint(mm, addr);
-	*len = PAGE_ALIGN(*len);
+	uint64_t align = flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE;
+	*len = (*len + align - 1) & -align;
 	if (!*len)
 		return -ENOMEM;
 	if (pgoff + (*len >> PAGE_SHIFT) < pgoff)
@@ -292,9 +306,29 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 
 static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t len)
 {
-	if (flags & MAP_LOCKED && !mm->limits->may_lock && mm->limits->memlock == 0)
+	if (flags & MAP_LOCKED && !may_lock(mm) && mm->limits->memlock == 0)
 		return -EPERM;
 	return lock_allowed(mm, vm_flags, len) ? 0 : -EAGAIN;
+}
+
+/* Large pages are taken now, so that no one is killed for want of them later. */
+static bool wants_pool(uint64_t vm_flags)
+{
+	return (vm_flags & (VM_HUGETLB | VM_SPECIAL | VM_NORESERVE)) == VM_HUGETLB;
+}
+
+static int64_t map_large(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
+			 uint64_t pgoff)
+{
+	mapping *mp = f ? f->mapping : NULL;
+	if (huge_wanted(mp, vm_flags, pgoff, len >> PAGE_SHIFT) >
+	    mm->machine->counters.nr_huge_free)
+		return -ENOMEM;
+	int64_t at = map_region(mm, start, len, vm_flags, f, pgoff);
+	int64_t err = at < 0 ? at : huge_fill(vma_find(mm, start));
+	if (at >= 0 && err)
+		mm_unmap(mm, start, start + len);
+	return err ? err : at;
 }
 
 int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
@@ -309,6 +343,8 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = -EOVERFLOW;
 	if (!err)
 		err = kind_flags(f, prot, flags, &vm_flags);
+	if (!err && f && vm_flags & VM_HUGETLB && pgoff % HUGE_PAGES)
+		err = -EINVAL;
 	if (err)
 		return err;
 	if (vm_flags & VM_SPECIAL)
@@ -319,13 +355,19 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		vm_flags |= VM_NORESERVE;
 	if (!f)
 		pgoff = is_shared_anonymous(vm_flags, f) ? 0 : (uint64_t)at >> PAGE_SHIFT;
+	if (wants_pool(vm_flags))
+		return map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 }
 
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff)
 {
-	return mm_mmap_file(mm, addr, len, prot, flags, flags & MAP_ANONYMOUS ? NULL : f, pgoff);
+	if (flags & MAP_ANONYMOUS)
+		f = NULL;
+	if (f && f->mapping && f->mapping->flags & MAPPING_HUGE)
+		flags |= MAP_HUGETLB;
+	return mm_mmap_file(mm, addr, len, prot, flags, f, pgoff);
 }
 
 /* ---- changing the flags of a range ---- */
@@ -338,6 +380,8 @@ int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t fla
 	uint64_t splits = (start > vma->start) + (end < vma->end);
 	if (flags == vma->flags)
 		return 0;
+	if (splits_large(mm, start) || splits_large(mm, end))
+		return -EINVAL;
 	if (mm->counters.map_count + splits > mm->machine->tunables.max_map_count)
 		return -ENOMEM;
 	struct vma *lower = vma;
@@ -492,6 +536,8 @@ static int64_t mremap_vma(struct mremap *r)
 	r->vma = vma;
 	if (!vma || vma->start > r->addr)
 		return -EFAULT;
+	if (vma->flags & VM_HUGETLB)
+		return -EINVAL; /* they are not moved, as until Linux 5.16 */
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
 	bool wild = r->old_len > r->mm->counters.task_size - r->addr;

@@ -106,6 +106,20 @@ static void special_install(const struct remap *r, uint64_t addr, uint64_t bits)
 	m->counters.remaps++;
 }
 
+static pte_t special_bits(const struct remap *r)
+{
+	uint64_t prot = r->prot ? r->prot : r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
+	pte_t bits = pte_bits(prot);
+	return may_write_file(r->file) ? bits : bits | PTE_READONLY; /* nor may mprotect */
+}
+
+static int64_t remap_large(const struct remap *r)
+{
+	if (!(r->vma->flags & VM_HUGETLB))
+		return -EINVAL;
+	return huge_remap(r->vma, r->start, r->end, r->file, r->pgoff, special_bits(r));
+}
+
 static int64_t remap_special(const struct remap *r)
 {
 	int64_t err = special_rights(r);
@@ -113,6 +127,8 @@ static int64_t remap_special(const struct remap *r)
 		return err;
 	if (beyond_file(r))
 		return -EINVAL;
+	if (r->vma->flags & VM_HUGETLB || r->file->mapping->flags & MAPPING_HUGE)
+		return remap_large(r);
 	uint64_t held;
 	err = special_hold(r, &held);
 	if (!err)
@@ -121,10 +137,7 @@ static int64_t remap_special(const struct remap *r)
 		special_let_go(r, held);
 		return err;
 	}
-	uint64_t prot = r->prot ? r->prot : r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
-	uint64_t bits = pte_bits(prot);
-	if (!may_write_file(r->file))
-		bits |= PTE_READONLY; /* mprotect must not give it later */
+	pte_t bits = special_bits(r);
 	for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE)
 		special_install(r, addr, bits);
 	return 0;

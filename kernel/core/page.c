@@ -90,6 +90,14 @@ struct page *page_alloc_zeroed(machine *m, uint32_t flags)
 
 void page_get(struct page *page) { page->refcount++; }
 
+void page_make_free(machine *m, uint64_t pfn)
+{
+	if (m->poison)
+		memset(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE);
+	m->pages[pfn] = (struct page){ .flags = PG_FREE, .next = m->free_list };
+	m->free_list = (uint32_t)pfn;
+}
+
 static void page_free(machine *m, struct page *page)
 {
 	assert(page->mapcount == 0 && page->pins == 0 && !(page->flags & PG_SWAPCACHE));
@@ -99,13 +107,7 @@ static void page_free(machine *m, struct page *page)
 		--*kind;
 	if (page->flags & PG_ANON)
 		page->anon_vma->nr_pages--;
-	uint64_t pfn = page_pfn(m, page);
-	if (m->poison)
-		memset(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE);
-	page->flags = PG_FREE;
-	page->mapping = NULL;
-	page->next = m->free_list;
-	m->free_list = (uint32_t)pfn;
+	page_make_free(m, page_pfn(m, page));
 	m->counters.nr_free++;
 	m->counters.pgfree++;
 	if (m->counters.nr_free > m->tunables.watermark_high)
@@ -215,6 +217,8 @@ int64_t machine_destroy(machine *m)
 		m->reserved_chain = block->next;
 		slab_free(m, CACHE_CHAIN, block);
 	}
+	vsyscall_free(m);
+	machine_set_hugepages(m, 0); /* one that cannot go is a leak */
 	int64_t leaked = 0;
 	for (int id = 0; id < NR_CACHES; id++)
 		leaked += (int64_t)m->caches[id].live;

@@ -28,11 +28,23 @@ pte_t *pt_walk(mm *mm, uint64_t addr)
 	pte_t *table = mm->pgd;
 	for (int level = LEVELS - 1; level > 0; level--) {
 		pte_t entry = *entry_in(table, addr, level);
-		if (!entry)
+		if (!entry || entry & PTE_HUGE)
 			return NULL;
 		table = table_below(mm, entry);
 	}
 	return entry_in(table, addr, 0);
+}
+
+pte_t *pmd_walk(mm *mm, uint64_t addr)
+{
+	pte_t *table = mm->pgd;
+	for (int level = LEVELS - 1; level > 1; level--) {
+		pte_t entry = *entry_in(table, addr, level);
+		if (!entry)
+			return NULL;
+		table = table_below(mm, entry);
+	}
+	return entry_in(table, addr, 1);
 }
 
 static pte_t *table_alloc(mm *mm, pte_t *entry, uint64_t addr)
@@ -49,18 +61,22 @@ static pte_t *table_alloc(mm *mm, pte_t *entry, uint64_t addr)
 	return page_data(m, page);
 }
 
-pte_t *pt_alloc(mm *mm, uint64_t addr)
+static pte_t *alloc_to(mm *mm, uint64_t addr, int lowest)
 {
 	pte_t *table = mm->pgd;
-	for (int level = LEVELS - 1; level > 0; level--) {
+	for (int level = LEVELS - 1; level > lowest; level--) {
 		pte_t *entry = entry_in(table, addr, level);
+		assert(!(*entry & PTE_HUGE));
 		table = *entry ? table_below(mm, *entry)
 			       : table_alloc(mm, entry, addr & -(1ul << level_shift(level)));
 		if (!table)
 			return NULL;
 	}
-	return entry_in(table, addr, 0);
+	return entry_in(table, addr, lowest);
 }
+
+pte_t *pt_alloc(mm *mm, uint64_t addr) { return alloc_to(mm, addr, 0); }
+pte_t *pmd_alloc(mm *mm, uint64_t addr) { return alloc_to(mm, addr, 1); }
 
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end)
 {
@@ -83,7 +99,7 @@ pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span)
 		int level = LEVELS - 1;
 		for (; level > 0; level--) {
 			pte_t entry = *entry_in(table, *addr, level);
-			if (!entry)
+			if (!entry || entry & PTE_HUGE)
 				break;
 			table = table_below(mm, entry);
 		}
@@ -106,7 +122,7 @@ static void prune(mm *mm, pte_t *table, int level, uint64_t start, uint64_t end)
 	uint64_t size = 1ul << level_shift(level);
 	for (uint64_t addr = start & -size; addr < end; addr += size) {
 		pte_t *entry = entry_in(table, addr, level);
-		if (!*entry)
+		if (!*entry || *entry & PTE_HUGE)
 			continue;
 		struct page *below = pfn_page(m, pte_pfn(*entry));
 		uint64_t low = addr > start ? addr : start;
@@ -234,6 +250,8 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 
 void zap_range(struct vma *vma, uint64_t start, uint64_t end)
 {
+	if (vma->flags & VM_HUGETLB)
+		huge_zap_range(vma, start, end);
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
@@ -253,6 +271,8 @@ static bool page_is_own(machine *m, const struct vma *vma, pte_t pte)
 
 void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 {
+	if (vma->flags & VM_HUGETLB)
+		huge_protect_range(vma, start, end);
 	uint64_t span, bits = pte_bits(vma->flags);
 	pte_t *ptep;
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
@@ -318,6 +338,8 @@ static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint
 
 int64_t copy_range(struct vma *child, struct vma *parent)
 {
+	if (parent->flags & VM_HUGETLB)
+		return huge_copy_range(child, parent);
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = parent->start;
@@ -375,11 +397,22 @@ int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries)
 	for (int level = LEVELS - 1; level >= 0; level--) {
 		pte_t entry = *entry_in(table, addr, level);
 		entries[LEVELS - 1 - level] = entry;
-		if (!pte_present(entry))
+		if (!pte_present(entry) || (level && entry & PTE_HUGE))
 			return LEVELS - 1 - level;
 		table = table_below(mm, entry);
 	}
 	return LEVELS;
+}
+
+/* The entry that translates addr, as if every page were small. */
+pte_t pte_at(mm *mm, uint64_t addr)
+{
+	const pte_t *ptep = pt_walk(mm, addr), *pmdp = ptep ? NULL : pmd_walk(mm, addr);
+	if (ptep)
+		return *ptep;
+	if (!pmdp || !(*pmdp & PTE_HUGE))
+		return 0;
+	return (*pmdp & ~PTE_HUGE) + (addr & ~HUGE_MASK & PAGE_MASK);
 }
 
 /* pagemap's word: bits 0-54 pfn, or swap type and offset; 61 file or shared, 62 swap, 63 present. */
@@ -391,6 +424,8 @@ static uint64_t pagemap_word(machine *m, pte_t pte)
 		return 0;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
 	uint64_t word = 1ul << 63 | pte_pfn(pte);
+	if (page->flags & (PG_HUGE | PG_TAIL))
+		return word | 1ul << 61;
 	if (page->refcount == 1 && page->mapcount == 1)
 		word |= 1ul << 56; /* exclusively mapped */
 	return page->flags & (PG_ANON | PG_RESERVED) ? word : word | 1ul << 61;
@@ -400,8 +435,8 @@ int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out)
 {
 	for (uint64_t i = 0; i < nr; i++) {
 		uint64_t addr = (vpn + i) << PAGE_SHIFT;
-		pte_t *ptep = addr < mm->counters.task_size ? pt_walk(mm, addr) : NULL;
-		out[i] = ptep ? pagemap_word(mm->machine, *ptep) : 0;
+		pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+		out[i] = pagemap_word(mm->machine, pte);
 	}
 	return (int64_t)nr;
 }

@@ -318,7 +318,7 @@ int64_t machine_reclaim(machine *m, struct reclaim *r)
 	shrink_list(m, LRU_INACTIVE_ANON, r);
 	uint64_t wanted = r->nr_mapped > CLUSTER ? r->nr_mapped : CLUSTER;
 	if (m->rmap->kind == RMAP_SCANS && r->nr_freed < r->nr_to_free)
-		scan_address_spaces(m, wanted, scan_unmap, NULL);
+		r->nr_unmapped = scan_address_spaces(m, wanted, scan_unmap, NULL);
 	count_work(m, r, direct);
 	return m->disagreement[0] ? KERNEL_BUG : (int64_t)r->nr_freed;
 }

@@ -6,8 +6,7 @@
 static uint8_t resident(struct vma *vma, uint64_t addr)
 {
 	mapping *mp = vma_mapping(vma);
-	pte_t *ptep = pt_walk(vma->mm, addr);
-	pte_t pte = ptep ? *ptep : 0;
+	pte_t pte = pte_at(vma->mm, addr);
 	if (pte_present(pte))
 		return 1;
 	if (pte_is_swap(pte))
@@ -76,12 +75,26 @@ static void count_swapped_file(struct smaps_info *s, const struct vma *vma)
 		s->swap += item_is_swap(item);
 }
 
+static void count_large(struct smaps_info *s, const struct vma *vma)
+{
+	machine *m = vma->mm->machine;
+	for (uint64_t addr = vma->start; addr < vma->end; addr += HUGE_SIZE) {
+		pte_t pte = pte_at(vma->mm, addr);
+		if (!pte_present(pte))
+			continue;
+		bool shared = pfn_page(m, pte_pfn(pte))->refcount > 1 + !!(vma->flags & VM_SHARED);
+		*(shared ? &s->shared_hugetlb : &s->private_hugetlb) += HUGE_PAGES;
+	}
+}
+
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out)
 {
 	struct vma *vma = vma_find(mm, addr);
 	if (!vma || vma->start > addr)
 		return -EFAULT;
 	*out = (struct smaps_info){ 0 };
+	if (vma->flags & VM_HUGETLB)
+		count_large(out, vma);
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t at = vma->start; (ptep = pt_next(mm, &at, vma->end, &span));)

@@ -117,7 +117,7 @@ bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages)
 
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes)
 {
-	if (!(vm_flags & VM_LOCKED) || mm->limits->may_lock)
+	if (!(vm_flags & VM_LOCKED) || may_lock(mm))
 		return true;
 	return mm->counters.locked_vm + (nbytes >> PAGE_SHIFT) <= mm->limits->memlock >> PAGE_SHIFT;
 }
@@ -328,7 +328,8 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 
 static bool can_join(const struct vma *a, const struct vma *b)
 {
-	if (!a || !b || a->end != b->start || a->flags != b->flags || a->file != b->file)
+	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start || a->flags != b->flags ||
+	    a->file != b->file)
 		return false;
 	if (a->anon_vma && b->anon_vma && a->anon_vma != b->anon_vma)
 		return false;
@@ -463,21 +464,26 @@ static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)
 	return !vma || addr + len <= vma_start_gap(vma);
 }
 
+static uint64_t alignment(uint64_t flags) { return flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE; }
+
 static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
-	uint64_t top = mm->counters.task_size;
+	uint64_t top = mm->counters.task_size, align = alignment(flags);
 	struct window up = { PAGE_ALIGN(top / 3), top, len };
 	if (flags & MAP_32BIT)
 		up = (struct window){ 0x40000000, 0x80000000, len };
-	if (hint_fits(mm, PAGE_ALIGN(addr), len, flags & MAP_32BIT ? up.high : top))
-		return (int64_t)PAGE_ALIGN(addr);
+	addr = (addr + align - 1) & -align;
+	if (hint_fits(mm, addr, len, flags & MAP_32BIT ? up.high : top))
+		return (int64_t)addr;
 	if (!(flags & MAP_32BIT) && !mm->machine->tunables.legacy_va_layout) {
-		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len };
+		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len + align - PAGE_SIZE };
 		int64_t at = search_down(mm, down);
-		if (at > 0)
-			return at;
+		if (at > 0) /* as Linux: the end of the gap, then down to the alignment */
+			return (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 	}
-	return search_up(mm, up);
+	up.len += align - PAGE_SIZE;
+	int64_t at = search_up(mm, up);
+	return at < 0 ? at : (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 }
 
 /* An address for len bytes by Linux's rules, or -errno. */
@@ -486,12 +492,15 @@ int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	uint64_t top = mm->counters.task_size;
 	if (len > top)
 		return -ENOMEM;
+	uint64_t slack = alignment(flags) - PAGE_SIZE; /* room to align in */
+	if (len + slack > top)
+		return -ENOMEM;
 	int64_t at = flags & MAP_FIXED ? (int64_t)addr : place(mm, addr, len, flags);
 	if (at < 0 && !(flags & MAP_FIXED))
 		return at;
 	if ((uint64_t)at > top - len)
 		return -ENOMEM;
-	if ((uint64_t)at & ~PAGE_MASK)
+	if ((uint64_t)at & (alignment(flags) - 1))
 		return -EINVAL;
 	if ((uint64_t)at < mm->machine->tunables.mmap_min_addr && !mm->limits->may_low)
 		return -EPERM;

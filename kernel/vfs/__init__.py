@@ -14,6 +14,7 @@ from kernel.errors import SyscallError
 from kernel.vfs import names
 from kernel.vfs.devfs import DevFs
 from kernel.vfs.file import O_PATH, File
+from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode, MappedInode
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
@@ -27,7 +28,7 @@ O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o2000
 O_NOATIME, O_TMPFILE = 0o1000000, 0o20200000
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
-MFD_ALLOW_SEALING, F_SEAL_SEAL = 2, 1
+MFD_ALLOW_SEALING, MFD_HUGETLB, F_SEAL_SEAL = 2, 4, 1
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
 
 
@@ -283,7 +284,8 @@ class Vfs:
 
     def memfd(self, task: Task, name: str, flags: int) -> File:
         """Return a file without a name, sealable with MFD_ALLOW_SEALING. Errors: ENOSPC."""
-        inode = MappedInode(self.kernel, 0o777, task.uid, task.gid)
+        kind = HugeInode if flags & MFD_HUGETLB else MappedInode
+        inode = kind(self.kernel, 0o777, task.uid, task.gid)
         inode.nlink = 0
         inode.seals = 0 if flags & MFD_ALLOW_SEALING else F_SEAL_SEAL
         try:

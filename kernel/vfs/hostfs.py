@@ -148,9 +148,15 @@ class HostFile(HostAttributes, MappedInode):
         batch = ffi.new("uint64_t[]", WRITE_BATCH)
         while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
             for index in ffi.unpack(batch, count):
-                self._write_page(index)
+                self._write_clean(index)
 
-    def _write_page(self, index: int) -> None:
+    def write_page(self, index: int) -> None:
+        one = ffi.new("uint64_t *")
+        if lib.mapping_dirty(self.mapping, index, index, one, 1):
+            self._write_clean(index)
+
+    def _write_clean(self, index: int) -> None:
+        """Write a page that mapping_dirty() has just called clean."""
         try:
             if lib.machine_io(self.kernel.core, lib.IO_WRITEBACK) < 0:
                 raise SyscallError(errno.EIO)

@@ -176,6 +176,9 @@ class Inode:
     def writeback_quietly(self, first: int, last: int) -> None:
         """Write as writeback() does; an error is kept for the next msync or fsync."""
 
+    def write_page(self, index: int) -> None:
+        """Write one dirty page that is mapped nowhere, for reclaim; an error is kept, too."""
+
     def file_handle(self, mode: int, cookie: int) -> Any:
         """Return the core's file for an open, or NULL: it cannot be mapped."""
         return ffi.NULL

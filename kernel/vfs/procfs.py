@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -41,6 +42,10 @@ def _vma_name(kernel: Kernel, task: Task, vma: Vma) -> str:
     file = kernel.vfs.file_of(vma.file_cookie) if vma.file_cookie else None
     if file is not None:
         return file.path + ("" if file.inode.nlink > 0 else " (deleted)")
+    if vma is VSYSCALLS:
+        return "[vsyscall]"
+    if vma.flags & lib.VM_HUGETLB:
+        return "/anon_hugepage (deleted)"
     if vma.flags & lib.VM_MAYSHARE:
         return "/dev/zero (deleted)"
     counters = task.mm.counters
@@ -65,7 +70,7 @@ def maps_line(kernel: Kernel, task: Task, vma: Vma) -> str:
 
 def maps(kernel: Kernel, task: Task) -> str:
     """One line for each VMA. Source: proc_pid_maps(5)."""
-    return "".join(maps_line(kernel, task, vma) + "\n" for vma in task.mm.vmas())
+    return "".join(maps_line(kernel, task, vma) + "\n" for vma in (*task.mm.vmas(), VSYSCALLS))
 
 
 VM_FLAG_CODES = (
@@ -73,7 +78,7 @@ VM_FLAG_CODES = (
     ("VM_MAYREAD", "mr"), ("VM_MAYWRITE", "mw"), ("VM_MAYEXEC", "me"), ("VM_MAYSHARE", "ms"),
     ("VM_GROWSDOWN", "gd"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
     ("VM_DONTCOPY", "dc"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
-    ("VM_NORESERVE", "nr"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
+    ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
     ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
 )  # fmt: skip
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
@@ -100,8 +105,8 @@ def _smaps_fields(info: Any, size_pages: int) -> list[tuple[str, int]]:
         ("AnonHugePages", 0),
         ("ShmemPmdMapped", 0),
         ("FilePmdMapped", 0),
-        ("Shared_Hugetlb", 0),
-        ("Private_Hugetlb", 0),
+        ("Shared_Hugetlb", info.shared_hugetlb * kb),
+        ("Private_Hugetlb", info.private_hugetlb * kb),
         ("Swap", info.swap * kb),
         ("SwapPss", info.swap_pss * kb >> 12),
         ("Locked", info.locked * kb >> 12),
@@ -115,8 +120,8 @@ def _field(name: str, kilobytes: int) -> str:
 def smaps(kernel: Kernel, task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
     parts: list[str] = []
-    info = ffi.new("struct smaps_info *")
-    for vma in task.mm.vmas():
+    for vma in (*task.mm.vmas(), VSYSCALLS):
+        info = ffi.new("struct smaps_info *")
         lib.mm_smaps(task.mm.handle, vma.start, info)
         pages = (vma.end - vma.start) // PAGE_SIZE
         parts.append(maps_line(kernel, task, vma) + "\n")
@@ -148,8 +153,8 @@ def _vm_lines(task: Task) -> list[tuple[str, int]]:
         ("VmExe", c.exec_vm),
         ("VmLib", 0),
         ("VmPTE", c.nr_pagetable),
-        ("VmSwap", 0),
-        ("HugetlbPages", 0),
+        ("VmSwap", c.nr_swap),
+        ("HugetlbPages", c.nr_hugetlb * 512),
     ]
 
 
@@ -275,10 +280,9 @@ def meminfo(kernel: Kernel, task: Task) -> str:
         ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
         ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
-    huge = "".join(
-        f"{f'HugePages_{name}:':<16}{0:>8}\n" for name in ("Total", "Free", "Rsvd", "Surp")
-    )
-    tail = [("Hugepagesize", 512), ("Hugetlb", 0), ("DirectMap4k", total)]
+    pool = {"Total": c.nr_huge, "Free": c.nr_huge_free, "Rsvd": 0, "Surp": 0}
+    huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
+    tail = [("Hugepagesize", 512), ("Hugetlb", c.nr_huge * 512), ("DirectMap4k", total)]
     return _sizes(rows) + huge + _sizes(tail)
 
 

@@ -24,7 +24,9 @@
 #define SHARED_ANON (MAP_SHARED | MAP_ANONYMOUS)
 #define NR_FILES 8
 #define NR_MMS 4
+#ifndef NR_RAM_PAGES
 #define NR_RAM_PAGES 512
+#endif
 #define NR_STORED 1024
 
 struct world {

@@ -136,7 +136,8 @@ class Machine:
 
     def _count_vmas(self) -> str:
         maps = read_text(self.sys, "/proc/self/maps")
-        self.most_vmas = max(self.most_vmas, maps.count("\n"))
+        vmas = maps.count("\n") - maps.count("[vsyscall]")  # which is the kernel's
+        self.most_vmas = max(self.most_vmas, vmas)
         return maps
 
     def _report(self, cpu: Cpu) -> Report:

@@ -1,0 +1,212 @@
+/*
+ * context.c - the registers of tasks: saved while another task runs.
+ *
+ * Only context_load() moves registers between the engine and a context, so
+ * that a processor with one task never copies any.
+ */
+#include "processor.h"
+
+#include <stdlib.h>
+
+#define EFLAGS_START 0x202ul   /* interrupts on, as Linux starts a program */
+#define EFLAGS_USER 0x240dd5ul /* CF PF AF ZF SF TF DF OF AC ID: what user code may set */
+#define EFLAGS_FIXED 0x202ul
+#define FPCW_START 0x37f
+#define MXCSR_START 0x1f80
+#define MXCSR_MASK 0xffff
+
+static const int gprs[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+			      REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+			      REG_R12, REG_R13, REG_R14, REG_R15 };
+
+static void save_current(processor *p)
+{
+	if (p->current)
+		p->lib.call.context_save(p->uc, p->current->saved);
+}
+
+void context_load(context *c)
+{
+	processor *p = c->p;
+
+	if (p->current == c)
+		return;
+	save_current(p);
+	p->lib.call.context_restore(p->uc, c->saved);
+	p->current = c;
+	p->counters.switches++;
+}
+
+context *context_create(processor *p)
+{
+	context *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->p = p;
+	if (p->lib.call.context_alloc(p->uc, &c->saved)) {
+		free(c);
+		return NULL;
+	}
+	memcpy(c->saved, p->pristine, p->context_bytes);
+	return c;
+}
+
+context *context_copy(context *from)
+{
+	context *c = context_create(from->p);
+
+	if (!c)
+		return NULL;
+	if (from->p->current == from)
+		from->p->lib.call.context_save(from->p->uc, c->saved);
+	else
+		memcpy(c->saved, from->saved, from->p->context_bytes);
+	return c;
+}
+
+void context_destroy(context *c)
+{
+	if (!c)
+		return;
+	if (c->p->current == c) {
+		c->p->current = NULL;
+		c->p->mm = NULL;
+	}
+	c->p->lib.call.context_free(c->saved);
+	free(c);
+}
+
+void context_set_mm(context *c, mm *mm) { c->mm = mm; }
+
+void context_start(context *c, uint64_t rip, uint64_t rsp)
+{
+	processor *p = c->p;
+
+	if (p->current != c)
+		save_current(p);
+	p->lib.call.context_restore(p->uc, p->pristine);
+	p->current = c;
+	write_reg(p, REG_EFLAGS, EFLAGS_START);
+	write_reg(p, REG_FPCW, FPCW_START);
+	write_reg(p, REG_MXCSR, MXCSR_START);
+	write_reg(p, REG_RIP, rip);
+	write_reg(p, REG_RSP, rsp);
+}
+
+void context_get(context *c, struct user_regs *out)
+{
+	processor *p = c->p;
+
+	context_load(c);
+	for (int i = 0; i < 16; i++)
+		out->gpr[i] = read_reg(p, gprs[i]);
+	out->rip = read_reg(p, REG_RIP);
+	out->eflags = read_reg(p, REG_EFLAGS);
+	out->fs_base = read_reg(p, REG_FS_BASE);
+	out->gs_base = read_reg(p, REG_GS_BASE);
+}
+
+static bool is_canonical(uint64_t addr) { return (uint64_t)((int64_t)(addr << 16) >> 16) == addr; }
+
+int64_t context_set(context *c, const struct user_regs *regs)
+{
+	processor *p = c->p;
+
+	if (!is_canonical(regs->fs_base) || !is_canonical(regs->gs_base))
+		return -EINVAL;
+	context_load(c);
+	for (int i = 0; i < 16; i++)
+		write_reg(p, gprs[i], regs->gpr[i]);
+	write_reg(p, REG_RIP, regs->rip);
+	write_reg(p, REG_EFLAGS, (regs->eflags & EFLAGS_USER) | EFLAGS_FIXED);
+	write_reg(p, REG_FS_BASE, regs->fs_base);
+	write_reg(p, REG_GS_BASE, regs->gs_base);
+	return 0;
+}
+
+/* ---- x87 and SSE, in the layout of fxsave64 ---- */
+
+struct fxsave {
+	uint16_t control, status;
+	uint8_t tags, unused;
+	uint16_t opcode;
+	uint64_t rip, rdp;
+	uint32_t mxcsr, mxcsr_mask;
+	uint8_t st[8][16];
+	uint8_t xmm[16][16];
+	uint8_t rest[96];
+};
+_Static_assert(sizeof(struct fxsave) == 512, "fxsave stores 512 bytes");
+
+/* fxsave keeps one bit a register, by its physical place: 1, in use. */
+static uint8_t short_tags(uint64_t tags)
+{
+	uint8_t used = 0;
+
+	for (int i = 0; i < 8; i++)
+		if ((tags >> 2 * i & 3) != 3)
+			used |= (uint8_t)(1 << i);
+	return used;
+}
+
+static uint64_t long_tags(uint8_t used)
+{
+	uint64_t tags = 0;
+
+	for (int i = 0; i < 8; i++)
+		if (!(used >> i & 1))
+			tags |= 3ul << 2 * i;
+	return tags;
+}
+
+static int physical(uint16_t status, int i) { return REG_FP0 + ((status >> 11) + i) % 8; }
+
+void context_get_fpu(context *c, uint8_t *out)
+{
+	processor *p = c->p;
+	struct fxsave f;
+
+	context_load(c);
+	memset(&f, 0, sizeof(f));
+	f.control = (uint16_t)read_reg(p, REG_FPCW);
+	f.status = (uint16_t)read_reg(p, REG_FPSW);
+	f.tags = short_tags(read_reg(p, REG_FPTAG));
+	f.mxcsr = (uint32_t)read_reg(p, REG_MXCSR);
+	f.mxcsr_mask = MXCSR_MASK;
+	for (int i = 0; i < 8; i++)
+		p->lib.call.reg_read(p->uc, physical(f.status, i), f.st[i]);
+	for (int i = 0; i < 16; i++)
+		p->lib.call.reg_read(p->uc, REG_XMM0 + i, f.xmm[i]);
+	memcpy(out, &f, sizeof(f));
+}
+
+void context_set_fpu(context *c, const uint8_t *in)
+{
+	processor *p = c->p;
+	struct fxsave f;
+
+	memcpy(&f, in, sizeof(f));
+	context_load(c);
+	write_reg(p, REG_FPCW, f.control);
+	write_reg(p, REG_FPSW, f.status);
+	write_reg(p, REG_FPTAG, long_tags(f.tags));
+	write_reg(p, REG_MXCSR, f.mxcsr & MXCSR_MASK);
+	for (int i = 0; i < 8; i++)
+		p->lib.call.reg_write(p->uc, physical(f.status, i), f.st[i]);
+	for (int i = 0; i < 16; i++)
+		p->lib.call.reg_write(p->uc, REG_XMM0 + i, f.xmm[i]);
+}
+
+/*
+ * The engine never forgets an exception that only a hook saw, and would make
+ * a double fault of the next one.
+ */
+void mend_exception(processor *p)
+{
+	if (!p->exception_at)
+		return;
+	p->lib.call.context_save(p->uc, p->scratch);
+	memset((char *)p->scratch + p->exception_at, 0xff, sizeof(int32_t));
+	p->lib.call.context_restore(p->uc, p->scratch);
+}

@@ -1,0 +1,110 @@
+/*
+ * engine.c - opens the emulated processor's library and sets an engine up.
+ *
+ * Owns the table of its functions.  The version is checked: the layout of its
+ * hooks and the meaning of its errors are those of one release.
+ */
+#include "engine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	size_t place;
+} call_names[] = {
+	{ "uc_version", offsetof(struct engine_calls, version) },
+	{ "uc_open", offsetof(struct engine_calls, open) },
+	{ "uc_close", offsetof(struct engine_calls, close) },
+	{ "uc_ctl", offsetof(struct engine_calls, control) },
+	{ "uc_reg_read", offsetof(struct engine_calls, reg_read) },
+	{ "uc_reg_write", offsetof(struct engine_calls, reg_write) },
+	{ "uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr) },
+	{ "uc_hook_add", offsetof(struct engine_calls, hook_add) },
+	{ "uc_hook_del", offsetof(struct engine_calls, hook_del) },
+	{ "uc_emu_start", offsetof(struct engine_calls, start) },
+	{ "uc_emu_stop", offsetof(struct engine_calls, stop) },
+	{ "uc_context_alloc", offsetof(struct engine_calls, context_alloc) },
+	{ "uc_context_save", offsetof(struct engine_calls, context_save) },
+	{ "uc_context_restore", offsetof(struct engine_calls, context_restore) },
+	{ "uc_context_size", offsetof(struct engine_calls, context_size) },
+	{ "uc_context_free", offsetof(struct engine_calls, context_free) },
+	{ "uc_strerror", offsetof(struct engine_calls, text) },
+};
+
+int64_t engine_failed(struct engine_library *lib, int64_t error, const char *what,
+		      const char *detail)
+{
+	snprintf(lib->error, sizeof(lib->error), "%s: %s", what, detail ? detail : "unknown");
+	return error;
+}
+
+int64_t engine_load(struct engine_library *lib, const char *path)
+{
+	lib->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!lib->library)
+		return engine_failed(lib, -ENOENT, "cannot open the engine", dlerror());
+	for (size_t i = 0; i < sizeof(call_names) / sizeof(*call_names); i++) {
+		void *symbol = dlsym(lib->library, call_names[i].name);
+
+		if (!symbol)
+			return engine_failed(lib, -ENOSYS, "the engine lacks", call_names[i].name);
+		memcpy((char *)&lib->call + call_names[i].place, &symbol, sizeof(symbol));
+	}
+	unsigned version = lib->call.version(NULL, NULL);
+	if ((version & ~0xffu) != (ENGINE_VERSION & ~0xffu))
+		return engine_failed(lib, -ENOTSUP, "the engine is not", "Unicorn 2.1.4");
+	return 0;
+}
+
+void engine_unload(struct engine_library *lib)
+{
+	if (lib->library)
+		dlclose(lib->library);
+	lib->library = NULL;
+}
+
+static int set_up(struct engine_library *lib, engine *uc, void *arena, size_t arena_bytes,
+		  size_t code_bytes)
+{
+	struct engine_calls *call = &lib->call;
+	int error = call->control(uc, CONTROL_TCG_BUFFER, (uint32_t)code_bytes);
+
+	if (!error)
+		error = call->control(uc, CONTROL_TLB_TYPE, VIRTUAL_TLB);
+	if (!error) /* so that no address is taken for "until" */
+		error = call->control(uc, CONTROL_USE_EXITS, 1);
+	if (!error)
+		error = call->mem_map_ptr(uc, 0, arena_bytes, ALLOW_ALL, arena);
+	return error;
+}
+
+int64_t engine_open(struct engine_library *lib, void *arena, size_t arena_bytes, size_t code_bytes,
+		    engine **out)
+{
+	int error = lib->call.open(ARCH_X86, MODE_64, out);
+
+	if (error) {
+		*out = NULL;
+		return engine_failed(lib, -ENOMEM, "cannot create an engine",
+				     lib->call.text(error));
+	}
+	error = set_up(lib, *out, arena, arena_bytes, code_bytes);
+	if (error)
+		return engine_failed(lib, -EIO, "cannot set the engine up", lib->call.text(error));
+	return 0;
+}
+
+int engine_add_hooks(struct engine_library *lib, engine *uc, const struct engine_hook_spec *specs,
+		     size_t nr, void *arg)
+{
+	engine_hook unused;
+	int error = 0;
+
+	for (size_t i = 0; i < nr && !error; i++)
+		error = lib->call.hook_add(uc, &unused, specs[i].type, (void *)specs[i].callback,
+					   arg, 1, 0, specs[i].insn);
+	return error;
+}

@@ -1,0 +1,95 @@
+/*
+ * processor.h - what run.c, context.c and ring3.c share; read by no one else.
+ *
+ * Invariants.  The engine holds the registers of `current`; those of every
+ * other context lie in its `saved`.  Every entry of the engine's TLB was right
+ * for the mm whose generation is `generation` when it was filled.  A frame
+ * with PG_EXECUTED holds the bytes that its translated code was made from.
+ */
+#ifndef PKERN_PROCESSOR_H
+#define PKERN_PROCESSOR_H
+
+#include "core.h"
+#include "run.h"
+
+#include "engine.h"
+
+#define HIDDEN_LINEAR 0xffffffff80000000ul /* the page of ring3.c, while booting */
+#define MANY_PAGES (~0ul)
+
+struct frame_use {
+	uint32_t exec_epoch, write_epoch; /* of the last fill; 0: never */
+	uint64_t exec_page, write_page;   /* through this linear page, or MANY_PAGES */
+};
+
+struct given { /* audit: one entry of the engine's TLB */
+	uint64_t page, frame;
+	int perms;
+};
+
+struct context {
+	processor *p;
+	struct mm *mm;
+	engine_context *saved;
+};
+
+struct processor {
+	struct machine *machine;
+	struct engine_library lib;
+	engine *uc;
+	engine_context *pristine; /* ring 3, as execve leaves it */
+	engine_context *scratch;
+	size_t context_bytes;
+	size_t exception_at; /* where a saved context keeps its last exception; 0: mend nothing */
+	context *current;
+	struct mm *mm;       /* whose translations the TLB holds */
+	uint64_t generation; /* of mm, when it was last flushed or looked at */
+	uint64_t code_generation;
+	uint32_t epoch; /* moves at every flush, from 1 */
+	struct frame_use *frames;
+	char *hidden;           /* a page outside the arena */
+	uint64_t hidden_paddr;  /* where the engine sees it */
+	uint64_t hidden_linear; /* where it is shown now; 0: nowhere */
+	uint64_t nothing_paddr; /* a page that does not exist */
+	struct run_exit exit;
+	bool stopped;         /* a hook has set exit.reason */
+	bool again;           /* or wants only to be entered anew */
+	uint64_t hook_rip;    /* where an exception was raised */
+	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
+	uint64_t tsc;
+	uint64_t blocks_left;
+	struct run_counters counters;
+	struct given *given; /* NULL: no audit */
+	size_t nr_given, room_given;
+	uint64_t probe_page; /* si_addr: watch accesses to this page; 0: none */
+	uint64_t probe_addr;
+};
+
+static inline uint64_t read_reg(processor *p, int reg)
+{
+	uint64_t value = 0;
+
+	p->lib.call.reg_read(p->uc, reg, &value);
+	return value;
+}
+
+static inline void write_reg(processor *p, int reg, uint64_t value)
+{
+	p->lib.call.reg_write(p->uc, reg, &value);
+}
+
+/* run.c */
+extern const struct engine_hook_spec run_hooks[];
+extern const size_t nr_run_hooks;
+void begin_run(processor *p); /* nothing has happened yet */
+int run_engine(processor *p); /* enter once; the engine's error */
+void flush_tlb(processor *p);
+
+/* context.c */
+void context_load(context *c);
+void mend_exception(processor *p);
+
+/* ring3.c */
+int64_t enter_ring3(processor *p);
+
+#endif

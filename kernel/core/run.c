@@ -1,0 +1,418 @@
+/*
+ * run.c - runs user code on the engine and is its MMU.
+ *
+ * A TLB miss comes to fill_hook(), which asks the task's own page tables and
+ * faults pages in as a processor would trap; Python is entered only for what
+ * the kernel must serve, and for a verdict.
+ *
+ *	pte downgraded   tlb_generation moved -> flush before the next instruction
+ *	another mm       its generation differs -> the same
+ *	code rewritten   PG_EXECUTED gone -> what was made of the frame is dropped
+ *	one frame through two pages, written and executed -> never both in the TLB
+ */
+#include "processor.h"
+
+#include <stdlib.h>
+
+#define AUDIT_ROOM 1024
+#define MAX_TRIES 4
+#define TSC_STEP 1000
+#define VECTOR_GENERAL_PROTECTION 13
+
+static bool stop_run(processor *p, enum run_stop reason)
+{
+	p->exit.reason = reason;
+	p->stopped = true;
+	return false;
+}
+
+static bool enter_again(processor *p)
+{
+	p->again = true;
+	return false;
+}
+
+void flush_tlb(processor *p)
+{
+	p->lib.call.control(p->uc, CONTROL_TLB_FLUSH);
+	p->counters.tlb_flushes++;
+	p->epoch++;
+	p->nr_given = 0;
+}
+
+/* ---- a TLB miss ---- */
+
+/*
+ * A fault may replace the page's own translation: the entry made now takes
+ * its place.  Anything more, or code that moved, wants a flush.
+ */
+static bool only_this_page_changed(processor *p, uint64_t rights)
+{
+	uint64_t moved = p->mm->counters.tlb_generation - p->generation;
+
+	if (moved > 1 || (moved && rights & TLB_EXEC))
+		return false;
+	p->generation += moved;
+	return true;
+}
+
+/* The arena offset of a page, faulting it in; or a stop, and -1. */
+static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
+{
+	int64_t status = -EFAULT;
+
+	for (int tries = 0; tries < MAX_TRIES; tries++) {
+		int64_t at = mm_translate(p->mm, linear, access);
+		if (at >= 0)
+			return at;
+		status = mm_fault(p->mm, linear, access);
+		if (status)
+			break;
+	}
+	p->exit.status = status;
+	p->exit.addr = linear;
+	p->exit.access = access;
+	bool verdict = status == SEGV_MAPERR || status == SEGV_ACCERR || status == BUS_ADRERR;
+	stop_run(p, verdict ? RUN_FAULT : RUN_NEED);
+	return -1;
+}
+
+/* Code is about to be read from a frame: is what was made of it still true? */
+static bool may_execute(processor *p, struct page *page, struct frame_use *use, uint64_t linear)
+{
+	bool fresh = page->flags & PG_EXECUTED;
+	bool aliased = use->write_epoch == p->epoch && use->write_page != linear;
+
+	if (!fresh && use->exec_epoch)
+		p->retranslate = linear;
+	page->flags |= PG_EXECUTED;
+	use->exec_page = fresh && use->exec_page != linear ? MANY_PAGES : linear;
+	use->exec_epoch = p->epoch;
+	if (aliased)
+		p->generation = 0; /* flush, so that the next store comes here */
+	return !p->retranslate && !aliased;
+}
+
+/*
+ * A store is about to go to a frame.  Through the page that is executed the
+ * engine sees it itself; through another one, the code is looked at afresh
+ * once the block that stores has ended.
+ */
+static void note_write(processor *p, struct page *page, struct frame_use *use, uint64_t linear)
+{
+	bool first = use->write_epoch != p->epoch;
+
+	if (page->flags & PG_EXECUTED && use->exec_page != linear) {
+		page->flags &= ~(uint32_t)PG_EXECUTED;
+		p->generation = 0;
+		p->again = true;
+		p->lib.call.stop(p->uc);
+	}
+	use->write_page = first || use->write_page == linear ? linear : MANY_PAGES;
+	use->write_epoch = p->epoch;
+}
+
+/* ---- audit: is every translation still what the tables say? ---- */
+
+static void note_given(processor *p, uint64_t linear, const struct engine_tlb_entry *entry)
+{
+	if (p->nr_given == p->room_given) {
+		size_t room = p->room_given * 2;
+		struct given *more = realloc(p->given, room * sizeof(*more));
+		if (!more) {
+			p->generation = 0; /* flush: nothing goes unlooked at */
+			return;
+		}
+		p->given = more;
+		p->room_given = room;
+	}
+	p->given[p->nr_given++] = (struct given){ linear, entry->paddr, entry->perms };
+}
+
+static bool still_given(processor *p, const struct given *g)
+{
+	pte_t pte = pte_at(p->mm, g->page);
+	const pte_t stores = PTE_WRITE | PTE_DIRTY;
+
+	if (!(pte & PTE_PRESENT) || !(pte & PTE_USER) || pte_pfn(pte) << PAGE_SHIFT != g->frame)
+		return false;
+	if (g->perms & ALLOW_WRITE && (pte & stores) != stores)
+		return false;
+	return !(g->perms & ALLOW_EXEC && pte & PTE_NX);
+}
+
+static void audit(processor *p)
+{
+	for (size_t i = p->nr_given; i-- > 0;) {
+		bool replaced = false;
+
+		for (size_t later = i + 1; later < p->nr_given; later++)
+			replaced |= p->given[later].page == p->given[i].page;
+		if (!replaced && !still_given(p, &p->given[i])) {
+			p->exit.addr = p->given[i].page;
+			stop_run(p, RUN_STALE);
+		}
+	}
+}
+
+void run_set_audit(processor *p, uint64_t on)
+{
+	free(p->given);
+	p->given = on ? malloc(AUDIT_ROOM * sizeof(*p->given)) : NULL;
+	p->room_given = p->given ? AUDIT_ROOM : 0;
+	p->nr_given = 0;
+	p->generation = 0;
+}
+
+static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry)
+{
+	int64_t at = reach_page(p, linear, access);
+
+	if (at < 0)
+		return false;
+	uint64_t rights = tlb_rights(p->mm, linear);
+	if (!only_this_page_changed(p, rights))
+		return enter_again(p);
+	uint64_t pfn = (uint64_t)at >> PAGE_SHIFT;
+	struct page *page = pfn_page(p->machine, pfn);
+	struct frame_use *use = &p->frames[pfn];
+	if (access == ACCESS_EXEC && !may_execute(p, page, use, linear))
+		return enter_again(p);
+	entry->paddr = (uint64_t)at & PAGE_MASK;
+	entry->perms = ALLOW_READ;
+	if (access == ACCESS_EXEC)
+		entry->perms |= ALLOW_EXEC;
+	if (rights & TLB_WRITE) {
+		entry->perms |= ALLOW_WRITE;
+		note_write(p, page, use, linear);
+	}
+	if (p->given)
+		note_given(p, linear, entry);
+	return true;
+}
+
+static bool show_hidden(processor *p, struct engine_tlb_entry *entry)
+{
+	entry->paddr = p->hidden_paddr;
+	entry->perms = ALLOW_ALL;
+	return true;
+}
+
+static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_entry *entry,
+		      void *arg)
+{
+	processor *p = arg;
+	uint64_t access = type == MEM_WRITE   ? ACCESS_WRITE
+			  : type == MEM_FETCH ? ACCESS_EXEC
+					      : ACCESS_READ;
+
+	(void)uc;
+	linear &= PAGE_MASK;
+	p->counters.tlb_fills++;
+	if (p->hidden_linear && linear == p->hidden_linear)
+		return show_hidden(p, entry);
+	if (p->stopped || !p->mm)
+		return false;
+	return fill(p, linear, access, entry);
+}
+
+/* ---- the other hooks ---- */
+
+static void syscall_hook(engine *uc, void *arg)
+{
+	processor *p = arg;
+
+	stop_run(p, RUN_CALL);
+	p->lib.call.stop(uc);
+}
+
+static void raise_exception(processor *p, uint32_t vector)
+{
+	if (!p->stopped) {
+		p->exit.vector = vector;
+		p->hook_rip = read_reg(p, REG_RIP);
+		stop_run(p, RUN_EXCEPTION);
+	}
+	p->lib.call.stop(p->uc);
+}
+
+static void interrupt_hook(engine *uc, uint32_t vector, void *arg)
+{
+	(void)uc;
+	raise_exception(arg, vector);
+}
+
+/* Ports are the kernel's: the engine itself would let anyone at them. */
+static uint32_t in_hook(engine *uc, uint32_t port, int size, void *arg)
+{
+	(void)uc, (void)port, (void)size;
+	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+	return 0;
+}
+
+static void out_hook(engine *uc, uint32_t port, int size, uint32_t value, void *arg)
+{
+	(void)uc, (void)port, (void)size, (void)value;
+	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+}
+
+static void sysenter_hook(engine *uc, void *arg)
+{
+	(void)uc;
+	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+}
+
+/* The host's clock must not show: time is what the program does. */
+static int rdtsc_hook(engine *uc, void *arg)
+{
+	processor *p = arg;
+
+	(void)uc;
+	p->tsc += TSC_STEP;
+	write_reg(p, REG_RAX, p->tsc & 0xffffffff);
+	write_reg(p, REG_RDX, p->tsc >> 32);
+	return 1;
+}
+
+static int rdtscp_hook(engine *uc, void *arg)
+{
+	write_reg(arg, REG_RCX, 0); /* processor 0, node 0 */
+	return rdtsc_hook(uc, arg);
+}
+
+static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
+{
+	processor *p = arg;
+
+	(void)address, (void)size;
+	if (p->blocks_left) {
+		p->blocks_left--;
+		return;
+	}
+	if (!p->stopped)
+		stop_run(p, RUN_BUDGET);
+	p->lib.call.stop(uc);
+}
+
+const struct engine_hook_spec run_hooks[] = {
+	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },
+	{ HOOK_INTR, 0, (any_hook)interrupt_hook },
+	{ HOOK_INSN, INSN_SYSCALL, (any_hook)syscall_hook },
+	{ HOOK_INSN, INSN_SYSENTER, (any_hook)sysenter_hook },
+	{ HOOK_INSN, INSN_IN, (any_hook)in_hook },
+	{ HOOK_INSN, INSN_OUT, (any_hook)out_hook },
+	{ HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
+	{ HOOK_INSN, INSN_RDTSCP, (any_hook)rdtscp_hook },
+	{ HOOK_BLOCK, 0, (any_hook)block_hook },
+};
+const size_t nr_run_hooks = sizeof(run_hooks) / sizeof(*run_hooks);
+
+/* ---- entering the program ---- */
+
+static void forget_stale(processor *p)
+{
+	struct mm *mm = p->current ? p->current->mm : NULL;
+	uint64_t now = mm ? mm->counters.tlb_generation : 0;
+
+	if (p->retranslate) {
+		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, p->retranslate,
+				    p->retranslate + PAGE_SIZE);
+		p->retranslate = 0;
+		p->counters.retranslated++;
+		p->generation = 0;
+	}
+	p->mm = mm;
+	if (now == p->generation && p->code_generation == p->machine->code_generation)
+		return;
+	flush_tlb(p);
+	p->generation = now;
+	p->code_generation = p->machine->code_generation;
+}
+
+void begin_run(processor *p)
+{
+	memset(&p->exit, 0, sizeof(p->exit));
+	p->stopped = p->again = false;
+}
+
+int run_engine(processor *p)
+{
+	p->counters.entries++;
+	return p->lib.call.start(p->uc, read_reg(p, REG_RIP), 0, 0, 0);
+}
+
+static void take_call(processor *p)
+{
+	/* clang-format off */
+	static const int regs[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
+	/* clang-format on */
+	p->counters.calls++;
+	p->exit.nr = read_reg(p, REG_RAX);
+	for (int i = 0; i < 6; i++)
+		p->exit.args[i] = read_reg(p, regs[i]);
+}
+
+/* What the engine's own result means when no hook stopped it. */
+static void judge(processor *p, int error)
+{
+	if (p->again)
+		return;
+	if (error == ENGINE_INSN_INVALID) {
+		p->exit.vector = 6;
+		p->hook_rip = read_reg(p, REG_RIP);
+		stop_run(p, RUN_EXCEPTION);
+		return;
+	}
+	p->exit.status = error;
+	stop_run(p, RUN_ENGINE);
+}
+
+static int64_t leave(processor *p)
+{
+	p->exit.rip = read_reg(p, REG_RIP);
+	if (p->exit.reason == RUN_CALL) {
+		take_call(p);
+	} else if (p->exit.reason == RUN_EXCEPTION) {
+		p->exit.software = p->exit.rip != p->hook_rip;
+		mend_exception(p);
+	}
+	return (int64_t)p->exit.reason;
+}
+
+int64_t run(context *c)
+{
+	processor *p = c->p;
+
+	context_load(c);
+	do {
+		forget_stale(p);
+		begin_run(p);
+		if (p->given)
+			audit(p);
+		int error = p->stopped ? 0 : run_engine(p);
+		if (!p->stopped)
+			judge(p, error);
+	} while (!p->stopped);
+	return leave(p);
+}
+
+/* The instruction itself leaves the address and the flags in rcx and r11. */
+void context_result(context *c, int64_t rax)
+{
+	processor *p = c->p;
+
+	context_load(c);
+	write_reg(p, REG_RAX, (uint64_t)rax);
+	write_reg(p, REG_RCX, read_reg(p, REG_RIP));
+	write_reg(p, REG_R11, read_reg(p, REG_EFLAGS));
+}
+
+int64_t run_result(context *c, int64_t rax)
+{
+	context_result(c, rax);
+	return run(c);
+}
+
+void run_slice(processor *p, uint64_t blocks) { p->blocks_left = blocks; }
+struct run_exit *run_exit(processor *p) { return &p->exit; }
+struct run_counters *run_counters(processor *p) { return &p->counters; }

@@ -1,0 +1,78 @@
+/*
+ * run.h - the processor that runs user tasks in machine code.
+ *
+ * Written as core_api.h is: gcc includes it after core_api.h, cffi reads it
+ * after core_api.h, so it holds only enums, structs and prototypes.
+ *
+ * One processor serves all tasks of a machine; a context is what one task's
+ * registers are while another runs.  Every run_*() that enters the program
+ * returns one of enum run_stop with the details in run_exit().
+ */
+
+typedef struct processor processor;
+typedef struct context context;
+
+enum run_stop {
+	RUN_CALL = 0,      /* the syscall instruction: nr, args */
+	RUN_BUDGET = 1,    /* the slice is over */
+	RUN_NEED = 2,      /* status: NEED_PAGE, NEED_MEMORY or -errno; serve it, run again */
+	RUN_FAULT = 3,     /* status: the verdict; addr, access: as the kernel's fault says */
+	RUN_EXCEPTION = 4, /* vector; addr is 0 */
+	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
+	RUN_STALE = 6      /* audit: a translation that the tables no longer give, at addr */
+};
+
+/* General registers by their numbers in the instruction set, then the others. */
+struct user_regs {
+	uint64_t gpr[16]; /* rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
+	uint64_t rip, eflags, fs_base, gs_base;
+};
+
+struct run_exit {
+	uint64_t nr, args[6]; /* together: read as one */
+	uint64_t reason;      /* enum run_stop */
+	uint64_t addr;
+	uint64_t access; /* enum access */
+	int64_t status;
+	uint64_t vector;
+	uint64_t rip;
+	uint64_t software; /* the vector came from an int instruction */
+};
+
+struct run_counters {
+	uint64_t blocks; /* of code run, counted where slices are */
+	uint64_t calls;
+	uint64_t switches;
+	uint64_t entries;     /* times the engine was entered */
+	uint64_t tlb_fills;   /* varies with the host's speed: show, never compare */
+	uint64_t tlb_flushes; /* as tlb_fills */
+	uint64_t retranslated;
+};
+
+enum run_audit { RUN_AUDIT_OFF = 0, RUN_AUDIT_ON = 1 };
+
+/* On an error *out is the processor that tells why, still to be destroyed. */
+int64_t run_create(machine *m, const char *library, processor **out);
+void run_destroy(processor *p);
+const char *run_error(processor *p);
+const char *run_engine_text(processor *p, int64_t status);
+struct run_exit *run_exit(processor *p);
+struct run_counters *run_counters(processor *p);
+void run_set_audit(processor *p, uint64_t audit);
+
+/* A context belongs to its processor; NULL: no memory. */
+context *context_create(processor *p);
+context *context_copy(context *from); /* the same registers, no address space yet */
+void context_destroy(context *c);
+void context_set_mm(context *c, mm *mm);
+void context_start(context *c, uint64_t rip, uint64_t rsp); /* as after execve */
+void context_get(context *c, struct user_regs *out);
+int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not user code's */
+void context_get_fpu(context *c, uint8_t *out); /* 512 bytes, as fxsave stores them */
+void context_set_fpu(context *c, const uint8_t *in);
+
+/* A slice begins: at most `blocks` blocks until RUN_BUDGET. */
+void run_slice(processor *p, uint64_t blocks);
+int64_t run(context *c);                      /* go on where it stopped */
+int64_t run_result(context *c, int64_t rax);  /* the system call returned; go on */
+void context_result(context *c, int64_t rax); /* the same, without going on */

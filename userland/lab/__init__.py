@@ -1,0 +1,22 @@
+"""The lab: each claim of the letter as an experiment, with a rule that gives the verdict.
+
+An experiment is a userland program (system calls only) that is run on machines of chosen designs,
+and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern lab report DIR`.
+"""
+
+from userland.lab import (
+    emulator,
+    entry_cost,
+    gate,
+    many_files,
+    remap_cost,
+    reverse_remap,
+    truncate,
+    vma_count,
+)
+from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
+
+# In the order of the pages.
+MODULES = (gate, emulator, remap_cost, reverse_remap, many_files, truncate, vma_count, entry_cost)
+
+__all__ = ["MODULES", "REGISTRY", "Experiment", "LabError", "Result", "Scale", "Verdict", "run"]

@@ -1,0 +1,152 @@
+"""What all experiments share: a booted machine, files in it, counts and times of a stretch of work.
+
+Times are the processor time of this process: ratios within one run, with a spread. Counts are the
+core's own counters, read before and after.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import process_time_ns
+from typing import Any
+
+from kernel.core import ffi
+from kernel.machine import Kernel
+from userland.program import Sys
+
+PAGE = 4096
+MIB = 1 << 20
+CHUNK_PAGES = 256
+
+
+@contextmanager
+def booted(
+    ram: int | str, sysctl: Mapping[str, int | str] | None = None, **parameters: Any
+) -> Iterator[Sys]:
+    """Boot a machine, give the calls of an unprivileged task, recount everything at the end.
+
+    ram: bytes or "64M". parameters: of Kernel (rmap, nrpte, ...).
+    """
+    with Kernel(ram=ram, sysctl=sysctl, **parameters) as kernel:
+        sys = Sys(kernel.spawn(name="lab"))
+        yield sys
+        kernel.check()
+
+
+def file_of_pages(sys: Sys, path: str, nr_pages: int, *, stamp: str = "") -> int:
+    """Make a file of nr_pages pages, each beginning with its stamp and index; return its fd."""
+    fd: int = sys.open(path, sys.O_RDWR | sys.O_CREAT, 0o600)
+    for first in range(0, nr_pages, CHUNK_PAGES):
+        last = min(first + CHUNK_PAGES, nr_pages)
+        text = b"".join(page_text(stamp, index).ljust(PAGE, b"\0") for index in range(first, last))
+        sys.pwrite64(fd, text, first * PAGE)
+    return fd
+
+
+def page_text(stamp: str, index: int) -> bytes:
+    """Return the first bytes of a page of file_of_pages()."""
+    return f"{stamp}{index:08d}".encode()
+
+
+def counts(kernel: Kernel) -> dict[str, int]:
+    """Return all machine-wide counters by name."""
+    fields = ffi.typeof("struct counters").fields or []
+    return {name: int(getattr(kernel.counters, name)) for name, _ in fields}
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A stretch of work: its processor time (ns) and how far each counter moved."""
+
+    ns: int
+    moved: dict[str, int]
+
+
+@contextmanager
+def stretch(kernel: Kernel) -> Iterator[Stretch]:
+    """Measure the work of the `with` block; the value is complete when it ends."""
+    before = counts(kernel)
+    seen = Stretch(0, {})
+    with no_collection():
+        start = process_time_ns()
+        yield seen
+        seen.ns = process_time_ns() - start
+    after = counts(kernel)
+    seen.moved = {name: after[name] - before[name] for name in after}
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep Python's cycle collector out of a measurement."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median with the ends of the range it comes from."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3g} ({self.low:.3g} .. {self.high:.3g})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the median and the range of values."""
+    return Spread(median(values), min(values), max(values))
+
+
+def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
+    """Return the spread of the ratios of values measured in the same rounds."""
+    return spread([a / b for a, b in zip(over, under, strict=True)])
+
+
+def rounds(nr: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Measure every side once a round, nr rounds, so that a slow moment hits all of them."""
+    seen: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(nr):
+        for name, side in sides.items():
+            seen[name].append(side())
+    return seen
+
+
+def time_text(ns: float) -> str:
+    """Write a time in the unit that reads best."""
+    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms")):
+        if ns < limit:
+            return f"{ns / (limit / 1e3):.3g} {unit}"
+    return f"{ns / 1e9:.3g} s"
+
+
+def host_machine() -> str:
+    """Describe the host: processor, how many, kernel, Python."""
+    model = platform.machine()
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    kernel = platform.release().split("-")[0]
+    python = platform.python_version()
+    return f"{model}, {os.cpu_count()} processors, Linux {kernel}, Python {python}"
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []

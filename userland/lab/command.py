@@ -1,0 +1,126 @@
+"""The command `pkern lab`: list, run, report. Called by userland/cli.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from userland.bochs import ImageError
+from userland.cpu import CpuUnavailable
+from userland.lab import REGISTRY, Experiment, LabError, Scale, run
+from userland.lab.pictures import NoPictures
+from userland.lab.report import Progress, print_result, write_page, write_report
+from userland.options import UsageError, nearest
+from userland.tables import print_table
+
+HELP = """\
+Each claim of the letter is an experiment: a program on this kernel, and a rule that gives the
+verdict from what was measured.
+
+examples:
+  pkern lab list
+  pkern lab run gate
+  pkern lab run reverse-remap --full          with the published parameters
+  pkern lab report build/lab                  all of them: pages, pictures, an index
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern lab`."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the experiments and their claims")
+    listing.set_defaults(action=list_all)
+    one = actions.add_parser("run", help="run one and print its tables and verdict")
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("--folder", metavar="DIR", help="write its page and pictures there too")
+    one.set_defaults(action=run_one)
+    report = actions.add_parser("report", help="run all and write pages, pictures and an index")
+    report.add_argument("folder", metavar="DIR")
+    report.set_defaults(action=report_all)
+    for action in (one, report):
+        scales = action.add_mutually_exclusive_group()
+        scales.add_argument("--full", dest="scale", action="store_const", const=Scale.FULL,
+                            help="the published parameters")  # fmt: skip
+        scales.add_argument("--tiny", dest="scale", action="store_const", const=Scale.TINY,
+                            help="as small as the tests run it")  # fmt: skip
+        action.set_defaults(scale=Scale.DEFAULT)
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Do what was asked. Errors: UsageError."""
+    try:
+        status: int = options.action(options)
+    except (NoPictures, CpuUnavailable, ImageError) as error:
+        raise UsageError(str(error)) from error
+    except LabError as error:
+        print(f"pkern lab: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def list_all(options: argparse.Namespace) -> int:
+    """Print every experiment with its claims."""
+    rows = [
+        (chosen.name, ", ".join(claim.number for claim in chosen.claims), chosen.title)
+        for chosen in REGISTRY.values()
+    ]
+    print_table("", ("name", "claim", "experiment"), rows)
+    return 0
+
+
+def find(name: str) -> Experiment:
+    """Return an experiment by name. Errors: UsageError that names the nearest."""
+    if name not in REGISTRY:
+        guesses = nearest(name, REGISTRY)
+        hint = f"did you mean {guesses[0]}?" if guesses else "'pkern lab list' shows them"
+        raise UsageError(f"there is no experiment '{name}'; {hint}")
+    return REGISTRY[name]
+
+
+def run_one(options: argparse.Namespace) -> int:
+    """Run one experiment."""
+    result = run(find(options.name), options.scale)
+    print_result(result)
+    if options.folder:
+        folder = Path(options.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_page(result, folder)
+    return 0
+
+
+def report_all(options: argparse.Namespace) -> int:
+    """Run every experiment and write the report."""
+    with _progress() as progress:
+        results = write_report(
+            list(REGISTRY.values()), options.scale, Path(options.folder), progress
+        )
+    rows = [(result.experiment.name, str(result.judgement)) for result in results]
+    print_table("", ("experiment", "verdict"), rows)
+    return 0
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Give a progress bar on a terminal that has rich, else a line for each step."""
+    try:
+        from rich.progress import Progress as Bar
+    except ImportError:
+        yield _print_step
+        return
+    if not sys.stderr.isatty():
+        yield _print_step
+        return
+    from rich.console import Console
+
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task("experiments")
+        yield lambda done, total, name: bar.update(
+            task, completed=done, total=total, description=f"{name:18}"
+        )
+
+
+def _print_step(done: int, total: int, name: str) -> None:
+    print(f"{done} of {total}: {name}", file=sys.stderr, flush=True)

@@ -1,0 +1,158 @@
+"""Pages of the lab: one in Markdown for each experiment, an index, and the pictures beside them."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from userland.lab.bench import host_machine
+from userland.lab.claims import LETTER
+from userland.lab.experiment import Experiment, Result, Scale, Table, run
+from userland.lab.pictures import draw
+from userland.tables import markdown_table, print_table
+
+Progress = Callable[[int, int, str], None]
+
+_SCALES = {
+    Scale.TINY: "tiny (seconds; for tests)",
+    Scale.DEFAULT: "default (scaled down)",
+    Scale.FULL: "full (the published parameters)",
+}
+
+
+def prose(text: str) -> str:
+    """Return a docstring as paragraphs."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
+
+
+def print_result(result: Result) -> None:
+    """Print an experiment's tables and verdict to the terminal."""
+    chosen, outcome = result.experiment, result.outcome
+    print(f"{chosen.name}: {chosen.title}")
+    for claim in chosen.claims:
+        print(f"  claim {claim.number}: {claim.text}")
+    settings = ", ".join(f"{name} {value}" for name, value in outcome.parameters.items())
+    print(f"  run: {settings}\n")
+    for table in outcome.tables:
+        print_table(table.title, table.headers, table.rows)
+        print()
+    for figure in chosen.published:
+        print(f"published: {figure.what}: {figure.figure} ({figure.source})")
+    print(f"measured: {outcome.figure}")
+    for text in outcome.explanation:
+        print(textwrap.fill(text, 100))
+    print(f"verdict: {result.judgement}")
+
+
+def page(result: Result) -> str:
+    """Return the experiment's page in Markdown."""
+    chosen, outcome = result.experiment, result.outcome
+    parts = [
+        f"# {chosen.title}",
+        *(f"**Claim {claim.number}.** {claim.text}" for claim in chosen.claims),
+        f"**Verdict: {result.judgement.verdict.value}**{_link(result)}{result.judgement.because}.",
+        "## What was run",
+        prose(chosen.method),
+        markdown_table(("parameter", "value"), _parameters(result)),
+        "## What was measured",
+        f"In one line: {outcome.figure}.",
+        *(f"![{picture.title}]({picture.name}.svg)" for picture in outcome.pictures),
+        *(_table(table) for table in outcome.tables),
+        *_published(chosen),
+        *_explained(outcome.explanation),
+        "## How the verdict follows",
+        prose(chosen.rule.__doc__ or ""),
+        markdown_table(
+            ("measure", "value"), [(k, f"{v:.6g}") for k, v in outcome.measures.items()]
+        ),
+        "The rule is this function; nothing else decides.",
+        f"```python\n{inspect.getsource(chosen.rule).rstrip()}\n```",
+        f"Run it again: `pkern lab run {chosen.name}{_flag(result.scale)}`. [All](index.md).",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _link(result: Result) -> str:
+    return " " if result.judgement.verdict.value.endswith("when") else ": "
+
+
+def _flag(scale: Scale) -> str:
+    return " --full" if scale is Scale.FULL else ""
+
+
+def _parameters(result: Result) -> list[tuple[str, str]]:
+    return [
+        *result.outcome.parameters.items(),
+        ("scale", _SCALES[result.scale]),
+        ("host", host_machine()),
+    ]
+
+
+def _table(table: Table) -> str:
+    return f"**{table.title}**\n\n{markdown_table(table.headers, table.rows)}"
+
+
+def _published(chosen: Experiment) -> list[str]:
+    if not chosen.published:
+        return []
+    rows = [(figure.what, figure.figure, figure.source) for figure in chosen.published]
+    return ["## What was published", markdown_table(("of", "figure", "where"), rows)]
+
+
+def _explained(texts: Sequence[str]) -> list[str]:
+    return ["## Why", *texts] if texts else []
+
+
+def index(results: Sequence[Result]) -> str:
+    """Return the page that lists all experiments with their verdicts."""
+    rows = [
+        (
+            ", ".join(claim.number for claim in result.experiment.claims),
+            f"[{result.experiment.title}]({result.experiment.name}.md)",
+            f"**{result.judgement.verdict.value}**",
+            result.outcome.figure,
+            "; ".join(figure.figure for figure in result.experiment.published) or "-",
+        )
+        for result in results
+    ]
+    scale = _SCALES[results[0].scale] if results else ""
+    parts = [
+        "# The lab",
+        f"Experiments on the claims of {LETTER}. Each is a program that makes system calls on this "
+        "kernel, booted with the designs that the claim is about; a rule, which is code and "
+        "stands on the page, turns what was measured into a verdict. Counts are exact and the "
+        "same at every run. Times are processor time, given as ratios within one run with their "
+        "spread (median, smallest .. largest).",
+        f"Scale: {scale}. Host: {host_machine()}.",
+        markdown_table(("claim", "experiment", "verdict", "measured", "published"), rows),
+        "Not modelled: the time of a disk, more than one processor, the cost of a cache miss.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_report(
+    experiments: Sequence[Experiment], scale: Scale, folder: Path, progress: Progress
+) -> list[Result]:
+    """Run experiments and write their pages, pictures and the index into folder.
+
+    progress: called with (done, all, name) before each. Errors: NoPictures, LabError, OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for done, chosen in enumerate(experiments):
+        progress(done, len(experiments), chosen.name)
+        result = run(chosen, scale)
+        write_page(result, folder)
+        results.append(result)
+    progress(len(experiments), len(experiments), "done")
+    (folder / "index.md").write_text(index(results))
+    return results
+
+
+def write_page(result: Result, folder: Path) -> None:
+    """Write one experiment's page and its pictures."""
+    for picture in result.outcome.pictures:
+        draw(picture, folder)
+    (folder / f"{result.experiment.name}.md").write_text(page(result))
