@@ -8,6 +8,7 @@ from syscalls import (
     files,
     info,
     mman,
+    mounts,
     paths,
     pipes,
     process,
@@ -17,6 +18,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    xattr,
 )
 from syscalls.table import TABLE, Syscall
 
@@ -27,6 +29,7 @@ __all__ = [
     "files",
     "info",
     "mman",
+    "mounts",
     "paths",
     "pipes",
     "process",
@@ -36,4 +39,5 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "xattr",
 ]

@@ -26,6 +26,7 @@ class Last(Enum):
     """What happens when the last component is a symbolic link."""
 
     FOLLOW = "go where it leads"
+    CREATE = "go where it leads; a slash after the last name is EISDIR"
     KEEP = "take the link itself, unless a slash comes after it"
     ENTRY = "take the entry itself: the call makes, removes or moves it"
 
@@ -42,6 +43,12 @@ class Place:
     inode: Inode | None
     slash: bool
     jumped: str = ""  # the text of a link like those of /proc/self/fd
+
+    def entry(self) -> Inode | None:
+        """Return the inode, or None. Errors: ENAMETOOLONG."""
+        if length(self.name) > NAME_MAX:
+            raise SyscallError(errno.ENAMETOOLONG)
+        return self.inode
 
     def existing(self) -> Inode:
         """Return the inode. Errors: ENOENT, ENOTDIR (a slash after something else)."""
@@ -112,7 +119,7 @@ class _Walk:
     def _follows(self, inode: Inode | None) -> bool:
         if inode is None or inode.kind != "link":
             return False
-        if self.left or self.last is Last.FOLLOW:
+        if self.left or self.last in (Last.FOLLOW, Last.CREATE):
             return True
         return self.last is Last.KEEP and self.slash
 
@@ -140,6 +147,10 @@ class _Walk:
             if name in DOTS:
                 self.here = up(self.task, self.here) if name == ".." else self.here
                 continue
+            if self.last is Last.CREATE and not self.left and self.slash:
+                raise SyscallError(errno.EISDIR)
+            if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
+                return Place(self.here, name, None, self.slash)  # its use refuses it
             inode = step(self.task, self.here, name)
             if inode is not None and self._follows(inode):
                 jumped = self._follow(inode)
