@@ -236,9 +236,9 @@ class Vfs:
     def _open_last(self, flags: int) -> Last:
         if flags & O_CREAT and flags & O_EXCL:
             return Last.ENTRY
-        if flags & O_NOFOLLOW:
-            return Last.KEEP
-        return Last.CREATE if flags & O_CREAT else Last.FOLLOW
+        if flags & O_CREAT:
+            return Last.CREATE_KEEP if flags & O_NOFOLLOW else Last.CREATE
+        return Last.KEEP if flags & O_NOFOLLOW else Last.FOLLOW
 
     def _open_inode(self, task: Task, place: Place, flags: int, mode: int) -> Inode:
         wanted = WANTED[flags & O_ACCMODE]

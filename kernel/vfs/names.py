@@ -38,8 +38,6 @@ def need_creatable(task: Task, place: Place) -> None:
     """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
-    if place.directory.nlink == 0:
-        raise SyscallError(errno.ENOENT)
     need_changeable(task, place.directory)
 
 
@@ -247,8 +245,6 @@ def _is_above(inode: Inode, directory: Inode) -> bool:
 def _check_rights(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
     need_removable(task, old.directory, inode)
     if new.inode is None:
-        if new.directory.nlink == 0:
-            raise SyscallError(errno.ENOENT)
         need_changeable(task, new.directory)
     else:
         need_removable(task, new.directory, new.inode)

@@ -28,7 +28,11 @@ class Last(Enum):
     FOLLOW = "go where it leads"
     CREATE = "go where it leads; a slash after the last name is EISDIR"
     KEEP = "take the link itself, unless a slash comes after it"
+    CREATE_KEEP = "take the link itself; a slash after the last name is EISDIR"
     ENTRY = "take the entry itself: the call makes, removes or moves it"
+
+
+CREATING = (Last.CREATE, Last.CREATE_KEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ class Place:
     jumped: str = ""  # the text of a link like those of /proc/self/fd
 
     def entry(self) -> Inode | None:
-        """Return the inode, or None. Errors: ENAMETOOLONG."""
+        """Return the inode, or None. Errors: ENAMETOOLONG, ENOENT (the directory is removed)."""
+        if self.directory.nlink == 0:
+            raise SyscallError(errno.ENOENT)
         if length(self.name) > NAME_MAX:
             raise SyscallError(errno.ENAMETOOLONG)
         return self.inode
@@ -80,6 +86,8 @@ def up(task: Task, inode: Inode) -> Inode:
 
 def step(task: Task, directory: Inode, name: str) -> Inode | None:
     """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
+    if directory.nlink == 0:
+        return None
     if length(name) > NAME_MAX:
         raise SyscallError(errno.ENAMETOOLONG)
     try:
@@ -147,7 +155,7 @@ class _Walk:
             if name in DOTS:
                 self.here = up(self.task, self.here) if name == ".." else self.here
                 continue
-            if self.last is Last.CREATE and not self.left and self.slash:
+            if self.last in CREATING and not self.left and self.slash:
                 raise SyscallError(errno.EISDIR)
             if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
                 return Place(self.here, name, None, self.slash)  # its use refuses it
