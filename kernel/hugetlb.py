@@ -37,6 +37,12 @@ def check_shm(kernel: Kernel, task: Task) -> None:
         raise SyscallError(errno.EPERM)
 
 
+def check_room(kernel: Kernel, size: int) -> None:
+    """Refuse a segment of size bytes that the pool has no pages for. Errors: ENOMEM."""
+    if round_up(size) // HUGE_SIZE > kernel.counters.nr_huge_free:
+        raise SyscallError(errno.ENOMEM)
+
+
 def round_up(size: int) -> int:
     """Return size in bytes, rounded up to large pages."""
     return -(-size // HUGE_SIZE) * HUGE_SIZE

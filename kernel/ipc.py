@@ -76,6 +76,8 @@ class Segments:
             raise SyscallError(errno.EINVAL)
         if size > self._kernel.ram and int(self._kernel.tunables.overcommit_memory) != 1:
             raise SyscallError(errno.ENOMEM)
+        if flags & SHM_HUGETLB:
+            hugetlb.check_room(self._kernel, size)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1
         self._by_id[self._next_id - 1] = segment

@@ -18,6 +18,7 @@ from kernel.errors import KernelBug, SyscallError
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
+from kernel.processor import Processor
 from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
@@ -105,8 +106,8 @@ class Kernel:
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
         self.clock = Clock()
-        self.random = Random(seed)
         self.vsyscalls = VsyscallPage(self)
+        self.random = Random(seed)
         self.log = Log(self.clock)
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
@@ -119,6 +120,7 @@ class Kernel:
         self.panic_on_oom = 0
         self.oom_kills = 0
         self.allocstall = 0
+        self.processor: Processor | None = None  # for machine code; its owner sets it
         self.missing_calls: set[int] = set()
         self.sleep_hook: Callable[[Task, int], None] | None = None
         self.vfs_counter = Counter()
@@ -281,6 +283,8 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
+        if self.processor is not None:
+            self.processor.close()
         self.segments.close()
         self.vfs.close()
         self.swap.close()

@@ -51,6 +51,31 @@ class Mm:
         self.kernel = kernel
         self.task = task
         self.handle = handle
+        self.users = 1  # tasks that run in it, descriptors of /proc/mm
+
+    @classmethod
+    def create(cls, kernel: Kernel, task: Task) -> Mm:
+        """Return an empty address space with the layout and limits of a task. Errors: ENOMEM."""
+        like = task.mm.counters
+        layout = ffi.new(
+            "struct layout *",
+            (like.task_size, like.mmap_base, like.start_brk, like.start_stack),
+        )
+        handle = ffi.new("mm **")
+        kernel.core_call(task, lib.mm_create, kernel.core, layout, task.limits, handle)
+        return cls(kernel, task, handle[0])
+
+    def get(self) -> Mm:
+        """Add a user."""
+        self.users += 1
+        return self
+
+    def put(self) -> None:
+        """Take a user away; the last one destroys the address space."""
+        self.users -= 1
+        if not self.users:
+            lib.mm_destroy(self.handle)
+            self.handle = ffi.NULL
 
     # ---- the loops around a need ----
 

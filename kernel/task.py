@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
+from kernel.processor import Context
 from kernel.signals import Signals
+from kernel.trace import Trace
 from kernel.vfs.file import FdTable
 from kernel.vfs.fs_struct import FsStruct
 
@@ -110,6 +112,8 @@ class Task:
         self.exit_status: int | None = None  # as wait4 reports it
         self.oom_score_adj = 0
         self.dumpable = 1
+        self.trace: Trace | None = None
+        self.context: Context | None = None  # registers, once the task runs machine code
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
@@ -149,6 +153,13 @@ class Task:
         self.limits.may_lock = "CAP_IPC_LOCK" in caps
         self.limits.may_low = "CAP_SYS_RAWIO" in caps
 
+    def use_mm(self, mm: Mm) -> None:
+        """Run in another address space, whose user the task becomes, from now on."""
+        self.mm.put()
+        self.mm = mm
+        if self.context is not None:
+            self.context.enter(mm.handle)
+
     # ---- life and death ----
 
     def fork(self) -> Task:
@@ -182,8 +193,9 @@ class Task:
             return
         self.exit_status = wait_status
         self.fds.close_all()
-        lib.mm_destroy(self.mm.handle)
-        self.mm.handle = ffi.NULL
+        if self.context is not None:
+            self.context.close()
+        self.mm.put()
         for child in self.children:
             child.parent = None
             if not child.alive:

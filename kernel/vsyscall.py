@@ -78,6 +78,11 @@ class VsyscallPage:
         """Show the form that task sees, as a context switch to it must."""
         lib.machine_select_vsyscalls(self._kernel.core, self.form_for(task), task.mm.handle)
 
+    def note_call(self, rip: int) -> None:
+        """Count a system call that was made from the page; rip: behind the instruction."""
+        if rip & ~(PAGE_SIZE - 1) == ADDR:
+            self.traps += 1
+
     def revirtualise(self, flag: int) -> None:
         """Set the global flag: 1 shows the revirtualised form to every task."""
         self.revirtualised = flag

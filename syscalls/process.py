@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel.errors import SyscallError
 from kernel.task import ALL_CAPS, DEFAULT_RLIMITS, RLIM_INFINITY
 from syscalls.table import INT, SINT, STRUCT, syscall
+from syscalls.traced import run_until_stop
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -67,6 +68,9 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """
     if options & ~0x0F | (pid == -(1 << 31)):
         raise SyscallError(errno.EINVAL)
+    stopped = _stopped_child(task, pid, options)
+    if stopped is not None:
+        return stopped
     dead = task.wait(-1 if pid <= 0 else pid)
     if dead is not None:
         assert dead.exit_status is not None
@@ -74,6 +78,19 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     if options & WNOHANG:
         return 0, 0
     raise SyscallError(errno.EDEADLK)
+
+
+def _stopped_child(task: Task, pid: int, options: int) -> tuple[int, int] | None:
+    """Return (pid, status) of a traced child that has stopped, letting it run for that."""
+    for child in task.children:
+        trace = child.trace
+        if trace is None or not child.alive or not (pid <= 0 or pid == child.pid):
+            continue
+        if not trace.stop and not options & WNOHANG:
+            run_until_stop(child)
+        if trace.waits_to_be_seen and child.alive:
+            return child.pid, trace.wait_status()
+    return None
 
 
 @syscall(61, "wait4", SINT, INT, SINT, INT, partly="no rusage; EDEADLK where it would sleep")

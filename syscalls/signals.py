@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 SI_USER = 0
+SIGKILL = 9
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 
 
@@ -77,6 +78,14 @@ def send(task: Task, info: SigInfo) -> None:
     """Deliver a signal, or keep it while it is blocked."""
     if not task.alive:
         return
+    if task.trace is not None and info.si_signo != SIGKILL:
+        task.trace.at_signal(info)
+        return
+    act(task, info)
+
+
+def act(task: Task, info: SigInfo) -> None:
+    """Do what the task wants done about a signal, or keep it while it is blocked."""
     if task.signals.is_blocked(info.si_signo):
         task.signals.pending.append(info)
         return

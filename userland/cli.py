@@ -30,6 +30,7 @@ from userland.options import (
 )
 from userland.program import load_program, run_program
 from userland.tables import print_table
+from userland.uml import command as uml_command
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -44,6 +45,7 @@ examples:
   pkern syscalls mremap                      what is done of a system call
   pkern console                              a live machine: cat, echo >, ls, ps, maps, run ...
   pkern bochs --file LICENSE                 the emulator computes the file's CRC-32
+  pkern uml build/programs/forks             a program under a guest kernel of its own
   pkern conform --sequences 100 --seed 1     random calls, here and on the host's kernel
   pkern bench --json bench.json              times beside the host's, as ratios
   pkern story LICENSE                        the gate, told on one file
@@ -197,6 +199,10 @@ def _add_others(commands: Commands) -> None:
     parser = _add(commands, "bench", bench, "Measure beside the host's kernel.")
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
+    about = "Run a program under a guest kernel.\n\n" + uml_command.HELP
+    uml_command.add_arguments(
+        _add(commands, "uml", uml_command.uml, about, [machine_options(ram=AMPLE)])
+    )
     command.add_arguments(
         _add(commands, "lab", command.lab, "Settle the letter's claims.\n\n" + command.HELP)
     )

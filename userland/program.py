@@ -17,7 +17,7 @@ import syscalls
 from kernel.core import lib
 from kernel.errors import MemoryFault, TaskKilled
 from kernel.signals import SigInfo, Signal
-from syscalls import abi, constants, info, mman, process, shm, signals, time
+from syscalls import abi, constants, info, mman, process, ptrace, shm, signals, time
 from syscalls.strace import traced
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "mincore": mman.mincore,
     "process_vm_readv": mman.process_vm_readv,
     "process_vm_writev": mman.process_vm_writev,
+    "ptrace": ptrace.ptrace,
     "wait4": process.wait4,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vfs.mmfile import MmFile
 from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
@@ -497,6 +498,7 @@ class ProcFs:
         self.root = ProcRoot(kernel, 0o555)
         for name, text in ROOT_FILES.items():
             self.root.entries[name] = TextFile(kernel, 0o444, text, None)
+        self.root.entries["mm"] = MmFile(kernel)
         self.root.entries["sys"] = self._sysctl_tree(kernel)
 
     def _sysctl_tree(self, kernel: Kernel) -> DirInode:

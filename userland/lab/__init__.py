@@ -8,6 +8,7 @@ from userland.lab import (
     emulator,
     entry_cost,
     gate,
+    large_pages,
     many_files,
     remap_cost,
     reverse_remap,
@@ -17,6 +18,16 @@ from userland.lab import (
 from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
 
 # In the order of the pages.
-MODULES = (gate, emulator, remap_cost, reverse_remap, many_files, truncate, vma_count, entry_cost)
+MODULES = (
+    gate,
+    large_pages,
+    emulator,
+    remap_cost,
+    reverse_remap,
+    many_files,
+    truncate,
+    vma_count,
+    entry_cost,
+)
 
 __all__ = ["MODULES", "REGISTRY", "Experiment", "LabError", "Result", "Scale", "Verdict", "run"]

@@ -27,6 +27,7 @@ _TEXTS = {
     "C8": "If something lighter than a VMA can do a VMA's work, it should replace the VMA.",
     "C9": "A nonlinear mapping may be treated as locked: the program decides what is in memory.",
     "C10": "A window paged by SIGBUS and remap calls costs more than the kernel's own paging.",
+    "C12": "Databases live under a sysctl already: large pages, gated by one group.",
     "C13": "A reverse map of each page walks less in the worst case than a search of the objects.",
     "C14": "The fast paths come first: fork, exec and exit must not pay for what reclaim may save.",
     "C15": "2.4 and 2.5 may be compared only with the same system-call entry.",

@@ -1,0 +1,281 @@
+"""The guest kernel: the same output as on the host, in both modes; its clock; its limits."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel.machine import Kernel
+from syscalls import abi
+from userland.uml.kernel import Config, GuestPanic
+from userland.uml.memory import FrameOrder
+from userland.uml.run import CannotBoot, UmlResult, run_uml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "build/programs"
+DAY = 86_400
+MODES = {"mmap": 0, "nonlinear": 1}
+SAME_AS_HOST = [
+    ["coherence"],
+    ["cow"],
+    ["forks", "12", "300", "40"],
+    ["heap"],
+    ["mremap"],
+    ["shared"],
+    ["vsyscall"],
+    ["window"],
+    ["bench", "getppid", "300"],
+    ["bench", "mmap", "20"],
+    ["bench", "fork", "20"],
+    ["bench", "exec", "4"],
+    ["bench", "compute", "100000"],
+    ["bench", "random-1m", "20000"],
+]
+HEADER = '#include "raw.h"\n'
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Compile the programs."""
+    subprocess.run(["make", "-s", "programs"], cwd=ROOT, check=True)
+
+
+def guest(
+    argv: list[str], config: Config | None = None, ram: str = "96M", **sysctl: int
+) -> tuple[UmlResult, str]:
+    """Run a program under a guest kernel; return the result and what it printed."""
+    program = Path(argv[0]) if "/" in argv[0] else PROGRAMS / argv[0]
+    output: list[bytes] = []
+    settings: dict[str, int | str] = {n.replace("__", "."): v for n, v in sysctl.items()}
+    with Kernel(ram=ram, sysctl=settings) as kernel:
+        result = run_uml(kernel, program, argv[1:], config, output.append)
+        kernel.check()
+    return result, b"".join(output).decode()
+
+
+def compiled(folder: Path, body: str) -> list[str]:
+    """Compile a program of a few lines and return its argv."""
+    source, program = folder / "small.c", folder / "small"
+    source.write_text(HEADER + body)
+    include = f"-I{ROOT / 'userland/programs'}"
+    flags = ["-std=gnu11", "-O1", "-static", "-fno-pie", "-no-pie", include]
+    subprocess.run(["gcc", *flags, str(source), "-o", str(program)], check=True)
+    return [str(program)]
+
+
+# ---- the same as on the host ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("argv", SAME_AS_HOST, ids=" ".join)
+def test_prints_what_it_prints_on_the_host(argv: list[str], mode: str) -> None:
+    host = subprocess.run(
+        [PROGRAMS / argv[0], *argv[1:]], stdout=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    result, output = guest(argv, vm__nonlinear=MODES[mode])
+    assert (result.mode, output, result.exit_status) == (mode, host.stdout, host.returncode)
+
+
+@pytest.mark.parametrize("order", list(FrameOrder))
+def test_the_order_of_frames_changes_nothing_the_guest_sees(order: FrameOrder) -> None:
+    _, output = guest(["cow"], Config(order=order))
+    assert output.startswith("31 processes of 31 agree\n")
+
+
+def test_two_runs_are_the_same() -> None:
+    one, two = (guest(["forks", "5"], vm__nonlinear=1) for _ in range(2))
+    assert one == two
+
+
+# ---- one VMA, or one a page ----
+
+
+def test_one_vma_against_one_a_page() -> None:
+    pages = 400
+    nonlinear, _ = guest(["forks", "2", str(pages)], vm__nonlinear=1)
+    mmap, _ = guest(["forks", "2", str(pages)])
+    assert nonlinear.stats.vmas == 1
+    assert mmap.stats.vmas > pages
+    assert (nonlinear.stats.traps, nonlinear.stats.switches) == (
+        mmap.stats.traps,
+        mmap.stats.switches,
+    )
+
+
+def test_neighbours_in_both_orders_share_a_vma() -> None:
+    config = Config(order=FrameOrder.ASCENDING)
+    result, _ = guest(["forks", "1", "400"], config)
+    assert result.stats.vmas < 100
+
+
+@pytest.mark.parametrize(
+    "sysctl", [{"vm__max_map_count": 200}, {"vm__nonlinear": 1, "vm__nonlinear_max_pages": 200}]
+)
+def test_at_the_host_s_limit_pages_are_dropped_and_come_back(sysctl: dict[str, int]) -> None:
+    free, output = guest(["forks", "3", "300"])
+    limited, same = guest(["forks", "3", "300"], **sysctl)
+    assert same == output
+    assert free.stats.evictions == 0
+    assert limited.stats.evictions > 0
+
+
+# ---- nothing passes the guest kernel by ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_call_of_a_guest_process_reaches_the_host(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> int:
+        raise AssertionError(f"a guest's system call was made by the host: {args}")
+
+    monkeypatch.setattr(abi, "dispatch", refuse)
+    result, output = guest(["forks", "3"], vm__nonlinear=MODES[mode])
+    assert result.exit_status == 0
+    assert output.startswith("3 children")
+
+
+def test_traps_are_those_of_the_program() -> None:
+    few, _ = guest(["bench", "getppid", "100"])
+    many, _ = guest(["bench", "getppid", "600"])
+    assert many.stats.calls - few.stats.calls == 500
+    assert many.stats.faults == few.stats.faults
+
+
+def test_frames_and_host_memory_come_back() -> None:
+    """At the end only the program's own file is left in guest memory."""
+    for mode in MODES.values():
+        result, _ = guest(["forks", "8"], vm__nonlinear=mode)
+        file_pages = -(-(PROGRAMS / "forks").stat().st_size // 4096)
+        assert result.frames_used == file_pages
+
+
+# ---- the clock ----
+
+
+def times(output: str) -> dict[str, list[int]]:
+    """Return the seconds by who answered."""
+    found: dict[str, list[int]] = {}
+    for line in output.splitlines():
+        who, _, rest = line.partition(": ")
+        words = rest.split()
+        assert words[1].split(".")[0] == words[3]
+        found.setdefault(who, []).append(int(words[3]))
+    return found
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_fast_vsyscalls_show_the_host_s_time(mode: str) -> None:
+    """The bug of the letter: nobody asks the guest kernel."""
+    config = Config(clock_lead_ns=DAY * 10**9)
+    result, output = guest(["clock", "3"], config, vm__nonlinear=MODES[mode])
+    seen = times(output)
+    assert {b - a for a, b in zip(seen["vsyscall"], seen["syscall"], strict=True)} == {DAY}
+    assert (result.vsyscall_traps, result.vsyscall_selects) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "way", [{"kernel__vsyscall64": 0}, {"kernel__revirt_vsyscalls": 1}, {"prctl": 0}], ids=str
+)
+def test_revirtualised_vsyscalls_show_the_guest_s_time(way: dict[str, int]) -> None:
+    way = dict(way)
+    by_task = "prctl" in way
+    config = Config(clock_lead_ns=DAY * 10**9, task_vsyscalls=way.pop("prctl", 1))
+    result, output = guest(["clock", "3"], config, **way)
+    fast, _ = guest(["clock", "3"])
+    seen = times(output)
+    assert seen["vsyscall"] == seen["syscall"]
+    assert result.vsyscall_traps == 3 * 3
+    assert result.stats.calls == fast.stats.calls + 3 * 3
+    assert (result.vsyscall_selects > 2 * result.stats.traps - 3) is by_task
+    assert by_task or result.vsyscall_selects == 0
+
+
+def test_the_guest_s_clock_may_be_behind() -> None:
+    _, output = guest(["clock"], Config(clock_lead_ns=-DAY * 10**9))
+    seen = times(output)
+    assert seen["syscall"][0] - seen["vsyscall"][0] == -DAY
+
+
+# ---- what goes wrong in a guest ----
+
+
+def test_a_wild_store_ends_the_guest_process_only(tmp_path: Path) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            if (sys_fork() == 0) *(volatile int *)8 = 1;
+            say("child: %d\\n", reap());
+            if (sys_fork() == 0) ((void (*)(void))map_anonymous(PAGE))();
+            say("child: %d\\n", reap());
+            volatile int zero = 0;
+            if (sys_fork() == 0) sys_exit(10 / zero);
+            say("child: %d\\n", reap());
+            return 7;
+        }""",
+    )
+    for mode in MODES.values():
+        result, output = guest(argv, vm__nonlinear=mode)
+        assert output == "child: 139\nchild: 139\nchild: 136\n"
+        assert result.exit_status == 7
+        assert sum("killed by signal 11" in line for line in result.log) == 2
+
+
+def test_a_guest_out_of_memory_kills_in_the_guest(tmp_path: Path) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            if (sys_fork() == 0) memset(map_anonymous(64 << 20), 1, 64 << 20);
+            say("child: %d\\n", reap());
+            memset(map_anonymous(1 << 20), 1, 1 << 20);
+            say("memory is back\\n");
+        }""",
+    )
+    result, output = guest(argv, Config(ram=8 << 20))
+    assert output == "child: 137\nmemory is back\n"
+    assert any("out of memory" in line for line in result.log)
+
+
+def test_who_waits_for_ever_is_named(tmp_path: Path) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            int ends[2];
+            char byte;
+            raw3(SYS_pipe, (long)ends, 0, 0);
+            raw3(SYS_read, ends[0], (long)&byte, 1);
+        }""",
+    )
+    with Kernel(ram="96M") as kernel, pytest.raises(GuestPanic, match=r"waits.*1 \(small\)"):
+        run_uml(kernel, Path(argv[0]))
+
+
+def test_processes_take_turns_over_a_pipe(tmp_path: Path) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            int ends[2];
+            char line[4096], got;
+            long total = 0, count;
+            raw3(SYS_pipe, (long)ends, 0, 0);
+            if (sys_fork() == 0) {
+                memset(line, 'x', sizeof(line));
+                for (int i = 0; i < 100; i++) must(sys_write(ends[1], line, 4096) == 4096, "write");
+                sys_exit(0);
+            }
+            sys_close(ends[1]);
+            while ((count = raw3(SYS_read, ends[0], (long)line, 1000)) > 0) total += count;
+            got = line[0];
+            say("%ld bytes of %c, child %d\\n", total, got, reap());
+        }""",
+    )
+    assert guest(argv)[1] == "409600 bytes of x, child 0\n"
+
+
+@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+def test_what_is_no_program_does_not_boot(name: str) -> None:
+    with Kernel(ram="96M") as kernel, pytest.raises(CannotBoot, match="no static x86-64 program"):
+        run_uml(kernel, ROOT / name)

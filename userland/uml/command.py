@@ -1,0 +1,129 @@
+"""The command `pkern uml`. Called by userland/cli.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from kernel.errors import KernelPanic
+from kernel.machine import parse_size
+from userland.cpu import CpuUnavailable
+from userland.options import AMPLE, UsageError, boot, existing
+from userland.tables import plain_table
+from userland.uml.kernel import Config, GuestPanic
+from userland.uml.memory import FrameOrder
+from userland.uml.run import CannotBoot, UmlResult, run_uml
+
+HELP = """\
+A static program of the host's runs under a small guest kernel, itself a program of this kernel:
+guest RAM is a file, guest processes are traced, and their pages are shown by remap_file_pages (gate
+open) or by one mmap each (gate closed). What the guest prints is the same in both.
+
+examples:
+  make programs
+  pkern uml --sysctl vm.nonlinear=1 --stats build/programs/forks 20
+  pkern uml --stats build/programs/forks 20            the same with one VMA a page
+  pkern uml --clock-lead 86400 build/programs/clock    a guest that lives a day ahead
+  pkern uml --clock-lead 86400 --sysctl kernel.vsyscall64=0 build/programs/clock
+"""
+MIB = 1 << 20
+HOST_SPARE = 48 * MIB
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern uml`."""
+    parser.add_argument("program", metavar="PROGRAM", help="a static program of the host")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
+    )
+    parser.add_argument("--guest-ram", default="32M", metavar="SIZE", help="the guest's RAM (32M)")
+    parser.add_argument(
+        "--frames",
+        choices=[order.name.lower() for order in FrameOrder],
+        default=FrameOrder.SCATTERED.name.lower(),
+        help="the order in which guest frames are handed out (scattered)",
+    )
+    parser.add_argument(
+        "--clock-lead",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="how far the guest's clock is ahead of the host's (0)",
+    )
+    parser.add_argument(
+        "--task-vsyscalls",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="PR_SET_VSYSCALL for the traced task: 0 revirtualises its vsyscalls (1)",
+    )
+    parser.add_argument("--stats", action="store_true", help="print what it took, to stderr")
+
+
+def uml(options: argparse.Namespace) -> int:
+    """Run a guest and return its first process's exit status. Errors: UsageError."""
+    program = existing(options.program)
+    config = _config(options)
+    if options.ram == AMPLE:
+        options.ram = str(2 * config.ram + HOST_SPARE)
+    with boot(options) as kernel:
+        began = time.perf_counter()
+        try:
+            result = run_uml(kernel, program, options.arguments, config, _out, _err)
+        except (CannotBoot, CpuUnavailable) as error:
+            raise UsageError(str(error)) from error
+        except (GuestPanic, KernelPanic, OSError) as error:
+            print(f"pkern uml: {error}", file=sys.stderr)
+            return 1
+        seconds = time.perf_counter() - began
+    if options.stats:
+        _print_stats(result, seconds)
+    return result.exit_status
+
+
+def _config(options: argparse.Namespace) -> Config:
+    try:
+        ram = parse_size(options.guest_ram)
+    except ValueError as error:
+        raise UsageError(f"--guest-ram: {error}") from None
+    return Config(
+        ram=ram,
+        order=FrameOrder[options.frames.upper()],
+        clock_lead_ns=round(options.clock_lead * 1_000_000_000),
+        task_vsyscalls=options.task_vsyscalls,
+    )
+
+
+def _out(data: bytes) -> None:
+    print(data.decode("utf-8", "replace"), end="", flush=True)
+
+
+def _err(data: bytes) -> None:
+    print(data.decode("utf-8", "replace"), end="", file=sys.stderr, flush=True)
+
+
+def rows(result: UmlResult) -> list[tuple[str, str]]:
+    """Return what a run took, for people."""
+    stats = result.stats
+    most = sorted(result.host_calls.items(), key=lambda item: (-item[1], item[0]))[:4]
+    return [
+        ("mode", result.mode),
+        ("guest forks, execs", f"{stats.forks}, {stats.execs}"),
+        ("VMAs of a guest process, at most", str(stats.vmas)),
+        ("traps: system calls", str(stats.calls)),
+        ("traps: faults", str(stats.faults)),
+        ("traps from the page of vsyscalls", str(result.vsyscall_traps)),
+        ("context switches", str(stats.switches)),
+        ("changes of the page of vsyscalls", str(result.vsyscall_selects)),
+        ("pages dropped for want of room", f"{stats.evictions} times"),
+        ("host calls", str(sum(result.host_calls.values()))),
+        ("  most often", ", ".join(f"{name} {count}" for name, count in most)),
+    ]
+
+
+def _print_stats(result: UmlResult, seconds: float) -> None:
+    table = [*rows(result), ("seconds", f"{seconds:.3f}")]
+    print(plain_table("", ("guest", ""), table), file=sys.stderr)
+    for line in result.log:
+        print(f"guest's log: {line}", file=sys.stderr)

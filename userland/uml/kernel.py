@@ -1,0 +1,376 @@
+"""The guest kernel's loop: resume the traced task, take its stop, answer, choose who is next.
+
+Owns the guest's processes and their queue, its clock, and the one host task that they all run in:
+to switch is to give that task another address space and other registers. A process keeps the
+processor until it blocks, yields, or has had its share of stops.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from dataclasses import dataclass, field
+
+from userland.program import Sys
+from userland.uml import host as abi
+from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
+from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
+from userland.uml.memory import FrameOrder, GuestError, Physical
+from userland.uml.process import Process, State, load
+from userland.uml.shadow import open_shadow
+from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
+from userland.uml.syscalls import TABLE
+
+QUANTUM = 200  # stops
+ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
+ORIG_RAX = PLACE["orig_rax"]
+# Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
+WAKING = frozenset({0, 1, 3, 20, 33, 60, 62, 231, 234})
+
+
+class GuestPanic(RuntimeError):
+    """The guest kernel cannot go on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How a guest is booted: RAM in bytes; the clock's lead over the host's in nanoseconds."""
+
+    ram: int = 32 << 20
+    order: FrameOrder = FrameOrder.SCATTERED
+    clock_lead_ns: int = 0
+    task_vsyscalls: int = 1  # PR_SET_VSYSCALL for the traced task; 0: revirtualised
+
+
+@dataclass
+class Stats:
+    """What happened: stops of the traced task by cause, switches, processes, VMAs at most."""
+
+    calls: int = 0
+    faults: int = 0
+    switches: int = 0
+    forks: int = 0
+    execs: int = 0
+    vmas: int = 0
+    evictions: int = 0
+    peak_pages: int = field(default=0, repr=False)
+
+    @property
+    def traps(self) -> int:
+        """All stops."""
+        return self.calls + self.faults
+
+
+class GuestKernel:
+    """One guest; run() takes it to the end of its first process."""
+
+    def __init__(self, host: Host, config: Config, out: Emit, err: Emit) -> None:
+        """Boot: memory, files, the traced task. Errors: OSError of the host's calls.
+
+        out, err: what gets the bytes that the guest writes to its standard descriptors.
+        """
+        self.host = host
+        self.config = config
+        self.physical = Physical(host, config.ram, config.order)
+        self.files = Files(self.physical, out, err)
+        self.processes: dict[int, Process] = {}
+        self.stats = Stats()
+        self.log: list[str] = []
+        self.mode = ""
+        self._last_pid = 0
+        self._ready: deque[Process] = deque()
+        self._blocked: list[Process] = []
+        self._loaded: Process | None = None
+        self._switched_to = -1  # the descriptor of the task's address space
+        self._stops_left = QUANTUM
+        self._futexes: dict[tuple[int, int], list[Process]] = {}
+        self._woken: set[int] = set()
+        self._boot_ns: int = host.clock_gettime(host.CLOCK_REALTIME)
+        self._task = self._start_task()
+
+    def _start_task(self) -> int:
+        """Return the pid of a child that asked to be traced and has stopped."""
+        child: Sys = self.host.fork()
+        if not self.config.task_vsyscalls:
+            child.prctl(child.PR_SET_VSYSCALL, 0)
+        child.ptrace(abi.PTRACE_TRACEME, 0, 0, 0)
+        child.kill(child.pid, abi.SIGSTOP)
+        self._wait_for_stop(child.pid)
+        return child.pid
+
+    def _wait_for_stop(self, pid: int) -> int:
+        _, status = self.host.wait4(pid, 0)
+        if status & 0xFF != 0x7F:
+            raise GuestPanic(f"the traced task ended with status {status:#x}")
+        return int(status) >> 8 & 0x7F
+
+    # ---- time ----
+
+    def now_ns(self) -> int:
+        """Return the guest's time in nanoseconds since 1970."""
+        now: int = self.host.clock_gettime(self.host.CLOCK_REALTIME)
+        return now + self.config.clock_lead_ns
+
+    def uptime_ns(self) -> int:
+        """Return nanoseconds since the guest was booted."""
+        return self.now_ns() - self.config.clock_lead_ns - self._boot_ns
+
+    # ---- processes ----
+
+    def _new_space(self) -> Space:
+        shadow = open_shadow(self.host, self.physical.fd)
+        self.mode = shadow.mode
+        return Space(self.physical, shadow)
+
+    def _enter(self, process: Process) -> Process:
+        self.processes[process.pid] = process
+        self._ready.append(process)
+        return process
+
+    def _next_pid(self) -> int:
+        self._last_pid += 1
+        return self._last_pid
+
+    def start(self, path: str, argv: list[bytes], envp: list[bytes]) -> Process:
+        """Make the first process. Errors: GuestError (no such program, or no program)."""
+        process = Process(self._next_pid(), None, self._new_space(), Descriptors(), [])
+        console = OpenFile(self.files.console, 2, "/dev/console")
+        errors = OpenFile(self.files.errors, 2, "/dev/console")
+        for fd, file in enumerate((console, console, errors)):
+            process.fds.put_at(fd, file)
+        self.execute(process, self.files.lookup(path), argv, envp)
+        return self._enter(process)
+
+    def execute(self, process: Process, inode: Inode, argv: list[bytes], envp: list[bytes]) -> None:
+        """Replace a process's program; it is unchanged if that fails. Errors: GuestError."""
+        space = self._new_space()
+        try:
+            regs = load(space, inode, argv, envp)
+        except GuestError:
+            space.close()
+            raise
+        old, process.space, process.regs = process.space, space, regs
+        self._close_space(old)
+        process.fds.close_for_exec()
+        process.actions = {}
+        process.name = argv[0].decode("utf-8", "replace").rpartition("/")[2] if argv else ""
+        self.stats.execs += 1
+
+    def fork(self, parent: Process) -> Process:
+        """Return a copy of a process, ready to run. Errors: GuestError(ENOMEM)."""
+        space = parent.space.fork(open_shadow(self.host, self.physical.fd))
+        child = Process(self._next_pid(), parent, space, parent.fds.copy(), list(parent.regs))
+        child.fpu = abi_fpu(self.host, self._task)
+        child.name, child.cwd = parent.name, parent.cwd
+        child.actions, child.blocked_signals = dict(parent.actions), parent.blocked_signals
+        child.result(0)
+        parent.children.append(child)
+        self.stats.forks += 1
+        return self._enter(child)
+
+    def end(self, process: Process, status: int) -> None:
+        """End a process; status as wait4 reports it."""
+        process.state, process.status = State.ZOMBIE, status
+        process.fds.close_all()
+        self._close_space(process.space)
+        for child in process.children:
+            child.parent = None
+            if child.state is State.ZOMBIE:
+                del self.processes[child.pid]
+        process.children = []
+        for queue in (self._ready, self._blocked):
+            if process in queue:
+                queue.remove(process)
+        if process.parent is None and process.pid != 1:
+            del self.processes[process.pid]
+
+    def reap(self, parent: Process, child: Process) -> None:
+        """Forget a child that has ended."""
+        parent.children.remove(child)
+        del self.processes[child.pid]
+
+    def _close_space(self, space: Space) -> None:
+        self._note_peak(space)
+        self.stats.evictions += space.shadow.evictions
+        if space.shadow.fd == self._switched_to:
+            self._switched_to = -1  # its number may be given to the next one
+        space.close()
+
+    def _note_peak(self, space: Space) -> None:
+        """Count the VMAs of the task's address space when it shows more pages than any before."""
+        if space.shadow.fd != self._switched_to or len(space.table) <= self.stats.peak_pages:
+            return
+        self.stats.peak_pages = len(space.table)
+        maps = read_text(self.host, f"/proc/{self._task}/maps")
+        self.stats.vmas = max(self.stats.vmas, maps.count("\n") - maps.count("[vsyscall]"))
+
+    # ---- sleeping ----
+
+    def yield_turn(self) -> None:
+        """Let the next process run before the one that runs now."""
+        self._stops_left = 0
+
+    def _wake_blocked(self) -> None:
+        for process in self._blocked:
+            process.state = State.READY
+            self._ready.append(process)
+        self._blocked.clear()
+
+    def _futex_key(self, process: Process, addr: int) -> tuple[int, int]:
+        process.space.read(addr, 4)
+        return process.space.table[addr & ~0xFFF][0], addr & 0xFFF
+
+    def wait_on_futex(self, process: Process, addr: int) -> None:
+        """Note that a process waits for a word."""
+        waiting = self._futexes.setdefault(self._futex_key(process, addr), [])
+        if process not in waiting:
+            waiting.append(process)
+
+    def was_woken(self, process: Process) -> bool:
+        """Tell whether a futex's wake reached the process, once."""
+        woken = process.pid in self._woken
+        self._woken.discard(process.pid)
+        return woken
+
+    def wake_futex(self, process: Process, addr: int, most: int) -> int:
+        """Wake at most so many that wait for a word; return how many."""
+        waiting = self._futexes.get(self._futex_key(process, addr), [])
+        reached, waiting[:] = waiting[:most], waiting[most:]
+        self._woken.update(one.pid for one in reached)
+        if reached:
+            self._wake_blocked()
+        return len(reached)
+
+    # ---- the loop ----
+
+    def run(self) -> int:
+        """Run until the first process has ended; return its status as wait4 reports it.
+
+        Errors: GuestPanic when every process waits, or the host's task is lost.
+        """
+        first = self.processes[1]
+        while first.state is not State.ZOMBIE:
+            process = self._choose()
+            if process is None:
+                continue
+            self._load(process)
+            self.host.ptrace(abi.PTRACE_SYSEMU, self._task, 0, 0)
+            self._answer(process, self._wait_for_stop(self._task))
+        return first.status
+
+    def _choose(self) -> Process | None:
+        """Return who runs next; None: look again, a blocked call was made anew."""
+        if not self._ready:
+            waiting = ", ".join(f"{p.pid} ({p.name})" for p in self._blocked)
+            raise GuestPanic(f"every process waits for another one: {waiting}")
+        if self._stops_left <= 0:
+            self._ready.rotate(-1)
+            self._stops_left = QUANTUM
+        process = self._ready[0]
+        if not process.must_retry:
+            return process
+        self._call(process)
+        return None
+
+    def _load(self, process: Process) -> None:
+        """Give the traced task the process's address space and registers."""
+        host, task = self.host, self._task
+        if process is not self._loaded:
+            if self._loaded is not None and self._loaded.state is not State.ZOMBIE:
+                self._save(self._loaded)
+            host.ptrace(abi.PTRACE_SETFPREGS, task, 0, process.fpu)
+            process.regs_changed = True
+            self._loaded = process
+            self.stats.switches += 1
+        if process.space.shadow.fd != self._switched_to:
+            host.ptrace(abi.PTRACE_SWITCH_MM, task, 0, process.space.shadow.fd)
+            self._switched_to = process.space.shadow.fd
+        if process.regs_changed:
+            host.ptrace(abi.PTRACE_SETREGS, task, 0, USER_REGS.pack(*process.regs))
+            process.regs_changed = False
+
+    def _save(self, process: Process) -> None:
+        """Take the registers of the process that ran last out of the traced task."""
+        process.fpu = abi_fpu(self.host, self._task)
+        if process.regs_stale:
+            self._read_registers(process)
+
+    def _read_registers(self, process: Process) -> None:
+        regs = USER_REGS.unpack(self.host.ptrace(abi.PTRACE_GETREGS, self._task, 0, 0))
+        process.regs = list(regs)
+        process.regs_stale = False
+
+    def _answer(self, process: Process, signo: int) -> None:
+        self._stops_left -= 1
+        process.regs_stale = True
+        if signo == abi.SIGTRAP:
+            self.stats.calls += 1
+            self._read_registers(process)
+            self._call(process)
+        elif signo in (abi.SIGSEGV, abi.SIGBUS):
+            self.stats.faults += 1
+            self._fault(process)
+        else:
+            self._kill(process, signo, "an exception")
+
+    def _call(self, process: Process) -> None:
+        """Make the system call that a process's registers ask for."""
+        regs, nr = process.regs, process.regs[ORIG_RAX]
+        process.must_retry = False
+        try:
+            result = self._dispatch(process, nr)
+        except Block:
+            process.must_retry = True
+            process.state = State.BLOCKED
+            self._ready.remove(process)
+            self._blocked.append(process)
+            return
+        if process.state is not State.ZOMBIE:
+            process.regs_changed = True
+            if process.regs is regs:
+                process.result(result)
+        if nr in WAKING and self._blocked:
+            self._wake_blocked()
+
+    def _dispatch(self, process: Process, nr: int) -> int:
+        entry = TABLE.get(nr)
+        if entry is None:
+            self.log.append(f"{process.name}[{process.pid}]: system call {nr} is missing")
+            return -errno.ENOSYS
+        _, count, handler = entry
+        arguments = [process.regs[place] for place in ARGUMENTS[:count]]
+        try:
+            return handler(self, process, *arguments)
+        except GuestError as error:
+            return -error.errno
+
+    def _fault(self, process: Process) -> None:
+        info = self.host.ptrace(abi.PTRACE_FAULTINFO, self._task, 0, 0)
+        code, _, addr = FAULT_INFO.unpack(info)
+        access = WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
+        verdict = process.space.fault(addr, access)
+        if verdict is Verdict.NO_MEMORY:
+            self._kill(process, 9, "out of memory")
+        elif verdict is not None:
+            self._kill(process, verdict.value[0], f"{verdict.name.lower()} at {addr:#x}")
+
+    def _kill(self, process: Process, signo: int, why: str) -> None:
+        self.log.append(f"{process.name}[{process.pid}]: killed by signal {signo}: {why}")
+        self.end(process, signo)
+        self._wake_blocked()
+
+
+def abi_fpu(host: Host, task: int) -> bytes:
+    """Return the traced task's x87 and SSE registers."""
+    state: bytes = host.ptrace(abi.PTRACE_GETFPREGS, task, 0, 0)
+    return state
+
+
+def read_text(host: Host, path: str) -> str:
+    """Return a whole text file of the host."""
+    fd = host.open(path, host.O_RDONLY, 0)
+    parts = []
+    while part := host.read(fd, 1 << 20):
+        parts.append(part)
+    host.close(fd)
+    return b"".join(parts).decode()

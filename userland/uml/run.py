@@ -1,0 +1,100 @@
+"""Boots a guest kernel on a machine and hands back what happened.
+
+Owns the harness for the command line, the lab and tests: the guest kernel itself is the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernel.machine import Kernel
+from kernel.processor import Processor
+from userland.cpu import engine_library
+from userland.program import Sys
+from userland.uml.files import Emit
+from userland.uml.host import Host
+from userland.uml.kernel import Config, GuestKernel, GuestPanic, Stats
+from userland.uml.memory import GuestError
+
+ENVIRONMENT = [b"PATH=/bin", b"HOME=/", b"TERM=dumb"]
+
+
+class CannotBoot(ValueError):
+    """The guest did not come to its first instruction; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class UmlResult:
+    """One guest's run: its first process's status as wait4 reports it, and what it took.
+
+    mode: nonlinear or mmap. host_calls: system calls of the guest kernel, by name.
+    vsyscall_traps: made from the page of vsyscalls. vsyscall_selects: times the host changed that
+    page for its other form.
+    """
+
+    status: int
+    mode: str
+    stats: Stats
+    host_calls: dict[str, int]
+    vsyscall_traps: int
+    vsyscall_selects: int
+    log: list[str]
+    frames_used: int
+
+    @property
+    def exit_status(self) -> int:
+        """As a shell gives it: the exit code, or 128 and the signal's number."""
+        return self.status >> 8 if not self.status & 0x7F else 128 + (self.status & 0x7F)
+
+
+def discard(data: bytes) -> None:
+    """Drop what a guest prints."""
+
+
+def guest_path(program: Path) -> str:
+    """Return the name that a program of the host has in the guest."""
+    return f"/bin/{program.name}"
+
+
+def run_uml(
+    kernel: Kernel,
+    program: Path,
+    arguments: Sequence[str] = (),
+    config: Config | None = None,
+    out: Emit = discard,
+    err: Emit = discard,
+) -> UmlResult:
+    """Run a static program of the host's in a guest; out and err get what it prints.
+
+    Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
+    """
+    if kernel.processor is None:
+        kernel.processor = Processor(kernel.core, bytes(engine_library()))
+    task = kernel.spawn("uml")
+    host = Host(Sys(task))
+    guest = GuestKernel(host, config or Config(), out, err)
+    guest.files.add(guest_path(program), program.read_bytes())
+    argv = [guest_path(program).encode(), *(argument.encode() for argument in arguments)]
+    try:
+        guest.start(guest_path(program), argv, ENVIRONMENT)
+    except GuestError as error:
+        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
+    traps, selects = kernel.vsyscalls.traps, kernel.vsyscalls.selects
+    status = guest.run()
+    result = UmlResult(
+        status,
+        guest.mode,
+        guest.stats,
+        dict(host.calls),
+        kernel.vsyscalls.traps - traps,
+        kernel.vsyscalls.selects - selects,
+        guest.log,
+        guest.physical.nr_used,
+    )
+    task.exit(0)
+    return result
+
+
+__all__ = ["CannotBoot", "GuestPanic", "UmlResult", "run_uml"]
