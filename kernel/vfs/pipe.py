@@ -117,16 +117,21 @@ class PipeInode(Inode):
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         if not data:
             return 0
-        if not self._has_reader():
-            raise SyscallError(errno.EPIPE)
-        room = self.capacity - len(self.queue)
-        if not room or (len(data) <= PIPE_BUF and room < len(data)):
-            if file.flags & O_NONBLOCK:
-                raise SyscallError(errno.EAGAIN)
-            would_block(self)
+        room = self.need_room(file, len(data) if len(data) <= PIPE_BUF else 1)
         self.queue += data[:room]
         wake(self)
         return min(len(data), room)
+
+    def need_room(self, file: File, nbytes: int) -> int:
+        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN where the file may not wait."""
+        if not self._has_reader():
+            raise SyscallError(errno.EPIPE)
+        room = self.capacity - len(self.queue)
+        if room < nbytes:
+            if file.flags & O_NONBLOCK:
+                raise SyscallError(errno.EAGAIN)
+            would_block(self)
+        return room
 
     def poll(self, file: File) -> int:
         ready = 0
