@@ -90,6 +90,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         inode.allocate(offset, length)
         if not mode & KEEP_SIZE:
             inode.extend(offset + length)
+    names.drop_privileges(task, inode)
     inode.modified()
     return 0
 

@@ -210,7 +210,11 @@ def test_a_small_write_is_whole_or_not_at_all(user: Sys) -> None:
 def test_writing_where_no_one_reads_is_epipe(user: Sys) -> None:
     reader, writer = user.pipe()
     user.close(reader)
+    got: list[int] = []
+    user.rt_sigaction(user.SIGPIPE, lambda number, info: got.append(number))
     refused(errno.EPIPE, user.write, writer, b"x")
+    refused(errno.EPIPE, user.sendfile, writer, make(user, "a", b"x"), 0, 1)
+    assert got == [user.SIGPIPE] * 2
     assert user.write(writer, b"") == 0
 
 

@@ -8,6 +8,8 @@ from userland.lab import (
     emulator,
     entry_cost,
     gate,
+    guest_clock,
+    guest_memory,
     large_pages,
     many_files,
     remap_cost,
@@ -20,6 +22,8 @@ from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scal
 # In the order of the pages.
 MODULES = (
     gate,
+    guest_clock,
+    guest_memory,
     large_pages,
     emulator,
     remap_cost,

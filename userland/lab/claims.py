@@ -22,6 +22,8 @@ _TEXTS = {
     "C1": "A nonlinear mapping should carry no metadata at all: nothing is as fast as a bare pte.",
     "C2": "A sysctl should gate nonlinear mappings, as they pin memory behind the VM's back.",
     "C3": "With the gate closed an emulator gets EPERM and falls back to mmap, with equal results.",
+    "C4": "A guest gets its own time from a vsyscall if a sysctl revirtualises the page.",
+    "C5": "A prctl for that instead of the sysctl is more complex, and slower.",
     "C6": "Linear and nonlinear pages mixed in one VMA are unclean: truncate takes wrong pages.",
     "C7": "That a nonlinear VMA shows pages of one file only is a limit it need not have.",
     "C8": "If something lighter than a VMA can do a VMA's work, it should replace the VMA.",

@@ -1,0 +1,146 @@
+"""A UML-like kernel's memory: one special VMA for each guest process, or one VMA a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from time import process_time_ns
+
+from kernel.machine import Kernel
+from userland.lab.bench import MIB, no_collection, ratios, time_text
+from userland.lab.experiment import (
+    Judgement,
+    Outcome,
+    Published,
+    Scale,
+    Table,
+    experiment,
+    fails,
+    holds,
+    only_when,
+)
+from userland.lab.pictures import Bars, Series
+from userland.lab.programs import program
+from userland.uml.run import UmlResult, run_uml
+
+# forks CHILDREN PAGES: each child touches its copy of so many pages.
+ARGUMENTS = {
+    Scale.TINY: ("2", "64"),
+    Scale.DEFAULT: ("20", "2048"),
+    Scale.FULL: ("20", "6144"),
+}
+ROUNDS = {Scale.TINY: 1, Scale.DEFAULT: 5, Scale.FULL: 5}
+MODES = {"nonlinear": 1, "mmap": 0}
+
+
+@dataclass(slots=True)
+class Guest:
+    """One guest's run: what it printed, what it took, and the processor time."""
+
+    shown: bytes
+    result: UmlResult
+    ns: int
+
+
+def run_forks(mode: str, arguments: tuple[str, ...]) -> Guest:
+    """Run the fork-heavy program in a guest, with the gate as the mode wants it."""
+    shown: list[bytes] = []
+    built = program("forks")
+    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel, no_collection():
+        start = process_time_ns()
+        result = run_uml(kernel, built, arguments, None, shown.append)
+        ns = process_time_ns() - start
+        kernel.check()
+    return Guest(b"".join(shown), result, ns)
+
+
+def rule(*, same: float, vmas_nonlinear: float, vmas_mmap: float, slowdown: float) -> Judgement:
+    """same: 1 if the guest printed the same in both modes. vmas_nonlinear, vmas_mmap: the most VMAs
+    that showed one guest process's memory. slowdown: time with one VMA a page over nonlinear.
+
+    Holds if the output is the same, one VMA does the work of at least a hundred, and it is faster;
+    holds only in VMAs if it is not faster.
+    """
+    if not same or vmas_nonlinear != 1 or vmas_mmap < 100:
+        return fails(f"same {same:g}; VMAs {vmas_nonlinear:g} and {vmas_mmap:g}")
+    if slowdown > 1:
+        return holds(f"{vmas_mmap:,.0f} VMAs -> 1, and x{slowdown:.2f} of the time without it")
+    return only_when(f"VMAs are counted ({vmas_mmap:,.0f} -> 1); in time x{slowdown:.2f}")
+
+
+@experiment(
+    "guest-memory",
+    title="A guest kernel's processes in one VMA each",
+    claims=("C8",),
+    rule=rule,
+    published=(
+        Published("VMAs of a UML guest with 128 MB", "32,000 -> 1", "Ingo Molnar, 2 May 2006"),
+        Published("process creation", "x10", "Ingo Molnar, linux-kernel, 2 May 2006"),
+        Published("context switch", "at least x2", "Ingo Molnar, linux-kernel, 2 May 2006"),
+    ),
+)
+def guest_memory(scale: Scale) -> Outcome:
+    """Run a fork-heavy static program in a UML-like guest kernel, which is itself a program of this
+    kernel: guest RAM is a file, and each guest process's pages are shown in an address space of its
+    own, by remap_file_pages into one special VMA where the gate is open, by one mmap a page where
+    it is closed. Frames are handed out scattered, as a kernel that has run for a while has them.
+    """
+    arguments = ARGUMENTS[scale]
+    runs: dict[str, list[Guest]] = {mode: [] for mode in MODES}
+    for _ in range(ROUNDS[scale]):
+        for mode, seen in runs.items():
+            seen.append(run_forks(mode, arguments))
+    one = {mode: seen[-1] for mode, seen in runs.items()}
+    slower = ratios([g.ns for g in runs["mmap"]], [g.ns for g in runs["nonlinear"]])
+    vmas = {mode: guest.result.stats.vmas for mode, guest in one.items()}
+    return Outcome(
+        parameters={
+            "guest program": f"forks {' '.join(arguments)} (children, pages)",
+            "rounds": f"{ROUNDS[scale]}, both modes in each",
+        },
+        measures={
+            "same": one["mmap"].shown == one["nonlinear"].shown,
+            "vmas_nonlinear": vmas["nonlinear"],
+            "vmas_mmap": vmas["mmap"],
+            "slowdown": slower.median,
+        },
+        figure=f"{vmas['mmap']:,} -> {vmas['nonlinear']} VMAs; time x{slower}",
+        tables=(_table(runs),),
+        pictures=(_picture(vmas, slower.median),),
+        explanation=(
+            f"Time is that of the whole run, most of it the guest kernel's own work in both modes, "
+            f"so x{slower} is less than the published ratios of single operations. What the VMAs "
+            "add is in the host's mmap calls, and in tearing each down when a process ends.",
+        ),
+    )
+
+
+def _table(runs: dict[str, list[Guest]]) -> Table:
+    def row(name: str, value: str, other: str) -> tuple[str, str, str]:
+        return name, value, other
+
+    near, far = (runs[mode][-1].result for mode in MODES)
+    times = [time_text(median([g.ns for g in runs[mode]])) for mode in MODES]
+    names = ("vmas", "forks", "faults", "calls", "switches")
+    labels = ("VMAs of a process, at most", "guest forks", "faults", "system calls", "switches")
+    rows = [
+        row(label, f"{getattr(near.stats, name):,}", f"{getattr(far.stats, name):,}")
+        for label, name in zip(labels, names, strict=True)
+    ]
+    calls = [f"{sum(result.host_calls.values()):,}" for result in (near, far)]
+    rows += [row("host calls", *calls), row("processor time", *times)]
+    return Table("The same guest in both modes", ("", "nonlinear", "one mmap a page"), rows)
+
+
+def _picture(vmas: dict[str, int], slowdown: float) -> Bars:
+    return Bars(
+        "guest-memory",
+        "A guest process's memory: one special VMA, or one VMA a page",
+        "nonlinear = 1",
+        ["VMAs of a guest process", "processor time"],
+        [
+            Series("special VMA (A)", [1, 1]),
+            Series("one VMA a page (C)", [vmas["mmap"] / vmas["nonlinear"], slowdown]),
+        ],
+        scale="log",
+    )

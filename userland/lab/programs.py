@@ -1,0 +1,16 @@
+"""The C programs of userland/programs, compiled at their first use, for experiments with guests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from userland.conform.hostcc import build
+
+SOURCES = Path(__file__).resolve().parents[1] / "programs"
+FLAGS = ("-O2", "-static", "-std=gnu11", "-Wall")
+
+
+def program(name: str) -> Path:
+    """Return the compiled program. Errors: NoCompiler, with what to install."""
+    source = SOURCES / f"{name}.c"
+    return build(name, [source], FLAGS, [SOURCES / "raw.h"])
