@@ -243,6 +243,21 @@ def test_the_two_openers_of_a_fifo_meet(user: Sys) -> None:
     child.exit(0)
 
 
+def test_a_reader_of_a_fifo_waits_for_the_writer_that_was_there_first(user: Sys) -> None:
+    user.mknod("p", 0o010600, 0)
+    child = user.fork()
+    with pytest.raises(WouldBlock):
+        child.open("p", child.O_WRONLY, 0)
+    reader = user.open("p", user.O_RDONLY, 0)
+    with pytest.raises(WouldBlock):
+        user.read(reader, 9)  # not the end: the writer has not been told yet
+    writer = child.open("p", child.O_WRONLY, 0)
+    child.write(writer, b"hello")
+    child.exit(0)
+    assert user.read(reader, 9) == b"hello"
+    assert user.read(reader, 9) == b""
+
+
 def test_a_fifo_that_does_not_wait(user: Sys) -> None:
     user.mknod("p", 0o010600, 0)
     refused(errno.ENXIO, user.open, "p", user.O_WRONLY | user.O_NONBLOCK, 0)
