@@ -60,7 +60,7 @@ class PipeInode(Inode):
 
     def file_opened(self, file: File) -> None:
         """Count an end; the opener of one end waits until there is the other."""
-        if file.flags & 3 != O_RDWR and self.nlink > 0:
+        if file.flags & 3 != O_RDWR and self.dev != DEV_PIPE:  # a FIFO, which has a name
             self._meet(file)
         self._count(file, 1)
         for end in (MAY_READ, MAY_WRITE):
@@ -164,11 +164,9 @@ class PipeInode(Inode):
 def make_pipe(kernel: Kernel, task: Task, flags: int) -> tuple[File, File]:
     """Return the reading and the writing end."""
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
-    inode.nlink = 0  # no name: its ends do not wait for each other
     name = f"pipe:[{inode.ino}]"
-    ends = tuple(
+    reader, writer = (
         kernel.vfs.register(File(kernel, inode, name, mode | flags, task))
         for mode in (O_RDONLY, O_WRONLY)
     )
-    inode.nlink = 1
-    return ends[0], ends[1]
+    return reader, writer
