@@ -381,6 +381,7 @@ TASK_FILES: dict[str, tuple[int, Text]] = {
     "limits": (0o444, limits),
     "cmdline": (0o444, cmdline),
     "comm": (0o444, comm),
+    "mounts": (0o444, mounts),
 }
 ROOT_FILES: dict[str, Text] = {
     "meminfo": meminfo,
