@@ -11,6 +11,7 @@ from syscalls import (
     jobs,
     life,
     mman,
+    mounts,
     paths,
     pipes,
     process,
@@ -22,6 +23,7 @@ from syscalls import (
     swap,
     time,
     timers,
+    xattr,
 )
 from syscalls.table import TABLE, Syscall
 
@@ -35,6 +37,7 @@ __all__ = [
     "jobs",
     "life",
     "mman",
+    "mounts",
     "paths",
     "pipes",
     "process",
@@ -46,4 +49,5 @@ __all__ = [
     "swap",
     "time",
     "timers",
+    "xattr",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
-from kernel.vfs import names
+from kernel.vfs import names, open_flags
 from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from kernel.wait import WouldBlock
@@ -49,6 +49,7 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    flags = open_flags(flags)
     start = start_of(task, dirfd, path)
     return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
 
@@ -205,11 +206,16 @@ def _write_stream(task: Task, file: File, data: bytes) -> int:
         task.thread.progress, wait.partial = done, done
         raise
     except SyscallError as error:
-        if error.errno == errno.EPIPE:
-            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
+        signal_broken_pipe(task, error)
         if done:
             return done
         raise
+
+
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:

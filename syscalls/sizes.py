@@ -37,8 +37,12 @@ def truncate(task: Task, path: str, size: int) -> int:
 
     Errors: EACCES, EISDIR, EINVAL, ENOENT, EFBIG, EPERM (sealed). Source: truncate(2).
     """
+    if signed64(size) < 0:
+        raise SyscallError(errno.EINVAL)
     inode = task.kernel.vfs.resolve(task, path)
-    if inode.kind != "dir":
+    if inode.kind not in ("dir", "file"):
+        raise SyscallError(errno.EINVAL)
+    if inode.kind == "file":
         inode.open_check(task, MAY_WRITE)
     return _set_size(task, inode, size)
 
@@ -86,6 +90,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         inode.allocate(offset, length)
         if not mode & KEEP_SIZE:
             inode.extend(offset + length)
+    names.drop_privileges(task, inode)
     inode.modified()
     return 0
 
