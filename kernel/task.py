@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.signals import SIGCHLD, Signals
+from kernel.signals import SIGCHLD, SIGKILL, Signals
 from kernel.thread import Thread
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable, File
@@ -294,6 +294,8 @@ class Task:
         """Hand the children over to init, or to nobody where there is none."""
         heir = self.kernel.init if self.kernel.init is not self else None
         for child in self.children:
+            if child.trace is not None:
+                child.die_of(SIGKILL)  # nobody could let it go
             child.parent = heir
             if not child.alive:
                 self.kernel.reap(child)
