@@ -147,7 +147,9 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
         _need_room(task, target.inode, target)
         if not count:
             return 0
-    if source.inode.kind not in ("file", "chr") or target.flags & O_APPEND:
+    elif target.flags & O_APPEND or source.inode.kind == "fifo":
+        raise SyscallError(errno.EINVAL)
+    if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
     target.pos += done

@@ -83,6 +83,17 @@ def test_a_read_that_faults_leaves_the_position(user: Sys, at: int) -> None:
     assert user.load(at, 3) == b"con"
 
 
+def test_the_limit_of_a_file_s_size_is_a_signal_and_an_error(user: Sys) -> None:
+    fd, got = make(user, "a", b"12345678"), []
+    user.rt_sigaction(user.SIGXFSZ, lambda number, info: got.append(number))
+    user.setrlimit(user.RLIMIT_FSIZE, (10, 10))
+    assert user.pwrite64(fd, b"xyz", 8) == 2
+    refused(errno.EFBIG, user.pwrite64, fd, b"xyz", 10)
+    refused(errno.EFBIG, user.ftruncate, fd, 11)
+    user.ftruncate(fd, 10)
+    assert got == [user.SIGXFSZ] * 2
+
+
 def test_vectors_are_filled_in_order(user: Sys, at: int) -> None:
     fd = make(user, "a", b"onetwo")
     user.store(at, struct.pack("<6Q", at + 512, 3, at + 1024, 0, at + 2048, 9))
