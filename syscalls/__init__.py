@@ -8,6 +8,7 @@ from syscalls import (
     files,
     info,
     mman,
+    mounts,
     paths,
     pipes,
     process,
@@ -18,6 +19,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    xattr,
 )
 from syscalls.table import TABLE, Syscall
 
@@ -28,6 +30,7 @@ __all__ = [
     "files",
     "info",
     "mman",
+    "mounts",
     "paths",
     "pipes",
     "process",
@@ -38,4 +41,5 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "xattr",
 ]

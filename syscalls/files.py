@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
-from kernel.vfs import names
+from kernel.vfs import names, open_flags
 from kernel.vfs.file import O_APPEND, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from syscalls.abi import MAX_COUNT
@@ -47,6 +47,7 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    flags = open_flags(flags)
     start = start_of(task, dirfd, path)
     return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
 

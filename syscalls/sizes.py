@@ -37,6 +37,8 @@ def truncate(task: Task, path: str, size: int) -> int:
 
     Errors: EACCES, EISDIR, EINVAL, ENOENT, EFBIG, EPERM (sealed). Source: truncate(2).
     """
+    if signed64(size) < 0:
+        raise SyscallError(errno.EINVAL)
     inode = task.kernel.vfs.resolve(task, path)
     if inode.kind != "dir":
         inode.open_check(task, MAY_WRITE)

@@ -65,7 +65,14 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
-    modules = (syscalls.files, syscalls.paths, syscalls.stat, syscalls.pipes)
+    modules = (
+        syscalls.files,
+        syscalls.paths,
+        syscalls.stat,
+        syscalls.pipes,
+        syscalls.xattr,
+        syscalls.mounts,
+    )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 
