@@ -11,7 +11,7 @@ from kernel import hugetlb
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE
-from kernel.vfs.pipe import make_pipe
+from kernel.vfs.pipe import PipeInode, make_pipe
 from syscalls.abi import MAX_COUNT
 from syscalls.at import O_CLOEXEC, install
 from syscalls.files import write_at
@@ -135,6 +135,10 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     start = _offset_in(task, offset, source)
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
+    if isinstance(target.inode, PipeInode):
+        target.inode.need_room(target, 1)
+        if not count:
+            return 0
     if source.inode.kind not in ("file", "chr") or target.flags & O_APPEND:
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
@@ -157,13 +161,15 @@ def copy_file_range(
     if flags:
         raise SyscallError(errno.EINVAL)
     for file in (source, target):
-        if file.inode.kind != "file":
-            raise SyscallError(errno.EISDIR if file.inode.kind == "dir" else errno.EINVAL)
+        if file.inode.kind == "dir":
+            raise SyscallError(errno.EISDIR)
+    if source.inode.kind != "file" or target.inode.kind != "file":
+        raise SyscallError(errno.EINVAL)
     source.need(MAY_READ)
     target.need(MAY_WRITE)
     if target.flags & O_APPEND:
         raise SyscallError(errno.EBADF)
-    count = min(count, MAX_COUNT)
+    count = min(count, MAX_COUNT, max(0, source.inode.size - start))
     if source.inode is target.inode and start < to + count and to < start + count:
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, to, count)

@@ -40,7 +40,9 @@ def truncate(task: Task, path: str, size: int) -> int:
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
     inode = task.kernel.vfs.resolve(task, path)
-    if inode.kind != "dir":
+    if inode.kind not in ("dir", "file"):
+        raise SyscallError(errno.EINVAL)
+    if inode.kind == "file":
         inode.open_check(task, MAY_WRITE)
     return _set_size(task, inode, size)
 

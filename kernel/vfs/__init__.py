@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
+O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
 MFD_ALLOW_SEALING, MFD_HUGETLB, F_SEAL_SEAL = 2, 4, 1
@@ -50,7 +51,7 @@ def open_flags(flags: int) -> int:
         raise SyscallError(errno.EINVAL)
     if unnamed and not WANTED[flags & O_ACCMODE] & MAY_WRITE:
         raise SyscallError(errno.EINVAL)
-    return flags
+    return flags | O_LARGEFILE
 
 
 class Vfs:
@@ -288,7 +289,7 @@ class Vfs:
         inode = directory.unnamed(self._mode(task, mode), task)
         try:
             name = f"{self.text(task, place)}/#{inode.ino}"
-            return self.open_inode(task, inode, name, flags & ~O_TMPFILE)
+            return self.open_inode(task, inode, name, flags)
         except SyscallError:
             inode.released()
             raise

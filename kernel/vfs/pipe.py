@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -26,13 +28,19 @@ DEV_PIPE = 14
 POLLERR, POLLHUP = 8, 16
 
 
-def would_block(inode: Inode) -> NoReturn:
-    """Say that the call must wait for inode. Errors: EAGAIN for a task that cannot sleep."""
-    raise SyscallError(errno.EAGAIN)
+def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> NoReturn:
+    """Let the call wait for inode. interrupted: what a signal that ends the wait undoes.
+
+    Errors: EAGAIN for a task that cannot sleep.
+    """
+    raise WouldBlock(inode, interrupted=interrupted)
 
 
 def wake(inode: Inode) -> None:
     """Let those who wait for inode look again."""
+    wake_key: Callable[[Inode], None] | None = getattr(inode.kernel, "wake", None)
+    if wake_key is not None:
+        wake_key(inode)
 
 
 class PipeInode(Inode):
@@ -75,7 +83,10 @@ class PipeInode(Inode):
                 raise SyscallError(errno.ENXIO)
             return
         self.waiting[key] = self.opened_ever[other]
-        would_block(self)
+        would_block(self, lambda: self._give_up(key))
+
+    def _give_up(self, key: tuple[int, int]) -> None:
+        self.waiting.pop(key, None)
 
     def _count(self, file: File, change: int) -> None:
         self.readers += change if file.access & MAY_READ else 0
@@ -106,16 +117,21 @@ class PipeInode(Inode):
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         if not data:
             return 0
-        if not self._has_reader():
-            raise SyscallError(errno.EPIPE)
-        room = self.capacity - len(self.queue)
-        if not room or (len(data) <= PIPE_BUF and room < len(data)):
-            if file.flags & O_NONBLOCK:
-                raise SyscallError(errno.EAGAIN)
-            would_block(self)
+        room = self.need_room(file, len(data) if len(data) <= PIPE_BUF else 1)
         self.queue += data[:room]
         wake(self)
         return min(len(data), room)
+
+    def need_room(self, file: File, nbytes: int) -> int:
+        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN where the file may not wait."""
+        if not self._has_reader():
+            raise SyscallError(errno.EPIPE)
+        room = self.capacity - len(self.queue)
+        if room < nbytes:
+            if file.flags & O_NONBLOCK:
+                raise SyscallError(errno.EAGAIN)
+            would_block(self)
+        return room
 
     def poll(self, file: File) -> int:
         ready = 0

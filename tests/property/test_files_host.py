@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import pickle
 import random
 import shutil
 import stat
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,9 +24,11 @@ import pytest
 from kernel.machine import Kernel
 from userland.program import Sys
 
-LENGTH = 120
+LENGTH = 150
 SEEDS = range(24)
 USER = 1000
+PAGE = 4096
+UTIME_NOW = (1 << 30) - 1
 SYS_RENAMEAT2, SYS_FACCESSAT2 = 316, 439
 NAMES = ("a", "b", "c", "d", "e")
 ODD = (".", "..", "a/", "b/.", "c/..", "./d", "../e", "x" * 256, "", "a//b", "d/e/a", "/", "e/")
@@ -102,6 +106,19 @@ def sequence(seed: int) -> list[Step]:
         "mknod": (3, lambda: (path(), chance.choice((0, 0o100644, 0o010600, 0o040000, 0o170000)))),
         "listdir": (4, lambda: (path(),)),
         "dup": (2, lambda: (slot(), slot())),
+        "pipe": (3, lambda: (slot(), slot())),
+        "getfl": (2, lambda: (slot(),)),
+        "setfl": (2, lambda: (slot(), chance.choice((0o4000, 0o6000, 0o4000 | 0o3)))),
+        "flock": (4, lambda: (slot(), chance.choice((1, 2, 8, 3)))),
+        "lockf": (3, lambda: (slot(), chance.randrange(3), chance.choice((0, 4)), 6)),
+        "sendfile": (2, lambda: (slot(), slot(), chance.choice((0, 4, 100)))),
+        "copy_file_range": (2, lambda: (slot(), slot(), chance.choice((0, 4, 100)))),
+        "fadvise": (1, lambda: (slot(), chance.choice((0, -1)), chance.randrange(8))),
+        "fallocate": (2, lambda: (slot(), chance.choice((0, 1)), chance.choice((-1, 9)))),
+        "listxattr": (1, lambda: (path(),)),
+        "readlinkat": (1, lambda: (slot(), path())),
+        "fchown": (1, lambda: (slot(), -1, chance.choice((-1, 5)))),
+        "utimens": (2, lambda: (slot(), path(), chance.choice((0, 0x100)))),
         "umask": (1, lambda: (chance.choice((0o22, 0o77, 0)),)),
         "getxattr": (1, lambda: (path(), "user.x")),
         "setxattr": (1, lambda: (path(), "user.x", b"v")),
@@ -247,6 +264,45 @@ class Host(Side):
     def dup(self, slot: int, source: int) -> str:
         return self.keep(slot, os.dup(self.fd(source)))
 
+    def pipe(self, slot: int, other: int) -> str:
+        reader, writer = os.pipe2(os.O_NONBLOCK)
+        self.keep(slot, reader)
+        return self.keep(other, writer)
+
+    def getfl(self, slot: int) -> int:
+        return fcntl.fcntl(self.fd(slot), fcntl.F_GETFL)
+
+    def setfl(self, slot: int, flags: int) -> int:
+        return fcntl.fcntl(self.fd(slot), fcntl.F_SETFL, flags)
+
+    def flock(self, slot: int, kind: int) -> int:
+        return self.raw(73, self.fd(slot), kind | fcntl.LOCK_NB)
+
+    def lockf(self, slot: int, kind: int, start: int, command: int) -> int:
+        fcntl.fcntl(self.fd(slot), command, flock_bytes(kind, start))
+        return 0
+
+    def sendfile(self, slot: int, source: int, count: int) -> int:
+        return os.sendfile(self.fd(slot), self.fd(source), None, count)  # type: ignore[arg-type]
+
+    def copy_file_range(self, slot: int, target: int, count: int) -> int:
+        return os.copy_file_range(self.fd(slot), self.fd(target), count)
+
+    def fadvise(self, slot: int, nbytes: int, advice: int) -> int:
+        return self.raw(221, self.fd(slot), 0, ctypes.c_long(nbytes), advice)
+
+    def fallocate(self, slot: int, mode: int, nbytes: int) -> int:
+        return self.raw(285, self.fd(slot), mode, 0, ctypes.c_long(nbytes))
+
+    def readlinkat(self, slot: int, path: str) -> str:
+        return os.readlink(path, dir_fd=self.fd(slot))
+
+    def fchown(self, slot: int, uid: int, gid: int) -> None:
+        os.fchown(self.fd(slot), uid, gid)
+
+    def utimens(self, slot: int, path: str, flags: int) -> int:
+        return self.raw(280, self.fd(slot), path.encode(), None, flags)
+
     mkdir = staticmethod(os.mkdir)
     rmdir = staticmethod(os.rmdir)
     unlink = staticmethod(os.unlink)
@@ -262,6 +318,12 @@ class Host(Side):
     umask = staticmethod(os.umask)
     getxattr = staticmethod(os.getxattr)
     setxattr = staticmethod(os.setxattr)
+    listxattr = staticmethod(os.listxattr)
+
+
+def flock_bytes(kind: int, start: int) -> bytes:
+    """Return struct flock for [start, start+3)."""
+    return struct.pack("<hh4xqqi4x", kind, 0, start, 3, 0)
 
 
 class Ours(Side):
@@ -270,6 +332,8 @@ class Ours(Side):
     def __init__(self, sys: Sys) -> None:
         super().__init__()
         self.sys = sys
+        private = sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
+        self.area = sys.mmap(0, PAGE, 3, private, -1, 0)
 
     def close_fd(self, fd: int) -> None:
         self.sys.close(fd)
@@ -324,10 +388,49 @@ class Ours(Side):
     def dup(self, slot: int, source: int) -> str:
         return self.keep(slot, self.sys.dup(self.fd(source)))
 
+    def pipe(self, slot: int, other: int) -> str:
+        reader, writer = self.sys.pipe2(os.O_NONBLOCK)
+        self.keep(slot, reader)
+        return self.keep(other, writer)
+
+    def getfl(self, slot: int) -> Any:
+        return self.sys.fcntl(self.fd(slot), fcntl.F_GETFL)
+
+    def setfl(self, slot: int, flags: int) -> Any:
+        return self.sys.fcntl(self.fd(slot), fcntl.F_SETFL, flags)
+
+    def flock(self, slot: int, kind: int) -> Any:
+        return self.sys.flock(self.fd(slot), kind | fcntl.LOCK_NB)
+
+    def lockf(self, slot: int, kind: int, start: int, command: int) -> Any:
+        self.sys.store(self.area, flock_bytes(kind, start))
+        return self.sys.fcntl(self.fd(slot), command, self.area)
+
+    def sendfile(self, slot: int, source: int, count: int) -> Any:
+        return self.sys.sendfile(self.fd(slot), self.fd(source), 0, count)
+
+    def copy_file_range(self, slot: int, target: int, count: int) -> Any:
+        return self.sys.copy_file_range(self.fd(slot), 0, self.fd(target), 0, count, 0)
+
+    def fadvise(self, slot: int, nbytes: int, advice: int) -> Any:
+        return self.sys.fadvise64(self.fd(slot), 0, nbytes, advice)
+
+    def fallocate(self, slot: int, mode: int, nbytes: int) -> Any:
+        return self.sys.fallocate(self.fd(slot), mode, 0, nbytes)
+
+    def listxattr(self, path: str) -> list[str]:
+        size = self.sys.listxattr(path, self.area, PAGE)
+        return self.sys.load(self.area, size).decode().split("\0")[:-1]
+
+    def utimens(self, slot: int, path: str, flags: int) -> Any:
+        now = ((0, UTIME_NOW), (0, UTIME_NOW))
+        return self.sys.utimensat(self.fd(slot), path, now, flags)
+
     def __getattr__(self, name: str) -> Any:
         call = getattr(self.sys, name)
         by_slot = name in (
             "read", "write", "unlinkat", "mkdirat", "fchdir", "faccessat2", "fchmod", "ftruncate",
+            "readlinkat", "fchown",
         )  # fmt: skip
 
         def run(*args: Any) -> Any:
