@@ -29,6 +29,10 @@ class Clock:
         place.realtime_ns = self._data.realtime_ns
         self._data = place
 
+    def place(self) -> Any:
+        """Return where the time is kept (uint64_t *), for the processor that adds to it."""
+        return ffi.addressof(self._data, "realtime_ns")
+
     def advance(self, nanoseconds: int) -> None:
         """Let nanoseconds (>= 0) pass."""
         self._data.realtime_ns += nanoseconds

@@ -6,10 +6,10 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kernel import memory
 from kernel.clock import Clock
@@ -26,6 +26,9 @@ from kernel.task import ALL_CAPS, Task
 from kernel.vfs import Vfs
 from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage
+
+if TYPE_CHECKING:
+    from kernel.scheduler import Scheduler
 
 PAGE_SIZE = 4096
 RMAP_DESIGNS = {
@@ -109,6 +112,8 @@ class Kernel:
         self.vsyscalls = VsyscallPage(self)
         self.random = Random(seed)
         self.log = Log(self.clock)
+        self.scheduler: Scheduler | None = None  # of tasks in machine code
+        self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
@@ -220,6 +225,11 @@ class Kernel:
         prot = lib.PROT_READ | lib.PROT_WRITE
         task.mm.call(lib.mm_mmap, start, layout.stack_bytes, prot, flags, ffi.NULL, 0)
 
+    def wake(self, key: Hashable) -> None:
+        """Wake the tasks in machine code that wait for key (kernel.wait.WouldBlock)."""
+        if self.scheduler is not None:
+            self.scheduler.wake(key)
+
     def reap(self, task: Task) -> None:
         """Forget a dead task."""
         self.tasks.pop(task.pid, None)
@@ -283,6 +293,7 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
+        self.scheduler = None
         if self.processor is not None:
             self.processor.close()
         self.segments.close()

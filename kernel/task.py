@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.processor import Context
-from kernel.signals import Signals
+from kernel.signals import SIGCHLD, Signals
+from kernel.thread import Thread
 from kernel.trace import Trace
-from kernel.vfs.file import FdTable
+from kernel.vfs.file import FdTable, File
 from kernel.vfs.fs_struct import FsStruct
 
 if TYPE_CHECKING:
+    from kernel.exec import Program
     from kernel.machine import Kernel
+    from kernel.processor import Context
 
 RLIM_INFINITY = (1 << 64) - 1
 ALL_CAPS = frozenset(
@@ -108,12 +110,20 @@ class Task:
         self.limits: Any = ffi.new("struct limits *")
         self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
         self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
+        self.pgid = self.sid = pid
+        self.tty: Any = None  # the controlling terminal's inode
         self.signals = Signals()
         self.exit_status: int | None = None  # as wait4 reports it
+        self.context: Context | None = None  # registers; None: a Python program
+        self.thread = Thread()
+        self.attention = False  # look at signals before going back to machine code
+        self.stop_seen = self.continued = False  # what wait4 has still to report
+        self.exit_signal = SIGCHLD
+        self.has_execed = False
+        self.exe: File | None = None
         self.oom_score_adj = 0
         self.dumpable = 1
         self.trace: Trace | None = None
-        self.context: Context | None = None  # registers, once the task runs machine code
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
         self.mm: Mm
@@ -129,14 +139,24 @@ class Task:
         return self.fs.umask
 
     @property
+    def cpu(self) -> Context:
+        """The registers of a task in machine code."""
+        assert self.context is not None, "a Python program has no registers"
+        return self.context
+
+    @property
     def alive(self) -> bool:
         """Tell whether the task still has an address space."""
         return self.exit_status is None
 
     @property
     def state(self) -> str:
-        """The letter of /proc/PID/stat: running or zombie."""
-        return "R" if self.alive else "Z"
+        """The letter of /proc/PID/stat: running, sleeping, stopped or zombie."""
+        if not self.alive:
+            return "Z"
+        if self.thread.stopped:
+            return "T"
+        return "S" if self.thread.waiting is not None else "R"
 
     # ---- credentials ----
 
@@ -164,21 +184,73 @@ class Task:
 
     def fork(self) -> Task:
         """Return a child with a copy-on-write copy of everything. Errors: ENOMEM, EAGAIN."""
+        child = self._child()
+        handle = ffi.new("mm **")
+        self.mm.call(lib.mm_fork, child.limits, handle)
+        child.mm = Mm(self.kernel, child, handle[0])
+        return self._born(child)
+
+    def fork_sharing(self) -> Task:
+        """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""
+        child = self._child()
+        child.mm = self.mm.get()
+        return self._born(child)
+
+    def _child(self) -> Task:
         child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv)
         child.set_credentials(self.uid, self.gid, self.caps)
         for name, pair in self.rlimits.items():
             child.rlimits[name] = pair
-        handle = ffi.new("mm **")
-        self.mm.call(lib.mm_fork, child.limits, handle)
-        child.mm = Mm(self.kernel, child, handle[0])
-        child.fds = self.fds.copy(child)
-        child.oom_score_adj = self.oom_score_adj
+        child.oom_score_adj, child.dumpable = self.oom_score_adj, self.dumpable
         child.fs, child.signals = self.fs.copy(), self.signals.copy()
         child.revirt_vsyscalls = self.revirt_vsyscalls
+        child.pgid, child.sid, child.tty = self.pgid, self.sid, self.tty
+        child.thread.alt_stack = self.thread.alt_stack
+        return child
+
+    def _born(self, child: Task) -> Task:
+        """Give a child what must be given back, and enter it."""
+        if self.context is not None:
+            try:
+                child.context = self.context.copy()
+            except SyscallError:
+                child.mm.put()
+                raise
+            child.context.enter(child.mm.handle)
+        child.fds = self.fds.copy(child)
+        if self.exe is not None:
+            self.exe.descriptors += 1
+            child.exe = self.exe
         child.parent = self
         self.children.append(child)
         self.kernel.tasks[child.pid] = child
         return child
+
+    def become(self, program: Program) -> None:
+        """Run another program from now on: everything of the old one is given up."""
+        old, self.mm = self.mm, program.mm
+        self.cpu.enter(program.mm.handle)
+        self.cpu.start(program.rip, program.rsp)
+        old.put()
+        self._drop_exe()
+        self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
+        self.has_execed, self.dumpable = True, 1
+        self.signals.reset_for_exec()
+        self.thread.alt_stack, self.thread.clear_child_tid = Thread().alt_stack, 0
+        for fd in sorted(self.fds.cloexec):
+            self.fds.close(fd)
+        self.let_parent_go()
+
+    def let_parent_go(self) -> None:
+        """Wake the parent that a vfork keeps waiting."""
+        parent, self.thread.vfork_parent = self.thread.vfork_parent, None
+        if parent is not None:
+            self.kernel.wake(("vfork", self.pid))
+
+    def _drop_exe(self) -> None:
+        exe, self.exe = self.exe, None
+        if exe is not None:
+            exe.put()
 
     def exit(self, status: int) -> None:
         """End with an exit code (0-255); a no-op on a task that has ended."""
@@ -192,17 +264,42 @@ class Task:
         if not self.alive:
             return
         self.exit_status = wait_status
+        self.attention = True
         self.fds.close_all()
+        self._drop_exe()
         if self.context is not None:
-            self.context.close()
+            self._leave_processor()
         self.mm.put()
+        self._orphan_children()
+        self._tell_parent()
+
+    def _leave_processor(self) -> None:
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.forget(self)
+        self.cpu.close()
+        self.let_parent_go()
+
+    def _tell_parent(self) -> None:
+        """Become a zombie that a parent in machine code hears of, or nothing at all."""
+        parent, scheduler = self.parent, self.kernel.scheduler
+        if parent is None:
+            self.kernel.reap(self)
+        elif scheduler is not None and parent.alive:
+            if parent is self.kernel.init or not parent.signals.wants_zombies():
+                parent.children.remove(self)
+                self.kernel.reap(self)
+            scheduler.tell_end(self)
+
+    def _orphan_children(self) -> None:
+        """Hand the children over to init, or to nobody where there is none."""
+        heir = self.kernel.init if self.kernel.init is not self else None
         for child in self.children:
-            child.parent = None
+            child.parent = heir
             if not child.alive:
                 self.kernel.reap(child)
+            elif heir is not None:
+                heir.children.append(child)
         self.children = []
-        if self.parent is None:
-            self.kernel.reap(self)
 
     def wait(self, pid: int) -> Task | None:
         """Reap a dead child (pid > 0: that one; -1: any); None if none is dead. Errors: ECHILD."""

@@ -6,7 +6,10 @@ Importing this package fills the table with every call that exists.
 from syscalls import (
     fcntl,
     files,
+    futex,
     info,
+    jobs,
+    life,
     mman,
     mounts,
     paths,
@@ -19,6 +22,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    timers,
     xattr,
 )
 from syscalls.table import TABLE, Syscall
@@ -28,7 +32,10 @@ __all__ = [
     "Syscall",
     "fcntl",
     "files",
+    "futex",
     "info",
+    "jobs",
+    "life",
     "mman",
     "mounts",
     "paths",
@@ -41,5 +48,6 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "timers",
     "xattr",
 ]

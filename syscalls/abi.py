@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
@@ -99,6 +100,59 @@ def dispatch(task: Task, nr: int, registers: tuple[int, ...]) -> int:
         return _finish(task, call, call.handler(task, *arguments), out)
     except SyscallError as error:
         return -int(error.errno or errno.EINVAL)
+
+
+# ---- machine code: one function a call, made once ----
+
+Raw = Callable[..., int]
+PLAIN = frozenset({Kind.INT, Kind.SINT})
+
+
+def _no_arguments(handler: Callable[..., Any]) -> Raw:
+    def call(task: Task, a: int, b: int, c: int, d: int, e: int, f: int) -> int:
+        return handler(task)  # type: ignore[no-any-return]
+
+    return call
+
+
+def _plain(handler: Callable[..., Any], kinds: tuple[Kind, ...]) -> Raw:
+    """Registers as they are, but for those that are signed 32-bit numbers."""
+    count = len(kinds)
+    signed = [place for place, kind in enumerate(kinds) if kind is Kind.SINT]
+
+    def call(task: Task, *registers: int) -> int:
+        arguments = list(registers[:count])
+        for place in signed:
+            arguments[place] = signed32(arguments[place])
+        return handler(task, *arguments)  # type: ignore[no-any-return]
+
+    return call
+
+
+def _general(syscall: Syscall, task: Task, *registers: int) -> int:
+    arguments, out = _decode(task, syscall, registers)
+    return _finish(task, syscall, syscall.handler(task, *arguments), out)
+
+
+def raw_call(syscall: Syscall) -> Raw:
+    """Return the call as machine code makes it: task and six registers in, rax out."""
+    if not syscall.kinds:
+        return _no_arguments(syscall.handler)
+    if PLAIN.issuperset(syscall.kinds):
+        return _plain(syscall.handler, syscall.kinds)
+    return partial(_general, syscall)
+
+
+def raw_calls() -> dict[int, Raw]:
+    """Return every call by number, for the scheduler."""
+    return {nr: raw_call(syscall) for nr, syscall in TABLE.items()}
+
+
+def missing(task: Task, *registers: int) -> int:
+    """Answer a call that does not exist: ENOSYS, noted once."""
+    assert task.kernel.scheduler is not None
+    _log_missing(task, task.kernel.scheduler.call_number(task))
+    raise SyscallError(errno.ENOSYS)
 
 
 def _log_missing(task: Task, nr: int) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
+from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import names, open_flags
-from kernel.vfs.file import O_APPEND, File
+from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from kernel.wait import WouldBlock
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, install, signed64, start_of
 from syscalls.table import INT, PATH, SINT, syscall
@@ -181,11 +183,34 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
+    if file.inode.kind == "fifo":
+        return _write_stream(task, file, data)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
     file.pos += written
     return written
+
+
+def _write_stream(task: Task, file: File, data: bytes) -> int:
+    """Write to a pipe, sleeping while it is full; one that no one reads is SIGPIPE."""
+    done: int = task.thread.progress or 0
+    try:
+        while True:
+            done += file.inode.file_write(file, 0, data[done:], task)
+            if done == len(data) or file.flags & O_NONBLOCK:
+                return done
+    except WouldBlock as wait:
+        if task.context is None and done:
+            return done
+        task.thread.progress, wait.partial = done, done
+        raise
+    except SyscallError as error:
+        if error.errno == errno.EPIPE:
+            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
+        if done:
+            return done
+        raise
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:

@@ -1,4 +1,4 @@
-"""Processes: birth, death, waiting, credentials, limits."""
+"""Who a process is and what it may use: ids, limits, prctl."""
 
 from __future__ import annotations
 
@@ -9,97 +9,13 @@ from typing import TYPE_CHECKING
 from kernel.errors import SyscallError
 from kernel.task import ALL_CAPS, DEFAULT_RLIMITS, RLIM_INFINITY
 from syscalls.table import INT, SINT, STRUCT, syscall
-from syscalls.traced import run_until_stop
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
-WNOHANG = 1
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
 PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
-
-
-@syscall(57, "fork", partly="from Python programs: the child is driven by the test")
-def fork(task: Task) -> int:
-    """Return the pid of a child with a copy-on-write copy of everything.
-
-    Errors: ENOMEM. Source: fork(2).
-    """
-    return task.fork().pid
-
-
-@syscall(58, "vfork", partly="as fork: the parent does not wait")
-def vfork(task: Task) -> int:
-    """Return the pid of a child, as fork. Errors: ENOMEM. Source: vfork(2)."""
-    return task.fork().pid
-
-
-@syscall(56, "clone", INT, partly="as fork: flags that share anything are EINVAL")
-def clone(task: Task, flags: int) -> int:
-    """Return the pid of a child, as fork. Errors: EINVAL (CLONE_* flags), ENOMEM.
-
-    Source: clone(2).
-    """
-    if flags & ~0xFF:
-        raise SyscallError(errno.EINVAL)
-    return task.fork().pid
-
-
-@syscall(60, "exit", SINT)
-def exit_task(task: Task, status: int = 0) -> int:
-    """End the task with status (its low 8 bits). Source: _exit(2)."""
-    task.exit(status)
-    return 0
-
-
-@syscall(231, "exit_group", SINT)
-def exit_group(task: Task, status: int = 0) -> int:
-    """End the task, which has one thread. Source: exit_group(2)."""
-    task.exit(status)
-    return 0
-
-
-def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
-    """Return (pid, status) of a dead child, or (0, 0) with WNOHANG if none is dead.
-
-    A live child cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK
-    where Linux would sleep. Source: wait4(2).
-    """
-    if options & ~0x0F | (pid == -(1 << 31)):
-        raise SyscallError(errno.EINVAL)
-    stopped = _stopped_child(task, pid, options)
-    if stopped is not None:
-        return stopped
-    dead = task.wait(-1 if pid <= 0 else pid)
-    if dead is not None:
-        assert dead.exit_status is not None
-        return dead.pid, dead.exit_status
-    if options & WNOHANG:
-        return 0, 0
-    raise SyscallError(errno.EDEADLK)
-
-
-def _stopped_child(task: Task, pid: int, options: int) -> tuple[int, int] | None:
-    """Return (pid, status) of a traced child that has stopped, letting it run for that."""
-    for child in task.children:
-        trace = child.trace
-        if trace is None or not child.alive or not (pid <= 0 or pid == child.pid):
-            continue
-        if not trace.stop and not options & WNOHANG:
-            run_until_stop(child)
-        if trace.waits_to_be_seen and child.alive:
-            return child.pid, trace.wait_status()
-    return None
-
-
-@syscall(61, "wait4", SINT, INT, SINT, INT, partly="no rusage; EDEADLK where it would sleep")
-def wait4_raw(task: Task, pid: int, status_addr: int, options: int, rusage: int) -> int:
-    """Wait as wait4 and store the status (int) at status_addr. Source: wait4(2)."""
-    reaped, status = wait4(task, pid, options)
-    if status_addr and reaped:
-        task.mm.copy_out(status_addr, struct.pack("<i", status))
-    return reaped
 
 
 @syscall(39, "getpid")
@@ -160,12 +76,6 @@ def setgid(task: Task, gid: int) -> int:
     if gid != task.gid and not task.capable("CAP_SETGID"):
         raise SyscallError(errno.EPERM)
     task.set_credentials(task.uid, gid, task.caps)
-    return 0
-
-
-@syscall(24, "sched_yield")
-def sched_yield(task: Task) -> int:
-    """Do nothing: tasks run when their programs are driven. Source: sched_yield(2)."""
     return 0
 
 

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kernel import signals
 from kernel.errors import SyscallError
 from kernel.signals import NSIG, SigInfo, Signal
 from kernel.trace import SYSGOOD, Calls, Trace
 from kernel.vfs.mmfile import space_of
-from syscalls import signals
 from syscalls.table import INT, SINT, syscall
 from syscalls.traced import context_of
 

@@ -1,35 +1,54 @@
-"""Signals: who may send, what is done, what is held back.
+"""Signals: who may send, what is done, what is held back, and what is waited for.
 
 A Python program's handler is a callable; delivery happens on the way out of the sender's call.
+Machine code has struct sigaction; the scheduler delivers before it returns to user mode.
 """
 
 from __future__ import annotations
 
 import errno
+import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
+from kernel import sigframe
+from kernel.errors import MemoryFault, SyscallError
 from kernel.signals import (
-    IGNORED_BY_DEFAULT,
     NSIG,
-    SIG_DFL,
-    SIG_IGN,
+    SI_KERNEL,
+    SI_TKILL,
+    SI_USER,
+    SIGCONT,
+    UNBLOCKABLE_MASK,
     UNCATCHABLE,
     Action,
+    Fate,
+    Sigaction,
     SigInfo,
+    Signal,
+    force,
+    send,
 )
-from syscalls.table import SINT, syscall
+from kernel.thread import NO_ALT_STACK
+from kernel.wait import RegistersSet, Restart, WouldBlock
+from syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
-SI_USER = 0
-SIGKILL = 9
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
+SET_BYTES = 8
+ACTION = struct.Struct("<QQQQ")
+STACK = struct.Struct("<QiiQ")
+MIN_STACK = 2048
+NS = 1_000_000_000
+
+
+# ---- what is done ----
 
 
 def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action:
-    """Set what a signal does (SIG_DFL, SIG_IGN or a callable) and return what it did.
+    """Set what a signal does (SIG_DFL, SIG_IGN, a callable, a Sigaction); return what it did.
 
     Errors: EINVAL (no such signal; SIGKILL and SIGSTOP cannot be handled). Source: sigaction(2).
     """
@@ -38,7 +57,92 @@ def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action
     old = task.signals.action(signo)
     if action is not None:
         task.signals.actions[signo] = action
+        if task.signals.fate(signo) is Fate.IGNORE:
+            task.signals.discard(frozenset({signo}))
     return old
+
+
+def _check_set(nbytes: int) -> None:
+    if nbytes != SET_BYTES:
+        raise SyscallError(errno.EINVAL)
+
+
+def _set_in(task: Task, addr: int) -> int:
+    return int.from_bytes(task.mm.copy_in(addr, SET_BYTES), "little")
+
+
+def _set_out(task: Task, addr: int, mask: int) -> None:
+    task.mm.copy_out(addr, mask.to_bytes(SET_BYTES, "little"))
+
+
+@syscall(13, "rt_sigaction", SINT, INT, INT, INT)
+def rt_sigaction_raw(task: Task, signo: int, new: int, old: int, nbytes: int) -> int:
+    """Set from struct sigaction at new and store the old one, where not 0.
+
+    Errors: EINVAL, EFAULT. Source: sigaction(2).
+    """
+    _check_set(nbytes)
+    wanted = None
+    if new:
+        handler, flags, restorer, mask = ACTION.unpack(task.mm.copy_in(new, ACTION.size))
+        wanted = Sigaction(handler, flags, restorer, mask & ~UNBLOCKABLE_MASK)
+    if not 1 <= signo <= NSIG:
+        raise SyscallError(errno.EINVAL)
+    before = task.signals.sigaction(signo)
+    rt_sigaction(task, signo, wanted)
+    if old:
+        fields = (before.handler, before.flags, before.restorer, before.mask)
+        task.mm.copy_out(old, ACTION.pack(*fields))
+    return 0
+
+
+@syscall(131, "sigaltstack", INT, INT)
+def sigaltstack(task: Task, new: int, old: int) -> int:
+    """Set the stack of handlers with SA_ONSTACK and store the old one, where not 0.
+
+    Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
+    """
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    rsp = task.cpu.registers()["rsp"]
+    base, _, nbytes = task.thread.alt_stack
+    before = STACK.pack(base, sigframe.stack_flags(task, rsp), 0, nbytes)
+    if new:
+        _set_alt_stack(task, rsp, *STACK.unpack(task.mm.copy_in(new, STACK.size)))
+    if old:
+        task.mm.copy_out(old, before)
+    return 0
+
+
+def _set_alt_stack(task: Task, rsp: int, base: int, flags: int, _: int, nbytes: int) -> None:
+    flags &= 0xFFFF_FFFF
+    mode = flags & ~sigframe.SS_AUTODISARM
+    if sigframe.on_alt_stack(task, rsp):
+        raise SyscallError(errno.EPERM)
+    if mode not in (0, sigframe.SS_ONSTACK, sigframe.SS_DISABLE):
+        raise SyscallError(errno.EINVAL)
+    if mode == sigframe.SS_DISABLE:
+        task.thread.alt_stack = NO_ALT_STACK
+    elif nbytes < MIN_STACK:
+        raise SyscallError(errno.ENOMEM)
+    else:
+        task.thread.alt_stack = (base, flags & sigframe.SS_AUTODISARM, nbytes)
+
+
+@syscall(15, "rt_sigreturn")
+def rt_sigreturn(task: Task) -> int:
+    """Go back to where a signal interrupted; a bad frame is SIGSEGV. Source: sigreturn(2)."""
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    try:
+        sigframe.restore(task)
+    except (SyscallError, MemoryFault):
+        force(task, SigInfo(Signal.SIGSEGV, SI_KERNEL))
+    task.attention = True
+    raise RegistersSet
+
+
+# ---- what is held back ----
 
 
 def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
@@ -51,56 +155,192 @@ def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
     changed = {SIG_BLOCK: old | mask, SIG_UNBLOCK: old & ~mask, SIG_SETMASK: mask}
     if how not in changed:
         raise SyscallError(errno.EINVAL)
-    signals.blocked = changed[how]
-    deliver_pending(task)
+    signals.blocked = changed[how] & ~UNBLOCKABLE_MASK
+    if task.context is None:
+        deliver_pending(task)
+    else:
+        task.attention |= signals.deliverable()
     return old
 
 
-@syscall(62, "kill", SINT, SINT, partly="one process a call: no process groups")
-def kill(task: Task, pid: int, signo: int) -> int:
-    """Send a signal; 0 only asks whether it could be sent.
+@syscall(14, "rt_sigprocmask", SINT, INT, INT, INT)
+def rt_sigprocmask_raw(task: Task, how: int, new: int, old: int, nbytes: int) -> int:
+    """Change the blocked set from new and store the old one, where not 0. Errors: EFAULT.
 
-    Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
+    Source: sigprocmask(2).
     """
-    if not 0 <= signo <= NSIG:
-        raise SyscallError(errno.EINVAL)
-    target = task.kernel.tasks.get(pid)
-    if target is None:
-        raise SyscallError(errno.ESRCH)
-    if target.uid != task.uid and not task.capable("CAP_KILL"):
-        raise SyscallError(errno.EPERM)
-    if signo:
-        send(target, SigInfo(signo, SI_USER, si_pid=task.pid))
+    _check_set(nbytes)
+    before = task.signals.blocked
+    if new:
+        rt_sigprocmask(task, how, _set_in(task, new))
+    if old:
+        _set_out(task, old, before)
     return 0
 
 
-def send(task: Task, info: SigInfo) -> None:
-    """Deliver a signal, or keep it while it is blocked."""
-    if not task.alive:
-        return
-    if task.trace is not None and info.si_signo != SIGKILL:
-        task.trace.at_signal(info)
-        return
-    act(task, info)
+@syscall(127, "rt_sigpending", INT, INT)
+def rt_sigpending(task: Task, addr: int, nbytes: int) -> int:
+    """Store the set of signals that are blocked and wait. Errors: EINVAL, EFAULT.
+
+    Source: sigpending(2).
+    """
+    if nbytes > SET_BYTES:
+        raise SyscallError(errno.EINVAL)
+    waiting = task.signals.pending_mask() & task.signals.blocked
+    task.mm.copy_out(addr, waiting.to_bytes(SET_BYTES, "little")[:nbytes])
+    return 0
 
 
-def act(task: Task, info: SigInfo) -> None:
-    """Do what the task wants done about a signal, or keep it while it is blocked."""
-    if task.signals.is_blocked(info.si_signo):
-        task.signals.pending.append(info)
-        return
-    action = task.signals.action(info.si_signo)
-    if callable(action):
-        action(info.si_signo, info)
-    elif action == SIG_DFL and info.si_signo not in IGNORED_BY_DEFAULT:
-        task.die_of(info.si_signo)
+@syscall(130, "rt_sigsuspend", INT, INT)
+def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
+    """Sleep with another blocked set until a handler has run; then EINTR.
+
+    Errors: EINVAL, EFAULT, EINTR. Source: sigsuspend(2).
+    """
+    _check_set(nbytes)
+    if task.context is None:
+        raise SyscallError(errno.EINTR)
+    if task.thread.progress is None:
+        mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+        task.thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
+        task.thread.progress = True
+        task.attention = True
+    raise WouldBlock(restart=Restart.UNLESS_HANDLED)
+
+
+# ---- what is waited for ----
+
+
+@syscall(128, "rt_sigtimedwait", INT, INT, INT, INT)
+def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int) -> int:
+    """Take a signal of a set that waits, or sleep for one; return its number.
+
+    Errors: EAGAIN (the time is up), EINTR, EINVAL, EFAULT. Source: sigtimedwait(2).
+    """
+    _check_set(nbytes)
+    among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+    found = task.signals.take(among)
+    if found is not None:
+        if info:
+            task.mm.copy_out(info, sigframe.pack_siginfo(found))
+        return found.si_signo
+    deadline = _deadline(task, timeout)
+    if deadline is not None and task.kernel.clock.now_ns >= deadline:
+        raise SyscallError(errno.EAGAIN)
+    raise WouldBlock(("signal", task.pid), deadline=deadline, restart=Restart.UNLESS_HANDLED)
+
+
+def _deadline(task: Task, timeout: int) -> int | None:
+    """Return when a relative struct timespec at timeout ends: fixed at the first try."""
+    if not timeout:
+        return None
+    if task.thread.progress is None:
+        seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(timeout, 16))
+        if seconds < 0 or not 0 <= nanoseconds < NS:
+            raise SyscallError(errno.EINVAL)
+        task.thread.progress = task.kernel.clock.now_ns + seconds * NS + nanoseconds
+    return int(task.thread.progress)
+
+
+# ---- who may send ----
+
+
+def _check_number(signo: int) -> None:
+    if not 0 <= signo <= NSIG:
+        raise SyscallError(errno.EINVAL)
+
+
+def _may_signal(task: Task, target: Task, signo: int) -> bool:
+    same_session = signo == SIGCONT and task.sid == target.sid
+    return target.uid == task.uid or task.capable("CAP_KILL") or same_session
+
+
+def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
+    """Send to every target that may be signalled. Errors: ESRCH (none), EPERM (none of them)."""
+    found = list(targets)
+    if not found:
+        raise SyscallError(errno.ESRCH)
+    allowed = [target for target in found if _may_signal(task, target, signo)]
+    if not allowed:
+        raise SyscallError(errno.EPERM)
+    info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid)
+    for target in allowed:
+        if signo:
+            send(target, info)
+
+
+@syscall(62, "kill", SINT, SINT)
+def kill(task: Task, pid: int, signo: int) -> int:
+    """Send a signal to a process, a group (pid < -1, 0: the caller's) or all (-1).
+
+    Signal 0 only asks whether it could be sent. Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
+    """
+    _check_number(signo)
+    tasks = list(task.kernel.tasks.values())
+    if pid > 0:
+        targets = [t for t in tasks if t.pid == pid]
+    elif pid == -1:
+        targets = [t for t in tasks if t is not task and t is not task.kernel.init]
+    else:
+        group = -pid or task.pgid
+        targets = [t for t in tasks if t.pgid == group]
+    _send_all(task, targets, signo)
+    return 0
+
+
+def _thread_kill(task: Task, tid: int, signo: int) -> int:
+    _check_number(signo)
+    target = task.kernel.tasks.get(tid)
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    if not _may_signal(task, target, signo):
+        raise SyscallError(errno.EPERM)
+    if signo:
+        send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.uid))
+    return 0
+
+
+@syscall(200, "tkill", SINT, SINT)
+def tkill(task: Task, tid: int, signo: int) -> int:
+    """Send a signal to a thread. Errors: EINVAL, ESRCH, EPERM. Source: tkill(2)."""
+    if tid <= 0:
+        raise SyscallError(errno.EINVAL)
+    return _thread_kill(task, tid, signo)
+
+
+@syscall(234, "tgkill", SINT, SINT, SINT)
+def tgkill(task: Task, tgid: int, tid: int, signo: int) -> int:
+    """Send a signal to a thread of a process. Errors: EINVAL, ESRCH, EPERM. Source: tgkill(2)."""
+    if tid <= 0 or tgid <= 0:
+        raise SyscallError(errno.EINVAL)
+    if tid != tgid:
+        raise SyscallError(errno.ESRCH)
+    return _thread_kill(task, tid, signo)
+
+
+@syscall(129, "rt_sigqueueinfo", SINT, SINT, INT)
+def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
+    """Send a signal with a value. Errors: EINVAL, ESRCH, EPERM, EFAULT.
+
+    Source: rt_sigqueueinfo(2).
+    """
+    _check_number(signo)
+    raw = task.mm.copy_in(info, sigframe.SIGINFO_BYTES)
+    _, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+    target = task.kernel.tasks.get(pid)
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    if (code >= 0 or code == SI_TKILL) and target is not task:
+        raise SyscallError(errno.EPERM)
+    if not _may_signal(task, target, signo):
+        raise SyscallError(errno.EPERM)
+    if signo:
+        send(target, SigInfo(signo, code, 0, sender, uid, 0, value))
+    return 0
 
 
 def deliver_pending(task: Task) -> None:
-    """Deliver what is pending and not blocked any more, oldest first."""
+    """Deliver to a Python program what is pending and not blocked any more, oldest first."""
     waiting, task.signals.pending = task.signals.pending, []
     for info in waiting:
         send(task, info)
-
-
-__all__ = ["SIG_DFL", "SIG_IGN", "kill", "rt_sigaction", "rt_sigprocmask", "send"]

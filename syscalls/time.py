@@ -74,20 +74,3 @@ def getcpu(task: Task, cpu_addr: int = 0, node_addr: int = 0) -> int:
         if addr:
             task.mm.copy_out(addr, bytes(4))
     return 0
-
-
-def nanosleep(task: Task, nanoseconds: int) -> int:
-    """Let virtual time pass. Errors: EINVAL (negative). Source: nanosleep(2)."""
-    if nanoseconds < 0:
-        raise SyscallError(errno.EINVAL)
-    task.kernel.clock.advance(nanoseconds)
-    return 0
-
-
-@syscall(35, "nanosleep", INT, INT)
-def nanosleep_raw(task: Task, request: int, remain: int) -> int:
-    """Sleep for the struct timespec at request. Errors: EINVAL, EFAULT. Source: nanosleep(2)."""
-    seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(request, 16))
-    if seconds < 0 or not 0 <= nanoseconds < NS:
-        raise SyscallError(errno.EINVAL)
-    return nanosleep(task, seconds * NS + nanoseconds)

@@ -54,6 +54,22 @@ def context_of(task: Task) -> Context:
     return task.context
 
 
+def stopped_child(task: Task, pid: int, no_hang: int) -> tuple[int, int] | None:
+    """Return (pid, status) of a Python program's traced child that has stopped.
+
+    Lets the child run for that, unless no_hang. pid: as wait4's, > 0 or any.
+    """
+    for child in task.children if task.context is None else ():
+        trace = child.trace
+        if trace is None or not child.alive or not (pid <= 0 or pid == child.pid):
+            continue
+        if not trace.stop and not no_hang:
+            run_until_stop(child)
+        if trace.waits_to_be_seen and child.alive:
+            return child.pid, trace.wait_status()
+    return None
+
+
 def run_until_stop(task: Task) -> None:
     """Let a traced task run until its tracer is to be told, or it has ended."""
     context = context_of(task)

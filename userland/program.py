@@ -17,7 +17,19 @@ import syscalls
 from kernel.core import lib
 from kernel.errors import MemoryFault, TaskKilled
 from kernel.signals import SigInfo, Signal
-from syscalls import abi, constants, info, mman, process, ptrace, shm, signals, time
+from syscalls import (
+    abi,
+    constants,
+    info,
+    life,
+    mman,
+    process,
+    ptrace,
+    shm,
+    signals,
+    time,
+    timers,
+)
 from syscalls.strace import traced
 
 if TYPE_CHECKING:
@@ -32,8 +44,8 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "mincore": mman.mincore,
     "process_vm_readv": mman.process_vm_readv,
     "process_vm_writev": mman.process_vm_writev,
+    "wait4": life.wait4,
     "ptrace": ptrace.ptrace,
-    "wait4": process.wait4,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,
     "prlimit64": process.prlimit64,
@@ -41,7 +53,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
     "gettimeofday": time.gettimeofday,
-    "nanosleep": time.nanosleep,
+    "nanosleep": timers.nanosleep,
     "shmctl": shm.shmctl,
     "uname": info.uname,
     "sysinfo": info.sysinfo,

@@ -57,7 +57,9 @@ struct processor {
 	uint64_t hook_rip;    /* where an exception was raised */
 	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
 	uint64_t tsc;
-	uint64_t blocks_left;
+	uint64_t blocks_left, blocks_counted; /* of the slice; those not on the clock yet */
+	uint64_t *clock;
+	uint64_t call_ns, block_ns;
 	struct run_counters counters;
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;

@@ -17,6 +17,7 @@
 #define AUDIT_ROOM 1024
 #define MAX_TRIES 4
 #define TSC_STEP 1000
+#define VECTOR_BREAKPOINT 3
 #define VECTOR_GENERAL_PROTECTION 13
 
 static bool stop_run(processor *p, enum run_stop reason)
@@ -367,13 +368,27 @@ static void judge(processor *p, int error)
 	stop_run(p, RUN_ENGINE);
 }
 
+/* Put the blocks since the last time on the clock. */
+static void count_work(processor *p, uint64_t calls)
+{
+	uint64_t blocks = p->blocks_counted - p->blocks_left;
+
+	p->blocks_counted = p->blocks_left;
+	p->counters.blocks += blocks;
+	if (p->clock)
+		*p->clock += blocks * p->block_ns + calls * p->call_ns;
+}
+
 static int64_t leave(processor *p)
 {
+	count_work(p, p->exit.reason == RUN_CALL);
 	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->exit.reason == RUN_CALL) {
 		take_call(p);
 	} else if (p->exit.reason == RUN_EXCEPTION) {
 		p->exit.software = p->exit.rip != p->hook_rip;
+		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
+			write_reg(p, REG_RIP, p->exit.rip = p->hook_rip);
 		mend_exception(p);
 	}
 	return (int64_t)p->exit.reason;
@@ -413,6 +428,14 @@ int64_t run_result(context *c, int64_t rax)
 	return run(c);
 }
 
-void run_slice(processor *p, uint64_t blocks) { p->blocks_left = blocks; }
+void run_slice(processor *p, uint64_t blocks) { p->blocks_left = p->blocks_counted = blocks; }
+
+void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns)
+{
+	p->clock = ns;
+	p->call_ns = call_ns;
+	p->block_ns = block_ns;
+}
+
 struct run_exit *run_exit(processor *p) { return &p->exit; }
 struct run_counters *run_counters(processor *p) { return &p->counters; }

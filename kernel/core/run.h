@@ -58,6 +58,8 @@ const char *run_error(processor *p);
 const char *run_engine_text(processor *p, int64_t status);
 struct run_exit *run_exit(processor *p);
 struct run_counters *run_counters(processor *p);
+/* Virtual time: every call adds call_ns, every block block_ns to *ns. */
+void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns);
 void run_set_audit(processor *p, uint64_t audit);
 
 /* A context belongs to its processor; NULL: no memory. */

@@ -38,9 +38,7 @@ def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> 
 
 def wake(inode: Inode) -> None:
     """Let those who wait for inode look again."""
-    wake_key: Callable[[Inode], None] | None = getattr(inode.kernel, "wake", None)
-    if wake_key is not None:
-        wake_key(inode)
+    inode.kernel.wake(inode)
 
 
 class PipeInode(Inode):

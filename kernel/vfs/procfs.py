@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vfs.inode import MAY_WRITE, DirInode, Inode, LinkInode
 from kernel.vfs.mmfile import MmFile
 from kernel.vsyscall import AREA as VSYSCALLS
 
@@ -163,18 +163,21 @@ def _signal_mask(numbers: list[int]) -> str:
     return f"{sum(1 << (n - 1) for n in set(numbers)):016x}"
 
 
+STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie"}
+
+
 def status(kernel: Kernel, task: Task) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    actions = task.signals.actions
+    signals, actions = task.signals, task.signals.actions
     caps = sum(1 << CAP_NUMBERS[name] for name in task.caps)
     ids = "\t".join([str(task.uid)] * 4), "\t".join([str(task.gid)] * 4)
-    state = {"R": "R (running)", "Z": "Z (zombie)"}[task.state]
+    state = f"{task.state} ({STATES[task.state]})"
     head = [
         ("Name", task.name), ("Umask", f"{task.umask:04o}"), ("State", state),
         ("Tgid", task.pid), ("Ngid", 0), ("Pid", task.pid), ("PPid", task.ppid),
         ("TracerPid", 0), ("Uid", ids[0]), ("Gid", ids[1]), ("FDSize", 64),
         ("Groups", f"{task.gid} "),
-        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pid), ("NSsid", task.pid),
+        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip
     tail = [
@@ -182,8 +185,8 @@ def status(kernel: Kernel, task: Task) -> str:
         ("Threads", 1), ("SigQ", f"{len(task.signals.pending)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", _signal_mask([i.si_signo for i in task.signals.pending])),
         ("ShdPnd", _signal_mask([])), ("SigBlk", f"{task.signals.blocked:016x}"),
-        ("SigIgn", _signal_mask([n for n, a in actions.items() if a == 1])),
-        ("SigCgt", _signal_mask([n for n, a in actions.items() if callable(a)])),
+        ("SigIgn", _signal_mask([n for n in actions if signals.is_ignored(n)])),
+        ("SigCgt", _signal_mask([n for n in actions if signals.is_handled(n)])),
         ("CapInh", f"{0:016x}"), ("CapPrm", f"{caps:016x}"), ("CapEff", f"{caps:016x}"),
         ("CapBnd", f"{caps:016x}"), ("CapAmb", f"{0:016x}"), ("NoNewPrivs", 0), ("Seccomp", 0),
         ("Seccomp_filters", 0), ("Speculation_Store_Bypass", "not vulnerable"),
@@ -465,6 +468,24 @@ class SysctlFile(Inode):
         return len(data)
 
 
+class ExeLink(LinkInode):
+    """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._of_task = of_task
+
+    def readlink(self, task: Task) -> str:
+        """Return the program's path. Errors: ENOENT: a Python program has none."""
+        if self._of_task.exe is None:
+            raise SyscallError(errno.ENOENT)
+        return self._of_task.exe.path
+
+    def jump(self, task: Task) -> Inode | None:
+        """Return the program's file."""
+        return self._of_task.exe.inode if self._of_task.exe else None
+
+
 class TaskDir(DirInode):
     """/proc/PID."""
 
@@ -473,6 +494,7 @@ class TaskDir(DirInode):
         for name, (mode, text) in TASK_FILES.items():
             self.entries[name] = TextFile(kernel, mode, text, of_task)
         self.entries["pagemap"] = PagemapFile(kernel, of_task)
+        self.entries["exe"] = ExeLink(kernel, of_task)
 
 
 class ProcRoot(DirInode):

@@ -1,0 +1,47 @@
+"""What the kernel keeps of a task's run through machine code, beside its registers.
+
+Owns nothing that a Python program needs: a task without a context leaves all of this alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernel.wait import WouldBlock
+
+NO_ALT_STACK = (0, 2, 0)  # address, SS_DISABLE, bytes
+
+
+@dataclass(slots=True)
+class Interval:
+    """One interval timer: nanoseconds of its clock; expires 0 is off. shot tells old from new."""
+
+    expires: int = 0
+    interval: int = 0
+    shot: int = 0
+
+
+@dataclass(slots=True)
+class Thread:
+    """One task's side of the scheduler.
+
+    call: the system call that is not finished yet: number and registers. progress: what such a
+    call remembers between its tries. waiting: what it waits for; None while the task can run.
+    stopped: the signal that stopped the task, 0 while it may run. cpu_ns: virtual time it has run.
+    """
+
+    call: tuple[int, tuple[int, ...]] | None = None
+    progress: Any = None
+    waiting: WouldBlock | None = None
+    interrupted: bool = False
+    stopped: int = 0
+    queued: bool = False
+    saved_mask: int | None = None  # restored after the handlers that a sigsuspend let in
+    alt_stack: tuple[int, int, int] = NO_ALT_STACK
+    clear_child_tid: int = 0
+    vfork_parent: Any = None
+    fault: tuple[int, int, int] = (0, 0, 0)  # the last one: cr2, error code, vector
+    cpu_ns: int = 0
+    child_cpu_ns: int = 0
+    timers: list[Interval] = field(default_factory=lambda: [Interval(), Interval(), Interval()])

@@ -1,0 +1,152 @@
+"""How an unmodified program runs on the kernel: its files, its descriptors, its processes.
+
+Owns the harness of `pkern run PROGRAM`: what the machine's root holds, who the first task is, and
+what is reported when it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernel import exec as execution
+from kernel.machine import Kernel
+from kernel.processor import Context
+from kernel.scheduler import Scheduler
+from kernel.task import Task
+from kernel.vfs import O_CREAT, O_TRUNC, names
+from kernel.vfs.console import HostInput, Sink, Stream, host_sink
+from kernel.vfs.file import O_RDONLY, O_WRONLY
+from kernel.vfs.inode import Inode
+from kernel.vfs.walk import Last
+from syscalls import abi
+from userland.cpu import engine_library
+
+ELF_MAGIC = b"\x7fELF"
+DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """The inodes that descriptors 0, 1 and 2 of the first task name."""
+
+    stdin: Inode
+    stdout: Inode
+    stderr: Inode
+
+
+def captured(kernel: Kernel, stdin: bytes, out: Sink, err: Sink | None = None) -> Stdio:
+    """Return descriptors in memory: stdin holds bytes, output goes to out (and err)."""
+    return Stdio(Stream(kernel, stdin), Stream(kernel, b"", out), Stream(kernel, b"", err or out))
+
+
+def of_host(kernel: Kernel) -> Stdio:
+    """Return the host's own descriptors."""
+    return Stdio(
+        HostInput(kernel, STDIN),
+        Stream(kernel, b"", host_sink(STDOUT)),
+        Stream(kernel, b"", host_sink(STDERR)),
+    )
+
+
+def is_program(path: Path) -> bool:
+    """Tell whether a file of the host is an ELF program or a script."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head == ELF_MAGIC or head.startswith(b"#!")
+
+
+def boot_scheduler(kernel: Kernel) -> Scheduler:
+    """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
+    return Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
+
+
+def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
+    for inode, flags in (
+        (stdio.stdin, O_RDONLY),
+        (stdio.stdout, O_WRONLY),
+        (stdio.stderr, O_WRONLY),
+    ):
+        name = f"pipe:[{inode.ino}]"
+        task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
+
+
+def put_program(kernel: Kernel, source: Path, path: str) -> None:
+    """Copy a program of the host into the machine, executable, at an absolute path."""
+    init = start_init(kernel)
+    vfs = kernel.vfs
+    parts = path.strip("/").split("/")
+    for depth in range(1, len(parts)):
+        place = vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
+        if place.inode is None:
+            names.mkdir(init, place, 0o755)
+    file = vfs.open(init, path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
+    file.descriptors = 1
+    file.inode.write(0, source.read_bytes())
+    file.inode.mode = 0o755
+    file.put()
+
+
+def start_init(kernel: Kernel) -> Task:
+    """Return the task that the orphans go to; it runs nothing."""
+    if kernel.init is None:
+        kernel.init = kernel.spawn("init", uid=0, gid=0)
+    return kernel.init
+
+
+def spawn_program(
+    kernel: Kernel,
+    path: str,
+    argv: Sequence[str],
+    *,
+    stdio: Stdio,
+    uid: int = 1000,
+    env: Mapping[str, str] | None = None,
+    caps: frozenset[str] | None = None,
+) -> Task:
+    """Return a task that is about to run a program of the machine. Errors: SyscallError."""
+    init = start_init(kernel)
+    scheduler = kernel.scheduler or boot_scheduler(kernel)
+    task = kernel.spawn(argv[0], uid=uid, gid=uid, caps=caps, argv=list(argv))
+    task.parent = init
+    init.children.append(task)
+    task.context = Context.new(scheduler.processor)
+    _open_descriptors(kernel, task, stdio)
+    variables = DEFAULT_ENV if env is None else env
+    try:
+        program = execution.load(
+            task,
+            path,
+            [execution.encode(a) for a in argv],
+            [execution.encode(f"{n}={v}") for n, v in variables.items()],
+        )
+    except BaseException:
+        task.exit(127)
+        raise
+    task.become(program)
+    scheduler.add(task)
+    return task
+
+
+def run_machine_code(
+    kernel: Kernel,
+    path: str,
+    argv: Sequence[str],
+    *,
+    stdio: Stdio,
+    uid: int = 1000,
+    env: Mapping[str, str] | None = None,
+    on_start: Callable[[Task], None] | None = None,
+) -> int:
+    """Run a program until it ends and return its status as wait4 reports it.
+
+    Errors: SyscallError of execve, Deadlock, EngineError, KernelPanic.
+    """
+    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env)
+    if on_start is not None:
+        on_start(task)
+    assert kernel.scheduler is not None
+    kernel.scheduler.run(task)
+    return task.exit_status or 0
