@@ -207,7 +207,7 @@ def _write_stream(task: Task, file: File, data: bytes) -> int:
         raise
     except SyscallError as error:
         if error.errno == errno.EPIPE:
-            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
+            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
         if done:
             return done
         raise

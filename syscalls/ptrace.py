@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel import signals
+from kernel.credentials import Ids
 from kernel.errors import SyscallError
 from kernel.signals import NSIG, SigInfo, Signal
 from kernel.trace import SYSGOOD, Calls, Trace
@@ -75,7 +76,7 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
         raise SyscallError(errno.ESRCH)
     if found is task or found.trace is not None:
         raise SyscallError(errno.EPERM)
-    if found.uid != task.uid and not task.capable("CAP_SYS_PTRACE"):
+    if not task.may_trace(found, Ids.REAL):
         raise SyscallError(errno.EPERM)
     found.trace = Trace(task)
     signals.send(found, SigInfo(Signal.SIGSTOP, signals.SI_USER, si_pid=task.pid))
