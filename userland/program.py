@@ -84,6 +84,7 @@ def files_forms() -> dict[str, Callable[..., Any]]:
         syscalls.pipes,
         syscalls.xattr,
         syscalls.mounts,
+        syscalls.ids,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
