@@ -451,7 +451,7 @@ class Scheduler:
         self.wake(("child", parent.pid))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
         if not quiet and task.exit_signal:
-            about = SigInfo(task.exit_signal, code, 0, task.pid, task.uid, status)
+            about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
             signals.send(parent, about)
 
     def tell_end(self, task: Task) -> None:

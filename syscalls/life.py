@@ -401,7 +401,7 @@ def _waitid_info(event: Event) -> bytes:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:
         code, value = 1, status >> 8
-    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.uid, value)
+    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.cred.uid, value)
     return head.ljust(128, b"\0")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kernel import signals
+from kernel.credentials import Ids
 from kernel.errors import SyscallError
 from kernel.processor import Context
 from kernel.signals import NSIG, SigInfo, Signal
@@ -84,6 +85,8 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     if found is None or not found.alive:
         raise SyscallError(errno.ESRCH)
     if found.parent is not task or found.trace is not None:
+        raise SyscallError(errno.EPERM)
+    if not task.may_trace(found, Ids.REAL):
         raise SyscallError(errno.EPERM)
     found.trace = Trace(found, task)
     signals.send(found, SigInfo(Signal.SIGSTOP, signals.SI_USER, si_pid=task.pid))

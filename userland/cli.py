@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from kernel.task import ALL_CAPS
+from kernel.credentials import ALL_CAPS
 from userland import console, reference
 from userland.lab import command
 from userland.options import (
@@ -58,8 +58,8 @@ examples:
 
 RUN_HELP = """\
 Run a program on a fresh machine. FILE.py holds `def main(sys)`, or `def main(sys, argv)`; its
-result is the exit status. `sys` has every system call and constant, and sys.load, sys.store and
-sys.fork. Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the kernel's
+result is the exit status. `sys` has every system call and constant, sys.load, sys.store, sys.fork.
+Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the kernel's
 page tables. It finds /dev, /proc, /tmp and itself; with --root DIR that directory is its root.
 
 examples:
