@@ -219,6 +219,7 @@ def _add_others(commands: Commands) -> None:
     parser = _add(commands, "bench", bench, "Measure beside the host's kernel.")
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it")
     about = "Run a program under a guest kernel.\n\n" + uml_command.HELP
     uml_command.add_arguments(
         _add(commands, "uml", uml_command.uml, about, [machine_options(ram=AMPLE)])
@@ -347,16 +348,21 @@ def conform(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure this kernel beside the host's and print the table."""
-    from userland.bench import as_json, as_markdown, run_bench
+    from userland.bench import as_json, as_markdown, cases_here, run_bench
     from userland.conform.hostcc import NoCompiler
 
     if options.rounds < 3:
         raise UsageError("--rounds takes a number of 3 or more: a median needs them")
+    cases, notes = cases_here(options.only)
+    if not cases:
+        raise UsageError(f"--only {options.only}: no row has this in its name")
     try:
-        rows = run_bench(options.rounds, progress=_progress)
+        rows = run_bench(options.rounds, _progress, cases)
     except NoCompiler as error:
         raise UsageError(str(error)) from error
     print(as_markdown(rows), end="")
+    for note in notes:
+        print(f"\n{note}")
     if options.json:
         Path(options.json).write_text(as_json(rows))
     return 0

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from userland.bench import as_json, as_markdown, run_bench
+from userland.bench import as_json, as_markdown, cases_here, machine_code, run_bench
+from userland.bench.machine_code import WrongAnswer, host_program, our_program, qemu_program
 from userland.bench.programs import core_c, host_c
-from userland.bench.run import CASES, Case
+from userland.bench.run import CASES, LOOPS, PROGRAM_CASES, QEMU_CASES, Case
+
+TURNS = 3
 
 
 def _times(*values: float) -> Callable[[], float]:
@@ -54,3 +57,39 @@ def test_every_target_of_the_bench_stands_in_its_rows() -> None:
 def test_the_c_programs_measure_something(name: str) -> None:
     assert 0 < core_c(name) < 1e9
     assert 0 < host_c(name) < 1e9
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_every_loop_in_machine_code_ends_well_here_and_on_the_host(loop: str) -> None:
+    assert our_program(loop, TURNS) > 0
+    assert host_program(loop, TURNS) > 0
+
+
+@pytest.mark.skipif(machine_code.qemu_note() is not None, reason="no qemu-user on this host")
+@pytest.mark.parametrize("loop", LOOPS)
+def test_every_loop_in_machine_code_ends_well_under_qemu(loop: str) -> None:
+    assert qemu_program(loop, TURNS) > 0
+
+
+@pytest.mark.parametrize("run", [our_program, host_program])
+def test_a_run_that_fails_has_no_time(run: Callable[[str, int], float]) -> None:
+    with pytest.raises(WrongAnswer, match="no-such-loop"):
+        run("no-such-loop", TURNS)
+
+
+def test_the_targets_in_machine_code_stand_in_their_rows() -> None:
+    assert [case.target for case in PROGRAM_CASES] == [10e6, None, None, 3, *[None] * 5]
+    assert [case.target for case in QEMU_CASES] == [None, 0.4, 3, 8, 3, 0.5, None, 0.25]
+
+
+def test_rows_are_chosen_by_a_part_of_their_name() -> None:
+    cases, _ = cases_here("translate")
+    assert [case.name for case in cases] == ["translate, warm TLB: C"]
+
+
+def test_without_qemu_its_rows_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_code, "QEMU", "qemu-of-nobody")
+    cases, notes = cases_here()
+    assert {case.beside for case in cases} == {"host", "pte_chain"}
+    assert len(notes) == 1
+    assert "qemu-of-nobody is not installed" in notes[0]

@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
+from userland.bench.machine_code import (
+    COUNTS,
+    engine_note,
+    host_program,
+    our_program,
+    qemu_note,
+    qemu_program,
+)
 from userland.bench.programs import (
     core_c,
     host_c,
@@ -78,12 +86,67 @@ DESIGN_CASES = tuple(
     for design in ("objrmap_tree", "objrmap", "virtual_scan")
 )
 
+START_UP = "nothing"
+# A loop of userland/programs/bench.c: its name, the target beside the host, and beside qemu-user.
+LOOPS: dict[str, tuple[str, float | None, float | None]] = {
+    START_UP: ("start-up of a static program", None, None),
+    "getppid": ("system-call loop", None, 0.4),
+    "mmap": ("mmap, touch, munmap of 16 pages", 3.0, 3.0),
+    "fork": ("fork, exit, wait", None, 8.0),
+    "exec": ("fork, execve, exit, wait", None, 3.0),
+    "compute": ("compute loop", None, 0.5),
+    "random-1m": ("random memory over 1 MB", None, None),
+    "random-64m": ("random memory over 64 MB", None, 0.25),
+}
+
+
+def _program_cases(beside: str, other: Callable[[str, int], float]) -> tuple[Case, ...]:
+    return tuple(
+        Case(
+            f"machine code: {name}, {COUNTS[loop]:,}",
+            partial(other, loop, COUNTS[loop]),
+            partial(our_program, loop, COUNTS[loop]),
+            target_host if beside == "host" else target_qemu,
+            beside,
+        )
+        for loop, (name, target_host, target_qemu) in LOOPS.items()
+    )
+
+
+PROGRAM_CASES = (
+    Case("machine code: start-up alone", None, partial(our_program, START_UP, 1), 10e6),
+    *_program_cases("host", host_program),
+)
+QEMU_CASES = _program_cases("qemu-user", qemu_program)
+
+
+def cases_here(only: str = "") -> tuple[list[Case], list[str]]:
+    """Return the rows that this host can measure and whose name contains only.
+
+    The second list says which rows are left out, and why: sentences, empty if none is.
+    """
+    cases = [*CASES, *DESIGN_CASES]
+    notes = []
+    if note := engine_note():
+        return _named(cases, only), [note]
+    cases += PROGRAM_CASES
+    if note := qemu_note():
+        notes.append(note)
+    else:
+        cases += QEMU_CASES
+    return _named(cases, only), notes
+
+
+def _named(cases: Sequence[Case], only: str) -> list[Case]:
+    return [case for case in cases if only in case.name]
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the result.
 
-    host, ours: median nanoseconds for one operation (host None: measured alone).
+    host, ours: median nanoseconds for one operation, in machine code for the whole run (host
+    None: measured alone).
     ratio: median over the rounds of host / ours; low, high: its extremes (alone: of ours, in ns).
     target: the least ratio wanted; alone, the most nanoseconds; None: only reported.
     beside: what the column host is.
@@ -114,7 +177,7 @@ def run_bench(
     """Measure every case once in each round and return a row for each.
 
     rounds: at least 3. progress: called with (step, all steps, name) before each measurement.
-    Errors: ValueError, NoCompiler.
+    Errors: ValueError, NoCompiler, WrongAnswer.
     """
     if rounds < _MIN_ROUNDS:
         raise ValueError(f"a spread needs at least {_MIN_ROUNDS} rounds")
@@ -175,8 +238,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def _markdown_row(row: Row) -> str:
     host = "-" if row.host is None else _time_text(row.host)
     if row.ratio is None:
-        figure = f"({row.low:.1f}-{row.high:.1f} ns)"
-        target = "-" if row.target is None else f"<= {row.target:g} ns"
+        figure = f"({_time_text(row.low)} - {_time_text(row.high)})"
+        target = "-" if row.target is None else f"<= {_time_text(row.target)}"
     else:
         figure = f"{row.ratio:.2f} ({row.low:.2f}-{row.high:.2f})"
         target = "-" if row.target is None else f">= {row.target:g}"

@@ -1,12 +1,13 @@
 /*
  * bench.c - loops to be timed from outside.
  *
- * usage: bench NAME [count].  Prints one line that depends on name and count only, so that runs
- * on different kernels can be compared.
+ * usage: bench NAME [count [emulator]].  Prints one line that depends on name and count only, so
+ * that runs on different kernels can be compared.  The loop "exec" starts this program again;
+ * where an emulator runs it, the new program needs the emulator's path too, or it runs natively.
  */
 #include "raw.h"
 
-static char *self;
+static char *self, *emulator;
 
 static uint64_t nothing(long count) { return (uint64_t)count; }
 
@@ -49,13 +50,14 @@ static uint64_t fork_loop(long count)
 
 static uint64_t exec_loop(long count)
 {
-	char *arguments[] = { self, "nothing", "0", NULL }, *environment[] = { NULL };
+	char *with_emulator[] = { emulator, self, "nothing", "0", NULL }, *environment[] = { NULL };
+	char **arguments = emulator ? with_emulator : with_emulator + 1;
 	uint64_t good = 0;
 
 	for (long i = 0; i < count; i++) {
 		if (sys_fork() == 0) {
 			sys_close(1);
-			raw3(SYS_execve, (long)self, (long)arguments, (long)environment);
+			raw3(SYS_execve, (long)arguments[0], (long)arguments, (long)environment);
 			sys_exit(9);
 		}
 		good += reap() == 0;
@@ -122,6 +124,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	self = argv[0];
+	emulator = argc > 3 ? argv[3] : NULL;
 	for (size_t i = 0; argc > 1 && i < sizeof(loops) / sizeof(*loops); i++) {
 		long count = argc > 2 ? atol(argv[2]) : loops[i].count;
 
