@@ -56,10 +56,10 @@ class Rlimits:
 
     def __init__(self, limits: Any, values: dict[str, tuple[int, int]]) -> None:
         self.limits = limits
-        self._hard: dict[str, int] = {}
-        self._soft: dict[str, int] = {}
-        for name, pair in values.items():
-            self[name] = pair
+        self._hard = {name: hard for name, (_, hard) in values.items()}
+        self._soft = {name: soft for name, (soft, _) in values.items() if name not in CORE_LIMITS}
+        for name in CORE_LIMITS:
+            setattr(limits, name, values[name][0])
 
     def __getitem__(self, name: str) -> tuple[int, int]:
         soft = int(getattr(self.limits, name)) if name in CORE_LIMITS else self._soft[name]
@@ -72,6 +72,12 @@ class Rlimits:
             setattr(self.limits, name, soft)
         else:
             self._soft[name] = soft
+
+    def copy_from(self, other: Rlimits) -> None:
+        """Take over all values of another task's limits."""
+        self.limits[0] = other.limits[0]
+        self._hard = other._hard.copy()
+        self._soft = other._soft.copy()
 
     def items(self) -> list[tuple[str, tuple[int, int]]]:
         """Return (name, (soft, hard)) in Linux's order."""
@@ -221,10 +227,9 @@ class Task:
 
     def _child(self) -> Task:
         child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv)
+        child.rlimits.copy_from(self.rlimits)
         child.use_credentials(self.cred)
         child.attributes = self.attributes.forked()
-        for name, pair in self.rlimits.items():
-            child.rlimits[name] = pair
         child.oom_score_adj, child.dumpable = self.oom_score_adj, self.dumpable
         child.fs, child.signals = self.fs.copy(), self.signals.copy()
         child.revirt_vsyscalls = self.revirt_vsyscalls
