@@ -174,8 +174,15 @@ static bool has_place(machine *m, struct page *page, struct look look)
 		lru_move(m, page, PG_ACTIVE, PG_LAZYFREE);
 		return false;
 	}
-	if (!(page->flags & PG_ANON) || page->flags & (PG_LAZYFREE | PG_SWAPCACHE))
+	if (!(page->flags & PG_ANON) || page->flags & PG_LAZYFREE)
 		return true;
+	if (!(page->flags & PG_SWAPCACHE))
+		return swap_add(m, page);
+	if (!swap_is_closing(m, page->entry))
+		return true;
+	if (swap_count(m, page->entry))
+		return false; /* swapoff has not yet told all who name it */
+	swap_cache_drop(m, page);
 	return swap_add(m, page);
 }
 

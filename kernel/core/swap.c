@@ -23,6 +23,8 @@ static uint64_t slot_of(uint32_t entry) { return entry >> SWAP_TYPE_BITS; }
 
 uint32_t swap_count(machine *m, uint32_t entry) { return area_of(m, entry)->count[slot_of(entry)]; }
 
+bool swap_is_closing(machine *m, uint32_t entry) { return area_of(m, entry)->closing; }
+
 struct page *swap_cached(machine *m, uint32_t entry)
 {
 	uint32_t pfn = area_of(m, entry)->cached[slot_of(entry)];
