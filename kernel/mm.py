@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EFAULT = 14
 PAGE_SIZE = 4096
+ADDRESS_MASK = (1 << 64) - 1
 PATH_MAX = 4096
 VMA_BATCH = 256
 Serve = Callable[[int, int], None]
@@ -174,8 +175,8 @@ class Mm:
         return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")
 
     def populate(self, addr: int, nbytes: int) -> None:
-        """Fault a range in. Errors: ENOMEM."""
-        end = addr + nbytes
+        """Fault a range in; one that wraps is empty, as Linux rounds it. Errors: ENOMEM."""
+        end = (addr + nbytes + PAGE_SIZE - 1) & -PAGE_SIZE & ADDRESS_MASK
         addr &= -PAGE_SIZE
         while addr < end:
             addr += self.call(lib.mm_populate, addr, end - addr)

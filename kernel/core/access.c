@@ -198,5 +198,5 @@ int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)
 		if (addr < stop)
 			return addr > start ? (int64_t)(addr - start) : done;
 	}
-	return (int64_t)(end - start);
+	return end > start ? (int64_t)(end - start) : 0;
 }
