@@ -19,6 +19,7 @@ class SyscallError(OSError):
 
     def __init__(self, number: int) -> None:
         super().__init__(number, os.strerror(number))
+        self.number = number
 
 
 class MemoryFault(Exception):

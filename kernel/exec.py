@@ -16,8 +16,9 @@ from kernel.core import ffi, lib
 from kernel.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, Image, Segment
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.vfs.file import File
+from kernel.vfs.file import O_RDONLY, File
 from kernel.vfs.inode import MAY_EXEC, Inode
+from kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -33,7 +34,7 @@ STACK_SPARE = 32 * PAGE_SIZE
 MAX_DEPTH = 5  # scripts that name scripts
 HEAD_BYTES = 256  # of a script's first line
 PLATFORM = b"x86_64\0"
-HWCAP = 0x0783_FBFD & ~0x1000  # CPUID 1, edx
+HWCAP = 0x078B_FBFF  # CPUID 1, edx: kernel/core/cpuid.c
 HWCAP2 = 0
 MIN_SIGNAL_STACK = 1144
 CLOCK_TICKS = 100
@@ -78,23 +79,29 @@ def decode(raw: bytes) -> str:
 # ---- finding the file ----
 
 
-def open_program(task: Task, path: str) -> File:
-    """Open a file to execute. Errors: ENOENT, ENOTDIR, EACCES (no right, not a regular file)."""
-    inode: Inode = task.kernel.vfs.resolve(task, path)
+def open_program(task: Task, path: str, start: Inode | None = None) -> File:
+    """Open a file to execute. Errors: ENOENT, ENOTDIR, ELOOP, EACCES (no right, no regular file).
+
+    start: the directory that a relative path begins at, None for the working directory.
+    """
+    vfs = task.kernel.vfs
+    place = vfs.walk(task, path, Last.FOLLOW, start)
+    inode = place.existing()
     if inode.kind != "file" or not inode.mode & 0o111:
         raise SyscallError(errno.EACCES)
     inode.open_check(task, MAY_EXEC)
-    vfs = task.kernel.vfs
-    file = vfs.register(File(task.kernel, inode.opened(task), vfs.absolute(task, path), 0))
+    file = vfs.open_inode(task, inode, vfs.text(task, place), O_RDONLY)
     file.descriptors = 1
     return file
 
 
-def follow_scripts(task: Task, path: str, argv: list[bytes], envp: list[bytes]) -> Request:
+def follow_scripts(
+    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None
+) -> Request:
     """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT."""
     name = encode(path)
     for _ in range(MAX_DEPTH):
-        file = open_program(task, path)
+        file = open_program(task, path, start)
         try:
             head = file.inode.read(0, HEAD_BYTES)
             if not head.startswith(b"#!"):
@@ -225,10 +232,10 @@ def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int
         (7, base),
         (8, 0),
         (9, bias + image.entry),
-        (11, task.uid),
-        (12, task.uid),
-        (13, task.gid),
-        (14, task.gid),
+        (11, task.cred.uid),
+        (12, task.cred.euid),
+        (13, task.cred.gid),
+        (14, task.cred.egid),
         (23, 0),
     ]
 
@@ -291,12 +298,14 @@ def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     return rip, pointer
 
 
-def load(task: Task, path: str, argv: list[bytes], envp: list[bytes]) -> Program:
+def load(
+    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None = None
+) -> Program:
     """Return a program ready to run; the task is not changed.
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
     """
-    request = follow_scripts(task, path, argv or [b""], envp)
+    request = follow_scripts(task, path, argv or [b""], envp, start)
     mm = None
     try:
         mm = new_mm(task.kernel, task)

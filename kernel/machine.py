@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import memory
 from kernel.clock import Clock
 from kernel.core import ffi, lib
+from kernel.credentials import ALL_CAPS
 from kernel.errors import KernelBug, SyscallError, TaskKilled
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
@@ -23,7 +24,7 @@ from kernel.processor import Processor
 from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
-from kernel.task import ALL_CAPS, Task
+from kernel.task import Task
 from kernel.vfs import Vfs
 from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage
@@ -113,7 +114,6 @@ class Kernel:
         self.vsyscalls = VsyscallPage(self)
         self.random = Random(seed)
         self.log = Log(self.clock)
-        self.random = Random(seed)
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}
@@ -310,8 +310,7 @@ class Kernel:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
-        if self.scheduler is not None:
-            self.scheduler.close()
+        self.scheduler = None
         if self.processor is not None:
             self.processor.close()
         self.segments.close()

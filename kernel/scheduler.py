@@ -19,6 +19,7 @@ from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
 from kernel.processor import Processor
 from kernel.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
+from kernel.trace import NO_CALL, Trace
 from kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_ENGINE,
     lib.RUN_STALE,
 )
-EINTR = 4
+EINTR, ENOSYS = 4, 38
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 BREAKPOINT = 3
@@ -86,8 +88,9 @@ class Scheduler:
     ) -> None:
         """Open the processor. Errors: ProcessorUnavailable."""
         self.kernel = kernel
-        self.processor = kernel.processor or Processor(kernel.core, library)
-        kernel.processor = self.processor
+        if kernel.processor is None:
+            kernel.processor = Processor(kernel.core, library)
+        self.processor = kernel.processor
         lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
         self.calls = calls
         self.missing = missing
@@ -100,13 +103,10 @@ class Scheduler:
         self._timer_count = 0
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
-        self._arguments = self._exit.args
+        words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
+        self._call_words = memoryview(words).cast("Q")  # number and six arguments
         self._needs = 0  # in a row, of the task that runs
         kernel.scheduler = self
-
-    def close(self) -> None:
-        """Schedule no more; every task in machine code has ended."""
-        self.kernel.scheduler = None
 
     # ---- the queue ----
 
@@ -202,7 +202,11 @@ class Scheduler:
 
     def run(self, until: Task) -> None:
         """Run until a task has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        while until.alive:
+        self.run_until(lambda: not until.alive)
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Run until done says so, asked after each turn. Errors: as run."""
+        while not done():
             if self.queue:
                 task = self.queue.popleft()
                 task.thread.queued = False
@@ -250,39 +254,61 @@ class Scheduler:
             elif task.attention:
                 self._attend(task)
             else:
-                return int(lib.run(task.context.handle))
+                return int(lib.run(task.cpu.handle))
         return None
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
-        calls, context, unpack = self.calls, task.context.handle, ffi.unpack
-        exit_, arguments, resume = self._exit, self._arguments, lib.run_result
+        if task.trace is not None:
+            return self._serve_traced_call(task, task.trace)
+        calls, missing = self.calls, self.missing
+        context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
-            call = calls.get(exit_.nr)
-            if call is None:
-                call = self.missing
+            nr, a, b, c, d, e, f = words()
             try:
-                result = call(task, *unpack(arguments, NR_ARGS))
+                result = calls.get(nr, missing)(task, a, b, c, d, e, f)
             except SyscallError as error:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result = -error.errno
+                result = -error.number
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
                 if not task.alive:
                     return None
-                task.context.set_result(result)
+                task.cpu.set_result(result)
                 return self._resume(task)
             reason = resume(context, result)
             if reason != CALL:
                 return int(reason)
 
+    def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
+        """Hold the task before a call if its tracer asked for that, or make it."""
+        call = self._current_call()
+        if trace.at_call(call[0]):
+            task.cpu.set_result(-ENOSYS)
+        else:
+            task.thread.call = call
+        return self._resume(task)
+
+    def go_on(self, task: Task, trace: Trace) -> None:
+        """Let a task run that its tracer has let go, with the call that it was held before."""
+        if trace.owed:
+            trace.owed = False
+            regs = task.cpu.registers()
+            if trace.call != NO_CALL:
+                task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
+            else:
+                trace.after_call()
+        if task.thread.waiting is None and not task.thread.stopped:
+            self.add(task)
+
     # ---- calls that sleep ----
 
     def _current_call(self) -> tuple[int, tuple[int, ...]]:
-        return int(self._exit.nr), tuple(ffi.unpack(self._arguments, NR_ARGS))
+        nr, *arguments = self._call_words.tolist()
+        return nr, tuple(arguments)
 
     def _park(self, task: Task, wait: WouldBlock) -> None:
         """Note the call for its next try; a signal that waits already interrupts it at once."""
@@ -305,23 +331,29 @@ class Scheduler:
         except WouldBlock as wait:
             self._park(task, wait)
         except SyscallError as error:
-            self._finish_call(task, -error.errno)
+            self._finish_call(task, -error.number)
         except RegistersSet:
             thread.call, thread.progress = None, None
+            self._left_call(task)
         else:
             self._finish_call(task, result)
 
     def _finish_call(self, task: Task, result: int) -> None:
         task.thread.call, task.thread.progress = None, None
         if task.alive:
-            task.context.set_result(result)
+            task.cpu.set_result(result)
+            self._left_call(task)
+
+    def _left_call(self, task: Task) -> None:
+        if task.trace is not None:
+            task.trace.after_call()
 
     def _interrupt(self, task: Task, wait: WouldBlock) -> None:
         """Decide about a call that a signal interrupts, then act on the signal."""
         thread = task.thread
         while (info := task.signals.take()) is not None:
             fate = task.signals.fate(info.si_signo)
-            if fate is Fate.HANDLE:
+            if fate is Fate.HANDLE or task.trace is not None:
                 self._end_interrupted(task, wait, info)
                 self._act(task, info)
                 return
@@ -336,11 +368,14 @@ class Scheduler:
         """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
         assert task.thread.call is not None
         nr, _ = task.thread.call
+        if wait.partial:
+            self._finish_call(task, wait.partial)
+            return
         again = task.signals.sigaction(info.si_signo).flags & SA_RESTART
         if wait.restart is Restart.IF_ASKED and again:
             self._finish_call(task, nr)
-            rip = task.context.registers()["rip"]
-            task.context.set_registers({"rip": rip - SYSCALL_BYTES})
+            rip = task.cpu.registers()["rip"]
+            task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
             return
         if wait.interrupted is not None:
             wait.interrupted()
@@ -380,6 +415,13 @@ class Scheduler:
         task.attention = task.signals.deliverable()
 
     def _act(self, task: Task, info: SigInfo) -> None:
+        if task.trace is not None and info.si_signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            self.deliver(task, info)
+
+    def deliver(self, task: Task, info: SigInfo) -> None:
+        """Do what the task wants done about a signal."""
         if self.on_signal is not None:
             self.on_signal(task, info)
         fate = task.signals.fate(info.si_signo)
@@ -409,7 +451,7 @@ class Scheduler:
         self.wake(("child", parent.pid))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
         if not quiet and task.exit_signal:
-            about = SigInfo(task.exit_signal, code, 0, task.pid, task.uid, status)
+            about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
             signals.send(parent, about)
 
     def tell_end(self, task: Task) -> None:
@@ -442,7 +484,8 @@ class Scheduler:
 
     def _raise_fault(self, task: Task, signo: int, code: int, addr: int) -> None:
         access = int(self._exit.access)
-        error = access | USER_ACCESS | (code == SEGV_ACCERR)
+        present = (signo, code) == (SIGSEGV, SEGV_ACCERR)
+        error = access | USER_ACCESS | present
         task.thread.fault = (addr, error, PAGE_FAULT_VECTOR)
         signals.force(task, SigInfo(signo, code, si_addr=addr))
 
@@ -494,6 +537,7 @@ def interval_signal(task: Task, timer: Any, shot: int) -> None:
     if not task.alive or timer.shot != shot:
         return
     scheduler = task.kernel.scheduler
+    assert scheduler is not None
     timer.expires = timer.expires + timer.interval if timer.interval else 0
     if timer.expires:
         scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))

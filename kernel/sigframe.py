@@ -15,7 +15,6 @@ import struct
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
-from kernel.processor import Context
 from kernel.signals import (
     SA_NODEFER,
     SA_ONSTACK,
@@ -60,7 +59,7 @@ def on_alt_stack(task: Task, rsp: int) -> bool:
 
 def stack_flags(task: Task, rsp: int) -> int:
     """Return ss_flags as sigaltstack reports it."""
-    base, flags, nbytes = task.thread.alt_stack
+    _, flags, nbytes = task.thread.alt_stack
     if not nbytes:
         return SS_DISABLE
     return (SS_ONSTACK if on_alt_stack(task, rsp) else 0) | flags & SS_AUTODISARM
@@ -82,7 +81,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
 
 def _place(task: Task, rsp: int, action: Sigaction) -> tuple[int, int]:
     """Return the addresses of the frame and of the fxsave image."""
-    base, flags, nbytes = task.thread.alt_stack
+    base, _, nbytes = task.thread.alt_stack
     entering = action.flags & SA_ONSTACK and nbytes and not on_alt_stack(task, rsp)
     top = base + nbytes if entering else rsp - RED_ZONE
     fpu = top - FPU_BYTES & ~63
@@ -102,7 +101,7 @@ def _mask_in_handler(task: Task, signo: int, action: Sigaction) -> int:
 
 def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     """Let the task enter its handler. Errors: EFAULT: the frame cannot be written."""
-    context, thread, signo = task.context, task.thread, info.si_signo
+    context, thread, signo = task.cpu, task.thread, info.si_signo
     if not action.flags & SA_RESTORER:
         raise SyscallError(errno.EFAULT)
     regs = context.registers()
@@ -138,7 +137,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
 
 def restore(task: Task) -> None:
     """Set registers, mask and alternate stack from the frame below rsp. Errors: EFAULT, EINVAL."""
-    context: Context = task.context
+    context = task.cpu
     at = context.registers()["rsp"]
     words = UCONTEXT.unpack(task.mm.copy_in(at, UCONTEXT_BYTES))
     _, _, base, flags, _, nbytes = words[:6]

@@ -54,7 +54,7 @@ class Signal(IntEnum):
 SIG_DFL, SIG_IGN = 0, 1
 NSIG = 64
 FIRST_QUEUED = 32  # from here on each sending counts
-SIGCONT, SIGCHLD = 18, 17
+SIGKILL, SIGCONT, SIGCHLD = 9, 18, 17
 IGNORED_BY_DEFAULT = frozenset({17, 18, 23, 28})
 STOPPING = frozenset({19, 20, 21, 22})
 UNCATCHABLE = frozenset({9, 19})
@@ -140,6 +140,20 @@ class Signals:
             return Fate.IGNORE if signo in IGNORED_BY_DEFAULT else Fate.DIE
         return Fate.IGNORE if handler == SIG_IGN else Fate.HANDLE
 
+    def is_ignored(self, signo: int) -> bool:
+        """Tell whether the program asked for signo to be ignored."""
+        return self.sigaction(signo).handler == SIG_IGN
+
+    def is_handled(self, signo: int) -> bool:
+        """Tell whether the program has a handler for signo."""
+        action = self.action(signo)
+        return callable(action) or self.sigaction(signo).handler > SIG_IGN
+
+    def wants_zombies(self) -> bool:
+        """Tell whether dead children stay until they are waited for."""
+        action = self.sigaction(SIGCHLD)
+        return action.handler != SIG_IGN and not action.flags & SA_NOCLDWAIT
+
     def pending_mask(self) -> int:
         """Return the set of pending signals: bit n-1 is signal n."""
         mask = 0
@@ -189,20 +203,22 @@ def send(task: Task, info: SigInfo) -> None:
     """Send a signal to a task; what cannot be acted on now waits."""
     if not task.alive:
         return
-    if task.trace is not None and info.si_signo != Signal.SIGKILL:
-        task.trace.at_signal(info)
-        return
-    if task.context is None or task.trace is not None:
-        act(task, info)
-        return
     scheduler, signals, signo = task.kernel.scheduler, task.signals, info.si_signo
-    assert scheduler is not None
+    if task.context is None or scheduler is None:
+        if task.trace is not None and signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            act(task, info)
+        return
+    held = task.trace is not None and task.trace.held
     if signo == SIGCONT:
         signals.discard(STOPPING)
-        scheduler.resume(task)
+        if not held:
+            scheduler.resume(task)
     elif signo in STOPPING:
         signals.discard(frozenset({SIGCONT}))
-    if not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE:
+    ignored = not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE
+    if ignored and task.trace is None:
         return
     signals.queue(info)
     scheduler.signalled(task)
@@ -220,7 +236,7 @@ def force(task: Task, info: SigInfo) -> None:
 
 
 def act(task: Task, info: SigInfo) -> None:
-    """Do what a Python program, or a traced task whose tracer let it through, wants done."""
+    """Do what a Python program wants done about a signal, or keep it while it is blocked."""
     if task.signals.is_blocked(info.si_signo):
         task.signals.pending.append(info)
         return

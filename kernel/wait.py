@@ -28,8 +28,8 @@ class WouldBlock(SyscallError):
     """The call cannot be finished now.
 
     keys: what it waits for, each woken by Kernel.wake(key). deadline: virtual nanoseconds, or
-    None. error: what a task gets that cannot sleep. interrupted: called when a signal ends the
-    wait with EINTR.
+    None. error: what a task gets that cannot sleep. partial: the call's result if a signal ends
+    it now, 0 for EINTR. interrupted: called when a signal ends the wait with EINTR.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class WouldBlock(SyscallError):
         deadline: int | None = None,
         restart: Restart = Restart.IF_ASKED,
         error: int = errno.EAGAIN,
+        partial: int = 0,
         interrupted: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(error)
         self.keys = keys
         self.deadline = deadline
         self.restart = restart
+        self.partial = partial
         self.interrupted = interrupted
 
 

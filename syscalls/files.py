@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
-from kernel.vfs import names
-from kernel.vfs.file import O_APPEND, File
+from kernel.signals import SI_USER, SigInfo, Signal, send
+from kernel.vfs import names, open_flags
+from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from kernel.wait import WouldBlock
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, install, signed64, start_of
 from syscalls.table import INT, PATH, SINT, syscall
@@ -47,6 +49,7 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    flags = open_flags(flags)
     start = start_of(task, dirfd, path)
     with task.kernel.on_behalf_of(task):
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
@@ -164,7 +167,7 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
     limit = task.rlimits["fsize"][0]
     if data and isinstance(file.inode, MappedInode) and pos + len(data) > limit:
         if pos >= limit:
-            raise SyscallError(errno.EFBIG)
+            refuse_size(task)
         data = data[: limit - pos]
     with task.kernel.on_behalf_of(task):
         written = file.inode.file_write(file, pos, data, task)
@@ -183,11 +186,49 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
+    if file.inode.kind == "fifo":
+        return _write_stream(task, file, data)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
     file.pos += written
     return written
+
+
+def _write_stream(task: Task, file: File, data: bytes) -> int:
+    """Write to a pipe, sleeping while it is full; one that no one reads is SIGPIPE."""
+    done: int = task.thread.progress or 0
+    try:
+        while True:
+            done += file.inode.file_write(file, 0, data[done:], task)
+            if done == len(data) or file.flags & O_NONBLOCK:
+                return done
+    except WouldBlock as wait:
+        if task.context is None and done:
+            return done
+        task.thread.progress, wait.partial = done, done
+        raise
+    except SyscallError as error:
+        signal_broken_pipe(task, error)
+        if done:
+            return done
+        raise
+
+
+def refuse_size(task: Task) -> NoReturn:
+    """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
+    _signal(task, Signal.SIGXFSZ)
+    raise SyscallError(errno.EFBIG)
+
+
+def _signal(task: Task, signo: Signal) -> None:
+    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid))
+
+
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        _signal(task, Signal.SIGPIPE)
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:

@@ -127,10 +127,10 @@ def arch_prctl(task: Task, code: int, addr: int) -> int:
     if code in SET_BASES:
         if addr >= int(task.mm.counters.task_size):
             raise SyscallError(errno.EPERM)
-        task.context.set_registers({SET_BASES[code]: addr})
+        task.cpu.set_registers({SET_BASES[code]: addr})
         return 0
     if code in GET_BASES:
-        base = task.context.registers()[GET_BASES[code]]
+        base = task.cpu.registers()[GET_BASES[code]]
         task.mm.copy_out(addr, base.to_bytes(8, "little"))
         return 0
     raise SyscallError(errno.EINVAL)

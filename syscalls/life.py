@@ -12,17 +12,17 @@ from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
 from kernel.signals import SIGCHLD
-from kernel.vfs.walk import path_of
 from kernel.wait import RegistersSet, Restart, WouldBlock
 from syscalls.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from syscalls.table import INT, PATH, SINT, syscall
-from syscalls.traced import run_until_stop
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from kernel.vfs.inode import Inode
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
-WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE000_0000
+WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
+WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID = 0, 1, 2
 RUSAGE_BYTES = 144
@@ -75,13 +75,12 @@ def _check_clone(task: Task, flags: int) -> None:
 
 
 def _set_up_child(task: Task, child: Task, wish: Clone) -> None:
-    assert child.context is not None
     registers = {"rax": 0}
     if wish.stack:
         registers["rsp"] = wish.stack
     if wish.flags & CLONE_SETTLS:
         registers["fs_base"] = wish.tls
-    child.context.set_registers(registers)
+    child.cpu.set_registers(registers)
     child.exit_signal = wish.exit_signal
     if wish.flags & CLONE_CLEAR_SIGHAND:
         child.signals.reset_for_exec()
@@ -98,8 +97,8 @@ def _clone_machine_code(task: Task, wish: Clone) -> int:
     if task.thread.progress is not None:
         return _wait_for_vfork(task, task.thread.progress)
     _check_clone(task, wish.flags)
-    assert task.context is not None and task.kernel.scheduler is not None
-    task.context.set_result(0)
+    assert task.kernel.scheduler is not None
+    task.cpu.set_result(0)
     child = task.fork_sharing() if wish.flags & CLONE_VM else task.fork()
     try:
         _set_up_child(task, child, wish)
@@ -218,13 +217,13 @@ def _string(task: Task, addr: int, buffer: object) -> bytes:
     return bytes(ffi.buffer(buffer, length))
 
 
-def _execute(task: Task, path: str, argv: int, envp: int) -> int:
+def _execute(task: Task, path: str, argv: int, envp: int, start: Inode | None = None) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
     limit = min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
     arguments = _strings(task, argv, limit)
     variables = _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
-    program = execution.load(task, path, arguments, variables)
+    program = execution.load(task, path, arguments, variables, start)
     task.become(program)
     raise RegistersSet
 
@@ -245,9 +244,7 @@ def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int
         raise SyscallError(errno.EINVAL)
     if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
         return _execute(task, f"/proc/self/fd/{dirfd}", argv, envp)
-    start = start_of(task, dirfd, path)
-    below = f"{path_of(task, start)}/{path}" if start is not None else path
-    return _execute(task, below, argv, envp)
+    return _execute(task, path, argv, envp, start_of(task, dirfd, path))
 
 
 # ---- death ----
@@ -279,15 +276,21 @@ class Event:
     child: Task
 
 
-def _children(task: Task, kind: int, number: int) -> list[Task]:
+def _eligible(child: Task, options: int) -> bool:
+    """Tell whether a wait is for this kind of child: one that tells of its end by SIGCHLD."""
+    if options & WALL:
+        return True
+    return (child.exit_signal != SIGCHLD) == bool(options & WCLONE)
+
+
+def _children(task: Task, kind: int, number: int, options: int) -> list[Task]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
-    if kind == P_ALL:
-        chosen = task.children
-    elif kind == P_PID:
-        chosen = [child for child in task.children if child.pid == number]
-    else:
+    chosen = [child for child in task.children if _eligible(child, options)]
+    if kind == P_PID:
+        chosen = [child for child in chosen if child.pid == number]
+    elif kind == P_PGID:
         group = number or task.pgid
-        chosen = [child for child in task.children if child.pgid == group]
+        chosen = [child for child in chosen if child.pgid == group]
     if not chosen:
         raise SyscallError(errno.ECHILD)
     return chosen
@@ -305,11 +308,17 @@ def _event(children: list[Task], options: int) -> Event | None:
     for child in children:
         if not child.alive and options & WEXITED:
             return Event(child.pid, child.exit_status or 0, child)
-        if child.alive and options & WUNTRACED and child.thread.stopped and not child.stop_seen:
+        if child.alive and _shows_stop(child, options) and not child.stop_seen:
             return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
         if child.alive and options & WCONTINUED and child.continued:
             return Event(child.pid, 0xFFFF, child)
     return None
+
+
+def _shows_stop(child: Task, options: int) -> bool:
+    """Tell whether a child is stopped so that its parent is told: a tracer always is."""
+    held = child.trace is not None and child.trace.held
+    return bool(child.thread.stopped) and (held or bool(options & WUNTRACED))
 
 
 def _consume(task: Task, event: Event) -> None:
@@ -327,7 +336,7 @@ def _consume(task: Task, event: Event) -> None:
 
 def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
-    event = _event(_children(task, *choice), options)
+    event = _event(_children(task, *choice, options), options)
     if event is not None:
         if not options & WNOWAIT:
             _consume(task, event)
@@ -337,32 +346,37 @@ def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     raise WouldBlock(("child", task.pid), error=errno.EDEADLK)
 
 
-def _traced_stop(task: Task, pid: int, options: int) -> tuple[int, int] | None:
-    """Return (pid, status) of a traced child that has stopped, letting it run for that."""
-    for child in task.children:
-        trace = child.trace
-        if trace is None or not child.alive or not (pid <= 0 or pid == child.pid):
-            continue
-        if not trace.stop and not options & WNOHANG:
-            run_until_stop(child)
-        if trace.waits_to_be_seen and child.alive:
-            return child.pid, trace.wait_status()
-    return None
-
-
 def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """Return (pid, status) of a child, or (0, 0) with WNOHANG if none has news.
 
-    A Python program's live child cannot be waited for: nothing would run it. Errors: ECHILD,
-    EINVAL; EDEADLK where a Python program would sleep. Source: wait4(2).
+    A Python program's wait lets its children in machine code run; a live child that is a Python
+    program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK where
+    a Python program would sleep for ever. Source: wait4(2).
     """
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
         raise SyscallError(errno.EINVAL)
-    stopped = _traced_stop(task, pid, options)
-    if stopped is not None:
-        return stopped
-    event = _wait(task, _choice(pid), options | WEXITED)
+    choice, options = _choice(pid), options | WEXITED
+    try:
+        event = _wait(task, choice, options)
+    except WouldBlock:
+        if task.context is not None or not _can_run(task, choice):
+            raise
+        _run_children(task, choice, options)
+        event = _wait(task, choice, options)
     return (event.pid, event.status) if event else (0, 0)
+
+
+def _can_run(task: Task, choice: tuple[int, int]) -> bool:
+    """Tell whether a Python program waits for a child that the scheduler runs."""
+    return any(c.alive and c.context is not None for c in _children(task, *choice))
+
+
+def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
+    """Let others run until a child of a Python program has news, then come back to it."""
+    scheduler = task.kernel.scheduler
+    assert scheduler is not None
+    scheduler.run_until(lambda: _event(_children(task, *choice), options) is not None)
+    task.kernel.vsyscalls.enter(task)
 
 
 def rusage(user_ns: int, minor_faults: int = 0, max_rss_kb: int = 0) -> bytes:
@@ -394,7 +408,7 @@ def _waitid_info(event: Event) -> bytes:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:
         code, value = 1, status >> 8
-    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.uid, value)
+    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.cred.uid, value)
     return head.ljust(128, b"\0")
 
 

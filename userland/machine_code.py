@@ -6,7 +6,7 @@ what is reported when it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from kernel.machine import Kernel
 from kernel.processor import Context
 from kernel.scheduler import Scheduler
 from kernel.task import Task
-from kernel.vfs import names
-from kernel.vfs.console import Sink, Stream, host_sink
-from kernel.vfs.file import O_RDONLY, O_WRONLY, File
+from kernel.vfs import O_CREAT, O_TRUNC, names
+from kernel.vfs.console import HostInput, Sink, Stream, host_sink
+from kernel.vfs.file import O_RDONLY, O_WRONLY
 from kernel.vfs.inode import Inode
 from kernel.vfs.walk import Last
 from syscalls import abi
@@ -44,8 +44,6 @@ def captured(kernel: Kernel, stdin: bytes, out: Sink, err: Sink | None = None) -
 
 def of_host(kernel: Kernel) -> Stdio:
     """Return the host's own descriptors."""
-    from kernel.vfs.console import HostInput
-
     return Stdio(
         HostInput(kernel, STDIN),
         Stream(kernel, b"", host_sink(STDOUT)),
@@ -71,24 +69,25 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
         (stdio.stdout, O_WRONLY),
         (stdio.stderr, O_WRONLY),
     ):
-        inode.nlink = 0
-        path = f"pipe:[{inode.ino}]"
-        task.fds.install(kernel.vfs.register(File(kernel, inode, path, flags)))
+        name = f"pipe:[{inode.ino}]"
+        task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
+
+
+def make_directory(kernel: Kernel, path: str) -> Inode:
+    """Return the directory at an absolute path, made with all above it if need be."""
+    init = start_init(kernel)
+    parts = [part for part in path.split("/") if part]
+    for depth in range(1, len(parts) + 1):
+        place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
+        if place.inode is None:
+            names.mkdir(init, place, 0o755)
+    return kernel.vfs.resolve(init, path)
 
 
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
     """Copy a program of the host into the machine, executable, at an absolute path."""
-    root = kernel.init
-    assert root is not None
-    at = ""
-    for part in path.split("/")[1:-1]:
-        at += f"/{part}"
-        try:
-            names.mkdir(root, kernel.vfs.walk(root, at, Last.ENTRY), 0o755)
-        except OSError as error:
-            if error.errno != 17:
-                raise
-    file = kernel.vfs.open(root, path, 0o102, 0o755)
+    make_directory(kernel, path.rpartition("/")[0] or "/")
+    file = kernel.vfs.open(start_init(kernel), path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
     file.descriptors = 1
     file.inode.write(0, source.read_bytes())
     file.inode.mode = 0o755
@@ -111,6 +110,7 @@ def spawn_program(
     uid: int = 1000,
     env: Mapping[str, str] | None = None,
     caps: frozenset[str] | None = None,
+    cwd: str | None = None,
 ) -> Task:
     """Return a task that is about to run a program of the machine. Errors: SyscallError."""
     init = start_init(kernel)
@@ -118,6 +118,8 @@ def spawn_program(
     task = kernel.spawn(argv[0], uid=uid, gid=uid, caps=caps, argv=list(argv))
     task.parent = init
     init.children.append(task)
+    if cwd is not None:
+        task.fs.pwd = make_directory(kernel, cwd)
     task.context = Context.new(scheduler.processor)
     _open_descriptors(kernel, task, stdio)
     variables = DEFAULT_ENV if env is None else env
@@ -144,15 +146,14 @@ def run_machine_code(
     stdio: Stdio,
     uid: int = 1000,
     env: Mapping[str, str] | None = None,
-    on_start: Callable[[Task], None] | None = None,
+    caps: frozenset[str] | None = None,
+    cwd: str | None = None,
 ) -> int:
     """Run a program until it ends and return its status as wait4 reports it.
 
     Errors: SyscallError of execve, Deadlock, EngineError, KernelPanic.
     """
-    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env)
-    if on_start is not None:
-        on_start(task)
+    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env, caps=caps, cwd=cwd)
     assert kernel.scheduler is not None
     kernel.scheduler.run(task)
     return task.exit_status or 0

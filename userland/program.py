@@ -44,8 +44,8 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "mincore": mman.mincore,
     "process_vm_readv": mman.process_vm_readv,
     "process_vm_writev": mman.process_vm_writev,
-    "ptrace": ptrace.ptrace,
     "wait4": life.wait4,
+    "ptrace": ptrace.ptrace,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,
     "prlimit64": process.prlimit64,
@@ -77,7 +77,15 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
-    modules = (syscalls.files, syscalls.paths, syscalls.stat, syscalls.pipes)
+    modules = (
+        syscalls.files,
+        syscalls.paths,
+        syscalls.stat,
+        syscalls.pipes,
+        syscalls.xattr,
+        syscalls.mounts,
+        syscalls.ids,
+    )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 

@@ -76,7 +76,10 @@ static int64_t pop_into_user_mode(processor *p)
 	p->hidden_linear = HIDDEN_LINEAR;
 	flush_tlb(p);
 	begin_run(p);
-	run_engine(p); /* ends at the first user instruction: nothing is mapped there */
+	run_engine(
+		p,
+		HIDDEN_LINEAR +
+			CODE_AT); /* ends at the first user instruction: nothing is mapped there */
 	p->hidden_linear = 0;
 	flush_tlb(p);
 	if (read_reg(p, REG_CS) != USER_CS || read_reg(p, REG_RIP) != TEST_LINEAR + TEST_AT)
@@ -93,7 +96,7 @@ static uint64_t divide_by_zero(processor *p, engine_context *from)
 	p->hidden_linear = TEST_LINEAR;
 	flush_tlb(p);
 	begin_run(p);
-	run_engine(p);
+	run_engine(p, TEST_LINEAR + TEST_AT);
 	p->hidden_linear = 0;
 	flush_tlb(p);
 	return p->stopped && p->exit.reason == RUN_EXCEPTION ? p->exit.vector : ~0ul;
@@ -166,6 +169,7 @@ static int64_t open_engine(processor *p)
 	if (error)
 		return error;
 	p->hidden_paddr = m->arena_bytes;
+	p->nothing_paddr = p->hidden_paddr + PAGE_SIZE;
 	if (p->lib.call.mem_map_ptr(p->uc, p->hidden_paddr, PAGE_SIZE, ALLOW_ALL, p->hidden))
 		return failed(p, "it does not take a page of its own");
 	if (engine_add_hooks(&p->lib, p->uc, run_hooks, nr_run_hooks, p))

@@ -14,8 +14,11 @@
 
 #include <stdlib.h>
 
+#define FILLS_BEFORE_GROWTH 1024
 #define AUDIT_ROOM 1024
 #define MAX_TRIES 4
+#define OPCODE_INT 0xcd
+#define INT_BYTES 2
 #define TSC_STEP 1000
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_GENERAL_PROTECTION 13
@@ -39,6 +42,20 @@ void flush_tlb(processor *p)
 	p->counters.tlb_flushes++;
 	p->epoch++;
 	p->nr_given = 0;
+	p->fills_left = p->growth = FILLS_BEFORE_GROWTH;
+}
+
+/*
+ * The engine gives its TLB more room only when it is flushed: a program that
+ * keeps missing is helped by a flush, seldomer each time.
+ */
+static void help_tlb_grow(processor *p)
+{
+	p->lib.call.control(p->uc, CONTROL_TLB_FLUSH);
+	p->epoch++;
+	p->nr_given = 0;
+	p->growth *= 2;
+	p->fills_left = p->growth;
 }
 
 /* ---- a TLB miss ---- */
@@ -189,6 +206,10 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	}
 	if (p->given)
 		note_given(p, linear, entry);
+	if (p->fills_left-- == 0) {
+		p->grow = p->again = true;
+		p->lib.call.stop(p->uc);
+	}
 	return true;
 }
 
@@ -197,6 +218,13 @@ static bool show_hidden(processor *p, struct engine_tlb_entry *entry)
 	entry->paddr = p->hidden_paddr;
 	entry->perms = ALLOW_ALL;
 	return true;
+}
+
+/* Not an address at all: no page fault, and no address to tell. */
+static bool stop_general_protection(processor *p)
+{
+	p->exit.vector = VECTOR_GENERAL_PROTECTION;
+	return stop_run(p, RUN_EXCEPTION);
 }
 
 static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_entry *entry,
@@ -214,6 +242,10 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 		return show_hidden(p, entry);
 	if (p->stopped || !p->mm)
 		return false;
+	if (p->probing)
+		return probe_fill(p, linear, access, entry);
+	if (!is_canonical(linear))
+		return stop_general_protection(p);
 	return fill(p, linear, access, entry);
 }
 
@@ -231,7 +263,6 @@ static void raise_exception(processor *p, uint32_t vector)
 {
 	if (!p->stopped) {
 		p->exit.vector = vector;
-		p->hook_rip = read_reg(p, REG_RIP);
 		stop_run(p, RUN_EXCEPTION);
 	}
 	p->lib.call.stop(p->uc);
@@ -297,11 +328,13 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 
 const struct engine_hook_spec run_hooks[] = {
 	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },
+	{ HOOK_UNMAPPED, 0, (any_hook)unmapped_hook },
 	{ HOOK_INTR, 0, (any_hook)interrupt_hook },
 	{ HOOK_INSN, INSN_SYSCALL, (any_hook)syscall_hook },
 	{ HOOK_INSN, INSN_SYSENTER, (any_hook)sysenter_hook },
 	{ HOOK_INSN, INSN_IN, (any_hook)in_hook },
 	{ HOOK_INSN, INSN_OUT, (any_hook)out_hook },
+	{ HOOK_INSN, INSN_CPUID, (any_hook)cpuid_hook },
 	{ HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
 	{ HOOK_INSN, INSN_RDTSCP, (any_hook)rdtscp_hook },
 	{ HOOK_BLOCK, 0, (any_hook)block_hook },
@@ -310,19 +343,28 @@ const size_t nr_run_hooks = sizeof(run_hooks) / sizeof(*run_hooks);
 
 /* ---- entering the program ---- */
 
+/* The engine finds the frame by asking for the page: the hook must answer. */
+static void drop_translations(processor *p)
+{
+	uint64_t page = p->retranslate;
+
+	p->retranslate = 0;
+	p->lib.call.control(p->uc, CONTROL_TB_REMOVE, page, page + PAGE_SIZE);
+	p->counters.retranslated++;
+	p->generation = 0;
+}
+
 static void forget_stale(processor *p)
 {
 	struct mm *mm = p->current ? p->current->mm : NULL;
 	uint64_t now = mm ? mm->counters.tlb_generation : 0;
 
-	if (p->retranslate) {
-		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, p->retranslate,
-				    p->retranslate + PAGE_SIZE);
-		p->retranslate = 0;
-		p->counters.retranslated++;
-		p->generation = 0;
-	}
+	if (p->retranslate)
+		drop_translations(p);
 	p->mm = mm;
+	if (p->grow)
+		help_tlb_grow(p);
+	p->grow = false;
 	if (now == p->generation && p->code_generation == p->machine->code_generation)
 		return;
 	flush_tlb(p);
@@ -334,23 +376,28 @@ void begin_run(processor *p)
 {
 	memset(&p->exit, 0, sizeof(p->exit));
 	p->stopped = p->again = false;
+	p->caller = NULL;
 }
 
-int run_engine(processor *p)
+int run_engine(processor *p, uint64_t rip)
 {
 	p->counters.entries++;
-	return p->lib.call.start(p->uc, read_reg(p, REG_RIP), 0, 0, 0);
+	return p->lib.call.start(p->uc, rip, 0, 0, 0);
 }
 
 static void take_call(processor *p)
 {
 	/* clang-format off */
-	static const int regs[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
+	static const int regs[] = { REG_RAX, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9,
+				    REG_RIP, REG_EFLAGS };
 	/* clang-format on */
+	struct run_exit *e = &p->exit;
+	void *values[] = { &e->nr,      &e->args[0], &e->args[1], &e->args[2],   &e->args[3],
+			   &e->args[4], &e->args[5], &e->rip,     &p->call_flags };
+
 	p->counters.calls++;
-	p->exit.nr = read_reg(p, REG_RAX);
-	for (int i = 0; i < 6; i++)
-		p->exit.args[i] = read_reg(p, regs[i]);
+	p->lib.call.reg_read_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+	p->counters.vsyscalls += (e->rip & PAGE_MASK) == VSYSCALL_ADDR;
 }
 
 /* What the engine's own result means when no hook stopped it. */
@@ -360,7 +407,6 @@ static void judge(processor *p, int error)
 		return;
 	if (error == ENGINE_INSN_INVALID) {
 		p->exit.vector = 6;
-		p->hook_rip = read_reg(p, REG_RIP);
 		stop_run(p, RUN_EXCEPTION);
 		return;
 	}
@@ -379,53 +425,92 @@ static void count_work(processor *p, uint64_t calls)
 		*p->clock += blocks * p->block_ns + calls * p->call_ns;
 }
 
+/* The engine tells of `int n` as of exception n, with rip behind it. */
+static bool behind_int(processor *p)
+{
+	uint8_t bytes[INT_BYTES];
+
+	for (uint64_t i = 0; i < INT_BYTES; i++) {
+		int64_t at = mm_translate(p->mm, p->exit.rip - INT_BYTES + i, ACCESS_READ);
+		if (at < 0)
+			return false;
+		bytes[i] = (uint8_t)p->machine->arena[at];
+	}
+	return bytes[0] == OPCODE_INT && bytes[1] == p->exit.vector;
+}
+
 static int64_t leave(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL);
-	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->exit.reason == RUN_CALL) {
 		take_call(p);
-	} else if (p->exit.reason == RUN_EXCEPTION) {
-		p->exit.software = p->exit.rip != p->hook_rip;
+		p->caller = p->current;
+		return RUN_CALL;
+	}
+	p->exit.rip = read_reg(p, REG_RIP);
+	if (p->exit.reason == RUN_EXCEPTION) {
+		p->exit.software = behind_int(p);
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
-			write_reg(p, REG_RIP, p->exit.rip = p->hook_rip);
+			write_reg(p, REG_RIP, p->exit.rip -= INT_BYTES);
 		mend_exception(p);
+	} else if (p->exit.reason == RUN_FAULT) {
+		find_address(p);
 	}
 	return (int64_t)p->exit.reason;
 }
 
-int64_t run(context *c)
+/* Run on from rip. */
+static int64_t run_from(context *c, uint64_t rip)
 {
 	processor *p = c->p;
 
-	context_load(c);
-	do {
+	for (;;) {
 		forget_stale(p);
 		begin_run(p);
 		if (p->given)
 			audit(p);
-		int error = p->stopped ? 0 : run_engine(p);
+		int error = p->stopped ? 0 : run_engine(p, rip);
 		if (!p->stopped)
 			judge(p, error);
-	} while (!p->stopped);
-	return leave(p);
+		if (p->stopped)
+			return leave(p);
+		rip = read_reg(p, REG_RIP);
+	}
+}
+
+int64_t run(context *c)
+{
+	context_load(c);
+	return run_from(c, read_reg(c->p, REG_RIP));
 }
 
 /* The instruction itself leaves the address and the flags in rcx and r11. */
+static void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags)
+{
+	static const int regs[] = { REG_RAX, REG_RCX, REG_R11 };
+	void *const values[] = { &rax, &rip, &flags };
+
+	p->lib.call.reg_write_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+}
+
 void context_result(context *c, int64_t rax)
 {
 	processor *p = c->p;
 
 	context_load(c);
-	write_reg(p, REG_RAX, (uint64_t)rax);
-	write_reg(p, REG_RCX, read_reg(p, REG_RIP));
-	write_reg(p, REG_R11, read_reg(p, REG_EFLAGS));
+	return_from_call(p, (uint64_t)rax, read_reg(p, REG_RIP), read_reg(p, REG_EFLAGS));
 }
 
 int64_t run_result(context *c, int64_t rax)
 {
-	context_result(c, rax);
-	return run(c);
+	processor *p = c->p;
+
+	if (p->current != c || p->caller != c) { /* others were looked at meanwhile */
+		context_result(c, rax);
+		return run(c);
+	}
+	return_from_call(p, (uint64_t)rax, p->exit.rip, p->call_flags);
+	return run_from(c, p->exit.rip);
 }
 
 void run_slice(processor *p, uint64_t blocks) { p->blocks_left = p->blocks_counted = blocks; }

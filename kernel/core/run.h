@@ -42,6 +42,7 @@ struct run_exit {
 struct run_counters {
 	uint64_t blocks; /* of code run, counted where slices are */
 	uint64_t calls;
+	uint64_t vsyscalls; /* of the calls: made from the kernel's code page */
 	uint64_t switches;
 	uint64_t entries;     /* times the engine was entered */
 	uint64_t tlb_fills;   /* varies with the host's speed: show, never compare */
@@ -76,5 +77,5 @@ void context_set_fpu(context *c, const uint8_t *in);
 /* A slice begins: at most `blocks` blocks until RUN_BUDGET. */
 void run_slice(processor *p, uint64_t blocks);
 int64_t run(context *c);                      /* go on where it stopped */
-int64_t run_result(context *c, int64_t rax);  /* the system call returned; go on */
+int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_WRITE, DirInode, Inode
+from kernel.vfs.inode import MAY_WRITE, DirInode, Inode, LinkInode
 from kernel.vfs.mmfile import MmFile
+from kernel.vfs.proclinks import SelfLink, task_links
 from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
@@ -163,18 +164,21 @@ def _signal_mask(numbers: list[int]) -> str:
     return f"{sum(1 << (n - 1) for n in set(numbers)):016x}"
 
 
+STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie"}
+
+
 def status(kernel: Kernel, task: Task) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    actions = task.signals.actions
+    signals, actions = task.signals, task.signals.actions
     caps = sum(1 << CAP_NUMBERS[name] for name in task.caps)
     ids = "\t".join([str(task.uid)] * 4), "\t".join([str(task.gid)] * 4)
-    state = {"R": "R (running)", "Z": "Z (zombie)"}[task.state]
+    state = f"{task.state} ({STATES[task.state]})"
     head = [
         ("Name", task.name), ("Umask", f"{task.umask:04o}"), ("State", state),
         ("Tgid", task.pid), ("Ngid", 0), ("Pid", task.pid), ("PPid", task.ppid),
         ("TracerPid", 0), ("Uid", ids[0]), ("Gid", ids[1]), ("FDSize", 64),
         ("Groups", f"{task.gid} "),
-        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pid), ("NSsid", task.pid),
+        ("NStgid", task.pid), ("NSpid", task.pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip
     tail = [
@@ -182,8 +186,8 @@ def status(kernel: Kernel, task: Task) -> str:
         ("Threads", 1), ("SigQ", f"{len(task.signals.pending)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", _signal_mask([i.si_signo for i in task.signals.pending])),
         ("ShdPnd", _signal_mask([])), ("SigBlk", f"{task.signals.blocked:016x}"),
-        ("SigIgn", _signal_mask([n for n, a in actions.items() if a == 1])),
-        ("SigCgt", _signal_mask([n for n, a in actions.items() if callable(a)])),
+        ("SigIgn", _signal_mask([n for n in actions if signals.is_ignored(n)])),
+        ("SigCgt", _signal_mask([n for n in actions if signals.is_handled(n)])),
         ("CapInh", f"{0:016x}"), ("CapPrm", f"{caps:016x}"), ("CapEff", f"{caps:016x}"),
         ("CapBnd", f"{caps:016x}"), ("CapAmb", f"{0:016x}"), ("NoNewPrivs", 0), ("Seccomp", 0),
         ("Seccomp_filters", 0), ("Speculation_Store_Bypass", "not vulnerable"),
@@ -377,6 +381,7 @@ TASK_FILES: dict[str, tuple[int, Text]] = {
     "limits": (0o444, limits),
     "cmdline": (0o444, cmdline),
     "comm": (0o444, comm),
+    "mounts": (0o444, mounts),
 }
 ROOT_FILES: dict[str, Text] = {
     "meminfo": meminfo,
@@ -465,6 +470,24 @@ class SysctlFile(Inode):
         return len(data)
 
 
+class ExeLink(LinkInode):
+    """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._of_task = of_task
+
+    def readlink(self, task: Task) -> str:
+        """Return the program's path. Errors: ENOENT: a Python program has none."""
+        if self._of_task.exe is None:
+            raise SyscallError(errno.ENOENT)
+        return self._of_task.exe.path
+
+    def jump(self, task: Task) -> Inode | None:
+        """Return the program's file."""
+        return self._of_task.exe.inode if self._of_task.exe else None
+
+
 class TaskDir(DirInode):
     """/proc/PID."""
 
@@ -473,20 +496,20 @@ class TaskDir(DirInode):
         for name, (mode, text) in TASK_FILES.items():
             self.entries[name] = TextFile(kernel, mode, text, of_task)
         self.entries["pagemap"] = PagemapFile(kernel, of_task)
+        self.entries |= task_links(kernel, of_task)
+        self.entries["exe"] = ExeLink(kernel, of_task)
 
 
 class ProcRoot(DirInode):
     """/proc itself: files, one directory for each task, and self."""
 
     def lookup(self, name: str, task: Task) -> Inode:
-        if name == "self":
-            return TaskDir(self.kernel, task)
         if name.isdecimal() and int(name) in self.kernel.tasks:
             return TaskDir(self.kernel, self.kernel.tasks[int(name)])
         return super().lookup(name, task)
 
     def names(self, task: Task) -> list[str]:
-        return [str(pid) for pid in sorted(self.kernel.tasks)] + ["self", *self.entries]
+        return [str(pid) for pid in sorted(self.kernel.tasks)] + list(self.entries)
 
 
 class ProcFs:
@@ -499,6 +522,7 @@ class ProcFs:
         for name, text in ROOT_FILES.items():
             self.root.entries[name] = TextFile(kernel, 0o444, text, None)
         self.root.entries["mm"] = MmFile(kernel)
+        self.root.entries["self"] = SelfLink(kernel)
         self.root.entries["sys"] = self._sysctl_tree(kernel)
 
     def _sysctl_tree(self, kernel: Kernel) -> DirInode:
