@@ -53,7 +53,8 @@ class TaskKilled(Exception):
     """The kernel ended the task with a signal, for example the OOM killer's SIGKILL."""
 
     def __init__(self, pid: int, signo: int) -> None:
-        super().__init__(f"task {pid} was killed by signal {signo}")
+        end = f"was killed by signal {signo}" if signo else "has ended"
+        super().__init__(f"task {pid} {end}")
         self.pid = pid
         self.signo = signo
 

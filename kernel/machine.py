@@ -6,7 +6,8 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from kernel import memory
 from kernel.clock import Clock
 from kernel.core import ffi, lib
 from kernel.credentials import ALL_CAPS
-from kernel.errors import KernelBug, SyscallError
+from kernel.errors import KernelBug, SyscallError, TaskKilled
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
 from kernel.mm import Mm
@@ -116,6 +117,7 @@ class Kernel:
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}
+        self.current: Task | None = None  # on whose behalf files are worked on
         self.last_pid = 0
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
@@ -237,12 +239,26 @@ class Kernel:
 
     # ---- the core ----
 
+    @contextmanager
+    def on_behalf_of(self, task: Task) -> Iterator[None]:
+        """Let what files need be needed by a task: it is the one who sleeps, or dies for it.
+
+        Errors: TaskKilled: it has ended.
+        """
+        if not task.alive:
+            raise TaskKilled(task.pid, (task.exit_status or 0) & 0x7F)
+        before, self.current = self.current, task
+        try:
+            yield
+        finally:
+            self.current = before
+
     def core_call(self, task: Task | None, function: Callable[..., int], *args: Any) -> int:
         """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""
         result = function(*args)
         attempt = 0
         while result < 0:
-            memory.serve(self, task, result, attempt)
+            memory.serve(self, task or self.current, result, attempt)
             result = function(*args)
             attempt += 1
         return result
@@ -252,7 +268,7 @@ class Kernel:
         made = function(*args)
         attempt = 0
         while made == ffi.NULL:
-            memory.serve(self, None, lib.machine_refusal(self.core), attempt)
+            memory.serve(self, self.current, lib.machine_refusal(self.core), attempt)
             made = function(*args)
             attempt += 1
         return made

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel import memory
 from kernel.core import ffi, lib
-from kernel.errors import MemoryFault, SyscallError
+from kernel.errors import MemoryFault, SyscallError, TaskKilled
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EFAULT = 14
 PAGE_SIZE = 4096
+ADDRESS_MASK = (1 << 64) - 1
 PATH_MAX = 4096
 VMA_BATCH = 256
 Serve = Callable[[int, int], None]
@@ -45,7 +46,9 @@ class Vma:
 
 
 class Mm:
-    """One address space; destroyed by its task's exit."""
+    """One address space; destroyed by its task's exit, and then without a handle."""
+
+    handle: Any
 
     def __init__(self, kernel: Kernel, task: Task, handle: Any) -> None:
         self.kernel = kernel
@@ -75,7 +78,13 @@ class Mm:
         self.users -= 1
         if not self.users:
             lib.mm_destroy(self.handle)
-            self.handle = ffi.NULL
+            del self.handle
+
+    def __getattr__(self, name: str) -> Any:
+        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
+        if name != "handle":
+            raise AttributeError(name)
+        raise TaskKilled(self.task.pid, (self.task.exit_status or 0) & 0x7F)
 
     # ---- the loops around a need ----
 
@@ -166,22 +175,25 @@ class Mm:
         return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")
 
     def populate(self, addr: int, nbytes: int) -> None:
-        """Fault a range in. Errors: ENOMEM."""
-        self.call(lib.mm_populate, addr, nbytes)
+        """Fault a range in; one that wraps is empty, as Linux rounds it. Errors: ENOMEM."""
+        end = (addr + nbytes + PAGE_SIZE - 1) & -PAGE_SIZE & ADDRESS_MASK
+        addr &= -PAGE_SIZE
+        while addr < end:
+            addr += self.call(lib.mm_populate, addr, end - addr)
 
     # ---- what there is ----
 
     @property
     def counters(self) -> Any:
         """The core's struct mm_counters, live; zeroes once the address space is gone."""
-        return lib.mm_counters(self.handle) if self.handle else ffi.new("struct mm_counters *")
+        return lib.mm_counters(self.handle) if self.users else ffi.new("struct mm_counters *")
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""
         found: list[Vma] = []
         batch = ffi.new("struct vma_info[]", VMA_BATCH)
         start = 0
-        if not self.handle:
+        if not self.users:
             return found  # the task has ended
         while count := lib.mm_vmas(self.handle, start, batch, VMA_BATCH):
             found += [
@@ -194,6 +206,6 @@ class Mm:
     def vma_at(self, addr: int) -> Vma | None:
         """Return the VMA that holds addr, or None."""
         one = ffi.new("struct vma_info *")
-        if not self.handle or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
+        if not self.users or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
             return None
         return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping)

@@ -51,7 +51,8 @@ def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666)
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
     flags = open_flags(flags)
     start = start_of(task, dirfd, path)
-    return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
+    with task.kernel.on_behalf_of(task):
+        return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
 
 
 @syscall(85, "creat", PATH, INT)
@@ -86,7 +87,8 @@ def _writable(task: Task, fd: int) -> File:
 
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     count = min(count, MAX_COUNT, task.kernel.ram)
-    data = file.inode.file_read(file, pos, count)
+    with task.kernel.on_behalf_of(task):
+        data = file.inode.file_read(file, pos, count)
     if data and not file.flags & O_NOATIME:
         file.inode.accessed()
     return data
@@ -167,7 +169,8 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
         if pos >= limit:
             refuse_size(task)
         data = data[: limit - pos]
-    written = file.inode.file_write(file, pos, data, task)
+    with task.kernel.on_behalf_of(task):
+        written = file.inode.file_write(file, pos, data, task)
     if written and file.inode.kind == "file":
         names.drop_privileges(task, file.inode)
         file.inode.modified()

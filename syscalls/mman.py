@@ -29,6 +29,7 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
+PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 
 core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
@@ -129,6 +130,8 @@ def remap_file_pages(
         serve(task.kernel, task, result, attempt)
         result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
         attempt += 1
+        if attempt > 2 * (size // PAGE_SIZE) + PATIENCE:
+            raise SyscallError(errno.ENOMEM)  # it loses pages while it waits for others
     return result
 
 
@@ -177,7 +180,18 @@ def madvise(task: Task, addr: int, length: int, advice: int) -> int:
         raise SyscallError(errno.EINVAL)
     if advice == lib.MADV_PAGEOUT:
         _write_back_quietly(task, addr, addr + length)  # what is clean can go
-    return task.mm.call(lib.mm_madvise, addr, length, advice)
+    return _advise(task, addr, length, advice)
+
+
+def _advise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Advise a range; where a need interrupted it, go on, and look for holes at the end."""
+    mm, start, end = task.mm, addr, addr + length
+    while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
+        addr += done
+    if advice == lib.MADV_REMOVE:
+        for inode, first, last in _shared_files(task, start, end):
+            inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
+    return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
 
 
 @syscall(27, "mincore", INT, INT, INT)

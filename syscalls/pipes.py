@@ -78,7 +78,8 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
         hugetlb.check_size(flags)
     if flags & ~known or len(name.encode()) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
-    file = task.kernel.vfs.memfd(task, name, flags)
+    with task.kernel.on_behalf_of(task):
+        file = task.kernel.vfs.memfd(task, name, flags)
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
 
 

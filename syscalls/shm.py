@@ -54,7 +54,8 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
     if flags & SHM_HUGETLB:
         hugetlb.check_shm(task.kernel, task)
         hugetlb.check_size(flags)
-    return task.kernel.segments.get(task, key, size, flags)
+    with task.kernel.on_behalf_of(task):
+        return task.kernel.segments.get(task, key, size, flags)
 
 
 def _attach_flags(addr: int, flags: int) -> tuple[int, int]:
@@ -71,7 +72,8 @@ def _attach_flags(addr: int, flags: int) -> tuple[int, int]:
 
 def _map_segment(task: Task, segment: Segment, addr: int, prot: int, flags: int, mode: int) -> int:
     kernel = task.kernel
-    file = kernel.vfs.register(File(kernel, segment.inode, segment.name, mode))
+    with kernel.on_behalf_of(task):
+        file = kernel.vfs.register(File(kernel, segment.inode, segment.name, mode))
     file.descriptors = 1
     try:
         return task.mm.call(lib.mm_mmap, addr, segment.bytes, prot, flags, file.handle, 0)

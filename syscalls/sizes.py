@@ -85,15 +85,20 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     inode = file.inode
     if not isinstance(inode, MappedInode):
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
-    if mode & (PUNCH_HOLE | ZERO_RANGE):
-        inode.punch(offset, offset + length)
-    if not mode & PUNCH_HOLE:
-        inode.allocate(offset, length)
-        if not mode & KEEP_SIZE:
-            inode.extend(offset + length)
+    with task.kernel.on_behalf_of(task):
+        _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)
     inode.modified()
     return 0
+
+
+def _fallocate(inode: MappedInode, mode: int, start: int, end: int) -> None:
+    if mode & (PUNCH_HOLE | ZERO_RANGE):
+        inode.punch(start, end)
+    if not mode & PUNCH_HOLE:
+        inode.allocate(start, end - start)
+        if not mode & KEEP_SIZE:
+            inode.extend(end)
 
 
 def _write_back(task: Task, fd: int) -> int:

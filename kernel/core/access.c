@@ -163,35 +163,40 @@ static uint64_t populate_access(const struct vma *vma)
 	return (vma->flags & own) == VM_WRITE ? ACCESS_WRITE : ACCESS_READ;
 }
 
+static int64_t populate_page(struct vma *vma, uint64_t addr)
+{
+	const pte_t *ptep = pt_walk(vma->mm, addr);
+	uint64_t access = populate_access(vma);
+	if (ptep && pte_present(*ptep) && (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE))
+		return 0;
+	int64_t err = mm_fault(vma->mm, addr, access);
+	return !err || err == NEED_PAGE || err == NEED_MEMORY ? err : -ENOMEM;
+}
+
+/* To the end of the VMA or of the range: how far it got, or why nowhere. */
 static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 {
-	if (!(vma->flags & (VM_READ | VM_WRITE | VM_EXEC)))
-		return -ENOMEM;
-	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
-		pte_t *ptep = pt_walk(vma->mm, addr);
-		uint64_t access = populate_access(vma);
-		bool there = ptep && pte_present(*ptep) &&
-			     (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE);
-		int64_t err = there ? 0 : mm_fault(vma->mm, addr, access);
-		if (err)
-			return err == NEED_PAGE || err == NEED_MEMORY ? err : -ENOMEM;
+	uint64_t addr = start;
+	int64_t err = vma->flags & (VM_READ | VM_WRITE | VM_EXEC) ? 0 : -ENOMEM;
+	if (vma->flags & VM_SPECIAL)
+		return (int64_t)(end - start);
+	while (!err && addr < end) {
+		err = populate_page(vma, addr);
+		addr += err ? 0 : PAGE_SIZE;
 	}
-	return 0;
+	return addr > start ? (int64_t)(addr - start) : err;
 }
 
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)
 {
-	uint64_t end = PAGE_ALIGN(addr + len);
-	addr &= PAGE_MASK;
-	while (addr < end) {
+	uint64_t start = addr & PAGE_MASK, end = PAGE_ALIGN(addr + len);
+	for (addr = start; addr < end;) {
 		struct vma *vma = vma_find(mm, addr);
-		if (!vma || vma->start > addr)
-			return -ENOMEM;
-		uint64_t stop = vma->end < end ? vma->end : end;
-		int64_t err = vma->flags & VM_SPECIAL ? 0 : populate_vma(vma, addr, stop);
-		if (err)
-			return err;
-		addr = stop;
+		uint64_t stop = vma && vma->end < end ? vma->end : end;
+		int64_t done = vma && vma->start <= addr ? populate_vma(vma, addr, stop) : -ENOMEM;
+		addr += done > 0 ? (uint64_t)done : 0;
+		if (addr < stop)
+			return addr > start ? (int64_t)(addr - start) : done;
 	}
-	return 0;
+	return end > start ? (int64_t)(end - start) : 0;
 }

@@ -186,6 +186,13 @@ static int64_t bring(struct vma *vma, uint64_t addr)
 	return hole || index >= mapping_end(mp) ? 0 : mapping_get_page(mp, index, &page);
 }
 
+/* What a need at addr interrupts gives back what was done since start. */
+static int64_t done_or(uint64_t start, uint64_t addr, int64_t err)
+{
+	bool need = err == NEED_PAGE || err == NEED_MEMORY;
+	return need && addr > start ? (int64_t)(addr - start) : err;
+}
+
 /* A wish: where memory is short, or a read fails, it ends. */
 static int64_t advise_willneed(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
@@ -195,7 +202,7 @@ static int64_t advise_willneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = bring(*vmap, addr);
 		if (err)
-			return err == NEED_PAGE ? err : 0;
+			return err == NEED_PAGE ? done_or(start, addr, err) : 0;
 	}
 	return 0;
 }
@@ -211,7 +218,8 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = mm_fault(mm, addr, access);
 		if (err)
-			return err <= SEGV_MAPERR && err >= BUS_ADRERR ? -EFAULT : err;
+			return err <= SEGV_MAPERR && err >= BUS_ADRERR ? -EFAULT
+								       : done_or(start, addr, err);
 	}
 	return 0;
 }
@@ -235,10 +243,11 @@ static const advise_fn advisers[] = {
 /* clang-format on */
 #define NR_ADVICE (sizeof(advisers) / sizeof(advisers[0]))
 
-/* Call fn for each VMA's part of [start, end); a hole is remembered. */
+/* Call fn for each VMA's part of [start, end); a hole is remembered. > 0: interrupted there. */
 static int64_t each_part(mm *mm, uint64_t start, uint64_t end, advise_fn fn, uint64_t arg)
 {
 	int64_t hole = 0;
+	const uint64_t from = start;
 	while (start < end) {
 		struct vma *vma = vma_find(mm, start);
 		if (!vma || vma->start >= end)
@@ -249,8 +258,10 @@ static int64_t each_part(mm *mm, uint64_t start, uint64_t end, advise_fn fn, uin
 		}
 		uint64_t stop = vma->end < end ? vma->end : end;
 		int64_t err = fn(&vma, start, stop, arg);
+		if (err > 0)
+			return (int64_t)(start - from) + err;
 		if (err)
-			return err;
+			return done_or(from, start, err);
 		start = stop;
 	}
 	return hole;

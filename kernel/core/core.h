@@ -487,6 +487,7 @@ uint32_t swap_entry_alloc(machine *m); /* 0: no room; count 1 */
 void swap_get(machine *m, uint32_t entry);
 void swap_put(machine *m, uint32_t entry);
 uint32_t swap_count(machine *m, uint32_t entry);
+bool swap_is_closing(machine *m, uint32_t entry); /* swapoff is bringing its area back */
 struct page *swap_cached(machine *m, uint32_t entry);
 void swap_release(machine *m, struct page *page); /* if no one can ask for it any more */
 int64_t swap_read(machine *m, uint32_t entry, struct page *page); /* 0 or -EIO */

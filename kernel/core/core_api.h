@@ -328,11 +328,12 @@ int64_t mapping_nr_swapped(mapping *mp);
 int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
 int64_t mapping_nr_vmas(mapping *mp);
 int64_t mapping_nr_pinned(mapping *mp); /* pages that special VMAs show */
+/* These three do what they can before a need arises: bytes done, perhaps fewer than asked. */
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
+int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
 int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
 			 uint64_t truncate_count); /* 0, or -EAGAIN: truncated meanwhile */
-int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
 int64_t mapping_truncate(mapping *mp, uint64_t size);
 int64_t mapping_extend(mapping *mp, uint64_t size); /* backing store's size, no page touched */
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end);
@@ -358,6 +359,7 @@ int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot);
 int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
 		  uint64_t new_addr);
 int64_t mm_brk(mm *mm, uint64_t addr);
+/* 0; POPULATE_* and WILLNEED: or the bytes done when a need arose, to go on behind them. */
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice);
 int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_munlock(mm *mm, uint64_t addr, uint64_t len);
@@ -367,8 +369,8 @@ int64_t mm_msync_check(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec);
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
 			    uint64_t flags, file *f);
-int64_t mm_populate(mm *mm, uint64_t addr,
-		    uint64_t len); /* faults a range in, as mmap and mlock do */
+/* Faults a range in, as mmap and mlock do: bytes done, fewer if a need arose. */
+int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
 void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);

@@ -312,7 +312,9 @@ int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/* ---- read, write, writeback ---- */
+/* ---- read, write, writeback: what a need interrupts gives back what was done ---- */
+
+static int64_t some_or(uint64_t done, int64_t err) { return done ? (int64_t)done : err; }
 
 static uint64_t chunk_at(uint64_t pos, uint64_t left) /* bytes in pos's page */
 {
@@ -337,7 +339,7 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		struct page *page;
 		int64_t err = mapping_get_page(mp, index, &page);
 		if (err)
-			return err;
+			return some_or(done, err);
 		memcpy(to, (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK), n);
 	}
 	return (int64_t)nbytes;
@@ -354,51 +356,50 @@ static int64_t page_for_write(mapping *mp, uint64_t pos, uint64_t n)
 	return mapping_get_page(mp, pos >> PAGE_SHIFT, &page);
 }
 
-static int64_t pages_for_write(mapping *mp, uint64_t pos, uint64_t nbytes)
+/* The first write behind the end: what a store left there must not show. */
+static int64_t zero_gap(mapping *mp, uint64_t pos)
 {
-	for (uint64_t done = 0, n; done < nbytes; done += n) {
-		n = chunk_at(pos + done, nbytes - done);
-		int64_t err = page_for_write(mp, pos + done, n);
-		if (err) {
-			drop_pages(mp, mapping_end(mp), INDEX_MAX);
-			return err;
-		}
-	}
-	return 0;
+	if (pos <= mp->size)
+		return 0;
+	int64_t err = bring_partial(mp, mp->size);
+	if (!err)
+		zero_tail(mp, mp->size);
+	return err;
+}
+
+static void write_page(mapping *mp, uint64_t pos, const void *from, uint64_t n)
+{
+	struct page *page = mapping_find(mp, pos >> PAGE_SHIFT);
+	memcpy((char *)page_data(mp->machine, page) + (pos & ~PAGE_MASK), from, n);
+	page_set_dirty(mp->machine, page);
+	page_written(mp->machine, page);
+	if (pos + n > mp->size)
+		mp->size = pos + n;
 }
 
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes)
 {
-	int64_t err = nbytes && pos > mp->size ? bring_partial(mp, mp->size) : 0;
-	if (!err)
-		err = pages_for_write(mp, pos, nbytes);
-	if (err)
-		return err;
-	if (nbytes && pos > mp->size)
-		zero_tail(mp, mp->size);
 	for (uint64_t done = 0, n; done < nbytes; done += n) {
 		n = chunk_at(pos + done, nbytes - done);
-		struct page *page = mapping_find(mp, (pos + done) >> PAGE_SHIFT);
-		memcpy((char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK),
-		       (const char *)buf + done, n);
-		page_set_dirty(mp->machine, page);
-		page_written(mp->machine, page);
+		int64_t err = zero_gap(mp, pos + done);
+		if (!err)
+			err = page_for_write(mp, pos + done, n);
+		if (err)
+			return some_or(done, err);
+		write_page(mp, pos + done, (const char *)buf + done, n);
 	}
-	if (nbytes && pos + nbytes > mp->size)
-		mp->size = pos + nbytes;
 	return (int64_t)nbytes;
 }
 
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
-	uint64_t end = PAGE_ALIGN(pos + nbytes) >> PAGE_SHIFT;
-	for (uint64_t index = pos >> PAGE_SHIFT; index < end; index++) {
+	for (uint64_t done = 0; done < nbytes; done += chunk_at(pos + done, nbytes - done)) {
 		struct page *page;
-		int64_t err = mapping_get_page(mp, index, &page);
+		int64_t err = mapping_get_page(mp, (pos + done) >> PAGE_SHIFT, &page);
 		if (err)
-			return err;
+			return some_or(done, err);
 	}
-	return 0;
+	return (int64_t)nbytes;
 }
 
 static void harvest_pte(struct vma *vma, uint64_t addr, pte_t *ptep)

@@ -174,8 +174,15 @@ static bool has_place(machine *m, struct page *page, struct look look)
 		lru_move(m, page, PG_ACTIVE, PG_LAZYFREE);
 		return false;
 	}
-	if (!(page->flags & PG_ANON) || page->flags & (PG_LAZYFREE | PG_SWAPCACHE))
+	if (!(page->flags & PG_ANON) || page->flags & PG_LAZYFREE)
 		return true;
+	if (!(page->flags & PG_SWAPCACHE))
+		return swap_add(m, page);
+	if (!swap_is_closing(m, page->entry))
+		return true;
+	if (swap_count(m, page->entry))
+		return false; /* swapoff has not yet told all who name it */
+	swap_cache_drop(m, page);
 	return swap_add(m, page);
 }
 
@@ -282,15 +289,31 @@ static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
 
 /* ---- how much of each list ---- */
 
+static bool files_are_few(const machine *m)
+{
+	const struct counters *c = &m->counters;
+	return c->nr_inactive_file + c->nr_active_file + c->nr_free <= m->tunables.watermark_high;
+}
+
 /* Anonymous pages by vm.swappiness of 200, files the rest; none without a place to go to. */
+static uint64_t weight_of(machine *m, enum lru_list inactive)
+{
+	uint64_t swappiness = m->tunables.swappiness;
+	if (inactive == LRU_INACTIVE_FILE)
+		return 200 - swappiness;
+	if (!swap_nr_free(m) && !m->counters.nr_swapcached)
+		return 0;
+	return files_are_few(m) ? 200 : swappiness;
+}
+
+/* The last pass takes all that has a weight, and every file page. */
 static uint64_t share(machine *m, enum lru_list inactive, uint64_t priority)
 {
-	uint64_t swappiness = m->tunables.swappiness, nr_swap = swap_nr_free(m);
 	uint64_t size = *lru_counter(m, inactive) + *lru_counter(m, inactive + 1);
-	uint64_t weight = inactive == LRU_INACTIVE_ANON ? (nr_swap ? swappiness : 0)
-							: 200 - swappiness;
-	uint64_t nr = size >> priority;
-	return priority ? nr * weight / 100 : weight ? size : 0;
+	uint64_t weight = weight_of(m, inactive);
+	if (priority)
+		return (size >> priority) * weight / 100;
+	return weight || inactive == LRU_INACTIVE_FILE ? size : 0;
 }
 
 static void shrink_list(machine *m, enum lru_list inactive, struct reclaim *r)

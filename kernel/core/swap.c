@@ -23,6 +23,8 @@ static uint64_t slot_of(uint32_t entry) { return entry >> SWAP_TYPE_BITS; }
 
 uint32_t swap_count(machine *m, uint32_t entry) { return area_of(m, entry)->count[slot_of(entry)]; }
 
+bool swap_is_closing(machine *m, uint32_t entry) { return area_of(m, entry)->closing; }
+
 struct page *swap_cached(machine *m, uint32_t entry)
 {
 	uint32_t pfn = area_of(m, entry)->cached[slot_of(entry)];
@@ -235,6 +237,31 @@ static bool lies_in(machine *m, uint32_t entry, const struct swap_area *area)
 	return area_of(m, entry) == area;
 }
 
+static pte_t *pte_naming(struct vma *vma, const struct page *page, uint64_t *addr)
+{
+	uint64_t at = page->index - vma->pgoff;
+	if (page->index < vma->pgoff || at >= vma_pages(vma))
+		return NULL;
+	*addr = vma->start + (at << PAGE_SHIFT);
+	pte_t *ptep = pt_walk(vma->mm, *addr);
+	bool names = ptep && pte_is_swap(*ptep) && pte_swap_entry(*ptep) == page->entry;
+	return names ? ptep : NULL;
+}
+
+/* The page of a swap pte for all who name it: then it may go to another area. */
+static int64_t unuse_pte(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	machine *m = vma->mm->machine;
+	uint32_t entry = pte_swap_entry(*ptep);
+	int64_t err = swap_fault(vma, addr, ptep);
+	const struct page *page = err ? NULL : pfn_page(m, pte_pfn(*ptep));
+	for (vma = page ? page->anon_vma->first : NULL; vma && !err && swap_count(m, entry);
+	     vma = vma->anon_next)
+		if ((ptep = pte_naming(vma, page, &addr)))
+			err = swap_fault(vma, addr, ptep);
+	return err;
+}
+
 static int64_t unuse_vma(struct swap_area *area, struct vma *vma)
 {
 	machine *m = vma->mm->machine;
@@ -244,7 +271,7 @@ static int64_t unuse_vma(struct swap_area *area, struct vma *vma)
 		for (; span; span--, ptep++, addr += PAGE_SIZE) {
 			if (!pte_is_swap(*ptep) || !lies_in(m, pte_swap_entry(*ptep), area))
 				continue;
-			int64_t err = swap_fault(vma, addr, ptep);
+			int64_t err = unuse_pte(vma, addr, ptep);
 			if (err)
 				return err;
 		}

@@ -306,7 +306,7 @@ class Vfs:
         try:
             name = f"{self.text(task, place)}/#{inode.ino}"
             return self.open_inode(task, inode, name, flags)
-        except SyscallError:
+        except BaseException:
             inode.released()
             raise
 
@@ -318,7 +318,7 @@ class Vfs:
         inode.seals = 0 if flags & MFD_ALLOW_SEALING else F_SEAL_SEAL
         try:
             return self.register(File(self.kernel, inode, f"/memfd:{name}", O_RDWR, task))
-        except SyscallError:
+        except BaseException:
             inode.released()
             raise
 

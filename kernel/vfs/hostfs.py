@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 
+ZEROES = bytes(1 << 16)
+
+
 @contextmanager
 def host_errors() -> Iterator[None]:
     """Turn the host's error into the program's: the same errno."""
@@ -134,6 +137,12 @@ class HostFile(HostAttributes, MappedInode):
         super().truncate(size)
         with host_errors():
             os.ftruncate(self.fd, size)
+
+    def punched(self, start: int, end: int) -> None:
+        with host_errors():
+            end = min(end, os.fstat(self.fd).st_size)
+            for pos in range(start, end, len(ZEROES)):
+                os.pwrite(self.fd, ZEROES[: end - pos], pos)
 
     def writeback(self, first: int, last: int) -> None:
         self.writeback_quietly(first, last)

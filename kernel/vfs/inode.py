@@ -23,7 +23,6 @@ PAGE_SIZE = 4096
 LAST_PAGE = (1 << 52) - 1
 WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
-CHUNK = 256 << 10  # bytes; what one core call reads or writes, so that it fits in any RAM
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
@@ -179,6 +178,9 @@ class Inode:
     def write_page(self, index: int) -> None:
         """Write one dirty page that is mapped nowhere, for reclaim; an error is kept, too."""
 
+    def punched(self, start: int, end: int) -> None:
+        """Note that [start, end) bytes have been zeroed in the page cache."""
+
     def file_handle(self, mode: int, cookie: int) -> Any:
         """Return the core's file for an open, or NULL: it cannot be mapped."""
         return ffi.NULL
@@ -232,27 +234,33 @@ class MappedInode(Inode):
     def read(self, pos: int, nbytes: int) -> bytes:
         nbytes = max(0, min(nbytes, self.size - pos))
         buffer = bytearray(nbytes)
-        where = ffi.from_buffer(buffer)
-        for done in range(0, nbytes, CHUNK):
-            n = min(CHUNK, nbytes - done)
-            call = self.kernel.core_call
-            call(None, lib.mapping_read, self.mapping, pos + done, where + done, n)
-        return bytes(buffer)
+        done = self._transfer(lib.mapping_read, pos, buffer)
+        return bytes(buffer[:done])
+
+    def _transfer(self, transfer: Any, pos: int, buffer: bytes | bytearray) -> int:
+        """Read or write all of buffer, going on behind what is done; return how much was.
+
+        Errors: those of the core, if nothing was done.
+        """
+        where, done, nbytes = ffi.from_buffer(buffer), 0, len(buffer)
+        call = self.kernel.core_call
+        while done < nbytes:
+            try:
+                n = call(None, transfer, self.mapping, pos + done, where + done, nbytes - done)
+            except SyscallError:
+                if not done:
+                    raise
+                break
+            if not n:
+                break  # truncated meanwhile
+            done += n
+        return done
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         self.check_seals(pos + len(data))
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
-        where, call = ffi.from_buffer(data), self.kernel.core_call
-        for done in range(0, len(data), CHUNK):
-            n = min(CHUNK, len(data) - done)
-            try:
-                call(None, lib.mapping_write, self.mapping, pos + done, where + done, n)
-            except SyscallError:
-                if done == 0:
-                    raise
-                return done
-        return len(data)
+        return self._transfer(lib.mapping_write, pos, data)
 
     def truncate(self, size: int) -> None:
         if size > self.size and self.seals & F_SEAL_GROW:
@@ -266,6 +274,7 @@ class MappedInode(Inode):
         if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
             raise SyscallError(errno.EPERM)
         self.kernel.core_call(None, lib.mapping_punch, self.mapping, start, end)
+        self.punched(start, end)
 
     def allocate(self, pos: int, nbytes: int) -> None:
         """Have pages for [pos, pos+nbytes) bytes. Errors: ENOSPC, EPERM (sealed)."""
@@ -273,7 +282,9 @@ class MappedInode(Inode):
             raise SyscallError(errno.EPERM)
         if nbytes > self.kernel.ram:
             raise SyscallError(errno.ENOSPC)
-        self.kernel.core_call(None, lib.mapping_allocate, self.mapping, pos, nbytes)
+        end, call = pos + nbytes, self.kernel.core_call
+        while pos < end:
+            pos += call(None, lib.mapping_allocate, self.mapping, pos, end - pos)
 
     def extend(self, size: int) -> None:
         """Let the file be at least size bytes."""

@@ -87,7 +87,8 @@ def drop_privileges(task: Task, inode: Inode) -> None:
 
 def truncate(task: Task, inode: Inode, size: int) -> None:
     """Set a file's size in bytes. Errors: those of the inode."""
-    inode.truncate(size)
+    with task.kernel.on_behalf_of(task):
+        inode.truncate(size)
     drop_privileges(task, inode)
     inode.modified()
 

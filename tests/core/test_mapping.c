@@ -154,7 +154,7 @@ static void writable_mappings_are_counted(struct world *w)
 static void allocate_keeps_the_size(struct world *w)
 {
 	file *f = memory_file(w, 1);
-	STEP(w, mapping_allocate(f->mapping, PAGES(2), PAGES(3)), 0);
+	STEP(w, mapping_allocate(f->mapping, PAGES(2), PAGES(3)), PAGES(3));
 	EXPECT_EQ(mapping_nr_pages(f->mapping), 4);
 	EXPECT_EQ(mapping_size(f->mapping), PAGES(1));
 }
