@@ -232,10 +232,10 @@ def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int
         (7, base),
         (8, 0),
         (9, bias + image.entry),
-        (11, task.uid),
-        (12, task.uid),
-        (13, task.gid),
-        (14, task.gid),
+        (11, task.cred.uid),
+        (12, task.cred.euid),
+        (13, task.cred.gid),
+        (14, task.cred.egid),
         (23, 0),
     ]
 

@@ -33,7 +33,7 @@ def check_shm(kernel: Kernel, task: Task) -> None:
     """Refuse SHM_HUGETLB without CAP_IPC_LOCK and outside vm.hugetlb_shm_group. Errors: EPERM."""
     if task.capable("CAP_IPC_LOCK") or kernel.tunables.disable_cap_mlock:
         return
-    if task.gid != kernel.hugetlb_shm_group:
+    if kernel.hugetlb_shm_group not in (task.gid, *task.groups):
         raise SyscallError(errno.EPERM)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import memory
 from kernel.clock import Clock
 from kernel.core import ffi, lib
+from kernel.credentials import ALL_CAPS
 from kernel.errors import KernelBug, SyscallError
 from kernel.ipc import Segments
 from kernel.log import KERN_INFO, Log
@@ -22,7 +23,7 @@ from kernel.processor import Processor
 from kernel.random import Random
 from kernel.swap import SwapAreas
 from kernel.sysctl import SysctlTable
-from kernel.task import ALL_CAPS, Task
+from kernel.task import Task
 from kernel.vfs import Vfs
 from kernel.vfs.locks import Locks
 from kernel.vsyscall import VsyscallPage

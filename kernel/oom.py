@@ -76,7 +76,7 @@ def kill(kernel: Kernel, asker: Task | None, victim: Task, why: str) -> None:
         f"{why}: Killed process {victim.pid} ({victim.name}) "
         f"total-vm:{mm.total_vm * PAGE_KB}kB, anon-rss:{mm.rss_anon * PAGE_KB}kB, "
         f"file-rss:{mm.rss_file * PAGE_KB}kB, shmem-rss:{mm.rss_shmem * PAGE_KB}kB, "
-        f"UID:{victim.uid} pgtables:{mm.nr_pagetable * PAGE_KB}kB "
+        f"UID:{victim.cred.uid} pgtables:{mm.nr_pagetable * PAGE_KB}kB "
         f"oom_score_adj:{victim.oom_score_adj}",
     )
     kernel.oom_kills += 1
@@ -149,7 +149,7 @@ def _task_line(task: Task) -> str:
     mm = task.mm.counters
     rss = mm.rss_anon + mm.rss_file + mm.rss_shmem
     return (
-        f"[{task.pid:7d}] {task.uid:5d} {task.pid:5d} {mm.total_vm:8d} {rss:8d} "
+        f"[{task.pid:7d}] {task.cred.uid:5d} {task.pid:5d} {mm.total_vm:8d} {rss:8d} "
         f"{mm.rss_anon:8d} {mm.rss_file:8d} {mm.rss_shmem:9d} {mm.nr_pagetable * 4096:14d} "
         f"{mm.nr_swap:8d} {task.oom_score_adj:13d} {task.name}"
     )

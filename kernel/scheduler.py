@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel import memory, sigframe, signals
 from kernel.core import ffi, lib
@@ -19,6 +19,7 @@ from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
 from kernel.processor import Processor
 from kernel.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
+from kernel.trace import NO_CALL, Trace
 from kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_ENGINE,
     lib.RUN_STALE,
 )
-EINTR = 4
+EINTR, ENOSYS = 4, 38
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 BREAKPOINT = 3
@@ -65,6 +67,16 @@ GENERAL_PROTECTION = (SIGSEGV, SI_KERNEL)
 
 # A system call by number: gets the task and six registers, returns rax.
 Call = Callable[..., int]
+
+
+class Observer(Protocol):
+    """Who is told of what is no system call: strace."""
+
+    def signal(self, task: Task, info: SigInfo) -> None: ...
+
+    def interrupted(self, task: Task, wait: WouldBlock) -> None: ...
+
+    def ended(self, task: Task) -> None: ...
 
 
 class Deadlock(RuntimeError):
@@ -96,7 +108,7 @@ class Scheduler:
         self.sleepers: dict[Hashable, list[Task]] = {}
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
-        self.on_signal: Callable[[Task, SigInfo], None] | None = None  # strace
+        self.observer: Observer | None = None
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
@@ -155,6 +167,8 @@ class Scheduler:
 
     def forget(self, task: Task) -> None:
         """Drop a task that has ended."""
+        if self.observer is not None:
+            self.observer.ended(task)
         self.wake_task(task)
         if task.thread.queued:
             self.queue.remove(task)
@@ -200,7 +214,11 @@ class Scheduler:
 
     def run(self, until: Task) -> None:
         """Run until a task has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        while until.alive:
+        self.run_until(lambda: not until.alive)
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Run until done says so, asked after each turn. Errors: as run."""
+        while not done():
             if self.queue:
                 task = self.queue.popleft()
                 task.thread.queued = False
@@ -253,6 +271,8 @@ class Scheduler:
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
+        if task.trace is not None:
+            return self._serve_traced_call(task, task.trace)
         calls, missing = self.calls, self.missing
         context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
@@ -274,6 +294,27 @@ class Scheduler:
             reason = resume(context, result)
             if reason != CALL:
                 return int(reason)
+
+    def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
+        """Hold the task before a call if its tracer asked for that, or make it."""
+        call = self._current_call()
+        if trace.at_call(call[0]):
+            task.cpu.set_result(-ENOSYS)
+        else:
+            task.thread.call = call
+        return self._resume(task)
+
+    def go_on(self, task: Task, trace: Trace) -> None:
+        """Let a task run that its tracer has let go, with the call that it was held before."""
+        if trace.owed:
+            trace.owed = False
+            regs = task.cpu.registers()
+            if trace.call != NO_CALL:
+                task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
+            else:
+                trace.after_call()
+        if task.thread.waiting is None and not task.thread.stopped:
+            self.add(task)
 
     # ---- calls that sleep ----
 
@@ -305,6 +346,7 @@ class Scheduler:
             self._finish_call(task, -error.number)
         except RegistersSet:
             thread.call, thread.progress = None, None
+            self._left_call(task)
         else:
             self._finish_call(task, result)
 
@@ -312,13 +354,18 @@ class Scheduler:
         task.thread.call, task.thread.progress = None, None
         if task.alive:
             task.cpu.set_result(result)
+            self._left_call(task)
+
+    def _left_call(self, task: Task) -> None:
+        if task.trace is not None:
+            task.trace.after_call()
 
     def _interrupt(self, task: Task, wait: WouldBlock) -> None:
         """Decide about a call that a signal interrupts, then act on the signal."""
         thread = task.thread
         while (info := task.signals.take()) is not None:
             fate = task.signals.fate(info.si_signo)
-            if fate is Fate.HANDLE:
+            if fate is Fate.HANDLE or task.trace is not None:
                 self._end_interrupted(task, wait, info)
                 self._act(task, info)
                 return
@@ -332,6 +379,8 @@ class Scheduler:
     def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
         """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
         assert task.thread.call is not None
+        if self.observer is not None:
+            self.observer.interrupted(task, wait)
         nr, _ = task.thread.call
         if wait.partial:
             self._finish_call(task, wait.partial)
@@ -380,8 +429,15 @@ class Scheduler:
         task.attention = task.signals.deliverable()
 
     def _act(self, task: Task, info: SigInfo) -> None:
-        if self.on_signal is not None:
-            self.on_signal(task, info)
+        if task.trace is not None and info.si_signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            self.deliver(task, info)
+
+    def deliver(self, task: Task, info: SigInfo) -> None:
+        """Do what the task wants done about a signal."""
+        if self.observer is not None:
+            self.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
         if fate is Fate.DIE:
             task.die_of(info.si_signo)
@@ -409,7 +465,7 @@ class Scheduler:
         self.wake(("child", parent.pid))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
         if not quiet and task.exit_signal:
-            about = SigInfo(task.exit_signal, code, 0, task.pid, task.uid, status)
+            about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
             signals.send(parent, about)
 
     def tell_end(self, task: Task) -> None:
@@ -442,7 +498,8 @@ class Scheduler:
 
     def _raise_fault(self, task: Task, signo: int, code: int, addr: int) -> None:
         access = int(self._exit.access)
-        error = access | USER_ACCESS | (code == SEGV_ACCERR)
+        present = (signo, code) == (SIGSEGV, SEGV_ACCERR)
+        error = access | USER_ACCESS | present
         task.thread.fault = (addr, error, PAGE_FAULT_VECTOR)
         signals.force(task, SigInfo(signo, code, si_addr=addr))
 

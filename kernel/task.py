@@ -6,12 +6,16 @@ space, data, stack, locked memory) live in the struct limits that the task's mm 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from kernel.attributes import Attributes
 from kernel.core import ffi, lib
+from kernel.credentials import Credentials, Ids
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.signals import SIGCHLD, Signals
+from kernel.signals import SI_USER, SIGCHLD, SIGKILL, SigInfo, Signals, send
 from kernel.thread import Thread
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable, File
@@ -23,26 +27,6 @@ if TYPE_CHECKING:
     from kernel.processor import Context
 
 RLIM_INFINITY = (1 << 64) - 1
-ALL_CAPS = frozenset(
-    {
-        "CAP_CHOWN",
-        "CAP_DAC_OVERRIDE",
-        "CAP_DAC_READ_SEARCH",
-        "CAP_FOWNER",
-        "CAP_FSETID",
-        "CAP_KILL",
-        "CAP_SETGID",
-        "CAP_SETUID",
-        "CAP_IPC_LOCK",
-        "CAP_IPC_OWNER",
-        "CAP_SYS_RAWIO",
-        "CAP_SYS_CHROOT",
-        "CAP_SYS_PTRACE",
-        "CAP_SYS_ADMIN",
-        "CAP_SYS_RESOURCE",
-        "CAP_MKNOD",
-    }
-)
 MIB = 1 << 20
 
 # Name -> (soft, hard), in the order of Linux's RLIMIT_* numbers.
@@ -65,7 +49,6 @@ DEFAULT_RLIMITS: dict[str, tuple[int, int]] = {
     "rttime": (RLIM_INFINITY, RLIM_INFINITY),
 }
 CORE_LIMITS = frozenset({"as", "data", "stack", "memlock"})
-HARD_ONLY = 1
 
 
 class Rlimits:
@@ -105,8 +88,8 @@ class Task:
         self.argv = argv
         self.parent: Task | None = None
         self.children: list[Task] = []
-        self.uid = self.gid = 0
-        self.caps: frozenset[str] = frozenset()
+        self.cred = Credentials()
+        self.attributes = Attributes()
         self.limits: Any = ffi.new("struct limits *")
         self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
         self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
@@ -160,18 +143,58 @@ class Task:
 
     # ---- credentials ----
 
+    @property
+    def uid(self) -> int:
+        """Who the task acts as towards files and objects: fsuid, which follows the effective id."""
+        return self.cred.fsuid
+
+    @property
+    def gid(self) -> int:
+        """The group it acts as: fsgid."""
+        return self.cred.fsgid
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The supplementary groups, in order."""
+        return self.cred.groups
+
+    @property
+    def caps(self) -> frozenset[str]:
+        """The effective capabilities."""
+        return self.cred.effective
+
     def capable(self, capability: str) -> bool:
         """Tell whether the task holds the capability, for example "CAP_IPC_LOCK"."""
-        return capability in self.caps
+        return capability in self.cred.effective
 
     def set_credentials(self, uid: int, gid: int, caps: frozenset[str]) -> None:
-        """Become uid and gid with exactly these capabilities."""
-        unknown = caps - ALL_CAPS
-        if unknown:
-            raise ValueError(f"unknown capabilities: {', '.join(sorted(unknown))}")
-        self.uid, self.gid, self.caps = uid, gid, caps
-        self.limits.may_lock = "CAP_IPC_LOCK" in caps
-        self.limits.may_low = "CAP_SYS_RAWIO" in caps
+        """Become uid and gid with exactly these capabilities. Errors: ValueError (unknown ones)."""
+        self.use_credentials(Credentials.of(uid, gid, caps))
+
+    def use_credentials(self, cred: Credentials) -> None:
+        """Act with other credentials from now on; the core is told what they allow."""
+        self.cred = cred
+        self.limits.may_lock = "CAP_IPC_LOCK" in cred.effective
+        self.limits.may_low = "CAP_SYS_RAWIO" in cred.effective
+
+    @contextmanager
+    def acting(self, cred: Credentials) -> Iterator[None]:
+        """Act with other credentials for a while, as access(2) does."""
+        old = self.cred
+        self.use_credentials(cred)
+        try:
+            yield
+        finally:
+            self.use_credentials(old)
+
+    def may_trace(self, other: Task, ids: Ids = Ids.FILE) -> bool:
+        """Tell whether the task may look into another one: ptrace, /proc/PID/mem and the like.
+
+        ids: the caller's that count. Source: ptrace(2), "Ptrace access mode checking".
+        """
+        if self is other or self.capable("CAP_SYS_PTRACE"):
+            return True
+        return bool(other.dumpable) and self.cred.covers(other.cred, ids)
 
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""
@@ -198,7 +221,8 @@ class Task:
 
     def _child(self) -> Task:
         child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv)
-        child.set_credentials(self.uid, self.gid, self.caps)
+        child.use_credentials(self.cred)
+        child.attributes = self.attributes.forked()
         for name, pair in self.rlimits.items():
             child.rlimits[name] = pair
         child.oom_score_adj, child.dumpable = self.oom_score_adj, self.dumpable
@@ -233,6 +257,7 @@ class Task:
         self.cpu.start(program.rip, program.rsp)
         old.put()
         self._drop_exe()
+        self.use_credentials(self.cred.after_exec())
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.has_execed, self.dumpable = True, 1
         self.signals.reset_for_exec()
@@ -291,15 +316,27 @@ class Task:
             scheduler.tell_end(self)
 
     def _orphan_children(self) -> None:
-        """Hand the children over to init, or to nobody where there is none."""
-        heir = self.kernel.init if self.kernel.init is not self else None
+        """Hand the children over to a subreaper, to init, or to nobody where there is none."""
+        heir = self._heir()
         for child in self.children:
+            if child.trace is not None:
+                child.die_of(SIGKILL)  # nobody could let it go
             child.parent = heir
+            if child.alive and child.attributes.pdeath_signal:
+                send(child, SigInfo(child.attributes.pdeath_signal, SI_USER, si_pid=self.pid))
             if not child.alive:
                 self.kernel.reap(child)
             elif heir is not None:
                 heir.children.append(child)
         self.children = []
+
+    def _heir(self) -> Task | None:
+        """Return who adopts the orphans: the nearest subreaper above, init, or nobody."""
+        above = self.parent
+        while above is not None and not (above.alive and above.attributes.subreaper):
+            above = above.parent
+        init = self.kernel.init
+        return above or (init if init is not self else None)
 
     def wait(self, pid: int) -> Task | None:
         """Reap a dead child (pid > 0: that one; -1: any); None if none is dead. Errors: ECHILD."""

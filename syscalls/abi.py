@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
 from kernel.log import KERN_WARNING
+from syscalls.numbers import NAMES
 from syscalls.table import TABLE, Kind, Syscall
 
 if TYPE_CHECKING:
@@ -187,4 +188,9 @@ def _log_missing(task: Task, nr: int) -> None:
     if nr in task.kernel.missing_calls:
         return
     task.kernel.missing_calls.add(nr)
-    task.kernel.log.write(KERN_WARNING, f"{task.name}[{task.pid}]: system call {nr} is missing")
+    task.kernel.log.write(KERN_WARNING, _missing_text(task, nr))
+
+
+def _missing_text(task: Task, nr: int) -> str:
+    name = NAMES.get(nr, "no such call")
+    return f"{task.name}[{task.pid}]: system call {nr} ({name}) is missing"

@@ -43,7 +43,7 @@ F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN = 5, 6, 7, 8, 9
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
 PATH_COMMANDS = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC}
-O_NOATIME, O_DIRECT, O_LARGEFILE = 0o1000000, 0o40000, 0o100000
+O_NOATIME = 0o1000000
 SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME
 CREATION_FLAGS = 0o1700 | O_CLOEXEC
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
@@ -246,7 +246,7 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_DUPFD_CLOEXEC: lambda task, fd, arg: _dupfd(task, fd, arg, CLOEXEC),
     F_GETFD: lambda task, fd, arg: int(fd in task.fds.cloexec),
     F_SETFD: _setfd,
-    F_GETFL: lambda task, fd, arg: int(task.fds.get_raw(fd).flags & ~CREATION_FLAGS) | O_LARGEFILE,
+    F_GETFL: lambda task, fd, arg: int(task.fds.get_raw(fd).flags & ~CREATION_FLAGS),
     F_SETFL: _setfl,
     F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.pid),
     F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.pid, _refuse),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
-from kernel.vfs import names
+from kernel.vfs import names, open_flags
 from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from kernel.wait import WouldBlock
@@ -49,6 +49,7 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    flags = open_flags(flags)
     start = start_of(task, dirfd, path)
     return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
 
@@ -164,7 +165,7 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
     limit = task.rlimits["fsize"][0]
     if data and isinstance(file.inode, MappedInode) and pos + len(data) > limit:
         if pos >= limit:
-            raise SyscallError(errno.EFBIG)
+            refuse_size(task)
         data = data[: limit - pos]
     written = file.inode.file_write(file, pos, data, task)
     if written and file.inode.kind == "file":
@@ -205,11 +206,26 @@ def _write_stream(task: Task, file: File, data: bytes) -> int:
         task.thread.progress, wait.partial = done, done
         raise
     except SyscallError as error:
-        if error.errno == errno.EPIPE:
-            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.uid))
+        signal_broken_pipe(task, error)
         if done:
             return done
         raise
+
+
+def refuse_size(task: Task) -> NoReturn:
+    """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
+    _signal(task, Signal.SIGXFSZ)
+    raise SyscallError(errno.EFBIG)
+
+
+def _signal(task: Task, signo: Signal) -> None:
+    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid))
+
+
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        _signal(task, Signal.SIGPIPE)
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
+from kernel.credentials import Ids
 from kernel.errors import SyscallError
 from kernel.hugetlb import check_size
 from kernel.memory import serve
@@ -300,7 +301,7 @@ def _other(task: Task, pid: int) -> Task:
     other = task.kernel.tasks.get(pid)
     if other is None or not other.alive:
         raise SyscallError(errno.ESRCH)
-    if other.uid != task.uid and not task.capable("CAP_SYS_PTRACE"):
+    if not task.may_trace(other, Ids.REAL):
         raise SyscallError(errno.EPERM)
     return other
 

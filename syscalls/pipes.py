@@ -11,10 +11,10 @@ from kernel import hugetlb
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE
-from kernel.vfs.pipe import make_pipe
+from kernel.vfs.pipe import PipeInode, make_pipe
 from syscalls.abi import MAX_COUNT
 from syscalls.at import O_CLOEXEC, install
-from syscalls.files import write_at
+from syscalls.files import signal_broken_pipe, write_at
 from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -102,6 +102,14 @@ def _offset_out(task: Task, addr: int, file: File, pos: int) -> None:
         file.pos = pos
 
 
+def _need_room(task: Task, pipe: PipeInode, target: File) -> None:
+    try:
+        pipe.need_room(target, 1)
+    except SyscallError as error:
+        signal_broken_pipe(task, error)
+        raise
+
+
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
     """Copy up to count bytes from start of source to position to of target; return how many."""
     done = 0
@@ -135,7 +143,13 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     start = _offset_in(task, offset, source)
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
-    if source.inode.kind not in ("file", "chr") or target.flags & O_APPEND:
+    if isinstance(target.inode, PipeInode):
+        _need_room(task, target.inode, target)
+        if not count:
+            return 0
+    elif target.flags & O_APPEND or source.inode.kind == "fifo":
+        raise SyscallError(errno.EINVAL)
+    if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
     target.pos += done
@@ -157,13 +171,15 @@ def copy_file_range(
     if flags:
         raise SyscallError(errno.EINVAL)
     for file in (source, target):
-        if file.inode.kind != "file":
-            raise SyscallError(errno.EISDIR if file.inode.kind == "dir" else errno.EINVAL)
+        if file.inode.kind == "dir":
+            raise SyscallError(errno.EISDIR)
+    if source.inode.kind != "file" or target.inode.kind != "file":
+        raise SyscallError(errno.EINVAL)
     source.need(MAY_READ)
     target.need(MAY_WRITE)
     if target.flags & O_APPEND:
         raise SyscallError(errno.EBADF)
-    count = min(count, MAX_COUNT)
+    count = min(count, MAX_COUNT, max(0, source.inode.size - start))
     if source.inode is target.inode and start < to + count and to < start + count:
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, to, count)

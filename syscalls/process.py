@@ -1,4 +1,4 @@
-"""Who a process is and what it may use: ids, limits, prctl."""
+"""A process's number and its resource limits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
-from kernel.task import ALL_CAPS, DEFAULT_RLIMITS, RLIM_INFINITY
+from kernel.task import DEFAULT_RLIMITS, RLIM_INFINITY
 from syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
-PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
-PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
 
 
 @syscall(39, "getpid")
@@ -34,49 +32,6 @@ def gettid(task: Task) -> int:
 def getppid(task: Task) -> int:
     """Return the parent's pid, 0 without one. Source: getppid(2)."""
     return task.ppid
-
-
-@syscall(102, "getuid")
-def getuid(task: Task) -> int:
-    """Return the user id. Source: getuid(2)."""
-    return task.uid
-
-
-@syscall(107, "geteuid")
-def geteuid(task: Task) -> int:
-    """Return the effective user id, the same one here. Source: geteuid(2)."""
-    return task.uid
-
-
-@syscall(104, "getgid")
-def getgid(task: Task) -> int:
-    """Return the group id. Source: getgid(2)."""
-    return task.gid
-
-
-@syscall(108, "getegid")
-def getegid(task: Task) -> int:
-    """Return the effective group id, the same one here. Source: getegid(2)."""
-    return task.gid
-
-
-@syscall(105, "setuid", INT, partly="real, effective and saved ids are one")
-def setuid(task: Task, uid: int) -> int:
-    """Become uid; leaving 0 drops every capability. Errors: EPERM. Source: setuid(2)."""
-    if uid != task.uid and not task.capable("CAP_SETUID"):
-        raise SyscallError(errno.EPERM)
-    caps = task.caps if uid == 0 or uid == task.uid else frozenset[str]()
-    task.set_credentials(uid, task.gid, caps & ALL_CAPS)
-    return 0
-
-
-@syscall(106, "setgid", INT, partly="real, effective and saved ids are one")
-def setgid(task: Task, gid: int) -> int:
-    """Become a member of gid. Errors: EPERM. Source: setgid(2)."""
-    if gid != task.gid and not task.capable("CAP_SETGID"):
-        raise SyscallError(errno.EPERM)
-    task.set_credentials(task.uid, gid, task.caps)
-    return 0
 
 
 def _limit_name(resource: int) -> str:
@@ -128,7 +83,9 @@ def prlimit64(
     target = task.kernel.tasks.get(pid or task.pid)
     if target is None:
         raise SyscallError(errno.ESRCH)
-    if target.uid != task.uid and not task.capable("CAP_SYS_RESOURCE"):
+    mine, its = task.cred, target.cred
+    same = set(its.uids) == {mine.uid} and set(its.gids) == {mine.gid}
+    if target is not task and not same and not task.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EPERM)
     old = getrlimit(target, resource)
     if limits is not None:
@@ -146,31 +103,3 @@ def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: 
     if old_addr:
         task.mm.copy_out(old_addr, struct.pack("<QQ", *old))
     return 0
-
-
-PRCTL_OPTIONS = "all but PR_{GET,SET}_DUMPABLE, PR_{GET,SET}_NAME, PR_{GET,SET}_VSYSCALL"
-
-
-@syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=PRCTL_OPTIONS)
-def prctl(
-    task: Task, option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0
-) -> int:
-    """Read or set an attribute of the task. Errors: EINVAL, EFAULT. Source: prctl(2)."""
-    if option == PR_GET_DUMPABLE:
-        return task.dumpable
-    if option == PR_SET_DUMPABLE and arg2 in (0, 1):
-        task.dumpable = arg2
-        return 0
-    if option == PR_GET_VSYSCALL:
-        return 1 - task.revirt_vsyscalls
-    if option == PR_SET_VSYSCALL and arg2 in (0, 1):
-        task.revirt_vsyscalls = 1 - arg2
-        task.kernel.vsyscalls.enter(task)
-        return 0
-    if option == PR_SET_NAME:
-        task.name = task.mm.string_in(arg2)[:15]
-        return 0
-    if option == PR_GET_NAME:
-        task.mm.copy_out(arg2, task.name.encode("utf-8", "surrogateescape").ljust(16, b"\0"))
-        return 0
-    raise SyscallError(errno.EINVAL)

@@ -252,7 +252,9 @@ def _check_number(signo: int) -> None:
 
 def _may_signal(task: Task, target: Task, signo: int) -> bool:
     same_session = signo == SIGCONT and task.sid == target.sid
-    return target.uid == task.uid or task.capable("CAP_KILL") or same_session
+    mine, its = task.cred, target.cred
+    same_user = {mine.euid, mine.uid} & {its.suid, its.uid}
+    return bool(same_user) or task.capable("CAP_KILL") or same_session
 
 
 def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
@@ -263,7 +265,7 @@ def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
     allowed = [target for target in found if _may_signal(task, target, signo)]
     if not allowed:
         raise SyscallError(errno.EPERM)
-    info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid)
+    info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid)
     for target in allowed:
         if signo:
             send(target, info)
@@ -296,7 +298,7 @@ def _thread_kill(task: Task, tid: int, signo: int) -> int:
     if not _may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.uid))
+        send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.cred.uid))
     return 0
 
 

@@ -177,9 +177,10 @@ def faccessat2(task: Task, dirfd: int, path: str, mode: int = 0, flags: int = 0)
     if mode & ~7:
         raise SyscallError(errno.EINVAL)
     refuse_flags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
-    inode = inode_at(task, dirfd, path, flags)
-    if mode:
-        inode.open_check(task, mode)
+    with task.acting(task.cred if flags & AT_EACCESS else task.cred.real()):
+        inode = inode_at(task, dirfd, path, flags)
+        if mode:
+            inode.open_check(task, mode)
     return 0
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from syscalls.numbers import NAMES
+
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 
@@ -54,6 +56,8 @@ def syscall(nr: int, name: str, *kinds: Kind, partly: str = "") -> Callable[[H],
     def enter(handler: H) -> H:
         if nr in TABLE:
             raise ValueError(f"system call {nr} is {TABLE[nr].name} already")
+        if NAMES.get(nr) != name:
+            raise ValueError(f"system call {nr} is {NAMES.get(nr)} on x86-64, not {name}")
         TABLE[nr] = Syscall(nr, name, handler, kinds, partly)
         return handler
 

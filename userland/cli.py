@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from kernel.task import ALL_CAPS
+from kernel.credentials import ALL_CAPS
 from userland import console, reference
 from userland.lab import command
 from userland.options import (

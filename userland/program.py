@@ -77,7 +77,15 @@ def handlers() -> dict[str, Callable[..., Any]]:
 
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
-    modules = (syscalls.files, syscalls.paths, syscalls.stat, syscalls.pipes)
+    modules = (
+        syscalls.files,
+        syscalls.paths,
+        syscalls.stat,
+        syscalls.pipes,
+        syscalls.xattr,
+        syscalls.mounts,
+        syscalls.ids,
+    )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 

@@ -6,30 +6,8 @@ docs/syscalls.md, so that no page can say what the code does not do.
 
 from kernel.machine import Kernel
 from kernel.sysctl import Entry
-from syscalls import TABLE
+from syscalls import TABLE, numbers
 from userland.tables import markdown_table
-
-# What memory programs use of Linux: a number without a handler is shown as not done.
-WANTED = {
-    29: "shmget",
-    30: "shmat",
-    31: "shmctl",
-    56: "clone",
-    58: "vfork",
-    59: "execve",
-    67: "shmdt",
-    149: "mlock",
-    150: "munlock",
-    151: "mlockall",
-    152: "munlockall",
-    167: "swapon",
-    168: "swapoff",
-    216: "remap_file_pages",
-    310: "process_vm_readv",
-    311: "process_vm_writev",
-    323: "userfaultfd",
-    325: "mlock2",
-}
 
 UNBOUNDED = 1 << 53  # a limit that only says how wide the field is
 SYSCTL_HEADERS = ("sysctl", "value", "range", "writer", "what it does")
@@ -48,8 +26,8 @@ the right is EACCES; every change is logged with who did it. Values: those of a 
 SYSCALL_PAGE = """\
 # System calls
 
-Done, done partly, or not done. A call that is not done, or not in this table, returns ENOSYS and is
-logged once.
+Every call of Linux 6.18 on x86-64: done, done partly, or not done. A call that is not done returns
+ENOSYS and is logged once.
 """
 
 
@@ -73,14 +51,16 @@ def _range(entry: Entry) -> str:
 
 def syscall_rows(pattern: str = "") -> list[tuple[str, ...]]:
     """Return one row for each system call whose name holds pattern, in order of numbers."""
-    names = WANTED | {nr: call.name for nr, call in TABLE.items()}
-    return [_syscall_row(nr, name) for nr, name in sorted(names.items()) if pattern in name]
+    calls = sorted(numbers.NAMES.items())
+    return [_syscall_row(nr, name) for nr, name in calls if pattern in name]
 
 
 def _syscall_row(nr: int, name: str) -> tuple[str, ...]:
+    if name in numbers.GONE:
+        return (str(nr), name, "done", "ENOSYS, as in Linux: there is no such call any more.")
     call = TABLE.get(nr)
     if call is None:
-        return (str(nr), name, "not", "")
+        return (str(nr), name, "not", numbers.REASONS.get(name, ""))
     support = "partly" if call.partly else "done"
     missing = f" Missing: {call.partly}" if call.partly else ""
     return (str(nr), name, support, call.summary + missing)

@@ -397,6 +397,7 @@ static void take_call(processor *p)
 
 	p->counters.calls++;
 	p->lib.call.reg_read_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+	p->counters.vsyscalls += (e->rip & PAGE_MASK) == VSYSCALL_ADDR;
 }
 
 /* What the engine's own result means when no hook stopped it. */

@@ -15,17 +15,18 @@ from kernel.vfs import names
 from kernel.vfs.devfs import DevFs
 from kernel.vfs.file import O_PATH, File
 from kernel.vfs.hugetlbfs import HugeInode
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode, MappedInode
+from kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, Inode, MappedInode
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
-from kernel.vfs.walk import DOTS, Last, Place, covered, path_of, walk
+from kernel.vfs.walk import DOTS, Last, Place, covered, text_of, walk
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
-O_NOATIME, O_TMPFILE = 0o1000000, 0o20200000
+O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
+O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
 MFD_ALLOW_SEALING, MFD_HUGETLB, F_SEAL_SEAL = 2, 4, 1
@@ -39,6 +40,18 @@ class FileSystem(Protocol):
     root: Any
 
     def close(self) -> None: ...
+
+
+def open_flags(flags: int) -> int:
+    """Return the flags of open that count. Errors: EINVAL for those that contradict."""
+    if flags & O_PATH:
+        return flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    unnamed = flags & O_TMPFILE == O_TMPFILE
+    if flags & O_CREAT and flags & O_DIRECTORY:
+        raise SyscallError(errno.EINVAL)
+    if unnamed and not WANTED[flags & O_ACCMODE] & MAY_WRITE:
+        raise SyscallError(errno.EINVAL)
+    return flags | O_LARGEFILE
 
 
 class Vfs:
@@ -209,15 +222,14 @@ class Vfs:
         """Return the absolute path of a place."""
         if place.jumped:
             return place.jumped
-        try:
-            where = path_of(task, place.directory)
-        except SyscallError:
-            return place.name  # below a removed directory
+        where = text_of(task, place.directory)
         return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
 
     def listdir(self, task: Task, path: str) -> list[str]:
         """Return a directory's names in order. Errors: ENOENT, ENOTDIR, EACCES."""
         inode = self.resolve(task, path)
+        if inode.kind != "dir":
+            raise SyscallError(errno.ENOTDIR)
         inode.open_check(task, MAY_READ)
         return inode.names(task)
 
@@ -227,10 +239,7 @@ class Vfs:
         self, task: Task, path: str, flags: int, mode: int = 0o666, start: Inode | None = None
     ) -> File:
         """Open a path. Errors: ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL."""
-        if flags & O_PATH:
-            flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW
-        elif flags & O_CREAT and flags & O_DIRECTORY:
-            raise SyscallError(errno.EINVAL)
+        flags = open_flags(flags)
         if flags & O_TMPFILE == O_TMPFILE:
             return self._open_unnamed(task, path, flags, mode, start)
         place = walk(task, path, self._open_last(flags), start)
@@ -244,12 +253,14 @@ class Vfs:
     def _open_last(self, flags: int) -> Last:
         if flags & O_CREAT and flags & O_EXCL:
             return Last.ENTRY
+        if flags & O_CREAT:
+            return Last.CREATE_KEEP if flags & O_NOFOLLOW else Last.CREATE
         return Last.KEEP if flags & O_NOFOLLOW else Last.FOLLOW
 
     def _open_inode(self, task: Task, place: Place, flags: int, mode: int) -> Inode:
         wanted = WANTED[flags & O_ACCMODE]
         if flags & O_CREAT:
-            if place.slash and (place.inode is None or place.inode.kind != "dir"):
+            if place.slash and place.name not in DOTS:
                 raise SyscallError(errno.EISDIR)
             if place.inode is None:
                 names.need_creatable(task, place)
@@ -270,10 +281,10 @@ class Vfs:
     def _may_open(self, task: Task, inode: Inode, flags: int, wanted: int) -> None:
         if inode.kind == "link":
             raise SyscallError(errno.ELOOP)
-        if inode.kind == "dir" and (wanted & MAY_WRITE or flags & O_CREAT):
-            raise SyscallError(errno.EISDIR)
         if flags & O_TRUNC:
             wanted |= MAY_WRITE
+        if inode.kind == "dir" and (wanted & MAY_WRITE or flags & O_CREAT):
+            raise SyscallError(errno.EISDIR)
         inode.open_check(task, wanted)
         if flags & O_NOATIME and task.uid != inode.uid and not task.capable("CAP_FOWNER"):
             raise SyscallError(errno.EPERM)
@@ -284,19 +295,17 @@ class Vfs:
     def _open_unnamed(
         self, task: Task, path: str, flags: int, mode: int, start: Inode | None
     ) -> File:
-        if not WANTED[flags & O_ACCMODE] & MAY_WRITE or flags & O_CREAT:
-            raise SyscallError(errno.EINVAL)
         place = walk(task, path, Last.FOLLOW, start)
         directory: Any = place.existing()
         if directory.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
-        directory.open_check(task, MAY_WRITE)
+        directory.open_check(task, MAY_WRITE | MAY_EXEC)
         if not hasattr(directory, "unnamed"):
             raise SyscallError(errno.EOPNOTSUPP)
         inode = directory.unnamed(self._mode(task, mode), task)
         try:
             name = f"{self.text(task, place)}/#{inode.ino}"
-            return self.open_inode(task, inode, name, flags & ~O_TMPFILE)
+            return self.open_inode(task, inode, name, flags)
         except SyscallError:
             inode.released()
             raise

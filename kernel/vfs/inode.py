@@ -209,7 +209,7 @@ class Inode:
 
 def in_group(task: Task, gid: int) -> bool:
     """Tell whether gid is the task's group or one of its supplementary ones."""
-    return gid == task.gid or gid in getattr(task, "groups", ())
+    return gid == task.gid or gid in task.groups
 
 
 class MappedInode(Inode):

@@ -36,10 +36,8 @@ def need_changeable(task: Task, directory: Inode) -> None:
 
 def need_creatable(task: Task, place: Place) -> None:
     """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
-    if place.inode is not None:
+    if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
-    if place.directory.nlink == 0:
-        raise SyscallError(errno.ENOENT)
     need_changeable(task, place.directory)
 
 
@@ -129,7 +127,7 @@ def mknod(task: Task, place: Place, kind: str, mode: int, rdev: int) -> None:
 def link(task: Task, inode: Inode, place: Place) -> None:
     """Give an inode one more name. Errors: EEXIST, EXDEV, EPERM, EMLINK. Source: link(2)."""
     _need_no_slash(place)
-    if place.inode is not None:
+    if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
     if inode.dev != place.directory.dev:
         raise SyscallError(errno.EXDEV)
@@ -143,7 +141,7 @@ def link(task: Task, inode: Inode, place: Place) -> None:
 
 
 def _need_no_slash(place: Place) -> None:
-    if place.slash and place.inode is None:
+    if place.slash and place.entry() is None:
         raise SyscallError(errno.ENOENT)
 
 
@@ -188,9 +186,10 @@ def rmdir(task: Task, place: Place) -> None:
 
 
 def _entry(place: Place) -> Inode:
-    if place.inode is None:
+    inode = place.entry()
+    if inode is None:
         raise SyscallError(errno.ENOENT)
-    return place.inode
+    return inode
 
 
 # ---- move ----
@@ -222,7 +221,7 @@ def rename(task: Task, old: Place, new: Place, flags: int) -> None:
 
 
 def _check_targets(old: Place, new: Place, inode: Inode, flags: int) -> None:
-    if flags & RENAME_NOREPLACE and new.inode is not None:
+    if new.entry() is not None and flags & RENAME_NOREPLACE:
         raise SyscallError(errno.EEXIST)
     if flags & RENAME_EXCHANGE:
         target = _entry(new)
@@ -246,8 +245,6 @@ def _is_above(inode: Inode, directory: Inode) -> bool:
 def _check_rights(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
     need_removable(task, old.directory, inode)
     if new.inode is None:
-        if new.directory.nlink == 0:
-            raise SyscallError(errno.ENOENT)
         need_changeable(task, new.directory)
     else:
         need_removable(task, new.directory, new.inode)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from kernel.errors import SyscallError
@@ -27,9 +28,12 @@ DEV_PIPE = 14
 POLLERR, POLLHUP = 8, 16
 
 
-def would_block(inode: Inode) -> NoReturn:
-    """Say that the call must wait for inode. Errors: EAGAIN for a task that cannot sleep."""
-    raise WouldBlock(inode)
+def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> NoReturn:
+    """Let the call wait for inode. interrupted: what a signal that ends the wait undoes.
+
+    Errors: EAGAIN for a task that cannot sleep.
+    """
+    raise WouldBlock(inode, interrupted=interrupted)
 
 
 def wake(inode: Inode) -> None:
@@ -56,7 +60,7 @@ class PipeInode(Inode):
 
     def file_opened(self, file: File) -> None:
         """Count an end; the opener of one end waits until there is the other."""
-        if file.flags & 3 != O_RDWR and self.nlink > 0:
+        if file.flags & 3 != O_RDWR and self.dev != DEV_PIPE:  # a FIFO, which has a name
             self._meet(file)
         self._count(file, 1)
         for end in (MAY_READ, MAY_WRITE):
@@ -66,18 +70,19 @@ class PipeInode(Inode):
     def _meet(self, file: File) -> None:
         """Wait for someone at the other end. Errors: ENXIO (a writer that may not wait)."""
         end, other = file.access, file.access ^ (MAY_READ | MAY_WRITE)
-        present = self.readers if other == MAY_READ else self.writers
         key = (file.opener.pid if file.opener else 0, end)
         seen = self.waiting.pop(key, self.opened_ever[other])
-        expected = any(waits_at == other for _, waits_at in self.waiting)
-        if present or expected or seen != self.opened_ever[other]:
+        if self._has(other) or seen != self.opened_ever[other]:
             return
         if file.flags & O_NONBLOCK:
             if end == MAY_WRITE:
                 raise SyscallError(errno.ENXIO)
             return
         self.waiting[key] = self.opened_ever[other]
-        would_block(self)
+        would_block(self, lambda: self._give_up(key))
+
+    def _give_up(self, key: tuple[int, int]) -> None:
+        self.waiting.pop(key, None)
 
     def _count(self, file: File, change: int) -> None:
         self.readers += change if file.access & MAY_READ else 0
@@ -89,13 +94,15 @@ class PipeInode(Inode):
             self.queue.clear()
         wake(self)
 
-    def _has_reader(self) -> bool:
-        return self.readers > 0 or any(end == MAY_READ for _, end in self.waiting)
+    def _has(self, end: int) -> bool:
+        """Tell whether someone has an end open, or is about to: it met the other one."""
+        opened = self.readers if end == MAY_READ else self.writers
+        return opened > 0 or any(waits_at == end for _, waits_at in self.waiting)
 
     # ---- bytes ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
-        if not self.queue and nbytes and self.writers:
+        if not self.queue and nbytes and self._has(MAY_WRITE):
             if file.flags & O_NONBLOCK:
                 raise SyscallError(errno.EAGAIN)
             would_block(self)
@@ -108,16 +115,21 @@ class PipeInode(Inode):
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         if not data:
             return 0
-        if not self._has_reader():
-            raise SyscallError(errno.EPIPE)
-        room = self.capacity - len(self.queue)
-        if not room or (len(data) <= PIPE_BUF and room < len(data)):
-            if file.flags & O_NONBLOCK:
-                raise SyscallError(errno.EAGAIN)
-            would_block(self)
+        room = self.need_room(file, len(data) if len(data) <= PIPE_BUF else 1)
         self.queue += data[:room]
         wake(self)
         return min(len(data), room)
+
+    def need_room(self, file: File, nbytes: int) -> int:
+        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN where the file may not wait."""
+        if not self._has(MAY_READ):
+            raise SyscallError(errno.EPIPE)
+        room = self.capacity - len(self.queue)
+        if room < nbytes:
+            if file.flags & O_NONBLOCK:
+                raise SyscallError(errno.EAGAIN)
+            would_block(self)
+        return room
 
     def poll(self, file: File) -> int:
         ready = 0
@@ -152,11 +164,9 @@ class PipeInode(Inode):
 def make_pipe(kernel: Kernel, task: Task, flags: int) -> tuple[File, File]:
     """Return the reading and the writing end."""
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
-    inode.nlink = 0  # no name: its ends do not wait for each other
     name = f"pipe:[{inode.ino}]"
-    ends = tuple(
+    reader, writer = (
         kernel.vfs.register(File(kernel, inode, name, mode | flags, task))
         for mode in (O_RDONLY, O_WRONLY)
     )
-    inode.nlink = 1
-    return ends[0], ends[1]
+    return reader, writer

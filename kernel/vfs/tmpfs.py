@@ -100,6 +100,11 @@ class TmpfsDir(DirInode):
         self.nlink += change
         target.nlink -= change
 
+    def count(self) -> int:
+        """Return how many inodes there are from here down; one with two names counts twice."""
+        below = [entry for entry in self.entries.values() if isinstance(entry, TmpfsDir)]
+        return len(self.entries) + 1 + sum(directory.count() - 1 for directory in below)
+
     def drop_all(self) -> None:
         """Release every file below, at shutdown."""
         for name, inode in list(self.entries.items()):

@@ -26,8 +26,13 @@ class Last(Enum):
     """What happens when the last component is a symbolic link."""
 
     FOLLOW = "go where it leads"
+    CREATE = "go where it leads; a slash after the last name is EISDIR"
     KEEP = "take the link itself, unless a slash comes after it"
+    CREATE_KEEP = "take the link itself; a slash after the last name is EISDIR"
     ENTRY = "take the entry itself: the call makes, removes or moves it"
+
+
+CREATING = (Last.CREATE, Last.CREATE_KEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,14 @@ class Place:
     inode: Inode | None
     slash: bool
     jumped: str = ""  # the text of a link like those of /proc/self/fd
+
+    def entry(self) -> Inode | None:
+        """Return the inode, or None. Errors: ENAMETOOLONG, ENOENT (the directory is removed)."""
+        if self.directory.nlink == 0:
+            raise SyscallError(errno.ENOENT)
+        if length(self.name) > NAME_MAX:
+            raise SyscallError(errno.ENAMETOOLONG)
+        return self.inode
 
     def existing(self) -> Inode:
         """Return the inode. Errors: ENOENT, ENOTDIR (a slash after something else)."""
@@ -73,6 +86,8 @@ def up(task: Task, inode: Inode) -> Inode:
 
 def step(task: Task, directory: Inode, name: str) -> Inode | None:
     """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
+    if directory.nlink == 0:
+        return None
     if length(name) > NAME_MAX:
         raise SyscallError(errno.ENAMETOOLONG)
     try:
@@ -112,7 +127,7 @@ class _Walk:
     def _follows(self, inode: Inode | None) -> bool:
         if inode is None or inode.kind != "link":
             return False
-        if self.left or self.last is Last.FOLLOW:
+        if self.left or self.last in (Last.FOLLOW, Last.CREATE):
             return True
         return self.last is Last.KEEP and self.slash
 
@@ -140,6 +155,10 @@ class _Walk:
             if name in DOTS:
                 self.here = up(self.task, self.here) if name == ".." else self.here
                 continue
+            if self.last in CREATING and not self.left and self.slash:
+                raise SyscallError(errno.EISDIR)
+            if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
+                return Place(self.here, name, None, self.slash)  # its use refuses it
             inode = step(self.task, self.here, name)
             if inode is not None and self._follows(inode):
                 jumped = self._follow(inode)
@@ -167,13 +186,18 @@ def walk(task: Task, path: str, last: Last, start: Inode | None = None) -> Place
     return _Walk(task, start or task.fs.pwd, path, last).run()
 
 
-def path_of(task: Task, directory: Inode) -> str:
-    """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
+def text_of(task: Task, directory: Inode) -> str:
+    """Return the path that a directory has as the task sees it, or had before it was removed."""
     parts: list[str] = []
     inode: Inode = directory
     while inode is not task.fs.root and inode.parent is not None:
-        if inode.nlink == 0:
-            raise SyscallError(errno.ENOENT)
         parts.append(inode.name)
         inode = inode.parent
     return "/" + "/".join(reversed(parts))
+
+
+def path_of(task: Task, directory: Inode) -> str:
+    """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
+    if directory.nlink == 0:
+        raise SyscallError(errno.ENOENT)
+    return text_of(task, directory)

@@ -7,20 +7,30 @@ and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern
 from userland.lab import (
     emulator,
     entry_cost,
+    fork_cost,
     gate,
     guest_clock,
     guest_memory,
     large_pages,
     many_files,
+    mmap_tests,
+    out_of_memory,
     remap_cost,
     reverse_remap,
+    rmap_tests,
     truncate,
     vma_count,
+    windows,
 )
 from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
 
 # In the order of the pages.
 MODULES = (
+    rmap_tests,
+    mmap_tests,
+    fork_cost,
+    windows,
+    out_of_memory,
     gate,
     guest_clock,
     guest_memory,

@@ -1,0 +1,52 @@
+"""What prctl, personality and the scheduling calls set for a task and later read again.
+
+Owns settings only. Those that Linux hands to a child are copied by forked(); a new program keeps
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
+TIMER_SLACK_NS = 50_000
+
+
+@dataclass(slots=True)
+class Attributes:
+    """Settings of one task.
+
+    nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
+    its parent ends, 0 for none. subreaper: 1 while it adopts its descendants' orphans.
+    """
+
+    nice: int = 0
+    policy: int = SCHED_NORMAL
+    rt_priority: int = 0
+    reset_on_fork: int = 0
+    io_priority: int = 0
+    personality: int = 0
+    pdeath_signal: int = 0
+    subreaper: int = 0
+    timer_slack_ns: int = TIMER_SLACK_NS
+    default_slack_ns: int = TIMER_SLACK_NS
+    thp_disabled: int = 0
+
+    def forked(self) -> Attributes:
+        """Return what a child starts with."""
+        child = replace(
+            self,
+            pdeath_signal=0,
+            subreaper=0,
+            reset_on_fork=0,
+            default_slack_ns=self.timer_slack_ns,
+        )
+        if self.reset_on_fork:
+            child.nice = max(self.nice, 0)
+            child.policy, child.rt_priority = SCHED_NORMAL, 0
+        return child
+
+    @property
+    def priority(self) -> int:
+        """The priority of /proc/PID/stat: 20 + nice, below 0 for real-time tasks."""
+        return -1 - self.rt_priority if self.rt_priority else 20 + self.nice

@@ -1,0 +1,182 @@
+"""Who a task is and what it may do: ids, groups, capabilities, and how they follow each other.
+
+A Credentials is a value; every change makes another one. Rules: credentials(7), capabilities(7).
+Invariants: effective <= permitted; ambient <= permitted and inheritable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+CAPS = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+    "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
+    "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+)  # fmt: skip
+CapSet = frozenset[str]
+ALL_CAPS: CapSet = frozenset(CAPS)
+NO_CAPS: CapSet = frozenset()
+FILE_CAPS: CapSet = frozenset(
+    {
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_DAC_READ_SEARCH",
+        "CAP_FOWNER",
+        "CAP_FSETID",
+        "CAP_LINUX_IMMUTABLE",
+        "CAP_MAC_OVERRIDE",
+        "CAP_MKNOD",
+    }
+)
+SECURE_NOROOT, SECURE_NO_SETUID_FIXUP, SECURE_KEEP_CAPS = 1, 4, 16
+SECURE_NO_CAP_AMBIENT_RAISE = 64
+
+
+def mask_of(caps: CapSet) -> int:
+    """Return a set as the bits that Linux shows."""
+    return sum(1 << number for number, name in enumerate(CAPS) if name in caps)
+
+
+def caps_of(mask: int) -> CapSet:
+    """Return the set of a mask; bits without a capability are dropped."""
+    return frozenset(name for number, name in enumerate(CAPS) if mask >> number & 1)
+
+
+class Ids(Enum):
+    """Which of its ids a task acts with."""
+
+    FILE = "those that files see"
+    REAL = "the real ones"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Real, effective, saved and file-system ids; groups in order; five sets; securebits."""
+
+    uid: int = 0
+    gid: int = 0
+    euid: int = 0
+    egid: int = 0
+    suid: int = 0
+    sgid: int = 0
+    fsuid: int = 0
+    fsgid: int = 0
+    groups: tuple[int, ...] = ()
+    permitted: CapSet = NO_CAPS
+    effective: CapSet = NO_CAPS
+    inheritable: CapSet = NO_CAPS
+    bounding: CapSet = ALL_CAPS
+    ambient: CapSet = NO_CAPS
+    securebits: int = 0
+    no_new_privs: int = 0
+
+    @classmethod
+    def of(cls, uid: int, gid: int, caps: CapSet) -> Credentials:
+        """Return one identity with exactly these capabilities, which a new program keeps.
+
+        Errors: ValueError for a capability that Linux does not have.
+        """
+        unknown = caps - ALL_CAPS
+        if unknown:
+            raise ValueError(f"unknown capabilities: {', '.join(sorted(unknown))}")
+        kept, bounding = (caps, ALL_CAPS) if uid else (NO_CAPS, caps)
+        ids = (uid, gid) * 4
+        return cls(*ids, (gid,), caps, caps, kept, bounding, kept)
+
+    # ---- ids ----
+
+    @property
+    def uids(self) -> tuple[int, int, int]:
+        """Real, effective and saved user id."""
+        return self.uid, self.euid, self.suid
+
+    @property
+    def gids(self) -> tuple[int, int, int]:
+        """Real, effective and saved group id."""
+        return self.gid, self.egid, self.sgid
+
+    def with_uids(self, uid: int, euid: int, suid: int) -> Credentials:
+        """Return these with other user ids; leaving 0 for good loses the capabilities."""
+        new = replace(self, uid=uid, euid=euid, suid=suid, fsuid=euid)
+        if self.securebits & SECURE_NO_SETUID_FIXUP:
+            return new
+        if 0 in self.uids and 0 not in new.uids:
+            new = new._left_root()
+        if self.euid == 0 and euid != 0:
+            return replace(new, effective=NO_CAPS)
+        if self.euid != 0 and euid == 0:
+            return replace(new, effective=new.permitted)
+        return new
+
+    def _left_root(self) -> Credentials:
+        if self.securebits & SECURE_KEEP_CAPS:
+            return replace(self, ambient=NO_CAPS)
+        return replace(self, permitted=NO_CAPS, effective=NO_CAPS, ambient=NO_CAPS)
+
+    def with_fsuid(self, fsuid: int) -> Credentials:
+        """Return these with another file-system uid; file capabilities come and go with 0."""
+        new = replace(self, fsuid=fsuid)
+        if self.securebits & SECURE_NO_SETUID_FIXUP or (self.fsuid == 0) == (fsuid == 0):
+            return new
+        if fsuid != 0:
+            return replace(new, effective=self.effective - FILE_CAPS)
+        return replace(new, effective=self.effective | self.permitted & FILE_CAPS)
+
+    def with_gids(self, gid: int, egid: int, sgid: int) -> Credentials:
+        """Return these with other group ids."""
+        return replace(self, gid=gid, egid=egid, sgid=sgid, fsgid=egid)
+
+    def real(self) -> Credentials:
+        """Return who access(2) asks for: the real ids, and root's capabilities only for root."""
+        effective = NO_CAPS if self.uid else self.permitted
+        if self.securebits & SECURE_NO_SETUID_FIXUP:
+            effective = self.effective
+        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
+
+    # ---- capabilities ----
+
+    def with_caps(self, effective: CapSet, permitted: CapSet, inheritable: CapSet) -> Credentials:
+        """Return these with other sets; the ambient set shrinks with them."""
+        return replace(
+            self,
+            effective=effective,
+            permitted=permitted,
+            inheritable=inheritable,
+            ambient=self.ambient & permitted & inheritable,
+        )
+
+    def after_exec(self) -> Credentials:
+        """Return those of a new program: root's are full, others keep the ambient set."""
+        root = 0 in (self.uid, self.euid) and not self.securebits & SECURE_NOROOT
+        permitted = self.bounding | self.inheritable if root else self.ambient
+        return replace(
+            self,
+            suid=self.euid,
+            sgid=self.egid,
+            fsuid=self.euid,
+            fsgid=self.egid,
+            permitted=permitted,
+            effective=permitted if root and self.euid == 0 else self.ambient,
+            securebits=self.securebits & ~SECURE_KEEP_CAPS,
+        )
+
+    def covers(self, other: Credentials, ids: Ids) -> bool:
+        """Tell whether other is all of one user and group, this one's, and can do no more."""
+        mine = (self.fsuid, self.fsgid) if ids is Ids.FILE else (self.uid, self.gid)
+        able = self.effective if ids is Ids.FILE else self.permitted
+        one_user = set(other.uids) == {mine[0]} and set(other.gids) == {mine[1]}
+        return one_user and other.permitted <= able
+
+    def gains(self, old: Credentials) -> bool:
+        """Tell whether these may do what others might not know of: the task is not dumpable."""
+        same = all(
+            getattr(self, name) == getattr(old, name) for name in ("euid", "egid", "fsuid", "fsgid")
+        )
+        return not same or not self.permitted <= old.permitted

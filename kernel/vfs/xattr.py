@@ -1,0 +1,85 @@
+"""Extended attributes, as tmpfs has them: user.*, trusted.* and security.* names.
+
+An inode holds its own; file systems without them refuse with EOPNOTSUPP.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel.errors import SyscallError
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
+from kernel.vfs.names import need_writable
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+XATTR_CREATE, XATTR_REPLACE = 1, 2
+NAME_MAX, SIZE_MAX = 255, 65536
+PREFIXES = ("user.", "trusted.", "security.")
+
+
+def _need_right(task: Task, inode: Inode, name: str, wanted: int) -> None:
+    """Refuse who may not read or change an attribute. Errors: EPERM, ENODATA, EACCES."""
+    missing = errno.EPERM if wanted == MAY_WRITE else errno.ENODATA
+    if name.startswith("trusted."):
+        if not task.capable("CAP_SYS_ADMIN"):
+            raise SyscallError(missing)
+        return
+    if name.startswith("security."):
+        if wanted == MAY_WRITE and not task.capable("CAP_SYS_ADMIN"):
+            raise SyscallError(errno.EPERM)
+        return
+    if name.startswith("user."):
+        if inode.kind not in ("file", "dir"):
+            raise SyscallError(missing)
+        if inode.kind == "dir" and inode.mode & S_ISVTX and wanted == MAY_WRITE:
+            inode.need_owner(task)
+    inode.open_check(task, wanted)
+
+
+def _need_supported(task: Task, inode: Inode, name: str) -> None:
+    fs = task.kernel.vfs.file_system(inode)
+    known = any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
+    if getattr(fs, "name", "") not in ("tmpfs", "devtmpfs") or not known:
+        raise SyscallError(errno.EOPNOTSUPP)
+
+
+def set_value(task: Task, inode: Inode, name: str, value: bytes, flags: int) -> None:
+    """Set an attribute. Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: setxattr(2)."""
+    need_writable(inode)
+    _need_right(task, inode, name, MAY_WRITE)
+    _need_supported(task, inode, name)
+    if flags & XATTR_CREATE and name in inode.xattrs:
+        raise SyscallError(errno.EEXIST)
+    if flags & XATTR_REPLACE and name not in inode.xattrs:
+        raise SyscallError(errno.ENODATA)
+    inode.xattrs[name] = value
+    inode.changed()
+
+
+def get_value(task: Task, inode: Inode, name: str) -> bytes:
+    """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP. Source: getxattr(2)."""
+    _need_right(task, inode, name, MAY_READ)
+    _need_supported(task, inode, name)
+    if name not in inode.xattrs:
+        raise SyscallError(errno.ENODATA)
+    return inode.xattrs[name]
+
+
+def remove(task: Task, inode: Inode, name: str) -> None:
+    """Remove an attribute. Errors: ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: removexattr(2)."""
+    need_writable(inode)
+    _need_right(task, inode, name, MAY_WRITE)
+    _need_supported(task, inode, name)
+    if name not in inode.xattrs:
+        raise SyscallError(errno.ENODATA)
+    del inode.xattrs[name]
+    inode.changed()
+
+
+def names_of(task: Task, inode: Inode) -> list[str]:
+    """Return the names that the task may see. Source: listxattr(2)."""
+    admin = task.capable("CAP_SYS_ADMIN")
+    return [name for name in inode.xattrs if admin or not name.startswith("trusted.")]
