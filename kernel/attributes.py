@@ -31,6 +31,7 @@ class Attributes:
     timer_slack_ns: int = TIMER_SLACK_NS
     default_slack_ns: int = TIMER_SLACK_NS
     thp_disabled: int = 0
+    membarriers: int = 0  # registrations
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""

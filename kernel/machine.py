@@ -105,6 +105,7 @@ class Kernel:
         self.rmap_name = rmap
         self.nrpte = nrpte
         self.hostname = hostname
+        self.domainname = "(none)"
         self.core: Any = self._create_core(rmap, nrpte, poison)
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
