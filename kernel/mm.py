@@ -173,14 +173,16 @@ class Mm:
 
     @property
     def counters(self) -> Any:
-        """The core's struct mm_counters, live."""
-        return lib.mm_counters(self.handle)
+        """The core's struct mm_counters, live; zeroes once the address space is gone."""
+        return lib.mm_counters(self.handle) if self.handle else ffi.new("struct mm_counters *")
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""
         found: list[Vma] = []
         batch = ffi.new("struct vma_info[]", VMA_BATCH)
         start = 0
+        if not self.handle:
+            return found  # the task has ended
         while count := lib.mm_vmas(self.handle, start, batch, VMA_BATCH):
             found += [
                 Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping)
@@ -192,6 +194,6 @@ class Mm:
     def vma_at(self, addr: int) -> Vma | None:
         """Return the VMA that holds addr, or None."""
         one = ffi.new("struct vma_info *")
-        if not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
+        if not self.handle or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
             return None
         return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping)

@@ -19,6 +19,7 @@ from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
 from kernel.processor import Processor
 from kernel.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
+from kernel.trace import NO_CALL, Trace
 from kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_ENGINE,
     lib.RUN_STALE,
 )
-EINTR = 4
+EINTR, ENOSYS = 4, 38
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 BREAKPOINT = 3
@@ -199,7 +201,11 @@ class Scheduler:
 
     def run(self, until: Task) -> None:
         """Run until a task has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        while until.alive:
+        self.run_until(lambda: not until.alive)
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Run until done says so, asked after each turn. Errors: as run."""
+        while not done():
             if self.queue:
                 task = self.queue.popleft()
                 task.thread.queued = False
@@ -252,6 +258,8 @@ class Scheduler:
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
+        if task.trace is not None:
+            return self._serve_traced_call(task, task.trace)
         calls, context, unpack = self.calls, task.cpu.handle, ffi.unpack
         exit_, arguments, resume = self._exit, self._arguments, lib.run_result
         while True:
@@ -275,6 +283,27 @@ class Scheduler:
             reason = resume(context, result)
             if reason != CALL:
                 return int(reason)
+
+    def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
+        """Hold the task before a call if its tracer asked for that, or make it."""
+        call = self._current_call()
+        if trace.at_call(call[0]):
+            task.cpu.set_result(-ENOSYS)
+        else:
+            task.thread.call = call
+        return self._resume(task)
+
+    def go_on(self, task: Task, trace: Trace) -> None:
+        """Let a task run that its tracer has let go, with the call that it was held before."""
+        if trace.owed:
+            trace.owed = False
+            regs = task.cpu.registers()
+            if trace.call != NO_CALL:
+                task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
+            else:
+                trace.after_call()
+        if task.thread.waiting is None and not task.thread.stopped:
+            self.add(task)
 
     # ---- calls that sleep ----
 
@@ -305,6 +334,7 @@ class Scheduler:
             self._finish_call(task, -error.number)
         except RegistersSet:
             thread.call, thread.progress = None, None
+            self._left_call(task)
         else:
             self._finish_call(task, result)
 
@@ -312,13 +342,18 @@ class Scheduler:
         task.thread.call, task.thread.progress = None, None
         if task.alive:
             task.cpu.set_result(result)
+            self._left_call(task)
+
+    def _left_call(self, task: Task) -> None:
+        if task.trace is not None:
+            task.trace.after_call()
 
     def _interrupt(self, task: Task, wait: WouldBlock) -> None:
         """Decide about a call that a signal interrupts, then act on the signal."""
         thread = task.thread
         while (info := task.signals.take()) is not None:
             fate = task.signals.fate(info.si_signo)
-            if fate is Fate.HANDLE:
+            if fate is Fate.HANDLE or task.trace is not None:
                 self._end_interrupted(task, wait, info)
                 self._act(task, info)
                 return
@@ -380,6 +415,13 @@ class Scheduler:
         task.attention = task.signals.deliverable()
 
     def _act(self, task: Task, info: SigInfo) -> None:
+        if task.trace is not None and info.si_signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            self.deliver(task, info)
+
+    def deliver(self, task: Task, info: SigInfo) -> None:
+        """Do what the task wants done about a signal."""
         if self.on_signal is not None:
             self.on_signal(task, info)
         fate = task.signals.fate(info.si_signo)
@@ -442,7 +484,8 @@ class Scheduler:
 
     def _raise_fault(self, task: Task, signo: int, code: int, addr: int) -> None:
         access = int(self._exit.access)
-        error = access | USER_ACCESS | (code == SEGV_ACCERR)
+        present = (signo, code) == (SIGSEGV, SEGV_ACCERR)
+        error = access | USER_ACCESS | present
         task.thread.fault = (addr, error, PAGE_FAULT_VECTOR)
         signals.force(task, SigInfo(signo, code, si_addr=addr))
 

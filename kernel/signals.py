@@ -204,18 +204,21 @@ def send(task: Task, info: SigInfo) -> None:
     if not task.alive:
         return
     scheduler, signals, signo = task.kernel.scheduler, task.signals, info.si_signo
-    if task.trace is not None and signo != SIGKILL:
-        task.trace.at_signal(info)
-        return
     if task.context is None or scheduler is None:
-        act(task, info)
+        if task.trace is not None and signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            act(task, info)
         return
+    held = task.trace is not None and task.trace.held
     if signo == SIGCONT:
         signals.discard(STOPPING)
-        scheduler.resume(task)
+        if not held:
+            scheduler.resume(task)
     elif signo in STOPPING:
         signals.discard(frozenset({SIGCONT}))
-    if not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE:
+    ignored = not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE
+    if ignored and task.trace is None:
         return
     signals.queue(info)
     scheduler.signalled(task)

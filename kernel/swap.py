@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel import memory
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
@@ -21,7 +22,6 @@ from kernel.vfs.inode import PAGE_SIZE, Inode
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
-    from kernel.task import Task
 
 SIGNATURE = b"SWAPSPACE2"
 HEADER_AT = 1024  # version, last_page, nr_badpages: three 32-bit words
@@ -120,16 +120,23 @@ class SwapAreas:
         text = f"Adding {(nr_pages - 1) * 4}k swap on {path}.  Priority:{priority} extents:1"
         self.kernel.log.write(KERN_INFO, text)
 
-    def off(self, inode: Inode, task: Task | None = None) -> None:
-        """Bring everything back from an area and let it go. Errors: EINVAL, ENOMEM, EIO."""
+    def off(self, inode: Inode) -> None:
+        """Bring everything back from an area and let it go.
+
+        Nobody is killed for it: without room it is ENOMEM, and the area goes on as before.
+        Errors: EINVAL (not in use), ENOMEM, EIO.
+        """
         area = next((a for a in self.areas if a.inode is inode), None)
         if area is None:
             raise SyscallError(errno.EINVAL)
-        try:
-            self.kernel.core_call(task, lib.swap_off, self.kernel.core, area.number)
-        except BaseException:
-            lib.swap_off_cancel(self.kernel.core, area.number)
-            raise
+        core, attempt = self.kernel.core, 0
+        while (result := lib.swap_off(core, area.number)) == lib.NEED_MEMORY:
+            if not memory.make_room(self.kernel, attempt):
+                lib.swap_off_cancel(core, area.number)
+                raise SyscallError(errno.ENOMEM)
+            attempt += 1
+        if result < 0:
+            raise SyscallError(-result)
         self.areas.remove(area)
 
     def used(self, area: SwapArea) -> int:

@@ -15,7 +15,7 @@ from kernel.core import ffi, lib
 from kernel.credentials import Credentials, Ids
 from kernel.errors import SyscallError
 from kernel.mm import Mm
-from kernel.signals import SI_USER, SIGCHLD, SigInfo, Signals, send
+from kernel.signals import SI_USER, SIGCHLD, SIGKILL, SigInfo, Signals, send
 from kernel.thread import Thread
 from kernel.trace import Trace
 from kernel.vfs.file import FdTable, File
@@ -319,6 +319,8 @@ class Task:
         """Hand the children over to a subreaper, to init, or to nobody where there is none."""
         heir = self._heir()
         for child in self.children:
+            if child.trace is not None:
+                child.die_of(SIGKILL)  # nobody could let it go
             child.parent = heir
             if child.alive and child.attributes.pdeath_signal:
                 send(child, SigInfo(child.attributes.pdeath_signal, SI_USER, si_pid=self.pid))

@@ -1,8 +1,8 @@
 """What a tracer knows and wants of a task: ptrace's state, without its calling convention.
 
 A traced task stops where it would enter the kernel: at a system call if the tracer asked for that,
-and at every signal, before anything is done about it. The tracer's wait sees the stop; the task
-goes on when the tracer resumes it. Invariant: a stopped task runs nothing.
+and at every signal before it is acted on. The stop itself is the thread's (Thread.stopped); here
+stands what makes it the tracer's. Invariant: a held task runs nothing until its tracer lets it go.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from kernel.signals import SigInfo, Signal
 if TYPE_CHECKING:
     from kernel.task import Task
 
-STOPPED = 0x7F  # the low byte of wait4's status
 SYSGOOD = 0x80  # in the signal of a stop at a system call
 NO_CALL = (1 << 64) - 1
-VECTOR_PAGE_FAULT = 14
+CLD_TRAPPED = 4
 
 
 class Calls(Enum):
@@ -30,75 +29,54 @@ class Calls(Enum):
     EMULATE = "the task stops before it, and the tracer answers instead of the kernel"
 
 
-@dataclass(frozen=True, slots=True)
-class FaultInfo:
-    """The last page fault: address in bytes, the processor's error code and vector."""
-
-    addr: int = 0
-    code: int = 0
-    vector: int = 0
-
-
 @dataclass(slots=True)
 class Trace:
     """A traced task's side of ptrace.
 
-    stop: the signal number that its stop shows, 0 while it runs. call: the system call it is in,
-    NO_CALL if none. leaving: it stands behind that call, not before it.
+    held: it stands still for its tracer. call: the system call it is in, NO_CALL if none. owed:
+    that call is still to be made when the task goes on. siginfo: the signal it was held at.
     """
 
+    task: Task
     tracer: Task
     calls: Calls = Calls.RUN
     sysgood: int = 0
-    stop: int = 0
-    reported: bool = False
+    held: bool = False
     call: int = NO_CALL
-    leaving: bool = False
-    fault: FaultInfo = FaultInfo()
+    owed: bool = False
     siginfo: SigInfo | None = None
 
-    def enter_stop(self, signo: int) -> None:
-        """Stop; the tracer's wait may now report it."""
-        self.stop = signo
-        self.reported = False
-
-    def wait_status(self) -> int:
-        """Return what wait4 reports of the stop, once."""
-        self.reported = True
-        return self.stop << 8 | STOPPED
-
-    @property
-    def waits_to_be_seen(self) -> bool:
-        """Stopped, and not reported yet."""
-        return bool(self.stop) and not self.reported
-
-    # ---- what the task meets ----
+    def _hold(self, signo: int) -> None:
+        task = self.task
+        self.held = True
+        task.thread.stopped = signo
+        task.stop_seen = False
+        if task.kernel.scheduler is not None:
+            task.kernel.scheduler.tell_parent(task, CLD_TRAPPED, signo & ~SYSGOOD)
 
     def at_call(self, nr: int) -> bool:
-        """Stop before a system call if the tracer wants to; tell whether the task stopped."""
+        """Hold the task before a system call if the tracer wants to; tell whether it is held."""
         if self.calls is Calls.RUN:
             return False
         self.call = nr
-        self.leaving = False
-        self.enter_stop(Signal.SIGTRAP | self.sysgood)
+        self.owed = self.calls is Calls.STOP
+        self._hold(Signal.SIGTRAP | self.sysgood)
         return True
 
-    def after_call(self) -> bool:
-        """Stop behind a system call if the tracer wants to; tell whether the task stopped."""
-        if self.calls is not Calls.STOP or self.call == NO_CALL:
-            return False
-        self.leaving = True
-        self.enter_stop(Signal.SIGTRAP | self.sysgood)
-        return True
+    def after_call(self) -> None:
+        """Hold the task behind a system call if the tracer wants to."""
+        if self.calls is Calls.STOP:
+            self._hold(Signal.SIGTRAP | self.sysgood)
 
     def at_signal(self, info: SigInfo) -> None:
-        """Stop before a signal is acted on."""
+        """Hold the task before a signal is acted on."""
         self.siginfo = info
         self.call = NO_CALL
-        self.enter_stop(info.si_signo)
+        self._hold(info.si_signo)
 
-    def resume(self, calls: Calls) -> None:
-        """Let the task run on."""
+    def let_go(self, calls: Calls) -> None:
+        """Let the task stand still for its own reasons only."""
         self.calls = calls
-        self.stop = 0
+        self.held = False
         self.siginfo = None
+        self.task.thread.stopped = 0

@@ -50,19 +50,21 @@ def page_of(code: dict[int, bytes]) -> bytes:
 
 
 class VsyscallPage:
-    """One machine's page; all its address spaces show it.
-
-    traps: system calls made from the page so far, that is by its revirtualised form.
-    """
+    """One machine's page; all its address spaces show it."""
 
     def __init__(self, kernel: Kernel) -> None:
         """Load both forms; the fast one is shown."""
         self._kernel = kernel
         self.revirtualised = 0
-        self.traps = 0
         if lib.machine_load_vsyscalls(kernel.core, page_of(FAST), page_of(REVIRTUALISED)):
             raise KernelBug("no memory for the page of vsyscalls")
         kernel.clock.keep_in(lib.machine_vsyscall_data(kernel.core))
+
+    @property
+    def traps(self) -> int:
+        """System calls made from the page so far, that is by its revirtualised form."""
+        processor = self._kernel.processor
+        return int(processor.counters.vsyscalls) if processor is not None else 0
 
     @property
     def selects(self) -> int:
@@ -77,11 +79,6 @@ class VsyscallPage:
     def enter(self, task: Task) -> None:
         """Show the form that task sees, as a context switch to it must."""
         lib.machine_select_vsyscalls(self._kernel.core, self.form_for(task), task.mm.handle)
-
-    def note_call(self, rip: int) -> None:
-        """Count a system call that was made from the page; rip: behind the instruction."""
-        if rip & ~(PAGE_SIZE - 1) == ADDR:
-            self.traps += 1
 
     def revirtualise(self, flag: int) -> None:
         """Set the global flag: 1 shows the revirtualised form to every task."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
@@ -165,7 +165,7 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
     limit = task.rlimits["fsize"][0]
     if data and isinstance(file.inode, MappedInode) and pos + len(data) > limit:
         if pos >= limit:
-            raise SyscallError(errno.EFBIG)
+            refuse_size(task)
         data = data[: limit - pos]
     written = file.inode.file_write(file, pos, data, task)
     if written and file.inode.kind == "file":
@@ -206,11 +206,26 @@ def _write_stream(task: Task, file: File, data: bytes) -> int:
         task.thread.progress, wait.partial = done, done
         raise
     except SyscallError as error:
-        if error.errno == errno.EPIPE:
-            send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
+        signal_broken_pipe(task, error)
         if done:
             return done
         raise
+
+
+def refuse_size(task: Task) -> NoReturn:
+    """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
+    _signal(task, Signal.SIGXFSZ)
+    raise SyscallError(errno.EFBIG)
+
+
+def _signal(task: Task, signo: Signal) -> None:
+    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
+
+
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        _signal(task, Signal.SIGPIPE)
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:

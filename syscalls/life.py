@@ -13,7 +13,6 @@ from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
 from kernel.signals import SIGCHLD
 from kernel.wait import RegistersSet, Restart, WouldBlock
-from syscalls import traced
 from syscalls.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from syscalls.table import INT, PATH, SINT, syscall
 
@@ -302,11 +301,17 @@ def _event(children: list[Task], options: int) -> Event | None:
     for child in children:
         if not child.alive and options & WEXITED:
             return Event(child.pid, child.exit_status or 0, child)
-        if child.alive and options & WUNTRACED and child.thread.stopped and not child.stop_seen:
+        if child.alive and _shows_stop(child, options) and not child.stop_seen:
             return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
         if child.alive and options & WCONTINUED and child.continued:
             return Event(child.pid, 0xFFFF, child)
     return None
+
+
+def _shows_stop(child: Task, options: int) -> bool:
+    """Tell whether a child is stopped so that its parent is told: a tracer always is."""
+    held = child.trace is not None and child.trace.held
+    return bool(child.thread.stopped) and (held or bool(options & WUNTRACED))
 
 
 def _consume(task: Task, event: Event) -> None:
@@ -337,16 +342,34 @@ def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
 def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """Return (pid, status) of a child, or (0, 0) with WNOHANG if none has news.
 
-    A Python program's live child cannot be waited for: nothing would run it. Errors: ECHILD,
-    EINVAL; EDEADLK where a Python program would sleep. Source: wait4(2).
+    A Python program's wait lets its children in machine code run; a live child that is a Python
+    program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK where
+    a Python program would sleep for ever. Source: wait4(2).
     """
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
         raise SyscallError(errno.EINVAL)
-    stopped = traced.stopped_child(task, pid, options & WNOHANG)
-    if stopped is not None:
-        return stopped
-    event = _wait(task, _choice(pid), options | WEXITED)
+    choice, options = _choice(pid), options | WEXITED
+    try:
+        event = _wait(task, choice, options)
+    except WouldBlock:
+        if task.context is not None or not _can_run(task, choice):
+            raise
+        _run_children(task, choice, options)
+        event = _wait(task, choice, options)
     return (event.pid, event.status) if event else (0, 0)
+
+
+def _can_run(task: Task, choice: tuple[int, int]) -> bool:
+    """Tell whether a Python program waits for a child that the scheduler runs."""
+    return any(c.alive and c.context is not None for c in _children(task, *choice))
+
+
+def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
+    """Let others run until a child of a Python program has news, then come back to it."""
+    scheduler = task.kernel.scheduler
+    assert scheduler is not None
+    scheduler.run_until(lambda: _event(_children(task, *choice), options) is not None)
+    task.kernel.vsyscalls.enter(task)
 
 
 def rusage(user_ns: int, minor_faults: int = 0, max_rss_kb: int = 0) -> bytes:

@@ -14,7 +14,7 @@ from kernel.vfs.inode import MAY_READ, MAY_WRITE
 from kernel.vfs.pipe import PipeInode, make_pipe
 from syscalls.abi import MAX_COUNT
 from syscalls.at import O_CLOEXEC, install
-from syscalls.files import write_at
+from syscalls.files import signal_broken_pipe, write_at
 from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -102,6 +102,14 @@ def _offset_out(task: Task, addr: int, file: File, pos: int) -> None:
         file.pos = pos
 
 
+def _need_room(task: Task, pipe: PipeInode, target: File) -> None:
+    try:
+        pipe.need_room(target, 1)
+    except SyscallError as error:
+        signal_broken_pipe(task, error)
+        raise
+
+
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
     """Copy up to count bytes from start of source to position to of target; return how many."""
     done = 0
@@ -136,10 +144,12 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
     if isinstance(target.inode, PipeInode):
-        target.inode.need_room(target, 1)
+        _need_room(task, target.inode, target)
         if not count:
             return 0
-    if source.inode.kind not in ("file", "chr") or target.flags & O_APPEND:
+    elif target.flags & O_APPEND or source.inode.kind == "fifo":
+        raise SyscallError(errno.EINVAL)
+    if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
     target.pos += done

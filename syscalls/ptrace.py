@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from kernel import signals
 from kernel.credentials import Ids
 from kernel.errors import SyscallError
+from kernel.processor import Context
 from kernel.signals import NSIG, SigInfo, Signal
 from kernel.trace import SYSGOOD, Calls, Trace
 from kernel.vfs.mmfile import space_of
 from syscalls.table import INT, SINT, syscall
-from syscalls.traced import context_of
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -49,9 +49,19 @@ def tracee(task: Task, pid: int) -> Task:
     found = task.kernel.tasks.get(pid)
     if found is None or found.trace is None or found.trace.tracer is not task:
         raise SyscallError(errno.ESRCH)
-    if not found.alive or not found.trace.stop:
+    if not found.alive or not found.trace.held:
         raise SyscallError(errno.ESRCH)
     return found
+
+
+def context_of(task: Task) -> Context:
+    """Return a tracee's registers; a Python program's child gets them here. Errors: EIO, ENOMEM."""
+    if task.context is None:
+        if task.kernel.processor is None:
+            raise SyscallError(errno.EIO)
+        task.context = Context.new(task.kernel.processor)
+        task.context.enter(task.mm.handle)
+    return task.context
 
 
 def trace_of(task: Task) -> Trace:
@@ -66,7 +76,7 @@ def trace_of(task: Task) -> Trace:
 def _traceme(task: Task, pid: int, addr: int, data: Any) -> int:
     if task.trace is not None or task.parent is None:
         raise SyscallError(errno.EPERM)
-    task.trace = Trace(task.parent)
+    task.trace = Trace(task, task.parent)
     return 0
 
 
@@ -74,11 +84,11 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     found = task.kernel.tasks.get(pid)
     if found is None or not found.alive:
         raise SyscallError(errno.ESRCH)
-    if found is task or found.trace is not None:
+    if found.parent is not task or found.trace is not None:
         raise SyscallError(errno.EPERM)
     if not task.may_trace(found, Ids.REAL):
         raise SyscallError(errno.EPERM)
-    found.trace = Trace(task)
+    found.trace = Trace(found, task)
     signals.send(found, SigInfo(Signal.SIGSTOP, signals.SI_USER, si_pid=task.pid))
     return 0
 
@@ -138,8 +148,8 @@ def _getsiginfo(task: Task, pid: int, addr: int, data: Any) -> bytes:
 
 
 def _faultinfo(task: Task, pid: int, addr: int, data: Any) -> bytes:
-    fault = trace_of(tracee(task, pid)).fault
-    return FAULT.pack(fault.code, fault.vector, fault.addr)
+    addr, code, vector = tracee(task, pid).thread.fault
+    return FAULT.pack(code, vector, addr)
 
 
 def _setoptions(task: Task, pid: int, addr: int, data: int) -> int:
@@ -158,6 +168,14 @@ def _switch_mm(task: Task, pid: int, addr: int, data: int) -> int:
 # ---- going on ----
 
 
+def _deliver(found: Task, info: SigInfo) -> None:
+    """Act on a signal that the tracer lets through."""
+    if found.context is None or found.kernel.scheduler is None:
+        signals.act(found, info)
+    else:
+        found.kernel.scheduler.deliver(found, info)
+
+
 def _resume(calls: Calls) -> Callable[[Task, int, int, Any], int]:
     def resume(task: Task, pid: int, addr: int, data: int) -> int:
         found = tracee(task, pid)
@@ -165,11 +183,12 @@ def _resume(calls: Calls) -> Callable[[Task, int, int, Any], int]:
             raise SyscallError(errno.EIO)
         trace = trace_of(found)
         info = trace.siginfo
-        trace.resume(calls)
+        trace.let_go(calls)
         if data:
             same = info is not None and info.si_signo == data
-            info = info if same and info else SigInfo(data, 0, si_pid=task.pid)
-            signals.act(found, info)
+            _deliver(found, info if same and info else SigInfo(data, 0, si_pid=task.pid))
+        if found.alive and found.context is not None and task.kernel.scheduler is not None:
+            task.kernel.scheduler.go_on(found, trace)
         return 0
 
     return resume
@@ -223,7 +242,10 @@ def ptrace(task: Task, request: int, pid: int, addr: int = 0, data: Any = 0) -> 
     return REQUESTS[request](task, pid, addr, data)
 
 
-@syscall(101, "ptrace", SINT, SINT, INT, INT, partly="no SINGLESTEP, events or user area")
+PARTLY = "by the parent only, whose end ends the task; no SINGLESTEP, events or user area"
+
+
+@syscall(101, "ptrace", SINT, SINT, INT, INT, partly=PARTLY)
 def ptrace_raw(task: Task, request: int, pid: int, addr: int, data: int) -> int:
     """Trace another task; results are stored at data. Errors: as ptrace, and EFAULT."""
     given: Any = task.mm.copy_in(data, DATA_IN[request]) if request in DATA_IN else data

@@ -9,6 +9,7 @@ from kernel.errors import SyscallError
 from kernel.vfs import names
 from kernel.vfs.inode import LAST_PAGE, MAY_WRITE, Inode, MappedInode
 from syscalls.at import signed64
+from syscalls.files import refuse_size
 from syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def _set_size(task: Task, inode: Inode, size: int) -> int:
         raise SyscallError(errno.EISDIR)
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
-    if size > task.rlimits["fsize"][0]:
-        raise SyscallError(errno.EFBIG)
+    if size > max(task.rlimits["fsize"][0], inode.size):
+        refuse_size(task)
     names.truncate(task, inode, size)
     return 0
 
@@ -90,6 +91,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         inode.allocate(offset, length)
         if not mode & KEEP_SIZE:
             inode.extend(offset + length)
+    names.drop_privileges(task, inode)
     inode.modified()
     return 0
 

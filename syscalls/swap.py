@@ -43,5 +43,5 @@ def swapoff(task: Task, path: str) -> int:
     Source: swapoff(2).
     """
     _check_rights(task)
-    task.kernel.swap.off(task.kernel.vfs.resolve(task, path), task)
+    task.kernel.swap.off(task.kernel.vfs.resolve(task, path))
     return 0

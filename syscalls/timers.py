@@ -145,9 +145,10 @@ def getitimer(task: Task, which: int) -> bytes:
 def setitimer(task: Task, which: int, new: int, old: int) -> int:
     """Set an interval timer from struct itimerval at new (0: off); store the old one.
 
-    Errors: EINVAL, EFAULT; ENOSYS from a Python program. Source: setitimer(2).
+    Errors: EINVAL, EFAULT; ENOSYS from a Python program, unless it is traced and so about to run
+    machine code. Source: setitimer(2).
     """
-    if task.context is None:
+    if task.context is None and task.trace is None:
         raise SyscallError(errno.ENOSYS)
     before = _timer_value(task, which)
     words = struct.unpack("<qqqq", task.mm.copy_in(new, 32)) if new else (0, 0, 0, 0)

@@ -348,6 +348,7 @@ static void take_call(processor *p)
 	static const int regs[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
 	/* clang-format on */
 	p->counters.calls++;
+	p->counters.vsyscalls += (p->exit.rip & PAGE_MASK) == VSYSCALL_ADDR;
 	p->exit.nr = read_reg(p, REG_RAX);
 	for (int i = 0; i < 6; i++)
 		p->exit.args[i] = read_reg(p, regs[i]);

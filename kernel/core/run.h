@@ -42,6 +42,7 @@ struct run_exit {
 struct run_counters {
 	uint64_t blocks; /* of code run, counted where slices are */
 	uint64_t calls;
+	uint64_t vsyscalls; /* of the calls: made from the kernel's code page */
 	uint64_t switches;
 	uint64_t entries;     /* times the engine was entered */
 	uint64_t tlb_fills;   /* varies with the host's speed: show, never compare */

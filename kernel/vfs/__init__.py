@@ -18,7 +18,7 @@ from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, Inode, MappedInode
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
-from kernel.vfs.walk import DOTS, Last, Place, covered, path_of, walk
+from kernel.vfs.walk import DOTS, Last, Place, covered, text_of, walk
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -203,10 +203,7 @@ class Vfs:
         """Return the absolute path of a place."""
         if place.jumped:
             return place.jumped
-        try:
-            where = path_of(task, place.directory)
-        except SyscallError:
-            return place.name  # below a removed directory
+        where = text_of(task, place.directory)
         return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
 
     def listdir(self, task: Task, path: str) -> list[str]:

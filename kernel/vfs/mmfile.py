@@ -26,6 +26,7 @@ COMMAND = struct.Struct("<7Q")
 MM_MMAP, MM_MUNMAP, MM_MPROTECT, MM_REMAP, MM_MADVISE = 54, 55, 56, 58, 59
 PAGE_SIZE = 4096
 NO_FD = (1 << 64) - 1
+core_remap = lib.mm_remap_file_pages
 
 
 def _gate(task: Task) -> None:
@@ -60,12 +61,19 @@ def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
 
 def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     addr, length, prot, flags, fd, page = a
-    _gate(task)
-    mm.call(lib.mm_remap_file_pages, addr, length, prot, page, flags, _file(task, fd))
+    if not task.kernel.nonlinear_open:
+        _gate(task)
+    handle = task.fds.get(fd).handle
+    if core_remap(mm.handle, addr, length, prot, page, flags, handle):
+        mm.call(core_remap, addr, length, prot, page, flags, handle)
 
 
 def _madvise(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     mm.call(lib.mm_madvise, a[0], a[1], a[3])
+
+
+def _unknown(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    raise SyscallError(errno.EINVAL)
 
 
 COMMANDS: dict[int, Callable[[Mm, Task, tuple[int, ...]], None]] = {
@@ -106,21 +114,15 @@ class MmSpace(MmFile):
         """
         if task is None or not data or len(data) % COMMAND.size:
             raise SyscallError(errno.EINVAL)
-        done = 0
-        for operation, *arguments in COMMAND.iter_unpack(data):
-            try:
-                self._do(task, operation, tuple(arguments))
-            except SyscallError:
-                if not done:
-                    raise
-                break
-            done += COMMAND.size
+        mm, done = self.mm, 0
+        try:
+            for command in COMMAND.iter_unpack(data):
+                COMMANDS.get(command[0], _unknown)(mm, task, command[1:])
+                done += COMMAND.size
+        except SyscallError:
+            if not done:
+                raise
         return done
-
-    def _do(self, task: Task, operation: int, arguments: tuple[int, ...]) -> None:
-        if operation not in COMMANDS:
-            raise SyscallError(errno.EINVAL)
-        COMMANDS[operation](self.mm, task, arguments)
 
     def released(self) -> None:
         if self.open_count == 0:

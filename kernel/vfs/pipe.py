@@ -60,7 +60,7 @@ class PipeInode(Inode):
 
     def file_opened(self, file: File) -> None:
         """Count an end; the opener of one end waits until there is the other."""
-        if file.flags & 3 != O_RDWR and self.nlink > 0:
+        if file.flags & 3 != O_RDWR and self.dev != DEV_PIPE:  # a FIFO, which has a name
             self._meet(file)
         self._count(file, 1)
         for end in (MAY_READ, MAY_WRITE):
@@ -70,11 +70,9 @@ class PipeInode(Inode):
     def _meet(self, file: File) -> None:
         """Wait for someone at the other end. Errors: ENXIO (a writer that may not wait)."""
         end, other = file.access, file.access ^ (MAY_READ | MAY_WRITE)
-        present = self.readers if other == MAY_READ else self.writers
         key = (file.opener.pid if file.opener else 0, end)
         seen = self.waiting.pop(key, self.opened_ever[other])
-        expected = any(waits_at == other for _, waits_at in self.waiting)
-        if present or expected or seen != self.opened_ever[other]:
+        if self._has(other) or seen != self.opened_ever[other]:
             return
         if file.flags & O_NONBLOCK:
             if end == MAY_WRITE:
@@ -96,13 +94,15 @@ class PipeInode(Inode):
             self.queue.clear()
         wake(self)
 
-    def _has_reader(self) -> bool:
-        return self.readers > 0 or any(end == MAY_READ for _, end in self.waiting)
+    def _has(self, end: int) -> bool:
+        """Tell whether someone has an end open, or is about to: it met the other one."""
+        opened = self.readers if end == MAY_READ else self.writers
+        return opened > 0 or any(waits_at == end for _, waits_at in self.waiting)
 
     # ---- bytes ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
-        if not self.queue and nbytes and self.writers:
+        if not self.queue and nbytes and self._has(MAY_WRITE):
             if file.flags & O_NONBLOCK:
                 raise SyscallError(errno.EAGAIN)
             would_block(self)
@@ -122,7 +122,7 @@ class PipeInode(Inode):
 
     def need_room(self, file: File, nbytes: int) -> int:
         """Return the room, at least nbytes. Errors: EPIPE, EAGAIN where the file may not wait."""
-        if not self._has_reader():
+        if not self._has(MAY_READ):
             raise SyscallError(errno.EPIPE)
         room = self.capacity - len(self.queue)
         if room < nbytes:
@@ -164,11 +164,9 @@ class PipeInode(Inode):
 def make_pipe(kernel: Kernel, task: Task, flags: int) -> tuple[File, File]:
     """Return the reading and the writing end."""
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
-    inode.nlink = 0  # no name: its ends do not wait for each other
     name = f"pipe:[{inode.ino}]"
-    ends = tuple(
+    reader, writer = (
         kernel.vfs.register(File(kernel, inode, name, mode | flags, task))
         for mode in (O_RDONLY, O_WRONLY)
     )
-    inode.nlink = 1
-    return ends[0], ends[1]
+    return reader, writer

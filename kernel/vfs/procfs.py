@@ -14,6 +14,7 @@ from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_WRITE, DirInode, Inode, LinkInode
 from kernel.vfs.mmfile import MmFile
+from kernel.vfs.proclinks import SelfLink, task_links
 from kernel.vsyscall import AREA as VSYSCALLS
 
 if TYPE_CHECKING:
@@ -380,6 +381,7 @@ TASK_FILES: dict[str, tuple[int, Text]] = {
     "limits": (0o444, limits),
     "cmdline": (0o444, cmdline),
     "comm": (0o444, comm),
+    "mounts": (0o444, mounts),
 }
 ROOT_FILES: dict[str, Text] = {
     "meminfo": meminfo,
@@ -494,6 +496,7 @@ class TaskDir(DirInode):
         for name, (mode, text) in TASK_FILES.items():
             self.entries[name] = TextFile(kernel, mode, text, of_task)
         self.entries["pagemap"] = PagemapFile(kernel, of_task)
+        self.entries |= task_links(kernel, of_task)
         self.entries["exe"] = ExeLink(kernel, of_task)
 
 
@@ -501,14 +504,12 @@ class ProcRoot(DirInode):
     """/proc itself: files, one directory for each task, and self."""
 
     def lookup(self, name: str, task: Task) -> Inode:
-        if name == "self":
-            return TaskDir(self.kernel, task)
         if name.isdecimal() and int(name) in self.kernel.tasks:
             return TaskDir(self.kernel, self.kernel.tasks[int(name)])
         return super().lookup(name, task)
 
     def names(self, task: Task) -> list[str]:
-        return [str(pid) for pid in sorted(self.kernel.tasks)] + ["self", *self.entries]
+        return [str(pid) for pid in sorted(self.kernel.tasks)] + list(self.entries)
 
 
 class ProcFs:
@@ -521,6 +522,7 @@ class ProcFs:
         for name, text in ROOT_FILES.items():
             self.root.entries[name] = TextFile(kernel, 0o444, text, None)
         self.root.entries["mm"] = MmFile(kernel)
+        self.root.entries["self"] = SelfLink(kernel)
         self.root.entries["sys"] = self._sysctl_tree(kernel)
 
     def _sysctl_tree(self, kernel: Kernel) -> DirInode:

@@ -186,13 +186,18 @@ def walk(task: Task, path: str, last: Last, start: Inode | None = None) -> Place
     return _Walk(task, start or task.fs.pwd, path, last).run()
 
 
-def path_of(task: Task, directory: Inode) -> str:
-    """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
+def text_of(task: Task, directory: Inode) -> str:
+    """Return the path that a directory has as the task sees it, or had before it was removed."""
     parts: list[str] = []
     inode: Inode = directory
     while inode is not task.fs.root and inode.parent is not None:
-        if inode.nlink == 0:
-            raise SyscallError(errno.ENOENT)
         parts.append(inode.name)
         inode = inode.parent
     return "/" + "/".join(reversed(parts))
+
+
+def path_of(task: Task, directory: Inode) -> str:
+    """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
+    if directory.nlink == 0:
+        raise SyscallError(errno.ENOENT)
+    return text_of(task, directory)

@@ -5,6 +5,7 @@
  * -ENOMEM, change nothing a program can see, and leak nothing; then, with
  * memory again, it must succeed.
  */
+#define NR_RAM_PAGES 4096
 #include "harness.h"
 
 struct scene {
@@ -372,9 +373,116 @@ static int64_t create_file_act(struct world *w, struct scene *s)
 }
 SWEEP(create_file, true)
 
+/* ---- swap: what is in swap needs memory to come back ---- */
+
+static void swapped_prepare(struct world *w, struct scene *s)
+{
+	add_swap(w, 64);
+	file *f = memory_file(w, 8);
+	s->a = map(w, 8, RW, PRIVATE_ANON, NULL, 0);
+	s->b = map(w, 8, RW, MAP_SHARED, f, 0);
+	EXPECT_EQ(user_touch(w->mm, s->a, PAGES(8), ACCESS_WRITE), 8);
+	EXPECT_EQ(user_touch(w->mm, s->b, PAGES(8), ACCESS_WRITE), 8);
+	EXPECT_EQ(mm_madvise(w->mm, s->a, PAGES(8), MADV_PAGEOUT), 0);
+	EXPECT_EQ(mm_madvise(w->mm, s->b, PAGES(8), MADV_PAGEOUT), 0);
+	EXPECT_EQ(w->m->counters.nr_swap_used, 16);
+}
+
+#define swap_in_anon_prepare swapped_prepare
+static int64_t swap_in_anon_act(struct world *w, struct scene *s)
+{
+	return user_touch(w->mm, s->a, PAGES(2), ACCESS_WRITE);
+}
+SWEEP(swap_in_anon, true)
+
+#define swap_in_file_prepare swapped_prepare
+static int64_t swap_in_file_act(struct world *w, struct scene *s)
+{
+	return user_touch(w->mm, s->b, PAGES(2), ACCESS_READ);
+}
+SWEEP(swap_in_file, true)
+
+#define read_swapped_prepare swapped_prepare
+static int64_t read_swapped_act(struct world *w, struct scene *s)
+{
+	char buf[PAGE_SIZE];
+	(void)s;
+	return mapping_read(w->mappings[0], PAGES(3), buf, sizeof(buf));
+}
+SWEEP(read_swapped, true)
+
+#define swap_truncate_prepare swapped_prepare
+static int64_t swap_truncate_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	return mapping_truncate(w->mappings[0], PAGES(3) + 5);
+}
+SWEEP(swap_truncate, true)
+
+#define swap_fork_prepare swapped_prepare
+static int64_t swap_fork_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	mm *child = NULL;
+	int64_t err = mm_fork(w->mm, &w->limits, &child);
+	if (!err)
+		mm_destroy(child);
+	return err;
+}
+SWEEP(swap_fork, true)
+
+#define swapoff_prepare swapped_prepare
+static int64_t swapoff_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	return swap_off(w->m, 0);
+}
+SWEEP(swapoff, true)
+
+#define willneed_prepare swapped_prepare
+static int64_t willneed_act(struct world *w, struct scene *s)
+{
+	return mm_madvise(w->mm, s->a, PAGES(8), MADV_WILLNEED);
+}
+SWEEP(willneed, true)
+
+/* Reclaim itself takes no memory: there is nothing to fail. */
+static void reclaim_allocates_nothing(struct world *w)
+{
+	add_swap(w, 64);
+	file *f = memory_file(w, 8);
+	uint64_t anon = map(w, 8, RW, PRIVATE_ANON, NULL, 0), at = map(w, 8, RW, MAP_SHARED, f, 0);
+	EXPECT_EQ(user_touch(w->mm, anon, PAGES(8), ACCESS_WRITE), 8);
+	EXPECT_EQ(user_touch(w->mm, at, PAGES(8), ACCESS_WRITE), 8);
+	uint64_t before = w->m->counters.allocations;
+	for (int i = 0; i < 6; i++) {
+		struct reclaim r = { .nr_to_free = 100 };
+		machine_reclaim(w->m, &r);
+	}
+	EXPECT_EQ(w->m->counters.allocations, before);
+	EXPECT(w->m->counters.nr_swap_used >= 16);
+	CHECK(w);
+}
+
+/* ---- large pages ---- */
+
+static void huge_prepare(struct world *w, struct scene *s)
+{
+	(void)s;
+	EXPECT_EQ(machine_set_hugepages(w->m, 4), 4);
+}
+static int64_t huge_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	return mm_mmap(w->mm, 0, 2 * HUGE_SIZE, RW, PRIVATE_ANON | MAP_HUGETLB, NULL, 0);
+}
+SWEEP(huge, true)
+
 TESTS(TEST(mmap_anon), TEST(mmap_shared_anon), TEST(new_address_space), TEST(mmap_over),
       TEST(munmap_middle), TEST(mprotect_middle), TEST(mprotect_charge), TEST(madvise_middle),
       TEST(mlock_middle), TEST(mremap_grow), TEST(mremap_fixed), TEST(mremap_nonlinear), TEST(brk),
       TEST(fault_anon), TEST(fault_private_file), TEST(fault_shared), TEST(fault_after_fork),
       TEST(fork_everything), TEST(special_fill), TEST(remap_mixed), TEST(remap_emulated),
-      TEST(file_write), TEST(add_page), TEST(create_file))
+      TEST(file_write), TEST(add_page), TEST(create_file), TEST(swap_in_anon), TEST(swap_in_file),
+      TEST(read_swapped), TEST(swap_truncate), TEST(swap_fork), TEST(swapoff), TEST(willneed),
+      TEST(reclaim_allocates_nothing), TEST(huge))

@@ -333,6 +333,7 @@ class Ours(Side):
         super().__init__()
         self.sys = sys
         private = sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
+        sys.rt_sigaction(sys.SIGPIPE, sys.SIG_IGN)  # as the host's interpreter has it
         self.area = sys.mmap(0, PAGE, 3, private, -1, 0)
 
     def close_fd(self, fd: int) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from kernel.machine import Kernel
-from syscalls import abi
 from userland.uml.kernel import Config, GuestPanic
 from userland.uml.memory import FrameOrder
-from userland.uml.run import CannotBoot, UmlResult, run_uml
+from userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/programs"
@@ -31,6 +30,7 @@ SAME_AS_HOST = [
     ["bench", "mmap", "20"],
     ["bench", "fork", "20"],
     ["bench", "exec", "4"],
+    ["bench", "switch", "50"],
     ["bench", "compute", "100000"],
     ["bench", "random-1m", "20000"],
 ]
@@ -126,16 +126,16 @@ def test_at_the_host_s_limit_pages_are_dropped_and_come_back(sysctl: dict[str, i
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_call_of_a_guest_process_reaches_the_host(
-    mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_call_of_a_guest_process_reaches_the_host(mode: str) -> None:
     def refuse(*args: Any) -> int:
         raise AssertionError(f"a guest's system call was made by the host: {args}")
 
-    monkeypatch.setattr(abi, "dispatch", refuse)
-    result, output = guest(["forks", "3"], vm__nonlinear=MODES[mode])
-    assert result.exit_status == 0
-    assert output.startswith("3 children")
+    with Kernel(ram="96M", sysctl={"vm.nonlinear": MODES[mode]}) as kernel:
+        prepare(kernel)
+        assert kernel.scheduler is not None
+        kernel.scheduler.calls, kernel.scheduler.missing = {}, refuse
+        result = run_uml(kernel, PROGRAMS / "forks", ["3"])
+    assert (result.exit_status, result.stats.forks) == (0, 3)
 
 
 def test_traps_are_those_of_the_program() -> None:
@@ -273,6 +273,25 @@ def test_processes_take_turns_over_a_pipe(tmp_path: Path) -> None:
         }""",
     )
     assert guest(argv)[1] == "409600 bytes of x, child 0\n"
+
+
+def test_who_spins_is_taken_off_the_processor(tmp_path: Path) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            volatile int *flag = (int *)map(PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+            if (sys_fork() == 0) {
+                while (!*flag);
+                sys_exit(5);
+            }
+            raw3(SYS_sched_yield, 0, 0, 0);
+            *flag = 1;
+            say("child: %d\\n", reap());
+        }""",
+    )
+    result, output = guest(argv)
+    assert output == "child: 5\n"
+    assert result.stats.ticks >= 1
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile"])

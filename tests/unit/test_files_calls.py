@@ -83,6 +83,17 @@ def test_a_read_that_faults_leaves_the_position(user: Sys, at: int) -> None:
     assert user.load(at, 3) == b"con"
 
 
+def test_the_limit_of_a_file_s_size_is_a_signal_and_an_error(user: Sys) -> None:
+    fd, got = make(user, "a", b"12345678"), []
+    user.rt_sigaction(user.SIGXFSZ, lambda number, info: got.append(number))
+    user.setrlimit(user.RLIMIT_FSIZE, (10, 10))
+    assert user.pwrite64(fd, b"xyz", 8) == 2
+    refused(errno.EFBIG, user.pwrite64, fd, b"xyz", 10)
+    refused(errno.EFBIG, user.ftruncate, fd, 11)
+    user.ftruncate(fd, 10)
+    assert got == [user.SIGXFSZ] * 2
+
+
 def test_vectors_are_filled_in_order(user: Sys, at: int) -> None:
     fd = make(user, "a", b"onetwo")
     user.store(at, struct.pack("<6Q", at + 512, 3, at + 1024, 0, at + 2048, 9))
@@ -210,7 +221,11 @@ def test_a_small_write_is_whole_or_not_at_all(user: Sys) -> None:
 def test_writing_where_no_one_reads_is_epipe(user: Sys) -> None:
     reader, writer = user.pipe()
     user.close(reader)
+    got: list[int] = []
+    user.rt_sigaction(user.SIGPIPE, lambda number, info: got.append(number))
     refused(errno.EPIPE, user.write, writer, b"x")
+    refused(errno.EPIPE, user.sendfile, writer, make(user, "a", b"x"), 0, 1)
+    assert got == [user.SIGPIPE] * 2
     assert user.write(writer, b"") == 0
 
 
@@ -237,6 +252,21 @@ def test_the_two_openers_of_a_fifo_meet(user: Sys) -> None:
     assert child.read(reader, 9) == b"hello"
     assert child.read(reader, 9) == b""
     child.exit(0)
+
+
+def test_a_reader_of_a_fifo_waits_for_the_writer_that_was_there_first(user: Sys) -> None:
+    user.mknod("p", 0o010600, 0)
+    child = user.fork()
+    with pytest.raises(WouldBlock):
+        child.open("p", child.O_WRONLY, 0)
+    reader = user.open("p", user.O_RDONLY, 0)
+    with pytest.raises(WouldBlock):
+        user.read(reader, 9)  # not the end: the writer has not been told yet
+    writer = child.open("p", child.O_WRONLY, 0)
+    child.write(writer, b"hello")
+    child.exit(0)
+    assert user.read(reader, 9) == b"hello"
+    assert user.read(reader, 9) == b""
 
 
 def test_a_fifo_that_does_not_wait(user: Sys) -> None:

@@ -327,3 +327,41 @@ def test_a_read_only_host_refuses_every_change(root: Sys, machine: Kernel, tmp_p
     ):
         refused(errno.EROFS, call, *args)
     assert root.open("/ro/f", root.O_CREAT | root.O_RDONLY, 0o600) >= 0
+
+
+# ---- /proc ----
+
+
+def test_a_descriptor_opens_its_file_again_whatever_its_name(user: Sys) -> None:
+    make(user, "f", b"kept")
+    fd = user.open("f", user.O_RDONLY, 0)
+    user.unlink("f")
+    assert user.readlink(f"/proc/self/fd/{fd}") == "/tmp/w/f (deleted)"
+    again = user.open(f"/dev/fd/{fd}", user.O_RDWR, 0)
+    assert user.read(again, 9) == b"kept"
+    assert user.lseek(fd, 0, user.SEEK_CUR) == 0
+    assert user.listdir("/proc/self/fd") == [str(fd), str(again)]
+    refused(errno.ENOENT, user.open, "/dev/fd/77", user.O_RDONLY, 0)
+
+
+def test_a_pipe_is_opened_again_through_proc(user: Sys) -> None:
+    reader, writer = user.pipe()
+    again = user.open(f"/proc/self/fd/{writer}", user.O_WRONLY, 0)
+    user.write(again, b"both")
+    user.close(writer)
+    assert user.read(reader, 9) == b"both"
+    assert user.readlink(f"/proc/self/fd/{reader}").startswith("pipe:[")
+
+
+def test_proc_shows_where_a_task_stands(user: Sys, machine: Kernel, root: Sys) -> None:
+    assert user.readlink("/proc/self") == str(user.pid)
+    assert user.readlink("/proc/self/cwd") == "/tmp/w"
+    assert user.stat("/proc/self/cwd").st_ino == user.stat(".").st_ino
+    assert user.readlink(f"/proc/{user.pid}/root") == "/"
+    stranger = Sys(machine.spawn(uid=2000, gid=2000))
+    refused(errno.EACCES, stranger.readlink, f"/proc/{user.pid}/cwd")
+    refused(errno.EACCES, stranger.listdir, f"/proc/{user.pid}/fd")
+    assert root.readlink(f"/proc/{user.pid}/cwd") == "/tmp/w"
+    user.rmdir("/tmp/w")
+    assert user.readlink("/proc/self/cwd") == "/tmp/w (deleted)"
+    assert user.stat("/proc/self/cwd").st_nlink == 0

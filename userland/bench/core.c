@@ -1,7 +1,8 @@
 /*
  * core.c - the bench's operations on our core, called from C.
  *
- * usage: core NAME; prints nanoseconds for one operation.  Compiled together
+ * usage: core NAME [DESIGN]; prints nanoseconds for one operation, with a
+ * reverse map of enum rmap_design where one is named.  Compiled together
  * with the C files of kernel/core; the twins of host.c, and what is measured
  * alone.
  */
@@ -45,19 +46,23 @@ static const struct limits unlimited = { ~0ul, ~0ul, 8ul << 20, ~0ul, 1, 0 };
 static const struct layout usual = { 0x7ffffffff000, 0x7ffff7fff000, 0x555555560000,
 				     0x7ffffffff000 };
 
-static struct bench boot(void)
+static uint64_t design = RMAP_OBJRMAP_TREE;
+
+static struct bench boot_with(uint64_t nrpte, uint64_t mapping_flags)
 {
-	struct machine_params params = { 262144, RMAP_OBJRMAP_TREE, 7, 0 };
+	struct machine_params params = { 262144, design, nrpte, 0 };
 	struct bench b;
 
 	b.machine = machine_create(&params);
 	if (!b.machine)
 		must(-12, "machine_create");
 	must(mm_create(b.machine, &usual, &unlimited, &b.mm), "mm_create");
-	b.mapping = mapping_create(b.machine, MAPPING_MEMORY, 1);
+	b.mapping = mapping_create(b.machine, mapping_flags, 1);
 	b.file = file_create(b.mapping, FILE_READ | FILE_WRITE, 1);
 	return b;
 }
+
+static struct bench boot(void) { return boot_with(7, MAPPING_MEMORY); }
 
 static void fill(struct bench *b, unsigned long nr_pages)
 {
@@ -224,6 +229,86 @@ static double bench_walk(void)
 	return (now_ns() - start) / (double)n;
 }
 
+/* ---- what the designs differ in: clean pages of a file that has a backing store ---- */
+
+#define NRPTE 31
+#define MAPPERS 101
+#define WINDOWS 100
+
+static void fetch_all(struct bench *b, unsigned long nr_pages)
+{
+	unsigned long i;
+
+	must(mapping_extend(b->mapping, nr_pages * PAGE), "extend");
+	for (i = 0; i < nr_pages; i++)
+		must(mapping_add_page(b->mapping, i, "", 0, 0), "add_page");
+}
+
+/* Reclaim nr_pages pages; ns for each. */
+static double reclaim_all(struct bench *b, unsigned long nr_pages)
+{
+	unsigned long freed = 0, passes = 0;
+	double start = now_ns();
+
+	while (freed < nr_pages && passes++ < 100000) {
+		struct reclaim r = { nr_pages - freed, 0, 0, 0, 0, 0, { { 0, 0 } }, 0 };
+
+		freed += (unsigned long)must(machine_reclaim(b->machine, &r), "reclaim");
+	}
+	must(freed < nr_pages ? -12 : 0, "reclaim ended early");
+	return (now_ns() - start) / (double)nr_pages;
+}
+
+/* 100 pages, each in a VMA of its own in 101 address spaces: 10,100 VMAs. */
+static double bench_unmap(void)
+{
+	struct bench b = boot_with(NRPTE, MAPPING_WRITEBACK);
+	unsigned long i;
+	mm *child;
+
+	machine_tunables(b.machine)->fork_file_ptes = 1;
+	fetch_all(&b, 2 * WINDOWS);
+	for (i = 0; i < WINDOWS; i++) {
+		uint64_t p = (uint64_t)must(
+			mm_mmap(b.mm, 0, PAGE, PROT_READ, MAP_SHARED, b.file, 2 * i), "mmap");
+		must(user_touch(b.mm, p, 1, ACCESS_READ), "touch");
+	}
+	for (i = 1; i < MAPPERS; i++)
+		must(mm_fork(b.mm, &unlimited, &child), "fork");
+	return reclaim_all(&b, 2 * WINDOWS) * 2; /* half of them are mapped */
+}
+
+static double bench_reclaim(void)
+{
+	const unsigned long nr = 100000;
+	struct bench b = boot_with(NRPTE, MAPPING_WRITEBACK);
+	uint64_t p;
+
+	fetch_all(&b, nr);
+	p = (uint64_t)must(mm_mmap(b.mm, 0, nr * PAGE, PROT_READ, MAP_SHARED, b.file, 0), "mmap");
+	must(user_touch(b.mm, p, nr * PAGE, ACCESS_READ), "touch");
+	return reclaim_all(&b, nr);
+}
+
+static double bench_fork_ptes(void)
+{
+	const unsigned long nr = 60000;
+	struct bench b = boot_with(NRPTE, MAPPING_WRITEBACK);
+	double start;
+	uint64_t p;
+	int i, n = 5;
+
+	machine_tunables(b.machine)->fork_file_ptes = 1;
+	fetch_all(&b, nr);
+	p = (uint64_t)must(mm_mmap(b.mm, 0, nr * PAGE, PROT_READ, MAP_SHARED, b.file, 0), "mmap");
+	must(user_touch(b.mm, p, nr * PAGE, ACCESS_READ), "touch");
+	fork_and_exit(&b);
+	start = now_ns();
+	for (i = 0; i < n; i++)
+		fork_and_exit(&b);
+	return (now_ns() - start) / n;
+}
+
 static const struct {
 	const char *name;
 	double (*run)(void);
@@ -237,17 +322,22 @@ static const struct {
 	{ "truncate", bench_truncate },
 	{ "translate", bench_translate },
 	{ "walk", bench_walk },
+	{ "unmap", bench_unmap },
+	{ "reclaim", bench_reclaim },
+	{ "fork_ptes", bench_fork_ptes },
 };
 
 int main(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; argc == 2 && i < sizeof(benches) / sizeof(benches[0]); i++)
+	if (argc == 3)
+		design = strtoul(argv[2], NULL, 10);
+	for (i = 0; argc >= 2 && argc <= 3 && i < sizeof(benches) / sizeof(benches[0]); i++)
 		if (!strcmp(argv[1], benches[i].name)) {
 			printf("%.3f\n", benches[i].run());
 			return 0;
 		}
-	fprintf(stderr, "usage: core NAME\n");
+	fprintf(stderr, "usage: core NAME [DESIGN]\n");
 	return 2;
 }

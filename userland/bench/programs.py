@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 import kernel.core
-from kernel.machine import Kernel
+from kernel.machine import RMAP_DESIGNS, Kernel
 from userland.conform.hostcc import build
 from userland.program import Sys
 
@@ -34,20 +34,21 @@ def host_c(name: str) -> float:
     return _measure(program, name)
 
 
-def core_c(name: str) -> float:
+def core_c(name: str, design: str | None = None) -> float:
     """Measure an operation of core.c on our core, no Python between.
 
+    design: a reverse map of RMAP_DESIGNS, where the operation wants one.
     Errors: NoCompiler, subprocess.CalledProcessError.
     """
     core = sorted(path for path in _CORE.glob("*.c") if path.name != "_core.c")
     flags = ["-O2", "-Wall", "-std=gnu11", f"-I{_CORE}", "-ldl"]
     headers = sorted(_CORE.glob("*.h"))
     program = build("bench-core", [_HERE / "core.c", *core], flags, headers)
-    return _measure(program, name)
+    return _measure(program, name, *([str(RMAP_DESIGNS[design])] if design else []))
 
 
-def _measure(program: Path, name: str) -> float:
-    done = subprocess.run([str(program), name], check=True, capture_output=True, text=True)
+def _measure(program: Path, *arguments: str) -> float:
+    done = subprocess.run([str(program), *arguments], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 

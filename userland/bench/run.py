@@ -26,12 +26,16 @@ _MIN_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What one row measures. host None: measured alone; target: a ratio, or else nanoseconds."""
+    """What one row measures. host None: measured alone; target: a ratio, or else nanoseconds.
+
+    beside: what host measures: the host's kernel, or another design of ours.
+    """
 
     name: str
     host: Measure | None
     ours: Measure
     target: float | None
+    beside: str = "host"
 
 
 CASES = (
@@ -56,6 +60,24 @@ CASES = (
     Case("full walk of the page tables: C", None, partial(core_c, "walk"), 15.0),
 )  # fmt: skip
 
+BASE_DESIGN = "pte_chain"
+DESIGN_OPERATIONS = {
+    "reclaim of a page with 101 mappers among 10,100 VMAs": "unmap",
+    "reclaim of 100,000 pages with one mapper, a page": "reclaim",
+    "fork+exit with 60,000 file ptes": "fork_ptes",
+}
+DESIGN_CASES = tuple(
+    Case(
+        f"{name}: {design}",
+        partial(core_c, operation, BASE_DESIGN),
+        partial(core_c, operation, design),
+        None,
+        BASE_DESIGN,
+    )
+    for name, operation in DESIGN_OPERATIONS.items()
+    for design in ("objrmap_tree", "objrmap", "virtual_scan")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -64,6 +86,7 @@ class Row:
     host, ours: median nanoseconds for one operation (host None: measured alone).
     ratio: median over the rounds of host / ours; low, high: its extremes (alone: of ours, in ns).
     target: the least ratio wanted; alone, the most nanoseconds; None: only reported.
+    beside: what the column host is.
     """
 
     name: str
@@ -73,6 +96,7 @@ class Row:
     low: float
     high: float
     target: float | None
+    beside: str = "host"
 
     @property
     def met(self) -> bool | None:
@@ -83,7 +107,9 @@ class Row:
 
 
 def run_bench(
-    rounds: int = 3, progress: Progress | None = None, cases: Sequence[Case] = CASES
+    rounds: int = 3,
+    progress: Progress | None = None,
+    cases: Sequence[Case] = (*CASES, *DESIGN_CASES),
 ) -> list[Row]:
     """Measure every case once in each round and return a row for each.
 
@@ -115,6 +141,7 @@ def _row(case: Case, measured: Sequence[tuple[float | None, float]]) -> Row:
         min(ratios),
         max(ratios),
         case.target,
+        case.beside,
     )
 
 
@@ -135,11 +162,14 @@ def as_json(rows: Sequence[Row]) -> str:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Write rows as a Markdown table with the spread and whether the target is met."""
-    lines = [
-        "| operation | host | ours | host / ours (spread) | target | met |",
-        "|---|---:|---:|---:|---:|---|",
-    ]
-    return "\n".join([*lines, *map(_markdown_row, rows)]) + "\n"
+    tables = []
+    for beside in dict.fromkeys(row.beside for row in rows):
+        lines = [
+            f"| operation | {beside} | ours | {beside} / ours (spread) | target | met |",
+            "|---|---:|---:|---:|---:|---|",
+        ]
+        tables.append([*lines, *(_markdown_row(row) for row in rows if row.beside == beside)])
+    return "\n\n".join("\n".join(lines) for lines in tables) + "\n"
 
 
 def _markdown_row(row: Row) -> str:

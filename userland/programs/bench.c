@@ -63,6 +63,19 @@ static uint64_t exec_loop(long count)
 	return good;
 }
 
+/* Two processes that hand the processor to each other. */
+static uint64_t switch_loop(long count)
+{
+	long pid = sys_fork();
+
+	must(pid >= 0, "fork");
+	for (long i = 0; i < count; i++)
+		raw3(SYS_sched_yield, 0, 0, 0);
+	if (pid == 0)
+		sys_exit(3);
+	return (uint64_t)reap();
+}
+
 static uint64_t compute_loop(long count)
 {
 	uint64_t state = 88172645463325252u;
@@ -95,10 +108,15 @@ static const struct {
 	uint64_t (*run)(long count);
 	long count;
 } loops[] = {
-	{ "nothing", nothing, 1 },           { "getppid", getppid_loop, 200000 },
-	{ "mmap", mmap_loop, 2000 },         { "fork", fork_loop, 500 },
-	{ "exec", exec_loop, 60 },           { "compute", compute_loop, 20000000 },
-	{ "random-1m", random_1m, 2000000 }, { "random-64m", random_64m, 2000000 },
+	{ "nothing", nothing, 1 },
+	{ "getppid", getppid_loop, 200000 },
+	{ "mmap", mmap_loop, 2000 },
+	{ "fork", fork_loop, 500 },
+	{ "exec", exec_loop, 60 },
+	{ "switch", switch_loop, 10000 },
+	{ "compute", compute_loop, 20000000 },
+	{ "random-1m", random_1m, 2000000 },
+	{ "random-64m", random_64m, 2000000 },
 };
 
 int main(int argc, char **argv)

@@ -6,7 +6,8 @@
     shadow.py     how a host address space shows guest frames: nonlinear, or one mmap a page
     files.py      the guest's files, pipes and console
     process.py    a guest process, and how a program is loaded into it
-    syscalls.py   the guest's system calls
+    table.py      the guest's system calls: memory_calls.py, file_calls.py, process_calls.py,
+                  misc_calls.py fill it
     kernel.py     the loop: resume the guest, take its stop, answer, choose who is next
     run.py        boots it on a machine, for the command line and for tests
 

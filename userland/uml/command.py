@@ -113,6 +113,7 @@ def rows(result: UmlResult) -> list[tuple[str, str]]:
         ("VMAs of a guest process, at most", str(stats.vmas)),
         ("traps: system calls", str(stats.calls)),
         ("traps: faults", str(stats.faults)),
+        ("ticks", str(stats.ticks)),
         ("traps from the page of vsyscalls", str(result.vsyscall_traps)),
         ("context switches", str(stats.switches)),
         ("changes of the page of vsyscalls", str(result.vsyscall_selects)),

@@ -18,6 +18,13 @@ PIPE_BYTES = 65536
 Emit = Callable[[bytes], object]
 
 
+def path_of(cwd: str, raw: bytes) -> str:
+    """Return the whole path that a process in cwd means by its bytes."""
+    path = raw.decode("utf-8", "surrogateescape")
+    whole = path if path.startswith("/") else f"{cwd}/{path}"
+    return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
+
+
 class Block(Exception):
     """The call cannot go on before another process has done something."""
 

@@ -2,26 +2,32 @@
 
 Owns the guest's processes and their queue, its clock, and the one host task that they all run in:
 to switch is to give that task another address space and other registers. A process keeps the
-processor until it blocks, yields, or has had its share of stops.
+processor until it blocks, yields, or has had its share of stops or of time.
 """
 
 from __future__ import annotations
 
 import errno
+import struct
 from collections import deque
 from dataclasses import dataclass, field
 
 from userland.program import Sys
+from userland.uml import file_calls, memory_calls, misc_calls, process_calls
 from userland.uml import host as abi
 from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
-from userland.uml.memory import FrameOrder, GuestError, Physical
+from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
 from userland.uml.process import Process, State, load
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
-from userland.uml.syscalls import TABLE
+from userland.uml.table import TABLE
 
+CALLS = (file_calls, memory_calls, misc_calls, process_calls)  # which fill TABLE
 QUANTUM = 200  # stops
+TICK_US = 2000  # of the host's virtual time
+ITIMERVAL = struct.Struct("<qqqq")
+SYS_SETITIMER, ITIMER_VIRTUAL, SIGVTALRM = 38, 1, 26
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -48,6 +54,7 @@ class Stats:
 
     calls: int = 0
     faults: int = 0
+    ticks: int = 0
     switches: int = 0
     forks: int = 0
     execs: int = 0
@@ -57,7 +64,7 @@ class Stats:
 
     @property
     def traps(self) -> int:
-        """All stops."""
+        """All stops for something that a guest process did."""
         return self.calls + self.faults
 
 
@@ -94,6 +101,7 @@ class GuestKernel:
         if not self.config.task_vsyscalls:
             child.prctl(child.PR_SET_VSYSCALL, 0)
         child.ptrace(abi.PTRACE_TRACEME, 0, 0, 0)
+        _start_ticking(child)
         child.kill(child.pid, abi.SIGSTOP)
         self._wait_for_stop(child.pid)
         return child.pid
@@ -243,6 +251,11 @@ class GuestKernel:
 
     # ---- the loop ----
 
+    def shut_down(self) -> None:
+        """End the host task that the guest ran in."""
+        self.host.ptrace(abi.PTRACE_KILL, self._task, 0, 0)
+        self.host.wait4(self._task, 0)
+
     def run(self) -> int:
         """Run until the first process has ended; return its status as wait4 reports it.
 
@@ -307,6 +320,9 @@ class GuestKernel:
             self.stats.calls += 1
             self._read_registers(process)
             self._call(process)
+        elif signo == SIGVTALRM:
+            self.stats.ticks += 1
+            self._stops_left = 0
         elif signo in (abi.SIGSEGV, abi.SIGBUS):
             self.stats.faults += 1
             self._fault(process)
@@ -358,6 +374,14 @@ class GuestKernel:
         self.log.append(f"{process.name}[{process.pid}]: killed by signal {signo}: {why}")
         self.end(process, signo)
         self._wake_blocked()
+
+
+def _start_ticking(child: Sys) -> None:
+    """Let the traced task stop with SIGVTALRM now and then, so that no process keeps it."""
+    prot, flags = child.PROT_READ | child.PROT_WRITE, child.MAP_PRIVATE | child.MAP_ANONYMOUS
+    at = child.mmap(0, PAGE, prot, flags)
+    child.store(at, ITIMERVAL.pack(0, TICK_US, 0, TICK_US))
+    child.syscall(SYS_SETITIMER, ITIMER_VIRTUAL, at, 0)
 
 
 def abi_fpu(host: Host, task: int) -> bytes:

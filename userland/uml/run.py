@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernel.machine import Kernel
-from kernel.processor import Processor
-from userland.cpu import engine_library
+from userland.machine_code import boot_scheduler
 from userland.program import Sys
 from userland.uml.files import Emit
 from userland.uml.host import Host
@@ -58,6 +57,12 @@ def guest_path(program: Path) -> str:
     return f"/bin/{program.name}"
 
 
+def prepare(kernel: Kernel) -> None:
+    """Give a machine what runs machine code. Errors: CpuUnavailable."""
+    if kernel.scheduler is None:
+        boot_scheduler(kernel)
+
+
 def run_uml(
     kernel: Kernel,
     program: Path,
@@ -70,31 +75,38 @@ def run_uml(
 
     Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
     """
-    if kernel.processor is None:
-        kernel.processor = Processor(kernel.core, bytes(engine_library()))
+    prepare(kernel)
+    page = kernel.vsyscalls
+    traps, selects = page.traps, page.selects
     task = kernel.spawn("uml")
     host = Host(Sys(task))
     guest = GuestKernel(host, config or Config(), out, err)
-    guest.files.add(guest_path(program), program.read_bytes())
-    argv = [guest_path(program).encode(), *(argument.encode() for argument in arguments)]
     try:
-        guest.start(guest_path(program), argv, ENVIRONMENT)
-    except GuestError as error:
-        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
-    traps, selects = kernel.vsyscalls.traps, kernel.vsyscalls.selects
-    status = guest.run()
-    result = UmlResult(
+        status = _run_program(guest, program, arguments)
+    finally:
+        guest.shut_down()
+        task.exit(0)
+    return UmlResult(
         status,
         guest.mode,
         guest.stats,
         dict(host.calls),
-        kernel.vsyscalls.traps - traps,
-        kernel.vsyscalls.selects - selects,
+        page.traps - traps,
+        page.selects - selects,
         guest.log,
         guest.physical.nr_used,
     )
-    task.exit(0)
-    return result
+
+
+def _run_program(guest: GuestKernel, program: Path, arguments: Sequence[str]) -> int:
+    path = guest_path(program)
+    guest.files.add(path, program.read_bytes())
+    argv = [path.encode(), *(argument.encode() for argument in arguments)]
+    try:
+        guest.start(path, argv, ENVIRONMENT)
+    except GuestError as error:
+        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
+    return guest.run()
 
 
 __all__ = ["CannotBoot", "GuestPanic", "UmlResult", "run_uml"]
