@@ -103,7 +103,8 @@ class Scheduler:
         self._timer_count = 0
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
-        self._arguments = self._exit.args
+        words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
+        self._call_words = memoryview(words).cast("Q")  # number and six arguments
         self._needs = 0  # in a row, of the task that runs
         kernel.scheduler = self
 
@@ -260,14 +261,12 @@ class Scheduler:
         """Serve one system call after the other while nothing else happens."""
         if task.trace is not None:
             return self._serve_traced_call(task, task.trace)
-        calls, context, unpack = self.calls, task.cpu.handle, ffi.unpack
-        exit_, arguments, resume = self._exit, self._arguments, lib.run_result
+        calls, missing = self.calls, self.missing
+        context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
-            call = calls.get(exit_.nr)
-            if call is None:
-                call = self.missing
+            nr, a, b, c, d, e, f = words()
             try:
-                result = call(task, *unpack(arguments, NR_ARGS))
+                result = calls.get(nr, missing)(task, a, b, c, d, e, f)
             except SyscallError as error:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
@@ -308,7 +307,8 @@ class Scheduler:
     # ---- calls that sleep ----
 
     def _current_call(self) -> tuple[int, tuple[int, ...]]:
-        return int(self._exit.nr), tuple(ffi.unpack(self._arguments, NR_ARGS))
+        nr, *arguments = self._call_words.tolist()
+        return nr, tuple(arguments)
 
     def _park(self, task: Task, wait: WouldBlock) -> None:
         """Note the call for its next try; a signal that waits already interrupts it at once."""

@@ -109,13 +109,41 @@ PLAIN = frozenset({Kind.INT, Kind.SINT})
 
 
 def _no_arguments(handler: Callable[..., Any]) -> Raw:
-    def call(task: Task, a: int, b: int, c: int, d: int, e: int, f: int) -> int:
-        return handler(task)  # type: ignore[no-any-return]
-
-    return call
+    return lambda task, a, b, c, d, e, f: handler(task)
 
 
-def _plain(handler: Callable[..., Any], kinds: tuple[Kind, ...]) -> Raw:
+def _one(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, a)
+
+
+def _two(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, a, b)
+
+
+def _three(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, a, b, c)
+
+
+def _four(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, a, b, c, d)
+
+
+def _five(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, a, b, c, d, e)
+
+
+BY_COUNT: tuple[Callable[[Callable[..., Any]], Raw], ...] = (
+    _no_arguments,
+    _one,
+    _two,
+    _three,
+    _four,
+    _five,
+    lambda handler: handler,
+)
+
+
+def _with_signed(handler: Callable[..., Any], kinds: tuple[Kind, ...]) -> Raw:
     """Registers as they are, but for those that are signed 32-bit numbers."""
     count = len(kinds)
     signed = [place for place, kind in enumerate(kinds) if kind is Kind.SINT]
@@ -136,10 +164,11 @@ def _general(syscall: Syscall, task: Task, *registers: int) -> int:
 
 def raw_call(syscall: Syscall) -> Raw:
     """Return the call as machine code makes it: task and six registers in, rax out."""
-    if not syscall.kinds:
-        return _no_arguments(syscall.handler)
-    if PLAIN.issuperset(syscall.kinds):
-        return _plain(syscall.handler, syscall.kinds)
+    kinds = syscall.kinds
+    if Kind.SINT not in kinds and PLAIN.issuperset(kinds):
+        return BY_COUNT[len(kinds)](syscall.handler)
+    if PLAIN.issuperset(kinds):
+        return _with_signed(syscall.handler, kinds)
     return partial(_general, syscall)
 
 

@@ -41,6 +41,8 @@ examples:
   pkern run prog.py                          run a program: a file with 'def main(sys)'
   pkern run --sysctl vm.nonlinear=1 prog.py  the same with the gate open
   pkern run --uid 0 --dmesg prog.py a b      as root, with arguments; print the log at the end
+  pkern run /bin/busybox sh -c 'ls /proc'    an unmodified static program of the host's
+  pkern shell                                busybox sh at the terminal
   pkern sysctl -a nonlinear                  every sysctl whose name holds 'nonlinear'
   pkern syscalls mremap                      what is done of a system call
   pkern console                              a live machine: cat, echo >, ls, ps, maps, run ...
@@ -55,8 +57,10 @@ examples:
 """
 
 RUN_HELP = """\
-Run FILE.py on a fresh machine. The file holds `def main(sys)`, or `def main(sys, argv)`; its result
-is the exit status. `sys` has every system call and constant, and sys.load, sys.store and sys.fork.
+Run a program on a fresh machine. FILE.py holds `def main(sys)`, or `def main(sys, argv)`; its
+result is the exit status. `sys` has every system call and constant, sys.load, sys.store, sys.fork.
+Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the kernel's
+page tables. It finds /dev, /proc, /tmp and itself; with --root DIR that directory is its root.
 
 examples:
   pkern run prog.py one two
@@ -64,6 +68,8 @@ examples:
   pkern run --strace prog.py                 print each system call, as strace does
   pkern run --host ~/data prog.py            the directory is /host, read only
   pkern run --twice prog.py                  check that two runs print the same
+  pkern run /bin/busybox ps                  a program in machine code
+  pkern run --root DIR -- /bin/sh -c 'ls /'  the same, in a root of its own
 """
 
 BOCHS_HELP = """\
@@ -112,6 +118,7 @@ def make_parser() -> HelpfulParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     machine = machine_options()
     _add_run(commands, machine)
+    _add_shell(commands)
     _add_tables(commands, machine)
     _add_console(commands, machine)
     _add_others(commands)
@@ -142,11 +149,12 @@ def _add(
 
 
 def _add_run(commands: Commands, machine: HelpfulParser) -> None:
-    parser = _add(commands, "run", run_file, "Run a Python program.\n\n" + RUN_HELP, [machine])
-    parser.add_argument("file", metavar="FILE.py")
+    parser = _add(commands, "run", run_file, "Run a program.\n\n" + RUN_HELP, [machine])
+    parser.add_argument("file", metavar="PROGRAM", help="FILE.py, or an x86-64 ELF program")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
     )
+    parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument("--uid", type=int, default=1000, help="the task's user; 0 is root (1000)")
     parser.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
@@ -156,6 +164,18 @@ def _add_run(commands: Commands, machine: HelpfulParser) -> None:
     )
     parser.add_argument("--strace", action="store_true", help="print each system call to stderr")
     parser.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+
+
+def _add_shell(commands: Commands) -> None:
+    from userland import elf_command
+
+    about = "Open a shell on a machine.\n\n" + elf_command.SHELL_HELP
+    parser = _add(commands, "shell", elf_command.shell, about, [machine_options("256M")])
+    parser.add_argument("--uid", type=int, default=0, help="the shell's user (0: root)")
+    parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    parser.add_argument(
+        "--program", default="/bin/busybox", metavar="FILE", help="the shell (/bin/busybox sh)"
+    )
 
 
 def _add_tables(commands: Commands, machine: HelpfulParser) -> None:
@@ -213,6 +233,10 @@ def _add_others(commands: Commands) -> None:
 
 def run_file(options: argparse.Namespace) -> int:
     """Run a Python program and return its exit status."""
+    if options.root or not options.file.endswith(".py"):
+        from userland import elf_command
+
+        return elf_command.run(options, _capabilities(options.cap))
     existing(options.file)
     if options.twice:
         return _run_twice(options)

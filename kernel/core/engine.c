@@ -21,6 +21,8 @@ static const struct {
 	{ "uc_ctl", offsetof(struct engine_calls, control) },
 	{ "uc_reg_read", offsetof(struct engine_calls, reg_read) },
 	{ "uc_reg_write", offsetof(struct engine_calls, reg_write) },
+	{ "uc_reg_read_batch", offsetof(struct engine_calls, reg_read_batch) },
+	{ "uc_reg_write_batch", offsetof(struct engine_calls, reg_write_batch) },
 	{ "uc_mem_map_ptr", offsetof(struct engine_calls, mem_map_ptr) },
 	{ "uc_hook_add", offsetof(struct engine_calls, hook_add) },
 	{ "uc_hook_del", offsetof(struct engine_calls, hook_del) },

@@ -79,6 +79,8 @@ struct engine_calls {
 	int (*control)(engine *uc, int request, ...);
 	int (*reg_read)(engine *uc, int reg, void *value);
 	int (*reg_write)(engine *uc, int reg, const void *value);
+	int (*reg_read_batch)(engine *uc, const int *regs, void **values, int nr);
+	int (*reg_write_batch)(engine *uc, const int *regs, void *const *values, int nr);
 	int (*mem_map_ptr)(engine *uc, uint64_t address, size_t size, uint32_t perms, void *ptr);
 	int (*hook_add)(engine *uc, engine_hook *hook, int type, void *callback, void *user_data,
 			uint64_t begin, uint64_t end, ...);

@@ -54,6 +54,8 @@ struct processor {
 	struct run_exit exit;
 	bool stopped;         /* a hook has set exit.reason */
 	bool again;           /* or wants only to be entered anew */
+	context *caller;      /* who made the system call that exit tells of */
+	uint64_t call_flags;  /* at the last system call */
 	uint64_t hook_rip;    /* where an exception was raised */
 	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
 	uint64_t tsc;
@@ -61,6 +63,9 @@ struct processor {
 	uint64_t *clock;
 	uint64_t call_ns, block_ns;
 	struct run_counters counters;
+	uint64_t fills_left,
+		growth; /* misses until the TLB is helped to grow; the last such number */
+	bool grow;
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;
 	uint64_t probe_page; /* si_addr: watch accesses to this page; 0: none */
@@ -83,8 +88,8 @@ static inline void write_reg(processor *p, int reg, uint64_t value)
 /* run.c */
 extern const struct engine_hook_spec run_hooks[];
 extern const size_t nr_run_hooks;
-void begin_run(processor *p); /* nothing has happened yet */
-int run_engine(processor *p); /* enter once; the engine's error */
+void begin_run(processor *p);               /* nothing has happened yet */
+int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
 
 /* context.c */

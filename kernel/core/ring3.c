@@ -76,7 +76,10 @@ static int64_t pop_into_user_mode(processor *p)
 	p->hidden_linear = HIDDEN_LINEAR;
 	flush_tlb(p);
 	begin_run(p);
-	run_engine(p); /* ends at the first user instruction: nothing is mapped there */
+	run_engine(
+		p,
+		HIDDEN_LINEAR +
+			CODE_AT); /* ends at the first user instruction: nothing is mapped there */
 	p->hidden_linear = 0;
 	flush_tlb(p);
 	if (read_reg(p, REG_CS) != USER_CS || read_reg(p, REG_RIP) != TEST_LINEAR + TEST_AT)
@@ -93,7 +96,7 @@ static uint64_t divide_by_zero(processor *p, engine_context *from)
 	p->hidden_linear = TEST_LINEAR;
 	flush_tlb(p);
 	begin_run(p);
-	run_engine(p);
+	run_engine(p, TEST_LINEAR + TEST_AT);
 	p->hidden_linear = 0;
 	flush_tlb(p);
 	return p->stopped && p->exit.reason == RUN_EXCEPTION ? p->exit.vector : ~0ul;

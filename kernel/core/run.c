@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#define FILLS_BEFORE_GROWTH 1024
 #define AUDIT_ROOM 1024
 #define MAX_TRIES 4
 #define TSC_STEP 1000
@@ -39,6 +40,20 @@ void flush_tlb(processor *p)
 	p->counters.tlb_flushes++;
 	p->epoch++;
 	p->nr_given = 0;
+	p->fills_left = p->growth = FILLS_BEFORE_GROWTH;
+}
+
+/*
+ * The engine gives its TLB more room only when it is flushed: a program that
+ * keeps missing is helped by a flush, seldomer each time.
+ */
+static void help_tlb_grow(processor *p)
+{
+	p->lib.call.control(p->uc, CONTROL_TLB_FLUSH);
+	p->epoch++;
+	p->nr_given = 0;
+	p->growth *= 2;
+	p->fills_left = p->growth;
 }
 
 /* ---- a TLB miss ---- */
@@ -189,6 +204,10 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	}
 	if (p->given)
 		note_given(p, linear, entry);
+	if (p->fills_left-- == 0) {
+		p->grow = p->again = true;
+		p->lib.call.stop(p->uc);
+	}
 	return true;
 }
 
@@ -323,6 +342,9 @@ static void forget_stale(processor *p)
 		p->generation = 0;
 	}
 	p->mm = mm;
+	if (p->grow)
+		help_tlb_grow(p);
+	p->grow = false;
 	if (now == p->generation && p->code_generation == p->machine->code_generation)
 		return;
 	flush_tlb(p);
@@ -334,24 +356,28 @@ void begin_run(processor *p)
 {
 	memset(&p->exit, 0, sizeof(p->exit));
 	p->stopped = p->again = false;
+	p->caller = NULL;
 }
 
-int run_engine(processor *p)
+int run_engine(processor *p, uint64_t rip)
 {
 	p->counters.entries++;
-	return p->lib.call.start(p->uc, read_reg(p, REG_RIP), 0, 0, 0);
+	return p->lib.call.start(p->uc, rip, 0, 0, 0);
 }
 
 static void take_call(processor *p)
 {
 	/* clang-format off */
-	static const int regs[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
+	static const int regs[] = { REG_RAX, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9,
+				    REG_RIP, REG_EFLAGS };
 	/* clang-format on */
+	struct run_exit *e = &p->exit;
+	void *values[] = { &e->nr,      &e->args[0], &e->args[1], &e->args[2],   &e->args[3],
+			   &e->args[4], &e->args[5], &e->rip,     &p->call_flags };
+
 	p->counters.calls++;
-	p->counters.vsyscalls += (p->exit.rip & PAGE_MASK) == VSYSCALL_ADDR;
-	p->exit.nr = read_reg(p, REG_RAX);
-	for (int i = 0; i < 6; i++)
-		p->exit.args[i] = read_reg(p, regs[i]);
+	p->lib.call.reg_read_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+	p->counters.vsyscalls += (e->rip & PAGE_MASK) == VSYSCALL_ADDR;
 }
 
 /* What the engine's own result means when no hook stopped it. */
@@ -383,10 +409,13 @@ static void count_work(processor *p, uint64_t calls)
 static int64_t leave(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL);
-	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->exit.reason == RUN_CALL) {
 		take_call(p);
-	} else if (p->exit.reason == RUN_EXCEPTION) {
+		p->caller = p->current;
+		return RUN_CALL;
+	}
+	p->exit.rip = read_reg(p, REG_RIP);
+	if (p->exit.reason == RUN_EXCEPTION) {
 		p->exit.software = p->exit.rip != p->hook_rip;
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
 			write_reg(p, REG_RIP, p->exit.rip = p->hook_rip);
@@ -395,38 +424,58 @@ static int64_t leave(processor *p)
 	return (int64_t)p->exit.reason;
 }
 
-int64_t run(context *c)
+/* Run on from rip. */
+static int64_t run_from(context *c, uint64_t rip)
 {
 	processor *p = c->p;
 
-	context_load(c);
-	do {
+	for (;;) {
 		forget_stale(p);
 		begin_run(p);
 		if (p->given)
 			audit(p);
-		int error = p->stopped ? 0 : run_engine(p);
+		int error = p->stopped ? 0 : run_engine(p, rip);
 		if (!p->stopped)
 			judge(p, error);
-	} while (!p->stopped);
-	return leave(p);
+		if (p->stopped)
+			return leave(p);
+		rip = read_reg(p, REG_RIP);
+	}
+}
+
+int64_t run(context *c)
+{
+	context_load(c);
+	return run_from(c, read_reg(c->p, REG_RIP));
 }
 
 /* The instruction itself leaves the address and the flags in rcx and r11. */
+static void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags)
+{
+	static const int regs[] = { REG_RAX, REG_RCX, REG_R11 };
+	void *const values[] = { &rax, &rip, &flags };
+
+	p->lib.call.reg_write_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+}
+
 void context_result(context *c, int64_t rax)
 {
 	processor *p = c->p;
 
 	context_load(c);
-	write_reg(p, REG_RAX, (uint64_t)rax);
-	write_reg(p, REG_RCX, read_reg(p, REG_RIP));
-	write_reg(p, REG_R11, read_reg(p, REG_EFLAGS));
+	return_from_call(p, (uint64_t)rax, read_reg(p, REG_RIP), read_reg(p, REG_EFLAGS));
 }
 
 int64_t run_result(context *c, int64_t rax)
 {
-	context_result(c, rax);
-	return run(c);
+	processor *p = c->p;
+
+	if (p->current != c || p->caller != c) { /* others were looked at meanwhile */
+		context_result(c, rax);
+		return run(c);
+	}
+	return_from_call(p, (uint64_t)rax, p->exit.rip, p->call_flags);
+	return run_from(c, p->exit.rip);
 }
 
 void run_slice(processor *p, uint64_t blocks) { p->blocks_left = p->blocks_counted = blocks; }

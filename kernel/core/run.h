@@ -77,5 +77,5 @@ void context_set_fpu(context *c, const uint8_t *in);
 /* A slice begins: at most `blocks` blocks until RUN_BUDGET. */
 void run_slice(processor *p, uint64_t blocks);
 int64_t run(context *c);                      /* go on where it stopped */
-int64_t run_result(context *c, int64_t rax);  /* the system call returned; go on */
+int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */

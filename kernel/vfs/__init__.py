@@ -155,6 +155,25 @@ class Vfs:
         fs.root.parent, fs.root.name = directory.parent, directory.name
         directory.mounted = fs.root
 
+    def set_root(self, fs: Any) -> None:
+        """Show fs at / from now on; what is mounted in the old root is mounted in the new one.
+
+        For a machine that has no tasks yet.
+        """
+        old, below = self.root, self.mounts
+        fs.attach(self.kernel)
+        self.mounts = {}
+        self._enter("/", fs)
+        self.mounts |= {path: mounted for path, mounted in below.items() if path != "/"}
+        for path, mounted in self.mounts.items():
+            if path != "/" and mounted.root.parent is old:
+                name = path.strip("/")
+                names.attach(fs.root, name, TmpFs.directory_of(fs.root, 0o755))
+                directory = fs.root.entries[name]
+                mounted.root.parent, mounted.root.name = fs.root, name
+                directory.mounted = mounted.root
+        below["/"].close()
+
     def unmount(self, path: str) -> None:
         """Take away what is mounted on a path. Errors: EINVAL (nothing), EBUSY (in use)."""
         fs = self.mounts.get(path)

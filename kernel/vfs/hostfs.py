@@ -197,8 +197,9 @@ class HostDir(HostAttributes, DirInode):
         return self.entries[name]
 
     def names(self, task: Task) -> list[str]:
+        mounted = {name for name, entry in self.entries.items() if entry.mounted is not None}
         with host_errors():
-            return sorted(os.listdir(self.fd))
+            return sorted(mounted.union(os.listdir(self.fd)))
 
     def create(self, name: str, mode: int, task: Task) -> Inode:
         """Make a regular file on the host."""
