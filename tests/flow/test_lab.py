@@ -32,7 +32,7 @@ def test_its_page_says_all_that_a_stranger_needs(result):
     assert f"**Verdict: {result.judgement.verdict.value}**" in text
     assert "## What was run" in text
     assert "| host |" in text
-    assert "def rule(" in text
+    assert "def rule" in text
     assert "None" not in text.split("```python")[0]
 
 

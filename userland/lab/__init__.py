@@ -7,13 +7,16 @@ and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern
 from userland.lab import (
     emulator,
     entry_cost,
+    fork_cost,
     gate,
     guest_clock,
     guest_memory,
     large_pages,
     many_files,
+    mmap_tests,
     remap_cost,
     reverse_remap,
+    rmap_tests,
     truncate,
     vma_count,
 )
@@ -21,6 +24,9 @@ from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scal
 
 # In the order of the pages.
 MODULES = (
+    rmap_tests,
+    mmap_tests,
+    fork_cost,
     gate,
     guest_clock,
     guest_memory,

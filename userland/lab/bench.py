@@ -19,6 +19,7 @@ from typing import Any
 
 from kernel.core import ffi
 from kernel.machine import Kernel
+from kernel.vfs.tmpfs import TmpFs
 from userland.program import Sys
 
 PAGE = 4096
@@ -35,9 +36,17 @@ def booted(
     ram: bytes or "64M". parameters: of Kernel (rmap, nrpte, ...).
     """
     with Kernel(ram=ram, sysctl=sysctl, **parameters) as kernel:
+        let_tmpfs_grow(kernel)
         sys = Sys(kernel.spawn(name="lab"))
         yield sys
         kernel.check()
+
+
+def let_tmpfs_grow(kernel: Kernel) -> None:
+    """Let every tmpfs hold all of RAM, as `mount -o remount,size=100%` does."""
+    for fs in kernel.vfs.mounts.values():
+        if isinstance(fs, TmpFs):
+            fs.quota.max = kernel.ram // PAGE
 
 
 def file_of_pages(sys: Sys, path: str, nr_pages: int, *, stamp: str = "") -> int:

@@ -19,6 +19,7 @@ from userland.lab.bench import (
     rounds,
     stretch,
 )
+from userland.lab.designs import DESIGNS, TREE
 from userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -83,9 +84,9 @@ class Case:
 def cases(designs: Sequence[str]) -> list[Case]:
     """Return every scheme; 2.6's under each design, the others where the design plays no part."""
     return [
-        Case(SCHEMES[SPECIAL], designs[0]),
+        Case(SCHEMES[SPECIAL], TREE),
         *(Case(SCHEMES[MIXED], design) for design in designs),
-        Case(SCHEMES[EMULATED], "objrmap_tree"),
+        Case(SCHEMES[EMULATED], TREE),
     ]
 
 
@@ -180,11 +181,9 @@ def remap_cost(scale: Scale) -> Outcome:
     does not grow. The pte itself, 8 bytes in every scheme, and the tables that hold it are not
     counted.
     """
-    from userland.options import RMAPS
-
     pages, forks = PAGES[scale], FORKS[scale]
-    costs = [measure(case, pages, forks) for case in cases(RMAPS)]
-    times = _core_times(cases(RMAPS), CORE_CALLS[scale])
+    costs = [measure(case, pages, forks) for case in cases(DESIGNS)]
+    times = _core_times(cases(DESIGNS), CORE_CALLS[scale])
     special, others = costs[0], costs[1:]
     least = min(others, key=lambda cost: cost.bytes_shared)
     return Outcome(

@@ -123,11 +123,16 @@ class OurSide:
 
     def grow(self, count: int) -> int:
         """Bring the task to count VMAs, and say how many it has. Errors: ENOMEM."""
-        more = count - len(self.sys.task.mm.vmas())
+        more = count - self.count
         for number in range(self.done, self.done + more):
             self.map_page(self.base + 2 * number * PAGE)
             self.done = number + 1
-        return len(self.sys.task.mm.vmas())
+        return self.count
+
+    @property
+    def count(self) -> int:
+        """VMAs of the task."""
+        return int(self.sys.task.mm.counters.map_count)
 
 
 def _host_costs(counts: Sequence[int], calls: int) -> dict[int, tuple[Spread, Spread]]:
@@ -170,11 +175,11 @@ def _grow_until_refused(side: OurSide) -> int:
     """Map pages until ENOMEM and return how many VMAs there are then."""
     try:
         while True:
-            side.grow(len(side.sys.task.mm.vmas()) + 500)
+            side.grow(side.count + 500)
     except OSError as error:
         if error.errno != errno.ENOMEM:
             raise
-    return len(side.sys.task.mm.vmas())
+    return side.count
 
 
 def _measure(scale: Scale) -> tuple[list[Cost], int]:
