@@ -125,9 +125,10 @@ def reclaim(kernel: Kernel, nr_pages: int) -> int:
     """
     order = ffi.new("struct reclaim *")
     freed = passes = 0
+    first = min(DEF_PRIORITY, kernel.vm_passes - 1)  # the last pass looks at everything
     while freed < nr_pages and passes < kernel.vm_passes:
         order.nr_to_free = nr_pages - freed
-        order.priority = max(DEF_PRIORITY - passes, 0)
+        order.priority = max(first - passes, 0)
         result = lib.machine_reclaim(kernel.core, order)
         if result < 0:
             raise KernelBug(ffi.string(lib.machine_disagreement(kernel.core)).decode())

@@ -107,8 +107,6 @@ void context_get(context *c, struct user_regs *out)
 	out->gs_base = read_reg(p, REG_GS_BASE);
 }
 
-static bool is_canonical(uint64_t addr) { return (uint64_t)((int64_t)(addr << 16) >> 16) == addr; }
-
 int64_t context_set(context *c, const struct user_regs *regs)
 {
 	processor *p = c->p;

@@ -56,7 +56,6 @@ struct processor {
 	bool again;           /* or wants only to be entered anew */
 	context *caller;      /* who made the system call that exit tells of */
 	uint64_t call_flags;  /* at the last system call */
-	uint64_t hook_rip;    /* where an exception was raised */
 	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
 	uint64_t tsc;
 	uint64_t blocks_left, blocks_counted; /* of the slice; those not on the clock yet */
@@ -68,7 +67,8 @@ struct processor {
 	bool grow;
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;
-	uint64_t probe_page; /* si_addr: watch accesses to this page; 0: none */
+	bool probing; /* address.c: one instruction is made again */
+	uint64_t probe_page;
 	uint64_t probe_addr;
 };
 
@@ -85,12 +85,22 @@ static inline void write_reg(processor *p, int reg, uint64_t value)
 	p->lib.call.reg_write(p->uc, reg, &value);
 }
 
+static inline bool is_canonical(uint64_t addr)
+{
+	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
+}
+
 /* run.c */
 extern const struct engine_hook_spec run_hooks[];
 extern const size_t nr_run_hooks;
 void begin_run(processor *p);               /* nothing has happened yet */
 int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
+
+/* address.c */
+bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry);
+bool unmapped_hook(engine *uc, int type, uint64_t address, int size, int64_t value, void *arg);
+void find_address(processor *p); /* of exit, which tells of a fault and its page */
 
 /* context.c */
 void context_load(context *c);

@@ -169,6 +169,7 @@ static int64_t open_engine(processor *p)
 	if (error)
 		return error;
 	p->hidden_paddr = m->arena_bytes;
+	p->nothing_paddr = p->hidden_paddr + PAGE_SIZE;
 	if (p->lib.call.mem_map_ptr(p->uc, p->hidden_paddr, PAGE_SIZE, ALLOW_ALL, p->hidden))
 		return failed(p, "it does not take a page of its own");
 	if (engine_add_hooks(&p->lib, p->uc, run_hooks, nr_run_hooks, p))

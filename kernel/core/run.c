@@ -17,6 +17,8 @@
 #define FILLS_BEFORE_GROWTH 1024
 #define AUDIT_ROOM 1024
 #define MAX_TRIES 4
+#define OPCODE_INT 0xcd
+#define INT_BYTES 2
 #define TSC_STEP 1000
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_GENERAL_PROTECTION 13
@@ -218,6 +220,13 @@ static bool show_hidden(processor *p, struct engine_tlb_entry *entry)
 	return true;
 }
 
+/* Not an address at all: no page fault, and no address to tell. */
+static bool stop_general_protection(processor *p)
+{
+	p->exit.vector = VECTOR_GENERAL_PROTECTION;
+	return stop_run(p, RUN_EXCEPTION);
+}
+
 static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_entry *entry,
 		      void *arg)
 {
@@ -233,6 +242,10 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 		return show_hidden(p, entry);
 	if (p->stopped || !p->mm)
 		return false;
+	if (p->probing)
+		return probe_fill(p, linear, access, entry);
+	if (!is_canonical(linear))
+		return stop_general_protection(p);
 	return fill(p, linear, access, entry);
 }
 
@@ -250,7 +263,6 @@ static void raise_exception(processor *p, uint32_t vector)
 {
 	if (!p->stopped) {
 		p->exit.vector = vector;
-		p->hook_rip = read_reg(p, REG_RIP);
 		stop_run(p, RUN_EXCEPTION);
 	}
 	p->lib.call.stop(p->uc);
@@ -316,6 +328,7 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 
 const struct engine_hook_spec run_hooks[] = {
 	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },
+	{ HOOK_UNMAPPED, 0, (any_hook)unmapped_hook },
 	{ HOOK_INTR, 0, (any_hook)interrupt_hook },
 	{ HOOK_INSN, INSN_SYSCALL, (any_hook)syscall_hook },
 	{ HOOK_INSN, INSN_SYSENTER, (any_hook)sysenter_hook },
@@ -387,7 +400,6 @@ static void judge(processor *p, int error)
 		return;
 	if (error == ENGINE_INSN_INVALID) {
 		p->exit.vector = 6;
-		p->hook_rip = read_reg(p, REG_RIP);
 		stop_run(p, RUN_EXCEPTION);
 		return;
 	}
@@ -406,6 +418,20 @@ static void count_work(processor *p, uint64_t calls)
 		*p->clock += blocks * p->block_ns + calls * p->call_ns;
 }
 
+/* The engine tells of `int n` as of exception n, with rip behind it. */
+static bool behind_int(processor *p)
+{
+	uint8_t bytes[INT_BYTES];
+
+	for (uint64_t i = 0; i < INT_BYTES; i++) {
+		int64_t at = mm_translate(p->mm, p->exit.rip - INT_BYTES + i, ACCESS_READ);
+		if (at < 0)
+			return false;
+		bytes[i] = (uint8_t)p->machine->arena[at];
+	}
+	return bytes[0] == OPCODE_INT && bytes[1] == p->exit.vector;
+}
+
 static int64_t leave(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL);
@@ -416,10 +442,12 @@ static int64_t leave(processor *p)
 	}
 	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->exit.reason == RUN_EXCEPTION) {
-		p->exit.software = p->exit.rip != p->hook_rip;
+		p->exit.software = behind_int(p);
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
-			write_reg(p, REG_RIP, p->exit.rip = p->hook_rip);
+			write_reg(p, REG_RIP, p->exit.rip -= INT_BYTES);
 		mend_exception(p);
+	} else if (p->exit.reason == RUN_FAULT) {
+		find_address(p);
 	}
 	return (int64_t)p->exit.reason;
 }

@@ -26,6 +26,7 @@ SAME_ON_BOTH = {
     "residency": [],
     "shared": [],
     "stack": [],
+    "storm": ["200", "1"],
     "trace": [],
     "truncate": [],
     "vsyscall": [],
@@ -82,8 +83,14 @@ def test_pkern_prints_what_linux_prints(programs: Path, name: str) -> None:
     assert on_pkern(programs, argv) == on_host(programs, argv)
 
 
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_random_walks_agree(programs: Path, seed: int) -> None:
+    argv = ["storm", "300", str(seed)]
+    assert on_pkern(programs, argv) == on_host(programs, argv)
+
+
 @pytest.mark.parametrize("rmap", ["pte_chain", "objrmap", "virtual_scan", "compare"])
-@pytest.mark.parametrize("name", ["cow", "truncate"])
+@pytest.mark.parametrize("name", ["cow", "storm", "truncate"])
 def test_the_reverse_map_changes_nothing(programs: Path, name: str, rmap: str) -> None:
     argv = [name, *SAME_ON_BOTH[name]]
     assert on_pkern(programs, argv, vm__rmap=rmap) == on_host(programs, argv)

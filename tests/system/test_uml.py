@@ -24,6 +24,8 @@ SAME_AS_HOST = [
     ["heap"],
     ["mremap"],
     ["shared"],
+    ["storm", "200", "1"],
+    ["storm", "200", "2"],
     ["vsyscall"],
     ["window"],
     ["bench", "getppid", "300"],

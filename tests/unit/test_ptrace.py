@@ -300,6 +300,13 @@ def test_attach_stops_and_detach_lets_go(kernel: Kernel) -> None:
     assert t.run(abi.SYSEMU) == SIGTRAP
 
 
+def test_a_tracer_s_end_ends_its_tracee(kernel: Kernel) -> None:
+    t = Traced(kernel)
+    t.sys.exit(0)
+    assert not t.child.task.alive
+    assert t.pid not in kernel.tasks
+
+
 @pytest.mark.parametrize("request_nr", [9, 0x4206, 12345])
 def test_unknown_requests(kernel: Kernel, request_nr: int) -> None:
     t = Traced(kernel)

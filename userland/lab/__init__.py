@@ -14,11 +14,13 @@ from userland.lab import (
     large_pages,
     many_files,
     mmap_tests,
+    out_of_memory,
     remap_cost,
     reverse_remap,
     rmap_tests,
     truncate,
     vma_count,
+    windows,
 )
 from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
 
@@ -27,6 +29,8 @@ MODULES = (
     rmap_tests,
     mmap_tests,
     fork_cost,
+    windows,
+    out_of_memory,
     gate,
     guest_clock,
     guest_memory,
