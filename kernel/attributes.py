@@ -43,6 +43,7 @@ class Attributes:
     timer_slack_ns: int = TIMER_SLACK_NS
     default_slack_ns: int = TIMER_SLACK_NS
     thp_disabled: int = 0
+    coredump_filter: int = 0x33
     membarriers: int = 0  # registrations
     oom_score_adj_min: int = 0  # how low the unprivileged may set oom_score_adj
 

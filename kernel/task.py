@@ -196,7 +196,7 @@ class Task:
         """
         if self is other or self.capable("CAP_SYS_PTRACE"):
             return True
-        return bool(other.dumpable) and self.cred.covers(other.cred, ids)
+        return bool(other.dumpable or not other.alive) and self.cred.covers(other.cred, ids)
 
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""

@@ -359,23 +359,23 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     try:
         event = _wait(task, choice, options)
     except WouldBlock:
-        if task.context is not None or not _can_run(task, choice):
+        if task.context is not None or not _can_run(task, choice, options):
             raise
         _run_children(task, choice, options)
         event = _wait(task, choice, options)
     return (event.pid, event.status) if event else (0, 0)
 
 
-def _can_run(task: Task, choice: tuple[int, int]) -> bool:
+def _can_run(task: Task, choice: tuple[int, int], options: int) -> bool:
     """Tell whether a Python program waits for a child that the scheduler runs."""
-    return any(c.alive and c.context is not None for c in _children(task, *choice))
+    return any(c.alive and c.context is not None for c in _children(task, *choice, options))
 
 
 def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     """Let others run until a child of a Python program has news, then come back to it."""
     scheduler = task.kernel.scheduler
     assert scheduler is not None
-    scheduler.run_until(lambda: _event(_children(task, *choice), options) is not None)
+    scheduler.run_until(lambda: _event(_children(task, *choice, options), options) is not None)
     task.kernel.vsyscalls.enter(task)
 
 

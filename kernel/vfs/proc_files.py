@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,7 @@ class KmsgFile(ProcInode):
         super().__init__(kernel, 0o400)
 
     def open_check(self, task: Task, wanted: int) -> None:
+        super().open_check(task, wanted)
         if not task.capable("CAP_SYSLOG"):
             raise SyscallError(errno.EPERM)
 
@@ -203,25 +205,32 @@ MAX_NUMBER = 12  # bytes that count of a number
 OOM_MIN, OOM_MAX = -1000, 1000
 OOM_DISABLE, OOM_ADJ_MAX = -17, 15
 REFS = {1: lib.REFS_ANONYMOUS | lib.REFS_OF_FILES, 2: lib.REFS_ANONYMOUS, 3: lib.REFS_OF_FILES}
-REFS_SOFT_DIRTY, REFS_PEAK = 4, 5
+REFS_PEAK = 5
+COREDUMP_FILTER_BITS = 0x1FF
+NUMBER = re.compile(rb"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
 
 
 def number_in(data: bytes) -> int:
     """Return the number that was written, in C's notation. Errors: EINVAL."""
     text = data[:MAX_NUMBER].split(b"\0")[0].strip()
-    try:
-        if text[:1] == b"0" and text.isdigit():
-            return int(text, 8)
-        return int(text, 0)
-    except ValueError:
-        raise SyscallError(errno.EINVAL) from None
+    if not NUMBER.fullmatch(text):
+        raise SyscallError(errno.EINVAL)
+    digits = text.lstrip(b"+-")
+    octal = digits.isdigit() and digits.startswith(b"0")
+    return int(text, 8 if octal else 0)
 
 
-def write_comm(of: Task, data: bytes, writer: Task) -> None:
+def taken(data: bytes) -> int:
+    """Return how many bytes of a number count as written."""
+    return min(len(data), MAX_NUMBER)
+
+
+def write_comm(of: Task, data: bytes, writer: Task) -> int:
     """Rename a task, which only it may do. Errors: EINVAL. Source: proc_pid_comm(5)."""
     if writer is not of:
         raise SyscallError(errno.EINVAL)
     of.name = data[:15].split(b"\0")[0].decode("utf-8", "surrogateescape")
+    return len(data)
 
 
 def oom_score_adj(of: Task) -> str:
@@ -229,7 +238,7 @@ def oom_score_adj(of: Task) -> str:
     return f"{of.oom_score_adj}\n"
 
 
-def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> None:
+def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
     """Set oom_score_adj, -1000..1000. Errors: EINVAL; EACCES: lower than it was allowed to be.
 
     Source: proc_pid_oom_score_adj(5).
@@ -243,6 +252,7 @@ def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> None:
     of.oom_score_adj = value
     if privileged:
         of.attributes.oom_score_adj_min = value
+    return taken(data)
 
 
 def oom_adj(of: Task) -> str:
@@ -252,35 +262,49 @@ def oom_adj(of: Task) -> str:
     return f"{int(of.oom_score_adj * -OOM_DISABLE / OOM_MAX)}\n"
 
 
-def write_oom_adj(of: Task, data: bytes, writer: Task) -> None:
+def write_oom_adj(of: Task, data: bytes, writer: Task) -> int:
     """Set oom_score_adj on the older scale. Errors: EINVAL; EACCES: lower than it is.
 
     Source: proc_pid_oom_adj(5).
     """
     value = number_in(data)
-    if value != OOM_DISABLE and not OOM_DISABLE < value <= OOM_ADJ_MAX:
+    if not OOM_DISABLE <= value <= OOM_ADJ_MAX:
         raise SyscallError(errno.EINVAL)
     scaled = OOM_MAX if value == OOM_ADJ_MAX else int(value * OOM_MAX / -OOM_DISABLE)
     if scaled < of.oom_score_adj and not writer.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EACCES)
     of.oom_score_adj = scaled
+    return taken(data)
 
 
-def write_clear_refs(of: Task, data: bytes, writer: Task) -> None:
+def write_clear_refs(of: Task, data: bytes, writer: Task) -> int:
     """Forget which pages were referenced (1 to 3: all, anonymous, of files), or the peak (5).
 
     4 is taken and does nothing: no page is watched for writes. Errors: EINVAL.
     Source: proc_pid_clear_refs(5).
     """
     kind = number_in(data)
-    if not of.alive:
-        return
-    if kind in REFS:
-        lib.mm_clear_refs(of.mm.handle, REFS[kind])
-    elif kind == REFS_PEAK:
-        lib.mm_reset_peak(of.mm.handle)
-    elif kind != REFS_SOFT_DIRTY:
+    if not 1 <= kind <= REFS_PEAK:
         raise SyscallError(errno.EINVAL)
+    if of.alive and kind in REFS:
+        lib.mm_clear_refs(of.mm.handle, REFS[kind])
+    elif of.alive and kind == REFS_PEAK:
+        lib.mm_reset_peak(of.mm.handle)
+    return taken(data)
+
+
+def coredump_filter(of: Task) -> str:
+    """Which kinds of memory a dump would hold. Source: core(5)."""
+    return f"{of.attributes.coredump_filter:08x}\n" if of.alive else ""
+
+
+def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
+    """Set the filter; no dump is ever written. Errors: EINVAL. Source: core(5)."""
+    value = number_in(data)
+    if value < 0:
+        raise SyscallError(errno.EINVAL)
+    of.attributes.coredump_filter = value & COREDUMP_FILTER_BITS
+    return len(data)
 
 
 def _may_see_slack(of: Task, who: Task) -> None:
@@ -294,10 +318,11 @@ def timer_slack(of: Task, reader: Task) -> str:
     return f"{of.attributes.timer_slack_ns}\n"
 
 
-def write_timer_slack(of: Task, data: bytes, writer: Task) -> None:
+def write_timer_slack(of: Task, data: bytes, writer: Task) -> int:
     """Set the slack; 0 is the default. Errors: EPERM, EINVAL. Source: proc_pid_timerslack_ns(5)."""
     value = number_in(data)
     _may_see_slack(of, writer)
     if value < 0:
         raise SyscallError(errno.EINVAL)
     of.attributes.timer_slack_ns = value or of.attributes.default_slack_ns
+    return len(data)

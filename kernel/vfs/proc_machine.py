@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MAX_ORDER = 10
 SECOND = 1_000_000_000
-TSC_MHZ = 1000  # the processor's counter moves once a virtual nanosecond
 FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
 CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
 SOFTIRQS = (
@@ -210,32 +209,6 @@ def softirqs(kernel: Kernel) -> str:
 
 
 # ---- what the machine is ----
-
-# What the emulated processor's own CPUID says: leaves 0, 1, 7 and 0x80000001 to 8.
-CPU_FLAGS = (
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 "
-    "syscall nx rdtscp lm cpuid pni pclmulqdq ssse3 cx16 sse4_1 sse4_2 movbe popcnt aes xsave "
-    "rdrand hypervisor lahf_lm abm fsgsbase bmi1 smep bmi2 erms"
-)
-CPU_ROWS = (
-    ("processor", 0), ("vendor_id", "GenuineIntel"), ("cpu family", 6), ("model", 60),
-    ("model name", "Intel Core Processor (Haswell)"), ("stepping", 4),
-    ("cpu MHz", f"{TSC_MHZ}.000"), ("cache size", "16384 KB"), ("physical id", 0), ("siblings", 1),
-    ("core id", 0), ("cpu cores", 1), ("apicid", 0), ("initial apicid", 0), ("fpu", "yes"),
-    ("fpu_exception", "yes"), ("cpuid level", 13), ("wp", "yes"), ("flags", CPU_FLAGS),
-    ("bugs", ""), ("bogomips", f"{2 * TSC_MHZ}.00"), ("clflush size", 64), ("cache_alignment", 64),
-    ("address sizes", "40 bits physical, 48 bits virtual"), ("power management", ""),
-)  # fmt: skip
-
-
-def cpuinfo(kernel: Kernel) -> str:
-    """The processor that programs in machine code find. Source: proc_cpuinfo(5)."""
-    return "".join(_cpu_row(name, str(value)) for name, value in CPU_ROWS) + "\n"
-
-
-def _cpu_row(name: str, value: str) -> str:
-    tabs = "\t" * max(0, 2 - len(name) // 8)
-    return f"{name}{tabs}:" + (f" {value}\n" if value else "\n")
 
 
 def version(kernel: Kernel) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
-from kernel.vfs import proc_files, proc_machine, proc_maps, proc_task
+from kernel.vfs import proc_cpu, proc_files, proc_machine, proc_maps, proc_task
 from kernel.vfs.inode import DirInode, Inode, LinkInode
 from kernel.vfs.mmfile import MmFile
 from kernel.vfs.proc_mounts import mountinfo, mounts, mountstats
@@ -37,35 +37,40 @@ def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
 class Row:
     """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
 
-    at_open, at_read: the errno for who may not trace the task; 0: all may.
+    at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
+    open when the task has ended. A write returns how many bytes it took.
     """
 
     mode: int
     text: Callable[[Task, Task], Text] | None = None
-    write: Callable[[Task, bytes, Task], None] | None = None
+    write: Callable[[Task, bytes, Task], int] | None = None
     at_open: int = 0
     at_read: int = 0
+    dead: int = 0
 
 
 ROWS: dict[str, Row] = {
     "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES),
     "clear_refs": Row(0o200, write=proc_files.write_clear_refs),
     "cmdline": Row(0o444, _of(proc_task.cmdline)),
+    "coredump_filter": Row(
+        0o644, _of(proc_files.coredump_filter), proc_files.write_coredump_filter
+    ),
     "comm": Row(0o644, _of(proc_task.comm), proc_files.write_comm),
     "environ": Row(0o400, _of(proc_task.environ), at_open=EACCES),
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
     "limits": Row(0o444, _of(proc_task.limits)),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
-    "mountinfo": Row(0o444, _of(mountinfo)),
-    "mounts": Row(0o444, _of(mounts)),
-    "mountstats": Row(0o400, _of(mountstats)),
+    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL),
+    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL),
+    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL),
     "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj),
     "oom_score": Row(0o444, _of(proc_task.oom_score)),
     "oom_score_adj": Row(0o644, _of(proc_files.oom_score_adj), proc_files.write_oom_score_adj),
     "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
     "schedstat": Row(0o444, _of(proc_task.schedstat)),
     "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
-    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES),
+    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=errno.ESRCH),
     "stat": Row(0o444, proc_task.stat),
     "statm": Row(0o444, _of(proc_task.statm)),
     "status": Row(0o444, _of(proc_task.status)),
@@ -76,7 +81,7 @@ ROWS: dict[str, Row] = {
 MACHINE: dict[str, Callable[[Kernel], Text]] = {
     "buddyinfo": proc_machine.buddyinfo,
     "cmdline": proc_machine.cmdline,
-    "cpuinfo": proc_machine.cpuinfo,
+    "cpuinfo": proc_cpu.cpuinfo,
     "devices": proc_machine.devices,
     "filesystems": proc_machine.filesystems,
     "interrupts": proc_machine.interrupts,
@@ -104,8 +109,11 @@ class TaskFile(ProcInode):
         self._content = b""
 
     def opened(self, task: Task) -> Inode:
-        if self._row.at_open and not task.may_trace(self._of_task):
+        alive = self._of_task.alive
+        if alive and self._row.at_open and not task.may_trace(self._of_task):
             raise SyscallError(self._row.at_open)
+        if self._row.dead and not alive:
+            raise SyscallError(self._row.dead)
         return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, task))
 
     def _subject(self) -> Task:
@@ -129,8 +137,7 @@ class TaskFile(ProcInode):
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         if self._row.write is None or task is None:
             raise SyscallError(errno.EINVAL)
-        self._row.write(self._subject(), data, task)
-        return len(data)
+        return self._row.write(self._subject(), data, task)
 
 
 class TaskDir(ProcDir):
@@ -167,7 +174,7 @@ class TaskDir(ProcDir):
 
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
     """Return uid and gid of an inode about a task: its own, root's if its memory is hidden."""
-    if task.dumpable or (inode.kind == "dir" and inode.mode == 0o555):
+    if (task.alive and task.dumpable) or (inode.kind == "dir" and inode.mode == 0o555):
         return task.cred.euid, task.cred.egid
     return 0, 0
 

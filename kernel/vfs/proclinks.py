@@ -163,6 +163,9 @@ class FdInfoDir(DirInode):
             raise SyscallError(errno.EACCES)
         return TextFile(self.kernel, 0o444, lambda: self._text(int(name)))
 
+    def permits(self, task: Task, wanted: int) -> bool:
+        return task.may_trace(self._of_task) and super().permits(task, wanted)
+
     def names(self, task: Task) -> list[str]:
         return [str(fd) for fd in sorted(self._of_task.fds.files)]
 
