@@ -7,6 +7,7 @@ the caller as it was. kernel/elf.py reads headers; the layout here is Linux's wi
 from __future__ import annotations
 
 import errno
+import itertools
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from kernel import elf
 from kernel.core import ffi, lib
 from kernel.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, Image, Segment
 from kernel.errors import SyscallError
-from kernel.mm import Mm
+from kernel.mm import Areas, Mm
 from kernel.vfs.file import O_RDONLY, File
 from kernel.vfs.inode import MAY_EXEC, Inode
 from kernel.vfs.walk import Last
@@ -40,6 +41,7 @@ MIN_SIGNAL_STACK = 1144
 CLOCK_TICKS = 100
 READ_CHUNK = 4096
 
+PF_X = 1
 PROT = {4: lib.PROT_READ, 2: lib.PROT_WRITE, 1: lib.PROT_EXEC}
 PRIVATE_FIXED = lib.MAP_PRIVATE | lib.MAP_FIXED
 
@@ -295,7 +297,32 @@ def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     pointer, content = stack_image(request, _auxv(task, image, bias, base), random)
     _map_stack(mm, pointer, image)
     mm.copy_out(pointer, content)
+    mm.areas = _areas(request, image, bias, content)
     return rip, pointer
+
+
+def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
+    """Return where the parts of a program lie, of which content is what its stack begins with."""
+    code = [s for s in image.segments if s.flags & PF_X] or list(image.segments)
+    start_data = max(segment.vaddr for segment in image.segments)
+    env_end = STACK_TOP - 8 - len(request.name) - 1
+    env_start = env_end - sum(len(text) + 1 for text in request.envp)
+    arg_start = env_start - sum(len(text) + 1 for text in request.argv)
+    words = 3 + len(request.argv) + len(request.envp)  # argc, both lists and their ends
+    rest = content[8 * words :]
+    vector = struct.iter_unpack("<QQ", rest[: len(rest) & ~15])
+    pairs = list(itertools.takewhile(lambda pair: pair[0], vector))
+    return Areas(
+        bias + min(segment.vaddr for segment in code),
+        bias + max(segment.vaddr + segment.filesz for segment in code),
+        bias + start_data,
+        bias + max(segment.vaddr + segment.filesz for segment in image.segments),
+        arg_start,
+        env_start,
+        env_start,
+        env_end,
+        b"".join(struct.pack("<QQ", *pair) for pair in [*pairs, (0, 0)]),
+    )
 
 
 def load(

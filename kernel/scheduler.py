@@ -111,6 +111,7 @@ class Scheduler:
         self.observer: Observer | None = None
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
+        self.turns = 0  # how often a task was switched to
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
@@ -230,6 +231,7 @@ class Scheduler:
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
         started = self.kernel.clock.now_ns
+        self.turns += 1
         self.running = task
         self.kernel.vsyscalls.enter(task)
         lib.run_slice(self.processor.handle, self.slice_blocks)

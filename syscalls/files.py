@@ -87,6 +87,8 @@ def _writable(task: Task, fd: int) -> File:
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     count = min(count, MAX_COUNT, task.kernel.ram)
     data = file.inode.file_read(file, pos, count)
+    task.io.syscr += 1
+    task.io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
         file.inode.accessed()
     return data
@@ -168,6 +170,8 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
             refuse_size(task)
         data = data[: limit - pos]
     written = file.inode.file_write(file, pos, data, task)
+    task.io.syscw += 1
+    task.io.wchar += written
     if written and file.inode.kind == "file":
         names.drop_privileges(task, file.inode)
         file.inode.modified()
@@ -219,7 +223,7 @@ def refuse_size(task: Task) -> NoReturn:
 
 
 def _signal(task: Task, signo: Signal) -> None:
-    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid))
+    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
 
 
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:
