@@ -109,6 +109,7 @@ class Scheduler:
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
         self.observer: Observer | None = None
+        self.host_signals: list[tuple[int, int]] = []  # number, process group
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
         self.turns = 0  # how often a task was switched to
@@ -203,7 +204,7 @@ class Scheduler:
                 self._inputs[key](due)
             else:
                 del self._inputs[key]
-        if self.queue:
+        if self.queue or self.host_signals:
             return True
         if due is None:
             return False
@@ -227,6 +228,16 @@ class Scheduler:
             elif not self._idle():
                 raise Deadlock(self.report())
             self._fire_timers()
+            if self.host_signals:
+                self._take_host_signals()
+
+    def _take_host_signals(self) -> None:
+        """Hand on the signals that the host's terminal has raised."""
+        taken, self.host_signals = self.host_signals, []
+        for signo, group in taken:
+            for task in list(self.kernel.tasks.values()):
+                if task.pgid == group and task.context is not None:
+                    signals.send(task, SigInfo(signo, SI_KERNEL))
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
@@ -285,7 +296,7 @@ class Scheduler:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result = -error.number
+                result, task.thread.progress = -error.number, None
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
@@ -354,6 +365,7 @@ class Scheduler:
 
     def _finish_call(self, task: Task, result: int) -> None:
         task.thread.call, task.thread.progress = None, None
+        task.attention |= task.thread.saved_mask is not None
         if task.alive:
             task.cpu.set_result(result)
             self._left_call(task)

@@ -4,6 +4,7 @@ Importing this package fills the table with every call that exists.
 """
 
 from syscalls import (
+    entropy,
     fcntl,
     files,
     futex,
@@ -15,6 +16,7 @@ from syscalls import (
     mounts,
     paths,
     pipes,
+    poll,
     prctl,
     process,
     ptrace,
@@ -33,6 +35,7 @@ from syscalls.table import TABLE, Syscall
 __all__ = [
     "TABLE",
     "Syscall",
+    "entropy",
     "fcntl",
     "files",
     "futex",
@@ -44,6 +47,7 @@ __all__ = [
     "mounts",
     "paths",
     "pipes",
+    "poll",
     "prctl",
     "process",
     "ptrace",

@@ -122,6 +122,8 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         task = spawn_program(
             kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
         )
+        if isinstance(stdio.stdin, Terminal):
+            stdio.stdin.control(task)
         if trace is not None:
             trace(started_line(task, job.path))
         scheduler.run(task)
