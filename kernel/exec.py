@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,9 @@ class Request:
     name: bytes  # AT_EXECFN
 
 
+Strings = Callable[[], tuple[list[bytes], list[bytes]]]
+
+
 def encode(text: str) -> bytes:
     """Return a path's bytes."""
     return text.encode("utf-8", "surrogateescape")
@@ -94,28 +98,37 @@ def open_program(task: Task, path: str, start: Inode | None = None) -> File:
     inode.open_check(task, MAY_EXEC)
     file = vfs.open_inode(task, inode, vfs.text(task, place), O_RDONLY)
     file.descriptors = 1
+    try:
+        file.run_as_program()
+    except SyscallError:
+        file.put()
+        raise
     return file
 
 
-def follow_scripts(
-    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None
-) -> Request:
-    """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT."""
+def follow_scripts(task: Task, path: str, strings: Strings, start: Inode | None) -> Request:
+    """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT.
+
+    strings: gives arguments and environment, asked for once the file is known to be executable.
+    """
     name = encode(path)
-    for _ in range(MAX_DEPTH):
-        file = open_program(task, path, start)
-        try:
+    file = open_program(task, path, start)
+    try:
+        argv, envp = strings()
+        argv = argv or [b""]
+        for _ in range(MAX_DEPTH):
             head = file.inode.read(0, HEAD_BYTES)
             if not head.startswith(b"#!"):
                 return Request(file, argv, envp, name)
             interpreter, argument = _script_line(head)
-        except BaseException:
-            file.put()
-            raise
+            argv = [interpreter, *argument, encode(path), *argv[1:]]
+            path = decode(interpreter)
+            script, file = file, open_program(task, path, start)
+            script.put()
+        raise SyscallError(errno.ELOOP)
+    except BaseException:
         file.put()
-        argv = [interpreter, *argument, encode(path), *argv[1:]]
-        path = decode(interpreter)
-    raise SyscallError(errno.ELOOP)
+        raise
 
 
 def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
@@ -325,14 +338,12 @@ def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
     )
 
 
-def load(
-    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None = None
-) -> Program:
+def load(task: Task, path: str, strings: Strings, start: Inode | None = None) -> Program:
     """Return a program ready to run; the task is not changed.
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
     """
-    request = follow_scripts(task, path, argv or [b""], envp, start)
+    request = follow_scripts(task, path, strings, start)
     mm = None
     try:
         mm = new_mm(task.kernel, task)

@@ -135,11 +135,15 @@ def _read_into(task: Task, fd: int, buffers: list[tuple[int, int]], pos: int | N
     total = min(sum(count for _, count in buffers), MAX_COUNT)
     data = _read_at(task, file, file.pos if pos is None else pos, total)
     done = 0
-    for addr, count in buffers:
-        task.mm.copy_out(addr, data[done : done + count])
-        done = min(done + count, len(data))
-        if done == len(data):
-            break
+    try:
+        for addr, count in buffers:
+            task.mm.copy_out(addr, data[done : done + count])
+            done = min(done + count, len(data))
+            if done == len(data):
+                break
+    except SyscallError:
+        file.inode.unread(data)
+        raise
     if pos is None:
         file.pos += len(data)
     return len(data)

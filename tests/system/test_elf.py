@@ -222,9 +222,7 @@ def test_every_signal_of_the_clock_comes_in_order(compile_c: Compile, machine: M
 
 
 @pytest.mark.parametrize("name", ["memory", "processes"])
-def test_no_stale_translation_is_ever_used(
-    compile_c: Compile, machine: Machine, name: str
-) -> None:
+def test_no_stale_translation_is_ever_used(compile_c: Compile, machine: Machine, name: str) -> None:
     """The audit compares every translation given out with a fresh walk before each entry."""
     program = compile_c(name, "musl")
     task = machine.spawn(program)
