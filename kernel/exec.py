@@ -290,7 +290,7 @@ def stack_image(request: Request, auxv: list[tuple[int, int]], random: bytes) ->
 def _map_stack(mm: Mm, pointer: int, image: Image) -> None:
     start = (pointer & ~PAGE_MASK) - STACK_SPARE
     prot = lib.PROT_READ | lib.PROT_WRITE | (lib.PROT_EXEC if image.stack_exec else 0)
-    flags = PRIVATE_FIXED | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN
+    flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN | lib.MAP_FIXED_NOREPLACE
     mm.call(lib.mm_mmap, start, STACK_TOP - start, prot, flags, ffi.NULL, 0)
 
 
