@@ -13,6 +13,18 @@ TIMER_SLACK_NS = 50_000
 
 
 @dataclass(slots=True)
+class IoCounters:
+    """What a task has read and written: bytes and calls; read_bytes, write_bytes: of storage."""
+
+    rchar: int = 0
+    wchar: int = 0
+    syscr: int = 0
+    syscw: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+
+
+@dataclass(slots=True)
 class Attributes:
     """Settings of one task.
 
@@ -31,6 +43,9 @@ class Attributes:
     timer_slack_ns: int = TIMER_SLACK_NS
     default_slack_ns: int = TIMER_SLACK_NS
     thp_disabled: int = 0
+    coredump_filter: int = 0x33
+    membarriers: int = 0  # registrations
+    oom_score_adj_min: int = 0  # how low the unprivileged may set oom_score_adj
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""

@@ -7,7 +7,9 @@ the caller as it was. kernel/elf.py reads headers; the layout here is Linux's wi
 from __future__ import annotations
 
 import errno
+import itertools
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from kernel import elf
 from kernel.core import ffi, lib
 from kernel.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, Image, Segment
 from kernel.errors import SyscallError
-from kernel.mm import Mm
+from kernel.mm import Areas, Mm
 from kernel.vfs.file import O_RDONLY, File
 from kernel.vfs.inode import MAY_EXEC, Inode
 from kernel.vfs.walk import Last
@@ -40,6 +42,7 @@ MIN_SIGNAL_STACK = 1144
 CLOCK_TICKS = 100
 READ_CHUNK = 4096
 
+PF_X = 1
 PROT = {4: lib.PROT_READ, 2: lib.PROT_WRITE, 1: lib.PROT_EXEC}
 PRIVATE_FIXED = lib.MAP_PRIVATE | lib.MAP_FIXED
 
@@ -64,6 +67,9 @@ class Request:
     argv: list[bytes]
     envp: list[bytes]
     name: bytes  # AT_EXECFN
+
+
+Strings = Callable[[], tuple[list[bytes], list[bytes]]]
 
 
 def encode(text: str) -> bytes:
@@ -92,28 +98,37 @@ def open_program(task: Task, path: str, start: Inode | None = None) -> File:
     inode.open_check(task, MAY_EXEC)
     file = vfs.open_inode(task, inode, vfs.text(task, place), O_RDONLY)
     file.descriptors = 1
+    try:
+        file.run_as_program()
+    except SyscallError:
+        file.put()
+        raise
     return file
 
 
-def follow_scripts(
-    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None
-) -> Request:
-    """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT."""
+def follow_scripts(task: Task, path: str, strings: Strings, start: Inode | None) -> Request:
+    """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT.
+
+    strings: gives arguments and environment, asked for once the file is known to be executable.
+    """
     name = encode(path)
-    for _ in range(MAX_DEPTH):
-        file = open_program(task, path, start)
-        try:
+    file = open_program(task, path, start)
+    try:
+        argv, envp = strings()
+        argv = argv or [b""]
+        for _ in range(MAX_DEPTH):
             head = file.inode.read(0, HEAD_BYTES)
             if not head.startswith(b"#!"):
                 return Request(file, argv, envp, name)
             interpreter, argument = _script_line(head)
-        except BaseException:
-            file.put()
-            raise
+            argv = [interpreter, *argument, encode(path), *argv[1:]]
+            path = decode(interpreter)
+            script, file = file, open_program(task, path, start)
+            script.put()
+        raise SyscallError(errno.ELOOP)
+    except BaseException:
         file.put()
-        argv = [interpreter, *argument, encode(path), *argv[1:]]
-        path = decode(interpreter)
-    raise SyscallError(errno.ELOOP)
+        raise
 
 
 def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
@@ -275,7 +290,7 @@ def stack_image(request: Request, auxv: list[tuple[int, int]], random: bytes) ->
 def _map_stack(mm: Mm, pointer: int, image: Image) -> None:
     start = (pointer & ~PAGE_MASK) - STACK_SPARE
     prot = lib.PROT_READ | lib.PROT_WRITE | (lib.PROT_EXEC if image.stack_exec else 0)
-    flags = PRIVATE_FIXED | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN
+    flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN | lib.MAP_FIXED_NOREPLACE
     mm.call(lib.mm_mmap, start, STACK_TOP - start, prot, flags, ffi.NULL, 0)
 
 
@@ -295,17 +310,40 @@ def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     pointer, content = stack_image(request, _auxv(task, image, bias, base), random)
     _map_stack(mm, pointer, image)
     mm.copy_out(pointer, content)
+    mm.areas = _areas(request, image, bias, content)
     return rip, pointer
 
 
-def load(
-    task: Task, path: str, argv: list[bytes], envp: list[bytes], start: Inode | None = None
-) -> Program:
+def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
+    """Return where the parts of a program lie, of which content is what its stack begins with."""
+    code = [s for s in image.segments if s.flags & PF_X] or list(image.segments)
+    start_data = max(segment.vaddr for segment in image.segments)
+    env_end = STACK_TOP - 8 - len(request.name) - 1
+    env_start = env_end - sum(len(text) + 1 for text in request.envp)
+    arg_start = env_start - sum(len(text) + 1 for text in request.argv)
+    words = 3 + len(request.argv) + len(request.envp)  # argc, both lists and their ends
+    rest = content[8 * words :]
+    vector = struct.iter_unpack("<QQ", rest[: len(rest) & ~15])
+    pairs = list(itertools.takewhile(lambda pair: pair[0], vector))
+    return Areas(
+        bias + min(segment.vaddr for segment in code),
+        bias + max(segment.vaddr + segment.filesz for segment in code),
+        bias + start_data,
+        bias + max(segment.vaddr + segment.filesz for segment in image.segments),
+        arg_start,
+        env_start,
+        env_start,
+        env_end,
+        b"".join(struct.pack("<QQ", *pair) for pair in [*pairs, (0, 0)]),
+    )
+
+
+def load(task: Task, path: str, strings: Strings, start: Inode | None = None) -> Program:
     """Return a program ready to run; the task is not changed.
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
     """
-    request = follow_scripts(task, path, argv or [b""], envp, start)
+    request = follow_scripts(task, path, strings, start)
     mm = None
     try:
         mm = new_mm(task.kernel, task)

@@ -94,6 +94,11 @@ class Segments:
         """Return the segment that a VMA's mapping cookie belongs to, or None."""
         return next((s for s in self._by_id.values() if s.inode.ino == cookie), None)
 
+    def items(self) -> list[tuple[int, Segment]]:
+        """Return every segment with its id."""
+        self._sweep()
+        return list(self._by_id.items())
+
     def remove(self, shmid: int) -> None:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
         segment = self.segment(shmid)

@@ -106,6 +106,7 @@ class Kernel:
         self.rmap_name = rmap
         self.nrpte = nrpte
         self.hostname = hostname
+        self.domainname = "(none)"
         self.core: Any = self._create_core(rmap, nrpte, poison)
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
@@ -119,6 +120,8 @@ class Kernel:
         self.tasks: dict[int, Task] = {}
         self.current: Task | None = None  # on whose behalf files are worked on
         self.last_pid = 0
+        self.forks = 0  # tasks ever made
+        self.dead_cpu_ns = 0  # what reaped tasks had run
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
         self.hugetlb_shm_group = 0
@@ -184,6 +187,7 @@ class Kernel:
         while True:
             self.last_pid = self.last_pid % (limit - 1) + 1
             if self.last_pid not in self.tasks:
+                self.forks += 1
                 return self.last_pid
 
     def spawn(
@@ -235,7 +239,8 @@ class Kernel:
 
     def reap(self, task: Task) -> None:
         """Forget a dead task."""
-        self.tasks.pop(task.pid, None)
+        if self.tasks.pop(task.pid, None) is not None:
+            self.dead_cpu_ns += task.thread.cpu_ns
 
     # ---- the core ----
 

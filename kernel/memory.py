@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
+PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
 DEF_PRIORITY = 12  # the first pass scans 1/4096 of each list
 MOST_DOUBLINGS = 12
@@ -94,6 +95,9 @@ def fetch_page(kernel: Kernel, task: Task | None) -> None:
     if kernel.sleep_hook is not None and task is not None:
         kernel.sleep_hook(task, index)
     kernel.vfs.inode_of(cookie).fetch(index, truncate_count)
+    reader = task or (kernel.scheduler.running if kernel.scheduler is not None else None)
+    if reader is not None:
+        reader.io.read_bytes += PAGE_BYTES
 
 
 # ---- reclaim ----

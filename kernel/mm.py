@@ -45,6 +45,21 @@ class Vma:
         ) + ("s" if self.flags & lib.VM_MAYSHARE else "p")
 
 
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Where execve laid a program: addresses, for /proc. auxv: its auxiliary vector."""
+
+    start_code: int = 0
+    end_code: int = 0
+    start_data: int = 0
+    end_data: int = 0
+    arg_start: int = 0
+    arg_end: int = 0
+    env_start: int = 0
+    env_end: int = 0
+    auxv: bytes = b""
+
+
 class Mm:
     """One address space; destroyed by its task's exit, and then without a handle."""
 
@@ -54,6 +69,7 @@ class Mm:
         self.kernel = kernel
         self.task = task
         self.handle = handle
+        self.areas: Areas | None = None  # None: no program in machine code
         self.users = 1  # tasks that run in it, descriptors of /proc/mm
 
     @classmethod

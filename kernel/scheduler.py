@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel import memory, sigframe, signals
 from kernel.core import ffi, lib
@@ -69,6 +69,16 @@ GENERAL_PROTECTION = (SIGSEGV, SI_KERNEL)
 Call = Callable[..., int]
 
 
+class Observer(Protocol):
+    """Who is told of what is no system call: strace."""
+
+    def signal(self, task: Task, info: SigInfo) -> None: ...
+
+    def interrupted(self, task: Task, wait: WouldBlock) -> None: ...
+
+    def ended(self, task: Task) -> None: ...
+
+
 class Deadlock(RuntimeError):
     """Every task sleeps and nothing can wake one; the text says who waits for what."""
 
@@ -98,9 +108,11 @@ class Scheduler:
         self.sleepers: dict[Hashable, list[Task]] = {}
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
-        self.on_signal: Callable[[Task, SigInfo], None] | None = None  # strace
+        self.observer: Observer | None = None
+        self.host_signals: list[tuple[int, int]] = []  # number, process group
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
+        self.turns = 0  # how often a task was switched to
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
@@ -157,6 +169,8 @@ class Scheduler:
 
     def forget(self, task: Task) -> None:
         """Drop a task that has ended."""
+        if self.observer is not None:
+            self.observer.ended(task)
         self.wake_task(task)
         if task.thread.queued:
             self.queue.remove(task)
@@ -190,7 +204,7 @@ class Scheduler:
                 self._inputs[key](due)
             else:
                 del self._inputs[key]
-        if self.queue:
+        if self.queue or self.host_signals:
             return True
         if due is None:
             return False
@@ -214,10 +228,21 @@ class Scheduler:
             elif not self._idle():
                 raise Deadlock(self.report())
             self._fire_timers()
+            if self.host_signals:
+                self._take_host_signals()
+
+    def _take_host_signals(self) -> None:
+        """Hand on the signals that the host's terminal has raised."""
+        taken, self.host_signals = self.host_signals, []
+        for signo, group in taken:
+            for task in list(self.kernel.tasks.values()):
+                if task.pgid == group and task.context is not None:
+                    signals.send(task, SigInfo(signo, SI_KERNEL))
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
         started = self.kernel.clock.now_ns
+        self.turns += 1
         self.running = task
         self.kernel.vsyscalls.enter(task)
         lib.run_slice(self.processor.handle, self.slice_blocks)
@@ -271,7 +296,7 @@ class Scheduler:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result = -error.number
+                result, task.thread.progress = -error.number, None
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
@@ -340,6 +365,7 @@ class Scheduler:
 
     def _finish_call(self, task: Task, result: int) -> None:
         task.thread.call, task.thread.progress = None, None
+        task.attention |= task.thread.saved_mask is not None
         if task.alive:
             task.cpu.set_result(result)
             self._left_call(task)
@@ -367,6 +393,8 @@ class Scheduler:
     def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
         """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
         assert task.thread.call is not None
+        if self.observer is not None:
+            self.observer.interrupted(task, wait)
         nr, _ = task.thread.call
         if wait.partial:
             self._finish_call(task, wait.partial)
@@ -422,8 +450,8 @@ class Scheduler:
 
     def deliver(self, task: Task, info: SigInfo) -> None:
         """Do what the task wants done about a signal."""
-        if self.on_signal is not None:
-            self.on_signal(task, info)
+        if self.observer is not None:
+            self.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
         if fate is Fate.DIE:
             task.die_of(info.si_signo)

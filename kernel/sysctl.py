@@ -66,6 +66,7 @@ class Entry:
 
 
 ENTRIES = (
+    Entry("kernel.domainname", "The domain that uname shows.", "kernel", default="(none)"),
     Entry("kernel.hostname", "The node name that uname shows.", "kernel", default="pkern"),
     Entry(
         "kernel.osrelease",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kernel.attributes import Attributes
+from kernel.attributes import Attributes, IoCounters
 from kernel.core import ffi, lib
 from kernel.credentials import Credentials, Ids
 from kernel.errors import SyscallError
@@ -94,8 +94,10 @@ class Task:
         self.argv = argv
         self.parent: Task | None = None
         self.children: list[Task] = []
+        self.start_ns = kernel.clock.now_ns
         self.cred = Credentials()
         self.attributes = Attributes()
+        self.io = IoCounters()
         self.limits: Any = ffi.new("struct limits *")
         self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
         self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
@@ -200,7 +202,7 @@ class Task:
         """
         if self is other or self.capable("CAP_SYS_PTRACE"):
             return True
-        return bool(other.dumpable) and self.cred.covers(other.cred, ids)
+        return bool(other.dumpable or not other.alive) and self.cred.covers(other.cred, ids)
 
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""
@@ -217,6 +219,7 @@ class Task:
         handle = ffi.new("mm **")
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
+        child.mm.areas = self.mm.areas
         return self._born(child)
 
     def fork_sharing(self) -> Task:

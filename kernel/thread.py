@@ -27,8 +27,9 @@ class Thread:
     """One task's side of the scheduler.
 
     call: the system call that is not finished yet: number and registers. progress: what such a
-    call remembers between its tries. waiting: what it waits for; None while the task can run.
-    stopped: the signal that stopped the task, 0 while it may run. cpu_ns: virtual time it has run.
+    call remembers between its tries; None before the first and after the last. waiting: what it
+    waits for; None while the task can run. stopped: the signal that stopped the task, 0 while it
+    may run. cpu_ns: virtual time it has run.
     """
 
     call: tuple[int, tuple[int, ...]] | None = None

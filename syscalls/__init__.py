@@ -4,6 +4,7 @@ Importing this package fills the table with every call that exists.
 """
 
 from syscalls import (
+    entropy,
     fcntl,
     files,
     futex,
@@ -15,9 +16,11 @@ from syscalls import (
     mounts,
     paths,
     pipes,
+    poll,
     prctl,
     process,
     ptrace,
+    sched,
     shm,
     signals,
     sizes,
@@ -32,6 +35,7 @@ from syscalls.table import TABLE, Syscall
 __all__ = [
     "TABLE",
     "Syscall",
+    "entropy",
     "fcntl",
     "files",
     "futex",
@@ -43,9 +47,11 @@ __all__ = [
     "mounts",
     "paths",
     "pipes",
+    "poll",
     "prctl",
     "process",
     "ptrace",
+    "sched",
     "shm",
     "signals",
     "sizes",

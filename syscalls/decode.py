@@ -50,8 +50,9 @@ SHOWN_BYTES = 32
 SHOWN_ITEMS = 32
 PATH_SHOWN = 4096
 INFINITY = (1 << 64) - 1
-ALL_SIGNALS = (1 << NSIG) - 1
+MASK_IN_FRAME = 296
 RTMIN = 32
+OCTAL_DIGITS = [b"%d" % digit for digit in range(8)]
 SIMPLE_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
 
@@ -105,7 +106,7 @@ def integer(view: View, i: int) -> str:
 
 
 def hexadecimal(view: View, i: int) -> str:
-    return hex(view.args[i])
+    return hex(view.args[i]) if view.args[i] else "0"
 
 
 def octal(view: View, i: int) -> str:
@@ -191,7 +192,7 @@ def escaped(data: bytes) -> str:
         elif 32 <= byte < 127:
             parts.append(chr(byte))
         else:
-            digit_follows = data[place + 1 : place + 2].isdigit()
+            digit_follows = data[place + 1 : place + 2] in OCTAL_DIGITS
             parts.append(f"\\{byte:03o}" if digit_follows else f"\\{byte:o}")
     return f'"{"".join(parts)}"'
 
@@ -462,6 +463,12 @@ sigaction = structure("<4Q", _sigaction_text)
 sigaction_out = stored(sigaction)
 
 
+def saved_mask(view: View, i: int) -> str:
+    """Show what rt_sigreturn takes from the frame below rsp."""
+    raw = _memory(view, view.task.cpu.registers()["rsp"] + MASK_IN_FRAME, 8)
+    return f"{{mask={signal_set(int.from_bytes(raw, 'little'))}}}" if raw else "NULL"
+
+
 # ---- results ----
 
 HEX_RESULTS = frozenset({"mmap", "mremap", "brk", "shmat"})
@@ -518,6 +525,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "rt_sigprocmask": (choice(SIGNAL_HOW, "SIG_???"), sigset, sigset_out, number),
     "rt_sigpending": (sigset_out, number),
     "rt_sigsuspend": (sigset, number),
+    "rt_sigreturn": (saved_mask,),
     "ioctl": (integer, choice(IOCTL, "???"), later_pointer),
     "pread64": (integer, bytes_out, number, signed),
     "pwrite64": (integer, bytes_in, number, signed),

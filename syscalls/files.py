@@ -89,6 +89,8 @@ def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     count = min(count, MAX_COUNT, task.kernel.ram)
     with task.kernel.on_behalf_of(task):
         data = file.inode.file_read(file, pos, count)
+    task.io.syscr += 1
+    task.io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
         file.inode.accessed()
     return data
@@ -135,11 +137,15 @@ def _read_into(task: Task, fd: int, buffers: list[tuple[int, int]], pos: int | N
     total = min(sum(count for _, count in buffers), MAX_COUNT)
     data = _read_at(task, file, file.pos if pos is None else pos, total)
     done = 0
-    for addr, count in buffers:
-        task.mm.copy_out(addr, data[done : done + count])
-        done = min(done + count, len(data))
-        if done == len(data):
-            break
+    try:
+        for addr, count in buffers:
+            task.mm.copy_out(addr, data[done : done + count])
+            done = min(done + count, len(data))
+            if done == len(data):
+                break
+    except SyscallError:
+        file.inode.unread(data)
+        raise
     if pos is None:
         file.pos += len(data)
     return len(data)
@@ -171,6 +177,8 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
         data = data[: limit - pos]
     with task.kernel.on_behalf_of(task):
         written = file.inode.file_write(file, pos, data, task)
+    task.io.syscw += 1
+    task.io.wchar += written
     if written and file.inode.kind == "file":
         names.drop_privileges(task, file.inode)
         file.inode.modified()
@@ -222,7 +230,7 @@ def refuse_size(task: Task) -> NoReturn:
 
 
 def _signal(task: Task, signo: Signal) -> None:
-    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.uid))
+    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
 
 
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:

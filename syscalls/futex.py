@@ -42,11 +42,12 @@ def _key(task: Task, addr: int, operation: int) -> Hashable:
     if addr & 3:
         raise SyscallError(errno.EINVAL)
     task.mm.check_user(addr, 4)
+    if not operation & PRIVATE:
+        task.mm.copy_in(addr, 4)  # shared memory is known by what is mapped
     vma = None if operation & PRIVATE else task.mm.vma_at(addr)
     if vma is None or not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL):
         return ("futex", task.mm, addr)
     if vma.flags & (lib.VM_SPECIAL | lib.VM_NONLINEAR) or not vma.mapping_cookie:
-        task.mm.copy_in(addr, 4)
         return ("futex", "frame", lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ))
     return ("futex", vma.mapping_cookie, addr - vma.start + vma.pgoff * 4096)
 

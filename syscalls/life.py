@@ -217,13 +217,17 @@ def _string(task: Task, addr: int, buffer: object) -> bytes:
     return bytes(ffi.buffer(buffer, length))
 
 
+def _all_strings(task: Task, argv: int, envp: int) -> tuple[list[bytes], list[bytes]]:
+    """Return arguments and environment. Errors: EFAULT, E2BIG."""
+    limit = min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
+    arguments = _strings(task, argv, limit)
+    return arguments, _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
+
+
 def _execute(task: Task, path: str, argv: int, envp: int, start: Inode | None = None) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
-    limit = min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
-    arguments = _strings(task, argv, limit)
-    variables = _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
-    program = execution.load(task, path, arguments, variables, start)
+    program = execution.load(task, path, lambda: _all_strings(task, argv, envp), start)
     task.become(program)
     raise RegistersSet
 

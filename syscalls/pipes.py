@@ -76,7 +76,7 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
         hugetlb.check_size(flags)
-    if flags & ~known or len(name.encode()) > MFD_NAME_MAX:
+    if flags & ~known or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
     with task.kernel.on_behalf_of(task):
         file = task.kernel.vfs.memfd(task, name, flags)

@@ -6,6 +6,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.credentials import Ids
 from kernel.errors import SyscallError
 from kernel.task import DEFAULT_RLIMITS, RLIM_INFINITY
 from syscalls.table import INT, SINT, STRUCT, syscall
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
+QUERY = 0xFFFF_FFFF
+# Command -> the registration it wants. 1: global, 2-64: expedited ones, 128, 256: of rseq.
+MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0}
+REGISTRATIONS = (4, 16, 64)
+KCMP_FILE = 0
+KCMP_OBJECTS = {1: "mm", 2: "fds", 3: "fs", 4: "signals"}
 
 
 @syscall(39, "getpid")
@@ -103,3 +110,60 @@ def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: 
     if old_addr:
         task.mm.copy_out(old_addr, struct.pack("<QQ", *old))
     return 0
+
+
+# ---- small attributes ----
+
+
+@syscall(135, "personality", INT)
+def personality(task: Task, persona: int = QUERY) -> int:
+    """Set the execution domain and return the old one; 0xffffffff only asks.
+
+    It is kept; of its bits only PER_LINUX32 (uname) changes anything. Source: personality(2).
+    """
+    old = task.attributes.personality
+    if persona & QUERY != QUERY:
+        task.attributes.personality = persona & QUERY
+    return old
+
+
+@syscall(324, "membarrier", SINT, INT, SINT)
+def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
+    """Order memory between processors; with one of them nothing is to be done.
+
+    Errors: EINVAL; EPERM (an expedited command without its registration). Source: membarrier(2).
+    """
+    if flags or command not in MEMBARRIER:
+        raise SyscallError(errno.EINVAL)
+    if command == 0:
+        return sum(MEMBARRIER)
+    registration = MEMBARRIER[command]
+    if command in REGISTRATIONS:
+        task.attributes.membarriers |= command
+    elif registration & ~task.attributes.membarriers:
+        raise SyscallError(errno.EPERM)
+    return 0
+
+
+@syscall(312, "kcmp", SINT, SINT, SINT, INT, INT)
+def kcmp(task: Task, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
+    """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
+
+    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4.
+    Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
+    """
+    pair = [task.kernel.tasks.get(pid) for pid in (one, other)]
+    left, right = pair
+    if left is None or right is None:
+        raise SyscallError(errno.ESRCH)
+    if not (task.may_trace(left, Ids.REAL) and task.may_trace(right, Ids.REAL)):
+        raise SyscallError(errno.EPERM)
+    if kind == KCMP_FILE:
+        cookies = left.fds.get_raw(first).cookie, right.fds.get_raw(second).cookie
+        return (cookies[0] < cookies[1]) + 2 * (cookies[0] > cookies[1])
+    if kind not in KCMP_OBJECTS:
+        raise SyscallError(errno.EOPNOTSUPP if kind in (5, 6) else errno.EINVAL)
+    name = KCMP_OBJECTS[kind]
+    if getattr(left, name) is getattr(right, name):
+        return 0
+    return 1 if one < other else 2

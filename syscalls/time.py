@@ -14,16 +14,39 @@ if TYPE_CHECKING:
 
 NS = 1_000_000_000
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
+COARSE_CLOCKS = frozenset({5, 6})
+CLOCK_FD = 3  # the kind of a negative clock that names a device
+COARSE_NS = 4_000_000
+TIME_ERROR, STA_UNSYNC = 5, 0x40
 REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
 UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
+
+
+def _cpu_clock(task: Task, clock: int) -> int:
+    """Return the processor time of a clock of clock_getcpuclockid(3), negative. Errors: EINVAL."""
+    pid, kind = ~(clock >> 3), clock & 3
+    target = task.kernel.tasks.get(pid) if pid else task
+    if target is None or kind == CLOCK_FD:
+        raise SyscallError(errno.EINVAL)
+    return cpu_time(target)
+
+
+def cpu_time(task: Task) -> int:
+    """Return the nanoseconds a task has run; all of time is a Python program's own."""
+    return task.kernel.clock.now_ns if task.context is None else task.thread.cpu_ns
 
 
 def clock_gettime(task: Task, clock: int) -> int:
     """Return a clock's nanoseconds. Errors: EINVAL. Source: clock_gettime(2)."""
     if clock in REALTIME_CLOCKS:
         return task.kernel.clock.realtime_ns
+    if clock in CPU_CLOCKS:
+        return cpu_time(task)
     if clock in UPTIME_CLOCKS:
         return task.kernel.clock.now_ns
+    if clock < 0:
+        return _cpu_clock(task, clock)
     raise SyscallError(errno.EINVAL)
 
 
@@ -31,6 +54,82 @@ def clock_gettime(task: Task, clock: int) -> int:
 def clock_gettime_raw(task: Task, clock: int) -> bytes:
     """Store struct timespec. Errors: EINVAL, EFAULT. Source: clock_gettime(2)."""
     return struct.pack("<qq", *divmod(clock_gettime(task, clock), NS))
+
+
+def clock_getres(task: Task, clock: int) -> int:
+    """Return the nanoseconds that a clock moves by. Errors: EINVAL. Source: clock_getres(2)."""
+    clock_gettime(task, clock)
+    return COARSE_NS if clock in COARSE_CLOCKS else 1
+
+
+@syscall(229, "clock_getres", SINT, INT)
+def clock_getres_raw(task: Task, clock: int, addr: int) -> int:
+    """Store the resolution (struct timespec) unless addr is 0. Errors: EINVAL, EFAULT.
+
+    Source: clock_getres(2).
+    """
+    resolution = clock_getres(task, clock)
+    if addr:
+        task.mm.copy_out(addr, struct.pack("<qq", 0, resolution))
+    return 0
+
+
+# ---- setting: the machine's date follows from its boot ----
+
+
+def _refuse_setting(task: Task, addr: int, parts: int) -> int:
+    """Check a time of seconds and parts of one, and refuse it. Errors: EFAULT, EINVAL, EPERM."""
+    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if seconds < 0 or not 0 <= part < parts:
+        raise SyscallError(errno.EINVAL)
+    raise SyscallError(errno.EPERM)
+
+
+@syscall(227, "clock_settime", SINT, INT, partly="EPERM, whoever asks: time is virtual")
+def clock_settime(task: Task, clock: int, addr: int) -> int:
+    """Refuse to set a clock. Errors: EINVAL, EFAULT, EPERM. Source: clock_settime(2)."""
+    if clock != CLOCK_REALTIME:
+        raise SyscallError(errno.EINVAL)
+    return _refuse_setting(task, addr, NS)
+
+
+@syscall(164, "settimeofday", INT, INT, partly="EPERM, whoever asks: time is virtual")
+def settimeofday(task: Task, addr: int, zone: int) -> int:
+    """Refuse to set the date. Errors: EINVAL, EFAULT, EPERM. Source: gettimeofday(2)."""
+    if not addr:
+        raise SyscallError(errno.EPERM)
+    return _refuse_setting(task, addr, 1_000_000)
+
+
+def _timex(task: Task) -> bytes:
+    """Return struct timex of a clock that nothing disciplines, as Linux's is after boot."""
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, NS)
+    head = (0, 0, 0, 16_000_000, 16_000_000, STA_UNSYNC, 2, 1, 32_768_000)
+    return struct.pack("<I4x4qi4x6q", *head, seconds, nanoseconds // 1000, 10_000).ljust(208, b"\0")
+
+
+@syscall(159, "adjtimex", INT, partly="reads; a change is EPERM")
+def adjtimex(task: Task, addr: int) -> int:
+    """Store struct timex and return the clock's state, TIME_ERROR: nothing sets it right.
+
+    Errors: EFAULT, EPERM (a change). Source: adjtimex(2).
+    """
+    if task.mm.copy_in(addr, 4) != bytes(4):
+        raise SyscallError(errno.EPERM)
+    task.mm.copy_out(addr, _timex(task))
+    return TIME_ERROR
+
+
+@syscall(305, "clock_adjtime", SINT, INT, partly="as adjtimex")
+def clock_adjtime(task: Task, clock: int, addr: int) -> int:
+    """As adjtimex, of CLOCK_REALTIME. Errors: EOPNOTSUPP, EINVAL. Source: adjtimex(2)."""
+    clock_gettime(task, clock)
+    if clock != CLOCK_REALTIME:
+        raise SyscallError(errno.EOPNOTSUPP)
+    return adjtimex(task, addr)
+
+
+# ---- older calls ----
 
 
 def gettimeofday(task: Task) -> bytes:

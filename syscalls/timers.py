@@ -11,7 +11,7 @@ from kernel.scheduler import interval_signal
 from kernel.wait import Restart, WouldBlock
 from syscalls.life import rusage
 from syscalls.table import INT, SINT, STRUCT, syscall
-from syscalls.time import NS, REALTIME_CLOCKS, UPTIME_CLOCKS
+from syscalls.time import CPU_CLOCKS, NS, REALTIME_CLOCKS, UPTIME_CLOCKS
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -22,7 +22,6 @@ TIMER_ABSTIME = 1
 USEC = 1000
 TICKS = 10_000_000  # nanoseconds of one of times()'s ticks
 RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
-CPU_CLOCKS = frozenset({2, 3})
 
 
 # ---- sleeping ----

@@ -6,8 +6,11 @@ Owns how the machine's root is filled and what is printed when the program has e
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernel.errors import KernelPanic, SyscallError
@@ -16,14 +19,16 @@ from kernel.processor import ProcessorUnavailable
 from kernel.scheduler import Deadlock, EngineError
 from kernel.vfs.console import HostInput, Stream, Terminal, host_sink
 from kernel.vfs.hostfs import HostFs
+from syscalls.tracer import Tracer, started_line
 from userland.cpu import CpuUnavailable
 from userland.machine_code import (
     STDERR,
     STDIN,
     STDOUT,
     Stdio,
+    boot_scheduler,
     put_program,
-    run_machine_code,
+    spawn_program,
 )
 from userland.options import UsageError, boot, existing
 
@@ -34,8 +39,8 @@ examples:
   pkern shell
   pkern shell --sysctl vm.nonlinear=1 --uid 1000
 """
-BUSYBOX = Path("/bin/busybox")
 FAILED, SIGNALLED = 1, 128
+Emit = Callable[[str], object]
 
 
 # ---- the machine's root ----
@@ -97,16 +102,35 @@ def _descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
 # ---- running ----
 
 
-def _run(
-    kernel: Kernel, path: str, argv: list[str], stdio: Stdio, uid: int, cwd: str | None = None
-) -> int:
-    """Run and return the exit status as a shell gives it."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run: the program's path in the machine, its arguments, user and rights."""
+
+    path: str
+    argv: list[str]
+    uid: int
+    caps: frozenset[str] | None = None
+    cwd: str | None = None
+
+
+def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
+    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
     try:
-        status = run_machine_code(kernel, path, argv, stdio=stdio, uid=uid, cwd=cwd)
+        scheduler = boot_scheduler(kernel)
+        if trace is not None:
+            Tracer(trace).attach(scheduler)
+        task = spawn_program(
+            kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
+        )
+        if isinstance(stdio.stdin, Terminal):
+            stdio.stdin.control(task)
+        if trace is not None:
+            trace(started_line(task, job.path))
+        scheduler.run(task)
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
-        print(f"pkern: cannot execute '{path}': {error.strerror}", file=sys.stderr)
+        print(f"pkern: cannot execute '{job.path}': {error.strerror}", file=sys.stderr)
         return FAILED
     except (Deadlock, EngineError, KernelPanic) as error:
         print(f"pkern: {error}", file=sys.stderr)
@@ -114,22 +138,80 @@ def _run(
     finally:
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.restore()
+    status = task.exit_status or 0
     return SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8
+
+
+def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:
+    path = fill_root(kernel, options.file, options.root)
+    cwd = None if options.root else os.getcwd()  # so that relative names mean the same
+    return Job(path, [options.file, *options.arguments], options.uid, caps, cwd)
 
 
 def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     """Run a program in machine code and return its exit status, 128+n for signal n."""
     if options.file == "--" and options.arguments:
         options.file, options.arguments = options.arguments[0], options.arguments[1:]
+    if options.twice:
+        return _run_twice(options, caps)
     with boot(options) as kernel:
-        path = fill_root(kernel, options.file, options.root)
-        stdio = _descriptors(kernel, None)
-        argv = [options.file, *options.arguments]
-        cwd = None if options.root else os.getcwd()  # so that relative names mean the same
-        status = _run(kernel, path, argv, stdio, options.uid, cwd)
+        job, stdio = _job(options, kernel, caps), _descriptors(kernel, None)
+        status = _run(kernel, job, stdio, _to_stderr if options.strace else None)
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+# ---- the same run twice ----
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything that a run shows: what it wrote, its system calls, the kernel's log."""
+
+    status: int = 0
+    output: list[tuple[int, bytes]] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return all of it as lines of text."""
+        written = [f"{fd}: {data!r}" for fd, data in self.output]
+        return [f"status {self.status}", *written, *self.trace, *self.log]
+
+
+def _recorded(options: argparse.Namespace, caps: frozenset[str] | None, stdin: bytes) -> Record:
+    record = Record()
+    with boot(options) as kernel:
+        stdio = Stdio(
+            Stream(kernel, stdin),
+            Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
+            Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
+        )
+        record.status = _run(kernel, _job(options, kernel, caps), stdio, record.trace.append)
+        record.log = kernel.log.lines()
+    return record
+
+
+def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+    """Run on two machines and compare all that they show; 1 if they differ."""
+    stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
+    first, second = (_recorded(options, caps, stdin) for _ in range(2))
+    for fd, data in first.output:
+        host_sink(fd)(data)
+    for shown, lines in ((options.strace, first.trace), (options.dmesg, first.log)):
+        for line in lines if shown else ():
+            _to_stderr(line)
+    if first == second:
+        _to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
+        return first.status
+    texts = first.lines(), second.lines()
+    _to_stderr("\n".join(difflib.unified_diff(*texts, "first", "second", lineterm="")))
+    return FAILED
 
 
 def shell(options: argparse.Namespace) -> int:
@@ -137,4 +219,4 @@ def shell(options: argparse.Namespace) -> int:
     with boot(options) as kernel:
         path = fill_root(kernel, options.program, options.root)
         argv = [options.program, "sh"] if Path(path).name == "busybox" else [options.program]
-        return _run(kernel, path, argv, _descriptors(kernel, None), options.uid)
+        return _run(kernel, Job(path, argv, options.uid), _descriptors(kernel, None))

@@ -123,13 +123,12 @@ def spawn_program(
     task.context = Context.new(scheduler.processor)
     _open_descriptors(kernel, task, stdio)
     variables = DEFAULT_ENV if env is None else env
+    strings = (
+        [execution.encode(argument) for argument in argv],
+        [execution.encode(f"{name}={value}") for name, value in variables.items()],
+    )
     try:
-        program = execution.load(
-            task,
-            path,
-            [execution.encode(a) for a in argv],
-            [execution.encode(f"{n}={v}") for n, v in variables.items()],
-        )
+        program = execution.load(task, path, lambda: strings)
     except BaseException:
         task.exit(127)
         raise

@@ -20,7 +20,6 @@ from kernel.signals import SigInfo, Signal
 from syscalls import (
     abi,
     constants,
-    info,
     life,
     mman,
     process,
@@ -52,11 +51,10 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "rt_sigaction": signals.rt_sigaction,
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
+    "clock_getres": time.clock_getres,
     "gettimeofday": time.gettimeofday,
     "nanosleep": timers.nanosleep,
     "shmctl": shm.shmctl,
-    "uname": info.uname,
-    "sysinfo": info.sysinfo,
 }
 CONSTANTS: dict[str, int] = {
     name: int(getattr(lib, name))
@@ -85,6 +83,8 @@ def files_forms() -> dict[str, Callable[..., Any]]:
         syscalls.xattr,
         syscalls.mounts,
         syscalls.ids,
+        syscalls.info,
+        syscalls.sched,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 

@@ -110,6 +110,30 @@ static void make_old(struct vma *vma, uint64_t addr, pte_t *ptep)
 	lru_move(vma->mm->machine, page, 0, PG_ACTIVE | PG_REFERENCED);
 }
 
+/* /proc/PID/clear_refs: nothing was referenced, as far as smaps and reclaim can tell. */
+static void forget_reference(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	if (*ptep & PTE_ACCESSED)
+		pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
+	pfn_page(vma->mm->machine, pte_pfn(*ptep))->flags &= ~(uint32_t)PG_REFERENCED;
+}
+
+void mm_clear_refs(mm *mm, uint64_t kinds)
+{
+	struct vma *vma;
+	for (uint64_t addr = 0; (vma = vma_find(mm, addr)); addr = vma->end) {
+		uint64_t kind = vma->file ? REFS_OF_FILES : REFS_ANONYMOUS;
+		if (kinds & kind && !(vma->flags & (VM_SPECIAL | VM_HUGETLB)))
+			each_page(vma, vma->start, vma->end, forget_reference);
+	}
+}
+
+void mm_reset_peak(mm *mm)
+{
+	struct mm_counters *c = &mm->counters;
+	c->hiwater_rss = c->rss_anon + c->rss_file + c->rss_shmem;
+}
+
 static int64_t advise_cold(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
 	(void)advice;

@@ -79,6 +79,8 @@ void context_destroy(context *c)
 
 void context_set_mm(context *c, mm *mm) { c->mm = mm; }
 
+uint64_t context_cr3(context *c) { return (uint64_t)((char *)c->mm->pgd - c->p->machine->arena); }
+
 void context_start(context *c, uint64_t rip, uint64_t rsp)
 {
 	processor *p = c->p;

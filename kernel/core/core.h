@@ -302,8 +302,9 @@ struct machine {
 	struct file *files;
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
-	uint64_t mm_serial;       /* address spaces ever made */
-	uint64_t code_generation; /* moves when a PG_EXECUTED page is written */
+	uint64_t mm_serial;        /* address spaces ever made */
+	uint64_t anonymous_serial; /* shared anonymous mappings ever made */
+	uint64_t code_generation;  /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;

@@ -128,6 +128,8 @@ enum rmap_design {
 enum vsyscall_place { VSYSCALL_ADDR = 0xffffffffff600000 };
 enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 
+/* Cookies from here up are the core's own: shared anonymous memory, numbered from 1. */
+enum own_cookies { COOKIE_ANONYMOUS = 0x4000000000000000 };
 enum mapping_flags {
 	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
 	MAPPING_HUGE = 4,     /* its pages are large: hugetlbfs */
@@ -256,7 +258,7 @@ struct vma_info {
 };
 
 struct smaps_info { /* pages, pss in 1/4096 pages */
-	uint64_t rss, pss, pss_dirty;
+	uint64_t rss, pss, pss_dirty, pss_anon, pss_file, pss_shmem;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t shared_hugetlb, private_hugetlb;
 	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
@@ -375,6 +377,9 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
 void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
+enum ref_kinds { REFS_ANONYMOUS = 1, REFS_OF_FILES = 2 };
+void mm_clear_refs(mm *mm, uint64_t kinds); /* pages of such VMAs count as not referenced */
+void mm_reset_peak(mm *mm);                 /* hiwater_rss becomes what there is now */
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */
 int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 levels; depth reached */
 

@@ -78,6 +78,13 @@ static struct leaf look_up(uint32_t number, uint32_t sub)
 	}
 }
 
+void cpuid_read(uint32_t number, uint32_t sub, uint32_t *out)
+{
+	struct leaf l = look_up(number, sub);
+
+	memcpy(out, &l, sizeof(l));
+}
+
 int cpuid_hook(engine *uc, void *arg)
 {
 	processor *p = arg;

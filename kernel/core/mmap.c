@@ -101,9 +101,11 @@ static bool wants_commit(uint64_t vm_flags)
 /* Shared anonymous memory is a file that no one can name. */
 static file *anonymous_file(machine *m, uint64_t vm_flags, uint64_t len)
 {
-	mapping *mp = mapping_create(m, vm_flags & VM_HUGETLB ? MAPPING_HUGE : MAPPING_MEMORY, 0);
+	uint64_t kind = vm_flags & VM_HUGETLB ? MAPPING_HUGE : MAPPING_MEMORY;
+	mapping *mp = mapping_create(m, kind, COOKIE_ANONYMOUS + m->anonymous_serial + 1);
 	if (!mp)
 		return NULL;
+	m->anonymous_serial++;
 	mapping_extend(mp, len);
 	file *f = file_create(mp, FILE_READ | FILE_WRITE, 0);
 	mapping_put(mp);

@@ -44,6 +44,12 @@ static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, 
 	++*kind;
 	s->rss++;
 	s->pss += share;
+	if (page->flags & PG_ANON)
+		s->pss_anon += share;
+	else if (page->flags & PG_SHMEM)
+		s->pss_shmem += share;
+	else
+		s->pss_file += share;
 	if (dirty)
 		s->pss_dirty += share;
 	if (pte & PTE_ACCESSED)

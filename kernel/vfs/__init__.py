@@ -286,6 +286,8 @@ class Vfs:
         if inode.kind == "dir" and (wanted & MAY_WRITE or flags & O_CREAT):
             raise SyscallError(errno.EISDIR)
         inode.open_check(task, wanted)
+        if wanted & MAY_WRITE:
+            inode.need_not_running()
         if flags & O_NOATIME and task.uid != inode.uid and not task.capable("CAP_FOWNER"):
             raise SyscallError(errno.EPERM)
 

@@ -48,6 +48,15 @@ class File:
         if not self.is_path:
             self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
+        self.counted = 0 if inode.kind != "file" else bool(self.access & MAY_WRITE)
+        inode.writers += self.counted
+
+    def run_as_program(self) -> None:
+        """Let no one write to the file while it runs. Errors: ETXTBSY: someone may already."""
+        if self.inode.writers > 0:
+            raise SyscallError(errno.ETXTBSY)
+        self.counted = -1
+        self.inode.writers -= 1
 
     @property
     def is_path(self) -> bool:
@@ -84,6 +93,7 @@ class File:
             lib.file_put(self.handle)
             self.handle = ffi.NULL
         self.inode.open_count -= 1
+        self.inode.writers -= self.counted
         if not self.is_path:
             self.inode.file_closed(self)
             self.kernel.locks.drop_file(self)

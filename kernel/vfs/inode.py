@@ -44,6 +44,7 @@ class Inode:
         self.uid, self.gid = uid, gid
         self.nlink = 1
         self.open_count = 0
+        self.writers = 0  # open for writing; below 0: so many tasks run it as their program
         self.mapping: Any = None
         self.dev = DEV_SHMEM
         self.rdev = 0
@@ -94,6 +95,11 @@ class Inode:
         if task.uid != self.uid and not task.capable("CAP_FOWNER"):
             raise SyscallError(errno.EPERM)
 
+    def need_not_running(self) -> None:
+        """Refuse to change a program that runs. Errors: ETXTBSY."""
+        if self.writers < 0:
+            raise SyscallError(errno.ETXTBSY)
+
     # ---- times ----
 
     def changed(self) -> None:
@@ -136,6 +142,9 @@ class Inode:
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
         """Read through an open file: kinds that can wait look at its flags."""
         return self.read(pos, nbytes)
+
+    def unread(self, data: bytes) -> None:
+        """Take back what a reader could not store: kinds whose content goes when it is read."""
 
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         """Write through an open file: kinds that can wait look at its flags."""

@@ -27,6 +27,17 @@ class Record:
     kind: int
     owner: object
 
+    def columns(self) -> tuple[str, str, int]:
+        """Return kind, access and pid as /proc/locks shows them."""
+        access = "WRITE" if self.kind == F_WRLCK else "READ"
+        return (
+            ("POSIX", access, self.owner) if isinstance(self.owner, int) else ("OFDLCK", access, -1)
+        )
+
+    def span(self) -> str:
+        """Return the first and the last byte."""
+        return f"{self.start} {'EOF' if self.end == LOCK_END else self.end - 1}"
+
     def stops(self, other: Record) -> bool:
         """Tell whether other cannot be granted beside this one."""
         return (
@@ -35,6 +46,10 @@ class Record:
             and self.start < other.end
             and other.start < self.end
         )
+
+
+def _pid(file: File) -> int:
+    return file.opener.pid if file.opener is not None else 0
 
 
 class Locks:
@@ -71,6 +86,17 @@ class Locks:
         held = self._records.get(inode.ino)
         if held:
             self._keep(inode, [record for record in held if record.owner != owner])
+
+    def all(self) -> list[tuple[str, str, int, int, str]]:
+        """Return (kind, access, pid, inode number, span) of every lock, as /proc/locks has them."""
+        found = [
+            ("FLOCK", "WRITE" if kind == LOCK_EX else "READ", _pid(file), ino, "0 EOF")
+            for ino, held in self._flocks.items()
+            for file, kind in held.values()
+        ]
+        for ino, records in self._records.items():
+            found += [(*record.columns(), ino, record.span()) for record in records]
+        return found
 
     # ---- flock ----
 

@@ -112,6 +112,9 @@ class PipeInode(Inode):
             wake(self)
         return data
 
+    def unread(self, data: bytes) -> None:
+        self.queue[:0] = data
+
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         if not data:
             return 0

@@ -1,4 +1,4 @@
-"""The links of /proc/PID: fd, cwd, root; and /proc/self.
+"""The links of /proc/PID: fd, cwd, root, exe; fdinfo; and /proc/self.
 
 They lead to an inode whatever their text says: a file without a name can be opened again through
 its descriptor, and a directory that was removed is still one's own.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kernel.errors import SyscallError
 from kernel.vfs.file import File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, DirInode, Inode, LinkInode
+from kernel.vfs.procinode import TextFile
 from kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 
-def may_look(reader: Task, task: Task) -> bool:
-    """Tell whether reader may see what another task has open. Source: ptrace(2)."""
-    same = reader.uid == task.uid and reader.gid == task.gid
-    return same or reader.capable("CAP_SYS_PTRACE")
+O_LARGEFILE, O_CLOEXEC = 0o100000, 0o2000000
+CREATION_FLAGS = 0o1700
 
 
 class SelfLink(LinkInode):
@@ -34,6 +33,16 @@ class SelfLink(LinkInode):
 
     def readlink(self, task: Task) -> str:
         return str(task.pid)
+
+
+class ThreadSelfLink(LinkInode):
+    """/proc/thread-self: the reader's own thread."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, "")
+
+    def readlink(self, task: Task) -> str:
+        return f"{task.pid}/task/{task.pid}"
 
 
 class TaskLink(LinkInode):
@@ -49,7 +58,7 @@ class TaskLink(LinkInode):
         return 64  # as Linux says of every such link
 
     def _goal(self, reader: Task) -> Inode:
-        if not may_look(reader, self._of_task):
+        if not reader.may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         inode = self._find(self._of_task) if self._of_task.alive else None
         if inode is None:
@@ -96,7 +105,7 @@ class FdDir(DirInode):
         file = self._of_task.fds.files.get(int(name)) if name.isdecimal() else None
         if file is None:
             raise SyscallError(errno.ENOENT)
-        if not may_look(task, self._of_task):
+        if not task.may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         return FdLink(self.kernel, self._of_task, file)
 
@@ -107,10 +116,66 @@ class FdDir(DirInode):
         return task is self._of_task or super().permits(task, wanted)
 
 
+class ExeLink(LinkInode):
+    """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, "")
+        self._of_task = of_task
+
+    def _exe(self, reader: Task) -> File:
+        if not reader.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        if self._of_task.exe is None:
+            raise SyscallError(errno.ENOENT)
+        return self._of_task.exe
+
+    def readlink(self, task: Task) -> str:
+        """Return the program's path. Errors: EACCES; ENOENT: a Python program has none."""
+        file = self._exe(task)
+        return file.path + ("" if file.inode.nlink else " (deleted)")
+
+    def jump(self, task: Task) -> Inode:
+        """Return the program's file. Errors: as readlink."""
+        return self._exe(task).inode
+
+
+class FdInfoDir(DirInode):
+    """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, 0o555)
+        self._of_task = of_task
+
+    def _text(self, fd: int) -> str:
+        file = self._of_task.fds.get_raw(fd)
+        flags = file.flags & ~CREATION_FLAGS
+        if file.inode.kind != "fifo" and not file.is_path:
+            flags |= O_LARGEFILE
+        flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0
+        inode = file.inode
+        return f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if not name.isdecimal() or int(name) not in self._of_task.fds.files:
+            raise SyscallError(errno.ENOENT)
+        if not task.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        return TextFile(self.kernel, 0o444, lambda: self._text(int(name)))
+
+    def permits(self, task: Task, wanted: int) -> bool:
+        return task.may_trace(self._of_task) and super().permits(task, wanted)
+
+    def names(self, task: Task) -> list[str]:
+        return [str(fd) for fd in sorted(self._of_task.fds.files)]
+
+
 def task_links(kernel: Kernel, of_task: Task) -> dict[str, Inode]:
-    """Return the links of /proc/PID and its directory fd."""
+    """Return the links of /proc/PID and its directories of descriptors."""
     return {
         "fd": FdDir(kernel, of_task),
+        "fdinfo": FdInfoDir(kernel, of_task),
         "cwd": TaskLink(kernel, of_task, lambda task: task.fs.pwd),
         "root": TaskLink(kernel, of_task, lambda task: task.fs.root),
+        "exe": ExeLink(kernel, of_task),
     }

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +12,20 @@
 #include <unistd.h>
 
 #define PAGE 4096
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+
+static char *move_brk(char *to) { return (char *)syscall(SYS_brk, to); }
 
 static void heap(void)
 {
-	char *start = sbrk(0);
-	char *mine = sbrk(3 * PAGE);
-	mine[3 * PAGE - 1] = 7;
-	printf("brk %d", mine == start);
-	sbrk(-2 * PAGE);
-	printf(" %ld", (long)((char *)sbrk(0) - start));
-	sbrk(2 * PAGE);
-	printf(" zero %d\n", mine[3 * PAGE - 1]);
+	char *start = (char *)(((uintptr_t)move_brk(NULL) + PAGE - 1) & -PAGE);
+	char *end = move_brk(start + 3 * PAGE);
+	start[3 * PAGE - 1] = 7;
+	printf("brk %ld", (long)(end - start));
+	printf(" %ld", (long)(move_brk(start + PAGE) - start));
+	move_brk(start + 3 * PAGE);
+	printf(" zero %d too far %d\n", start[3 * PAGE - 1], move_brk((char *)1) == start + 3 * PAGE);
 	char *big = malloc(40 << 20);
 	memset(big, 3, 40 << 20);
 	int sum = 0;

@@ -207,17 +207,17 @@ static void executing(char *self)
 	} bad[] = { { "/nonexistent" }, { "/dev/null" }, { "/tmp" }, { "" } };
 	for (unsigned i = 0; i < 4; i++) {
 		int r = execve(bad[i].path, argv, envp);
-		printf("exec '%s': %d %s\n", bad[i].path, r, strerrorname_np(errno));
+		printf("exec '%s': %d %s\n", bad[i].path, r, strerror(errno));
 	}
 	int r = execve((char *)8, argv, envp);
-	printf("exec bad pointer: %d %s\n", r, strerrorname_np(errno));
+	printf("exec bad pointer: %d %s\n", r, strerror(errno));
 	r = execve(self, (char **)8, envp);
-	printf("exec bad argv: %d %s\n", r, strerrorname_np(errno));
+	printf("exec bad argv: %d %s\n", r, strerror(errno));
 	static char big[200000];
 	memset(big, 'x', sizeof(big) - 1);
 	char *much[] = { self, big, NULL };
 	r = execve(self, much, envp);
-	printf("exec too big: %d %s\n", r, strerrorname_np(errno));
+	printf("exec too big: %d %s\n", r, strerror(errno));
 }
 
 static int args(int argc, char **argv)

@@ -1,0 +1,101 @@
+"""Compilers, and programs run on both kernels."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kernel.machine import Kernel
+from kernel.task import Task
+from userland import machine_code
+from userland.machine_code import captured, put_program
+
+SOURCES = Path(__file__).parent / "elf"
+COMPILERS = {
+    "musl": ["musl-gcc", "-static"],
+    "glibc": ["gcc", "-static"],
+    "pie": ["gcc", "-static-pie"],
+}
+Compile = Callable[..., Path]
+
+
+@dataclass
+class Ran:
+    """What a program did: its status as wait4 gives it, and what it wrote."""
+
+    status: int
+    out: bytes
+    err: bytes = b""
+
+
+@pytest.fixture(scope="session")
+def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    """Return a function that compiles a source (a name in elf/, or text) to a static program."""
+    folder = tmp_path_factory.mktemp("elf")
+    made: dict[tuple[str, str], Path] = {}
+
+    def compile_one(source: str, flavour: str = "musl", *flags: str) -> Path:
+        key = (source, flavour + " ".join(flags))
+        if key in made:
+            return made[key]
+        command = COMPILERS[flavour]
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"needs {command[0]}")
+        program = folder / f"program{len(made)}"
+        file = SOURCES / f"{source}.c"
+        if "\n" in source:
+            file = program.with_suffix(".c")
+            file.write_text(source)
+        subprocess.run([*command, "-O1", "-w", *flags, "-o", program, file], check=True)
+        made[key] = program
+        return program
+
+    return compile_one
+
+
+def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
+    """Run a program on the host."""
+    done = subprocess.run(
+        [program, *arguments], input=stdin, capture_output=True, timeout=120, check=False
+    )
+    status = -done.returncode if done.returncode < 0 else done.returncode << 8
+    return Ran(status, done.stdout, done.stderr)
+
+
+@dataclass
+class Machine:
+    """A kernel with programs to run on it."""
+
+    kernel: Kernel
+    env: Mapping[str, str] | None = None
+    uid: int = 1000
+    out: list[bytes] = field(default_factory=list)
+
+    def spawn(self, program: Path, *arguments: str, stdin: bytes = b"") -> Task:
+        """Return a task that is about to run a host's program under its own path."""
+        put_program(self.kernel, program, str(program))
+        self.out.clear()
+        self.err: list[bytes] = []
+        stdio = captured(self.kernel, stdin, self.out.append, self.err.append)
+        argv = [str(program), *arguments]
+        return machine_code.spawn_program(
+            self.kernel, str(program), argv, stdio=stdio, uid=self.uid, env=self.env
+        )
+
+    def run(self, program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
+        """Run a host's program to its end."""
+        task = self.spawn(program, *arguments, stdin=stdin)
+        assert self.kernel.scheduler is not None
+        self.kernel.scheduler.run(task)
+        return Ran(task.exit_status or 0, b"".join(self.out), b"".join(self.err))
+
+
+@pytest.fixture
+def machine(kernel: Kernel) -> Machine:
+    """Return a machine with 64 MiB whose invariants are recounted after the test."""
+    return Machine(kernel)

@@ -1,0 +1,76 @@
+/* One of each call whose strace line tells something; the pids in it do not differ. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void handler(int signo) { (void)signo; }
+
+int main(void)
+{
+	struct stat st;
+	struct timespec t = { 0, 1000 };
+	struct iovec v[2] = { { "ab", 2 }, { "cde", 3 } };
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	sigset_t set;
+	char b[64];
+	int fd[2];
+
+	mkdir("/tmp/pkern-calls", 0700);
+	int f = open("/tmp/pkern-calls/a", O_RDWR | O_CREAT | O_TRUNC, 0644);
+	write(f, "hello\n\"w\001\0029\0003", 13);
+	lseek(f, 0, SEEK_SET);
+	read(f, b, 20);
+	fstat(f, &st);
+	stat("/tmp/pkern-calls/a", &st);
+	lstat("/nope", &st);
+	ftruncate(f, 100);
+	pread(f, b, 5, 1);
+	close(f);
+	close(77);
+	access("/tmp", R_OK | X_OK);
+	rename("/tmp/pkern-calls/a", "/tmp/pkern-calls/b");
+	unlink("/tmp/pkern-calls/b");
+	rmdir("/tmp/pkern-calls");
+	pipe2(fd, O_CLOEXEC);
+	write(fd[1], "a rather long text that is cut at thirty-two", 44);
+	fcntl(fd[0], F_GETFD);
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	dup2(fd[0], 9);
+	read(fd[0], b, 50);
+	read(fd[0], b, 9);
+	char *p = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+		       -1, 0);
+	mprotect(p, 4096, PROT_READ | PROT_EXEC);
+	madvise(p, 8192, MADV_DONTNEED);
+	mremap(p, 4096, 4096, MREMAP_MAYMOVE);
+	msync(p, 4096, MS_SYNC);
+	munmap(p, 8192);
+	mmap(0, 0, PROT_NONE, MAP_PRIVATE, -1, 0);
+	sigaddset(&sa.sa_mask, SIGINT);
+	sigaction(SIGUSR1, &sa, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, 0);
+	sigprocmask(SIG_SETMASK, 0, &set);
+	nanosleep(&t, 0);
+	clock_gettime(99, &t);
+	writev(fd[1], v, 2);
+	umask(022);
+	getuid();
+	syscall(SYS_sched_yield);
+	chdir("/tmp");
+	getcwd(b, 64);
+	alarm(0);
+	char *argv[] = { "nope", "a b", 0 };
+	execv("/nope", argv);
+	*(volatile int *)16 = 1;
+	return 0;
+}

@@ -1,0 +1,364 @@
+"""Unmodified static programs: the same output on the host and on this kernel."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernel.core import lib
+from kernel.errors import SyscallError
+from kernel.machine import Kernel
+from kernel.scheduler import Deadlock
+from tests.system.conftest import Compile, Machine, on_host
+
+BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
+needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
+HELLO = r"""
+#include <stdio.h>
+int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); return 7; }
+"""
+
+
+@pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
+@pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks"])
+def test_same_output_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour)
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+@pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
+def test_hello(compile_c: Compile, machine: Machine, flavour: str) -> None:
+    ran = machine.run(compile_c(HELLO, flavour), "one")
+    assert (ran.out, ran.status) == (b"hello 2 0.33333333333333331\n", 7 << 8)
+
+
+def test_one_system_call_of_each_kind_of_libc(compile_c: Compile, machine: Machine) -> None:
+    """A program without a C library: nothing but an entry and a system call."""
+    source = r"""
+    __asm__(".globl _start\n_start: mov (%rsp), %rdi\n mov $60, %eax\n syscall\n");
+    """
+    ran = machine.run(compile_c(source, "musl", "-nostdlib"), "a", "b")
+    assert ran.status == 3 << 8
+
+
+# ---- busybox ----
+
+
+def busybox(machine: Machine, *arguments: str, stdin: bytes = b"") -> bytes:
+    ran = machine.run(BUSYBOX, *arguments, stdin=stdin)
+    assert ran.status == 0, ran.err
+    return ran.out
+
+
+@needs_busybox
+def test_busybox_tools_on_real_data(machine: Machine) -> None:
+    data = Path(sys.executable).read_bytes()[:300_000]
+    assert busybox(machine, "sha256sum", stdin=data).split()[0].decode() == (
+        hashlib.sha256(data).hexdigest()
+    )
+    packed = busybox(machine, "gzip", "-c", stdin=data)
+    assert gzip.decompress(packed) == data
+    assert busybox(machine, "gunzip", "-c", stdin=packed) == data
+
+
+@needs_busybox
+def test_busybox_sort_and_awk_agree_with_the_hosts(machine: Machine) -> None:
+    text = "".join(f"{i * 7919 % 1000} line {i}\n" for i in range(2000)).encode()
+    for command in (["sort", "-n"], ["awk", "{s += $1} END {print s, NR, s / NR}"], ["wc"]):
+        there = on_host(BUSYBOX, *command, stdin=text)
+        assert busybox(machine, *command, stdin=text) == there.out
+
+
+SCRIPT = """
+set -e
+for i in 3 1 2; do echo $i; done | sort | while read n; do echo "n=$n"; done
+x=$(seq 1000 | awk '{s += $1} END {print s}')
+echo sum $x
+f() { echo "in a function: $1"; return 4; }
+f here || echo status $?
+(exit 5) || echo subshell $?
+trap 'echo trapped' USR1
+kill -USR1 $$
+echo "a b  c" | tr ' ' '\\n' | grep -c .
+cat <<EOF | cat | cat
+here $x
+EOF
+yes | head -2
+sleep 1 & wait $!
+echo waited $?
+case abc in a*) echo matched;; esac
+printf '%05d %s\\n' 42 end
+"""
+
+
+@needs_busybox
+def test_a_shell_script_with_pipes(machine: Machine) -> None:
+    there = on_host(BUSYBOX, "sh", "-c", SCRIPT)
+    assert busybox(machine, "sh", "-c", SCRIPT) == there.out
+
+
+@needs_busybox
+def test_a_script_file_finds_its_interpreter(machine: Machine, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text(f"#!{BUSYBOX} sh\necho $0 $1 $#\n")
+    script.chmod(0o755)
+    busybox(machine, "true")
+    ran = machine.run(script, "x", "y")
+    assert ran.out.decode() == f"{script} x 2\n"
+
+
+GATE = "cat /proc/self/maps; echo 1 > /proc/sys/vm/nonlinear; cat /proc/sys/vm/nonlinear; ps"
+
+
+@needs_busybox
+def test_root_opens_the_gate_from_inside(machine: Machine) -> None:
+    machine.uid = 0
+    ran = machine.run(BUSYBOX, "sh", "-c", GATE)
+    text = ran.out.decode()
+    assert f"{BUSYBOX}\n" in text and "[stack]" in text and "[heap]" in text
+    assert "\n1\n" in text and "init" in text
+    assert machine.kernel.sysctl["vm.nonlinear"] == 1
+
+
+@needs_busybox
+def test_a_user_is_refused_at_the_gate(machine: Machine) -> None:
+    ran = machine.run(BUSYBOX, "sh", "-c", GATE)
+    assert b"Permission denied" in ran.err
+    assert machine.kernel.sysctl["vm.nonlinear"] == 0
+
+
+@needs_busybox
+def test_reading_what_no_one_writes_is_a_deadlock_with_a_report(machine: Machine) -> None:
+    with pytest.raises(Deadlock, match=r"pid \d+ \(busybox\): in system call 7"):
+        machine.run(BUSYBOX, "sh", "-c", "mkfifo /tmp/f; exec 3<>/tmp/f; read x <&3")
+    assert any("nothing can wake" in line for line in machine.kernel.log.lines())
+
+
+# ---- what ends a run ----
+
+
+def test_orphans_end_with_the_machine(compile_c: Compile, machine: Machine) -> None:
+    source = r"""
+    #include <unistd.h>
+    int main(void) { if (!fork()) for (;;) pause(); return 0; }
+    """
+    assert machine.run(compile_c(source)).status == 0
+    machine.kernel.check()
+
+
+def test_a_fork_bomb_meets_pid_max(compile_c: Compile) -> None:
+    source = r"""
+    #include <errno.h>
+    #include <stdio.h>
+    #include <unistd.h>
+    int main(void) {
+        int n = 0;
+        for (;;) {
+            int pid = fork();
+            if (!pid) for (;;) pause();
+            if (pid < 0) break;
+            n++;
+        }
+        printf("%d %d\n", n, errno == EAGAIN || errno == ENOMEM);
+        return 0;
+    }
+    """
+    with Kernel("32M", sysctl={"vm.oom_policy": "kill_allocating"}) as kernel:
+        ran = Machine(kernel).run(compile_c(source))
+        made, refused = ran.out.split()
+        assert int(made) > 50 and refused == b"1"
+        kernel.check()
+
+
+def test_an_endless_loop_is_preempted(compile_c: Compile, machine: Machine) -> None:
+    source = r"""
+    #include <signal.h>
+    #include <stdio.h>
+    #include <sys/wait.h>
+    #include <unistd.h>
+    int main(void) {
+        int pid = fork(), status;
+        if (!pid) for (;;) ;
+        usleep(50000);
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        printf("%d\n", WTERMSIG(status));
+        return 0;
+    }
+    """
+    assert machine.run(compile_c(source)).out == b"9\n"
+
+
+def test_every_signal_of_the_clock_comes_in_order(compile_c: Compile, machine: Machine) -> None:
+    source = r"""
+    #include <stdio.h>
+    #include <time.h>
+    #include <unistd.h>
+    #include <sys/wait.h>
+    int main(void) {
+        setvbuf(stdout, 0, _IONBF, 0);
+        for (int i = 5; i > 0; i--)
+            if (!fork()) { sleep(i); printf("%d ", i); _exit(0); }
+        while (wait(0) > 0) ;
+        return 0;
+    }
+    """
+    assert machine.run(compile_c(source)).out == b"1 2 3 4 5 "
+
+
+# ---- translations ----
+
+
+@pytest.mark.parametrize("name", ["memory", "processes"])
+def test_no_stale_translation_is_ever_used(compile_c: Compile, machine: Machine, name: str) -> None:
+    """The audit compares every translation given out with a fresh walk before each entry."""
+    program = compile_c(name, "musl")
+    task = machine.spawn(program)
+    scheduler = machine.kernel.scheduler
+    assert scheduler is not None
+    lib.run_set_audit(scheduler.processor.handle, lib.RUN_AUDIT_ON)
+    scheduler.run(task)
+    assert b"".join(machine.out) == on_host(program).out
+    assert scheduler.processor.counters.tlb_fills > 100
+
+
+def test_the_audit_finds_a_translation_that_the_tables_do_not_give(
+    compile_c: Compile, machine: Machine
+) -> None:
+    """A downgrade whose generation is put back, as a forgotten flush would leave it."""
+    source = r"""
+    #include <sys/mman.h>
+    #include <unistd.h>
+    int main(void) {
+        char *p = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        for (;;) { p[0] = 1; getppid(); mprotect(p, 4096, PROT_READ); getuid(); }
+    }
+    """
+    task = machine.spawn(compile_c(source))
+    scheduler = machine.kernel.scheduler
+    assert scheduler is not None
+    lib.run_set_audit(scheduler.processor.handle, lib.RUN_AUDIT_ON)
+    mprotect = scheduler.calls[10]
+
+    def forgetful(task, *registers):  # type: ignore[no-untyped-def]
+        before = task.mm.counters.tlb_generation
+        result = mprotect(task, *registers)
+        if task.name.startswith("program") and registers[1] == 4096:
+            task.mm.counters.tlb_generation = before
+        return result
+
+    scheduler.calls[10] = forgetful
+    with pytest.raises(RuntimeError, match="stale translation"):
+        scheduler.run(task)
+
+
+# ---- the command line ----
+
+
+def pkern(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-m", "userland.cli", *arguments],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_run_from_the_command_line(compile_c: Compile, tmp_path: Path) -> None:
+    shutil.copy(compile_c(HELLO), tmp_path / "hello")
+    done = pkern("run", "./hello", "x", "y", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (7, b"hello 3 0.33333333333333331\n")
+
+
+@needs_busybox
+def test_run_in_a_root_of_the_hosts(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    shutil.copy(BUSYBOX, tmp_path / "bin/busybox")
+    (tmp_path / "bin/sh").symlink_to("busybox")
+    (tmp_path / "note").write_text("from the host\n")
+    tmp_path.chmod(0o755)
+    script = "cat /note; ls /; echo x > /note; echo status $?; echo y > /tmp/z; cat /tmp/z"
+    done = pkern("run", "--root", str(tmp_path), "--", "/bin/sh", "-c", script)
+    lines = done.stdout.decode().split("\n")
+    assert lines[0] == "from the host" and "proc" in lines and lines[-2] == "y"
+    assert b"Read-only" in done.stderr
+    assert (tmp_path / "note").read_text() == "from the host\n"
+
+
+@needs_busybox
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_run_twice_makes_the_same_trace(seed: str) -> None:
+    script = "seq 50 | sort -r | tail -1; sleep 3 & (sleep 1; echo one); wait; echo $RANDOM"
+    done = pkern("run", "--twice", "--seed", seed, str(BUSYBOX), "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rb"both runs made the same \d+ lines", done.stderr)
+
+
+def test_the_seed_decides_random_bytes(compile_c: Compile) -> None:
+    source = r"""
+    #include <stdio.h>
+    #include <sys/auxv.h>
+    int main(void) {
+        unsigned char *r = (void *)getauxval(AT_RANDOM);
+        for (int i = 0; i < 16; i++) printf("%02x", r[i]);
+        return 0;
+    }
+    """
+    seen = []
+    for seed in (0, 0, 1):
+        with Kernel(seed=seed) as kernel:
+            seen.append(Machine(kernel).run(compile_c(source)).out)
+    assert seen[0] == seen[1] != seen[2]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_strace_prints_what_strace_prints(compile_c: Compile, tmp_path: Path) -> None:
+    program = compile_c("calls", "musl")
+    log = tmp_path / "log"
+    subprocess.run(
+        ["strace", "-f", "-a", "40", "-o", str(log), str(program)], check=False, capture_output=True
+    )
+    there = [strip(line) for line in log.read_text().splitlines()]
+    done = pkern("run", "--uid", str(os.getuid()), "--strace", str(program))
+    here = [strip(line) for line in done.stderr.decode().splitlines()]
+    assert here == there
+
+
+def strip(line: str) -> str:
+    """Leave out what differs from run to run: pids, addresses, the environment, padding."""
+    line = re.sub(r"^\d+ +|^\[pid +\d+\] ", "", line)
+    line = re.sub(r"0x[0-9a-f]{6,}", "ADDR", line)
+    line = re.sub(r"(set_tid_address\(ADDR\) .*= )\d+", r"\1PID", line)
+    line = re.sub(r"/\* \d+ vars \*/", "VARS", line)
+    return re.sub(r" += ", " = ", line)
+
+
+def test_a_missing_program_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program\n")
+    done = pkern("run", str(tmp_path / "text"))
+    assert done.returncode == 1 and b"Exec format error" in done.stderr
+    done = pkern("run", str(tmp_path / "nothing"))
+    assert done.returncode == 2 and b"there is no file" in done.stderr
+
+
+def test_a_python_program_may_not_execute(kernel: Kernel) -> None:
+    from userland.program import Sys
+
+    sys_ = Sys(kernel.spawn())
+    with pytest.raises(SyscallError):
+        sys_.execve("/bin/none", 0, 0)
