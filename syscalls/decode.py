@@ -348,9 +348,7 @@ def _stat_text(raw_mode: int, size: int, rdev: int) -> str:
     return f"{{st_mode={mode}, st_size={size}, ...}}"
 
 
-stat_out = stored(
-    structure("<24xI12xQq", lambda mode, rdev, size: _stat_text(mode, size, rdev))
-)
+stat_out = stored(structure("<24xI12xQq", lambda mode, rdev, size: _stat_text(mode, size, rdev)))
 timespec = structure("<qq", lambda s, ns: f"{{tv_sec={s}, tv_nsec={ns}}}")
 timespec_out = stored(timespec)
 timeval_out = stored(structure("<qq", lambda s, us: f"{{tv_sec={s}, tv_usec={us}}}"))

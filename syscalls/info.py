@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
 from kernel.wait import WouldBlock
+from syscalls.abi import MAX_COUNT
 from syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -140,6 +141,28 @@ def sysinfo_raw(task: Task) -> bytes:
     return sysinfo(task).pack()
 
 
+# ---- random bytes ----
+
+
+def getrandom(task: Task, count: int, flags: int = 0) -> bytes:
+    """Return random bytes: the machine's stream, a function of its seed.
+
+    flags: GRND_NONBLOCK 1, GRND_RANDOM 2, GRND_INSECURE 4. Errors: EINVAL. Source: getrandom(2).
+    """
+    if flags & ~7 or flags & 6 == 6:
+        raise SyscallError(errno.EINVAL)
+    return task.kernel.random.take(min(count, MAX_COUNT, task.kernel.ram))
+
+
+@syscall(318, "getrandom", INT, INT, INT)
+def getrandom_raw(task: Task, addr: int, count: int, flags: int) -> int:
+    """Store random bytes and return how many. Errors: EINVAL, EFAULT. Source: getrandom(2)."""
+    task.mm.check_user(addr, min(count, MAX_COUNT))
+    data = getrandom(task, count, flags)
+    task.mm.copy_out(addr, data)
+    return len(data)
+
+
 # ---- the kernel's log ----
 
 
@@ -221,6 +244,7 @@ def _read_log(task: Task, action: Action, addr: int, count: int) -> int:
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "uname": uname,
     "sysinfo": sysinfo,
+    "getrandom": getrandom,
     "sethostname": sethostname,
     "setdomainname": setdomainname,
 }

@@ -68,7 +68,7 @@ context *context_create(processor *p);
 context *context_copy(context *from); /* the same registers, no address space yet */
 void context_destroy(context *c);
 void context_set_mm(context *c, mm *mm);
-void context_start(context *c, uint64_t rip, uint64_t rsp); /* as after execve */
+void context_start(context *c, uint64_t rip, uint64_t rsp);  /* as after execve */
 void cpuid_read(uint32_t leaf, uint32_t sub, uint32_t *out); /* eax, ebx, ecx, edx */
 void context_get(context *c, struct user_regs *out);
 int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not user code's */

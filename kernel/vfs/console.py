@@ -15,12 +15,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
-from kernel.vfs.inode import Inode
+from kernel.vfs.inode import POLLIN, POLLOUT, Inode
 from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
+    from kernel.vfs.file import File
 
 Sink = Callable[[bytes], object]
 READ_MAX = 65536
@@ -94,11 +95,17 @@ class Terminal(Stream):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         if not self.ready(0):
-            scheduler = self.kernel.scheduler
-            assert scheduler is not None
-            scheduler.wait_for_input(self, self._wait)
+            self.watch()
             raise WouldBlock(self)
         return os.read(self.fd, min(nbytes, READ_MAX))
+
+    def poll(self, file: File) -> int:
+        return POLLOUT | (POLLIN if self.ready(0) else 0)
+
+    def watch(self) -> None:
+        """Let the scheduler look at the host's terminal when no task can run."""
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.wait_for_input(self, self._wait)
 
     def _wait(self, nanoseconds: int | None) -> None:
         if self.ready(None if nanoseconds is None else nanoseconds / 1e9):
