@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from kernel.task import Task
     from kernel.vfs.file import File
 
-POLLERR, POLLHUP, POLLNVAL = 8, 16, 32
+POLLPRI, POLLERR, POLLHUP, POLLNVAL = 2, 8, 16, 32
 POLLRDNORM, POLLWRNORM = 0x40, 0x100
-ALWAYS = POLLERR | POLLHUP
+ALWAYS = POLLERR | POLLHUP | POLLNVAL
 # What the three sets of select ask for.
-SELECTED = (POLLIN | POLLRDNORM | POLLHUP | POLLERR, POLLOUT | POLLWRNORM | POLLERR, 2)
+SELECTED = (POLLIN | POLLHUP | POLLERR | POLLNVAL, POLLOUT | POLLERR | POLLNVAL, POLLPRI | POLLNVAL)
 POLLFD = struct.Struct("<ihh")
 MS, US = 1_000_000, 1000
 SIGSET_BYTES = 8
@@ -35,6 +35,8 @@ Look = Callable[[], int]
 
 def ready(file: File) -> int:
     """Return the POLL* bits of an open file that are set now."""
+    if file.is_path:
+        return POLLNVAL
     bits = file.inode.poll(file)
     normal = POLLRDNORM if bits & POLLIN else 0
     return bits | normal | (POLLWRNORM if bits & POLLOUT else 0)
@@ -44,14 +46,11 @@ def ready(file: File) -> int:
 
 
 def _deadline(task: Task, timeout: int | None) -> int | None:
-    """Return when a call gives up (nanoseconds since boot), noted at its first try."""
-    now = task.kernel.clock.now_ns
-    if task.context is None:
-        return None if timeout is None else now + timeout
-    if task.thread.progress is None:
-        task.thread.progress = (None if timeout is None else now + timeout,)
-    deadline: int | None = task.thread.progress[0]
-    return deadline
+    """Return when a call gives up (nanoseconds since boot): what its first try had found."""
+    if task.thread.progress is not None:
+        noted: int | None = task.thread.progress[0]
+        return noted
+    return None if timeout is None else task.kernel.clock.now_ns + timeout
 
 
 def _wait(
@@ -66,6 +65,8 @@ def _wait(
     if found or (deadline is not None and clock.now_ns >= deadline):
         store_left()
         return found
+    if task.context is not None:
+        task.thread.progress = (deadline,)
     for file in files:
         file.inode.watch()
     keys = dict.fromkeys(file.inode.wait_key for file in files)
@@ -154,7 +155,7 @@ def _look(task: Task, wanted: list[tuple[int, int]]) -> list[int]:
         file = task.fds.files.get(fd)
         if fd < 0:
             found.append(0)
-        elif file is None or file.is_path:
+        elif file is None:
             found.append(POLLNVAL)
         else:
             found.append(ready(file) & (events & 0xFFFF | ALWAYS))
@@ -235,7 +236,7 @@ def _sets_in(task: Task, count: int, addresses: tuple[int, ...]) -> list[set[int
 
 def _selected(task: Task, sets: list[set[int]]) -> list[set[int]]:
     """Return those descriptors of each set that are ready."""
-    bits = {fd: ready(task.fds.get(fd)) for fds in sets for fd in fds}
+    bits = {fd: ready(task.fds.get_raw(fd)) for fds in sets for fd in fds}
     return [
         {fd for fd in fds if bits[fd] & asked} for fds, asked in zip(sets, SELECTED, strict=True)
     ]
@@ -246,10 +247,10 @@ def _select(
 ) -> int:
     if count < 0:
         raise SyscallError(errno.EINVAL)
-    count = min(count, max(64, max(task.fds.files, default=0) + 1))
+    count = min(count, task.fds.size)
     sets = _sets_in(task, count, addresses)
     deadline = _deadline(task, timeout)
-    files = [task.fds.get(fd) for fd in sorted(set().union(*sets))]
+    files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
     _wait(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
     found = _selected(task, sets)
     for addr, fds in zip(addresses, found, strict=True):
