@@ -6,6 +6,7 @@ only warnings and worse leave the process.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -45,6 +46,7 @@ class Log:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.listener: Callable[[], object] = lambda: None  # called at each new line
         self._records: list[Record] = []
         self._written = 0
         self._taken = 0  # records that take() has handed out whole
@@ -56,6 +58,7 @@ class Log:
         self._records.append(Record(self._written, self._clock.now_ns, level, text))
         self._written += 1
         del self._records[:-MAX_LINES]
+        self.listener()
         if level <= KERN_ERR:
             _events.error(text, time_ns=self._clock.now_ns)
 

@@ -9,6 +9,7 @@ import errno
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,7 @@ class Kernel:
         self.vsyscalls = VsyscallPage(self)
         self.random = Random(seed)
         self.log = Log(self.clock)
+        self.log.listener = partial(self.wake, self.log)
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.init: Task | None = None  # who gets the orphans
         self.tasks: dict[int, Task] = {}

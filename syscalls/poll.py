@@ -1,179 +1,297 @@
-"""Waiting for several files at once: poll and select, with a time and a signal mask."""
+"""Waiting for several open files at once: poll, select and their forms with a signal mask.
+
+A call looks at every file; if none is ready it waits for all of them and, woken, looks again. A
+Python program cannot wait: its time passes to the deadline at once, without one it gets EAGAIN.
+"""
 
 from __future__ import annotations
 
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
 from kernel.signals import UNBLOCKABLE_MASK
 from kernel.vfs.inode import POLLIN, POLLOUT
 from kernel.wait import Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
-from syscalls.timers import timespec_in
+from syscalls.time import NS
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from kernel.vfs.file import File
 
 POLLPRI, POLLERR, POLLHUP, POLLNVAL = 2, 8, 16, 32
-POLLRDNORM, POLLRDBAND, POLLWRNORM, POLLWRBAND = 64, 128, 256, 512
-NORMAL = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}  # two names of the same thing
-ALWAYS = POLLERR | POLLHUP
-READABLE = POLLIN | POLLHUP | POLLERR
-WRITABLE = POLLOUT | POLLERR
-ENTRY = struct.Struct("<ihh")
-FD_SETSIZE = 1024
-NS, MILLISECOND, MICROSECOND = 1_000_000_000, 1_000_000, 1_000
-FOREVER = None
+POLLRDNORM, POLLWRNORM = 0x40, 0x100
+ALWAYS = POLLERR | POLLHUP | POLLNVAL
+# What the three sets of select ask for.
+SELECTED = (POLLIN | POLLHUP | POLLERR | POLLNVAL, POLLOUT | POLLERR | POLLNVAL, POLLPRI | POLLNVAL)
+POLLFD = struct.Struct("<ihh")
+MS, US = 1_000_000, 1000
+SIGSET_BYTES = 8
+Look = Callable[[], int]
 
 
-# ---- what all share ----
-
-
-def _ready(task: Task, fd: int) -> int:
-    """Return the POLL* bits of a descriptor, POLLNVAL if it is none."""
-    try:
-        file = task.fds.get(fd)
-    except SyscallError:
+def ready(file: File) -> int:
+    """Return the POLL* bits of an open file that are set now."""
+    if file.is_path:
         return POLLNVAL
     bits = file.inode.poll(file)
-    for name, other in NORMAL.items():
-        bits |= other if bits & name else 0
-    return bits
+    normal = POLLRDNORM if bits & POLLIN else 0
+    return bits | normal | (POLLWRNORM if bits & POLLOUT else 0)
 
 
-def _deadline(task: Task, nanoseconds: int | None) -> int | None:
-    """Return when the wait ends: fixed at the first try, which may set the mask too."""
-    if task.thread.progress is None:
-        now = task.kernel.clock.now_ns
-        task.thread.progress = (FOREVER if nanoseconds is None else now + nanoseconds,)
-    deadline: int | None = task.thread.progress[0]
-    return deadline
+# ---- waiting ----
 
 
-def _sleep(task: Task, fds: list[int], nanoseconds: int | None) -> None:
-    """Sleep until one of the files changes; return once the time is up."""
-    deadline = _deadline(task, nanoseconds)
-    if deadline is not None and task.kernel.clock.now_ns >= deadline:
-        task.thread.progress = None
-        return
-    inodes = {task.fds.files[fd].inode for fd in fds if fd in task.fds.files}
-    ordered = sorted(inodes, key=lambda inode: inode.ino)
-    raise WouldBlock(*ordered, deadline=deadline, restart=Restart.UNLESS_HANDLED)
+def _deadline(task: Task, timeout: int | None) -> int | None:
+    """Return when a call gives up (nanoseconds since boot): what its first try had found."""
+    if task.thread.progress is not None:
+        noted: int | None = task.thread.progress[0]
+        return noted
+    return None if timeout is None else task.kernel.clock.now_ns + timeout
 
 
-def _with_mask(task: Task, addr: int, nbytes: int, call: Callable[[], int]) -> int:
-    """Make a call with another set of blocked signals (addr 0: with the task's own)."""
-    if not addr or task.context is None:
-        return call()
-    if nbytes != 8:
+def _wait(
+    task: Task, look: Look, files: list[File], deadline: int | None, store_left: Callable[[], None]
+) -> int:
+    """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
+    clock = task.kernel.clock
+    found = look()
+    if not found and task.context is None and deadline is not None:
+        clock.advance(max(0, deadline - clock.now_ns))
+        found = look()
+    if found or (deadline is not None and clock.now_ns >= deadline):
+        store_left()
+        return found
+    if task.context is not None:
+        task.thread.progress = (deadline,)
+    for file in files:
+        file.inode.watch()
+    keys = dict.fromkeys(file.inode.wait_key for file in files)
+    raise WouldBlock(*keys, deadline=deadline, restart=Restart.CONTINUE, interrupted=store_left)
+
+
+def _no_store() -> None:
+    """Nothing is told of the time that is left."""
+
+
+def _store_left(
+    task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
+) -> Callable[[], None]:
+    """Return what stores the time that is left at addr, as Linux does."""
+
+    def store() -> None:
+        if addr and deadline is not None:
+            task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+
+    return store
+
+
+def _timespec(nanoseconds: int) -> bytes:
+    return struct.pack("<qq", *divmod(nanoseconds, NS))
+
+
+def _timeval(nanoseconds: int) -> bytes:
+    seconds, rest = divmod(nanoseconds, NS)
+    return struct.pack("<qq", seconds, rest // US)
+
+
+def _timeout_in(task: Task, addr: int, parts: int) -> int | None:
+    """Return the nanoseconds of a time of seconds and parts, None for NULL. Errors: EINVAL."""
+    if not addr:
+        return None
+    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if parts == US:  # select lets microseconds run over
+        seconds, part = seconds + part // 1_000_000, part % 1_000_000
+    if seconds < 0 or not 0 <= part * parts < NS:
         raise SyscallError(errno.EINVAL)
-    thread = task.thread
-    if thread.saved_mask is None:
-        mask = int.from_bytes(task.mm.copy_in(addr, 8), "little") & ~UNBLOCKABLE_MASK
-        thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
+    return int(seconds * NS + part * parts)
+
+
+# ---- the signal mask ----
+
+
+def _with_mask(task: Task, mask: int | None, call: Callable[[], int]) -> int:
+    """Make a call with another set of blocked signals; a signal it lets in sees the old one."""
+    thread, signals = task.thread, task.signals
+    if mask is not None and task.context is not None and thread.saved_mask is None:
+        thread.saved_mask, signals.blocked = signals.blocked, mask & ~UNBLOCKABLE_MASK
         task.attention = True
-    return call()
+    try:
+        result = call()
+    except WouldBlock:
+        raise
+    except SyscallError:
+        _restore_mask(task)
+        raise
+    _restore_mask(task)
+    return result
 
 
-def _timespec(task: Task, addr: int) -> int | None:
-    return timespec_in(task, addr) if addr else FOREVER
+def _restore_mask(task: Task) -> None:
+    thread = task.thread
+    if thread.saved_mask is not None:
+        task.signals.blocked, thread.saved_mask = thread.saved_mask, None
+
+
+def _mask_in(task: Task, addr: int, nbytes: int) -> int | None:
+    """Return a set of signals, None for NULL. Errors: EINVAL, EFAULT."""
+    if not addr:
+        return None
+    if nbytes != SIGSET_BYTES:
+        raise SyscallError(errno.EINVAL)
+    return int.from_bytes(task.mm.copy_in(addr, SIGSET_BYTES), "little")
 
 
 # ---- poll ----
 
 
-def _poll(task: Task, addr: int, count: int, nanoseconds: int | None) -> int:
-    if count > task.rlimits["nofile"][0]:
+def _look(task: Task, wanted: list[tuple[int, int]]) -> list[int]:
+    """Return revents for each (fd, events)."""
+    found = []
+    for fd, events in wanted:
+        file = task.fds.files.get(fd)
+        if fd < 0:
+            found.append(0)
+        elif file is None:
+            found.append(POLLNVAL)
+        else:
+            found.append(ready(file) & (events & 0xFFFF | ALWAYS))
+    return found
+
+
+def _poll(
+    task: Task, wanted: list[tuple[int, int]], deadline: int | None, left: Callable[[], None]
+) -> list[int]:
+    files = [task.fds.files[fd] for fd, _ in wanted if fd in task.fds.files]
+    _wait(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left)
+    return _look(task, wanted)
+
+
+def poll(task: Task, wanted: list[tuple[int, int]], timeout_ms: int = -1) -> list[int]:
+    """Return the revents of each (fd, events), once one is not 0 or timeout_ms have passed.
+
+    Errors: EAGAIN (no timeout and nothing ready). Source: poll(2).
+    """
+    timeout = None if timeout_ms < 0 else timeout_ms * MS
+    return _poll(task, wanted, _deadline(task, timeout), _no_store)
+
+
+def _poll_raw(
+    task: Task, addr: int, count: int, timeout: int | None, left: Callable[[int | None], Any]
+) -> int:
+    if count & 0xFFFF_FFFF > task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
-    entries = list(ENTRY.iter_unpack(task.mm.copy_in(addr, ENTRY.size * count)))
-    found = [
-        _ready(task, fd) & (events | ALWAYS | POLLNVAL) if fd >= 0 else 0
-        for fd, events, _ in entries
-    ]
-    if not any(found):
-        _sleep(task, [fd for fd, _, _ in entries], nanoseconds)
-    packed = (ENTRY.pack(e[0], e[1], bits) for e, bits in zip(entries, found, strict=True))
-    task.mm.copy_out(addr, b"".join(packed))
-    return sum(1 for bits in found if bits)
+    entries = list(POLLFD.iter_unpack(task.mm.copy_in(addr, POLLFD.size * count)))
+    deadline = _deadline(task, timeout)
+    wanted = [(fd, events) for fd, events, _ in entries]
+    found = _poll(task, wanted, deadline, left(deadline))
+    for number, revents in enumerate(found):
+        at = addr + number * POLLFD.size + POLLFD.size - 2
+        task.mm.copy_out(at, struct.pack("<H", revents))
+    return sum(map(bool, found))
 
 
 @syscall(7, "poll", INT, INT, SINT)
-def poll(task: Task, addr: int, count: int, milliseconds: int) -> int:
-    """Wait until a file of the struct pollfds is ready; return how many are. -1: no time limit.
+def poll_raw(task: Task, addr: int, count: int, timeout_ms: int) -> int:
+    """Wait for count struct pollfd at addr; return how many are ready.
 
-    Errors: EINVAL (too many), EFAULT, EINTR. Source: poll(2).
+    Errors: EINVAL, EFAULT, EINTR. Source: poll(2).
     """
-    limit = FOREVER if milliseconds < 0 else milliseconds * MILLISECOND
-    return _poll(task, addr, count, limit)
+    timeout = None if timeout_ms < 0 else timeout_ms * MS
+    return _poll_raw(task, addr, count, timeout, lambda deadline: _no_store)
 
 
-@syscall(271, "ppoll", INT, INT, INT, INT, INT, partly="the time that is left is not stored")
-def ppoll(task: Task, addr: int, count: int, timeout: int, mask: int, nbytes: int) -> int:
-    """Wait as poll, with a struct timespec and a signal mask. Source: ppoll(2)."""
-    limit = _timespec(task, timeout)
-    return _with_mask(task, mask, nbytes, lambda: _poll(task, addr, count, limit))
+@syscall(271, "ppoll", INT, INT, INT, INT, INT)
+def ppoll(task: Task, addr: int, count: int, time_addr: int, mask_addr: int, nbytes: int) -> int:
+    """As poll, with struct timespec (the time left is stored) and a signal mask.
+
+    Errors: as poll. Source: ppoll(2).
+    """
+    timeout = _timeout_in(task, time_addr, 1)
+    mask = _mask_in(task, mask_addr, nbytes)
+
+    def left(deadline: int | None) -> Callable[[], None]:
+        return _store_left(task, time_addr, deadline, _timespec)
+
+    return _with_mask(task, mask, lambda: _poll_raw(task, addr, count, timeout, left))
 
 
 # ---- select ----
 
 
-def _set_in(task: Task, addr: int, count: int) -> set[int]:
-    if not addr:
-        return set()
-    raw = task.mm.copy_in(addr, (count + 63) // 64 * 8)
-    bits = int.from_bytes(raw, "little")
-    return {fd for fd in range(count) if bits >> fd & 1}
+def _sets_in(task: Task, count: int, addresses: tuple[int, ...]) -> list[set[int]]:
+    """Return the descriptors of each of select's sets. Errors: EFAULT, EBADF."""
+    nbytes = (count + 63) // 64 * 8
+    found = []
+    for addr in addresses:
+        bits = int.from_bytes(task.mm.copy_in(addr, nbytes), "little") if addr else 0
+        found.append({fd for fd in range(count) if bits >> fd & 1})
+    if any(fd not in task.fds.files for fds in found for fd in fds):
+        raise SyscallError(errno.EBADF)
+    return found
 
 
-def _set_out(task: Task, addr: int, count: int, fds: set[int]) -> None:
-    if addr:
-        bits = sum(1 << fd for fd in fds)
-        task.mm.copy_out(addr, bits.to_bytes((count + 63) // 64 * 8, "little"))
+def _selected(task: Task, sets: list[set[int]]) -> list[set[int]]:
+    """Return those descriptors of each set that are ready."""
+    bits = {fd: ready(task.fds.get_raw(fd)) for fds in sets for fd in fds}
+    return [
+        {fd for fd in fds if bits[fd] & asked} for fds, asked in zip(sets, SELECTED, strict=True)
+    ]
 
 
-def _select(task: Task, count: int, sets: tuple[int, int, int], nanoseconds: int | None) -> int:
+def _select(
+    task: Task, count: int, addresses: tuple[int, ...], timeout: int | None, left: Any
+) -> int:
     if count < 0:
         raise SyscallError(errno.EINVAL)
-    count = min(count, FD_SETSIZE)
-    wanted = [_set_in(task, addr, count) for addr in sets]
-    bits = {fd: _ready(task, fd) for fd in sorted(set[int]().union(*wanted))}
-    if any(ready & POLLNVAL for ready in bits.values()):
-        raise SyscallError(errno.EBADF)
-    masks = (READABLE, WRITABLE, POLLPRI)
-    found = [{fd for fd in w if bits[fd] & m} for w, m in zip(wanted, masks, strict=True)]
-    if not any(found):
-        _sleep(task, list(bits), nanoseconds)
-    for addr, fds in zip(sets, found, strict=True):
-        _set_out(task, addr, count, fds)
-    return sum(len(fds) for fds in found)
+    count = min(count, task.fds.size)
+    sets = _sets_in(task, count, addresses)
+    deadline = _deadline(task, timeout)
+    files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
+    _wait(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
+    found = _selected(task, sets)
+    for addr, fds in zip(addresses, found, strict=True):
+        if addr:
+            bits = sum(1 << fd for fd in fds)
+            task.mm.copy_out(addr, bits.to_bytes((count + 63) // 64 * 8, "little"))
+    return sum(map(len, found))
 
 
-@syscall(23, "select", SINT, INT, INT, INT, INT, partly="the time that is left is not stored")
-def select(
-    task: Task, count: int, readable: int, writable: int, exceptional: int, timeout: int
-) -> int:
-    """Wait until a file of three sets is ready; return how many are, and leave only them.
+@syscall(23, "select", SINT, INT, INT, INT, INT)
+def select(task: Task, count: int, reads: int, writes: int, others: int, time_addr: int) -> int:
+    """Wait for the descriptors below count in three sets of bits; keep the ready ones.
 
-    Errors: EBADF, EINVAL, EFAULT, EINTR. Source: select(2).
+    The time left (struct timeval) is stored. Errors: EBADF, EINVAL, EFAULT, EINTR.
+    Source: select(2).
     """
-    limit = FOREVER
-    if timeout:
-        seconds, micros = struct.unpack("<qq", task.mm.copy_in(timeout, 16))
-        if seconds < 0 or micros < 0:
-            raise SyscallError(errno.EINVAL)
-        limit = seconds * NS + micros * MICROSECOND
-    return _select(task, count, (readable, writable, exceptional), limit)
+    timeout = _timeout_in(task, time_addr, US)
+
+    def left(deadline: int | None) -> Callable[[], None]:
+        return _store_left(task, time_addr, deadline, _timeval)
+
+    return _select(task, count, (reads, writes, others), timeout, left)
 
 
 @syscall(270, "pselect6", SINT, INT, INT, INT, INT, INT)
 def pselect6(
-    task: Task, count: int, readable: int, writable: int, exceptional: int, timeout: int, sig: int
+    task: Task, count: int, reads: int, writes: int, others: int, time_addr: int, mask_addr: int
 ) -> int:
-    """Wait as select, with a struct timespec and a signal mask. Source: pselect(2)."""
-    limit = _timespec(task, timeout)
-    mask, nbytes = struct.unpack("<QQ", task.mm.copy_in(sig, 16)) if sig else (0, 0)
-    sets = (readable, writable, exceptional)
-    return _with_mask(task, mask, nbytes, lambda: _select(task, count, sets, limit))
+    """As select, with struct timespec and a pair at mask_addr: address and size of a signal mask.
+
+    Errors: as select. Source: pselect(2).
+    """
+    pair = struct.unpack("<QQ", task.mm.copy_in(mask_addr, 16)) if mask_addr else (0, 0)
+    timeout = _timeout_in(task, time_addr, 1)
+    mask = _mask_in(task, *pair)
+
+    def left(deadline: int | None) -> Callable[[], None]:
+        return _store_left(task, time_addr, deadline, _timespec)
+
+    sets = (reads, writes, others)
+    return _with_mask(task, mask, lambda: _select(task, count, sets, timeout, left))
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {"poll": poll}

@@ -85,6 +85,7 @@ def files_forms() -> dict[str, Callable[..., Any]]:
         syscalls.ids,
         syscalls.info,
         syscalls.sched,
+        syscalls.poll,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 

@@ -135,11 +135,10 @@ class Terminal(Stream):
             os.read(self._waker, WAKE_BYTES)
         return self.fd in ready
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Let the scheduler wait for the terminal when no task can run."""
-        scheduler = self.kernel.scheduler
-        assert scheduler is not None
-        scheduler.wait_for_input(self, self._wait)
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.wait_for_input(self, self._wait)
 
     def _wait(self, nanoseconds: int | None) -> None:
         if self._ready(None if nanoseconds is None else nanoseconds / 1e9):
@@ -153,7 +152,7 @@ class Terminal(Stream):
             return os.read(self.fd, min(nbytes, READ_MAX))
         if file.flags & O_NONBLOCK:
             raise SyscallError(errno.EAGAIN)
-        self._watch()
+        self.watch()
         raise WouldBlock(self)
 
     def _need_foreground(self) -> None:
@@ -168,10 +167,7 @@ class Terminal(Stream):
         raise WouldBlock(self)
 
     def poll(self, file: File) -> int:
-        if self._ready(0):
-            return POLLIN | POLLOUT
-        self._watch()
-        return POLLOUT
+        return POLLOUT | (POLLIN if self._ready(0) else 0)
 
     def ioctl(self, task: Task, file: File, request: int, arg: int) -> int:
         if request in COPIED_OUT:

@@ -108,6 +108,12 @@ class FdTable:
         self.files: dict[int, File] = {}
         self.cloexec: set[int] = set()
 
+    @property
+    def size(self) -> int:
+        """How many descriptors Linux's table would have room for: 64, then powers of two."""
+        highest = max(self.files, default=0)
+        return 64 if highest < 64 else max(256, 1 << highest.bit_length())
+
     def get_raw(self, fd: int) -> File:
         """Return the open file, also one that only names a place (O_PATH). Errors: EBADF."""
         file = self.files.get(fd)

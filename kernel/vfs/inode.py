@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
@@ -157,6 +158,14 @@ class Inode:
     def poll(self, file: File) -> int:
         """Return the POLL* bits that are ready; a file that never waits is always ready."""
         return POLLIN | POLLOUT
+
+    @property
+    def wait_key(self) -> Hashable:
+        """What those who wait for a change of poll() sleep on."""
+        return self
+
+    def watch(self) -> None:
+        """Note that someone is about to sleep on wait_key."""
 
     def opened(self, task: Task) -> Inode:
         """Return the inode that an open file of this one reads (procfs makes a fresh text)."""

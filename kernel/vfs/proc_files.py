@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_WRITE, Inode
+from kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
 from kernel.vfs.procinode import ProcInode
 from kernel.wait import WouldBlock
 
@@ -22,7 +22,6 @@ PAGE_SIZE = 4096
 WORD = 8
 PFN_BITS = (1 << 55) - 1
 MAX_WORDS = 65536  # of one read
-POLLIN = 1
 
 
 # ---- arrays of 64-bit words ----
@@ -170,6 +169,10 @@ class KmsgFile(ProcInode):
         if nbytes and not log.unread():
             raise WouldBlock(log)
         return log.take(nbytes)
+
+    @property
+    def wait_key(self) -> Hashable:
+        return self.kernel.log
 
     def poll(self, file: File) -> int:
         return POLLIN if self.kernel.log.unread() else 0

@@ -31,7 +31,6 @@ STATES = {
     "Z": "Z (zombie)",
 }
 PF_FORKNOEXEC = 0x40
-FD_BLOCK = 128  # descriptors that a table grows by, doubling
 ARG_MAX = 1 << 20
 
 
@@ -75,12 +74,6 @@ def _code_pages(task: Task) -> int:
     return ((found.end_code + PAGE_MASK) // PAGE_SIZE) - found.start_code // PAGE_SIZE
 
 
-def _table_size(task: Task) -> int:
-    highest = max(task.fds.files, default=0)
-    blocks = highest // FD_BLOCK + 1
-    return 64 if highest < 64 else FD_BLOCK << (blocks - 1).bit_length()
-
-
 def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
     numbers = range(1, NSIG + 1)
@@ -112,7 +105,7 @@ def status(task: Task) -> str:
         ("Ngid", 0), ("Pid", pid), ("PPid", task.ppid),
         ("TracerPid", task.trace.tracer.pid if task.trace else 0),
         ("Uid", "\t".join(map(str, uids))), ("Gid", "\t".join(map(str, gids))),
-        ("FDSize", _table_size(task)), ("Groups", "".join(f"{g} " for g in cred.groups) or " "),
+        ("FDSize", task.fds.size), ("Groups", "".join(f"{g} " for g in cred.groups) or " "),
         ("NStgid", pid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip

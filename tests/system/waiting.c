@@ -1,0 +1,118 @@
+/* Waiting for pipes with poll and select: what they say, and how signals and times end them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/select.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile int rung;
+
+static void ring(int signo)
+{
+	(void)signo;
+	rung++;
+}
+
+static void show(const char *what, int result, short revents)
+{
+	printf("%s: %d %#x\n", what, result, revents);
+}
+
+/* A child does something to the pipe a little later. */
+static void later(const int *fd, char action)
+{
+	if (fork())
+		return;
+	usleep(20000);
+	if (action == 'w')
+		(void)!write(fd[1], "x", 1);
+	_exit(0);
+}
+
+static void polls(int *fd)
+{
+	struct pollfd one = { fd[0], POLLIN, 0 };
+	char byte;
+
+	show("nothing, at once", poll(&one, 1, 0), one.revents);
+	show("nothing, in time", poll(&one, 1, 30), one.revents);
+	later(fd, 'w');
+	show("written later", poll(&one, 1, -1), one.revents);
+	(void)!read(fd[0], &byte, 1);
+	wait(NULL);
+	struct pollfd many[] = { { 99, POLLIN, 0 }, { -1, POLLIN, 0 }, { fd[1], POLLOUT, 0 } };
+	int ready = poll(many, 3, -1);
+	printf("many: %d %#x %#x %#x\n", ready, many[0].revents, many[1].revents, many[2].revents);
+}
+
+static void masks(const int *fd)
+{
+	struct pollfd one = { fd[0], POLLIN, 0 };
+	struct sigaction action = { .sa_handler = ring };
+	struct timespec second = { 1, 0 };
+	sigset_t usr1, none, now;
+
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigaction(SIGUSR1, &action, NULL);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	raise(SIGUSR1);
+	int result = ppoll(&one, 1, &second, &none);
+	printf("ppoll: %d %d rung %d, time left %d\n", result, errno == EINTR, rung,
+	       second.tv_sec < 1);
+	raise(SIGUSR1);
+	fd_set set;
+	FD_ZERO(&set);
+	FD_SET(fd[0], &set);
+	result = pselect(fd[0] + 1, &set, NULL, NULL, NULL, &none);
+	printf("pselect: %d %d rung %d\n", result, errno == EINTR, rung);
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	printf("blocked again: %d\n", sigismember(&now, SIGUSR1));
+}
+
+static void selects(int *fd)
+{
+	struct timeval time = { 0, 30000 };
+	fd_set in, out;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(fd[0], &in);
+	FD_SET(fd[1], &out);
+	int result = select(fd[1] + 1, &in, &out, NULL, &time);
+	printf("select: %d in %d out %d, time left %d\n", result, FD_ISSET(fd[0], &in),
+	       FD_ISSET(fd[1], &out), time.tv_usec > 0);
+	FD_SET(fd[0], &in);
+	result = select(fd[0] + 1, &in, NULL, NULL, &time);
+	printf("select in time: %d in %d left %ld\n", result, FD_ISSET(fd[0], &in), time.tv_usec);
+	later(fd, 'c');
+	close(fd[1]);
+	FD_SET(fd[0], &in);
+	result = select(fd[0] + 1, &in, NULL, NULL, NULL);
+	printf("closed later: %d in %d\n", result, FD_ISSET(fd[0], &in));
+	struct pollfd one = { fd[0], POLLIN, 0 };
+	show("hang up", poll(&one, 1, -1), one.revents);
+	FD_SET(50, &in);
+	result = select(51, &in, NULL, NULL, NULL);
+	printf("no descriptor: %d %d\n", result, errno == EBADF);
+}
+
+int main(void)
+{
+	int fd[2];
+
+	(void)!pipe(fd);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	fflush(stdout);
+	polls(fd);
+	fflush(stdout);
+	masks(fd);
+	fflush(stdout);
+	selects(fd);
+	return 0;
+}
