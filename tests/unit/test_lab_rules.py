@@ -111,8 +111,9 @@ CASES += [(large_pages.rule, LARGE, HOLDS), (large_pages.rule, LARGE | {"table_r
 CASES += [(large_pages.rule, LARGE | {name: 1}, FAILS) for name in LARGE if name != "table_ratio"]
 
 CASES += [
-    (mmap_tests.rule, {"tree": 1.25, "list_": 1}, HOLDS),
-    (mmap_tests.rule, {"tree": 1.26, "list_": 1}, FAILS),
+    (mmap_tests.rule, {"tree": 1.25, "list_walk": 100, "tree_walk": 10}, HOLDS),
+    (mmap_tests.rule, {"tree": 1.26, "list_walk": 100, "tree_walk": 10}, WHEN),
+    (mmap_tests.rule, {"tree": 1.25, "list_walk": 99, "tree_walk": 10}, FAILS),
 ]
 
 OOM = {"gave_up": 1, "freeable": 1, "needed": 3, "deadlock_found": 1, "failed": 1}
