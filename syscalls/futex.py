@@ -60,10 +60,10 @@ def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits:
         raise SyscallError(errno.EINVAL)
     sleeper = task.thread.progress
     if sleeper is None:
-        deadline = _deadline(task, operation, timeout)
+        deadline, key = _deadline(task, operation, timeout), _key(task, addr, operation)
         if _word(task, addr) != value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
-        sleeper = task.thread.progress = Sleeper(_key(task, addr, operation), bits, deadline)
+        sleeper = task.thread.progress = Sleeper(key, bits, deadline)
     elif sleeper.woken:
         return 0
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kernel.vfs.inode import Inode
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
-WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE000_0000
+WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
+WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID = 0, 1, 2
 RUSAGE_BYTES = 144
@@ -275,15 +276,21 @@ class Event:
     child: Task
 
 
-def _children(task: Task, kind: int, number: int) -> list[Task]:
+def _eligible(child: Task, options: int) -> bool:
+    """Tell whether a wait is for this kind of child: one that tells of its end by SIGCHLD."""
+    if options & WALL:
+        return True
+    return (child.exit_signal != SIGCHLD) == bool(options & WCLONE)
+
+
+def _children(task: Task, kind: int, number: int, options: int) -> list[Task]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
-    if kind == P_ALL:
-        chosen = task.children
-    elif kind == P_PID:
-        chosen = [child for child in task.children if child.pid == number]
-    else:
+    chosen = [child for child in task.children if _eligible(child, options)]
+    if kind == P_PID:
+        chosen = [child for child in chosen if child.pid == number]
+    elif kind == P_PGID:
         group = number or task.pgid
-        chosen = [child for child in task.children if child.pgid == group]
+        chosen = [child for child in chosen if child.pgid == group]
     if not chosen:
         raise SyscallError(errno.ECHILD)
     return chosen
@@ -329,7 +336,7 @@ def _consume(task: Task, event: Event) -> None:
 
 def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
-    event = _event(_children(task, *choice), options)
+    event = _event(_children(task, *choice, options), options)
     if event is not None:
         if not options & WNOWAIT:
             _consume(task, event)

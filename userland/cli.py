@@ -58,9 +58,9 @@ examples:
 
 RUN_HELP = """\
 Run a program on a fresh machine. FILE.py holds `def main(sys)`, or `def main(sys, argv)`; its
-result is the exit status. `sys` has every system call and constant, sys.load, sys.store, sys.fork.
-Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the kernel's
-page tables. It finds /dev, /proc, /tmp and itself; with --root DIR that directory is its root.
+result is the exit status. `sys` has every system call and constant, and sys.load, sys.store and
+sys.fork. Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the
+kernel's page tables. It finds /dev, /proc, /tmp and itself, or --root DIR's files.
 
 examples:
   pkern run prog.py one two

@@ -97,10 +97,12 @@ def _descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
 # ---- running ----
 
 
-def _run(kernel: Kernel, path: str, argv: list[str], stdio: Stdio, uid: int) -> int:
+def _run(
+    kernel: Kernel, path: str, argv: list[str], stdio: Stdio, uid: int, cwd: str | None = None
+) -> int:
     """Run and return the exit status as a shell gives it."""
     try:
-        status = run_machine_code(kernel, path, argv, stdio=stdio, uid=uid)
+        status = run_machine_code(kernel, path, argv, stdio=stdio, uid=uid, cwd=cwd)
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
@@ -122,7 +124,9 @@ def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     with boot(options) as kernel:
         path = fill_root(kernel, options.file, options.root)
         stdio = _descriptors(kernel, None)
-        status = _run(kernel, path, [options.file, *options.arguments], stdio, options.uid)
+        argv = [options.file, *options.arguments]
+        cwd = None if options.root else os.getcwd()  # so that relative names mean the same
+        status = _run(kernel, path, argv, stdio, options.uid, cwd)
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status

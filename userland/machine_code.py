@@ -6,7 +6,7 @@ what is reported when it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +73,21 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
         task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
 
 
-def put_program(kernel: Kernel, source: Path, path: str) -> None:
-    """Copy a program of the host into the machine, executable, at an absolute path."""
+def make_directory(kernel: Kernel, path: str) -> Inode:
+    """Return the directory at an absolute path, made with all above it if need be."""
     init = start_init(kernel)
-    vfs = kernel.vfs
-    parts = path.strip("/").split("/")
-    for depth in range(1, len(parts)):
-        place = vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
+    parts = [part for part in path.split("/") if part]
+    for depth in range(1, len(parts) + 1):
+        place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
         if place.inode is None:
             names.mkdir(init, place, 0o755)
-    file = vfs.open(init, path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
+    return kernel.vfs.resolve(init, path)
+
+
+def put_program(kernel: Kernel, source: Path, path: str) -> None:
+    """Copy a program of the host into the machine, executable, at an absolute path."""
+    make_directory(kernel, path.rpartition("/")[0] or "/")
+    file = kernel.vfs.open(start_init(kernel), path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
     file.descriptors = 1
     file.inode.write(0, source.read_bytes())
     file.inode.mode = 0o755
@@ -105,6 +110,7 @@ def spawn_program(
     uid: int = 1000,
     env: Mapping[str, str] | None = None,
     caps: frozenset[str] | None = None,
+    cwd: str | None = None,
 ) -> Task:
     """Return a task that is about to run a program of the machine. Errors: SyscallError."""
     init = start_init(kernel)
@@ -112,6 +118,8 @@ def spawn_program(
     task = kernel.spawn(argv[0], uid=uid, gid=uid, caps=caps, argv=list(argv))
     task.parent = init
     init.children.append(task)
+    if cwd is not None:
+        task.fs.pwd = make_directory(kernel, cwd)
     task.context = Context.new(scheduler.processor)
     _open_descriptors(kernel, task, stdio)
     variables = DEFAULT_ENV if env is None else env
@@ -138,15 +146,14 @@ def run_machine_code(
     stdio: Stdio,
     uid: int = 1000,
     env: Mapping[str, str] | None = None,
-    on_start: Callable[[Task], None] | None = None,
+    caps: frozenset[str] | None = None,
+    cwd: str | None = None,
 ) -> int:
     """Run a program until it ends and return its status as wait4 reports it.
 
     Errors: SyscallError of execve, Deadlock, EngineError, KernelPanic.
     """
-    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env)
-    if on_start is not None:
-        on_start(task)
+    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env, caps=caps, cwd=cwd)
     assert kernel.scheduler is not None
     kernel.scheduler.run(task)
     return task.exit_status or 0

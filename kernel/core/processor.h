@@ -102,6 +102,9 @@ bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tl
 bool unmapped_hook(engine *uc, int type, uint64_t address, int size, int64_t value, void *arg);
 void find_address(processor *p); /* of exit, which tells of a fault and its page */
 
+/* cpuid.c */
+int cpuid_hook(engine *uc, void *arg);
+
 /* context.c */
 void context_load(context *c);
 void mend_exception(processor *p);

@@ -334,6 +334,7 @@ const struct engine_hook_spec run_hooks[] = {
 	{ HOOK_INSN, INSN_SYSENTER, (any_hook)sysenter_hook },
 	{ HOOK_INSN, INSN_IN, (any_hook)in_hook },
 	{ HOOK_INSN, INSN_OUT, (any_hook)out_hook },
+	{ HOOK_INSN, INSN_CPUID, (any_hook)cpuid_hook },
 	{ HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
 	{ HOOK_INSN, INSN_RDTSCP, (any_hook)rdtscp_hook },
 	{ HOOK_BLOCK, 0, (any_hook)block_hook },
@@ -342,18 +343,24 @@ const size_t nr_run_hooks = sizeof(run_hooks) / sizeof(*run_hooks);
 
 /* ---- entering the program ---- */
 
+/* The engine finds the frame by asking for the page: the hook must answer. */
+static void drop_translations(processor *p)
+{
+	uint64_t page = p->retranslate;
+
+	p->retranslate = 0;
+	p->lib.call.control(p->uc, CONTROL_TB_REMOVE, page, page + PAGE_SIZE);
+	p->counters.retranslated++;
+	p->generation = 0;
+}
+
 static void forget_stale(processor *p)
 {
 	struct mm *mm = p->current ? p->current->mm : NULL;
 	uint64_t now = mm ? mm->counters.tlb_generation : 0;
 
-	if (p->retranslate) {
-		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, p->retranslate,
-				    p->retranslate + PAGE_SIZE);
-		p->retranslate = 0;
-		p->counters.retranslated++;
-		p->generation = 0;
-	}
+	if (p->retranslate)
+		drop_translations(p);
 	p->mm = mm;
 	if (p->grow)
 		help_tlb_grow(p);
