@@ -22,9 +22,17 @@ from userland.lab import (
     vma_count,
     windows,
 )
-from userland.lab.experiment import REGISTRY, Experiment, LabError, Result, Scale, Verdict, run
+from userland.lab.experiment import (
+    REGISTRY,
+    Experiment,
+    LabError,
+    Result,
+    Scale,
+    Verdict,
+    by_claim,
+    run,
+)
 
-# In the order of the pages.
 MODULES = (
     rmap_tests,
     mmap_tests,
@@ -44,4 +52,14 @@ MODULES = (
     entry_cost,
 )
 
-__all__ = ["MODULES", "REGISTRY", "Experiment", "LabError", "Result", "Scale", "Verdict", "run"]
+__all__ = [
+    "MODULES",
+    "REGISTRY",
+    "Experiment",
+    "LabError",
+    "Result",
+    "Scale",
+    "Verdict",
+    "by_claim",
+    "run",
+]

@@ -17,6 +17,11 @@ class Claim:
     number: str
     text: str
 
+    @property
+    def order(self) -> int:
+        """The number as a number: C2 comes before C10."""
+        return int(self.number[1:])
+
 
 _TEXTS = {
     "C1": "A nonlinear mapping should carry no metadata at all: nothing is as fast as a bare pte.",

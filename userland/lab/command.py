@@ -10,7 +10,7 @@ from pathlib import Path
 
 from userland.bochs import ImageError
 from userland.cpu import CpuUnavailable
-from userland.lab import REGISTRY, Experiment, LabError, Scale, run
+from userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim, run
 from userland.lab.pictures import NoPictures
 from userland.lab.report import Progress, print_result, write_page, write_report
 from userland.options import UsageError, nearest
@@ -65,7 +65,7 @@ def list_all(options: argparse.Namespace) -> int:
     """Print every experiment with its claims."""
     rows = [
         (chosen.name, ", ".join(claim.number for claim in chosen.claims), chosen.title)
-        for chosen in REGISTRY.values()
+        for chosen in by_claim()
     ]
     print_table("", ("name", "claim", "experiment"), rows)
     return 0
@@ -94,9 +94,7 @@ def run_one(options: argparse.Namespace) -> int:
 def report_all(options: argparse.Namespace) -> int:
     """Run every experiment and write the report."""
     with _progress() as progress:
-        results = write_report(
-            list(REGISTRY.values()), options.scale, Path(options.folder), progress
-        )
+        results = write_report(by_claim(), options.scale, Path(options.folder), progress)
     rows = [(result.experiment.name, str(result.judgement)) for result in results]
     print_table("", ("experiment", "verdict"), rows)
     return 0

@@ -150,6 +150,11 @@ def experiment(
     return register
 
 
+def by_claim() -> list[Experiment]:
+    """Return all experiments in the order of their claims' numbers."""
+    return sorted(REGISTRY.values(), key=lambda chosen: [c.order for c in chosen.claims])
+
+
 def _text(function: Callable[..., object]) -> str:
     if not function.__doc__:
         raise LabError(f"{function.__name__} needs a docstring: it is printed on the page")

@@ -23,7 +23,7 @@ from userland.program import Sys
 HUGE = 2 * MIB
 DBA_GROUP = 77
 IPC_PRIVATE, IPC_CREAT, SHM_HUGETLB = 0, 0o1000, 0o4000
-WINDOW = {Scale.TINY: 4 * MIB, Scale.DEFAULT: 128 * MIB, Scale.FULL: 512 * MIB}
+WINDOW = {Scale.TINY: 32 * MIB, Scale.DEFAULT: 128 * MIB, Scale.FULL: 512 * MIB}
 ROUNDS = {Scale.TINY: 1, Scale.DEFAULT: 5, Scale.FULL: 5}
 
 

@@ -183,6 +183,17 @@ def _draw_bars(axes: Any, picture: Bars) -> None:
         _legend(axes)
 
 
+def _plain_decades(axes: Any) -> None:
+    """Write the places between powers of ten as plain numbers, where there is room for them."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, value: float, position: int | None = None) -> str:
+            return short(value) if super().__call__(value, position) else ""
+
+    axes.yaxis.set_minor_formatter(Plain(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
+
+
 def _draw_lines(axes: Any, picture: Lines) -> None:
     _plain(axes)
     for place, series in enumerate(picture.series):
@@ -196,6 +207,8 @@ def _draw_lines(axes: Any, picture: Lines) -> None:
     if picture.xscale == "log":
         axes.set_xticks(picture.x, [short(value) for value in picture.x], minor=False)
         axes.set_xticks([], minor=True)
+    if picture.yscale == "log":
+        _plain_decades(axes)
     axes.set_xlabel(picture.xlabel)
     axes.set_ylabel(picture.ylabel)
     if picture.yscale == "linear":

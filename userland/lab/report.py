@@ -9,7 +9,7 @@ from pathlib import Path
 
 from userland.lab.bench import host_machine
 from userland.lab.claims import LETTER
-from userland.lab.experiment import Experiment, Result, Scale, Table, run
+from userland.lab.experiment import Experiment, Result, Scale, Table, Verdict, run
 from userland.lab.pictures import draw
 from userland.tables import markdown_table, print_table
 
@@ -111,7 +111,7 @@ def index(results: Sequence[Result]) -> str:
         (
             ", ".join(claim.number for claim in result.experiment.claims),
             f"[{result.experiment.title}]({result.experiment.name}.md)",
-            f"**{result.judgement.verdict.value}**",
+            f"**{result.judgement.verdict.value}**{_condition(result)}",
             result.outcome.figure,
             "; ".join(figure.figure for figure in result.experiment.published) or "-",
         )
@@ -127,9 +127,19 @@ def index(results: Sequence[Result]) -> str:
         "spread (median, smallest .. largest).",
         f"Scale: {scale}. Host: {host_machine()}.",
         markdown_table(("claim", "experiment", "verdict", "measured", "published"), rows),
-        "Not modelled: the time of a disk, more than one processor, the cost of a cache miss.",
+        "A verdict is about what was run, on this kernel. The wording of the claims is a summary; "
+        "the letter is on the public archives of linux-kernel.",
+        "Not modelled: the time of a disk, more than one processor, and a machine whose caches "
+        "are smaller than its lists (rmap-test's pages say what that would change).",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _condition(result: Result) -> str:
+    """Return the condition of `holds only when`, without the figures in brackets."""
+    if result.judgement.verdict is not Verdict.HOLDS_ONLY_WHEN:
+        return ""
+    return f" {result.judgement.because.partition(' (')[0].partition(';')[0]}"
 
 
 def write_report(
