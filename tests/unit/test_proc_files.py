@@ -462,10 +462,8 @@ def test_the_rollup_is_the_sum_of_smaps(machine: Kernel) -> None:
     assert [re.sub(r" +\d+ kB", "", x) for x in ours[1:]] == [
         re.sub(r" +\d+ kB", "", x) for x in host[1:]
     ]
-    assert (
-        re.sub(r"\w+-\w+", "", ours[0], count=1).strip()
-        == re.sub(r"\w+-\w+", "", host[0], count=1).strip()
-    )
+    assert ours[0].split()[1:] == host[0].split()[1:]
+    assert ours[0].index("[rollup]") == host[0].index("[rollup]")  # whatever the address is
 
 
 # ---- the machine ----
