@@ -7,7 +7,8 @@ from statistics import median
 from time import process_time_ns
 
 from kernel.machine import Kernel
-from userland.lab.bench import MIB, no_collection, ratios, time_text
+from userland.bench.programs import no_collection
+from userland.lab.bench import MIB, ratios, time_text
 from userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -46,7 +47,7 @@ def run_forks(mode: str, arguments: tuple[str, ...]) -> Guest:
     """Run the fork-heavy program in a guest, with the gate as the mode wants it."""
     shown: list[bytes] = []
     built = program("forks")
-    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel, no_collection():
+    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel():
         start = process_time_ns()
         result = run_uml(kernel, built, arguments, None, shown.append)
         ns = process_time_ns() - start
