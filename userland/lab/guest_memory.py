@@ -47,7 +47,7 @@ def run_forks(mode: str, arguments: tuple[str, ...]) -> Guest:
     """Run the fork-heavy program in a guest, with the gate as the mode wants it."""
     shown: list[bytes] = []
     built = program("forks")
-    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel():
+    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel, no_collection():
         start = process_time_ns()
         result = run_uml(kernel, built, arguments, None, shown.append)
         ns = process_time_ns() - start
