@@ -164,6 +164,20 @@ class Kernel:
     # ---- one bit behind two sysctls ----
 
     @property
+    def file_nr(self) -> str:
+        """What /proc/sys/fs/file-nr shows."""
+        return f"{self.vfs.open_files()}\t0\t{self.sysctl['fs.file-max']}"
+
+    @property
+    def printk(self) -> str:
+        """The log's levels as kernel.printk shows them."""
+        return "\t".join(map(str, self.log.levels))
+
+    @printk.setter
+    def printk(self, row: str) -> None:
+        self.log.levels = [int(level) for level in row.split()]
+
+    @property
     def revirt_vsyscalls(self) -> int:
         """1 while every task's vsyscalls make real system calls (kernel.revirt_vsyscalls)."""
         return self.vsyscalls.revirtualised

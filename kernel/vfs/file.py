@@ -25,6 +25,8 @@ CLOEXEC, NO_CLOEXEC = 1, 0
 class File:
     """One open file: inode, flags, position (bytes) and the core's handle (NULL: unmappable).
 
+    Errors: ENFILE, and those of the kind's file_opened.
+
     opener: the task, for kinds whose open may have to wait. listing: a directory's names as they
     were when reading it began, so that removing some meanwhile hides no other.
     """
@@ -32,6 +34,8 @@ class File:
     def __init__(
         self, kernel: Kernel, inode: Inode, path: str, flags: int, opener: Task | None = None
     ) -> None:
+        if opener is not None:
+            kernel.vfs.need_room(opener)
         self.kernel = kernel
         self.inode = inode
         self.path = path
