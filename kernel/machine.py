@@ -107,6 +107,7 @@ class Kernel:
         self.rmap_name = rmap
         self.nrpte = nrpte
         self.hostname = hostname
+        self.pid_max = 32768
         self.domainname = "(none)"
         self.core: Any = self._create_core(rmap, nrpte, poison)
         self.need: Any = lib.machine_need(self.core)
@@ -199,9 +200,8 @@ class Kernel:
 
     def next_pid(self) -> int:
         """Return a pid that no task has. Errors: none (pid_max is far above what fits)."""
-        limit = int(self.sysctl["kernel.pid_max"])
         while True:
-            self.last_pid = self.last_pid % (limit - 1) + 1
+            self.last_pid = self.last_pid % (self.pid_max - 1) + 1
             if self.last_pid not in self.tasks:
                 self.forks += 1
                 return self.last_pid

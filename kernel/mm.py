@@ -60,6 +60,9 @@ class Areas:
     auxv: bytes = b""
 
 
+NO_COUNTERS = ffi.new("struct mm_counters *")
+
+
 class Mm:
     """One address space; destroyed by its task's exit, and then without a handle."""
 
@@ -69,6 +72,7 @@ class Mm:
         self.kernel = kernel
         self.task = task
         self.handle = handle
+        self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
         self.users = 1  # tasks that run in it, descriptors of /proc/mm
 
@@ -93,6 +97,7 @@ class Mm:
         """Take a user away; the last one destroys the address space."""
         self.users -= 1
         if not self.users:
+            self.counters = NO_COUNTERS
             lib.mm_destroy(self.handle)
             del self.handle
 
@@ -198,11 +203,6 @@ class Mm:
             addr += self.call(lib.mm_populate, addr, end - addr)
 
     # ---- what there is ----
-
-    @property
-    def counters(self) -> Any:
-        """The core's struct mm_counters, live; zeroes once the address space is gone."""
-        return lib.mm_counters(self.handle) if self.users else ffi.new("struct mm_counters *")
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""

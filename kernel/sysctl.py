@@ -98,7 +98,7 @@ ENTRIES = (
         default="Linux",
         read_only="it names the system",
     ),
-    Entry("kernel.pid_max", "Pids are below this.", "table", default=32768, low=301, high=4194304),
+    Entry("kernel.pid_max", "Pids are below this.", "kernel", default=32768, low=301, high=4194304),
     Entry(
         "kernel.printk",
         "Log lines below the first level go to the console (standard error, structlog); then the"

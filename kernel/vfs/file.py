@@ -157,8 +157,9 @@ class FdTable:
 
     def close(self, fd: int) -> None:
         """Close a descriptor; the task's record locks on the file go too. Errors: EBADF."""
-        file = self.get_raw(fd)
-        del self.files[fd]
+        file = self.files.pop(fd, None)
+        if file is None:
+            raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
         if not file.is_path:
             file.kernel.locks.drop_task(file.inode, self._task.pid)
@@ -167,8 +168,9 @@ class FdTable:
     def copy(self, task: Task) -> FdTable:
         """Return what a forked child holds: the same open files."""
         table = FdTable(task)
-        for fd, file in self.files.items():
-            table.put_at(fd, file, CLOEXEC if fd in self.cloexec else NO_CLOEXEC)
+        table.files, table.cloexec = self.files.copy(), self.cloexec.copy()
+        for file in table.files.values():
+            file.descriptors += 1
         return table
 
     def close_all(self) -> None:

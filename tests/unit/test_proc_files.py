@@ -245,7 +245,7 @@ def test_writes_have_the_hosts_results(machine: Kernel) -> None:
 
     sys = user(machine)
     sys.task.oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
-    sys.task.attributes.oom_score_adj_min = min(0, sys.task.oom_score_adj)
+    sys.task.set_attributes(oom_score_adj_min=min(0, sys.task.oom_score_adj))
     here = [
         written(lambda p, f: sys.open(p, f, 0), sys.write, sys.read, sys.close, *step)
         for step in WRITES
