@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel import memory, sigframe, signals
+from kernel import memory, rseq, sigframe, signals
 from kernel.core import ffi, lib
 from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
@@ -264,6 +264,7 @@ class Scheduler:
             if reason == CALL:
                 reason = self._serve_calls(task)
             elif reason == BUDGET:
+                self._interrupt_sequence(task)
                 return True
             else:
                 self._needs = self._needs + 1 if reason == NEED else 0
@@ -460,10 +461,16 @@ class Scheduler:
             task.stop_seen = False
             self.tell_parent(task, CLD_STOPPED, info.si_signo)
         elif fate is Fate.HANDLE:
+            self._interrupt_sequence(task)
             try:
                 sigframe.setup(task, info, task.signals.sigaction(info.si_signo))
             except (SyscallError, MemoryFault):
                 self._die_on_stack(task, info)
+
+    def _interrupt_sequence(self, task: Task) -> None:
+        """Let a restartable sequence begin again; SIGSEGV where that cannot be."""
+        if task.thread.rseq is not None and not rseq.interrupt(task):
+            signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
 
     def _die_on_stack(self, task: Task, info: SigInfo) -> None:
         """The frame cannot be written: SIGSEGV, which cannot be handled if it is the one."""

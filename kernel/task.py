@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from kernel import robust
 from kernel.attributes import Attributes, IoCounters
 from kernel.core import ffi, lib
 from kernel.credentials import Credentials, Ids
@@ -145,7 +146,7 @@ class Task:
         self.pgid, self.sid, self.tty = origin.pgid, origin.sid, origin.tty
         self.oom_score_adj, self.dumpable = origin.oom_score_adj, origin.dumpable
         self.revirt_vsyscalls = origin.revirt_vsyscalls
-        self.thread.alt_stack = origin.thread.alt_stack
+        self.thread.alt_stack, self.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
 
     @property
     def ppid(self) -> int:
@@ -258,6 +259,7 @@ class Task:
         """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""
         child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
         child.mm = self.mm.get()
+        child.thread.rseq = None  # the area is the parent's
         return self._born(child)
 
     def _born(self, child: Task) -> Task:
@@ -280,6 +282,7 @@ class Task:
 
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up."""
+        robust.release(self)
         old, self.mm = self.mm, program.mm
         self.cpu.enter(program.mm.handle)
         self.cpu.start(program.rip, program.rsp)
@@ -289,7 +292,7 @@ class Task:
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.has_execed, self.dumpable = True, 1
         self.signals.reset_for_exec()
-        self.thread.alt_stack, self.thread.clear_child_tid = Thread().alt_stack, 0
+        self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)
         self.let_parent_go()
@@ -314,7 +317,9 @@ class Task:
         self._end(signo)
 
     def _end(self, wait_status: int) -> None:
-        if not self.alive:
+        if self.alive:
+            robust.release(self)
+        if not self.alive:  # or killed for the memory that this took
             return
         self.exit_status = wait_status
         self.attention = True

@@ -27,6 +27,13 @@ int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); ret
 """
 
 
+def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks", "waiting", "sockets"])
 def test_same_output_as_on_the_host(
