@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kernel import memory
@@ -171,6 +172,22 @@ class Mm:
         self.check_user(addr, nbytes)
         buffer = bytearray(nbytes)
         self._copy(lib.user_read, self._serve_call, addr, buffer)
+        return bytes(buffer)
+
+    def copy_in_part(self, addr: int, nbytes: int) -> bytes:
+        """Read what can be read of an argument, from its beginning; each page is asked for once.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        buffer = bytearray(min(nbytes, self.counters.task_size - addr))
+        serve = partial(memory.serve, self.kernel, self.task)
+        try:
+            self._copy(lib.user_read, serve, addr, buffer)
+        except MemoryFault as fault:
+            buffer = buffer[: fault.addr - addr]
+        if nbytes and not buffer:
+            raise SyscallError(EFAULT)
         return bytes(buffer)
 
     def copy_out(self, addr: int, data: bytes) -> None:

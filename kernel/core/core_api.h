@@ -157,7 +157,8 @@ struct need {
 	uint64_t truncate_count; /* hand back to mapping_add_page() */
 	uint64_t nr_pages;
 	uint64_t addr;
-	uint64_t done; /* bytes finished before the need arose */
+	uint64_t done;   /* bytes finished before the need arose */
+	int64_t stopped; /* why a read or write did not do all it could: a need, or -errno */
 	uint64_t access;
 };
 

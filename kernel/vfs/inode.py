@@ -30,6 +30,7 @@ S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * 1_000_000_000
 POLLIN, POLLOUT = 1, 4
+NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 
 
 class Inode:
@@ -261,7 +262,7 @@ class MappedInode(Inode):
         Errors: those of the core, if nothing was done.
         """
         where, done, nbytes = ffi.from_buffer(buffer), 0, len(buffer)
-        call = self.kernel.core_call
+        call, need = self.kernel.core_call, self.kernel.need
         while done < nbytes:
             try:
                 n = call(None, transfer, self.mapping, pos + done, where + done, nbytes - done)
@@ -269,9 +270,9 @@ class MappedInode(Inode):
                 if not done:
                     raise
                 break
-            if not n:
-                break  # truncated meanwhile
             done += n
+            if not n or (done < nbytes and need.stopped not in NEEDS):
+                break  # truncated meanwhile, or an error: it is not tried a second time
         return done
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
