@@ -186,6 +186,13 @@ ENTRIES = (
     ),
     Entry("vm.overcommit_ratio", "Commit limit of mode 2 in percent of RAM.", high=1000),
     Entry(
+        "vm.page-cluster",
+        "A fault that reads swap reads 2^this aligned slots; 0: only its own page.",
+        "tunables",
+        "page_cluster",
+        high=31,
+    ),
+    Entry(
         "vm.panic_on_oom",
         "1: out of memory stops the machine.",
         "kernel",

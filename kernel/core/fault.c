@@ -198,10 +198,13 @@ static int64_t swapped_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	uint64_t reads = m->counters.pswpin;
+	uint32_t entry = pte_swap_entry(*f->ptep);
 	int64_t err = swap_fault(f->vma, f->addr, f->ptep);
 	if (err)
 		return err == -EIO ? verdict(m, BUS_ADRERR, f->addr, f->access) : err;
 	count_major(f, reads);
+	if (m->counters.pswpin != reads)
+		swap_read_ahead(m, entry);
 	return present_fault(f);
 }
 

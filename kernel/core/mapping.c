@@ -57,7 +57,7 @@ static int64_t cache_swap_in(mapping *mp, uint64_t index, uint32_t entry, struct
 	struct page *page = page_alloc(m, PG_CACHE | PG_UPTODATE | PG_SHMEM);
 	if (!page)
 		return no_memory(m);
-	int64_t err = swap_read(m, entry, page);
+	int64_t err = swap_fetch(m, entry, page);
 	if (err) {
 		page_put(m, page);
 		return err;

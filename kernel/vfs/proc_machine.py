@@ -83,6 +83,7 @@ VMSTAT = (
     ("unevictable_pgs_rescued", "unevictable_pgs_rescued"),
     ("nr_slab_unreclaimable", "nr_slab"), ("pgalloc_normal", "pgalloc"), ("pgfree", "pgfree"),
     ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
+    ("swap_ra", "swap_ra"), ("swap_ra_hit", "swap_ra_hit"),
     ("pkern_special_pages", "nr_special"), ("pkern_chain_blocks", "nr_chain_blocks"),
     ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"), ("pkern_zeropage", "zeropage"),
     ("pkern_truncations", "truncations"), ("pkern_remaps", "remaps"),

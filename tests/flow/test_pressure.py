@@ -273,6 +273,7 @@ def test_a_shared_swapped_page_counts_half_for_each(kernel: Kernel) -> None:
     slots = [word & (1 << 55) - 1 for word in pagemap(sys, addr, 16)]
     assert len(set(slots)) == 16
     assert slots == [word & (1 << 55) - 1 for word in pagemap(child, addr, 16)]
+    kernel.sysctl["vm.page-cluster"] = 0
     child.load(addr, 1)
     assert smaps(child, addr, "Swap") == 60
     assert smaps(sys, addr, "SwapPss") == 32 + 2
@@ -322,6 +323,7 @@ def test_faults_that_read_swap_are_major(kernel: Kernel) -> None:
     sys.touch(addr, 8 * PAGE)
     before = field(sys, "/proc/vmstat", "pgmajfault")
     evict(kernel)
+    kernel.sysctl["vm.page-cluster"] = 0
     sys.load(addr, 8 * PAGE)
     assert field(sys, "/proc/vmstat", "pgmajfault") - before == 8
     assert sys.task.mm.counters.maj_flt == 8
@@ -329,6 +331,30 @@ def test_faults_that_read_swap_are_major(kernel: Kernel) -> None:
     sys.madvise(addr, 8 * PAGE, lib.MADV_WILLNEED)
     sys.load(addr, 8 * PAGE)
     assert sys.task.mm.counters.maj_flt == 8  # read before: a minor fault
+
+
+@pytest.mark.all_rmaps
+@pytest.mark.boot(ram="4M", swap="2M")
+def test_faults_read_swap_ahead(kernel: Kernel) -> None:
+    """Pages 0-6 lie in slots 1-7, then eight in each window: one major fault for each."""
+    sys = Sys(kernel.spawn())
+    addr = anonymous(sys, 31)
+    sys.store(addr, numbered(31))
+    sys.madvise(addr, 31 * PAGE, lib.MADV_PAGEOUT)
+    sys.load(addr + 10 * PAGE, 1)
+    assert sys.mincore(addr, 31 * PAGE) == b"\0" * 7 + b"\1" * 8 + b"\0" * 16
+    assert sys.task.mm.counters.rss_anon == 1
+    assert sys.load(addr, 31 * PAGE) == numbered(31)
+    assert sys.task.mm.counters.maj_flt == 4
+    names = ("pswpin", "swap_ra", "swap_ra_hit")
+    assert [field(sys, "/proc/vmstat", name) for name in names] == [31, 27, 27]
+    kernel.sysctl["vm.page-cluster"] = 1
+    sys.madvise(addr, 31 * PAGE, lib.MADV_PAGEOUT)
+    assert sys.load(addr, 31 * PAGE) == numbered(31)
+    assert sys.task.mm.counters.maj_flt == 4 + 16
+    with refused(errno.EINVAL):
+        kernel.sysctl["vm.page-cluster"] = 32
+    kernel.check()
 
 
 @pytest.mark.boot(ram="4M")
@@ -479,6 +505,7 @@ def test_a_call_whose_buffer_cannot_be_read_from_swap(kernel: Kernel) -> None:
 
 @pytest.mark.all_rmaps
 @pytest.mark.boot(ram="1M", swap="1M")
+@pytest.mark.sysctl({"vm.page-cluster": 0})
 def test_a_read_of_a_file_whose_page_swap_cannot_give(kernel: Kernel) -> None:
     sys = Sys(kernel.spawn())
     fd = sys.memfd_create("file", 0)
