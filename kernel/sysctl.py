@@ -118,9 +118,16 @@ ENTRIES = (
     ),
     Entry(
         "vm.dirty_background_ratio",
-        "Percent of RAM that may be dirty before write() has it written back.",
+        "Percent of usable memory that may be dirty before a write ends with writing it back.",
         "kernel",
         default=10,
+        high=100,
+    ),
+    Entry(
+        "vm.dirty_ratio",
+        "Percent of usable memory that may be dirty before a writer must write back to go on.",
+        "kernel",
+        default=20,
         high=100,
     ),
     Entry(

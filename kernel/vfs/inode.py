@@ -279,6 +279,9 @@ class MappedInode(Inode):
         self.check_seals(pos + len(data))
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
+        return self._store(pos, data)
+
+    def _store(self, pos: int, data: bytes) -> int:
         return self._transfer(lib.mapping_write, pos, data)
 
     def truncate(self, size: int) -> None:

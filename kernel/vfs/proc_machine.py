@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from kernel import memory
 from kernel.clock import BOOT_EPOCH_S
 from kernel.core import ffi, lib
 from kernel.vfs.proc_maps import KB_PER_PAGE, device_text, field
@@ -100,6 +101,8 @@ VMSTAT = (
 def vmstat(kernel: Kernel) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
     lines = [f"{name} {int(getattr(kernel.counters, c))}\n" for name, c in VMSTAT]
+    background, limit = memory.dirty_limits(kernel)
+    lines += [f"nr_dirty_threshold {limit}\n", f"nr_dirty_background_threshold {background}\n"]
     lines += [f"allocstall_normal {kernel.allocstall}\n", f"oom_kill {kernel.oom_kills}\n"]
     return "".join(lines)
 

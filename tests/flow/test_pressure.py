@@ -561,6 +561,81 @@ def test_every_write_to_swap_fails_and_nothing_is_lost(kernel: Kernel) -> None:
     assert sys.load(addr, 30 * PAGE) == numbered(30)
 
 
+# ---- too much that is dirty ----
+
+
+def peak_of_a_write(kernel: Kernel, sys: Sys, directory: Path, nr_pages: int) -> int:
+    """Write nr_pages in one call; return how many were dirty when they were written back."""
+    fd, dirty = host_file(kernel, sys, directory, 1), [0]
+    file = sys.task.fds.get(fd).inode
+    plain = file.writeback_quietly
+
+    def watched(first: int, last: int) -> None:
+        dirty.append(int(kernel.counters.nr_dirty))
+        plain(first, last)
+
+    file.writeback_quietly = watched
+    assert sys.pwrite64(fd, bytes([5]) * nr_pages * PAGE, 0) == nr_pages * PAGE
+    file.writeback_quietly = plain
+    return max(dirty)
+
+
+def thresholds(sys: Sys) -> tuple[int, int]:
+    names = ("nr_dirty_background_threshold", "nr_dirty_threshold")
+    return field(sys, "/proc/vmstat", names[0]), field(sys, "/proc/vmstat", names[1])
+
+
+STEP = 32  # pages a writer may go on without a look
+
+
+@pytest.mark.boot(ram="4M")
+@pytest.mark.parametrize(("ratio", "nr_pages"), [(10, 600), (25, 600), (100, 150)])
+def test_a_writer_over_dirty_ratio_writes_back(
+    kernel: Kernel, tmp_path: Path, ratio: int, nr_pages: int
+) -> None:
+    """Within one call, with a background ratio that says nothing before half of it."""
+    kernel.sysctl["vm.dirty_ratio"], kernel.sysctl["vm.dirty_background_ratio"] = ratio, 100
+    sys = Sys(kernel.spawn())
+    background, limit = thresholds(sys)
+    assert limit == pytest.approx(1024 * ratio // 100, rel=0.1)
+    assert background == limit // 2
+    peak = peak_of_a_write(kernel, sys, tmp_path, nr_pages)
+    if nr_pages > limit:
+        assert limit < peak <= limit + STEP
+    else:
+        assert peak == 0
+    assert int(kernel.counters.nr_dirty) <= background
+    kernel.check()
+
+
+@pytest.mark.boot(ram="4M")
+def test_below_both_ratios_nothing_is_written(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.sysctl["vm.dirty_ratio"], kernel.sysctl["vm.dirty_background_ratio"] = 60, 20
+    sys = Sys(kernel.spawn())
+    background, limit = thresholds(sys)
+    assert peak_of_a_write(kernel, sys, tmp_path, background - 10) == 0
+    assert kernel.counters.nr_dirty == background - 10
+    fd = sys.open("/mnt/file", sys.O_RDWR, 0)
+    sys.pwrite64(fd, b"x" * 20 * PAGE, background * PAGE)  # beyond the lower one: when it is done
+    assert kernel.counters.nr_dirty == 0
+    assert len(on_host(tmp_path)) == (background + 20) * PAGE
+    assert limit > background
+
+
+@pytest.mark.boot(ram="4M")
+def test_a_throttled_writer_learns_of_an_error_at_fsync(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.sysctl["vm.dirty_ratio"] = 5
+    sys = Sys(kernel.spawn())
+    fd = host_file(kernel, sys, tmp_path, 1)
+    kernel.fail_io("writeback", 7)
+    assert sys.pwrite64(fd, b"y" * 200 * PAGE, 0) == 200 * PAGE
+    with refused(errno.EIO):
+        sys.fsync(fd)
+    assert sys.fsync(fd) == 0
+    pages = [on_host(tmp_path)[i * PAGE : i * PAGE + 1] for i in range(200)]
+    assert pages.count(b"y") == 199
+
+
 # ---- sleeping in calls ----
 
 
