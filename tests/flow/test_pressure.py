@@ -254,6 +254,58 @@ def test_free_memory_stays_above_the_lowest_watermark(kernel: Kernel) -> None:
     assert field(sys, "/proc/vmstat", "allocstall_normal") > 0
 
 
+def scan(kernel: Kernel, nr_pages: int) -> int:
+    """Look at every list once; return the pages freed."""
+    order = ffi.new("struct reclaim *", {"nr_to_free": nr_pages})
+    return int(lib.machine_reclaim(kernel.core, order))
+
+
+AGES = ("pgactivate", "pgrefill", "pgdeactivate", "nr_active_file", "nr_inactive_file")
+
+
+@pytest.mark.all_rmaps
+@pytest.mark.boot(ram="2M")
+def test_pages_that_are_touched_stay_longest(kernel: Kernel, tmp_path: Path) -> None:
+    sys = Sys(kernel.spawn())
+    addr = sys.mmap(0, 40 * PAGE, READ, SHARED, host_file(kernel, sys, tmp_path, 40), 0)
+
+    def ages() -> list[int]:
+        return [field(sys, "/proc/vmstat", name) for name in AGES]
+
+    sys.load(addr, 40 * PAGE)
+    assert ages() == [0, 0, 0, 0, 40]
+    if kernel.sysctl["vm.rmap"] != "virtual_scan":  # which ages by its own rounds
+        assert scan(kernel, 40) == 0  # all were touched
+        assert ages() == [40, 0, 0, 40, 0]
+        sys.load(addr, 10 * PAGE)
+        assert scan(kernel, 40) == 30
+        assert ages() == [40, 40, 30, 10, 0]
+    else:
+        scan(kernel, 40)
+        scan(kernel, 40)
+        sys.load(addr, 10 * PAGE)
+        memory.reclaim(kernel, 30)
+    assert sys.mincore(addr, 40 * PAGE) == b"\1" * 10 + bytes(30)
+
+
+@pytest.mark.all_rmaps
+@pytest.mark.boot(ram="1M", swap="1M")
+def test_locked_pages_are_counted_as_they_come_and_go(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn())
+    addr = anonymous(sys, 12)
+    sys.mlock(addr, 8 * PAGE)
+    sys.touch(addr, 12 * PAGE)
+    evict(kernel)
+    assert sys.mincore(addr, 12 * PAGE) == b"\1" * 8 + bytes(4)
+    sys.munlock(addr, 3 * PAGE)
+    names = ("nr_unevictable", "unevictable_pgs_culled", "unevictable_pgs_rescued")
+    assert [field(sys, "/proc/vmstat", name) for name in names] == [5, 8, 3]
+    evict(kernel)
+    assert sys.mincore(addr, 12 * PAGE) == bytes(3) + b"\1" * 5 + bytes(4)
+    assert field(sys, "/proc/self/status", "VmHWM") >= 12 * 4
+    assert field(sys, "/proc/self/status", "VmRSS") == 5 * 4
+
+
 # ---- what /proc says ----
 
 
