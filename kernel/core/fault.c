@@ -285,10 +285,8 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
-	if (err == SEGV_MAPERR || err == SEGV_ACCERR || err == BUS_ADRERR)
-		mm->machine->need.addr = addr;
 	if (err)
-		return err;
+		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
 	mm->counters.min_flt++;
 	mm->machine->counters.pgfault++;
 	return 0;

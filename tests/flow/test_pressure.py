@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -553,6 +554,25 @@ def test_a_call_whose_buffer_cannot_be_read_from_swap(kernel: Kernel) -> None:
     assert sys.syscall(PWRITE64, fd, addr, 3, 0) == 3
     assert sys.pread64(fd, 10, 0) == b"one"
     assert sys.load(addr + PAGE, 3) == b"two"
+
+
+@pytest.mark.boot(ram="1M")
+def test_a_buffer_whose_file_cannot_be_read(kernel: Kernel, tmp_path: Path) -> None:
+    """SIGBUS for an access, at its own address; EFAULT for a call, or what came before."""
+    sys = Sys(kernel.spawn())
+    fd, out = host_file(kernel, sys, tmp_path, 8), sys.memfd_create("out", 0)
+    addr = sys.mmap(0, 8 * PAGE, RW, SHARED, fd, 0)
+    sys.load(addr, PAGE)
+    inode = sys.task.fds.get(fd).inode
+    readable, inode.fd = inode.fd, os.open(tmp_path, os.O_RDONLY)  # a directory: EISDIR
+    with pytest.raises(BusError, check=lambda fault: fault.addr == addr + 5 * PAGE + 7):
+        sys.load(addr + 5 * PAGE + 7, 1)
+    assert sys.syscall(PWRITE64, out, addr + PAGE, 100, 0) == -errno.EFAULT
+    assert sys.syscall(PWRITE64, out, addr + 100, 2 * PAGE, 0) == PAGE - 100
+    assert sys.syscall(READ_NR, sys.open("/dev/zero", 0, 0), addr + 2 * PAGE, 9) == -errno.EFAULT
+    os.close(inode.fd)
+    inode.fd = readable
+    assert sys.load(addr, 8 * PAGE) == numbered(8)
 
 
 @pytest.mark.all_rmaps
