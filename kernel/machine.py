@@ -128,7 +128,7 @@ class Kernel:
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
         self.hugetlb_shm_group = 0
-        self.dirty_background_ratio = 10
+        self.dirty_ratio, self.dirty_background_ratio = 20, 10
         self.oom_policy = "loop"
         self.oom_kill_allocating_task = 0
         self.panic_on_oom = 0

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from kernel import memory
 from kernel.core import ffi, lib
-from kernel.errors import MemoryFault, SyscallError, TaskKilled
+from kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
-EFAULT = 14
+ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
 ADDRESS_MASK = (1 << 64) - 1
 PATH_MAX = 4096
@@ -115,6 +115,16 @@ class Mm:
         except MemoryFault:
             raise SyscallError(EFAULT) from None
 
+    def _serve_copy(self, status: int, attempt: int) -> None:
+        """Serve a copy; a page that its file cannot give is a fault, as for the program itself."""
+        fault = BusError(int(self.kernel.need.addr), BUS_ADRERR, int(self.kernel.need.access))
+        try:
+            memory.serve(self.kernel, self.task, status, attempt)
+        except SyscallError as error:
+            if error.errno == ENOMEM:
+                raise
+            raise fault from None
+
     def _serve_access(self, status: int, attempt: int) -> None:
         memory.serve_fault(self.kernel, self.task, status, attempt)
 
@@ -171,17 +181,38 @@ class Mm:
 
     # ---- on behalf of a system call ----
 
+    def _copy_for_call(self, copy: Callable[..., int], addr: int, buffer: Any) -> None:
+        try:
+            self._copy(copy, self._serve_copy, addr, buffer)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+
     def copy_in(self, addr: int, nbytes: int) -> bytes:
         """Read a system call's argument. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, nbytes)
         buffer = bytearray(nbytes)
-        self._copy(lib.user_read, self._serve_call, addr, buffer)
+        self._copy_for_call(lib.user_read, addr, buffer)
+        return bytes(buffer)
+
+    def copy_in_part(self, addr: int, nbytes: int) -> bytes:
+        """Read what can be read of an argument, from its beginning; each page is asked for once.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        buffer = bytearray(min(nbytes, self.counters.task_size - addr))
+        try:
+            self._copy(lib.user_read, self._serve_copy, addr, buffer)
+        except MemoryFault as fault:
+            buffer = buffer[: fault.addr - addr]
+        if nbytes and not buffer:
+            raise SyscallError(EFAULT)
         return bytes(buffer)
 
     def copy_out(self, addr: int, data: bytes) -> None:
         """Write a system call's result. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, len(data))
-        self._copy(lib.user_write, self._serve_call, addr, data)
+        self._copy_for_call(lib.user_write, addr, data)
 
     def check_user(self, addr: int, nbytes: int) -> None:
         """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""

@@ -142,9 +142,16 @@ ENTRIES = (
     ),
     Entry(
         "vm.dirty_background_ratio",
-        "Percent of RAM that may be dirty before write() has it written back.",
+        "Percent of usable memory that may be dirty before a write ends with writing it back.",
         "kernel",
         default=10,
+        high=100,
+    ),
+    Entry(
+        "vm.dirty_ratio",
+        "Percent of usable memory that may be dirty before a writer must write back to go on.",
+        "kernel",
+        default=20,
         high=100,
     ),
     Entry(
@@ -209,6 +216,13 @@ ENTRIES = (
         "vm.overcommit_memory", "0: refuse the absurd, 1: refuse nothing, 2: keep a limit.", high=2
     ),
     Entry("vm.overcommit_ratio", "Commit limit of mode 2 in percent of RAM.", high=1000),
+    Entry(
+        "vm.page-cluster",
+        "A fault that reads swap reads 2^this aligned slots; 0: only its own page.",
+        "tunables",
+        "page_cluster",
+        high=31,
+    ),
     Entry(
         "vm.panic_on_oom",
         "1: out of memory stops the machine.",

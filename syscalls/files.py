@@ -15,7 +15,7 @@ from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import names, open_flags
 from kernel.vfs.file import O_APPEND, File
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, MappedInode
 from kernel.wait import WouldBlock
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, install, signed64, start_of
@@ -260,23 +260,7 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
 
 def readable_part(task: Task, addr: int, count: int) -> bytes:
     """Return what can be read of a buffer from its beginning. Errors: EFAULT: nothing can."""
-    count = min(count, MAX_COUNT, task.kernel.ram)
-    try:
-        return task.mm.copy_in(addr, count)
-    except SyscallError as error:
-        if error.errno != errno.EFAULT:
-            raise
-    data, end = b"", addr + count
-    while addr < end:
-        part = min(PAGE_SIZE - addr % PAGE_SIZE, end - addr)
-        try:
-            data += task.mm.copy_in(addr, part)
-        except SyscallError:
-            break
-        addr += part
-    if not data:
-        raise SyscallError(errno.EFAULT)
-    return data
+    return task.mm.copy_in_part(addr, min(count, MAX_COUNT, task.kernel.ram))
 
 
 @syscall(1, "write", SINT, INT, INT)

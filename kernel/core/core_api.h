@@ -157,7 +157,8 @@ struct need {
 	uint64_t truncate_count; /* hand back to mapping_add_page() */
 	uint64_t nr_pages;
 	uint64_t addr;
-	uint64_t done; /* bytes finished before the need arose */
+	uint64_t done;   /* bytes finished before the need arose */
+	int64_t stopped; /* why a read or write did not do all it could: a need, or -errno */
 	uint64_t access;
 };
 
@@ -173,6 +174,7 @@ struct tunables {
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
 	uint64_t swappiness;        /* 0..200: anonymous pages' share of the scan */
+	uint64_t page_cluster;      /* a read from swap takes 2^this aligned slots */
 	uint64_t watermark_min;     /* pages: below it nothing is allocated */
 	uint64_t watermark_low;     /* pages: below it background reclaim is asked for */
 	uint64_t watermark_high;    /* pages: where it stops */
@@ -233,6 +235,7 @@ struct counters {
 	uint64_t pgactivate, pgdeactivate, pgrefill, pgrotated, pglazyfree, pglazyfreed;
 	uint64_t unevictable_pgs_culled, unevictable_pgs_rescued;
 	uint64_t pswpin, pswpout, swap_read_errors, swap_write_errors;
+	uint64_t swap_ra, swap_ra_hit;   /* pages read ahead; those that were asked for later */
 	uint64_t scan_ptes, scan_rounds; /* the virtual scan's */
 	uint64_t allocations;            /* through the one door failures are injected at */
 };

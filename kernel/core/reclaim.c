@@ -178,8 +178,8 @@ static bool has_place(machine *m, struct page *page, struct look look)
 		return true;
 	if (!(page->flags & PG_SWAPCACHE))
 		return swap_add(m, page);
-	if (!swap_is_closing(m, page->entry))
-		return true;
+	if (!swap_is_closing(m, page->entry) || !page->anon_vma)
+		return true; /* what was only read ahead is dropped */
 	if (swap_count(m, page->entry))
 		return false; /* swapoff has not yet told all who name it */
 	swap_cache_drop(m, page);

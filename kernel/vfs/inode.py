@@ -30,6 +30,7 @@ S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * 1_000_000_000
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
+NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 
 
 class Inode:
@@ -269,7 +270,7 @@ class MappedInode(Inode):
         Errors: those of the core, if nothing was done.
         """
         where, done, nbytes = ffi.from_buffer(buffer), 0, len(buffer)
-        call = self.kernel.core_call
+        call, need = self.kernel.core_call, self.kernel.need
         while done < nbytes:
             try:
                 n = call(None, transfer, self.mapping, pos + done, where + done, nbytes - done)
@@ -277,15 +278,18 @@ class MappedInode(Inode):
                 if not done:
                     raise
                 break
-            if not n:
-                break  # truncated meanwhile
             done += n
+            if not n or (done < nbytes and need.stopped not in NEEDS):
+                break  # truncated meanwhile, or an error: it is not tried a second time
         return done
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         self.check_seals(pos + len(data))
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
+        return self._store(pos, data)
+
+    def _store(self, pos: int, data: bytes) -> int:
         return self._transfer(lib.mapping_write, pos, data)
 
     def truncate(self, size: int) -> None:
