@@ -308,7 +308,7 @@ struct machine {
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
-	char disagreement[512]; /* comparing reverse maps: what they do not agree on */
+	char disagreement[1024]; /* comparing reverse maps: what they do not agree on */
 };
 
 /* page.c */
