@@ -131,9 +131,10 @@ enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 /* Cookies from here up are the core's own: shared anonymous memory, numbered from 1. */
 enum own_cookies { COOKIE_ANONYMOUS = 0x4000000000000000 };
 enum mapping_flags {
-	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
-	MAPPING_HUGE = 4,     /* its pages are large: hugetlbfs */
-	MAPPING_WRITEBACK = 2 /* dirty pages have a backing store to go to */
+	MAPPING_MEMORY = 1,    /* tmpfs, shared anonymous: a hole reads as zeroes */
+	MAPPING_HUGE = 4,      /* its pages are large: hugetlbfs */
+	MAPPING_WRITEBACK = 2, /* dirty pages have a backing store to go to */
+	MAPPING_LOCKED = 8     /* its pages stay: SHM_LOCK */
 };
 enum file_mode {
 	FILE_READ = 1,
@@ -326,6 +327,8 @@ int64_t machine_select_vsyscalls(machine *m, uint64_t form,
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
 void mapping_put(mapping *mp);
+void mapping_lock(mapping *mp);   /* its pages are not reclaimed from now on */
+void mapping_unlock(mapping *mp); /* they are, unless a VMA locks them */
 void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);

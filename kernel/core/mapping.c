@@ -491,6 +491,22 @@ void mapping_put(mapping *mp)
 	slab_free(m, CACHE_MAPPING, mp);
 }
 
+void mapping_lock(mapping *mp)
+{
+	struct page *page;
+	mp->flags |= MAPPING_LOCKED;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		lru_cull(mp->machine, page);
+}
+
+void mapping_unlock(mapping *mp)
+{
+	struct page *page;
+	mp->flags &= ~(uint32_t)MAPPING_LOCKED;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		lru_rescue(mp->machine, page);
+}
+
 int64_t mapping_size(mapping *mp) { return (int64_t)mp->size; }
 int64_t mapping_nr_pages(mapping *mp) { return (int64_t)mp->nr_pages; }
 int64_t mapping_nr_writable(mapping *mp) { return (int64_t)mp->nr_writable; }

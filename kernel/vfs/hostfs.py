@@ -299,6 +299,7 @@ class HostFs:
     def __init__(self, directory: str | Path, access: Access = Access.READ_ONLY) -> None:
         self.directory = Path(directory)
         self.access = access
+        self.options = f"{access.value},relatime"  # of /proc/mounts
         self.kernel: Kernel
         self.root: HostDir
         self._files: list[HostFile] = []

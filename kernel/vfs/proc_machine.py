@@ -268,8 +268,9 @@ def _segment_row(shmid: int, segment: Any) -> str:
     swapped = lib.mapping_nr_swapped(inode.mapping)
     return (
         f"{segment.key:10d} {shmid:10d}  {inode.mode:4o} {segment.bytes:21d} "
-        f"{segment.creator:5d} {0:5d}  {segment.attached:5d} {inode.uid:5d} {inode.gid:5d} "
-        f"{inode.uid:5d} {inode.gid:5d} {0:10d} {0:10d} {0:10d} "
+        f"{segment.creator:5d} {segment.last_pid:5d}  {segment.attached:5d} "
+        f"{inode.uid:5d} {inode.gid:5d} {segment.owner[0]:5d} {segment.owner[1]:5d} "
+        f"{segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d} "
         f"{pages * 4096:21d} {swapped * 4096:21d}\n"
     )
 

@@ -27,6 +27,17 @@ int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); ret
 """
 
 
+@pytest.mark.parametrize("flavour", ["glibc", "pie"])
+def test_what_ordinary_programs_call_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
+) -> None:
+    program = compile_c("breadth", flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
     here, there = machine.run(program), on_host(program)
