@@ -525,7 +525,6 @@ pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded 
 void vsyscall_free(machine *m);
 
 /* nonlinear.c */
-int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
 void special_unpin(machine *m, struct page *page);
 
 /* access.c */
