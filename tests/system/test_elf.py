@@ -303,6 +303,17 @@ def test_run_from_the_command_line(compile_c: Compile, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (7, b"hello 3 0.33333333333333331\n")
 
 
+def test_a_dynamic_program_runs_where_its_loader_is(tmp_path: Path) -> None:
+    source, program = tmp_path / "hello.c", tmp_path / "hello"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("dynamic"); return 3; }\n')
+    subprocess.run(["gcc", "-o", program, source], check=True)
+    refused = pkern("run", str(program))
+    assert refused.returncode == 1
+    assert b"its loader is not on the machine" in refused.stderr
+    done = pkern("run", "--root", "/", "--", "/bin/sh", "-c", "echo $((6 * 7)); exit 3")
+    assert (done.returncode, done.stdout) == (3, b"42\n")
+
+
 @needs_busybox
 def test_run_in_a_root_of_the_hosts(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()

@@ -93,13 +93,15 @@ def stretch(kernel: Kernel) -> Iterator[Stretch]:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median with the ends of the range it comes from."""
+    """A median with the ends of the range it comes from; one value is shown alone."""
 
     median: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.median:.3g}"
         return f"{self.median:.3g} ({self.low:.3g} .. {self.high:.3g})"
 
 
