@@ -41,6 +41,7 @@ EINTR, ENOSYS = 4, 38
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
+CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 BREAKPOINT = 3
 SYSCALL_BYTES = 2
 NR_ARGS = 6
@@ -539,9 +540,9 @@ class Scheduler:
         return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
 
     def _check_cpu_timers(self, task: Task) -> None:
-        for which, signo in ((1, 26), (2, 27)):
-            timer = task.thread.timers[which]
-            if timer.expires and task.thread.cpu_ns >= timer.expires:
+        for which, timer in task.thread.timers.items():
+            signo = CPU_TIMERS.get(which)
+            if signo and timer.expires and task.thread.cpu_ns >= timer.expires:
                 timer.expires = task.thread.cpu_ns + timer.interval if timer.interval else 0
                 signals.send(task, SigInfo(signo, SI_KERNEL))
 

@@ -48,4 +48,4 @@ class Thread:
     fault: tuple[int, int, int] = (0, 0, 0)  # the last one: cr2, error code, vector
     cpu_ns: int = 0
     child_cpu_ns: int = 0
-    timers: list[Interval] = field(default_factory=lambda: [Interval(), Interval(), Interval()])
+    timers: dict[int, Interval] = field(default_factory=dict)  # by ITIMER_*, once one was asked for

@@ -127,8 +127,8 @@ class FdTable:
 
     def get(self, fd: int) -> File:
         """Return the open file. Errors: EBADF."""
-        file = self.get_raw(fd)
-        if file.is_path:
+        file = self.files.get(fd)
+        if file is None or file.flags & O_PATH:
             raise SyscallError(errno.EBADF)
         return file
 

@@ -287,6 +287,7 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "utimensat": (-100 & (1 << 64) - 1, TEXT, FRESH, 0),
     "statx": (-100 & (1 << 64) - 1, TEXT, 0, 0xFFF, FRESH),
     "rseq": (FRESH, 32, 0, 0),
+    "syslog": (3, FRESH, 100),
     "copy_file_range": (0, FRESH, 0, FRESH + 8, PAGE, 0),
     "dup3": (0, 9, 0),
     "accept": (1, 0, 0),
@@ -354,3 +355,46 @@ def test_most_calls_of_the_table_do_something_here() -> None:
         done += prepared.sys.syscall(call.nr, *_registers(call)) >= 0
         prepared.kernel.close()
     assert done > len(CALLS) * 2 // 3
+
+
+# ---- pointers that leave user space ----
+
+KERNEL_SPACE = (0xFFFF_8880_0000_0000, 1 << 47, (1 << 64) - PAGE)
+POINTERS = range(FRESH, TEXT + PAGE)
+# What a call does with an address beyond user space that is no pointer, or that it need not follow.
+RANGES = {"mprotect", "munmap", "msync", "mlock", "munlock", "mlock2"}  # ENOMEM, EINVAL
+KEPT = {"set_robust_list", "set_tid_address"}  # looked at when the task ends
+TIME_LEFT = {("nanosleep", 1), ("clock_nanosleep", 3)}  # stored when a signal comes
+
+
+def _pointer_cases() -> list[tuple[Syscall, int]]:
+    """Return (call, place of a register) for each pointer that a call is given above."""
+    return [
+        (call, place)
+        for call in CALLS
+        for place, register in enumerate(_registers(call))
+        if register in POINTERS
+    ]
+
+
+def _result(call: Syscall, registers: list[int]) -> int:
+    prepared = _prepare_raw("objrmap_tree")
+    result = prepared.sys.syscall(call.nr, *registers)
+    prepared.kernel.check()
+    prepared.kernel.close()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("call", "place"), _pointer_cases(), ids=[f"{c.name}-{p}" for c, p in _pointer_cases()]
+)
+def test_no_pointer_leads_into_the_kernel(call: Syscall, place: int) -> None:
+    registers = list(_registers(call))
+    good = _result(call, registers)
+    allowed = {-errno.EFAULT}
+    allowed |= {good} if good < 0 or (call.name, place) in TIME_LEFT else set()
+    allowed |= {-errno.ENOMEM, -errno.EINVAL} if call.name in RANGES else set()
+    allowed |= {good} if call.name in KEPT else set()
+    for wrong in KERNEL_SPACE:
+        registers[place] = wrong
+        assert _result(call, registers) in allowed, hex(wrong)
