@@ -1,7 +1,7 @@
 """What prctl, personality and the scheduling calls set for a task and later read again.
 
-Owns settings only. Those that Linux hands to a child are copied by forked(); a new program keeps
-them.
+Owns settings only. They are values, shared by parent and child until one of them changes its own
+(replace()); forked() says which of them a child starts without; a new program keeps them all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class IoCounters:
     write_bytes: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """Settings of one task.
 
@@ -49,6 +49,9 @@ class Attributes:
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""
+        own = self.pdeath_signal or self.subreaper or self.reset_on_fork
+        if not own and self.default_slack_ns == self.timer_slack_ns:
+            return self
         child = replace(
             self,
             pdeath_signal=0,
@@ -56,10 +59,9 @@ class Attributes:
             reset_on_fork=0,
             default_slack_ns=self.timer_slack_ns,
         )
-        if self.reset_on_fork:
-            child.nice = max(self.nice, 0)
-            child.policy, child.rt_priority = SCHED_NORMAL, 0
-        return child
+        if not self.reset_on_fork:
+            return child
+        return replace(child, nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0)
 
     @property
     def priority(self) -> int:

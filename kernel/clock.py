@@ -40,7 +40,7 @@ class Clock:
     @property
     def now_ns(self) -> int:
         """Nanoseconds since boot, as CLOCK_MONOTONIC."""
-        return self.realtime_ns - BOOT_EPOCH_NS
+        return int(self._data.realtime_ns) - BOOT_EPOCH_NS
 
     @property
     def realtime_ns(self) -> int:

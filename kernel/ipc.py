@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 IPC_PRIVATE = 0
+NS = 1_000_000_000
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
 SHM_HUGETLB = 0o4000
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
@@ -31,7 +32,11 @@ class Segment:
     def __init__(self, kernel: Kernel, task: Task, key: int, size: int, flags: int) -> None:
         self.key = key
         self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
-        self.creator = task.pid
+        self.creator = self.last_pid = task.pid
+        self.owner = task.uid, task.gid  # who made it, whatever IPC_SET says later
+        self.locked_by: int | None = None  # the uid whose memory SHM_LOCK counts it as
+        self.atime = self.dtime = 0  # seconds: last attached, last detached by shmdt
+        self.ctime = kernel.clock.realtime_ns // NS
         self.removed = False
         self.bytes = size
         large = bool(flags & SHM_HUGETLB)
@@ -40,6 +45,16 @@ class Segment:
         self.inode.nlink = 0
         self.inode.open_count = 1  # the segment's own
         self.inode.truncate(hugetlb.round_up(size) if large else size)
+
+    def lock(self, uid: int) -> None:
+        """Keep all its pages in memory, at a user's expense."""
+        self.locked_by = uid
+        lib.mapping_lock(self.inode.mapping)
+
+    def unlock(self) -> None:
+        """Let its pages be reclaimed again."""
+        self.locked_by = None
+        lib.mapping_unlock(self.inode.mapping)
 
     @property
     def attached(self) -> int:
@@ -98,6 +113,10 @@ class Segments:
         """Return every segment with its id."""
         self._sweep()
         return list(self._by_id.items())
+
+    def locked_bytes(self, uid: int) -> int:
+        """Return how much a user has locked by SHM_LOCK."""
+        return sum(s.bytes for s in self._by_id.values() if s.locked_by == uid)
 
     def remove(self, shmid: int) -> None:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""

@@ -1,7 +1,7 @@
 """The kernel log: what dmesg shows, on virtual time.
 
-Owns the lines. Each is also a structlog event, so that a host program can subscribe; by default
-only warnings and worse leave the process.
+Owns the lines. Those below the console's level (kernel.printk) are structlog events too, once the
+process has configured structlog: `pkern` shows them on standard error, others may subscribe.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from kernel.clock import Clock
 KERN_ERR, KERN_WARNING, KERN_INFO, KERN_DEBUG = 3, 4, 6, 7
 MAX_LINES = 10_000
 
-_events = structlog.wrap_logger(
-    structlog.PrintLogger(),
-    wrapper_class=structlog.make_filtering_bound_logger(40),
-    processors=[structlog.processors.KeyValueRenderer(key_order=["event"])],
-)
+# structlog's level (as in logging) of each of the kernel's.
+EVENT_LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)
+_events = structlog.get_logger("pkern")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,9 @@ class Log:
         self._taken = 0  # records that take() has handed out whole
         self._part = 0  # bytes of the next one that it has handed out
         self._cleared = 0
+        # The console's level, that of lines without one, the least for the console, at boot.
+        self.levels = [4, 4, 1, 7]
+        self._level_before: int | None = None  # the console's, while it is off
 
     def write(self, level: int, text: str) -> None:
         """Append text at a kernel log level (0 emergency .. 7 debug)."""
@@ -59,8 +60,27 @@ class Log:
         self._written += 1
         del self._records[:-MAX_LINES]
         self.listener()
-        if level <= KERN_ERR:
-            _events.error(text, time_ns=self._clock.now_ns)
+        if level < self.levels[0] and structlog.is_configured():
+            _events.log(EVENT_LEVELS[level], text, time_ns=self._clock.now_ns)
+
+    # ---- the console ----
+
+    def console_off(self) -> None:
+        """Show only what the least level lets through."""
+        if self._level_before is None:
+            self._level_before = self.levels[0]
+        self.levels[0] = self.levels[2]
+
+    def console_on(self) -> None:
+        """Show again what was shown before console_off()."""
+        if self._level_before is not None:
+            self.levels[0], self._level_before = self._level_before, None
+
+    def set_console(self, level: int) -> None:
+        """Show what is below a level, the least one if that is higher."""
+        self.levels[0], self._level_before = max(level, self.levels[2]), None
+
+    # ---- reading ----
 
     def lines(self) -> list[str]:
         """Return the lines in dmesg's format: `[    0.000001] text`."""

@@ -107,6 +107,7 @@ class Kernel:
         self.rmap_name = rmap
         self.nrpte = nrpte
         self.hostname = hostname
+        self.pid_max = 32768
         self.domainname = "(none)"
         self.core: Any = self._create_core(rmap, nrpte, poison)
         self.need: Any = lib.machine_need(self.core)
@@ -127,7 +128,7 @@ class Kernel:
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self.vm_passes = 16
         self.hugetlb_shm_group = 0
-        self.dirty_background_ratio = 10
+        self.dirty_ratio, self.dirty_background_ratio = 20, 10
         self.oom_policy = "loop"
         self.oom_kill_allocating_task = 0
         self.panic_on_oom = 0
@@ -164,6 +165,20 @@ class Kernel:
     # ---- one bit behind two sysctls ----
 
     @property
+    def file_nr(self) -> str:
+        """What /proc/sys/fs/file-nr shows."""
+        return f"{self.vfs.open_files()}\t0\t{self.sysctl['fs.file-max']}"
+
+    @property
+    def printk(self) -> str:
+        """The log's levels as kernel.printk shows them."""
+        return "\t".join(map(str, self.log.levels))
+
+    @printk.setter
+    def printk(self, row: str) -> None:
+        self.log.levels = [int(level) for level in row.split()]
+
+    @property
     def revirt_vsyscalls(self) -> int:
         """1 while every task's vsyscalls make real system calls (kernel.revirt_vsyscalls)."""
         return self.vsyscalls.revirtualised
@@ -185,9 +200,8 @@ class Kernel:
 
     def next_pid(self) -> int:
         """Return a pid that no task has. Errors: none (pid_max is far above what fits)."""
-        limit = int(self.sysctl["kernel.pid_max"])
         while True:
-            self.last_pid = self.last_pid % (limit - 1) + 1
+            self.last_pid = self.last_pid % (self.pid_max - 1) + 1
             if self.last_pid not in self.tasks:
                 self.forks += 1
                 return self.last_pid

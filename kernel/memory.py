@@ -169,8 +169,30 @@ def drop_caches(kernel: Kernel, what: int) -> None:
         lib.machine_drop_caches(kernel.core)
 
 
+# ---- dirty pages ----
+
+
+def dirty_limits(kernel: Kernel) -> tuple[int, int]:
+    """Return how many pages may be dirty: before the kernel writes, before a writer must.
+
+    Both are percents of what could be clean file pages: free memory and the file lists.
+    Source: global_dirtyable_memory() and domain_dirty_limits() of Linux 6.x.
+    """
+    counters = kernel.counters
+    free = max(int(counters.nr_free) - int(kernel.tunables.watermark_high), 0)
+    usable = free + int(counters.nr_inactive_file) + int(counters.nr_active_file)
+    limit = usable * kernel.dirty_ratio // 100
+    background = usable * kernel.dirty_background_ratio // 100
+    return (background if background < limit else limit // 2), limit
+
+
 def balance_dirty(kernel: Kernel) -> None:
-    """Write dirty files back once more than vm.dirty_background_ratio percent of RAM is dirty."""
-    limit = int(kernel.counters.nr_total) * kernel.dirty_background_ratio // 100
-    if kernel.counters.nr_dirty > limit:
+    """Have a writer that is over vm.dirty_ratio write back before it goes on."""
+    if kernel.counters.nr_dirty > dirty_limits(kernel)[1]:
+        kernel.vfs.sync()
+
+
+def write_behind(kernel: Kernel) -> None:
+    """Do what Linux's flusher does once a call is over: write back beyond the background ratio."""
+    if kernel.counters.nr_dirty > dirty_limits(kernel)[0]:
         kernel.vfs.sync()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from kernel import memory
 from kernel.core import ffi, lib
-from kernel.errors import MemoryFault, SyscallError, TaskKilled
+from kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
-EFAULT = 14
+ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
 ADDRESS_MASK = (1 << 64) - 1
 PATH_MAX = 4096
@@ -60,6 +60,9 @@ class Areas:
     auxv: bytes = b""
 
 
+NO_COUNTERS = ffi.new("struct mm_counters *")
+
+
 class Mm:
     """One address space; destroyed by its task's exit, and then without a handle."""
 
@@ -69,6 +72,7 @@ class Mm:
         self.kernel = kernel
         self.task = task
         self.handle = handle
+        self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
         self.users = 1  # tasks that run in it, descriptors of /proc/mm
 
@@ -93,6 +97,7 @@ class Mm:
         """Take a user away; the last one destroys the address space."""
         self.users -= 1
         if not self.users:
+            self.counters = NO_COUNTERS
             lib.mm_destroy(self.handle)
             del self.handle
 
@@ -109,6 +114,16 @@ class Mm:
             memory.serve(self.kernel, self.task, status, attempt)
         except MemoryFault:
             raise SyscallError(EFAULT) from None
+
+    def _serve_copy(self, status: int, attempt: int) -> None:
+        """Serve a copy; a page that its file cannot give is a fault, as for the program itself."""
+        fault = BusError(int(self.kernel.need.addr), BUS_ADRERR, int(self.kernel.need.access))
+        try:
+            memory.serve(self.kernel, self.task, status, attempt)
+        except SyscallError as error:
+            if error.errno == ENOMEM:
+                raise
+            raise fault from None
 
     def _serve_access(self, status: int, attempt: int) -> None:
         memory.serve_fault(self.kernel, self.task, status, attempt)
@@ -166,17 +181,38 @@ class Mm:
 
     # ---- on behalf of a system call ----
 
+    def _copy_for_call(self, copy: Callable[..., int], addr: int, buffer: Any) -> None:
+        try:
+            self._copy(copy, self._serve_copy, addr, buffer)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+
     def copy_in(self, addr: int, nbytes: int) -> bytes:
         """Read a system call's argument. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, nbytes)
         buffer = bytearray(nbytes)
-        self._copy(lib.user_read, self._serve_call, addr, buffer)
+        self._copy_for_call(lib.user_read, addr, buffer)
+        return bytes(buffer)
+
+    def copy_in_part(self, addr: int, nbytes: int) -> bytes:
+        """Read what can be read of an argument, from its beginning; each page is asked for once.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        buffer = bytearray(min(nbytes, self.counters.task_size - addr))
+        try:
+            self._copy(lib.user_read, self._serve_copy, addr, buffer)
+        except MemoryFault as fault:
+            buffer = buffer[: fault.addr - addr]
+        if nbytes and not buffer:
+            raise SyscallError(EFAULT)
         return bytes(buffer)
 
     def copy_out(self, addr: int, data: bytes) -> None:
         """Write a system call's result. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, len(data))
-        self._copy(lib.user_write, self._serve_call, addr, data)
+        self._copy_for_call(lib.user_write, addr, data)
 
     def check_user(self, addr: int, nbytes: int) -> None:
         """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""
@@ -198,11 +234,6 @@ class Mm:
             addr += self.call(lib.mm_populate, addr, end - addr)
 
     # ---- what there is ----
-
-    @property
-    def counters(self) -> Any:
-        """The core's struct mm_counters, live; zeroes once the address space is gone."""
-        return lib.mm_counters(self.handle) if self.users else ffi.new("struct mm_counters *")
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel import memory, sigframe, signals
+from kernel import memory, rseq, sigframe, signals
 from kernel.core import ffi, lib
 from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
@@ -41,6 +41,7 @@ EINTR, ENOSYS = 4, 38
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
+CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 BREAKPOINT = 3
 SYSCALL_BYTES = 2
 NR_ARGS = 6
@@ -264,6 +265,7 @@ class Scheduler:
             if reason == CALL:
                 reason = self._serve_calls(task)
             elif reason == BUDGET:
+                self._interrupt_sequence(task)
                 return True
             else:
                 self._needs = self._needs + 1 if reason == NEED else 0
@@ -460,10 +462,16 @@ class Scheduler:
             task.stop_seen = False
             self.tell_parent(task, CLD_STOPPED, info.si_signo)
         elif fate is Fate.HANDLE:
+            self._interrupt_sequence(task)
             try:
                 sigframe.setup(task, info, task.signals.sigaction(info.si_signo))
             except (SyscallError, MemoryFault):
                 self._die_on_stack(task, info)
+
+    def _interrupt_sequence(self, task: Task) -> None:
+        """Let a restartable sequence begin again; SIGSEGV where that cannot be."""
+        if task.thread.rseq is not None and not rseq.interrupt(task):
+            signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
 
     def _die_on_stack(self, task: Task, info: SigInfo) -> None:
         """The frame cannot be written: SIGSEGV, which cannot be handled if it is the one."""
@@ -532,9 +540,9 @@ class Scheduler:
         return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
 
     def _check_cpu_timers(self, task: Task) -> None:
-        for which, signo in ((1, 26), (2, 27)):
-            timer = task.thread.timers[which]
-            if timer.expires and task.thread.cpu_ns >= timer.expires:
+        for which, timer in task.thread.timers.items():
+            signo = CPU_TIMERS.get(which)
+            if signo and timer.expires and task.thread.cpu_ns >= timer.expires:
                 timer.expires = task.thread.cpu_ns + timer.interval if timer.interval else 0
                 signals.send(task, SigInfo(signo, SI_KERNEL))
 

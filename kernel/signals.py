@@ -94,6 +94,7 @@ class Sigaction:
     mask: int = 0
 
 
+DEFAULT, IGNORE = Sigaction(SIG_DFL), Sigaction(SIG_IGN)
 Handler = Callable[[int, SigInfo], object]
 Action = int | Handler | Sigaction
 
@@ -124,7 +125,7 @@ class Signals:
         action = self.action(signo)
         if isinstance(action, Sigaction):
             return action
-        return Sigaction(action if isinstance(action, int) else SIG_DFL)
+        return IGNORE if action == SIG_IGN else DEFAULT
 
     def is_blocked(self, signo: int) -> bool:
         """Tell whether signo is held back; SIGKILL and SIGSTOP never are."""

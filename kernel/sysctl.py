@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Value = int | str
 MAX = (1 << 63) - 1
+LEAST_FILES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Entry:
     high: int = MAX
     read_only: str = ""  # why it cannot be written; empty: it can
     choices: tuple[str, ...] = ()
+    columns: int = 1  # more: a row of integers; those that a write leaves out stay
 
     @property
     def kind(self) -> str:
@@ -56,16 +58,30 @@ class Entry:
     @property
     def range(self) -> str:
         """The allowed values, for people."""
-        if self.read_only:
-            return "read-only"
         if self.choices:
-            return "|".join(self.choices)
+            return ", ".join(self.choices)
+        if self.columns > 1:
+            return f"{self.columns} integers"
         if self.kind == "str":
             return "text"
         return f"{self.low}..{self.high}" if self.high < MAX else f"{self.low}.."
 
 
 ENTRIES = (
+    Entry(
+        "fs.file-max",
+        "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
+        "table",
+        default=0,  # the kernel's own: a tenth of RAM in KiB
+    ),
+    Entry(
+        "fs.file-nr",
+        "Files that are open, 0, and fs.file-max.",
+        "kernel",
+        "file_nr",
+        default="",
+        read_only="it counts",
+    ),
     Entry("kernel.domainname", "The domain that uname shows.", "kernel", default="(none)"),
     Entry("kernel.hostname", "The node name that uname shows.", "kernel", default="pkern"),
     Entry(
@@ -82,7 +98,15 @@ ENTRIES = (
         default="Linux",
         read_only="it names the system",
     ),
-    Entry("kernel.pid_max", "Pids are below this.", "table", default=32768, low=301, high=4194304),
+    Entry("kernel.pid_max", "Pids are below this.", "kernel", default=32768, low=301, high=4194304),
+    Entry(
+        "kernel.printk",
+        "Log lines below the first level go to the console (standard error, structlog); then the"
+        " level of lines without one, the least first level, and the first level at boot.",
+        "kernel",
+        default="4\t4\t1\t7",
+        columns=4,
+    ),
     Entry(
         "kernel.randomize_va_space",
         "Address-space randomisation: always 0, so that runs repeat.",
@@ -118,9 +142,16 @@ ENTRIES = (
     ),
     Entry(
         "vm.dirty_background_ratio",
-        "Percent of RAM that may be dirty before write() has it written back.",
+        "Percent of usable memory that may be dirty before a write ends with writing it back.",
         "kernel",
         default=10,
+        high=100,
+    ),
+    Entry(
+        "vm.dirty_ratio",
+        "Percent of usable memory that may be dirty before a writer must write back to go on.",
+        "kernel",
+        default=20,
         high=100,
     ),
     Entry(
@@ -186,6 +217,13 @@ ENTRIES = (
     ),
     Entry("vm.overcommit_ratio", "Commit limit of mode 2 in percent of RAM.", high=1000),
     Entry(
+        "vm.page-cluster",
+        "A fault that reads swap reads 2^this aligned slots; 0: only its own page.",
+        "tunables",
+        "page_cluster",
+        high=31,
+    ),
+    Entry(
         "vm.panic_on_oom",
         "1: out of memory stops the machine.",
         "kernel",
@@ -229,6 +267,7 @@ class SysctlTable:
             "vm.min_free_kbytes": partial(memory.set_min_free, kernel),
             "vm.rmap": kernel.set_rmap,
         }
+        self._own["fs.file-max"] = max(LEAST_FILES, kernel.ram // 10240)
         self._own["vm.min_free_kbytes"] = memory.default_min_free(kernel.ram)
         memory.set_min_free(kernel, memory.default_min_free(kernel.ram))
 
@@ -289,10 +328,21 @@ class SysctlTable:
             if text not in entry.choices:
                 raise SyscallError(errno.EINVAL)
             return text
+        if entry.columns > 1:
+            return self._row(entry, text.split())
         if entry.kind == "str":
             if not text or len(text) > 64 or (not text.isprintable() and "\t" not in text):
                 raise SyscallError(errno.EINVAL)
             return text
+        return self._number(entry, text)
+
+    def _row(self, entry: Entry, given: list[str]) -> str:
+        rest = str(self[entry.name]).split()[len(given) :]
+        if not 0 < len(given) <= entry.columns:
+            raise SyscallError(errno.EINVAL)
+        return "\t".join([str(self._number(entry, text)) for text in given] + rest)
+
+    def _number(self, entry: Entry, text: str) -> int:
         try:
             value = int(text, 0)
         except ValueError:

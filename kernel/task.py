@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from kernel import robust
 from kernel.attributes import Attributes, IoCounters
 from kernel.core import ffi, lib
 from kernel.credentials import Credentials, Ids
@@ -48,18 +50,25 @@ DEFAULT_RLIMITS: dict[str, tuple[int, int]] = {
     "rtprio": (0, 0),
     "rttime": (RLIM_INFINITY, RLIM_INFINITY),
 }
+LIMITS = ffi.typeof("struct limits *")
 CORE_LIMITS = frozenset({"as", "data", "stack", "memlock"})
 
 
 class Rlimits:
     """Resource limits by name; the soft values that the core obeys live in its struct."""
 
-    def __init__(self, limits: Any, values: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, limits: Any, soft: dict[str, int], hard: dict[str, int]) -> None:
         self.limits = limits
-        self._hard = {name: hard for name, (_, hard) in values.items()}
-        self._soft = {name: soft for name, (soft, _) in values.items() if name not in CORE_LIMITS}
-        for name in CORE_LIMITS:
-            setattr(limits, name, values[name][0])
+        self._soft = soft
+        self._hard = hard
+
+    @classmethod
+    def at_boot(cls, limits: Any) -> Rlimits:
+        """Return the limits of the first task."""
+        made = cls(limits, {}, {})
+        for name, pair in DEFAULT_RLIMITS.items():
+            made[name] = pair
+        return made
 
     def __getitem__(self, name: str) -> tuple[int, int]:
         soft = int(getattr(self.limits, name)) if name in CORE_LIMITS else self._soft[name]
@@ -73,11 +82,10 @@ class Rlimits:
         else:
             self._soft[name] = soft
 
-    def copy_from(self, other: Rlimits) -> None:
-        """Take over all values of another task's limits."""
-        self.limits[0] = other.limits[0]
-        self._hard = other._hard.copy()
-        self._soft = other._soft.copy()
+    def copy(self, limits: Any) -> Rlimits:
+        """Return a forked child's own, in its struct."""
+        limits[0] = self.limits[0]
+        return Rlimits(limits, self._soft.copy(), self._hard.copy())
 
     def items(self) -> list[tuple[str, tuple[int, int]]]:
         """Return (name, (soft, hard)) in Linux's order."""
@@ -85,9 +93,14 @@ class Rlimits:
 
 
 class Task:
-    """One process of one thread; made by Kernel.spawn or Task.fork."""
+    """One process of one thread; made by Kernel.spawn or Task.fork.
 
-    def __init__(self, kernel: Kernel, pid: int, name: str, argv: list[str]) -> None:
+    origin: the task it is forked from; None: it starts afresh.
+    """
+
+    def __init__(
+        self, kernel: Kernel, pid: int, name: str, argv: list[str], origin: Task | None = None
+    ) -> None:
         self.kernel = kernel
         self.pid = pid
         self.name = name[:15]
@@ -95,15 +108,8 @@ class Task:
         self.parent: Task | None = None
         self.children: list[Task] = []
         self.start_ns = kernel.clock.now_ns
-        self.cred = Credentials()
-        self.attributes = Attributes()
         self.io = IoCounters()
-        self.limits: Any = ffi.new("struct limits *")
-        self.rlimits = Rlimits(self.limits, DEFAULT_RLIMITS)
-        self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)
-        self.pgid = self.sid = pid
-        self.tty: Any = None  # the controlling terminal's inode
-        self.signals = Signals()
+        self.limits: Any = ffi.new(LIMITS)
         self.exit_status: int | None = None  # as wait4 reports it
         self.context: Context | None = None  # registers; None: a Python program
         self.thread = Thread()
@@ -112,12 +118,35 @@ class Task:
         self.exit_signal = SIGCHLD
         self.has_execed = False
         self.exe: File | None = None
-        self.oom_score_adj = 0
-        self.dumpable = 1
         self.trace: Trace | None = None
+        self.mm: Mm
+        if origin is None:
+            self._start_afresh()
+        else:
+            self._inherit(origin)
+
+    def _start_afresh(self) -> None:
+        self.cred = Credentials()
+        self.attributes = Attributes()
+        self.rlimits = Rlimits.at_boot(self.limits)
+        self.fs = FsStruct(self.kernel.vfs.root, self.kernel.vfs.root)
+        self.signals = Signals()
+        self.pgid = self.sid = self.pid
+        self.tty: Any = None  # the controlling terminal's inode
+        self.oom_score_adj, self.dumpable = 0, 1
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.fds = FdTable(self)
-        self.mm: Mm
+
+    def _inherit(self, origin: Task) -> None:
+        self.cred = origin.cred
+        self.attributes = origin.attributes.forked()
+        self.rlimits = origin.rlimits.copy(self.limits)  # and what the core knows of cred
+        self.fs = origin.fs.copy()
+        self.signals = origin.signals.copy()
+        self.pgid, self.sid, self.tty = origin.pgid, origin.sid, origin.tty
+        self.oom_score_adj, self.dumpable = origin.oom_score_adj, origin.dumpable
+        self.revirt_vsyscalls = origin.revirt_vsyscalls
+        self.thread.alt_stack, self.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
 
     @property
     def ppid(self) -> int:
@@ -185,6 +214,10 @@ class Task:
         self.limits.may_lock = "CAP_IPC_LOCK" in cred.effective
         self.limits.may_low = "CAP_SYS_RAWIO" in cred.effective
 
+    def set_attributes(self, **changed: int) -> None:
+        """Change some of the task's own attributes."""
+        self.attributes = replace(self.attributes, **changed)
+
     @contextmanager
     def acting(self, cred: Credentials) -> Iterator[None]:
         """Act with other credentials for a while, as access(2) does."""
@@ -215,7 +248,7 @@ class Task:
 
     def fork(self) -> Task:
         """Return a child with a copy-on-write copy of everything. Errors: ENOMEM, EAGAIN."""
-        child = self._child()
+        child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
         handle = ffi.new("mm **")
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
@@ -224,21 +257,10 @@ class Task:
 
     def fork_sharing(self) -> Task:
         """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""
-        child = self._child()
+        child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
         child.mm = self.mm.get()
+        child.thread.rseq = None  # the area is the parent's
         return self._born(child)
-
-    def _child(self) -> Task:
-        child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv)
-        child.rlimits.copy_from(self.rlimits)
-        child.use_credentials(self.cred)
-        child.attributes = self.attributes.forked()
-        child.oom_score_adj, child.dumpable = self.oom_score_adj, self.dumpable
-        child.fs, child.signals = self.fs.copy(), self.signals.copy()
-        child.revirt_vsyscalls = self.revirt_vsyscalls
-        child.pgid, child.sid, child.tty = self.pgid, self.sid, self.tty
-        child.thread.alt_stack = self.thread.alt_stack
-        return child
 
     def _born(self, child: Task) -> Task:
         """Give a child what must be given back, and enter it."""
@@ -260,6 +282,7 @@ class Task:
 
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up."""
+        robust.release(self)
         old, self.mm = self.mm, program.mm
         self.cpu.enter(program.mm.handle)
         self.cpu.start(program.rip, program.rsp)
@@ -269,7 +292,7 @@ class Task:
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.has_execed, self.dumpable = True, 1
         self.signals.reset_for_exec()
-        self.thread.alt_stack, self.thread.clear_child_tid = Thread().alt_stack, 0
+        self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)
         self.let_parent_go()
@@ -294,7 +317,9 @@ class Task:
         self._end(signo)
 
     def _end(self, wait_status: int) -> None:
-        if not self.alive:
+        if self.alive:
+            robust.release(self)
+        if not self.alive:  # or killed for the memory that this took
             return
         self.exit_status = wait_status
         self.attention = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel.rseq import Area
 from kernel.wait import WouldBlock
 
 NO_ALT_STACK = (0, 2, 0)  # address, SS_DISABLE, bytes
@@ -41,8 +42,10 @@ class Thread:
     saved_mask: int | None = None  # restored after the handlers that a sigsuspend let in
     alt_stack: tuple[int, int, int] = NO_ALT_STACK
     clear_child_tid: int = 0
+    robust_list: int = 0  # address of its head
+    rseq: Area | None = None
     vfork_parent: Any = None
     fault: tuple[int, int, int] = (0, 0, 0)  # the last one: cr2, error code, vector
     cpu_ns: int = 0
     child_cpu_ns: int = 0
-    timers: list[Interval] = field(default_factory=lambda: [Interval(), Interval(), Interval()])
+    timers: dict[int, Interval] = field(default_factory=dict)  # by ITIMER_*, once one was asked for

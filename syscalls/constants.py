@@ -72,6 +72,8 @@ CONSTANTS: dict[str, int] = {
     "IPC_EXCL": 0o2000,
     "IPC_RMID": 0,
     "IPC_STAT": 2,
+    "SHM_LOCK": 11,
+    "SHM_UNLOCK": 12,
     "SHM_RDONLY": 0o10000,
     "SHM_RND": 0o20000,
     "SHM_REMAP": 0o40000,

@@ -149,7 +149,12 @@ def choice(table: dict[int, str], unknown: str) -> Decoder:
 
 
 def map_flags(view: View, i: int) -> str:
-    kind, rest = view.args[i] & 0xF, view.args[i] & 0xFFFF_FFFF & ~0xF
+    return map_text(view.args[i] & 0xFFFF_FFFF)
+
+
+def map_text(value: int) -> str:
+    """Return mmap's flags."""
+    kind, rest = value & 0xF, value & ~0xF
     first = MAP_TYPES.get(kind, hex(kind))
     return f"{first}|{names(rest, MAP)}" if rest else first
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import names, open_flags
-from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from kernel.vfs.file import O_APPEND, File
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, MappedInode
 from kernel.wait import WouldBlock
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, install, signed64, start_of
@@ -194,8 +194,8 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
-    if file.inode.kind == "fifo":
-        return _write_stream(task, file, data)
+    if file.inode.streams:
+        return write_stream(task, lambda rest: file.inode.file_write(file, 0, rest, task), data)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
@@ -203,13 +203,27 @@ def _write(task: Task, file: File, data: bytes) -> int:
     return written
 
 
-def _write_stream(task: Task, file: File, data: bytes) -> int:
-    """Write to a pipe, sleeping while it is full; one that no one reads is SIGPIPE."""
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        _signal(task, Signal.SIGPIPE)
+
+
+def write_stream(
+    task: Task,
+    put: Callable[[bytes], int],
+    data: bytes,
+    failed: Callable[[Task, SyscallError], None] = signal_broken_pipe,
+) -> int:
+    """Put all of data into a pipe or stream, sleeping while it is full; return how much went.
+
+    put: takes what there is room for. failed: is told why the rest cannot be put.
+    """
     done: int = task.thread.progress or 0
     try:
         while True:
-            done += file.inode.file_write(file, 0, data[done:], task)
-            if done == len(data) or file.flags & O_NONBLOCK:
+            done += put(data[done:])
+            if done == len(data):
                 return done
     except WouldBlock as wait:
         if task.context is None and done:
@@ -217,7 +231,7 @@ def _write_stream(task: Task, file: File, data: bytes) -> int:
         task.thread.progress, wait.partial = done, done
         raise
     except SyscallError as error:
-        signal_broken_pipe(task, error)
+        failed(task, error)
         if done:
             return done
         raise
@@ -233,12 +247,6 @@ def _signal(task: Task, signo: Signal) -> None:
     send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
 
 
-def signal_broken_pipe(task: Task, error: SyscallError) -> None:
-    """Send SIGPIPE where a write found that no one reads."""
-    if error.errno == errno.EPIPE:
-        _signal(task, Signal.SIGPIPE)
-
-
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
     """Write data at pos, or at the end with O_APPEND; the file's position stays.
 
@@ -252,23 +260,7 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
 
 def readable_part(task: Task, addr: int, count: int) -> bytes:
     """Return what can be read of a buffer from its beginning. Errors: EFAULT: nothing can."""
-    count = min(count, MAX_COUNT, task.kernel.ram)
-    try:
-        return task.mm.copy_in(addr, count)
-    except SyscallError as error:
-        if error.errno != errno.EFAULT:
-            raise
-    data, end = b"", addr + count
-    while addr < end:
-        part = min(PAGE_SIZE - addr % PAGE_SIZE, end - addr)
-        try:
-            data += task.mm.copy_in(addr, part)
-        except SyscallError:
-            break
-        addr += part
-    if not data:
-        raise SyscallError(errno.EFAULT)
-    return data
+    return task.mm.copy_in_part(addr, min(count, MAX_COUNT, task.kernel.ram))
 
 
 @syscall(1, "write", SINT, INT, INT)

@@ -1,18 +1,13 @@
-"""Futexes between processes: sleeping on a word of memory.
-
-A word of shared memory is known by file and offset, so that it is the same one in each process
-whatever its address, also after it was swapped; a private word by address space and address.
-"""
+"""futex(2) between processes: sleeping on a word of memory, and waking those who do."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel.core import lib
 from kernel.errors import SyscallError
+from kernel.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake, word_at
 from kernel.wait import WouldBlock
 from syscalls.abi import signed32
 from syscalls.table import INT, syscall
@@ -23,37 +18,10 @@ if TYPE_CHECKING:
 
 WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET = 0, 1, 3, 4, 5, 9, 10
 PRIVATE, CLOCK_REALTIME = 128, 256
-ALL_BITS = 0xFFFF_FFFF
-PAGE_MASK = 4095
-
-
-@dataclass(slots=True)
-class Sleeper:
-    """What a waiting call remembers: what it waits for, until when, and whether it was woken."""
-
-    key: Hashable
-    bits: int
-    deadline: int | None
-    woken: bool = False
 
 
 def _key(task: Task, addr: int, operation: int) -> Hashable:
-    """Return what stands for the word at addr. Errors: EINVAL (misaligned), EFAULT."""
-    if addr & 3:
-        raise SyscallError(errno.EINVAL)
-    task.mm.check_user(addr, 4)
-    if not operation & PRIVATE:
-        task.mm.copy_in(addr, 4)  # shared memory is known by what is mapped
-    vma = None if operation & PRIVATE else task.mm.vma_at(addr)
-    if vma is None or not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL):
-        return ("futex", task.mm, addr)
-    if vma.flags & (lib.VM_SPECIAL | lib.VM_NONLINEAR) or not vma.mapping_cookie:
-        return ("futex", "frame", lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ))
-    return ("futex", vma.mapping_cookie, addr - vma.start + vma.pgoff * 4096)
-
-
-def _word(task: Task, addr: int) -> int:
-    return int.from_bytes(task.mm.copy_in(addr, 4), "little")
+    return private_key(task, addr) if operation & PRIVATE else key_of(task, addr)
 
 
 def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits: int) -> int:
@@ -62,7 +30,7 @@ def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits:
     sleeper = task.thread.progress
     if sleeper is None:
         deadline, key = _deadline(task, operation, timeout), _key(task, addr, operation)
-        if _word(task, addr) != value & ALL_BITS:
+        if word_at(task, addr) != value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
         sleeper = task.thread.progress = Sleeper(key, bits, deadline)
     elif sleeper.woken:
@@ -81,21 +49,6 @@ def _deadline(task: Task, operation: int, timeout: int) -> int | None:
     if operation & CLOCK_REALTIME:
         return given - clock.realtime_ns + clock.now_ns
     return given
-
-
-def _wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
-    """Wake up to count sleepers in the order in which they came; return how many."""
-    scheduler = task.kernel.scheduler
-    woken = 0
-    for sleeper in list(scheduler.sleepers.get(key, ()) if scheduler else ()):
-        if woken >= max(count, 1):
-            break
-        if sleeper.thread.progress.bits & bits:
-            sleeper.thread.progress.woken = True
-            assert scheduler is not None
-            scheduler.wake_task(sleeper)
-            woken += 1
-    return woken
 
 
 def _requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
@@ -119,7 +72,7 @@ def _operate(task: Task, addr: int, code: int) -> bool:
     limit = limit - 4096 if limit >> 11 else limit
     if op & 8:
         argument = 1 << (argument & 31)
-    old = _word(task, addr)
+    old = word_at(task, addr)
     new = {
         0: argument,
         1: old + argument,
@@ -138,7 +91,7 @@ def _operate(task: Task, addr: int, code: int) -> bool:
     }.get(compare)
     if new is None or verdict is None:
         raise SyscallError(errno.ENOSYS)
-    task.mm.copy_out(addr, (new & ALL_BITS).to_bytes(4, "little"))
+    set_word(task, addr, new)
     return verdict
 
 
@@ -163,15 +116,15 @@ def futex(
         bits = ALL_BITS if command == WAKE else value3
         if not bits:
             raise SyscallError(errno.EINVAL)
-        return _wake(task, key, signed32(value), bits)
+        return wake(task, key, signed32(value), bits)
     other = _key(task, addr2, operation)
     if command == WAKE_OP:
         also = _operate(task, addr2, value3)
-        woken = _wake(task, key, signed32(value))
-        return woken + (_wake(task, other, signed32(timeout)) if also else 0)
+        woken = wake(task, key, signed32(value))
+        return woken + (wake(task, other, signed32(timeout)) if also else 0)
     if signed32(value) < 0 or signed32(timeout) < 0:
         raise SyscallError(errno.EINVAL)
-    if command == CMP_REQUEUE and _word(task, addr) != value3:
+    if command == CMP_REQUEUE and word_at(task, addr) != value3:
         raise SyscallError(errno.EAGAIN)
-    woken = _wake(task, key, signed32(value)) if value else 0
+    woken = wake(task, key, signed32(value)) if value else 0
     return woken + _requeue(task, key, other, signed32(timeout))

@@ -160,7 +160,7 @@ class Action(IntEnum):
 
 
 FREE_FOR_ALL = (Action.READ_ALL, Action.SIZE_BUFFER)
-NOTHING_TO_DO = (Action.CLOSE, Action.OPEN, Action.CONSOLE_OFF, Action.CONSOLE_ON)
+NOTHING_TO_DO = (Action.CLOSE, Action.OPEN)
 
 
 def _newest(task: Task, nbytes: int) -> bytes:
@@ -191,7 +191,14 @@ def syslog(task: Task, action: int, addr: int = 0, count: int = 0) -> int:
     if action == Action.CLEAR:
         log.clear()
         return 0
+    if action == Action.CONSOLE_OFF:
+        log.console_off()
+        return 0
+    if action == Action.CONSOLE_ON:
+        log.console_on()
+        return 0
     if action == Action.CONSOLE_LEVEL and 1 <= count <= 8:
+        log.set_console(count)
         return 0
     if action == Action.SIZE_UNREAD:
         return len(log.unread())

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.credentials import Ids
 from kernel.errors import SyscallError
+from kernel.robust import HEAD
+from kernel.rseq import SIZE, Area, enter, leave
 from kernel.wait import Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
 
@@ -103,12 +106,65 @@ def set_tid_address(task: Task, addr: int) -> int:
     return task.pid
 
 
-@syscall(273, "set_robust_list", INT, INT, partly="noted only: there is one thread")
+@syscall(273, "set_robust_list", INT, INT)
 def set_robust_list(task: Task, addr: int, length: int) -> int:
-    """Name the list of robust futexes. Errors: EINVAL. Source: set_robust_list(2)."""
-    if length != 24:
+    """Name the list of locks that others hear of when the task ends. Errors: EINVAL.
+
+    Source: set_robust_list(2).
+    """
+    if length != HEAD.size:
         raise SyscallError(errno.EINVAL)
+    task.thread.robust_list = addr
     return 0
+
+
+@syscall(274, "get_robust_list", SINT, INT, INT)
+def get_robust_list(task: Task, pid: int, addr: int, length_addr: int) -> int:
+    """Store the address of a task's list and its size. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: get_robust_list(2).
+    """
+    of = task.kernel.tasks.get(pid) if pid else task
+    if of is None or not of.alive:
+        raise SyscallError(errno.ESRCH)
+    if not task.may_trace(of, Ids.REAL):
+        raise SyscallError(errno.EPERM)
+    task.mm.copy_out(length_addr, HEAD.size.to_bytes(8, "little"))
+    task.mm.copy_out(addr, of.thread.robust_list.to_bytes(8, "little"))
+    return 0
+
+
+RSEQ_UNREGISTER = 1
+
+
+@syscall(334, "rseq", INT, INT, SINT, INT)
+def rseq(task: Task, addr: int, nbytes: int, flags: int, signature: int) -> int:
+    """Name the struct rseq of the task (nbytes, 32 at least), or forget it (flags 1).
+
+    Errors: EINVAL, EBUSY (the same again), EPERM (another signature), EFAULT. Source: rseq(2).
+    """
+    area = Area(addr, nbytes & 0xFFFF_FFFF, signature & 0xFFFF_FFFF)
+    known = task.thread.rseq
+    if flags not in (0, RSEQ_UNREGISTER) or (flags and known is None):
+        raise SyscallError(errno.EINVAL)
+    if known is not None:
+        _check_known(known, area)
+        if not flags:
+            raise SyscallError(errno.EBUSY)
+        leave(task, known)
+        return 0
+    if area.nbytes < SIZE or addr % SIZE:
+        raise SyscallError(errno.EINVAL)
+    task.mm.check_user(addr, area.nbytes)
+    enter(task, area)
+    return 0
+
+
+def _check_known(known: Area, area: Area) -> None:
+    if (known.addr, known.nbytes) != (area.addr, area.nbytes):
+        raise SyscallError(errno.EINVAL)
+    if known.signature != area.signature:
+        raise SyscallError(errno.EPERM)
 
 
 ARCH_SET_GS, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS = 0x1001, 0x1002, 0x1003, 0x1004

@@ -15,6 +15,7 @@ from kernel.errors import SyscallError
 from kernel.hugetlb import check_size
 from kernel.memory import serve
 from kernel.vfs.hugetlbfs import HugeInode
+from syscalls.abi import signed32
 from syscalls.files import vectors
 from syscalls.table import INT, SINT, syscall
 
@@ -49,7 +50,7 @@ def _file_handle(task: Task, fd: int, flags: int) -> Any:
     return file.handle
 
 
-@syscall(9, "mmap", INT, INT, INT, INT, SINT, INT, partly="MAP_HUGETLB: 2 MiB only")
+@syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
 def mmap(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
 ) -> int:
@@ -61,7 +62,7 @@ def mmap(
     """
     if flags & MAP_NONLINEAR and flags & 0xF != 3:
         _gate(task)
-        if fd != -1:
+        if signed32(fd) != -1:
             raise SyscallError(errno.EINVAL)
         handle = NULL
     elif offset & PAGE_MASK:
@@ -71,7 +72,7 @@ def mmap(
         if flags & HUGE:
             check_size(flags)
     else:
-        handle = _file_handle(task, fd, flags)
+        handle = _file_handle(task, signed32(fd), flags)
     mm = task.mm
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:

@@ -52,7 +52,7 @@ def _capability(number: int) -> str:
 
 def _set_pdeath_signal(task: Task, args: Arguments) -> int:
     _need(args[0] <= NSIG)
-    task.attributes.pdeath_signal = args[0]
+    task.set_attributes(pdeath_signal=args[0])
     return 0
 
 
@@ -83,12 +83,12 @@ def _set_tsc(task: Task, args: Arguments) -> int:
 
 
 def _set_timer_slack(task: Task, args: Arguments) -> int:
-    task.attributes.timer_slack_ns = args[0] or task.attributes.default_slack_ns
+    task.set_attributes(timer_slack_ns=args[0] or task.attributes.default_slack_ns)
     return 0
 
 
 def _set_subreaper(task: Task, args: Arguments) -> int:
-    task.attributes.subreaper = int(args[0] != 0)
+    task.set_attributes(subreaper=int(args[0] != 0))
     return 0
 
 
@@ -106,7 +106,7 @@ def _get_thp_disable(task: Task, args: Arguments) -> int:
 
 def _set_thp_disable(task: Task, args: Arguments) -> int:
     _need(not any(args[1:]))
-    task.attributes.thp_disabled = int(args[0] != 0)
+    task.set_attributes(thp_disabled=int(args[0] != 0))
     return 0
 
 

@@ -123,7 +123,7 @@ def personality(task: Task, persona: int = QUERY) -> int:
     """
     old = task.attributes.personality
     if persona & QUERY != QUERY:
-        task.attributes.personality = persona & QUERY
+        task.set_attributes(personality=persona & QUERY)
     return old
 
 
@@ -139,7 +139,7 @@ def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
         return sum(MEMBARRIER)
     registration = MEMBARRIER[command]
     if command in REGISTRATIONS:
-        task.attributes.membarriers |= command
+        task.set_attributes(membarriers=task.attributes.membarriers | command)
     elif registration & ~task.attributes.membarriers:
         raise SyscallError(errno.EPERM)
     return 0

@@ -108,8 +108,7 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
     if not task.capable("CAP_SYS_NICE"):
         _check_unprivileged(task, target, policy, priority, reset)
     shown = SCHED_NORMAL if policy == SCHED_EXT else policy
-    target.attributes.policy, target.attributes.rt_priority = shown, priority
-    target.attributes.reset_on_fork = int(reset != 0)
+    target.set_attributes(policy=shown, rt_priority=priority, reset_on_fork=int(reset != 0))
 
 
 def _check_unprivileged(task: Task, target: Task, policy: int, priority: int, reset: int) -> None:
@@ -241,7 +240,7 @@ def sched_setattr(task: Task, pid: int, addr: int, flags: int) -> int:
         _need_higher(task, target, nice, errno.EPERM)
     _set_policy(task, target, policy | RESET_ON_FORK * (options & 1), priority)
     if policy in NORMAL:
-        target.attributes.nice = nice
+        target.set_attributes(nice=nice)
     return 0
 
 
@@ -323,7 +322,7 @@ def setpriority(task: Task, which: int, who: int, nice: int) -> int:
         _need_owner(task, target)
         if nice < target.attributes.nice:
             _need_higher(task, target, nice, errno.EACCES)
-        target.attributes.nice = nice
+        target.set_attributes(nice=nice)
     return 0
 
 
@@ -353,7 +352,7 @@ def ioprio_set(task: Task, which: int, who: int, priority: int) -> int:
     for target in _group(task, which, who, IOPRIO_PROCESS):
         if task.cred.uid not in (target.cred.uid, target.cred.euid):
             _need_owner(task, target)
-        target.attributes.io_priority = priority & 0xFFFF
+        target.set_attributes(io_priority=priority & 0xFFFF)
     return 0
 
 

@@ -102,19 +102,25 @@ def _fallocate(inode: MappedInode, mode: int, start: int, end: int) -> None:
 
 
 def _write_back(task: Task, fd: int) -> int:
-    task.fds.get(fd).inode.writeback(0, LAST_PAGE)
+    inode = task.fds.get(fd).inode
+    if not inode.can_sync:
+        raise SyscallError(errno.EINVAL)
+    inode.writeback(0, LAST_PAGE)
     return 0
 
 
 @syscall(74, "fsync", SINT)
 def fsync(task: Task, fd: int) -> int:
-    """Write an open file's dirty pages to its backing store. Errors: EBADF. Source: fsync(2)."""
+    """Write an open file's dirty pages to its backing store.
+
+    Errors: EBADF, EINVAL (a pipe, a socket, a file of /proc). Source: fsync(2).
+    """
     return _write_back(task, fd)
 
 
 @syscall(75, "fdatasync", SINT)
 def fdatasync(task: Task, fd: int) -> int:
-    """Write an open file's dirty pages, as fsync. Errors: EBADF. Source: fdatasync(2)."""
+    """Write an open file's dirty pages, as fsync. Errors: as fsync. Source: fdatasync(2)."""
     return _write_back(task, fd)
 
 

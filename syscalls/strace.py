@@ -9,8 +9,9 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kernel.core import lib
 from kernel.errors import SyscallError
+from syscalls.decode import map_text, names
+from syscalls.flags import PROT
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -19,43 +20,8 @@ Handler = Callable[..., Any]
 MAX_BYTES = 32
 
 
-def _flag_names(value: int, names: dict[str, int]) -> str:
-    parts = [name for name, bit in names.items() if bit and value & bit == bit]
-    rest = value & ~sum({names[name] for name in parts})
-    if rest or not parts:
-        parts.append(hex(rest))
-    return "|".join(parts)
-
-
-PROT = {"PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}
-MAP = {
-    name: int(getattr(lib, name))
-    for name in (
-        "MAP_FIXED",
-        "MAP_ANONYMOUS",
-        "MAP_32BIT",
-        "MAP_GROWSDOWN",
-        "MAP_LOCKED",
-        "MAP_NORESERVE",
-        "MAP_POPULATE",
-        "MAP_NONBLOCK",
-        "MAP_STACK",
-        "MAP_HUGETLB",
-        "MAP_FIXED_NOREPLACE",
-        "MAP_NONLINEAR",
-    )
-}
-MAP_TYPES = {1: "MAP_SHARED", 2: "MAP_PRIVATE", 3: "MAP_SHARED_VALIDATE"}
-
-
 def _prot(value: int) -> str:
-    return _flag_names(value, PROT) if value else "PROT_NONE"
-
-
-def _map_flags(value: int) -> str:
-    kind = MAP_TYPES.get(value & 0xF, hex(value & 0xF))
-    rest = value & ~0xF
-    return f"{kind}|{_flag_names(rest, MAP)}" if rest else kind
+    return names(value, PROT, "PROT_NONE")
 
 
 def _address(value: int) -> str:
@@ -75,7 +41,7 @@ def _value(value: Any) -> str:
 
 # Call -> how each argument is printed; calls that are not here print plainly.
 FORMATS: dict[str, tuple[Callable[[Any], str], ...]] = {
-    "mmap": (_address, _value, _prot, _map_flags, _value, hex),
+    "mmap": (_address, _value, _prot, map_text, _value, hex),
     "munmap": (_address, _value),
     "mprotect": (_address, _value, _prot),
     "mremap": (_address, _value, _value, _value, _address),

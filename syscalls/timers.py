@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
 from kernel.scheduler import interval_signal
+from kernel.thread import Interval
 from kernel.wait import Restart, WouldBlock
 from syscalls.life import rusage
 from syscalls.table import INT, SINT, STRUCT, syscall
@@ -15,7 +16,6 @@ from syscalls.time import CPU_CLOCKS, NS, REALTIME_CLOCKS, UPTIME_CLOCKS
 
 if TYPE_CHECKING:
     from kernel.task import Task
-    from kernel.thread import Interval
 
 ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
 TIMER_ABSTIME = 1
@@ -106,7 +106,7 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
 def _timer(task: Task, which: int) -> Interval:
     if which not in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
         raise SyscallError(errno.EINVAL)
-    return task.thread.timers[which]
+    return task.thread.timers.setdefault(which, Interval())
 
 
 def _now(task: Task, which: int) -> int:

@@ -11,11 +11,13 @@ import io
 import signal
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from kernel.credentials import ALL_CAPS
+from kernel.errors import KernelBug
 from userland import console, reference
 from userland.lab import command
 from userland.options import (
@@ -28,12 +30,13 @@ from userland.options import (
     machine_options,
     nearest,
 )
-from userland.program import load_program, run_program
+from userland.program import NoMain, load_program, run_program
 from userland.tables import print_table
 from userland.uml import command as uml_command
 
 Command = Callable[[argparse.Namespace], int]
 
+HERE = Path(__file__).parent.parent
 SIGNALLED = 128  # an exit status above it names the signal that ended the program
 
 EXAMPLES = """\
@@ -247,20 +250,45 @@ def run_file(options: argparse.Namespace) -> int:
 def _run_once(options: argparse.Namespace) -> int:
     try:
         program = load_program(options.file)
-    except AttributeError as error:
+    except NoMain as error:
         raise UsageError(str(error)) from error
+    except Exception as error:
+        return _show_failure(error)
     argv = [options.file, *options.arguments]
     caps = _capabilities(options.cap)
     trace = _trace if options.strace else None
     with boot(options) as kernel:
         try:
             status = run_program(kernel, program, argv, uid=options.uid, caps=caps, strace=trace)
+        except (KernelBug, BrokenPipeError):
+            raise
+        except Exception as error:
+            status = _show_failure(error)
         finally:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
     if status > SIGNALLED:
         print(f"{options.file}: ended by {_signal_name(status - SIGNALLED)}", file=sys.stderr)
     return status
+
+
+def _show_failure(error: Exception) -> int:
+    """Print the traceback of a program's exception, its own frames only; return 1.
+
+    An exception from nowhere in a program is ours, and goes on.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    if not own and not isinstance(error, SyntaxError):
+        raise error
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    shown += traceback.format_exception_only(error)
+    print("".join(shown), end="", file=sys.stderr)
+    return 1
+
+
+def _is_ours(filename: str) -> bool:
+    return HERE in Path(filename).parents or filename.startswith("<frozen")
 
 
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -113,6 +114,16 @@ class Job:
     cwd: str | None = None
 
 
+def _is_there(kernel: Kernel, path: str) -> bool:
+    """Tell whether the machine has a file at a path."""
+    assert kernel.init is not None
+    try:
+        kernel.vfs.resolve(kernel.init, path)
+    except SyscallError:
+        return False
+    return True
+
+
 def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
     """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
     try:
@@ -130,7 +141,10 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
-        print(f"pkern: cannot execute '{job.path}': {error.strerror}", file=sys.stderr)
+        why = error.strerror
+        if error.errno == errno.ENOENT and _is_there(kernel, job.path):
+            why = "its loader is not on the machine (--root / shows the host's; static needs none)"
+        print(f"pkern: cannot execute '{job.path}': {why}", file=sys.stderr)
         return FAILED
     except (Deadlock, EngineError, KernelPanic) as error:
         print(f"pkern: {error}", file=sys.stderr)

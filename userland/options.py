@@ -6,9 +6,12 @@ raises for a mistake of the user; main() prints it as one sentence and exits wit
 
 import argparse
 import difflib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import structlog
 
 from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
@@ -87,6 +90,7 @@ def machine_options(ram: str = "64M") -> HelpfulParser:
 
 def boot(options: argparse.Namespace) -> Kernel:
     """Return a machine booted as the options say; the caller closes it."""
+    show_kernel_log()
     sysctls = read_sysctls(options.sysctl, options.sysctl_file)
     try:
         kernel = Kernel(
@@ -102,6 +106,19 @@ def boot(options: argparse.Namespace) -> Kernel:
     if options.host:
         mount_host(kernel, Path(options.host))
     return kernel
+
+
+def show_kernel_log() -> None:
+    """Let the log lines that are for the console go to standard error, as dmesg shows them."""
+    structlog.configure(
+        processors=[_dmesg_line],
+        logger_factory=lambda *names: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _dmesg_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    return f"[{event['time_ns'] / 1e9:12.6f}] {event['event']}"
 
 
 def mount_host(kernel: Kernel, folder: Path) -> None:

@@ -86,6 +86,7 @@ def files_forms() -> dict[str, Callable[..., Any]]:
         syscalls.info,
         syscalls.sched,
         syscalls.poll,
+        syscalls.sockets,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
@@ -170,8 +171,12 @@ class Sys:
 OWN_FORMS = frozenset({"fork", "exit"})
 
 
+class NoMain(AttributeError):
+    """A file that is no program: it lacks main."""
+
+
 def load_program(path: str | Path) -> Callable[..., Any]:
-    """Return main of a Python program. Errors: FileNotFoundError, AttributeError."""
+    """Return main of a Python program. Errors: FileNotFoundError, NoMain, and the program's."""
     path = Path(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -179,7 +184,7 @@ def load_program(path: str | Path) -> Callable[..., Any]:
     module: ModuleType = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "main"):
-        raise AttributeError(f"{path} has no main: write `def main(sys): ...`")
+        raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main
     return main
 

@@ -9,7 +9,6 @@ from kernel.sysctl import Entry
 from syscalls import TABLE, numbers
 from userland.tables import markdown_table
 
-UNBOUNDED = 1 << 53  # a limit that only says how wide the field is
 SYSCTL_HEADERS = ("sysctl", "value", "range", "writer", "what it does")
 SYSCALL_HEADERS = ("nr", "call", "support", "what it does, and what is missing")
 MARK = "<!-- written by `make docs` from the code: edit the code, not this page -->\n"
@@ -40,13 +39,7 @@ def sysctl_rows(kernel: Kernel, pattern: str = "") -> list[tuple[str, ...]]:
 def _sysctl_row(kernel: Kernel, entry: Entry) -> tuple[str, ...]:
     value = str(kernel.sysctl[entry.name]).replace("\t", " ")
     writer = f"nobody: {entry.read_only}" if entry.read_only else "root"
-    return (entry.name, value, _range(entry), writer, entry.help)
-
-
-def _range(entry: Entry) -> str:
-    if entry.kind == "str":
-        return "text"
-    return f"{entry.low}.." if entry.high >= UNBOUNDED else f"{entry.low}..{entry.high}"
+    return (entry.name, value, entry.range, writer, entry.help)
 
 
 def syscall_rows(pattern: str = "") -> list[tuple[str, ...]]:

@@ -34,7 +34,8 @@
  *   I21 a page is on the list its flags say, once; pages of special VMAs and
  *       the kernel's own on none; the lists' counters right
  *   I22 a swap slot's count = ptes and index items that name it; the swap cache
- *       names pages that name it; a page in it is not writable; totals right
+ *       names pages that name it; a page in it is not writable; an anonymous
+ *       page without anon_vma is in it, clean and unmapped; totals right
  *   I23 every pgd ends with the machine's own tables, and only their frames are reserved
  *   I24 a large page is 512 aligned frames, in the pool or in use; refcount =
  *       entries + page cache, pins = those of special VMAs; such entries stand in
@@ -847,6 +848,10 @@ static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
 	page_same(c, 3, pfn, "mapcount", page->mapcount, t->ptes);
 	page_same(c, 11, pfn, "pins", page->pins, t->pins);
 	page_same(c, 16, pfn, "in a mapping's index", page->flags & PG_CACHE ? 1 : 0, t->cached);
+	const uint32_t ahead = PG_ANON | PG_SWAPCACHE;
+	if (page->flags & PG_ANON && !page->anon_vma &&
+	    (t->ptes || (page->flags & (ahead | PG_DIRTY)) != ahead))
+		fault(c, 22, "page %lu: without an anon_vma, but not one read ahead", pfn);
 	c->sum.nr_special += t->pins > 0;
 	c->sum.nr_anon += !!(page->flags & PG_ANON);
 	c->sum.nr_mapped += t->ptes && !(page->flags & PG_ANON);
@@ -1038,7 +1043,7 @@ static void collect(struct check *c)
 {
 	machine *m = c->m;
 	for (uint64_t pfn = m->zero_pfn + 1; pfn < m->fresh; pfn++)
-		if (m->pages[pfn].flags & PG_ANON)
+		if (m->pages[pfn].flags & PG_ANON && m->pages[pfn].anon_vma)
 			bag_add(c, &c->anon_pages, m->pages[pfn].anon_vma);
 	bag_sort(&c->anon_pages);
 	for (const file *f = m->files; f; f = f->next)

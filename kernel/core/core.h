@@ -95,7 +95,7 @@ struct page {
 	uint32_t pins;     /* ptes of special VMAs */
 	union {
 		struct mapping *mapping;   /* PG_CACHE */
-		struct anon_vma *anon_vma; /* PG_ANON */
+		struct anon_vma *anon_vma; /* PG_ANON; NULL: read ahead, no one's yet */
 		struct mm *mm;             /* PG_TABLE */
 		struct cache *cache;       /* PG_SLAB */
 	};
@@ -308,7 +308,7 @@ struct machine {
 	struct counters counters;
 	struct tunables tunables;
 	struct need need;
-	char disagreement[512]; /* comparing reverse maps: what they do not agree on */
+	char disagreement[1024]; /* comparing reverse maps: what they do not agree on */
 };
 
 /* page.c */
@@ -476,6 +476,7 @@ void scan_forget(mm *mm); /* it goes away */
 enum lru_list lru_of(const struct page *page);
 uint64_t *lru_counter(machine *m, enum lru_list list);
 void lru_add(machine *m, struct page *page);
+void lru_add_tail(machine *m, struct page *page); /* the next to go */
 void lru_del(machine *m, struct page *page);
 void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear); /* flags; to the head */
 void lru_cull(machine *m, struct page *page);   /* some VMA has locked it */
@@ -493,6 +494,8 @@ struct page *swap_cached(machine *m, uint32_t entry);
 void swap_release(machine *m, struct page *page); /* if no one can ask for it any more */
 int64_t swap_read(machine *m, uint32_t entry, struct page *page); /* 0 or -EIO */
 int64_t swap_write(machine *m, uint32_t entry, struct page *page);
+int64_t swap_fetch(machine *m, uint32_t entry, struct page *page); /* a memory file's; 0 or -EIO */
+void swap_read_ahead(machine *m, uint32_t entry);                  /* which has just been read */
 int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, struct page **out);
 uint64_t swap_nr_free(machine *m);
 void swap_fini(machine *m);
@@ -522,7 +525,6 @@ pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded 
 void vsyscall_free(machine *m);
 
 /* nonlinear.c */
-int64_t special_pin(machine *m, struct page *page); /* counts against the limit */
 void special_unpin(machine *m, struct page *page);
 
 /* access.c */

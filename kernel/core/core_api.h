@@ -131,9 +131,10 @@ enum vsyscall_form { VSYSCALL_FAST = 0, VSYSCALL_REVIRTUALISED = 1 };
 /* Cookies from here up are the core's own: shared anonymous memory, numbered from 1. */
 enum own_cookies { COOKIE_ANONYMOUS = 0x4000000000000000 };
 enum mapping_flags {
-	MAPPING_MEMORY = 1,   /* tmpfs, shared anonymous: a hole reads as zeroes */
-	MAPPING_HUGE = 4,     /* its pages are large: hugetlbfs */
-	MAPPING_WRITEBACK = 2 /* dirty pages have a backing store to go to */
+	MAPPING_MEMORY = 1,    /* tmpfs, shared anonymous: a hole reads as zeroes */
+	MAPPING_HUGE = 4,      /* its pages are large: hugetlbfs */
+	MAPPING_WRITEBACK = 2, /* dirty pages have a backing store to go to */
+	MAPPING_LOCKED = 8     /* its pages stay: SHM_LOCK */
 };
 enum file_mode {
 	FILE_READ = 1,
@@ -157,7 +158,8 @@ struct need {
 	uint64_t truncate_count; /* hand back to mapping_add_page() */
 	uint64_t nr_pages;
 	uint64_t addr;
-	uint64_t done; /* bytes finished before the need arose */
+	uint64_t done;   /* bytes finished before the need arose */
+	int64_t stopped; /* why a read or write did not do all it could: a need, or -errno */
 	uint64_t access;
 };
 
@@ -173,6 +175,7 @@ struct tunables {
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
 	uint64_t swappiness;        /* 0..200: anonymous pages' share of the scan */
+	uint64_t page_cluster;      /* a read from swap takes 2^this aligned slots */
 	uint64_t watermark_min;     /* pages: below it nothing is allocated */
 	uint64_t watermark_low;     /* pages: below it background reclaim is asked for */
 	uint64_t watermark_high;    /* pages: where it stops */
@@ -233,6 +236,7 @@ struct counters {
 	uint64_t pgactivate, pgdeactivate, pgrefill, pgrotated, pglazyfree, pglazyfreed;
 	uint64_t unevictable_pgs_culled, unevictable_pgs_rescued;
 	uint64_t pswpin, pswpout, swap_read_errors, swap_write_errors;
+	uint64_t swap_ra, swap_ra_hit;   /* pages read ahead; those that were asked for later */
 	uint64_t scan_ptes, scan_rounds; /* the virtual scan's */
 	uint64_t allocations;            /* through the one door failures are injected at */
 };
@@ -323,6 +327,8 @@ int64_t machine_select_vsyscalls(machine *m, uint64_t form,
 /* ---- mapping: an inode's pages (mapping.c) ---- */
 mapping *mapping_create(machine *m, uint64_t flags, uint64_t cookie); /* NULL: no memory */
 void mapping_put(mapping *mp);
+void mapping_lock(mapping *mp);   /* its pages are not reclaimed from now on */
+void mapping_unlock(mapping *mp); /* they are, unless a VMA locks them */
 void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
 int64_t mapping_nr_pages(mapping *mp);

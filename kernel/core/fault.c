@@ -198,10 +198,13 @@ static int64_t swapped_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	uint64_t reads = m->counters.pswpin;
+	uint32_t entry = pte_swap_entry(*f->ptep);
 	int64_t err = swap_fault(f->vma, f->addr, f->ptep);
 	if (err)
 		return err == -EIO ? verdict(m, BUS_ADRERR, f->addr, f->access) : err;
 	count_major(f, reads);
+	if (m->counters.pswpin != reads)
+		swap_read_ahead(m, entry);
 	return present_fault(f);
 }
 
@@ -282,10 +285,8 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
-	if (err == SEGV_MAPERR || err == SEGV_ACCERR || err == BUS_ADRERR)
-		mm->machine->need.addr = addr;
 	if (err)
-		return err;
+		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
 	mm->counters.min_flt++;
 	mm->machine->counters.pgfault++;
 	return 0;

@@ -38,6 +38,19 @@ void lru_add(machine *m, struct page *page)
 	++*lru_counter(m, lru_of(page));
 }
 
+void lru_add_tail(machine *m, struct page *page)
+{
+	assert(!(page->flags & PG_LRU));
+	struct lru *lru = &m->lru[lru_of(page)];
+	uint32_t pfn = (uint32_t)page_pfn(m, page);
+	page->next = 0;
+	page->prev = lru->tail;
+	*(lru->tail ? &m->pages[lru->tail].next : &lru->head) = pfn;
+	lru->tail = pfn;
+	page->flags |= PG_LRU;
+	++*lru_counter(m, lru_of(page));
+}
+
 void lru_del(machine *m, struct page *page)
 {
 	if (!(page->flags & PG_LRU))

@@ -57,7 +57,7 @@ static int64_t cache_swap_in(mapping *mp, uint64_t index, uint32_t entry, struct
 	struct page *page = page_alloc(m, PG_CACHE | PG_UPTODATE | PG_SHMEM);
 	if (!page)
 		return no_memory(m);
-	int64_t err = swap_read(m, entry, page);
+	int64_t err = swap_fetch(m, entry, page);
 	if (err) {
 		page_put(m, page);
 		return err;
@@ -267,7 +267,7 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 	if (err)
 		return err;
 	mp->size = size;
-	mp->truncate_count++;
+	mp->truncate_count += size < old; /* only what was cut makes a read stale */
 	mp->machine->counters.truncations++;
 	if (size > old) {
 		zero_tail(mp, old); /* stores beyond the old end must not show */
@@ -314,7 +314,11 @@ int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 
 /* ---- read, write, writeback: what a need interrupts gives back what was done ---- */
 
-static int64_t some_or(uint64_t done, int64_t err) { return done ? (int64_t)done : err; }
+static int64_t some_or(mapping *mp, uint64_t done, int64_t err)
+{
+	mp->machine->need.stopped = err;
+	return done ? (int64_t)done : err;
+}
 
 static uint64_t chunk_at(uint64_t pos, uint64_t left) /* bytes in pos's page */
 {
@@ -339,7 +343,7 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		struct page *page;
 		int64_t err = mapping_get_page(mp, index, &page);
 		if (err)
-			return some_or(done, err);
+			return some_or(mp, done, err);
 		memcpy(to, (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK), n);
 	}
 	return (int64_t)nbytes;
@@ -385,7 +389,7 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 		if (!err)
 			err = page_for_write(mp, pos + done, n);
 		if (err)
-			return some_or(done, err);
+			return some_or(mp, done, err);
 		write_page(mp, pos + done, (const char *)buf + done, n);
 	}
 	return (int64_t)nbytes;
@@ -397,7 +401,7 @@ int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 		struct page *page;
 		int64_t err = mapping_get_page(mp, (pos + done) >> PAGE_SHIFT, &page);
 		if (err)
-			return some_or(done, err);
+			return some_or(mp, done, err);
 	}
 	return (int64_t)nbytes;
 }
@@ -485,6 +489,22 @@ void mapping_put(mapping *mp)
 	if (mp->next)
 		mp->next->prev = mp->prev;
 	slab_free(m, CACHE_MAPPING, mp);
+}
+
+void mapping_lock(mapping *mp)
+{
+	struct page *page;
+	mp->flags |= MAPPING_LOCKED;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		lru_cull(mp->machine, page);
+}
+
+void mapping_unlock(mapping *mp)
+{
+	struct page *page;
+	mp->flags &= ~(uint32_t)MAPPING_LOCKED;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		lru_rescue(mp->machine, page);
 }
 
 int64_t mapping_size(mapping *mp) { return (int64_t)mp->size; }

@@ -12,16 +12,12 @@
  */
 #include "core.h"
 
-int64_t special_pin(machine *m, struct page *page)
+static void special_pin(machine *m, struct page *page)
 {
-	if (page->pins == 0) {
-		if (m->counters.nr_special >= m->tunables.nonlinear_max_pages)
-			return -ENOMEM;
-		m->counters.nr_special++;
-		lru_del(m, page);
-	}
-	page->pins++;
-	return 0;
+	if (page->pins++)
+		return;
+	m->counters.nr_special++;
+	lru_del(m, page);
 }
 
 void special_unpin(machine *m, struct page *page)
@@ -68,20 +64,42 @@ static int64_t special_rights(const struct remap *r)
 	return r->prot & ~(vm & (VM_READ | VM_WRITE | VM_EXEC)) ? -EACCES : 0;
 }
 
+/* Pages that only the range still pins: they go when it shows others. */
+static uint64_t nr_to_be_released(const struct remap *r)
+{
+	uint64_t nr = 0, span, addr = r->start;
+	pte_t *ptep;
+	for (; (ptep = pt_next(r->mm, &addr, r->end, &span));)
+		for (; span; span--, ptep++, addr += PAGE_SIZE)
+			nr += pte_present(*ptep) &&
+			      pfn_page(r->mm->machine, pte_pfn(*ptep))->pins == 1;
+	return nr;
+}
+
+/* How many pages all special VMAs may pin while the range shows old and new ones. */
+static uint64_t most_pinned(const struct remap *r)
+{
+	machine *m = r->mm->machine;
+	uint64_t most = m->tunables.nonlinear_max_pages, nr = (r->end - r->start) / PAGE_SIZE;
+	return m->counters.nr_special + nr <= most ? most : most + nr_to_be_released(r);
+}
+
 /* Every page in the cache, and a pin of ours on each; undone on failure. */
 static int64_t special_hold(const struct remap *r, uint64_t *held)
 {
 	machine *m = r->mm->machine;
+	uint64_t most = most_pinned(r);
 	for (*held = r->start; *held < r->end; *held += PAGE_SIZE) {
 		struct page *page;
 		int64_t err = mapping_get_page(r->file->mapping, remap_index(r, *held), &page);
-		if (!err)
-			err = special_pin(m, page);
+		if (!err && !page->pins && m->counters.nr_special >= most)
+			err = -ENOMEM;
 		if (err)
 			return err;
+		special_pin(m, page);
 		page_get(page);
 	}
-	return 0;
+	return m->counters.nr_special > most_pinned(r) ? -ENOMEM : 0;
 }
 
 static void special_let_go(const struct remap *r, uint64_t held)

@@ -105,7 +105,7 @@ static void page_free(machine *m, struct page *page)
 	uint64_t *kind = kind_counter(m, page->flags);
 	if (kind)
 		--*kind;
-	if (page->flags & PG_ANON)
+	if (page->flags & PG_ANON && page->anon_vma)
 		page->anon_vma->nr_pages--;
 	page_make_free(m, page_pfn(m, page));
 	m->counters.nr_free++;
@@ -207,6 +207,7 @@ machine *machine_create(const struct machine_params *params)
 		.nonlinear_mixing = 1,
 		.overcommit_ratio = 50,
 		.swappiness = 60,
+		.page_cluster = 3,
 	};
 	return m;
 }

@@ -167,6 +167,13 @@ static enum fate free_unmapped(machine *m, struct page *page, struct reclaim *r)
 
 /* ---- one page of an inactive list ---- */
 
+/* It stays: some VMA locks it, or its file does. */
+static bool must_stay(const struct page *page)
+{
+	bool file = !(page->flags & PG_ANON) && page->mapping;
+	return page->flags & PG_UNEVICTABLE || (file && page->mapping->flags & MAPPING_LOCKED);
+}
+
 /* An anonymous page needs a place to go to; one that is freed lazily must be clean. */
 static bool has_place(machine *m, struct page *page, struct look look)
 {
@@ -178,8 +185,8 @@ static bool has_place(machine *m, struct page *page, struct look look)
 		return true;
 	if (!(page->flags & PG_SWAPCACHE))
 		return swap_add(m, page);
-	if (!swap_is_closing(m, page->entry))
-		return true;
+	if (!swap_is_closing(m, page->entry) || !page->anon_vma)
+		return true; /* what was only read ahead is dropped */
 	if (swap_count(m, page->entry))
 		return false; /* swapoff has not yet told all who name it */
 	swap_cache_drop(m, page);
@@ -202,6 +209,8 @@ static enum fate evict(machine *m, struct page *page, struct look look, struct r
 
 static enum fate try_page(machine *m, struct page *page, struct reclaim *r)
 {
+	if (must_stay(page))
+		return CULLED;
 	if (page->mapcount && m->rmap->kind == RMAP_SCANS) {
 		r->nr_mapped++;
 		return KEPT;
@@ -277,7 +286,7 @@ static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
 		mark_accessed(m, page);
 		return false;
 	}
-	if (page->flags & (PG_ACTIVE | PG_UNEVICTABLE))
+	if (page->flags & PG_ACTIVE || must_stay(page))
 		return false;
 	page_get(page);
 	bool unmapped = has_place(m, page, look) && unmap_one(m, page, ptep, arg);
@@ -357,7 +366,7 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
 	struct page *page = pfn_page(m, pte_pfn(*ptep));
 	struct look look = { false, *ptep & PTE_DIRTY };
 	struct reclaim r = { 0 };
-	if (!(page->flags & PG_LRU) || page->flags & PG_UNEVICTABLE || page->mapcount > 1)
+	if (!(page->flags & PG_LRU) || must_stay(page) || page->mapcount > 1)
 		return;
 	if ((page->flags & PG_SHMEM && !swap_nr_free(m)) || !has_place(m, page, look))
 		return;

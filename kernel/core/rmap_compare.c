@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +15,7 @@ static const struct rmap_design_ops *const all[] = { &rmap_pte_chain, &rmap_objr
 						     &rmap_objrmap_tree, &rmap_virtual_scan };
 #define NR_ALL (sizeof(all) / sizeof(all[0]))
 
-struct found { /* ptes, in the order they were shown */
+struct found { /* ptes, by address once all are there */
 	pte_t **ptes;
 	uint64_t nr, room;
 };
@@ -23,9 +24,9 @@ static bool collect(machine *m, struct page *page, pte_t *ptep, void *arg)
 {
 	struct found *f = arg;
 	(void)m, (void)page;
-	if (f->nr < f->room)
-		f->ptes[f->nr] = ptep;
-	f->nr++;
+	if (f->nr == f->room)
+		return false;
+	f->ptes[f->nr++] = ptep;
 	return true;
 }
 
@@ -35,64 +36,84 @@ static int by_address(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A design's answer, sorted, in ptes[]; how many it found. */
-static uint64_t ask(struct rmap_search *s, const struct rmap_design_ops *design, pte_t **ptes)
+/* Take a design's answer. */
+static void ask(struct rmap_search *s, const struct rmap_design_ops *design, struct found *f)
 {
-	struct found f = { ptes, 0, s->page->mapcount };
-	struct rmap_search one = { s->machine, s->page, collect, &f, s->page->mapcount };
+	f->nr = 0;
+	struct rmap_search one = { s->machine, s->page, collect, f, s->page->mapcount };
 	design->walk(&one);
 	bool file = design->kind == RMAP_SEARCHES && !(s->page->flags & PG_ANON);
 	for (struct vma *vma = file ? s->page->mapping->nonlinear : NULL; vma && one.left;
 	     vma = vma->nonlinear_next)
 		rmap_search_tables(&one, vma);
-	qsort(ptes, f.nr < f.room ? f.nr : f.room, sizeof(*ptes), by_address);
-	return f.nr;
+	qsort(f->ptes, f->nr, sizeof(*f->ptes), by_address);
 }
 
-static void describe(struct rmap_search *s, const char *who, uint64_t nr, const pte_t *odd)
+/* Add to the report; what has no room is left out. */
+__attribute__((format(printf, 2, 3))) static void say(machine *m, const char *format, ...)
+{
+	size_t length = strlen(m->disagreement);
+	va_list values;
+	va_start(values, format);
+	vsnprintf(m->disagreement + length, sizeof(m->disagreement) - length, format, values);
+	va_end(values);
+}
+
+/* A pte by its place, and whether both found it. */
+static void say_pte(machine *m, const pte_t *ptep, const char *who)
+{
+	struct vma *vma = vma_find(pte_mm(m, ptep), pte_addr(m, ptep));
+	say(m, "; pte at %#lx in vma %#lx-%#lx: %s", pte_addr(m, ptep), vma ? vma->start : 0,
+	    vma ? vma->end : 0, who);
+}
+
+/* Walk two sorted lists of ptes side by side. */
+static void say_ptes(machine *m, const char *who, struct found *mine, struct found *base)
+{
+	uint64_t i = 0, j = 0;
+	while (i < mine->nr || j < base->nr) {
+		pte_t *own = i < mine->nr ? mine->ptes[i] : NULL;
+		pte_t *known = j < base->nr ? base->ptes[j] : NULL;
+		bool first = known && (!own || known <= own);
+		bool both = own == known;
+		say_pte(m, first ? known : own, both ? "both" : first ? all[0]->name : who);
+		i += !first || both;
+		j += first;
+	}
+}
+
+static void describe(struct rmap_search *s, const char *who, struct found *mine, struct found *base)
 {
 	machine *m = s->machine;
 	const struct page *page = s->page;
 	if (m->disagreement[0])
 		return;
-	int n = snprintf(m->disagreement, sizeof(m->disagreement),
-			 "page %lu (%s, index %lu, mapcount %u): %s finds %lu ptes, %s finds %u",
-			 page_pfn(m, page), page->flags & PG_ANON ? "anonymous" : "file",
-			 page->index, page->mapcount, who, nr, all[0]->name, page->mapcount);
-	if (!odd)
-		return;
-	struct vma *vma = vma_find(pte_mm(m, odd), pte_addr(m, odd));
-	snprintf(m->disagreement + n, sizeof(m->disagreement) - (size_t)n,
-		 "; first odd pte at %#lx, vma %#lx-%#lx", pte_addr(m, odd), vma ? vma->start : 0,
-		 vma ? vma->end : 0);
+	say(m, "page %lu (%s, index %lu, mapcount %u): %s finds %lu ptes, %s finds %lu",
+	    page_pfn(m, page), page->flags & PG_ANON ? "anonymous" : "file", page->index,
+	    page->mapcount, who, mine->nr, all[0]->name, base->nr);
+	say_ptes(m, who, mine, base);
 }
 
-static const pte_t *first_odd(pte_t **mine, uint64_t nr_mine, pte_t **base, uint64_t nr)
+static void compare(struct rmap_search *s, struct found *base, struct found *other)
 {
-	for (uint64_t i = 0; i < nr_mine && i < nr; i++)
-		if (mine[i] != base[i])
-			return mine[i] < base[i] ? mine[i] : base[i];
-	return nr_mine < nr ? base[nr_mine] : NULL;
-}
-
-static void compare(struct rmap_search *s, pte_t **base, pte_t **other)
-{
-	uint64_t mapcount = s->page->mapcount, nr = ask(s, all[0], base);
-	if (nr != mapcount)
-		describe(s, all[0]->name, nr, NULL);
+	ask(s, all[0], base);
+	if (base->nr != s->page->mapcount)
+		describe(s, all[0]->name, base, base);
 	for (size_t i = 1; i < NR_ALL; i++) {
-		uint64_t its = ask(s, all[i], other);
-		if (its != nr || memcmp(base, other, nr * sizeof(*base)))
-			describe(s, all[i]->name, its, first_odd(other, its, base, nr));
+		ask(s, all[i], other);
+		if (other->nr != base->nr ||
+		    memcmp(base->ptes, other->ptes, base->nr * sizeof(*base->ptes)))
+			describe(s, all[i]->name, other, base);
 	}
 }
 
 static bool compare_walk(struct rmap_search *s)
 {
-	uint64_t nr = s->page->mapcount;
+	uint64_t nr = s->page->mapcount + 1;           /* one too many shows, too */
 	pte_t **ptes = malloc(2 * nr * sizeof(*ptes)); /* the host's: no page for it can fail */
+	struct found base = { ptes, 0, nr }, other = { ptes + nr, 0, nr };
 	if (ptes)
-		compare(s, ptes, ptes + nr);
+		compare(s, &base, &other);
 	free(ptes);
 	return rmap_pte_chain.walk(s);
 }

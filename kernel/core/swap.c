@@ -9,6 +9,10 @@
  *
  *   anonymous page: swap_add -> unmap (ptes name the entry) -> write -> drop
  *   fault:          read into a page of the swap cache -> map -> swap_put
+ *
+ * A fault that reads takes the aligned 2^page_cluster slots around as well.
+ * Such a page waits in the swap cache, without an anon_vma, for whoever maps
+ * it; a memory file copies it.
  */
 #include "core.h"
 #include "host.h"
@@ -20,6 +24,11 @@
 static struct swap_area *area_of(machine *m, uint32_t entry) { return &m->swap[entry & TYPE_MASK]; }
 
 static uint64_t slot_of(uint32_t entry) { return entry >> SWAP_TYPE_BITS; }
+
+static uint32_t entry_at(machine *m, const struct swap_area *area, uint64_t slot)
+{
+	return (uint32_t)(slot << SWAP_TYPE_BITS | (uint64_t)(area - m->swap));
+}
 
 uint32_t swap_count(machine *m, uint32_t entry) { return area_of(m, entry)->count[slot_of(entry)]; }
 
@@ -109,7 +118,7 @@ static uint32_t slot_take(machine *m)
 	area->next = slot + 1 < area->nr_slots ? slot + 1 : 1;
 	area->nr_used++;
 	m->counters.nr_swap_used++;
-	return (uint32_t)(slot << SWAP_TYPE_BITS | (uint64_t)(area - m->swap));
+	return entry_at(m, area, slot);
 }
 
 static void slot_freed(machine *m, uint32_t entry)
@@ -180,18 +189,35 @@ void swap_release(machine *m, struct page *page)
 		swap_cache_drop(m, page);
 }
 
+static void adopt(struct page *page, struct vma *vma, uint64_t addr)
+{
+	page->anon_vma = vma->anon_vma;
+	page->anon_vma->nr_pages++;
+	page->index = vma_index(vma, addr);
+}
+
+/* Found in the swap cache. */
+static void swap_hit(machine *m, struct page *page, struct vma *vma, uint64_t addr)
+{
+	if (page->anon_vma)
+		return;
+	adopt(page, vma, addr);
+	lru_move(m, page, 0, 0);
+	m->counters.swap_ra_hit++;
+}
+
 /* The page of a swap pte at addr, from the swap cache or read into it. */
 int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, struct page **out)
 {
 	*out = swap_cached(m, entry);
-	if (*out)
+	if (*out) {
+		swap_hit(m, *out, vma, addr);
 		return 0;
+	}
 	struct page *page = page_alloc(m, PG_ANON | PG_UPTODATE);
 	if (!page)
 		return no_memory(m);
-	page->anon_vma = vma->anon_vma;
-	page->anon_vma->nr_pages++;
-	page->index = vma_index(vma, addr);
+	adopt(page, vma, addr);
 	int64_t err = swap_read(m, entry, page);
 	if (!err) {
 		cache_add(m, page, entry);
@@ -200,6 +226,50 @@ int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, stru
 	}
 	page_put(m, page);
 	return err;
+}
+
+int64_t swap_fetch(machine *m, uint32_t entry, struct page *page)
+{
+	struct page *ahead = swap_cached(m, entry);
+	if (ahead) {
+		memcpy(page_data(m, page), page_data(m, ahead), PAGE_SIZE);
+		m->counters.swap_ra_hit++;
+		return 0;
+	}
+	int64_t err = swap_read(m, entry, page);
+	if (!err)
+		swap_read_ahead(m, entry);
+	return err;
+}
+
+/* ---- reading ahead ---- */
+
+/* Whose page it is will be known when someone asks for it.  false: memory is short. */
+static bool read_one_ahead(machine *m, uint32_t entry)
+{
+	bool plenty = m->counters.nr_free > m->tunables.watermark_low;
+	struct page *page = plenty ? page_alloc(m, PG_ANON | PG_UPTODATE) : NULL;
+	if (!page)
+		return false;
+	if (!swap_read(m, entry, page)) {
+		cache_add(m, page, entry);
+		lru_add_tail(m, page);
+		m->counters.swap_ra++;
+	}
+	page_put(m, page);
+	return true;
+}
+
+void swap_read_ahead(machine *m, uint32_t entry)
+{
+	const struct swap_area *area = area_of(m, entry);
+	uint64_t window = 1ul << m->tunables.page_cluster, slot = slot_of(entry) & -window;
+	uint64_t end = slot + window < area->nr_slots ? slot + window : area->nr_slots;
+	for (; slot < end && !area->closing; slot++) {
+		bool absent = area->count[slot] && !area->cached[slot] && slot != slot_of(entry);
+		if (absent && !read_one_ahead(m, entry_at(m, area, slot)))
+			return;
+	}
 }
 
 /* ---- swapon, swapoff ---- */

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.log import KERN_INFO
 from kernel.vfs import names
 from kernel.vfs.devfs import DevFs
 from kernel.vfs.file import O_PATH, File
@@ -132,6 +133,21 @@ class Vfs:
             self._prune_at = max(1024, 2 * len(self.files))
         return file
 
+    def open_files(self) -> int:
+        """Return how many files are open, by a descriptor or in a mapping."""
+        tables = (task.fds.files.values() for task in self.kernel.tasks.values())
+        described = {file.cookie for files in tables for file in files}
+        return len(described | self._live_files() & self.files.keys())
+
+    def need_room(self, task: Task) -> None:
+        """Refuse a task one more open file beyond fs.file-max. Errors: ENFILE."""
+        most = int(self.kernel.sysctl["fs.file-max"])
+        if len(self.files) < most or task.capable("CAP_SYS_ADMIN"):
+            return
+        if self.open_files() >= most:
+            self.kernel.log.write(KERN_INFO, f"VFS: file-max limit {most} reached")
+            raise SyscallError(errno.ENFILE)
+
     # ---- mounts ----
 
     def _enter(self, path: str, fs: Any) -> None:
@@ -238,7 +254,11 @@ class Vfs:
     def open(
         self, task: Task, path: str, flags: int, mode: int = 0o666, start: Inode | None = None
     ) -> File:
-        """Open a path. Errors: ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL."""
+        """Open a path.
+
+        Errors: ENFILE, ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL.
+        """
+        self.need_room(task)
         flags = open_flags(flags)
         if flags & O_TMPFILE == O_TMPFILE:
             return self._open_unnamed(task, path, flags, mode, start)

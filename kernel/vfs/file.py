@@ -25,6 +25,8 @@ CLOEXEC, NO_CLOEXEC = 1, 0
 class File:
     """One open file: inode, flags, position (bytes) and the core's handle (NULL: unmappable).
 
+    Errors: ENFILE, and those of the kind's file_opened.
+
     opener: the task, for kinds whose open may have to wait. listing: a directory's names as they
     were when reading it began, so that removing some meanwhile hides no other.
     """
@@ -32,6 +34,8 @@ class File:
     def __init__(
         self, kernel: Kernel, inode: Inode, path: str, flags: int, opener: Task | None = None
     ) -> None:
+        if opener is not None:
+            kernel.vfs.need_room(opener)
         self.kernel = kernel
         self.inode = inode
         self.path = path
@@ -123,8 +127,8 @@ class FdTable:
 
     def get(self, fd: int) -> File:
         """Return the open file. Errors: EBADF."""
-        file = self.get_raw(fd)
-        if file.is_path:
+        file = self.files.get(fd)
+        if file is None or file.flags & O_PATH:
             raise SyscallError(errno.EBADF)
         return file
 
@@ -153,8 +157,9 @@ class FdTable:
 
     def close(self, fd: int) -> None:
         """Close a descriptor; the task's record locks on the file go too. Errors: EBADF."""
-        file = self.get_raw(fd)
-        del self.files[fd]
+        file = self.files.pop(fd, None)
+        if file is None:
+            raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
         if not file.is_path:
             file.kernel.locks.drop_task(file.inode, self._task.pid)
@@ -163,8 +168,9 @@ class FdTable:
     def copy(self, task: Task) -> FdTable:
         """Return what a forked child holds: the same open files."""
         table = FdTable(task)
-        for fd, file in self.files.items():
-            table.put_at(fd, file, CLOEXEC if fd in self.cloexec else NO_CLOEXEC)
+        table.files, table.cloexec = self.files.copy(), self.cloexec.copy()
+        for file in table.files.values():
+            file.descriptors += 1
         return table
 
     def close_all(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kernel.vfs.inode import Inode
 
@@ -17,4 +17,4 @@ class FsStruct:
 
     def copy(self) -> FsStruct:
         """Return a forked child's own."""
-        return replace(self)
+        return FsStruct(self.root, self.pwd, self.umask)

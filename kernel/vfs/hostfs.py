@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 ZEROES = bytes(1 << 16)
+DIRTY_STEP = 32 * PAGE_SIZE  # bytes that a writer may go on without a look at vm.dirty_ratio
 
 
 @contextmanager
@@ -124,8 +125,23 @@ class HostFile(HostAttributes, MappedInode):
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         written = super().write(pos, data, task)
-        memory.balance_dirty(self.kernel)
+        memory.write_behind(self.kernel)
         return written
+
+    def _store(self, pos: int, data: bytes) -> int:
+        """Write a few pages at a time: who makes too much dirty is stopped at once."""
+        done = 0
+        for start in range(0, len(data), DIRTY_STEP):
+            part = data[start : start + DIRTY_STEP]
+            try:
+                done += super()._store(pos + start, part)
+            except SyscallError:
+                if not done:
+                    raise
+            memory.balance_dirty(self.kernel)
+            if done < start + len(part):
+                break
+        return done
 
     def next_data(self, pos: int) -> int | None:
         return pos  # to a program all of a host's file is data
@@ -283,6 +299,7 @@ class HostFs:
     def __init__(self, directory: str | Path, access: Access = Access.READ_ONLY) -> None:
         self.directory = Path(directory)
         self.access = access
+        self.options = f"{access.value},relatime"  # of /proc/mounts
         self.kernel: Kernel
         self.root: HostDir
         self._files: list[HostFile] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
@@ -29,7 +29,8 @@ MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * 1_000_000_000
-POLLIN, POLLOUT = 1, 4
+POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
+NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 
 
 class Inode:
@@ -37,6 +38,12 @@ class Inode:
 
     kind = "file"
     type_bits = stat.S_IFREG
+    streams = False  # bytes without a place: a write goes on until all of it is taken
+    can_sync = False  # fsync has something to write, or may say that it has
+    poll_also: ClassVar[dict[int, int]] = {
+        POLLIN: POLLRDNORM,
+        POLLOUT: POLLWRNORM,
+    }  # what poll() shows beside its bits
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         self.kernel = kernel
@@ -235,6 +242,8 @@ def in_group(task: Task, gid: int) -> bool:
 class MappedInode(Inode):
     """A regular file: bytes in the core's page cache."""
 
+    can_sync = True
+
     mapping_flags = lib.MAPPING_MEMORY
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -261,7 +270,7 @@ class MappedInode(Inode):
         Errors: those of the core, if nothing was done.
         """
         where, done, nbytes = ffi.from_buffer(buffer), 0, len(buffer)
-        call = self.kernel.core_call
+        call, need = self.kernel.core_call, self.kernel.need
         while done < nbytes:
             try:
                 n = call(None, transfer, self.mapping, pos + done, where + done, nbytes - done)
@@ -269,15 +278,18 @@ class MappedInode(Inode):
                 if not done:
                     raise
                 break
-            if not n:
-                break  # truncated meanwhile
             done += n
+            if not n or (done < nbytes and need.stopped not in NEEDS):
+                break  # truncated meanwhile, or an error: it is not tried a second time
         return done
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         self.check_seals(pos + len(data))
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
+        return self._store(pos, data)
+
+    def _store(self, pos: int, data: bytes) -> int:
         return self._transfer(lib.mapping_write, pos, data)
 
     def truncate(self, size: int) -> None:
@@ -344,6 +356,7 @@ class DirInode(Inode):
 
     kind = "dir"
     type_bits = stat.S_IFDIR
+    can_sync = True
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)

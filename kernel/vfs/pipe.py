@@ -46,6 +46,7 @@ class PipeInode(Inode):
 
     kind = "fifo"
     type_bits = stat.S_IFIFO
+    streams = True
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)

@@ -254,7 +254,7 @@ def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
         raise SyscallError(errno.EACCES)
     of.oom_score_adj = value
     if privileged:
-        of.attributes.oom_score_adj_min = value
+        of.set_attributes(oom_score_adj_min=value)
     return taken(data)
 
 
@@ -306,7 +306,7 @@ def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
     value = number_in(data)
     if value < 0:
         raise SyscallError(errno.EINVAL)
-    of.attributes.coredump_filter = value & COREDUMP_FILTER_BITS
+    of.set_attributes(coredump_filter=value & COREDUMP_FILTER_BITS)
     return len(data)
 
 
@@ -327,5 +327,5 @@ def write_timer_slack(of: Task, data: bytes, writer: Task) -> int:
     _may_see_slack(of, writer)
     if value < 0:
         raise SyscallError(errno.EINVAL)
-    of.attributes.timer_slack_ns = value or of.attributes.default_slack_ns
+    of.set_attributes(timer_slack_ns=value or of.attributes.default_slack_ns)
     return len(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from kernel import memory
 from kernel.clock import BOOT_EPOCH_S
 from kernel.core import ffi, lib
 from kernel.vfs.proc_maps import KB_PER_PAGE, device_text, field
@@ -83,6 +84,7 @@ VMSTAT = (
     ("unevictable_pgs_rescued", "unevictable_pgs_rescued"),
     ("nr_slab_unreclaimable", "nr_slab"), ("pgalloc_normal", "pgalloc"), ("pgfree", "pgfree"),
     ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
+    ("swap_ra", "swap_ra"), ("swap_ra_hit", "swap_ra_hit"),
     ("pkern_special_pages", "nr_special"), ("pkern_chain_blocks", "nr_chain_blocks"),
     ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"), ("pkern_zeropage", "zeropage"),
     ("pkern_truncations", "truncations"), ("pkern_remaps", "remaps"),
@@ -99,6 +101,8 @@ VMSTAT = (
 def vmstat(kernel: Kernel) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
     lines = [f"{name} {int(getattr(kernel.counters, c))}\n" for name, c in VMSTAT]
+    background, limit = memory.dirty_limits(kernel)
+    lines += [f"nr_dirty_threshold {limit}\n", f"nr_dirty_background_threshold {background}\n"]
     lines += [f"allocstall_normal {kernel.allocstall}\n", f"oom_kill {kernel.oom_kills}\n"]
     return "".join(lines)
 
@@ -264,8 +268,9 @@ def _segment_row(shmid: int, segment: Any) -> str:
     swapped = lib.mapping_nr_swapped(inode.mapping)
     return (
         f"{segment.key:10d} {shmid:10d}  {inode.mode:4o} {segment.bytes:21d} "
-        f"{segment.creator:5d} {0:5d}  {segment.attached:5d} {inode.uid:5d} {inode.gid:5d} "
-        f"{inode.uid:5d} {inode.gid:5d} {0:10d} {0:10d} {0:10d} "
+        f"{segment.creator:5d} {segment.last_pid:5d}  {segment.attached:5d} "
+        f"{inode.uid:5d} {inode.gid:5d} {segment.owner[0]:5d} {segment.owner[1]:5d} "
+        f"{segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d} "
         f"{pages * 4096:21d} {swapped * 4096:21d}\n"
     )
 

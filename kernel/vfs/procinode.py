@@ -59,6 +59,8 @@ class TextFile(ProcInode):
 class ProcDir(DirInode):
     """A directory of /proc."""
 
+    can_sync = False
+
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""
         raise SyscallError(errno.EPERM)

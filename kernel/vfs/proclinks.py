@@ -97,6 +97,8 @@ class FdLink(LinkInode):
 class FdDir(DirInode):
     """/proc/PID/fd: a link for each descriptor."""
 
+    can_sync = False
+
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
         self._of_task = of_task
@@ -142,6 +144,8 @@ class ExeLink(LinkInode):
 
 class FdInfoDir(DirInode):
     """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
+
+    can_sync = False
 
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, 0o555)

@@ -178,6 +178,20 @@ UNUSED static bool relieve(struct world *w, int tries)
 	return w->m->counters.nr_free > w->m->tunables.watermark_min;
 }
 
+/* Reclaim all that can be. */
+UNUSED static void squeeze(struct world *w)
+{
+	for (int idle = 0; idle < 4;) {
+		struct reclaim r = { .nr_to_free = NR_RAM_PAGES };
+		int64_t freed = machine_reclaim(w->m, &r);
+		EXPECT(freed >= 0);
+		for (uint64_t i = 0; i < r.nr_writes; i++)
+			write_back(w, &r.writes[i]);
+		idle = freed || r.nr_writes ? 0 : idle + 1; /* aging takes rounds */
+	}
+	CHECK(w);
+}
+
 /* Answer a need; false: it is none, or cannot be met. */
 UNUSED static bool meet(struct world *w, int64_t status, int tries)
 {

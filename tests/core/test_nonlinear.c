@@ -106,6 +106,11 @@ static void special_pages_are_bounded(struct world *w)
 	STEP(w, remap(w, at + PAGES(3), 1, 2, 0, f), 0); /* pinned already */
 	EXPECT_EQ(w->m->counters.nr_special, 3);
 	EXPECT_EQ(w->mm->counters.nr_special, 4);
+	STEP(w, remap(w, at, 2, 4, 0, f), 0);                  /* for those that go */
+	STEP(w, remap(w, at + PAGES(3), 1, 6, 0, f), -ENOMEM); /* page 2 is shown elsewhere */
+	STEP(w, remap(w, at, 4, 4, 0, f), -ENOMEM);
+	EXPECT_EQ(load(w, w->mm, at), store_byte(0, 4));
+	EXPECT_EQ(w->m->counters.nr_special, 3);
 }
 
 static void special_parts_are_as_any_vma(struct world *w)

@@ -7,19 +7,6 @@
  */
 #include "harness.h"
 
-static void squeeze(struct world *w)
-{
-	for (int idle = 0; idle < 4;) {
-		struct reclaim r = { .nr_to_free = NR_RAM_PAGES };
-		int64_t freed = machine_reclaim(w->m, &r);
-		EXPECT(freed >= 0);
-		for (uint64_t i = 0; i < r.nr_writes; i++)
-			write_back(w, &r.writes[i]);
-		idle = freed || r.nr_writes ? 0 : idle + 1; /* aging takes rounds */
-	}
-	CHECK(w);
-}
-
 /* No page is left, and none can be had. */
 static void exhaust(struct world *w)
 {
@@ -304,6 +291,7 @@ static void vmas_in_any_order_lose_no_page_to_reclaim(struct world *w)
 
 static void mincore_sees_swap(struct world *w)
 {
+	w->m->tunables.page_cluster = 0; /* what is read ahead is in memory, too */
 	add_swap(w, 600);
 	file *f = memory_file(w, 4);
 	uint64_t anon = map(w, 4, RW, PRIVATE_ANON, NULL, 0), at = map(w, 4, RW, MAP_SHARED, f, 0);

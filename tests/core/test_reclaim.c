@@ -307,6 +307,7 @@ static void swapoff_without_room_changes_nothing(struct world *w)
 
 static void failed_reads_of_swap(struct world *w)
 {
+	w->m->tunables.page_cluster = 0;
 	add_swap(w, 100);
 	file *f = memory_file(w, 2);
 	uint64_t at = map(w, 2, RW, PRIVATE_ANON, NULL, 0),
@@ -372,6 +373,141 @@ static void watermarks(struct world *w)
 	CHECK(w);
 }
 
+/* ---- reading ahead ---- */
+
+/* nr anonymous pages in slots 1, 2, ... */
+static uint64_t paged_out(struct world *w, uint64_t nr)
+{
+	add_swap(w, 100);
+	uint64_t at = map(w, nr, RW, PRIVATE_ANON, NULL, 0);
+	fill(w, w->mm, at, nr, 9);
+	STEP(w, mm_madvise(w->mm, at, PAGES(nr), MADV_PAGEOUT), 0);
+	EXPECT_EQ(w->m->counters.nr_swapcached, 0);
+	return at;
+}
+
+static void a_fault_reads_its_aligned_window(struct world *w)
+{
+	const struct counters *c = &w->m->counters;
+	uint64_t at = paged_out(w, 20);
+	EXPECT_EQ(load(w, w->mm, at + PAGES(9)), 9 * 7 + 9); /* slot 10, of 8..15 */
+	EXPECT_EQ(c->pswpin, 8);
+	EXPECT_EQ(c->swap_ra, 7);
+	EXPECT_EQ(c->nr_swapcached, 8);
+	EXPECT_EQ(w->mm->counters.rss_anon, 1); /* what is read ahead is not mapped */
+	CHECK(w);
+	for (uint64_t i = 7; i < 15; i++)
+		STEP(w, load(w, w->mm, at + PAGES(i)), (uint8_t)(i * 7 + 9));
+	EXPECT_EQ(c->pswpin, 8);
+	EXPECT_EQ(c->swap_ra_hit, 7);
+	EXPECT_EQ(w->mm->counters.maj_flt, 1);
+	EXPECT_EQ(load(w, w->mm, at), 9); /* slot 0 is the header */
+	EXPECT_EQ(c->swap_ra, 7 + 6);
+	EXPECT_EQ(load(w, w->mm, at + PAGES(19)), (uint8_t)(19 * 7 + 9)); /* 21..23 are free */
+	EXPECT_EQ(c->swap_ra, 7 + 6 + 4);
+	STEP(w, mm_munmap(w->mm, at, PAGES(20)), 0);
+	EXPECT_EQ(c->nr_swap_used + c->nr_swapcached, 0);
+}
+
+static void a_window_of_one_slot_reads_nothing_ahead(struct world *w)
+{
+	w->m->tunables.page_cluster = 0;
+	uint64_t at = paged_out(w, 20);
+	expect_filled(w, w->mm, at, 20, 9);
+	EXPECT_EQ(w->m->counters.pswpin, 20);
+	EXPECT_EQ(w->m->counters.swap_ra, 0);
+}
+
+static void a_window_ends_with_its_area(struct world *w)
+{
+	w->m->tunables.page_cluster = 31;
+	uint64_t at = paged_out(w, 100);
+	EXPECT_EQ(load(w, w->mm, at), 9);
+	EXPECT_EQ(w->m->counters.swap_ra, 99);
+	CHECK(w);
+}
+
+/* Older pages that were used stay. */
+static void pages_read_ahead_are_the_first_to_go(struct world *w)
+{
+	uint64_t at = paged_out(w, 16), used = map(w, 30, RW, PRIVATE_ANON, NULL, 0);
+	fill(w, w->mm, used, 30, 1);
+	EXPECT_EQ(mm_madvise(w->mm, used, PAGES(30), MADV_COLD), 0);
+	EXPECT_EQ(load(w, w->mm, at + PAGES(7)), 7 * 7 + 9);
+	EXPECT_EQ(w->m->counters.swap_ra, 7);
+	struct reclaim r = { .nr_to_free = 7 };
+	EXPECT_EQ(machine_reclaim(w->m, &r), 7);
+	EXPECT_EQ(w->mm->counters.rss_anon, 31);
+	EXPECT_EQ(w->m->counters.nr_swapcached, 1);
+	CHECK(w);
+	expect_filled(w, w->mm, at, 16, 9); /* their copies in swap are still good */
+}
+
+static void nothing_is_read_ahead_when_memory_is_short(struct world *w)
+{
+	uint64_t at = paged_out(w, 16);
+	w->m->tunables.watermark_high = w->m->tunables.watermark_low = w->m->counters.nr_free - 3;
+	EXPECT_EQ(load(w, w->mm, at), 9);
+	EXPECT_EQ(w->m->counters.swap_ra, 2); /* one page was the fault's own */
+	EXPECT_EQ(w->m->counters.nr_free, w->m->tunables.watermark_low);
+	CHECK(w);
+}
+
+static void a_memory_file_is_read_ahead(struct world *w)
+{
+	add_swap(w, 100);
+	file *f = memory_file(w, 15);
+	uint64_t at = map(w, 15, RW, MAP_SHARED, f, 0);
+	fill(w, w->mm, at, 15, 3);
+	STEP(w, mm_madvise(w->mm, at, PAGES(15), MADV_PAGEOUT), 0);
+	EXPECT_EQ(load(w, w->mm, at), 3);
+	EXPECT_EQ(w->m->counters.pswpin, 7); /* slots 1..7 */
+	CHECK(w);
+	expect_filled(w, w->mm, at, 6, 3);
+	EXPECT_EQ(w->m->counters.pswpin, 7);
+	EXPECT_EQ(w->m->counters.swap_ra_hit, 5);
+	EXPECT_EQ(w->m->counters.nr_swapcached, 1); /* those that were taken are no more */
+	EXPECT_EQ(load(w, w->mm, at + PAGES(14)), (uint8_t)(14 * 7 + 3));
+	STEP(w, mapping_truncate(f->mapping, 0), 0);
+	EXPECT_EQ(w->m->counters.nr_swapcached + w->m->counters.nr_swap_used, 0);
+}
+
+/* A slot that one VMA's page left may lie beside another's: each gets its own bytes. */
+static void a_page_read_ahead_finds_its_sharers(struct world *w)
+{
+	uint64_t at = paged_out(w, 16);
+	mm *child = fork_mm(w, w->mm);
+	EXPECT_EQ(load(w, w->mm, at), 9);
+	expect_filled(w, child, at, 7, 9);
+	STEP(w, store(w, child, at + PAGES(3), 200), 1);
+	expect_filled(w, w->mm, at, 16, 9);
+	EXPECT_EQ(load(w, child, at + PAGES(3)), 200);
+	squeeze(w);
+	EXPECT_EQ(load(w, child, at + PAGES(3)), 200);
+	expect_filled(w, w->mm, at, 16, 9);
+	CHECK(w);
+}
+
+static void a_failed_read_ahead_harms_no_one(struct world *w)
+{
+	uint64_t at = paged_out(w, 16);
+	machine_fail_io(w->m, IO_SWAP_READ, 3);
+	STEP(w, load(w, w->mm, at), 9);
+	EXPECT_EQ(w->m->counters.swap_read_errors, 1);
+	EXPECT_EQ(w->m->counters.swap_ra, 5);
+	expect_filled(w, w->mm, at, 16, 9);
+	CHECK(w);
+}
+
+static void swapoff_drops_what_was_read_ahead(struct world *w)
+{
+	uint64_t at = paged_out(w, 16);
+	EXPECT_EQ(load(w, w->mm, at), 9);
+	STEP(w, swap_off(w->m, 0), 0);
+	EXPECT_EQ(w->m->counters.nr_swapcached, 0);
+	expect_filled(w, w->mm, at, 16, 9);
+}
+
 /* The bytes of every page, whatever is evicted in between, in two address spaces. */
 static void storm(struct world *w)
 {
@@ -410,4 +546,9 @@ TESTS(TEST(anonymous_memory_larger_than_ram), TEST(memory_file_larger_than_ram),
       TEST(advice_ages_evicts_and_brings), TEST(clean_swap_cache_is_not_written_again),
       TEST(swapoff_brings_everything_back), TEST(swapoff_without_room_changes_nothing),
       TEST(failed_reads_of_swap), TEST(failed_writes_to_swap),
-      TEST(drop_caches_takes_clean_pages_only), TEST(watermarks), TEST(storm))
+      TEST(a_fault_reads_its_aligned_window), TEST(a_window_of_one_slot_reads_nothing_ahead),
+      TEST(a_window_ends_with_its_area), TEST(pages_read_ahead_are_the_first_to_go),
+      TEST(nothing_is_read_ahead_when_memory_is_short), TEST(a_memory_file_is_read_ahead),
+      TEST(a_page_read_ahead_finds_its_sharers), TEST(a_failed_read_ahead_harms_no_one),
+      TEST(swapoff_drops_what_was_read_ahead), TEST(drop_caches_takes_clean_pages_only),
+      TEST(watermarks), TEST(storm))

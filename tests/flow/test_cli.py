@@ -122,3 +122,30 @@ def test_a_host_directory_that_does_not_exist(capsys, tmp_path):
     status, _, err = run(capsys, "run", "--host", str(tmp_path / "no"), str(program))
     assert status == 2
     assert "not a directory" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("def main(sys):\n    sys.open('/nope', 0, 0)\n", "[Errno 2]"),
+        ("def main(sys):\n    x = (\n", "SyntaxError"),
+        ("import math\nmath.nope\ndef main(sys): pass\n", "AttributeError"),
+    ],
+)
+def test_a_failing_program_sees_its_own_lines_only(capsys, tmp_path, text, shown):
+    program = tmp_path / "prog.py"
+    program.write_text(text)
+    status, _, err = run(capsys, "run", str(program))
+    assert status == 1
+    assert f'File "{program}", line 2' in err
+    assert shown in err
+    assert "syscalls" not in err
+    assert "importlib" not in err
+
+
+def test_the_console_of_the_machine_is_standard_error(capsys, tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text("def main(sys):\n    sys.task.kernel.log.write(3, 'broken')\n")
+    assert "] broken\n" in run(capsys, "run", str(program))[2]
+    quiet = run(capsys, "run", "--sysctl", "kernel.printk=3", str(program))
+    assert quiet == (0, "", "")

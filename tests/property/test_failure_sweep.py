@@ -7,6 +7,8 @@ they were, the recount holds, and nothing is leaked when the kernel is closed.
 from __future__ import annotations
 
 import errno
+import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,8 +16,10 @@ from enum import Enum
 import pytest
 
 from kernel.core import lib
+from kernel.credentials import ALL_CAPS
 from kernel.errors import SyscallError, TaskKilled
 from kernel.machine import Kernel
+from syscalls.table import TABLE, Kind, Syscall
 from userland.program import Sys
 
 PAGE = 4096
@@ -158,10 +162,15 @@ class End(Enum):
     PASSED = "it has fewer than n allocations"
 
 
-def _sweep(rmap: str, action: Action, judge: Callable[[Prepared, object], None]) -> int:
+def _sweep(
+    rmap: str,
+    action: Action,
+    judge: Callable[[Prepared, object], None],
+    prepare: Callable[[str], Prepared] = _prepare,
+) -> int:
     """Fail the first, the second, ... allocation of an action; return how many there are."""
     for n in range(1, _MOST):
-        prepared = _prepare(rmap)
+        prepared = prepare(rmap)
         before = _state(prepared)
         end = _run_failing(prepared, action, n)
         if end is End.FAILED:
@@ -214,3 +223,178 @@ def test_a_call_that_ends_in_the_middle_leaks_nothing(name: str, rmap: str) -> N
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_survives_a_refused_allocation(name: str, rmap: str) -> None:
     _sweep(rmap, FAULTS[name], _anything)
+
+
+# ---- every call there is ----
+
+FRESH, TEXT = FAR, FAR + 64 * PAGE  # memory that was never touched; a path
+PATH_TEXT = b"/tmp/file\0"
+OTHER = TEXT + len(PATH_TEXT)
+FOLDER = OTHER + len(b"/tmp/other\0")
+# What a parameter gets, by the end of its name; 0 for others.
+BY_NAME: dict[str, int] = {
+    "addr": FRESH,
+    "iov": FRESH + 8,
+    "info": FRESH,
+    "times": FRESH,
+    "offset": 0,
+    "count": 1,
+    "length": PAGE,
+    "nbytes": 8,
+    "size": 128,
+    "dirfd": -100 & (1 << 64) - 1,
+    "pid": 1,
+    "signo": 10,
+    "prot": READ,
+}
+# What a guess from names would not reach: registers, or why the call is left out.
+BY_HAND: dict[str, tuple[int, ...]] = {
+    "mmap": (0, PAGE, both, PRIVATE | ANONYMOUS, 0, 0),
+    "mremap": (BASE, 8 * PAGE, 16 * PAGE, 1, 0),
+    "open": (TEXT, 0o102, 0o600),
+    "openat": (-100 & (1 << 64) - 1, TEXT, 0o102, 0o600),
+    "madvise": (BASE, 8 * PAGE, 4),
+    "shmget": (0, 4 * PAGE, 0o1600),
+    "socketpair": (1, 1, 0, FRESH),
+    "remap_file_pages": (BASE + 64 * PAGE, PAGE, 0, 3, 0, 0),
+    "fcntl": (0, 1030, 0),
+    "prctl": (16, FRESH, 0, 0, 0),
+    "brk": (0x20000000,),
+    "access": (TEXT, 4),
+    "mincore": (BASE, PAGE, FRESH),
+    "shmat": (0, 0, 0),
+    "nanosleep": (FRESH, FRESH + 16),
+    "clock_nanosleep": (0, 0, FRESH, FRESH + 16),
+    "sendto": (1, FRESH, 8, 0, 0, 0),
+    "recvfrom": (1, FRESH, 8, 0x40, 0, 0),
+    "getsockname": (1, FRESH, FRESH + 64),
+    "getpeername": (1, FRESH, FRESH + 64),
+    "getsockopt": (1, 1, 3, FRESH, FRESH + 64),
+    "truncate": (TEXT, 3 * PAGE),
+    "getcwd": (FRESH, 100),
+    "chdir": (FOLDER,),
+    "rename": (TEXT, OTHER),
+    "renameat": (-100 & (1 << 64) - 1, TEXT, -100 & (1 << 64) - 1, OTHER),
+    "link": (TEXT, OTHER),
+    "symlink": (TEXT, OTHER),
+    "mkdir": (OTHER, 0o700),
+    "getresuid": (FRESH, FRESH + 4, FRESH + 8),
+    "getresgid": (FRESH, FRESH + 4, FRESH + 8),
+    "mlockall": (1,),
+    "mount": (TEXT, FOLDER, FOLDER, 0, 0),
+    "setxattr": (TEXT, OTHER, FRESH, 8, 0),
+    "clone": (17, 0, 0, 0, 0),
+    "utimensat": (-100 & (1 << 64) - 1, TEXT, FRESH, 0),
+    "statx": (-100 & (1 << 64) - 1, TEXT, 0, 0xFFF, FRESH),
+    "rseq": (FRESH, 32, 0, 0),
+    "syslog": (3, FRESH, 100),
+    "copy_file_range": (0, FRESH, 0, FRESH + 8, PAGE, 0),
+    "dup3": (0, 9, 0),
+    "accept": (1, 0, 0),
+    "sched_setaffinity": (0, 8, FRESH),
+    "set_robust_list": (FRESH, 24),
+}
+LEFT_OUT = {
+    "exit": "it does not return",
+    "exit_group": "it does not return",
+    "rt_sigreturn": "it returns to registers of machine code",
+    "kill": "it would end the task", "tkill": "the same", "tgkill": "the same",
+    "rt_sigqueueinfo": "the same",
+}  # fmt: skip
+
+
+def _registers(call: Syscall) -> tuple[int, ...]:
+    if call.name in BY_HAND:
+        return BY_HAND[call.name]
+    found = []
+    names = list(inspect.signature(call.handler).parameters)[1:]
+    for kind, name in zip(call.kinds, names + [""] * 6, strict=False):
+        guess = next((value for end, value in BY_NAME.items() if name.endswith(end)), 0)
+        found.append({Kind.PATH: TEXT, Kind.OUT: FRESH, Kind.STRUCT: FRESH}.get(kind, guess))
+    return tuple(found)
+
+
+def _raw(call: Syscall) -> Action:
+    registers = _registers(call)
+
+    def action(p: Prepared) -> int:
+        result = p.sys.syscall(call.nr, *registers)
+        refused = not lib.machine_fail_pending(p.kernel.core)  # else the error is the call's own
+        if refused and -result in _CLEAN:
+            raise SyscallError(-result)
+        return result
+
+    return action
+
+
+def _prepare_raw(rmap: str) -> Prepared:
+    prepared = _prepare(rmap)
+    sys = prepared.sys
+    sys.mmap(FRESH, 16 * PAGE, both, PRIVATE | FIXED | ANONYMOUS, -1, 0)
+    sys.mmap(TEXT, PAGE, both, PRIVATE | FIXED | ANONYMOUS, -1, 0)
+    sys.task.set_credentials(0, 0, ALL_CAPS)
+    sys.close(sys.open(PATH_TEXT[:-1].decode(), os.O_RDWR | os.O_CREAT, 0o600))
+    sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0")
+    sys.socketpair(1, 1)
+    return prepared
+
+
+CALLS = sorted((call for call in TABLE.values() if call.name not in LEFT_OUT), key=lambda c: c.nr)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.name for call in CALLS])
+def test_every_call_of_the_table_fails_cleanly(call: Syscall) -> None:
+    _sweep("objrmap_tree", _raw(call), _anything, _prepare_raw)
+
+
+def test_most_calls_of_the_table_do_something_here() -> None:
+    """Guessed arguments that all calls refuse would sweep nothing."""
+    done = 0
+    for call in CALLS:
+        prepared = _prepare_raw("objrmap_tree")
+        done += prepared.sys.syscall(call.nr, *_registers(call)) >= 0
+        prepared.kernel.close()
+    assert done > len(CALLS) * 2 // 3
+
+
+# ---- pointers that leave user space ----
+
+KERNEL_SPACE = (0xFFFF_8880_0000_0000, 1 << 47, (1 << 64) - PAGE)
+POINTERS = range(FRESH, TEXT + PAGE)
+# What a call does with an address beyond user space that is no pointer, or that it need not follow.
+RANGES = {"mprotect", "munmap", "msync", "mlock", "munlock", "mlock2"}  # ENOMEM, EINVAL
+KEPT = {"set_robust_list", "set_tid_address"}  # looked at when the task ends
+TIME_LEFT = {("nanosleep", 1), ("clock_nanosleep", 3)}  # stored when a signal comes
+
+
+def _pointer_cases() -> list[tuple[Syscall, int]]:
+    """Return (call, place of a register) for each pointer that a call is given above."""
+    return [
+        (call, place)
+        for call in CALLS
+        for place, register in enumerate(_registers(call))
+        if register in POINTERS
+    ]
+
+
+def _result(call: Syscall, registers: list[int]) -> int:
+    prepared = _prepare_raw("objrmap_tree")
+    result = prepared.sys.syscall(call.nr, *registers)
+    prepared.kernel.check()
+    prepared.kernel.close()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("call", "place"), _pointer_cases(), ids=[f"{c.name}-{p}" for c, p in _pointer_cases()]
+)
+def test_no_pointer_leads_into_the_kernel(call: Syscall, place: int) -> None:
+    registers = list(_registers(call))
+    good = _result(call, registers)
+    allowed = {-errno.EFAULT}
+    allowed |= {good} if good < 0 or (call.name, place) in TIME_LEFT else set()
+    allowed |= {-errno.ENOMEM, -errno.EINVAL} if call.name in RANGES else set()
+    allowed |= {good} if call.name in KEPT else set()
+    for wrong in KERNEL_SPACE:
+        registers[place] = wrong
+        assert _result(call, registers) in allowed, hex(wrong)

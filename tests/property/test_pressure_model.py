@@ -108,6 +108,10 @@ class UnderPressure(AddressSpaces):
         if hasattr(self, "kernel"):
             assert self.kernel.oom_kills == 0
 
+    @rule(order=st.integers(0, 6))
+    def read_ahead(self, order: int) -> None:
+        self.kernel.sysctl["vm.page-cluster"] = order
+
     @rule()
     def drop_caches(self) -> None:
         self.kernel.sysctl["vm.drop_caches"] = 3

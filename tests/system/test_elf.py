@@ -27,8 +27,26 @@ int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); ret
 """
 
 
+@pytest.mark.parametrize("flavour", ["glibc", "pie"])
+def test_what_ordinary_programs_call_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
+) -> None:
+    program = compile_c("breadth", flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
-@pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks"])
+@pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks", "waiting", "sockets"])
 def test_same_output_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
@@ -283,6 +301,17 @@ def test_run_from_the_command_line(compile_c: Compile, tmp_path: Path) -> None:
     shutil.copy(compile_c(HELLO), tmp_path / "hello")
     done = pkern("run", "./hello", "x", "y", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (7, b"hello 3 0.33333333333333331\n")
+
+
+def test_a_dynamic_program_runs_where_its_loader_is(tmp_path: Path) -> None:
+    source, program = tmp_path / "hello.c", tmp_path / "hello"
+    source.write_text('#include <stdio.h>\nint main(void) { puts("dynamic"); return 3; }\n')
+    subprocess.run(["gcc", "-o", program, source], check=True)
+    refused = pkern("run", str(program))
+    assert refused.returncode == 1
+    assert b"its loader is not on the machine" in refused.stderr
+    done = pkern("run", "--root", "/", "--", "/bin/sh", "-c", "echo $((6 * 7)); exit 3")
+    assert (done.returncode, done.stdout) == (3, b"42\n")
 
 
 @needs_busybox

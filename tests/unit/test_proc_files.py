@@ -245,7 +245,7 @@ def test_writes_have_the_hosts_results(machine: Kernel) -> None:
 
     sys = user(machine)
     sys.task.oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
-    sys.task.attributes.oom_score_adj_min = min(0, sys.task.oom_score_adj)
+    sys.task.set_attributes(oom_score_adj_min=min(0, sys.task.oom_score_adj))
     here = [
         written(lambda p, f: sys.open(p, f, 0), sys.write, sys.read, sys.close, *step)
         for step in WRITES
@@ -462,10 +462,8 @@ def test_the_rollup_is_the_sum_of_smaps(machine: Kernel) -> None:
     assert [re.sub(r" +\d+ kB", "", x) for x in ours[1:]] == [
         re.sub(r" +\d+ kB", "", x) for x in host[1:]
     ]
-    assert (
-        re.sub(r"\w+-\w+", "", ours[0], count=1).strip()
-        == re.sub(r"\w+-\w+", "", host[0], count=1).strip()
-    )
+    assert ours[0].split()[1:] == host[0].split()[1:]
+    assert ours[0].index("[rollup]") == host[0].index("[rollup]")  # whatever the address is
 
 
 # ---- the machine ----

@@ -4,8 +4,11 @@ import errno
 
 import pytest
 
+from kernel import memory
 from kernel.machine import Kernel
 from userland.program import Sys
+
+PAGE = 4096
 
 
 def refused(number: int) -> pytest.RaisesExc[OSError]:
@@ -58,3 +61,37 @@ def test_errors_of_shmget_and_shmat(kernel: Kernel) -> None:
         other.shmat(shmid)
     with refused(errno.EPERM):
         other.shmctl(shmid, sys.IPC_RMID)
+
+
+@pytest.mark.all_rmaps
+@pytest.mark.boot(ram="1M", swap="1M")
+def test_a_locked_segment_stays_in_memory(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn())
+    shmid = sys.shmget(0, 8 * PAGE, sys.IPC_CREAT | 0o600)
+    at = sys.shmat(shmid)
+    sys.store(at, bytes(range(1, 256)) * 128)
+    sys.shmctl(shmid, sys.SHM_LOCK)
+    assert kernel.counters.nr_unevictable == 8
+    assert sys.shmctl(shmid, sys.IPC_STAT).mode & 0o2000
+    while memory.reclaim(kernel, 1 << 20):
+        pass
+    assert sys.mincore(at, 8 * PAGE) == b"\1" * 8
+    sys.shmctl(shmid, sys.SHM_UNLOCK)
+    while memory.reclaim(kernel, 1 << 20):
+        pass
+    assert sys.mincore(at, 8 * PAGE) == bytes(8)
+    assert kernel.counters.nr_unevictable == 0
+    assert sys.load(at, 255) == bytes(range(1, 256))
+
+
+def test_locking_a_segment_counts_against_the_limit(kernel: Kernel) -> None:
+    sys, other = Sys(kernel.spawn()), Sys(kernel.spawn(uid=2000))
+    one, two = (sys.shmget(0, 4 * PAGE, sys.IPC_CREAT | 0o600) for _ in range(2))
+    sys.setrlimit(sys.RLIMIT_MEMLOCK, (6 * PAGE, 6 * PAGE))
+    sys.shmctl(one, sys.SHM_LOCK)
+    with refused(errno.ENOMEM):
+        sys.shmctl(two, sys.SHM_LOCK)
+    sys.shmctl(one, sys.SHM_UNLOCK)
+    sys.shmctl(two, sys.SHM_LOCK)
+    with refused(errno.EPERM):
+        other.shmctl(two, sys.SHM_UNLOCK)

@@ -6,9 +6,12 @@ import errno
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from kernel.errors import SyscallError
+from kernel.log import KERN_ERR, KERN_INFO, KERN_WARNING
 from kernel.machine import Kernel
+from userland.program import Sys
 
 O_RDONLY, O_WRONLY = 0, 1
 
@@ -144,3 +147,61 @@ def test_proc_sys_refuses_a_user_at_open(machine: Kernel) -> None:
     user = machine.spawn()
     with refused(errno.EACCES):
         machine.vfs.open(user, "/proc/sys/vm/nonlinear", O_WRONLY, 0)
+
+
+# ---- fs.file-max, kernel.printk ----
+
+
+def test_no_more_files_than_file_max(machine: Kernel) -> None:
+    user, root = Sys(machine.spawn()), Sys(machine.spawn(uid=0))
+    fds = [user.memfd_create("file", 0) for _ in range(3)]
+    mapped = user.memfd_create("mapped", 0)
+    user.ftruncate(mapped, 4096)
+    at = user.mmap(0, 4096, 3, user.MAP_SHARED, mapped, 0)
+    user.close(mapped)
+    assert machine.sysctl["fs.file-nr"] == "4\t0\t8192"
+    machine.sysctl["fs.file-max"] = 4
+    for call in (
+        lambda: user.open("/tmp/new", user.O_RDWR | user.O_CREAT, 0o600),
+        lambda: user.memfd_create("more", 0),
+        lambda: user.pipe(),
+    ):
+        with refused(errno.ENFILE):
+            call()
+    with refused(errno.ENOENT):
+        user.stat("/tmp/new")
+    root.memfd_create("more", 0)
+    assert machine.log.lines()[-1].endswith("VFS: file-max limit 4 reached")
+    machine.sysctl["fs.file-max"] = 5
+    user.munmap(at, 4096)
+    user.memfd_create("more", 0)
+    user.dup(fds[0])
+    with refused(errno.ENFILE):
+        user.memfd_create("more", 0)
+
+
+def test_a_row_of_numbers_keeps_what_a_write_leaves_out(machine: Kernel) -> None:
+    assert machine.sysctl["kernel.printk"] == "4\t4\t1\t7"
+    machine.sysctl["kernel.printk"] = "7"
+    assert machine.sysctl["kernel.printk"] == "7\t4\t1\t7"
+    machine.sysctl["kernel.printk"] = "3 5\t2"
+    assert machine.sysctl["kernel.printk"] == "3\t5\t2\t7"
+    for text in ("", "1 2 3 4 5", "a", "-1"):
+        with refused(errno.EINVAL):
+            machine.sysctl["kernel.printk"] = text
+    assert machine.sysctl["kernel.printk"] == "3\t5\t2\t7"
+
+
+def test_the_console_shows_what_printk_lets_through(machine: Kernel) -> None:
+    root = Sys(machine.spawn(uid=0))
+    with structlog.testing.capture_logs() as shown:
+        machine.log.write(KERN_WARNING, "a warning")
+        machine.log.write(KERN_ERR, "an error")
+        root.syscall(103, 6, 0, 0)
+        machine.log.write(KERN_ERR, "off")
+        root.syscall(103, 7, 0, 0)
+        root.syscall(103, 8, 0, 8)
+        machine.log.write(KERN_INFO, "all of it")
+    assert [line["event"] for line in shown] == ["an error", "all of it"]
+    assert machine.sysctl["kernel.printk"] == "8\t4\t1\t7"
+    assert [line["log_level"] for line in shown] == ["error", "info"]

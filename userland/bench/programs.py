@@ -53,7 +53,7 @@ def _measure(program: Path, *arguments: str) -> float:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep Python's cycle collector out of a measurement, as timeit does."""
     was_on = gc.isenabled()
     gc.disable()
@@ -82,7 +82,7 @@ def remap_python() -> float:
 
 def _remap_all(remap: Callable[[int, int, int, int, int, int], int], base: int, fd: int) -> float:
     places = [(base + i * PAGE, (i * 5 + 3) % NR_PAGES) for i in range(NR_PAGES)]
-    with _no_collection():
+    with no_collection():
         start = perf_counter_ns()
         for address, pgoff in places:
             remap(address, PAGE, 0, pgoff, 0, fd)
@@ -101,7 +101,7 @@ def mmap_python() -> float:
 def _mmap_all(sys: Sys) -> float:
     map_, unmap = sys.mmap, sys.munmap
     prot, flags = sys.PROT_READ | sys.PROT_WRITE, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
-    with _no_collection():
+    with no_collection():
         start = perf_counter_ns()
         for _ in range(_ROUNDS_OF_MMAP):
             unmap(map_(0, PAGE, prot, flags, -1, 0), PAGE)
@@ -111,7 +111,7 @@ def _mmap_all(sys: Sys) -> float:
 def host_mmap_python() -> float:
     """Map and unmap one anonymous page on the host, with Python's own mmap module."""
     map_, flags = mmap.mmap, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    with _no_collection():
+    with no_collection():
         start = perf_counter_ns()
         for _ in range(_ROUNDS_OF_MMAP):
             map_(-1, PAGE, flags).close()

@@ -6,7 +6,6 @@ core's own counters, read before and after.
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from kernel.core import ffi
 from kernel.machine import Kernel
 from kernel.vfs.tmpfs import TmpFs
+from userland.bench.programs import no_collection
 from userland.program import Sys
 
 PAGE = 4096
@@ -91,27 +91,17 @@ def stretch(kernel: Kernel) -> Iterator[Stretch]:
     seen.moved = {name: after[name] - before[name] for name in after}
 
 
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Keep Python's cycle collector out of a measurement."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median with the ends of the range it comes from."""
+    """A median with the ends of the range it comes from; one value is shown alone."""
 
     median: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.median:.3g}"
         return f"{self.median:.3g} ({self.low:.3g} .. {self.high:.3g})"
 
 

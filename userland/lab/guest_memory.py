@@ -7,7 +7,8 @@ from statistics import median
 from time import process_time_ns
 
 from kernel.machine import Kernel
-from userland.lab.bench import MIB, no_collection, ratios, time_text
+from userland.bench.programs import no_collection
+from userland.lab.bench import MIB, ratios, time_text
 from userland.lab.experiment import (
     Judgement,
     Outcome,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time_ns
 
+from userland.bench.programs import no_collection
 from userland.lab import host
 from userland.lab.bench import (
     MIB,
@@ -15,7 +16,6 @@ from userland.lab.bench import (
     Spread,
     booted,
     file_of_pages,
-    no_collection,
     page_text,
     ratios,
     rounds,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from time import process_time_ns
 
 from kernel.mm import Vma
+from userland.bench.programs import no_collection
 from userland.lab import host
-from userland.lab.bench import MIB, PAGE, Spread, booted, no_collection, spread
+from userland.lab.bench import MIB, PAGE, Spread, booted, spread
 from userland.lab.experiment import (
     Judgement,
     Outcome,
