@@ -19,6 +19,7 @@ GPRS = (
 GPR_NUMBER = {name: number for number, name in enumerate(GPRS)}
 OTHER_REGS = ("rip", "eflags", "fs_base", "gs_base")
 FPU_BYTES = 512
+REGS = ffi.typeof("struct user_regs *")
 
 
 class ProcessorUnavailable(RuntimeError):
@@ -57,7 +58,6 @@ class Context:
         if handle == ffi.NULL:
             raise SyscallError(errno.ENOMEM)
         self.handle = handle
-        self._regs = ffi.new("struct user_regs *")
 
     @classmethod
     def new(cls, processor: Processor) -> Context:
@@ -89,14 +89,14 @@ class Context:
 
     def registers(self) -> dict[str, int]:
         """Return the general registers, rip, eflags and the two segment bases by name."""
-        regs = self._regs
+        regs = ffi.new(REGS)
         lib.context_get(self.handle, regs)
         values = dict(zip(GPRS, ffi.unpack(regs.gpr, 16), strict=True))
         return values | {name: int(getattr(regs, name)) for name in OTHER_REGS}
 
     def set_registers(self, values: dict[str, int]) -> None:
         """Set the named registers and leave the others. Errors: EINVAL for an impossible base."""
-        regs = self._regs
+        regs = ffi.new(REGS)
         lib.context_get(self.handle, regs)
         for name, value in values.items():
             if name in GPR_NUMBER:

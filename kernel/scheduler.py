@@ -185,6 +185,8 @@ class Scheduler:
         heapq.heappush(self._timers, (when, self._timer_count, action))
 
     def _fire_timers(self) -> None:
+        if not self._timers:
+            return
         now = self.kernel.clock.now_ns
         while self._timers and self._timers[0][0] <= now:
             heapq.heappop(self._timers)[2]()
@@ -255,7 +257,7 @@ class Scheduler:
                 raise
         self.running = None
         task.thread.cpu_ns += self.kernel.clock.now_ns - started
-        if task.alive:
+        if task.thread.timers:
             self._check_cpu_timers(task)
 
     def _enter(self, task: Task) -> bool:
@@ -275,8 +277,9 @@ class Scheduler:
 
     def _resume(self, task: Task) -> int | None:
         """Finish what keeps a task from user mode, then run it; None: it cannot run now."""
-        while task.alive and not task.thread.stopped and task.thread.waiting is None:
-            if task.thread.call is not None:
+        thread = task.thread
+        while task.alive and not thread.stopped and thread.waiting is None:
+            if thread.call is not None:
                 self._try_call(task)
             elif task.attention:
                 self._attend(task)
@@ -342,11 +345,14 @@ class Scheduler:
         thread = task.thread
         if thread.call is None:
             thread.call = self._current_call()
-        killed = any(info.si_signo == SIGKILL for info in task.signals.pending)
-        if killed or (wait.restart is not Restart.NEVER and task.signals.deliverable()):
+        if task.signals.pending and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
         else:
             self.sleep(task, wait)
+
+    def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
+        killed = any(info.si_signo == SIGKILL for info in task.signals.pending)
+        return killed or (wait.restart is not Restart.NEVER and task.signals.deliverable())
 
     def _try_call(self, task: Task) -> None:
         """Make an unfinished system call again."""

@@ -50,12 +50,15 @@ DEFAULT_RLIMITS: dict[str, tuple[int, int]] = {
     "rtprio": (0, 0),
     "rttime": (RLIM_INFINITY, RLIM_INFINITY),
 }
-LIMITS = ffi.typeof("struct limits *")
+LIMITS, MM_HANDLE = ffi.typeof("struct limits *"), ffi.typeof("mm **")
 CORE_LIMITS = frozenset({"as", "data", "stack", "memlock"})
 
 
 class Rlimits:
-    """Resource limits by name; the soft values that the core obeys live in its struct."""
+    """Resource limits by name; the soft values that the core obeys live in its struct.
+
+    The others are values that parent and child share until one of them sets its own.
+    """
 
     def __init__(self, limits: Any, soft: dict[str, int], hard: dict[str, int]) -> None:
         self.limits = limits
@@ -76,16 +79,16 @@ class Rlimits:
 
     def __setitem__(self, name: str, pair: tuple[int, int]) -> None:
         soft, hard = pair
-        self._hard[name] = hard
+        self._hard = self._hard | {name: hard}
         if name in CORE_LIMITS:
             setattr(self.limits, name, soft)
         else:
-            self._soft[name] = soft
+            self._soft = self._soft | {name: soft}
 
     def copy(self, limits: Any) -> Rlimits:
         """Return a forked child's own, in its struct."""
         limits[0] = self.limits[0]
-        return Rlimits(limits, self._soft.copy(), self._hard.copy())
+        return Rlimits(limits, self._soft, self._hard)
 
     def items(self) -> list[tuple[str, tuple[int, int]]]:
         """Return (name, (soft, hard)) in Linux's order."""
@@ -249,7 +252,7 @@ class Task:
     def fork(self) -> Task:
         """Return a child with a copy-on-write copy of everything. Errors: ENOMEM, EAGAIN."""
         child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
-        handle = ffi.new("mm **")
+        handle = ffi.new(MM_HANDLE)
         self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel, child, handle[0])
         child.mm.areas = self.mm.areas
@@ -350,6 +353,8 @@ class Task:
 
     def _orphan_children(self) -> None:
         """Hand the children over to a subreaper, to init, or to nobody where there is none."""
+        if not self.children:
+            return
         heir = self._heir()
         for child in self.children:
             if child.trace is not None:

@@ -25,8 +25,7 @@ MAX_COUNT = 0x7FFF_F000  # Linux's MAX_RW_COUNT
 
 def signed32(value: int) -> int:
     """Return the low 32 bits of a register as a C int."""
-    value &= 0xFFFF_FFFF
-    return value - (1 << 32) if value >> 31 else value
+    return (value & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000
 
 
 def _next_int(task: Task, registers: Iterator[int]) -> int:

@@ -64,6 +64,9 @@ class Clone:
     tls: int = 0
 
 
+FORK, VFORK = Clone(0), Clone(CLONE_VM | CLONE_VFORK)
+
+
 def _check_clone(task: Task, flags: int) -> None:
     """Refuse what is not a process of its own. Errors: ENOSYS (threads), EINVAL."""
     sharing = flags & ~(CLONE_DONE | CSIGNAL)
@@ -75,12 +78,13 @@ def _check_clone(task: Task, flags: int) -> None:
 
 
 def _set_up_child(task: Task, child: Task, wish: Clone) -> None:
-    registers = {"rax": 0}
+    registers = {}
     if wish.stack:
         registers["rsp"] = wish.stack
     if wish.flags & CLONE_SETTLS:
         registers["fs_base"] = wish.tls
-    child.cpu.set_registers(registers)
+    if registers:
+        child.cpu.set_registers(registers)
     child.exit_signal = wish.exit_signal
     if wish.flags & CLONE_CLEAR_SIGHAND:
         child.signals.reset_for_exec()
@@ -98,7 +102,7 @@ def _clone_machine_code(task: Task, wish: Clone) -> int:
         return _wait_for_vfork(task, task.thread.progress)
     _check_clone(task, wish.flags)
     assert task.kernel.scheduler is not None
-    task.cpu.set_result(0)
+    task.cpu.set_result(0)  # what the child starts with; the parent's follows
     child = task.fork_sharing() if wish.flags & CLONE_VM else task.fork()
     try:
         _set_up_child(task, child, wish)
@@ -129,7 +133,7 @@ def fork(task: Task) -> int:
     """
     if task.context is None:
         return task.fork().pid
-    return _clone_machine_code(task, Clone(0))
+    return _clone_machine_code(task, FORK)
 
 
 @syscall(58, "vfork")
@@ -140,7 +144,7 @@ def vfork(task: Task) -> int:
     """
     if task.context is None:
         return task.fork().pid
-    return _clone_machine_code(task, Clone(CLONE_VM | CLONE_VFORK))
+    return _clone_machine_code(task, VFORK)
 
 
 @syscall(56, "clone", INT, INT, INT, INT, INT, partly="processes only: threads are ENOSYS")
@@ -310,19 +314,20 @@ def _choice(pid: int) -> tuple[int, int]:
 def _event(children: list[Task], options: int) -> Event | None:
     """Return what the first child with news did."""
     for child in children:
-        if not child.alive and options & WEXITED:
-            return Event(child.pid, child.exit_status or 0, child)
-        if child.alive and _shows_stop(child, options) and not child.stop_seen:
+        if not child.alive:
+            if options & WEXITED:
+                return Event(child.pid, child.exit_status or 0, child)
+        elif child.thread.stopped and not child.stop_seen and _shows_stop(child, options):
             return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
-        if child.alive and options & WCONTINUED and child.continued:
+        elif child.continued and options & WCONTINUED:
             return Event(child.pid, 0xFFFF, child)
     return None
 
 
 def _shows_stop(child: Task, options: int) -> bool:
-    """Tell whether a child is stopped so that its parent is told: a tracer always is."""
+    """Tell whether the parent is told that a child is stopped: a tracer always is."""
     held = child.trace is not None and child.trace.held
-    return bool(child.thread.stopped) and (held or bool(options & WUNTRACED))
+    return held or bool(options & WUNTRACED)
 
 
 def _consume(task: Task, event: Event) -> None:

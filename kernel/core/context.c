@@ -37,7 +37,7 @@ void context_load(context *c)
 	p->counters.switches++;
 }
 
-context *context_create(processor *p)
+static context *context_alloc(processor *p)
 {
 	context *c = calloc(1, sizeof(*c));
 
@@ -48,13 +48,21 @@ context *context_create(processor *p)
 		free(c);
 		return NULL;
 	}
-	memcpy(c->saved, p->pristine, p->context_bytes);
+	return c;
+}
+
+context *context_create(processor *p)
+{
+	context *c = context_alloc(p);
+
+	if (c)
+		memcpy(c->saved, p->pristine, p->context_bytes);
 	return c;
 }
 
 context *context_copy(context *from)
 {
-	context *c = context_create(from->p);
+	context *c = context_alloc(from->p);
 
 	if (!c)
 		return NULL;

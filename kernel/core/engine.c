@@ -99,14 +99,21 @@ int64_t engine_open(struct engine_library *lib, void *arena, size_t arena_bytes,
 	return 0;
 }
 
+int engine_add_hook(struct engine_library *lib, engine *uc, const struct engine_hook_spec *spec,
+		    uint64_t first, uint64_t last, void *arg)
+{
+	engine_hook unused;
+
+	return lib->call.hook_add(uc, &unused, spec->type, (void *)spec->callback, arg, first, last,
+				  spec->insn);
+}
+
 int engine_add_hooks(struct engine_library *lib, engine *uc, const struct engine_hook_spec *specs,
 		     size_t nr, void *arg)
 {
-	engine_hook unused;
 	int error = 0;
 
 	for (size_t i = 0; i < nr && !error; i++)
-		error = lib->call.hook_add(uc, &unused, specs[i].type, (void *)specs[i].callback,
-					   arg, 1, 0, specs[i].insn);
+		error = engine_add_hook(lib, uc, &specs[i], 1, 0, arg);
 	return error;
 }

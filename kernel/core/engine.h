@@ -120,7 +120,10 @@ struct engine_hook_spec {
 	int insn; /* for HOOK_INSN */
 	any_hook callback;
 };
-/* The engine's first error, 0 if there was none. */
+/* Of physical addresses, first to last. */
+int engine_add_hook(struct engine_library *lib, engine *uc, const struct engine_hook_spec *spec,
+		    uint64_t first, uint64_t last, void *arg);
+/* Of all addresses.  The engine's first error, 0 if there was none. */
 int engine_add_hooks(struct engine_library *lib, engine *uc, const struct engine_hook_spec *specs,
 		     size_t nr, void *arg);
 

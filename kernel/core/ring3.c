@@ -161,6 +161,15 @@ int64_t enter_ring3(processor *p)
 	return test_exceptions(p);
 }
 
+/* Of that page alone: stores to memory under such a hook take the engine's slow way, always. */
+static int hook_nothing(processor *p)
+{
+	const struct engine_hook_spec spec = { HOOK_UNMAPPED, 0, (any_hook)unmapped_hook };
+	uint64_t last = p->nothing_paddr + PAGE_SIZE - 1;
+
+	return engine_add_hook(&p->lib, p->uc, &spec, p->nothing_paddr, last, p);
+}
+
 static int64_t open_engine(processor *p)
 {
 	machine *m = p->machine;
@@ -172,7 +181,7 @@ static int64_t open_engine(processor *p)
 	p->nothing_paddr = p->hidden_paddr + PAGE_SIZE;
 	if (p->lib.call.mem_map_ptr(p->uc, p->hidden_paddr, PAGE_SIZE, ALLOW_ALL, p->hidden))
 		return failed(p, "it does not take a page of its own");
-	if (engine_add_hooks(&p->lib, p->uc, run_hooks, nr_run_hooks, p))
+	if (engine_add_hooks(&p->lib, p->uc, run_hooks, nr_run_hooks, p) || hook_nothing(p))
 		return failed(p, "it does not take a hook");
 	return enter_ring3(p);
 }

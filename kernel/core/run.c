@@ -9,6 +9,7 @@
  *	another mm       its generation differs -> the same
  *	code rewritten   PG_EXECUTED gone -> what was made of the frame is dropped
  *	one frame through two pages, written and executed -> never both in the TLB
+ *	a page written and executed -> its entry allows both, and stores are slow
  */
 #include "processor.h"
 
@@ -111,16 +112,24 @@ static bool may_execute(processor *p, struct page *page, struct frame_use *use, 
 	return !p->retranslate && !aliased;
 }
 
+/* Is this the page through which a frame's code is executed? */
+static bool holds_code(struct page *page, struct frame_use *use, uint64_t linear, uint64_t rights)
+{
+	return page->flags & PG_EXECUTED && use->exec_page == linear && rights & TLB_EXEC;
+}
+
 /*
- * A store is about to go to a frame.  Through the page that is executed the
- * engine sees it itself; through another one, the code is looked at afresh
- * once the block that stores has ended.
+ * A store is about to go to a frame.  The engine itself looks at each store
+ * through an entry that may be executed, and at the first one only through any
+ * other: then the code is looked at afresh once the block that stores has
+ * ended.
  */
-static void note_write(processor *p, struct page *page, struct frame_use *use, uint64_t linear)
+static void note_write(processor *p, struct page *page, struct frame_use *use, uint64_t linear,
+		       int perms)
 {
 	bool first = use->write_epoch != p->epoch;
 
-	if (page->flags & PG_EXECUTED && use->exec_page != linear) {
+	if (page->flags & PG_EXECUTED && !(perms & ALLOW_EXEC)) {
 		page->flags &= ~(uint32_t)PG_EXECUTED;
 		p->generation = 0;
 		p->again = true;
@@ -194,15 +203,14 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	uint64_t pfn = (uint64_t)at >> PAGE_SHIFT;
 	struct page *page = pfn_page(p->machine, pfn);
 	struct frame_use *use = &p->frames[pfn];
-	if (access == ACCESS_EXEC && !may_execute(p, page, use, linear))
+	bool code = access == ACCESS_EXEC || holds_code(page, use, linear, rights);
+	if (code && !may_execute(p, page, use, linear))
 		return enter_again(p);
 	entry->paddr = (uint64_t)at & PAGE_MASK;
-	entry->perms = ALLOW_READ;
-	if (access == ACCESS_EXEC)
-		entry->perms |= ALLOW_EXEC;
+	entry->perms = ALLOW_READ | (code ? ALLOW_EXEC : 0);
 	if (rights & TLB_WRITE) {
+		note_write(p, page, use, linear, entry->perms);
 		entry->perms |= ALLOW_WRITE;
-		note_write(p, page, use, linear);
 	}
 	if (p->given)
 		note_given(p, linear, entry);
@@ -328,7 +336,6 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 
 const struct engine_hook_spec run_hooks[] = {
 	{ HOOK_TLB_FILL, 0, (any_hook)fill_hook },
-	{ HOOK_UNMAPPED, 0, (any_hook)unmapped_hook },
 	{ HOOK_INTR, 0, (any_hook)interrupt_hook },
 	{ HOOK_INSN, INSN_SYSCALL, (any_hook)syscall_hook },
 	{ HOOK_INSN, INSN_SYSENTER, (any_hook)sysenter_hook },

@@ -161,7 +161,7 @@ class FdTable:
         if file is None:
             raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
-        if not file.is_path:
+        if not file.flags & O_PATH:
             file.kernel.locks.drop_task(file.inode, self._task.pid)
         file.put()
 
@@ -174,6 +174,8 @@ class FdTable:
         return table
 
     def close_all(self) -> None:
-        """Close every descriptor, lowest first."""
-        for fd in sorted(self.files):
-            self.close(fd)
+        """Close every descriptor, lowest first; with the last one every record lock goes."""
+        files, self.files, self.cloexec = self.files, {}, set()
+        self._task.kernel.locks.drop_owner(self._task.pid)
+        for fd in sorted(files):
+            files[fd].put()

@@ -73,19 +73,24 @@ class Locks:
             kept += [record] if record.owner != wanted.owner else _without(record, wanted)
         if wanted.kind != F_UNLCK:
             kept = _joined(kept, wanted)
-        self._keep(inode, sorted(kept, key=lambda record: record.start))
+        self._keep(inode.ino, sorted(kept, key=lambda record: record.start))
 
-    def _keep(self, inode: Inode, records: list[Record]) -> None:
+    def _keep(self, ino: int, records: list[Record]) -> None:
         if records:
-            self._records[inode.ino] = records
+            self._records[ino] = records
         else:
-            self._records.pop(inode.ino, None)
+            self._records.pop(ino, None)
 
     def drop_task(self, inode: Inode, owner: object) -> None:
         """Drop what an owner holds on an inode."""
         held = self._records.get(inode.ino)
         if held:
-            self._keep(inode, [record for record in held if record.owner != owner])
+            self._keep(inode.ino, [record for record in held if record.owner != owner])
+
+    def drop_owner(self, owner: object) -> None:
+        """Drop all that an owner holds."""
+        for ino, held in list(self._records.items()):
+            self._keep(ino, [record for record in held if record.owner != owner])
 
     def all(self) -> list[tuple[str, str, int, int, str]]:
         """Return (kind, access, pid, inode number, span) of every lock, as /proc/locks has them."""

@@ -172,6 +172,45 @@ static void code(void)
 	printf("protected %d\n", call(rwx));
 }
 
+/* Code that stores beside itself, then into the block that it jumps to: each store must count. */
+static void two_stores(void)
+{
+	unsigned char loop[] = { 0x31, 0xd2,		  /* xor edx, edx */
+				 0x31, 0xc0,		  /* xor eax, eax */
+				 0xff, 0xc0,		  /* 4: inc eax */
+				 0x88, 0x07,		  /* mov [rdi], al */
+				 0x88, 0x06,		  /* mov [rsi], al */
+				 0xeb, 0x00,		  /* jmp 12 */
+				 0xb9, 0x00, 0, 0, 0,	  /* 12: mov ecx, imm: the second byte */
+				 0x01, 0xca,		  /* add edx, ecx */
+				 0x83, 0xf8, 0x05,	  /* cmp eax, 5 */
+				 0x75, 0xec,		  /* jne 4 */
+				 0x89, 0xd0,		  /* mov eax, edx */
+				 0xc3 };
+	int fd = memfd_create("code", 0); /* so that the page is clean when it runs */
+	(void)!ftruncate(fd, PAGE);
+	(void)!pwrite(fd, loop, sizeof(loop), 0);
+	unsigned char *p = mmap(0, PAGE, 7, MAP_SHARED, fd, 0);
+	for (int i = 0; i < 3; i++) {
+		printf("two stores %d\n", ((int (*)(void *, void *))p)(p + 100, p + 13));
+		mprotect(p, PAGE, PROT_READ | PROT_EXEC);
+		mprotect(p, PAGE, 7);
+	}
+}
+
+/* As a compiler at run time does: written, then executed, never both. */
+static void write_or_execute(void)
+{
+	unsigned char *p = mmap(0, PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 50; i < 54; i++) {
+		mprotect(p, PAGE, PROT_READ | PROT_WRITE);
+		p[200] = i;
+		put_code(p, i);
+		mprotect(p, PAGE, PROT_READ | PROT_EXEC);
+		printf("either %d %d\n", call(p), p[200]);
+	}
+}
+
 static void many(void)
 {
 	enum { N = 3000 };
@@ -204,6 +243,8 @@ int main(void)
 	sharing();
 	futexes();
 	code();
+	two_stores();
+	write_or_execute();
 	many();
 	return 0;
 }
