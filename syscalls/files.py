@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import names, open_flags
-from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
+from kernel.vfs.file import O_APPEND, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
-from kernel.wait import WouldBlock
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, install, signed64, start_of
+from syscalls.streams import WRITERS
 from syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 O_NOATIME = 0o1000000
 O_CREAT_WRONLY_TRUNC = 0o1101
+UNSEEKABLE = ("fifo", "sock", "anon")
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
@@ -124,7 +125,7 @@ def _offset(value: int) -> int:
 
 
 def _seekable(file: File) -> File:
-    if file.inode.kind in ("fifo", "sock"):
+    if file.inode.kind in UNSEEKABLE:
         raise SyscallError(errno.ESPIPE)
     return file
 
@@ -194,8 +195,8 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
-    if file.inode.kind == "fifo":
-        return _write_stream(task, file, data)
+    if file.inode.kind in WRITERS:
+        return WRITERS[file.inode.kind](task, file, data)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
@@ -203,40 +204,10 @@ def _write(task: Task, file: File, data: bytes) -> int:
     return written
 
 
-def _write_stream(task: Task, file: File, data: bytes) -> int:
-    """Write to a pipe, sleeping while it is full; one that no one reads is SIGPIPE."""
-    done: int = task.thread.progress or 0
-    try:
-        while True:
-            done += file.inode.file_write(file, 0, data[done:], task)
-            if done == len(data) or file.flags & O_NONBLOCK:
-                return done
-    except WouldBlock as wait:
-        if task.context is None and done:
-            return done
-        task.thread.progress, wait.partial = done, done
-        raise
-    except SyscallError as error:
-        signal_broken_pipe(task, error)
-        if done:
-            return done
-        raise
-
-
 def refuse_size(task: Task) -> NoReturn:
     """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
-    _signal(task, Signal.SIGXFSZ)
+    send(task, SigInfo(Signal.SIGXFSZ, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
     raise SyscallError(errno.EFBIG)
-
-
-def _signal(task: Task, signo: Signal) -> None:
-    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
-
-
-def signal_broken_pipe(task: Task, error: SyscallError) -> None:
-    """Send SIGPIPE where a write found that no one reads."""
-    if error.errno == errno.EPIPE:
-        _signal(task, Signal.SIGPIPE)
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
@@ -374,9 +345,9 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     offset = signed64(offset)
     if whence > SEEK_HOLE:
         raise SyscallError(errno.EINVAL)
-    _seekable(file)
-    if file.inode.kind == "chr":
+    if file.inode.kind in ("chr", "anon"):
         return 0
+    _seekable(file)
     if whence in (SEEK_DATA, SEEK_HOLE):
         pos = _seek_data(file, offset, whence)
     else:

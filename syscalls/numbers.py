@@ -65,9 +65,7 @@ GONE = frozenset(_GONE.split())
 
 # Why a family of calls is not done.
 _REASONS = {
-    "there are no network sockets": """
-        accept sendto recvfrom sendmsg recvmsg shutdown bind listen getsockname getpeername
-        setsockopt getsockopt accept4 recvmmsg sendmmsg""",
+    "messages are sent one at a time": "recvmmsg sendmmsg",
     "there are no System V or POSIX message queues": """
         msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify
         mq_getsetattr""",

@@ -14,7 +14,8 @@ from kernel.vfs.inode import MAY_READ, MAY_WRITE
 from kernel.vfs.pipe import PipeInode, make_pipe
 from syscalls.abi import MAX_COUNT
 from syscalls.at import O_CLOEXEC, install
-from syscalls.files import signal_broken_pipe, write_at
+from syscalls.files import write_at
+from syscalls.streams import signal_broken_pipe
 from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:

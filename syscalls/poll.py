@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kernel.vfs.file import File
 
 POLLPRI, POLLERR, POLLHUP, POLLNVAL = 2, 8, 16, 32
-POLLRDNORM, POLLWRNORM = 0x40, 0x100
 ALWAYS = POLLERR | POLLHUP | POLLNVAL
 # What the three sets of select ask for.
 SELECTED = (POLLIN | POLLHUP | POLLERR | POLLNVAL, POLLOUT | POLLERR | POLLNVAL, POLLPRI | POLLNVAL)
@@ -38,8 +37,7 @@ def ready(file: File) -> int:
     if file.is_path:
         return POLLNVAL
     bits = file.inode.poll(file)
-    normal = POLLRDNORM if bits & POLLIN else 0
-    return bits | normal | (POLLWRNORM if bits & POLLOUT else 0)
+    return bits | sum(more for bit, more in file.inode.also_ready.items() if bits & bit)
 
 
 # ---- waiting ----

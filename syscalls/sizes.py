@@ -15,6 +15,7 @@ from syscalls.table import INT, PATH, SINT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
+UNBACKED = ("fifo", "sock", "anon", "chr")
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 MAX_OFFSET = (1 << 63) - 1
 ADVICE = range(6)  # POSIX_FADV_NORMAL .. NOREUSE
@@ -102,19 +103,24 @@ def _fallocate(inode: MappedInode, mode: int, start: int, end: int) -> None:
 
 
 def _write_back(task: Task, fd: int) -> int:
-    task.fds.get(fd).inode.writeback(0, LAST_PAGE)
+    inode = task.fds.get(fd).inode
+    if inode.kind in UNBACKED:
+        raise SyscallError(errno.EINVAL)
+    inode.writeback(0, LAST_PAGE)
     return 0
 
 
 @syscall(74, "fsync", SINT)
 def fsync(task: Task, fd: int) -> int:
-    """Write an open file's dirty pages to its backing store. Errors: EBADF. Source: fsync(2)."""
+    """Write an open file's dirty pages to its backing store. Errors: EBADF, EINVAL.
+
+    Source: fsync(2)."""
     return _write_back(task, fd)
 
 
 @syscall(75, "fdatasync", SINT)
 def fdatasync(task: Task, fd: int) -> int:
-    """Write an open file's dirty pages, as fsync. Errors: EBADF. Source: fdatasync(2)."""
+    """Write an open file's dirty pages, as fsync. Source: fdatasync(2)."""
     return _write_back(task, fd)
 
 

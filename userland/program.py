@@ -86,6 +86,7 @@ def files_forms() -> dict[str, Callable[..., Any]]:
         syscalls.info,
         syscalls.sched,
         syscalls.poll,
+        syscalls.sockets,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
@@ -29,7 +29,7 @@ MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * 1_000_000_000
-POLLIN, POLLOUT = 1, 4
+POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 
 
 class Inode:
@@ -37,6 +37,8 @@ class Inode:
 
     kind = "file"
     type_bits = stat.S_IFREG
+    # What else poll says of a file that is ready to be read, or to be written.
+    also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         self.kernel = kernel

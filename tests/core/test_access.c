@@ -113,6 +113,52 @@ static void smaps_divides_shared_pages(struct world *w)
 	CHECK(w);
 }
 
+static uint64_t referenced(struct world *w, uint64_t at)
+{
+	struct smaps_info info;
+	EXPECT_EQ(mm_smaps(w->mm, at, &info), 0);
+	EXPECT_EQ(info.pss, info.pss_anon + info.pss_file + info.pss_shmem);
+	return info.referenced;
+}
+
+static void references_are_forgotten_by_kind(struct world *w)
+{
+	file *f = store_file(w, 4);
+	uint64_t anon = map(w, 2, RW, PRIVATE_ANON, NULL, 0);
+	uint64_t shared = map(w, 2, RW, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
+	uint64_t of_file = map(w, 2, RW, MAP_SHARED, f, 0);
+	for (uint64_t kinds = 0; kinds < 4; kinds++) {
+		EXPECT_EQ(store(w, w->mm, anon, 1), 1);
+		EXPECT_EQ(store(w, w->mm, shared, 1), 1);
+		EXPECT_EQ(store(w, w->mm, of_file, 1), 1);
+		mm_clear_refs(w->mm, kinds);
+		EXPECT_EQ(referenced(w, anon), !(kinds & REFS_ANONYMOUS));
+		EXPECT_EQ(referenced(w, shared), !(kinds & REFS_OF_FILES));
+		EXPECT_EQ(referenced(w, of_file), !(kinds & REFS_OF_FILES));
+		CHECK(w);
+	}
+	uint64_t peak = w->mm->counters.rss_anon + w->mm->counters.rss_file +
+			w->mm->counters.rss_shmem;
+	EXPECT_EQ(mm_munmap(w->mm, anon, PAGES(2)), 0);
+	mm_reset_peak(w->mm);
+	EXPECT_EQ(w->mm->counters.hiwater_rss, peak - 1);
+}
+
+static void shared_anonymous_memory_is_numbered(struct world *w)
+{
+	uint64_t one = map(w, 1, RW, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
+	uint64_t two = map(w, 1, RW, MAP_SHARED | MAP_ANONYMOUS, NULL, 0);
+	mm *child = fork_mm(w, w->mm);
+	struct vma_info info;
+	EXPECT_EQ(mm_vmas(w->mm, one, &info, 1), 1);
+	EXPECT_EQ(info.mapping, COOKIE_ANONYMOUS + 1);
+	EXPECT_EQ(mm_vmas(w->mm, two, &info, 1), 1);
+	EXPECT_EQ(info.mapping, COOKIE_ANONYMOUS + 2);
+	EXPECT_EQ(info.file, 0);
+	EXPECT_EQ(mm_vmas(child, one, &info, 1), 1);
+	EXPECT_EQ(info.mapping, COOKIE_ANONYMOUS + 1);
+}
+
 static void msync_checks(struct world *w)
 {
 	uint64_t at = map(w, 4, RW, PRIVATE_ANON, NULL, 0);
@@ -162,5 +208,6 @@ static void remove_punches_the_file(struct world *w)
 TESTS(TEST(reads_and_writes_cross_pages), TEST(a_fault_says_how_far_it_came),
       TEST(a_need_is_served_in_the_middle), TEST(strings), TEST(touch_counts_pages),
       TEST(faults_are_counted_and_hits_are_not), TEST(exec_needs_its_right),
-      TEST(mincore_and_holes), TEST(smaps_divides_shared_pages), TEST(msync_checks), TEST(advice),
-      TEST(remove_punches_the_file))
+      TEST(mincore_and_holes), TEST(smaps_divides_shared_pages),
+      TEST(references_are_forgotten_by_kind), TEST(shared_anonymous_memory_is_numbered),
+      TEST(msync_checks), TEST(advice), TEST(remove_punches_the_file))

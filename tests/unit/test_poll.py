@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,77 +13,16 @@ from kernel.errors import SyscallError
 from kernel.machine import Kernel
 from userland.program import Sys
 
-LIBC = ctypes.CDLL(None, use_errno=True)
+Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 POLL, SELECT, PPOLL, PSELECT = 7, 23, 271, 270
 POLLFD = struct.Struct("<ihh")
 ASKED = (0, 1, 4, 5, 0x145, 0x7FFF, -1)
 STATES = (
     "empty", "data", "full", "data, no writer", "no writer", "no reader", "file", "null", "dir",
-    "path", "closed", "fifo, nobody", "fifo, both ways",
+    "path", "closed", "fifo, nobody", "fifo, both ways", "socket", "socket, data",
+    "socket, no peer", "socket, shut", "socket, unread",
+    "socket, both shut", "socket alone", "datagrams, no peer", "eventfd", "eventfd, set",
 )  # fmt: skip
-
-
-class Host:
-    """The host's calls under the names that Sys has."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.buffer = ctypes.create_string_buffer(4096)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def pipe2(self, flags: int) -> tuple[int, int]:
-        return os.pipe2(flags)
-
-    def path(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def raw(self, nr: int, *registers: int | str) -> int:
-        at = ctypes.addressof(self.buffer)
-        words = [at + int(r) if isinstance(r, str) else r for r in registers]
-        ctypes.set_errno(0)
-        result: int = LIBC.syscall(ctypes.c_long(nr), *[ctypes.c_ulong(w) for w in words])
-        return -ctypes.get_errno() if result == -1 else result
-
-    def put(self, data: bytes) -> None:
-        self.buffer[: len(data)] = data
-
-    def get(self, nbytes: int) -> bytes:
-        return self.buffer.raw[:nbytes]
-
-
-class Here:
-    """The kernel's calls, likewise."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.sys = Sys(kernel.spawn(uid=0, gid=0))
-        for _ in range(3):
-            self.sys.open("/dev/null", os.O_RDWR, 0)
-        self.at = self.sys.mmap(0, 4096, 3, self.sys.MAP_PRIVATE | self.sys.MAP_ANONYMOUS)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.sys, name)
-
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
-        fd: int = self.sys.open(path, flags, mode)
-        return fd
-
-    def mkfifo(self, path: str) -> None:
-        self.sys.mknod(path, 0o010644, 0)
-
-    def path(self, name: str) -> str:
-        return f"/tmp/{name}"
-
-    def raw(self, nr: int, *registers: int | str) -> int:
-        words = [self.at + int(r) if isinstance(r, str) else r for r in registers]
-        return self.sys.syscall(nr, *words)
-
-    def put(self, data: bytes) -> None:
-        self.sys.store(self.at, data)
-
-    def get(self, nbytes: int) -> bytes:
-        return self.sys.load(self.at, nbytes)
 
 
 def ends(world: Any, state: str) -> list[int]:
@@ -106,6 +41,10 @@ def ends(world: Any, state: str) -> list[int]:
         world.mkfifo(world.path("p"))
         mode = os.O_RDWR if "both" in state else os.O_RDONLY | os.O_NONBLOCK
         return [world.open(world.path("p"), mode, 0)]
+    if state.startswith("eventfd"):
+        return [world.raw(290, int("set" in state), os.O_NONBLOCK)]
+    if state.startswith(("socket", "datagrams")):
+        return socket_ends(world, state)
     reader, writer = world.pipe2(os.O_NONBLOCK)
     if "data" in state:
         world.write(writer, b"x")
@@ -120,14 +59,21 @@ def ends(world: Any, state: str) -> list[int]:
     return [reader, writer]
 
 
-@pytest.fixture
-def worlds(tmp_path: Path) -> Iterator[tuple[Host, Here]]:
-    with Kernel(ram="16M") as kernel:
-        before = set(os.listdir("/proc/self/fd"))
-        yield Host(tmp_path), Here(kernel)
-        for fd in set(os.listdir("/proc/self/fd")) - before:
-            with contextlib.suppress(OSError):  # the directory's own
-                os.close(int(fd))
+def socket_ends(world: Any, state: str) -> list[int]:
+    if state == "socket alone":
+        return [world.raw(41, 1, 1, 0), world.raw(41, 1, 2, 0)]
+    world.raw(53, 1, 2 if "datagrams" in state else 1, 0, "0")
+    one, other = struct.unpack("<ii", world.get(8))
+    if "data" in state and "datagrams" not in state:
+        world.write(one, b"x")
+    if "shut" in state:
+        world.raw(48, one, 2 if "both" in state else 1)
+    if "unread" in state:
+        world.write(one, b"x")
+    if "no peer" in state or "unread" in state:
+        world.close(other)
+        return [one]
+    return [one, other]
 
 
 def polled(world: Any, fds: list[int]) -> list[tuple[int, list[int]]]:
@@ -141,7 +87,7 @@ def polled(world: Any, fds: list[int]) -> list[tuple[int, list[int]]]:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_poll_finds_what_the_host_finds(worlds: tuple[Host, Here], state: str) -> None:
+def test_poll_finds_what_the_host_finds(worlds: Worlds, state: str) -> None:
     host, here = (polled(world, ends(world, state)) for world in worlds)
     assert here == host
 
@@ -156,7 +102,7 @@ def selected(world: Any, fds: list[int]) -> tuple[int, list[list[bool]]]:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_select_finds_what_the_host_finds(worlds: tuple[Host, Here], state: str) -> None:
+def test_select_finds_what_the_host_finds(worlds: Worlds, state: str) -> None:
     host, here = (selected(world, ends(world, state)) for world in worlds)
     assert here == host
 
@@ -173,7 +119,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("registers", REFUSED)
-def test_what_is_refused_is_refused_alike(worlds: tuple[Host, Here], registers: Any) -> None:
+def test_what_is_refused_is_refused_alike(worlds: Worlds, registers: Any) -> None:
     # zeroes; -1 s; 0 s and 5,000,000 us; an address and 4 bytes
     content = struct.pack("<6Q", 0, (1 << 64) - 1, 0, 5_000_000, 1, 4)
     results = []

@@ -1,0 +1,71 @@
+"""eventfd: a counter that is written and read as a file of eight bytes."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, ClassVar
+
+from kernel.errors import SyscallError
+from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
+from kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from kernel.vfs.pipe import POLLERR, wake, would_block
+
+if TYPE_CHECKING:
+    from kernel.machine import Kernel
+    from kernel.task import Task
+
+WORD = 8
+MAX = (1 << 64) - 1
+EFD_SEMAPHORE = 1
+
+
+class EventInode(Inode):
+    """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
+
+    kind = "anon"
+    type_bits = 0
+    also_ready: ClassVar[dict[int, int]] = {}
+
+    def __init__(self, kernel: Kernel, count: int, flags: int) -> None:
+        super().__init__(kernel, 0o600)
+        self.count = count
+        self._semaphore = bool(flags & EFD_SEMAPHORE)
+
+    def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
+        """Take the counter's eight bytes. Errors: EINVAL (less room), EAGAIN."""
+        if nbytes < WORD:
+            raise SyscallError(errno.EINVAL)
+        if not self.count:
+            self._wait(file)
+        taken = 1 if self._semaphore else self.count
+        self.count -= taken
+        wake(self)
+        return taken.to_bytes(WORD, "little")
+
+    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+        """Add the number in eight bytes. Errors: EINVAL, EAGAIN (no room for it)."""
+        value = int.from_bytes(data[:WORD], "little")
+        if len(data) != WORD or value == MAX:
+            raise SyscallError(errno.EINVAL)
+        if self.count + value >= MAX:
+            self._wait(file)
+        self.count += value
+        wake(self)
+        return WORD
+
+    def _wait(self, file: File) -> None:
+        if file.flags & O_NONBLOCK:
+            raise SyscallError(errno.EAGAIN)
+        would_block(self)
+
+    def poll(self, file: File) -> int:
+        ready = POLLIN if self.count else 0
+        ready |= POLLERR if self.count == MAX else 0
+        return ready | (POLLOUT if self.count < MAX - 1 else 0)
+
+
+def make_event(kernel: Kernel, task: Task, count: int, flags: int) -> File:
+    """Return an open counter. flags: EFD_SEMAPHORE, O_NONBLOCK."""
+    inode = EventInode(kernel, count, flags)
+    status = O_RDWR | flags & O_NONBLOCK
+    return kernel.vfs.register(File(kernel, inode, "anon_inode:[eventfd]", status, task))
