@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
-from kernel.vfs import names, open_flags
-from kernel.vfs.file import O_APPEND, File
+from kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
+from kernel.vfs.file import O_APPEND, O_PATH, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from syscalls.abi import MAX_COUNT
-from syscalls.at import AT_FDCWD, install, signed64, start_of
+from syscalls.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from syscalls.streams import WRITERS
 from syscalls.table import INT, PATH, SINT, syscall
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 O_NOATIME = 0o1000000
 O_CREAT_WRONLY_TRUNC = 0o1101
+O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
+PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
 UNSEEKABLE = ("fifo", "sock", "anon")
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
@@ -54,6 +57,37 @@ def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666)
     start = start_of(task, dirfd, path)
     with task.kernel.on_behalf_of(task):
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
+
+
+def _how(raw: bytes) -> tuple[int, int]:
+    """Return flags and mode of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
+    flags, mode, resolve = HOW.unpack(raw[: HOW.size])
+    if any(raw[HOW.size :]):
+        raise SyscallError(errno.E2BIG)
+    making = flags & (O_CREAT | O_TMPFILE_BIT)
+    path_only = flags & O_PATH and flags & ~PATH_FLAGS
+    unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY
+    if flags & ~OPEN_FLAGS or resolve & ~RESOLVE_CACHED or path_only or unnamed:
+        raise SyscallError(errno.EINVAL)
+    if mode & ~(MODE_BITS if making else 0):
+        raise SyscallError(errno.EINVAL)
+    if resolve and (making or flags & O_TRUNC):
+        raise SyscallError(errno.EAGAIN)
+    return flags, mode
+
+
+@syscall(437, "openat2", SINT, PATH, INT, INT, partly="RESOLVE_CACHED only; others are EINVAL")
+def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
+    """Open a path as a struct open_how says. Errors: as open, E2BIG, EAGAIN.
+
+    Source: openat2(2).
+    """
+    if nbytes < HOW.size:
+        raise SyscallError(errno.EINVAL)
+    if nbytes > PAGE_SIZE:
+        raise SyscallError(errno.E2BIG)
+    flags, mode = _how(task.mm.copy_in(how, nbytes))
+    return openat(task, dirfd, path, flags, mode)
 
 
 @syscall(85, "creat", PATH, INT)

@@ -15,6 +15,7 @@ from kernel.errors import SyscallError
 from kernel.vfs.eventfd import EFD_SEMAPHORE, make_event
 from kernel.vfs.file import O_NONBLOCK
 from kernel.vfs.inode import MAY_WRITE, Inode
+from kernel.vfs.pipe import Wait, waits
 from kernel.vfs.socket import (
     BOTH,
     CAPACITY,
@@ -24,10 +25,8 @@ from kernel.vfs.socket import (
     SOCK_SEQPACKET,
     SOCK_STREAM,
     SocketInode,
-    Wait,
     make_pair,
     make_socket,
-    waits,
 )
 from syscalls.abi import signed32
 from syscalls.at import O_CLOEXEC, install

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
-from kernel.vfs.socket import SocketInode, Wait, waits
+from kernel.vfs.pipe import Wait, waits
+from kernel.vfs.socket import SocketInode
 from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

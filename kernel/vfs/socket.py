@@ -9,13 +9,12 @@ from __future__ import annotations
 import errno
 import stat
 from collections import deque
-from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from kernel.errors import SyscallError
-from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
+from kernel.vfs.file import O_RDWR, File
 from kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
-from kernel.vfs.pipe import POLLERR, POLLHUP, wake, would_block
+from kernel.vfs.pipe import POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -29,18 +28,6 @@ DEV_SOCKET = 8
 NO_READS, NO_WRITES = 1, 2
 BOTH = NO_READS | NO_WRITES
 NOBODY = (0, -1, -1)
-
-
-class Wait(Enum):
-    """What a call does that cannot be done at once."""
-
-    FOREVER = "it waits"
-    NEVER = "it fails with EAGAIN"
-
-
-def waits(file: File) -> Wait:
-    """Return what calls on an open file do."""
-    return Wait.NEVER if file.flags & O_NONBLOCK else Wait.FOREVER
 
 
 class SocketInode(Inode):
@@ -95,11 +82,6 @@ class SocketInode(Inode):
         if self.error:
             raise SyscallError(self.take_error())
 
-    def _sleep(self, wait: Wait) -> None:
-        if wait is Wait.NEVER:
-            raise SyscallError(errno.EAGAIN)
-        would_block(self)
-
     # ---- reading ----
 
     def look(self, nbytes: int, wait: Wait) -> tuple[bytes, int]:
@@ -115,7 +97,7 @@ class SocketInode(Inode):
             self.raise_error()
             if self.shut & NO_READS and not (self.is_datagram and wait is Wait.NEVER):
                 return b"", 0
-            self._sleep(wait)
+            sleep(self, wait)
         data = b"".join(self.messages) if self.is_stream else self.messages[0]
         return data[:nbytes], len(data)
 
@@ -155,7 +137,7 @@ class SocketInode(Inode):
         peer = self._receiver(data)
         room = CAPACITY - peer.queued
         if data and room < (1 if self.is_stream else len(data)):
-            self._sleep(wait)
+            sleep(self, wait)
         sent = data[:room] if self.is_stream else data
         if sent or not self.is_stream:
             peer.messages.append(sent)

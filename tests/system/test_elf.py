@@ -28,7 +28,7 @@ int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); ret
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
-@pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks", "sockets"])
+@pytest.mark.parametrize("name", ["signals", "processes", "memory", "clocks", "sockets", "splice"])
 def test_same_output_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -108,6 +108,12 @@ static const struct {
 	{ "getsockopt", SYS_getsockopt, { SOCKET, SOL_SOCKET, SO_TYPE, P, G } },
 	{ "getsockopt length", SYS_getsockopt, { SOCKET, SOL_SOCKET, SO_TYPE, G, P } },
 	{ "setsockopt", SYS_setsockopt, { SOCKET, SOL_SOCKET, SO_KEEPALIVE, P, 4 } },
+	{ "splice in", SYS_splice, { F, P, PIPE_OUT, 0, 10, 0 } },
+	{ "splice out", SYS_splice, { PIPE_IN, 0, F, P, 10, 0 } },
+	{ "vmsplice", SYS_vmsplice, { PIPE_OUT, P, 1, 0 } },
+	{ "copy_file_range in", SYS_copy_file_range, { F, P, F, 0, 10, 0 } },
+	{ "copy_file_range out", SYS_copy_file_range, { F, 0, F, P, 10, 0 } },
+	{ "openat2", SYS_openat2, { AT_FDCWD, PATH, P, 24 } },
 	{ "sendfile", SYS_sendfile, { PIPE_OUT, F, P, 10 } },
 };
 
