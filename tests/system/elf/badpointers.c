@@ -75,6 +75,7 @@ static const struct {
 	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, { P, 0, 0, 8 } },
 	{ "rt_sigsuspend", SYS_rt_sigsuspend, { P, 8 } },
 	{ "rt_sigqueueinfo", SYS_rt_sigqueueinfo, { 1, SIGUSR1, P } },
+	{ "rt_tgsigqueueinfo", SYS_rt_tgsigqueueinfo, { 1, 1, SIGUSR1, P } },
 	{ "sigaltstack new", SYS_sigaltstack, { P, 0 } },
 	{ "sigaltstack old", SYS_sigaltstack, { 0, P } },
 	{ "clock_gettime", SYS_clock_gettime, { 0, P } },

@@ -24,7 +24,6 @@ static void note(int signo) { broken += signo == SIGPIPE; }
 static void show(const char *what, long result)
 {
 	printf("%s: %ld %s\n", what, result, result < 0 ? strerror(errno) : "");
-	fflush(stdout);
 }
 
 /* Questions and answers; each side waits for the other. */
@@ -51,7 +50,7 @@ static void talk(void)
 		struct pollfd one = { ends[0], POLLIN, 0 };
 		show("poll", poll(&one, 1, -1));
 		n = recv(ends[0], text, sizeof(text), 0);
-		printf("%.*s %#x\n", n, text, one.revents);
+		printf("%.*s %#x\n", n, text, one.revents & POLLIN);
 	}
 	show("end", read(ends[0], text, sizeof(text)));
 	show("after the end", write(ends[0], "x", 1));
@@ -164,6 +163,7 @@ static void counters(void)
 
 int main(void)
 {
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, note);
 	talk();
 	much();

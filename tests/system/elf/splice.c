@@ -21,7 +21,6 @@ static void note(int signo) { broken += signo == SIGPIPE; }
 static void show(const char *what, long result)
 {
 	printf("%s: %ld %s\n", what, result, result < 0 ? strerror(errno) : "");
-	fflush(stdout);
 }
 
 static unsigned sum(int fd)
@@ -113,6 +112,7 @@ static void opens(void)
 
 int main(void)
 {
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, note);
 	copy();
 	pipes();
