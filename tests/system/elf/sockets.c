@@ -64,7 +64,7 @@ static void talk(void)
 /* More than the queue holds: the writer sleeps until the reader has made room. */
 static void much(void)
 {
-	static unsigned char data[MUCH], got[MUCH];
+	static unsigned char data[MUCH], got[MUCH + 1];
 	int ends[2], left, status;
 	size_t have = 0;
 
@@ -78,7 +78,7 @@ static void much(void)
 		exit(read(ends[1], got, 1) == 1 ? got[0] : 1);
 	}
 	close(ends[1]);
-	for (long n; (n = read(ends[0], got + have, MUCH - have)) > 0;)
+	for (long n; (n = read(ends[0], got + have, sizeof(got) - have)) > 0;)
 		have += n;
 	printf("%zu bytes, %s\n", have, memcmp(data, got, MUCH) ? "wrong" : "right");
 	struct pollfd one = { ends[0], POLLIN | POLLRDHUP, 0 };
