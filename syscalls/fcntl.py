@@ -31,6 +31,7 @@ from kernel.vfs.locks import (
     Record,
 )
 from kernel.vfs.pipe import PipeInode, wake, would_block
+from kernel.vfs.socket import SocketInode
 from syscalls.abi import signed32
 from syscalls.at import O_CLOEXEC, refuse_flags
 from syscalls.table import INT, SINT, syscall
@@ -287,6 +288,8 @@ def _fionbio(task: Task, file: File, fd: int, arg: int) -> int:
 def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     if isinstance(file.inode, PipeInode):
         waiting = len(file.inode.queue)
+    elif isinstance(file.inode, SocketInode):
+        waiting = file.inode.available
     elif file.inode.kind == "file":
         waiting = file.inode.size - file.pos
     else:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
-from kernel.vfs import names, open_flags
-from kernel.vfs.file import O_APPEND, File
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, MappedInode
-from kernel.wait import WouldBlock
+from kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
+from kernel.vfs.file import O_APPEND, O_PATH, File
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from syscalls.abi import MAX_COUNT
-from syscalls.at import AT_FDCWD, install, signed64, start_of
+from syscalls.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
+from syscalls.streams import WRITERS
 from syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 O_NOATIME = 0o1000000
 O_CREAT_WRONLY_TRUNC = 0o1101
+O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
+PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
+UNSEEKABLE = ("fifo", "sock", "anon")
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
@@ -53,6 +57,37 @@ def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666)
     start = start_of(task, dirfd, path)
     with task.kernel.on_behalf_of(task):
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
+
+
+def _how(raw: bytes) -> tuple[int, int]:
+    """Return flags and mode of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
+    flags, mode, resolve = HOW.unpack(raw[: HOW.size])
+    if any(raw[HOW.size :]):
+        raise SyscallError(errno.E2BIG)
+    making = flags & (O_CREAT | O_TMPFILE_BIT)
+    path_only = flags & O_PATH and flags & ~PATH_FLAGS
+    unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY
+    if flags & ~OPEN_FLAGS or resolve & ~RESOLVE_CACHED or path_only or unnamed:
+        raise SyscallError(errno.EINVAL)
+    if mode & ~(MODE_BITS if making else 0):
+        raise SyscallError(errno.EINVAL)
+    if resolve and (making or flags & O_TRUNC):
+        raise SyscallError(errno.EAGAIN)
+    return flags, mode
+
+
+@syscall(437, "openat2", SINT, PATH, INT, INT, partly="RESOLVE_CACHED only; others are EINVAL")
+def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
+    """Open a path as a struct open_how says. Errors: as open, E2BIG, EAGAIN.
+
+    Source: openat2(2).
+    """
+    if nbytes < HOW.size:
+        raise SyscallError(errno.EINVAL)
+    if nbytes > PAGE_SIZE:
+        raise SyscallError(errno.E2BIG)
+    flags, mode = _how(task.mm.copy_in(how, nbytes))
+    return openat(task, dirfd, path, flags, mode)
 
 
 @syscall(85, "creat", PATH, INT)
@@ -124,7 +159,7 @@ def _offset(value: int) -> int:
 
 
 def _seekable(file: File) -> File:
-    if file.inode.kind in ("fifo", "sock"):
+    if file.inode.kind in UNSEEKABLE:
         raise SyscallError(errno.ESPIPE)
     return file
 
@@ -194,8 +229,8 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
-    if file.inode.streams:
-        return write_stream(task, lambda rest: file.inode.file_write(file, 0, rest, task), data)
+    if file.inode.kind in WRITERS:
+        return WRITERS[file.inode.kind](task, file, data)
     if file.flags & O_APPEND:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
@@ -203,48 +238,10 @@ def _write(task: Task, file: File, data: bytes) -> int:
     return written
 
 
-def signal_broken_pipe(task: Task, error: SyscallError) -> None:
-    """Send SIGPIPE where a write found that no one reads."""
-    if error.errno == errno.EPIPE:
-        _signal(task, Signal.SIGPIPE)
-
-
-def write_stream(
-    task: Task,
-    put: Callable[[bytes], int],
-    data: bytes,
-    failed: Callable[[Task, SyscallError], None] = signal_broken_pipe,
-) -> int:
-    """Put all of data into a pipe or stream, sleeping while it is full; return how much went.
-
-    put: takes what there is room for. failed: is told why the rest cannot be put.
-    """
-    done: int = task.thread.progress or 0
-    try:
-        while True:
-            done += put(data[done:])
-            if done == len(data):
-                return done
-    except WouldBlock as wait:
-        if task.context is None and done:
-            return done
-        task.thread.progress, wait.partial = done, done
-        raise
-    except SyscallError as error:
-        failed(task, error)
-        if done:
-            return done
-        raise
-
-
 def refuse_size(task: Task) -> NoReturn:
     """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
-    _signal(task, Signal.SIGXFSZ)
+    send(task, SigInfo(Signal.SIGXFSZ, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
     raise SyscallError(errno.EFBIG)
-
-
-def _signal(task: Task, signo: Signal) -> None:
-    send(task, SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
 
 
 def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
@@ -366,9 +363,9 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     offset = signed64(offset)
     if whence > SEEK_HOLE:
         raise SyscallError(errno.EINVAL)
-    _seekable(file)
-    if file.inode.kind == "chr":
+    if file.inode.kind in ("chr", "anon"):
         return 0
+    _seekable(file)
     if whence in (SEEK_DATA, SEEK_HOLE):
         pos = _seek_data(file, offset, whence)
     else:

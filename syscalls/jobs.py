@@ -172,7 +172,7 @@ SET_BASES = {ARCH_SET_FS: "fs_base", ARCH_SET_GS: "gs_base"}
 GET_BASES = {ARCH_GET_FS: "fs_base", ARCH_GET_GS: "gs_base"}
 
 
-@syscall(158, "arch_prctl", INT, INT, partly="ARCH_{GET,SET}_{FS,GS}")
+@syscall(158, "arch_prctl", INT, INT, partly="FS and GS only")
 def arch_prctl(task: Task, code: int, addr: int) -> int:
     """Set or read the base of fs or gs. Errors: EPERM (outside user space), EINVAL, EFAULT.
 

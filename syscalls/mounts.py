@@ -23,7 +23,9 @@ MS_RELATIME, MS_STRICTATIME, MS_MGC = 1 << 21, 1 << 24, 0xC0ED0000
 MS_KNOWN = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_SILENT | MS_RELATIME | MS_STRICTATIME
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 ST_VALID, ST_RELATIME = 0x20, 0x1000
-PROC_MAGIC, ANON_MAGIC, PIPE_MAGIC = 0x9FA0, 0x01021994, 0x50495045
+PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
+# By Inode.kind, of what is on no mount.
+MAGIC = {"fifo": 0x50495045, "sock": 0x534F434B, "anon": 0x09041934}
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -135,7 +137,7 @@ def _statfs(task: Task, inode: Inode) -> bytes:
     blocks = free = files = free_files = 0
     magic = getattr(fs, "magic", PROC_MAGIC)
     if fs is None:
-        magic = PIPE_MAGIC if inode.kind == "fifo" else ANON_MAGIC
+        magic = MAGIC.get(inode.kind, TMPFS_MAGIC)
     elif isinstance(fs, TmpFs):
         blocks, free = int(fs.quota.max), int(fs.quota.max - fs.quota.used)
         files = task.kernel.ram // PAGE_SIZE // 2

@@ -37,9 +37,7 @@ def ready(file: File) -> int:
     if file.is_path:
         return POLLNVAL
     bits = file.inode.poll(file)
-    for bit, others in file.inode.poll_also.items():
-        bits |= others if bits & bit else 0
-    return bits
+    return bits | sum(more for bit, more in file.inode.also_ready.items() if bits & bit)
 
 
 # ---- waiting ----

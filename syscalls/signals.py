@@ -302,6 +302,14 @@ def _thread_kill(task: Task, tid: int, signo: int) -> int:
     return 0
 
 
+def _thread_of(tgid: int, tid: int) -> None:
+    """Refuse what is no thread of a process: each has one. Errors: EINVAL, ESRCH."""
+    if tid <= 0 or tgid <= 0:
+        raise SyscallError(errno.EINVAL)
+    if tid != tgid:
+        raise SyscallError(errno.ESRCH)
+
+
 @syscall(200, "tkill", SINT, SINT)
 def tkill(task: Task, tid: int, signo: int) -> int:
     """Send a signal to a thread. Errors: EINVAL, ESRCH, EPERM. Source: tkill(2)."""
@@ -313,10 +321,7 @@ def tkill(task: Task, tid: int, signo: int) -> int:
 @syscall(234, "tgkill", SINT, SINT, SINT)
 def tgkill(task: Task, tgid: int, tid: int, signo: int) -> int:
     """Send a signal to a thread of a process. Errors: EINVAL, ESRCH, EPERM. Source: tgkill(2)."""
-    if tid <= 0 or tgid <= 0:
-        raise SyscallError(errno.EINVAL)
-    if tid != tgid:
-        raise SyscallError(errno.ESRCH)
+    _thread_of(tgid, tid)
     return _thread_kill(task, tid, signo)
 
 
@@ -339,6 +344,16 @@ def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
     if signo:
         send(target, SigInfo(signo, code, 0, sender, uid, 0, value))
     return 0
+
+
+@syscall(297, "rt_tgsigqueueinfo", SINT, SINT, SINT, INT)
+def rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, signo: int, info: int) -> int:
+    """Send a signal with a value to a thread of a process. Errors: as rt_sigqueueinfo.
+
+    Source: rt_tgsigqueueinfo(2).
+    """
+    _thread_of(tgid, tid)
+    return rt_sigqueueinfo(task, tid, signo, info)
 
 
 def deliver_pending(task: Task) -> None:

@@ -1,7 +1,7 @@
-"""Sockets: connected pairs, and sockets of AF_UNIX that find nobody to talk to.
+"""Sockets of AF_UNIX: pairs, and sockets that look for a name and find no one.
 
-A program that asks for a server of the machine (a name cache, a log) hears what Linux says where
-none runs. There are no addresses to bind, and no networks.
+A program that merely probes (syslog, a name service's cache) sees what it sees where nothing
+listens: connect() fails with ENOENT or ECONNREFUSED. No socket takes a name, so none can listen.
 """
 
 from __future__ import annotations
@@ -9,47 +9,44 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kernel.errors import SyscallError
 from kernel.vfs.eventfd import EFD_SEMAPHORE, make_event
 from kernel.vfs.file import O_NONBLOCK
-from kernel.vfs.inode import MAY_WRITE
+from kernel.vfs.inode import MAY_WRITE, Inode
+from kernel.vfs.pipe import Wait, waits
 from kernel.vfs.socket import (
+    BOTH,
     CAPACITY,
-    SHUT_RDWR,
+    NO_READS,
+    NO_WRITES,
     SOCK_DGRAM,
     SOCK_SEQPACKET,
     SOCK_STREAM,
-    Keep,
     SocketInode,
-    Wait,
     make_pair,
     make_socket,
-    waits,
 )
+from syscalls.abi import signed32
 from syscalls.at import O_CLOEXEC, install, install_pair
-from syscalls.files import readable_part, signal_broken_pipe, vectors, write_stream
+from syscalls.files import readable_part, vectors
+from syscalls.streams import MSG_DONTWAIT, send_socket
 from syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
     from kernel.vfs.file import File
 
-AF_UNIX, AF_INET, AF_INET6, AF_MAX = 1, 2, 10, 46
-SOCK_RAW, TYPE_MASK = 3, 0xF
+AF_UNSPEC, AF_UNIX = 0, 1
+SOCK_RAW, TYPE_MASK, SOCK_MAX = 3, 0xF, 11
 TYPES = {SOCK_STREAM: SOCK_STREAM, SOCK_DGRAM: SOCK_DGRAM, SOCK_RAW: SOCK_DGRAM, 5: SOCK_SEQPACKET}
-MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_NOSIGNAL = 1, 2, 0x20, 0x40, 0x4000
+MSG_OOB, MSG_PEEK, MSG_TRUNC = 1, 2, 0x20
+SHUTDOWN = {0: NO_READS, 1: NO_WRITES, 2: BOTH}
 SOL_SOCKET = 1
-SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF = 1, 2, 3, 4, 7, 8
-SO_KEEPALIVE, SO_PASSCRED, SO_PEERCRED, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN = (
-    9,
-    16,
-    17,
-    30,
-    38,
-    39,
-)
+SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE = 1, 2, 3, 4, 7, 8, 9
+SO_PASSCRED, SO_PEERCRED, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN = 16, 17, 30, 38, 39
+# What can be set, and what it is before.
 SETTABLE = {
     SO_REUSEADDR: 0,
     SO_KEEPALIVE: 0,
@@ -57,8 +54,7 @@ SETTABLE = {
     SO_SNDBUF: CAPACITY,
     SO_RCVBUF: CAPACITY,
 }
-SOCKADDR_UN = 110  # bytes
-AF_UNSPEC = bytes(2)  # of a struct sockaddr
+FAMILY_BYTES, ADDRESS_MAX, STORAGE_MAX = 2, 110, 128  # of sockaddr, sockaddr_un, _storage
 UNNAMED = struct.pack("<H", AF_UNIX)
 MSGHDR = struct.Struct("<QI4xQQQQi4x")
 
@@ -74,46 +70,37 @@ def _socket(task: Task, fd: int) -> tuple[File, SocketInode]:
 # ---- making ----
 
 
-def _type_of(kind: int) -> int:
-    """Return the type of a socket without its flags. Errors: EINVAL, ESOCKTNOSUPPORT."""
+def _type_of(family: int, kind: int, protocol: int) -> int:
+    """Return the type of a socket without its flags. Errors: as socket."""
     if kind & ~(TYPE_MASK | O_NONBLOCK | O_CLOEXEC):
         raise SyscallError(errno.EINVAL)
+    if family != AF_UNIX:
+        raise SyscallError(errno.EAFNOSUPPORT)
+    if kind & TYPE_MASK >= SOCK_MAX:
+        raise SyscallError(errno.EINVAL)
+    if protocol not in (0, AF_UNIX):
+        raise SyscallError(errno.EPROTONOSUPPORT)
     if kind & TYPE_MASK not in TYPES:
         raise SyscallError(errno.ESOCKTNOSUPPORT)
     return TYPES[kind & TYPE_MASK]
 
 
-@syscall(41, "socket", SINT, SINT, SINT, partly="AF_UNIX only, and nobody listens")
+@syscall(41, "socket", SINT, SINT, SINT, partly="AF_UNIX only")
 def socket(task: Task, family: int, kind: int, protocol: int = 0) -> int:
-    """Return a descriptor of a socket that is connected to nothing.
+    """Return the descriptor of a socket of AF_UNIX. kind: SOCK_* and flags.
 
-    Errors: EINVAL, EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE. Source: socket(2).
+    Errors: EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE. Source: socket(2).
     """
-    if kind & ~(TYPE_MASK | O_NONBLOCK | O_CLOEXEC):
-        raise SyscallError(errno.EINVAL)
-    if family != AF_UNIX:
-        raise SyscallError(errno.EAFNOSUPPORT)
-    socket_type = _type_of(kind)
-    _check_protocol(protocol)
+    socket_type = _type_of(family, kind, protocol)
     return install(task, make_socket(task.kernel, task, socket_type, kind & O_NONBLOCK), kind)
-
-
-def _check_protocol(protocol: int) -> None:
-    if protocol not in (0, AF_UNIX):
-        raise SyscallError(errno.EPROTONOSUPPORT)
 
 
 def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[int, int]:
     """Return descriptors of two connected sockets of AF_UNIX.
 
-    Errors: EAFNOSUPPORT, EOPNOTSUPP, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EINVAL, EMFILE.
-    Source: socketpair(2).
+    Errors: as socket. Source: socketpair(2).
     """
-    socket_type = _type_of(kind)
-    if family != AF_UNIX:
-        known = family in (AF_INET, AF_INET6)
-        raise SyscallError(errno.EOPNOTSUPP if known else errno.EAFNOSUPPORT)
-    _check_protocol(protocol)
+    socket_type = _type_of(family, kind, protocol)
     one, other = make_pair(task.kernel, task, socket_type, kind & O_NONBLOCK)
     return install_pair(task, one, other, kind)
 
@@ -130,8 +117,12 @@ def socketpair_raw(task: Task, family: int, kind: int, protocol: int) -> bytes:
 # ---- sending and receiving ----
 
 
-def _waits(file: File, flags: int) -> Wait:
-    return Wait.NEVER if flags & MSG_DONTWAIT else waits(file)
+def _known_file(task: Task, fd: int, flags: int) -> File:
+    """Return a socket's open file. Errors: EBADF, ENOTSOCK, EOPNOTSUPP (MSG_OOB)."""
+    file = _socket(task, fd)[0]
+    if flags & MSG_OOB:
+        raise SyscallError(errno.EOPNOTSUPP)
+    return file
 
 
 def send(task: Task, fd: int, data: bytes, flags: int = 0) -> int:
@@ -140,61 +131,53 @@ def send(task: Task, fd: int, data: bytes, flags: int = 0) -> int:
     Errors: EBADF, ENOTSOCK, EPIPE (and SIGPIPE), ECONNREFUSED, ENOTCONN, EMSGSIZE, EAGAIN,
     EOPNOTSUPP (MSG_OOB). Source: send(2).
     """
-    file, inode = _socket(task, fd)
-    if flags & MSG_OOB:
-        raise SyscallError(errno.EOPNOTSUPP)
-    wait = _waits(file, flags)
-    if inode.streams:
-        failed = _ignored if flags & MSG_NOSIGNAL else signal_broken_pipe
-        sent = write_stream(task, lambda rest: inode.send(rest, wait), data, failed)
-    else:
-        sent = inode.send(data, wait)
-    task.io.syscw += 1
-    task.io.wchar += sent
-    return sent
-
-
-def _ignored(task: Task, error: SyscallError) -> None:
-    """Send no signal: MSG_NOSIGNAL."""
+    return send_socket(task, _known_file(task, fd, flags), data, flags)
 
 
 def recv(task: Task, fd: int, nbytes: int, flags: int = 0) -> bytes:
     """Return what was sent from the other end, at most nbytes; b"" at its end.
 
-    Errors: EBADF, ENOTSOCK, EAGAIN, EINVAL (MSG_OOB). Source: recv(2).
+    Errors: EBADF, ENOTSOCK, EAGAIN, EOPNOTSUPP (MSG_OOB). Source: recv(2).
     """
-    return _receive(task, fd, nbytes, flags)[0]
+    data, _ = _look(task, fd, nbytes, flags)
+    _received(task, fd, data, flags)
+    return data
 
 
-def _receive(task: Task, fd: int, nbytes: int, flags: int) -> tuple[bytes, int]:
-    """Return the bytes, and how long the message was."""
-    file, inode = _socket(task, fd)
-    if flags & MSG_OOB:
-        raise SyscallError(errno.EOPNOTSUPP)
-    keep = Keep.ALL if flags & MSG_PEEK else Keep.NOTHING
-    data, length = inode.receive(nbytes, _waits(file, flags), keep)
+def _look(task: Task, fd: int, nbytes: int, flags: int) -> tuple[bytes, int]:
+    """Return the bytes, and how long what they are from is."""
+    file = _known_file(task, fd, flags)
+    wait = Wait.NEVER if flags & MSG_DONTWAIT else waits(file)
+    return _socket(task, fd)[1].look(nbytes, wait)
+
+
+def _received(task: Task, fd: int, data: bytes, flags: int) -> None:
+    """Note that the caller has the bytes."""
+    if not flags & MSG_PEEK:
+        _socket(task, fd)[1].take(len(data))
     task.io.syscr += 1
     task.io.rchar += len(data)
-    return data, length
 
 
 def _result(inode: SocketInode, data: bytes, length: int, flags: int) -> int:
     """Return what recv returns: with MSG_TRUNC all of a message's length."""
-    whole = flags & MSG_TRUNC and inode.socket_type != SOCK_STREAM
-    return length if whole else len(data)
+    return length if flags & MSG_TRUNC and not inode.is_stream else len(data)
 
 
 @syscall(44, "sendto", SINT, INT, INT, INT, INT, INT)
 def sendto(
     task: Task, fd: int, addr: int, count: int, flags: int, to: int = 0, to_bytes: int = 0
 ) -> int:
-    """Send count bytes at addr. Errors: as send, EISCONN, EINVAL (an address), EFAULT.
+    """Send count bytes at addr. Errors: as send, connect, EISCONN, EOPNOTSUPP, EFAULT.
 
     Source: send(2).
     """
     inode = _socket(task, fd)[1]
-    if to and to_bytes and inode.socket_type != SOCK_SEQPACKET:
-        _look_for_server(task, inode, to, to_bytes)
+    if to and inode.socket_type != SOCK_SEQPACKET:
+        address = _address_in(task, to, to_bytes)
+        if inode.is_stream:
+            raise SyscallError(errno.EISCONN if inode.peer else errno.EOPNOTSUPP)
+        _look_for(task, address)
     return send(task, fd, readable_part(task, addr, count) if count else b"", flags)
 
 
@@ -208,9 +191,10 @@ def recvfrom(
     """
     inode = _socket(task, fd)[1]
     task.mm.check_user(addr, count)
-    data, length = _receive(task, fd, count, flags)
+    data, length = _look(task, fd, count, flags)
     task.mm.copy_out(addr, data)
-    if of and of_bytes:
+    _received(task, fd, data, flags)
+    if of:
         task.mm.copy_out(of_bytes, bytes(4))
     return _result(inode, data, length, flags)
 
@@ -242,12 +226,13 @@ def recvmsg(task: Task, fd: int, addr: int, flags: int) -> int:
     parts = vectors(task, header[2], header[3])
     for at, nbytes in parts:
         task.mm.check_user(at, nbytes)
-    data, length = _receive(task, fd, sum(n for _, n in parts), flags)
+    data, length = _look(task, fd, sum(n for _, n in parts), flags)
     done = 0
     for at, nbytes in parts:
         task.mm.copy_out(at, data[done : done + nbytes])
         done = min(done + nbytes, len(data))
-    cut = length > len(data) and inode.socket_type != SOCK_STREAM
+    _received(task, fd, data, flags)
+    cut = length > len(data) and not inode.is_stream
     header[1], header[5], header[6] = 0, 0, MSG_TRUNC if cut else 0
     task.mm.copy_out(addr, MSGHDR.pack(*header))
     return _result(inode, data, length, flags)
@@ -260,9 +245,9 @@ def shutdown(task: Task, fd: int, how: int) -> int:
     Source: shutdown(2).
     """
     inode = _socket(task, fd)[1]
-    if not 0 <= how <= SHUT_RDWR:
+    if how not in SHUTDOWN:
         raise SyscallError(errno.EINVAL)
-    inode.shut(how)
+    inode.close_ways(SHUTDOWN[how])
     return 0
 
 
@@ -291,8 +276,7 @@ def getsockname(task: Task, fd: int, addr: int, length_addr: int) -> int:
 @syscall(52, "getpeername", SINT, INT, INT)
 def getpeername(task: Task, fd: int, addr: int, length_addr: int) -> int:
     """Store the other end's family. Errors: as getsockname, ENOTCONN. Source: getpeername(2)."""
-    inode = _socket(task, fd)[1]
-    if not inode.paired or (inode.socket_type == SOCK_DGRAM and inode.peer is None):
+    if _socket(task, fd)[1].peer is None:
         raise SyscallError(errno.ENOTCONN)
     return _store_name(task, addr, length_addr)
 
@@ -300,10 +284,12 @@ def getpeername(task: Task, fd: int, addr: int, length_addr: int) -> int:
 def _option(task: Task, inode: SocketInode, option: int) -> bytes:
     """Return the value of an SO_* option. Errors: ENOPROTOOPT."""
     if option == SO_PEERCRED:
-        owner = inode.made_by
-        return struct.pack("<iII", *owner)
-    fixed = {SO_TYPE: inode.socket_type, SO_ERROR: 0, SO_ACCEPTCONN: 0, SO_PROTOCOL: 0}
-    values = {**SETTABLE, **inode.options, **fixed, SO_DOMAIN: AF_UNIX, SO_DEBUG: 0}
+        return struct.pack("<iii", *inode.made_by)
+    if option == SO_ERROR:
+        return struct.pack("<i", inode.take_error())
+    fixed = {SO_TYPE: inode.socket_type, SO_DOMAIN: AF_UNIX}
+    fixed |= dict.fromkeys((SO_DEBUG, SO_ACCEPTCONN, SO_PROTOCOL), 0)
+    values = SETTABLE | inode.options | fixed
     if option not in values:
         raise SyscallError(errno.ENOPROTOOPT)
     return struct.pack("<i", values[option])
@@ -348,67 +334,82 @@ def setsockopt(task: Task, fd: int, level: int, option: int, addr: int, nbytes: 
 
 # ---- what wants an address ----
 
+NO_NAMES = "no socket takes a name"
 
-def _look_for_server(task: Task, inode: SocketInode, addr: int, nbytes: int) -> None:
-    """Find nobody at a struct sockaddr_un. Errors: EINVAL, those of a path, ECONNREFUSED."""
-    if inode.socket_type == SOCK_STREAM and inode.paired:
-        raise SyscallError(errno.EISCONN)
-    if not 2 < nbytes <= SOCKADDR_UN:
+
+def _address_in(task: Task, addr: int, nbytes: int) -> bytes:
+    """Return an address. Errors: EINVAL (its length), EFAULT."""
+    if not 0 <= signed32(nbytes) <= STORAGE_MAX:
         raise SyscallError(errno.EINVAL)
-    raw = task.mm.copy_in(addr, nbytes)
-    if struct.unpack_from("<H", raw)[0] != AF_UNIX:
+    return task.mm.copy_in(addr, nbytes)
+
+
+def _look_for(task: Task, address: bytes) -> NoReturn:
+    """Refuse an address: no one is there. Errors: EINVAL, ECONNREFUSED, those of a path."""
+    name = address[FAMILY_BYTES:]
+    if not name or len(address) > ADDRESS_MAX or address[:FAMILY_BYTES] != UNNAMED:
         raise SyscallError(errno.EINVAL)
-    path = raw[2:].split(b"\0")[0].decode("utf-8", "surrogateescape")
-    if path:  # else the abstract names, where nobody is either
-        task.kernel.vfs.resolve(task, path).open_check(task, MAY_WRITE)
+    if name[0]:
+        path = name.split(b"\0")[0].decode("utf-8", "surrogateescape")
+        inode: Inode = task.kernel.vfs.resolve(task, path)
+        inode.open_check(task, MAY_WRITE)
     raise SyscallError(errno.ECONNREFUSED)
 
 
-@syscall(42, "connect", SINT, INT, SINT, partly="nobody listens")
+@syscall(42, "connect", SINT, INT, INT, partly=NO_NAMES)
 def connect(task: Task, fd: int, addr: int, nbytes: int) -> int:
-    """Find nobody to connect to; a datagram socket forgets its peer for AF_UNSPEC.
+    """Look for a socket of a name; there is none. A datagram socket is parted by AF_UNSPEC.
 
-    Errors: EBADF, ENOTSOCK, EFAULT, EINVAL, ENOENT, EACCES, ECONNREFUSED, EISCONN.
-    Source: connect(2), unix(7).
+    Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, ECONNREFUSED, those of a path. Source: connect(2).
     """
     inode = _socket(task, fd)[1]
-    if inode.socket_type == SOCK_DGRAM and nbytes >= 2 and task.mm.copy_in(addr, 2) == AF_UNSPEC:
-        inode.disconnect()
+    address = _address_in(task, addr, nbytes)
+    if inode.is_datagram and address[:FAMILY_BYTES] == struct.pack("<H", AF_UNSPEC):
+        inode.peer = None
         return 0
-    _look_for_server(task, inode, addr, nbytes)
-    return 0
+    _look_for(task, address)
 
 
-@syscall(49, "bind", SINT, INT, SINT, partly="EADDRNOTAVAIL: there are no addresses")
+@syscall(49, "bind", SINT, INT, INT, partly=NO_NAMES)
 def bind(task: Task, fd: int, addr: int, nbytes: int) -> int:
-    """Refuse to take a name. Errors: EBADF, ENOTSOCK, EADDRNOTAVAIL. Source: bind(2)."""
+    """Refuse to take a name. Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EOPNOTSUPP.
+
+    Source: bind(2).
+    """
     _socket(task, fd)
-    raise SyscallError(errno.EADDRNOTAVAIL)
+    _address_in(task, addr, nbytes)
+    raise SyscallError(errno.EOPNOTSUPP)
 
 
-def _no_listening(task: Task, fd: int) -> int:
-    datagram = _socket(task, fd)[1].socket_type == SOCK_DGRAM
+def _no_listening(task: Task, fd: int) -> NoReturn:
+    datagram = _socket(task, fd)[1].is_datagram
     raise SyscallError(errno.EOPNOTSUPP if datagram else errno.EINVAL)
 
 
-@syscall(50, "listen", SINT, SINT, partly="no socket has a name")
+@syscall(50, "listen", SINT, SINT, partly=NO_NAMES)
 def listen(task: Task, fd: int, backlog: int) -> int:
-    """Refuse to listen. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP. Source: listen(2)."""
-    return _no_listening(task, fd)
+    """Refuse to listen: there is no name. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP.
+
+    Source: listen(2).
+    """
+    _no_listening(task, fd)
 
 
-@syscall(43, "accept", SINT, INT, INT, partly="no socket has a name")
+@syscall(43, "accept", SINT, INT, INT, partly=NO_NAMES)
 def accept(task: Task, fd: int, addr: int, length_addr: int) -> int:
-    """Refuse to accept. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP. Source: accept(2)."""
-    return _no_listening(task, fd)
+    """Refuse to accept: no one listens. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP.
+
+    Source: accept(2).
+    """
+    _no_listening(task, fd)
 
 
-@syscall(288, "accept4", SINT, INT, INT, SINT, partly="no socket has a name")
+@syscall(288, "accept4", SINT, INT, INT, SINT, partly=NO_NAMES)
 def accept4(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int:
     """As accept. Errors: as accept, EINVAL (flags). Source: accept(2)."""
     if flags & ~(O_NONBLOCK | O_CLOEXEC):
         raise SyscallError(errno.EINVAL)
-    return _no_listening(task, fd)
+    _no_listening(task, fd)
 
 
 # ---- eventfd ----

@@ -54,7 +54,6 @@ class Stream(Inode):
 
     kind = "fifo"
     type_bits = stat.S_IFIFO
-    streams = True
 
     def __init__(self, kernel: Kernel, source: bytes = b"", sink: Sink | None = None) -> None:
         super().__init__(kernel, 0o600)

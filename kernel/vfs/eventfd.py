@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
 from kernel.vfs.inode import POLLIN, POLLOUT, Inode
-from kernel.vfs.pipe import POLLERR, wake, would_block
+from kernel.vfs.pipe import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -24,7 +24,7 @@ class EventInode(Inode):
 
     kind = "anon"
     type_bits = 0
-    poll_also: ClassVar[dict[int, int]] = {}
+    also_ready: ClassVar[dict[int, int]] = {}
 
     def __init__(self, kernel: Kernel, count: int, flags: int) -> None:
         super().__init__(kernel, 0o600)
@@ -36,7 +36,7 @@ class EventInode(Inode):
         if nbytes < WORD:
             raise SyscallError(errno.EINVAL)
         if not self.count:
-            self._wait(file)
+            sleep(self, waits(file))
         taken = 1 if self._semaphore else self.count
         self.count -= taken
         wake(self)
@@ -45,18 +45,13 @@ class EventInode(Inode):
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         """Add the number in eight bytes. Errors: EINVAL, EAGAIN (no room for it)."""
         value = int.from_bytes(data[:WORD], "little")
-        if len(data) < WORD or value == MAX:
+        if len(data) != WORD or value == MAX:
             raise SyscallError(errno.EINVAL)
         if self.count + value >= MAX:
-            self._wait(file)
+            sleep(self, waits(file))
         self.count += value
         wake(self)
         return WORD
-
-    def _wait(self, file: File) -> None:
-        if file.flags & O_NONBLOCK:
-            raise SyscallError(errno.EAGAIN)
-        would_block(self)
 
     def poll(self, file: File) -> int:
         ready = POLLIN if self.count else 0

@@ -38,12 +38,9 @@ class Inode:
 
     kind = "file"
     type_bits = stat.S_IFREG
-    streams = False  # bytes without a place: a write goes on until all of it is taken
     can_sync = False  # fsync has something to write, or may say that it has
-    poll_also: ClassVar[dict[int, int]] = {
-        POLLIN: POLLRDNORM,
-        POLLOUT: POLLWRNORM,
-    }  # what poll() shows beside its bits
+    # What else poll says of a file that is ready to be read, or to be written.
+    also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         self.kernel = kernel

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
 from kernel.errors import SyscallError
@@ -36,6 +37,25 @@ def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> 
     raise WouldBlock(inode, interrupted=interrupted)
 
 
+class Wait(Enum):
+    """What a call does that cannot be done at once."""
+
+    FOREVER = "it waits"
+    NEVER = "it fails with EAGAIN"
+
+
+def waits(file: File) -> Wait:
+    """Return what calls on an open file do."""
+    return Wait.NEVER if file.flags & O_NONBLOCK else Wait.FOREVER
+
+
+def sleep(inode: Inode, wait: Wait) -> NoReturn:
+    """Let the call wait for inode, if it will. Errors: EAGAIN."""
+    if wait is Wait.NEVER:
+        raise SyscallError(errno.EAGAIN)
+    would_block(inode)
+
+
 def wake(inode: Inode) -> None:
     """Let those who wait for inode look again."""
     inode.kernel.wake(inode)
@@ -46,7 +66,6 @@ class PipeInode(Inode):
 
     kind = "fifo"
     type_bits = stat.S_IFIFO
-    streams = True
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
@@ -103,10 +122,17 @@ class PipeInode(Inode):
     # ---- bytes ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
-        if not self.queue and nbytes and self._has(MAY_WRITE):
-            if file.flags & O_NONBLOCK:
-                raise SyscallError(errno.EAGAIN)
-            would_block(self)
+        if nbytes:
+            self.need_data(waits(file))
+        return self.take(nbytes)
+
+    def need_data(self, wait: Wait) -> None:
+        """Wait until there are bytes, or no one who could write any. Errors: EAGAIN."""
+        if not self.queue and self._has(MAY_WRITE):
+            sleep(self, wait)
+
+    def take(self, nbytes: int) -> bytes:
+        """Return up to nbytes, which are gone."""
         data = bytes(self.queue[:nbytes])
         del self.queue[:nbytes]
         if data:
@@ -119,20 +145,23 @@ class PipeInode(Inode):
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
         if not data:
             return 0
-        room = self.need_room(file, len(data) if len(data) <= PIPE_BUF else 1)
-        self.queue += data[:room]
-        wake(self)
-        return min(len(data), room)
+        room = self.need_room(len(data) if len(data) <= PIPE_BUF else 1, waits(file))
+        return self.put(data[:room])
 
-    def need_room(self, file: File, nbytes: int) -> int:
-        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN where the file may not wait."""
+    def put(self, data: bytes) -> int:
+        """Add data, for which there is room; return how much."""
+        self.queue += data
+        if data:
+            wake(self)
+        return len(data)
+
+    def need_room(self, nbytes: int, wait: Wait) -> int:
+        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN."""
         if not self._has(MAY_READ):
             raise SyscallError(errno.EPIPE)
         room = self.capacity - len(self.queue)
         if room < nbytes:
-            if file.flags & O_NONBLOCK:
-                raise SyscallError(errno.EAGAIN)
-            would_block(self)
+            sleep(self, wait)
         return room
 
     def poll(self, file: File) -> int:

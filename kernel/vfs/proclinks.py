@@ -154,7 +154,7 @@ class FdInfoDir(DirInode):
     def _text(self, fd: int) -> str:
         file = self._of_task.fds.get_raw(fd)
         flags = file.flags & ~CREATION_FLAGS
-        if file.inode.kind != "fifo" and not file.is_path:
+        if file.inode.kind not in ("fifo", "sock", "anon") and not file.is_path:
             flags |= O_LARGEFILE
         flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0
         inode = file.inode

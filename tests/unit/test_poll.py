@@ -20,7 +20,8 @@ ASKED = (0, 1, 4, 5, 0x145, 0x7FFF, -1)
 STATES = (
     "empty", "data", "full", "data, no writer", "no writer", "no reader", "file", "null", "dir",
     "path", "closed", "fifo, nobody", "fifo, both ways", "socket", "socket, data",
-    "socket, no peer", "socket, shut", "datagrams, no peer", "eventfd", "eventfd, set",
+    "socket, no peer", "socket, shut", "socket, unread",
+    "socket, both shut", "socket alone", "datagrams, no peer", "eventfd", "eventfd, set",
 )  # fmt: skip
 
 
@@ -59,13 +60,17 @@ def ends(world: Any, state: str) -> list[int]:
 
 
 def socket_ends(world: Any, state: str) -> list[int]:
+    if state == "socket alone":
+        return [world.raw(41, 1, 1, 0), world.raw(41, 1, 2, 0)]
     world.raw(53, 1, 2 if "datagrams" in state else 1, 0, "0")
     one, other = struct.unpack("<ii", world.get(8))
     if "data" in state and "datagrams" not in state:
         world.write(one, b"x")
     if "shut" in state:
-        world.raw(48, one, 1)
-    if "no peer" in state:
+        world.raw(48, one, 2 if "both" in state else 1)
+    if "unread" in state:
+        world.write(one, b"x")
+    if "no peer" in state or "unread" in state:
         world.close(other)
         return [one]
     return [one, other]

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #define PIPE_IN -1003
 #define PIPE_OUT -1004
 #define PATH -1005
+#define SOCKET -1006 /* with a message of ten bytes */
 
 static const struct {
 	const char *name;
@@ -73,6 +75,7 @@ static const struct {
 	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, { P, 0, 0, 8 } },
 	{ "rt_sigsuspend", SYS_rt_sigsuspend, { P, 8 } },
 	{ "rt_sigqueueinfo", SYS_rt_sigqueueinfo, { 1, SIGUSR1, P } },
+	{ "rt_tgsigqueueinfo", SYS_rt_tgsigqueueinfo, { 1, 1, SIGUSR1, P } },
 	{ "sigaltstack new", SYS_sigaltstack, { P, 0 } },
 	{ "sigaltstack old", SYS_sigaltstack, { 0, P } },
 	{ "clock_gettime", SYS_clock_gettime, { 0, P } },
@@ -92,6 +95,26 @@ static const struct {
 	{ "prctl get name", SYS_prctl, { 16, P } },
 	{ "process_vm_readv", SYS_process_vm_readv, { 0, P, 1, G, 1, 0 } },
 	{ "clone3", SYS_clone3, { P, 64 } },
+	{ "socketpair", SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, P } },
+	{ "connect", SYS_connect, { SOCKET, P, 100 } },
+	{ "sendto", SYS_sendto, { SOCKET, P, 10, 0, 0, 0 } },
+	{ "sendto address", SYS_sendto, { SOCKET, G, 10, 0, P, 100 } },
+	{ "sendmsg", SYS_sendmsg, { SOCKET, P, 0 } },
+	{ "recvfrom", SYS_recvfrom, { SOCKET, P, 10, MSG_PEEK, 0, 0 } },
+	{ "recvfrom length", SYS_recvfrom, { SOCKET, G, 10, MSG_PEEK, G, P } },
+	{ "recvmsg", SYS_recvmsg, { SOCKET, P, MSG_PEEK } },
+	{ "getsockname", SYS_getsockname, { SOCKET, P, G } },
+	{ "getsockname length", SYS_getsockname, { SOCKET, G, P } },
+	{ "getpeername", SYS_getpeername, { SOCKET, P, G } },
+	{ "getsockopt", SYS_getsockopt, { SOCKET, SOL_SOCKET, SO_TYPE, P, G } },
+	{ "getsockopt length", SYS_getsockopt, { SOCKET, SOL_SOCKET, SO_TYPE, G, P } },
+	{ "setsockopt", SYS_setsockopt, { SOCKET, SOL_SOCKET, SO_KEEPALIVE, P, 4 } },
+	{ "splice in", SYS_splice, { F, P, PIPE_OUT, 0, 10, 0 } },
+	{ "splice out", SYS_splice, { PIPE_IN, 0, F, P, 10, 0 } },
+	{ "vmsplice", SYS_vmsplice, { PIPE_OUT, P, 1, 0 } },
+	{ "copy_file_range in", SYS_copy_file_range, { F, P, F, 0, 10, 0 } },
+	{ "copy_file_range out", SYS_copy_file_range, { F, 0, F, P, 10, 0 } },
+	{ "openat2", SYS_openat2, { AT_FDCWD, PATH, P, 24 } },
 	{ "sendfile", SYS_sendfile, { PIPE_OUT, F, P, 10 } },
 };
 
@@ -100,12 +123,14 @@ int main(void)
 	static char path[] = "/tmp/.";
 	char *good = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *none = mmap(0, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	long bad[] = { (long)none, (long)none + 4090, 16, -4096, 1L << 63, 0x7ffffffff000,
-		       0xffff888000000000ul };
-	int fds[2], file = memfd_create("x", 0);
+	long bad[] = { (long)none,     (long)none + 4090,   16, -4096, 1L << 63,
+		       0x7ffffffff000, 0xffff888000000000ul };
+	int fds[2], ends[2], file = memfd_create("x", 0);
 	(void)!ftruncate(file, 8192);
 	(void)!pipe2(fds, O_NONBLOCK);
 	(void)!write(fds[1], "0123456789", 10);
+	socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends);
+	(void)!write(ends[1], "0123456789", 10);
 	signal(SIGUSR1, SIG_IGN);
 	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		printf("%s:", calls[i].name);
@@ -113,9 +138,14 @@ int main(void)
 			long a[6];
 			for (int k = 0; k < 6; k++) {
 				long v = calls[i].args[k];
-				a[k] = v == P ? bad[b] : v == F ? file : v == G ? (long)good :
-				       v == PIPE_IN ? fds[0] : v == PIPE_OUT ? fds[1] :
-				       v == PATH ? (long)path : v;
+				a[k] = v == P          ? bad[b]
+				       : v == F        ? file
+				       : v == G        ? (long)good
+				       : v == PIPE_IN  ? fds[0]
+				       : v == PIPE_OUT ? fds[1]
+				       : v == PATH     ? (long)path
+				       : v == SOCKET   ? ends[0]
+						       : v;
 			}
 			errno = 0;
 			long r = syscall(calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -206,6 +207,16 @@ static void masks(void)
 		r = sigwaitinfo(&set, &info);
 		printf("queued %d value %d\n", r == SIGRTMIN, info.si_value.sival_int);
 	}
+	int me = getpid(), threads[][2] = { { me, me }, { me, 0 }, { -1, me }, { me, me + 1 } };
+	for (int i = 0; i < 4; i++) {
+		info.si_code = SI_QUEUE;
+		info.si_value.sival_int = 50 + i;
+		errno = 0;
+		syscall(SYS_rt_tgsigqueueinfo, threads[i][0], threads[i][1], SIGRTMIN, &info);
+		printf("to a thread: %d\n", errno);
+	}
+	r = sigtimedwait(&set, &info, &soon);
+	printf("queued %d code %d value %d\n", r == SIGRTMIN, info.si_code, info.si_value.sival_int);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 

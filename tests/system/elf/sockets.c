@@ -1,104 +1,177 @@
-/*
- * Pairs of sockets and counters, and a server that is not there: what a static program sees of
- * them. Prints the same on Linux and here.
- */
+/* Pairs of sockets between processes, sockets that look for a name, and counters. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int broken;
+enum { MUCH = 1 << 20 };
 
-static void on_pipe(int signo) { broken = signo; }
+static volatile int broken;
 
-static void say(const char *what, long result)
+static void note(int signo) { broken += signo == SIGPIPE; }
+
+static void show(const char *what, long result)
 {
-	printf("%s: %ld%s%s\n", what, result, result < 0 ? " " : "",
-	       result < 0 ? strerror(errno) : "");
-	fflush(stdout);
+	printf("%s: %ld %s\n", what, result, result < 0 ? strerror(errno) : "");
 }
 
-static void echo_upper(int fd)
+/* Questions and answers; each side waits for the other. */
+static void talk(void)
 {
-	char line[64];
-	ssize_t n;
+	char text[64];
+	int ends[2];
 
-	while ((n = read(fd, line, sizeof(line))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			line[i] -= line[i] >= 'a' && line[i] <= 'z' ? 32 : 0;
-		write(fd, line, n);
-	}
-	_exit(7);
-}
-
-static void talk(int type)
-{
-	int fds[2], status;
-	char answer[64] = "";
-	struct pollfd wait;
-
-	say("socketpair", socketpair(AF_UNIX, type, 0, fds));
+	show("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
 	if (!fork()) {
-		close(fds[0]);
-		echo_upper(fds[1]);
+		close(ends[0]);
+		for (int i = 0; i < 3; i++) {
+			long n = read(ends[1], text, sizeof(text));
+			for (long k = 0; k < n; k++)
+				text[k] ^= ' ';
+			(void)!write(ends[1], text, n);
+		}
+		exit(7);
 	}
-	close(fds[1]);
-	wait = (struct pollfd){ fds[0], POLLIN, 0 };
-	say("poll, nothing", poll(&wait, 1, 0));
-	say("write", write(fds[0], "shout", 5));
-	say("poll", poll(&wait, 1, -1));
-	say("read", read(fds[0], answer, sizeof(answer)));
-	puts(answer);
-	say("shutdown", shutdown(fds[0], SHUT_WR));
-	wait4(-1, &status, 0, NULL);
-	say("child", WEXITSTATUS(status));
-	say("end", read(fds[0], answer, sizeof(answer)));
-	say("write", write(fds[0], "again", 5));
-	say("signal", broken);
-	close(fds[0]);
+	close(ends[1]);
+	for (int i = 0; i < 3; i++) {
+		int n = snprintf(text, sizeof(text), "question %c", 'a' + i);
+		show("send", send(ends[0], text, n, 0));
+		struct pollfd one = { ends[0], POLLIN, 0 };
+		show("poll", poll(&one, 1, -1));
+		n = recv(ends[0], text, sizeof(text), 0);
+		printf("%.*s %#x\n", n, text, one.revents & POLLIN);
+	}
+	show("end", read(ends[0], text, sizeof(text)));
+	show("after the end", write(ends[0], "x", 1));
+	show("without a signal", send(ends[0], "x", 1, MSG_NOSIGNAL));
+	int status;
+	wait(&status);
+	printf("child %d, SIGPIPE %d\n", WEXITSTATUS(status), broken);
+	close(ends[0]);
 }
 
-static void count(void)
+/* More than the queue holds: the writer sleeps until the reader has made room. */
+static void much(void)
 {
-	int fd = eventfd(0, EFD_NONBLOCK);
-	uint64_t number = 3;
+	static unsigned char data[MUCH], got[MUCH + 1];
+	int ends[2], left, status;
+	size_t have = 0;
 
-	say("eventfd", fd > 2);
-	say("empty", read(fd, &number, sizeof(number)));
+	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+	for (int i = 0; i < MUCH; i++)
+		data[i] = i * 7 + (i >> 8);
 	if (!fork()) {
-		write(fd, &number, sizeof(number));
-		_exit(0);
+		close(ends[0]);
+		show("all of it", write(ends[1], data, MUCH));
+		shutdown(ends[1], SHUT_WR);
+		exit(read(ends[1], got, 1) == 1 ? got[0] : 1);
 	}
+	close(ends[1]);
+	for (long n; (n = read(ends[0], got + have, sizeof(got) - have)) > 0;)
+		have += n;
+	printf("%zu bytes, %s\n", have, memcmp(data, got, MUCH) ? "wrong" : "right");
+	struct pollfd one = { ends[0], POLLIN | POLLRDHUP, 0 };
+	printf("%d %#x\n", poll(&one, 1, 0), one.revents);
+	(void)!write(ends[0], "*", 1);
+	wait(&status);
+	printf("child %d\n", WEXITSTATUS(status));
+	show("unread", ioctl(ends[0], FIONREAD, &left));
+	close(ends[0]);
+}
+
+static void messages(void)
+{
+	struct iovec parts[] = { { "one ", 4 }, { "message", 7 } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+	char text[32], more[32];
+	int ends[2];
+
+	socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends);
+	show("sendmsg", sendmsg(ends[0], &message, 0));
+	show("send", send(ends[0], "another", 7, 0));
+	show("peek", recv(ends[1], text, 3, MSG_PEEK | MSG_TRUNC));
+	struct iovec room[] = { { text, 4 }, { more, 3 } };
+	struct msghdr found = { .msg_iov = room, .msg_iovlen = 2 };
+	show("recvmsg", recvmsg(ends[1], &found, 0));
+	printf("%.4s|%.3s %#x\n", text, more, found.msg_flags);
+	show("recv", recv(ends[1], text, 32, 0));
+	show("recv", recv(ends[1], text, 32, 0));
+	show("send", send(ends[1], "lost", 4, 0));
+	close(ends[0]);
+	show("recv", recv(ends[1], text, 32, 0));
+	show("send", send(ends[1], "x", 1, 0));
+	struct stat st;
+	fstat(ends[1], &st);
+	printf("socket %d, SIGPIPE %d\n", S_ISSOCK(st.st_mode), broken);
+	close(ends[1]);
+}
+
+static void look_for(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int kinds[] = { SOCK_STREAM, SOCK_DGRAM };
+
+	strcpy(to.sun_path, path);
+	for (int i = 0; i < 2; i++) {
+		int fd = socket(AF_UNIX, kinds[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		printf("%s: %d ", path, fd >= 0);
+		show("connect", connect(fd, (void *)&to, sizeof(to)));
+		close(fd);
+	}
+}
+
+/* A parent counts what its children add. */
+static void counters(void)
+{
+	eventfd_t value = 0;
+	int fd = eventfd(0, 0), one = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
+
+	for (int i = 0; i < 3; i++)
+		if (!fork()) {
+			for (int k = 0; k < 5; k++)
+				eventfd_write(fd, i + 1);
+			exit(0);
+		}
+	while (wait(NULL) > 0)
+		;
+	struct pollfd ready = { fd, POLLIN | POLLOUT, 0 };
+	printf("%d %#x\n", poll(&ready, 1, 0), ready.revents);
+	show("all", eventfd_read(fd, &value));
+	printf("%lu\n", value);
+	if (!fork()) {
+		usleep(20000);
+		eventfd_write(fd, 9);
+		exit(0);
+	}
+	show("waited", eventfd_read(fd, &value));
+	printf("%lu\n", value);
+	for (int i = 0; i < 3; i++)
+		show("one at a time", eventfd_read(one, &value));
 	wait(NULL);
-	say("full", read(fd, &number, sizeof(number)));
-	say("counter", (long)number);
-}
-
-static void ask(void)
-{
-	struct sockaddr_un name = { AF_UNIX, "/run/no/such/server" };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	say("socket", fd > 2);
-	say("connect", connect(fd, (struct sockaddr *)&name, sizeof(name)));
-	strcpy(name.sun_path, "/dev/null");
-	say("connect", connect(fd, (struct sockaddr *)&name, sizeof(name)));
-	say("send", send(fd, "x", 1, MSG_NOSIGNAL));
 }
 
 int main(void)
 {
-	signal(SIGPIPE, on_pipe);
-	talk(SOCK_STREAM);
-	talk(SOCK_SEQPACKET);
-	count();
-	ask();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, note);
+	talk();
+	much();
+	messages();
+	look_for("/nowhere/at/all");
+	look_for("/tmp");
+	look_for("/var/run/nscd/socket");
+	counters();
+	show("there is no such family", socket(AF_MAX, SOCK_STREAM, 0));
 	return 0;
 }

@@ -1,0 +1,177 @@
+"""splice, tee, vmsplice and openat2: sequences of calls have the host's results, and its bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import struct
+from typing import Any
+
+import pytest
+
+from kernel.machine import Kernel
+from userland.program import Sys
+
+Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
+READ, WRITE, LSEEK, OPENAT2 = 0, 1, 8, 437
+SPLICE, TEE, VMSPLICE, SENDFILE, COPY = 275, 276, 278, 40, 326
+NOW, NONBLOCK = 2, 0o4000  # SPLICE_F_NONBLOCK, O_NONBLOCK
+# A world's memory: bytes to write, offsets, iovecs, and room to read to.
+TEXT, OFFSETS, VECTORS, ROOM = 0, 1024, 1280, 2048
+# "file" is never written again: a pipe of Linux that it was spliced to would show it.
+STEPS = 14  # so few that no pipe runs out of slots: Linux counts them, this kernel counts bytes
+
+
+class Files:
+    """What a sequence has open, by name."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        world.put(struct.pack("<4Q", int(signal.SIG_IGN), 0, 0, 0))
+        world.raw(13, signal.SIGPIPE, "0", 0, 8)
+        self.fds: dict[str, int] = {}
+        for name in ("a", "b"):
+            reader, writer = world.pipe2(NONBLOCK)
+            self.fds |= {f"<{name}": reader, f">{name}": writer}
+        reader, self.fds["broken"] = world.pipe2(NONBLOCK)
+        world.close(reader)
+        self.fds["file"] = world.open(world.path("file"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.fds["other"] = world.open(world.path("other"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.fds["log"] = world.open(world.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o6)
+        self.fds["read only"] = world.open(world.path("file"), os.O_RDONLY, 0)
+        self.fds["dir"] = world.open(world.path(""), os.O_RDONLY, 0)
+        self.fds["zero"] = world.open("/dev/zero", os.O_RDWR, 0)
+        self.fds["event"] = world.raw(290, 1, NONBLOCK)
+        world.raw(53, 1, 1 | NONBLOCK, 0, "0")
+        self.fds["socket"], self.fds["end"] = struct.unpack("<ii", world.get(8))
+        self.fds["closed"] = 99
+
+    def lay_out(self) -> None:
+        """Put what the calls read: 1 KiB of text, two offsets, three iovecs."""
+        at = self.world.raw_address()
+        iovecs = struct.pack("<6Q", at + 3, 5, at + 90, 0, at + 100, 30)
+        into = struct.pack("<6Q", at + ROOM, 7, at + ROOM + 20, 0, at + ROOM + 30, 12)
+        page = bytes(range(256)) * 4 + struct.pack("<2q", 2, -1).ljust(256, b"\0")
+        self.world.put((page + iovecs + into).ljust(ROOM, b"\0") + bytes(1024))
+
+    def run(self, step: tuple[Any, ...]) -> tuple[int, bytes]:
+        """Make a call; names of files stand for descriptors, ("at", n) for addresses."""
+        self.lay_out()
+        nr, *arguments = step
+        words = [self.fds.get(a, a) if isinstance(a, str) else a for a in arguments]
+        words = [str(w[1]) if isinstance(w, tuple) else w for w in words]
+        result, page = self.world.raw(nr, *words), self.world.get(ROOM + 1024)
+        return result, page[OFFSETS:VECTORS] + page[ROOM:]
+
+
+SOURCES = ("<a", "<a", "<b", "file", "file", "zero", "end", "dir", "event", ">a", "log", "closed")
+TARGETS = (">a", ">a", ">b", "other", "socket", "log", "event", "broken", "<b", "read only")
+# Of vmsplice: what is given to a pipe stays as it is, for Linux gives the page itself.
+FROM, INTO = ("at", VECTORS), ("at", VECTORS + 48)
+GIVEN = (
+    (">a", FROM),
+    ("<a", INTO),
+    ("<b", INTO),
+    ("broken", FROM),
+    ("file", FROM),
+    ("closed", FROM),
+)
+LENGTHS = (0, 1, 3, 10, 100, 1 << 63)
+
+
+def steps(seed: int) -> list[tuple[Any, ...]]:
+    chance = random.Random(seed)
+
+    def offset() -> Any:
+        return chance.choice((0, 0, 0, ("at", OFFSETS), ("at", OFFSETS + 8), 8))
+
+    def flags() -> int:
+        return chance.choice((0, NOW, NOW, 15, 16))
+
+    makers = (
+        lambda: (SPLICE, chance.choice(SOURCES), offset(), chance.choice(TARGETS), offset(),
+                 chance.choice(LENGTHS), flags()),
+        lambda: (TEE, chance.choice(("<a", "<b", "file")), chance.choice((">a", ">b", "broken")),
+                 chance.choice(LENGTHS), flags()),
+        lambda: (VMSPLICE, *chance.choice(GIVEN), chance.choice((0, 1, 3, -1)),
+                 chance.choice((NOW, 16 | NOW))),
+        lambda: (WRITE, chance.choice((">a", ">b", "other", "socket")), ("at", TEXT + 7), 20),
+        lambda: (READ, chance.choice(("<a", "<b", "end", "file")), ("at", ROOM), 15),
+        lambda: (LSEEK, chance.choice(("file", "other")), chance.choice((0, 5)), 0),
+        lambda: (SENDFILE, chance.choice(TARGETS), chance.choice(("file", "read only")), offset(),
+                 chance.choice((0, 4, 50))),
+        lambda: (COPY, chance.choice(("file", "read only", "<a")), offset(),
+                 chance.choice(("other", "log", ">a")), offset(), chance.choice((0, 4, 50)), 0),
+    )  # fmt: skip
+    fill = [
+        (WRITE, ">a", ("at", TEXT), 40),
+        (WRITE, "file", ("at", TEXT), 60),
+        (LSEEK, "file", 0, 0),
+    ]
+    return fill + [chance.choice(makers)() for _ in range(STEPS)]
+
+
+@pytest.mark.parametrize("first", range(0, 400, 50))
+def test_sequences_have_the_hosts_results(worlds: Worlds, first: int) -> None:
+    for seed in range(first, first + 50):
+        host, here = (Files(world) for world in worlds)
+        for number, step in enumerate(steps(seed)):
+            assert here.run(step) == host.run(step), (seed, number, step)
+        for files in (host, here):
+            for fd in files.fds.values():
+                files.world.raw(3, fd)
+
+
+# flags, mode, resolve, bytes of struct open_how, what follows its three numbers
+HOWS = [
+    (0, 0, 0, 24, 0), (0, 0, 0, 23, 0), (0, 0, 0, 32, 0), (0, 0, 0, 32, 1), (0, 0, 0, 4097, 0),
+    (0, 0o600, 0, 24, 0), (0o102, 0o600, 0, 24, 0), (0o302, 0o600, 0, 24, 0),
+    (0o102, 0o10600, 0, 24, 0), (0o102, 0o600, 0x20, 24, 0),
+    (0o1001, 0, 0x20, 24, 0), (0, 0, 0x40, 24, 0), (1 << 32, 0, 0, 24, 0), (1 << 31, 0, 0, 24, 0),
+    (0o10000000, 0, 0, 24, 0), (0o10000001, 0, 0, 24, 0), (0o20000002, 0o600, 0, 24, 0),
+    (0o20200002, 0o600, 0, 24, 0), (0o20200000, 0o600, 0, 24, 0), (0o200000, 0, 0, 24, 0),
+    (0o37777703, 0, 0, 24, 0), (0o200102, 0o600, 0, 24, 0), (0o2000000, 0, 0, 24, 0),
+]  # fmt: skip
+
+
+def opened(world: Any, how: tuple[int, ...], path: str) -> list[int]:
+    """Return 0 or the error, and the open file's flags and mode."""
+    flags, mode, resolve, nbytes, more = how
+    how_bytes = struct.pack("<4Q", flags, mode, resolve, more)
+    world.put(path.encode().ljust(512, b"\0") + how_bytes.ljust(3584, b"\0"))
+    fd = world.raw(OPENAT2, -100 % (1 << 64), "0", "512", nbytes)
+    if fd < 0:
+        return [fd]
+    found = [world.raw(72, fd, 1), world.raw(72, fd, 3), world.fstat(fd).st_mode & 0o777]
+    world.close(fd)
+    return found
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_openat2_opens_as_the_host_does(worlds: Worlds, how: tuple[int, ...]) -> None:
+    results = []
+    for world in worlds:
+        world.close(world.open(world.path("there"), os.O_WRONLY | os.O_CREAT, 0o640))
+        world.mkdir(world.path("folder"), 0o750)
+        paths = [world.path(name) for name in ("there", "new", "folder", "there/below")]
+        results.append([opened(world, how, path) for path in paths])
+    assert results[1] == results[0]
+
+
+def test_openat2_finds_what_is_cached(worlds: Worlds) -> None:
+    found = []
+    for world in worlds:
+        world.close(world.open(world.path("there"), os.O_WRONLY | os.O_CREAT, 0o640))
+        found.append(opened(world, (0, 0, 0x20, 24, 0), world.path("there")))
+    assert found[1] == found[0]
+
+
+def test_openat2_resolves_with_no_other_rule() -> None:
+    with Kernel(ram="16M") as kernel:
+        sys = Sys(kernel.spawn())
+        at = sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
+        for resolve in (1, 2, 4, 8, 16):
+            sys.store(at, struct.pack("<3Q", 0, 0, resolve) + b"/tmp\0")
+            assert sys.syscall(OPENAT2, 0, at + 24, at, 24) == -errno.EINVAL
