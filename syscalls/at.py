@@ -57,6 +57,21 @@ def inode_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
     return place_at(task, dirfd, path, last).existing()
 
 
+def install_pair(task: Task, one: File, other: File, flags: int) -> tuple[int, int]:
+    """Give two open files descriptors; both are closed if there is only one. Errors: EMFILE."""
+    try:
+        first = install(task, one, flags)
+    except SyscallError:
+        other.descriptors = 1
+        other.put()
+        raise
+    try:
+        return first, install(task, other, flags)
+    except SyscallError:
+        task.fds.close(first)
+        raise
+
+
 def install(task: Task, file: File, flags: int) -> int:
     """Give an open file a descriptor; it is closed if there is none. Errors: EMFILE."""
     try:

@@ -13,7 +13,7 @@ from kernel.vfs.file import O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE
 from kernel.vfs.pipe import PipeInode, make_pipe
 from syscalls.abi import MAX_COUNT
-from syscalls.at import O_CLOEXEC, install
+from syscalls.at import O_CLOEXEC, install, install_pair
 from syscalls.files import signal_broken_pipe, write_at
 from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
@@ -36,17 +36,7 @@ def pipe2(task: Task, flags: int = 0) -> tuple[int, int]:
     if flags & ~(O_CLOEXEC | O_NONBLOCK):
         raise SyscallError(errno.EINVAL)
     reader, writer = make_pipe(task.kernel, task, flags & O_NONBLOCK)
-    try:
-        first = install(task, reader, flags)
-    except SyscallError:
-        writer.descriptors = 1
-        writer.put()
-        raise
-    try:
-        return first, install(task, writer, flags)
-    except SyscallError:
-        task.fds.close(first)
-        raise
+    return install_pair(task, reader, writer, flags)
 
 
 def pipe(task: Task) -> tuple[int, int]:

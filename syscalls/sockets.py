@@ -28,7 +28,7 @@ from kernel.vfs.socket import (
     make_socket,
     waits,
 )
-from syscalls.at import O_CLOEXEC, install
+from syscalls.at import O_CLOEXEC, install, install_pair
 from syscalls.files import readable_part, signal_broken_pipe, vectors, write_stream
 from syscalls.table import INT, SINT, STRUCT, syscall
 
@@ -115,17 +115,7 @@ def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[i
         raise SyscallError(errno.EOPNOTSUPP if known else errno.EAFNOSUPPORT)
     _check_protocol(protocol)
     one, other = make_pair(task.kernel, task, socket_type, kind & O_NONBLOCK)
-    try:
-        first = install(task, one, kind)
-    except SyscallError:
-        other.descriptors = 1
-        other.put()
-        raise
-    try:
-        return first, install(task, other, kind)
-    except SyscallError:
-        task.fds.close(first)
-        raise
+    return install_pair(task, one, other, kind)
 
 
 @syscall(53, "socketpair", SINT, SINT, SINT, STRUCT)

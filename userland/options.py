@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import structlog
 
 from kernel.machine import Kernel
@@ -103,9 +104,21 @@ def boot(options: argparse.Namespace) -> Kernel:
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(_boot_complaint(error, options.ram, sysctls)) from error
+    _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
     return kernel
+
+
+def _warn_of_a_small_host(kernel: Kernel) -> None:
+    """Say so where the host cannot back all of the machine's RAM, which is taken as it is used."""
+    free = psutil.virtual_memory().available
+    if kernel.ram > free:
+        print(
+            f"pkern: the machine has {kernel.ram >> 20} MiB of RAM and the host {free >> 20} MiB"
+            " free; a program that fills it may get pkern killed by the host",
+            file=sys.stderr,
+        )
 
 
 def show_kernel_log() -> None:

@@ -111,9 +111,10 @@ static bool compare_walk(struct rmap_search *s)
 {
 	uint64_t nr = s->page->mapcount + 1;           /* one too many shows, too */
 	pte_t **ptes = malloc(2 * nr * sizeof(*ptes)); /* the host's: no page for it can fail */
-	struct found base = { ptes, 0, nr }, other = { ptes + nr, 0, nr };
-	if (ptes)
+	if (ptes) {
+		struct found base = { ptes, 0, nr }, other = { ptes + nr, 0, nr };
 		compare(s, &base, &other);
+	}
 	free(ptes);
 	return rmap_pte_chain.walk(s);
 }

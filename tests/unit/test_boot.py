@@ -1,0 +1,50 @@
+"""Booting: what a machine takes of the host before it is used."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kernel.machine import Kernel
+from userland.cli import main
+
+MIB = 1 << 20
+
+
+def test_a_large_machine_boots_at_once_and_takes_nothing() -> None:
+    times, taken, own = [], [], psutil.Process()
+    for _ in range(5):
+        before, start = own.memory_info().rss, time.process_time_ns()
+        with Kernel(ram="1G") as kernel:
+            times.append(time.process_time_ns() - start)
+            taken.append(own.memory_info().rss - before)
+            assert kernel.ram == 1 << 30
+    assert min(times) < 50_000_000
+    assert max(taken) < 64 * MIB
+
+
+def test_many_machines_in_one_process() -> None:
+    kernels = [Kernel(ram="64M", seed=seed) for seed in range(20)]
+    tasks = [kernel.spawn() for kernel in kernels]
+    for number, task in enumerate(tasks):
+        task.mm.write(task.mm.vmas()[0].start, bytes([number]))
+    assert [t.mm.read(t.mm.vmas()[0].start, 1)[0] for t in tasks] == list(range(20))
+    for kernel in kernels:
+        kernel.check()
+        kernel.close()
+
+
+def test_a_machine_larger_than_the_host_is_said_to_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "prog.py"
+    program.write_text("def main(sys): pass\n")
+    assert main(["run", "--ram", "16M", str(program)]) == 0
+    assert capsys.readouterr().err == ""
+    small = psutil.virtual_memory()._replace(available=8 * MIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: small)
+    assert main(["run", "--ram", "16M", str(program)]) == 0
+    assert "16 MiB of RAM and the host 8 MiB free" in capsys.readouterr().err
