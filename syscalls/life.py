@@ -364,15 +364,20 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
         raise SyscallError(errno.EINVAL)
-    choice, options = _choice(pid), options | WEXITED
-    try:
-        event = _wait(task, choice, options)
-    except WouldBlock:
-        if task.context is not None or not _can_run(task, choice, options):
-            raise
-        _run_children(task, choice, options)
-        event = _wait(task, choice, options)
+    wait = _wait if task.context is not None else _wait_in_python
+    event = wait(task, _choice(pid), options | WEXITED)
     return (event.pid, event.status) if event else (0, 0)
+
+
+def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event | None:
+    """Wait as a program that no scheduler runs: its children run meanwhile."""
+    try:
+        return _wait(task, choice, options)
+    except WouldBlock:
+        if not _can_run(task, choice, options):
+            raise
+    _run_children(task, choice, options)
+    return _wait(task, choice, options)
 
 
 def _can_run(task: Task, choice: tuple[int, int], options: int) -> bool:
