@@ -213,6 +213,7 @@ def _read_log(task: Task, action: Action, addr: int, count: int) -> int:
     log = task.kernel.log
     if count == 0:
         return 0
+    task.mm.check_user(addr, count)
     if action is Action.READ:
         if not log.unread():
             raise WouldBlock(log)

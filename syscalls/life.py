@@ -25,7 +25,7 @@ WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
 WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID = 0, 1, 2
-RUSAGE_BYTES = 144
+RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
 NS = 1_000_000_000
 
 CSIGNAL = 0xFF
@@ -437,9 +437,14 @@ def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: i
         raise SyscallError(errno.EINVAL)
     if (kind == P_PID and number <= 0) or (kind == P_PGID and number < 0):
         raise SyscallError(errno.EINVAL)
-    event = _wait(task, (kind, number), options)
+    try:
+        event = _wait(task, (kind, number), options)
+    except SyscallError as error:
+        if info and error.number == errno.ECHILD:
+            task.mm.copy_out(info, bytes(SIGINFO_BYTES))
+        raise
     if info:
-        task.mm.copy_out(info, _waitid_info(event) if event else bytes(128))
+        task.mm.copy_out(info, _waitid_info(event) if event else bytes(SIGINFO_BYTES))
     if usage and event:
         task.mm.copy_out(usage, rusage(task.thread.child_cpu_ns))
     return 0

@@ -338,6 +338,10 @@ def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     return len(data)
 
 
+def _bytes_of(buffers: list[tuple[int, int]]) -> int:
+    return sum(length for _, length in buffers)
+
+
 def _gather(mm: Mm, vectors: list[tuple[int, int]]) -> bytes:
     return b"".join(mm.copy_in(base, length) for base, length in vectors)
 
@@ -362,7 +366,10 @@ def process_vm_readv_raw(
     """
     if flags:
         raise SyscallError(errno.EINVAL)
-    here, there = vectors(task, local, nr_local), vectors(task, remote, nr_remote)
+    here = vectors(task, local, nr_local)
+    if not _bytes_of(here):
+        return 0
+    there = vectors(task, remote, nr_remote)
     return _scatter(task.mm, here, _gather(_other(task, pid).mm, there))
 
 
@@ -376,5 +383,8 @@ def process_vm_writev_raw(
     """
     if flags:
         raise SyscallError(errno.EINVAL)
-    here, there = vectors(task, local, nr_local), vectors(task, remote, nr_remote)
+    here = vectors(task, local, nr_local)
+    if not _bytes_of(here):
+        return 0
+    there = vectors(task, remote, nr_remote)
     return _scatter(_other(task, pid).mm, there, _gather(task.mm, here))

@@ -268,7 +268,21 @@ def _read_entries(
     return packed
 
 
-@syscall(217, "getdents64", SINT, OUT)
+def _store_entries(
+    task: Task, fd: int, addr: int, count: int, pack: Callable[[bytes, Inode, int], bytes]
+) -> int:
+    """Store entries; those that nothing can be stored for are still there to be read."""
+    file = task.fds.get(fd)
+    position = file.pos
+    packed = _read_entries(task, fd, count, pack)
+    try:
+        task.mm.copy_out(addr, packed)
+    except SyscallError:
+        file.pos = position
+        raise
+    return len(packed)
+
+
 def getdents64(task: Task, fd: int, count: int) -> bytes:
     """Return directory entries (struct linux_dirent64) from the file's position, moving it.
 
@@ -278,10 +292,24 @@ def getdents64(task: Task, fd: int, count: int) -> bytes:
     return _read_entries(task, fd, count, _dirent64)
 
 
-@syscall(78, "getdents", SINT, OUT)
+@syscall(217, "getdents64", SINT, INT, INT)
+def getdents64_raw(task: Task, fd: int, addr: int, count: int) -> int:
+    """Store directory entries from the file's position, moving it; return how many bytes.
+
+    Errors: as getdents64, EFAULT. Source: getdents64(2).
+    """
+    return _store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent64)
+
+
 def getdents(task: Task, fd: int, count: int) -> bytes:
     """Return struct linux_dirent entries. Errors: as getdents64. Source: getdents(2)."""
     return _read_entries(task, fd, count, _dirent)
+
+
+@syscall(78, "getdents", SINT, INT, INT)
+def getdents_raw(task: Task, fd: int, addr: int, count: int) -> int:
+    """As getdents64, in struct linux_dirent. Errors: as getdents64. Source: getdents(2)."""
+    return _store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent)
 
 
 # ---- where the task stands ----
@@ -350,5 +378,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "readlink": readlink,
     "readlinkat": readlinkat,
     "getcwd": getcwd,
+    "getdents": getdents,
+    "getdents64": getdents64,
     "listdir": listdir,
 }

@@ -82,13 +82,13 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
         return task.kernel.segments.get(task, key, size, flags)
 
 
-def _attach_flags(addr: int, flags: int) -> tuple[int, int]:
+def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
     """Return the address and mmap's flags. Errors: EINVAL."""
     if not addr:
         if flags & SHM_REMAP:
             raise SyscallError(errno.EINVAL)
         return 0, int(lib.MAP_SHARED)
-    if addr % PAGE_SIZE and not flags & SHM_RND:
+    if addr + size >= 1 << 64 or (addr % PAGE_SIZE and not flags & SHM_RND):
         raise SyscallError(errno.EINVAL)
     fixed = lib.MAP_FIXED if flags & SHM_REMAP else lib.MAP_FIXED_NOREPLACE
     return addr - addr % PAGE_SIZE, int(lib.MAP_SHARED | fixed)
@@ -116,7 +116,7 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     Errors: EINVAL (no such id, misaligned, something is there), EACCES, ENOMEM. Source: shmat(2).
     """
     segment = task.kernel.segments.segment(shmid)
-    where, map_flags = _attach_flags(addr, flags)
+    where, map_flags = _attach_flags(addr, flags, segment.bytes)
     read_only = bool(flags & SHM_RDONLY)
     segment.inode.open_check(task, MAY_READ if read_only else MAY_READ | MAY_WRITE)
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)

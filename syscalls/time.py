@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NS = 1_000_000_000
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+ZONE_BYTES = 8
 CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
 COARSE_CLOCKS = frozenset({5, 6})
 CLOCK_FD = 3  # the kind of a negative clock that names a device
@@ -96,6 +97,8 @@ def clock_settime(task: Task, clock: int, addr: int) -> int:
 @syscall(164, "settimeofday", INT, INT, partly="EPERM, whoever asks: time is virtual")
 def settimeofday(task: Task, addr: int, zone: int) -> int:
     """Refuse to set the date. Errors: EINVAL, EFAULT, EPERM. Source: gettimeofday(2)."""
+    if zone:
+        task.mm.copy_in(zone, ZONE_BYTES)
     if not addr:
         raise SyscallError(errno.EPERM)
     return _refuse_setting(task, addr, 1_000_000)
@@ -147,7 +150,7 @@ def gettimeofday_raw(task: Task, time_addr: int, zone_addr: int) -> int:
     if time_addr:
         task.mm.copy_out(time_addr, gettimeofday(task))
     if zone_addr:
-        task.mm.copy_out(zone_addr, bytes(8))
+        task.mm.copy_out(zone_addr, bytes(ZONE_BYTES))
     return 0
 
 
