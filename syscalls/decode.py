@@ -7,7 +7,6 @@ Formats are those of strace 6.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import struct
@@ -19,28 +18,13 @@ from kernel.errors import SyscallError
 from kernel.signals import NSIG, Signal
 from syscalls.abi import signed32
 from syscalls.flags import (
-    ACCESS,
-    ADVICE,
-    ARCH_PRCTL,
-    AT_FLAGS,
-    CLOCKS,
     CLONE,
-    FCNTL,
+    FILE_KINDS,
     FUTEX,
-    IOCTL,
     MAP,
     MAP_TYPES,
-    MREMAP,
-    MSYNC,
     OPEN,
-    PRCTL,
-    PROT,
-    RESOURCES,
     SA,
-    SIGNAL_HOW,
-    TIMERS,
-    WAIT,
-    WHENCE,
 )
 
 if TYPE_CHECKING:
@@ -207,7 +191,7 @@ def quoted(data: bytes) -> str:
     return escaped(data[:SHOWN_BYTES]) + ("..." if len(data) > SHOWN_BYTES else "")
 
 
-def _memory(view: View, addr: int, nbytes: int) -> bytes | None:
+def memory(view: View, addr: int, nbytes: int) -> bytes | None:
     try:
         return view.task.mm.copy_in(addr, nbytes)
     except SyscallError:
@@ -225,7 +209,7 @@ def path(view: View, i: int) -> str:
 
 
 def _bytes_at(view: View, addr: int, nbytes: int) -> str:
-    data = _memory(view, addr, min(nbytes, SHOWN_BYTES + 1)) if nbytes >= 0 else None
+    data = memory(view, addr, min(nbytes, SHOWN_BYTES + 1)) if nbytes >= 0 else None
     return address(addr) if data is None else quoted(data)
 
 
@@ -244,7 +228,7 @@ def bytes_out(view: View, i: int) -> str:
 def random_out(view: View, i: int) -> str:
     data = None
     if not view.failed:
-        data = _memory(view, view.args[i], min(view.result or 0, SHOWN_BYTES))
+        data = memory(view, view.args[i], min(view.result or 0, SHOWN_BYTES))
     if data is None:
         return address(view.args[i])
     more = "..." if (view.result or 0) > SHOWN_BYTES else ""
@@ -260,7 +244,7 @@ def _words(view: View, addr: int) -> list[int] | None:
     """Return the pointers of an array that ends with NULL."""
     found: list[int] = []
     while True:
-        raw = _memory(view, addr + 8 * len(found), 8)
+        raw = memory(view, addr + 8 * len(found), 8)
         if raw is None:
             return None
         word = int.from_bytes(raw, "little")
@@ -292,9 +276,9 @@ def environment(view: View, i: int) -> str:
     return f"{address(view.args[i])} /* {len(words)} var{plural} */"
 
 
-def _vectors(view: View, i: int, limit: int) -> str:
+def vectors(view: View, i: int, limit: int) -> str:
     count = min(view.args[i + 1], SHOWN_ITEMS)
-    raw = _memory(view, view.args[i], 16 * count)
+    raw = memory(view, view.args[i], 16 * count)
     if raw is None:
         return address(view.args[i])
     shown = []
@@ -306,12 +290,17 @@ def _vectors(view: View, i: int, limit: int) -> str:
 
 
 def vectors_in(view: View, i: int) -> str:
-    return _vectors(view, i, 1 << 62)
+    return vectors(view, i, 1 << 62)
 
 
 @after
 def vectors_out(view: View, i: int) -> str:
-    return _vectors(view, i, -1 if view.result is None else view.result)
+    return vectors(view, i, -1 if view.result is None else view.result)
+
+
+def addresses(view: View, i: int) -> str:
+    """Show vectors of another address space."""
+    return vectors(view, i, -1)
 
 
 # ---- structures ----
@@ -322,7 +311,7 @@ def structure(layout: str, show: Callable[..., str]) -> Decoder:
     size = struct.calcsize(layout)
 
     def decode(view: View, i: int) -> str:
-        raw = _memory(view, view.args[i], size) if view.args[i] else None
+        raw = memory(view, view.args[i], size) if view.args[i] else None
         return address(view.args[i]) if raw is None else show(*struct.unpack(layout, raw))
 
     return decode
@@ -338,16 +327,7 @@ def stored(decoder: Decoder) -> Decoder:
 
 
 def _stat_text(raw_mode: int, size: int, rdev: int) -> str:
-    kinds = {
-        stat.S_IFREG: "S_IFREG",
-        stat.S_IFDIR: "S_IFDIR",
-        stat.S_IFCHR: "S_IFCHR",
-        stat.S_IFBLK: "S_IFBLK",
-        stat.S_IFIFO: "S_IFIFO",
-        stat.S_IFLNK: "S_IFLNK",
-        stat.S_IFSOCK: "S_IFSOCK",
-    }
-    mode = f"{kinds.get(stat.S_IFMT(raw_mode), '0')}|0{stat.S_IMODE(raw_mode):o}"
+    mode = f"{FILE_KINDS.get(stat.S_IFMT(raw_mode), '0')}|0{stat.S_IMODE(raw_mode):o}"
     if stat.S_ISCHR(raw_mode) or stat.S_ISBLK(raw_mode):
         device = f"makedev({os.major(rdev):#x}, {os.minor(rdev):#x})"
         return f"{{st_mode={mode}, st_rdev={device}, ...}}"
@@ -392,7 +372,7 @@ utsname_out = stored(structure("<65s65s65s65s65s65s", _utsname))
 def entries_out(view: View, i: int) -> str:
     if view.failed or view.result is None:
         return address(view.args[i])
-    raw, count, place = _memory(view, view.args[i], view.result) or b"", 0, 0
+    raw, count, place = memory(view, view.args[i], view.result) or b"", 0, 0
     while place + 18 <= len(raw):
         place += int.from_bytes(raw[place + 16 : place + 18], "little") or len(raw)
         count += 1
@@ -413,7 +393,7 @@ def wait_status_text(status: int) -> str:
 
 @after
 def wait_status(view: View, i: int) -> str:
-    raw = _memory(view, view.args[i], 4) if view.args[i] and (view.result or 0) > 0 else None
+    raw = memory(view, view.args[i], 4) if view.args[i] and (view.result or 0) > 0 else None
     if raw is None:
         return address(view.args[i])
     return f"[{{{wait_status_text(int.from_bytes(raw, 'little'))}}}]"
@@ -470,200 +450,5 @@ sigaction_out = stored(sigaction)
 
 def saved_mask(view: View, i: int) -> str:
     """Show what rt_sigreturn takes from the frame below rsp."""
-    raw = _memory(view, view.task.cpu.registers()["rsp"] + MASK_IN_FRAME, 8)
+    raw = memory(view, view.task.cpu.registers()["rsp"] + MASK_IN_FRAME, 8)
     return f"{{mask={signal_set(int.from_bytes(raw, 'little'))}}}" if raw else "NULL"
-
-
-# ---- results ----
-
-HEX_RESULTS = frozenset({"mmap", "mremap", "brk", "shmat"})
-
-
-def fcntl_result(view: View) -> str:
-    command, result = view.args[1], view.result or 0
-    if command == 1:
-        return "0x1 (flags FD_CLOEXEC)" if result else "0"
-    if command == 3:
-        return f"{hex(result)} (flags {open_text(result)})"
-    return str(result)
-
-
-def umask_result(view: View) -> str:
-    return f"0{view.result or 0:o}"
-
-
-RESULTS: dict[str, Callable[[View], str]] = {"fcntl": fcntl_result, "umask": umask_result}
-
-
-def result_text(name: str, view: View) -> str:
-    """Return what stands after ` = `."""
-    result = view.result
-    if result is None:
-        return "?"
-    if result < 0:
-        code = errno.errorcode.get(-result, str(-result))
-        return f"-1 {code} ({os.strerror(-result)})"
-    if name in RESULTS:
-        return RESULTS[name](view)
-    return hex(result) if name in HEX_RESULTS else str(result)
-
-
-# ---- the calls ----
-
-CALLS: dict[str, tuple[Decoder, ...]] = {
-    "read": (integer, bytes_out, number),
-    "write": (integer, bytes_in, number),
-    "open": (path, open_flags, octal),
-    "openat": (directory, path, open_flags, octal),
-    "creat": (path, octal),
-    "close": (integer,),
-    "stat": (path, stat_out),
-    "lstat": (path, stat_out),
-    "fstat": (integer, stat_out),
-    "newfstatat": (directory, path, stat_out, flags(AT_FLAGS)),
-    "lseek": (integer, signed, choice(WHENCE, "SEEK_???")),
-    "mmap": (pointer, number, flags(PROT, "PROT_NONE"), map_flags, integer, hexadecimal),
-    "mprotect": (pointer, number, flags(PROT, "PROT_NONE")),
-    "munmap": (pointer, number),
-    "brk": (pointer,),
-    "rt_sigaction": (signal, sigaction, sigaction_out, number),
-    "rt_sigprocmask": (choice(SIGNAL_HOW, "SIG_???"), sigset, sigset_out, number),
-    "rt_sigpending": (sigset_out, number),
-    "rt_sigsuspend": (sigset, number),
-    "rt_sigreturn": (saved_mask,),
-    "ioctl": (integer, choice(IOCTL, "???"), later_pointer),
-    "pread64": (integer, bytes_out, number, signed),
-    "pwrite64": (integer, bytes_in, number, signed),
-    "readv": (integer, vectors_out, number),
-    "writev": (integer, vectors_in, number),
-    "access": (path, flags(ACCESS, "F_OK")),
-    "faccessat": (directory, path, flags(ACCESS, "F_OK")),
-    "faccessat2": (directory, path, flags(ACCESS, "F_OK"), flags(AT_FLAGS)),
-    "pipe": (descriptors_out,),
-    "pipe2": (descriptors_out, flags(OPEN)),
-    "sched_yield": (),
-    "mremap": (pointer, number, number, flags(MREMAP), pointer),
-    "msync": (pointer, number, flags(MSYNC)),
-    "mincore": (pointer, number, later_pointer),
-    "madvise": (pointer, number, choice(ADVICE, "MADV_???")),
-    "mlock": (pointer, number),
-    "munlock": (pointer, number),
-    "dup": (integer,),
-    "dup2": (integer, integer),
-    "dup3": (integer, integer, flags(OPEN)),
-    "pause": (),
-    "nanosleep": (timespec, later_pointer),
-    "clock_nanosleep": (choice(CLOCKS, "CLOCK_???"), integer, timespec, later_pointer),
-    "getitimer": (choice(TIMERS, "ITIMER_???"), itimer_out),
-    "setitimer": (choice(TIMERS, "ITIMER_???"), itimer, itimer_out),
-    "alarm": (number,),
-    "getpid": (),
-    "clone": (clone_flags, pointer, pointer, pointer, pointer),
-    "fork": (),
-    "vfork": (),
-    "execve": (path, strings, environment),
-    "exit": (integer,),
-    "exit_group": (integer,),
-    "wait4": (integer, wait_status, flags(WAIT), later_pointer),
-    "kill": (integer, signal),
-    "tkill": (integer, signal),
-    "tgkill": (integer, integer, signal),
-    "uname": (utsname_out,),
-    "fcntl": (integer, choice(FCNTL, "F_???"), hexadecimal),
-    "fsync": (integer,),
-    "truncate": (path, signed),
-    "ftruncate": (integer, signed),
-    "getdents64": (integer, entries_out, number),
-    "getcwd": (text_out, number),
-    "chdir": (path,),
-    "fchdir": (integer,),
-    "rename": (path, path),
-    "mkdir": (path, octal),
-    "mkdirat": (directory, path, octal),
-    "rmdir": (path,),
-    "link": (path, path),
-    "unlink": (path,),
-    "unlinkat": (directory, path, flags(AT_FLAGS)),
-    "symlink": (path, path),
-    "readlink": (path, bytes_out, number),
-    "readlinkat": (directory, path, bytes_out, number),
-    "chmod": (path, octal),
-    "fchmod": (integer, octal),
-    "fchmodat": (directory, path, octal),
-    "chown": (path, integer, integer),
-    "umask": (octal,),
-    "gettimeofday": (timeval_out, later_pointer),
-    "getrlimit": (choice(RESOURCES, "RLIMIT_???"), rlimit_out),
-    "setrlimit": (choice(RESOURCES, "RLIMIT_???"), rlimit),
-    "prlimit64": (integer, choice(RESOURCES, "RLIMIT_???"), rlimit, rlimit_out),
-    "setuid": (number,),
-    "setgid": (number,),
-    "setpgid": (integer, integer),
-    "getpgid": (integer,),
-    "getsid": (integer,),
-    "sigaltstack": (pointer, later_pointer),
-    "prctl": (choice(PRCTL, "PR_???"), hexadecimal),
-    "arch_prctl": (choice(ARCH_PRCTL, "ARCH_???"), pointer),
-    "futex": (pointer, futex_op, integer, pointer),
-    "remap_file_pages": (pointer, number, flags(PROT, "0"), number, map_flags),
-    "set_tid_address": (pointer,),
-    "clock_gettime": (choice(CLOCKS, "CLOCK_???"), timespec_out),
-    "set_robust_list": (pointer, number),
-    "rseq": (pointer, hexadecimal, number, hexadecimal),
-    "getrandom": (random_out, number, flags({"GRND_NONBLOCK": 1, "GRND_RANDOM": 2})),
-    "memfd_create": (path, flags({"MFD_CLOEXEC": 1, "MFD_ALLOW_SEALING": 2})),
-    "rt_sigtimedwait": (sigset, later_pointer, timespec, number),
-    "times": (later_pointer,),
-}  # fmt: skip
-WITHOUT_ARGUMENTS = frozenset(
-    {
-        "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getpgrp",
-        "setsid", "fork", "vfork", "pause", "sched_yield", "sync", "munlockall",
-    }
-)  # fmt: skip
-CREATING = 0o100
-OPTIONAL_MODE = {"open": 1, "openat": 2}
-
-
-def decoders_of(name: str, view: View, count: int) -> tuple[Decoder, ...]:
-    """Return the decoders of a call's arguments. count: how many registers its handler takes."""
-    if name in WITHOUT_ARGUMENTS:
-        return ()
-    chosen = CALLS.get(name, (hexadecimal,) * count)
-    place = OPTIONAL_MODE.get(name)
-    if place is not None and not view.args[place] & CREATING:
-        return chosen[:-1]
-    if name == "fcntl" and view.args[1] in (1, 3, 1034):
-        return chosen[:2]
-    if name == "fcntl" and view.args[1] == 4:
-        return (*chosen[:2], open_flags)
-    if name == "mremap" and not view.args[3] & 6:
-        return chosen[:4]
-    if name == "futex" and view.args[1] & 127 in (1, 10):
-        return chosen[:3]
-    if name == "clone":
-        return clone_decoders(view)
-    return chosen
-
-
-def _named(name: str, decoder: Decoder) -> Decoder:
-    return lambda view, i: f"{name}={decoder(view, i)}"
-
-
-def _tid(view: View, i: int) -> str:
-    return f"child_tidptr={address(view.args[3])}"
-
-
-def clone_decoders(view: View) -> tuple[Decoder, ...]:
-    """Return how strace shows clone: its order of arguments, and only those that count."""
-    shown: list[Decoder] = [
-        lambda v, i: f"child_stack={address(v.args[1])}",
-        lambda v, i: f"flags={clone_flags(v, 0)}",
-    ]
-    if view.args[0] & 0x100000:
-        shown.append(lambda v, i: f"parent_tid={address(v.args[2])}")
-    if view.args[0] & 0x80000:
-        shown.append(lambda v, i: f"tls={address(v.args[4])}")
-    if view.args[0] & (0x1000000 | 0x200000):
-        shown.append(_tid)
-    return tuple(shown)

@@ -1,8 +1,8 @@
 """strace for machine code: a line a call, begun when it is made and ended when it returns.
 
-Owns which lines are open and how the lines of several tasks cut each other. What an argument looks
-like is decode.py's business. While nothing is traced none of this is called: the scheduler's table
-of calls is replaced.
+Owns which lines are open and how the lines of several tasks cut each other. decode.py and
+decode_calls.py say what a call looks like. While nothing is traced none of this is called: the
+scheduler's table of calls is replaced.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
-from kernel.signals import SYNCHRONOUS, SigInfo, Signal
+from kernel.signals import SigInfo
 from kernel.wait import RegistersSet, Restart, WouldBlock
 from syscalls.abi import Raw
 from syscalls.decode import (
     AFTER,
     Decoder,
     View,
-    address,
-    decoders_of,
     environment,
     escaped,
-    result_text,
     signal_name,
     strings,
 )
-from syscalls.flags import FAULT_CODES, SIGNAL_CODES
+from syscalls.decode_calls import decoders_of, result_text
+from syscalls.decode_structs import siginfo_text
 from syscalls.numbers import NAMES
 from syscalls.table import TABLE
 
@@ -189,22 +187,6 @@ class Tracer:
     def _write(self, task: Task, text: str) -> None:
         self._cut_open_line()
         self._emit(self._prefix(task) + text)
-
-
-def siginfo_text(info: SigInfo) -> str:
-    """Return siginfo_t as strace shows it."""
-    signo, code = info.si_signo, info.si_code
-    name = FAULT_CODES.get(signo, {}).get(code) or SIGNAL_CODES.get(code) or str(code)
-    parts = [f"si_signo={signal_name(signo)}", f"si_code={name}"]
-    if signo == Signal.SIGCHLD and code > 0:
-        status = signal_name(info.si_status) if code > 1 else str(info.si_status)
-        parts += [f"si_pid={info.si_pid}", f"si_uid={info.si_uid}", f"si_status={status}"]
-        parts += ["si_utime=0", "si_stime=0"]
-    elif signo in SYNCHRONOUS and code > 0:
-        parts.append(f"si_addr={address(info.si_addr)}")
-    elif code <= 0:
-        parts += [f"si_pid={info.si_pid}", f"si_uid={info.si_uid}"]
-    return f"{{{', '.join(parts)}}}"
 
 
 def started_line(task: Task, path: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.machine import Kernel
+from syscalls.tracer import Tracer
 from tests.system.conftest import Compile, Machine, on_host
 from userland.machine_code import captured as in_memory
 from userland.machine_code import put_program, spawn_program, start_init
@@ -173,6 +174,19 @@ def test_random_system_calls(compile_c: Compile, uid: int, numbers: tuple[int, i
         ran = machine.run(program, "5", "60", *(str(number) for number in numbers))
         assert ran.status == 0 and ran.out.endswith(b"60\n")
         kernel.check()
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_whatever_is_asked_can_be_shown(compile_c: Compile, seed: str) -> None:
+    lines: list[str] = []
+    with Kernel("64M", sysctl={"vm.oom_policy": "kill_allocating"}) as kernel:
+        machine = Machine(kernel, uid=0)
+        task = machine.spawn(compile_c("anything"), seed, "40", "0", "470")
+        assert kernel.scheduler is not None
+        Tracer(lines.append).attach(kernel.scheduler)
+        kernel.scheduler.run(task)
+        assert task.exit_status == 0
+    assert len(lines) > 500 and any("+++ exited with 0 +++" in line for line in lines[-9:])
 
 
 # ---- failed allocations ----
