@@ -1,0 +1,112 @@
+"""`pkern shell` and `pkern console` on a terminal: a pseudo terminal of the host, typed at."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static")
+PATIENCE = 30  # seconds
+CONTROL_C, CONTROL_D = b"\x03", b"\x04"
+
+
+class Session:
+    """A command on a terminal of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.terminal, end = os.openpty()
+        self.seen = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "userland.cli", *arguments],
+            stdin=end, stdout=end, stderr=end, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env=os.environ | {"TERM": "dumb"},
+        )  # fmt: skip
+        os.close(end)
+
+    def type(self, text: bytes) -> None:
+        """Press keys."""
+        os.write(self.terminal, text)
+
+    def until(self, text: bytes) -> bytes:
+        """Return what came up to text, which must come."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            left = end - time.monotonic()
+            assert left > 0 and select.select([self.terminal], [], [], left)[0], self.seen
+            with contextlib.suppress(OSError):  # the other end is closed
+                self.seen += os.read(self.terminal, 4096)
+        found, self.seen = self.seen.split(text, 1)
+        return found
+
+    def close(self) -> None:
+        """End the command, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.terminal)
+
+
+@pytest.fixture
+def session() -> Iterator[type[Session]]:
+    made: list[Session] = []
+
+    class Made(Session):
+        def __init__(self, *arguments: str) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    yield Made
+    for each in made:
+        each.close()
+
+
+@needs_busybox
+def test_the_shell_answers_and_its_jobs_stop(session: type[Session]) -> None:
+    shell = session("shell")
+    shell.until(b"# ")
+    shell.type(b"echo $((6 * 7)) $PPID; tty\n")
+    assert b"42 1" in shell.until(b"/dev/")
+    shell.until(b"# ")
+    shell.type(b"sleep 1000000000\n")  # virtual time: the machine waits for the terminal
+    shell.until(b"\n")
+    shell.type(CONTROL_C)
+    shell.until(b"# ")
+    shell.type(b"while :; do :; done\n")
+    shell.until(b"\n")
+    time.sleep(0.5)
+    shell.type(CONTROL_C)
+    shell.until(b"# ")
+    shell.type(b"exit 5\n")
+    assert shell.process.wait(PATIENCE) == 5
+
+
+@needs_busybox
+def test_the_end_of_input_ends_the_shell(session: type[Session]) -> None:
+    shell = session("shell", "--uid", "1000")
+    shell.until(b"$ ")
+    shell.type(b"echo 1 > /proc/sys/vm/nonlinear\n")
+    shell.until(b"Permission denied")
+    shell.until(b"$ ")
+    shell.type(CONTROL_D)
+    assert shell.process.wait(PATIENCE) == 1  # the status of the refused command
+
+
+def test_the_console_takes_commands(session: type[Session]) -> None:
+    console = session("console")
+    console.until(b"pkern# ")
+    console.type(b"echo 1 > /proc/sys/vm/nonlinear\n")
+    console.until(b"pkern# ")
+    console.type(b"cat /proc/sys/vm/nonlinear\n")
+    console.until(b"\r\n1\r\n")
+    console.type(CONTROL_D)
+    assert console.process.wait(PATIENCE) == 0
