@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kernel.machine import Kernel
+from tests.system.conftest import Compile, on_host
 from userland.uml.kernel import Config, GuestPanic
 from userland.uml.memory import FrameOrder
 from userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
@@ -200,6 +201,18 @@ def test_the_guest_s_clock_may_be_behind() -> None:
     _, output = guest(["clock"], Config(clock_lead_ns=-DAY * 10**9))
     seen = times(output)
     assert seen["syscall"][0] - seen["vsyscall"][0] == -DAY
+
+
+# ---- signals in the guest ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+def test_signals_do_what_they_do_on_the_host(compile_c: Compile, flavour: str, mode: str) -> None:
+    program = compile_c("guestsignals", flavour)
+    result, output = guest([str(program)], vm__nonlinear=MODES[mode])
+    assert output == on_host(program).out.decode()
+    assert result.exit_status == 0
 
 
 # ---- what goes wrong in a guest ----

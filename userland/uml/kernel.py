@@ -12,13 +12,14 @@ import struct
 from collections import deque
 from dataclasses import dataclass, field
 
+from kernel.signals import SI_KERNEL, SI_USER, SIG_IGN, SIGCHLD, SigInfo, Signal
 from userland.program import Sys
-from userland.uml import file_calls, memory_calls, misc_calls, process_calls
+from userland.uml import file_calls, memory_calls, misc_calls, process_calls, signals
 from userland.uml import host as abi
 from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
-from userland.uml.process import Process, State, load
+from userland.uml.process import NEW_FPU, Process, State, load
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
 from userland.uml.table import TABLE
@@ -28,6 +29,7 @@ QUANTUM = 200  # stops
 TICK_US = 2000  # of the host's virtual time
 ITIMERVAL = struct.Struct("<qqqq")
 SYS_SETITIMER, ITIMER_VIRTUAL, SIGVTALRM = 38, 1, 26
+CLD_EXITED, CLD_KILLED = 1, 2
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -160,7 +162,9 @@ class GuestKernel:
         old, process.space, process.regs = process.space, space, regs
         self._close_space(old)
         process.fds.close_for_exec()
-        process.actions = {}
+        ignored = (n for n in process.actions if signals.action_of(process, n).handler == SIG_IGN)
+        process.actions = {signo: process.actions[signo] for signo in ignored}
+        self.set_fpu(process, NEW_FPU)
         process.name = argv[0].decode("utf-8", "replace").rpartition("/")[2] if argv else ""
         self.stats.execs += 1
 
@@ -189,6 +193,8 @@ class GuestKernel:
         for queue in (self._ready, self._blocked):
             if process in queue:
                 queue.remove(process)
+        if process.parent is not None:
+            signals.send(self, process.parent, _news_of(process))
         if process.parent is None and process.pid != 1:
             del self.processes[process.pid]
 
@@ -217,6 +223,12 @@ class GuestKernel:
     def yield_turn(self) -> None:
         """Let the next process run before the one that runs now."""
         self._stops_left = 0
+
+    def wake(self, process: Process) -> None:
+        """Let a process that waits make its call again."""
+        self._blocked.remove(process)
+        process.state = State.READY
+        self._ready.append(process)
 
     def _wake_blocked(self) -> None:
         for process in self._blocked:
@@ -266,6 +278,10 @@ class GuestKernel:
             process = self._choose()
             if process is None:
                 continue
+            if process.pending:
+                signals.act(self, process)
+                if process.state is State.ZOMBIE:
+                    continue
             self._load(process)
             self.host.ptrace(abi.PTRACE_SYSEMU, self._task, 0, 0)
             self._answer(process, self._wait_for_stop(self._task))
@@ -308,6 +324,22 @@ class GuestKernel:
         if process.regs_stale:
             self._read_registers(process)
 
+    def registers_of(self, process: Process) -> list[int]:
+        """Return a process's registers as they are now."""
+        if process.regs_stale:
+            self._read_registers(process)
+        return process.regs
+
+    def fpu_of(self, process: Process) -> bytes:
+        """Return a process's x87 and SSE registers as they are now."""
+        return abi_fpu(self.host, self._task) if process is self._loaded else process.fpu
+
+    def set_fpu(self, process: Process, state: bytes) -> None:
+        """Give a process other x87 and SSE registers."""
+        process.fpu = state
+        if process is self._loaded:
+            self.host.ptrace(abi.PTRACE_SETFPREGS, self._task, 0, state)
+
     def _read_registers(self, process: Process) -> None:
         regs = USER_REGS.unpack(self.host.ptrace(abi.PTRACE_GETREGS, self._task, 0, 0))
         process.regs = list(regs)
@@ -327,7 +359,7 @@ class GuestKernel:
             self.stats.faults += 1
             self._fault(process)
         else:
-            self._kill(process, signo, "an exception")
+            signals.fault(self, process, SigInfo(signo, SI_KERNEL), "an exception")
 
     def _call(self, process: Process) -> None:
         """Make the system call that a process's registers ask for."""
@@ -336,6 +368,10 @@ class GuestKernel:
         try:
             result = self._dispatch(process, nr)
         except Block:
+            if signo := signals.next_pending(process):
+                signals.end_call(process, signo)
+                process.regs_changed = True
+                return
             process.must_retry = True
             process.state = State.BLOCKED
             self._ready.remove(process)
@@ -358,6 +394,8 @@ class GuestKernel:
         try:
             return handler(self, process, *arguments)
         except GuestError as error:
+            if error.errno == errno.EPIPE:
+                signals.send(self, process, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=process.pid))
             return -error.errno
 
     def _fault(self, process: Process) -> None:
@@ -366,11 +404,13 @@ class GuestKernel:
         access = WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
         verdict = process.space.fault(addr, access)
         if verdict is Verdict.NO_MEMORY:
-            self._kill(process, 9, "out of memory")
+            self.kill(process, 9, "out of memory")
         elif verdict is not None:
-            self._kill(process, verdict.value[0], f"{verdict.name.lower()} at {addr:#x}")
+            info = SigInfo(verdict.value[0], verdict.value[1], si_addr=addr)
+            signals.fault(self, process, info, f"{verdict.name.lower()} at {addr:#x}")
 
-    def _kill(self, process: Process, signo: int, why: str) -> None:
+    def kill(self, process: Process, signo: int, why: str) -> None:
+        """End a process by a signal."""
         self.log.append(f"{process.name}[{process.pid}]: killed by signal {signo}: {why}")
         self.end(process, signo)
         self._wake_blocked()
@@ -382,6 +422,12 @@ def _start_ticking(child: Sys) -> None:
     at = child.mmap(0, PAGE, prot, flags)
     child.store(at, ITIMERVAL.pack(0, TICK_US, 0, TICK_US))
     child.syscall(SYS_SETITIMER, ITIMER_VIRTUAL, at, 0)
+
+
+def _news_of(child: Process) -> SigInfo:
+    killed = child.status & 0x7F
+    code, status = (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
+    return SigInfo(SIGCHLD, code, si_pid=child.pid, si_status=status)
 
 
 def abi_fpu(host: Host, task: int) -> bytes:

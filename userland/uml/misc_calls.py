@@ -6,6 +6,9 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.signals import NSIG, UNBLOCKABLE_MASK
+from userland.uml import signals
+from userland.uml.files import Block
 from userland.uml.host import PLACE
 from userland.uml.memory import GuestError
 from userland.uml.process import Process
@@ -58,11 +61,11 @@ def arch_prctl(kernel: GuestKernel, me: Process, code: int, addr: int) -> int:
 @call(13, "rt_sigaction", 3)
 def rt_sigaction(kernel: GuestKernel, me: Process, signo: int, new: int, old: int) -> int:
     """Remember an action and store the old one."""
+    if not 0 < signo <= NSIG or (new and UNBLOCKABLE_MASK >> (signo - 1) & 1):
+        raise GuestError(errno.EINVAL)
     before = me.actions.get(signo, bytes(32))
     if new:
         me.actions[signo] = me.space.read(new, 32)
-        if not any(me.actions[signo][:8]):
-            del me.actions[signo]
     if old:
         me.space.write(old, before)
     return 0
@@ -74,10 +77,31 @@ def rt_sigprocmask(kernel: GuestKernel, me: Process, how: int, new: int, old: in
     before = me.blocked_signals
     if new:
         (mask,) = struct.unpack("<Q", me.space.read(new, 8))
-        me.blocked_signals = {0: before | mask, 1: before & ~mask}.get(how, mask)
+        mask = {0: before | mask, 1: before & ~mask}.get(how, mask)
+        me.blocked_signals = mask & ~UNBLOCKABLE_MASK
     if old:
         me.space.write(old, struct.pack("<Q", before))
     return 0
+
+
+@call(127, "rt_sigpending", 1)
+def rt_sigpending(kernel: GuestKernel, me: Process, addr: int) -> int:
+    """Store the set of signals that are blocked and wait."""
+    waiting = sum(1 << (signo - 1) for signo in me.pending)
+    me.space.write(addr, struct.pack("<Q", waiting & me.blocked_signals))
+    return 0
+
+
+@call(15, "rt_sigreturn")
+def rt_sigreturn(kernel: GuestKernel, me: Process) -> int:
+    """Go back to where a signal interrupted."""
+    return signals.go_back(kernel, me)
+
+
+@call(34, "pause")
+def pause(kernel: GuestKernel, me: Process) -> int:
+    """Wait until a handler has run."""
+    raise Block
 
 
 @call(302, "prlimit64", 4)

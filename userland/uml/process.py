@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kernel.signals import SigInfo
 from userland.uml.files import Descriptors, Inode
 from userland.uml.host import PLACE, REGISTERS
 from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
@@ -49,6 +50,7 @@ class Process:
     name: str = ""
     cwd: str = "/"
     blocked_signals: int = 0
+    pending: dict[int, SigInfo] = field(default_factory=dict)
     actions: dict[int, bytes] = field(default_factory=dict)
     children: list[Process] = field(default_factory=list)
     regs_changed: bool = True  # the traced task has others

@@ -6,6 +6,8 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.signals import NSIG, SI_USER, SigInfo
+from userland.uml import signals
 from userland.uml.files import Block, path_of
 from userland.uml.host import PLACE
 from userland.uml.memory import GuestError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 CLONE_VM, CLONE_VFORK, CLONE_CHILD_SETTID = 0x100, 0x4000, 0x0100_0000
 WNOHANG = 1
 FUTEX_WAIT, FUTEX_WAKE, FUTEX_COMMAND = 0, 1, 127
-SIGKILL = 9
 
 
 @call(57, "fork")
@@ -95,18 +96,26 @@ def wait4(kernel: GuestKernel, me: Process, pid: int, addr: int, options: int) -
 
 @call(62, "kill", 2)
 def kill(kernel: GuestKernel, me: Process, pid: int, signo: int) -> int:
-    """End a process by a signal; handlers are not called."""
+    """Send a signal to a process, or (0) look whether there is one; there are no groups."""
+    if not 0 <= int32(signo) <= NSIG:
+        raise GuestError(errno.EINVAL)
     target = kernel.processes.get(int32(pid))
     if target is None:
         raise GuestError(errno.ESRCH)
-    if signo and (signo == SIGKILL or signo not in target.actions):
-        kernel.end(target, signo)
+    if signo:
+        signals.send(kernel, target, SigInfo(signo, SI_USER, si_pid=me.pid))
     return 0
+
+
+@call(200, "tkill", 2)
+def tkill(kernel: GuestKernel, me: Process, tid: int, signo: int) -> int:
+    """Send a signal to a process's one thread."""
+    return kill(kernel, me, tid, signo)
 
 
 @call(234, "tgkill", 3)
 def tgkill(kernel: GuestKernel, me: Process, tgid: int, tid: int, signo: int) -> int:
-    """End a process by a signal."""
+    """Send a signal to a process's one thread."""
     return kill(kernel, me, tid, signo)
 
 
