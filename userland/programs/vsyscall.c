@@ -37,7 +37,7 @@ int main(void)
 	seconds = fixed_time(&stored);
 	raw3(SYS_gettimeofday, (long)&after, 0, 0);
 	say("time stores what it returns: %d, in time: %d\n", seconds == stored,
-	    seconds >= before.tv_sec && seconds <= after.tv_sec);
+	    seconds >= before.tv_sec - 1 && seconds <= after.tv_sec); /* it may lag by a tick */
 	say("time(NULL): %d\n", fixed_time(NULL) >= seconds);
 
 	raw3(SYS_getcpu, (long)&wanted, 0, 0);
