@@ -437,8 +437,6 @@ sigset_out = stored(sigset)
 def _sigaction_text(handler: int, bits: int, restorer: int, mask: int) -> str:
     shown = {0: "SIG_DFL", 1: "SIG_IGN"}.get(handler) or hex(handler)
     text = f"sa_handler={shown}, sa_mask={signal_set(mask)}, sa_flags={names(bits, SA)}"
-    if bits & SA["SA_SIGINFO"]:
-        text = text.replace("sa_handler", "sa_sigaction", 1)
     if bits & SA["SA_RESTORER"]:
         text += f", sa_restorer={hex(restorer)}"
     return f"{{{text}}}"

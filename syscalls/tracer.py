@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 COLUMN = 39
+MAX_ERRNO = 4095
 RESTARTS = {
     Restart.IF_ASKED: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.UNLESS_HANDLED: "ERESTARTNOHAND (To be restarted if no handler)",
@@ -143,7 +144,7 @@ class Tracer:
                 self._return(task, -error.number)
                 raise
             except RegistersSet:
-                self._return(task, task.cpu.registers()["rax"])
+                self._return(task, error_or_value(task.cpu.registers()["rax"]))
                 raise
             self._return(task, result)
             return result
@@ -187,6 +188,11 @@ class Tracer:
     def _write(self, task: Task, text: str) -> None:
         self._cut_open_line()
         self._emit(self._prefix(task) + text)
+
+
+def error_or_value(rax: int) -> int:
+    """Return rax, below 0 if it is one of the 4,095 error numbers."""
+    return rax - (1 << 64) if rax >= (1 << 64) - MAX_ERRNO else rax
 
 
 def started_line(task: Task, path: str) -> str:

@@ -5,12 +5,36 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static void handler(int signo) { (void)signo; }
+
+static void step_over(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)signo, (void)info;
+	uc->uc_mcontext.gregs[REG_RIP] += 2; /* behind ud2 */
+}
+
+/* What rt_sigreturn gives back is rax as it was: an error of the call, or any number. */
+static void interrupted(void)
+{
+	struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+	long rax = -5000;
+	struct sigaction ill = { .sa_sigaction = step_over, .sa_flags = SA_SIGINFO };
+
+	signal(SIGALRM, handler);
+	sigaction(SIGILL, &ill, 0);
+	setitimer(ITIMER_REAL, &soon, 0);
+	pause();
+	__asm__ volatile("ud2" : "+a"(rax));
+}
 
 int main(void)
 {
@@ -69,6 +93,7 @@ int main(void)
 	chdir("/tmp");
 	getcwd(b, 64);
 	alarm(0);
+	interrupted();
 	char *argv[] = { "nope", "a b", 0 };
 	execv("/nope", argv);
 	*(volatile int *)16 = 1;
