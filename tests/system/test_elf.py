@@ -47,7 +47,8 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize(
-    "name", ["signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"]
+    "name",
+    ["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"],
 )
 def test_same_output_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
