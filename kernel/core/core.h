@@ -502,6 +502,7 @@ void swap_fini(machine *m);
 
 /* hugetlb.c */
 void huge_put(machine *m, struct page *page);
+int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out);
 void huge_leave_cache(mapping *mp, struct page *page);
 void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);
 void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end);

@@ -5,7 +5,8 @@
  * which stands for all (PG_HUGE, the others PG_TAIL), and everything that is
  * done to entries that map one.  Such a VMA begins and ends at large pages, is
  * never merged, moved or reclaimed; its pages are taken from the pool when it
- * is mapped (MAP_NORESERVE: when they are touched).  4 KiB code does not see
+ * is mapped (MAP_NORESERVE: when they are touched), those of a file also by
+ * mapping_allocate().  4 KiB code does not see
  * these entries: pt_walk() and pt_next() pass over them.
  */
 #include "core.h"
@@ -132,7 +133,7 @@ void huge_put(machine *m, struct page *page)
 /* ---- a file of large pages ---- */
 
 /* The page at index (of small pages), taken from the pool if need be. */
-static int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out)
+int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
 	*out = index_get(mp, index);

@@ -397,11 +397,14 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
-	for (uint64_t done = 0; done < nbytes; done += chunk_at(pos + done, nbytes - done)) {
+	bool huge = mp->flags & MAPPING_HUGE;
+	uint64_t unit = huge ? HUGE_SIZE : PAGE_SIZE;
+	for (uint64_t at = pos & -unit; at < pos + nbytes; at += unit) {
 		struct page *page;
-		int64_t err = mapping_get_page(mp, (pos + done) >> PAGE_SHIFT, &page);
+		int64_t err =
+			(huge ? huge_get_page : mapping_get_page)(mp, at >> PAGE_SHIFT, &page);
 		if (err)
-			return some_or(mp, done, err);
+			return some_or(mp, at > pos ? at - pos : 0, err);
 	}
 	return (int64_t)nbytes;
 }

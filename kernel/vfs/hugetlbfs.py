@@ -25,6 +25,13 @@ class HugeInode(MappedInode):
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         raise SyscallError(errno.EINVAL)
 
+    def allocate(self, pos: int, nbytes: int) -> None:
+        try:
+            super().allocate(pos, nbytes)
+        except SyscallError as error:
+            empty = error.number == errno.ENOMEM and not self.kernel.counters.nr_huge_free
+            raise SyscallError(errno.ENOSPC) if empty else error from None
+
     def truncate(self, size: int) -> None:
         if size % HUGE_SIZE:
             raise SyscallError(errno.EINVAL)

@@ -77,6 +77,18 @@ def test_a_memfd_of_large_pages(kernel):
     refused(lambda: mman.mmap(task, 0, HUGE, RW, lib.MAP_SHARED, fd, 4096), errno.EINVAL)
 
 
+def test_fallocate_takes_large_pages(kernel):
+    task = kernel.spawn()
+    fd = pipes.memfd_create(task, "large", MFD_HUGETLB)
+    sizes.fallocate(task, fd, 0, 100, 3 << 20)
+    assert meminfo(kernel, task, "HugePages_Free") == 2
+    at = mman.mmap(task, 0, 2 * HUGE, RW, lib.MAP_SHARED, fd, 0)
+    task.mm.write(at + HUGE, b"there")
+    refused(lambda: sizes.fallocate(task, fd, 0, 0, 5 * HUGE), errno.ENOSPC)
+    sizes.ftruncate(task, fd, 0)
+    assert meminfo(kernel, task, "HugePages_Free") == 4
+
+
 def test_a_special_vma_of_large_pages_is_one_entry_a_page(kernel):
     kernel.sysctl["vm.nonlinear"] = 1
     task = kernel.spawn()
