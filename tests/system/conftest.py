@@ -59,9 +59,14 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 
 
 def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
-    """Run a program on the host."""
+    """Run a program on the host, in a session of its own, as a task here is."""
     done = subprocess.run(
-        [program, *arguments], input=stdin, capture_output=True, timeout=120, check=False
+        [program, *arguments],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        start_new_session=True,
     )
     status = -done.returncode if done.returncode < 0 else done.returncode << 8
     return Ran(status, done.stdout, done.stderr)

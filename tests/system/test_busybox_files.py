@@ -64,6 +64,7 @@ def on_the_host(root: Path, script: str) -> str:
         stderr=subprocess.STDOUT,
         timeout=60,
         check=False,
+        start_new_session=True,
     )
     return f"{done.stdout.decode()}\nstatus {done.returncode}"
 

@@ -358,16 +358,23 @@ def test_the_seed_decides_random_bytes(compile_c: Compile) -> None:
     assert seen[0] == seen[1] != seen[2]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def strace_works() -> bool:
+    """Say whether the host's strace is here and may trace."""
+    if shutil.which("strace") is None:
+        return False
+    return not subprocess.run(["strace", "-o", os.devnull, "true"], check=False).returncode
+
+
+@pytest.mark.skipif(not strace_works(), reason="needs a strace that may trace")
 @pytest.mark.parametrize("source", ["calls", "morecalls"])
 def test_strace_prints_what_strace_prints(compile_c: Compile, tmp_path: Path, source: str) -> None:
     if source == "morecalls" and os.getuid():
         pytest.skip("needs root on the host")
     program = compile_c(source, "musl")
     log = tmp_path / "log"
-    subprocess.run(
-        ["strace", "-f", "-a", "40", "-o", str(log), str(program)], check=False, capture_output=True
-    )
+    niceness = str(-os.nice(0))  # the programs here start with 0
+    command = ["nice", "-n", niceness, "strace", "-f", "-a", "40", "-o", str(log), str(program)]
+    subprocess.run(command, check=False, capture_output=True, start_new_session=True)
     there = [strip(line) for line in log.read_text().splitlines()]
     done = pkern("run", "--uid", str(os.getuid()), "--strace", str(program))
     here = [strip(line) for line in done.stderr.decode().splitlines()]

@@ -55,7 +55,11 @@ def programs() -> Path:
 def on_host(programs: Path, argv: list[str]) -> tuple[int, str]:
     """Run a program on the host; return its exit code and its standard output."""
     done = subprocess.run(
-        [programs / argv[0], *argv[1:]], stdout=subprocess.PIPE, timeout=60, check=False
+        [programs / argv[0], *argv[1:]],
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+        start_new_session=True,
     )
     return done.returncode, done.stdout.decode()
 

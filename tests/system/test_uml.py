@@ -76,7 +76,12 @@ def compiled(folder: Path, body: str) -> list[str]:
 @pytest.mark.parametrize("argv", SAME_AS_HOST, ids=" ".join)
 def test_prints_what_it_prints_on_the_host(argv: list[str], mode: str) -> None:
     host = subprocess.run(
-        [PROGRAMS / argv[0], *argv[1:]], stdout=subprocess.PIPE, text=True, check=False, timeout=60
+        [PROGRAMS / argv[0], *argv[1:]],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=True,
     )
     result, output = guest(argv, vm__nonlinear=MODES[mode])
     assert (result.mode, output, result.exit_status) == (mode, host.stdout, host.returncode)

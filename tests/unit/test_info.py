@@ -96,6 +96,7 @@ def host_results() -> list[list[Any]]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        os.setsid()
         resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
         resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
         if ROOT:
@@ -131,6 +132,8 @@ def test_a_user_gets_the_hosts_answers(machine: Kernel) -> None:
     machine.sysctl["kernel.pid_max"] = 4194304
     parent = machine.spawn("parent", uid=0 if ROOT else UID)
     sys = Sys(machine.spawn("child", uid=UID))
+    for task in (parent, sys.task):
+        task.set_attributes(nice=os.getpriority(os.PRIO_PROCESS, 0))
     for fd in range(3):
         assert sys.open("/dev/null", sys.O_RDWR, 0) == fd
     at = sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
