@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel import memory, rseq, sigframe, signals
+from kernel.clock import NEVER_NS
 from kernel.core import ffi, lib
 from kernel.errors import MemoryFault, SyscallError, TaskKilled
 from kernel.log import KERN_ERR, KERN_INFO
@@ -181,6 +182,8 @@ class Scheduler:
 
     def at(self, when: int, action: Callable[[], None]) -> None:
         """Call action once virtual time (nanoseconds since boot) has reached when."""
+        if when >= NEVER_NS:
+            return
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, action))
 
@@ -301,7 +304,7 @@ class Scheduler:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result, task.thread.progress = -error.number, None
+                result = -error.number
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
@@ -345,6 +348,7 @@ class Scheduler:
         thread = task.thread
         if thread.call is None:
             thread.call = self._current_call()
+        thread.progress = wait.progress
         if task.signals.pending and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
         else:
