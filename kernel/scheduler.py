@@ -417,9 +417,16 @@ class Scheduler:
             rip = task.cpu.registers()["rip"]
             task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
             return
-        if wait.interrupted is not None:
-            wait.interrupted()
-        self._finish_call(task, -EINTR)
+        self._finish_call(task, self._interrupted_result(wait))
+
+    def _interrupted_result(self, wait: WouldBlock) -> int:
+        """Let the call store what it has to, and return its error."""
+        try:
+            if wait.interrupted is not None:
+                wait.interrupted()
+        except SyscallError as error:
+            return -error.number
+        return -EINTR
 
     # ---- signals ----
 
@@ -561,13 +568,21 @@ class Scheduler:
     def report(self) -> str:
         """Return who waits for what, one line a task."""
         lines = ["every task waits and nothing can wake one:"]
-        for task in self.kernel.tasks.values():
-            if task.alive and task.context is not None:
-                nr = task.thread.call[0] if task.thread.call else -1
-                lines.append(f"  pid {task.pid} ({task.name}): in system call {nr}")
+        lines += [
+            f"  pid {task.pid} ({task.name}): {self._standing(task)}"
+            for task in self.kernel.tasks.values()
+            if task.alive and task.context is not None
+        ]
         for line in lines:
             self.kernel.log.write(KERN_ERR, line)
         return "\n".join(lines)
+
+    def _standing(self, task: Task) -> str:
+        thread = task.thread
+        if thread.stopped:
+            whose = " for its tracer" if task.trace is not None else ""
+            return f"stopped by signal {thread.stopped}{whose}"
+        return f"in system call {thread.call[0]}" if thread.call else "held by its tracer"
 
     def call_number(self, task: Task) -> int:
         """Return the number of the system call that a task is in."""

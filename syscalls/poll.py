@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kernel.clock import NEVER_NS, SECOND
@@ -83,11 +84,12 @@ def _no_store() -> None:
 def _store_left(
     task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
 ) -> Callable[[], None]:
-    """Return what stores the time that is left at addr, as Linux does."""
+    """Return what stores the time that is left at addr, as Linux does: where it can be stored."""
 
     def store() -> None:
         if addr and deadline is not None:
-            task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+            with suppress(SyscallError):
+                task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
 
     return store
 

@@ -18,6 +18,7 @@ from kernel.errors import KernelPanic, SyscallError
 from kernel.machine import Kernel
 from kernel.processor import ProcessorUnavailable
 from kernel.scheduler import Deadlock, EngineError
+from kernel.task import Task
 from kernel.vfs.console import HostInput, Stream, Terminal, host_sink
 from kernel.vfs.hostfs import HostFs
 from syscalls.tracer import Tracer, started_line
@@ -124,8 +125,8 @@ def _is_there(kernel: Kernel, path: str) -> bool:
     return True
 
 
-def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
-    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
+def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task | None:
+    """Return the task that is about to run; None, with the reason said, if it cannot."""
     try:
         scheduler = boot_scheduler(kernel)
         if trace is not None:
@@ -133,11 +134,6 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         task = spawn_program(
             kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
         )
-        if isinstance(stdio.stdin, Terminal):
-            stdio.stdin.control(task)
-        if trace is not None:
-            trace(started_line(task, job.path))
-        scheduler.run(task)
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
@@ -145,7 +141,22 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         if error.errno == errno.ENOENT and _is_there(kernel, job.path):
             why = "its loader is not on the machine (--root / shows the host's; static needs none)"
         print(f"pkern: cannot execute '{job.path}': {why}", file=sys.stderr)
+        return None
+    if trace is not None:
+        trace(started_line(task, job.path))
+    return task
+
+
+def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
+    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
+    task = _start(kernel, job, stdio, trace)
+    if task is None:
         return FAILED
+    assert kernel.scheduler is not None
+    try:
+        if isinstance(stdio.stdin, Terminal):
+            stdio.stdin.control(task)
+        kernel.scheduler.run(task)
     except (Deadlock, EngineError, KernelPanic) as error:
         print(f"pkern: {error}", file=sys.stderr)
         return FAILED
