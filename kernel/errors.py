@@ -29,9 +29,11 @@ class MemoryFault(Exception):
     """
 
     signo = 0
+    names: tuple[str, dict[int, str]] = "", {}  # of the signal and its codes
 
     def __init__(self, addr: int, code: int, access: int) -> None:
-        super().__init__(f"signal {self.signo} at {addr:#x} (si_code {code})")
+        signal, codes = self.names
+        super().__init__(f"{signal} at {addr:#x} ({codes[code]})")
         self.addr = addr
         self.code = code
         self.access = access
@@ -41,12 +43,14 @@ class SegmentationFault(MemoryFault):
     """SIGSEGV: nothing mapped (SEGV_MAPERR) or not allowed (SEGV_ACCERR)."""
 
     signo = SIGSEGV
+    names = "SIGSEGV", {1: "SEGV_MAPERR", 2: "SEGV_ACCERR"}
 
 
 class BusError(MemoryFault):
     """SIGBUS: beyond the end of the file, or a hole of a special VMA (BUS_ADRERR)."""
 
     signo = SIGBUS
+    names = "SIGBUS", {2: "BUS_ADRERR"}
 
 
 class TaskKilled(Exception):

@@ -151,8 +151,10 @@ class Kernel:
 
     def _create_core(self, rmap: str, nrpte: int, poison: int) -> Any:
         pages = self.ram // PAGE_SIZE
-        if pages < 64 or not 1 <= nrpte <= 31:
-            raise ValueError("a machine has at least 256K of RAM and nrpte from 1 to 31")
+        if pages < 64:
+            raise ValueError(f"{self.ram} bytes of RAM are too few: a machine has at least 256K")
+        if not 1 <= nrpte <= 31:
+            raise ValueError(f"{nrpte} ptes in a block: nrpte is from 1 to 31")
         params = ffi.new(
             "struct machine_params *",
             {"nr_pages": pages, "rmap": RMAP_DESIGNS[rmap], "nrpte": nrpte, "poison": poison},

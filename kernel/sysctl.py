@@ -69,6 +69,13 @@ class Entry:
 
 ENTRIES = (
     Entry(
+        "debug.exception-trace",
+        "1: a fault that no handler takes is logged, with the instruction and where it lies.",
+        "table",
+        default=1,
+        high=1,
+    ),
+    Entry(
         "fs.file-max",
         "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
         "table",

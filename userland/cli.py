@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import difflib
 import io
-import signal
 import sys
 import textwrap
 import traceback
@@ -29,6 +28,8 @@ from userland.options import (
     existing,
     machine_options,
     nearest,
+    say_ended,
+    user_id,
 )
 from userland.program import NoMain, load_program, run_program
 from userland.tables import print_table
@@ -91,6 +92,47 @@ the real Linux below; results, errno, signals, contents and maps are compared ca
 status 1 on a divergence; then the shortest failing sequence is printed, also as a C program.
 
 example: pkern conform --sequences 2000 --seed 7
+"""
+
+
+SYSCALLS_HELP = """\
+Show which system calls there are.
+
+Every call of Linux's x86-64 table: done, partly (and what is missing), or not (and why).
+
+examples:
+  pkern syscalls
+  pkern syscalls mremap                      those whose name holds 'mremap'
+"""
+
+DOCS_HELP = """\
+Write the generated pages of the documentation.
+
+docs/sysctls.md and docs/syscalls.md come from the code; run this in the project's folder after a
+change of either table.
+
+example: pkern docs
+"""
+
+STORY_HELP = """\
+Tell the gate's story on a file.
+
+The emulator computes the file's CRC-32 twice, with the gate closed and with the gate open: same
+answer, two prices, and where the pages lay.
+
+example: pkern story LICENSE
+"""
+
+BENCH_HELP = """\
+Measure beside the host's kernel.
+
+Each row is one operation here and on the host (or under qemu-user, where that is installed), in
+interleaved rounds; the ratio is the host's time by ours, with the median and the spread.
+
+examples:
+  pkern bench
+  pkern bench --only mmap --rounds 7         only rows whose name holds 'mmap'
+  pkern bench --json bench.json              the rows for a program to read
 """
 
 
@@ -158,7 +200,9 @@ def _add_run(commands: Commands, machine: HelpfulParser) -> None:
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
     )
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
-    parser.add_argument("--uid", type=int, default=1000, help="the task's user; 0 is root (1000)")
+    parser.add_argument(
+        "--uid", type=user_id, default=1000, help="the task's user; 0 is root (1000)"
+    )
     parser.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
     )
@@ -174,7 +218,7 @@ def _add_shell(commands: Commands) -> None:
 
     about = "Open a shell on a machine.\n\n" + elf_command.SHELL_HELP
     parser = _add(commands, "shell", elf_command.shell, about, [machine_options("256M")])
-    parser.add_argument("--uid", type=int, default=0, help="the shell's user (0: root)")
+    parser.add_argument("--uid", type=user_id, default=0, help="the shell's user (0: root)")
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument(
         "--program", default="/bin/busybox", metavar="FILE", help="the shell (/bin/busybox sh)"
@@ -191,9 +235,9 @@ def _add_tables(commands: Commands, machine: HelpfulParser) -> None:
     )
     parser.add_argument("-a", "--all", action="store_true", help="every one (the default)")
     parser.add_argument("pattern", nargs="?", default="", help="only names that hold this")
-    parser = _add(commands, "syscalls", show_syscalls, "Show which system calls there are.")
+    parser = _add(commands, "syscalls", show_syscalls, SYSCALLS_HELP)
     parser.add_argument("pattern", nargs="?", default="", help="only names that hold this")
-    parser = _add(commands, "docs", write_docs, "Write the generated pages of the documentation.")
+    parser = _add(commands, "docs", write_docs, DOCS_HELP)
     parser.add_argument("--folder", default="docs", help="where they go (docs)")
 
 
@@ -211,7 +255,7 @@ def _add_others(commands: Commands) -> None:
     about = "Run the emulator on a file.\n\n" + BOCHS_HELP
     parser = _add(commands, "bochs", run_emulator, about, [machine_options(ram=AMPLE)])
     parser.add_argument("--file", required=True, metavar="PATH", help="a file of the host")
-    parser = _add(commands, "story", tell_story, "Tell the gate's story on a file.")
+    parser = _add(commands, "story", tell_story, STORY_HELP)
     parser.add_argument("file", nargs="?", metavar="FILE", help="of the host (the compiled core)")
     parser = _add(
         commands, "conform", conform, "Compare with the host's kernel.\n\n" + CONFORM_HELP
@@ -219,7 +263,7 @@ def _add_others(commands: Commands) -> None:
     parser.add_argument("--sequences", type=int, default=200, metavar="N", help="how many (200)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the sequences (0)")
     parser.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
-    parser = _add(commands, "bench", bench, "Measure beside the host's kernel.")
+    parser = _add(commands, "bench", bench, BENCH_HELP)
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it")
@@ -268,7 +312,7 @@ def _run_once(options: argparse.Namespace) -> int:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
     if status > SIGNALLED:
-        print(f"{options.file}: ended by {_signal_name(status - SIGNALLED)}", file=sys.stderr)
+        say_ended(options.file, status - SIGNALLED)
     return status
 
 
@@ -303,13 +347,6 @@ def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
 
 def _trace(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _run_twice(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import argparse
 import difflib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from userland.machine_code import (
     put_program,
     spawn_program,
 )
-from userland.options import UsageError, boot, existing
+from userland.options import UsageError, boot, existing, say_ended
 
 SHELL_HELP = """\
 busybox's shell, or another static program, runs on the terminal; leave it with exit or control-D.
@@ -42,6 +43,7 @@ examples:
   pkern shell --sysctl vm.nonlinear=1 --uid 1000
 """
 FAILED, SIGNALLED = 1, 128
+QUIET = {signal.SIGINT, signal.SIGPIPE}  # ends that a shell does not speak of
 Emit = Callable[[str], object]
 
 
@@ -164,7 +166,11 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.restore()
     status = task.exit_status or 0
-    return SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8
+    if not status & 0x7F:
+        return status >> 8
+    if trace is None and status & 0x7F not in QUIET:
+        say_ended(job.path, status & 0x7F)
+    return SIGNALLED + (status & 0x7F)
 
 
 def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:

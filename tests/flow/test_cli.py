@@ -1,5 +1,7 @@
 """The command line: what it does, and the sentences with which it refuses."""
 
+import re
+
 import pytest
 
 from userland.cli import main
@@ -61,6 +63,22 @@ def test_a_folder_is_not_a_program(capsys, tmp_path):
     assert "is a directory" in err
 
 
+def test_what_may_fail_in_sysctl_conf_is_left_out(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("-vm.unknown = 1\n- vm/swappiness = 999\n-vm.max_map_count = 77\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 0
+    assert re.search(r"vm\.max_map_count +77 ", out)
+    assert re.search(r"vm\.swappiness +60 ", out)
+
+
+@pytest.mark.parametrize("uid", ["-4", "4294967295", "root"])
+def test_a_user_is_a_number(capsys, uid):
+    status, _, err = run(capsys, "run", f"--uid={uid}", "prog.py")
+    assert status == 2
+    assert f"from 0 to 4294967294, not '{uid}'" in err
+
+
 def test_an_unknown_sysctl_names_the_nearest(capsys):
     status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinaer=1")
     assert status == 2
@@ -80,11 +98,20 @@ def test_a_pair_without_a_value_is_explained(capsys):
     assert "NAME=VALUE" in err
 
 
-@pytest.mark.parametrize("ram", ["0", "-1M", "12Q", "many", "1K"])
-def test_a_wrong_size_of_ram_is_explained(capsys, ram):
+@pytest.mark.parametrize(
+    ("ram", "why"),
+    [
+        ("0", "0 bytes of RAM are too few"),
+        ("-1M", "not a size: '-1M'"),
+        ("12Q", "not a size: '12Q'"),
+        ("many", "not a size: 'many'"),
+        ("1K", "1024 bytes of RAM are too few"),
+    ],
+)
+def test_a_wrong_size_of_ram_is_explained(capsys, ram, why):
     status, _, err = run(capsys, "sysctl", f"--ram={ram}")
     assert status == 2
-    assert ram in err
+    assert why in err
 
 
 def test_sysctl_shows_value_range_and_help(capsys):
