@@ -15,10 +15,13 @@ SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
 
 
 class SyscallError(OSError):
-    """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`."""
+    """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number, os.strerror(number))
+    subject: what the message names, for a caller who has no path of it in hand.
+    """
+
+    def __init__(self, number: int, subject: str | None = None) -> None:
+        super().__init__(number, os.strerror(number), subject)
         self.number = number
 
 

@@ -60,10 +60,14 @@ def _interpreter(program: Path) -> Path | None:
 
 def _bring(kernel: Kernel, program: Path) -> None:
     """Copy a program of the host, and a script's interpreter, to the same paths of the machine."""
-    put_program(kernel, program, str(program))
     interpreter = _interpreter(program)
-    if interpreter is not None and interpreter.is_file():
-        put_program(kernel, interpreter, str(interpreter))
+    for file in (program, interpreter):
+        if file is None or not file.is_file():
+            continue
+        try:
+            put_program(kernel, file, str(file))
+        except SyscallError as error:
+            raise UsageError(f"{file} does not fit into the machine's RAM: {error}") from error
 
 
 def fill_root(kernel: Kernel, name: str, root: str | None) -> str:

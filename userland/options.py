@@ -6,8 +6,10 @@ raises for a mistake of the user; main() prints it as one sentence and exits wit
 
 import argparse
 import difflib
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +20,7 @@ import structlog
 from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
 
+HERE = Path(__file__).parent.parent
 AMPLE = "ample"
 NO_UID = (1 << 32) - 1  # (uid_t)-1
 LOGGED = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
@@ -35,12 +38,8 @@ class HelpfulParser(argparse.ArgumentParser):
         """Print the complaint, the nearest known flag and where help is; exit with 2."""
         known = self.flags()
         words = message.rpartition(":")[2].split()
-        guesses = [
-            guess
-            for word in words
-            if word.startswith("-") and word not in known
-            for guess in nearest(word, known)
-        ]
+        unknown = [word for word in words if word.startswith("-") and word not in known]
+        guesses = [guess for word in unknown for guess in nearest(word, known)]
         hint = f" Did you mean {guesses[0]}?" if guesses else ""
         self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
 
@@ -126,7 +125,7 @@ def boot(options: argparse.Namespace) -> Kernel:
             sysctl=sysctls or None,
         )
     except (OSError, KeyError, ValueError) as error:
-        raise UsageError(_boot_complaint(error, sysctls)) from error
+        raise UsageError(boot_complaint(error, sysctls)) from error
     _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
@@ -213,22 +212,46 @@ def sysctl_name(name: str) -> str:
 
 def existing(name: str) -> Path:
     """Return the path of a host file that can be read, or raise UsageError."""
-    path = Path(name)
+    path = Path(name).expanduser()
+    if os.path.isdir(path):
+        raise UsageError(f"'{name}' is a directory; name a file")
+    if not os.path.exists(path):
+        raise UsageError(f"there is no file '{name}'{_neighbour(path)}")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"'{name}' cannot be read: permission denied")
+    return path
+
+
+def regular(name: str) -> Path:
+    """Return the path of a host file that can be read and has an end, or raise UsageError."""
+    path = existing(name)
+    if not path.is_file():
+        raise UsageError(f"'{name}' is no regular file: its length must be known")
+    return path
+
+
+def writable(name: str) -> Path:
+    """Return the path of a host file that can be written, or raise UsageError.
+
+    For results of long work: the complaint comes before it.
+    """
+    path = Path(name).expanduser()
     if path.is_dir():
         raise UsageError(f"'{name}' is a directory; name a file")
-    if not path.exists():
-        raise UsageError(f"there is no file '{name}'{_neighbour(path)}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"'{name}' cannot be written")
     return path
 
 
 def _neighbour(path: Path) -> str:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return f": the folder '{path.parent}' does not exist"
     guesses = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
     return f"; did you mean '{path.parent / guesses[0]}'?" if guesses else ""
 
 
-def _boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
+def boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
+    """Return why a machine did not boot, as a sentence that names a wrong sysctl."""
     with Kernel(ram="4M") as probe:
         for name, value in sysctls.items():
             complaint = sysctl_complaint(probe, name, str(value))
@@ -250,3 +273,22 @@ def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
         reason = error.strerror if isinstance(error, OSError) else error
         return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
     return None
+
+
+def show_failure(error: Exception) -> int:
+    """Print the traceback of a program's exception, its own frames only; return 1.
+
+    An exception from nowhere in a program is ours, and goes on.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    if not own and not isinstance(error, SyntaxError):
+        raise error
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    shown += traceback.format_exception_only(error)
+    print("".join(shown), end="", file=sys.stderr)
+    return 1
+
+
+def _is_ours(filename: str) -> bool:
+    return HERE in Path(filename).parents or filename.startswith("<frozen")
