@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.errors import SyscallError
 from kernel.vfs import names
-from kernel.vfs.inode import MAY_WRITE, PAGE_SIZE, Inode
+from kernel.vfs.inode import MAY_WRITE, Inode
 from syscalls.at import (
     AT_EACCESS,
     AT_EMPTY_PATH,
@@ -92,7 +92,7 @@ def stat_of(inode: Inode) -> Stat:
         inode.gid,
         inode.rdev,
         inode.size,
-        PAGE_SIZE,
+        inode.block_size,
         inode.blocks,
         inode.atime,
         inode.mtime,

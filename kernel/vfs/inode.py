@@ -38,6 +38,7 @@ class Inode:
 
     kind = "file"
     type_bits = stat.S_IFREG
+    block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
@@ -240,6 +241,7 @@ class MappedInode(Inode):
     """A regular file: bytes in the core's page cache."""
 
     can_sync = True
+    can_zero_range = True
 
     mapping_flags = lib.MAPPING_MEMORY
 
