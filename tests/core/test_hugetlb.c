@@ -372,6 +372,59 @@ static void what_proc_shows(struct world *w)
 	EXPECT(entries[2] & PTE_HUGE);
 }
 
+/* ---- calls in no order: the promises add up after each ---- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed = *seed * 6364136223846793005ul + 1442695040888963407ul;
+	return *seed >> 33;
+}
+
+static void random_call(struct world *w, mm *mm, uint64_t *seed)
+{
+	const uint64_t base = LARGE(1) << 10,
+		       flags[] = { PRIVATE_ANON, SHARED_ANON, MAP_PRIVATE, MAP_SHARED };
+	uint64_t what = next_random(seed) % 12, nr = 1 + next_random(seed) % 3;
+	uint64_t at = base + LARGE(next_random(seed) % 8), to = base + LARGE(next_random(seed) % 8);
+	uint64_t kind = flags[next_random(seed) % 4] | (next_random(seed) % 3 ? 0 : MAP_NORESERVE);
+	mapping *mp = w->mappings[0];
+	if (what < 3)
+		mm_mmap(mm, at, LARGE(nr), RW, kind | MAP_FIXED | MAP_HUGETLB,
+			kind & MAP_ANONYMOUS ? NULL : w->files[0], (at - base) >> PAGE_SHIFT);
+	else if (what < 6)
+		user_touch(mm, at, LARGE(nr), what == 3 ? ACCESS_READ : ACCESS_WRITE);
+	else if (what == 6)
+		mm_munmap(mm, at, LARGE(nr));
+	else if (what == 7)
+		mm_madvise(mm, at, LARGE(nr), nr == 1 ? MADV_REMOVE : MADV_DONTNEED);
+	else if (what == 8)
+		mm_mremap(mm, at, LARGE(nr), LARGE(nr), MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	else if (what == 9)
+		mapping_punch(mp, at - base, at - base + LARGE(nr) - PAGES(nr % 2));
+	else if (what == 10)
+		mapping_truncate(mp, at - base);
+	else
+		machine_set_hugepages(w->m, 2 + next_random(seed) % 8);
+}
+
+static void random_calls(struct world *w)
+{
+	uint64_t seed = 1;
+	huge_file(w, 8);
+	w->m->tunables.nr_overcommit_hugepages = 2;
+	machine_set_hugepages(w->m, 6);
+	mm *child = fork_mm(w, w->mm);
+	for (int i = 0; i < 200 && !failures; i++) {
+		random_call(w, next_random(&seed) % 2 ? w->mm : child, &seed);
+		CHECK(w);
+		if (i % 40 == 0) {
+			drop_mm(w, child);
+			w->nr_mms = 1;
+			child = fork_mm(w, w->mm);
+		}
+	}
+}
+
 TESTS(TEST(the_pool_grows_and_shrinks), TEST(pages_in_use_become_surplus),
       TEST(mmap_promises_and_a_touch_takes), TEST(without_a_promise_a_touch_may_fail),
       TEST(the_surplus_comes_and_goes), TEST(what_cuts_a_large_page_is_refused),
@@ -379,4 +432,4 @@ TESTS(TEST(the_pool_grows_and_shrinks), TEST(pages_in_use_become_surplus),
       TEST(fork_copies_on_write), TEST(the_owner_takes_its_page_back),
       TEST(a_page_given_back_while_a_child_has_it), TEST(shared_files),
       TEST(private_views_of_a_file), TEST(read_and_punch),
-      TEST(a_special_vma_is_filled_entry_by_entry), TEST(what_proc_shows))
+      TEST(a_special_vma_is_filled_entry_by_entry), TEST(what_proc_shows), TEST(random_calls))
