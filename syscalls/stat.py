@@ -261,7 +261,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
     for _, ns in times:
         if not 0 <= ns < SECOND and ns not in (UTIME_NOW, UTIME_OMIT):
             raise SyscallError(errno.EINVAL)
-    names.need_writable(inode)
+    inode.check_writable()
     if all(ns == UTIME_NOW for _, ns in times):
         owner = task.uid == inode.uid or task.capable("CAP_FOWNER")
         if not owner:

@@ -9,8 +9,10 @@ from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.hugetlb import HUGE_SIZE
 from kernel.vfs.inode import MappedInode
+from kernel.vfs.tmpfs import TmpFs
 
 if TYPE_CHECKING:
+    from kernel.machine import Kernel
     from kernel.task import Task
 
 
@@ -38,3 +40,20 @@ class HugeInode(MappedInode):
         if size % HUGE_SIZE:
             raise SyscallError(errno.EINVAL)
         super().truncate(size)
+
+
+class HugetlbFs(TmpFs):
+    """One hugetlbfs: a tmpfs whose files are of large pages."""
+
+    name = "hugetlbfs"
+    magic = 0x958458F6
+    block_size = HUGE_SIZE
+    file_kind = HugeInode
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, 0o755)
+        self.root.block_size = HUGE_SIZE
+
+    @property
+    def options(self) -> list[str]:
+        return ["pagesize=2M", *super().options]

@@ -238,7 +238,7 @@ def filesystems(kernel: Kernel) -> str:
 
 
 def _disks(kernel: Kernel) -> list[tuple[str, Any]]:
-    names = kernel.vfs.mounts["/dev"].root.entries
+    names = kernel.vfs.devices.root.entries
     return [(name, inode) for name, inode in names.items() if inode.kind == "blk"]
 
 
