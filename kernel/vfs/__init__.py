@@ -20,7 +20,7 @@ from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, Inode, MappedInode
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
-from kernel.vfs.walk import DOTS, Last, Place, covered, text_of, walk
+from kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -285,17 +285,24 @@ class Vfs:
     # ---- files ----
 
     def open(
-        self, task: Task, path: str, flags: int, mode: int = 0o666, start: Inode | None = None
+        self,
+        task: Task,
+        path: str,
+        flags: int,
+        mode: int = 0o666,
+        start: Inode | None = None,
+        rules: Rules = FREELY,
     ) -> File:
         """Open a path.
 
-        Errors: ENFILE, ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL.
+        Errors: ENFILE, ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL, EXDEV.
         """
         self.need_room(task)
         flags = open_flags(flags)
         if flags & O_TMPFILE == O_TMPFILE:
-            return self._open_unnamed(task, path, flags, mode, start)
-        place = walk(task, path, self._open_last(flags), start)
+            place = walk(task, path, Last.FOLLOW, start, rules)
+            return self._open_unnamed(task, place, flags, mode)
+        place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
         return self.open_inode(task, inode, self.text(task, place), flags)
 
@@ -347,10 +354,7 @@ class Vfs:
     def _mode(self, task: Task, mode: int) -> int:
         return mode & 0o7777 & ~task.umask
 
-    def _open_unnamed(
-        self, task: Task, path: str, flags: int, mode: int, start: Inode | None
-    ) -> File:
-        place = walk(task, path, Last.FOLLOW, start)
+    def _open_unnamed(self, task: Task, place: Place, flags: int, mode: int) -> File:
         directory: Any = place.existing()
         if directory.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
