@@ -15,7 +15,7 @@ from kernel.errors import SyscallError
 from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from kernel.vfs.file import O_APPEND, O_PATH, File
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, Inode, MappedInode
+from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
 from kernel.vfs.walk import FREELY, Rules
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
@@ -55,11 +55,12 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
-    return _open(task, start_of(task, dirfd, path), path, flags, mode, FREELY)
+    return _open(task, dirfd, path, flags, mode, FREELY)
 
 
-def _open(task: Task, start: Inode | None, path: str, flags: int, mode: int, rules: Rules) -> int:
+def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
     flags = open_flags(flags)
+    start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
     with task.kernel.on_behalf_of(task):
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
 
@@ -95,8 +96,7 @@ def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
     if nbytes > PAGE_SIZE:
         raise SyscallError(errno.E2BIG)
     flags, mode, rules = _how(task.mm.copy_in(how, nbytes))
-    relative = f"./{path}" if rules.in_root and path else path
-    return _open(task, start_of(task, dirfd, relative), path, flags, mode, rules)
+    return _open(task, dirfd, path, flags, mode, rules)
 
 
 @syscall(85, "creat", PATH, INT)
