@@ -48,7 +48,7 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize(
     "name",
-    ["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"],
+    ["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice", "timers"],
 )
 def test_same_output_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
