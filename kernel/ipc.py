@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 IPC_PRIVATE = 0
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
-SHM_HUGETLB = 0o4000
+SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
@@ -41,10 +41,21 @@ class Segment:
         self.bytes = size
         large = bool(flags & SHM_HUGETLB)
         kind = HugeInode if large else MappedInode
+        self.reserved = not flags & SHM_NORESERVE
         self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0
         self.inode.open_count = 1  # the segment's own
         self.inode.truncate(hugetlb.round_up(size) if large else size)
+        if isinstance(self.inode, HugeInode) and self.reserved:
+            self._reserve(self.inode)
+
+    def _reserve(self, inode: HugeInode) -> None:
+        try:
+            inode.promise()
+        except SyscallError:
+            inode.open_count = 0
+            inode.released()
+            raise
 
     def lock(self, uid: int) -> None:
         """Keep all its pages in memory, at a user's expense."""
@@ -91,8 +102,6 @@ class Segments:
             raise SyscallError(errno.EINVAL)
         if size > self._kernel.ram and int(self._kernel.tunables.overcommit_memory) != 1:
             raise SyscallError(errno.ENOMEM)
-        if flags & SHM_HUGETLB:
-            hugetlb.check_room(self._kernel, size)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1
         self._by_id[self._next_id - 1] = segment

@@ -208,6 +208,10 @@ ENTRIES = (
         default=0,
     ),
     Entry(
+        "vm.nr_overcommit_hugepages",
+        "Large pages that the pool may have beyond vm.nr_hugepages while they are wanted.",
+    ),
+    Entry(
         "vm.oom_kill_allocating_task",
         "1: out of memory kills the task that asked, not the one with the highest score.",
         "kernel",

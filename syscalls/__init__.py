@@ -29,6 +29,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    timerfd,
     timers,
     xattr,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "timerfd",
     "timers",
     "xattr",
 ]

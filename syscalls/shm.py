@@ -122,6 +122,7 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     segment.inode.open_check(task, MAY_READ if read_only else MAY_READ | MAY_WRITE)
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
     prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
+    map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
     segment.last_pid, segment.atime = task.pid, task.kernel.clock.realtime_ns // SECOND
     return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
 

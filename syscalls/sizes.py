@@ -85,6 +85,8 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     inode = file.inode
     if not isinstance(inode, MappedInode):
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
+    if mode & ZERO_RANGE and not inode.can_zero_range:
+        raise SyscallError(errno.EOPNOTSUPP)
     with task.kernel.on_behalf_of(task):
         _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel.vfs.file import File
 
 PAGE_SIZE = 4096
+ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's
 LAST_PAGE = (1 << 52) - 1
 WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
@@ -39,6 +40,7 @@ class Inode:
 
     kind = "file"
     type_bits = stat.S_IFREG
+    block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
@@ -92,9 +94,16 @@ class Inode:
         return bool(harmless and task.capable("CAP_DAC_READ_SEARCH"))
 
     def open_check(self, task: Task, wanted: int) -> None:
-        """Refuse an open that task has no right to. Errors: EACCES."""
+        """Refuse an open that task has no right to. Errors: EROFS, EACCES."""
+        if wanted & MAY_WRITE and self.kind in ON_DISK:
+            self.check_writable()
         if not self.permits(task, wanted):
             raise SyscallError(errno.EACCES)
+
+    def check_writable(self) -> None:
+        """Refuse to change an inode of a read-only file system. Errors: EROFS."""
+        if self.dev in self.kernel.vfs.read_only:
+            raise SyscallError(errno.EROFS)
 
     def need_owner(self, task: Task) -> None:
         """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""
@@ -119,7 +128,8 @@ class Inode:
     def accessed(self) -> None:
         """Note that the content was read: atime by the rule of relatime."""
         now = self.kernel.clock.realtime_ns
-        if self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS:
+        due = self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS
+        if due and self.dev not in self.kernel.vfs.read_only:
             self.atime = now
 
     def set_mode(self, mode: int) -> None:
@@ -241,6 +251,7 @@ class MappedInode(Inode):
     """A regular file: bytes in the core's page cache."""
 
     can_sync = True
+    can_zero_range = True
 
     mapping_flags = lib.MAPPING_MEMORY
 
