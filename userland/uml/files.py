@@ -21,7 +21,9 @@ Emit = Callable[[bytes], object]
 
 
 def path_of(cwd: str, raw: bytes) -> str:
-    """Return the whole path that a process in cwd means by its bytes."""
+    """Return the whole path that a process in cwd means by its bytes. Errors: ENOENT (none)."""
+    if not raw:
+        raise GuestError(errno.ENOENT)
     path = raw.decode("utf-8", "surrogateescape")
     whole = path if path.startswith("/") else f"{cwd}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
@@ -284,9 +286,19 @@ class Files:
             raise GuestError(errno.ENOENT)
         return self.names[path]
 
+    def lookup_program(self, path: str) -> Inode:
+        """Return the file to run. Errors: GuestError(ENOENT, EACCES: a folder)."""
+        if path not in self.names and self.is_folder(path):
+            raise GuestError(errno.EACCES)
+        return self.lookup(path)
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether names lie in a path."""
+        return path in FOLDERS or any(name.startswith(f"{path}/") for name in self.names)
+
     def check_folder(self, path: str) -> None:
         """Refuse what no name lies in. Errors: GuestError(ENOENT, ENOTDIR)."""
-        if path in FOLDERS or any(name.startswith(f"{path}/") for name in self.names):
+        if self.is_folder(path):
             return
         raise GuestError(errno.ENOTDIR if path in self.names else errno.ENOENT)
 

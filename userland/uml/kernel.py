@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from kernel.altstack import NO_ALT_STACK
 from kernel.clock import NEVER_NS
 from kernel.signals import (
     SA_NOCLDSTOP,
+    SA_NOCLDWAIT,
     SI_KERNEL,
     SI_USER,
     SIG_IGN,
@@ -37,7 +39,19 @@ from userland.uml import host as abi
 from userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
-from userland.uml.process import CONTINUED, NEW_FPU, Process, State, Timer, load
+from userland.uml.process import (
+    CLD_CONTINUED,
+    CLD_STOPPED,
+    CONTINUED,
+    ITIMER_PROF,
+    ITIMER_REAL,
+    ITIMER_VIRTUAL,
+    NEW_FPU,
+    Process,
+    State,
+    end_of,
+    load,
+)
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
 from userland.uml.table import TABLE
@@ -47,8 +61,8 @@ CALLS = (file_calls, memory_calls, misc_calls, process_calls, signal_calls, time
 QUANTUM = 200  # stops
 TICK_US = 2000  # of the host's virtual time
 ITIMERVAL = struct.Struct("<qqqq")
-SYS_SETITIMER, ITIMER_VIRTUAL, SIGVTALRM = 38, 1, 26
-CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 5, 6
+SYS_SETITIMER, SIGVTALRM = 38, 26
+TIMER_SIGNALS = {ITIMER_REAL: 14, ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: 27}
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -125,13 +139,14 @@ class GuestKernel:
         _start_ticking(child)
         child.kill(child.pid, abi.SIGSTOP)
         self._wait_for_stop(child.pid)
+        self.host.ptrace(abi.PTRACE_SETOPTIONS, child.pid, 0, abi.O_TRACESYSGOOD)
         return child.pid
 
     def _wait_for_stop(self, pid: int) -> int:
         _, status = self.host.wait4(pid, 0)
         if status & 0xFF != 0x7F:
             raise GuestPanic(f"the traced task ended with status {status:#x}")
-        return int(status) >> 8 & 0x7F
+        return int(status) >> 8
 
     # ---- time ----
 
@@ -173,14 +188,14 @@ class GuestKernel:
 
     def execute(self, process: Process, path: str, argv: list[bytes], envp: list[bytes]) -> None:
         """Replace a process's program; it is unchanged if that fails. Errors: GuestError."""
-        inode, space = self.files.lookup(path), self._new_space()
+        inode, space = self.files.lookup_program(path), self._new_space()
         try:
             regs = load(space, inode, argv, envp)
         except GuestError:
-            space.close()
+            space.put()
             raise
         old, process.space, process.regs = process.space, space, regs
-        self._close_space(old)
+        self._leave(process, old)
         process.fds.close_for_exec()
         ignored = (n for n in process.actions if signals.action_of(process, n).handler == SIG_IGN)
         process.actions = {signo: process.actions[signo] for signo in ignored}
@@ -191,7 +206,14 @@ class GuestKernel:
 
     def fork(self, parent: Process) -> Process:
         """Return a copy of a process, ready to run. Errors: GuestError(ENOMEM)."""
-        space = parent.space.fork(open_shadow(self.host, self.physical.fd))
+        return self._born(parent, parent.space.fork(open_shadow(self.host, self.physical.fd)))
+
+    def fork_sharing(self, parent: Process) -> Process:
+        """Return a copy that runs in the same address space."""
+        parent.space.users += 1
+        return self._born(parent, parent.space)
+
+    def _born(self, parent: Process, space: Space) -> Process:
         child = Process(self._next_pid(), parent, space, parent.fds.copy(), list(parent.regs))
         child.fpu = abi_fpu(self.host, self._task)
         child.name, child.cwd, child.program = parent.name, parent.cwd, parent.program
@@ -207,7 +229,8 @@ class GuestKernel:
         """End a process; status as wait4 reports it."""
         process.state, process.status = State.ZOMBIE, status
         process.fds.close_all()
-        self._close_space(process.space)
+        self._clear_tid(process)
+        self._leave(process, process.space)
         for child in process.children:
             child.parent = None
             if child.state is State.ZOMBIE:
@@ -216,9 +239,9 @@ class GuestKernel:
         for queue in (self._ready, self._blocked):
             if process in queue:
                 queue.remove(process)
-        self._tell_parent(process, *_end_of(process))
-        if process.parent is None and process.pid != 1:
-            del self.processes[process.pid]
+        self._tell_parent(process, *end_of(process))
+        if process.pid != 1 and (process.parent is None or _nobody_waits_for(process)):
+            self.forget(process)
 
     def stop(self, process: Process, signo: int) -> None:
         """Stop a process until SIGCONT comes."""
@@ -238,24 +261,38 @@ class GuestKernel:
 
     def _tell_parent(self, child: Process, code: int, status: int) -> None:
         parent = child.parent
-        if parent is None:
+        if parent is None or not child.exit_signal:
             return
         quiet = signals.action_of(parent, SIGCHLD).flags & SA_NOCLDSTOP
         if code < CLD_STOPPED or not quiet:
-            info = SigInfo(SIGCHLD, code, si_pid=child.pid, si_status=status)
+            info = SigInfo(child.exit_signal, code, si_pid=child.pid, si_status=status)
             signals.send(self, parent, info)
 
-    def reap(self, parent: Process, child: Process) -> None:
-        """Forget a child that has ended."""
-        parent.children.remove(child)
-        del self.processes[child.pid]
+    def forget(self, process: Process) -> None:
+        """Drop a process that has ended."""
+        if process.parent is not None:
+            process.parent.children.remove(process)
+        del self.processes[process.pid]
 
-    def _close_space(self, space: Space) -> None:
+    def _clear_tid(self, process: Process) -> None:
+        """Tell who joins a process that shares memory (CLONE_CHILD_CLEARTID)."""
+        if not process.clear_tid or process.space.users == 1:
+            return
+        with suppress(GuestError):
+            process.space.write(process.clear_tid, bytes(4))
+            self.wake_futex(process, process.clear_tid, 1)
+
+    def _leave(self, process: Process, space: Space) -> None:
+        """Take a process out of an address space; a parent that waits for that goes on."""
+        if process.borrows:
+            process.borrows = False
+            self._wake_blocked()
         self._note_peak(space)
-        self.stats.evictions += space.shadow.evictions
-        if space.shadow.fd == self._switched_to:
-            self._switched_to = -1  # its number may be given to the next one
-        space.close()
+        if space.users == 1:
+            self.stats.evictions += space.shadow.evictions
+            if space.shadow.fd == self._switched_to:
+                self._switched_to = -1  # its number may be given to the next one
+        space.put()
 
     def _note_peak(self, space: Space) -> None:
         """Count the VMAs of the task's address space when it shows more pages than any before."""
@@ -288,7 +325,8 @@ class GuestKernel:
     def _next_due(self) -> int | None:
         """Return when the first sleeper or timer is due (uptime in ns)."""
         sleepers = [one.deadline for one in self._blocked if one.deadline is not None]
-        timers = [one.timer.due for one in self.processes.values() if one.timer is not None]
+        real = [one.timers.get(ITIMER_REAL) for one in self.processes.values()]
+        timers = [timer.due for timer in real if timer is not None]
         return min(sleepers + timers, default=None)
 
     def _wake_due(self) -> None:
@@ -298,11 +336,25 @@ class GuestKernel:
             if process.deadline is not None and process.deadline <= now:
                 self.wake(process)
         for process in list(self.processes.values()):
-            timer = process.timer
-            if timer is not None and timer.due <= now:
-                again = Timer(timer.due + timer.interval, timer.interval)
-                process.timer = again if timer.interval else None
-                signals.send(self, process, SigInfo(Signal.SIGALRM, SI_KERNEL))
+            self._expire(process, ITIMER_REAL, now)
+
+    def _expire(self, process: Process, which: int, now: int) -> None:
+        """Send the signal of a timer that is due, and start it anew if it repeats."""
+        timer = process.timers.get(which)
+        if timer is None or timer.due > now:
+            return
+        del process.timers[which]
+        if again := timer.next():
+            process.timers[which] = again
+        signals.send(self, process, SigInfo(TIMER_SIGNALS[which], SI_KERNEL))
+
+    def _tick(self, process: Process) -> None:
+        """Count a tick of CPU time; the process has had its share."""
+        self.stats.ticks += 1
+        self._stops_left = 0
+        process.cpu_ns += TICK_US * 1000
+        for which in (ITIMER_VIRTUAL, ITIMER_PROF):
+            self._expire(process, which, process.cpu_ns)
 
     def _idle(self) -> None:
         """Nobody can run: sleep until somebody is due. Errors: GuestPanic if nobody ever is."""
@@ -322,9 +374,13 @@ class GuestKernel:
 
     def wait_on_futex(self, process: Process, addr: int) -> None:
         """Note that a process waits for a word."""
-        waiting = self._futexes.setdefault(self._futex_key(process, addr), [])
-        if process not in waiting:
-            waiting.append(process)
+        self._futexes.setdefault(self._futex_key(process, addr), []).append(process)
+
+    def leave_futex(self, process: Process) -> None:
+        """Note that a process no longer waits for a word."""
+        for waiting in self._futexes.values():
+            if process in waiting:
+                waiting.remove(process)
 
     def was_woken(self, process: Process) -> bool:
         """Tell whether a futex's wake reached the process, once."""
@@ -429,18 +485,15 @@ class GuestKernel:
     def _answer(self, process: Process, signo: int) -> None:
         self._stops_left -= 1
         process.regs_stale = True
-        if signo == abi.SIGTRAP:
+        if signo == abi.CALL_STOP:
             self.stats.calls += 1
             self._read_registers(process)
             self._call(process)
         elif signo == SIGVTALRM:
-            self.stats.ticks += 1
-            self._stops_left = 0
-        elif signo in (abi.SIGSEGV, abi.SIGBUS):
-            self.stats.faults += 1
-            self._fault(process)
+            self._tick(process)
         else:
-            signals.fault(self, process, SigInfo(signo, SI_KERNEL), "an exception")
+            self.stats.faults += 1
+            self._fault(process, signo)
 
     def _call(self, process: Process) -> None:
         """Make the system call that a process's registers ask for."""
@@ -482,14 +535,25 @@ class GuestKernel:
                 signals.send(self, process, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=process.pid))
             return -error.errno
 
-    def _fault(self, process: Process) -> None:
+    def _fault(self, process: Process, signo: int) -> None:
         info = self.host.ptrace(abi.PTRACE_FAULTINFO, self._task, 0, 0)
-        code, _, addr = FAULT_INFO.unpack(info)
+        code, vector, addr = FAULT_INFO.unpack(info)
+        if vector == abi.PAGE_FAULT:
+            self._page_fault(process, code, addr)
+        else:
+            told = self.host.ptrace(abi.PTRACE_GETSIGINFO, self._task, 0, 0)
+            _, _, si_code, si_addr = abi.SIGINFO.unpack_from(told)
+            process.fault = addr, code, vector
+            signals.fault(self, process, SigInfo(signo, si_code, si_addr), "an exception")
+
+    def _page_fault(self, process: Process, code: int, addr: int) -> None:
         access = WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
         verdict = process.space.fault(addr, access)
         if verdict is Verdict.NO_MEMORY:
             self.kill(process, 9, "out of memory")
         elif verdict is not None:
+            present = process.space.is_present(addr, access)
+            process.fault = addr, code & ~abi.PRESENT_FAULT | present, abi.PAGE_FAULT
             info = SigInfo(verdict.value[0], verdict.value[1], si_addr=addr)
             signals.fault(self, process, info, f"{verdict.name.lower()} at {addr:#x}")
 
@@ -508,10 +572,12 @@ def _start_ticking(child: Sys) -> None:
     child.syscall(SYS_SETITIMER, ITIMER_VIRTUAL, at, 0)
 
 
-def _end_of(child: Process) -> tuple[int, int]:
-    """Return si_code and si_status of a child's end."""
-    killed = child.status & 0x7F
-    return (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
+def _nobody_waits_for(child: Process) -> bool:
+    """Tell whether a child's end is nothing to its parent: SIGCHLD ignored, or SA_NOCLDWAIT."""
+    if child.parent is None or child.exit_signal != SIGCHLD:
+        return False
+    action = signals.action_of(child.parent, SIGCHLD)
+    return action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
 
 
 def abi_fpu(host: Host, task: int) -> bytes:

@@ -24,7 +24,13 @@ def _pid(nr: int, name: str) -> None:
 
 _pid(39, "getpid")
 _pid(186, "gettid")
-_pid(218, "set_tid_address")
+
+
+@call(218, "set_tid_address", 1)
+def set_tid_address(kernel: GuestKernel, me: Process, addr: int) -> int:
+    """Remember what to clear at the end; return the pid."""
+    me.clear_tid = addr
+    return me.pid
 
 
 @call(110, "getppid")

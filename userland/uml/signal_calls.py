@@ -6,6 +6,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.sigframe import SIGINFO_BYTES, pack_siginfo
 from kernel.signals import NSIG, SI_TKILL, SI_USER, UNBLOCKABLE_MASK, SigInfo
 from kernel.wait import Restart
 from userland.uml import signals
@@ -14,11 +15,13 @@ from userland.uml.host import PLACE
 from userland.uml.memory import GuestError
 from userland.uml.process import Process, State
 from userland.uml.table import call, int32
+from userland.uml.time_calls import timespec_in
 
 if TYPE_CHECKING:
     from userland.uml.kernel import GuestKernel
 
 STACK = struct.Struct("<QiiQ")  # stack_t
+QUEUED = struct.Struct("<8xi4xiIQ")  # of siginfo_t: code, pid, uid, value
 SET_BYTES = 8
 
 
@@ -61,7 +64,7 @@ def rt_sigprocmask(kernel: GuestKernel, me: Process, how: int, new: int, old: in
 @call(127, "rt_sigpending", 1)
 def rt_sigpending(kernel: GuestKernel, me: Process, addr: int) -> int:
     """Store the set of signals that are blocked and wait."""
-    waiting = sum(1 << (signo - 1) for signo in me.pending)
+    waiting = sum(1 << (signo - 1) for signo in {info.si_signo for info in me.pending})
     me.space.write(addr, struct.pack("<Q", waiting & me.blocked_signals))
     return 0
 
@@ -102,6 +105,27 @@ def rt_sigsuspend(kernel: GuestKernel, me: Process, addr: int, nbytes: int) -> i
     if me.saved_mask is None:
         me.saved_mask, me.blocked_signals = me.blocked_signals, _set_at(me, addr)
     raise Block(restart=Restart.CONTINUE)
+
+
+@call(128, "rt_sigtimedwait", 4)
+def rt_sigtimedwait(
+    kernel: GuestKernel, me: Process, addr: int, info_at: int, timeout: int, nbytes: int
+) -> int:
+    """Take a signal of a set that waits, or wait for one; return its number."""
+    if nbytes != SET_BYTES:
+        raise GuestError(errno.EINVAL)
+    me.waits_for = _set_at(me, addr)
+    deadline = me.deadline
+    if timeout and deadline is None:
+        deadline = kernel.uptime_ns() + timespec_in(me, timeout)
+    if signo := signals.lowest(me, me.waits_for):
+        info = signals.take(me, signo)
+        if info_at:
+            me.space.write(info_at, pack_siginfo(info))
+        return signo
+    if deadline is not None and kernel.uptime_ns() >= deadline:
+        raise GuestError(errno.EAGAIN)
+    raise Block(deadline, Restart.CONTINUE)
 
 
 # ---- sending ----
@@ -146,4 +170,38 @@ def tkill(kernel: GuestKernel, me: Process, tid: int, signo: int) -> int:
 @call(234, "tgkill", 3)
 def tgkill(kernel: GuestKernel, me: Process, tgid: int, tid: int, signo: int) -> int:
     """Send a signal to a process's one thread."""
+    _check_thread(tgid, tid)
     return tkill(kernel, me, tid, signo)
+
+
+def _check_thread(tgid: int, tid: int) -> None:
+    """Refuse what is no thread of a process. Errors: EINVAL, ESRCH."""
+    if int32(tgid) <= 0 or int32(tid) <= 0:
+        raise GuestError(errno.EINVAL)
+    if int32(tgid) != int32(tid):
+        raise GuestError(errno.ESRCH)
+
+
+@call(129, "rt_sigqueueinfo", 3)
+def rt_sigqueueinfo(kernel: GuestKernel, me: Process, pid: int, signo: int, addr: int) -> int:
+    """Send a signal with a value to a process."""
+    code, sender, uid, value = QUEUED.unpack_from(me.space.read(addr, SIGINFO_BYTES))
+    if not 0 <= int32(signo) <= NSIG:
+        raise GuestError(errno.EINVAL)
+    if int32(pid) != me.pid and (code >= 0 or code == SI_TKILL):
+        raise GuestError(errno.EPERM)
+    target = kernel.processes.get(int32(pid))
+    if target is None:
+        raise GuestError(errno.ESRCH)
+    if signo:
+        signals.send(kernel, target, SigInfo(signo, code, 0, sender, uid, si_value=value))
+    return 0
+
+
+@call(297, "rt_tgsigqueueinfo", 4)
+def rt_tgsigqueueinfo(
+    kernel: GuestKernel, me: Process, tgid: int, tid: int, signo: int, addr: int
+) -> int:
+    """Send a signal with a value to a process's one thread."""
+    _check_thread(tgid, tid)
+    return rt_sigqueueinfo(kernel, me, tid, signo, addr)

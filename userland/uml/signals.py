@@ -24,6 +24,7 @@ from kernel.sigframe import (
     pack_siginfo,
 )
 from kernel.signals import (
+    FIRST_QUEUED,
     IGNORED_BY_DEFAULT,
     SA_NODEFER,
     SA_RESETHAND,
@@ -82,8 +83,21 @@ def _bit(signo: int) -> int:
 
 
 def _drop(process: Process, signals: frozenset[int]) -> None:
-    for signo in signals:
-        process.pending.pop(signo, None)
+    process.pending = [info for info in process.pending if info.si_signo not in signals]
+
+
+def _queue(process: Process, info: SigInfo) -> None:
+    """Keep a signal for a process; of the first 31 one is enough."""
+    waiting = any(other.si_signo == info.si_signo for other in process.pending)
+    if info.si_signo >= FIRST_QUEUED or not waiting:
+        process.pending.append(info)
+
+
+def take(process: Process, signo: int) -> SigInfo:
+    """Return the first of a signal that waits, which then waits no more."""
+    info = next(info for info in process.pending if info.si_signo == signo)
+    process.pending.remove(info)
+    return info
 
 
 def send(kernel: GuestKernel, target: Process, info: SigInfo) -> None:
@@ -100,8 +114,9 @@ def send(kernel: GuestKernel, target: Process, info: SigInfo) -> None:
     blocked = target.blocked_signals & _bit(signo)
     if fate(target, signo) is Fate.IGNORE and not blocked:
         return
-    target.pending[signo] = info
-    if not blocked and target.state is State.BLOCKED:
+    _queue(target, info)
+    wanted = target.waits_for & _bit(signo)
+    if (wanted or not blocked) and target.state is State.BLOCKED:
         kernel.wake(target)
 
 
@@ -114,17 +129,26 @@ def fault(kernel: GuestKernel, process: Process, info: SigInfo, why: str) -> Non
     if action_of(process, signo).handler == SIG_DFL:
         kernel.kill(process, signo, why)
     else:
-        process.pending[signo] = info
+        _queue(process, info)
 
 
 def next_pending(process: Process) -> int:
     """Return the lowest signal that waits and is not blocked, 0 if there is none."""
-    open_ones = (n for n in process.pending if not process.blocked_signals & _bit(n))
-    return min(open_ones, default=0)
+    return lowest(process, ~process.blocked_signals)
+
+
+def lowest(process: Process, among: int) -> int:
+    """Return the lowest signal of a set that waits, 0 if there is none."""
+    found = (info.si_signo for info in process.pending if among & _bit(info.si_signo))
+    return min(found, default=0)
 
 
 def interrupt(kernel: GuestKernel, process: Process, block: Block) -> None:
     """Let signals act on a process whose call would wait; a handler ends the call."""
+    if block.restart is Restart.NEVER:
+        if lowest(process, _bit(SIGKILL)):
+            _act(kernel, process, SIGKILL)
+        return
     while process.state is State.READY and (signo := next_pending(process)):
         if fate(process, signo) is Fate.HANDLE:
             _end_call(process, signo, block)
@@ -156,7 +180,7 @@ def act(kernel: GuestKernel, process: Process) -> None:
 
 
 def _act(kernel: GuestKernel, process: Process, signo: int) -> None:
-    info, what = process.pending.pop(signo), fate(process, signo)
+    info, what = take(process, signo), fate(process, signo)
     if what is Fate.DIE:
         kernel.kill(process, signo, "sent to it")
     elif what is Fate.STOP:
@@ -168,11 +192,12 @@ def _act(kernel: GuestKernel, process: Process, signo: int) -> None:
 def _enter(kernel: GuestKernel, process: Process, info: SigInfo, action: Action) -> None:
     regs, signo, stack = kernel.registers_of(process), info.si_signo, process.alt_stack
     mask = process.blocked_signals if process.saved_mask is None else process.saved_mask
+    addr, error, vector = process.fault
     try:
         frame, fpu = sigframe.place(stack, regs[RSP], action.flags)
         ucontext = UCONTEXT.pack(
             UC_FLAGS, 0, stack.base, stack.shown_flags(regs[RSP]), 0, stack.nbytes,
-            *[regs[PLACE[name]] for name in SAVED], SEGMENTS, 0, 0, 0, info.si_addr, fpu, mask,
+            *[regs[PLACE[name]] for name in SAVED], SEGMENTS, error, vector, 0, addr, fpu, mask,
         )  # fmt: skip
         content = struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info)
         process.space.write(frame, content)
