@@ -56,7 +56,7 @@ core: build
 # ---- the two commands ----
 
 run: build ## tell the letter's story on a real file (FILE=...)
-	$(BIN)/pkern story $(FILE)
+	$(BIN)/pkern story $(if $(FILE),'$(FILE)')
 
 test: build test-core test-python ## every test: C programs, then pytest
 

@@ -15,10 +15,13 @@ SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
 
 
 class SyscallError(OSError):
-    """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`."""
+    """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number, os.strerror(number))
+    subject: what the message names, for a caller who has no path of it in hand.
+    """
+
+    def __init__(self, number: int, subject: str | None = None) -> None:
+        super().__init__(number, os.strerror(number), subject)
         self.number = number
 
 
@@ -29,9 +32,11 @@ class MemoryFault(Exception):
     """
 
     signo = 0
+    names: tuple[str, dict[int, str]] = "", {}  # of the signal and its codes
 
     def __init__(self, addr: int, code: int, access: int) -> None:
-        super().__init__(f"signal {self.signo} at {addr:#x} (si_code {code})")
+        signal, codes = self.names
+        super().__init__(f"{signal} at {addr:#x} ({codes[code]})")
         self.addr = addr
         self.code = code
         self.access = access
@@ -41,12 +46,14 @@ class SegmentationFault(MemoryFault):
     """SIGSEGV: nothing mapped (SEGV_MAPERR) or not allowed (SEGV_ACCERR)."""
 
     signo = SIGSEGV
+    names = "SIGSEGV", {1: "SEGV_MAPERR", 2: "SEGV_ACCERR"}
 
 
 class BusError(MemoryFault):
     """SIGBUS: beyond the end of the file, or a hole of a special VMA (BUS_ADRERR)."""
 
     signo = SIGBUS
+    names = "SIGBUS", {2: "BUS_ADRERR"}
 
 
 class TaskKilled(Exception):

@@ -10,6 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from kernel import hugetlb
+from kernel.clock import SECOND
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.vfs.hugetlbfs import HugeInode
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 IPC_PRIVATE = 0
-NS = 1_000_000_000
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
 SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
@@ -36,7 +36,7 @@ class Segment:
         self.owner = task.uid, task.gid  # who made it, whatever IPC_SET says later
         self.locked_by: int | None = None  # the uid whose memory SHM_LOCK counts it as
         self.atime = self.dtime = 0  # seconds: last attached, last detached by shmdt
-        self.ctime = kernel.clock.realtime_ns // NS
+        self.ctime = kernel.clock.realtime_ns // SECOND
         self.removed = False
         self.bytes = size
         large = bool(flags & SHM_HUGETLB)

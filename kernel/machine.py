@@ -146,13 +146,19 @@ class Kernel:
         if parse_size(swap):
             self.swap.add_device(parse_size(swap))
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
-        for name, value in (sysctl or {}).items():
-            self.sysctl[name] = value
+        try:
+            for name, value in (sysctl or {}).items():
+                self.sysctl[name] = value
+        except SyscallError:
+            self.close()
+            raise
 
     def _create_core(self, rmap: str, nrpte: int, poison: int) -> Any:
         pages = self.ram // PAGE_SIZE
-        if pages < 64 or not 1 <= nrpte <= 31:
-            raise ValueError("a machine has at least 256K of RAM and nrpte from 1 to 31")
+        if pages < 64:
+            raise ValueError(f"a machine has at least 256K of RAM, not {self.ram} bytes")
+        if not 1 <= nrpte <= 31:
+            raise ValueError(f"nrpte is a number from 1 to 31, not {nrpte}")
         params = ffi.new(
             "struct machine_params *",
             {"nr_pages": pages, "rmap": RMAP_DESIGNS[rmap], "nrpte": nrpte, "poison": poison},

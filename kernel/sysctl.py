@@ -7,6 +7,7 @@ tunables; the others live here or in the Kernel attribute named. Each change is 
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Value = int | str
 MAX = (1 << 63) - 1
 LEAST_FILES = 8192
+NUMBER = re.compile(r"(-?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
+BASES = {"0x": 16, "0": 8, "": 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,13 @@ class Entry:
 
 
 ENTRIES = (
+    Entry(
+        "debug.exception-trace",
+        "1: a fault that no handler takes is logged, with the instruction and where it lies.",
+        "table",
+        default=1,
+        high=1,
+    ),
     Entry(
         "fs.file-max",
         "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
@@ -258,6 +268,22 @@ ENTRIES = (
 )
 
 
+def parse_number(text: str) -> int | None:
+    """Return the integer that a text is to Linux (hexadecimal, octal or decimal), or None."""
+    found = NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    sign, prefix, digits = found.groups()
+    try:
+        return int(sign + (digits or prefix), BASES[prefix.lower()])
+    except ValueError:
+        return None
+
+
+def _bad(entry: Entry, text: str) -> SyscallError:
+    return SyscallError(errno.EINVAL, f"{entry.name}={text}")
+
+
 class SysctlTable:
     """The parameters of one machine, by name."""
 
@@ -285,7 +311,7 @@ class SysctlTable:
         """Return one entry; '/' may stand for '.'. Errors: ENOENT."""
         found = self._entries.get(name.replace("/", "."))
         if found is None:
-            raise SyscallError(errno.ENOENT)
+            raise SyscallError(errno.ENOENT, name)
         return found
 
     def __getitem__(self, name: str) -> Value:
@@ -330,29 +356,26 @@ class SysctlTable:
         text = text.strip(" \t\n\0")
         if entry.choices:
             if text not in entry.choices:
-                raise SyscallError(errno.EINVAL)
+                raise _bad(entry, text)
             return text
         if entry.columns > 1:
             return self._row(entry, text.split())
         if entry.kind == "str":
             if not text or len(text) > 64 or (not text.isprintable() and "\t" not in text):
-                raise SyscallError(errno.EINVAL)
+                raise _bad(entry, text)
             return text
         return self._number(entry, text)
 
     def _row(self, entry: Entry, given: list[str]) -> str:
         rest = str(self[entry.name]).split()[len(given) :]
         if not 0 < len(given) <= entry.columns:
-            raise SyscallError(errno.EINVAL)
+            raise _bad(entry, " ".join(given))
         return "\t".join([str(self._number(entry, text)) for text in given] + rest)
 
     def _number(self, entry: Entry, text: str) -> int:
-        try:
-            value = int(text, 0)
-        except ValueError:
-            raise SyscallError(errno.EINVAL) from None
-        if not entry.low <= value <= entry.high:
-            raise SyscallError(errno.EINVAL)
+        value = parse_number(text)
+        if value is None or not entry.low <= value <= entry.high:
+            raise _bad(entry, text)
         return value
 
     def _store(self, entry: Entry, value: Value) -> None:

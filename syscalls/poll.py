@@ -9,14 +9,16 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from kernel.clock import NEVER_NS, SECOND
 from kernel.errors import SyscallError
 from kernel.signals import UNBLOCKABLE_MASK
 from kernel.vfs.inode import POLLIN, POLLOUT
 from kernel.wait import Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
-from syscalls.time import NS
+from syscalls.time import duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -57,18 +59,22 @@ def _wait(
     """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
     clock = task.kernel.clock
     found = look()
-    if not found and task.context is None and deadline is not None:
+    if not found and task.context is None and deadline is not None and deadline < NEVER_NS:
         clock.advance(max(0, deadline - clock.now_ns))
         found = look()
     if found or (deadline is not None and clock.now_ns >= deadline):
         store_left()
         return found
-    if task.context is not None:
-        task.thread.progress = (deadline,)
     for file in files:
         file.inode.watch()
     keys = dict.fromkeys(file.inode.wait_key for file in files)
-    raise WouldBlock(*keys, deadline=deadline, restart=Restart.CONTINUE, interrupted=store_left)
+    raise WouldBlock(
+        *keys,
+        deadline=deadline,
+        progress=(deadline,),
+        restart=Restart.CONTINUE,
+        interrupted=store_left,
+    )
 
 
 def _no_store() -> None:
@@ -78,34 +84,41 @@ def _no_store() -> None:
 def _store_left(
     task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
 ) -> Callable[[], None]:
-    """Return what stores the time that is left at addr, as Linux does."""
+    """Return what stores the time that is left at addr, as Linux does: where it can be stored."""
 
     def store() -> None:
         if addr and deadline is not None:
-            task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+            with suppress(SyscallError):
+                task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
 
     return store
 
 
 def _timespec(nanoseconds: int) -> bytes:
-    return struct.pack("<qq", *divmod(nanoseconds, NS))
+    return struct.pack("<qq", *divmod(nanoseconds, SECOND))
 
 
 def _timeval(nanoseconds: int) -> bytes:
-    seconds, rest = divmod(nanoseconds, NS)
+    seconds, rest = divmod(nanoseconds, SECOND)
     return struct.pack("<qq", seconds, rest // US)
 
 
-def _timeout_in(task: Task, addr: int, parts: int) -> int | None:
-    """Return the nanoseconds of a time of seconds and parts, None for NULL. Errors: EINVAL."""
+def _timespec_in(task: Task, addr: int) -> int | None:
+    """Return the nanoseconds of a struct timespec, None for NULL. Errors: EINVAL, EFAULT."""
+    return duration_in(task, addr) if addr else None
+
+
+def _timeval_in(task: Task, addr: int) -> int | None:
+    """Return the nanoseconds of select's struct timeval, whose microseconds may run over.
+
+    None for NULL. Errors: EINVAL (negative), EFAULT.
+    """
     if not addr:
         return None
-    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
-    if parts == US:  # select lets microseconds run over
-        seconds, part = seconds + part // 1_000_000, part % 1_000_000
-    if seconds < 0 or not 0 <= part * parts < NS:
+    seconds, micros = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if seconds * 1_000_000 + micros < 0 or (micros < 0 and micros % 1_000_000):
         raise SyscallError(errno.EINVAL)
-    return int(seconds * NS + part * parts)
+    return int(seconds * SECOND + micros * US)
 
 
 # ---- the signal mask ----
@@ -208,7 +221,7 @@ def ppoll(task: Task, addr: int, count: int, time_addr: int, mask_addr: int, nby
 
     Errors: as poll. Source: ppoll(2).
     """
-    timeout = _timeout_in(task, time_addr, 1)
+    timeout = _timespec_in(task, time_addr)
     mask = _mask_in(task, mask_addr, nbytes)
 
     def left(deadline: int | None) -> Callable[[], None]:
@@ -265,7 +278,7 @@ def select(task: Task, count: int, reads: int, writes: int, others: int, time_ad
     The time left (struct timeval) is stored. Errors: EBADF, EINVAL, EFAULT, EINTR.
     Source: select(2).
     """
-    timeout = _timeout_in(task, time_addr, US)
+    timeout = _timeval_in(task, time_addr)
 
     def left(deadline: int | None) -> Callable[[], None]:
         return _store_left(task, time_addr, deadline, _timeval)
@@ -282,7 +295,7 @@ def pselect6(
     Errors: as select. Source: pselect(2).
     """
     pair = struct.unpack("<QQ", task.mm.copy_in(mask_addr, 16)) if mask_addr else (0, 0)
-    timeout = _timeout_in(task, time_addr, 1)
+    timeout = _timespec_in(task, time_addr)
     mask = _mask_in(task, *pair)
 
     def left(deadline: int | None) -> Callable[[], None]:

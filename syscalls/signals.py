@@ -32,6 +32,7 @@ from kernel.signals import (
 from kernel.thread import NO_ALT_STACK
 from kernel.wait import RegistersSet, Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
+from syscalls.time import duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -41,7 +42,6 @@ SET_BYTES = 8
 ACTION = struct.Struct("<QQQQ")
 STACK = struct.Struct("<QiiQ")
 MIN_STACK = 2048
-NS = 1_000_000_000
 
 
 # ---- what is done ----
@@ -203,9 +203,8 @@ def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
     if task.thread.progress is None:
         mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
         task.thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
-        task.thread.progress = True
         task.attention = True
-    raise WouldBlock(restart=Restart.UNLESS_HANDLED)
+    raise WouldBlock(progress=True, restart=Restart.UNLESS_HANDLED)
 
 
 # ---- what is waited for ----
@@ -227,19 +226,21 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
     deadline = _deadline(task, timeout)
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
-    raise WouldBlock(("signal", task.pid), deadline=deadline, restart=Restart.UNLESS_HANDLED)
+    raise WouldBlock(
+        ("signal", task.pid),
+        deadline=deadline,
+        progress=deadline,
+        restart=Restart.UNLESS_HANDLED,
+    )
 
 
 def _deadline(task: Task, timeout: int) -> int | None:
     """Return when a relative struct timespec at timeout ends: fixed at the first try."""
     if not timeout:
         return None
-    if task.thread.progress is None:
-        seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(timeout, 16))
-        if seconds < 0 or not 0 <= nanoseconds < NS:
-            raise SyscallError(errno.EINVAL)
-        task.thread.progress = task.kernel.clock.now_ns + seconds * NS + nanoseconds
-    return int(task.thread.progress)
+    if task.thread.progress is not None:
+        return int(task.thread.progress)
+    return task.kernel.clock.now_ns + duration_in(task, timeout)
 
 
 # ---- who may send ----

@@ -180,7 +180,8 @@ def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
     file = task.fds.get(fd)
     if not file.access & 4:
         raise SyscallError(errno.EBADF)
-    if not isinstance(file.inode, MappedInode):
+    if not isinstance(file.inode, MappedInode) or signed64(nbytes) < 0:
         raise SyscallError(errno.EINVAL)
-    file.inode.read(signed64(offset), min(nbytes, 1 << 20))
+    if signed64(offset) >= 0:  # before the file's beginning lies nothing to bring
+        file.inode.read(offset, min(nbytes, 1 << 20))
     return 0

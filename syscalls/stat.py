@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kernel.clock import SECOND
 from kernel.errors import SyscallError
 from kernel.vfs import names
 from kernel.vfs.inode import MAY_WRITE, Inode
@@ -25,7 +26,6 @@ from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
-SECOND = 1_000_000_000
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 STATX_SYNC_TYPE, STATX_RESERVED = 0x6000, 0x8000_0000
 STATX_BASIC_STATS, STATX_BTIME = 0x7FF, 0x800

@@ -6,12 +6,13 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.clock import NEVER_NS, SECOND
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
 from kernel.vfs.timerfd import TimerInode
 from syscalls.at import O_CLOEXEC, install, refuse_flags
 from syscalls.table import INT, SINT, STRUCT, syscall
-from syscalls.time import NS, REALTIME_CLOCKS
+from syscalls.time import REALTIME_CLOCKS
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -48,7 +49,7 @@ def _timer(task: Task, fd: int) -> TimerInode:
 
 
 def _pack(timer: TimerInode) -> bytes:
-    return SPEC.pack(*divmod(timer.interval, NS), *divmod(timer.left(), NS))
+    return SPEC.pack(*divmod(timer.interval, SECOND), *divmod(timer.left(), SECOND))
 
 
 @syscall(286, "timerfd_settime", SINT, INT, INT, INT, partly="TFD_TIMER_CANCEL_ON_SET is ignored")
@@ -59,15 +60,16 @@ def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
     """
     words = SPEC.unpack(task.mm.copy_in(new, SPEC.size))
     refuse_flags(flags, ABSTIME | CANCEL_ON_SET)
-    if min(words) < 0 or max(words[1], words[3]) >= NS:
+    if min(words) < 0 or max(words[1], words[3]) >= SECOND:
         raise SyscallError(errno.EINVAL)
     timer = _timer(task, fd)
     before, clock = _pack(timer), task.kernel.clock
-    interval, value = words[0] * NS + words[1], words[2] * NS + words[3]
+    interval = min(words[0] * SECOND + words[1], NEVER_NS)
+    value = min(words[2] * SECOND + words[3], NEVER_NS)
     began = 0 if flags & ABSTIME else clock.now_ns
     if flags & ABSTIME and timer.realtime:
         began = clock.now_ns - clock.realtime_ns
-    timer.set(began + value if value else None, interval)
+    timer.set(min(began + value, NEVER_NS) if value else None, interval)
     if old:
         task.mm.copy_out(old, before)
     return 0

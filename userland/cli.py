@@ -8,16 +8,15 @@ import argparse
 import contextlib
 import difflib
 import io
-import signal
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from kernel.credentials import ALL_CAPS
-from kernel.errors import KernelBug
+from kernel.errors import KernelBug, KernelPanic, SyscallError
+from kernel.signals import NSIG
 from userland import console, reference
 from userland.lab import command
 from userland.options import (
@@ -29,6 +28,11 @@ from userland.options import (
     existing,
     machine_options,
     nearest,
+    regular,
+    say_ended,
+    show_failure,
+    user_id,
+    writable,
 )
 from userland.program import NoMain, load_program, run_program
 from userland.tables import print_table
@@ -36,7 +40,6 @@ from userland.uml import command as uml_command
 
 Command = Callable[[argparse.Namespace], int]
 
-HERE = Path(__file__).parent.parent
 SIGNALLED = 128  # an exit status above it names the signal that ended the program
 
 EXAMPLES = """\
@@ -93,6 +96,48 @@ status 1 on a divergence; then the shortest failing sequence is printed, also as
 example: pkern conform --sequences 2000 --seed 7
 """
 
+SYSCALLS_HELP = """\
+Each call is done, partly done (and what is missing), or not there: it fails with ENOSYS.
+
+examples:
+  pkern syscalls              all of them
+  pkern syscalls remap        those whose name holds 'remap'
+"""
+
+STORY_HELP = """\
+The emulator runs twice over the file: with the gate closed (EPERM, one mmap a page) and, after
+echo 1 > /proc/sys/vm/nonlinear, with the gate open. Then both are compared. `make run` tells it.
+
+examples:
+  pkern story                 on the compiled core of this kernel
+  pkern story LICENSE
+"""
+
+BENCH_HELP = """\
+Each row is measured here and on the host's kernel in interleaved rounds; the ratio is host / ours,
+with its median and spread. All of it takes some minutes.
+
+examples:
+  pkern bench --only remap            the rows about remap_file_pages
+  pkern bench --json bench.json       also as {"rows": [{"name", "host", "ours", ...}]}
+"""
+
+CONSOLE_HELP = """\
+A shell of the machine, as root: cat, echo TEXT > PATH, ls, sysctl, ps, maps, free, dmesg, check,
+run FILE.py, python. Tab completes; lines are remembered. `help` explains each command.
+
+examples:
+  pkern console
+  pkern console --sysctl vm.nonlinear=1
+  echo 'cat /proc/meminfo' | pkern console
+"""
+
+DOCS_HELP = """\
+docs/sysctls.md and docs/syscalls.md come from the tables of the code.
+
+example: pkern docs                   in the project's folder
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
@@ -108,6 +153,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except KernelPanic as error:
+        print(f"pkern: {error}", file=sys.stderr)
+        return 1
+    except SyscallError:  # a call of this kernel failed and no command expected it: our bug
+        raise
+    except OSError as error:
+        print(f"pkern: the host refused: {error}", file=sys.stderr)
+        return 1
 
 
 def make_parser() -> HelpfulParser:
@@ -156,9 +209,11 @@ def _add_run(commands: Commands, machine: HelpfulParser) -> None:
     parser.add_argument("file", metavar="PROGRAM", help="FILE.py, or an x86-64 ELF program")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
-    )
+    ).required = False
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
-    parser.add_argument("--uid", type=int, default=1000, help="the task's user; 0 is root (1000)")
+    parser.add_argument(
+        "--uid", type=user_id, default=1000, help="the task's user; 0 is root (1000)"
+    )
     parser.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
     )
@@ -174,7 +229,7 @@ def _add_shell(commands: Commands) -> None:
 
     about = "Open a shell on a machine.\n\n" + elf_command.SHELL_HELP
     parser = _add(commands, "shell", elf_command.shell, about, [machine_options("256M")])
-    parser.add_argument("--uid", type=int, default=0, help="the shell's user (0: root)")
+    parser.add_argument("--uid", type=user_id, default=0, help="the shell's user (0: root)")
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument(
         "--program", default="/bin/busybox", metavar="FILE", help="the shell (/bin/busybox sh)"
@@ -191,27 +246,25 @@ def _add_tables(commands: Commands, machine: HelpfulParser) -> None:
     )
     parser.add_argument("-a", "--all", action="store_true", help="every one (the default)")
     parser.add_argument("pattern", nargs="?", default="", help="only names that hold this")
-    parser = _add(commands, "syscalls", show_syscalls, "Show which system calls there are.")
+    about = "Show which system calls there are.\n\n" + SYSCALLS_HELP
+    parser = _add(commands, "syscalls", show_syscalls, about)
     parser.add_argument("pattern", nargs="?", default="", help="only names that hold this")
-    parser = _add(commands, "docs", write_docs, "Write the generated pages of the documentation.")
+    about = "Write the generated pages of the documentation.\n\n" + DOCS_HELP
+    parser = _add(commands, "docs", write_docs, about)
     parser.add_argument("--folder", default="docs", help="where they go (docs)")
 
 
 def _add_console(commands: Commands, machine: HelpfulParser) -> None:
-    _add(
-        commands,
-        "console",
-        console.open_console,
-        "Open a live machine at the terminal.\n\nexample: pkern console --sysctl vm.nonlinear=1",
-        [machine],
-    )
+    about = "Open a live machine at the terminal.\n\n" + CONSOLE_HELP
+    _add(commands, "console", console.open_console, about, [machine])
 
 
 def _add_others(commands: Commands) -> None:
     about = "Run the emulator on a file.\n\n" + BOCHS_HELP
     parser = _add(commands, "bochs", run_emulator, about, [machine_options(ram=AMPLE)])
     parser.add_argument("--file", required=True, metavar="PATH", help="a file of the host")
-    parser = _add(commands, "story", tell_story, "Tell the gate's story on a file.")
+    about = "Tell the gate's story on a file.\n\n" + STORY_HELP
+    parser = _add(commands, "story", tell_story, about)
     parser.add_argument("file", nargs="?", metavar="FILE", help="of the host (the compiled core)")
     parser = _add(
         commands, "conform", conform, "Compare with the host's kernel.\n\n" + CONFORM_HELP
@@ -219,7 +272,8 @@ def _add_others(commands: Commands) -> None:
     parser.add_argument("--sequences", type=int, default=200, metavar="N", help="how many (200)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the sequences (0)")
     parser.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
-    parser = _add(commands, "bench", bench, "Measure beside the host's kernel.")
+    about = "Measure beside the host's kernel.\n\n" + BENCH_HELP
+    parser = _add(commands, "bench", bench, about)
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it")
@@ -253,42 +307,23 @@ def _run_once(options: argparse.Namespace) -> int:
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:
-        return _show_failure(error)
+        return show_failure(error)
     argv = [options.file, *options.arguments]
     caps = _capabilities(options.cap)
     trace = _trace if options.strace else None
     with boot(options) as kernel:
         try:
             status = run_program(kernel, program, argv, uid=options.uid, caps=caps, strace=trace)
-        except (KernelBug, BrokenPipeError):
+        except (KernelBug, KernelPanic, BrokenPipeError):
             raise
         except Exception as error:
-            status = _show_failure(error)
+            status = show_failure(error)
         finally:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
-    if status > SIGNALLED:
-        print(f"{options.file}: ended by {_signal_name(status - SIGNALLED)}", file=sys.stderr)
+    if SIGNALLED < status <= SIGNALLED + NSIG:
+        say_ended(options.file, status - SIGNALLED)
     return status
-
-
-def _show_failure(error: Exception) -> int:
-    """Print the traceback of a program's exception, its own frames only; return 1.
-
-    An exception from nowhere in a program is ours, and goes on.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_ours(frame.filename)]
-    if not own and not isinstance(error, SyntaxError):
-        raise error
-    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
-    shown += traceback.format_exception_only(error)
-    print("".join(shown), end="", file=sys.stderr)
-    return 1
-
-
-def _is_ours(filename: str) -> bool:
-    return HERE in Path(filename).parents or filename.startswith("<frozen")
 
 
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
@@ -303,13 +338,6 @@ def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
 
 def _trace(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _run_twice(options: argparse.Namespace) -> int:
@@ -384,6 +412,7 @@ def bench(options: argparse.Namespace) -> int:
     cases, notes = cases_here(options.only)
     if not cases:
         raise UsageError(f"--only {options.only}: no row has this in its name")
+    report = writable(options.json) if options.json else None
     try:
         rows = run_bench(options.rounds, _progress, cases)
     except NoCompiler as error:
@@ -391,8 +420,8 @@ def bench(options: argparse.Namespace) -> int:
     print(as_markdown(rows), end="")
     for note in notes:
         print(f"\n{note}")
-    if options.json:
-        Path(options.json).write_text(as_json(rows))
+    if report is not None:
+        report.write_text(as_json(rows))
     return 0
 
 
@@ -406,7 +435,7 @@ def run_emulator(options: argparse.Namespace) -> int:
     """Let the emulator's guest compute a file's CRC-32; 1 if it is not zlib's."""
     from userland import bochs, cpu
 
-    path = existing(options.file)
+    path = regular(options.file)
     if options.ram == AMPLE:
         options.ram = bochs.machine_ram(path.stat().st_size)
     with boot(options) as kernel:
@@ -426,7 +455,7 @@ def tell_story(options: argparse.Namespace) -> int:
     """Tell the letter's story."""
     from userland import story
 
-    return story.tell(existing(options.file) if options.file else story.compiled_core())
+    return story.tell(regular(options.file) if options.file else story.compiled_core())
 
 
 if __name__ == "__main__":

@@ -8,18 +8,26 @@ The host's readline gives history and completion.
 import argparse
 import cmd
 import code
-import os
 import readline
 import shlex
+import stat
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kernel.errors import MemoryFault, TaskKilled
-from kernel.machine import Kernel
+from kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
+from kernel.machine import Kernel, parse_size
 from userland import reference
-from userland.options import UsageError, boot, existing, sysctl_name
-from userland.program import Sys, load_program, run_program
+from userland.options import (
+    UsageError,
+    boot,
+    existing,
+    show_failure,
+    sysctl_complaint,
+    sysctl_name,
+)
+from userland.program import NoMain, Sys, load_program, run_program
 from userland.tables import print_table
 
 HISTORY = Path("~/.pkern_history").expanduser()
@@ -34,16 +42,18 @@ def open_console(options: argparse.Namespace) -> int:
 
 
 class _history:
-    """Lines typed in earlier sessions, kept in a file of the user's home."""
+    """Lines typed in earlier sessions, kept in a file of the user's home if that is possible."""
 
     def __enter__(self) -> None:
-        if sys.stdin.isatty() and HISTORY.exists():
-            readline.read_history_file(HISTORY)
+        if sys.stdin.isatty():
+            with suppress(OSError):
+                readline.read_history_file(HISTORY)
 
     def __exit__(self, *_: object) -> None:
         if sys.stdin.isatty():
             readline.set_history_length(1000)
-            readline.write_history_file(HISTORY)
+            with suppress(OSError):
+                readline.write_history_file(HISTORY)
 
 
 class Console(cmd.Cmd):
@@ -57,6 +67,8 @@ class Console(cmd.Cmd):
         self.kernel = kernel
         self.task = kernel.spawn("sh", uid=0, gid=0)
         self.sys = Sys(self.task)
+        names: dict[str, object] = {"kernel": kernel, "task": self.task, "sys": self.sys}
+        self.python = code.InteractiveConsole(names)
         if not sys.stdin.isatty():
             self.prompt = ""
             self.intro = ""
@@ -67,33 +79,41 @@ class Console(cmd.Cmd):
     def do_cat(self, line: str) -> None:
         """cat PATH...: print files."""
         for path in self._words(line, at_least=1):
-            print(self.read_file(path), end="")
+            with self._complaints("cat", path):
+                print(self.read_file(path), end="")
 
     def do_echo(self, line: str) -> None:
         """echo TEXT [> PATH | >> PATH]: print the text, or write it to a file."""
-        text, append, path = _redirection(line)
-        words = " ".join(self._words(text)) + "\n"
-        if not path:
-            print(words, end="")
+        words, arrow, path = _redirection(line)
+        text = " ".join(words) + "\n"
+        if not arrow:
+            print(text, end="")
             return
-        flags = self.sys.O_APPEND if append else self.sys.O_TRUNC
-        self.write_file(path, words.encode(), self.sys.O_WRONLY | self.sys.O_CREAT | flags)
+        flags = self.sys.O_TRUNC if arrow == ">" else self.sys.O_APPEND
+        with self._complaints("echo", path):
+            self.write_file(path, text.encode(), self.sys.O_WRONLY | self.sys.O_CREAT | flags)
 
     def do_ls(self, line: str) -> None:
         """ls [PATH...]: list directories."""
         for path in self._words(line) or ["."]:
-            for name in sorted(self.sys.listdir(path)):
-                print(name)
+            with self._complaints("ls", path):
+                for name in sorted(self.sys.listdir(path)):
+                    print(name)
 
     def do_rm(self, line: str) -> None:
         """rm PATH...: remove files."""
         for path in self._words(line, at_least=1):
-            self.sys.unlink(path)
+            with self._complaints("rm", path):
+                self.sys.unlink(path)
 
     def do_truncate(self, line: str) -> None:
-        """truncate PATH SIZE: set a file's size in bytes."""
+        """truncate PATH SIZE: set a file's size in bytes; the file is made if need be."""
         path, size = self._words(line, at_least=2)[:2]
-        self.sys.truncate(path, int(size, 0))
+        nbytes = parse_size(size)
+        with self._complaints("truncate", path):
+            descriptor = self.sys.open(path, self.sys.O_WRONLY | self.sys.O_CREAT, 0o644)
+            self.sys.ftruncate(descriptor, nbytes)
+            self.sys.close(descriptor)
 
     # ---- what the kernel knows ----
 
@@ -102,11 +122,19 @@ class Console(cmd.Cmd):
         words = [word for word in self._words(line) if word not in ("-a", "-w")]
         if words and "=" in "".join(words):
             name, _, value = " ".join(words).partition("=")
-            path = "/proc/sys/" + sysctl_name(name).replace(".", "/")
-            self.write_file(path, value.strip().encode() + b"\n", self.sys.O_WRONLY)
+            self._set_sysctl(sysctl_name(name), value.strip())
             return
         rows = reference.sysctl_rows(self.kernel, words[0] if words else "")
+        if not rows:
+            raise UsageError(f"no sysctl's name holds '{words[0]}'")
         print_table("", reference.SYSCTL_HEADERS, rows)
+
+    def _set_sysctl(self, name: str, value: str) -> None:
+        path = "/proc/sys/" + name.replace(".", "/")
+        try:
+            self.write_file(path, value.encode() + b"\n", self.sys.O_WRONLY)
+        except OSError as error:
+            raise UsageError(sysctl_complaint(self.kernel, name, value) or str(error)) from error
 
     def do_ps(self, line: str) -> None:
         """ps: list the tasks, with resident and total memory in KiB."""
@@ -121,7 +149,8 @@ class Console(cmd.Cmd):
     def do_maps(self, line: str) -> None:
         """maps [PID]: print a task's memory map (this shell's by default)."""
         pid = (self._words(line) or ["self"])[0]
-        print(self.read_file(f"/proc/{pid}/maps"), end="")
+        with self._complaints("maps", pid):
+            print(self.read_file(f"/proc/{pid}/maps"), end="")
 
     def do_free(self, line: str) -> None:
         """free: print /proc/meminfo."""
@@ -142,38 +171,54 @@ class Console(cmd.Cmd):
     def do_run(self, line: str) -> None:
         """run FILE.py [ARGUMENT...]: run a program of the host's disk as user 1000."""
         words = self._words(line, at_least=1)
-        program = load_program(str(existing(words[0])))
-        status = run_program(self.kernel, program, words, uid=1000)
+        path = existing(words[0])
+        try:
+            status = run_program(self.kernel, load_program(path), words, uid=1000)
+        except NoMain as error:
+            raise UsageError(str(error)) from error
+        except (KernelBug, KernelPanic):
+            raise
+        except SystemExit as left:
+            raise UsageError(
+                "the program left the host's Python: use sys.exit of main's sys"
+            ) from left
+        except Exception as error:
+            status = show_failure(error)
         if status:
             print(f"exit status {status}")
 
     def do_python(self, line: str) -> None:
         """python [STATEMENT]: Python with `kernel`, `task` and `sys`, the shell's own calls."""
-        names: dict[str, object] = {"kernel": self.kernel, "task": self.task, "sys": self.sys}
-        shell = code.InteractiveConsole(names)
         if line:
-            shell.push(line)
+            self.python.push(line)
         else:
-            shell.interact(banner="kernel, task, sys; Ctrl-D goes back", exitmsg="")
+            self.python.interact(banner="kernel, task, sys; Ctrl-D goes back", exitmsg="")
 
     def do_exit(self, line: str) -> bool:
         """exit: stop the machine."""
         return True
 
-    do_EOF = do_exit  # cmd.Cmd's name for end of file
-
     # ---- the loop ----
 
+    def precmd(self, line: str) -> str:
+        """Take the end of the input, which cmd.Cmd calls EOF, for `exit`."""
+        return "exit" if line == "EOF" else line
+
     def onecmd(self, line: str) -> bool:
-        """Run one line; an error is one line of output and the shell goes on."""
+        """Run one line; an error is one line of output and the shell goes on while it lives."""
         name = line.split(None, 1)[0] if line.strip() else ""
+        ends = False
         try:
-            return bool(super().onecmd(line))
+            ends = bool(super().onecmd(line))
         except (MemoryFault, TaskKilled, UsageError, ValueError) as error:
             print(f"{name}: {error}")
         except OSError as error:
-            print(f"{name}: {os.strerror(error.errno or 0)}")
-        return False
+            print(f"{name}: {error.strerror or error}")
+        except KeyboardInterrupt:
+            print()
+        if not self.task.alive:
+            print("the shell's task has ended")
+        return ends or not self.task.alive
 
     def emptyline(self) -> bool:
         """Do nothing on an empty line (the base class would repeat the last one)."""
@@ -197,7 +242,8 @@ class Console(cmd.Cmd):
         """Complete paths of the host."""
         path = Path(text)
         folder = path if text.endswith("/") else path.parent
-        return sorted(str(found) for found in folder.glob("*") if str(found).startswith(text))
+        found = ((str(path), path.is_dir()) for path in folder.glob("*"))
+        return sorted(name + "/" * folder for name, folder in found if name.startswith(text))
 
     # ---- helpers ----
 
@@ -218,6 +264,14 @@ class Console(cmd.Cmd):
         finally:
             self.sys.close(descriptor)
 
+    @contextmanager
+    def _complaints(self, name: str, path: str) -> Iterator[None]:
+        """Print an error as a shell does, with the path, and go on."""
+        try:
+            yield
+        except OSError as error:
+            print(f"{name}: {path}: {error.strerror}")
+
     def _words(self, line: str, at_least: int = 0) -> list[str]:
         words = shlex.split(line)
         if len(words) < at_least:
@@ -231,12 +285,29 @@ class Console(cmd.Cmd):
             names = self.sys.listdir(prefix or ".")
         except OSError:
             return
-        yield from (prefix + name for name in sorted(names) if name.startswith(start))
+        for name in sorted(names):
+            if name.startswith(start):
+                yield prefix + name + ("/" if self._is_directory(prefix + name) else "")
+
+    def _is_directory(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(self.sys.stat(path).st_mode)
+        except OSError:  # a link that leads nowhere
+            return False
 
 
-def _redirection(line: str) -> tuple[str, bool, str]:
-    """Split `TEXT > PATH` into text, whether it appends, and path ("" for none)."""
-    text, mark, path = line.partition(">")
-    if not mark:
-        return text, False, ""
-    return text, path.startswith(">"), path.lstrip(">").strip()
+def _redirection(line: str) -> tuple[list[str], str, str]:
+    """Split `TEXT > PATH` into words, the arrow and the path, both "" for none.
+
+    An arrow in quotes is text. Errors: ValueError.
+    """
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=">")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words = list(lexer)
+    arrows = [place for place, word in enumerate(words) if word in (">", ">>")]
+    if not arrows:
+        return words, "", ""
+    if arrows != [len(words) - 2]:
+        raise ValueError("one path stands behind >")
+    return words[:-2], words[-2], words[-1]

@@ -85,13 +85,21 @@ def make_directory(kernel: Kernel, path: str) -> Inode:
 
 
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
-    """Copy a program of the host into the machine, executable, at an absolute path."""
+    """Copy a program of the host into the machine, executable, at an absolute path.
+
+    Errors: SyscallError, ENOSPC where the machine is too small; OSError of the host.
+    """
+    code = source.read_bytes()
     make_directory(kernel, path.rpartition("/")[0] or "/")
     file = kernel.vfs.open(start_init(kernel), path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
     file.descriptors = 1
-    file.inode.write(0, source.read_bytes())
-    file.inode.mode = 0o755
-    file.put()
+    try:
+        written = 0
+        while written < len(code):
+            written += file.inode.write(written, code[written:])
+        file.inode.mode = 0o755
+    finally:
+        file.put()
 
 
 def start_init(kernel: Kernel) -> Task:

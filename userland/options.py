@@ -6,7 +6,10 @@ raises for a mistake of the user; main() prints it as one sentence and exits wit
 
 import argparse
 import difflib
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +20,10 @@ import structlog
 from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
 
+HERE = Path(__file__).parent.parent
 AMPLE = "ample"
+NO_UID = (1 << 32) - 1  # (uid_t)-1
+LOGGED = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
 
@@ -32,9 +38,8 @@ class HelpfulParser(argparse.ArgumentParser):
         """Print the complaint, the nearest known flag and where help is; exit with 2."""
         known = self.flags()
         words = message.rpartition(":")[2].split()
-        guesses = [
-            guess for word in words if word.startswith("-") for guess in nearest(word, known)
-        ]
+        unknown = [word for word in words if word.startswith("-") and word not in known]
+        guesses = [guess for word in unknown for guess in nearest(word, known)]
         hint = f" Did you mean {guesses[0]}?" if guesses else ""
         self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
 
@@ -48,9 +53,26 @@ class HelpfulParser(argparse.ArgumentParser):
         return flags
 
 
+def say_ended(program: str, signo: int) -> None:
+    """Say that a signal ended a program, and where the log says why."""
+    try:
+        name = signal.Signals(signo).name
+    except ValueError:
+        name = f"signal {signo}"
+    hint = "; --dmesg shows where" if signo in LOGGED else ""
+    print(f"{program}: ended by {name}{hint}", file=sys.stderr)
+
+
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Return the known words most like word, best first."""
     return difflib.get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
+
+
+def user_id(text: str) -> int:
+    """Return the uid that an argument names."""
+    if not text.isdecimal() or int(text) >= NO_UID:
+        raise argparse.ArgumentTypeError(f"a user is a number from 0 to {NO_UID - 1}, not '{text}'")
+    return int(text)
 
 
 def machine_options(ram: str = "64M") -> HelpfulParser:
@@ -103,7 +125,7 @@ def boot(options: argparse.Namespace) -> Kernel:
             sysctl=sysctls or None,
         )
     except (OSError, KeyError, ValueError) as error:
-        raise UsageError(_boot_complaint(error, options.ram, sysctls)) from error
+        raise UsageError(boot_complaint(error, sysctls)) from error
     _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
@@ -157,9 +179,10 @@ def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int |
 def parse_sysctl_file(path: Path) -> dict[str, str]:
     """Return the settings of a file in sysctl.conf's format.
 
-    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot.
+    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot. What cannot be set
+    is left out where a - stands before the name.
     """
-    result = {}
+    result, may_fail = {}, set()
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         text = line.strip()
         if not text or text[0] in "#;":
@@ -167,8 +190,19 @@ def parse_sysctl_file(path: Path) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"{path}, line {number}: expected NAME = VALUE, found '{text}'")
-        result[sysctl_name(name)] = value.strip()
-    return result
+        if text[0] == "-":
+            may_fail.add(sysctl_name(name[1:]))
+        result[sysctl_name(name.removeprefix("-"))] = value.strip()
+    return _without_failing(result, may_fail) if may_fail else result
+
+
+def _without_failing(settings: dict[str, str], may_fail: set[str]) -> dict[str, str]:
+    with Kernel(ram="4M") as probe:
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in may_fail or sysctl_complaint(probe, name, value) is None
+        }
 
 
 def sysctl_name(name: str) -> str:
@@ -178,28 +212,52 @@ def sysctl_name(name: str) -> str:
 
 def existing(name: str) -> Path:
     """Return the path of a host file that can be read, or raise UsageError."""
-    path = Path(name)
+    path = Path(name).expanduser()
+    if os.path.isdir(path):
+        raise UsageError(f"'{name}' is a directory; name a file")
+    if not os.path.exists(path):
+        raise UsageError(f"there is no file '{name}'{_neighbour(path)}")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"'{name}' cannot be read: permission denied")
+    return path
+
+
+def regular(name: str) -> Path:
+    """Return the path of a host file that can be read and has an end, or raise UsageError."""
+    path = existing(name)
+    if not path.is_file():
+        raise UsageError(f"'{name}' is no regular file: its length must be known")
+    return path
+
+
+def writable(name: str) -> Path:
+    """Return the path of a host file that can be written, or raise UsageError.
+
+    For results of long work: the complaint comes before it.
+    """
+    path = Path(name).expanduser()
     if path.is_dir():
         raise UsageError(f"'{name}' is a directory; name a file")
-    if not path.exists():
-        raise UsageError(f"there is no file '{name}'{_neighbour(path)}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"'{name}' cannot be written")
     return path
 
 
 def _neighbour(path: Path) -> str:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return f": the folder '{path.parent}' does not exist"
     guesses = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
     return f"; did you mean '{path.parent / guesses[0]}'?" if guesses else ""
 
 
-def _boot_complaint(error: Exception, ram: str, sysctls: Mapping[str, int | str]) -> str:
+def boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
+    """Return why a machine did not boot, as a sentence that names a wrong sysctl."""
     with Kernel(ram="4M") as probe:
         for name, value in sysctls.items():
             complaint = sysctl_complaint(probe, name, str(value))
             if complaint:
                 return complaint
-    return f"the machine does not boot with --ram {ram} and these sysctls: {error}"
+    return f"the machine does not boot: {error}"
 
 
 def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
@@ -215,3 +273,22 @@ def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
         reason = error.strerror if isinstance(error, OSError) else error
         return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
     return None
+
+
+def show_failure(error: Exception) -> int:
+    """Print the traceback of a program's exception, its own frames only; return 1.
+
+    An exception from nowhere in a program is ours, and goes on.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    if not own and not isinstance(error, SyntaxError):
+        raise error
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    shown += traceback.format_exception_only(error)
+    print("".join(shown), end="", file=sys.stderr)
+    return 1
+
+
+def _is_ours(filename: str) -> bool:
+    return HERE in Path(filename).parents or filename.startswith("<frozen")

@@ -6,7 +6,10 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import inspect
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import syscalls
 from kernel.core import lib
-from kernel.errors import MemoryFault, TaskKilled
+from kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from kernel.signals import SigInfo, Signal
 from syscalls import (
     abi,
@@ -172,21 +175,34 @@ OWN_FORMS = frozenset({"fork", "exit"})
 
 
 class NoMain(AttributeError):
-    """A file that is no program: it lacks main."""
+    """A file that is no program: it lacks a main(sys)."""
 
 
 def load_program(path: str | Path) -> Callable[..., Any]:
     """Return main of a Python program. Errors: FileNotFoundError, NoMain, and the program's."""
     path = Path(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError(f"no program at {path}")
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if spec is None or spec.loader is None:
+        raise NoMain(f"{path} is no program in Python: its name ends in .py")
     module: ModuleType = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "main"):
         raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main
+    if not callable(main) or not (_takes(main, 1) or _takes(main, 2)):
+        raise NoMain(f"main of {path} does not take a sys: write `def main(sys): ...`")
     return main
+
+
+def _takes(main: Callable[..., Any], nr_arguments: int) -> bool:
+    """Tell whether main can be called with that many arguments."""
+    try:
+        inspect.signature(main).bind(*range(nr_arguments))
+    except TypeError:
+        return False
+    return True
 
 
 def run_program(
@@ -207,13 +223,19 @@ def run_program(
     if strace is not None:
         sys.strace(strace)
     try:
-        result = main(sys, argv) if main.__code__.co_argcount > 1 else main(sys)
+        result = main(sys, argv) if _takes(main, 2) else main(sys)
     except MemoryFault as fault:
         task.die_of(fault.signo)
         kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
         return 128 + fault.signo
     except TaskKilled as killed:
         return 128 + killed.signo
+    except (KernelBug, KernelPanic):
+        raise
+    except BaseException:  # the program's own, or Ctrl-C: on a live machine nothing else ends it
+        if task.alive:
+            task.exit(1)
+        raise
     if task.alive:
         task.exit(result if isinstance(result, int) else 0)
     status = task.exit_status or 0

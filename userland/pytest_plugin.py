@@ -7,7 +7,7 @@ other projects' test runs pay nothing for having pkern installed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
+BROKEN = pytest.StashKey[
+    Iterable[tuple[str, str]]
+]()  # the sections of a kernel that a recount failed
 MARKERS = (
     'sysctl({"vm.nonlinear": 1}): boot the kernel fixture with these sysctls',
     'boot(ram="16M", ...): boot the kernel fixture with these parameters',
@@ -61,16 +64,30 @@ def pkern_rmap(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
     """Give a fresh kernel; recount every invariant after the test, then look for leaks."""
-    from kernel.machine import Kernel
+    from kernel.errors import KernelBug
 
-    parameters: dict[str, Any] = {"rmap": pkern_rmap, "sysctl": marked_sysctls(request.node)}
-    parameters.update(_marked(request.node, "boot"))
-    kernel = Kernel(**parameters)
+    kernel = _boot(request.node, pkern_rmap)
     try:
         yield kernel
         kernel.check()
+    except KernelBug:
+        request.node.stash[BROKEN] = describe(kernel)
+        raise
     finally:
         kernel.close()
+
+
+def _boot(node: pytest.Item, rmap: str) -> Kernel:
+    """Return a kernel booted as the test's markers say; a wrong marker is one sentence."""
+    from kernel.machine import Kernel
+    from userland.options import boot_complaint
+
+    sysctls = marked_sysctls(node)
+    try:
+        return Kernel(**{"rmap": rmap, "sysctl": sysctls, **_marked(node, "boot")})
+    except (OSError, TypeError, ValueError) as error:
+        complaint = boot_complaint(error, sysctls)
+    pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
 
 
 @pytest.fixture
@@ -108,6 +125,8 @@ def pytest_runtest_makereport(
     kernel: Any = getattr(item, "funcargs", {}).get("kernel")
     if report.failed and call.when == "call" and hasattr(kernel, "tasks"):
         report.sections += describe(kernel)
+    if report.failed and call.when == "teardown":
+        report.sections += item.stash.get(BROKEN, ())
     return report
 
 

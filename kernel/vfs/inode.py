@@ -12,6 +12,7 @@ import stat
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kernel.clock import SECOND
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 
@@ -29,7 +30,7 @@ MAX_SIZE = (1 << 63) - 1
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
-DAY_NS = 86_400 * 1_000_000_000
+DAY_NS = 86_400 * SECOND
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kernel import memory
-from kernel.clock import BOOT_EPOCH_S
+from kernel.clock import BOOT_EPOCH_S, SECOND
 from kernel.core import ffi, lib
 from kernel.vfs.proc_maps import KB_PER_PAGE, device_text, field
 from kernel.vfs.proc_task import TICK_NS
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from kernel.machine import Kernel
 
 MAX_ORDER = 10
-SECOND = 1_000_000_000
 FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
 CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
 SOFTIRQS = (

@@ -1,5 +1,7 @@
 """The command line: what it does, and the sentences with which it refuses."""
 
+import re
+
 import pytest
 
 from userland.cli import main
@@ -61,6 +63,22 @@ def test_a_folder_is_not_a_program(capsys, tmp_path):
     assert "is a directory" in err
 
 
+def test_what_may_fail_in_sysctl_conf_is_left_out(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("-vm.unknown = 1\n- vm/swappiness = 999\n-vm.max_map_count = 77\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 0
+    assert re.search(r"vm\.max_map_count +77 ", out)
+    assert re.search(r"vm\.swappiness +60 ", out)
+
+
+@pytest.mark.parametrize("uid", ["-4", "4294967295", "root"])
+def test_a_user_is_a_number(capsys, uid):
+    status, _, err = run(capsys, "run", f"--uid={uid}", "prog.py")
+    assert status == 2
+    assert f"from 0 to 4294967294, not '{uid}'" in err
+
+
 def test_an_unknown_sysctl_names_the_nearest(capsys):
     status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinaer=1")
     assert status == 2
@@ -80,11 +98,58 @@ def test_a_pair_without_a_value_is_explained(capsys):
     assert "NAME=VALUE" in err
 
 
-@pytest.mark.parametrize("ram", ["0", "-1M", "12Q", "many", "1K"])
-def test_a_wrong_size_of_ram_is_explained(capsys, ram):
+@pytest.mark.parametrize(
+    ("ram", "shown"),
+    [("0", "not 0 bytes"), ("-1M", "'-1M'"), ("12Q", "'12Q'"), ("many", "'many'"), ("1K", "1024")],
+)
+def test_a_wrong_size_of_ram_is_explained(capsys, ram, shown):
     status, _, err = run(capsys, "sysctl", f"--ram={ram}")
     assert status == 2
-    assert ram in err
+    assert shown in err
+
+
+def test_every_command_explains_itself_with_an_example(capsys):
+    _, out, _ = run(capsys, "--help")
+    commands = re.findall(r"^    ([a-z]+) +[a-z]", out, re.MULTILINE)
+    assert len(commands) >= 12
+    for name in commands:
+        assert f"  pkern {name}" in run(capsys, name, "--help")[1].replace("example:", " "), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("bochs", "--file", "/dev/zero"), "no regular file"),
+        (("bench", "--json", "/nope/bench.json"), "cannot be written"),
+        (("run", "--uid", "-1", "prog.py"), "'-1'"),
+        (("run", "--host", "/proc/self/mem", "{program}"), "not a directory"),
+        (("bochs",), "required: --file. 'pkern"),
+        (("run",), "required: PROGRAM. 'pkern"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_one_sentence(capsys, tmp_path, arguments, shown):
+    program = tmp_path / "prog.py"
+    program.write_text(PROGRAM)
+    status, _, err = run(capsys, *(word.format(program=program) for word in arguments))
+    assert status == 2
+    assert shown in err
+    assert err.count("\n") == 1
+
+
+def test_an_error_of_the_host_is_one_sentence(capsys, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    status, _, err = run(capsys, "lab", "run", "gate", "--tiny", "--folder", str(file))
+    assert status == 1
+    assert err == f"pkern: the host refused: [Errno 17] File exists: '{file}'\n"
+
+
+def test_a_program_that_does_not_fit_says_so(capsys, tmp_path):
+    program = tmp_path / "program"
+    program.write_bytes(bytes(2 << 20))
+    status, _, err = run(capsys, "run", "--ram", "1M", str(program))
+    assert status == 2
+    assert "does not fit into the machine's RAM" in err
 
 
 def test_sysctl_shows_value_range_and_help(capsys):

@@ -23,6 +23,20 @@ def test_echo_writes_a_file_and_cat_prints_it(console, capsys):
     )
 
 
+def test_cat_goes_on_after_a_file_that_is_not_there(console, capsys):
+    out = typed(console, capsys, "echo one > /tmp/f", "cat /nope /tmp/f")
+    assert out == "cat: /nope: No such file or directory\none\n"
+
+
+def test_an_arrow_in_quotes_is_text(console, capsys):
+    assert typed(console, capsys, "echo 'a > b' > /tmp/f", "cat /tmp/f") == "a > b\n"
+
+
+def test_truncate_makes_the_file(console, capsys):
+    typed(console, capsys, "truncate /tmp/f 10K")
+    assert console.sys.stat("/tmp/f").st_size == 10240
+
+
 def test_echo_opens_the_gate_through_proc(console, capsys, kernel):
     typed(console, capsys, "echo 1 > /proc/sys/vm/nonlinear")
     assert int(kernel.sysctl["vm.nonlinear"]) == 1
@@ -35,8 +49,11 @@ def test_sysctl_sets_and_shows(console, capsys):
 
 
 def test_errors_are_one_line(console, capsys):
-    assert typed(console, capsys, "cat /nope") == "cat: No such file or directory\n"
-    assert typed(console, capsys, "echo 9 > /proc/sys/vm/nonlinear") == "echo: Invalid argument\n"
+    gate = "/proc/sys/vm/nonlinear"
+    assert typed(console, capsys, "cat /nope") == "cat: /nope: No such file or directory\n"
+    assert typed(console, capsys, f"echo 9 > {gate}") == f"echo: {gate}: Invalid argument\n"
+    assert "did you mean vm.nonlinear?" in typed(console, capsys, "sysctl vm.nonlinaer=1")
+    assert typed(console, capsys, "echo 1 >") == "echo: one path stands behind >\n"
     assert "no such command" in typed(console, capsys, "frobnicate")
     assert "too few arguments" in typed(console, capsys, "cat")
 
@@ -55,6 +72,34 @@ def test_run_and_python(console, capsys, tmp_path):
     assert out == "ran as 1000\nexit status 3\nTrue\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def main(sys): {}['x']",
+        "def main(sys): raise SystemExit",
+        "def main(): pass",
+        "main = 5",
+        "x = (",
+        "def main(sys): sys.load(4096, 1)",
+    ],
+)
+def test_a_broken_program_leaves_the_shell_alive(console, capsys, kernel, tmp_path, text):
+    program = tmp_path / "p.py"
+    program.write_text(text)
+    console.onecmd(f"run {program}")
+    assert list(kernel.tasks) == [console.task.pid]
+    assert "[stack]" in typed(console, capsys, "maps")
+
+
+def test_the_end_of_the_shells_task_ends_the_console(console, capsys):
+    assert console.onecmd("python sys.exit(0)")
+
+
+def test_python_remembers(console, capsys):
+    assert typed(console, capsys, "python x = 6", "python print(x * 7)") == "42\n"
+
+
 def test_completion(console):
+    assert "/proc/sys/" in console.completedefault("/proc/sy")
     assert "/proc/sys/vm/nonlinear" in console.completedefault("/proc/sys/vm/nonl")
     assert "vm.nonlinear" in console.complete_sysctl("vm.nonl")

@@ -32,6 +32,16 @@ def test_breaks_the_kernel(kernel, task):
     kernel.counters.nr_free += 1
 """
 
+WRONG = """
+import pytest
+
+@pytest.mark.sysctl({"vm.nonlinaer": 1})
+def test_sysctl(kernel): pass
+
+@pytest.mark.boot(rma="16M")
+def test_boot(kernel): pass
+"""
+
 
 def test_markers_and_parametrisation(pytester):
     pytester.makepyfile(GATE)
@@ -54,4 +64,12 @@ def test_a_wrong_counter_is_found_after_the_test(pytester):
     pytester.makepyfile(BROKEN)
     result = pytester.runpytest_inprocess()
     assert result.parseoutcomes()["errors"] == 1
-    result.stdout.fnmatch_lines(["*KernelBug*"])
+    result.stdout.fnmatch_lines(["*KernelBug*", "*/maps*", "*[[]stack]*", "*kernel log*"])
+
+
+def test_a_wrong_marker_is_one_sentence(pytester):
+    pytester.makepyfile(WRONG)
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*did you mean vm.nonlinear?*", "*unexpected*argument 'rma'*"])
+    result.stdout.no_fnmatch_line("*Traceback*")

@@ -244,6 +244,33 @@ def test_a_wild_store_ends_the_guest_process_only(tmp_path: Path) -> None:
         assert sum("killed by signal 11" in line for line in result.log) == 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_ranges_that_no_program_has_are_refused_as_on_the_host(tmp_path: Path, mode: str) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            const long addrs[] = { 1l << 45, (1l << 45) + 1, 1l << 46,
+                                   (1l << 47) - PAGE, 1l << 47, -PAGE };
+            const long sizes[] = { 0, 1, PAGE + 1, 1l << 46, 1l << 47, 1l << 62, -PAGE, -1 };
+            const int calls[] = { SYS_munmap, SYS_mprotect, SYS_madvise, SYS_msync };
+            const int flags = MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+            for (int a = 0; a < 6; a++)
+                for (int s = 0; s < 8; s++) {
+                    for (int c = 0; c < 4; c++)
+                        say("%d %lx %lx: %ld\\n", calls[c], addrs[a], sizes[s],
+                            raw3(calls[c], addrs[a], sizes[s], c == 3 ? MS_SYNC : 0));
+                    say("mmap %lx %lx: %ld\\n", addrs[a], sizes[s],
+                        raw6(SYS_mmap, addrs[a], sizes[s], PROT_NONE, flags, -1, 0) % PAGE);
+                    say("mremap %lx %lx: %ld\\n", addrs[a], sizes[s],
+                        raw6(SYS_mremap, addrs[a], PAGE, sizes[s], MREMAP_MAYMOVE, 0, 0) % PAGE);
+                }
+            return 0;
+        }""",
+    )
+    _, output = guest(argv, vm__nonlinear=MODES[mode])
+    assert output == on_host(Path(argv[0])).out.decode()
+
+
 def test_a_guest_out_of_memory_kills_in_the_guest(tmp_path: Path) -> None:
     argv = compiled(
         tmp_path,

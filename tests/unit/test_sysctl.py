@@ -88,7 +88,9 @@ def test_boot_values_are_set() -> None:
         assert (kernel.nonlinear_open, kernel.hostname) == (1, "box")
 
 
-@pytest.mark.parametrize("text", ["2", "-1", "", "one", "1 0", "1.0", "0x", "\n"])
+@pytest.mark.parametrize(
+    "text", ["2", "-1", "", "one", "1 0", "1.0", "0x", "\n", "+1", "08", "0b1"]
+)
 def test_bad_value_changes_nothing(machine: Kernel, text: str) -> None:
     lines = machine.log.lines()
     with refused(errno.EINVAL):
@@ -97,7 +99,7 @@ def test_bad_value_changes_nothing(machine: Kernel, text: str) -> None:
     assert machine.log.lines() == lines
 
 
-@pytest.mark.parametrize("text", ["1", "1\n", " 1\n", "0x1"])
+@pytest.mark.parametrize("text", ["1", "1\n", " 1\n", "0x1", "01"])
 def test_spellings_of_a_number(machine: Kernel, text: str) -> None:
     machine.sysctl.write("vm.nonlinear", text, None)
     assert machine.nonlinear_open == 1

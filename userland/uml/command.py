@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", metavar="PROGRAM", help="a static program of the host")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
-    )
+    ).required = False
     parser.add_argument("--guest-ram", default="32M", metavar="SIZE", help="the guest's RAM (32M)")
     parser.add_argument(
         "--frames",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from userland.uml.kernel import GuestKernel
 
 NS = 1_000_000_000
+RANDOM = bytes(i * 167 + 13 & 255 for i in range(256))
 ARCH_SET_FS, ARCH_GET_FS = 0x1002, 0x1003
 
 
@@ -129,8 +130,9 @@ def uname(kernel: GuestKernel, me: Process, addr: int) -> int:
 
 @call(318, "getrandom", 3)
 def getrandom(kernel: GuestKernel, me: Process, addr: int, nbytes: int, flags: int) -> int:
-    """Store bytes that are the same in every run."""
-    me.space.write(addr, bytes(i * 167 + 13 & 255 for i in range(nbytes)))
+    """Store bytes that are the same in every run; at most 1 MiB of them."""
+    nbytes = min(nbytes, 1 << 20)
+    me.space.write(addr, (RANDOM * (nbytes // 256 + 1))[:nbytes])
     return nbytes
 
 

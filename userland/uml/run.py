@@ -5,6 +5,7 @@ Owns the harness for the command line, the lab and tests: the guest kernel itsel
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,9 @@ def _run_program(guest: GuestKernel, program: Path, arguments: Sequence[str]) ->
     try:
         guest.start(path, argv, ENVIRONMENT)
     except GuestError as error:
-        raise CannotBoot(f"{program} is no static x86-64 program ({error})") from None
+        raise CannotBoot(
+            f"{program} is no static x86-64 program ({os.strerror(error.errno)})"
+        ) from None
     return guest.run()
 
 
