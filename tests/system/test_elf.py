@@ -58,6 +58,7 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
         "sockets",
         "splice",
         "timers",
+        "epoll",
         "errorcodes",
     ],
 )
