@@ -29,7 +29,6 @@ from kernel.signals import (
     force,
     send,
 )
-from kernel.thread import NO_ALT_STACK
 from kernel.wait import RegistersSet, Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
 from syscalls.time import duration_in
@@ -41,7 +40,6 @@ SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SET_BYTES = 8
 ACTION = struct.Struct("<QQQQ")
 STACK = struct.Struct("<QiiQ")
-MIN_STACK = 2048
 
 
 # ---- what is done ----
@@ -105,28 +103,13 @@ def sigaltstack(task: Task, new: int, old: int) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
     rsp = task.cpu.registers()["rsp"]
-    base, _, nbytes = task.thread.alt_stack
-    before = STACK.pack(base, sigframe.stack_flags(task, rsp), 0, nbytes)
+    stack = task.thread.alt_stack
     if new:
-        _set_alt_stack(task, rsp, *STACK.unpack(task.mm.copy_in(new, STACK.size)))
+        base, flags, _, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
+        task.thread.alt_stack = stack.replaced(rsp, base, flags, nbytes)
     if old:
-        task.mm.copy_out(old, before)
+        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), 0, stack.nbytes))
     return 0
-
-
-def _set_alt_stack(task: Task, rsp: int, base: int, flags: int, _: int, nbytes: int) -> None:
-    flags &= 0xFFFF_FFFF
-    mode = flags & ~sigframe.SS_AUTODISARM
-    if sigframe.on_alt_stack(task, rsp):
-        raise SyscallError(errno.EPERM)
-    if mode not in (0, sigframe.SS_ONSTACK, sigframe.SS_DISABLE):
-        raise SyscallError(errno.EINVAL)
-    if mode == sigframe.SS_DISABLE:
-        task.thread.alt_stack = NO_ALT_STACK
-    elif nbytes < MIN_STACK:
-        raise SyscallError(errno.ENOMEM)
-    else:
-        task.thread.alt_stack = (base, flags & sigframe.SS_AUTODISARM, nbytes)
 
 
 @syscall(15, "rt_sigreturn")

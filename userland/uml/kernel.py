@@ -12,24 +12,43 @@ import struct
 from collections import deque
 from dataclasses import dataclass, field
 
-from kernel.signals import SI_KERNEL, SI_USER, SIG_IGN, SIGCHLD, SigInfo, Signal
+from kernel.altstack import NO_ALT_STACK
+from kernel.clock import NEVER_NS
+from kernel.signals import (
+    SA_NOCLDSTOP,
+    SI_KERNEL,
+    SI_USER,
+    SIG_IGN,
+    SIGCHLD,
+    SigInfo,
+    Signal,
+)
 from userland.program import Sys
-from userland.uml import file_calls, memory_calls, misc_calls, process_calls, signals
+from userland.uml import (
+    file_calls,
+    memory_calls,
+    misc_calls,
+    process_calls,
+    signal_calls,
+    signals,
+    time_calls,
+)
 from userland.uml import host as abi
-from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
+from userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
-from userland.uml.process import NEW_FPU, Process, State, load
+from userland.uml.process import CONTINUED, NEW_FPU, Process, State, Timer, load
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
 from userland.uml.table import TABLE
 
-CALLS = (file_calls, memory_calls, misc_calls, process_calls)  # which fill TABLE
+# These fill TABLE.
+CALLS = (file_calls, memory_calls, misc_calls, process_calls, signal_calls, time_calls)
 QUANTUM = 200  # stops
 TICK_US = 2000  # of the host's virtual time
 ITIMERVAL = struct.Struct("<qqqq")
 SYS_SETITIMER, ITIMER_VIRTUAL, SIGVTALRM = 38, 1, 26
-CLD_EXITED, CLD_KILLED = 1, 2
+CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 5, 6
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -144,16 +163,17 @@ class GuestKernel:
     def start(self, path: str, argv: list[bytes], envp: list[bytes]) -> Process:
         """Make the first process. Errors: GuestError (no such program, or no program)."""
         process = Process(self._next_pid(), None, self._new_space(), Descriptors(), [])
+        process.group = process.session = process.pid
         console = OpenFile(self.files.console, 2, "/dev/console")
         errors = OpenFile(self.files.errors, 2, "/dev/console")
         for fd, file in enumerate((console, console, errors)):
             process.fds.put_at(fd, file)
-        self.execute(process, self.files.lookup(path), argv, envp)
+        self.execute(process, path, argv, envp)
         return self._enter(process)
 
-    def execute(self, process: Process, inode: Inode, argv: list[bytes], envp: list[bytes]) -> None:
+    def execute(self, process: Process, path: str, argv: list[bytes], envp: list[bytes]) -> None:
         """Replace a process's program; it is unchanged if that fails. Errors: GuestError."""
-        space = self._new_space()
+        inode, space = self.files.lookup(path), self._new_space()
         try:
             regs = load(space, inode, argv, envp)
         except GuestError:
@@ -165,6 +185,7 @@ class GuestKernel:
         ignored = (n for n in process.actions if signals.action_of(process, n).handler == SIG_IGN)
         process.actions = {signo: process.actions[signo] for signo in ignored}
         self.set_fpu(process, NEW_FPU)
+        process.alt_stack, process.has_execed, process.program = NO_ALT_STACK, True, path
         process.name = argv[0].decode("utf-8", "replace").rpartition("/")[2] if argv else ""
         self.stats.execs += 1
 
@@ -173,7 +194,9 @@ class GuestKernel:
         space = parent.space.fork(open_shadow(self.host, self.physical.fd))
         child = Process(self._next_pid(), parent, space, parent.fds.copy(), list(parent.regs))
         child.fpu = abi_fpu(self.host, self._task)
-        child.name, child.cwd = parent.name, parent.cwd
+        child.name, child.cwd, child.program = parent.name, parent.cwd, parent.program
+        child.group, child.session = parent.group, parent.session
+        child.alt_stack = parent.alt_stack
         child.actions, child.blocked_signals = dict(parent.actions), parent.blocked_signals
         child.result(0)
         parent.children.append(child)
@@ -193,10 +216,34 @@ class GuestKernel:
         for queue in (self._ready, self._blocked):
             if process in queue:
                 queue.remove(process)
-        if process.parent is not None:
-            signals.send(self, process.parent, _news_of(process))
+        self._tell_parent(process, *_end_of(process))
         if process.parent is None and process.pid != 1:
             del self.processes[process.pid]
+
+    def stop(self, process: Process, signo: int) -> None:
+        """Stop a process until SIGCONT comes."""
+        process.state, process.news = State.STOPPED, signo << 8 | 0x7F
+        self._ready.remove(process)
+        self._tell_parent(process, CLD_STOPPED, signo)
+        self._wake_blocked()
+
+    def resume(self, process: Process) -> None:
+        """Let a stopped process go on."""
+        if process.state is not State.STOPPED:
+            return
+        process.state, process.news = State.READY, CONTINUED
+        self._ready.append(process)
+        self._tell_parent(process, CLD_CONTINUED, Signal.SIGCONT)
+        self._wake_blocked()
+
+    def _tell_parent(self, child: Process, code: int, status: int) -> None:
+        parent = child.parent
+        if parent is None:
+            return
+        quiet = signals.action_of(parent, SIGCHLD).flags & SA_NOCLDSTOP
+        if code < CLD_STOPPED or not quiet:
+            info = SigInfo(SIGCHLD, code, si_pid=child.pid, si_status=status)
+            signals.send(self, parent, info)
 
     def reap(self, parent: Process, child: Process) -> None:
         """Forget a child that has ended."""
@@ -235,6 +282,39 @@ class GuestKernel:
             process.state = State.READY
             self._ready.append(process)
         self._blocked.clear()
+
+    # ---- time ----
+
+    def _next_due(self) -> int | None:
+        """Return when the first sleeper or timer is due (uptime in ns)."""
+        sleepers = [one.deadline for one in self._blocked if one.deadline is not None]
+        timers = [one.timer.due for one in self.processes.values() if one.timer is not None]
+        return min(sleepers + timers, default=None)
+
+    def _wake_due(self) -> None:
+        """Let those go on whose time has come, and send the alarms that are due."""
+        now = self.uptime_ns()
+        for process in [one for one in self._blocked if one.deadline is not None]:
+            if process.deadline is not None and process.deadline <= now:
+                self.wake(process)
+        for process in list(self.processes.values()):
+            timer = process.timer
+            if timer is not None and timer.due <= now:
+                again = Timer(timer.due + timer.interval, timer.interval)
+                process.timer = again if timer.interval else None
+                signals.send(self, process, SigInfo(Signal.SIGALRM, SI_KERNEL))
+
+    def _idle(self) -> None:
+        """Nobody can run: sleep until somebody is due. Errors: GuestPanic if nobody ever is."""
+        due = self._next_due()
+        if due is None or due >= NEVER_NS:
+            alive = [p for p in self.processes.values() if p.state is not State.ZOMBIE]
+            names = ", ".join(f"{p.pid} ({p.name})" for p in alive)
+            raise GuestPanic(f"every process waits for another one: {names}")
+        self.host.nanosleep(max(0, due - self.uptime_ns()))
+        self._wake_due()
+
+    # ---- futexes ----
 
     def _futex_key(self, process: Process, addr: int) -> tuple[int, int]:
         process.space.read(addr, 4)
@@ -278,9 +358,9 @@ class GuestKernel:
             process = self._choose()
             if process is None:
                 continue
-            if process.pending:
+            if process.pending or process.saved_mask is not None:
                 signals.act(self, process)
-                if process.state is State.ZOMBIE:
+                if process.state is not State.READY:
                     continue
             self._load(process)
             self.host.ptrace(abi.PTRACE_SYSEMU, self._task, 0, 0)
@@ -290,11 +370,12 @@ class GuestKernel:
     def _choose(self) -> Process | None:
         """Return who runs next; None: look again, a blocked call was made anew."""
         if not self._ready:
-            waiting = ", ".join(f"{p.pid} ({p.name})" for p in self._blocked)
-            raise GuestPanic(f"every process waits for another one: {waiting}")
+            self._idle()
+            return None
         if self._stops_left <= 0:
             self._ready.rotate(-1)
             self._stops_left = QUANTUM
+            self._wake_due()
         process = self._ready[0]
         if not process.must_retry:
             return process
@@ -364,25 +445,28 @@ class GuestKernel:
     def _call(self, process: Process) -> None:
         """Make the system call that a process's registers ask for."""
         regs, nr = process.regs, process.regs[ORIG_RAX]
-        process.must_retry = False
         try:
             result = self._dispatch(process, nr)
-        except Block:
-            if signo := signals.next_pending(process):
-                signals.end_call(process, signo)
-                process.regs_changed = True
-                return
-            process.must_retry = True
-            process.state = State.BLOCKED
-            self._ready.remove(process)
-            self._blocked.append(process)
+        except Block as block:
+            self._block(process, block)
             return
+        process.call_is_over()
         if process.state is not State.ZOMBIE:
             process.regs_changed = True
             if process.regs is regs:
                 process.result(result)
         if nr in WAKING and self._blocked:
             self._wake_blocked()
+
+    def _block(self, process: Process, block: Block) -> None:
+        """Put a process aside until its call may go on, unless a signal ends its wait."""
+        process.must_retry, process.deadline = True, block.deadline
+        signals.interrupt(self, process, block)
+        process.regs_changed |= not process.must_retry
+        if process.must_retry and process.state is State.READY:
+            process.state = State.BLOCKED
+            self._ready.remove(process)
+            self._blocked.append(process)
 
     def _dispatch(self, process: Process, nr: int) -> int:
         entry = TABLE.get(nr)
@@ -424,10 +508,10 @@ def _start_ticking(child: Sys) -> None:
     child.syscall(SYS_SETITIMER, ITIMER_VIRTUAL, at, 0)
 
 
-def _news_of(child: Process) -> SigInfo:
+def _end_of(child: Process) -> tuple[int, int]:
+    """Return si_code and si_status of a child's end."""
     killed = child.status & 0x7F
-    code, status = (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
-    return SigInfo(SIGCHLD, code, si_pid=child.pid, si_status=status)
+    return (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
 
 
 def abi_fpu(host: Host, task: int) -> bytes:

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kernel.altstack import NO_ALT_STACK, AltStack
 from kernel.signals import SigInfo
 from userland.uml.files import Descriptors, Inode
 from userland.uml.host import PLACE, REGISTERS
@@ -23,6 +24,7 @@ PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 MAGIC = b"\x7fELF\x02\x01"
 DYN_BASE = 0x5555_5555_4000
 STACK_BYTES = 33 * PAGE
+CONTINUED = 0xFFFF  # as wait4 reports it
 USER_CS, USER_SS, FLAGS = 0x33, 0x2B, 0x202
 NEW_FPU = struct.pack("<HHBxHQQII", 0x37F, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(512, b"\0")
 
@@ -32,12 +34,25 @@ class State(Enum):
 
     READY = "may run"
     BLOCKED = "makes its call again when something has changed"
+    STOPPED = "waits for SIGCONT"
     ZOMBIE = "has ended; its parent has not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """An interval timer: when it is due (uptime in ns), and its period (ns, 0: once)."""
+
+    due: int
+    interval: int = 0
 
 
 @dataclass
 class Process:
-    """One guest process: registers in the order of host.REGISTERS, 64-bit words."""
+    """One guest process: registers in the order of host.REGISTERS, 64-bit words.
+
+    group, session: pids of their leaders. news: a stop or continuation (as wait4 reports it) that
+    the parent has not asked for, 0: none. deadline: of the call it waits in (uptime in ns).
+    """
 
     pid: int
     parent: Process | None
@@ -47,15 +62,28 @@ class Process:
     fpu: bytes = NEW_FPU
     state: State = State.READY
     status: int = 0  # as wait4 reports it
+    news: int = 0
+    group: int = 0
+    session: int = 0
+    has_execed: bool = False
+    program: str = ""
     name: str = ""
     cwd: str = "/"
     blocked_signals: int = 0
+    saved_mask: int | None = None  # of a sigsuspend, until its handler's frame has it
+    alt_stack: AltStack = NO_ALT_STACK
+    timer: Timer | None = None
+    deadline: int | None = None
     pending: dict[int, SigInfo] = field(default_factory=dict)
     actions: dict[int, bytes] = field(default_factory=dict)
     children: list[Process] = field(default_factory=list)
     regs_changed: bool = True  # the traced task has others
     regs_stale: bool = False  # the traced task has newer ones
     must_retry: bool = False  # its system call blocked, and is made again
+
+    def call_is_over(self) -> None:
+        """Forget what a call remembered between its tries."""
+        self.must_retry, self.deadline = False, None
 
     def result(self, value: int) -> None:
         """Let the system call that the process is in return value."""

@@ -1,4 +1,4 @@
-"""The guest's processes: birth, death, waiting, waking."""
+"""The guest's processes: birth, death, waiting, groups, waking."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from kernel.signals import NSIG, SI_USER, SigInfo
-from userland.uml import signals
-from userland.uml.files import Block, path_of
+from userland.uml.file_calls import program_path
+from userland.uml.files import Block
 from userland.uml.host import PLACE
 from userland.uml.memory import GuestError
-from userland.uml.process import Process, State
+from userland.uml.process import CONTINUED, Process, State
 from userland.uml.table import call, int32
 
 if TYPE_CHECKING:
     from userland.uml.kernel import GuestKernel
 
 CLONE_VM, CLONE_VFORK, CLONE_CHILD_SETTID = 0x100, 0x4000, 0x0100_0000
-WNOHANG = 1
+WNOHANG, WUNTRACED, WCONTINUED = 1, 2, 8
 FUTEX_WAIT, FUTEX_WAKE, FUTEX_COMMAND = 0, 1, 127
 
 
@@ -50,8 +49,8 @@ def clone(kernel: GuestKernel, me: Process, flags: int, stack: int, ptid: int, c
 @call(59, "execve", 3)
 def execve(kernel: GuestKernel, me: Process, path: int, argv: int, envp: int) -> int:
     """Become another program."""
-    inode = kernel.files.lookup(path_of(me.cwd, me.space.string(path)))
-    kernel.execute(me, inode, _strings(me, argv), _strings(me, envp))
+    name = program_path(me, me.space.string(path))
+    kernel.execute(me, name, _strings(me, argv), _strings(me, envp))
     return 0
 
 
@@ -76,47 +75,104 @@ def exit_group(kernel: GuestKernel, me: Process, code: int) -> int:
     return exit_process(kernel, me, code)
 
 
-@call(61, "wait4", 3)
-def wait4(kernel: GuestKernel, me: Process, pid: int, addr: int, options: int) -> int:
-    """Wait for a child that has ended."""
-    pid = int32(pid)
-    wanted = [child for child in me.children if pid <= 0 or child.pid == pid]
+# ---- waiting ----
+
+
+def _children(me: Process, pid: int) -> list[Process]:
+    """Return the children that wait4 means by pid. Errors: ECHILD."""
+    wanted = [
+        child
+        for child in me.children
+        if pid in (-1, child.pid) or (pid <= 0 and child.group == (-pid or me.group))
+    ]
     if not wanted:
         raise GuestError(errno.ECHILD)
-    dead = next((child for child in wanted if child.state is State.ZOMBIE), None)
-    if dead is None:
+    return wanted
+
+
+def _has_news(child: Process, options: int) -> bool:
+    if child.state is State.ZOMBIE:
+        return True
+    asked = WCONTINUED if child.news == CONTINUED else WUNTRACED
+    return bool(child.news and options & asked)
+
+
+@call(61, "wait4", 3)
+def wait4(kernel: GuestKernel, me: Process, pid: int, addr: int, options: int) -> int:
+    """Wait for a child that has ended, or (WUNTRACED, WCONTINUED) has stopped or goes on."""
+    found = next((c for c in _children(me, int32(pid)) if _has_news(c, options)), None)
+    if found is None:
         if options & WNOHANG:
             return 0
         raise Block
+    ended = found.state is State.ZOMBIE
     if addr:
-        me.space.write(addr, struct.pack("<i", dead.status))
-    kernel.reap(me, dead)
-    return dead.pid
+        me.space.write(addr, struct.pack("<i", found.status if ended else found.news))
+    if ended:
+        kernel.reap(me, found)
+    else:
+        found.news = 0
+    return found.pid
 
 
-@call(62, "kill", 2)
-def kill(kernel: GuestKernel, me: Process, pid: int, signo: int) -> int:
-    """Send a signal to a process, or (0) look whether there is one; there are no groups."""
-    if not 0 <= int32(signo) <= NSIG:
-        raise GuestError(errno.EINVAL)
-    target = kernel.processes.get(int32(pid))
-    if target is None:
+# ---- groups and sessions ----
+
+
+def _process(kernel: GuestKernel, me: Process, pid: int) -> Process:
+    """Return a process by pid, 0 for the caller. Errors: ESRCH."""
+    found = kernel.processes.get(int32(pid)) if int32(pid) else me
+    if found is None:
         raise GuestError(errno.ESRCH)
-    if signo:
-        signals.send(kernel, target, SigInfo(signo, SI_USER, si_pid=me.pid))
+    return found
+
+
+@call(109, "setpgid", 2)
+def setpgid(kernel: GuestKernel, me: Process, pid: int, group: int) -> int:
+    """Move the caller or a child into a group of the session, or let it lead a new one."""
+    if int32(group) < 0:
+        raise GuestError(errno.EINVAL)
+    target = _process(kernel, me, pid)
+    if target is not me and target not in me.children:
+        raise GuestError(errno.ESRCH)
+    if target is not me and target.has_execed:
+        raise GuestError(errno.EACCES)
+    group = int32(group) or target.pid
+    groups = {one.group for one in kernel.processes.values() if one.session == me.session}
+    leads_session = target.session == target.pid
+    if leads_session or target.session != me.session or group not in groups | {target.pid}:
+        raise GuestError(errno.EPERM)
+    target.group = group
     return 0
 
 
-@call(200, "tkill", 2)
-def tkill(kernel: GuestKernel, me: Process, tid: int, signo: int) -> int:
-    """Send a signal to a process's one thread."""
-    return kill(kernel, me, tid, signo)
+@call(121, "getpgid", 1)
+def getpgid(kernel: GuestKernel, me: Process, pid: int) -> int:
+    """Return a process's group."""
+    return _process(kernel, me, pid).group
 
 
-@call(234, "tgkill", 3)
-def tgkill(kernel: GuestKernel, me: Process, tgid: int, tid: int, signo: int) -> int:
-    """Send a signal to a process's one thread."""
-    return kill(kernel, me, tid, signo)
+@call(111, "getpgrp")
+def getpgrp(kernel: GuestKernel, me: Process) -> int:
+    """Return the caller's group."""
+    return me.group
+
+
+@call(112, "setsid")
+def setsid(kernel: GuestKernel, me: Process) -> int:
+    """Lead a new session and group; refused to who leads a group."""
+    if any(one.group == me.pid for one in kernel.processes.values()):
+        raise GuestError(errno.EPERM)
+    me.session = me.group = me.pid
+    return me.pid
+
+
+@call(124, "getsid", 1)
+def getsid(kernel: GuestKernel, me: Process, pid: int) -> int:
+    """Return a process's session."""
+    return _process(kernel, me, pid).session
+
+
+# ---- taking turns ----
 
 
 @call(24, "sched_yield")
