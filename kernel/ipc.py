@@ -1,7 +1,8 @@
 """System V shared memory: segments by key and by id.
 
 A segment is an inode without a name; how often it is attached is counted from its VMAs, so
-nothing here has to follow fork, exit or munmap.
+nothing here has to follow fork or munmap. One that is removed goes when a call, or the end of a
+task, finds it attached no more.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Segments:
 
     def get(self, task: Task, key: int, size: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
-        self._sweep()
+        self.sweep()
         found = next((i for i, s in self._by_id.items() if key and s.key == key), None)
         if found is None:
             return self._make(task, key, size, flags)
@@ -109,7 +110,7 @@ class Segments:
 
     def segment(self, shmid: int) -> Segment:
         """Return a segment. Errors: EINVAL."""
-        self._sweep()
+        self.sweep()
         if shmid not in self._by_id:
             raise SyscallError(errno.EINVAL)
         return self._by_id[shmid]
@@ -120,7 +121,7 @@ class Segments:
 
     def items(self) -> list[tuple[int, Segment]]:
         """Return every segment with its id."""
-        self._sweep()
+        self.sweep()
         return list(self._by_id.items())
 
     def locked_bytes(self, uid: int) -> int:
@@ -131,9 +132,9 @@ class Segments:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
         segment = self.segment(shmid)
         segment.removed, segment.key = True, IPC_PRIVATE
-        self._sweep()
+        self.sweep()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Free removed segments that nothing shows any more."""
         for shmid, segment in list(self._by_id.items()):
             if segment.removed and not segment.attached:

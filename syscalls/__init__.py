@@ -5,6 +5,7 @@ Importing this package fills the table with every call that exists.
 
 from syscalls import (
     entropy,
+    epoll,
     fcntl,
     files,
     futex,
@@ -39,6 +40,7 @@ __all__ = [
     "TABLE",
     "Syscall",
     "entropy",
+    "epoll",
     "fcntl",
     "files",
     "futex",

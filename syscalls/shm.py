@@ -138,6 +138,7 @@ def shmdt(task: Task, addr: int) -> int:
         if vma.file_cookie == first.file_cookie and vma.start - addr == vma.pgoff * PAGE_SIZE:
             task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
     segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    task.kernel.segments.sweep()
     return 0
 
 

@@ -6,7 +6,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from kernel.clock import SECOND
+from kernel.clock import NEVER_NS, SECOND
 from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
 from kernel.vfs.timerfd import TimerInode
@@ -64,11 +64,12 @@ def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
         raise SyscallError(errno.EINVAL)
     timer = _timer(task, fd)
     before, clock = _pack(timer), task.kernel.clock
-    interval, value = words[0] * SECOND + words[1], words[2] * SECOND + words[3]
+    interval = min(words[0] * SECOND + words[1], NEVER_NS)
+    value = min(words[2] * SECOND + words[3], NEVER_NS)
     began = 0 if flags & ABSTIME else clock.now_ns
     if flags & ABSTIME and timer.realtime:
         began = clock.now_ns - clock.realtime_ns
-    timer.set(began + value if value else None, interval)
+    timer.set(min(began + value, NEVER_NS) if value else None, interval)
     if old:
         task.mm.copy_out(old, before)
     return 0

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kernel.clock import SECOND
 from kernel.core import ffi, lib
@@ -35,6 +35,12 @@ POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 
 
+class Watcher(Protocol):
+    """Who wants to know that POLL* bits may have become true."""
+
+    def news(self, bits: int) -> None: ...
+
+
 class Inode:
     """The base of every inode: refuses everything, so that kinds say only what they can."""
 
@@ -43,6 +49,8 @@ class Inode:
     block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     # What else poll says of a file that is ready to be read, or to be written.
+    can_epoll = False
+    watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -173,6 +181,10 @@ class Inode:
     def poll(self, file: File) -> int:
         """Return the POLL* bits that are ready; a file that never waits is always ready."""
         return POLLIN | POLLOUT
+
+    def is_silent(self) -> bool:
+        """Tell whether it can become ready without wake(): by time, or by the host."""
+        return False
 
     @property
     def wait_key(self) -> Hashable:

@@ -24,6 +24,7 @@ class TimerInode(Inode):
     """
 
     kind = "anon"
+    can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
     due: int | None = None
@@ -60,10 +61,14 @@ class TimerInode(Inode):
             raise WouldBlock(self, deadline=self.due)
         assert self.due is not None
         self.due = self.due + found * self.interval if self.interval else None
+        wake(self, POLLIN)  # the next one is news again
         return found.to_bytes(WORD, "little")
 
     def poll(self, file: File) -> int:
         return POLLIN if self.expirations() else 0
+
+    def is_silent(self) -> bool:
+        return True
 
     def watch(self) -> None:
         scheduler = self.kernel.scheduler

@@ -50,7 +50,7 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
     "name",
     [
         *["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"],
-        *["timers", "errorcodes"],
+        *["timers", "epoll", "errorcodes"],
     ],
 )
 def test_same_output_as_on_the_host(

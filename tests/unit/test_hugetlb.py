@@ -128,8 +128,10 @@ def test_segments_are_not_promised_the_same_pages(kernel):
     task.mm.write(at, b"x")
     with pytest.raises(BusError):
         task.mm.write(at + HUGE, b"x")
-    shm.shmdt(task, at)
     shm.shmctl(task, loose, 0)
+    assert pool(kernel) == [4, 3, 3, 0]
+    shm.shmdt(task, at)  # the last one: it goes now
+    assert pool(kernel) == [4, 4, 3, 0]
     at = shm.shmat(task, first, 0, 0)
     task.mm.write(at, b"x")
     shm.shmdt(task, at)
