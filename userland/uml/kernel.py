@@ -18,7 +18,6 @@ from kernel.clock import NEVER_NS
 from kernel.signals import (
     SA_NOCLDSTOP,
     SA_NOCLDWAIT,
-    SI_KERNEL,
     SI_USER,
     SIG_IGN,
     SIGCHLD,
@@ -34,17 +33,17 @@ from userland.uml import (
     signal_calls,
     signals,
     time_calls,
+    timers,
 )
 from userland.uml import host as abi
 from userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
+from userland.uml.futexes import Futexes
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
 from userland.uml.process import (
     CLD_CONTINUED,
     CLD_STOPPED,
     CONTINUED,
-    ITIMER_PROF,
-    ITIMER_REAL,
     ITIMER_VIRTUAL,
     NEW_FPU,
     Process,
@@ -62,7 +61,6 @@ QUANTUM = 200  # stops
 TICK_US = 2000  # of the host's virtual time
 ITIMERVAL = struct.Struct("<qqqq")
 SYS_SETITIMER, SIGVTALRM = 38, 26
-TIMER_SIGNALS = {ITIMER_REAL: 14, ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: 27}
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -125,8 +123,7 @@ class GuestKernel:
         self._loaded: Process | None = None
         self._switched_to = -1  # the descriptor of the task's address space
         self._stops_left = QUANTUM
-        self._futexes: dict[tuple[int, int], list[Process]] = {}
-        self._woken: set[int] = set()
+        self.futexes = Futexes()
         self._boot_ns: int = host.clock_gettime(host.CLOCK_REALTIME)
         self._task = self._start_task()
 
@@ -230,6 +227,7 @@ class GuestKernel:
         process.state, process.status = State.ZOMBIE, status
         process.fds.close_all()
         self._clear_tid(process)
+        self.futexes.leave(process)
         self._leave(process, process.space)
         for child in process.children:
             child.parent = None
@@ -320,82 +318,22 @@ class GuestKernel:
             self._ready.append(process)
         self._blocked.clear()
 
-    # ---- time ----
-
-    def _next_due(self) -> int | None:
-        """Return when the first sleeper or timer is due (uptime in ns)."""
-        sleepers = [one.deadline for one in self._blocked if one.deadline is not None]
-        real = [one.timers.get(ITIMER_REAL) for one in self.processes.values()]
-        timers = [timer.due for timer in real if timer is not None]
-        return min(sleepers + timers, default=None)
-
-    def _wake_due(self) -> None:
-        """Let those go on whose time has come, and send the alarms that are due."""
-        now = self.uptime_ns()
-        for process in [one for one in self._blocked if one.deadline is not None]:
-            if process.deadline is not None and process.deadline <= now:
-                self.wake(process)
-        for process in list(self.processes.values()):
-            self._expire(process, ITIMER_REAL, now)
-
-    def _expire(self, process: Process, which: int, now: int) -> None:
-        """Send the signal of a timer that is due, and start it anew if it repeats."""
-        timer = process.timers.get(which)
-        if timer is None or timer.due > now:
-            return
-        del process.timers[which]
-        if again := timer.next():
-            process.timers[which] = again
-        signals.send(self, process, SigInfo(TIMER_SIGNALS[which], SI_KERNEL))
-
-    def _tick(self, process: Process) -> None:
-        """Count a tick of CPU time; the process has had its share."""
-        self.stats.ticks += 1
-        self._stops_left = 0
-        process.cpu_ns += TICK_US * 1000
-        for which in (ITIMER_VIRTUAL, ITIMER_PROF):
-            self._expire(process, which, process.cpu_ns)
-
     def _idle(self) -> None:
         """Nobody can run: sleep until somebody is due. Errors: GuestPanic if nobody ever is."""
-        due = self._next_due()
+        due = timers.next_due(self)
         if due is None or due >= NEVER_NS:
             alive = [p for p in self.processes.values() if p.state is not State.ZOMBIE]
             names = ", ".join(f"{p.pid} ({p.name})" for p in alive)
             raise GuestPanic(f"every process waits for another one: {names}")
         self.host.nanosleep(max(0, due - self.uptime_ns()))
-        self._wake_due()
-
-    # ---- futexes ----
-
-    def _futex_key(self, process: Process, addr: int) -> tuple[int, int]:
-        process.space.read(addr, 4)
-        return process.space.table[addr & ~0xFFF][0], addr & 0xFFF
-
-    def wait_on_futex(self, process: Process, addr: int) -> None:
-        """Note that a process waits for a word."""
-        self._futexes.setdefault(self._futex_key(process, addr), []).append(process)
-
-    def leave_futex(self, process: Process) -> None:
-        """Note that a process no longer waits for a word."""
-        for waiting in self._futexes.values():
-            if process in waiting:
-                waiting.remove(process)
-
-    def was_woken(self, process: Process) -> bool:
-        """Tell whether a futex's wake reached the process, once."""
-        woken = process.pid in self._woken
-        self._woken.discard(process.pid)
-        return woken
+        timers.wake_due(self)
 
     def wake_futex(self, process: Process, addr: int, most: int) -> int:
-        """Wake at most so many that wait for a word; return how many."""
-        waiting = self._futexes.get(self._futex_key(process, addr), [])
-        reached, waiting[:] = waiting[:most], waiting[most:]
-        self._woken.update(one.pid for one in reached)
+        """Wake at most so many that wait for a word; return how many. Errors: GuestError."""
+        reached = self.futexes.wake(process, addr, most)
         if reached:
             self._wake_blocked()
-        return len(reached)
+        return reached
 
     # ---- the loop ----
 
@@ -431,7 +369,7 @@ class GuestKernel:
         if self._stops_left <= 0:
             self._ready.rotate(-1)
             self._stops_left = QUANTUM
-            self._wake_due()
+            timers.wake_due(self)
         process = self._ready[0]
         if not process.must_retry:
             return process
@@ -490,7 +428,9 @@ class GuestKernel:
             self._read_registers(process)
             self._call(process)
         elif signo == SIGVTALRM:
-            self._tick(process)
+            self.stats.ticks += 1
+            self._stops_left = 0
+            timers.tick(self, process, TICK_US * 1000)
         else:
             self.stats.faults += 1
             self._fault(process, signo)

@@ -281,9 +281,9 @@ def futex(
         raise GuestError(errno.EINVAL)
     if operation == FUTEX_WAKE:
         return kernel.wake_futex(me, addr, value)
-    if kernel.was_woken(me):
+    if kernel.futexes.was_woken(me):
         return 0
-    kernel.leave_futex(me)
+    kernel.futexes.leave(me)
     deadline = me.deadline
     if timeout and deadline is None:
         deadline = kernel.uptime_ns() + timespec_in(me, timeout)
@@ -291,5 +291,5 @@ def futex(
         raise GuestError(errno.EAGAIN)
     if deadline is not None and kernel.uptime_ns() >= deadline:
         raise GuestError(errno.ETIMEDOUT)
-    kernel.wait_on_futex(me, addr)
-    raise Block(deadline, interrupted=lambda: kernel.leave_futex(me))
+    kernel.futexes.wait(me, addr)
+    raise Block(deadline, interrupted=lambda: kernel.futexes.leave(me))
