@@ -871,8 +871,42 @@ static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
 	count_chain(c, page);
 	if (c->m->rmap->kind == RMAP_SCANS)
 		return; /* check_scan() walks them all at once */
-	rmap_walk(c->m, page, see_pte, c);
-	page_same(c, 4, pfn, "mappers in the reverse map", t->found, t->ptes);
+	rmap_walk_linear(c->m, page, see_pte, c);
+}
+
+/*
+ * The ptes of nonlinear VMAs, where a page's are found by a search of all their
+ * tables: here one search serves all pages.
+ */
+static void check_nonlinear_ptes(struct check *c, const mapping *mp)
+{
+	machine *m = c->m;
+	uint64_t span;
+	pte_t *ptep;
+	for (const struct vma *vma = mp->nonlinear; vma; vma = vma->nonlinear_next)
+		for (uint64_t addr = vma->start; (ptep = pt_next(vma->mm, &addr, vma->end, &span));)
+			for (; span; span--, ptep++, addr += PAGE_SIZE) {
+				if (!pte_present(*ptep))
+					continue;
+				struct page *page = &m->pages[pte_pfn(*ptep)];
+				if (!(page->flags & PG_ANON) && page->mapping == mp)
+					see_pte(m, page, ptep, c);
+			}
+}
+
+static void check_found(struct check *c)
+{
+	machine *m = c->m;
+	if (m->rmap->kind == RMAP_SCANS)
+		return; /* check_scan() has walked them all at once */
+	if (m->rmap->kind == RMAP_SEARCHES && !c->faults)
+		for (const mapping *mp = m->mappings; mp; mp = mp->next)
+			check_nonlinear_ptes(c, mp);
+	for (uint64_t pfn = m->zero_pfn + 1; pfn < m->fresh; pfn++) {
+		const struct tally *t = &c->tally[pfn];
+		if (m->pages[pfn].mapcount)
+			page_same(c, 4, pfn, "mappers in the reverse map", t->found, t->ptes);
+	}
 }
 
 static void check_free_page(struct check *c, uint64_t pfn)
@@ -1098,6 +1132,7 @@ static void check_everything(struct check *c)
 	check_cache_totals(c);
 	for (uint64_t pfn = c->m->zero_pfn + 1; pfn < c->m->fresh; pfn++)
 		check_page(c, pfn);
+	check_found(c);
 	check_live(c);
 	check_counters(c);
 }

@@ -15,7 +15,6 @@ from userland.lab.bench import (
     PAGE,
     Spread,
     booted,
-    booted_uncounted,
     file_of_pages,
     page_text,
     ratios,
@@ -39,7 +38,6 @@ from userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, sysctls
 
 # scale -> (pages, passes over all pages)
 SIZES = {Scale.TINY: (64, 2), Scale.DEFAULT: (16384, 3), Scale.FULL: (1048576, 10)}
-RECOUNTED = 65536  # pages
 HOST_PAGES = 60000  # below its vm.max_map_count, with room for this process's own VMAs
 HOST = "the host's emulation"
 PAIRED_ROUNDS = {Scale.TINY: 3, Scale.DEFAULT: 5, Scale.FULL: 3}
@@ -95,8 +93,7 @@ def _samples(pages: int) -> range:
 def _on_ours(side: Side) -> float:
     scheme = SCHEMES[side.name]
     ram = side.pages * PAGE * 5 // 4 + 16 * MIB
-    boot = booted if side.pages <= RECOUNTED else booted_uncounted
-    with boot(ram, sysctls(side.pages) | scheme.sysctl) as sys:
+    with booted(ram, sysctls(side.pages) | scheme.sysctl) as sys:
         fd = file_of_pages(sys, "/dev/shm/reverse", side.pages)
         at = scheme.open_window(sys, fd, side.pages * PAGE)
         ns = _time_remaps(scheme.remap(sys, fd), at, side.pages, side.passes)
