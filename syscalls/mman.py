@@ -15,7 +15,7 @@ from kernel.errors import SyscallError
 from kernel.hugetlb import check_size
 from kernel.memory import serve
 from kernel.vfs.hugetlbfs import HugeInode
-from syscalls.abi import signed32
+from syscalls.abi import MAX_COUNT, signed32
 from syscalls.files import vectors
 from syscalls.table import INT, SINT, syscall
 
@@ -47,7 +47,7 @@ def _file_handle(task: Task, fd: int, flags: int) -> Any:
     file = task.fds.get(fd)
     if flags & HUGE and not isinstance(file.inode, HugeInode):
         raise SyscallError(errno.EINVAL)
-    return file.handle
+    return file.mapping_handle()
 
 
 @syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
@@ -199,9 +199,19 @@ def _advise(task: Task, addr: int, length: int, advice: int) -> int:
 def mincore_raw(task: Task, addr: int, length: int, vector: int) -> int:
     """Store one byte a page at vector: 1 where memory holds the page.
 
-    Errors: EINVAL, ENOMEM, EFAULT. Source: mincore(2).
+    Errors: EINVAL, ENOMEM (what lies before a hole is stored), EFAULT. Source: mincore(2).
     """
-    task.mm.copy_out(vector, mincore(task, addr, length))
+    mm, end = task.mm, addr + PAGE_SIZE * _nr_pages_to_tell(task, addr, length)
+    if vector + (end - addr) // PAGE_SIZE > mm.counters.task_size:
+        raise SyscallError(errno.EFAULT)
+    while addr < end:
+        vma = mm.vma_at(addr)
+        if vma is None:
+            raise SyscallError(errno.ENOMEM)
+        stop = min(vma.end, end, addr + PAGE_SIZE * PAGE_SIZE)
+        part = mincore(task, addr, stop - addr)
+        mm.copy_out(vector, part)
+        addr, vector = stop, vector + len(part)
     return 0
 
 
@@ -210,16 +220,20 @@ def mincore(task: Task, addr: int, length: int) -> bytes:
 
     Errors: EINVAL (misaligned), ENOMEM (a hole or beyond user space). Source: mincore(2).
     """
-    if addr & PAGE_MASK:
-        raise SyscallError(errno.EINVAL)
-    if addr + length > task.mm.counters.task_size:
-        raise SyscallError(errno.ENOMEM)
-    pages = (length + PAGE_MASK) // PAGE_SIZE
+    pages = _nr_pages_to_tell(task, addr, length)
     if pages > int(task.mm.counters.total_vm):
         raise SyscallError(errno.ENOMEM)  # more than all that is mapped
     vector = bytearray(pages)
     task.mm.call(lib.mm_mincore, addr, length, ffi.from_buffer(vector))
     return bytes(vector)
+
+
+def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:
+    if addr & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    if addr + length > task.mm.counters.task_size:
+        raise SyscallError(errno.ENOMEM)
+    return (length + PAGE_MASK) // PAGE_SIZE
 
 
 def _lock(task: Task, addr: int, length: int, flags: int) -> int:
@@ -338,22 +352,63 @@ def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     return len(data)
 
 
-def _bytes_of(buffers: list[tuple[int, int]]) -> int:
+Buffers = list[tuple[int, int]]
+
+
+def _bytes_of(buffers: Buffers) -> int:
     return sum(length for _, length in buffers)
 
 
-def _gather(mm: Mm, vectors: list[tuple[int, int]]) -> bytes:
-    return b"".join(mm.copy_in(base, length) for base, length in vectors)
+def _gather(mm: Mm, buffers: Buffers, most: int) -> bytes:
+    """Load the buffers in turn, up to most bytes or what cannot be read. Errors: EFAULT."""
+    data = bytearray()
+    for base, length in buffers:
+        wanted = min(length, most - len(data))
+        try:
+            part = mm.copy_in_part(base, wanted)
+        except SyscallError:
+            if data:
+                break
+            raise
+        data += part
+        if len(part) < wanted:
+            break
+    return bytes(data)
 
 
-def _scatter(mm: Mm, vectors: list[tuple[int, int]], data: bytes) -> int:
-    """Store data over the vectors in turn; return how much fitted."""
+def _scatter(mm: Mm, buffers: Buffers, data: bytes) -> int:
+    """Store data over the buffers in turn; return how much could be. Errors: EFAULT."""
     done = 0
-    for base, length in vectors:
-        part = data[done : done + length]
-        mm.copy_out(base, part)
-        done += len(part)
+    for base, length in buffers:
+        wanted = min(length, len(data) - done)
+        try:
+            stored = mm.copy_out_part(base, data[done : done + wanted])
+        except SyscallError:
+            if done:
+                break
+            raise
+        done += stored
+        if stored < wanted:
+            break
     return done
+
+
+def _both_sides(
+    task: Task, local: tuple[int, int], remote: tuple[int, int], flags: int
+) -> tuple[Buffers, Buffers, int]:
+    """Return the caller's buffers, the other's, and how many bytes go between them at most.
+
+    local, remote: address and number of the iovecs. Errors: EINVAL, EFAULT.
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    here = vectors(task, *local)
+    for base, length in here:
+        task.mm.check_user(base, min(length, MAX_COUNT))
+    if not _bytes_of(here):
+        return here, [], 0
+    there = vectors(task, *remote)
+    return here, there, min(_bytes_of(here), _bytes_of(there), MAX_COUNT, task.kernel.ram)
 
 
 @syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
@@ -364,13 +419,10 @@ def process_vm_readv_raw(
 
     Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_readv(2).
     """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    here = vectors(task, local, nr_local)
-    if not _bytes_of(here):
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
         return 0
-    there = vectors(task, remote, nr_remote)
-    return _scatter(task.mm, here, _gather(_other(task, pid).mm, there))
+    return _scatter(task.mm, here, _gather(_other(task, pid).mm, there, most))
 
 
 @syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
@@ -381,10 +433,7 @@ def process_vm_writev_raw(
 
     Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_writev(2).
     """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    here = vectors(task, local, nr_local)
-    if not _bytes_of(here):
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
         return 0
-    there = vectors(task, remote, nr_remote)
-    return _scatter(_other(task, pid).mm, there, _gather(task.mm, here))
+    return _scatter(_other(task, pid).mm, there, _gather(task.mm, here, most))

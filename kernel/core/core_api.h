@@ -139,7 +139,7 @@ enum mapping_flags {
 enum file_mode {
 	FILE_READ = 1,
 	FILE_WRITE = 2,
-	FILE_APPEND = 4,
+	FILE_NO_END = 4, /* a device, a pipe: no offset is too far */
 	FILE_NO_MMAP = 8,
 	FILE_SEALED = 16,
 	FILE_ZERO = 32

@@ -42,7 +42,7 @@ class ZeroDevice(NullDevice):
         create, core = self.kernel.core_create, self.kernel.core
         mapping = create(lib.mapping_create, core, lib.MAPPING_MEMORY, 0)
         try:
-            return create(lib.file_create, mapping, mode | lib.FILE_ZERO, cookie)
+            return create(lib.file_create, mapping, mode | lib.FILE_ZERO | lib.FILE_NO_END, cookie)
         finally:
             lib.mapping_put(mapping)
 
