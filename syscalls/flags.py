@@ -310,3 +310,19 @@ LOG_ACTIONS = {
         )
     )
 }  # fmt: skip
+
+
+def names() -> dict[str, int]:
+    """Return every name of these tables, whichever way they are written, with its number."""
+    found: dict[str, int] = {}
+    for title, table in globals().items():
+        if not title.isupper() or not isinstance(table, dict):
+            continue
+        for key, value in table.items():
+            if isinstance(value, dict):
+                found |= {name: number for number, name in value.items()}
+            elif isinstance(key, str):
+                found[key] = value
+            else:
+                found[value] = key
+    return found

@@ -311,7 +311,15 @@ def _run_once(options: argparse.Namespace) -> int:
     trace = _trace if options.strace else None
     with boot(options) as kernel:
         try:
-            status = run_program(kernel, program, argv, uid=options.uid, caps=caps, strace=trace)
+            status = run_program(
+                kernel,
+                program,
+                argv,
+                uid=options.uid,
+                caps=caps,
+                strace=trace,
+                on_fault=show_failure,
+            )
         except (KernelBug, KernelPanic, BrokenPipeError):
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ import structlog
 from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
 
-HERE = Path(__file__).parent.parent
+OURS = [Path(__file__).parent.parent / name for name in ("kernel", "syscalls", "userland")]
 AMPLE = "ample"
 NR_UIDS = (1 << 32) - 1  # the last number means "no user" to Linux
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
@@ -258,7 +258,7 @@ def show_failure(error: Exception) -> int:
     An exception from nowhere in a program is ours, and goes on.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    own = [frame for frame in frames if not is_ours(frame.filename)]
     if not own and not isinstance(error, SyntaxError):
         raise error
     shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
@@ -267,5 +267,7 @@ def show_failure(error: Exception) -> int:
     return 1
 
 
-def _is_ours(filename: str) -> bool:
-    return HERE in Path(filename).parents or filename.startswith("<frozen")
+def is_ours(filename: str) -> bool:
+    """Tell whether a file of a traceback is the kernel's, not the program's."""
+    parents = Path(filename).parents
+    return filename.startswith("<frozen") or any(folder in parents for folder in OURS)

@@ -104,8 +104,7 @@ class Sys:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kernel: Kernel = task.kernel
-        for name, value in CONSTANTS.items():
-            setattr(self, name, value)
+        vars(self).update(CONSTANTS)
         self._bind(handlers())
 
     if TYPE_CHECKING:
@@ -213,10 +212,12 @@ def run_program(
     uid: int = 1000,
     caps: frozenset[str] | None = None,
     strace: Callable[[str], None] | None = None,
+    on_fault: Callable[[MemoryFault], object] | None = None,
 ) -> int:
     """Run main in a new task and return its exit status, 128+n where signal n ended it.
 
     main is called as main(sys) or main(sys, argv). An int it returns is the status.
+    on_fault: gets the access that ended the task, with its traceback.
     """
     task = kernel.spawn(argv[0] if argv else "program", uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
@@ -227,6 +228,8 @@ def run_program(
     except MemoryFault as fault:
         task.die_of(fault.signo)
         kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
+        if on_fault is not None:
+            on_fault(fault)
         return 128 + fault.signo
     except TaskKilled as killed:
         return 128 + killed.signo
