@@ -56,6 +56,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "clock_gettime": time.clock_gettime,
     "clock_getres": time.clock_getres,
     "gettimeofday": time.gettimeofday,
+    "getrusage": timers.getrusage,
     "nanosleep": timers.nanosleep,
     "shmctl": shm.shmctl,
 }
