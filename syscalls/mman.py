@@ -32,6 +32,7 @@ HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
+GATE_CLOSED = "vm.nonlinear is 0"
 
 core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
 
@@ -39,7 +40,7 @@ core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_fi
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
     if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
-        raise SyscallError(errno.EPERM)
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
 def _file_handle(task: Task, fd: int, flags: int) -> Any:
@@ -122,7 +123,7 @@ def remap_file_pages(
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
     if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
-        raise SyscallError(errno.EPERM)
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
     handle = task.fds.get(fd).handle if fd >= 0 else NULL
     mm = task.mm
     result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
