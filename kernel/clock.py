@@ -15,6 +15,7 @@ SYSCALL_NS = 100
 FAULT_NS = 1_000
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * 1_000_000_000
+LAST_NS = (1 << 63) - 1  # in the year 2262, as for Linux
 
 
 class Clock:
@@ -34,8 +35,8 @@ class Clock:
         return ffi.addressof(self._data, "realtime_ns")
 
     def advance(self, nanoseconds: int) -> None:
-        """Let nanoseconds (>= 0) pass."""
-        self._data.realtime_ns += nanoseconds
+        """Let nanoseconds (>= 0) pass, up to the end of time."""
+        self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, LAST_NS)
 
     @property
     def now_ns(self) -> int:

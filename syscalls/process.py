@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 QUERY = 0xFFFF_FFFF
+NR_OPEN = 1 << 20  # the most descriptors that any task may be allowed
 # Command -> the registration it wants. 1: global, 2-64: expedited ones, 128, 256: of rseq.
 MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256: 0, 512: 0}
 REGISTRATIONS = (4, 16, 64, 256)
@@ -54,14 +55,16 @@ def getrlimit(task: Task, resource: int) -> tuple[int, int]:
 
 
 def setrlimit(task: Task, resource: int, limits: tuple[int, int]) -> int:
-    """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE. Errors: EINVAL, EPERM.
+    """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE.
 
-    Source: setrlimit(2).
+    Errors: EINVAL, EPERM (also: more than 1,048,576 descriptors). Source: setrlimit(2).
     """
     name = _limit_name(resource)
     soft, hard = limits
     if not 0 <= soft <= hard <= RLIM_INFINITY:
         raise SyscallError(errno.EINVAL)
+    if name == "nofile" and hard > NR_OPEN:
+        raise SyscallError(errno.EPERM)
     if hard > task.rlimits[name][1] and not task.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EPERM)
     task.rlimits[name] = (soft, hard)

@@ -192,7 +192,7 @@ def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
     file = task.fds.get(fd)
     if not file.access & 4:
         raise SyscallError(errno.EBADF)
-    if not isinstance(file.inode, MappedInode):
+    if not isinstance(file.inode, MappedInode) or signed64(nbytes) < 0:
         raise SyscallError(errno.EINVAL)
-    file.inode.read(signed64(offset), min(nbytes, 1 << 20))
+    file.inode.read(max(signed64(offset), 0), min(nbytes, 1 << 20))
     return 0

@@ -196,7 +196,8 @@ class SysctlFile(ProcInode):
     def read(self, pos: int, nbytes: int) -> bytes:
         if pos and self.kernel.sysctl.entry(self._name).kind == "int":
             return b""  # a number is read at once, as Linux gives it
-        return self.kernel.sysctl.read(self._name).encode()[pos : pos + nbytes]
+        text = self.kernel.sysctl.read(self._name)
+        return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         if pos or not data:
