@@ -301,7 +301,7 @@ def run_file(options: argparse.Namespace) -> int:
 
 def _run_once(options: argparse.Namespace) -> int:
     try:
-        program = load_program(options.file)
+        program = load_program(existing(options.file))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:

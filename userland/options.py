@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -103,7 +104,8 @@ def machine_options(ram: str = "64M") -> HelpfulParser:
 def boot(options: argparse.Namespace) -> Kernel:
     """Return a machine booted as the options say; the caller closes it."""
     show_kernel_log()
-    sysctls = read_sysctls(options.sysctl, options.sysctl_file)
+    given = read_sysctls(options.sysctl, options.sysctl_file)
+    sysctls = {name: value for name, value in given.items() if not name.startswith("-")}
     try:
         kernel = Kernel(
             ram=options.ram,
@@ -115,6 +117,10 @@ def boot(options: argparse.Namespace) -> Kernel:
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
+    for name, value in given.items():
+        if name.startswith("-"):
+            with suppress(OSError):
+                kernel.sysctl[name[1:].strip()] = value
     _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
@@ -168,10 +174,12 @@ def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int |
 def parse_sysctl_file(path: Path) -> dict[str, str]:
     """Return the settings of a file in sysctl.conf's format.
 
-    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot.
+    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot; a name after a -
+    keeps it and may be one that there is not.
     """
     result = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    lines = path.read_text(errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue

@@ -6,10 +6,8 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
-import errno
-import importlib.util
 import inspect
-import os
+import sys as host
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -179,15 +177,20 @@ class NoMain(AttributeError):
 
 
 def load_program(path: str | Path) -> Callable[..., Any]:
-    """Return main of a Python program. Errors: FileNotFoundError, NoMain, and the program's."""
+    """Return main of a Python program. Errors: OSError of the host, NoMain, and the program's.
+
+    As under Python itself, it may import what lies in its folder, and its classes can be pickled.
+    """
     path = Path(path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise NoMain(f"{path} is no program in Python: its name ends in .py")
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    code = path.read_bytes()
+    module = ModuleType(f"program_{path.stem}")
+    module.__file__ = str(path)
+    host.modules[module.__name__] = module
+    if str(path.parent) not in host.path:
+        host.path.append(str(path.parent))
+    exec(compile(code, str(path), "exec"), module.__dict__)
     if not hasattr(module, "main"):
         raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main

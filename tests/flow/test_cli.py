@@ -154,6 +154,44 @@ def test_sysctl_file_in_sysctl_conf_format(capsys, tmp_path):
     assert " 1000 " in out
 
 
+def test_a_name_after_a_dash_may_be_missing(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("-vm.nope = 3\n- vm.swappiness = 7\n-vm.nonlinear = 9\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf), "swappiness")
+    assert status == 0
+    assert " 7 " in out
+
+
+def test_a_sysctl_file_of_noise_says_which_line(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_bytes(b"\xff\xfe\x00\n")
+    status, _, err = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 2
+    assert "line 1" in err
+
+
+PACKED = """\
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass
+from helper import ANSWER
+
+@dataclass
+class Point:
+    x: int
+
+def main(sys):
+    print(pickle.loads(pickle.dumps(Point(ANSWER))))
+"""
+
+
+def test_a_program_has_helpers_and_classes_as_under_python(capsys, tmp_path):
+    (tmp_path / "helper.py").write_text("ANSWER = 42\n")
+    program = tmp_path / "prog.py"
+    program.write_text(PACKED)
+    assert run(capsys, "run", str(program)) == (0, "Point(x=42)\n", "")
+
+
 def test_sysctl_file_with_a_wrong_line_says_which(capsys, tmp_path):
     conf = tmp_path / "sysctl.conf"
     conf.write_text("vm.nonlinear = 1\nnonsense\n")
