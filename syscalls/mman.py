@@ -16,11 +16,10 @@ from kernel.hugetlb import check_size
 from kernel.memory import serve
 from kernel.vfs.hugetlbfs import HugeInode
 from syscalls.abi import MAX_COUNT, signed32
-from syscalls.files import vectors
+from syscalls.files import Buffers, buffers_at, bytes_of, gather, scatter, vectors
 from syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
-    from kernel.mm import Mm
     from kernel.task import Task
     from kernel.vfs.inode import Inode
 
@@ -353,47 +352,6 @@ def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     return len(data)
 
 
-Buffers = list[tuple[int, int]]
-
-
-def _bytes_of(buffers: Buffers) -> int:
-    return sum(length for _, length in buffers)
-
-
-def _gather(mm: Mm, buffers: Buffers, most: int) -> bytes:
-    """Load the buffers in turn, up to most bytes or what cannot be read. Errors: EFAULT."""
-    data = bytearray()
-    for base, length in buffers:
-        wanted = min(length, most - len(data))
-        try:
-            part = mm.copy_in_part(base, wanted)
-        except SyscallError:
-            if data:
-                break
-            raise
-        data += part
-        if len(part) < wanted:
-            break
-    return bytes(data)
-
-
-def _scatter(mm: Mm, buffers: Buffers, data: bytes) -> int:
-    """Store data over the buffers in turn; return how much could be. Errors: EFAULT."""
-    done = 0
-    for base, length in buffers:
-        wanted = min(length, len(data) - done)
-        try:
-            stored = mm.copy_out_part(base, data[done : done + wanted])
-        except SyscallError:
-            if done:
-                break
-            raise
-        done += stored
-        if stored < wanted:
-            break
-    return done
-
-
 def _both_sides(
     task: Task, local: tuple[int, int], remote: tuple[int, int], flags: int
 ) -> tuple[Buffers, Buffers, int]:
@@ -403,13 +361,11 @@ def _both_sides(
     """
     if flags:
         raise SyscallError(errno.EINVAL)
-    here = vectors(task, *local)
-    for base, length in here:
-        task.mm.check_user(base, min(length, MAX_COUNT))
-    if not _bytes_of(here):
+    here = buffers_at(task, *local)
+    if not bytes_of(here):
         return here, [], 0
     there = vectors(task, *remote)
-    return here, there, min(_bytes_of(here), _bytes_of(there), MAX_COUNT, task.kernel.ram)
+    return here, there, min(bytes_of(here), bytes_of(there), MAX_COUNT, task.kernel.ram)
 
 
 @syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
@@ -423,7 +379,7 @@ def process_vm_readv_raw(
     here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
     if not most:
         return 0
-    return _scatter(task.mm, here, _gather(_other(task, pid).mm, there, most))
+    return scatter(task.mm, here, gather(_other(task, pid).mm, there, most))
 
 
 @syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
@@ -437,4 +393,4 @@ def process_vm_writev_raw(
     here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
     if not most:
         return 0
-    return _scatter(_other(task, pid).mm, there, _gather(task.mm, here, most))
+    return scatter(_other(task, pid).mm, there, gather(task.mm, here, most))

@@ -21,6 +21,7 @@ class NullDevice(Inode):
 
     kind = "chr"
     type_bits = stat.S_IFCHR
+    is_sink = True
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return b""
@@ -56,6 +57,8 @@ class FullDevice(ZeroDevice):
 
 class RandomDevice(NullDevice):
     """/dev/random and /dev/urandom: the machine's stream, a function of its seed."""
+
+    is_sink = False
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return self.kernel.random.take(nbytes)

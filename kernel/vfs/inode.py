@@ -38,6 +38,7 @@ class Inode:
     """The base of every inode: refuses everything, so that kinds say only what they can."""
 
     kind = "file"
+    is_sink = False  # what is written to it is not even looked at
     type_bits = stat.S_IFREG
     can_sync = False  # fsync has something to write, or may say that it has
     # What else poll says of a file that is ready to be read, or to be written.

@@ -1,4 +1,4 @@
-"""Raw memory calls with wrong and odd arguments, here and on the host: same result, same errno.
+"""Raw calls with wrong and odd arguments, here and on the host: same result, same errno.
 
 Each case makes calls by number with registers, as a program in machine code does; the host runs
 them in a child process. Only what both know is asked for: no new flags, no large pages.
@@ -26,11 +26,33 @@ READ, WRITE, READ_WRITE = 1, 2, 3
 SHARED, PRIVATE, FIXED, ANONYMOUS = 1, 2, 0x10, 0x20
 F_GETFL, F_ADD_SEALS, F_GET_SEALS = 3, 1033, 1034
 NUMBERS = {
-    "write": 1, "open": 2, "close": 3, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11,
-    "pread64": 17, "pwrite64": 18, "mincore": 27, "madvise": 28, "getpid": 39, "fcntl": 72,
-    "ftruncate": 77, "fchmod": 91, "remap_file_pages": 216, "fallocate": 285, "pipe2": 293,
-    "process_vm_readv": 310, "process_vm_writev": 311, "memfd_create": 319,
-}  # fmt: skip
+    "read": 0,
+    "write": 1,
+    "open": 2,
+    "close": 3,
+    "lseek": 8,
+    "mmap": 9,
+    "mprotect": 10,
+    "munmap": 11,
+    "pread64": 17,
+    "pwrite64": 18,
+    "readv": 19,
+    "writev": 20,
+    "mincore": 27,
+    "madvise": 28,
+    "getpid": 39,
+    "fcntl": 72,
+    "ftruncate": 77,
+    "fchmod": 91,
+    "remap_file_pages": 216,
+    "fallocate": 285,
+    "pipe2": 293,
+    "preadv": 295,
+    "pwritev": 296,
+    "process_vm_readv": 310,
+    "process_vm_writev": 311,
+    "memfd_create": 319,
+}
 
 Step = tuple[Any, ...]
 
@@ -206,6 +228,83 @@ def emulated_remap(call: Any) -> Iterator[Step]:
             yield call("pread64", out, SCRATCH, 1, 0), call.load(SCRATCH, 1)
 
 
+def _open_files(call: Any) -> dict[str, int]:
+    """Return descriptors of many kinds by name; the reading end of the pipe does not wait."""
+    call("pipe2", SCRATCH, 0o4000)
+    reader, writer = struct.unpack("<ii", call.load(SCRATCH, 8))
+    memory = new_file(call, 3)
+    path = call.store(SCRATCH, f"/proc/self/fd/{memory}\0".encode())
+    ways = {"read": 0, "write": 1, "append": 0o2001, "path": 0o10000000}
+    fds = {name: call("open", path, way) for name, way in ways.items()}
+    for name in ("/tmp", "/dev/zero", "/dev/null", "/dev/full"):
+        fds[name] = call("open", call.store(SCRATCH, name.encode() + b"\0"), 2 * (name != "/tmp"))
+    return fds | {"reader": reader, "writer": writer, "memory": memory, "none": 999, "-1": MINUS_1}
+
+
+def _drain(call: Any, files: dict[str, int]) -> None:
+    while call("read", files["reader"], SCRATCH + 8 * PAGE, 7 * PAGE) > 0:
+        pass
+    call("ftruncate", files["memory"], 3 * PAGE)
+
+
+ADDRESSES = (SCRATCH + PAGE, 0, SCRATCH + 16 * PAGE - 2, USER_END, 1 << 63, MINUS_1)
+COUNTS = (0, 1, 3, PAGE, 0x7FFF_F000, 1 << 63, MINUS_1)
+OFFSETS = (0, 1, 3 * PAGE - 1, 3 * PAGE, 1 << 62, (1 << 63) - 1, 1 << 63, MINUS_1)
+
+
+def transfers(call: Any) -> Iterator[Step]:
+    files = _open_files(call)
+    for (name, fd), addr, count in itertools.product(files.items(), ADDRESSES, COUNTS):
+        huge = count == 0x7FFF_F000 and addr < SCRATCH + 16 * PAGE - 2
+        if huge and name in ("/dev/zero", "memory", "write", "append"):
+            continue  # room, not arguments
+        for number, way in enumerate(("read", "write")):
+            call("lseek", fd, 0, 0)
+            yield name, addr, count, call(way, fd, addr, count), call("lseek", fd, 0, 1)
+            for offset in OFFSETS if count <= PAGE else ():
+                yield offset, call(("pread64", "pwrite64")[number], fd, addr, count, offset)
+            _drain(call, files)
+    for (name, fd), offset, whence in itertools.product(
+        files.items(), OFFSETS, (0, 1, 2, 3, 4, 5, 1 << 32, MINUS_1)
+    ):
+        if name != "/tmp":
+            call("lseek", fd, 10, 0)
+            yield name, offset, whence, call("lseek", fd, offset, whence)
+
+
+VECTORS: tuple[tuple[tuple[int, int], ...], ...] = (
+    (), ((SCRATCH + PAGE, 4),), ((0, 0),), ((0, 4),), ((SCRATCH + PAGE, 2), (0, 2)),
+    ((SCRATCH + PAGE, 2), (1 << 63, 2)), ((SCRATCH + PAGE, 1 << 63),),
+    ((SCRATCH + PAGE, 2), (SCRATCH + PAGE, MINUS_1)), ((SCRATCH + 16 * PAGE - 2, 8),),
+    ((SCRATCH + PAGE, 3), (SCRATCH + PAGE + 8, 3)),
+    ((SCRATCH + 16 * PAGE - 2, 8), (SCRATCH + PAGE, 2)),
+)  # fmt: skip
+
+
+VECTOR_CALLS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    *(("readv", ()), ("writev", ())),
+    *(("preadv", (PAGE, 0)), ("pwritev", (1, 0))),
+)
+
+
+def vectors(call: Any) -> Iterator[Step]:
+    files = _open_files(call)
+    for (name, fd), buffers in itertools.product(files.items(), VECTORS):
+        call.store(SCRATCH, b"".join(struct.pack("<QQ", *buffer) for buffer in buffers))
+        for way, offset in (
+            ("readv", ()),
+            ("writev", ()),
+            ("preadv", (PAGE, 0)),
+            ("pwritev", (1, 0)),
+        ):
+            call("lseek", fd, 0, 0)
+            for count in (len(buffers), MINUS_1, 1025, 0):
+                yield name, buffers, way, count, call(way, fd, SCRATCH, count, *offset)
+            yield call(way, fd, 0, 1, 0, 0)
+            call.store(SCRATCH, b"".join(struct.pack("<QQ", *buffer) for buffer in buffers))
+        _drain(call, files)
+
+
 CASES: tuple[Callable[[Any], Iterator[Step]], ...] = (
     mincore,
     mmap_of_what_cannot_be_mapped,
@@ -214,6 +313,8 @@ CASES: tuple[Callable[[Any], Iterator[Step]], ...] = (
     fallocate,
     process_vm,
     emulated_remap,
+    transfers,
+    vectors,
 )
 
 
