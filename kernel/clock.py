@@ -11,11 +11,12 @@ from typing import Any
 
 from kernel.core import ffi
 
+SECOND = 1_000_000_000  # in nanoseconds
 SYSCALL_NS = 100
 FAULT_NS = 1_000
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
-BOOT_EPOCH_NS = BOOT_EPOCH_S * 1_000_000_000
-LAST_NS = (1 << 63) - 1  # in the year 2262, as for Linux
+BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
+NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come
 
 
 class Clock:
@@ -36,7 +37,7 @@ class Clock:
 
     def advance(self, nanoseconds: int) -> None:
         """Let nanoseconds (>= 0) pass, up to the end of time."""
-        self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, LAST_NS)
+        self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, NEVER_NS)
 
     @property
     def now_ns(self) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kernel import elf
 from kernel.core import ffi, lib
-from kernel.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, Image, Segment
+from kernel.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
 from kernel.errors import SyscallError
 from kernel.mm import Areas, Mm
 from kernel.vfs.file import O_RDONLY, File
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kernel.machine import Kernel
     from kernel.task import Task
 
-TASK_SIZE = 0x7FFF_FFFF_F000
 STACK_TOP = TASK_SIZE
 DYN_BASE = TASK_SIZE // 3 * 2 & ~PAGE_MASK
 PIE_BRK = DYN_BASE + PAGE_SIZE

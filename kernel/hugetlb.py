@@ -1,7 +1,8 @@
 """Large pages: who may have them, and how many there are.
 
-The pool and everything about its pages is the core's; vm.nr_hugepages sets its size. Programs get
-them by mmap(MAP_HUGETLB), memfd_create(MFD_HUGETLB) and shmget(SHM_HUGETLB); the last is gated by
+The pool and everything about its pages is the core's; vm.nr_hugepages sets its size, and
+vm.nr_overcommit_hugepages how far demand may grow it beyond. Programs get them by
+mmap(MAP_HUGETLB), memfd_create(MFD_HUGETLB) and shmget(SHM_HUGETLB); the last is gated by
 vm.hugetlb_shm_group, as databases know it.
 """
 
@@ -35,12 +36,6 @@ def check_shm(kernel: Kernel, task: Task) -> None:
         return
     if kernel.hugetlb_shm_group not in (task.gid, *task.groups):
         raise SyscallError(errno.EPERM)
-
-
-def check_room(kernel: Kernel, size: int) -> None:
-    """Refuse a segment of size bytes that the pool has no pages for. Errors: ENOMEM."""
-    if round_up(size) // HUGE_SIZE > kernel.counters.nr_huge_free:
-        raise SyscallError(errno.ENOMEM)
 
 
 def round_up(size: int) -> int:

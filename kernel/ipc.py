@@ -1,7 +1,8 @@
 """System V shared memory: segments by key and by id.
 
 A segment is an inode without a name; how often it is attached is counted from its VMAs, so
-nothing here has to follow fork, exit or munmap.
+nothing here has to follow fork or munmap. One that is removed goes when a call, or the end of a
+task, finds it attached no more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from kernel import hugetlb
+from kernel.clock import SECOND
 from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.vfs.hugetlbfs import HugeInode
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 IPC_PRIVATE = 0
-NS = 1_000_000_000
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
-SHM_HUGETLB = 0o4000
+SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
@@ -36,15 +37,26 @@ class Segment:
         self.owner = task.uid, task.gid  # who made it, whatever IPC_SET says later
         self.locked_by: int | None = None  # the uid whose memory SHM_LOCK counts it as
         self.atime = self.dtime = 0  # seconds: last attached, last detached by shmdt
-        self.ctime = kernel.clock.realtime_ns // NS
+        self.ctime = kernel.clock.realtime_ns // SECOND
         self.removed = False
         self.bytes = size
         large = bool(flags & SHM_HUGETLB)
         kind = HugeInode if large else MappedInode
+        self.reserved = not flags & SHM_NORESERVE
         self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0
         self.inode.open_count = 1  # the segment's own
         self.inode.truncate(hugetlb.round_up(size) if large else size)
+        if isinstance(self.inode, HugeInode) and self.reserved:
+            self._reserve(self.inode)
+
+    def _reserve(self, inode: HugeInode) -> None:
+        try:
+            inode.promise()
+        except SyscallError:
+            inode.open_count = 0
+            inode.released()
+            raise
 
     def lock(self, uid: int) -> None:
         """Keep all its pages in memory, at a user's expense."""
@@ -77,7 +89,7 @@ class Segments:
 
     def get(self, task: Task, key: int, size: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
-        self._sweep()
+        self.sweep()
         found = next((i for i, s in self._by_id.items() if key and s.key == key), None)
         if found is None:
             return self._make(task, key, size, flags)
@@ -96,8 +108,6 @@ class Segments:
             raise SyscallError(errno.EINVAL)
         if size > self._kernel.ram and int(self._kernel.tunables.overcommit_memory) != 1:
             raise SyscallError(errno.ENOMEM)
-        if flags & SHM_HUGETLB:
-            hugetlb.check_room(self._kernel, size)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1
         self._by_id[self._next_id - 1] = segment
@@ -105,7 +115,7 @@ class Segments:
 
     def segment(self, shmid: int) -> Segment:
         """Return a segment. Errors: EINVAL."""
-        self._sweep()
+        self.sweep()
         if shmid not in self._by_id:
             raise SyscallError(errno.EINVAL)
         return self._by_id[shmid]
@@ -116,7 +126,7 @@ class Segments:
 
     def items(self) -> list[tuple[int, Segment]]:
         """Return every segment with its id."""
-        self._sweep()
+        self.sweep()
         return list(self._by_id.items())
 
     def locked_bytes(self, uid: int) -> int:
@@ -127,9 +137,9 @@ class Segments:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
         segment = self.segment(shmid)
         segment.removed, segment.key = True, IPC_PRIVATE
-        self._sweep()
+        self.sweep()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Free removed segments that nothing shows any more."""
         for shmid, segment in list(self._by_id.items()):
             if segment.removed and not segment.attached:

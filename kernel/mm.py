@@ -121,7 +121,7 @@ class Mm:
         try:
             memory.serve(self.kernel, self.task, status, attempt)
         except SyscallError as error:
-            if error.errno == ENOMEM:
+            if error.errno == ENOMEM or status != lib.NEED_PAGE:
                 raise
             raise fault from None
 
@@ -133,10 +133,13 @@ class Mm:
 
         Errors: SyscallError with the core's errno; ENOMEM when memory is out; EFAULT for a verdict.
         """
+        return self._repeat(self._serve_call, function, *args)
+
+    def _repeat(self, serve: Serve, function: Callable[..., int], *args: Any) -> int:
         result = function(self.handle, *args)
         attempt = 0
         while result < 0:
-            self._serve_call(result, attempt)
+            serve(result, attempt)
             result = function(self.handle, *args)
             attempt += 1
         return result
@@ -237,7 +240,10 @@ class Mm:
         """Read a path. Errors: EFAULT, ENAMETOOLONG."""
         self.check_user(addr, 1)
         buffer = ffi.new("char[]", PATH_MAX)
-        length = self.call(lib.user_string, addr, buffer, PATH_MAX)
+        try:
+            length = self._repeat(self._serve_copy, lib.user_string, addr, buffer, PATH_MAX)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
         return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")
 
     def populate(self, addr: int, nbytes: int) -> None:

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel import memory, rseq, sigframe, signals
+from kernel import memory, rseq, sigframe, signals, traps
+from kernel.clock import NEVER_NS
 from kernel.core import ffi, lib
 from kernel.errors import MemoryFault, SyscallError, TaskKilled
-from kernel.log import KERN_ERR, KERN_INFO
+from kernel.log import KERN_ERR
 from kernel.processor import Processor
 from kernel.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
 from kernel.trace import NO_CALL, Trace
@@ -39,33 +40,11 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
 )
 EINTR, ENOSYS = 4, 38
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
-SIGINT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGCHLD = 2, 4, 5, 7, 8, 9, 11, 17
+SIGINT, SIGKILL, SIGSEGV, SIGCHLD = 2, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
-BREAKPOINT = 3
 SYSCALL_BYTES = 2
 NR_ARGS = 6
-PAGE_FAULT_VECTOR = 14
-USER_ACCESS, SEGV_ACCERR = 4, 2
-FPE_FLTINV = 7
-FAULT_SIGNALS = {
-    lib.SEGV_MAPERR: (SIGSEGV, 1),
-    lib.SEGV_ACCERR: (SIGSEGV, 2),
-    lib.BUS_ADRERR: (SIGBUS, 2),
-}
-# vector -> signal, si_code; si_addr is the instruction where the code is not SI_KERNEL.
-EXCEPTION_SIGNALS = {
-    0: (SIGFPE, 1),
-    1: (SIGTRAP, 2),
-    BREAKPOINT: (SIGTRAP, SI_KERNEL),
-    6: (SIGILL, 2),
-    12: (SIGBUS, SI_KERNEL),
-    16: (SIGFPE, FPE_FLTINV),
-    17: (SIGBUS, 1),
-    19: (SIGFPE, FPE_FLTINV),
-}
-GENERAL_PROTECTION = (SIGSEGV, SI_KERNEL)
-
 # A system call by number: gets the task and six registers, returns rax.
 Call = Callable[..., int]
 
@@ -181,6 +160,8 @@ class Scheduler:
 
     def at(self, when: int, action: Callable[[], None]) -> None:
         """Call action once virtual time (nanoseconds since boot) has reached when."""
+        if when >= NEVER_NS:
+            return
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, action))
 
@@ -301,7 +282,7 @@ class Scheduler:
                 if isinstance(error, WouldBlock):
                     self._park(task, error)
                     return self._resume(task)
-                result, task.thread.progress = -error.number, None
+                result = -error.number
             except RegistersSet:
                 return self._resume(task)
             if task.attention:
@@ -345,6 +326,7 @@ class Scheduler:
         thread = task.thread
         if thread.call is None:
             thread.call = self._current_call()
+        thread.progress = wait.progress
         if task.signals.pending and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
         else:
@@ -413,9 +395,16 @@ class Scheduler:
             rip = task.cpu.registers()["rip"]
             task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
             return
-        if wait.interrupted is not None:
-            wait.interrupted()
-        self._finish_call(task, -EINTR)
+        self._finish_call(task, self._interrupted_result(wait))
+
+    def _interrupted_result(self, wait: WouldBlock) -> int:
+        """Let the call store what it has to, and return its error."""
+        try:
+            if wait.interrupted is not None:
+                wait.interrupted()
+        except SyscallError as error:
+            return -error.number
+        return -EINTR
 
     # ---- signals ----
 
@@ -511,10 +500,10 @@ class Scheduler:
         if reason == NEED:
             self._serve_need(task, int(exit_.status))
         elif reason == FAULT:
-            signo, code = FAULT_SIGNALS[exit_.status]
-            self._raise_fault(task, signo, code, int(exit_.addr))
+            signo, code = traps.FAULTS[exit_.status]
+            traps.page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
         elif reason == EXCEPTION:
-            self._raise_exception(task)
+            traps.exception(task, exit_)
         else:
             raise EngineError(self._engine_report(task, reason))
 
@@ -522,22 +511,8 @@ class Scheduler:
         try:
             memory.serve_fault(self.kernel, task, status, self._needs - 1)
         except MemoryFault as fault:
-            self._raise_fault(task, fault.signo, fault.code, fault.addr)
-
-    def _raise_fault(self, task: Task, signo: int, code: int, addr: int) -> None:
-        access = int(self._exit.access)
-        present = (signo, code) == (SIGSEGV, SEGV_ACCERR)
-        error = access | USER_ACCESS | present
-        task.thread.fault = (addr, error, PAGE_FAULT_VECTOR)
-        signals.force(task, SigInfo(signo, code, si_addr=addr))
-
-    def _raise_exception(self, task: Task) -> None:
-        vector, rip = int(self._exit.vector), int(self._exit.rip)
-        signo, code = EXCEPTION_SIGNALS.get(vector, GENERAL_PROTECTION)
-        if self._exit.software and vector != BREAKPOINT:
-            signo, code = GENERAL_PROTECTION
-        task.thread.fault = (0, 0, vector)
-        signals.force(task, SigInfo(signo, code, si_addr=0 if code == SI_KERNEL else rip))
+            access = int(self._exit.access)
+            traps.page_fault(task, fault.signo, fault.code, fault.addr, access)
 
     def _engine_report(self, task: Task, reason: int) -> str:
         where = f"pid {task.pid} ({task.name}) at {int(self._exit.rip):#x}"
@@ -557,21 +532,25 @@ class Scheduler:
     def report(self) -> str:
         """Return who waits for what, one line a task."""
         lines = ["every task waits and nothing can wake one:"]
-        for task in self.kernel.tasks.values():
-            if task.alive and task.context is not None:
-                nr = task.thread.call[0] if task.thread.call else -1
-                lines.append(f"  pid {task.pid} ({task.name}): in system call {nr}")
+        lines += [
+            f"  pid {task.pid} ({task.name}): {self._standing(task)}"
+            for task in self.kernel.tasks.values()
+            if task.alive and task.context is not None
+        ]
         for line in lines:
             self.kernel.log.write(KERN_ERR, line)
         return "\n".join(lines)
 
+    def _standing(self, task: Task) -> str:
+        thread = task.thread
+        if thread.stopped:
+            whose = " for its tracer" if task.trace is not None else ""
+            return f"stopped by signal {thread.stopped}{whose}"
+        return f"in system call {thread.call[0]}" if thread.call else "held by its tracer"
+
     def call_number(self, task: Task) -> int:
         """Return the number of the system call that a task is in."""
         return task.thread.call[0] if task.thread.call else int(self._exit.nr)
-
-    def log_end(self, task: Task, text: str) -> None:
-        """Note how a task ended."""
-        self.kernel.log.write(KERN_INFO, f"{task.name}[{task.pid}]: {text}")
 
 
 def interval_signal(task: Task, timer: Any, shot: int) -> None:

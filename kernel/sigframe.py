@@ -14,6 +14,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
 from kernel.errors import SyscallError
 from kernel.signals import (
     SA_NODEFER,
@@ -28,7 +29,6 @@ from kernel.signals import (
     Sigaction,
     SigInfo,
 )
-from kernel.thread import NO_ALT_STACK
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -45,24 +45,9 @@ UCONTEXT = struct.Struct("<QQ QiiQ 18Q Q 3QQ Q 64x Q")
 UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
 FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
 FLAGS_CLEARED = 1 << 10 | 1 << 16 | 1 << 8  # direction, resume, trap
-SS_ONSTACK, SS_DISABLE, SS_AUTODISARM = 1, 2, 1 << 31
 START_FPU = (
     struct.pack("<HHBBHQQII", 0x37F, 0, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(FPU_BYTES, b"\0")
 )  # fmt: skip
-
-
-def on_alt_stack(task: Task, rsp: int) -> bool:
-    """Tell whether rsp lies in the task's alternate stack."""
-    base, flags, nbytes = task.thread.alt_stack
-    return not flags & SS_DISABLE and 0 < rsp - base <= nbytes
-
-
-def stack_flags(task: Task, rsp: int) -> int:
-    """Return ss_flags as sigaltstack reports it."""
-    _, flags, nbytes = task.thread.alt_stack
-    if not nbytes:
-        return SS_DISABLE
-    return (SS_ONSTACK if on_alt_stack(task, rsp) else 0) | flags & SS_AUTODISARM
 
 
 def pack_siginfo(info: SigInfo) -> bytes:
@@ -79,16 +64,17 @@ def pack_siginfo(info: SigInfo) -> bytes:
     return (head + body).ljust(SIGINFO_BYTES, b"\0")
 
 
-def _place(task: Task, rsp: int, action: Sigaction) -> tuple[int, int]:
-    """Return the addresses of the frame and of the fxsave image."""
-    base, _, nbytes = task.thread.alt_stack
-    entering = action.flags & SA_ONSTACK and nbytes and not on_alt_stack(task, rsp)
-    top = base + nbytes if entering else rsp - RED_ZONE
+def place(stack: AltStack, rsp: int, flags: int) -> tuple[int, int]:
+    """Return the addresses of the frame and of the fxsave image; flags: SA_*.
+
+    Errors: EFAULT: the alternate stack overflows.
+    """
+    entering = flags & SA_ONSTACK and stack.nbytes and not stack.holds(rsp)
+    top = stack.base + stack.nbytes if entering else rsp - RED_ZONE
     fpu = top - FPU_BYTES & ~63
     frame = (fpu - FRAME_BYTES & ~15) - 8
-    inside = not on_alt_stack(task, rsp) or base < frame
-    if not inside or (entering and frame < base):
-        raise SyscallError(errno.EFAULT)  # the alternate stack overflows
+    if frame <= stack.base and (entering or stack.holds(rsp)):
+        raise SyscallError(errno.EFAULT)
     return frame, fpu
 
 
@@ -105,12 +91,12 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     if not action.flags & SA_RESTORER:
         raise SyscallError(errno.EFAULT)
     regs = context.registers()
-    frame, fpu = _place(task, regs["rsp"], action)
+    stack = thread.alt_stack
+    frame, fpu = place(stack, regs["rsp"], action.flags)
     cr2, code, vector = thread.fault
     mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
-    base, _, nbytes = thread.alt_stack
     ucontext = UCONTEXT.pack(
-        UC_FLAGS, 0, base, stack_flags(task, regs["rsp"]), 0, nbytes,
+        UC_FLAGS, 0, stack.base, stack.shown_flags(regs["rsp"]), 0, stack.nbytes,
         *[regs[name] for name in SAVED], SEGMENTS, code, vector, 0, cr2, fpu, mask,
     )  # fmt: skip
     task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
@@ -119,7 +105,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     task.signals.blocked = _mask_in_handler(task, signo, action)
     if action.flags & SA_RESETHAND:
         task.signals.actions[signo] = SIG_DFL
-    if thread.alt_stack[1] & SS_AUTODISARM:
+    if stack.flags & SS_AUTODISARM:
         thread.alt_stack = NO_ALT_STACK
     context.set_registers(
         {
@@ -147,6 +133,4 @@ def restore(task: Task) -> None:
     context.set_registers(regs)
     context.set_fpu(image)
     task.signals.blocked = mask & ~UNBLOCKABLE_MASK
-    if not on_alt_stack(task, regs["rsp"]):
-        disabled = flags & SS_DISABLE or not nbytes
-        task.thread.alt_stack = NO_ALT_STACK if disabled else (base, flags & SS_AUTODISARM, nbytes)
+    task.thread.alt_stack = task.thread.alt_stack.restored(regs["rsp"], base, flags, nbytes)

@@ -72,6 +72,13 @@ class Entry:
 
 ENTRIES = (
     Entry(
+        "debug.exception-trace",
+        "1: a fault that no handler takes is logged, with the instruction and where it lies.",
+        "table",
+        default=1,
+        high=1,
+    ),
+    Entry(
         "fs.file-max",
         "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
         "table",
@@ -199,6 +206,10 @@ ENTRIES = (
         "counters",
         "nr_huge",
         default=0,
+    ),
+    Entry(
+        "vm.nr_overcommit_hugepages",
+        "Large pages that the pool may have beyond vm.nr_hugepages while they are wanted.",
     ),
     Entry(
         "vm.oom_kill_allocating_task",

@@ -331,6 +331,7 @@ class Task:
         if self.context is not None:
             self._leave_processor()
         self.mm.put()
+        self.kernel.segments.sweep()
         self._orphan_children()
         self._tell_parent()
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel.altstack import NO_ALT_STACK, AltStack
 from kernel.rseq import Area
 from kernel.wait import WouldBlock
-
-NO_ALT_STACK = (0, 2, 0)  # address, SS_DISABLE, bytes
 
 
 @dataclass(slots=True)
@@ -40,7 +39,7 @@ class Thread:
     stopped: int = 0
     queued: bool = False
     saved_mask: int | None = None  # restored after the handlers that a sigsuspend let in
-    alt_stack: tuple[int, int, int] = NO_ALT_STACK
+    alt_stack: AltStack = NO_ALT_STACK
     clear_child_tid: int = 0
     robust_list: int = 0  # address of its head
     rseq: Area | None = None

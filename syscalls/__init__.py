@@ -5,6 +5,7 @@ Importing this package fills the table with every call that exists.
 
 from syscalls import (
     entropy,
+    epoll,
     fcntl,
     files,
     futex,
@@ -29,6 +30,7 @@ from syscalls import (
     stat,
     swap,
     time,
+    timerfd,
     timers,
     xattr,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "TABLE",
     "Syscall",
     "entropy",
+    "epoll",
     "fcntl",
     "files",
     "futex",
@@ -62,6 +65,7 @@ __all__ = [
     "stat",
     "swap",
     "time",
+    "timerfd",
     "timers",
     "xattr",
 ]

@@ -16,6 +16,7 @@ from kernel.signals import SI_USER, SigInfo, Signal, send
 from kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from kernel.vfs.file import O_APPEND, O_PATH, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from kernel.vfs.walk import FREELY, Rules
 from syscalls.abi import MAX_COUNT
 from syscalls.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from syscalls.streams import WRITERS
@@ -30,6 +31,7 @@ O_CREAT_WRONLY_TRUNC = 0o1101
 O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
 PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
+RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_root"}
 UNSEEKABLE = ("fifo", "sock", "anon")
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
@@ -56,32 +58,39 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    return _open(task, dirfd, path, flags, mode, FREELY)
+
+
+def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
     flags = open_flags(flags)
-    start = start_of(task, dirfd, path)
+    start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
     with task.kernel.on_behalf_of(task):
-        return install(task, task.kernel.vfs.open(task, path, flags, mode, start), flags)
+        return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
 
 
-def _how(raw: bytes) -> tuple[int, int]:
-    """Return flags and mode of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
+def _how(raw: bytes) -> tuple[int, int, Rules]:
+    """Return flags, mode and rules of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
     flags, mode, resolve = HOW.unpack(raw[: HOW.size])
     if any(raw[HOW.size :]):
         raise SyscallError(errno.E2BIG)
     making = flags & (O_CREAT | O_TMPFILE_BIT)
     path_only = flags & O_PATH and flags & ~PATH_FLAGS
     unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY
-    if flags & ~OPEN_FLAGS or resolve & ~RESOLVE_CACHED or path_only or unnamed:
+    if flags & ~OPEN_FLAGS or resolve >> 6 or path_only or unnamed:
+        raise SyscallError(errno.EINVAL)
+    rules = Rules(**{name: True for bit, name in RESOLVE.items() if resolve & bit})
+    if rules.beneath and rules.in_root:
         raise SyscallError(errno.EINVAL)
     if mode & ~(MODE_BITS if making else 0):
         raise SyscallError(errno.EINVAL)
-    if resolve and (making or flags & O_TRUNC):
+    if resolve & RESOLVE_CACHED and (making or flags & O_TRUNC):
         raise SyscallError(errno.EAGAIN)
-    return flags, mode
+    return flags, mode, rules
 
 
-@syscall(437, "openat2", SINT, PATH, INT, INT, partly="RESOLVE_CACHED only; others are EINVAL")
+@syscall(437, "openat2", SINT, PATH, INT, INT)
 def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
-    """Open a path as a struct open_how says. Errors: as open, E2BIG, EAGAIN.
+    """Open a path as a struct open_how says. Errors: as open, E2BIG, EAGAIN, EXDEV, ELOOP.
 
     Source: openat2(2).
     """
@@ -89,8 +98,8 @@ def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
         raise SyscallError(errno.EINVAL)
     if nbytes > PAGE_SIZE:
         raise SyscallError(errno.E2BIG)
-    flags, mode = _how(task.mm.copy_in(how, nbytes))
-    return openat(task, dirfd, path, flags, mode)
+    flags, mode, rules = _how(task.mm.copy_in(how, nbytes))
+    return _open(task, dirfd, path, flags, mode, rules)
 
 
 @syscall(85, "creat", PATH, INT)

@@ -11,7 +11,7 @@ from kernel.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake,
 from kernel.wait import WouldBlock
 from syscalls.abi import signed32
 from syscalls.table import INT, syscall
-from syscalls.timers import timespec_in
+from syscalls.time import duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -32,18 +32,18 @@ def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits:
         deadline, key = _deadline(task, operation, timeout), _key(task, addr, operation)
         if word_at(task, addr) != value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
-        sleeper = task.thread.progress = Sleeper(key, bits, deadline)
+        sleeper = Sleeper(key, bits, deadline)
     elif sleeper.woken:
         return 0
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
-    raise WouldBlock(sleeper.key, deadline=sleeper.deadline)
+    raise WouldBlock(sleeper.key, deadline=sleeper.deadline, progress=sleeper)
 
 
 def _deadline(task: Task, operation: int, timeout: int) -> int | None:
     if not timeout:
         return None
-    clock, given = task.kernel.clock, timespec_in(task, timeout)
+    clock, given = task.kernel.clock, duration_in(task, timeout)
     if operation & 127 == WAIT:
         return clock.now_ns + given
     if operation & CLOCK_REALTIME:
@@ -55,7 +55,7 @@ def _requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
     """Let up to count sleepers of key wait for another word; return how many."""
     scheduler = task.kernel.scheduler
     if scheduler is None:
-        return 0  # programs in Python do not sleep here
+        return 0  # nobody sleeps: Python programs do not
     moved = list(scheduler.sleepers.get(key, ()))[: max(count, 0)]
     for sleeper in moved:
         wait, sleeper.thread.progress.key = sleeper.thread.waiting, to

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from kernel.clock import SECOND
 from kernel.errors import SyscallError
 from kernel.wait import WouldBlock
 from syscalls.table import INT, SINT, STRUCT, syscall
@@ -131,7 +132,7 @@ def sysinfo(task: Task) -> Sysinfo:
     kernel, c = task.kernel, task.kernel.counters
     swap = int(c.nr_swap_total), int(c.nr_swap_total - c.nr_swap_used)
     memory = int(c.nr_total), int(c.nr_free), int(c.nr_shmem), 0
-    uptime = -(-kernel.clock.now_ns // 1_000_000_000)
+    uptime = -(-kernel.clock.now_ns // SECOND)
     return Sysinfo(uptime, *memory, *swap, len(kernel.tasks), UNIT)
 
 

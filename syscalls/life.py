@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel import exec as execution
+from kernel.clock import SECOND
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.log import KERN_INFO
@@ -26,7 +27,6 @@ WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID = 0, 1, 2
 RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
-NS = 1_000_000_000
 
 CSIGNAL = 0xFF
 CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
@@ -114,14 +114,13 @@ def _clone_machine_code(task: Task, wish: Clone) -> int:
     task.kernel.scheduler.add(child)
     if wish.flags & CLONE_VFORK:
         child.thread.vfork_parent = task
-        task.thread.progress = child
         return _wait_for_vfork(task, child)
     return child.pid
 
 
 def _wait_for_vfork(task: Task, child: Task) -> int:
     if child.thread.vfork_parent is not None:
-        raise WouldBlock(("vfork", child.pid), restart=Restart.NEVER)
+        raise WouldBlock(("vfork", child.pid), progress=child, restart=Restart.NEVER)
     return child.pid
 
 
@@ -405,7 +404,7 @@ class Rusage:
     @property
     def ru_utime(self) -> float:
         """The time used in seconds."""
-        return self.user_ns / NS
+        return self.user_ns / SECOND
 
     def pack(self) -> bytes:
         """Return the 144 bytes of x86-64's struct rusage."""

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kernel import hugetlb
 from kernel.errors import SyscallError
+from kernel.vfs.hugetlbfs import HugetlbFs
 from kernel.vfs.inode import PAGE_SIZE, Inode
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
@@ -18,11 +20,16 @@ from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_SILENT = 2, 4, 8, 0x400, 0x8000
-MS_RELATIME, MS_STRICTATIME, MS_MGC = 1 << 21, 1 << 24, 0xC0ED0000
-MS_KNOWN = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_SILENT | MS_RELATIME | MS_STRICTATIME
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_NOATIME, MS_SILENT, MS_RELATIME, MS_STRICTATIME = 0x400, 0x8000, 1 << 21, 1 << 24
+MS_MGC = 0xC0ED0000
+SHOWN = ((MS_NOSUID, "nosuid"), (MS_NODEV, "nodev"), (MS_NOEXEC, "noexec"), (MS_NOATIME, "noatime"))
+MS_KNOWN = (
+    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_REMOUNT | MS_NOATIME | MS_SILENT
+    | MS_RELATIME | MS_STRICTATIME
+)  # fmt: skip
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
-ST_VALID, ST_RELATIME = 0x20, 0x1000
+ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
 # By Inode.kind, of what is on no mount.
 MAGIC = {"fifo": 0x50495045, "sock": 0x534F434B, "anon": 0x09041934}
@@ -53,55 +60,131 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _tmpfs(task: Task, options: str) -> TmpFs:
-    """Return a tmpfs with size=, mode=, uid= and gid=. Errors: EINVAL for another option."""
-    fs = TmpFs(task.kernel)
-    for option in filter(None, options.split(",")):
+def _set_size(fs: TmpFs, text: str) -> None:
+    pages = -(-_size(text, fs.kernel.ram) // PAGE_SIZE) or fs.usual_pages
+    if pages < fs.quota.used:
+        raise SyscallError(errno.EINVAL)
+    fs.quota.max = pages
+
+
+def _set_inodes(fs: TmpFs, text: str) -> None:
+    nr = _size(text, 0)
+    if nr and nr < fs.root.count():
+        raise SyscallError(errno.EINVAL)
+    fs.max_inodes = nr or None
+
+
+def _set_mode(fs: TmpFs, text: str) -> None:
+    fs.root.mode = _octal(text)
+    fs.given["mode"] = f"{fs.root.mode:03o}"
+
+
+def _set_uid(fs: TmpFs, text: str) -> None:
+    fs.root.uid = _number(text)
+    fs.given["uid"] = text
+
+
+def _set_gid(fs: TmpFs, text: str) -> None:
+    fs.root.gid = _number(text)
+    fs.given["gid"] = text
+
+
+def _set_page_size(fs: TmpFs, text: str) -> None:
+    if _size(text, 0) != hugetlb.HUGE_SIZE:
+        raise SyscallError(errno.EINVAL)
+
+
+Setter = Callable[[TmpFs, str], None]
+OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
+LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes}
+# What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
+OPTIONS: dict[type[TmpFs], dict[str, Setter]] = {
+    TmpFs: OWNER | LIMITS,
+    HugetlbFs: OWNER | {"pagesize": _set_page_size},
+}
+FILE_SYSTEMS: dict[str, type[Any]] = {
+    "tmpfs": TmpFs, "ramfs": TmpFs, "hugetlbfs": HugetlbFs, "proc": ProcFs,
+}  # fmt: skip
+
+
+def _apply(fs: Any, text: str, changing: dict[str, Setter]) -> None:
+    """Set options "name=value,..."; those of its type that may not change now are passed over.
+
+    Errors: EINVAL for one that its type does not have.
+    """
+    known = OPTIONS.get(type(fs))
+    if known is None:
+        return  # proc takes what comes
+    for option in filter(None, text.split(",")):
         name, _, value = option.partition("=")
-        if name == "size":
-            fs.quota.max = -(-_size(value, task.kernel.ram) // PAGE_SIZE) or fs.quota.max
-        elif name == "mode":
-            fs.root.mode = _octal(value)
-        elif name in ("uid", "gid"):
-            setattr(fs.root, name, _number(value))
-        else:
+        if name not in known:
             raise SyscallError(errno.EINVAL)
-    return fs
+        if name in changing:
+            changing[name](fs, value)
 
 
-def _proc(task: Task, options: str) -> ProcFs:
-    return ProcFs(task.kernel)
+def _shown(flags: int) -> tuple[str, ...]:
+    names = tuple(name for bit, name in SHOWN if flags & bit)
+    return names if flags & (MS_NOATIME | MS_STRICTATIME) else (*names, "relatime")
 
 
-FILE_SYSTEMS: dict[str, Any] = {"tmpfs": _tmpfs, "ramfs": _tmpfs, "proc": _proc}
+def _remount(task: Task, root: Inode, flags: int, data: str) -> None:
+    vfs = task.kernel.vfs
+    mounted = vfs.mount_of(root)
+    if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
+        raise SyscallError(errno.EROFS)  # the host gave no more
+    _apply(mounted.fs, data, LIMITS)
+    if flags & MS_RDONLY:
+        vfs.set_read_only(root.dev)
+    else:
+        vfs.read_only.discard(root.dev)
+    mounted.options = _shown(flags)
 
 
 def mount(
     task: Task, source: str, target: str, fstype: str | None, flags: int = 0, data: str = ""
 ) -> int:
-    """Mount a new tmpfs or proc on a directory.
+    """Mount a new file system on a directory, over what is mounted there, or change one.
 
-    Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT. Source: mount(2).
+    fstype: tmpfs, ramfs, hugetlbfs or proc. Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type),
+    ENOTDIR, EINVAL, ENOENT, EBUSY (MS_REMOUNT to read-only: files are open for writing).
+    Source: mount(2).
     """
     directory = inode_at(task, AT_FDCWD, target)
     if not task.capable("CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
     if flags & 0xFFFF0000 == MS_MGC:
         flags &= 0xFFFF
-    if not fstype or flags & ~MS_KNOWN:
+    if flags & ~MS_KNOWN:
+        raise SyscallError(errno.EINVAL)
+    if flags & MS_REMOUNT:
+        _remount(task, directory, flags, data)
+        return 0
+    if not fstype:
         raise SyscallError(errno.EINVAL)
     if fstype not in FILE_SYSTEMS:
         raise SyscallError(errno.ENODEV)
     if directory.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    path = path_of(task, directory)
-    if path in task.kernel.vfs.mounts:
-        raise SyscallError(errno.EBUSY)  # one file system a place
-    task.kernel.vfs.mount_on(directory, path, FILE_SYSTEMS[fstype](task, data))
+    fs = FILE_SYSTEMS[fstype](task.kernel)
+    _apply(fs, data, OPTIONS.get(type(fs), {}))
+    fs.source = source or "none"
+    task.kernel.vfs.mount_on(directory, path_of(task, directory), fs, _shown(flags))
+    if flags & MS_RDONLY:
+        task.kernel.vfs.set_read_only(fs.root.dev)
     return 0
 
 
-@syscall(165, "mount", INT, PATH, INT, INT, INT, partly="tmpfs and proc; no bind, no remount")
+@syscall(
+    165,
+    "mount",
+    INT,
+    PATH,
+    INT,
+    INT,
+    INT,
+    partly="no bind; nosuid, nodev, noexec and noatime are only shown",
+)
 def mount_raw(task: Task, source: int, target: str, fstype: int, flags: int, data: int) -> int:
     """Mount a new file system. Errors: as mount, EFAULT. Source: mount(2)."""
     kind = task.mm.string_in(fstype) if fstype else None
@@ -121,11 +204,9 @@ def umount2(task: Task, target: str, flags: int = 0) -> int:
     inode = place_at(task, AT_FDCWD, target, last).existing()
     if not task.capable("CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
-    fs = task.kernel.vfs.file_system(inode)
-    if fs is None or fs.root is not inode or flags & MNT_EXPIRE:
+    if flags & MNT_EXPIRE:
         raise SyscallError(errno.EINVAL)
-    places = task.kernel.vfs.mounts.items()
-    task.kernel.vfs.unmount(next(path for path, other in places if other is fs))
+    task.kernel.vfs.unmount(task.kernel.vfs.mount_of(inode))
     return 0
 
 
@@ -135,17 +216,19 @@ def umount2(task: Task, target: str, flags: int = 0) -> int:
 def _statfs(task: Task, inode: Inode) -> bytes:
     fs = task.kernel.vfs.file_system(inode)
     blocks = free = files = free_files = 0
+    size = PAGE_SIZE
     magic = getattr(fs, "magic", PROC_MAGIC)
     if fs is None:
         magic = MAGIC.get(inode.kind, TMPFS_MAGIC)
     elif isinstance(fs, TmpFs):
-        blocks, free = int(fs.quota.max), int(fs.quota.max - fs.quota.used)
-        files = task.kernel.ram // PAGE_SIZE // 2
-        free_files = files - fs.root.count()
-    sizes = (magic, PAGE_SIZE, blocks, free, free, files, free_files)
-    return struct.pack(
-        "<7q2i3q4q", *sizes, inode.dev, 0, NAME_MAX, PAGE_SIZE, ST_VALID | ST_RELATIME, 0, 0, 0, 0
-    )
+        size = fs.block_size
+        if size == PAGE_SIZE:  # hugetlbfs without a limit says nothing
+            blocks, free = int(fs.quota.max), int(fs.quota.max - fs.quota.used)
+            files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
+            free_files = files - fs.root.count()
+    sizes = (magic, size, blocks, free, free, files, free_files)
+    flags = ST_VALID | ST_RELATIME | (ST_RDONLY if inode.dev in task.kernel.vfs.read_only else 0)
+    return struct.pack("<7q2i3q4q", *sizes, inode.dev, 0, NAME_MAX, size, flags, 0, 0, 0, 0)
 
 
 @syscall(137, "statfs", PATH, STRUCT)

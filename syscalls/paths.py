@@ -222,7 +222,7 @@ def listdir(task: Task, path: str) -> list[str]:
 def _entry(task: Task, file: File, position: int) -> tuple[str, Inode] | None:
     """Return the entry at a position of an open directory, None where it is gone."""
     if position < 2:
-        return (".", file.inode) if position == 0 else ("..", up(task, file.inode))
+        return (".", file.inode) if position == 0 else ("..", up(task.fs.root, file.inode))
     assert file.listing is not None
     name = file.listing[position - 2]
     try:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from kernel.clock import NEVER_NS, SECOND
 from kernel.errors import SyscallError
 from kernel.signals import UNBLOCKABLE_MASK
+from kernel.vfs.file import POLLNVAL
 from kernel.vfs.inode import POLLIN, POLLOUT
 from kernel.wait import Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
-from syscalls.time import NS
+from syscalls.time import duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
     from kernel.vfs.file import File
 
-POLLPRI, POLLERR, POLLHUP, POLLNVAL = 2, 8, 16, 32
+POLLPRI, POLLERR, POLLHUP = 2, 8, 16
 ALWAYS = POLLERR | POLLHUP | POLLNVAL
 # What the three sets of select ask for.
 SELECTED = (POLLIN | POLLHUP | POLLERR | POLLNVAL, POLLOUT | POLLERR | POLLNVAL, POLLPRI | POLLNVAL)
@@ -32,18 +35,10 @@ SIGSET_BYTES = 8
 Look = Callable[[], int]
 
 
-def ready(file: File) -> int:
-    """Return the POLL* bits of an open file that are set now."""
-    if file.is_path:
-        return POLLNVAL
-    bits = file.inode.poll(file)
-    return bits | sum(more for bit, more in file.inode.also_ready.items() if bits & bit)
-
-
 # ---- waiting ----
 
 
-def _deadline(task: Task, timeout: int | None) -> int | None:
+def deadline_of(task: Task, timeout: int | None) -> int | None:
     """Return when a call gives up (nanoseconds since boot): what its first try had found."""
     if task.thread.progress is not None:
         noted: int | None = task.thread.progress[0]
@@ -51,67 +46,78 @@ def _deadline(task: Task, timeout: int | None) -> int | None:
     return None if timeout is None else task.kernel.clock.now_ns + timeout
 
 
-def _wait(
+def wait_for(
     task: Task, look: Look, files: list[File], deadline: int | None, store_left: Callable[[], None]
 ) -> int:
     """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
     clock = task.kernel.clock
     found = look()
-    if not found and task.context is None and deadline is not None:
+    if not found and task.context is None and deadline is not None and deadline < NEVER_NS:
         clock.advance(max(0, deadline - clock.now_ns))
         found = look()
     if found or (deadline is not None and clock.now_ns >= deadline):
         store_left()
         return found
-    if task.context is not None:
-        task.thread.progress = (deadline,)
     for file in files:
         file.inode.watch()
     keys = dict.fromkeys(file.inode.wait_key for file in files)
-    raise WouldBlock(*keys, deadline=deadline, restart=Restart.CONTINUE, interrupted=store_left)
+    raise WouldBlock(
+        *keys,
+        deadline=deadline,
+        progress=(deadline,),
+        restart=Restart.CONTINUE,
+        interrupted=store_left,
+    )
 
 
-def _no_store() -> None:
+def no_store() -> None:
     """Nothing is told of the time that is left."""
 
 
 def _store_left(
     task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
 ) -> Callable[[], None]:
-    """Return what stores the time that is left at addr, as Linux does."""
+    """Return what stores the time that is left at addr, as Linux does: where it can be stored."""
 
     def store() -> None:
         if addr and deadline is not None:
-            task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+            with suppress(SyscallError):
+                task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
 
     return store
 
 
 def _timespec(nanoseconds: int) -> bytes:
-    return struct.pack("<qq", *divmod(nanoseconds, NS))
+    return struct.pack("<qq", *divmod(nanoseconds, SECOND))
 
 
 def _timeval(nanoseconds: int) -> bytes:
-    seconds, rest = divmod(nanoseconds, NS)
+    seconds, rest = divmod(nanoseconds, SECOND)
     return struct.pack("<qq", seconds, rest // US)
 
 
-def _timeout_in(task: Task, addr: int, parts: int) -> int | None:
-    """Return the nanoseconds of a time of seconds and parts, None for NULL. Errors: EINVAL."""
+def timespec_or_none(task: Task, addr: int) -> int | None:
+    """Return the nanoseconds of a struct timespec, None for NULL. Errors: EINVAL, EFAULT."""
+    return duration_in(task, addr) if addr else None
+
+
+def _timeval_in(task: Task, addr: int) -> int | None:
+    """Return the nanoseconds of select's struct timeval, whose microseconds may run over.
+
+    None for NULL. Errors: EINVAL (negative), EFAULT.
+    """
     if not addr:
         return None
-    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
-    if parts == US:  # select lets microseconds run over
-        seconds, part = seconds + part // 1_000_000, part % 1_000_000
-    if seconds < 0 or not 0 <= part * parts < NS:
+    seconds, micros = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if seconds * 1_000_000 + micros < 0 or (micros < 0 and micros % 1_000_000):
         raise SyscallError(errno.EINVAL)
-    return int(seconds * NS + part * parts)
+    return int(seconds * SECOND + micros * US)
 
 
 # ---- the signal mask ----
 
 
-def _with_mask(task: Task, mask: int | None, call: Callable[[], int]) -> int:
+def with_mask(task: Task, mask: int | None, call: Callable[[], int]) -> int:
     """Make a call with another set of blocked signals; a signal it lets in sees the old one."""
     thread, signals = task.thread, task.signals
     if mask is not None and task.context is not None and thread.saved_mask is None:
@@ -134,7 +140,7 @@ def _restore_mask(task: Task) -> None:
         task.signals.blocked, thread.saved_mask = thread.saved_mask, None
 
 
-def _mask_in(task: Task, addr: int, nbytes: int) -> int | None:
+def mask_in(task: Task, addr: int, nbytes: int) -> int | None:
     """Return a set of signals, None for NULL. Errors: EINVAL, EFAULT."""
     if not addr:
         return None
@@ -156,7 +162,7 @@ def _look(task: Task, wanted: list[tuple[int, int]]) -> list[int]:
         elif file is None:
             found.append(POLLNVAL)
         else:
-            found.append(ready(file) & (events & 0xFFFF | ALWAYS))
+            found.append(file.ready() & (events & 0xFFFF | ALWAYS))
     return found
 
 
@@ -164,7 +170,7 @@ def _poll(
     task: Task, wanted: list[tuple[int, int]], deadline: int | None, left: Callable[[], None]
 ) -> list[int]:
     files = [task.fds.files[fd] for fd, _ in wanted if fd in task.fds.files]
-    _wait(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left)
+    wait_for(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left)
     return _look(task, wanted)
 
 
@@ -174,7 +180,7 @@ def poll(task: Task, wanted: list[tuple[int, int]], timeout_ms: int = -1) -> lis
     Errors: EAGAIN (no timeout and nothing ready). Source: poll(2).
     """
     timeout = None if timeout_ms < 0 else timeout_ms * MS
-    return _poll(task, wanted, _deadline(task, timeout), _no_store)
+    return _poll(task, wanted, deadline_of(task, timeout), no_store)
 
 
 def _poll_raw(
@@ -184,7 +190,7 @@ def _poll_raw(
     if count > task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
     entries = list(POLLFD.iter_unpack(task.mm.copy_in(addr, POLLFD.size * count)))
-    deadline = _deadline(task, timeout)
+    deadline = deadline_of(task, timeout)
     wanted = [(fd, events) for fd, events, _ in entries]
     found = _poll(task, wanted, deadline, left(deadline))
     for number, revents in enumerate(found):
@@ -200,7 +206,7 @@ def poll_raw(task: Task, addr: int, count: int, timeout_ms: int) -> int:
     Errors: EINVAL, EFAULT, EINTR. Source: poll(2).
     """
     timeout = None if timeout_ms < 0 else timeout_ms * MS
-    return _poll_raw(task, addr, count, timeout, lambda deadline: _no_store)
+    return _poll_raw(task, addr, count, timeout, lambda deadline: no_store)
 
 
 @syscall(271, "ppoll", INT, INT, INT, INT, INT)
@@ -209,13 +215,13 @@ def ppoll(task: Task, addr: int, count: int, time_addr: int, mask_addr: int, nby
 
     Errors: as poll. Source: ppoll(2).
     """
-    timeout = _timeout_in(task, time_addr, 1)
-    mask = _mask_in(task, mask_addr, nbytes)
+    timeout = timespec_or_none(task, time_addr)
+    mask = mask_in(task, mask_addr, nbytes)
 
     def left(deadline: int | None) -> Callable[[], None]:
         return _store_left(task, time_addr, deadline, _timespec)
 
-    return _with_mask(task, mask, lambda: _poll_raw(task, addr, count, timeout, left))
+    return with_mask(task, mask, lambda: _poll_raw(task, addr, count, timeout, left))
 
 
 # ---- select ----
@@ -235,7 +241,7 @@ def _sets_in(task: Task, count: int, addresses: tuple[int, ...]) -> list[set[int
 
 def _selected(task: Task, sets: list[set[int]]) -> list[set[int]]:
     """Return those descriptors of each set that are ready."""
-    bits = {fd: ready(task.fds.get_raw(fd)) for fds in sets for fd in fds}
+    bits = {fd: task.fds.get_raw(fd).ready() for fds in sets for fd in fds}
     return [
         {fd for fd in fds if bits[fd] & asked} for fds, asked in zip(sets, SELECTED, strict=True)
     ]
@@ -248,9 +254,9 @@ def _select(
         raise SyscallError(errno.EINVAL)
     count = min(count, task.fds.size)
     sets = _sets_in(task, count, addresses)
-    deadline = _deadline(task, timeout)
+    deadline = deadline_of(task, timeout)
     files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
-    _wait(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
+    wait_for(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
     found = _selected(task, sets)
     for addr, fds in zip(addresses, found, strict=True):
         if addr:
@@ -266,7 +272,7 @@ def select(task: Task, count: int, reads: int, writes: int, others: int, time_ad
     The time left (struct timeval) is stored. Errors: EBADF, EINVAL, EFAULT, EINTR.
     Source: select(2).
     """
-    timeout = _timeout_in(task, time_addr, US)
+    timeout = _timeval_in(task, time_addr)
 
     def left(deadline: int | None) -> Callable[[], None]:
         return _store_left(task, time_addr, deadline, _timeval)
@@ -283,14 +289,14 @@ def pselect6(
     Errors: as select. Source: pselect(2).
     """
     pair = struct.unpack("<QQ", task.mm.copy_in(mask_addr, 16)) if mask_addr else (0, 0)
-    timeout = _timeout_in(task, time_addr, 1)
-    mask = _mask_in(task, *pair)
+    timeout = timespec_or_none(task, time_addr)
+    mask = mask_in(task, *pair)
 
     def left(deadline: int | None) -> Callable[[], None]:
         return _store_left(task, time_addr, deadline, _timespec)
 
     sets = (reads, writes, others)
-    return _with_mask(task, mask, lambda: _select(task, count, sets, timeout, left))
+    return with_mask(task, mask, lambda: _select(task, count, sets, timeout, left))
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"poll": poll}

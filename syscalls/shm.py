@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel import hugetlb
+from kernel.clock import SECOND
 from kernel.core import lib
 from kernel.errors import SyscallError
-from kernel.ipc import NS, Segment
+from kernel.ipc import Segment
 from kernel.vfs.file import O_RDONLY, O_RDWR, File
 from kernel.vfs.inode import MAY_READ, MAY_WRITE
 from syscalls.table import INT, SINT, syscall
@@ -123,7 +124,8 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     segment.inode.open_check(task, MAY_READ if read_only else MAY_READ | MAY_WRITE)
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
     prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
-    segment.last_pid, segment.atime = task.pid, task.kernel.clock.realtime_ns // NS
+    map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
+    segment.last_pid, segment.atime = task.pid, task.kernel.clock.realtime_ns // SECOND
     return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
 
 
@@ -137,7 +139,8 @@ def shmdt(task: Task, addr: int) -> int:
     for vma in task.mm.vmas():  # a split or partly unmapped attachment goes as a whole
         if vma.file_cookie == first.file_cookie and vma.start - addr == vma.pgoff * PAGE_SIZE:
             task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
-    segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // NS
+    segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    task.kernel.segments.sweep()
     return 0
 
 
@@ -162,7 +165,7 @@ def _set(task: Task, segment: Segment, uid: int, gid: int, mode: int) -> None:
     _need_owner(task, segment, "CAP_SYS_ADMIN")
     inode = segment.inode
     inode.uid, inode.gid, inode.mode = uid, gid, inode.mode & ~0o777 | mode & 0o777
-    segment.ctime = task.kernel.clock.realtime_ns // NS
+    segment.ctime = task.kernel.clock.realtime_ns // SECOND
 
 
 def _lock(task: Task, segment: Segment) -> None:

@@ -29,9 +29,9 @@ from kernel.signals import (
     force,
     send,
 )
-from kernel.thread import NO_ALT_STACK
 from kernel.wait import RegistersSet, Restart, WouldBlock
 from syscalls.table import INT, SINT, syscall
+from syscalls.time import duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -40,8 +40,6 @@ SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SET_BYTES = 8
 ACTION = struct.Struct("<QQQQ")
 STACK = struct.Struct("<QiiQ")
-MIN_STACK = 2048
-NS = 1_000_000_000
 
 
 # ---- what is done ----
@@ -105,28 +103,13 @@ def sigaltstack(task: Task, new: int, old: int) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
     rsp = task.cpu.registers()["rsp"]
-    base, _, nbytes = task.thread.alt_stack
-    before = STACK.pack(base, sigframe.stack_flags(task, rsp), 0, nbytes)
+    stack = task.thread.alt_stack
     if new:
-        _set_alt_stack(task, rsp, *STACK.unpack(task.mm.copy_in(new, STACK.size)))
+        base, flags, _, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
+        task.thread.alt_stack = stack.replaced(rsp, base, flags, nbytes)
     if old:
-        task.mm.copy_out(old, before)
+        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), 0, stack.nbytes))
     return 0
-
-
-def _set_alt_stack(task: Task, rsp: int, base: int, flags: int, _: int, nbytes: int) -> None:
-    flags &= 0xFFFF_FFFF
-    mode = flags & ~sigframe.SS_AUTODISARM
-    if sigframe.on_alt_stack(task, rsp):
-        raise SyscallError(errno.EPERM)
-    if mode not in (0, sigframe.SS_ONSTACK, sigframe.SS_DISABLE):
-        raise SyscallError(errno.EINVAL)
-    if mode == sigframe.SS_DISABLE:
-        task.thread.alt_stack = NO_ALT_STACK
-    elif nbytes < MIN_STACK:
-        raise SyscallError(errno.ENOMEM)
-    else:
-        task.thread.alt_stack = (base, flags & sigframe.SS_AUTODISARM, nbytes)
 
 
 @syscall(15, "rt_sigreturn")
@@ -203,9 +186,8 @@ def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
     if task.thread.progress is None:
         mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
         task.thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
-        task.thread.progress = True
         task.attention = True
-    raise WouldBlock(restart=Restart.UNLESS_HANDLED)
+    raise WouldBlock(progress=True, restart=Restart.UNLESS_HANDLED)
 
 
 # ---- what is waited for ----
@@ -227,19 +209,21 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
     deadline = _deadline(task, timeout)
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
-    raise WouldBlock(("signal", task.pid), deadline=deadline, restart=Restart.UNLESS_HANDLED)
+    raise WouldBlock(
+        ("signal", task.pid),
+        deadline=deadline,
+        progress=deadline,
+        restart=Restart.UNLESS_HANDLED,
+    )
 
 
 def _deadline(task: Task, timeout: int) -> int | None:
     """Return when a relative struct timespec at timeout ends: fixed at the first try."""
     if not timeout:
         return None
-    if task.thread.progress is None:
-        seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(timeout, 16))
-        if seconds < 0 or not 0 <= nanoseconds < NS:
-            raise SyscallError(errno.EINVAL)
-        task.thread.progress = task.kernel.clock.now_ns + seconds * NS + nanoseconds
-    return int(task.thread.progress)
+    if task.thread.progress is not None:
+        return int(task.thread.progress)
+    return task.kernel.clock.now_ns + duration_in(task, timeout)
 
 
 # ---- who may send ----

@@ -194,5 +194,6 @@ def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
         raise SyscallError(errno.EBADF)
     if not isinstance(file.inode, MappedInode) or signed64(nbytes) < 0:
         raise SyscallError(errno.EINVAL)
-    file.inode.read(max(signed64(offset), 0), min(nbytes, 1 << 20))
+    if signed64(offset) >= 0:  # before the file's beginning lies nothing to bring
+        file.inode.read(offset, min(nbytes, 1 << 20))
     return 0

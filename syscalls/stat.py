@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kernel.clock import SECOND
 from kernel.errors import SyscallError
 from kernel.vfs import names
-from kernel.vfs.inode import MAY_WRITE, PAGE_SIZE, Inode
+from kernel.vfs.inode import MAY_WRITE, Inode
 from syscalls.at import (
     AT_EACCESS,
     AT_EMPTY_PATH,
@@ -25,7 +26,6 @@ from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
-SECOND = 1_000_000_000
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 STATX_SYNC_TYPE, STATX_RESERVED = 0x6000, 0x8000_0000
 STATX_BASIC_STATS, STATX_BTIME = 0x7FF, 0x800
@@ -92,7 +92,7 @@ def stat_of(inode: Inode) -> Stat:
         inode.gid,
         inode.rdev,
         inode.size,
-        PAGE_SIZE,
+        inode.block_size,
         inode.blocks,
         inode.atime,
         inode.mtime,
@@ -261,7 +261,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
     for _, ns in times:
         if not 0 <= ns < SECOND and ns not in (UTIME_NOW, UTIME_OMIT):
             raise SyscallError(errno.EINVAL)
-    names.need_writable(inode)
+    inode.check_writable()
     if all(ns == UTIME_NOW for _, ns in times):
         owner = task.uid == inode.uid or task.capable("CAP_FOWNER")
         if not owner:

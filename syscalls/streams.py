@@ -39,7 +39,7 @@ def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:
     except WouldBlock as wait:
         if task.context is None and done:
             return done
-        task.thread.progress, wait.partial = done, done
+        wait.progress, wait.partial = done, done
         raise
     except SyscallError:
         if done:

@@ -6,13 +6,13 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.clock import SECOND
 from kernel.errors import SyscallError
 from syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
-NS = 1_000_000_000
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 ZONE_BYTES = 8
 CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
@@ -54,7 +54,7 @@ def clock_gettime(task: Task, clock: int) -> int:
 @syscall(228, "clock_gettime", SINT, STRUCT)
 def clock_gettime_raw(task: Task, clock: int) -> bytes:
     """Store struct timespec. Errors: EINVAL, EFAULT. Source: clock_gettime(2)."""
-    return struct.pack("<qq", *divmod(clock_gettime(task, clock), NS))
+    return struct.pack("<qq", *divmod(clock_gettime(task, clock), SECOND))
 
 
 def clock_getres(task: Task, clock: int) -> int:
@@ -75,14 +75,23 @@ def clock_getres_raw(task: Task, clock: int, addr: int) -> int:
     return 0
 
 
+def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
+    """Return the nanoseconds of seconds and parts (so many a second) at addr.
+
+    Errors: EINVAL (negative, or too many parts), EFAULT.
+    """
+    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if seconds < 0 or not 0 <= part < parts:
+        raise SyscallError(errno.EINVAL)
+    return int(seconds * SECOND + part * (SECOND // parts))
+
+
 # ---- setting: the machine's date follows from its boot ----
 
 
 def _refuse_setting(task: Task, addr: int, parts: int) -> int:
     """Check a time of seconds and parts of one, and refuse it. Errors: EFAULT, EINVAL, EPERM."""
-    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
-    if seconds < 0 or not 0 <= part < parts:
-        raise SyscallError(errno.EINVAL)
+    duration_in(task, addr, parts)
     raise SyscallError(errno.EPERM)
 
 
@@ -91,7 +100,7 @@ def clock_settime(task: Task, clock: int, addr: int) -> int:
     """Refuse to set a clock. Errors: EINVAL, EFAULT, EPERM. Source: clock_settime(2)."""
     if clock != CLOCK_REALTIME:
         raise SyscallError(errno.EINVAL)
-    return _refuse_setting(task, addr, NS)
+    return _refuse_setting(task, addr, SECOND)
 
 
 @syscall(164, "settimeofday", INT, INT, partly="EPERM, whoever asks: time is virtual")
@@ -106,7 +115,7 @@ def settimeofday(task: Task, addr: int, zone: int) -> int:
 
 def _timex(task: Task) -> bytes:
     """Return struct timex of a clock that nothing disciplines, as Linux's is after boot."""
-    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, NS)
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, SECOND)
     head = (0, 0, 0, 16_000_000, 16_000_000, STA_UNSYNC, 2, 1, 32_768_000)
     return struct.pack("<I4x4qi4x6q", *head, seconds, nanoseconds // 1000, 10_000).ljust(208, b"\0")
 
@@ -137,7 +146,7 @@ def clock_adjtime(task: Task, clock: int, addr: int) -> int:
 
 def gettimeofday(task: Task) -> bytes:
     """Return struct timeval of CLOCK_REALTIME. Source: gettimeofday(2)."""
-    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, NS)
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, SECOND)
     return struct.pack("<qq", seconds, nanoseconds // 1000)
 
 
@@ -160,7 +169,7 @@ def time(task: Task, addr: int = 0) -> int:
 
     Errors: EFAULT. Source: time(2).
     """
-    seconds = task.kernel.clock.realtime_ns // NS
+    seconds = task.kernel.clock.realtime_ns // SECOND
     if addr:
         task.mm.copy_out(addr, struct.pack("<q", seconds))
     return seconds

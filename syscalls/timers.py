@@ -6,13 +6,14 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from kernel.clock import NEVER_NS, SECOND
 from kernel.errors import SyscallError
 from kernel.scheduler import interval_signal
 from kernel.thread import Interval
 from kernel.wait import Restart, WouldBlock
 from syscalls.life import Rusage, usage_of_children
 from syscalls.table import INT, SINT, STRUCT, syscall
-from syscalls.time import CPU_CLOCKS, NS, REALTIME_CLOCKS, UPTIME_CLOCKS
+from syscalls.time import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -28,48 +29,47 @@ KB_PER_PAGE = 4
 # ---- sleeping ----
 
 
-def timespec_in(task: Task, addr: int) -> int:
-    """Return the nanoseconds of a struct timespec. Errors: EINVAL, EFAULT."""
-    seconds, nanoseconds = struct.unpack("<qq", task.mm.copy_in(addr, 16))
-    if seconds < 0 or not 0 <= nanoseconds < NS:
-        raise SyscallError(errno.EINVAL)
-    return int(seconds * NS + nanoseconds)
-
-
 def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
     """Sleep until the machine's uptime is deadline; store what is left at remain if interrupted.
 
-    A Python program's time passes at once.
+    A Python program's time passes at once, but for a deadline that never comes.
     """
     clock = task.kernel.clock
     left = deadline - clock.now_ns
     if left <= 0:
         return 0
-    if task.context is None:
+    if task.context is None and deadline < NEVER_NS:
         clock.advance(left)
         return 0
 
     def interrupted() -> None:
         if remain:
             rest = max(0, deadline - clock.now_ns)
-            task.mm.copy_out(remain, struct.pack("<qq", *divmod(rest, NS)))
+            task.mm.copy_out(remain, struct.pack("<qq", *divmod(rest, SECOND)))
 
-    raise WouldBlock(deadline=deadline, restart=Restart.CONTINUE, interrupted=interrupted)
+    raise WouldBlock(
+        deadline=deadline,
+        progress=deadline,
+        restart=Restart.CONTINUE,
+        interrupted=interrupted,
+    )
 
 
 def _deadline(task: Task, nanoseconds: int) -> int:
     """Return when a relative sleep ends: fixed at the first try."""
-    if task.thread.progress is None:
-        task.thread.progress = task.kernel.clock.now_ns + nanoseconds
-    return int(task.thread.progress)
+    if task.thread.progress is not None:
+        return int(task.thread.progress)
+    return task.kernel.clock.now_ns + nanoseconds
 
 
 def nanosleep(task: Task, nanoseconds: int) -> int:
-    """Let virtual time pass. Errors: EINVAL (negative). Source: nanosleep(2)."""
+    """Let virtual time pass. Errors: EINVAL (negative), EAGAIN (it would never end).
+
+    Source: nanosleep(2).
+    """
     if nanoseconds < 0:
         raise SyscallError(errno.EINVAL)
-    task.kernel.clock.advance(nanoseconds)
-    return 0
+    return sleep_until(task, task.kernel.clock.now_ns + nanoseconds)
 
 
 @syscall(35, "nanosleep", INT, INT)
@@ -78,10 +78,8 @@ def nanosleep_raw(task: Task, request: int, remain: int) -> int:
 
     Source: nanosleep(2).
     """
-    deadline = _deadline(task, timespec_in(task, request))
-    result = sleep_until(task, deadline, remain)
-    task.thread.progress = None
-    return result
+    deadline = _deadline(task, duration_in(task, request))
+    return sleep_until(task, deadline, remain)
 
 
 @syscall(230, "clock_nanosleep", SINT, SINT, INT, INT)
@@ -94,7 +92,7 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
         raise SyscallError(errno.EOPNOTSUPP)
     if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS:
         raise SyscallError(errno.EINVAL)
-    wanted = timespec_in(task, request)
+    wanted = duration_in(task, request)
     if not flags & TIMER_ABSTIME:
         return nanosleep_raw(task, request, remain)
     now = task.kernel.clock.realtime_ns if clock in REALTIME_CLOCKS else task.kernel.clock.now_ns
@@ -155,7 +153,7 @@ def setitimer(task: Task, which: int, new: int, old: int) -> int:
     words = struct.unpack("<qqqq", task.mm.copy_in(new, 32)) if new else (0, 0, 0, 0)
     if any(not 0 <= micro < 1_000_000 for micro in words[1::2]) or min(words) < 0:
         raise SyscallError(errno.EINVAL)
-    interval, value = words[0] * NS + words[1] * USEC, words[2] * NS + words[3] * USEC
+    interval, value = words[0] * SECOND + words[1] * USEC, words[2] * SECOND + words[3] * USEC
     _set_timer(task, which, interval, value)
     if old:
         task.mm.copy_out(old, _pack_timer(before))
@@ -171,8 +169,8 @@ def alarm(task: Task, seconds: int) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
     left = _timer_value(task, ITIMER_REAL)[1]
-    _set_timer(task, ITIMER_REAL, 0, (seconds & 0xFFFF_FFFF) * NS)
-    return max(1, (left + NS // 2) // NS) if left else 0
+    _set_timer(task, ITIMER_REAL, 0, (seconds & 0xFFFF_FFFF) * SECOND)
+    return max(1, (left + SECOND // 2) // SECOND) if left else 0
 
 
 # ---- times used ----

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import difflib
 import io
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -30,8 +29,9 @@ from userland.options import (
     machine_options,
     nearest,
     regular,
+    say_ended,
     show_failure,
-    uid,
+    user_id,
     writable,
 )
 from userland.program import NoMain, load_program, run_program
@@ -211,7 +211,9 @@ def _add_run(commands: Commands, machine: HelpfulParser) -> None:
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
     ).required = False
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
-    parser.add_argument("--uid", type=uid, default=1000, help="the task's user; 0 is root (1000)")
+    parser.add_argument(
+        "--uid", type=user_id, default=1000, help="the task's user; 0 is root (1000)"
+    )
     parser.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
     )
@@ -227,7 +229,7 @@ def _add_shell(commands: Commands) -> None:
 
     about = "Open a shell on a machine.\n\n" + elf_command.SHELL_HELP
     parser = _add(commands, "shell", elf_command.shell, about, [machine_options("256M")])
-    parser.add_argument("--uid", type=uid, default=0, help="the shell's user (0: root)")
+    parser.add_argument("--uid", type=user_id, default=0, help="the shell's user (0: root)")
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument(
         "--program", default="/bin/busybox", metavar="FILE", help="the shell (/bin/busybox sh)"
@@ -328,7 +330,7 @@ def _run_once(options: argparse.Namespace) -> int:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
     if SIGNALLED < status <= SIGNALLED + NSIG:
-        print(f"{options.file}: ended by {_signal_name(status - SIGNALLED)}", file=sys.stderr)
+        say_ended(options.file, status - SIGNALLED)
     return status
 
 
@@ -344,13 +346,6 @@ def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
 
 def _trace(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _run_twice(options: argparse.Namespace) -> int:

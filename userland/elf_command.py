@@ -9,6 +9,7 @@ import argparse
 import difflib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from kernel.errors import KernelPanic, SyscallError
 from kernel.machine import Kernel
 from kernel.processor import ProcessorUnavailable
 from kernel.scheduler import Deadlock, EngineError
+from kernel.task import Task
 from kernel.vfs.console import HostInput, Stream, Terminal, host_sink
 from kernel.vfs.hostfs import HostFs
 from syscalls.tracer import Tracer, started_line
@@ -31,7 +33,7 @@ from userland.machine_code import (
     put_program,
     spawn_program,
 )
-from userland.options import UsageError, boot, existing
+from userland.options import UsageError, boot, existing, say_ended
 
 SHELL_HELP = """\
 busybox's shell, or another static program, runs on the terminal; leave it with exit or control-D.
@@ -41,6 +43,7 @@ examples:
   pkern shell --sysctl vm.nonlinear=1 --uid 1000
 """
 FAILED, SIGNALLED = 1, 128
+QUIET = {signal.SIGINT, signal.SIGPIPE}  # ends that a shell does not speak of
 Emit = Callable[[str], object]
 
 
@@ -128,8 +131,8 @@ def _is_there(kernel: Kernel, path: str) -> bool:
     return True
 
 
-def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
-    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
+def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task | None:
+    """Return the task that is about to run; None, with the reason said, if it cannot."""
     try:
         scheduler = boot_scheduler(kernel)
         if trace is not None:
@@ -137,11 +140,6 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         task = spawn_program(
             kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
         )
-        if isinstance(stdio.stdin, Terminal):
-            stdio.stdin.control(task)
-        if trace is not None:
-            trace(started_line(task, job.path))
-        scheduler.run(task)
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
@@ -149,7 +147,22 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         if error.errno == errno.ENOENT and _is_there(kernel, job.path):
             why = "its loader is not on the machine (--root / shows the host's; static needs none)"
         print(f"pkern: cannot execute '{job.path}': {why}", file=sys.stderr)
+        return None
+    if trace is not None:
+        trace(started_line(task, job.path))
+    return task
+
+
+def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
+    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
+    task = _start(kernel, job, stdio, trace)
+    if task is None:
         return FAILED
+    assert kernel.scheduler is not None
+    try:
+        if isinstance(stdio.stdin, Terminal):
+            stdio.stdin.control(task)
+        kernel.scheduler.run(task)
     except (Deadlock, EngineError, KernelPanic) as error:
         print(f"pkern: {error}", file=sys.stderr)
         return FAILED
@@ -157,7 +170,11 @@ def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> i
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.restore()
     status = task.exit_status or 0
-    return SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8
+    if not status & 0x7F:
+        return status >> 8
+    if trace is None and status & 0x7F not in QUIET:
+        say_ended(job.path, status & 0x7F)
+    return SIGNALLED + (status & 0x7F)
 
 
 def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:

@@ -7,10 +7,10 @@ raises for a mistake of the user; main() prints it as one sentence and exits wit
 import argparse
 import difflib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +22,8 @@ from kernel.vfs.hostfs import HostFs
 
 OURS = [Path(__file__).parent.parent / name for name in ("kernel", "syscalls", "userland")]
 AMPLE = "ample"
-NR_UIDS = (1 << 32) - 1  # the last number means "no user" to Linux
+NO_UID = (1 << 32) - 1  # (uid_t)-1
+LOGGED = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
 
@@ -52,17 +53,26 @@ class HelpfulParser(argparse.ArgumentParser):
         return flags
 
 
-def uid(text: str) -> int:
-    """Return a user's number, for argparse. Errors: ValueError."""
-    value = int(text)
-    if not 0 <= value < NR_UIDS:
-        raise ValueError(text)
-    return value
+def say_ended(program: str, signo: int) -> None:
+    """Say that a signal ended a program, and where the log says why."""
+    try:
+        name = signal.Signals(signo).name
+    except ValueError:
+        name = f"signal {signo}"
+    hint = "; --dmesg shows where" if signo in LOGGED else ""
+    print(f"{program}: ended by {name}{hint}", file=sys.stderr)
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Return the known words most like word, best first."""
     return difflib.get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
+
+
+def user_id(text: str) -> int:
+    """Return the uid that an argument names."""
+    if not text.isdecimal() or int(text) >= NO_UID:
+        raise argparse.ArgumentTypeError(f"a user is a number from 0 to {NO_UID - 1}, not '{text}'")
+    return int(text)
 
 
 def machine_options(ram: str = "64M") -> HelpfulParser:
@@ -104,8 +114,7 @@ def machine_options(ram: str = "64M") -> HelpfulParser:
 def boot(options: argparse.Namespace) -> Kernel:
     """Return a machine booted as the options say; the caller closes it."""
     show_kernel_log()
-    given = read_sysctls(options.sysctl, options.sysctl_file)
-    sysctls = {name: value for name, value in given.items() if not name.startswith("-")}
+    sysctls = read_sysctls(options.sysctl, options.sysctl_file)
     try:
         kernel = Kernel(
             ram=options.ram,
@@ -117,10 +126,6 @@ def boot(options: argparse.Namespace) -> Kernel:
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
-    for name, value in given.items():
-        if name.startswith("-"):
-            with suppress(OSError):
-                kernel.sysctl[name[1:].strip()] = value
     _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
@@ -174,20 +179,30 @@ def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int |
 def parse_sysctl_file(path: Path) -> dict[str, str]:
     """Return the settings of a file in sysctl.conf's format.
 
-    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot; a name after a -
-    keeps it and may be one that there is not.
+    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot. What cannot be set
+    is left out where a - stands before the name.
     """
-    result = {}
-    lines = path.read_text(errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
+    result, may_fail = {}, set()
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"{path}, line {number}: expected NAME = VALUE, found '{text}'")
-        result[sysctl_name(name)] = value.strip()
-    return result
+        if text[0] == "-":
+            may_fail.add(sysctl_name(name[1:]))
+        result[sysctl_name(name.removeprefix("-"))] = value.strip()
+    return _without_failing(result, may_fail) if may_fail else result
+
+
+def _without_failing(settings: dict[str, str], may_fail: set[str]) -> dict[str, str]:
+    with Kernel(ram="4M") as probe:
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in may_fail or sysctl_complaint(probe, name, value) is None
+        }
 
 
 def sysctl_name(name: str) -> str:

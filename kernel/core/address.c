@@ -15,7 +15,8 @@
 bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry)
 {
 	entry->perms = ALLOW_READ | ALLOW_WRITE;
-	if (linear == p->probe_page) {
+	/* The instruction itself may lie in the page. */
+	if (linear == p->probe_page && access != ACCESS_EXEC) {
 		entry->paddr = p->nothing_paddr;
 		return true;
 	}

@@ -71,7 +71,7 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	if (vma->flags & VM_HUGETLB) {
 		if (start & ~HUGE_MASK)
 			return -EINVAL;
-		huge_zap_range(vma, start, end & HUGE_MASK);
+		huge_clear_range(vma, start, end & HUGE_MASK);
 		return 0;
 	}
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
@@ -186,7 +186,7 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 {
 	struct vma *vma = *vmap;
 	(void)advice;
-	if (vma->flags & (VM_LOCKED | VM_NONLINEAR | VM_HUGETLB) || !vma->file)
+	if (vma->flags & (VM_LOCKED | VM_NONLINEAR) || !vma->file)
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
@@ -337,8 +337,8 @@ static void rescue(struct vma *vma, uint64_t addr, pte_t *ptep)
 static int64_t lock_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t lock)
 {
 	struct vma *vma = *vmap;
-	if (vma->flags & VM_SPECIAL)
-		return 0; /* pinned as it is */
+	if (vma->flags & (VM_SPECIAL | VM_HUGETLB))
+		return 0; /* its pages stay as it is */
 	uint64_t flags = vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	int64_t err = set_flags(vmap, start, end, flags | lock);
 	if (!err)

@@ -40,6 +40,8 @@
  *   I24 a large page is 512 aligned frames, in the pool or in use; refcount =
  *       entries + page cache, pins = those of special VMAs; such entries stand in
  *       large VMAs only, writable in a private one only if it is its own
+ *   I25 nr_huge_reserved = promises in entries and indexes that are to be kept,
+ *       at most nr_huge_free; only private large VMAs have some in entries
  *
  * That neighbours which could be one VMA are one is not checked here.
  */
@@ -253,6 +255,8 @@ static uint64_t check_node(struct check *c, mapping *mp, struct radix_node *node
 		used++;
 		if (level)
 			pages += check_node(c, mp, node->slots[i], level - 1, index);
+		else if (node->slots[i] == ITEM_PROMISED && mp->flags & MAPPING_HUGE)
+			c->sum.nr_huge_reserved++;
 		else if (item_is_swap(node->slots[i]))
 			check_swapped(c, mp, index, item_entry(node->slots[i]));
 		else {
@@ -513,17 +517,24 @@ static void check_large_entry(struct check *c, uint64_t addr, pte_t entry)
 {
 	const struct vma *vma = vma_at(c, addr);
 	uint64_t pfn = pte_pfn(entry);
-	c->mm_sum.nr_hugetlb++;
+	bool owed = entry & PTE_PROMISED && !pte_present(entry);
+	c->sum.nr_huge_reserved += owed;
+	c->mm_sum.nr_hugetlb += !owed;
 	if (!vma || !(vma->flags & VM_HUGETLB) || addr + HUGE_SIZE > vma->end) {
 		fault(c, 24, "entry %#lx: a large page in no large vma", addr);
 		return;
 	}
+	if (entry & PTE_PROMISED && vma->flags & (VM_MAYSHARE | VM_SPECIAL | VM_NORESERVE))
+		fault(c, 25, "entry %#lx: a promise that is not its vma's", addr);
+	if (owed)
+		return;
 	if (!pfn_usable(c, pfn) || !(c->m->pages[pfn].flags & PG_HUGE)) {
 		fault(c, 24, "entry %#lx: names page %lu", addr, pfn);
 		return;
 	}
 	c->tally[pfn].ptes++;
 	c->tally[pfn].pins += !!(vma->flags & VM_SPECIAL);
+	c->sum.nr_huge_reserved += entry & PTE_PROMISED && c->m->pages[pfn].flags & PG_CACHE;
 	if (!(vma->flags & (VM_SHARED | VM_SPECIAL)) && entry & PTE_WRITE &&
 	    c->m->pages[pfn].refcount != 1)
 		fault(c, 24, "entry %#lx: writes page %lu, not its own", addr, pfn);
@@ -951,8 +962,12 @@ static void check_counters(struct check *c)
 	same(c, 14, "nr_mlock", is->nr_mlock, sum->nr_mlock);
 	same(c, 14, "nr_chain_blocks", is->nr_chain_blocks, sum->nr_chain_blocks);
 	same(c, 11, "nr_special", is->nr_special, sum->nr_special);
-	same(c, 24, "nr_huge", is->nr_huge, sum->nr_huge);
+	same(c, 24, "nr_huge", is->nr_huge + is->nr_huge_surplus, sum->nr_huge);
 	same(c, 24, "nr_huge_free", is->nr_huge_free, sum->nr_huge_free);
+	same(c, 25, "nr_huge_reserved", is->nr_huge_reserved, sum->nr_huge_reserved);
+	if (is->nr_huge_reserved > is->nr_huge_free)
+		fault(c, 25, "%lu large pages are promised, %lu free", is->nr_huge_reserved,
+		      is->nr_huge_free);
 	same(c, 22, "nr_swapcached", is->nr_swapcached, sum->nr_swapcached);
 	same(c, 22, "nr_swap_used", is->nr_swap_used, sum->nr_swap_used);
 	same(c, 22, "nr_swap_total", is->nr_swap_total, sum->nr_swap_total);

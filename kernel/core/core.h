@@ -53,6 +53,7 @@ typedef uint64_t pte_t;
 #define PTE_DIRTY 0x040ul
 #define PTE_READONLY 0x200ul /* ours: the file gave no right to write; special VMAs */
 #define PTE_HUGE 0x080ul     /* in an entry of the third level: it maps 2 MiB */
+#define PTE_PROMISED 0x400ul /* ours: a large page is, or was, kept for this place */
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
@@ -334,6 +335,12 @@ static inline void page_written(machine *m, struct page *page) /* by the kernel 
 		m->code_generation++;
 	}
 }
+static inline void pages_written(machine *m, const char *data, uint64_t nbytes)
+{
+	struct page *last = page_of(m, data + nbytes - 1);
+	for (struct page *page = page_of(m, data); page <= last; page++)
+		page_written(m, page);
+}
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */
 struct page *page_alloc(machine *m, uint32_t flags); /* refcount 1, content undefined */
@@ -369,7 +376,7 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 void zap_range(struct vma *vma, uint64_t start, uint64_t end);
 void protect_range(struct vma *vma, uint64_t start, uint64_t end);
 int64_t copy_range(struct vma *child, struct vma *parent);
-int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
+int64_t move_prepare(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len);
 void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr,
 		uint64_t len); /* after move_prepare(); both places lie in the same mm */
 void pte_count_in(mm *mm, const struct page *page); /* rss, after a pte_set */
@@ -422,7 +429,10 @@ int64_t expand_stack(struct vma *vma, uint64_t addr);
 static inline bool item_is_swap(const void *item) { return (uintptr_t)item & 1; }
 static inline void *item_swap(uint32_t entry) { return (void *)((uintptr_t)entry << 1 | 1); }
 static inline uint32_t item_entry(const void *item) { return (uint32_t)((uintptr_t)item >> 1); }
-void *index_get(mapping *mp, uint64_t index); /* a page, a swap entry, NULL */
+#define ITEM_PROMISED ((void *)2ul) /* of a file of large pages: one will come */
+#define ITEM_NEW ((void *)4ul)      /* being made */
+static inline bool item_is_page(const void *item) { return item > ITEM_NEW && !item_is_swap(item); }
+void *index_get(mapping *mp, uint64_t index); /* a page, a swap entry, a promise, NULL */
 void *index_next(mapping *mp, uint64_t *index);
 bool index_insert(mapping *mp, uint64_t index, void *item); /* false: no memory */
 void index_replace(mapping *mp, uint64_t index, void *item);
@@ -503,12 +513,14 @@ void swap_fini(machine *m);
 /* hugetlb.c */
 void huge_put(machine *m, struct page *page);
 int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out);
-void huge_leave_cache(mapping *mp, struct page *page);
-void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);
+void huge_drop(mapping *mp, uint64_t index, void *item);
+void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);   /* munmap */
+void huge_clear_range(struct vma *vma, uint64_t start, uint64_t end); /* promises stay */
 void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end);
 int64_t huge_copy_range(struct vma *child, struct vma *parent);
-int64_t huge_fill(struct vma *vma);
-uint64_t huge_wanted(mapping *mp, uint64_t vm_flags, uint64_t pgoff, uint64_t nr_pages);
+int64_t huge_move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
+void huge_move_range(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
+int64_t huge_promise(struct vma *vma); /* its pages, if it wants them kept for it */
 int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access);
 int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint64_t pgoff,
 		   pte_t bits);

@@ -81,6 +81,7 @@ enum vm_flags {
 	VM_WIPEONFORK = 0x2000000,
 	VM_DONTDUMP = 0x4000000,
 	VM_MERGEABLE = 0x8000000,
+	VM_DEPRIVED = 0x10000000, /* the owner of its large pages took one back */
 	VM_HUGEPAGE = 0x20000000,
 	VM_NOHUGEPAGE = 0x40000000
 };
@@ -174,13 +175,14 @@ struct tunables {
 	uint64_t overcommit_ratio;
 	uint64_t overcommit_kbytes;
 	uint64_t legacy_va_layout;
-	uint64_t swappiness;        /* 0..200: anonymous pages' share of the scan */
-	uint64_t page_cluster;      /* a read from swap takes 2^this aligned slots */
-	uint64_t watermark_min;     /* pages: below it nothing is allocated */
-	uint64_t watermark_low;     /* pages: below it background reclaim is asked for */
-	uint64_t watermark_high;    /* pages: where it stops */
-	uint64_t disable_cap_mlock; /* 1: everyone may lock memory */
-	uint64_t fork_file_ptes;    /* 1: fork copies linear file ptes, as until 2.6.13 */
+	uint64_t swappiness;              /* 0..200: anonymous pages' share of the scan */
+	uint64_t page_cluster;            /* a read from swap takes 2^this aligned slots */
+	uint64_t watermark_min;           /* pages: below it nothing is allocated */
+	uint64_t watermark_low;           /* pages: below it background reclaim is asked for */
+	uint64_t watermark_high;          /* pages: where it stops */
+	uint64_t disable_cap_mlock;       /* 1: everyone may lock memory */
+	uint64_t nr_overcommit_hugepages; /* how large the surplus of large pages may be */
+	uint64_t fork_file_ptes;          /* 1: fork copies linear file ptes, as until 2.6.13 */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -226,7 +228,8 @@ struct counters {
 	uint64_t nr_chain_blocks, nr_vmas, nr_committed;
 	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
 	uint64_t nr_unevictable, nr_swapcached, nr_swap_total, nr_swap_used;
-	uint64_t nr_huge, nr_huge_free; /* large pages in the pool; those no one has */
+	uint64_t nr_huge, nr_huge_surplus;       /* large pages: the pool's own, and beyond them */
+	uint64_t nr_huge_free, nr_huge_reserved; /* those no one has, and of them promised */
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
 	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
@@ -312,7 +315,7 @@ struct reclaim {
 };
 int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNEL_BUG */
 void machine_balanced(machine *m);                      /* background reclaim did what it can */
-int64_t machine_set_hugepages(machine *m, uint64_t nr); /* how many there are now */
+int64_t machine_set_hugepages(machine *m, uint64_t nr); /* the pool's own, now */
 int64_t machine_drop_caches(machine *m);                /* clean unmapped file pages; how many */
 int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, or -errno */
 int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */
@@ -341,6 +344,7 @@ int64_t mapping_nr_unevictable(mapping *mp);
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
+int64_t mapping_promise(mapping *mp, uint64_t nbytes); /* large pages; -ENOMEM: not that many */
 int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
 			 uint64_t truncate_count); /* 0, or -EAGAIN: truncated meanwhile */
 int64_t mapping_truncate(mapping *mp, uint64_t size);

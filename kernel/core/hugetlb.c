@@ -1,13 +1,19 @@
 /*
  * hugetlb.c - large pages: 2 MiB behind one entry of the third level.
  *
- * Owns the pool (vm.nr_hugepages): blocks of 512 aligned frames, the first of
- * which stands for all (PG_HUGE, the others PG_TAIL), and everything that is
- * done to entries that map one.  Such a VMA begins and ends at large pages, is
- * never merged, moved or reclaimed; its pages are taken from the pool when it
- * is mapped (MAP_NORESERVE: when they are touched), those of a file also by
- * mapping_allocate().  4 KiB code does not see
- * these entries: pt_walk() and pt_next() pass over them.
+ * Owns the pool (vm.nr_hugepages, and what vm.nr_overcommit_hugepages lets it
+ * have beyond: the surplus): blocks of 512 aligned frames, the first of which
+ * stands for all (PG_HUGE, the others PG_TAIL), and everything that is done to
+ * entries that map one.  Such a VMA begins and ends at large pages, is never
+ * merged or reclaimed.  4 KiB code does not see these entries: pt_walk() and
+ * pt_next() pass over them.
+ *
+ * mmap promises pages, a fault takes them.  A promise stands where its page
+ * will stand: a shared one in the index of the file (ITEM_PROMISED), where it
+ * outlives the mapping; a private one in the entry (PTE_PROMISED), which keeps
+ * the mark when the page has come, for the owner gets another one if it gives
+ * that back.  fork copies no marks: the child takes what no one is promised,
+ * and if the owner finds no page for its copy, the child loses its own.
  */
 #include "core.h"
 
@@ -25,7 +31,6 @@ static void mark_block(machine *m, uint64_t pfn)
 	for (uint64_t i = 0; i < HUGE_PAGES; i++)
 		m->pages[pfn + i] = (struct page){ .flags = i ? PG_TAIL : PG_HUGE };
 	m->counters.nr_free -= HUGE_PAGES;
-	m->counters.nr_huge++;
 	pool_push(m, &m->pages[pfn]);
 }
 
@@ -83,42 +88,102 @@ static bool pool_grow(machine *m)
 	return pfn;
 }
 
-static bool pool_shrink(machine *m)
+static uint64_t pool_pop(machine *m)
 {
 	uint64_t pfn = m->huge_free;
-	if (!pfn)
-		return false;
 	m->huge_free = m->pages[pfn].next;
 	m->counters.nr_huge_free--;
-	m->counters.nr_huge--;
+	return pfn;
+}
+
+static void pool_shrink(machine *m)
+{
+	uint64_t pfn = pool_pop(m);
 	for (uint64_t i = 0; i < HUGE_PAGES; i++) {
 		page_make_free(m, pfn + i);
 		m->counters.nr_free++;
 	}
+}
+
+/* Free pages that are promised to no one. */
+static uint64_t nr_spare(const machine *m)
+{
+	return m->counters.nr_huge_free - m->counters.nr_huge_reserved;
+}
+
+static bool surplus_grow(machine *m)
+{
+	if (m->counters.nr_huge_surplus >= m->tunables.nr_overcommit_hugepages || !pool_grow(m))
+		return false;
+	m->counters.nr_huge_surplus++;
 	return true;
 }
 
-/* As near to nr as free memory and use allow; returns what there is. */
-int64_t machine_set_hugepages(machine *m, uint64_t nr)
+static void surplus_shrink(machine *m)
 {
-	while (m->counters.nr_huge < nr && pool_grow(m))
-		;
-	while (m->counters.nr_huge > nr && pool_shrink(m))
-		;
-	return (int64_t)m->counters.nr_huge;
+	for (; m->counters.nr_huge_surplus && nr_spare(m); m->counters.nr_huge_surplus--)
+		pool_shrink(m);
 }
 
-static struct page *huge_alloc(machine *m)
+/*
+ * The pool's own pages: as near to nr as free memory allows.  Those in use
+ * or promised that are too many become surplus, as on Linux.
+ */
+int64_t machine_set_hugepages(machine *m, uint64_t nr)
 {
-	if (!m->huge_free || !alloc_permitted(m))
-		return NULL;
-	struct page *page = pfn_page(m, m->huge_free);
-	m->huge_free = page->next;
-	m->counters.nr_huge_free--;
-	*page = (struct page){ .flags = PG_HUGE, .refcount = 1 };
+	struct counters *c = &m->counters;
+	for (; c->nr_huge < nr && c->nr_huge_surplus; c->nr_huge++)
+		c->nr_huge_surplus--;
+	for (; c->nr_huge < nr && pool_grow(m); c->nr_huge++)
+		;
+	for (; c->nr_huge > nr && nr_spare(m); c->nr_huge--)
+		pool_shrink(m);
+	for (; c->nr_huge > nr; c->nr_huge--)
+		c->nr_huge_surplus++;
+	return (int64_t)c->nr_huge;
+}
+
+static int64_t pool_promise(machine *m, uint64_t nr)
+{
+	while (nr_spare(m) < nr)
+		if (!surplus_grow(m)) {
+			surplus_shrink(m);
+			return -ENOMEM;
+		}
+	m->counters.nr_huge_reserved += nr;
+	return 0;
+}
+
+static void pool_release(machine *m, uint64_t nr)
+{
+	m->counters.nr_huge_reserved -= nr;
+	surplus_shrink(m);
+}
+
+static struct page *pool_take(machine *m)
+{
+	struct page *page = pfn_page(m, pool_pop(m));
 	memset(page_data(m, page), 0, HUGE_SIZE);
+	pages_written(m, page_data(m, page), HUGE_SIZE);
+	*page = (struct page){ .flags = PG_HUGE, .refcount = 1 };
 	return page;
 }
+
+static struct page *take_promised(machine *m)
+{
+	m->counters.nr_huge_reserved--;
+	return pool_take(m);
+}
+
+static struct page *take_spare(machine *m)
+{
+	if (!alloc_permitted(m) || (!nr_spare(m) && !surplus_grow(m)))
+		return NULL;
+	return pool_take(m);
+}
+
+/* After take_spare() gave none. */
+static int64_t no_page(const machine *m) { return m->injected ? -ENOMEM : -ENOSPC; }
 
 void huge_put(machine *m, struct page *page)
 {
@@ -128,25 +193,23 @@ void huge_put(machine *m, struct page *page)
 	assert(page->pins == 0);
 	*page = (struct page){ .flags = PG_HUGE };
 	pool_push(m, page);
+	surplus_shrink(m);
 }
 
 /* ---- a file of large pages ---- */
 
-/* The page at index (of small pages), taken from the pool if need be. */
-int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out)
+static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
-	*out = index_get(mp, index);
-	if (*out)
-		return 0;
-	struct page *page = huge_alloc(m);
-	if (!page)
-		return -ENOMEM;
-	if (!index_insert(mp, index, page)) {
-		int64_t err = no_memory(m);
-		huge_put(m, page);
-		return err;
+	bool promised = index_get(mp, index);
+	if (!promised && !index_insert(mp, index, ITEM_NEW))
+		return no_memory(m);
+	struct page *page = promised ? take_promised(m) : take_spare(m);
+	if (!page) {
+		index_remove(mp, index);
+		return no_page(m);
 	}
+	index_replace(mp, index, page);
 	page->flags |= PG_CACHE;
 	page->mapping = mp;
 	page->index = index;
@@ -155,12 +218,64 @@ int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out)
 	return 0;
 }
 
-void huge_leave_cache(mapping *mp, struct page *page)
+/* The page at index (of small pages), taken from the pool if need be; -ENOSPC: it is empty. */
+int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out)
 {
+	*out = mapping_find(mp, index);
+	return *out ? 0 : cache_new(mp, index, out);
+}
+
+/* What the index holds of a large page goes. */
+void huge_drop(mapping *mp, uint64_t index, void *item)
+{
+	machine *m = mp->machine;
+	index_remove(mp, index);
+	if (item == ITEM_PROMISED) {
+		pool_release(m, 1);
+		return;
+	}
+	struct page *page = item;
 	mp->nr_pages -= HUGE_PAGES;
 	page->flags &= ~(uint32_t)PG_CACHE;
 	page->mapping = NULL;
-	huge_put(mp->machine, page);
+	huge_put(m, page);
+}
+
+/* New promises are kept, or taken back. */
+static void settle(mapping *mp, uint64_t first, uint64_t end, int64_t err)
+{
+	for (uint64_t index = first; index < end; index += HUGE_PAGES) {
+		if (index_get(mp, index) != ITEM_NEW)
+			continue;
+		if (err)
+			index_remove(mp, index);
+		else
+			index_replace(mp, index, ITEM_PROMISED);
+	}
+}
+
+/* Pages that [first, end) lacks, all or none. */
+static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
+{
+	machine *m = mp->machine;
+	uint64_t nr = 0;
+	for (uint64_t index = first; index < end; index += HUGE_PAGES)
+		nr += !index_get(mp, index);
+	int64_t err = pool_promise(m, nr);
+	if (err)
+		return err;
+	for (uint64_t index = first; index < end && !err; index += HUGE_PAGES)
+		if (!index_get(mp, index) && !index_insert(mp, index, ITEM_NEW))
+			err = no_memory(m);
+	settle(mp, first, end, err);
+	if (err)
+		pool_release(m, nr);
+	return err;
+}
+
+int64_t mapping_promise(mapping *mp, uint64_t nbytes)
+{
+	return promise_file(mp, 0, (nbytes + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_PAGES);
 }
 
 /* ---- entries ---- */
@@ -186,23 +301,48 @@ static void entry_set(mm *mm, pte_t *pmdp, pte_t entry)
 
 static struct page *entry_page(machine *m, pte_t entry) { return pfn_page(m, pte_pfn(entry)); }
 
-static void entry_zap(struct vma *vma, uint64_t addr, pte_t *pmdp)
+/* Is a promised page still to come here?  A file's page is only shown until then. */
+static bool is_owed(machine *m, pte_t entry)
 {
-	mm *mm = vma->mm;
-	struct page *page = entry_page(mm->machine, *pmdp);
-	(void)addr;
-	entry_set(mm, pmdp, 0);
-	mm->counters.nr_hugetlb--;
-	if (vma->flags & VM_SPECIAL)
-		page->pins--;
-	huge_put(mm->machine, page);
+	return entry & PTE_PROMISED &&
+	       (!pte_present(entry) || entry_page(m, entry)->flags & PG_CACHE);
 }
 
-/* pmdp is empty; the caller's reference on page becomes the entry's. */
+/* The page goes, a promise stays: who gives a page back that was promised may ask again. */
+static void entry_clear(struct vma *vma, uint64_t addr, pte_t *pmdp)
+{
+	machine *m = vma->mm->machine;
+	pte_t entry = *pmdp;
+	(void)addr;
+	if (!pte_present(entry))
+		return;
+	struct page *page = entry_page(m, entry);
+	bool owed = is_owed(m, entry),
+	     returns = page->refcount == 1 && !m->counters.nr_huge_surplus;
+	bool renewed = entry & PTE_PROMISED && !owed && returns;
+	entry_set(vma->mm, pmdp, owed || renewed ? PTE_HUGE | PTE_PROMISED : 0);
+	vma->mm->counters.nr_hugetlb--;
+	if (vma->flags & VM_SPECIAL)
+		page->pins--;
+	huge_put(m, page);
+	m->counters.nr_huge_reserved += renewed;
+}
+
+static void entry_zap(struct vma *vma, uint64_t addr, pte_t *pmdp)
+{
+	entry_clear(vma, addr, pmdp);
+	if (!*pmdp)
+		return;
+	entry_set(vma->mm, pmdp, 0);
+	pool_release(vma->mm->machine, 1);
+}
+
+/* pmdp shows nothing; the caller's reference on page becomes the entry's. */
 static void entry_install(struct vma *vma, pte_t *pmdp, struct page *page, pte_t bits)
 {
 	mm *mm = vma->mm;
-	entry_set(mm, pmdp, pte_make(page_pfn(mm->machine, page), bits | PTE_HUGE));
+	bits |= PTE_HUGE | (*pmdp & PTE_PROMISED);
+	entry_set(mm, pmdp, pte_make(page_pfn(mm->machine, page), bits));
 	mm->counters.nr_hugetlb++;
 	if (vma->flags & VM_SPECIAL)
 		page->pins++;
@@ -210,10 +350,13 @@ static void entry_install(struct vma *vma, pte_t *pmdp, struct page *page, pte_t
 
 static void entry_protect(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
-	const uint64_t kept = PTE_PFN_MASK | PTE_HUGE | PTE_ACCESSED | PTE_DIRTY | PTE_READONLY;
+	const uint64_t kept = PTE_PFN_MASK | PTE_HUGE | PTE_ACCESSED | PTE_DIRTY | PTE_READONLY |
+			      PTE_PROMISED;
+	(void)addr;
+	if (!pte_present(*pmdp))
+		return;
 	pte_t entry = (*pmdp & kept) | pte_bits(vma->flags);
 	bool shared = vma->flags & VM_SHARED;
-	(void)addr;
 	if (entry & PTE_READONLY || (!shared && entry_page(vma->mm->machine, entry)->refcount > 1))
 		entry &= ~PTE_WRITE;
 	entry_set(vma->mm, pmdp, entry);
@@ -221,7 +364,12 @@ static void entry_protect(struct vma *vma, uint64_t addr, pte_t *pmdp)
 
 void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end)
 {
-	each_entry(vma, start & HUGE_MASK, end, entry_zap);
+	each_entry(vma, start, end, entry_zap);
+}
+
+void huge_clear_range(struct vma *vma, uint64_t start, uint64_t end)
+{
+	each_entry(vma, start, end, entry_clear);
 }
 
 void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end)
@@ -234,7 +382,7 @@ int64_t huge_copy_range(struct vma *child, struct vma *parent)
 {
 	for (uint64_t addr = parent->start; addr < parent->end; addr += HUGE_SIZE) {
 		pte_t *from = pmd_walk(parent->mm, addr);
-		if (!from || !(*from & PTE_HUGE))
+		if (!from || !pte_present(*from))
 			continue;
 		pte_t *to = pmd_alloc(child->mm, addr);
 		if (!to)
@@ -243,84 +391,136 @@ int64_t huge_copy_range(struct vma *child, struct vma *parent)
 			entry_set(parent->mm, from, *from & ~PTE_WRITE);
 		struct page *page = entry_page(child->mm->machine, *from);
 		page_get(page);
-		entry_install(child, to, page, *from & ~(PTE_PFN_MASK | PTE_ACCESSED));
+		entry_install(child, to, page,
+			      *from & ~(PTE_PFN_MASK | PTE_ACCESSED | PTE_PROMISED));
 	}
 	return 0;
 }
 
-/* ---- filling a VMA ---- */
+/* ---- mremap ---- */
 
-static uint64_t index_of(const struct vma *vma, uint64_t addr) { return vma_index(vma, addr); }
+int64_t huge_move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+{
+	for (uint64_t done = 0; done < len; done += HUGE_SIZE) {
+		const pte_t *from = pmd_walk(mm, old_addr + done);
+		if (from && *from && !pmd_alloc(mm, new_addr + done))
+			return no_memory(mm->machine);
+	}
+	return 0;
+}
 
-/* The page of a VMA at addr, with a reference for its entry. */
-static int64_t page_for(struct vma *vma, uint64_t addr, struct page **out)
+void huge_move_range(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+{
+	for (uint64_t done = 0; done < len; done += HUGE_SIZE) {
+		pte_t *from = pmd_walk(mm, old_addr + done);
+		if (!from || !*from)
+			continue;
+		entry_set(mm, pmd_walk(mm, new_addr + done), *from);
+		entry_set(mm, from, 0);
+	}
+}
+
+/* ---- a new VMA ---- */
+
+/* On failure what it has is the VMA's, to be unmapped with it. */
+static int64_t promise_private(struct vma *vma)
 {
 	machine *m = vma->mm->machine;
-	if (!(vma->flags & VM_SHARED)) {
-		*out = huge_alloc(m);
-		return *out ? 0 : -ENOMEM;
+	int64_t err = pool_promise(m, vma_pages(vma) / HUGE_PAGES);
+	for (uint64_t addr = vma->start; !err && addr < vma->end; addr += HUGE_SIZE) {
+		pte_t *pmdp = pmd_alloc(vma->mm, addr);
+		if (!pmdp) {
+			err = no_memory(m);
+			pool_release(m, (vma->end - addr) / HUGE_SIZE);
+		} else {
+			entry_set(vma->mm, pmdp, PTE_HUGE | PTE_PROMISED);
+		}
 	}
-	int64_t err = huge_get_page(vma_mapping(vma), index_of(vma, addr), out);
-	if (!err)
-		page_get(*out);
 	return err;
 }
 
-static int64_t fill_entry(struct vma *vma, uint64_t addr)
+int64_t huge_promise(struct vma *vma)
 {
-	struct page *page;
-	pte_t *pmdp = pmd_alloc(vma->mm, addr);
-	if (!pmdp)
-		return no_memory(vma->mm->machine);
-	if (*pmdp)
+	if (vma->flags & VM_NORESERVE)
 		return 0;
-	int64_t err = page_for(vma, addr, &page);
-	if (!err)
-		entry_install(vma, pmdp, page, pte_bits(vma->flags));
-	return err;
-}
-
-/* Every page of a new VMA; on failure it stays as it is, to be unmapped. */
-int64_t huge_fill(struct vma *vma)
-{
-	for (uint64_t addr = vma->start; addr < vma->end; addr += HUGE_SIZE) {
-		int64_t err = fill_entry(vma, addr);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* How many pages of the pool would huge_fill() want? */
-uint64_t huge_wanted(mapping *mp, uint64_t vm_flags, uint64_t pgoff, uint64_t nr_pages)
-{
-	if (!mp || !(vm_flags & VM_SHARED))
-		return nr_pages / HUGE_PAGES;
-	uint64_t nr = 0;
-	for (uint64_t index = pgoff; index < pgoff + nr_pages; index += HUGE_PAGES)
-		nr += !index_get(mp, index);
-	return nr;
+	if (vma->flags & VM_MAYSHARE)
+		return promise_file(vma_mapping(vma), vma->pgoff, vma->pgoff + vma_pages(vma));
+	return promise_private(vma);
 }
 
 /* ---- faults ---- */
 
-/* A private page that someone else sees, too. */
+/* A page of this VMA's own. */
+static struct page *take_own(machine *m, pte_t entry)
+{
+	return is_owed(m, entry) ? take_promised(m) : take_spare(m);
+}
+
+/* Nothing is shown at addr yet. */
+static int64_t fill(struct vma *vma, uint64_t addr, pte_t *pmdp)
+{
+	machine *m = vma->mm->machine;
+	mapping *mp = vma_mapping(vma);
+	uint64_t index = vma_index(vma, addr), bits = pte_bits(vma->flags);
+	struct page *page = mapping_find(mp, index);
+	if (vma->flags & VM_DEPRIVED || (!page && index >= mp->size / HUGE_SIZE * HUGE_PAGES))
+		return -ENOSPC;
+	if (vma->flags & VM_MAYSHARE) {
+		int64_t err = huge_get_page(mp, index, &page);
+		if (err)
+			return err;
+	}
+	if (page) {
+		page_get(page);
+		if (!(vma->flags & VM_SHARED))
+			bits &= ~PTE_WRITE;
+	} else if (!(page = take_own(m, *pmdp))) {
+		return no_page(m);
+	}
+	entry_install(vma, pmdp, page, bits);
+	return 0;
+}
+
+/* Children that the owner of a page shares it with lose it. */
+static void take_back(struct vma *owner, uint64_t addr, const struct page *page)
+{
+	machine *m = owner->mm->machine;
+	mapping *mp = vma_mapping(owner);
+	uint64_t index = vma_index(owner, addr);
+	for (struct vma *vma = mapping_first_vma(mp, index, index); vma;
+	     vma = mapping_next_vma(vma, index, index)) {
+		uint64_t at = vma->start + ((index - vma->pgoff) << PAGE_SHIFT);
+		pte_t *pmdp = vma == owner ? NULL : pmd_walk(vma->mm, at);
+		if (!pmdp || !pte_present(*pmdp) || entry_page(m, *pmdp) != page)
+			continue;
+		entry_clear(vma, at, pmdp);
+		vma->flags |= VM_DEPRIVED;
+	}
+}
+
+/* A write to a private page that someone else sees, too. */
 static int64_t break_sharing(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	machine *m = vma->mm->machine;
-	struct page *from = entry_page(m, *pmdp), *own = huge_alloc(m);
+	struct page *from = entry_page(m, *pmdp), *own = take_own(m, *pmdp);
+	if (!own && *pmdp & PTE_PROMISED && !m->injected) {
+		take_back(vma, addr, from);
+		entry_set(vma->mm, pmdp, *pmdp | PTE_WRITE);
+		return 0;
+	}
 	if (!own)
-		return BUS_ADRERR;
+		return no_page(m);
 	memcpy(page_data(m, own), page_data(m, from), HUGE_SIZE);
 	m->counters.cow++;
-	entry_zap(vma, addr, pmdp);
-	entry_install(vma, pmdp, own, pte_bits(vma->flags));
+	pte_t bits = PTE_HUGE | pte_bits(vma->flags) | (*pmdp & PTE_PROMISED);
+	entry_set(vma->mm, pmdp, pte_make(page_pfn(m, own), bits));
+	huge_put(m, from);
 	return 0;
 }
 
 static int64_t write_fault(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
-	struct page *page = entry_page(vma->mm->machine, *pmdp);
+	const struct page *page = entry_page(vma->mm->machine, *pmdp);
 	if (!(vma->flags & VM_SHARED) && page->refcount > 1)
 		return break_sharing(vma, addr, pmdp);
 	entry_set(vma->mm, pmdp, *pmdp | PTE_WRITE);
@@ -329,21 +529,17 @@ static int64_t write_fault(struct vma *vma, uint64_t addr, pte_t *pmdp)
 
 int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access)
 {
-	addr &= HUGE_MASK;
-	if (vma->file && index_of(vma, addr) >= mapping_end(vma_mapping(vma)))
-		return BUS_ADRERR;
-	pte_t *pmdp = pmd_walk(vma->mm, addr);
-	if (!pmdp || !*pmdp) {
-		int64_t err = fill_entry(vma, addr);
-		if (err)
-			return err == -ENOMEM ? BUS_ADRERR : err;
-		pmdp = pmd_walk(vma->mm, addr);
-	}
 	bool writes = access & ACCESS_WRITE;
-	int64_t err = writes && !(*pmdp & PTE_WRITE) ? write_fault(vma, addr, pmdp) : 0;
+	addr &= HUGE_MASK;
+	pte_t *pmdp = pmd_alloc(vma->mm, addr);
+	if (!pmdp)
+		return no_memory(vma->mm->machine);
+	int64_t err = pte_present(*pmdp) ? 0 : fill(vma, addr, pmdp);
+	if (!err && writes && !(*pmdp & PTE_WRITE))
+		err = write_fault(vma, addr, pmdp);
 	if (!err)
 		*pmdp |= PTE_ACCESSED | (writes ? PTE_DIRTY : 0);
-	return err;
+	return err == -ENOSPC ? BUS_ADRERR : err;
 }
 
 /* ---- the special VMA: one entry for each large page of a file ---- */
@@ -359,7 +555,7 @@ int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint6
 	for (uint64_t addr = start; addr < end; addr += HUGE_SIZE) { /* all that can fail */
 		int64_t err = huge_get_page(mp, pgoff + ((addr - start) >> PAGE_SHIFT), &page);
 		if (err)
-			return err;
+			return err == -ENOSPC ? -ENOMEM : err;
 		if (!pmd_alloc(vma->mm, addr))
 			return no_memory(m);
 	}

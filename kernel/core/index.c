@@ -1,8 +1,9 @@
 /*
  * index.c - a mapping's radix tree from page offset to what is there.
  *
- * A slot holds nothing, a struct page, or the swap entry of a page of memory
- * (tmpfs, shared anonymous) that was swapped out, told apart by its lowest bit.
+ * A slot holds nothing, a struct page, the swap entry of a page of memory
+ * (tmpfs, shared anonymous) that was swapped out, told apart by its lowest bit,
+ * or the promise of a large page.
  */
 #include "core.h"
 
@@ -39,7 +40,7 @@ void index_replace(mapping *mp, uint64_t index, void *item) { *slot_at(mp, index
 struct page *mapping_find(mapping *mp, uint64_t index)
 {
 	void *item = index_get(mp, index);
-	return item_is_swap(item) ? NULL : item;
+	return item_is_page(item) ? item : NULL;
 }
 
 static void *next_below(struct radix_node *node, uint32_t level, uint64_t *index)
@@ -68,7 +69,7 @@ void *index_next(mapping *mp, uint64_t *index)
 struct page *mapping_find_next(mapping *mp, uint64_t index)
 {
 	void *item;
-	while ((item = index_next(mp, &index)) && item_is_swap(item))
+	while ((item = index_next(mp, &index)) && !item_is_page(item))
 		index++;
 	return item;
 }

@@ -174,8 +174,7 @@ static void drop_pages(mapping *mp, uint64_t first, uint64_t last)
 		if (item_is_swap(item)) {
 			drop_swapped(mp, first, item_entry(item));
 		} else if (mp->flags & MAPPING_HUGE) {
-			index_remove(mp, first);
-			huge_leave_cache(mp, item);
+			huge_drop(mp, first, item);
 		} else
 			cache_drop(mp, item);
 	}
@@ -208,7 +207,7 @@ static void unmap_linear(struct vma *vma, uint64_t first, uint64_t last, enum co
 	uint64_t high = last - vma->pgoff < vma_pages(vma) ? last - vma->pgoff + 1 : vma_pages(vma);
 	uint64_t end = vma->start + (high << PAGE_SHIFT), span;
 	if (vma->flags & VM_HUGETLB)
-		huge_zap_range(vma, vma->start + (low << PAGE_SHIFT), end);
+		huge_clear_range(vma, vma->start + (low << PAGE_SHIFT), end);
 	pte_t *ptep;
 	for (uint64_t addr = vma->start + (low << PAGE_SHIFT);
 	     (ptep = pt_next(vma->mm, &addr, end, &span));)
@@ -244,20 +243,38 @@ static void unmap_everywhere(mapping *mp, uint64_t first, uint64_t last, enum co
 		unmap_nonlinear(vma, first, last);
 }
 
+static uint64_t page_bytes(const mapping *mp)
+{
+	return mp->flags & MAPPING_HUGE ? HUGE_SIZE : PAGE_SIZE;
+}
+
+/* The page in the cache that pos lies in, or NULL. */
+static struct page *page_of_pos(mapping *mp, uint64_t pos)
+{
+	return mapping_find(mp, (pos & -page_bytes(mp)) >> PAGE_SHIFT);
+}
+
+static char *data_of_pos(mapping *mp, struct page *page, uint64_t pos)
+{
+	return (char *)page_data(mp->machine, page) + (pos & (page_bytes(mp) - 1));
+}
+
 static void zero_part(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
-	struct page *page = mapping_find(mp, pos >> PAGE_SHIFT);
+	struct page *page = page_of_pos(mp, pos);
 	if (!page || !nbytes)
 		return;
-	memset((char *)page_data(mp->machine, page) + (pos & ~PAGE_MASK), 0, nbytes);
-	page_written(mp->machine, page);
+	char *data = data_of_pos(mp, page, pos);
+	memset(data, 0, nbytes);
+	pages_written(mp->machine, data, nbytes);
 	page_set_dirty(mp->machine, page);
 }
 
 static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end */
 {
-	if (pos & ~PAGE_MASK)
-		zero_part(mp, pos, PAGE_ALIGN(pos) - pos);
+	uint64_t unit = page_bytes(mp), inside = pos & (unit - 1);
+	if (inside)
+		zero_part(mp, pos, unit - inside);
 }
 
 int64_t mapping_truncate(mapping *mp, uint64_t size)
@@ -289,7 +306,8 @@ int64_t mapping_extend(mapping *mp, uint64_t size)
 
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 {
-	uint64_t first = PAGE_ALIGN(start), last = end & PAGE_MASK; /* whole pages */
+	uint64_t unit = page_bytes(mp);
+	uint64_t first = (start + unit - 1) & -unit, last = end & -unit; /* whole pages */
 	if (end <= start)
 		return -EINVAL;
 	int64_t err = bring_partial(mp, start);
@@ -326,6 +344,13 @@ static uint64_t chunk_at(uint64_t pos, uint64_t left) /* bytes in pos's page */
 	return left < room ? left : room;
 }
 
+/* No page is in the cache at pos: is there none at all? */
+static bool reads_zeroes(mapping *mp, uint64_t pos)
+{
+	return mp->flags & MAPPING_HUGE ||
+	       (mp->flags & MAPPING_MEMORY && !index_get(mp, pos >> PAGE_SHIFT));
+}
+
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 {
 	if (pos >= mp->size)
@@ -334,17 +359,16 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		nbytes = mp->size - pos;
 	for (uint64_t done = 0, n; done < nbytes; done += n) {
 		n = chunk_at(pos + done, nbytes - done);
-		uint64_t index = (pos + done) >> PAGE_SHIFT;
 		char *to = (char *)buf + done;
-		if (mp->flags & MAPPING_MEMORY && !index_get(mp, index)) {
+		struct page *page = page_of_pos(mp, pos + done);
+		if (!page && reads_zeroes(mp, pos + done)) {
 			memset(to, 0, n);
 			continue;
 		}
-		struct page *page;
-		int64_t err = mapping_get_page(mp, index, &page);
+		int64_t err = page ? 0 : mapping_get_page(mp, (pos + done) >> PAGE_SHIFT, &page);
 		if (err)
 			return some_or(mp, done, err);
-		memcpy(to, (char *)page_data(mp->machine, page) + ((pos + done) & ~PAGE_MASK), n);
+		memcpy(to, data_of_pos(mp, page, pos + done), n);
 	}
 	return (int64_t)nbytes;
 }
@@ -398,7 +422,7 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
 	bool huge = mp->flags & MAPPING_HUGE;
-	uint64_t unit = huge ? HUGE_SIZE : PAGE_SIZE;
+	uint64_t unit = page_bytes(mp);
 	for (uint64_t at = pos & -unit; at < pos + nbytes; at += unit) {
 		struct page *page;
 		int64_t err =

@@ -313,24 +313,27 @@ static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t l
 	return lock_allowed(mm, vm_flags, len) ? 0 : -EAGAIN;
 }
 
-/* Large pages are taken now, so that no one is killed for want of them later. */
-static bool wants_pool(uint64_t vm_flags)
-{
-	return (vm_flags & (VM_HUGETLB | VM_SPECIAL | VM_NORESERVE)) == VM_HUGETLB;
-}
-
+/* As on Linux, what it replaced is gone even if there are no pages to promise. */
 static int64_t map_large(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
 			 uint64_t pgoff)
 {
-	mapping *mp = f ? f->mapping : NULL;
-	if (huge_wanted(mp, vm_flags, pgoff, len >> PAGE_SHIFT) >
-	    mm->machine->counters.nr_huge_free)
-		return -ENOMEM;
 	int64_t at = map_region(mm, start, len, vm_flags, f, pgoff);
-	int64_t err = at < 0 ? at : huge_fill(vma_find(mm, start));
-	if (at >= 0 && err)
+	if (at < 0)
+		return at;
+	int64_t err = huge_promise(vma_find(mm, start));
+	if (err) {
 		mm_unmap(mm, start, start + len);
-	return err ? err : at;
+		return err;
+	}
+	if (f && vm_flags & VM_WRITE) /* hugetlbfs lets the file grow */
+		mapping_extend(f->mapping, (pgoff << PAGE_SHIFT) + len);
+	return at;
+}
+
+static bool is_noreserve(mm *mm, uint64_t flags)
+{
+	bool strict = mm->machine->tunables.overcommit_memory >= 2 && !(flags & MAP_HUGETLB);
+	return flags & MAP_NORESERVE && !strict;
 }
 
 int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
@@ -349,15 +352,15 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = -EINVAL;
 	if (err)
 		return err;
-	if (vm_flags & VM_SPECIAL)
+	if (vm_flags & (VM_SPECIAL | VM_HUGETLB))
 		vm_flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	if (f && f->mode & FILE_ZERO)
 		f = NULL;
-	if (flags & MAP_NORESERVE && mm->machine->tunables.overcommit_memory < 2)
+	if (is_noreserve(mm, flags))
 		vm_flags |= VM_NORESERVE;
 	if (!f)
 		pgoff = is_shared_anonymous(vm_flags, f) ? 0 : (uint64_t)at >> PAGE_SHIFT;
-	if (wants_pool(vm_flags))
+	if ((vm_flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
 		return map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 }
@@ -405,7 +408,7 @@ static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end, uint
 			     uint64_t *flags)
 {
 	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
-	const uint64_t uncharged = VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE;
+	const uint64_t uncharged = VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE | VM_HUGETLB;
 	uint64_t nr = (end - start) >> PAGE_SHIFT;
 	*flags = (vma->flags & ~access) | (prot & access);
 	if (*flags & ~(*flags >> 4) & access)
@@ -532,14 +535,25 @@ static int64_t mremap_params(struct mremap *r)
 	return 0;
 }
 
+/* Large pages move and go as wholes; such a VMA does not grow. */
+static int64_t mremap_large(struct mremap *r)
+{
+	r->old_len = (r->old_len + HUGE_SIZE - 1) & HUGE_MASK;
+	r->new_len = (r->new_len + HUGE_SIZE - 1) & HUGE_MASK;
+	uint64_t places = r->addr | (names_place(r) ? r->new_addr : 0);
+	bool grows = r->new_len > r->old_len || r->flags & MREMAP_DONTUNMAP;
+	return places & ~HUGE_MASK || grows ? -EINVAL : 0;
+}
+
 static int64_t mremap_vma(struct mremap *r)
 {
 	struct vma *vma = vma_find(r->mm, r->addr);
 	r->vma = vma;
 	if (!vma || vma->start > r->addr)
 		return -EFAULT;
-	if (vma->flags & VM_HUGETLB)
-		return -EINVAL; /* they are not moved, as until Linux 5.16 */
+	int64_t err = vma->flags & VM_HUGETLB ? mremap_large(r) : 0;
+	if (err)
+		return err;
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
 	bool wild = r->old_len > r->mm->counters.task_size - r->addr;
@@ -625,6 +639,16 @@ static int64_t presplit(struct mremap *r)
 	return 0;
 }
 
+/* A place has a table or a large page: between the two it must be empty. */
+static bool changes_kind(const struct mremap *r, uint64_t at)
+{
+	const struct vma *vma = vma_find_intersection(r->mm, at, at + r->new_len);
+	bool large = r->vma->flags & VM_HUGETLB;
+	for (; vma && vma->start < at + r->new_len; vma = vma->next)
+		large |= !!(vma->flags & VM_HUGETLB);
+	return large;
+}
+
 /* Everything a move may want; then the place is cleared, which may want a split. */
 static int64_t move_reserve(struct mremap *r, uint64_t at, uint64_t len, struct vma **copy)
 {
@@ -632,8 +656,10 @@ static int64_t move_reserve(struct mremap *r, uint64_t at, uint64_t len, struct 
 	*copy = err ? NULL : moved_vma(r, at);
 	if (!err && !*copy)
 		err = no_memory(r->mm->machine);
+	if (!err && r->flags & MREMAP_FIXED && changes_kind(r, at))
+		err = mm_unmap(r->mm, at, at + r->new_len);
 	if (!err)
-		err = move_prepare(r->mm, r->addr, at, len);
+		err = move_prepare(r->vma, r->addr, at, len);
 	if (!err && r->flags & MREMAP_FIXED)
 		err = unmap_keeping_tables(r->mm, at, at + r->new_len);
 	return err;

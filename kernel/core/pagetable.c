@@ -354,9 +354,12 @@ int64_t copy_range(struct vma *child, struct vma *parent)
 
 /* ---- mremap: tables for the new place first, so that moving cannot fail ---- */
 
-int64_t move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+int64_t move_prepare(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
+	mm *mm = vma->mm;
 	uint64_t span;
+	if (vma->flags & VM_HUGETLB)
+		return huge_move_prepare(mm, old_addr, new_addr, len);
 	pte_t *ptep;
 	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
@@ -380,6 +383,8 @@ static void move_pte(mm *mm, struct vma *vma, pte_t *from, uint64_t old_addr, ui
 void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
 	mm *mm = vma->mm;
+	if (vma->flags & VM_HUGETLB)
+		huge_move_range(mm, old_addr, new_addr, len);
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
@@ -410,7 +415,7 @@ pte_t pte_at(mm *mm, uint64_t addr)
 	const pte_t *ptep = pt_walk(mm, addr), *pmdp = ptep ? NULL : pmd_walk(mm, addr);
 	if (ptep)
 		return *ptep;
-	if (!pmdp || !(*pmdp & PTE_HUGE))
+	if (!pmdp || !pte_present(*pmdp) || !(*pmdp & PTE_HUGE))
 		return 0;
 	return (*pmdp & ~PTE_HUGE) + (addr & ~HUGE_MASK & PAGE_MASK);
 }

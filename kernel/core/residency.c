@@ -11,7 +11,7 @@ static uint8_t resident(struct vma *vma, uint64_t addr)
 		return 1;
 	if (pte_is_swap(pte))
 		return swap_cached(vma->mm->machine, pte_swap_entry(pte)) != NULL;
-	if (!mp)
+	if (!mp || vma->flags & VM_HUGETLB)
 		return 0;
 	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
 	return mapping_find(mp, index) != NULL;
@@ -88,7 +88,8 @@ static void count_large(struct smaps_info *s, const struct vma *vma)
 		pte_t pte = pte_at(vma->mm, addr);
 		if (!pte_present(pte))
 			continue;
-		bool shared = pfn_page(m, pte_pfn(pte))->refcount > 1 + !!(vma->flags & VM_SHARED);
+		const struct page *page = pfn_page(m, pte_pfn(pte));
+		bool shared = page->refcount - !!(page->flags & PG_CACHE) > 1;
 		*(shared ? &s->shared_hugetlb : &s->private_hugetlb) += HUGE_PAGES;
 	}
 }

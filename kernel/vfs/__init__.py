@@ -7,6 +7,7 @@ cookie only; the two tables here say which they are.
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.core import ffi, lib
@@ -27,7 +28,7 @@ from kernel.vfs.inode import (
 )
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
-from kernel.vfs.walk import DOTS, Last, Place, covered, text_of, walk
+from kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -39,7 +40,22 @@ O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
 MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL = 2, 4, 8
+Options = tuple[str, ...]
+RELATIME: Options = ("relatime",)
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
+
+
+@dataclass(eq=False, slots=True)
+class Mount:
+    """A file system at a place: its absolute path, and the directory there that it covers.
+
+    options: as /proc/mounts shows them, but ro or rw and the file system's own. covers: None at /.
+    """
+
+    path: str
+    fs: Any
+    covers: Inode | None
+    options: Options
 
 
 class FileSystem(Protocol):
@@ -71,15 +87,17 @@ class Vfs:
         self.inodes: dict[int, Inode] = {}
         self.files: dict[int, tuple[File, str]] = {}
         self._prune_at = 1024
-        self.mounts: dict[str, FileSystem] = {}
+        self.mounts: list[Mount] = []
+        self.read_only: set[int] = set()  # st_dev of file systems that nothing may change
         self._next_dev = FIRST_DEV
         kernel.vfs = self
         root = TmpFs(kernel)
         root.root.mode = 0o755
-        self._enter("/", root)
+        self._enter("/", root, None)
+        self.devices = DevFs(kernel)
         for path, fs in (
             ("/tmp", TmpFs(kernel)),
-            ("/dev", DevFs(kernel)),
+            ("/dev", self.devices),
             ("/dev/shm", TmpFs(kernel)),
             ("/proc", ProcFs(kernel)),
         ):
@@ -87,14 +105,14 @@ class Vfs:
 
     def add_device(self, name: str, inode: Inode) -> None:
         """Give a device a name in /dev."""
-        devices = self.mounts["/dev"].root
+        devices = self.devices.root
         inode.place(devices, name)
         devices.entries[name] = inode
 
     @property
     def root(self) -> Inode:
         """The root directory."""
-        root: Inode = self.mounts["/"].root
+        root: Inode = self.mounts[0].fs.root
         return root
 
     # ---- cookies ----
@@ -119,7 +137,7 @@ class Vfs:
 
     def inode_of(self, cookie: int) -> Inode:
         """Return the inode of a mapping's cookie; shared anonymous memory has none of its own."""
-        return self.inodes.get(cookie) or self.mounts["/"].root
+        return self.inodes.get(cookie) or self.root
 
     def file_of(self, cookie: int) -> File | None:
         """Return the open file of a VMA's cookie, also after its last descriptor is closed."""
@@ -158,9 +176,11 @@ class Vfs:
 
     # ---- mounts ----
 
-    def _enter(self, path: str, fs: Any) -> None:
+    def _enter(self, path: str, fs: Any, covers: Inode | None, options: Options = RELATIME) -> None:
         fs.root.dev, self._next_dev = self._next_dev, self._next_dev + 1
-        self.mounts[path] = fs
+        if getattr(fs, "read_only", False):
+            self.read_only.add(fs.root.dev)
+        self.mounts.append(Mount(path, fs, covers, options))
 
     def mount(self, path: str, fs: Any) -> None:
         """Mount a file system on an absolute path; the last directory is made if need be."""
@@ -173,9 +193,9 @@ class Vfs:
             here = covered(here.entries[name])
         self.mount_on(here, path, fs)
 
-    def mount_on(self, directory: Inode, path: str, fs: Any) -> None:
+    def mount_on(self, directory: Inode, path: str, fs: Any, options: Options = RELATIME) -> None:
         """Cover a directory, whose absolute path is path, with a file system."""
-        self._enter(path, fs)
+        self._enter(path, fs, directory, options)
         fs.root.parent, fs.root.name = directory.parent, directory.name
         directory.mounted = fs.root
 
@@ -186,32 +206,45 @@ class Vfs:
         """
         old, below = self.root, self.mounts
         fs.attach(self.kernel)
-        self.mounts = {}
-        self._enter("/", fs)
-        self.mounts |= {path: mounted for path, mounted in below.items() if path != "/"}
-        for path, mounted in self.mounts.items():
-            if path != "/" and mounted.root.parent is old:
-                name = path.strip("/")
+        self.mounts = []
+        self._enter("/", fs, None)
+        self.mounts += below[1:]
+        for mount in below[1:]:
+            root = mount.fs.root
+            if root.parent is old:
+                name = mount.path.strip("/")
                 names.attach(fs.root, name, TmpFs.directory_of(fs.root, 0o755))
-                directory = fs.root.entries[name]
-                mounted.root.parent, mounted.root.name = fs.root, name
-                directory.mounted = mounted.root
-        below["/"].close()
+                mount.covers = fs.root.entries[name]
+                root.parent, root.name = fs.root, name
+                mount.covers.mounted = root
+        below[0].fs.close()
 
-    def unmount(self, path: str) -> None:
-        """Take away what is mounted on a path. Errors: EINVAL (nothing), EBUSY (in use)."""
-        fs = self.mounts.get(path)
-        if fs is None:
+    def mount_of(self, root: Inode) -> Mount:
+        """Return the mount whose root an inode is. Errors: EINVAL (it is none)."""
+        found = next((mount for mount in self.mounts if mount.fs.root is root), None)
+        if found is None:
             raise SyscallError(errno.EINVAL)
-        below = [other for other in self.mounts if other.startswith(path.rstrip("/") + "/")]
-        if path == "/" or below or self._in_use(fs.root.dev):
+        return found
+
+    def unmount(self, mount: Mount) -> None:
+        """Take a mount away; what it covered shows again. Errors: EBUSY (in use)."""
+        dev = mount.fs.root.dev
+        on_it = any(other.covers is not None and other.covers.dev == dev for other in self.mounts)
+        if mount.covers is None or on_it or self._in_use(dev):
             raise SyscallError(errno.EBUSY)
-        directory = next(d for d in fs.root.parent.entries.values() if covered(d) is fs.root)
-        while directory.mounted is not fs.root:
-            directory = directory.mounted
-        directory.mounted = None
-        del self.mounts[path]
-        fs.close()
+        mount.covers.mounted = None
+        self.mounts.remove(mount)
+        self.read_only.discard(dev)
+        mount.fs.close()
+
+    def set_read_only(self, dev: int) -> None:
+        """Let nothing change a file system any more. Errors: EBUSY (a file is open for writing)."""
+        live = self._live_files()
+        for cookie, (file, _) in self.files.items():
+            used = file.descriptors > 0 or cookie in live
+            if used and file.inode.dev == dev and file.access & MAY_WRITE:
+                raise SyscallError(errno.EBUSY)
+        self.read_only.add(dev)
 
     def _in_use(self, dev: int) -> bool:
         starts = [d for task in self.kernel.tasks.values() for d in (task.fs.root, task.fs.pwd)]
@@ -222,7 +255,7 @@ class Vfs:
 
     def file_system(self, inode: Inode) -> Any:
         """Return the mounted file system that holds an inode, or None (memfd, pipes)."""
-        return next((fs for fs in self.mounts.values() if fs.root.dev == inode.dev), None)
+        return next((m.fs for m in self.mounts if m.fs.root.dev == inode.dev), None)
 
     # ---- names ----
 
@@ -260,17 +293,24 @@ class Vfs:
     # ---- files ----
 
     def open(
-        self, task: Task, path: str, flags: int, mode: int = 0o666, start: Inode | None = None
+        self,
+        task: Task,
+        path: str,
+        flags: int,
+        mode: int = 0o666,
+        start: Inode | None = None,
+        rules: Rules = FREELY,
     ) -> File:
         """Open a path.
 
-        Errors: ENFILE, ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL.
+        Errors: ENFILE, ENOENT, EEXIST, EISDIR, ENOTDIR, EACCES, EROFS, ELOOP, EINVAL, EXDEV.
         """
         self.need_room(task)
         flags = open_flags(flags)
         if flags & O_TMPFILE == O_TMPFILE:
-            return self._open_unnamed(task, path, flags, mode, start)
-        place = walk(task, path, self._open_last(flags), start)
+            place = walk(task, path, Last.FOLLOW, start, rules)
+            return self._open_unnamed(task, place, flags, mode)
+        place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
         return self.open_inode(task, inode, self.text(task, place), flags)
 
@@ -322,10 +362,7 @@ class Vfs:
     def _mode(self, task: Task, mode: int) -> int:
         return mode & 0o7777 & ~task.umask
 
-    def _open_unnamed(
-        self, task: Task, path: str, flags: int, mode: int, start: Inode | None
-    ) -> File:
-        place = walk(task, path, Last.FOLLOW, start)
+    def _open_unnamed(self, task: Task, place: Place, flags: int, mode: int) -> File:
         directory: Any = place.existing()
         if directory.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
@@ -373,7 +410,7 @@ class Vfs:
 
     def close(self) -> None:
         """Write back and drop everything; every task has ended before."""
-        for fs in list(self.mounts.values()):
-            fs.close()
+        for mount in self.mounts:
+            mount.fs.close()
         self.inodes.clear()
         self.files.clear()

@@ -20,6 +20,7 @@ from kernel.errors import SyscallError
 from kernel.signals import SI_KERNEL, SigInfo, send
 from kernel.vfs.file import O_NONBLOCK, File
 from kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from kernel.vfs.pipe import wake
 from kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Stream(Inode):
     """A pipe-like end of the machine: reads take from `source`, writes go to a sink."""
 
     kind = "fifo"
+    can_epoll = True
     type_bits = stat.S_IFIFO
 
     def __init__(self, kernel: Kernel, source: bytes = b"", sink: Sink | None = None) -> None:
@@ -135,6 +137,9 @@ class Terminal(Stream):
             os.read(self._waker, WAKE_BYTES)
         return self.fd in ready
 
+    def is_silent(self) -> bool:
+        return True
+
     def watch(self) -> None:
         """Let the scheduler wait for the terminal when no task can run."""
         if self.kernel.scheduler is not None:
@@ -142,7 +147,7 @@ class Terminal(Stream):
 
     def _wait(self, nanoseconds: int | None) -> None:
         if self._ready(None if nanoseconds is None else nanoseconds / 1e9):
-            self.kernel.wake(self)
+            wake(self)
 
     # ---- the tasks' side ----
 

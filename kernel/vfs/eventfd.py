@@ -23,6 +23,7 @@ class EventInode(Inode):
     """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
 
     kind = "anon"
+    can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
@@ -39,7 +40,7 @@ class EventInode(Inode):
             sleep(self, waits(file))
         taken = 1 if self._semaphore else self.count
         self.count -= taken
-        wake(self)
+        wake(self, POLLOUT)
         return taken.to_bytes(WORD, "little")
 
     def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
@@ -50,7 +51,7 @@ class EventInode(Inode):
         if self.count + value >= MAX:
             sleep(self, waits(file))
         self.count += value
-        wake(self)
+        wake(self, POLLIN)
         return WORD
 
     def poll(self, file: File) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
 CLOEXEC, NO_CLOEXEC = 1, 0
+POLLNVAL = 32
 
 
 class File:
@@ -75,6 +76,13 @@ class File:
         return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
             self.flags & O_ACCMODE, 0
         )
+
+    def ready(self) -> int:
+        """Return the POLL* bits that are set now; POLLNVAL where it only names a place."""
+        if self.is_path:
+            return POLLNVAL
+        bits = self.inode.poll(self)
+        return bits | sum(more for bit, more in self.inode.also_ready.items() if bits & bit)
 
     def core_mode(self) -> int:
         """Return enum file_mode for the core."""

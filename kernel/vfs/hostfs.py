@@ -23,7 +23,6 @@ from kernel.errors import SyscallError
 from kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
-    MAY_WRITE,
     PAGE_SIZE,
     WRITE_BATCH,
     ZERO_RANGE,
@@ -76,15 +75,6 @@ class HostAttributes(Inode):
 
     fs: HostFs
     fd: int
-
-    def check_writable(self) -> None:
-        """Refuse changes. Errors: EROFS."""
-        self.fs.check_writable()
-
-    def open_check(self, task: Task, wanted: int) -> None:
-        if wanted & MAY_WRITE:
-            self.fs.check_writable()
-        super().open_check(task, wanted)
 
     def set_mode(self, mode: int) -> None:
         with host_errors():
@@ -302,7 +292,7 @@ class HostFs:
     def __init__(self, directory: str | Path, access: Access = Access.READ_ONLY) -> None:
         self.directory = Path(directory)
         self.access = access
-        self.options = f"{access.value},relatime"  # of /proc/mounts
+        self.read_only = access is Access.READ_ONLY
         self.kernel: Kernel
         self.root: HostDir
         self._files: list[HostFile] = []
@@ -315,11 +305,6 @@ class HostFs:
         fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._fds.append(fd)
         self.root = HostDir(self, fd, os.fstat(fd))
-
-    def check_writable(self) -> None:
-        """Refuse changes. Errors: EROFS."""
-        if self.access is Access.READ_ONLY:
-            raise SyscallError(errno.EROFS)
 
     def inode(self, parent_fd: int, name: str) -> Inode:
         """Return the inode of one name below a directory. Errors: ENOENT, ENXIO, EACCES."""

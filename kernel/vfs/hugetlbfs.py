@@ -9,30 +9,50 @@ from kernel.core import lib
 from kernel.errors import SyscallError
 from kernel.hugetlb import HUGE_SIZE
 from kernel.vfs.inode import MappedInode
+from kernel.vfs.tmpfs import TmpFs
 
 if TYPE_CHECKING:
+    from kernel.machine import Kernel
     from kernel.task import Task
 
 
 class HugeInode(MappedInode):
-    """A file that can be mapped and truncated to large pages, not read or written."""
+    """A file that can be mapped, read and truncated to large pages, not written."""
 
     mapping_flags = lib.MAPPING_HUGE
-
-    def read(self, pos: int, nbytes: int) -> bytes:
-        raise SyscallError(errno.EINVAL)
+    block_size = HUGE_SIZE
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         raise SyscallError(errno.EINVAL)
 
-    def allocate(self, pos: int, nbytes: int) -> None:
-        try:
-            super().allocate(pos, nbytes)
-        except SyscallError as error:
-            empty = error.number == errno.ENOMEM and not self.kernel.counters.nr_huge_free
-            raise SyscallError(errno.ENOSPC) if empty else error from None
+    def next_data(self, pos: int) -> int | None:
+        return pos if pos < self.size else None  # hugetlbfs does not look for holes
+
+    def next_hole(self, pos: int) -> int:
+        return self.size
+
+    def promise(self) -> None:
+        """Keep pages of the pool for all of the file. Errors: ENOMEM (there are not that many)."""
+        self.kernel.core_call(None, lib.mapping_promise, self.mapping, self.size)
 
     def truncate(self, size: int) -> None:
         if size % HUGE_SIZE:
             raise SyscallError(errno.EINVAL)
         super().truncate(size)
+
+
+class HugetlbFs(TmpFs):
+    """One hugetlbfs: a tmpfs whose files are of large pages."""
+
+    name = "hugetlbfs"
+    magic = 0x958458F6
+    block_size = HUGE_SIZE
+    file_kind = HugeInode
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, 0o755)
+        self.root.block_size = HUGE_SIZE
+
+    @property
+    def options(self) -> list[str]:
+        return ["pagesize=2M", *super().options]

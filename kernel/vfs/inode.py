@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from kernel.clock import SECOND
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kernel.vfs.file import File
 
 PAGE_SIZE = 4096
+ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's
 LAST_PAGE = (1 << 52) - 1
 WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
@@ -29,9 +31,15 @@ MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
-DAY_NS = 86_400 * 1_000_000_000
+DAY_NS = 86_400 * SECOND
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
+
+
+class Watcher(Protocol):
+    """Who wants to know that POLL* bits may have become true."""
+
+    def news(self, bits: int) -> None: ...
 
 
 class Inode:
@@ -40,8 +48,11 @@ class Inode:
     kind = "file"
     is_sink = False  # what is written to it is not even looked at
     type_bits = stat.S_IFREG
+    block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     # What else poll says of a file that is ready to be read, or to be written.
+    can_epoll = False
+    watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -93,9 +104,16 @@ class Inode:
         return bool(harmless and task.capable("CAP_DAC_READ_SEARCH"))
 
     def open_check(self, task: Task, wanted: int) -> None:
-        """Refuse an open that task has no right to. Errors: EACCES."""
+        """Refuse an open that task has no right to. Errors: EROFS, EACCES."""
+        if wanted & MAY_WRITE and self.kind in ON_DISK:
+            self.check_writable()
         if not self.permits(task, wanted):
             raise SyscallError(errno.EACCES)
+
+    def check_writable(self) -> None:
+        """Refuse to change an inode of a read-only file system. Errors: EROFS."""
+        if self.dev in self.kernel.vfs.read_only:
+            raise SyscallError(errno.EROFS)
 
     def need_owner(self, task: Task) -> None:
         """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""
@@ -120,7 +138,8 @@ class Inode:
     def accessed(self) -> None:
         """Note that the content was read: atime by the rule of relatime."""
         now = self.kernel.clock.realtime_ns
-        if self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS:
+        due = self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS
+        if due and self.dev not in self.kernel.vfs.read_only:
             self.atime = now
 
     def set_mode(self, mode: int) -> None:
@@ -164,6 +183,10 @@ class Inode:
     def poll(self, file: File) -> int:
         """Return the POLL* bits that are ready; a file that never waits is always ready."""
         return POLLIN | POLLOUT
+
+    def is_silent(self) -> bool:
+        """Tell whether it can become ready without wake(): by time, or by the host."""
+        return False
 
     @property
     def wait_key(self) -> Hashable:

@@ -26,9 +26,7 @@ NO_ENTRY_ERROR = {".": errno.EINVAL, "..": errno.ENOTEMPTY, "/": errno.EBUSY}  #
 
 def need_changeable(task: Task, directory: Inode) -> None:
     """Refuse a directory that the task may not change. Errors: ENOENT, EROFS, EACCES, EPERM."""
-    check = getattr(directory, "check_writable", None)
-    if check is not None:
-        check()
+    directory.check_writable()
     directory.open_check(task, MAY_WRITE | MAY_EXEC)
     if not hasattr(directory, "create"):
         raise SyscallError(errno.EPERM)
@@ -294,7 +292,7 @@ def _moved(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None
 
 def chmod(task: Task, inode: Inode, mode: int) -> None:
     """Set the permission bits. Errors: EPERM, EROFS. Source: chmod(2)."""
-    need_writable(inode)
+    inode.check_writable()
     inode.need_owner(task)
     mode &= 0o7777
     if not in_group(task, inode.gid) and not task.capable("CAP_FSETID"):
@@ -304,7 +302,7 @@ def chmod(task: Task, inode: Inode, mode: int) -> None:
 
 def chown(task: Task, inode: Inode, uid: int, gid: int) -> None:
     """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
-    need_writable(inode)
+    inode.check_writable()
     owner = task.uid == inode.uid
     if not task.capable("CAP_CHOWN"):
         if uid != -1 and not (owner and uid == inode.uid):
@@ -315,10 +313,3 @@ def chown(task: Task, inode: Inode, uid: int, gid: int) -> None:
     if inode.kind != "dir":
         drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)
         inode.mode &= ~drop
-
-
-def need_writable(inode: Inode) -> None:
-    """Refuse to change an inode of a read-only file system. Errors: EROFS."""
-    check = getattr(inode, "check_writable", None)
-    if check is not None:
-        check()

@@ -27,6 +27,7 @@ PIPE_BUF = 4096
 MAX_CAPACITY = 1 << 20
 DEV_PIPE = 14
 POLLERR, POLLHUP = 8, 16
+ANYTHING = 0xFFFF
 
 
 def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> NoReturn:
@@ -56,8 +57,10 @@ def sleep(inode: Inode, wait: Wait) -> NoReturn:
     would_block(inode)
 
 
-def wake(inode: Inode) -> None:
-    """Let those who wait for inode look again."""
+def wake(inode: Inode, bits: int = ANYTHING) -> None:
+    """Let those who wait for inode look again: POLL* bits may have become true."""
+    for watcher in list(inode.watchers):
+        watcher.news(bits)
     inode.kernel.wake(inode)
 
 
@@ -65,6 +68,7 @@ class PipeInode(Inode):
     """The queue that all open files of a pipe or FIFO share."""
 
     kind = "fifo"
+    can_epoll = True
     type_bits = stat.S_IFIFO
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -133,10 +137,11 @@ class PipeInode(Inode):
 
     def take(self, nbytes: int) -> bytes:
         """Return up to nbytes, which are gone."""
+        was_full = self.capacity - len(self.queue) < PIPE_BUF
         data = bytes(self.queue[:nbytes])
         del self.queue[:nbytes]
         if data:
-            wake(self)
+            wake(self, POLLOUT if was_full else 0)
         return data
 
     def unread(self, data: bytes) -> None:
@@ -152,7 +157,7 @@ class PipeInode(Inode):
         """Add data, for which there is room; return how much."""
         self.queue += data
         if data:
-            wake(self)
+            wake(self, POLLIN)
         return len(data)
 
     def need_room(self, nbytes: int, wait: Wait) -> int:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kernel import memory
-from kernel.clock import BOOT_EPOCH_S
+from kernel.clock import BOOT_EPOCH_S, SECOND
 from kernel.core import ffi, lib
 from kernel.vfs.proc_maps import KB_PER_PAGE, device_text, field
 from kernel.vfs.proc_task import TICK_NS
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from kernel.machine import Kernel
 
 MAX_ORDER = 10
-SECOND = 1_000_000_000
 FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
 CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
 SOFTIRQS = (
@@ -58,9 +57,13 @@ def meminfo(kernel: Kernel) -> str:
         ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
         ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
-    pool = {"Total": c.nr_huge, "Free": c.nr_huge_free, "Rsvd": 0, "Surp": 0}
+    all_huge = c.nr_huge + c.nr_huge_surplus
+    pool = {
+        "Total": all_huge, "Free": c.nr_huge_free,
+        "Rsvd": c.nr_huge_reserved, "Surp": c.nr_huge_surplus,
+    }  # fmt: skip
     huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
-    tail = [("Hugepagesize", 512), ("Hugetlb", c.nr_huge * 512), ("DirectMap4k", total)]
+    tail = [("Hugepagesize", 512), ("Hugetlb", all_huge * 512), ("DirectMap4k", total)]
     return _sizes(rows) + huge + _sizes(tail)
 
 
@@ -249,7 +252,7 @@ def filesystems(kernel: Kernel) -> str:
 
 
 def _disks(kernel: Kernel) -> list[tuple[str, Any]]:
-    names = kernel.vfs.mounts["/dev"].root.entries
+    names = kernel.vfs.devices.root.entries
     return [(name, inode) for name, inode in names.items() if inode.kind == "blk"]
 
 

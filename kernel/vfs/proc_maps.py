@@ -22,7 +22,7 @@ VM_FLAG_CODES = (
     ("VM_READ", "rd"), ("VM_WRITE", "wr"), ("VM_EXEC", "ex"), ("VM_SHARED", "sh"),
     ("VM_MAYREAD", "mr"), ("VM_MAYWRITE", "mw"), ("VM_MAYEXEC", "me"), ("VM_MAYSHARE", "ms"),
     ("VM_GROWSDOWN", "gd"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
-    ("VM_DONTCOPY", "dc"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
+    ("VM_DONTCOPY", "dc"), ("VM_HUGETLB", "de"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
     ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
     ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
 )  # fmt: skip

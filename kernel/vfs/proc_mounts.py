@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from kernel.vfs import Mount
 
 ESCAPES = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"})
 NAMESPACE = 1  # the mount above all others
-DEFAULT_OPTIONS = "rw,relatime"
 
 
-def _seen(task: Task) -> list[tuple[str, Any]]:
-    """Return (path from the task's root, file system) of each mount below that root, in order."""
-    kernel = task.kernel
+def _seen(task: Task) -> list[tuple[str, Mount]]:
+    """Return (path from the task's root, mount) of each mount below that root, in order."""
     root = root_text(task)
     found = []
-    for path, fs in kernel.vfs.mounts.items():
+    for mount in task.kernel.vfs.mounts:
+        path = mount.path
         if root == "/" or path == root or path.startswith(root + "/"):
-            found.append((path[len(root) :] or "/" if root != "/" else path, fs))
+            found.append((path[len(root) :] or "/" if root != "/" else path, mount))
     return found
 
 
@@ -34,8 +34,13 @@ def root_text(task: Task) -> str:
     return "/" + "/".join(reversed(parts))
 
 
-def _options(fs: Any) -> str:
-    return str(getattr(fs, "options", DEFAULT_OPTIONS))
+def _access(task: Task, mount: Mount) -> str:
+    return "ro" if mount.fs.root.dev in task.kernel.vfs.read_only else "rw"
+
+
+def _own(fs: Any) -> tuple[str, ...]:
+    """Return the file system's own options."""
+    return tuple(getattr(fs, "options", ()))
 
 
 def _source(fs: Any) -> str:
@@ -45,8 +50,9 @@ def _source(fs: Any) -> str:
 def mounts(task: Task) -> str:
     """Device, place, type, options, 0 0. Source: proc_pid_mounts(5)."""
     return "".join(
-        f"{_source(fs)} {path.translate(ESCAPES)} {fs.name} {_options(fs)} 0 0\n"
-        for path, fs in _seen(task)
+        f"{_source(mount.fs)} {path.translate(ESCAPES)} {mount.fs.name}"
+        f" {','.join((_access(task, mount), *mount.options, *_own(mount.fs)))} 0 0\n"
+        for path, mount in _seen(task)
     )
 
 
@@ -55,22 +61,23 @@ def mountinfo(task: Task) -> str:
 
     Source: proc_pid_mountinfo(5).
     """
-    return "".join(_mountinfo_line(path, fs) for path, fs in _seen(task))
+    return "".join(_mountinfo_line(task, path, mount) for path, mount in _seen(task))
 
 
-def _mountinfo_line(path: str, fs: Any) -> str:
-    dev, above = fs.root.dev, fs.root.parent
-    parent = above.dev if above is not None else NAMESPACE
-    access = _options(fs).split(",")[0]
+def _mountinfo_line(task: Task, path: str, mount: Mount) -> str:
+    fs, access = mount.fs, _access(task, mount)
+    dev = fs.root.dev
+    parent = mount.covers.dev if mount.covers is not None else NAMESPACE
+    options, own = ",".join((access, *mount.options)), ",".join((access, *_own(fs)))
     return (
-        f"{dev} {parent} {os.major(dev)}:{os.minor(dev)} / {path.translate(ESCAPES)} "
-        f"{_options(fs)} - {fs.name} {_source(fs)} {access}\n"
+        f"{dev} {parent} {os.major(dev)}:{os.minor(dev)} / {path.translate(ESCAPES)}"
+        f" {options} - {fs.name} {_source(fs)} {own}\n"
     )
 
 
 def mountstats(task: Task) -> str:
     """What is mounted where, in words. Source: proc_pid_mountstats(5)."""
     return "".join(
-        f"device {_source(fs)} mounted on {path.translate(ESCAPES)} with fstype {fs.name}\n"
-        for path, fs in _seen(task)
+        f"device {_source(m.fs)} mounted on {path.translate(ESCAPES)} with fstype {m.fs.name}\n"
+        for path, m in _seen(task)
     )

@@ -37,6 +37,7 @@ class SocketInode(Inode):
     """
 
     kind = "sock"
+    can_epoll = True
     type_bits = stat.S_IFSOCK
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM | POLLWRBAND}
 
@@ -107,13 +108,16 @@ class SocketInode(Inode):
 
     def take(self, nbytes: int) -> None:
         """Drop nbytes of a stream, or the first message."""
-        if self.is_stream:
-            rest = b"".join(self.messages)[nbytes:]
-            self.messages = deque([rest] if rest else [])
-        elif self.messages:
+        before = len(self.messages)
+        if not self.is_stream and self.messages:
             self.messages.popleft()
+        while self.is_stream and nbytes:
+            head = self.messages.popleft()
+            if len(head) > nbytes:
+                self.messages.appendleft(head[nbytes:])
+            nbytes -= min(nbytes, len(head))
         if self.peer is not None:
-            wake(self.peer)
+            wake(self.peer, POLLOUT if len(self.messages) < before else 0)
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
         if not nbytes:
@@ -141,7 +145,7 @@ class SocketInode(Inode):
         sent = data[:room] if self.is_stream else data
         if sent or not self.is_stream:
             peer.messages.append(sent)
-        wake(peer)
+        wake(peer, POLLIN)
         return len(sent)
 
     def _receiver(self, data: bytes) -> SocketInode:

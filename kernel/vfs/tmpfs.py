@@ -31,42 +31,46 @@ class TmpfsDir(DirInode):
     def _group(self, task: Task) -> int:
         return self.gid if self.mode & S_ISGID else task.gid
 
+    def _enter(self, name: str, inode: Inode) -> Inode:
+        self.entries[name] = inode
+        return inode
+
     def create(self, name: str, mode: int, task: Task) -> Inode:
         """Make a regular file. Errors: ENOSPC."""
         inode = self.unnamed(mode, task)
         inode.nlink = 1
-        self.entries[name] = inode
-        return inode
+        return self._enter(name, inode)
 
     def unnamed(self, mode: int, task: Task) -> Inode:
-        """Make a regular file that has no name yet."""
-        inode = MappedInode(self.kernel, mode, task.uid, self._group(task))
+        """Make a regular file that has no name yet. Errors: ENOSPC."""
+        self.fs.need_inode()
+        inode = self.fs.file_kind(self.kernel, mode, task.uid, self._group(task))
         lib.mapping_set_quota(inode.mapping, self.fs.quota)
         inode.nlink, inode.dev = 0, self.dev
         return inode
 
     def mkdir(self, name: str, mode: int, task: Task) -> Inode:
-        """Make a directory; the set-group-id bit is inherited."""
+        """Make a directory; the set-group-id bit is inherited. Errors: ENOSPC."""
+        self.fs.need_inode()
         inode = TmpfsDir(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
-        self.entries[name] = inode
         self.nlink += 1
-        return inode
+        return self._enter(name, inode)
 
     def symlink(self, name: str, target: str, task: Task) -> Inode:
-        """Make a symbolic link."""
-        inode = LinkInode(self.kernel, target, task.uid, self._group(task))
-        self.entries[name] = inode
-        return inode
+        """Make a symbolic link. Errors: ENOSPC."""
+        self.fs.need_inode()
+        return self._enter(name, LinkInode(self.kernel, target, task.uid, self._group(task)))
 
     def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Task) -> Inode:
-        """Make a fifo, a socket's name or a device."""
+        """Make a fifo, a socket's name or a device. Errors: ENOSPC."""
+        self.fs.need_inode()
         inode = special_inode(self.kernel, kind, mode, rdev)
         inode.uid, inode.gid = task.uid, self._group(task)
-        self.entries[name] = inode
-        return inode
+        return self._enter(name, inode)
 
     def link(self, name: str, inode: Inode) -> None:
-        """Give a file one more name."""
+        """Give a file one more name, which counts as an inode. Errors: ENOSPC."""
+        self.fs.need_inode()
         inode.nlink += 1
         self.entries[name] = inode
 
@@ -118,16 +122,39 @@ class TmpfsDir(DirInode):
 class TmpFs:
     """One tmpfs; root is a directory that every user may write to (sticky, 1777).
 
-    Its files hold at most half of RAM together, in memory and swap, as Linux's: then ENOSPC.
+    Its files hold at most half of RAM together, in memory and swap, as Linux's: then ENOSPC. There
+    may be max_inodes of them; None: as many as memory has room for.
     """
 
     name = "tmpfs"
     magic = 0x01021994
+    block_size = PAGE_SIZE  # bytes
+    file_kind: type[MappedInode] = MappedInode
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, mode: int = 0o1777) -> None:
         self.kernel = kernel
-        self.quota = ffi.new("struct quota *", {"max": kernel.ram // PAGE_SIZE // 2})
-        self.root = TmpfsDir(self, 0o1777)
+        self.quota = ffi.new("struct quota *", {"max": self.usual_pages})
+        self.max_inodes: int | None = None
+        self.root = TmpfsDir(self, mode)
+        self.given: dict[str, str] = {}  # owner and mode that the mount asked for
+
+    @property
+    def usual_pages(self) -> int:
+        """What a tmpfs may hold unless it was mounted with another size."""
+        return self.kernel.ram // PAGE_SIZE // 2
+
+    @property
+    def options(self) -> list[str]:
+        """What /proc/mounts shows: all that is not as usual."""
+        pages, inodes = int(self.quota.max), self.max_inodes
+        sizes = [f"size={pages * PAGE_SIZE >> 10}k"] if pages != self.usual_pages else []
+        sizes += [] if inodes is None else [f"nr_inodes={inodes}"]
+        return sizes + [f"{name}={value}" for name, value in self.given.items()]
+
+    def need_inode(self) -> None:
+        """Refuse one more inode than there may be. Errors: ENOSPC."""
+        if self.max_inodes is not None and self.root.count() >= self.max_inodes:
+            raise SyscallError(errno.ENOSPC)
 
     @staticmethod
     def directory_of(parent: TmpfsDir, mode: int) -> Inode:

@@ -32,6 +32,23 @@ class Last(Enum):
     ENTRY = "take the entry itself: the call makes, removes or moves it"
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a walk may not do. Source: openat2(2), RESOLVE_*."""
+
+    one_mount: bool = False  # to another mount: EXDEV
+    no_magic: bool = False  # over links like those of /proc/self/fd: ELOOP
+    no_links: bool = False  # over any link: ELOOP
+    beneath: bool = False  # above the directory where it begins, or from the root: EXDEV
+    in_root: bool = False  # that directory is the root
+
+    @property
+    def scoped(self) -> bool:
+        """Whether nothing but what lies below the first directory can be reached."""
+        return self.beneath or self.in_root
+
+
+FREELY = Rules()
 CREATING = (Last.CREATE, Last.CREATE_KEEP)
 
 
@@ -77,9 +94,9 @@ def covered(inode: Inode) -> Inode:
     return inode
 
 
-def up(task: Task, inode: Inode) -> Inode:
-    """Return a directory's parent; the task's root is its own."""
-    if inode is task.fs.root or inode.parent is None:
+def up(root: Inode, inode: Inode) -> Inode:
+    """Return a directory's parent; the root is its own."""
+    if inode is root or inode.parent is None:
         return inode
     return covered(inode.parent)
 
@@ -103,21 +120,37 @@ def step(task: Task, directory: Inode, name: str) -> Inode | None:
 class _Walk:
     """One resolution: where it stands, and the names that are left, the next one last."""
 
-    def __init__(self, task: Task, start: Inode, path: str, last: Last) -> None:
+    def __init__(self, task: Task, start: Inode, path: str, last: Last, rules: Rules) -> None:
         self.task = task
         self.last = last
-        self.here = start
+        self.rules = rules
+        self.root = start if rules.scoped else task.fs.root
+        self.here = self.root if path.startswith("/") else start
+        self.root_used = rules.scoped or path.startswith("/")
         self.links = 0
         self.left: list[str] = []
         self.slash = False
-        self._push(path, task.fs.root)
+        self._push(path, self.here)
 
     def _push(self, path: str, root: Inode) -> None:
         if path.startswith("/"):
-            self.here = root
+            if self.rules.beneath or (self.rules.one_mount and not self.root_used):
+                raise SyscallError(errno.EXDEV)  # Linux looks the root up later than it compares
+            self._enter(root)
         if not self.left:
             self.slash = self.slash or path.endswith("/")
         self.left += reversed([part for part in path.split("/") if part])
+
+    def _enter(self, inode: Inode) -> None:
+        if self.rules.one_mount and inode.dev != self.here.dev:
+            raise SyscallError(errno.EXDEV)
+        self.here = inode
+
+    def _up(self) -> None:
+        if self.here is self.root and self.rules.beneath:
+            raise SyscallError(errno.EXDEV)
+        self.root_used = True
+        self._enter(up(self.root, self.here))
 
     def _searchable(self) -> None:
         if self.here.kind != "dir":
@@ -134,18 +167,25 @@ class _Walk:
     def _follow(self, link: Inode) -> Place | None:
         assert isinstance(link, LinkInode)
         self.links += 1
-        if self.links > MAX_LINKS:
+        if self.links > MAX_LINKS or self.rules.no_links:
             raise SyscallError(errno.ELOOP)
         target, goal = link.readlink(self.task), link.jump(self.task)
         if goal is None:
             if not target:
                 raise SyscallError(errno.ENOENT)
-            self._push(target, link.base or self.task.fs.root)
+            self._push(target, self.root if self.rules.scoped else link.base or self.root)
             return None
+        self._refuse_jump(goal)
         if not self.left:
             return Place(self.here, "/", goal, self.slash, target)
         self.here = goal
         return None
+
+    def _refuse_jump(self, goal: Inode) -> None:
+        if self.rules.no_magic:
+            raise SyscallError(errno.ELOOP)
+        if self.rules.scoped or (self.rules.one_mount and goal.dev != self.here.dev):
+            raise SyscallError(errno.EXDEV)
 
     def run(self) -> Place:
         name = "/"
@@ -153,13 +193,16 @@ class _Walk:
             self._searchable()
             name = self.left.pop()
             if name in DOTS:
-                self.here = up(self.task, self.here) if name == ".." else self.here
+                if name == "..":
+                    self._up()
                 continue
             if self.last in CREATING and not self.left and self.slash:
                 raise SyscallError(errno.EISDIR)
             if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
                 return Place(self.here, name, None, self.slash)  # its use refuses it
             inode = step(self.task, self.here, name)
+            if inode is not None and self.rules.one_mount and inode.dev != self.here.dev:
+                raise SyscallError(errno.EXDEV)
             if inode is not None and self._follows(inode):
                 jumped = self._follow(inode)
                 if jumped is not None:
@@ -174,16 +217,23 @@ class _Walk:
         return Place(self.here, name, self.here, self.slash)
 
 
-def walk(task: Task, path: str, last: Last, start: Inode | None = None) -> Place:
+def walk(
+    task: Task,
+    path: str,
+    last: Last,
+    start: Inode | None = None,
+    rules: Rules = FREELY,
+) -> Place:
     """Return the place of a path. start: the directory of a relative one; None: the cwd.
 
-    Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG. Source: path_resolution(7).
+    Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, EXDEV (rules forbid it).
+    Source: path_resolution(7).
     """
     if not path:
         raise SyscallError(errno.ENOENT)
     if length(path) >= PATH_MAX:
         raise SyscallError(errno.ENAMETOOLONG)
-    return _Walk(task, start or task.fs.pwd, path, last).run()
+    return _Walk(task, start or task.fs.pwd, path, last, rules).run()
 
 
 def text_of(task: Task, directory: Inode) -> str:

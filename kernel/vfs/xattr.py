@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
 from kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
-from kernel.vfs.names import need_writable
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -48,7 +47,7 @@ def _need_supported(task: Task, inode: Inode, name: str) -> None:
 
 def set_value(task: Task, inode: Inode, name: str, value: bytes, flags: int) -> None:
     """Set an attribute. Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: setxattr(2)."""
-    need_writable(inode)
+    inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
     _need_supported(task, inode, name)
     if flags & XATTR_CREATE and name in inode.xattrs:
@@ -70,7 +69,7 @@ def get_value(task: Task, inode: Inode, name: str) -> bytes:
 
 def remove(task: Task, inode: Inode, name: str) -> None:
     """Remove an attribute. Errors: ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: removexattr(2)."""
-    need_writable(inode)
+    inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
     _need_supported(task, inode, name)
     if name not in inode.xattrs:

@@ -5,7 +5,7 @@
  * -ENOMEM, change nothing a program can see, and leak nothing; then, with
  * memory again, it must succeed.
  */
-#define NR_RAM_PAGES 4096
+#define NR_RAM_PAGES 8192
 #include "harness.h"
 
 struct scene {
@@ -478,6 +478,48 @@ static int64_t huge_act(struct world *w, struct scene *s)
 }
 SWEEP(huge, true)
 
+/* A file's promises, a private page shared with a child, a mapping to move. */
+static void huge_pages_prepare(struct world *w, struct scene *s)
+{
+	EXPECT_EQ(machine_set_hugepages(w->m, 5), 5);
+	new_file(w, MAPPING_HUGE, 0, FILE_READ | FILE_WRITE);
+	s->a = (uint64_t)mm_mmap(w->mm, 0, HUGE_SIZE, RW, PRIVATE_ANON | MAP_HUGETLB, NULL, 0);
+	s->b = s->a - (1ul << 40); /* no tables lead there */
+	EXPECT_EQ(store(w, w->mm, s->a, 1), 1);
+	s->child = fork_mm(w, w->mm);
+}
+
+#define huge_shared_prepare huge_pages_prepare
+static int64_t huge_shared_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	return mm_mmap(w->mm, 0, 2 * HUGE_SIZE, RW, MAP_SHARED, w->files[0], 4096);
+}
+SWEEP(huge_shared, true)
+
+#define huge_copy_prepare huge_pages_prepare
+static int64_t huge_copy_act(struct world *w, struct scene *s)
+{
+	(void)w;
+	return user_touch(s->child, s->a, PAGES(1), ACCESS_WRITE) == 1 ? 0 : -ENOMEM;
+}
+SWEEP(huge_copy, true)
+
+#define huge_mremap_prepare huge_pages_prepare
+static int64_t huge_mremap_act(struct world *w, struct scene *s)
+{
+	return mm_mremap(w->mm, s->a, HUGE_SIZE, HUGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, s->b);
+}
+SWEEP(huge_mremap, true)
+
+#define huge_allocate_prepare huge_pages_prepare
+static int64_t huge_allocate_act(struct world *w, struct scene *s)
+{
+	(void)s;
+	return mapping_allocate(w->mappings[0], HUGE_SIZE, HUGE_SIZE);
+}
+SWEEP(huge_allocate, true)
+
 TESTS(TEST(mmap_anon), TEST(mmap_shared_anon), TEST(new_address_space), TEST(mmap_over),
       TEST(munmap_middle), TEST(mprotect_middle), TEST(mprotect_charge), TEST(madvise_middle),
       TEST(mlock_middle), TEST(mremap_grow), TEST(mremap_fixed), TEST(mremap_nonlinear), TEST(brk),
@@ -485,4 +527,5 @@ TESTS(TEST(mmap_anon), TEST(mmap_shared_anon), TEST(new_address_space), TEST(mma
       TEST(fork_everything), TEST(special_fill), TEST(remap_mixed), TEST(remap_emulated),
       TEST(file_write), TEST(add_page), TEST(create_file), TEST(swap_in_anon), TEST(swap_in_file),
       TEST(read_swapped), TEST(swap_truncate), TEST(swap_fork), TEST(swapoff), TEST(willneed),
-      TEST(reclaim_allocates_nothing), TEST(huge))
+      TEST(reclaim_allocates_nothing), TEST(huge), TEST(huge_shared), TEST(huge_copy),
+      TEST(huge_mremap), TEST(huge_allocate))

@@ -66,6 +66,22 @@ def test_a_folder_is_not_a_program(capsys, tmp_path):
     assert "is a directory" in err
 
 
+def test_what_may_fail_in_sysctl_conf_is_left_out(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("-vm.unknown = 1\n- vm/swappiness = 999\n-vm.max_map_count = 77\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 0
+    assert re.search(r"vm\.max_map_count +77 ", out)
+    assert re.search(r"vm\.swappiness +60 ", out)
+
+
+@pytest.mark.parametrize("uid", ["-4", "4294967295", "root"])
+def test_a_user_is_a_number(capsys, uid):
+    status, _, err = run(capsys, "run", f"--uid={uid}", "prog.py")
+    assert status == 2
+    assert f"from 0 to 4294967294, not '{uid}'" in err
+
+
 def test_an_unknown_sysctl_names_the_nearest(capsys):
     status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinaer=1")
     assert status == 2

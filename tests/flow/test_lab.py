@@ -42,7 +42,6 @@ def test_its_pictures_are_drawn(result, tmp_path):
     for picture in result.outcome.pictures:
         svg = (tmp_path / f"{picture.name}.svg").read_text()
         assert picture.title in svg or "<path" in svg
-        assert (tmp_path / f"{picture.name}.png").stat().st_size > 2000
 
 
 def test_the_index_links_every_page(result):

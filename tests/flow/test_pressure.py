@@ -598,6 +598,25 @@ def test_a_read_of_a_file_whose_page_swap_cannot_give(kernel: Kernel) -> None:
     assert sys.pread64(fd, 4 * PAGE, 0) == numbered(4)
 
 
+@pytest.mark.boot(ram="4M")
+def test_a_path_in_a_page_that_cannot_be_read(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sys = Sys(kernel.spawn())
+    fd = host_file(kernel, sys, tmp_path, 2)
+    addr = sys.mmap(0, 2 * PAGE, RW, SHARED, fd, 0)
+
+    def unreadable(index: int, truncate_count: int) -> None:
+        raise SyscallError(errno.EIO)
+
+    monkeypatch.setattr(sys.task.fds.get(fd).inode, "fetch", unreadable)
+    chdir, write = 80, 1
+    assert sys.syscall(chdir, addr) == sys.syscall(write, fd, addr, 8) == -errno.EFAULT
+    monkeypatch.undo()
+    sys.store(addr, b"x" * 2 * PAGE)
+    assert sys.syscall(chdir, addr) == -errno.ENAMETOOLONG
+
+
 @pytest.mark.all_rmaps
 @pytest.mark.boot(ram="1M")
 def test_writeback_by_reclaim_that_fails_is_told_once(kernel: Kernel, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ _KEEPS = (
     "nr_mlock",
     "nr_vmas",
     "nr_committed",
+    "nr_huge_free",
+    "nr_huge_reserved",
 )
 _MOST = 400
 
@@ -223,6 +225,59 @@ def test_a_call_that_ends_in_the_middle_leaks_nothing(name: str, rmap: str) -> N
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_survives_a_refused_allocation(name: str, rmap: str) -> None:
     _sweep(rmap, FAULTS[name], _anything)
+
+
+# ---- large pages ----
+
+HUGE, HUGETLB, NORESERVE, MFD_HUGETLB, SHM_HUGETLB = 2 << 20, 0x40000, 0x4000, 4, 0o4000
+
+
+def _prepare_large(rmap: str) -> Prepared:
+    """Large pages: two of one's own, a file of two, a private view; in each a page is touched."""
+    kernel = Kernel(ram="32M", rmap=rmap, sysctl={"vm.nr_hugepages": 9})
+    sys = Sys(kernel.spawn(name="sweep", caps=frozenset({"CAP_IPC_LOCK"})))
+    fd = sys.memfd_create("file", MFD_HUGETLB)
+    anon, shared, private, spare = (BASE + step * 4 * HUGE for step in range(4))
+    sys.mmap(anon, 2 * HUGE, both, PRIVATE | FIXED | ANONYMOUS | HUGETLB, -1, 0)
+    sys.mmap(shared, 2 * HUGE, both, SHARED | FIXED, fd, 0)
+    sys.mmap(private, HUGE, both, PRIVATE | FIXED, fd, 0)
+    sys.mmap(spare, HUGE, both, PRIVATE | FIXED | ANONYMOUS | HUGETLB | NORESERVE, -1, 0)
+    for area in (anon, shared):
+        sys.store(area + PAGE, b"before")
+    return Prepared(kernel, sys, fd, anon, shared, private, spare)
+
+
+LARGE: dict[str, Action] = {
+    "mmap": lambda p: p.sys.mmap(0, HUGE, both, PRIVATE | ANONYMOUS | HUGETLB, -1, 0),
+    "mmap shared": lambda p: p.sys.mmap(0, HUGE, both, SHARED | ANONYMOUS | HUGETLB, -1, 0),
+    "mmap a file": lambda p: p.sys.mmap(0, 3 * HUGE, both, SHARED, p.fd, HUGE << 6),
+    "munmap a part": lambda p: p.sys.munmap(p.anon + HUGE, HUGE),
+    "mprotect a part": lambda p: p.sys.mprotect(p.anon + HUGE, HUGE, READ),
+    "madvise dontneed": lambda p: p.sys.madvise(p.private, HUGE, 4),
+    "madvise remove": lambda p: p.sys.madvise(p.shared + HUGE, HUGE, 9),
+    "mremap": lambda p: p.sys.mremap(p.anon, 2 * HUGE, 2 * HUGE, 3, FAR),
+    "mremap over another": lambda p: p.sys.mremap(p.shared, HUGE, HUGE, 3, FAR + HUGE),
+    "fork": lambda p: p.sys.fork(),
+    "shmget": lambda p: p.sys.shmget(0, HUGE, 0o1600 | SHM_HUGETLB),
+    "fallocate": lambda p: p.sys.fallocate(p.fd, 0, HUGE, HUGE),
+    "ftruncate": lambda p: p.sys.ftruncate(p.fd, HUGE),
+}
+LARGE_FAULTS: dict[str, Action] = {
+    "a promised page": lambda p: p.sys.store(p.anon + HUGE, b"s"),
+    "a page of the file": lambda p: p.sys.store(p.shared + HUGE, b"s"),
+    "a private copy": lambda p: p.sys.store(p.private, b"s"),
+    "a page without a promise": lambda p: p.sys.load(p.special, 1),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_call_on_large_pages_that_fails_changes_nothing(name: str) -> None:
+    _sweep("objrmap_tree", LARGE[name], _nothing_changed, _prepare_large)
+
+
+@pytest.mark.parametrize("name", LARGE_FAULTS)
+def test_a_fault_on_a_large_page_survives_a_refused_allocation(name: str) -> None:
+    _sweep("objrmap_tree", LARGE_FAULTS[name], _anything, _prepare_large)
 
 
 # ---- every call there is ----

@@ -48,7 +48,10 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize(
     "name",
-    ["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"],
+    [
+        *["again", "signals", "processes", "memory", "clocks", "waiting", "sockets", "splice"],
+        *["timers", "epoll", "errorcodes"],
+    ],
 )
 def test_same_output_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
@@ -283,6 +286,55 @@ def test_the_audit_finds_a_translation_that_the_tables_do_not_give(
     scheduler.calls[10] = forgetful
     with pytest.raises(RuntimeError, match="stale translation"):
         scheduler.run(task)
+
+
+# ---- the log ----
+
+WRONG = r"""
+#include <stdlib.h>
+#include <sys/mman.h>
+int main(int argc, char **argv) {
+    switch (atoi(argv[1])) {
+    case 0: *(volatile int *)8 = 1; break;
+    case 1: __asm__ volatile("ud2"); break;
+    case 2: __asm__ volatile("hlt"); break;
+    case 3: __asm__ volatile("int3"); break;
+    case 4: __asm__ volatile("div %0" : : "r"(0) : "rax", "rdx"); break;
+    case 5: ((void (*)(void))(mmap(0, 4096, 3, 34, -1, 0)))(); break;
+    }
+}
+"""
+PLACE = "in wrong[N,N+N]"
+LOGGED = {
+    "0": f"wrong[2]: segfault at 8 ip N sp N error 6 {PLACE} likely on CPU 0 (core 0, socket 0)",
+    "1": f"traps: wrong[2] trap invalid opcode ip:N sp:N error:0 {PLACE}",
+    "2": f"traps: wrong[2] general protection fault ip:N sp:N error:0 {PLACE}",
+    "3": f"traps: wrong[2] trap int3 ip:N sp:N error:0 {PLACE}",
+    "4": f"traps: wrong[2] trap divide error ip:N sp:N error:0 {PLACE}",
+    "5": "wrong[2]: segfault at N ip N sp N error 15 likely on CPU 0 (core 0, socket 0)",
+}
+
+
+@pytest.mark.parametrize("wrong", LOGGED)
+def test_what_nobody_handles_is_in_the_log_as_linux_words_it(
+    compile_c: Compile, machine: Machine, tmp_path: Path, wrong: str
+) -> None:
+    program = tmp_path / "wrong"
+    shutil.copy(compile_c(WRONG), program)
+    machine.run(program, wrong)
+    lines = [record.text for record in machine.kernel.log.records()]
+    shown = [re.sub(r"\b[0-9a-f]{4,16}\b", "N", line) for line in lines]
+    assert LOGGED[wrong] in shown
+    if wrong == "0":
+        assert any(re.fullmatch(r"Code:( <?[0-9a-f]{2}>?){64}", line) for line in lines)
+    if wrong == "5":
+        assert any(line.startswith("Code: Unable to access") for line in lines)
+
+
+def test_the_log_is_silent_about_faults_if_asked(compile_c: Compile, machine: Machine) -> None:
+    machine.kernel.sysctl["debug.exception-trace"] = 0
+    machine.run(compile_c(WRONG), "0")
+    assert not any("segfault" in record.text for record in machine.kernel.log.records())
 
 
 # ---- the command line ----

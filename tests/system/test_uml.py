@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -211,13 +212,60 @@ def test_the_guest_s_clock_may_be_behind() -> None:
 # ---- signals in the guest ----
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
-def test_signals_do_what_they_do_on_the_host(compile_c: Compile, flavour: str, mode: str) -> None:
-    program = compile_c("guestsignals", flavour)
-    result, output = guest([str(program)], vm__nonlinear=MODES[mode])
-    assert output == on_host(program).out.decode()
-    assert result.exit_status == 0
+@pytest.mark.parametrize(
+    ("name", "flavour"),
+    [
+        ("guestsignals", "musl"),
+        ("guestsignals", "glibc"),
+        ("signals", "glibc"),
+        ("processes", "musl"),
+        ("processes", "glibc"),
+        ("clocks", "musl"),
+        ("memory", "glibc"),
+        ("errorcodes", "musl"),
+    ],
+)
+def test_signals_and_families_are_as_on_the_host(
+    compile_c: Compile, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour)
+    expected = on_host(program).out.decode()
+    for mode in MODES.values():
+        config = Config(ram=96 << 20)
+        result, output = guest([str(program)], config, ram="256M", vm__nonlinear=mode)
+        assert (output, result.exit_status) == (expected, 0)
+
+
+SHELL = """
+echo hi; x=$(echo sub); echo $x; (exit 3); echo $?; echo a | cat
+for i in 3 1 2; do echo $i; done | sort | tail -1
+began=$(date +%s); sleep 2; echo slept $(( $(date +%s) - began ))
+trap "echo got" USR1; kill -USR1 $$
+sleep 9 & kill -STOP $!; kill -CONT $!; kill $!; wait $!; echo $?
+timeout 1 sleep 9; echo $?
+cd /tmp; echo x > f; cat f; test -f f && echo yes; rm f; test -f f || echo no
+"""
+
+
+@pytest.mark.skipif(shutil.which("busybox") is None, reason="needs a static busybox")
+def test_a_shell_runs_in_a_guest() -> None:
+    argv = [str(shutil.which("busybox")), "sh", "-c", SHELL]
+    outputs = []
+    for mode in MODES.values():
+        result, output = guest(argv, vm__nonlinear=mode)
+        assert result.exit_status == 0
+        outputs.append(output)
+    assert outputs[0] == outputs[1]
+    expected = "hi sub 3 a 3 slept 2 got 143 143 x yes no"
+    assert " ".join(outputs[0].split()) == expected
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_calls_in_a_guest(compile_c: Compile, seed: int) -> None:
+    argv = [str(compile_c("anything")), str(seed), "15", "0", "470"]
+    for mode in MODES.values():
+        result, output = guest(argv, vm__nonlinear=mode)
+        assert (output, result.exit_status) == ("15\n", 0)
 
 
 # ---- what goes wrong in a guest ----
@@ -242,6 +290,33 @@ def test_a_wild_store_ends_the_guest_process_only(tmp_path: Path) -> None:
         assert output == "child: 139\nchild: 139\nchild: 136\n"
         assert result.exit_status == 7
         assert sum("killed by signal 11" in line for line in result.log) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ranges_that_no_program_has_are_refused_as_on_the_host(tmp_path: Path, mode: str) -> None:
+    argv = compiled(
+        tmp_path,
+        """int main(void) {
+            const long addrs[] = { 1l << 45, (1l << 45) + 1, 1l << 46,
+                                   (1l << 47) - PAGE, 1l << 47, -PAGE };
+            const long sizes[] = { 0, 1, PAGE + 1, 1l << 46, 1l << 47, 1l << 62, -PAGE, -1 };
+            const int calls[] = { SYS_munmap, SYS_mprotect, SYS_madvise, SYS_msync };
+            const int flags = MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+            for (int a = 0; a < 6; a++)
+                for (int s = 0; s < 8; s++) {
+                    for (int c = 0; c < 4; c++)
+                        say("%d %lx %lx: %ld\\n", calls[c], addrs[a], sizes[s],
+                            raw3(calls[c], addrs[a], sizes[s], c == 3 ? MS_SYNC : 0));
+                    say("mmap %lx %lx: %ld\\n", addrs[a], sizes[s],
+                        raw6(SYS_mmap, addrs[a], sizes[s], PROT_NONE, flags, -1, 0) % PAGE);
+                    say("mremap %lx %lx: %ld\\n", addrs[a], sizes[s],
+                        raw6(SYS_mremap, addrs[a], PAGE, sizes[s], MREMAP_MAYMOVE, 0, 0) % PAGE);
+                }
+            return 0;
+        }""",
+    )
+    _, output = guest(argv, vm__nonlinear=MODES[mode])
+    assert output == on_host(Path(argv[0])).out.decode()
 
 
 def test_a_guest_out_of_memory_kills_in_the_guest(tmp_path: Path) -> None:

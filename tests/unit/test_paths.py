@@ -250,6 +250,108 @@ def test_a_mount_covers_and_gives_back(root: Sys) -> None:
     refused(errno.EINVAL, root.umount2, "/tmp/m", 0)
 
 
+def mounted(sys: Sys, folder: str) -> list[str]:
+    """Return the lines of /proc/mounts about a folder."""
+    fd = sys.open("/proc/mounts", sys.O_RDONLY, 0)
+    lines = sys.read(fd, 1 << 16).decode().splitlines()
+    sys.close(fd)
+    return [line for line in lines if line.split()[1] == folder]
+
+
+# Linux 6.18 answers the same to the calls below.
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT = 1, 2, 4, 8, 32
+
+
+def test_mounts_on_one_place_are_stacked(root: Sys) -> None:
+    root.mkdir("/tmp/m", 0o755)
+    root.mount("one", "/tmp/m", "tmpfs", 0, "size=64k,mode=700")
+    make(root, "/tmp/m/first")
+    root.mount("two", "/tmp/m", "tmpfs", NOSUID | NOEXEC, "nr_inodes=5")
+    assert mounted(root, "/tmp/m") == [
+        "one /tmp/m tmpfs rw,relatime,size=64k,mode=700 0 0",
+        "two /tmp/m tmpfs rw,nosuid,noexec,relatime,nr_inodes=5 0 0",
+    ]
+    make(root, "/tmp/m/second")
+    assert root.listdir("/tmp/m") == ["second"]
+    assert root.stat("/tmp/m/..").st_ino == root.stat("/tmp").st_ino
+    root.umount2("/tmp/m", 0)
+    assert root.listdir("/tmp/m") == ["first"]
+    root.mount("p", "/tmp/m", "proc", NODEV)
+    assert root.stat("/tmp/m/self/status").st_size == 0
+    root.umount2("/tmp/m", 0)
+    root.umount2("/tmp/m", 0)
+    assert root.listdir("/tmp/m") == mounted(root, "/tmp/m") == []
+    refused(errno.EINVAL, root.mount, "none", "/tmp/m", None, REMOUNT)
+
+
+def test_the_inodes_of_a_tmpfs_can_be_limited(root: Sys) -> None:
+    root.mkdir("/tmp/m", 0o755)
+    root.mount("none", "/tmp/m", "tmpfs", 0, "nr_inodes=5")
+    for name in "123":
+        make(root, f"/tmp/m/{name}")
+    root.mkdir("/tmp/m/4", 0o755)
+    for call, args in (
+        (root.open, ("/tmp/m/5", root.O_CREAT | root.O_RDWR, 0o600)),
+        (root.link, ("/tmp/m/1", "/tmp/m/5")),
+        (root.mkdir, ("/tmp/m/4/5", 0o755)),
+        (root.symlink, ("1", "/tmp/m/5")),
+        (root.mknod, ("/tmp/m/5", 0o010600, 0)),
+    ):
+        refused(errno.ENOSPC, call, *args)
+    refused(errno.EINVAL, root.mount, "none", "/tmp/m", None, REMOUNT, "nr_inodes=4")
+    root.unlink("/tmp/m/1")
+    root.symlink("2", "/tmp/m/5")
+
+
+def test_a_mount_becomes_read_only_and_another_size(root: Sys) -> None:
+    root.mkdir("/tmp/m", 0o755)
+    root.mount("none", "/tmp/m", "tmpfs", 0, "size=1m")
+    fd = root.open("/tmp/m/f", root.O_CREAT | root.O_RDWR, 0o600)
+    root.write(fd, bytes(1 << 17))
+    refused(errno.EINVAL, root.mount, "none", "/tmp/m", None, REMOUNT, "size=64k")
+    refused(errno.EBUSY, root.mount, "none", "/tmp/m", None, REMOUNT | RDONLY)
+    root.close(fd)
+    root.mount("none", "/tmp/m", None, REMOUNT | RDONLY, "size=128k,mode=711")
+    assert mounted(root, "/tmp/m") == ["none /tmp/m tmpfs ro,relatime,size=128k 0 0"]
+    assert root.stat("/tmp/m").st_mode & 0o7777 == 0o1777
+    for call, args in (
+        (root.mkdir, ("/tmp/m/d", 0o755)),
+        (root.unlink, ("/tmp/m/f",)),
+        (root.chmod, ("/tmp/m/f", 0o600)),
+        (root.truncate, ("/tmp/m/f", 0)),
+        (root.utimensat, (-100, "/tmp/m/f")),
+        (root.open, ("/tmp/m/f", root.O_RDWR, 0)),
+    ):
+        refused(errno.EROFS, call, *args)
+    root.close(root.open("/tmp/m/f", root.O_RDONLY, 0))
+    root.mount("none", "/tmp/m", None, REMOUNT)
+    root.unlink("/tmp/m/f")
+    root.umount2("/tmp/m", 0)
+    root.mount("none", "/tmp/m", "tmpfs", RDONLY)
+    refused(errno.EROFS, root.mkdir, "/tmp/m/d", 0o755)
+
+
+def test_a_hugetlbfs(root: Sys, machine: Kernel) -> None:
+    large = 2 << 20
+    machine.sysctl["vm.nr_hugepages"] = 2
+    root.mkdir("/tmp/h", 0o755)
+    root.mount("none", "/tmp/h", "hugetlbfs", 0, "pagesize=2M")
+    assert mounted(root, "/tmp/h") == ["none /tmp/h hugetlbfs rw,relatime,pagesize=2M 0 0"]
+    assert root.stat("/tmp/h").st_mode & 0o7777 == 0o755
+    fd = root.open("/tmp/h/file", root.O_CREAT | root.O_RDWR, 0o600)
+    at = root.mmap(0, 2 * large, 3, root.MAP_SHARED, fd, 0)
+    assert machine.counters.nr_huge_reserved == 2
+    root.store(at + large, b"there")
+    assert root.pread64(fd, 5, large) == b"there"
+    root.munmap(at, 2 * large)
+    root.close(fd)
+    assert (machine.counters.nr_huge_free, machine.counters.nr_huge_reserved) == (1, 1)
+    root.unlink("/tmp/h/file")
+    assert (machine.counters.nr_huge_free, machine.counters.nr_huge_reserved) == (2, 0)
+    refused(errno.EINVAL, root.mount, "none", "/tmp/h", "hugetlbfs", 0, "pagesize=1G")
+    root.umount2("/tmp/h", 0)
+
+
 def test_a_full_tmpfs_says_so(root: Sys) -> None:
     root.mkdir("/tmp/m", 0o755)
     root.mount("none", "/tmp/m", "tmpfs", 0, "size=8k")

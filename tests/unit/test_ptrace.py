@@ -174,6 +174,10 @@ def test_a_store_to_what_may_only_be_read(kernel: Kernel) -> None:
     t.command(mmfile.MM_MPROTECT, DATA, PAGE, 1)
     t.set(rdi=DATA)
     assert t.run(abi.SYSEMU) == SIGSEGV
+    assert t.fault() == (6, 14, DATA)  # no page was there: Linux tells the same
+    t.do(abi.PEEKDATA, 0, DATA)
+    t.set(rdi=DATA)
+    assert t.run(abi.SYSEMU) == SIGSEGV
     assert t.fault() == (7, 14, DATA)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
+import itertools
 import os
 import random
 import signal
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from kernel.machine import Kernel
-from userland.program import Sys
 
 Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 READ, WRITE, LSEEK, OPENAT2 = 0, 1, 8, 437
@@ -168,10 +166,72 @@ def test_openat2_finds_what_is_cached(worlds: Worlds) -> None:
     assert found[1] == found[0]
 
 
-def test_openat2_resolves_with_no_other_rule() -> None:
-    with Kernel(ram="16M") as kernel:
-        sys = Sys(kernel.spawn())
-        at = sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
-        for resolve in (1, 2, 4, 8, 16):
-            sys.store(at, struct.pack("<3Q", 0, 0, resolve) + b"/tmp\0")
-            assert sys.syscall(OPENAT2, 0, at + 24, at, 24) == -errno.EINVAL
+RESOLVE = {"xdev": 1, "magic": 2, "links": 4, "beneath": 8, "root": 16}
+WAYS = (
+    "file", "/file", "folder/deep/../../file", "..", "../file", "folder/..", "folder/../..", ".",
+    "/", "", "/..", "/../folder", "to-file", "folder/up", "folder/out", "absolute", "folder/rooted",
+    "to-folder/deep", "to-folder", "loop", "nowhere", "folder/new/x", "/folder/deep/", "file/x",
+    "magic", "magic-folder/deep", "magic-folder/..", "/proc/self/status", "/proc/self/cwd",
+    "/proc/self/root", "/proc", "/dev/null", "/proc/..", "/proc/self/../uptime", "into-proc",
+)  # fmt: skip
+
+
+def lay_out_links(world: Any) -> int:
+    """Make a folder with links of every kind, and return its descriptor."""
+    world.mkdir(world.path("top"), 0o755)
+    world.mkdir(world.path("top/folder"), 0o755)
+    world.mkdir(world.path("top/folder/deep"), 0o755)
+    world.close(world.open(world.path("top/file"), os.O_WRONLY | os.O_CREAT, 0o640))
+    world.close(world.open(world.path("file"), os.O_WRONLY | os.O_CREAT, 0o640))
+    opened = world.open(world.path("top/file"), os.O_RDONLY, 0)
+    folder = world.open(world.path("top/folder"), os.O_RDONLY, 0)
+    links = {
+        "to-file": "file", "folder/up": "../file", "folder/out": "../../file",
+        "absolute": world.path("top/file"), "folder/rooted": "/file", "to-folder": "folder",
+        "loop": "loop", "nowhere": "missing", "magic": f"/proc/self/fd/{opened}",
+        "magic-folder": f"/proc/self/fd/{folder}", "into-proc": "/proc/self/status",
+    }  # fmt: skip
+    for name, target in links.items():
+        world.symlink(target, world.path(f"top/{name}"))
+    fd: int = world.open(world.path("top"), os.O_RDONLY | os.O_DIRECTORY, 0)
+    return fd
+
+
+def resolved(world: Any, fd: int, path: str, flags: int, resolve: int) -> tuple[int, int]:
+    """Return 0 or the error, and what kind of file was opened."""
+    how = struct.pack("<3Q", flags, 0o600 if flags & os.O_CREAT else 0, resolve)
+    world.put(path.encode().ljust(512, b"\0") + how)
+    found = world.raw(OPENAT2, fd % (1 << 64), "0", "512", 24)
+    if found < 0:
+        return found, 0
+    mode = world.fstat(found).st_mode
+    world.close(found)
+    return 0, mode & 0o170000
+
+
+def rules(resolve: int) -> str:
+    return "+".join(name for name, bit in RESOLVE.items() if resolve & bit) or "none"
+
+
+def ways(resolve: int) -> Iterator[tuple[str, int, str]]:
+    """Yield paths, flags of open and what a path begins at; files are made in the folder only."""
+    flags = [0, os.O_NOFOLLOW, os.O_NOFOLLOW | os.O_PATH]
+    if resolve & (RESOLVE["beneath"] | RESOLVE["root"]):
+        flags.append(os.O_CREAT | os.O_RDWR)
+    yield from itertools.product(WAYS, flags, ("folder", "cwd", "closed"))
+
+
+@pytest.mark.parametrize("resolve", range(32), ids=rules)
+def test_openat2_resolves_by_the_hosts_rules(
+    worlds: Worlds, resolve: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, here = worlds
+    folders = [lay_out_links(host), lay_out_links(here)]
+    monkeypatch.chdir(host.path("top"))
+    here.chdir(here.path("top"))
+    for path, flags, begin in ways(resolve):
+        found = []
+        for world, folder in zip(worlds, folders, strict=True):
+            fd = {"folder": folder, "cwd": -100, "closed": 99}[begin]
+            found.append(resolved(world, fd, path, flags, resolve))
+        assert found[1] == found[0], (path, flags, begin)

@@ -56,7 +56,7 @@ def booted_uncounted(
 
 def let_tmpfs_grow(kernel: Kernel) -> None:
     """Let every tmpfs hold all of RAM, as `mount -o remount,size=100%` does."""
-    for fs in kernel.vfs.mounts.values():
+    for fs in (mount.fs for mount in kernel.vfs.mounts):
         if isinstance(fs, TmpFs):
             fs.quota.max = kernel.ram // PAGE
 

@@ -1,7 +1,7 @@
 """Pictures of the lab: what is drawn is a value; this module alone knows matplotlib.
 
 Owns the look: axis labels with units, the legend beside the data, one colour for one design
-wherever it appears. Every picture is written as SVG and as PNG, the same at every run.
+wherever it appears. Every picture is an SVG file, the same at every run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ SPARE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999
 CELLS = ("#f2f2f2", "#009e73", "#d55e00", "#e69f00", "#0072b2")
 MISSING = float("nan")  # a bar that is not there: nothing was measured or published
 SIZE = (8.0, 4.2)
-DPI = 110
 
 
 class NoPictures(RuntimeError):
@@ -109,7 +108,7 @@ Picture = Bars | Lines | Strips | Matrix
 
 
 def draw(picture: Picture, folder: Path) -> str:
-    """Write the picture as NAME.svg and NAME.png into folder and return NAME.
+    """Write the picture as NAME.svg into folder and return NAME.
 
     Errors: NoPictures.
     """
@@ -118,7 +117,6 @@ def draw(picture: Picture, folder: Path) -> str:
     _DRAWERS[type(picture)](axes, picture)
     axes.set_title(picture.title, fontsize=11, loc="left")
     figure.savefig(folder / f"{picture.name}.svg", metadata={"Date": None})
-    figure.savefig(folder / f"{picture.name}.png", dpi=DPI)
     plt.close(figure)
     return picture.name
 

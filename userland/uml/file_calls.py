@@ -190,6 +190,42 @@ def newfstatat(kernel: GuestKernel, me: Process, fd: int, path: int, addr: int, 
     return stat(kernel, me, path, addr)
 
 
+def program_path(me: Process, raw: bytes) -> str:
+    """Return the whole path; /proc/self/exe is the caller's program."""
+    path = path_of(me.cwd, raw)
+    return me.program if path == "/proc/self/exe" else path
+
+
+@call(89, "readlink", 3)
+def readlink(kernel: GuestKernel, me: Process, path: int, addr: int, nbytes: int) -> int:
+    """Store where a link leads: /proc/self/exe is the only one."""
+    name = path_of(me.cwd, me.space.string(path))
+    if int32(nbytes) <= 0:
+        raise GuestError(errno.EINVAL)
+    if name != "/proc/self/exe":
+        kernel.files.lookup(name)
+        raise GuestError(errno.EINVAL)
+    text = me.program.encode()[: int32(nbytes)]
+    me.space.write(addr, text)
+    return len(text)
+
+
+@call(21, "access", 2)
+def access(kernel: GuestKernel, me: Process, path: int, mode: int) -> int:
+    """Look whether a path names something; everyone may do everything with it."""
+    kernel.files.lookup(program_path(me, me.space.string(path)))
+    return 0
+
+
+@call(80, "chdir", 1)
+def chdir(kernel: GuestKernel, me: Process, path: int) -> int:
+    """Work in another folder: one that a name lies in."""
+    name = path_of(me.cwd, me.space.string(path))
+    kernel.files.check_folder(name)
+    me.cwd = name
+    return 0
+
+
 @call(16, "ioctl", 2)
 def ioctl(kernel: GuestKernel, me: Process, fd: int, request: int) -> int:
     """Refuse: nothing here is a terminal."""

@@ -11,22 +11,45 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kernel.wait import Restart
 from userland.uml.memory import GuestError, Pages, Physical
 
 O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 128, 512, 1024
 PIPE_BYTES = 65536
+FOLDERS = frozenset({"/", "/tmp"})  # those that are there without a file
 Emit = Callable[[bytes], object]
 
 
 def path_of(cwd: str, raw: bytes) -> str:
-    """Return the whole path that a process in cwd means by its bytes."""
+    """Return the whole path that a process in cwd means by its bytes. Errors: ENOENT (none)."""
+    if not raw:
+        raise GuestError(errno.ENOENT)
     path = raw.decode("utf-8", "surrogateescape")
     whole = path if path.startswith("/") else f"{cwd}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))
 
 
+def _nothing() -> None:
+    """What most calls do when a signal ends them."""
+
+
 class Block(Exception):
-    """The call cannot go on before another process has done something."""
+    """The call cannot go on before another process has done something, or a time has come.
+
+    deadline: of the guest's uptime (ns), when the call is made again in any case. restart: what a
+    handler does to it. interrupted: called before it returns EINTR; may raise GuestError.
+    """
+
+    def __init__(
+        self,
+        deadline: int | None = None,
+        restart: Restart = Restart.IF_ASKED,
+        interrupted: Callable[[], None] = _nothing,
+    ) -> None:
+        super().__init__()
+        self.deadline = deadline
+        self.restart = restart
+        self.interrupted = interrupted
 
 
 class Inode:
@@ -262,6 +285,22 @@ class Files:
         if path not in self.names:
             raise GuestError(errno.ENOENT)
         return self.names[path]
+
+    def lookup_program(self, path: str) -> Inode:
+        """Return the file to run. Errors: GuestError(ENOENT, EACCES: a folder)."""
+        if path not in self.names and self.is_folder(path):
+            raise GuestError(errno.EACCES)
+        return self.lookup(path)
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether names lie in a path."""
+        return path in FOLDERS or any(name.startswith(f"{path}/") for name in self.names)
+
+    def check_folder(self, path: str) -> None:
+        """Refuse what no name lies in. Errors: GuestError(ENOENT, ENOTDIR)."""
+        if self.is_folder(path):
+            return
+        raise GuestError(errno.ENOTDIR if path in self.names else errno.ENOENT)
 
     def open(self, path: str, flags: int) -> OpenFile:
         """Open or make a file. Errors: GuestError(ENOENT, EEXIST)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from userland.program import Sys
@@ -17,6 +16,8 @@ from userland.program import Sys
 PTRACE_TRACEME, PTRACE_GETREGS, PTRACE_SETREGS = 0, 12, 13
 PTRACE_GETFPREGS, PTRACE_SETFPREGS, PTRACE_KILL, PTRACE_SYSEMU = 14, 15, 8, 31
 PTRACE_FAULTINFO, PTRACE_SWITCH_MM = 52, 55
+PTRACE_SETOPTIONS, PTRACE_GETSIGINFO, O_TRACESYSGOOD = 0x4200, 0x4202, 1
+CALL_STOP = 0x85  # SIGTRAP of a stop at a system call, with O_TRACESYSGOOD
 
 MM_MMAP, MM_MUNMAP, MM_REMAP, MM_MADVISE = 54, 55, 58, 59
 COMMAND = struct.Struct("<7Q")  # operation, address, length, protection, flags, fd, offset or page
@@ -30,17 +31,11 @@ REGISTERS = (
 USER_REGS = struct.Struct(f"<{len(REGISTERS)}Q")
 PLACE = {name: place for place, name in enumerate(REGISTERS)}
 FAULT_INFO = struct.Struct("<iIQ")  # error code, vector, address
+PAGE_FAULT = 14  # its vector
+SIGINFO = struct.Struct("<iii4xQ")  # signal, errno, code, address
 
-SIGTRAP, SIGSTOP, SIGSEGV, SIGBUS = 5, 19, 11, 7
-WRITE_FAULT, FETCH_FAULT = 2, 16  # bits of the processor's error code
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A stopped task's page fault: address in bytes, error code as the processor gives it."""
-
-    addr: int
-    code: int
+SIGSTOP, SIGSEGV, SIGBUS = 19, 11, 7
+PRESENT_FAULT, WRITE_FAULT, FETCH_FAULT = 1, 2, 16  # bits of the processor's error code
 
 
 class Host:

@@ -10,26 +10,57 @@ from __future__ import annotations
 import errno
 import struct
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from kernel.signals import SI_KERNEL, SI_USER, SIG_IGN, SIGCHLD, SigInfo, Signal
+from kernel.altstack import NO_ALT_STACK
+from kernel.clock import NEVER_NS
+from kernel.signals import (
+    SA_NOCLDSTOP,
+    SA_NOCLDWAIT,
+    SI_USER,
+    SIG_IGN,
+    SIGCHLD,
+    SigInfo,
+    Signal,
+)
 from userland.program import Sys
-from userland.uml import file_calls, memory_calls, misc_calls, process_calls, signals
+from userland.uml import (
+    file_calls,
+    memory_calls,
+    misc_calls,
+    process_calls,
+    signal_calls,
+    signals,
+    time_calls,
+    timers,
+)
 from userland.uml import host as abi
-from userland.uml.files import Block, Descriptors, Emit, Files, Inode, OpenFile
+from userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
+from userland.uml.futexes import Futexes
 from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
-from userland.uml.process import NEW_FPU, Process, State, load
+from userland.uml.process import (
+    CLD_CONTINUED,
+    CLD_STOPPED,
+    CONTINUED,
+    ITIMER_VIRTUAL,
+    NEW_FPU,
+    Process,
+    State,
+    end_of,
+    load,
+)
 from userland.uml.shadow import open_shadow
 from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
 from userland.uml.table import TABLE
 
-CALLS = (file_calls, memory_calls, misc_calls, process_calls)  # which fill TABLE
+# These fill TABLE.
+CALLS = (file_calls, memory_calls, misc_calls, process_calls, signal_calls, time_calls)
 QUANTUM = 200  # stops
 TICK_US = 2000  # of the host's virtual time
 ITIMERVAL = struct.Struct("<qqqq")
-SYS_SETITIMER, ITIMER_VIRTUAL, SIGVTALRM = 38, 1, 26
-CLD_EXITED, CLD_KILLED = 1, 2
+SYS_SETITIMER, SIGVTALRM = 38, 26
 ARGUMENTS = tuple(PLACE[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9"))
 ORIG_RAX = PLACE["orig_rax"]
 # Calls after which a blocked one may go on: read, write, close, exit, kill, dup2, exit_group.
@@ -92,8 +123,7 @@ class GuestKernel:
         self._loaded: Process | None = None
         self._switched_to = -1  # the descriptor of the task's address space
         self._stops_left = QUANTUM
-        self._futexes: dict[tuple[int, int], list[Process]] = {}
-        self._woken: set[int] = set()
+        self.futexes = Futexes()
         self._boot_ns: int = host.clock_gettime(host.CLOCK_REALTIME)
         self._task = self._start_task()
 
@@ -106,13 +136,14 @@ class GuestKernel:
         _start_ticking(child)
         child.kill(child.pid, abi.SIGSTOP)
         self._wait_for_stop(child.pid)
+        self.host.ptrace(abi.PTRACE_SETOPTIONS, child.pid, 0, abi.O_TRACESYSGOOD)
         return child.pid
 
     def _wait_for_stop(self, pid: int) -> int:
         _, status = self.host.wait4(pid, 0)
         if status & 0xFF != 0x7F:
             raise GuestPanic(f"the traced task ended with status {status:#x}")
-        return int(status) >> 8 & 0x7F
+        return int(status) >> 8
 
     # ---- time ----
 
@@ -144,36 +175,47 @@ class GuestKernel:
     def start(self, path: str, argv: list[bytes], envp: list[bytes]) -> Process:
         """Make the first process. Errors: GuestError (no such program, or no program)."""
         process = Process(self._next_pid(), None, self._new_space(), Descriptors(), [])
+        process.group = process.session = process.pid
         console = OpenFile(self.files.console, 2, "/dev/console")
         errors = OpenFile(self.files.errors, 2, "/dev/console")
         for fd, file in enumerate((console, console, errors)):
             process.fds.put_at(fd, file)
-        self.execute(process, self.files.lookup(path), argv, envp)
+        self.execute(process, path, argv, envp)
         return self._enter(process)
 
-    def execute(self, process: Process, inode: Inode, argv: list[bytes], envp: list[bytes]) -> None:
+    def execute(self, process: Process, path: str, argv: list[bytes], envp: list[bytes]) -> None:
         """Replace a process's program; it is unchanged if that fails. Errors: GuestError."""
-        space = self._new_space()
+        inode, space = self.files.lookup_program(path), self._new_space()
         try:
             regs = load(space, inode, argv, envp)
         except GuestError:
-            space.close()
+            space.put()
             raise
         old, process.space, process.regs = process.space, space, regs
-        self._close_space(old)
+        self._leave(process, old)
         process.fds.close_for_exec()
         ignored = (n for n in process.actions if signals.action_of(process, n).handler == SIG_IGN)
         process.actions = {signo: process.actions[signo] for signo in ignored}
         self.set_fpu(process, NEW_FPU)
+        process.alt_stack, process.has_execed, process.program = NO_ALT_STACK, True, path
         process.name = argv[0].decode("utf-8", "replace").rpartition("/")[2] if argv else ""
         self.stats.execs += 1
 
     def fork(self, parent: Process) -> Process:
         """Return a copy of a process, ready to run. Errors: GuestError(ENOMEM)."""
-        space = parent.space.fork(open_shadow(self.host, self.physical.fd))
+        return self._born(parent, parent.space.fork(open_shadow(self.host, self.physical.fd)))
+
+    def fork_sharing(self, parent: Process) -> Process:
+        """Return a copy that runs in the same address space."""
+        parent.space.users += 1
+        return self._born(parent, parent.space)
+
+    def _born(self, parent: Process, space: Space) -> Process:
         child = Process(self._next_pid(), parent, space, parent.fds.copy(), list(parent.regs))
         child.fpu = abi_fpu(self.host, self._task)
-        child.name, child.cwd = parent.name, parent.cwd
+        child.name, child.cwd, child.program = parent.name, parent.cwd, parent.program
+        child.group, child.session = parent.group, parent.session
+        child.alt_stack = parent.alt_stack
         child.actions, child.blocked_signals = dict(parent.actions), parent.blocked_signals
         child.result(0)
         parent.children.append(child)
@@ -184,7 +226,9 @@ class GuestKernel:
         """End a process; status as wait4 reports it."""
         process.state, process.status = State.ZOMBIE, status
         process.fds.close_all()
-        self._close_space(process.space)
+        self._clear_tid(process)
+        self.futexes.leave(process)
+        self._leave(process, process.space)
         for child in process.children:
             child.parent = None
             if child.state is State.ZOMBIE:
@@ -193,22 +237,60 @@ class GuestKernel:
         for queue in (self._ready, self._blocked):
             if process in queue:
                 queue.remove(process)
+        self._tell_parent(process, *end_of(process))
+        if process.pid != 1 and (process.parent is None or _nobody_waits_for(process)):
+            self.forget(process)
+
+    def stop(self, process: Process, signo: int) -> None:
+        """Stop a process until SIGCONT comes."""
+        process.state, process.news = State.STOPPED, signo << 8 | 0x7F
+        self._ready.remove(process)
+        self._tell_parent(process, CLD_STOPPED, signo)
+        self._wake_blocked()
+
+    def resume(self, process: Process) -> None:
+        """Let a stopped process go on."""
+        if process.state is not State.STOPPED:
+            return
+        process.state, process.news = State.READY, CONTINUED
+        self._ready.append(process)
+        self._tell_parent(process, CLD_CONTINUED, Signal.SIGCONT)
+        self._wake_blocked()
+
+    def _tell_parent(self, child: Process, code: int, status: int) -> None:
+        parent = child.parent
+        if parent is None or not child.exit_signal:
+            return
+        quiet = signals.action_of(parent, SIGCHLD).flags & SA_NOCLDSTOP
+        if code < CLD_STOPPED or not quiet:
+            info = SigInfo(child.exit_signal, code, si_pid=child.pid, si_status=status)
+            signals.send(self, parent, info)
+
+    def forget(self, process: Process) -> None:
+        """Drop a process that has ended."""
         if process.parent is not None:
-            signals.send(self, process.parent, _news_of(process))
-        if process.parent is None and process.pid != 1:
-            del self.processes[process.pid]
+            process.parent.children.remove(process)
+        del self.processes[process.pid]
 
-    def reap(self, parent: Process, child: Process) -> None:
-        """Forget a child that has ended."""
-        parent.children.remove(child)
-        del self.processes[child.pid]
+    def _clear_tid(self, process: Process) -> None:
+        """Tell who joins a process that shares memory (CLONE_CHILD_CLEARTID)."""
+        if not process.clear_tid or process.space.users == 1:
+            return
+        with suppress(GuestError):
+            process.space.write(process.clear_tid, bytes(4))
+            self.wake_futex(process, process.clear_tid, 1)
 
-    def _close_space(self, space: Space) -> None:
+    def _leave(self, process: Process, space: Space) -> None:
+        """Take a process out of an address space; a parent that waits for that goes on."""
+        if process.borrows:
+            process.borrows = False
+            self._wake_blocked()
         self._note_peak(space)
-        self.stats.evictions += space.shadow.evictions
-        if space.shadow.fd == self._switched_to:
-            self._switched_to = -1  # its number may be given to the next one
-        space.close()
+        if space.users == 1:
+            self.stats.evictions += space.shadow.evictions
+            if space.shadow.fd == self._switched_to:
+                self._switched_to = -1  # its number may be given to the next one
+        space.put()
 
     def _note_peak(self, space: Space) -> None:
         """Count the VMAs of the task's address space when it shows more pages than any before."""
@@ -236,30 +318,22 @@ class GuestKernel:
             self._ready.append(process)
         self._blocked.clear()
 
-    def _futex_key(self, process: Process, addr: int) -> tuple[int, int]:
-        process.space.read(addr, 4)
-        return process.space.table[addr & ~0xFFF][0], addr & 0xFFF
-
-    def wait_on_futex(self, process: Process, addr: int) -> None:
-        """Note that a process waits for a word."""
-        waiting = self._futexes.setdefault(self._futex_key(process, addr), [])
-        if process not in waiting:
-            waiting.append(process)
-
-    def was_woken(self, process: Process) -> bool:
-        """Tell whether a futex's wake reached the process, once."""
-        woken = process.pid in self._woken
-        self._woken.discard(process.pid)
-        return woken
+    def _idle(self) -> None:
+        """Nobody can run: sleep until somebody is due. Errors: GuestPanic if nobody ever is."""
+        due = timers.next_due(self)
+        if due is None or due >= NEVER_NS:
+            alive = [p for p in self.processes.values() if p.state is not State.ZOMBIE]
+            names = ", ".join(f"{p.pid} ({p.name})" for p in alive)
+            raise GuestPanic(f"every process waits for another one: {names}")
+        self.host.nanosleep(max(0, due - self.uptime_ns()))
+        timers.wake_due(self)
 
     def wake_futex(self, process: Process, addr: int, most: int) -> int:
-        """Wake at most so many that wait for a word; return how many."""
-        waiting = self._futexes.get(self._futex_key(process, addr), [])
-        reached, waiting[:] = waiting[:most], waiting[most:]
-        self._woken.update(one.pid for one in reached)
+        """Wake at most so many that wait for a word; return how many. Errors: GuestError."""
+        reached = self.futexes.wake(process, addr, most)
         if reached:
             self._wake_blocked()
-        return len(reached)
+        return reached
 
     # ---- the loop ----
 
@@ -278,9 +352,9 @@ class GuestKernel:
             process = self._choose()
             if process is None:
                 continue
-            if process.pending:
+            if process.pending or process.saved_mask is not None:
                 signals.act(self, process)
-                if process.state is State.ZOMBIE:
+                if process.state is not State.READY:
                     continue
             self._load(process)
             self.host.ptrace(abi.PTRACE_SYSEMU, self._task, 0, 0)
@@ -290,11 +364,12 @@ class GuestKernel:
     def _choose(self) -> Process | None:
         """Return who runs next; None: look again, a blocked call was made anew."""
         if not self._ready:
-            waiting = ", ".join(f"{p.pid} ({p.name})" for p in self._blocked)
-            raise GuestPanic(f"every process waits for another one: {waiting}")
+            self._idle()
+            return None
         if self._stops_left <= 0:
             self._ready.rotate(-1)
             self._stops_left = QUANTUM
+            timers.wake_due(self)
         process = self._ready[0]
         if not process.must_retry:
             return process
@@ -348,41 +423,43 @@ class GuestKernel:
     def _answer(self, process: Process, signo: int) -> None:
         self._stops_left -= 1
         process.regs_stale = True
-        if signo == abi.SIGTRAP:
+        if signo == abi.CALL_STOP:
             self.stats.calls += 1
             self._read_registers(process)
             self._call(process)
         elif signo == SIGVTALRM:
             self.stats.ticks += 1
             self._stops_left = 0
-        elif signo in (abi.SIGSEGV, abi.SIGBUS):
-            self.stats.faults += 1
-            self._fault(process)
+            timers.tick(self, process, TICK_US * 1000)
         else:
-            signals.fault(self, process, SigInfo(signo, SI_KERNEL), "an exception")
+            self.stats.faults += 1
+            self._fault(process, signo)
 
     def _call(self, process: Process) -> None:
         """Make the system call that a process's registers ask for."""
         regs, nr = process.regs, process.regs[ORIG_RAX]
-        process.must_retry = False
         try:
             result = self._dispatch(process, nr)
-        except Block:
-            if signo := signals.next_pending(process):
-                signals.end_call(process, signo)
-                process.regs_changed = True
-                return
-            process.must_retry = True
-            process.state = State.BLOCKED
-            self._ready.remove(process)
-            self._blocked.append(process)
+        except Block as block:
+            self._block(process, block)
             return
+        process.call_is_over()
         if process.state is not State.ZOMBIE:
             process.regs_changed = True
             if process.regs is regs:
                 process.result(result)
         if nr in WAKING and self._blocked:
             self._wake_blocked()
+
+    def _block(self, process: Process, block: Block) -> None:
+        """Put a process aside until its call may go on, unless a signal ends its wait."""
+        process.must_retry, process.deadline = True, block.deadline
+        signals.interrupt(self, process, block)
+        process.regs_changed |= not process.must_retry
+        if process.must_retry and process.state is State.READY:
+            process.state = State.BLOCKED
+            self._ready.remove(process)
+            self._blocked.append(process)
 
     def _dispatch(self, process: Process, nr: int) -> int:
         entry = TABLE.get(nr)
@@ -398,14 +475,25 @@ class GuestKernel:
                 signals.send(self, process, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=process.pid))
             return -error.errno
 
-    def _fault(self, process: Process) -> None:
+    def _fault(self, process: Process, signo: int) -> None:
         info = self.host.ptrace(abi.PTRACE_FAULTINFO, self._task, 0, 0)
-        code, _, addr = FAULT_INFO.unpack(info)
+        code, vector, addr = FAULT_INFO.unpack(info)
+        if vector == abi.PAGE_FAULT:
+            self._page_fault(process, code, addr)
+        else:
+            told = self.host.ptrace(abi.PTRACE_GETSIGINFO, self._task, 0, 0)
+            _, _, si_code, si_addr = abi.SIGINFO.unpack_from(told)
+            process.fault = addr, code, vector
+            signals.fault(self, process, SigInfo(signo, si_code, si_addr), "an exception")
+
+    def _page_fault(self, process: Process, code: int, addr: int) -> None:
         access = WRITE if code & abi.WRITE_FAULT else EXEC if code & abi.FETCH_FAULT else READ
         verdict = process.space.fault(addr, access)
         if verdict is Verdict.NO_MEMORY:
             self.kill(process, 9, "out of memory")
         elif verdict is not None:
+            present = process.space.is_present(addr, access)
+            process.fault = addr, code & ~abi.PRESENT_FAULT | present, abi.PAGE_FAULT
             info = SigInfo(verdict.value[0], verdict.value[1], si_addr=addr)
             signals.fault(self, process, info, f"{verdict.name.lower()} at {addr:#x}")
 
@@ -424,10 +512,12 @@ def _start_ticking(child: Sys) -> None:
     child.syscall(SYS_SETITIMER, ITIMER_VIRTUAL, at, 0)
 
 
-def _news_of(child: Process) -> SigInfo:
-    killed = child.status & 0x7F
-    code, status = (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
-    return SigInfo(SIGCHLD, code, si_pid=child.pid, si_status=status)
+def _nobody_waits_for(child: Process) -> bool:
+    """Tell whether a child's end is nothing to its parent: SIGCHLD ignored, or SA_NOCLDWAIT."""
+    if child.parent is None or child.exit_signal != SIGCHLD:
+        return False
+    action = signals.action_of(child.parent, SIGCHLD)
+    return action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
 
 
 def abi_fpu(host: Host, task: int) -> bytes:

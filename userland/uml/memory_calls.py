@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
 from userland.uml.process import Process
+from userland.uml.shadow import HIGHEST, LOWEST
 from userland.uml.space import Area, Sharing, Space, page_up
 from userland.uml.table import call, int32
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAP_SHARED, MAP_TYPE, MAP_FIXED, MAP_ANONYMOUS = 1, 15, 16, 32
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 MADV_DONTNEED = 4
+WRAPS = 1 << 64
 HINTS = frozenset({0, 1, 2, 3, MADV_DONTNEED, 14, 15})  # and huge pages, which there are not
 
 
@@ -32,9 +34,13 @@ def mmap(
     pos: int,
 ) -> int:
     """Map anonymous memory, or a file's pages, privately or shared."""
-    nbytes = page_up(nbytes)
-    if not nbytes or pos & PAGE_MASK or (flags & MAP_FIXED and addr & PAGE_MASK):
+    if not nbytes or pos & PAGE_MASK:
         raise GuestError(errno.EINVAL)
+    nbytes = page_up(nbytes)
+    if nbytes > HIGHEST:
+        raise GuestError(errno.ENOMEM)
+    if pos + nbytes >= WRAPS:
+        raise GuestError(errno.EOVERFLOW)
     sharing = Sharing.SHARED if flags & MAP_TYPE == MAP_SHARED else Sharing.PRIVATE
     source = None
     if not flags & MAP_ANONYMOUS:
@@ -50,9 +56,15 @@ def mmap(
 
 def _place(me: Process, addr: int, nbytes: int, flags: int) -> int:
     if flags & MAP_FIXED:
+        if addr + nbytes > HIGHEST:
+            raise GuestError(errno.ENOMEM)
+        if addr & PAGE_MASK:
+            raise GuestError(errno.EINVAL)
+        if addr < LOWEST:
+            raise GuestError(errno.EPERM)
         return addr
     hint = addr & ~PAGE_MASK
-    if hint and not me.space.within(hint, hint + nbytes):
+    if LOWEST <= hint <= HIGHEST - nbytes and not me.space.within(hint, hint + nbytes):
         return hint
     return me.space.gap(nbytes)
 
@@ -60,7 +72,7 @@ def _place(me: Process, addr: int, nbytes: int, flags: int) -> int:
 @call(11, "munmap", 2)
 def munmap(kernel: GuestKernel, me: Process, addr: int, nbytes: int) -> int:
     """Unmap a range."""
-    if addr & PAGE_MASK or not nbytes:
+    if addr & PAGE_MASK or not nbytes or addr + page_up(nbytes) > HIGHEST:
         raise GuestError(errno.EINVAL)
     me.space.unmap(addr, addr + page_up(nbytes))
     return 0
@@ -103,10 +115,11 @@ def mremap(
 
 
 def _check_mremap(addr: int, old: int, new: int, flags: int, to: int) -> None:
-    wrong = addr & PAGE_MASK or not new or flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)
+    wrong = addr & PAGE_MASK or not 0 < new <= HIGHEST or flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)
     if flags & MREMAP_FIXED:
         overlap = addr < to + new and to < addr + old
-        wrong = wrong or not flags & MREMAP_MAYMOVE or to & PAGE_MASK or overlap
+        inside = LOWEST <= to <= HIGHEST - new and not to & PAGE_MASK
+        wrong = wrong or not flags & MREMAP_MAYMOVE or not inside or overlap
     if wrong:
         raise GuestError(errno.EINVAL)
 
@@ -154,7 +167,7 @@ def _check_covered(me: Process, addr: int, nbytes: int) -> None:
 def madvise(kernel: GuestKernel, me: Process, addr: int, nbytes: int, advice: int) -> int:
     """Drop pages for MADV_DONTNEED; take Linux's first hints without following them."""
     nbytes = page_up(nbytes)
-    if int32(advice) not in HINTS:
+    if int32(advice) not in HINTS or addr & PAGE_MASK or addr + nbytes >= WRAPS:
         raise GuestError(errno.EINVAL)
     if int32(advice) == MADV_DONTNEED:
         me.space.forget(addr, addr + nbytes)
@@ -165,7 +178,7 @@ def madvise(kernel: GuestKernel, me: Process, addr: int, nbytes: int, advice: in
 @call(26, "msync", 2)
 def msync(kernel: GuestKernel, me: Process, addr: int, nbytes: int) -> int:
     """Check the range: all files are in memory."""
-    _check_covered(me, addr, page_up(nbytes))
+    _check_covered(me, addr, page_up(nbytes) % WRAPS)
     return 0
 
 

@@ -10,7 +10,8 @@ import struct
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kernel.signals import SigInfo
+from kernel.altstack import NO_ALT_STACK, AltStack
+from kernel.signals import SIGCHLD, SigInfo
 from userland.uml.files import Descriptors, Inode
 from userland.uml.host import PLACE, REGISTERS
 from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
@@ -23,8 +24,13 @@ PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 MAGIC = b"\x7fELF\x02\x01"
 DYN_BASE = 0x5555_5555_4000
 STACK_BYTES = 33 * PAGE
+CONTINUED = 0xFFFF  # as wait4 reports it
+CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 5, 6
 USER_CS, USER_SS, FLAGS = 0x33, 0x2B, 0x202
 NEW_FPU = struct.pack("<HHBxHQQII", 0x37F, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(512, b"\0")
+
+
+ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
 
 
 class State(Enum):
@@ -32,12 +38,29 @@ class State(Enum):
 
     READY = "may run"
     BLOCKED = "makes its call again when something has changed"
+    STOPPED = "waits for SIGCONT"
     ZOMBIE = "has ended; its parent has not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """An interval timer: when it is due (ns of its clock), and its period (ns, 0: once)."""
+
+    due: int
+    interval: int = 0
+
+    def next(self) -> Timer | None:
+        """Return it for the next period, None if there is none."""
+        return Timer(self.due + self.interval, self.interval) if self.interval else None
 
 
 @dataclass
 class Process:
-    """One guest process: registers in the order of host.REGISTERS, 64-bit words."""
+    """One guest process: registers in the order of host.REGISTERS, 64-bit words.
+
+    group, session: pids of their leaders. news: a stop or continuation (as wait4 reports it) that
+    the parent has not asked for, 0: none. deadline: of the call it waits in (uptime in ns).
+    """
 
     pid: int
     parent: Process | None
@@ -47,19 +70,45 @@ class Process:
     fpu: bytes = NEW_FPU
     state: State = State.READY
     status: int = 0  # as wait4 reports it
+    news: int = 0
+    group: int = 0
+    session: int = 0
+    exit_signal: int = SIGCHLD  # what its parent is told with
+    has_execed: bool = False
+    borrows: bool = False  # its parent waits until it ends or runs another program
+    awaited: Process | None = None  # such a child, while this process waits for it
+    clear_tid: int = 0  # the address that is zeroed, and woken as a futex, at its end
+    program: str = ""
     name: str = ""
     cwd: str = "/"
     blocked_signals: int = 0
-    pending: dict[int, SigInfo] = field(default_factory=dict)
+    waits_for: int = 0  # the set of a sigtimedwait
+    saved_mask: int | None = None  # of a sigsuspend, until its handler's frame has it
+    alt_stack: AltStack = NO_ALT_STACK
+    timers: dict[int, Timer] = field(default_factory=dict)  # by ITIMER_*, those that run
+    cpu_ns: int = 0  # as ticks count it
+    deadline: int | None = None
+    fault: tuple[int, int, int] = (0, 0, 0)  # the last one: address, error code, vector
+    pending: list[SigInfo] = field(default_factory=list)  # as they came
     actions: dict[int, bytes] = field(default_factory=dict)
     children: list[Process] = field(default_factory=list)
     regs_changed: bool = True  # the traced task has others
     regs_stale: bool = False  # the traced task has newer ones
     must_retry: bool = False  # its system call blocked, and is made again
 
+    def call_is_over(self) -> None:
+        """Forget what a call remembered between its tries."""
+        self.must_retry, self.deadline, self.waits_for = False, None, 0
+
     def result(self, value: int) -> None:
         """Let the system call that the process is in return value."""
         self.regs[PLACE["rax"]] = value & (1 << 64) - 1
+
+
+def end_of(child: Process) -> tuple[int, int]:
+    """Return si_code and si_status of a child's end."""
+    killed = child.status & 0x7F
+    return (CLD_KILLED, killed) if killed else (CLD_EXITED, child.status >> 8)
 
 
 def start_registers(rip: int, rsp: int) -> list[int]:
@@ -162,16 +211,16 @@ def stack_image(argv: list[bytes], envp: list[bytes], image: Image) -> tuple[int
 
     argc, argv, envp, auxiliary vector, 16 bytes for AT_RANDOM, the strings.
     """
-    strings = b"".join(text + b"\0" for text in (*argv, *envp))
+    strings = b"".join(text + b"\0" for text in (*argv, *envp, b"x86_64"))
     low = STACK_TOP - 8 - len(strings)
     places, at = [], low
     for text in (*argv, *envp):
         places.append(at)
         at += len(text) + 1
-    random_at = (low & ~15) - 16
+    platform, random_at = at, (low & ~15) - 16
     auxv = {3: image.phdr, 4: PROGRAM_HEADER.size, 5: len(image.segments), 6: PAGE, 7: 0, 8: 0,
             9: image.entry, 11: 0, 12: 0, 13: 0, 14: 0, 17: 100, 23: 0, 25: random_at,
-            31: places[0] if places else 0, 0: 0}  # fmt: skip
+            15: platform, 31: places[0] if places else 0, 0: 0}  # fmt: skip
     words = [len(argv), *places[: len(argv)], 0, *places[len(argv) :], 0]
     words += [word for pair in auxv.items() for word in pair]
     rsp = random_at - 8 * len(words) & ~15

@@ -76,8 +76,10 @@ class Shadow(ABC):
             self._host.command(self.fd, commands[-1:])
 
     def hide(self, addr: int, nbytes: int) -> None:
-        """Show nothing in a range any more."""
-        self._host.command(self.fd, [self._hide_range(addr, nbytes)])
+        """Show nothing in a range any more, as far as a guest process can use it."""
+        start, end = max(addr, LOWEST), min(addr + nbytes, HIGHEST)
+        if start < end:
+            self._host.command(self.fd, [self._hide_range(start, end - start)])
 
     def close(self) -> None:
         """Give the host address space up."""

@@ -84,6 +84,7 @@ class Space:
         self.shadow = shadow
         self.areas: list[Area] = []  # by start, disjoint
         self.table: dict[int, tuple[int, int]] = {}  # page address -> frame, protection
+        self.users = 1  # processes that run in it
         self.brk_start = self.brk = 0
         self.faults = 0
 
@@ -206,6 +207,13 @@ class Space:
                 self.forget(max(area.start, min(first, area.end)), area.end)
 
     # ---- faults ----
+
+    def is_present(self, addr: int, access: int) -> bool:
+        """Tell whether a processor would have found a page that refuses the access."""
+        area = self.find(addr)
+        if area is None or not area.prot:
+            return addr >= HIGHEST
+        return access == EXEC or addr & ~PAGE_MASK in self.table
 
     def fault(self, addr: int, access: int) -> Verdict | None:
         """Make an access (READ, WRITE or EXEC) possible, or say why it is not."""
@@ -330,8 +338,13 @@ class Space:
         child._show(list(child.table))
         return child
 
-    def close(self) -> None:
-        """Give frames and the host address space back."""
+    def put(self) -> None:
+        """Take a process away; with the last one frames and host address space go back."""
+        self.users -= 1
+        if not self.users:
+            self._close()
+
+    def _close(self) -> None:
         for frame, _ in self.table.values():
             self.physical.put(frame)
         self.table.clear()

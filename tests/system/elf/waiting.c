@@ -4,7 +4,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +34,35 @@ static void later(const int *fd, char action)
 	if (action == 'w')
 		(void)!write(fd[1], "x", 1);
 	_exit(0);
+}
+
+/* What is left of a time goes where the program says; nowhere it can go: as on Linux. */
+static void nowhere_to_store(void)
+{
+	const struct itimerval soon = { .it_value = { 0, 20000 } };
+	const struct { const char *name; long nr, args[5]; } waits[] = {
+		{ "select", SYS_select, { 0, 0, 0, 0, -2 } },
+		{ "pselect6", SYS_pselect6, { 0, 0, 0, 0, -2 } },
+		{ "ppoll", SYS_ppoll, { 0, 0, -2, 0, 8 } },
+		{ "nanosleep to a page to read", SYS_nanosleep, { -2, -2 } },
+		{ "nanosleep nowhere", SYS_nanosleep, { -2, 8 } },
+		{ "clock_nanosleep", SYS_clock_nanosleep, { CLOCK_MONOTONIC, 0, -2, 8 } },
+	};
+	long *left = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = ring }, NULL);
+	left[0] = 5;
+	mprotect(left, 4096, PROT_READ);
+	for (unsigned int i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+		long a[5];
+
+		for (int k = 0; k < 5; k++)
+			a[k] = waits[i].args[k] == -2 ? (long)left : waits[i].args[k];
+		setitimer(ITIMER_REAL, &soon, NULL);
+		errno = 0;
+		printf("%s: %ld", waits[i].name, syscall(waits[i].nr, a[0], a[1], a[2], a[3], a[4], 0));
+		printf(" errno %d\n", errno);
+	}
 }
 
 static void polls(int *fd)
@@ -114,5 +146,7 @@ int main(void)
 	masks(fd);
 	fflush(stdout);
 	selects(fd);
+	fflush(stdout);
+	nowhere_to_store();
 	return 0;
 }

@@ -1,0 +1,79 @@
+// Sets of open files that a program waits for: what others do to them, time, and signals.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int set;
+
+static void add(int fd, uint32_t events, int word)
+{
+	struct epoll_event event = { events, { .u64 = (uint64_t)word } };
+	printf("add %d: %d\n", word, epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
+}
+
+static void wait_for(int timeout)
+{
+	struct epoll_event events[4];
+	int got = epoll_wait(set, events, 4, timeout);
+	printf("wait: %d errno %d\n", got, got < 0 ? errno : 0);
+	for (int i = 0; i < got; i++)
+		printf("  %d %#x\n", (int)events[i].data.u64, events[i].events);
+	fflush(stdout);
+}
+
+static void ring(int signo) { printf("signal %d\n", signo); }
+
+int main(void)
+{
+	int fd[2], timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	char byte;
+	set = epoll_create1(EPOLL_CLOEXEC);
+	if (pipe(fd))
+		return 1;
+	add(fd[0], EPOLLIN | EPOLLET, 1);
+	add(timer, EPOLLIN, 2);
+	wait_for(0);
+	wait_for(20);
+	fflush(stdout);
+	if (!fork()) {
+		usleep(20000);
+		_exit(write(fd[1], "xy", 2) != 2);
+	}
+	wait_for(-1);
+	wait_for(0); // nothing new
+	wait(NULL);
+	if (read(fd[0], &byte, 1) != 1)
+		return 1;
+	wait_for(0);
+	struct itimerspec soon = { { 0, 0 }, { 0, 5000000 } };
+	timerfd_settime(timer, 0, &soon, NULL);
+	wait_for(-1);
+	wait_for(0);
+	uint64_t count;
+	if (read(timer, &count, 8) != 8)
+		return 1;
+	struct sigaction action = { .sa_handler = ring, .sa_flags = SA_RESTART };
+	sigaction(SIGALRM, &action, NULL);
+	struct itimerval alarm = { { 0, 0 }, { 0, 5000 } };
+	setitimer(ITIMER_REAL, &alarm, NULL);
+	wait_for(-1); // EINTR in spite of SA_RESTART
+	fflush(stdout);
+	if (!fork()) { // another adds a file while one waits
+		usleep(20000);
+		struct epoll_event event = { EPOLLOUT, { .u64 = 3 } };
+		_exit(epoll_ctl(set, EPOLL_CTL_ADD, fd[1], &event));
+	}
+	wait_for(-1);
+	wait(NULL);
+	close(fd[1]);
+	wait_for(0);
+	return 0;
+}
