@@ -87,6 +87,7 @@ def dup3(task: Task, old: int, new: int, flags: int = 0) -> int:
 
 def _dupfd(task: Task, fd: int, lowest: int, cloexec: int) -> int:
     file = task.fds.get_raw(fd)
+    lowest = signed32(lowest)
     if not 0 <= lowest < task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
     return task.fds.install(file, lowest, cloexec)
