@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import syscalls
 from kernel.core import lib
-from kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
+from kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
 from kernel.signals import SigInfo, Signal
 from syscalls import (
     abi,
@@ -30,6 +30,7 @@ from syscalls import (
     time,
     timers,
 )
+from syscalls.numbers import NAMES
 from syscalls.strace import traced
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ CONSTANTS: dict[str, int] = {
 }
 CONSTANTS |= {signal.name: int(signal) for signal in Signal}
 CONSTANTS |= constants.CONSTANTS
+NUMBERS = {name: nr for nr, name in NAMES.items()}
 
 
 def handlers() -> dict[str, Callable[..., Any]]:
@@ -106,9 +108,14 @@ class Sys:
         vars(self).update(CONSTANTS)
         self._bind(handlers())
 
-    if TYPE_CHECKING:
+    def __getattr__(self, name: str) -> Any:
+        """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
+        if name not in NUMBERS:
+            raise AttributeError(f"Linux has no call or constant '{name}'", name=name, obj=self)
+        return partial(self._missing, NUMBERS[name])
 
-        def __getattr__(self, name: str) -> Any: ...
+    def _missing(self, nr: int, *_: object) -> None:
+        raise SyscallError(-self.syscall(nr))
 
     def _bind(self, table: dict[str, Callable[..., Any]]) -> None:
         for name, handler in table.items():
@@ -223,7 +230,8 @@ def run_program(
     main is called as main(sys) or main(sys, argv). An int it returns is the status.
     on_fault: gets the access that ended the task, with its traceback.
     """
-    task = kernel.spawn(argv[0] if argv else "program", uid=uid, caps=caps, argv=argv)
+    name = Path(argv[0]).name if argv else "program"
+    task = kernel.spawn(name, uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
     if strace is not None:
         sys.strace(strace)
