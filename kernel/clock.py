@@ -36,8 +36,8 @@ class Clock:
         return ffi.addressof(self._data, "realtime_ns")
 
     def advance(self, nanoseconds: int) -> None:
-        """Let nanoseconds (>= 0) pass."""
-        self._data.realtime_ns += nanoseconds
+        """Let nanoseconds (>= 0) pass, up to the end of time."""
+        self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, NEVER_NS)
 
     @property
     def now_ns(self) -> int:

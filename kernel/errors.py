@@ -12,6 +12,13 @@ SI_KERNEL = 0x80
 SEGV_MAPERR, SEGV_ACCERR = 1, 2
 BUS_ADRERR = 2
 SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
+FAULTS = {
+    (SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR: nothing is mapped there",
+    (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR: its protection forbids it",
+    (SIGSEGV, SI_KERNEL): "SI_KERNEL: no address of user space",
+    (SIGBUS, BUS_ADRERR): "BUS_ADRERR: no page of a file is there",
+}
+ACCESSES = {0: "load from", 2: "store to", 16: "execution at"}
 
 
 class SyscallError(OSError):
@@ -32,11 +39,11 @@ class MemoryFault(Exception):
     """
 
     signo = 0
-    names: tuple[str, dict[int, str]] = "", {}  # of the signal and its codes
+    name = ""
 
     def __init__(self, addr: int, code: int, access: int) -> None:
-        signal, codes = self.names
-        super().__init__(f"{signal} at {addr:#x} ({codes[code]})")
+        why = FAULTS.get((self.signo, code), f"si_code {code}")
+        super().__init__(f"{self.name}, {ACCESSES.get(access, 'access to')} {addr:#x} ({why})")
         self.addr = addr
         self.code = code
         self.access = access
@@ -45,15 +52,13 @@ class MemoryFault(Exception):
 class SegmentationFault(MemoryFault):
     """SIGSEGV: nothing mapped (SEGV_MAPERR) or not allowed (SEGV_ACCERR)."""
 
-    signo = SIGSEGV
-    names = "SIGSEGV", {1: "SEGV_MAPERR", 2: "SEGV_ACCERR"}
+    signo, name = SIGSEGV, "SIGSEGV"
 
 
 class BusError(MemoryFault):
     """SIGBUS: beyond the end of the file, or a hole of a special VMA (BUS_ADRERR)."""
 
-    signo = SIGBUS
-    names = "SIGBUS", {2: "BUS_ADRERR"}
+    signo, name = SIGBUS, "SIGBUS"
 
 
 class TaskKilled(Exception):

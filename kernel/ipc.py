@@ -82,6 +82,11 @@ class Segments:
         self._by_id: dict[int, Segment] = {}
         self._next_id = 0
 
+    def nr_locked_pages(self) -> int:
+        """Return how many pages SHM_LOCK keeps in memory."""
+        locked = (one.inode.mapping for one in self._by_id.values() if one.locked_by is not None)
+        return sum(int(lib.mapping_nr_unevictable(mapping)) for mapping in locked)
+
     def get(self, task: Task, key: int, size: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
         self.sweep()

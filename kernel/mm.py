@@ -217,6 +217,20 @@ class Mm:
         self.check_user(addr, len(data))
         self._copy_for_call(lib.user_write, addr, data)
 
+    def copy_out_part(self, addr: int, data: bytes) -> int:
+        """Write what can be written of a result, from its beginning; return how many bytes.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        try:
+            self._copy(lib.user_write, self._serve_copy, addr, data)
+        except MemoryFault as fault:
+            if fault.addr > addr:
+                return fault.addr - addr
+            raise SyscallError(EFAULT) from None
+        return len(data)
+
     def check_user(self, addr: int, nbytes: int) -> None:
         """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""
         if addr + nbytes > self.counters.task_size:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Value = int | str
 MAX = (1 << 63) - 1
 LEAST_FILES = 8192
-NUMBER = re.compile(r"(-?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
+NUMBER = re.compile(r"([+-]?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
 BASES = {"0x": 16, "0": 8, "": 10}
 
 
@@ -269,7 +269,7 @@ ENTRIES = (
 
 
 def parse_number(text: str) -> int | None:
-    """Return the integer that a text is to Linux (hexadecimal, octal or decimal), or None."""
+    """Return the integer that a text is in C's notation, or None."""
     found = NUMBER.fullmatch(text)
     if found is None:
         return None
@@ -353,7 +353,7 @@ class SysctlTable:
         self._kernel.log.write(KERN_INFO, f"sysctl: {entry.name} = {self[entry.name]} ({who})")
 
     def _parse(self, entry: Entry, text: str) -> Value:
-        text = text.strip(" \t\n\0")
+        text = text.strip(" \t\n")
         if entry.choices:
             if text not in entry.choices:
                 raise _bad(entry, text)
@@ -374,7 +374,7 @@ class SysctlTable:
 
     def _number(self, entry: Entry, text: str) -> int:
         value = parse_number(text)
-        if value is None or not entry.low <= value <= entry.high:
+        if value is None or text.startswith("+") or not entry.low <= value <= entry.high:
             raise _bad(entry, text)
         return value
 

@@ -12,10 +12,12 @@ from kernel.errors import SyscallError
 from kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
 from kernel.vfs.inode import (
     ALL_SEALS,
+    F_SEAL_EXEC,
     F_SEAL_SEAL,
     F_SEAL_WRITE,
     MAY_READ,
     MAY_WRITE,
+    SEALS_OF_CODE,
     Inode,
     MappedInode,
 )
@@ -85,6 +87,7 @@ def dup3(task: Task, old: int, new: int, flags: int = 0) -> int:
 
 def _dupfd(task: Task, fd: int, lowest: int, cloexec: int) -> int:
     file = task.fds.get_raw(fd)
+    lowest = signed32(lowest)
     if not 0 <= lowest < task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
     return task.fds.install(file, lowest, cloexec)
@@ -112,11 +115,16 @@ def _sealable(file: File) -> MappedInode:
 
 def _add_seals(task: Task, fd: int, seals: int) -> int:
     file = task.fds.get(fd)
-    inode = _sealable(file)
-    if not file.access & MAY_WRITE or inode.seals & F_SEAL_SEAL:
+    if not file.access & MAY_WRITE:
         raise SyscallError(errno.EPERM)
+    seals = signed32(seals)
     if seals & ~ALL_SEALS:
         raise SyscallError(errno.EINVAL)
+    inode = _sealable(file)
+    if inode.seals & F_SEAL_SEAL:
+        raise SyscallError(errno.EPERM)
+    if seals & F_SEAL_EXEC and inode.mode & 0o111:
+        seals |= SEALS_OF_CODE
     mapping = inode.mapping
     if seals & F_SEAL_WRITE and (
         lib.mapping_nr_writable(mapping) or lib.mapping_nr_pinned(mapping)
@@ -258,7 +266,7 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_SETOWN: _setown,
     F_GETOWN: lambda task, fd, arg: task.fds.get(fd).owner,
     F_GETLEASE: _getlease,
-    F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg, task),
+    F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
     F_GETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).capacity,
     F_ADD_SEALS: _add_seals,
     F_GET_SEALS: lambda task, fd, arg: _sealable(task.fds.get(fd)).seals,

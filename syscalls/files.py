@@ -23,6 +23,7 @@ from syscalls.streams import WRITERS
 from syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
+    from kernel.mm import Mm
     from kernel.task import Task
 
 O_NOATIME = 0o1000000
@@ -36,6 +37,8 @@ SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
 RWF_FLAGS = 0x1F
+STREAMS = ("fifo", "sock")  # what is read is gone: a reader's wrong address is an error
+Buffers = list[tuple[int, int]]  # address, bytes
 CURRENT = (1 << 64) - 1  # preadv2's offset for the file's own position
 
 
@@ -173,40 +176,49 @@ def _seekable(file: File) -> File:
     return file
 
 
-def _read_into(task: Task, fd: int, buffers: list[tuple[int, int]], pos: int | None) -> int:
+def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
     """Read into the program's buffers at pos, or at the file's position (None), and move it."""
-    file = _readable(task, fd)
-    for addr, count in buffers:
-        task.mm.check_user(addr, count)
-    total = min(sum(count for _, count in buffers), MAX_COUNT)
-    data = _read_at(task, file, file.pos if pos is None else pos, total)
-    done = 0
+    where = file.pos if pos is None else pos
+    total = min(bytes_of(buffers), MAX_COUNT)
+    _check_end(where, total)
+    if file.inode.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+    data = _read_at(task, file, where, total)
     try:
-        for addr, count in buffers:
-            task.mm.copy_out(addr, data[done : done + count])
-            done = min(done + count, len(data))
-            if done == len(data):
-                break
+        done = scatter(task.mm, buffers, data)
+        if done < len(data) and file.inode.kind in STREAMS:
+            raise SyscallError(errno.EFAULT)
     except SyscallError:
         file.inode.unread(data)
         raise
     if pos is None:
-        file.pos += len(data)
-    return len(data)
+        file.pos += done
+    return done
+
+
+def _check_end(pos: int, nbytes: int) -> None:
+    """Refuse what ends beyond the last offset there is. Errors: EINVAL."""
+    if nbytes > MAX_OFFSET - pos:
+        raise SyscallError(errno.EINVAL)
 
 
 @syscall(0, "read", SINT, INT, INT)
 def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """Read up to count bytes to addr. Errors: as read, EFAULT. Source: read(2)."""
-    return _read_into(task, fd, [(addr, min(count, MAX_COUNT))], None)
+    file = task.fds.get(fd)
+    file.need(MAY_READ)
+    task.mm.check_user(addr, count)
+    return _read_into(task, file, [(addr, count)], None)
 
 
 @syscall(17, "pread64", SINT, INT, INT, INT)
 def pread64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read up to count bytes at pos to addr. Errors: as pread64, EFAULT. Source: pread(2)."""
     pos = _offset(pos)
-    _seekable(task.fds.get(fd))
-    return _read_into(task, fd, [(addr, min(count, MAX_COUNT))], pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_READ)
+    task.mm.check_user(addr, count)
+    return _read_into(task, file, [(addr, count)], pos)
 
 
 # ---- write ----
@@ -240,7 +252,7 @@ def write(task: Task, fd: int, data: bytes) -> int:
 def _write(task: Task, file: File, data: bytes) -> int:
     if file.inode.kind in WRITERS:
         return WRITERS[file.inode.kind](task, file, data)
-    if file.flags & O_APPEND:
+    if file.flags & O_APPEND and data:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
     file.pos += written
@@ -273,21 +285,24 @@ def readable_part(task: Task, addr: int, count: int) -> bytes:
 def write_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """Write count bytes from addr. Errors: as write, EFAULT. Source: write(2)."""
     file = _writable(task, fd)
-    return _write(task, file, readable_part(task, addr, count))
+    task.mm.check_user(addr, count)
+    return _write(task, file, _payload(task, file, [(addr, count)], file.pos))
 
 
 @syscall(18, "pwrite64", SINT, INT, INT, INT)
 def pwrite64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write count bytes from addr at pos. Errors: as pwrite64, EFAULT. Source: pwrite(2)."""
     _offset(pos)
-    _seekable(task.fds.get(fd)).need(MAY_WRITE)
-    return pwrite64(task, fd, readable_part(task, addr, count), pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_WRITE)
+    task.mm.check_user(addr, count)
+    return pwrite64(task, fd, _payload(task, file, [(addr, count)], pos), pos)
 
 
 # ---- vectors ----
 
 
-def vectors(task: Task, addr: int, count: int) -> list[tuple[int, int]]:
+def vectors(task: Task, addr: int, count: int) -> Buffers:
     """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
     if not 0 <= count <= IOV_MAX:
         raise SyscallError(errno.EINVAL)
@@ -297,8 +312,71 @@ def vectors(task: Task, addr: int, count: int) -> list[tuple[int, int]]:
     return found
 
 
-def _gather(task: Task, buffers: list[tuple[int, int]]) -> bytes:
-    return b"".join(readable_part(task, base, length) for base, length in buffers if length)
+def buffers_at(task: Task, addr: int, count: int) -> Buffers:
+    """Return the caller's own buffers from struct iovecs. Errors: EINVAL, EFAULT."""
+    found = vectors(task, addr, count)
+    for base, length in found:
+        task.mm.check_user(base, min(length, MAX_COUNT) if count == 1 else length)
+    return found
+
+
+def bytes_of(buffers: Buffers) -> int:
+    return sum(length for _, length in buffers)
+
+
+def gather(mm: Mm, buffers: Buffers, most: int) -> bytes:
+    """Load the buffers in turn, up to most bytes or what cannot be read. Errors: EFAULT."""
+    data = bytearray()
+    for base, length in buffers:
+        wanted = min(length, most - len(data))
+        if not wanted:
+            continue
+        try:
+            part = mm.copy_in_part(base, wanted)
+        except SyscallError:
+            if data:
+                break
+            raise
+        data += part
+        if len(part) < wanted:
+            break
+    return bytes(data)
+
+
+def scatter(mm: Mm, buffers: Buffers, data: bytes) -> int:
+    """Store data over the buffers in turn; return how much could be. Errors: EFAULT."""
+    done = 0
+    for base, length in buffers:
+        wanted = min(length, len(data) - done)
+        if not wanted:
+            continue
+        try:
+            stored = mm.copy_out_part(base, data[done : done + wanted])
+        except SyscallError:
+            if done:
+                break
+            raise
+        done += stored
+        if stored < wanted:
+            break
+    return done
+
+
+def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
+    """Return what is to be written: all that can be read, for a stream in whole pages.
+
+    Errors: EINVAL (beyond the last offset), EFAULT.
+    """
+    wanted = min(bytes_of(buffers), MAX_COUNT)
+    _check_end(pos, wanted)
+    if file.inode.is_sink:
+        return bytes(wanted)
+    data = gather(task.mm, buffers, min(wanted, task.kernel.ram))
+    if file.inode.kind in STREAMS and len(data) < min(wanted, task.kernel.ram):
+        data = data[: len(data) // PAGE_SIZE * PAGE_SIZE]
+        if not data:
+            raise SyscallError(errno.EFAULT)
+    return data
 
 
 @syscall(19, "readv", SINT, INT, SINT)
@@ -307,8 +385,10 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as read, EINVAL, EFAULT. Source: readv(2).
     """
-    _readable(task, fd)
-    return _read_into(task, fd, vectors(task, addr, count), None)
+    file = task.fds.get(fd)
+    file.need(MAY_READ)
+    buffers = buffers_at(task, addr, count)
+    return _read_into(task, file, buffers, None) if bytes_of(buffers) else 0
 
 
 @syscall(20, "writev", SINT, INT, SINT)
@@ -318,24 +398,32 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
     Errors: as write, EINVAL, EFAULT. Source: writev(2).
     """
     file = _writable(task, fd)
-    return _write(task, file, _gather(task, vectors(task, addr, count)))
+    buffers = buffers_at(task, addr, count)
+    if not bytes_of(buffers):
+        return 0
+    return _write(task, file, _payload(task, file, buffers, file.pos))
 
 
 @syscall(295, "preadv", SINT, INT, SINT, INT)
 def preadv(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read into iovecs at pos. Errors: as readv, pread64. Source: preadv(2)."""
     pos = _offset(pos)
-    _seekable(task.fds.get(fd))
-    _readable(task, fd)
-    return _read_into(task, fd, vectors(task, addr, count), pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_READ)
+    buffers = buffers_at(task, addr, count)
+    return _read_into(task, file, buffers, pos) if bytes_of(buffers) else 0
 
 
 @syscall(296, "pwritev", SINT, INT, SINT, INT)
 def pwritev(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write iovecs at pos. Errors: as writev, pwrite64. Source: pwritev(2)."""
     _offset(pos)
-    _seekable(task.fds.get(fd)).need(MAY_WRITE)
-    return pwrite64(task, fd, _gather(task, vectors(task, addr, count)), pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_WRITE)
+    buffers = buffers_at(task, addr, count)
+    if not bytes_of(buffers):
+        return 0
+    return pwrite64(task, fd, _payload(task, file, buffers, pos), pos)
 
 
 def _refuse_rwf(flags: int) -> None:
@@ -362,7 +450,7 @@ def pwritev2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, fl
 # ---- seek ----
 
 
-@syscall(8, "lseek", SINT, INT, INT)
+@syscall(8, "lseek", SINT, INT, SINT)
 def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     """Move the file's position and return it (bytes).
 
@@ -370,7 +458,7 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     """
     file = task.fds.get(fd)
     offset = signed64(offset)
-    if whence > SEEK_HOLE:
+    if not SEEK_SET <= whence <= SEEK_HOLE:
         raise SyscallError(errno.EINVAL)
     if file.inode.kind in ("chr", "anon"):
         return 0

@@ -197,6 +197,13 @@ DESCRIPTOR_FLAGS = {"FD_CLOEXEC": 1}
 RENAME = {"RENAME_NOREPLACE": 1, "RENAME_EXCHANGE": 2, "RENAME_WHITEOUT": 4}
 ATTRIBUTE = {"XATTR_CREATE": 1, "XATTR_REPLACE": 2}
 LOCK = {"LOCK_SH": 1, "LOCK_EX": 2, "LOCK_NB": 4, "LOCK_UN": 8}
+MFD = {
+    "MFD_CLOEXEC": 1,
+    "MFD_ALLOW_SEALING": 2,
+    "MFD_HUGETLB": 4,
+    "MFD_NOEXEC_SEAL": 8,
+    "MFD_EXEC": 16,
+}
 FALLOCATE = {
     "FALLOC_FL_KEEP_SIZE": 1,
     "FALLOC_FL_PUNCH_HOLE": 2,
@@ -303,3 +310,19 @@ LOG_ACTIONS = {
         )
     )
 }  # fmt: skip
+
+
+def names() -> dict[str, int]:
+    """Return every name of these tables, whichever way they are written, with its number."""
+    found: dict[str, int] = {}
+    for title, table in globals().items():
+        if not title.isupper() or not isinstance(table, dict):
+            continue
+        for key, value in table.items():
+            if isinstance(value, dict):
+                found |= {name: number for number, name in value.items()}
+            elif isinstance(key, str):
+                found[key] = value
+            else:
+                found[value] = key
+    return found

@@ -37,7 +37,8 @@ class Utsname:
     def pack(self) -> bytes:
         """Return six NUL-padded fields of 65 bytes."""
         fields: tuple[str, ...] = astuple(self)
-        return b"".join(field.encode()[: UTS_LEN - 1].ljust(UTS_LEN, b"\0") for field in fields)
+        texts = (field.encode("utf-8", "surrogateescape") for field in fields)
+        return b"".join(text[: UTS_LEN - 1].ljust(UTS_LEN, b"\0") for text in texts)
 
 
 def uname(task: Task) -> Utsname:

@@ -392,11 +392,31 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     task.kernel.vsyscalls.enter(task)
 
 
-def rusage(user_ns: int, minor_faults: int = 0, max_rss_kb: int = 0) -> bytes:
-    """Return struct rusage: all time is user time."""
-    seconds, nanoseconds = divmod(user_ns, SECOND)
-    head = struct.pack("<qqqqqqqq", seconds, nanoseconds // 1000, 0, 0, max_rss_kb, 0, 0, 0)
-    return (head + struct.pack("<q", minor_faults)).ljust(RUSAGE_BYTES, b"\0")
+@dataclass(frozen=True, slots=True)
+class Rusage:
+    """struct rusage: time used (nanoseconds, all of it user time), most KiB resident, faults."""
+
+    user_ns: int
+    ru_maxrss: int = 0
+    ru_minflt: int = 0
+    ru_majflt: int = 0
+
+    @property
+    def ru_utime(self) -> float:
+        """The time used in seconds."""
+        return self.user_ns / SECOND
+
+    def pack(self) -> bytes:
+        """Return the 144 bytes of x86-64's struct rusage."""
+        seconds, microseconds = divmod(self.user_ns // 1000, 1_000_000)
+        faults = (0, 0, 0, self.ru_minflt, self.ru_majflt)
+        words = (seconds, microseconds, 0, 0, self.ru_maxrss, *faults)
+        return struct.pack("<10q", *words).ljust(RUSAGE_BYTES, b"\0")
+
+
+def usage_of_children(task: Task) -> Rusage:
+    """Return what the children that were waited for have used: times only."""
+    return Rusage(task.thread.child_cpu_ns)
 
 
 @syscall(61, "wait4", SINT, INT, SINT, INT, partly="rusage: times only")
@@ -406,7 +426,7 @@ def wait4_raw(task: Task, pid: int, status_addr: int, options: int, usage: int) 
     if status_addr and reaped:
         task.mm.copy_out(status_addr, struct.pack("<i", status))
     if usage and reaped:
-        task.mm.copy_out(usage, rusage(task.thread.child_cpu_ns))
+        task.mm.copy_out(usage, usage_of_children(task).pack())
     return reaped
 
 
@@ -445,5 +465,5 @@ def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: i
     if info:
         task.mm.copy_out(info, _waitid_info(event) if event else bytes(SIGINFO_BYTES))
     if usage and event:
-        task.mm.copy_out(usage, rusage(task.thread.child_cpu_ns))
+        task.mm.copy_out(usage, usage_of_children(task).pack())
     return 0

@@ -15,12 +15,11 @@ from kernel.errors import SyscallError
 from kernel.hugetlb import check_size
 from kernel.memory import serve
 from kernel.vfs.hugetlbfs import HugeInode
-from syscalls.abi import signed32
-from syscalls.files import vectors
+from syscalls.abi import MAX_COUNT, signed32
+from syscalls.files import Buffers, buffers_at, bytes_of, gather, scatter, vectors
 from syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
-    from kernel.mm import Mm
     from kernel.task import Task
     from kernel.vfs.inode import Inode
 
@@ -32,6 +31,7 @@ HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
+GATE_CLOSED = "vm.nonlinear is 0"
 
 core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
 
@@ -39,7 +39,7 @@ core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_fi
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
     if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
-        raise SyscallError(errno.EPERM)
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
 def _file_handle(task: Task, fd: int, flags: int) -> Any:
@@ -47,7 +47,7 @@ def _file_handle(task: Task, fd: int, flags: int) -> Any:
     file = task.fds.get(fd)
     if flags & HUGE and not isinstance(file.inode, HugeInode):
         raise SyscallError(errno.EINVAL)
-    return file.handle
+    return file.mapping_handle()
 
 
 @syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
@@ -122,7 +122,7 @@ def remap_file_pages(
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
     if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
-        raise SyscallError(errno.EPERM)
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
     handle = task.fds.get(fd).handle if fd >= 0 else NULL
     mm = task.mm
     result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
@@ -199,9 +199,19 @@ def _advise(task: Task, addr: int, length: int, advice: int) -> int:
 def mincore_raw(task: Task, addr: int, length: int, vector: int) -> int:
     """Store one byte a page at vector: 1 where memory holds the page.
 
-    Errors: EINVAL, ENOMEM, EFAULT. Source: mincore(2).
+    Errors: EINVAL, ENOMEM (what lies before a hole is stored), EFAULT. Source: mincore(2).
     """
-    task.mm.copy_out(vector, mincore(task, addr, length))
+    mm, end = task.mm, addr + PAGE_SIZE * _nr_pages_to_tell(task, addr, length)
+    if vector + (end - addr) // PAGE_SIZE > mm.counters.task_size:
+        raise SyscallError(errno.EFAULT)
+    while addr < end:
+        vma = mm.vma_at(addr)
+        if vma is None:
+            raise SyscallError(errno.ENOMEM)
+        stop = min(vma.end, end, addr + PAGE_SIZE * PAGE_SIZE)
+        part = mincore(task, addr, stop - addr)
+        mm.copy_out(vector, part)
+        addr, vector = stop, vector + len(part)
     return 0
 
 
@@ -210,16 +220,20 @@ def mincore(task: Task, addr: int, length: int) -> bytes:
 
     Errors: EINVAL (misaligned), ENOMEM (a hole or beyond user space). Source: mincore(2).
     """
-    if addr & PAGE_MASK:
-        raise SyscallError(errno.EINVAL)
-    if addr + length > task.mm.counters.task_size:
-        raise SyscallError(errno.ENOMEM)
-    pages = (length + PAGE_MASK) // PAGE_SIZE
+    pages = _nr_pages_to_tell(task, addr, length)
     if pages > int(task.mm.counters.total_vm):
         raise SyscallError(errno.ENOMEM)  # more than all that is mapped
     vector = bytearray(pages)
     task.mm.call(lib.mm_mincore, addr, length, ffi.from_buffer(vector))
     return bytes(vector)
+
+
+def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:
+    if addr & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    if addr + length > task.mm.counters.task_size:
+        raise SyscallError(errno.ENOMEM)
+    return (length + PAGE_MASK) // PAGE_SIZE
 
 
 def _lock(task: Task, addr: int, length: int, flags: int) -> int:
@@ -338,22 +352,20 @@ def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     return len(data)
 
 
-def _bytes_of(buffers: list[tuple[int, int]]) -> int:
-    return sum(length for _, length in buffers)
+def _both_sides(
+    task: Task, local: tuple[int, int], remote: tuple[int, int], flags: int
+) -> tuple[Buffers, Buffers, int]:
+    """Return the caller's buffers, the other's, and how many bytes go between them at most.
 
-
-def _gather(mm: Mm, vectors: list[tuple[int, int]]) -> bytes:
-    return b"".join(mm.copy_in(base, length) for base, length in vectors)
-
-
-def _scatter(mm: Mm, vectors: list[tuple[int, int]], data: bytes) -> int:
-    """Store data over the vectors in turn; return how much fitted."""
-    done = 0
-    for base, length in vectors:
-        part = data[done : done + length]
-        mm.copy_out(base, part)
-        done += len(part)
-    return done
+    local, remote: address and number of the iovecs. Errors: EINVAL, EFAULT.
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    here = buffers_at(task, *local)
+    if not bytes_of(here):
+        return here, [], 0
+    there = vectors(task, *remote)
+    return here, there, min(bytes_of(here), bytes_of(there), MAX_COUNT, task.kernel.ram)
 
 
 @syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
@@ -364,13 +376,10 @@ def process_vm_readv_raw(
 
     Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_readv(2).
     """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    here = vectors(task, local, nr_local)
-    if not _bytes_of(here):
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
         return 0
-    there = vectors(task, remote, nr_remote)
-    return _scatter(task.mm, here, _gather(_other(task, pid).mm, there))
+    return scatter(task.mm, here, gather(_other(task, pid).mm, there, most))
 
 
 @syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
@@ -381,10 +390,7 @@ def process_vm_writev_raw(
 
     Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_writev(2).
     """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    here = vectors(task, local, nr_local)
-    if not _bytes_of(here):
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
         return 0
-    there = vectors(task, remote, nr_remote)
-    return _scatter(_other(task, pid).mm, there, _gather(task.mm, here))
+    return scatter(_other(task, pid).mm, there, gather(task.mm, here, most))

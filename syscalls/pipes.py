@@ -12,12 +12,12 @@ from kernel.errors import SyscallError
 from kernel.vfs.file import O_NONBLOCK
 from kernel.vfs.pipe import make_pipe
 from syscalls.at import O_CLOEXEC, install, install_pair
-from syscalls.table import INT, PATH, STRUCT, syscall
+from syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
-MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB = 1, 2, 4
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC = 1, 2, 4, 8, 16
 MFD_NAME_MAX = 249
 
 
@@ -52,17 +52,22 @@ def pipe2_raw(task: Task, flags: int) -> bytes:
     return struct.pack("<ii", *pipe2(task, flags))
 
 
-@syscall(319, "memfd_create", PATH, INT)
+@syscall(319, "memfd_create", PATH, SINT)
 def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     """Return a descriptor of a new file without a name, in memory.
 
     Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
     """
-    known = MFD_CLOEXEC | MFD_ALLOW_SEALING
+    known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
         hugetlb.check_size(flags)
-    if flags & ~known or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX:
+    both = MFD_NOEXEC_SEAL | MFD_EXEC
+    if (
+        flags & ~known
+        or flags & both == both
+        or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX
+    ):
         raise SyscallError(errno.EINVAL)
     with task.kernel.on_behalf_of(task):
         file = task.kernel.vfs.memfd(task, name, flags)

@@ -186,7 +186,8 @@ def poll(task: Task, wanted: list[tuple[int, int]], timeout_ms: int = -1) -> lis
 def _poll_raw(
     task: Task, addr: int, count: int, timeout: int | None, left: Callable[[int | None], Any]
 ) -> int:
-    if count & 0xFFFF_FFFF > task.rlimits["nofile"][0]:
+    count &= 0xFFFF_FFFF
+    if count > task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
     entries = list(POLLFD.iter_unpack(task.mm.copy_in(addr, POLLFD.size * count)))
     deadline = deadline_of(task, timeout)

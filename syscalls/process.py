@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 QUERY = 0xFFFF_FFFF
+NR_OPEN = 1 << 20  # the most descriptors that any task may be allowed
 # Command -> the registration it wants. 1: global, 2-64: expedited ones, 128, 256: of rseq.
-MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0}
-REGISTRATIONS = (4, 16, 64)
+MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256: 0, 512: 0}
+REGISTRATIONS = (4, 16, 64, 256)
+RSEQ_BARRIER, GET_REGISTRATIONS = 128, 512
 KCMP_FILE = 0
 KCMP_OBJECTS = {1: "mm", 2: "fds", 3: "fs", 4: "signals"}
 
@@ -53,27 +55,29 @@ def getrlimit(task: Task, resource: int) -> tuple[int, int]:
 
 
 def setrlimit(task: Task, resource: int, limits: tuple[int, int]) -> int:
-    """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE. Errors: EINVAL, EPERM.
+    """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE.
 
-    Source: setrlimit(2).
+    Errors: EINVAL, EPERM (also: more than 1,048,576 descriptors). Source: setrlimit(2).
     """
     name = _limit_name(resource)
     soft, hard = limits
     if not 0 <= soft <= hard <= RLIM_INFINITY:
         raise SyscallError(errno.EINVAL)
+    if name == "nofile" and hard > NR_OPEN:
+        raise SyscallError(errno.EPERM)
     if hard > task.rlimits[name][1] and not task.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EPERM)
     task.rlimits[name] = (soft, hard)
     return 0
 
 
-@syscall(97, "getrlimit", INT, STRUCT)
+@syscall(97, "getrlimit", SINT, STRUCT)
 def getrlimit_raw(task: Task, resource: int) -> bytes:
     """Store struct rlimit. Errors: EINVAL, EFAULT. Source: getrlimit(2)."""
     return struct.pack("<QQ", *getrlimit(task, resource))
 
 
-@syscall(160, "setrlimit", INT, INT)
+@syscall(160, "setrlimit", SINT, INT)
 def setrlimit_raw(task: Task, resource: int, addr: int) -> int:
     """Set from struct rlimit at addr. Errors: EINVAL, EPERM, EFAULT. Source: setrlimit(2)."""
     soft, hard = struct.unpack("<QQ", task.mm.copy_in(addr, 16))
@@ -102,7 +106,7 @@ def prlimit64(
     return old
 
 
-@syscall(302, "prlimit64", SINT, INT, INT, INT)
+@syscall(302, "prlimit64", SINT, SINT, INT, INT)
 def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: int) -> int:
     """Set from new_addr and store the old limit at old_addr, where not 0. Source: prlimit(2)."""
     limits = struct.unpack("<QQ", task.mm.copy_in(new_addr, 16)) if new_addr else None
@@ -133,10 +137,12 @@ def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
 
     Errors: EINVAL; EPERM (an expedited command without its registration). Source: membarrier(2).
     """
-    if flags or command not in MEMBARRIER:
+    if flags & ~(command == RSEQ_BARRIER) or command not in MEMBARRIER:
         raise SyscallError(errno.EINVAL)
     if command == 0:
         return sum(MEMBARRIER)
+    if command == GET_REGISTRATIONS:
+        return task.attributes.membarriers
     registration = MEMBARRIER[command]
     if command in REGISTRATIONS:
         task.set_attributes(membarriers=task.attributes.membarriers | command)

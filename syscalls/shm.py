@@ -89,7 +89,9 @@ def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
         if flags & SHM_REMAP:
             raise SyscallError(errno.EINVAL)
         return 0, int(lib.MAP_SHARED)
-    if addr + size >= 1 << 64 or (addr % PAGE_SIZE and not flags & SHM_RND):
+    if addr % PAGE_SIZE and not flags & SHM_RND:
+        raise SyscallError(errno.EINVAL)
+    if addr + size >= 1 << 64 and not flags & SHM_REMAP:
         raise SyscallError(errno.EINVAL)
     fixed = lib.MAP_FIXED if flags & SHM_REMAP else lib.MAP_FIXED_NOREPLACE
     return addr - addr % PAGE_SIZE, int(lib.MAP_SHARED | fixed)

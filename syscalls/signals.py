@@ -246,6 +246,7 @@ def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
     found = list(targets)
     if not found:
         raise SyscallError(errno.ESRCH)
+    _check_number(signo)
     allowed = [target for target in found if _may_signal(task, target, signo)]
     if not allowed:
         raise SyscallError(errno.EPERM)
@@ -261,7 +262,6 @@ def kill(task: Task, pid: int, signo: int) -> int:
 
     Signal 0 only asks whether it could be sent. Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
     """
-    _check_number(signo)
     tasks = list(task.kernel.tasks.values())
     if pid > 0:
         targets = [t for t in tasks if t.pid == pid]
@@ -275,10 +275,10 @@ def kill(task: Task, pid: int, signo: int) -> int:
 
 
 def _thread_kill(task: Task, tid: int, signo: int) -> int:
-    _check_number(signo)
     target = task.kernel.tasks.get(tid)
     if target is None:
         raise SyscallError(errno.ESRCH)
+    _check_number(signo)
     if not _may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
 from kernel.vfs import names
-from kernel.vfs.inode import LAST_PAGE, MAY_WRITE, Inode, MappedInode
+from kernel.vfs.inode import (
+    KEEP_SIZE,
+    LAST_PAGE,
+    MAY_WRITE,
+    PUNCH_HOLE,
+    ZERO_RANGE,
+    Inode,
+    MappedInode,
+)
 from syscalls.at import signed64
 from syscalls.files import refuse_size
 from syscalls.table import INT, PATH, SINT, syscall
@@ -15,7 +23,13 @@ from syscalls.table import INT, PATH, SINT, syscall
 if TYPE_CHECKING:
     from kernel.task import Task
 
-KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
+COLLAPSE, INSERT, UNSHARE, WRITE_ZEROES = 8, 32, 64, 128
+FALLOCATE_MODES = frozenset(
+    {
+        *(0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, COLLAPSE, INSERT, WRITE_ZEROES),
+        *(ZERO_RANGE, ZERO_RANGE | KEEP_SIZE, UNSHARE, UNSHARE | KEEP_SIZE),
+    }
+)
 MAX_OFFSET = (1 << 63) - 1
 ADVICE = range(6)  # POSIX_FADV_NORMAL .. NOREUSE
 SYNC_RANGE_FLAGS = 7
@@ -62,7 +76,7 @@ def ftruncate(task: Task, fd: int, size: int) -> int:
     return _set_size(task, file.inode, size)
 
 
-@syscall(285, "fallocate", SINT, INT, INT, INT, partly="no COLLAPSE_RANGE, INSERT_RANGE")
+@syscall(285, "fallocate", SINT, SINT, INT, INT, partly="no COLLAPSE_RANGE, INSERT_RANGE")
 def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     """Allocate, punch or zero [offset, offset+length) bytes of a file.
 
@@ -73,9 +87,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     file = task.fds.get(fd)
     if offset < 0 or length <= 0:
         raise SyscallError(errno.EINVAL)
-    if mode & ~(KEEP_SIZE | PUNCH_HOLE | ZERO_RANGE):
-        raise SyscallError(errno.EOPNOTSUPP)
-    if mode & PUNCH_HOLE and mode != PUNCH_HOLE | KEEP_SIZE:
+    if mode not in FALLOCATE_MODES:
         raise SyscallError(errno.EOPNOTSUPP)
     file.need(MAY_WRITE)
     if file.inode.kind == "fifo":
@@ -85,7 +97,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     inode = file.inode
     if not isinstance(inode, MappedInode):
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
-    if mode & ZERO_RANGE and not inode.can_zero_range:
+    if mode not in inode.fallocate_modes:
         raise SyscallError(errno.EOPNOTSUPP)
     with task.kernel.on_behalf_of(task):
         _fallocate(inode, mode, offset, offset + length)

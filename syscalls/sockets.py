@@ -28,7 +28,6 @@ from kernel.vfs.socket import (
     make_pair,
     make_socket,
 )
-from syscalls.abi import signed32
 from syscalls.at import O_CLOEXEC, install, install_pair
 from syscalls.files import readable_part, vectors
 from syscalls.streams import MSG_DONTWAIT, send_socket
@@ -164,7 +163,7 @@ def _result(inode: SocketInode, data: bytes, length: int, flags: int) -> int:
     return length if flags & MSG_TRUNC and not inode.is_stream else len(data)
 
 
-@syscall(44, "sendto", SINT, INT, INT, INT, INT, INT)
+@syscall(44, "sendto", SINT, INT, INT, INT, INT, SINT)
 def sendto(
     task: Task, fd: int, addr: int, count: int, flags: int, to: int = 0, to_bytes: int = 0
 ) -> int:
@@ -339,7 +338,7 @@ NO_NAMES = "no socket takes a name"
 
 def _address_in(task: Task, addr: int, nbytes: int) -> bytes:
     """Return an address. Errors: EINVAL (its length), EFAULT."""
-    if not 0 <= signed32(nbytes) <= STORAGE_MAX:
+    if not 0 <= nbytes <= STORAGE_MAX:
         raise SyscallError(errno.EINVAL)
     return task.mm.copy_in(addr, nbytes)
 
@@ -356,7 +355,7 @@ def _look_for(task: Task, address: bytes) -> NoReturn:
     raise SyscallError(errno.ECONNREFUSED)
 
 
-@syscall(42, "connect", SINT, INT, INT, partly=NO_NAMES)
+@syscall(42, "connect", SINT, INT, SINT, partly=NO_NAMES)
 def connect(task: Task, fd: int, addr: int, nbytes: int) -> int:
     """Look for a socket of a name; there is none. A datagram socket is parted by AF_UNSPEC.
 
@@ -370,7 +369,7 @@ def connect(task: Task, fd: int, addr: int, nbytes: int) -> int:
     _look_for(task, address)
 
 
-@syscall(49, "bind", SINT, INT, INT, partly=NO_NAMES)
+@syscall(49, "bind", SINT, INT, SINT, partly=NO_NAMES)
 def bind(task: Task, fd: int, addr: int, nbytes: int) -> int:
     """Refuse to take a name. Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EOPNOTSUPP.
 

@@ -11,7 +11,7 @@ from kernel.errors import SyscallError
 from kernel.scheduler import interval_signal
 from kernel.thread import Interval
 from kernel.wait import Restart, WouldBlock
-from syscalls.life import rusage
+from syscalls.life import Rusage, usage_of_children
 from syscalls.table import INT, SINT, STRUCT, syscall
 from syscalls.time import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 
@@ -23,6 +23,7 @@ TIMER_ABSTIME = 1
 USEC = 1000
 TICKS = 10_000_000  # nanoseconds of one of times()'s ticks
 RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
+KB_PER_PAGE = 4
 
 
 # ---- sleeping ----
@@ -189,11 +190,20 @@ def times(task: Task, addr: int) -> int:
 
 
 @syscall(98, "getrusage", SINT, STRUCT, partly="times, faults and hiwater RSS; the rest is 0")
-def getrusage(task: Task, who: int) -> bytes:
+def getrusage_raw(task: Task, who: int) -> bytes:
     """Store struct rusage. Errors: EINVAL, EFAULT. Source: getrusage(2)."""
+    return getrusage(task, who).pack()
+
+
+def getrusage(task: Task, who: int = RUSAGE_SELF) -> Rusage:
+    """Return what RUSAGE_SELF (or _THREAD, _CHILDREN) has used. Errors: EINVAL.
+
+    Source: getrusage(2).
+    """
     if who == RUSAGE_CHILDREN:
-        return rusage(task.thread.child_cpu_ns)
+        return usage_of_children(task)
     if who not in (RUSAGE_SELF, RUSAGE_THREAD):
         raise SyscallError(errno.EINVAL)
-    counters = task.mm.counters
-    return rusage(task.thread.cpu_ns, int(counters.min_flt), int(counters.hiwater_rss) * 4)
+    c = task.mm.counters
+    faults = int(c.min_flt), int(c.maj_flt)
+    return Rusage(task.thread.cpu_ns, int(c.hiwater_rss) * KB_PER_PAGE, *faults)

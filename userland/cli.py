@@ -303,7 +303,7 @@ def run_file(options: argparse.Namespace) -> int:
 
 def _run_once(options: argparse.Namespace) -> int:
     try:
-        program = load_program(options.file)
+        program = load_program(existing(options.file))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:
@@ -313,7 +313,15 @@ def _run_once(options: argparse.Namespace) -> int:
     trace = _trace if options.strace else None
     with boot(options) as kernel:
         try:
-            status = run_program(kernel, program, argv, uid=options.uid, caps=caps, strace=trace)
+            status = run_program(
+                kernel,
+                program,
+                argv,
+                uid=options.uid,
+                caps=caps,
+                strace=trace,
+                on_fault=show_failure,
+            )
         except (KernelBug, KernelPanic, BrokenPipeError):
             raise
         except Exception as error:

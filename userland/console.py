@@ -173,7 +173,8 @@ class Console(cmd.Cmd):
         words = self._words(line, at_least=1)
         path = existing(words[0])
         try:
-            status = run_program(self.kernel, load_program(path), words, uid=1000)
+            program = load_program(path)
+            status = run_program(self.kernel, program, words, uid=1000, on_fault=show_failure)
         except NoMain as error:
             raise UsageError(str(error)) from error
         except (KernelBug, KernelPanic):

@@ -20,7 +20,7 @@ import structlog
 from kernel.machine import Kernel
 from kernel.vfs.hostfs import HostFs
 
-HERE = Path(__file__).parent.parent
+OURS = [Path(__file__).parent.parent / name for name in ("kernel", "syscalls", "userland")]
 AMPLE = "ample"
 NO_UID = (1 << 32) - 1  # (uid_t)-1
 LOGGED = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
@@ -183,7 +183,7 @@ def parse_sysctl_file(path: Path) -> dict[str, str]:
     is left out where a - stands before the name.
     """
     result, may_fail = {}, set()
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue
@@ -281,7 +281,7 @@ def show_failure(error: Exception) -> int:
     An exception from nowhere in a program is ours, and goes on.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    own = [frame for frame in frames if not is_ours(frame.filename)]
     if not own and not isinstance(error, SyntaxError):
         raise error
     shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
@@ -290,5 +290,7 @@ def show_failure(error: Exception) -> int:
     return 1
 
 
-def _is_ours(filename: str) -> bool:
-    return HERE in Path(filename).parents or filename.startswith("<frozen")
+def is_ours(filename: str) -> bool:
+    """Tell whether a file of a traceback is the kernel's, not the program's."""
+    parents = Path(filename).parents
+    return filename.startswith("<frozen") or any(folder in parents for folder in OURS)

@@ -6,10 +6,8 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
-import errno
-import importlib.util
 import inspect
-import os
+import sys as host
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import syscalls
 from kernel.core import lib
-from kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
+from kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
 from kernel.signals import SigInfo, Signal
 from syscalls import (
     abi,
@@ -32,6 +30,7 @@ from syscalls import (
     time,
     timers,
 )
+from syscalls.numbers import NAMES
 from syscalls.strace import traced
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ PYTHON_FORMS: dict[str, Callable[..., Any]] = {
     "clock_gettime": time.clock_gettime,
     "clock_getres": time.clock_getres,
     "gettimeofday": time.gettimeofday,
+    "getrusage": timers.getrusage,
     "nanosleep": timers.nanosleep,
     "shmctl": shm.shmctl,
 }
@@ -67,6 +67,7 @@ CONSTANTS: dict[str, int] = {
 }
 CONSTANTS |= {signal.name: int(signal) for signal in Signal}
 CONSTANTS |= constants.CONSTANTS
+NUMBERS = {name: nr for nr, name in NAMES.items()}
 
 
 def handlers() -> dict[str, Callable[..., Any]]:
@@ -104,13 +105,17 @@ class Sys:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kernel: Kernel = task.kernel
-        for name, value in CONSTANTS.items():
-            setattr(self, name, value)
+        vars(self).update(CONSTANTS)
         self._bind(handlers())
 
-    if TYPE_CHECKING:
+    def __getattr__(self, name: str) -> Any:
+        """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
+        if name not in NUMBERS:
+            raise AttributeError(f"Linux has no call or constant '{name}'", name=name, obj=self)
+        return partial(self._missing, NUMBERS[name])
 
-        def __getattr__(self, name: str) -> Any: ...
+    def _missing(self, nr: int, *_: object) -> None:
+        raise SyscallError(-self.syscall(nr))
 
     def _bind(self, table: dict[str, Callable[..., Any]]) -> None:
         for name, handler in table.items():
@@ -179,15 +184,20 @@ class NoMain(AttributeError):
 
 
 def load_program(path: str | Path) -> Callable[..., Any]:
-    """Return main of a Python program. Errors: FileNotFoundError, NoMain, and the program's."""
+    """Return main of a Python program. Errors: OSError of the host, NoMain, and the program's.
+
+    As under Python itself, it may import what lies in its folder, and its classes can be pickled.
+    """
     path = Path(path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise NoMain(f"{path} is no program in Python: its name ends in .py")
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    code = path.read_bytes()
+    module = ModuleType(f"program_{path.stem}")
+    module.__file__ = str(path)
+    host.modules[module.__name__] = module
+    if str(path.parent) not in host.path:
+        host.path.append(str(path.parent))
+    exec(compile(code, str(path), "exec"), module.__dict__)
     if not hasattr(module, "main"):
         raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main
@@ -213,12 +223,15 @@ def run_program(
     uid: int = 1000,
     caps: frozenset[str] | None = None,
     strace: Callable[[str], None] | None = None,
+    on_fault: Callable[[MemoryFault], object] | None = None,
 ) -> int:
     """Run main in a new task and return its exit status, 128+n where signal n ended it.
 
     main is called as main(sys) or main(sys, argv). An int it returns is the status.
+    on_fault: gets the access that ended the task, with its traceback.
     """
-    task = kernel.spawn(argv[0] if argv else "program", uid=uid, caps=caps, argv=argv)
+    name = Path(argv[0]).name if argv else "program"
+    task = kernel.spawn(name, uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
     if strace is not None:
         sys.strace(strace)
@@ -227,6 +240,8 @@ def run_program(
     except MemoryFault as fault:
         task.die_of(fault.signo)
         kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
+        if on_fault is not None:
+            on_fault(fault)
         return 128 + fault.signo
     except TaskKilled as killed:
         return 128 + killed.signo

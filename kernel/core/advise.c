@@ -190,6 +190,8 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 		return -EINVAL;
 	if ((vma->flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return -EACCES;
+	if (vma->file->mode & FILE_SEALED)
+		return -EPERM;
 	uint64_t first = vma_index(vma, start) << PAGE_SHIFT;
 	return mapping_punch(vma_mapping(vma), first, first + (end - start));
 }

@@ -179,8 +179,8 @@ struct mapping {
 
 struct file {
 	struct machine *machine;
-	struct mapping *mapping; /* NULL: cannot be mapped */
-	uint64_t refcount;       /* Python's open file, VMAs */
+	struct mapping *mapping;
+	uint64_t refcount; /* Python's open file, VMAs */
 	uint64_t mode;
 	uint64_t cookie; /* 0: the core's own (shared anonymous) */
 	struct file *next, *prev;

@@ -140,7 +140,7 @@ enum mapping_flags {
 enum file_mode {
 	FILE_READ = 1,
 	FILE_WRITE = 2,
-	FILE_APPEND = 4,
+	FILE_NO_END = 4, /* a device, a pipe: no offset is too far */
 	FILE_NO_MMAP = 8,
 	FILE_SEALED = 16,
 	FILE_ZERO = 32
@@ -339,6 +339,7 @@ int64_t mapping_nr_swapped(mapping *mp);
 int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
 int64_t mapping_nr_vmas(mapping *mp);
 int64_t mapping_nr_pinned(mapping *mp); /* pages that special VMAs show */
+int64_t mapping_nr_unevictable(mapping *mp);
 /* These three do what they can before a need arises: bytes done, perhaps fewer than asked. */
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);

@@ -550,8 +550,17 @@ int64_t mapping_nr_pinned(mapping *mp)
 	return nr;
 }
 
-/* An open file takes its own reference on mp.  Files that cannot be mapped have
- * no mapping and are Python's alone: NULL stands for them. */
+int64_t mapping_nr_unevictable(mapping *mp)
+{
+	int64_t nr = 0;
+	struct page *page;
+	for (uint64_t index = 0; (page = mapping_find_next(mp, index)); index = page->index + 1)
+		nr += (page->flags & PG_UNEVICTABLE) != 0;
+	return nr;
+}
+
+/* An open file takes its own reference on mp.  What cannot be mapped has an empty one, from its
+ * first mmap on (FILE_NO_MMAP); before that it is Python's alone. */
 file *file_create(mapping *mp, uint64_t mode, uint64_t cookie)
 {
 	if (!mp)

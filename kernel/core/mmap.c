@@ -207,8 +207,6 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 		if (f->mode & FILE_SEALED)
 			return -EPERM;
 	}
-	if (f->mode & FILE_APPEND && f->mode & FILE_WRITE)
-		return -EACCES;
 	*vm_flags |= VM_SHARED | VM_MAYSHARE;
 	if (!(f->mode & FILE_WRITE))
 		*vm_flags &= ~(uint64_t)(VM_MAYWRITE | VM_SHARED);
@@ -220,7 +218,7 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 #define LEGACY_FLAGS \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G)
+	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | 0x7c000000ul) /* MAP_HUGE_2MB | MAP_HUGE_1GB */
 
 static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
@@ -236,7 +234,7 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 	}
 	if (!(f->mode & FILE_READ))
 		return -EACCES;
-	if (f->mode & FILE_NO_MMAP || !f->mapping)
+	if (f->mode & FILE_NO_MMAP)
 		return -ENODEV;
 	if (f->mapping->flags & MAPPING_HUGE)
 		*vm_flags |= VM_HUGETLB;
@@ -306,6 +304,8 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 	return at;
 }
 
+static uint64_t last_byte(const file *f) { return f->mode & FILE_NO_END ? UINT64_MAX : INT64_MAX; }
+
 static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t len)
 {
 	if (flags & MAP_LOCKED && !may_lock(mm) && mm->limits->memlock == 0)
@@ -344,7 +344,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		return at;
 	uint64_t vm_flags = flag_bits(prot, flags) | mm->counters.def_flags;
 	int64_t err = lock_rights(mm, vm_flags, flags, len);
-	if (!err && f && pgoff > (uint64_t)INT64_MAX / PAGE_SIZE - (len >> PAGE_SHIFT))
+	if (!err && f && pgoff > (last_byte(f) - len) >> PAGE_SHIFT)
 		err = -EOVERFLOW;
 	if (!err)
 		err = kind_flags(f, prot, flags, &vm_flags);
@@ -370,7 +370,7 @@ int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 {
 	if (flags & MAP_ANONYMOUS)
 		f = NULL;
-	if (f && f->mapping && f->mapping->flags & MAPPING_HUGE)
+	if (f && f->mapping->flags & MAPPING_HUGE)
 		flags |= MAP_HUGETLB;
 	return mm_mmap_file(mm, addr, len, prot, flags, f, pgoff);
 }

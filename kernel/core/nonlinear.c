@@ -57,7 +57,7 @@ static bool may_write_file(const struct file *f)
 static int64_t special_rights(const struct remap *r)
 {
 	uint64_t vm = r->vma->flags, mode = r->file ? r->file->mode : 0;
-	if (!r->file || !r->file->mapping)
+	if (!r->file || mode & FILE_NO_MMAP)
 		return -EBADF;
 	if (!(mode & FILE_READ) || (vm & VM_WRITE && !may_write_file(r->file)))
 		return -EACCES;
@@ -211,8 +211,20 @@ static int64_t remap_mixed(struct remap *r)
 
 /* ---- C: Linux's emulation ---- */
 
+/* Linux lets a range go over VMAs that show one file in one way. */
+static bool is_one_file(const struct vma *vma, uint64_t end)
+{
+	for (; vma->end < end; vma = vma->next)
+		if (!vma->next || vma->next->start != vma->end || vma->next->file != vma->file ||
+		    vma->next->flags != vma->flags)
+			return false;
+	return true;
+}
+
 static int64_t remap_emulated(const struct remap *r)
 {
+	if (!is_one_file(r->vma, r->end))
+		return -EINVAL;
 	uint64_t flags = (r->flags & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
 	uint64_t prot = r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
 	file *f = r->vma->file;
@@ -233,9 +245,7 @@ static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
 	r->start = addr & PAGE_MASK;
 	size &= PAGE_MASK;
 	r->end = r->start + size;
-	if (r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff)
-		return -EINVAL;
-	return r->pgoff > INDEX_MAX - (size >> PAGE_SHIFT) ? -EINVAL : 0;
+	return r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff ? -EINVAL : 0;
 }
 
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
@@ -251,11 +261,13 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 	if (err)
 		return err;
 	r.vma = found;
-	if (!found || found->start > r.start || r.end > found->end || !(found->flags & VM_SHARED))
+	if (!found || found->start > r.start || !(found->flags & VM_SHARED))
+		return -EINVAL;
+	if (t->nonlinear_emulated && !special)
+		return remap_emulated(&r);
+	if (r.end > found->end || pgoff > INDEX_MAX - ((r.end - r.start) >> PAGE_SHIFT))
 		return -EINVAL;
 	if (special)
 		return remap_special(&r);
-	if (t->nonlinear_emulated)
-		return remap_emulated(&r);
 	return t->nonlinear_mixing ? remap_mixed(&r) : -EINVAL;
 }

@@ -17,7 +17,15 @@ from kernel.vfs import names
 from kernel.vfs.devfs import DevFs
 from kernel.vfs.file import O_PATH, File
 from kernel.vfs.hugetlbfs import HugeInode
-from kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, Inode, MappedInode
+from kernel.vfs.inode import (
+    F_SEAL_EXEC,
+    F_SEAL_SEAL,
+    MAY_EXEC,
+    MAY_READ,
+    MAY_WRITE,
+    Inode,
+    MappedInode,
+)
 from kernel.vfs.procfs import ProcFs
 from kernel.vfs.tmpfs import TmpFs
 from kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
@@ -31,7 +39,7 @@ O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
 O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
-MFD_ALLOW_SEALING, MFD_HUGETLB, F_SEAL_SEAL = 2, 4, 1
+MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL = 2, 4, 8
 Options = tuple[str, ...]
 RELATIME: Options = ("relatime",)
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
@@ -370,13 +378,19 @@ class Vfs:
             raise
 
     def memfd(self, task: Task, name: str, flags: int) -> File:
-        """Return a file without a name, sealable with MFD_ALLOW_SEALING. Errors: ENOSPC."""
+        """Return a file without a name, sealable with MFD_ALLOW_SEALING or MFD_NOEXEC_SEAL.
+
+        Errors: ENOSPC.
+        """
         kind = HugeInode if flags & MFD_HUGETLB else MappedInode
-        inode = kind(self.kernel, 0o777, task.uid, task.gid)
+        mode = 0o666 if flags & MFD_NOEXEC_SEAL else 0o777
+        inode = kind(self.kernel, mode, task.uid, task.gid)
         inode.nlink = 0
-        inode.seals = 0 if flags & MFD_ALLOW_SEALING else F_SEAL_SEAL
+        inode.seals = 0 if flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) else F_SEAL_SEAL
+        inode.seals |= F_SEAL_EXEC if flags & MFD_NOEXEC_SEAL else 0
         try:
-            return self.register(File(self.kernel, inode, f"/memfd:{name}", O_RDWR, task))
+            way = O_RDWR | O_LARGEFILE
+            return self.register(File(self.kernel, inode, f"/memfd:{name}", way, task))
         except BaseException:
             inode.released()
             raise

@@ -21,6 +21,7 @@ class NullDevice(Inode):
 
     kind = "chr"
     type_bits = stat.S_IFCHR
+    is_sink = True
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return b""
@@ -42,7 +43,7 @@ class ZeroDevice(NullDevice):
         create, core = self.kernel.core_create, self.kernel.core
         mapping = create(lib.mapping_create, core, lib.MAPPING_MEMORY, 0)
         try:
-            return create(lib.file_create, mapping, mode | lib.FILE_ZERO, cookie)
+            return create(lib.file_create, mapping, mode | lib.FILE_ZERO | lib.FILE_NO_END, cookie)
         finally:
             lib.mapping_put(mapping)
 
@@ -56,6 +57,8 @@ class FullDevice(ZeroDevice):
 
 class RandomDevice(NullDevice):
     """/dev/random and /dev/urandom: the machine's stream, a function of its seed."""
+
+    is_sink = False
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return self.kernel.random.take(nbytes)

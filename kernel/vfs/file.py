@@ -91,6 +91,23 @@ class File:
             mode |= lib.FILE_WRITE
         return int(mode)
 
+    def mapping_handle(self) -> Any:
+        """Return the core's file for mmap; what cannot be mapped gets one that says so.
+
+        So the core finds what else is wrong before that, in Linux's order. Errors: ENOMEM.
+        """
+        if self.handle == ffi.NULL:
+            create = self.kernel.core_create
+            mode = self.core_mode() | lib.FILE_NO_MMAP
+            if self.inode.kind not in ("file", "sock"):
+                mode |= lib.FILE_NO_END
+            mapping = create(lib.mapping_create, self.kernel.core, lib.MAPPING_MEMORY, 0)
+            try:
+                self.handle = create(lib.file_create, mapping, mode, self.cookie)
+            finally:
+                lib.mapping_put(mapping)
+        return self.handle
+
     def need(self, wanted: int) -> None:
         """Refuse what the file was not opened for. Errors: EBADF."""
         if not self.access & wanted:

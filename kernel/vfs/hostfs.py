@@ -21,9 +21,11 @@ from kernel import memory
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs.inode import (
+    KEEP_SIZE,
     LAST_PAGE,
     PAGE_SIZE,
     WRITE_BATCH,
+    ZERO_RANGE,
     DirInode,
     Inode,
     LinkInode,
@@ -94,6 +96,7 @@ class HostFile(HostAttributes, MappedInode):
     """A regular file of the host. Its descriptor stays open while the machine runs."""
 
     mapping_flags = lib.MAPPING_WRITEBACK
+    fallocate_modes = MappedInode.fallocate_modes | {ZERO_RANGE, ZERO_RANGE | KEEP_SIZE}
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
         super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)

@@ -21,7 +21,6 @@ class HugeInode(MappedInode):
 
     mapping_flags = lib.MAPPING_HUGE
     block_size = HUGE_SIZE
-    can_zero_range = False
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         raise SyscallError(errno.EINVAL)

@@ -29,6 +29,7 @@ MAX_SIZE = (1 << 63) - 1
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * SECOND
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
@@ -45,6 +46,7 @@ class Inode:
     """The base of every inode: refuses everything, so that kinds say only what they can."""
 
     kind = "file"
+    is_sink = False  # what is written to it is not even looked at
     type_bits = stat.S_IFREG
     block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
@@ -263,9 +265,9 @@ class MappedInode(Inode):
     """A regular file: bytes in the core's page cache."""
 
     can_sync = True
-    can_zero_range = True
 
     mapping_flags = lib.MAPPING_MEMORY
+    fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
@@ -304,8 +306,13 @@ class MappedInode(Inode):
                 break  # truncated meanwhile, or an error: it is not tried a second time
         return done
 
+    def set_mode(self, mode: int) -> None:
+        if self.seals & F_SEAL_EXEC and (mode ^ self.mode) & 0o111:
+            raise SyscallError(errno.EPERM)
+        super().set_mode(mode)
+
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
-        self.check_seals(pos + len(data))
+        data = data[: self.room_by_seals(pos, len(data))]
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
         return self._store(pos, data)
@@ -355,12 +362,18 @@ class MappedInode(Inode):
             index += 1
         return min(max(pos, index * PAGE_SIZE), self.size)
 
-    def check_seals(self, end: int) -> None:
-        """Refuse a write that a seal forbids. Errors: EPERM."""
-        if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
+    def room_by_seals(self, pos: int, nbytes: int) -> int:
+        """Return how much of a write the seals allow: one that grows ends with its last whole page.
+
+        Errors: EPERM: nothing.
+        """
+        if nbytes and self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
             raise SyscallError(errno.EPERM)
-        if self.seals & F_SEAL_GROW and end > self.size:
+        if not nbytes or not self.seals & F_SEAL_GROW or pos + nbytes <= self.size:
+            return nbytes
+        if self.size // PAGE_SIZE * PAGE_SIZE <= pos:
             raise SyscallError(errno.EPERM)
+        return self.size // PAGE_SIZE * PAGE_SIZE - pos
 
     def file_handle(self, mode: int, cookie: int) -> Any:
         if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
@@ -369,7 +382,9 @@ class MappedInode(Inode):
 
 
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16
-ALL_SEALS = 31
+F_SEAL_EXEC = 32
+SEALS_OF_CODE = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
+ALL_SEALS = 63
 
 
 class DirInode(Inode):

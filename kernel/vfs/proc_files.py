@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.sysctl import parse_number
 from kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
 from kernel.vfs.procinode import ProcInode
 from kernel.wait import WouldBlock
@@ -194,9 +194,14 @@ class SysctlFile(ProcInode):
             raise SyscallError(errno.EACCES)
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        return self.kernel.sysctl.read(self._name).encode()[pos : pos + nbytes]
+        if pos and self.kernel.sysctl.entry(self._name).kind == "int":
+            return b""  # a number is read at once, as Linux gives it
+        text = self.kernel.sysctl.read(self._name)
+        return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        if pos or not data:
+            return len(data)  # only what is written from the start counts
         text = data.decode("utf-8", "surrogateescape")
         self.kernel.sysctl.write(self._name, text, task)
         return len(data)
@@ -210,17 +215,15 @@ OOM_DISABLE, OOM_ADJ_MAX = -17, 15
 REFS = {1: lib.REFS_ANONYMOUS | lib.REFS_OF_FILES, 2: lib.REFS_ANONYMOUS, 3: lib.REFS_OF_FILES}
 REFS_PEAK = 5
 COREDUMP_FILTER_BITS = 0x1FF
-NUMBER = re.compile(rb"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
 
 
 def number_in(data: bytes) -> int:
     """Return the number that was written, in C's notation. Errors: EINVAL."""
     text = data[:MAX_NUMBER].split(b"\0")[0].strip()
-    if not NUMBER.fullmatch(text):
+    number = parse_number(text.decode("latin-1"))
+    if number is None:
         raise SyscallError(errno.EINVAL)
-    digits = text.lstrip(b"+-")
-    octal = digits.isdigit() and digits.startswith(b"0")
-    return int(text, 8 if octal else 0)
+    return number
 
 
 def taken(data: bytes) -> int:

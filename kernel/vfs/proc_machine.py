@@ -32,7 +32,7 @@ def meminfo(kernel: Kernel) -> str:
         total * int(kernel.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
     )
     cached = int(c.nr_file)
-    pinned = int(c.nr_special + c.nr_unevictable)
+    pinned, mlocked = _kept_pages(kernel)
     active = int(c.nr_active_anon + c.nr_active_file)
     inactive = int(c.nr_inactive_anon + c.nr_inactive_file)
     reclaimable = max(0, cached - int(c.nr_shmem) - pinned)
@@ -45,7 +45,7 @@ def meminfo(kernel: Kernel) -> str:
         ("Active(anon)", c.nr_active_anon), ("Inactive(anon)", c.nr_inactive_anon),
         ("Active(file)", c.nr_active_file),
         ("Inactive(file)", c.nr_inactive_file), ("Unevictable", pinned),
-        ("Mlocked", c.nr_unevictable), ("SwapTotal", c.nr_swap_total),
+        ("Mlocked", mlocked), ("SwapTotal", c.nr_swap_total),
         ("SwapFree", c.nr_swap_total - c.nr_swap_used), ("Zswap", 0), ("Zswapped", 0),
         ("Dirty", c.nr_dirty),
         ("Writeback", 0), ("AnonPages", c.nr_anon), ("Mapped", c.nr_mapped), ("Shmem", c.nr_shmem),
@@ -67,47 +67,62 @@ def meminfo(kernel: Kernel) -> str:
     return _sizes(rows) + huge + _sizes(tail)
 
 
+def _kept_pages(kernel: Kernel) -> tuple[int, int]:
+    """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
+    c = kernel.counters
+    locked = int(c.nr_unevictable)
+    return int(c.nr_special) + locked, locked - kernel.segments.nr_locked_pages()
+
+
 def _sizes(rows: list[tuple[str, Any]]) -> str:
     return "".join(field(name, int(pages) * KB_PER_PAGE) for name, pages in rows)
 
 
+# Name and where it comes from: a counter of the core, or vmstat()'s own; in Linux's order.
 VMSTAT = (
-    ("nr_free_pages", "nr_free"), ("nr_anon_pages", "nr_anon"), ("nr_mapped", "nr_mapped"),
-    ("nr_file_pages", "nr_file"), ("nr_dirty", "nr_dirty"), ("nr_shmem", "nr_shmem"),
+    ("nr_free_pages", "nr_free"), ("nr_mlock", "mlocked"),
     ("nr_inactive_anon", "nr_inactive_anon"), ("nr_active_anon", "nr_active_anon"),
     ("nr_inactive_file", "nr_inactive_file"), ("nr_active_file", "nr_active_file"),
-    ("nr_unevictable", "nr_unevictable"), ("nr_swapcached", "nr_swapcached"),
-    ("nr_page_table_pages", "nr_pagetable"), ("nr_mlock", "nr_unevictable"),
-    ("pgactivate", "pgactivate"), ("pgdeactivate", "pgdeactivate"), ("pgrefill", "pgrefill"),
-    ("pglazyfree", "pglazyfree"), ("pglazyfreed", "pglazyfreed"), ("pgrotated", "pgrotated"),
+    ("nr_unevictable", "pinned"), ("nr_slab_unreclaimable", "nr_slab"),
+    ("nr_anon_pages", "nr_anon"), ("nr_mapped", "nr_mapped"), ("nr_file_pages", "nr_file"),
+    ("nr_dirty", "nr_dirty"), ("nr_shmem", "nr_shmem"), ("nr_page_table_pages", "nr_pagetable"),
+    ("nr_swapcached", "nr_swapcached"), ("nr_dirty_threshold", "dirty_threshold"),
+    ("nr_dirty_background_threshold", "dirty_background_threshold"), ("pswpin", "pswpin"),
+    ("pswpout", "pswpout"), ("pgalloc_normal", "pgalloc"), ("allocstall_normal", "allocstall"),
+    ("pgfree", "pgfree"), ("pgactivate", "pgactivate"), ("pgdeactivate", "pgdeactivate"),
+    ("pglazyfree", "pglazyfree"), ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
+    ("pglazyfreed", "pglazyfreed"), ("pgrefill", "pgrefill"),
     ("pgsteal_kswapd", "pgsteal_kswapd"), ("pgsteal_direct", "pgsteal_direct"),
     ("pgscan_kswapd", "pgscan_kswapd"), ("pgscan_direct", "pgscan_direct"),
-    ("pswpin", "pswpin"), ("pswpout", "pswpout"),
+    ("pgrotated", "pgrotated"), ("oom_kill", "oom_kills"),
     ("unevictable_pgs_culled", "unevictable_pgs_culled"),
-    ("unevictable_pgs_rescued", "unevictable_pgs_rescued"),
-    ("nr_slab_unreclaimable", "nr_slab"), ("pgalloc_normal", "pgalloc"), ("pgfree", "pgfree"),
-    ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
-    ("swap_ra", "swap_ra"), ("swap_ra_hit", "swap_ra_hit"),
-    ("pkern_special_pages", "nr_special"), ("pkern_chain_blocks", "nr_chain_blocks"),
-    ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"), ("pkern_zeropage", "zeropage"),
-    ("pkern_truncations", "truncations"), ("pkern_remaps", "remaps"),
-    ("pkern_rmap_walks", "rmap_walks"), ("pkern_rmap_vma_visits", "rmap_vma_visits"),
-    ("pkern_rmap_pte_visits", "rmap_pte_visits"),
-    ("pkern_rmap_block_touches", "rmap_block_touches"),
-    ("pkern_rmap_bytes", "rmap_bytes"), ("pkern_rmap_bytes_peak", "rmap_bytes_peak"),
-    ("pkern_scan_ptes", "scan_ptes"), ("pkern_scan_rounds", "scan_rounds"),
-    ("pkern_swap_read_errors", "swap_read_errors"),
+    ("unevictable_pgs_rescued", "unevictable_pgs_rescued"), ("swap_ra", "swap_ra"),
+    ("swap_ra_hit", "swap_ra_hit"), ("pkern_special_pages", "nr_special"),
+    ("pkern_chain_blocks", "nr_chain_blocks"), ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"),
+    ("pkern_zeropage", "zeropage"), ("pkern_truncations", "truncations"),
+    ("pkern_remaps", "remaps"), ("pkern_rmap_walks", "rmap_walks"),
+    ("pkern_rmap_vma_visits", "rmap_vma_visits"), ("pkern_rmap_pte_visits", "rmap_pte_visits"),
+    ("pkern_rmap_block_touches", "rmap_block_touches"), ("pkern_rmap_bytes", "rmap_bytes"),
+    ("pkern_rmap_bytes_peak", "rmap_bytes_peak"), ("pkern_scan_ptes", "scan_ptes"),
+    ("pkern_scan_rounds", "scan_rounds"), ("pkern_swap_read_errors", "swap_read_errors"),
     ("pkern_swap_write_errors", "swap_write_errors"),
 )  # fmt: skip
 
 
 def vmstat(kernel: Kernel) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
-    lines = [f"{name} {int(getattr(kernel.counters, c))}\n" for name, c in VMSTAT]
     background, limit = memory.dirty_limits(kernel)
-    lines += [f"nr_dirty_threshold {limit}\n", f"nr_dirty_background_threshold {background}\n"]
-    lines += [f"allocstall_normal {kernel.allocstall}\n", f"oom_kill {kernel.oom_kills}\n"]
-    return "".join(lines)
+    pinned, mlocked = _kept_pages(kernel)
+    own = {
+        "pinned": pinned,
+        "mlocked": mlocked,
+        "dirty_threshold": limit,
+        "dirty_background_threshold": background,
+        "allocstall": kernel.allocstall,
+        "oom_kills": kernel.oom_kills,
+    }
+    values = [(name, own[c] if c in own else getattr(kernel.counters, c)) for name, c in VMSTAT]
+    return "".join(f"{name} {int(value)}\n" for name, value in values)
 
 
 def swaps(kernel: Kernel) -> str:

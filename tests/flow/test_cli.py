@@ -1,10 +1,13 @@
 """The command line: what it does, and the sentences with which it refuses."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+import userland.cli
 from userland.cli import main
+from userland.options import is_ours
 
 PROGRAM = """\
 def main(sys, argv):
@@ -167,6 +170,44 @@ def test_sysctl_file_in_sysctl_conf_format(capsys, tmp_path):
     assert " 1000 " in out
 
 
+def test_a_name_after_a_dash_may_be_missing(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_text("-vm.nope = 3\n- vm.swappiness = 7\n-vm.nonlinear = 9\n")
+    status, out, _ = run(capsys, "sysctl", "--sysctl-file", str(conf), "swappiness")
+    assert status == 0
+    assert " 7 " in out
+
+
+def test_a_sysctl_file_of_noise_says_which_line(capsys, tmp_path):
+    conf = tmp_path / "sysctl.conf"
+    conf.write_bytes(b"\xff\xfe\x00\n")
+    status, _, err = run(capsys, "sysctl", "--sysctl-file", str(conf))
+    assert status == 2
+    assert "line 1" in err
+
+
+PACKED = """\
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass
+from helper import ANSWER
+
+@dataclass
+class Point:
+    x: int
+
+def main(sys):
+    print(pickle.loads(pickle.dumps(Point(ANSWER))))
+"""
+
+
+def test_a_program_has_helpers_and_classes_as_under_python(capsys, tmp_path):
+    (tmp_path / "helper.py").write_text("ANSWER = 42\n")
+    program = tmp_path / "prog.py"
+    program.write_text(PACKED)
+    assert run(capsys, "run", str(program)) == (0, "Point(x=42)\n", "")
+
+
 def test_sysctl_file_with_a_wrong_line_says_which(capsys, tmp_path):
     conf = tmp_path / "sysctl.conf"
     conf.write_text("vm.nonlinear = 1\nnonsense\n")
@@ -206,6 +247,31 @@ def test_a_failing_program_sees_its_own_lines_only(capsys, tmp_path, text, shown
     assert shown in err
     assert "syscalls" not in err
     assert "importlib" not in err
+
+
+def test_a_fatal_access_names_its_line(capsys, tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text("def main(sys):\n    sys.store(0x1000, b'x')\n")
+    status, _, err = run(capsys, "run", str(program))
+    assert status == 128 + 11
+    assert f'File "{program}", line 2' in err
+    assert "SIGSEGV, store to 0x1000 (SEGV_MAPERR" in err
+    assert "userland" not in err
+
+
+def test_a_program_in_the_projects_own_folder_is_the_users():
+    root = Path(userland.cli.__file__).parent.parent
+    assert not is_ours(str(root / "prog.py"))
+    assert is_ours(str(root / "userland" / "program.py"))
+
+
+@pytest.mark.parametrize("text", ["def main(): pass", "main = 5", "def main(a, b, c): pass"])
+def test_a_main_that_takes_no_sys_is_explained(capsys, tmp_path, text):
+    program = tmp_path / "prog.py"
+    program.write_text(text)
+    status, _, err = run(capsys, "run", str(program))
+    assert status == 2
+    assert "does not take a sys" in err
 
 
 def test_the_console_of_the_machine_is_standard_error(capsys, tmp_path):

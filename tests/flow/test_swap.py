@@ -266,5 +266,5 @@ def test_drop_caches_drops_what_is_clean(tmp_path: Path) -> None:
         root.write(door, b"1\n")
         assert kernel.counters.nr_file == 1
         root.fsync(fd)
-        root.write(door, b"3\n")
+        root.pwrite64(door, b"3\n", 0)
         assert kernel.counters.nr_file == 0

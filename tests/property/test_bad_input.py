@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 
 from kernel.errors import SegmentationFault, TaskKilled
 from kernel.machine import Kernel
+from kernel.wait import RegistersSet, Restart, WouldBlock
+from syscalls.table import TABLE
 from userland.program import Sys
 
 PAGE = 4096
@@ -148,6 +152,63 @@ _registers = st.tuples(*[st.sampled_from([*WILD, *LENGTHS, *FLAGS, *FILES])] * 6
 @given(name=st.sampled_from(sorted(CALLS)), registers=_registers)
 def test_any_registers_whatever(mother: Sys, name: str, registers: tuple[int, ...]) -> None:
     _throw(mother, CALLS[name][0], registers)
+
+
+# Calls that end, stop or replace the caller.
+ENDS = {
+    *("exit", "exit_group", "execve", "execveat", "fork", "vfork", "clone", "clone3", "ptrace"),
+    *("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "reboot", "pause"),
+    *("rt_sigsuspend", "rt_sigtimedwait"),
+}
+
+
+def _wild(chance: Random, files: list[int]) -> int:
+    kind = chance.random()
+    if kind < 0.35:
+        return chance.choice((*range(5), 7, 8, 16, 32, 64, 255, 4095, PAGE, PAGE + 1, 65536))
+    if kind < 0.6:
+        return BASE + chance.choice((0, 1, 8, 100, PAGE, 2 * PAGE, 64 * PAGE - 6, 90 * PAGE))
+    if kind < 0.7:
+        return chance.choice(files)
+    if kind < 0.85:
+        return chance.choice((*WILD, *LENGTHS, (1 << 63) - 1, 1 << 62))
+    return chance.getrandbits(chance.choice((8, 16, 32, 48, 64)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_call_of_the_table_with_anything(seed: int) -> None:
+    chance = Random(seed)
+    calls = [nr for nr, call in sorted(TABLE.items()) if call.name not in ENDS]
+    for uid in (0, 1000) * 5:
+        with Kernel(ram="16M", swap="4M", sysctl={"vm.nonlinear": 1}) as kernel:
+            sys = Sys(kernel.spawn(uid=uid))
+            files = _furnish(sys, chance)
+            with suppress(TaskKilled):
+                for _ in range(150):
+                    _throw_any(sys, chance.choice(calls), [_wild(chance, files) for _ in range(6)])
+            kernel.check()
+
+
+def _furnish(sys: Sys, chance: Random) -> list[int]:
+    """Give a task memory with paths and noise in it, and files; return the descriptors."""
+    sys.mmap(BASE, 64 * PAGE, 3, 0x32, -1, 0)
+    sys.store(BASE, chance.randbytes(PAGE))
+    sys.store(BASE + PAGE, b"/tmp/f\0")
+    sys.store(BASE + 2 * PAGE, b"/proc/self/maps\0")
+    memory = sys.memfd_create("m", sys.MFD_ALLOW_SEALING)
+    sys.ftruncate(memory, 4 * PAGE)
+    sys.mmap(BASE + 80 * PAGE, 8 * PAGE, 3, 0x11, memory, 0)
+    others = (sys.open("/dev/zero", sys.O_RDWR), sys.open("/tmp"))
+    return [memory, *sys.pipe(), *others, *sys.socketpair(1, 1, 0)]
+
+
+def _throw_any(sys: Sys, number: int, registers: list[int]) -> None:
+    try:
+        result = sys.syscall(number, *registers)
+    except (WouldBlock, Restart, RegistersSet):  # for the scheduler, where there is one
+        return
+    known = -result in errno.errorcode or -result > 4095
+    assert result >= 0 or known, (TABLE[number].name, registers, result)
 
 
 @pytest.mark.parametrize("address", [BASE + 80 * PAGE, 1 << 46, 1 << 47, 1 << 63, ALL])

@@ -209,3 +209,16 @@ def test_processor_time_of_another_task(machine: Kernel) -> None:
     assert sys.syscall(228, clock, at) == 0
     assert sys.syscall(228, (~4242 << 3 | 2) & KEEP, at) == -errno.EINVAL
     assert sys.syscall(228, (~sys.pid << 3 | 3) & KEEP, at) == -errno.EINVAL
+
+
+def test_a_python_program_reads_its_faults(kernel) -> None:
+    sys = Sys(kernel.spawn())
+    addr = sys.mmap(
+        0, 3 * 4096, sys.PROT_READ | sys.PROT_WRITE, sys.MAP_PRIVATE | sys.MAP_ANON, -1, 0
+    )
+    before = sys.getrusage(sys.RUSAGE_SELF)
+    sys.touch(addr, 3 * 4096)
+    after = sys.getrusage()
+    assert after.ru_minflt == before.ru_minflt + 3
+    assert after.ru_maxrss >= before.ru_maxrss + 12
+    assert (after.ru_majflt, after.ru_utime) == (0, 0)

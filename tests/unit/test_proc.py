@@ -154,6 +154,15 @@ def test_vmstat_counts_faults(task: Task) -> None:
     assert value_of(show(task, "/proc/vmstat"), "pgfault") == before + 1
 
 
+def test_vmstat_names_are_in_the_hosts_order(task: Task) -> None:
+    ours = [line.split()[0] for line in show(task, "/proc/vmstat").splitlines()]
+    host = [line.split()[0] for line in Path("/proc/vmstat").read_text().splitlines()]
+    common = [name for name in ours if name in host]
+    assert len(common) > 30
+    assert common == [name for name in host if name in ours]
+    assert all(name.startswith("pkern_") for name in ours[len(common) :] if name not in host)
+
+
 def test_unknown_task_is_enoent(task: Task) -> None:
     with pytest.raises(SyscallError) as caught:
         task.kernel.vfs.open(task, "/proc/4242/maps", 0, 0)

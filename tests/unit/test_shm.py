@@ -37,6 +37,20 @@ def test_two_tasks_share_a_segment_until_the_last_detaches(kernel: Kernel) -> No
     assert int(kernel.counters.nr_free) <= free + 40  # the second task's tables came back
 
 
+def test_what_shm_lock_keeps_is_unevictable_but_not_mlocked(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn(uid=0, gid=0))
+    shmid = sys.shmget(sys.IPC_PRIVATE, 3 * PAGE, 0o600)
+    sys.touch(sys.shmat(shmid), 3 * PAGE)
+    own = sys.mmap(0, PAGE, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS, -1, 0)
+    sys.mprotect(own, PAGE, sys.PROT_READ | sys.PROT_WRITE)
+    sys.mlock(own, PAGE)
+    sys.shmctl(shmid, sys.SHM_LOCK)
+    fd = sys.open("/proc/meminfo")
+    sizes = dict(line.split(b":") for line in sys.read(fd, 65536).splitlines())
+    assert sizes[b"Unevictable"].split() == [b"16", b"kB"]
+    assert sizes[b"Mlocked"].split() == [b"4", b"kB"]
+
+
 def test_errors_of_shmget_and_shmat(kernel: Kernel) -> None:
     sys = Sys(kernel.spawn())
     with refused(errno.ENOENT):

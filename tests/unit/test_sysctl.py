@@ -145,6 +145,15 @@ def test_proc_sys_is_the_same_table(machine: Kernel) -> None:
     assert shown.inode.read(0, 100) == b"1\n"
 
 
+def test_proc_sys_knows_only_what_starts_at_its_beginning(machine: Kernel) -> None:
+    root = machine.spawn(uid=0, gid=0)
+    inode = machine.vfs.open(root, "/proc/sys/vm/swappiness", O_WRONLY, 0).inode
+    assert inode.read(1, 100) == b""
+    assert inode.write(0, b"", root) == 0
+    assert inode.write(1, b"70", root) == 2
+    assert machine.sysctl["vm.swappiness"] == 60
+
+
 def test_proc_sys_refuses_a_user_at_open(machine: Kernel) -> None:
     user = machine.spawn()
     with refused(errno.EACCES):

@@ -34,11 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="the experiments and their claims")
     listing.set_defaults(action=list_all)
     one = actions.add_parser("run", help="run one and print its tables and verdict")
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="as `pkern lab list` shows it, say gate")
     one.add_argument("--folder", metavar="DIR", help="write its page and pictures there too")
     one.set_defaults(action=run_one)
     report = actions.add_parser("report", help="run all and write pages, pictures and an index")
-    report.add_argument("folder", metavar="DIR")
+    report.add_argument("folder", metavar="DIR", help="made if need be, say build/lab")
     report.set_defaults(action=report_all)
     for action in (one, report):
         scales = action.add_mutually_exclusive_group()

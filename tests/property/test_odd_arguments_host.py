@@ -1,0 +1,350 @@
+"""Raw calls with wrong and odd arguments, here and on the host: same result, same errno.
+
+Each case makes calls by number with registers, as a program in machine code does; the host runs
+them in a child process. Only what both know is asked for: no new flags, no large pages.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import pickle
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kernel.machine import Kernel
+from userland.program import Sys
+
+PAGE = 4096
+BASE, SCRATCH = 0x100_0000_0000, 0x200_0000_0000
+MINUS_1, USER_END = (1 << 64) - 1, 1 << 47
+READ, WRITE, READ_WRITE = 1, 2, 3
+SHARED, PRIVATE, FIXED, ANONYMOUS = 1, 2, 0x10, 0x20
+F_GETFL, F_ADD_SEALS, F_GET_SEALS = 3, 1033, 1034
+NUMBERS = {
+    "read": 0,
+    "write": 1,
+    "open": 2,
+    "close": 3,
+    "lseek": 8,
+    "mmap": 9,
+    "mprotect": 10,
+    "munmap": 11,
+    "pread64": 17,
+    "pwrite64": 18,
+    "readv": 19,
+    "writev": 20,
+    "mincore": 27,
+    "madvise": 28,
+    "getpid": 39,
+    "fcntl": 72,
+    "ftruncate": 77,
+    "fchmod": 91,
+    "remap_file_pages": 216,
+    "fallocate": 285,
+    "pipe2": 293,
+    "preadv": 295,
+    "pwritev": 296,
+    "process_vm_readv": 310,
+    "process_vm_writev": 311,
+    "memfd_create": 319,
+}
+
+Step = tuple[Any, ...]
+
+
+class Host:
+    """The host's kernel, in this process: to be used in a child."""
+
+    def __init__(self) -> None:
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.syscall.restype = ctypes.c_long
+
+    def __call__(self, name: str, *registers: int) -> int:
+        values = [ctypes.c_ulong(value & MINUS_1) for value in registers]
+        result = int(self.libc.syscall(ctypes.c_long(NUMBERS[name]), *values))
+        return -ctypes.get_errno() if result == -1 else result
+
+    def load(self, addr: int, nbytes: int) -> bytes:
+        return ctypes.string_at(addr, nbytes)
+
+    def store(self, addr: int, data: bytes) -> int:
+        ctypes.memmove(addr, data, len(data))
+        return addr
+
+
+class Ours:
+    """This kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.sys = Sys(kernel.spawn("odd", uid=os.getuid(), gid=os.getgid()))
+
+    def __call__(self, name: str, *registers: int) -> int:
+        return self.sys.syscall(NUMBERS[name], *registers)
+
+    def load(self, addr: int, nbytes: int) -> bytes:
+        return self.sys.load(addr, nbytes)
+
+    def store(self, addr: int, data: bytes) -> int:
+        self.sys.store(addr, data)
+        return addr
+
+
+def new_file(call: Any, nr_pages: int, flags: int = 2) -> int:
+    fd = int(call("memfd_create", call.store(SCRATCH, b"f\0"), flags))
+    call("ftruncate", fd, nr_pages * PAGE)
+    return fd
+
+
+# ---- the cases ----
+
+
+def mincore(call: Any) -> Iterator[Step]:
+    call("mmap", BASE, 3 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+    starts = (0, 1, BASE, BASE + 1, BASE + PAGE, BASE + 3 * PAGE, USER_END - PAGE, MINUS_1 - 4095)
+    lengths = (0, 1, PAGE, 3 * PAGE, 4 * PAGE, 1 << 46, USER_END, 1 << 63, MINUS_1)
+    vectors = (SCRATCH, 0, SCRATCH + 16 * PAGE - 1, 1 << 63)
+    for start, length, vector in itertools.product(starts, lengths, vectors):
+        call.store(SCRATCH, b"\xaa" * 8)
+        yield start, length, vector, call("mincore", start, length, vector), call.load(SCRATCH, 8)
+
+
+def mmap_of_what_cannot_be_mapped(call: Any) -> Iterator[Step]:
+    call("pipe2", SCRATCH, 0)
+    reader, writer = struct.unpack("<ii", call.load(SCRATCH, 8))
+    folder = call("open", call.store(SCRATCH, b"/tmp\0"), 0)
+    zero = call("open", call.store(SCRATCH, b"/dev/zero\0"), 2)
+    kinds = (0, SHARED, PRIVATE, 3, SHARED | 0x100, 0x8_0003, 0x4000_0003)
+    offsets = (0, 1, PAGE, 1 << 62, 1 << 63, MINUS_1 - 4095)
+    fds = {"r": reader, "w": writer, "dir": folder, "zero": zero, "none": 99}
+    for (name, fd), kind, prot, offset, length in itertools.product(
+        fds.items(), kinds, (0, READ, WRITE, READ_WRITE), offsets, (PAGE, 0)
+    ):
+        at = call("mmap", 0, length, prot, kind, fd, offset)
+        yield name, kind, prot, offset, length, at if -PAGE < at < 0 else 0
+
+
+def memfd_flags(call: Any) -> Iterator[Step]:
+    for name, flags in itertools.product(
+        (b"f", b"", b"a/b", b"x" * 249, b"x" * 250),
+        (0, 1, 2, 3, 8, 16, 24, 32, 1 << 31, 1 << 32, MINUS_1),
+    ):
+        fd = call("memfd_create", call.store(SCRATCH, name + b"\0"), flags)
+        yield name, flags, min(fd, 0)
+        if fd >= 0:
+            yield call("fcntl", fd, F_GETFL, 0), call("fcntl", fd, F_GET_SEALS, 0)
+            yield call("fchmod", fd, 0o700), call("fchmod", fd, 0o600), call("close", fd)
+
+
+def seals(call: Any) -> Iterator[Step]:
+    for seal, mapped in itertools.product(
+        (*range(34), 48, 63, 64, 1 << 32), (None, (READ_WRITE, SHARED), (READ, SHARED))
+    ):
+        fd = new_file(call, 2)
+        if mapped:
+            call("mmap", BASE, PAGE, mapped[0], FIXED | mapped[1], fd, 0)
+        yield seal, mapped, call("fcntl", fd, F_ADD_SEALS, seal), call("fcntl", fd, F_GET_SEALS)
+        yield "write", *(call("pwrite64", fd, SCRATCH, n, at) for n, at in SEALED_WRITES)
+        yield "size", *(call("ftruncate", fd, nr * PAGE) for nr in (1, 5, 2))
+        for mode, at in itertools.product((0, 1, 2, 3, 8), (0, 4 * PAGE)):
+            yield "fallocate", mode, at, call("fallocate", fd, mode, at, PAGE)
+        for prot, kind in itertools.product((READ, WRITE, READ_WRITE), (SHARED, PRIVATE, 3)):
+            at = call("mmap", BASE + 16 * PAGE, PAGE, prot, FIXED | kind, fd, 0)
+            yield prot, kind, at, call("mprotect", BASE + 16 * PAGE, PAGE, READ_WRITE)
+        yield call("mprotect", BASE, PAGE, READ_WRITE), call("madvise", BASE, PAGE, 9)
+        yield "more", *(call("fcntl", fd, F_ADD_SEALS, more) for more in (0, 4, 8, 16, 1, 2))
+        call("munmap", BASE, 32 * PAGE)
+        call("close", fd)
+
+
+SEALED_WRITES = ((1, 0), (1, 3 * PAGE), (PAGE, PAGE + 5), (PAGE, 2 * PAGE), (0, 9 * PAGE))
+
+
+def fallocate(call: Any) -> Iterator[Step]:
+    fd = new_file(call, 4)
+    modes = (0, 1, 2, 3, 4, 7, 8, 9, 0x10, 0x11, 0x12, 0x20, 0x21, 0x40, MINUS_1)
+    offsets = (0, 1, 3 * PAGE + 1, MINUS_1, 1 << 62, (1 << 63) - 1, 1 << 63)
+    for mode, offset, length in itertools.product(modes, offsets, (0, 1, 5 * PAGE, 1 << 62)):
+        if mode in (0, 1) and 1 << 62 in (offset, length):
+            continue  # room, not arguments
+        call("ftruncate", fd, 0)
+        call("pwrite64", fd, call.store(SCRATCH, b"Q" * 4 * PAGE), 4 * PAGE, 0)
+        yield mode, offset, length, call("fallocate", fd, mode, offset, length)
+        got = call("pread64", fd, SCRATCH, 9 * PAGE, 0)
+        yield call("lseek", fd, 0, 2), call.load(SCRATCH, max(got, 0))
+    call("pipe2", SCRATCH, 0)
+    reader, writer = struct.unpack("<ii", call.load(SCRATCH, 8))
+    for mode in (0, 2, 3, 8):
+        yield mode, *(call("fallocate", other, mode, 0, 1) for other in (reader, writer, 99))
+
+
+BUFFERS: tuple[tuple[tuple[int, int], ...], ...] = (
+    (), ((BASE, 8),), ((BASE, 0),), ((BASE + 2 * PAGE - 4, 8),), ((BASE + 2 * PAGE, 4),),
+    ((BASE + 2 * PAGE - 4, 4), (BASE + 2 * PAGE, 4)), ((BASE, 4), (BASE + 3 * PAGE, 4)), ((0, 4),),
+    ((BASE, 1 << 62),), ((BASE, 1 << 63),), ((BASE + 3 * PAGE, 4),), ((1 << 63, 4),),
+    ((BASE, 4), (BASE + 2 * PAGE, 4), (BASE + 8, 4)),
+)  # fmt: skip
+
+
+def process_vm(call: Any) -> Iterator[Step]:
+    pid = call("getpid")
+    call("mmap", BASE, 2 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+    call("mmap", BASE + 3 * PAGE, PAGE, 0, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+    for name, here, there in itertools.product(
+        ("process_vm_readv", "process_vm_writev"), BUFFERS, BUFFERS
+    ):
+        call.store(BASE, bytes(range(64)))
+        call.store(BASE + 2 * PAGE - 16, b"0123456789abcdef")
+        sides = []
+        for addr, buffers in ((SCRATCH + PAGE, here), (SCRATCH + 2 * PAGE, there)):
+            call.store(addr, b"".join(struct.pack("<QQ", *buffer) for buffer in buffers))
+            sides += [addr, len(buffers)]
+        yield name, here, there, call(name, pid, *sides, 0)
+        yield call.load(BASE, 32), call.load(BASE + 2 * PAGE - 16, 16)
+        yield "no such process", call(name, 0, *sides, 0), call(name, pid, *sides, 1)
+
+
+def emulated_remap(call: Any) -> Iterator[Step]:
+    fd, out = new_file(call, 8), new_file(call, 0)
+    for page in range(8):
+        call("pwrite64", fd, call.store(SCRATCH, bytes([65 + page])), 1, page * PAGE)
+    ways = ((0, 4, READ_WRITE, 0), (4, 1, READ_WRITE, 0), (5, 1, READ, 0), (7, 2, READ_WRITE, 2))
+    starts = (0, BASE, BASE + 1, BASE + PAGE, BASE + 3 * PAGE, BASE + 4 * PAGE, BASE + 7 * PAGE)
+    sizes = (0, 1, PAGE, 2 * PAGE, 4 * PAGE, 5 * PAGE, 6 * PAGE, MINUS_1)
+    pages = (0, 1, 7, 8, (1 << 51) - 1, 1 << 51, 1 << 52, MINUS_1)
+    for start, size, page, prot in itertools.product(starts, sizes, pages, (0, READ)):
+        for place, nr_pages, way, index in ways:
+            call(
+                "mmap", BASE + place * PAGE, nr_pages * PAGE, way, FIXED | SHARED, fd, index * PAGE
+            )
+        yield start, size, page, prot, call("remap_file_pages", start, size, prot, page, 0)
+        for place in range(9):
+            call("lseek", out, 0, 0)
+            yield place, call("write", out, BASE + place * PAGE, 1)
+            yield call("pread64", out, SCRATCH, 1, 0), call.load(SCRATCH, 1)
+
+
+def _open_files(call: Any) -> dict[str, int]:
+    """Return descriptors of many kinds by name; the reading end of the pipe does not wait."""
+    call("pipe2", SCRATCH, 0o4000)
+    reader, writer = struct.unpack("<ii", call.load(SCRATCH, 8))
+    memory = new_file(call, 3)
+    path = call.store(SCRATCH, f"/proc/self/fd/{memory}\0".encode())
+    ways = {"read": 0, "write": 1, "append": 0o2001, "path": 0o10000000}
+    fds = {name: call("open", path, way) for name, way in ways.items()}
+    for name in ("/tmp", "/dev/zero", "/dev/null", "/dev/full"):
+        fds[name] = call("open", call.store(SCRATCH, name.encode() + b"\0"), 2 * (name != "/tmp"))
+    return fds | {"reader": reader, "writer": writer, "memory": memory, "none": 999, "-1": MINUS_1}
+
+
+def _drain(call: Any, files: dict[str, int]) -> None:
+    while call("read", files["reader"], SCRATCH + 8 * PAGE, 7 * PAGE) > 0:
+        pass
+    call("ftruncate", files["memory"], 3 * PAGE)
+
+
+ADDRESSES = (SCRATCH + PAGE, 0, SCRATCH + 16 * PAGE - 2, USER_END, 1 << 63, MINUS_1)
+COUNTS = (0, 1, 3, PAGE, 0x7FFF_F000, 1 << 63, MINUS_1)
+OFFSETS = (0, 1, 3 * PAGE - 1, 3 * PAGE, 1 << 62, (1 << 63) - 1, 1 << 63, MINUS_1)
+
+
+def transfers(call: Any) -> Iterator[Step]:
+    files = _open_files(call)
+    for (name, fd), addr, count in itertools.product(files.items(), ADDRESSES, COUNTS):
+        huge = count == 0x7FFF_F000 and addr < SCRATCH + 16 * PAGE - 2
+        if huge and name in ("/dev/zero", "memory", "write", "append"):
+            continue  # room, not arguments
+        for number, way in enumerate(("read", "write")):
+            call("lseek", fd, 0, 0)
+            yield name, addr, count, call(way, fd, addr, count), call("lseek", fd, 0, 1)
+            for offset in OFFSETS if count <= PAGE else ():
+                yield offset, call(("pread64", "pwrite64")[number], fd, addr, count, offset)
+            _drain(call, files)
+    for (name, fd), offset, whence in itertools.product(
+        files.items(), OFFSETS, (0, 1, 2, 3, 4, 5, 1 << 32, MINUS_1)
+    ):
+        if name != "/tmp":
+            call("lseek", fd, 10, 0)
+            yield name, offset, whence, call("lseek", fd, offset, whence)
+
+
+VECTORS: tuple[tuple[tuple[int, int], ...], ...] = (
+    (), ((SCRATCH + PAGE, 4),), ((0, 0),), ((0, 4),), ((SCRATCH + PAGE, 2), (0, 2)),
+    ((SCRATCH + PAGE, 2), (1 << 63, 2)), ((SCRATCH + PAGE, 1 << 63),),
+    ((SCRATCH + PAGE, 2), (SCRATCH + PAGE, MINUS_1)), ((SCRATCH + 16 * PAGE - 2, 8),),
+    ((SCRATCH + PAGE, 3), (SCRATCH + PAGE + 8, 3)),
+    ((SCRATCH + 16 * PAGE - 2, 8), (SCRATCH + PAGE, 2)),
+)  # fmt: skip
+
+
+VECTOR_CALLS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    *(("readv", ()), ("writev", ())),
+    *(("preadv", (PAGE, 0)), ("pwritev", (1, 0))),
+)
+
+
+def vectors(call: Any) -> Iterator[Step]:
+    files = _open_files(call)
+    for (name, fd), buffers in itertools.product(files.items(), VECTORS):
+        call.store(SCRATCH, b"".join(struct.pack("<QQ", *buffer) for buffer in buffers))
+        for way, offset in (
+            ("readv", ()),
+            ("writev", ()),
+            ("preadv", (PAGE, 0)),
+            ("pwritev", (1, 0)),
+        ):
+            call("lseek", fd, 0, 0)
+            for count in (len(buffers), MINUS_1, 1025, 0):
+                yield name, buffers, way, count, call(way, fd, SCRATCH, count, *offset)
+            yield call(way, fd, 0, 1, 0, 0)
+            call.store(SCRATCH, b"".join(struct.pack("<QQ", *buffer) for buffer in buffers))
+        _drain(call, files)
+
+
+CASES: tuple[Callable[[Any], Iterator[Step]], ...] = (
+    mincore,
+    mmap_of_what_cannot_be_mapped,
+    memfd_flags,
+    seals,
+    fallocate,
+    process_vm,
+    emulated_remap,
+    transfers,
+    vectors,
+)
+
+
+# ---- both sides ----
+
+
+def steps(call: Any, case: Callable[[Any], Iterator[Step]]) -> list[Step]:
+    call("mmap", SCRATCH, 16 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+    return list(case(call))
+
+
+def on_host(case: Callable[[Any], Iterator[Step]]) -> list[Step]:
+    """Run a case in a child process and return its steps."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with os.fdopen(writer, "wb") as pipe:
+            pickle.dump(steps(Host(), case), pipe)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        found = pickle.load(pipe)
+    os.waitpid(pid, 0)
+    return list(found)
+
+
+@pytest.mark.sysctl({"vm.nonlinear": 1, "vm.nonlinear_emulated": 1})
+@pytest.mark.parametrize("case", CASES)
+def test_same_results_on_the_host(kernel: Kernel, case: Callable[[Any], Iterator[Step]]) -> None:
+    ours, host = steps(Ours(kernel), case), on_host(case)
+    assert len(ours) > 10
+    differing = [(our, their) for our, their in zip(ours, host, strict=True) if our != their]
+    assert differing == []
