@@ -13,7 +13,7 @@ CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c))
 CORE_H  := $(wildcard kernel/core/*.h)
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
-SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch])
+SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.c)
 TREE    := build/sanitized
 
 .DEFAULT_GOAL := help

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
 from kernel.signals import NSIG, Signal
+from kernel.trace import SYSGOOD
 from syscalls.abi import signed32
 from syscalls.flags import (
     CLONE,
@@ -42,11 +43,15 @@ SIMPLE_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"
 
 @dataclass(slots=True)
 class View:
-    """One system call: who makes it, its six registers, and its result once there is one."""
+    """One system call: who makes it, its six registers, and its result once there is one.
+
+    noted: a length in memory that the call may change, as it was before.
+    """
 
     task: Task
     args: tuple[int, ...]
     result: int | None = None
+    noted: int | None = None
 
     @property
     def failed(self) -> bool:
@@ -277,10 +282,14 @@ def environment(view: View, i: int) -> str:
 
 
 def vectors(view: View, i: int, limit: int) -> str:
-    count = min(view.args[i + 1], SHOWN_ITEMS)
-    raw = memory(view, view.args[i], 16 * count)
+    return vectors_at(view, view.args[i], view.args[i + 1], limit)
+
+
+def vectors_at(view: View, addr: int, count: int, limit: int) -> str:
+    """Return buffers and, of all of them together, limit bytes; below 0: where they are."""
+    raw = memory(view, addr, 16 * min(count, SHOWN_ITEMS))
     if raw is None:
-        return address(view.args[i])
+        return address(addr)
     shown = []
     for base, length in struct.iter_unpack("<QQ", raw):
         text = _bytes_at(view, base, min(length, limit)) if limit >= 0 else address(base)
@@ -384,7 +393,10 @@ def wait_status_text(status: int) -> str:
     if status == 0xFFFF:
         return "WIFCONTINUED(s)"
     if status & 0xFF == 0x7F:
-        return f"WIFSTOPPED(s) && WSTOPSIG(s) == {signal_name(status >> 8 & 0xFF)}"
+        signo = status >> 8 & 0xFF
+        call = " | 0x80" if signo & ~SYSGOOD == Signal.SIGTRAP and signo & SYSGOOD else ""
+        shown = signal_name(signo & ~SYSGOOD if call else signo)
+        return f"WIFSTOPPED(s) && WSTOPSIG(s) == {shown}{call}"
     if status & 0x7F:
         core = " && WCOREDUMP(s)" if status & 0x80 else ""
         return f"WIFSIGNALED(s) && WTERMSIG(s) == {signal_name(status & 0x7F)}{core}"

@@ -10,6 +10,8 @@ import errno
 import os
 from collections.abc import Callable
 
+from syscalls import decode_events as events
+from syscalls import decode_sockets as sockets
 from syscalls import decode_structs as structs
 from syscalls.decode import (
     Decoder,
@@ -32,6 +34,7 @@ from syscalls.decode import (
     itimer_out,
     later_pointer,
     map_flags,
+    memory,
     number,
     octal,
     open_flags,
@@ -59,15 +62,19 @@ from syscalls.decode import (
     vectors_out,
     wait_status,
 )
+from syscalls.decode_trace import HEAD, ptrace_decoders
 from syscalls.flags import (
     ACCESS,
     ADVICE,
     ARCH_PRCTL,
     AT_FLAGS,
     ATTRIBUTE,
+    BARRIERS,
     CLOCKS,
     CLOSE_RANGE,
     DESCRIPTOR_FLAGS,
+    EPOLL_CREATE,
+    EPOLL_CTL,
     EVENT_COUNTER,
     FALLOCATE,
     FAMILIES,
@@ -76,6 +83,7 @@ from syscalls.flags import (
     ID_KINDS,
     IOCTL,
     IPC_COMMANDS,
+    KCMP,
     LOCK,
     LOCK_PAGES,
     LOG_ACTIONS,
@@ -89,6 +97,7 @@ from syscalls.flags import (
     PRCTL,
     PRCTL_DUMPABLE,
     PRIORITY,
+    PRIORITY_OWNERS,
     PROT,
     READ_WRITE,
     RENAME,
@@ -96,7 +105,12 @@ from syscalls.flags import (
     SHM_ATTACH,
     SHUTDOWN,
     SIGNAL_HOW,
+    SOCKET_FLAGS,
+    SPLICE,
+    STATX,
     SYNC_RANGE,
+    TIMER_FILE,
+    TIMER_SET,
     TIMERS,
     UNMOUNT,
     USAGE,
@@ -114,6 +128,7 @@ def sixth(decoder: Decoder) -> Decoder:
 
 # ---- results ----
 
+SYNONYMS = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
 HEX_RESULTS = frozenset({"mmap", "mremap", "brk", "shmat"})
 
 
@@ -142,18 +157,25 @@ def named(table: dict[int, str]) -> Callable[[View], str]:
     return lambda view: f"{view.result} ({table.get(view.result or 0, '???')})"
 
 
+def hex_with_name(view: View, name: Callable[[int], str]) -> str:
+    """Return a result with what its bits mean."""
+    result = view.result or 0
+    return f"{hex(result) if result else 0} ({name(result)})"
+
+
 RESULTS: dict[str, Callable[[View], str]] = {
     "fcntl": fcntl_result,
     "umask": umask_result,
     "prctl": prctl_result,
-    "poll": structs.poll_result,
-    "ppoll": structs.ppoll_result,
-    "select": structs.select_result,
-    "pselect6": structs.pselect_result,
+    "poll": events.poll_result,
+    "ppoll": events.ppoll_result,
+    "select": events.select_result,
+    "pselect6": events.pselect_result,
     "rt_sigtimedwait": structs.signal_result,
     "time": structs.clock_result,
     "sched_getscheduler": named(POLICIES),
-    "personality": lambda view: f"{view.result:#x}" if view.result else "0 (PER_LINUX)",
+    "personality": lambda view: hex_with_name(view, structs.personality_text),
+    "ioprio_get": lambda view: f"{view.result} ({structs.io_priority_text(view.result or 0)})",
 }
 
 
@@ -163,7 +185,7 @@ def result_text(name: str, view: View) -> str:
     if result is None:
         return "?"
     if result < 0:
-        code = errno.errorcode.get(-result, str(-result))
+        code = SYNONYMS.get(-result) or errno.errorcode.get(-result, str(-result))
         return f"-1 {code} ({os.strerror(-result)})"
     if name in RESULTS:
         return RESULTS[name](view)
@@ -362,10 +384,10 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "clock_getres": (choice(CLOCKS, "CLOCK_???"), timespec_out),
     "clock_settime": (choice(CLOCKS, "CLOCK_???"), timespec),
     "settimeofday": (structs.timeval, pointer),
-    "poll": (structs.pollfds, number, integer),
-    "ppoll": (structs.pollfds, number, timespec, sigset, number),
-    "select": (integer, *(structs.descriptors,) * 3, structs.timeval),
-    "pselect6": (integer, *(structs.descriptors,) * 3, timespec, structs.mask_pair),
+    "poll": (events.pollfds, number, integer),
+    "ppoll": (events.pollfds, number, timespec, sigset, number),
+    "select": (integer, *(events.descriptors,) * 3, structs.timeval),
+    "pselect6": (integer, *(events.descriptors,) * 3, timespec, events.mask_pair),
     "clone3": (structs.clone_arguments, number),
     "waitid": (
         choice(ID_KINDS, "P_???"), integer, structs.siginfo_out, flags(WAIT), structs.usage_out
@@ -377,14 +399,61 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "shmat": (integer, pointer, flags(SHM_ATTACH)),
     "shmdt": (pointer,),
     "shmctl": (integer, choice(IPC_COMMANDS, "IPC_???"), later_pointer),
-    "socket": (choice(FAMILIES, "AF_???"), structs.socket_type, number),
-    "socketpair": (choice(FAMILIES, "AF_???"), structs.socket_type, number, descriptors_out),
-    "connect": (integer, structs.socket_address, number),
-    "bind": (integer, structs.socket_address, number),
+    "socket": (choice(FAMILIES, "AF_???"), sockets.socket_type, number),
+    "socketpair": (choice(FAMILIES, "AF_???"), sockets.socket_type, number, descriptors_out),
+    "connect": (integer, sockets.socket_address, number),
+    "bind": (integer, sockets.socket_address, number),
     "listen": (integer, integer),
     "shutdown": (integer, choice(SHUTDOWN, "SHUT_???")),
-    "sendto": (integer, bytes_in, number, flags(MESSAGE), structs.socket_address, number),
-    "recvfrom": (integer, bytes_out, number, flags(MESSAGE), later_pointer, later_pointer),
+    "sendto": (integer, bytes_in, number, flags(MESSAGE), sockets.socket_address, number),
+    "recvfrom": (
+        integer, bytes_out, number, flags(MESSAGE), sockets.stored_address, sockets.changed_length
+    ),
+    "sendmsg": (integer, sockets.message_in, flags(MESSAGE)),
+    "recvmsg": (integer, sockets.message_out, flags(MESSAGE)),
+    "getsockname": (integer, sockets.stored_address, sockets.changed_length),
+    "getpeername": (integer, sockets.stored_address, sockets.changed_length),
+    "accept": (integer, sockets.stored_address, sockets.changed_length),
+    "accept4": (
+        integer, sockets.stored_address, sockets.changed_length, flags(SOCKET_FLAGS)
+    ),
+    "setsockopt": (
+        integer, sockets.option_level, sockets.option_name, sockets.option_in, number
+    ),
+    "getsockopt": (
+        integer, sockets.option_level, sockets.option_name, sockets.option_out,
+        sockets.changed_length,
+    ),
+    "splice": (
+        integer, structs.offset_in, integer, structs.offset_in, number, flags(SPLICE)
+    ),
+    "tee": (integer, integer, number, flags(SPLICE)),
+    "vmsplice": (integer, vectors_in, number, flags(SPLICE)),
+    "epoll_create": (integer,),
+    "epoll_create1": (flags(EPOLL_CREATE),),
+    "epoll_ctl": (
+        integer, choice(EPOLL_CTL, "EPOLL_CTL_???"), integer, events.changed_event
+    ),
+    "epoll_wait": (integer, events.events_out, integer, integer),
+    "epoll_pwait": (integer, events.events_out, integer, integer, sigset, number),
+    "epoll_pwait2": (integer, events.events_out, integer, timespec, sigset, number),
+    "timerfd_create": (choice(CLOCKS, "CLOCK_???"), flags(TIMER_FILE)),
+    "timerfd_settime": (
+        integer, flags(TIMER_SET), events.itimerspec, events.itimerspec_out
+    ),
+    "timerfd_gettime": (integer, events.itimerspec_out),
+    "sched_setattr": (integer, structs.sched_attr, number),
+    "sched_getattr": (integer, structs.sched_attr_out, number, number),
+    "ioprio_get": (choice(PRIORITY_OWNERS, "IOPRIO_WHO_???"), integer),
+    "ioprio_set": (choice(PRIORITY_OWNERS, "IOPRIO_WHO_???"), integer, structs.io_priority),
+    "membarrier": (choice(BARRIERS, "MEMBARRIER_CMD_???"), hexadecimal),
+    "kcmp": (integer, integer, choice(KCMP, "KCMP_???"), number, number),
+    "personality": (structs.personality,),
+    "utime": (path, structs.utimbuf),
+    "statx": (directory, path, structs.statx_flags, flags(STATX), structs.statx_out),
+    "openat2": (directory, path, structs.open_how, number),
+    "rt_tgsigqueueinfo": (integer, integer, signal, structs.siginfo_in),
+    "ptrace": HEAD,
     "eventfd": (number,),
     "eventfd2": (number, flags(EVENT_COUNTER)),
 }  # fmt: skip
@@ -407,6 +476,14 @@ FCNTL_VALUES = {
     1030: integer,
     1031: integer,
 }
+IOCTL_VALUES: dict[int, Decoder] = {
+    0x540F: structs.int_out,
+    0x5410: structs.int_in,
+    0x5413: structs.window_out,
+    0x5414: structs.window,
+    0x541B: structs.int_out,
+    0x5421: structs.int_in,
+}
 PRCTL_VALUES: dict[int, tuple[Decoder, ...]] = {
     1: (signal,),
     2: (structs.int_out,),
@@ -418,6 +495,10 @@ PRCTL_VALUES: dict[int, tuple[Decoder, ...]] = {
     39: (number,) * 4,
 }
 Decoders = tuple[Decoder, ...]
+# Which argument points to a length that the call may change.
+LENGTHS = {
+    "recvfrom": 5, "getsockname": 2, "getpeername": 2, "accept": 2, "accept4": 2, "getsockopt": 4,
+}  # fmt: skip
 
 
 def _open_decoders(view: View, chosen: Decoders) -> Decoders:
@@ -437,6 +518,10 @@ def _prctl_decoders(view: View, chosen: Decoders) -> Decoders:
 
 def _mremap_decoders(view: View, chosen: Decoders) -> Decoders:
     return chosen if view.args[3] & MREMAP_PLACED else chosen[:4]
+
+
+def _ioctl_decoders(view: View, chosen: Decoders) -> Decoders:
+    return (*chosen[:2], IOCTL_VALUES.get(view.args[1] & 0xFFFF_FFFF, chosen[2]))
 
 
 def _futex_decoders(view: View, chosen: Decoders) -> Decoders:
@@ -476,7 +561,15 @@ VARIANTS: dict[str, Callable[[View, Decoders], Decoders]] = {
     "mknod": _node_decoders,
     "mknodat": _node_decoders,
     "clone": clone_decoders,
+    "ptrace": ptrace_decoders,
+    "ioctl": _ioctl_decoders,
 }
+
+
+def noted_length(name: str, view: View) -> int | None:
+    """Return the length that a call may change, where it has one."""
+    raw = memory(view, view.args[LENGTHS[name]], 4) if name in LENGTHS else None
+    return None if raw is None else int.from_bytes(raw, "little")
 
 
 def decoders_of(name: str, view: View, count: int) -> Decoders:

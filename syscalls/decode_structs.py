@@ -10,39 +10,46 @@ import struct
 from collections.abc import Callable
 
 from kernel.credentials import CAPS
-from kernel.signals import SYNCHRONOUS, SigInfo, Signal
+from kernel.signals import SI_QUEUE, SYNCHRONOUS, SigInfo, Signal
+from syscalls.abi import signed32
 from syscalls.decode import (
     SHOWN_ITEMS,
     Decoder,
     View,
     address,
     after,
-    escaped,
     memory,
     names,
+    open_text,
     signal_name,
-    signal_set,
     stored,
     structure,
 )
 from syscalls.flags import (
+    AT_FLAGS,
     CLONE,
     FAULT_CODES,
     FILE_KINDS,
     IPC_CREATE,
-    POLL,
+    PERSONALITY,
+    PERSONALITY_KINDS,
+    POLICIES,
     PRCTL_DUMPABLE,
+    PRIORITY_CLASSES,
+    RESOLVE,
+    SCHED_FLAGS,
     SIGNAL_CODES,
     SIGNAL_STACK,
-    SOCKET_FLAGS,
-    SOCKET_TYPES,
     STATFS,
     STATFS_MAGIC,
+    STATX,
+    STATX_ATTRIBUTES,
+    STATX_SYNC,
 )
 
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 CAPABILITY_VERSION_3 = 0x20080522
-AF_UNIX = 1
+O_CREAT, STATX_SYNC_MASK = 0o100, 0x6000
 S_IFCHR, S_IFBLK = 0o020000, 0o060000
 
 
@@ -83,6 +90,12 @@ def word(layout: str, show: Callable[..., str] = str) -> Decoder:
     return structure(layout, lambda value: f"[{show(value)}]")
 
 
+def _window(rows: int, columns: int, width: int, height: int) -> str:
+    return f"{{ws_row={rows}, ws_col={columns}, ws_xpixel={width}, ws_ypixel={height}}}"
+
+
+window = structure("<4H", _window)
+window_out = stored(window)
 int_in = word("<i")
 int_out = stored(int_in)
 address_out = stored(word("<Q", address))
@@ -170,6 +183,39 @@ def file_timevals(view: View, i: int) -> str:
     return items(view, view.args[i], 2, "<qq", show)
 
 
+def _utimbuf(accessed: int, modified: int) -> str:
+    return (
+        f"{{actime={accessed} /* {_date(accessed)} */, modtime={modified} /* {_date(modified)} */}}"
+    )
+
+
+utimbuf = structure("<qq", _utimbuf)
+
+
+def statx_flags(view: View, i: int) -> str:
+    value = view.args[i] & 0xFFFF_FFFF
+    how, rest = value & STATX_SYNC_MASK, names(value & ~STATX_SYNC_MASK, AT_FLAGS, "")
+    return "|".join(part for part in (STATX_SYNC.get(how, hex(how)), rest) if part)
+
+
+def _statx(mask: int, attributes: int, mode: int, size: int) -> str:
+    return (
+        f"{{stx_mask={names(mask, STATX)}, stx_attributes={names(attributes, STATX_ATTRIBUTES)}, "
+        f"stx_mode={mode_text(mode)}, stx_size={size}, ...}}"
+    )
+
+
+statx_out = stored(structure("<I4xQ12xH10xQ", _statx))
+
+
+def _open_how(flags: int, mode: int, resolve: int) -> str:
+    shown = f", mode={mode:#05o}".replace("0o", "0") if flags & O_CREAT else ""
+    return f"{{flags={open_text(flags)}{shown}, resolve={names(resolve, RESOLVE)}}}"
+
+
+open_how = structure("<3Q", _open_how)
+
+
 def _statfs(*f: int) -> str:
     kind = STATFS_MAGIC.get(f[0], hex(f[0]))
     return (
@@ -180,99 +226,6 @@ def _statfs(*f: int) -> str:
 
 
 statfs_out = stored(structure("<7q2I3q", _statfs))
-
-
-# ---- polling ----
-
-
-def _polled(view: View, show: Callable[[int, int, int], str]) -> str:
-    return items(view, view.args[0], view.args[1] & 0xFFFF_FFFF, "<iHH", show)
-
-
-def pollfds(view: View, i: int) -> str:
-    def show(fd: int, events: int, revents: int) -> str:
-        return f"{{fd={fd}, events={names(events, POLL)}}}" if fd >= 0 else f"{{fd={fd}}}"
-
-    return _polled(view, show)
-
-
-def _ready(view: View) -> str:
-    raw = memory(view, view.args[0], 8 * (view.args[1] & 0xFFFF_FFFF)) or b""
-    shown = [
-        f"{{fd={fd}, revents={names(revents, POLL)}}}"
-        for fd, _, revents in struct.iter_unpack("<iHH", raw)
-        if revents
-    ]
-    return f"[{', '.join(shown)}]"
-
-
-def _left(view: View, place: int, unit: str) -> str:
-    raw = memory(view, view.args[place], 16) if view.args[place] else None
-    if raw is None:
-        return ""
-    seconds, rest = struct.unpack("<qq", raw)
-    return f"left {{tv_sec={seconds}, {unit}={rest}}}"
-
-
-def _ready_text(view: View, ready: str, left: str) -> str:
-    if not view.result:
-        return "0 (Timeout)"
-    return f"{view.result} ({', '.join(part for part in (ready, left) if part)})"
-
-
-def poll_result(view: View) -> str:
-    """Return what poll found."""
-    return _ready_text(view, _ready(view), "")
-
-
-def ppoll_result(view: View) -> str:
-    """Return what ppoll found, and the time that is left."""
-    return _ready_text(view, _ready(view), _left(view, 2, "tv_nsec"))
-
-
-def _set_members(view: View, place: int) -> str | None:
-    count = min(view.args[0] & 0xFFFF_FFFF, 1024)
-    raw = memory(view, view.args[place], -(-count // 64) * 8) if view.args[place] else None
-    if raw is None:
-        return None
-    bits = int.from_bytes(raw, "little")
-    return f"[{' '.join(str(fd) for fd in range(count) if bits >> fd & 1)}]"
-
-
-def descriptors(view: View, i: int) -> str:
-    return _set_members(view, i) or address(view.args[i])
-
-
-def _select_text(view: View, unit: str) -> str:
-    shown = []
-    for place, title in ((1, "in"), (2, "out"), (3, "except")):
-        members = _set_members(view, place)
-        if members not in (None, "[]"):
-            shown.append(f"{title} {members}")
-    return _ready_text(view, ", ".join(shown), _left(view, 4, unit))
-
-
-def select_result(view: View) -> str:
-    """Return what select found."""
-    return _select_text(view, "tv_usec")
-
-
-def pselect_result(view: View) -> str:
-    """Return what pselect6 found."""
-    return _select_text(view, "tv_nsec")
-
-
-def _mask_pair(view: View, i: int) -> str:
-    raw = memory(view, view.args[i], 16) if view.args[i] else None
-    if raw is None:
-        return address(view.args[i])
-    where, size = struct.unpack("<QQ", raw)
-    mask = memory(view, where, 8) if where else None
-    shown = signal_set(int.from_bytes(mask, "little")) if mask else address(where)
-    return f"{{sigmask={shown}, sigsetsize={size}}}"
-
-
-mask_pair: Decoder = _mask_pair
 
 
 # ---- identities ----
@@ -303,6 +256,40 @@ capabilities_out = stored(capabilities)
 
 def dumpable(view: View, i: int) -> str:
     return PRCTL_DUMPABLE.get(view.args[i], hex(view.args[i]))
+
+
+def personality_text(value: int) -> str:
+    """Return an execution domain with its bits."""
+    if value == (1 << 32) - 1:
+        return hex(value)
+    kind, rest = value & 0xFF, names(value & ~0xFF, PERSONALITY, "")
+    return "|".join(part for part in (PERSONALITY_KINDS.get(kind, hex(kind)), rest) if part)
+
+
+def personality(view: View, i: int) -> str:
+    return personality_text(view.args[i] & 0xFFFF_FFFF)
+
+
+def io_priority_text(value: int) -> str:
+    """Return a class of input and output with its level."""
+    kind = PRIORITY_CLASSES.get(value >> 13, hex(value >> 13))
+    return f"IOPRIO_PRIO_VALUE({kind}, {value & 0x1FFF})"
+
+
+def io_priority(view: View, i: int) -> str:
+    return io_priority_text(view.args[i] & 0xFFFF_FFFF)
+
+
+def _sched_attr(size: int, policy: int, bits: int, nice: int, *rest: int) -> str:
+    titles = ("priority", "runtime", "deadline", "period")
+    shown = [f"size={size}", f"sched_policy={POLICIES.get(policy, hex(policy))}"]
+    shown += [f"sched_flags={names(bits, SCHED_FLAGS)}", f"sched_nice={nice}"]
+    shown += [f"sched_{title}={value}" for title, value in zip(titles, rest, strict=True)]
+    return f"{{{', '.join(shown)}}}"
+
+
+sched_attr = structure("<IIQiIQQQ", _sched_attr)
+sched_attr_out = stored(sched_attr)
 
 
 # ---- time and use ----
@@ -361,16 +348,19 @@ def siginfo_text(info: SigInfo) -> str:
         parts.append(f"si_addr={address(info.si_addr)}")
     elif code <= 0:
         parts += [f"si_pid={info.si_pid}", f"si_uid={info.si_uid}"]
+    if code == SI_QUEUE:
+        value = info.si_value
+        parts += [f"si_int={signed32(value)}", f"si_ptr={address(value)}"]
     return f"{{{', '.join(parts)}}}"
 
 
-def _stored_siginfo(signo: int, code: int, pid: int, uid: int, status: int) -> str:
+def _stored_siginfo(signo: int, code: int, pid: int, uid: int, value: int) -> str:
     fault = pid & 0xFFFF_FFFF | (uid << 32)
-    info = SigInfo(signo, code, fault, pid, uid, status)
+    info = SigInfo(signo, code, fault, pid, uid, signed32(value), value)
     return siginfo_text(info) if signo else "{}"
 
 
-siginfo_in = structure("<i4xi4xiIi", _stored_siginfo)
+siginfo_in = structure("<i4xi4xiIQ", _stored_siginfo)
 
 
 @after
@@ -409,7 +399,7 @@ def clone_arguments(view: View, i: int) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
-# ---- shared memory and sockets ----
+# ---- shared memory ----
 
 
 def ipc_key(view: View, i: int) -> str:
@@ -420,20 +410,3 @@ def ipc_flags(view: View, i: int) -> str:
     value = view.args[i] & 0xFFFF_FFFF
     mode = f"{value & 0o777:#05o}".replace("0o", "0") if value & 0o777 else "000"
     return f"{names(value & ~0o777, IPC_CREATE)}|{mode}" if value & ~0o777 else mode
-
-
-def socket_type(view: View, i: int) -> str:
-    value = view.args[i] & 0xFFFF_FFFF
-    kind = SOCKET_TYPES.get(value & 0xF, hex(value & 0xF))
-    return f"{kind}|{names(value & ~0xF, SOCKET_FLAGS)}" if value & ~0xF else kind
-
-
-def socket_address(view: View, i: int) -> str:
-    raw = memory(view, view.args[i], min(view.args[i + 1] & 0xFFFF_FFFF, 110))
-    if raw is None or len(raw) < 2 or int.from_bytes(raw[:2], "little") != AF_UNIX:
-        return address(view.args[i])
-    name = raw[2:]
-    if name[:1] == b"\0":
-        return f"{{sa_family=AF_UNIX, sun_path=@{escaped(name[1:])}}}"
-    text = name.split(b"\0")[0]
-    return f"{{sa_family=AF_UNIX, sun_path={escaped(text)}}}" if text else "{sa_family=AF_UNIX}"

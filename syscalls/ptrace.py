@@ -15,6 +15,7 @@ from kernel import signals
 from kernel.credentials import Ids
 from kernel.errors import SyscallError
 from kernel.processor import Context
+from kernel.sigframe import pack_siginfo
 from kernel.signals import NSIG, SigInfo, Signal
 from kernel.trace import SYSGOOD, Calls, Trace
 from kernel.vfs.mmfile import space_of
@@ -39,7 +40,6 @@ CONSTANT_REGS = {"cs": 0x33, "ss": 0x2B, "ds": 0, "es": 0, "fs": 0, "gs": 0}
 REGS = struct.Struct(f"<{len(USER_REGS)}Q")
 FPREGS_BYTES = 512
 FAULT = struct.Struct("<iIQ")
-SIGINFO_BYTES = 128
 WORD = struct.Struct("<Q")
 MASK = (1 << 64) - 1
 
@@ -141,10 +141,7 @@ def _getsiginfo(task: Task, pid: int, addr: int, data: Any) -> bytes:
     info = trace_of(tracee(task, pid)).siginfo
     if info is None:
         raise SyscallError(errno.EINVAL)
-    place = info.si_addr or info.si_pid
-    return struct.pack("<iiixxxxQ", info.si_signo, 0, info.si_code, place).ljust(
-        SIGINFO_BYTES, b"\0"
-    )
+    return pack_siginfo(info)
 
 
 def _faultinfo(task: Task, pid: int, addr: int, data: Any) -> bytes:
@@ -184,7 +181,9 @@ def _resume(calls: Calls) -> Callable[[Task, int, int, Any], int]:
         trace = trace_of(found)
         info = trace.siginfo
         trace.let_go(calls)
-        if data:
+        if data and info is None:  # held at a call: the signal is sent, and stops the task anew
+            signals.send(found, SigInfo(data, signals.SI_KERNEL))
+        elif data:
             same = info is not None and info.si_signo == data
             _deliver(found, info if same and info else SigInfo(data, 0, si_pid=task.pid))
         if found.alive and found.context is not None and task.kernel.scheduler is not None:

@@ -24,7 +24,7 @@ from syscalls.decode import (
     signal_name,
     strings,
 )
-from syscalls.decode_calls import decoders_of, result_text
+from syscalls.decode_calls import decoders_of, noted_length, result_text
 from syscalls.decode_structs import siginfo_text
 from syscalls.numbers import NAMES
 from syscalls.table import TABLE
@@ -67,6 +67,7 @@ COUNTS: dict[str, int] = {}
 def begin_line(name: str, task: Task, registers: tuple[int, ...]) -> Line:
     """Return the line of a call that is about to be made."""
     view = View(task, registers)
+    view.noted = noted_length(name, view)
     decoders = decoders_of(name, view, COUNTS[name])
     ready = next((i for i, d in enumerate(decoders) if d in AFTER), len(decoders))
     shown = [decode(view, i) for i, decode in enumerate(decoders[:ready])]

@@ -12,6 +12,7 @@
 #define EFLAGS_USER 0x240dd5ul /* CF PF AF ZF SF TF DF OF AC ID: what user code may set */
 #define EFLAGS_FIXED 0x202ul
 #define FPCW_START 0x37f
+#define FPTAG_START 0xffff /* every register empty */
 #define MXCSR_START 0x1f80
 #define MXCSR_MASK 0xffff
 
@@ -99,6 +100,7 @@ void context_start(context *c, uint64_t rip, uint64_t rsp)
 	p->current = c;
 	write_reg(p, REG_EFLAGS, EFLAGS_START);
 	write_reg(p, REG_FPCW, FPCW_START);
+	write_reg(p, REG_FPTAG, FPTAG_START);
 	write_reg(p, REG_MXCSR, MXCSR_START);
 	write_reg(p, REG_RIP, rip);
 	write_reg(p, REG_RSP, rsp);

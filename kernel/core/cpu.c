@@ -530,6 +530,7 @@ int64_t cpu_reset(cpu *c, const struct cpu_start *start)
 	write_reg(c, REG_CR3, start->cr3);
 	write_reg(c, REG_CR0, CR0_PE | CR0_WP | CR0_PG);
 	write_reg(c, REG_FPCW, 0x37f);
+	write_reg(c, REG_FPTAG, 0xffff); /* every register empty */
 	write_reg(c, REG_MXCSR, 0x1f80);
 	write_reg(c, REG_RSP, start->rsp);
 	write_reg(c, REG_RDI, start->rdi);

@@ -18,11 +18,14 @@ static uint64_t next(void)
 	return state;
 }
 
-static const int left_out[] = { SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_kill, SYS_tkill,
-				SYS_tgkill, SYS_rt_sigqueueinfo, SYS_reboot, SYS_alarm,
-				SYS_setitimer, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_setrlimit,
-				SYS_prlimit64, SYS_chroot, SYS_rt_tgsigqueueinfo, SYS_fork,
-				SYS_vfork, SYS_clone, SYS_clone3, SYS_execve, SYS_execveat };
+static const int left_out[] = {
+	SYS_exit,      SYS_exit_group, SYS_rt_sigreturn,    SYS_kill,
+	SYS_tkill,     SYS_tgkill,     SYS_rt_sigqueueinfo, SYS_reboot,
+	SYS_alarm,     SYS_setitimer,  SYS_rt_sigaction,    SYS_rt_sigprocmask,
+	SYS_setrlimit, SYS_prlimit64,  SYS_chroot,          SYS_rt_tgsigqueueinfo,
+	SYS_fork,      SYS_vfork,      SYS_clone,           SYS_clone3,
+	SYS_execve,    SYS_execveat
+};
 
 static int is_left_out(int nr)
 {
@@ -37,20 +40,34 @@ static char *good, *edge;
 static uint64_t value(void)
 {
 	switch (next() % 16) {
-	case 0: return 0;
-	case 1: return 1;
-	case 2: return ~0ul;
-	case 3: return 0xffff800000000000ul + next() % 65536;
-	case 4: return 0x7ffffffff000ul - next() % 16;
-	case 5: return 0x8000000000000000ul;
-	case 6: return (uint64_t)edge + 4096 - next() % 32;
-	case 7: return (uint64_t)edge + 4096;
-	case 8: return next();
-	case 9: return next() & 0xffffffff;
-	case 10: return next() % 64;
-	case 11: return next() % 8192;
-	case 12: return 8;
-	default: return (uint64_t)good + next() % 4096 / 8 * 8;
+	case 0:
+		return 0;
+	case 1:
+		return 1;
+	case 2:
+		return ~0ul;
+	case 3:
+		return 0xffff800000000000ul + next() % 65536;
+	case 4:
+		return 0x7ffffffff000ul - next() % 16;
+	case 5:
+		return 0x8000000000000000ul;
+	case 6:
+		return (uint64_t)edge + 4096 - next() % 32;
+	case 7:
+		return (uint64_t)edge + 4096;
+	case 8:
+		return next();
+	case 9:
+		return next() & 0xffffffff;
+	case 10:
+		return next() % 64;
+	case 11:
+		return next() % 8192;
+	case 12:
+		return 8;
+	default:
+		return (uint64_t)good + next() % 4096 / 8 * 8;
 	}
 }
 

@@ -25,7 +25,8 @@ static void heap(void)
 	printf("brk %ld", (long)(end - start));
 	printf(" %ld", (long)(move_brk(start + PAGE) - start));
 	move_brk(start + 3 * PAGE);
-	printf(" zero %d too far %d\n", start[3 * PAGE - 1], move_brk((char *)1) == start + 3 * PAGE);
+	printf(" zero %d too far %d\n", start[3 * PAGE - 1],
+	       move_brk((char *)1) == start + 3 * PAGE);
 	char *big = malloc(40 << 20);
 	memset(big, 3, 40 << 20);
 	int sum = 0;
@@ -139,7 +140,8 @@ static void code(void)
 	printf("\n");
 	/* the same address, another page */
 	for (int i = 30; i < 33; i++) {
-		unsigned char *p = mmap(rwx, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		unsigned char *p =
+			mmap(rwx, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		put_code(p, i);
 		printf("remapped %d ", call(p));
 	}
@@ -157,13 +159,15 @@ static void code(void)
 	waitpid(pid, &status, 0);
 	printf("child %d parent %d\n", WEXITSTATUS(status), call(rwx));
 	/* code that rewrites the page that it is in */
-	unsigned char loop[] = { 0x31, 0xc0,		   /* xor eax, eax */
-				 0xff, 0xc0,		   /* 2: inc eax */
-				 0x88, 0x07,		   /* mov [rdi], al */
-				 0x83, 0xf8, 0x05,	   /* cmp eax, 5 */
-				 0x75, 0xf7,		   /* jne 2 */
-				 0xb8, 0x00, 0, 0, 0,	   /* mov eax, imm: the byte that is written */
+	/* clang-format off */
+	unsigned char loop[] = { 0x31, 0xc0,       /* xor eax, eax */
+				 0xff, 0xc0,       /* 2: inc eax */
+				 0x88, 0x07,       /* mov [rdi], al */
+				 0x83, 0xf8, 0x05, /* cmp eax, 5 */
+				 0x75, 0xf7,       /* jne 2 */
+				 0xb8, 0, 0, 0, 0, /* mov eax, imm: the byte that is written */
 				 0xc3 };
+	/* clang-format on */
 	unsigned char *self = mmap(0, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(self, loop, sizeof(loop));
 	printf("self %d\n", ((int (*)(void *))self)(self + 12));
@@ -175,17 +179,17 @@ static void code(void)
 /* Code that stores beside itself, then into the block that it jumps to: each store must count. */
 static void two_stores(void)
 {
-	unsigned char loop[] = { 0x31, 0xd2,		  /* xor edx, edx */
-				 0x31, 0xc0,		  /* xor eax, eax */
-				 0xff, 0xc0,		  /* 4: inc eax */
-				 0x88, 0x07,		  /* mov [rdi], al */
-				 0x88, 0x06,		  /* mov [rsi], al */
-				 0xeb, 0x00,		  /* jmp 12 */
-				 0xb9, 0x00, 0, 0, 0,	  /* 12: mov ecx, imm: the second byte */
-				 0x01, 0xca,		  /* add edx, ecx */
-				 0x83, 0xf8, 0x05,	  /* cmp eax, 5 */
-				 0x75, 0xec,		  /* jne 4 */
-				 0x89, 0xd0,		  /* mov eax, edx */
+	unsigned char loop[] = { 0x31, 0xd2,             /* xor edx, edx */
+				 0x31, 0xc0,             /* xor eax, eax */
+				 0xff, 0xc0,             /* 4: inc eax */
+				 0x88, 0x07,             /* mov [rdi], al */
+				 0x88, 0x06,             /* mov [rsi], al */
+				 0xeb, 0x00,             /* jmp 12 */
+				 0xb9, 0x00, 0,    0, 0, /* 12: mov ecx, imm: the second byte */
+				 0x01, 0xca,             /* add edx, ecx */
+				 0x83, 0xf8, 0x05,       /* cmp eax, 5 */
+				 0x75, 0xec,             /* jne 4 */
+				 0x89, 0xd0,             /* mov eax, edx */
 				 0xc3 };
 	int fd = memfd_create("code", 0); /* so that the page is clean when it runs */
 	(void)!ftruncate(fd, PAGE);

@@ -195,7 +195,8 @@ static void executing(char *self)
 	if (!pid) {
 		signal(SIGUSR1, SIG_IGN);
 		signal(SIGUSR2, on_child ? (void (*)(int))on_child : 0);
-		int keep = open("/dev/null", O_RDONLY), gone = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		int keep = open("/dev/null", O_RDONLY),
+		    gone = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		dup2(keep, 20);
 		dup3(gone, 21, O_CLOEXEC);
 		execve(self, argv, envp);
@@ -252,7 +253,8 @@ static void clones(void)
 	static char stack[65536];
 	volatile int value = 0;
 	int status;
-	pid_t pid = clone(cloned, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)&value);
+	pid_t pid = clone(cloned, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+			  (void *)&value);
 	printf("clone vm: value %d\n", value);
 	waitpid(pid, &status, 0);
 	show("clone", status);
@@ -264,7 +266,8 @@ static void clones(void)
 	printf("no signal: %d %d\n", waitpid(pid, &status, 0) == -1, errno == ECHILD);
 	printf("with __WALL: %d\n", waitpid(pid, &status, __WALL) == pid);
 	int tid = 0;
-	pid = syscall(SYS_clone, CLONE_CHILD_SETTID | CLONE_PARENT_SETTID | SIGCHLD, 0, &tid, &tid, 0);
+	pid = syscall(SYS_clone, CLONE_CHILD_SETTID | CLONE_PARENT_SETTID | SIGCHLD, 0, &tid, &tid,
+		      0);
 	if (!pid)
 		_exit(tid == getpid() ? 0 : 1);
 	waitpid(pid, &status, 0);

@@ -38,13 +38,13 @@ static void catch(int signo, int flags)
 	sigaction(signo, &sa, NULL);
 }
 
-#define TRY(name, code)                          \
-	do {                                     \
-		printf("%s: ", name);            \
-		if (!sigsetjmp(out, 1)) {        \
-			code;                    \
-			printf("nothing\n");     \
-		}                                \
+#define TRY(name, code) \
+	do { \
+		printf("%s: ", name); \
+		if (!sigsetjmp(out, 1)) { \
+			code; \
+			printf("nothing\n"); \
+		} \
 	} while (0)
 
 static void faults(void)
@@ -70,10 +70,10 @@ static void faults(void)
 	TRY("execute data", ((void (*)(void))base)());
 	TRY("execute unmapped", ((void (*)(void))(base + 12288 + 16))());
 	TRY("movups", __asm__ volatile("movups %%xmm0, (%0)" ::"r"(base + 4096 + 40) : "memory"));
-	TRY("rep movsb", __asm__ volatile("rep movsb" ::"D"(base + 4096 - 8), "S"(base), "c"(16L)
-					  : "memory"));
-	TRY("cmpxchg", __asm__ volatile("lock cmpxchg %%rcx, (%0)" ::"r"(base + 4096 + 24)
-					: "rax", "memory"));
+	TRY("rep movsb",
+	    __asm__ volatile("rep movsb" ::"D"(base + 4096 - 8), "S"(base), "c"(16L) : "memory"));
+	TRY("cmpxchg",
+	    __asm__ volatile("lock cmpxchg %%rcx, (%0)" ::"r"(base + 4096 + 24) : "rax", "memory"));
 	printf("first byte still %d, eighth %d\n", base[0], base[4088]);
 }
 
@@ -87,10 +87,10 @@ static void instructions(void)
 	TRY("hlt", __asm__ volatile("hlt"));
 	TRY("hlt again", __asm__ volatile("hlt"));
 	TRY("divide after hlt", printf("%d\n", 1 / zero));
-	TRY("in", __asm__ volatile("inb $0x80, %%al" ::: "rax"));
-	TRY("out", __asm__ volatile("outb %%al, $0x80" ::: "rax"));
+	TRY("in", __asm__ volatile("inb $0x80, %%al" :: : "rax"));
+	TRY("out", __asm__ volatile("outb %%al, $0x80" :: : "rax"));
 	TRY("cli", __asm__ volatile("cli"));
-	TRY("mov cr3", __asm__ volatile("mov %%cr3, %%rax" ::: "rax"));
+	TRY("mov cr3", __asm__ volatile("mov %%cr3, %%rax" :: : "rax"));
 	TRY("ud2", __asm__ volatile("ud2"));
 	TRY("int3", __asm__ volatile("int3"));
 	TRY("int 0x20", __asm__ volatile("int $0x20"));
@@ -131,7 +131,8 @@ static void where(int signo)
 {
 	char here;
 	(void)signo;
-	printf("on the other stack: %d\n", &here >= altstack && &here < altstack + sizeof(altstack));
+	printf("on the other stack: %d\n",
+	       &here >= altstack && &here < altstack + sizeof(altstack));
 }
 
 static void overflow(int signo, siginfo_t *info, void *context)
@@ -216,7 +217,8 @@ static void masks(void)
 		printf("to a thread: %d\n", errno);
 	}
 	r = sigtimedwait(&set, &info, &soon);
-	printf("queued %d code %d value %d\n", r == SIGRTMIN, info.si_code, info.si_value.sival_int);
+	printf("queued %d code %d value %d\n", r == SIGRTMIN, info.si_code,
+	       info.si_value.sival_int);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 

@@ -40,7 +40,10 @@ static void later(const int *fd, char action)
 static void nowhere_to_store(void)
 {
 	const struct itimerval soon = { .it_value = { 0, 20000 } };
-	const struct { const char *name; long nr, args[5]; } waits[] = {
+	const struct {
+		const char *name;
+		long nr, args[5];
+	} waits[] = {
 		{ "select", SYS_select, { 0, 0, 0, 0, -2 } },
 		{ "pselect6", SYS_pselect6, { 0, 0, 0, 0, -2 } },
 		{ "ppoll", SYS_ppoll, { 0, 0, -2, 0, 8 } },
@@ -60,7 +63,8 @@ static void nowhere_to_store(void)
 			a[k] = waits[i].args[k] == -2 ? (long)left : waits[i].args[k];
 		setitimer(ITIMER_REAL, &soon, NULL);
 		errno = 0;
-		printf("%s: %ld", waits[i].name, syscall(waits[i].nr, a[0], a[1], a[2], a[3], a[4], 0));
+		printf("%s: %ld", waits[i].name,
+		       syscall(waits[i].nr, a[0], a[1], a[2], a[3], a[4], 0));
 		printf(" errno %d\n", errno);
 	}
 }
