@@ -35,23 +35,10 @@ def booted(
 
     ram: bytes or "64M". parameters: of Kernel (rmap, nrpte, ...).
     """
-    with booted_uncounted(ram, sysctl, **parameters) as sys:
-        yield sys
-        sys.task.kernel.check()
-
-
-@contextmanager
-def booted_uncounted(
-    ram: int | str, sysctl: Mapping[str, int | str] | None = None, **parameters: Any
-) -> Iterator[Sys]:
-    """Boot a machine as booted() does, without the recount at the end.
-
-    The recount asks a nonlinear VMA for each of its pages, which a search goes through all of its
-    ptes for: with a million of them that takes ten minutes.
-    """
     with Kernel(ram=ram, sysctl=sysctl, **parameters) as kernel:
         let_tmpfs_grow(kernel)
         yield Sys(kernel.spawn(name="lab"))
+        kernel.check()
 
 
 def let_tmpfs_grow(kernel: Kernel) -> None:
