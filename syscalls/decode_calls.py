@@ -66,6 +66,7 @@ from syscalls.decode_trace import HEAD, ptrace_decoders
 from syscalls.flags import (
     ACCESS,
     ADVICE,
+    AMBIENT,
     ARCH_PRCTL,
     AT_FLAGS,
     ATTRIBUTE,
@@ -109,6 +110,7 @@ from syscalls.flags import (
     SPLICE,
     STATX,
     SYNC_RANGE,
+    TIME_STAMPS,
     TIMER_FILE,
     TIMER_SET,
     TIMERS,
@@ -118,7 +120,7 @@ from syscalls.flags import (
     WHENCE,
 )
 
-PR_GET_DUMPABLE = 3
+PR_GET_DUMPABLE, PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL = 3, 47, 4
 
 
 def sixth(decoder: Decoder) -> Decoder:
@@ -487,13 +489,27 @@ IOCTL_VALUES: dict[int, Decoder] = {
 PRCTL_VALUES: dict[int, tuple[Decoder, ...]] = {
     1: (signal,),
     2: (structs.int_out,),
-    3: (),
     4: (structs.dumpable,),
+    8: (number,),
+    14: (number,),
     15: (path,),
     16: (text_out,),
+    23: (structs.capability,),
+    24: (structs.capability,),
+    25: (structs.time_stamps_out,),
+    26: (choice(TIME_STAMPS, "PR_TSC_???"),),
+    28: (hexadecimal,),
+    29: (number,),
+    36: (number,),
+    37: (structs.int_out,),
     38: (number,) * 4,
     39: (number,) * 4,
-}
+    40: (structs.address_out,),
+    41: (number,) * 4,
+    42: (number,) * 4,
+    47: (choice(AMBIENT, "PR_CAP_AMBIENT_???"), structs.capability, number, number),
+    0x56535953: (number,),
+} | dict.fromkeys((3, 7, 13, 21, 27, 30, 0x56535954), ())
 Decoders = tuple[Decoder, ...]
 # Which argument points to a length that the call may change.
 LENGTHS = {
@@ -513,6 +529,8 @@ def _fcntl_decoders(view: View, chosen: Decoders) -> Decoders:
 
 
 def _prctl_decoders(view: View, chosen: Decoders) -> Decoders:
+    if view.args[:2] == (PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL):
+        return (chosen[0], choice(AMBIENT, ""), number, number, number)
     return (chosen[0], *PRCTL_VALUES.get(view.args[0], chosen[1:]))
 
 

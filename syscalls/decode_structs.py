@@ -45,6 +45,7 @@ from syscalls.flags import (
     STATX,
     STATX_ATTRIBUTES,
     STATX_SYNC,
+    TIME_STAMPS,
 )
 
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
@@ -252,6 +253,14 @@ def _capabilities(*words: int) -> str:
 
 capabilities = structure("<6I", _capabilities)
 capabilities_out = stored(capabilities)
+
+
+def capability(view: View, i: int) -> str:
+    value = view.args[i]
+    return CAPS[value] if value < len(CAPS) else f"{value:#x} /* CAP_??? */"
+
+
+time_stamps_out = stored(word("<i", lambda value: TIME_STAMPS.get(value, hex(value))))
 
 
 def dumpable(view: View, i: int) -> str:

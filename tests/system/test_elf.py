@@ -170,6 +170,115 @@ def test_reading_what_no_one_writes_is_a_deadlock_with_a_report(machine: Machine
     assert any("nothing can wake" in line for line in machine.kernel.log.lines())
 
 
+# What Linux 6.18 prints with vm.nr_hugepages = 4, as root.
+HUGE_PAGES = """\
+start: 4 pages, 4 free, 0 promised
+aligned 1
+mapped: 4 pages, 4 free, 2 promised
+touched: 4 pages, 2 free, 0 promised
+too many: -1, error 12
+munmap of a part: -1, error 22
+mprotect of a part: -1, error 22
+copied: 4 pages, 1 free, 0 promised
+child 16, here 7
+grow: -1, error 22
+unmapped: 4 pages, 4 free, 0 promised
+4 pages, then SIGBUS code 2
+segment: 4 pages, 3 free, 0 promised
+segment 1 3
+mount: 0
+ftruncate: 0
+4194304 bytes in blocks of 2097152
+write: -1, error 22
+unlink: 0
+umount: 0
+memfd 1
+end: 4 pages, 4 free, 0 promised
+"""
+
+
+def test_memory_of_large_pages(compile_c: Compile) -> None:
+    with Kernel(ram="64M", sysctl={"vm.nr_hugepages": 4}) as kernel:
+        ran = Machine(kernel, uid=0).run(compile_c("hugepages"))
+        kernel.check()
+    assert (ran.status, ran.out.decode()) == (0, HUGE_PAGES)
+
+
+VSYSCALLS = r"""
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <sys/wait.h>
+enum { SET = 0x56535953, GET };
+static long (*const fixed_time)(long *) = (void *)0xffffffffff600400;
+static void show(const char *who) {
+    printf("%s: %d, time %d\n", who, prctl(GET), fixed_time(0) > 0);
+    fflush(stdout);
+}
+int main(int argc, char **argv) {
+    if (argc > 1) return show("executed"), 0;
+    show("at first");
+    prctl(SET, 0);
+    show("set");
+    if (!fork()) return show("child"), execl("/proc/self/exe", "x", "again", (char *)0);
+    wait(0);
+    prctl(SET, 1);
+    show("set back");
+    return prctl(SET, 2) == -1 ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize(("sysctl", "traps"), [(1, 3), (0, 5)])
+def test_the_vsyscalls_of_one_task(compile_c: Compile, sysctl: int, traps: int) -> None:
+    program = compile_c(VSYSCALLS)
+    setting = f"kernel.vsyscall64={sysctl}"
+    done = pkern("run", "--uid", "0", "--sysctl", setting, "--strace", str(program))
+    shown = [f"{who}, time 1" for who in ("at first: 1", "set: 0", "child: 0", "executed: 0")]
+    assert done.stdout.decode().splitlines() == [*shown, "set back: 1, time 1"]
+    assert done.stderr.count(b"time(NULL)") == traps
+    assert b"PR_SET_VSYSCALL, 0" in done.stderr
+
+
+MOUNT = """
+mkdir /tmp/m; mount -t tmpfs -o size=1m,mode=700 none /tmp/m || exit 3
+df /tmp/m | tail -1
+mount | grep /tmp/m
+dd if=/dev/zero of=/tmp/m/x bs=1k count=2000 2>&1 | head -1
+stat -c '%s %a' /tmp/m/x /tmp/m
+df /tmp/m | tail -1
+mount -o remount,ro /tmp/m; echo b > /tmp/m/x
+cd /tmp/m; umount /tmp/m; cd /
+umount /tmp/m && ls /tmp/m; umount /tmp/m
+"""
+MOUNTED = """\
+none                      1024         0      1024   0% /tmp/m
+none on /tmp/m type tmpfs (rw,relatime,size=1024k,mode=700)
+dd: error writing '/tmp/m/x': No space left on device
+1048576 644
+60 700
+none                      1024      1024         0 100% /tmp/m
+"""
+REFUSED = """\
+sh: can't create /tmp/m/x: Read-only file system
+umount: can't unmount /tmp/m: Device or resource busy
+umount: can't unmount /tmp/m: Invalid argument
+"""
+
+
+@needs_busybox
+def test_busybox_mounts_tmpfs_as_root(machine: Machine) -> None:
+    machine.uid = 0
+    ran = machine.run(BUSYBOX, "sh", "-c", MOUNT)
+    assert (ran.out.decode(), ran.err.decode()) == (MOUNTED, REFUSED)
+
+
+@needs_busybox
+def test_a_user_mounts_nothing(machine: Machine) -> None:
+    ran = machine.run(BUSYBOX, "sh", "-c", MOUNT)
+    assert ran.status == 3 << 8 and b"permission denied" in ran.err
+
+
 # ---- what ends a run ----
 
 

@@ -166,8 +166,32 @@ static void queued(void)
 	syscall(SYS_rt_tgsigqueueinfo, -1, -1, SIGUSR1, &info);
 }
 
+static void attributes(void)
+{
+	int value;
+	long long_value;
+	syscall(SYS_prctl, PR_GET_KEEPCAPS, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_TSC, &value, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_TIMING, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_CAPBSET_READ, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_CAPBSET_READ, 99, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_SET_TIMERSLACK, 50000, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &value, 0, 0, 0);
+	syscall(SYS_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	syscall(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
+	syscall(SYS_prctl, PR_CAP_AMBIENT, 1, 5, 0, 0);
+	syscall(SYS_prctl, PR_CAP_AMBIENT, 4, 0, 0, 0);
+	syscall(SYS_prctl, 9999, 1, 2, 3, 4);
+}
+
 int main(void)
 {
+	attributes();
 	messages();
 	moved_pipes();
 	sets();
