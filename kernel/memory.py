@@ -139,7 +139,7 @@ def reclaim(kernel: Kernel, nr_pages: int) -> int:
 
 
 def _write_back(kernel: Kernel, order: object) -> None:
-    """Write the dirty pages that a scan came upon; an error is the file's (wb_error)."""
+    """Write the dirty pages that a scan came upon; an error is the file's (wb_errors)."""
     writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
     for cookie, index in writes:
         kernel.vfs.inode_of(cookie).write_page(index)

@@ -21,7 +21,7 @@ from syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from kernel.task import Task
-    from kernel.vfs.inode import Inode
+    from kernel.vfs.file import File
 
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
@@ -180,7 +180,8 @@ def madvise(task: Task, addr: int, length: int, advice: int) -> int:
     if advice < 0:
         raise SyscallError(errno.EINVAL)
     if advice == lib.MADV_PAGEOUT:
-        _write_back_quietly(task, addr, addr + length)  # what is clean can go
+        for file, first, last in _shared_files(task, addr, addr + length):
+            file.inode.writeback(first, last)  # what is clean can go
     return _advise(task, addr, length, advice)
 
 
@@ -190,8 +191,8 @@ def _advise(task: Task, addr: int, length: int, advice: int) -> int:
     while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
         addr += done
     if advice == lib.MADV_REMOVE:
-        for inode, first, last in _shared_files(task, start, end):
-            inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
+        for file, first, last in _shared_files(task, start, end):
+            file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
     return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
 
 
@@ -294,35 +295,27 @@ def msync(task: Task, addr: int, length: int, flags: int) -> int:
     if status < 0 and status != -errno.ENOMEM:
         raise SyscallError(-status)
     if flags & MS_SYNC:
-        _write_back(task, addr, addr + length)
+        for file, first, last in _shared_files(task, addr, addr + length):
+            file.sync(first, last)
     if status < 0:
         raise SyscallError(-status)
     return 0
 
 
-def _write_back(task: Task, start: int, end: int) -> None:
-    for inode, first, last in _shared_files(task, start, end):
-        inode.writeback(first, last)
-
-
-def _write_back_quietly(task: Task, start: int, end: int) -> None:
-    for inode, first, last in _shared_files(task, start, end):
-        inode.writeback_quietly(first, last)
-
-
-def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[Inode, int, int]]:
-    """Yield inode, first and last page of each shared file mapping in [start, end)."""
+def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[File, int, int]]:
+    """Yield open file, first and last page of each shared file mapping in [start, end)."""
     for vma in task.mm.vmas():
-        if vma.end <= start or vma.start >= end or not vma.mapping_cookie:
+        if vma.end <= start or vma.start >= end or not vma.flags & lib.VM_SHARED:
             continue
-        if not vma.flags & lib.VM_SHARED:
+        file = task.kernel.vfs.file_of(vma.file_cookie)
+        if file is None:  # shared anonymous memory
             continue
         low, high = max(vma.start, start), min(vma.end, end)
         first = vma.pgoff + (low - vma.start) // PAGE_SIZE
         last = vma.pgoff + (high - vma.start + PAGE_MASK) // PAGE_SIZE - 1
         if vma.flags & lib.VM_NONLINEAR:
             first, last = 0, (1 << 52) - 1  # any page of the file may show here
-        yield task.kernel.vfs.inode_of(vma.mapping_cookie), first, last
+        yield file, first, last
 
 
 def _other(task: Task, pid: int) -> Task:

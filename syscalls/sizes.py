@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kernel.errors import SyscallError
@@ -11,6 +12,7 @@ from kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
     MAY_WRITE,
+    PAGE_SIZE,
     PUNCH_HOLE,
     ZERO_RANGE,
     Inode,
@@ -32,6 +34,8 @@ FALLOCATE_MODES = frozenset(
 )
 MAX_OFFSET = (1 << 63) - 1
 ADVICE = range(6)  # POSIX_FADV_NORMAL .. NOREUSE
+FADV_WILLNEED, FADV_DONTNEED = 3, 4
+MOST_AHEAD = 1 << 20  # bytes that one call brings
 SYNC_RANGE_FLAGS = 7
 
 
@@ -116,10 +120,10 @@ def _fallocate(inode: MappedInode, mode: int, start: int, end: int) -> None:
 
 
 def _write_back(task: Task, fd: int) -> int:
-    inode = task.fds.get(fd).inode
-    if not inode.can_sync:
+    file = task.fds.get(fd)
+    if not file.inode.can_sync:
         raise SyscallError(errno.EINVAL)
-    inode.writeback(0, LAST_PAGE)
+    file.sync(0, LAST_PAGE)
     return 0
 
 
@@ -147,11 +151,15 @@ def sync(task: Task) -> int:
 
 @syscall(306, "syncfs", SINT)
 def syncfs(task: Task, fd: int) -> int:
-    """Write the dirty pages of an open file's file system. Errors: EBADF. Source: syncfs(2)."""
-    dev = task.fds.get(fd).inode.dev
+    """Write the dirty pages of an open file's file system.
+
+    Errors: EBADF, EIO (since Linux 5.8). Source: syncfs(2).
+    """
+    file = task.fds.get(fd)
     for inode in list(task.kernel.vfs.inodes.values()):
-        if inode.dev == dev:
-            inode.writeback_quietly(0, LAST_PAGE)
+        if inode.dev == file.inode.dev:
+            inode.writeback(0, LAST_PAGE)
+    file.tell_fs_error()
     return 0
 
 
@@ -167,23 +175,39 @@ def sync_file_range(task: Task, fd: int, offset: int, nbytes: int, flags: int) -
         raise SyscallError(errno.EINVAL)
     if file.inode.kind not in ("file", "blk", "dir", "link"):
         raise SyscallError(errno.ESPIPE)
-    last = (offset + nbytes - 1) // 4096 if nbytes else LAST_PAGE
-    file.inode.writeback(offset // 4096, last)
+    last = (offset + nbytes - 1) // PAGE_SIZE if nbytes else LAST_PAGE
+    file.sync(offset // PAGE_SIZE, last)
     return 0
 
 
 @syscall(221, "fadvise64", SINT, INT, INT, INT)
 def fadvise64(task: Task, fd: int, offset: int, nbytes: int, advice: int) -> int:
-    """Take advice on how a file will be read; pages come and go by need alone.
+    """Take advice on how a file will be read: WILLNEED brings it, DONTNEED lets clean pages go.
 
-    Errors: EBADF, ESPIPE, EINVAL. Source: posix_fadvise(2).
+    Errors: EBADF, ESPIPE, EINVAL. Source: posix_fadvise(2); generic_fadvise() of Linux 6.x.
     """
     file = task.fds.get(fd)
     if file.inode.kind == "fifo":
         raise SyscallError(errno.ESPIPE)
     if signed64(nbytes) < 0 or advice not in ADVICE:
         raise SyscallError(errno.EINVAL)
+    if signed64(offset) < 0:
+        return 0  # before the file's beginning lies nothing
+    end = min(offset + nbytes, MAX_OFFSET) if nbytes else MAX_OFFSET
+    if advice == FADV_WILLNEED:
+        _bring(file.inode, offset, end - offset)
+    elif advice == FADV_DONTNEED:
+        whole = end // PAGE_SIZE if end != file.inode.size else LAST_PAGE + 1
+        file.inode.drop_clean(-(-offset // PAGE_SIZE), whole - 1)
     return 0
+
+
+def _bring(inode: Inode, offset: int, nbytes: int) -> None:
+    """Have bytes of a file in the cache. A page that cannot be read is left for who needs it."""
+    if not isinstance(inode, MappedInode):
+        return
+    with suppress(SyscallError):
+        inode.read(offset, min(nbytes, MOST_AHEAD))
 
 
 @syscall(187, "readahead", SINT, INT, INT)
@@ -195,5 +219,5 @@ def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
     if not isinstance(file.inode, MappedInode) or signed64(nbytes) < 0:
         raise SyscallError(errno.EINVAL)
     if signed64(offset) >= 0:  # before the file's beginning lies nothing to bring
-        file.inode.read(offset, min(nbytes, 1 << 20))
+        _bring(file.inode, offset, nbytes)
     return 0

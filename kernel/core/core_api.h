@@ -317,7 +317,8 @@ int64_t machine_reclaim(machine *m, struct reclaim *r); /* pages freed, or KERNE
 void machine_balanced(machine *m);                      /* background reclaim did what it can */
 int64_t machine_set_hugepages(machine *m, uint64_t nr); /* the pool's own, now */
 int64_t machine_drop_caches(machine *m);                /* clean unmapped file pages; how many */
-int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio); /* area, or -errno */
+int64_t mapping_invalidate(mapping *mp, uint64_t first, uint64_t last); /* the same of one file */
+int64_t swap_on(machine *m, int fd, uint64_t nr_slots, int64_t prio);   /* area, or -errno */
 int64_t swap_off(machine *m, uint64_t area);       /* brings everything back first */
 void swap_off_cancel(machine *m, uint64_t area);   /* after NEED_MEMORY that cannot be met */
 int64_t swap_area_used(machine *m, uint64_t area); /* slots */

@@ -377,12 +377,12 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
 	page_put(m, page);
 }
 
-static uint64_t drop_clean(mapping *mp)
+int64_t mapping_invalidate(mapping *mp, uint64_t first, uint64_t last)
 {
-	uint64_t nr = 0;
+	int64_t nr = 0;
 	struct page *page;
-	for (uint64_t index = 0; (page = mapping_find_next(mp, index));) {
-		index = page->index + 1;
+	while ((page = mapping_find_next(mp, first)) && page->index <= last) {
+		first = page->index + 1;
 		if (page->mapcount || page->pins || page->flags & PG_DIRTY)
 			continue;
 		cache_drop(mp, page);
@@ -393,9 +393,9 @@ static uint64_t drop_clean(mapping *mp)
 
 int64_t machine_drop_caches(machine *m)
 {
-	uint64_t nr = 0;
+	int64_t nr = 0;
 	for (mapping *mp = m->mappings; mp; mp = mp->next)
 		if (!(mp->flags & MAPPING_MEMORY))
-			nr += drop_clean(mp);
-	return (int64_t)nr;
+			nr += mapping_invalidate(mp, 0, INDEX_MAX);
+	return nr;
 }

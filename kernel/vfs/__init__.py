@@ -406,7 +406,7 @@ class Vfs:
     def sync(self) -> None:
         """Write every dirty page back; errors stay with their files."""
         for inode in list(self.inodes.values()):
-            inode.writeback_quietly(0, (1 << 52) - 1)
+            inode.writeback(0, (1 << 52) - 1)
 
     def close(self) -> None:
         """Write back and drop everything; every task has ended before."""

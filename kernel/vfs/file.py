@@ -53,6 +53,7 @@ class File:
         if not self.is_path:
             self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
+        self.wb_since, self.fs_since = inode.wb_errors.sample(), inode.fs_errors.sample()
         self.counted = 0 if inode.kind != "file" else bool(self.access & MAY_WRITE)
         inode.writers += self.counted
 
@@ -107,6 +108,19 @@ class File:
             finally:
                 lib.mapping_put(mapping)
         return self.handle
+
+    def sync(self, first: int, last: int) -> None:
+        """Write dirty pages back; tell of an error since the last time. Errors: EIO, ENOSPC."""
+        self.inode.writeback(first, last)
+        number, self.wb_since = self.inode.wb_errors.since(self.wb_since)
+        if number:
+            raise SyscallError(number)
+
+    def tell_fs_error(self) -> None:
+        """Tell of an error of the whole file system since the last time. Errors: EIO, ENOSPC."""
+        number, self.fs_since = self.inode.fs_errors.since(self.fs_since)
+        if number:
+            raise SyscallError(number)
 
     def need(self, wanted: int) -> None:
         """Refuse what the file was not opened for. Errors: EBADF."""

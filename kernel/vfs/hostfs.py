@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from kernel import memory
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.vfs.errseq import ErrorSequence
 from kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
@@ -76,6 +77,10 @@ class HostAttributes(Inode):
     fs: HostFs
     fd: int
 
+    @property
+    def fs_errors(self) -> ErrorSequence:
+        return self.fs.wb_errors
+
     def set_mode(self, mode: int) -> None:
         with host_errors():
             os.fchmod(self.fd, mode)
@@ -100,11 +105,15 @@ class HostFile(HostAttributes, MappedInode):
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
         super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-        self.wb_error: SyscallError | None = None
+        self._wb_errors = ErrorSequence()
         self.fs = fs
         self.fd = fd
         take_status(self, status)
         lib.mapping_extend(self.mapping, status.st_size)
+
+    @property
+    def wb_errors(self) -> ErrorSequence:
+        return self._wb_errors
 
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
@@ -154,12 +163,6 @@ class HostFile(HostAttributes, MappedInode):
                 os.pwrite(self.fd, ZEROES[: end - pos], pos)
 
     def writeback(self, first: int, last: int) -> None:
-        self.writeback_quietly(first, last)
-        error, self.wb_error = self.wb_error, None
-        if error is not None:
-            raise error
-
-    def writeback_quietly(self, first: int, last: int) -> None:
         if self.fs.access is Access.READ_ONLY:
             return
         lib.mapping_harvest(self.mapping, first, last)
@@ -167,6 +170,10 @@ class HostFile(HostAttributes, MappedInode):
         while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
             for index in ffi.unpack(batch, count):
                 self._write_clean(index)
+
+    def drop_clean(self, first: int, last: int) -> None:
+        self.writeback(first, last)
+        lib.mapping_invalidate(self.mapping, first, last)
 
     def write_page(self, index: int) -> None:
         one = ffi.new("uint64_t *")
@@ -182,11 +189,12 @@ class HostFile(HostAttributes, MappedInode):
                 data = self.read(index * PAGE_SIZE, PAGE_SIZE)
                 os.pwrite(self.fd, data, index * PAGE_SIZE)
         except SyscallError as error:
-            self.wb_error = error  # the page stays readable; msync and fsync tell, once
+            for errors in (self.wb_errors, self.fs_errors):  # the page stays readable
+                errors.record(error.number)
 
     def close(self) -> None:
         """Write back and let the host's file go."""
-        self.writeback_quietly(0, LAST_PAGE)
+        self.writeback(0, LAST_PAGE)
         self.nlink = 0
         super().released()
         os.close(self.fd)
@@ -293,6 +301,7 @@ class HostFs:
         self.directory = Path(directory)
         self.access = access
         self.read_only = access is Access.READ_ONLY
+        self.wb_errors = ErrorSequence()
         self.kernel: Kernel
         self.root: HostDir
         self._files: list[HostFile] = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from kernel.clock import SECOND
 from kernel.core import ffi, lib
 from kernel.errors import SyscallError
+from kernel.vfs.errseq import NO_ERRORS, ErrorSequence
 
 if TYPE_CHECKING:
     from kernel.machine import Kernel
@@ -50,9 +51,9 @@ class Inode:
     type_bits = stat.S_IFREG
     block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
-    # What else poll says of a file that is ready to be read, or to be written.
     can_epoll = False
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
+    # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
@@ -71,6 +72,16 @@ class Inode:
         self.mounted: Inode | None = None  # the root that covers this directory
         self.parent: Inode | None = None  # of a directory, with its name there
         self.name = ""
+
+    @property
+    def wb_errors(self) -> ErrorSequence:
+        """Errors of writing this file back."""
+        return NO_ERRORS
+
+    @property
+    def fs_errors(self) -> ErrorSequence:
+        """Errors of writing any file of its file system back."""
+        return NO_ERRORS
 
     @property
     def st_mode(self) -> int:
@@ -217,10 +228,10 @@ class Inode:
         raise SyscallError(errno.EIO)
 
     def writeback(self, first: int, last: int) -> None:
-        """Write dirty pages first..last to the backing store, if there is one. Errors: EIO."""
+        """Write dirty pages first..last to the backing store, if any; wb_errors keeps an error."""
 
-    def writeback_quietly(self, first: int, last: int) -> None:
-        """Write as writeback() does; an error is kept for the next msync or fsync."""
+    def drop_clean(self, first: int, last: int) -> None:
+        """Let clean pages first..last that no one maps leave the cache, if they can come back."""
 
     def write_page(self, index: int) -> None:
         """Write one dirty page that is mapped nowhere, for reclaim; an error is kept, too."""

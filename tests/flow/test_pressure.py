@@ -635,6 +635,65 @@ def test_writeback_by_reclaim_that_fails_is_told_once(kernel: Kernel, tmp_path: 
     assert [sys.load(addr + i * PAGE, 1)[0] for i in range(8)] == kept
 
 
+@pytest.mark.boot(ram="1M")
+def test_each_open_file_is_told_of_an_error_once(kernel: Kernel, tmp_path: Path) -> None:
+    """errseq of Linux: who was open then, and one who came while no one knew yet; dup is one."""
+    sys = Sys(kernel.spawn())
+    first = host_file(kernel, sys, tmp_path, 8)
+    second = sys.open("/mnt/file", sys.O_RDWR, 0)
+    double = sys.dup(first)
+    addr = sys.mmap(0, PAGE, RW, SHARED, second, 0)
+    sys.store(addr, b"x")
+    kernel.fail_io("writeback", 1)
+    sys.sync()  # keeps it to itself
+    latecomer = sys.open("/mnt/file", sys.O_RDONLY, 0)
+    for fd in (latecomer, first):
+        with refused(errno.EIO):
+            sys.fsync(fd)
+        assert sys.fsync(fd) == 0
+    assert sys.fdatasync(double) == 0
+    with refused(errno.EIO):
+        sys.msync(addr, PAGE, MS_SYNC)
+    assert sys.msync(addr, PAGE, MS_SYNC) == 0
+    assert sys.fsync(second) == 0
+    assert sys.fsync(sys.open("/mnt/file", sys.O_RDONLY, 0)) == 0  # someone has been told
+    for fd in (first, second):
+        with refused(errno.EIO):
+            sys.syncfs(fd)  # since 5.8, of any file of the file system
+        assert sys.syncfs(fd) == 0
+
+
+@pytest.mark.boot(ram="4M")
+def test_fadvise_drops_and_brings(kernel: Kernel, tmp_path: Path) -> None:
+    """DONTNEED drops clean, whole, unmapped pages; WILLNEED and readahead bring them."""
+    sys = Sys(kernel.spawn())
+    fd = host_file(kernel, sys, tmp_path, 8)
+    willneed, dontneed = 3, 4
+    addr = sys.mmap(0, 8 * PAGE, RW, SHARED, fd, 0)
+
+    def cached() -> list[int]:
+        return [index for index, there in enumerate(sys.mincore(addr, 8 * PAGE)) if there]
+
+    sys.fadvise64(fd, PAGE, 3 * PAGE, willneed)
+    assert cached() == [1, 2, 3]
+    sys.readahead(fd, 5 * PAGE, 3 * PAGE)
+    assert cached() == [1, 2, 3, 5, 6, 7]
+    sys.load(addr + 2 * PAGE, 1)  # mapped: it stays
+    sys.pwrite64(fd, b"dirty", 3 * PAGE)  # written first, then it goes
+    sys.fadvise64(fd, PAGE + 1, 6 * PAGE, dontneed)  # 1 and 7 in part only
+    assert cached() == [1, 2, 7]
+    assert on_host(tmp_path)[3 * PAGE :][:5] == b"dirty"
+    sys.ftruncate(fd, 7 * PAGE + 100)
+    sys.fadvise64(fd, 7 * PAGE, 100, dontneed)  # up to the end: the last page is whole
+    assert cached() == [1, 2]
+    sys.fadvise64(fd, 0, 0, dontneed)
+    assert cached() == [2]
+    memory = sys.memfd_create("memory", 0)
+    sys.pwrite64(memory, numbered(4), 0)
+    sys.fadvise64(memory, 0, 0, dontneed)  # nothing could bring it back
+    assert sys.pread64(memory, 4 * PAGE, 0) == numbered(4)
+
+
 @pytest.mark.boot(ram="1M", swap="1M")
 def test_every_write_to_swap_fails_and_nothing_is_lost(kernel: Kernel) -> None:
     sys = Sys(kernel.spawn())
@@ -659,15 +718,15 @@ def peak_of_a_write(kernel: Kernel, sys: Sys, directory: Path, nr_pages: int) ->
     """Write nr_pages in one call; return how many were dirty when they were written back."""
     fd, dirty = host_file(kernel, sys, directory, 1), [0]
     file = sys.task.fds.get(fd).inode
-    plain = file.writeback_quietly
+    plain = file.writeback
 
     def watched(first: int, last: int) -> None:
         dirty.append(int(kernel.counters.nr_dirty))
         plain(first, last)
 
-    file.writeback_quietly = watched
+    file.writeback = watched
     assert sys.pwrite64(fd, bytes([5]) * nr_pages * PAGE, 0) == nr_pages * PAGE
-    file.writeback_quietly = plain
+    file.writeback = plain
     return max(dirty)
 
 
