@@ -95,6 +95,19 @@ def _window(rows: int, columns: int, width: int, height: int) -> str:
     return f"{{ws_row={rows}, ws_col={columns}, ws_xpixel={width}, ws_ypixel={height}}}"
 
 
+def _cache_range(offset: int, length: int) -> str:
+    return f"{{off={offset}, len={length}}}"
+
+
+def _cache_counts(cache: int, dirty: int, writeback: int, evicted: int, recently: int) -> str:
+    return (
+        f"{{nr_cache={cache}, nr_dirty={dirty}, nr_writeback={writeback}, "
+        f"nr_evicted={evicted}, nr_recently_evicted={recently}}}"
+    )
+
+
+cache_range = structure("<QQ", _cache_range)
+cache_counts_out = stored(structure("<5Q", _cache_counts))
 window = structure("<4H", _window)
 window_out = stored(window)
 int_in = word("<i")

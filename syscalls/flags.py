@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from kernel.core import lib
 
+PKEY_RIGHTS = {
+    "PKEY_DISABLE_ACCESS": 1,
+    "PKEY_DISABLE_WRITE": 2,
+    "PKEY_DISABLE_EXECUTE": 4,
+}
 PROT = {"PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}
 MAP = {
     name: int(getattr(lib, name))

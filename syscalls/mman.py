@@ -29,6 +29,8 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
+NO_PKEY = -1
+PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 GATE_CLOSED = "vm.nonlinear is 0"
@@ -143,6 +145,34 @@ def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
     Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
     """
     return task.mm.call(lib.mm_mprotect, addr, length, prot)
+
+
+@syscall(329, "pkey_mprotect", INT, INT, INT, SINT)
+def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> int:
+    """As mprotect, with a protection key: -1 is none, and the processor has no others.
+
+    Errors: EINVAL, and mprotect's. Source: pkey_mprotect(2).
+    """
+    wraps = addr + length + PAGE_MASK >= 1 << 64
+    if pkey == NO_PKEY or not length or wraps:  # what is looked at before the key
+        return mprotect(task, addr, length, prot)
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(330, "pkey_alloc", INT, INT)
+def pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
+    """Refuse a protection key: the processor has none.
+
+    Errors: EINVAL (flags, unknown rights), ENOSPC. Source: pkey_alloc(2).
+    """
+    known = PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
+    raise SyscallError(errno.EINVAL if flags or access_rights & ~known else errno.ENOSPC)
+
+
+@syscall(331, "pkey_free", SINT)
+def pkey_free(task: Task, pkey: int) -> int:
+    """Give a protection key back: none was ever given. Errors: EINVAL. Source: pkey_free(2)."""
+    raise SyscallError(errno.EINVAL)
 
 
 @syscall(25, "mremap", INT, INT, INT, INT, INT)

@@ -92,25 +92,18 @@ _REASONS = {
         seccomp bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules""",
     "nothing is probed": "perf_event_open uprobe uretprobe",
-    "files are waited for by poll and select": """
-        epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2""",
     "timers are set by setitimer": """
-        timer_create timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create
-        timerfd_settime timerfd_gettime""",
+        timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
     "signals are taken by rt_sigtimedwait": "signalfd signalfd4",
     "processes have no descriptors": """
         pidfd_open pidfd_send_signal pidfd_getfd process_madvise process_mrelease""",
-    "no critical section is begun again": "rseq",
-    "set_robust_list keeps nothing": "get_robust_list",
-    "no protection keys, no shadow stacks": """
-        pkey_mprotect pkey_alloc pkey_free map_shadow_stack""",
+    "the processor has no shadow stacks": "map_shadow_stack",
     "no mapping is sealed": "mseal",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",
     "futex(2) is the one call for them": "futex_waitv futex_wake futex_wait futex_requeue",
     "xattrs and attributes have their older calls": """
         setxattrat getxattrat listxattrat removexattrat file_getattr file_setattr""",
-    "mincore tells what is in the cache": "cachestat",
     "older programs' calls: statfs tells it": "ustat sysfs",
     "the machine is switched off from outside": "reboot",
     "no session is hung up by a program": "vhangup",

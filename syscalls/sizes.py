@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kernel.core import ffi, lib
 from kernel.errors import SyscallError
 from kernel.vfs import names
+from kernel.vfs.hugetlbfs import HugeInode
 from kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
@@ -177,6 +180,38 @@ def sync_file_range(task: Task, fd: int, offset: int, nbytes: int, flags: int) -
         raise SyscallError(errno.ESPIPE)
     last = (offset + nbytes - 1) // PAGE_SIZE if nbytes else LAST_PAGE
     file.sync(offset // PAGE_SIZE, last)
+    return 0
+
+
+@syscall(
+    451,
+    "cachestat",
+    SINT,
+    INT,
+    INT,
+    INT,
+    partly="what was evicted is known of pages in swap only; a page is never in writeback",
+)
+def cachestat(task: Task, fd: int, cstat_range: int, cstat: int, flags: int) -> int:
+    """Store how many pages of a byte range (struct cachestat_range) are cached and dirty.
+
+    Errors: EBADF, EFAULT, EOPNOTSUPP (large pages), EPERM (who may not write to it), EINVAL.
+    Source: cachestat of Linux 6.18, mm/filemap.c.
+    """
+    file = task.fds.get(fd)
+    inode = file.inode
+    offset, length = struct.unpack("<QQ", task.mm.copy_in(cstat_range, 16))
+    if isinstance(inode, HugeInode):
+        raise SyscallError(errno.EOPNOTSUPP)
+    if not (file.access & MAY_WRITE or inode.permits(task, MAY_WRITE)):
+        inode.need_owner(task)
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    counts = ffi.new("struct cachestat *")
+    if isinstance(inode, MappedInode):
+        end = (offset + length - 1) % (1 << 64) if length else MAX_OFFSET
+        lib.mapping_cachestat(inode.mapping, offset // PAGE_SIZE, end // PAGE_SIZE, counts)
+    task.mm.copy_out(cstat, bytes(ffi.buffer(counts)))
     return 0
 
 

@@ -148,6 +148,13 @@ enum file_mode {
 
 /* clang-format on */
 
+/* cachestat(2), pages.  Pages in writeback and shadows of pages that went are not modelled. */
+struct cachestat {
+	uint64_t nr_cache, nr_dirty, nr_writeback;
+	uint64_t nr_evicted; /* of memory files: in swap */
+	uint64_t nr_recently_evicted;
+};
+
 /* Reads and writes that machine_fail_io() can let fail. */
 enum io_kind { IO_SWAP_READ = 0, IO_SWAP_WRITE = 1, IO_WRITEBACK = 2, NR_IO = 3 };
 
@@ -353,7 +360,8 @@ int64_t mapping_extend(mapping *mp, uint64_t size); /* backing store's size, no 
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end);
 void mapping_harvest(mapping *mp, uint64_t first, uint64_t last); /* ptes' dirty bits to pages */
 int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *indexes,
-		      uint64_t max);                    /* now clean: write them */
+		      uint64_t max); /* now clean: write them */
+void mapping_cachestat(mapping *mp, uint64_t first, uint64_t last, struct cachestat *out);
 int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >= index, or -ENXIO */
 
 /* ---- open files (mapping.c) ---- */

@@ -478,6 +478,20 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 	return (int64_t)n;
 }
 
+/* What a store through a pte made dirty counts from now on. */
+void mapping_cachestat(mapping *mp, uint64_t first, uint64_t last, struct cachestat *out)
+{
+	void *item;
+	*out = (struct cachestat){ 0 };
+	mapping_harvest(mp, first, last);
+	for (; (item = index_next(mp, &first)) && first <= last; first++) {
+		const struct page *page = item_is_page(item) ? item : NULL;
+		out->nr_evicted += item_is_swap(item);
+		out->nr_cache += page != NULL;
+		out->nr_dirty += page && page->flags & PG_DIRTY && counts_as_dirty(page);
+	}
+}
+
 int64_t mapping_next_data(mapping *mp, uint64_t index)
 {
 	return index_next(mp, &index) ? (int64_t)index : -ENXIO;

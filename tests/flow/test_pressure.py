@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -692,6 +693,35 @@ def test_fadvise_drops_and_brings(kernel: Kernel, tmp_path: Path) -> None:
     sys.pwrite64(memory, numbered(4), 0)
     sys.fadvise64(memory, 0, 0, dontneed)  # nothing could bring it back
     assert sys.pread64(memory, 4 * PAGE, 0) == numbered(4)
+
+
+@pytest.mark.boot(ram="1M", swap="1M")
+def test_cachestat_counts_dirty_and_swapped_pages(kernel: Kernel, tmp_path: Path) -> None:
+    """Dirty: of files with a backing store, also by a store; evicted: of memory files, in swap."""
+    sys = Sys(kernel.spawn())
+    disk, memory, stats = host_file(kernel, sys, tmp_path, 8), sys.memfd_create("m", 0), 451
+    buffer = anonymous(sys, 1)
+
+    def counted(fd: int) -> tuple[int, ...]:
+        sys.store(buffer, struct.pack("<QQ", 0, 0))
+        assert sys.syscall(stats, fd, buffer, buffer + 64, 0) == 0
+        return struct.unpack("<5Q", sys.load(buffer + 64, 40))
+
+    addr = sys.mmap(0, 8 * PAGE, RW, SHARED, disk, 0)
+    sys.load(addr, 3 * PAGE)
+    sys.store(addr + PAGE, b"x")
+    sys.pwrite64(disk, b"y", 7 * PAGE)
+    sys.pwrite64(memory, numbered(6), 0)
+    assert (counted(disk), counted(memory)) == ((4, 2, 0, 0, 0), (6, 0, 0, 0, 0))
+    sys.fsync(disk)
+    assert counted(disk) == (4, 0, 0, 0, 0)
+    evict(kernel)
+    assert counted(memory) == (0, 0, 0, 6, 0)
+    other = Sys(kernel.spawn(uid=2000))
+    assert other.syscall(stats, other.open("/mnt/file", 0, 0), addr, addr, 0) == -errno.EFAULT
+    assert other.syscall(stats, other.open("/proc/self/maps", 0, 0), anonymous(other, 1), 0, 1) == (
+        -errno.EINVAL
+    )
 
 
 @pytest.mark.boot(ram="1M", swap="1M")

@@ -49,6 +49,10 @@ NUMBERS = {
     "pipe2": 293,
     "preadv": 295,
     "pwritev": 296,
+    "pkey_mprotect": 329,
+    "pkey_alloc": 330,
+    "pkey_free": 331,
+    "cachestat": 451,
     "process_vm_readv": 310,
     "process_vm_writev": 311,
     "memfd_create": 319,
@@ -101,6 +105,45 @@ def new_file(call: Any, nr_pages: int, flags: int = 2) -> int:
 
 
 # ---- the cases ----
+
+
+def protection_keys(call: Any) -> Iterator[Step]:
+    """Of a processor without them; the host's first pkey_alloc says EINVAL, later ones ENOSPC."""
+    call("pkey_alloc", 0, 0)
+    for flags, rights in itertools.product((0, 1), (0, 1, 2, 3, 4)):
+        yield flags, rights, call("pkey_alloc", flags, rights)
+    for key in (0, 1, 15, 16, -1):
+        yield key, call("pkey_free", key)
+    starts = (BASE, BASE + 1, BASE + 8 * PAGE, MINUS_1 - 4095)
+    lengths = (0, 1, PAGE, 1 << 63, MINUS_1 - PAGE, MINUS_1)
+    keys, prots = (-1, 0, 1, 16, -2, (1 << 32) - 1), (READ, READ_WRITE, 1 << 20, 0x3000001)
+    for start, length, key, prot in itertools.product(starts, lengths, keys, prots):
+        call("mmap", BASE, 3 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+        yield start, length, key, prot, call("pkey_mprotect", start, length, prot, key)
+
+
+def cachestat(call: Any) -> Iterator[Step]:
+    """What is cached of a memory file, of which pages 1 and 2 exist, and of other files."""
+    fd, here, there = new_file(call, 10), SCRATCH, SCRATCH + 64
+    call("pwrite64", fd, call.store(SCRATCH, b"x"), 1, PAGE)
+    call("pwrite64", fd, SCRATCH, 1, 2 * PAGE)
+    call("pipe2", SCRATCH, 0)
+    reader, writer = struct.unpack("<ii", call.load(SCRATCH, 8))
+    folder = call("open", call.store(SCRATCH, b"/tmp\0"), 0)
+    null = call("open", call.store(SCRATCH, b"/dev/null\0"), 2)
+    offsets = (0, 1, PAGE - 1, PAGE, 2 * PAGE, 3 * PAGE, 1 << 62, MINUS_1)
+    lengths = (0, 1, 2, PAGE, 2 * PAGE, 1 << 63, MINUS_1)
+    for offset, length in itertools.product(offsets, lengths):
+        call.store(there, b"\xaa" * 40)
+        call.store(here, struct.pack("<QQ", offset, length))
+        yield offset, length, call("cachestat", fd, here, there, 0), call.load(there, 40)
+    call.store(here, bytes(16))
+    for file in (reader, writer, folder, null, -1, 99):
+        yield call("cachestat", file, here, there, 0), call.load(there, 40)
+    for file, source, target, flags in itertools.product(
+        (fd, 99), (here, 0, 1 << 63), (there, 0), (0, 1)
+    ):
+        yield source, target, flags, call("cachestat", file, source, target, flags)
 
 
 def mincore(call: Any) -> Iterator[Step]:
@@ -307,6 +350,8 @@ def vectors(call: Any) -> Iterator[Step]:
 
 CASES: tuple[Callable[[Any], Iterator[Step]], ...] = (
     mincore,
+    protection_keys,
+    cachestat,
     mmap_of_what_cannot_be_mapped,
     memfd_flags,
     seals,
