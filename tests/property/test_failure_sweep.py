@@ -416,8 +416,9 @@ def test_most_calls_of_the_table_do_something_here() -> None:
 
 KERNEL_SPACE = (0xFFFF_8880_0000_0000, 1 << 47, (1 << 64) - PAGE)
 POINTERS = range(FRESH, TEXT + PAGE)
-# What a call does with an address beyond user space that is no pointer, or that it need not follow.
-RANGES = {"mprotect", "munmap", "msync", "mlock", "munlock", "mlock2"}  # ENOMEM, EINVAL
+# What a call does with an address beyond user space that is no pointer (ENOMEM, EINVAL), or that it
+# need not follow.
+RANGES = {"mprotect", "pkey_mprotect", "munmap", "msync", "mlock", "munlock", "mlock2"}
 KEPT = {"set_robust_list", "set_tid_address"}  # looked at when the task ends
 TIME_LEFT = {("nanosleep", 1), ("clock_nanosleep", 3)}  # stored when a signal comes
 
