@@ -234,6 +234,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "mincore": (pointer, number, structs.residency_out),
     "cachestat": (integer, structs.cache_range, structs.cache_counts_out, hexadecimal),
     "pkey_mprotect": (pointer, number, flags(PROT, "PROT_NONE"), integer),
+    "mseal": (pointer, number, hexadecimal),
     "pkey_alloc": (hexadecimal, flags(PKEY_RIGHTS)),
     "pkey_free": (integer,),
     "madvise": (pointer, number, choice(ADVICE, "MADV_???")),

@@ -147,6 +147,16 @@ def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
     return task.mm.call(lib.mm_mprotect, addr, length, prot)
 
 
+@syscall(462, "mseal", INT, INT, INT)
+def mseal(task: Task, addr: int, length: int, flags: int) -> int:
+    """Let no one unmap, move, replace or protect [addr, addr+length) anew, for ever.
+
+    Errors: EINVAL, ENOMEM (a hole; nothing is changed). What is then refused is EPERM.
+    Source: mseal(2); Documentation/userspace-api/mseal.rst of Linux 6.18.
+    """
+    return task.mm.call(lib.mm_mseal, addr, length, flags)
+
+
 @syscall(329, "pkey_mprotect", INT, INT, INT, SINT)
 def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> int:
     """As mprotect, with a protection key: -1 is none, and the processor has no others.

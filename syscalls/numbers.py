@@ -98,7 +98,6 @@ _REASONS = {
     "processes have no descriptors": """
         pidfd_open pidfd_send_signal pidfd_getfd process_madvise process_mrelease""",
     "the processor has no shadow stacks": "map_shadow_stack",
-    "no mapping is sealed": "mseal",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",
     "futex(2) is the one call for them": "futex_waitv futex_wake futex_wait futex_requeue",

@@ -1,5 +1,5 @@
 /*
- * advise.c - madvise, mlock and msync: calls about memory that is mapped.
+ * advise.c - madvise, mseal, mlock and msync: calls about memory that is mapped.
  *
  * madvise goes on over holes and reports them at the end (ENOMEM), as Linux's
  * does.  FREE leaves pages to reclaim, COLD makes them its first candidates,
@@ -298,6 +298,21 @@ static bool is_populate(uint64_t advice)
 	return advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE;
 }
 
+static bool throws_away(uint64_t advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
+	       advice == MADV_DONTFORK || advice == MADV_WIPEONFORK ||
+	       advice == MADV_DONTNEED_LOCKED;
+}
+
+/* Sealed anonymous memory keeps its content from who could not write to it. */
+static int64_t advise_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
+{
+	const struct vma *vma = *vmap;
+	bool kept = vma->flags & VM_SEALED && !vma->file && !(vma->flags & (VM_SHARED | VM_WRITE));
+	return kept && throws_away(advice) ? -EPERM : advisers[advice](vmap, start, end, advice);
+}
+
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice)
 {
 	if (advice >= NR_ADVICE || !advisers[advice] || addr & ~PAGE_MASK)
@@ -317,7 +332,37 @@ int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice)
 					  : 0;
 		return err || stop >= end ? err : -ENOMEM;
 	}
-	return each_part(mm, addr, end, advisers[advice], advice);
+	return each_part(mm, addr, end, advise_part, advice);
+}
+
+/* ---- mseal ---- */
+
+static bool is_mapped(mm *mm, uint64_t start, uint64_t end)
+{
+	const struct vma *vma = vma_find(mm, start);
+	for (; vma && vma->start <= start && vma->end < end; vma = vma->next)
+		start = vma->end;
+	return vma && vma->start <= start;
+}
+
+/* All or nothing but for memory: a split that cannot be had leaves what lies before sealed. */
+int64_t mm_mseal(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	uint64_t end = addr + PAGE_ALIGN(len);
+	if (flags || addr & ~PAGE_MASK || (len && !PAGE_ALIGN(len)) || end < addr)
+		return -EINVAL;
+	if (end == addr)
+		return 0;
+	if (!is_mapped(mm, addr, end))
+		return -ENOMEM;
+	int64_t err = 0;
+	while (!err && addr < end) {
+		struct vma *vma = vma_find(mm, addr);
+		uint64_t stop = vma->end < end ? vma->end : end;
+		err = set_flags(&vma, addr, stop, vma->flags | VM_SEALED);
+		addr = stop;
+	}
+	return err;
 }
 
 /* ---- mlock ---- */

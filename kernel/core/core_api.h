@@ -72,6 +72,7 @@ enum vm_flags {
 	VM_SEQ_READ = 0x8000,
 	VM_RAND_READ = 0x10000,
 	VM_DONTCOPY = 0x20000,
+	VM_SEALED = 0x40000, /* by mseal: stays as it is until the mm goes */
 	VM_LOCKONFAULT = 0x80000,
 	VM_ACCOUNT = 0x100000,
 	VM_NORESERVE = 0x200000,
@@ -382,6 +383,7 @@ int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uin
 		  uint64_t new_addr);
 int64_t mm_brk(mm *mm, uint64_t addr);
 /* 0; POPULATE_* and WILLNEED: or the bytes done when a need arose, to go on behind them. */
+int64_t mm_mseal(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice);
 int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_munlock(mm *mm, uint64_t addr, uint64_t len);

@@ -36,8 +36,19 @@ static bool splits_large(mm *mm, uint64_t addr)
 	return vma && vma->start < addr && vma->flags & VM_HUGETLB;
 }
 
+static bool is_sealed(mm *mm, uint64_t start, uint64_t end)
+{
+	const struct vma *vma = vma_find_intersection(mm, start, end);
+	for (; vma && vma->start < end; vma = vma->next)
+		if (vma->flags & VM_SEALED)
+			return true;
+	return false;
+}
+
 static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 {
+	if (is_sealed(mm, start, end))
+		return -EPERM;
 	if (splits_large(mm, start) || splits_large(mm, end))
 		return -EINVAL;
 	struct vma *vma = vma_find_intersection(mm, start, end);
@@ -163,6 +174,8 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			  uint64_t pgoff)
 {
 	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
+	if (replaced && is_sealed(mm, start, start + len))
+		return -EPERM;
 	if (!may_expand(mm, vm_flags, nr - replaced))
 		return -ENOMEM;
 	struct vma model = { .start = start,
@@ -413,6 +426,8 @@ static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end, uint
 	*flags = (vma->flags & ~access) | (prot & access);
 	if (*flags & ~(*flags >> 4) & access)
 		return -EACCES;
+	if (vma->flags & VM_SEALED)
+		return -EPERM;
 	if (*flags == vma->flags)
 		return 0;
 	if (*flags & VM_WRITE) {
@@ -551,6 +566,8 @@ static int64_t mremap_vma(struct mremap *r)
 	r->vma = vma;
 	if (!vma || vma->start > r->addr)
 		return -EFAULT;
+	if (vma->flags & VM_SEALED)
+		return -EPERM;
 	int64_t err = vma->flags & VM_HUGETLB ? mremap_large(r) : 0;
 	if (err)
 		return err;

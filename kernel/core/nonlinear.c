@@ -265,6 +265,8 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 		return -EINVAL;
 	if (t->nonlinear_emulated && !special)
 		return remap_emulated(&r);
+	if (found->flags & VM_SEALED)
+		return -EPERM;
 	if (r.end > found->end || pgoff > INDEX_MAX - ((r.end - r.start) >> PAGE_SHIFT))
 		return -EINVAL;
 	if (special)

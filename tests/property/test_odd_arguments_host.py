@@ -23,7 +23,7 @@ PAGE = 4096
 BASE, SCRATCH = 0x100_0000_0000, 0x200_0000_0000
 MINUS_1, USER_END = (1 << 64) - 1, 1 << 47
 READ, WRITE, READ_WRITE = 1, 2, 3
-SHARED, PRIVATE, FIXED, ANONYMOUS = 1, 2, 0x10, 0x20
+SHARED, PRIVATE, FIXED, ANONYMOUS, FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
 F_GETFL, F_ADD_SEALS, F_GET_SEALS = 3, 1033, 1034
 NUMBERS = {
     "read": 0,
@@ -38,6 +38,9 @@ NUMBERS = {
     "pwrite64": 18,
     "readv": 19,
     "writev": 20,
+    "brk": 12,
+    "mremap": 25,
+    "msync": 26,
     "mincore": 27,
     "madvise": 28,
     "getpid": 39,
@@ -45,6 +48,9 @@ NUMBERS = {
     "ftruncate": 77,
     "fchmod": 91,
     "remap_file_pages": 216,
+    "mlock": 149,
+    "munlock": 150,
+    "mseal": 462,
     "fallocate": 285,
     "pipe2": 293,
     "preadv": 295,
@@ -120,6 +126,72 @@ def protection_keys(call: Any) -> Iterator[Step]:
     for start, length, key, prot in itertools.product(starts, lengths, keys, prots):
         call("mmap", BASE, 3 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
         yield start, length, key, prot, call("pkey_mprotect", start, length, prot, key)
+
+
+def mseal_arguments(call: Any) -> Iterator[Step]:
+    starts = (0, 1, BASE, BASE + 1, BASE + PAGE, BASE + 3 * PAGE, USER_END, MINUS_1 - 4095)
+    lengths = (0, 1, PAGE, 2 * PAGE, 4 * PAGE, 1 << 46, 1 << 63, MINUS_1 - 4095, MINUS_1)
+    call("mmap", BASE, 2 * PAGE, READ_WRITE, FIXED | PRIVATE | ANONYMOUS, -1, 0)
+    for start, length, flags in itertools.product(starts, lengths, (1, 0)):
+        yield start, length, flags, call("mseal", start, length, flags)
+
+
+def sealed(call: Any, place: int, prot: int, flags: int, fd: int) -> None:
+    """Six pages at place, of which the third and fourth are sealed."""
+    kind = flags | FIXED | (ANONYMOUS if fd < 0 else 0)
+    call("mmap", place, 6 * PAGE, prot, kind, fd, 0)
+    call("mseal", place + 2 * PAGE, 2 * PAGE, 0)
+
+
+def what_a_seal_refuses(call: Any) -> Iterator[Step]:
+    """Calls over ranges that are sealed in part, and how far they get."""
+    one, part, whole, place = (2, 1), (1, 2), (0, 6), BASE
+    for name, registers in (
+        ("munmap", ()),
+        ("mprotect", (READ,)),
+        ("mprotect", (READ_WRITE,)),
+        ("mprotect", (READ_WRITE | 1 << 20,)),
+        ("mmap", (READ_WRITE, FIXED | PRIVATE | ANONYMOUS, MINUS_1, 0)),
+        ("mmap", (READ_WRITE, FIXED_NOREPLACE | PRIVATE | ANONYMOUS, MINUS_1, 0)),
+        ("mseal", (0,)),
+        ("mlock", ()),
+        ("munlock", ()),
+        ("msync", (4,)),
+    ):
+        for first, count in (one, part, whole, (4, 2), (3, 4)):
+            place += 16 * PAGE
+            sealed(call, place, READ_WRITE, PRIVATE, -1)
+            result = call(name, place + first * PAGE, count * PAGE, *registers)
+            writable = [call("madvise", place + n * PAGE, PAGE, 23) for n in range(6)]
+            yield name, registers, first, count, result - (result > 0) * place, writable
+    for old, new, flags, source, target in itertools.product(
+        (0, PAGE, 2 * PAGE), (PAGE, 2 * PAGE), (0, 1, 3, 5), (0, 2, 3, 4), (8, 0, 3)
+    ):
+        place += 16 * PAGE
+        sealed(call, place, READ_WRITE, PRIVATE, -1)
+        at = call("mremap", place + source * PAGE, old, new, flags, place + target * PAGE)
+        yield old, new, flags, source, target, at if at < 0 else at == place + target * PAGE
+
+
+def advice_on_sealed_memory(call: Any) -> Iterator[Step]:
+    place, fd = BASE, new_file(call, 6)
+    for prot, sharing, file in itertools.product(
+        (0, READ, READ_WRITE), (SHARED, PRIVATE), (-1, fd)
+    ):
+        for advice in (0, 4, 8, 9, 10, 11, 14, 15, 18, 19, 20, 21, 22, 23, 24):
+            place += 16 * PAGE
+            sealed(call, place, prot, sharing, file)
+            yield prot, sharing, file < 0, advice, call("madvise", place + PAGE, 3 * PAGE, advice)
+        yield prot, sharing, file < 0, call("remap_file_pages", place + 2 * PAGE, PAGE, 0, 0, 0)
+
+
+def a_sealed_heap(call: Any) -> Iterator[Step]:
+    """brk answers with where the end is: relative to where it began."""
+    begin = -(-call("brk", 0) // PAGE) * PAGE
+    call("brk", begin + 8 * PAGE)
+    yield "seal", call("mseal", begin + 2 * PAGE, PAGE, 0)
+    for pages in (1, 2, 3, 5, 9, 4, 2, 0, 12, 3):
+        yield pages, call("brk", begin + pages * PAGE) - begin
 
 
 def cachestat(call: Any) -> Iterator[Step]:
@@ -352,6 +424,10 @@ CASES: tuple[Callable[[Any], Iterator[Step]], ...] = (
     mincore,
     protection_keys,
     cachestat,
+    mseal_arguments,
+    what_a_seal_refuses,
+    advice_on_sealed_memory,
+    a_sealed_heap,
     mmap_of_what_cannot_be_mapped,
     memfd_flags,
     seals,
