@@ -9,8 +9,9 @@ BIN    := $(VENV)/bin
 # The file that the story reads; empty: the compiled core itself.
 FILE   ?=
 
-CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c))
-CORE_H  := $(wildcard kernel/core/*.h)
+CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c kernel/core/*/*.c))
+CORE_H  := $(wildcard kernel/core/*.h kernel/core/*/*.h)
+CORE_I  := -Ikernel/core -Ikernel/core/cpu
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
 SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.c)
@@ -71,11 +72,18 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(SOURCES_C)
 
-types:
-	$(BIN)/mypy
+# The package as it is installed: for tools that read folders and know nothing of the build's mapping.
+PACKAGE := build/package
+$(PACKAGE):
+	@rm -rf $@ && mkdir -p $@/pkern
+	@cp -rp pkern/. kernel syscalls userland $@/pkern
+.PHONY: $(PACKAGE)
 
-layers:
-	$(BIN)/lint-imports
+types: build $(PACKAGE)
+	MYPYPATH=$(PACKAGE) $(BIN)/mypy
+
+layers: build $(PACKAGE)
+	cd $(PACKAGE) && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 
 # The static analyser; gcc's warnings are errors in test-core. access.c writes a byte back to itself
 # on purpose, to touch a page for writing.
@@ -85,11 +93,11 @@ analyse:
 	@cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
 		--enable=warning,performance,portability \
 		--suppress=missingIncludeSystem --suppress=selfAssignment:kernel/core/access.c \
-		-Ikernel/core $(CORE_C)
+		$(CORE_I) $(CORE_C)
 
 # ---- C tests: each tests/core/*.c is a program, built in several ways ----
 
-C_WARN := -std=gnu11 -Wall -Wextra -Werror -g -Ikernel/core -Itests/core
+C_WARN := -std=gnu11 -Wall -Wextra -Werror -g $(CORE_I) -Itests/core
 C_SAN  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # $(1): name of the configuration, $(2): flags
@@ -123,11 +131,12 @@ test-python: build
 
 # The same tests on a module with sanitisers, in a copy of the tree.
 test-sanitized: build ## pytest of tests/unit on the sanitised core
-	@rm -rf $(TREE) && mkdir -p $(TREE)/kernel
-	@cp -r pyproject.toml setup.py README.md LICENSE Makefile kernel syscalls userland tests $(TREE)
+	@rm -rf $(TREE) && mkdir -p $(TREE)
+	@cp -r pyproject.toml setup.py README.md LICENSE Makefile pkern kernel syscalls userland tests docs $(TREE)
 	@find $(TREE) -name '*.so' -delete
 	cd $(TREE) && PKERN_SANITIZE=1 $(abspath $(BIN))/python setup.py -q build_ext --inplace
-	cd $(TREE) && PYTHONPATH=. PKERN_SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 \
+	$(MAKE) -C $(TREE) --no-print-directory build/package
+	cd $(TREE) && PYTHONPATH=build/package PKERN_SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 \
 		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
 		$(abspath $(BIN))/python -m pytest -q tests/unit
 
@@ -156,7 +165,7 @@ conform: build ## random sequences on this kernel and on the host's
 
 clean: ## remove what was built
 	rm -rf build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
-	find kernel syscalls userland tests -name '*.so' -delete -o -name '*.pyc' -delete
+	find pkern kernel syscalls userland tests -name '*.so' -delete -o -name '*.pyc' -delete
 	rm -f $(VENV)/core-built
 
 distclean: clean ## remove the environment too

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernel.core import ffi
+from pkern.kernel.core import ffi
 
 SECOND = 1_000_000_000  # in nanoseconds
 SYSCALL_NS = 100

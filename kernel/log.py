@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kernel.clock import Clock
+from pkern.kernel.clock import Clock
 
 KERN_ERR, KERN_WARNING, KERN_INFO, KERN_DEBUG = 3, 4, 6, 7
 MAX_LINES = 10_000

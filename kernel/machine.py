@@ -13,25 +13,25 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from kernel import memory
-from kernel.clock import Clock
-from kernel.core import ffi, lib
-from kernel.credentials import ALL_CAPS
-from kernel.errors import KernelBug, SyscallError, TaskKilled
-from kernel.ipc import Segments
-from kernel.log import KERN_INFO, Log
-from kernel.mm import Mm
-from kernel.processor import Processor
-from kernel.random import Random
-from kernel.swap import SwapAreas
-from kernel.sysctl import SysctlTable
-from kernel.task import Task
-from kernel.vfs import Vfs
-from kernel.vfs.locks import Locks
-from kernel.vsyscall import VsyscallPage
+from pkern.kernel.clock import Clock
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.cpu.processor import Processor
+from pkern.kernel.cpu.vsyscall import VsyscallPage
+from pkern.kernel.errors import KernelBug, SyscallError, TaskKilled
+from pkern.kernel.log import KERN_INFO, Log
+from pkern.kernel.mm import memory
+from pkern.kernel.mm.ipc import Segments
+from pkern.kernel.mm.mm import Mm
+from pkern.kernel.mm.swap import SwapAreas
+from pkern.kernel.random import Random
+from pkern.kernel.sysctl import SysctlTable
+from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs import Vfs
+from pkern.kernel.vfs.locks import Locks
 
 if TYPE_CHECKING:
-    from kernel.scheduler import Scheduler
+    from pkern.kernel.cpu.scheduler import Scheduler
 
 PAGE_SIZE = 4096
 RMAP_DESIGNS = {

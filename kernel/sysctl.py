@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kernel import hugetlb, memory
-from kernel.errors import SyscallError
-from kernel.log import KERN_INFO
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.log import KERN_INFO
+from pkern.kernel.mm import hugetlb, memory
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 Value = int | str
 MAX = (1 << 63) - 1

@@ -3,69 +3,36 @@
 Importing this package fills the table with every call that exists.
 """
 
-from syscalls import (
-    entropy,
+from pkern.syscalls import entropy, info
+from pkern.syscalls.files import (
     epoll,
     fcntl,
-    files,
-    futex,
-    ids,
-    info,
-    jobs,
-    life,
-    mman,
     mounts,
     paths,
     pipes,
     poll,
-    prctl,
-    process,
-    ptrace,
-    sched,
-    shm,
-    signals,
+    read_write,
     sizes,
     sockets,
     splice,
     stat,
-    swap,
-    time,
     timerfd,
-    timers,
     xattr,
 )
-from syscalls.table import TABLE, Syscall
+from pkern.syscalls.memory import mman, shm, swap
+from pkern.syscalls.table import TABLE, Syscall
+from pkern.syscalls.tasks import (
+    futex,
+    ids,
+    jobs,
+    life,
+    prctl,
+    process,
+    ptrace,
+    sched,
+    signals,
+    time,
+    timers,
+)
 
-__all__ = [
-    "TABLE",
-    "Syscall",
-    "entropy",
-    "epoll",
-    "fcntl",
-    "files",
-    "futex",
-    "ids",
-    "info",
-    "jobs",
-    "life",
-    "mman",
-    "mounts",
-    "paths",
-    "pipes",
-    "poll",
-    "prctl",
-    "process",
-    "ptrace",
-    "sched",
-    "shm",
-    "signals",
-    "sizes",
-    "sockets",
-    "splice",
-    "stat",
-    "swap",
-    "time",
-    "timerfd",
-    "timers",
-    "xattr",
-]
+__all__ = ["TABLE", "Syscall"]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kernel.errors import SyscallError
-from kernel.log import KERN_WARNING
-from syscalls.numbers import NAMES
-from syscalls.table import TABLE, Kind, Syscall
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.log import KERN_WARNING
+from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.table import TABLE, Kind, Syscall
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 MASK = (1 << 64) - 1
 MAX_COUNT = 0x7FFF_F000  # Linux's MAX_RW_COUNT

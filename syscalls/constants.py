@@ -6,7 +6,7 @@ signals are added by userland/program.py.
 
 from __future__ import annotations
 
-from syscalls import flags
+from pkern.syscalls.strace import flags
 
 CONSTANTS: dict[str, int] = flags.names() | {
     "PAGE_SIZE": 4096,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
-from syscalls.table import INT, OUT, syscall
+from pkern.kernel.errors import SyscallError
+from pkern.syscalls.table import INT, OUT, syscall
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
 MOST = (1 << 25) - 1  # bytes a call gives at most

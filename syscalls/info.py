@@ -9,13 +9,13 @@ from dataclasses import astuple, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from kernel.clock import SECOND
-from kernel.errors import SyscallError
-from kernel.wait import WouldBlock
-from syscalls.table import INT, SINT, STRUCT, syscall
+from pkern.kernel.clock import SECOND
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 UTS_LEN = 65
 UNIT = 4096

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NAMES
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)

@@ -1,4 +1,4 @@
-"""The emulated processor as Python programs see it: Unicorn behind kernel/core/cpu.c.
+"""The emulated processor as Python programs see it: Unicorn behind kernel/core/cpu/cpu.c.
 
 Owns the search for the installed engine and the life of one `Cpu`. Every TLB miss is served in C;
 `Cpu.run` comes back only with a reason that the emulator must act on.
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kernel.core import ffi, lib
+from pkern.kernel.core import ffi, lib
 
 LIBRARY = Path("lib") / "libunicorn.so.2"
 PAGE = 4096

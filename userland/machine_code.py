@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel import exec as execution
-from kernel.machine import Kernel
-from kernel.processor import Context
-from kernel.scheduler import Scheduler
-from kernel.task import Task
-from kernel.vfs import O_CREAT, O_TRUNC, names
-from kernel.vfs.console import HostInput, Sink, Stream, host_sink
-from kernel.vfs.file import O_RDONLY, O_WRONLY
-from kernel.vfs.inode import Inode
-from kernel.vfs.walk import Last
-from syscalls import abi
-from userland.cpu import engine_library
+from pkern.kernel.cpu.processor import Context
+from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks import exec as execution
+from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs import O_CREAT, O_TRUNC, names
+from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
+from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY
+from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.walk import Last
+from pkern.syscalls import abi
+from pkern.userland.cpu import engine_library
 
 ELF_MAGIC = b"\x7fELF"
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}

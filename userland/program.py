@@ -14,28 +14,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import syscalls
-from kernel.core import lib
-from kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
-from kernel.signals import SigInfo, Signal
-from syscalls import (
-    abi,
-    constants,
-    life,
-    mman,
-    process,
-    ptrace,
-    shm,
-    signals,
-    time,
-    timers,
-)
-from syscalls.numbers import NAMES
-from syscalls.strace import traced
+from pkern import syscalls
+from pkern.kernel.core import lib
+from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.tasks.signals import SigInfo, Signal
+from pkern.syscalls import abi, constants, info
+from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, sockets, stat, xattr
+from pkern.syscalls.memory import mman, shm
+from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.strace.strace import traced
+from pkern.syscalls.tasks import ids, life, process, ptrace, sched, signals, time, timers
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 MAX_FRUITLESS = 1000
 PAGE_SIZE = 4096
@@ -80,17 +72,17 @@ def handlers() -> dict[str, Callable[..., Any]]:
 def files_forms() -> dict[str, Callable[..., Any]]:
     """Return the file calls whose Python form differs from the registers' form."""
     modules = (
-        syscalls.files,
-        syscalls.paths,
-        syscalls.stat,
-        syscalls.pipes,
-        syscalls.xattr,
-        syscalls.mounts,
-        syscalls.ids,
-        syscalls.info,
-        syscalls.sched,
-        syscalls.poll,
-        syscalls.sockets,
+        read_write,
+        paths,
+        stat,
+        pipes,
+        xattr,
+        mounts,
+        ids,
+        info,
+        sched,
+        poll,
+        sockets,
     )
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 

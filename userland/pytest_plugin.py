@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 BROKEN = pytest.StashKey[
@@ -64,7 +64,7 @@ def pkern_rmap(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
     """Give a fresh kernel; recount every invariant after the test, then look for leaks."""
-    from kernel.errors import KernelBug
+    from pkern.kernel.errors import KernelBug
 
     kernel = _boot(request.node, pkern_rmap)
     try:
@@ -79,8 +79,8 @@ def kernel(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
 
 def _boot(node: pytest.Item, rmap: str) -> Kernel:
     """Return a kernel booted as the test's markers say; a wrong marker is one sentence."""
-    from kernel.machine import Kernel
-    from userland.options import boot_complaint
+    from pkern.kernel.machine import Kernel
+    from pkern.userland.cli.options import boot_complaint
 
     sysctls = marked_sysctls(node)
     try:
@@ -142,7 +142,7 @@ def describe(kernel: Kernel) -> list[tuple[str, str]]:
 
 def _maps(task: Task) -> str:
     """Return the text of the task's maps, or why there is none: a report must not fail."""
-    from userland.program import Sys
+    from pkern.userland.program import Sys
 
     sys = Sys(task)
     try:

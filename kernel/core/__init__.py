@@ -4,7 +4,7 @@ Every other room imports from here, never from `_core`. core_api.h says what eac
 """
 
 try:
-    from kernel.core._core import ffi, lib
+    from pkern.kernel.core._core import ffi, lib
 except ImportError as error:  # a clone that was never built, or a build for another Python
     raise ImportError(
         "the C core of pkern is not built for this Python; run `make build` in the project's "

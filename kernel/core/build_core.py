@@ -1,4 +1,4 @@
-"""Build description of the C core: one cffi module from kernel/core/*.c.
+"""Build description of the C core: one cffi module from kernel/core/**/*.c.
 
 Owns the flags and the list of sources. setup.py reads `ffibuilder`; nothing imports this file at
 run time. The declarations are the headers themselves, so there is no second copy to drift.
@@ -13,7 +13,7 @@ from pathlib import Path
 from cffi import FFI
 
 CORE = Path("kernel/core")  # setuptools builds from the project's root
-HEADERS = ("core_api.h", "cpu.h", "run.h")
+HEADERS = ("core_api.h", "cpu/cpu.h", "cpu/run.h")
 
 WARNINGS = ["-Wall", "-Wextra"]
 PLAIN = ["-O2"]
@@ -33,29 +33,23 @@ def declarations(header: Path) -> str:
     return "\n".join(kept)
 
 
-def present_headers() -> list[Path]:
-    """Return the headers that exist, in the order in which they build on each other."""
-    return [CORE / name for name in HEADERS if (CORE / name).exists()]
-
-
 def preamble() -> str:
     """Return the C text before the generated wrappers; core.h includes core_api.h once."""
-    names = ["core.h", *(path.name for path in present_headers() if path.name != "core_api.h")]
-    return "".join(f'#include "{name}"\n' for name in names)
+    return "".join(f'#include "{name}"\n' for name in ("core.h", *HEADERS[1:]))
 
 
 def make_builder() -> FFI:
-    """Return the builder of kernel.core._core."""
+    """Return the builder of pkern.kernel.core._core."""
     sanitize = os.environ.get("PKERN_SANITIZE") == "1"
     builder = FFI()
-    for header in present_headers():
-        builder.cdef(declarations(header))
+    for header in HEADERS:
+        builder.cdef(declarations(CORE / header))
     builder.set_source(
-        "kernel.core._core",
+        "pkern.kernel.core._core",
         preamble(),
-        sources=sorted(str(path) for path in CORE.glob("*.c") if path.name != "_core.c"),
-        depends=sorted(str(path) for path in CORE.glob("*.h")),
-        include_dirs=[str(CORE)],
+        sources=sorted(str(path) for path in CORE.rglob("*.c") if path.name != "_core.c"),
+        depends=sorted(str(path) for path in CORE.rglob("*.h")),
+        include_dirs=[str(CORE), str(CORE / "cpu")],
         extra_compile_args=[
             *(SANITIZED if sanitize else PLAIN),
             "-std=gnu11",

@@ -10,14 +10,14 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel.core import ffi, lib
-from kernel.errors import SyscallError
-from kernel.log import KERN_INFO
-from kernel.vfs import names
-from kernel.vfs.devfs import DevFs
-from kernel.vfs.file import O_PATH, File
-from kernel.vfs.hugetlbfs import HugeInode
-from kernel.vfs.inode import (
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.log import KERN_INFO
+from pkern.kernel.vfs import names
+from pkern.kernel.vfs.devfs import DevFs
+from pkern.kernel.vfs.file import O_PATH, File
+from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.inode import (
     F_SEAL_EXEC,
     F_SEAL_SEAL,
     MAY_EXEC,
@@ -26,13 +26,13 @@ from kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
-from kernel.vfs.procfs import ProcFs
-from kernel.vfs.tmpfs import TmpFs
-from kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
+from pkern.kernel.vfs.proc.procfs import ProcFs
+from pkern.kernel.vfs.tmpfs import TmpFs
+from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000

@@ -16,16 +16,16 @@ import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
-from kernel.signals import SI_KERNEL, SigInfo, send
-from kernel.vfs.file import O_NONBLOCK, File
-from kernel.vfs.inode import POLLIN, POLLOUT, Inode
-from kernel.vfs.pipe import wake
-from kernel.wait import WouldBlock
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.vfs.file import O_NONBLOCK, File
+from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 Sink = Callable[[bytes], object]
 READ_MAX, WAKE_BYTES = 65536, 256

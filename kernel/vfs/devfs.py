@@ -6,14 +6,14 @@ import errno
 import stat
 from typing import TYPE_CHECKING, Any
 
-from kernel.core import lib
-from kernel.errors import SyscallError
-from kernel.vfs.inode import DirInode, Inode, LinkInode
-from kernel.vfs.pipe import PipeInode
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 
 class NullDevice(Inode):

@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
-from kernel.vfs.pipe import POLLERR, POLLHUP, wake
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.vfs.file import File
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.vfs.file import File
 
 EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET = 1 << 28, 1 << 29, 1 << 30, 1 << 31
 PRIVATE = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, ClassVar
 
-from kernel.errors import SyscallError
-from kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from kernel.vfs.inode import POLLIN, POLLOUT, Inode
-from kernel.vfs.pipe import POLLERR, sleep, waits, wake
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
+from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 WORD = 8
 MAX = (1 << 64) - 1

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from kernel.core import ffi, lib
-from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kernel.vfs.inode import Inode
+from pkern.kernel.vfs.inode import Inode
 
 
 @dataclass(slots=True)

@@ -17,11 +17,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernel import memory
-from kernel.core import ffi, lib
-from kernel.errors import SyscallError
-from kernel.vfs.errseq import ErrorSequence
-from kernel.vfs.inode import (
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.errseq import ErrorSequence
+from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
     PAGE_SIZE,
@@ -34,8 +34,8 @@ from kernel.vfs.inode import (
 )
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 
 ZEROES = bytes(1 << 16)

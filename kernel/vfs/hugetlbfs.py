@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.core import lib
-from kernel.errors import SyscallError
-from kernel.hugetlb import HUGE_SIZE
-from kernel.vfs.inode import MappedInode
-from kernel.vfs.tmpfs import TmpFs
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.hugetlb import HUGE_SIZE
+from pkern.kernel.vfs.inode import MappedInode
+from pkern.kernel.vfs.tmpfs import TmpFs
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 
 class HugeInode(MappedInode):

@@ -12,15 +12,15 @@ import stat
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from kernel.clock import SECOND
-from kernel.core import ffi, lib
-from kernel.errors import SyscallError
-from kernel.vfs.errseq import NO_ERRORS, ErrorSequence
+from pkern.kernel.clock import SECOND
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.errseq import NO_ERRORS, ErrorSequence
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
-    from kernel.vfs.file import File
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 PAGE_SIZE = 4096
 ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kernel.vfs.file import File
-    from kernel.vfs.inode import Inode
+    from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.inode import Inode
 
 F_RDLCK, F_WRLCK, F_UNLCK = 0, 1, 2
 LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN = 1, 2, 4, 8

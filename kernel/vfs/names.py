@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVTX, Inode, in_group
-from kernel.vfs.walk import DOTS, Place, length
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVTX, Inode, in_group
+from pkern.kernel.vfs.walk import DOTS, Place, length
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 MAX_LINK_TEXT = 4095

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
-from kernel.errors import SyscallError
-from kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
-from kernel.wait import WouldBlock
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
 CAPACITY = 65536

@@ -11,14 +11,14 @@ import stat
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from kernel.errors import SyscallError
-from kernel.vfs.file import O_RDWR, File
-from kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
-from kernel.vfs.pipe import POLLERR, POLLHUP, Wait, sleep, waits, wake
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import O_RDWR, File
+from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
+from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
 CAPACITY = 212_992  # bytes that one queue holds: net.core.wmem_default

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, ClassVar
 
-from kernel.errors import SyscallError
-from kernel.vfs.inode import POLLIN, Inode
-from kernel.vfs.pipe import Wait, waits, wake
-from kernel.wait import WouldBlock
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.vfs.inode import POLLIN, Inode
+from pkern.kernel.vfs.pipe import Wait, waits, wake
 
 if TYPE_CHECKING:
-    from kernel.vfs.file import File
+    from pkern.kernel.vfs.file import File
 
 WORD = 8
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.core import ffi, lib
-from kernel.errors import SyscallError
-from kernel.vfs.devfs import special_inode
-from kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInode, MappedInode
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.devfs import special_inode
+from pkern.kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInode, MappedInode
 
 if TYPE_CHECKING:
-    from kernel.machine import Kernel
-    from kernel.task import Task
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 DIRENT_SIZE = 20  # bytes; what Linux's tmpfs counts for an entry
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 NAME_MAX, PATH_MAX, MAX_LINKS = 255, 4096, 40
 DOTS = (".", "..", "/")  # last names that stand for a directory and not for an entry

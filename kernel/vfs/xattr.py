@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.errors import SyscallError
-from kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
 
 if TYPE_CHECKING:
-    from kernel.task import Task
+    from pkern.kernel.tasks.task import Task
 
 XATTR_CREATE, XATTR_REPLACE = 1, 2
 NAME_MAX, SIZE_MAX = 255, 65536

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import userland.cli
-from userland.cli import main
-from userland.options import is_ours
+from pkern.userland.cli import options
+from pkern.userland.cli.main import main
+from pkern.userland.cli.options import is_ours
 
 PROGRAM = """\
 def main(sys, argv):
@@ -260,7 +260,7 @@ def test_a_fatal_access_names_its_line(capsys, tmp_path):
 
 
 def test_a_program_in_the_projects_own_folder_is_the_users():
-    root = Path(userland.cli.__file__).parent.parent
+    root = Path(options.__file__).parents[2]
     assert not is_ours(str(root / "prog.py"))
     assert is_ours(str(root / "userland" / "program.py"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from userland.console import Console
+from pkern.userland.cli.console import Console
 
 
 @pytest.fixture

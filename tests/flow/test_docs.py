@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from userland import reference
+from pkern.userland.cli import reference
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def test_only_the_core_s_door_imports_the_compiled_module():
         path.relative_to(ROOT).as_posix()
         for room in ("kernel", "syscalls", "userland")
         for path in (ROOT / room).rglob("*.py")
-        if re.search(r"(from|import) kernel\.core\._core", path.read_text())
+        if re.search(r"(from|import) pkern\.kernel\.core\._core", path.read_text())
     ]
     assert importers == ["kernel/core/__init__.py"]
 

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from userland.program import Sys
+from pkern.userland.program import Sys
 
 PAGE = 4096
 

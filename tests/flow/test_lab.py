@@ -2,9 +2,9 @@
 
 import pytest
 
-from userland.cli import main
-from userland.lab import MODULES, REGISTRY, Scale, Verdict, run
-from userland.lab.report import index, page, write_page
+from pkern.userland.cli.main import main
+from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, run
+from pkern.userland.lab.report import index, page, write_page
 
 # Verdicts that come from counts and so are the same on every machine.
 CERTAIN = {

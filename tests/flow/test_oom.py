@@ -6,10 +6,10 @@ import errno
 
 import pytest
 
-from kernel import oom
-from kernel.errors import KernelPanic, SyscallError, TaskKilled
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern.kernel.errors import KernelPanic, SyscallError, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm import oom
+from pkern.userland.program import Sys
 
 PAGE = 4096
 MIB = 1 << 20

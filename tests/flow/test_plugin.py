@@ -1,9 +1,9 @@
 """The pytest plugin, seen from a test run of its own."""
 
-from userland.options import RMAPS
+from pkern.userland.cli.options import RMAPS
 
 GATE = """
-from userland.options import RMAPS
+from pkern.userland.cli.options import RMAPS
 import pytest
 
 @pytest.mark.sysctl({"vm.nonlinear": 1})

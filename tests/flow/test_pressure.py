@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from kernel import memory
-from kernel.core import ffi, lib
-from kernel.errors import BusError, MemoryFault, SyscallError, TaskKilled
-from kernel.machine import RMAP_DESIGNS, Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.program import Sys
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import BusError, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.machine import RMAP_DESIGNS, Kernel
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.program import Sys
 
 PAGE = 4096
 READ, RW = 1, 3

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.core import lib
-from kernel.errors import SyscallError, TaskKilled
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.program import Sys
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.program import Sys
 
 PAGE = 4096
 RAM_PAGES = 64

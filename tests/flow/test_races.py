@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from kernel import memory
-from kernel.errors import BusError
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.program import Sys
+from pkern.kernel.errors import BusError
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.program import Sys
 
 PAGE = 4096
 RW = 3

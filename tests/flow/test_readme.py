@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from userland.cli import main
+from pkern.userland.cli.main import main
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
-from userland.cli import main
-from userland.story import shortened
+from pkern.userland.cli.main import main
+from pkern.userland.cli.story import shortened
 
 CONTENT = bytes(range(256)) * 160 + b"and an odd end"
 

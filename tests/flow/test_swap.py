@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kernel import memory, swap
-from kernel.core import ffi, lib
-from kernel.errors import BusError, SyscallError
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.program import Sys
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import BusError, SyscallError
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm import memory, swap
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.program import Sys
 
 PAGE = 4096
 RW, PRIVATE_ANON, SHARED = 3, 0x22, 1

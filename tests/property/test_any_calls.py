@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import syscalls
-from kernel.errors import KernelPanic, MemoryFault, SyscallError, TaskKilled
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern import syscalls
+from pkern.kernel.errors import KernelPanic, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.userland.program import Sys
 
 PAGE = 4096
 BASE, NR_PAGES = 0x1000_0000, 72

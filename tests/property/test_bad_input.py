@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.errors import SegmentationFault, TaskKilled
-from kernel.machine import Kernel
-from kernel.wait import RegistersSet, Restart, WouldBlock
-from syscalls.table import TABLE
-from userland.program import Sys
+from pkern.kernel.errors import SegmentationFault, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.syscalls.table import TABLE
+from pkern.userland.program import Sys
 
 PAGE = 4096
 BASE = 0x10000000

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from userland.bench import as_json, as_markdown, cases_here, machine_code, run_bench
-from userland.bench.machine_code import WrongAnswer, host_program, our_program, qemu_program
-from userland.bench.programs import core_c, host_c
-from userland.bench.run import CASES, LOOPS, PROGRAM_CASES, QEMU_CASES, Case
+from pkern.userland.bench import as_json, as_markdown, cases_here, machine_code, run_bench
+from pkern.userland.bench.machine_code import WrongAnswer, host_program, our_program, qemu_program
+from pkern.userland.bench.programs import core_c, host_c
+from pkern.userland.bench.run import CASES, LOOPS, PROGRAM_CASES, QEMU_CASES, Case
 
 TURNS = 3
 

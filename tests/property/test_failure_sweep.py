@@ -15,12 +15,12 @@ from enum import Enum
 
 import pytest
 
-from kernel.core import lib
-from kernel.credentials import ALL_CAPS
-from kernel.errors import SyscallError, TaskKilled
-from kernel.machine import Kernel
-from syscalls.table import TABLE, Kind, Syscall
-from userland.program import Sys
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.syscalls.table import TABLE, Kind, Syscall
+from pkern.userland.program import Sys
 
 PAGE = 4096
 BASE = 0x10000000

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern.kernel.machine import Kernel
+from pkern.userland.program import Sys
 
 LENGTH = 150
 SEEDS = range(24)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kernel.errors import BusError, MemoryFault, SegmentationFault
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern.kernel.errors import BusError, MemoryFault, SegmentationFault
+from pkern.kernel.machine import Kernel
+from pkern.userland.program import Sys
 
 PAGE = 4096
 BASE = 0x10000000

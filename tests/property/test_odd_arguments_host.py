@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern.kernel.machine import Kernel
+from pkern.userland.program import Sys
 
 PAGE = 4096
 BASE, SCRATCH = 0x100_0000_0000, 0x200_0000_0000

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from userland.conform import run_conform
-from userland.conform.calls import Call, Calls, Kind, Outcome, result_text
-from userland.conform.cprogram import c_program
-from userland.conform.differences import Aspect, allowed, compare
-from userland.conform.generate import FIXED_BASE, sequence
-from userland.conform.host import Host
-from userland.conform.hostcc import build
-from userland.conform.shrink import shrink
+from pkern.userland.conform import run_conform
+from pkern.userland.conform.calls import Call, Calls, Kind, Outcome, result_text
+from pkern.userland.conform.cprogram import c_program
+from pkern.userland.conform.differences import Aspect, allowed, compare
+from pkern.userland.conform.generate import FIXED_BASE, sequence
+from pkern.userland.conform.host import Host
+from pkern.userland.conform.hostcc import build
+from pkern.userland.conform.shrink import shrink
 
 
 def test_two_thousand_sequences_agree_with_linux() -> None:

@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from kernel import memory
-from kernel.core import lib
-from kernel.errors import BusError, SyscallError
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.core import lib
+from pkern.kernel.errors import BusError, SyscallError
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.program import Sys
 from tests.property.test_model import (
     BASE,
     PAGE,
@@ -36,7 +37,6 @@ from tests.property.test_model import (
     which_file,
     which_task,
 )
-from userland.program import Sys
 
 HOG = 0x40000000  # where pages lie that nobody looks at
 HOG_PAGES = 48

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.machine import Kernel
-from kernel.task import Task
-from userland import machine_code
-from userland.machine_code import captured, put_program
+from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.task import Task
+from pkern.userland import machine_code
+from pkern.userland.machine_code import captured, put_program
 
 SOURCES = Path(__file__).parent / "elf"
 COMPILERS = {

@@ -13,8 +13,8 @@ import pytest
 import unicorn
 from unicorn import x86_const
 
-from kernel.machine import Kernel
-from userland.bochs import (
+from pkern.kernel.machine import Kernel
+from pkern.userland.bochs import (
     BochsError,
     BochsResult,
     GuestError,
@@ -26,9 +26,9 @@ from userland.bochs import (
     guest_image,
     run_bochs,
 )
-from userland.bochs.emulator import Machine, load
-from userland.bochs.image import HEADER, MAGIC, assemble, image_entry
-from userland.bochs.loader import (
+from pkern.userland.bochs.emulator import Machine, load
+from pkern.userland.bochs.image import HEADER, MAGIC, assemble, image_entry
+from pkern.userland.bochs.loader import (
     CODE,
     DATA,
     MAX_FILE_BYTES,
@@ -47,8 +47,8 @@ from userland.bochs.loader import (
     slot_of,
     split_file,
 )
-from userland.cpu import Cpu, CpuStart, CpuUnavailable, CpuWindow
-from userland.program import Sys
+from pkern.userland.cpu import Cpu, CpuStart, CpuUnavailable, CpuWindow
+from pkern.userland.program import Sys
 
 MODES = [0, 1]
 LARGE_PAGE = 2 << 20

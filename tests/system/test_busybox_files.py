@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.machine import Kernel
-from kernel.vfs import names
-from kernel.vfs.walk import Last
-from userland.machine_code import captured, put_program, run_machine_code, start_init
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs import names
+from pkern.kernel.vfs.walk import Last
+from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
 
 BUSYBOX = shutil.which("busybox")
 TOOLS = """

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.core import lib
-from kernel.errors import SyscallError
-from kernel.machine import Kernel
-from kernel.scheduler import Deadlock
+from pkern.kernel.core import lib
+from pkern.kernel.cpu.scheduler import Deadlock
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.machine import Kernel
 from tests.system.conftest import Compile, Machine, on_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
@@ -452,7 +452,7 @@ def test_the_log_is_silent_about_faults_if_asked(compile_c: Compile, machine: Ma
 def pkern(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     root = Path(__file__).resolve().parents[2]
     return subprocess.run(
-        [sys.executable, "-m", "userland.cli", *arguments],
+        [sys.executable, "-m", "pkern", *arguments],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -579,7 +579,7 @@ def test_a_missing_program_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_python_program_may_not_execute(kernel: Kernel) -> None:
-    from userland.program import Sys
+    from pkern.userland.program import Sys
 
     sys_ = Sys(kernel.spawn())
     with pytest.raises(SyscallError):

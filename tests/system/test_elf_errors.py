@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from kernel.core import lib
-from kernel.errors import SyscallError
-from kernel.machine import Kernel
-from syscalls.tracer import Tracer
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.machine import Kernel
+from pkern.syscalls.strace.tracer import Tracer
+from pkern.userland.machine_code import captured as in_memory
+from pkern.userland.machine_code import put_program, spawn_program, start_init
 from tests.system.conftest import Compile, Machine, on_host
-from userland.machine_code import captured as in_memory
-from userland.machine_code import put_program, spawn_program, start_init
 
 SMALL = r"""
 #include <unistd.h>

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from kernel.core import ffi, lib
-from kernel.machine import Kernel
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.machine import Kernel
 from tests.system.conftest import Compile, Machine
 
 unicorn = pytest.importorskip("unicorn")

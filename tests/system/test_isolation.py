@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path, script: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "userland.cli", "run", "--root", str(root), "--uid", "0", "--"]
+    command = [sys.executable, "-m", "pkern", "run", "--root", str(root), "--uid", "0", "--"]
     return subprocess.run(
         [*command, "/bin/busybox", "sh", "-c", script],
         capture_output=True, text=True, timeout=120, check=False,

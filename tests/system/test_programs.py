@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kernel.machine import Kernel
-from userland.machine_code import captured, put_program, run_machine_code, start_init
+from pkern.kernel.machine import Kernel
+from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/programs"

@@ -27,7 +27,7 @@ class Session:
         self.terminal, end = os.openpty()
         self.seen = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "userland.cli", *arguments],
+            [sys.executable, "-m", "pkern", *arguments],
             stdin=end, stdout=end, stderr=end, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env=os.environ | {"TERM": "dumb"},

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from kernel.machine import Kernel
+from pkern.kernel.machine import Kernel
+from pkern.userland.uml.kernel import Config, GuestPanic
+from pkern.userland.uml.memory import FrameOrder
+from pkern.userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
 from tests.system.conftest import Compile, on_host
-from userland.uml.kernel import Config, GuestPanic
-from userland.uml.memory import FrameOrder
-from userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/programs"

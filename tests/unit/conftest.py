@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from kernel.machine import Kernel
-from userland.program import Sys
+from pkern.kernel.machine import Kernel
+from pkern.userland.program import Sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 

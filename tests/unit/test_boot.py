@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernel.machine import Kernel
-from userland.cli import main
+from pkern.kernel.machine import Kernel
+from pkern.userland.cli.main import main
 
 MIB = 1 << 20
 

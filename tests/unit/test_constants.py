@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from userland.program import CONSTANTS, Sys
+from pkern.userland.program import CONSTANTS, Sys
 
 PAGE = 4096
 OTHERS = {"O_LARGEFILE", "RLIM_INFINITY"}  # 0 and -1 in Python

@@ -2,7 +2,7 @@
 
 import pytest
 
-from userland.lab import (
+from pkern.userland.lab import (
     emulator,
     entry_cost,
     fork_cost,
@@ -21,8 +21,16 @@ from userland.lab import (
     vma_count,
     windows,
 )
-from userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run
-from userland.lab.experiment import REGISTRY, LabError, Outcome, Scale, Verdict, experiment, run
+from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run
+from pkern.userland.lab.experiment import (
+    REGISTRY,
+    LabError,
+    Outcome,
+    Scale,
+    Verdict,
+    experiment,
+    run,
+)
 
 HOLDS, FAILS, WHEN = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.HOLDS_ONLY_WHEN
 
@@ -175,7 +183,7 @@ def test_rule(rule, measures, verdict):
 
 
 def test_a_verdict_that_is_not_explained_is_refused(monkeypatch):
-    from userland.lab.experiment import REGISTRY, fails
+    from pkern.userland.lab.experiment import REGISTRY, fails
 
     def rule(*, x: float):
         """Never."""
@@ -185,16 +193,16 @@ def test_a_verdict_that_is_not_explained_is_refused(monkeypatch):
         """Nothing."""
         return Outcome({}, {"x": 1}, "nothing", ())
 
-    monkeypatch.setattr("userland.lab.experiment.REGISTRY", dict(REGISTRY))
+    monkeypatch.setattr("pkern.userland.lab.experiment.REGISTRY", dict(REGISTRY))
     experiment("none", title="None", claims=("C1",), rule=rule)(program)
-    from userland.lab import experiment as module
+    from pkern.userland.lab import experiment as module
 
     with pytest.raises(LabError, match="not explained"):
         run(module.REGISTRY["none"], Scale.TINY)
 
 
 def test_first_fit_visits_what_lies_below_the_gap():
-    from kernel.mm import Vma
+    from pkern.kernel.mm.mm import Vma
 
     vmas = [Vma(start, start + 1, 0, 0, 0, 0) for start in (10, 12, 14, 20)]
     assert vma_count.first_fit_visits(vmas, 10, 1) == 2  # 11 is free, seen at the second

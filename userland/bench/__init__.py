@@ -5,6 +5,6 @@ Python; machine_code.py runs a static program here, on the host and under qemu-u
 the rows and their targets.  run_bench() is the door.
 """
 
-from userland.bench.run import Row, as_json, as_markdown, cases_here, run_bench
+from pkern.userland.bench.run import Row, as_json, as_markdown, cases_here, run_bench
 
 __all__ = ["Row", "as_json", "as_markdown", "cases_here", "run_bench"]

@@ -12,10 +12,10 @@ import subprocess
 from collections.abc import Sequence
 from time import perf_counter_ns
 
-from kernel.machine import Kernel
-from userland.cpu import CpuUnavailable, engine_library
-from userland.lab.programs import program
-from userland.machine_code import boot_scheduler, captured, put_program, run_machine_code
+from pkern.kernel.machine import Kernel
+from pkern.userland.cpu import CpuUnavailable, engine_library
+from pkern.userland.lab.programs import program
+from pkern.userland.machine_code import boot_scheduler, captured, put_program, run_machine_code
 
 QEMU = "qemu-x86_64-static"
 RAM = "256M"

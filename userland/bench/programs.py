@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter_ns
 
-import kernel.core
-from kernel.machine import RMAP_DESIGNS, Kernel
-from userland.conform.hostcc import build
-from userland.program import Sys
+from pkern.kernel import core
+from pkern.kernel.machine import RMAP_DESIGNS, Kernel
+from pkern.userland.conform.hostcc import build
+from pkern.userland.program import Sys
 
 PAGE = 4096
 NR_PAGES = 16384
 _HERE = Path(__file__).parent
-_CORE = Path(kernel.core.__file__).parent
+_CORE = Path(core.__file__).parent
 _ROUNDS_OF_MMAP = 50_000
 
 
@@ -40,9 +40,9 @@ def core_c(name: str, design: str | None = None) -> float:
     design: a reverse map of RMAP_DESIGNS, where the operation wants one.
     Errors: NoCompiler, subprocess.CalledProcessError.
     """
-    core = sorted(path for path in _CORE.glob("*.c") if path.name != "_core.c")
-    flags = ["-O2", "-Wall", "-std=gnu11", f"-I{_CORE}", "-ldl"]
-    headers = sorted(_CORE.glob("*.h"))
+    core = sorted(path for path in _CORE.rglob("*.c") if path.name != "_core.c")
+    flags = ["-O2", "-Wall", "-std=gnu11", f"-I{_CORE}", f"-I{_CORE}/cpu", "-ldl"]
+    headers = sorted(_CORE.rglob("*.h"))
     program = build("bench-core", [_HERE / "core.c", *core], flags, headers)
     return _measure(program, name, *([str(RMAP_DESIGNS[design])] if design else []))
 

@@ -1,6 +1,6 @@
 """The bench: the host's kernel and ours in interleaved rounds, as ratios with a spread.
 
-Owns the list of rows and their targets.  Called by userland/cli.py (`pkern bench`).
+Owns the list of rows and their targets.  Called by userland/cli/main.py (`pkern bench`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from userland.bench.machine_code import (
+from pkern.userland.bench.machine_code import (
     COUNTS,
     engine_note,
     host_program,
@@ -19,7 +19,7 @@ from userland.bench.machine_code import (
     qemu_note,
     qemu_program,
 )
-from userland.bench.programs import (
+from pkern.userland.bench.programs import (
     core_c,
     host_c,
     host_mmap_python,

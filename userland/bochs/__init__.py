@@ -3,10 +3,10 @@
 `run_bochs` puts a host file into the machine and runs the guest over it; `emulate` is the program.
 """
 
-from userland.bochs.emulator import GuestError, Job, Report, emulate
-from userland.bochs.image import ImageError, guest_image
-from userland.bochs.loader import LoadError
-from userland.bochs.run import BochsError, BochsResult, machine_ram, main, run_bochs
+from pkern.userland.bochs.emulator import GuestError, Job, Report, emulate
+from pkern.userland.bochs.image import ImageError, guest_image
+from pkern.userland.bochs.loader import LoadError
+from pkern.userland.bochs.run import BochsError, BochsResult, machine_ram, main, run_bochs
 
 __all__ = [
     "BochsError",

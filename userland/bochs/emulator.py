@@ -10,11 +10,11 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from userland.bochs.image import guest_image
-from userland.bochs.loader import PAGE, WINDOW_BYTES, Plan, plan_guest, ram_bytes_for
-from userland.bochs.window import Window, open_window
-from userland.cpu import Cpu, CpuStop, CpuWindow, FaultCode, Stop
-from userland.program import Sys
+from pkern.userland.bochs.image import guest_image
+from pkern.userland.bochs.loader import PAGE, WINDOW_BYTES, Plan, plan_guest, ram_bytes_for
+from pkern.userland.bochs.window import Window, open_window
+from pkern.userland.cpu import Cpu, CpuStop, CpuWindow, FaultCode, Stop
+from pkern.userland.program import Sys
 
 CHUNK = 1 << 20
 RAM_FOLDER = "/dev/shm"

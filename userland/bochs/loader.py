@@ -18,8 +18,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from userland.bochs.image import image_entry
-from userland.cpu import CpuStart
+from pkern.userland.bochs.image import image_entry
+from pkern.userland.cpu import CpuStart
 
 PAGE = 4096
 ENTRIES = 512

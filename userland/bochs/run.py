@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel.errors import MemoryFault, SyscallError, TaskKilled
-from userland.bochs.emulator import GuestError, Job, Report, emulate
-from userland.bochs.loader import LoadError, ram_bytes_for
-from userland.program import Sys
+from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.userland.bochs.emulator import GuestError, Job, Report, emulate
+from pkern.userland.bochs.loader import LoadError, ram_bytes_for
+from pkern.userland.program import Sys
 
 CHUNK = 1 << 20
 INPUT = "/tmp/bochs.input"

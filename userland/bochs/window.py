@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 from typing import Protocol
 
-from userland.bochs.loader import PAGE, WINDOW_BYTES
-from userland.program import Sys
+from pkern.userland.bochs.loader import PAGE, WINDOW_BYTES
+from pkern.userland.program import Sys
 
 
 class Window(Protocol):

@@ -7,6 +7,6 @@ r"""The host's own kernel as oracle: random memory calls on both kernels, compar
 run_conform() is the door; `pkern conform` and tests/property/test_oracle.py call it.
 """
 
-from userland.conform.run import Failure, Report, run_conform
+from pkern.userland.conform.run import Failure, Report, run_conform
 
 __all__ = ["Failure", "Report", "run_conform"]

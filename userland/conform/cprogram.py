@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from userland.conform.calls import NR_FILES, Call, Kind
+from pkern.userland.conform.calls import NR_FILES, Call, Kind
 
 _SYSCALL = {
     Kind.MMAP: "SYS_mmap",

@@ -11,7 +11,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
+from pkern.userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 

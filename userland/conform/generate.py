@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from userland.conform.calls import PAGE, Call, Calls, Kind, Window
+from pkern.userland.conform.calls import PAGE, Call, Calls, Kind, Window
 
 FIXED_BASE = 0x10000000
 FIXED_PAGES = 10

@@ -12,15 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from userland.conform.calls import (
-    Call,
-    Layout,
-    Outcome,
-    Window,
-    pack_calls,
-    parse_maps,
-)
-from userland.conform.hostcc import build
+from pkern.userland.conform.calls import Call, Layout, Outcome, Window, pack_calls, parse_maps
+from pkern.userland.conform.hostcc import build
 
 MEMLOCK = 16 * 4096
 _OUTCOME = struct.Struct("<qIIQII")

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from kernel.errors import MemoryFault
-from kernel.machine import Kernel
-from userland.conform.calls import (
+from pkern.kernel.errors import MemoryFault
+from pkern.kernel.machine import Kernel
+from pkern.userland.conform.calls import (
     NR_FILES,
     PAGE,
     Area,
@@ -25,7 +25,7 @@ from userland.conform.calls import (
     Window,
     parse_maps,
 )
-from userland.program import Sys
+from pkern.userland.program import Sys
 
 _NR = {
     Kind.MMAP: 9,

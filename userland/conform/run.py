@@ -1,6 +1,6 @@
 """The oracle's loop: the same sequences on both kernels, compared call by call.
 
-Owns run_conform() and its report.  Called by userland/cli.py and by
+Owns run_conform() and its report.  Called by userland/cli/main.py and by
 tests/property/test_oracle.py.
 """
 
@@ -10,19 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from userland.conform.calls import Calls, Kind, Outcome
-from userland.conform.cprogram import c_program
-from userland.conform.differences import (
-    Difference,
-    Divergence,
-    Then,
-    allowed,
-    compare,
-)
-from userland.conform.generate import sequence
-from userland.conform.host import Host
-from userland.conform.model import Model
-from userland.conform.shrink import shrink
+from pkern.userland.conform.calls import Calls, Kind, Outcome
+from pkern.userland.conform.cprogram import c_program
+from pkern.userland.conform.differences import Difference, Divergence, Then, allowed, compare
+from pkern.userland.conform.generate import sequence
+from pkern.userland.conform.host import Host
+from pkern.userland.conform.model import Model
+from pkern.userland.conform.shrink import shrink
 
 Progress = Callable[[int, int], None]
 Tally = Counter[str]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from userland.conform.calls import PAGE, Call, Calls
+from pkern.userland.conform.calls import PAGE, Call, Calls
 
 Fails = Callable[[Calls], bool]
 

@@ -4,7 +4,7 @@ An experiment is a userland program (system calls only) that is run on machines 
 and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern lab report DIR`.
 """
 
-from userland.lab import (
+from pkern.userland.lab import (
     emulator,
     entry_cost,
     fork_cost,
@@ -22,7 +22,7 @@ from userland.lab import (
     vma_count,
     windows,
 )
-from userland.lab.experiment import (
+from pkern.userland.lab.experiment import (
     REGISTRY,
     Experiment,
     LabError,

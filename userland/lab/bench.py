@@ -16,11 +16,11 @@ from statistics import median
 from time import process_time_ns
 from typing import Any
 
-from kernel.core import ffi
-from kernel.machine import Kernel
-from kernel.vfs.tmpfs import TmpFs
-from userland.bench.programs import no_collection
-from userland.program import Sys
+from pkern.kernel.core import ffi
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.tmpfs import TmpFs
+from pkern.userland.bench.programs import no_collection
+from pkern.userland.program import Sys
 
 PAGE = 4096
 MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""The command `pkern lab`: list, run, report. Called by userland/cli.py."""
+"""The command `pkern lab`: list, run, report. Called by userland/cli/main.py."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from userland.bochs import ImageError
-from userland.cpu import CpuUnavailable
-from userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim, run
-from userland.lab.pictures import NoPictures
-from userland.lab.report import Progress, print_result, write_page, write_report
-from userland.options import UsageError, nearest
-from userland.tables import print_table
+from pkern.userland.bochs import ImageError
+from pkern.userland.cli.options import UsageError, nearest
+from pkern.userland.cli.tables import print_table
+from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim, run
+from pkern.userland.lab.pictures import NoPictures
+from pkern.userland.lab.report import Progress, print_result, write_page, write_report
 
 HELP = """\
 Each claim of the letter is an experiment: a program on this kernel, and a rule that gives the

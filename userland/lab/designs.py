@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from kernel.machine import RMAP_DESIGNS
-from userland.lab.bench import Spread, ratios, spread
-from userland.lab.experiment import Table
+from pkern.kernel.machine import RMAP_DESIGNS
+from pkern.userland.lab.bench import Spread, ratios, spread
+from pkern.userland.lab.experiment import Table
 
 CHAIN, LIST, TREE, SCAN = "pte_chain", "objrmap", "objrmap_tree", "virtual_scan"
 ORDER = (SCAN, CHAIN, LIST, TREE)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import process_time_ns
 
-from userland.bochs.emulator import Machine, Report, load
-from userland.bochs.image import guest_image
-from userland.bochs.loader import plan_guest, ram_bytes_for
-from userland.bochs.run import machine_ram
-from userland.lab.bench import MIB, PAGE, Spread, booted, file_of_pages, ratios, time_text
-from userland.lab.experiment import (
+from pkern.userland.bochs.emulator import Machine, Report, load
+from pkern.userland.bochs.image import guest_image
+from pkern.userland.bochs.loader import plan_guest, ram_bytes_for
+from pkern.userland.bochs.run import machine_ram
+from pkern.userland.lab.bench import MIB, PAGE, Spread, booted, file_of_pages, ratios, time_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -22,8 +22,8 @@ from userland.lab.experiment import (
     fails,
     holds,
 )
-from userland.lab.pictures import Bars, Series
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.program import Sys
 
 PAGES = {Scale.TINY: 96, Scale.DEFAULT: 8192, Scale.FULL: 65536}
 ROUNDS = {Scale.TINY: 3, Scale.DEFAULT: 3, Scale.FULL: 3}

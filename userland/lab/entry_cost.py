@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages
-from userland.lab.experiment import (
+from pkern.userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -17,10 +17,10 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series
-from userland.lab.rmap_test import Options, RmapTest
-from userland.lab.schemes import MIXED, SCHEMES, sysctls
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.rmap_test import Options, RmapTest
+from pkern.userland.lab.schemes import MIXED, SCHEMES, sysctls
+from pkern.userland.program import Sys
 
 SYSENTER, INT80 = 641, 1761  # cycles, Pentium 4
 HZ = 2.7e9  # of the machine that published rmap-test

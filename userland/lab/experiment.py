@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from userland.lab.claims import CLAIMS, Claim
-from userland.lab.pictures import Picture
+from pkern.userland.lab.claims import CLAIMS, Claim
+from pkern.userland.lab.pictures import Picture
 
 
 class Scale(Enum):

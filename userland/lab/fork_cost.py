@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from userland.lab.bench import MIB, PAGE, stretch, time_text
-from userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run, compare
-from userland.lab.experiment import (
+from pkern.userland.lab.bench import MIB, PAGE, stretch, time_text
+from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run, compare
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -18,9 +18,9 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Lines, Series
-from userland.lab.pressure import disk_machine, free_file_pages, look_at
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Lines, Series
+from pkern.userland.lab.pressure import disk_machine, free_file_pages, look_at
+from pkern.userland.program import Sys
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from kernel.machine import Kernel
-from userland.lab.bench import PAGE, file_of_pages
-from userland.lab.experiment import (
+from pkern.kernel.machine import Kernel
+from pkern.userland.lab.bench import PAGE, file_of_pages
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -17,8 +17,8 @@ from userland.lab.experiment import (
     fails,
     holds,
 )
-from userland.lab.pictures import Matrix
-from userland.program import Sys
+from pkern.userland.lab.pictures import Matrix
+from pkern.userland.program import Sys
 
 GATES = (0, 1)
 CAPABILITIES = (frozenset[str](), frozenset({"CAP_IPC_LOCK"}))

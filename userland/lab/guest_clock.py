@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kernel.machine import Kernel
-from userland.lab.bench import MIB
-from userland.lab.experiment import (
+from pkern.kernel.machine import Kernel
+from pkern.userland.lab.bench import MIB
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -17,10 +17,10 @@ from userland.lab.experiment import (
     fails,
     holds,
 )
-from userland.lab.pictures import Bars, Series
-from userland.lab.programs import program
-from userland.uml.kernel import Config
-from userland.uml.run import UmlResult, run_uml
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.programs import program
+from pkern.userland.uml.kernel import Config
+from pkern.userland.uml.run import UmlResult, run_uml
 
 LEAD_S = 86_400  # the guest lives a day ahead of the host
 ROUNDS = {Scale.TINY: 2, Scale.DEFAULT: 200, Scale.FULL: 2000}

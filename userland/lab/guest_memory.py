@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 from time import process_time_ns
 
-from kernel.machine import Kernel
-from userland.bench.programs import no_collection
-from userland.lab.bench import MIB, ratios, time_text
-from userland.lab.experiment import (
+from pkern.kernel.machine import Kernel
+from pkern.userland.bench.programs import no_collection
+from pkern.userland.lab.bench import MIB, ratios, time_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -20,9 +20,9 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series
-from userland.lab.programs import program
-from userland.uml.run import UmlResult, run_uml
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.programs import program
+from pkern.userland.uml.run import UmlResult, run_uml
 
 # forks CHILDREN PAGES: each child touches its copy of so many pages.
 ARGUMENTS = {

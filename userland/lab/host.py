@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from userland.lab.bench import PAGE
+from pkern.userland.lab.bench import PAGE
 
 SYS_REMAP_FILE_PAGES = 216
 PROT_READ, PROT_WRITE = 1, 2

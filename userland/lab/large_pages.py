@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from kernel.machine import Kernel
-from userland.lab.bench import MIB, PAGE, booted, ratios, rounds, stretch, time_text
-from userland.lab.experiment import (
+from pkern.kernel.machine import Kernel
+from pkern.userland.lab.bench import MIB, PAGE, booted, ratios, rounds, stretch, time_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -17,8 +17,8 @@ from userland.lab.experiment import (
     fails,
     holds,
 )
-from userland.lab.pictures import Bars, Series
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.program import Sys
 
 HUGE = 2 * MIB
 DBA_GROUP = 77

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from userland.lab.bench import MIB, PAGE, booted, file_of_pages, page_text
-from userland.lab.experiment import (
+from pkern.userland.lab.bench import MIB, PAGE, booted, file_of_pages, page_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -16,8 +16,8 @@ from userland.lab.experiment import (
     fails,
     holds,
 )
-from userland.lab.pictures import Bars, Series
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.program import Sys
 
 # scale -> (files, pages of the window)
 SIZES = {Scale.TINY: (3, 12), Scale.DEFAULT: (8, 4096), Scale.FULL: (8, 32768)}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from userland.lab.bench import MIB, PAGE, booted, stretch
-from userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run, compare
-from userland.lab.experiment import (
+from pkern.userland.lab.bench import MIB, PAGE, booted, stretch
+from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run, compare
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -19,9 +19,9 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import MISSING, Bars, Series
-from userland.lab.pressure import free_file_pages
-from userland.program import Sys
+from pkern.userland.lab.pictures import MISSING, Bars, Series
+from pkern.userland.lab.pressure import free_file_pages
+from pkern.userland.program import Sys
 
 GENERATIONS = 5  # each process forks in each: 32 in the end
 SAMPLE = 64

@@ -6,23 +6,15 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kernel.core import lib
-from kernel.errors import KernelPanic, SyscallError, TaskKilled
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.lab.bench import MIB, PAGE
-from userland.lab.designs import DESIGNS, SCAN
-from userland.lab.experiment import (
-    Judgement,
-    Outcome,
-    Scale,
-    Table,
-    experiment,
-    fails,
-    holds,
-)
-from userland.lab.pictures import Bars, Series
-from userland.program import Sys
+from pkern.kernel.core import lib
+from pkern.kernel.errors import KernelPanic, SyscallError, TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.lab.bench import MIB, PAGE
+from pkern.userland.lab.designs import DESIGNS, SCAN
+from pkern.userland.lab.experiment import Judgement, Outcome, Scale, Table, experiment, fails, holds
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.program import Sys
 
 RAM = {Scale.TINY: 1 * MIB, Scale.DEFAULT: 8 * MIB, Scale.FULL: 64 * MIB}
 MOST_PASSES = 32

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from kernel import memory
-from kernel.core import lib
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.lab.bench import booted
-from userland.program import Sys
+from pkern.kernel.core import lib
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.lab.bench import booted
+from pkern.userland.program import Sys
 
 MOST_CALLS = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from userland.conform.hostcc import build
+from pkern.userland.conform.hostcc import build
 
 SOURCES = Path(__file__).resolve().parents[1] / "programs"
 FLAGS = ("-O2", "-static", "-std=gnu11", "-Wall")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kernel.core import ffi, lib
-from userland.lab.bench import PAGE
-from userland.program import Sys
+from pkern.kernel.core import ffi, lib
+from pkern.userland.lab.bench import PAGE
+from pkern.userland.program import Sys
 
 LEVELS = 4
 PRESENT = 1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from userland.lab.bench import (
+from pkern.userland.lab.bench import (
     MIB,
     PAGE,
     Spread,
@@ -19,8 +19,8 @@ from userland.lab.bench import (
     rounds,
     stretch,
 )
-from userland.lab.designs import DESIGNS, TREE
-from userland.lab.experiment import (
+from pkern.userland.lab.designs import DESIGNS, TREE
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -31,8 +31,8 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series
-from userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, Scheme, sysctls
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, Scheme, sysctls
 
 PAGES = {Scale.TINY: 2048, Scale.DEFAULT: 16384, Scale.FULL: 131072}
 FORKS = {Scale.TINY: 6, Scale.DEFAULT: 6, Scale.FULL: 13}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time_ns
 
-from userland.bench.programs import no_collection
-from userland.lab import host
-from userland.lab.bench import (
+from pkern.userland.bench.programs import no_collection
+from pkern.userland.lab import host
+from pkern.userland.lab.bench import (
     MIB,
     PAGE,
     Spread,
@@ -22,7 +22,7 @@ from userland.lab.bench import (
     spread,
     time_text,
 )
-from userland.lab.experiment import (
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -33,8 +33,8 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import MISSING, Bars, Series
-from userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, sysctls
+from pkern.userland.lab.pictures import MISSING, Bars, Series
+from pkern.userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, sysctls
 
 # scale -> (pages, passes over all pages)
 SIZES = {Scale.TINY: (64, 2), Scale.DEFAULT: (16384, 3), Scale.FULL: (1048576, 10)}

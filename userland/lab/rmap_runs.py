@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel.errors import TaskKilled
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.lab.bench import MIB, PAGE, stretch
-from userland.lab.designs import CHAIN, LIST, SCAN, TREE, Run
-from userland.lab.experiment import Scale
-from userland.lab.rmap_test import Options, RmapTest
-from userland.program import Sys
+from pkern.kernel.errors import TaskKilled
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.lab.bench import MIB, PAGE, stretch
+from pkern.userland.lab.designs import CHAIN, LIST, SCAN, TREE, Run
+from pkern.userland.lab.experiment import Scale
+from pkern.userland.lab.rmap_test import Options, RmapTest
+from pkern.userland.program import Sys
 
 NRPTE = 31
 PTES_A_TABLE = {32: 1024, 64: 512}

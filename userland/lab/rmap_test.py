@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from userland.lab.bench import PAGE
-from userland.program import Sys
+from pkern.userland.lab.bench import PAGE
+from pkern.userland.program import Sys
 
 MS_ASYNC = 1
 SECOND = 1_000_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from userland.lab.bench import MIB, time_text
-from userland.lab.designs import CHAIN, DESIGNS, LIST, SCAN, TREE, Compared, compare, number
-from userland.lab.experiment import (
+from pkern.userland.lab.bench import MIB, time_text
+from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, SCAN, TREE, Compared, compare, number
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -18,8 +18,17 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import MISSING, Bars, Lines, Series
-from userland.lab.rmap_runs import COUNTED, NRPTE, TESTS, Setup, ram_for, run_design, scaled, wanted
+from pkern.userland.lab.pictures import MISSING, Bars, Lines, Series
+from pkern.userland.lab.rmap_runs import (
+    COUNTED,
+    NRPTE,
+    TESTS,
+    Setup,
+    ram_for,
+    run_design,
+    scaled,
+    wanted,
+)
 
 SLACK = 1.25  # "at or below": the noise between runs of different designs
 CLEARLY = 10  # times the visits

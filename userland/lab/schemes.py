@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from userland.lab.bench import PAGE
-from userland.program import Sys
+from pkern.userland.lab.bench import PAGE
+from pkern.userland.program import Sys
 
 SPECIAL, MIXED, EMULATED = "special VMA (A)", "2.6's call (B)", "one VMA a page (C)"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kernel.errors import BusError
-from userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages, page_text
-from userland.lab.experiment import (
+from pkern.kernel.errors import BusError
+from pkern.userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages, page_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -18,9 +18,9 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series, Strips
-from userland.lab.ptes import Pte, window_ptes
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series, Strips
+from pkern.userland.lab.ptes import Pte, window_ptes
+from pkern.userland.program import Sys
 
 PAGES = {Scale.TINY: 16, Scale.DEFAULT: 64, Scale.FULL: 64}
 POSITION, INDEX, OURS, SEPARATE = (

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import process_time_ns
 
-from kernel.mm import Vma
-from userland.bench.programs import no_collection
-from userland.lab import host
-from userland.lab.bench import MIB, PAGE, Spread, booted, spread
-from userland.lab.experiment import (
+from pkern.kernel.mm.mm import Vma
+from pkern.userland.bench.programs import no_collection
+from pkern.userland.lab import host
+from pkern.userland.lab.bench import MIB, PAGE, Spread, booted, spread
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -24,8 +24,8 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Lines, Series
-from userland.program import Sys
+from pkern.userland.lab.pictures import Lines, Series
+from pkern.userland.program import Sys
 
 COUNTS = {
     Scale.TINY: (16, 64, 256),

@@ -7,10 +7,10 @@ import tempfile
 from collections import deque
 from dataclasses import dataclass
 
-from kernel.machine import Kernel
-from kernel.vfs.hostfs import Access, HostFs
-from userland.lab.bench import MIB, PAGE, ratios, stretch, time_text
-from userland.lab.experiment import (
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.userland.lab.bench import MIB, PAGE, ratios, stretch, time_text
+from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
     Published,
@@ -21,8 +21,8 @@ from userland.lab.experiment import (
     holds,
     only_when,
 )
-from userland.lab.pictures import Bars, Series
-from userland.program import Sys
+from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.program import Sys
 
 RAM = {Scale.TINY: 1 * MIB, Scale.DEFAULT: 8 * MIB, Scale.FULL: 64 * MIB}
 ROUNDS = {Scale.TINY: 3, Scale.DEFAULT: 5, Scale.FULL: 5}

@@ -1,4 +1,4 @@
-"""The command `pkern uml`. Called by userland/cli.py."""
+"""The command `pkern uml`. Called by userland/cli/main.py."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import sys
 import time
 
-from kernel.errors import KernelPanic
-from kernel.machine import parse_size
-from userland.cpu import CpuUnavailable
-from userland.options import AMPLE, UsageError, boot, existing
-from userland.tables import plain_table
-from userland.uml.kernel import Config, GuestPanic
-from userland.uml.memory import FrameOrder
-from userland.uml.run import CannotBoot, UmlResult, run_uml
+from pkern.kernel.errors import KernelPanic
+from pkern.kernel.machine import parse_size
+from pkern.userland.cli.options import AMPLE, UsageError, boot, existing
+from pkern.userland.cli.tables import plain_table
+from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.uml.kernel import Config, GuestPanic
+from pkern.userland.uml.memory import FrameOrder
+from pkern.userland.uml.run import CannotBoot, UmlResult, run_uml
 
 HELP = """\
 A static program of the host's runs under a small guest kernel, itself a program of this kernel:

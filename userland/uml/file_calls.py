@@ -6,13 +6,13 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from userland.uml.files import Inode, OpenFile, Pipe, path_of
-from userland.uml.memory import PAGE, GuestError
-from userland.uml.process import Process
-from userland.uml.table import call, int32
+from pkern.userland.uml.files import Inode, OpenFile, Pipe, path_of
+from pkern.userland.uml.memory import PAGE, GuestError
+from pkern.userland.uml.process import Process
+from pkern.userland.uml.table import call, int32
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 NS = 1_000_000_000
 STAT = struct.Struct("<QQQIIIxxxxQqqq6q24x")

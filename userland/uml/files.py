@@ -11,8 +11,8 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kernel.wait import Restart
-from userland.uml.memory import GuestError, Pages, Physical
+from pkern.kernel.tasks.wait import Restart
+from pkern.userland.uml.memory import GuestError, Pages, Physical
 
 O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 128, 512, 1024
 PIPE_BYTES = 65536

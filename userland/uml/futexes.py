@@ -5,8 +5,8 @@ A word is known by the frame that holds it and its place there: all who share it
 
 from __future__ import annotations
 
-from userland.uml.memory import PAGE_MASK
-from userland.uml.process import Process
+from pkern.userland.uml.memory import PAGE_MASK
+from pkern.userland.uml.process import Process
 
 Key = tuple[int, int]  # frame, offset
 

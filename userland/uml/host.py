@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from userland.program import Sys
+from pkern.userland.program import Sys
 
 PTRACE_TRACEME, PTRACE_GETREGS, PTRACE_SETREGS = 0, 12, 13
 PTRACE_GETFPREGS, PTRACE_SETFPREGS, PTRACE_KILL, PTRACE_SYSEMU = 14, 15, 8, 31

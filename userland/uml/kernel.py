@@ -13,9 +13,9 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from kernel.altstack import NO_ALT_STACK
-from kernel.clock import NEVER_NS
-from kernel.signals import (
+from pkern.kernel.clock import NEVER_NS
+from pkern.kernel.tasks.altstack import NO_ALT_STACK
+from pkern.kernel.tasks.signals import (
     SA_NOCLDSTOP,
     SA_NOCLDWAIT,
     SI_USER,
@@ -24,8 +24,8 @@ from kernel.signals import (
     SigInfo,
     Signal,
 )
-from userland.program import Sys
-from userland.uml import (
+from pkern.userland.program import Sys
+from pkern.userland.uml import (
     file_calls,
     memory_calls,
     misc_calls,
@@ -35,12 +35,12 @@ from userland.uml import (
     time_calls,
     timers,
 )
-from userland.uml import host as abi
-from userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
-from userland.uml.futexes import Futexes
-from userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
-from userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
-from userland.uml.process import (
+from pkern.userland.uml import host as abi
+from pkern.userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
+from pkern.userland.uml.futexes import Futexes
+from pkern.userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
+from pkern.userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
+from pkern.userland.uml.process import (
     CLD_CONTINUED,
     CLD_STOPPED,
     CONTINUED,
@@ -51,9 +51,9 @@ from userland.uml.process import (
     end_of,
     load,
 )
-from userland.uml.shadow import open_shadow
-from userland.uml.space import EXEC, READ, WRITE, Space, Verdict
-from userland.uml.table import TABLE
+from pkern.userland.uml.shadow import open_shadow
+from pkern.userland.uml.space import EXEC, READ, WRITE, Space, Verdict
+from pkern.userland.uml.table import TABLE
 
 # These fill TABLE.
 CALLS = (file_calls, memory_calls, misc_calls, process_calls, signal_calls, time_calls)

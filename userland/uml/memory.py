@@ -11,7 +11,7 @@ import errno
 from collections.abc import Iterator
 from enum import Enum
 
-from userland.uml.host import Host
+from pkern.userland.uml.host import Host
 
 PAGE = 4096
 PAGE_MASK = PAGE - 1

@@ -6,14 +6,14 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
-from userland.uml.process import Process
-from userland.uml.shadow import HIGHEST, LOWEST
-from userland.uml.space import Area, Sharing, Space, page_up
-from userland.uml.table import call, int32
+from pkern.userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
+from pkern.userland.uml.process import Process
+from pkern.userland.uml.shadow import HIGHEST, LOWEST
+from pkern.userland.uml.space import Area, Sharing, Space, page_up
+from pkern.userland.uml.table import call, int32
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 MAP_SHARED, MAP_TYPE, MAP_FIXED, MAP_ANONYMOUS = 1, 15, 16, 32
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2

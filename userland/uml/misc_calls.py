@@ -6,13 +6,13 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from userland.uml.host import PLACE
-from userland.uml.memory import GuestError
-from userland.uml.process import Process
-from userland.uml.table import call
+from pkern.userland.uml.host import PLACE
+from pkern.userland.uml.memory import GuestError
+from pkern.userland.uml.process import Process
+from pkern.userland.uml.table import call
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 RANDOM = bytes(i * 167 + 13 & 255 for i in range(256))
 ARCH_SET_FS, ARCH_GET_FS = 0x1002, 0x1003

@@ -10,12 +10,12 @@ import struct
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kernel.altstack import NO_ALT_STACK, AltStack
-from kernel.signals import SIGCHLD, SigInfo
-from userland.uml.files import Descriptors, Inode
-from userland.uml.host import PLACE, REGISTERS
-from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
-from userland.uml.space import EXEC, READ, STACK_TOP, WRITE, Area, Space, page_up
+from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
+from pkern.kernel.tasks.signals import SIGCHLD, SigInfo
+from pkern.userland.uml.files import Descriptors, Inode
+from pkern.userland.uml.host import PLACE, REGISTERS
+from pkern.userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
+from pkern.userland.uml.space import EXEC, READ, STACK_TOP, WRITE, Area, Space, page_up
 
 PT_LOAD, PT_INTERP, PT_GNU_STACK = 1, 3, 0x6474E551
 ET_EXEC, ET_DYN = 2, 3

@@ -6,26 +6,19 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from kernel.sigframe import SIGINFO_BYTES, pack_siginfo
-from kernel.signals import SIGCHLD, SIGCONT, SigInfo
-from kernel.wait import Restart
-from userland.uml.file_calls import program_path
-from userland.uml.files import Block
-from userland.uml.host import PLACE
-from userland.uml.memory import PAGE, GuestError
-from userland.uml.process import (
-    CLD_CONTINUED,
-    CLD_STOPPED,
-    CONTINUED,
-    Process,
-    State,
-    end_of,
-)
-from userland.uml.table import call, int32
-from userland.uml.time_calls import timespec_in
+from pkern.kernel.tasks.sigframe import SIGINFO_BYTES, pack_siginfo
+from pkern.kernel.tasks.signals import SIGCHLD, SIGCONT, SigInfo
+from pkern.kernel.tasks.wait import Restart
+from pkern.userland.uml.file_calls import program_path
+from pkern.userland.uml.files import Block
+from pkern.userland.uml.host import PLACE
+from pkern.userland.uml.memory import PAGE, GuestError
+from pkern.userland.uml.process import CLD_CONTINUED, CLD_STOPPED, CONTINUED, Process, State, end_of
+from pkern.userland.uml.table import call, int32
+from pkern.userland.uml.time_calls import timespec_in
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 WNOHANG, WUNTRACED, WCONTINUED = 1, 2, 8
 CLONE_VM, CLONE_VFORK, CLONE_THREAD, CLONE_SETTLS = 0x100, 0x4000, 0x1_0000, 0x8_0000

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel.machine import Kernel
-from userland.machine_code import boot_scheduler
-from userland.program import Sys
-from userland.uml.files import Emit
-from userland.uml.host import Host
-from userland.uml.kernel import Config, GuestKernel, GuestPanic, Stats
-from userland.uml.memory import GuestError
+from pkern.kernel.machine import Kernel
+from pkern.userland.machine_code import boot_scheduler
+from pkern.userland.program import Sys
+from pkern.userland.uml.files import Emit
+from pkern.userland.uml.host import Host
+from pkern.userland.uml.kernel import Config, GuestKernel, GuestPanic, Stats
+from pkern.userland.uml.memory import GuestError
 
 ENVIRONMENT = [b"PATH=/bin", b"HOME=/", b"TERM=dumb"]
 

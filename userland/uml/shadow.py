@@ -11,8 +11,8 @@ import errno
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
-from userland.uml.host import MM_MADVISE, MM_MMAP, MM_MUNMAP, MM_REMAP, Host
-from userland.uml.memory import PAGE
+from pkern.userland.uml.host import MM_MADVISE, MM_MMAP, MM_MUNMAP, MM_REMAP, Host
+from pkern.userland.uml.memory import PAGE
 
 LOWEST, HIGHEST = 0x10000, 0x7FFF_FFFF_F000  # what a guest process may use
 NO_FD = (1 << 64) - 1

@@ -6,19 +6,19 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from kernel.sigframe import SIGINFO_BYTES, pack_siginfo
-from kernel.signals import NSIG, SI_TKILL, SI_USER, UNBLOCKABLE_MASK, SigInfo
-from kernel.wait import Restart
-from userland.uml import signals
-from userland.uml.files import Block
-from userland.uml.host import PLACE
-from userland.uml.memory import GuestError
-from userland.uml.process import Process, State
-from userland.uml.table import call, int32
-from userland.uml.time_calls import timespec_in
+from pkern.kernel.tasks.sigframe import SIGINFO_BYTES, pack_siginfo
+from pkern.kernel.tasks.signals import NSIG, SI_TKILL, SI_USER, UNBLOCKABLE_MASK, SigInfo
+from pkern.kernel.tasks.wait import Restart
+from pkern.userland.uml import signals
+from pkern.userland.uml.files import Block
+from pkern.userland.uml.host import PLACE
+from pkern.userland.uml.memory import GuestError
+from pkern.userland.uml.process import Process, State
+from pkern.userland.uml.table import call, int32
+from pkern.userland.uml.time_calls import timespec_in
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 STACK = struct.Struct("<QiiQ")  # stack_t
 QUEUED = struct.Struct("<8xi4xiIQ")  # of siginfo_t: code, pid, uid, value

@@ -1,6 +1,6 @@
 """Signals of guest processes: who gets one, what it does, and the frame of a handler.
 
-The frame is Linux's, as kernel/sigframe.py lays it out.
+The frame is Linux's, as kernel/tasks/sigframe.py lays it out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel import sigframe
-from kernel.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
-from kernel.errors import SyscallError
-from kernel.sigframe import (
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks import sigframe
+from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
+from pkern.kernel.tasks.sigframe import (
     FLAGS_CLEARED,
     FPU_BYTES,
     SAVED,
@@ -23,7 +23,7 @@ from kernel.sigframe import (
     UCONTEXT_BYTES,
     pack_siginfo,
 )
-from kernel.signals import (
+from pkern.kernel.tasks.signals import (
     FIRST_QUEUED,
     IGNORED_BY_DEFAULT,
     SA_NODEFER,
@@ -38,14 +38,14 @@ from kernel.signals import (
     Fate,
     SigInfo,
 )
-from kernel.wait import Restart
-from userland.uml.files import Block
-from userland.uml.host import PLACE
-from userland.uml.memory import GuestError
-from userland.uml.process import NEW_FPU, Process, State
+from pkern.kernel.tasks.wait import Restart
+from pkern.userland.uml.files import Block
+from pkern.userland.uml.host import PLACE
+from pkern.userland.uml.memory import GuestError
+from pkern.userland.uml.process import NEW_FPU, Process, State
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 ACTION = struct.Struct("<4Q")
 SYSCALL_BYTES = 2

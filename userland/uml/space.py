@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages, Physical, chunks
-from userland.uml.shadow import HIGHEST, LOWEST, Shadow
+from pkern.userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages, Physical, chunks
+from pkern.userland.uml.shadow import HIGHEST, LOWEST, Shadow
 
 READ, WRITE, EXEC = 1, 2, 4
 MMAP_TOP = 0x7FFF_F7FF_F000

@@ -6,15 +6,15 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from kernel.clock import SECOND
-from kernel.wait import Restart
-from userland.uml.files import Block
-from userland.uml.memory import GuestError
-from userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, Timer
-from userland.uml.table import call, int32
+from pkern.kernel.clock import SECOND
+from pkern.kernel.tasks.wait import Restart
+from pkern.userland.uml.files import Block
+from pkern.userland.uml.memory import GuestError
+from pkern.userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, Timer
+from pkern.userland.uml.table import call, int32
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 CLOCKS = frozenset({0, 1, 4, 5, 6, 7})
 DATES = frozenset({0, 5})  # CLOCK_REALTIME and its coarse form

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.signals import SI_KERNEL, SigInfo, Signal
-from userland.uml import signals
-from userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, State
+from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, Signal
+from pkern.userland.uml import signals
+from pkern.userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, State
 
 if TYPE_CHECKING:
-    from userland.uml.kernel import GuestKernel
+    from pkern.userland.uml.kernel import GuestKernel
 
 SIGNALS = {
     ITIMER_REAL: Signal.SIGALRM,

@@ -1,0 +1,1 @@
+"""Who has the processor: registers, the scheduler, traps, the page of vsyscalls."""

@@ -1,0 +1,118 @@
+"""The processor that runs machine code, and the registers of its tasks.
+
+Owns the C core's `processor` and `context` objects. Registers are read and written here only, by
+their names; a context's registers may be touched whenever its task is not running.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+
+GPRS = (
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+)  # fmt: skip
+GPR_NUMBER = {name: number for number, name in enumerate(GPRS)}
+OTHER_REGS = ("rip", "eflags", "fs_base", "gs_base")
+FPU_BYTES = 512
+REGS = ffi.typeof("struct user_regs *")
+
+
+class ProcessorUnavailable(RuntimeError):
+    """The engine is not installed, or not the one that this project was tested with."""
+
+
+class Processor:
+    """One emulated processor for all tasks of a machine; close it when they have ended."""
+
+    def __init__(self, machine: Any, library: bytes) -> None:
+        """Open the engine's library (a host path). Errors: ProcessorUnavailable."""
+        out = ffi.new("processor **")
+        status = lib.run_create(machine, library, out)
+        self.handle: Any = out[0]
+        if status:
+            text = ffi.string(lib.run_error(self.handle)).decode() or "no memory"
+            self.close()
+            raise ProcessorUnavailable(text)
+        self.exit: Any = lib.run_exit(self.handle)
+        self.counters: Any = lib.run_counters(self.handle)
+
+    def close(self) -> None:
+        """Give the engine back; a second call does nothing."""
+        lib.run_destroy(self.handle)
+        self.handle = ffi.NULL
+
+    def engine_text(self, status: int) -> str:
+        """Return the engine's own words for an error."""
+        return str(ffi.string(lib.run_engine_text(self.handle, status)).decode())
+
+
+class Context:
+    """The registers of one task."""
+
+    def __init__(self, handle: Any) -> None:
+        if handle == ffi.NULL:
+            raise SyscallError(errno.ENOMEM)
+        self.handle = handle
+
+    @classmethod
+    def new(cls, processor: Processor) -> Context:
+        """Return a context that has never run. Errors: ENOMEM."""
+        return cls(lib.context_create(processor.handle))
+
+    def copy(self) -> Context:
+        """Return another context with the same registers, in no address space. Errors: ENOMEM."""
+        return Context(lib.context_copy(self.handle))
+
+    def close(self) -> None:
+        """Forget the registers; a second call does nothing."""
+        lib.context_destroy(self.handle)
+        self.handle = ffi.NULL
+
+    def enter(self, mm: Any) -> None:
+        """Run in the address space mm (mm*, or NULL) from now on."""
+        lib.context_set_mm(self.handle, mm)
+
+    def start(self, rip: int, rsp: int) -> None:
+        """Set all registers as a new program finds them."""
+        lib.context_start(self.handle, rip, rsp)
+
+    def set_result(self, rax: int) -> None:
+        """Let the system call that the task is in return rax when it runs on."""
+        lib.context_result(self.handle, rax)
+
+    # ---- one by one, and all ----
+
+    def registers(self) -> dict[str, int]:
+        """Return the general registers, rip, eflags and the two segment bases by name."""
+        regs = ffi.new(REGS)
+        lib.context_get(self.handle, regs)
+        values = dict(zip(GPRS, ffi.unpack(regs.gpr, 16), strict=True))
+        return values | {name: int(getattr(regs, name)) for name in OTHER_REGS}
+
+    def set_registers(self, values: dict[str, int]) -> None:
+        """Set the named registers and leave the others. Errors: EINVAL for an impossible base."""
+        regs = ffi.new(REGS)
+        lib.context_get(self.handle, regs)
+        for name, value in values.items():
+            if name in GPR_NUMBER:
+                regs.gpr[GPR_NUMBER[name]] = value & (1 << 64) - 1
+            else:
+                setattr(regs, name, value & (1 << 64) - 1)
+        status = lib.context_set(self.handle, regs)
+        if status:
+            raise SyscallError(-status)
+
+    def fpu(self) -> bytes:
+        """Return x87 and SSE state as fxsave64 stores it: 512 bytes."""
+        buffer = bytearray(FPU_BYTES)
+        lib.context_get_fpu(self.handle, ffi.from_buffer(buffer))
+        return bytes(buffer)
+
+    def set_fpu(self, image: bytes) -> None:
+        """Set x87 and SSE state from 512 bytes in fxsave64's layout."""
+        lib.context_set_fpu(self.handle, ffi.from_buffer(image))

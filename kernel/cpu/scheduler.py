@@ -1,0 +1,567 @@
+"""Who runs: one processor, tasks in machine code taking turns, and a reason for every change.
+
+Deterministic round robin: a task runs until its slice of blocks is used up, it sleeps or it ends.
+When all sleep, virtual time jumps to the next timer; when nothing can ever wake anyone, that is a
+Deadlock, with a report of who waits for what. Invariant: a task is in the queue once, or it sleeps,
+or is stopped, or has ended.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pkern.kernel.clock import NEVER_NS
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.cpu import traps
+from pkern.kernel.cpu.processor import Processor
+from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.log import KERN_ERR
+from pkern.kernel.mm import memory
+from pkern.kernel.tasks import rseq, sigframe, signals
+from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
+from pkern.kernel.tasks.trace import NO_CALL, Trace
+from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+SLICE_BLOCKS = 20_000
+CALL_NS, BLOCK_NS = 100, 10
+CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
+    lib.RUN_CALL,
+    lib.RUN_BUDGET,
+    lib.RUN_NEED,
+    lib.RUN_FAULT,
+    lib.RUN_EXCEPTION,
+    lib.RUN_ENGINE,
+    lib.RUN_STALE,
+)
+EINTR, ENOSYS = 4, 38
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+SIGINT, SIGKILL, SIGSEGV, SIGCHLD = 2, 9, 11, 17
+CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
+CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
+SYSCALL_BYTES = 2
+NR_ARGS = 6
+# A system call by number: gets the task and six registers, returns rax.
+Call = Callable[..., int]
+
+
+class Observer(Protocol):
+    """Who is told of what is no system call: strace."""
+
+    def signal(self, task: Task, info: SigInfo) -> None: ...
+
+    def interrupted(self, task: Task, wait: WouldBlock) -> None: ...
+
+    def ended(self, task: Task) -> None: ...
+
+
+class Deadlock(RuntimeError):
+    """Every task sleeps and nothing can wake one; the text says who waits for what."""
+
+
+class EngineError(RuntimeError):
+    """The processor's engine failed, or a translation was used that the tables do not give."""
+
+
+class Scheduler:
+    """The tasks in machine code of one machine.
+
+    calls: every system call, by number. missing: what is called for a number that is not there.
+    """
+
+    def __init__(
+        self, kernel: Kernel, library: bytes, calls: dict[int, Call], missing: Call
+    ) -> None:
+        """Open the processor. Errors: ProcessorUnavailable."""
+        self.kernel = kernel
+        if kernel.processor is None:
+            kernel.processor = Processor(kernel.core, library)
+        self.processor = kernel.processor
+        lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
+        self.calls = calls
+        self.missing = missing
+        self.queue: deque[Task] = deque()
+        self.sleepers: dict[Hashable, list[Task]] = {}
+        self.running: Task | None = None
+        self.slice_blocks = SLICE_BLOCKS
+        self.observer: Observer | None = None
+        self.host_signals: list[tuple[int, int]] = []  # number, process group
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._timer_count = 0
+        self.turns = 0  # how often a task was switched to
+        self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
+        self._exit = self.processor.exit
+        words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
+        self._call_words = memoryview(words).cast("Q")  # number and six arguments
+        self._needs = 0  # in a row, of the task that runs
+        kernel.scheduler = self
+
+    # ---- the queue ----
+
+    def add(self, task: Task) -> None:
+        """Let a task run in its turn."""
+        if not task.thread.queued and task.alive:
+            task.thread.queued = True
+            self.queue.append(task)
+
+    def sleep(self, task: Task, wait: WouldBlock) -> None:
+        """Park a task until a key of its wait is woken, the deadline or a signal comes."""
+        task.thread.waiting = wait
+        for key in wait.keys:
+            self.sleepers.setdefault(key, []).append(task)
+        if wait.deadline is not None:
+            self.at(wait.deadline, lambda: self._time_is_up(task, wait))
+
+    def _time_is_up(self, task: Task, wait: WouldBlock) -> None:
+        if task.alive and task.thread.waiting is wait:
+            self.wake_task(task)
+
+    def wake(self, key: Hashable) -> None:
+        """Wake every task that waits for key, in the order in which they came."""
+        for task in self.sleepers.pop(key, ()):
+            self.wake_task(task)
+
+    def unpark(self, task: Task) -> None:
+        """Take a task off everything it waits for."""
+        wait, task.thread.waiting = task.thread.waiting, None
+        for key in wait.keys if wait is not None else ():
+            others = self.sleepers.get(key)
+            if others and task in others:
+                others.remove(task)
+                if not others:
+                    del self.sleepers[key]
+
+    def wake_task(self, task: Task) -> None:
+        """End a task's sleep; its system call will be tried again."""
+        if task.thread.waiting is None:
+            return
+        self.unpark(task)
+        if not task.thread.stopped:
+            self.add(task)
+
+    def end_slice(self) -> None:
+        """Let the task that runs give way at the next block of its code."""
+        lib.run_slice(self.processor.handle, 0)
+
+    def forget(self, task: Task) -> None:
+        """Drop a task that has ended."""
+        if self.observer is not None:
+            self.observer.ended(task)
+        self.wake_task(task)
+        if task.thread.queued:
+            self.queue.remove(task)
+            task.thread.queued = False
+
+    # ---- time ----
+
+    def at(self, when: int, action: Callable[[], None]) -> None:
+        """Call action once virtual time (nanoseconds since boot) has reached when."""
+        if when >= NEVER_NS:
+            return
+        self._timer_count += 1
+        heapq.heappush(self._timers, (when, self._timer_count, action))
+
+    def _fire_timers(self) -> None:
+        if not self._timers:
+            return
+        now = self.kernel.clock.now_ns
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def wait_for_input(self, key: Hashable, poll: Callable[[int | None], None]) -> None:
+        """Ask poll when nothing else can run: it waits for the host and wakes key.
+
+        poll gets the nanoseconds until the next timer, None if there is none.
+        """
+        self._inputs[key] = poll
+
+    def _idle(self) -> bool:
+        """Nobody can run: wait for the host, or jump in time; tell whether anything happened."""
+        clock = self.kernel.clock
+        due = max(0, self._timers[0][0] - clock.now_ns) if self._timers else None
+        for key in list(self._inputs):
+            if key in self.sleepers:
+                self._inputs[key](due)
+            else:
+                del self._inputs[key]
+        if self.queue or self.host_signals:
+            return True
+        if due is None:
+            return False
+        clock.advance(due)
+        self._fire_timers()
+        return True
+
+    # ---- the loop ----
+
+    def run(self, until: Task) -> None:
+        """Run until a task has ended. Errors: Deadlock, EngineError, KernelPanic."""
+        self.run_until(lambda: not until.alive)
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Run until done says so, asked after each turn. Errors: as run."""
+        while not done():
+            if self.queue:
+                task = self.queue.popleft()
+                task.thread.queued = False
+                self._turn(task)
+            elif not self._idle():
+                raise Deadlock(self.report())
+            self._fire_timers()
+            if self.host_signals:
+                self._take_host_signals()
+
+    def _take_host_signals(self) -> None:
+        """Hand on the signals that the host's terminal has raised."""
+        taken, self.host_signals = self.host_signals, []
+        for signo, group in taken:
+            for task in list(self.kernel.tasks.values()):
+                if task.pgid == group and task.context is not None:
+                    signals.send(task, SigInfo(signo, SI_KERNEL))
+
+    def _turn(self, task: Task) -> None:
+        """Let one task run for a slice at most."""
+        started = self.kernel.clock.now_ns
+        self.turns += 1
+        self.running = task
+        self.kernel.vsyscalls.enter(task)
+        lib.run_slice(self.processor.handle, self.slice_blocks)
+        try:
+            if self._enter(task):
+                self.add(task)
+        except TaskKilled as killed:
+            if killed.pid != task.pid and task.alive:
+                raise
+        self.running = None
+        task.thread.cpu_ns += self.kernel.clock.now_ns - started
+        if task.thread.timers:
+            self._check_cpu_timers(task)
+
+    def _enter(self, task: Task) -> bool:
+        """Run until the slice is over (True), or the task cannot go on (False)."""
+        reason = self._resume(task)
+        while reason is not None:
+            if reason == CALL:
+                reason = self._serve_calls(task)
+            elif reason == BUDGET:
+                self._interrupt_sequence(task)
+                return True
+            else:
+                self._needs = self._needs + 1 if reason == NEED else 0
+                self._serve_stop(task, reason)
+                reason = self._resume(task)
+        return False
+
+    def _resume(self, task: Task) -> int | None:
+        """Finish what keeps a task from user mode, then run it; None: it cannot run now."""
+        thread = task.thread
+        while task.alive and not thread.stopped and thread.waiting is None:
+            if thread.call is not None:
+                self._try_call(task)
+            elif task.attention:
+                self._attend(task)
+            else:
+                return int(lib.run(task.cpu.handle))
+        return None
+
+    def _serve_calls(self, task: Task) -> int | None:
+        """Serve one system call after the other while nothing else happens."""
+        if task.trace is not None:
+            return self._serve_traced_call(task, task.trace)
+        calls, missing = self.calls, self.missing
+        context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
+        while True:
+            nr, a, b, c, d, e, f = words()
+            try:
+                result = calls.get(nr, missing)(task, a, b, c, d, e, f)
+            except SyscallError as error:
+                if isinstance(error, WouldBlock):
+                    self._park(task, error)
+                    return self._resume(task)
+                result = -error.number
+            except RegistersSet:
+                return self._resume(task)
+            if task.attention:
+                if not task.alive:
+                    return None
+                task.cpu.set_result(result)
+                return self._resume(task)
+            reason = resume(context, result)
+            if reason != CALL:
+                return int(reason)
+
+    def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
+        """Hold the task before a call if its tracer asked for that, or make it."""
+        call = self._current_call()
+        if trace.at_call(call[0]):
+            task.cpu.set_result(-ENOSYS)
+        else:
+            task.thread.call = call
+        return self._resume(task)
+
+    def go_on(self, task: Task, trace: Trace) -> None:
+        """Let a task run that its tracer has let go, with the call that it was held before."""
+        if trace.owed:
+            trace.owed = False
+            regs = task.cpu.registers()
+            if trace.call != NO_CALL:
+                task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
+            else:
+                trace.after_call()
+        if task.thread.waiting is None and not task.thread.stopped:
+            self.add(task)
+
+    # ---- calls that sleep ----
+
+    def _current_call(self) -> tuple[int, tuple[int, ...]]:
+        nr, *arguments = self._call_words.tolist()
+        return nr, tuple(arguments)
+
+    def _park(self, task: Task, wait: WouldBlock) -> None:
+        """Note the call for its next try; a signal that waits already interrupts it at once."""
+        thread = task.thread
+        if thread.call is None:
+            thread.call = self._current_call()
+        thread.progress = wait.progress
+        if task.signals.pending and self._is_interrupted(task, wait):
+            self._interrupt(task, wait)
+        else:
+            self.sleep(task, wait)
+
+    def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
+        killed = any(info.si_signo == SIGKILL for info in task.signals.pending)
+        return killed or (wait.restart is not Restart.NEVER and task.signals.deliverable())
+
+    def _try_call(self, task: Task) -> None:
+        """Make an unfinished system call again."""
+        thread = task.thread
+        assert thread.call is not None
+        nr, arguments = thread.call
+        try:
+            result = self.calls.get(nr, self.missing)(task, *arguments)
+        except WouldBlock as wait:
+            self._park(task, wait)
+        except SyscallError as error:
+            self._finish_call(task, -error.number)
+        except RegistersSet:
+            thread.call, thread.progress = None, None
+            self._left_call(task)
+        else:
+            self._finish_call(task, result)
+
+    def _finish_call(self, task: Task, result: int) -> None:
+        task.thread.call, task.thread.progress = None, None
+        task.attention |= task.thread.saved_mask is not None
+        if task.alive:
+            task.cpu.set_result(result)
+            self._left_call(task)
+
+    def _left_call(self, task: Task) -> None:
+        if task.trace is not None:
+            task.trace.after_call()
+
+    def _interrupt(self, task: Task, wait: WouldBlock) -> None:
+        """Decide about a call that a signal interrupts, then act on the signal."""
+        thread = task.thread
+        while (info := task.signals.take()) is not None:
+            fate = task.signals.fate(info.si_signo)
+            if fate is Fate.HANDLE or task.trace is not None:
+                self._end_interrupted(task, wait, info)
+                self._act(task, info)
+                return
+            self._act(task, info)
+            if not task.alive or thread.stopped:
+                break
+        task.attention = task.signals.deliverable()
+        if task.alive and not thread.stopped:
+            self.sleep(task, wait)
+
+    def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
+        """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
+        assert task.thread.call is not None
+        if self.observer is not None:
+            self.observer.interrupted(task, wait)
+        nr, _ = task.thread.call
+        if wait.partial:
+            self._finish_call(task, wait.partial)
+            return
+        again = task.signals.sigaction(info.si_signo).flags & SA_RESTART
+        if wait.restart is Restart.IF_ASKED and again:
+            self._finish_call(task, nr)
+            rip = task.cpu.registers()["rip"]
+            task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
+            return
+        self._finish_call(task, self._interrupted_result(wait))
+
+    def _interrupted_result(self, wait: WouldBlock) -> int:
+        """Let the call store what it has to, and return its error."""
+        try:
+            if wait.interrupted is not None:
+                wait.interrupted()
+        except SyscallError as error:
+            return -error.number
+        return -EINTR
+
+    # ---- signals ----
+
+    def signalled(self, task: Task) -> None:
+        """Note that a signal waits for the task, and wake it if it must look at once."""
+        task.attention = True
+        self.wake(("signal", task.pid))
+        if task.thread.stopped and any(i.si_signo == SIGKILL for i in task.signals.pending):
+            self.resume(task)
+        if task.thread.waiting is not None and task.signals.deliverable():
+            self.wake_task(task)
+
+    def resume(self, task: Task) -> None:
+        """Let a stopped task run again."""
+        if not task.thread.stopped:
+            return
+        task.thread.stopped = 0
+        if task.thread.waiting is None:
+            self.add(task)
+        self.tell_parent(task, CLD_CONTINUED, signals.SIGCONT)
+        task.continued = True
+
+    def _attend(self, task: Task) -> None:
+        """Act on the signals that can be delivered."""
+        while task.alive and not task.thread.stopped:
+            info = task.signals.take()
+            if info is None:
+                break
+            self._act(task, info)
+        thread = task.thread
+        if task.alive and thread.saved_mask is not None:
+            task.signals.blocked, thread.saved_mask = thread.saved_mask, None
+        task.attention = task.signals.deliverable()
+
+    def _act(self, task: Task, info: SigInfo) -> None:
+        if task.trace is not None and info.si_signo != SIGKILL:
+            task.trace.at_signal(info)
+        else:
+            self.deliver(task, info)
+
+    def deliver(self, task: Task, info: SigInfo) -> None:
+        """Do what the task wants done about a signal."""
+        if self.observer is not None:
+            self.observer.signal(task, info)
+        fate = task.signals.fate(info.si_signo)
+        if fate is Fate.DIE:
+            task.die_of(info.si_signo)
+        elif fate is Fate.STOP:
+            task.thread.stopped = info.si_signo
+            task.stop_seen = False
+            self.tell_parent(task, CLD_STOPPED, info.si_signo)
+        elif fate is Fate.HANDLE:
+            self._interrupt_sequence(task)
+            try:
+                sigframe.setup(task, info, task.signals.sigaction(info.si_signo))
+            except (SyscallError, MemoryFault):
+                self._die_on_stack(task, info)
+
+    def _interrupt_sequence(self, task: Task) -> None:
+        """Let a restartable sequence begin again; SIGSEGV where that cannot be."""
+        if task.thread.rseq is not None and not rseq.interrupt(task):
+            signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
+
+    def _die_on_stack(self, task: Task, info: SigInfo) -> None:
+        """The frame cannot be written: SIGSEGV, which cannot be handled if it is the one."""
+        if info.si_signo == SIGSEGV:
+            task.signals.actions[SIGSEGV] = signals.SIG_DFL
+        signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
+
+    def tell_parent(self, task: Task, code: int, status: int) -> None:
+        """Send SIGCHLD for a child that stopped, went on or ended, and wake who waits for it."""
+        parent = task.parent
+        if parent is None or parent.context is None or not parent.alive:
+            return
+        self.wake(("child", parent.pid))
+        quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
+        if not quiet and task.exit_signal:
+            about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
+            signals.send(parent, about)
+
+    def tell_end(self, task: Task) -> None:
+        """Send a dead child's signal to its parent."""
+        status = task.exit_status or 0
+        if status & 0x7F:
+            self.tell_parent(task, CLD_DUMPED if status & 0x80 else CLD_KILLED, status & 0x7F)
+        else:
+            self.tell_parent(task, CLD_EXITED, status >> 8)
+
+    # ---- stops that are no system call ----
+
+    def _serve_stop(self, task: Task, reason: int) -> None:
+        exit_ = self._exit
+        if reason == NEED:
+            self._serve_need(task, int(exit_.status))
+        elif reason == FAULT:
+            signo, code = traps.FAULTS[exit_.status]
+            traps.page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
+        elif reason == EXCEPTION:
+            traps.exception(task, exit_)
+        else:
+            raise EngineError(self._engine_report(task, reason))
+
+    def _serve_need(self, task: Task, status: int) -> None:
+        try:
+            memory.serve_fault(self.kernel, task, status, self._needs - 1)
+        except MemoryFault as fault:
+            access = int(self._exit.access)
+            traps.page_fault(task, fault.signo, fault.code, fault.addr, access)
+
+    def _engine_report(self, task: Task, reason: int) -> str:
+        where = f"pid {task.pid} ({task.name}) at {int(self._exit.rip):#x}"
+        if reason == STALE:
+            return f"{where}: stale translation of {int(self._exit.addr):#x}"
+        return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
+
+    def _check_cpu_timers(self, task: Task) -> None:
+        for which, timer in task.thread.timers.items():
+            signo = CPU_TIMERS.get(which)
+            if signo and timer.expires and task.thread.cpu_ns >= timer.expires:
+                timer.expires = task.thread.cpu_ns + timer.interval if timer.interval else 0
+                signals.send(task, SigInfo(signo, SI_KERNEL))
+
+    # ---- what the log gets ----
+
+    def report(self) -> str:
+        """Return who waits for what, one line a task."""
+        lines = ["every task waits and nothing can wake one:"]
+        lines += [
+            f"  pid {task.pid} ({task.name}): {self._standing(task)}"
+            for task in self.kernel.tasks.values()
+            if task.alive and task.context is not None
+        ]
+        for line in lines:
+            self.kernel.log.write(KERN_ERR, line)
+        return "\n".join(lines)
+
+    def _standing(self, task: Task) -> str:
+        thread = task.thread
+        if thread.stopped:
+            whose = " for its tracer" if task.trace is not None else ""
+            return f"stopped by signal {thread.stopped}{whose}"
+        return f"in system call {thread.call[0]}" if thread.call else "held by its tracer"
+
+    def call_number(self, task: Task) -> int:
+        """Return the number of the system call that a task is in."""
+        return task.thread.call[0] if task.thread.call else int(self._exit.nr)
+
+
+def interval_signal(task: Task, timer: Any, shot: int) -> None:
+    """Expire a real interval timer: SIGALRM, and again if it repeats."""
+    if not task.alive or timer.shot != shot:
+        return
+    scheduler = task.kernel.scheduler
+    assert scheduler is not None
+    timer.expires = timer.expires + timer.interval if timer.interval else 0
+    if timer.expires:
+        scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))
+    signals.send(task, SigInfo(14, SI_KERNEL))

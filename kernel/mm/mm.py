@@ -1,0 +1,278 @@
+"""An address space as Python sees it: a handle, and the one loop around the core's needs.
+
+Nothing of the core is remembered here: VMAs and counters are read when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.mm import memory
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+ENOMEM, EFAULT = 12, 14
+PAGE_SIZE = 4096
+ADDRESS_MASK = (1 << 64) - 1
+PATH_MAX = 4096
+VMA_BATCH = 256
+Serve = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Vma:
+    """One virtual memory area: addresses in bytes, pgoff in pages, cookies 0 for none."""
+
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    file_cookie: int
+    mapping_cookie: int
+
+    @property
+    def perms(self) -> str:
+        """The rwxp column of /proc/PID/maps."""
+        return "".join(
+            letter if self.flags & bit else "-"
+            for bit, letter in ((lib.VM_READ, "r"), (lib.VM_WRITE, "w"), (lib.VM_EXEC, "x"))
+        ) + ("s" if self.flags & lib.VM_MAYSHARE else "p")
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Where execve laid a program: addresses, for /proc. auxv: its auxiliary vector."""
+
+    start_code: int = 0
+    end_code: int = 0
+    start_data: int = 0
+    end_data: int = 0
+    arg_start: int = 0
+    arg_end: int = 0
+    env_start: int = 0
+    env_end: int = 0
+    auxv: bytes = b""
+
+
+NO_COUNTERS = ffi.new("struct mm_counters *")
+
+
+class Mm:
+    """One address space; destroyed by its task's exit, and then without a handle."""
+
+    handle: Any
+
+    def __init__(self, kernel: Kernel, task: Task, handle: Any) -> None:
+        self.kernel = kernel
+        self.task = task
+        self.handle = handle
+        self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
+        self.areas: Areas | None = None  # None: no program in machine code
+        self.users = 1  # tasks that run in it, descriptors of /proc/mm
+
+    @classmethod
+    def create(cls, kernel: Kernel, task: Task) -> Mm:
+        """Return an empty address space with the layout and limits of a task. Errors: ENOMEM."""
+        like = task.mm.counters
+        layout = ffi.new(
+            "struct layout *",
+            (like.task_size, like.mmap_base, like.start_brk, like.start_stack),
+        )
+        handle = ffi.new("mm **")
+        kernel.core_call(task, lib.mm_create, kernel.core, layout, task.limits, handle)
+        return cls(kernel, task, handle[0])
+
+    def get(self) -> Mm:
+        """Add a user."""
+        self.users += 1
+        return self
+
+    def put(self) -> None:
+        """Take a user away; the last one destroys the address space."""
+        self.users -= 1
+        if not self.users:
+            self.counters = NO_COUNTERS
+            lib.mm_destroy(self.handle)
+            del self.handle
+
+    def __getattr__(self, name: str) -> Any:
+        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
+        if name != "handle":
+            raise AttributeError(name)
+        raise TaskKilled(self.task.pid, (self.task.exit_status or 0) & 0x7F)
+
+    # ---- the loops around a need ----
+
+    def _serve_call(self, status: int, attempt: int) -> None:
+        try:
+            memory.serve(self.kernel, self.task, status, attempt)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+
+    def _serve_copy(self, status: int, attempt: int) -> None:
+        """Serve a copy; a page that its file cannot give is a fault, as for the program itself."""
+        fault = BusError(int(self.kernel.need.addr), BUS_ADRERR, int(self.kernel.need.access))
+        try:
+            memory.serve(self.kernel, self.task, status, attempt)
+        except SyscallError as error:
+            if error.errno == ENOMEM or status != lib.NEED_PAGE:
+                raise
+            raise fault from None
+
+    def _serve_access(self, status: int, attempt: int) -> None:
+        memory.serve_fault(self.kernel, self.task, status, attempt)
+
+    def call(self, function: Callable[..., int], *args: Any) -> int:
+        """Call a core function on this mm until it needs nothing more.
+
+        Errors: SyscallError with the core's errno; ENOMEM when memory is out; EFAULT for a verdict.
+        """
+        return self._repeat(self._serve_call, function, *args)
+
+    def _repeat(self, serve: Serve, function: Callable[..., int], *args: Any) -> int:
+        result = function(self.handle, *args)
+        attempt = 0
+        while result < 0:
+            serve(result, attempt)
+            result = function(self.handle, *args)
+            attempt += 1
+        return result
+
+    def _copy(self, copy: Callable[..., int], serve: Serve, addr: int, buffer: Any) -> None:
+        """Copy all of buffer, going on where a need interrupted it."""
+        where, left, attempt = ffi.from_buffer(buffer), len(buffer), 0
+        result = copy(self.handle, addr, where, left)
+        while result < 0:
+            done = int(self.kernel.need.done)
+            serve(result, attempt)
+            addr, where, left = addr + done, where + done, left - done
+            result = copy(self.handle, addr, where, left)
+            attempt = 0 if done else attempt + 1
+
+    # ---- the program's own loads and stores ----
+
+    def read(self, addr: int, nbytes: int) -> bytes:
+        """Load nbytes at addr. Errors: MemoryFault, TaskKilled."""
+        buffer = bytearray(nbytes)
+        self._copy(lib.user_read, self._serve_access, addr, buffer)
+        return bytes(buffer)
+
+    def write(self, addr: int, data: bytes) -> None:
+        """Store data at addr. Errors: MemoryFault, TaskKilled."""
+        self._copy(lib.user_write, self._serve_access, addr, data)
+
+    def touch(self, addr: int, nbytes: int, access: int) -> int:
+        """Access each page of [addr, addr+nbytes) bytes once; return how many there are.
+
+        access: enum access of the core. Errors: MemoryFault, TaskKilled.
+        """
+        end, addr = addr + nbytes, addr & -PAGE_SIZE
+        pages = -(-(end - addr) // PAGE_SIZE)
+        attempt = 0
+        while (result := lib.user_touch(self.handle, addr, end - addr, access)) < 0:
+            done = int(self.kernel.need.done)
+            self._serve_access(result, attempt)
+            addr += done
+            attempt = 0 if done else attempt + 1
+        return pages
+
+    # ---- on behalf of a system call ----
+
+    def _copy_for_call(self, copy: Callable[..., int], addr: int, buffer: Any) -> None:
+        try:
+            self._copy(copy, self._serve_copy, addr, buffer)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+
+    def copy_in(self, addr: int, nbytes: int) -> bytes:
+        """Read a system call's argument. Errors: EFAULT, ENOMEM."""
+        self.check_user(addr, nbytes)
+        buffer = bytearray(nbytes)
+        self._copy_for_call(lib.user_read, addr, buffer)
+        return bytes(buffer)
+
+    def copy_in_part(self, addr: int, nbytes: int) -> bytes:
+        """Read what can be read of an argument, from its beginning; each page is asked for once.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        buffer = bytearray(min(nbytes, self.counters.task_size - addr))
+        try:
+            self._copy(lib.user_read, self._serve_copy, addr, buffer)
+        except MemoryFault as fault:
+            buffer = buffer[: fault.addr - addr]
+        if nbytes and not buffer:
+            raise SyscallError(EFAULT)
+        return bytes(buffer)
+
+    def copy_out(self, addr: int, data: bytes) -> None:
+        """Write a system call's result. Errors: EFAULT, ENOMEM."""
+        self.check_user(addr, len(data))
+        self._copy_for_call(lib.user_write, addr, data)
+
+    def copy_out_part(self, addr: int, data: bytes) -> int:
+        """Write what can be written of a result, from its beginning; return how many bytes.
+
+        Errors: EFAULT: nothing can; ENOMEM.
+        """
+        self.check_user(addr, 0)
+        try:
+            self._copy(lib.user_write, self._serve_copy, addr, data)
+        except MemoryFault as fault:
+            if fault.addr > addr:
+                return fault.addr - addr
+            raise SyscallError(EFAULT) from None
+        return len(data)
+
+    def check_user(self, addr: int, nbytes: int) -> None:
+        """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""
+        if addr + nbytes > self.counters.task_size:
+            raise SyscallError(EFAULT)
+
+    def string_in(self, addr: int) -> str:
+        """Read a path. Errors: EFAULT, ENAMETOOLONG."""
+        self.check_user(addr, 1)
+        buffer = ffi.new("char[]", PATH_MAX)
+        try:
+            length = self._repeat(self._serve_copy, lib.user_string, addr, buffer, PATH_MAX)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
+        return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")
+
+    def populate(self, addr: int, nbytes: int) -> None:
+        """Fault a range in; one that wraps is empty, as Linux rounds it. Errors: ENOMEM."""
+        end = (addr + nbytes + PAGE_SIZE - 1) & -PAGE_SIZE & ADDRESS_MASK
+        addr &= -PAGE_SIZE
+        while addr < end:
+            addr += self.call(lib.mm_populate, addr, end - addr)
+
+    # ---- what there is ----
+
+    def vmas(self) -> list[Vma]:
+        """Return all VMAs in order of address."""
+        found: list[Vma] = []
+        batch = ffi.new("struct vma_info[]", VMA_BATCH)
+        start = 0
+        if not self.users:
+            return found  # the task has ended
+        while count := lib.mm_vmas(self.handle, start, batch, VMA_BATCH):
+            found += [
+                Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping)
+                for v in ffi.unpack(batch, count)
+            ]
+            start = found[-1].end
+        return found
+
+    def vma_at(self, addr: int) -> Vma | None:
+        """Return the VMA that holds addr, or None."""
+        one = ffi.new("struct vma_info *")
+        if not self.users or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
+            return None
+        return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping)

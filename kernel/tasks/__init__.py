@@ -1,0 +1,1 @@
+"""Who runs: tasks, their credentials, signals, programs, and what they wait for."""

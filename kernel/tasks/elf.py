@@ -1,0 +1,158 @@
+"""Executable files: what an ELF header says, checked before anything is mapped.
+
+Nothing here touches a task. An image that breaks a rule of Linux's loader is ENOEXEC; the caller
+may keep parsed images, since equal bytes are equal images.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pkern.kernel.errors import SyscallError
+
+PAGE_SIZE = 4096
+PAGE_MASK = PAGE_SIZE - 1
+HEADER_BYTES = 64
+PROGRAM_HEADER_BYTES = 56
+MAX_PROGRAM_HEADERS = 65536 // PROGRAM_HEADER_BYTES
+IDENT = b"\x7fELF\x02\x01\x01"  # 64 bit, little endian, version 1
+ET_EXEC, ET_DYN, EM_X86_64 = 2, 3, 62
+PT_LOAD, PT_INTERP, PT_PHDR, PT_GNU_STACK = 1, 3, 6, 0x6474E551
+PF_X = 1
+PATH_MAX = 4096
+TASK_SIZE = 0x7FFF_FFFF_F000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One PT_LOAD: addresses and sizes in bytes, flags as PF_R, PF_W, PF_X."""
+
+    offset: int
+    vaddr: int
+    filesz: int
+    memsz: int
+    flags: int
+
+    @property
+    def start(self) -> int:
+        """First byte of its first page."""
+        return self.vaddr & ~PAGE_MASK
+
+    @property
+    def end(self) -> int:
+        """First byte after its last page."""
+        return self.vaddr + self.memsz + PAGE_MASK & ~PAGE_MASK
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What execve needs of a file: entry, segments in their order, where the headers show."""
+
+    kind: int
+    entry: int
+    phoff: int
+    phnum: int
+    segments: tuple[Segment, ...]
+    interp: tuple[int, int] | None  # offset and length of the interpreter's path
+    stack_exec: bool
+    phdr_vaddr: int  # 0: no segment shows the headers
+
+    @property
+    def start(self) -> int:
+        """The lowest page's address, before any bias."""
+        return min(segment.start for segment in self.segments)
+
+    @property
+    def span(self) -> int:
+        """Bytes from the first page to the end of the last."""
+        return max(segment.end for segment in self.segments) - self.start
+
+    @property
+    def brk(self) -> int:
+        """Where the heap of a program at a fixed address begins."""
+        return max(segment.vaddr + segment.memsz for segment in self.segments)
+
+
+def refuse() -> SyscallError:
+    """Return the error of a file that is no program."""
+    return SyscallError(errno.ENOEXEC)
+
+
+def table_place(header: bytes) -> tuple[int, int]:
+    """Return offset and length of the program headers. Errors: ENOEXEC."""
+    if len(header) < HEADER_BYTES or header[:7] != IDENT:
+        raise refuse()
+    phoff, phentsize, phnum = (
+        int.from_bytes(header[32:40], "little"),
+        int.from_bytes(header[54:56], "little"),
+        int.from_bytes(header[56:58], "little"),
+    )
+    if phentsize != PROGRAM_HEADER_BYTES or not 1 <= phnum <= MAX_PROGRAM_HEADERS:
+        raise refuse()
+    if phoff >> 62:
+        raise refuse()
+    return phoff, phnum * PROGRAM_HEADER_BYTES
+
+
+@lru_cache(maxsize=64)
+def parse(header: bytes, table: bytes) -> Image:
+    """Return the image of an ELF header and its program headers. Errors: ENOEXEC, EINVAL."""
+    phoff, nbytes = table_place(header)
+    kind, machine = struct.unpack_from("<HH", header, 16)
+    entry = int.from_bytes(header[24:32], "little")
+    if kind not in (ET_EXEC, ET_DYN) or machine != EM_X86_64 or len(table) != nbytes:
+        raise refuse()
+    rows = list(struct.iter_unpack("<IIQQQQQQ", table))
+    segments = tuple(_segment(row) for row in rows if row[0] == PT_LOAD)
+    if not segments:
+        raise refuse()
+    _check_together(segments)
+    return Image(
+        kind,
+        entry,
+        phoff,
+        len(rows),
+        segments,
+        next((_interp(row) for row in rows if row[0] == PT_INTERP), None),
+        any(row[0] == PT_GNU_STACK and row[1] & PF_X for row in rows),
+        _phdr_vaddr(rows, segments, phoff),
+    )
+
+
+def _segment(row: tuple[int, ...]) -> Segment:
+    """Check one PT_LOAD as Linux does: sizes, user space, congruence. Errors: ENOEXEC, EINVAL."""
+    _, flags, offset, vaddr, _, filesz, memsz, _ = row
+    if filesz > memsz or memsz > TASK_SIZE or vaddr > TASK_SIZE - memsz:
+        raise SyscallError(errno.EINVAL)
+    if filesz and (vaddr ^ offset) & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    if offset + filesz >= 1 << 63:
+        raise SyscallError(errno.EINVAL)
+    return Segment(offset, vaddr, filesz, memsz, flags & 7)
+
+
+def _check_together(segments: tuple[Segment, ...]) -> None:
+    low = min(segment.start for segment in segments)
+    high = max(segment.end for segment in segments)
+    if high - low > TASK_SIZE or not high - low:
+        raise SyscallError(errno.EINVAL)
+
+
+def _interp(row: tuple[int, ...]) -> tuple[int, int]:
+    offset, length = row[2], row[5]
+    if not 2 <= length <= PATH_MAX or offset >> 62:
+        raise refuse()
+    return offset, length
+
+
+def _phdr_vaddr(rows: list[tuple[int, ...]], segments: tuple[Segment, ...], phoff: int) -> int:
+    for row in rows:
+        if row[0] == PT_PHDR:
+            return row[3]
+    for segment in segments:
+        if segment.offset <= phoff < segment.offset + segment.filesz:
+            return phoff - segment.offset + segment.vaddr
+    return 0

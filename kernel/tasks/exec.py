@@ -1,0 +1,357 @@
+"""execve: from a path to a new address space and the registers to start with.
+
+The new address space is complete before the old one is given up, so a failure at any step leaves
+the caller as it was. kernel/tasks/elf.py reads headers; the layout here is Linux's without
+randomisation.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.mm import Areas, Mm
+from pkern.kernel.tasks import elf
+from pkern.kernel.tasks.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
+from pkern.kernel.vfs.file import O_RDONLY, File
+from pkern.kernel.vfs.inode import MAY_EXEC, Inode
+from pkern.kernel.vfs.walk import Last
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+STACK_TOP = TASK_SIZE
+DYN_BASE = TASK_SIZE // 3 * 2 & ~PAGE_MASK
+PIE_BRK = DYN_BASE + PAGE_SIZE
+MIN_GAP, GUARD = 128 << 20, 256 * PAGE_SIZE
+MAX_GAP = TASK_SIZE // 6 * 5
+STACK_SPARE = 32 * PAGE_SIZE
+MAX_DEPTH = 5  # scripts that name scripts
+HEAD_BYTES = 256  # of a script's first line
+PLATFORM = b"x86_64\0"
+HWCAP = 0x078B_FBFF  # CPUID 1, edx: kernel/core/cpu/cpuid.c
+HWCAP2 = 0
+MIN_SIGNAL_STACK = 1144
+CLOCK_TICKS = 100
+READ_CHUNK = 4096
+
+PF_X = 1
+PROT = {4: lib.PROT_READ, 2: lib.PROT_WRITE, 1: lib.PROT_EXEC}
+PRIVATE_FIXED = lib.MAP_PRIVATE | lib.MAP_FIXED
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs next: a complete address space, where it starts, and what it is called."""
+
+    mm: Mm
+    rip: int
+    rsp: int
+    exe: File
+    name: str
+    argv: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What execve was asked for, after scripts were followed: bytes as the program sees them."""
+
+    file: File
+    argv: list[bytes]
+    envp: list[bytes]
+    name: bytes  # AT_EXECFN
+
+
+Strings = Callable[[], tuple[list[bytes], list[bytes]]]
+
+
+def encode(text: str) -> bytes:
+    """Return a path's bytes."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode(raw: bytes) -> str:
+    """Return a path's text."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+# ---- finding the file ----
+
+
+def open_program(task: Task, path: str, start: Inode | None = None) -> File:
+    """Open a file to execute. Errors: ENOENT, ENOTDIR, ELOOP, EACCES (no right, no regular file).
+
+    start: the directory that a relative path begins at, None for the working directory.
+    """
+    vfs = task.kernel.vfs
+    place = vfs.walk(task, path, Last.FOLLOW, start)
+    inode = place.existing()
+    if inode.kind != "file" or not inode.mode & 0o111:
+        raise SyscallError(errno.EACCES)
+    inode.open_check(task, MAY_EXEC)
+    file = vfs.open_inode(task, inode, vfs.text(task, place), O_RDONLY)
+    file.descriptors = 1
+    try:
+        file.run_as_program()
+    except SyscallError:
+        file.put()
+        raise
+    return file
+
+
+def follow_scripts(task: Task, path: str, strings: Strings, start: Inode | None) -> Request:
+    """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT.
+
+    strings: gives arguments and environment, asked for once the file is known to be executable.
+    """
+    name = encode(path)
+    file = open_program(task, path, start)
+    try:
+        argv, envp = strings()
+        argv = argv or [b""]
+        for _ in range(MAX_DEPTH):
+            head = file.inode.read(0, HEAD_BYTES)
+            if not head.startswith(b"#!"):
+                return Request(file, argv, envp, name)
+            interpreter, argument = _script_line(head)
+            argv = [interpreter, *argument, encode(path), *argv[1:]]
+            path = decode(interpreter)
+            script, file = file, open_program(task, path, start)
+            script.put()
+        raise SyscallError(errno.ELOOP)
+    except BaseException:
+        file.put()
+        raise
+
+
+def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the interpreter and its one argument, if any. Errors: ENOEXEC."""
+    line, newline, _ = head[2:].partition(b"\n")
+    words = line.strip(b" \t").split(None, 1)
+    if not words or (not newline and len(head) == HEAD_BYTES and len(words) == 1):
+        raise elf.refuse()
+    return words[0], [words[1].rstrip(b" \t")] if len(words) > 1 else []
+
+
+def read_image(file: File) -> Image:
+    """Return the parsed headers of a program. Errors: ENOEXEC, EINVAL, EIO."""
+    header = file.inode.read(0, READ_CHUNK)
+    offset, nbytes = elf.table_place(header[: elf.HEADER_BYTES])
+    table = header[offset : offset + nbytes]
+    if len(table) < nbytes:
+        table = file.inode.read(offset, nbytes)
+    return elf.parse(header[: elf.HEADER_BYTES], table)
+
+
+# ---- the address space ----
+
+
+def new_mm(kernel: Kernel, task: Task) -> Mm:
+    """Return an empty address space laid out for a program. Errors: ENOMEM."""
+    gap = min(max(task.rlimits["stack"][0] + GUARD, MIN_GAP), MAX_GAP)
+    layout = ffi.new(
+        "struct layout *",
+        {
+            "task_size": TASK_SIZE,
+            "mmap_base": STACK_TOP - (gap + PAGE_MASK & ~PAGE_MASK),
+            "start_brk": PIE_BRK,
+            "stack_top": STACK_TOP,
+        },
+    )
+    handle = ffi.new("mm **")
+    kernel.core_call(task, lib.mm_create, kernel.core, layout, task.limits, handle)
+    return Mm(kernel, task, handle[0])
+
+
+def _protection(flags: int) -> int:
+    return sum(prot for bit, prot in PROT.items() if flags & bit)
+
+
+def _map_segment(mm: Mm, file: File, segment: Segment, bias: int) -> None:
+    prot, inside = _protection(segment.flags), segment.vaddr & PAGE_MASK
+    start = bias + segment.start
+    file_end = bias + segment.vaddr + segment.filesz
+    zeroes = file_end + PAGE_MASK & ~PAGE_MASK
+    if segment.filesz:
+        first = (segment.offset - inside) // PAGE_SIZE
+        length = segment.filesz + inside
+        mm.call(lib.mm_mmap, start, length, prot, PRIVATE_FIXED, file.handle, first)
+    else:
+        zeroes = start
+    end = bias + segment.end
+    if end > zeroes:
+        flags = PRIVATE_FIXED | lib.MAP_ANONYMOUS
+        mm.call(lib.mm_mmap, zeroes, end - zeroes, prot, flags, ffi.NULL, 0)
+    if segment.memsz > segment.filesz and prot & lib.PROT_WRITE and file_end & PAGE_MASK:
+        mm.copy_out(file_end, bytes(zeroes - file_end))
+
+
+def _choose_bias(mm: Mm, image: Image, fixed: int) -> int:
+    """Return what is added to the image's addresses. fixed: 0 lets mmap choose."""
+    if image.kind != ET_DYN:
+        return 0
+    if not fixed:
+        flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_NORESERVE
+        fixed = mm.call(lib.mm_mmap, 0, image.span, lib.PROT_NONE, flags, ffi.NULL, 0)
+        mm.call(lib.mm_munmap, fixed, image.span)
+    return fixed - image.start
+
+
+def map_image(mm: Mm, file: File, image: Image, fixed: int) -> int:
+    """Map every segment and return the bias. Errors: those of mmap, EFAULT."""
+    bias = _choose_bias(mm, image, fixed)
+    for segment in image.segments:
+        _map_segment(mm, file, segment, bias)
+    return bias
+
+
+def _set_brk(mm: Mm, start: int) -> None:
+    start = start + PAGE_MASK & ~PAGE_MASK
+    mm.counters.start_brk = mm.counters.brk = start
+
+
+def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) -> tuple[int, int]:
+    """Map the program's interpreter; return its bias and its entry."""
+    raw = file.inode.read(*place)
+    if len(raw) < place[1] or raw[-1:] != b"\0":
+        raise elf.refuse()
+    interpreter = open_program(task, decode(raw.split(b"\0")[0]))
+    try:
+        image = read_image(interpreter)
+        bias = map_image(mm, interpreter, image, 0)
+    finally:
+        interpreter.put()
+    return bias, bias + image.entry
+
+
+# ---- the stack ----
+
+
+def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int]]:
+    phdr = bias + image.phdr_vaddr if image.phdr_vaddr else 0
+    return [
+        (51, MIN_SIGNAL_STACK),
+        (16, HWCAP),
+        (6, PAGE_SIZE),
+        (17, CLOCK_TICKS),
+        (3, phdr),
+        (4, elf.PROGRAM_HEADER_BYTES),
+        (5, image.phnum),
+        (7, base),
+        (8, 0),
+        (9, bias + image.entry),
+        (11, task.cred.uid),
+        (12, task.cred.euid),
+        (13, task.cred.gid),
+        (14, task.cred.egid),
+        (23, 0),
+    ]
+
+
+def _strings(texts: list[bytes], end: int) -> tuple[bytes, list[int]]:
+    """Lay texts out so that the last ends at end; return the block and each one's address."""
+    block = b"".join(text + b"\0" for text in texts)
+    addr = end - len(block)
+    places = []
+    for text in texts:
+        places.append(addr)
+        addr += len(text) + 1
+    return block, places
+
+
+def stack_image(request: Request, auxv: list[tuple[int, int]], random: bytes) -> tuple[int, bytes]:
+    """Return the stack pointer and the bytes from there to 8 below the top, as Linux lays them.
+
+    From the top down: 8 zero bytes, file name, environment, arguments, platform, 16 random bytes,
+    auxiliary vector, envp, argv, argc.
+    """
+    name = request.name + b"\0"
+    name_at = STACK_TOP - 8 - len(name)
+    env, env_at = _strings(request.envp, name_at)
+    args, args_at = _strings(request.argv, name_at - len(env))
+    low = name_at - len(env) - len(args)
+    platform_at = (low & ~15) - len(PLATFORM)
+    random_at = platform_at - len(random)
+    entries = [*auxv, (25, random_at), (26, HWCAP2), (31, name_at), (15, platform_at), (0, 0)]
+    words = [len(args_at), *args_at, 0, *env_at, 0, *(word for pair in entries for word in pair)]
+    pointer = random_at - 8 * len(words) & ~15
+    vector = struct.pack(f"<{len(words)}Q", *words)
+    low_part = vector.ljust(random_at - pointer, b"\0") + random + PLATFORM
+    return pointer, low_part.ljust(low - pointer, b"\0") + args + env + name
+
+
+def _map_stack(mm: Mm, pointer: int, image: Image) -> None:
+    start = (pointer & ~PAGE_MASK) - STACK_SPARE
+    prot = lib.PROT_READ | lib.PROT_WRITE | (lib.PROT_EXEC if image.stack_exec else 0)
+    flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN | lib.MAP_FIXED_NOREPLACE
+    mm.call(lib.mm_mmap, start, STACK_TOP - start, prot, flags, ffi.NULL, 0)
+
+
+# ---- all of it ----
+
+
+def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
+    """Fill the address space and return (rip, rsp)."""
+    image = read_image(request.file)
+    fixed = DYN_BASE if image.interp else 0
+    bias = map_image(mm, request.file, image, fixed)
+    _set_brk(mm, bias + image.brk if image.interp or image.kind != ET_DYN else PIE_BRK)
+    base, rip = 0, bias + image.entry
+    if image.interp:
+        base, rip = _load_interpreter(task, mm, request.file, image.interp)
+    random = task.kernel.random.take(16)
+    pointer, content = stack_image(request, _auxv(task, image, bias, base), random)
+    _map_stack(mm, pointer, image)
+    mm.copy_out(pointer, content)
+    mm.areas = _areas(request, image, bias, content)
+    return rip, pointer
+
+
+def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
+    """Return where the parts of a program lie, of which content is what its stack begins with."""
+    code = [s for s in image.segments if s.flags & PF_X] or list(image.segments)
+    start_data = max(segment.vaddr for segment in image.segments)
+    env_end = STACK_TOP - 8 - len(request.name) - 1
+    env_start = env_end - sum(len(text) + 1 for text in request.envp)
+    arg_start = env_start - sum(len(text) + 1 for text in request.argv)
+    words = 3 + len(request.argv) + len(request.envp)  # argc, both lists and their ends
+    rest = content[8 * words :]
+    vector = struct.iter_unpack("<QQ", rest[: len(rest) & ~15])
+    pairs = list(itertools.takewhile(lambda pair: pair[0], vector))
+    return Areas(
+        bias + min(segment.vaddr for segment in code),
+        bias + max(segment.vaddr + segment.filesz for segment in code),
+        bias + start_data,
+        bias + max(segment.vaddr + segment.filesz for segment in image.segments),
+        arg_start,
+        env_start,
+        env_start,
+        env_end,
+        b"".join(struct.pack("<QQ", *pair) for pair in [*pairs, (0, 0)]),
+    )
+
+
+def load(task: Task, path: str, strings: Strings, start: Inode | None = None) -> Program:
+    """Return a program ready to run; the task is not changed.
+
+    Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
+    """
+    request = follow_scripts(task, path, strings, start)
+    mm = None
+    try:
+        mm = new_mm(task.kernel, task)
+        rip, rsp = _build(task, mm, request)
+    except BaseException:
+        if mm is not None:
+            mm.put()
+        request.file.put()
+        raise
+    name = path.rpartition("/")[2]
+    return Program(mm, rip, rsp, request.file, name, [decode(text) for text in request.argv])

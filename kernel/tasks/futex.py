@@ -1,0 +1,80 @@
+"""Futexes: who sleeps on which word of memory.
+
+A word of shared memory is known by file and offset, so that it is the same one in each process
+whatever its address, also after it was swapped; a private word by address space and address.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+ALL_BITS = 0xFFFF_FFFF
+
+
+@dataclass(slots=True)
+class Sleeper:
+    """What a waiting call remembers: what it waits for, until when, and whether it was woken."""
+
+    key: Hashable
+    bits: int
+    deadline: int | None
+    woken: bool = False
+
+
+def key_of(task: Task, addr: int) -> Hashable:
+    """Return what stands for the word at addr, shared or not. Errors: EINVAL, EFAULT."""
+    check(task, addr)
+    task.mm.copy_in(addr, 4)  # shared memory is known by what is mapped
+    vma = task.mm.vma_at(addr)
+    if vma is None or not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL):
+        return ("futex", task.mm, addr)
+    if vma.flags & (lib.VM_SPECIAL | lib.VM_NONLINEAR) or not vma.mapping_cookie:
+        return ("futex", "frame", lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ))
+    return ("futex", vma.mapping_cookie, addr - vma.start + vma.pgoff * 4096)
+
+
+def private_key(task: Task, addr: int) -> Hashable:
+    """Return what stands for a word that only this address space uses. Errors: EINVAL, EFAULT."""
+    check(task, addr)
+    return ("futex", task.mm, addr)
+
+
+def check(task: Task, addr: int) -> None:
+    """Refuse what cannot be a futex. Errors: EINVAL (misaligned), EFAULT (outside user space)."""
+    if addr & 3:
+        raise SyscallError(errno.EINVAL)
+    task.mm.check_user(addr, 4)
+
+
+def word_at(task: Task, addr: int) -> int:
+    """Return the word at addr. Errors: EFAULT."""
+    return int.from_bytes(task.mm.copy_in(addr, 4), "little")
+
+
+def set_word(task: Task, addr: int, value: int) -> None:
+    """Store a word at addr. Errors: EFAULT."""
+    task.mm.copy_out(addr, (value & ALL_BITS).to_bytes(4, "little"))
+
+
+def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
+    """Wake up to count sleepers in the order in which they came; return how many."""
+    scheduler = task.kernel.scheduler
+    woken = 0
+    for sleeper in list(scheduler.sleepers.get(key, ()) if scheduler else ()):
+        if woken >= max(count, 1):
+            break
+        if sleeper.thread.progress.bits & bits:
+            sleeper.thread.progress.woken = True
+            assert scheduler is not None
+            scheduler.wake_task(sleeper)
+            woken += 1
+    return woken

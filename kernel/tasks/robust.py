@@ -1,0 +1,67 @@
+"""What a task in machine code leaves in memory when it ends or runs another program.
+
+Locks that it holds on its list of robust futexes are marked, and one who waits for each is woken; a
+word that a thread library watches becomes 0. Source: set_robust_list(2), set_tid_address(2).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.tasks.futex import key_of, set_word, wake, word_at
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+WAITERS, OWNER_DIED, TID_MASK = 1 << 31, 1 << 30, (1 << 30) - 1
+PRIORITY = 1  # the low bit of an entry: a futex with priority inheritance
+LIST_LIMIT = 2048  # entries; a list that is a ring would never end
+HEAD = struct.Struct("<QqQ")  # first entry, offset from an entry to its futex, entry in the making
+
+
+def release(task: Task) -> None:
+    """Let go of all that others may wait for; a list that cannot be read ends there."""
+    thread = task.thread
+    head, thread.robust_list = thread.robust_list, 0
+    tid, thread.clear_child_tid = thread.clear_child_tid, 0
+    try:
+        if head:
+            _release_locks(task, head)
+        if tid and task.mm.users > 1:  # nobody is left to see it else
+            set_word(task, tid, 0)
+            wake(task, key_of(task, tid), 1)
+    except (SyscallError, MemoryFault, TaskKilled):
+        return
+
+
+def _release_locks(task: Task, head: int) -> None:
+    entry, offset, pending = HEAD.unpack(task.mm.copy_in(head, HEAD.size))
+    pending &= ~PRIORITY
+    for _ in range(LIST_LIMIT):
+        at = entry & ~PRIORITY
+        if at == head:
+            break
+        entry = int.from_bytes(task.mm.copy_in(at, 8), "little")  # before another owns the lock
+        if at != pending:
+            _release_lock(task, at + offset)
+    if pending and not _woken_at_unlock(task, pending + offset):
+        _release_lock(task, pending + offset)
+
+
+def _release_lock(task: Task, addr: int) -> None:
+    value = word_at(task, addr)
+    if value & TID_MASK != task.pid:
+        return
+    set_word(task, addr, value & WAITERS | OWNER_DIED)
+    if value & WAITERS:
+        wake(task, key_of(task, addr), 1)
+
+
+def _woken_at_unlock(task: Task, addr: int) -> bool:
+    """Wake for a lock that was just being given up: it is free, and the waker is dying."""
+    if word_at(task, addr):
+        return False
+    wake(task, key_of(task, addr), 1)
+    return True

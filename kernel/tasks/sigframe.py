@@ -1,0 +1,136 @@
+"""Signal frames on the user stack, byte for byte as x86-64 Linux lays them out.
+
+    high   [ fxsave image: 512 bytes, 64-aligned ]
+           [ siginfo 128 ][ ucontext 304 ][ return address ]   <- rsp in the handler
+    low
+
+setup() writes a frame and points the registers at the handler; restore() undoes it. Source:
+arch/x86/kernel/signal_64.c of Linux 6.x, as a processor without xsave has it.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
+from pkern.kernel.tasks.signals import (
+    SA_NODEFER,
+    SA_ONSTACK,
+    SA_RESETHAND,
+    SA_RESTORER,
+    SI_QUEUE,
+    SIG_DFL,
+    SIGCHLD,
+    SYNCHRONOUS,
+    UNBLOCKABLE_MASK,
+    Sigaction,
+    SigInfo,
+)
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+RED_ZONE = 128
+FPU_BYTES = 512
+UC_FLAGS = 6  # UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+SEGMENTS = 0x33 | 0x2B << 48  # cs, gs, fs, ss
+SAVED = (
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "eflags",
+)  # fmt: skip
+UCONTEXT = struct.Struct("<QQ QiiQ 18Q Q 3QQ Q 64x Q")
+UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
+FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
+FLAGS_CLEARED = 1 << 10 | 1 << 16 | 1 << 8  # direction, resume, trap
+START_FPU = (
+    struct.pack("<HHBBHQQII", 0x37F, 0, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(FPU_BYTES, b"\0")
+)  # fmt: skip
+
+
+def pack_siginfo(info: SigInfo) -> bytes:
+    """Return the 128 bytes of siginfo_t."""
+    head = struct.pack("<iii4x", info.si_signo, 0, info.si_code)
+    if info.si_signo == SIGCHLD and info.si_code > 0:
+        body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
+    elif info.si_signo in SYNCHRONOUS and info.si_code > 0:
+        body = struct.pack("<Q", info.si_addr)
+    elif info.si_code == SI_QUEUE:
+        body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
+    else:
+        body = struct.pack("<iI", info.si_pid, info.si_uid)
+    return (head + body).ljust(SIGINFO_BYTES, b"\0")
+
+
+def place(stack: AltStack, rsp: int, flags: int) -> tuple[int, int]:
+    """Return the addresses of the frame and of the fxsave image; flags: SA_*.
+
+    Errors: EFAULT: the alternate stack overflows.
+    """
+    entering = flags & SA_ONSTACK and stack.nbytes and not stack.holds(rsp)
+    top = stack.base + stack.nbytes if entering else rsp - RED_ZONE
+    fpu = top - FPU_BYTES & ~63
+    frame = (fpu - FRAME_BYTES & ~15) - 8
+    if frame <= stack.base and (entering or stack.holds(rsp)):
+        raise SyscallError(errno.EFAULT)
+    return frame, fpu
+
+
+def _mask_in_handler(task: Task, signo: int, action: Sigaction) -> int:
+    mask = task.signals.blocked | action.mask
+    if not action.flags & SA_NODEFER:
+        mask |= 1 << (signo - 1)
+    return mask & ~UNBLOCKABLE_MASK
+
+
+def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
+    """Let the task enter its handler. Errors: EFAULT: the frame cannot be written."""
+    context, thread, signo = task.cpu, task.thread, info.si_signo
+    if not action.flags & SA_RESTORER:
+        raise SyscallError(errno.EFAULT)
+    regs = context.registers()
+    stack = thread.alt_stack
+    frame, fpu = place(stack, regs["rsp"], action.flags)
+    cr2, code, vector = thread.fault
+    mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
+    ucontext = UCONTEXT.pack(
+        UC_FLAGS, 0, stack.base, stack.shown_flags(regs["rsp"]), 0, stack.nbytes,
+        *[regs[name] for name in SAVED], SEGMENTS, code, vector, 0, cr2, fpu, mask,
+    )  # fmt: skip
+    task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
+    task.mm.copy_out(fpu, context.fpu())
+    thread.saved_mask = None
+    task.signals.blocked = _mask_in_handler(task, signo, action)
+    if action.flags & SA_RESETHAND:
+        task.signals.actions[signo] = SIG_DFL
+    if stack.flags & SS_AUTODISARM:
+        thread.alt_stack = NO_ALT_STACK
+    context.set_registers(
+        {
+            "rdi": signo,
+            "rsi": frame + 8 + UCONTEXT_BYTES,
+            "rdx": frame + 8,
+            "rax": 0,
+            "rsp": frame,
+            "rip": action.handler,
+            "eflags": regs["eflags"] & ~FLAGS_CLEARED,
+        }
+    )
+    context.set_fpu(START_FPU)
+
+
+def restore(task: Task) -> None:
+    """Set registers, mask and alternate stack from the frame below rsp. Errors: EFAULT, EINVAL."""
+    context = task.cpu
+    at = context.registers()["rsp"]
+    words = UCONTEXT.unpack(task.mm.copy_in(at, UCONTEXT_BYTES))
+    _, _, base, flags, _, nbytes = words[:6]
+    regs = dict(zip(SAVED, words[6:24], strict=True))
+    fpu, mask = words[29], words[30]
+    image = task.mm.copy_in(fpu, FPU_BYTES) if fpu else START_FPU
+    context.set_registers(regs)
+    context.set_fpu(image)
+    task.signals.blocked = mask & ~UNBLOCKABLE_MASK
+    task.thread.alt_stack = task.thread.alt_stack.restored(regs["rsp"], base, flags, nbytes)

@@ -1,0 +1,57 @@
+"""Sleeping and waking: what a task waits for.
+
+A system call that must wait raises WouldBlock before it has changed anything, or with what it has
+done as the wait's progress. The scheduler parks the task; when a key is woken, or the deadline
+comes, the call is made again from its beginning and finds the progress in its thread. A task that
+no scheduler runs (a Python program) sees the errno instead.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Hashable
+from enum import Enum
+from typing import Any
+
+from pkern.kernel.errors import SyscallError
+
+
+class Restart(Enum):
+    """What a signal does to the call it interrupts."""
+
+    IF_ASKED = "again after a handler with SA_RESTART, else EINTR"
+    UNLESS_HANDLED = "again if no handler ran, else EINTR"
+    NEVER = "nothing: only SIGKILL ends it"
+    CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
+
+
+class WouldBlock(SyscallError):
+    """The call cannot be finished now.
+
+    keys: what it waits for, each woken by Kernel.wake(key). deadline: virtual nanoseconds, or
+    None. progress: what the next try finds in task.thread.progress. error: what a task gets that
+    cannot sleep. partial: the call's result if a signal ends it now, 0 for EINTR. interrupted:
+    called when a signal ends the wait with EINTR.
+    """
+
+    def __init__(
+        self,
+        *keys: Hashable,
+        deadline: int | None = None,
+        progress: Any = None,
+        restart: Restart = Restart.IF_ASKED,
+        error: int = errno.EAGAIN,
+        partial: int = 0,
+        interrupted: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(error)
+        self.keys = keys
+        self.deadline = deadline
+        self.progress = progress
+        self.restart = restart
+        self.partial = partial
+        self.interrupted = interrupted
+
+
+class RegistersSet(Exception):
+    """The call has set the caller's registers itself: execve, rt_sigreturn."""

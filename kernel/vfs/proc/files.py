@@ -1,0 +1,334 @@
+"""The files of /proc that are no texts: memory, page words, the log, sysctls; what writes do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.sysctl import parse_number
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
+from pkern.kernel.vfs.proc.inode import ProcInode
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+
+PAGE_SIZE = 4096
+WORD = 8
+PFN_BITS = (1 << 55) - 1
+MAX_WORDS = 65536  # of one read
+
+
+# ---- arrays of 64-bit words ----
+
+
+def word_range(pos: int, nbytes: int, total: int) -> tuple[int, int]:
+    """Return (first word, how many) of a read among total words. Errors: EINVAL (parts of one)."""
+    if pos % WORD or nbytes % WORD:
+        raise SyscallError(errno.EINVAL)
+    first = pos // WORD
+    return first, max(0, min(nbytes // WORD, total - first, MAX_WORDS))
+
+
+class PagemapFile(ProcInode):
+    """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, 0o400)
+        self._of_task = of_task
+        self._reader: Task | None = None
+
+    def opened(self, task: Task) -> Inode:
+        if not task.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        copy = PagemapFile(self.kernel, self._of_task)
+        copy._reader = task
+        return self.for_one_open(copy)
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        if not self._of_task.alive:
+            return b""
+        mm = self._of_task.mm
+        first, count = word_range(pos, nbytes, int(mm.counters.task_size) // PAGE_SIZE)
+        words = ffi.new("uint64_t[]", count or 1)
+        lib.mm_pagemap(mm.handle, first, count, words)
+        if self._reader is None or not self._reader.capable("CAP_SYS_ADMIN"):
+            for i in range(count):
+                words[i] &= ~PFN_BITS
+        return bytes(ffi.buffer(words, count * WORD))
+
+
+# Flags of the core -> bits of /proc/kpageflags. Source: linux/kernel-page-flags.h.
+PAGE_FLAG_BITS = (
+    (lib.PG_REFERENCED, 2), (lib.PG_UPTODATE, 3), (lib.PG_DIRTY, 4), (lib.PG_LRU, 5),
+    (lib.PG_ACTIVE, 6), (lib.PG_SLAB, 7), (lib.PG_FREE, 10), (lib.PG_ANON, 12),
+    (lib.PG_SWAPCACHE, 13), (lib.PG_ANON, 14), (lib.PG_SHMEM, 14), (lib.PG_HUGE, 15),
+    (lib.PG_TAIL, 16), (lib.PG_HUGE | lib.PG_TAIL, 17), (lib.PG_UNEVICTABLE, 18),
+    (lib.PG_TABLE, 26), (lib.PG_RESERVED, 32), (lib.PG_UNEVICTABLE, 33),
+)  # fmt: skip
+KPF_MMAP = 1 << 11
+
+
+def page_count(info: Any) -> int:
+    """Return how often a page is mapped."""
+    return int(info.mapcount)
+
+
+def page_flags(info: Any) -> int:
+    """Return a page's KPF_* bits."""
+    word = KPF_MMAP if info.mapcount else 0
+    for flag, bit in PAGE_FLAG_BITS:
+        if info.flags & flag:
+            word |= 1 << bit
+    return word
+
+
+class PagesFile(ProcInode):
+    """/proc/kpagecount and kpageflags: a word for each page of RAM."""
+
+    def __init__(self, kernel: Kernel, word: Callable[[Any], int]) -> None:
+        super().__init__(kernel, 0o400)
+        self._word = word
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        first, count = word_range(pos, nbytes, int(self.kernel.counters.nr_total))
+        info = ffi.new("struct page_info *")
+        words = ffi.new("uint64_t[]", count or 1)
+        for i in range(count):
+            lib.machine_page_info(self.kernel.core, first + i, info)
+            words[i] = self._word(info)
+        return bytes(ffi.buffer(words, count * WORD))
+
+
+# ---- another task's memory ----
+
+
+class MemFile(ProcInode):
+    """/proc/PID/mem: the task's memory at its addresses, for who may trace it."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, 0o600)
+        self._of_task = of_task
+
+    def opened(self, task: Task) -> Inode:
+        if not task.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        return self
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        """Return what can be read from address pos on. Errors: EIO: nothing can."""
+        data = bytearray()
+        while len(data) < nbytes and self._of_task.alive:
+            at = pos + len(data)
+            part = min(PAGE_SIZE - at % PAGE_SIZE, nbytes - len(data))
+            try:
+                data += self._of_task.mm.copy_in(at, part)
+            except SyscallError:
+                break
+        if nbytes and not data and self._of_task.alive:
+            raise SyscallError(errno.EIO)
+        return bytes(data)
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        """Write at address pos what can be written. Errors: EIO: nothing can."""
+        done = 0
+        while done < len(data) and self._of_task.alive:
+            at = pos + done
+            part = data[done : done + PAGE_SIZE - at % PAGE_SIZE]
+            try:
+                self._of_task.mm.copy_out(at, part)
+            except SyscallError:
+                break
+            done += len(part)
+        if data and not done and self._of_task.alive:
+            raise SyscallError(errno.EIO)
+        return done
+
+
+# ---- the log ----
+
+
+class KmsgFile(ProcInode):
+    """/proc/kmsg: the log, each line to one reader only, as syslog(2) hands it out."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, 0o400)
+
+    def open_check(self, task: Task, wanted: int) -> None:
+        super().open_check(task, wanted)
+        if not task.capable("CAP_SYSLOG"):
+            raise SyscallError(errno.EPERM)
+
+    def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
+        log = self.kernel.log
+        if nbytes and not log.unread():
+            raise WouldBlock(log)
+        return log.take(nbytes)
+
+    @property
+    def wait_key(self) -> Hashable:
+        return self.kernel.log
+
+    def poll(self, file: File) -> int:
+        return POLLIN if self.kernel.log.unread() else 0
+
+
+# ---- sysctls ----
+
+
+class SysctlFile(ProcInode):
+    """One parameter under /proc/sys."""
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        writable = 0o200 if not kernel.sysctl.entry(name).read_only else 0
+        super().__init__(kernel, 0o444 | writable)
+        self._name = name
+
+    def open_check(self, task: Task, wanted: int) -> None:
+        if wanted & MAY_WRITE and not self.kernel.sysctl.may_write(self._name, task):
+            raise SyscallError(errno.EACCES)
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        if pos and self.kernel.sysctl.entry(self._name).kind == "int":
+            return b""  # a number is read at once, as Linux gives it
+        text = self.kernel.sysctl.read(self._name)
+        return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        if pos or not data:
+            return len(data)  # only what is written from the start counts
+        text = data.decode("utf-8", "surrogateescape")
+        self.kernel.sysctl.write(self._name, text, task)
+        return len(data)
+
+
+# ---- what is written to the files of a task ----
+
+MAX_NUMBER = 12  # bytes that count of a number
+OOM_MIN, OOM_MAX = -1000, 1000
+OOM_DISABLE, OOM_ADJ_MAX = -17, 15
+REFS = {1: lib.REFS_ANONYMOUS | lib.REFS_OF_FILES, 2: lib.REFS_ANONYMOUS, 3: lib.REFS_OF_FILES}
+REFS_PEAK = 5
+COREDUMP_FILTER_BITS = 0x1FF
+
+
+def number_in(data: bytes) -> int:
+    """Return the number that was written, in C's notation. Errors: EINVAL."""
+    text = data[:MAX_NUMBER].split(b"\0")[0].strip()
+    number = parse_number(text.decode("latin-1"))
+    if number is None:
+        raise SyscallError(errno.EINVAL)
+    return number
+
+
+def taken(data: bytes) -> int:
+    """Return how many bytes of a number count as written."""
+    return min(len(data), MAX_NUMBER)
+
+
+def write_comm(of: Task, data: bytes, writer: Task) -> int:
+    """Rename a task, which only it may do. Errors: EINVAL. Source: proc_pid_comm(5)."""
+    if writer is not of:
+        raise SyscallError(errno.EINVAL)
+    of.name = data[:15].split(b"\0")[0].decode("utf-8", "surrogateescape")
+    return len(data)
+
+
+def oom_score_adj(of: Task) -> str:
+    """Thousandths of all memory that are added to the score. Source: proc_pid_oom_score_adj(5)."""
+    return f"{of.oom_score_adj}\n"
+
+
+def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
+    """Set oom_score_adj, -1000..1000. Errors: EINVAL; EACCES: lower than it was allowed to be.
+
+    Source: proc_pid_oom_score_adj(5).
+    """
+    value = number_in(data)
+    if not OOM_MIN <= value <= OOM_MAX:
+        raise SyscallError(errno.EINVAL)
+    privileged = writer.capable("CAP_SYS_RESOURCE")
+    if value < of.attributes.oom_score_adj_min and not privileged:
+        raise SyscallError(errno.EACCES)
+    of.oom_score_adj = value
+    if privileged:
+        of.set_attributes(oom_score_adj_min=value)
+    return taken(data)
+
+
+def oom_adj(of: Task) -> str:
+    """The older scale, -17..15. Source: proc_pid_oom_adj(5)."""
+    if of.oom_score_adj == OOM_MAX:
+        return f"{OOM_ADJ_MAX}\n"
+    return f"{int(of.oom_score_adj * -OOM_DISABLE / OOM_MAX)}\n"
+
+
+def write_oom_adj(of: Task, data: bytes, writer: Task) -> int:
+    """Set oom_score_adj on the older scale. Errors: EINVAL; EACCES: lower than it is.
+
+    Source: proc_pid_oom_adj(5).
+    """
+    value = number_in(data)
+    if not OOM_DISABLE <= value <= OOM_ADJ_MAX:
+        raise SyscallError(errno.EINVAL)
+    scaled = OOM_MAX if value == OOM_ADJ_MAX else int(value * OOM_MAX / -OOM_DISABLE)
+    if scaled < of.oom_score_adj and not writer.capable("CAP_SYS_RESOURCE"):
+        raise SyscallError(errno.EACCES)
+    of.oom_score_adj = scaled
+    return taken(data)
+
+
+def write_clear_refs(of: Task, data: bytes, writer: Task) -> int:
+    """Forget which pages were referenced (1 to 3: all, anonymous, of files), or the peak (5).
+
+    4 is taken and does nothing: no page is watched for writes. Errors: EINVAL.
+    Source: proc_pid_clear_refs(5).
+    """
+    kind = number_in(data)
+    if not 1 <= kind <= REFS_PEAK:
+        raise SyscallError(errno.EINVAL)
+    if of.alive and kind in REFS:
+        lib.mm_clear_refs(of.mm.handle, REFS[kind])
+    elif of.alive and kind == REFS_PEAK:
+        lib.mm_reset_peak(of.mm.handle)
+    return taken(data)
+
+
+def coredump_filter(of: Task) -> str:
+    """Which kinds of memory a dump would hold. Source: core(5)."""
+    return f"{of.attributes.coredump_filter:08x}\n" if of.alive else ""
+
+
+def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
+    """Set the filter; no dump is ever written. Errors: EINVAL. Source: core(5)."""
+    value = number_in(data)
+    if value < 0:
+        raise SyscallError(errno.EINVAL)
+    of.set_attributes(coredump_filter=value & COREDUMP_FILTER_BITS)
+    return len(data)
+
+
+def _may_see_slack(of: Task, who: Task) -> None:
+    if who is not of and not who.capable("CAP_SYS_NICE"):
+        raise SyscallError(errno.EPERM)
+
+
+def timer_slack(of: Task, reader: Task) -> str:
+    """Nanoseconds that a timer may be late. Errors: EPERM. Source: proc_pid_timerslack_ns(5)."""
+    _may_see_slack(of, reader)
+    return f"{of.attributes.timer_slack_ns}\n"
+
+
+def write_timer_slack(of: Task, data: bytes, writer: Task) -> int:
+    """Set the slack; 0 is the default. Errors: EPERM, EINVAL. Source: proc_pid_timerslack_ns(5)."""
+    value = number_in(data)
+    _may_see_slack(of, writer)
+    if value < 0:
+        raise SyscallError(errno.EINVAL)
+    of.set_attributes(timer_slack_ns=value or of.attributes.default_slack_ns)
+    return len(data)

@@ -1,0 +1,66 @@
+"""What the files of /proc have in common: made when they are looked up, their content when read.
+
+A read from the beginning makes the text anew; reads further on show the same text, so that one
+pass through a file sees one state. Nobody changes names or rights here.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import DirInode, Inode
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+Text = str | bytes
+
+
+class ProcInode(Inode):
+    """A file of /proc."""
+
+    def set_mode(self, mode: int) -> None:
+        """Refuse. Errors: EPERM."""
+        raise SyscallError(errno.EPERM)
+
+    def truncate(self, size: int) -> None:
+        """O_TRUNC, which a shell's `>` asks for, changes nothing."""
+
+    def for_one_open(self, copy: ProcInode) -> ProcInode:
+        """Return copy, made for one open file, with this inode's identity."""
+        copy.ino, copy.dev, copy.nlink = self.ino, self.dev, self.nlink
+        copy.uid, copy.gid = self.uid, self.gid
+        return copy
+
+
+class TextFile(ProcInode):
+    """A file whose content text() makes."""
+
+    def __init__(self, kernel: Kernel, mode: int, text: Callable[[], Text]) -> None:
+        super().__init__(kernel, mode)
+        self._text = text
+        self._content = b""
+
+    def opened(self, task: Task) -> Inode:
+        return self.for_one_open(TextFile(self.kernel, self.mode, self._text))
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        if pos == 0 or not self._content:
+            text = self._text()
+            raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+            self._content = raw
+        return self._content[pos : pos + nbytes]
+
+
+class ProcDir(DirInode):
+    """A directory of /proc."""
+
+    can_sync = False
+
+    def set_mode(self, mode: int) -> None:
+        """Refuse. Errors: EPERM."""
+        raise SyscallError(errno.EPERM)

@@ -1,0 +1,185 @@
+"""The links of /proc/PID: fd, cwd, root, exe; fdinfo; and /proc/self.
+
+They lead to an inode whatever their text says: a file without a name can be opened again through
+its descriptor, and a directory that was removed is still one's own.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import File
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, DirInode, Inode, LinkInode
+from pkern.kernel.vfs.proc.inode import TextFile
+from pkern.kernel.vfs.walk import text_of
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+
+O_LARGEFILE, O_CLOEXEC = 0o100000, 0o2000000
+CREATION_FLAGS = 0o1700
+
+
+class SelfLink(LinkInode):
+    """/proc/self: the reader's own directory."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, "")
+
+    def readlink(self, task: Task) -> str:
+        return str(task.pid)
+
+
+class ThreadSelfLink(LinkInode):
+    """/proc/thread-self: the reader's own thread."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, "")
+
+    def readlink(self, task: Task) -> str:
+        return f"{task.pid}/task/{task.pid}"
+
+
+class TaskLink(LinkInode):
+    """A link to something a task holds. find: returns it, None where there is none."""
+
+    def __init__(self, kernel: Kernel, of_task: Task, find: Callable[[Task], Inode | None]) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._of_task = of_task
+        self._find = find
+
+    @property
+    def size(self) -> int:
+        return 64  # as Linux says of every such link
+
+    def _goal(self, reader: Task) -> Inode:
+        if not reader.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        inode = self._find(self._of_task) if self._of_task.alive else None
+        if inode is None:
+            raise SyscallError(errno.ENOENT)
+        return inode
+
+    def readlink(self, task: Task) -> str:
+        inode = self._goal(task)
+        return text_of(task, inode) + ("" if inode.nlink else " (deleted)")
+
+    def jump(self, task: Task) -> Inode:
+        return self._goal(task)
+
+
+class FdLink(LinkInode):
+    """One open file of a task. Its mode says what it was opened for."""
+
+    def __init__(self, kernel: Kernel, of_task: Task, file: File) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._file = file
+        access = file.access
+        self.mode = (0o500 if access & MAY_READ else 0) | (0o300 if access & MAY_WRITE else 0)
+
+    @property
+    def size(self) -> int:
+        return 64
+
+    def readlink(self, task: Task) -> str:
+        gone = self._file.inode.nlink == 0 and self._file.path.startswith("/")
+        return self._file.path + (" (deleted)" if gone else "")
+
+    def jump(self, task: Task) -> Inode:
+        return self._file.inode
+
+
+class FdDir(DirInode):
+    """/proc/PID/fd: a link for each descriptor."""
+
+    can_sync = False
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
+        self._of_task = of_task
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        file = self._of_task.fds.files.get(int(name)) if name.isdecimal() else None
+        if file is None:
+            raise SyscallError(errno.ENOENT)
+        if not task.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        return FdLink(self.kernel, self._of_task, file)
+
+    def names(self, task: Task) -> list[str]:
+        return [str(fd) for fd in sorted(self._of_task.fds.files)]
+
+    def permits(self, task: Task, wanted: int) -> bool:
+        return task is self._of_task or super().permits(task, wanted)
+
+
+class ExeLink(LinkInode):
+    """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, "")
+        self._of_task = of_task
+
+    def _exe(self, reader: Task) -> File:
+        if not reader.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        if self._of_task.exe is None:
+            raise SyscallError(errno.ENOENT)
+        return self._of_task.exe
+
+    def readlink(self, task: Task) -> str:
+        """Return the program's path. Errors: EACCES; ENOENT: a Python program has none."""
+        file = self._exe(task)
+        return file.path + ("" if file.inode.nlink else " (deleted)")
+
+    def jump(self, task: Task) -> Inode:
+        """Return the program's file. Errors: as readlink."""
+        return self._exe(task).inode
+
+
+class FdInfoDir(DirInode):
+    """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
+
+    can_sync = False
+
+    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+        super().__init__(kernel, 0o555)
+        self._of_task = of_task
+
+    def _text(self, fd: int) -> str:
+        file = self._of_task.fds.get_raw(fd)
+        flags = file.flags & ~CREATION_FLAGS
+        if file.inode.kind not in ("fifo", "sock", "anon") and not file.is_path:
+            flags |= O_LARGEFILE
+        flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0
+        inode = file.inode
+        return f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if not name.isdecimal() or int(name) not in self._of_task.fds.files:
+            raise SyscallError(errno.ENOENT)
+        if not task.may_trace(self._of_task):
+            raise SyscallError(errno.EACCES)
+        return TextFile(self.kernel, 0o444, lambda: self._text(int(name)))
+
+    def permits(self, task: Task, wanted: int) -> bool:
+        return task.may_trace(self._of_task) and super().permits(task, wanted)
+
+    def names(self, task: Task) -> list[str]:
+        return [str(fd) for fd in sorted(self._of_task.fds.files)]
+
+
+def task_links(kernel: Kernel, of_task: Task) -> dict[str, Inode]:
+    """Return the links of /proc/PID and its directories of descriptors."""
+    return {
+        "fd": FdDir(kernel, of_task),
+        "fdinfo": FdInfoDir(kernel, of_task),
+        "cwd": TaskLink(kernel, of_task, lambda task: task.fs.pwd),
+        "root": TaskLink(kernel, of_task, lambda task: task.fs.root),
+        "exe": ExeLink(kernel, of_task),
+    }

@@ -1,0 +1,310 @@
+"""The texts of /proc about the machine, in Linux's layout, from the core's counters."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.clock import BOOT_EPOCH_S, SECOND
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.mm import memory
+from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
+from pkern.kernel.vfs.proc.task import TICK_NS
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+
+MAX_ORDER = 10
+FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
+CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
+SOFTIRQS = (
+    "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
+)  # fmt: skip
+
+# ---- memory ----
+
+
+def meminfo(kernel: Kernel) -> str:
+    """Memory of the machine. Source: proc_meminfo(5)."""
+    c = kernel.counters
+    total = int(c.nr_total)
+    allowed = int(kernel.tunables.overcommit_kbytes) or (
+        total * int(kernel.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
+    )
+    cached = int(c.nr_file)
+    pinned, mlocked = _kept_pages(kernel)
+    active = int(c.nr_active_anon + c.nr_active_file)
+    inactive = int(c.nr_inactive_anon + c.nr_inactive_file)
+    reclaimable = max(0, cached - int(c.nr_shmem) - pinned)
+    allowed += int(c.nr_swap_total) * KB_PER_PAGE
+    rows = [
+        ("MemTotal", total), ("MemFree", c.nr_free),
+        ("MemAvailable", c.nr_free + reclaimable), ("Buffers", 0),
+        ("Cached", cached), ("SwapCached", c.nr_swapcached), ("Active", active),
+        ("Inactive", inactive),
+        ("Active(anon)", c.nr_active_anon), ("Inactive(anon)", c.nr_inactive_anon),
+        ("Active(file)", c.nr_active_file),
+        ("Inactive(file)", c.nr_inactive_file), ("Unevictable", pinned),
+        ("Mlocked", mlocked), ("SwapTotal", c.nr_swap_total),
+        ("SwapFree", c.nr_swap_total - c.nr_swap_used), ("Zswap", 0), ("Zswapped", 0),
+        ("Dirty", c.nr_dirty),
+        ("Writeback", 0), ("AnonPages", c.nr_anon), ("Mapped", c.nr_mapped), ("Shmem", c.nr_shmem),
+        ("KReclaimable", 0), ("Slab", c.nr_slab), ("SReclaimable", 0), ("SUnreclaim", c.nr_slab),
+        ("KernelStack", 0), ("PageTables", c.nr_pagetable), ("SecPageTables", 0),
+        ("NFS_Unstable", 0), ("Bounce", 0),
+        ("WritebackTmp", 0), ("CommitLimit", allowed // KB_PER_PAGE),
+        ("Committed_AS", c.nr_committed), ("VmallocTotal", 0), ("VmallocUsed", 0),
+        ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
+        ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
+    ]  # fmt: skip
+    all_huge = c.nr_huge + c.nr_huge_surplus
+    pool = {
+        "Total": all_huge, "Free": c.nr_huge_free,
+        "Rsvd": c.nr_huge_reserved, "Surp": c.nr_huge_surplus,
+    }  # fmt: skip
+    huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
+    tail = [("Hugepagesize", 512), ("Hugetlb", all_huge * 512), ("DirectMap4k", total)]
+    return _sizes(rows) + huge + _sizes(tail)
+
+
+def _kept_pages(kernel: Kernel) -> tuple[int, int]:
+    """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
+    c = kernel.counters
+    locked = int(c.nr_unevictable)
+    return int(c.nr_special) + locked, locked - kernel.segments.nr_locked_pages()
+
+
+def _sizes(rows: list[tuple[str, Any]]) -> str:
+    return "".join(field(name, int(pages) * KB_PER_PAGE) for name, pages in rows)
+
+
+# Name and where it comes from: a counter of the core, or vmstat()'s own; in Linux's order.
+VMSTAT = (
+    ("nr_free_pages", "nr_free"), ("nr_mlock", "mlocked"),
+    ("nr_inactive_anon", "nr_inactive_anon"), ("nr_active_anon", "nr_active_anon"),
+    ("nr_inactive_file", "nr_inactive_file"), ("nr_active_file", "nr_active_file"),
+    ("nr_unevictable", "pinned"), ("nr_slab_unreclaimable", "nr_slab"),
+    ("nr_anon_pages", "nr_anon"), ("nr_mapped", "nr_mapped"), ("nr_file_pages", "nr_file"),
+    ("nr_dirty", "nr_dirty"), ("nr_shmem", "nr_shmem"), ("nr_page_table_pages", "nr_pagetable"),
+    ("nr_swapcached", "nr_swapcached"), ("nr_dirty_threshold", "dirty_threshold"),
+    ("nr_dirty_background_threshold", "dirty_background_threshold"), ("pswpin", "pswpin"),
+    ("pswpout", "pswpout"), ("pgalloc_normal", "pgalloc"), ("allocstall_normal", "allocstall"),
+    ("pgfree", "pgfree"), ("pgactivate", "pgactivate"), ("pgdeactivate", "pgdeactivate"),
+    ("pglazyfree", "pglazyfree"), ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
+    ("pglazyfreed", "pglazyfreed"), ("pgrefill", "pgrefill"),
+    ("pgsteal_kswapd", "pgsteal_kswapd"), ("pgsteal_direct", "pgsteal_direct"),
+    ("pgscan_kswapd", "pgscan_kswapd"), ("pgscan_direct", "pgscan_direct"),
+    ("pgrotated", "pgrotated"), ("oom_kill", "oom_kills"),
+    ("unevictable_pgs_culled", "unevictable_pgs_culled"),
+    ("unevictable_pgs_rescued", "unevictable_pgs_rescued"), ("swap_ra", "swap_ra"),
+    ("swap_ra_hit", "swap_ra_hit"), ("pkern_special_pages", "nr_special"),
+    ("pkern_chain_blocks", "nr_chain_blocks"), ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"),
+    ("pkern_zeropage", "zeropage"), ("pkern_truncations", "truncations"),
+    ("pkern_remaps", "remaps"), ("pkern_rmap_walks", "rmap_walks"),
+    ("pkern_rmap_vma_visits", "rmap_vma_visits"), ("pkern_rmap_pte_visits", "rmap_pte_visits"),
+    ("pkern_rmap_block_touches", "rmap_block_touches"), ("pkern_rmap_bytes", "rmap_bytes"),
+    ("pkern_rmap_bytes_peak", "rmap_bytes_peak"), ("pkern_scan_ptes", "scan_ptes"),
+    ("pkern_scan_rounds", "scan_rounds"), ("pkern_swap_read_errors", "swap_read_errors"),
+    ("pkern_swap_write_errors", "swap_write_errors"),
+)  # fmt: skip
+
+
+def vmstat(kernel: Kernel) -> str:
+    """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
+    background, limit = memory.dirty_limits(kernel)
+    pinned, mlocked = _kept_pages(kernel)
+    own = {
+        "pinned": pinned,
+        "mlocked": mlocked,
+        "dirty_threshold": limit,
+        "dirty_background_threshold": background,
+        "allocstall": kernel.allocstall,
+        "oom_kills": kernel.oom_kills,
+    }
+    values = [(name, own[c] if c in own else getattr(kernel.counters, c)) for name, c in VMSTAT]
+    return "".join(f"{name} {int(value)}\n" for name, value in values)
+
+
+def swaps(kernel: Kernel) -> str:
+    """The swap areas. Source: proc_swaps(5)."""
+    lines = ["Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"]
+    for area in kernel.swap.areas:
+        size, used = (area.nr_pages - 1) * KB_PER_PAGE, kernel.swap.used(area) * KB_PER_PAGE
+        name = area.path.ljust(39) + " "
+        wide = "\t" if size < 10_000_000 else ""
+        lines.append(f"{name}{area.kind}\t{size}\t{wide}{used}\t{wide}{area.priority}\n")
+    return "".join(lines)
+
+
+# ---- free memory by size ----
+
+
+def free_runs(kernel: Kernel) -> list[tuple[int, int]]:
+    """Return (first pfn, end pfn) of each run of free pages."""
+    info, core = ffi.new("struct page_info *"), kernel.core
+    runs: list[tuple[int, int]] = []
+    start = None
+    for pfn in range(int(kernel.counters.nr_total)):
+        lib.machine_page_info(core, pfn, info)
+        if info.flags & lib.PG_FREE:
+            start = pfn if start is None else start
+        elif start is not None:
+            runs.append((start, pfn))
+            start = None
+    if start is not None:
+        runs.append((start, int(kernel.counters.nr_total)))
+    return runs
+
+
+def blocks(start: int, end: int) -> list[int]:
+    """Return how many aligned blocks of each order a run splits into, largest first."""
+    found = [0] * (MAX_ORDER + 1)
+    while start < end:
+        order = min(MAX_ORDER, (start & -start).bit_length() - 1 if start else MAX_ORDER)
+        while 1 << order > end - start:
+            order -= 1
+        found[order] += 1
+        start += 1 << order
+    return found
+
+
+def buddyinfo(kernel: Kernel) -> str:
+    """Free blocks of 1, 2, 4 .. 1024 pages. Source: proc_buddyinfo(5)."""
+    split = [blocks(*run) for run in free_runs(kernel)]
+    counts = [sum(column) for column in zip(*split, strict=True)] or [0] * (MAX_ORDER + 1)
+    return f"Node 0, zone {'Normal':>8} " + "".join(f"{count:6d} " for count in counts) + "\n"
+
+
+# ---- time and load ----
+
+
+def busy_ns(kernel: Kernel) -> int:
+    """Return the virtual time that tasks in machine code have run."""
+    return kernel.dead_cpu_ns + sum(task.thread.cpu_ns for task in kernel.tasks.values())
+
+
+def _states(kernel: Kernel) -> tuple[int, int]:
+    """Return how many tasks can run, and how many there are."""
+    states = [task.state for task in kernel.tasks.values()]
+    return states.count("R"), len(states)
+
+
+def uptime(kernel: Kernel) -> str:
+    """Seconds since boot and seconds idle, of virtual time. Source: proc_uptime(5)."""
+    now = kernel.clock.now_ns
+    idle = now - busy_ns(kernel)
+    times = (f"{ns // SECOND}.{ns % SECOND // 10_000_000:02d}" for ns in (now, idle))
+    return " ".join(times) + "\n"
+
+
+def loadavg(kernel: Kernel) -> str:
+    """Three averages, which nobody keeps here: 0; runnable/all tasks, the last pid.
+
+    Source: proc_loadavg(5).
+    """
+    running, total = _states(kernel)
+    return f"0.00 0.00 0.00 {running}/{total} {kernel.last_pid}\n"
+
+
+def stat(kernel: Kernel) -> str:
+    """Ticks of the processor, and counts since boot. Source: proc_stat(5)."""
+    user = busy_ns(kernel) // TICK_NS
+    idle = kernel.clock.now_ns // TICK_NS - user
+    running, _ = _states(kernel)
+    scheduler = kernel.scheduler
+    return (
+        f"cpu  {user} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {user} 0 0 {idle} 0 0 0 0 0 0\nintr 0\n"
+        f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {BOOT_EPOCH_S}\n"
+        f"processes {kernel.forks}\nprocs_running {running}\nprocs_blocked 0\n"
+        "softirq 0" + " 0" * len(SOFTIRQS) + "\n"
+    )
+
+
+def interrupts(kernel: Kernel) -> str:
+    """The processors; nothing interrupts them. Source: proc_interrupts(5)."""
+    return " " * 11 + "CPU0       \nERR:          0\nMIS:          0\n"
+
+
+def softirqs(kernel: Kernel) -> str:
+    """Deferred work, of which there is none. Source: proc_softirqs(5)."""
+    return " " * 20 + "CPU0       \n" + "".join(f"{name:>12}: {0:>10}\n" for name in SOFTIRQS)
+
+
+# ---- what the machine is ----
+
+
+def version(kernel: Kernel) -> str:
+    """System, release and build. Source: proc_version(5)."""
+    sysctl = kernel.sysctl
+    release, build = sysctl["kernel.osrelease"], sysctl["kernel.version"]
+    return f"{sysctl['kernel.ostype']} version {release} (pkern) {build}\n"
+
+
+def cmdline(kernel: Kernel) -> str:
+    """The parameters that the machine was booted with. Source: proc_cmdline(5)."""
+    mem, rmap = f"{kernel.ram >> 10}K", kernel.rmap_name
+    return f"mem={mem} rmap={rmap} nrpte={kernel.nrpte} seed={kernel.seed}\n"
+
+
+def filesystems(kernel: Kernel) -> str:
+    """The types of file systems; none needs a device. Source: proc_filesystems(5)."""
+    return "".join(f"nodev\t{name}\n" for name in FILE_SYSTEMS)
+
+
+def _disks(kernel: Kernel) -> list[tuple[str, Any]]:
+    names = kernel.vfs.devices.root.entries
+    return [(name, inode) for name, inode in names.items() if inode.kind == "blk"]
+
+
+def partitions(kernel: Kernel) -> str:
+    """The block devices and their sizes in KiB. Source: proc_partitions(5)."""
+    rows = "".join(
+        f"{os.major(inode.rdev):4d}  {os.minor(inode.rdev):7d} {inode.size >> 10:10d} {name}\n"
+        for name, inode in _disks(kernel)
+    )
+    return "major minor  #blocks  name\n\n" + rows
+
+
+def devices(kernel: Kernel) -> str:
+    """Major numbers and their drivers. Source: proc_devices(5)."""
+    disks = sorted({f"{os.major(inode.rdev):3d} swap\n" for _, inode in _disks(kernel)})
+    chars = "".join(f"{line}\n" for line in CHAR_DRIVERS)
+    return f"Character devices:\n{chars}\nBlock devices:\n{''.join(disks)}"
+
+
+def sysvipc_shm(kernel: Kernel) -> str:
+    """The segments of System V shared memory. Source: sysvipc(7), proc_sysvipc(5)."""
+    head = (
+        "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
+        "cgid      atime      dtime      ctime                   rss                  swap\n"
+    )
+    return head + "".join(_segment_row(shmid, s) for shmid, s in kernel.segments.items())
+
+
+def _segment_row(shmid: int, segment: Any) -> str:
+    inode, pages = segment.inode, lib.mapping_nr_pages(segment.inode.mapping)
+    swapped = lib.mapping_nr_swapped(inode.mapping)
+    return (
+        f"{segment.key:10d} {shmid:10d}  {inode.mode:4o} {segment.bytes:21d} "
+        f"{segment.creator:5d} {segment.last_pid:5d}  {segment.attached:5d} "
+        f"{inode.uid:5d} {inode.gid:5d} {segment.owner[0]:5d} {segment.owner[1]:5d} "
+        f"{segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d} "
+        f"{pages * 4096:21d} {swapped * 4096:21d}\n"
+    )
+
+
+def locks(kernel: Kernel) -> str:
+    """File locks: number, kind, way, access, pid, file, first and last byte.
+
+    Source: proc_locks(5).
+    """
+    found = kernel.locks.all()
+    return "".join(
+        f"{number}: {kind:<6} ADVISORY  {access} {pid} {_inode_text(kernel, ino)} {span}\n"
+        for number, (kind, access, pid, ino, span) in enumerate(found, 1)
+    )
+
+
+def _inode_text(kernel: Kernel, ino: int) -> str:
+    inode = kernel.vfs.inodes.get(ino)
+    return f"{device_text(inode.dev) if inode else '00:00'}:{ino}"

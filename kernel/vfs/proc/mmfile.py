@@ -1,0 +1,137 @@
+"""/proc/mm: an open makes a new address space, and writes to the descriptor change it.
+
+Owns the layout of the commands. A task that traces another one can let it run in such an address
+space (PTRACE_SWITCH_MM), and so fill and switch the memory of guest processes that share one task.
+The space lives while the descriptor is open or a task runs in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.mm import Mm
+from pkern.kernel.vfs.inode import Inode
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+# operation, address, length, protection, flags or advice, fd, offset (bytes) or page
+COMMAND = struct.Struct("<7Q")
+MM_MMAP, MM_MUNMAP, MM_MPROTECT, MM_REMAP, MM_MADVISE = 54, 55, 56, 58, 59
+PAGE_SIZE = 4096
+NO_FD = (1 << 64) - 1
+core_remap = lib.mm_remap_file_pages
+
+
+def _gate(task: Task) -> None:
+    """Refuse what vm.nonlinear does not open. Errors: EPERM."""
+    if not task.kernel.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
+        raise SyscallError(errno.EPERM)
+
+
+def _file(task: Task, fd: int) -> Any:
+    return task.fds.get(fd).handle if fd != NO_FD else ffi.NULL
+
+
+def _mmap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    addr, length, prot, flags, fd, offset = a
+    if flags & lib.MAP_NONLINEAR and flags & lib.MAP_TYPE != lib.MAP_SHARED_VALIDATE:
+        _gate(task)
+    elif not flags & lib.MAP_ANONYMOUS and fd == NO_FD:
+        raise SyscallError(errno.EBADF)
+    if offset % PAGE_SIZE or not flags & lib.MAP_FIXED:
+        raise SyscallError(errno.EINVAL)
+    handle = ffi.NULL if flags & lib.MAP_ANONYMOUS else _file(task, fd)
+    mm.call(lib.mm_mmap, addr, length, prot, flags, handle, offset // PAGE_SIZE)
+
+
+def _munmap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    mm.call(lib.mm_munmap, a[0], a[1])
+
+
+def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    mm.call(lib.mm_mprotect, a[0], a[1], a[2])
+
+
+def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    addr, length, prot, flags, fd, page = a
+    if not task.kernel.nonlinear_open:
+        _gate(task)
+    handle = task.fds.get(fd).handle
+    if core_remap(mm.handle, addr, length, prot, page, flags, handle):
+        mm.call(core_remap, addr, length, prot, page, flags, handle)
+
+
+def _madvise(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    mm.call(lib.mm_madvise, a[0], a[1], a[3])
+
+
+def _unknown(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
+    raise SyscallError(errno.EINVAL)
+
+
+COMMANDS: dict[int, Callable[[Mm, Task, tuple[int, ...]], None]] = {
+    MM_MMAP: _mmap,
+    MM_MUNMAP: _munmap,
+    MM_MPROTECT: _mprotect,
+    MM_REMAP: _remap,
+    MM_MADVISE: _madvise,
+}
+
+
+class MmFile(Inode):
+    """/proc/mm itself, which every open turns into a space of its own."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, 0o222)
+
+    def opened(self, task: Task) -> Inode:
+        return MmSpace(self.kernel, task)
+
+    def truncate(self, size: int) -> None:
+        """O_TRUNC changes nothing."""
+
+
+class MmSpace(MmFile):
+    """One open of /proc/mm: an address space."""
+
+    def __init__(self, kernel: Kernel, task: Task) -> None:
+        """Make an empty one with the opener's layout and limits. Errors: ENOMEM."""
+        super().__init__(kernel)
+        self.mm = Mm.create(kernel, task)
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        """Do commands in order; return the bytes of those done.
+
+        Errors: EINVAL (not whole commands, an unknown one); those of the first command, if it is
+        the first that fails; a later one ends the write early.
+        """
+        if task is None or not data or len(data) % COMMAND.size:
+            raise SyscallError(errno.EINVAL)
+        mm, done = self.mm, 0
+        try:
+            for command in COMMAND.iter_unpack(data):
+                COMMANDS.get(command[0], _unknown)(mm, task, command[1:])
+                done += COMMAND.size
+        except SyscallError:
+            if not done:
+                raise
+        return done
+
+    def released(self) -> None:
+        if self.open_count == 0:
+            self.mm.put()
+
+
+def space_of(task: Task, fd: int) -> Mm:
+    """Return the address space of a descriptor of /proc/mm. Errors: EBADF, EINVAL."""
+    inode = task.fds.get(fd).inode
+    if not isinstance(inode, MmSpace):
+        raise SyscallError(errno.EINVAL)
+    return inode.mm

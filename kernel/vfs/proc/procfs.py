@@ -1,0 +1,273 @@
+"""The tree of /proc: which file stands where, who may read it, which function makes its text.
+
+proc_task.py, proc_maps.py and proc_machine.py hold the texts, proc_files.py what is no text,
+proclinks.py the links. A task's directory is made when it is first looked up and lives as long as
+the task.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
+from pkern.kernel.vfs.proc import files as proc_files
+from pkern.kernel.vfs.proc import machine as proc_machine
+from pkern.kernel.vfs.proc import maps as proc_maps
+from pkern.kernel.vfs.proc import task as proc_task
+from pkern.kernel.vfs.proc.inode import ProcDir, ProcInode, Text, TextFile
+from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
+from pkern.kernel.vfs.proc.mmfile import MmFile
+from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+EACCES, EPERM = errno.EACCES, errno.EPERM
+
+
+def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
+    """Return the text for a file that shows all readers the same."""
+    return lambda of, reader: text(of)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
+
+    at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
+    open when the task has ended. A write returns how many bytes it took.
+    """
+
+    mode: int
+    text: Callable[[Task, Task], Text] | None = None
+    write: Callable[[Task, bytes, Task], int] | None = None
+    at_open: int = 0
+    at_read: int = 0
+    dead: int = 0
+
+
+ROWS: dict[str, Row] = {
+    "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES),
+    "clear_refs": Row(0o200, write=proc_files.write_clear_refs),
+    "cmdline": Row(0o444, _of(proc_task.cmdline)),
+    "coredump_filter": Row(
+        0o644, _of(proc_files.coredump_filter), proc_files.write_coredump_filter
+    ),
+    "comm": Row(0o644, _of(proc_task.comm), proc_files.write_comm),
+    "environ": Row(0o400, _of(proc_task.environ), at_open=EACCES),
+    "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
+    "limits": Row(0o444, _of(proc_task.limits)),
+    "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
+    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL),
+    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL),
+    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL),
+    "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj),
+    "oom_score": Row(0o444, _of(proc_task.oom_score)),
+    "oom_score_adj": Row(0o644, _of(proc_files.oom_score_adj), proc_files.write_oom_score_adj),
+    "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
+    "schedstat": Row(0o444, _of(proc_task.schedstat)),
+    "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
+    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=errno.ESRCH),
+    "stat": Row(0o444, proc_task.stat),
+    "statm": Row(0o444, _of(proc_task.statm)),
+    "status": Row(0o444, _of(proc_task.status)),
+    "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
+    "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
+    "wchan": Row(0o444, lambda of, reader: "0"),  # no kernel function has a name here
+}
+MACHINE: dict[str, Callable[[Kernel], Text]] = {
+    "buddyinfo": proc_machine.buddyinfo,
+    "cmdline": proc_machine.cmdline,
+    "cpuinfo": proc_cpu.cpuinfo,
+    "devices": proc_machine.devices,
+    "filesystems": proc_machine.filesystems,
+    "interrupts": proc_machine.interrupts,
+    "loadavg": proc_machine.loadavg,
+    "locks": proc_machine.locks,
+    "meminfo": proc_machine.meminfo,
+    "partitions": proc_machine.partitions,
+    "softirqs": proc_machine.softirqs,
+    "stat": proc_machine.stat,
+    "swaps": proc_machine.swaps,
+    "uptime": proc_machine.uptime,
+    "version": proc_machine.version,
+    "vmstat": proc_machine.vmstat,
+}
+
+
+class TaskFile(ProcInode):
+    """A file of /proc/PID, by its row."""
+
+    def __init__(self, kernel: Kernel, row: Row, of_task: Task, reader: Task | None = None) -> None:
+        super().__init__(kernel, row.mode)
+        self._row = row
+        self._of_task = of_task
+        self._reader = reader
+        self._content = b""
+
+    def opened(self, task: Task) -> Inode:
+        alive = self._of_task.alive
+        if alive and self._row.at_open and not task.may_trace(self._of_task):
+            raise SyscallError(self._row.at_open)
+        if self._row.dead and not alive:
+            raise SyscallError(self._row.dead)
+        return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, task))
+
+    def _subject(self) -> Task:
+        """Return the task. Errors: ESRCH: nothing is left of it."""
+        if self._of_task.pid not in self.kernel.tasks:
+            raise SyscallError(errno.ESRCH)
+        return self._of_task
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        of, reader = self._subject(), self._reader
+        if self._row.text is None or reader is None:
+            raise SyscallError(errno.EINVAL)
+        if self._row.at_read and not reader.may_trace(of):
+            raise SyscallError(self._row.at_read)
+        if pos == 0 or not self._content:
+            text = self._row.text(of, reader)
+            raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+            self._content = raw
+        return self._content[pos : pos + nbytes]
+
+    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+        if self._row.write is None or task is None:
+            raise SyscallError(errno.EINVAL)
+        return self._row.write(self._subject(), data, task)
+
+
+class TaskDir(ProcDir):
+    """/proc/PID, or (process None) /proc/PID/task/TID."""
+
+    def __init__(self, kernel: Kernel, of_task: Task, process: TaskDir | None = None) -> None:
+        super().__init__(kernel, 0o555)
+        self.of_task = of_task
+        for name, row in ROWS.items():
+            self.entries[name] = TaskFile(kernel, row, of_task)
+        self.entries["mem"] = proc_files.MemFile(kernel, of_task)
+        self.entries["pagemap"] = proc_files.PagemapFile(kernel, of_task)
+        self.entries |= task_links(kernel, of_task)
+        if process is None:
+            self.entries["task"] = ThreadsDir(kernel, of_task, self)
+        else:
+            self.entries["children"] = TextFile(kernel, 0o444, self._children)
+        self.entries = dict(sorted(self.entries.items()))
+
+    def _children(self) -> str:
+        return "".join(f"{child.pid} " for child in self.of_task.children)
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        """Return an entry, with the owner that it has now. Errors: ENOENT."""
+        if self.of_task.pid not in self.kernel.tasks:
+            raise SyscallError(errno.ENOENT)
+        inode = super().lookup(name, task)
+        inode.uid, inode.gid = owner_of(self.of_task, inode)
+        return inode
+
+    def names(self, task: Task) -> list[str]:
+        return super().names(task) if self.of_task.pid in self.kernel.tasks else []
+
+
+def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
+    """Return uid and gid of an inode about a task: its own, root's if its memory is hidden."""
+    if (task.alive and task.dumpable) or (inode.kind == "dir" and inode.mode == 0o555):
+        return task.cred.euid, task.cred.egid
+    return 0, 0
+
+
+class ThreadsDir(ProcDir):
+    """/proc/PID/task: a directory for each thread, of which there is one."""
+
+    def __init__(self, kernel: Kernel, of_task: Task, process: TaskDir) -> None:
+        super().__init__(kernel, 0o555)
+        self.nlink = 3
+        self._of_task = of_task
+        self._process = process
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if name != str(self._of_task.pid):
+            raise SyscallError(errno.ENOENT)
+        if name not in self.entries:
+            self.entries[name] = TaskDir(self.kernel, self._of_task, self._process)
+        inode = self.entries[name]
+        inode.uid, inode.gid = owner_of(self._of_task, inode)
+        return inode
+
+    def names(self, task: Task) -> list[str]:
+        return [str(self._of_task.pid)]
+
+
+class ProcRoot(ProcDir):
+    """/proc itself: files, links, and one directory for each task."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel, 0o555)
+        self._tasks: dict[int, TaskDir] = {}
+
+    def lookup(self, name: str, task: Task) -> Inode:
+        if not (name.isdecimal() and str(int(name)) == name and int(name) in self.kernel.tasks):
+            return super().lookup(name, task)
+        subject = self.kernel.tasks[int(name)]
+        found = self._tasks.get(subject.pid)
+        if found is None or found.of_task is not subject:
+            self._forget_reaped()
+            found = self._tasks[subject.pid] = TaskDir(self.kernel, subject)
+        found.uid, found.gid = owner_of(subject, found)
+        return found
+
+    def _forget_reaped(self) -> None:
+        alive = self.kernel.tasks
+        self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
+
+    def names(self, task: Task) -> list[str]:
+        return [*self.entries, *(str(pid) for pid in sorted(self.kernel.tasks))]
+
+
+class ProcFs:
+    """The file system at /proc."""
+
+    name = "proc"
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.root = ProcRoot(kernel)
+        entries = self.root.entries
+        for name, text in MACHINE.items():
+            entries[name] = TextFile(kernel, 0o444, partial(text, kernel))
+        entries["kmsg"] = proc_files.KmsgFile(kernel)
+        entries["kpagecount"] = proc_files.PagesFile(kernel, proc_files.page_count)
+        entries["kpageflags"] = proc_files.PagesFile(kernel, proc_files.page_flags)
+        entries["mm"] = MmFile(kernel)
+        entries["mounts"] = LinkInode(kernel, "self/mounts")
+        entries["self"] = SelfLink(kernel)
+        entries["sys"] = sysctl_tree(kernel)
+        entries["sysvipc"] = directory = ProcDir(kernel, 0o555)
+        directory.entries["shm"] = TextFile(
+            kernel, 0o444, partial(proc_machine.sysvipc_shm, kernel)
+        )
+        entries["thread-self"] = ThreadSelfLink(kernel)
+        self.root.entries = dict(sorted(entries.items()))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def sysctl_tree(kernel: Kernel) -> DirInode:
+    """Return /proc/sys: a directory for each dot in the names of the sysctls."""
+    top = ProcDir(kernel, 0o555)
+    for entry in kernel.sysctl.entries():
+        *groups, leaf = entry.name.split(".")
+        branch: Inode = top
+        for group in groups:
+            assert isinstance(branch, DirInode)
+            branch = branch.entries.setdefault(group, ProcDir(kernel, 0o555))
+        assert isinstance(branch, DirInode)
+        branch.entries[leaf] = proc_files.SysctlFile(kernel, entry.name)
+    return top

@@ -1,0 +1,291 @@
+"""The texts of /proc/PID about one task, in Linux's layout. Numbers come from the core's counters.
+
+Every function takes the task that the file is about; those that show more to who may trace it take
+the reader, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm import oom
+from pkern.kernel.mm.mm import Areas
+from pkern.kernel.tasks.credentials import mask_of
+from pkern.kernel.tasks.signals import NSIG, SI_TKILL
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+PAGE_SIZE = 4096
+PAGE_MASK = PAGE_SIZE - 1
+KB_PER_PAGE = 4
+TICK_NS = 10_000_000  # a clock tick of USER_HZ
+INFINITY = (1 << 64) - 1
+STATES = {
+    "R": "R (running)",
+    "S": "S (sleeping)",
+    "T": "T (stopped)",
+    "t": "t (tracing stop)",
+    "Z": "Z (zombie)",
+}
+PF_FORKNOEXEC = 0x40
+ARG_MAX = 1 << 20
+
+
+def state_letter(task: Task) -> str:
+    """Return the letter of what the task is doing."""
+    if task.alive and task.trace is not None and task.trace.held:
+        return "t"
+    return task.state
+
+
+def lines(rows: Iterable[tuple[str, object]]) -> str:
+    """Return `name:<tab>value` lines."""
+    return "".join(f"{name}:\t{value}\n" for name, value in rows)
+
+
+# ---- status ----
+
+
+def _vm_rows(task: Task) -> list[tuple[str, int]]:
+    """Return (name, kB) of status's Vm lines in order."""
+    c = task.mm.counters
+    rss = c.rss_anon + c.rss_file + c.rss_shmem
+    code = min(_code_pages(task), int(c.exec_vm))
+    pages = [
+        ("VmPeak", max(c.hiwater_vm, c.total_vm)), ("VmSize", c.total_vm), ("VmLck", c.locked_vm),
+        ("VmPin", c.nr_special), ("VmHWM", max(c.hiwater_rss, rss)), ("VmRSS", rss),
+        ("RssAnon", c.rss_anon), ("RssFile", c.rss_file), ("RssShmem", c.rss_shmem),
+        ("VmData", c.data_vm), ("VmStk", c.stack_vm), ("VmExe", code),
+        ("VmLib", c.exec_vm - code), ("VmPTE", c.nr_pagetable), ("VmSwap", c.nr_swap),
+        ("HugetlbPages", c.nr_hugetlb * 512),
+    ]  # fmt: skip
+    return [(name, int(nr) * KB_PER_PAGE) for name, nr in pages]
+
+
+def _areas(task: Task) -> Areas:
+    return (task.mm.areas if task.alive else None) or Areas()
+
+
+def _code_pages(task: Task) -> int:
+    found = _areas(task)
+    return ((found.end_code + PAGE_MASK) // PAGE_SIZE) - found.start_code // PAGE_SIZE
+
+
+def _signal_rows(task: Task) -> list[tuple[str, object]]:
+    signals = task.signals
+    numbers = range(1, NSIG + 1)
+    own = {i.si_signo for i in signals.pending if i.si_code == SI_TKILL}
+    shared = {i.si_signo for i in signals.pending if i.si_code != SI_TKILL}
+    sets = {
+        "SigPnd": own,
+        "ShdPnd": shared,
+        "SigBlk": {n for n in numbers if signals.blocked >> (n - 1) & 1},
+        "SigIgn": {n for n in numbers if signals.is_ignored(n)},
+        "SigCgt": {n for n in numbers if signals.is_handled(n)},
+    }
+    queued = f"{len(signals.pending)}/{task.rlimits['sigpending'][0]}"
+    return [("SigQ", queued), *((name, signal_mask(chosen)) for name, chosen in sets.items())]
+
+
+def signal_mask(numbers: Iterable[int]) -> str:
+    """Return a set of signals as 16 hex digits."""
+    return f"{sum(1 << (n - 1) for n in numbers):016x}"
+
+
+def status(task: Task) -> str:
+    """The task for people. Source: proc_pid_status(5)."""
+    cred, pid = task.cred, task.pid
+    uids, gids = (*cred.uids, cred.fsuid), (*cred.gids, cred.fsgid)
+    head = [
+        ("Name", task.name.replace("\\", "\\\\").replace("\n", "\\n")),
+        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]), ("Tgid", pid),
+        ("Ngid", 0), ("Pid", pid), ("PPid", task.ppid),
+        ("TracerPid", task.trace.tracer.pid if task.trace else 0),
+        ("Uid", "\t".join(map(str, uids))), ("Gid", "\t".join(map(str, gids))),
+        ("FDSize", task.fds.size), ("Groups", "".join(f"{g} " for g in cred.groups) or " "),
+        ("NStgid", pid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
+        ("Kthread", 0),
+    ]  # fmt: skip
+    sets = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
+    caps = zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), sets, strict=True)
+    tail: list[tuple[str, object]] = [
+        ("Threads", 1), *_signal_rows(task),
+        *((name, f"{mask_of(chosen):016x}") for name, chosen in caps),
+        ("NoNewPrivs", cred.no_new_privs), ("Seccomp", 0), ("Seccomp_filters", 0),
+        ("Speculation_Store_Bypass", "not vulnerable"),
+        ("SpeculationIndirectBranch", "not affected"), ("Cpus_allowed", 1),
+        ("Cpus_allowed_list", 0), ("Mems_allowed", "00000000,00000001"), ("Mems_allowed_list", 0),
+        ("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0),
+    ]  # fmt: skip
+    return lines(head) + (_status_of_memory(task) if task.alive else "") + lines(tail)
+
+
+def _status_of_memory(task: Task) -> str:
+    sizes = [(name, f"{kb:>8} kB") for name, kb in _vm_rows(task)]
+    flags = [("CoreDumping", 0), ("THP_enabled", 0), ("untag_mask", "0xffffffffffffffff")]
+    return lines([*sizes, *flags])
+
+
+# ---- stat, statm ----
+
+
+def tty_number(task: Task) -> int:
+    """Return the device number of the controlling terminal as stat shows it, 0 for none."""
+    return int(task.tty.rdev) if task.tty is not None else 0
+
+
+def _memory_fields(task: Task, may_look: bool) -> dict[int, int]:
+    """Return stat's fields about memory; where things lie only for who may look."""
+    if not task.alive:
+        return {}
+    c, found = task.mm.counters, _areas(task)
+    rss = int(c.rss_anon + c.rss_file + c.rss_shmem)
+    sizes = {10: int(c.min_flt), 12: int(c.maj_flt), 23: int(c.total_vm) * PAGE_SIZE, 24: rss}
+    if not may_look:
+        return {**sizes, 26: 1, 27: 1}
+    stack = int(c.start_stack)
+    return sizes | {
+        26: found.start_code, 27: found.end_code, 28: stack, 45: found.start_data,
+        46: found.end_data, 47: int(c.start_brk), 48: found.arg_start, 49: found.arg_end,
+        50: found.env_start, 51: found.env_end,
+    }  # fmt: skip
+
+
+def _low_mask(numbers: Iterable[int]) -> int:
+    """Return a set of signals as stat's number of 31 bits."""
+    return sum(1 << (n - 1) for n in numbers if n < 32)
+
+
+def stat(task: Task, reader: Task) -> str:
+    """52 numbers for programs. Source: proc_pid_stat(5)."""
+    may_look, signals, attributes = reader.may_trace(task), task.signals, task.attributes
+    fields: dict[int, Any] = dict.fromkeys(range(1, 53), 0)
+    fields |= {
+        1: task.pid, 2: f"({task.name})", 3: state_letter(task), 4: task.ppid, 5: task.pgid,
+        6: task.sid, 7: tty_number(task), 8: getattr(task.tty, "foreground", -1) or -1,
+        9: 0 if task.has_execed else PF_FORKNOEXEC, 14: task.thread.cpu_ns // TICK_NS,
+        16: task.thread.child_cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,
+        20: 1, 22: task.start_ns // TICK_NS, 25: task.rlimits["rss"][0],
+        31: _low_mask(info.si_signo for info in signals.pending), 32: signals.blocked & 0x7FFFFFFF,
+        33: _low_mask(n for n in range(1, 32) if signals.is_ignored(n)),
+        34: _low_mask(n for n in range(1, 32) if signals.is_handled(n)),
+        35: int(may_look and task.state == "S"), 38: task.exit_signal,
+        40: attributes.rt_priority, 41: attributes.policy,
+        52: (task.exit_status or 0) if may_look else 0,
+    }  # fmt: skip
+    fields |= _memory_fields(task, may_look)
+    return " ".join(str(fields[number]) for number in range(1, 53)) + "\n"
+
+
+def statm(task: Task) -> str:
+    """Sizes in pages: total, resident, shared, text, 0, data, 0. Source: proc_pid_statm(5)."""
+    if not task.alive:
+        return "0 0 0 0 0 0 0\n"
+    c = task.mm.counters
+    shared = c.rss_file + c.rss_shmem
+    data = c.data_vm + c.stack_vm
+    return f"{c.total_vm} {c.rss_anon + shared} {shared} {_code_pages(task)} 0 {data} 0\n"
+
+
+# ---- limits and small files ----
+
+LIMIT_ROWS = (
+    ("Max cpu time", "cpu", "seconds"), ("Max file size", "fsize", "bytes"),
+    ("Max data size", "data", "bytes"), ("Max stack size", "stack", "bytes"),
+    ("Max core file size", "core", "bytes"), ("Max resident set", "rss", "bytes"),
+    ("Max processes", "nproc", "processes"), ("Max open files", "nofile", "files"),
+    ("Max locked memory", "memlock", "bytes"), ("Max address space", "as", "bytes"),
+    ("Max file locks", "locks", "locks"), ("Max pending signals", "sigpending", "signals"),
+    ("Max msgqueue size", "msgqueue", "bytes"), ("Max nice priority", "nice", ""),
+    ("Max realtime priority", "rtprio", ""), ("Max realtime timeout", "rttime", "us"),
+)  # fmt: skip
+
+
+def limits(task: Task) -> str:
+    """The resource limits as a table. Source: proc_pid_limits(5)."""
+    table = [f"{'Limit':<25} {'Soft Limit':<20} {'Hard Limit':<20} {'Units':<10}"]
+    for title, name, unit in LIMIT_ROWS:
+        soft, hard = ("unlimited" if v == INFINITY else str(v) for v in task.rlimits[name])
+        table.append(f"{title:<25} {soft:<20} {hard:<20} " + (f"{unit:<10}" if unit else ""))
+    return "\n".join(table) + "\n"
+
+
+def _user_bytes(task: Task, start: int, end: int) -> bytes:
+    """Return user memory that a program may have unmapped meanwhile."""
+    try:
+        return task.mm.copy_in(start, min(end - start, ARG_MAX))
+    except SyscallError:
+        return b""
+
+
+def cmdline(task: Task) -> bytes:
+    """The arguments, each ended by NUL, as the program has left them. Source: proc_pid_cmdline(5).
+
+    A program that wrote over the last NUL shows what it wrote, up to the next NUL.
+    """
+    if not task.alive:
+        return b""
+    found = task.mm.areas
+    if found is None:
+        return "".join(f"{a}\0" for a in task.argv).encode("utf-8", "surrogateescape")
+    text = _user_bytes(task, found.arg_start, found.arg_end)
+    if not text or text.endswith(b"\0"):
+        return text
+    return (text + _user_bytes(task, found.env_start, found.env_end)).split(b"\0")[0]
+
+
+def environ(task: Task) -> bytes:
+    """The environment that the program began with. Source: proc_pid_environ(5)."""
+    found = _areas(task)
+    return _user_bytes(task, found.env_start, found.env_end) if task.alive else b""
+
+
+def auxv(task: Task) -> bytes:
+    """The auxiliary vector: pairs of 64-bit words. Source: proc_pid_auxv(5)."""
+    return _areas(task).auxv
+
+
+def comm(task: Task) -> str:
+    """The task's name. Source: proc_pid_comm(5)."""
+    return f"{task.name}\n"
+
+
+def io(task: Task) -> str:
+    """Bytes and calls of read and write. Source: proc_pid_io(5)."""
+    c = task.io
+    return (
+        f"rchar: {c.rchar}\nwchar: {c.wchar}\nsyscr: {c.syscr}\nsyscw: {c.syscw}\n"
+        f"read_bytes: {c.read_bytes}\nwrite_bytes: {c.write_bytes}\ncancelled_write_bytes: 0\n"
+    )
+
+
+def oom_score(task: Task) -> str:
+    """How likely the OOM killer chooses the task: 0 to 2000. Source: proc_pid_oom_score(5)."""
+    return f"{oom.score(task)}\n"
+
+
+def syscall(task: Task) -> str:
+    """The call that the task sleeps in, its registers, rsp and rip; running: none.
+
+    Source: proc_pid_syscall(5).
+    """
+    call = task.thread.call
+    if task.state != "S" or call is None or task.context is None:
+        return "running\n"
+    number, registers = call
+    now = task.cpu.registers()
+    words = [*registers[:6], now["rsp"], now["rip"]]
+    return " ".join([str(number), *(f"{word:#x}" for word in words)]) + "\n"
+
+
+def personality(task: Task) -> str:
+    """The execution domain in hex. Source: proc_pid_personality(5)."""
+    return f"{task.attributes.personality:08x}\n"
+
+
+def schedstat(task: Task) -> str:
+    """Nanoseconds on the processor, waiting for it (never), slices. Source: sched-stats.txt."""
+    return f"{task.thread.cpu_ns} 0 0\n"

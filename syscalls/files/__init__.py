@@ -1,0 +1,1 @@
+"""Calls about files: names, descriptors, bytes, pipes, sockets, and waiting for them."""

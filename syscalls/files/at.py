@@ -1,0 +1,82 @@
+"""What the file calls share: signed registers, and paths relative to a descriptor."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
+from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.walk import Last, Place
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_EACCESS, AT_SYMLINK_FOLLOW = 0x100, 0x200, 0x200, 0x400
+AT_NO_AUTOMOUNT, AT_EMPTY_PATH = 0x800, 0x1000
+O_CLOEXEC = 0o2000000
+
+
+def signed64(value: int) -> int:
+    """Return a register as a signed 64-bit number."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+def refuse_flags(flags: int, known: int) -> None:
+    """Refuse flags that a call does not have. Errors: EINVAL."""
+    if flags & ~known & 0xFFFF_FFFF:
+        raise SyscallError(errno.EINVAL)
+
+
+def start_of(task: Task, dirfd: int, path: str) -> Inode | None:
+    """Return the directory that path starts from, None for the cwd. Errors: EBADF, ENOTDIR."""
+    if dirfd == AT_FDCWD or path.startswith("/") or not path:
+        return None
+    inode = task.fds.get_raw(dirfd).inode
+    if inode.kind != "dir":
+        raise SyscallError(errno.ENOTDIR)
+    return inode
+
+
+def place_at(task: Task, dirfd: int, path: str, last: Last) -> Place:
+    """Return the place of a path seen from dirfd. Errors: as walk, EBADF, ENOTDIR."""
+    return task.kernel.vfs.walk(task, path, last, start_of(task, dirfd, path))
+
+
+def inode_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
+    """Return the inode of a path seen from dirfd.
+
+    flags: AT_SYMLINK_NOFOLLOW; AT_EMPTY_PATH lets an empty path name dirfd itself.
+    """
+    if not path and flags & AT_EMPTY_PATH:
+        return task.fs.pwd if dirfd == AT_FDCWD else task.fds.get_raw(dirfd).inode
+    last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
+    return place_at(task, dirfd, path, last).existing()
+
+
+def install_pair(task: Task, one: File, other: File, flags: int) -> tuple[int, int]:
+    """Give two open files descriptors; both are closed if there is only one. Errors: EMFILE."""
+    try:
+        first = install(task, one, flags)
+    except SyscallError:
+        other.descriptors = 1
+        other.put()
+        raise
+    try:
+        return first, install(task, other, flags)
+    except SyscallError:
+        task.fds.close(first)
+        raise
+
+
+def install(task: Task, file: File, flags: int) -> int:
+    """Give an open file a descriptor; it is closed if there is none. Errors: EMFILE."""
+    try:
+        return task.fds.install(file, 0, CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC)
+    except SyscallError:
+        file.descriptors = 1
+        file.put()
+        raise

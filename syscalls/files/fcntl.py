@@ -1,0 +1,347 @@
+"""Descriptors and what is asked of an open file: dup, fcntl, flock, ioctl."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
+from pkern.kernel.vfs.inode import (
+    ALL_SEALS,
+    F_SEAL_EXEC,
+    F_SEAL_SEAL,
+    F_SEAL_WRITE,
+    MAY_READ,
+    MAY_WRITE,
+    SEALS_OF_CODE,
+    Inode,
+    MappedInode,
+)
+from pkern.kernel.vfs.locks import (
+    F_RDLCK,
+    F_UNLCK,
+    F_WRLCK,
+    LOCK_END,
+    LOCK_EX,
+    LOCK_NB,
+    LOCK_SH,
+    LOCK_UN,
+    Record,
+)
+from pkern.kernel.vfs.pipe import PipeInode, wake, would_block
+from pkern.kernel.vfs.socket import SocketInode
+from pkern.syscalls.abi import signed32
+from pkern.syscalls.files.at import O_CLOEXEC, refuse_flags
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
+F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN = 5, 6, 7, 8, 9
+F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
+F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
+PATH_COMMANDS = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC}
+O_NOATIME = 0o1000000
+SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME
+CREATION_FLAGS = 0o1700 | O_CLOEXEC
+FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
+FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
+CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
+
+
+@syscall(32, "dup", SINT)
+def dup(task: Task, fd: int) -> int:
+    """Return another descriptor of the same open file. Errors: EBADF, EMFILE. Source: dup(2)."""
+    return task.fds.install(task.fds.get_raw(fd))
+
+
+def _dup_to(task: Task, old: int, new: int, cloexec: int) -> int:
+    file = task.fds.get_raw(old)
+    if not 0 <= new < task.rlimits["nofile"][0]:
+        raise SyscallError(errno.EBADF)
+    task.fds.put_at(new, file, cloexec)
+    return new
+
+
+@syscall(33, "dup2", SINT, SINT)
+def dup2(task: Task, old: int, new: int) -> int:
+    """Make new a descriptor of old's open file. Errors: EBADF. Source: dup2(2)."""
+    if old == new:
+        task.fds.get_raw(old)
+        return new
+    return _dup_to(task, old, new, NO_CLOEXEC)
+
+
+@syscall(292, "dup3", SINT, SINT, INT)
+def dup3(task: Task, old: int, new: int, flags: int = 0) -> int:
+    """As dup2, with O_CLOEXEC. Errors: EBADF, EINVAL (old == new). Source: dup3(2)."""
+    if old == new or flags & ~O_CLOEXEC:
+        raise SyscallError(errno.EINVAL)
+    return _dup_to(task, old, new, CLOEXEC if flags else NO_CLOEXEC)
+
+
+def _dupfd(task: Task, fd: int, lowest: int, cloexec: int) -> int:
+    file = task.fds.get_raw(fd)
+    lowest = signed32(lowest)
+    if not 0 <= lowest < task.rlimits["nofile"][0]:
+        raise SyscallError(errno.EINVAL)
+    return task.fds.install(file, lowest, cloexec)
+
+
+def _setfd(task: Task, fd: int, arg: int) -> int:
+    task.fds.set_cloexec(fd, arg & 1)
+    return 0
+
+
+def _setfl(task: Task, fd: int, arg: int) -> int:
+    file = task.fds.get(fd)
+    file.flags = (file.flags & ~SETTABLE_FLAGS) | (arg & SETTABLE_FLAGS)
+    return 0
+
+
+# ---- seals ----
+
+
+def _sealable(file: File) -> MappedInode:
+    if not isinstance(file.inode, MappedInode) or not file.path.startswith("/memfd:"):
+        raise SyscallError(errno.EINVAL)
+    return file.inode
+
+
+def _add_seals(task: Task, fd: int, seals: int) -> int:
+    file = task.fds.get(fd)
+    if not file.access & MAY_WRITE:
+        raise SyscallError(errno.EPERM)
+    seals = signed32(seals)
+    if seals & ~ALL_SEALS:
+        raise SyscallError(errno.EINVAL)
+    inode = _sealable(file)
+    if inode.seals & F_SEAL_SEAL:
+        raise SyscallError(errno.EPERM)
+    if seals & F_SEAL_EXEC and inode.mode & 0o111:
+        seals |= SEALS_OF_CODE
+    mapping = inode.mapping
+    if seals & F_SEAL_WRITE and (
+        lib.mapping_nr_writable(mapping) or lib.mapping_nr_pinned(mapping)
+    ):
+        raise SyscallError(errno.EBUSY)
+    inode.seals |= seals
+    for other, _ in task.kernel.vfs.files.values():
+        if other.inode is inode and other.handle != ffi.NULL:
+            lib.file_set_mode(other.handle, other.core_mode() | _sealed_bit(inode))
+    return 0
+
+
+def _sealed_bit(inode: MappedInode) -> int:
+    return int(lib.FILE_SEALED) if inode.seals & (F_SEAL_WRITE | 16) else 0
+
+
+# ---- locks ----
+
+
+def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
+    """Return the lock that a struct flock asks for. Errors: EINVAL, EOVERFLOW."""
+    kind, whence, start, length, pid = struct.unpack(FLOCK, raw)
+    if kind not in (F_RDLCK, F_WRLCK, F_UNLCK) or whence not in (0, 1, 2):
+        raise SyscallError(errno.EINVAL)
+    if owner is file and pid != 0:
+        raise SyscallError(errno.EINVAL)
+    start += (0, file.pos, file.inode.size)[whence]
+    end = start + length if length else LOCK_END
+    if length < 0:
+        start, end = end, start
+    if start < 0:
+        raise SyscallError(errno.EINVAL)
+    return Record(start, end, kind, owner)
+
+
+def _flock_bytes(record: Record, pid: int) -> bytes:
+    length = 0 if record.end == LOCK_END else record.end - record.start
+    return struct.pack(FLOCK, record.kind, 0, record.start, length, pid)
+
+
+def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
+    file = task.fds.get(fd)
+    raw = task.mm.copy_in(arg, FLOCK_BYTES)
+    wanted = _record(task, file, raw, owner)
+    if wanted.kind == F_UNLCK and owner is not file:
+        raise SyscallError(errno.EINVAL)
+    found = task.kernel.locks.conflict(file.inode, wanted)
+    if found is None:
+        task.mm.copy_out(arg, struct.pack("<h", F_UNLCK))
+    else:
+        pid = found.owner if isinstance(found.owner, int) else -1
+        task.mm.copy_out(arg, _flock_bytes(found, pid))
+    return 0
+
+
+def _setlk(task: Task, fd: int, arg: int, owner: object, wait: Callable[[Any], Any]) -> int:
+    file = task.fds.get(fd)
+    wanted = _record(task, file, task.mm.copy_in(arg, FLOCK_BYTES), owner)
+    need = {F_RDLCK: MAY_READ, F_WRLCK: MAY_WRITE}.get(wanted.kind)
+    if need is not None:
+        file.need(need)
+    if wanted.kind != F_UNLCK and task.kernel.locks.conflict(file.inode, wanted):
+        wait(file.inode)
+    task.kernel.locks.set_record(file.inode, wanted)
+    wake(file.inode)
+    return 0
+
+
+def _refuse(inode: Inode) -> None:
+    raise SyscallError(errno.EAGAIN)
+
+
+def _ofd(task: Task, fd: int) -> File:
+    return task.fds.get(fd)
+
+
+@syscall(73, "flock", SINT, INT)
+def flock(task: Task, fd: int, operation: int) -> int:
+    """Lock an open file: LOCK_SH 1, LOCK_EX 2, LOCK_UN 8; LOCK_NB 4 does not wait.
+
+    Errors: EBADF, EINVAL, EWOULDBLOCK. Source: flock(2).
+    """
+    kind = operation & ~LOCK_NB
+    if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
+        raise SyscallError(errno.EINVAL)
+    file, locks = task.fds.get(fd), task.kernel.locks
+    if kind == LOCK_UN:
+        locks.drop_flock(file)
+        wake(file.inode)
+        return 0
+    if locks.flock_conflict(file, kind):
+        if operation & LOCK_NB:
+            raise SyscallError(errno.EAGAIN)
+        would_block(file.inode)
+    locks.set_flock(file, kind)
+    wake(file.inode)
+    return 0
+
+
+# ---- pipes, owners ----
+
+
+def _pipe_of(task: Task, fd: int) -> PipeInode:
+    inode = task.fds.get(fd).inode
+    if not isinstance(inode, PipeInode):
+        raise SyscallError(errno.EBADF)
+    return inode
+
+
+def _setown(task: Task, fd: int, arg: int) -> int:
+    pid = signed32(arg)
+    if pid and abs(pid) not in task.kernel.tasks:
+        raise SyscallError(errno.ESRCH)
+    task.fds.get(fd).owner = pid
+    return 0
+
+
+def _getlease(task: Task, fd: int, arg: int) -> int:
+    task.fds.get(fd)
+    return F_UNLCK
+
+
+# ---- fcntl and ioctl ----
+
+
+FCNTL: dict[int, Callable[[Any, int, int], int]] = {
+    F_DUPFD: lambda task, fd, arg: _dupfd(task, fd, arg, NO_CLOEXEC),
+    F_DUPFD_CLOEXEC: lambda task, fd, arg: _dupfd(task, fd, arg, CLOEXEC),
+    F_GETFD: lambda task, fd, arg: int(fd in task.fds.cloexec),
+    F_SETFD: _setfd,
+    F_GETFL: lambda task, fd, arg: int(task.fds.get_raw(fd).flags & ~CREATION_FLAGS),
+    F_SETFL: _setfl,
+    F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.pid),
+    F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.pid, _refuse),
+    F_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, task.pid, would_block),
+    F_OFD_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, _ofd(task, fd)),
+    F_OFD_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), _refuse),
+    F_OFD_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), would_block),
+    F_SETOWN: _setown,
+    F_GETOWN: lambda task, fd, arg: task.fds.get(fd).owner,
+    F_GETLEASE: _getlease,
+    F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
+    F_GETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).capacity,
+    F_ADD_SEALS: _add_seals,
+    F_GET_SEALS: lambda task, fd, arg: _sealable(task.fds.get(fd)).seals,
+}
+
+
+@syscall(72, "fcntl", SINT, INT, INT, partly="no leases, no notification")
+def fcntl(task: Task, fd: int, command: int, arg: int = 0) -> int:
+    """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals).
+
+    Source: fcntl(2).
+    """
+    file = task.fds.get_raw(fd)
+    if file.is_path and command not in PATH_COMMANDS:
+        raise SyscallError(errno.EBADF)
+    if command not in FCNTL:
+        raise SyscallError(errno.EINVAL)
+    return FCNTL[command](task, fd, arg)
+
+
+def _fionbio(task: Task, file: File, fd: int, arg: int) -> int:
+    on = struct.unpack("<i", task.mm.copy_in(arg, 4))[0]
+    file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
+    return 0
+
+
+def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
+    if isinstance(file.inode, PipeInode):
+        waiting = len(file.inode.queue)
+    elif isinstance(file.inode, SocketInode):
+        waiting = file.inode.available
+    elif file.inode.kind == "file":
+        waiting = file.inode.size - file.pos
+    else:
+        return file.inode.ioctl(task, file, FIONREAD, arg)
+    task.mm.copy_out(arg, struct.pack("<i", signed32(waiting)))
+    return 0
+
+
+def _cloexec(task: Task, fd: int, value: int) -> int:
+    task.fds.set_cloexec(fd, value)
+    return 0
+
+
+IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
+    FIONREAD: _fionread,
+    FIONBIO: _fionbio,
+    FIOCLEX: lambda task, file, fd, arg: _cloexec(task, fd, CLOEXEC),
+    FIONCLEX: lambda task, file, fd, arg: _cloexec(task, fd, NO_CLOEXEC),
+}
+
+
+@syscall(16, "ioctl", SINT, INT, INT)
+def ioctl(task: Task, fd: int, request: int, arg: int = 0) -> int:
+    """Ask a device. Errors: EBADF, ENOTTY, EFAULT, EINVAL. Source: ioctl(2)."""
+    file = task.fds.get(fd)
+    request &= 0xFFFF_FFFF
+    if request in IOCTL:
+        return IOCTL[request](task, file, fd, arg)
+    return file.inode.ioctl(task, file, request, arg)
+
+
+@syscall(436, "close_range", INT, INT, INT)
+def close_range(task: Task, first: int, last: int, flags: int = 0) -> int:
+    """Close the descriptors first..last, or mark them (CLOSE_RANGE_CLOEXEC 4).
+
+    Errors: EINVAL. Source: close_range(2).
+    """
+    first, last = first & 0xFFFF_FFFF, last & 0xFFFF_FFFF
+    refuse_flags(flags, CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)
+    if first > last:
+        raise SyscallError(errno.EINVAL)
+    for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
+        if flags & CLOSE_RANGE_CLOEXEC:
+            task.fds.set_cloexec(fd, CLOEXEC)
+        else:
+            task.fds.close(fd)
+    return 0

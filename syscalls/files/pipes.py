@@ -1,0 +1,77 @@
+"""Pipes and memory files."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm import hugetlb
+from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.kernel.vfs.pipe import make_pipe
+from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair
+from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC = 1, 2, 4, 8, 16
+MFD_NAME_MAX = 249
+
+
+# ---- pipes and memfd ----
+
+
+def pipe2(task: Task, flags: int = 0) -> tuple[int, int]:
+    """Return the reading and the writing descriptor of a new pipe.
+
+    Errors: EMFILE, EINVAL. Source: pipe2(2).
+    """
+    if flags & ~(O_CLOEXEC | O_NONBLOCK):
+        raise SyscallError(errno.EINVAL)
+    reader, writer = make_pipe(task.kernel, task, flags & O_NONBLOCK)
+    return install_pair(task, reader, writer, flags)
+
+
+def pipe(task: Task) -> tuple[int, int]:
+    """Return the two ends of a new pipe. Errors: EMFILE. Source: pipe(2)."""
+    return pipe2(task)
+
+
+@syscall(22, "pipe", STRUCT)
+def pipe_raw(task: Task) -> bytes:
+    """Store two descriptors. Errors: EMFILE, EFAULT. Source: pipe(2)."""
+    return struct.pack("<ii", *pipe2(task))
+
+
+@syscall(293, "pipe2", STRUCT, INT)
+def pipe2_raw(task: Task, flags: int) -> bytes:
+    """Store two descriptors. Errors: EMFILE, EFAULT, EINVAL. Source: pipe2(2)."""
+    return struct.pack("<ii", *pipe2(task, flags))
+
+
+@syscall(319, "memfd_create", PATH, SINT)
+def memfd_create(task: Task, name: str, flags: int = 0) -> int:
+    """Return a descriptor of a new file without a name, in memory.
+
+    Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
+    """
+    known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
+    if flags & MFD_HUGETLB:
+        known |= MFD_HUGETLB | hugetlb.SIZE_MASK
+        hugetlb.check_size(flags)
+    both = MFD_NOEXEC_SEAL | MFD_EXEC
+    if (
+        flags & ~known
+        or flags & both == both
+        or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX
+    ):
+        raise SyscallError(errno.EINVAL)
+    with task.kernel.on_behalf_of(task):
+        file = task.kernel.vfs.memfd(task, name, flags)
+    return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {"pipe": pipe, "pipe2": pipe2}

@@ -1,0 +1,491 @@
+"""Open, close, read, write, seek: bytes through descriptors. Content lives in the core.
+
+Raw forms look at the descriptor before they touch the program's buffer, as Linux does, and write
+what can be read of a buffer that ends too early.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send
+from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
+from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from pkern.kernel.vfs.walk import FREELY, Rules
+from pkern.syscalls.abi import MAX_COUNT
+from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
+from pkern.syscalls.files.streams import WRITERS
+from pkern.syscalls.table import INT, PATH, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.mm import Mm
+    from pkern.kernel.tasks.task import Task
+
+O_NOATIME = 0o1000000
+O_CREAT_WRONLY_TRUNC = 0o1101
+O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
+PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
+RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_root"}
+UNSEEKABLE = ("fifo", "sock", "anon")
+SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
+MAX_OFFSET = (1 << 63) - 1
+IOV_MAX = 1024
+RWF_FLAGS = 0x1F
+STREAMS = ("fifo", "sock")  # what is read is gone: a reader's wrong address is an error
+Buffers = list[tuple[int, int]]  # address, bytes
+CURRENT = (1 << 64) - 1  # preadv2's offset for the file's own position
+
+
+# ---- open and close ----
+
+
+@syscall(2, "open", PATH, INT, INT)
+def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
+    """Open a path and return the lowest free descriptor.
+
+    Errors: ENOENT, EACCES, EEXIST, EISDIR, ENOTDIR, ELOOP, EMFILE, EROFS, EINVAL.
+    Source: open(2).
+    """
+    return openat(task, AT_FDCWD, path, flags, mode)
+
+
+@syscall(257, "openat", SINT, PATH, INT, INT)
+def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
+    """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
+    return _open(task, dirfd, path, flags, mode, FREELY)
+
+
+def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
+    flags = open_flags(flags)
+    start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
+    with task.kernel.on_behalf_of(task):
+        return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
+
+
+def _how(raw: bytes) -> tuple[int, int, Rules]:
+    """Return flags, mode and rules of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
+    flags, mode, resolve = HOW.unpack(raw[: HOW.size])
+    if any(raw[HOW.size :]):
+        raise SyscallError(errno.E2BIG)
+    making = flags & (O_CREAT | O_TMPFILE_BIT)
+    path_only = flags & O_PATH and flags & ~PATH_FLAGS
+    unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY
+    if flags & ~OPEN_FLAGS or resolve >> 6 or path_only or unnamed:
+        raise SyscallError(errno.EINVAL)
+    rules = Rules(**{name: True for bit, name in RESOLVE.items() if resolve & bit})
+    if rules.beneath and rules.in_root:
+        raise SyscallError(errno.EINVAL)
+    if mode & ~(MODE_BITS if making else 0):
+        raise SyscallError(errno.EINVAL)
+    if resolve & RESOLVE_CACHED and (making or flags & O_TRUNC):
+        raise SyscallError(errno.EAGAIN)
+    return flags, mode, rules
+
+
+@syscall(437, "openat2", SINT, PATH, INT, INT)
+def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
+    """Open a path as a struct open_how says. Errors: as open, E2BIG, EAGAIN, EXDEV, ELOOP.
+
+    Source: openat2(2).
+    """
+    if nbytes < HOW.size:
+        raise SyscallError(errno.EINVAL)
+    if nbytes > PAGE_SIZE:
+        raise SyscallError(errno.E2BIG)
+    flags, mode, rules = _how(task.mm.copy_in(how, nbytes))
+    return _open(task, dirfd, path, flags, mode, rules)
+
+
+@syscall(85, "creat", PATH, INT)
+def creat(task: Task, path: str, mode: int = 0o666) -> int:
+    """Create or empty a file and open it for writing. Errors: as open. Source: creat(2)."""
+    return open_file(task, path, O_CREAT_WRONLY_TRUNC, mode)
+
+
+@syscall(3, "close", SINT)
+def close(task: Task, fd: int) -> int:
+    """Close a descriptor; mappings of the file stay. Errors: EBADF. Source: close(2)."""
+    task.fds.close(fd)
+    return 0
+
+
+# ---- read ----
+
+
+def _readable(task: Task, fd: int) -> File:
+    file = task.fds.get(fd)
+    file.need(MAY_READ)
+    if file.inode.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+    return file
+
+
+def _writable(task: Task, fd: int) -> File:
+    file = task.fds.get(fd)
+    file.need(MAY_WRITE)
+    return file
+
+
+def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
+    count = min(count, MAX_COUNT, task.kernel.ram)
+    with task.kernel.on_behalf_of(task):
+        data = file.inode.file_read(file, pos, count)
+    task.io.syscr += 1
+    task.io.rchar += len(data)
+    if data and not file.flags & O_NOATIME:
+        file.inode.accessed()
+    return data
+
+
+def read(task: Task, fd: int, count: int) -> bytes:
+    """Return up to count bytes at the file's position, and move it.
+
+    Errors: EBADF, EISDIR, EAGAIN (a pipe with nothing in it). Source: read(2).
+    """
+    file = _readable(task, fd)
+    data = _read_at(task, file, file.pos, count)
+    file.pos += len(data)
+    return data
+
+
+def pread64(task: Task, fd: int, count: int, pos: int) -> bytes:
+    """Return up to count bytes at pos; the file's position stays.
+
+    Errors: EBADF, EINVAL (negative), ESPIPE. Source: pread(2).
+    """
+    pos = _offset(pos)
+    _seekable(task.fds.get(fd))
+    return _read_at(task, _readable(task, fd), pos, count)
+
+
+def _offset(value: int) -> int:
+    if signed64(value) < 0:
+        raise SyscallError(errno.EINVAL)
+    return value
+
+
+def _seekable(file: File) -> File:
+    if file.inode.kind in UNSEEKABLE:
+        raise SyscallError(errno.ESPIPE)
+    return file
+
+
+def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
+    """Read into the program's buffers at pos, or at the file's position (None), and move it."""
+    where = file.pos if pos is None else pos
+    total = min(bytes_of(buffers), MAX_COUNT)
+    _check_end(where, total)
+    if file.inode.kind == "dir":
+        raise SyscallError(errno.EISDIR)
+    data = _read_at(task, file, where, total)
+    try:
+        done = scatter(task.mm, buffers, data)
+        if done < len(data) and file.inode.kind in STREAMS:
+            raise SyscallError(errno.EFAULT)
+    except SyscallError:
+        file.inode.unread(data)
+        raise
+    if pos is None:
+        file.pos += done
+    return done
+
+
+def _check_end(pos: int, nbytes: int) -> None:
+    """Refuse what ends beyond the last offset there is. Errors: EINVAL."""
+    if nbytes > MAX_OFFSET - pos:
+        raise SyscallError(errno.EINVAL)
+
+
+@syscall(0, "read", SINT, INT, INT)
+def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
+    """Read up to count bytes to addr. Errors: as read, EFAULT. Source: read(2)."""
+    file = task.fds.get(fd)
+    file.need(MAY_READ)
+    task.mm.check_user(addr, count)
+    return _read_into(task, file, [(addr, count)], None)
+
+
+@syscall(17, "pread64", SINT, INT, INT, INT)
+def pread64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
+    """Read up to count bytes at pos to addr. Errors: as pread64, EFAULT. Source: pread(2)."""
+    pos = _offset(pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_READ)
+    task.mm.check_user(addr, count)
+    return _read_into(task, file, [(addr, count)], pos)
+
+
+# ---- write ----
+
+
+def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
+    """Write at pos within RLIMIT_FSIZE; return how many bytes. Errors: EFBIG and the inode's."""
+    limit = task.rlimits["fsize"][0]
+    if data and isinstance(file.inode, MappedInode) and pos + len(data) > limit:
+        if pos >= limit:
+            refuse_size(task)
+        data = data[: limit - pos]
+    with task.kernel.on_behalf_of(task):
+        written = file.inode.file_write(file, pos, data, task)
+    task.io.syscw += 1
+    task.io.wchar += written
+    if written and file.inode.kind == "file":
+        names.drop_privileges(task, file.inode)
+        file.inode.modified()
+    return written
+
+
+def write(task: Task, fd: int, data: bytes) -> int:
+    """Write data at the file's position, or at the end with O_APPEND; return how much.
+
+    Errors: EBADF, EPERM (sealed), EFBIG, ENOSPC, EPIPE, EINVAL. Source: write(2).
+    """
+    return _write(task, _writable(task, fd), data)
+
+
+def _write(task: Task, file: File, data: bytes) -> int:
+    if file.inode.kind in WRITERS:
+        return WRITERS[file.inode.kind](task, file, data)
+    if file.flags & O_APPEND and data:
+        file.pos = file.inode.size
+    written = write_at(task, file, file.pos, data)
+    file.pos += written
+    return written
+
+
+def refuse_size(task: Task) -> NoReturn:
+    """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
+    send(task, SigInfo(Signal.SIGXFSZ, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
+    raise SyscallError(errno.EFBIG)
+
+
+def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
+    """Write data at pos, or at the end with O_APPEND; the file's position stays.
+
+    Errors: as pread64. Source: pwrite(2).
+    """
+    pos = _offset(pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_WRITE)
+    return write_at(task, file, file.inode.size if file.flags & O_APPEND else pos, data)
+
+
+def readable_part(task: Task, addr: int, count: int) -> bytes:
+    """Return what can be read of a buffer from its beginning. Errors: EFAULT: nothing can."""
+    return task.mm.copy_in_part(addr, min(count, MAX_COUNT, task.kernel.ram))
+
+
+@syscall(1, "write", SINT, INT, INT)
+def write_raw(task: Task, fd: int, addr: int, count: int) -> int:
+    """Write count bytes from addr. Errors: as write, EFAULT. Source: write(2)."""
+    file = _writable(task, fd)
+    task.mm.check_user(addr, count)
+    return _write(task, file, _payload(task, file, [(addr, count)], file.pos))
+
+
+@syscall(18, "pwrite64", SINT, INT, INT, INT)
+def pwrite64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
+    """Write count bytes from addr at pos. Errors: as pwrite64, EFAULT. Source: pwrite(2)."""
+    _offset(pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_WRITE)
+    task.mm.check_user(addr, count)
+    return pwrite64(task, fd, _payload(task, file, [(addr, count)], pos), pos)
+
+
+# ---- vectors ----
+
+
+def vectors(task: Task, addr: int, count: int) -> Buffers:
+    """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
+    if not 0 <= count <= IOV_MAX:
+        raise SyscallError(errno.EINVAL)
+    found = list(struct.iter_unpack("<QQ", task.mm.copy_in(addr, 16 * count)))
+    if any(signed64(length) < 0 for _, length in found):
+        raise SyscallError(errno.EINVAL)
+    return found
+
+
+def buffers_at(task: Task, addr: int, count: int) -> Buffers:
+    """Return the caller's own buffers from struct iovecs. Errors: EINVAL, EFAULT."""
+    found = vectors(task, addr, count)
+    for base, length in found:
+        task.mm.check_user(base, min(length, MAX_COUNT) if count == 1 else length)
+    return found
+
+
+def bytes_of(buffers: Buffers) -> int:
+    return sum(length for _, length in buffers)
+
+
+def gather(mm: Mm, buffers: Buffers, most: int) -> bytes:
+    """Load the buffers in turn, up to most bytes or what cannot be read. Errors: EFAULT."""
+    data = bytearray()
+    for base, length in buffers:
+        wanted = min(length, most - len(data))
+        if not wanted:
+            continue
+        try:
+            part = mm.copy_in_part(base, wanted)
+        except SyscallError:
+            if data:
+                break
+            raise
+        data += part
+        if len(part) < wanted:
+            break
+    return bytes(data)
+
+
+def scatter(mm: Mm, buffers: Buffers, data: bytes) -> int:
+    """Store data over the buffers in turn; return how much could be. Errors: EFAULT."""
+    done = 0
+    for base, length in buffers:
+        wanted = min(length, len(data) - done)
+        if not wanted:
+            continue
+        try:
+            stored = mm.copy_out_part(base, data[done : done + wanted])
+        except SyscallError:
+            if done:
+                break
+            raise
+        done += stored
+        if stored < wanted:
+            break
+    return done
+
+
+def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
+    """Return what is to be written: all that can be read, for a stream in whole pages.
+
+    Errors: EINVAL (beyond the last offset), EFAULT.
+    """
+    wanted = min(bytes_of(buffers), MAX_COUNT)
+    _check_end(pos, wanted)
+    if file.inode.is_sink:
+        return bytes(wanted)
+    data = gather(task.mm, buffers, min(wanted, task.kernel.ram))
+    if file.inode.kind in STREAMS and len(data) < min(wanted, task.kernel.ram):
+        data = data[: len(data) // PAGE_SIZE * PAGE_SIZE]
+        if not data:
+            raise SyscallError(errno.EFAULT)
+    return data
+
+
+@syscall(19, "readv", SINT, INT, SINT)
+def readv(task: Task, fd: int, addr: int, count: int) -> int:
+    """Read into count buffers that the iovecs at addr name; return how many bytes.
+
+    Errors: as read, EINVAL, EFAULT. Source: readv(2).
+    """
+    file = task.fds.get(fd)
+    file.need(MAY_READ)
+    buffers = buffers_at(task, addr, count)
+    return _read_into(task, file, buffers, None) if bytes_of(buffers) else 0
+
+
+@syscall(20, "writev", SINT, INT, SINT)
+def writev(task: Task, fd: int, addr: int, count: int) -> int:
+    """Write the buffers that count iovecs at addr name, as one; return how many bytes.
+
+    Errors: as write, EINVAL, EFAULT. Source: writev(2).
+    """
+    file = _writable(task, fd)
+    buffers = buffers_at(task, addr, count)
+    if not bytes_of(buffers):
+        return 0
+    return _write(task, file, _payload(task, file, buffers, file.pos))
+
+
+@syscall(295, "preadv", SINT, INT, SINT, INT)
+def preadv(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
+    """Read into iovecs at pos. Errors: as readv, pread64. Source: preadv(2)."""
+    pos = _offset(pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_READ)
+    buffers = buffers_at(task, addr, count)
+    return _read_into(task, file, buffers, pos) if bytes_of(buffers) else 0
+
+
+@syscall(296, "pwritev", SINT, INT, SINT, INT)
+def pwritev(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
+    """Write iovecs at pos. Errors: as writev, pwrite64. Source: pwritev(2)."""
+    _offset(pos)
+    file = _seekable(task.fds.get(fd))
+    file.need(MAY_WRITE)
+    buffers = buffers_at(task, addr, count)
+    if not bytes_of(buffers):
+        return 0
+    return pwrite64(task, fd, _payload(task, file, buffers, pos), pos)
+
+
+def _refuse_rwf(flags: int) -> None:
+    if flags & ~RWF_FLAGS:
+        raise SyscallError(errno.EOPNOTSUPP)
+
+
+@syscall(327, "preadv2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
+def preadv2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
+    """Read into iovecs at pos, or at the file's position for -1. Source: preadv2(2)."""
+    task.fds.get(fd)
+    _refuse_rwf(flags)
+    return readv(task, fd, addr, count) if pos == CURRENT else preadv(task, fd, addr, count, pos)
+
+
+@syscall(328, "pwritev2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
+def pwritev2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
+    """Write iovecs at pos, or at the file's position for -1. Source: pwritev2(2)."""
+    task.fds.get(fd)
+    _refuse_rwf(flags)
+    return writev(task, fd, addr, count) if pos == CURRENT else pwritev(task, fd, addr, count, pos)
+
+
+# ---- seek ----
+
+
+@syscall(8, "lseek", SINT, INT, SINT)
+def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
+    """Move the file's position and return it (bytes).
+
+    Errors: EBADF, ESPIPE, EINVAL, ENXIO (SEEK_DATA, SEEK_HOLE beyond the end). Source: lseek(2).
+    """
+    file = task.fds.get(fd)
+    offset = signed64(offset)
+    if not SEEK_SET <= whence <= SEEK_HOLE:
+        raise SyscallError(errno.EINVAL)
+    if file.inode.kind in ("chr", "anon"):
+        return 0
+    _seekable(file)
+    if whence in (SEEK_DATA, SEEK_HOLE):
+        pos = _seek_data(file, offset, whence)
+    else:
+        pos = offset + {SEEK_SET: 0, SEEK_CUR: file.pos, SEEK_END: file.inode.size}[whence]
+    if not 0 <= pos <= MAX_OFFSET:
+        raise SyscallError(errno.EINVAL)
+    file.pos = pos
+    return pos
+
+
+def _seek_data(file: File, offset: int, whence: int) -> int:
+    inode = file.inode
+    if not isinstance(inode, MappedInode) or not 0 <= offset < inode.size:
+        raise SyscallError(errno.ENXIO)
+    pos = inode.next_data(offset) if whence == SEEK_DATA else inode.next_hole(offset)
+    if pos is None:
+        raise SyscallError(errno.ENXIO)
+    return pos
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {
+    "read": read,
+    "pread64": pread64,
+    "write": write,
+    "pwrite64": pwrite64,
+}

@@ -1,0 +1,308 @@
+"""Bytes from one descriptor to another, without passing through the program.
+
+splice, tee and vmsplice copy: no page is shared between a pipe and what it was filled from.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import O_APPEND, File
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
+from pkern.kernel.vfs.pipe import PipeInode, Wait, waits
+from pkern.syscalls.abi import MAX_COUNT
+from pkern.syscalls.files.at import refuse_flags, signed64
+from pkern.syscalls.files.read_write import UNSEEKABLE, readable_part, vectors, write_at
+from pkern.syscalls.files.streams import signal_broken_pipe
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+CHUNK = 65536
+WRAP = 1 << 64
+SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
+
+
+def _offset_in(task: Task, addr: int, file: File) -> int:
+    """Return the offset stored at addr, or the file's position where addr is NULL."""
+    if not addr:
+        return file.pos
+    offset: int = struct.unpack("<q", task.mm.copy_in(addr, 8))[0]
+    return offset
+
+
+def _refuse_negative(*numbers: int) -> None:
+    """Refuse an offset or a length below 0. Errors: EINVAL."""
+    if min(numbers) < 0:
+        raise SyscallError(errno.EINVAL)
+
+
+def _offset_out(task: Task, addr: int, file: File, pos: int) -> None:
+    """Note the new position: a device and a stream have none."""
+    if file.inode.kind != "file":
+        return
+    if addr:
+        task.mm.copy_out(addr, struct.pack("<q", pos))
+    else:
+        file.pos = pos
+
+
+def _need_room(task: Task, pipe: PipeInode, wait: Wait) -> int:
+    """Return a pipe's room (bytes). Errors: EPIPE (and SIGPIPE), EAGAIN."""
+    try:
+        return pipe.need_room(1, wait)
+    except SyscallError as error:
+        signal_broken_pipe(task, error)
+        raise
+
+
+def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
+    """Copy up to count bytes from start of source to position to of target; return how many."""
+    done = 0
+    while done < count:
+        data = source.inode.file_read(source, start + done, min(CHUNK, count - done))
+        if not data:
+            break
+        try:
+            written = write_at(task, target, to + done, data)
+        except SyscallError:
+            if not done:
+                raise
+            break
+        done += written
+        if written < len(data):
+            break
+    return done
+
+
+@syscall(40, "sendfile", SINT, SINT, INT, INT)
+def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> int:
+    """Copy count bytes of a file to another descriptor; return how many.
+
+    offset: address of the position to read at, or 0 for the file's own.
+    Errors: EBADF, EINVAL, ESPIPE, EFAULT and those of write. Source: sendfile(2).
+    """
+    source = task.fds.get(in_fd)
+    source.need(MAY_READ)
+    if offset and source.inode.kind == "fifo":
+        raise SyscallError(errno.ESPIPE)
+    start = _offset_in(task, offset, source)
+    _refuse_negative(start)
+    target = task.fds.get(out_fd)
+    target.need(MAY_WRITE)
+    if isinstance(target.inode, PipeInode):
+        _need_room(task, target.inode, waits(target))
+        if not count:
+            return 0
+    elif target.flags & O_APPEND or source.inode.kind == "fifo":
+        raise SyscallError(errno.EINVAL)
+    if count and source.inode.kind not in ("file", "chr"):
+        raise SyscallError(errno.EINVAL)
+    done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
+    target.pos += done
+    _offset_out(task, offset, source, start + done)
+    return done
+
+
+@syscall(326, "copy_file_range", SINT, INT, SINT, INT, INT, INT)
+def copy_file_range(
+    task: Task, in_fd: int, in_offset: int, out_fd: int, out_offset: int, count: int, flags: int
+) -> int:
+    """Copy bytes between regular files; offsets are addresses, 0 for a file's own position.
+
+    Errors: EBADF, EINVAL, EISDIR, EOVERFLOW, EFAULT. Source: copy_file_range(2).
+    """
+    source, target = task.fds.get(in_fd), task.fds.get(out_fd)
+    start = _offset_in(task, in_offset, source)
+    to = _offset_in(task, out_offset, target)
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    for file in (source, target):
+        if file.inode.kind == "dir":
+            raise SyscallError(errno.EISDIR)
+    if source.inode.kind != "file" or target.inode.kind != "file":
+        raise SyscallError(errno.EINVAL)
+    source.need(MAY_READ)
+    target.need(MAY_WRITE)
+    if target.flags & O_APPEND:
+        raise SyscallError(errno.EBADF)
+    if max(start % WRAP, to % WRAP) + count >= WRAP:
+        raise SyscallError(errno.EOVERFLOW)
+    _refuse_negative(start, to)
+    count = min(count, MAX_COUNT, max(0, source.inode.size - start))
+    if source.inode is target.inode and start < to + count and to < start + count:
+        raise SyscallError(errno.EINVAL)
+    done = _move(task, source, start, target, to, count)
+    _offset_out(task, in_offset, source, start + done)
+    _offset_out(task, out_offset, target, to + done)
+    return done
+
+
+# ---- through a pipe ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Splice:
+    """One splice or tee: from where to where, how many bytes at most, and the call's flags."""
+
+    task: Task
+    source: File
+    start: int
+    target: File
+    to: int
+    count: int
+    flags: int
+
+    def wait(self, *files: File) -> Wait:
+        """Return whether the call waits for files: neither it nor they may say no."""
+        if self.flags & SPLICE_NONBLOCK:
+            return Wait.NEVER
+        return Wait.NEVER if Wait.NEVER in map(waits, files) else Wait.FOREVER
+
+
+def _pipe_of(file: File) -> PipeInode | None:
+    return file.inode if isinstance(file.inode, PipeInode) else None
+
+
+def _between_pipes(move: _Splice) -> bytes:
+    """Copy bytes from one pipe to another; they stay in the first. Errors: EINVAL, as splice."""
+    source, target = _pipe_of(move.source), _pipe_of(move.target)
+    if source is None or target is None or source is target:
+        raise SyscallError(errno.EINVAL)
+    wait = move.wait(move.source, move.target)
+    source.need_data(wait)
+    room = _need_room(move.task, target, wait)
+    data = bytes(source.queue[: min(move.count, room)])
+    target.put(data)
+    return data
+
+
+def _pipe_to_pipe(move: _Splice) -> int:
+    assert isinstance(move.source.inode, PipeInode)
+    return len(move.source.inode.take(len(_between_pipes(move))))
+
+
+def _pipe_to_file(move: _Splice) -> int:
+    pipe, target = move.source.inode, move.target
+    assert isinstance(pipe, PipeInode)
+    _refuse_negative(signed64(move.count))
+    if target.flags & O_APPEND or target.inode.kind == "anon":
+        raise SyscallError(errno.EINVAL)
+    pipe.need_data(move.wait(move.source))
+    data = bytes(pipe.queue[: move.count])
+    try:
+        written = write_at(move.task, target, move.to, data) if data else 0
+    except SyscallError as error:
+        signal_broken_pipe(move.task, error)
+        raise
+    return len(pipe.take(written))
+
+
+def _file_to_pipe(move: _Splice) -> int:
+    source, pipe = move.source, move.target.inode
+    assert isinstance(pipe, PipeInode)
+    _refuse_negative(signed64(move.count))
+    room = _need_room(move.task, pipe, move.wait(move.target))
+    if source.inode.kind in ("dir", "anon"):
+        raise SyscallError(errno.EINVAL)
+    return pipe.put(source.inode.file_read(source, move.start, min(move.count, room)))
+
+
+def _no_pipe(move: _Splice) -> int:
+    raise SyscallError(errno.EINVAL)
+
+
+# Whether the source is a pipe, and whether the target is one.
+WAYS: dict[tuple[bool, bool], Callable[[_Splice], int]] = {
+    (True, True): _pipe_to_pipe,
+    (True, False): _pipe_to_file,
+    (False, True): _file_to_pipe,
+    (False, False): _no_pipe,
+}
+
+
+def _refuse_offset(addr: int, kinds: tuple[str, ...], file: File, error: int) -> None:
+    """Refuse an offset's address where a file of such a kind has none."""
+    if addr and file.inode.kind in kinds:
+        raise SyscallError(error)
+
+
+@syscall(275, "splice", SINT, INT, SINT, INT, INT, INT)
+def splice(
+    task: Task, in_fd: int, in_offset: int, out_fd: int, out_offset: int, count: int, flags: int
+) -> int:
+    """Move up to count bytes from or to a pipe; offsets are addresses, 0 for a file's own position.
+
+    Errors: EBADF, EINVAL, ESPIPE, EFAULT, EAGAIN, EPIPE (and SIGPIPE), those of write.
+    Source: splice(2).
+    """
+    if not count:
+        return 0
+    refuse_flags(flags, SPLICE_FLAGS)
+    source, target = task.fds.get(in_fd), task.fds.get(out_fd)
+    ends = ((in_offset, source), (out_offset, target))
+    for addr, file in ends:
+        _refuse_offset(addr, ("fifo",), file, errno.ESPIPE)
+    start, to = (_offset_in(task, addr, file) for addr, file in ends)
+    source.need(MAY_READ)
+    target.need(MAY_WRITE)
+    for addr, file in ends:
+        _refuse_offset(addr, UNSEEKABLE, file, errno.EINVAL)
+    _refuse_negative(start, to)
+    way = WAYS[_pipe_of(source) is not None, _pipe_of(target) is not None]
+    done = way(_Splice(task, source, start, target, to, count, flags))
+    _offset_out(task, in_offset, source, start + done)
+    _offset_out(task, out_offset, target, to + done)
+    return done
+
+
+@syscall(276, "tee", SINT, SINT, INT, INT)
+def tee(task: Task, in_fd: int, out_fd: int, count: int, flags: int) -> int:
+    """Copy up to count bytes from one pipe to another; they stay in the first.
+
+    Errors: EBADF, EINVAL, EAGAIN, EPIPE (and SIGPIPE). Source: tee(2).
+    """
+    refuse_flags(flags, SPLICE_FLAGS)
+    if not count:
+        return 0
+    source, target = task.fds.get(in_fd), task.fds.get(out_fd)
+    source.need(MAY_READ)
+    target.need(MAY_WRITE)
+    return len(_between_pipes(_Splice(task, source, 0, target, 0, count, flags)))
+
+
+@syscall(278, "vmsplice", SINT, INT, SINT, INT)
+def vmsplice(task: Task, fd: int, iov: int, count: int, flags: int) -> int:
+    """Copy iovecs' bytes to a pipe, or a pipe's bytes to iovecs. Errors: EBADF, as splice.
+
+    Source: vmsplice(2).
+    """
+    refuse_flags(flags, SPLICE_FLAGS)
+    file = task.fds.get(fd)
+    pipe = _pipe_of(file)
+    buffers = [(at, nbytes) for at, nbytes in vectors(task, iov, count) if nbytes]
+    wait = Wait.NEVER if flags & SPLICE_NONBLOCK else Wait.FOREVER
+    if not buffers:
+        return 0
+    if pipe is None:
+        raise SyscallError(errno.EBADF)
+    if file.access & MAY_WRITE:
+        room = _need_room(task, pipe, wait)
+        return pipe.put(b"".join(readable_part(task, *buffer) for buffer in buffers)[:room])
+    pipe.need_data(wait)
+    return _empty_into(task, pipe, buffers)
+
+
+def _empty_into(task: Task, pipe: PipeInode, buffers: list[tuple[int, int]]) -> int:
+    done = 0
+    for at, nbytes in buffers:
+        data = bytes(pipe.queue[:nbytes])
+        task.mm.copy_out(at, data)
+        done += len(pipe.take(len(data)))
+    return done

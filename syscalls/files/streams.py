@@ -1,0 +1,83 @@
+"""Sending to a reader at the other end: pipes, FIFOs and sockets.
+
+A call sleeps while there is no room, and goes on where it was. One that no one reads is SIGPIPE.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send
+from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.vfs.pipe import Wait, waits
+from pkern.kernel.vfs.socket import SocketInode
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+
+MSG_DONTWAIT, MSG_NOSIGNAL = 0x40, 0x4000
+
+
+def signal_broken_pipe(task: Task, error: SyscallError) -> None:
+    """Send SIGPIPE where a write found that no one reads."""
+    if error.errno == errno.EPIPE:
+        send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
+
+
+def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:
+    """Put all of data, sleeping in between; return how much went before an error."""
+    done: int = task.thread.progress or 0
+    try:
+        while True:
+            done += put(data[done:])
+            if done == len(data):
+                return done
+    except WouldBlock as wait:
+        if task.context is None and done:
+            return done
+        wait.progress, wait.partial = done, done
+        raise
+    except SyscallError:
+        if done:
+            return done
+        raise
+
+
+def write_pipe(task: Task, file: File, data: bytes) -> int:
+    """Write to a pipe; return how much went. Errors: EPIPE (and SIGPIPE), EAGAIN."""
+
+    def put(rest: bytes) -> int:
+        try:
+            return file.inode.file_write(file, 0, rest, task)
+        except SyscallError as error:
+            signal_broken_pipe(task, error)
+            raise
+
+    return _all_of(task, data, put)
+
+
+def send_socket(task: Task, file: File, data: bytes, flags: int = 0) -> int:
+    """Write to a socket; return how much went. flags: MSG_DONTWAIT, MSG_NOSIGNAL.
+
+    Errors: EPIPE (and a stream's SIGPIPE), ECONNREFUSED, ENOTCONN, EMSGSIZE, EAGAIN.
+    """
+    inode = file.inode
+    assert isinstance(inode, SocketInode)
+    wait = Wait.NEVER if flags & MSG_DONTWAIT else waits(file)
+    try:
+        sent = _all_of(task, data, lambda rest: inode.send(rest, wait))
+    except SyscallError as error:
+        if inode.is_stream and not flags & MSG_NOSIGNAL:
+            signal_broken_pipe(task, error)
+        raise
+    task.io.syscw += 1
+    task.io.wchar += sent
+    return sent
+
+
+# By Inode.kind: the kinds whose writes go on until all is sent.
+WRITERS: dict[str, Callable[[Task, File, bytes], int]] = {"fifo": write_pipe, "sock": send_socket}

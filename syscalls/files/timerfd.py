@@ -1,0 +1,84 @@
+"""Timers that are open files."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
+from pkern.kernel.vfs.timerfd import TimerInode
+from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+from pkern.syscalls.tasks.time import REALTIME_CLOCKS
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+CLOCKS, ALARM_CLOCKS = frozenset({0, 1, 7}), frozenset({8, 9})  # REALTIME, MONOTONIC, BOOTTIME
+ABSTIME, CANCEL_ON_SET = 1, 2
+SPEC = struct.Struct("<4q")  # struct itimerspec: interval, value
+
+
+@syscall(283, "timerfd_create", SINT, INT)
+def timerfd_create(task: Task, clock: int, flags: int = 0) -> int:
+    """Return a descriptor of a timer that is off. flags: TFD_NONBLOCK, TFD_CLOEXEC.
+
+    Errors: EINVAL, EMFILE, EPERM (an alarm clock without CAP_WAKE_ALARM).
+    Source: timerfd_create(2).
+    """
+    refuse_flags(flags, O_NONBLOCK | O_CLOEXEC)
+    if clock not in CLOCKS | ALARM_CLOCKS:
+        raise SyscallError(errno.EINVAL)
+    if clock in ALARM_CLOCKS and not task.capable("CAP_WAKE_ALARM"):
+        raise SyscallError(errno.EPERM)
+    inode = TimerInode(task.kernel, 0o600)
+    inode.realtime = clock in REALTIME_CLOCKS or clock == min(ALARM_CLOCKS)
+    status = O_RDWR | flags & O_NONBLOCK
+    file = File(task.kernel, inode, "anon_inode:[timerfd]", status, task)
+    return install(task, task.kernel.vfs.register(file), flags)
+
+
+def _timer(task: Task, fd: int) -> TimerInode:
+    inode = task.fds.get(fd).inode
+    if not isinstance(inode, TimerInode):
+        raise SyscallError(errno.EINVAL)
+    return inode
+
+
+def _pack(timer: TimerInode) -> bytes:
+    return SPEC.pack(*divmod(timer.interval, SECOND), *divmod(timer.left(), SECOND))
+
+
+@syscall(286, "timerfd_settime", SINT, INT, INT, INT, partly="TFD_TIMER_CANCEL_ON_SET is ignored")
+def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
+    """Set a timer from struct itimerspec at new; store the old one, where not 0.
+
+    flags: TFD_TIMER_ABSTIME. Errors: EINVAL, EFAULT, EBADF. Source: timerfd_settime(2).
+    """
+    words = SPEC.unpack(task.mm.copy_in(new, SPEC.size))
+    refuse_flags(flags, ABSTIME | CANCEL_ON_SET)
+    if min(words) < 0 or max(words[1], words[3]) >= SECOND:
+        raise SyscallError(errno.EINVAL)
+    timer = _timer(task, fd)
+    before, clock = _pack(timer), task.kernel.clock
+    interval = min(words[0] * SECOND + words[1], NEVER_NS)
+    value = min(words[2] * SECOND + words[3], NEVER_NS)
+    began = 0 if flags & ABSTIME else clock.now_ns
+    if flags & ABSTIME and timer.realtime:
+        began = clock.now_ns - clock.realtime_ns
+    timer.set(min(began + value, NEVER_NS) if value else None, interval)
+    if old:
+        task.mm.copy_out(old, before)
+    return 0
+
+
+@syscall(287, "timerfd_gettime", SINT, STRUCT)
+def timerfd_gettime(task: Task, fd: int) -> bytes:
+    """Store struct itimerspec: interval and time left. Errors: EBADF, EINVAL, EFAULT.
+
+    Source: timerfd_gettime(2).
+    """
+    return _pack(_timer(task, fd))

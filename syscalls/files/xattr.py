@@ -1,0 +1,181 @@
+"""Extended attributes: set, get, list, remove, of a path, a link or a descriptor."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs import xattr
+from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.walk import length
+from pkern.syscalls.files.at import AT_FDCWD, AT_SYMLINK_NOFOLLOW, inode_at
+from pkern.syscalls.table import INT, PATH, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+
+def _followed(task: Task, path: str) -> Inode:
+    return inode_at(task, AT_FDCWD, path)
+
+
+def _kept(task: Task, path: str) -> Inode:
+    return inode_at(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
+
+
+def _opened(task: Task, fd: int) -> Inode:
+    return task.fds.get(fd).inode
+
+
+Find = Callable[[Any, Any], Inode]
+
+
+def _check_name(name: str) -> None:
+    if not 0 < length(name) <= xattr.NAME_MAX:
+        raise SyscallError(errno.ERANGE)
+
+
+def _set(task: Task, find: Find, what: str | int, name: str, value: bytes, flags: int) -> int:
+    inode = find(task, what)
+    if flags & ~(xattr.XATTR_CREATE | xattr.XATTR_REPLACE):
+        raise SyscallError(errno.EINVAL)
+    _check_name(name)
+    if len(value) > xattr.SIZE_MAX:
+        raise SyscallError(errno.E2BIG)
+    xattr.set_value(task, inode, name, value, flags)
+    return 0
+
+
+def _value_in(task: Task, addr: int, size: int) -> bytes:
+    if size > xattr.SIZE_MAX:
+        raise SyscallError(errno.E2BIG)
+    return task.mm.copy_in(addr, size)
+
+
+def _store(task: Task, addr: int, size: int, data: bytes) -> int:
+    """Store data where there is room; size 0 only asks how much there is. Errors: ERANGE."""
+    if size:
+        if len(data) > size:
+            raise SyscallError(errno.ERANGE)
+        task.mm.copy_out(addr, data)
+    return len(data)
+
+
+def _get(task: Task, find: Find, what: str | int, name: str) -> bytes:
+    inode = find(task, what)
+    _check_name(name)
+    return xattr.get_value(task, inode, name)
+
+
+def _list(task: Task, inode: Inode, addr: int, size: int) -> int:
+    names = xattr.names_of(task, inode)
+    raw = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
+    return _store(task, addr, size, raw)
+
+
+def _remove(task: Task, inode: Inode, name: str) -> int:
+    _check_name(name)
+    xattr.remove(task, inode, name)
+    return 0
+
+
+# ---- set ----
+
+
+def setxattr(task: Task, path: str, name: str, value: bytes, flags: int = 0) -> int:
+    """Set an attribute (XATTR_CREATE 1, XATTR_REPLACE 2).
+
+    Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP, ERANGE, E2BIG. Source: setxattr(2).
+    """
+    return _set(task, _followed, path, name, value, flags)
+
+
+@syscall(188, "setxattr", PATH, PATH, INT, INT, INT)
+def setxattr_raw(task: Task, path: str, name: str, addr: int, size: int, flags: int) -> int:
+    """Set an attribute to size bytes at addr. Errors: as setxattr, EFAULT. Source: setxattr(2)."""
+    return _set(task, _followed, path, name, _value_in(task, addr, size), flags)
+
+
+@syscall(189, "lsetxattr", PATH, PATH, INT, INT, INT)
+def lsetxattr(task: Task, path: str, name: str, addr: int, size: int, flags: int) -> int:
+    """As setxattr, of a link itself. Errors: as setxattr. Source: lsetxattr(2)."""
+    return _set(task, _kept, path, name, _value_in(task, addr, size), flags)
+
+
+@syscall(190, "fsetxattr", SINT, PATH, INT, INT, INT)
+def fsetxattr(task: Task, fd: int, name: str, addr: int, size: int, flags: int) -> int:
+    """As setxattr, of an open file. Errors: as setxattr, EBADF. Source: fsetxattr(2)."""
+    return _set(task, _opened, fd, name, _value_in(task, addr, size), flags)
+
+
+# ---- get ----
+
+
+def getxattr(task: Task, path: str, name: str) -> bytes:
+    """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP, ERANGE. Source: getxattr(2)."""
+    return _get(task, _followed, path, name)
+
+
+@syscall(191, "getxattr", PATH, PATH, INT, INT)
+def getxattr_raw(task: Task, path: str, name: str, addr: int, size: int) -> int:
+    """Store an attribute and return its size. Errors: as getxattr. Source: getxattr(2)."""
+    return _store(task, addr, size, _get(task, _followed, path, name))
+
+
+@syscall(192, "lgetxattr", PATH, PATH, INT, INT)
+def lgetxattr(task: Task, path: str, name: str, addr: int, size: int) -> int:
+    """As getxattr, of a link itself. Errors: as getxattr. Source: lgetxattr(2)."""
+    return _store(task, addr, size, _get(task, _kept, path, name))
+
+
+@syscall(193, "fgetxattr", SINT, PATH, INT, INT)
+def fgetxattr(task: Task, fd: int, name: str, addr: int, size: int) -> int:
+    """As getxattr, of an open file. Errors: as getxattr, EBADF. Source: fgetxattr(2)."""
+    return _store(task, addr, size, _get(task, _opened, fd, name))
+
+
+# ---- list and remove ----
+
+
+@syscall(194, "listxattr", PATH, INT, INT)
+def listxattr(task: Task, path: str, addr: int = 0, size: int = 0) -> int:
+    """Store the names, each with its NUL; return their size.
+
+    Errors: ERANGE, EFAULT and those of stat. Source: listxattr(2).
+    """
+    return _list(task, _followed(task, path), addr, size)
+
+
+@syscall(195, "llistxattr", PATH, INT, INT)
+def llistxattr(task: Task, path: str, addr: int = 0, size: int = 0) -> int:
+    """As listxattr, of a link itself. Errors: as listxattr. Source: llistxattr(2)."""
+    return _list(task, _kept(task, path), addr, size)
+
+
+@syscall(196, "flistxattr", SINT, INT, INT)
+def flistxattr(task: Task, fd: int, addr: int = 0, size: int = 0) -> int:
+    """As listxattr, of an open file. Errors: as listxattr, EBADF. Source: flistxattr(2)."""
+    return _list(task, _opened(task, fd), addr, size)
+
+
+@syscall(197, "removexattr", PATH, PATH)
+def removexattr(task: Task, path: str, name: str) -> int:
+    """Remove an attribute. Errors: ENODATA, EPERM, EOPNOTSUPP. Source: removexattr(2)."""
+    return _remove(task, _followed(task, path), name)
+
+
+@syscall(198, "lremovexattr", PATH, PATH)
+def lremovexattr(task: Task, path: str, name: str) -> int:
+    """As removexattr, of a link itself. Errors: as removexattr. Source: lremovexattr(2)."""
+    return _remove(task, _kept(task, path), name)
+
+
+@syscall(199, "fremovexattr", SINT, PATH)
+def fremovexattr(task: Task, fd: int, name: str) -> int:
+    """As removexattr, of an open file. Errors: as removexattr. Source: fremovexattr(2)."""
+    return _remove(task, _opened(task, fd), name)
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {"setxattr": setxattr, "getxattr": getxattr}

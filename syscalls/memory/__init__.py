@@ -1,0 +1,1 @@
+"""Calls about memory: mappings, segments, swap areas."""

@@ -1,0 +1,429 @@
+"""The memory calls: gates and names here, the order of Linux's checks in the core.
+
+A handler that is called in loops is flat: one look at the result, one core call.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.hugetlb import check_size
+from pkern.kernel.mm.memory import serve
+from pkern.kernel.tasks.credentials import Ids
+from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.syscalls.abi import MAX_COUNT, signed32
+from pkern.syscalls.files.read_write import Buffers, buffers_at, bytes_of, gather, scatter, vectors
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+
+PAGE_SIZE = 4096
+PAGE_MASK = PAGE_SIZE - 1
+MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
+POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
+HUGE = lib.MAP_HUGETLB
+MS_SYNC = 4
+NO_PKEY = -1
+PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
+PATIENCE = 64  # tries beyond one a page
+NULL = ffi.NULL
+GATE_CLOSED = "vm.nonlinear is 0"
+
+core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
+
+
+def _gate(task: Task) -> None:
+    """Refuse what vm.nonlinear does not open. Errors: EPERM."""
+    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
+
+
+def _file_handle(task: Task, fd: int, flags: int) -> Any:
+    """Return the core's file for an fd. Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file)."""
+    file = task.fds.get(fd)
+    if flags & HUGE and not isinstance(file.inode, HugeInode):
+        raise SyscallError(errno.EINVAL)
+    return file.mapping_handle()
+
+
+@syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
+def mmap(
+    task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
+) -> int:
+    """Map length bytes and return the first address (bytes, page aligned).
+
+    length: bytes, > 0, rounded up to pages. offset: bytes, page aligned.
+    Errors: EINVAL, ENOMEM, EACCES, EEXIST (FIXED_NOREPLACE), EPERM (gate closed), EBADF, ENODEV,
+    EOVERFLOW, EAGAIN, EOPNOTSUPP. Source: mmap(2); MAP_NONLINEAR: docs/nonlinear.md.
+    """
+    if flags & MAP_NONLINEAR and flags & 0xF != 3:
+        _gate(task)
+        if signed32(fd) != -1:
+            raise SyscallError(errno.EINVAL)
+        handle = NULL
+    elif offset & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    elif flags & MAP_ANONYMOUS:
+        handle = NULL
+        if flags & HUGE:
+            check_size(flags)
+    else:
+        handle = _file_handle(task, signed32(fd), flags)
+    mm = task.mm
+    result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
+    if result < 0:
+        result = mm.call(core_mmap, addr, length, prot, flags, handle, offset >> 12)
+    if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
+        _populate_mapped(task, result, length, flags)
+    return result
+
+
+def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:
+    vma = task.mm.vma_at(addr)
+    on_fault = vma is None or bool(vma.flags & lib.VM_LOCKONFAULT)
+    if not on_fault or flags & POPULATE:
+        _populate_quietly(task, addr, length)
+
+
+def _populate_quietly(task: Task, addr: int, length: int) -> None:
+    """Fault pages in, as mmap does: a failure shows at the first touch."""
+    try:
+        task.mm.populate(addr, length)
+    except SyscallError:
+        return
+
+
+@syscall(11, "munmap", INT, INT)
+def munmap(task: Task, addr: int, length: int) -> int:
+    """Unmap the pages of [addr, addr+length).
+
+    Errors: EINVAL (misaligned, empty, beyond user space), ENOMEM (a split that may not be).
+    Source: munmap(2).
+    """
+    mm = task.mm
+    result: int = core_munmap(mm.handle, addr, length)
+    if result < 0:
+        result = mm.call(core_munmap, addr, length)
+    return result
+
+
+@syscall(216, "remap_file_pages", INT, INT, INT, INT, INT, SINT)
+def remap_file_pages(
+    task: Task, addr: int, size: int, prot: int, pgoff: int, flags: int, fd: int = -1
+) -> int:
+    """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
+
+    addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
+    Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
+    ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
+    """
+    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+        raise SyscallError(errno.EPERM, GATE_CLOSED)
+    handle = task.fds.get(fd).handle if fd >= 0 else NULL
+    mm = task.mm
+    result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+    attempt = 0
+    while result < 0:
+        serve(task.kernel, task, result, attempt)
+        result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
+        attempt += 1
+        if attempt > 2 * (size // PAGE_SIZE) + PATIENCE:
+            raise SyscallError(errno.ENOMEM)  # it loses pages while it waits for others
+    return result
+
+
+@syscall(10, "mprotect", INT, INT, INT)
+def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
+    """Set the protection of [addr, addr+length).
+
+    Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
+    """
+    return task.mm.call(lib.mm_mprotect, addr, length, prot)
+
+
+@syscall(462, "mseal", INT, INT, INT)
+def mseal(task: Task, addr: int, length: int, flags: int) -> int:
+    """Let no one unmap, move, replace or protect [addr, addr+length) anew, for ever.
+
+    Errors: EINVAL, ENOMEM (a hole; nothing is changed). What is then refused is EPERM.
+    Source: mseal(2); Documentation/userspace-api/mseal.rst of Linux 6.18.
+    """
+    return task.mm.call(lib.mm_mseal, addr, length, flags)
+
+
+@syscall(329, "pkey_mprotect", INT, INT, INT, SINT)
+def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> int:
+    """As mprotect, with a protection key: -1 is none, and the processor has no others.
+
+    Errors: EINVAL, and mprotect's. Source: pkey_mprotect(2).
+    """
+    wraps = addr + length + PAGE_MASK >= 1 << 64
+    if pkey == NO_PKEY or not length or wraps:  # what is looked at before the key
+        return mprotect(task, addr, length, prot)
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(330, "pkey_alloc", INT, INT)
+def pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
+    """Refuse a protection key: the processor has none.
+
+    Errors: EINVAL (flags, unknown rights), ENOSPC. Source: pkey_alloc(2).
+    """
+    known = PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
+    raise SyscallError(errno.EINVAL if flags or access_rights & ~known else errno.ENOSPC)
+
+
+@syscall(331, "pkey_free", SINT)
+def pkey_free(task: Task, pkey: int) -> int:
+    """Give a protection key back: none was ever given. Errors: EINVAL. Source: pkey_free(2)."""
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(25, "mremap", INT, INT, INT, INT, INT)
+def mremap(
+    task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int = 0
+) -> int:
+    """Grow, shrink or move a mapping and return its address (bytes).
+
+    Errors: EINVAL, EFAULT (not one mapping), ENOMEM, EAGAIN (locked), EPERM. Source: mremap(2).
+    """
+    mm = task.mm
+    result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
+    vma = mm.vma_at(result)
+    locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
+    if vma is not None and vma.flags & locked == lib.VM_LOCKED and new_length > old_length:
+        _populate_quietly(task, result, new_length)
+    return result
+
+
+@syscall(12, "brk", INT)
+def brk(task: Task, addr: int = 0) -> int:
+    """Move the end of the heap to addr and return where it is now (unchanged on failure).
+
+    Source: brk(2), the kernel's own convention.
+    """
+    return task.mm.call(lib.mm_brk, addr)
+
+
+@syscall(28, "madvise", INT, INT, SINT)
+def madvise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Advise the kernel about [addr, addr+length).
+
+    Errors: EINVAL, ENOMEM (a hole), EACCES (REMOVE), EFAULT (POPULATE_*). Source: madvise(2).
+    """
+    if advice < 0:
+        raise SyscallError(errno.EINVAL)
+    if advice == lib.MADV_PAGEOUT:
+        for file, first, last in _shared_files(task, addr, addr + length):
+            file.inode.writeback(first, last)  # what is clean can go
+    return _advise(task, addr, length, advice)
+
+
+def _advise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Advise a range; where a need interrupted it, go on, and look for holes at the end."""
+    mm, start, end = task.mm, addr, addr + length
+    while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
+        addr += done
+    if advice == lib.MADV_REMOVE:
+        for file, first, last in _shared_files(task, start, end):
+            file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
+    return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
+
+
+@syscall(27, "mincore", INT, INT, INT)
+def mincore_raw(task: Task, addr: int, length: int, vector: int) -> int:
+    """Store one byte a page at vector: 1 where memory holds the page.
+
+    Errors: EINVAL, ENOMEM (what lies before a hole is stored), EFAULT. Source: mincore(2).
+    """
+    mm, end = task.mm, addr + PAGE_SIZE * _nr_pages_to_tell(task, addr, length)
+    if vector + (end - addr) // PAGE_SIZE > mm.counters.task_size:
+        raise SyscallError(errno.EFAULT)
+    while addr < end:
+        vma = mm.vma_at(addr)
+        if vma is None:
+            raise SyscallError(errno.ENOMEM)
+        stop = min(vma.end, end, addr + PAGE_SIZE * PAGE_SIZE)
+        part = mincore(task, addr, stop - addr)
+        mm.copy_out(vector, part)
+        addr, vector = stop, vector + len(part)
+    return 0
+
+
+def mincore(task: Task, addr: int, length: int) -> bytes:
+    """Return one byte a page of [addr, addr+length): 1 where memory holds it.
+
+    Errors: EINVAL (misaligned), ENOMEM (a hole or beyond user space). Source: mincore(2).
+    """
+    pages = _nr_pages_to_tell(task, addr, length)
+    if pages > int(task.mm.counters.total_vm):
+        raise SyscallError(errno.ENOMEM)  # more than all that is mapped
+    vector = bytearray(pages)
+    task.mm.call(lib.mm_mincore, addr, length, ffi.from_buffer(vector))
+    return bytes(vector)
+
+
+def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:
+    if addr & PAGE_MASK:
+        raise SyscallError(errno.EINVAL)
+    if addr + length > task.mm.counters.task_size:
+        raise SyscallError(errno.ENOMEM)
+    return (length + PAGE_MASK) // PAGE_SIZE
+
+
+def _lock(task: Task, addr: int, length: int, flags: int) -> int:
+    task.mm.call(lib.mm_mlock, addr, length, flags)
+    if (length or addr & PAGE_MASK) and not flags & lib.MLOCK_ONFAULT:
+        task.mm.populate(addr, length)
+    return 0
+
+
+@syscall(149, "mlock", INT, INT)
+def mlock(task: Task, addr: int, length: int) -> int:
+    """Bring [addr, addr+length) into memory and keep it there.
+
+    Errors: ENOMEM (a hole, RLIMIT_MEMLOCK), EPERM, EINVAL. Source: mlock(2).
+    """
+    return _lock(task, addr, length, 0)
+
+
+@syscall(325, "mlock2", INT, INT, INT)
+def mlock2(task: Task, addr: int, length: int, flags: int) -> int:
+    """Lock as mlock; with MLOCK_ONFAULT pages as they come. Source: mlock(2)."""
+    return _lock(task, addr, length, flags)
+
+
+@syscall(150, "munlock", INT, INT)
+def munlock(task: Task, addr: int, length: int) -> int:
+    """Unlock [addr, addr+length). Errors: ENOMEM (a hole), EINVAL. Source: mlock(2)."""
+    return task.mm.call(lib.mm_munlock, addr, length)
+
+
+@syscall(151, "mlockall", INT)
+def mlockall(task: Task, flags: int) -> int:
+    """Lock all of the address space, now (MCL_CURRENT) or from now on (MCL_FUTURE).
+
+    Errors: EINVAL, ENOMEM, EPERM. Source: mlock(2).
+    """
+    task.mm.call(lib.mm_mlockall, flags)
+    if flags & lib.MCL_CURRENT and not flags & lib.MCL_ONFAULT:
+        for vma in task.mm.vmas():
+            _populate_quietly(task, vma.start, vma.end - vma.start)
+    return 0
+
+
+@syscall(152, "munlockall")
+def munlockall(task: Task) -> int:
+    """Unlock everything, and what is to come. Source: mlock(2)."""
+    return task.mm.call(lib.mm_munlockall)
+
+
+@syscall(26, "msync", INT, INT, INT)
+def msync(task: Task, addr: int, length: int, flags: int) -> int:
+    """Write the dirty pages of [addr, addr+length) to their backing store (MS_SYNC).
+
+    Errors: EINVAL, ENOMEM (a hole; the rest is written), EBUSY (MS_INVALIDATE on locked memory),
+    EIO. Source: msync(2).
+    """
+    status: int = lib.mm_msync_check(task.mm.handle, addr, length, flags)
+    if status < 0 and status != -errno.ENOMEM:
+        raise SyscallError(-status)
+    if flags & MS_SYNC:
+        for file, first, last in _shared_files(task, addr, addr + length):
+            file.sync(first, last)
+    if status < 0:
+        raise SyscallError(-status)
+    return 0
+
+
+def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[File, int, int]]:
+    """Yield open file, first and last page of each shared file mapping in [start, end)."""
+    for vma in task.mm.vmas():
+        if vma.end <= start or vma.start >= end or not vma.flags & lib.VM_SHARED:
+            continue
+        file = task.kernel.vfs.file_of(vma.file_cookie)
+        if file is None:  # shared anonymous memory
+            continue
+        low, high = max(vma.start, start), min(vma.end, end)
+        first = vma.pgoff + (low - vma.start) // PAGE_SIZE
+        last = vma.pgoff + (high - vma.start + PAGE_MASK) // PAGE_SIZE - 1
+        if vma.flags & lib.VM_NONLINEAR:
+            first, last = 0, (1 << 52) - 1  # any page of the file may show here
+        yield file, first, last
+
+
+def _other(task: Task, pid: int) -> Task:
+    """Return the task whose memory a caller may read and write. Errors: ESRCH, EPERM."""
+    other = task.kernel.tasks.get(pid)
+    if other is None or not other.alive:
+        raise SyscallError(errno.ESRCH)
+    if not task.may_trace(other, Ids.REAL):
+        raise SyscallError(errno.EPERM)
+    return other
+
+
+def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
+    """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: process_vm_readv(2).
+    """
+    return _other(task, pid).mm.copy_in(addr, length)
+
+
+def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
+    """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: process_vm_writev(2).
+    """
+    _other(task, pid).mm.copy_out(addr, data)
+    return len(data)
+
+
+def _both_sides(
+    task: Task, local: tuple[int, int], remote: tuple[int, int], flags: int
+) -> tuple[Buffers, Buffers, int]:
+    """Return the caller's buffers, the other's, and how many bytes go between them at most.
+
+    local, remote: address and number of the iovecs. Errors: EINVAL, EFAULT.
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    here = buffers_at(task, *local)
+    if not bytes_of(here):
+        return here, [], 0
+    there = vectors(task, *remote)
+    return here, there, min(bytes_of(here), bytes_of(there), MAX_COUNT, task.kernel.ram)
+
+
+@syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
+def process_vm_readv_raw(
+    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
+) -> int:
+    """Copy from another task's iovecs to the caller's; return how many bytes.
+
+    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_readv(2).
+    """
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
+        return 0
+    return scatter(task.mm, here, gather(_other(task, pid).mm, there, most))
+
+
+@syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
+def process_vm_writev_raw(
+    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
+) -> int:
+    """Copy from the caller's iovecs to another task's; return how many bytes.
+
+    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_writev(2).
+    """
+    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
+    if not most:
+        return 0
+    return scatter(_other(task, pid).mm, there, gather(task.mm, here, most))

@@ -1,0 +1,223 @@
+"""System V shared memory calls."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import SECOND
+from pkern.kernel.core import lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm import hugetlb
+from pkern.kernel.mm.ipc import Segment
+from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+PAGE_SIZE = 4096
+SHM_RDONLY, SHM_RND, SHM_REMAP, SHM_EXEC = 0o10000, 0o20000, 0o40000, 0o100000
+SHM_HUGETLB, SHM_DEST = 0o4000, 0o1000
+SHM_LOCKED = 0o2000
+IPC_RMID, IPC_SET, IPC_STAT, SHM_LOCK, SHM_UNLOCK = 0, 1, 2, 11, 12
+
+
+# struct shmid64_ds: key, two owners, mode, number; size, three times, two pids, attachments.
+SHMID_DS = struct.Struct("<i5IHHxxxx2QQ3QiiQ2Q")
+
+
+@dataclass(frozen=True, slots=True)
+class ShmidDs:
+    """struct shmid_ds: key, owner, maker, mode, size in bytes, times (seconds), pids, VMAs."""
+
+    key: int
+    uid: int
+    gid: int
+    cuid: int
+    cgid: int
+    mode: int
+    shm_segsz: int
+    shm_atime: int
+    shm_dtime: int
+    shm_ctime: int
+    shm_cpid: int
+    shm_lpid: int
+    shm_nattch: int
+
+    @classmethod
+    def of(cls, segment: Segment) -> ShmidDs:
+        """Describe a segment."""
+        inode = segment.inode
+        mode = inode.mode | (SHM_DEST if segment.removed else 0)
+        mode |= SHM_LOCKED if segment.locked_by is not None else 0
+        times = (segment.atime, segment.dtime, segment.ctime)
+        pids = (segment.creator, segment.last_pid)
+        owners = (inode.uid, inode.gid, *segment.owner)
+        return cls(segment.key, *owners, mode, segment.bytes, *times, *pids, segment.attached)
+
+    def pack(self) -> bytes:
+        """Return the 112 bytes of x86-64's struct shmid64_ds."""
+        perm = (self.key, self.uid, self.gid, self.cuid, self.cgid, self.mode)
+        times = (self.shm_atime, self.shm_dtime, self.shm_ctime)
+        pids = (self.shm_cpid, self.shm_lpid)
+        return SHMID_DS.pack(
+            *perm, 0, 0, 0, 0, self.shm_segsz, *times, *pids, self.shm_nattch, 0, 0
+        )
+
+
+@syscall(29, "shmget", SINT, INT, INT)
+def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
+    """Return the id of a segment of size bytes.
+
+    Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOMEM; EPERM (SHM_HUGETLB without CAP_IPC_LOCK, outside
+    vm.hugetlb_shm_group). Source: shmget(2).
+    """
+    if flags & SHM_HUGETLB:
+        hugetlb.check_shm(task.kernel, task)
+        hugetlb.check_size(flags)
+    with task.kernel.on_behalf_of(task):
+        return task.kernel.segments.get(task, key, size, flags)
+
+
+def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
+    """Return the address and mmap's flags. Errors: EINVAL."""
+    if not addr:
+        if flags & SHM_REMAP:
+            raise SyscallError(errno.EINVAL)
+        return 0, int(lib.MAP_SHARED)
+    if addr % PAGE_SIZE and not flags & SHM_RND:
+        raise SyscallError(errno.EINVAL)
+    if addr + size >= 1 << 64 and not flags & SHM_REMAP:
+        raise SyscallError(errno.EINVAL)
+    fixed = lib.MAP_FIXED if flags & SHM_REMAP else lib.MAP_FIXED_NOREPLACE
+    return addr - addr % PAGE_SIZE, int(lib.MAP_SHARED | fixed)
+
+
+def _map_segment(task: Task, segment: Segment, addr: int, prot: int, flags: int, mode: int) -> int:
+    kernel = task.kernel
+    with kernel.on_behalf_of(task):
+        file = kernel.vfs.register(File(kernel, segment.inode, segment.name, mode))
+    file.descriptors = 1
+    try:
+        return task.mm.call(lib.mm_mmap, addr, segment.bytes, prot, flags, file.handle, 0)
+    except SyscallError as error:
+        if error.errno == errno.EEXIST:
+            raise SyscallError(errno.EINVAL) from None
+        raise
+    finally:
+        file.put()
+
+
+@syscall(30, "shmat", SINT, INT, INT)
+def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
+    """Attach a segment and return its address (bytes).
+
+    Errors: EINVAL (no such id, misaligned, something is there), EACCES, ENOMEM. Source: shmat(2).
+    """
+    segment = task.kernel.segments.segment(shmid)
+    where, map_flags = _attach_flags(addr, flags, segment.bytes)
+    read_only = bool(flags & SHM_RDONLY)
+    segment.inode.open_check(task, MAY_READ if read_only else MAY_READ | MAY_WRITE)
+    prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
+    prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
+    map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
+    segment.last_pid, segment.atime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
+
+
+@syscall(67, "shmdt", INT)
+def shmdt(task: Task, addr: int) -> int:
+    """Detach the segment attached at addr. Errors: EINVAL. Source: shmdt(2)."""
+    first = task.mm.vma_at(addr)
+    segment = task.kernel.segments.of_inode(first.mapping_cookie) if first else None
+    if first is None or segment is None or first.start != addr or first.pgoff:
+        raise SyscallError(errno.EINVAL)
+    for vma in task.mm.vmas():  # a split or partly unmapped attachment goes as a whole
+        if vma.file_cookie == first.file_cookie and vma.start - addr == vma.pgoff * PAGE_SIZE:
+            task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
+    segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    task.kernel.segments.sweep()
+    return 0
+
+
+def _stat(task: Task, segment: Segment) -> ShmidDs:
+    segment.inode.open_check(task, MAY_READ)
+    return ShmidDs.of(segment)
+
+
+def _need_owner(task: Task, segment: Segment, capability: str) -> None:
+    """Refuse all but the owner, the maker and the capable. Errors: EPERM."""
+    if task.cred.euid not in (segment.inode.uid, segment.owner[0]) and not task.capable(capability):
+        raise SyscallError(errno.EPERM)
+
+
+def _remove(task: Task, shmid: int, segment: Segment) -> None:
+    _need_owner(task, segment, "CAP_SYS_ADMIN")
+    task.kernel.segments.remove(shmid)
+
+
+def _set(task: Task, segment: Segment, uid: int, gid: int, mode: int) -> None:
+    """Give a segment another owner and rights. Errors: EPERM."""
+    _need_owner(task, segment, "CAP_SYS_ADMIN")
+    inode = segment.inode
+    inode.uid, inode.gid, inode.mode = uid, gid, inode.mode & ~0o777 | mode & 0o777
+    segment.ctime = task.kernel.clock.realtime_ns // SECOND
+
+
+def _lock(task: Task, segment: Segment) -> None:
+    """Keep a segment in memory. Errors: EPERM, ENOMEM (more than RLIMIT_MEMLOCK)."""
+    _need_owner(task, segment, "CAP_IPC_LOCK")
+    limit = task.rlimits["memlock"][0]
+    if not task.capable("CAP_IPC_LOCK"):
+        if not limit:
+            raise SyscallError(errno.EPERM)
+        if segment.bytes + task.kernel.segments.locked_bytes(task.uid) > limit:
+            raise SyscallError(errno.ENOMEM)
+    if segment.locked_by is None:
+        segment.lock(task.uid)
+
+
+def _unlock(task: Task, segment: Segment) -> None:
+    _need_owner(task, segment, "CAP_IPC_LOCK")
+    segment.unlock()
+
+
+def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
+    """IPC_STAT: return a ShmidDs; IPC_RMID: remove the segment, which lives while attached.
+
+    SHM_LOCK, SHM_UNLOCK: keep its pages in memory, or no more. Errors: EINVAL, EPERM, EACCES,
+    ENOMEM. Source: shmctl(2).
+    """
+    segment = task.kernel.segments.segment(shmid)
+    if command == IPC_STAT:
+        return _stat(task, segment)
+    actions = {
+        IPC_RMID: lambda: _remove(task, shmid, segment),
+        SHM_LOCK: lambda: _lock(task, segment),
+        SHM_UNLOCK: lambda: _unlock(task, segment),
+    }
+    if command not in actions:
+        raise SyscallError(errno.EINVAL)
+    actions[command]()
+    return 0
+
+
+@syscall(31, "shmctl", SINT, SINT, INT, partly="not the calls of ipcs: IPC_INFO, SHM_STAT")
+def shmctl_raw(task: Task, shmid: int, command: int, addr: int) -> int:
+    """As shmctl; IPC_STAT stores struct shmid_ds at addr, IPC_SET takes owner and mode from it.
+
+    Errors: as shmctl, EFAULT. Source: shmctl(2).
+    """
+    if command == IPC_SET:
+        wish = SHMID_DS.unpack(task.mm.copy_in(addr, SHMID_DS.size))
+        _set(task, task.kernel.segments.segment(shmid), wish[1], wish[2], wish[5])
+        return 0
+    result = shmctl(task, shmid, command)
+    if isinstance(result, ShmidDs):
+        task.mm.copy_out(addr, result.pack())
+        return 0
+    return result

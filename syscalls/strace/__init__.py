@@ -1,0 +1,1 @@
+"""How calls are shown: strace's format, argument by argument."""

@@ -1,0 +1,1 @@
+"""Calls about tasks: their life, identity, signals, time, and tracing."""

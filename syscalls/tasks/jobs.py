@@ -1,0 +1,192 @@
+"""Process groups, sessions, and giving up the processor."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.credentials import Ids
+from pkern.kernel.tasks.robust import HEAD
+from pkern.kernel.tasks.rseq import SIZE, Area, enter, leave
+from pkern.kernel.tasks.wait import Restart, WouldBlock
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+
+def _task_or_self(task: Task, pid: int) -> Task:
+    """Return the task of a pid, the caller for 0. Errors: ESRCH."""
+    found = task.kernel.tasks.get(pid) if pid else task
+    if found is None:
+        raise SyscallError(errno.ESRCH)
+    return found
+
+
+@syscall(109, "setpgid", SINT, SINT)
+def setpgid(task: Task, pid: int, pgid: int) -> int:
+    """Put a process (0: the caller, or a child) into a group of its session.
+
+    Errors: EINVAL, ESRCH, EACCES (the child has executed), EPERM. Source: setpgid(2).
+    """
+    if pgid < 0 or pid < 0:
+        raise SyscallError(errno.EINVAL)
+    target = _task_or_self(task, pid)
+    if target is not task:
+        if target.parent is not task:
+            raise SyscallError(errno.ESRCH)
+        if target.sid != task.sid:
+            raise SyscallError(errno.EPERM)
+        if target.has_execed:
+            raise SyscallError(errno.EACCES)
+    if target.sid == target.pid:
+        raise SyscallError(errno.EPERM)
+    group = pgid or target.pid
+    if group != target.pid and not _group_exists(task, group):
+        raise SyscallError(errno.EPERM)
+    target.pgid = group
+    return 0
+
+
+def _group_exists(task: Task, group: int) -> bool:
+    members = (t for t in task.kernel.tasks.values() if t.pgid == group)
+    return any(member.sid == task.sid for member in members)
+
+
+@syscall(121, "getpgid", SINT)
+def getpgid(task: Task, pid: int) -> int:
+    """Return the group of a process. Errors: ESRCH. Source: getpgid(2)."""
+    return _task_or_self(task, pid).pgid
+
+
+@syscall(111, "getpgrp")
+def getpgrp(task: Task) -> int:
+    """Return the caller's group. Source: getpgrp(2)."""
+    return task.pgid
+
+
+@syscall(112, "setsid")
+def setsid(task: Task) -> int:
+    """Begin a session and a group of one's own, without a terminal.
+
+    Errors: EPERM (the caller leads a group). Source: setsid(2).
+    """
+    if any(t.pgid == task.pid for t in task.kernel.tasks.values()):
+        raise SyscallError(errno.EPERM)
+    task.sid = task.pgid = task.pid
+    task.tty = None
+    return task.pid
+
+
+@syscall(124, "getsid", SINT)
+def getsid(task: Task, pid: int) -> int:
+    """Return the session of a process. Errors: ESRCH. Source: getsid(2)."""
+    return _task_or_self(task, pid).sid
+
+
+@syscall(24, "sched_yield")
+def sched_yield(task: Task) -> int:
+    """Let the others run first; nothing happens in a Python program. Source: sched_yield(2)."""
+    if task.context is not None and task.kernel.scheduler is not None:
+        task.kernel.scheduler.end_slice()
+    return 0
+
+
+@syscall(34, "pause")
+def pause(task: Task) -> int:
+    """Sleep until a handler has run; then EINTR. Source: pause(2)."""
+    raise WouldBlock(restart=Restart.UNLESS_HANDLED, error=errno.EINTR)
+
+
+@syscall(218, "set_tid_address", INT)
+def set_tid_address(task: Task, addr: int) -> int:
+    """Note where a zero goes when the thread ends; return its id. Source: set_tid_address(2)."""
+    task.thread.clear_child_tid = addr
+    return task.pid
+
+
+@syscall(273, "set_robust_list", INT, INT)
+def set_robust_list(task: Task, addr: int, length: int) -> int:
+    """Name the list of locks that others hear of when the task ends. Errors: EINVAL.
+
+    Source: set_robust_list(2).
+    """
+    if length != HEAD.size:
+        raise SyscallError(errno.EINVAL)
+    task.thread.robust_list = addr
+    return 0
+
+
+@syscall(274, "get_robust_list", SINT, INT, INT)
+def get_robust_list(task: Task, pid: int, addr: int, length_addr: int) -> int:
+    """Store the address of a task's list and its size. Errors: ESRCH, EPERM, EFAULT.
+
+    Source: get_robust_list(2).
+    """
+    of = task.kernel.tasks.get(pid) if pid else task
+    if of is None or not of.alive:
+        raise SyscallError(errno.ESRCH)
+    if not task.may_trace(of, Ids.REAL):
+        raise SyscallError(errno.EPERM)
+    task.mm.copy_out(length_addr, HEAD.size.to_bytes(8, "little"))
+    task.mm.copy_out(addr, of.thread.robust_list.to_bytes(8, "little"))
+    return 0
+
+
+RSEQ_UNREGISTER = 1
+
+
+@syscall(334, "rseq", INT, INT, SINT, INT)
+def rseq(task: Task, addr: int, nbytes: int, flags: int, signature: int) -> int:
+    """Name the struct rseq of the task (nbytes, 32 at least), or forget it (flags 1).
+
+    Errors: EINVAL, EBUSY (the same again), EPERM (another signature), EFAULT. Source: rseq(2).
+    """
+    area = Area(addr, nbytes & 0xFFFF_FFFF, signature & 0xFFFF_FFFF)
+    known = task.thread.rseq
+    if flags not in (0, RSEQ_UNREGISTER) or (flags and known is None):
+        raise SyscallError(errno.EINVAL)
+    if known is not None:
+        _check_known(known, area)
+        if not flags:
+            raise SyscallError(errno.EBUSY)
+        leave(task, known)
+        return 0
+    if area.nbytes < SIZE or addr % SIZE:
+        raise SyscallError(errno.EINVAL)
+    task.mm.check_user(addr, area.nbytes)
+    enter(task, area)
+    return 0
+
+
+def _check_known(known: Area, area: Area) -> None:
+    if (known.addr, known.nbytes) != (area.addr, area.nbytes):
+        raise SyscallError(errno.EINVAL)
+    if known.signature != area.signature:
+        raise SyscallError(errno.EPERM)
+
+
+ARCH_SET_GS, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS = 0x1001, 0x1002, 0x1003, 0x1004
+SET_BASES = {ARCH_SET_FS: "fs_base", ARCH_SET_GS: "gs_base"}
+GET_BASES = {ARCH_GET_FS: "fs_base", ARCH_GET_GS: "gs_base"}
+
+
+@syscall(158, "arch_prctl", INT, INT, partly="FS and GS only")
+def arch_prctl(task: Task, code: int, addr: int) -> int:
+    """Set or read the base of fs or gs. Errors: EPERM (outside user space), EINVAL, EFAULT.
+
+    Source: arch_prctl(2).
+    """
+    if task.context is None:
+        raise SyscallError(errno.EINVAL)
+    if code in SET_BASES:
+        if addr >= int(task.mm.counters.task_size):
+            raise SyscallError(errno.EPERM)
+        task.cpu.set_registers({SET_BASES[code]: addr})
+        return 0
+    if code in GET_BASES:
+        base = task.cpu.registers()[GET_BASES[code]]
+        task.mm.copy_out(addr, base.to_bytes(8, "little"))
+        return 0
+    raise SyscallError(errno.EINVAL)

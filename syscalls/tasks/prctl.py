@@ -1,0 +1,212 @@
+"""prctl: one table of options, each a small function of the caller and up to four arguments."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.credentials import (
+    CAPS,
+    NO_CAPS,
+    SECURE_KEEP_CAPS,
+    SECURE_NO_CAP_AMBIENT_RAISE,
+)
+from pkern.syscalls.table import INT, SINT, syscall
+from pkern.syscalls.tasks.ids import commit
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+Arguments = tuple[int, int, int, int]
+Option = Callable[["Task", Arguments], int]
+PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
+PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
+PR_TSC_ENABLE = 1
+NSIG = 64
+NAME_MAX = 15
+SECURE_BITS, SECURE_LOCKS = 0xFF, 0xAA
+AMBIENT_IS_SET, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL = 1, 2, 3, 4
+
+
+def _need(condition: bool, number: int = errno.EINVAL) -> None:
+    if not condition:
+        raise SyscallError(number)
+
+
+def _store(task: Task, addr: int, layout: str, value: int) -> int:
+    task.mm.copy_out(addr, struct.pack(layout, value))
+    return 0
+
+
+def _capability(number: int) -> str:
+    _need(number < len(CAPS))
+    return CAPS[number]
+
+
+# ---- attributes ----
+
+
+def _set_pdeath_signal(task: Task, args: Arguments) -> int:
+    _need(args[0] <= NSIG)
+    task.set_attributes(pdeath_signal=args[0])
+    return 0
+
+
+def _set_dumpable(task: Task, args: Arguments) -> int:
+    _need(args[0] in (0, 1))
+    task.dumpable = args[0]
+    return 0
+
+
+def _set_name(task: Task, args: Arguments) -> int:
+    task.name = task.mm.string_in(args[0])[:NAME_MAX]
+    return 0
+
+
+def _get_name(task: Task, args: Arguments) -> int:
+    task.mm.copy_out(args[0], task.name.encode("utf-8", "surrogateescape").ljust(16, b"\0"))
+    return 0
+
+
+def _set_timing(task: Task, args: Arguments) -> int:
+    _need(args[0] == 0)
+    return 0
+
+
+def _set_tsc(task: Task, args: Arguments) -> int:
+    _need(args[0] == PR_TSC_ENABLE)
+    return 0
+
+
+def _set_timer_slack(task: Task, args: Arguments) -> int:
+    task.set_attributes(timer_slack_ns=args[0] or task.attributes.default_slack_ns)
+    return 0
+
+
+def _set_subreaper(task: Task, args: Arguments) -> int:
+    task.set_attributes(subreaper=int(args[0] != 0))
+    return 0
+
+
+def _set_vsyscall(task: Task, args: Arguments) -> int:
+    _need(args[0] in (0, 1))
+    task.revirt_vsyscalls = 1 - args[0]
+    task.kernel.vsyscalls.enter(task)
+    return 0
+
+
+def _get_thp_disable(task: Task, args: Arguments) -> int:
+    _need(not any(args))
+    return task.attributes.thp_disabled
+
+
+def _set_thp_disable(task: Task, args: Arguments) -> int:
+    _need(not any(args[1:]))
+    task.set_attributes(thp_disabled=int(args[0] != 0))
+    return 0
+
+
+# ---- rights ----
+
+
+def _set_keep_caps(task: Task, args: Arguments) -> int:
+    _need(args[0] in (0, 1))
+    bits = task.cred.securebits & ~SECURE_KEEP_CAPS | SECURE_KEEP_CAPS * args[0]
+    commit(task, replace(task.cred, securebits=bits))
+    return 0
+
+
+def _drop_bounding(task: Task, args: Arguments) -> int:
+    _need(task.capable("CAP_SETPCAP"), errno.EPERM)
+    capability = _capability(args[0])
+    commit(task, replace(task.cred, bounding=task.cred.bounding - {capability}))
+    return 0
+
+
+def _set_securebits(task: Task, args: Arguments) -> int:
+    old, new = task.cred.securebits, args[0]
+    locked = (old & SECURE_LOCKS) >> 1
+    fixed = (old ^ new) & locked | old & SECURE_LOCKS & ~new | new & ~SECURE_BITS
+    _need(not fixed and task.capable("CAP_SETPCAP"), errno.EPERM)
+    commit(task, replace(task.cred, securebits=new))
+    return 0
+
+
+def _set_no_new_privs(task: Task, args: Arguments) -> int:
+    _need(args == (1, 0, 0, 0))
+    commit(task, replace(task.cred, no_new_privs=1))
+    return 0
+
+
+def _get_no_new_privs(task: Task, args: Arguments) -> int:
+    _need(not any(args))
+    return task.cred.no_new_privs
+
+
+def _ambient(task: Task, args: Arguments) -> int:
+    action, number, *rest = args
+    cred = task.cred
+    if action == AMBIENT_CLEAR_ALL:
+        _need(not any((number, *rest)))
+        commit(task, replace(cred, ambient=NO_CAPS))
+        return 0
+    _need(not any(rest))
+    one = {_capability(number)}
+    if action == AMBIENT_IS_SET:
+        return int(one <= cred.ambient)
+    _need(action in (AMBIENT_RAISE, AMBIENT_LOWER))
+    if action == AMBIENT_LOWER:
+        commit(task, replace(cred, ambient=cred.ambient - one))
+        return 0
+    allowed = one <= cred.permitted & cred.inheritable
+    _need(allowed and not cred.securebits & SECURE_NO_CAP_AMBIENT_RAISE, errno.EPERM)
+    commit(task, replace(cred, ambient=cred.ambient | one))
+    return 0
+
+
+OPTIONS: dict[int, Option] = {
+    1: _set_pdeath_signal,
+    2: lambda task, args: _store(task, args[0], "<i", task.attributes.pdeath_signal),
+    PR_GET_DUMPABLE: lambda task, args: task.dumpable,
+    PR_SET_DUMPABLE: _set_dumpable,
+    7: lambda task, args: int(task.cred.securebits & SECURE_KEEP_CAPS != 0),
+    8: _set_keep_caps,
+    13: lambda task, args: 0,  # PR_GET_TIMING: statistical
+    14: _set_timing,
+    PR_SET_NAME: _set_name,
+    PR_GET_NAME: _get_name,
+    21: lambda task, args: 0,  # PR_GET_SECCOMP: no filter
+    23: lambda task, args: int(_capability(args[0]) in task.cred.bounding),
+    24: _drop_bounding,
+    25: lambda task, args: _store(task, args[0], "<i", PR_TSC_ENABLE),
+    26: _set_tsc,
+    27: lambda task, args: task.cred.securebits,
+    28: _set_securebits,
+    29: _set_timer_slack,
+    30: lambda task, args: task.attributes.timer_slack_ns,
+    36: _set_subreaper,
+    37: lambda task, args: _store(task, args[0], "<i", task.attributes.subreaper),
+    38: _set_no_new_privs,
+    39: _get_no_new_privs,
+    40: lambda task, args: _store(task, args[0], "<Q", task.thread.clear_child_tid),
+    41: _set_thp_disable,
+    42: _get_thp_disable,
+    47: _ambient,
+    PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
+    PR_SET_VSYSCALL: _set_vsyscall,
+}
+MISSING = "seccomp filters, PR_SET_MM, PR_SET_VMA, PR_SET_MDWE, speculation, memory errors"
+
+
+@syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)
+def prctl(
+    task: Task, option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0
+) -> int:
+    """Read or set an attribute of the task. Errors: EINVAL, EFAULT, EPERM. Source: prctl(2)."""
+    if option not in OPTIONS:
+        raise SyscallError(errno.EINVAL)
+    return OPTIONS[option](task, (arg2, arg3, arg4, arg5))

@@ -1,0 +1,175 @@
+"""A process's number and its resource limits."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.credentials import Ids
+from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
+QUERY = 0xFFFF_FFFF
+NR_OPEN = 1 << 20  # the most descriptors that any task may be allowed
+# Command -> the registration it wants. 1: global, 2-64: expedited ones, 128, 256: of rseq.
+MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256: 0, 512: 0}
+REGISTRATIONS = (4, 16, 64, 256)
+RSEQ_BARRIER, GET_REGISTRATIONS = 128, 512
+KCMP_FILE = 0
+KCMP_OBJECTS = {1: "mm", 2: "fds", 3: "fs", 4: "signals"}
+
+
+@syscall(39, "getpid")
+def getpid(task: Task) -> int:
+    """Return the task's pid. Source: getpid(2)."""
+    return task.pid
+
+
+@syscall(186, "gettid")
+def gettid(task: Task) -> int:
+    """Return the thread's id, the pid. Source: gettid(2)."""
+    return task.pid
+
+
+@syscall(110, "getppid")
+def getppid(task: Task) -> int:
+    """Return the parent's pid, 0 without one. Source: getppid(2)."""
+    return task.ppid
+
+
+def _limit_name(resource: int) -> str:
+    if not 0 <= resource < len(RLIMIT_NAMES):
+        raise SyscallError(errno.EINVAL)
+    return RLIMIT_NAMES[resource]
+
+
+def getrlimit(task: Task, resource: int) -> tuple[int, int]:
+    """Return (soft, hard) of RLIMIT_* resource. Errors: EINVAL. Source: getrlimit(2)."""
+    return task.rlimits[_limit_name(resource)]
+
+
+def setrlimit(task: Task, resource: int, limits: tuple[int, int]) -> int:
+    """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE.
+
+    Errors: EINVAL, EPERM (also: more than 1,048,576 descriptors). Source: setrlimit(2).
+    """
+    name = _limit_name(resource)
+    soft, hard = limits
+    if not 0 <= soft <= hard <= RLIM_INFINITY:
+        raise SyscallError(errno.EINVAL)
+    if name == "nofile" and hard > NR_OPEN:
+        raise SyscallError(errno.EPERM)
+    if hard > task.rlimits[name][1] and not task.capable("CAP_SYS_RESOURCE"):
+        raise SyscallError(errno.EPERM)
+    task.rlimits[name] = (soft, hard)
+    return 0
+
+
+@syscall(97, "getrlimit", SINT, STRUCT)
+def getrlimit_raw(task: Task, resource: int) -> bytes:
+    """Store struct rlimit. Errors: EINVAL, EFAULT. Source: getrlimit(2)."""
+    return struct.pack("<QQ", *getrlimit(task, resource))
+
+
+@syscall(160, "setrlimit", SINT, INT)
+def setrlimit_raw(task: Task, resource: int, addr: int) -> int:
+    """Set from struct rlimit at addr. Errors: EINVAL, EPERM, EFAULT. Source: setrlimit(2)."""
+    soft, hard = struct.unpack("<QQ", task.mm.copy_in(addr, 16))
+    return setrlimit(task, resource, (soft, hard))
+
+
+def prlimit64(
+    task: Task, pid: int, resource: int, limits: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Set a limit of a task if limits is given; return the old (soft, hard).
+
+    pid 0: the caller. Errors: ESRCH, EPERM, EINVAL. Source: prlimit(2).
+    """
+    target = task.kernel.tasks.get(pid or task.pid)
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    mine, its = task.cred, target.cred
+    same = set(its.uids) == {mine.uid} and set(its.gids) == {mine.gid}
+    if target is not task and not same and not task.capable("CAP_SYS_RESOURCE"):
+        raise SyscallError(errno.EPERM)
+    old = getrlimit(target, resource)
+    if limits is not None:
+        if limits[1] > old[1] and not task.capable("CAP_SYS_RESOURCE"):
+            raise SyscallError(errno.EPERM)
+        setrlimit(target, resource, limits)
+    return old
+
+
+@syscall(302, "prlimit64", SINT, SINT, INT, INT)
+def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: int) -> int:
+    """Set from new_addr and store the old limit at old_addr, where not 0. Source: prlimit(2)."""
+    limits = struct.unpack("<QQ", task.mm.copy_in(new_addr, 16)) if new_addr else None
+    old = prlimit64(task, pid, resource, limits)
+    if old_addr:
+        task.mm.copy_out(old_addr, struct.pack("<QQ", *old))
+    return 0
+
+
+# ---- small attributes ----
+
+
+@syscall(135, "personality", INT)
+def personality(task: Task, persona: int = QUERY) -> int:
+    """Set the execution domain and return the old one; 0xffffffff only asks.
+
+    It is kept; of its bits only PER_LINUX32 (uname) changes anything. Source: personality(2).
+    """
+    old = task.attributes.personality
+    if persona & QUERY != QUERY:
+        task.set_attributes(personality=persona & QUERY)
+    return old
+
+
+@syscall(324, "membarrier", SINT, INT, SINT)
+def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
+    """Order memory between processors; with one of them nothing is to be done.
+
+    Errors: EINVAL; EPERM (an expedited command without its registration). Source: membarrier(2).
+    """
+    if flags & ~(command == RSEQ_BARRIER) or command not in MEMBARRIER:
+        raise SyscallError(errno.EINVAL)
+    if command == 0:
+        return sum(MEMBARRIER)
+    if command == GET_REGISTRATIONS:
+        return task.attributes.membarriers
+    registration = MEMBARRIER[command]
+    if command in REGISTRATIONS:
+        task.set_attributes(membarriers=task.attributes.membarriers | command)
+    elif registration & ~task.attributes.membarriers:
+        raise SyscallError(errno.EPERM)
+    return 0
+
+
+@syscall(312, "kcmp", SINT, SINT, SINT, INT, INT)
+def kcmp(task: Task, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
+    """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
+
+    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4.
+    Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
+    """
+    pair = [task.kernel.tasks.get(pid) for pid in (one, other)]
+    left, right = pair
+    if left is None or right is None:
+        raise SyscallError(errno.ESRCH)
+    if not (task.may_trace(left, Ids.REAL) and task.may_trace(right, Ids.REAL)):
+        raise SyscallError(errno.EPERM)
+    if kind == KCMP_FILE:
+        cookies = left.fds.get_raw(first).cookie, right.fds.get_raw(second).cookie
+        return (cookies[0] < cookies[1]) + 2 * (cookies[0] > cookies[1])
+    if kind not in KCMP_OBJECTS:
+        raise SyscallError(errno.EOPNOTSUPP if kind in (5, 6) else errno.EINVAL)
+    name = KCMP_OBJECTS[kind]
+    if getattr(left, name) is getattr(right, name):
+        return 0
+    return 1 if one < other else 2

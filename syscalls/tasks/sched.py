@@ -1,0 +1,359 @@
+"""Scheduling calls: policies, nice values, processors.
+
+One processor runs the tasks in a fixed order, so these settings are kept and shown; none of them
+changes who runs next.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.attributes import (
+    SCHED_BATCH,
+    SCHED_DEADLINE,
+    SCHED_FIFO,
+    SCHED_IDLE,
+    SCHED_NORMAL,
+    SCHED_RR,
+)
+from pkern.syscalls.abi import signed32
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+SCHED_EXT = 7
+RESET_ON_FORK = 0x4000_0000
+NORMAL = (SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE)
+REAL_TIME = (SCHED_FIFO, SCHED_RR)
+MAX_RT_PRIORITY = 99
+PRIO_PROCESS, PRIO_PGRP, PRIO_USER = 0, 1, 2
+CPU_MASK_BYTES = 8
+ONE_CPU = 1
+SLICE_NS = 1_400_000  # what Linux shows of a task that never set one
+RR_SLICE_NS = 100_000_000
+SCHED_ATTR = struct.Struct("<IIQiIQQQII")  # up to sched_util_max: 56 bytes
+ATTR_SIZES = range(48, 4097)
+IOPRIO_PROCESS, IOPRIO_PGRP, IOPRIO_USER = 1, 2, 3
+IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE, IOPRIO_SHIFT = 1, 2, 3, 13
+
+
+def _task_of(task: Task, pid: int) -> Task:
+    """Return the task of a pid, the caller for 0. Errors: EINVAL, ESRCH."""
+    if pid < 0:
+        raise SyscallError(errno.EINVAL)
+    found = task.kernel.tasks.get(pid) if pid else task
+    if found is None:
+        raise SyscallError(errno.ESRCH)
+    return found
+
+
+def _owns(task: Task, target: Task) -> bool:
+    return task.cred.euid in (target.cred.euid, target.cred.uid)
+
+
+def _need_owner(task: Task, target: Task, number: int = errno.EPERM) -> None:
+    if not _owns(task, target) and not task.capable("CAP_SYS_NICE"):
+        raise SyscallError(number)
+
+
+# ---- processors ----
+
+
+@syscall(203, "sched_setaffinity", SINT, INT, INT)
+def sched_setaffinity(task: Task, pid: int, nbytes: int, addr: int) -> int:
+    """Choose processors by a bit mask; there is one. Errors: EFAULT, ESRCH, EPERM, EINVAL.
+
+    Source: sched_setaffinity(2).
+    """
+    mask = int.from_bytes(task.mm.copy_in(addr, min(nbytes, CPU_MASK_BYTES)), "little")
+    target = task.kernel.tasks.get(pid) if pid else task
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    _need_owner(task, target)
+    if not mask & ONE_CPU:
+        raise SyscallError(errno.EINVAL)
+    return 0
+
+
+@syscall(204, "sched_getaffinity", SINT, INT, INT)
+def sched_getaffinity(task: Task, pid: int, nbytes: int, addr: int) -> int:
+    """Store the mask of processors and return its size in bytes. Errors: EINVAL, ESRCH, EFAULT.
+
+    Source: sched_getaffinity(2).
+    """
+    if nbytes % 8 or not nbytes & 0xFFFF_FFFF:
+        raise SyscallError(errno.EINVAL)
+    if pid and pid not in task.kernel.tasks:
+        raise SyscallError(errno.ESRCH)
+    task.mm.copy_out(addr, ONE_CPU.to_bytes(CPU_MASK_BYTES, "little"))
+    return CPU_MASK_BYTES
+
+
+# ---- policies ----
+
+
+def _set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
+    """Set policy (with RESET_ON_FORK) and real-time priority. Errors: EINVAL, EPERM."""
+    reset, policy = policy & RESET_ON_FORK, policy & ~RESET_ON_FORK
+    if policy == SCHED_DEADLINE or policy not in (*NORMAL, *REAL_TIME, SCHED_EXT):
+        raise SyscallError(errno.EINVAL)
+    real_time = policy in REAL_TIME
+    if not 0 <= priority <= MAX_RT_PRIORITY or real_time != (priority != 0):
+        raise SyscallError(errno.EINVAL)
+    if not task.capable("CAP_SYS_NICE"):
+        _check_unprivileged(task, target, policy, priority, reset)
+    shown = SCHED_NORMAL if policy == SCHED_EXT else policy
+    target.set_attributes(policy=shown, rt_priority=priority, reset_on_fork=int(reset != 0))
+
+
+def _check_unprivileged(task: Task, target: Task, policy: int, priority: int, reset: int) -> None:
+    """Refuse what wants CAP_SYS_NICE. Errors: EPERM."""
+    now, limit = target.attributes, target.rlimits["rtprio"][0]
+    higher = priority > now.rt_priority and priority > limit
+    new_real_time = policy in REAL_TIME and policy != now.policy and not limit
+    leaves_idle = now.policy == SCHED_IDLE != policy and not _nice_allowed(target, now.nice)
+    stops_reset = now.reset_on_fork and not reset
+    if higher or new_real_time or leaves_idle or stops_reset or not _owns(task, target):
+        raise SyscallError(errno.EPERM)
+
+
+def _nice_allowed(target: Task, nice: int) -> bool:
+    return 20 - nice <= target.rlimits["nice"][0]
+
+
+def _param(task: Task, addr: int) -> int:
+    if not addr:
+        raise SyscallError(errno.EINVAL)
+    return int(struct.unpack("<i", task.mm.copy_in(addr, 4))[0])
+
+
+@syscall(144, "sched_setscheduler", SINT, SINT, INT)
+def sched_setscheduler(task: Task, pid: int, policy: int, addr: int) -> int:
+    """Set policy and priority (int at addr). Errors: EINVAL, ESRCH, EPERM, EFAULT.
+
+    Source: sched_setscheduler(2).
+    """
+    if policy < 0 or pid < 0:
+        raise SyscallError(errno.EINVAL)
+    priority = _param(task, addr)
+    _set_policy(task, _task_of(task, pid), policy, priority)
+    return 0
+
+
+@syscall(142, "sched_setparam", SINT, INT)
+def sched_setparam(task: Task, pid: int, addr: int) -> int:
+    """Set the priority (int at addr). Errors: EINVAL, ESRCH, EPERM, EFAULT.
+
+    Source: sched_setparam(2).
+    """
+    if pid < 0:
+        raise SyscallError(errno.EINVAL)
+    priority = _param(task, addr)
+    target = _task_of(task, pid)
+    flag = RESET_ON_FORK * target.attributes.reset_on_fork
+    _set_policy(task, target, target.attributes.policy | flag, priority)
+    return 0
+
+
+@syscall(145, "sched_getscheduler", SINT)
+def sched_getscheduler(task: Task, pid: int) -> int:
+    """Return the policy, with SCHED_RESET_ON_FORK. Errors: EINVAL, ESRCH.
+
+    Source: sched_setscheduler(2).
+    """
+    attributes = _task_of(task, pid).attributes
+    return attributes.policy | RESET_ON_FORK * attributes.reset_on_fork
+
+
+@syscall(143, "sched_getparam", SINT, INT)
+def sched_getparam(task: Task, pid: int, addr: int) -> int:
+    """Store the priority. Errors: EINVAL, ESRCH, EFAULT. Source: sched_setparam(2)."""
+    if not addr:
+        raise SyscallError(errno.EINVAL)
+    target = _task_of(task, pid)
+    task.mm.copy_out(addr, struct.pack("<i", target.attributes.rt_priority))
+    return 0
+
+
+def _priority_limit(policy: int, real_time: int) -> int:
+    if policy in REAL_TIME:
+        return real_time
+    if policy in (*NORMAL, SCHED_DEADLINE, SCHED_EXT):
+        return 0
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(146, "sched_get_priority_max", SINT)
+def sched_get_priority_max(task: Task, policy: int) -> int:
+    """Return the highest priority of a policy. Errors: EINVAL.
+
+    Source: sched_get_priority_max(2).
+    """
+    return _priority_limit(policy, MAX_RT_PRIORITY)
+
+
+@syscall(147, "sched_get_priority_min", SINT)
+def sched_get_priority_min(task: Task, policy: int) -> int:
+    """Return the lowest priority of a policy. Errors: EINVAL. Source: sched_get_priority_max(2)."""
+    return _priority_limit(policy, 1)
+
+
+@syscall(148, "sched_rr_get_interval", SINT, STRUCT)
+def sched_rr_get_interval(task: Task, pid: int) -> bytes:
+    """Store a round-robin task's slice (struct timespec), 0 for others. Errors: EINVAL, ESRCH.
+
+    Source: sched_rr_get_interval(2).
+    """
+    round_robin = _task_of(task, pid).attributes.policy == SCHED_RR
+    return struct.pack("<qq", 0, RR_SLICE_NS if round_robin else 0)
+
+
+def _attr_in(task: Task, addr: int) -> tuple[int, ...]:
+    """Read struct sched_attr; a size that is not known is answered with ours. Errors: E2BIG."""
+    size = struct.unpack("<I", task.mm.copy_in(addr, 4))[0] or ATTR_SIZES.start
+    raw = task.mm.copy_in(addr, size) if size in ATTR_SIZES else b""
+    if not raw or any(raw[SCHED_ATTR.size :]):
+        task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.size))
+        raise SyscallError(errno.E2BIG)
+    return SCHED_ATTR.unpack(raw[: SCHED_ATTR.size].ljust(SCHED_ATTR.size, b"\0"))
+
+
+@syscall(314, "sched_setattr", SINT, INT, INT, partly="no SCHED_DEADLINE, no utilisation clamps")
+def sched_setattr(task: Task, pid: int, addr: int, flags: int) -> int:
+    """Set policy, nice value and priority from struct sched_attr.
+
+    Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT. Source: sched_setattr(2).
+    """
+    if not addr or pid < 0 or flags:
+        raise SyscallError(errno.EINVAL)
+    _, policy, options, nice, priority, *_ = _attr_in(task, addr)
+    target = _task_of(task, pid)
+    if signed32(policy) < 0 or options & ~1:
+        raise SyscallError(errno.EINVAL)
+    nice = max(-20, min(19, nice))
+    if policy in NORMAL and nice < target.attributes.nice:
+        _need_higher(task, target, nice, errno.EPERM)
+    _set_policy(task, target, policy | RESET_ON_FORK * (options & 1), priority)
+    if policy in NORMAL:
+        target.set_attributes(nice=nice)
+    return 0
+
+
+@syscall(315, "sched_getattr", SINT, INT, INT, INT)
+def sched_getattr(task: Task, pid: int, addr: int, size: int, flags: int) -> int:
+    """Store struct sched_attr, at most size bytes of it. Errors: EINVAL, ESRCH, EFAULT.
+
+    Source: sched_setattr(2).
+    """
+    if not addr or size not in ATTR_SIZES or flags:
+        raise SyscallError(errno.EINVAL)
+    attributes = _task_of(task, pid).attributes
+    real_time = attributes.policy in REAL_TIME
+    stored = min(size, SCHED_ATTR.size)
+    nice, slice_ns = (0, 0) if real_time else (attributes.nice, SLICE_NS)
+    raw = SCHED_ATTR.pack(
+        stored, attributes.policy, attributes.reset_on_fork, nice, attributes.rt_priority,
+        slice_ns, 0, 0, 0, 1024,
+    )  # fmt: skip
+    task.mm.copy_out(addr, raw[:stored])
+    return 0
+
+
+# ---- nice values ----
+
+
+def _need_higher(task: Task, target: Task, nice: int, number: int) -> None:
+    """Refuse a nice value that RLIMIT_NICE does not allow."""
+    if not _nice_allowed(target, nice) and not task.capable("CAP_SYS_NICE"):
+        raise SyscallError(number)
+
+
+def _group(task: Task, which: int, who: int, first: int) -> list[Task]:
+    """Return the tasks of a process, group or user. Errors: EINVAL, ESRCH.
+
+    first: the value of which that stands for a process.
+    """
+    tasks = [t for t in task.kernel.tasks.values() if t.alive]
+    uid = who or task.cred.uid
+    choices: dict[int, Callable[[], Iterable[Task]]] = {
+        PRIO_PROCESS: lambda: [t for t in tasks if t.pid == (who or task.pid)],
+        PRIO_PGRP: lambda: [t for t in tasks if t.pgid == (who or task.pgid)],
+        PRIO_USER: lambda: [t for t in tasks if t.cred.uid == uid],
+    }
+    if which - first not in choices:
+        raise SyscallError(errno.EINVAL)
+    found = list(choices[which - first]())
+    if not found:
+        raise SyscallError(errno.ESRCH)
+    return found
+
+
+@syscall(140, "getpriority", SINT, SINT)
+def getpriority_raw(task: Task, which: int, who: int) -> int:
+    """Return 20 minus the lowest nice value of a process, group or user. Errors: EINVAL, ESRCH.
+
+    Source: getpriority(2), "C library/kernel differences".
+    """
+    return 20 - getpriority(task, which, who)
+
+
+def getpriority(task: Task, which: int = PRIO_PROCESS, who: int = 0) -> int:
+    """Return the lowest nice value of a process, group or user. Errors: EINVAL, ESRCH.
+
+    Source: getpriority(2).
+    """
+    return min(target.attributes.nice for target in _group(task, which, who, PRIO_PROCESS))
+
+
+@syscall(141, "setpriority", SINT, SINT, SINT)
+def setpriority(task: Task, which: int, who: int, nice: int) -> int:
+    """Set the nice value (-20..19) of a process, group or user.
+
+    Errors: EINVAL, ESRCH, EPERM (another user's), EACCES (lower than RLIMIT_NICE allows).
+    Source: setpriority(2).
+    """
+    nice = max(-20, min(19, nice))
+    for target in _group(task, which, who, PRIO_PROCESS):
+        _need_owner(task, target)
+        if nice < target.attributes.nice:
+            _need_higher(task, target, nice, errno.EACCES)
+        target.set_attributes(nice=nice)
+    return 0
+
+
+@syscall(252, "ioprio_get", SINT, SINT)
+def ioprio_get(task: Task, which: int, who: int) -> int:
+    """Return the best I/O priority of a process, group or user. Errors: EINVAL, ESRCH.
+
+    Source: ioprio_set(2).
+    """
+    found = _group(task, which, who, IOPRIO_PROCESS)
+    chosen = [target.attributes.io_priority for target in found]
+    return min((priority for priority in chosen if priority), default=0)
+
+
+@syscall(251, "ioprio_set", SINT, SINT, INT)
+def ioprio_set(task: Task, which: int, who: int, priority: int) -> int:
+    """Set the I/O priority: class << 13 | level. Errors: EINVAL, ESRCH, EPERM.
+
+    Source: ioprio_set(2).
+    """
+    kind, level = priority >> IOPRIO_SHIFT & 7, priority & 7
+    if kind > IOPRIO_IDLE or (kind == 0 and level):
+        raise SyscallError(errno.EINVAL)
+    privileged = task.capable("CAP_SYS_ADMIN") or task.capable("CAP_SYS_NICE")
+    if kind == IOPRIO_RT and not privileged:
+        raise SyscallError(errno.EPERM)
+    for target in _group(task, which, who, IOPRIO_PROCESS):
+        if task.cred.uid not in (target.cred.uid, target.cred.euid):
+            _need_owner(task, target)
+        target.set_attributes(io_priority=priority & 0xFFFF)
+    return 0
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {"getpriority": getpriority}

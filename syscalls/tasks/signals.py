@@ -1,0 +1,347 @@
+"""Signals: who may send, what is done, what is held back, and what is waited for.
+
+A Python program's handler is a callable; delivery happens on the way out of the sender's call.
+Machine code has struct sigaction; the scheduler delivers before it returns to user mode.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import MemoryFault, SyscallError
+from pkern.kernel.tasks import sigframe
+from pkern.kernel.tasks.signals import (
+    NSIG,
+    SI_KERNEL,
+    SI_TKILL,
+    SI_USER,
+    SIGCONT,
+    UNBLOCKABLE_MASK,
+    UNCATCHABLE,
+    Action,
+    Fate,
+    Sigaction,
+    SigInfo,
+    Signal,
+    force,
+    send,
+)
+from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.syscalls.table import INT, SINT, syscall
+from pkern.syscalls.tasks.time import duration_in
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
+SET_BYTES = 8
+ACTION = struct.Struct("<QQQQ")
+STACK = struct.Struct("<QiiQ")
+
+
+# ---- what is done ----
+
+
+def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action:
+    """Set what a signal does (SIG_DFL, SIG_IGN, a callable, a Sigaction); return what it did.
+
+    Errors: EINVAL (no such signal; SIGKILL and SIGSTOP cannot be handled). Source: sigaction(2).
+    """
+    if not 1 <= signo <= NSIG or (action is not None and signo in UNCATCHABLE):
+        raise SyscallError(errno.EINVAL)
+    old = task.signals.action(signo)
+    if action is not None:
+        task.signals.actions[signo] = action
+        if task.signals.fate(signo) is Fate.IGNORE:
+            task.signals.discard(frozenset({signo}))
+    return old
+
+
+def _check_set(nbytes: int) -> None:
+    if nbytes != SET_BYTES:
+        raise SyscallError(errno.EINVAL)
+
+
+def _set_in(task: Task, addr: int) -> int:
+    return int.from_bytes(task.mm.copy_in(addr, SET_BYTES), "little")
+
+
+def _set_out(task: Task, addr: int, mask: int) -> None:
+    task.mm.copy_out(addr, mask.to_bytes(SET_BYTES, "little"))
+
+
+@syscall(13, "rt_sigaction", SINT, INT, INT, INT)
+def rt_sigaction_raw(task: Task, signo: int, new: int, old: int, nbytes: int) -> int:
+    """Set from struct sigaction at new and store the old one, where not 0.
+
+    Errors: EINVAL, EFAULT. Source: sigaction(2).
+    """
+    _check_set(nbytes)
+    wanted = None
+    if new:
+        handler, flags, restorer, mask = ACTION.unpack(task.mm.copy_in(new, ACTION.size))
+        wanted = Sigaction(handler, flags, restorer, mask & ~UNBLOCKABLE_MASK)
+    if not 1 <= signo <= NSIG:
+        raise SyscallError(errno.EINVAL)
+    before = task.signals.sigaction(signo)
+    rt_sigaction(task, signo, wanted)
+    if old:
+        fields = (before.handler, before.flags, before.restorer, before.mask)
+        task.mm.copy_out(old, ACTION.pack(*fields))
+    return 0
+
+
+@syscall(131, "sigaltstack", INT, INT)
+def sigaltstack(task: Task, new: int, old: int) -> int:
+    """Set the stack of handlers with SA_ONSTACK and store the old one, where not 0.
+
+    Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
+    """
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    rsp = task.cpu.registers()["rsp"]
+    stack = task.thread.alt_stack
+    if new:
+        base, flags, _, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
+        task.thread.alt_stack = stack.replaced(rsp, base, flags, nbytes)
+    if old:
+        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), 0, stack.nbytes))
+    return 0
+
+
+@syscall(15, "rt_sigreturn")
+def rt_sigreturn(task: Task) -> int:
+    """Go back to where a signal interrupted; a bad frame is SIGSEGV. Source: sigreturn(2)."""
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    try:
+        sigframe.restore(task)
+    except (SyscallError, MemoryFault):
+        force(task, SigInfo(Signal.SIGSEGV, SI_KERNEL))
+    task.attention = True
+    raise RegistersSet
+
+
+# ---- what is held back ----
+
+
+def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
+    """Change the blocked set (bit n-1 is signal n) and return the old one.
+
+    Errors: EINVAL. Source: sigprocmask(2).
+    """
+    signals = task.signals
+    old = signals.blocked
+    changed = {SIG_BLOCK: old | mask, SIG_UNBLOCK: old & ~mask, SIG_SETMASK: mask}
+    if how not in changed:
+        raise SyscallError(errno.EINVAL)
+    signals.blocked = changed[how] & ~UNBLOCKABLE_MASK
+    if task.context is None:
+        deliver_pending(task)
+    else:
+        task.attention |= signals.deliverable()
+    return old
+
+
+@syscall(14, "rt_sigprocmask", SINT, INT, INT, INT)
+def rt_sigprocmask_raw(task: Task, how: int, new: int, old: int, nbytes: int) -> int:
+    """Change the blocked set from new and store the old one, where not 0. Errors: EFAULT.
+
+    Source: sigprocmask(2).
+    """
+    _check_set(nbytes)
+    before = task.signals.blocked
+    if new:
+        rt_sigprocmask(task, how, _set_in(task, new))
+    if old:
+        _set_out(task, old, before)
+    return 0
+
+
+@syscall(127, "rt_sigpending", INT, INT)
+def rt_sigpending(task: Task, addr: int, nbytes: int) -> int:
+    """Store the set of signals that are blocked and wait. Errors: EINVAL, EFAULT.
+
+    Source: sigpending(2).
+    """
+    if nbytes > SET_BYTES:
+        raise SyscallError(errno.EINVAL)
+    waiting = task.signals.pending_mask() & task.signals.blocked
+    task.mm.copy_out(addr, waiting.to_bytes(SET_BYTES, "little")[:nbytes])
+    return 0
+
+
+@syscall(130, "rt_sigsuspend", INT, INT)
+def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
+    """Sleep with another blocked set until a handler has run; then EINTR.
+
+    Errors: EINVAL, EFAULT, EINTR. Source: sigsuspend(2).
+    """
+    _check_set(nbytes)
+    if task.context is None:
+        raise SyscallError(errno.EINTR)
+    if task.thread.progress is None:
+        mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+        task.thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
+        task.attention = True
+    raise WouldBlock(progress=True, restart=Restart.UNLESS_HANDLED)
+
+
+# ---- what is waited for ----
+
+
+@syscall(128, "rt_sigtimedwait", INT, INT, INT, INT)
+def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int) -> int:
+    """Take a signal of a set that waits, or sleep for one; return its number.
+
+    Errors: EAGAIN (the time is up), EINTR, EINVAL, EFAULT. Source: sigtimedwait(2).
+    """
+    _check_set(nbytes)
+    among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+    found = task.signals.take(among)
+    if found is not None:
+        if info:
+            task.mm.copy_out(info, sigframe.pack_siginfo(found))
+        return found.si_signo
+    deadline = _deadline(task, timeout)
+    if deadline is not None and task.kernel.clock.now_ns >= deadline:
+        raise SyscallError(errno.EAGAIN)
+    raise WouldBlock(
+        ("signal", task.pid),
+        deadline=deadline,
+        progress=deadline,
+        restart=Restart.UNLESS_HANDLED,
+    )
+
+
+def _deadline(task: Task, timeout: int) -> int | None:
+    """Return when a relative struct timespec at timeout ends: fixed at the first try."""
+    if not timeout:
+        return None
+    if task.thread.progress is not None:
+        return int(task.thread.progress)
+    return task.kernel.clock.now_ns + duration_in(task, timeout)
+
+
+# ---- who may send ----
+
+
+def _check_number(signo: int) -> None:
+    if not 0 <= signo <= NSIG:
+        raise SyscallError(errno.EINVAL)
+
+
+def _may_signal(task: Task, target: Task, signo: int) -> bool:
+    same_session = signo == SIGCONT and task.sid == target.sid
+    mine, its = task.cred, target.cred
+    same_user = {mine.euid, mine.uid} & {its.suid, its.uid}
+    return bool(same_user) or task.capable("CAP_KILL") or same_session
+
+
+def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
+    """Send to every target that may be signalled. Errors: ESRCH (none), EPERM (none of them)."""
+    found = list(targets)
+    if not found:
+        raise SyscallError(errno.ESRCH)
+    _check_number(signo)
+    allowed = [target for target in found if _may_signal(task, target, signo)]
+    if not allowed:
+        raise SyscallError(errno.EPERM)
+    info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid)
+    for target in allowed:
+        if signo:
+            send(target, info)
+
+
+@syscall(62, "kill", SINT, SINT)
+def kill(task: Task, pid: int, signo: int) -> int:
+    """Send a signal to a process, a group (pid < -1, 0: the caller's) or all (-1).
+
+    Signal 0 only asks whether it could be sent. Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
+    """
+    tasks = list(task.kernel.tasks.values())
+    if pid > 0:
+        targets = [t for t in tasks if t.pid == pid]
+    elif pid == -1:
+        targets = [t for t in tasks if t is not task and t is not task.kernel.init]
+    else:
+        group = -pid or task.pgid
+        targets = [t for t in tasks if t.pgid == group]
+    _send_all(task, targets, signo)
+    return 0
+
+
+def _thread_kill(task: Task, tid: int, signo: int) -> int:
+    target = task.kernel.tasks.get(tid)
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    _check_number(signo)
+    if not _may_signal(task, target, signo):
+        raise SyscallError(errno.EPERM)
+    if signo:
+        send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.cred.uid))
+    return 0
+
+
+def _thread_of(tgid: int, tid: int) -> None:
+    """Refuse what is no thread of a process: each has one. Errors: EINVAL, ESRCH."""
+    if tid <= 0 or tgid <= 0:
+        raise SyscallError(errno.EINVAL)
+    if tid != tgid:
+        raise SyscallError(errno.ESRCH)
+
+
+@syscall(200, "tkill", SINT, SINT)
+def tkill(task: Task, tid: int, signo: int) -> int:
+    """Send a signal to a thread. Errors: EINVAL, ESRCH, EPERM. Source: tkill(2)."""
+    if tid <= 0:
+        raise SyscallError(errno.EINVAL)
+    return _thread_kill(task, tid, signo)
+
+
+@syscall(234, "tgkill", SINT, SINT, SINT)
+def tgkill(task: Task, tgid: int, tid: int, signo: int) -> int:
+    """Send a signal to a thread of a process. Errors: EINVAL, ESRCH, EPERM. Source: tgkill(2)."""
+    _thread_of(tgid, tid)
+    return _thread_kill(task, tid, signo)
+
+
+@syscall(129, "rt_sigqueueinfo", SINT, SINT, INT)
+def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
+    """Send a signal with a value. Errors: EINVAL, ESRCH, EPERM, EFAULT.
+
+    Source: rt_sigqueueinfo(2).
+    """
+    _check_number(signo)
+    raw = task.mm.copy_in(info, sigframe.SIGINFO_BYTES)
+    _, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+    target = task.kernel.tasks.get(pid)
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    if (code >= 0 or code == SI_TKILL) and target is not task:
+        raise SyscallError(errno.EPERM)
+    if not _may_signal(task, target, signo):
+        raise SyscallError(errno.EPERM)
+    if signo:
+        send(target, SigInfo(signo, code, 0, sender, uid, 0, value))
+    return 0
+
+
+@syscall(297, "rt_tgsigqueueinfo", SINT, SINT, SINT, INT)
+def rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, signo: int, info: int) -> int:
+    """Send a signal with a value to a thread of a process. Errors: as rt_sigqueueinfo.
+
+    Source: rt_tgsigqueueinfo(2).
+    """
+    _thread_of(tgid, tid)
+    return rt_sigqueueinfo(task, tid, signo, info)
+
+
+def deliver_pending(task: Task) -> None:
+    """Deliver to a Python program what is pending and not blocked any more, oldest first."""
+    waiting, task.signals.pending = task.signals.pending, []
+    for info in waiting:
+        send(task, info)

@@ -1,0 +1,187 @@
+"""Time: all of it virtual, so that every run reads the same."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import SECOND
+from pkern.kernel.errors import SyscallError
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+ZONE_BYTES = 8
+CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
+COARSE_CLOCKS = frozenset({5, 6})
+CLOCK_FD = 3  # the kind of a negative clock that names a device
+COARSE_NS = 4_000_000
+TIME_ERROR, STA_UNSYNC = 5, 0x40
+REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
+UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
+
+
+def _cpu_clock(task: Task, clock: int) -> int:
+    """Return the processor time of a clock of clock_getcpuclockid(3), negative. Errors: EINVAL."""
+    pid, kind = ~(clock >> 3), clock & 3
+    target = task.kernel.tasks.get(pid) if pid else task
+    if target is None or kind == CLOCK_FD:
+        raise SyscallError(errno.EINVAL)
+    return cpu_time(target)
+
+
+def cpu_time(task: Task) -> int:
+    """Return the nanoseconds a task has run; all of time is a Python program's own."""
+    return task.kernel.clock.now_ns if task.context is None else task.thread.cpu_ns
+
+
+def clock_gettime(task: Task, clock: int) -> int:
+    """Return a clock's nanoseconds. Errors: EINVAL. Source: clock_gettime(2)."""
+    if clock in REALTIME_CLOCKS:
+        return task.kernel.clock.realtime_ns
+    if clock in CPU_CLOCKS:
+        return cpu_time(task)
+    if clock in UPTIME_CLOCKS:
+        return task.kernel.clock.now_ns
+    if clock < 0:
+        return _cpu_clock(task, clock)
+    raise SyscallError(errno.EINVAL)
+
+
+@syscall(228, "clock_gettime", SINT, STRUCT)
+def clock_gettime_raw(task: Task, clock: int) -> bytes:
+    """Store struct timespec. Errors: EINVAL, EFAULT. Source: clock_gettime(2)."""
+    return struct.pack("<qq", *divmod(clock_gettime(task, clock), SECOND))
+
+
+def clock_getres(task: Task, clock: int) -> int:
+    """Return the nanoseconds that a clock moves by. Errors: EINVAL. Source: clock_getres(2)."""
+    clock_gettime(task, clock)
+    return COARSE_NS if clock in COARSE_CLOCKS else 1
+
+
+@syscall(229, "clock_getres", SINT, INT)
+def clock_getres_raw(task: Task, clock: int, addr: int) -> int:
+    """Store the resolution (struct timespec) unless addr is 0. Errors: EINVAL, EFAULT.
+
+    Source: clock_getres(2).
+    """
+    resolution = clock_getres(task, clock)
+    if addr:
+        task.mm.copy_out(addr, struct.pack("<qq", 0, resolution))
+    return 0
+
+
+def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
+    """Return the nanoseconds of seconds and parts (so many a second) at addr.
+
+    Errors: EINVAL (negative, or too many parts), EFAULT.
+    """
+    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
+    if seconds < 0 or not 0 <= part < parts:
+        raise SyscallError(errno.EINVAL)
+    return int(seconds * SECOND + part * (SECOND // parts))
+
+
+# ---- setting: the machine's date follows from its boot ----
+
+
+def _refuse_setting(task: Task, addr: int, parts: int) -> int:
+    """Check a time of seconds and parts of one, and refuse it. Errors: EFAULT, EINVAL, EPERM."""
+    duration_in(task, addr, parts)
+    raise SyscallError(errno.EPERM)
+
+
+@syscall(227, "clock_settime", SINT, INT, partly="EPERM, whoever asks: time is virtual")
+def clock_settime(task: Task, clock: int, addr: int) -> int:
+    """Refuse to set a clock. Errors: EINVAL, EFAULT, EPERM. Source: clock_settime(2)."""
+    if clock != CLOCK_REALTIME:
+        raise SyscallError(errno.EINVAL)
+    return _refuse_setting(task, addr, SECOND)
+
+
+@syscall(164, "settimeofday", INT, INT, partly="EPERM, whoever asks: time is virtual")
+def settimeofday(task: Task, addr: int, zone: int) -> int:
+    """Refuse to set the date. Errors: EINVAL, EFAULT, EPERM. Source: gettimeofday(2)."""
+    if zone:
+        task.mm.copy_in(zone, ZONE_BYTES)
+    if not addr:
+        raise SyscallError(errno.EPERM)
+    return _refuse_setting(task, addr, 1_000_000)
+
+
+def _timex(task: Task) -> bytes:
+    """Return struct timex of a clock that nothing disciplines, as Linux's is after boot."""
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, SECOND)
+    head = (0, 0, 0, 16_000_000, 16_000_000, STA_UNSYNC, 2, 1, 32_768_000)
+    return struct.pack("<I4x4qi4x6q", *head, seconds, nanoseconds // 1000, 10_000).ljust(208, b"\0")
+
+
+@syscall(159, "adjtimex", INT, partly="reads; a change is EPERM")
+def adjtimex(task: Task, addr: int) -> int:
+    """Store struct timex and return the clock's state, TIME_ERROR: nothing sets it right.
+
+    Errors: EFAULT, EPERM (a change). Source: adjtimex(2).
+    """
+    if task.mm.copy_in(addr, 4) != bytes(4):
+        raise SyscallError(errno.EPERM)
+    task.mm.copy_out(addr, _timex(task))
+    return TIME_ERROR
+
+
+@syscall(305, "clock_adjtime", SINT, INT, partly="as adjtimex")
+def clock_adjtime(task: Task, clock: int, addr: int) -> int:
+    """As adjtimex, of CLOCK_REALTIME. Errors: EOPNOTSUPP, EINVAL. Source: adjtimex(2)."""
+    clock_gettime(task, clock)
+    if clock != CLOCK_REALTIME:
+        raise SyscallError(errno.EOPNOTSUPP)
+    return adjtimex(task, addr)
+
+
+# ---- older calls ----
+
+
+def gettimeofday(task: Task) -> bytes:
+    """Return struct timeval of CLOCK_REALTIME. Source: gettimeofday(2)."""
+    seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, SECOND)
+    return struct.pack("<qq", seconds, nanoseconds // 1000)
+
+
+@syscall(96, "gettimeofday", INT, INT)
+def gettimeofday_raw(task: Task, time_addr: int, zone_addr: int) -> int:
+    """Store struct timeval and struct timezone (Greenwich), each where its address is not 0.
+
+    Errors: EFAULT. Source: gettimeofday(2).
+    """
+    if time_addr:
+        task.mm.copy_out(time_addr, gettimeofday(task))
+    if zone_addr:
+        task.mm.copy_out(zone_addr, bytes(ZONE_BYTES))
+    return 0
+
+
+@syscall(201, "time", INT)
+def time(task: Task, addr: int = 0) -> int:
+    """Return the seconds since 1970, and store them (8 bytes) at addr unless that is 0.
+
+    Errors: EFAULT. Source: time(2).
+    """
+    seconds = task.kernel.clock.realtime_ns // SECOND
+    if addr:
+        task.mm.copy_out(addr, struct.pack("<q", seconds))
+    return seconds
+
+
+@syscall(309, "getcpu", INT, INT)
+def getcpu(task: Task, cpu_addr: int = 0, node_addr: int = 0) -> int:
+    """Store the processor and the node, both 0 (4 bytes each), where the address is not 0.
+
+    Errors: EFAULT. Source: getcpu(2).
+    """
+    for addr in (cpu_addr, node_addr):
+        if addr:
+            task.mm.copy_out(addr, bytes(4))
+    return 0

@@ -1,0 +1,209 @@
+"""Timers on virtual time: alarms, interval timers, sleeping on a clock, times used."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.cpu.scheduler import interval_signal
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.thread import Interval
+from pkern.kernel.tasks.wait import Restart, WouldBlock
+from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+from pkern.syscalls.tasks.life import Rusage, usage_of_children
+from pkern.syscalls.tasks.time import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
+TIMER_ABSTIME = 1
+USEC = 1000
+TICKS = 10_000_000  # nanoseconds of one of times()'s ticks
+RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
+KB_PER_PAGE = 4
+
+
+# ---- sleeping ----
+
+
+def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
+    """Sleep until the machine's uptime is deadline; store what is left at remain if interrupted.
+
+    A Python program's time passes at once, but for a deadline that never comes.
+    """
+    clock = task.kernel.clock
+    left = deadline - clock.now_ns
+    if left <= 0:
+        return 0
+    if task.context is None and deadline < NEVER_NS:
+        clock.advance(left)
+        return 0
+
+    def interrupted() -> None:
+        if remain:
+            rest = max(0, deadline - clock.now_ns)
+            task.mm.copy_out(remain, struct.pack("<qq", *divmod(rest, SECOND)))
+
+    raise WouldBlock(
+        deadline=deadline,
+        progress=deadline,
+        restart=Restart.CONTINUE,
+        interrupted=interrupted,
+    )
+
+
+def _deadline(task: Task, nanoseconds: int) -> int:
+    """Return when a relative sleep ends: fixed at the first try."""
+    if task.thread.progress is not None:
+        return int(task.thread.progress)
+    return task.kernel.clock.now_ns + nanoseconds
+
+
+def nanosleep(task: Task, nanoseconds: int) -> int:
+    """Let virtual time pass. Errors: EINVAL (negative), EAGAIN (it would never end).
+
+    Source: nanosleep(2).
+    """
+    if nanoseconds < 0:
+        raise SyscallError(errno.EINVAL)
+    return sleep_until(task, task.kernel.clock.now_ns + nanoseconds)
+
+
+@syscall(35, "nanosleep", INT, INT)
+def nanosleep_raw(task: Task, request: int, remain: int) -> int:
+    """Sleep for the struct timespec at request. Errors: EINVAL, EFAULT, EINTR.
+
+    Source: nanosleep(2).
+    """
+    deadline = _deadline(task, duration_in(task, request))
+    return sleep_until(task, deadline, remain)
+
+
+@syscall(230, "clock_nanosleep", SINT, SINT, INT, INT)
+def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: int) -> int:
+    """Sleep on a clock, until a time of it with TIMER_ABSTIME.
+
+    Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (the clocks of CPU time). Source: clock_nanosleep(2).
+    """
+    if clock in CPU_CLOCKS:
+        raise SyscallError(errno.EOPNOTSUPP)
+    if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS:
+        raise SyscallError(errno.EINVAL)
+    wanted = duration_in(task, request)
+    if not flags & TIMER_ABSTIME:
+        return nanosleep_raw(task, request, remain)
+    now = task.kernel.clock.realtime_ns if clock in REALTIME_CLOCKS else task.kernel.clock.now_ns
+    return sleep_until(task, wanted - now + task.kernel.clock.now_ns)
+
+
+# ---- interval timers ----
+
+
+def _timer(task: Task, which: int) -> Interval:
+    if which not in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
+        raise SyscallError(errno.EINVAL)
+    return task.thread.timers.setdefault(which, Interval())
+
+
+def _now(task: Task, which: int) -> int:
+    return task.kernel.clock.now_ns if which == ITIMER_REAL else task.thread.cpu_ns
+
+
+def _timer_value(task: Task, which: int) -> tuple[int, int]:
+    """Return (nanoseconds of the interval, nanoseconds left)."""
+    timer = _timer(task, which)
+    left = max(timer.expires - _now(task, which), USEC) if timer.expires else 0
+    return timer.interval, left
+
+
+def _set_timer(task: Task, which: int, interval: int, value: int) -> None:
+    timer = _timer(task, which)
+    timer.shot += 1
+    timer.interval = interval
+    timer.expires = _now(task, which) + value if value else 0
+    scheduler, shot = task.kernel.scheduler, timer.shot
+    if value and which == ITIMER_REAL and scheduler is not None:
+        scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))
+
+
+def _pack_timer(values: tuple[int, int]) -> bytes:
+    words = [part for value in values for part in divmod(value // USEC, 1_000_000)]
+    return struct.pack("<qqqq", *words)
+
+
+@syscall(36, "getitimer", SINT, STRUCT)
+def getitimer(task: Task, which: int) -> bytes:
+    """Store struct itimerval. Errors: EINVAL, EFAULT. Source: getitimer(2)."""
+    return _pack_timer(_timer_value(task, which))
+
+
+@syscall(38, "setitimer", SINT, INT, INT)
+def setitimer(task: Task, which: int, new: int, old: int) -> int:
+    """Set an interval timer from struct itimerval at new (0: off); store the old one.
+
+    Errors: EINVAL, EFAULT; ENOSYS from a Python program, unless it is traced and so about to run
+    machine code. Source: setitimer(2).
+    """
+    if task.context is None and task.trace is None:
+        raise SyscallError(errno.ENOSYS)
+    before = _timer_value(task, which)
+    words = struct.unpack("<qqqq", task.mm.copy_in(new, 32)) if new else (0, 0, 0, 0)
+    if any(not 0 <= micro < 1_000_000 for micro in words[1::2]) or min(words) < 0:
+        raise SyscallError(errno.EINVAL)
+    interval, value = words[0] * SECOND + words[1] * USEC, words[2] * SECOND + words[3] * USEC
+    _set_timer(task, which, interval, value)
+    if old:
+        task.mm.copy_out(old, _pack_timer(before))
+    return 0
+
+
+@syscall(37, "alarm", INT)
+def alarm(task: Task, seconds: int) -> int:
+    """Send SIGALRM after seconds (0: never mind); return the seconds an older alarm had left.
+
+    Source: alarm(2).
+    """
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    left = _timer_value(task, ITIMER_REAL)[1]
+    _set_timer(task, ITIMER_REAL, 0, (seconds & 0xFFFF_FFFF) * SECOND)
+    return max(1, (left + SECOND // 2) // SECOND) if left else 0
+
+
+# ---- times used ----
+
+
+@syscall(100, "times", INT)
+def times(task: Task, addr: int) -> int:
+    """Store struct tms (no system time) and return uptime, both in ticks of 10 ms.
+
+    Source: times(2).
+    """
+    if addr:
+        thread = task.thread
+        used = (thread.cpu_ns // TICKS, 0, thread.child_cpu_ns // TICKS, 0)
+        task.mm.copy_out(addr, struct.pack("<qqqq", *used))
+    return task.kernel.clock.now_ns // TICKS
+
+
+@syscall(98, "getrusage", SINT, STRUCT, partly="times, faults and hiwater RSS; the rest is 0")
+def getrusage_raw(task: Task, who: int) -> bytes:
+    """Store struct rusage. Errors: EINVAL, EFAULT. Source: getrusage(2)."""
+    return getrusage(task, who).pack()
+
+
+def getrusage(task: Task, who: int = RUSAGE_SELF) -> Rusage:
+    """Return what RUSAGE_SELF (or _THREAD, _CHILDREN) has used. Errors: EINVAL.
+
+    Source: getrusage(2).
+    """
+    if who == RUSAGE_CHILDREN:
+        return usage_of_children(task)
+    if who not in (RUSAGE_SELF, RUSAGE_THREAD):
+        raise SyscallError(errno.EINVAL)
+    c = task.mm.counters
+    faults = int(c.min_flt), int(c.maj_flt)
+    return Rusage(task.thread.cpu_ns, int(c.hiwater_rss) * KB_PER_PAGE, *faults)

@@ -1,0 +1,1 @@
+"""The command `pkern`: its options, commands, console and tables."""

@@ -1,0 +1,70 @@
+"""Reference tables generated from the code: the sysctls and the system calls.
+
+The same rows serve `pkern sysctl`, `pkern syscalls`, the console and the pages docs/sysctls.md and
+docs/syscalls.md, so that no page can say what the code does not do.
+"""
+
+from pkern.kernel.machine import Kernel
+from pkern.kernel.sysctl import Entry
+from pkern.syscalls import TABLE, numbers
+from pkern.userland.cli.tables import markdown_table
+
+SYSCTL_HEADERS = ("sysctl", "value", "range", "writer", "what it does")
+SYSCALL_HEADERS = ("nr", "call", "support", "what it does, and what is missing")
+MARK = "<!-- written by `make docs` from the code: edit the code, not this page -->\n"
+
+SYSCTL_PAGE = """\
+# Sysctls
+
+Every entry can be read and written under /proc/sys by a task (`/proc/sys/vm/nonlinear`), with
+`kernel.sysctl["vm.nonlinear"]` in Python, with `--sysctl NAME=VALUE` and `--sysctl-file FILE` at
+boot, and in `pkern console`. A bad value is EINVAL and changes nothing; an open for writing without
+the right is EACCES; every change is logged with who did it. Values: those of a machine with 64 MiB.
+"""
+
+SYSCALL_PAGE = """\
+# System calls
+
+Every call of Linux 6.18 on x86-64: done, done partly, or not done. A call that is not done returns
+ENOSYS and is logged once.
+"""
+
+
+def sysctl_rows(kernel: Kernel, pattern: str = "") -> list[tuple[str, ...]]:
+    """Return one row for each sysctl whose name holds pattern, in order of names."""
+    entries = sorted(kernel.sysctl.entries(), key=lambda entry: entry.name)
+    return [_sysctl_row(kernel, entry) for entry in entries if pattern in entry.name]
+
+
+def _sysctl_row(kernel: Kernel, entry: Entry) -> tuple[str, ...]:
+    value = str(kernel.sysctl[entry.name]).replace("\t", " ")
+    writer = f"nobody: {entry.read_only}" if entry.read_only else "root"
+    return (entry.name, value, entry.range, writer, entry.help)
+
+
+def syscall_rows(pattern: str = "") -> list[tuple[str, ...]]:
+    """Return one row for each system call whose name holds pattern, in order of numbers."""
+    calls = sorted(numbers.NAMES.items())
+    return [_syscall_row(nr, name) for nr, name in calls if pattern in name]
+
+
+def _syscall_row(nr: int, name: str) -> tuple[str, ...]:
+    if name in numbers.GONE:
+        return (str(nr), name, "done", "ENOSYS, as in Linux: there is no such call any more.")
+    call = TABLE.get(nr)
+    if call is None:
+        return (str(nr), name, "not", numbers.REASONS.get(name, ""))
+    support = "partly" if call.partly else "done"
+    missing = f" Missing: {call.partly}" if call.partly else ""
+    return (str(nr), name, support, call.summary + missing)
+
+
+def pages() -> dict[str, str]:
+    """Return the generated pages of the documentation by file name."""
+    with Kernel(ram="64M") as kernel:
+        sysctls = markdown_table(SYSCTL_HEADERS, sysctl_rows(kernel))
+    calls = markdown_table(SYSCALL_HEADERS, syscall_rows())
+    return {
+        "sysctls.md": f"{MARK}\n{SYSCTL_PAGE}\n{sysctls}\n",
+        "syscalls.md": f"{MARK}\n{SYSCALL_PAGE}\n{calls}\n",
+    }
