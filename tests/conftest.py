@@ -1,6 +1,9 @@
-"""Shared by all tests: Hypothesis's profile. The fixtures are those of pkern's own plugin."""
+"""Shared by all tests: Hypothesis's profile, and what a run says of its host."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import host
 
 # Derandomised: a failure seen once is seen again, here and in CI.
 settings.register_profile(
@@ -10,3 +13,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("pkern")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the host has, and what is not compared with it therefore."""
+    for line in host.summary(host.FEATURES):
+        terminalreporter.write_line(line)
