@@ -80,7 +80,7 @@ def kernel(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
 def _boot(node: pytest.Item, rmap: str) -> Kernel:
     """Return a kernel booted as the test's markers say; a wrong marker is one sentence."""
     from pkern.kernel.machine import Kernel
-    from pkern.userland.cli.options import boot_complaint
+    from pkern.userland.cli.boot import boot_complaint
 
     sysctls = marked_sysctls(node)
     try:

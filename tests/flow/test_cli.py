@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pkern import __version__
 from pkern.userland.cli import options
+from pkern.userland.cli.ends import is_ours
 from pkern.userland.cli.main import main
-from pkern.userland.cli.options import is_ours
 
 PROGRAM = """\
 def main(sys, argv):
@@ -51,6 +52,11 @@ def test_a_wrong_command_is_refused(capsys):
     status, _, err = run(capsys, "runn")
     assert status == 2
     assert "runn" in err
+    assert "did you mean run?" in err
+
+
+def test_the_version_is_the_packages(capsys):
+    assert run(capsys, "--version") == (0, f"pkern {__version__}\n", "")
 
 
 def test_a_missing_file_names_its_neighbour(capsys, tmp_path):

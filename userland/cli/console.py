@@ -19,22 +19,32 @@ from pathlib import Path
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.machine import Kernel, parse_size
 from pkern.userland.cli import reference
-from pkern.userland.cli.options import (
-    UsageError,
-    boot,
-    existing,
-    show_failure,
-    sysctl_complaint,
-    sysctl_name,
-)
+from pkern.userland.cli.boot import boot, sysctl_complaint, sysctl_name
+from pkern.userland.cli.ends import show_failure
+from pkern.userland.cli.options import UsageError, add_machine_options, existing
 from pkern.userland.cli.tables import print_table
 from pkern.userland.program import NoMain, Sys, load_program, run_program
+
+HELP = """\
+A shell of the machine, as root: cat, echo TEXT > PATH, ls, sysctl, ps, maps, free, dmesg, check,
+run FILE.py, python. Tab completes; lines are remembered. `help` explains each command.
+
+examples:
+  pkern console
+  pkern console --sysctl vm.nonlinear=1
+  echo 'cat /proc/meminfo' | pkern console
+"""
 
 HISTORY = Path("~/.pkern_history").expanduser()
 CHUNK = 65536  # bytes read at a time by cat
 
 
-def open_console(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern console`."""
+    add_machine_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
     """Boot a machine, run the shell on the terminal, return 0."""
     with boot(options) as kernel, _history():
         Console(kernel).cmdloop()

@@ -1,4 +1,4 @@
-"""`pkern run PROGRAM` and `pkern shell`: programs in machine code from the command line.
+"""`pkern run PROGRAM`: programs in machine code from the command line; shell.py runs one too.
 
 Owns how the machine's root is filled and what is printed when the program has ended.
 """
@@ -23,7 +23,9 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.console import HostInput, Stream, Terminal, host_sink
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.syscalls.strace.tracer import Tracer, started_line
-from pkern.userland.cli.options import UsageError, boot, existing, say_ended
+from pkern.userland.cli.boot import boot
+from pkern.userland.cli.ends import say_ended
+from pkern.userland.cli.options import UsageError, existing
 from pkern.userland.cpu import CpuUnavailable
 from pkern.userland.machine_code import (
     STDERR,
@@ -35,13 +37,6 @@ from pkern.userland.machine_code import (
     spawn_program,
 )
 
-SHELL_HELP = """\
-busybox's shell, or another static program, runs on the terminal; leave it with exit or control-D.
-
-examples:
-  pkern shell
-  pkern shell --sysctl vm.nonlinear=1 --uid 1000
-"""
 FAILED, SIGNALLED = 1, 128
 QUIET = {signal.SIGINT, signal.SIGPIPE}  # ends that a shell does not speak of
 Emit = Callable[[str], object]
@@ -92,7 +87,7 @@ def _input(kernel: Kernel, data: bytes | None) -> Stream:
     return HostInput(kernel, STDIN) if data is None else Stream(kernel, data)
 
 
-def _descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
+def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
     """Return the host's descriptors; its terminal stays one. data: what stdin holds instead."""
     if data is None and os.isatty(STDIN):
         terminal = Terminal(kernel, STDIN, host_sink(STDOUT))
@@ -153,7 +148,7 @@ def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task |
     return task
 
 
-def _run(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
+def run_job(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
     """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
     task = _start(kernel, job, stdio, trace)
     if task is None:
@@ -190,8 +185,8 @@ def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     if options.twice:
         return _run_twice(options, caps)
     with boot(options) as kernel:
-        job, stdio = _job(options, kernel, caps), _descriptors(kernel, None)
-        status = _run(kernel, job, stdio, _to_stderr if options.strace else None)
+        job, stdio = _job(options, kernel, caps), host_descriptors(kernel, None)
+        status = run_job(kernel, job, stdio, _to_stderr if options.strace else None)
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
@@ -227,7 +222,7 @@ def _recorded(options: argparse.Namespace, caps: frozenset[str] | None, stdin: b
             Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
             Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
         )
-        record.status = _run(kernel, _job(options, kernel, caps), stdio, record.trace.append)
+        record.status = run_job(kernel, _job(options, kernel, caps), stdio, record.trace.append)
         record.log = kernel.log.lines()
     return record
 
@@ -247,11 +242,3 @@ def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     texts = first.lines(), second.lines()
     _to_stderr("\n".join(difflib.unified_diff(*texts, "first", "second", lineterm="")))
     return FAILED
-
-
-def shell(options: argparse.Namespace) -> int:
-    """Run a shell on the terminal."""
-    with boot(options) as kernel:
-        path = fill_root(kernel, options.program, options.root)
-        argv = [options.program, "sh"] if Path(path).name == "busybox" else [options.program]
-        return _run(kernel, Job(path, argv, options.uid), _descriptors(kernel, None))

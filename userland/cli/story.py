@@ -4,6 +4,7 @@ Owns the telling, not the facts: the emulator runs twice on one live machine, th
 between through the /proc door, and every number printed is read from that machine.
 """
 
+import argparse
 import errno
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +19,19 @@ from pkern.userland.bochs import (
     machine_ram,
     run_bochs,
 )
-from pkern.userland.cli.options import UsageError
+from pkern.userland.cli.options import UsageError, regular
 from pkern.userland.cli.tables import plain_table
 from pkern.userland.cpu import CpuUnavailable
 from pkern.userland.program import Sys
+
+HELP = """\
+The emulator runs twice over the file: with the gate closed (EPERM, one mmap a page) and, after
+echo 1 > /proc/sys/vm/nonlinear, with the gate open. Then both are compared. `make run` tells it.
+
+examples:
+  pkern story                 on the compiled core of this kernel
+  pkern story LICENSE
+"""
 
 GATE = "/proc/sys/vm/nonlinear"
 SHOWN = 5  # lines of maps shown from each end
@@ -31,6 +41,16 @@ OPENING = """\
 An emulator's guest has page tables of its own: they scatter the pages of its RAM over its linear
 addresses. To show them, the emulator asks its kernel for nonlinear mappings; a careful kernel
 guards those by a gate. The guest's work here is the CRC-32 of {path} ({size} bytes)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern story`."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="of the host (the compiled core)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell the story of the file that was named."""
+    return tell(regular(options.file) if options.file else compiled_core())
 
 
 def tell(path: Path) -> int:

@@ -52,3 +52,9 @@ def _print_rich(title: str, headers: Row, rows: Iterable[Row]) -> bool:
         table.add_row(*(escape(cell) for cell in row))
     Console().print(table)
     return True
+
+
+def show_progress(done: int, total: int, name: str = "") -> None:
+    """Show how far a long command is, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total} {name:60}", end="\r", file=sys.stderr, flush=True)

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pkern.userland.bochs import ImageError
-from pkern.userland.cli.options import UsageError, nearest
+from pkern.userland.cli.options import UsageError, did_you_mean
 from pkern.userland.cli.tables import print_table
 from pkern.userland.cpu import CpuUnavailable
-from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim, run
+from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
+from pkern.userland.lab import run as run_experiment
 from pkern.userland.lab.pictures import NoPictures
 from pkern.userland.lab.report import Progress, print_result, write_page, write_report
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.set_defaults(scale=Scale.DEFAULT)
 
 
-def lab(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Do what was asked. Errors: UsageError."""
     try:
         status: int = options.action(options)
@@ -74,15 +75,14 @@ def list_all(options: argparse.Namespace) -> int:
 def find(name: str) -> Experiment:
     """Return an experiment by name. Errors: UsageError that names the nearest."""
     if name not in REGISTRY:
-        guesses = nearest(name, REGISTRY)
-        hint = f"did you mean {guesses[0]}?" if guesses else "'pkern lab list' shows them"
-        raise UsageError(f"there is no experiment '{name}'; {hint}")
+        hint = did_you_mean(name, REGISTRY, "; 'pkern lab list' shows them")
+        raise UsageError(f"there is no experiment '{name}'{hint}")
     return REGISTRY[name]
 
 
 def run_one(options: argparse.Namespace) -> int:
     """Run one experiment."""
-    result = run(find(options.name), options.scale)
+    result = run_experiment(find(options.name), options.scale)
     print_result(result)
     if options.folder:
         folder = Path(options.folder)

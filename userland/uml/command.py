@@ -8,7 +8,8 @@ import time
 
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import parse_size
-from pkern.userland.cli.options import AMPLE, UsageError, boot, existing
+from pkern.userland.cli.boot import boot
+from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing
 from pkern.userland.cli.tables import plain_table
 from pkern.userland.cpu import CpuUnavailable
 from pkern.userland.uml.kernel import Config, GuestPanic
@@ -33,6 +34,7 @@ HOST_SPARE = 48 * MIB
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern uml`."""
+    add_machine_options(parser, ram=AMPLE)
     parser.add_argument("program", metavar="PROGRAM", help="a static program of the host")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stats", action="store_true", help="print what it took, to stderr")
 
 
-def uml(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run a guest and return its first process's exit status. Errors: UsageError."""
     program = existing(options.program)
     config = _config(options)

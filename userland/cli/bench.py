@@ -1,0 +1,45 @@
+"""The command `pkern bench`."""
+
+import argparse
+
+from pkern.userland.cli.options import UsageError, writable
+from pkern.userland.cli.tables import show_progress
+
+HELP = """\
+Each row is measured here and on the host's kernel in interleaved rounds; the ratio is host / ours,
+with its median and spread. All of it takes some minutes.
+
+examples:
+  pkern bench --only remap            the rows about remap_file_pages
+  pkern bench --json bench.json       also as {"rows": [{"name", "host", "ours", ...}]}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern bench`."""
+    parser.add_argument("--json", metavar="FILE", help="write the rows there too")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="interleaved (3)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure this kernel beside the host's and print the table."""
+    from pkern.userland.bench import as_json, as_markdown, cases_here, run_bench
+    from pkern.userland.conform.hostcc import NoCompiler
+
+    if options.rounds < 3:
+        raise UsageError("--rounds takes a number of 3 or more: a median needs them")
+    cases, notes = cases_here(options.only)
+    if not cases:
+        raise UsageError(f"--only {options.only}: no row has this in its name")
+    report = writable(options.json) if options.json else None
+    try:
+        rows = run_bench(options.rounds, show_progress, cases)
+    except NoCompiler as error:
+        raise UsageError(str(error)) from error
+    print(as_markdown(rows), end="")
+    for note in notes:
+        print(f"\n{note}")
+    if report is not None:
+        report.write_text(as_json(rows))
+    return 0

@@ -1,0 +1,140 @@
+"""Booting a machine as the command line says, and why one does not boot.
+
+Owns the reading of the boot options that options.py declares.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+
+from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import HostFs
+from pkern.userland.cli.options import UsageError, did_you_mean, existing
+
+
+def boot(options: argparse.Namespace) -> Kernel:
+    """Return a machine booted as the options say; the caller closes it."""
+    show_kernel_log()
+    sysctls = read_sysctls(options.sysctl, options.sysctl_file)
+    try:
+        kernel = Kernel(
+            ram=options.ram,
+            seed=options.seed,
+            rmap=options.rmap,
+            nrpte=options.nrpte,
+            swap=options.swap,
+            sysctl=sysctls or None,
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(boot_complaint(error, sysctls)) from error
+    _warn_of_a_small_host(kernel)
+    if options.host:
+        mount_host(kernel, Path(options.host))
+    return kernel
+
+
+def _warn_of_a_small_host(kernel: Kernel) -> None:
+    """Say so where the host cannot back all of the machine's RAM, which is taken as it is used."""
+    free = psutil.virtual_memory().available
+    if kernel.ram > free:
+        print(
+            f"pkern: the machine has {kernel.ram >> 20} MiB of RAM and the host {free >> 20} MiB"
+            " free; a program that fills it may get pkern killed by the host",
+            file=sys.stderr,
+        )
+
+
+def show_kernel_log() -> None:
+    """Let the log lines that are for the console go to standard error, as dmesg shows them."""
+    structlog.configure(
+        processors=[_dmesg_line],
+        logger_factory=lambda *names: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _dmesg_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    return f"[{event['time_ns'] / 1e9:12.6f}] {event['event']}"
+
+
+def mount_host(kernel: Kernel, folder: Path) -> None:
+    """Mount a host directory read-only at /host."""
+    if not folder.is_dir():
+        raise UsageError(f"'{folder}' is not a directory of the host")
+    kernel.vfs.mount("/host", HostFs(str(folder)))
+
+
+def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int | str]:
+    """Return the sysctls of the file, then those of the NAME=VALUE pairs, which win."""
+    result: dict[str, int | str] = {}
+    if file_name:
+        result.update(parse_sysctl_file(existing(file_name)))
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--sysctl takes NAME=VALUE, as vm.nonlinear=1, not '{pair}'")
+        result[sysctl_name(name)] = value.strip()
+    return result
+
+
+def parse_sysctl_file(path: Path) -> dict[str, str]:
+    """Return the settings of a file in sysctl.conf's format.
+
+    One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot. What cannot be set
+    is left out where a - stands before the name.
+    """
+    result, may_fail = {}, set()
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        text = line.strip()
+        if not text or text[0] in "#;":
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{path}, line {number}: expected NAME = VALUE, found '{text}'")
+        if text[0] == "-":
+            may_fail.add(sysctl_name(name[1:]))
+        result[sysctl_name(name.removeprefix("-"))] = value.strip()
+    return _without_failing(result, may_fail) if may_fail else result
+
+
+def _without_failing(settings: dict[str, str], may_fail: set[str]) -> dict[str, str]:
+    with Kernel(ram="4M") as probe:
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in may_fail or sysctl_complaint(probe, name, value) is None
+        }
+
+
+def sysctl_name(name: str) -> str:
+    """Return a sysctl's name with dots, from either spelling."""
+    return name.strip().replace("/", ".")
+
+
+def boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
+    """Return why a machine did not boot, as a sentence that names a wrong sysctl."""
+    with Kernel(ram="4M") as probe:
+        for name, value in sysctls.items():
+            complaint = sysctl_complaint(probe, name, str(value))
+            if complaint:
+                return complaint
+    return f"the machine does not boot: {error}"
+
+
+def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
+    """Return why the sysctl cannot have the value, as a sentence, or None if it can."""
+    entries = {entry.name: entry for entry in kernel.sysctl.entries()}
+    if name not in entries:
+        hint = did_you_mean(name, entries, "; 'pkern sysctl -a' lists them")
+        return f"there is no sysctl '{name}'{hint}"
+    try:
+        kernel.sysctl[name] = value
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
+    return None
