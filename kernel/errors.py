@@ -6,7 +6,9 @@ memory.  TaskKilled: the kernel ended the task.  KernelBug: we erred; never caug
 
 from __future__ import annotations
 
+import errno
 import os
+from typing import Any
 
 SI_KERNEL = 0x80
 SEGV_MAPERR, SEGV_ACCERR = 1, 2
@@ -24,12 +26,39 @@ ACCESSES = {0: "load from", 2: "store to", 16: "execution at"}
 class SyscallError(OSError):
     """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`.
 
-    subject: what the message names, for a caller who has no path of it in hand.
+    Where Python has an exception of its own for the errno, the error is one of those too: ENOENT
+    is a FileNotFoundError, EPERM and EACCES a PermissionError, EAGAIN a BlockingIOError.
+    filename, filename2: the call's paths, or what else the message names; None: nothing.
     """
 
-    def __init__(self, number: int, subject: str | None = None) -> None:
-        super().__init__(number, os.strerror(number), subject)
+    def __init__(
+        self, number: int, filename: str | None = None, filename2: str | None = None
+    ) -> None:
+        super().__init__(number, os.strerror(number))
+        if filename is not None:
+            self.filename = filename
+        if filename2 is not None:
+            self.filename2 = filename2
         self.number = number
+        if type(self) is SyscallError and number in _KINDS:
+            self.__class__ = _KINDS[number]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SyscallError, (self.number, self.filename, self.filename2), vars(self)
+
+
+def _kinds() -> dict[int, type[SyscallError]]:
+    """Return, for each errno that Python has a class for, one that is both."""
+    made: dict[type[OSError], type[SyscallError]] = {}
+    kinds = {number: type(OSError(number, "")) for number in errno.errorcode}
+    for kind in kinds.values():
+        if kind is not OSError and kind not in made:
+            body = {"__doc__": SyscallError.__doc__, "__module__": SyscallError.__module__}
+            made[kind] = type(kind.__name__, (SyscallError, kind), body)
+    return {number: made[kind] for number, kind in kinds.items() if kind in made}
+
+
+_KINDS = _kinds()
 
 
 class MemoryFault(Exception):
@@ -47,6 +76,9 @@ class MemoryFault(Exception):
         self.addr = addr
         self.code = code
         self.access = access
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.addr, self.code, self.access), vars(self)
 
 
 class SegmentationFault(MemoryFault):
@@ -69,6 +101,9 @@ class TaskKilled(Exception):
         super().__init__(f"task {pid} {end}")
         self.pid = pid
         self.signo = signo
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.pid, self.signo), vars(self)
 
 
 class KernelPanic(Exception):

@@ -86,6 +86,11 @@ class Log:
         """Return the lines in dmesg's format: `[    0.000001] text`."""
         return [record.line() for record in self._records]
 
+    @property
+    def written(self) -> int:
+        """How many lines there have ever been: the number that the next one gets."""
+        return self._written
+
     def records(self, first: int = 0) -> list[Record]:
         """Return the records from number first on."""
         return [record for record in self._records if record.number >= first]

@@ -6,15 +6,17 @@ what is reported when it has ended.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.task import Task
+from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY, Task
 from pkern.kernel.vfs import O_CREAT, O_TRUNC, names
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
 from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY
@@ -102,11 +104,51 @@ def put_program(kernel: Kernel, source: Path, path: str) -> None:
         file.put()
 
 
+def interpreter_of(program: Path) -> Path | None:
+    """Return the interpreter that a script of the host names, if that is what the file is."""
+    with program.open("rb") as file:
+        head = file.read(256)
+    words = head[2:].split(b"\n")[0].split() if head.startswith(b"#!") else []
+    return Path(os.fsdecode(words[0])) if words else None
+
+
+def bring_program(kernel: Kernel, program: Path) -> None:
+    """Copy a program of the host, and a script's interpreter, to the same paths of the machine.
+
+    Errors: SyscallError, ENOSPC where the machine is too small, with the file's name; OSError of
+    the host.
+    """
+    for file in (program, interpreter_of(program)):
+        if file is None or not file.is_file():
+            continue
+        try:
+            put_program(kernel, file, str(file))
+        except SyscallError as error:
+            error.filename = str(file)
+            raise
+
+
 def start_init(kernel: Kernel) -> Task:
     """Return the task that the orphans go to; it runs nothing."""
     if kernel.init is None:
         kernel.init = kernel.spawn("init", uid=0, gid=0)
     return kernel.init
+
+
+def set_limit(task: Task, name: str, limit: int | tuple[int, int]) -> None:
+    """Set a resource limit by setrlimit(2)'s name, as NOFILE or RLIMIT_NOFILE, in its units.
+
+    limit: the soft one, which raises the hard one where it must, or (soft, hard).
+    Errors: ValueError for an unknown name or a value that cannot be.
+    """
+    key = name.upper().removeprefix("RLIMIT_").lower()
+    if key not in DEFAULT_RLIMITS:
+        known = ", ".join(known.upper() for known in DEFAULT_RLIMITS)
+        raise ValueError(f"there is no limit {name!r}: choose of {known}")
+    soft, hard = limit if isinstance(limit, tuple) else (limit, max(limit, task.rlimits[key][1]))
+    if not 0 <= soft <= hard <= RLIM_INFINITY:
+        raise ValueError(f"the limit {name} cannot be {limit}: 0 <= soft <= hard < 2**64")
+    task.rlimits[key] = (soft, hard)
 
 
 def spawn_program(
@@ -119,13 +161,19 @@ def spawn_program(
     env: Mapping[str, str] | None = None,
     caps: frozenset[str] | None = None,
     cwd: str | None = None,
+    limits: Mapping[str, int | tuple[int, int]] | None = None,
 ) -> Task:
-    """Return a task that is about to run a program of the machine. Errors: SyscallError."""
+    """Return a task that is about to run a program of the machine.
+
+    limits: as set_limit takes them, by name. Errors: SyscallError; ValueError for an unknown limit.
+    """
     init = start_init(kernel)
     scheduler = kernel.scheduler or boot_scheduler(kernel)
     task = kernel.spawn(argv[0], uid=uid, gid=uid, caps=caps, argv=list(argv))
     task.parent = init
     init.children.append(task)
+    for name, limit in (limits or {}).items():
+        set_limit(task, name, limit)
     if cwd is not None:
         task.fs.pwd = make_directory(kernel, cwd)
     task.context = Context.new(scheduler.processor)

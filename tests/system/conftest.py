@@ -20,6 +20,7 @@ COMPILERS = {
     "musl": ["musl-gcc", "-static"],
     "glibc": ["gcc", "-static"],
     "pie": ["gcc", "-static-pie"],
+    "dynamic": ["gcc"],
 }
 Compile = Callable[..., Path]
 

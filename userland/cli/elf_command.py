@@ -33,7 +33,7 @@ from pkern.userland.machine_code import (
     STDOUT,
     Stdio,
     boot_scheduler,
-    put_program,
+    bring_program,
     spawn_program,
 )
 
@@ -45,24 +45,13 @@ Emit = Callable[[str], object]
 # ---- the machine's root ----
 
 
-def _interpreter(program: Path) -> Path | None:
-    """Return the interpreter that a script of the host names, if that is what the file is."""
-    with program.open("rb") as file:
-        head = file.read(256)
-    words = head[2:].split(b"\n")[0].split() if head.startswith(b"#!") else []
-    return Path(os.fsdecode(words[0])) if words else None
-
-
 def _bring(kernel: Kernel, program: Path) -> None:
     """Copy a program of the host, and a script's interpreter, to the same paths of the machine."""
-    interpreter = _interpreter(program)
-    for file in (program, interpreter):
-        if file is None or not file.is_file():
-            continue
-        try:
-            put_program(kernel, file, str(file))
-        except SyscallError as error:
-            raise UsageError(f"{file} does not fit into the machine's RAM: {error}") from error
+    try:
+        bring_program(kernel, program)
+    except SyscallError as error:
+        why = f"{error.filename} does not fit into the machine's RAM: {error.strerror}"
+        raise UsageError(why) from error
 
 
 def fill_root(kernel: Kernel, name: str, root: str | None) -> str:

@@ -59,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:
         return _end(2, str(error))
-    except BrokenPipeError:  # the reader of our output has gone: `pkern ... | head`
-        sys.stderr.close()
-        return 1
     except KeyboardInterrupt:
         return 130
     except KernelPanic as error:
         return _end(1, str(error))
     except SyscallError:  # a call of this kernel failed and no command expected it: our bug
         raise
+    except BrokenPipeError:  # the reader of our output has gone: `pkern ... | head`
+        sys.stderr.close()
+        return 1
     except OSError as error:
         return _end(1, f"the host refused: {error}")
 

@@ -6,7 +6,7 @@ import difflib
 import io
 import sys
 
-from pkern.kernel.errors import KernelBug, KernelPanic
+from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.kernel.tasks.signals import NSIG
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import say_ended, show_failure
@@ -41,9 +41,11 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
                 strace=trace,
                 on_fault=show_failure,
             )
-        except (KernelBug, KernelPanic, BrokenPipeError):
+        except (KernelBug, KernelPanic):
             raise
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and not isinstance(error, SyscallError):
+                raise  # the host's: who reads our output has gone
             status = show_failure(error)
         finally:
             if options.dmesg:

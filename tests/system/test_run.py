@@ -1,0 +1,107 @@
+"""pkern.run: a program in machine code from Python, and all that it showed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pkern
+
+TELLER = """\
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char line[64] = "", cwd[64];
+	struct rlimit limit;
+	if (argc > 1 && !strcmp(argv[1], "die"))
+		*(volatile int *)0x1234 = 1;
+	if (argc > 1 && !strcmp(argv[1], "sleep"))
+		sleep(1000);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	fgets(line, sizeof line, stdin);
+	printf("%d %s %s", argc, getenv("COLOUR"), line);
+	getcwd(cwd, sizeof cwd);
+	printf(" %s %d %ld\\n", cwd, getuid(), (long)limit.rlim_cur);
+	fprintf(stderr, "to stderr\\n");
+	return 7;
+}
+"""
+Compile = Callable[..., Path]
+
+
+def test_a_run_tells_status_output_maps_and_time(compile_c: Compile) -> None:
+    program = compile_c(TELLER)
+    done = pkern.run(
+        program, "a", "b", env={"COLOUR": "red"}, stdin="in", cwd="/w", uid=5, limits={"NOFILE": 9}
+    )
+    assert (done.status, done.signal) == (7, None)
+    assert done.out == b"3 red in /w 5 9\n"
+    assert done.err == b"to stderr\n"
+    assert done.argv == (str(program), "a", "b")
+    assert {str(program), "[stack]"} <= set(done.maps.split())
+    assert done.maps.endswith("[vsyscall]\n")
+    assert done.time_ns > 0
+    assert done.signals == ()
+
+
+def test_a_death_names_the_signal_and_the_log_says_where(compile_c: Compile) -> None:
+    done = pkern.run(compile_c(TELLER), "die")
+    assert (done.status, done.signal) == (139, pkern.Signal.SIGSEGV)
+    assert [(s.si_signo, s.si_code, s.si_addr) for s in done.signals] == [(11, 1, 0x1234)]
+    assert any("segfault at 1234" in line for line in done.log)
+    assert "[stack]" in done.maps
+
+
+def test_time_that_is_up_is_status_124_on_virtual_time(compile_c: Compile) -> None:
+    done = pkern.run(compile_c(TELLER), "sleep", timeout=2.5)
+    assert (done.status, done.signal) == (124, pkern.Signal.SIGKILL)
+    assert 2_500_000_000 <= done.time_ns < 2_600_000_000
+
+
+def test_a_machine_is_used_again_and_strace_sees_one_run(compile_c: Compile) -> None:
+    program = compile_c(TELLER)
+    with pkern.Kernel(ram="16M") as kernel:
+        first: list[str] = []
+        pids = [pkern.run(program, kernel=kernel, strace=first.append).pid]
+        pids.append(pkern.run(program, kernel=kernel).pid)
+        kernel.check()
+    assert pids[0] != pids[1]
+    assert first[0].startswith("execve(")
+    assert first[-1] == "+++ exited with 7 +++"
+    assert sum(line.startswith("+++") for line in first) == 1
+
+
+def test_the_hosts_files_are_the_root(tmp_path: Path, compile_c: Compile) -> None:
+    (tmp_path / "inside").write_bytes(compile_c(TELLER).read_bytes())
+    (tmp_path / "inside").chmod(0o755)
+    assert pkern.run("/inside", root=tmp_path, uid=0).status == 7
+
+
+def test_what_cannot_run_says_why(tmp_path: Path, compile_c: Compile) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        pkern.run(tmp_path / "absent")
+    text = tmp_path / "text"
+    text.write_text("hello\n")
+    with pytest.raises(pkern.SyscallError, match=r"Exec format error.*text"):
+        pkern.run(text)
+    with pytest.raises(ValueError, match="no limit 'FILES'"):
+        pkern.run(compile_c(TELLER), limits={"FILES": 1})
+    with pytest.raises(ValueError, match="reverse map"):
+        pkern.run(text, rmap="none")
+    with pkern.Kernel(ram="16M") as kernel, pytest.raises(TypeError, match="ram"):
+        pkern.run(text, kernel=kernel, ram="8M")
+
+
+def test_a_dynamic_program_without_its_loader_says_what_is_missing(compile_c: Compile) -> None:
+    program = compile_c("int main() { return 0; }\n", "dynamic")
+    with pytest.raises(FileNotFoundError) as caught:
+        pkern.run(program)
+    assert caught.value.filename == str(program)
+    assert "loader" in "".join(getattr(caught.value, "__notes__", []))
