@@ -65,6 +65,15 @@ class Log:
 
     # ---- the console ----
 
+    @property
+    def printk(self) -> str:
+        """The levels as kernel.printk shows them."""
+        return "\t".join(map(str, self.levels))
+
+    @printk.setter
+    def printk(self, row: str) -> None:
+        self.levels = [int(level) for level in row.split()]
+
     def console_off(self) -> None:
         """Show only what the least level lets through."""
         if self._level_before is None:

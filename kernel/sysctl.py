@@ -1,29 +1,23 @@
 """The sysctl table: every parameter once, behind every door.
 
-Owns names, types, ranges, help and rights. A value that the core obeys lives in its struct
-tunables; the others live here or in the Kernel attribute named. Each change is logged.
+Owns names, types, ranges, help and rights. A value lives where it is obeyed: in the core's struct
+tunables or in a field of the part of the machine named as owner; only what nobody else holds lives
+here. Each change is logged.
 """
 
 from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.log import KERN_INFO
-from pkern.kernel.mm import hugetlb, memory
-
-if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+from pkern.kernel.log import KERN_INFO, Log
 
 Value = int | str
 MAX = (1 << 63) - 1
-LEAST_FILES = 8192
 NUMBER = re.compile(r"([+-]?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
 BASES = {"0x": 16, "0": 8, "": 10}
 
@@ -32,14 +26,13 @@ BASES = {"0x": 16, "0": 8, "": 10}
 class Entry:
     """One parameter. low..high: an integer's range; a string entry's values stand in choices.
 
-    place: "tunables" (the core's field of the same last name), "kernel" (the attribute), "table",
-    "counters" (what an effect has made of it);
-    a name in EFFECTS also does something when it is written.
+    owner: who holds the value, as Kernel.owners names the machine's parts; "table": nobody else.
+    field: the owner's, where it is not the last part of the name.
     """
 
     name: str
     help: str
-    place: str = "tunables"
+    owner: str = "tunables"
     field: str = ""
     default: Value | None = None
     low: int = 0
@@ -81,39 +74,40 @@ ENTRIES = (
     Entry(
         "fs.file-max",
         "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
-        "table",
-        default=0,  # the kernel's own: a tenth of RAM in KiB
+        "vfs",
+        "file_max",
+        default=0,
     ),
     Entry(
         "fs.file-nr",
         "Files that are open, 0, and fs.file-max.",
-        "kernel",
+        "vfs",
         "file_nr",
         default="",
         read_only="it counts",
     ),
-    Entry("kernel.domainname", "The domain that uname shows.", "kernel", default="(none)"),
-    Entry("kernel.hostname", "The node name that uname shows.", "kernel", default="pkern"),
+    Entry("kernel.domainname", "The domain that uname shows.", "uts", default="(none)"),
+    Entry("kernel.hostname", "The node name that uname shows.", "uts", default="pkern"),
     Entry(
         "kernel.osrelease",
         "The release whose behaviour programs may expect.",
-        "table",
+        "uts",
         default="6.18.0-pkern",
         read_only="it names the release",
     ),
     Entry(
         "kernel.ostype",
         "The system's name.",
-        "table",
+        "uts",
         default="Linux",
         read_only="it names the system",
     ),
-    Entry("kernel.pid_max", "Pids are below this.", "kernel", default=32768, low=301, high=4194304),
+    Entry("kernel.pid_max", "Pids are below this.", "tasks", default=32768, low=301, high=4194304),
     Entry(
         "kernel.printk",
         "Log lines below the first level go to the console (standard error, structlog); then the"
         " level of lines without one, the least first level, and the first level at boot.",
-        "kernel",
+        "log",
         default="4\t4\t1\t7",
         columns=4,
     ),
@@ -127,21 +121,23 @@ ENTRIES = (
     Entry(
         "kernel.revirt_vsyscalls",
         "1: the vsyscalls make real system calls, which a tracer sees; kernel.vsyscall64 reversed.",
-        "kernel",
+        "vsyscalls",
+        "revirtualised",
         default=0,
         high=1,
     ),
     Entry(
         "kernel.version",
         "The build, as uname -v.",
-        "table",
+        "uts",
         default="#1 SMP PREEMPT_DYNAMIC",
         read_only="it names the build",
     ),
     Entry(
         "kernel.vsyscall64",
         "1: the vsyscalls read the time without a trap; 0: see kernel.revirt_vsyscalls.",
-        "kernel",
+        "vsyscalls",
+        "fast",
         default=1,
         high=1,
     ),
@@ -153,21 +149,21 @@ ENTRIES = (
     Entry(
         "vm.dirty_background_ratio",
         "Percent of usable memory that may be dirty before a write ends with writing it back.",
-        "kernel",
+        "memory",
         default=10,
         high=100,
     ),
     Entry(
         "vm.dirty_ratio",
         "Percent of usable memory that may be dirty before a writer must write back to go on.",
-        "kernel",
+        "memory",
         default=20,
         high=100,
     ),
     Entry(
         "vm.drop_caches",
         "Writing 1 drops clean page cache (2: nothing more is kept, 3: both).",
-        "table",
+        "memory",
         default=0,
         high=4,
     ),
@@ -179,18 +175,18 @@ ENTRIES = (
     Entry(
         "vm.hugetlb_shm_group",
         "The group that may make shared memory of large pages without CAP_IPC_LOCK.",
-        "kernel",
+        "memory",
         default=0,
         high=(1 << 32) - 1,
     ),
     Entry("vm.legacy_va_layout", "1: mappings grow upwards from a third of user space.", high=1),
     Entry("vm.max_map_count", "VMAs one address space may have."),
-    Entry("vm.min_free_kbytes", "The lowest watermark; low and high follow.", "table", low=0),
+    Entry("vm.min_free_kbytes", "The lowest watermark; low and high follow.", "memory", low=0),
     Entry("vm.mmap_min_addr", "Lowest address to map without CAP_SYS_RAWIO, in bytes."),
     Entry(
         "vm.nonlinear",
         "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM).",
-        "kernel",
+        "memory",
         "nonlinear_open",
         default=0,
         high=1,
@@ -203,8 +199,7 @@ ENTRIES = (
     Entry(
         "vm.nr_hugepages",
         "Large pages (2 MiB) in the pool; what there is no memory for is not there.",
-        "counters",
-        "nr_huge",
+        "memory",
         default=0,
     ),
     Entry(
@@ -214,14 +209,16 @@ ENTRIES = (
     Entry(
         "vm.oom_kill_allocating_task",
         "1: out of memory kills the task that asked, not the one with the highest score.",
-        "kernel",
+        "oom",
+        "kill_allocating_task",
         default=0,
         high=1,
     ),
     Entry(
         "vm.oom_policy",
         "Nothing can be freed: kill by score and try again, or fail the call and kill the asker.",
-        "kernel",
+        "oom",
+        "policy",
         default="loop",
         choices=("loop", "kill_allocating"),
     ),
@@ -240,15 +237,14 @@ ENTRIES = (
     Entry(
         "vm.panic_on_oom",
         "1: out of memory stops the machine.",
-        "kernel",
+        "oom",
         default=0,
         high=2,
     ),
     Entry(
         "vm.rmap",
         "How the ptes of a page are found; EBUSY while any page is mapped.",
-        "kernel",
-        "rmap_name",
+        "memory",
         default="objrmap_tree",
         choices=("virtual_scan", "pte_chain", "objrmap", "objrmap_tree", "compare"),
     ),
@@ -260,7 +256,7 @@ ENTRIES = (
     Entry(
         "vm.vm_passes",
         "Passes over the lists, deeper each time, before reclaim gives up.",
-        "kernel",
+        "memory",
         default=16,
         low=1,
         high=1000,
@@ -284,22 +280,23 @@ def _bad(entry: Entry, text: str) -> SyscallError:
     return SyscallError(errno.EINVAL, f"{entry.name}={text}")
 
 
-class SysctlTable:
-    """The parameters of one machine, by name."""
+class Writer(Protocol):
+    """A task, as far as the table asks who writes."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    @property
+    def pid(self) -> int: ...
+    @property
+    def uid(self) -> int: ...
+
+
+class SysctlTable:
+    """The parameters of one machine, by name. owners: the machine's parts, by Entry.owner."""
+
+    def __init__(self, owners: Mapping[str, Any], log: Log) -> None:
+        self._owners = owners
+        self._log = log
         self._entries = {entry.name: entry for entry in ENTRIES}
-        self._own = {e.name: e.default for e in ENTRIES if e.place == "table"}
-        self._effects: dict[str, Callable[[Any], None]] = {
-            "vm.drop_caches": partial(memory.drop_caches, kernel),
-            "vm.nr_hugepages": partial(hugetlb.set_pool, kernel),
-            "vm.min_free_kbytes": partial(memory.set_min_free, kernel),
-            "vm.rmap": kernel.set_rmap,
-        }
-        self._own["fs.file-max"] = max(LEAST_FILES, kernel.ram // 10240)
-        self._own["vm.min_free_kbytes"] = memory.default_min_free(kernel.ram)
-        memory.set_min_free(kernel, memory.default_min_free(kernel.ram))
+        self._own = {e.name: e.default for e in ENTRIES if e.owner == "table"}
 
     # ---- looking ----
 
@@ -316,15 +313,12 @@ class SysctlTable:
 
     def __getitem__(self, name: str) -> Value:
         entry = self.entry(name)
-        readers: dict[str, Callable[[], Value | None]] = {
-            "tunables": lambda: int(getattr(self._kernel.tunables, entry.where)),
-            "kernel": lambda: getattr(self._kernel, entry.where),
-            "counters": lambda: int(getattr(self._kernel.counters, entry.where)),
-            "table": lambda: self._own[entry.name],
-        }
-        value = readers[entry.place]()
-        assert value is not None
-        return value
+        if entry.owner == "table":
+            value = self._own[entry.name]
+            assert value is not None
+            return value
+        value = getattr(self._owners[entry.owner], entry.where)
+        return value if entry.kind == "str" else int(value)
 
     def read(self, name: str) -> str:
         """Return the text of the /proc/sys file: the value and a newline."""
@@ -336,11 +330,11 @@ class SysctlTable:
         """Set a value with root's rights. Errors: ENOENT, EINVAL, EACCES (read-only)."""
         self.write(name, str(value), None)
 
-    def may_write(self, name: str, task: Task | None) -> bool:
+    def may_write(self, name: str, task: Writer | None) -> bool:
         """Tell whether a task (None: the machine's owner) may write the entry."""
         return not self.entry(name).read_only and (task is None or task.uid == 0)
 
-    def write(self, name: str, text: str, task: Task | None) -> None:
+    def write(self, name: str, text: str, task: Writer | None) -> None:
         """Parse and set a value, as a write to its /proc/sys file does.
 
         Errors: ENOENT; EACCES (no right, read-only), EBUSY (vm.rmap); EINVAL, with nothing changed.
@@ -350,7 +344,7 @@ class SysctlTable:
             raise SyscallError(errno.EACCES)
         self._store(entry, self._parse(entry, text))
         who = f"pid {task.pid}, uid {task.uid}" if task else "the machine's owner"
-        self._kernel.log.write(KERN_INFO, f"sysctl: {entry.name} = {self[entry.name]} ({who})")
+        self._log.write(KERN_INFO, f"sysctl: {entry.name} = {self[entry.name]} ({who})")
 
     def _parse(self, entry: Entry, text: str) -> Value:
         text = text.strip(" \t\n")
@@ -379,11 +373,7 @@ class SysctlTable:
         return value
 
     def _store(self, entry: Entry, value: Value) -> None:
-        if entry.name in self._effects:
-            self._effects[entry.name](value)
-        if entry.place == "tunables":
-            setattr(self._kernel.tunables, entry.where, value)
-        elif entry.place == "kernel":
-            setattr(self._kernel, entry.where, value)
-        elif entry.place == "table":
+        if entry.owner == "table":
             self._own[entry.name] = value
+        else:
+            setattr(self._owners[entry.owner], entry.where, value)

@@ -130,9 +130,9 @@ def bring_program(kernel: Kernel, program: Path) -> None:
 
 def start_init(kernel: Kernel) -> Task:
     """Return the task that the orphans go to; it runs nothing."""
-    if kernel.init is None:
-        kernel.init = kernel.spawn("init", uid=0, gid=0)
-    return kernel.init
+    if kernel.tasks.init is None:
+        kernel.tasks.init = kernel.spawn("init", uid=0, gid=0)
+    return kernel.tasks.init
 
 
 def set_limit(task: Task, name: str, limit: int | tuple[int, int]) -> None:

@@ -19,7 +19,6 @@ from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_ERR
-from pkern.kernel.mm import memory
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
 from pkern.kernel.tasks.trace import NO_CALL, Trace
@@ -81,7 +80,7 @@ class Scheduler:
         """Open the processor. Errors: ProcessorUnavailable."""
         self.kernel = kernel
         if kernel.processor is None:
-            kernel.processor = Processor(kernel.core, library)
+            kernel.processor = Processor(kernel.memory.core, library)
         self.processor = kernel.processor
         lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
         self.calls = calls
@@ -511,7 +510,7 @@ class Scheduler:
 
     def _serve_need(self, task: Task, status: int) -> None:
         try:
-            memory.serve_fault(self.kernel, task, status, self._needs - 1)
+            self.kernel.memory.serve_fault(task, status, self._needs - 1)
         except MemoryFault as fault:
             access = int(self._exit.access)
             traps.page_fault(task, fault.signo, fault.code, fault.addr, access)

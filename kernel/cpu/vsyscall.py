@@ -55,10 +55,10 @@ class VsyscallPage:
     def __init__(self, kernel: Kernel) -> None:
         """Load both forms; the fast one is shown."""
         self._kernel = kernel
-        self.revirtualised = 0
-        if lib.machine_load_vsyscalls(kernel.core, page_of(FAST), page_of(REVIRTUALISED)):
+        self._revirtualised = 0
+        if lib.machine_load_vsyscalls(kernel.memory.core, page_of(FAST), page_of(REVIRTUALISED)):
             raise KernelBug("no memory for the page of vsyscalls")
-        kernel.clock.keep_in(lib.machine_vsyscall_data(kernel.core))
+        kernel.clock.keep_in(lib.machine_vsyscall_data(kernel.memory.core))
 
     @property
     def traps(self) -> int:
@@ -69,22 +69,36 @@ class VsyscallPage:
     @property
     def selects(self) -> int:
         """How often the page was changed for its other form."""
-        return int(self._kernel.counters.vsyscall_selects)
+        return int(self._kernel.memory.counters.vsyscall_selects)
 
     def form_for(self, task: Task | None) -> int:
         """Return the form that a task sees: revirtualised if all do, or if it asked for it."""
-        wish = self.revirtualised or (task is not None and task.revirt_vsyscalls)
+        wish = self._revirtualised or (task is not None and task.revirt_vsyscalls)
         return int(lib.VSYSCALL_REVIRTUALISED if wish else lib.VSYSCALL_FAST)
 
     def enter(self, task: Task) -> None:
         """Show the form that task sees, as a context switch to it must."""
-        lib.machine_select_vsyscalls(self._kernel.core, self.form_for(task), task.mm.handle)
+        lib.machine_select_vsyscalls(self._kernel.memory.core, self.form_for(task), task.mm.handle)
 
-    def revirtualise(self, flag: int) -> None:
-        """Set the global flag: 1 shows the revirtualised form to every task."""
-        self.revirtualised = flag
-        core, form = self._kernel.core, self.form_for(None)
+    @property
+    def revirtualised(self) -> int:
+        """1 while every task's vsyscalls make real system calls (kernel.revirt_vsyscalls)."""
+        return self._revirtualised
+
+    @revirtualised.setter
+    def revirtualised(self, flag: int) -> None:
+        self._revirtualised = flag
+        core, form = self._kernel.memory.core, self.form_for(None)
         lib.machine_select_vsyscalls(core, form, ffi.NULL)
         for task in self._kernel.tasks.values():
             if task.alive:
                 task.mm.counters.tlb_generation += 1
+
+    @property
+    def fast(self) -> int:
+        """The same, the other way round (kernel.vsyscall64)."""
+        return 1 - self._revirtualised
+
+    @fast.setter
+    def fast(self, flag: int) -> None:
+        self.revirtualised = 1 - flag

@@ -106,7 +106,7 @@ class Segments:
             raise SyscallError(errno.ENOENT)
         if not 1 <= size <= SHM_MAX:
             raise SyscallError(errno.EINVAL)
-        if size > self._kernel.ram and int(self._kernel.tunables.overcommit_memory) != 1:
+        if size > self._kernel.ram and int(self._kernel.memory.tunables.overcommit_memory) != 1:
             raise SyscallError(errno.ENOMEM)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1

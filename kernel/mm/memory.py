@@ -1,14 +1,17 @@
-"""The core's needs: pages from backing stores, and memory when it runs short.
+"""A machine's memory: the core, and what it needs: backing stores' pages, and memory run short.
 
-The one place where NEED_PAGE and NEED_MEMORY are answered: background and direct reclaim by
+Owns the core's handle, its live structs (needs, tunables, counters) and the policy of reclaim. It
+is the one place where NEED_PAGE and NEED_MEMORY are answered: background and direct reclaim by
 watermarks, writeback of the dirty pages that a scan finds, and, when nothing can be freed any
-more, kernel.oom. The core scans; how much, how often and what then is decided here.
+more, the Oom. The core scans; how much, how often and what then is decided here.
 """
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import (
@@ -22,17 +25,23 @@ from pkern.kernel.errors import (
     SyscallError,
     TaskKilled,
 )
-from pkern.kernel.mm import oom
-
-if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+from pkern.kernel.log import Log
+from pkern.kernel.mm.oom import Oom
+from pkern.kernel.mm.process import Process
 
 PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
 DEF_PRIORITY = 12  # the first pass scans 1/4096 of each list
 MOST_DOUBLINGS = 12
 MIN_FREE_LOW, MIN_FREE_HIGH = 128, 262144  # KiB, as Linux bounds its default
+LEAST_PAGES = 64  # of a machine
+RMAP_DESIGNS = {
+    "virtual_scan": lib.RMAP_VIRTUAL_SCAN,
+    "pte_chain": lib.RMAP_PTE_CHAIN,
+    "objrmap": lib.RMAP_OBJRMAP,
+    "objrmap_tree": lib.RMAP_OBJRMAP_TREE,
+    "compare": lib.RMAP_COMPARE,
+}
 
 _FAULTS: dict[int, tuple[type[MemoryFault], int]] = {
     lib.SEGV_MAPERR: (SegmentationFault, SEGV_MAPERR),
@@ -41,108 +50,287 @@ _FAULTS: dict[int, tuple[type[MemoryFault], int]] = {
 }
 
 
-# ---- answering ----
+class Store(Protocol):
+    """What holds a file's pages when the page cache does not."""
+
+    def fetch(self, index: int, truncate_count: int) -> None: ...
+    def write_page(self, index: int) -> None: ...
 
 
-def serve(kernel: Kernel, task: Task | None, status: int, attempt: int = 0) -> None:
-    """Answer a need so that the call can be tried again, or raise what ends it.
+class Stores(Protocol):
+    """Whoever knows the store behind a mapping's cookie: the file systems."""
 
-    status: NEED_PAGE, NEED_MEMORY, a verdict or -errno. attempt: how often this call has asked.
-    Errors: SyscallError; MemoryFault for a verdict; TaskKilled if memory is out; KernelBug.
+    def inode_of(self, cookie: int) -> Store: ...
+    def sync(self) -> None: ...
+
+
+def create_core(ram: int, rmap: str, nrpte: int, poison: int) -> Any:
+    """Return a core of ram bytes. Errors: ValueError (a bad parameter), MemoryError."""
+    if rmap not in RMAP_DESIGNS:
+        raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
+    if ram // PAGE_BYTES < LEAST_PAGES:
+        raise ValueError(f"a machine has at least 256K of RAM, not {ram} bytes")
+    if not 1 <= nrpte <= 31:
+        raise ValueError(f"nrpte is a number from 1 to 31, not {nrpte}")
+    params = ffi.new(
+        "struct machine_params *",
+        {
+            "nr_pages": ram // PAGE_BYTES,
+            "rmap": RMAP_DESIGNS[rmap],
+            "nrpte": nrpte,
+            "poison": poison,
+        },
+    )
+    core = lib.machine_create(params)
+    if core == ffi.NULL:
+        raise MemoryError("the host has no memory for this machine")
+    return core
+
+
+class Memory:
+    """The memory of one machine. ram: bytes; rmap, nrpte, poison: as of Kernel.
+
+    stores: set once there are file systems. running: who is on the processor, if anyone.
     """
-    if status == lib.NEED_PAGE:
-        fetch_page(kernel, task)
-    elif status == lib.NEED_MEMORY:
-        if not make_room(kernel, attempt):
-            oom.in_call(kernel, task)
-    elif status in _FAULTS:
-        kind, code = _FAULTS[status]
-        raise kind(int(kernel.need.addr), code, int(kernel.need.access))
-    else:
-        raise SyscallError(-status)
-    if task is not None and not task.alive:  # someone's need for memory ended it meanwhile
-        raise TaskKilled(task.pid, task.exit_status or 0)
 
+    stores: Stores
 
-def serve_fault(kernel: Kernel, task: Task, status: int, attempt: int = 0) -> None:
-    """Answer the need of a load or store; without memory a task is killed, as on Linux."""
-    if status == -errno.ENOMEM:
-        return  # one allocation was refused: Linux lets the access fault again
-    if status == lib.NEED_MEMORY and not make_room(kernel, attempt):
-        oom.in_fault(kernel, task)
-    elif status != lib.NEED_MEMORY:
-        _serve_access(kernel, task, status)
-    if not task.alive:
-        raise TaskKilled(task.pid, task.exit_status or 0)
+    def __init__(
+        self,
+        ram: int,
+        *,
+        rmap: str,
+        nrpte: int,
+        poison: int,
+        log: Log,
+        processes: Mapping[int, Process],
+    ) -> None:
+        self.ram = ram
+        self.nrpte = nrpte
+        self._rmap = rmap
+        self.core = create_core(ram, rmap, nrpte, poison)
+        self.need: Any = lib.machine_need(self.core)
+        self.tunables: Any = lib.machine_tunables(self.core)
+        self.counters: Any = lib.machine_counters(self.core)
+        self.oom = Oom(log, self.counters, processes)
+        self.current: Process | None = None  # on whose behalf files are worked on
+        self.running: Callable[[], Process | None] = lambda: None
+        self.sleep_hook: Callable[[Any, int], None] | None = None  # a page is waited for
+        self.vm_passes = 16
+        self.dirty_ratio, self.dirty_background_ratio = 20, 10
+        self.hugetlb_shm_group = 0
+        self.allocstall = 0  # direct reclaims
+        self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
+        self._dropped = 0
+        self.min_free_kbytes = default_min_free(ram)
 
+    def close(self) -> int:
+        """Give the core back; return how many objects or pages were left in it."""
+        core, self.core = self.core, None
+        return int(lib.machine_destroy(core))
 
-def _serve_access(kernel: Kernel, task: Task, status: int) -> None:
-    fault = (int(kernel.need.addr), BUS_ADRERR, int(kernel.need.access))
-    if status == lib.NEED_PAGE:
-        lib.mm_count_major(task.mm.handle)
-    try:
-        serve(kernel, task, status)
-    except SyscallError as error:
-        if error.errno == errno.ENOMEM:
-            oom.in_fault(kernel, task)
-        raise BusError(*fault) from None
+    @property
+    def rmap(self) -> str:
+        """The reverse map's design. Setting it: EINVAL; EBUSY while any page is mapped."""
+        return self._rmap
 
-
-def fetch_page(kernel: Kernel, task: Task | None) -> None:
-    """Bring the page of NEED_PAGE into the cache; others may run meanwhile."""
-    cookie, index = int(kernel.need.cookie), int(kernel.need.index)
-    truncate_count = int(kernel.need.truncate_count)
-    if kernel.sleep_hook is not None and task is not None:
-        kernel.sleep_hook(task, index)
-    kernel.vfs.inode_of(cookie).fetch(index, truncate_count)
-    reader = task or (kernel.scheduler.running if kernel.scheduler is not None else None)
-    if reader is not None:
-        reader.io.read_bytes += PAGE_BYTES
-
-
-# ---- reclaim ----
-
-
-def make_room(kernel: Kernel, attempt: int) -> bool:
-    """Free memory for a call that asked for the attempt-th time; tell whether to try again.
-
-    Above the lowest watermark this is background reclaim: up to the high one, and it may fail.
-    """
-    tunables, counters = kernel.tunables, kernel.counters
-    if attempt == 0 and counters.nr_free > tunables.watermark_min:
-        reclaim(kernel, max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free)))
-        lib.machine_balanced(kernel.core)
-        return True
-    kernel.allocstall += 1
-    return reclaim(kernel, CLUSTER << min(attempt, MOST_DOUBLINGS)) > 0
-
-
-def reclaim(kernel: Kernel, nr_pages: int) -> int:
-    """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.
-
-    A pass in which a virtual scan only unmapped is not counted: a page with many ptes takes many.
-    Errors: KernelBug if reverse maps that are compared disagree.
-    """
-    order = ffi.new("struct reclaim *")
-    freed = passes = 0
-    first = min(DEF_PRIORITY, kernel.vm_passes - 1)  # the last pass looks at everything
-    while freed < nr_pages and passes < kernel.vm_passes:
-        order.nr_to_free = nr_pages - freed
-        order.priority = max(first - passes, 0)
-        result = lib.machine_reclaim(kernel.core, order)
+    @rmap.setter
+    def rmap(self, name: str) -> None:
+        if name not in RMAP_DESIGNS:
+            raise SyscallError(errno.EINVAL)
+        result = lib.machine_set_rmap(self.core, RMAP_DESIGNS[name])
         if result < 0:
-            raise KernelBug(ffi.string(lib.machine_disagreement(kernel.core)).decode())
-        freed += result
-        _write_back(kernel, order)
-        passes += not order.nr_unmapped
-    return freed
+            raise SyscallError(-result)
+        self._rmap = name
 
+    @property
+    def min_free_kbytes(self) -> int:
+        """The lowest watermark, in KiB; the others, in pages, follow it."""
+        return self._min_free_kbytes
 
-def _write_back(kernel: Kernel, order: object) -> None:
-    """Write the dirty pages that a scan came upon; an error is the file's (wb_errors)."""
-    writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
-    for cookie, index in writes:
-        kernel.vfs.inode_of(cookie).write_page(index)
+    @min_free_kbytes.setter
+    def min_free_kbytes(self, kib: int) -> None:
+        pages = kib // 4
+        self._min_free_kbytes = kib
+        self.tunables.watermark_min = pages
+        self.tunables.watermark_low = pages + pages // 4
+        self.tunables.watermark_high = pages + pages // 2
+
+    @property
+    def nr_hugepages(self) -> int:
+        """Large pages in the pool: as many as were asked for, or memory and use allowed."""
+        return int(self.counters.nr_huge)
+
+    @nr_hugepages.setter
+    def nr_hugepages(self, nr_pages: int) -> None:
+        lib.machine_set_hugepages(self.core, nr_pages)
+
+    @property
+    def drop_caches(self) -> int:
+        """What was written last; bit 0 drops clean page cache. Source: proc_sys_vm(5)."""
+        return self._dropped
+
+    @drop_caches.setter
+    def drop_caches(self, what: int) -> None:
+        self._dropped = what
+        if what & 1:
+            lib.machine_drop_caches(self.core)
+
+    # ---- calls of the core ----
+
+    @contextmanager
+    def on_behalf_of(self, process: Process) -> Iterator[None]:
+        """Let what files need be needed by a process: it is who sleeps, or dies for it.
+
+        Errors: TaskKilled: it has ended.
+        """
+        if not process.alive:
+            raise TaskKilled(process.pid, (process.exit_status or 0) & 0x7F)
+        before, self.current = self.current, process
+        try:
+            yield
+        finally:
+            self.current = before
+
+    def call(self, process: Process | None, function: Callable[..., int], *args: Any) -> int:
+        """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""
+        result = function(*args)
+        attempt = 0
+        while result < 0:
+            self.serve(process or self.current, result, attempt)
+            result = function(*args)
+            attempt += 1
+        return result
+
+    def create(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a core function that makes an object; NULL asks for memory. Errors: ENOMEM."""
+        made = function(*args)
+        attempt = 0
+        while made == ffi.NULL:
+            self.serve(self.current, lib.machine_refusal(self.core), attempt)
+            made = function(*args)
+            attempt += 1
+        return made
+
+    # ---- answering ----
+
+    def serve(self, process: Process | None, status: int, attempt: int = 0) -> None:
+        """Answer a need so that the call can be tried again, or raise what ends it.
+
+        status: NEED_PAGE, NEED_MEMORY, a verdict or -errno. attempt: how often this call has asked.
+        Errors: SyscallError; MemoryFault for a verdict; TaskKilled if memory is out; KernelBug.
+        """
+        if status == lib.NEED_PAGE:
+            self.fetch_page(process)
+        elif status == lib.NEED_MEMORY:
+            if not self.make_room(attempt):
+                self.oom.in_call(process)
+        elif status in _FAULTS:
+            kind, code = _FAULTS[status]
+            raise kind(int(self.need.addr), code, int(self.need.access))
+        else:
+            raise SyscallError(-status)
+        if process is not None and not process.alive:  # someone's need ended it meanwhile
+            raise TaskKilled(process.pid, process.exit_status or 0)
+
+    def serve_fault(self, process: Process, status: int, attempt: int = 0) -> None:
+        """Answer the need of a load or store; without memory a process is killed, as on Linux."""
+        if status == -errno.ENOMEM:
+            return  # one allocation was refused: Linux lets the access fault again
+        if status == lib.NEED_MEMORY and not self.make_room(attempt):
+            self.oom.in_fault(process)
+        elif status != lib.NEED_MEMORY:
+            self._serve_access(process, status)
+        if not process.alive:
+            raise TaskKilled(process.pid, process.exit_status or 0)
+
+    def _serve_access(self, process: Process, status: int) -> None:
+        fault = (int(self.need.addr), BUS_ADRERR, int(self.need.access))
+        if status == lib.NEED_PAGE:
+            lib.mm_count_major(process.mm.handle)
+        try:
+            self.serve(process, status)
+        except SyscallError as error:
+            if error.errno == errno.ENOMEM:
+                self.oom.in_fault(process)
+            raise BusError(*fault) from None
+
+    def fetch_page(self, process: Process | None) -> None:
+        """Bring the page of NEED_PAGE into the cache; others may run meanwhile."""
+        cookie, index = int(self.need.cookie), int(self.need.index)
+        truncate_count = int(self.need.truncate_count)
+        if self.sleep_hook is not None and process is not None:
+            self.sleep_hook(process, index)
+        self.stores.inode_of(cookie).fetch(index, truncate_count)
+        reader = process or self.running()
+        if reader is not None:
+            reader.io.read_bytes += PAGE_BYTES
+
+    # ---- reclaim ----
+
+    def make_room(self, attempt: int) -> bool:
+        """Free memory for a call that asked for the attempt-th time; tell whether to try again.
+
+        Above the lowest watermark this is background reclaim: up to the high one, and it may fail.
+        """
+        tunables, counters = self.tunables, self.counters
+        if attempt == 0 and counters.nr_free > tunables.watermark_min:
+            self.reclaim(max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free)))
+            lib.machine_balanced(self.core)
+            return True
+        self.allocstall += 1
+        return self.reclaim(CLUSTER << min(attempt, MOST_DOUBLINGS)) > 0
+
+    def reclaim(self, nr_pages: int) -> int:
+        """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.
+
+        A pass in which a virtual scan only unmapped is not counted: many ptes take many passes.
+        Errors: KernelBug if reverse maps that are compared disagree.
+        """
+        order = ffi.new("struct reclaim *")
+        freed = passes = 0
+        first = min(DEF_PRIORITY, self.vm_passes - 1)  # the last pass looks at everything
+        while freed < nr_pages and passes < self.vm_passes:
+            order.nr_to_free = nr_pages - freed
+            order.priority = max(first - passes, 0)
+            result = lib.machine_reclaim(self.core, order)
+            if result < 0:
+                raise KernelBug(ffi.string(lib.machine_disagreement(self.core)).decode())
+            freed += result
+            self._write_back(order)
+            passes += not order.nr_unmapped
+        return freed
+
+    def _write_back(self, order: object) -> None:
+        """Write the dirty pages that a scan came upon; an error is the file's (wb_errors)."""
+        writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
+        for cookie, index in writes:
+            self.stores.inode_of(cookie).write_page(index)
+
+    # ---- dirty pages ----
+
+    def dirty_limits(self) -> tuple[int, int]:
+        """Return how many pages may be dirty: before the kernel writes, before a writer must.
+
+        Both are percents of what could be clean file pages: free memory and the file lists.
+        Source: global_dirtyable_memory() and domain_dirty_limits() of Linux 6.x.
+        """
+        counters = self.counters
+        free = max(int(counters.nr_free) - int(self.tunables.watermark_high), 0)
+        usable = free + int(counters.nr_inactive_file) + int(counters.nr_active_file)
+        limit = usable * self.dirty_ratio // 100
+        background = usable * self.dirty_background_ratio // 100
+        return (background if background < limit else limit // 2), limit
+
+    def balance_dirty(self) -> None:
+        """Have a writer that is over vm.dirty_ratio write back before it goes on."""
+        if self.counters.nr_dirty > self.dirty_limits()[1]:
+            self.stores.sync()
+
+    def write_behind(self) -> None:
+        """Do what Linux's flusher does after a call: write back beyond the background ratio."""
+        if self.counters.nr_dirty > self.dirty_limits()[0]:
+            self.stores.sync()
 
 
 def default_min_free(ram: int) -> int:
@@ -153,46 +341,3 @@ def default_min_free(ram: int) -> int:
     kib = ram >> 10
     bounded = min(max(int((kib * 16) ** 0.5), MIN_FREE_LOW), MIN_FREE_HIGH)
     return min(bounded, kib // 20)
-
-
-def set_min_free(kernel: Kernel, kib: int) -> None:
-    """Derive the watermarks, in pages, from vm.min_free_kbytes."""
-    pages = kib // 4
-    kernel.tunables.watermark_min = pages
-    kernel.tunables.watermark_low = pages + pages // 4
-    kernel.tunables.watermark_high = pages + pages // 2
-
-
-def drop_caches(kernel: Kernel, what: int) -> None:
-    """Drop clean page cache (what & 1). Source: proc_sys_vm(5)."""
-    if what & 1:
-        lib.machine_drop_caches(kernel.core)
-
-
-# ---- dirty pages ----
-
-
-def dirty_limits(kernel: Kernel) -> tuple[int, int]:
-    """Return how many pages may be dirty: before the kernel writes, before a writer must.
-
-    Both are percents of what could be clean file pages: free memory and the file lists.
-    Source: global_dirtyable_memory() and domain_dirty_limits() of Linux 6.x.
-    """
-    counters = kernel.counters
-    free = max(int(counters.nr_free) - int(kernel.tunables.watermark_high), 0)
-    usable = free + int(counters.nr_inactive_file) + int(counters.nr_active_file)
-    limit = usable * kernel.dirty_ratio // 100
-    background = usable * kernel.dirty_background_ratio // 100
-    return (background if background < limit else limit // 2), limit
-
-
-def balance_dirty(kernel: Kernel) -> None:
-    """Have a writer that is over vm.dirty_ratio write back before it goes on."""
-    if kernel.counters.nr_dirty > dirty_limits(kernel)[1]:
-        kernel.vfs.sync()
-
-
-def write_behind(kernel: Kernel) -> None:
-    """Do what Linux's flusher does once a call is over: write back beyond the background ratio."""
-    if kernel.counters.nr_dirty > dirty_limits(kernel)[0]:
-        kernel.vfs.sync()

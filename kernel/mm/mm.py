@@ -5,17 +5,14 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.mm import memory
-
-if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+from pkern.kernel.mm.memory import Memory
+from pkern.kernel.mm.process import Process
 
 ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
@@ -68,25 +65,31 @@ class Mm:
 
     handle: Any
 
-    def __init__(self, kernel: Kernel, task: Task, handle: Any) -> None:
-        self.kernel = kernel
-        self.task = task
+    def __init__(self, memory: Memory, process: Process, handle: Any) -> None:
+        self._memory = memory
+        self.process = process
         self.handle = handle
         self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
         self.users = 1  # tasks that run in it, descriptors of /proc/mm
 
     @classmethod
-    def create(cls, kernel: Kernel, task: Task) -> Mm:
-        """Return an empty address space with the layout and limits of a task. Errors: ENOMEM."""
-        like = task.mm.counters
-        layout = ffi.new(
-            "struct layout *",
-            (like.task_size, like.mmap_base, like.start_brk, like.start_stack),
-        )
+    def create(cls, memory: Memory, process: Process, layout: Mapping[str, int]) -> Mm:
+        """Return an empty address space with a process's limits. Errors: ENOMEM.
+
+        layout: bytes of task_size, mmap_base, start_brk and stack_top.
+        """
         handle = ffi.new("mm **")
-        kernel.core_call(task, lib.mm_create, kernel.core, layout, task.limits, handle)
-        return cls(kernel, task, handle[0])
+        where = ffi.new("struct layout *", layout)
+        memory.call(process, lib.mm_create, memory.core, where, process.limits, handle)
+        return cls(memory, process, handle[0])
+
+    @classmethod
+    def like(cls, memory: Memory, process: Process) -> Mm:
+        """Return an empty address space laid out as a process's own. Errors: ENOMEM."""
+        own = process.mm.counters
+        layout = {name: getattr(own, name) for name in ("task_size", "mmap_base", "start_brk")}
+        return cls.create(memory, process, layout | {"stack_top": own.start_stack})
 
     def get(self) -> Mm:
         """Add a user."""
@@ -105,28 +108,28 @@ class Mm:
         """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
         if name != "handle":
             raise AttributeError(name)
-        raise TaskKilled(self.task.pid, (self.task.exit_status or 0) & 0x7F)
+        raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)
 
     # ---- the loops around a need ----
 
     def _serve_call(self, status: int, attempt: int) -> None:
         try:
-            memory.serve(self.kernel, self.task, status, attempt)
+            self._memory.serve(self.process, status, attempt)
         except MemoryFault:
             raise SyscallError(EFAULT) from None
 
     def _serve_copy(self, status: int, attempt: int) -> None:
         """Serve a copy; a page that its file cannot give is a fault, as for the program itself."""
-        fault = BusError(int(self.kernel.need.addr), BUS_ADRERR, int(self.kernel.need.access))
+        fault = BusError(int(self._memory.need.addr), BUS_ADRERR, int(self._memory.need.access))
         try:
-            memory.serve(self.kernel, self.task, status, attempt)
+            self._memory.serve(self.process, status, attempt)
         except SyscallError as error:
             if error.errno == ENOMEM or status != lib.NEED_PAGE:
                 raise
             raise fault from None
 
     def _serve_access(self, status: int, attempt: int) -> None:
-        memory.serve_fault(self.kernel, self.task, status, attempt)
+        self._memory.serve_fault(self.process, status, attempt)
 
     def call(self, function: Callable[..., int], *args: Any) -> int:
         """Call a core function on this mm until it needs nothing more.
@@ -149,7 +152,7 @@ class Mm:
         where, left, attempt = ffi.from_buffer(buffer), len(buffer), 0
         result = copy(self.handle, addr, where, left)
         while result < 0:
-            done = int(self.kernel.need.done)
+            done = int(self._memory.need.done)
             serve(result, attempt)
             addr, where, left = addr + done, where + done, left - done
             result = copy(self.handle, addr, where, left)
@@ -176,7 +179,7 @@ class Mm:
         pages = -(-(end - addr) // PAGE_SIZE)
         attempt = 0
         while (result := lib.user_touch(self.handle, addr, end - addr, access)) < 0:
-            done = int(self.kernel.need.done)
+            done = int(self._memory.need.done)
             self._serve_access(result, attempt)
             addr += done
             attempt = 0 if done else attempt + 1

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class SwapAreas:
         nr_pages = pages_of(os.pread(fd, PAGE_SIZE, 0).ljust(PAGE_SIZE, b"\0"), inode.size)
         if priority is None:
             priority, self._next_priority = self._next_priority, self._next_priority - 1
-        number = lib.swap_on(self.kernel.core, fd, nr_pages, priority)
+        number = lib.swap_on(self.kernel.memory.core, fd, nr_pages, priority)
         if number < 0:
             raise SyscallError(-number)
         kind = "partition" if inode.kind == "blk" else "file"
@@ -129,9 +128,9 @@ class SwapAreas:
         area = next((a for a in self.areas if a.inode is inode), None)
         if area is None:
             raise SyscallError(errno.EINVAL)
-        core, attempt = self.kernel.core, 0
+        core, attempt = self.kernel.memory.core, 0
         while (result := lib.swap_off(core, area.number)) == lib.NEED_MEMORY:
-            if not memory.make_room(self.kernel, attempt):
+            if not self.kernel.memory.make_room(attempt):
                 lib.swap_off_cancel(core, area.number)
                 raise SyscallError(errno.ENOMEM)
             attempt += 1
@@ -141,7 +140,7 @@ class SwapAreas:
 
     def used(self, area: SwapArea) -> int:
         """Return the pages of an area that are in use."""
-        return int(lib.swap_area_used(self.kernel.core, area.number))
+        return int(lib.swap_area_used(self.kernel.memory.core, area.number))
 
     def close(self) -> None:
         """Let the host's memory go, at shutdown."""

@@ -24,7 +24,6 @@ from pkern.kernel.vfs.inode import MAY_EXEC, Inode
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
 
 STACK_TOP = TASK_SIZE
@@ -153,21 +152,16 @@ def read_image(file: File) -> Image:
 # ---- the address space ----
 
 
-def new_mm(kernel: Kernel, task: Task) -> Mm:
+def new_mm(task: Task) -> Mm:
     """Return an empty address space laid out for a program. Errors: ENOMEM."""
     gap = min(max(task.rlimits["stack"][0] + GUARD, MIN_GAP), MAX_GAP)
-    layout = ffi.new(
-        "struct layout *",
-        {
-            "task_size": TASK_SIZE,
-            "mmap_base": STACK_TOP - (gap + PAGE_MASK & ~PAGE_MASK),
-            "start_brk": PIE_BRK,
-            "stack_top": STACK_TOP,
-        },
-    )
-    handle = ffi.new("mm **")
-    kernel.core_call(task, lib.mm_create, kernel.core, layout, task.limits, handle)
-    return Mm(kernel, task, handle[0])
+    layout = {
+        "task_size": TASK_SIZE,
+        "mmap_base": STACK_TOP - (gap + PAGE_MASK & ~PAGE_MASK),
+        "start_brk": PIE_BRK,
+        "stack_top": STACK_TOP,
+    }
+    return Mm.create(task.kernel.memory, task, layout)
 
 
 def _protection(flags: int) -> int:
@@ -346,7 +340,7 @@ def load(task: Task, path: str, strings: Strings, start: Inode | None = None) ->
     request = follow_scripts(task, path, strings, start)
     mm = None
     try:
-        mm = new_mm(task.kernel, task)
+        mm = new_mm(task)
         rip, rsp = _build(task, mm, request)
     except BaseException:
         if mm is not None:

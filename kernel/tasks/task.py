@@ -251,16 +251,16 @@ class Task:
 
     def fork(self) -> Task:
         """Return a child with a copy-on-write copy of everything. Errors: ENOMEM, EAGAIN."""
-        child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
+        child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         handle = ffi.new(MM_HANDLE)
         self.mm.call(lib.mm_fork, child.limits, handle)
-        child.mm = Mm(self.kernel, child, handle[0])
+        child.mm = Mm(self.kernel.memory, child, handle[0])
         child.mm.areas = self.mm.areas
         return self._born(child)
 
     def fork_sharing(self) -> Task:
         """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""
-        child = Task(self.kernel, self.kernel.next_pid(), self.name, self.argv, self)
+        child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         child.mm = self.mm.get()
         child.thread.rseq = None  # the area is the parent's
         return self._born(child)
@@ -345,11 +345,11 @@ class Task:
         """Become a zombie that a parent in machine code hears of, or nothing at all."""
         parent, scheduler = self.parent, self.kernel.scheduler
         if parent is None:
-            self.kernel.reap(self)
+            self.kernel.tasks.reap(self)
         elif scheduler is not None and parent.alive:
-            if parent is self.kernel.init or not parent.signals.wants_zombies():
+            if parent is self.kernel.tasks.init or not parent.signals.wants_zombies():
                 parent.children.remove(self)
-                self.kernel.reap(self)
+                self.kernel.tasks.reap(self)
             scheduler.tell_end(self)
 
     def _orphan_children(self) -> None:
@@ -364,7 +364,7 @@ class Task:
             if child.alive and child.attributes.pdeath_signal:
                 send(child, SigInfo(child.attributes.pdeath_signal, SI_USER, si_pid=self.pid))
             if not child.alive:
-                self.kernel.reap(child)
+                self.kernel.tasks.reap(child)
             elif heir is not None:
                 heir.children.append(child)
         self.children = []
@@ -374,7 +374,7 @@ class Task:
         above = self.parent
         while above is not None and not (above.alive and above.attributes.subreaper):
             above = above.parent
-        init = self.kernel.init
+        init = self.kernel.tasks.init
         return above or (init if init is not self else None)
 
     def wait(self, pid: int) -> Task | None:
@@ -385,5 +385,5 @@ class Task:
         dead = next((c for c in candidates if not c.alive), None)
         if dead is not None:
             self.children.remove(dead)
-            self.kernel.reap(dead)
+            self.kernel.tasks.reap(dead)
         return dead

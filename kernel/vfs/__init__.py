@@ -26,7 +26,6 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
-from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
 
@@ -42,6 +41,7 @@ WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY
 MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL = 2, 4, 8
 Options = tuple[str, ...]
 RELATIME: Options = ("relatime",)
+LEAST_FILES = 8192  # that may be open in all, however little RAM there is
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
 
 
@@ -80,7 +80,7 @@ def open_flags(flags: int) -> int:
 
 
 class Vfs:
-    """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev, /proc."""
+    """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -90,6 +90,7 @@ class Vfs:
         self.mounts: list[Mount] = []
         self.read_only: set[int] = set()  # st_dev of file systems that nothing may change
         self._next_dev = FIRST_DEV
+        self.file_max = max(LEAST_FILES, kernel.ram // 10240)  # a tenth of RAM in KiB
         kernel.vfs = self
         root = TmpFs(kernel)
         root.root.mode = 0o755
@@ -99,7 +100,6 @@ class Vfs:
             ("/tmp", TmpFs(kernel)),
             ("/dev", self.devices),
             ("/dev/shm", TmpFs(kernel)),
-            ("/proc", ProcFs(kernel)),
         ):
             self.mount(path, fs)
 
@@ -133,7 +133,7 @@ class Vfs:
     def _live_files(self) -> set[int]:
         room = len(self.files) + 1
         cookies = ffi.new("uint64_t[]", room)
-        return set(ffi.unpack(cookies, lib.machine_files(self.kernel.core, cookies, room)))
+        return set(ffi.unpack(cookies, lib.machine_files(self.kernel.memory.core, cookies, room)))
 
     def inode_of(self, cookie: int) -> Inode:
         """Return the inode of a mapping's cookie; shared anonymous memory has none of its own."""
@@ -165,9 +165,14 @@ class Vfs:
         described = {file.cookie for files in tables for file in files}
         return len(described | self._live_files() & self.files.keys())
 
+    @property
+    def file_nr(self) -> str:
+        """What /proc/sys/fs/file-nr shows."""
+        return f"{self.open_files()}\t0\t{self.file_max}"
+
     def need_room(self, task: Task) -> None:
         """Refuse a task one more open file beyond fs.file-max. Errors: ENFILE."""
-        most = int(self.kernel.sysctl["fs.file-max"])
+        most = self.file_max
         if len(self.files) < most or task.capable("CAP_SYS_ADMIN"):
             return
         if self.open_files() >= most:

@@ -40,7 +40,7 @@ class ZeroDevice(NullDevice):
         return bytes(nbytes)
 
     def file_handle(self, mode: int, cookie: int) -> Any:
-        create, core = self.kernel.core_create, self.kernel.core
+        create, core = self.kernel.memory.create, self.kernel.memory.core
         mapping = create(lib.mapping_create, core, lib.MAPPING_MEMORY, 0)
         try:
             return create(lib.file_create, mapping, mode | lib.FILE_ZERO | lib.FILE_NO_END, cookie)

@@ -98,11 +98,11 @@ class File:
         So the core finds what else is wrong before that, in Linux's order. Errors: ENOMEM.
         """
         if self.handle == ffi.NULL:
-            create = self.kernel.core_create
+            create = self.kernel.memory.create
             mode = self.core_mode() | lib.FILE_NO_MMAP
             if self.inode.kind not in ("file", "sock"):
                 mode |= lib.FILE_NO_END
-            mapping = create(lib.mapping_create, self.kernel.core, lib.MAPPING_MEMORY, 0)
+            mapping = create(lib.mapping_create, self.kernel.memory.core, lib.MAPPING_MEMORY, 0)
             try:
                 self.handle = create(lib.file_create, mapping, mode, self.cookie)
             finally:

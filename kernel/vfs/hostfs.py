@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
@@ -118,7 +117,7 @@ class HostFile(HostAttributes, MappedInode):
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
             data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
-        add, call = lib.mapping_add_page, self.kernel.core_call
+        add, call = lib.mapping_add_page, self.kernel.memory.call
         try:
             call(None, add, self.mapping, index, data, len(data), truncate_count)
         except SyscallError as error:
@@ -127,7 +126,7 @@ class HostFile(HostAttributes, MappedInode):
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         written = super().write(pos, data, task)
-        memory.write_behind(self.kernel)
+        self.kernel.memory.write_behind()
         return written
 
     def _store(self, pos: int, data: bytes) -> int:
@@ -140,7 +139,7 @@ class HostFile(HostAttributes, MappedInode):
             except SyscallError:
                 if not done:
                     raise
-            memory.balance_dirty(self.kernel)
+            self.kernel.memory.balance_dirty()
             if done < start + len(part):
                 break
         return done
@@ -183,7 +182,7 @@ class HostFile(HostAttributes, MappedInode):
     def _write_clean(self, index: int) -> None:
         """Write a page that mapping_dirty() has just called clean."""
         try:
-            if lib.machine_io(self.kernel.core, lib.IO_WRITEBACK) < 0:
+            if lib.machine_io(self.kernel.memory.core, lib.IO_WRITEBACK) < 0:
                 raise SyscallError(errno.EIO)
             with host_errors():
                 data = self.read(index * PAGE_SIZE, PAGE_SIZE)

@@ -33,7 +33,7 @@ class HugeInode(MappedInode):
 
     def promise(self) -> None:
         """Keep pages of the pool for all of the file. Errors: ENOMEM (there are not that many)."""
-        self.kernel.core_call(None, lib.mapping_promise, self.mapping, self.size)
+        self.kernel.memory.call(None, lib.mapping_promise, self.mapping, self.size)
 
     def truncate(self, size: int) -> None:
         if size % HUGE_SIZE:

@@ -283,8 +283,8 @@ class MappedInode(Inode):
     def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.seals = 0
-        self.mapping = kernel.core_create(
-            lib.mapping_create, kernel.core, self.mapping_flags, self.ino
+        self.mapping = kernel.memory.create(
+            lib.mapping_create, kernel.memory.core, self.mapping_flags, self.ino
         )
         kernel.vfs.remember(self)
 
@@ -304,7 +304,7 @@ class MappedInode(Inode):
         Errors: those of the core, if nothing was done.
         """
         where, done, nbytes = ffi.from_buffer(buffer), 0, len(buffer)
-        call, need = self.kernel.core_call, self.kernel.need
+        call, need = self.kernel.memory.call, self.kernel.memory.need
         while done < nbytes:
             try:
                 n = call(None, transfer, self.mapping, pos + done, where + done, nbytes - done)
@@ -336,13 +336,13 @@ class MappedInode(Inode):
             raise SyscallError(errno.EPERM)
         if size < self.size and self.seals & F_SEAL_SHRINK:
             raise SyscallError(errno.EPERM)
-        self.kernel.core_call(None, lib.mapping_truncate, self.mapping, size)
+        self.kernel.memory.call(None, lib.mapping_truncate, self.mapping, size)
 
     def punch(self, start: int, end: int) -> None:
         """Zero and free [start, end) bytes. Errors: EPERM (sealed)."""
         if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
             raise SyscallError(errno.EPERM)
-        self.kernel.core_call(None, lib.mapping_punch, self.mapping, start, end)
+        self.kernel.memory.call(None, lib.mapping_punch, self.mapping, start, end)
         self.punched(start, end)
 
     def allocate(self, pos: int, nbytes: int) -> None:
@@ -351,7 +351,7 @@ class MappedInode(Inode):
             raise SyscallError(errno.EPERM)
         if nbytes > self.kernel.ram:
             raise SyscallError(errno.ENOSPC)
-        end, call = pos + nbytes, self.kernel.core_call
+        end, call = pos + nbytes, self.kernel.memory.call
         while pos < end:
             pos += call(None, lib.mapping_allocate, self.mapping, pos, end - pos)
 
@@ -389,7 +389,7 @@ class MappedInode(Inode):
     def file_handle(self, mode: int, cookie: int) -> Any:
         if self.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE):
             mode |= lib.FILE_SEALED
-        return self.kernel.core_create(lib.file_create, self.mapping, mode, cookie)
+        return self.kernel.memory.create(lib.file_create, self.mapping, mode, cookie)
 
 
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16

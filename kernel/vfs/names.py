@@ -86,7 +86,7 @@ def drop_privileges(task: Task, inode: Inode) -> None:
 def truncate(task: Task, inode: Inode, size: int) -> None:
     """Set a file's size in bytes. Errors: ETXTBSY (it runs), those of the inode."""
     inode.need_not_running()
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         inode.truncate(size)
     drop_privileges(task, inode)
     inode.modified()

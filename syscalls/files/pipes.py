@@ -69,7 +69,7 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
         or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX
     ):
         raise SyscallError(errno.EINVAL)
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         file = task.kernel.vfs.memfd(task, name, flags)
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
 

@@ -64,7 +64,7 @@ def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666)
 def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
     flags = open_flags(flags)
     start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
 
 
@@ -134,7 +134,7 @@ def _writable(task: Task, fd: int) -> File:
 
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     count = min(count, MAX_COUNT, task.kernel.ram)
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         data = file.inode.file_read(file, pos, count)
     task.io.syscr += 1
     task.io.rchar += len(data)
@@ -231,7 +231,7 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
         if pos >= limit:
             refuse_size(task)
         data = data[: limit - pos]
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         written = file.inode.file_write(file, pos, data, task)
     task.io.syscw += 1
     task.io.wchar += written

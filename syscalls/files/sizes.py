@@ -106,7 +106,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
     if mode not in inode.fallocate_modes:
         raise SyscallError(errno.EOPNOTSUPP)
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)
     inode.modified()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
-from pkern.kernel.mm.memory import serve
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.syscalls.abi import MAX_COUNT, signed32
@@ -40,7 +39,7 @@ core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_fi
 
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+    if not task.kernel.memory.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
         raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
@@ -123,14 +122,14 @@ def remap_file_pages(
     Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
-    if not task.kernel.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+    if not task.kernel.memory.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
         raise SyscallError(errno.EPERM, GATE_CLOSED)
     handle = task.fds.get(fd).handle if fd >= 0 else NULL
     mm = task.mm
     result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
     attempt = 0
     while result < 0:
-        serve(task.kernel, task, result, attempt)
+        task.kernel.memory.serve(task, result, attempt)
         result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
         attempt += 1
         if attempt > 2 * (size // PAGE_SIZE) + PATIENCE:

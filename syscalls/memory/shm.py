@@ -69,6 +69,15 @@ class ShmidDs:
         )
 
 
+def _need_large_pages(task: Task) -> None:
+    """Refuse SHM_HUGETLB without CAP_IPC_LOCK and outside vm.hugetlb_shm_group. Errors: EPERM."""
+    memory = task.kernel.memory
+    if task.capable("CAP_IPC_LOCK") or memory.tunables.disable_cap_mlock:
+        return
+    if memory.hugetlb_shm_group not in (task.gid, *task.groups):
+        raise SyscallError(errno.EPERM)
+
+
 @syscall(29, "shmget", SINT, INT, INT)
 def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
     """Return the id of a segment of size bytes.
@@ -77,9 +86,9 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
     vm.hugetlb_shm_group). Source: shmget(2).
     """
     if flags & SHM_HUGETLB:
-        hugetlb.check_shm(task.kernel, task)
+        _need_large_pages(task)
         hugetlb.check_size(flags)
-    with task.kernel.on_behalf_of(task):
+    with task.kernel.memory.on_behalf_of(task):
         return task.kernel.segments.get(task, key, size, flags)
 
 
@@ -99,7 +108,7 @@ def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
 
 def _map_segment(task: Task, segment: Segment, addr: int, prot: int, flags: int, mode: int) -> int:
     kernel = task.kernel
-    with kernel.on_behalf_of(task):
+    with kernel.memory.on_behalf_of(task):
         file = kernel.vfs.register(File(kernel, segment.inode, segment.name, mode))
     file.descriptors = 1
     try:

@@ -334,7 +334,7 @@ def _consume(task: Task, event: Event) -> None:
     child = event.child
     if not child.alive:
         task.children.remove(child)
-        task.kernel.reap(child)
+        task.kernel.tasks.reap(child)
         task.thread.child_cpu_ns += child.thread.cpu_ns + child.thread.child_cpu_ns
     elif event.status == 0xFFFF:
         child.continued = False

@@ -266,7 +266,7 @@ def kill(task: Task, pid: int, signo: int) -> int:
     if pid > 0:
         targets = [t for t in tasks if t.pid == pid]
     elif pid == -1:
-        targets = [t for t in tasks if t is not task and t is not task.kernel.init]
+        targets = [t for t in tasks if t is not task and t is not task.kernel.tasks.init]
     else:
         group = -pid or task.pgid
         targets = [t for t in tasks if t.pgid == group]

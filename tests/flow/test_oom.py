@@ -8,7 +8,6 @@ import pytest
 
 from pkern.kernel.errors import KernelPanic, SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import oom
 from pkern.userland.program import Sys
 
 PAGE = 4096
@@ -51,7 +50,7 @@ def test_the_largest_task_dies_and_the_asker_goes_on() -> None:
         assert "small invoked oom-killer" in text
         assert "Out of memory: Killed process 1 (large)" in text
         assert "Tasks state (memory values in pages):" in text
-        assert kernel.oom_kills == 1
+        assert kernel.memory.oom.kills == 1
 
 
 def test_the_asker_dies_if_it_is_the_largest() -> None:
@@ -67,10 +66,10 @@ def test_oom_score_adj_moves_the_choice() -> None:
         large, small = Sys(kernel.spawn("large")), Sys(kernel.spawn("small"))
         hog(large, MIB)
         hog(small, 200 << 10)
-        assert oom.score(large.task) > oom.score(small.task)
+        assert kernel.memory.oom.score(large.task) > kernel.memory.oom.score(small.task)
         large.task.oom_score_adj = -1000
         small.task.oom_score_adj = 500
-        assert oom.score(large.task) == 0
+        assert kernel.memory.oom.score(large.task) == 0
         with pytest.raises(TaskKilled):
             hog(small, MIB)
         assert large.task.alive

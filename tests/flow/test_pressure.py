@@ -12,8 +12,8 @@ import pytest
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.machine import RMAP_DESIGNS, Kernel
-from pkern.kernel.mm import memory
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
@@ -27,7 +27,7 @@ SWAPPED_BIT, FILE_BIT, PRESENT_BIT = 62, 61, 63
 
 def evict(kernel: Kernel) -> None:
     """Reclaim all that can be."""
-    while memory.reclaim(kernel, 1 << 20):
+    while kernel.memory.reclaim(1 << 20):
         pass
 
 
@@ -155,7 +155,7 @@ class Program:
         note(lambda: sys.swapoff("/dev/swap0"))
         note(lambda: [sys.load(private + i * PAGE, 1) for i in range(10)])
         note(lambda: sys.mmap(0, 200 * PAGE, RW, ANON | sys.MAP_POPULATE, -1, 0))
-        note(lambda: self.kernel.oom_kills)
+        note(lambda: self.kernel.memory.oom.kills)
         return self.seen
 
 
@@ -198,7 +198,7 @@ def test_swappiness_at_its_ends_kills_no_one(
     for _ in range(2):
         assert len(sys.pread64(fd, 250 * PAGE, 0)) == 250 * PAGE
     sys.touch(anonymous(sys, 150), 150 * PAGE)
-    assert kernel.oom_kills == 0
+    assert kernel.memory.oom.kills == 0
 
 
 @pytest.mark.boot(ram="1M", swap="4M")
@@ -234,7 +234,7 @@ def test_full_swap_takes_its_own_pages_back(kernel: Kernel) -> None:
     assert sys.load(addr, 59 * PAGE) == numbered(59)  # all of it in the swap cache now
     more = anonymous(sys, 200)
     sys.touch(more, 200 * PAGE)
-    assert kernel.oom_kills == 0
+    assert kernel.memory.oom.kills == 0
     assert sys.load(addr, 59 * PAGE) == numbered(59)
 
 
@@ -286,7 +286,7 @@ def test_pages_that_are_touched_stay_longest(kernel: Kernel, tmp_path: Path) -> 
         scan(kernel, 40)
         scan(kernel, 40)
         sys.load(addr, 10 * PAGE)
-        memory.reclaim(kernel, 30)
+        kernel.memory.reclaim(30)
     assert sys.mincore(addr, 40 * PAGE) == b"\1" * 10 + bytes(30)
 
 
@@ -469,8 +469,8 @@ def test_cold_pages_are_the_first_to_go(kernel: Kernel) -> None:
     for addr in (cold, warm):
         sys.touch(addr, 60 * PAGE)
     sys.madvise(cold, 60 * PAGE, lib.MADV_COLD)
-    memory.reclaim(kernel, 40)
-    memory.reclaim(kernel, 10)
+    kernel.memory.reclaim(40)
+    kernel.memory.reclaim(10)
     assert sum(sys.mincore(cold, 60 * PAGE)) < sum(sys.mincore(warm, 60 * PAGE))
 
 
@@ -832,7 +832,7 @@ def test_a_read_sleeps_where_others_truncate(kernel: Kernel, tmp_path: Path) -> 
         if index == 2:
             sys.ftruncate(fd, 2 * PAGE + 1)
 
-    kernel.sleep_hook = hook
+    kernel.memory.sleep_hook = hook
     assert sys.pread64(fd, 8 * PAGE, 0) == numbered(3)[: 2 * PAGE + 1]
     assert slept == [0, 1, 2, 2]
 
@@ -845,13 +845,13 @@ def test_a_task_killed_while_it_slept_wakes_to_nothing(kernel: Kernel, tmp_path:
     addr = sys.mmap(0, 4 * PAGE, RW, SHARED, fd, 0)
 
     def hook(task: object, index: int) -> None:
-        kernel.sleep_hook = None
+        kernel.memory.sleep_hook = None
         sys.task.die_of(9)
 
-    kernel.sleep_hook = hook
+    kernel.memory.sleep_hook = hook
     with pytest.raises(TaskKilled):
         sys.load(addr, 1)
-    kernel.sleep_hook = hook
+    kernel.memory.sleep_hook = hook
     fd = other.open("/mnt/file", other.O_RDWR, 0)
     assert other.pread64(fd, 1, 0) == b"\1"
     kernel.check()

@@ -206,7 +206,7 @@ def test_a_writer_to_memory_that_ends_is_the_one_who_dies(
     if policy == "loop":
         assert isinstance(caught.value, TaskKilled)
         assert kernel.counters.nr_shmem == 0
-        assert kernel.oom_kills == 1
+        assert kernel.memory.oom.kills == 1
     else:
         assert caught.value.errno == errno.ENOMEM  # type: ignore[union-attr]
         assert sys.task.alive

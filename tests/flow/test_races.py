@@ -14,7 +14,6 @@ import pytest
 
 from pkern.kernel.errors import BusError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
@@ -55,7 +54,7 @@ def host_file(kernel: Kernel, sys: Sys, directory: Path, nr_pages: int) -> int:
 
 def evict(kernel: Kernel) -> None:
     """Reclaim all that can be."""
-    while memory.reclaim(kernel, EVERYTHING):
+    while kernel.memory.reclaim(EVERYTHING):
         pass
 
 
@@ -63,10 +62,10 @@ def in_the_gap(kernel: Kernel, act: Callable[[], Any]) -> None:
     """Let act run where the next fault sleeps, once."""
 
     def hook(task: object, index: int) -> None:
-        kernel.sleep_hook = None
+        kernel.memory.sleep_hook = None
         act()
 
-    kernel.sleep_hook = hook
+    kernel.memory.sleep_hook = hook
 
 
 def first(sys: Sys, addr: int) -> int:

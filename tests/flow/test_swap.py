@@ -10,7 +10,7 @@ import pytest
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import memory, swap
+from pkern.kernel.mm import swap
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
@@ -21,7 +21,7 @@ SWAPON, SWAPOFF = 167, 168
 
 
 def evict(kernel: Kernel) -> None:
-    while memory.reclaim(kernel, 1 << 20):
+    while kernel.memory.reclaim(1 << 20):
         pass
 
 
@@ -100,7 +100,7 @@ def test_swapoff_without_room_is_enomem_and_kills_no_one() -> None:
         root.touch(addr, 400 * PAGE)
         assert raw(root, SWAPOFF, "/dev/swap0") == -errno.ENOMEM
         root.touch(addr, 400 * PAGE)
-        assert kernel.oom_kills == 0
+        assert kernel.memory.oom.kills == 0
 
 
 def test_areas_fill_by_priority() -> None:

@@ -20,7 +20,6 @@ from hypothesis.stateful import initialize, invariant, rule
 from pkern.kernel.core import lib
 from pkern.kernel.errors import BusError, SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 from tests.property.test_model import (
@@ -80,7 +79,7 @@ class UnderPressure(AddressSpaces):
 
     @rule(nr_pages=st.integers(1, 64))
     def squeeze(self, nr_pages: int) -> None:
-        memory.reclaim(self.kernel, nr_pages)
+        self.kernel.memory.reclaim(nr_pages)
 
     @rule(
         which=which_task,
@@ -104,7 +103,7 @@ class UnderPressure(AddressSpaces):
                 call(BASE + first * PAGE, len(where) * PAGE)
             except SyscallError as error:
                 assert error.errno == 12
-            memory.reclaim(self.kernel, 8)
+            self.kernel.memory.reclaim(8)
 
     @rule()
     def swap_off_and_on(self) -> None:
@@ -120,7 +119,7 @@ class UnderPressure(AddressSpaces):
     @invariant()
     def nobody_was_killed(self) -> None:
         if hasattr(self, "kernel"):
-            assert self.kernel.oom_kills == 0
+            assert self.kernel.memory.oom.kills == 0
 
     @rule(order=st.integers(0, 6))
     def read_ahead(self, order: int) -> None:

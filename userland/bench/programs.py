@@ -14,7 +14,8 @@ from pathlib import Path
 from time import perf_counter_ns
 
 from pkern.kernel import core
-from pkern.kernel.machine import RMAP_DESIGNS, Kernel
+from pkern.kernel.machine import Kernel
+from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.conform.hostcc import build
 from pkern.userland.program import Sys
 

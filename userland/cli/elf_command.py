@@ -107,9 +107,9 @@ class Job:
 
 def _is_there(kernel: Kernel, path: str) -> bool:
     """Tell whether the machine has a file at a path."""
-    assert kernel.init is not None
+    assert kernel.tasks.init is not None
     try:
-        kernel.vfs.resolve(kernel.init, path)
+        kernel.vfs.resolve(kernel.tasks.init, path)
     except SyscallError:
         return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pkern.kernel.machine import RMAP_DESIGNS
+from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.lab.bench import Spread, ratios, spread
 from pkern.userland.lab.experiment import Table
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import booted
 from pkern.userland.program import Sys
@@ -48,7 +47,7 @@ def free_file_pages(kernel: Kernel, nr_pages: int) -> int:
     """Let reclaim free nr_pages pages, as an allocation would make it; return how many it freed."""
     freed = 0
     for _ in range(MOST_CALLS):
-        got = memory.reclaim(kernel, nr_pages - freed)
+        got = kernel.memory.reclaim(nr_pages - freed)
         freed += got
         if freed >= nr_pages or not got:
             break

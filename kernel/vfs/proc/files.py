@@ -96,11 +96,11 @@ class PagesFile(ProcInode):
         self._word = word
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        first, count = word_range(pos, nbytes, int(self.kernel.counters.nr_total))
+        first, count = word_range(pos, nbytes, int(self.kernel.memory.counters.nr_total))
         info = ffi.new("struct page_info *")
         words = ffi.new("uint64_t[]", count or 1)
         for i in range(count):
-            lib.machine_page_info(self.kernel.core, first + i, info)
+            lib.machine_page_info(self.kernel.memory.core, first + i, info)
             words[i] = self._word(info)
         return bytes(ffi.buffer(words, count * WORD))
 

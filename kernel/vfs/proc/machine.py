@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import BOOT_EPOCH_S, SECOND
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.mm import memory
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 
@@ -26,10 +25,10 @@ SOFTIRQS = (
 
 def meminfo(kernel: Kernel) -> str:
     """Memory of the machine. Source: proc_meminfo(5)."""
-    c = kernel.counters
+    c = kernel.memory.counters
     total = int(c.nr_total)
-    allowed = int(kernel.tunables.overcommit_kbytes) or (
-        total * int(kernel.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
+    allowed = int(kernel.memory.tunables.overcommit_kbytes) or (
+        total * int(kernel.memory.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
     )
     cached = int(c.nr_file)
     pinned, mlocked = _kept_pages(kernel)
@@ -69,7 +68,7 @@ def meminfo(kernel: Kernel) -> str:
 
 def _kept_pages(kernel: Kernel) -> tuple[int, int]:
     """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
-    c = kernel.counters
+    c = kernel.memory.counters
     locked = int(c.nr_unevictable)
     return int(c.nr_special) + locked, locked - kernel.segments.nr_locked_pages()
 
@@ -111,17 +110,19 @@ VMSTAT = (
 
 def vmstat(kernel: Kernel) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
-    background, limit = memory.dirty_limits(kernel)
+    background, limit = kernel.memory.dirty_limits()
     pinned, mlocked = _kept_pages(kernel)
     own = {
         "pinned": pinned,
         "mlocked": mlocked,
         "dirty_threshold": limit,
         "dirty_background_threshold": background,
-        "allocstall": kernel.allocstall,
-        "oom_kills": kernel.oom_kills,
+        "allocstall": kernel.memory.allocstall,
+        "oom_kills": kernel.memory.oom.kills,
     }
-    values = [(name, own[c] if c in own else getattr(kernel.counters, c)) for name, c in VMSTAT]
+    values = [
+        (name, own[c] if c in own else getattr(kernel.memory.counters, c)) for name, c in VMSTAT
+    ]
     return "".join(f"{name} {int(value)}\n" for name, value in values)
 
 
@@ -141,10 +142,10 @@ def swaps(kernel: Kernel) -> str:
 
 def free_runs(kernel: Kernel) -> list[tuple[int, int]]:
     """Return (first pfn, end pfn) of each run of free pages."""
-    info, core = ffi.new("struct page_info *"), kernel.core
+    info, core = ffi.new("struct page_info *"), kernel.memory.core
     runs: list[tuple[int, int]] = []
     start = None
-    for pfn in range(int(kernel.counters.nr_total)):
+    for pfn in range(int(kernel.memory.counters.nr_total)):
         lib.machine_page_info(core, pfn, info)
         if info.flags & lib.PG_FREE:
             start = pfn if start is None else start
@@ -152,7 +153,7 @@ def free_runs(kernel: Kernel) -> list[tuple[int, int]]:
             runs.append((start, pfn))
             start = None
     if start is not None:
-        runs.append((start, int(kernel.counters.nr_total)))
+        runs.append((start, int(kernel.memory.counters.nr_total)))
     return runs
 
 
@@ -180,7 +181,7 @@ def buddyinfo(kernel: Kernel) -> str:
 
 def busy_ns(kernel: Kernel) -> int:
     """Return the virtual time that tasks in machine code have run."""
-    return kernel.dead_cpu_ns + sum(task.thread.cpu_ns for task in kernel.tasks.values())
+    return kernel.tasks.dead_cpu_ns + sum(task.thread.cpu_ns for task in kernel.tasks.values())
 
 
 def _states(kernel: Kernel) -> tuple[int, int]:
@@ -203,7 +204,7 @@ def loadavg(kernel: Kernel) -> str:
     Source: proc_loadavg(5).
     """
     running, total = _states(kernel)
-    return f"0.00 0.00 0.00 {running}/{total} {kernel.last_pid}\n"
+    return f"0.00 0.00 0.00 {running}/{total} {kernel.tasks.last_pid}\n"
 
 
 def stat(kernel: Kernel) -> str:
@@ -215,7 +216,7 @@ def stat(kernel: Kernel) -> str:
     return (
         f"cpu  {user} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {user} 0 0 {idle} 0 0 0 0 0 0\nintr 0\n"
         f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {BOOT_EPOCH_S}\n"
-        f"processes {kernel.forks}\nprocs_running {running}\nprocs_blocked 0\n"
+        f"processes {kernel.tasks.forks}\nprocs_running {running}\nprocs_blocked 0\n"
         "softirq 0" + " 0" * len(SOFTIRQS) + "\n"
     )
 
@@ -242,8 +243,8 @@ def version(kernel: Kernel) -> str:
 
 def cmdline(kernel: Kernel) -> str:
     """The parameters that the machine was booted with. Source: proc_cmdline(5)."""
-    mem, rmap = f"{kernel.ram >> 10}K", kernel.rmap_name
-    return f"mem={mem} rmap={rmap} nrpte={kernel.nrpte} seed={kernel.seed}\n"
+    mem, rmap = f"{kernel.ram >> 10}K", kernel.memory.rmap
+    return f"mem={mem} rmap={rmap} nrpte={kernel.memory.nrpte} seed={kernel.seed}\n"
 
 
 def filesystems(kernel: Kernel) -> str:

@@ -31,7 +31,7 @@ core_remap = lib.mm_remap_file_pages
 
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
+    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM)
 
 
@@ -61,7 +61,7 @@ def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
 
 def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     addr, length, prot, flags, fd, page = a
-    if not task.kernel.nonlinear_open:
+    if not task.kernel.memory.nonlinear_open:
         _gate(task)
     handle = task.fds.get(fd).handle
     if core_remap(mm.handle, addr, length, prot, page, flags, handle):
@@ -104,7 +104,7 @@ class MmSpace(MmFile):
     def __init__(self, kernel: Kernel, task: Task) -> None:
         """Make an empty one with the opener's layout and limits. Errors: ENOMEM."""
         super().__init__(kernel)
-        self.mm = Mm.create(kernel, task)
+        self.mm = Mm.like(kernel.memory, task)
 
     def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
         """Do commands in order; return the bytes of those done.

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import oom
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.tasks.credentials import mask_of
 from pkern.kernel.tasks.signals import NSIG, SI_TKILL
@@ -264,7 +263,7 @@ def io(task: Task) -> str:
 
 def oom_score(task: Task) -> str:
     """How likely the OOM killer chooses the task: 0 to 2000. Source: proc_pid_oom_score(5)."""
-    return f"{oom.score(task)}\n"
+    return f"{task.kernel.memory.oom.score(task)}\n"
 
 
 def syscall(task: Task) -> str:

@@ -5,7 +5,6 @@ import errno
 import pytest
 
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm import memory
 from pkern.userland.program import Sys
 
 PAGE = 4096
@@ -87,11 +86,11 @@ def test_a_locked_segment_stays_in_memory(kernel: Kernel) -> None:
     sys.shmctl(shmid, sys.SHM_LOCK)
     assert kernel.counters.nr_unevictable == 8
     assert sys.shmctl(shmid, sys.IPC_STAT).mode & 0o2000
-    while memory.reclaim(kernel, 1 << 20):
+    while kernel.memory.reclaim(1 << 20):
         pass
     assert sys.mincore(at, 8 * PAGE) == b"\1" * 8
     sys.shmctl(shmid, sys.SHM_UNLOCK)
-    while memory.reclaim(kernel, 1 << 20):
+    while kernel.memory.reclaim(1 << 20):
         pass
     assert sys.mincore(at, 8 * PAGE) == bytes(8)
     assert kernel.counters.nr_unevictable == 0

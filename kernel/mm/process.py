@@ -1,0 +1,51 @@
+"""A task as memory management sees one: what the rest of a task is does not matter here."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class AddressSpace(Protocol):
+    """The core's handle and live counters of an address space."""
+
+    @property
+    def handle(self) -> Any: ...
+    @property
+    def counters(self) -> Any: ...
+
+
+class Owner(Protocol):
+    """Who a process belongs to."""
+
+    @property
+    def uid(self) -> int: ...
+
+
+class StorageReads(Protocol):
+    """Where bytes that came from storage are counted."""
+
+    read_bytes: int
+
+
+class Process(Protocol):
+    """Who asks for memory, and who may be killed for it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def cred(self) -> Owner: ...
+    @property
+    def mm(self) -> AddressSpace: ...
+    @property
+    def limits(self) -> Any: ...  # the core's struct limits
+    @property
+    def io(self) -> StorageReads: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def exit_status(self) -> int | None: ...
+    @property
+    def oom_score_adj(self) -> int: ...
+    def die_of(self, signo: int) -> None: ...
