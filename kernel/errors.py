@@ -11,12 +11,13 @@ import os
 from typing import Any
 
 SI_KERNEL = 0x80
-SEGV_MAPERR, SEGV_ACCERR = 1, 2
+SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
 BUS_ADRERR = 2
 SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
 FAULTS = {
     (SIGSEGV, SEGV_MAPERR): "SEGV_MAPERR: nothing is mapped there",
     (SIGSEGV, SEGV_ACCERR): "SEGV_ACCERR: its protection forbids it",
+    (SIGSEGV, SEGV_PKUERR): "SEGV_PKUERR: its protection key forbids it",
     (SIGSEGV, SI_KERNEL): "SI_KERNEL: no address of user space",
     (SIGBUS, BUS_ADRERR): "BUS_ADRERR: no page of a file is there",
 }
@@ -82,7 +83,7 @@ class MemoryFault(Exception):
 
 
 class SegmentationFault(MemoryFault):
-    """SIGSEGV: nothing mapped (SEGV_MAPERR) or not allowed (SEGV_ACCERR)."""
+    """SIGSEGV: nothing mapped (SEGV_MAPERR), or not allowed (SEGV_ACCERR, SEGV_PKUERR)."""
 
     signo, name = SIGSEGV, "SIGSEGV"
 

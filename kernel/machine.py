@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.cpu.features import feature_bits, parse_features
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.cpu.vsyscall import VsyscallPage
 from pkern.kernel.errors import KernelBug, SyscallError
@@ -79,6 +80,7 @@ class Kernel:
     ram: bytes or "64M". rmap: one of RMAP_DESIGNS. nrpte: ptes in a chain block, 1..31.
     swap: bytes of a swap device that is on from boot, 0 for none. sysctl: values set at boot.
     poison: fill freed pages and check that no one writes to them.
+    cpu: what the processor has beyond the common ones, names of CPU_FEATURES between commas.
     Errors: ValueError for a bad parameter; MemoryError when the host has none.
     """
 
@@ -93,8 +95,10 @@ class Kernel:
         sysctl: Mapping[str, int | str] | None = None,
         poison: int = 0,
         hostname: str = "pkern",
+        cpu: str = "",
     ) -> None:
         self.seed = seed
+        self.cpu_features = parse_features(cpu)
         self.uts = Uts(hostname=hostname)
         self.clock = Clock()
         self.log = Log(self.clock)
@@ -108,6 +112,7 @@ class Kernel:
             rmap=rmap,
             nrpte=nrpte,
             poison=poison,
+            features=feature_bits(self.cpu_features),
             log=self.log,
             processes=self.tasks,
         )
@@ -144,6 +149,10 @@ class Kernel:
             "vfs": self.vfs,
             "vsyscalls": self.vsyscalls,
         }
+
+    def has_cpu(self, feature: str) -> bool:
+        """Tell whether the processor has one of CPU_FEATURES."""
+        return feature in self.cpu_features
 
     # ---- what the parts own, for those who look at a machine from outside ----
 

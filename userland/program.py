@@ -6,6 +6,7 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
+import errno
 import inspect
 import sys as host
 from collections.abc import Callable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 MAX_FRUITLESS = 1000
+PKEY_RIGHTS = mman.PKEY_DISABLE_ACCESS | mman.PKEY_DISABLE_WRITE
+NR_PKEYS = 16
 PAGE_SIZE = 4096
 
 # Calls whose Python form takes and returns Python values instead of addresses.
@@ -87,6 +90,13 @@ def files_forms() -> dict[str, Callable[..., Any]]:
     return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 
+def check_pkey(pkey: int) -> int:
+    """Return a protection key's number. Errors: EINVAL."""
+    if not 0 <= pkey < NR_PKEYS:
+        raise SyscallError(errno.EINVAL)
+    return pkey
+
+
 class Sys:
     """The system-call interface of one task.
 
@@ -132,6 +142,20 @@ class Sys:
     def touch(self, addr: int, nbytes: int) -> None:
         """Write to each page of [addr, addr+nbytes) without changing it. Errors: as load."""
         self._with_signals(self.task.mm.touch, addr, nbytes, lib.ACCESS_WRITE)
+
+    def pkey_get(self, pkey: int) -> int:
+        """Return what PKRU denies a protection key: PKEY_DISABLE_*. Source: pkey_get(3)."""
+        return self.task.mm.pkru >> 2 * check_pkey(pkey) & PKEY_RIGHTS
+
+    def pkey_set(self, pkey: int, rights: int) -> None:
+        """Let PKRU deny a protection key rights, PKEY_DISABLE_*. Errors: EINVAL.
+
+        Source: pkey_set(3); in machine code the instruction WRPKRU.
+        """
+        if rights & ~PKEY_RIGHTS:
+            raise SyscallError(errno.EINVAL)
+        others = self.task.mm.pkru & ~(PKEY_RIGHTS << 2 * check_pkey(pkey))
+        self.task.mm.pkru = others | rights << 2 * pkey
 
     def _with_signals(self, access: Callable[..., Any], *args: Any) -> Any:
         for _ in range(MAX_FRUITLESS):

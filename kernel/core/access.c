@@ -9,12 +9,9 @@
 
 static uint64_t tlb_need(uint64_t access)
 {
-	uint64_t need = TLB_VALID;
 	if (access & ACCESS_WRITE)
-		need |= TLB_WRITE;
-	if (access & ACCESS_EXEC)
-		need |= TLB_EXEC;
-	return need;
+		return TLB_WRITE;
+	return access & ACCESS_EXEC ? TLB_EXEC : TLB_READ;
 }
 
 static bool pte_permits(pte_t pte, uint64_t access)
@@ -46,18 +43,21 @@ static void set_used(mm *mm, uint64_t addr, pte_t bits)
 
 static int64_t walk(mm *mm, uint64_t addr, uint64_t access)
 {
+	const pte_t stored = PTE_WRITE | PTE_DIRTY;
 	if (addr >= VSYSCALL_ADDR)
 		return kernel_page(mm, addr, access);
 	pte_t used = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
-	if (!pte_permits(used, access))
+	if (!pte_permits(used, access) || !pkey_allows_pte(mm, used, access))
 		return -EFAULT;
 	pte_t bits = PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
 	if ((used & bits) != bits)
 		set_used(mm, addr, bits);
 	used |= bits;
 	struct tlb_entry *entry = tlb_slot(mm, addr);
-	uint64_t rights = TLB_VALID | (used & PTE_NX ? 0 : TLB_EXEC);
-	if ((used & (PTE_WRITE | PTE_DIRTY)) == (PTE_WRITE | PTE_DIRTY))
+	uint64_t rights = used & PTE_NX ? 0 : TLB_EXEC;
+	if (pkey_allows_pte(mm, used, ACCESS_READ))
+		rights |= TLB_READ;
+	if ((used & stored) == stored && pkey_allows_pte(mm, used, ACCESS_WRITE))
 		rights |= TLB_WRITE;
 	entry->tag = (addr & PAGE_MASK) | rights;
 	entry->frame = pte_pfn(used) << PAGE_SHIFT;
@@ -71,6 +71,11 @@ int64_t mm_translate(mm *mm, uint64_t addr, uint64_t access)
 	if ((entry->tag & (PAGE_MASK | need)) == ((addr & PAGE_MASK) | need))
 		return (int64_t)(entry->frame | (addr & ~PAGE_MASK));
 	return walk(mm, addr, access);
+}
+
+int64_t mm_is_present(mm *mm, uint64_t addr)
+{
+	return addr < mm->counters.task_size && pte_permits(pte_at(mm, addr), ACCESS_READ);
 }
 
 /* Translate, taking the fault that stands in the way. */
@@ -167,6 +172,8 @@ static int64_t populate_page(struct vma *vma, uint64_t addr)
 {
 	const pte_t *ptep = pt_walk(vma->mm, addr);
 	uint64_t access = populate_access(vma);
+	if (!pkey_allows_vma(vma, access))
+		return -ENOMEM;
 	if (ptep && pte_present(*ptep) && (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE))
 		return 0;
 	int64_t err = mm_fault(vma->mm, addr, access);

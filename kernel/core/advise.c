@@ -239,13 +239,12 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	mm *mm = vma->mm;
 	uint64_t access = advice == MADV_POPULATE_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	uint64_t needed = access ? VM_WRITE : VM_READ;
-	if (!(vma->flags & needed))
+	if (!(vma->flags & needed) || !pkey_allows_vma(vma, access))
 		return -EINVAL;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = mm_fault(mm, addr, access);
 		if (err)
-			return err <= SEGV_MAPERR && err >= BUS_ADRERR ? -EFAULT
-								       : done_or(start, addr, err);
+			return is_verdict(err) ? -EFAULT : done_or(start, addr, err);
 	}
 	return 0;
 }

@@ -19,7 +19,7 @@
  *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
  *       page of its place; file ptes stand in nonlinear VMAs only
- *   I10 a writable pte lies within its VMA's rights, and in a private VMA
+ *   I10 a pte has its VMA's key, a writable one lies within its rights, and in a private VMA
  *       names an anonymous page that no one else refers to
  *   I11 pins = ptes of special VMAs, and nr_special = pages with pins
  *   I12 a table is reached once; its `used`, mm and index are right
@@ -27,7 +27,7 @@
  *   I14 the machine's counters = the recount
  *   I15 an mm's counters = the recount
  *   I16 a mapping's index: each page once, at its index; node counts right
- *   I17 a TLB entry says no more than its pte
+ *   I17 a TLB entry says no more than its pte and PKRU
  *   I18 references to files and mappings cover those who hold them
  *   I19 an anon_vma's list holds its VMAs; nr_vmas, nr_pages right
  *   I20 nr_committed = pages of VM_ACCOUNT VMAs
@@ -400,6 +400,8 @@ static void check_rights(struct check *c, const struct place *p)
 	pte_t allowed = pte_bits(p->vma->flags);
 	if (p->pte & rights & ~allowed || (allowed & ~p->pte & PTE_NX))
 		fault(c, 10, "pte %#lx: allows more than its vma", p->addr);
+	if ((p->pte ^ allowed) & PTE_PKEY_MASK)
+		fault(c, 10, "pte %#lx: another protection key than its vma's", p->addr);
 	if (!(p->pte & PTE_WRITE) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
 		return;
 	if (!(p->page->flags & PG_ANON) || p->page->refcount != 1)
@@ -593,6 +595,9 @@ static void check_tlb_entry(struct check *c, mm *mm, const struct tlb_entry *ent
 		fault(c, 17, "tlb: %#lx writable, pte %#lx", addr, pte);
 	if (entry->tag & TLB_EXEC && pte & PTE_NX)
 		fault(c, 17, "tlb: %#lx executable, pte %#lx", addr, pte);
+	if ((entry->tag & TLB_READ && !pkey_allows_pte(mm, pte, ACCESS_READ)) ||
+	    (entry->tag & TLB_WRITE && !pkey_allows_pte(mm, pte, ACCESS_WRITE)))
+		fault(c, 17, "tlb: %#lx allows what its protection key forbids", addr);
 }
 
 static void check_tlb(struct check *c, mm *mm)
@@ -601,7 +606,7 @@ static void check_tlb(struct check *c, mm *mm)
 	if (pfn_usable(c, pfn))
 		c->tally[pfn].tlb++;
 	for (int i = 0; i < TLB_ENTRIES; i++)
-		if (mm->tlb[i].tag & TLB_VALID)
+		if (mm->tlb[i].tag & (TLB_READ | TLB_WRITE | TLB_EXEC))
 			check_tlb_entry(c, mm, &mm->tlb[i]);
 }
 

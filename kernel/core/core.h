@@ -54,6 +54,8 @@ typedef uint64_t pte_t;
 #define PTE_READONLY 0x200ul /* ours: the file gave no right to write; special VMAs */
 #define PTE_HUGE 0x080ul     /* in an entry of the third level: it maps 2 MiB */
 #define PTE_PROMISED 0x400ul /* ours: a large page is, or was, kept for this place */
+#define PTE_PKEY_SHIFT 59    /* the protection key: four bits */
+#define PTE_PKEY_MASK (0xful << PTE_PKEY_SHIFT)
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
@@ -190,7 +192,7 @@ struct tlb_entry {
 	uint64_t tag;   /* page address | TLB_* ; 0: empty */
 	uint64_t frame; /* byte offset in the arena */
 };
-#define TLB_VALID 1ul
+#define TLB_READ 1ul /* no right at all: the entry is empty */
 #define TLB_WRITE 2ul
 #define TLB_EXEC 4ul
 
@@ -203,6 +205,9 @@ struct mm {
 	struct vma *recent; /* the last one found */
 	const struct limits *limits;
 	struct mm_counters counters;
+	uint32_t pkru;    /* of the thread that runs in it; pkey.c */
+	uint16_t pkeys;   /* bit k: key k is taken */
+	int8_t exec_pkey; /* of memory that may only be executed, or -1 */
 	uint64_t stack_top;
 	uint64_t scan_addr;     /* where the virtual scan goes on */
 	struct mm *next, *prev; /* all of the machine's */
@@ -289,6 +294,7 @@ struct machine {
 	bool balanced;           /* background reclaim has done what it can */
 	uint64_t fail_in;        /* allocations until one fails; 0: never */
 	uint64_t fail_io[NR_IO]; /* the same for reads and writes of each kind */
+	uint64_t features;       /* enum cpu_features */
 	uint64_t nrpte;
 	const struct rmap_design_ops *rmap;
 	struct chain *reserved_chain; /* taken ahead of rmap_add() */
@@ -533,6 +539,25 @@ int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
 bool page_take_over(machine *m, struct page *page);              /* may its only user write it? */
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep); /* a swap pte becomes present */
 
+/* fault.c */
+static inline bool is_verdict(int64_t status)
+{
+	return status <= SEGV_MAPERR && status >= SEGV_PKUERR;
+}
+
+/* pkey.c */
+static inline uint64_t vma_pkey(uint64_t vm_flags)
+{
+	return (vm_flags & VM_PKEY_MASK) >> VM_PKEY_SHIFT;
+}
+void pkey_init(mm *mm);
+void pkey_fork(mm *child, const mm *parent);
+bool pkey_is_allocated(const mm *mm, int64_t key);
+bool pkey_allows_pte(const mm *mm, pte_t pte, uint64_t access);
+bool pkey_allows_vma(const struct vma *vma, uint64_t access);
+uint64_t pkey_of_new_vma(mm *mm, uint64_t prot);
+uint64_t pkey_after_mprotect(const struct vma *vma, uint64_t prot, int64_t asked);
+
 /* vsyscall.c */
 pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */
 void vsyscall_free(machine *m);
@@ -550,7 +575,7 @@ static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
 {
 	if (addr < VSYSCALL_ADDR)
 		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
-	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_VALID | TLB_EXEC : TLB_VALID;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_READ | TLB_EXEC : TLB_READ;
 }
 
 #endif

@@ -21,7 +21,8 @@ enum outcome {
 	SEGV_MAPERR = -5003, /* need.addr: nothing is mapped there */
 	SEGV_ACCERR = -5004, /* need.addr: mapped, access not allowed */
 	BUS_ADRERR = -5005,  /* need.addr: beyond the file, a hole, or unreadable swap */
-	KERNEL_BUG = -5006   /* machine_disagreement() says what */
+	SEGV_PKUERR = -5006, /* need.addr: mapped, its protection key forbids the access */
+	KERNEL_BUG = -5007   /* machine_disagreement() says what */
 };
 
 /* clang-format off: tables of constants read better in rows */
@@ -84,8 +85,10 @@ enum vm_flags {
 	VM_MERGEABLE = 0x8000000,
 	VM_DEPRIVED = 0x10000000, /* the owner of its large pages took one back */
 	VM_HUGEPAGE = 0x20000000,
-	VM_NOHUGEPAGE = 0x40000000
+	VM_NOHUGEPAGE = 0x40000000,
+	VM_PKEY_MASK = 0xf00000000 /* the protection key */
 };
+enum { VM_PKEY_SHIFT = 32 };
 
 enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 };
 enum mlock_flags { MLOCK_ONFAULT = 1, MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4 };
@@ -220,7 +223,9 @@ struct machine_params {
 	uint64_t rmap;     /* enum rmap_design */
 	uint64_t nrpte;    /* ptes in a chain block, 1..31 */
 	uint64_t poison;   /* 1: freed pages are filled and checked */
+	uint64_t features; /* enum cpu_features: what the processor has beyond the common ones */
 };
+enum cpu_features { CPU_PKU = 1 };
 
 /* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
 struct vsyscall_data {
@@ -378,7 +383,12 @@ struct mm_counters *mm_counters(mm *mm);
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff);
 int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len);
-int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot);
+/* pkey: the protection key that the range gets, or -1: as the protection says. */
+int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, int64_t pkey);
+int64_t mm_pkey_alloc(mm *mm, uint64_t rights); /* a key, or -ENOSPC */
+int64_t mm_pkey_free(mm *mm, int64_t key);
+uint64_t mm_pkru(mm *mm); /* the register of the thread that runs in it */
+void mm_set_pkru(mm *mm, uint64_t pkru);
 int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
 		  uint64_t new_addr);
 int64_t mm_brk(mm *mm, uint64_t addr);
@@ -410,6 +420,7 @@ int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
 int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
 int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
-		   uint64_t access); /* one access a page; pages done */
+		   uint64_t access);          /* one access a page; pages done */
+int64_t mm_is_present(mm *mm, uint64_t addr); /* 1: a user page is there, whatever it allows */
 int64_t mm_translate(mm *mm, uint64_t addr,
 		     uint64_t access); /* arena offset, or -EFAULT: takes no fault */

@@ -248,6 +248,8 @@ static int64_t find_vma_for(struct fault *f)
 		if (err)
 			return err == -EFAULT ? verdict(m, SEGV_MAPERR, f->addr, f->access) : err;
 	}
+	if (!pkey_allows_vma(f->vma, f->access))
+		return verdict(m, SEGV_PKUERR, f->addr, f->access);
 	if (!vma_allows(f->vma, f->access))
 		return verdict(m, SEGV_ACCERR, f->addr, f->access);
 	return 0;

@@ -37,6 +37,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
 	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
+	pkey_init(mm);
 	vma_tree_init(mm);
 	mm->next = m->mms;
 	if (m->mms)
@@ -115,6 +116,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	to->start_brk = from->start_brk;
 	to->brk = from->brk;
 	to->start_stack = from->start_stack;
+	pkey_fork(child, parent);
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);
 		if (err) {

@@ -356,6 +356,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 	if (at < 0)
 		return at;
 	uint64_t vm_flags = flag_bits(prot, flags) | mm->counters.def_flags;
+	vm_flags |= pkey_of_new_vma(mm, prot) << VM_PKEY_SHIFT;
 	int64_t err = lock_rights(mm, vm_flags, flags, len);
 	if (!err && f && pgoff > (last_byte(f) - len) >> PAGE_SHIFT)
 		err = -EOVERFLOW;
@@ -417,13 +418,20 @@ int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t fla
 
 /* ---- mprotect ---- */
 
-static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end, uint64_t prot,
-			     uint64_t *flags)
+struct protection {
+	uint64_t prot;
+	int64_t pkey; /* -1: as the protection says */
+};
+
+static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end,
+			     const struct protection *p, uint64_t *flags)
 {
 	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
+	uint64_t key = pkey_after_mprotect(vma, p->prot, p->pkey);
 	const uint64_t uncharged = VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE | VM_HUGETLB;
 	uint64_t nr = (end - start) >> PAGE_SHIFT;
-	*flags = (vma->flags & ~access) | (prot & access);
+	*flags = (vma->flags & ~(access | VM_PKEY_MASK)) | (p->prot & access) |
+		 key << VM_PKEY_SHIFT;
 	if (*flags & ~(*flags >> 4) & access)
 		return -EACCES;
 	if (vma->flags & VM_SEALED)
@@ -445,11 +453,12 @@ static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end, uint
 	return 0;
 }
 
-static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t prot)
+static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end,
+			    const struct protection *p)
 {
 	machine *m = (*vmap)->mm->machine;
 	uint64_t flags, old = (*vmap)->flags, nr = (end - start) >> PAGE_SHIFT;
-	int64_t err = protect_flags(*vmap, start, end, prot, &flags);
+	int64_t err = protect_flags(*vmap, start, end, p, &flags);
 	if (err || (flags == old && !(old & VM_SPECIAL)))
 		return err;
 	err = vma_modify(vmap, start, end, flags);
@@ -481,7 +490,7 @@ static int64_t grows_start(struct vma *vma, uint64_t end, uint64_t grows, uint64
 	return grows & PROT_GROWSUP ? -EINVAL : 0;
 }
 
-int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot)
+int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, int64_t pkey)
 {
 	const uint64_t both = PROT_GROWSDOWN | PROT_GROWSUP;
 	uint64_t grows = prot & both;
@@ -495,6 +504,9 @@ int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot)
 		return -ENOMEM;
 	if (prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC | 8)) /* 8: PROT_SEM */
 		return -EINVAL;
+	if (pkey != -1 && !pkey_is_allocated(mm, pkey))
+		return -EINVAL;
+	const struct protection p = { prot, pkey };
 	struct vma *vma = vma_find(mm, addr);
 	if (!vma)
 		return -ENOMEM;
@@ -503,7 +515,7 @@ int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot)
 		if (!vma || vma->start > addr)
 			return -ENOMEM;
 		uint64_t stop = vma->end < end ? vma->end : end;
-		err = protect_part(&vma, addr, stop, prot);
+		err = protect_part(&vma, addr, stop, &p);
 		addr = stop;
 		vma = vma_find(mm, addr);
 	}

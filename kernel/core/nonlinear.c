@@ -127,7 +127,7 @@ static void special_install(const struct remap *r, uint64_t addr, uint64_t bits)
 static pte_t special_bits(const struct remap *r)
 {
 	uint64_t prot = r->prot ? r->prot : r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
-	pte_t bits = pte_bits(prot);
+	pte_t bits = pte_bits(prot | (r->vma->flags & VM_PKEY_MASK));
 	return may_write_file(r->file) ? bits : bits | PTE_READONLY; /* nor may mprotect */
 }
 

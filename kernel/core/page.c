@@ -192,6 +192,7 @@ machine *machine_create(const struct machine_params *params)
 	m->arena_bytes = m->nr_pages << PAGE_SHIFT;
 	m->poison = params->poison;
 	m->nrpte = params->nrpte;
+	m->features = params->features;
 	m->rmap = designs[params->rmap];
 	m->seed = 2463534242u;
 	if (!map_host_memory(m)) {

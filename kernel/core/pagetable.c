@@ -157,7 +157,7 @@ uint64_t pte_bits(uint64_t vm_flags)
 		bits |= PTE_WRITE;
 	if (!(vm_flags & VM_EXEC))
 		bits |= PTE_NX;
-	return bits;
+	return bits | vma_pkey(vm_flags) << PTE_PKEY_SHIFT;
 }
 
 void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
@@ -173,7 +173,8 @@ void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
 		entry->tag = 0;
 	/* A processor may still hold what it saw: it must set these bits again, too. */
 	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || pte_pfn(old) != pte_pfn(pte))
+	const uint64_t same = PTE_PFN_MASK | PTE_PKEY_MASK;
+	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || (old ^ pte) & same)
 		mm->counters.tlb_generation++;
 }
 

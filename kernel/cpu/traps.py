@@ -22,13 +22,15 @@ PAGE_SIZE = 4096
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11
 FPE_FLTINV = 7
 BREAKPOINT, PAGE_FAULT = 3, 14  # vectors
-PF_PRESENT, PF_USER = 1, 4  # of a page fault's error code; enum access is its other bits
+# Of a page fault's error code; enum access is its other bits.
+PF_PRESENT, PF_USER, PF_PK = 1, 4, 0x20
 FAULTS = {
     lib.SEGV_MAPERR: (SIGSEGV, 1),
     lib.SEGV_ACCERR: (SIGSEGV, 2),
     lib.BUS_ADRERR: (SIGBUS, 2),
+    lib.SEGV_PKUERR: (SIGSEGV, 4),
 }
-ACCERR = FAULTS[lib.SEGV_ACCERR]
+ACCERR, PKUERR = FAULTS[lib.SEGV_ACCERR], FAULTS[lib.SEGV_PKUERR]
 # vector -> signal, si_code; si_addr is the instruction where the code is not SI_KERNEL.
 EXCEPTIONS = {
     0: (SIGFPE, 1),
@@ -61,10 +63,13 @@ def page_fault(task: Task, signo: int, code: int, addr: int, access: int) -> Non
     error = access | PF_USER
     if addr >= TASK_SIZE or ((signo, code) == ACCERR and _was_present(task, addr, access)):
         error |= PF_PRESENT
+    vma = task.mm.vma_at(addr) if (signo, code) == PKUERR else None
+    if vma is not None and lib.mm_is_present(task.mm.handle, addr):
+        error |= PF_PRESENT | PF_PK
     task.thread.fault = (addr, error, PAGE_FAULT)
     if signo == SIGSEGV and _is_unhandled(task, signo):
         _log_segfault(task, addr, error)
-    signals.force(task, SigInfo(signo, code, si_addr=addr))
+    signals.force(task, SigInfo(signo, code, si_addr=addr, si_pkey=vma.pkey if vma else 0))
 
 
 def _was_present(task: Task, addr: int, access: int) -> bool:

@@ -18,6 +18,7 @@ from pkern.kernel.errors import (
     BUS_ADRERR,
     SEGV_ACCERR,
     SEGV_MAPERR,
+    SEGV_PKUERR,
     BusError,
     KernelBug,
     MemoryFault,
@@ -46,6 +47,7 @@ RMAP_DESIGNS = {
 _FAULTS: dict[int, tuple[type[MemoryFault], int]] = {
     lib.SEGV_MAPERR: (SegmentationFault, SEGV_MAPERR),
     lib.SEGV_ACCERR: (SegmentationFault, SEGV_ACCERR),
+    lib.SEGV_PKUERR: (SegmentationFault, SEGV_PKUERR),
     lib.BUS_ADRERR: (BusError, BUS_ADRERR),
 }
 
@@ -64,7 +66,7 @@ class Stores(Protocol):
     def sync(self) -> None: ...
 
 
-def create_core(ram: int, rmap: str, nrpte: int, poison: int) -> Any:
+def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> Any:
     """Return a core of ram bytes. Errors: ValueError (a bad parameter), MemoryError."""
     if rmap not in RMAP_DESIGNS:
         raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
@@ -79,6 +81,7 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int) -> Any:
             "rmap": RMAP_DESIGNS[rmap],
             "nrpte": nrpte,
             "poison": poison,
+            "features": features,
         },
     )
     core = lib.machine_create(params)
@@ -102,13 +105,14 @@ class Memory:
         rmap: str,
         nrpte: int,
         poison: int,
+        features: int,
         log: Log,
         processes: Mapping[int, Process],
     ) -> None:
         self.ram = ram
         self.nrpte = nrpte
         self._rmap = rmap
-        self.core = create_core(ram, rmap, nrpte, poison)
+        self.core = create_core(ram, rmap, nrpte, poison, features)
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)

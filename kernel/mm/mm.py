@@ -19,6 +19,7 @@ PAGE_SIZE = 4096
 ADDRESS_MASK = (1 << 64) - 1
 PATH_MAX = 4096
 VMA_BATCH = 256
+NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
 
 
@@ -40,6 +41,11 @@ class Vma:
             letter if self.flags & bit else "-"
             for bit, letter in ((lib.VM_READ, "r"), (lib.VM_WRITE, "w"), (lib.VM_EXEC, "x"))
         ) + ("s" if self.flags & lib.VM_MAYSHARE else "p")
+
+    @property
+    def pkey(self) -> int:
+        """The protection key; 0 on a machine without them."""
+        return int((self.flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,17 @@ class Mm:
             addr, where, left = addr + done, where + done, left - done
             result = copy(self.handle, addr, where, left)
             attempt = 0 if done else attempt + 1
+
+    # ---- protection keys ----
+
+    @property
+    def pkru(self) -> int:
+        """The PKRU register of the thread that runs here: two bits a key, denied access, write."""
+        return int(lib.mm_pkru(self.handle))
+
+    @pkru.setter
+    def pkru(self, value: int) -> None:
+        lib.mm_set_pkru(self.handle, value)
 
     # ---- the program's own loads and stores ----
 

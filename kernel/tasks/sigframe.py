@@ -1,6 +1,6 @@
 """Signal frames on the user stack, byte for byte as x86-64 Linux lays them out.
 
-    high   [ fxsave image: 512 bytes, 64-aligned ]
+    high   [ x87, SSE and PKRU, 64-aligned: xstate.py ]
            [ siginfo 128 ][ ucontext 304 ][ return address ]   <- rsp in the handler
     low
 
@@ -15,6 +15,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks import xstate
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
 from pkern.kernel.tasks.signals import (
     SA_NODEFER,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 RED_ZONE = 128
-FPU_BYTES = 512
 UC_FLAGS = 6  # UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+UC_FP_XSTATE = 1  # more than fxsave's image follows
 SEGMENTS = 0x33 | 0x2B << 48  # cs, gs, fs, ss
 SAVED = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
@@ -45,9 +46,6 @@ UCONTEXT = struct.Struct("<QQ QiiQ 18Q Q 3QQ Q 64x Q")
 UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
 FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
 FLAGS_CLEARED = 1 << 10 | 1 << 16 | 1 << 8  # direction, resume, trap
-START_FPU = (
-    struct.pack("<HHBBHQQII", 0x37F, 0, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(FPU_BYTES, b"\0")
-)  # fmt: skip
 
 
 def pack_siginfo(info: SigInfo) -> bytes:
@@ -56,7 +54,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
     if info.si_signo == SIGCHLD and info.si_code > 0:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
     elif info.si_signo in SYNCHRONOUS and info.si_code > 0:
-        body = struct.pack("<Q", info.si_addr)
+        body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
     elif info.si_code == SI_QUEUE:
         body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
     else:
@@ -64,14 +62,14 @@ def pack_siginfo(info: SigInfo) -> bytes:
     return (head + body).ljust(SIGINFO_BYTES, b"\0")
 
 
-def place(stack: AltStack, rsp: int, flags: int) -> tuple[int, int]:
-    """Return the addresses of the frame and of the fxsave image; flags: SA_*.
+def place(stack: AltStack, rsp: int, flags: int, nbytes: int) -> tuple[int, int]:
+    """Return the addresses of the frame and of the nbytes of extended state; flags: SA_*.
 
     Errors: EFAULT: the alternate stack overflows.
     """
     entering = flags & SA_ONSTACK and stack.nbytes and not stack.holds(rsp)
     top = stack.base + stack.nbytes if entering else rsp - RED_ZONE
-    fpu = top - FPU_BYTES & ~63
+    fpu = top - nbytes & ~63
     frame = (fpu - FRAME_BYTES & ~15) - 8
     if frame <= stack.base and (entering or stack.holds(rsp)):
         raise SyscallError(errno.EFAULT)
@@ -92,15 +90,22 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
         raise SyscallError(errno.EFAULT)
     regs = context.registers()
     stack = thread.alt_stack
-    frame, fpu = place(stack, regs["rsp"], action.flags)
+    state = xstate.image(task)
+    frame, fpu = place(stack, regs["rsp"], action.flags, len(state))
+    uc_flags = UC_FLAGS | (UC_FP_XSTATE if len(state) > xstate.FXSAVE_BYTES else 0)
     cr2, code, vector = thread.fault
     mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
     ucontext = UCONTEXT.pack(
-        UC_FLAGS, 0, stack.base, stack.shown_flags(regs["rsp"]), 0, stack.nbytes,
+        uc_flags, 0, stack.base, stack.shown_flags(regs["rsp"]), 0, stack.nbytes,
         *[regs[name] for name in SAVED], SEGMENTS, code, vector, 0, cr2, fpu, mask,
     )  # fmt: skip
-    task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
-    task.mm.copy_out(fpu, context.fpu())
+    pkru, task.mm.pkru = task.mm.pkru, 0  # the kernel may write any stack that the task could
+    try:
+        task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
+        task.mm.copy_out(fpu, state)
+    except SyscallError:
+        task.mm.pkru = pkru
+        raise
     thread.saved_mask = None
     task.signals.blocked = _mask_in_handler(task, signo, action)
     if action.flags & SA_RESETHAND:
@@ -118,7 +123,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
             "eflags": regs["eflags"] & ~FLAGS_CLEARED,
         }
     )
-    context.set_fpu(START_FPU)
+    xstate.begin_handler(task)
 
 
 def restore(task: Task) -> None:
@@ -129,8 +134,7 @@ def restore(task: Task) -> None:
     _, _, base, flags, _, nbytes = words[:6]
     regs = dict(zip(SAVED, words[6:24], strict=True))
     fpu, mask = words[29], words[30]
-    image = task.mm.copy_in(fpu, FPU_BYTES) if fpu else START_FPU
+    xstate.restore(task, fpu)
     context.set_registers(regs)
-    context.set_fpu(image)
     task.signals.blocked = mask & ~UNBLOCKABLE_MASK
     task.thread.alt_stack = task.thread.alt_stack.restored(regs["rsp"], base, flags, nbytes)

@@ -72,7 +72,7 @@ SI_USER, SI_KERNEL, SI_QUEUE, SI_TKILL = 0, 0x80, -1, -6
 class SigInfo:
     """siginfo_t: si_signo, si_code, si_addr (bytes; 0 where it has no meaning), si_pid.
 
-    si_status: of a child. si_value: what sigqueue sent along.
+    si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR.
     """
 
     si_signo: int
@@ -82,6 +82,7 @@ class SigInfo:
     si_uid: int = 0
     si_status: int = 0
     si_value: int = 0
+    si_pkey: int = 0
 
 
 @dataclass(frozen=True, slots=True)

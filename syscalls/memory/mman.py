@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
+from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.syscalls.abi import MAX_COUNT, signed32
@@ -28,7 +29,6 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
-NO_PKEY = -1
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
@@ -143,7 +143,7 @@ def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
 
     Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
     """
-    return task.mm.call(lib.mm_mprotect, addr, length, prot)
+    return task.mm.call(lib.mm_mprotect, addr, length, prot, NO_PKEY)
 
 
 @syscall(462, "mseal", INT, INT, INT)
@@ -158,30 +158,32 @@ def mseal(task: Task, addr: int, length: int, flags: int) -> int:
 
 @syscall(329, "pkey_mprotect", INT, INT, INT, SINT)
 def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> int:
-    """As mprotect, with a protection key: -1 is none, and the processor has no others.
+    """As mprotect, and give the range a protection key; -1 is mprotect itself.
 
-    Errors: EINVAL, and mprotect's. Source: pkey_mprotect(2).
+    Errors: EINVAL (a key that pkey_alloc did not give), and mprotect's. Source: pkey_mprotect(2).
     """
-    wraps = addr + length + PAGE_MASK >= 1 << 64
-    if pkey == NO_PKEY or not length or wraps:  # what is looked at before the key
-        return mprotect(task, addr, length, prot)
-    raise SyscallError(errno.EINVAL)
+    return task.mm.call(lib.mm_mprotect, addr, length, prot, pkey)
 
 
 @syscall(330, "pkey_alloc", INT, INT)
 def pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
-    """Refuse a protection key: the processor has none.
+    """Return a protection key that no one has (1 to 15); the caller's PKRU gets access_rights.
 
-    Errors: EINVAL (flags, unknown rights), ENOSPC. Source: pkey_alloc(2).
+    access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights),
+    ENOSPC (all are taken, or the processor has none: boot with cpu="pku"). Source: pkey_alloc(2).
     """
-    known = PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
-    raise SyscallError(errno.EINVAL if flags or access_rights & ~known else errno.ENOSPC)
+    if flags or access_rights & ~(PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE):
+        raise SyscallError(errno.EINVAL)
+    return task.mm.call(lib.mm_pkey_alloc, access_rights)
 
 
 @syscall(331, "pkey_free", SINT)
 def pkey_free(task: Task, pkey: int) -> int:
-    """Give a protection key back: none was ever given. Errors: EINVAL. Source: pkey_free(2)."""
-    raise SyscallError(errno.EINVAL)
+    """Give a protection key back; pages keep it, and PKRU what it says of it.
+
+    Errors: EINVAL (not given by pkey_alloc). Source: pkey_free(2).
+    """
+    return task.mm.call(lib.mm_pkey_free, pkey)
 
 
 @syscall(25, "mremap", INT, INT, INT, INT, INT)

@@ -204,7 +204,7 @@ SIGNAL_CODES = {
     -6: "SI_TKILL",
 }
 FAULT_CODES = {
-    11: {1: "SEGV_MAPERR", 2: "SEGV_ACCERR"},
+    11: {1: "SEGV_MAPERR", 2: "SEGV_ACCERR", 4: "SEGV_PKUERR"},
     7: {1: "BUS_ADRALN", 2: "BUS_ADRERR"},
     8: {1: "FPE_INTDIV", 7: "FPE_FLTINV"},
     4: {2: "ILL_ILLOPN"},

@@ -141,7 +141,7 @@ SWEEP(munmap_middle, true)
 #define mprotect_middle_prepare mmap_over_prepare
 static int64_t mprotect_middle_act(struct world *w, struct scene *s)
 {
-	return mm_mprotect(w->mm, s->a + PAGES(2), PAGES(3), PROT_READ);
+	return mm_mprotect(w->mm, s->a + PAGES(2), PAGES(3), PROT_READ, -1);
 }
 SWEEP(mprotect_middle, true)
 
@@ -151,7 +151,7 @@ static void mprotect_charge_prepare(struct world *w, struct scene *s)
 }
 static int64_t mprotect_charge_act(struct world *w, struct scene *s)
 {
-	return mm_mprotect(w->mm, s->a + PAGES(2), PAGES(3), RW);
+	return mm_mprotect(w->mm, s->a + PAGES(2), PAGES(3), RW, -1);
 }
 SWEEP(mprotect_charge, true)
 

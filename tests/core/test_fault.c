@@ -149,12 +149,12 @@ static void rights_taken_and_given_back(struct world *w)
 	uint64_t at = map(w, 4, RW, PRIVATE_ANON, NULL, 0);
 	EXPECT_EQ(store(w, w->mm, at, 7), 1);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(1)), 0);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_NONE), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_NONE, -1), 0);
 	EXPECT_EQ(load(w, w->mm, at), SEGV_ACCERR);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_READ, -1), 0);
 	EXPECT_EQ(load(w, w->mm, at), 7);
 	EXPECT_EQ(store(w, w->mm, at, 8), SEGV_ACCERR);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(4), RW), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(4), RW, -1), 0);
 	EXPECT_EQ(store(w, w->mm, at, 8), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(1), 9), 1); /* over the zero page */
 	EXPECT_EQ(w->m->counters.cow, 1);

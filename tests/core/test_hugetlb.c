@@ -127,16 +127,16 @@ static void what_cuts_a_large_page_is_refused(struct world *w)
 	uint64_t at = map_huge(w, 2, PRIVATE_ANON, NULL, 0);
 	STEP(w, mm_munmap(w->mm, at + PAGE_SIZE, LARGE(1)), -EINVAL);
 	STEP(w, mm_munmap(w->mm, at, PAGE_SIZE), -EINVAL);
-	STEP(w, mm_mprotect(w->mm, at, PAGE_SIZE, PROT_READ), -EINVAL);
+	STEP(w, mm_mprotect(w->mm, at, PAGE_SIZE, PROT_READ, -1), -EINVAL);
 	STEP(w, mm_mmap(w->mm, at + PAGE_SIZE, PAGE_SIZE, RW, PRIVATE_ANON | MAP_FIXED, NULL, 0),
 	     -EINVAL);
 	STEP(w, mm_mmap(w->mm, at + PAGE_SIZE, LARGE(1), RW, HUGE_ANON | MAP_FIXED, NULL, 0),
 	     -EINVAL);
 	STEP(w, mm_madvise(w->mm, at, PAGES(1), MADV_PAGEOUT), -EINVAL);
-	STEP(w, mm_mprotect(w->mm, at, LARGE(1), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, at, LARGE(1), PROT_READ, -1), 0);
 	STEP(w, store(w, w->mm, at, 1), SEGV_ACCERR);
 	STEP(w, store(w, w->mm, at + LARGE(1), 1), 1);
-	STEP(w, mm_mprotect(w->mm, at, LARGE(1), RW), 0);
+	STEP(w, mm_mprotect(w->mm, at, LARGE(1), RW, -1), 0);
 	STEP(w, store(w, w->mm, at, 1), 1);
 	STEP(w, mm_madvise(w->mm, at, LARGE(1), MADV_DONTNEED), 0);
 	EXPECT_EQ(load(w, w->mm, at), 0);

@@ -88,7 +88,7 @@ static void special_mprotect_keeps_the_files_rights(struct world *w)
 	uint64_t at = special(w, 2, PROT_READ);
 	file_set_mode(f, FILE_READ);
 	STEP(w, remap(w, at, 1, 0, 0, f), 0);
-	mm_mprotect(w->mm, at, PAGES(2), RW);
+	mm_mprotect(w->mm, at, PAGES(2), RW, -1);
 	CHECK(w);
 	EXPECT_EQ(store(w, w->mm, at, 1), SEGV_ACCERR);
 	EXPECT_EQ(file_byte(f, 0), store_byte(0, 0));
@@ -118,10 +118,10 @@ static void special_parts_are_as_any_vma(struct world *w)
 	file *f = memory_file(w, 8);
 	uint64_t at = special(w, 8, RW);
 	STEP(w, remap(w, at, 8, 0, 0, f), 0);
-	STEP(w, mm_mprotect(w->mm, at + PAGES(2), PAGES(2), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, at + PAGES(2), PAGES(2), PROT_READ, -1), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 3);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(2), 1), SEGV_ACCERR);
-	STEP(w, mm_mprotect(w->mm, at + PAGES(2), PAGES(2), RW), 0);
+	STEP(w, mm_mprotect(w->mm, at + PAGES(2), PAGES(2), RW, -1), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 1);
 	EXPECT_EQ(store(w, w->mm, at + PAGES(2), 1), 1);
 	int64_t to = mm_mremap(w->mm, at + PAGES(4), PAGES(2), PAGES(3), MREMAP_MAYMOVE, 0);
@@ -409,7 +409,7 @@ static void nonlinear_vma_is_split_moved_and_protected(struct world *w)
 	for (uint64_t i = 0; i < 8; i++)
 		EXPECT_EQ(remap(w, at + PAGES(i), 1, 7 - i, 0, NULL), 0);
 	STEP(w, mm_munmap(w->mm, at + PAGES(3), PAGES(1)), 0);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_READ, -1), 0);
 	EXPECT_EQ(load(w, w->mm, at + PAGES(1)), store_byte(0, 6));
 	EXPECT_EQ(store(w, w->mm, at + PAGES(1), 0), SEGV_ACCERR);
 	int64_t to = mm_mremap(w->mm, at + PAGES(4), PAGES(4), PAGES(6), MREMAP_MAYMOVE, 0);

@@ -60,10 +60,10 @@ static void entry_bits_are_the_processors(struct world *w)
 	EXPECT_EQ(store(w, w->mm, at, 1), 1);
 	pte = *pt_walk(w->mm, at);
 	EXPECT(pte & PTE_WRITE && pte & PTE_DIRTY && pte & PTE_ACCESSED);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_READ | PROT_EXEC), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_READ | PROT_EXEC, -1), 0);
 	pte = *pt_walk(w->mm, at);
 	EXPECT(!(pte & PTE_WRITE) && !(pte & PTE_NX));
-	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_NONE), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(2), PROT_NONE, -1), 0);
 	EXPECT(!(*pt_walk(w->mm, at) & PTE_USER));
 }
 
@@ -92,7 +92,7 @@ static void tlb_never_outlives_the_pte(struct world *w)
 	EXPECT_EQ(store(w, w->mm, at, 1), 1);
 	uint64_t generation = w->mm->counters.tlb_generation;
 	EXPECT(mm_translate(w->mm, at, ACCESS_WRITE) >= 0);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(4), PROT_READ, -1), 0);
 	EXPECT_EQ(mm_translate(w->mm, at, ACCESS_WRITE), -EFAULT);
 	EXPECT(mm_translate(w->mm, at, ACCESS_READ) >= 0);
 	EXPECT(w->mm->counters.tlb_generation > generation);

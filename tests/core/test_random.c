@@ -61,7 +61,7 @@ static void call_munmap(struct chooser *c) { mm_munmap(c->mm, c->addr, PAGES(c->
 
 static void call_mprotect(struct chooser *c)
 {
-	mm_mprotect(c->mm, c->addr, PAGES(c->nr), pick(c, 4));
+	mm_mprotect(c->mm, c->addr, PAGES(c->nr), pick(c, 4), -1);
 }
 
 static void call_mremap(struct chooser *c)

@@ -72,7 +72,7 @@ static void read_only_file_never_becomes_writable(struct world *w)
 	file *f = memory_file(w, 2);
 	file_set_mode(f, FILE_READ);
 	uint64_t at = map(w, 2, PROT_READ, MAP_SHARED, f, 0);
-	STEP(w, mm_mprotect(w->mm, at, PAGES(2), RW), -EACCES);
+	STEP(w, mm_mprotect(w->mm, at, PAGES(2), RW, -1), -EACCES);
 	EXPECT_EQ(mapping_nr_writable(f->mapping), 0);
 	EXPECT_EQ(store(w, w->mm, at, 1), SEGV_ACCERR);
 }
@@ -86,7 +86,7 @@ static void neighbours_merge(struct world *w)
 	EXPECT_EQ(nr_vmas(w->mm), 1);
 	STEP(w, fixed(w, 6, 2, PROT_READ), base + PAGES(6));
 	EXPECT_EQ(nr_vmas(w->mm), 2);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(2), RW), 0);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(2), RW, -1), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 1);
 }
 
@@ -111,13 +111,13 @@ static void splits_keep_what_the_pages_hold(struct world *w)
 		EXPECT_EQ(store(w, w->mm, base + PAGES(i), (uint8_t)(i + 1)), 1);
 	STEP(w, mm_munmap(w->mm, base + PAGES(2), PAGES(2)), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 2);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(1), PROT_READ), 0);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(1), PROT_READ, -1), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 4);
 	EXPECT_EQ(load(w, w->mm, base + PAGES(6)), 7);
 	EXPECT_EQ(store(w, w->mm, base + PAGES(6), 0), SEGV_ACCERR);
 	EXPECT_EQ(store(w, w->mm, base + PAGES(7), 0), 1);
 	EXPECT_EQ(load(w, w->mm, base + PAGES(3)), SEGV_MAPERR);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(1), RW), 0);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(6), PAGES(1), RW, -1), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 2);
 	STEP(w, fixed(w, 2, 2, RW), base + PAGES(2));
 	EXPECT_EQ(nr_vmas(w->mm), 1);
@@ -142,7 +142,7 @@ static void mprotect_stops_at_a_hole(struct world *w)
 {
 	EXPECT_EQ(fixed(w, 0, 2, RW), base);
 	EXPECT_EQ(fixed(w, 3, 2, RW), base + PAGES(3));
-	STEP(w, mm_mprotect(w->mm, base, PAGES(5), PROT_READ), -ENOMEM);
+	STEP(w, mm_mprotect(w->mm, base, PAGES(5), PROT_READ, -1), -ENOMEM);
 	EXPECT_EQ(vma_info(w->mm, base).flags & VM_WRITE, 0);
 	EXPECT(vma_info(w->mm, base + PAGES(3)).flags & VM_WRITE);
 }
@@ -151,9 +151,9 @@ static void too_many_vmas(struct world *w)
 {
 	machine_tunables(w->m)->max_map_count = 5;
 	EXPECT_EQ(fixed(w, 0, 20, RW), base);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(3), PAGES(1), PROT_READ), 0);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(7), PAGES(1), PROT_READ), 0);
-	STEP(w, mm_mprotect(w->mm, base + PAGES(9), PAGES(1), PROT_READ), -ENOMEM);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(3), PAGES(1), PROT_READ, -1), 0);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(7), PAGES(1), PROT_READ, -1), 0);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(9), PAGES(1), PROT_READ, -1), -ENOMEM);
 	STEP(w, mm_munmap(w->mm, base + PAGES(15), PAGES(1)), -ENOMEM);
 	STEP(w, mm_munmap(w->mm, base + PAGES(15), PAGES(5)), 0);
 	EXPECT_EQ(nr_vmas(w->mm), 5);
@@ -169,7 +169,7 @@ static void limits_of_the_task(struct world *w)
 	w->limits.data = PAGES(11);
 	STEP(w, fixed(w, 20, 2, RW), -ENOMEM);
 	STEP(w, fixed(w, 20, 2, PROT_READ), base + PAGES(20));
-	STEP(w, mm_mprotect(w->mm, base + PAGES(20), PAGES(2), RW), -ENOMEM);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(20), PAGES(2), RW, -1), -ENOMEM);
 }
 
 static void locked_memory_is_bounded(struct world *w)
@@ -244,7 +244,7 @@ static void random_calls(struct world *w)
 		else if (kind < 8)
 			mm_munmap(w->mm, at, PAGES(nr));
 		else if (kind < 10)
-			mm_mprotect(w->mm, at, PAGES(nr), prot);
+			mm_mprotect(w->mm, at, PAGES(nr), prot, -1);
 		else if (kind == 10)
 			mm_madvise(w->mm, at, PAGES(nr), MADV_DONTNEED);
 		else if (kind == 11)

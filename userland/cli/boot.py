@@ -28,6 +28,7 @@ def boot(options: argparse.Namespace) -> Kernel:
             rmap=options.rmap,
             nrpte=options.nrpte,
             swap=options.swap,
+            cpu=options.cpu,
             sysctl=sysctls or None,
         )
     except (OSError, KeyError, ValueError) as error:

@@ -90,6 +90,12 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = "64M") -> No
     group.add_argument(
         "--swap", default="0", metavar="SIZE", help="a swap device that is on from boot (0: none)"
     )
+    group.add_argument(
+        "--cpu",
+        default="",
+        metavar="FEATURES",
+        help="what the processor has beyond the common ones: pku (nothing)",
+    )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
     group.add_argument(
         "--host", metavar="DIR", help="show this host directory, read only, under /host"

@@ -15,7 +15,6 @@ from pkern.kernel.tasks import sigframe
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
 from pkern.kernel.tasks.sigframe import (
     FLAGS_CLEARED,
-    FPU_BYTES,
     SAVED,
     SEGMENTS,
     UC_FLAGS,
@@ -39,6 +38,7 @@ from pkern.kernel.tasks.signals import (
     SigInfo,
 )
 from pkern.kernel.tasks.wait import Restart
+from pkern.kernel.tasks.xstate import FXSAVE_BYTES
 from pkern.userland.uml.files import Block
 from pkern.userland.uml.host import PLACE
 from pkern.userland.uml.memory import GuestError
@@ -194,7 +194,7 @@ def _enter(kernel: GuestKernel, process: Process, info: SigInfo, action: Action)
     mask = process.blocked_signals if process.saved_mask is None else process.saved_mask
     addr, error, vector = process.fault
     try:
-        frame, fpu = sigframe.place(stack, regs[RSP], action.flags)
+        frame, fpu = sigframe.place(stack, regs[RSP], action.flags, FXSAVE_BYTES)
         ucontext = UCONTEXT.pack(
             UC_FLAGS, 0, stack.base, stack.shown_flags(regs[RSP]), 0, stack.nbytes,
             *[regs[PLACE[name]] for name in SAVED], SEGMENTS, error, vector, 0, addr, fpu, mask,
@@ -225,7 +225,7 @@ def _enter(kernel: GuestKernel, process: Process, info: SigInfo, action: Action)
 def go_back(kernel: GuestKernel, process: Process) -> int:
     """Undo a handler's frame, which lies at rsp; return the rax that it interrupted."""
     words = UCONTEXT.unpack(process.space.read(process.regs[RSP], UCONTEXT_BYTES))
-    fpu = process.space.read(words[29], FPU_BYTES)
+    fpu = process.space.read(words[29], FXSAVE_BYTES)
     for name, value in zip(SAVED, words[6:24], strict=True):
         process.regs[PLACE[name]] = value
     process.blocked_signals = words[30] & ~UNBLOCKABLE_MASK

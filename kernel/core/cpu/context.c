@@ -22,8 +22,13 @@ static const int gprs[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_R
 
 static void save_current(processor *p)
 {
-	if (p->current)
-		p->lib.call.context_save(p->uc, p->current->saved);
+	context *c = p->current;
+
+	if (!c)
+		return;
+	p->lib.call.context_save(p->uc, c->saved);
+	if (c->mm)
+		c->pkru = (uint32_t)mm_pkru(c->mm);
 }
 
 void context_load(context *c)
@@ -35,6 +40,8 @@ void context_load(context *c)
 	save_current(p);
 	p->lib.call.context_restore(p->uc, c->saved);
 	p->current = c;
+	if (c->mm)
+		mm_set_pkru(c->mm, c->pkru);
 	p->counters.switches++;
 }
 
@@ -86,7 +93,12 @@ void context_destroy(context *c)
 	free(c);
 }
 
-void context_set_mm(context *c, mm *mm) { c->mm = mm; }
+/* Its PKRU is the one that the address space has: new, or the parent's. */
+void context_set_mm(context *c, mm *mm)
+{
+	c->mm = mm;
+	c->pkru = mm ? (uint32_t)mm_pkru(mm) : 0;
+}
 
 uint64_t context_cr3(context *c) { return (uint64_t)((char *)c->mm->pgd - c->p->machine->arena); }
 

@@ -130,8 +130,7 @@ static int64_t host_page(cpu *c, uint64_t addr, uint64_t access)
 
 static bool is_verdict(int64_t result)
 {
-	return result == SEGV_MAPERR || result == SEGV_ACCERR || result == BUS_ADRERR ||
-	       result == -EFAULT;
+	return result == -EFAULT || (result <= SEGV_MAPERR && result >= SEGV_PKUERR);
 }
 
 static bool stop_for_host(cpu *c, uint64_t addr, uint64_t access)

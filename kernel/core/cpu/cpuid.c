@@ -2,7 +2,7 @@
  * cpuid.c - what the processor says of itself: the same on every host.
  *
  * A 64-bit processor with SSE up to 4.2, AES and POPCNT, as x86-64-v2 wants
- * them.  Left out on purpose: AVX and XSAVE (the engine computes 128-bit VEX
+ * them, and what the machine was booted with (enum cpu_features).  Left out on purpose: AVX and XSAVE (the engine computes 128-bit VEX
  * wrongly), RDRAND (a run must repeat), RDTSCP's clock is the program's own.
  */
 #include "processor.h"
@@ -14,6 +14,10 @@ struct leaf {
 #define STRING4(a, b, c, d) \
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define MAX_BASIC 7
+#define XSTATE 0xd /* where PKRU lies in a signal frame: kernel/tasks/xstate.py */
+#define XSTATE_BYTES 584
+#define PKRU_AT 576
+#define PKU_OSPKE 0x18 /* leaf 7, ecx: protection keys, and the kernel uses them */
 #define MAX_EXTENDED 0x80000008
 #define SIGNATURE 0x00020652 /* family 6, model 37: the first with all of these */
 #define CLFLUSH_64_ONE_CPU 0x00010800
@@ -49,18 +53,37 @@ static struct leaf brand_leaf(uint32_t part)
 	return l;
 }
 
-static struct leaf look_up(uint32_t number, uint32_t sub)
+static struct leaf xstate_leaf(uint32_t component)
 {
 	static const struct leaf none;
 
+	switch (component) {
+	case 0: /* x87, SSE and PKRU */
+		return (struct leaf){ 0x203, XSTATE_BYTES, XSTATE_BYTES, 0 };
+	case 9:
+		return (struct leaf){ sizeof(uint64_t), PKRU_AT, 0, 0 };
+	default:
+		return none;
+	}
+}
+
+static struct leaf look_up(const machine *m, uint32_t number, uint32_t sub)
+{
+	static const struct leaf none;
+	bool keys = m->features & CPU_PKU;
+
 	switch (number) {
 	case 0:
-		return (struct leaf){ MAX_BASIC, STRING4('G', 'e', 'n', 'u'),
+		return (struct leaf){ keys ? XSTATE : MAX_BASIC, STRING4('G', 'e', 'n', 'u'),
 				      STRING4('n', 't', 'e', 'l'), STRING4('i', 'n', 'e', 'I') };
 	case 1:
 		return (struct leaf){ SIGNATURE, CLFLUSH_64_ONE_CPU, FEATURES_ECX, FEATURES_EDX };
 	case 4:
 		return cache_leaf(sub);
+	case 7:
+		return (struct leaf){ 0, 0, keys && !sub ? PKU_OSPKE : 0, 0 };
+	case XSTATE:
+		return keys ? xstate_leaf(sub) : none;
 	case 0x80000000:
 		return (struct leaf){ MAX_EXTENDED, 0, 0, 0 };
 	case 0x80000001:
@@ -78,9 +101,9 @@ static struct leaf look_up(uint32_t number, uint32_t sub)
 	}
 }
 
-void cpuid_read(uint32_t number, uint32_t sub, uint32_t *out)
+void cpuid_read(machine *m, uint32_t number, uint32_t sub, uint32_t *out)
 {
-	struct leaf l = look_up(number, sub);
+	struct leaf l = look_up(m, number, sub);
 
 	memcpy(out, &l, sizeof(l));
 }
@@ -88,7 +111,8 @@ void cpuid_read(uint32_t number, uint32_t sub, uint32_t *out)
 int cpuid_hook(engine *uc, void *arg)
 {
 	processor *p = arg;
-	struct leaf l = look_up((uint32_t)read_reg(p, REG_RAX), (uint32_t)read_reg(p, REG_RCX));
+	struct leaf l =
+		look_up(p->machine, (uint32_t)read_reg(p, REG_RAX), (uint32_t)read_reg(p, REG_RCX));
 
 	(void)uc;
 	write_reg(p, REG_RAX, l.eax);

@@ -30,6 +30,7 @@ struct given { /* audit: one entry of the engine's TLB */
 struct context {
 	processor *p;
 	struct mm *mm;
+	uint32_t pkru; /* while another task runs; else mm's */
 	engine_context *saved;
 };
 
@@ -101,6 +102,10 @@ void flush_tlb(processor *p);
 bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry);
 bool unmapped_hook(engine *uc, int type, uint64_t address, int size, int64_t value, void *arg);
 void find_address(processor *p); /* of exit, which tells of a fault and its page */
+
+/* pkru.c */
+#define VECTOR_NONE (~0ul)
+uint64_t do_invalid(processor *p);
 
 /* cpuid.c */
 int cpuid_hook(engine *uc, void *arg);

@@ -91,8 +91,7 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 	p->exit.status = status;
 	p->exit.addr = linear;
 	p->exit.access = access;
-	bool verdict = status == SEGV_MAPERR || status == SEGV_ACCERR || status == BUS_ADRERR;
-	stop_run(p, verdict ? RUN_FAULT : RUN_NEED);
+	stop_run(p, is_verdict(status) ? RUN_FAULT : RUN_NEED);
 	return -1;
 }
 
@@ -163,6 +162,8 @@ static bool still_given(processor *p, const struct given *g)
 
 	if (!(pte & PTE_PRESENT) || !(pte & PTE_USER) || pte_pfn(pte) << PAGE_SHIFT != g->frame)
 		return false;
+	if (g->perms & ALLOW_READ && !pkey_allows_pte(p->mm, pte, ACCESS_READ))
+		return false;
 	if (g->perms & ALLOW_WRITE && (pte & stores) != stores)
 		return false;
 	return !(g->perms & ALLOW_EXEC && pte & PTE_NX);
@@ -207,7 +208,7 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	if (code && !may_execute(p, page, use, linear))
 		return enter_again(p);
 	entry->paddr = (uint64_t)at & PAGE_MASK;
-	entry->perms = ALLOW_READ | (code ? ALLOW_EXEC : 0);
+	entry->perms = (rights & TLB_READ ? ALLOW_READ : 0) | (code ? ALLOW_EXEC : 0);
 	if (rights & TLB_WRITE) {
 		note_write(p, page, use, linear, entry->perms);
 		entry->perms |= ALLOW_WRITE;
@@ -413,8 +414,9 @@ static void judge(processor *p, int error)
 	if (p->again)
 		return;
 	if (error == ENGINE_INSN_INVALID) {
-		p->exit.vector = 6;
-		stop_run(p, RUN_EXCEPTION);
+		p->exit.vector = do_invalid(p);
+		if (p->exit.vector != VECTOR_NONE)
+			stop_run(p, RUN_EXCEPTION);
 		return;
 	}
 	p->exit.status = error;

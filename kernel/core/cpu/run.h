@@ -69,8 +69,8 @@ context *context_copy(context *from); /* the same registers, no address space ye
 void context_destroy(context *c);
 void context_set_mm(context *c, mm *mm);
 uint64_t context_cr3(context *c); /* physical address of the top table: where hardware walks */
-void context_start(context *c, uint64_t rip, uint64_t rsp);  /* as after execve */
-void cpuid_read(uint32_t leaf, uint32_t sub, uint32_t *out); /* eax, ebx, ecx, edx */
+void context_start(context *c, uint64_t rip, uint64_t rsp);              /* as after execve */
+void cpuid_read(machine *m, uint32_t leaf, uint32_t sub, uint32_t *out); /* eax .. edx */
 void context_get(context *c, struct user_regs *out);
 int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not user code's */
 void context_get_fpu(context *c, uint8_t *out); /* 512 bytes, as fxsave stores them */

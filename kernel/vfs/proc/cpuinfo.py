@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 TSC_MHZ = 1000  # the processor's counter moves once a virtual nanosecond
 EAX, EBX, ECX, EDX = range(4)
-BASIC, FEATURES, CACHES, EXTENDED, BRAND, ADDRESSES = 0, 1, 4, 0x80000001, 0x80000002, 0x80000008
+BASIC, FEATURES, CACHES, MORE_FEATURES = 0, 1, 4, 7
+EXTENDED, BRAND, ADDRESSES = 0x80000001, 0x80000002, 0x80000008
 
 # (leaf, register, names of bits from 0; "-": Linux shows no name), in the order of Linux's flags.
 FLAGS: tuple[tuple[int, int, str], ...] = (
@@ -26,23 +27,24 @@ FLAGS: tuple[tuple[int, int, str], ...] = (
         dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand
         hypervisor"""),
     (EXTENDED, ECX, "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a"),
+    (MORE_FEATURES, ECX, "- avx512vbmi umip pku ospke"),
 )  # fmt: skip
 
 
-def cpuid(leaf: int, sub: int = 0) -> tuple[int, int, int, int]:
+def cpuid(kernel: Kernel, leaf: int, sub: int = 0) -> tuple[int, int, int, int]:
     """Return eax, ebx, ecx and edx of the processor's CPUID."""
     words = ffi.new("uint32_t[4]")
-    lib.cpuid_read(leaf, sub, words)
+    lib.cpuid_read(kernel.core, leaf, sub, words)
     return words[0], words[1], words[2], words[3]
 
 
-def flags() -> str:
+def flags(kernel: Kernel) -> str:
     """Return the names of all features."""
     found = [
         name
         for leaf, register, names in FLAGS
         for bit, name in enumerate(names.split())
-        if name != "-" and cpuid(leaf)[register] >> bit & 1
+        if name != "-" and cpuid(kernel, leaf)[register] >> bit & 1
     ]
     return " ".join(found)
 
@@ -52,42 +54,43 @@ def _text(*words: int) -> str:
     return raw.split(b"\0")[0].decode()
 
 
-def _vendor() -> str:
-    _, ebx, ecx, edx = cpuid(BASIC)
+def _vendor(kernel: Kernel) -> str:
+    _, ebx, ecx, edx = cpuid(kernel, BASIC)
     return _text(ebx, edx, ecx)
 
 
-def _model() -> tuple[int, int, int]:
+def _model(kernel: Kernel) -> tuple[int, int, int]:
     """Return family, model and stepping."""
-    signature = cpuid(FEATURES)[EAX]
+    signature = cpuid(kernel, FEATURES)[EAX]
     family = signature >> 8 & 0xF
     model = signature >> 4 & 0xF | (signature >> 12 & 0xF0 if family in (6, 15) else 0)
     return family + (signature >> 20 & 0xFF if family == 15 else 0), model, signature & 0xF
 
 
-def _cache_kb() -> int:
+def _cache_kb(kernel: Kernel) -> int:
     """Return the size of the last cache."""
     size, sub = 0, 0
-    while (leaf := cpuid(CACHES, sub))[EAX] & 0x1F:
+    while (leaf := cpuid(kernel, CACHES, sub))[EAX] & 0x1F:
         ways, partitions, line = leaf[EBX] >> 22, leaf[EBX] >> 12 & 0x3FF, leaf[EBX] & 0xFFF
         size = (ways + 1) * (partitions + 1) * (line + 1) * (leaf[ECX] + 1)
         sub += 1
     return size >> 10
 
 
-def rows() -> list[tuple[str, object]]:
+def rows(kernel: Kernel) -> list[tuple[str, object]]:
     """Return the names and values of one processor's lines."""
-    family, model, stepping = _model()
-    line = (cpuid(FEATURES)[EBX] >> 8 & 0xFF) * 8
-    bits = cpuid(ADDRESSES)[EAX]
-    brand = _text(*(word for part in range(3) for word in cpuid(BRAND + part)))
+    family, model, stepping = _model(kernel)
+    line = (cpuid(kernel, FEATURES)[EBX] >> 8 & 0xFF) * 8
+    bits = cpuid(kernel, ADDRESSES)[EAX]
+    brand = _text(*(word for part in range(3) for word in cpuid(kernel, BRAND + part)))
     return [
-        ("processor", 0), ("vendor_id", _vendor()), ("cpu family", family), ("model", model),
+        ("processor", 0), ("vendor_id", _vendor(kernel)), ("cpu family", family), ("model", model),
         ("model name", brand), ("stepping", stepping), ("cpu MHz", f"{TSC_MHZ}.000"),
-        ("cache size", f"{_cache_kb()} KB"), ("physical id", 0), ("siblings", 1), ("core id", 0),
+        ("cache size", f"{_cache_kb(kernel)} KB"), ("physical id", 0), ("siblings", 1),
+        ("core id", 0),
         ("cpu cores", 1), ("apicid", 0), ("initial apicid", 0), ("fpu", "yes"),
-        ("fpu_exception", "yes"), ("cpuid level", cpuid(BASIC)[EAX]), ("wp", "yes"),
-        ("flags", flags()), ("bugs", ""), ("bogomips", f"{2 * TSC_MHZ}.00"),
+        ("fpu_exception", "yes"), ("cpuid level", cpuid(kernel, BASIC)[EAX]), ("wp", "yes"),
+        ("flags", flags(kernel)), ("bugs", ""), ("bogomips", f"{2 * TSC_MHZ}.00"),
         ("clflush size", line), ("cache_alignment", line),
         ("address sizes", f"{bits & 0xFF} bits physical, {bits >> 8 & 0xFF} bits virtual"),
         ("power management", ""),
@@ -101,4 +104,4 @@ def _row(name: str, value: str) -> str:
 
 def cpuinfo(kernel: Kernel) -> str:
     """The processor that programs in machine code find. Source: proc_cpuinfo(5)."""
-    return "".join(_row(name, str(value)) for name, value in rows()) + "\n"
+    return "".join(_row(name, str(value)) for name, value in rows(kernel)) + "\n"

@@ -142,7 +142,8 @@ def _smaps_entry(task: Task, vma: Vma) -> str:
     sizes += [(name, kb) for name, kb in _sizes(_pages_of(task, vma)) if name not in ROLLUP_ONLY]
     lines = "".join(field(name, kb) for name, kb in sizes)
     codes = "".join(f"{code} " for bit, code in FLAG_BITS if vma.flags & bit)
-    return f"{maps_line(task, vma)}\n{lines}{'THPeligible:':<16}{0:>8}\nVmFlags: {codes}\n"
+    key = f"{'ProtectionKey:':<16}{vma.pkey:>8}\n" if task.kernel.has_cpu("pku") else ""
+    return f"{maps_line(task, vma)}\n{lines}{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
 
 
 def smaps(task: Task) -> str:

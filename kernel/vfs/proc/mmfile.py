@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm.mm import Mm
+from pkern.kernel.mm.mm import NO_PKEY, Mm
 from pkern.kernel.vfs.inode import Inode
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _munmap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
 
 
 def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
-    mm.call(lib.mm_mprotect, a[0], a[1], a[2])
+    mm.call(lib.mm_mprotect, a[0], a[1], a[2], NO_PKEY)
 
 
 def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:

@@ -1,0 +1,77 @@
+"""The processor's extended state in a signal frame: fxsave's image, and PKRU where there is one.
+
+    0    [ fxsave: 464 bytes | magic, sizes, which components follow ]
+    512  [ xsave's header: which components are not in their first state ]     with keys only
+    576  [ PKRU, 8 bytes ][ second magic ]                                     with keys only
+
+Offsets are those that CPUID's leaf 0xD tells (kernel/core/cpu/cpuid.c). Source: struct
+_fpx_sw_bytes and struct _xstate of Linux 6.18; Intel SDM 1, chapter 13.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+FXSAVE_BYTES = 512
+SOFTWARE_AT = 464  # bytes of the image that the processor leaves to the kernel
+SOFTWARE = struct.Struct("<IIQI28x")
+HEADER = struct.Struct("<Q56x")
+PKRU = struct.Struct("<I4x")
+MAGIC1, MAGIC2 = 0x46505853, 0x46505845
+X87, SSE, KEYS = 1 << 0, 1 << 1, 1 << 9
+XSTATE_BYTES = FXSAVE_BYTES + HEADER.size + PKRU.size
+PKRU_AT = FXSAVE_BYTES + HEADER.size
+PKRU_IN_HANDLER = 0x55555554  # a handler begins with the right to key 0 only
+START_FXSAVE = (
+    struct.pack("<HHBBHQQII", 0x37F, 0, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(FXSAVE_BYTES, b"\0")
+)  # fmt: skip
+
+
+def image_bytes(kernel: Kernel) -> int:
+    """Return how many bytes of a frame hold the state."""
+    return XSTATE_BYTES + 4 if kernel.has_cpu("pku") else FXSAVE_BYTES
+
+
+def image(task: Task) -> bytes:
+    """Return the state of a task as its frame holds it."""
+    fxsave = task.cpu.fpu()
+    if not task.kernel.has_cpu("pku"):
+        return fxsave
+    components = X87 | SSE | KEYS
+    software = SOFTWARE.pack(MAGIC1, XSTATE_BYTES + 4, components, XSTATE_BYTES)
+    return b"".join((
+        fxsave[:SOFTWARE_AT], software, HEADER.pack(components), PKRU.pack(task.mm.pkru),
+        struct.pack("<I", MAGIC2),
+    ))  # fmt: skip
+
+
+def begin_handler(task: Task) -> None:
+    """Give a task the state that a handler starts with."""
+    task.cpu.set_fpu(START_FXSAVE)
+    if task.kernel.has_cpu("pku"):
+        task.mm.pkru = PKRU_IN_HANDLER
+
+
+def restore(task: Task, at: int) -> None:
+    """Set the state from a frame's image at an address; 0: the first state. Errors: EFAULT."""
+    fxsave = task.mm.copy_in(at, FXSAVE_BYTES) if at else START_FXSAVE
+    pkru = _saved_pkru(task, at, fxsave) if task.kernel.has_cpu("pku") else None
+    task.cpu.set_fpu(fxsave)
+    if pkru is not None:
+        task.mm.pkru = pkru
+
+
+def _saved_pkru(task: Task, at: int, fxsave: bytes) -> int:
+    """Return what the frame says of PKRU: 0, its first state, where it says nothing."""
+    magic, size, components, nbytes = SOFTWARE.unpack_from(fxsave, SOFTWARE_AT)
+    if not at or magic != MAGIC1 or nbytes > size or not components & KEYS:
+        return 0
+    tail = task.mm.copy_in(at + FXSAVE_BYTES, XSTATE_BYTES + 4 - FXSAVE_BYTES)
+    (there,) = HEADER.unpack_from(tail)
+    pkru, last = struct.unpack_from("<I4xI", tail, HEADER.size)
+    return int(pkru) if last == MAGIC2 and there & KEYS else 0
