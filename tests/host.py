@@ -6,17 +6,17 @@ at the end of each test run, together with what was found.
 
 from __future__ import annotations
 
-import pytest
-
 from pkern.userland.conform.hostcpu import host_cpu_features
 
 FEATURES = host_cpu_features()
+# What a machine is booted with that is to answer as the host does: `@pytest.mark.boot(cpu=CPU)`.
+CPU = ",".join(sorted(FEATURES))
 
 # What is compared only with a host whose processor lacks a feature, and why.
 ONLY_WITHOUT = {
     "pku": (
-        "accesses to memory that may only be executed (errorcodes.c): it cannot be read there",
-        "pkey_alloc, pkey_free and pkey_mprotect with a key: they work there",
+        "accesses of a guest kernel's program to memory that may only be executed: a guest's"
+        " processor has no keys",
     ),
 }
 
@@ -42,8 +42,3 @@ def without_execute_only(output: bytes, features: frozenset[str] = FEATURES) -> 
     if "pku" not in features:
         return lines
     return [line for line in lines if not line.startswith("prot 4 ")]
-
-
-def only_without(feature: str) -> pytest.MarkDecorator:
-    """Return the mark of a test that compares with hosts whose processor lacks a feature."""
-    return pytest.mark.skipif(feature in FEATURES, reason=f"compared on hosts without {feature}")

@@ -76,7 +76,7 @@ static void nth_allocation_fails_once(struct world *w)
 
 static void bad_parameters_make_no_machine(struct world *w)
 {
-	struct machine_params good = { 16, 0, 7, 1 }, bad;
+	struct machine_params good = { 16, 0, 7, 1, 0 }, bad;
 	(void)w;
 	bad = good, bad.nr_pages = 15;
 	EXPECT(!machine_create(&bad));
@@ -93,7 +93,7 @@ static void bad_parameters_make_no_machine(struct world *w)
 
 static void destroy_reports_a_leak(struct world *w)
 {
-	struct machine_params params = { 16, 0, 7, 1 };
+	struct machine_params params = { 16, 0, 7, 1, 0 };
 	machine *m = machine_create(&params);
 	(void)w;
 	page_alloc(m, 0);

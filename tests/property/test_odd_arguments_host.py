@@ -115,7 +115,7 @@ def new_file(call: Any, nr_pages: int, flags: int = 2) -> int:
 
 
 def protection_keys(call: Any) -> Iterator[Step]:
-    """Of a processor without them; the host's first pkey_alloc says EINVAL, later ones ENOSPC."""
+    """Where the processor has none, the host's first pkey_alloc says EINVAL, later ones ENOSPC."""
     call("pkey_alloc", 0, 0)
     for flags, rights in itertools.product((0, 1), (0, 1, 2, 3, 4)):
         yield flags, rights, call("pkey_alloc", flags, rights)
@@ -423,7 +423,7 @@ def vectors(call: Any) -> Iterator[Step]:
 
 CASES = (
     mincore,
-    pytest.param(protection_keys, marks=host.only_without("pku")),
+    protection_keys,
     cachestat,
     mseal_arguments,
     what_a_seal_refuses,
@@ -464,6 +464,7 @@ def on_host(case: Callable[[Any], Iterator[Step]]) -> list[Step]:
 
 
 @pytest.mark.sysctl({"vm.nonlinear": 1, "vm.nonlinear_emulated": 1})
+@pytest.mark.boot(cpu=host.CPU)
 @pytest.mark.parametrize("case", CASES)
 def test_same_results_on_the_host(kernel: Kernel, case: Callable[[Any], Iterator[Step]]) -> None:
     ours, theirs = steps(Ours(kernel), case), on_host(case)

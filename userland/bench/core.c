@@ -50,7 +50,7 @@ static uint64_t design = RMAP_OBJRMAP_TREE;
 
 static struct bench boot_with(uint64_t nrpte, uint64_t mapping_flags)
 {
-	struct machine_params params = { 262144, design, nrpte, 0 };
+	struct machine_params params = { 262144, design, nrpte, 0, 0 };
 	struct bench b;
 
 	b.machine = machine_create(&params);
