@@ -6,6 +6,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 BIN    := $(VENV)/bin
+# Processors that the tests may use, all of them by default.
+JOBS   ?= $(shell nproc)
 # The file that the story reads; empty: the compiled core itself.
 FILE   ?=
 
@@ -59,7 +61,14 @@ core: build
 run: build ## tell the letter's story on a real file (FILE=...)
 	$(BIN)/pkern story $(if $(FILE),'$(FILE)')
 
-test: build test-core test-python ## every test: C programs, then pytest
+# Processor seconds of the two halves, compiling included, and what cannot be shared out.
+TEST_CPU   := 300
+TEST_ALONE := 30
+
+test: build ## every test: C programs, then pytest, on all processors (JOBS=N)
+	@echo "make test: about $$(( $(TEST_CPU) / $(JOBS) + $(TEST_ALONE) )) seconds if $(JOBS) processors have nothing else to do"
+	@$(MAKE) --no-print-directory test-core
+	@$(MAKE) --no-print-directory test-python
 
 # ---- all that CI runs ----
 
@@ -108,26 +117,31 @@ build/c-$(1)/core/%.o: kernel/core/%.c $(CORE_H)
 build/c-$(1)/%: tests/core/%.c $(TESTS_H) $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o)
 	@mkdir -p $$(@D)
 	@$(CC) $(C_WARN) $(2) $$< $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o) -o $$@ -ldl
-.PHONY: run-c-$(1)
-run-c-$(1): $(TESTS_C:tests/core/%.c=build/c-$(1)/%)
-	@failed=0; for t in $$^; do echo "$$$$t"; \
-		ASAN_OPTIONS=detect_leaks=1 $$$$t || failed=1; done; exit $$$$failed
+RUN_$(1) := $(TESTS_C:tests/core/%.c=run-c-$(1)/%)
+.PHONY: $$(RUN_$(1))
+$$(RUN_$(1)): run-c-$(1)/%: build/c-$(1)/%
+	@echo "$$<"; ASAN_OPTIONS=detect_leaks=1 $$<
 endef
 
 $(eval $(call C_CONFIG,asan,$(C_SAN)))
 $(eval $(call C_CONFIG,tiny,$(C_SAN) -DPKERN_TINY))
 $(eval $(call C_CONFIG,cov,-O0 --coverage))
 
-test-core: run-c-asan run-c-tiny ## C programs under ASan, UBSan and the leak checker, twice
+# Side by side, each program's lines together; one that fails does not keep the others from running.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target --keep-going
 
-coverage-c: build run-c-cov
+test-core: ## C programs under ASan, UBSan and the leak checker, twice
+	@$(SIDE_BY_SIDE) $(RUN_asan) $(RUN_tiny)
+
+coverage-c: build
+	@$(SIDE_BY_SIDE) $(RUN_cov)
 	@echo "coverage of the C core, from the C programs:"
 	@$(BIN)/gcovr --root . --filter kernel/core/ build/c-cov | cut -c -63
 
 # ---- Python tests ----
 
 test-python: build
-	$(BIN)/pytest $(PYTEST_FLAGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 # The same tests on a module with sanitisers, in a copy of the tree.
 test-sanitized: build ## pytest of tests/unit on the sanitised core

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Aspect, allowed, compare
 from pkern.userland.conform.generate import FIXED_BASE, sequence
 from pkern.userland.conform.host import Host
-from pkern.userland.conform.hostcc import build
+from pkern.userland.conform.hostcc import NoCompiler, build, cache_dir
 from pkern.userland.conform.shrink import shrink
 
 
@@ -78,15 +79,17 @@ def test_shrinking_leaves_only_what_the_failure_needs() -> None:
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_the_c_program_does_what_the_runner_does(index: int, tmp_path: Path) -> None:
+def test_the_c_program_does_what_the_runner_does(
+    index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Host() as host:
         calls = sequence(7, index, 30, host.window)
         outcomes = host.run(calls)
     source = tmp_path / "program.c"
     source.write_text(c_program(calls, "a test"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     program = build("conform-test", [source], ["-static", "-no-pie", "-O1", "-Wall", "-Werror"])
     done = subprocess.run([str(program)], capture_output=True, text=True, check=True)
-    program.unlink()
     lines = done.stdout.splitlines()
     for line, call, outcome in zip(lines, calls, outcomes, strict=False):
         assert _ends_alike(line, call, outcome), (line, str(outcome))
@@ -110,3 +113,18 @@ def test_a_difference_that_no_row_allows_is_a_divergence() -> None:
     assert allowed(divergence) is None
     assert compare(calls, 0, host, host) is None
     assert "Linux: 0x1" in str(divergence) and "pkern: 0x2" in str(divergence)
+
+
+def test_programs_are_built_where_the_user_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that is a file, or that is missing and cannot be made, as a service's user has."""
+    (tmp_path / "home").write_text("")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    own = tmp_path / f"pkern-{os.getuid()}"
+    assert cache_dir() == own and own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o777)
+    with pytest.raises(NoCompiler, match="set XDG_CACHE_HOME"):
+        cache_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from pkern.kernel.tasks.task import Task
 from pkern.userland import machine_code
 from pkern.userland.machine_code import captured, put_program
 
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "build/programs"
 SOURCES = Path(__file__).parent / "elf"
 COMPILERS = {
     "musl": ["musl-gcc", "-static"],
@@ -32,6 +35,16 @@ class Ran:
     status: int
     out: bytes
     err: bytes = b""
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Return the folder of userland/programs, compiled: by one process of a test run at a time."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build/programs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "programs"], cwd=ROOT, check=True)
+    return PROGRAMS
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,7 @@ import pytest
 
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
-
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "build/programs"
+from tests.system.conftest import ROOT
 
 # Programs that need nothing beyond Linux, with their arguments; a line each.
 SAME_ON_BOTH = {
@@ -43,13 +41,6 @@ BENCH_LOOPS = {
     "random-1m": 1000,
     "random-64m": 1000,
 }
-
-
-@pytest.fixture(scope="session")
-def programs() -> Path:
-    """Return the folder of the compiled programs."""
-    subprocess.run(["make", "-s", "programs"], cwd=ROOT, check=True)
-    return PROGRAMS
 
 
 def on_host(programs: Path, argv: list[str]) -> tuple[int, str]:

@@ -14,10 +14,10 @@ from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
 from tests.host import without_execute_only
-from tests.system.conftest import Compile, on_host
+from tests.system.conftest import PROGRAMS, ROOT, Compile, on_host
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "build/programs"
+pytestmark = pytest.mark.usefixtures("programs")
+
 DAY = 86_400
 MODES = {"mmap": 0, "nonlinear": 1}
 SAME_AS_HOST = [
@@ -40,12 +40,6 @@ SAME_AS_HOST = [
     ["bench", "random-1m", "20000"],
 ]
 HEADER = '#include "raw.h"\n'
-
-
-@pytest.fixture(scope="session", autouse=True)
-def programs() -> None:
-    """Compile the programs."""
-    subprocess.run(["make", "-s", "programs"], cwd=ROOT, check=True)
 
 
 def guest(

@@ -1,7 +1,8 @@
 """Compiles the C programs of the oracle and of the bench at their first use.
 
 Owns the cache of built programs: one file for each text of source and flags, under the
-user's cache directory.  Called by host.py and by userland.bench.
+user's cache directory, or in one of the user's own below /tmp where the home may not be
+written.  Called by host.py, hostcpu.py and userland.bench.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +22,26 @@ class NoCompiler(RuntimeError):
 
 
 def cache_dir() -> Path:
-    """Give the directory that built programs live in (made if missing)."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    """Give the directory that built programs live in (made if missing).
+
+    Errors: NoCompiler, if the user may write neither to a home nor to a directory of its own.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = Path(root) / "pkern"
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary_dir()
+    return path if os.access(path, os.W_OK) else _temporary_dir()
+
+
+def _temporary_dir() -> Path:
+    """Give a directory below the system's temporary one that no other user can put programs in."""
+    path = Path(tempfile.gettempdir()) / f"pkern-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise NoCompiler(f"{path} is another user's: set XDG_CACHE_HOME to a directory of your own")
     return path
 
 
