@@ -18,7 +18,6 @@ from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.cpu.vsyscall import VsyscallPage
 from pkern.kernel.errors import KernelBug, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
-from pkern.kernel.mm.ipc import Segments
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.mm.swap import SwapAreas
@@ -31,6 +30,7 @@ from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.proc.procfs import ProcFs
+from pkern.kernel.vfs.shm import Segments
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from pkern.userland.machine_code import boot_scheduler, bring_program, captured,
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.tasks.wait import WouldBlock
+    from pkern.kernel.wait import WouldBlock
 
 DEFAULT_RAM = "1G"  # costs nothing until it is used
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them

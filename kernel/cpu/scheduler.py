@@ -22,7 +22,7 @@ from pkern.kernel.log import KERN_ERR
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
 from pkern.kernel.tasks.trace import NO_CALL, Trace
-from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

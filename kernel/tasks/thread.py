@@ -10,7 +10,7 @@ from typing import Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.rseq import Area
-from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.wait import WouldBlock
 
 
 @dataclass(slots=True)

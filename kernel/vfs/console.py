@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
-from pkern.kernel.tasks.wait import WouldBlock
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.pipe import wake
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

@@ -13,9 +13,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.wait import WouldBlock
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

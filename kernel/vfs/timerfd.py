@@ -6,9 +6,9 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.wait import WouldBlock
 from pkern.kernel.vfs.inode import POLLIN, Inode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import UNBLOCKABLE_MASK
-from pkern.kernel.tasks.wait import Restart, WouldBlock
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
+from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.time import duration_in
 

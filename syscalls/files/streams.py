@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send
-from pkern.kernel.tasks.wait import WouldBlock
 from pkern.kernel.vfs.pipe import Wait, waits
 from pkern.kernel.vfs.socket import SocketInode
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -11,9 +11,9 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
-from pkern.kernel.mm.ipc import Segment
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
+from pkern.kernel.vfs.shm import Segment
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:

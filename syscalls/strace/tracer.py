@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo
-from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.calls import decoders_of, noted_length, result_text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake, word_at
-from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, syscall
 from pkern.syscalls.tasks.time import duration_in

@@ -9,7 +9,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.robust import HEAD
 from pkern.kernel.tasks.rseq import SIZE, Area, enter, leave
-from pkern.kernel.tasks.wait import Restart, WouldBlock
+from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:

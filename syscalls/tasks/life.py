@@ -13,7 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.signals import SIGCHLD
-from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 

@@ -29,7 +29,7 @@ from pkern.kernel.tasks.signals import (
     force,
     send,
 )
-from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.time import duration_in
 

@@ -10,7 +10,7 @@ from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.cpu.scheduler import interval_signal
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.thread import Interval
-from pkern.kernel.tasks.wait import Restart, WouldBlock
+from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import Rusage, usage_of_children
 from pkern.syscalls.tasks.time import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in

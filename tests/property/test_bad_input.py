@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pkern.kernel.errors import SegmentationFault, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.table import TABLE
 from pkern.userland.program import Sys
 

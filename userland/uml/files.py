@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pkern.kernel.tasks.wait import Restart
+from pkern.kernel.wait import Restart
 from pkern.userland.uml.memory import GuestError, Pages, Physical
 
 O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 128, 512, 1024

@@ -37,8 +37,8 @@ from pkern.kernel.tasks.signals import (
     Fate,
     SigInfo,
 )
-from pkern.kernel.tasks.wait import Restart
 from pkern.kernel.tasks.xstate import FXSAVE_BYTES
+from pkern.kernel.wait import Restart
 from pkern.userland.uml.files import Block
 from pkern.userland.uml.host import PLACE
 from pkern.userland.uml.memory import GuestError

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
-from pkern.kernel.tasks.wait import Restart
+from pkern.kernel.wait import Restart
 from pkern.userland.uml.files import Block
 from pkern.userland.uml.memory import GuestError
 from pkern.userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, Timer

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
-from pkern.kernel.tasks.wait import WouldBlock
 from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
 from pkern.kernel.vfs.proc.inode import ProcInode
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

@@ -10,7 +10,7 @@ import pickle
 import pytest
 
 from pkern import BusError, SegmentationFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.wait import WouldBlock
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))

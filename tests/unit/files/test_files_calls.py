@@ -11,7 +11,7 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.wait import WouldBlock
+from pkern.kernel.wait import WouldBlock
 from pkern.userland.program import Sys
 
 PAGE = 4096
