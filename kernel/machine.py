@@ -28,7 +28,6 @@ from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
-from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.shm import Segments
 
@@ -39,18 +38,6 @@ PAGE_SIZE = 4096
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 REPORT_BYTES = 64 << 10
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
-
-
-class Counter:
-    """Numbers that are never used twice: inode numbers and cookies of open files."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def take(self) -> int:
-        """Return the next number, from 1."""
-        self._last += 1
-        return self._last
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +106,9 @@ class Kernel:
         self.memory.running = self.running
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
-        self.vfs_counter = Counter()
-        self.locks = Locks()
         self.vfs: Vfs = Vfs(self)
-        self.sysctl = SysctlTable(self.owners(), self.log)
+        self.vfs.boot()
+        self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
         self.memory.stores = self.vfs
         self.segments = Segments(self)

@@ -15,10 +15,14 @@ class AddressSpace(Protocol):
 
 
 class Owner(Protocol):
-    """Who a process belongs to."""
+    """Who a process belongs to, and acts as."""
 
     @property
     def uid(self) -> int: ...
+    @property
+    def euid(self) -> int: ...
+    @property
+    def egid(self) -> int: ...
 
 
 class StorageReads(Protocol):

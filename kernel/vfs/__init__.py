@@ -26,12 +26,13 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
+from pkern.kernel.vfs.locks import Locks
+from pkern.kernel.vfs.machine import Counter
 from pkern.kernel.vfs.tmpfs import TmpFs
-from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, text_of, walk
+from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, place_text, walk
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
@@ -82,16 +83,21 @@ def open_flags(flags: int) -> int:
 class Vfs:
     """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         self.kernel = kernel
         self.inodes: dict[int, Inode] = {}
         self.files: dict[int, tuple[File, str]] = {}
+        self.numbers = Counter()
+        self.locks = Locks()
         self._prune_at = 1024
         self.mounts: list[Mount] = []
         self.read_only: set[int] = set()  # st_dev of file systems that nothing may change
         self._next_dev = FIRST_DEV
-        self.file_max = max(LEAST_FILES, kernel.ram // 10240)  # a tenth of RAM in KiB
-        kernel.vfs = self
+        self.file_max = max(LEAST_FILES, kernel.memory.ram // 10240)  # a tenth of RAM in KiB
+
+    def boot(self) -> None:
+        """Mount what a machine has from the beginning; it knows this table by now."""
+        kernel = self.kernel
         root = TmpFs(kernel)
         root.root.mode = 0o755
         self._enter("/", root, None)
@@ -170,7 +176,7 @@ class Vfs:
         """What /proc/sys/fs/file-nr shows."""
         return f"{self.open_files()}\t0\t{self.file_max}"
 
-    def need_room(self, task: Task) -> None:
+    def need_room(self, task: Caller) -> None:
         """Refuse a task one more open file beyond fs.file-max. Errors: ENFILE."""
         most = self.file_max
         if len(self.files) < most or task.capable("CAP_SYS_ADMIN"):
@@ -265,29 +271,26 @@ class Vfs:
     # ---- names ----
 
     def walk(
-        self, task: Task, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
+        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
     ) -> Place:
         """Return the place of a path. start: where a relative one begins; None: the cwd."""
         return walk(task, path, last, start)
 
     def resolve(
-        self, task: Task, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
+        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
     ) -> Inode:
         """Return the inode of a path. Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG."""
         return walk(task, path, last, start).existing()
 
-    def absolute(self, task: Task, path: str, start: Inode | None = None) -> str:
+    def absolute(self, task: Caller, path: str, start: Inode | None = None) -> str:
         """Return the absolute path that a path leads to. Errors: as resolve."""
         return self.text(task, walk(task, path, Last.FOLLOW, start))
 
-    def text(self, task: Task, place: Place) -> str:
+    def text(self, task: Caller, place: Place) -> str:
         """Return the absolute path of a place."""
-        if place.jumped:
-            return place.jumped
-        where = text_of(task, place.directory)
-        return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
+        return place_text(task, place)
 
-    def listdir(self, task: Task, path: str) -> list[str]:
+    def listdir(self, task: Caller, path: str) -> list[str]:
         """Return a directory's names in order. Errors: ENOENT, ENOTDIR, EACCES."""
         inode = self.resolve(task, path)
         if inode.kind != "dir":
@@ -299,7 +302,7 @@ class Vfs:
 
     def open(
         self,
-        task: Task,
+        task: Caller,
         path: str,
         flags: int,
         mode: int = 0o666,
@@ -319,7 +322,7 @@ class Vfs:
         inode = self._open_inode(task, place, flags, mode)
         return self.open_inode(task, inode, self.text(task, place), flags)
 
-    def open_inode(self, task: Task, inode: Inode, path: str, flags: int) -> File:
+    def open_inode(self, task: Caller, inode: Inode, path: str, flags: int) -> File:
         """Return an open file of an inode that may be opened; path is for /proc."""
         return self.register(File(self.kernel, inode.opened(task), path, flags, task))
 
@@ -330,7 +333,7 @@ class Vfs:
             return Last.CREATE_KEEP if flags & O_NOFOLLOW else Last.CREATE
         return Last.KEEP if flags & O_NOFOLLOW else Last.FOLLOW
 
-    def _open_inode(self, task: Task, place: Place, flags: int, mode: int) -> Inode:
+    def _open_inode(self, task: Caller, place: Place, flags: int, mode: int) -> Inode:
         wanted = WANTED[flags & O_ACCMODE]
         if flags & O_CREAT:
             if place.slash and place.name not in DOTS:
@@ -351,7 +354,7 @@ class Vfs:
             names.truncate(task, inode, 0)
         return inode
 
-    def _may_open(self, task: Task, inode: Inode, flags: int, wanted: int) -> None:
+    def _may_open(self, task: Caller, inode: Inode, flags: int, wanted: int) -> None:
         if inode.kind == "link":
             raise SyscallError(errno.ELOOP)
         if flags & O_TRUNC:
@@ -364,10 +367,10 @@ class Vfs:
         if flags & O_NOATIME and task.uid != inode.uid and not task.capable("CAP_FOWNER"):
             raise SyscallError(errno.EPERM)
 
-    def _mode(self, task: Task, mode: int) -> int:
+    def _mode(self, task: Caller, mode: int) -> int:
         return mode & 0o7777 & ~task.umask
 
-    def _open_unnamed(self, task: Task, place: Place, flags: int, mode: int) -> File:
+    def _open_unnamed(self, task: Caller, place: Place, flags: int, mode: int) -> File:
         directory: Any = place.existing()
         if directory.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
@@ -382,7 +385,7 @@ class Vfs:
             inode.released()
             raise
 
-    def memfd(self, task: Task, name: str, flags: int) -> File:
+    def memfd(self, task: Caller, name: str, flags: int) -> File:
         """Return a file without a name, sealable with MFD_ALLOW_SEALING or MFD_NOEXEC_SEAL.
 
         Errors: ENOSPC.

@@ -12,8 +12,7 @@ from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 
 class NullDevice(Inode):
@@ -26,7 +25,7 @@ class NullDevice(Inode):
     def read(self, pos: int, nbytes: int) -> bytes:
         return b""
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         return len(data)
 
     def truncate(self, size: int) -> None:
@@ -51,7 +50,7 @@ class ZeroDevice(NullDevice):
 class FullDevice(ZeroDevice):
     """/dev/full: there is never room."""
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         raise SyscallError(errno.ENOSPC)
 
 
@@ -70,7 +69,7 @@ class NoDevice(Inode):
     kind = "chr"
     type_bits = stat.S_IFCHR
 
-    def opened(self, task: Task) -> Inode:
+    def opened(self, task: Caller) -> Inode:
         raise SyscallError(errno.ENXIO)
 
 
@@ -111,7 +110,7 @@ LINKS = {
 KINDS: dict[str, type[Inode]] = {"fifo": PipeInode, "sock": SocketName, "blk": NoBlockDevice}
 
 
-def special_inode(kernel: Kernel, kind: str, mode: int, rdev: int) -> Inode:
+def special_inode(kernel: Machine, kind: str, mode: int, rdev: int) -> Inode:
     """Return a new fifo, socket's name or device. kind: as Inode.kind."""
     drivers = dict(DEVICES.values())
     inode = KINDS.get(kind, drivers.get(rdev, NoDevice))(kernel, mode)
@@ -126,7 +125,7 @@ class DevFs:
     name = "devtmpfs"
     magic = 0x01021994
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         self.root = DirInode(kernel, 0o755)
         for name, (rdev, _) in DEVICES.items():
             self.root.entries[name] = special_inode(kernel, "chr", 0o666, rdev)

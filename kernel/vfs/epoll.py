@@ -17,8 +17,8 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Machine
 
 EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET = 1 << 28, 1 << 29, 1 << 30, 1 << 31
 PRIVATE = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET
@@ -75,7 +75,7 @@ class EpollInode(Inode):
     can_epoll = True
     type_bits = 0
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o600)
         self.items: dict[Key, Item] = {}
         self.ready: dict[Item, None] = {}  # in order

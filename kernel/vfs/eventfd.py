@@ -11,8 +11,7 @@ from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 WORD = 8
 MAX = (1 << 64) - 1
@@ -27,7 +26,7 @@ class EventInode(Inode):
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
-    def __init__(self, kernel: Kernel, count: int, flags: int) -> None:
+    def __init__(self, kernel: Machine, count: int, flags: int) -> None:
         super().__init__(kernel, 0o600)
         self.count = count
         self._semaphore = bool(flags & EFD_SEMAPHORE)
@@ -43,7 +42,7 @@ class EventInode(Inode):
         wake(self, POLLOUT)
         return taken.to_bytes(WORD, "little")
 
-    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+    def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         """Add the number in eight bytes. Errors: EINVAL, EAGAIN (no room for it)."""
         value = int.from_bytes(data[:WORD], "little")
         if len(data) != WORD or value == MAX:
@@ -60,7 +59,7 @@ class EventInode(Inode):
         return ready | (POLLOUT if self.count < MAX - 1 else 0)
 
 
-def make_event(kernel: Kernel, task: Task, count: int, flags: int) -> File:
+def make_event(kernel: Machine, task: Caller, count: int, flags: int) -> File:
     """Return an open counter. flags: EFD_SEMAPHORE, O_NONBLOCK."""
     inode = EventInode(kernel, count, flags)
     status = O_RDWR | flags & O_NONBLOCK

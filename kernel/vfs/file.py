@@ -14,8 +14,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Holder, Machine
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
@@ -33,7 +32,7 @@ class File:
     """
 
     def __init__(
-        self, kernel: Kernel, inode: Inode, path: str, flags: int, opener: Task | None = None
+        self, kernel: Machine, inode: Inode, path: str, flags: int, opener: Caller | None = None
     ) -> None:
         if opener is not None:
             kernel.vfs.need_room(opener)
@@ -46,7 +45,7 @@ class File:
         self.listing: list[str] | None = None
         self.owner = 0  # F_SETOWN: the pid that gets SIGIO
         self.descriptors = 0
-        self.cookie = kernel.vfs_counter.take()
+        self.cookie = kernel.vfs.numbers.take()
         if not self.is_path:
             inode.file_opened(self)
         self.handle: Any = ffi.NULL
@@ -139,14 +138,14 @@ class File:
         self.inode.writers -= self.counted
         if not self.is_path:
             self.inode.file_closed(self)
-            self.kernel.locks.drop_file(self)
+            self.kernel.vfs.locks.drop_file(self)
         self.inode.released()
 
 
 class FdTable:
     """A task's descriptors: lowest free number first, as POSIX says."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Holder) -> None:
         self._task = task
         self.files: dict[int, File] = {}
         self.cloexec: set[int] = set()
@@ -201,10 +200,10 @@ class FdTable:
             raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
         if not file.flags & O_PATH:
-            file.kernel.locks.drop_task(file.inode, self._task.pid)
+            file.kernel.vfs.locks.drop_task(file.inode, self._task.pid)
         file.put()
 
-    def copy(self, task: Task) -> FdTable:
+    def copy(self, task: Holder) -> FdTable:
         """Return what a forked child holds: the same open files."""
         table = FdTable(task)
         table.files, table.cloexec = self.files.copy(), self.cloexec.copy()
@@ -215,6 +214,6 @@ class FdTable:
     def close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
         files, self.files, self.cloexec = self.files, {}, set()
-        self._task.kernel.locks.drop_owner(self._task.pid)
+        self._task.kernel.vfs.locks.drop_owner(self._task.pid)
         for fd in sorted(files):
             files[fd].put()

@@ -33,8 +33,7 @@ from pkern.kernel.vfs.inode import (
 )
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 
 ZEROES = bytes(1 << 16)
@@ -124,7 +123,7 @@ class HostFile(HostAttributes, MappedInode):
             if error.errno != errno.EAGAIN:  # truncated meanwhile: look again
                 raise
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         written = super().write(pos, data, task)
         self.kernel.memory.write_behind()
         return written
@@ -216,37 +215,37 @@ class HostDir(HostAttributes, DirInode):
     def size(self) -> int:
         return self._bytes
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         if name not in self.entries:
             self.entries[name] = self.fs.inode(self.fd, name)
         return self.entries[name]
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         mounted = {name for name, entry in self.entries.items() if entry.mounted is not None}
         with host_errors():
             return sorted(mounted.union(os.listdir(self.fd)))
 
-    def create(self, name: str, mode: int, task: Task) -> Inode:
+    def create(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a regular file on the host."""
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         with host_errors():
             os.close(os.open(name, flags, mode, dir_fd=self.fd))
         return self.lookup(name, task)
 
-    def mkdir(self, name: str, mode: int, task: Task) -> Inode:
+    def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a directory on the host."""
         with host_errors():
             os.mkdir(name, mode, dir_fd=self.fd)
         self.nlink += 1
         return self.lookup(name, task)
 
-    def symlink(self, name: str, target: str, task: Task) -> Inode:
+    def symlink(self, name: str, target: str, task: Caller) -> Inode:
         """Make a symbolic link on the host."""
         with host_errors():
             os.symlink(target, name, dir_fd=self.fd)
         return self.lookup(name, task)
 
-    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Task) -> Inode:
+    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Caller) -> Inode:
         """Refuse: the host is given files, directories and links only. Errors: EPERM."""
         raise SyscallError(errno.EPERM)
 
@@ -301,13 +300,13 @@ class HostFs:
         self.access = access
         self.read_only = access is Access.READ_ONLY
         self.wb_errors = ErrorSequence()
-        self.kernel: Kernel
+        self.kernel: Machine
         self.root: HostDir
         self._files: list[HostFile] = []
         self._fds: list[int] = []
         self._known: dict[tuple[int, int], Inode] = {}  # one inode however many names it has
 
-    def attach(self, kernel: Kernel) -> None:
+    def attach(self, kernel: Machine) -> None:
         """Open the directory for this machine."""
         self.kernel = kernel
         fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

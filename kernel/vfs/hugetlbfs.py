@@ -12,8 +12,7 @@ from pkern.kernel.vfs.inode import MappedInode
 from pkern.kernel.vfs.tmpfs import TmpFs
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 
 class HugeInode(MappedInode):
@@ -22,7 +21,7 @@ class HugeInode(MappedInode):
     mapping_flags = lib.MAPPING_HUGE
     block_size = HUGE_SIZE
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         raise SyscallError(errno.EINVAL)
 
     def next_data(self, pos: int) -> int | None:
@@ -49,7 +48,7 @@ class HugetlbFs(TmpFs):
     block_size = HUGE_SIZE
     file_kind = HugeInode
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o755)
         self.root.block_size = HUGE_SIZE
 

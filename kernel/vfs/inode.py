@@ -18,9 +18,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.errseq import NO_ERRORS, ErrorSequence
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 PAGE_SIZE = 4096
 ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's
@@ -56,9 +55,9 @@ class Inode:
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 
-    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+    def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         self.kernel = kernel
-        self.ino = kernel.vfs_counter.take()
+        self.ino = kernel.vfs.numbers.take()
         self.mode = mode & 0o7777
         self.uid, self.gid = uid, gid
         self.nlink = 1
@@ -103,7 +102,7 @@ class Inode:
 
     # ---- rights ----
 
-    def permits(self, task: Task, wanted: int) -> bool:
+    def permits(self, task: Caller, wanted: int) -> bool:
         """Tell whether task may do wanted (MAY_* bits) by Linux's owner, group, other rule."""
         shift = 6 if task.uid == self.uid else 3 if in_group(task, self.gid) else 0
         if not wanted & ~(self.mode >> shift & 7):
@@ -114,7 +113,7 @@ class Inode:
         harmless = wanted == MAY_READ or (self.kind == "dir" and not wanted & MAY_WRITE)
         return bool(harmless and task.capable("CAP_DAC_READ_SEARCH"))
 
-    def open_check(self, task: Task, wanted: int) -> None:
+    def open_check(self, task: Caller, wanted: int) -> None:
         """Refuse an open that task has no right to. Errors: EROFS, EACCES."""
         if wanted & MAY_WRITE and self.kind in ON_DISK:
             self.check_writable()
@@ -126,7 +125,7 @@ class Inode:
         if self.dev in self.kernel.vfs.read_only:
             raise SyscallError(errno.EROFS)
 
-    def need_owner(self, task: Task) -> None:
+    def need_owner(self, task: Caller) -> None:
         """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""
         if task.uid != self.uid and not task.capable("CAP_FOWNER"):
             raise SyscallError(errno.EPERM)
@@ -183,11 +182,11 @@ class Inode:
     def unread(self, data: bytes) -> None:
         """Take back what a reader could not store: kinds whose content goes when it is read."""
 
-    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+    def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         """Write through an open file: kinds that can wait look at its flags."""
         return self.write(pos, data, task)
 
-    def ioctl(self, task: Task, file: File, request: int, arg: int) -> int:
+    def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
         """Do what only a device can. Errors: ENOTTY."""
         raise SyscallError(errno.ENOTTY)
 
@@ -207,7 +206,7 @@ class Inode:
     def watch(self) -> None:
         """Note that someone is about to sleep on wait_key."""
 
-    def opened(self, task: Task) -> Inode:
+    def opened(self, task: Caller) -> Inode:
         """Return the inode that an open file of this one reads (procfs makes a fresh text)."""
         return self
 
@@ -215,7 +214,7 @@ class Inode:
         """Return up to nbytes at pos. Errors: EINVAL."""
         raise SyscallError(errno.EINVAL)
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         """Write data at pos; return how many bytes. Errors: EINVAL."""
         raise SyscallError(errno.EINVAL)
 
@@ -243,11 +242,11 @@ class Inode:
         """Return the core's file for an open, or NULL: it cannot be mapped."""
         return ffi.NULL
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         """Return the entry of a directory. Errors: ENOTDIR, ENOENT."""
         raise SyscallError(errno.ENOTDIR)
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         """Return a directory's entries in order. Errors: ENOTDIR."""
         raise SyscallError(errno.ENOTDIR)
 
@@ -267,7 +266,7 @@ class Inode:
         self.kernel.vfs.forget(self)
 
 
-def in_group(task: Task, gid: int) -> bool:
+def in_group(task: Caller, gid: int) -> bool:
     """Tell whether gid is the task's group or one of its supplementary ones."""
     return gid == task.gid or gid in task.groups
 
@@ -280,7 +279,7 @@ class MappedInode(Inode):
     mapping_flags = lib.MAPPING_MEMORY
     fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})
 
-    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+    def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.seals = 0
         self.mapping = kernel.memory.create(
@@ -322,7 +321,7 @@ class MappedInode(Inode):
             raise SyscallError(errno.EPERM)
         super().set_mode(mode)
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         data = data[: self.room_by_seals(pos, len(data))]
         if pos + len(data) > MAX_SIZE:
             raise SyscallError(errno.EFBIG)
@@ -349,7 +348,7 @@ class MappedInode(Inode):
         """Have pages for [pos, pos+nbytes) bytes. Errors: ENOSPC, EPERM (sealed)."""
         if pos + nbytes > self.size and self.seals & F_SEAL_GROW:
             raise SyscallError(errno.EPERM)
-        if nbytes > self.kernel.ram:
+        if nbytes > self.kernel.memory.ram:
             raise SyscallError(errno.ENOSPC)
         end, call = pos + nbytes, self.kernel.memory.call
         while pos < end:
@@ -405,17 +404,17 @@ class DirInode(Inode):
     type_bits = stat.S_IFDIR
     can_sync = True
 
-    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+    def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.nlink = 2
         self.entries: dict[str, Inode] = {}
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         if name not in self.entries:
             raise SyscallError(errno.ENOENT)
         return self.entries[name]
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return list(self.entries)
 
     def read(self, pos: int, nbytes: int) -> bytes:
@@ -429,7 +428,7 @@ class LinkInode(Inode):
     type_bits = stat.S_IFLNK
 
     def __init__(
-        self, kernel: Kernel, target: str, uid: int = 0, gid: int = 0, base: Inode | None = None
+        self, kernel: Machine, target: str, uid: int = 0, gid: int = 0, base: Inode | None = None
     ) -> None:
         super().__init__(kernel, 0o777, uid, gid)
         self._target = target
@@ -439,10 +438,10 @@ class LinkInode(Inode):
     def size(self) -> int:
         return len(self._target.encode("utf-8", "surrogateescape"))
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         """Return the target."""
         return self._target
 
-    def jump(self, task: Task) -> Inode | None:
+    def jump(self, task: Caller) -> Inode | None:
         """Return the inode that this link leads to whatever its text says (/proc/self/fd)."""
         return None

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVTX, Inode, in_group
-from pkern.kernel.vfs.walk import DOTS, Place, length
+from pkern.kernel.vfs.walk import DOTS, Place, length, place_text
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 MAX_LINK_TEXT = 4095
@@ -24,7 +24,7 @@ NO_ENTRY_ERROR = {".": errno.EINVAL, "..": errno.ENOTEMPTY, "/": errno.EBUSY}  #
 # ---- checks ----
 
 
-def need_changeable(task: Task, directory: Inode) -> None:
+def need_changeable(task: Caller, directory: Inode) -> None:
     """Refuse a directory that the task may not change. Errors: ENOENT, EROFS, EACCES, EPERM."""
     directory.check_writable()
     directory.open_check(task, MAY_WRITE | MAY_EXEC)
@@ -32,14 +32,14 @@ def need_changeable(task: Task, directory: Inode) -> None:
         raise SyscallError(errno.EPERM)
 
 
-def need_creatable(task: Task, place: Place) -> None:
+def need_creatable(task: Caller, place: Place) -> None:
     """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
     need_changeable(task, place.directory)
 
 
-def need_removable(task: Task, directory: Inode, inode: Inode) -> None:
+def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:
     """Refuse to remove or move an entry. Errors: EACCES, EPERM (sticky), EROFS."""
     need_changeable(task, directory)
     owner = task.uid in (inode.uid, directory.uid) or task.capable("CAP_FOWNER")
@@ -74,7 +74,7 @@ def new_mode(directory: Inode, mode: int) -> int:
     return mode | directory.mode & S_ISGID
 
 
-def drop_privileges(task: Task, inode: Inode) -> None:
+def drop_privileges(task: Caller, inode: Inode) -> None:
     """Clear set-user-id and set-group-id when the content or the owner changes."""
     bits = inode.mode & S_ISUID
     if inode.mode & S_ISGID and inode.mode & 0o010:
@@ -83,10 +83,10 @@ def drop_privileges(task: Task, inode: Inode) -> None:
         inode.set_mode(inode.mode & ~bits)
 
 
-def truncate(task: Task, inode: Inode, size: int) -> None:
+def truncate(task: Caller, inode: Inode, size: int) -> None:
     """Set a file's size in bytes. Errors: ETXTBSY (it runs), those of the inode."""
     inode.need_not_running()
-    with task.kernel.memory.on_behalf_of(task):
+    with inode.kernel.memory.on_behalf_of(task):
         inode.truncate(size)
     drop_privileges(task, inode)
     inode.modified()
@@ -95,14 +95,14 @@ def truncate(task: Task, inode: Inode, size: int) -> None:
 # ---- make ----
 
 
-def mkdir(task: Task, place: Place, mode: int) -> None:
+def mkdir(task: Caller, place: Place, mode: int) -> None:
     """Make a directory. Errors: EEXIST, ENOENT, EACCES, EROFS. Source: mkdir(2)."""
     need_creatable(task, place)
     directory: Any = place.directory
     made(place, directory.mkdir(place.name, mode & 0o1777 & ~task.umask, task))
 
 
-def symlink(task: Task, target: str, place: Place) -> None:
+def symlink(task: Caller, target: str, place: Place) -> None:
     """Make a symbolic link. Errors: EEXIST, ENOENT, EACCES, EPERM. Source: symlink(2)."""
     _need_no_slash(place)
     need_creatable(task, place)
@@ -112,7 +112,7 @@ def symlink(task: Task, target: str, place: Place) -> None:
     made(place, directory.symlink(place.name, target, task))
 
 
-def mknod(task: Task, place: Place, kind: str, mode: int, rdev: int) -> None:
+def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> None:
     """Make a fifo, a regular file or a device. Errors: EEXIST, EPERM. Source: mknod(2)."""
     _need_no_slash(place)
     need_creatable(task, place)
@@ -124,7 +124,7 @@ def mknod(task: Task, place: Place, kind: str, mode: int, rdev: int) -> None:
     made(place, inode)
 
 
-def link(task: Task, inode: Inode, place: Place) -> None:
+def link(task: Caller, inode: Inode, place: Place) -> None:
     """Give an inode one more name. Errors: EEXIST, EXDEV, EPERM, EMLINK. Source: link(2)."""
     _need_no_slash(place)
     if place.entry() is not None:
@@ -148,7 +148,7 @@ def _need_no_slash(place: Place) -> None:
 # ---- remove ----
 
 
-def unlink(task: Task, place: Place) -> None:
+def unlink(task: Caller, place: Place) -> None:
     """Remove a name; the file lives on while something uses it.
 
     Errors: ENOENT, EISDIR, ENOTDIR, EACCES, EPERM, EROFS. Source: unlink(2).
@@ -167,7 +167,7 @@ def unlink(task: Task, place: Place) -> None:
     directory.modified()
 
 
-def rmdir(task: Task, place: Place) -> None:
+def rmdir(task: Caller, place: Place) -> None:
     """Remove an empty directory.
 
     Errors: ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (a mount), EINVAL ('.'), EACCES. Source: rmdir(2).
@@ -195,7 +195,7 @@ def _entry(place: Place) -> Inode:
 # ---- move ----
 
 
-def rename(task: Task, old: Place, new: Place, flags: int) -> None:
+def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
     """Move a name, replacing what stood there, or exchange two.
 
     Errors: ENOENT, EXDEV, EBUSY, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself).
@@ -242,7 +242,7 @@ def _is_above(inode: Inode, directory: Inode) -> bool:
     return here is inode
 
 
-def _check_rights(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
+def _check_rights(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> None:
     need_removable(task, old.directory, inode)
     if new.inode is None:
         need_changeable(task, new.directory)
@@ -274,9 +274,8 @@ def _replace(new: Place, inode: Inode) -> None:
     replaced.changed()
 
 
-def _moved(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None:
-    vfs = task.kernel.vfs
-    was, now = vfs.text(task, old), vfs.text(task, new)
+def _moved(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> None:
+    was, now = place_text(task, old), place_text(task, new)
     inode.place(new.directory, new.name)
     inode.changed()
     if flags & RENAME_EXCHANGE and new.inode is not None:
@@ -284,13 +283,13 @@ def _moved(task: Task, old: Place, new: Place, inode: Inode, flags: int) -> None
         new.inode.changed()
     for directory in (old.directory, new.directory):
         directory.modified()
-    vfs.renamed(was, now)
+    inode.kernel.vfs.renamed(was, now)
 
 
 # ---- owner and mode ----
 
 
-def chmod(task: Task, inode: Inode, mode: int) -> None:
+def chmod(task: Caller, inode: Inode, mode: int) -> None:
     """Set the permission bits. Errors: EPERM, EROFS. Source: chmod(2)."""
     inode.check_writable()
     inode.need_owner(task)
@@ -300,7 +299,7 @@ def chmod(task: Task, inode: Inode, mode: int) -> None:
     inode.set_mode(mode)
 
 
-def chown(task: Task, inode: Inode, uid: int, gid: int) -> None:
+def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
     inode.check_writable()
     owner = task.uid == inode.uid

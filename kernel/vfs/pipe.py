@@ -18,8 +18,7 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 PAGE_SIZE = 4096
 CAPACITY = 65536
@@ -71,7 +70,7 @@ class PipeInode(Inode):
     can_epoll = True
     type_bits = stat.S_IFIFO
 
-    def __init__(self, kernel: Kernel, mode: int, uid: int = 0, gid: int = 0) -> None:
+    def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.dev = DEV_PIPE
         self.queue = bytearray()
@@ -147,7 +146,7 @@ class PipeInode(Inode):
     def unread(self, data: bytes) -> None:
         self.queue[:0] = data
 
-    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+    def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         if not data:
             return 0
         room = self.need_room(len(data) if len(data) <= PIPE_BUF else 1, waits(file))
@@ -179,7 +178,7 @@ class PipeInode(Inode):
             ready |= POLLERR if not self.readers else 0
         return ready
 
-    def resize(self, nbytes: int, task: Task) -> int:
+    def resize(self, nbytes: int, task: Caller) -> int:
         """Set the capacity to at least nbytes; return it. Errors: EINVAL, EPERM, EBUSY."""
         size = PAGE_SIZE
         while size < nbytes:
@@ -199,7 +198,7 @@ class PipeInode(Inode):
         raise SyscallError(errno.EINVAL)
 
 
-def make_pipe(kernel: Kernel, task: Task, flags: int) -> tuple[File, File]:
+def make_pipe(kernel: Machine, task: Caller, flags: int) -> tuple[File, File]:
     """Return the reading and the writing end."""
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
     name = f"pipe:[{inode.ino}]"

@@ -18,8 +18,7 @@ from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import MappedInode
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 IPC_PRIVATE = 0
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
@@ -30,7 +29,7 @@ SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 class Segment:
     """One segment: its key (0: private, or removed), size in bytes, and who made it."""
 
-    def __init__(self, kernel: Kernel, task: Task, key: int, size: int, flags: int) -> None:
+    def __init__(self, kernel: Machine, task: Caller, key: int, size: int, flags: int) -> None:
         self.key = key
         self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
         self.creator = self.last_pid = task.pid
@@ -77,7 +76,7 @@ class Segment:
 class Segments:
     """The segments of one machine, by id from 0."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         self._kernel = kernel
         self._by_id: dict[int, Segment] = {}
         self._next_id = 0
@@ -87,7 +86,7 @@ class Segments:
         locked = (one.inode.mapping for one in self._by_id.values() if one.locked_by is not None)
         return sum(int(lib.mapping_nr_unevictable(mapping)) for mapping in locked)
 
-    def get(self, task: Task, key: int, size: int, flags: int) -> int:
+    def get(self, task: Caller, key: int, size: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
         self.sweep()
         found = next((i for i, s in self._by_id.items() if key and s.key == key), None)
@@ -101,12 +100,13 @@ class Segments:
         segment.inode.open_check(task, flags >> 6 & 6)
         return found
 
-    def _make(self, task: Task, key: int, size: int, flags: int) -> int:
+    def _make(self, task: Caller, key: int, size: int, flags: int) -> int:
         if key != IPC_PRIVATE and not flags & IPC_CREAT:
             raise SyscallError(errno.ENOENT)
         if not 1 <= size <= SHM_MAX:
             raise SyscallError(errno.EINVAL)
-        if size > self._kernel.ram and int(self._kernel.memory.tunables.overcommit_memory) != 1:
+        memory = self._kernel.memory
+        if size > memory.ram and int(memory.tunables.overcommit_memory) != 1:
             raise SyscallError(errno.ENOMEM)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1

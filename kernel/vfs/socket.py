@@ -17,8 +17,7 @@ from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inod
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
 CAPACITY = 212_992  # bytes that one queue holds: net.core.wmem_default
@@ -41,7 +40,7 @@ class SocketInode(Inode):
     type_bits = stat.S_IFSOCK
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM | POLLWRBAND}
 
-    def __init__(self, kernel: Kernel, socket_type: int, task: Task) -> None:
+    def __init__(self, kernel: Machine, socket_type: int, task: Caller) -> None:
         super().__init__(kernel, 0o777, task.uid, task.gid)
         self.dev = DEV_SOCKET
         self.socket_type = socket_type
@@ -167,7 +166,7 @@ class SocketInode(Inode):
             raise SyscallError(errno.EPIPE)
         return self.peer
 
-    def file_write(self, file: File, pos: int, data: bytes, task: Task) -> int:
+    def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         return self.send(data, waits(file))
 
     # ---- ends ----
@@ -199,16 +198,16 @@ class SocketInode(Inode):
         return ready | (POLLOUT if 4 * waiting <= CAPACITY else 0)
 
 
-def _open(kernel: Kernel, task: Task, inode: SocketInode, flags: int) -> File:
+def _open(kernel: Machine, task: Caller, inode: SocketInode, flags: int) -> File:
     return kernel.vfs.register(File(kernel, inode, f"socket:[{inode.ino}]", O_RDWR | flags, task))
 
 
-def make_socket(kernel: Kernel, task: Task, socket_type: int, flags: int) -> File:
+def make_socket(kernel: Machine, task: Caller, socket_type: int, flags: int) -> File:
     """Return a socket with no other end. socket_type: SOCK_*; flags: O_NONBLOCK."""
     return _open(kernel, task, SocketInode(kernel, socket_type, task), flags)
 
 
-def make_pair(kernel: Kernel, task: Task, socket_type: int, flags: int) -> tuple[File, File]:
+def make_pair(kernel: Machine, task: Caller, socket_type: int, flags: int) -> tuple[File, File]:
     """Return two connected ends. socket_type: SOCK_*; flags: O_NONBLOCK."""
     one, other = (SocketInode(kernel, socket_type, task) for _ in range(2))
     one.peer, other.peer = other, one

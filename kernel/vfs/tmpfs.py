@@ -11,8 +11,7 @@ from pkern.kernel.vfs.devfs import special_inode
 from pkern.kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInode, MappedInode
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 DIRENT_SIZE = 20  # bytes; what Linux's tmpfs counts for an entry
 
@@ -28,20 +27,20 @@ class TmpfsDir(DirInode):
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
 
-    def _group(self, task: Task) -> int:
+    def _group(self, task: Caller) -> int:
         return self.gid if self.mode & S_ISGID else task.gid
 
     def _enter(self, name: str, inode: Inode) -> Inode:
         self.entries[name] = inode
         return inode
 
-    def create(self, name: str, mode: int, task: Task) -> Inode:
+    def create(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a regular file. Errors: ENOSPC."""
         inode = self.unnamed(mode, task)
         inode.nlink = 1
         return self._enter(name, inode)
 
-    def unnamed(self, mode: int, task: Task) -> Inode:
+    def unnamed(self, mode: int, task: Caller) -> Inode:
         """Make a regular file that has no name yet. Errors: ENOSPC."""
         self.fs.need_inode()
         inode = self.fs.file_kind(self.kernel, mode, task.uid, self._group(task))
@@ -49,19 +48,19 @@ class TmpfsDir(DirInode):
         inode.nlink, inode.dev = 0, self.dev
         return inode
 
-    def mkdir(self, name: str, mode: int, task: Task) -> Inode:
+    def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a directory; the set-group-id bit is inherited. Errors: ENOSPC."""
         self.fs.need_inode()
         inode = TmpfsDir(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
         self.nlink += 1
         return self._enter(name, inode)
 
-    def symlink(self, name: str, target: str, task: Task) -> Inode:
+    def symlink(self, name: str, target: str, task: Caller) -> Inode:
         """Make a symbolic link. Errors: ENOSPC."""
         self.fs.need_inode()
         return self._enter(name, LinkInode(self.kernel, target, task.uid, self._group(task)))
 
-    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Task) -> Inode:
+    def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Caller) -> Inode:
         """Make a fifo, a socket's name or a device. Errors: ENOSPC."""
         self.fs.need_inode()
         inode = special_inode(self.kernel, kind, mode, rdev)
@@ -131,7 +130,7 @@ class TmpFs:
     block_size = PAGE_SIZE  # bytes
     file_kind: type[MappedInode] = MappedInode
 
-    def __init__(self, kernel: Kernel, mode: int = 0o1777) -> None:
+    def __init__(self, kernel: Machine, mode: int = 0o1777) -> None:
         self.kernel = kernel
         self.quota = ffi.new("struct quota *", {"max": self.usual_pages})
         self.max_inodes: int | None = None
@@ -141,7 +140,7 @@ class TmpFs:
     @property
     def usual_pages(self) -> int:
         """What a tmpfs may hold unless it was mounted with another size."""
-        return self.kernel.ram // PAGE_SIZE // 2
+        return self.kernel.memory.ram // PAGE_SIZE // 2
 
     @property
     def options(self) -> list[str]:

@@ -16,7 +16,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 NAME_MAX, PATH_MAX, MAX_LINKS = 255, 4096, 40
 DOTS = (".", "..", "/")  # last names that stand for a directory and not for an entry
@@ -101,7 +101,7 @@ def up(root: Inode, inode: Inode) -> Inode:
     return covered(inode.parent)
 
 
-def step(task: Task, directory: Inode, name: str) -> Inode | None:
+def step(task: Caller, directory: Inode, name: str) -> Inode | None:
     """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
     if directory.nlink == 0:
         return None
@@ -120,7 +120,7 @@ def step(task: Task, directory: Inode, name: str) -> Inode | None:
 class _Walk:
     """One resolution: where it stands, and the names that are left, the next one last."""
 
-    def __init__(self, task: Task, start: Inode, path: str, last: Last, rules: Rules) -> None:
+    def __init__(self, task: Caller, start: Inode, path: str, last: Last, rules: Rules) -> None:
         self.task = task
         self.last = last
         self.rules = rules
@@ -218,7 +218,7 @@ class _Walk:
 
 
 def walk(
-    task: Task,
+    task: Caller,
     path: str,
     last: Last,
     start: Inode | None = None,
@@ -236,7 +236,15 @@ def walk(
     return _Walk(task, start or task.fs.pwd, path, last, rules).run()
 
 
-def text_of(task: Task, directory: Inode) -> str:
+def place_text(task: Caller, place: Place) -> str:
+    """Return the absolute path of a place."""
+    if place.jumped:
+        return place.jumped
+    where = text_of(task, place.directory)
+    return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
+
+
+def text_of(task: Caller, directory: Inode) -> str:
     """Return the path that a directory has as the task sees it, or had before it was removed."""
     parts: list[str] = []
     inode: Inode = directory
@@ -246,7 +254,7 @@ def text_of(task: Task, directory: Inode) -> str:
     return "/" + "/".join(reversed(parts))
 
 
-def path_of(task: Task, directory: Inode) -> str:
+def path_of(task: Caller, directory: Inode) -> str:
     """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
     if directory.nlink == 0:
         raise SyscallError(errno.ENOENT)

@@ -12,14 +12,14 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 XATTR_CREATE, XATTR_REPLACE = 1, 2
 NAME_MAX, SIZE_MAX = 255, 65536
 PREFIXES = ("user.", "trusted.", "security.")
 
 
-def _need_right(task: Task, inode: Inode, name: str, wanted: int) -> None:
+def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
     """Refuse who may not read or change an attribute. Errors: EPERM, ENODATA, EACCES."""
     missing = errno.EPERM if wanted == MAY_WRITE else errno.ENODATA
     if name.startswith("trusted."):
@@ -38,14 +38,14 @@ def _need_right(task: Task, inode: Inode, name: str, wanted: int) -> None:
     inode.open_check(task, wanted)
 
 
-def _need_supported(task: Task, inode: Inode, name: str) -> None:
-    fs = task.kernel.vfs.file_system(inode)
+def _need_supported(task: Caller, inode: Inode, name: str) -> None:
+    fs = inode.kernel.vfs.file_system(inode)
     known = any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
     if getattr(fs, "name", "") not in ("tmpfs", "devtmpfs") or not known:
         raise SyscallError(errno.EOPNOTSUPP)
 
 
-def set_value(task: Task, inode: Inode, name: str, value: bytes, flags: int) -> None:
+def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -> None:
     """Set an attribute. Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: setxattr(2)."""
     inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
@@ -58,7 +58,7 @@ def set_value(task: Task, inode: Inode, name: str, value: bytes, flags: int) -> 
     inode.changed()
 
 
-def get_value(task: Task, inode: Inode, name: str) -> bytes:
+def get_value(task: Caller, inode: Inode, name: str) -> bytes:
     """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP. Source: getxattr(2)."""
     _need_right(task, inode, name, MAY_READ)
     _need_supported(task, inode, name)
@@ -67,7 +67,7 @@ def get_value(task: Task, inode: Inode, name: str) -> bytes:
     return inode.xattrs[name]
 
 
-def remove(task: Task, inode: Inode, name: str) -> None:
+def remove(task: Caller, inode: Inode, name: str) -> None:
     """Remove an attribute. Errors: ENODATA, EPERM, EACCES, EOPNOTSUPP. Source: removexattr(2)."""
     inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
@@ -78,7 +78,7 @@ def remove(task: Task, inode: Inode, name: str) -> None:
     inode.changed()
 
 
-def names_of(task: Task, inode: Inode) -> list[str]:
+def names_of(task: Caller, inode: Inode) -> list[str]:
     """Return the names that the task may see. Source: listxattr(2)."""
     admin = task.capable("CAP_SYS_ADMIN")
     return [name for name in inode.xattrs if admin or not name.startswith("trusted.")]

@@ -171,7 +171,7 @@ def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
     wanted = _record(task, file, raw, owner)
     if wanted.kind == F_UNLCK and owner is not file:
         raise SyscallError(errno.EINVAL)
-    found = task.kernel.locks.conflict(file.inode, wanted)
+    found = task.kernel.vfs.locks.conflict(file.inode, wanted)
     if found is None:
         task.mm.copy_out(arg, struct.pack("<h", F_UNLCK))
     else:
@@ -186,9 +186,9 @@ def _setlk(task: Task, fd: int, arg: int, owner: object, wait: Callable[[Any], A
     need = {F_RDLCK: MAY_READ, F_WRLCK: MAY_WRITE}.get(wanted.kind)
     if need is not None:
         file.need(need)
-    if wanted.kind != F_UNLCK and task.kernel.locks.conflict(file.inode, wanted):
+    if wanted.kind != F_UNLCK and task.kernel.vfs.locks.conflict(file.inode, wanted):
         wait(file.inode)
-    task.kernel.locks.set_record(file.inode, wanted)
+    task.kernel.vfs.locks.set_record(file.inode, wanted)
     wake(file.inode)
     return 0
 
@@ -210,7 +210,7 @@ def flock(task: Task, fd: int, operation: int) -> int:
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise SyscallError(errno.EINVAL)
-    file, locks = task.fds.get(fd), task.kernel.locks
+    file, locks = task.fds.get(fd), task.kernel.vfs.locks
     if kind == LOCK_UN:
         locks.drop_flock(file)
         wake(file.inode)

@@ -61,7 +61,7 @@ def _number(text: str) -> int:
 
 
 def _set_size(fs: TmpFs, text: str) -> None:
-    pages = -(-_size(text, fs.kernel.ram) // PAGE_SIZE) or fs.usual_pages
+    pages = -(-_size(text, fs.kernel.memory.ram) // PAGE_SIZE) or fs.usual_pages
     if pages < fs.quota.used:
         raise SyscallError(errno.EINVAL)
     fs.quota.max = pages

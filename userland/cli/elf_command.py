@@ -20,7 +20,8 @@ from pkern.kernel.cpu.scheduler import Deadlock, EngineError
 from pkern.kernel.errors import KernelPanic, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.vfs.console import HostInput, Stream, Terminal, host_sink
+from pkern.kernel.tasks.tty import Terminal
+from pkern.kernel.vfs.console import HostInput, Stream, host_sink
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.syscalls.strace.tracer import Tracer, started_line
 from pkern.userland.cli.boot import boot

@@ -10,13 +10,14 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
 from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
-from pkern.kernel.vfs.proc.inode import ProcInode
+from pkern.kernel.vfs.proc.inode import ProcInode, task_of
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Caller
 
 PAGE_SIZE = 4096
 WORD = 8
@@ -41,10 +42,10 @@ class PagemapFile(ProcInode):
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, 0o400)
         self._of_task = of_task
-        self._reader: Task | None = None
+        self._reader: Caller | None = None
 
-    def opened(self, task: Task) -> Inode:
-        if not task.may_trace(self._of_task):
+    def opened(self, task: Caller) -> Inode:
+        if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         copy = PagemapFile(self.kernel, self._of_task)
         copy._reader = task
@@ -115,8 +116,8 @@ class MemFile(ProcInode):
         super().__init__(kernel, 0o600)
         self._of_task = of_task
 
-    def opened(self, task: Task) -> Inode:
-        if not task.may_trace(self._of_task):
+    def opened(self, task: Caller) -> Inode:
+        if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         return self
 
@@ -134,7 +135,7 @@ class MemFile(ProcInode):
             raise SyscallError(errno.EIO)
         return bytes(data)
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         """Write at address pos what can be written. Errors: EIO: nothing can."""
         done = 0
         while done < len(data) and self._of_task.alive:
@@ -159,7 +160,7 @@ class KmsgFile(ProcInode):
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, 0o400)
 
-    def open_check(self, task: Task, wanted: int) -> None:
+    def open_check(self, task: Caller, wanted: int) -> None:
         super().open_check(task, wanted)
         if not task.capable("CAP_SYSLOG"):
             raise SyscallError(errno.EPERM)
@@ -189,7 +190,7 @@ class SysctlFile(ProcInode):
         super().__init__(kernel, 0o444 | writable)
         self._name = name
 
-    def open_check(self, task: Task, wanted: int) -> None:
+    def open_check(self, task: Caller, wanted: int) -> None:
         if wanted & MAY_WRITE and not self.kernel.sysctl.may_write(self._name, task):
             raise SyscallError(errno.EACCES)
 
@@ -199,7 +200,7 @@ class SysctlFile(ProcInode):
         text = self.kernel.sysctl.read(self._name)
         return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         if pos or not data:
             return len(data)  # only what is written from the start counts
         text = data.decode("utf-8", "surrogateescape")

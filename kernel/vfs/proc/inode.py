@@ -11,17 +11,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import DirInode, Inode
+from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 Text = str | bytes
 
 
+def task_of(caller: Caller, kernel: Kernel) -> Task:
+    """Return the task that calls: whoever calls a machine's files is one of its tasks."""
+    return kernel.tasks[caller.pid]
+
+
 class ProcInode(Inode):
     """A file of /proc."""
+
+    kernel: Kernel
 
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""
@@ -45,7 +53,7 @@ class TextFile(ProcInode):
         self._text = text
         self._content = b""
 
-    def opened(self, task: Task) -> Inode:
+    def opened(self, task: Caller) -> Inode:
         return self.for_one_open(TextFile(self.kernel, self.mode, self._text))
 
     def read(self, pos: int, nbytes: int) -> bytes:
@@ -56,8 +64,16 @@ class TextFile(ProcInode):
         return self._content[pos : pos + nbytes]
 
 
+class ProcLink(LinkInode):
+    """A link of /proc."""
+
+    kernel: Kernel
+
+
 class ProcDir(DirInode):
     """A directory of /proc."""
+
+    kernel: Kernel
 
     can_sync = False
 

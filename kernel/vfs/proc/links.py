@@ -12,40 +12,41 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, DirInode, Inode, LinkInode
-from pkern.kernel.vfs.proc.inode import TextFile
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
+from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, task_of
 from pkern.kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 
 O_LARGEFILE, O_CLOEXEC = 0o100000, 0o2000000
 CREATION_FLAGS = 0o1700
 
 
-class SelfLink(LinkInode):
+class SelfLink(ProcLink):
     """/proc/self: the reader's own directory."""
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, "")
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         return str(task.pid)
 
 
-class ThreadSelfLink(LinkInode):
+class ThreadSelfLink(ProcLink):
     """/proc/thread-self: the reader's own thread."""
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, "")
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         return f"{task.pid}/task/{task.pid}"
 
 
-class TaskLink(LinkInode):
+class TaskLink(ProcLink):
     """A link to something a task holds. find: returns it, None where there is none."""
 
     def __init__(self, kernel: Kernel, of_task: Task, find: Callable[[Task], Inode | None]) -> None:
@@ -57,23 +58,23 @@ class TaskLink(LinkInode):
     def size(self) -> int:
         return 64  # as Linux says of every such link
 
-    def _goal(self, reader: Task) -> Inode:
-        if not reader.may_trace(self._of_task):
+    def _goal(self, reader: Caller) -> Inode:
+        if not task_of(reader, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         inode = self._find(self._of_task) if self._of_task.alive else None
         if inode is None:
             raise SyscallError(errno.ENOENT)
         return inode
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         inode = self._goal(task)
         return text_of(task, inode) + ("" if inode.nlink else " (deleted)")
 
-    def jump(self, task: Task) -> Inode:
+    def jump(self, task: Caller) -> Inode:
         return self._goal(task)
 
 
-class FdLink(LinkInode):
+class FdLink(ProcLink):
     """One open file of a task. Its mode says what it was opened for."""
 
     def __init__(self, kernel: Kernel, of_task: Task, file: File) -> None:
@@ -86,66 +87,62 @@ class FdLink(LinkInode):
     def size(self) -> int:
         return 64
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         gone = self._file.inode.nlink == 0 and self._file.path.startswith("/")
         return self._file.path + (" (deleted)" if gone else "")
 
-    def jump(self, task: Task) -> Inode:
+    def jump(self, task: Caller) -> Inode:
         return self._file.inode
 
 
-class FdDir(DirInode):
+class FdDir(ProcDir):
     """/proc/PID/fd: a link for each descriptor."""
-
-    can_sync = False
 
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
         self._of_task = of_task
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         file = self._of_task.fds.files.get(int(name)) if name.isdecimal() else None
         if file is None:
             raise SyscallError(errno.ENOENT)
-        if not task.may_trace(self._of_task):
+        if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         return FdLink(self.kernel, self._of_task, file)
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return [str(fd) for fd in sorted(self._of_task.fds.files)]
 
-    def permits(self, task: Task, wanted: int) -> bool:
+    def permits(self, task: Caller, wanted: int) -> bool:
         return task is self._of_task or super().permits(task, wanted)
 
 
-class ExeLink(LinkInode):
+class ExeLink(ProcLink):
     """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
 
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, "")
         self._of_task = of_task
 
-    def _exe(self, reader: Task) -> File:
-        if not reader.may_trace(self._of_task):
+    def _exe(self, reader: Caller) -> File:
+        if not task_of(reader, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         if self._of_task.exe is None:
             raise SyscallError(errno.ENOENT)
         return self._of_task.exe
 
-    def readlink(self, task: Task) -> str:
+    def readlink(self, task: Caller) -> str:
         """Return the program's path. Errors: EACCES; ENOENT: a Python program has none."""
         file = self._exe(task)
         return file.path + ("" if file.inode.nlink else " (deleted)")
 
-    def jump(self, task: Task) -> Inode:
+    def jump(self, task: Caller) -> Inode:
         """Return the program's file. Errors: as readlink."""
         return self._exe(task).inode
 
 
-class FdInfoDir(DirInode):
+class FdInfoDir(ProcDir):
     """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
-
-    can_sync = False
 
     def __init__(self, kernel: Kernel, of_task: Task) -> None:
         super().__init__(kernel, 0o555)
@@ -160,17 +157,17 @@ class FdInfoDir(DirInode):
         inode = file.inode
         return f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         if not name.isdecimal() or int(name) not in self._of_task.fds.files:
             raise SyscallError(errno.ENOENT)
-        if not task.may_trace(self._of_task):
+        if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
         return TextFile(self.kernel, 0o444, lambda: self._text(int(name)))
 
-    def permits(self, task: Task, wanted: int) -> bool:
-        return task.may_trace(self._of_task) and super().permits(task, wanted)
+    def permits(self, task: Caller, wanted: int) -> bool:
+        return task_of(task, self.kernel).may_trace(self._of_task) and super().permits(task, wanted)
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return [str(fd) for fd in sorted(self._of_task.fds.files)]
 
 

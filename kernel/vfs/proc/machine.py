@@ -299,7 +299,7 @@ def locks(kernel: Kernel) -> str:
 
     Source: proc_locks(5).
     """
-    found = kernel.locks.all()
+    found = kernel.vfs.locks.all()
     return "".join(
         f"{number}: {kind:<6} ADVISORY  {access} {pid} {_inode_text(kernel, ino)} {span}\n"
         for number, (kind, access, pid, ino, span) in enumerate(found, 1)

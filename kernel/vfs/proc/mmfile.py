@@ -16,10 +16,12 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY, Mm
 from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.proc.inode import ProcInode, task_of
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 # operation, address, length, protection, flags or advice, fd, offset (bytes) or page
 COMMAND = struct.Struct("<7Q")
@@ -85,17 +87,14 @@ COMMANDS: dict[int, Callable[[Mm, Task, tuple[int, ...]], None]] = {
 }
 
 
-class MmFile(Inode):
+class MmFile(ProcInode):
     """/proc/mm itself, which every open turns into a space of its own."""
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, 0o222)
 
-    def opened(self, task: Task) -> Inode:
-        return MmSpace(self.kernel, task)
-
-    def truncate(self, size: int) -> None:
-        """O_TRUNC changes nothing."""
+    def opened(self, task: Caller) -> Inode:
+        return MmSpace(self.kernel, task_of(task, self.kernel))
 
 
 class MmSpace(MmFile):
@@ -106,7 +105,7 @@ class MmSpace(MmFile):
         super().__init__(kernel)
         self.mm = Mm.like(kernel.memory, task)
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         """Do commands in order; return the bytes of those done.
 
         Errors: EINVAL (not whole commands, an unknown one); those of the first command, if it is
@@ -114,10 +113,10 @@ class MmSpace(MmFile):
         """
         if task is None or not data or len(data) % COMMAND.size:
             raise SyscallError(errno.EINVAL)
-        mm, done = self.mm, 0
+        mm, done, caller = self.mm, 0, task_of(task, self.kernel)
         try:
             for command in COMMAND.iter_unpack(data):
-                COMMANDS.get(command[0], _unknown)(mm, task, command[1:])
+                COMMANDS.get(command[0], _unknown)(mm, caller, command[1:])
                 done += COMMAND.size
         except SyscallError:
             if not done:

@@ -20,7 +20,7 @@ from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
 from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import task as proc_task
-from pkern.kernel.vfs.proc.inode import ProcDir, ProcInode, Text, TextFile
+from pkern.kernel.vfs.proc.inode import ProcDir, ProcInode, Text, TextFile, task_of
 from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
 from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
@@ -28,6 +28,7 @@ from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
 
 EACCES, EPERM = errno.EACCES, errno.EPERM
 
@@ -112,13 +113,13 @@ class TaskFile(ProcInode):
         self._reader = reader
         self._content = b""
 
-    def opened(self, task: Task) -> Inode:
-        alive = self._of_task.alive
-        if alive and self._row.at_open and not task.may_trace(self._of_task):
+    def opened(self, task: Caller) -> Inode:
+        alive, reader = self._of_task.alive, task_of(task, self.kernel)
+        if alive and self._row.at_open and not reader.may_trace(self._of_task):
             raise SyscallError(self._row.at_open)
         if self._row.dead and not alive:
             raise SyscallError(self._row.dead)
-        return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, task))
+        return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, reader))
 
     def _subject(self) -> Task:
         """Return the task. Errors: ESRCH: nothing is left of it."""
@@ -138,10 +139,10 @@ class TaskFile(ProcInode):
             self._content = raw
         return self._content[pos : pos + nbytes]
 
-    def write(self, pos: int, data: bytes, task: Task | None = None) -> int:
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         if self._row.write is None or task is None:
             raise SyscallError(errno.EINVAL)
-        return self._row.write(self._subject(), data, task)
+        return self._row.write(self._subject(), data, task_of(task, self.kernel))
 
 
 class TaskDir(ProcDir):
@@ -164,7 +165,7 @@ class TaskDir(ProcDir):
     def _children(self) -> str:
         return "".join(f"{child.pid} " for child in self.of_task.children)
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
         if self.of_task.pid not in self.kernel.tasks:
             raise SyscallError(errno.ENOENT)
@@ -172,7 +173,7 @@ class TaskDir(ProcDir):
         inode.uid, inode.gid = owner_of(self.of_task, inode)
         return inode
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return super().names(task) if self.of_task.pid in self.kernel.tasks else []
 
 
@@ -192,7 +193,7 @@ class ThreadsDir(ProcDir):
         self._of_task = of_task
         self._process = process
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         if name != str(self._of_task.pid):
             raise SyscallError(errno.ENOENT)
         if name not in self.entries:
@@ -201,7 +202,7 @@ class ThreadsDir(ProcDir):
         inode.uid, inode.gid = owner_of(self._of_task, inode)
         return inode
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return [str(self._of_task.pid)]
 
 
@@ -212,7 +213,7 @@ class ProcRoot(ProcDir):
         super().__init__(kernel, 0o555)
         self._tasks: dict[int, TaskDir] = {}
 
-    def lookup(self, name: str, task: Task) -> Inode:
+    def lookup(self, name: str, task: Caller) -> Inode:
         if not (name.isdecimal() and str(int(name)) == name and int(name) in self.kernel.tasks):
             return super().lookup(name, task)
         subject = self.kernel.tasks[int(name)]
@@ -227,7 +228,7 @@ class ProcRoot(ProcDir):
         alive = self.kernel.tasks
         self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
 
-    def names(self, task: Task) -> list[str]:
+    def names(self, task: Caller) -> list[str]:
         return [*self.entries, *(str(pid) for pid in sorted(self.kernel.tasks))]
 
 

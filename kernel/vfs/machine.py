@@ -1,0 +1,115 @@
+"""What file systems ask of the machine they are in, and of its tasks: small Protocols.
+
+The one place that says it. A Kernel and a Task are much more, but nothing below them knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pkern.kernel.mm.process import Process
+
+if TYPE_CHECKING:
+    from pkern.kernel.clock import Clock
+    from pkern.kernel.log import Log
+    from pkern.kernel.mm.memory import Memory
+    from pkern.kernel.random import Random
+    from pkern.kernel.vfs.file import FdTable, File
+    from pkern.kernel.vfs.fs_struct import FsStruct
+    from pkern.kernel.vfs.inode import Inode
+    from pkern.kernel.vfs.locks import Locks
+
+
+class Caller(Process, Protocol):
+    """A task that asks: with whose rights, from where its paths begin, and who sleeps for it."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
+    @property
+    def groups(self) -> tuple[int, ...]: ...
+    @property
+    def umask(self) -> int: ...
+    @property
+    def fs(self) -> FsStruct: ...
+    def capable(self, capability: str) -> bool: ...
+
+
+class Limits(Protocol):
+    """A task's resource limits: (soft, hard) by name."""
+
+    def __getitem__(self, name: str) -> tuple[int, int]: ...
+
+
+class Holder(Protocol):
+    """A task that holds descriptors and directories."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def kernel(self) -> Machine: ...
+    @property
+    def rlimits(self) -> Limits: ...
+    @property
+    def fds(self) -> FdTable: ...
+    @property
+    def fs(self) -> FsStruct: ...
+
+
+class Timers(Protocol):
+    """Who calls back at a virtual time: the scheduler."""
+
+    def at(self, deadline: int, action: Callable[[], None]) -> object: ...
+
+
+class Counter:
+    """Numbers that are never used twice: inode numbers and cookies of open files."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def take(self) -> int:
+        """Return the next number, from 1."""
+        self._last += 1
+        return self._last
+
+
+class Files(Protocol):
+    """The tables that all inodes and open files of a machine share: its Vfs."""
+
+    @property
+    def numbers(self) -> Counter: ...
+    @property
+    def locks(self) -> Locks: ...
+    @property
+    def read_only(self) -> set[int]: ...
+    @property
+    def root(self) -> Inode: ...
+    def remember(self, inode: Inode) -> None: ...
+    def forget(self, inode: Inode) -> None: ...
+    def register(self, file: File) -> File: ...
+    def need_room(self, task: Caller) -> None: ...
+    def renamed(self, old: str, new: str) -> None: ...
+    def file_system(self, inode: Inode) -> Any: ...
+
+
+class Machine(Protocol):
+    """What an inode may ask for."""
+
+    @property
+    def memory(self) -> Memory: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def random(self) -> Random: ...
+    @property
+    def vfs(self) -> Files: ...
+    @property
+    def tasks(self) -> Mapping[int, Holder]: ...
+    @property
+    def scheduler(self) -> Timers | None: ...
+    def wake(self, key: Hashable) -> None: ...
