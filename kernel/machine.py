@@ -28,6 +28,7 @@ from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
+from pkern.kernel.vfs.devfs import SwapDevice
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.shm import Segments
 
@@ -112,9 +113,9 @@ class Kernel:
         self.vfs.mount("/proc", ProcFs(self))
         self.memory.stores = self.vfs
         self.segments = Segments(self)
-        self.swap = SwapAreas(self)
+        self.swap = SwapAreas(self.memory, self.log)
         if parse_size(swap):
-            self.swap.add_device(parse_size(swap))
+            self.add_swap(parse_size(swap))
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
             for name, value in (sysctl or {}).items():
@@ -213,7 +214,15 @@ class Kernel:
         """Return the task on the processor, if a program in machine code is."""
         return self.scheduler.running if self.scheduler is not None else None
 
-    # ---- the core ----
+    # ---- memory ----
+
+    def add_swap(self, nbytes: int, priority: int | None = None) -> str:
+        """Make /dev/swapN of nbytes, swap to it and return its path. Errors: EINVAL, ENOMEM."""
+        name, fd = self.swap.make_device(nbytes)
+        device = SwapDevice(self, fd)
+        self.vfs.add_device(name, device)
+        self.swap.on(f"/dev/{name}", device, priority)
+        return f"/dev/{name}"
 
     def fail_io(self, kind: str, nth: int) -> None:
         """Let the nth read or write from now fail (1: the next; 0: none).

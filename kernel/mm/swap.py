@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.log import KERN_INFO
-from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
-
-if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+from pkern.kernel.log import KERN_INFO, Log
+from pkern.kernel.mm.memory import PAGE_BYTES as PAGE_SIZE
+from pkern.kernel.mm.memory import Memory
 
 SIGNATURE = b"SWAPSPACE2"
 HEADER_AT = 1024  # version, last_page, nr_badpages: three 32-bit words
@@ -51,21 +48,13 @@ def pages_of(first_page: bytes, size: int) -> int:
     return int(last_page) + 1
 
 
-class SwapDevice(Inode):
-    """A block device of memory, /dev/swapN: nothing but a place to swap to."""
-
-    kind = "blk"
-    type_bits = stat.S_IFBLK
-
-    def __init__(self, kernel: Kernel, nbytes: int) -> None:
-        super().__init__(kernel, 0o600)
-        self.fd = os.memfd_create("pkern-swap", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, nbytes)
-        os.pwrite(self.fd, header(nbytes // PAGE_SIZE), 0)
+class Holder(Protocol):
+    """The inode of a device or file that swap may lie on."""
 
     @property
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
+    def kind(self) -> str: ...
+    @property
+    def size(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +62,7 @@ class SwapArea:
     """One area in use. kind: "partition" or "file"; number: the core's; nr_pages with header."""
 
     path: str
-    inode: Inode
+    inode: Holder
     kind: str
     number: int
     nr_pages: int
@@ -83,22 +72,22 @@ class SwapArea:
 class SwapAreas:
     """The areas of one machine, in the order they were switched on."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, memory: Memory, log: Log) -> None:
+        self._memory = memory
+        self._log = log
         self.areas: list[SwapArea] = []
-        self._devices: list[SwapDevice] = []
+        self._devices: list[int] = []  # the host's descriptors
         self._next_priority = FIRST_PRIORITY
 
-    def add_device(self, nbytes: int, priority: int | None = None) -> str:
-        """Make /dev/swapN of nbytes, switch it on and return its path. Errors: EINVAL, ENOMEM."""
-        device = SwapDevice(self.kernel, nbytes)
-        path = f"/dev/swap{len(self._devices)}"
-        self._devices.append(device)
-        self.kernel.vfs.add_device(path.rpartition("/")[2], device)
-        self.on(path, device, priority)
-        return path
+    def make_device(self, nbytes: int) -> tuple[str, int]:
+        """Return the name of a new block device of nbytes, formatted, and its descriptor."""
+        fd = os.memfd_create("pkern-swap", os.MFD_CLOEXEC)
+        self._devices.append(fd)
+        os.ftruncate(fd, nbytes)
+        os.pwrite(fd, header(nbytes // PAGE_SIZE), 0)
+        return f"swap{len(self._devices) - 1}", fd
 
-    def on(self, path: str, inode: Inode, priority: int | None = None) -> None:
+    def on(self, path: str, inode: Holder, priority: int | None = None) -> None:
         """Use a device or host file as swap.
 
         Errors: EBUSY (in use already), EINVAL (no swap area), EPERM (too many), ENOMEM.
@@ -111,15 +100,15 @@ class SwapAreas:
         nr_pages = pages_of(os.pread(fd, PAGE_SIZE, 0).ljust(PAGE_SIZE, b"\0"), inode.size)
         if priority is None:
             priority, self._next_priority = self._next_priority, self._next_priority - 1
-        number = lib.swap_on(self.kernel.memory.core, fd, nr_pages, priority)
+        number = lib.swap_on(self._memory.core, fd, nr_pages, priority)
         if number < 0:
             raise SyscallError(-number)
         kind = "partition" if inode.kind == "blk" else "file"
         self.areas.append(SwapArea(path, inode, kind, number, nr_pages, priority))
         text = f"Adding {(nr_pages - 1) * 4}k swap on {path}.  Priority:{priority} extents:1"
-        self.kernel.log.write(KERN_INFO, text)
+        self._log.write(KERN_INFO, text)
 
-    def off(self, inode: Inode) -> None:
+    def off(self, inode: Holder) -> None:
         """Bring everything back from an area and let it go.
 
         Nobody is killed for it: without room it is ENOMEM, and the area goes on as before.
@@ -128,9 +117,9 @@ class SwapAreas:
         area = next((a for a in self.areas if a.inode is inode), None)
         if area is None:
             raise SyscallError(errno.EINVAL)
-        core, attempt = self.kernel.memory.core, 0
+        core, attempt = self._memory.core, 0
         while (result := lib.swap_off(core, area.number)) == lib.NEED_MEMORY:
-            if not self.kernel.memory.make_room(attempt):
+            if not self._memory.make_room(attempt):
                 lib.swap_off_cancel(core, area.number)
                 raise SyscallError(errno.ENOMEM)
             attempt += 1
@@ -140,10 +129,10 @@ class SwapAreas:
 
     def used(self, area: SwapArea) -> int:
         """Return the pages of an area that are in use."""
-        return int(lib.swap_area_used(self.kernel.memory.core, area.number))
+        return int(lib.swap_area_used(self._memory.core, area.number))
 
     def close(self) -> None:
         """Let the host's memory go, at shutdown."""
-        for device in self._devices:
-            os.close(device.fd)
+        for fd in self._devices:
+            os.close(fd)
         self._devices.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,21 @@ class NoBlockDevice(NoDevice):
 
     kind = "blk"
     type_bits = stat.S_IFBLK
+
+
+class SwapDevice(Inode):
+    """A block device of memory, /dev/swapN: nothing but a place to swap to. fd: the host's."""
+
+    kind = "blk"
+    type_bits = stat.S_IFBLK
+
+    def __init__(self, kernel: Machine, fd: int) -> None:
+        super().__init__(kernel, 0o600)
+        self.fd = fd
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
 
 
 class SocketName(NoDevice):

@@ -414,8 +414,8 @@ def test_faults_read_swap_ahead(kernel: Kernel) -> None:
 @pytest.mark.boot(ram="4M")
 def test_proc_swaps_follows_every_area(kernel: Kernel, tmp_path: Path) -> None:
     root = Sys(kernel.spawn(uid=0))
-    kernel.swap.add_device(64 * PAGE, 3)
-    kernel.swap.add_device(32 * PAGE)
+    kernel.add_swap(64 * PAGE, 3)
+    kernel.add_swap(32 * PAGE)
     addr = anonymous(root, 80)
     root.touch(addr, 80 * PAGE)
     root.madvise(addr, 80 * PAGE, lib.MADV_PAGEOUT)

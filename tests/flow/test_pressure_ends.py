@@ -155,7 +155,7 @@ def test_a_special_vma_of_more_than_memory(
     kernel.sysctl["vm.nonlinear_max_pages"] = 10 * MANY
     kernel.sysctl["vm.oom_policy"] = "kill_allocating"
     if swap:
-        kernel.swap.add_device(swap)
+        kernel.add_swap(swap)
     fd = host_file(kernel, sys, tmp_path) if kind == "host" else sys.memfd_create("large", 0)
     sys.ftruncate(fd, MANY * PAGE)
     addr = sys.mmap(0, MANY * PAGE, READ, SHARED | sys.MAP_NONLINEAR, -1, 0)
@@ -186,7 +186,7 @@ def test_swapoff_does_not_swap_out_what_it_brings(kernel: Kernel, sys: Sys) -> N
         root.swapoff("/dev/swap0")
     assert caught.value.errno == errno.ENOMEM
     assert sys.load(addr, 100 * PAGE) == numbered(100)
-    other = kernel.swap.add_device(1 << 20)
+    other = kernel.add_swap(1 << 20)
     assert root.swapoff("/dev/swap0") == 0
     assert sys.load(addr, 100 * PAGE) == numbered(100)
     assert [area.path for area in kernel.swap.areas] == [other]

@@ -105,8 +105,8 @@ def test_swapoff_without_room_is_enomem_and_kills_no_one() -> None:
 
 def test_areas_fill_by_priority() -> None:
     with Kernel("1M") as kernel:
-        low = kernel.swap.add_device(32 * PAGE, 1)
-        high = kernel.swap.add_device(32 * PAGE, 9)
+        low = kernel.add_swap(32 * PAGE, 1)
+        high = kernel.add_swap(32 * PAGE, 9)
         sys = Sys(kernel.spawn())
         addr = sys.mmap(0, 40 * PAGE, RW, PRIVATE_ANON, -1, 0)
         sys.touch(addr, 40 * PAGE)
