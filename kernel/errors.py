@@ -41,25 +41,28 @@ class SyscallError(OSError):
         if filename2 is not None:
             self.filename2 = filename2
         self.number = number
-        if type(self) is SyscallError and number in _KINDS:
-            self.__class__ = _KINDS[number]
+        if (kinds := _KINDS.get(type(self))) and number in kinds:
+            self.__class__ = kinds[number]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SyscallError, (self.number, self.filename, self.filename2), vars(self)
 
 
-def _kinds() -> dict[int, type[SyscallError]]:
-    """Return, for each errno that Python has a class for, one that is both."""
+_KINDS: dict[type[SyscallError], dict[int, type[SyscallError]]] = {}
+
+
+def with_pythons_own(error: type[SyscallError]) -> None:
+    """Let errors of a class be of Python's class for their errno too, where there is one."""
     made: dict[type[OSError], type[SyscallError]] = {}
     kinds = {number: type(OSError(number, "")) for number in errno.errorcode}
     for kind in kinds.values():
         if kind is not OSError and kind not in made:
-            body = {"__doc__": SyscallError.__doc__, "__module__": SyscallError.__module__}
-            made[kind] = type(kind.__name__, (SyscallError, kind), body)
-    return {number: made[kind] for number, kind in kinds.items() if kind in made}
+            body = {"__doc__": error.__doc__, "__module__": error.__module__}
+            made[kind] = type(kind.__name__, (error, kind), body)
+    _KINDS[error] = {number: made[kind] for number, kind in kinds.items() if kind in made}
 
 
-_KINDS = _kinds()
+with_pythons_own(SyscallError)
 
 
 class MemoryFault(Exception):

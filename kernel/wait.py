@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import SyscallError, with_pythons_own
 
 
 class Restart(Enum):
@@ -51,6 +51,9 @@ class WouldBlock(SyscallError):
         self.restart = restart
         self.partial = partial
         self.interrupted = interrupted
+
+
+with_pythons_own(WouldBlock)
 
 
 class RegistersSet(Exception):

@@ -81,13 +81,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Bring in a public name. Errors: AttributeError."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
-    module, attribute = _HOMES[name]
-    value = globals()[name] = getattr(import_module(module), attribute)
-    return value
+if not TYPE_CHECKING:  # a checker is to refuse what is not listed above
+
+    def __getattr__(name: str) -> object:
+        """Bring in a public name. Errors: AttributeError."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
+        module, attribute = _HOMES[name]
+        value = globals()[name] = getattr(import_module(module), attribute)
+        return value
 
 
 def __dir__() -> list[str]:

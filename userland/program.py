@@ -6,6 +6,7 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
+import difflib
 import errno
 import inspect
 import sys as host
@@ -15,16 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pkern import syscalls
 from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.signals import SigInfo, Signal
-from pkern.syscalls import abi, constants, info
-from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, sockets, stat, xattr
-from pkern.syscalls.memory import mman, shm
+from pkern.kernel.tasks.signals import SigInfo
+from pkern.syscalls import abi
+from pkern.syscalls.abi import MASK
+from pkern.syscalls.memory import mman
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.strace import traced
-from pkern.syscalls.tasks import ids, life, process, ptrace, sched, signals, time, timers
+from pkern.userland.binding import CONSTANTS as CONSTANTS
+from pkern.userland.binding import Sort, convert, handlers, method
+from pkern.userland.calls import OWN_FORMS, Calls
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -34,60 +36,9 @@ MAX_FRUITLESS = 1000
 PKEY_RIGHTS = mman.PKEY_DISABLE_ACCESS | mman.PKEY_DISABLE_WRITE
 NR_PKEYS = 16
 PAGE_SIZE = 4096
-
-# Calls whose Python form takes and returns Python values instead of addresses.
-PYTHON_FORMS: dict[str, Callable[..., Any]] = {
-    "mincore": mman.mincore,
-    "process_vm_readv": mman.process_vm_readv,
-    "process_vm_writev": mman.process_vm_writev,
-    "wait4": life.wait4,
-    "ptrace": ptrace.ptrace,
-    "getrlimit": process.getrlimit,
-    "setrlimit": process.setrlimit,
-    "prlimit64": process.prlimit64,
-    "rt_sigaction": signals.rt_sigaction,
-    "rt_sigprocmask": signals.rt_sigprocmask,
-    "clock_gettime": time.clock_gettime,
-    "clock_getres": time.clock_getres,
-    "gettimeofday": time.gettimeofday,
-    "getrusage": timers.getrusage,
-    "nanosleep": timers.nanosleep,
-    "shmctl": shm.shmctl,
-}
-CONSTANTS: dict[str, int] = {
-    name: int(getattr(lib, name))
-    for name in dir(lib)
-    if name.startswith(("PROT_", "MAP_", "MREMAP_", "MADV_", "MCL_", "MLOCK_"))
-    and isinstance(getattr(lib, name), int)
-}
-CONSTANTS |= {signal.name: int(signal) for signal in Signal}
-CONSTANTS |= constants.CONSTANTS
+LOAD_BYTES = 1 << 20  # what load asks for at once
+MAX_REGISTERS = 6
 NUMBERS = {name: nr for nr, name in NAMES.items()}
-
-
-def handlers() -> dict[str, Callable[..., Any]]:
-    """Return every call by name, in its Python form."""
-    table = {call.name: call.handler for call in syscalls.TABLE.values()}
-    table |= files_forms()
-    return table | PYTHON_FORMS
-
-
-def files_forms() -> dict[str, Callable[..., Any]]:
-    """Return the file calls whose Python form differs from the registers' form."""
-    modules = (
-        read_write,
-        paths,
-        stat,
-        pipes,
-        xattr,
-        mounts,
-        ids,
-        info,
-        sched,
-        poll,
-        sockets,
-    )
-    return {name: form for module in modules for name, form in module.PYTHON_FORMS.items()}
 
 
 def check_pkey(pkey: int) -> int:
@@ -97,54 +48,66 @@ def check_pkey(pkey: int) -> int:
     return pkey
 
 
-class Sys:
+class Sys(Calls):
     """The system-call interface of one task.
 
     Attributes: one for each call (`sys.mmap`, `sys.open`, ...) and each constant
-    (`sys.PROT_READ`, ...). Errors are OSError with Linux's errno.
+    (`sys.PROT_READ`, ...). Errors are SyscallError, an OSError with Linux's errno; docs/python.md
+    is the reference.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kernel: Kernel = task.kernel
-        vars(self).update(CONSTANTS)
-        self._bind(handlers())
 
-    def __getattr__(self, name: str) -> Any:
-        """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
-        if name not in NUMBERS:
-            raise AttributeError(f"Linux has no call or constant '{name}'", name=name, obj=self)
-        return partial(self._missing, NUMBERS[name])
+    def __repr__(self) -> str:
+        return f"<Sys of {self.task!r}>"
+
+    if not TYPE_CHECKING:  # a checker is to refuse what is not in calls.pyi
+
+        def __getattr__(self, name: str) -> Any:
+            """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
+            if name in NUMBERS:
+                return partial(self._missing, NUMBERS[name])
+            near = difflib.get_close_matches(name, [*dir(type(self)), *NUMBERS], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            # The object is not named, or Python would guess once more.
+            raise AttributeError(f"Linux has no call or constant '{name}'{hint}", name=name)
 
     def _missing(self, nr: int, *_: object) -> None:
         raise SyscallError(-self.syscall(nr))
 
-    def _bind(self, table: dict[str, Callable[..., Any]]) -> None:
-        for name, handler in table.items():
-            if name not in OWN_FORMS:
-                setattr(self, name, partial(handler, self.task))
-
     def strace(self, emit: Callable[[str], None]) -> None:
         """Print every call from now on, one line each, in strace's format."""
-        self._bind({name: traced(name, h, emit) for name, h in handlers().items()})
+        for name, handler in handlers().items():
+            if name not in OWN_FORMS:
+                made: Any = method(name, traced(name, handler, emit), handler)
+                vars(self)[name] = made.__get__(self)
 
     # ---- memory ----
 
     def load(self, addr: int, nbytes: int) -> bytes:
         """Load nbytes at addr. Errors: SegmentationFault, BusError where no handler mends it."""
-        data: bytes = self._with_signals(self.task.mm.read, addr, nbytes)
-        return data
+        addr, nbytes = _range("load", addr, "nbytes", nbytes)
+        data = bytearray()
+        while len(data) < nbytes:  # by parts: a wild length meets its fault before all is allocated
+            part = min(nbytes - len(data), LOAD_BYTES)
+            data += self._with_signals(self.task.mm.read, addr + len(data) & MASK, part)
+        return bytes(data)
 
-    def store(self, addr: int, data: bytes) -> None:
-        """Store data at addr. Errors: as load."""
-        self._with_signals(self.task.mm.write, addr, data)
+    def store(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Store data (any buffer) at addr. Errors: as load."""
+        where, raw = convert("store", {"addr": (Sort.WORD, addr), "data": (Sort.DATA, data)})
+        self._with_signals(self.task.mm.write, where, raw)
 
     def touch(self, addr: int, nbytes: int) -> None:
         """Write to each page of [addr, addr+nbytes) without changing it. Errors: as load."""
+        addr, nbytes = _range("touch", addr, "nbytes", nbytes)
         self._with_signals(self.task.mm.touch, addr, nbytes, lib.ACCESS_WRITE)
 
     def pkey_get(self, pkey: int) -> int:
         """Return what PKRU denies a protection key: PKEY_DISABLE_*. Source: pkey_get(3)."""
+        (pkey,) = convert("pkey_get", {"pkey": (Sort.CINT, pkey)})
         return self.task.mm.pkru >> 2 * check_pkey(pkey) & PKEY_RIGHTS
 
     def pkey_set(self, pkey: int, rights: int) -> None:
@@ -152,6 +115,8 @@ class Sys:
 
         Source: pkey_set(3); in machine code the instruction WRPKRU.
         """
+        given = {"pkey": (Sort.CINT, pkey), "rights": (Sort.WORD, rights)}
+        pkey, rights = convert("pkey_set", given)
         if rights & ~PKEY_RIGHTS:
             raise SyscallError(errno.EINVAL)
         others = self.task.mm.pkru & ~(PKEY_RIGHTS << 2 * check_pkey(pkey))
@@ -189,10 +154,21 @@ class Sys:
 
     def syscall(self, nr: int, *registers: int) -> int:
         """Make a raw call and return rax as a signed number: a value, or -errno."""
+        if len(registers) > MAX_REGISTERS:
+            raise TypeError(f"syscall() takes up to six registers, not {len(registers)}")
+        for place, value in enumerate((nr, *registers)):
+            if not hasattr(value, "__index__"):
+                name = f"register {place}" if place else "nr"
+                raise TypeError(f"syscall() argument '{name}' must be an int, not {value!r:.40}")
         return abi.dispatch(self.task, nr, registers)
 
 
-OWN_FORMS = frozenset({"fork", "exit"})
+def _range(call: str, addr: int, name: str, nbytes: int) -> tuple[int, int]:
+    """Return an address as a register holds it, and a length. Errors: TypeError."""
+    where, length = convert(call, {"addr": (Sort.WORD, addr), name: (Sort.LONG, nbytes)})
+    if length < 0:
+        raise TypeError(f"{call}() argument '{name}' must be a length, not {length}")
+    return where, length
 
 
 class NoMain(AttributeError):

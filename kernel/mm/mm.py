@@ -23,7 +23,10 @@ NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
+VM_FLAGS = {name: int(getattr(lib, name)) for name in dir(lib) if name.startswith("VM_")}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Vma:
     """One virtual memory area: addresses in bytes, pgoff in pages, cookies 0 for none."""
 
@@ -33,6 +36,16 @@ class Vma:
     pgoff: int
     file_cookie: int
     mapping_cookie: int
+
+    def __repr__(self) -> str:
+        names = [
+            name
+            for name in sorted(VM_FLAGS, key=VM_FLAGS.__getitem__)
+            if self.flags & VM_FLAGS[name]
+        ]
+        flags = "|".join(names) or "0"
+        place = f"{self.start:x}-{self.end:x} {self.perms} pgoff {self.pgoff:#x}"
+        return f"<Vma {place} {flags} file {self.file_cookie} mapping {self.mapping_cookie:#x}>"
 
     @property
     def perms(self) -> str:

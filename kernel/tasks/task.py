@@ -50,6 +50,8 @@ DEFAULT_RLIMITS: dict[str, tuple[int, int]] = {
     "rtprio": (0, 0),
     "rttime": (RLIM_INFINITY, RLIM_INFINITY),
 }
+# The letters of /proc/PID/stat in the words of /proc/PID/status.
+STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie"}
 LIMITS, MM_HANDLE = ffi.typeof("struct limits *"), ffi.typeof("mm **")
 CORE_LIMITS = frozenset({"as", "data", "stack", "memlock"})
 
@@ -150,6 +152,9 @@ class Task:
         self.oom_score_adj, self.dumpable = origin.oom_score_adj, origin.dumpable
         self.revirt_vsyscalls = origin.revirt_vsyscalls
         self.thread.alt_stack, self.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
+
+    def __repr__(self) -> str:
+        return f"<Task {self.pid} '{self.name}' uid {self.cred.uid}, {STATES[self.state]}>"
 
     @property
     def ppid(self) -> int:

@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from pkern.userland.cli import reference
+from pkern.userland.cli import reference, stub
 from pkern.userland.cli.options import UsageError
 
 HELP = """\
-docs/sysctls.md and docs/syscalls.md come from the tables of the code.
+docs/sysctls.md, docs/syscalls.md, docs/python.md and userland/calls.pyi, which type checkers and
+editors read, come from the tables of the code.
 
 example: pkern docs                   in the project's folder
 """
@@ -19,11 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write docs/sysctls.md and docs/syscalls.md."""
+    """Write the generated pages, and the stub where the sources are."""
     folder = Path(options.folder)
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder; run this in the project's folder")
     for name, text in reference.pages().items():
         (folder / name).write_text(text)
         print(folder / name)
+    source = folder.parent / stub.PATH
+    if source.exists():
+        source.write_text(stub.stub())
+        print(source)
     return 0

@@ -37,4 +37,4 @@ def show_failure(error: Exception) -> int:
 def is_ours(filename: str) -> bool:
     """Tell whether a file of a traceback is the kernel's, not the program's."""
     parents = Path(filename).parents
-    return filename.startswith("<frozen") or any(folder in parents for folder in OURS)
+    return filename.startswith(("<frozen", "<pkern")) or any(folder in parents for folder in OURS)

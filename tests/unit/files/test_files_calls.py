@@ -203,7 +203,7 @@ def test_an_empty_pipe_waits_and_a_closed_one_ends(user: Sys) -> None:
 def test_a_pipe_that_does_not_wait_says_eagain(user: Sys) -> None:
     reader, writer = user.pipe2(user.O_NONBLOCK)
     for call, args in ((user.read, (reader, 1)), (user.write, (writer, b"x"))):
-        if call is user.write:
+        if call == user.write:
             assert user.write(writer, bytes(70000)) == 65536
         with pytest.raises(SyscallError) as caught:
             call(*args)
