@@ -129,7 +129,7 @@ class Sysinfo:
 
 def sysinfo(task: Task) -> Sysinfo:
     """Return memory, swap and uptime from the core's counters. Source: sysinfo(2)."""
-    kernel, c = task.kernel, task.kernel.counters
+    kernel, c = task.kernel, task.kernel.memory.counters
     swap = int(c.nr_swap_total), int(c.nr_swap_total - c.nr_swap_used)
     memory = int(c.nr_total), int(c.nr_free), int(c.nr_shmem), 0
     uptime = -(-kernel.clock.now_ns // SECOND)

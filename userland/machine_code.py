@@ -62,7 +62,8 @@ def is_program(path: Path) -> bool:
 
 def boot_scheduler(kernel: Kernel) -> Scheduler:
     """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
-    return Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
+    kernel.scheduler = Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
+    return kernel.scheduler
 
 
 def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
@@ -58,7 +58,7 @@ class Sys(Calls):
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.kernel: Kernel = task.kernel
+        self.kernel = cast("Kernel", task.kernel)  # the only Machine there is
 
     def __repr__(self) -> str:
         return f"<Sys of {self.task!r}>"

@@ -25,7 +25,7 @@ from pkern.kernel.tasks.trace import NO_CALL, Trace
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
 SLICE_BLOCKS = 20_000
@@ -75,7 +75,7 @@ class Scheduler:
     """
 
     def __init__(
-        self, kernel: Kernel, library: bytes, calls: dict[int, Call], missing: Call
+        self, kernel: Machine, library: bytes, calls: dict[int, Call], missing: Call
     ) -> None:
         """Open the processor. Errors: ProcessorUnavailable."""
         self.kernel = kernel
@@ -99,7 +99,6 @@ class Scheduler:
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
         self._call_words = memoryview(words).cast("Q")  # number and six arguments
         self._needs = 0  # in a row, of the task that runs
-        kernel.scheduler = self
 
     # ---- the queue ----
 

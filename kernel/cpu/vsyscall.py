@@ -14,7 +14,7 @@ from pkern.kernel.errors import KernelBug
 from pkern.kernel.mm.mm import Vma
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
@@ -52,7 +52,7 @@ def page_of(code: dict[int, bytes]) -> bytes:
 class VsyscallPage:
     """One machine's page; all its address spaces show it."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         """Load both forms; the fast one is shown."""
         self._kernel = kernel
         self._revirtualised = 0

@@ -25,8 +25,8 @@ from pkern.kernel.vfs.fs_struct import FsStruct
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
-    from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.exec import Program
+    from pkern.kernel.tasks.machine import Machine
 
 RLIM_INFINITY = (1 << 64) - 1
 MIB = 1 << 20
@@ -104,7 +104,7 @@ class Task:
     """
 
     def __init__(
-        self, kernel: Kernel, pid: int, name: str, argv: list[str], origin: Task | None = None
+        self, kernel: Machine, pid: int, name: str, argv: list[str], origin: Task | None = None
     ) -> None:
         self.kernel = kernel
         self.pid = pid

@@ -25,7 +25,7 @@ from pkern.kernel.vfs.pipe import wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
@@ -46,11 +46,11 @@ class Terminal(Stream):
     foreground: the process group that may read, and that control-C is for.
     """
 
-    kernel: Kernel
+    kernel: Machine
     kind = "chr"
     type_bits = stat.S_IFCHR
 
-    def __init__(self, kernel: Kernel, fd: int, sink: Sink) -> None:
+    def __init__(self, kernel: Machine, fd: int, sink: Sink) -> None:
         super().__init__(kernel, sink=sink)
         self.mode, self.rdev = 0o620, TTY_DEVICE
         self.fd = fd

@@ -14,7 +14,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
 FXSAVE_BYTES = 512
@@ -32,7 +32,7 @@ START_FXSAVE = (
 )  # fmt: skip
 
 
-def image_bytes(kernel: Kernel) -> int:
+def image_bytes(kernel: Machine) -> int:
     """Return how many bytes of a frame hold the state."""
     return XSTATE_BYTES + 4 if kernel.has_cpu("pku") else FXSAVE_BYTES
 

@@ -89,7 +89,7 @@ class Machine:
         """
         task = self.sys.task
         window = CpuWindow(self.window.addr, WINDOW_BYTES, self.ram, self.ram_bytes, budget)
-        with Cpu(task.kernel.core, task.mm.handle, window) as cpu:
+        with Cpu(task.kernel.memory.core, task.mm.handle, window) as cpu:
             cpu.reset(plan.start)
             self._loop(cpu)
             return self._report(cpu)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
 
 TSC_MHZ = 1000  # the processor's counter moves once a virtual nanosecond
 EAX, EBX, ECX, EDX = range(4)
@@ -31,14 +31,14 @@ FLAGS: tuple[tuple[int, int, str], ...] = (
 )  # fmt: skip
 
 
-def cpuid(kernel: Kernel, leaf: int, sub: int = 0) -> tuple[int, int, int, int]:
+def cpuid(kernel: Machine, leaf: int, sub: int = 0) -> tuple[int, int, int, int]:
     """Return eax, ebx, ecx and edx of the processor's CPUID."""
     words = ffi.new("uint32_t[4]")
-    lib.cpuid_read(kernel.core, leaf, sub, words)
+    lib.cpuid_read(kernel.memory.core, leaf, sub, words)
     return words[0], words[1], words[2], words[3]
 
 
-def flags(kernel: Kernel) -> str:
+def flags(kernel: Machine) -> str:
     """Return the names of all features."""
     found = [
         name
@@ -54,12 +54,12 @@ def _text(*words: int) -> str:
     return raw.split(b"\0")[0].decode()
 
 
-def _vendor(kernel: Kernel) -> str:
+def _vendor(kernel: Machine) -> str:
     _, ebx, ecx, edx = cpuid(kernel, BASIC)
     return _text(ebx, edx, ecx)
 
 
-def _model(kernel: Kernel) -> tuple[int, int, int]:
+def _model(kernel: Machine) -> tuple[int, int, int]:
     """Return family, model and stepping."""
     signature = cpuid(kernel, FEATURES)[EAX]
     family = signature >> 8 & 0xF
@@ -67,7 +67,7 @@ def _model(kernel: Kernel) -> tuple[int, int, int]:
     return family + (signature >> 20 & 0xFF if family == 15 else 0), model, signature & 0xF
 
 
-def _cache_kb(kernel: Kernel) -> int:
+def _cache_kb(kernel: Machine) -> int:
     """Return the size of the last cache."""
     size, sub = 0, 0
     while (leaf := cpuid(kernel, CACHES, sub))[EAX] & 0x1F:
@@ -77,7 +77,7 @@ def _cache_kb(kernel: Kernel) -> int:
     return size >> 10
 
 
-def rows(kernel: Kernel) -> list[tuple[str, object]]:
+def rows(kernel: Machine) -> list[tuple[str, object]]:
     """Return the names and values of one processor's lines."""
     family, model, stepping = _model(kernel)
     line = (cpuid(kernel, FEATURES)[EBX] >> 8 & 0xFF) * 8
@@ -102,6 +102,6 @@ def _row(name: str, value: str) -> str:
     return f"{name}{tabs}:" + (f" {value}\n" if value else "\n")
 
 
-def cpuinfo(kernel: Kernel) -> str:
+def cpuinfo(kernel: Machine) -> str:
     """The processor that programs in machine code find. Source: proc_cpuinfo(5)."""
     return "".join(_row(name, str(value)) for name, value in rows(kernel)) + "\n"

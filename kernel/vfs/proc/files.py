@@ -14,7 +14,7 @@ from pkern.kernel.vfs.proc.inode import ProcInode, task_of
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Caller
@@ -39,7 +39,7 @@ def word_range(pos: int, nbytes: int, total: int) -> tuple[int, int]:
 class PagemapFile(ProcInode):
     """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o400)
         self._of_task = of_task
         self._reader: Caller | None = None
@@ -92,7 +92,7 @@ def page_flags(info: Any) -> int:
 class PagesFile(ProcInode):
     """/proc/kpagecount and kpageflags: a word for each page of RAM."""
 
-    def __init__(self, kernel: Kernel, word: Callable[[Any], int]) -> None:
+    def __init__(self, kernel: Machine, word: Callable[[Any], int]) -> None:
         super().__init__(kernel, 0o400)
         self._word = word
 
@@ -112,7 +112,7 @@ class PagesFile(ProcInode):
 class MemFile(ProcInode):
     """/proc/PID/mem: the task's memory at its addresses, for who may trace it."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o600)
         self._of_task = of_task
 
@@ -157,7 +157,7 @@ class MemFile(ProcInode):
 class KmsgFile(ProcInode):
     """/proc/kmsg: the log, each line to one reader only, as syslog(2) hands it out."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o400)
 
     def open_check(self, task: Caller, wanted: int) -> None:
@@ -185,7 +185,7 @@ class KmsgFile(ProcInode):
 class SysctlFile(ProcInode):
     """One parameter under /proc/sys."""
 
-    def __init__(self, kernel: Kernel, name: str) -> None:
+    def __init__(self, kernel: Machine, name: str) -> None:
         writable = 0o200 if not kernel.sysctl.entry(name).read_only else 0
         super().__init__(kernel, 0o444 | writable)
         self._name = name

@@ -14,14 +14,14 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
 Text = str | bytes
 
 
-def task_of(caller: Caller, kernel: Kernel) -> Task:
+def task_of(caller: Caller, kernel: Machine) -> Task:
     """Return the task that calls: whoever calls a machine's files is one of its tasks."""
     return kernel.tasks[caller.pid]
 
@@ -29,7 +29,7 @@ def task_of(caller: Caller, kernel: Kernel) -> Task:
 class ProcInode(Inode):
     """A file of /proc."""
 
-    kernel: Kernel
+    kernel: Machine
 
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""
@@ -48,7 +48,7 @@ class ProcInode(Inode):
 class TextFile(ProcInode):
     """A file whose content text() makes."""
 
-    def __init__(self, kernel: Kernel, mode: int, text: Callable[[], Text]) -> None:
+    def __init__(self, kernel: Machine, mode: int, text: Callable[[], Text]) -> None:
         super().__init__(kernel, mode)
         self._text = text
         self._content = b""
@@ -67,13 +67,13 @@ class TextFile(ProcInode):
 class ProcLink(LinkInode):
     """A link of /proc."""
 
-    kernel: Kernel
+    kernel: Machine
 
 
 class ProcDir(DirInode):
     """A directory of /proc."""
 
-    kernel: Kernel
+    kernel: Machine
 
     can_sync = False
 

@@ -17,7 +17,7 @@ from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, task_of
 from pkern.kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
@@ -29,7 +29,7 @@ CREATION_FLAGS = 0o1700
 class SelfLink(ProcLink):
     """/proc/self: the reader's own directory."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
@@ -39,7 +39,7 @@ class SelfLink(ProcLink):
 class ThreadSelfLink(ProcLink):
     """/proc/thread-self: the reader's own thread."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
@@ -49,7 +49,9 @@ class ThreadSelfLink(ProcLink):
 class TaskLink(ProcLink):
     """A link to something a task holds. find: returns it, None where there is none."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, find: Callable[[Task], Inode | None]) -> None:
+    def __init__(
+        self, kernel: Machine, of_task: Task, find: Callable[[Task], Inode | None]
+    ) -> None:
         super().__init__(kernel, "", of_task.uid, of_task.gid)
         self._of_task = of_task
         self._find = find
@@ -77,7 +79,7 @@ class TaskLink(ProcLink):
 class FdLink(ProcLink):
     """One open file of a task. Its mode says what it was opened for."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, file: File) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, file: File) -> None:
         super().__init__(kernel, "", of_task.uid, of_task.gid)
         self._file = file
         access = file.access
@@ -98,7 +100,7 @@ class FdLink(ProcLink):
 class FdDir(ProcDir):
     """/proc/PID/fd: a link for each descriptor."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
         self._of_task = of_task
 
@@ -120,7 +122,7 @@ class FdDir(ProcDir):
 class ExeLink(ProcLink):
     """/proc/PID/exe: leads to the program's file, whatever has become of its name."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, "")
         self._of_task = of_task
 
@@ -144,7 +146,7 @@ class ExeLink(ProcLink):
 class FdInfoDir(ProcDir):
     """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o555)
         self._of_task = of_task
 
@@ -171,7 +173,7 @@ class FdInfoDir(ProcDir):
         return [str(fd) for fd in sorted(self._of_task.fds.files)]
 
 
-def task_links(kernel: Kernel, of_task: Task) -> dict[str, Inode]:
+def task_links(kernel: Machine, of_task: Task) -> dict[str, Inode]:
     """Return the links of /proc/PID and its directories of descriptors."""
     return {
         "fd": FdDir(kernel, of_task),

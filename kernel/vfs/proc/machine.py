@@ -11,7 +11,7 @@ from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
 
 MAX_ORDER = 10
 FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
@@ -23,7 +23,7 @@ SOFTIRQS = (
 # ---- memory ----
 
 
-def meminfo(kernel: Kernel) -> str:
+def meminfo(kernel: Machine) -> str:
     """Memory of the machine. Source: proc_meminfo(5)."""
     c = kernel.memory.counters
     total = int(c.nr_total)
@@ -66,7 +66,7 @@ def meminfo(kernel: Kernel) -> str:
     return _sizes(rows) + huge + _sizes(tail)
 
 
-def _kept_pages(kernel: Kernel) -> tuple[int, int]:
+def _kept_pages(kernel: Machine) -> tuple[int, int]:
     """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
     c = kernel.memory.counters
     locked = int(c.nr_unevictable)
@@ -108,7 +108,7 @@ VMSTAT = (
 )  # fmt: skip
 
 
-def vmstat(kernel: Kernel) -> str:
+def vmstat(kernel: Machine) -> str:
     """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
     background, limit = kernel.memory.dirty_limits()
     pinned, mlocked = _kept_pages(kernel)
@@ -126,7 +126,7 @@ def vmstat(kernel: Kernel) -> str:
     return "".join(f"{name} {int(value)}\n" for name, value in values)
 
 
-def swaps(kernel: Kernel) -> str:
+def swaps(kernel: Machine) -> str:
     """The swap areas. Source: proc_swaps(5)."""
     lines = ["Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"]
     for area in kernel.swap.areas:
@@ -140,7 +140,7 @@ def swaps(kernel: Kernel) -> str:
 # ---- free memory by size ----
 
 
-def free_runs(kernel: Kernel) -> list[tuple[int, int]]:
+def free_runs(kernel: Machine) -> list[tuple[int, int]]:
     """Return (first pfn, end pfn) of each run of free pages."""
     info, core = ffi.new("struct page_info *"), kernel.memory.core
     runs: list[tuple[int, int]] = []
@@ -169,7 +169,7 @@ def blocks(start: int, end: int) -> list[int]:
     return found
 
 
-def buddyinfo(kernel: Kernel) -> str:
+def buddyinfo(kernel: Machine) -> str:
     """Free blocks of 1, 2, 4 .. 1024 pages. Source: proc_buddyinfo(5)."""
     split = [blocks(*run) for run in free_runs(kernel)]
     counts = [sum(column) for column in zip(*split, strict=True)] or [0] * (MAX_ORDER + 1)
@@ -179,18 +179,18 @@ def buddyinfo(kernel: Kernel) -> str:
 # ---- time and load ----
 
 
-def busy_ns(kernel: Kernel) -> int:
+def busy_ns(kernel: Machine) -> int:
     """Return the virtual time that tasks in machine code have run."""
     return kernel.tasks.dead_cpu_ns + sum(task.thread.cpu_ns for task in kernel.tasks.values())
 
 
-def _states(kernel: Kernel) -> tuple[int, int]:
+def _states(kernel: Machine) -> tuple[int, int]:
     """Return how many tasks can run, and how many there are."""
     states = [task.state for task in kernel.tasks.values()]
     return states.count("R"), len(states)
 
 
-def uptime(kernel: Kernel) -> str:
+def uptime(kernel: Machine) -> str:
     """Seconds since boot and seconds idle, of virtual time. Source: proc_uptime(5)."""
     now = kernel.clock.now_ns
     idle = now - busy_ns(kernel)
@@ -198,7 +198,7 @@ def uptime(kernel: Kernel) -> str:
     return " ".join(times) + "\n"
 
 
-def loadavg(kernel: Kernel) -> str:
+def loadavg(kernel: Machine) -> str:
     """Three averages, which nobody keeps here: 0; runnable/all tasks, the last pid.
 
     Source: proc_loadavg(5).
@@ -207,7 +207,7 @@ def loadavg(kernel: Kernel) -> str:
     return f"0.00 0.00 0.00 {running}/{total} {kernel.tasks.last_pid}\n"
 
 
-def stat(kernel: Kernel) -> str:
+def stat(kernel: Machine) -> str:
     """Ticks of the processor, and counts since boot. Source: proc_stat(5)."""
     user = busy_ns(kernel) // TICK_NS
     idle = kernel.clock.now_ns // TICK_NS - user
@@ -221,12 +221,12 @@ def stat(kernel: Kernel) -> str:
     )
 
 
-def interrupts(kernel: Kernel) -> str:
+def interrupts(kernel: Machine) -> str:
     """The processors; nothing interrupts them. Source: proc_interrupts(5)."""
     return " " * 11 + "CPU0       \nERR:          0\nMIS:          0\n"
 
 
-def softirqs(kernel: Kernel) -> str:
+def softirqs(kernel: Machine) -> str:
     """Deferred work, of which there is none. Source: proc_softirqs(5)."""
     return " " * 20 + "CPU0       \n" + "".join(f"{name:>12}: {0:>10}\n" for name in SOFTIRQS)
 
@@ -234,30 +234,30 @@ def softirqs(kernel: Kernel) -> str:
 # ---- what the machine is ----
 
 
-def version(kernel: Kernel) -> str:
+def version(kernel: Machine) -> str:
     """System, release and build. Source: proc_version(5)."""
     sysctl = kernel.sysctl
     release, build = sysctl["kernel.osrelease"], sysctl["kernel.version"]
     return f"{sysctl['kernel.ostype']} version {release} (pkern) {build}\n"
 
 
-def cmdline(kernel: Kernel) -> str:
+def cmdline(kernel: Machine) -> str:
     """The parameters that the machine was booted with. Source: proc_cmdline(5)."""
     mem, rmap = f"{kernel.ram >> 10}K", kernel.memory.rmap
     return f"mem={mem} rmap={rmap} nrpte={kernel.memory.nrpte} seed={kernel.seed}\n"
 
 
-def filesystems(kernel: Kernel) -> str:
+def filesystems(kernel: Machine) -> str:
     """The types of file systems; none needs a device. Source: proc_filesystems(5)."""
     return "".join(f"nodev\t{name}\n" for name in FILE_SYSTEMS)
 
 
-def _disks(kernel: Kernel) -> list[tuple[str, Any]]:
+def _disks(kernel: Machine) -> list[tuple[str, Any]]:
     names = kernel.vfs.devices.root.entries
     return [(name, inode) for name, inode in names.items() if inode.kind == "blk"]
 
 
-def partitions(kernel: Kernel) -> str:
+def partitions(kernel: Machine) -> str:
     """The block devices and their sizes in KiB. Source: proc_partitions(5)."""
     rows = "".join(
         f"{os.major(inode.rdev):4d}  {os.minor(inode.rdev):7d} {inode.size >> 10:10d} {name}\n"
@@ -266,14 +266,14 @@ def partitions(kernel: Kernel) -> str:
     return "major minor  #blocks  name\n\n" + rows
 
 
-def devices(kernel: Kernel) -> str:
+def devices(kernel: Machine) -> str:
     """Major numbers and their drivers. Source: proc_devices(5)."""
     disks = sorted({f"{os.major(inode.rdev):3d} swap\n" for _, inode in _disks(kernel)})
     chars = "".join(f"{line}\n" for line in CHAR_DRIVERS)
     return f"Character devices:\n{chars}\nBlock devices:\n{''.join(disks)}"
 
 
-def sysvipc_shm(kernel: Kernel) -> str:
+def sysvipc_shm(kernel: Machine) -> str:
     """The segments of System V shared memory. Source: sysvipc(7), proc_sysvipc(5)."""
     head = (
         "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
@@ -294,7 +294,7 @@ def _segment_row(shmid: int, segment: Any) -> str:
     )
 
 
-def locks(kernel: Kernel) -> str:
+def locks(kernel: Machine) -> str:
     """File locks: number, kind, way, access, pid, file, first and last byte.
 
     Source: proc_locks(5).
@@ -306,6 +306,6 @@ def locks(kernel: Kernel) -> str:
     )
 
 
-def _inode_text(kernel: Kernel, ino: int) -> str:
+def _inode_text(kernel: Machine, ino: int) -> str:
     inode = kernel.vfs.inodes.get(ino)
     return f"{device_text(inode.dev) if inode else '00:00'}:{ino}"

@@ -19,7 +19,7 @@ from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.inode import ProcInode, task_of
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
@@ -90,7 +90,7 @@ COMMANDS: dict[int, Callable[[Mm, Task, tuple[int, ...]], None]] = {
 class MmFile(ProcInode):
     """/proc/mm itself, which every open turns into a space of its own."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o222)
 
     def opened(self, task: Caller) -> Inode:
@@ -100,7 +100,7 @@ class MmFile(ProcInode):
 class MmSpace(MmFile):
     """One open of /proc/mm: an address space."""
 
-    def __init__(self, kernel: Kernel, task: Task) -> None:
+    def __init__(self, kernel: Machine, task: Task) -> None:
         """Make an empty one with the opener's layout and limits. Errors: ENOMEM."""
         super().__init__(kernel)
         self.mm = Mm.like(kernel.memory, task)

@@ -26,7 +26,7 @@ from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
@@ -83,7 +83,7 @@ ROWS: dict[str, Row] = {
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "wchan": Row(0o444, lambda of, reader: "0"),  # no kernel function has a name here
 }
-MACHINE: dict[str, Callable[[Kernel], Text]] = {
+MACHINE: dict[str, Callable[[Machine], Text]] = {
     "buddyinfo": proc_machine.buddyinfo,
     "cmdline": proc_machine.cmdline,
     "cpuinfo": proc_cpu.cpuinfo,
@@ -106,7 +106,9 @@ MACHINE: dict[str, Callable[[Kernel], Text]] = {
 class TaskFile(ProcInode):
     """A file of /proc/PID, by its row."""
 
-    def __init__(self, kernel: Kernel, row: Row, of_task: Task, reader: Task | None = None) -> None:
+    def __init__(
+        self, kernel: Machine, row: Row, of_task: Task, reader: Task | None = None
+    ) -> None:
         super().__init__(kernel, row.mode)
         self._row = row
         self._of_task = of_task
@@ -148,7 +150,7 @@ class TaskFile(ProcInode):
 class TaskDir(ProcDir):
     """/proc/PID, or (process None) /proc/PID/task/TID."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, process: TaskDir | None = None) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, process: TaskDir | None = None) -> None:
         super().__init__(kernel, 0o555)
         self.of_task = of_task
         for name, row in ROWS.items():
@@ -187,7 +189,7 @@ def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
 class ThreadsDir(ProcDir):
     """/proc/PID/task: a directory for each thread, of which there is one."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, process: TaskDir) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, process: TaskDir) -> None:
         super().__init__(kernel, 0o555)
         self.nlink = 3
         self._of_task = of_task
@@ -209,7 +211,7 @@ class ThreadsDir(ProcDir):
 class ProcRoot(ProcDir):
     """/proc itself: files, links, and one directory for each task."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o555)
         self._tasks: dict[int, TaskDir] = {}
 
@@ -237,7 +239,7 @@ class ProcFs:
 
     name = "proc"
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Machine) -> None:
         self.root = ProcRoot(kernel)
         entries = self.root.entries
         for name, text in MACHINE.items():
@@ -260,7 +262,7 @@ class ProcFs:
         """Nothing to give back."""
 
 
-def sysctl_tree(kernel: Kernel) -> DirInode:
+def sysctl_tree(kernel: Machine) -> DirInode:
     """Return /proc/sys: a directory for each dot in the names of the sysctls."""
     top = ProcDir(kernel, 0o555)
     for entry in kernel.sysctl.entries():
