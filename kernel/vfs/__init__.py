@@ -352,6 +352,8 @@ class Vfs:
         self._may_open(task, inode, flags, wanted)
         if flags & O_TRUNC and inode.kind == "file":
             names.truncate(task, inode, 0)
+        if wanted & MAY_WRITE:
+            names.prepare_change(task, inode)
         return inode
 
     def _may_open(self, task: Caller, inode: Inode, flags: int, wanted: int) -> None:

@@ -24,6 +24,7 @@ from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
     PAGE_SIZE,
+    S_ISGID,
     WRITE_BATCH,
     ZERO_RANGE,
     DirInode,
@@ -112,6 +113,10 @@ class HostFile(HostAttributes, MappedInode):
     @property
     def wb_errors(self) -> ErrorSequence:
         return self._wb_errors
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.size // PAGE_SIZE) * (PAGE_SIZE // 512)  # whatever of it is in memory
 
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
@@ -221,29 +226,55 @@ class HostDir(HostAttributes, DirInode):
         return self.entries[name]
 
     def names(self, task: Caller) -> list[str]:
-        mounted = {name for name, entry in self.entries.items() if entry.mounted is not None}
+        attached = {name for name, entry in self.entries.items() if type(entry) is DirInode}
+        return sorted(attached.union(self.host_names()))
+
+    def host_names(self) -> list[str]:
+        """Return what the host has, in order."""
         with host_errors():
-            return sorted(mounted.union(os.listdir(self.fd)))
+            return sorted(os.listdir(self.fd))
+
+    def has(self, name: str) -> bool:
+        """Tell whether the host has a name here."""
+        with host_errors():
+            try:
+                os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _made(self, name: str, mode: int | None, task: Caller) -> Inode:
+        """Return the inode of what was just made: its maker's where the host allows that.
+
+        mode: in place of what the host's umask left; None: a link has none.
+        """
+        with host_errors():
+            if os.geteuid() == 0:
+                gid = self.gid if self.mode & S_ISGID else task.gid
+                os.chown(name, task.uid, gid, dir_fd=self.fd, follow_symlinks=False)
+            if mode is not None:
+                os.chmod(name, mode, dir_fd=self.fd)
+        return self.lookup(name, task)
 
     def create(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a regular file on the host."""
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         with host_errors():
             os.close(os.open(name, flags, mode, dir_fd=self.fd))
-        return self.lookup(name, task)
+        return self._made(name, mode, task)
 
     def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a directory on the host."""
         with host_errors():
             os.mkdir(name, mode, dir_fd=self.fd)
         self.nlink += 1
-        return self.lookup(name, task)
+        return self._made(name, mode, task)
 
     def symlink(self, name: str, target: str, task: Caller) -> Inode:
         """Make a symbolic link on the host."""
         with host_errors():
             os.symlink(target, name, dir_fd=self.fd)
-        return self.lookup(name, task)
+        return self._made(name, None, task)
 
     def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Caller) -> Inode:
         """Refuse: the host is given files, directories and links only. Errors: EPERM."""

@@ -88,6 +88,11 @@ class Inode:
         return self.type_bits | self.mode
 
     @property
+    def st_nlink(self) -> int:
+        """How many names it has, as stat shows it."""
+        return self.nlink
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return 0
@@ -134,6 +139,14 @@ class Inode:
         """Refuse to change a program that runs. Errors: ETXTBSY."""
         if self.writers < 0:
             raise SyscallError(errno.ETXTBSY)
+
+    # ---- changes ----
+
+    def prepare_change(self) -> None:
+        """Be ready for a change of content or attributes: an overlay copies up. Errors: ENOSPC."""
+
+    def need_movable(self) -> None:
+        """Refuse to be moved. Errors: EXDEV: its file system cannot."""
 
     # ---- times ----
 
@@ -414,6 +427,11 @@ class DirInode(Inode):
             raise SyscallError(errno.ENOENT)
         return self.entries[name]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no entry."""
+        return not self.entries
+
     def names(self, task: Caller) -> list[str]:
         return list(self.entries)
 
@@ -431,16 +449,16 @@ class LinkInode(Inode):
         self, kernel: Machine, target: str, uid: int = 0, gid: int = 0, base: Inode | None = None
     ) -> None:
         super().__init__(kernel, 0o777, uid, gid)
-        self._target = target
+        self.target = target
         self.base = base
 
     @property
     def size(self) -> int:
-        return len(self._target.encode("utf-8", "surrogateescape"))
+        return len(self.target.encode("utf-8", "surrogateescape"))
 
     def readlink(self, task: Caller) -> str:
         """Return the target."""
-        return self._target
+        return self.target
 
     def jump(self, task: Caller) -> Inode | None:
         """Return the inode that this link leads to whatever its text says (/proc/self/fd)."""

@@ -83,6 +83,12 @@ def drop_privileges(task: Caller, inode: Inode) -> None:
         inode.set_mode(inode.mode & ~bits)
 
 
+def prepare_change(task: Caller, inode: Inode) -> None:
+    """Make an inode ready for a change that the task may make. Errors: ENOSPC, EIO."""
+    with inode.kernel.memory.on_behalf_of(task):
+        inode.prepare_change()
+
+
 def truncate(task: Caller, inode: Inode, size: int) -> None:
     """Set a file's size in bytes. Errors: ETXTBSY (it runs), those of the inode."""
     inode.need_not_running()
@@ -135,6 +141,7 @@ def link(task: Caller, inode: Inode, place: Place) -> None:
     if inode.kind == "dir":
         raise SyscallError(errno.EPERM)
     directory: Any = place.directory
+    prepare_change(task, inode)
     directory.link(place.name, inode)
     inode.changed()
     made(place, inode)
@@ -211,6 +218,10 @@ def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
     if inode is new.inode:
         return
     _check_rights(task, old, new, inode, flags)
+    for moved in (inode, new.inode if flags & RENAME_EXCHANGE else None):
+        if moved is not None:
+            moved.need_movable()
+            prepare_change(task, moved)
     source: Any = old.directory
     if flags & RENAME_EXCHANGE:
         source.exchange(old.name, new.directory, new.name)
@@ -296,6 +307,7 @@ def chmod(task: Caller, inode: Inode, mode: int) -> None:
     mode &= 0o7777
     if not in_group(task, inode.gid) and not task.capable("CAP_FSETID"):
         mode &= ~S_ISGID
+    prepare_change(task, inode)
     inode.set_mode(mode)
 
 
@@ -308,6 +320,7 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
             raise SyscallError(errno.EPERM)
         if gid != -1 and not (owner and (gid == inode.gid or in_group(task, gid))):
             raise SyscallError(errno.EPERM)
+    prepare_change(task, inode)
     inode.set_owner(inode.uid if uid == -1 else uid, inode.gid if gid == -1 else gid)
     if inode.kind != "dir":
         drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)

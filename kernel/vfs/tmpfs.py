@@ -13,15 +13,13 @@ from pkern.kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInod
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 
-DIRENT_SIZE = 20  # bytes; what Linux's tmpfs counts for an entry
-
 
 class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
 
     @property
     def size(self) -> int:
-        return DIRENT_SIZE * (len(self.entries) + 2)
+        return self.fs.entry_bytes * (len(self.entries) + 2)
 
     def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs.kernel, mode, uid, gid)
@@ -33,6 +31,9 @@ class TmpfsDir(DirInode):
     def _enter(self, name: str, inode: Inode) -> Inode:
         self.entries[name] = inode
         return inode
+
+    def _remove(self, name: str) -> Inode:
+        return self.entries.pop(name)
 
     def create(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a regular file. Errors: ENOSPC."""
@@ -51,7 +52,7 @@ class TmpfsDir(DirInode):
     def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a directory; the set-group-id bit is inherited. Errors: ENOSPC."""
         self.fs.need_inode()
-        inode = TmpfsDir(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
+        inode = type(self)(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
         self.nlink += 1
         return self._enter(name, inode)
 
@@ -70,27 +71,27 @@ class TmpfsDir(DirInode):
     def link(self, name: str, inode: Inode) -> None:
         """Give a file one more name, which counts as an inode. Errors: ENOSPC."""
         self.fs.need_inode()
+        self._enter(name, inode)
         inode.nlink += 1
-        self.entries[name] = inode
 
     def unlink(self, name: str) -> None:
         """Remove the name of a file; the file goes with its last user."""
-        inode = self.entries.pop(name)
+        inode = self._remove(name)
         inode.nlink -= 1
         inode.released()
 
     def rmdir(self, name: str) -> None:
         """Remove an empty directory. Errors: ENOTEMPTY."""
         inode = self.entries[name]
-        if isinstance(inode, DirInode) and inode.entries:
+        if isinstance(inode, DirInode) and not inode.is_empty:
             raise SyscallError(errno.ENOTEMPTY)
-        del self.entries[name]
+        self._remove(name)
         inode.nlink = 0
         self.nlink -= 1
 
     def move(self, name: str, target: TmpfsDir, new_name: str) -> None:
         """Give an entry another name, in this or another directory of the file system."""
-        inode = target.entries[new_name] = self.entries.pop(name)
+        inode = target._enter(new_name, self._remove(name))
         if inode.kind == "dir":
             self.nlink -= 1
             target.nlink += 1
@@ -98,7 +99,8 @@ class TmpfsDir(DirInode):
     def exchange(self, name: str, target: TmpfsDir, other_name: str) -> None:
         """Let two entries change places."""
         one, other = self.entries[name], target.entries[other_name]
-        self.entries[name], target.entries[other_name] = other, one
+        self._enter(name, other)
+        target._enter(other_name, one)
         change = (other.kind == "dir") - (one.kind == "dir")
         self.nlink += change
         target.nlink -= change
@@ -128,6 +130,7 @@ class TmpFs:
     name = "tmpfs"
     magic = 0x01021994
     block_size = PAGE_SIZE  # bytes
+    entry_bytes = 20  # what Linux's tmpfs counts for an entry
     file_kind: type[MappedInode] = MappedInode
 
     def __init__(self, kernel: Machine, mode: int = 0o1777) -> None:

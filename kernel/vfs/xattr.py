@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
+from pkern.kernel.vfs.names import prepare_change
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
@@ -41,7 +42,7 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
 def _need_supported(task: Caller, inode: Inode, name: str) -> None:
     fs = inode.kernel.vfs.file_system(inode)
     known = any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
-    if getattr(fs, "name", "") not in ("tmpfs", "devtmpfs") or not known:
+    if getattr(fs, "name", "") not in ("tmpfs", "devtmpfs", "overlay") or not known:
         raise SyscallError(errno.EOPNOTSUPP)
 
 
@@ -54,6 +55,7 @@ def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -
         raise SyscallError(errno.EEXIST)
     if flags & XATTR_REPLACE and name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
+    prepare_change(task, inode)
     inode.xattrs[name] = value
     inode.changed()
 
@@ -74,6 +76,7 @@ def remove(task: Caller, inode: Inode, name: str) -> None:
     _need_supported(task, inode, name)
     if name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
+    prepare_change(task, inode)
     del inode.xattrs[name]
     inode.changed()
 

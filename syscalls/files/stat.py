@@ -86,7 +86,7 @@ def stat_of(inode: Inode) -> Stat:
     return Stat(
         inode.dev,
         inode.ino,
-        inode.nlink,
+        inode.st_nlink,
         inode.st_mode,
         inode.uid,
         inode.gid,
@@ -274,6 +274,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
         special[ns][i] if ns in special else seconds * SECOND + ns
         for i, (seconds, ns) in enumerate(times)
     )
+    names.prepare_change(task, inode)
     inode.set_times(atime, mtime)
     return 0
 
