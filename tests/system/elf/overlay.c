@@ -13,10 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *error(long result)
-{
-	return result < 0 ? strerrorname_np(errno) : "ok";
-}
+static const char *error(long result) { return result < 0 ? strerrorname_np(errno) : "ok"; }
 
 #define SAY(call) printf("%s: %s\n", #call, error((long)(call)))
 
@@ -60,8 +57,8 @@ static void show(const char *path)
 		text[i] = text[i] == '\n' ? ';' : text[i];
 	struct stat st;
 	stat(path, &st);
-	printf("show %s: '%s' mode %o nlink %d size %d\n", path, text, st.st_mode,
-	       (int)st.st_nlink, (int)st.st_size);
+	printf("show %s: '%s' mode %o nlink %d size %d\n", path, text, st.st_mode, (int)st.st_nlink,
+	       (int)st.st_size);
 }
 
 static void put(const char *path, const char *text)
