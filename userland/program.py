@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any, cast
 from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.tasks.signals import SigInfo
+from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
 from pkern.syscalls.memory import mman
 from pkern.syscalls.numbers import NAMES
-from pkern.syscalls.strace.strace import traced
 from pkern.userland.binding import CONSTANTS as CONSTANTS
 from pkern.userland.binding import Sort, convert, handlers, method
 from pkern.userland.calls import OWN_FORMS, Calls
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
-    from pkern.kernel.tasks.task import Task
+    from pkern.syscalls.strace.tracer import Tracer
 
 MAX_FRUITLESS = 1000
 PKEY_RIGHTS = mman.PKEY_DISABLE_ACCESS | mman.PKEY_DISABLE_WRITE
@@ -59,6 +59,9 @@ class Sys(Calls):
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kernel = cast("Kernel", task.kernel)  # the only Machine there is
+        self._tracer: Tracer | None = None
+        self._dispatch: Callable[..., int] = abi.dispatch
+        self._fork: Callable[[Task], Task] = Task.fork
 
     def __repr__(self) -> str:
         return f"<Sys of {self.task!r}>"
@@ -79,9 +82,18 @@ class Sys(Calls):
 
     def strace(self, emit: Callable[[str], None]) -> None:
         """Print every call from now on, one line each, in strace's format."""
+        from pkern.syscalls.strace.tracer import Tracer  # its tables are for those who ask
+
+        self.follow(Tracer(emit))
+
+    def follow(self, tracer: Tracer) -> None:
+        """Let a tracer see every call from now on, and those of the children to come."""
+        self._tracer = tracer
+        self._dispatch = tracer.raw_call(abi.dispatch)
+        self._fork = tracer.python_call("fork", Task.fork)
         for name, handler in handlers().items():
             if name not in OWN_FORMS:
-                made: Any = method(name, traced(name, handler, emit), handler)
+                made: Any = method(name, tracer.python_call(name, handler), handler)
                 vars(self)[name] = made.__get__(self)
 
     # ---- memory ----
@@ -127,6 +139,8 @@ class Sys(Calls):
             try:
                 return access(*args)
             except MemoryFault as fault:
+                if self._tracer is not None:
+                    self._tracer.signal(self.task, SigInfo(fault.signo, fault.code, fault.addr))
                 action = self.task.signals.action(fault.signo)
                 if not callable(action):
                     raise
@@ -144,11 +158,24 @@ class Sys(Calls):
 
     def fork(self) -> Sys:
         """Fork and return the child's Sys, for the test to drive. Errors: ENOMEM."""
-        return Sys(self.task.fork())
+        child = Sys(self._fork(self.task))
+        if self._tracer is not None:
+            child.follow(self._tracer)
+        return child
 
     def exit(self, status: int = 0) -> None:
         """End the task with status 0-255."""
+        if not self.task.alive:
+            return
+        if self._tracer is not None:
+            self._tracer.leaves(self.task, status & 0xFF)
         self.task.exit(status)
+        self.ended()
+
+    def ended(self) -> None:
+        """Let the tracer tell how the task ended."""
+        if self._tracer is not None:
+            self._tracer.ended(self.task)
 
     # ---- raw ----
 
@@ -160,7 +187,7 @@ class Sys(Calls):
             if not hasattr(value, "__index__"):
                 name = f"register {place}" if place else "nr"
                 raise TypeError(f"syscall() argument '{name}' must be an int, not {value!r:.40}")
-        return abi.dispatch(self.task, nr, registers)
+        return self._dispatch(self.task, nr, registers)
 
 
 def _range(call: str, addr: int, name: str, nbytes: int) -> tuple[int, int]:
@@ -214,36 +241,37 @@ def run_program(
     *,
     uid: int = 1000,
     caps: frozenset[str] | None = None,
-    strace: Callable[[str], None] | None = None,
+    tracer: Tracer | None = None,
     on_fault: Callable[[MemoryFault], object] | None = None,
 ) -> int:
     """Run main in a new task and return its exit status, 128+n where signal n ended it.
 
-    main is called as main(sys) or main(sys, argv). An int it returns is the status.
+    tracer: sees its calls. main is called as main(sys) or main(sys, argv). An int it returns is
+    the status.
     on_fault: gets the access that ended the task, with its traceback.
     """
     name = Path(argv[0]).name if argv else "program"
     task = kernel.spawn(name, uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
-    if strace is not None:
-        sys.strace(strace)
+    if tracer is not None:
+        sys.follow(tracer)
     try:
         result = main(sys, argv) if _takes(main, 2) else main(sys)
     except MemoryFault as fault:
         task.die_of(fault.signo)
+        sys.ended()
         kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
         if on_fault is not None:
             on_fault(fault)
         return 128 + fault.signo
     except TaskKilled as killed:
+        sys.ended()
         return 128 + killed.signo
     except (KernelBug, KernelPanic):
         raise
     except BaseException:  # the program's own, or Ctrl-C: on a live machine nothing else ends it
-        if task.alive:
-            task.exit(1)
+        sys.exit(1)
         raise
-    if task.alive:
-        task.exit(result if isinstance(result, int) else 0)
+    sys.exit(result if isinstance(result, int) else 0)
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

@@ -19,7 +19,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.kernel.vfs.proc.maps import maps_line
-from pkern.syscalls.strace.tracer import Tracer, started_line
+from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.machine_code import boot_scheduler, bring_program, captured, spawn_program
 
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ def run(
         path = _place(machine, source, root)
         out, err = bytearray(), bytearray()
         first = machine.log.written
-        if strace is not None:
-            Tracer(strace).attach(scheduler)
+        tracer = Tracer(strace) if strace is not None else None
+        if tracer is not None:
+            tracer.attach(scheduler)
         with _explained(machine, path, root):
             task = spawn_program(
                 machine,
@@ -131,8 +132,8 @@ def run(
                 cwd=cwd,
                 limits=limits,
             )
-        if strace is not None:
-            strace(started_line(task, path))
+        if tracer is not None:
+            tracer.started(task, path)
         witness = _Witness(task, scheduler.observer)
         scheduler.observer = witness
         started = machine.clock.now_ns

@@ -12,7 +12,7 @@ import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import NSIG, Signal
@@ -33,17 +33,32 @@ OCTAL_DIGITS = [b"%d" % digit for digit in range(8)]
 SIMPLE_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
 
+class Memory(Protocol):
+    """Where the arguments of a call lie. Errors: EFAULT."""
+
+    def copy_in(self, addr: int, nbytes: int) -> bytes: ...
+
+    def string_in(self, addr: int) -> str: ...
+
+
 @dataclass(slots=True)
 class View:
     """One system call: who makes it, its six registers, and its result once there is one.
 
-    noted: a length in memory that the call may change, as it was before.
+    noted: a length in memory that the call may change, as it was before. values: the memory of a
+    call made in Python; None: the task's own.
     """
 
     task: Task
     args: tuple[int, ...]
     result: int | None = None
     noted: int | None = None
+    values: Memory | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """Where its pointers lead."""
+        return self.values or self.task.mm
 
     @property
     def failed(self) -> bool:
@@ -190,7 +205,7 @@ def quoted(data: bytes) -> str:
 
 def memory(view: View, addr: int, nbytes: int) -> bytes | None:
     try:
-        return view.task.mm.copy_in(addr, nbytes)
+        return view.memory.copy_in(addr, nbytes)
     except SyscallError:
         return None
 
@@ -199,7 +214,7 @@ def path(view: View, i: int) -> str:
     if not view.args[i]:
         return "NULL"
     try:
-        text = view.task.mm.string_in(view.args[i])
+        text = view.memory.string_in(view.args[i])
     except SyscallError:
         return address(view.args[i])
     return escaped(text.encode("utf-8", "surrogateescape"))
@@ -257,7 +272,7 @@ def strings(view: View, i: int) -> str:
     texts = []
     for word in words[:SHOWN_ITEMS]:
         try:
-            text = view.task.mm.string_in(word).encode("utf-8", "surrogateescape")
+            text = view.memory.string_in(word).encode("utf-8", "surrogateescape")
             texts.append(quoted(text))
         except SyscallError:
             texts.append(address(word))

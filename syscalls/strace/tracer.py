@@ -1,16 +1,21 @@
-"""strace for machine code: a line a call, begun when it is made and ended when it returns.
+"""strace: a line a call, begun when it is made and ended when it returns, or a table of counts.
 
-Owns which lines are open and how the lines of several tasks cut each other. decode.py and
-decode_calls.py say what a call looks like. While nothing is traced none of this is called: the
-scheduler's table of calls is replaced.
+Owns which lines are open and how the lines of several tasks cut each other. decode.py and calls.py
+say what a call looks like, filters.py which are shown, python_calls.py what a call made in Python
+would be in machine code: both kinds of program go through the same lines. While nothing is traced
+none of this is called: the table of calls is replaced, and only those that are shown are wrapped.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import Enum
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import SECOND, SYSCALL_NS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
@@ -26,6 +31,8 @@ from pkern.syscalls.strace.decode import (
     signal_name,
     strings,
 )
+from pkern.syscalls.strace.filters import EVERYTHING, Filters
+from pkern.syscalls.strace.python_calls import Values, shape_of
 from pkern.syscalls.strace.structs import siginfo_text
 from pkern.syscalls.table import TABLE
 
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
 
 COLUMN = 39
 MAX_ERRNO = 4095
+MASK = (1 << 64) - 1
+NUMBERS = {name: nr for nr, name in NAMES.items()}
 RESTARTS = {
     Restart.IF_ASKED: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.UNLESS_HANDLED: "ERESTARTNOHAND (To be restarted if no handler)",
@@ -43,20 +52,56 @@ RESTARTS = {
 }
 
 
+class Stamp(Enum):
+    """What stands before a line: virtual time, as strace's -t, -tt and -ttt show time."""
+
+    NONE = ""
+    SECONDS = "%H:%M:%S "
+    MICROSECONDS = "%H:%M:%S.{us:06} "
+    EPOCH = "{s}.{us:06} "
+
+
+class Pids(Enum):
+    """Where a line says whose it is."""
+
+    WHERE_MANY = "[pid {pid:5}] "  # while there are several tasks
+    ALWAYS = "{pid:<5} "  # as strace -f writes to a file
+
+
+class Output(Enum):
+    """What is printed."""
+
+    LINES = "a line a call"
+    SUMMARY = "nothing: counts are kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What is shown, and how."""
+
+    filters: Filters = EVERYTHING
+    stamp: Stamp = Stamp.NONE
+    pids: Pids = Pids.WHERE_MANY
+    output: Output = Output.LINES
+
+
+PLAIN = Style()
+
+
 @dataclass(slots=True)
 class Line:
     """A call that has begun: its first arguments are shown, the rest when it returns."""
 
     name: str
     view: View
+    first: int  # of the arguments that are not shown yet
     rest: tuple[Decoder, ...]
     begun: str  # the text so far, with the open bracket
     cut: bool = False  # another task's line came in between
 
     def finish(self) -> str:
         """Return the whole text up to the closing bracket, or what a cut one still lacks."""
-        first = len(decoders_of(self.name, self.view, COUNTS[self.name])) - len(self.rest)
-        shown = [decode(self.view, first + i) for i, decode in enumerate(self.rest)]
+        shown = [decode(self.view, self.first + i) for i, decode in enumerate(self.rest)]
         start = f"<... {self.name} resumed>" if self.cut else self.begun
         return f"{start}{', '.join(shown)})"
 
@@ -64,24 +109,27 @@ class Line:
 COUNTS: dict[str, int] = {}
 
 
-def begin_line(name: str, task: Task, registers: tuple[int, ...]) -> Line:
+def begin_line(name: str, view: View) -> Line:
     """Return the line of a call that is about to be made."""
-    view = View(task, registers)
     view.noted = noted_length(name, view)
     decoders = decoders_of(name, view, COUNTS[name])
     ready = next((i for i, d in enumerate(decoders) if d in AFTER), len(decoders))
     shown = [decode(view, i) for i, decode in enumerate(decoders[:ready])]
     open_end = ", " if shown and decoders[ready:] else ""
-    return Line(name, view, decoders[ready:], f"{name}({', '.join(shown)}{open_end}")
+    return Line(name, view, ready, decoders[ready:], f"{name}({', '.join(shown)}{open_end}")
 
 
 class Tracer:
-    """Prints the calls, signals and ends of every task in machine code, as `strace -f` does."""
+    """Prints the calls, signals and ends of tasks, as `strace -f` does, or counts the calls."""
 
-    def __init__(self, emit: Callable[[str], object]) -> None:
+    def __init__(self, emit: Callable[[str], object], style: Style = PLAIN) -> None:
         self._emit = emit
+        self.style = style
         self._lines: dict[int, Line] = {}
         self._last: int | None = None  # whose line is open
+        self._gone: set[int] = set()  # whose end is told
+        self._counts: dict[str, list[int]] = {}  # calls and errors by name
+        COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
 
     def attach(self, scheduler: Scheduler) -> None:
         """Print from now on what the scheduler's tasks do."""
@@ -89,27 +137,46 @@ class Tracer:
         scheduler.missing = self.missing(scheduler.missing)
         scheduler.observer = self
 
+    def started(self, task: Task, path: str) -> None:
+        """Print the execve that a new task in machine code has just made."""
+        argv_at = task.cpu.registers()["rsp"] + 8
+        envp_at = argv_at + 8 * (len(task.argv) + 1)
+        view = View(task, (0, argv_at, envp_at, 0, 0, 0), result=0)
+        if "execve" not in self.style.filters.calls:
+            return
+        if self.style.output is Output.SUMMARY:
+            self._count("execve", 0)
+            return
+        text = f"execve({escaped(path.encode())}, {strings(view, 1)}, {environment(view, 2)})"
+        if self.style.filters.shows_result(0):
+            self._emit(f"{self._prefix(task) + text:{COLUMN}} = 0")
+
     # ---- what the scheduler calls ----
 
     def calls(self, table: dict[int, Raw]) -> dict[int, Raw]:
         """Return the same calls, each of which prints its line."""
-        COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
-        return {nr: self._traced(TABLE[nr].name, call) for nr, call in table.items()}
+        shown = self.style.filters.calls
+        return {
+            nr: self._traced(TABLE[nr].name, call) if TABLE[nr].name in shown else call
+            for nr, call in table.items()
+        }
 
     def missing(self, missing: Raw) -> Raw:
         """Return what answers an unknown number, and prints it."""
 
         def wrapper(task: Task, *registers: int) -> int:
             number = task.kernel.scheduler.call_number(task) if task.kernel.scheduler else 0
-            shown = ", ".join(hex(value) for value in registers)
-            text = f"{NAMES.get(number, f'syscall_{number:#x}')}({shown})"
-            self._write(task, f"{text:{COLUMN}} = -1 ENOSYS (Function not implemented)")
+            name = NAMES.get(number, f"syscall_{number:#x}")
+            if self._shows(name):
+                self._missing(task, name, registers)
             return missing(task, *registers)
 
         return wrapper
 
     def signal(self, task: Task, info: SigInfo) -> None:
         """Print a signal that is acted on."""
+        if info.si_signo not in self.style.filters.signals:
+            return
         self._write(task, f"--- {signal_name(info.si_signo)} {siginfo_text(info)} ---")
 
     def interrupted(self, task: Task, wait: WouldBlock) -> None:
@@ -120,7 +187,10 @@ class Tracer:
             self._end(task, line, f"? {RESTARTS[wait.restart]}")
 
     def ended(self, task: Task) -> None:
-        """Print how a task ended; the call that it ended in has no result."""
+        """Print how a task ended, once; the call that it ended in has no result."""
+        if task.pid in self._gone:
+            return
+        self._gone.add(task.pid)
         line = self._lines.pop(task.pid, None)
         if line is not None:
             self._end(task, line, "?")
@@ -131,12 +201,108 @@ class Tracer:
         else:
             self._write(task, f"+++ exited with {status >> 8} +++")
 
+    # ---- calls made in Python ----
+
+    def python_call(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a handler of a Python program's that prints its line, whatever it is given."""
+        if name not in self.style.filters.calls and name in COUNTS:
+            return handler
+        signature = inspect.signature(handler)
+
+        def wrapper(task: Task, *args: Any, **named: Any) -> Any:
+            bound = signature.bind(task, *args, **named)  # TypeError, as without strace
+            bound.apply_defaults()
+            values = Values(task.mm)
+            shape = shape_of(name, values, bound.args[1:])
+            if shape is None or task.pid in self._lines:
+                return handler(task, *args, **named)
+            self._begin(task, begin_line(shape.name, View(task, shape.registers, values=values)))
+            try:
+                result = handler(task, *args, **named)
+            except SyscallError as error:
+                self._return(task, -error.number)
+                raise
+            except BaseException:
+                self._end_with(task)
+                raise
+            if task.alive:
+                self._return(task, shape.store(result))
+            else:
+                self._end_with(task)
+            return result
+
+        return wrapper
+
+    def _end_with(self, task: Task) -> None:
+        """Print the end of a Python program, which a call of its own brought about."""
+        if task.pid in self._lines and not task.alive:
+            self.ended(task)
+        self._lines.pop(task.pid, None)
+
+    def raw_call(self, dispatch: Callable[..., int]) -> Callable[..., int]:
+        """Return a maker of raw calls (task, number, registers) that prints their lines."""
+
+        def wrapper(task: Task, nr: int, registers: tuple[int, ...]) -> int:
+            name = NAMES.get(nr, f"syscall_{nr:#x}")
+            if not self._shows(name):
+                return dispatch(task, nr, registers)
+            padded = tuple(value & MASK for value in (*registers, 0, 0, 0, 0, 0, 0)[:6])
+            if nr not in TABLE:
+                self._missing(task, name, padded)
+                return dispatch(task, nr, registers)
+            self._begin(task, begin_line(name, View(task, padded)))
+            result = dispatch(task, nr, registers)
+            if task.alive:
+                self._return(task, result)
+            else:
+                self._end_with(task)
+            return result
+
+        return wrapper
+
+    def leaves(self, task: Task, status: int) -> None:
+        """Print that a Python program returns from its main: its end, by exit_group."""
+        if "exit_group" in self.style.filters.calls:
+            self._begin(task, begin_line("exit_group", View(task, (status, 0, 0, 0, 0, 0))))
+
+    # ---- counts ----
+
+    def summary(self) -> list[str]:
+        """Return the table of strace -c; a call costs its virtual time, sleep not counted."""
+        rows = sorted(self._counts.items(), key=lambda row: (-row[1][0], NUMBERS.get(row[0], 0)))
+        total = sum(calls for calls, _ in self._counts.values())
+        errors = sum(failed for _, failed in self._counts.values())
+        width = max([16, *(len(name) for name in self._counts)])
+        rule = f"------ ----------- ----------- --------- --------- {'-' * width}"
+        head = "% time     seconds  usecs/call     calls    errors syscall"
+        shown = [_summary_row(calls, failed, total, name) for name, (calls, failed) in rows]
+        return [head, rule, *shown, rule, _summary_row(total, errors, total, "total")]
+
+    def _count(self, name: str, result: int | None) -> None:
+        counts = self._counts.setdefault(name, [0, 0])
+        counts[0] += 1
+        counts[1] += result is not None and result < 0
+
     # ---- lines ----
+
+    def _shows(self, name: str) -> bool:
+        """Tell whether calls of a name are shown; a number without one is, where all are."""
+        shown = self.style.filters.calls
+        return name in shown or (name not in NUMBERS and shown == EVERYTHING.calls)
+
+    def _missing(self, task: Task, name: str, registers: tuple[int, ...]) -> None:
+        if self.style.output is Output.SUMMARY:
+            self._count(name, -1)
+            return
+        shown = ", ".join(hex(value) if value else "0" for value in registers)
+        text = f"{self._prefix(task)}{name}({shown})"
+        self._cut_open_line()
+        self._emit(f"{text:{COLUMN}} = -1 ENOSYS (Function not implemented)")
 
     def _traced(self, name: str, call: Raw) -> Raw:
         def wrapper(task: Task, *registers: int) -> int:
             if task.pid not in self._lines:
-                self._begin(task, begin_line(name, task, registers))
+                self._begin(task, begin_line(name, View(task, registers)))
             try:
                 result = call(task, *registers)
             except WouldBlock:
@@ -153,11 +319,29 @@ class Tracer:
         return wrapper
 
     def _prefix(self, task: Task) -> str:
-        alive = [t for t in task.kernel.tasks.values() if t.context is not None and t.alive]
-        alone = all(other is task for other in alive)
-        return "" if alone else f"[pid {task.pid:5}] "
+        return self._whose(task) + self._when(task)
+
+    def _whose(self, task: Task) -> str:
+        pids = self.style.pids
+        if pids is Pids.WHERE_MANY:
+            init = task.kernel.tasks.init
+            alive = [t for t in task.kernel.tasks.values() if t is not init and t.alive]
+            if all(other is task for other in alive):
+                return ""
+        return pids.value.format(pid=task.pid)
+
+    def _when(self, task: Task) -> str:
+        if self.style.stamp is Stamp.NONE:
+            return ""
+        seconds, rest = divmod(task.kernel.clock.realtime_ns, SECOND)
+        form = self.style.stamp.value.format(s=seconds, us=rest // 1000)
+        return strftime(form, gmtime(seconds))
 
     def _begin(self, task: Task, line: Line) -> None:
+        self._gone.discard(task.pid)
+        if self.style.output is Output.SUMMARY or not self._shows_unfinished():
+            self._lines[task.pid] = line
+            return
         self._cut_open_line()
         self._lines[task.pid] = line
         self._last = task.pid
@@ -180,13 +364,26 @@ class Tracer:
         self._end(task, line, result_text(line.name, line.view))
 
     def _end(self, task: Task, line: Line, result: str) -> None:
+        if self.style.output is Output.SUMMARY:
+            self._count(line.name, line.view.result)
+            return
+        if not self.style.filters.shows_result(line.view.result):
+            return
+        if not self._shows_unfinished():
+            line.begun = self._prefix(task) + line.begun
         if self._last == task.pid:
             self._last = None
         self._cut_open_line()
         prefix = self._prefix(task) if line.cut else ""
         self._emit(f"{prefix + line.finish():{COLUMN}} = {result}")
 
+    def _shows_unfinished(self) -> bool:
+        """Tell whether a line may be begun before its result is known."""
+        return self.style.filters.statuses == EVERYTHING.statuses
+
     def _write(self, task: Task, text: str) -> None:
+        if self.style.output is Output.SUMMARY:
+            return
         self._cut_open_line()
         self._emit(self._prefix(task) + text)
 
@@ -196,10 +393,10 @@ def error_or_value(rax: int) -> int:
     return rax - (1 << 64) if rax >= (1 << 64) - MAX_ERRNO else rax
 
 
-def started_line(task: Task, path: str) -> str:
-    """Return the line of the execve that a new task has just made."""
-    argv_at = task.cpu.registers()["rsp"] + 8
-    envp_at = argv_at + 8 * (len(task.argv) + 1)
-    view = View(task, (0, argv_at, envp_at, 0, 0, 0))
-    text = f"execve({escaped(path.encode())}, {strings(view, 1)}, {environment(view, 2)})"
-    return f"{text:{COLUMN}} = 0"
+def _summary_row(calls: int, failed: int, total: int, name: str) -> str:
+    share = 100 * calls / total if total else 0
+    nanoseconds = calls * SYSCALL_NS
+    each = nanoseconds // calls // 1000 if calls else 0
+    errors = str(failed) if failed else ""
+    start = f"{share:6.2f} {nanoseconds / SECOND:11.6f} {each:11}"
+    return f"{start} {calls:9} {errors:>9} {name}"

@@ -23,7 +23,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.tasks.tty import Terminal
 from pkern.kernel.vfs.console import HostInput, Stream, host_sink
 from pkern.kernel.vfs.hostfs import HostFs
-from pkern.syscalls.strace.tracer import Tracer, started_line
+from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import say_ended
 from pkern.userland.cli.options import UsageError, existing
@@ -120,8 +120,9 @@ def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task |
     """Return the task that is about to run; None, with the reason said, if it cannot."""
     try:
         scheduler = boot_scheduler(kernel)
-        if trace is not None:
-            Tracer(trace).attach(scheduler)
+        tracer = Tracer(trace) if trace is not None else None
+        if tracer is not None:
+            tracer.attach(scheduler)
         task = spawn_program(
             kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
         )
@@ -133,8 +134,8 @@ def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task |
             why = "its loader is not on the machine (--root / shows the host's; static needs none)"
         print(f"pkern: cannot execute '{job.path}': {why}", file=sys.stderr)
         return None
-    if trace is not None:
-        trace(started_line(task, job.path))
+    if tracer is not None:
+        tracer.started(task, job.path)
     return task
 
 

@@ -1,10 +1,13 @@
 """`pkern run FILE.py`: programs in Python from the command line."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import difflib
 import io
 import sys
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.kernel.tasks.signals import NSIG
@@ -12,6 +15,9 @@ from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import say_ended, show_failure
 from pkern.userland.cli.options import UsageError, existing
 from pkern.userland.program import NoMain, load_program, run_program
+
+if TYPE_CHECKING:
+    from pkern.syscalls.strace.tracer import Tracer
 
 SIGNALLED = 128  # an exit status above it names the signal that ended the program
 
@@ -29,7 +35,7 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     except Exception as error:
         return show_failure(error)
     argv = [options.file, *options.arguments]
-    trace = _trace if options.strace else None
+    tracer = _tracer() if options.strace else None
     with boot(options) as kernel:
         try:
             status = run_program(
@@ -38,7 +44,7 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
                 argv,
                 uid=options.uid,
                 caps=caps,
-                strace=trace,
+                tracer=tracer,
                 on_fault=show_failure,
             )
         except (KernelBug, KernelPanic):
@@ -55,8 +61,10 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     return status
 
 
-def _trace(line: str) -> None:
-    print(line, file=sys.stderr)
+def _tracer() -> Tracer:
+    from pkern.syscalls.strace.tracer import Tracer
+
+    return Tracer(lambda line: print(line, file=sys.stderr))
 
 
 def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
