@@ -76,7 +76,7 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	}
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
-			if (*ptep)
+			if (*ptep && !pte_is_guard(*ptep))
 				zap_pte(vma->mm, vma, addr, ptep, what_stays(vma, *ptep));
 	return 0;
 }
@@ -264,6 +264,7 @@ static const advise_fn advisers[] = {
 	[MADV_KEEPONFORK] = advise_flags, [MADV_COLD] = advise_cold,
 	[MADV_PAGEOUT] = advise_pageout, [MADV_POPULATE_READ] = advise_populate,
 	[MADV_POPULATE_WRITE] = advise_populate, [MADV_DONTNEED_LOCKED] = advise_dontneed,
+	[MADV_GUARD_INSTALL] = guard_install, [MADV_GUARD_REMOVE] = guard_remove,
 };
 /* clang-format on */
 #define NR_ADVICE (sizeof(advisers) / sizeof(advisers[0]))
@@ -301,7 +302,7 @@ static bool throws_away(uint64_t advice)
 {
 	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
 	       advice == MADV_DONTFORK || advice == MADV_WIPEONFORK ||
-	       advice == MADV_DONTNEED_LOCKED;
+	       advice == MADV_DONTNEED_LOCKED || advice == MADV_GUARD_INSTALL;
 }
 
 /* Sealed anonymous memory keeps its content from who could not write to it. */

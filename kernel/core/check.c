@@ -18,7 +18,8 @@
  *       keeps) or nonlinear list exactly once, another one on
  *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
- *       page of its place; file ptes stand in nonlinear VMAs only
+ *       page of its place; file ptes stand in nonlinear VMAs only, guards
+ *       in VMAs with an anon_vma
  *   I10 a pte has its VMA's key, a writable one lies within its rights, and in a private VMA
  *       names an anonymous page that no one else refers to
  *   I11 pins = ptes of special VMAs, and nr_special = pages with pins
@@ -497,6 +498,12 @@ static void check_swap_pte(struct check *c, const struct place *p)
 		fault(c, 22, "pte %#lx: a swap entry in a vma without pages of its own", p->addr);
 }
 
+static void check_guard(struct check *c, const struct place *p)
+{
+	if (p->vma->flags & (VM_SPECIAL | VM_HUGETLB) || !p->vma->anon_vma)
+		fault(c, 9, "pte %#lx: a guard in a vma that has none", p->addr);
+}
+
 static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t *ptep)
 {
 	struct place p = { .mm = mm, .vma = vma_at(c, addr), .addr = addr, .pte = *ptep };
@@ -507,6 +514,8 @@ static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t 
 		check_present(c, &p, bit);
 	else if (pte_is_swap(p.pte))
 		check_swap_pte(c, &p);
+	else if (pte_is_guard(p.pte))
+		check_guard(c, &p);
 	else if (!pte_is_file(p.pte) || !(p.vma->flags & VM_NONLINEAR))
 		fault(c, 9, "pte %#lx: %#lx is no entry for its vma", addr, p.pte);
 }

@@ -59,8 +59,9 @@ typedef uint64_t pte_t;
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
-#define PTE_FILE 0x080ul /* bits 12.. hold an offset in the file, in pages */
-#define PTE_SWAP 0x100ul /* bits 12.. hold a swap slot */
+#define PTE_FILE 0x080ul  /* bits 12.. hold an offset in the file, in pages */
+#define PTE_SWAP 0x100ul  /* bits 12.. hold a swap slot */
+#define PTE_GUARD 0x800ul /* nothing may come here; guard.c */
 
 static inline bool pte_present(pte_t pte) { return pte & PTE_PRESENT; }
 static inline uint64_t pte_pfn(pte_t pte) { return (pte & PTE_PFN_MASK) >> PAGE_SHIFT; }
@@ -68,6 +69,7 @@ static inline pte_t pte_make(uint64_t pfn, uint64_t bits) { return pfn << PAGE_S
 static inline bool pte_is_file(pte_t pte) { return !pte_present(pte) && (pte & PTE_FILE); }
 static inline pte_t pte_file(uint64_t index) { return index << PAGE_SHIFT | PTE_FILE; }
 static inline uint64_t pte_file_index(pte_t pte) { return pte >> PAGE_SHIFT; }
+static inline bool pte_is_guard(pte_t pte) { return pte == PTE_GUARD; }
 static inline bool pte_is_swap(pte_t pte) { return !pte_present(pte) && (pte & PTE_SWAP); }
 static inline pte_t pte_swap(uint32_t entry) { return (pte_t)entry << PAGE_SHIFT | PTE_SWAP; }
 static inline uint32_t pte_swap_entry(pte_t pte) { return (uint32_t)(pte >> PAGE_SHIFT); }
@@ -544,6 +546,10 @@ static inline bool is_verdict(int64_t status)
 {
 	return status <= SEGV_MAPERR && status >= SEGV_PKUERR;
 }
+
+/* guard.c */
+int64_t guard_install(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
+int64_t guard_remove(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 
 /* pkey.c */
 static inline uint64_t vma_pkey(uint64_t vm_flags)

@@ -115,7 +115,9 @@ enum advice {
 	MADV_PAGEOUT = 21,
 	MADV_POPULATE_READ = 22,
 	MADV_POPULATE_WRITE = 23,
-	MADV_DONTNEED_LOCKED = 24
+	MADV_DONTNEED_LOCKED = 24,
+	MADV_GUARD_INSTALL = 102,
+	MADV_GUARD_REMOVE = 103
 };
 
 /* The processor's page-fault error code. */

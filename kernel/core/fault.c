@@ -4,6 +4,7 @@
  *   pte      | VMA                | access | what happens
  *   ---------+--------------------+--------+-----------------------------------
  *   none     | special            | any    | BUS_ADRERR: a hole
+ *   guard    | any                | any    | SEGV_MAPERR, as if nothing were mapped
  *   none     | anonymous          | read   | the zero page, read-only
  *   none     | anonymous          | write  | a zeroed page of its own
  *   none     | file               | read   | the cache's page
@@ -272,6 +273,8 @@ static int64_t resolve(struct fault *f)
 		return no_memory(f->mm->machine);
 	if (pte_present(*f->ptep))
 		return present_fault(f);
+	if (pte_is_guard(*f->ptep))
+		return verdict(f->mm->machine, SEGV_MAPERR, f->addr, f->access);
 	if (pte_is_file(*f->ptep))
 		return file_fault(f, pte_file_index(*f->ptep));
 	if (pte_is_swap(*f->ptep))

@@ -212,7 +212,8 @@ static void unmap_linear(struct vma *vma, uint64_t first, uint64_t last, enum co
 	for (uint64_t addr = vma->start + (low << PAGE_SHIFT);
 	     (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
-			if (*ptep && (copies == DROP_COPIES || !is_copy(vma->mm->machine, *ptep)))
+			if (*ptep && !pte_is_guard(*ptep) &&
+			    (copies == DROP_COPIES || !is_copy(vma->mm->machine, *ptep)))
 				zap_pte(vma->mm, vma, addr, ptep, 0);
 }
 

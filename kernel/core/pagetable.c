@@ -421,11 +421,19 @@ pte_t pte_at(mm *mm, uint64_t addr)
 	return (*pmdp & ~PTE_HUGE) + (addr & ~HUGE_MASK & PAGE_MASK);
 }
 
-/* pagemap's word: bits 0-54 pfn, or swap type and offset; 61 file or shared, 62 swap, 63 present. */
+#define MARKER_TYPE 31ul /* what Linux 6.18 shows for a guard: a swap entry of its own type */
+#define GUARD_OFFSET 4ul
+
+/*
+ * pagemap's word: bits 0-54 pfn, or swap type and offset; 58 guard, 61 file or
+ * shared, 62 swap, 63 present.
+ */
 static uint64_t pagemap_word(machine *m, pte_t pte)
 {
 	if (pte_is_swap(pte))
 		return 1ul << 62 | pte_swap_entry(pte);
+	if (pte_is_guard(pte))
+		return 1ul << 62 | 1ul << 58 | MARKER_TYPE | GUARD_OFFSET << 5;
 	if (!pte_present(pte))
 		return 0;
 	const struct page *page = pfn_page(m, pte_pfn(pte));

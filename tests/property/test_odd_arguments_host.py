@@ -195,6 +195,52 @@ def a_sealed_heap(call: Any) -> Iterator[Step]:
         yield pages, call("brk", begin + pages * PAGE) - begin
 
 
+def _shown(call: Any, place: int, nr_pages: int) -> tuple[int, ...]:
+    """Return for each page whether a load finds it, and its mincore byte."""
+    found = []
+    for page in range(nr_pages):
+        call("mincore", place + page * PAGE, PAGE, SCRATCH)
+        found += [call("madvise", place + page * PAGE, PAGE, 22), call.load(SCRATCH, 1)[0] & 1]
+    return tuple(found)
+
+
+def guards(call: Any) -> Iterator[Step]:
+    """Guards of every kind of VMA, and what each call over them does to them."""
+    install, remove, place, fd = 102, 103, BASE, new_file(call, 6)
+    kinds = ((PRIVATE | ANONYMOUS, -1), (SHARED | ANONYMOUS, -1), (PRIVATE, fd), (SHARED, fd))
+    after: tuple[tuple[str, tuple[int, ...]], ...] = (
+        *(("madvise", (advice,)) for advice in (4, 8, 9, 18, 20, 23, install, remove)),
+        *(("mprotect", (READ,)), ("mlock", ()), ("munlock", ()), ("msync", (4,)), ("munmap", ())),
+    )
+    for (flags, file), prot, (name, registers) in itertools.product(
+        kinds, (READ, READ_WRITE), after
+    ):
+        place += 16 * PAGE
+        call("mmap", place, 6 * PAGE, prot, flags | FIXED, file, 0)
+        call("madvise", place, 2 * PAGE, 23)
+        yield flags, prot, call("madvise", place + PAGE, 3 * PAGE, install)
+        yield _shown(call, place, 6)
+        yield name, registers, call(name, place, 4 * PAGE, *registers)
+        yield _shown(call, place, 6)
+        yield call("madvise", place + PAGE, 2 * PAGE, remove), _shown(call, place, 6)
+    for length in (0, 1, PAGE, 3 * PAGE, MINUS_1):
+        place += 16 * PAGE
+        call("mmap", place, PAGE, 0, PRIVATE | ANONYMOUS | FIXED, -1, 0)
+        call("mmap", place + 2 * PAGE, PAGE, READ_WRITE, PRIVATE | ANONYMOUS | FIXED, -1, 0)
+        yield length, call("madvise", place, length, install), _shown(call, place, 3)
+        yield length, call("madvise", place + 1, length, install)
+    for source, target in ((0, 8), (1, 8), (2, 10)):
+        place += 16 * PAGE
+        call("mmap", place, 6 * PAGE, READ_WRITE, PRIVATE | ANONYMOUS | FIXED, -1, 0)
+        call("madvise", place + 2 * PAGE, PAGE, install)
+        at = place + source * PAGE
+        yield call("mremap", at, 3 * PAGE, 4 * PAGE, 3, place + target * PAGE) > 0
+        yield _shown(call, place, 16)
+    call("mmap", place, 6 * PAGE, READ_WRITE, SHARED | FIXED, fd, 0)
+    call("madvise", place + PAGE, 2 * PAGE, install)
+    yield call("ftruncate", fd, PAGE), call("ftruncate", fd, 6 * PAGE), _shown(call, place, 6)
+
+
 def cachestat(call: Any) -> Iterator[Step]:
     """What is cached of a memory file, of which pages 1 and 2 exist, and of other files."""
     fd, here, there = new_file(call, 10), SCRATCH, SCRATCH + 64
@@ -424,6 +470,7 @@ def vectors(call: Any) -> Iterator[Step]:
 CASES = (
     mincore,
     protection_keys,
+    guards,
     cachestat,
     mseal_arguments,
     what_a_seal_refuses,

@@ -31,7 +31,11 @@ EXTRA_FLAGS = (
     0x0800,  # MAP_DENYWRITE
     0x100,  # MAP_GROWSDOWN
 )
-ADVICE = (0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 16, 17, 18, 19, 20, 22, 23, 23, 24, 77)
+GUARD_INSTALL, GUARD_REMOVE = 102, 103
+ADVICE = (
+    *(0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 16, 17, 18, 19, 20, 22, 23, 23, 24, 77),
+    *(GUARD_INSTALL, GUARD_INSTALL, GUARD_REMOVE),
+)
 MREMAP_FLAGS = (0, 1, 1, 1, 1, 3, 3, 2, 5, 7, 4, 8)
 MSYNC_FLAGS = (4, 4, 4, 1, 2, 5, 6, 0, 8)
 BAD_LENGTH = (0, (1 << 64) - 1, (1 << 64) - PAGE)
