@@ -1,15 +1,14 @@
 """The kernel log: what dmesg shows, on virtual time.
 
-Owns the lines. Those below the console's level (kernel.printk) are structlog events too, once the
-process has configured structlog: `pkern` shows them on standard error, others may subscribe.
+Owns the lines. Those below the console's level (kernel.printk) go to the registered console, and
+are structlog events in a process that has configured structlog.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import structlog
+from typing import NamedTuple
 
 from pkern.kernel.clock import Clock
 
@@ -18,11 +17,9 @@ MAX_LINES = 10_000
 
 # structlog's level (as in logging) of each of the kernel's.
 EVENT_LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)
-_events = structlog.get_logger("pkern")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One line: its number from 0, virtual nanoseconds since boot, level, text."""
 
     number: int
@@ -45,6 +42,7 @@ class Log:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.listener: Callable[[], object] = lambda: None  # called at each new line
+        self._console: Callable[[Record], object] | None = None
         self._records: list[Record] = []
         self._written = 0
         self._taken = 0  # records that take() has handed out whole
@@ -60,8 +58,7 @@ class Log:
         self._written += 1
         del self._records[:-MAX_LINES]
         self.listener()
-        if level < self.levels[0] and structlog.is_configured():
-            _events.log(EVENT_LEVELS[level], text, time_ns=self._clock.now_ns)
+        self._show(self._records[-1])
 
     # ---- the console ----
 
@@ -73,6 +70,21 @@ class Log:
     @printk.setter
     def printk(self, row: str) -> None:
         self.levels = [int(level) for level in row.split()]
+
+    def register_console(self, console: Callable[[Record], object]) -> None:
+        """Show the lines below the console's level there, first those that there are already."""
+        self._console = console
+        for record in self._records:
+            if record.level < self.levels[0]:
+                console(record)
+
+    def _show(self, record: Record) -> None:
+        if record.level >= self.levels[0]:
+            return
+        if self._console is not None:
+            self._console(record)
+        if "structlog" in sys.modules:  # who never imported it has no subscriber
+            _emit_event(record)
 
     def console_off(self) -> None:
         """Show only what the least level lets through."""
@@ -128,3 +140,12 @@ class Log:
             self._part -= size
             self._taken = record.number + 1
         return data
+
+
+def _emit_event(record: Record) -> None:
+    """Hand a line to the structlog subscribers of the process, if there are any."""
+    import structlog
+
+    if structlog.is_configured():
+        events = structlog.get_logger("pkern")
+        events.log(EVENT_LEVELS[record.level], record.text, time_ns=record.time_ns)

@@ -6,10 +6,9 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
@@ -41,8 +40,7 @@ REPORT_BYTES = 64 << 10
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where things lie in a new address space, in bytes: Linux's, without randomisation."""
 
     task_size: int = 0x7FFF_FFFF_F000
@@ -87,7 +85,7 @@ class Kernel:
     ) -> None:
         self.seed = seed
         self.cpu_features = parse_features(cpu)
-        self.uts = Uts(hostname=hostname)
+        self.uts = Uts(hostname)
         self.clock = Clock()
         self.log = Log(self.clock)
         self.log.listener = partial(self.wake, self.log)

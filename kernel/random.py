@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import random
 
 
 class Random:
     """A source of bytes; each take() gives others."""
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._takes = 0
+        self._source = random.Random(seed)
 
     def take(self, nbytes: int) -> bytes:
         """Return nbytes."""
-        self._takes += 1
-        return hashlib.shake_256(f"{self._seed}:{self._takes}".encode()).digest(nbytes)
+        return self._source.randbytes(nbytes)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO, Log
@@ -22,8 +21,7 @@ NUMBER = re.compile(r"([+-]?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
 BASES = {"0x": 16, "0": 8, "": 10}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One parameter. low..high: an integer's range; a string entry's values stand in choices.
 
     owner: who holds the value, as Kernel.owners names the machine's parts; "table": nobody else.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
@@ -23,8 +22,7 @@ LOG_BYTES = 1 << 17  # what Linux reserves by default
 PER_MASK, PER_LINUX32 = 0xFF, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Utsname:
+class Utsname(NamedTuple):
     """struct new_utsname."""
 
     sysname: str
@@ -36,7 +34,7 @@ class Utsname:
 
     def pack(self) -> bytes:
         """Return six NUL-padded fields of 65 bytes."""
-        fields: tuple[str, ...] = astuple(self)
+        fields: tuple[str, ...] = self
         texts = (field.encode("utf-8", "surrogateescape") for field in fields)
         return b"".join(text[: UTS_LEN - 1].ljust(UTS_LEN, b"\0") for text in texts)
 
@@ -107,8 +105,7 @@ def setdomainname_raw(task: Task, addr: int, count: int) -> int:
     return setdomainname(task, _name_in(task, addr, count))
 
 
-@dataclass(frozen=True, slots=True)
-class Sysinfo:
+class Sysinfo(NamedTuple):
     """struct sysinfo: uptime in seconds, sizes in units of mem_unit bytes; loads are 0."""
 
     uptime: int
@@ -123,7 +120,7 @@ class Sysinfo:
 
     def pack(self) -> bytes:
         """Return the 112 bytes of the x86-64 struct."""
-        uptime, *sizes, procs, unit = astuple(self)
+        uptime, *sizes, procs, unit = self
         return struct.pack("<q3Q6QH6xQQI4x", uptime, 0, 0, 0, *sizes, procs, 0, 0, unit)
 
 

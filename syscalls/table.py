@@ -7,9 +7,8 @@ kinds say how abi.py makes those values from registers and user memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pkern.syscalls.numbers import NAMES
 
@@ -31,8 +30,7 @@ class Kind(Enum):
 INT, SINT, PATH, IN, OUT, STRUCT = Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
+class Syscall(NamedTuple):
     """One call: its number and name on x86-64, its handler, its arguments, what is missing."""
 
     nr: int

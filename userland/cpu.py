@@ -1,27 +1,21 @@
 """The emulated processor as Python programs see it: Unicorn behind kernel/core/cpu/cpu.c.
 
-Owns the search for the installed engine and the life of one `Cpu`. Every TLB miss is served in C;
+Owns the life of one `Cpu`. Every TLB miss is served in C;
 `Cpu.run` comes back only with a reason that the emulator must act on.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from enum import Flag, IntEnum
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
+from pkern.userland.engine import CpuUnavailable, engine_library
 
-LIBRARY = Path("lib") / "libunicorn.so.2"
 PAGE = 4096
 OUTPUT_CHUNK = 65536
-
-
-class CpuUnavailable(RuntimeError):
-    """The engine is not installed, or not the one that this project was tested with."""
 
 
 class Stop(IntEnum):
@@ -93,24 +87,6 @@ class CpuStart:
     rsp: int
     rdi: int
     cr3: int
-
-
-def engine_library() -> Path:
-    """Return the path of the installed engine's shared library.
-
-    Errors: CpuUnavailable with what to install.
-    """
-    spec = importlib.util.find_spec("unicorn")
-    if spec is None or spec.origin is None:
-        raise CpuUnavailable(
-            "the emulators need Unicorn, which is not installed: pip install 'pkern[emulators]'"
-        )
-    path = Path(spec.origin).parent / LIBRARY
-    if not path.is_file():
-        raise CpuUnavailable(
-            f"the installed Unicorn has no {LIBRARY}: pip install 'pkern[emulators]'"
-        )
-    return path
 
 
 class Cpu:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
@@ -23,15 +23,14 @@ from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.walk import Last
 from pkern.syscalls import abi
-from pkern.userland.cpu import engine_library
+from pkern.userland.engine import engine_library
 
 ELF_MAGIC = b"\x7fELF"
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(NamedTuple):
     """The inodes that descriptors 0, 1 and 2 of the first task name."""
 
     stdin: Inode

@@ -6,8 +6,7 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
@@ -26,8 +25,7 @@ Serve = Callable[[int, int], None]
 VM_FLAGS = {name: int(getattr(lib, name)) for name in dir(lib) if name.startswith("VM_")}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Vma:
+class Vma(NamedTuple):
     """One virtual memory area: addresses in bytes, pgoff in pages, cookies 0 for none."""
 
     start: int
@@ -61,8 +59,7 @@ class Vma:
         return int((self.flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT)
 
 
-@dataclass(frozen=True, slots=True)
-class Areas:
+class Areas(NamedTuple):
     """Where execve laid a program: addresses, for /proc. auxv: its auxiliary vector."""
 
     start_code: int = 0

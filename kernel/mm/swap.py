@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
@@ -57,8 +56,7 @@ class Holder(Protocol):
     def size(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SwapArea:
+class SwapArea(NamedTuple):
     """One area in use. kind: "partition" or "file"; number: the core's; nr_pages with header."""
 
     path: str

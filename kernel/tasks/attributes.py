@@ -6,26 +6,25 @@ Owns settings only. They are values, shared by parent and child until one of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
 TIMER_SLACK_NS = 50_000
 
 
-@dataclass(slots=True)
 class IoCounters:
     """What a task has read and written: bytes and calls; read_bytes, write_bytes: of storage."""
 
-    rchar: int = 0
-    wchar: int = 0
-    syscr: int = 0
-    syscw: int = 0
-    read_bytes: int = 0
-    write_bytes: int = 0
+    def __init__(self) -> None:
+        self.rchar = 0
+        self.wchar = 0
+        self.syscr = 0
+        self.syscw = 0
+        self.read_bytes = 0
+        self.write_bytes = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """Settings of one task.
 
     nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
@@ -52,8 +51,7 @@ class Attributes:
         own = self.pdeath_signal or self.subreaper or self.reset_on_fork
         if not own and self.default_slack_ns == self.timer_slack_ns:
             return self
-        child = replace(
-            self,
+        child = self._replace(
             pdeath_signal=0,
             subreaper=0,
             reset_on_fork=0,
@@ -61,7 +59,7 @@ class Attributes:
         )
         if not self.reset_on_fork:
             return child
-        return replace(child, nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0)
+        return child._replace(nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0)
 
     @property
     def priority(self) -> int:

@@ -6,8 +6,8 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 CAPS = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
@@ -56,8 +56,7 @@ class Ids(Enum):
     REAL = "the real ones"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """Real, effective, saved and file-system ids; groups in order; five sets; securebits."""
 
     uid: int = 0
@@ -104,48 +103,47 @@ class Credentials:
 
     def with_uids(self, uid: int, euid: int, suid: int) -> Credentials:
         """Return these with other user ids; leaving 0 for good loses the capabilities."""
-        new = replace(self, uid=uid, euid=euid, suid=suid, fsuid=euid)
+        new = self._replace(uid=uid, euid=euid, suid=suid, fsuid=euid)
         if self.securebits & SECURE_NO_SETUID_FIXUP:
             return new
         if 0 in self.uids and 0 not in new.uids:
             new = new._left_root()
         if self.euid == 0 and euid != 0:
-            return replace(new, effective=NO_CAPS)
+            return new._replace(effective=NO_CAPS)
         if self.euid != 0 and euid == 0:
-            return replace(new, effective=new.permitted)
+            return new._replace(effective=new.permitted)
         return new
 
     def _left_root(self) -> Credentials:
         if self.securebits & SECURE_KEEP_CAPS:
-            return replace(self, ambient=NO_CAPS)
-        return replace(self, permitted=NO_CAPS, effective=NO_CAPS, ambient=NO_CAPS)
+            return self._replace(ambient=NO_CAPS)
+        return self._replace(permitted=NO_CAPS, effective=NO_CAPS, ambient=NO_CAPS)
 
     def with_fsuid(self, fsuid: int) -> Credentials:
         """Return these with another file-system uid; file capabilities come and go with 0."""
-        new = replace(self, fsuid=fsuid)
+        new = self._replace(fsuid=fsuid)
         if self.securebits & SECURE_NO_SETUID_FIXUP or (self.fsuid == 0) == (fsuid == 0):
             return new
         if fsuid != 0:
-            return replace(new, effective=self.effective - FILE_CAPS)
-        return replace(new, effective=self.effective | self.permitted & FILE_CAPS)
+            return new._replace(effective=self.effective - FILE_CAPS)
+        return new._replace(effective=self.effective | self.permitted & FILE_CAPS)
 
     def with_gids(self, gid: int, egid: int, sgid: int) -> Credentials:
         """Return these with other group ids."""
-        return replace(self, gid=gid, egid=egid, sgid=sgid, fsgid=egid)
+        return self._replace(gid=gid, egid=egid, sgid=sgid, fsgid=egid)
 
     def real(self) -> Credentials:
         """Return who access(2) asks for: the real ids, and root's capabilities only for root."""
         effective = NO_CAPS if self.uid else self.permitted
         if self.securebits & SECURE_NO_SETUID_FIXUP:
             effective = self.effective
-        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
+        return self._replace(fsuid=self.uid, fsgid=self.gid, effective=effective)
 
     # ---- capabilities ----
 
     def with_caps(self, effective: CapSet, permitted: CapSet, inheritable: CapSet) -> Credentials:
         """Return these with other sets; the ambient set shrinks with them."""
-        return replace(
-            self,
+        return self._replace(
             effective=effective,
             permitted=permitted,
             inheritable=inheritable,
@@ -156,8 +154,7 @@ class Credentials:
         """Return those of a new program: root's are full, others keep the ambient set."""
         root = 0 in (self.uid, self.euid) and not self.securebits & SECURE_NOROOT
         permitted = self.bounding | self.inheritable if root else self.ambient
-        return replace(
-            self,
+        return self._replace(
             suid=self.euid,
             sgid=self.egid,
             fsuid=self.euid,

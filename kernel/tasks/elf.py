@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pkern.kernel.errors import SyscallError
 
@@ -26,8 +26,7 @@ PATH_MAX = 4096
 TASK_SIZE = 0x7FFF_FFFF_F000
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One PT_LOAD: addresses and sizes in bytes, flags as PF_R, PF_W, PF_X."""
 
     offset: int
@@ -47,8 +46,7 @@ class Segment:
         return self.vaddr + self.memsz + PAGE_MASK & ~PAGE_MASK
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """What execve needs of a file: entry, segments in their order, where the headers show."""
 
     kind: int

@@ -11,8 +11,7 @@ import errno
 import itertools
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -46,8 +45,7 @@ PROT = {4: lib.PROT_READ, 2: lib.PROT_WRITE, 1: lib.PROT_EXEC}
 PRIVATE_FIXED = lib.MAP_PRIVATE | lib.MAP_FIXED
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What runs next: a complete address space, where it starts, and what it is called."""
 
     mm: Mm
@@ -58,8 +56,7 @@ class Program:
     argv: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What execve was asked for, after scripts were followed: bytes as the program sees them."""
 
     file: File

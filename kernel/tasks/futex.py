@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 ALL_BITS = 0xFFFF_FFFF
 
 
-@dataclass(slots=True)
 class Sleeper:
     """What a waiting call remembers: what it waits for, until when, and whether it was woken."""
 
-    key: Hashable
-    bits: int
-    deadline: int | None
-    woken: bool = False
+    def __init__(self, key: Hashable, bits: int, deadline: int | None) -> None:
+        self.key = key
+        self.bits = bits
+        self.deadline = deadline
+        self.woken = False
 
 
 def key_of(task: Task, addr: int) -> Hashable:

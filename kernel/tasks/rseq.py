@@ -8,8 +8,7 @@ Source: rseq(2), kernel docs "Restartable Sequences".
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import MemoryFault, SyscallError
 
@@ -25,8 +24,7 @@ SEQUENCE = struct.Struct("<IIQQQ")  # version, flags, start, bytes up to the com
 SIGNATURE_BYTES = 4  # before the abort address
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(NamedTuple):
     """The struct rseq of a task: address and size in bytes, and the signature it expects."""
 
     addr: int

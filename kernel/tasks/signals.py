@@ -7,9 +7,8 @@ code has `Sigaction`s; its signals wait here until the scheduler lets it enter u
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -68,8 +67,7 @@ SA_NODEFER, SA_RESETHAND = 0x4000_0000, 0x8000_0000
 SI_USER, SI_KERNEL, SI_QUEUE, SI_TKILL = 0, 0x80, -1, -6
 
 
-@dataclass(frozen=True, slots=True)
-class SigInfo:
+class SigInfo(NamedTuple):
     """siginfo_t: si_signo, si_code, si_addr (bytes; 0 where it has no meaning), si_pid.
 
     si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR.
@@ -85,8 +83,7 @@ class SigInfo:
     si_pkey: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sigaction:
+class Sigaction(NamedTuple):
     """struct sigaction of a program in machine code: addresses, SA_* flags, a mask."""
 
     handler: int
@@ -109,13 +106,13 @@ class Fate(Enum):
     DIE = "the task dies"
 
 
-@dataclass(slots=True)
 class Signals:
     """Actions by number (SIG_DFL where absent), the blocked mask, and what waits."""
 
-    actions: dict[int, Action] = field(default_factory=dict)
-    blocked: int = 0
-    pending: list[SigInfo] = field(default_factory=list)
+    def __init__(self, actions: dict[int, Action] | None = None, blocked: int = 0) -> None:
+        self.actions: dict[int, Action] = {} if actions is None else actions
+        self.blocked = blocked
+        self.pending: list[SigInfo] = []
 
     def action(self, signo: int) -> Action:
         """Return the action for signo."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
@@ -224,7 +223,7 @@ class Task:
 
     def set_attributes(self, **changed: int) -> None:
         """Change some of the task's own attributes."""
-        self.attributes = replace(self.attributes, **changed)
+        self.attributes = self.attributes._replace(**changed)
 
     @contextmanager
     def acting(self, cred: Credentials) -> Iterator[None]:

@@ -5,7 +5,6 @@ Owns nothing that a Python program needs: a task without a context leaves all of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
@@ -13,16 +12,15 @@ from pkern.kernel.tasks.rseq import Area
 from pkern.kernel.wait import WouldBlock
 
 
-@dataclass(slots=True)
 class Interval:
     """One interval timer: nanoseconds of its clock; expires 0 is off. shot tells old from new."""
 
-    expires: int = 0
-    interval: int = 0
-    shot: int = 0
+    def __init__(self) -> None:
+        self.expires = 0
+        self.interval = 0
+        self.shot = 0
 
 
-@dataclass(slots=True)
 class Thread:
     """One task's side of the scheduler.
 
@@ -32,19 +30,20 @@ class Thread:
     may run. cpu_ns: virtual time it has run.
     """
 
-    call: tuple[int, tuple[int, ...]] | None = None
-    progress: Any = None
-    waiting: WouldBlock | None = None
-    interrupted: bool = False
-    stopped: int = 0
-    queued: bool = False
-    saved_mask: int | None = None  # restored after the handlers that a sigsuspend let in
-    alt_stack: AltStack = NO_ALT_STACK
-    clear_child_tid: int = 0
-    robust_list: int = 0  # address of its head
-    rseq: Area | None = None
-    vfork_parent: Any = None
-    fault: tuple[int, int, int] = (0, 0, 0)  # the last one: cr2, error code, vector
-    cpu_ns: int = 0
-    child_cpu_ns: int = 0
-    timers: dict[int, Interval] = field(default_factory=dict)  # by ITIMER_*, once one was asked for
+    def __init__(self) -> None:
+        self.call: tuple[int, tuple[int, ...]] | None = None
+        self.progress: Any = None
+        self.waiting: WouldBlock | None = None
+        self.interrupted = False
+        self.stopped = 0
+        self.queued = False
+        self.saved_mask: int | None = None  # restored after the handlers a sigsuspend let in
+        self.alt_stack: AltStack = NO_ALT_STACK
+        self.clear_child_tid = 0
+        self.robust_list = 0  # address of its head
+        self.rseq: Area | None = None
+        self.vfork_parent: Any = None
+        self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
+        self.cpu_ns = 0
+        self.child_cpu_ns = 0
+        self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for

@@ -7,7 +7,6 @@ stands what makes it the tracer's. Invariant: a held task runs nothing until its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,6 @@ class Calls(Enum):
     EMULATE = "the task stops before it, and the tracer answers instead of the kernel"
 
 
-@dataclass(slots=True)
 class Trace:
     """A traced task's side of ptrace.
 
@@ -37,14 +35,15 @@ class Trace:
     that call is still to be made when the task goes on. siginfo: the signal it was held at.
     """
 
-    task: Task
-    tracer: Task
-    calls: Calls = Calls.RUN
-    sysgood: int = 0
-    held: bool = False
-    call: int = NO_CALL
-    owed: bool = False
-    siginfo: SigInfo | None = None
+    def __init__(self, task: Task, tracer: Task) -> None:
+        self.task = task
+        self.tracer = tracer
+        self.calls = Calls.RUN
+        self.sysgood = 0
+        self.held = False
+        self.call = NO_CALL
+        self.owed = False
+        self.siginfo: SigInfo | None = None
 
     def _hold(self, signo: int) -> None:
         task = self.task

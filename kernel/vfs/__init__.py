@@ -7,7 +7,6 @@ cookie only; the two tables here say which they are.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.core import ffi, lib
@@ -46,17 +45,17 @@ LEAST_FILES = 8192  # that may be open in all, however little RAM there is
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
 
 
-@dataclass(eq=False, slots=True)
 class Mount:
     """A file system at a place: its absolute path, and the directory there that it covers.
 
     options: as /proc/mounts shows them, but ro or rw and the file system's own. covers: None at /.
     """
 
-    path: str
-    fs: Any
-    covers: Inode | None
-    options: Options
+    def __init__(self, path: str, fs: Any, covers: Inode | None, options: Options) -> None:
+        self.path = path
+        self.fs = fs
+        self.covers = covers
+        self.options = options
 
 
 class FileSystem(Protocol):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pkern.kernel.vfs.inode import Inode
 
 
-@dataclass(slots=True)
 class FsStruct:
     """Root and working directory, and the bits that creation leaves out. Linux's fs_struct."""
 
-    root: Inode
-    pwd: Inode
-    umask: int = 0o022
+    def __init__(self, root: Inode, pwd: Inode, umask: int = 0o022) -> None:
+        self.root = root
+        self.pwd = pwd
+        self.umask = umask
 
     def copy(self) -> FsStruct:
         """Return a forked child's own."""

@@ -6,8 +6,7 @@ open: closing drops what the closer held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
@@ -18,8 +17,7 @@ LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN = 1, 2, 4, 8
 LOCK_END = 1 << 63  # of a record without an end
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: a pid, or a File."""
 
     start: int

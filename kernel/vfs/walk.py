@@ -8,9 +8,8 @@ really reached; it never leads above the task's root.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
@@ -32,8 +31,7 @@ class Last(Enum):
     ENTRY = "take the entry itself: the call makes, removes or moves it"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What a walk may not do. Source: openat2(2), RESOLVE_*."""
 
     one_mount: bool = False  # to another mount: EXDEV
@@ -52,8 +50,7 @@ FREELY = Rules()
 CREATING = (Last.CREATE, Last.CREATE_KEEP)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An entry of a directory: its inode, or None where there is no such name.
 
     name is one of DOTS when the path ends in no entry. slash: the path ended in '/'.

@@ -8,8 +8,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_APPEND, File
@@ -147,8 +146,7 @@ def copy_file_range(
 # ---- through a pipe ----
 
 
-@dataclass(frozen=True, slots=True)
-class _Splice:
+class _Splice(NamedTuple):
     """One splice or tee: from where to where, how many bytes at most, and the call's flags."""
 
     task: Task
@@ -156,7 +154,7 @@ class _Splice:
     start: int
     target: File
     to: int
-    count: int
+    nbytes: int
     flags: int
 
     def wait(self, *files: File) -> Wait:
@@ -178,7 +176,7 @@ def _between_pipes(move: _Splice) -> bytes:
     wait = move.wait(move.source, move.target)
     source.need_data(wait)
     room = _need_room(move.task, target, wait)
-    data = bytes(source.queue[: min(move.count, room)])
+    data = bytes(source.queue[: min(move.nbytes, room)])
     target.put(data)
     return data
 
@@ -191,11 +189,11 @@ def _pipe_to_pipe(move: _Splice) -> int:
 def _pipe_to_file(move: _Splice) -> int:
     pipe, target = move.source.inode, move.target
     assert isinstance(pipe, PipeInode)
-    _refuse_negative(signed64(move.count))
+    _refuse_negative(signed64(move.nbytes))
     if target.flags & O_APPEND or target.inode.kind == "anon":
         raise SyscallError(errno.EINVAL)
     pipe.need_data(move.wait(move.source))
-    data = bytes(pipe.queue[: move.count])
+    data = bytes(pipe.queue[: move.nbytes])
     try:
         written = write_at(move.task, target, move.to, data) if data else 0
     except SyscallError as error:
@@ -207,11 +205,11 @@ def _pipe_to_file(move: _Splice) -> int:
 def _file_to_pipe(move: _Splice) -> int:
     source, pipe = move.source, move.target.inode
     assert isinstance(pipe, PipeInode)
-    _refuse_negative(signed64(move.count))
+    _refuse_negative(signed64(move.nbytes))
     room = _need_room(move.task, pipe, move.wait(move.target))
     if source.inode.kind in ("dir", "anon"):
         raise SyscallError(errno.EINVAL)
-    return pipe.put(source.inode.file_read(source, move.start, min(move.count, room)))
+    return pipe.put(source.inode.file_read(source, move.start, min(move.nbytes, room)))
 
 
 def _no_pipe(move: _Splice) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
@@ -32,8 +31,7 @@ STATX_BASIC_STATS, STATX_BTIME = 0x7FF, 0x800
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """struct stat; sizes in bytes, st_blocks in 512-byte units, times in ns since 1970."""
 
     st_dev: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
@@ -30,8 +29,7 @@ IPC_RMID, IPC_SET, IPC_STAT, SHM_LOCK, SHM_UNLOCK = 0, 1, 2, 11, 12
 SHMID_DS = struct.Struct("<i5IHHxxxx2QQ3QiiQ2Q")
 
 
-@dataclass(frozen=True, slots=True)
-class ShmidDs:
+class ShmidDs(NamedTuple):
     """struct shmid_ds: key, owner, maker, mode, size in bytes, times (seconds), pids, VMAs."""
 
     key: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -206,7 +205,7 @@ def setfsgid(task: Task, gid: int) -> int:
     """Set the group that files see and return the old one. Source: setfsgid(2)."""
     old, wanted = task.cred, _word(gid)
     if wanted != KEEP and (wanted in (*old.gids, old.fsgid) or task.capable("CAP_SETGID")):
-        commit(task, replace(old, fsgid=wanted))
+        commit(task, old._replace(fsgid=wanted))
     return old.fsgid
 
 
@@ -224,7 +223,7 @@ def setgroups(task: Task, groups: list[int]) -> int:
         raise SyscallError(errno.EPERM)
     if len(groups) > NGROUPS_MAX or KEEP in groups:
         raise SyscallError(errno.EINVAL)
-    commit(task, replace(task.cred, groups=tuple(sorted(groups))))
+    commit(task, task.cred._replace(groups=tuple(sorted(groups))))
     return 0
 
 

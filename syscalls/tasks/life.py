@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
@@ -52,8 +51,7 @@ MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
 # ---- birth ----
 
 
-@dataclass(frozen=True, slots=True)
-class Clone:
+class Clone(NamedTuple):
     """What clone was asked for; addresses are 0 where nothing is wanted."""
 
     flags: int
@@ -274,8 +272,7 @@ def exit_group(task: Task, status: int = 0) -> int:
 # ---- waiting ----
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What a child did: pid, the status as wait4 gives it, and the child."""
 
     pid: int
@@ -392,8 +389,7 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     task.kernel.vsyscalls.enter(task)
 
 
-@dataclass(frozen=True, slots=True)
-class Rusage:
+class Rusage(NamedTuple):
     """struct rusage: time used (nanoseconds, all of it user time), most KiB resident, faults."""
 
     user_ns: int

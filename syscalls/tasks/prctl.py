@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
@@ -116,14 +115,14 @@ def _set_thp_disable(task: Task, args: Arguments) -> int:
 def _set_keep_caps(task: Task, args: Arguments) -> int:
     _need(args[0] in (0, 1))
     bits = task.cred.securebits & ~SECURE_KEEP_CAPS | SECURE_KEEP_CAPS * args[0]
-    commit(task, replace(task.cred, securebits=bits))
+    commit(task, task.cred._replace(securebits=bits))
     return 0
 
 
 def _drop_bounding(task: Task, args: Arguments) -> int:
     _need(task.capable("CAP_SETPCAP"), errno.EPERM)
     capability = _capability(args[0])
-    commit(task, replace(task.cred, bounding=task.cred.bounding - {capability}))
+    commit(task, task.cred._replace(bounding=task.cred.bounding - {capability}))
     return 0
 
 
@@ -132,13 +131,13 @@ def _set_securebits(task: Task, args: Arguments) -> int:
     locked = (old & SECURE_LOCKS) >> 1
     fixed = (old ^ new) & locked | old & SECURE_LOCKS & ~new | new & ~SECURE_BITS
     _need(not fixed and task.capable("CAP_SETPCAP"), errno.EPERM)
-    commit(task, replace(task.cred, securebits=new))
+    commit(task, task.cred._replace(securebits=new))
     return 0
 
 
 def _set_no_new_privs(task: Task, args: Arguments) -> int:
     _need(args == (1, 0, 0, 0))
-    commit(task, replace(task.cred, no_new_privs=1))
+    commit(task, task.cred._replace(no_new_privs=1))
     return 0
 
 
@@ -152,7 +151,7 @@ def _ambient(task: Task, args: Arguments) -> int:
     cred = task.cred
     if action == AMBIENT_CLEAR_ALL:
         _need(not any((number, *rest)))
-        commit(task, replace(cred, ambient=NO_CAPS))
+        commit(task, cred._replace(ambient=NO_CAPS))
         return 0
     _need(not any(rest))
     one = {_capability(number)}
@@ -160,11 +159,11 @@ def _ambient(task: Task, args: Arguments) -> int:
         return int(one <= cred.ambient)
     _need(action in (AMBIENT_RAISE, AMBIENT_LOWER))
     if action == AMBIENT_LOWER:
-        commit(task, replace(cred, ambient=cred.ambient - one))
+        commit(task, cred._replace(ambient=cred.ambient - one))
         return 0
     allowed = one <= cred.permitted & cred.inheritable
     _need(allowed and not cred.securebits & SECURE_NO_CAP_AMBIENT_RAISE, errno.EPERM)
-    commit(task, replace(cred, ambient=cred.ambient | one))
+    commit(task, cred._replace(ambient=cred.ambient | one))
     return 0
 
 

@@ -47,7 +47,8 @@ from pkern.userland.bochs.loader import (
     slot_of,
     split_file,
 )
-from pkern.userland.cpu import Cpu, CpuStart, CpuUnavailable, CpuWindow
+from pkern.userland.cpu import Cpu, CpuStart, CpuWindow
+from pkern.userland.engine import CpuUnavailable
 from pkern.userland.program import Sys
 
 MODES = [0, 1]

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from pkern.kernel.machine import Kernel
+from pkern.userland.cli import boot
 from pkern.userland.cli.main import main
 
 MIB = 1 << 20
@@ -44,7 +45,12 @@ def test_a_machine_larger_than_the_host_is_said_to_be(
     program.write_text("def main(sys): pass\n")
     assert main(["run", "--ram", "16M", str(program)]) == 0
     assert capsys.readouterr().err == ""
-    small = psutil.virtual_memory()._replace(available=8 * MIB)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: small)
+    monkeypatch.setattr(boot, "host_available", lambda: 8 * MIB)
     assert main(["run", "--ram", "16M", str(program)]) == 0
     assert "16 MiB of RAM and the host 8 MiB free" in capsys.readouterr().err
+
+
+def test_what_the_host_has_free_is_what_it_says() -> None:
+    seen = psutil.virtual_memory()
+    assert 0 < boot.host_available() <= seen.total
+    assert abs(boot.host_available() - psutil.virtual_memory().available) < seen.total // 2

@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Let the emulator's guest compute a file's CRC-32; 1 if it is not zlib's."""
-    from pkern.userland import bochs, cpu
+    from pkern.userland import bochs
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.tables import print_table
+    from pkern.userland.engine import CpuUnavailable
 
     path = regular(options.file)
     if options.ram == AMPLE:
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     with boot(options) as kernel:
         try:
             result = bochs.run_bochs(kernel, path, seed=options.seed)
-        except (bochs.LoadError, bochs.ImageError, cpu.CpuUnavailable) as error:
+        except (bochs.LoadError, bochs.ImageError, CpuUnavailable) as error:
             raise UsageError(str(error)) from error
         except (bochs.BochsError, bochs.GuestError) as error:
             print(f"pkern bochs: {error}", file=sys.stderr)

@@ -5,13 +5,10 @@ Owns the reading of the boot options that options.py declares.
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-import psutil
-import structlog
-
+from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.userland.cli.options import UsageError, did_you_mean, existing
@@ -19,7 +16,6 @@ from pkern.userland.cli.options import UsageError, did_you_mean, existing
 
 def boot(options: argparse.Namespace) -> Kernel:
     """Return a machine booted as the options say; the caller closes it."""
-    show_kernel_log()
     sysctls = read_sysctls(options.sysctl, options.sysctl_file)
     try:
         kernel = Kernel(
@@ -33,6 +29,7 @@ def boot(options: argparse.Namespace) -> Kernel:
         )
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
+    kernel.log.register_console(_show_line)
     _warn_of_a_small_host(kernel)
     if options.host:
         mount_host(kernel, Path(options.host))
@@ -41,7 +38,7 @@ def boot(options: argparse.Namespace) -> Kernel:
 
 def _warn_of_a_small_host(kernel: Kernel) -> None:
     """Say so where the host cannot back all of the machine's RAM, which is taken as it is used."""
-    free = psutil.virtual_memory().available
+    free = host_available()
     if kernel.ram > free:
         print(
             f"pkern: the machine has {kernel.ram >> 20} MiB of RAM and the host {free >> 20} MiB"
@@ -50,17 +47,14 @@ def _warn_of_a_small_host(kernel: Kernel) -> None:
         )
 
 
-def show_kernel_log() -> None:
-    """Let the log lines that are for the console go to standard error, as dmesg shows them."""
-    structlog.configure(
-        processors=[_dmesg_line],
-        logger_factory=lambda *names: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+def host_available() -> int:
+    """Return the bytes of memory that programs of the host may still take (proc(5), meminfo)."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) << 10
 
 
-def _dmesg_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-    return f"[{event['time_ns'] / 1e9:12.6f}] {event['event']}"
+def _show_line(record: Record) -> None:
+    print(record.line(), file=sys.stderr)
 
 
 def mount_host(kernel: Kernel, folder: Path) -> None:

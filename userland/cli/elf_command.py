@@ -6,28 +6,26 @@ Owns how the machine's root is filled and what is printed when the program has e
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import os
-import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.cpu.scheduler import Deadlock, EngineError
 from pkern.kernel.errors import KernelPanic, SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.signals import Signal
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tasks.tty import Terminal
 from pkern.kernel.vfs.console import HostInput, Stream, host_sink
 from pkern.kernel.vfs.hostfs import HostFs
-from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import say_ended
 from pkern.userland.cli.options import UsageError, existing
-from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable
 from pkern.userland.machine_code import (
     STDERR,
     STDIN,
@@ -38,8 +36,11 @@ from pkern.userland.machine_code import (
     spawn_program,
 )
 
+if TYPE_CHECKING:
+    from pkern.syscalls.strace.tracer import Tracer
+
 FAILED, SIGNALLED = 1, 128
-QUIET = {signal.SIGINT, signal.SIGPIPE}  # ends that a shell does not speak of
+QUIET = {Signal.SIGINT, Signal.SIGPIPE}  # ends that a shell does not speak of
 Emit = Callable[[str], object]
 
 
@@ -95,8 +96,7 @@ def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
 # ---- running ----
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What is to be run: the program's path in the machine, its arguments, user and rights."""
 
     path: str
@@ -116,11 +116,18 @@ def _is_there(kernel: Kernel, path: str) -> bool:
     return True
 
 
+def _tracer(emit: Emit) -> Tracer:
+    """Return strace, whose tables are large and seldom wanted."""
+    from pkern.syscalls.strace.tracer import Tracer
+
+    return Tracer(emit)
+
+
 def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task | None:
     """Return the task that is about to run; None, with the reason said, if it cannot."""
     try:
         scheduler = boot_scheduler(kernel)
-        tracer = Tracer(trace) if trace is not None else None
+        tracer = _tracer(trace) if trace is not None else None
         if tracer is not None:
             tracer.attach(scheduler)
         task = spawn_program(
@@ -190,14 +197,14 @@ def _to_stderr(line: str) -> None:
 # ---- the same run twice ----
 
 
-@dataclass(slots=True)
 class Record:
     """Everything that a run shows: what it wrote, its system calls, the kernel's log."""
 
-    status: int = 0
-    output: list[tuple[int, bytes]] = field(default_factory=list)
-    trace: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.status = 0
+        self.output: list[tuple[int, bytes]] = []
+        self.trace: list[str] = []
+        self.log: list[str] = []
 
     def lines(self) -> list[str]:
         """Return all of it as lines of text."""
@@ -227,9 +234,11 @@ def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
     for shown, lines in ((options.strace, first.trace), (options.dmesg, first.log)):
         for line in lines if shown else ():
             _to_stderr(line)
-    if first == second:
+    if first.lines() == second.lines():
         _to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
         return first.status
+    import difflib
+
     texts = first.lines(), second.lines()
     _to_stderr("\n".join(difflib.unified_diff(*texts, "first", "second", lineterm="")))
     return FAILED

@@ -1,18 +1,18 @@
 """How the end of a program is told: the signal that ended it, or its own lines of a traceback."""
 
-import signal
 import sys
-import traceback
 from pathlib import Path
 
+from pkern.kernel.tasks.signals import Signal
+
 OURS = [Path(__file__).parents[2] / name for name in ("kernel", "syscalls", "userland")]
-LOGGED = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
+LOGGED = {Signal.SIGSEGV, Signal.SIGILL, Signal.SIGFPE, Signal.SIGTRAP}
 
 
 def say_ended(program: str, signo: int) -> None:
     """Say that a signal ended a program, and where the log says why."""
     try:
-        name = signal.Signals(signo).name
+        name = Signal(signo).name
     except ValueError:
         name = f"signal {signo}"
     hint = "; --dmesg shows where" if signo in LOGGED else ""
@@ -24,6 +24,8 @@ def show_failure(error: Exception) -> int:
 
     An exception from nowhere in a program is ours, and goes on.
     """
+    import traceback  # costs as much as booting a machine
+
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not is_ours(frame.filename)]
     if not own and not isinstance(error, SyntaxError):

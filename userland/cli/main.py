@@ -7,7 +7,7 @@ command that is meant is imported: what is imported here, every command pays for
 """
 
 import sys
-from argparse import REMAINDER, SUPPRESS, RawDescriptionHelpFormatter
+from argparse import REMAINDER, SUPPRESS
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -88,7 +88,6 @@ def _run(arguments: Sequence[str]) -> int:
     parser = HelpfulParser(
         prog=f"pkern {meant.command}",
         description=f"{about}\n\n{command.HELP}",
-        formatter_class=RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
     status: int = command.run(parser.parse_args(meant.arguments))
@@ -102,7 +101,6 @@ def _parser() -> HelpfulParser:
         usage="pkern [-h] [--version] COMMAND ...",
         description="A miniature kernel of virtual memory with Linux's memory system calls.",
         epilog=f"commands:\n{_listed()}\n\n{EXAMPLES}",
-        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pkern {__version__}")
     parser.add_argument("command", metavar="COMMAND", help=SUPPRESS)

@@ -9,9 +9,10 @@ import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 AMPLE = "ample"
+WIDTH = 100
 NO_UID = (1 << 32) - 1  # (uid_t)-1
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
@@ -20,8 +21,22 @@ class UsageError(Exception):
     """The user asked for something that cannot be; the text says what to do."""
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the texts in it, whose lines are laid out already.
+
+    Asking for the terminal's width would import shutil, and zlib, bz2 and lzma with it, for each
+    declared argument.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=WIDTH)
+
+
 class HelpfulParser(argparse.ArgumentParser):
     """An argument parser whose complaint about a wrong flag names the flag that was meant."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_HelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Print the complaint, the nearest known flag and where help is; exit with 2."""

@@ -21,7 +21,7 @@ from pkern.userland.bochs import (
 )
 from pkern.userland.cli.options import UsageError, regular
 from pkern.userland.cli.tables import plain_table
-from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable
 from pkern.userland.program import Sys
 
 HELP = """\

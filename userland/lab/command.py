@@ -11,7 +11,7 @@ from pathlib import Path
 from pkern.userland.bochs import ImageError
 from pkern.userland.cli.options import UsageError, did_you_mean
 from pkern.userland.cli.tables import print_table
-from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable
 from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
 from pkern.userland.lab.pictures import NoPictures

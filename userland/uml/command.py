@@ -11,7 +11,7 @@ from pkern.kernel.machine import parse_size
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing
 from pkern.userland.cli.tables import plain_table
-from pkern.userland.cpu import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable
 from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, run_uml

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
@@ -38,8 +37,7 @@ def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
     return lambda of, reader: text(of)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
 
     at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an

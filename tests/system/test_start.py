@@ -1,0 +1,103 @@
+"""What a start costs: modules that each command imports, counted in a process of its own.
+
+Counts do not depend on the host, as times do; `pkern bench --only start` measures those.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+TRUE = "int main(void)\n{\n\treturn 0;\n}\n"
+
+# Each costs more than booting a machine does, or is for another command.
+COSTLY = {
+    "asyncio",
+    "ast",
+    "cffi",
+    "dataclasses",
+    "difflib",
+    "elftools",
+    "hashlib",
+    "inspect",
+    "logging",
+    "matplotlib",
+    "psutil",
+    "readline",
+    "rich",
+    "shutil",
+    "socket",
+    "ssl",
+    "structlog",
+    "subprocess",
+    "tempfile",
+    "traceback",
+    "unicorn",
+    "pkern.syscalls.strace",
+    "pkern.userland.bench",
+    "pkern.userland.bochs",
+    "pkern.userland.conform",
+    "pkern.userland.cpu",
+    "pkern.userland.lab",
+    "pkern.userland.program",
+    "pkern.userland.uml",
+}
+# Modules beyond those of a bare interpreter: pkern's own, and others. Raise them for a reason.
+MOST_OWN = 125
+MOST_OTHERS = 50
+
+LIST = """\
+import json, sys
+bare = set(sys.modules)
+from pkern.userland.cli.main import main
+try:
+    status = main(sys.argv[1:])
+except SystemExit as left:
+    status = left.code
+print(json.dumps([status, sorted(set(sys.modules) - bare)]))
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return the modules that a command line imports; no site-packages' hooks have come before."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIST, *arguments], capture_output=True, text=True, check=True
+    )
+    status, modules = json.loads(done.stdout.splitlines()[-1])
+    assert status == 0
+    return set(modules)
+
+
+def others(modules: set[str]) -> set[str]:
+    """Return those that are not pkern's."""
+    return {name for name in modules if name.partition(".")[0] != "pkern"}
+
+
+@pytest.mark.parametrize("flavour", ["glibc", "musl"])
+def test_a_program_in_machine_code_imports_what_it_needs(
+    compile_c: Callable[..., Path], flavour: str
+) -> None:
+    modules = imported("run", str(compile_c(TRUE, flavour)))
+    assert not modules & COSTLY
+    assert len(modules - others(modules)) <= MOST_OWN
+    assert len(others(modules)) <= MOST_OTHERS
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
+def test_help_imports_no_machine(arguments: Sequence[str]) -> None:
+    modules = imported(*arguments)
+    assert not modules & COSTLY
+    assert not {name for name in modules if name.startswith("pkern.kernel.core")}
+    assert len(modules) <= 50
+
+
+def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
+    """The counts above are of modules that a command does not need: here they appear."""
+    program = str(compile_c(TRUE))
+    assert "pkern.syscalls.strace.tracer" in imported("run", "--strace", program)
+    assert "pkern.userland.lab.gate" in imported("lab", "list")
