@@ -192,7 +192,7 @@ class Kernel:
                 "stack_top": layout.stack_top,
             },
         )
-        self.tasks[task.pid] = task
+        self.tasks.enter(task)
         if layout.stack_bytes:
             self._map_stack(task, layout)
         return task

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 MASK = (1 << 64) - 1
+NUMBER_MASK = (1 << 32) - 1  # of a call's number the kernel looks at eax
 MAX_COUNT = 0x7FFF_F000  # Linux's MAX_RW_COUNT
 
 
@@ -87,7 +88,7 @@ def dispatch(task: Task, nr: int, registers: tuple[int, ...]) -> int:
 
     registers: up to six integers, taken modulo 2**64; missing ones are 0.
     """
-    call = TABLE.get(nr)
+    call = TABLE.get(nr & NUMBER_MASK)
     if call is None:
         _log_missing(task, nr)
         return -errno.ENOSYS

@@ -145,20 +145,21 @@ static int64_t commit_vma(mm *mm, const struct vma *model)
 	return 0;
 }
 
-/* The reference on file and the commit charge that model's VMA will own. */
+/* The reference on file and the commit charge that model's VMA will own; on error, what it got. */
 static int64_t take_charges(machine *m, struct vma *model)
 {
-	if (wants_commit(model->flags)) {
-		if (!commit_charge(m, vma_pages(model)))
-			return -ENOMEM;
-		model->flags |= VM_ACCOUNT;
-	}
 	if (model->file) {
 		file_get(model->file);
 	} else if (is_shared_anonymous(model->flags, NULL)) {
 		model->file = anonymous_file(m, model->flags, model->end - model->start);
-		return model->file ? 0 : no_memory(m);
+		if (!model->file)
+			return no_memory(m);
 	}
+	if (!wants_commit(model->flags))
+		return 0;
+	if (!commit_charge(m, vma_pages(model)))
+		return -ENOMEM;
+	model->flags |= VM_ACCOUNT;
 	return 0;
 }
 

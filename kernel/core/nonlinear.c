@@ -225,7 +225,7 @@ static int64_t remap_emulated(const struct remap *r)
 {
 	if (!is_one_file(r->vma, r->end))
 		return -EINVAL;
-	uint64_t flags = (r->flags & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+	uint64_t flags = MAP_SHARED | MAP_FIXED | (r->vma->flags & VM_LOCKED ? MAP_LOCKED : 0);
 	uint64_t prot = r->vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
 	file *f = r->vma->file;
 	file_get(f); /* the VMA may go */
@@ -234,7 +234,8 @@ static int64_t remap_emulated(const struct remap *r)
 	if (at < 0)
 		return at;
 	r->mm->machine->counters.remaps += (r->end - r->start) >> PAGE_SHIFT;
-	mm_populate(r->mm, r->start, r->end - r->start);
+	if (vma_find(r->mm, r->start)->flags & VM_LOCKED || !(r->flags & MAP_NONBLOCK))
+		mm_populate(r->mm, r->start, r->end - r->start);
 	return 0;
 }
 

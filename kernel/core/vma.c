@@ -130,6 +130,8 @@ bool commit_charge(machine *m, uint64_t nr_pages)
 	if (!allowed)
 		allowed = total * t->overcommit_ratio / 100;
 	allowed += m->counters.nr_swap_total;
+	if (!nr_pages)
+		return true; /* whatever others were promised before the limit was lowered */
 	if (t->overcommit_memory == 0 && nr_pages > total + m->counters.nr_swap_total)
 		return false;
 	if (t->overcommit_memory == 2 && m->counters.nr_committed + nr_pages > allowed)

@@ -46,6 +46,7 @@ CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
 NR_ARGS = 6
+EAX = (1 << 32) - 1
 # A system call by number: gets the task and six registers, returns rax.
 Call = Callable[..., int]
 
@@ -272,7 +273,7 @@ class Scheduler:
         """Serve one system call after the other while nothing else happens."""
         if task.trace is not None:
             return self._serve_traced_call(task, task.trace)
-        calls, missing = self.calls, self.missing
+        calls, missing = self.calls, self._call_by_eax
         context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
             nr, a, b, c, d, e, f = words()
@@ -342,7 +343,7 @@ class Scheduler:
         assert thread.call is not None
         nr, arguments = thread.call
         try:
-            result = self.calls.get(nr, self.missing)(task, *arguments)
+            result = self.calls.get(nr, self._call_by_eax)(task, *arguments)
         except WouldBlock as wait:
             self._park(task, wait)
         except SyscallError as error:
@@ -481,7 +482,7 @@ class Scheduler:
             return
         self.wake(("child", parent.pid))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
-        if not quiet and task.exit_signal:
+        if not quiet and 0 < task.exit_signal <= signals.NSIG:
             about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
             signals.send(parent, about)
 
@@ -547,6 +548,11 @@ class Scheduler:
             whose = " for its tracer" if task.trace is not None else ""
             return f"stopped by signal {thread.stopped}{whose}"
         return f"in system call {thread.call[0]}" if thread.call else "held by its tracer"
+
+    def _call_by_eax(self, task: Task, *registers: int) -> int:
+        """Make a call whose number has bits above eax, which count for nothing, or is missing."""
+        nr = self.call_number(task) & EAX
+        return self.calls.get(nr, self.missing)(task, *registers)
 
     def call_number(self, task: Task) -> int:
         """Return the number of the system call that a task is in."""

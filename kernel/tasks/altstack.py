@@ -12,7 +12,7 @@ MIN_BYTES = 2048  # MINSIGSTKSZ
 
 
 class AltStack(NamedTuple):
-    """What sigaltstack(2) sets: address, SS_DISABLE or SS_AUTODISARM, bytes."""
+    """What sigaltstack(2) sets: address, ss_flags as they were given, bytes."""
 
     base: int = 0
     flags: int = SS_DISABLE
@@ -20,34 +20,37 @@ class AltStack(NamedTuple):
 
     def holds(self, rsp: int) -> bool:
         """Tell whether a stack pointer lies in it."""
-        return not self.flags & SS_DISABLE and 0 < rsp - self.base <= self.nbytes
+        return 0 < rsp - self.base <= self.nbytes
+
+    def in_use(self, rsp: int) -> bool:
+        """Tell whether a handler runs on it; one that is disarmed there is free for others."""
+        return not self.flags & SS_AUTODISARM and self.holds(rsp)
 
     def shown_flags(self, rsp: int) -> int:
         """Return ss_flags as sigaltstack reports it."""
-        if not self.nbytes:
-            return SS_DISABLE
-        return (SS_ONSTACK if self.holds(rsp) else 0) | self.flags & SS_AUTODISARM
+        mode = SS_DISABLE if not self.nbytes else SS_ONSTACK if self.in_use(rsp) else 0
+        return mode | self.flags & SS_AUTODISARM
 
     def replaced(self, rsp: int, base: int, flags: int, nbytes: int) -> AltStack:
         """Return what sigaltstack sets instead. Errors: EPERM (it is in use), EINVAL, ENOMEM."""
         flags &= 0xFFFF_FFFF
         mode = flags & ~SS_AUTODISARM
-        if self.holds(rsp):
+        if self.in_use(rsp):
             raise SyscallError(errno.EPERM)
         if mode not in (0, SS_ONSTACK, SS_DISABLE):
             raise SyscallError(errno.EINVAL)
         if mode == SS_DISABLE:
-            return NO_ALT_STACK
+            return AltStack(0, flags, 0)
         if nbytes < MIN_BYTES:
             raise SyscallError(errno.ENOMEM)
-        return AltStack(base, flags & SS_AUTODISARM, nbytes)
+        return AltStack(base, flags, nbytes)
 
     def restored(self, rsp: int, base: int, flags: int, nbytes: int) -> AltStack:
-        """Return what rt_sigreturn sets from a frame, once rsp is back."""
-        if self.holds(rsp):
+        """Return what rt_sigreturn sets from a frame, once rsp is back: nothing, on an error."""
+        try:
+            return self.replaced(rsp, base, flags, nbytes)
+        except SyscallError:
             return self
-        disabled = flags & SS_DISABLE or not nbytes
-        return NO_ALT_STACK if disabled else AltStack(base, flags & SS_AUTODISARM, nbytes)
 
 
 NO_ALT_STACK = AltStack()

@@ -42,9 +42,10 @@ SAVED = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "eflags",
 )  # fmt: skip
-UCONTEXT = struct.Struct("<QQ QiiQ 18Q Q 3QQ Q 64x Q")
+UCONTEXT = struct.Struct("<QQ QIIQ 18Q Q 3QQ Q 64x Q")
 UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
 FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
+FLAGS_RESTORED = 0x50DD5  # carry to overflow, trap, direction, resume, alignment check
 FLAGS_CLEARED = 1 << 10 | 1 << 16 | 1 << 8  # direction, resume, trap
 
 
@@ -67,11 +68,11 @@ def place(stack: AltStack, rsp: int, flags: int, nbytes: int) -> tuple[int, int]
 
     Errors: EFAULT: the alternate stack overflows.
     """
-    entering = flags & SA_ONSTACK and stack.nbytes and not stack.holds(rsp)
+    entering = flags & SA_ONSTACK and stack.nbytes and not stack.in_use(rsp - RED_ZONE)
     top = stack.base + stack.nbytes if entering else rsp - RED_ZONE
     fpu = top - nbytes & ~63
     frame = (fpu - FRAME_BYTES & ~15) - 8
-    if frame <= stack.base and (entering or stack.holds(rsp)):
+    if frame <= stack.base and (entering or stack.in_use(rsp)):
         raise SyscallError(errno.EFAULT)
     return frame, fpu
 
@@ -96,7 +97,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     cr2, code, vector = thread.fault
     mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
     ucontext = UCONTEXT.pack(
-        uc_flags, 0, stack.base, stack.shown_flags(regs["rsp"]), 0, stack.nbytes,
+        uc_flags, 0, stack.base, stack.flags, 0, stack.nbytes,
         *[regs[name] for name in SAVED], SEGMENTS, code, vector, 0, cr2, fpu, mask,
     )  # fmt: skip
     pkru, task.mm.pkru = task.mm.pkru, 0  # the kernel may write any stack that the task could
@@ -135,6 +136,7 @@ def restore(task: Task) -> None:
     regs = dict(zip(SAVED, words[6:24], strict=True))
     fpu, mask = words[29], words[30]
     xstate.restore(task, fpu)
-    context.set_registers(regs)
+    kept = context.registers()["eflags"] & ~FLAGS_RESTORED
+    context.set_registers(regs | {"eflags": regs["eflags"] & FLAGS_RESTORED | kept})
     task.signals.blocked = mask & ~UNBLOCKABLE_MASK
     task.thread.alt_stack = task.thread.alt_stack.restored(regs["rsp"], base, flags, nbytes)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+
+RESERVED_PIDS = 300  # where pids begin again behind pid_max
 
 
 class TaskTable(dict[int, "Task"]):
     """Every task by its pid, until it is reaped.
 
     init: who gets the orphans. forks: tasks ever made. dead_cpu_ns: what the reaped ones had run.
+    of_user: how many tasks a real uid has, zombies too.
     """
 
     def __init__(self) -> None:
@@ -21,16 +27,30 @@ class TaskTable(dict[int, "Task"]):
         self.last_pid = 0
         self.forks = 0
         self.dead_cpu_ns = 0
+        self.of_user: dict[int, int] = {}
 
     def next_pid(self) -> int:
-        """Return a pid that no task has. Errors: none (pid_max is far above what fits)."""
-        while True:
-            self.last_pid = self.last_pid % (self.pid_max - 1) + 1
+        """Return a pid that no task has; the first ones are not given again. Errors: EAGAIN."""
+        for _ in range(len(self) + RESERVED_PIDS):
+            self.last_pid += 1
+            if self.last_pid >= self.pid_max:
+                self.last_pid = RESERVED_PIDS
             if self.last_pid not in self:
                 self.forks += 1
                 return self.last_pid
+        raise SyscallError(errno.EAGAIN)
+
+    def enter(self, task: Task) -> None:
+        """Let a task be found by its pid, and count for its user, from now on."""
+        self[task.pid] = task
+        self.count_user(task.cred.uid, 1)
+
+    def count_user(self, uid: int, change: int) -> None:
+        """Note that a user (a real id) has one task more or fewer."""
+        self.of_user[uid] = self.of_user.get(uid, 0) + change
 
     def reap(self, task: Task) -> None:
         """Forget a dead task."""
         if self.pop(task.pid, None) is not None:
+            self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns

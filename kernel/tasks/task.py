@@ -6,6 +6,7 @@ space, data, stack, locked memory) live in the struct limits that the task's mm 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -217,6 +218,9 @@ class Task:
 
     def use_credentials(self, cred: Credentials) -> None:
         """Act with other credentials from now on; the core is told what they allow."""
+        if cred.uid != self.cred.uid and self.pid in self.kernel.tasks:
+            self.kernel.tasks.count_user(self.cred.uid, -1)
+            self.kernel.tasks.count_user(cred.uid, 1)
         self.cred = cred
         self.limits.may_lock = "CAP_IPC_LOCK" in cred.effective
         self.limits.may_low = "CAP_SYS_RAWIO" in cred.effective
@@ -255,6 +259,7 @@ class Task:
 
     def fork(self) -> Task:
         """Return a child with a copy-on-write copy of everything. Errors: ENOMEM, EAGAIN."""
+        self._need_process()
         child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         handle = ffi.new(MM_HANDLE)
         self.mm.call(lib.mm_fork, child.limits, handle)
@@ -264,10 +269,19 @@ class Task:
 
     def fork_sharing(self) -> Task:
         """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""
+        self._need_process()
         child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         child.mm = self.mm.get()
         child.thread.rseq = None  # the area is the parent's
         return self._born(child)
+
+    def _need_process(self) -> None:
+        """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
+        has = self.kernel.tasks.of_user.get(self.cred.uid, 0)
+        if has < self.rlimits["nproc"][0] or not self.cred.uid:
+            return
+        if not self.cred.effective & {"CAP_SYS_RESOURCE", "CAP_SYS_ADMIN"}:
+            raise SyscallError(errno.EAGAIN)
 
     def _born(self, child: Task) -> Task:
         """Give a child what must be given back, and enter it."""
@@ -284,7 +298,7 @@ class Task:
             child.exe = self.exe
         child.parent = self
         self.children.append(child)
-        self.kernel.tasks[child.pid] = child
+        self.kernel.tasks.enter(child)
         return child
 
     def become(self, program: Program) -> None:

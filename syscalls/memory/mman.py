@@ -124,7 +124,8 @@ def remap_file_pages(
     """
     if not task.kernel.memory.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
         raise SyscallError(errno.EPERM, GATE_CLOSED)
-    handle = task.fds.get(fd).handle if fd >= 0 else NULL
+    file = task.fds.files.get(fd)  # looked at only where addr lies in a special VMA
+    handle = file.handle if file is not None else NULL
     mm = task.mm
     result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
     attempt = 0

@@ -11,7 +11,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.signals import SIGCHLD
+from pkern.kernel.tasks.signals import NSIG, SIGCHLD
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
@@ -177,7 +177,7 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
     rest = raw[CLONE_ARGS_MIN:]
     if any(rest[24:]):
         raise SyscallError(errno.E2BIG)
-    if any(rest) or flags & CSIGNAL or signo > CSIGNAL or bool(stack) != bool(stack_size):
+    if any(rest) or flags & CSIGNAL or signo > NSIG or bool(stack) != bool(stack_size):
         raise SyscallError(errno.EINVAL)
     if task.context is None:
         raise SyscallError(errno.ENOSYS)

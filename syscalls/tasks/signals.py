@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SET_BYTES = 8
 ACTION = struct.Struct("<QQQQ")
-STACK = struct.Struct("<QiiQ")
+STACK = struct.Struct("<QI4xQ")
 
 
 # ---- what is done ----
@@ -105,10 +105,10 @@ def sigaltstack(task: Task, new: int, old: int) -> int:
     rsp = task.cpu.registers()["rsp"]
     stack = task.thread.alt_stack
     if new:
-        base, flags, _, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
+        base, flags, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
         task.thread.alt_stack = stack.replaced(rsp, base, flags, nbytes)
     if old:
-        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), 0, stack.nbytes))
+        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), stack.nbytes))
     return 0
 
 

@@ -8,9 +8,8 @@
 
 #include <stdlib.h>
 
-#define EFLAGS_START 0x202ul   /* interrupts on, as Linux starts a program */
-#define EFLAGS_USER 0x240dd5ul /* CF PF AF ZF SF TF DF OF AC ID: what user code may set */
-#define EFLAGS_FIXED 0x202ul
+#define EFLAGS_START 0x202ul  /* interrupts on, as Linux starts a program */
+#define EFLAGS_USER 0x44dd5ul /* CF PF AF ZF SF TF DF OF NT AC: what Linux lets others set */
 #define FPCW_START 0x37f
 #define FPTAG_START 0xffff /* every register empty */
 #define MXCSR_START 0x1f80
@@ -141,7 +140,8 @@ int64_t context_set(context *c, const struct user_regs *regs)
 	for (int i = 0; i < 16; i++)
 		write_reg(p, gprs[i], regs->gpr[i]);
 	write_reg(p, REG_RIP, regs->rip);
-	write_reg(p, REG_EFLAGS, (regs->eflags & EFLAGS_USER) | EFLAGS_FIXED);
+	uint64_t kept = read_reg(p, REG_EFLAGS) & ~EFLAGS_USER;
+	write_reg(p, REG_EFLAGS, (regs->eflags & EFLAGS_USER) | kept);
 	write_reg(p, REG_FS_BASE, regs->fs_base);
 	write_reg(p, REG_GS_BASE, regs->gs_base);
 	return 0;

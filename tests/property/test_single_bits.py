@@ -1,0 +1,98 @@
+"""Every bit of every register of every call, by a task in machine code: a result or an errno.
+
+Flags that a header defines and hardly anyone sets, numbers at the edge of a type, the top bit of a
+count: whatever a call makes of them, it neither ends the machine nor spoils its books.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from pkern.kernel.cpu.processor import Context
+from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.wait import RegistersSet
+from pkern.syscalls.strace.tracer import Tracer
+from pkern.syscalls.table import TABLE, Syscall
+from pkern.userland.machine_code import boot_scheduler
+from tests.property.test_failure_sweep import (
+    BASE,
+    BY_HAND,
+    FRESH,
+    PAGE,
+    Prepared,
+    _prepare_raw,
+    _registers,
+)
+
+NR_BITS = 64
+CALLS = [call for _, call in sorted(TABLE.items())]
+
+
+def _machine() -> Prepared:
+    """A task in machine code, standing at its stack, with something of everything mapped."""
+    prepared = _prepare_raw("objrmap_tree")
+    kernel, task = prepared.kernel, prepared.sys.task
+    scheduler = boot_scheduler(kernel)
+    task.context = Context.new(scheduler.processor)
+    task.context.enter(task.mm.handle)
+    task.cpu.start(BASE, FRESH + 15 * PAGE)
+    Tracer(lambda line: None).attach(scheduler)  # strace too has to show it
+    return prepared
+
+
+def _make(prepared: Prepared, nr: int, registers: list[int]) -> None:
+    """Make one call as the scheduler does; it may sleep, return elsewhere, or end the task."""
+    task = prepared.sys.task
+    scheduler = prepared.kernel.scheduler
+    assert scheduler is not None
+    task.thread.progress = None
+    with suppress(SyscallError, RegistersSet, MemoryFault, TaskKilled):
+        scheduler.calls[nr](task, *registers)
+    for other in list(prepared.kernel.tasks.values()):
+        if other is not task:
+            other.exit(0)
+    scheduler.unpark(task)
+
+
+def _afresh(prepared: Prepared) -> Prepared:
+    """Return the machine, or another one if its task cannot go on."""
+    task = prepared.sys.task
+    if task.alive and not task.thread.stopped:
+        return prepared
+    _end(prepared)
+    return _machine()
+
+
+def _end(prepared: Prepared) -> None:
+    prepared.kernel.check()
+    prepared.kernel.close()
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.name for call in CALLS])
+def test_no_bit_of_a_register_ends_the_machine(call: Syscall) -> None:
+    usual = [*(BY_HAND.get(call.name) or _registers(call)), *[0] * 6][:6]
+    prepared = _machine()
+    for place in range(min(6, len(call.kinds))):
+        for bit in range(NR_BITS):
+            registers = list(usual)
+            registers[place] ^= 1 << bit
+            _make(prepared, call.nr, registers)
+            prepared = _afresh(prepared)
+    _end(prepared)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.name for call in CALLS])
+def test_no_bit_of_a_structure_ends_the_machine(call: Syscall) -> None:
+    """Every word of what a pointer leads to has one bit set: the words are of 8 or of 4 bytes."""
+    usual = [*(BY_HAND.get(call.name) or _registers(call)), *[0] * 6][:6]
+    prepared = _machine()
+    for unit in (4, 8):
+        for bit in range(8 * unit):
+            for registers in (usual, [FRESH] * 6, [FRESH, 64, *[FRESH] * 4]):
+                with suppress(SyscallError, MemoryFault):
+                    prepared.sys.task.mm.copy_out(FRESH, (1 << bit).to_bytes(unit, "little") * 32)
+                _make(prepared, call.nr, registers)
+                prepared = _afresh(prepared)
+    _end(prepared)
