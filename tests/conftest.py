@@ -1,9 +1,11 @@
-"""Shared by all tests: Hypothesis's profile, and what a run says of its host."""
+"""Shared by all tests: pkern's fixtures, Hypothesis's profile, what a run says of its host."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import host
+
+pytest_plugins = ["pkern.fixtures"]
 
 # Derandomised: a failure seen once is seen again, here and in CI.
 settings.register_profile(

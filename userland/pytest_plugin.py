@@ -1,106 +1,207 @@
-"""The pytest plugin: a fresh kernel for each test that asks, recounted when the test ends.
+"""The pytest plugin: a fresh machine for each test that asks, recounted when the test ends.
 
-Fixtures `kernel` and `task`; markers `sysctl`, `boot` and `all_rmaps`; option `--rmap`. A failure's
-report shows every task's maps and the kernel's log. Imports the kernel only when a test needs it:
-other projects' test runs pay nothing for having pkern installed.
+Loaded in every test run of an environment that has pkern, so it takes no name from a project but
+those that begin with pkern: fixtures and markers `pkern_*`, the option `--pkern-rmap`. A project
+that asks pkern.fixtures gets the short ones. Nothing of pkern is imported before a test needs it.
+A failure's report shows the test's own frames, then each task's maps and the kernel's log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.userland.program import Sys
+    from pkern.userland.runner import Completed, Limits
 
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
-BROKEN = pytest.StashKey[
-    Iterable[tuple[str, str]]
-]()  # the sections of a kernel that a recount failed
-MARKERS = (
-    'sysctl({"vm.nonlinear": 1}): boot the kernel fixture with these sysctls',
-    'boot(ram="16M", ...): boot the kernel fixture with these parameters',
-    "all_rmaps: run the test once on every reverse map",
-)
+MARKERS = {
+    "sysctl": '({"vm.nonlinear": 1}): boot the machine with these sysctls',
+    "boot": '(ram="16M", ...): boot the machine with these parameters of Kernel',
+    "all_rmaps": ": run the test once on every reverse map",
+}
+LONG = "pkern_"
+SHORT = "pkern.fixtures"  # the module that gives the short names
+
+Section = tuple[str, str]
+
+
+class Program:
+    """A program in machine code, to be run on the test's machine as often as one likes."""
+
+    def __init__(self, kernel: Kernel, path: str | os.PathLike[str], ends: list[Completed]) -> None:
+        self._kernel = kernel
+        self._ends = ends
+        self.path = path
+
+    def run(
+        self,
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | str = b"",
+        cwd: str | None = None,
+        uid: int = 1000,
+        limits: Limits | None = None,
+        **more: Any,
+    ) -> Completed:
+        """Run the program to its end: status, signal, out, err, log, maps and more.
+
+        argv: the arguments after its name. limits: by setrlimit(2)'s names, {"AS": 1 << 30}.
+        more: whatever else pkern.run takes (timeout, root, strace, caps).
+        Errors: those of pkern.run.
+        """
+        from pkern.userland.runner import run
+
+        end = run(
+            self.path,
+            *argv,
+            env=env,
+            stdin=stdin,
+            cwd=cwd,
+            uid=uid,
+            limits=limits,
+            kernel=self._kernel,
+            **more,
+        )
+        self._ends.append(end)
+        return end
+
+
+MACHINE = pytest.StashKey["Kernel"]()
+ENDS = pytest.StashKey["list[Completed]"]()  # of the programs that the test ran
+BROKEN = pytest.StashKey["list[Section]"]()  # what was left of a machine that a recount failed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --rmap."""
+    """Add --pkern-rmap."""
     group = parser.getgroup("pkern")
     group.addoption(
-        "--rmap",
+        "--pkern-rmap",
         choices=[*RMAPS, "all"],
         default=RMAPS[0],
-        help="reverse map of the kernel fixture, or all: one run of each test on every one",
+        help="reverse map of the machine, or all: one run of each test on every one",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
-    for marker in MARKERS:
-        config.addinivalue_line("markers", marker)
+    for prefix in _prefixes(config):
+        for name, text in MARKERS.items():
+            config.addinivalue_line("markers", f"{prefix}{name}{text}")
+
+
+def _prefixes(config: pytest.Config) -> tuple[str, ...]:
+    """Return what the markers' names begin with: the short ones only where they are asked for."""
+    return (LONG, "") if config.pluginmanager.has_plugin(SHORT) else (LONG,)
+
+
+def _marks(node: pytest.Item, name: str) -> list[pytest.Mark]:
+    """Return the markers of this name, the nearest last."""
+    names = [prefix + name for prefix in _prefixes(node.config)]
+    return [mark for mark in reversed(list(node.iter_markers())) if mark.name in names]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Repeat a test over the reverse maps, if it or the command line asks for that."""
     if "pkern_rmap" not in metafunc.fixturenames:
         return
-    chosen = metafunc.config.getoption("--rmap")
-    every = chosen == "all" or metafunc.definition.get_closest_marker("all_rmaps")
-    if every:
+    chosen = metafunc.config.getoption("--pkern-rmap")
+    if chosen == "all" or _marks(metafunc.definition, "all_rmaps"):
         metafunc.parametrize("pkern_rmap", RMAPS, indirect=True)
+
+
+# ---- fixtures ----
 
 
 @pytest.fixture
 def pkern_rmap(request: pytest.FixtureRequest) -> str:
-    """Return the reverse map that this test's kernel boots with."""
-    default: str = request.config.getoption("--rmap")
+    """Return the reverse map that this test's machine boots with."""
+    default: str = request.config.getoption("--pkern-rmap")
     return str(getattr(request, "param", default))
 
 
 @pytest.fixture
-def kernel(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
-    """Give a fresh kernel; recount every invariant after the test, then look for leaks."""
+def pkern_machine(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[Kernel]:
+    """Give a fresh machine (a pkern.Kernel); recount it after the test, then look for leaks."""
     from pkern.kernel.errors import KernelBug
 
-    kernel = _boot(request.node, pkern_rmap)
+    node = request.node
+    kernel = node.stash[MACHINE] = _boot(request, pkern_rmap)
     try:
         yield kernel
         kernel.check()
     except KernelBug:
-        request.node.stash[BROKEN] = describe(kernel)
+        node.stash[BROKEN] = describe(kernel)
         raise
     finally:
+        del node.stash[MACHINE]
         kernel.close()
 
 
-def _boot(node: pytest.Item, rmap: str) -> Kernel:
-    """Return a kernel booted as the test's markers say; a wrong marker is one sentence."""
+@pytest.fixture
+def pkern_user(pkern_machine: Kernel) -> Sys:
+    """Give the system calls of an unprivileged task of the machine (uid 1000, no capability)."""
+    from pkern.userland.program import Sys
+
+    return Sys(pkern_machine.spawn("user"))
+
+
+@pytest.fixture
+def pkern_root(pkern_machine: Kernel) -> Sys:
+    """Give the system calls of a task of the machine that is root: uid 0, every capability."""
+    from pkern.userland.program import Sys
+
+    return Sys(pkern_machine.spawn("root", uid=0, gid=0))
+
+
+@pytest.fixture
+def pkern_program(request: pytest.FixtureRequest, pkern_machine: Kernel) -> Any:
+    """Give a function: the path of a program (x86-64 ELF) -> what runs it on the machine.
+
+    pkern_program(path).run(*argv, env=, stdin=, cwd=, uid=, limits=) returns a pkern.Completed.
+    """
+    ends: list[Completed] = []
+    request.node.stash[ENDS] = ends
+
+    def program(path: str | os.PathLike[str]) -> Program:
+        return Program(pkern_machine, path, ends)
+
+    return program
+
+
+def _boot(request: pytest.FixtureRequest, rmap: str) -> Kernel:
+    """Return a machine booted as the test's markers say; a wrong marker is one sentence."""
     from pkern.kernel.machine import Kernel
     from pkern.userland.cli.boot import boot_complaint
 
-    sysctls = marked_sysctls(node)
+    sysctls = marked_sysctls(request.node)
+    parameters: dict[str, Any] = {"rmap": rmap, "sysctl": sysctls}
+    if "pkern_program" in request.fixturenames:
+        from pkern.userland.runner import DEFAULT_RAM
+
+        parameters["ram"] = DEFAULT_RAM
+    for mark in _marks(request.node, "boot"):
+        parameters.update(mark.kwargs)
     try:
-        return Kernel(**{"rmap": rmap, "sysctl": sysctls, **_marked(node, "boot")})
+        return Kernel(**parameters)
     except (OSError, TypeError, ValueError) as error:
         complaint = boot_complaint(error, sysctls)
     pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
 
 
-@pytest.fixture
-def task(kernel: Kernel) -> Task:
-    """Give an unprivileged task (uid 1000, no capability) of the kernel."""
-    return kernel.spawn()
-
-
 def marked_sysctls(node: pytest.Item) -> dict[str, int | str]:
     """Return the sysctls of a test's markers; the nearest marker wins."""
     result: dict[str, int | str] = {}
-    for marker in reversed(list(node.iter_markers("sysctl"))):
-        for argument in marker.args:
+    for mark in _marks(node, "sysctl"):
+        for argument in mark.args:
             if isinstance(argument, str):
                 name, _, value = argument.partition("=")
                 result[name.strip()] = value.strip()
@@ -109,28 +210,93 @@ def marked_sysctls(node: pytest.Item) -> dict[str, int | str]:
     return result
 
 
-def _marked(node: pytest.Item, name: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for marker in reversed(list(node.iter_markers(name))):
-        result.update(marker.kwargs)
-    return result
+# ---- what a failure shows ----
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the maps and the kernel's log to a failed test's report."""
+    """Leave the test's own frames in a failure's traceback, and add the maps and the log."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        _leave_own_frames(call.excinfo.value)
     report = yield
-    kernel: Any = getattr(item, "funcargs", {}).get("kernel")
-    if report.failed and call.when == "call" and hasattr(kernel, "tasks"):
-        report.sections += describe(kernel)
-    if report.failed and call.when == "teardown":
-        report.sections += item.stash.get(BROKEN, ())
+    if report.failed:
+        for name, text in _sections(item, call.when):
+            _add_section(report, name, text)
     return report
 
 
-def describe(kernel: Kernel) -> list[tuple[str, str]]:
+def _leave_own_frames(error: BaseException) -> None:
+    """Take pkern's frames out of the traceback of an error that a program of pkern's may expect.
+
+    Any other error that leaves pkern is a fault in it: its frames are what one wants to see.
+    """
+    import sys
+
+    errors = sys.modules.get("pkern.kernel.errors")  # not there: pkern has raised nothing
+    if errors is None:
+        return
+    expected = (errors.SyscallError, errors.MemoryFault, errors.TaskKilled, errors.KernelPanic)
+    if not isinstance(error, expected) or error.__traceback__ is None:
+        return
+    error.__traceback__ = _without_pkern(error.__traceback__)
+
+
+def _without_pkern(first: TracebackType) -> TracebackType:
+    """Return the traceback without pkern's frames, unless it has no others."""
+    frames = []
+    here: TracebackType | None = first
+    while here is not None:
+        if not _is_of_pkern(here):
+            frames.append(here)
+        here = here.tb_next
+    if not frames:
+        return first
+    for frame, following in zip(frames, [*frames[1:], None], strict=True):
+        frame.tb_next = following
+    return frames[0]
+
+
+def _is_of_pkern(entry: TracebackType) -> bool:
+    """Tell whether a frame is of a module of pkern's, or of one of Sys' generated methods."""
+    frame = entry.tb_frame
+    module: str = frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] == "pkern" or frame.f_code.co_filename.startswith("<pkern ")
+
+
+def _sections(item: pytest.Item, when: str) -> list[Section]:
+    if when == "teardown":
+        return item.stash.get(BROKEN, [])
+    kernel = item.stash.get(MACHINE, None)
+    if kernel is None:
+        return []
+    return [*_describe_ends(item.stash.get(ENDS, [])), *describe(kernel)]
+
+
+def _add_section(report: pytest.TestReport, name: str, text: str) -> None:
+    """Put a section behind the traceback, which JUnit's file has too."""
+    failure: Any = report.longrepr
+    if hasattr(failure, "addsection"):
+        failure.addsection(name, text)
+    else:  # a failure of words only
+        report.longrepr = f"{report.longreprtext}\n\n{name}:\n{text}"
+
+
+def _describe_ends(ends: list[Completed]) -> list[Section]:
+    """Describe the last program that the test ran."""
+    if not ends:
+        return []
+    end = ends[-1]
+    how = f"killed by {end.signal.name}" if end.signal else f"status {end.status}"
+    sections = [(f"pkern: {' '.join(end.argv)}: {how}; its maps at the end", end.maps)]
+    if end.err:
+        text = end.err.decode(errors="replace")
+        sections.append(("pkern: what it wrote to standard error", text))
+    return sections
+
+
+def describe(kernel: Kernel) -> list[Section]:
     """Return report sections: each task's maps, and the log."""
     sections = [
         (f"pkern: /proc/{pid}/maps ({task.name})", _maps(task))
