@@ -2,6 +2,7 @@
 set -euo pipefail
 export LC_ALL=C PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 
+HERE=$(dirname "$(readlink -f "$0")")
 W=$(mktemp -d)
 trap 'rm -rf "$W"' EXIT
 cd "$W"
