@@ -92,7 +92,7 @@ types: build $(PACKAGE)
 	MYPYPATH=$(PACKAGE) $(BIN)/mypy
 
 layers: build $(PACKAGE)
-	cd $(PACKAGE) && $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
+	cd $(PACKAGE) && $(abspath $(BIN))/lint-imports $(CURDIR)/pyproject.toml
 
 # The static analyser; gcc's warnings are errors in test-core. access.c writes a byte back to itself
 # on purpose, to touch a page for writing.

@@ -1,12 +1,12 @@
 """Constants of Linux's headers (x86-64) that a program finds on its `sys`.
 
-What strace names is in flags.py; here stands the rest. The core's own (PROT_*, MAP_*, ...) and the
-signals are added by userland/program.py.
+What flags.py names is not repeated. The core's own (PROT_*, MAP_*, ...) and the
+signals are added by userland/binding.py.
 """
 
 from __future__ import annotations
 
-from pkern.syscalls.strace import flags
+from pkern.syscalls import flags
 
 CONSTANTS: dict[str, int] = flags.names() | {
     "PAGE_SIZE": 4096,

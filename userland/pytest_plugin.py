@@ -180,7 +180,7 @@ def pkern_program(request: pytest.FixtureRequest, pkern_machine: Kernel) -> Any:
 def _boot(request: pytest.FixtureRequest, rmap: str) -> Kernel:
     """Return a machine booted as the test's markers say; a wrong marker is one sentence."""
     from pkern.kernel.machine import Kernel
-    from pkern.userland.cli.boot import boot_complaint
+    from pkern.userland.complaints import boot_complaint
 
     sysctls = marked_sysctls(request.node)
     parameters: dict[str, Any] = {"rmap": rmap, "sysctl": sysctls}

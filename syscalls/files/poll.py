@@ -18,8 +18,8 @@ from pkern.kernel.tasks.signals import UNBLOCKABLE_MASK
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.wait import Restart, WouldBlock
+from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.table import INT, SINT, syscall
-from pkern.syscalls.tasks.time import duration_in
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

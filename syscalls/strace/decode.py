@@ -18,7 +18,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import NSIG, Signal
 from pkern.kernel.tasks.trace import SYSGOOD
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.strace.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, OPEN, SA
+from pkern.syscalls.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, OPEN, SA
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from pkern.syscalls.flags import EPOLL, POLL
 from pkern.syscalls.strace.decode import (
     Decoder,
     View,
@@ -19,7 +20,6 @@ from pkern.syscalls.strace.decode import (
     stored,
     structure,
 )
-from pkern.syscalls.strace.flags import EPOLL, POLL
 from pkern.syscalls.strace.structs import items
 
 EPOLL_CTL_DEL = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from pkern.syscalls.flags import PTRACE, PTRACE_OPTIONS
 from pkern.syscalls.strace.decode import (
     Decoder,
     View,
@@ -19,7 +20,6 @@ from pkern.syscalls.strace.decode import (
     stored,
     structure,
 )
-from pkern.syscalls.strace.flags import PTRACE, PTRACE_OPTIONS
 from pkern.syscalls.strace.structs import siginfo_out
 from pkern.syscalls.tasks import ptrace as abi
 

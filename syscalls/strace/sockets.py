@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from pkern.syscalls.strace.decode import View, address, after, escaped, memory, names, vectors_at
-from pkern.syscalls.strace.flags import (
+from pkern.syscalls.flags import (
     FAMILIES,
     MESSAGE,
     SOCKET_FLAGS,
@@ -17,6 +16,7 @@ from pkern.syscalls.strace.flags import (
     SOCKET_OPTIONS,
     SOCKET_TYPES,
 )
+from pkern.syscalls.strace.decode import View, address, after, escaped, memory, names, vectors_at
 
 AF_UNIX, SOL_SOCKET = 1, 1
 ADDRESS_MAX, MSGHDR_BYTES = 110, 56

@@ -12,20 +12,7 @@ from collections.abc import Callable
 from pkern.kernel.tasks.credentials import CAPS
 from pkern.kernel.tasks.signals import SI_QUEUE, SYNCHRONOUS, SigInfo, Signal
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.strace.decode import (
-    SHOWN_ITEMS,
-    Decoder,
-    View,
-    address,
-    after,
-    memory,
-    names,
-    open_text,
-    signal_name,
-    stored,
-    structure,
-)
-from pkern.syscalls.strace.flags import (
+from pkern.syscalls.flags import (
     AT_FLAGS,
     CLONE,
     FAULT_CODES,
@@ -46,6 +33,19 @@ from pkern.syscalls.strace.flags import (
     STATX_ATTRIBUTES,
     STATX_SYNC,
     TIME_STAMPS,
+)
+from pkern.syscalls.strace.decode import (
+    SHOWN_ITEMS,
+    Decoder,
+    View,
+    address,
+    after,
+    memory,
+    names,
+    open_text,
+    signal_name,
+    stored,
+    structure,
 )
 
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2

@@ -10,8 +10,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake, word_at
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
+from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.table import INT, syscall
-from pkern.syscalls.tasks.time import duration_in
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

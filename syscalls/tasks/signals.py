@@ -30,8 +30,8 @@ from pkern.kernel.tasks.signals import (
     send,
 )
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
+from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.table import INT, SINT, syscall
-from pkern.syscalls.tasks.time import duration_in
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

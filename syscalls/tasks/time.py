@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -15,13 +16,10 @@ if TYPE_CHECKING:
 
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 ZONE_BYTES = 8
-CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
 COARSE_CLOCKS = frozenset({5, 6})
 CLOCK_FD = 3  # the kind of a negative clock that names a device
 COARSE_NS = 4_000_000
 TIME_ERROR, STA_UNSYNC = 5, 0x40
-REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
-UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
 
 
 def _cpu_clock(task: Task, clock: int) -> int:
@@ -73,17 +71,6 @@ def clock_getres_raw(task: Task, clock: int, addr: int) -> int:
     if addr:
         task.mm.copy_out(addr, struct.pack("<qq", 0, resolution))
     return 0
-
-
-def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
-    """Return the nanoseconds of seconds and parts (so many a second) at addr.
-
-    Errors: EINVAL (negative, or too many parts), EFAULT.
-    """
-    seconds, part = struct.unpack("<qq", task.mm.copy_in(addr, 16))
-    if seconds < 0 or not 0 <= part < parts:
-        raise SyscallError(errno.EINVAL)
-    return int(seconds * SECOND + part * (SECOND // parts))
 
 
 # ---- setting: the machine's date follows from its boot ----

@@ -11,9 +11,9 @@ from pkern.kernel.cpu.scheduler import interval_signal
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
+from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import Rusage, usage_of_children
-from pkern.syscalls.tasks.time import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 
 from pkern.kernel.machine import Kernel
+from pkern.userland.cprograms import program
 from pkern.userland.engine import CpuUnavailable, engine_library
-from pkern.userland.lab.programs import program
 from pkern.userland.machine_code import boot_scheduler, captured, put_program, run_machine_code
 
 QEMU = "qemu-x86_64-static"

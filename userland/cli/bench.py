@@ -3,7 +3,7 @@
 import argparse
 
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.tables import show_progress
+from pkern.userland.tables import show_progress
 
 HELP = """\
 Each row is measured here and on the host's kernel in interleaved rounds; the ratio is host / ours,

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """Let the emulator's guest compute a file's CRC-32; 1 if it is not zlib's."""
     from pkern.userland import bochs
     from pkern.userland.cli.boot import boot
-    from pkern.userland.cli.tables import print_table
     from pkern.userland.engine import CpuUnavailable
+    from pkern.userland.tables import print_table
 
     path = regular(options.file)
     if options.ram == AMPLE:

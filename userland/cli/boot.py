@@ -5,13 +5,14 @@ Owns the reading of the boot options that options.py declares.
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import HostFs
-from pkern.userland.cli.options import UsageError, did_you_mean, existing
+from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.complaints import boot_complaint, sysctl_complaint
 
 
 def boot(options: argparse.Namespace) -> Kernel:
@@ -109,27 +110,3 @@ def _without_failing(settings: dict[str, str], may_fail: set[str]) -> dict[str, 
 def sysctl_name(name: str) -> str:
     """Return a sysctl's name with dots, from either spelling."""
     return name.strip().replace("/", ".")
-
-
-def boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
-    """Return why a machine did not boot, as a sentence that names a wrong sysctl."""
-    with Kernel(ram="4M") as probe:
-        for name, value in sysctls.items():
-            complaint = sysctl_complaint(probe, name, str(value))
-            if complaint:
-                return complaint
-    return f"the machine does not boot: {error}"
-
-
-def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
-    """Return why the sysctl cannot have the value, as a sentence, or None if it can."""
-    entries = {entry.name: entry for entry in kernel.sysctl.entries()}
-    if name not in entries:
-        hint = did_you_mean(name, entries, "; 'pkern sysctl -a' lists them")
-        return f"there is no sysctl '{name}'{hint}"
-    try:
-        kernel.sysctl[name] = value
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
-    return None

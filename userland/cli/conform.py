@@ -3,7 +3,7 @@
 import argparse
 
 from pkern.userland.cli.options import RMAPS, UsageError
-from pkern.userland.cli.tables import show_progress
+from pkern.userland.tables import show_progress
 
 HELP = """\
 Random sequences of 30 memory calls, loads and stores run on this kernel and, in a child process, on

@@ -19,11 +19,12 @@ from pathlib import Path
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.machine import Kernel, parse_size
 from pkern.userland.cli import reference
-from pkern.userland.cli.boot import boot, sysctl_complaint, sysctl_name
+from pkern.userland.cli.boot import boot, sysctl_name
 from pkern.userland.cli.ends import show_failure
 from pkern.userland.cli.options import UsageError, add_machine_options, existing
-from pkern.userland.cli.tables import print_table
+from pkern.userland.complaints import sysctl_complaint
 from pkern.userland.program import NoMain, Sys, load_program, run_program
+from pkern.userland.tables import print_table
 
 HELP = """\
 A shell of the machine, as root: cat, echo TEXT > PATH, ls, sysctl, ps, maps, free, dmesg, check,

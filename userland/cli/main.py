@@ -14,7 +14,8 @@ from typing import Any
 
 from pkern import __version__
 from pkern.kernel.errors import KernelPanic, SyscallError
-from pkern.userland.cli.options import HelpfulParser, UsageError, did_you_mean
+from pkern.userland.cli.options import HelpfulParser, UsageError
+from pkern.userland.complaints import did_you_mean
 
 # Name: its module below pkern.userland, what it does.
 COMMANDS = {
@@ -28,8 +29,8 @@ COMMANDS = {
     "story": ("cli.story", "Tell the gate's story on a file."),
     "conform": ("cli.conform", "Compare with the host's kernel."),
     "bench": ("cli.bench", "Measure beside the host's kernel."),
-    "uml": ("uml.command", "Run a program under a guest kernel."),
-    "lab": ("lab.command", "Settle the letter's claims."),
+    "uml": ("cli.uml", "Run a program under a guest kernel."),
+    "lab": ("cli.lab", "Settle the letter's claims."),
 }
 
 EXAMPLES = """\

@@ -7,9 +7,10 @@ Imports nothing that costs time: every command pays for it.
 
 import argparse
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from pkern.userland.complaints import nearest
 
 AMPLE = "ample"
 WIDTH = 100
@@ -55,19 +56,6 @@ class HelpfulParser(argparse.ArgumentParser):
             if isinstance(action.choices, dict):
                 flags += [flag for command in action.choices.values() for flag in command.flags()]
         return flags
-
-
-def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return the known words most like word, best first."""
-    from difflib import get_close_matches  # for complaints only
-
-    return get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
-
-
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the end of a complaint: the known word that was meant, or another hint."""
-    guesses = nearest(word, known)
-    return f"; did you mean {guesses[0]}?" if guesses else otherwise
 
 
 def user_id(text: str) -> int:

@@ -7,7 +7,7 @@ docs/syscalls.md, so that no page can say what the code does not do.
 from pkern.kernel.machine import Kernel
 from pkern.kernel.sysctl import Entry
 from pkern.syscalls import TABLE, numbers
-from pkern.userland.cli.tables import markdown_table
+from pkern.userland.tables import markdown_table
 
 SYSCTL_HEADERS = ("sysctl", "value", "range", "writer", "what it does")
 SYSCALL_HEADERS = ("nr", "call", "support", "what it does, and what is missing")

@@ -7,10 +7,10 @@ from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.userland.cli.options import (
     UsageError,
     add_machine_options,
-    did_you_mean,
     existing,
     user_id,
 )
+from pkern.userland.complaints import did_you_mean
 
 HELP = """\
 The machine is a fresh one. FILE.py holds `def main(sys)`, or `def main(sys, argv)`; its

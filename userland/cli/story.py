@@ -20,9 +20,9 @@ from pkern.userland.bochs import (
     run_bochs,
 )
 from pkern.userland.cli.options import UsageError, regular
-from pkern.userland.cli.tables import plain_table
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.program import Sys
+from pkern.userland.tables import plain_table
 
 HELP = """\
 The emulator runs twice over the file: with the gate closed (EPERM, one mmap a page) and, after

@@ -4,7 +4,7 @@ import argparse
 
 from pkern.userland.cli import reference
 from pkern.userland.cli.options import UsageError
-from pkern.userland.cli.tables import print_table
+from pkern.userland.tables import print_table
 
 HELP = """\
 Each call is done, partly done (and what is missing), or not there: it fails with ENOSYS.

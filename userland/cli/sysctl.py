@@ -5,7 +5,7 @@ import argparse
 from pkern.userland.cli import reference
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.options import UsageError, add_machine_options
-from pkern.userland.cli.tables import print_table
+from pkern.userland.tables import print_table
 
 HELP = "example: pkern sysctl -a overcommit"
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pkern.kernel.machine import Kernel
+from pkern.userland.cprograms import program
 from pkern.userland.lab.bench import MIB
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -18,7 +19,6 @@ from pkern.userland.lab.experiment import (
     holds,
 )
 from pkern.userland.lab.pictures import Bars, Series
-from pkern.userland.lab.programs import program
 from pkern.userland.uml.kernel import Config
 from pkern.userland.uml.run import UmlResult, run_uml
 

@@ -8,6 +8,7 @@ from time import process_time_ns
 
 from pkern.kernel.machine import Kernel
 from pkern.userland.bench.programs import no_collection
+from pkern.userland.cprograms import program
 from pkern.userland.lab.bench import MIB, ratios, time_text
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -21,7 +22,6 @@ from pkern.userland.lab.experiment import (
     only_when,
 )
 from pkern.userland.lab.pictures import Bars, Series
-from pkern.userland.lab.programs import program
 from pkern.userland.uml.run import UmlResult, run_uml
 
 # forks CHILDREN PAGES: each child touches its copy of so many pages.

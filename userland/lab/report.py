@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pkern.userland.cli.tables import markdown_table, print_table
 from pkern.userland.lab.bench import host_machine
 from pkern.userland.lab.claims import LETTER
 from pkern.userland.lab.experiment import Experiment, Result, Scale, Table, Verdict, run
 from pkern.userland.lab.pictures import draw
+from pkern.userland.tables import markdown_table, print_table
 
 Progress = Callable[[int, int, str], None]
 

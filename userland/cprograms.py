@@ -1,4 +1,4 @@
-"""The C programs of userland/programs, compiled at their first use, for experiments with guests."""
+"""The C programs of userland/programs, compiled at their first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pkern.userland.conform.hostcc import build
 
-SOURCES = Path(__file__).resolve().parents[1] / "programs"
+SOURCES = Path(__file__).resolve().parent / "programs"
 FLAGS = ("-O2", "-static", "-std=gnu11", "-Wall")
 
 

@@ -1,4 +1,4 @@
-"""The command `pkern uml`. Called by userland/cli/main.py."""
+"""The command `pkern uml`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import parse_size
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing
-from pkern.userland.cli.tables import plain_table
 from pkern.userland.engine import CpuUnavailable
+from pkern.userland.tables import plain_table
 from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, run_uml

@@ -1,4 +1,4 @@
-"""The command `pkern lab`: list, run, report. Called by userland/cli/main.py."""
+"""The command `pkern lab`: list, run, report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pkern.userland.bochs import ImageError
-from pkern.userland.cli.options import UsageError, did_you_mean
-from pkern.userland.cli.tables import print_table
+from pkern.userland.cli.options import UsageError
+from pkern.userland.complaints import did_you_mean
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
 from pkern.userland.lab.pictures import NoPictures
 from pkern.userland.lab.report import Progress, print_result, write_page, write_report
+from pkern.userland.tables import print_table
 
 HELP = """\
 Each claim of the letter is an experiment: a program on this kernel, and a rule that gives the

@@ -1,4 +1,4 @@
-"""Names of Linux's constants, as strace shows them: tables and nothing else."""
+"""Names of Linux's constants, for strace and for programs in Python: tables and nothing else."""
 
 from __future__ import annotations
 
