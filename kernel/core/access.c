@@ -128,6 +128,55 @@ int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 	return (int64_t)nbytes;
 }
 
+/* ---- a debugger's access: what FOLL_FORCE does on Linux ---- */
+
+/* Writing wants a page of the mm's own, though its pte may stay read-only. */
+static bool forced_ready(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+	if (!pte_present(pte) || !(access & ACCESS_WRITE))
+		return pte_present(pte);
+	const struct page *page = pfn_page(mm->machine, pte_pfn(pte));
+	return pte & PTE_DIRTY && page->flags & PG_ANON && page->refcount == 1;
+}
+
+static int64_t reach_forced(mm *mm, uint64_t addr, uint64_t access)
+{
+	int64_t at = mm_translate(mm, addr, access), err = 0;
+	if (at >= 0 || addr >= mm->counters.task_size)
+		return at >= 0 ? at : verdict(mm->machine, SEGV_MAPERR, addr, access);
+	if (!forced_ready(mm, addr, access))
+		err = mm_fault(mm, addr, access | ACCESS_FORCED);
+	return err ? err : (int64_t)(pte_pfn(pte_at(mm, addr)) << PAGE_SHIFT | (addr & ~PAGE_MASK));
+}
+
+int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
+{
+	for (uint64_t done = 0, n; done < nbytes; done += n) {
+		n = in_page(addr + done, nbytes - done);
+		int64_t at = reach_forced(mm, addr + done, ACCESS_READ);
+		if (at < 0)
+			return stopped(mm, at, done);
+		memcpy((char *)buf + done, mm->machine->arena + at, n);
+	}
+	return (int64_t)nbytes;
+}
+
+int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
+{
+	for (uint64_t done = 0, n; done < nbytes; done += n) {
+		n = in_page(addr + done, nbytes - done);
+		int64_t at = reach_forced(mm, addr + done, ACCESS_WRITE);
+		if (at < 0)
+			return stopped(mm, at, done);
+		memcpy(mm->machine->arena + at, (const char *)buf + done, n);
+		page_written(mm->machine, pfn_page(mm->machine, (uint64_t)at >> PAGE_SHIFT));
+	}
+	return (int64_t)nbytes;
+}
+
+/* ---- strings, and one access a page ---- */
+
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max)
 {
 	for (uint64_t done = 0, n; done < max; done += n) {

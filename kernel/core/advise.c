@@ -174,7 +174,7 @@ static int64_t advise_free(struct vma **vmap, uint64_t start, uint64_t end, uint
 {
 	(void)advice;
 	const struct vma *vma = *vmap;
-	if (vma->file || vma->flags & (VM_SHARED | VM_SPECIAL))
+	if (vma_mapping(vma) || vma->flags & (VM_SHARED | VM_SPECIAL))
 		return -EINVAL;
 	int64_t err = advise_age(*vmap, start, end, make_lazy);
 	if (!err)
@@ -193,7 +193,10 @@ static int64_t advise_remove(struct vma **vmap, uint64_t start, uint64_t end, ui
 	if (vma->file->mode & FILE_SEALED)
 		return -EPERM;
 	uint64_t first = vma_index(vma, start) << PAGE_SHIFT;
-	return mapping_punch(vma_mapping(vma), first, first + (end - start));
+	int64_t err = mapping_punch(vma_mapping(vma), first, first + (end - start));
+	if (!err)
+		mapping_stored(vma_mapping(vma));
+	return err;
 }
 
 /* Into the page cache or the swap cache; no pte changes. */

@@ -411,7 +411,7 @@ static void check_rights(struct check *c, const struct place *p)
 
 static void check_zero_pte(struct check *c, const struct place *p)
 {
-	if (p->vma->file || p->vma->flags & (VM_SHARED | VM_SPECIAL))
+	if (vma_mapping(p->vma) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
 		fault(c, 1, "pte %#lx: the zero page in a vma that may not show it", p->addr);
 }
 

@@ -142,7 +142,7 @@ struct anon_vma { /* VMAs that may map the same anonymous pages */
 struct vma {
 	uint64_t start, end, flags, pgoff;
 	struct mm *mm;
-	struct file *file; /* NULL: private anonymous, or special */
+	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
 	struct vma *prev, *next; /* by address */
 	uint64_t gap;            /* free bytes before start */
@@ -169,6 +169,7 @@ struct mapping {
 	uint64_t refcount; /* Python's inode, open files */
 	uint64_t cookie;
 	uint64_t size; /* bytes */
+	uint64_t stored_ns; /* when a mapping was last stored through, since 1970; 0: told */
 	uint64_t nr_pages;
 	uint64_t truncate_count;
 	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
@@ -421,9 +422,17 @@ static inline uint64_t vma_index(const struct vma *v, uint64_t addr)
 {
 	return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
 }
+/* What its pages come from; NULL: nothing, as with a private mapping of /dev/zero. */
 static inline mapping *vma_mapping(const struct vma *v)
 {
-	return v->file ? v->file->mapping : NULL;
+	return v->file && !(v->file->mode & FILE_ZERO) ? v->file->mapping : NULL;
+}
+
+/* Does the first store to a clean page fault, so that its file hears of it? */
+static inline bool vma_notes_stores(const struct vma *v)
+{
+	const mapping *mp = vma_mapping(v);
+	return v->flags & VM_SHARED && mp && mp->flags & MAPPING_WRITEBACK;
 }
 
 /* mmap.c */
@@ -449,6 +458,7 @@ struct page *mapping_find(mapping *mp, uint64_t index);
 struct page *mapping_find_next(mapping *mp, uint64_t index); /* first at or after */
 
 /* mapping.c */
+void mapping_stored(mapping *mp); /* its content changed by no write: its times move */
 int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out); /* or NEED_PAGE */
 void mapping_get(mapping *mp);
 void file_get(file *f);

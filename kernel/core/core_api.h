@@ -120,8 +120,8 @@ enum advice {
 	MADV_GUARD_REMOVE = 103
 };
 
-/* The processor's page-fault error code. */
-enum access { ACCESS_READ = 0, ACCESS_WRITE = 2, ACCESS_EXEC = 16 };
+/* The processor's page-fault error code, and a bit of ours: a debugger's access. */
+enum access { ACCESS_READ = 0, ACCESS_WRITE = 2, ACCESS_EXEC = 16, ACCESS_FORCED = 0x10000 };
 
 enum rmap_design {
 	RMAP_PTE_CHAIN = 0,
@@ -286,6 +286,11 @@ struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
 };
 
+struct numa_info { /* pages of one VMA, for numa_maps; large ones count once */
+	uint64_t pages, anon, dirty, swapcache, active;
+	uint64_t mapmax; /* the largest number of ptes of one page */
+};
+
 struct page_info {
 	uint64_t flags; /* enum page_flags */
 	uint64_t refcount, mapcount, pins, index, mapping;
@@ -350,6 +355,7 @@ void mapping_lock(mapping *mp);   /* its pages are not reclaimed from now on */
 void mapping_unlock(mapping *mp); /* they are, unless a VMA locks them */
 void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
+int64_t mapping_take_stored(mapping *mp); /* ns since 1970 of the last store fault not yet told */
 int64_t mapping_nr_pages(mapping *mp);
 int64_t mapping_nr_swapped(mapping *mp);
 int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
@@ -411,6 +417,7 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
 void mm_count_major(mm *mm); /* the fault that is about to end had to read */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
+int64_t mm_numa(mm *mm, uint64_t addr, struct numa_info *out); /* 0, or -EFAULT */
 enum ref_kinds { REFS_ANONYMOUS = 1, REFS_OF_FILES = 2 };
 void mm_clear_refs(mm *mm, uint64_t kinds); /* pages of such VMAs count as not referenced */
 void mm_reset_peak(mm *mm);                 /* hiwater_rss becomes what there is now */
@@ -420,6 +427,9 @@ int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 level
 /* ---- user memory (access.c) ---- */
 int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
 int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
+/* Past the protection of memory that is the task's own: breakpoints go into a private copy. */
+int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
+int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
 int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
 		   uint64_t access);          /* one access a page; pages done */

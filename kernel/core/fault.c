@@ -54,7 +54,9 @@ static void install(struct fault *f, struct page *page, pte_t bits)
 static struct page *own_page(struct fault *f)
 {
 	machine *m = f->mm->machine;
-	struct page *page = page_alloc(m, PG_ANON | PG_ACTIVE);
+	/* New pages begin inactive, as since Linux 5.9; 2.4 marked them as used once. */
+	uint32_t used = m->rmap->kind == RMAP_SCANS ? PG_REFERENCED : 0;
+	struct page *page = page_alloc(m, PG_ANON | used);
 	if (!page)
 		return NULL;
 	page->anon_vma = f->vma->anon_vma;
@@ -115,6 +117,14 @@ static void count_major(struct fault *f, uint64_t reads_before)
 		mm_count_major(f->mm);
 }
 
+/* A store into a file's page: dirty for all who see it, and the file has a new time. */
+static void stored_through(struct fault *f, struct page *page)
+{
+	page_set_dirty(f->mm->machine, page);
+	if (page->flags & PG_CACHE)
+		mapping_stored(page->mapping);
+}
+
 static int64_t file_fault(struct fault *f, uint64_t index)
 {
 	machine *m = f->mm->machine;
@@ -140,8 +150,10 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	if (err)
 		return err;
 	page_get(page);
-	pte_t bits = pte_bits(f->vma->flags);
-	install(f, page, shared ? bits : bits & ~PTE_WRITE);
+	bool waits = !shared || (vma_notes_stores(f->vma) && !(f->access & ACCESS_WRITE));
+	install(f, page, pte_bits(f->vma->flags) & ~(waits ? PTE_WRITE : 0));
+	if (f->access & ACCESS_WRITE)
+		stored_through(f, page);
 	return 0;
 }
 
@@ -160,7 +172,10 @@ static int64_t write_protect_fault(struct fault *f)
 	machine *m = f->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*f->ptep));
 	if (f->vma->flags & VM_SHARED || page_take_over(m, page)) {
-		pte_set(f->mm, f->addr, f->ptep, *f->ptep | PTE_WRITE | accessed_bits(f));
+		pte_t write = pte_bits(f->vma->flags) & PTE_WRITE; /* a forced one may not */
+		pte_set(f->mm, f->addr, f->ptep, *f->ptep | write | accessed_bits(f));
+		if (f->vma->flags & VM_SHARED)
+			stored_through(f, page);
 		return 0;
 	}
 	m->counters.cow++;
@@ -237,6 +252,14 @@ static bool vma_allows(const struct vma *vma, uint64_t access)
 	return vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
 }
 
+/* A debugger may read all, and write what a private copy can take. */
+static bool vma_allows_forced(const struct vma *vma, uint64_t access)
+{
+	const uint64_t copies = VM_SHARED | VM_MAYWRITE | VM_HUGETLB | VM_SPECIAL;
+	return access & ACCESS_WRITE ? (vma->flags & copies) == VM_MAYWRITE
+				     : vma->flags & VM_MAYREAD;
+}
+
 static int64_t find_vma_for(struct fault *f)
 {
 	machine *m = f->mm->machine;
@@ -249,9 +272,10 @@ static int64_t find_vma_for(struct fault *f)
 		if (err)
 			return err == -EFAULT ? verdict(m, SEGV_MAPERR, f->addr, f->access) : err;
 	}
-	if (!pkey_allows_vma(f->vma, f->access))
+	bool forced = f->access & ACCESS_FORCED && vma_allows_forced(f->vma, f->access);
+	if (!forced && !pkey_allows_vma(f->vma, f->access))
 		return verdict(m, SEGV_PKUERR, f->addr, f->access);
-	if (!vma_allows(f->vma, f->access))
+	if (!forced && !vma_allows(f->vma, f->access))
 		return verdict(m, SEGV_ACCERR, f->addr, f->access);
 	return 0;
 }
@@ -279,7 +303,7 @@ static int64_t resolve(struct fault *f)
 		return file_fault(f, pte_file_index(*f->ptep));
 	if (pte_is_swap(*f->ptep))
 		return swapped_fault(f);
-	if (f->vma->file)
+	if (vma_mapping(f->vma))
 		return file_fault(f, vma_index(f->vma, f->addr));
 	return anonymous_fault(f);
 }

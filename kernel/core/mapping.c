@@ -443,7 +443,8 @@ static void harvest_pte(struct vma *vma, uint64_t addr, pte_t *ptep)
 	if (page->flags & PG_ANON)
 		return; /* a private copy */
 	page_set_dirty(m, page);
-	pte_set(vma->mm, addr, ptep, *ptep & ~PTE_DIRTY);
+	pte_set(vma->mm, addr, ptep,
+		*ptep & ~(PTE_DIRTY | (vma_notes_stores(vma) ? PTE_WRITE : 0)));
 }
 
 static void harvest_vma(struct vma *vma)
@@ -550,6 +551,21 @@ void mapping_unlock(mapping *mp)
 }
 
 int64_t mapping_size(mapping *mp) { return (int64_t)mp->size; }
+
+void mapping_stored(mapping *mp)
+{
+	const struct vsyscall_data *clock = machine_vsyscall_data(mp->machine);
+	if (clock)
+		mp->stored_ns = clock->realtime_ns;
+}
+
+int64_t mapping_take_stored(mapping *mp)
+{
+	uint64_t ns = mp->stored_ns;
+	mp->stored_ns = 0;
+	return (int64_t)ns;
+}
+
 int64_t mapping_nr_pages(mapping *mp) { return (int64_t)mp->nr_pages; }
 int64_t mapping_nr_writable(mapping *mp) { return (int64_t)mp->nr_writable; }
 int64_t mapping_nr_vmas(mapping *mp) { return (int64_t)mp->nr_vmas; }

@@ -80,7 +80,7 @@ static bool needs_copy(const struct vma *vma)
 {
 	if (vma->flags & VM_WIPEONFORK)
 		return false;
-	if (vma->file && vma->mm->machine->tunables.fork_file_ptes)
+	if (vma_mapping(vma) && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
 	return vma->anon_vma || vma->flags & (VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR);
 }

@@ -369,8 +369,8 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		return err;
 	if (vm_flags & (VM_SPECIAL | VM_HUGETLB))
 		vm_flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
-	if (f && f->mode & FILE_ZERO)
-		f = NULL;
+	if (f && f->mode & FILE_ZERO && vm_flags & VM_MAYSHARE)
+		f = NULL; /* shared memory of its own */
 	if (is_noreserve(mm, flags))
 		vm_flags |= VM_NORESERVE;
 	if (!f)
@@ -448,7 +448,7 @@ static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end,
 		if (!commit_charge(vma->mm->machine, nr))
 			return -ENOMEM;
 		*flags |= VM_ACCOUNT;
-	} else if (vma->flags & VM_ACCOUNT && !vma->file && !vma->anon_vma) {
+	} else if (vma->flags & VM_ACCOUNT && !vma_mapping(vma) && !vma->anon_vma) {
 		*flags &= ~(uint64_t)VM_ACCOUNT;
 	}
 	return 0;
@@ -633,7 +633,7 @@ static struct vma *moved_vma(struct mremap *r, uint64_t at)
 	if (!copy)
 		return NULL;
 	copy->pgoff = vma_index(vma, r->addr);
-	if (!vma->file && !vma->anon_vma)
+	if (!vma_mapping(vma) && !vma->anon_vma)
 		copy->pgoff = at >> PAGE_SHIFT;
 	copy->start = at;
 	copy->end = at + r->new_len;

@@ -283,7 +283,9 @@ void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 			const uint64_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY |
 					      PTE_READONLY;
 			pte_t pte = (*ptep & kept) | bits;
-			if (pte & PTE_READONLY || !page_is_own(vma->mm->machine, vma, pte))
+			bool clean = vma_notes_stores(vma) && !(pte & PTE_DIRTY);
+			if (pte & PTE_READONLY || clean ||
+			    !page_is_own(vma->mm->machine, vma, pte))
 				pte &= ~PTE_WRITE;
 			pte_set(vma->mm, addr, ptep, pte);
 		}

@@ -1,5 +1,5 @@
 /*
- * residency.c - what is really in memory, and what in swap: mincore and smaps.
+ * residency.c - what is really in memory, and what in swap: mincore, smaps, numa_maps.
  */
 #include "core.h"
 
@@ -111,5 +111,46 @@ int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out)
 			else if (pte_present(*ptep) && pte_pfn(*ptep) != mm->machine->zero_pfn)
 				count_page(out, mm->machine, vma, *ptep);
 	count_swapped_file(out, vma);
+	return 0;
+}
+
+/* ---- numa_maps ---- */
+
+static void gather(struct numa_info *n, machine *m, pte_t pte)
+{
+	const struct page *page = pfn_page(m, pte_pfn(pte));
+	uint64_t mapped = page->flags & PG_HUGE ? page->refcount - !!(page->flags & PG_CACHE)
+						: page->mapcount + page->pins;
+	n->pages++;
+	n->anon += !!(page->flags & PG_ANON);
+	n->dirty += pte & PTE_DIRTY || page->flags & PG_DIRTY;
+	n->swapcache += !!(page->flags & PG_SWAPCACHE);
+	n->active += !!(page->flags & (PG_ACTIVE | PG_UNEVICTABLE));
+	n->mapmax = mapped > n->mapmax ? mapped : n->mapmax;
+}
+
+static void gather_large(struct numa_info *n, const struct vma *vma)
+{
+	for (uint64_t addr = vma->start; addr < vma->end; addr += HUGE_SIZE) {
+		pte_t pte = pte_at(vma->mm, addr);
+		if (pte_present(pte))
+			gather(n, vma->mm->machine, pte);
+	}
+}
+
+int64_t mm_numa(mm *mm, uint64_t addr, struct numa_info *out)
+{
+	struct vma *vma = vma_find(mm, addr);
+	if (!vma || vma->start > addr)
+		return -EFAULT;
+	*out = (struct numa_info){ 0 };
+	if (vma->flags & VM_HUGETLB)
+		gather_large(out, vma);
+	uint64_t span;
+	pte_t *ptep;
+	for (uint64_t at = vma->start; (ptep = pt_next(mm, &at, vma->end, &span));)
+		for (; span; span--, ptep++, at += PAGE_SIZE)
+			if (pte_present(*ptep) && pte_pfn(*ptep) != mm->machine->zero_pfn)
+				gather(out, mm->machine, *ptep);
 	return 0;
 }

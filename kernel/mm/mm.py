@@ -261,6 +261,25 @@ class Mm:
             raise SyscallError(EFAULT) from None
         return len(data)
 
+    def read_forced(self, addr: int, nbytes: int) -> bytes:
+        """Read past protections, as a debugger may, what can be read from addr on; b"": nothing."""
+        buffer = bytearray(nbytes)
+        done = self._copy_forced(lib.forced_read, addr, buffer)
+        return bytes(buffer[:done])
+
+    def write_forced(self, addr: int, data: bytes) -> int:
+        """Write past the protection of private memory; return how many bytes could be."""
+        return self._copy_forced(lib.forced_write, addr, data)
+
+    def _copy_forced(self, copy: Callable[..., int], addr: int, buffer: Any) -> int:
+        try:
+            self._copy(copy, self._serve_copy, addr, buffer)
+        except MemoryFault as fault:
+            return fault.addr - addr
+        except SyscallError:
+            return 0
+        return len(buffer)
+
     def check_user(self, addr: int, nbytes: int) -> None:
         """Refuse a range that leaves user space, before any of it is allocated. Errors: EFAULT."""
         if addr + nbytes > self.counters.task_size:

@@ -319,7 +319,10 @@ class Vfs:
             return self._open_unnamed(task, place, flags, mode)
         place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
-        return self.open_inode(task, inode, self.text(task, place), flags)
+        file = self.open_inode(task, inode, self.text(task, place), flags)
+        if not place.jumped and place.name not in DOTS:
+            file.home = place.directory, place.name
+        return file
 
     def open_inode(self, task: Caller, inode: Inode, path: str, flags: int) -> File:
         """Return an open file of an inode that may be opened; path is for /proc."""
@@ -338,7 +341,7 @@ class Vfs:
             if place.slash and place.name not in DOTS:
                 raise SyscallError(errno.EISDIR)
             if place.inode is None:
-                names.need_creatable(task, place)
+                names.need_file_creatable(task, place)
                 created: Any = place.directory
                 return names.made(place, created.create(place.name, self._mode(task, mode), task))
             if flags & O_EXCL:
@@ -404,11 +407,17 @@ class Vfs:
             inode.released()
             raise
 
-    def renamed(self, old: str, new: str) -> None:
-        """Let open files below old show their new path."""
+    def renamed(self, inode: Inode, old: Place, new: Place, was: str, now: str) -> None:
+        """Let open files of an inode that was moved, or below it, show their new path.
+
+        old, new: where it stood and stands; was, now: the same as text.
+        """
         for file, _ in self.files.values():
-            if file.path == old or file.path.startswith(old + "/"):
-                file.path = new + file.path[len(old) :]
+            if file.inode is inode and file.home == (old.directory, old.name):
+                file.home = new.directory, new.name
+                file.path = now
+            elif file.path.startswith(was + "/"):
+                file.path = now + file.path[len(was) :]
 
     # ---- shutdown ----
 

@@ -42,6 +42,7 @@ class File:
         self.flags = flags
         self.pos = 0
         self.opener = opener
+        self.home: tuple[Inode, str] | None = None  # the directory and the name it was opened by
         self.listing: list[str] | None = None
         self.owner = 0  # F_SETOWN: the pid that gets SIGIO
         self.descriptors = 0
@@ -76,6 +77,14 @@ class File:
         return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
             self.flags & O_ACCMODE, 0
         )
+
+    @property
+    def shown_path(self) -> str:
+        """The path as /proc shows it: marked when that name is gone, whatever others are left."""
+        gone = self.inode.nlink == 0 or (
+            self.home is not None and not self.home[0].holds(self.home[1], self.inode)
+        )
+        return self.path + (" (deleted)" if gone and self.path.startswith("/") else "")
 
     def ready(self) -> int:
         """Return the POLL* bits that are set now; POLLNVAL where it only names a place."""

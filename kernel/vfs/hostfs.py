@@ -225,6 +225,9 @@ class HostDir(HostAttributes, DirInode):
             self.entries[name] = self.fs.inode(self.fd, name)
         return self.entries[name]
 
+    def holds(self, name: str, inode: Inode) -> bool:
+        return self.entries.get(name) is inode
+
     def names(self, task: Caller) -> list[str]:
         attached = {name for name, entry in self.entries.items() if type(entry) is DirInode}
         return sorted(attached.union(self.host_names()))

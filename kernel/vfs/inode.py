@@ -32,6 +32,10 @@ S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
 DAY_NS = 86_400 * SECOND
+SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
+ANYWHERE = frozenset(range(5))
+FROM_START = frozenset({SEEK_SET, SEEK_CUR})  # of what has no end: a text that is made when read
+NOWHERE: frozenset[int] = frozenset()  # lseek does nothing, and says 0
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
 
@@ -51,6 +55,8 @@ class Inode:
     block_size = PAGE_SIZE  # as stat shows it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     can_epoll = False
+    whences = ANYWHERE  # what lseek takes
+    no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
@@ -263,6 +269,10 @@ class Inode:
         """Return a directory's entries in order. Errors: ENOTDIR."""
         raise SyscallError(errno.ENOTDIR)
 
+    def holds(self, name: str, inode: Inode) -> bool:
+        """Tell whether a name of a directory still stands for an inode that was opened by it."""
+        return True
+
     def place(self, parent: Inode, name: str) -> None:
         """Note where this inode was found: its device, and for a directory its parent and name."""
         self.dev = parent.dev
@@ -293,6 +303,7 @@ class MappedInode(Inode):
     fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})
 
     def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
+        self._mtime = self._ctime = 0
         super().__init__(kernel, mode, uid, gid)
         self.seals = 0
         self.mapping = kernel.memory.create(
@@ -303,6 +314,35 @@ class MappedInode(Inode):
     @property
     def size(self) -> int:
         return int(lib.mapping_size(self.mapping))
+
+    # A store fault of a shared mapping moves both times; the core tells of the last one.
+
+    def _note_stores(self) -> None:
+        stored = lib.mapping_take_stored(self.mapping) if self.mapping is not None else 0
+        if stored:
+            self._mtime = self._ctime = int(stored)
+
+    @property
+    def mtime(self) -> int:
+        """Nanoseconds since 1970."""
+        self._note_stores()
+        return self._mtime
+
+    @mtime.setter
+    def mtime(self, ns: int) -> None:
+        self._note_stores()
+        self._mtime = ns
+
+    @property
+    def ctime(self) -> int:
+        """Nanoseconds since 1970."""
+        self._note_stores()
+        return self._ctime
+
+    @ctime.setter
+    def ctime(self, ns: int) -> None:
+        self._note_stores()
+        self._ctime = ns
 
     def read(self, pos: int, nbytes: int) -> bytes:
         nbytes = max(0, min(nbytes, self.size - pos))

@@ -36,7 +36,21 @@ def need_creatable(task: Caller, place: Place) -> None:
     """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
+    if place.directory.no_new_names:
+        raise SyscallError(place.directory.no_new_names)
     need_changeable(task, place.directory)
+
+
+def need_file_creatable(task: Caller, place: Place) -> None:
+    """Refuse to let open make a file. Errors: EACCES: files are not made there; as need_creatable.
+
+    Where nobody makes files, open says it by another errno than mkdir and mknod.
+    """
+    try:
+        need_creatable(task, place)
+    except SyscallError as error:
+        made_here = hasattr(place.directory, "create")
+        raise SyscallError(errno.EACCES) if error.errno == errno.EPERM and not made_here else error
 
 
 def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:
@@ -294,7 +308,7 @@ def _moved(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> No
         new.inode.changed()
     for directory in (old.directory, new.directory):
         directory.modified()
-    inode.kernel.vfs.renamed(was, now)
+    inode.kernel.vfs.renamed(inode, old, new, was, now)
 
 
 # ---- owner and mode ----

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.devfs import special_inode
-from pkern.kernel.vfs.inode import PAGE_SIZE, S_ISGID, DirInode, Inode, LinkInode, MappedInode
+from pkern.kernel.vfs.inode import (
+    FROM_START,
+    PAGE_SIZE,
+    S_ISGID,
+    DirInode,
+    Inode,
+    LinkInode,
+    MappedInode,
+)
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
 
+    whences = FROM_START
+
     @property
     def size(self) -> int:
         return self.fs.entry_bytes * (len(self.entries) + 2)
@@ -24,6 +34,9 @@ class TmpfsDir(DirInode):
     def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
+
+    def holds(self, name: str, inode: Inode) -> bool:
+        return self.entries.get(name) is inode
 
     def _group(self, task: Caller) -> int:
         return self.gid if self.mode & S_ISGID else task.gid

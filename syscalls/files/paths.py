@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -243,9 +243,14 @@ def _dirent(name: bytes, inode: Inode, position: int) -> bytes:
     return head.ljust(length - 1, b"\0") + bytes([DT.get(inode.kind, 0)])
 
 
-def _read_entries(
-    task: Task, fd: int, count: int, pack: Callable[[bytes, Inode, int], bytes]
-) -> bytes:
+Pack = Callable[[bytes, Inode, int], bytes]
+
+
+def _entries(task: Task, fd: int, count: int, pack: Pack) -> Iterator[tuple[int, bytes]]:
+    """Yield (position behind it, struct) of each entry that fits in count bytes.
+
+    Errors: EBADF, ENOTDIR, ENOENT (removed), EINVAL (count too small for one).
+    """
     file = task.fds.get(fd)
     if file.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
@@ -254,33 +259,43 @@ def _read_entries(
     if file.pos == 0 or file.listing is None:
         file.listing = file.inode.names(task)
     file.inode.accessed()
-    packed = b""
-    while file.pos < len(file.listing) + 2:
-        found = _entry(task, file, file.pos)
+    first = room = count
+    for position in range(file.pos, len(file.listing) + 2):
+        found = _entry(task, file, position)
         raw = found[0].encode("utf-8", "surrogateescape") if found else b""
-        entry = pack(raw, found[1], file.pos + 1) if found else b""
-        if len(packed) + len(entry) > count:
-            if not packed:
+        entry = pack(raw, found[1], position + 1) if found else b""
+        if len(entry) > room:
+            if room == first:
                 raise SyscallError(errno.EINVAL)
-            break
+            return
+        room -= len(entry)
+        yield position + 1, entry
+
+
+def _read_entries(task: Task, fd: int, count: int, pack: Pack) -> bytes:
+    packed = b""
+    for position, entry in _entries(task, fd, count, pack):
         packed += entry
-        file.pos += 1
+        task.fds.get(fd).pos = position
     return packed
 
 
-def _store_entries(
-    task: Task, fd: int, addr: int, count: int, pack: Callable[[bytes, Inode, int], bytes]
-) -> int:
-    """Store entries; those that nothing can be stored for are still there to be read."""
-    file = task.fds.get(fd)
-    position = file.pos
-    packed = _read_entries(task, fd, count, pack)
-    try:
-        task.mm.copy_out(addr, packed)
-    except SyscallError:
-        file.pos = position
-        raise
-    return len(packed)
+def _store_entries(task: Task, fd: int, addr: int, count: int, pack: Pack) -> int:
+    """Store entries one by one; those that there is no room for are still there to be read.
+
+    count: 32 bits of the register; Linux takes the upper half for negative.
+    """
+    done = 0
+    for position, entry in _entries(task, fd, count if count < 1 << 31 else 0, pack):
+        try:
+            task.mm.copy_out(addr + done, entry)
+        except SyscallError:
+            if not done:
+                raise
+            break
+        done += len(entry)
+        task.fds.get(fd).pos = position
+    return done
 
 
 def getdents64(task: Task, fd: int, count: int) -> bytes:

@@ -15,7 +15,17 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, PAGE_SIZE, MappedInode
+from pkern.kernel.vfs.inode import (
+    MAY_READ,
+    MAY_WRITE,
+    PAGE_SIZE,
+    SEEK_CUR,
+    SEEK_DATA,
+    SEEK_END,
+    SEEK_HOLE,
+    SEEK_SET,
+    MappedInode,
+)
 from pkern.kernel.vfs.walk import FREELY, Rules
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
@@ -33,7 +43,6 @@ PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
 RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_root"}
 UNSEEKABLE = ("fifo", "sock", "anon")
-SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
 RWF_FLAGS = 0x1F
@@ -460,9 +469,11 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     offset = signed64(offset)
     if not SEEK_SET <= whence <= SEEK_HOLE:
         raise SyscallError(errno.EINVAL)
-    if file.inode.kind in ("chr", "anon"):
+    if file.inode.kind in ("chr", "anon") or not file.inode.whences:
         return 0
     _seekable(file)
+    if whence not in file.inode.whences:
+        raise SyscallError(errno.EINVAL)
     if whence in (SEEK_DATA, SEEK_HOLE):
         pos = _seek_data(file, offset, whence)
     else:
@@ -475,8 +486,10 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
 
 def _seek_data(file: File, offset: int, whence: int) -> int:
     inode = file.inode
-    if not isinstance(inode, MappedInode) or not 0 <= offset < inode.size:
+    if not 0 <= offset < inode.size:
         raise SyscallError(errno.ENXIO)
+    if not isinstance(inode, MappedInode):  # all data
+        return offset if whence == SEEK_DATA else inode.size
     pos = inode.next_data(offset) if whence == SEEK_DATA else inode.next_hole(offset)
     if pos is None:
         raise SyscallError(errno.ENXIO)

@@ -78,9 +78,18 @@ def mmap(
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:
         result = mm.call(core_mmap, addr, length, prot, flags, handle, offset >> 12)
+    if handle is not NULL:
+        _note_mapped(task, signed32(fd))
     if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
         _populate_mapped(task, result, length, flags)
     return result
+
+
+def _note_mapped(task: Task, fd: int) -> None:
+    """A file that is mapped counts as read."""
+    inode = task.fds.get(fd).inode
+    if inode.mapping is not None:
+        inode.accessed()
 
 
 def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:

@@ -97,18 +97,15 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
 
 
 def _peek(task: Task, pid: int, addr: int, data: Any) -> int:
-    try:
-        return int(WORD.unpack(tracee(task, pid).mm.copy_in(addr, 8))[0])
-    except SyscallError as error:
-        raise SyscallError(errno.ESRCH if error.errno == errno.ESRCH else errno.EIO) from None
+    word = tracee(task, pid).mm.read_forced(addr, WORD.size)
+    if len(word) < WORD.size:
+        raise SyscallError(errno.EIO)
+    return int(WORD.unpack(word)[0])
 
 
 def _poke(task: Task, pid: int, addr: int, data: int) -> int:
-    found = tracee(task, pid)
-    try:
-        found.mm.copy_out(addr, WORD.pack(data & MASK))
-    except SyscallError:
-        raise SyscallError(errno.EIO) from None
+    if tracee(task, pid).mm.write_forced(addr, WORD.pack(data & MASK)) < WORD.size:
+        raise SyscallError(errno.EIO)
     return 0
 
 

@@ -250,8 +250,9 @@ static void checker_sees_wrong_lists_and_swap(struct world *w)
 	EXPECT(pte_is_swap(was));
 	BROKEN(page->flags ^= PG_ACTIVE, page->flags ^= PG_ACTIVE, "I21:");
 	BROKEN(page->flags ^= PG_LRU, page->flags ^= PG_LRU, "I21:");
-	BROKEN(w->m->counters.nr_active_anon++, w->m->counters.nr_active_anon--, "I21:");
-	BROKEN(w->m->lru[LRU_ACTIVE_ANON].tail = 0, w->m->lru[LRU_ACTIVE_ANON].tail = pfn, "I21:");
+	BROKEN(w->m->counters.nr_inactive_anon++, w->m->counters.nr_inactive_anon--, "I21:");
+	BROKEN(w->m->lru[LRU_INACTIVE_ANON].tail = 0, w->m->lru[LRU_INACTIVE_ANON].tail = pfn,
+	       "I21:");
 	BROKEN(w->m->swap[0].count[slot]++, w->m->swap[0].count[slot]--, "I22:");
 	BROKEN(w->m->swap[0].cached[slot] = pfn, w->m->swap[0].cached[slot] = 0, "I22:");
 	BROKEN(w->m->swap[0].nr_used++, w->m->swap[0].nr_used--, "I22:");

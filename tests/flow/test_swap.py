@@ -150,7 +150,7 @@ def test_lists_by_age_follow_the_advice() -> None:
         sys = Sys(kernel.spawn())
         addr = sys.mmap(0, 16 * PAGE, RW, PRIVATE_ANON, -1, 0)
         sys.touch(addr, 16 * PAGE)
-        assert field(sys, "/proc/vmstat", "nr_active_anon") == 16
+        assert field(sys, "/proc/vmstat", "nr_inactive_anon") == 16
         sys.madvise(addr, 16 * PAGE, lib.MADV_COLD)
         assert field(sys, "/proc/vmstat", "nr_inactive_anon") == 16
         sys.mlock(addr, 4 * PAGE)

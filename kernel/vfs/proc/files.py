@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
-from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
-from pkern.kernel.vfs.proc.inode import ProcInode, task_of
+from pkern.kernel.vfs.inode import ANYWHERE, MAY_WRITE, POLLIN, Inode
+from pkern.kernel.vfs.proc.inode import FixedMode, ProcInode, task_of
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -25,6 +25,14 @@ PFN_BITS = (1 << 55) - 1
 MAX_WORDS = 65536  # of one read
 
 
+def need_memory_of(of: Task, reader: Task) -> None:
+    """Refuse to open what shows a task's memory. Errors: EACCES (no tracer), ESRCH (it ended)."""
+    if not of.alive:
+        raise SyscallError(errno.ESRCH)
+    if not reader.may_trace(of):
+        raise SyscallError(errno.EACCES)
+
+
 # ---- arrays of 64-bit words ----
 
 
@@ -36,7 +44,7 @@ def word_range(pos: int, nbytes: int, total: int) -> tuple[int, int]:
     return first, max(0, min(nbytes // WORD, total - first, MAX_WORDS))
 
 
-class PagemapFile(ProcInode):
+class PagemapFile(FixedMode):
     """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
@@ -45,8 +53,7 @@ class PagemapFile(ProcInode):
         self._reader: Caller | None = None
 
     def opened(self, task: Caller) -> Inode:
-        if not task_of(task, self.kernel).may_trace(self._of_task):
-            raise SyscallError(errno.EACCES)
+        need_memory_of(self._of_task, task_of(task, self.kernel))
         copy = PagemapFile(self.kernel, self._of_task)
         copy._reader = task
         return self.for_one_open(copy)
@@ -109,16 +116,15 @@ class PagesFile(ProcInode):
 # ---- another task's memory ----
 
 
-class MemFile(ProcInode):
-    """/proc/PID/mem: the task's memory at its addresses, for who may trace it."""
+class MemFile(FixedMode):
+    """/proc/PID/mem: the task's memory at its addresses, whatever protects it, for a tracer."""
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o600)
         self._of_task = of_task
 
     def opened(self, task: Caller) -> Inode:
-        if not task_of(task, self.kernel).may_trace(self._of_task):
-            raise SyscallError(errno.EACCES)
+        need_memory_of(self._of_task, task_of(task, self.kernel))
         return self
 
     def read(self, pos: int, nbytes: int) -> bytes:
@@ -127,9 +133,9 @@ class MemFile(ProcInode):
         while len(data) < nbytes and self._of_task.alive:
             at = pos + len(data)
             part = min(PAGE_SIZE - at % PAGE_SIZE, nbytes - len(data))
-            try:
-                data += self._of_task.mm.copy_in(at, part)
-            except SyscallError:
+            got = self._of_task.mm.read_forced(at, part)
+            data += got
+            if len(got) < part:
                 break
         if nbytes and not data and self._of_task.alive:
             raise SyscallError(errno.EIO)
@@ -141,11 +147,10 @@ class MemFile(ProcInode):
         while done < len(data) and self._of_task.alive:
             at = pos + done
             part = data[done : done + PAGE_SIZE - at % PAGE_SIZE]
-            try:
-                self._of_task.mm.copy_out(at, part)
-            except SyscallError:
+            stored = self._of_task.mm.write_forced(at, part)
+            done += stored
+            if stored < len(part):
                 break
-            done += len(part)
         if data and not done and self._of_task.alive:
             raise SyscallError(errno.EIO)
         return done
@@ -156,6 +161,8 @@ class MemFile(ProcInode):
 
 class KmsgFile(ProcInode):
     """/proc/kmsg: the log, each line to one reader only, as syslog(2) hands it out."""
+
+    whences = ANYWHERE
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o400)
@@ -182,8 +189,10 @@ class KmsgFile(ProcInode):
 # ---- sysctls ----
 
 
-class SysctlFile(ProcInode):
+class SysctlFile(FixedMode):
     """One parameter under /proc/sys."""
+
+    whences = ANYWHERE
 
     def __init__(self, kernel: Machine, name: str) -> None:
         writable = 0o200 if not kernel.sysctl.entry(name).read_only else 0
@@ -308,8 +317,10 @@ def coredump_filter(of: Task) -> str:
 def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
     """Set the filter; no dump is ever written. Errors: EINVAL. Source: core(5)."""
     value = number_in(data)
-    if value < 0:
+    if not 0 <= value < 1 << 32:
         raise SyscallError(errno.EINVAL)
+    if not of.alive:
+        raise SyscallError(errno.ESRCH)
     of.set_attributes(coredump_filter=value & COREDUMP_FILTER_BITS)
     return len(data)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import FROM_START, DirInode, Inode, LinkInode
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -31,9 +31,7 @@ class ProcInode(Inode):
 
     kernel: Machine
 
-    def set_mode(self, mode: int) -> None:
-        """Refuse. Errors: EPERM."""
-        raise SyscallError(errno.EPERM)
+    whences = FROM_START
 
     def truncate(self, size: int) -> None:
         """O_TRUNC, which a shell's `>` asks for, changes nothing."""
@@ -43,6 +41,14 @@ class ProcInode(Inode):
         copy.ino, copy.dev, copy.nlink = self.ino, self.dev, self.nlink
         copy.uid, copy.gid = self.uid, self.gid
         return copy
+
+
+class FixedMode(ProcInode):
+    """A file of /proc whose permission bits nobody changes."""
+
+    def set_mode(self, mode: int) -> None:
+        """Refuse. Errors: EPERM."""
+        raise SyscallError(errno.EPERM)
 
 
 class TextFile(ProcInode):
@@ -76,6 +82,7 @@ class ProcDir(DirInode):
     kernel: Machine
 
     can_sync = False
+    no_new_names = errno.ENOENT
 
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""

@@ -90,8 +90,7 @@ class FdLink(ProcLink):
         return 64
 
     def readlink(self, task: Caller) -> str:
-        gone = self._file.inode.nlink == 0 and self._file.path.startswith("/")
-        return self._file.path + (" (deleted)" if gone else "")
+        return self._file.shown_path
 
     def jump(self, task: Caller) -> Inode:
         return self._file.inode
@@ -135,8 +134,7 @@ class ExeLink(ProcLink):
 
     def readlink(self, task: Caller) -> str:
         """Return the program's path. Errors: EACCES; ENOENT: a Python program has none."""
-        file = self._exe(task)
-        return file.path + ("" if file.inode.nlink else " (deleted)")
+        return self._exe(task).shown_path
 
     def jump(self, task: Caller) -> Inode:
         """Return the program's file. Errors: as readlink."""

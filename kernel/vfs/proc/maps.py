@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
@@ -43,17 +43,24 @@ def areas(task: Task) -> list[Vma]:
 # ---- maps ----
 
 
-def _file_columns(vma: Vma, file: File) -> tuple[str, int, str]:
+class Columns(NamedTuple):
+    """What maps shows of what is mapped: its device, inode number and name."""
+
+    device: str
+    inode: int
+    name: str
+
+
+def _of_file(vma: Vma, file: File) -> Columns:
     inode = file.inode
     if isinstance(inode, ZeroDevice) and vma.flags & lib.VM_MAYSHARE:
-        return SHMEM, file.cookie, "/dev/zero (deleted)"
-    path = file.path.replace("\n", "\\012")
-    return device_text(inode.dev), inode.ino, path + ("" if inode.nlink > 0 else " (deleted)")
+        return Columns(SHMEM, file.cookie, "/dev/zero (deleted)")
+    return Columns(device_text(inode.dev), inode.ino, file.shown_path)
 
 
-def _shared_columns(vma: Vma) -> tuple[str, int, str]:
+def _of_shared(vma: Vma) -> Columns:
     name = "/anon_hugepage (deleted)" if vma.flags & lib.VM_HUGETLB else "/dev/zero (deleted)"
-    return SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name
+    return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
 
 
 def _name(task: Task, vma: Vma) -> str:
@@ -65,24 +72,24 @@ def _name(task: Task, vma: Vma) -> str:
     return "[stack]" if vma.start <= counters.start_stack <= vma.end else ""
 
 
-def _columns(task: Task, vma: Vma) -> tuple[str, int, str]:
+def columns(task: Task, vma: Vma) -> Columns:
     """Return device, inode number and name of a VMA."""
     if vma.flags & lib.VM_SPECIAL:
-        return "00:00", 0, "[nonlinear]"
+        return Columns("00:00", 0, "[nonlinear]")
     file = task.kernel.vfs.file_of(vma.file_cookie) if vma.file_cookie else None
     if file is not None:
-        return _file_columns(vma, file)
+        return _of_file(vma, file)
     if vma.mapping_cookie:
-        return _shared_columns(vma)
-    return "00:00", 0, _name(task, vma)
+        return _of_shared(vma)
+    return Columns("00:00", 0, _name(task, vma))
 
 
 def maps_line(task: Task, vma: Vma) -> str:
     """Return one line of /proc/PID/maps, without its newline."""
-    device, inode, name = _columns(task, vma)
+    device, inode, name = columns(task, vma)
     offset = vma.pgoff * PAGE_SIZE if inode else 0
     head = f"{vma.start:08x}-{vma.end:08x} {vma.perms} {offset:08x} {device} {inode} "
-    return head.ljust(PATH_COLUMN) + name if name else head
+    return head.ljust(PATH_COLUMN) + name.replace("\n", "\\012") if name else head
 
 
 def maps(task: Task) -> str:

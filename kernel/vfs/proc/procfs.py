@@ -13,14 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
 from pkern.kernel.vfs.proc import maps as proc_maps
+from pkern.kernel.vfs.proc import numa as proc_numa
+from pkern.kernel.vfs.proc import process as proc_process
 from pkern.kernel.vfs.proc import task as proc_task
-from pkern.kernel.vfs.proc.inode import ProcDir, ProcInode, Text, TextFile, task_of
+from pkern.kernel.vfs.proc.inode import FixedMode, ProcDir, Text, TextFile, task_of
 from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
+from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
 from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
-EACCES, EPERM = errno.EACCES, errno.EPERM
+EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
 
 
 def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
@@ -41,7 +44,8 @@ class Row(NamedTuple):
     """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
 
     at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
-    open when the task has ended. A write returns how many bytes it took.
+    open or a read when the task has ended; gone: that of a read when it has been waited for, too.
+    whences: what lseek takes. A write returns how many bytes it took.
     """
 
     mode: int
@@ -50,36 +54,60 @@ class Row(NamedTuple):
     at_open: int = 0
     at_read: int = 0
     dead: int = 0
+    gone: int = errno.ESRCH
+    whences: frozenset[int] = FROM_START
 
 
+ID_MAP = Row(0o644, lambda of, reader: proc_process.ID_MAP, proc_process.write_id_map, gone=0)
 ROWS: dict[str, Row] = {
-    "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES),
-    "clear_refs": Row(0o200, write=proc_files.write_clear_refs),
-    "cmdline": Row(0o444, _of(proc_task.cmdline)),
-    "coredump_filter": Row(
-        0o644, _of(proc_files.coredump_filter), proc_files.write_coredump_filter
+    "auxv": Row(
+        0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
     ),
+    "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
+    "clear_refs": Row(0o200, write=proc_files.write_clear_refs, whences=NOWHERE),
+    "cmdline": Row(0o444, _of(proc_task.cmdline), whences=ANYWHERE),
     "comm": Row(0o644, _of(proc_task.comm), proc_files.write_comm),
-    "environ": Row(0o400, _of(proc_task.environ), at_open=EACCES),
+    "coredump_filter": Row(
+        0o644,
+        _of(proc_files.coredump_filter),
+        proc_files.write_coredump_filter,
+        whences=ANYWHERE,
+    ),
+    "cpuset": Row(0o444, lambda of, reader: "/\n"),
+    "environ": Row(
+        0o400, _of(proc_task.environ), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
+    ),
+    "gid_map": ID_MAP,
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
     "limits": Row(0o444, _of(proc_task.limits)),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
-    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL),
-    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL),
-    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL),
-    "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj),
+    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0),
+    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0),
+    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL, gone=0),
+    "numa_maps": Row(0o444, _of(proc_numa.numa_maps), at_open=EACCES),
+    "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
     "oom_score": Row(0o444, _of(proc_task.oom_score)),
-    "oom_score_adj": Row(0o644, _of(proc_files.oom_score_adj), proc_files.write_oom_score_adj),
+    "oom_score_adj": Row(
+        0o644,
+        _of(proc_files.oom_score_adj),
+        proc_files.write_oom_score_adj,
+        whences=ANYWHERE,
+    ),
     "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
+    "projid_map": ID_MAP,
     "schedstat": Row(0o444, _of(proc_task.schedstat)),
+    "setgroups": Row(0o644, lambda of, reader: "allow\n", proc_process.write_setgroups, gone=0),
     "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
-    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=errno.ESRCH),
+    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=ESRCH),
+    "stack": Row(0o400, lambda of, reader: "", at_read=EPERM),  # no kernel function has a name
     "stat": Row(0o444, proc_task.stat),
     "statm": Row(0o444, _of(proc_task.statm)),
     "status": Row(0o444, _of(proc_task.status)),
     "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
+    "timers": Row(0o444, lambda of, reader: ""),  # POSIX timers, of which there are none
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
-    "wchan": Row(0o444, lambda of, reader: "0"),  # no kernel function has a name here
+    "uid_map": ID_MAP,
+    "wchan": Row(0o444, lambda of, reader: "0"),
 }
 MACHINE: dict[str, Callable[[Machine], Text]] = {
     "buddyinfo": proc_machine.buddyinfo,
@@ -101,7 +129,7 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
 }
 
 
-class TaskFile(ProcInode):
+class TaskFile(FixedMode):
     """A file of /proc/PID, by its row."""
 
     def __init__(
@@ -109,32 +137,36 @@ class TaskFile(ProcInode):
     ) -> None:
         super().__init__(kernel, row.mode)
         self._row = row
+        self.whences = row.whences
         self._of_task = of_task
         self._reader = reader
         self._content = b""
 
     def opened(self, task: Caller) -> Inode:
-        alive, reader = self._of_task.alive, task_of(task, self.kernel)
-        if alive and self._row.at_open and not reader.may_trace(self._of_task):
-            raise SyscallError(self._row.at_open)
-        if self._row.dead and not alive:
-            raise SyscallError(self._row.dead)
+        alive, row, reader = self._of_task.alive, self._row, task_of(task, self.kernel)
+        if alive and row.at_open and not reader.may_trace(self._of_task):
+            raise SyscallError(row.at_open)
+        if row.dead and not alive:
+            raise SyscallError(row.dead)
         return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, reader))
 
-    def _subject(self) -> Task:
-        """Return the task. Errors: ESRCH: nothing is left of it."""
-        if self._of_task.pid not in self.kernel.tasks:
-            raise SyscallError(errno.ESRCH)
+    def _subject(self, gone: int) -> Task:
+        """Return the task. Errors: gone, unless it is 0: nothing is left of it."""
+        if gone and self._of_task.pid not in self.kernel.tasks:
+            raise SyscallError(gone)
         return self._of_task
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        of, reader = self._subject(), self._reader
-        if self._row.text is None or reader is None:
+        row, reader = self._row, self._reader
+        if row.text is None or reader is None:
             raise SyscallError(errno.EINVAL)
-        if self._row.at_read and not reader.may_trace(of):
-            raise SyscallError(self._row.at_read)
+        of = self._subject(row.gone)
+        if row.dead == ESRCH and row.gone and not of.alive:
+            raise SyscallError(ESRCH)
+        if row.at_read and not reader.may_trace(of):
+            raise SyscallError(row.at_read)
         if pos == 0 or not self._content:
-            text = self._row.text(of, reader)
+            text = row.text(of, reader)
             raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
             self._content = raw
         return self._content[pos : pos + nbytes]
@@ -142,7 +174,7 @@ class TaskFile(ProcInode):
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         if self._row.write is None or task is None:
             raise SyscallError(errno.EINVAL)
-        return self._row.write(self._subject(), data, task_of(task, self.kernel))
+        return self._row.write(self._subject(ESRCH), data, task_of(task, self.kernel))
 
 
 class TaskDir(ProcDir):
@@ -155,6 +187,8 @@ class TaskDir(ProcDir):
             self.entries[name] = TaskFile(kernel, row, of_task)
         self.entries["mem"] = proc_files.MemFile(kernel, of_task)
         self.entries["pagemap"] = proc_files.PagemapFile(kernel, of_task)
+        self.entries["map_files"] = MapFilesDir(kernel, of_task)
+        self.entries["ns"] = NsDir(kernel, of_task)
         self.entries |= task_links(kernel, of_task)
         if process is None:
             self.entries["task"] = ThreadsDir(kernel, of_task, self)

@@ -244,7 +244,7 @@ def environ(task: Task) -> bytes:
 
 def auxv(task: Task) -> bytes:
     """The auxiliary vector: pairs of 64-bit words. Source: proc_pid_auxv(5)."""
-    return _areas(task).auxv
+    return (task.mm.areas or Areas()).auxv  # kept for who opened it while the task lived
 
 
 def comm(task: Task) -> str:
