@@ -284,8 +284,7 @@ void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 					      PTE_READONLY;
 			pte_t pte = (*ptep & kept) | bits;
 			bool clean = vma_notes_stores(vma) && !(pte & PTE_DIRTY);
-			if (pte & PTE_READONLY || clean ||
-			    !page_is_own(vma->mm->machine, vma, pte))
+			if (pte & PTE_READONLY || clean || !page_is_own(vma->mm->machine, vma, pte))
 				pte &= ~PTE_WRITE;
 			pte_set(vma->mm, addr, ptep, pte);
 		}

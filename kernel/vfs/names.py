@@ -46,11 +46,11 @@ def need_file_creatable(task: Caller, place: Place) -> None:
 
     Where nobody makes files, open says it by another errno than mkdir and mknod.
     """
-    try:
-        need_creatable(task, place)
-    except SyscallError as error:
-        made_here = hasattr(place.directory, "create")
-        raise SyscallError(errno.EACCES) if error.errno == errno.EPERM and not made_here else error
+    if place.entry() is None and not place.directory.no_new_names:
+        place.directory.check_writable()
+        if not hasattr(place.directory, "create"):
+            raise SyscallError(errno.EACCES)
+    need_creatable(task, place)
 
 
 def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:

@@ -1,4 +1,4 @@
-"""Small programs that print what Linux 6.18 printed, each beside its text: cases/NAME.c and NAME.txt.
+"""Small programs that print what Linux 6.18 printed: cases/NAME.c, each beside its text.
 
 The texts were taken on a host of that version, as root; so the test needs no such host. A line
 `// needs: OPTIONS` in a program's head gives the machine's boot parameters.

@@ -60,9 +60,7 @@ class Row(NamedTuple):
 
 ID_MAP = Row(0o644, lambda of, reader: proc_process.ID_MAP, proc_process.write_id_map, gone=0)
 ROWS: dict[str, Row] = {
-    "auxv": Row(
-        0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
-    ),
+    "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
     "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
     "clear_refs": Row(0o200, write=proc_files.write_clear_refs, whences=NOWHERE),
     "cmdline": Row(0o444, _of(proc_task.cmdline), whences=ANYWHERE),
