@@ -13,8 +13,8 @@ from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
 from pkern.kernel.vfs.proc.maps import columns
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
     from pkern.kernel.mm.mm import Vma
+    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
@@ -43,7 +43,7 @@ def need_tracer(of: Task, reader: Task) -> None:
 class MapFileLink(ProcLink):
     """A mapped file, under its addresses. It can be opened only with CAP_SYS_ADMIN's kin."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, vma: Vma) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, vma: Vma) -> None:
         super().__init__(kernel, "", of_task.uid, of_task.gid)
         self._of_task = of_task
         self._vma = vma
@@ -69,7 +69,7 @@ class MapFileLink(ProcLink):
 class MapFilesDir(ProcDir):
     """/proc/PID/map_files: a link for each VMA of a file, named by its addresses."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
         self._of_task = of_task
 
@@ -98,7 +98,7 @@ class NameSpace(Inode):
 
     type_bits = stat.S_IFREG
 
-    def __init__(self, kernel: Kernel, number: int) -> None:
+    def __init__(self, kernel: Machine, number: int) -> None:
         super().__init__(kernel, 0o444)
         self.ino = number
 
@@ -106,7 +106,7 @@ class NameSpace(Inode):
 class NsLink(ProcLink):
     """A name space of a task."""
 
-    def __init__(self, kernel: Kernel, of_task: Task, kind: str, number: int) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, kind: str, number: int) -> None:
         super().__init__(kernel, f"{kind}:[{number}]", of_task.uid, of_task.gid)
         self._of_task = of_task
         self._number = number
@@ -127,7 +127,7 @@ class NsLink(ProcLink):
 class NsDir(ProcDir):
     """/proc/PID/ns: a link for each kind of name space. Source: namespaces(7)."""
 
-    def __init__(self, kernel: Kernel, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o511)
         self._of_task = of_task
 
