@@ -168,7 +168,7 @@ struct mapping {
 	uint32_t flags;    /* enum mapping_flags */
 	uint64_t refcount; /* Python's inode, open files */
 	uint64_t cookie;
-	uint64_t size; /* bytes */
+	uint64_t size;      /* bytes */
 	uint64_t stored_ns; /* when a mapping was last stored through, since 1970; 0: told */
 	uint64_t nr_pages;
 	uint64_t truncate_count;
