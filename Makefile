@@ -53,7 +53,10 @@ $(VENV)/core-built: $(VENV)/installed $(CORE_C) $(CORE_H) kernel/core/build_core
 	@touch $@
 
 venv: $(VENV)/installed ## create .venv with all that the project needs
+# Bytecode too, as an installation from a wheel has it: a start must not compile, whatever the
+# environment says of writing it (PYTHONDONTWRITEBYTECODE).
 build: $(VENV)/core-built ## compile the C core, creating .venv first if need be
+	@$(BIN)/python -m compileall -q pkern kernel syscalls userland
 core: build
 
 # ---- the two commands ----

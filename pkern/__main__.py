@@ -1,7 +1,19 @@
-"""`python -m pkern` is the command `pkern`."""
+"""The command `pkern`, and `python -m pkern`."""
 
 import sys
 
-from pkern.userland.cli.main import main
+from pkern.userland.cli.interrupts import INTERRUPTED, at_once
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line of this process and return the exit status."""
+    try:
+        with at_once():
+            from pkern.userland.cli.main import main as run
+        return run()
+    except KeyboardInterrupt:  # between two commands of this function
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

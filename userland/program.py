@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.signals import SigInfo
+from pkern.kernel.tasks.signals import SigInfo, Signal
 from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
@@ -269,7 +269,11 @@ def run_program(
         return 128 + killed.signo
     except (KernelBug, KernelPanic):
         raise
-    except BaseException:  # the program's own, or Ctrl-C: on a live machine nothing else ends it
+    except KeyboardInterrupt:  # the host's Ctrl-C is the program's
+        task.die_of(Signal.SIGINT)
+        sys.ended()
+        raise
+    except BaseException:  # the program's own: on a live machine nothing else ends it
         sys.exit(1)
         raise
     sys.exit(result if isinstance(result, int) else 0)

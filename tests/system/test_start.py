@@ -101,3 +101,40 @@ def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
     program = str(compile_c(TRUE))
     assert "pkern.syscalls.strace.tracer" in imported("run", "--strace", program)
     assert "pkern.userland.lab.gate" in imported("lab", "list")
+
+
+# Ctrl-C arrives when the module that is named is looked for.
+INTERRUPT = """\
+import os, signal, sys
+WHICH = sys.argv.pop(1)
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == WHICH:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+from pkern.__main__ import main
+
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "argparse",
+        "pkern.userland.cli.main",
+        "pkern.userland.cli.run",
+        "pkern.userland.cli.elf_command",
+        "pkern.kernel.machine",
+        "pkern.kernel.vfs",
+        "pkern.kernel.core._core",
+        "pkern.syscalls.tasks.timers",
+    ],
+)
+def test_an_interrupt_while_modules_are_imported_is_quiet(
+    compile_c: Callable[..., Path], module: str
+) -> None:
+    command = [sys.executable, "-c", INTERRUPT, module, "run", str(compile_c(TRUE))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

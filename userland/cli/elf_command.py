@@ -156,6 +156,9 @@ def run_job(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.control(task)
         kernel.scheduler.run(task)
+    except KeyboardInterrupt:
+        _interrupt(kernel)
+        raise
     except (Deadlock, EngineError, KernelPanic) as error:
         print(f"pkern: {error}", file=sys.stderr)
         return FAILED
@@ -168,6 +171,13 @@ def run_job(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -
     if trace is None and status & 0x7F not in QUIET:
         say_ended(job.path, status & 0x7F)
     return SIGNALLED + (status & 0x7F)
+
+
+def _interrupt(kernel: Kernel) -> None:
+    """End the programs as the host's Ctrl-C ends those of the host."""
+    for task in list(kernel.tasks.values()):
+        if task.context is not None:
+            task.die_of(Signal.SIGINT)
 
 
 def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:
@@ -191,7 +201,7 @@ def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
+    sys.stderr.write(line + "\n")  # in one piece, whenever Ctrl-C comes
 
 
 # ---- the same run twice ----

@@ -7,13 +7,14 @@ command that is meant is imported: what is imported here, every command pays for
 """
 
 import sys
-from argparse import REMAINDER, SUPPRESS
+from argparse import REMAINDER, SUPPRESS, Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from pkern import __version__
 from pkern.kernel.errors import KernelPanic, SyscallError
+from pkern.userland.cli.interrupts import INTERRUPTED, at_once
 from pkern.userland.cli.options import HelpfulParser, UsageError
 from pkern.userland.complaints import did_you_mean
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _end(2, str(error))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except KernelPanic as error:
         return _end(1, str(error))
     except SyscallError:  # a call of this kernel failed and no command expected it: our bug
@@ -80,6 +81,14 @@ def _end(status: int, sentence: str) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Run the command that is meant. Errors: what it raises; SystemExit of the parsers."""
+    with at_once():
+        command, options = _meant(arguments)
+    status: int = command.run(options)
+    return status
+
+
+def _meant(arguments: Sequence[str]) -> tuple[Any, Namespace]:
+    """Return the module of the command that is meant, and its options."""
     meant = _parser().parse_args(arguments)
     if meant.command not in COMMANDS:
         hint = did_you_mean(meant.command, COMMANDS, "; 'pkern --help' lists them")
@@ -91,8 +100,7 @@ def _run(arguments: Sequence[str]) -> int:
         description=f"{about}\n\n{command.HELP}",
     )
     command.add_arguments(parser)
-    status: int = command.run(parser.parse_args(meant.arguments))
-    return status
+    return command, parser.parse_args(meant.arguments)
 
 
 def _parser() -> HelpfulParser:

@@ -64,7 +64,7 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
 def _tracer() -> Tracer:
     from pkern.syscalls.strace.tracer import Tracer
 
-    return Tracer(lambda line: print(line, file=sys.stderr))
+    return Tracer(lambda line: sys.stderr.write(line + "\n"))
 
 
 def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:

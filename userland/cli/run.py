@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.userland.cli.interrupts import at_once
 from pkern.userland.cli.options import (
     UsageError,
     add_machine_options,
@@ -53,14 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run a program and return its exit status."""
     caps = _capabilities(options.cap)
-    if options.root or not options.file.endswith(".py"):
-        from pkern.userland.cli import elf_command
-
-        return elf_command.run(options, caps)
-    existing(options.file)
-    from pkern.userland.cli import python_command
-
-    return python_command.run(options, caps)
+    python = options.file.endswith(".py") and not options.root
+    if python:
+        existing(options.file)
+    with at_once():
+        kind: Any = import_module(
+            "pkern.userland.cli." + ("python_command" if python else "elf_command")
+        )
+    status: int = kind.run(options, caps)
+    return status
 
 
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:

@@ -339,7 +339,7 @@ class GuestKernel:
 
     def shut_down(self) -> None:
         """End the host task that the guest ran in."""
-        self.host.ptrace(abi.PTRACE_KILL, self._task, 0, 0)
+        self.host.kill(self._task, Signal.SIGKILL)  # it may be running: Ctrl-C came
         self.host.wait4(self._task, 0)
 
     def run(self) -> int:

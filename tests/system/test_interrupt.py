@@ -1,0 +1,92 @@
+"""Ctrl-C ends a command with status 130 and says no more: no traceback, no wrong last line."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+BUSY = """\
+#include <unistd.h>
+
+int main(void)
+{
+	write(1, "ready\\n", 6);
+	for (;;)
+		getppid();
+}
+"""
+PYTHON = """\
+def main(sys):
+    print("ready", flush=True)
+    while True:
+        sys.getpid()
+"""
+
+
+def interrupted(*arguments: str) -> tuple[int, str, str]:
+    """Send SIGINT after the first line of output; return status, output and errors."""
+    command = subprocess.Popen(
+        [sys.executable, "-u", "-m", "pkern", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    first = command.stdout.readline()
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate()
+    return command.returncode, first + out, err
+
+
+@pytest.fixture
+def busy(compile_c: Callable[..., Path]) -> str:
+    """Return a program that says it is ready and never ends."""
+    return str(compile_c(BUSY))
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> str:
+    """Return the same in Python."""
+    program = tmp_path / "loop.py"
+    program.write_text(PYTHON)
+    return str(program)
+
+
+def test_of_a_program_in_machine_code(busy: str) -> None:
+    assert interrupted("run", busy) == (130, "ready\n", "")
+
+
+def test_of_a_program_in_python(loop: str) -> None:
+    assert interrupted("run", loop) == (130, "ready\n", "")
+
+
+def test_of_a_guest_of_uml(busy: str) -> None:
+    assert interrupted("uml", busy) == (130, "ready\n", "")
+
+
+@pytest.mark.parametrize("program", ["busy", "loop"])
+def test_under_strace_the_last_line_says_what_ended_the_program(
+    request: pytest.FixtureRequest, program: str
+) -> None:
+    status, out, err = interrupted("run", "--strace", request.getfixturevalue(program))
+    assert (status, out) == (130, "ready\n")
+    assert err.splitlines()[-1] == "+++ killed by SIGINT +++"
+    assert "Traceback" not in err
+
+
+def test_of_the_lab(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pkern", "lab", "report", "--tiny", str(tmp_path / "lab")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as lab:
+        assert lab.stderr is not None
+        first = lab.stderr.readline()
+        lab.send_signal(signal.SIGINT)
+        rest = lab.stderr.read().splitlines()
+    assert first.startswith("0 of ")
+    assert lab.returncode == 130
+    assert all(" of " in line for line in rest)
