@@ -1,0 +1,141 @@
+"""What is built is one package: source archive, wheel and an installation hold pkern and no more.
+
+The wheel is made offline from the source archive, so both are proved; a project that has folders
+of its own called kernel, syscalls and userland uses the plugin from it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+FLOORS = ("kernel", "syscalls", "userland")
+SDIST = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+
+PROJECT = {
+    "kernel/__init__.py": "NAME = 'the project\\'s own kernel'\n",
+    "userland/__init__.py": "",
+    "syscalls.py": "raise ImportError('nobody asked for this')\n",
+    "test_own.py": """\
+import kernel as own
+import pkern
+import pytest
+
+
+def test_two_kernels(kernel, task):
+    assert own.NAME == "the project's own kernel"
+    sys = pkern.Sys(task)
+    addr = sys.mmap(0, 4096, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
+    assert sys.load(addr, 1) == b"\\0"
+    assert isinstance(kernel, pkern.Kernel)
+
+
+@pytest.mark.sysctl({"vm.nonlinear": 1})
+def test_a_marker(kernel):
+    assert kernel.sysctl["vm.nonlinear"] == 1
+
+
+def test_where_it_comes_from():
+    print("pkern is", pkern.__file__)
+""",
+}
+
+
+def run(*command: str, cwd: Path, **env: str) -> str:
+    """Run a command and return what it prints; fail with all of it."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive of a copy of the tree, and the wheel from that."""
+    tree = tmp_path_factory.mktemp("tree")
+    ignored = shutil.ignore_patterns("*.so", "*.o", "__pycache__", "_core.c")
+    for name in (*FLOORS, "pkern"):
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    for name in SOURCES:
+        shutil.copy(ROOT / name, tree / name)
+    run(sys.executable, "-c", SDIST, cwd=tree)
+    (archive,) = (tree / "dist").glob("*.tar.gz")
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--no-index", "-w", "dist", str(archive), cwd=tree, CFLAGS="-O0")
+    (built,) = (tree / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into a folder of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
+    run(*pip, "--target", str(folder), str(wheel), cwd=folder)
+    return folder
+
+
+def isolated(site: Path) -> dict[str, str]:
+    """Return the environment in which the installation is found, and the tree's is not.
+
+    Without the module site (-S) no .pth file is read, so an editable installation is not seen;
+    the libraries are, by their folder's name.
+    """
+    return {"PYTHONPATH": os.pathsep.join((str(site), sysconfig.get_paths()["purelib"]))}
+
+
+def test_the_wheel_holds_one_package_and_all_of_its_files(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"pkern", "pkern-0.1.0.dist-info"}
+    tree = [
+        f"{folder}/{file.relative_to(ROOT / folder).as_posix()}"
+        for folder in ("pkern", *FLOORS)
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in {".py", ".pyi", ".h", ".c", ".S", ".typed", ".bin"}
+        and ((file.parent / "__init__.py").exists() or file.parent.name == "programs")
+        and file.name != "_core.c"
+    ]
+    expected = {name if name.startswith("pkern/") else f"pkern/{name}" for name in tree}
+    assert expected - set(names) == set()
+    assert any(
+        name.startswith("pkern/kernel/core/_core.") and name.endswith(".so") for name in names
+    )
+
+
+def test_a_project_with_a_kernel_of_its_own_uses_the_plugin(site: Path, tmp_path: Path) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    python = [sys.executable, "-S", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    text = run(*python, cwd=tmp_path, **isolated(site))
+    assert "3 passed" in text
+    assert f"pkern is {site}" in text
+
+
+def test_the_installed_command_runs_a_program(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "prog.py").write_text("def main(sys):\n    print(hex(sys.mmap(0, 1, 1, 0x22)))\n")
+    python = [sys.executable, "-S", "-m", "pkern"]
+    text = run(*python, "run", "prog.py", cwd=tmp_path, **isolated(site))
+    assert text.startswith("0x7fff")
+    assert (site / "bin" / "pkern").is_file()
+
+
+def test_top_level_names_are_not_taken(site: Path, tmp_path: Path) -> None:
+    code = f"import importlib.util as u; print([n for n in {FLOORS!r} if u.find_spec(n)])"
+    assert run(sys.executable, "-S", "-c", code, cwd=tmp_path, **isolated(site)).strip() == "[]"
