@@ -238,6 +238,11 @@ class Kernel:
         """Let the nth allocation from now fail (1: the next; 0: none)."""
         lib.machine_fail_nth(self.core, nth)
 
+    @property
+    def fail_pending(self) -> int:
+        """How many allocations it is to the one that fails; 0: none is to, or it has failed."""
+        return int(lib.machine_fail_pending(self.core))
+
     def check(self) -> None:
         """Recount every invariant from nothing. Errors: KernelBug with the report."""
         report = ffi.new("char[]", REPORT_BYTES)

@@ -243,18 +243,20 @@ def run_program(
     caps: frozenset[str] | None = None,
     tracer: Tracer | None = None,
     on_fault: Callable[[MemoryFault], object] | None = None,
+    fail_nth: int = 0,
 ) -> int:
     """Run main in a new task and return its exit status, 128+n where signal n ended it.
 
     tracer: sees its calls. main is called as main(sys) or main(sys, argv). An int it returns is
-    the status.
-    on_fault: gets the access that ended the task, with its traceback.
+    the status. on_fault: gets the access that ended the task, with its traceback. fail_nth: let
+    that allocation of memory in the kernel fail, counted from main's first call; 0: none.
     """
     name = Path(argv[0]).name if argv else "program"
     task = kernel.spawn(name, uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
     if tracer is not None:
         sys.follow(tracer)
+    kernel.fail_nth(fail_nth)
     try:
         result = main(sys, argv) if _takes(main, 2) else main(sys)
     except MemoryFault as fault:
@@ -276,6 +278,7 @@ def run_program(
     except BaseException:  # the program's own: on a live machine nothing else ends it
         sys.exit(1)
         raise
+    kernel.fail_nth(0)
     sys.exit(result if isinstance(result, int) else 0)
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

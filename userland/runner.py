@@ -41,7 +41,8 @@ class Completed:
     where its time was up. signal: the one that ended it, or None. out, err: what went to
     descriptors 1 and 2. log: the kernel's lines meanwhile, as dmesg shows them. maps: its
     /proc/PID/maps in the moment before it ended. signals: those that were delivered to it and to
-    its children, in order. time_ns: virtual nanoseconds from start to end.
+    its children, in order. time_ns: virtual nanoseconds from start to end. alloc_failed: whether it
+    came to the allocation that fail_nth named.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +55,7 @@ class Completed:
     maps: str
     signals: tuple[SigInfo, ...]
     time_ns: int
+    alloc_failed: bool
 
 
 @dataclass(slots=True)
@@ -93,6 +95,7 @@ def run(
     limits: Limits | None = None,
     root: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
+    fail_nth: int = 0,
     strace: Callable[[str], object] | None = None,
     kernel: Kernel | None = None,
     **boot: Any,
@@ -104,6 +107,7 @@ def run(
     after its name. env: the whole environment, by default PATH, HOME and TERM. cwd: a directory of
     the machine, made if need be. limits: soft, or (soft, hard), by setrlimit(2)'s names
     ({"NOFILE": 64, "AS": 1 << 30}). timeout: virtual seconds; then SIGKILL and status 124.
+    fail_nth: let that allocation of memory in the kernel fail, counted from the program's start.
     strace: gets each line that strace would print. kernel: a machine to use; without one a new one
     is booted with **boot (Kernel's parameters; RAM is 1 GiB unless ram says otherwise) and closed.
     Errors: OSError where the host or execve refuses the program; CpuUnavailable without the extra
@@ -137,7 +141,10 @@ def run(
         witness = _Witness(task, scheduler.observer)
         scheduler.observer = witness
         started = machine.clock.now_ns
+        machine.fail_nth(fail_nth)
         in_time = _run_in_time(scheduler, task, timeout)
+        alloc_failed = bool(fail_nth) and not machine.fail_pending
+        machine.fail_nth(0)
         wait_status = task.exit_status or 0
         signo = wait_status & 0x7F
         return Completed(
@@ -151,6 +158,7 @@ def run(
             maps=witness.maps,
             signals=tuple(witness.signals),
             time_ns=machine.clock.now_ns - started,
+            alloc_failed=alloc_failed,
         )
 
 

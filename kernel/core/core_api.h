@@ -311,7 +311,7 @@ struct need *machine_need(machine *m);
 struct tunables *machine_tunables(machine *m);
 struct counters *machine_counters(machine *m);
 void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: the next */
-int64_t machine_fail_pending(machine *m);                       /* 1 while still armed */
+int64_t machine_fail_pending(machine *m);                       /* allocations until it; 0: off */
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
 int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */

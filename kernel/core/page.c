@@ -240,7 +240,7 @@ struct counters *machine_counters(machine *m) { return &m->counters; }
 void *machine_arena(machine *m) { return m->arena; }
 int machine_arena_fd(machine *m) { return m->arena_fd; }
 void machine_fail_nth(machine *m, uint64_t n) { m->fail_in = n; }
-int64_t machine_fail_pending(machine *m) { return m->fail_in != 0; }
+int64_t machine_fail_pending(machine *m) { return (int64_t)m->fail_in; }
 
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out)
 {

@@ -154,9 +154,15 @@ class Mm:
         """
         return self._repeat(self._serve_call, function, *args)
 
-    def _repeat(self, serve: Serve, function: Callable[..., int], *args: Any) -> int:
+    def go_on(self, result: int, function: Callable[..., int], *args: Any) -> int:
+        """Go on as call() does where the caller's own first try gave result, below 0."""
+        self._serve_call(result, 0)
+        return self._repeat(self._serve_call, function, *args, attempt=1)
+
+    def _repeat(
+        self, serve: Serve, function: Callable[..., int], *args: Any, attempt: int = 0
+    ) -> int:
         result = function(self.handle, *args)
-        attempt = 0
         while result < 0:
             serve(result, attempt)
             result = function(self.handle, *args)

@@ -77,7 +77,7 @@ def mmap(
     mm = task.mm
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:
-        result = mm.call(core_mmap, addr, length, prot, flags, handle, offset >> 12)
+        result = mm.go_on(result, core_mmap, addr, length, prot, flags, handle, offset >> 12)
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
     if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
@@ -117,7 +117,7 @@ def munmap(task: Task, addr: int, length: int) -> int:
     mm = task.mm
     result: int = core_munmap(mm.handle, addr, length)
     if result < 0:
-        result = mm.call(core_munmap, addr, length)
+        result = mm.go_on(result, core_munmap, addr, length)
     return result
 
 

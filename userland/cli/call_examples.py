@@ -1,7 +1,7 @@
 """One line of example for every call of `sys`, as docs/python.md shows it.
 
-`make docs` runs each on a machine of its own, furnished by PRELUDE, and writes what it gives; a test
-compares the page with what they give now. The value of a line is that of its last expression.
+`make docs` runs each on a machine of its own, furnished by PRELUDE, and writes what it gives; a
+test compares the page with what they give now.
 """
 
 PRELUDE = """\
@@ -46,9 +46,7 @@ EXAMPLES: dict[str, str] = {
     "shmget": "sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)",
     "shmat": "hex(sys.shmat(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)))",
     "shmdt": "sys.shmdt(sys.shmat(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)))",
-    "shmctl": (
-        "sys.shmctl(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600), sys.IPC_STAT).shm_segsz"
-    ),
+    "shmctl": ("sys.shmctl(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600), sys.IPC_STAT).shm_segsz"),
     "swapon": "sys.swapoff('/dev/swap0'); sys.swapon('/dev/swap0', 0)",
     "swapoff": "sys.swapoff('/dev/swap0')",
     # ---- files ----
@@ -102,9 +100,7 @@ EXAMPLES: dict[str, str] = {
     ),
     "rename": "sys.rename('/tmp/file', '/tmp/other')",
     "renameat": "sys.renameat(sys.AT_FDCWD, '/tmp/file', sys.AT_FDCWD, '/tmp/other')",
-    "renameat2": (
-        "sys.renameat2(-100, '/tmp/file', -100, '/tmp/other', sys.RENAME_NOREPLACE)"
-    ),
+    "renameat2": ("sys.renameat2(-100, '/tmp/file', -100, '/tmp/other', sys.RENAME_NOREPLACE)"),
     "mkdir": "sys.mkdir('/tmp/folder')",
     "mkdirat": "sys.mkdirat(sys.AT_FDCWD, '/tmp/folder', 0o700)",
     "rmdir": "sys.mkdir('/tmp/folder'); sys.rmdir('/tmp/folder')",

@@ -104,6 +104,7 @@ class Job(NamedTuple):
     uid: int
     caps: frozenset[str] | None = None
     cwd: str | None = None
+    fail_nth: int = 0  # allocation of memory that fails, from the program's start
 
 
 def _is_there(kernel: Kernel, path: str) -> bool:
@@ -155,6 +156,7 @@ def run_job(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -
     try:
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.control(task)
+        kernel.fail_nth(job.fail_nth)
         kernel.scheduler.run(task)
     except KeyboardInterrupt:
         _interrupt(kernel)
@@ -183,7 +185,8 @@ def _interrupt(kernel: Kernel) -> None:
 def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:
     path = fill_root(kernel, options.file, options.root)
     cwd = None if options.root else os.getcwd()  # so that relative names mean the same
-    return Job(path, [options.file, *options.arguments], options.uid, caps, cwd)
+    argv = [options.file, *options.arguments]
+    return Job(path, argv, options.uid, caps, cwd, options.fail_nth)
 
 
 def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:

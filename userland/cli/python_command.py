@@ -46,6 +46,7 @@ def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
                 caps=caps,
                 tracer=tracer,
                 on_fault=show_failure,
+                fail_nth=options.fail_nth,
             )
         except (KernelBug, KernelPanic):
             raise

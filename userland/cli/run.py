@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--twice", action="store_true", help="run it on two machines and compare all they print"
     )
+    parser.add_argument(
+        "--fail-nth",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="let the program's Nth allocation of memory in the kernel fail",
+    )
     parser.add_argument("--strace", action="store_true", help="print each system call to stderr")
     parser.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
 
@@ -65,6 +72,14 @@ def run(options: argparse.Namespace) -> int:
         )
     status: int = kind.run(options, caps)
     return status
+
+
+def natural(text: str) -> int:
+    """Return a number from 0. Errors: ValueError, which the parser tells."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:

@@ -222,6 +222,7 @@ class SysctlFile(FixedMode):
 MAX_NUMBER = 12  # bytes that count of a number
 OOM_MIN, OOM_MAX = -1000, 1000
 OOM_DISABLE, OOM_ADJ_MAX = -17, 15
+UINT_MAX = (1 << 32) - 1
 REFS = {1: lib.REFS_ANONYMOUS | lib.REFS_OF_FILES, 2: lib.REFS_ANONYMOUS, 3: lib.REFS_OF_FILES}
 REFS_PEAK = 5
 COREDUMP_FILTER_BITS = 0x1FF
@@ -268,6 +269,23 @@ def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
     of.oom_score_adj = value
     if privileged:
         of.set_attributes(oom_score_adj_min=value)
+    return taken(data)
+
+
+def fail_nth(of: Task) -> str:
+    """How many allocations are left until one fails. Source: fault-injection.rst of Linux 6.18."""
+    return f"{of.kernel.fail_pending}\n"
+
+
+def write_fail_nth(of: Task, data: bytes, writer: Task) -> int:
+    """Let the nth allocation from now fail, 0: none. Errors: EINVAL (no unsigned 32-bit number).
+
+    The count is the machine's: tasks run one at a time, and those of others count too.
+    """
+    value = number_in(data)
+    if not 0 <= value <= UINT_MAX:
+        raise SyscallError(errno.EINVAL)
+    of.kernel.fail_nth(value)
     return taken(data)
 
 
