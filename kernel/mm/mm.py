@@ -22,7 +22,11 @@ NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
 
 
-VM_FLAGS = {name: int(getattr(lib, name)) for name in dir(lib) if name.startswith("VM_")}
+VM_FLAGS = {
+    name: int(getattr(lib, name))
+    for name in dir(lib)
+    if name.startswith("VM_") and not name.endswith(("_SHIFT", "_MASK"))
+}
 
 
 class Vma(NamedTuple):

@@ -442,7 +442,10 @@ def _refuse_rwf(flags: int) -> None:
 
 @syscall(327, "preadv2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
 def preadv2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
-    """Read into iovecs at pos, or at the file's position for -1. Source: preadv2(2)."""
+    """Read into iovecs at pos, or at the file's position for -1.
+
+    Errors: as preadv, EOPNOTSUPP (unknown flags). Source: preadv2(2).
+    """
     task.fds.get(fd)
     _refuse_rwf(flags)
     return readv(task, fd, addr, count) if pos == CURRENT else preadv(task, fd, addr, count, pos)
@@ -450,7 +453,10 @@ def preadv2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, fla
 
 @syscall(328, "pwritev2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
 def pwritev2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
-    """Write iovecs at pos, or at the file's position for -1. Source: pwritev2(2)."""
+    """Write iovecs at pos, or at the file's position for -1.
+
+    Errors: as pwritev, EOPNOTSUPP (unknown flags). Source: pwritev2(2).
+    """
     task.fds.get(fd)
     _refuse_rwf(flags)
     return writev(task, fd, addr, count) if pos == CURRENT else pwritev(task, fd, addr, count, pos)

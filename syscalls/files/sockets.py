@@ -427,7 +427,7 @@ def eventfd2(task: Task, count: int, flags: int = 0) -> int:
 
 @syscall(284, "eventfd", INT)
 def eventfd(task: Task, count: int) -> int:
-    """As eventfd2 without flags. Source: eventfd(2)."""
+    """As eventfd2 without flags. Errors: as eventfd2. Source: eventfd(2)."""
     return eventfd2(task, count)
 
 

@@ -171,7 +171,10 @@ def faccessat(task: Task, dirfd: int, path: str, mode: int = 0) -> int:
 
 @syscall(439, "faccessat2", SINT, PATH, INT, INT)
 def faccessat2(task: Task, dirfd: int, path: str, mode: int = 0, flags: int = 0) -> int:
-    """As faccessat, with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. Source: faccessat2(2)."""
+    """As faccessat, with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH.
+
+    Errors: as faccessat, EINVAL. Source: faccessat2(2).
+    """
     if mode & ~7:
         raise SyscallError(errno.EINVAL)
     refuse_flags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
@@ -337,7 +340,10 @@ def futimesat(task: Task, dirfd: int, path: int, times: int = 0) -> int:
 
 @syscall(132, "utime", PATH, INT)
 def utime(task: Task, path: str, times: int = 0) -> int:
-    """Set times from struct utimbuf: two numbers of seconds. Source: utime(2)."""
+    """Set times from struct utimbuf: two numbers of seconds. Errors: as utimensat.
+
+    Source: utime(2).
+    """
     if not times:
         return utimensat(task, AT_FDCWD, path)
     atime, mtime = struct.unpack("<2q", task.mm.copy_in(times, 16))

@@ -306,7 +306,10 @@ def mlock(task: Task, addr: int, length: int) -> int:
 
 @syscall(325, "mlock2", INT, INT, INT)
 def mlock2(task: Task, addr: int, length: int, flags: int) -> int:
-    """Lock as mlock; with MLOCK_ONFAULT pages as they come. Source: mlock(2)."""
+    """Lock as mlock; with MLOCK_ONFAULT pages as they come. Errors: as mlock, EINVAL.
+
+    Source: mlock(2).
+    """
     return _lock(task, addr, length, flags)
 
 

@@ -244,7 +244,10 @@ def execve(task: Task, path: str, argv: int, envp: int) -> int:
 
 @syscall(322, "execveat", SINT, PATH, INT, INT, INT, partly="as execve")
 def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int) -> int:
-    """Run a program below a directory, or (AT_EMPTY_PATH) an open file. Source: execveat(2)."""
+    """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
+
+    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+    """
     if flags & ~(AT_EMPTY_PATH | 0x100):
         raise SyscallError(errno.EINVAL)
     if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:

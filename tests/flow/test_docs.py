@@ -1,16 +1,19 @@
 """The documentation agrees with the code."""
 
+import doctest
 import re
 from pathlib import Path
 
 import pytest
 
-from pkern.userland.cli import reference
+from pkern.userland.binding import CONSTANTS, handlers
+from pkern.userland.cli import call_examples, python_page, reference
+from pkern.userland.program import Sys
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["sysctls.md", "syscalls.md"])
+@pytest.mark.parametrize("name", ["sysctls.md", "syscalls.md", "python.md"])
 def test_generated_pages_are_current(name):
     page = ROOT / "docs" / name
     assert page.read_text() == reference.pages()[name], "stale: run `make docs`"
@@ -44,3 +47,19 @@ def test_every_dependency_has_its_reason():
         assert re.search(r"[<>=]=", requirement), f"{requirement} has no lower bound"
         name = re.split(r"[<>=]", requirement)[0]
         assert name in page or name == "setuptools", f"{name} is not in docs/dependencies.md"
+
+
+def test_the_story_of_the_python_page_is_true():
+    options = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+    result = doctest.testfile(str(python_page.STORY), module_relative=False, optionflags=options)
+    assert result.attempted > 40
+    assert not result.failed
+
+
+def test_every_call_has_a_chapter_and_an_example():
+    forms = handlers()
+    assert {python_page.chapter_of(form) for form in forms.values()} == set(python_page.CHAPTERS)
+    own = set(python_page.OWN_EXAMPLES)
+    assert sorted(forms) == sorted(call_examples.EXAMPLES), "userland/cli/call_examples.py"
+    methods = {name for name in vars(Sys) if not name.startswith("_")} - set(forms) - set(CONSTANTS)
+    assert methods <= own

@@ -107,7 +107,7 @@ def test_the_wheel_holds_one_package_and_all_of_its_files(wheel: Path) -> None:
         f"{folder}/{file.relative_to(ROOT / folder).as_posix()}"
         for folder in ("pkern", *FLOORS)
         for file in (ROOT / folder).rglob("*")
-        if file.suffix in {".py", ".pyi", ".h", ".c", ".S", ".typed", ".bin"}
+        if file.suffix in {".py", ".pyi", ".h", ".c", ".S", ".typed", ".bin", ".md"}
         and ((file.parent / "__init__.py").exists() or file.parent.name == "programs")
         and file.name != "_core.c"
     ]

@@ -61,10 +61,13 @@ def _syscall_row(nr: int, name: str) -> tuple[str, ...]:
 
 def pages() -> dict[str, str]:
     """Return the generated pages of the documentation by file name."""
+    from pkern.userland.cli import python_page  # all of sys: tables are to come without it
+
     with Kernel(ram="64M") as kernel:
         sysctls = markdown_table(SYSCTL_HEADERS, sysctl_rows(kernel))
     calls = markdown_table(SYSCALL_HEADERS, syscall_rows())
     return {
         "sysctls.md": f"{MARK}\n{SYSCTL_PAGE}\n{sysctls}\n",
         "syscalls.md": f"{MARK}\n{SYSCALL_PAGE}\n{calls}\n",
+        "python.md": f"{MARK}\n{python_page.page()}\n",
     }
