@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from pkern import syscalls
@@ -334,6 +335,14 @@ _NAMESPACE = {
 SHOWN_TYPES = {"str": "StrPath", "str | None": "StrPath | None", "bytes": "Data"}
 
 
+@cache
+def _maker(name: str, text: str) -> Callable[..., Any]:
+    namespace: dict[str, Any] = dict(_NAMESPACE)
+    exec(compile(text, f"<pkern sys.{name}>", "exec"), namespace)
+    maker: Callable[..., Any] = namespace["make"]
+    return maker
+
+
 def method(name: str, handler: Handler, form: Handler | None = None) -> Handler:
     """Return the function that makes a call for a Sys: `name(self, ...)`.
 
@@ -341,10 +350,8 @@ def method(name: str, handler: Handler, form: Handler | None = None) -> Handler:
     """
     form = form or handler
     takes = parameters(name, form)
-    namespace: dict[str, Any] = dict(_NAMESPACE)
-    exec(compile(source(name, takes), f"<pkern sys.{name}>", "exec"), namespace)
     defaults = [p.default[0] if p.default else None for p in takes]
-    made, shown = namespace["make"](handler, defaults)
+    made, shown = _maker(name, source(name, takes))(handler, defaults)
     annotations = {p.name: SHOWN_TYPES.get(p.annotation, p.annotation) for p in takes}
     annotations["return"] = form.__annotations__["return"]
     for function in (made, shown):

@@ -182,6 +182,8 @@ class Calls:
     MADV_DONTNEED: Final = 4
     MADV_DONTNEED_LOCKED: Final = 0x18
     MADV_FREE: Final = 8
+    MADV_GUARD_INSTALL: Final = 0x66
+    MADV_GUARD_REMOVE: Final = 0x67
     MADV_HUGEPAGE: Final = 0xe
     MADV_KEEPONFORK: Final = 0x13
     MADV_MERGEABLE: Final = 0xc
@@ -786,7 +788,7 @@ class Calls:
         """
 
     def eventfd(self, count: int) -> int:
-        """As eventfd2 without flags. Source: eventfd(2)."""
+        """As eventfd2 without flags. Errors: as eventfd2. Source: eventfd(2)."""
 
     def eventfd2(self, count: int, flags: int = 0) -> int:
         """Return a descriptor of a counter. flags: EFD_SEMAPHORE 1, EFD_NONBLOCK, EFD_CLOEXEC.
@@ -801,7 +803,10 @@ class Calls:
         """
 
     def execveat(self, dirfd: int, path: StrPath, argv: int, envp: int, flags: int) -> int:
-        """Run a program below a directory, or (AT_EMPTY_PATH) an open file. Source: execveat(2)."""
+        """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
+
+        Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+        """
 
     def exit_group(self, status: int = 0) -> int:
         """End the task, which has one thread. Source: exit_group(2)."""
@@ -810,7 +815,10 @@ class Calls:
         """As access, below dirfd. Errors: as access, EBADF, ENOTDIR. Source: faccessat(2)."""
 
     def faccessat2(self, dirfd: int, path: StrPath, mode: int = 0, flags: int = 0) -> int:
-        """As faccessat, with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. Source: faccessat2(2)."""
+        """As faccessat, with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH.
+
+        Errors: as faccessat, EINVAL. Source: faccessat2(2).
+        """
 
     def fadvise64(self, fd: int, offset: int, nbytes: int, advice: int) -> int:
         """Take advice on how a file will be read: WILLNEED brings it, DONTNEED lets clean pages go.
@@ -1120,7 +1128,10 @@ class Calls:
         """
 
     def mlock2(self, addr: int, length: int, flags: int) -> int:
-        """Lock as mlock; with MLOCK_ONFAULT pages as they come. Source: mlock(2)."""
+        """Lock as mlock; with MLOCK_ONFAULT pages as they come. Errors: as mlock, EINVAL.
+
+        Source: mlock(2).
+        """
 
     def mlockall(self, flags: int) -> int:
         """Lock all of the address space, now (MCL_CURRENT) or from now on (MCL_FUTURE).
@@ -1270,7 +1281,10 @@ class Calls:
         """Read into iovecs at pos. Errors: as readv, pread64. Source: preadv(2)."""
 
     def preadv2(self, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
-        """Read into iovecs at pos, or at the file's position for -1. Source: preadv2(2)."""
+        """Read into iovecs at pos, or at the file's position for -1.
+
+        Errors: as preadv, EOPNOTSUPP (unknown flags). Source: preadv2(2).
+        """
 
     def prlimit64(self, pid: int, resource: int, limits: tuple[int, int] | None = None) -> tuple[int, int]:
         """Set a limit of a task if limits is given; return the old (soft, hard).
@@ -1314,7 +1328,10 @@ class Calls:
         """Write iovecs at pos. Errors: as writev, pwrite64. Source: pwritev(2)."""
 
     def pwritev2(self, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
-        """Write iovecs at pos, or at the file's position for -1. Source: pwritev2(2)."""
+        """Write iovecs at pos, or at the file's position for -1.
+
+        Errors: as pwritev, EOPNOTSUPP (unknown flags). Source: pwritev2(2).
+        """
 
     def read(self, fd: int, count: int) -> bytes:
         """Return up to count bytes at the file's position, and move it.
@@ -1817,7 +1834,10 @@ class Calls:
         """Remove a name, or a directory with AT_REMOVEDIR. Errors: as unlink. Source: unlinkat(2)."""
 
     def utime(self, path: StrPath, times: int = 0) -> int:
-        """Set times from struct utimbuf: two numbers of seconds. Source: utime(2)."""
+        """Set times from struct utimbuf: two numbers of seconds. Errors: as utimensat.
+
+        Source: utime(2).
+        """
 
     def utimensat(self, dirfd: int, path: StrPath | None, times: tuple[Time, Time] = ((0, 1073741823), (0, 1073741823)), flags: int = 0) -> int:
         """Set a file's times: ((seconds, ns), (seconds, ns)); path None: of dirfd itself.
