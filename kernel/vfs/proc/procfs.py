@@ -75,9 +75,7 @@ ROWS: dict[str, Row] = {
     "environ": Row(
         0o400, _of(proc_task.environ), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
     ),
-    "fail-nth": Row(
-        0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE
-    ),
+    "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
     "gid_map": ID_MAP,
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
     "limits": Row(0o444, _of(proc_task.limits)),
