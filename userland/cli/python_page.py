@@ -190,8 +190,8 @@ def _constants() -> Iterator[str]:
     yield "## Constants\n"
     families: dict[str, list[str]] = {}
     for name in sorted(CONSTANTS):
-        family = re.match(r"[A-Z0-9]+(?=_)", name)
-        families.setdefault(family[0] + "_" if family else "others", []).append(name)
+        first = re.match(r"[A-Z0-9]+_", name)
+        families.setdefault(first[0] if first else "others", []).append(name)
     yield "Those of Linux's headers on x86-64; numbers and all names: userland/calls.pyi.\n"
     for family, names in families.items():
         yield f"* {family}: {', '.join(f'`{name}`' for name in names)}"
