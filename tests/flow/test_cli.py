@@ -129,7 +129,7 @@ def test_every_command_explains_itself_with_an_example(capsys):
     ("arguments", "shown"),
     [
         (("bochs", "--file", "/dev/zero"), "no regular file"),
-        (("bench", "--json", "/nope/bench.json"), "cannot be written"),
+        (("bench", "--json", "/proc/self/nope/bench.json"), "cannot be written"),
         (("run", "--uid", "-1", "prog.py"), "'-1'"),
         (("run", "--host", "/proc/self/mem", "{program}"), "not a directory"),
         (("bochs",), "required: --file. 'pkern"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -51,6 +52,8 @@ def programs() -> Path:
 def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     """Return a function that compiles a source (a name in elf/, or text) to a static program."""
     folder = tmp_path_factory.mktemp("elf")
+    # What a program makes where others may too, as in /dev/shm, has a name of this test run's own.
+    unique = f'-DUNIQUE="pkern-{secrets.token_hex(6)}"'
     made: dict[tuple[str, str], Path] = {}
 
     def compile_one(source: str, flavour: str = "musl", *flags: str) -> Path:
@@ -65,7 +68,7 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if "\n" in source:
             file = program.with_suffix(".c")
             file.write_text(source)
-        subprocess.run([*command, "-O1", "-w", *flags, "-o", program, file], check=True)
+        subprocess.run([*command, "-O1", "-w", unique, *flags, "-o", program, file], check=True)
         made[key] = program
         return program
 

@@ -4,7 +4,6 @@
 #include "raw.h"
 
 #define NR_PAGES 5
-#define NAME "/dev/shm/pkern-coherence"
 
 static char at(int fd, long pos)
 {
@@ -17,14 +16,16 @@ static char at(int fd, long pos)
 int main(void)
 {
 	int fd, again;
-	char *first, *second, *private, page[PAGE];
+	char *first, *second, *private, page[PAGE], name[64];
 	long sizes[2];
 
-	raw3(SYS_unlink, (long)NAME, 0, 0);
-	fd = (int)raw3(SYS_open, (long)NAME, O_RDWR | O_CREAT | O_EXCL, 0600);
-	again = (int)raw3(SYS_open, (long)NAME, O_RDWR, 0);
+	/* One of its own: the program may run twice at a time. */
+	snprintf(name, sizeof(name), "/dev/shm/pkern-coherence-%ld", raw3(SYS_getpid, 0, 0, 0));
+	raw3(SYS_unlink, (long)name, 0, 0);
+	fd = (int)raw3(SYS_open, (long)name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	again = (int)raw3(SYS_open, (long)name, O_RDWR, 0);
 	must(fd >= 0 && again >= 0, "open");
-	must(raw3(SYS_unlink, (long)NAME, 0, 0) == 0, "unlink");
+	must(raw3(SYS_unlink, (long)name, 0, 0) == 0, "unlink");
 	memset(page, '-', PAGE);
 	for (int i = 0; i < NR_PAGES; i++)
 		must(sys_pwrite(fd, page, PAGE, i * PAGE) == PAGE, "pwrite");

@@ -82,7 +82,7 @@ static void store(char *memory) { memory[1] = 42; }
 
 static void by_name(char *unused)
 {
-	int fd = shm_open("/pkern-again", O_RDWR, 0);
+	int fd = shm_open("/" UNIQUE, O_RDWR, 0);
 
 	(void)unused;
 	store(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
@@ -91,7 +91,7 @@ static void by_name(char *unused)
 static void segments(void)
 {
 	int id = shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600);
-	int fd = shm_open("/pkern-again", O_CREAT | O_RDWR, 0600);
+	int fd = shm_open("/" UNIQUE, O_CREAT | O_RDWR, 0600);
 	char *sysv = shmat(id, NULL, 0), *posix;
 	struct shmid_ds ds;
 
@@ -105,7 +105,7 @@ static void segments(void)
 	printf("truncate: %d\n", ftruncate(fd, 4096));
 	posix = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	in_child(by_name, NULL);
-	printf("shm_open: %d, unlink %d\n", posix[1], shm_unlink("/pkern-again"));
+	printf("shm_open: %d, unlink %d\n", posix[1], shm_unlink("/" UNIQUE));
 }
 
 int main(int argc, char **argv)

@@ -239,12 +239,12 @@ static void shared_memory(void)
 	say("shmdt", shmdt(at));
 	say("shmat, removed", (long)shmat(id, NULL, 0));
 	say("shmdt, nothing", shmdt(at));
-	fd = shm_open("/pkern-breadth", O_RDWR | O_CREAT | O_EXCL, 0600);
+	fd = shm_open("/" UNIQUE, O_RDWR | O_CREAT | O_EXCL, 0600);
 	say("shm_open", fd >= 0);
 	say("ftruncate", ftruncate(fd, 4096));
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	strcpy(page, "shown");
-	say("shm_unlink", shm_unlink("/pkern-breadth"));
+	say("shm_unlink", shm_unlink("/" UNIQUE));
 	say("pread", pread(fd, page + 100, 6, 0));
 	puts(page + 100);
 }

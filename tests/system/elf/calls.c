@@ -46,22 +46,22 @@ int main(void)
 	char b[64];
 	int fd[2];
 
-	mkdir("/tmp/pkern-calls", 0700);
-	int f = open("/tmp/pkern-calls/a", O_RDWR | O_CREAT | O_TRUNC, 0644);
+	mkdir("/tmp/" UNIQUE, 0700);
+	int f = open("/tmp/" UNIQUE "/a", O_RDWR | O_CREAT | O_TRUNC, 0644);
 	write(f, "hello\n\"w\001\0029\0003", 13);
 	lseek(f, 0, SEEK_SET);
 	read(f, b, 20);
 	fstat(f, &st);
-	stat("/tmp/pkern-calls/a", &st);
-	lstat("/nope", &st);
+	stat("/tmp/" UNIQUE "/a", &st);
+	lstat("/proc/self/nope", &st);
 	ftruncate(f, 100);
 	pread(f, b, 5, 1);
 	close(f);
 	close(77);
 	access("/tmp", R_OK | X_OK);
-	rename("/tmp/pkern-calls/a", "/tmp/pkern-calls/b");
-	unlink("/tmp/pkern-calls/b");
-	rmdir("/tmp/pkern-calls");
+	rename("/tmp/" UNIQUE "/a", "/tmp/" UNIQUE "/b");
+	unlink("/tmp/" UNIQUE "/b");
+	rmdir("/tmp/" UNIQUE);
 	pipe2(fd, O_CLOEXEC);
 	write(fd[1], "a rather long text that is cut at thirty-two", 44);
 	fcntl(fd[0], F_GETFD);
@@ -95,7 +95,7 @@ int main(void)
 	alarm(0);
 	interrupted();
 	char *argv[] = { "nope", "a b", 0 };
-	execv("/nope", argv);
+	execv("/proc/self/nope", argv);
 	*(volatile int *)16 = 1;
 	return 0;
 }

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char here[] = "/dev/shm/pkern-more";
+static const char here[] = "/dev/shm/" UNIQUE;
 
 static void files(void)
 {
@@ -67,10 +67,10 @@ static void files(void)
 	syscall(SYS_setxattr, "a", "user.x", "value", 5L, 1);
 	syscall(SYS_fsync, f);
 	syscall(SYS_sync);
-	syscall(SYS_statfs, "/nope", b);
-	syscall(SYS_mount, "none", "/nope", "tmpfs", 2 | 4, "size=1m");
-	syscall(SYS_umount2, "/nope", MNT_DETACH);
-	syscall(SYS_chroot, "/nope");
+	syscall(SYS_statfs, "/proc/self/nope", b);
+	syscall(SYS_mount, "none", "/proc/self/nope", "tmpfs", 2 | 4, "size=1m");
+	syscall(SYS_umount2, "/proc/self/nope", MNT_DETACH);
+	syscall(SYS_chroot, "/proc/self/nope");
 	close(f);
 	close(at);
 	unlink("a");

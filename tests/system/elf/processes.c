@@ -179,7 +179,8 @@ static void borrowing(char *self)
 	waitpid(pid, &status, 0);
 	printf("spawn %d\n", spawned);
 	show("spawn", status);
-	printf("spawn missing %d\n", posix_spawn(&pid, "/nonexistent", NULL, NULL, argv, environ));
+	printf("spawn missing %d\n",
+	       posix_spawn(&pid, "/proc/self/nope", NULL, NULL, argv, environ));
 	pid = vfork();
 	if (!pid)
 		_exit(11);
@@ -205,7 +206,7 @@ static void executing(char *self)
 	waitpid(pid, NULL, 0);
 	struct {
 		const char *path;
-	} bad[] = { { "/nonexistent" }, { "/dev/null" }, { "/tmp" }, { "" } };
+	} bad[] = { { "/proc/self/nope" }, { "/dev/null" }, { "/tmp" }, { "" } };
 	for (unsigned i = 0; i < 4; i++) {
 		int r = execve(bad[i].path, argv, envp);
 		printf("exec '%s': %d %s\n", bad[i].path, r, strerror(errno));

@@ -69,7 +69,7 @@ static void moved_pipes(void)
 	struct iovec v = { "spliced", 7 };
 	loff_t pos = 1;
 	int waiting;
-	int f = open("/dev/shm/pkern-rare", O_RDWR | O_CREAT | O_EXCL, 0600);
+	int f = open("/dev/shm/" UNIQUE, O_RDWR | O_CREAT | O_EXCL, 0600);
 	pipe(a);
 	pipe2(b, O_NONBLOCK);
 	vmsplice(a[1], &v, 1, SPLICE_F_GIFT);
@@ -80,7 +80,7 @@ static void moved_pipes(void)
 	splice(f, 0, f, 0, 1, 0);
 	tee(f, f, 1, 0);
 	ioctl(a[0], FIONREAD, &waiting);
-	unlink("/dev/shm/pkern-rare");
+	unlink("/dev/shm/" UNIQUE);
 }
 
 static void sets(void)
@@ -142,17 +142,17 @@ static void paths(void)
 	char x[256];
 	struct utimbuf times = { 5, 6 };
 	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = NO_SYMLINKS };
-	int f = open("/dev/shm/pkern-rare", O_RDWR | O_CREAT | O_EXCL, 0600);
-	syscall(SYS_utime, "/dev/shm/pkern-rare", &times);
-	syscall(SYS_statx, AT_FDCWD, "/nowhere", 0, 0xfff, x);
+	int f = open("/dev/shm/" UNIQUE, O_RDWR | O_CREAT | O_EXCL, 0600);
+	syscall(SYS_utime, "/dev/shm/" UNIQUE, &times);
+	syscall(SYS_statx, AT_FDCWD, "/proc/self/nope", 0, 0xfff, x);
 	syscall(SYS_statx, f, "", AT_EMPTY_PATH | 0x4000, 0x201, 0);
 	syscall(SYS_openat2, AT_FDCWD, "/dev/null", &how, sizeof(how));
 	how.flags |= O_CREAT;
 	how.mode = 0600;
 	how.resolve = BENEATH | IN_ROOT;
-	syscall(SYS_openat2, AT_FDCWD, "/dev/shm/x", &how, sizeof(how));
+	syscall(SYS_openat2, AT_FDCWD, "/dev/shm/" UNIQUE "-x", &how, sizeof(how));
 	syscall(SYS_openat2, AT_FDCWD, "x", 0, sizeof(how));
-	unlink("/dev/shm/pkern-rare");
+	unlink("/dev/shm/" UNIQUE);
 }
 
 static void queued(void)
