@@ -19,5 +19,13 @@ settings.load_profile("pkern")
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the host has, and what is not compared with it therefore."""
-    for line in host.summary(host.FEATURES):
+    for line in host.summary():
         terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what the host's kernel is too old for, with the reason."""
+    for item in items:
+        reason = host.too_new(item.nodeid)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))

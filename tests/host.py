@@ -6,6 +6,12 @@ at the end of each test run, together with what was found.
 
 from __future__ import annotations
 
+import fnmatch
+import os
+import re
+from collections.abc import Iterable
+
+from pkern.userland.conform.differences import Release, newer_than
 from pkern.userland.conform.hostcpu import host_cpu_features
 
 FEATURES = host_cpu_features()
@@ -21,19 +27,73 @@ ONLY_WITHOUT = {
 }
 
 
+# Subjects of differences.NEWER -> the tests that compare them with the host, as patterns of ids.
+COMPARED_IN = {
+    "memfd's exec flags": ("*odd_arguments*[[]memfd_flags]",),
+    "access_ok": ("*odd_arguments*[[]mincore]", "*odd_arguments*[[]process_vm]",
+                  "*odd_arguments*[[]transfers]"),
+    "cachestat": ("*odd_arguments*[[]cachestat]",),
+    "splice": ("*test_splice.py::test_sequences_have_the_hosts_results*",),
+    "eventfd": ("*test_sockets.py::test_counters_count_as_the_hosts*",),
+    "mseal": ("*odd_arguments*[[]mseal_arguments]", "*odd_arguments*[[]what_a_seal_refuses]",
+              "*odd_arguments*[[]advice_on_sealed_memory]", "*odd_arguments*[[]a_sealed_heap]"),
+    "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
+    "guards": ("*odd_arguments*[[]guards]",),
+    "vectors": ("*odd_arguments*[[]vectors]",),
+    "seals": ("*odd_arguments*[[]seals]",),
+    "fallocate": ("*odd_arguments*[[]fallocate]",),
+    "sockets": ("*test_sockets.py::test_a_socket_alone_has_the_hosts_results*",),
+    "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
+    "fields of /proc": (),
+}  # fmt: skip
+
+
+def release_of(text: str) -> Release:
+    """Return the numbers that tell a kernel's age, (6, 18) of "6.18.44-anything"."""
+    major, minor = re.match(r"(\d+)\.(\d+)", text).groups()  # type: ignore[union-attr]
+    return int(major), int(minor)
+
+
+RELEASE = release_of(os.uname().release)
+
+
+def too_new(nodeid: str, release: Release = RELEASE) -> str:
+    """Return why a test is not run beside a host of this release; empty: it is."""
+    for row in newer_than(release):
+        if any(fnmatch.fnmatch(nodeid, pattern) for pattern in COMPARED_IN.get(row.subject, ())):
+            return f"Linux {_dotted(release)} may lack: {row.reason} ({_dotted(row.by)})"
+    return ""
+
+
+def without_newer_fields(names: Iterable[str], release: Release = RELEASE) -> list[str]:
+    """Return the names of lines in a file of /proc, of those that such a host has too."""
+    newer = {name for row in newer_than(release) for name in row.fields}
+    return [name for name in names if name.rstrip(":") not in newer]
+
+
+def _dotted(release: Release) -> str:
+    return ".".join(map(str, release))
+
+
 def compared_only_without(features: frozenset[str]) -> list[str]:
     """Return what is not compared with a host that has these features."""
     return [what for feature in sorted(features) for what in ONLY_WITHOUT.get(feature, ())]
 
 
-def summary(features: frozenset[str]) -> list[str]:
+def summary(features: frozenset[str] = FEATURES, release: Release = RELEASE) -> list[str]:
     """Return what a test run says of its host, in lines."""
-    left_out = compared_only_without(features)
     named = ", ".join(sorted(features)) or "no protection keys"
-    if not left_out:
-        return [f"the host's processor: {named}; all is compared with it"]
-    head = f"the host's processor: {named}; compared only with hosts without:"
-    return [head, *(f"  {what}" for what in left_out)]
+    head = f"the host: Linux {_dotted(release)}, a processor with {named}"
+    processor = [
+        f"  compared only with a processor without: {what}"
+        for what in compared_only_without(features)
+    ]
+    kernel = [
+        f"  compared only from Linux {_dotted(row.by)}: {row.reason}" for row in newer_than(release)
+    ]
+    if not processor and not kernel:
+        return [f"{head}; all is compared with it"]
+    return [head, *processor, *kernel]
 
 
 def without_execute_only(output: bytes, features: frozenset[str] = FEATURES) -> list[str]:

@@ -1,7 +1,13 @@
 """What is compared with which host: decided both ways, whatever this host is."""
 
+import fnmatch
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from pkern.userland.conform.differences import NEWER
 from pkern.userland.conform.hostcpu import features_of, host_cpu_features
 from tests import host
 
@@ -25,11 +31,40 @@ def test_what_keys_change_is_compared_only_with_a_host_without() -> None:
 
 
 def test_a_run_says_what_it_leaves_out() -> None:
-    (line,) = host.summary(frozenset())
-    assert "no protection keys; all is compared" in line
-    head, *left_out = host.summary(frozenset({"pku"}))
-    assert head.endswith("pku; compared only with hosts without:")
-    assert left_out == [f"  {what}" for what in host.ONLY_WITHOUT["pku"]]
+    (line,) = host.summary(frozenset(), (6, 18))
+    assert "Linux 6.18, a processor with no protection keys; all is compared" in line
+    text = "\n".join(host.summary(frozenset({"pku"}), (6, 1)))
+    assert all(what in text for what in host.ONLY_WITHOUT["pku"])
+    assert all(row.reason in text for row in NEWER)
+
+
+def test_an_older_kernel_is_not_asked_for_what_it_lacks() -> None:
+    assert host.release_of("6.1.0-57-cloud-amd64") == (6, 1)
+    assert host.release_of("6.18.44") == (6, 18)
+    case = "tests/property/test_odd_arguments_host.py::test_same_results_on_the_host[cachestat]"
+    assert "the call cachestat (6.5)" in host.too_new(case, (6, 1))
+    assert host.too_new(case, (6, 5)) == host.too_new(case.replace("cachestat", "x"), (6, 1)) == ""
+    assert host.without_newer_fields(["Rss", "KSM:"], (6, 1)) == ["Rss"]
+    assert host.without_newer_fields(["Rss", "KSM:"], (6, 18)) == ["Rss", "KSM:"]
+
+
+def test_every_row_of_what_is_newer_belongs_to_tests() -> None:
+    assert set(host.COMPARED_IN) == {row.subject for row in NEWER}
+    assert all(row.fields or host.COMPARED_IN[row.subject] for row in NEWER)
+
+
+def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) -> None:
+    """What these patterns leave out on old hosts is found by collecting, as pytest would."""
+    folders = ["tests/unit/files/test_splice.py", "tests/unit/files/test_sockets.py",
+               "tests/unit/tasks/test_info.py", "tests/unit/proc/test_proc_files.py",
+               "tests/property/test_odd_arguments_host.py"]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *folders], cwd=request.config.rootpath, capture_output=True, text=True
+    )
+    patterns = [pattern for patterns in host.COMPARED_IN.values() for pattern in patterns]
+    ids = done.stdout.splitlines()
+    assert [p for p in patterns if not fnmatch.filter(ids, p)] == []
 
 
 def test_the_processor_is_asked_itself() -> None:

@@ -2,6 +2,7 @@
 
 Owns the comparison of two outcomes.  Everything that compare() reports and no row of
 DIFFERENCES allows is a divergence, and a failure.  Called by run.py.
+NEWER names what this kernel does as Linux 6.18 and older hosts do not: it is asked by the tests.
 """
 
 from __future__ import annotations
@@ -198,3 +199,50 @@ def allowed(divergence: Divergence, table: Sequence[Difference] = DIFFERENCES) -
         if row.aspect is divergence.aspect and row.allows(divergence):
             return row
     return None
+
+
+# ---- hosts that are older than what this kernel follows ----
+
+Release = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What Linux does by a release, and hosts before it may not; 6.1 is known not to.
+
+    subject: what the tests call it. by: the first release that is known to do it. fields: names
+    that stand in files of /proc since.
+    """
+
+    subject: str
+    by: Release
+    reason: str
+    fields: frozenset[str] = frozenset()
+
+
+NEWER: tuple[Newer, ...] = (
+    Newer("memfd's exec flags", (6, 3), "MFD_NOEXEC_SEAL and MFD_EXEC of memfd_create"),
+    Newer("access_ok", (6, 4), "a pointer is refused at once only if its top bit is set"),
+    Newer("cachestat", (6, 5), "the call cachestat"),
+    Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
+    Newer("eventfd", (6, 9), "a write to an eventfd of more than eight bytes is EINVAL"),
+    Newer("mseal", (6, 10), "the call mseal"),
+    Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
+    Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
+    Newer("vectors", (6, 18), "the file is looked at before the vector of readv and its kin"),
+    Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
+    Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
+    Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
+    Newer("rollup", (6, 18), "smaps_rollup of a process that has ended is ESRCH at open"),
+    Newer(
+        "fields of /proc",
+        (6, 18),
+        "lines of /proc/meminfo, status and smaps",
+        frozenset({"Zswap", "Zswapped", "Balloon", "Kthread", "untag_mask", "KSM"}),
+    ),
+)
+
+
+def newer_than(host: Release, table: Sequence[Newer] = NEWER) -> tuple[Newer, ...]:
+    """Return what a host of this release may not do."""
+    return tuple(row for row in table if host < row.by)
