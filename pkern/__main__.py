@@ -2,17 +2,15 @@
 
 import sys
 
-from pkern.userland.cli.interrupts import INTERRUPTED, at_once
+from pkern.userland.cli import startup
 
 
 def main() -> int:
     """Run the command line of this process and return the exit status."""
-    try:
-        with at_once():
-            from pkern.userland.cli.main import main as run
-        return run()
-    except KeyboardInterrupt:  # between two commands of this function
-        return INTERRUPTED
+    startup.begin()
+    from pkern.userland.cli.main import main as run
+
+    return run(ready=startup.end)
 
 
 if __name__ == "__main__":

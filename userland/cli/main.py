@@ -2,20 +2,21 @@
 
 Owns the table of commands, the help that lists them, and the exit status: 0 done, 1 the thing that
 ran failed or a divergence was found, 2 a wrong request, 130 Ctrl-C. Each command is a module with
-HELP (its text, with examples), add_arguments(parser) and run(options). Only the module of the
-command that is meant is imported: what is imported here, every command pays for.
+HELP (its text, with examples), add_arguments(parser) and run(options); load(options), if it is
+there, imports what run() needs. Only the module of the command that is meant is imported: what is
+imported here, every command pays for.
 """
 
 import sys
 from argparse import REMAINDER, SUPPRESS, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
 from pkern import __version__
 from pkern.kernel.errors import KernelPanic, SyscallError
-from pkern.userland.cli.interrupts import INTERRUPTED, at_once
 from pkern.userland.cli.options import HelpfulParser, UsageError
+from pkern.userland.cli.startup import INTERRUPTED
 from pkern.userland.complaints import did_you_mean
 
 # Name: its module below pkern.userland, what it does.
@@ -55,10 +56,13 @@ examples:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
+def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = lambda: None) -> int:
+    """Run the command line and return the exit status.
+
+    ready: called when the command's modules are imported, before it runs.
+    """
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        return _run(sys.argv[1:] if arguments is None else arguments, ready)
     except UsageError as error:
         return _end(2, str(error))
     except KeyboardInterrupt:
@@ -79,10 +83,12 @@ def _end(status: int, sentence: str) -> int:
     return status
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], ready: Callable[[], object]) -> int:
     """Run the command that is meant. Errors: what it raises; SystemExit of the parsers."""
-    with at_once():
-        command, options = _meant(arguments)
+    command, options = _meant(arguments)
+    if hasattr(command, "load"):
+        command.load(options)
+    ready()
     status: int = command.run(options)
     return status
 

@@ -6,11 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.userland.cli.interrupts import at_once
 from pkern.userland.cli.options import (
     UsageError,
     add_machine_options,
-    existing,
     user_id,
 )
 from pkern.userland.complaints import did_you_mean
@@ -60,17 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
 
 
+def load(options: argparse.Namespace) -> Any:
+    """Import and return what runs this kind of program."""
+    python = options.file.endswith(".py") and not options.root
+    return import_module("pkern.userland.cli." + ("python_command" if python else "elf_command"))
+
+
 def run(options: argparse.Namespace) -> int:
     """Run a program and return its exit status."""
     caps = _capabilities(options.cap)
-    python = options.file.endswith(".py") and not options.root
-    if python:
-        existing(options.file)
-    with at_once():
-        kind: Any = import_module(
-            "pkern.userland.cli." + ("python_command" if python else "elf_command")
-        )
-    status: int = kind.run(options, caps)
+    status: int = load(options).run(options, caps)
     return status
 
 
