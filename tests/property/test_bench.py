@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from pkern.userland.bench import as_json, as_markdown, cases_here, machine_code, run_bench
 from pkern.userland.bench.machine_code import WrongAnswer, host_program, our_program, qemu_program
 from pkern.userland.bench.programs import core_c, host_c
-from pkern.userland.bench.run import CASES, LOOPS, PROGRAM_CASES, QEMU_CASES, Case
+from pkern.userland.bench.run import (
+    CASES,
+    LOOPS,
+    PROGRAM_CASES,
+    PYTHON,
+    QEMU_CASES,
+    START_CASES,
+    START_RUN_CASES,
+    Case,
+    Unit,
+)
 
 TURNS = 3
 
@@ -42,6 +53,27 @@ def test_the_json_has_the_promised_fields() -> None:
     rows = run_bench(3, None, (Case("x", _times(2, 2, 2), _times(1, 1, 1), None),))
     wanted = {"name": "x", "host": 2, "ours": 1, "ratio": 2, "target": None}
     assert json.loads(as_json(rows)) == {"rows": [wanted]}
+
+
+def test_a_case_that_wants_more_rounds_gets_them() -> None:
+    order: list[str] = []
+    cases = (
+        Case("few", None, _times(*range(3)), None),
+        Case("many", None, _times(*range(5)), 3 << 20, unit=Unit.BYTES, rounds=5),
+    )
+    rows = run_bench(3, lambda step, steps, name: order.append(f"{name} of {steps}"), cases)
+    assert order == ["few of 8", "many of 8"] * 3 + ["many of 8"] * 2
+    assert (rows[1].ours, rows[1].met) == (2, True)
+    assert "<= 3.00 MiB" in as_markdown(rows)
+
+
+def test_a_start_is_measured_beside_a_bare_python() -> None:
+    rows = run_bench(
+        3, None, [replace(case, rounds=3) for case in (*START_CASES, *START_RUN_CASES)]
+    )
+    assert [row.target for row in rows] == [0.4, 0.4, 0.25, 32 << 20]
+    assert all(row.beside == PYTHON and (row.host or 0) > 0 for row in rows[:3])
+    assert 10 << 20 < rows[3].ours < 64 << 20
 
 
 def test_fewer_than_three_rounds_are_refused() -> None:
@@ -90,6 +122,6 @@ def test_rows_are_chosen_by_a_part_of_their_name() -> None:
 def test_without_qemu_its_rows_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_code, "QEMU", "qemu-of-nobody")
     cases, notes = cases_here()
-    assert {case.beside for case in cases} == {"host", "pte_chain"}
+    assert {case.beside for case in cases} == {"host", "pte_chain", PYTHON}
     assert len(notes) == 1
     assert "qemu-of-nobody is not installed" in notes[0]

@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
+from math import inf
 from statistics import median
 
+from pkern.userland.bench import start
 from pkern.userland.bench.machine_code import (
     COUNTS,
     engine_note,
@@ -27,6 +30,20 @@ from pkern.userland.bench.programs import (
     remap_python,
 )
 
+
+class Unit(Enum):
+    """What a row is measured in."""
+
+    NS = ((1e3, "ns", 1), (1e6, "us", 1e3), (1e9, "ms", 1e6), (inf, "s", 1e9))
+    BYTES = ((1 << 20, "KiB", 1 << 10), (inf, "MiB", 1 << 20))
+
+    def text(self, value: float) -> str:
+        """Return the value in the unit that reads best."""
+        limits: tuple[tuple[float, str, float], ...] = self.value
+        name, size = next((name, size) for limit, name, size in limits if value < limit)
+        return f"{value / size:.2f} {name}"
+
+
 Measure = Callable[[], float]
 Progress = Callable[[int, int, str], None]
 _MIN_ROUNDS = 3
@@ -34,9 +51,10 @@ _MIN_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What one row measures. host None: measured alone; target: a ratio, or else nanoseconds.
+    """What one row measures. host None: measured alone; target: a ratio, or else the most of ours.
 
-    beside: what host measures: the host's kernel, or another design of ours.
+    beside: what host measures: the host's kernel, or another design of ours. unit: what both
+    return, nanoseconds or bytes. rounds: the fewest, for what one start in three would distort.
     """
 
     name: str
@@ -44,6 +62,8 @@ class Case:
     ours: Measure
     target: float | None
     beside: str = "host"
+    unit: Unit = Unit.NS
+    rounds: int = _MIN_ROUNDS
 
 
 CASES = (
@@ -119,21 +139,41 @@ PROGRAM_CASES = (
 )
 QEMU_CASES = _program_cases("qemu-user", qemu_program)
 
+PYTHON = "python3 -c pass"
+START_ROUNDS = 10
+_start = partial(Case, rounds=START_ROUNDS)
+START_CASES = (
+    _start("start: processor time of pkern --help", start.python_time,
+           partial(start.command_time, "--help"), 1 / 2.5, PYTHON),
+    _start("start: processor time of pkern --version", start.python_time,
+           partial(start.command_time, "--version"), 1 / 2.5, PYTHON),
+)  # fmt: skip
+START_RUN_CASES = (
+    _start("start: processor time of pkern run ./true", start.python_time, start.run_time,
+           1 / 4, PYTHON),
+    _start("start: peak memory of pkern run ./true", None, start.run_memory, 32 << 20,
+           unit=Unit.BYTES),
+)  # fmt: skip
+START_QEMU_CASES = (
+    _start("start: processor time of pkern run ./true", start.qemu_time, start.run_time, None,
+           "qemu-user"),
+)  # fmt: skip
+
 
 def cases_here(only: str = "") -> tuple[list[Case], list[str]]:
     """Return the rows that this host can measure and whose name contains only.
 
     The second list says which rows are left out, and why: sentences, empty if none is.
     """
-    cases = [*CASES, *DESIGN_CASES]
+    cases = [*CASES, *DESIGN_CASES, *START_CASES]
     notes = []
     if note := engine_note():
         return _named(cases, only), [note]
-    cases += PROGRAM_CASES
+    cases += [*PROGRAM_CASES, *START_RUN_CASES]
     if note := qemu_note():
         notes.append(note)
     else:
-        cases += QEMU_CASES
+        cases += [*QEMU_CASES, *START_QEMU_CASES]
     return _named(cases, only), notes
 
 
@@ -145,10 +185,10 @@ def _named(cases: Sequence[Case], only: str) -> list[Case]:
 class Row:
     """One line of the result.
 
-    host, ours: median nanoseconds for one operation, in machine code for the whole run (host
-    None: measured alone).
-    ratio: median over the rounds of host / ours; low, high: its extremes (alone: of ours, in ns).
-    target: the least ratio wanted; alone, the most nanoseconds; None: only reported.
+    host, ours: median for one operation, in machine code for the whole run (host None: measured
+    alone), in the case's unit.
+    ratio: median over the rounds of host / ours; low, high: its extremes (alone: of ours).
+    target: the least ratio wanted; alone, the most of ours; None: only reported.
     beside: what the column host is.
     """
 
@@ -160,6 +200,7 @@ class Row:
     high: float
     target: float | None
     beside: str = "host"
+    unit: Unit = Unit.NS
 
     @property
     def met(self) -> bool | None:
@@ -174,18 +215,25 @@ def run_bench(
     progress: Progress | None = None,
     cases: Sequence[Case] = (*CASES, *DESIGN_CASES),
 ) -> list[Row]:
-    """Measure every case once in each round and return a row for each.
+    """Measure the cases in turn, each once in a round, and return a row for each.
 
-    rounds: at least 3. progress: called with (step, all steps, name) before each measurement.
+    rounds: at least 3; a case that wants more takes part in more. progress: called with (step, all
+    steps, name) before each measurement.
     Errors: ValueError, NoCompiler, WrongAnswer.
     """
     if rounds < _MIN_ROUNDS:
         raise ValueError(f"a spread needs at least {_MIN_ROUNDS} rounds")
     times: list[list[tuple[float | None, float]]] = [[] for _ in cases]
-    for step in range(rounds * len(cases)):
-        number, case = step % len(cases), cases[step % len(cases)]
+    most = max((case.rounds for case in cases), default=0)
+    turns = [
+        (number, case)
+        for turn in range(max(rounds, most))
+        for number, case in enumerate(cases)
+        if turn < max(rounds, case.rounds)
+    ]
+    for step, (number, case) in enumerate(turns):
         if progress is not None:
-            progress(step, rounds * len(cases), case.name)
+            progress(step, len(turns), case.name)
         times[number].append((case.host() if case.host else None, case.ours()))
     return [_row(case, measured) for case, measured in zip(cases, times, strict=True)]
 
@@ -194,7 +242,8 @@ def _row(case: Case, measured: Sequence[tuple[float | None, float]]) -> Row:
     ours = [our for _, our in measured]
     hosts = [host for host, _ in measured if host is not None]
     if not hosts:
-        return Row(case.name, None, median(ours), None, min(ours), max(ours), case.target)
+        low, high = min(ours), max(ours)
+        return Row(case.name, None, median(ours), None, low, high, case.target, unit=case.unit)
     ratios = [host / our for host, our in zip(hosts, ours, strict=True)]
     return Row(
         case.name,
@@ -205,6 +254,7 @@ def _row(case: Case, measured: Sequence[tuple[float | None, float]]) -> Row:
         max(ratios),
         case.target,
         case.beside,
+        case.unit,
     )
 
 
@@ -236,20 +286,12 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def _markdown_row(row: Row) -> str:
-    host = "-" if row.host is None else _time_text(row.host)
+    host = "-" if row.host is None else row.unit.text(row.host)
     if row.ratio is None:
-        figure = f"({_time_text(row.low)} - {_time_text(row.high)})"
-        target = "-" if row.target is None else f"<= {_time_text(row.target)}"
+        figure = f"({row.unit.text(row.low)} - {row.unit.text(row.high)})"
+        target = "-" if row.target is None else f"<= {row.unit.text(row.target)}"
     else:
         figure = f"{row.ratio:.2f} ({row.low:.2f}-{row.high:.2f})"
         target = "-" if row.target is None else f">= {row.target:g}"
     met = {True: "yes", False: "**no**", None: "-"}[row.met]
-    return f"| {row.name} | {host} | {_time_text(row.ours)} | {figure} | {target} | {met} |"
-
-
-def _time_text(ns: float) -> str:
-    """Write a time in the unit that reads best."""
-    for limit, unit in ((1e3, "ns"), (1e6, "us"), (1e9, "ms")):
-        if ns < limit:
-            return f"{ns / (limit / 1e3):.2f} {unit}"
-    return f"{ns / 1e9:.2f} s"
+    return f"| {row.name} | {host} | {row.unit.text(row.ours)} | {figure} | {target} | {met} |"

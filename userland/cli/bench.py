@@ -11,6 +11,7 @@ with its median and spread. All of it takes some minutes.
 
 examples:
   pkern bench --only remap            the rows about remap_file_pages
+  pkern bench --only start:           what a start costs
   pkern bench --json bench.json       also as {"rows": [{"name", "host", "ours", ...}]}
 """
 
