@@ -171,7 +171,7 @@ programs: $(PROGRAMS) ## compile userland/programs into build/programs (PROGRAM_
 
 # ---- others ----
 
-docs: build ## write docs/sysctls.md and docs/syscalls.md from the code
+docs: build ## write the generated pages, and the stub of sys, from the code
 	$(BIN)/pkern docs
 
 bench: build ## this kernel beside the host's, as ratios

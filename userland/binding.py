@@ -14,10 +14,9 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkern import syscalls
 from pkern.kernel.core import lib
@@ -210,8 +209,7 @@ CONVERTERS: dict[Sort, Callable[[str, Any], Any]] = {
 # ---- a call's parameters ----
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One argument of a call as a program gives it."""
 
     name: str
@@ -280,15 +278,18 @@ def told(error: SyscallError, *names: str | None) -> SyscallError:
 
 
 def _look(integers: list[Parameter]) -> str:
-    """Return an expression that is true where an integer is not what the handler takes."""
-    words = [p.name for p in integers if p.sort is not Sort.CINT]
-    cints = [f"{p.name} + 0x80000000" for p in integers if p.sort is Sort.CINT]
-    looks = []
-    if words:
-        looks.append(f"({' | '.join(words)}) >> 64")
-    if cints:
-        looks.append(f"({' | '.join(cints)}) >> 32")
+    """Return an expression that is true where an integer is not what the handler takes.
+
+    Addresses come last: or-ing small numbers first makes no large ones on the way.
+    """
+    words = sorted((p.name for p in integers if p.sort is not Sort.CINT), key=_is_address)
+    looks = [f"({' | '.join(words)}) >> 64"] if words else []
+    looks += [f"{p.name} >> 31 not in (0, -1)" for p in integers if p.sort is Sort.CINT]
     return " or ".join(looks)
+
+
+def _is_address(name: str) -> bool:
+    return "addr" in name
 
 
 def source(name: str, takes: list[Parameter]) -> str:

@@ -6,7 +6,6 @@ task; loads and stores go through the page tables, with signal handlers where th
 
 from __future__ import annotations
 
-import difflib
 import errno
 import inspect
 import sys as host
@@ -72,6 +71,8 @@ class Sys(Calls):
             """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
             if name in NUMBERS:
                 return partial(self._missing, NUMBERS[name])
+            import difflib  # for those who misspell
+
             near = difflib.get_close_matches(name, [*dir(type(self)), *NUMBERS], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             # The object is not named, or Python would guess once more.

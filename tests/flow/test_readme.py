@@ -41,8 +41,15 @@ def test_without_the_sysctl_the_gate_is_closed(tmp_path, monkeypatch, capsys):
     assert "Operation not permitted" in capsys.readouterr().err
 
 
+def test_the_machine_of_ones_own_prints_what_the_readme_says(capsys):
+    (text,) = re.findall(r"```python\n(# machine\.py.*?)```", README, re.DOTALL)
+    (printed,) = re.findall(r"\$ python machine\.py\n    (.*?)\n\n", README)
+    exec(compile(text, "machine.py", "exec"), {})
+    assert capsys.readouterr().out.strip() == printed
+
+
 @pytest.mark.parametrize(
-    "page", sorted(set(re.findall(r"\]\((docs/[^)]*|CHANGELOG\.md)\)", README)))
+    "page", sorted(set(re.findall(r"\]\(((?:docs|examples)/[^)]*|CHANGELOG\.md)\)", README)))
 )
 def test_every_link_leads_somewhere(page):
     assert (Path(__file__).parents[2] / page).exists()

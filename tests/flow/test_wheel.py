@@ -139,3 +139,17 @@ def test_the_installed_command_runs_a_program(site: Path, tmp_path: Path) -> Non
 def test_top_level_names_are_not_taken(site: Path, tmp_path: Path) -> None:
     code = f"import importlib.util as u; print([n for n in {FLOORS!r} if u.find_spec(n)])"
     assert run(sys.executable, "-S", "-c", code, cwd=tmp_path, **isolated(site)).strip() == "[]"
+
+
+def test_the_editable_installation_leads_to_the_tree_and_takes_no_other_name(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import importlib.util as u, pkern.kernel, pkern.syscalls, pkern.userland as userland\n"
+        "print(pkern.__file__, pkern.kernel.__file__, pkern.syscalls.__file__, userland.__file__)\n"
+        f"print([name for name in {FLOORS!r} if u.find_spec(name)])\n"
+    )
+    shown = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH="").splitlines()
+    folders = ("pkern", *FLOORS)
+    assert shown[0].split() == [str(ROOT / folder / "__init__.py") for folder in folders]
+    assert shown[1] == "[]"
