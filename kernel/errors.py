@@ -10,6 +10,7 @@ import errno
 import os
 from typing import Any
 
+PUBLIC = "pkern"  # where programs find these, and what a traceback calls them
 SI_KERNEL = 0x80
 SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
 BUS_ADRERR = 2
@@ -31,6 +32,8 @@ class SyscallError(OSError):
     is a FileNotFoundError, EPERM and EACCES a PermissionError, EAGAIN a BlockingIOError.
     filename, filename2: the call's paths, or what else the message names; None: nothing.
     """
+
+    __module__ = PUBLIC
 
     def __init__(
         self, number: int, filename: str | None = None, filename2: str | None = None
@@ -71,6 +74,8 @@ class MemoryFault(Exception):
     addr: bytes, as si_addr.  code: si_code.  access: enum access of the core.
     """
 
+    __module__ = PUBLIC
+
     signo = 0
     name = ""
 
@@ -88,17 +93,23 @@ class MemoryFault(Exception):
 class SegmentationFault(MemoryFault):
     """SIGSEGV: nothing mapped (SEGV_MAPERR), or not allowed (SEGV_ACCERR, SEGV_PKUERR)."""
 
+    __module__ = PUBLIC
+
     signo, name = SIGSEGV, "SIGSEGV"
 
 
 class BusError(MemoryFault):
     """SIGBUS: beyond the end of the file, or a hole of a special VMA (BUS_ADRERR)."""
 
+    __module__ = PUBLIC
+
     signo, name = SIGBUS, "SIGBUS"
 
 
 class TaskKilled(Exception):
     """The kernel ended the task with a signal, for example the OOM killer's SIGKILL."""
+
+    __module__ = PUBLIC
 
     def __init__(self, pid: int, signo: int) -> None:
         end = f"was killed by signal {signo}" if signo else "has ended"
@@ -113,6 +124,10 @@ class TaskKilled(Exception):
 class KernelPanic(Exception):
     """The machine stopped: no memory and no one to kill, or vm.panic_on_oom."""
 
+    __module__ = PUBLIC
+
 
 class KernelBug(Exception):
     """An invariant does not hold: a bug of this kernel, not of its program."""
+
+    __module__ = PUBLIC
