@@ -165,7 +165,8 @@ class Sys(Calls):
         return child
 
     def exit(self, status: int = 0) -> None:
-        """End the task with status 0-255."""
+        """End the task with the low 8 bits of status."""
+        (status,) = convert("exit", {"status": (Sort.CINT, status)})
         if not self.task.alive:
             return
         if self._tracer is not None:

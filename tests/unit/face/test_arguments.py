@@ -171,6 +171,9 @@ def test_loads_and_stores_of_odd_ranges(root: Sys) -> None:
         (root.store, (BASE, "text"), "data"),
         (root.store, (None, b"x"), "addr"),
         (root.syscall, ("mmap",), "nr"),
+        (root.exit, ("1",), "status"),
+        (root.pkey_get, (None,), "pkey"),
+        (root.pkey_set, (1, "w"), "rights"),
         (root.syscall, (0, 1, "x"), "register 2"),
     ):
         with pytest.raises(TypeError, match=f"argument '{name}' "):
