@@ -23,11 +23,15 @@ static bool pte_permits(pte_t pte, uint64_t access)
 	return !(access & ACCESS_EXEC && pte & PTE_NX);
 }
 
-/* The kernel's pages: their bits are final, and the TLB does not hold them. */
+/*
+ * The kernel's pages: their bits are final, and the TLB does not hold them.  The code may only be
+ * executed, as on Linux since 5.2, though no pte can say so.
+ */
 static int64_t kernel_page(mm *mm, uint64_t addr, uint64_t access)
 {
 	const pte_t *ptep = pt_walk(mm, addr);
-	if (!ptep || !pte_permits(*ptep, access))
+	bool is_code = addr < VSYSCALL_ADDR + PAGE_SIZE;
+	if (!ptep || !pte_permits(*ptep, access) || (is_code && !(access & ACCESS_EXEC)))
 		return -EFAULT;
 	return (int64_t)(pte_pfn(*ptep) << PAGE_SHIFT | (addr & ~PAGE_MASK));
 }

@@ -591,7 +591,7 @@ static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
 {
 	if (addr < VSYSCALL_ADDR)
 		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
-	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_READ | TLB_EXEC : TLB_READ;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_EXEC : TLB_READ;
 }
 
 #endif

@@ -21,7 +21,7 @@ PAGE_SIZE = 4096
 ADDR = int(lib.VSYSCALL_ADDR)
 GETTIMEOFDAY, TIME, GETCPU = 0x000, 0x400, 0x800  # entry points
 BREAKPOINT = b"\xcc"
-AREA = Vma(ADDR, ADDR + PAGE_SIZE, lib.VM_READ | lib.VM_EXEC, 0, 0, 0)  # as /proc/PID/maps has it
+AREA = Vma(ADDR, ADDR + PAGE_SIZE, lib.VM_EXEC, 0, 0, 0)  # as /proc/PID/maps has it
 
 FAST = {
     GETTIMEOFDAY: bytes.fromhex(

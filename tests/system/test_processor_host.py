@@ -12,6 +12,8 @@ PROGRAMS: dict[str, dict[str, int]] = {
     "altstack_flags": {},
     "eflags": {},
     "call_numbers": NONLINEAR,
+    "x87": {},
+    "wide_memory": {},
 }
 
 

@@ -35,6 +35,7 @@ enum engine_insn {
 enum engine_hook_type {
 	HOOK_INTR = 1 << 0,
 	HOOK_INSN = 1 << 1,
+	HOOK_CODE = 1 << 2,
 	HOOK_BLOCK = 1 << 3,
 	HOOK_UNMAPPED = 7 << 4,
 	HOOK_INSN_INVALID = 1 << 14,

@@ -20,6 +20,11 @@
 struct frame_use {
 	uint32_t exec_epoch, write_epoch; /* of the last fill; 0: never */
 	uint64_t exec_page, write_page;   /* through this linear page, or MANY_PAGES */
+	bool has_x87;                     /* what is executed may hold what x87.c computes */
+};
+
+struct x87_sites { /* addresses with a hook: a hash table, 0: free */
+	uint64_t *at, nr, room;
 };
 
 struct given { /* audit: one entry of the engine's TLB */
@@ -59,6 +64,8 @@ struct processor {
 	uint64_t call_flags;  /* at the last system call */
 	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
 	uint64_t tsc;
+	uint64_t blocks_held; /* blocks_left, while holding */
+	bool holding;
 	uint64_t blocks_left, blocks_counted; /* of the slice; those not on the clock yet */
 	uint64_t *clock;
 	uint64_t call_ns, block_ns;
@@ -68,6 +75,11 @@ struct processor {
 	bool grow;
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;
+	struct x87_sites x87;
+	uint64_t leave_every; /* a test: enter anew at every so many misses; 0: never */
+	uint64_t leave_in;
+	bool leaving; /* enter anew where the next block begins */
+	bool counted; /* the block that is about to be entered has been counted */
 	bool probing; /* address.c: one instruction is made again */
 	uint64_t probe_page;
 	uint64_t probe_addr;
@@ -106,6 +118,10 @@ void find_address(processor *p); /* of exit, which tells of a fault and its page
 /* pkru.c */
 #define VECTOR_NONE (~0ul)
 uint64_t do_invalid(processor *p);
+
+/* x87.c */
+bool x87_watch(processor *p, const uint8_t *page, uint64_t linear);
+void x87_forget(processor *p);
 
 /* cpuid.c */
 int cpuid_hook(engine *uc, void *arg);

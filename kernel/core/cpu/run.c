@@ -31,10 +31,42 @@ static bool stop_run(processor *p, enum run_stop reason)
 	return false;
 }
 
-static bool enter_again(processor *p)
+/* While the blocks of the slice are held the hook has its slow path: the fast one looks at nothing else. */
+static void hold_blocks(processor *p)
+{
+	if (p->holding)
+		return;
+	p->holding = true;
+	p->blocks_held = p->blocks_left;
+	p->blocks_left = 0;
+}
+
+static void release_blocks(processor *p)
+{
+	if (p->holding)
+		p->blocks_left = p->blocks_held;
+	p->holding = false;
+}
+
+/*
+ * Leave the engine and enter it again.  A load or store is made again in the middle of a block that has
+ * been counted; code is missed before its block begins.
+ */
+static bool enter_again(processor *p, uint64_t access)
 {
 	p->again = true;
+	p->counted |= access != ACCESS_EXEC;
 	return false;
+}
+
+/*
+ * The same once the block has ended.  The engine is not stopped from here: it would leave behind this very
+ * load or store with rip still at its instruction, and an addition to memory would be made twice.
+ */
+static void leave_soon(processor *p)
+{
+	p->leaving = true;
+	hold_blocks(p);
 }
 
 void flush_tlb(processor *p)
@@ -104,6 +136,8 @@ static bool may_execute(processor *p, struct page *page, struct frame_use *use, 
 	if (!fresh && use->exec_epoch)
 		p->retranslate = linear;
 	page->flags |= PG_EXECUTED;
+	if (!fresh || (use->has_x87 && use->exec_page != linear))
+		use->has_x87 = x87_watch(p, page_data(p->machine, page), linear);
 	use->exec_page = fresh && use->exec_page != linear ? MANY_PAGES : linear;
 	use->exec_epoch = p->epoch;
 	if (aliased)
@@ -131,8 +165,7 @@ static void note_write(processor *p, struct page *page, struct frame_use *use, u
 	if (page->flags & PG_EXECUTED && !(perms & ALLOW_EXEC)) {
 		page->flags &= ~(uint32_t)PG_EXECUTED;
 		p->generation = 0;
-		p->again = true;
-		p->lib.call.stop(p->uc);
+		leave_soon(p);
 	}
 	use->write_page = first || use->write_page == linear ? linear : MANY_PAGES;
 	use->write_epoch = p->epoch;
@@ -192,6 +225,24 @@ void run_set_audit(processor *p, uint64_t on)
 	p->generation = 0;
 }
 
+/*
+ * A test wants the engine left at every so many misses: at once, or every other time once the block has
+ * ended.
+ */
+static bool is_to_leave(processor *p)
+{
+	if (p->leave_in-- > 1)
+		return false;
+	p->leave_in = p->leave_every;
+	if (p->counters.tlb_fills & 1) {
+		leave_soon(p);
+		return false;
+	}
+	return true;
+}
+
+void run_leave_every(processor *p, uint64_t misses) { p->leave_every = p->leave_in = misses; }
+
 static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry)
 {
 	int64_t at = reach_page(p, linear, access);
@@ -200,13 +251,13 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 		return false;
 	uint64_t rights = tlb_rights(p->mm, linear);
 	if (!only_this_page_changed(p, rights))
-		return enter_again(p);
+		return enter_again(p, access);
 	uint64_t pfn = (uint64_t)at >> PAGE_SHIFT;
 	struct page *page = pfn_page(p->machine, pfn);
 	struct frame_use *use = &p->frames[pfn];
 	bool code = access == ACCESS_EXEC || holds_code(page, use, linear, rights);
 	if (code && !may_execute(p, page, use, linear))
-		return enter_again(p);
+		return enter_again(p, access);
 	entry->paddr = (uint64_t)at & PAGE_MASK;
 	entry->perms = (rights & TLB_READ ? ALLOW_READ : 0) | (code ? ALLOW_EXEC : 0);
 	if (rights & TLB_WRITE) {
@@ -216,10 +267,10 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	if (p->given)
 		note_given(p, linear, entry);
 	if (p->fills_left-- == 0) {
-		p->grow = p->again = true;
-		p->lib.call.stop(p->uc);
+		p->grow = true;
+		leave_soon(p);
 	}
-	return true;
+	return !p->leave_every || !is_to_leave(p) || enter_again(p, access);
 }
 
 static bool show_hidden(processor *p, struct engine_tlb_entry *entry)
@@ -321,18 +372,32 @@ static int rdtscp_hook(engine *uc, void *arg)
 	return rdtsc_hook(uc, arg);
 }
 
+/* A block that is not simply one more: the slice is over, or leave_soon() and enter_again() wait for it. */
+static void odd_block(processor *p)
+{
+	bool held = p->holding;
+
+	release_blocks(p);
+	if (p->counted && !p->leaving) {
+		p->counted = false;
+		return;
+	}
+	if (held)
+		p->again = true; /* it is not run now, and will be seen again */
+	else if (!p->stopped)
+		stop_run(p, RUN_BUDGET);
+	p->lib.call.stop(p->uc);
+}
+
 static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 {
 	processor *p = arg;
 
-	(void)address, (void)size;
-	if (p->blocks_left) {
+	(void)uc, (void)address, (void)size;
+	if (p->blocks_left)
 		p->blocks_left--;
-		return;
-	}
-	if (!p->stopped)
-		stop_run(p, RUN_BUDGET);
-	p->lib.call.stop(uc);
+	else
+		odd_block(p);
 }
 
 const struct engine_hook_spec run_hooks[] = {
@@ -383,14 +448,18 @@ static void forget_stale(processor *p)
 void begin_run(processor *p)
 {
 	memset(&p->exit, 0, sizeof(p->exit));
-	p->stopped = p->again = false;
+	p->stopped = p->again = p->leaving = false;
 	p->caller = NULL;
 }
 
 int run_engine(processor *p, uint64_t rip)
 {
 	p->counters.entries++;
-	return p->lib.call.start(p->uc, rip, 0, 0, 0);
+	if (p->counted)
+		hold_blocks(p);
+	int error = p->lib.call.start(p->uc, rip, 0, 0, 0);
+	release_blocks(p);
+	return error;
 }
 
 static void take_call(processor *p)

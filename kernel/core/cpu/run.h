@@ -62,6 +62,8 @@ struct run_counters *run_counters(processor *p);
 /* Virtual time: every call adds call_ns, every block block_ns to *ns. */
 void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns);
 void run_set_audit(processor *p, uint64_t audit);
+/* Test: leave the engine and enter it again at every so many TLB misses (2 at least); 0: never. */
+void run_leave_every(processor *p, uint64_t misses);
 
 /* A context belongs to its processor; NULL: no memory. */
 context *context_create(processor *p);

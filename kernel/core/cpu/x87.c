@@ -1,0 +1,224 @@
+/*
+ * x87.c - remainders and transcendental functions, right to the last of 80 bits.
+ *
+ * The engine computes them in double precision, silently.  Here the host's own x87 does the work: its
+ * whole state is loaded from the task's, so that rounding, precision, tags, flags and
+ * exceptions are the processor's.
+ *
+ * No other code pays: when a frame is about to be executed its bytes are searched for these opcodes,
+ * and a hook is set at the addresses where one may begin, once for each address.  A match inside of
+ * another instruction is never called: hooks are called where instructions begin.  The bytes are
+ * looked at again then, for other code may have come to the same address.
+ */
+#include "processor.h"
+
+#include <stdlib.h>
+
+#define ESCAPE 0xd9
+#define MAX_PREFIXES 3
+#define MAX_BYTES (MAX_PREFIXES + 2)
+#define FIRST_ROOM 64
+#define FAULTS 0x3f /* of the control and of the status word */
+
+/* What frstor loads and fnsave stores. */
+struct state {
+	uint32_t control, status, tags, ip, cs_opcode, dp, ds;
+	uint8_t st[8][10]; /* from the top of the stack */
+} __attribute__((packed));
+_Static_assert(sizeof(struct state) == 108, "fnsave stores 108 bytes");
+
+/* ---- the work ---- */
+
+/* fnsave waits for nothing: an exception that is not masked is only noted in the status. */
+#define COMPUTE(opcode) \
+	asm volatile("frstor %0\n\t" opcode "\n\tfnsave %0" \
+		     : "+m"(*s) \
+		     : \
+		     : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)")
+
+static bool compute(struct state *s, uint8_t function)
+{
+#if defined(__x86_64__)
+	uint16_t own;
+
+	asm volatile("fnstcw %0" : "=m"(own));
+	/* clang-format off */
+	switch (function) {
+	case 0xf0: COMPUTE("f2xm1"); break;
+	case 0xf1: COMPUTE("fyl2x"); break;
+	case 0xf2: COMPUTE("fptan"); break;
+	case 0xf3: COMPUTE("fpatan"); break;
+	case 0xf5: COMPUTE("fprem1"); break;
+	case 0xf8: COMPUTE("fprem"); break;
+	case 0xf9: COMPUTE("fyl2xp1"); break;
+	case 0xfb: COMPUTE("fsincos"); break;
+	case 0xfe: COMPUTE("fsin"); break;
+	case 0xff: COMPUTE("fcos"); break;
+	default: return false;
+	}
+	/* clang-format on */
+	asm volatile("fldcw %0" : : "m"(own));
+	return true;
+#else
+	(void)s, (void)function;
+	return false; /* the engine's own */
+#endif
+}
+
+static bool is_computed(uint8_t function)
+{
+	static const uint8_t functions[] = { 0xf0, 0xf1, 0xf2, 0xf3, 0xf5,
+					     0xf8, 0xf9, 0xfb, 0xfe, 0xff };
+
+	return memchr(functions, function, sizeof(functions));
+}
+
+static int register_of(const struct state *s, int i)
+{
+	return REG_FP0 + (int)((s->status >> 11) + (uint32_t)i) % 8;
+}
+
+static void load_state(processor *p, struct state *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->control = (uint32_t)read_reg(p, REG_FPCW);
+	s->status = (uint32_t)read_reg(p, REG_FPSW);
+	s->tags = (uint32_t)read_reg(p, REG_FPTAG);
+	for (int i = 0; i < 8; i++) {
+		uint8_t wide[16] = { 0 };
+
+		p->lib.call.reg_read(p->uc, register_of(s, i), wide);
+		memcpy(s->st[i], wide, sizeof(s->st[i]));
+	}
+}
+
+static void store_state(processor *p, const struct state *s)
+{
+	write_reg(p, REG_FPSW, s->status & 0xffff);
+	for (int i = 0; i < 8; i++) {
+		uint8_t wide[16] = { 0 };
+
+		memcpy(wide, s->st[i], sizeof(s->st[i]));
+		p->lib.call.reg_write(p->uc, register_of(s, i), wide);
+	}
+	write_reg(p, REG_FPTAG, s->tags & 0xffff);
+}
+
+/* ---- the hook ---- */
+
+static bool is_prefix(uint8_t byte)
+{
+	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64,
+					    0x65, 0x66, 0x67, 0xf2, 0xf3 };
+
+	return (byte & 0xf0) == 0x40 || memchr(prefixes, byte, sizeof(prefixes));
+}
+
+static uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max)
+{
+	for (uint64_t i = 0; i < max; i++) {
+		int64_t at = mm_translate(p->mm, address + i, ACCESS_EXEC);
+
+		if (at < 0)
+			return i;
+		bytes[i] = (uint8_t)p->machine->arena[at];
+	}
+	return max;
+}
+
+/* Behind the instruction at address, if it is one of these; 0: it is not. */
+static uint64_t decode(processor *p, uint64_t address, uint8_t *function)
+{
+	uint8_t bytes[MAX_BYTES];
+	uint64_t nr = read_code(p, address, bytes, MAX_BYTES), i = 0;
+
+	while (i < nr && i < MAX_PREFIXES && is_prefix(bytes[i]))
+		i++;
+	if (i + 1 >= nr || bytes[i] != ESCAPE || !is_computed(bytes[i + 1]))
+		return 0;
+	*function = bytes[i + 1];
+	return address + i + 2;
+}
+
+static void x87_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
+{
+	processor *p = arg;
+	struct state s;
+	uint8_t function;
+
+	(void)uc, (void)size;
+	if (p->stopped || p->probing || !p->mm)
+		return;
+	uint64_t next = decode(p, address, &function);
+	if (!next)
+		return;
+	load_state(p, &s);
+	if (s.status & ~s.control & FAULTS)
+		return; /* the one before has still to be reported, by the engine */
+	if (!compute(&s, function))
+		return;
+	store_state(p, &s);
+	write_reg(p, REG_RIP, next);
+}
+
+/* ---- where hooks are ---- */
+
+static uint64_t *slot_of(const struct x87_sites *s, uint64_t address)
+{
+	uint64_t mask = s->room - 1, at = (address * 0x9e3779b97f4a7c15ul >> 32) & mask;
+
+	while (s->at[at] && s->at[at] != address)
+		at = (at + 1) & mask;
+	return &s->at[at];
+}
+
+static bool make_room(struct x87_sites *s)
+{
+	struct x87_sites more = { .room = s->room ? 2 * s->room : FIRST_ROOM };
+
+	if (2 * s->nr < s->room)
+		return true;
+	more.at = calloc(more.room, sizeof(*more.at));
+	if (!more.at)
+		return false;
+	for (uint64_t i = 0; i < s->room; i++)
+		if (s->at[i])
+			*slot_of(&more, s->at[i]) = s->at[i];
+	free(s->at);
+	s->at = more.at;
+	s->room = more.room;
+	return true;
+}
+
+static void hook_site(processor *p, uint64_t address)
+{
+	const struct engine_hook_spec spec = { HOOK_CODE, 0, (any_hook)x87_hook };
+	struct x87_sites *s = &p->x87;
+
+	if (!make_room(s))
+		return;
+	uint64_t *slot = slot_of(s, address);
+	if (*slot || engine_add_hook(&p->lib, p->uc, &spec, address, address, p))
+		return;
+	*slot = address;
+	s->nr++;
+}
+
+/* Before the page is executed through linear: true, if it may hold such instructions. */
+bool x87_watch(processor *p, const uint8_t *page, uint64_t linear)
+{
+	const uint8_t *end = page + PAGE_SIZE, *found = page;
+	bool any = false;
+
+	for (; (found = memchr(found, ESCAPE, (size_t)(end - found))); found++) {
+		if (found + 1 < end && !is_computed(found[1]))
+			continue;
+		any = true;
+		hook_site(p, linear + (uint64_t)(found - page));
+		for (int i = 1; i <= MAX_PREFIXES && found - i >= page && is_prefix(found[-i]); i++)
+			hook_site(p, linear + (uint64_t)(found - i - page));
+	}
+	return any;
+}
+
+void x87_forget(processor *p) { free(p->x87.at); }
