@@ -13,7 +13,7 @@ FILE   ?=
 
 CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c kernel/core/*/*.c))
 CORE_H  := $(wildcard kernel/core/*.h kernel/core/*/*.h)
-CORE_I  := -Ikernel/core -Ikernel/core/cpu
+CORE_I  := -Ikernel/core
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
 SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.c) $(wildcard tests/system/cases/*.c)

@@ -114,7 +114,9 @@ class Cpu:
         self.close()
         if not reason:
             raise ValueError(f"the processor's window is not valid (errno {-status})")
-        raise CpuUnavailable(f"{reason}; install it with pip install 'pkern[emulators]'")
+        raise CpuUnavailable(
+            f"{reason}; install it by pip install '.[emulators]' in pkern's folder"
+        )
 
     def __enter__(self) -> Cpu:
         return self

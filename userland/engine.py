@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 LIBRARY = Path("lib") / "libunicorn.so.2"
+INSTALL = "pip install '.[emulators]' in pkern's folder"
 
 
 class CpuUnavailable(RuntimeError):
@@ -19,12 +20,8 @@ def engine_library() -> Path:
     """
     spec = importlib.util.find_spec("unicorn")
     if spec is None or spec.origin is None:
-        raise CpuUnavailable(
-            "the emulators need Unicorn, which is not installed: pip install 'pkern[emulators]'"
-        )
+        raise CpuUnavailable(f"the emulators need Unicorn, which is not installed: {INSTALL}")
     path = Path(spec.origin).parent / LIBRARY
     if not path.is_file():
-        raise CpuUnavailable(
-            f"the installed Unicorn has no {LIBRARY}: pip install 'pkern[emulators]'"
-        )
+        raise CpuUnavailable(f"the installed Unicorn has no {LIBRARY}: {INSTALL}")
     return path

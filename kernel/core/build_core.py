@@ -49,7 +49,7 @@ def make_builder() -> FFI:
         preamble(),
         sources=sorted(str(path) for path in CORE.rglob("*.c") if path.name != "_core.c"),
         depends=sorted(str(path) for path in CORE.rglob("*.h")),
-        include_dirs=[str(CORE), str(CORE / "cpu")],
+        include_dirs=[str(CORE)],
         extra_compile_args=[
             *(SANITIZED if sanitize else PLAIN),
             "-std=gnu11",

@@ -1,10 +1,17 @@
 """Every experiment of the lab at its tiny scale, and the command around them."""
 
+from dataclasses import replace
+
 import pytest
 
 from pkern.userland.cli.main import main
-from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, run
-from pkern.userland.lab.report import index, page, write_page
+from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, guest_memory, run
+from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
+from pkern.userland.lab.claims import LETTER_ID, UNTRIED
+from pkern.userland.lab.pictures import Panels
+from pkern.userland.lab.progress import steps, watching
+from pkern.userland.lab.report import ARCHIVE, index, linked, page, print_result, write_page
+from pkern.userland.lab.rmap_runs import TESTS
 
 # Verdicts that come from counts and so are the same on every machine.
 CERTAIN = {
@@ -70,7 +77,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(capsys):
     assert "did you mean gate?" in capsys.readouterr().err
 
 
-def test_without_matplotlib_the_command_says_what_to_install(capsys, tmp_path, monkeypatch):
+def without_matplotlib(monkeypatch):
     import builtins
 
     real = builtins.__import__
@@ -81,5 +88,110 @@ def test_without_matplotlib_the_command_says_what_to_install(capsys, tmp_path, m
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert main(["lab", "run", "gate", "--tiny", "--folder", str(tmp_path)]) == 2
-    assert "pkern[pictures]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", [("run", "gate", "--tiny", "--folder"), ("report", "--tiny")])
+def test_without_matplotlib_nothing_is_begun(capsys, tmp_path, monkeypatch, action):
+    without_matplotlib(monkeypatch)
+    folder = tmp_path / "pages"
+    assert main(["lab", *action, str(folder)]) == 2
+    seen = capsys.readouterr()
+    assert "pip install '.[pictures]'" in seen.err
+    assert seen.out == "" and not folder.exists()
+
+
+# ---- verdicts ----
+
+
+def spread(low, high, rounds=5):
+    return Spread((low + high) / 2, low, high, rounds)
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "verdict"),
+    [
+        (spread(1.01, 1.2), Verdict.HOLDS),
+        (spread(0.8, 1.0), Verdict.HOLDS_ONLY_WHEN),
+        (spread(0.9, 1.3), Verdict.NOT_DECIDED),
+        (spread(1.4, 1.5, rounds=4), Verdict.NOT_DECIDED),
+    ],
+)
+def test_a_time_decides_only_with_all_of_its_range(slowdown, verdict):
+    judged = guest_memory.rule(same=1, vmas_nonlinear=1, vmas_mmap=100, slowdown=slowdown)
+    assert judged.verdict is verdict
+
+
+def test_every_rule_over_times_can_leave_it_open(result):
+    """No rule draws a verdict from times whose range holds every answer."""
+    measures = result.outcome.measures
+    if not any(isinstance(value, Spread) for value in measures.values()):
+        return
+    wide = {
+        k: Spread(1, 1e-6, 1e6, 99) if isinstance(v, Spread) else v for k, v in measures.items()
+    }
+    judged = result.experiment.rule(**wide)
+    open_or_counted = (Verdict.NOT_DECIDED, Verdict.DOES_NOT_HOLD, Verdict.HOLDS)
+    assert judged.verdict in open_or_counted
+    if judged.verdict is not Verdict.NOT_DECIDED:  # then counts alone have decided
+        sure = {k: spread(2e6, 2e6) if isinstance(v, Spread) else v for k, v in wide.items()}
+        assert result.experiment.rule(**sure).verdict is judged.verdict
+
+
+def test_the_quotient_of_two_ranges_is_as_wide_as_it_may_be():
+    over = Spread(6, 4, 8, 5).over(Spread(2, 1, 4, 9))
+    assert (over.median, over.low, over.high, over.rounds) == (3, 1, 8, 5)
+
+
+def test_every_default_experiment_over_times_has_rounds_enough():
+    assert all(setup.rounds >= LEAST_ROUNDS for setup in TESTS)
+
+
+# ---- pages ----
+
+
+def test_a_tiny_page_says_that_it_decides_nothing(result, capsys):
+    assert "decides nothing" in page(result)
+    assert "decides nothing" in index([result])
+    print_result(result)
+    assert "decides nothing" in capsys.readouterr().out
+
+
+def test_a_page_of_another_scale_does_not_say_so(result):
+    assert "decides nothing" not in page(replace(result, scale=Scale.DEFAULT))
+
+
+def test_the_claim_without_an_experiment_has_its_sentence(result):
+    tried = {claim.number for chosen in REGISTRY.values() for claim in chosen.claims}
+    assert tried | set(UNTRIED) == {f"C{number}" for number in range(1, 20)}
+    assert "C11 has no experiment" in index([result])
+
+
+def test_citations_lead_to_the_archive(result):
+    text = page(result)
+    for figure in result.experiment.published:
+        if "@" in figure.source:
+            assert f"({ARCHIVE}" in text
+    assert f"]({ARCHIVE}{LETTER_ID})" in index([result])
+
+
+def test_a_message_id_with_brackets_is_a_link():
+    assert linked("1@[10.2]") == f"[1@[10.2]]({ARCHIVE}1@%5B10.2%5D)"
+
+
+def test_no_axis_has_two_units(result):
+    for picture in result.outcome.pictures:
+        for part in picture.panels if isinstance(picture, Panels) else [picture]:
+            label = getattr(part, "ylabel", "")
+            assert ";" not in label and " or " not in label
+
+
+# ---- progress ----
+
+
+def test_rounds_are_told_to_who_watches():
+    told = []
+    with watching(lambda done, total: told.append((done, total))):
+        assert list(steps(2)) == [0, 1]
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert list(steps(1)) == [0]
+    assert len(told) == 3

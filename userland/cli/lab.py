@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pkern.userland.bochs import ImageError
 from pkern.userland.cli.options import UsageError
@@ -14,9 +15,13 @@ from pkern.userland.complaints import did_you_mean
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
-from pkern.userland.lab.pictures import NoPictures
+from pkern.userland.lab.pictures import NoPictures, need_pictures
+from pkern.userland.lab.progress import Watcher, watching
 from pkern.userland.lab.report import Progress, print_result, write_page, write_report
 from pkern.userland.tables import print_table
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 HELP = """\
 Each claim of the letter is an experiment: a program on this kernel, and a rule that gives the
@@ -83,7 +88,11 @@ def find(name: str) -> Experiment:
 
 def run_one(options: argparse.Namespace) -> int:
     """Run one experiment."""
-    result = run_experiment(find(options.name), options.scale)
+    chosen = find(options.name)
+    if options.folder:
+        need_pictures()
+    with _progress() as (_, watcher), watching(watcher):
+        result = run_experiment(chosen, options.scale)
     print_result(result)
     if options.folder:
         folder = Path(options.folder)
@@ -94,32 +103,45 @@ def run_one(options: argparse.Namespace) -> int:
 
 def report_all(options: argparse.Namespace) -> int:
     """Run every experiment and write the report."""
-    with _progress() as progress:
-        results = write_report(by_claim(), options.scale, Path(options.folder), progress)
+    with _progress() as (progress, watcher):
+        results = write_report(by_claim(), options.scale, Path(options.folder), progress, watcher)
     rows = [(result.experiment.name, str(result.judgement)) for result in results]
     print_table("", ("experiment", "verdict"), rows)
     return 0
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    """Give a progress bar on a terminal that has rich, else a line for each step."""
-    try:
-        from rich.progress import Progress as Bar
-    except ImportError:
-        yield _print_step
-        return
+def _progress() -> Iterator[tuple[Progress, Watcher]]:
+    """Show experiments and their rounds: bars on a terminal that has rich, else plain lines."""
     if not sys.stderr.isatty():
-        yield _print_step
+        yield _print_step, _silent
         return
-    from rich.console import Console
+    try:
+        from rich.console import Console
+        from rich.progress import Progress as Bars
+    except ImportError:
+        yield _print_step, _print_round
+        print(file=sys.stderr)
+        return
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        rounds = bars.add_task("rounds", total=None)
+        steps: list[TaskID] = []
 
-    with Bar(console=Console(stderr=True)) as bar:
-        task = bar.add_task("experiments")
-        yield lambda done, total, name: bar.update(
-            task, completed=done, total=total, description=f"{name:18}"
-        )
+        def progress(done: int, total: int, name: str) -> None:
+            if not steps:
+                steps.append(bars.add_task("experiments"))
+            bars.update(steps[0], completed=done, total=total, description=f"{name:18}")
+
+        yield progress, lambda done, total: bars.update(rounds, completed=done, total=total)
 
 
 def _print_step(done: int, total: int, name: str) -> None:
     print(f"{done} of {total}: {name}", file=sys.stderr, flush=True)
+
+
+def _print_round(done: int, total: int) -> None:
+    print(f"\rround {min(done + 1, total)} of {total}   ", end="", file=sys.stderr, flush=True)
+
+
+def _silent(done: int, total: int) -> None:
+    """Say nothing of rounds: nobody sits there."""

@@ -20,6 +20,7 @@ from pkern.kernel.core import ffi
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.userland.bench.programs import no_collection
+from pkern.userland.lab.progress import steps
 from pkern.userland.program import Sys
 
 PAGE = 4096
@@ -90,13 +91,38 @@ def stretch(kernel: Kernel) -> Iterator[Stretch]:
     seen.moved = {name: after[name] - before[name] for name in after}
 
 
+LEAST_ROUNDS = 5  # their range holds the median in 15 of 16 cases: 1 - 2 ** (1 - 5)
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median with the ends of the range it comes from; one value is shown alone."""
+    """A median with the ends of the range it comes from; one value is shown alone.
+
+    rounds: how many values there were. A verdict may be drawn only from the whole range, and not
+    from fewer than LEAST_ROUNDS: neither above() nor at_most() is true where it is not decided.
+    """
 
     median: float
     low: float
     high: float
+    rounds: int
+
+    def above(self, limit: float) -> bool:
+        """Tell whether all of the range lies above limit, and there is enough of it."""
+        return self.rounds >= LEAST_ROUNDS and self.low > limit
+
+    def at_most(self, limit: float) -> bool:
+        """Tell whether none of the range lies above limit, and there is enough of it."""
+        return self.rounds >= LEAST_ROUNDS and self.high <= limit
+
+    def over(self, other: Spread) -> Spread:
+        """Return the quotient of two that were not measured in the same rounds."""
+        return Spread(
+            self.median / other.median,
+            self.low / other.high,
+            self.high / other.low,
+            min(self.rounds, other.rounds),
+        )
 
     def __str__(self) -> str:
         if self.low == self.high:
@@ -106,7 +132,7 @@ class Spread:
 
 def spread(values: Sequence[float]) -> Spread:
     """Return the median and the range of values."""
-    return Spread(median(values), min(values), max(values))
+    return Spread(median(values), min(values), max(values), len(values))
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
@@ -117,7 +143,7 @@ def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
 def rounds(nr: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
     """Measure every side once a round, nr rounds, so that a slow moment hits all of them."""
     seen: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(nr):
+    for _ in steps(nr):
         for name, side in sides.items():
             seen[name].append(side())
     return seen

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LETTER = 'the letter "Re: objrmap and vmtruncate", Andrea Arcangeli, linux-kernel, 6 April 2003'
+LETTER_ID = "20030405231008.GI1326@dualathlon.random"  # 01:10 on the 6th where it was written
+LETTER = (
+    'the letter "Re: objrmap and vmtruncate" (Andrea Arcangeli to Andrew Morton, linux-kernel and '
+    f"linux-mm, 6 April 2003, {LETTER_ID})"
+)
+KIRILL = (
+    "Kirill Shutemov, 8 May 2014, 1399552888-11024-1-git-send-email-kirill.shutemov@linux.intel.com"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +51,10 @@ _TEXTS = {
     "C19": "MAP_FIXED is already O(log N) in the VMAs; the search for a free gap is not.",
 }
 
+# A claim that no experiment can settle, and why.
+UNTRIED = {
+    "C11": "that a program with such a window repeats in user space the memory management that the "
+    "kernel has already, is about the code that someone has to write and keep, which no machine "
+    "measures; what that code costs when it runs is C10's."
+}
 CLAIMS = {number: Claim(number, text) for number, text in _TEXTS.items()}

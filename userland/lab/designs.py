@@ -9,6 +9,7 @@ from statistics import median
 from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.lab.bench import Spread, ratios, spread
 from pkern.userland.lab.experiment import Table
+from pkern.userland.lab.progress import steps
 
 CHAIN, LIST, TREE, SCAN = "pte_chain", "objrmap", "objrmap_tree", "virtual_scan"
 ORDER = (SCAN, CHAIN, LIST, TREE)
@@ -65,7 +66,7 @@ class Compared:
 def compare(work: Callable[[str], Run], nr_rounds: int) -> Compared:
     """Run the work on every design once a round."""
     runs: dict[str, list[Run]] = {design: [] for design in DESIGNS}
-    for _ in range(nr_rounds):
+    for _ in steps(nr_rounds):
         for design in DESIGNS:
             runs[design].append(work(design))
     return Compared(runs)

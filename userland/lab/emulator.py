@@ -12,6 +12,7 @@ from pkern.userland.bochs.image import guest_image
 from pkern.userland.bochs.loader import plan_guest, ram_bytes_for
 from pkern.userland.bochs.run import machine_ram
 from pkern.userland.lab.bench import MIB, PAGE, Spread, booted, file_of_pages, ratios, time_text
+from pkern.userland.lab.claims import KIRILL
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -22,11 +23,12 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
 )
-from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.pictures import Bars, Panels, Series
+from pkern.userland.lab.progress import steps
 from pkern.userland.program import Sys
 
 PAGES = {Scale.TINY: 96, Scale.DEFAULT: 8192, Scale.FULL: 65536}
-ROUNDS = {Scale.TINY: 3, Scale.DEFAULT: 3, Scale.FULL: 3}
+ROUNDS = {Scale.TINY: 3, Scale.DEFAULT: 5, Scale.FULL: 5}
 OPEN, CLOSED = "gate open", "gate closed"
 RAM_CHUNK = 1 << 20
 
@@ -83,7 +85,7 @@ def _digest(sys: Sys, ram: int, nbytes: int) -> str:
     claims=("C3",),
     rule=rule,
     published=(
-        Published("emulation with VMAs over nonlinear", "x1.88", "Kirill Shutemov, linux-mm, 2014"),
+        Published("emulation with VMAs over nonlinear", "x1.88", KIRILL),
         Published(
             "VMAs of a UML guest's window", "32,000 -> 1", "Ingo Molnar, linux-kernel, 2 May 2006"
         ),
@@ -99,7 +101,7 @@ def emulator(scale: Scale) -> Outcome:
     """
     pages = PAGES[scale]
     opened, closed = zip(
-        *((_run(pages, 1), _run(pages, 0)) for _ in range(ROUNDS[scale])), strict=True
+        *((_run(pages, 1), _run(pages, 0)) for _ in steps(ROUNDS[scale])), strict=True
     )
     time = ratios([seen.ns for seen in closed], [seen.ns for seen in opened])
     one, other = opened[0], closed[0]
@@ -133,24 +135,21 @@ def _table(opened: Sequence[Seen], closed: Sequence[Seen]) -> Table:
     return Table("The same guest", ("", OPEN, CLOSED), rows)
 
 
-def _picture(one: Seen, other: Seen, time: Spread) -> Bars:
-    return Bars(
+def _picture(one: Seen, other: Seen, time: Spread) -> Panels:
+    def counted(title: str, unit: str, opened: int, closed: int) -> Bars:
+        series = [Series(OPEN, [opened]), Series(CLOSED, [closed])]
+        return Bars("emulator", title, unit, [""], series, "log")
+
+    slower = Series(CLOSED, [time.median], [time.low], [time.high])
+    timed = [Series(OPEN, [1], [1], [1]), slower]
+    return Panels(
         "emulator",
         "The same guest with the gate open and closed",
-        "gate open = 1",
-        ["VMAs, most\nat one time", "page faults of\nthe emulator", "processor time"],
         [
-            Series(OPEN, (1, 1, 1)),
-            Series(
-                CLOSED,
-                (
-                    other.report.vmas / one.report.vmas,
-                    other.report.faults / one.report.faults,
-                    time.median,
-                ),
-            ),
+            counted("VMAs, most at one time", "VMAs", one.report.vmas, other.report.vmas),
+            counted("the emulator's faults", "faults", one.report.faults, other.report.faults),
+            Bars("emulator", "processor time", "time, gate open = 1", [""], timed),
         ],
-        "log",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pkern.userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages
+from pkern.userland.lab.claims import KIRILL
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -144,7 +145,7 @@ FLOOD_CALLS, FLOOD_SECONDS = 10 * 1048576, 43.9 - 23.3
             "86.91, 1143.26, 75.30",
             "20030405040614.66511e1e.akpm@digeo.com",
         ),
-        Published("remap of 4 GB, ten passes: VMAs - nonlinear", "20.6 s", "Shutemov, 2014"),
+        Published("remap of 4 GB, ten passes: VMAs - nonlinear", "20.6 s", KIRILL),
     ),
 )
 def entry_cost(scale: Scale) -> Outcome:

@@ -1,8 +1,9 @@
 """What an experiment is: a claim, a program, a rule; and the registry of all of them.
 
 Owns the values that flow from an experiment to the page: Outcome (what was seen) goes through the
-experiment's rule and becomes a Judgement. A verdict comes from the rule alone, and a verdict other
-than `holds` must be explained by what was measured.
+experiment's rule and becomes a Judgement. A verdict comes from the rule alone; one on a time needs
+an interval that excludes the other answer; one that is not for the claim must be explained by what
+was measured.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pkern.userland.lab.bench import Spread
 from pkern.userland.lab.claims import CLAIMS, Claim
 from pkern.userland.lab.pictures import Picture
 
@@ -29,6 +31,7 @@ class Verdict(Enum):
     HOLDS = "holds"
     DOES_NOT_HOLD = "does not hold"
     HOLDS_ONLY_WHEN = "holds only when"
+    NOT_DECIDED = "not decided here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ def only_when(condition: str) -> Judgement:
     return Judgement(Verdict.HOLDS_ONLY_WHEN, condition)
 
 
+def undecided(figures: str) -> Judgement:
+    """Return the verdict that a measured interval holds both answers."""
+    return Judgement(Verdict.NOT_DECIDED, figures)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows of text under headers."""
@@ -80,13 +88,14 @@ class Published:
 class Outcome:
     """What one run of an experiment saw.
 
-    parameters: what was run. measures: the numbers that the rule takes, by its argument names.
+    parameters: what was run. measures: what the rule takes, by its argument names:
+    counts as numbers, times as ratios with their spread.
     figure: the one line that stands beside the published one. explanation: where the verdict is not
     `holds`, or the published direction is not ours: what was measured that says why.
     """
 
     parameters: Mapping[str, str]
-    measures: Mapping[str, float]
+    measures: Mapping[str, float | Spread]
     figure: str
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...] = ()
@@ -168,6 +177,7 @@ def run(chosen: Experiment, scale: Scale) -> Result:
     """
     outcome = chosen.program(scale)
     judgement = chosen.rule(**outcome.measures)
-    if judgement.verdict is not Verdict.HOLDS and not outcome.explanation:
+    settled = judgement.verdict not in (Verdict.HOLDS, Verdict.NOT_DECIDED)
+    if settled and not outcome.explanation:
         raise LabError(f"{chosen.name}: '{judgement}' is not explained by a measurement")
     return Result(chosen, scale, outcome, judgement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pkern.userland.lab.bench import MIB, PAGE, stretch, time_text
+from pkern.userland.lab.bench import MIB, PAGE, Spread, stretch, time_text
 from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run, compare
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -17,6 +17,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
     only_when,
+    undecided,
 )
 from pkern.userland.lab.pictures import Bars, Lines, Series
 from pkern.userland.lab.pressure import disk_machine, free_file_pages, look_at
@@ -47,21 +48,26 @@ NRPTE = 7
 SAME = 0.05
 
 
-def rule(*, fork: float, reclaim: float, crossover: float) -> Judgement:
+def rule(*, fork: Spread, reclaim: Spread, crossover: float) -> Judgement:
     """fork, reclaim: time of pte_chain's fork+exit over the tree's, and of the tree's reclaim
-    of a page over pte_chain's (medians of paired rounds). crossover: forks of a page for each
-    time that it is reclaimed, at which both designs cost the same.
+    of a page over pte_chain's, in paired rounds. crossover: forks of a page for each time that it
+    is reclaimed, at which both designs cost the same.
 
-    Does not hold if fork is not above 1.05. Holds if it is and reclaim is not above 1.05: the
-    fast path is cheaper and nothing is paid for it; otherwise it holds only when there are more
-    forks than the crossover for each page reclaimed.
+    Does not hold if fork is not above 1.05 in any round. If it is in every round: holds if reclaim
+    is not above 1.05 in any (the fast path is cheaper and nothing is paid for it), and holds only
+    when there are more forks than the crossover for each page reclaimed, if reclaim is above 1.05
+    in every round. Else it is not decided.
     """
-    figures = f"fork+exit costs x{fork:.3g} with chains, reclaim x{reclaim:.3g} with the tree"
-    if fork <= 1 + SAME:
+    figures = f"fork+exit costs x{fork} with chains, reclaim x{reclaim} with the tree"
+    if fork.at_most(1 + SAME):
         return fails(figures)
-    if reclaim <= 1 + SAME:
+    if fork.above(1 + SAME) and reclaim.at_most(1 + SAME):
         return holds(figures)
-    return only_when(f"a page is forked {crossover:.2g} times or more for each reclaim ({figures})")
+    if fork.above(1 + SAME) and reclaim.above(1 + SAME):
+        return only_when(
+            f"a page is forked {crossover:.2g} times or more for each reclaim ({figures})"
+        )
+    return undecided(figures)
 
 
 def _map_all(sys: Sys, size: Size) -> list[int]:
@@ -163,7 +169,7 @@ def fork_cost(scale: Scale) -> Outcome:
             "NRPTE": str(NRPTE),
             "rounds": f"{size.rounds}, every design in each",
         },
-        measures={"fork": fork.median, "reclaim": reclaim.median, "crossover": even},
+        measures={"fork": fork, "reclaim": reclaim, "crossover": even},
         figure=f"fork+exit: chains x{fork} of the tree; reclaim: tree x{reclaim} of chains",
         tables=(
             forks.table(

@@ -80,7 +80,9 @@ def rule(*, refused_closed: float, refused_open: float, calls: float) -> Judgeme
     rule=rule,
     published=(
         Published(
-            "the rule that was accepted", "sysctl OR CAP_IPC_LOCK", "linux-kernel, 7 April 2003"
+            "the rule that was accepted",
+            "sysctl OR CAP_IPC_LOCK",
+            "Andrea Arcangeli, 6 April 2003, 20030406145105.GO1326@dualathlon.random",
         ),
     ),
 )

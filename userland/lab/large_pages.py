@@ -17,7 +17,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
 )
-from pkern.userland.lab.pictures import Bars, Series
+from pkern.userland.lab.pictures import Bars, Panels, Series
 from pkern.userland.program import Sys
 
 HUGE = 2 * MIB
@@ -162,15 +162,19 @@ def _window_table(small: Window, large: Window) -> Table:
     return Table("The window, touched once", ("", "4 KiB pages", "2 MiB pages"), rows)
 
 
-def _picture(small: Window, large: Window) -> Bars:
-    return Bars(
+def _picture(small: Window, large: Window) -> Panels:
+    def panel(title: str, unit: str, values: tuple[int, int]) -> Bars:
+        series = [
+            Series(name, [value])
+            for name, value in zip(("4 KiB pages", "2 MiB pages"), values, strict=True)
+        ]
+        return Bars("large-pages", title, unit, [""], series, scale="log")
+
+    return Panels(
         "large-pages",
         "A database's window in small and in large pages",
-        "count, or KiB",
-        ["page faults", "page tables, KiB"],
         [
-            Series("4 KiB pages", [small.faults, small.table_bytes >> 10]),
-            Series("2 MiB pages", [large.faults, large.table_bytes >> 10]),
+            panel("page faults", "faults", (small.faults, large.faults)),
+            panel("page tables", "KiB", (small.table_bytes >> 10, large.table_bytes >> 10)),
         ],
-        scale="log",
     )

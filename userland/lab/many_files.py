@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from pkern.userland.lab.bench import MIB, PAGE, booted, file_of_pages, page_text
+from pkern.userland.lab.claims import LETTER_ID
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -115,7 +116,7 @@ SCHEMES = {
     title="One window over several files",
     claims=("C7",),
     rule=rule,
-    published=(Published("systems that could", "none", "the letter asks for it"),),
+    published=(Published("systems that could", "none", f"the letter, {LETTER_ID}"),),
 )
 def many_files(scale: Scale) -> Outcome:
     """Fill one window with pages of several files in turn, page by page, so that no two neighbours

@@ -104,7 +104,16 @@ class Matrix:
     kinds: Sequence[Sequence[int]]
 
 
-Picture = Bars | Lines | Strips | Matrix
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Pictures side by side, one for each unit, with the legend of the last: same series in all."""
+
+    name: str
+    title: str
+    panels: Sequence[Bars | Lines]
+
+
+Picture = Bars | Lines | Strips | Matrix | Panels
 
 
 def draw(picture: Picture, folder: Path) -> str:
@@ -113,19 +122,35 @@ def draw(picture: Picture, folder: Path) -> str:
     Errors: NoPictures.
     """
     plt = _pyplot()
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
-    _DRAWERS[type(picture)](axes, picture)
-    axes.set_title(picture.title, fontsize=11, loc="left")
+    parts = picture.panels if isinstance(picture, Panels) else [picture]
+    figure, all_axes = plt.subplots(
+        1, len(parts), figsize=SIZE, layout="constrained", squeeze=False
+    )
+    for axes, part in zip(all_axes[0], parts, strict=True):
+        _DRAWERS[type(part)](axes, part)
+        axes.set_title(part.title, fontsize=11 if part is picture else 9, loc="left")
+        if part is not parts[-1] and axes.get_legend() is not None:
+            axes.get_legend().remove()
+    if isinstance(picture, Panels):
+        figure.suptitle(picture.title, fontsize=11, x=0.01, ha="left")
     figure.savefig(folder / f"{picture.name}.svg", metadata={"Date": None})
     plt.close(figure)
     return picture.name
+
+
+def need_pictures() -> None:
+    """Refuse at once what would end without its pictures. Errors: NoPictures."""
+    _pyplot()
 
 
 def _pyplot() -> Any:
     try:
         import matplotlib
     except ImportError:
-        raise NoPictures("pictures need matplotlib: pip install 'pkern[pictures]'") from None
+        raise NoPictures(
+            "pages have pictures, which need matplotlib: pip install '.[pictures]' in"
+            " pkern's folder"
+        ) from None
     matplotlib.use("agg")
     matplotlib.rcParams.update({"svg.hashsalt": "pkern", "font.size": 9, "axes.axisbelow": True})
     import matplotlib.pyplot as plt

@@ -30,6 +30,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
     only_when,
+    undecided,
 )
 from pkern.userland.lab.pictures import Bars, Series
 from pkern.userland.lab.schemes import EMULATED, MIXED, SCHEMES, SPECIAL, Scheme, sysctls
@@ -45,27 +46,30 @@ CORE_PAGES = 2048
 ROUNDS = 5
 
 
-def rule(*, special: float, others: float, special_ops: float, speed: float) -> Judgement:
+def rule(*, special: float, others: float, special_ops: float, speed: Spread) -> Judgement:
     """special, others: bytes beyond the pte that a remapped page costs in the special VMA, and
     the least that any other scheme costs once several tasks share the window. special_ops:
     allocations a remapped page. speed: the core's time for a page in the fastest other nonlinear
     scheme, over the special VMA's.
 
     Does not hold if the special VMA costs a byte or an allocation, or if another scheme is faster
-    (speed below 0.95). Holds if every other scheme costs bytes or is slower (speed above 1.05);
-    holds only when compared with chains and VMAs, if some other costs as little and is as fast.
+    in every round (speed at most 0.95). If none is in any round: holds if every other scheme costs
+    bytes or is slower in every round (speed above 1.05), and holds only when compared with chains
+    and VMAs, if some other costs as little and is as fast in every round. Else it is not decided.
     """
     figures = (
         f"{special:.3g} B a page in the special VMA, {others:.3g} B in the best other scheme; the "
-        f"fastest other takes x{speed:.3g} of its time"
+        f"fastest other takes x{speed} of its time"
     )
-    if special > 0 or special_ops > 0 or speed < 1 - SAME:
+    if special > 0 or special_ops > 0 or speed.at_most(1 - SAME):
         return fails(figures)
-    if others > 0 or speed > 1 + SAME:
+    if speed.above(1 + SAME) or (others > 0 and speed.above(1 - SAME)):
         return holds(figures)
-    return only_when(
-        f"compared with chains and VMAs: an object-based search is as free ({figures})"
-    )
+    if speed.above(1 - SAME) and speed.at_most(1 + SAME):
+        return only_when(
+            f"compared with chains and VMAs: an object-based search is as free ({figures})"
+        )
+    return undecided(figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,10 @@ def remap_cost(scale: Scale) -> Outcome:
             "special": max(special.bytes_alone, special.bytes_shared),
             "others": least.bytes_shared,
             "special_ops": special.allocations,
-            "speed": min(time.median for name, time in times.items() if name != SPECIAL),
+            "speed": min(
+                (time for name, time in times.items() if name != SPECIAL),
+                key=lambda time: time.median,
+            ),
         },
         figure=" / ".join(f"{cost.bytes_shared:.3g}" for cost in costs) + " B a pte, shared",
         tables=(_table(costs, times),),

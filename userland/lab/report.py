@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from pkern.userland.lab.bench import host_machine
-from pkern.userland.lab.claims import LETTER
+from pkern.userland.lab.bench import LEAST_ROUNDS, Spread, host_machine
+from pkern.userland.lab.claims import LETTER, UNTRIED
 from pkern.userland.lab.experiment import Experiment, Result, Scale, Table, Verdict, run
-from pkern.userland.lab.pictures import draw
+from pkern.userland.lab.pictures import draw, need_pictures
+from pkern.userland.lab.progress import Watcher, watching
 from pkern.userland.tables import markdown_table, print_table
 
 Progress = Callable[[int, int, str], None]
+TINY = "This is a tiny run, made for tests: it decides nothing, whatever its verdict says"
+MESSAGE_ID = re.compile(r"[\w.$-]+@[\w.\[\]-]+")
+ARCHIVE = "https://lore.kernel.org/r/"
 
 _SCALES = {
     Scale.TINY: "tiny (seconds; for tests)",
@@ -25,6 +31,13 @@ _SCALES = {
 def prose(text: str) -> str:
     """Return a docstring as paragraphs."""
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
+
+
+def linked(citation: str) -> str:
+    """Return a citation whose message ids are links into the lists' archive."""
+    return MESSAGE_ID.sub(
+        lambda found: f"[{found[0]}]({ARCHIVE}{quote(found[0], safe='@')})", citation
+    )
 
 
 def print_result(result: Result) -> None:
@@ -44,6 +57,8 @@ def print_result(result: Result) -> None:
     for text in outcome.explanation:
         print(textwrap.fill(text, 100))
     print(f"verdict: {result.judgement}")
+    if result.scale is Scale.TINY:
+        print(f"{TINY}.")
 
 
 def page(result: Result) -> str:
@@ -51,6 +66,7 @@ def page(result: Result) -> str:
     chosen, outcome = result.experiment, result.outcome
     parts = [
         f"# {chosen.title}",
+        *([f"**{TINY}.**"] if result.scale is Scale.TINY else []),
         *(f"**Claim {claim.number}.** {claim.text}" for claim in chosen.claims),
         f"**Verdict: {result.judgement.verdict.value}**{_link(result)}{result.judgement.because}.",
         "## What was run",
@@ -65,13 +81,17 @@ def page(result: Result) -> str:
         "## How the verdict follows",
         prose(chosen.rule.__doc__ or ""),
         markdown_table(
-            ("measure", "value"), [(k, f"{v:.6g}") for k, v in outcome.measures.items()]
+            ("measure", "value"), [(k, _measure(v)) for k, v in outcome.measures.items()]
         ),
         "The rule is this function; nothing else decides.",
         f"```python\n{inspect.getsource(chosen.rule).rstrip()}\n```",
         f"Run it again: `pkern lab run {chosen.name}{_flag(result.scale)}`. [All](index.md).",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _measure(value: float | Spread) -> str:
+    return f"{value}, {value.rounds} rounds" if isinstance(value, Spread) else f"{value:.6g}"
 
 
 def _link(result: Result) -> str:
@@ -97,7 +117,7 @@ def _table(table: Table) -> str:
 def _published(chosen: Experiment) -> list[str]:
     if not chosen.published:
         return []
-    rows = [(figure.what, figure.figure, figure.source) for figure in chosen.published]
+    rows = [(figure.what, figure.figure, linked(figure.source)) for figure in chosen.published]
     return ["## What was published", markdown_table(("of", "figure", "where"), rows)]
 
 
@@ -120,15 +140,17 @@ def index(results: Sequence[Result]) -> str:
     scale = _SCALES[results[0].scale] if results else ""
     parts = [
         "# The lab",
-        f"Experiments on the claims of {LETTER}. Each is a program that makes system calls on this "
-        "kernel, booted with the designs that the claim is about; a rule, which is code and "
-        "stands on the page, turns what was measured into a verdict. Counts are exact and the "
+        f"Experiments on the claims of {linked(LETTER)}. Each is a program that makes system calls "
+        "on this kernel, booted with the designs that the claim is about; a rule, which is code "
+        "and stands on the page, turns what was measured into a verdict. Counts are exact and the "
         "same at every run. Times are processor time, given as ratios within one run with their "
-        "spread (median, smallest .. largest).",
+        "spread (median, smallest .. largest). A verdict on a time needs the whole spread of at "
+        f"least {LEAST_ROUNDS} rounds on one side of the rule's bound, else it is not decided.",
+        *([f"**{TINY}.**"] if results and results[0].scale is Scale.TINY else []),
         f"Scale: {scale}. Host: {host_machine()}.",
         markdown_table(("claim", "experiment", "verdict", "measured", "published"), rows),
-        "A verdict is about what was run, on this kernel. The wording of the claims is a summary; "
-        "the letter is on the public archives of linux-kernel.",
+        *(f"{number} has no experiment: the claim, {why}" for number, why in UNTRIED.items()),
+        "A verdict is about what was run, on this kernel. The wording of the claims is a summary.",
         "Not modelled: the time of a disk, more than one processor, and a machine whose caches "
         "are smaller than its lists (rmap-test's pages say what that would change).",
     ]
@@ -143,17 +165,24 @@ def _condition(result: Result) -> str:
 
 
 def write_report(
-    experiments: Sequence[Experiment], scale: Scale, folder: Path, progress: Progress
+    experiments: Sequence[Experiment],
+    scale: Scale,
+    folder: Path,
+    progress: Progress,
+    watcher: Watcher,
 ) -> list[Result]:
     """Run experiments and write their pages, pictures and the index into folder.
 
-    progress: called with (done, all, name) before each. Errors: NoPictures, LabError, OSError.
+    progress: called with (done, all, name) before each; watcher: with its rounds.
+    Errors: NoPictures, before anything is done; LabError, OSError.
     """
+    need_pictures()
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for done, chosen in enumerate(experiments):
         progress(done, len(experiments), chosen.name)
-        result = run(chosen, scale)
+        with watching(watcher):
+            result = run(chosen, scale)
         write_page(result, folder)
         results.append(result)
     progress(len(experiments), len(experiments), "done")

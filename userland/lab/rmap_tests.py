@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from pkern.userland.lab.bench import MIB, time_text
+from pkern.userland.lab.bench import MIB, Spread, time_text
 from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, SCAN, TREE, Compared, compare, number
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -17,6 +17,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
     only_when,
+    undecided,
 )
 from pkern.userland.lab.pictures import MISSING, Bars, Lines, Series
 from pkern.userland.lab.rmap_runs import (
@@ -45,43 +46,50 @@ ROOM_AT = {Scale.TINY: (0.95, 1.30), Scale.DEFAULT: ROOM, Scale.FULL: ROOM}
 
 
 def rule_linear(
-    *, list_over_chain: float, tree_over_chain: float, list_visits: float, tree_visits: float
+    *, list_over_chain: Spread, tree_over_chain: Spread, list_visits: float, tree_visits: float
 ) -> Judgement:
-    """list_over_chain, tree_over_chain: time over pte_chain's, medians of paired rounds.
-    list_visits, tree_visits: VMAs and ptes looked at for each page that was freed.
+    """list_over_chain, tree_over_chain: time over pte_chain's in paired rounds. list_visits,
+    tree_visits: VMAs and ptes looked at for each page that was freed.
 
     Does not hold if the list looks at less than ten times what the tree does. Holds if the list is
-    also slower than pte_chain and the tree at or below 1.25 of it; else holds only in visits.
+    also slower than pte_chain and the tree at or below 1.25 of it, in every round; holds only in
+    visits if one of the two is not so in any round; else it is not decided.
     """
-    figures = f"list x{list_over_chain:.3g}, tree x{tree_over_chain:.3g} of pte_chain's time"
+    figures = f"list x{list_over_chain}, tree x{tree_over_chain} of pte_chain's time"
     visits = f"{list_visits:,.0f} looked at a page by the list, {tree_visits:,.0f} by the tree"
     if list_visits < CLEARLY * tree_visits:
         return fails(f"{visits}; {figures}")
-    if list_over_chain > 1 and tree_over_chain <= SLACK:
+    if list_over_chain.above(1) and tree_over_chain.at_most(SLACK):
         return holds(f"{figures}; {visits}")
-    return only_when(f"visits are counted, not time: {visits}; {figures}")
+    if list_over_chain.at_most(1) or tree_over_chain.above(SLACK):
+        return only_when(f"visits are counted, not time: {visits}; {figures}")
+    return undecided(f"in time {figures}; in visits it holds: {visits}")
 
 
 def rule_random(
-    *, list_over_chain: float, tree_over_chain: float, list_roomy: float, tree_roomy: float
+    *, list_over_chain: Spread, tree_over_chain: Spread, list_roomy: Spread, tree_roomy: Spread
 ) -> Judgement:
     """The published direction is the other one here: with few touches the cheap fork wins, and the
     list took 0.35 of pte_chain's time. list_over_chain, tree_over_chain: time over pte_chain's
-    under the published pressure, medians of paired rounds. list_roomy, tree_roomy: the least of the
-    same on machines whose RAM holds the file and its tables.
+    under the published pressure, in paired rounds. list_roomy, tree_roomy: the same on a machine
+    whose RAM holds the file and its tables.
 
-    Holds if neither takes more than pte_chain under the published pressure. Holds only when RAM
-    holds file and tables, if neither takes more there; does not hold otherwise.
+    Holds if neither takes more than pte_chain in any round under the published pressure. If one
+    does in every round: holds only when RAM holds file and tables, if there neither takes more in
+    any round, and does not hold if one takes more in every round. Else it is not decided.
     """
     figures = (
-        f"list x{list_over_chain:.3g}, tree x{tree_over_chain:.3g} of pte_chain's time under the "
-        f"published pressure; x{list_roomy:.3g}, x{tree_roomy:.3g} where RAM holds them"
+        f"list x{list_over_chain}, tree x{tree_over_chain} of pte_chain's time under the "
+        f"published pressure; x{list_roomy}, x{tree_roomy} where RAM holds them"
     )
-    if max(list_over_chain, tree_over_chain) <= 1:
+    pressed, roomy = (list_over_chain, tree_over_chain), (list_roomy, tree_roomy)
+    if all(one.at_most(1) for one in pressed):
         return holds(figures)
-    if max(list_roomy, tree_roomy) <= 1:
+    if any(one.above(1) for one in pressed) and all(one.at_most(1) for one in roomy):
         return only_when(f"RAM holds the file and the tables that map it ({figures})")
-    return fails(figures)
+    if any(one.above(1) for one in pressed) and any(one.above(1) for one in roomy):
+        return fails(figures)
+    return undecided(figures)
 
 
 # ---- measuring ----
@@ -304,8 +312,8 @@ def _linear(setup: Setup, scale: Scale) -> Outcome:
     return Outcome(
         parameters=_parameters(setup, scale),
         measures={
-            "list_over_chain": done.over(LIST, CHAIN).median,
-            "tree_over_chain": done.over(TREE, CHAIN).median,
+            "list_over_chain": done.over(LIST, CHAIN),
+            "tree_over_chain": done.over(TREE, CHAIN),
             "list_visits": _visits(done, LIST),
             "tree_visits": _visits(done, TREE),
         },
@@ -317,10 +325,13 @@ def _linear(setup: Setup, scale: Scale) -> Outcome:
 
 
 def _with_room(setup: Setup, scale: Scale) -> dict[float, Compared]:
-    """Run the test on machines with more and more RAM, once each."""
-    chosen = scaled(setup, scale)
+    """Run the test on machines with more and more RAM: once each, and on the largest in rounds."""
+    chosen, largest = scaled(setup, scale), max(ROOM_AT[scale])
     return {
-        room: compare(partial(run_design, chosen=chosen, ram=int(room * wanted(chosen))), 1)
+        room: compare(
+            partial(run_design, chosen=chosen, ram=int(room * wanted(chosen))),
+            _rounds(setup, scale) if room == largest else 1,
+        )
         for room in ROOM_AT[scale]
     }
 
@@ -366,19 +377,15 @@ def _enough(roomy: Mapping[float, Compared]) -> float:
     return next(idle, max(roomy))
 
 
-def _least(roomy: Mapping[float, Compared], design: str) -> float:
-    return min(done.over(design, CHAIN).median for room, done in roomy.items() if room >= 1)
-
-
 def _random(setup: Setup, scale: Scale) -> Outcome:
     done, roomy = _compare(setup, scale), _with_room(setup, scale)
     return Outcome(
         parameters=_parameters(setup, scale),
         measures={
-            "list_over_chain": done.over(LIST, CHAIN).median,
-            "tree_over_chain": done.over(TREE, CHAIN).median,
-            "list_roomy": _least(roomy, LIST),
-            "tree_roomy": _least(roomy, TREE),
+            "list_over_chain": done.over(LIST, CHAIN),
+            "tree_over_chain": done.over(TREE, CHAIN),
+            "list_roomy": roomy[max(roomy)].over(LIST, CHAIN),
+            "tree_roomy": roomy[max(roomy)].over(TREE, CHAIN),
         },
         figure=_figure(done),
         tables=(_times(setup, done), _room_table(roomy), _counts(done)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pkern.kernel.errors import BusError
 from pkern.userland.lab.bench import MIB, PAGE, booted, counts, file_of_pages, page_text
+from pkern.userland.lab.claims import LETTER_ID
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -301,7 +302,7 @@ def _mixed_access(pages: int) -> str:
     claims=("C18",),
     rule=rule_kept,
     published=(
-        Published("the price", "writes after the truncate are lost", "the letter's own design"),
+        Published("the price", "writes after the truncate are lost", f"the letter, {LETTER_ID}"),
     ),
 )
 def truncate_special(scale: Scale) -> Outcome:
