@@ -21,6 +21,7 @@ from pkern.userland.lab import (
     vma_count,
     windows,
 )
+from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
 from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run
 from pkern.userland.lab.experiment import (
     REGISTRY,
@@ -57,7 +58,7 @@ CASES = [
 FLAT = {"growth": 60, "fixed": 1, "search": 1, "first_fit": 60, "reached": 9, "asked": 9}
 CASES += [
     (vma_count.rule, FLAT, WHEN),
-    (vma_count.rule, FLAT | {"search": 30}, HOLDS),
+    (vma_count.rule, FLAT | {"search": 30.1}, HOLDS),
     (vma_count.rule, FLAT | {"search": 29}, FAILS),
     (vma_count.rule, FLAT | {"fixed": 3.1}, FAILS),
     (vma_count.rule, FLAT | {"fixed": 2.9}, WHEN),
@@ -179,7 +180,45 @@ def test_every_rule_stands_in_the_table():
 
 @pytest.mark.parametrize(("rule", "measures", "verdict"), CASES)
 def test_rule(rule, measures, verdict):
-    assert rule(**measures).verdict is verdict
+    assert judged(rule, measures) is verdict
+
+
+def judged(rule, measures, width=0.0, rounds=LEAST_ROUNDS):
+    """Return the verdict; the measures that are times are ranges so wide."""
+    times = [name for name, kind in rule.__annotations__.items() if kind == "Spread"]
+    ranges = {
+        name: Spread(measures[name], measures[name] - width, measures[name] + width, rounds)
+        for name in times
+    }
+    return rule(**measures | ranges).verdict
+
+
+OVER_TIMES = [case for case in CASES if "Spread" in case[0].__annotations__.values()]
+
+
+@pytest.mark.parametrize(("rule", "measures", "verdict"), OVER_TIMES)
+def test_a_range_with_both_answers_or_too_few_rounds_decide_nothing(rule, measures, verdict):
+    """What counts alone refuse is refused whatever the times are; the rest is left open."""
+    counted = judged(rule, measures, width=1e6) is FAILS
+    if counted:
+        assert verdict is FAILS
+        return
+    assert judged(rule, measures, width=1e6) is Verdict.NOT_DECIDED
+    assert judged(rule, measures, rounds=LEAST_ROUNDS - 1) is Verdict.NOT_DECIDED
+
+
+def test_rules_over_times_are_those_whose_verdict_a_time_changes():
+    assert {case[0] for case in OVER_TIMES} == {
+        fork_cost.rule,
+        guest_memory.rule,
+        mmap_tests.rule,
+        remap_cost.rule,
+        reverse_remap.rule,
+        rmap_tests.rule_linear,
+        rmap_tests.rule_random,
+        vma_count.rule,
+        windows.rule,
+    }
 
 
 def test_a_verdict_that_is_not_explained_is_refused(monkeypatch):
