@@ -27,6 +27,7 @@ VMA_BYTES = {32: 64, 64: 232}
 PUBLISHED_RAM = 256 * MIB
 LEAST_RAM = 2 * MIB
 TINY_SHARE = 40
+PASSES_SHARE = 2  # of the full test's passes, the default one makes so many times fewer
 COUNTED = ("rmap_vma_visits", "rmap_pte_visits", "rmap_block_touches", "scan_ptes")
 ALSO = ("rmap_walks", "pgmajfault", "pgsteal_kswapd", "pgsteal_direct", "pgfault")
 SYSCTLS: dict[str, int | str] = {"vm.overcommit_memory": 1, "vm.fork_file_ptes": 1}
@@ -73,7 +74,7 @@ def wanted(run: Options, bits: int = 64) -> int:
 
 
 def scaled(setup: Setup, scale: Scale) -> Options:
-    """Return the program's options at a scale: fewer VMAs, or fewer pages a VMA and fewer tasks."""
+    """Return the program's options at a scale: fewer VMAs, or pages a VMA and tasks; passes."""
     full = setup.full
     by = {Scale.TINY: TINY_SHARE, Scale.DEFAULT: setup.shrink, Scale.FULL: 1}[scale]
     vmas, pages, tasks = full.vmas, full.vma_pages, full.tasks
@@ -81,7 +82,8 @@ def scaled(setup: Setup, scale: Scale) -> Options:
         vmas //= by
     else:
         pages, tasks = pages // by, max(2, tasks // by)
-    return Options(full.path, full.pattern, full.iterations, vmas, pages, tasks, full.vmas_to_do)
+    passes = max(1, full.iterations // PASSES_SHARE) if scale is Scale.DEFAULT else full.iterations
+    return Options(full.path, full.pattern, passes, vmas, pages, tasks, full.vmas_to_do)
 
 
 def ram_for(setup: Setup, run: Options) -> int:
