@@ -26,6 +26,7 @@ from pkern.syscalls.tasks import (
     ids,
     jobs,
     life,
+    pidfd,
     prctl,
     process,
     ptrace,

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pkern.kernel.core import lib
 
+PIDFD_FLAGS = {"PIDFD_NONBLOCK": 0x800, "PIDFD_THREAD": 0x80}
+PIDFD_SIGNAL = {
+    "PIDFD_SIGNAL_THREAD": 1,
+    "PIDFD_SIGNAL_THREAD_GROUP": 2,
+    "PIDFD_SIGNAL_PROCESS_GROUP": 4,
+}
 PKEY_RIGHTS = {
     "PKEY_DISABLE_ACCESS": 1,
     "PKEY_DISABLE_WRITE": 2,

@@ -95,8 +95,6 @@ _REASONS = {
     "timers are set by setitimer": """
         timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
     "signals are taken by rt_sigtimedwait": "signalfd signalfd4",
-    "processes have no descriptors": """
-        pidfd_open pidfd_send_signal pidfd_getfd process_madvise process_mrelease""",
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",

@@ -288,6 +288,11 @@ class Calls:
     PAGE_SIZE: Final = 0x1000
     PER_LINUX: Final = 0
     PER_LINUX32: Final = 8
+    PIDFD_NONBLOCK: Final = 0x800
+    PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
+    PIDFD_SIGNAL_THREAD: Final = 1
+    PIDFD_SIGNAL_THREAD_GROUP: Final = 2
+    PIDFD_THREAD: Final = 0x80
     PIPEFS_MAGIC: Final = 0x50495045
     PKEY_DISABLE_ACCESS: Final = 1
     PKEY_DISABLE_EXECUTE: Final = 4
@@ -1228,6 +1233,25 @@ class Calls:
         It is kept; of its bits only PER_LINUX32 (uname) changes anything. Source: personality(2).
         """
 
+    def pidfd_getfd(self, pidfd: int, fd: int, flags: int = 0) -> int:
+        """Return a descriptor of an open file that another process has as fd, closed at execve.
+
+        Errors: EINVAL, EBADF, ESRCH, EPERM (it may not be traced), EMFILE. Source: pidfd_getfd(2).
+        """
+
+    def pidfd_open(self, pid: int, flags: int = 0) -> int:
+        """Return a descriptor of a process. flags: PIDFD_NONBLOCK (waitid), PIDFD_THREAD.
+
+        Errors: EINVAL, ESRCH, EMFILE. Source: pidfd_open(2).
+        """
+
+    def pidfd_send_signal(self, pidfd: int, signo: int, info: int = 0, flags: int = 0) -> int:
+        """Send a signal, or struct siginfo at info, to a process or (PROCESS_GROUP) its group.
+
+        pidfd: of pidfd_open, or /proc/PID opened as a directory. flags: PIDFD_SIGNAL_*, one of them.
+        Errors: EINVAL, EBADF, ESRCH, EPERM, EFAULT. Source: pidfd_send_signal(2).
+        """
+
     def pipe(self) -> tuple[int, int]:
         """Return the two ends of a new pipe. Errors: EMFILE. Source: pipe(2)."""
 
@@ -1290,6 +1314,20 @@ class Calls:
         """Set a limit of a task if limits is given; return the old (soft, hard).
 
         pid 0: the caller. Errors: ESRCH, EPERM, EINVAL. Source: prlimit(2).
+        """
+
+    def process_madvise(self, pidfd: int, vector: int, nr_vector: int, advice: int, flags: int = 0) -> int:
+        """Advise ranges (struct iovec at vector) of a process's memory; return how many bytes.
+
+        What was advised before an error counts; another's memory takes COLD, PAGEOUT, WILLNEED only.
+        Errors: madvise's; EINVAL, EBADF, ESRCH, EFAULT, EPERM (CAP_SYS_NICE, or it may not be traced).
+        Source: process_madvise(2).
+        """
+
+    def process_mrelease(self, pidfd: int, flags: int = 0) -> int:
+        """Free the memory of a process that is dying: here it has gone before anyone can ask.
+
+        Errors: EINVAL (flags; it is not dying), EBADF, ESRCH. Source: process_mrelease(2).
         """
 
     def process_vm_readv(self, pid: int, addr: int, length: int) -> bytes:

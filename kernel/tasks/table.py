@@ -54,3 +54,4 @@ class TaskTable(dict[int, "Task"]):
         if self.pop(task.pid, None) is not None:
             self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns
+            task.tell_pidfds()

@@ -22,6 +22,8 @@ from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.tasks.trace import Trace
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
+from pkern.kernel.vfs.pidfd import PidInode
+from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
@@ -118,6 +120,7 @@ class Task:
         self.exit_status: int | None = None  # as wait4 reports it
         self.context: Context | None = None  # registers; None: a Python program
         self.thread = Thread()
+        self.pid_inode: PidInode | None = None  # while descriptors of it may be open
         self.attention = False  # look at signals before going back to machine code
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.exit_signal = SIGCHLD
@@ -352,6 +355,17 @@ class Task:
         self.kernel.segments.sweep()
         self._orphan_children()
         self._tell_parent()
+        self.tell_pidfds()
+
+    @property
+    def is_reaped(self) -> bool:
+        """Tell whether it has ended and been waited for."""
+        return self.kernel.tasks.get(self.pid) is not self
+
+    def tell_pidfds(self) -> None:
+        """Let those who wait for the process by a descriptor look again."""
+        if self.pid_inode is not None:
+            wake(self.pid_inode)
 
     def _leave_processor(self) -> None:
         if self.kernel.scheduler is not None:

@@ -103,6 +103,10 @@ class Inode:
         """Bytes."""
         return 0
 
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo shows of its kind, after what it shows of every open file."""
+        return ""
+
     @property
     def blocks(self) -> int:
         """Units of 512 bytes that the content takes."""

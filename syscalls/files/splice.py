@@ -190,7 +190,7 @@ def _pipe_to_file(move: _Splice) -> int:
     pipe, target = move.source.inode, move.target
     assert isinstance(pipe, PipeInode)
     _refuse_negative(signed64(move.nbytes))
-    if target.flags & O_APPEND or target.inode.kind == "anon":
+    if target.flags & O_APPEND or target.inode.kind in ("anon", "pidfd"):
         raise SyscallError(errno.EINVAL)
     pipe.need_data(move.wait(move.source))
     data = bytes(pipe.queue[: move.nbytes])
@@ -207,7 +207,7 @@ def _file_to_pipe(move: _Splice) -> int:
     assert isinstance(pipe, PipeInode)
     _refuse_negative(signed64(move.nbytes))
     room = _need_room(move.task, pipe, move.wait(move.target))
-    if source.inode.kind in ("dir", "anon"):
+    if source.inode.kind in ("dir", "anon", "pidfd"):
         raise SyscallError(errno.EINVAL)
     return pipe.put(source.inode.file_read(source, move.start, min(move.nbytes, room)))
 

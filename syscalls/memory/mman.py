@@ -228,16 +228,16 @@ def madvise(task: Task, addr: int, length: int, advice: int) -> int:
 
     Errors: EINVAL, ENOMEM (a hole), EACCES (REMOVE), EFAULT (POPULATE_*). Source: madvise(2).
     """
+    return advise(task, addr, length, advice)
+
+
+def advise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Advise a range of a task's memory; where a need interrupted it, go on, and look for holes."""
     if advice < 0:
         raise SyscallError(errno.EINVAL)
     if advice == lib.MADV_PAGEOUT:
         for file, first, last in _shared_files(task, addr, addr + length):
             file.inode.writeback(first, last)  # what is clean can go
-    return _advise(task, addr, length, advice)
-
-
-def _advise(task: Task, addr: int, length: int, advice: int) -> int:
-    """Advise a range; where a need interrupted it, go on, and look for holes at the end."""
     mm, start, end = task.mm, addr, addr + length
     while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
         addr += done

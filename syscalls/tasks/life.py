@@ -12,9 +12,11 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.signals import NSIG, SIGCHLD
+from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
+from pkern.syscalls.tasks.pidfd import open_process, process_of
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -24,16 +26,18 @@ WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
 WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
-P_ALL, P_PID, P_PGID = 0, 1, 2
+P_ALL, P_PID, P_PGID, P_PIDFD = 0, 1, 2, 3
+KINDS = (P_ALL, P_PID, P_PGID, P_PIDFD)
 RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
 
 CSIGNAL = 0xFF
-CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
+CLONE_VM, CLONE_PIDFD, CLONE_VFORK, CLONE_THREAD = 0x100, 0x1000, 0x4000, 0x10000
 CLONE_SETTLS, CLONE_PARENT_SETTID = 0x80000, 0x100000
 CLONE_CHILD_CLEARTID, CLONE_DETACHED, CLONE_CHILD_SETTID = 0x200000, 0x400000, 0x1000000
 CLONE_CLEAR_SIGHAND = 1 << 32
 CLONE_DONE = (
     CLONE_VM
+    | CLONE_PIDFD
     | CLONE_VFORK
     | CLONE_SETTLS
     | CLONE_PARENT_SETTID
@@ -60,6 +64,7 @@ class Clone(NamedTuple):
     parent_tid: int = 0
     child_tid: int = 0
     tls: int = 0
+    pidfd: int = 0
 
 
 FORK, VFORK = Clone(0), Clone(CLONE_VM | CLONE_VFORK)
@@ -90,8 +95,19 @@ def _set_up_child(task: Task, child: Task, wish: Clone) -> None:
         child.thread.clear_child_tid = wish.child_tid
     if wish.flags & CLONE_CHILD_SETTID:
         child.mm.copy_out(wish.child_tid, struct.pack("<i", child.pid))
+    if wish.flags & CLONE_PIDFD:
+        _tell_pidfd(task, open_process(task, child, 0), wish.pidfd)
     if wish.flags & CLONE_PARENT_SETTID:
         task.mm.copy_out(wish.parent_tid, struct.pack("<i", child.pid))
+
+
+def _tell_pidfd(task: Task, fd: int, addr: int) -> None:
+    """Store a new child's descriptor, or close it again. Errors: EFAULT."""
+    try:
+        task.mm.copy_out(addr, struct.pack("<i", fd))
+    except SyscallError:
+        task.fds.close(fd)
+        raise
 
 
 def _clone_machine_code(task: Task, wish: Clone) -> int:
@@ -158,7 +174,10 @@ def clone(
             raise SyscallError(errno.EINVAL)
         return task.fork().pid
     flags &= (1 << 32) - 1
-    wish = Clone(flags & ~CSIGNAL, flags & CSIGNAL, stack, parent_tid, child_tid, tls)
+    if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
+        raise SyscallError(errno.EINVAL)  # one place for both, or a flag of old
+    signo = flags & CSIGNAL
+    wish = Clone(flags & ~CSIGNAL, signo, stack, parent_tid, child_tid, tls, parent_tid)
     return _clone_machine_code(task, wish)
 
 
@@ -173,7 +192,9 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
     if nbytes < CLONE_ARGS_MIN:
         raise SyscallError(errno.EINVAL)
     raw = task.mm.copy_in(addr, nbytes)
-    flags, _, child_tid, parent_tid, signo, stack, stack_size, tls = struct.unpack_from("<8Q", raw)
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls = struct.unpack_from(
+        "<8Q", raw
+    )
     rest = raw[CLONE_ARGS_MIN:]
     if any(rest[24:]):
         raise SyscallError(errno.E2BIG)
@@ -181,7 +202,7 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
         raise SyscallError(errno.EINVAL)
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
-    wish = Clone(flags, signo, stack + stack_size, parent_tid, child_tid, tls)
+    wish = Clone(flags, signo, stack + stack_size, parent_tid, child_tid, tls, pidfd)
     return _clone_machine_code(task, wish)
 
 
@@ -444,19 +465,36 @@ def _waitid_info(event: Event) -> bytes:
     return head.ljust(128, b"\0")
 
 
-@syscall(247, "waitid", INT, SINT, INT, SINT, INT, partly="no pidfd; rusage: times only")
+def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
+    """Wait for the child that a descriptor stands for. Errors: EBADF, ECHILD, EAGAIN."""
+    never = task.fds.get(fd).flags & O_NONBLOCK and not options & WNOHANG
+    try:
+        pid = process_of(task, fd).pid
+    except SyscallError as error:
+        raise SyscallError(errno.ECHILD if error.number == errno.ESRCH else error.number) from None
+    event = _wait(task, (P_PID, pid), options | (WNOHANG if never else 0))
+    if event is None and never:
+        raise SyscallError(errno.EAGAIN)
+    return event
+
+
+@syscall(247, "waitid", INT, SINT, INT, SINT, INT, partly="rusage: times only")
 def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: int) -> int:
     """Wait for a child's end, stop or continuation, and store siginfo_t at info.
 
     Errors: ECHILD, EINVAL, EFAULT. Source: waitid(2).
     """
     wanted = options & (WEXITED | WUNTRACED | WCONTINUED)
-    if options & 0xFFFF_FFFF & ~WAITID_OPTIONS or not wanted or kind not in (P_ALL, P_PID, P_PGID):
+    if options & 0xFFFF_FFFF & ~WAITID_OPTIONS or not wanted or kind not in KINDS:
         raise SyscallError(errno.EINVAL)
-    if (kind == P_PID and number <= 0) or (kind == P_PGID and number < 0):
+    if number < 0 or (kind == P_PID and number == 0):
         raise SyscallError(errno.EINVAL)
     try:
-        event = _wait(task, (kind, number), options)
+        event = (
+            _wait_by_pidfd(task, number, options)
+            if kind == P_PIDFD
+            else (_wait(task, (kind, number), options))
+        )
     except SyscallError as error:
         if info and error.number == errno.ECHILD:
             task.mm.copy_out(info, bytes(SIGINFO_BYTES))

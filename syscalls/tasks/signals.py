@@ -234,7 +234,8 @@ def _check_number(signo: int) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-def _may_signal(task: Task, target: Task, signo: int) -> bool:
+def may_signal(task: Task, target: Task, signo: int) -> bool:
+    """Tell whether a task may send a signal to another one. Source: kill(2)."""
     same_session = signo == SIGCONT and task.sid == target.sid
     mine, its = task.cred, target.cred
     same_user = {mine.euid, mine.uid} & {its.suid, its.uid}
@@ -247,7 +248,7 @@ def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
     if not found:
         raise SyscallError(errno.ESRCH)
     _check_number(signo)
-    allowed = [target for target in found if _may_signal(task, target, signo)]
+    allowed = [target for target in found if may_signal(task, target, signo)]
     if not allowed:
         raise SyscallError(errno.EPERM)
     info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid)
@@ -279,7 +280,7 @@ def _thread_kill(task: Task, tid: int, signo: int) -> int:
     if target is None:
         raise SyscallError(errno.ESRCH)
     _check_number(signo)
-    if not _may_signal(task, target, signo):
+    if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
         send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.cred.uid))
@@ -316,18 +317,29 @@ def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
     Source: rt_sigqueueinfo(2).
     """
     _check_number(signo)
-    raw = task.mm.copy_in(info, sigframe.SIGINFO_BYTES)
-    _, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+    told = queued_info(task, info)
     target = task.kernel.tasks.get(pid)
     if target is None:
         raise SyscallError(errno.ESRCH)
-    if (code >= 0 or code == SI_TKILL) and target is not task:
+    if is_as_from_kernel(told) and target is not task:
         raise SyscallError(errno.EPERM)
-    if not _may_signal(task, target, signo):
+    if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        send(target, SigInfo(signo, code, 0, sender, uid, 0, value))
+        send(target, told._replace(si_signo=signo))
     return 0
+
+
+def queued_info(task: Task, addr: int) -> SigInfo:
+    """Return what struct siginfo at addr says of sender and value. Errors: EFAULT."""
+    raw = task.mm.copy_in(addr, sigframe.SIGINFO_BYTES)
+    signo, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+    return SigInfo(signo, code, 0, sender, uid, 0, value)
+
+
+def is_as_from_kernel(info: SigInfo) -> bool:
+    """Tell whether a signal's code is one that only the kernel, or kill, may give another task."""
+    return info.si_code >= 0 or info.si_code == SI_TKILL
 
 
 @syscall(297, "rt_tgsigqueueinfo", SINT, SINT, SINT, INT)

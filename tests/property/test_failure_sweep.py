@@ -303,6 +303,7 @@ BY_NAME: dict[str, int] = {
     "prot": READ,
 }
 # What a guess from names would not reach: registers, or why the call is left out.
+PIDFD_SELF = -10000 & (1 << 64) - 1
 BY_HAND: dict[str, tuple[int, ...]] = {
     "mmap": (0, PAGE, both, PRIVATE | ANONYMOUS, 0, 0),
     "mremap": (BASE, 8 * PAGE, 16 * PAGE, 1, 0),
@@ -348,6 +349,10 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "accept": (1, 0, 0),
     "sched_setaffinity": (0, 8, FRESH),
     "set_robust_list": (FRESH, 24),
+    "pidfd_getfd": (PIDFD_SELF, 0, 0),
+    "pidfd_send_signal": (PIDFD_SELF, 0, 0, 0),
+    "process_madvise": (PIDFD_SELF, FRESH, 1, 4, 0),
+    "pkey_alloc": (0, 0),
 }
 LEFT_OUT = {
     "exit": "it does not return",

@@ -39,6 +39,17 @@ def test_what_ordinary_programs_call_as_on_the_host(
     assert here.status == there.status == 0
 
 
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+def test_descriptors_of_processes_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str
+) -> None:
+    program = compile_c("pidfd", flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
     here, there = machine.run(program), on_host(program)

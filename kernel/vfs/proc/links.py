@@ -151,11 +151,12 @@ class FdInfoDir(ProcDir):
     def _text(self, fd: int) -> str:
         file = self._of_task.fds.get_raw(fd)
         flags = file.flags & ~CREATION_FLAGS
-        if file.inode.kind not in ("fifo", "sock", "anon") and not file.is_path:
+        if file.inode.kind not in ("fifo", "sock", "anon", "pidfd") and not file.is_path:
             flags |= O_LARGEFILE
         flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0
         inode = file.inode
-        return f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
+        head = f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
+        return head + inode.fdinfo()
 
     def lookup(self, name: str, task: Caller) -> Inode:
         if not name.isdecimal() or int(name) not in self._of_task.fds.files:
