@@ -32,7 +32,8 @@ static long call(long nr, long a, long b, long c, long d, long e)
 	return result < 0 ? -errno : result;
 }
 #define CALL(nr, ...) CALL_(nr, __VA_ARGS__, 0, 0, 0, 0, 0)
-#define CALL_(nr, a, b, c, d, e, ...) call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+#define CALL_(nr, a, b, c, d, e, ...) \
+	call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
 
 static int ready(int fd)
 {
@@ -68,15 +69,16 @@ static void opening(void)
 	fstat(fd, &st);
 	printf("is %s, mode %o, size %ld, links %ld\n", link, st.st_mode, (long)st.st_size,
 	       (long)st.st_nlink);
-	printf("read %ld write %ld seek %ld\n", CALL(SYS_read, fd, name, 8), CALL(SYS_write, fd, name, 8),
-	       CALL(SYS_lseek, fd, 0, 0));
+	printf("read %ld write %ld seek %ld\n", CALL(SYS_read, fd, name, 8),
+	       CALL(SYS_write, fd, name, 8), CALL(SYS_lseek, fd, 0, 0));
 	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
 	FILE *info = fopen(name, "r");
 	char line[100];
 	while (info && fgets(line, sizeof(line), info)) {
 		if (!strncmp(line, "Pid:", 4))
 			printf("fdinfo %d\n", atoi(line + 4) == child);
-		else if (strncmp(line, "mnt_id", 6) && strncmp(line, "ino", 3) && strncmp(line, "NSpid", 5))
+		else if (strncmp(line, "mnt_id", 6) && strncmp(line, "ino", 3) &&
+			 strncmp(line, "NSpid", 5))
 			printf("%s", line);
 	}
 	fclose(info);
@@ -108,7 +110,8 @@ static void sending(void)
 	printf("with a value: %ld", CALL(PIDFD_SEND, self, SIGUSR1, &info, 0));
 	printf(" got %d\n", got);
 	info.si_code = SI_USER;
-	printf("as if from the kernel: self %ld other %ld\n", CALL(PIDFD_SEND, self, SIGUSR1, &info, 0),
+	printf("as if from the kernel: self %ld other %ld\n",
+	       CALL(PIDFD_SEND, self, SIGUSR1, &info, 0),
 	       CALL(PIDFD_SEND, other, SIGUSR1, &info, 0));
 	info.si_signo = SIGUSR2;
 	printf("another's number: %ld\n", CALL(PIDFD_SEND, self, SIGUSR1, &info, 0));
@@ -116,9 +119,11 @@ static void sending(void)
 	       CALL(PIDFD_SEND, -1, 0, 0, 0), CALL(PIDFD_SEND, 1, 0, 0, 0),
 	       CALL(PIDFD_SEND, self, 0, 0, 8), CALL(PIDFD_SEND, self, 65, 0, 0),
 	       CALL(PIDFD_SEND, self, SIGUSR1, 1, 0));
-	printf("flags: %ld %ld %ld %ld\n", CALL(PIDFD_SEND, self, 0, 0, 1), CALL(PIDFD_SEND, self, 0, 0, 2),
-	       CALL(PIDFD_SEND, self, 0, 0, 4), CALL(PIDFD_SEND, self, 0, 0, 3));
-	printf("self: %ld %ld\n", CALL(PIDFD_SEND, -10000, 0, 0, 0), CALL(PIDFD_SEND, -10001, 0, 0, 0));
+	printf("flags: %ld %ld %ld %ld\n", CALL(PIDFD_SEND, self, 0, 0, 1),
+	       CALL(PIDFD_SEND, self, 0, 0, 2), CALL(PIDFD_SEND, self, 0, 0, 4),
+	       CALL(PIDFD_SEND, self, 0, 0, 3));
+	printf("self: %ld %ld\n", CALL(PIDFD_SEND, -10000, 0, 0, 0),
+	       CALL(PIDFD_SEND, -10001, 0, 0, 0));
 	int dir = open("/proc/self", O_DIRECTORY);
 	printf("/proc/self: %ld\n", CALL(PIDFD_SEND, dir, 0, 0, 0));
 	CALL(PIDFD_SEND, other, SIGKILL, 0, 0);
@@ -126,18 +131,20 @@ static void sending(void)
 	printf("ready before %d\n", ready(self));
 	struct pollfd one = { other, POLLIN, 0 };
 	poll(&one, 1, -1);
-	printf("dead: poll %d, send %ld, release %ld\n", ready(other), CALL(PIDFD_SEND, other, 0, 0, 0),
-	       CALL(PROCESS_MRELEASE, other, 0));
+	printf("dead: poll %d, send %ld, release %ld\n", ready(other),
+	       CALL(PIDFD_SEND, other, 0, 0, 0), CALL(PROCESS_MRELEASE, other, 0));
 	printf("wait: %ld", CALL(SYS_waitid, P_PIDFD_, other, &end, WEXITED, 0));
 	printf(" code %d status %d\n", end.si_code, end.si_status);
 	printf("gone: poll %d, send %ld, wait %ld, release %ld\n", ready(other),
-	       CALL(PIDFD_SEND, other, 0, 0, 0), CALL(SYS_waitid, P_PIDFD_, other, &end, WEXITED, 0),
+	       CALL(PIDFD_SEND, other, 0, 0, 0),
+	       CALL(SYS_waitid, P_PIDFD_, other, &end, WEXITED, 0),
 	       CALL(PROCESS_MRELEASE, other, 0));
-	printf("wait: no pidfd %ld %ld, self %ld\n", CALL(SYS_waitid, P_PIDFD_, 1, &end, WEXITED, 0),
+	printf("wait: no pidfd %ld %ld, self %ld\n",
+	       CALL(SYS_waitid, P_PIDFD_, 1, &end, WEXITED, 0),
 	       CALL(SYS_waitid, P_PIDFD_, -1, &end, WEXITED, 0),
 	       CALL(SYS_waitid, P_PIDFD_, self, &end, WEXITED, 0));
-	printf("release: %ld %ld %ld\n", CALL(PROCESS_MRELEASE, self, 0), CALL(PROCESS_MRELEASE, self, 1),
-	       CALL(PROCESS_MRELEASE, 1, 0));
+	printf("release: %ld %ld %ld\n", CALL(PROCESS_MRELEASE, self, 0),
+	       CALL(PROCESS_MRELEASE, self, 1), CALL(PROCESS_MRELEASE, 1, 0));
 	close(self), close(other), close(dir);
 }
 
@@ -220,7 +227,8 @@ static void advising(void)
 	static const int advice[] = { 0, 3, 4, 8, 20, 21, 22, 102, 77 };
 
 	for (unsigned i = 0; i < sizeof(advice) / sizeof(*advice); i++) {
-		printf("advice %d: %ld", advice[i], CALL(PROCESS_MADVISE, self, good, 2, advice[i], 0));
+		printf("advice %d: %ld", advice[i],
+		       CALL(PROCESS_MADVISE, self, good, 2, advice[i], 0));
 		printf(" half %ld", CALL(PROCESS_MADVISE, self, half, 2, advice[i], 0));
 		printf(" odd %ld", CALL(PROCESS_MADVISE, self, odd, 2, advice[i], 0));
 		printf(" empty %ld", CALL(PROCESS_MADVISE, self, empty, 2, advice[i], 0));
@@ -228,7 +236,8 @@ static void advising(void)
 		printf(" PIDFD_SELF %ld\n", CALL(PROCESS_MADVISE, -10000, good, 2, advice[i], 0));
 	}
 	printf("bad: %ld %ld %ld %ld %ld\n", CALL(PROCESS_MADVISE, self, good, 2, 4, 1),
-	       CALL(PROCESS_MADVISE, 1, good, 2, 4, 0), CALL(PROCESS_MADVISE, self, good, 1025, 4, 0),
+	       CALL(PROCESS_MADVISE, 1, good, 2, 4, 0),
+	       CALL(PROCESS_MADVISE, self, good, 1025, 4, 0),
 	       CALL(PROCESS_MADVISE, self, 1, 2, 4, 0), CALL(PROCESS_MADVISE, self, good, 0, 4, 0));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
