@@ -19,6 +19,9 @@ from pkern.syscalls.files import (
     timerfd,
     xattr,
 )
+from pkern.syscalls.files import (
+    pidfd as file_pidfd,
+)
 from pkern.syscalls.memory import mman, shm, swap
 from pkern.syscalls.table import TABLE, Syscall
 from pkern.syscalls.tasks import (

@@ -16,6 +16,7 @@ from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.syscalls.abi import MAX_COUNT, signed32
+from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.files.read_write import Buffers, buffers_at, bytes_of, gather, scatter, vectors
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -29,6 +30,9 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
+MADV_COLLAPSE = 25
+# What one process may advise for another one's memory.
+FOR_OTHERS = frozenset({lib.MADV_COLD, lib.MADV_PAGEOUT, lib.MADV_WILLNEED, MADV_COLLAPSE})
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
@@ -245,6 +249,41 @@ def advise(task: Task, addr: int, length: int, advice: int) -> int:
         for file, first, last in _shared_files(task, start, end):
             file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
     return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
+
+
+@syscall(440, "process_madvise", SINT, INT, INT, SINT, INT)
+def process_madvise(
+    task: Task, pidfd: int, vector: int, nr_vector: int, advice: int, flags: int = 0
+) -> int:
+    """Advise ranges (struct iovec at vector) of a process's memory; return how many bytes.
+
+    What was advised before an error counts; another's memory takes COLD, PAGEOUT, WILLNEED only.
+    Errors: madvise's; EINVAL, EBADF, ESRCH, EFAULT, EPERM (CAP_SYS_NICE, or it may not be traced).
+    Source: process_madvise(2).
+    """
+    if flags:
+        raise SyscallError(errno.EINVAL)
+    ranges = vectors(task, vector, nr_vector)
+    other = process_of(task, pidfd)
+    if not other.alive:
+        raise SyscallError(errno.ESRCH)
+    if not task.may_trace(other):
+        raise SyscallError(errno.EPERM)
+    advice = signed32(advice)
+    if other.mm is not task.mm and advice not in FOR_OTHERS:
+        raise SyscallError(errno.EINVAL)
+    if other.mm is not task.mm and not task.capable("CAP_SYS_NICE"):
+        raise SyscallError(errno.EPERM)
+    done = 0
+    for addr, nbytes in ranges:
+        try:
+            advise(other, addr, nbytes, advice)
+        except SyscallError:
+            if not done:
+                raise
+            return done
+        done += nbytes
+    return done
 
 
 @syscall(27, "mincore", INT, INT, INT)

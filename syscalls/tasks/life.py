@@ -15,8 +15,8 @@ from pkern.kernel.tasks.signals import NSIG, SIGCHLD
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
+from pkern.syscalls.files.pidfd import open_process, process_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
-from pkern.syscalls.tasks.pidfd import open_process, process_of
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
