@@ -289,6 +289,9 @@ class Calls:
     PER_LINUX: Final = 0
     PER_LINUX32: Final = 8
     PIDFD_NONBLOCK: Final = 0x800
+    PIDFD_SELF: Final = -10000
+    PIDFD_SELF_THREAD: Final = -10000
+    PIDFD_SELF_THREAD_GROUP: Final = -10001
     PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
     PIDFD_SIGNAL_THREAD: Final = 1
     PIDFD_SIGNAL_THREAD_GROUP: Final = 2

@@ -41,6 +41,10 @@ EXAMPLES: dict[str, str] = {
     "pkey_mprotect": "sys.pkey_mprotect(addr, PAGE, sys.PROT_READ, -1)",
     "pkey_alloc": "sys.pkey_alloc(0, 0)",
     "pkey_free": "sys.pkey_free(1)",
+    "process_madvise": (
+        "sys.store(addr, pack('<2Q', addr + PAGE, PAGE));"
+        " sys.process_madvise(sys.PIDFD_SELF, addr, 1, sys.MADV_COLD)"
+    ),
     "process_vm_readv": "child.store(addr, b'hi'); sys.process_vm_readv(child.pid, addr, 2)",
     "process_vm_writev": "sys.process_vm_writev(child.pid, addr, b'hi'); child.load(addr, 2)",
     "shmget": "sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)",
@@ -326,6 +330,10 @@ EXAMPLES: dict[str, str] = {
     "tkill": "sys.tkill(child.pid, sys.SIGKILL)",
     "tgkill": "sys.tgkill(child.pid, child.pid, 0)",
     "pause": "sys.pause()",
+    "pidfd_open": "sys.pidfd_open(child.pid)",
+    "pidfd_getfd": "sys.pidfd_getfd(sys.pidfd_open(child.pid), fd)",
+    "pidfd_send_signal": "sys.pidfd_send_signal(sys.pidfd_open(child.pid), sys.SIGKILL); sys.wait4()",
+    "process_mrelease": "child.exit(); sys.process_mrelease(sys.pidfd_open(child.pid))",
     "alarm": "sys.alarm(10); sys.alarm(0)",
     "getitimer": "unpack('<4q', sys.getitimer(sys.ITIMER_REAL))",
     "setitimer": "sys.store(addr, pack('<4q', 0, 0, 5, 0)); sys.setitimer(sys.ITIMER_REAL, addr, 0)",
