@@ -31,21 +31,25 @@ import pkern
 import pytest
 
 
-def test_two_kernels(kernel, task):
+def test_two_kernels(pkern_machine, pkern_user):
     assert own.NAME == "the project's own kernel"
-    sys = pkern.Sys(task)
-    addr = sys.mmap(0, 4096, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
-    assert sys.load(addr, 1) == b"\\0"
-    assert isinstance(kernel, pkern.Kernel)
+    addr = pkern_user.mmap(0, 4096, pkern_user.PROT_READ, 0x22)
+    assert pkern_user.load(addr, 1) == b"\\0"
+    assert isinstance(pkern_machine, pkern.Kernel)
 
 
-@pytest.mark.sysctl({"vm.nonlinear": 1})
-def test_a_marker(kernel):
-    assert kernel.sysctl["vm.nonlinear"] == 1
+@pytest.mark.pkern_sysctl({"vm.nonlinear": 1})
+def test_a_marker(pkern_machine):
+    assert pkern_machine.sysctl["vm.nonlinear"] == 1
 
 
 def test_where_it_comes_from():
     print("pkern is", pkern.__file__)
+""",
+    "short/conftest.py": 'pytest_plugins = ["pkern.fixtures"]\n',
+    "short/test_short.py": """\
+def test_short_names(machine, user, root, program):
+    assert (user.getuid(), root.getuid()) == (1000, 0)
 """,
 }
 
@@ -123,9 +127,10 @@ def test_a_project_with_a_kernel_of_its_own_uses_the_plugin(site: Path, tmp_path
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     python = [sys.executable, "-S", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
-    text = run(*python, cwd=tmp_path, **isolated(site))
+    text = run(*python, "test_own.py", cwd=tmp_path, **isolated(site))
     assert "3 passed" in text
     assert f"pkern is {site}" in text
+    assert "1 passed" in run(*python, cwd=tmp_path / "short", **isolated(site))
 
 
 def test_the_installed_command_runs_a_program(site: Path, tmp_path: Path) -> None:
