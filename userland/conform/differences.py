@@ -225,6 +225,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("access_ok", (6, 4), "a pointer is refused at once only if its top bit is set"),
     Newer("cachestat", (6, 5), "the call cachestat"),
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
+    Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
     Newer("eventfd", (6, 9), "a write to an eventfd of more than eight bytes is EINVAL"),
     Newer("mseal", (6, 10), "the call mseal"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),

@@ -37,7 +37,9 @@ class Files:
         world.close(reader)
         self.fds["file"] = world.open(world.path("file"), os.O_RDWR | os.O_CREAT, 0o600)
         self.fds["other"] = world.open(world.path("other"), os.O_RDWR | os.O_CREAT, 0o600)
-        self.fds["log"] = world.open(world.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o6)
+        self.fds["log"] = world.open(
+            world.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
         self.fds["read only"] = world.open(world.path("file"), os.O_RDONLY, 0)
         self.fds["dir"] = world.open(world.path(""), os.O_RDONLY, 0)
         self.fds["zero"] = world.open("/dev/zero", os.O_RDWR, 0)
