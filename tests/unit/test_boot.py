@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import resource
 from pathlib import Path
 
 import psutil
@@ -16,14 +16,15 @@ MIB = 1 << 20
 
 
 def test_a_large_machine_boots_at_once_and_takes_nothing() -> None:
-    times, taken, own = [], [], psutil.Process()
+    """It touches so few of the host's pages that neither memory nor time is worth a word."""
+    touched, taken, own = [], [], psutil.Process()
     for _ in range(5):
-        before, start = own.memory_info().rss, time.process_time_ns()
+        before, faults = own.memory_info().rss, resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         with Kernel(ram="1G") as kernel:
-            times.append(time.process_time_ns() - start)
+            touched.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
             taken.append(own.memory_info().rss - before)
             assert kernel.ram == 1 << 30
-    assert min(times) < 50_000_000
+    assert min(touched) < 200
     assert max(taken) < 64 * MIB
 
 
