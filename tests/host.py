@@ -7,11 +7,9 @@ at the end of each test run, together with what was found.
 from __future__ import annotations
 
 import fnmatch
-import os
-import re
 from collections.abc import Iterable
 
-from pkern.userland.conform.differences import Release, newer_than
+from pkern.userland.conform.differences import Release, host_release, newer_than
 from pkern.userland.conform.hostcpu import host_cpu_features
 
 FEATURES = host_cpu_features()
@@ -49,13 +47,7 @@ COMPARED_IN = {
 }  # fmt: skip
 
 
-def release_of(text: str) -> Release:
-    """Return the numbers that tell a kernel's age, (6, 18) of "6.18.44-anything"."""
-    major, minor = re.match(r"(\d+)\.(\d+)", text).groups()  # type: ignore[union-attr]
-    return int(major), int(minor)
-
-
-RELEASE = release_of(os.uname().release)
+RELEASE = host_release()
 
 
 def too_new(nodeid: str, release: Release = RELEASE) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -128,3 +129,15 @@ def test_programs_are_built_where_the_user_may_write(
     own.chmod(0o777)
     with pytest.raises(NoCompiler, match="set XDG_CACHE_HOME"):
         cache_dir()
+
+
+def test_some_rows_are_for_hosts_of_an_older_linux_only() -> None:
+    """mremap of two mappings to a fixed place, which Linux refuses before 6.17."""
+    calls = (Call(Kind.MREMAP, (FIXED_BASE, 8192, 8192, 3, FIXED_BASE + 65536)),)
+    host = Outcome(-errno.EFAULT, 0, 0, 0, b"", ())
+    model = Outcome(FIXED_BASE + 65536, 0, 0, 0, b"", ())
+    divergence = compare(calls, 0, host, model)
+    assert divergence is not None
+    assert allowed(divergence, host=(6, 18)) is None
+    row = allowed(divergence, host=(6, 1))
+    assert row is not None and row.before == (6, 17)

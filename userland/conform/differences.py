@@ -9,12 +9,31 @@ from __future__ import annotations
 
 import enum
 import errno
+import functools
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pkern.userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
+
+Release = tuple[int, int]  # of Linux: the numbers that tell its age, (6, 18)
+
+
+def release_of(text: str) -> Release:
+    """Return the release in what uname gives, such as "6.18.44-anything". Errors: ValueError."""
+    numbers = re.match(r"(\d+)\.(\d+)", text)
+    if numbers is None:
+        raise ValueError(f"{text!r} is no release of Linux")
+    return int(numbers[1]), int(numbers[2])
+
+
+@functools.cache
+def host_release() -> Release:
+    """Return the release of the host's kernel."""
+    return release_of(os.uname().release)
 
 
 class Aspect(enum.Enum):
@@ -78,12 +97,16 @@ def _layout_lines(host: Layout, model: Layout) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row of the table: an aspect, the divergences it covers, what then, and why."""
+    """A row of the table: an aspect, the divergences it covers, what then, and why.
+
+    before: it is allowed only beside a host that is older than this release.
+    """
 
     aspect: Aspect
     allows: Callable[[Divergence], bool]
     then: Then
     reason: str
+    before: Release | None = None
 
 
 def _tail_shows(divergence: Divergence) -> bool:
@@ -140,6 +163,18 @@ def _counts_twice(divergence: Divergence) -> bool:
     return moved and refused and divergence.model.value >= 0
 
 
+def _moves_several(divergence: Divergence) -> bool:
+    """mremap to a fixed place, of more than one page, that only Linux refuses with EFAULT."""
+    call = divergence.call
+    fixed = call.kind is Kind.MREMAP and bool(call.args[3] & 2) and call.args[1] > PAGE
+    return fixed and divergence.host.value == -errno.EFAULT and divergence.model.value >= 0
+
+
+def _guards(divergence: Divergence) -> bool:
+    """madvise with MADV_GUARD_INSTALL or MADV_GUARD_REMOVE."""
+    return divergence.call.kind is Kind.MADVISE and divergence.call.args[2] in (102, 103)
+
+
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         Aspect.RESULT,
@@ -175,6 +210,20 @@ DIFFERENCES: tuple[Difference, ...] = (
         "mremap(MREMAP_DONTUNMAP) of locked memory: Linux unlocks what it leaves behind but goes "
         "on counting it against RLIMIT_MEMLOCK; our count is what is locked",
     ),
+    Difference(
+        Aspect.RESULT,
+        _moves_several,
+        Then.STOP,
+        "mremap to a fixed place moves several mappings at once since 6.17",
+        before=(6, 17),
+    ),
+    Difference(
+        Aspect.RESULT,
+        _guards,
+        Then.STOP,
+        "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, in mappings of files too since 6.15",
+        before=(6, 15),
+    ),
 )
 
 
@@ -193,17 +242,25 @@ def compare(calls: tuple[Call, ...], at: int, host: Outcome, model: Outcome) -> 
     return Divergence(aspect, calls, at, host, model)
 
 
-def allowed(divergence: Divergence, table: Sequence[Difference] = DIFFERENCES) -> Difference | None:
-    """Find the row that allows a divergence; None if there is none."""
+def allowed(
+    divergence: Divergence,
+    table: Sequence[Difference] = DIFFERENCES,
+    host: Release | None = None,
+) -> Difference | None:
+    """Find the row that allows a divergence; None if there is none.
+
+    host: the release that it was compared with; this host's if None.
+    """
+    release = host or host_release()
     for row in table:
+        if row.before is not None and release >= row.before:
+            continue
         if row.aspect is divergence.aspect and row.allows(divergence):
             return row
     return None
 
 
 # ---- hosts that are older than what this kernel follows ----
-
-Release = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
