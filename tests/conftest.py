@@ -24,8 +24,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what the host's kernel is too old for, with the reason."""
+    """Leave out what cannot be compared with this host, with the reason."""
     for item in items:
-        reason = host.too_new(item.nodeid)
+        reason = host.left_out(item.nodeid)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))

@@ -6,8 +6,12 @@ at the end of each test run, together with what was found.
 
 from __future__ import annotations
 
+import ctypes
 import fnmatch
+import mmap
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 from pkern.userland.conform.differences import Release, host_release, newer_than
 from pkern.userland.conform.hostcpu import host_cpu_features
@@ -24,6 +28,43 @@ ONLY_WITHOUT = {
     ),
 }
 
+
+def _five_levels() -> bool:
+    """Tell whether a program of the host may have memory above 2**47."""
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype, libc.munmap.argtypes = ctypes.c_ulong, [ctypes.c_ulong, ctypes.c_ulong]
+    hint, anonymous = ctypes.c_ulong(1 << 48), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    at: int = libc.mmap(hint, ctypes.c_ulong(4096), 0, anonymous, -1, ctypes.c_long(0))
+    libc.munmap(at, 4096)
+    return 1 << 47 < at < 1 << 57
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What some hosts are: whether this one is, and the tests that do not compare with it then."""
+
+    name: str
+    here: bool
+    reason: str
+    tests: tuple[str, ...]
+
+
+TRAITS = (
+    Trait(
+        "page tables of five levels",
+        _five_levels(),
+        "addresses from 2**47 up, which programs may have there",
+        ("*odd_arguments*[[]mincore]", "*odd_arguments*[[]process_vm]",
+         "*odd_arguments*[[]transfers]", "*odd_arguments*[[]vectors]",
+         "*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host"),
+    ),
+    Trait(
+        "no page of vsyscalls",
+        "[vsyscall]" not in Path("/proc/self/maps").read_text(),
+        "calls to the vsyscall page, of which programs die there",
+        ("*test_programs.py::*[[]vsyscall]", "*test_uml.py::*[[]*vsyscall*]"),
+    ),
+)  # fmt: skip
 
 # Subjects of differences.NEWER -> the tests that compare them with the host, as patterns of ids.
 COMPARED_IN = {
@@ -50,8 +91,11 @@ COMPARED_IN = {
 RELEASE = host_release()
 
 
-def too_new(nodeid: str, release: Release = RELEASE) -> str:
-    """Return why a test is not run beside a host of this release; empty: it is."""
+def left_out(nodeid: str, release: Release = RELEASE, traits: Iterable[Trait] = TRAITS) -> str:
+    """Return why a test is not run beside such a host; empty: it is."""
+    for trait in traits:
+        if trait.here and any(fnmatch.fnmatch(nodeid, pattern) for pattern in trait.tests):
+            return f"the host has {trait.name}: not compared: {trait.reason}"
     for row in newer_than(release):
         if any(fnmatch.fnmatch(nodeid, pattern) for pattern in COMPARED_IN.get(row.subject, ())):
             return f"Linux {_dotted(release)} may lack: {row.reason} ({_dotted(row.by)})"
@@ -73,7 +117,11 @@ def compared_only_without(features: frozenset[str]) -> list[str]:
     return [what for feature in sorted(features) for what in ONLY_WITHOUT.get(feature, ())]
 
 
-def summary(features: frozenset[str] = FEATURES, release: Release = RELEASE) -> list[str]:
+def summary(
+    features: frozenset[str] = FEATURES,
+    release: Release = RELEASE,
+    traits: Iterable[Trait] = TRAITS,
+) -> list[str]:
     """Return what a test run says of its host, in lines."""
     named = ", ".join(sorted(features)) or "no protection keys"
     head = f"the host: Linux {_dotted(release)}, a processor with {named}"
@@ -84,9 +132,10 @@ def summary(features: frozenset[str] = FEATURES, release: Release = RELEASE) -> 
     kernel = [
         f"  compared only from Linux {_dotted(row.by)}: {row.reason}" for row in newer_than(release)
     ]
-    if not processor and not kernel:
+    others = [f"  not compared, it has {t.name}: {t.reason}" for t in traits if t.here]
+    if not processor and not kernel and not others:
         return [f"{head}; all is compared with it"]
-    return [head, *processor, *kernel]
+    return [head, *processor, *others, *kernel]
 
 
 def without_execute_only(output: bytes, features: frozenset[str] = FEATURES) -> list[str]:

@@ -3,6 +3,7 @@
 import fnmatch
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,11 @@ def test_what_keys_change_is_compared_only_with_a_host_without() -> None:
 
 
 def test_a_run_says_what_it_leaves_out() -> None:
-    (line,) = host.summary(frozenset(), (6, 18))
+    (line,) = host.summary(frozenset(), (6, 18), ())
     assert "Linux 6.18, a processor with no protection keys; all is compared" in line
-    text = "\n".join(host.summary(frozenset({"pku"}), (6, 1)))
+    there = [replace(trait, here=True) for trait in host.TRAITS]
+    text = "\n".join(host.summary(frozenset({"pku"}), (6, 1), there))
+    assert all(trait.name in text and trait.reason in text for trait in there)
     assert all(what in text for what in host.ONLY_WITHOUT["pku"])
     assert all(row.reason in text for row in NEWER)
 
@@ -42,10 +45,20 @@ def test_an_older_kernel_is_not_asked_for_what_it_lacks() -> None:
     assert release_of("6.1.0-57-cloud-amd64") == (6, 1)
     assert release_of("6.18.44") == (6, 18)
     case = "tests/property/test_odd_arguments_host.py::test_same_results_on_the_host[cachestat]"
-    assert "the call cachestat (6.5)" in host.too_new(case, (6, 1))
-    assert host.too_new(case, (6, 5)) == host.too_new(case.replace("cachestat", "x"), (6, 1)) == ""
+    assert "the call cachestat (6.5)" in host.left_out(case, (6, 1))
+    assert (
+        host.left_out(case, (6, 5)) == host.left_out(case.replace("cachestat", "x"), (6, 1)) == ""
+    )
     assert host.without_newer_fields(["Rss", "KSM:"], (6, 1)) == ["Rss"]
     assert host.without_newer_fields(["Rss", "KSM:"], (6, 18)) == ["Rss", "KSM:"]
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_trait_of_the_host_leaves_its_tests_out(here: bool) -> None:
+    traits = [replace(trait, here=here) for trait in host.TRAITS]
+    test = "tests/system/test_programs.py::test_pkern_prints_what_linux_prints[vsyscall]"
+    assert bool(host.left_out(test, (6, 18), traits)) is here
+    assert host.left_out(test.replace("vsyscall", "cow"), (6, 18), traits) == ""
 
 
 def test_every_row_of_what_is_newer_belongs_to_tests() -> None:
@@ -57,12 +70,15 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
     """What these patterns leave out on old hosts is found by collecting, as pytest would."""
     folders = ["tests/unit/files/test_splice.py", "tests/unit/files/test_sockets.py",
                "tests/unit/tasks/test_info.py", "tests/unit/proc/test_proc_files.py",
-               "tests/property/test_odd_arguments_host.py", "tests/system/test_elf.py"]  # fmt: skip
+               "tests/property/test_odd_arguments_host.py", "tests/system/test_elf.py",
+               "tests/system/test_elf_errors.py", "tests/system/test_programs.py",
+               "tests/system/test_uml.py"]  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *folders], cwd=request.config.rootpath, capture_output=True, text=True
     )
     patterns = [pattern for patterns in host.COMPARED_IN.values() for pattern in patterns]
+    patterns += [pattern for trait in host.TRAITS for pattern in trait.tests]
     ids = done.stdout.splitlines()
     assert [p for p in patterns if not fnmatch.filter(ids, p)] == []
 

@@ -39,7 +39,8 @@ ADVICE = (
 MREMAP_FLAGS = (0, 1, 1, 1, 1, 3, 3, 2, 5, 7, 4, 8)
 MSYNC_FLAGS = (4, 4, 4, 1, 2, 5, 6, 0, 8)
 BAD_LENGTH = (0, (1 << 64) - 1, (1 << 64) - PAGE)
-HUGE_LENGTH = (1 << 63, 1 << 47, (1 << 47) - PAGE)
+TOO_LONG = 1 << 56  # more than user space, with page tables of four levels or five
+HUGE_LENGTH = (1 << 63, TOO_LONG, (1 << 47) - PAGE)
 
 
 def sequence(seed: int, index: int, calls: int, window: Window) -> Calls:
@@ -122,7 +123,7 @@ def _file(random: Random) -> tuple[int, int]:
 def _munmap(random: Random, window: Window) -> Call:
     address, length = _range(random, window)
     if random.random() < 0.03:
-        length = random.choice((1 << 63, 1 << 47))
+        length = random.choice((1 << 63, TOO_LONG))
     return Call(Kind.MUNMAP, (address, length))
 
 
