@@ -54,8 +54,7 @@ TRAITS = (
         "page tables of five levels",
         _five_levels(),
         "addresses from 2**47 up, which programs may have there",
-        ("*odd_arguments*[[]mincore]", "*odd_arguments*[[]process_vm]",
-         "*odd_arguments*[[]transfers]", "*odd_arguments*[[]vectors]",
+        ("*odd_arguments*[[]mincore]", "*odd_arguments*[[]transfers]",
          "*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host"),
     ),
     Trait(
@@ -69,8 +68,7 @@ TRAITS = (
 # Subjects of differences.NEWER -> the tests that compare them with the host, as patterns of ids.
 COMPARED_IN = {
     "memfd's exec flags": ("*odd_arguments*[[]memfd_flags]",),
-    "access_ok": ("*odd_arguments*[[]mincore]", "*odd_arguments*[[]process_vm]",
-                  "*odd_arguments*[[]transfers]"),
+    "one vector": ("*odd_arguments*[[]process_vm]",),
     "cachestat": ("*odd_arguments*[[]cachestat]",),
     "splice": ("*test_splice.py::test_sequences_have_the_hosts_results*",),
     "xattr": ("*test_elf.py::test_strace_prints_what_strace_prints[[]morecalls]",),

@@ -279,7 +279,7 @@ class Newer:
 
 NEWER: tuple[Newer, ...] = (
     Newer("memfd's exec flags", (6, 3), "MFD_NOEXEC_SEAL and MFD_EXEC of memfd_create"),
-    Newer("access_ok", (6, 4), "a pointer is refused at once only if its top bit is set"),
+    Newer("one vector", (6, 4), "a vector of one part is cut to size before it is looked at"),
     Newer("cachestat", (6, 5), "the call cachestat"),
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
     Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
