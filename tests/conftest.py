@@ -17,6 +17,9 @@ settings.register_profile(
 settings.load_profile("pkern")
 
 
+host.heed_signals()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the host has, and what is not compared with it therefore."""
     for line in host.summary():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import fnmatch
 import mmap
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,18 @@ def summary(
     if not processor and not kernel and not others:
         return [f"{head}; all is compared with it"]
     return [head, *processor, *others, *kernel]
+
+
+def heed_signals() -> None:
+    """Take signals again that whoever started this run left ignored: `pytest &`, nohup, a daemon.
+
+    What is ignored stays so in every program that the tests start, here and on the host.
+    """
+    ours = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python itself, which undoes it for others
+    for signo in signal.valid_signals() - ours:
+        if signal.getsignal(signo) is signal.SIG_IGN:
+            handler = signal.default_int_handler if signo == signal.SIGINT else signal.SIG_DFL
+            signal.signal(signo, handler)
 
 
 def without_execute_only(output: bytes, features: frozenset[str] = FEATURES) -> list[str]:

@@ -1,6 +1,7 @@
 """What is compared with which host: decided both ways, whatever this host is."""
 
 import fnmatch
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -81,6 +82,19 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
     patterns += [pattern for trait in host.TRAITS for pattern in trait.tests]
     ids = done.stdout.splitlines()
     assert [p for p in patterns if not fnmatch.filter(ids, p)] == []
+
+
+def test_a_run_in_the_background_starts_programs_that_take_signals() -> None:
+    """As the shell's `pytest &` and nohup leave them: SIGINT, SIGQUIT and SIGHUP ignored."""
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = [signal.signal(signo, signal.SIG_IGN) for signo in ignored]
+    try:
+        host.heed_signals()
+        child = subprocess.run(["grep", "SigIgn", "/proc/self/status"], capture_output=True)
+    finally:
+        for signo, handler in zip(ignored, before, strict=True):
+            signal.signal(signo, handler)
+    assert int(child.stdout.split()[1], 16) & sum(1 << signo - 1 for signo in ignored) == 0
 
 
 def test_the_processor_is_asked_itself() -> None:
