@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
@@ -63,16 +64,16 @@ def parse_size(text: str | int) -> int:
 class Kernel:
     """One machine.
 
-    ram: bytes or "64M". rmap: one of RMAP_DESIGNS. nrpte: ptes in a chain block, 1..31.
-    swap: bytes of a swap device that is on from boot, 0 for none. sysctl: values set at boot.
-    poison: fill freed pages and check that no one writes to them.
+    ram: bytes or "64M"; the host lends what is used of it. rmap: one of RMAP_DESIGNS. nrpte: ptes
+    in a chain block, 1..31. swap: bytes of a swap device that is on from boot, 0 for none.
+    sysctl: values set at boot. poison: fill freed pages and check that no one writes to them.
     cpu: what the processor has beyond the common ones, names of CPU_FEATURES between commas.
     Errors: ValueError for a bad parameter; MemoryError when the host has none.
     """
 
     def __init__(
         self,
-        ram: str | int = "64M",
+        ram: str | int = DEFAULT_RAM,
         *,
         seed: int = 0,
         rmap: str = "objrmap_tree",

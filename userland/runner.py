@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.wait import WouldBlock
 
-DEFAULT_RAM = "1G"  # costs nothing until it is used
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them
 NS_PER_SECOND = 1_000_000_000
 Limits = Mapping[str, int | tuple[int, int]]
@@ -168,7 +167,7 @@ def _machine(kernel: Kernel | None, boot: Mapping[str, Any]) -> Iterator[Kernel]
     if kernel is not None:
         yield kernel
         return
-    with Kernel(**{"ram": DEFAULT_RAM, **boot}) as new:
+    with Kernel(**boot) as new:
         yield new
 
 

@@ -119,5 +119,5 @@ class Machine:
 
 @pytest.fixture
 def machine(kernel: Kernel) -> Machine:
-    """Return a machine with 64 MiB whose invariants are recounted after the test."""
+    """Return a machine whose invariants are recounted after the test."""
     return Machine(kernel)

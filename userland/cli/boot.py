@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import HostFs
@@ -31,14 +32,16 @@ def boot(options: argparse.Namespace) -> Kernel:
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
     kernel.log.register_console(_show_line)
-    _warn_of_a_small_host(kernel)
+    _warn_of_a_small_host(kernel, options)
     if options.host:
         mount_host(kernel, Path(options.host))
     return kernel
 
 
-def _warn_of_a_small_host(kernel: Kernel) -> None:
+def _warn_of_a_small_host(kernel: Kernel, options: argparse.Namespace) -> None:
     """Say so where the host cannot back all of the machine's RAM, which is taken as it is used."""
+    if options.ram == DEFAULT_RAM:
+        return  # nobody asked for so much
     free = host_available()
     if kernel.ram > free:
         print(

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pkern.kernel import DEFAULT_RAM
 from pkern.userland.complaints import nearest
 
 AMPLE = "ample"
@@ -65,7 +66,7 @@ def user_id(text: str) -> int:
     return int(text)
 
 
-def add_machine_options(parser: argparse.ArgumentParser, ram: str = "64M") -> None:
+def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM) -> None:
     """Add the options of a command that boots a machine.
 
     ram: what --ram is if it is not given; AMPLE leaves the choice to the command.

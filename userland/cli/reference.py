@@ -19,7 +19,7 @@ SYSCTL_PAGE = """\
 Every entry can be read and written under /proc/sys by a task (`/proc/sys/vm/nonlinear`), with
 `kernel.sysctl["vm.nonlinear"]` in Python, with `--sysctl NAME=VALUE` and `--sysctl-file FILE` at
 boot, and in `pkern console`. A bad value is EINVAL and changes nothing; an open for writing without
-the right is EACCES; every change is logged with who did it. Values: those of a machine with 64 MiB.
+the right is EACCES; every change is logged with who did it. Values: those of a machine with 1 GiB.
 """
 
 SYSCALL_PAGE = """\
@@ -63,7 +63,7 @@ def pages() -> dict[str, str]:
     """Return the generated pages of the documentation by file name."""
     from pkern.userland.cli import python_page  # all of sys: tables are to come without it
 
-    with Kernel(ram="64M") as kernel:
+    with Kernel() as kernel:
         sysctls = markdown_table(SYSCTL_HEADERS, sysctl_rows(kernel))
     calls = markdown_table(SYSCALL_HEADERS, syscall_rows())
     return {

@@ -16,7 +16,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern shell`."""
-    add_machine_options(parser, "256M")
+    add_machine_options(parser)
     parser.add_argument("--uid", type=user_id, default=0, help="the shell's user (0: root)")
     parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument(
