@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkern.kernel.core import ffi
+from pkern.kernel.errors import TimeIsUp
 
 SECOND = 1_000_000_000  # in nanoseconds
 SYSCALL_NS = 100
@@ -23,6 +24,7 @@ class Clock:
     """Nanoseconds since boot, and the date the machine believes in."""
 
     def __init__(self) -> None:
+        self._end_ns: int | None = None
         self._data: Any = ffi.new("struct vsyscall_data *", {"realtime_ns": BOOT_EPOCH_NS})
 
     def keep_in(self, page: Any) -> None:
@@ -36,8 +38,15 @@ class Clock:
         return ffi.addressof(self._data, "realtime_ns")
 
     def advance(self, nanoseconds: int) -> None:
-        """Let nanoseconds (>= 0) pass, up to the end of time."""
+        """Let nanoseconds (>= 0) pass, up to the end of time. Errors: TimeIsUp."""
+        if self._end_ns is not None and self.now_ns + nanoseconds >= self._end_ns:
+            self._data.realtime_ns, self._end_ns = self._end_ns + BOOT_EPOCH_NS, None
+            raise TimeIsUp
         self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, NEVER_NS)
+
+    def end_at(self, when: int | None) -> None:
+        """Raise TimeIsUp once a sleep leads to when, nanoseconds since boot. None: never."""
+        self._end_ns = when
 
     @property
     def now_ns(self) -> int:

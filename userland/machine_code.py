@@ -7,26 +7,26 @@ what is reported when it has ended.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY, Task
-from pkern.kernel.vfs import O_CREAT, O_TRUNC, names
+from pkern.kernel.tasks.signals import SIGKILL
+from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs import O_CREAT, O_TRUNC
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
 from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY
 from pkern.kernel.vfs.inode import Inode
-from pkern.kernel.vfs.walk import Last
 from pkern.syscalls import abi
 from pkern.userland.engine import engine_library
+from pkern.userland.given import Given, give, make_directory
 
 ELF_MAGIC = b"\x7fELF"
-DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
@@ -73,17 +73,6 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
     ):
         name = f"pipe:[{inode.ino}]"
         task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
-
-
-def make_directory(kernel: Kernel, path: str) -> Inode:
-    """Return the directory at an absolute path, made with all above it if need be."""
-    init = start_init(kernel)
-    parts = [part for part in path.split("/") if part]
-    for depth in range(1, len(parts) + 1):
-        place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
-        if place.inode is None:
-            names.mkdir(init, place, 0o755)
-    return kernel.vfs.resolve(init, path)
 
 
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
@@ -135,53 +124,23 @@ def start_init(kernel: Kernel) -> Task:
     return kernel.tasks.init
 
 
-def set_limit(task: Task, name: str, limit: int | tuple[int, int]) -> None:
-    """Set a resource limit by setrlimit(2)'s name, as NOFILE or RLIMIT_NOFILE, in its units.
-
-    limit: the soft one, which raises the hard one where it must, or (soft, hard).
-    Errors: ValueError for an unknown name or a value that cannot be.
-    """
-    key = name.upper().removeprefix("RLIMIT_").lower()
-    if key not in DEFAULT_RLIMITS:
-        known = ", ".join(known.upper() for known in DEFAULT_RLIMITS)
-        raise ValueError(f"there is no limit {name!r}: choose of {known}")
-    soft, hard = limit if isinstance(limit, tuple) else (limit, max(limit, task.rlimits[key][1]))
-    if not 0 <= soft <= hard <= RLIM_INFINITY:
-        raise ValueError(f"the limit {name} cannot be {limit}: 0 <= soft <= hard < 2**64")
-    task.rlimits[key] = (soft, hard)
-
-
-def spawn_program(
-    kernel: Kernel,
-    path: str,
-    argv: Sequence[str],
-    *,
-    stdio: Stdio,
-    uid: int = 1000,
-    env: Mapping[str, str] | None = None,
-    caps: frozenset[str] | None = None,
-    cwd: str | None = None,
-    limits: Mapping[str, int | tuple[int, int]] | None = None,
-) -> Task:
+def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task:
     """Return a task that is about to run a program of the machine.
 
-    limits: as set_limit takes them, by name. Errors: SyscallError; ValueError for an unknown limit.
+    Errors: SyscallError of execve; NotGiven for an unknown limit.
     """
     init = start_init(kernel)
     scheduler = kernel.scheduler or boot_scheduler(kernel)
-    task = kernel.spawn(argv[0], uid=uid, gid=uid, caps=caps, argv=list(argv))
+    argv = list(given.argv)
+    task = kernel.spawn(argv[0], uid=given.uid, gid=given.uid, caps=given.caps, argv=argv)
     task.parent = init
     init.children.append(task)
-    for name, limit in (limits or {}).items():
-        set_limit(task, name, limit)
-    if cwd is not None:
-        task.fs.pwd = make_directory(kernel, cwd)
+    give(kernel, task, given)
     task.context = Context.new(scheduler.processor)
     _open_descriptors(kernel, task, stdio)
-    variables = DEFAULT_ENV if env is None else env
     strings = (
         [execution.encode(argument) for argument in argv],
-        [execution.encode(f"{name}={value}") for name, value in variables.items()],
+        [execution.encode(f"{name}={value}") for name, value in given.environment.items()],
     )
     try:
         program = execution.load(task, path, lambda: strings)
@@ -193,22 +152,40 @@ def spawn_program(
     return task
 
 
+def run_in_time(scheduler: Scheduler, task: Task, timeout_ns: int | None) -> bool:
+    """Run to a task's end; tell whether that came before its virtual time was up.
+
+    Errors: Deadlock, EngineError, KernelPanic.
+    """
+    late: list[Task] = []
+
+    def end() -> None:
+        if task.alive:
+            late.append(task)
+            task.die_of(SIGKILL)
+
+    if timeout_ns is not None:
+        scheduler.at(scheduler.kernel.clock.now_ns + timeout_ns, end)
+    scheduler.run(task)
+    return not late
+
+
+def spawn_program(
+    kernel: Kernel, path: str, argv: Sequence[str], *, stdio: Stdio, **given: Any
+) -> Task:
+    """As start_program. given: the fields of Given but argv."""
+    return start_program(kernel, path, Given(tuple(argv), **given), stdio)
+
+
 def run_machine_code(
-    kernel: Kernel,
-    path: str,
-    argv: Sequence[str],
-    *,
-    stdio: Stdio,
-    uid: int = 1000,
-    env: Mapping[str, str] | None = None,
-    caps: frozenset[str] | None = None,
-    cwd: str | None = None,
+    kernel: Kernel, path: str, argv: Sequence[str], *, stdio: Stdio, **given: Any
 ) -> int:
     """Run a program until it ends and return its status as wait4 reports it.
 
-    Errors: SyscallError of execve, Deadlock, EngineError, KernelPanic.
+    given: the fields of Given but argv. Errors: SyscallError of execve, Deadlock, EngineError,
+    KernelPanic.
     """
-    task = spawn_program(kernel, path, argv, stdio=stdio, uid=uid, env=env, caps=caps, cwd=cwd)
+    task = spawn_program(kernel, path, argv, stdio=stdio, **given)
     assert kernel.scheduler is not None
-    kernel.scheduler.run(task)
+    run_in_time(kernel.scheduler, task, given.get("timeout_ns"))
     return task.exit_status or 0

@@ -16,8 +16,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from pkern.kernel.core import lib
-from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.signals import SigInfo, Signal
+from pkern.kernel.errors import (
+    KernelBug,
+    KernelPanic,
+    MemoryFault,
+    SyscallError,
+    TaskKilled,
+    TimeIsUp,
+)
+from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
@@ -26,9 +33,11 @@ from pkern.syscalls.numbers import NAMES
 from pkern.userland.binding import CONSTANTS as CONSTANTS
 from pkern.userland.binding import Sort, convert, handlers, method
 from pkern.userland.calls import OWN_FORMS, Calls
+from pkern.userland.given import DEFAULT_ENV, Given, give
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
+    from pkern.kernel.vfs.inode import Inode
     from pkern.syscalls.strace.tracer import Tracer
 
 MAX_FRUITLESS = 1000
@@ -58,6 +67,7 @@ class Sys(Calls):
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kernel = cast("Kernel", task.kernel)  # the only Machine there is
+        self.environ: dict[str, str] = dict(DEFAULT_ENV)
         self._tracer: Tracer | None = None
         self._dispatch: Callable[..., int] = abi.dispatch
         self._fork: Callable[[Task], Task] = Task.fork
@@ -236,29 +246,56 @@ def _takes(main: Callable[..., Any], nr_arguments: int) -> bool:
     return True
 
 
+def new_task(kernel: Kernel, given: Given, stdin: Inode | None = None) -> Task:
+    """Return the task of a program in Python. stdin: what descriptor 0 names; None: nothing.
+
+    Errors: NotGiven.
+    """
+    name = Path(given.argv[0]).name if given.argv else "program"
+    argv = list(given.argv)
+    task = kernel.spawn(name, uid=given.uid, gid=given.uid, caps=given.caps, argv=argv)
+    give(kernel, task, given)
+    if stdin is not None:
+        task.fds.install(kernel.vfs.open_inode(task, stdin, f"pipe:[{stdin.ino}]", 0))
+    return task
+
+
 def run_program(
     kernel: Kernel,
     main: Callable[..., Any],
     argv: list[str],
     *,
-    uid: int = 1000,
-    caps: frozenset[str] | None = None,
     tracer: Tracer | None = None,
     on_fault: Callable[[MemoryFault], object] | None = None,
-    fail_nth: int = 0,
+    **given: Any,
 ) -> int:
-    """Run main in a new task and return its exit status, 128+n where signal n ended it.
+    """Run main in a new task. given: the fields of Given but argv. The rest: as run_main."""
+    asked = Given(tuple(argv), **given)
+    return run_main(new_task(kernel, asked), main, asked, tracer=tracer, on_fault=on_fault)
 
-    tracer: sees its calls. main is called as main(sys) or main(sys, argv). An int it returns is
-    the status. on_fault: gets the access that ended the task, with its traceback. fail_nth: let
-    that allocation of memory in the kernel fail, counted from main's first call; 0: none.
+
+def run_main(
+    task: Task,
+    main: Callable[..., Any],
+    given: Given,
+    *,
+    tracer: Tracer | None = None,
+    on_fault: Callable[[MemoryFault], object] | None = None,
+) -> int:
+    """Run main as a task and return its exit status, 128+n where signal n ended it.
+
+    main is called as main(sys) or main(sys, argv). An int it returns is the status. tracer: sees
+    its calls. on_fault: gets the access that ended the task, with its traceback. Errors: TimeIsUp,
+    the task having been killed; what main raises.
     """
-    name = Path(argv[0]).name if argv else "program"
-    task = kernel.spawn(name, uid=uid, caps=caps, argv=argv)
     sys = Sys(task)
+    kernel, argv = sys.kernel, list(given.argv)
+    sys.environ = dict(given.environment)
     if tracer is not None:
         sys.follow(tracer)
-    kernel.fail_nth(fail_nth)
+    if given.timeout_ns is not None:
+        kernel.clock.end_at(kernel.clock.now_ns + given.timeout_ns)
+    kernel.fail_nth(given.fail_nth)
     try:
         result = main(sys, argv) if _takes(main, 2) else main(sys)
     except MemoryFault as fault:
@@ -273,6 +310,10 @@ def run_program(
         return 128 + killed.signo
     except (KernelBug, KernelPanic):
         raise
+    except TimeIsUp:
+        task.die_of(SIGKILL)
+        sys.ended()
+        raise
     except KeyboardInterrupt:  # the host's Ctrl-C is the program's
         task.die_of(Signal.SIGINT)
         sys.ended()
@@ -280,7 +321,9 @@ def run_program(
     except BaseException:  # the program's own: on a live machine nothing else ends it
         sys.exit(1)
         raise
-    kernel.fail_nth(0)
+    finally:
+        kernel.clock.end_at(None)
+        kernel.fail_nth(0)
     sys.exit(result if isinstance(result, int) else 0)
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.userland.given import Limit
     from pkern.userland.program import Sys
-    from pkern.userland.runner import Completed, Limits
+    from pkern.userland.runner import Completed
 
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 MARKERS = {
@@ -49,7 +50,7 @@ class Program:
         stdin: bytes | str = b"",
         cwd: str | None = None,
         uid: int = 1000,
-        limits: Limits | None = None,
+        limits: Mapping[str, Limit] | None = None,
         **more: Any,
     ) -> Completed:
         """Run the program to its end: status, signal, out, err, log, maps and more.
@@ -184,10 +185,6 @@ def _boot(request: pytest.FixtureRequest, rmap: str) -> Kernel:
 
     sysctls = marked_sysctls(request.node)
     parameters: dict[str, Any] = {"rmap": rmap, "sysctl": sysctls}
-    if "pkern_program" in request.fixturenames:
-        from pkern.userland.runner import DEFAULT_RAM
-
-        parameters["ram"] = DEFAULT_RAM
     for mark in _marks(request.node, "boot"):
         parameters.update(mark.kwargs)
     try:

@@ -16,11 +16,18 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
+from pkern.kernel.tasks.signals import SigInfo, Signal
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.kernel.vfs.proc.maps import maps_line
 from pkern.syscalls.strace.tracer import Tracer
-from pkern.userland.machine_code import boot_scheduler, bring_program, captured, spawn_program
+from pkern.userland.given import Given, Limit
+from pkern.userland.machine_code import (
+    boot_scheduler,
+    bring_program,
+    captured,
+    run_in_time,
+    start_program,
+)
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
 
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them
 NS_PER_SECOND = 1_000_000_000
-Limits = Mapping[str, int | tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def run(
     cwd: str | None = None,
     uid: int = 1000,
     caps: frozenset[str] | None = None,
-    limits: Limits | None = None,
+    limits: Mapping[str, Limit] | None = None,
     root: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     fail_nth: int = 0,
@@ -116,6 +122,16 @@ def run(
         raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
     source = os.fspath(program)
     data = stdin.encode() if isinstance(stdin, str) else bytes(stdin)
+    given = Given(
+        (source, *argv),
+        uid=uid,
+        caps=caps,
+        env=env,
+        cwd=cwd,
+        limits=limits or {},
+        timeout_ns=None if timeout is None else int(timeout * NS_PER_SECOND),
+        fail_nth=fail_nth,
+    )
     with _machine(kernel, boot) as machine, _scheduling(machine) as scheduler:
         path = _place(machine, source, root)
         out, err = bytearray(), bytearray()
@@ -124,25 +140,16 @@ def run(
         if tracer is not None:
             tracer.attach(scheduler)
         with _explained(machine, path, root):
-            task = spawn_program(
-                machine,
-                path,
-                [source, *argv],
-                stdio=captured(machine, data, out.extend, err.extend),
-                uid=uid,
-                env=env,
-                caps=caps,
-                cwd=cwd,
-                limits=limits,
-            )
+            stdio = captured(machine, data, out.extend, err.extend)
+            task = start_program(machine, path, given, stdio)
         if tracer is not None:
             tracer.started(task, path)
         witness = _Witness(task, scheduler.observer)
         scheduler.observer = witness
         started = machine.clock.now_ns
-        machine.fail_nth(fail_nth)
-        in_time = _run_in_time(scheduler, task, timeout)
-        alloc_failed = bool(fail_nth) and not machine.fail_pending
+        machine.fail_nth(given.fail_nth)
+        in_time = run_in_time(scheduler, task, given.timeout_ns)
+        alloc_failed = bool(given.fail_nth) and not machine.fail_pending
         machine.fail_nth(0)
         wait_status = task.exit_status or 0
         signo = wait_status & 0x7F
@@ -202,21 +209,6 @@ def _explained(kernel: Kernel, path: str, root: object) -> Iterator[None]:
         if root is None and isinstance(error, FileNotFoundError):
             error.add_note("its loader is not on the machine: root='/' shows the host's files")
         raise
-
-
-def _run_in_time(scheduler: Scheduler, task: Task, timeout: float | None) -> bool:
-    """Run to the task's end; tell whether that came before its time was up."""
-    late: list[Task] = []
-
-    def end() -> None:
-        if task.alive:
-            late.append(task)
-            task.die_of(SIGKILL)
-
-    if timeout is not None:
-        scheduler.at(scheduler.kernel.clock.now_ns + int(timeout * NS_PER_SECOND), end)
-    scheduler.run(task)
-    return not late
 
 
 def _shell_status(wait_status: int) -> int:

@@ -94,6 +94,8 @@ class Scheduler:
         self.host_signals: list[tuple[int, int]] = []  # number, process group
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
+        self._halted: BaseException | None = None
+        self.waits_for_host = False
         self.turns = 0  # how often a task was switched to
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
@@ -186,7 +188,7 @@ class Scheduler:
         due = max(0, self._timers[0][0] - clock.now_ns) if self._timers else None
         for key in list(self._inputs):
             if key in self.sleepers:
-                self._inputs[key](due)
+                self._wait_for_host(self._inputs[key], due)
             else:
                 del self._inputs[key]
         if self.queue or self.host_signals:
@@ -197,6 +199,18 @@ class Scheduler:
         self._fire_timers()
         return True
 
+    def _wait_for_host(self, poll: Callable[[int | None], None], due: int | None) -> None:
+        self.waits_for_host = True
+        try:
+            poll(due)
+        finally:
+            self.waits_for_host = False
+
+    def halt(self, error: BaseException) -> bool:
+        """Let run() raise an error after this turn; False: it waits for the host, raise it now."""
+        self._halted = error
+        return not self.waits_for_host
+
     # ---- the loop ----
 
     def run(self, until: Task) -> None:
@@ -206,6 +220,9 @@ class Scheduler:
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run until done says so, asked after each turn. Errors: as run."""
         while not done():
+            if self._halted is not None:
+                error, self._halted = self._halted, None
+                raise error
             if self.queue:
                 task = self.queue.popleft()
                 task.thread.queued = False

@@ -12,6 +12,14 @@ SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0,
 TIMER_SLACK_NS = 50_000
 
 
+class Usage(NamedTuple):
+    """What a task's memory has seen: faults, and the most pages that were resident."""
+
+    minor_faults: int
+    major_faults: int
+    peak_pages: int
+
+
 class IoCounters:
     """What a task has read and written: bytes and calls; read_bytes, write_bytes: of storage."""
 

@@ -120,6 +120,59 @@ def parse(header: bytes, table: bytes) -> Image:
     )
 
 
+# ---- why a file is no program ----
+
+MACHINES = {
+    2: "SPARC", 3: "i386", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "S/390", 40: "ARM",
+    43: "64-bit SPARC", 50: "IA-64", EM_X86_64: "x86-64", 183: "AArch64", 243: "RISC-V",
+    258: "LoongArch",
+}  # fmt: skip
+KINDS = {1: "an object file, which is still to be linked", 4: "a core dump"}
+BYTE_ORDERS = {1: "little", 2: "big"}
+
+
+def complaint(head: bytes, size: int) -> str:
+    """Return why a file cannot be executed, as a clause; "" for one with nothing wrong in sight.
+
+    head: its first page at least. size: of the whole file, bytes.
+    """
+    if not size:
+        return "it is empty"
+    if head[:4] != IDENT[:4]:
+        return "it is neither an ELF program nor a script that begins with #!"
+    if size < HEADER_BYTES:
+        return f"it is truncated: {size} bytes, and an ELF header alone has {HEADER_BYTES}"
+    order = BYTE_ORDERS.get(head[5])
+    kind, machine = (int.from_bytes(head[at : at + 2], order or "little") for at in (16, 18))  # type: ignore[arg-type]
+    name = MACHINES.get(machine, f"machine number {machine}")
+    if head[4] != IDENT[4]:
+        return f"it is a 32-bit program for {name}; this machine is a 64-bit x86-64"
+    if machine != EM_X86_64 or order != "little":
+        return f"it is a program for {name}; this machine is an x86-64"
+    if kind not in (ET_EXEC, ET_DYN):
+        return f"it is {KINDS.get(kind, f'an ELF file of type {kind}')}"
+    return _table_complaint(head, size)
+
+
+def _table_complaint(head: bytes, size: int) -> str:
+    try:
+        offset, nbytes = table_place(head[:HEADER_BYTES])
+    except SyscallError:
+        return "its program headers make no sense"
+    if offset + nbytes > size:
+        return f"it is truncated: its program headers end at byte {offset + nbytes} of {size}"
+    rows = list(
+        struct.iter_unpack("<IIQQQQQQ", head[offset : offset + nbytes][: nbytes // 56 * 56])
+    )
+    loads = [row for row in rows if row[0] == PT_LOAD]
+    if not loads and len(head) >= offset + nbytes:
+        return "nothing in it is to be loaded"
+    end = max((row[2] + row[5] for row in loads), default=0)
+    if end > size:
+        return f"it is truncated: it has {size} of {end} bytes"
+    return ""
+
+
 def _segment(row: tuple[int, ...]) -> Segment:
     """Check one PT_LOAD as Linux does: sizes, user space, congruence. Errors: ENOEXEC, EINVAL."""
     _, flags, offset, vaddr, _, filesz, memsz, _ = row

@@ -15,7 +15,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
-from pkern.kernel.tasks.attributes import Attributes, IoCounters
+from pkern.kernel.tasks.attributes import Attributes, IoCounters, Usage
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, SigInfo, Signals, send
 from pkern.kernel.tasks.thread import Thread
@@ -125,6 +125,8 @@ class Task:
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.exit_signal = SIGCHLD
         self.has_execed = False
+        self.program = ""  # the path of what it last became
+        self._used: Usage | None = None  # once it has ended
         self.exe: File | None = None
         self.trace: Trace | None = None
         self.mm: Mm
@@ -179,6 +181,14 @@ class Task:
     def alive(self) -> bool:
         """Tell whether the task still has an address space."""
         return self.exit_status is None
+
+    @property
+    def usage(self) -> Usage:
+        """Faults and resident memory of its address space, also after its end."""
+        if self._used is not None:
+            return self._used
+        c = self.mm.counters
+        return Usage(int(c.min_flt), int(c.maj_flt), int(c.hiwater_rss))
 
     @property
     def state(self) -> str:
@@ -314,6 +324,7 @@ class Task:
         self._drop_exe()
         self.use_credentials(self.cred.after_exec())
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
+        self.program = program.exe.path
         self.has_execed, self.dumpable = True, 1
         self.signals.reset_for_exec()
         self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
@@ -351,6 +362,7 @@ class Task:
         self._drop_exe()
         if self.context is not None:
             self._leave_processor()
+        self._used = self.usage
         self.mm.put()
         self.kernel.segments.sweep()
         self._orphan_children()

@@ -68,4 +68,11 @@ class HostInput(Stream):
         self.fd = fd
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        return os.read(self.fd, min(nbytes, READ_MAX))
+        scheduler = self.kernel.scheduler
+        if scheduler is None:
+            return os.read(self.fd, min(nbytes, READ_MAX))
+        scheduler.waits_for_host = True
+        try:
+            return os.read(self.fd, min(nbytes, READ_MAX))
+        finally:
+            scheduler.waits_for_host = False

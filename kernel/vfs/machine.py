@@ -60,7 +60,12 @@ class Holder(Protocol):
 
 
 class Timers(Protocol):
-    """Who calls back at a virtual time: the scheduler."""
+    """Who calls back at a virtual time: the scheduler.
+
+    waits_for_host: while it is in a call of the host that may take as long as it likes.
+    """
+
+    waits_for_host: bool
 
     def at(self, deadline: int, action: Callable[[], None]) -> object: ...
 

@@ -279,9 +279,11 @@ class Tracer:
         return [head, rule, *shown, rule, _summary_row(total, errors, total, "total")]
 
     def _count(self, name: str, result: int | None) -> None:
+        if result is None:
+            return  # it never returned
         counts = self._counts.setdefault(name, [0, 0])
         counts[0] += 1
-        counts[1] += result is not None and result < 0
+        counts[1] += result < 0
 
     # ---- lines ----
 

@@ -204,6 +204,6 @@ def getrusage(task: Task, who: int = RUSAGE_SELF) -> Rusage:
         return usage_of_children(task)
     if who not in (RUSAGE_SELF, RUSAGE_THREAD):
         raise SyscallError(errno.EINVAL)
-    c = task.mm.counters
-    faults = int(c.min_flt), int(c.maj_flt)
-    return Rusage(task.thread.cpu_ns, int(c.hiwater_rss) * KB_PER_PAGE, *faults)
+    used = task.usage
+    faults = used.minor_faults, used.major_faults
+    return Rusage(task.thread.cpu_ns, used.peak_pages * KB_PER_PAGE, *faults)

@@ -62,13 +62,13 @@ def test_the_version_is_the_packages(capsys):
 def test_a_missing_file_names_its_neighbour(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     status, _, err = run(capsys, "run", str(tmp_path / "progam.py"))
-    assert status == 2
+    assert status == 127
     assert f"did you mean '{tmp_path / 'program.py'}'?" in err
 
 
 def test_a_folder_is_not_a_program(capsys, tmp_path):
     status, _, err = run(capsys, "run", str(tmp_path))
-    assert status == 2
+    assert status == 126
     assert "is a directory" in err
 
 

@@ -495,7 +495,7 @@ def test_a_dynamic_program_runs_where_its_loader_is(tmp_path: Path) -> None:
     source.write_text('#include <stdio.h>\nint main(void) { puts("dynamic"); return 3; }\n')
     subprocess.run(["gcc", "-o", program, source], check=True)
     refused = pkern("run", str(program))
-    assert refused.returncode == 1
+    assert refused.returncode == 127
     assert b"its loader is not on the machine" in refused.stderr
     done = pkern("run", "--root", "/", "--", "/bin/sh", "-c", "echo $((6 * 7)); exit 3")
     assert (done.returncode, done.stdout) == (3, b"42\n")
@@ -600,9 +600,9 @@ def strip(line: str) -> str:
 def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no program\n")
     done = pkern("run", str(tmp_path / "text"))
-    assert done.returncode == 1 and b"Exec format error" in done.stderr
+    assert done.returncode == 126 and b"neither an ELF program nor a script" in done.stderr
     done = pkern("run", str(tmp_path / "nothing"))
-    assert done.returncode == 2 and b"there is no file" in done.stderr
+    assert done.returncode == 127 and b"there is no file" in done.stderr
 
 
 def test_a_python_program_may_not_execute(kernel: Kernel) -> None:

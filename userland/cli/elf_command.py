@@ -1,6 +1,7 @@
 """`pkern run PROGRAM`: programs in machine code from the command line; shell.py runs one too.
 
-Owns how the machine's root is filled and what is printed when the program has ended.
+Owns how the machine's root is filled, what the descriptors are, and how a run is compared with
+another.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.cpu.scheduler import Deadlock, EngineError
-from pkern.kernel.errors import KernelPanic, SyscallError
+from pkern.kernel.errors import KernelPanic, SyscallError, TimeIsUp
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks import elf
+from pkern.kernel.tasks.signals import SIGKILL, Signal
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tasks.tty import Terminal
 from pkern.kernel.vfs.console import HostInput, Stream, host_sink
-from pkern.kernel.vfs.hostfs import HostFs
+from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.ends import say_ended
+from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
+from pkern.userland.cli.shared import show_binds, tracing
 from pkern.userland.engine import CpuUnavailable
+from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in, show_root
 from pkern.userland.machine_code import (
     STDERR,
     STDIN,
@@ -33,18 +38,19 @@ from pkern.userland.machine_code import (
     Stdio,
     boot_scheduler,
     bring_program,
-    spawn_program,
+    run_in_time,
+    start_program,
 )
+from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
 
-FAILED, SIGNALLED = 1, 128
-QUIET = {Signal.SIGINT, Signal.SIGPIPE}  # ends that a shell does not speak of
+HEAD_BYTES = 4096
 Emit = Callable[[str], object]
 
 
-# ---- the machine's root ----
+# ---- the machine's files ----
 
 
 def _bring(kernel: Kernel, program: Path) -> None:
@@ -56,26 +62,23 @@ def _bring(kernel: Kernel, program: Path) -> None:
         raise UsageError(why) from error
 
 
-def fill_root(kernel: Kernel, name: str, root: str | None) -> str:
+def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.READ_ONLY) -> str:
     """Make the machine's root and return the program's path in it.
 
     root: a host directory, or None for a root in memory that holds the host's program.
     """
     if root is not None:
-        if not Path(root).is_dir():
-            raise UsageError(f"'{root}' is not a directory of the host")
-        kernel.vfs.set_root(HostFs(root))
+        try:
+            show_root(kernel, root, layer)
+        except NotGiven as error:
+            raise UsageError(str(error)) from error
         return name
-    program = existing(name).absolute()
+    program = program_file(name).absolute()
     _bring(kernel, program)
     return str(program)
 
 
 # ---- descriptors ----
-
-
-def _input(kernel: Kernel, data: bytes | None) -> Stream:
-    return HostInput(kernel, STDIN) if data is None else Stream(kernel, data)
 
 
 def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
@@ -87,7 +90,7 @@ def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
         err = terminal if os.isatty(STDERR) else Stream(kernel, b"", host_sink(STDERR))
         return Stdio(terminal, out, err)
     return Stdio(
-        _input(kernel, data),
+        HostInput(kernel, STDIN) if data is None else Stream(kernel, data),
         Stream(kernel, b"", host_sink(STDOUT)),
         Stream(kernel, b"", host_sink(STDERR)),
     )
@@ -96,83 +99,61 @@ def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
 # ---- running ----
 
 
-class Job(NamedTuple):
-    """What is to be run: the program's path in the machine, its arguments, user and rights."""
-
-    path: str
-    argv: list[str]
-    uid: int
-    caps: frozenset[str] | None = None
-    cwd: str | None = None
-    fail_nth: int = 0  # allocation of memory that fails, from the program's start
-
-
-def _is_there(kernel: Kernel, path: str) -> bool:
-    """Tell whether the machine has a file at a path."""
-    assert kernel.tasks.init is not None
+def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
+    """Return why a program of the machine does not start, with the exit status of a shell."""
+    why = error.strerror
     try:
-        kernel.vfs.resolve(kernel.tasks.init, path)
+        inode = kernel.vfs.resolve(kernel_task(kernel), path)
     except SyscallError:
-        return False
-    return True
+        if path.startswith("/tmp/") and Path(path).exists():
+            why = f"{why} (the machine's /tmp is its own; --bind shows a directory of the host)"
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
+    if error.errno == errno.ENOENT:
+        why = "its loader is not on the machine (--root / shows the host's; static needs none)"
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
+    if inode.kind == "dir":
+        why = "it is a directory"
+    elif inode.kind == "file" and error.errno != errno.EACCES:
+        why = elf.complaint(inode.read(0, HEAD_BYTES), inode.size) or why
+    return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
 
 
-def _tracer(emit: Emit) -> Tracer:
-    """Return strace, whose tables are large and seldom wanted."""
-    from pkern.syscalls.strace.tracer import Tracer
-
-    return Tracer(emit)
-
-
-def _start(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None) -> Task | None:
-    """Return the task that is about to run; None, with the reason said, if it cannot."""
+def _start(
+    kernel: Kernel, path: str, asked: Given, stdio: Stdio, tracer: Tracer | None
+) -> Task | Ending:
+    """Return the task that is about to run, or why it cannot."""
     try:
-        scheduler = boot_scheduler(kernel)
-        tracer = _tracer(trace) if trace is not None else None
+        scheduler = kernel.scheduler or boot_scheduler(kernel)
         if tracer is not None:
             tracer.attach(scheduler)
-        task = spawn_program(
-            kernel, job.path, job.argv, stdio=stdio, uid=job.uid, caps=job.caps, cwd=job.cwd
-        )
+        task = start_program(kernel, path, asked, stdio)
     except (CpuUnavailable, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
-        why = error.strerror
-        if error.errno == errno.ENOENT and _is_there(kernel, job.path):
-            why = "its loader is not on the machine (--root / shows the host's; static needs none)"
-        print(f"pkern: cannot execute '{job.path}': {why}", file=sys.stderr)
-        return None
+        return _why_not(kernel, path, error)
     if tracer is not None:
-        tracer.started(task, job.path)
+        tracer.started(task, path)
     return task
 
 
-def run_job(kernel: Kernel, job: Job, stdio: Stdio, trace: Emit | None = None) -> int:
-    """Run and return the exit status as a shell gives it. trace: gets strace's lines."""
-    task = _start(kernel, job, stdio, trace)
-    if task is None:
-        return FAILED
+def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Ending:
     assert kernel.scheduler is not None
     try:
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.control(task)
-        kernel.fail_nth(job.fail_nth)
-        kernel.scheduler.run(task)
+        kernel.fail_nth(asked.fail_nth)
+        if not run_in_time(kernel.scheduler, task, asked.timeout_ns):
+            limit = seconds_in(asked.timeout_ns or 0)
+            return Ending(TIME_IS_UP, f"time is up: {limit} s of virtual time (--timeout)")
     except KeyboardInterrupt:
         _interrupt(kernel)
         raise
     except (Deadlock, EngineError, KernelPanic) as error:
-        print(f"pkern: {error}", file=sys.stderr)
-        return FAILED
+        return Ending(FAILED, str(error))
     finally:
         if isinstance(stdio.stdin, Terminal):
             stdio.stdin.restore()
-    status = task.exit_status or 0
-    if not status & 0x7F:
-        return status >> 8
-    if trace is None and status & 0x7F not in QUIET:
-        say_ended(job.path, status & 0x7F)
-    return SIGNALLED + (status & 0x7F)
+    return ends.of_task(task)
 
 
 def _interrupt(kernel: Kernel) -> None:
@@ -182,22 +163,51 @@ def _interrupt(kernel: Kernel) -> None:
             task.die_of(Signal.SIGINT)
 
 
-def _job(options: argparse.Namespace, kernel: Kernel, caps: frozenset[str] | None) -> Job:
-    path = fill_root(kernel, options.file, options.root)
-    cwd = None if options.root else os.getcwd()  # so that relative names mean the same
-    argv = [options.file, *options.arguments]
-    return Job(path, argv, options.uid, caps, cwd, options.fail_nth)
+def run_job(
+    kernel: Kernel,
+    path: str,
+    asked: Given,
+    stdio: Stdio,
+    tracer: Tracer | None = None,
+    json_file: str | None = None,
+    wall: int | None = None,
+) -> int:
+    """Run a program and return the exit status as a shell gives it.
+
+    json_file: of the host, for how it ended. wall: nanoseconds of the host's time, then TimeIsUp.
+    """
+    started = _start(kernel, path, asked, stdio, tracer)
+    task = started if isinstance(started, Task) else None
+    if isinstance(started, Ending):
+        ending = started
+    else:
+        try:
+            with wall_limit(kernel, wall):
+                ending = _run_to_end(kernel, started, asked, stdio)
+        except TimeIsUp as error:
+            started.die_of(SIGKILL)
+            ending = Ending(TIME_IS_UP, str(error))
+    return ends.tell(kernel, task, asked, ending, tracer, json_file)
 
 
-def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
+    """Show what the options ask for; return the program's path and what it is given."""
+    layer = Layer.OVERLAY if options.overlay else Layer.READ_ONLY
+    path = fill_root(kernel, options.file, options.root, layer)
+    show_binds(kernel, options.bind)
+    # In a root of its own a program begins at /, else where relative names mean the same.
+    return path, given(options, None if options.root else os.getcwd())
+
+
+def run(options: argparse.Namespace) -> int:
     """Run a program in machine code and return its exit status, 128+n for signal n."""
-    if options.file == "--" and options.arguments:
-        options.file, options.arguments = options.arguments[0], options.arguments[1:]
     if options.twice:
-        return _run_twice(options, caps)
-    with boot(options) as kernel:
-        job, stdio = _job(options, kernel, caps), host_descriptors(kernel, None)
-        status = run_job(kernel, job, stdio, _to_stderr if options.strace else None)
+        return _run_twice(options)
+    stdin = existing(options.stdin).read_bytes() if options.stdin else None
+    with tracing(options) as tracer, boot(options) as kernel:
+        path, asked = _fill(kernel, options)
+        stdio = host_descriptors(kernel, stdin)
+        status = run_job(kernel, path, asked, stdio, tracer, options.json, wall_ns(options))
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
@@ -225,7 +235,9 @@ class Record:
         return [f"status {self.status}", *written, *self.trace, *self.log]
 
 
-def _recorded(options: argparse.Namespace, caps: frozenset[str] | None, stdin: bytes) -> Record:
+def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
+    from pkern.syscalls.strace.tracer import Tracer
+
     record = Record()
     with boot(options) as kernel:
         stdio = Stdio(
@@ -233,20 +245,31 @@ def _recorded(options: argparse.Namespace, caps: frozenset[str] | None, stdin: b
             Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
             Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
         )
-        record.status = run_job(kernel, _job(options, kernel, caps), stdio, record.trace.append)
+        path, asked = _fill(kernel, options)
+        tracer = Tracer(record.trace.append, style(options))
+        record.status = run_job(kernel, path, asked, stdio, tracer, options.json)
         record.log = kernel.log.lines()
     return record
 
 
-def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+def _run_twice(options: argparse.Namespace) -> int:
     """Run on two machines and compare all that they show; 1 if they differ."""
-    stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
-    first, second = (_recorded(options, caps, stdin) for _ in range(2))
+    for option, asked in (("--wall", options.wall), ("-c", options.summary)):
+        if asked:
+            raise UsageError(f"{option} and --twice: two runs are compared call by call")
+    if options.stdin:
+        stdin = existing(options.stdin).read_bytes()
+    else:
+        stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
+    first, second = (_recorded(options, stdin) for _ in range(2))
     for fd, data in first.output:
         host_sink(fd)(data)
-    for shown, lines in ((options.strace, first.trace), (options.dmesg, first.log)):
-        for line in lines if shown else ():
-            _to_stderr(line)
+    if options.output:
+        Path(options.output).write_text("\n".join([*first.trace, ""]))
+    elif traced(options):
+        _to_stderr("\n".join(first.trace))
+    for line in first.log if options.dmesg else ():
+        _to_stderr(line)
     if first.lines() == second.lines():
         _to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
         return first.status

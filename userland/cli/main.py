@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = l
     try:
         return _run(sys.argv[1:] if arguments is None else arguments, ready)
     except UsageError as error:
-        return _end(2, str(error))
+        return _end(error.status, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except KernelPanic as error:
@@ -95,18 +95,22 @@ def _run(arguments: Sequence[str], ready: Callable[[], object]) -> int:
 
 def _meant(arguments: Sequence[str]) -> tuple[Any, Namespace]:
     """Return the module of the command that is meant, and its options."""
-    meant = _parser().parse_args(arguments)
-    if meant.command not in COMMANDS:
-        hint = did_you_mean(meant.command, COMMANDS, "; 'pkern --help' lists them")
-        raise UsageError(f"there is no command '{meant.command}'{hint}")
-    room, about = COMMANDS[meant.command]
+    names = _parser()
+    words = names.parse_args(arguments).words
+    if not words:
+        names.error("the following arguments are required: COMMAND")
+    name, *words = words
+    if name not in COMMANDS:
+        hint = did_you_mean(name, COMMANDS, "; 'pkern --help' lists them")
+        raise UsageError(f"there is no command '{name}'{hint}")
+    room, about = COMMANDS[name]
     command: Any = import_module(f"pkern.userland.{room}")
     parser = HelpfulParser(
-        prog=f"pkern {meant.command}",
+        prog=f"pkern {name}",
         description=f"{about}\n\n{command.HELP}",
     )
     command.add_arguments(parser)
-    return command, parser.parse_args(meant.arguments)
+    return command, parser.parse_args(words)
 
 
 def _parser() -> HelpfulParser:
@@ -118,8 +122,8 @@ def _parser() -> HelpfulParser:
         epilog=f"commands:\n{_listed()}\n\n{EXAMPLES}",
     )
     parser.add_argument("--version", action="version", version=f"pkern {__version__}")
-    parser.add_argument("command", metavar="COMMAND", help=SUPPRESS)
-    parser.add_argument("arguments", nargs=REMAINDER, help=SUPPRESS).required = False
+    # One list: argparse takes a -- away from behind a positional of its own.
+    parser.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
     return parser
 
 

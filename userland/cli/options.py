@@ -20,7 +20,14 @@ RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
 
 class UsageError(Exception):
-    """The user asked for something that cannot be; the text says what to do."""
+    """The user asked for something that cannot be; the text says what to do.
+
+    status: what pkern ends with.
+    """
+
+    def __init__(self, text: str, status: int = 2) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -7,74 +7,84 @@ import contextlib
 import difflib
 import io
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
-from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError, TimeIsUp
+from pkern.kernel.vfs.console import Stream
+from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.ends import say_ended, show_failure
+from pkern.userland.cli.ends import TIME_IS_UP, Ending, show_failure
 from pkern.userland.cli.options import UsageError, existing
-from pkern.userland.program import NoMain, load_program, run_program
+from pkern.userland.cli.run import given, wall_ns
+from pkern.userland.cli.shared import show_binds, tracing
+from pkern.userland.given import Given, seconds_in
+from pkern.userland.program import NoMain, load_program, new_task, run_main
+from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
     from pkern.syscalls.strace.tracer import Tracer
 
-SIGNALLED = 128  # an exit status above it names the signal that ended the program
+Main = Callable[..., Any]
 
 
-def run(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run a program in Python and return its exit status."""
-    return _run_twice(options, caps) if options.twice else _run_once(options, caps)
+    if not options.twice:
+        with tracing(options) as tracer:
+            return _run_once(options, tracer)
+    return _run_twice(options)
 
 
-def _run_once(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
     try:
         program = load_program(existing(options.file))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:
         return show_failure(error)
-    argv = [options.file, *options.arguments]
-    tracer = _tracer() if options.strace else None
+    stdin = existing(options.stdin).read_bytes() if options.stdin else None
+    asked = given(options)
     with boot(options) as kernel:
+        show_binds(kernel, options.bind)
         try:
-            status = run_program(
-                kernel,
-                program,
-                argv,
-                uid=options.uid,
-                caps=caps,
-                tracer=tracer,
-                on_fault=show_failure,
-                fail_nth=options.fail_nth,
-            )
-        except (KernelBug, KernelPanic):
-            raise
-        except Exception as error:
-            if isinstance(error, BrokenPipeError) and not isinstance(error, SyscallError):
-                raise  # the host's: who reads our output has gone
-            status = show_failure(error)
+            with wall_limit(kernel, wall_ns(options)):
+                task, ending = _ending(kernel, program, asked, stdin, tracer)
         finally:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
-    if SIGNALLED < status <= SIGNALLED + NSIG:
-        say_ended(options.file, status - SIGNALLED)
-    return status
+        return ends.tell(kernel, task, asked, ending, tracer, options.json)
 
 
-def _tracer() -> Tracer:
-    from pkern.syscalls.strace.tracer import Tracer
+def _ending(
+    kernel: Kernel, program: Main, asked: Given, stdin: bytes | None, tracer: Tracer | None
+) -> tuple[Task, Ending]:
+    """Run main to its end and return the task, and how it ended."""
+    task = new_task(kernel, asked, Stream(kernel, stdin) if stdin is not None else None)
+    try:
+        status = run_main(task, program, asked, tracer=tracer, on_fault=show_failure)
+    except (KernelBug, KernelPanic):
+        raise
+    except TimeIsUp as error:
+        limit = seconds_in(asked.timeout_ns or 0)
+        virtual = f"time is up: {limit} s of virtual time (--timeout)"
+        return task, Ending(TIME_IS_UP, str(error) or virtual)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and not isinstance(error, SyscallError):
+            raise  # the host's: who reads our output has gone
+        return task, Ending(show_failure(error))
+    return task, Ending(status)
 
-    return Tracer(lambda line: sys.stderr.write(line + "\n"))
 
-
-def _run_twice(options: argparse.Namespace, caps: frozenset[str] | None) -> int:
+def _run_twice(options: argparse.Namespace) -> int:
     """Run on two machines and compare what they print, the log included; 1 if they differ."""
     options.dmesg = True
     outputs = []
     for _ in range(2):
-        with contextlib.redirect_stdout(io.StringIO()) as output:
-            status = _run_once(options, caps)
+        with contextlib.redirect_stdout(io.StringIO()) as output, tracing(options) as tracer:
+            status = _run_once(options, tracer)
         outputs.append(output.getvalue())
     print(outputs[0], end="")
     if outputs[0] == outputs[1]:

@@ -1,73 +1,191 @@
 """The command `pkern run`: its grammar, and which kind of program is run how."""
 
+from __future__ import annotations
+
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.userland.cli.options import (
+    HelpfulParser,
     UsageError,
     add_machine_options,
     user_id,
+    writable,
 )
 from pkern.userland.complaints import did_you_mean
 
+if TYPE_CHECKING:
+    from pkern.syscalls.strace.tracer import Style
+    from pkern.userland.given import Given
+
 HELP = """\
-The machine is a fresh one. FILE.py holds `def main(sys)`, or `def main(sys, argv)`; its
-result is the exit status. `sys` has every system call and constant, and sys.load, sys.store and
-sys.fork. Any other file is a program in machine code, static x86-64 ELF: it runs unmodified on the
-kernel's page tables. It finds /dev, /proc, /tmp and itself, or --root DIR's files.
+PROGRAM is FILE.py, which holds `def main(sys)` or `def main(sys, argv)` and whose result is the
+exit status, or a program in machine code (x86-64 ELF, or a script), which runs unmodified on the
+kernel's page tables. The machine is a fresh one: it has /dev, /proc, /tmp and the program at its
+own path, and what --root and --bind show of the host. pkern's options stand before PROGRAM;
+whatever stands behind it is the program's.
+
+The exit status is the program's; 128+n where signal n ended it; 124 where its time was up; 126
+where it cannot be executed, 127 where it is not found; 2 for a wrong request, 1 where pkern failed.
 
 examples:
   pkern run prog.py one two
   pkern run --ram 16M --sysctl vm.nonlinear=1 --dmesg prog.py
-  pkern run --strace prog.py                 print each system call, as strace does
-  pkern run --host ~/data prog.py            the directory is /host, read only
-  pkern run --twice prog.py                  check that two runs print the same
-  pkern run /bin/busybox ps                  a program in machine code
-  pkern run --root DIR -- /bin/sh -c 'ls /'  the same, in a root of its own
+  pkern run /bin/busybox ps                      a program in machine code
+  pkern run --root / -- /bin/sh -c 'ls /'        the host's files, read only
+  pkern run --root / --overlay --uid 0 /bin/rm -r /usr   changes are kept in memory
+  pkern run --bind src --bind out:/out:rw ./tool directories of the host
+  pkern run --env LANG=C --env HOME --cwd /tmp --stdin input.txt ./tool
+  pkern run --limit NOFILE=64 --limit AS=256M:1G --timeout 10 ./tool
+  pkern run -e trace=%memory -o calls.txt ./tool strace of some calls, to a file
+  pkern run -c ./tool                            how often it makes which call
+  pkern run --json end.json ./tool               how it ended, for a script
+  pkern run --twice prog.py                      check that two runs do the same
 """
+TRACING = ("strace", "expressions", "output", "summary", "stamps")
+STAMPS = ("NONE", "SECONDS", "MICROSECONDS", "EPOCH")  # by how often -t is given
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern run`."""
-    add_machine_options(parser)
-    parser.add_argument("file", metavar="PROGRAM", help="FILE.py, or an x86-64 ELF program")
+    # One list: argparse takes a -- away from behind a positional of its own.
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="...", help="for the program"
-    ).required = False
-    parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
-    parser.add_argument(
-        "--uid", type=user_id, default=1000, help="the task's user; 0 is root (1000)"
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="FILE.py or an x86-64 ELF program, and its arguments",
     )
-    parser.add_argument(
+    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    _add_given(parser)
+    _add_files(parser)
+    _add_shown(parser)
+    add_machine_options(parser)
+    parser.set_defaults(known=_long_options(parser), refuse=parser.error)
+
+
+def _add_given(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what the program is given")
+    group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
+    group.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
     )
-    parser.add_argument(
-        "--twice", action="store_true", help="run it on two machines and compare all they print"
+    group.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set a variable; without =VALUE it is the host's, if the host has it",
     )
-    parser.add_argument(
+    group.add_argument("--cwd", metavar="DIR", help="its working directory, made if need be")
+    group.add_argument("--stdin", metavar="FILE", help="a host file as its standard input")
+    group.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=SOFT[:HARD]",
+        help="a resource limit of setrlimit(2), as NOFILE=64, AS=1G, STACK=unlimited",
+    )
+    group.add_argument(
         "--fail-nth",
         type=natural,
         default=0,
         metavar="N",
-        help="let the program's Nth allocation of memory in the kernel fail",
+        help="let its Nth allocation of memory in the kernel fail",
     )
-    parser.add_argument("--strace", action="store_true", help="print each system call to stderr")
-    parser.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+    group.add_argument(
+        "--timeout", metavar="SECONDS", help="end it after so much virtual time: status 124"
+    )
+    group.add_argument(
+        "--wall",
+        metavar="SECONDS",
+        help="the same by the host's clock: the only option that makes runs differ",
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what it sees of the host")
+    group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    group.add_argument(
+        "--overlay", action="store_true", help="--root may be written: changes stay in memory"
+    )
+    group.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="HOST[:INSIDE][:rw]",
+        help="show a host directory, at its own path or at INSIDE; read only without rw",
+    )
+
+
+def _add_shown(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is shown")
+    group.add_argument("--strace", action="store_true", help="print each system call to stderr")
+    group.add_argument(
+        "-e",
+        dest="expressions",
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="strace what strace's EXPR says: trace=%%memory, trace=!mmap, signal=, status=",
+    )
+    group.add_argument("-o", dest="output", metavar="FILE", help="strace to a file")
+    group.add_argument(
+        "-c", dest="summary", action="store_true", help="strace: a table of counts at the end"
+    )
+    group.add_argument(
+        "-t",
+        dest="stamps",
+        action="count",
+        default=0,
+        help="strace with virtual time; -tt with microseconds, -ttt since 1970",
+    )
+    group.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+    group.add_argument("--json", metavar="FILE", help="write there how the program ended")
+    group.add_argument(
+        "--twice", action="store_true", help="run it on two machines and compare all they do"
+    )
+
+
+def _long_options(parser: argparse.ArgumentParser) -> frozenset[str]:
+    """Return the options that a program is not likely to have itself."""
+    flags = parser.flags() if isinstance(parser, HelpfulParser) else []
+    return frozenset(flag for flag in flags if flag.startswith("--")) - {"--help"}
 
 
 def load(options: argparse.Namespace) -> Any:
-    """Import and return what runs this kind of program."""
-    python = options.file.endswith(".py") and not options.root
-    return import_module("pkern.userland.cli." + ("python_command" if python else "elf_command"))
+    """Import and return what runs this kind of program; its name and arguments are told apart."""
+    options.explicit = options.command[:1] == ["--"]
+    command = options.command[options.explicit :]
+    if not command:
+        options.refuse("the following arguments are required: PROGRAM")
+    options.file, *options.arguments = command
+    name = "python_command" if _is_python(options) else "elf_command"
+    return import_module(f"pkern.userland.cli.{name}")
+
+
+def _is_python(options: argparse.Namespace) -> bool:
+    return options.file.endswith(".py") and not options.root
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a program and return its exit status."""
-    caps = _capabilities(options.cap)
-    status: int = load(options).run(options, caps)
+    kind = load(options)
+    if not options.explicit:
+        _note_late_options(options)
+    if options.overlay and not options.root:
+        raise UsageError(
+            "--overlay needs --root DIR: without it the root is in memory and may be written anyway"
+        )
+    for name in (options.json, options.output):
+        if name:
+            writable(name)
+    if _is_python(options):
+        program_file(options.file)
+    status: int = kind.run(options)
     return status
 
 
@@ -79,10 +197,99 @@ def natural(text: str) -> int:
     return number
 
 
+def _note_late_options(options: argparse.Namespace) -> None:
+    """Say so where what stands behind the program's name looks as if it were meant for pkern."""
+    words = options.arguments[: (*options.arguments, "--").index("--")]
+    late = next((word for word in words if word.split("=")[0] in options.known), None)
+    if late is not None:
+        print(
+            f"pkern: '{late}' stands behind the program's name, so it is the program's; an option"
+            f" of pkern's stands before '{options.file}'",
+            file=sys.stderr,
+        )
+
+
+def program_file(name: str) -> Path:
+    """Return a program of the host, or raise UsageError with the exit status of a shell."""
+    try:
+        return existing(name)
+    except UsageError as error:
+        missing = not Path(name).expanduser().exists()
+        raise UsageError(str(error), 127 if missing else 126) from error
+
+
+# ---- reading the options ----
+
+
+def given(options: argparse.Namespace, cwd: str | None = None) -> Given:
+    """Return what the options give the program. cwd: without --cwd. Errors: UsageError."""
+    from pkern.userland.given import Given, NotGiven, read_env, read_limit
+
+    try:
+        return Given(
+            (options.file, *options.arguments),
+            uid=options.uid,
+            caps=_capabilities(options.cap),
+            env=read_env(options.env) if options.env else None,
+            cwd=_directory(options.cwd) or cwd,
+            limits=dict(read_limit(text) for text in options.limit),
+            timeout_ns=_nanoseconds("--timeout", options.timeout),
+            fail_nth=options.fail_nth,
+        )
+    except NotGiven as error:
+        raise UsageError(str(error)) from error
+
+
+def _directory(path: str | None) -> str | None:
+    if path is not None and not path.startswith("/"):
+        raise UsageError(f"--cwd takes an absolute path of the machine, not '{path}'")
+    return path
+
+
+def _nanoseconds(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"{option} takes a number of seconds above 0, not '{text}'")
+    return round(seconds * 1_000_000_000)
+
+
+def wall_ns(options: argparse.Namespace) -> int | None:
+    """Return how long the run may take by the host's clock, in nanoseconds. Errors: UsageError."""
+    return _nanoseconds("--wall", options.wall)
+
+
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
     """Return the capabilities asked for, None where nothing was asked. Errors: UsageError."""
+    from pkern.kernel.tasks.credentials import ALL_CAPS
+
     for name in names:
         if name not in ALL_CAPS:
             hint = did_you_mean(name, ALL_CAPS)
             raise UsageError(f"there is no capability '{name}'{hint}")
     return frozenset(names) or None
+
+
+def traced(options: argparse.Namespace) -> bool:
+    """Tell whether an option asks for strace."""
+    return any(getattr(options, name) for name in TRACING)
+
+
+def style(options: argparse.Namespace) -> Style:
+    """Return what strace shows, and how. Errors: UsageError."""
+    from pkern.syscalls.strace.filters import BadFilter, parse
+    from pkern.syscalls.strace.tracer import Output, Pids, Stamp, Style
+
+    try:
+        return Style(
+            parse(options.expressions),
+            Stamp[STAMPS[min(options.stamps, len(STAMPS) - 1)]],
+            Pids.ALWAYS if options.output else Pids.WHERE_MANY,
+            Output.SUMMARY if options.summary else Output.LINES,
+        )
+    except BadFilter as error:
+        raise UsageError(f"-e: {error}") from error

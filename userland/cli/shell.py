@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run a shell on the terminal and return its exit status."""
     from pkern.userland.cli.boot import boot
-    from pkern.userland.cli.elf_command import Job, fill_root, host_descriptors, run_job
+    from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
+    from pkern.userland.given import Given
 
     with boot(options) as kernel:
         path = fill_root(kernel, options.program, options.root)
-        argv = [options.program, "sh"] if Path(path).name == "busybox" else [options.program]
-        return run_job(kernel, Job(path, argv, options.uid), host_descriptors(kernel, None))
+        argv = (options.program, "sh") if Path(path).name == "busybox" else (options.program,)
+        return run_job(kernel, path, Given(argv, options.uid), host_descriptors(kernel, None))

@@ -1,0 +1,251 @@
+"""What a program is given when it starts, and what of the host its machine shows.
+
+Owns the one list of it for whoever starts programs: `pkern run`, `pkern.run`, a test's fixtures;
+and how each part is written on a command line. machine_code.py and program.py hand it over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
+from pkern.kernel.vfs import names
+from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.tmpfs import TmpFs
+from pkern.kernel.vfs.walk import Last, path_of
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
+SECOND = 1_000_000_000
+Limit = int | tuple[int, int]
+"""Soft, or (soft, hard)."""
+
+# Limits that count bytes, which may be written with a unit.
+IN_BYTES = frozenset({"fsize", "data", "stack", "core", "rss", "memlock", "as", "msgqueue"})
+UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+UNLIMITED = ("unlimited", "infinity")
+
+
+class NotGiven(ValueError):
+    """Something that a program cannot be given; the text says why, as a sentence."""
+
+
+class Given(NamedTuple):
+    """What a program is given, beside its descriptors.
+
+    uid: also its group. caps: None gives root all and others none. env: the whole environment;
+    None: DEFAULT_ENV. cwd: a directory of the machine, made if need be. limits: by setrlimit(2)'s
+    names. timeout_ns: virtual nanoseconds that it may take. fail_nth: let that allocation of
+    memory in the kernel fail, counted from its start; 0: none.
+    """
+
+    argv: tuple[str, ...]
+    uid: int = 1000
+    caps: frozenset[str] | None = None
+    env: Mapping[str, str] | None = None
+    cwd: str | None = None
+    limits: Mapping[str, Limit] = MappingProxyType({})
+    timeout_ns: int | None = None
+    fail_nth: int = 0
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Its whole environment."""
+        return DEFAULT_ENV if self.env is None else self.env
+
+
+def give(kernel: Kernel, task: Task, given: Given) -> None:
+    """Give a new task its limits and its working directory. Errors: NotGiven."""
+    for name, limit in given.limits.items():
+        set_limit(task, name, limit)
+    if given.cwd is not None:
+        task.fs.pwd = make_directory(kernel, given.cwd)
+
+
+# ---- limits ----
+
+
+def set_limit(task: Task, name: str, limit: Limit) -> None:
+    """Set a resource limit by setrlimit(2)'s name, as NOFILE or RLIMIT_NOFILE, in its units.
+
+    limit: the soft one, which raises the hard one where it must, or (soft, hard).
+    Errors: NotGiven for an unknown name or a value that cannot be.
+    """
+    key = _limit_key(name)
+    soft, hard = limit if isinstance(limit, tuple) else (limit, max(limit, task.rlimits[key][1]))
+    if not 0 <= soft <= hard <= RLIM_INFINITY:
+        raise NotGiven(f"the limit {name} cannot be {limit}: 0 <= soft <= hard < 2**64")
+    task.rlimits[key] = (soft, hard)
+
+
+def _limit_key(name: str) -> str:
+    key = name.upper().removeprefix("RLIMIT_").lower()
+    if key not in DEFAULT_RLIMITS:
+        known = ", ".join(known.upper() for known in DEFAULT_RLIMITS)
+        raise NotGiven(f"there is no limit {name!r}: choose of {known}")
+    return key
+
+
+def read_limit(text: str) -> tuple[str, Limit]:
+    """Return the name and the limit of "NOFILE=64", "AS=1G:2G" or "STACK=unlimited".
+
+    Errors: NotGiven.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise NotGiven(f"a limit is NAME=SOFT or NAME=SOFT:HARD, as NOFILE=64, not '{text}'")
+    key = _limit_key(name)
+    soft, colon, hard = value.partition(":")
+    first = _limit_value(key, soft)
+    if not colon:
+        return key, first
+    pair = first, _limit_value(key, hard)
+    if pair[0] > pair[1]:
+        raise NotGiven(f"the soft limit {soft} is above the hard one, {hard}: '{text}'")
+    return key, pair
+
+
+def _limit_value(key: str, text: str) -> int:
+    if text.lower() in UNLIMITED:
+        return RLIM_INFINITY
+    unit = text[-1:].lower() if key in IN_BYTES and text[-1:].lower() in UNITS else ""
+    digits = text[: len(text) - len(unit)]
+    if not digits.isdecimal() or int(digits) * UNITS.get(unit, 1) >= RLIM_INFINITY:
+        bytes_too = ", with K, M or G" if key in IN_BYTES else ""
+        raise NotGiven(f"{key.upper()} takes a number{bytes_too}, or 'unlimited', not '{text}'")
+    return int(digits) * UNITS.get(unit, 1)
+
+
+# ---- environment and time ----
+
+
+def read_env(texts: list[str]) -> dict[str, str]:
+    """Return the environment: the usual one, and each NAME=VALUE, or NAME as the host has it.
+
+    A NAME that the host does not have is left out, also of the usual ones.
+    """
+    variables = dict(DEFAULT_ENV)
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise NotGiven(f"a variable is NAME=VALUE, or NAME to pass it on, not '{text}'")
+        if equals:
+            variables[name] = value
+        elif name in os.environ:
+            variables[name] = os.environ[name]
+        else:
+            variables.pop(name, None)
+    return variables
+
+
+def seconds_in(nanoseconds: int) -> str:
+    """Return a time in seconds, as short as it can be."""
+    return f"{nanoseconds / SECOND:.9f}".rstrip("0").rstrip(".")
+
+
+# ---- what of the host is shown ----
+
+
+class Layer(Enum):
+    """Whether programs may change what the machine's root shows."""
+
+    READ_ONLY = "as the host has it"
+    OVERLAY = "changes are kept in memory"
+
+
+class Bind(NamedTuple):
+    """A directory of the host, and where the machine shows it."""
+
+    host: Path
+    inside: str
+    access: Access
+
+
+def read_bind(text: str) -> Bind:
+    """Return what HOST[:INSIDE][:rw] asks for; without INSIDE it is shown at its own path.
+
+    Errors: NotGiven (no directory, a relative INSIDE).
+    """
+    parts = text.split(":")
+    access = Access.READ_ONLY
+    if len(parts) > 1 and parts[-1] in ("rw", "ro"):
+        access = Access(parts.pop())
+    host = Path(parts[0]).expanduser()
+    if len(parts) > 2 or not parts[0]:
+        raise NotGiven(f"a bind is HOST[:INSIDE][:rw], not '{text}'")
+    if not host.is_dir():
+        raise NotGiven(f"'{parts[0]}' is not a directory of the host")
+    inside = parts[1] if len(parts) > 1 else str(host.absolute())
+    if not inside.startswith("/"):
+        raise NotGiven(f"'{inside}' is no absolute path of the machine")
+    return Bind(host, inside, access)
+
+
+def show_root(kernel: Kernel, directory: str | Path, layer: Layer) -> None:
+    """Show a directory of the host as /, on a machine that has no tasks yet. Errors: NotGiven."""
+    if not Path(directory).is_dir():
+        raise NotGiven(f"'{directory}' is not a directory of the host")
+    if layer is Layer.READ_ONLY:
+        kernel.vfs.set_root(HostFs(directory))
+        return
+    from pkern.kernel.vfs.overlay import OverlayFs  # for those who ask
+
+    kernel.vfs.set_root(OverlayFs(HostFs(directory)))
+
+
+def bind(kernel: Kernel, asked: Bind) -> None:
+    """Show a directory of the host; the place is made, in memory, where it is not there.
+
+    Links on the way are followed. Errors: NotGiven (something on the way is no directory).
+    """
+    directory = _place_of(kernel, asked.inside)
+    fs = HostFs(asked.host, asked.access)
+    fs.attach(kernel)
+    kernel.vfs.mount_on(directory, path_of(kernel_task(kernel), directory), fs)
+
+
+def _place_of(kernel: Kernel, path: str) -> Inode:
+    task = kernel_task(kernel)
+    here: Inode = kernel.vfs.root
+    for name in (part for part in path.split("/") if part):
+        if here.kind != "dir":
+            break
+        place = kernel.vfs.walk(task, name, Last.FOLLOW, here)
+        if place.inode is None:
+            made = TmpFs.directory_of(place.directory, 0o755)  # type: ignore[arg-type]
+            names.attach(place.directory, place.name, made)
+            place = kernel.vfs.walk(task, name, Last.FOLLOW, here)
+        here = place.existing()
+    if here.kind != "dir":
+        raise NotGiven(f"'{path}' is no directory of the machine")
+    return here
+
+
+def make_directory(kernel: Kernel, path: str) -> Inode:
+    """Return the directory at an absolute path, made with all above it if need be."""
+    init = kernel_task(kernel)
+    parts = [part for part in path.split("/") if part]
+    for depth in range(1, len(parts) + 1):
+        place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
+        if place.inode is None:
+            names.mkdir(init, place, 0o755)
+    return kernel.vfs.resolve(init, path)
+
+
+def kernel_task(kernel: Kernel) -> Task:
+    """Return a task in whose name the kernel itself looks at paths: root, in no table."""
+    from pkern.kernel.tasks.credentials import ALL_CAPS
+    from pkern.kernel.tasks.task import Task
+
+    task = Task(kernel, 0, "swapper", [])
+    task.set_credentials(0, 0, ALL_CAPS)
+    return task

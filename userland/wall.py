@@ -1,0 +1,40 @@
+"""A limit by the host's clock: the one thing by which two runs of a program may differ."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import TimeIsUp
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+
+SECOND = 1_000_000_000
+
+
+@contextmanager
+def wall_limit(kernel: Kernel, nanoseconds: int | None) -> Iterator[None]:
+    """Let TimeIsUp end what runs within after so long on the host. None: never.
+
+    Programs in machine code end between two turns, or while the host is waited for; one in Python
+    wherever it is. For the host's main thread.
+    """
+    if nanoseconds is None:
+        yield
+        return
+
+    def ring(signo: int, frame: object) -> None:
+        error = TimeIsUp(f"time is up: {nanoseconds / SECOND:g} s of the host's time (--wall)")
+        if kernel.scheduler is None or not kernel.scheduler.halt(error):
+            raise error
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, nanoseconds / SECOND)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
