@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from pkern.kernel.core import ffi
-from pkern.kernel.errors import TimeIsUp
 
 SECOND = 1_000_000_000  # in nanoseconds
 SYSCALL_NS = 100
@@ -18,6 +17,10 @@ FAULT_NS = 1_000
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come
+
+
+class TimeIsUp(BaseException):
+    """A run has taken all the time that it was given; no program is to catch it."""
 
 
 class Clock:

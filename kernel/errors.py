@@ -121,10 +121,6 @@ class TaskKilled(Exception):
         return type(self), (self.pid, self.signo), vars(self)
 
 
-class TimeIsUp(BaseException):
-    """A run has taken all the time that it was given; no program is to catch it."""
-
-
 class KernelPanic(Exception):
     """The machine stopped: no memory and no one to kill, or vm.panic_on_oom."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.core import lib
 from pkern.kernel.errors import (
     KernelBug,
@@ -22,7 +23,6 @@ from pkern.kernel.errors import (
     MemoryFault,
     SyscallError,
     TaskKilled,
-    TimeIsUp,
 )
 from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.tasks.task import Task

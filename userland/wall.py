@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pkern.kernel.errors import TimeIsUp
+from pkern.kernel.clock import TimeIsUp
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.cpu.scheduler import Deadlock, EngineError
-from pkern.kernel.errors import KernelPanic, SyscallError, TimeIsUp
+from pkern.kernel.errors import KernelPanic, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.signals import SIGKILL, Signal

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError, TimeIsUp
+from pkern.kernel.clock import TimeIsUp
+from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.kernel.vfs.console import Stream
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
