@@ -1,7 +1,7 @@
 """Every command line of README and docs does what it says: it is run, or its arguments are read.
 
 A command is a line of a code block that begins with pkern or make, or a piece of code in a text
-that does. Those in blocks run in a folder that has what they name; the long ones (LONG), and those in a
+that does. Those in blocks run in a folder that has what they name; the long ones, and those in a
 text, which are often a mere form, are read by the real parser. Whatever is neither fails here.
 """
 
