@@ -13,6 +13,7 @@ from pkern.userland.cli.options import (
     HelpfulParser,
     UsageError,
     add_machine_options,
+    existing,
     user_id,
     writable,
 )
