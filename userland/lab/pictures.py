@@ -197,6 +197,7 @@ def _draw_bars(axes: Any, picture: Bars) -> None:
         )
         axes.bar_label(bars, [short(value) for value in series.values], padding=2, fontsize=8)
     axes.set_xticks(range(len(picture.groups)), picture.groups)
+    axes.tick_params(axis="x", length=0)
     axes.set_ylabel(picture.ylabel)
     axes.set_yscale("symlog" if picture.scale == "log" else "linear")
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
