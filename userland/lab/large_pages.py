@@ -139,8 +139,8 @@ def large_pages(scale: Scale) -> Outcome:
         tables=(_gate_table(cells), _window_table(small, large)),
         pictures=(_picture(small, large),),
         explanation=(
-            "The pool's pages are taken when the segment is attached, so that touching them finds "
-            f"nothing to fault: {large.faults:,} faults against {small.faults:,}. "
+            "The pool's pages are promised when the segment is attached and taken at the first "
+            f"touch of each: {large.faults:,} faults against {small.faults:,}. "
             f"Page tables: {large.table_bytes >> 10:,} KiB "
             f"against {small.table_bytes >> 10:,} KiB.",
         ),
