@@ -308,9 +308,9 @@ def _picture(costs: Sequence[Cost]) -> Panels:
             [one.high for one in spreads],
         )
 
-    def panel(title: str, unit: str, series: list[Series]) -> Lines:
+    def panel(title: str, unit: str, series: list[Series], scale: str) -> Lines:
         at = [cost.vmas for cost in costs]
-        return Lines("vma-count", title, "VMAs of the task", unit, at, series, "log", "log")
+        return Lines("vma-count", title, "VMAs of the task", unit, at, series, "log", scale)
 
     visited = Series("2003's first fit", [cost.visits for cost in costs])
     times = [
@@ -321,8 +321,8 @@ def _picture(costs: Sequence[Cost]) -> Panels:
         "vma-count",
         "One more mmap among many VMAs",
         [
-            panel("VMAs that 2003's first fit visits", "VMAs", [visited]),
-            panel("this kernel: mmap and munmap", "ns", times),
+            panel("VMAs that 2003's first fit visits", "VMAs", [visited], "log"),
+            panel("this kernel: mmap and munmap", "ns", times, "linear"),
         ],
     )
 
