@@ -337,6 +337,7 @@ class Calls:
     PR_GET_CHILD_SUBREAPER: Final = 0x25
     PR_GET_DUMPABLE: Final = 3
     PR_GET_KEEPCAPS: Final = 7
+    PR_GET_MDWE: Final = 0x42
     PR_GET_NAME: Final = 0x10
     PR_GET_NO_NEW_PRIVS: Final = 0x27
     PR_GET_PDEATHSIG: Final = 2
@@ -348,9 +349,12 @@ class Calls:
     PR_GET_TIMING: Final = 0xd
     PR_GET_TSC: Final = 0x19
     PR_GET_VSYSCALL: Final = 0x56535954
+    PR_MDWE_NO_INHERIT: Final = 2
+    PR_MDWE_REFUSE_EXEC_GAIN: Final = 1
     PR_SET_CHILD_SUBREAPER: Final = 0x24
     PR_SET_DUMPABLE: Final = 4
     PR_SET_KEEPCAPS: Final = 8
+    PR_SET_MDWE: Final = 0x41
     PR_SET_NAME: Final = 0xf
     PR_SET_NO_NEW_PRIVS: Final = 0x26
     PR_SET_PDEATHSIG: Final = 1

@@ -211,6 +211,7 @@ struct mm {
 	uint32_t pkru;    /* of the thread that runs in it; pkey.c */
 	uint16_t pkeys;   /* bit k: key k is taken */
 	int8_t exec_pkey; /* of memory that may only be executed, or -1 */
+	uint64_t mdwe;    /* enum mdwe */
 	uint64_t stack_top;
 	uint64_t scan_addr;     /* where the virtual scan goes on */
 	struct mm *next, *prev; /* all of the machine's */

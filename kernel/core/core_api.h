@@ -90,6 +90,8 @@ enum vm_flags {
 };
 enum { VM_PKEY_SHIFT = 32 };
 
+/* PR_SET_MDWE: what was not executable stays so; children of fork are free of it. */
+enum mdwe { MDWE_REFUSE_EXEC_GAIN = 1, MDWE_NO_INHERIT = 2 };
 enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 };
 enum mlock_flags { MLOCK_ONFAULT = 1, MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4 };
 
@@ -400,6 +402,9 @@ void mm_set_pkru(mm *mm, uint64_t pkru);
 int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
 		  uint64_t new_addr);
 int64_t mm_brk(mm *mm, uint64_t addr);
+/* Whether memory may become executable: enum mdwe. */
+uint64_t mm_mdwe(mm *mm);
+void mm_set_mdwe(mm *mm, uint64_t bits);
 /* 0; POPULATE_* and WILLNEED: or the bytes done when a need arose, to go on behind them. */
 int64_t mm_mseal(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice);

@@ -117,6 +117,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	to->brk = from->brk;
 	to->start_stack = from->start_stack;
 	pkey_fork(child, parent);
+	child->mdwe = parent->mdwe & MDWE_NO_INHERIT ? 0 : parent->mdwe;
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);
 		if (err) {
@@ -128,4 +129,6 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	return 0;
 }
 
+uint64_t mm_mdwe(mm *mm) { return mm->mdwe; }
+void mm_set_mdwe(mm *mm, uint64_t bits) { mm->mdwe = bits; }
 struct mm_counters *mm_counters(mm *mm) { return &mm->counters; }

@@ -198,6 +198,14 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 	return err ? err : (int64_t)start;
 }
 
+/* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
+static bool gains_execution(const mm *mm, uint64_t old, uint64_t new)
+{
+	if (!mm->mdwe || !(new & VM_EXEC))
+		return false;
+	return new & VM_WRITE || !(old & VM_EXEC);
+}
+
 static uint64_t flag_bits(uint64_t prot, uint64_t flags)
 {
 	uint64_t vm = prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -375,6 +383,8 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		vm_flags |= VM_NORESERVE;
 	if (!f)
 		pgoff = is_shared_anonymous(vm_flags, f) ? 0 : (uint64_t)at >> PAGE_SHIFT;
+	if (gains_execution(mm, vm_flags, vm_flags))
+		return -EACCES;
 	if ((vm_flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
 		return map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff);
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
@@ -434,6 +444,8 @@ static int64_t protect_flags(struct vma *vma, uint64_t start, uint64_t end,
 	*flags = (vma->flags & ~(access | VM_PKEY_MASK)) | (p->prot & access) |
 		 key << VM_PKEY_SHIFT;
 	if (*flags & ~(*flags >> 4) & access)
+		return -EACCES;
+	if (gains_execution(vma->mm, vma->flags, *flags))
 		return -EACCES;
 	if (vma->flags & VM_SEALED)
 		return -EPERM;

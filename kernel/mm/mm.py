@@ -184,6 +184,15 @@ class Mm:
             result = copy(self.handle, addr, where, left)
             attempt = 0 if done else attempt + 1
 
+    @property
+    def mdwe(self) -> int:
+        """What prctl(PR_SET_MDWE) set: enum mdwe of the core."""
+        return int(lib.mm_mdwe(self.handle))
+
+    @mdwe.setter
+    def mdwe(self, bits: int) -> None:
+        lib.mm_set_mdwe(self.handle, bits)
+
     # ---- protection keys ----
 
     @property

@@ -158,7 +158,9 @@ def new_mm(task: Task) -> Mm:
         "start_brk": PIE_BRK,
         "stack_top": STACK_TOP,
     }
-    return Mm.create(task.kernel.memory, task, layout)
+    mm = Mm.create(task.kernel.memory, task, layout)
+    mm.mdwe = task.mm.mdwe
+    return mm
 
 
 def _protection(flags: int) -> int:

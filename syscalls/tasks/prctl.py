@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import (
     CAPS,
@@ -25,6 +26,8 @@ Option = Callable[["Task", Arguments], int]
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
 PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
 PR_TSC_ENABLE = 1
+THP_DISABLE_EXCEPT_ADVISED = 2
+MDWE_REFUSE, MDWE_NO_INHERIT = lib.MDWE_REFUSE_EXEC_GAIN, lib.MDWE_NO_INHERIT
 NSIG = 64
 NAME_MAX = 15
 SECURE_BITS, SECURE_LOCKS = 0xFF, 0xAA
@@ -104,9 +107,23 @@ def _get_thp_disable(task: Task, args: Arguments) -> int:
 
 
 def _set_thp_disable(task: Task, args: Arguments) -> int:
-    _need(not any(args[1:]))
-    task.set_attributes(thp_disabled=int(args[0] != 0))
+    on, flags, *rest = args
+    _need(not any(rest) and not flags & ~(THP_DISABLE_EXCEPT_ADVISED if on else 0))
+    task.set_attributes(thp_disabled=int(on != 0) | flags)
     return 0
+
+
+def _set_mdwe(task: Task, args: Arguments) -> int:
+    bits, *rest = args
+    _need(not any(rest) and bits in (0, MDWE_REFUSE, MDWE_REFUSE | MDWE_NO_INHERIT))
+    _need(task.mm.mdwe in (0, bits), errno.EPERM)
+    task.mm.mdwe = bits
+    return 0
+
+
+def _get_mdwe(task: Task, args: Arguments) -> int:
+    _need(not any(args))
+    return task.mm.mdwe
 
 
 # ---- rights ----
@@ -195,10 +212,12 @@ OPTIONS: dict[int, Option] = {
     41: _set_thp_disable,
     42: _get_thp_disable,
     47: _ambient,
+    65: _set_mdwe,
+    66: _get_mdwe,
     PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
     PR_SET_VSYSCALL: _set_vsyscall,
 }
-MISSING = "seccomp filters, PR_SET_MM, PR_SET_VMA, PR_SET_MDWE, speculation, memory errors"
+MISSING = "seccomp filters, PR_SET_MM, PR_SET_VMA, speculation, memory errors"
 
 
 @syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)

@@ -40,10 +40,11 @@ def test_what_ordinary_programs_call_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-def test_descriptors_of_processes_as_on_the_host(
-    compile_c: Compile, machine: Machine, flavour: str
+@pytest.mark.parametrize("name", ["pidfd", "mdwe"])
+def test_same_output_as_on_the_host_for_the_same_user(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
-    program = compile_c("pidfd", flavour)
+    program = compile_c(name, flavour)
     machine.uid = os.getuid()
     here, there = machine.run(program), on_host(program)
     assert here.out.decode() == there.out.decode()
