@@ -39,12 +39,14 @@ need-tools:
 .PHONY: need-tools
 
 $(BIN)/python: | need-tools
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV), a Python environment for pkern alone ..."
+	@$(PYTHON) -m venv $(VENV)
 
 # Libraries and the editable installation (which compiles the core once).
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
-	$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,test,dev]'
+	@echo "Fetching the libraries and compiling the C core: a minute or two ..."
+	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
+	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,test,dev]'
 	@touch $@
 
 # Later changes of the C sources need only the compiler.

@@ -68,6 +68,17 @@ def with_pythons_own(error: type[SyscallError]) -> None:
 with_pythons_own(SyscallError)
 
 
+class NoRoom(SyscallError):
+    """ENOMEM for what a new task cannot be without: its stack."""
+
+    def __init__(self, what: str, nbytes: int) -> None:
+        super().__init__(errno.ENOMEM)
+        self.sentence = (
+            f"the machine has no room for {what} ({nbytes >> 10}K): give it more --ram, or see"
+            " vm.overcommit_memory"
+        )
+
+
 class MemoryFault(Exception):
     """An access that Linux answers with a signal.
 

@@ -16,7 +16,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.cpu.vsyscall import VsyscallPage
-from pkern.kernel.errors import KernelBug, SyscallError
+from pkern.kernel.errors import SIGKILL, KernelBug, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
@@ -113,13 +113,13 @@ class Kernel:
         self.memory.stores = self.vfs
         self.segments = Segments(self)
         self.swap = SwapAreas(self.memory, self.log)
-        if parse_size(swap):
-            self.add_swap(parse_size(swap))
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
+            if parse_size(swap):
+                self.add_swap(parse_size(swap))
             for name, value in (sysctl or {}).items():
                 self.sysctl[name] = value
-        except SyscallError:
+        except (SyscallError, ValueError):
             self.close()
             raise
 
@@ -177,6 +177,7 @@ class Kernel:
         """Return a new task with an empty address space and a stack.
 
         uid 0 holds every capability unless caps says otherwise; others hold none.
+        Errors: NoRoom: there is no memory for it, or not as much as may be promised.
         """
         layout = layout or Layout()
         task = Task(self, self.tasks.next_pid(), name, argv or [name])
@@ -202,7 +203,12 @@ class Kernel:
         flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_FIXED | lib.MAP_GROWSDOWN
         start = layout.stack_top - layout.stack_bytes
         prot = lib.PROT_READ | lib.PROT_WRITE
-        task.mm.call(lib.mm_mmap, start, layout.stack_bytes, prot, flags, ffi.NULL, 0)
+        try:
+            task.mm.call(lib.mm_mmap, start, layout.stack_bytes, prot, flags, ffi.NULL, 0)
+        except SyscallError as error:
+            task.die_of(SIGKILL)
+            self.tasks.reap(task)
+            raise NoRoom(f"the stack of '{task.name}'", layout.stack_bytes) from error
 
     def wake(self, key: Hashable) -> None:
         """Wake the tasks in machine code that wait for key (kernel.wait.WouldBlock)."""

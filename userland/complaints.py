@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
+    from pkern.kernel.sysctl import Entry
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
@@ -46,6 +47,13 @@ def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
     try:
         kernel.sysctl[name] = value
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        return f"{name} cannot be '{value}' ({reason}): {entries[name].help}"
+        return f"{name} cannot be '{value}' {_reason(entries[name], error)}. {entries[name].help}"
     return None
+
+
+def _reason(entry: Entry, error: Exception) -> str:
+    """Return why an entry refuses a value: who may not write, or what it takes."""
+    if entry.read_only:
+        return f"(nobody writes it: {entry.read_only})"
+    why = error.strerror if isinstance(error, OSError) else error
+    return f"({why}): it takes {entry.range}"

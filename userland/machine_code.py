@@ -62,7 +62,15 @@ def is_program(path: Path) -> bool:
 def boot_scheduler(kernel: Kernel) -> Scheduler:
     """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
     kernel.scheduler = Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
+    kernel.scheduler.waiting_for = _waiting_for
     return kernel.scheduler
+
+
+def _waiting_for(task: Task) -> str:
+    """Say what a task waits for: the words are needed when a machine stands still."""
+    from pkern.syscalls.waits import waiting_for
+
+    return waiting_for(task)
 
 
 def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:

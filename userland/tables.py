@@ -3,18 +3,29 @@
 Owns nothing but layout. Used by the command line, the console and the story.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
 Row = Sequence[str]
+FRAME = 3  # columns that rich puts around a cell
+LEAST_TEXT = 30  # of the last column, whose text may be folded
 
 
 def print_table(title: str, headers: Row, rows: Iterable[Row]) -> None:
-    """Print rows under headers; colours only on a terminal that has rich."""
+    """Print rows under headers; colours only on a terminal that has rich, and room for them."""
     rows = [list(row) for row in rows]
-    if sys.stdout.isatty() and _print_rich(title, headers, rows):
+    if sys.stdout.isatty() and _has_room(headers, rows) and _print_rich(title, headers, rows):
         return
     print(plain_table(title, headers, rows))
+
+
+def _has_room(headers: Row, rows: Sequence[Row]) -> bool:
+    """Tell whether the terminal shows all columns but the last without folding them."""
+    columns = zip(*([headers, *rows]), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    needed = sum(width + FRAME for width in widths[:-1]) + min(widths[-1], LEAST_TEXT) + FRAME
+    return needed < os.get_terminal_size(sys.stdout.fileno()).columns
 
 
 def plain_table(title: str, headers: Row, rows: Iterable[Row]) -> str:
@@ -46,8 +57,9 @@ def _print_rich(title: str, headers: Row, rows: Iterable[Row]) -> bool:
     except ImportError:
         return False
     table = Table(title=title or None, title_justify="left")
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for header in headers[:-1]:
+        table.add_column(header, no_wrap=True)
+    table.add_column(headers[-1], overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console().print(table)

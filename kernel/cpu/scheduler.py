@@ -18,7 +18,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.log import KERN_ERR
+from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
 from pkern.kernel.tasks.trace import NO_CALL, Trace
@@ -86,6 +86,7 @@ class Scheduler:
         lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
         self.calls = calls
         self.missing = missing
+        self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self.queue: deque[Task] = deque()
         self.sleepers: dict[Hashable, list[Task]] = {}
         self.running: Task | None = None
@@ -555,8 +556,8 @@ class Scheduler:
             for task in self.kernel.tasks.values()
             if task.alive and task.context is not None
         ]
-        for line in lines:
-            self.kernel.log.write(KERN_ERR, line)
+        for line in lines:  # whoever catches the Deadlock shows it: not on the console as well
+            self.kernel.log.write(KERN_INFO, line)
         return "\n".join(lines)
 
     def _standing(self, task: Task) -> str:
@@ -564,7 +565,7 @@ class Scheduler:
         if thread.stopped:
             whose = " for its tracer" if task.trace is not None else ""
             return f"stopped by signal {thread.stopped}{whose}"
-        return f"in system call {thread.call[0]}" if thread.call else "held by its tracer"
+        return self.waiting_for(task)
 
     def _call_by_eax(self, task: Task, *registers: int) -> int:
         """Make a call whose number has bits above eax, which count for nothing, or is missing."""

@@ -25,6 +25,8 @@ SWAP_FLAG_PREFER, SWAP_FLAG_PRIO_MASK = 0x8000, 0x7FFF
 SWAP_FLAGS_VALID = 0x7FFFF  # with the DISCARD bits, which have nothing to do here
 FIRST_PRIORITY = -2
 
+LEAST_BYTES = 2 * PAGE_SIZE  # a header and a page
+
 
 def header(nr_pages: int) -> bytes:
     """Return the first page of a swap area of nr_pages (with this one), as mkswap writes it."""
@@ -78,7 +80,12 @@ class SwapAreas:
         self._next_priority = FIRST_PRIORITY
 
     def make_device(self, nbytes: int) -> tuple[str, int]:
-        """Return the name of a new block device of nbytes, formatted, and its descriptor."""
+        """Return the name of a new block device of nbytes, formatted, and its descriptor.
+
+        Errors: ValueError: no room for a header and a page.
+        """
+        if nbytes < LEAST_BYTES:
+            raise ValueError(f"swap takes {LEAST_BYTES} bytes or more, not {nbytes}")
         fd = os.memfd_create("pkern-swap", os.MFD_CLOEXEC)
         self._devices.append(fd)
         os.ftruncate(fd, nbytes)

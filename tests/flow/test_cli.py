@@ -101,6 +101,32 @@ def test_a_bad_value_is_explained(capsys, pair):
     assert "vm.nonlinear cannot be" in err
 
 
+def test_a_bad_value_names_the_range(capsys):
+    status, _, err = run(capsys, "sysctl", "--sysctl", "vm.swappiness=999")
+    assert status == 2
+    assert "vm.swappiness cannot be '999' (Invalid argument): it takes 0..200." in err
+
+
+@pytest.mark.parametrize("swap", ["1", "1K", "4096", "8191"])
+def test_swap_without_room_for_a_page_is_one_sentence(capsys, swap):
+    status, _, err = run(capsys, "sysctl", "--swap", swap)
+    assert status == 2
+    assert err.startswith("pkern: the machine does not boot: swap takes 8192 bytes or more, not ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["run", "{program}"], ["console"]])
+def test_a_stack_that_may_not_be_promised_is_one_sentence(capsys, tmp_path, command):
+    program = tmp_path / "prog.py"
+    program.write_text(PROGRAM)
+    words = [word.format(program=program) for word in command]
+    strict = ["--sysctl", "vm.overcommit_memory=2", "--sysctl", "vm.overcommit_kbytes=100"]
+    status, out, err = run(capsys, words[0], *strict, *words[1:])
+    assert (status, out) == (1, "")
+    assert "no room for the stack of" in err
+    assert err.count("\n") == 1
+
+
 def test_a_pair_without_a_value_is_explained(capsys):
     status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinear")
     assert status == 2

@@ -1,5 +1,9 @@
 """The console, fed with lines as a user types them."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pkern.userland.cli.console import Console
@@ -103,3 +107,58 @@ def test_completion(console):
     assert "/proc/sys/" in console.completedefault("/proc/sy")
     assert "/proc/sys/vm/nonlinear" in console.completedefault("/proc/sys/vm/nonl")
     assert "vm.nonlinear" in console.complete_sysctl("vm.nonl")
+
+
+def test_lines_have_pipelines_and_redirections(console, capsys):
+    out = typed(
+        console, capsys, "echo a > /tmp/f; echo b >> /tmp/f; cat /tmp/f | cat; echo 'x;y|z'"
+    )
+    assert out == "a\nb\nx;y|z\n"
+    assert typed(console, capsys, "ps > /tmp/f", "cat /tmp/f").startswith("PID")
+    assert typed(console, capsys, "echo a | | cat") == "a command stands on both sides of |\n"
+    assert typed(console, capsys, "echo '>' \\> \">\" # > /tmp/g") == "> > >\n"
+
+
+def test_ls_l_shows_what_stat_says(console, capsys):
+    console.sys.symlink("/tmp/f", "/tmp/link")
+    out = typed(console, capsys, "echo abc > /tmp/f", "ls -l /tmp", "ls -l /tmp/f")
+    file, link, alone = out.splitlines()
+    assert file.split()[:5] == ["-rw-r--r--", "1", "0", "0", "4"]
+    assert file.split()[-1] == "f"
+    assert link.startswith("lrwxrwxrwx") and link.endswith("link -> /tmp/f")
+    assert alone.endswith(" /tmp/f")
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("cat /nope", 1),
+        ("cat /nope; echo", 0),
+        ("frobnicate", 127),
+        ("echo a > b > c", 2),
+        ("exit 7", 7),
+        ("cat /nope; exit", 1),
+    ],
+)
+def test_the_status_is_the_last_commands(console, line, status):
+    console.onecmd(line)
+    assert console.status == status
+
+
+@pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static")
+def test_programs_in_machine_code_stand_in_pipelines(console, capfd):
+    console.onecmd("run /bin/busybox echo one | /bin/busybox tr a-z A-Z > /tmp/f; cat /tmp/f")
+    console.onecmd("/bin/busybox sh -c 'echo two; exit 3'")
+    assert capfd.readouterr().out == "ONE\ntwo\nexit status 3\n"
+    assert console.status == 3
+
+
+def test_python_goes_back_to_the_console(console, capsys):
+    assert typed(console, capsys, "python exit()", "python quit()", "echo here") == "here\n"
+
+
+def test_a_script_ends_with_the_status_of_its_last_command():
+    command = [sys.executable, "-m", "pkern", "console"]
+    done = subprocess.run(command, input="echo a\ncat /nope\n", capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "a\ncat: /nope: No such file or directory\n"

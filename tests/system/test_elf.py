@@ -17,6 +17,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.cpu.scheduler import Deadlock
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.userland.cli.main import main
 from tests.host import CPU
 from tests.system.conftest import Compile, Machine, on_host
 
@@ -189,9 +190,46 @@ def test_a_user_is_refused_at_the_gate(machine: Machine) -> None:
 
 @needs_busybox
 def test_reading_what_no_one_writes_is_a_deadlock_with_a_report(machine: Machine) -> None:
-    with pytest.raises(Deadlock, match=r"pid \d+ \(busybox\): in system call 7"):
+    with pytest.raises(Deadlock, match=r"pid \d+ \(busybox\): poll: descriptor 0 \(/tmp/f\)"):
         machine.run(BUSYBOX, "sh", "-c", "mkfifo /tmp/f; exec 3<>/tmp/f; read x <&3")
     assert any("nothing can wake" in line for line in machine.kernel.log.lines())
+
+
+WAITS = """\
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	int word = 0, ends[2];
+
+	pipe(ends);
+	if (fork() == 0) {
+		if (fork() == 0)
+			read(ends[0], &word, 1);
+		syscall(SYS_futex, &word, 0, 0, NULL);
+	}
+	waitpid(3, NULL, 0);
+	return 0;
+}
+"""
+
+
+def test_a_deadlock_tells_once_who_waits_for_what(
+    compile_c: Compile, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = str(compile_c(WAITS))
+    assert main(["run", program]) == 1
+    report = capfd.readouterr().err
+    assert re.fullmatch(
+        r"pkern: every task waits and nothing can wake one:\n"
+        r"  pid 2 \(program\d*\): wait4: child 3\n"
+        r"  pid 3 \(program\d*\): futex: the word at 0x[0-9a-f]+\n"
+        r"  pid 4 \(program\d*\): read: descriptor 3 \(pipe:\[\d+\]\)\n",
+        report,
+    )
 
 
 # What Linux 6.18 prints with vm.nr_hugepages = 4, as root.

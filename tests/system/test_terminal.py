@@ -23,11 +23,11 @@ CONTROL_C, CONTROL_D = b"\x03", b"\x04"
 class Session:
     """A command on a terminal of its own."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, code: str = "") -> None:
         self.terminal, end = os.openpty()
         self.seen = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pkern", *arguments],
+            [sys.executable, *(["-c", code] if code else ["-m", "pkern", *arguments])],
             stdin=end, stdout=end, stderr=end, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env=os.environ | {"TERM": "dumb"},
@@ -61,8 +61,8 @@ def session() -> Iterator[type[Session]]:
     made: list[Session] = []
 
     class Made(Session):
-        def __init__(self, *arguments: str) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments: str, code: str = "") -> None:
+            super().__init__(*arguments, code=code)
             made.append(self)
 
     yield Made
@@ -99,6 +99,85 @@ def test_the_end_of_input_ends_the_shell(session: type[Session]) -> None:
     shell.until(b"$ ")
     shell.type(CONTROL_D)
     assert shell.process.wait(PATIENCE) == 1  # the status of the refused command
+
+
+@needs_busybox
+def test_the_shell_keeps_what_is_typed_ahead(session: type[Session]) -> None:
+    shell = session("shell")
+    shell.type(b"echo $((6 * 7))\nexit 9\n")
+    shell.until(b"42\r\n")
+    assert shell.process.wait(PATIENCE) == 9
+
+
+EDITOR = """\
+import os, sys, termios, tty
+from pkern.userland.cli.typeahead import TypeAhead
+with TypeAhead() as terminal:
+    print("ready", flush=True)
+    sys.stdin.buffer.readline()
+    tty.setcbreak(0, termios.TCSANOW)
+    print(os.read(0, 10), flush=True)
+"""
+
+
+def test_an_end_of_input_that_is_typed_ahead_stays_a_letter(session: type[Session]) -> None:
+    editor = session(code=EDITOR)
+    editor.until(b"ready")
+    editor.type(b"line\n" + CONTROL_D)
+    editor.until(b"b'\\x04'")
+    assert editor.process.wait(PATIENCE) == 0
+
+
+def test_the_console_keeps_what_is_typed_ahead(session: type[Session]) -> None:
+    console = session("console")
+    console.type(b"echo one two\ncat /nope\n")
+    console.until(b"one two\r\n")
+    console.until(b"No such file or directory\r\n")
+    console.type(CONTROL_D)
+    assert console.process.wait(PATIENCE) == 1
+
+
+def test_control_c_clears_the_line_of_the_console(session: type[Session]) -> None:
+    console = session("console")
+    console.until(b"pkern# ")
+    console.type(b"exit 3")
+    console.until(b"exit 3")
+    console.type(CONTROL_C)
+    console.until(b"pkern# ")
+    console.type(b"echo al" + b"ive\n")
+    console.until(b"alive\r\n")
+    console.until(b"pkern# ")
+    console.type(b"exit 4\n")
+    assert console.process.wait(PATIENCE) == 4
+
+
+def test_python_of_the_console_completes_and_comes_back(session: type[Session]) -> None:
+    console = session("console")
+    console.until(b"pkern# ")
+    console.type(b"python\n")
+    console.until(b">>> ")
+    console.type(b"sys.getpp\t")
+    console.until(b"sys.getppid(")
+    console.type(b")\n")
+    console.until(b">>> ")
+    console.type(b"exit()\n")
+    console.until(b"pkern# ")
+    console.type(CONTROL_D)
+    assert console.process.wait(PATIENCE) == 0
+
+
+@needs_busybox
+def test_a_program_of_the_console_has_the_terminal(session: type[Session]) -> None:
+    console = session("console")
+    console.until(b"pkern# ")
+    console.type(b"/bin/busybox sh -c 'read x; echo got $x; cat'\n")
+    console.until(b"\n")
+    console.type(b"it\n")
+    console.until(b"got it\r\n")
+    console.type(CONTROL_D)
+    console.until(b"pkern# ")
+    console.type(CONTROL_D)
+    assert console.process.wait(PATIENCE) == 0
 
 
 def test_the_console_takes_commands(session: type[Session]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -399,3 +400,20 @@ def test_who_spins_is_taken_off_the_processor(tmp_path: Path) -> None:
 def test_what_is_no_program_does_not_boot(name: str) -> None:
     with Kernel(ram="96M") as kernel, pytest.raises(CannotBoot, match="no static x86-64 program"):
         run_uml(kernel, ROOT / name)
+
+
+def test_the_guest_reads_standard_input(compile_c: Compile) -> None:
+    program = compile_c(
+        "#include <unistd.h>\n"
+        "int main(void)\n"
+        "{\n"
+        "\tchar text[64];\n"
+        "\tlong n;\n"
+        "\twhile ((n = read(0, text, 3)) > 0)\n"
+        "\t\twrite(1, text, n);\n"
+        "\treturn n == 0 ? 5 : 6;\n"
+        "}\n"
+    )
+    command = [sys.executable, "-m", "pkern", "uml", str(program)]
+    done = subprocess.run(command, input=b"what stands here", capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"what stands here", b"")

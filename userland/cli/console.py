@@ -12,31 +12,43 @@ import readline
 import shlex
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
+from rlcompleter import Completer
+from time import gmtime, strftime
+from typing import Any
 
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.machine import Kernel, parse_size
+from pkern.kernel.vfs.console import Stream, host_sink
 from pkern.userland.cli import reference
 from pkern.userland.cli.boot import boot, sysctl_name
 from pkern.userland.cli.ends import show_failure
+from pkern.userland.cli.lines import Pipeline, pipelines
 from pkern.userland.cli.options import UsageError, add_machine_options, existing
+from pkern.userland.cli.startup import INTERRUPTED
+from pkern.userland.cli.typeahead import TypeAhead
 from pkern.userland.complaints import sysctl_complaint
+from pkern.userland.machine_code import STDERR, Stdio
 from pkern.userland.program import NoMain, Sys, load_program, run_program
 from pkern.userland.tables import print_table
 
 HELP = """\
-A shell of the machine, as root: cat, echo TEXT > PATH, ls, sysctl, ps, maps, free, dmesg, check,
-run FILE.py, python. Tab completes; lines are remembered. `help` explains each command.
+A shell of the machine, as root: cat, echo, ls, sysctl, ps, maps, free, dmesg, check, python, and
+run PROGRAM: FILE.py or machine code of the host's disk, also by its path alone. Lines know ; and |
+and > and >>. Tab completes, Ctrl-C clears the line, Ctrl-D leaves; lines are remembered. The exit
+status is that of the last command. `help` explains each command.
 
 examples:
   pkern console
   pkern console --sysctl vm.nonlinear=1
-  echo 'cat /proc/meminfo' | pkern console
+  echo 'cat /proc/meminfo | /bin/busybox grep Swap' | pkern console
 """
 
 HISTORY = Path("~/.pkern_history").expanduser()
+USAGE, NOT_FOUND = 2, 127
 CHUNK = 65536  # bytes read at a time by cat
 
 
@@ -46,22 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Boot a machine, run the shell on the terminal, return 0."""
-    with boot(options) as kernel, _history():
-        Console(kernel).cmdloop()
-    return 0
+    """Boot a machine, run the shell on the terminal, return the status of its last command."""
+    with TypeAhead() as terminal, boot(options) as kernel, _history():
+        console = Console(kernel, terminal)
+        console.cmdloop()
+    return console.status
 
 
 class _history:
     """Lines typed in earlier sessions, kept in a file of the user's home if that is possible."""
 
     def __enter__(self) -> None:
-        if sys.stdin.isatty():
+        self._typed = sys.stdin.isatty()
+        if self._typed:
             with suppress(OSError):
                 readline.read_history_file(HISTORY)
 
     def __exit__(self, *_: object) -> None:
-        if sys.stdin.isatty():
+        if self._typed:
             readline.set_history_length(1000)
             with suppress(OSError):
                 readline.write_history_file(HISTORY)
@@ -73,43 +87,55 @@ class Console(cmd.Cmd):
     intro = "pkern: a live machine. 'help' lists the commands, 'exit' or Ctrl-D ends it."
     prompt = "pkern# "
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, terminal: TypeAhead | None = None) -> None:
         super().__init__()
         self.kernel = kernel
+        self.status = 0  # of the last command
+        self._terminal = terminal or TypeAhead()
+        self._input: bytes | None = None  # what the command before a | has printed
         self.task = kernel.spawn("sh", uid=0, gid=0)
         self.sys = Sys(self.task)
         names: dict[str, object] = {"kernel": kernel, "task": self.task, "sys": self.sys}
+        names["exit"] = names["quit"] = _leave_python  # Python's own would close the terminal
         self.python = code.InteractiveConsole(names)
         if not sys.stdin.isatty():
             self.prompt = ""
             self.intro = ""
-        readline.set_completer_delims(" \t\n>")
+        readline.set_completer_delims(" \t\n>|;")
 
     # ---- files ----
 
     def do_cat(self, line: str) -> None:
-        """cat PATH...: print files."""
+        """cat [PATH...]: print files, or what comes through a |."""
+        if not line and self._input is not None:
+            print(self._input.decode(errors="replace"), end="")
+            return
         for path in self._words(line, at_least=1):
             with self._complaints("cat", path):
                 print(self.read_file(path), end="")
 
     def do_echo(self, line: str) -> None:
-        """echo TEXT [> PATH | >> PATH]: print the text, or write it to a file."""
-        words, arrow, path = _redirection(line)
-        text = " ".join(words) + "\n"
-        if not arrow:
-            print(text, end="")
-            return
-        flags = self.sys.O_TRUNC if arrow == ">" else self.sys.O_APPEND
-        with self._complaints("echo", path):
-            self.write_file(path, text.encode(), self.sys.O_WRONLY | self.sys.O_CREAT | flags)
+        """echo TEXT: print the text."""
+        print(" ".join(self._words(line)))
 
     def do_ls(self, line: str) -> None:
-        """ls [PATH...]: list directories."""
-        for path in self._words(line) or ["."]:
+        """ls [-l] [PATH...]: list directories; -l: with mode, links, owner, size and time."""
+        words = self._words(line)
+        show = self._long if "-l" in words else _short
+        for path in [word for word in words if word != "-l"] or ["."]:
             with self._complaints("ls", path):
-                for name in sorted(self.sys.listdir(path)):
-                    print(name)
+                names = sorted(self.sys.listdir(path)) if self._is_directory(path) else [""]
+                for name in names:
+                    print(show(f"{path.rstrip('/')}/{name}" if name else path, name or path))
+
+    def _long(self, path: str, name: str) -> str:
+        """Return a line of ls -l: times of the machine's clock, in UTC."""
+        found = self.sys.lstat(path)
+        changed = strftime("%b %e %H:%M", gmtime(found.st_mtime_ns // 1_000_000_000))
+        arrow = f" -> {self.sys.readlink(path)}" if stat.S_ISLNK(found.st_mode) else ""
+        owner = f"{found.st_uid:>5} {found.st_gid:>5} {found.st_size:>10}"
+        mode = stat.filemode(found.st_mode)
+        return f"{mode} {found.st_nlink:>3} {owner} {changed} {name}{arrow}"
 
     def do_rm(self, line: str) -> None:
         """rm PATH...: remove files."""
@@ -180,12 +206,19 @@ class Console(cmd.Cmd):
     # ---- programs ----
 
     def do_run(self, line: str) -> None:
-        """run FILE.py [ARGUMENT...]: run a program of the host's disk as user 1000."""
+        """run PROGRAM [ARGUMENT...]: run a program of the host's disk: FILE.py, or machine code."""
         words = self._words(line, at_least=1)
         path = existing(words[0])
+        self.status = (
+            self._run_python(path, words) if path.suffix == ".py" else self._run_elf(words)
+        )
+        if self.status:
+            print(f"exit status {self.status}")
+
+    def _run_python(self, path: Path, words: list[str]) -> int:
         try:
             program = load_program(path)
-            status = run_program(self.kernel, program, words, uid=1000, on_fault=show_failure)
+            return run_program(self.kernel, program, words, uid=1000, on_fault=show_failure)
         except NoMain as error:
             raise UsageError(str(error)) from error
         except (KernelBug, KernelPanic):
@@ -195,42 +228,112 @@ class Console(cmd.Cmd):
                 "the program left the host's Python: use sys.exit of main's sys"
             ) from left
         except Exception as error:
-            status = show_failure(error)
-        if status:
-            print(f"exit status {status}")
+            return show_failure(error)
+
+    def _run_elf(self, words: list[str]) -> int:
+        """Run a program in machine code on the terminal, or between pipes."""
+        from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
+        from pkern.userland.given import Given
+
+        path, asked = fill_root(self.kernel, words[0], None), Given(tuple(words), 1000)
+        if _is_hosts(sys.stdout):
+            sys.stdout.flush()
+            with self._terminal.for_a_program():
+                return run_job(self.kernel, path, asked, host_descriptors(self.kernel, self._input))
+        out = Stream(self.kernel, b"", lambda data: sys.stdout.write(data.decode(errors="replace")))
+        given = Stream(self.kernel, self._input or b"")
+        errors = Stream(self.kernel, b"", host_sink(STDERR))
+        return run_job(self.kernel, path, asked, Stdio(given, out, errors))
 
     def do_python(self, line: str) -> None:
         """python [STATEMENT]: Python with `kernel`, `task` and `sys`, the shell's own calls."""
         if line:
-            self.python.push(line)
-        else:
+            with suppress(SystemExit):
+                self.python.push(line)
+            return
+        with suppress(SystemExit), _completing(self.python.locals):
             self.python.interact(banner="kernel, task, sys; Ctrl-D goes back", exitmsg="")
 
     def do_exit(self, line: str) -> bool:
-        """exit: stop the machine."""
+        """exit [STATUS]: stop the machine."""
+        if line:
+            self.status = int(line) & 0xFF
         return True
 
     # ---- the loop ----
+
+    def cmdloop(self, intro: str | None = None) -> None:
+        """Read and run lines until the end; at a terminal, Ctrl-C leaves the line that it is in."""
+        while True:
+            try:
+                return super().cmdloop(intro)
+            except KeyboardInterrupt:
+                if not self.prompt:
+                    raise
+                print("^C")
+                self.status, self.intro = INTERRUPTED, ""
 
     def precmd(self, line: str) -> str:
         """Take the end of the input, which cmd.Cmd calls EOF, for `exit`."""
         return "exit" if line == "EOF" else line
 
     def onecmd(self, line: str) -> bool:
-        """Run one line; an error is one line of output and the shell goes on while it lives."""
-        name = line.split(None, 1)[0] if line.strip() else ""
-        ends = False
+        """Run the pipelines of a line; the shell goes on while it lives."""
         try:
-            ends = bool(super().onecmd(line))
+            found = pipelines(line)
+        except ValueError as error:
+            self.status = USAGE
+            print(error)
+            return False
+        return any(self._run_pipeline(pipeline) for pipeline in found) or self._is_over()
+
+    def _is_over(self) -> bool:
+        if self.task.alive:
+            return False
+        print("the shell's task has ended")
+        return True
+
+    def _run_pipeline(self, pipeline: Pipeline) -> bool:
+        """Run commands, each with the output of the one before; tell whether the shell ends."""
+        self._input = None
+        *inner, last = pipeline.commands
+        for command in inner:
+            ends, self._input = self._captured(command)
+            if ends:
+                return True
+        if not pipeline.arrow:
+            return self._command(last)
+        ends, output = self._captured(last)
+        flags = self.sys.O_TRUNC if pipeline.arrow == ">" else self.sys.O_APPEND
+        with self._complaints(last.split()[0], pipeline.path):
+            self.write_file(pipeline.path, output, self.sys.O_WRONLY | self.sys.O_CREAT | flags)
+        return ends
+
+    def _captured(self, command: str) -> tuple[bool, bytes]:
+        with redirect_stdout(StringIO()) as output:
+            ends = self._command(command)
+        return ends, output.getvalue().encode()
+
+    def _command(self, command: str) -> bool:
+        """Run one command; an error is one line of output."""
+        name = command.split(None, 1)[0]
+        ends, self.status = False, 0 if name not in ("exit", "EOF") else self.status
+        try:
+            ends = bool(super().onecmd(command))
         except (MemoryFault, TaskKilled, UsageError, ValueError) as error:
-            print(f"{name}: {error}")
+            self._complain(f"{name}: {error}")
         except OSError as error:
-            print(f"{name}: {error.strerror or error}")
+            self._complain(f"{name}: {error.strerror or error}")
         except KeyboardInterrupt:
+            if not self.prompt:
+                raise
             print()
-        if not self.task.alive:
-            print("the shell's task has ended")
+            self.status = INTERRUPTED
         return ends or not self.task.alive
+
+    def _complain(self, sentence: str) -> None:
+        print(sentence)
+        self.status = 1
 
     def emptyline(self) -> bool:
         """Do nothing on an empty line (the base class would repeat the last one)."""
@@ -238,9 +341,11 @@ class Console(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Complain about a command that does not exist."""
-        if line.lstrip().startswith("#"):
+        if "/" in line.split()[0]:
+            self.do_run(line)
             return
         print(f"{line.split()[0]}: no such command; 'help' lists them")
+        self.status = NOT_FOUND
 
     def completedefault(self, text: str, *_: object) -> list[str]:
         """Complete paths of the machine."""
@@ -282,7 +387,7 @@ class Console(cmd.Cmd):
         try:
             yield
         except OSError as error:
-            print(f"{name}: {path}: {error.strerror}")
+            self._complain(f"{name}: {path}: {error.strerror}")
 
     def _words(self, line: str, at_least: int = 0) -> list[str]:
         words = shlex.split(line)
@@ -308,18 +413,29 @@ class Console(cmd.Cmd):
             return False
 
 
-def _redirection(line: str) -> tuple[list[str], str, str]:
-    """Split `TEXT > PATH` into words, the arrow and the path, both "" for none.
+def _short(path: str, name: str) -> str:
+    """Return a line of ls."""
+    return name
 
-    An arrow in quotes is text. Errors: ValueError.
-    """
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=">")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    words = list(lexer)
-    arrows = [place for place, word in enumerate(words) if word in (">", ">>")]
-    if not arrows:
-        return words, "", ""
-    if arrows != [len(words) - 2]:
-        raise ValueError("one path stands behind >")
-    return words[:-2], words[-2], words[-1]
+
+def _leave_python(*_: object) -> None:
+    """Go back from `python` to the console."""
+    raise SystemExit
+
+
+def _is_hosts(stream: object) -> bool:
+    """Tell whether a stream is a descriptor of the host's, not a pipe of the console."""
+    return not isinstance(stream, StringIO)
+
+
+@contextmanager
+def _completing(names: Mapping[str, Any]) -> Iterator[None]:
+    """Let Tab complete Python's names."""
+    before, delims = readline.get_completer(), readline.get_completer_delims()
+    readline.set_completer(Completer(dict(names)).complete)
+    readline.set_completer_delims(delims + "()[]{}=+-*/,:!&~^<'\"")
+    try:
+        yield
+    finally:
+        readline.set_completer(before)
+        readline.set_completer_delims(delims)

@@ -28,9 +28,11 @@ def run(options: argparse.Namespace) -> int:
     """Run a shell on the terminal and return its exit status."""
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
+    from pkern.userland.cli.typeahead import TypeAhead
     from pkern.userland.given import Given
 
-    with boot(options) as kernel:
+    with TypeAhead() as terminal, boot(options) as kernel:
         path = fill_root(kernel, options.program, options.root)
         argv = (options.program, "sh") if Path(path).name == "busybox" else (options.program,)
-        return run_job(kernel, path, Given(argv, options.uid), host_descriptors(kernel, None))
+        with terminal.for_a_program():
+            return run_job(kernel, path, Given(argv, options.uid), host_descriptors(kernel, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
@@ -29,6 +30,7 @@ examples:
   pkern uml --clock-lead 86400 --sysctl kernel.vsyscall64=0 build/programs/clock
 """
 MIB = 1 << 20
+STDIN = 0
 HOST_SPARE = 48 * MIB
 
 
@@ -72,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     with boot(options) as kernel:
         began = time.perf_counter()
         try:
-            result = run_uml(kernel, program, options.arguments, config, _out, _err)
+            result = run_uml(kernel, program, options.arguments, config, _out, _err, _source)
         except (CannotBoot, CpuUnavailable) as error:
             raise UsageError(str(error)) from error
         except (GuestPanic, KernelPanic, OSError) as error:
@@ -95,6 +97,10 @@ def _config(options: argparse.Namespace) -> Config:
         clock_lead_ns=round(options.clock_lead * 1_000_000_000),
         task_vsyscalls=options.task_vsyscalls,
     )
+
+
+def _source(nbytes: int) -> bytes:
+    return os.read(STDIN, nbytes)
 
 
 def _out(data: bytes) -> None:

@@ -18,6 +18,7 @@ O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 1
 PIPE_BYTES = 65536
 FOLDERS = frozenset({"/", "/tmp"})  # those that are there without a file
 Emit = Callable[[bytes], object]
+Source = Callable[[int], bytes]  # gets how many at most; b"" is the end
 
 
 def path_of(cwd: str, raw: bytes) -> str:
@@ -91,16 +92,17 @@ class Regular(Inode):
 
 
 class Console(Inode):
-    """What the guest's standard descriptors are: output goes out, input is at its end."""
+    """What the guest's standard descriptors are: output goes out, input comes from a source."""
 
     mode = stat.S_IFCHR | 0o620
 
-    def __init__(self, number: int, emit: Emit) -> None:
+    def __init__(self, number: int, emit: Emit, source: Source) -> None:
         super().__init__(number)
         self._emit = emit
+        self._source = source
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        return b""
+        return self._source(nbytes)
 
     def write(self, pos: int, data: bytes) -> int:
         self._emit(data)
@@ -251,11 +253,11 @@ class Descriptors:
 class Files:
     """The guest's tree: whole paths to inodes."""
 
-    def __init__(self, physical: Physical, out: Emit, err: Emit) -> None:
+    def __init__(self, physical: Physical, out: Emit, err: Emit, source: Source) -> None:
         self._physical = physical
         self._numbers = 0
-        self.console = Console(self._next_number(), out)
-        self.errors = Console(self._next_number(), err)
+        self.console = Console(self._next_number(), out, source)
+        self.errors = Console(self._next_number(), err, source)
         self.names: dict[str, Inode] = {
             "/dev/console": self.console,
             "/dev/tty": self.console,

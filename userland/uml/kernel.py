@@ -36,7 +36,7 @@ from pkern.userland.uml import (
     timers,
 )
 from pkern.userland.uml import host as abi
-from pkern.userland.uml.files import Block, Descriptors, Emit, Files, OpenFile
+from pkern.userland.uml.files import Block, Descriptors, Emit, Files, OpenFile, Source
 from pkern.userland.uml.futexes import Futexes
 from pkern.userland.uml.host import FAULT_INFO, PLACE, USER_REGS, Host
 from pkern.userland.uml.memory import PAGE, FrameOrder, GuestError, Physical
@@ -104,15 +104,16 @@ class Stats:
 class GuestKernel:
     """One guest; run() takes it to the end of its first process."""
 
-    def __init__(self, host: Host, config: Config, out: Emit, err: Emit) -> None:
+    def __init__(self, host: Host, config: Config, out: Emit, err: Emit, source: Source) -> None:
         """Boot: memory, files, the traced task. Errors: OSError of the host's calls.
 
-        out, err: what gets the bytes that the guest writes to its standard descriptors.
+        out, err: what gets the bytes that the guest writes to its standard descriptors. source:
+        what gives those that it reads; the whole guest waits for it.
         """
         self.host = host
         self.config = config
         self.physical = Physical(host, config.ram, config.order)
-        self.files = Files(self.physical, out, err)
+        self.files = Files(self.physical, out, err, source)
         self.processes: dict[int, Process] = {}
         self.stats = Stats()
         self.log: list[str] = []

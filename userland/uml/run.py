@@ -13,7 +13,7 @@ from pathlib import Path
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import boot_scheduler
 from pkern.userland.program import Sys
-from pkern.userland.uml.files import Emit
+from pkern.userland.uml.files import Emit, Source
 from pkern.userland.uml.host import Host
 from pkern.userland.uml.kernel import Config, GuestKernel, GuestPanic, Stats
 from pkern.userland.uml.memory import GuestError
@@ -53,6 +53,11 @@ def discard(data: bytes) -> None:
     """Drop what a guest prints."""
 
 
+def nothing(nbytes: int) -> bytes:
+    """Give a guest no input: it is at its end."""
+    return b""
+
+
 def guest_path(program: Path) -> str:
     """Return the name that a program of the host has in the guest."""
     return f"/bin/{program.name}"
@@ -71,8 +76,11 @@ def run_uml(
     config: Config | None = None,
     out: Emit = discard,
     err: Emit = discard,
+    source: Source = nothing,
 ) -> UmlResult:
     """Run a static program of the host's in a guest; out and err get what it prints.
+
+    source: gives what it reads.
 
     Errors: CannotBoot, GuestPanic, OSError of the guest kernel's own system calls.
     """
@@ -81,7 +89,7 @@ def run_uml(
     traps, selects = page.traps, page.selects
     task = kernel.spawn("uml")
     host = Host(Sys(task))
-    guest = GuestKernel(host, config or Config(), out, err)
+    guest = GuestKernel(host, config or Config(), out, err, source)
     try:
         status = _run_program(guest, program, arguments)
     finally:
