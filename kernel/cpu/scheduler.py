@@ -3,7 +3,7 @@
 Deterministic round robin: a task runs until its slice of blocks is used up, it sleeps or it ends.
 When all sleep, virtual time jumps to the next timer; when nothing can ever wake anyone, that is a
 Deadlock, with a report of who waits for what. Invariant: a task is in the queue once, or it sleeps,
-or is stopped, or has ended.
+or is stopped, or has ended; what is in the queue and not marked so has ended.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Scheduler:
         self.missing = missing
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self.queue: deque[Task] = deque()
-        self.sleepers: dict[Hashable, list[Task]] = {}
+        self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
         self.observer: Observer | None = None
@@ -116,7 +116,7 @@ class Scheduler:
         """Park a task until a key of its wait is woken, the deadline or a signal comes."""
         task.thread.waiting = wait
         for key in wait.keys:
-            self.sleepers.setdefault(key, []).append(task)
+            self.sleepers.setdefault(key, {})[task] = None
         if wait.deadline is not None:
             self.at(wait.deadline, lambda: self._time_is_up(task, wait))
 
@@ -135,7 +135,7 @@ class Scheduler:
         for key in wait.keys if wait is not None else ():
             others = self.sleepers.get(key)
             if others and task in others:
-                others.remove(task)
+                del others[task]
                 if not others:
                     del self.sleepers[key]
 
@@ -156,9 +156,7 @@ class Scheduler:
         if self.observer is not None:
             self.observer.ended(task)
         self.wake_task(task)
-        if task.thread.queued:
-            self.queue.remove(task)
-            task.thread.queued = False
+        task.thread.queued = False  # its place in the queue is passed over
 
     # ---- time ----
 
@@ -226,8 +224,9 @@ class Scheduler:
                 raise error
             if self.queue:
                 task = self.queue.popleft()
-                task.thread.queued = False
-                self._turn(task)
+                if task.thread.queued:
+                    task.thread.queued = False
+                    self._turn(task)
             elif not self._idle():
                 raise Deadlock(self.report())
             self._fire_timers()
@@ -496,7 +495,10 @@ class Scheduler:
     def tell_parent(self, task: Task, code: int, status: int) -> None:
         """Send SIGCHLD for a child that stopped, went on or ended, and wake who waits for it."""
         parent = task.parent
-        if parent is None or parent.context is None or not parent.alive:
+        if parent is None:
+            return
+        parent.children.tell(task)
+        if parent.context is None or not parent.alive:
             return
         self.wake(("child", parent.pid))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP

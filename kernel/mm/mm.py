@@ -5,7 +5,7 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pkern.kernel.core import ffi, lib
@@ -325,18 +325,17 @@ class Mm:
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""
-        found: list[Vma] = []
-        batch = ffi.new("struct vma_info[]", VMA_BATCH)
-        start = 0
-        if not self.users:
-            return found  # the task has ended
-        while count := lib.mm_vmas(self.handle, start, batch, VMA_BATCH):
-            found += [
-                Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping)
-                for v in ffi.unpack(batch, count)
-            ]
-            start = found[-1].end
-        return found
+        return list(self.vmas_in(0, 1 << 64, VMA_BATCH)) if self.users else []
+
+    def vmas_in(self, start: int, end: int, batch: int = 4) -> Iterator[Vma]:
+        """Yield the VMAs that intersect [start, end), batch at a time; it must not have ended."""
+        infos = ffi.new("struct vma_info[]", batch)
+        while start < end and (count := lib.mm_vmas(self.handle, start, infos, batch)):
+            for v in ffi.unpack(infos, count):
+                if v.start >= end:
+                    return
+                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping)
+            start = int(infos[count - 1].end)
 
     def vma_at(self, addr: int) -> Vma | None:
         """Return the VMA that holds addr, or None."""

@@ -33,7 +33,7 @@ class Scheduler(Timers, Protocol):
     """Who hands out the processor. kernel/cpu/scheduler.py says what each does."""
 
     running: Task | None
-    sleepers: dict[Hashable, list[Task]]
+    sleepers: dict[Hashable, dict[Task, None]]
     host_signals: list[tuple[int, int]]
     turns: int
 

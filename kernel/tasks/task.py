@@ -16,6 +16,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
 from pkern.kernel.tasks.attributes import Attributes, IoCounters, Usage
+from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, SigInfo, Signals, send
 from pkern.kernel.tasks.thread import Thread
@@ -113,7 +114,7 @@ class Task:
         self.name = name[:15]
         self.argv = argv
         self.parent: Task | None = None
-        self.children: list[Task] = []
+        self.children = Children()
         self.start_ns = kernel.clock.now_ns
         self.io = IoCounters()
         self.limits: Any = ffi.new(LIMITS)
@@ -189,6 +190,11 @@ class Task:
             return self._used
         c = self.mm.counters
         return Usage(int(c.min_flt), int(c.maj_flt), int(c.hiwater_rss))
+
+    @property
+    def has_news(self) -> bool:
+        """Tell whether there may be something that the parent has not been told of yet."""
+        return not self.alive or bool(self.thread.stopped and not self.stop_seen) or self.continued
 
     @property
     def state(self) -> str:
@@ -388,6 +394,8 @@ class Task:
     def _tell_parent(self) -> None:
         """Become a zombie that a parent in machine code hears of, or nothing at all."""
         parent, scheduler = self.parent, self.kernel.scheduler
+        if parent is not None:
+            parent.children.tell(self)
         if parent is None:
             self.kernel.tasks.reap(self)
         elif scheduler is not None and parent.alive:
@@ -398,10 +406,10 @@ class Task:
 
     def _orphan_children(self) -> None:
         """Hand the children over to a subreaper, to init, or to nobody where there is none."""
-        if not self.children:
+        if not len(self.children):
             return
         heir = self._heir()
-        for child in self.children:
+        for child in list(self.children):
             if child.trace is not None:
                 child.die_of(SIGKILL)  # nobody could let it go
             child.parent = heir
@@ -411,7 +419,7 @@ class Task:
                 self.kernel.tasks.reap(child)
             elif heir is not None:
                 heir.children.append(child)
-        self.children = []
+        self.children = Children()
 
     def _heir(self) -> Task | None:
         """Return who adopts the orphans: the nearest subreaper above, init, or nobody."""
@@ -423,10 +431,11 @@ class Task:
 
     def wait(self, pid: int) -> Task | None:
         """Reap a dead child (pid > 0: that one; -1: any); None if none is dead. Errors: ECHILD."""
-        candidates = [c for c in self.children if pid in (-1, c.pid)]
-        if not candidates:
-            raise SyscallError(10)  # ECHILD
-        dead = next((c for c in candidates if not c.alive), None)
+        one = self.children.get(pid)
+        if not len(self.children) or (pid != -1 and one is None):
+            raise SyscallError(errno.ECHILD)
+        chosen = self.children.first(lambda child: None if child.alive else child)
+        dead = chosen if one is None else None if one.alive else one
         if dead is not None:
             self.children.remove(dead)
             self.kernel.tasks.reap(dead)

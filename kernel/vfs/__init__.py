@@ -127,13 +127,8 @@ class Vfs:
         self.inodes[inode.ino] = inode
 
     def forget(self, inode: Inode) -> None:
-        """Drop an inode that has neither a name nor a descriptor, unless a VMA shows it."""
-        if inode.ino in self.inodes and inode.ino not in self._mapped_inodes():
-            del self.inodes[inode.ino]
-
-    def _mapped_inodes(self) -> set[int]:
-        live = self._live_files()
-        return {file.inode.ino for cookie, (file, _) in self.files.items() if cookie in live}
+        """Drop an inode that has neither a name nor a descriptor, and that no VMA shows."""
+        self.inodes.pop(inode.ino, None)
 
     def _live_files(self) -> set[int]:
         room = len(self.files) + 1
@@ -154,7 +149,11 @@ class Vfs:
         self.files[file.cookie] = (file, file.path)
         if len(self.files) > self._prune_at:
             live = self._live_files()
-            self.files = {c: f for c, f in self.files.items() if c in live}
+            self.files = {
+                cookie: entry
+                for cookie, entry in self.files.items()
+                if cookie in live or entry[0].descriptors > 0 or entry[0] is file
+            }
             used = {file.inode.ino for file, _ in self.files.values()}
             self.inodes = {
                 ino: inode
@@ -163,6 +162,11 @@ class Vfs:
             }
             self._prune_at = max(1024, 2 * len(self.files))
         return file
+
+    def closed(self, file: File) -> None:
+        """Forget an open file whose last descriptor went, unless a VMA may still show it."""
+        if not file.inode.is_mapped:
+            self.files.pop(file.cookie, None)
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""

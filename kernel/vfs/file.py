@@ -143,6 +143,7 @@ class File:
         if self.handle != ffi.NULL:
             lib.file_put(self.handle)
             self.handle = ffi.NULL
+        self.kernel.vfs.closed(self)
         self.inode.open_count -= 1
         self.inode.writers -= self.counted
         if not self.is_path:
@@ -158,6 +159,7 @@ class FdTable:
         self._task = task
         self.files: dict[int, File] = {}
         self.cloexec: set[int] = set()
+        self._free_from = 0  # every descriptor below is in use
 
     @property
     def size(self) -> int:
@@ -181,11 +183,13 @@ class FdTable:
 
     def install(self, file: File, lowest: int = 0, cloexec: int = NO_CLOEXEC) -> int:
         """Give file the lowest free descriptor >= lowest. Errors: EMFILE."""
-        fd = lowest
+        fd = max(lowest, self._free_from)
         while fd in self.files:
             fd += 1
         if fd >= self._task.rlimits["nofile"][0]:
             raise SyscallError(errno.EMFILE)
+        if lowest <= self._free_from:
+            self._free_from = fd
         self.put_at(fd, file, cloexec)
         return fd
 
@@ -208,6 +212,7 @@ class FdTable:
         if file is None:
             raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
+        self._free_from = min(self._free_from, fd)
         if not file.flags & O_PATH:
             file.kernel.vfs.locks.drop_task(file.inode, self._task.pid)
         file.put()
@@ -216,13 +221,14 @@ class FdTable:
         """Return what a forked child holds: the same open files."""
         table = FdTable(task)
         table.files, table.cloexec = self.files.copy(), self.cloexec.copy()
+        table._free_from = self._free_from
         for file in table.files.values():
             file.descriptors += 1
         return table
 
     def close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
-        files, self.files, self.cloexec = self.files, {}, set()
+        files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
         self._task.kernel.vfs.locks.drop_owner(self._task.pid)
         for fd in sorted(files):
             files[fd].put()

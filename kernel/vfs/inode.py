@@ -79,6 +79,11 @@ class Inode:
         self.name = ""
 
     @property
+    def is_mapped(self) -> bool:
+        """Tell whether a VMA shows it."""
+        return self.mapping is not None and lib.mapping_nr_vmas(self.mapping) > 0
+
+    @property
     def wb_errors(self) -> ErrorSequence:
         """Errors of writing this file back."""
         return NO_ERRORS
@@ -287,10 +292,12 @@ class Inode:
         """Note that a name or an open file went away; the last one frees the content."""
         if self.nlink > 0 or self.open_count > 0:
             return
+        mapped = self.is_mapped
         if self.mapping is not None:
             mapping, self.mapping = self.mapping, None
             lib.mapping_put(mapping)
-        self.kernel.vfs.forget(self)
+        if not mapped:
+            self.kernel.vfs.forget(self)
 
 
 def in_group(task: Caller, gid: int) -> bool:

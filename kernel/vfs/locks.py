@@ -56,6 +56,7 @@ class Locks:
     def __init__(self) -> None:
         self._flocks: dict[int, dict[int, tuple[File, int]]] = {}
         self._records: dict[int, list[Record]] = {}
+        self._owned: dict[object, set[int]] = {}  # by owner: where it may hold records
 
     # ---- records ----
 
@@ -71,6 +72,7 @@ class Locks:
             kept += [record] if record.owner != wanted.owner else _without(record, wanted)
         if wanted.kind != F_UNLCK:
             kept = _joined(kept, wanted)
+            self._owned.setdefault(wanted.owner, set()).add(inode.ino)
         self._keep(inode.ino, sorted(kept, key=lambda record: record.start))
 
     def _keep(self, ino: int, records: list[Record]) -> None:
@@ -87,7 +89,8 @@ class Locks:
 
     def drop_owner(self, owner: object) -> None:
         """Drop all that an owner holds."""
-        for ino, held in list(self._records.items()):
+        for ino in sorted(self._owned.pop(owner, ())):
+            held = self._records.get(ino, [])
             self._keep(ino, [record for record in held if record.owner != owner])
 
     def all(self) -> list[tuple[str, str, int, int, str]]:
@@ -130,6 +133,7 @@ class Locks:
         """Drop all that a closed file held."""
         self.drop_flock(file)
         self.drop_task(file.inode, file)
+        self._owned.pop(file, None)
 
 
 def _without(record: Record, hole: Record) -> list[Record]:

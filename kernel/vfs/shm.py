@@ -79,6 +79,9 @@ class Segments:
     def __init__(self, kernel: Machine) -> None:
         self._kernel = kernel
         self._by_id: dict[int, Segment] = {}
+        self._by_key: dict[int, int] = {}  # of those that have one: its id
+        self._by_ino: dict[int, Segment] = {}
+        self._removed: dict[int, Segment] = {}  # by id: to go when nothing shows them
         self._next_id = 0
 
     def nr_locked_pages(self) -> int:
@@ -89,7 +92,7 @@ class Segments:
     def get(self, task: Caller, key: int, size: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
         self.sweep()
-        found = next((i for i, s in self._by_id.items() if key and s.key == key), None)
+        found = self._by_key.get(key)
         if found is None:
             return self._make(task, key, size, flags)
         segment = self._by_id[found]
@@ -110,8 +113,11 @@ class Segments:
             raise SyscallError(errno.ENOMEM)
         segment = Segment(self._kernel, task, key, size, flags)
         self._next_id += 1
-        self._by_id[self._next_id - 1] = segment
-        return self._next_id - 1
+        shmid = self._next_id - 1
+        self._by_id[shmid] = self._by_ino[segment.inode.ino] = segment
+        if key != IPC_PRIVATE:
+            self._by_key[key] = shmid
+        return shmid
 
     def segment(self, shmid: int) -> Segment:
         """Return a segment. Errors: EINVAL."""
@@ -122,7 +128,7 @@ class Segments:
 
     def of_inode(self, cookie: int) -> Segment | None:
         """Return the segment that a VMA's mapping cookie belongs to, or None."""
-        return next((s for s in self._by_id.values() if s.inode.ino == cookie), None)
+        return self._by_ino.get(cookie)
 
     def items(self) -> list[tuple[int, Segment]]:
         """Return every segment with its id."""
@@ -136,17 +142,22 @@ class Segments:
     def remove(self, shmid: int) -> None:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
         segment = self.segment(shmid)
+        self._by_key.pop(segment.key, None)
         segment.removed, segment.key = True, IPC_PRIVATE
+        self._removed[shmid] = segment
         self.sweep()
 
     def sweep(self) -> None:
         """Free removed segments that nothing shows any more."""
-        for shmid, segment in list(self._by_id.items()):
-            if segment.removed and not segment.attached:
-                self._free(shmid)
+        for shmid in [i for i, segment in self._removed.items() if not segment.attached]:
+            self._free(shmid)
 
     def _free(self, shmid: int) -> None:
-        inode = self._by_id.pop(shmid).inode
+        segment = self._by_id.pop(shmid)
+        self._by_key.pop(segment.key, None)
+        self._removed.pop(shmid, None)
+        inode = segment.inode
+        del self._by_ino[inode.ino]
         inode.open_count -= 1
         inode.released()
 

@@ -397,8 +397,8 @@ def msync(task: Task, addr: int, length: int, flags: int) -> int:
 
 def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[File, int, int]]:
     """Yield open file, first and last page of each shared file mapping in [start, end)."""
-    for vma in task.mm.vmas():
-        if vma.end <= start or vma.start >= end or not vma.flags & lib.VM_SHARED:
+    for vma in task.mm.vmas_in(start, end):
+        if not vma.flags & lib.VM_SHARED:
             continue
         file = task.kernel.vfs.file_of(vma.file_cookie)
         if file is None:  # shared anonymous memory

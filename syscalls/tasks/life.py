@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import SECOND
@@ -313,10 +314,11 @@ def _eligible(child: Task, options: int) -> bool:
 
 def _children(task: Task, kind: int, number: int, options: int) -> list[Task]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
-    chosen = [child for child in task.children if _eligible(child, options)]
+    candidates: Iterable[Task | None] = task.children
     if kind == P_PID:
-        chosen = [child for child in chosen if child.pid == number]
-    elif kind == P_PGID:
+        candidates = [task.children.get(number)]
+    chosen = [child for child in candidates if child is not None and _eligible(child, options)]
+    if kind == P_PGID:
         group = number or task.pgid
         chosen = [child for child in chosen if child.pgid == group]
     if not chosen:
@@ -331,17 +333,27 @@ def _choice(pid: int) -> tuple[int, int]:
     return (P_PID, pid) if pid > 0 else (P_PGID, -pid)
 
 
-def _event(children: list[Task], options: int) -> Event | None:
-    """Return what the first child with news did."""
-    for child in children:
-        if not child.alive:
-            if options & WEXITED:
-                return Event(child.pid, child.exit_status or 0, child)
-        elif child.thread.stopped and not child.stop_seen and _shows_stop(child, options):
-            return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
-        elif child.continued and options & WCONTINUED:
-            return Event(child.pid, 0xFFFF, child)
+def _event(child: Task, options: int) -> Event | None:
+    """Return what a child did, if it has news of a kind that is waited for."""
+    if not child.alive:
+        return Event(child.pid, child.exit_status or 0, child) if options & WEXITED else None
+    if child.thread.stopped and not child.stop_seen and _shows_stop(child, options):
+        return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
+    if child.continued and options & WCONTINUED:
+        return Event(child.pid, 0xFFFF, child)
     return None
+
+
+def _news(task: Task, kind: int, number: int, options: int) -> Event | None:
+    """Return what the first of the chosen children with news did, or None. Errors: ECHILD."""
+    if kind == P_ALL:
+        if not any(_eligible(child, options) for child in task.children):
+            raise SyscallError(errno.ECHILD)
+        return task.children.first(
+            lambda child: _event(child, options) if _eligible(child, options) else None
+        )
+    events = (_event(child, options) for child in _children(task, kind, number, options))
+    return next((event for event in events if event is not None), None)
 
 
 def _shows_stop(child: Task, options: int) -> bool:
@@ -365,7 +377,7 @@ def _consume(task: Task, event: Event) -> None:
 
 def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
-    event = _event(_children(task, *choice, options), options)
+    event = _news(task, *choice, options)
     if event is not None:
         if not options & WNOWAIT:
             _consume(task, event)
@@ -409,7 +421,7 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     """Let others run until a child of a Python program has news, then come back to it."""
     scheduler = task.kernel.scheduler
     assert scheduler is not None
-    scheduler.run_until(lambda: _event(_children(task, *choice, options), options) is not None)
+    scheduler.run_until(lambda: _news(task, *choice, options) is not None)
     task.kernel.vsyscalls.enter(task)
 
 

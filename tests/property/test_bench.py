@@ -122,6 +122,6 @@ def test_rows_are_chosen_by_a_part_of_their_name() -> None:
 def test_without_qemu_its_rows_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_code, "QEMU", "qemu-of-nobody")
     cases, notes = cases_here()
-    assert {case.beside for case in cases} == {"host", "pte_chain", PYTHON}
+    assert {case.beside for case in cases} == {"host", "pte_chain", "few", PYTHON}
     assert len(notes) == 1
     assert "qemu-of-nobody is not installed" in notes[0]

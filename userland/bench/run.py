@@ -14,6 +14,7 @@ from math import inf
 from statistics import median
 
 from pkern.userland.bench import start
+from pkern.userland.bench.growth import FACTOR, FEW, MOST_RATIO, TABLES, cost
 from pkern.userland.bench.machine_code import (
     COUNTS,
     engine_note,
@@ -106,6 +107,17 @@ DESIGN_CASES = tuple(
     for design in ("objrmap_tree", "objrmap", "virtual_scan")
 )
 
+GROWTH_CASES = tuple(
+    Case(
+        f"growth: {name}, {FEW:,} and {FEW * FACTOR:,}",
+        partial(cost, name, FEW),
+        partial(cost, name, FEW * FACTOR),
+        round(1 / MOST_RATIO, 2),
+        "few",
+    )
+    for name in TABLES
+)
+
 START_UP = "nothing"
 # A loop of userland/programs/bench.c: its name, the target beside the host, and beside qemu-user.
 LOOPS: dict[str, tuple[str, float | None, float | None]] = {
@@ -165,7 +177,7 @@ def cases_here(only: str = "") -> tuple[list[Case], list[str]]:
 
     The second list says which rows are left out, and why: sentences, empty if none is.
     """
-    cases = [*CASES, *DESIGN_CASES, *START_CASES]
+    cases = [*CASES, *DESIGN_CASES, *GROWTH_CASES, *START_CASES]
     notes = []
     if note := engine_note():
         return _named(cases, only), [note]

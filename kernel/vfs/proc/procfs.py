@@ -239,6 +239,9 @@ class ThreadsDir(ProcDir):
         return [str(self._of_task.pid)]
 
 
+SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
+
+
 class ProcRoot(ProcDir):
     """/proc itself: files, links, and one directory for each task."""
 
@@ -252,7 +255,8 @@ class ProcRoot(ProcDir):
         subject = self.kernel.tasks[int(name)]
         found = self._tasks.get(subject.pid)
         if found is None or found.of_task is not subject:
-            self._forget_reaped()
+            if len(self._tasks) > 2 * len(self.kernel.tasks) + SPARE_DIRS:
+                self._forget_reaped()
             found = self._tasks[subject.pid] = TaskDir(self.kernel, subject)
         found.uid, found.gid = owner_of(subject, found)
         return found
