@@ -141,3 +141,12 @@ def test_some_rows_are_for_hosts_of_an_older_linux_only() -> None:
     assert allowed(divergence, host=(6, 18)) is None
     row = allowed(divergence, host=(6, 1))
     assert row is not None and row.before == (6, 17)
+
+
+def test_another_error_is_a_difference_of_older_hosts_only() -> None:
+    calls = (Call(Kind.MREMAP, (0, 4096, 8192, 7, 8192)),)
+    host = Outcome(-errno.EINVAL, 0, 0, 0, b"", ())
+    divergence = compare(calls, 0, host, Outcome(-errno.EFAULT, 0, 0, 0, b"", ()))
+    assert divergence is not None
+    assert allowed(divergence, host=(6, 18)) is None
+    assert allowed(divergence, host=(6, 1)) is not None

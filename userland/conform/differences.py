@@ -175,6 +175,12 @@ def _guards(divergence: Divergence) -> bool:
     return divergence.call.kind is Kind.MADVISE and divergence.call.args[2] in (102, 103)
 
 
+def _another_error(divergence: Divergence) -> bool:
+    """mremap or madvise that both refuse, with another of the errors that apply."""
+    refused = divergence.host.value < 0 and divergence.model.value < 0
+    return divergence.call.kind in (Kind.MREMAP, Kind.MADVISE) and refused
+
+
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         Aspect.RESULT,
@@ -223,6 +229,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.STOP,
         "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, in mappings of files too since 6.15",
         before=(6, 15),
+    ),
+    Difference(
+        Aspect.RESULT,
+        _another_error,
+        Then.STOP,
+        "mremap and madvise look at their arguments in another order in older releases",
+        before=(6, 18),
     ),
 )
 
