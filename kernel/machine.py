@@ -108,10 +108,10 @@ class Kernel:
         self.missing_calls: set[int] = set()  # whose lack has been logged
         self.vfs: Vfs = Vfs(self)
         self.vfs.boot()
+        self.segments = Segments(self)
         self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
         self.memory.stores = self.vfs
-        self.segments = Segments(self)
         self.swap = SwapAreas(self.memory, self.log)
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
@@ -129,6 +129,8 @@ class Kernel:
             "tunables": self.memory.tunables,
             "memory": self.memory,
             "oom": self.memory.oom,
+            "random": self.random,
+            "segments": self.segments,
             "tasks": self.tasks,
             "log": self.log,
             "uts": self.uts,

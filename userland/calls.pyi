@@ -1112,7 +1112,8 @@ class Calls:
     def memfd_create(self, name: StrPath, flags: int = 0) -> int:
         """Return a descriptor of a new file without a name, in memory.
 
-        Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
+        Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
+        Source: memfd_create(2).
         """
 
     def mincore(self, addr: int, length: int) -> bytes:
@@ -1237,7 +1238,8 @@ class Calls:
     def personality(self, persona: int = 4294967295) -> int:
         """Set the execution domain and return the old one; 0xffffffff only asks.
 
-        It is kept; of its bits only PER_LINUX32 (uname) changes anything. Source: personality(2).
+        Obeyed: PER_LINUX32 (uname), READ_IMPLIES_EXEC, and by the next program ADDR_COMPAT_LAYOUT and
+        MMAP_PAGE_ZERO. Source: personality(2).
         """
 
     def pidfd_getfd(self, pidfd: int, fd: int, flags: int = 0) -> int:
@@ -1667,7 +1669,7 @@ class Calls:
     def setrlimit(self, resource: int, limits: tuple[int, int]) -> int:
         """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE.
 
-        Errors: EINVAL, EPERM (also: more than 1,048,576 descriptors). Source: setrlimit(2).
+        Errors: EINVAL, EPERM (also: more descriptors than fs.nr_open). Source: setrlimit(2).
         """
 
     def setsid(self) -> int:
@@ -1711,7 +1713,10 @@ class Calls:
         """
 
     def shmdt(self, addr: int) -> int:
-        """Detach the segment attached at addr. Errors: EINVAL. Source: shmdt(2)."""
+        """Detach the segment attached at addr, also what munmap has left of it.
+
+        Errors: EINVAL. Source: shmdt(2); ksys_shmdt() of Linux 6.18.
+        """
 
     def shmget(self, key: int, size: int, flags: int = 0) -> int:
         """Return the id of a segment of size bytes.

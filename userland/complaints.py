@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
-    from pkern.kernel.sysctl import Entry
+    from pkern.kernel.sysctl_entry import Entry
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:

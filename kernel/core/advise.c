@@ -46,7 +46,8 @@ static int64_t advise_flags(struct vma **vmap, uint64_t start, uint64_t end, uin
 	if (advice == MADV_MERGEABLE && vma->flags & (VM_SHARED | VM_MAYSHARE))
 		return 0;
 	uint64_t flags = (vma->flags & ~flag_advice[advice].clear) | flag_advice[advice].set;
-	return set_flags(vmap, start, end, flags);
+	int64_t err = set_flags(vmap, start, end, flags);
+	return err == -ENOMEM ? -EAGAIN : err; /* one VMA too many: Linux takes it for passing */
 }
 
 /* ---- pages of a range ---- */

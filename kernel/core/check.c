@@ -31,7 +31,8 @@
  *   I17 a TLB entry says no more than its pte and PKRU
  *   I18 references to files and mappings cover those who hold them
  *   I19 an anon_vma's list holds its VMAs; nr_vmas, nr_pages right
- *   I20 nr_committed = pages of VM_ACCOUNT VMAs
+ *   I20 nr_committed = pages of VM_ACCOUNT VMAs + those that mappings are charged for:
+ *       all that was promised, or what is there
  *   I21 a page is on the list its flags say, once; pages of special VMAs and
  *       the kernel's own on none; the lists' counters right
  *   I22 a swap slot's count = ptes and index items that name it; the swap cache
@@ -277,6 +278,9 @@ static void check_index(struct check *c, mapping *mp)
 		fault(c, 16, "mapping %lu: height %u", mp->cookie, mp->height);
 	c->nr_swapped = 0;
 	uint64_t pages = mp->root ? check_node(c, mp, mp->root, mp->height - 1, 0) : 0;
+	c->sum.nr_committed += mp->charged;
+	if (mp->flags & MAPPING_MEMORY && !(mp->flags & (MAPPING_HUGE | MAPPING_RESERVED)))
+		same(c, 20, "mapping: charged", mp->charged, pages + c->nr_swapped);
 	same(c, 22, "mapping: nr_swapped", mp->nr_swapped, c->nr_swapped);
 	if (pages != mp->nr_pages)
 		fault(c, 16, "mapping %lu: nr_pages %lu, counted %lu", mp->cookie, mp->nr_pages,

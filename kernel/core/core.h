@@ -144,6 +144,8 @@ struct vma {
 	struct mm *mm;
 	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
+	uint64_t family;         /* VMAs that Linux gives one anon_vma: they may be joined */
+	uint64_t inherited;      /* 1: a fork's copy of pages that it may share */
 	struct vma *prev, *next; /* by address */
 	uint64_t gap;            /* free bytes before start */
 	uint64_t max_gap;        /* of the subtree */
@@ -176,6 +178,7 @@ struct mapping {
 	uint64_t nr_vmas;
 	struct quota *quota;                /* of its file system, or NULL */
 	uint64_t nr_swapped;                /* swap entries in the index */
+	uint64_t charged;                   /* pages that count as committed */
 	struct tree vmas;                   /* linear, by pgoff (KEEPS_TREE) */
 	struct vma *list_first, *list_last; /* linear, as they came (KEEPS_LIST) */
 	struct vma *nonlinear;              /* VM_NONLINEAR ones: a list of their own */
@@ -213,6 +216,7 @@ struct mm {
 	int8_t exec_pkey; /* of memory that may only be executed, or -1 */
 	uint64_t mdwe;    /* enum mdwe */
 	uint64_t stack_top;
+	bool upwards;           /* ADDR_COMPAT_LAYOUT: mappings grow up */
 	uint64_t scan_addr;     /* where the virtual scan goes on */
 	struct mm *next, *prev; /* all of the machine's */
 };
@@ -314,6 +318,7 @@ struct machine {
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	uint64_t mm_serial;        /* address spaces ever made */
+	uint64_t family_serial;    /* families of VMAs ever made */
 	uint64_t anonymous_serial; /* shared anonymous mappings ever made */
 	uint64_t code_generation;  /* moves when a PG_EXECUTED page is written */
 	struct counters counters;
@@ -407,6 +412,7 @@ void vma_discard(struct vma *vma); /* one that is not linked */
 void vma_tree_init(mm *mm);
 struct vma *vma_dup(struct vma *vma); /* unlinked copy, file and anon_vma held */
 void vma_set_anon(struct vma *vma, struct anon_vma *anon); /* NULL: leave it */
+void vma_inherit_anon(struct vma *vma);                    /* a fork's copy */
 int64_t vma_prepare_anon(struct vma *vma);
 uint64_t vma_start_gap(const struct vma *vma);
 int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);

@@ -143,7 +143,8 @@ enum mapping_flags {
 	MAPPING_MEMORY = 1,    /* tmpfs, shared anonymous: a hole reads as zeroes */
 	MAPPING_HUGE = 4,      /* its pages are large: hugetlbfs */
 	MAPPING_WRITEBACK = 2, /* dirty pages have a backing store to go to */
-	MAPPING_LOCKED = 8     /* its pages stay: SHM_LOCK */
+	MAPPING_LOCKED = 8,    /* its pages stay: SHM_LOCK */
+	MAPPING_RESERVED = 16  /* its size was committed when it was made */
 };
 enum file_mode {
 	FILE_READ = 1,
@@ -206,8 +207,9 @@ struct limits {
 	uint64_t data;
 	uint64_t stack;
 	uint64_t memlock;
-	uint64_t may_lock; /* CAP_IPC_LOCK */
-	uint64_t may_low;  /* CAP_SYS_RAWIO: below mmap_min_addr */
+	uint64_t may_lock;          /* CAP_IPC_LOCK */
+	uint64_t may_low;           /* CAP_SYS_RAWIO: below mmap_min_addr */
+	uint64_t read_implies_exec; /* personality(2): what can be read can be executed */
 };
 
 /* What the files of one tmpfs may hold together, in pages. */
@@ -322,6 +324,13 @@ int64_t machine_refusal(machine *m);          /* after a NULL: NEED_MEMORY, or -
 const char *machine_disagreement(machine *m); /* between reverse maps; "": none */
 int64_t machine_files(machine *m, uint64_t *cookies, uint64_t max);
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out);
+struct slab_info { /* one cache of the core's own objects */
+	const char *name;
+	uint64_t size, objects, live, pages; /* bytes of one; that there is room for; in use */
+};
+enum free_orders { NR_ORDERS = 11 };
+void machine_free_blocks(machine *m, uint64_t *counts); /* [NR_ORDERS]: aligned, of 2^i pages */
+int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out); /* 0, -ENOENT: no more */
 void *machine_arena(machine *m);
 int machine_arena_fd(machine *m);
 
@@ -357,6 +366,7 @@ void mapping_lock(mapping *mp);   /* its pages are not reclaimed from now on */
 void mapping_unlock(mapping *mp); /* they are, unless a VMA locks them */
 void mapping_set_quota(mapping *mp, struct quota *quota); /* Python's; outlives mp */
 int64_t mapping_size(mapping *mp);
+int64_t mapping_reserve(mapping *mp, uint64_t nr_pages); /* commit to all of it: or -ENOMEM */
 int64_t mapping_take_stored(mapping *mp); /* ns since 1970 of the last store fault not yet told */
 int64_t mapping_nr_pages(mapping *mp);
 int64_t mapping_nr_swapped(mapping *mp);
@@ -389,6 +399,7 @@ void file_set_mode(file *f, uint64_t mode);
 int64_t mm_create(machine *m, const struct layout *layout, const struct limits *limits, mm **out);
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
+void mm_place_upwards(mm *mm); /* mappings go from a third of user space up, as in old days */
 struct mm_counters *mm_counters(mm *mm);
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff);

@@ -21,6 +21,13 @@ static void cache_count(mapping *mp, struct page *page, uint64_t index)
 	lru_add(m, page);
 }
 
+/* Memory without a promise is committed page by page, as pages come and go. */
+static bool charges_pages(const mapping *mp)
+{
+	const uint32_t kinds = MAPPING_MEMORY | MAPPING_HUGE | MAPPING_RESERVED;
+	return (mp->flags & kinds) == MAPPING_MEMORY;
+}
+
 static int64_t cache_insert(mapping *mp, uint64_t index, struct page *page)
 {
 	machine *m = mp->machine;
@@ -32,6 +39,7 @@ static int64_t cache_insert(mapping *mp, uint64_t index, struct page *page)
 	cache_count(mp, page, index);
 	if (mp->quota)
 		mp->quota->used++;
+	mp->charged += charges_pages(mp);
 	return 0;
 }
 
@@ -41,12 +49,14 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 	if (mp->quota && mp->quota->used >= mp->quota->max)
 		return -ENOSPC;
 	uint32_t shmem = mp->flags & MAPPING_MEMORY ? PG_SHMEM : 0;
+	if (charges_pages(mp) && !commit_charge(m, 1))
+		return -ENOSPC;
 	struct page *page = page_alloc_zeroed(m, PG_CACHE | PG_UPTODATE | shmem);
-	if (!page)
-		return no_memory(m);
-	int64_t err = cache_insert(mp, index, page);
+	int64_t err = page ? cache_insert(mp, index, page) : no_memory(m);
 	if (!err)
 		*out = page;
+	else if (charges_pages(mp))
+		commit_release(m, 1);
 	return err;
 }
 
@@ -145,6 +155,10 @@ static void index_drop(mapping *mp, uint64_t index)
 	index_remove(mp, index);
 	if (mp->quota)
 		mp->quota->used--;
+	if (charges_pages(mp)) {
+		mp->charged--;
+		commit_release(mp->machine, 1);
+	}
 }
 
 void cache_drop(mapping *mp, struct page *page)
@@ -528,10 +542,20 @@ void mapping_put(mapping *mp)
 	if (--mp->refcount)
 		return;
 	drop_pages(mp, 0, INDEX_MAX);
+	commit_release(m, mp->charged); /* what was promised as a whole */
 	*(mp->prev ? &mp->prev->next : &m->mappings) = mp->next;
 	if (mp->next)
 		mp->next->prev = mp->prev;
 	slab_free(m, CACHE_MAPPING, mp);
+}
+
+int64_t mapping_reserve(mapping *mp, uint64_t nr_pages)
+{
+	if (!commit_charge(mp->machine, nr_pages))
+		return -ENOMEM;
+	mp->charged = nr_pages;
+	mp->flags |= MAPPING_RESERVED;
+	return 0;
 }
 
 void mapping_lock(mapping *mp)

@@ -16,6 +16,8 @@ static void counters_from_layout(struct mm_counters *c, const struct layout *lay
 	c->start_stack = layout->stack_top;
 }
 
+void mm_place_upwards(mm *mm) { mm->upwards = true; }
+
 static mm *mm_alloc(machine *m, const struct limits *limits)
 {
 	mm *mm = slab_alloc(m, CACHE_MM);
@@ -99,6 +101,7 @@ static int64_t fork_vma(mm *child, struct vma *vma)
 	copy->flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	if (vma->flags & VM_WIPEONFORK)
 		vma_set_anon(copy, NULL);
+	vma_inherit_anon(copy);
 	vma_link_copy(child, copy, vma);
 	return needs_copy(vma) ? copy_range(copy, vma) : 0;
 }
@@ -116,6 +119,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	to->start_brk = from->start_brk;
 	to->brk = from->brk;
 	to->start_stack = from->start_stack;
+	child->upwards = parent->upwards;
 	pkey_fork(child, parent);
 	child->mdwe = parent->mdwe & MDWE_NO_INHERIT ? 0 : parent->mdwe;
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {

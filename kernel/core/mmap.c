@@ -110,17 +110,22 @@ static bool wants_commit(uint64_t vm_flags)
 }
 
 /* Shared anonymous memory is a file that no one can name. */
-static file *anonymous_file(machine *m, uint64_t vm_flags, uint64_t len)
+static int64_t anonymous_file(machine *m, uint64_t vm_flags, uint64_t len, file **out)
 {
 	uint64_t kind = vm_flags & VM_HUGETLB ? MAPPING_HUGE : MAPPING_MEMORY;
 	mapping *mp = mapping_create(m, kind, COOKIE_ANONYMOUS + m->anonymous_serial + 1);
 	if (!mp)
-		return NULL;
-	m->anonymous_serial++;
-	mapping_extend(mp, len);
-	file *f = file_create(mp, FILE_READ | FILE_WRITE, 0);
+		return no_memory(m);
+	bool promised = !(vm_flags & (VM_NORESERVE | VM_HUGETLB));
+	int64_t err = promised ? mapping_reserve(mp, len >> PAGE_SHIFT) : 0;
+	if (!err) {
+		m->anonymous_serial++;
+		mapping_extend(mp, len);
+		*out = file_create(mp, FILE_READ | FILE_WRITE, 0);
+		err = *out ? 0 : no_memory(m);
+	}
 	mapping_put(mp);
-	return f;
+	return err;
 }
 
 static bool is_shared_anonymous(uint64_t vm_flags, const file *f)
@@ -151,9 +156,10 @@ static int64_t take_charges(machine *m, struct vma *model)
 	if (model->file) {
 		file_get(model->file);
 	} else if (is_shared_anonymous(model->flags, NULL)) {
-		model->file = anonymous_file(m, model->flags, model->end - model->start);
-		if (!model->file)
-			return no_memory(m);
+		int64_t err =
+			anonymous_file(m, model->flags, model->end - model->start, &model->file);
+		if (err)
+			return err;
 	}
 	if (!wants_commit(model->flags))
 		return 0;
@@ -204,6 +210,11 @@ static bool gains_execution(const mm *mm, uint64_t old, uint64_t new)
 	if (!mm->mdwe || !(new & VM_EXEC))
 		return false;
 	return new & VM_WRITE || !(old & VM_EXEC);
+}
+
+static uint64_t implied_rights(const mm *mm, uint64_t prot)
+{
+	return prot & PROT_READ && mm->limits->read_implies_exec ? PROT_EXEC : 0;
 }
 
 static uint64_t flag_bits(uint64_t prot, uint64_t flags)
@@ -364,6 +375,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 	int64_t at = choose_place(mm, addr, &len, flags, pgoff);
 	if (at < 0)
 		return at;
+	prot |= implied_rights(mm, prot);
 	uint64_t vm_flags = flag_bits(prot, flags) | mm->counters.def_flags;
 	vm_flags |= pkey_of_new_vma(mm, prot) << VM_PKEY_SHIFT;
 	int64_t err = lock_rights(mm, vm_flags, flags, len);
@@ -517,6 +529,7 @@ int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, int64_t 
 		return -ENOMEM;
 	if (prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC | 8)) /* 8: PROT_SEM */
 		return -EINVAL;
+	prot |= implied_rights(mm, prot);
 	if (pkey != -1 && !pkey_is_allocated(mm, pkey))
 		return -EINVAL;
 	const struct protection p = { prot, pkey };
@@ -801,7 +814,8 @@ int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uin
 
 static bool grow_brk(mm *mm, uint64_t start, uint64_t end)
 {
-	uint64_t flags = flag_bits(PROT_READ | PROT_WRITE, 0) | mm->counters.def_flags;
+	uint64_t prot = PROT_READ | PROT_WRITE | implied_rights(mm, PROT_READ);
+	uint64_t flags = flag_bits(prot, 0) | mm->counters.def_flags;
 	struct vma *next = vma_find(mm, start);
 	if (next && vma_start_gap(next) < end + PAGE_SIZE)
 		return false;

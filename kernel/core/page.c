@@ -258,3 +258,28 @@ int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out)
 	};
 	return 0;
 }
+
+/* ---- /proc/buddyinfo ---- */
+
+static void count_run(uint64_t start, uint64_t end, uint64_t *counts)
+{
+	while (start < end) {
+		uint64_t order = NR_ORDERS - 1;
+		while (start & ((1ul << order) - 1) || 1ul << order > end - start)
+			order--;
+		counts[order]++;
+		start += 1ul << order;
+	}
+}
+
+void machine_free_blocks(machine *m, uint64_t *counts)
+{
+	uint64_t start = 0;
+	memset(counts, 0, NR_ORDERS * sizeof(*counts));
+	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+		if (!(m->pages[pfn].flags & PG_FREE)) {
+			count_run(start, pfn, counts);
+			start = pfn + 1;
+		}
+	count_run(start, m->nr_pages, counts); /* with those never handed out */
+}

@@ -439,11 +439,16 @@ static uint64_t pagemap_word(machine *m, pte_t pte)
 		return 0;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
 	uint64_t word = 1ul << 63 | pte_pfn(pte);
-	if (page->flags & (PG_HUGE | PG_TAIL))
-		return word | 1ul << 61;
-	if (page->refcount == 1 && page->mapcount == 1)
-		word |= 1ul << 56; /* exclusively mapped */
-	return page->flags & (PG_ANON | PG_RESERVED) ? word : word | 1ul << 61;
+	const uint64_t file = 1ul << 61, exclusive = 1ul << 56;
+	if (page->flags & (PG_HUGE | PG_TAIL)) {
+		const struct page *head = pfn_page(m, pte_pfn(pte) & -(uint64_t)HUGE_PAGES);
+		uint64_t cached = !!(head->flags & PG_CACHE);
+		word |= head->refcount - cached == 1 ? exclusive : 0;
+		return cached ? word | file : word;
+	}
+	if (page->mapcount == 1)
+		word |= exclusive;
+	return page->flags & (PG_ANON | PG_RESERVED) ? word : word | file;
 }
 
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out)

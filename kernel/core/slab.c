@@ -110,3 +110,23 @@ void slab_free(machine *m, enum cache_id id, void *object)
 	ASAN_UNPOISON_MEMORY_REGION(page_data(m, page), PAGE_SIZE);
 	page_put(m, page);
 }
+
+/* ---- /proc/slabinfo ---- */
+
+int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out)
+{
+	static const char *const names[NR_CACHES] = {
+		[CACHE_VMA] = "vm_area_struct", [CACHE_ANON_VMA] = "anon_vma",
+		[CACHE_CHAIN] = "pte_chain",    [CACHE_RADIX] = "radix_tree_node",
+		[CACHE_MM] = "mm_struct",       [CACHE_MAPPING] = "address_space",
+		[CACHE_FILE] = "filp",
+	};
+	if (nth >= NR_CACHES)
+		return -ENOENT;
+	const struct cache *cache = &m->caches[nth];
+	*out = (struct slab_info){ names[nth], cache->size, 0, cache->live, 0 };
+	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+		out->pages += m->pages[pfn].flags & PG_SLAB && m->pages[pfn].cache == cache;
+	out->objects = out->pages * (PAGE_SIZE / cache->size);
+	return 0;
+}

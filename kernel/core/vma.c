@@ -165,6 +165,7 @@ void vma_set_anon(struct vma *vma, struct anon_vma *anon)
 {
 	if (vma->anon_vma)
 		anon_leave(vma->mm->machine, vma);
+	vma->family = vma->inherited = 0;
 	if (!anon)
 		return;
 	vma->anon_vma = anon;
@@ -183,25 +184,36 @@ static bool anon_compatible(const struct vma *a, const struct vma *b)
 	       a->pgoff + vma_pages(a) == b->pgoff;
 }
 
-static struct anon_vma *neighbours_anon(struct vma *vma)
+static bool has_own_anon(const struct vma *vma) { return vma && vma->anon_vma && !vma->inherited; }
+
+/* The neighbour whose anonymous pages could be in one VMA with this one's. */
+static const struct vma *related_neighbour(const struct vma *vma)
 {
-	if (vma->next && vma->next->anon_vma && anon_compatible(vma, vma->next))
-		return vma->next->anon_vma;
-	if (vma->prev && vma->prev->anon_vma && anon_compatible(vma->prev, vma))
-		return vma->prev->anon_vma;
+	if (has_own_anon(vma->next) && anon_compatible(vma, vma->next))
+		return vma->next;
+	if (has_own_anon(vma->prev) && anon_compatible(vma->prev, vma))
+		return vma->prev;
 	return NULL;
+}
+
+/* A copy belongs to a family of its own, however it came to its pages. */
+void vma_inherit_anon(struct vma *vma)
+{
+	vma->inherited = vma->anon_vma != NULL;
+	vma->family = vma->anon_vma ? ++vma->mm->machine->family_serial : 0;
 }
 
 int64_t vma_prepare_anon(struct vma *vma)
 {
 	if (vma->anon_vma)
 		return 0;
-	struct anon_vma *anon = neighbours_anon(vma);
+	machine *m = vma->mm->machine;
+	const struct vma *kin = related_neighbour(vma);
+	struct anon_vma *anon = kin ? kin->anon_vma : slab_alloc(m, CACHE_ANON_VMA);
 	if (!anon)
-		anon = slab_alloc(vma->mm->machine, CACHE_ANON_VMA);
-	if (!anon)
-		return no_memory(vma->mm->machine);
+		return no_memory(m);
 	vma_set_anon(vma, anon);
+	vma->family = kin ? kin->family : ++m->family_serial;
 	return 0;
 }
 
@@ -312,6 +324,8 @@ struct vma *vma_dup(struct vma *vma)
 	if (copy->file)
 		file_get(copy->file);
 	vma_set_anon(copy, vma->anon_vma);
+	copy->family = vma->family;
+	copy->inherited = vma->inherited;
 	return copy;
 }
 
@@ -333,8 +347,8 @@ static bool can_join(const struct vma *a, const struct vma *b)
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start || a->flags != b->flags ||
 	    a->file != b->file)
 		return false;
-	if (a->anon_vma && b->anon_vma && a->anon_vma != b->anon_vma)
-		return false;
+	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
+		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */
 	return a->pgoff + vma_pages(a) == b->pgoff;
 }
 
@@ -343,8 +357,10 @@ void vma_join_next(struct vma *vma)
 {
 	struct vma *next = vma->next;
 	uint64_t end = next->end;
-	if (!vma->anon_vma && next->anon_vma)
+	if (!vma->anon_vma && next->anon_vma) {
 		vma_set_anon(vma, next->anon_vma);
+		vma->family = next->family;
+	}
 	take_out(vma->mm, next);
 	vma_discard(next);
 	vma_resize(vma, vma->start, end, vma->pgoff);
@@ -477,7 +493,8 @@ static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	addr = (addr + align - 1) & -align;
 	if (hint_fits(mm, addr, len, flags & MAP_32BIT ? up.high : top))
 		return (int64_t)addr;
-	if (!(flags & MAP_32BIT) && !mm->machine->tunables.legacy_va_layout) {
+	bool upwards = mm->upwards || mm->machine->tunables.legacy_va_layout;
+	if (!(flags & MAP_32BIT) && !upwards) {
 		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len + align - PAGE_SIZE };
 		int64_t at = search_down(mm, down);
 		if (at > 0) /* as Linux: the end of the gap, then down to the alignment */

@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pkern.kernel.clock import NEVER_NS
+from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
-from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo
+from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
 from pkern.kernel.tasks.trace import NO_CALL, Trace
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
@@ -258,6 +258,8 @@ class Scheduler:
         task.thread.cpu_ns += self.kernel.clock.now_ns - started
         if task.thread.timers:
             self._check_cpu_timers(task)
+        if task.thread.cpu_ns >= task.rlimits["cpu"][0] * SECOND:
+            self._over_cpu_limit(task)
 
     def _enter(self, task: Task) -> bool:
         """Run until the slice is over (True), or the task cannot go on (False)."""
@@ -547,6 +549,17 @@ class Scheduler:
             if signo and timer.expires and task.thread.cpu_ns >= timer.expires:
                 timer.expires = task.thread.cpu_ns + timer.interval if timer.interval else 0
                 signals.send(task, SigInfo(signo, SI_KERNEL))
+
+    def _over_cpu_limit(self, task: Task) -> None:
+        """Tell a task each second that it has had its time, and end it at the hard limit."""
+        soft, hard = task.rlimits["cpu"]
+        if not task.alive:
+            return
+        if task.thread.cpu_ns >= hard * SECOND:
+            signals.send(task, SigInfo(Signal.SIGKILL, SI_KERNEL))
+            return
+        signals.send(task, SigInfo(Signal.SIGXCPU, SI_KERNEL))
+        task.rlimits["cpu"] = (soft + 1, hard)
 
     # ---- what the log gets ----
 

@@ -15,13 +15,19 @@ from pkern.kernel.errors import SyscallError
 HUGE_SIZE = 2 << 20  # bytes
 HUGE_SHIFT = 26  # where mmap, memfd_create and shmget take log2 of the page size
 HUGE_2MB = 21 << HUGE_SHIFT
+HUGE_1GB = 30 << HUGE_SHIFT
 SIZE_MASK = 0x3F << HUGE_SHIFT
 
 
-def check_size(flags: int) -> None:
-    """Refuse page sizes that there are none of. Errors: EINVAL."""
+def check_size(flags: int, unknown: int = errno.EINVAL) -> None:
+    """Refuse page sizes that there are none of.
+
+    Errors: unknown, for what the processor has not; ENOMEM: the pool of 1 GiB is always empty.
+    """
+    if flags & SIZE_MASK == HUGE_1GB:
+        raise SyscallError(errno.ENOMEM)
     if flags & SIZE_MASK not in (0, HUGE_2MB):
-        raise SyscallError(errno.EINVAL)
+        raise SyscallError(unknown)
 
 
 def round_up(size: int) -> int:

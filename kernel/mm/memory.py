@@ -122,6 +122,7 @@ class Memory:
         self.sleep_hook: Callable[[Any, int], None] | None = None  # a page is waited for
         self.vm_passes = 16
         self.dirty_ratio, self.dirty_background_ratio = 20, 10
+        self.dirty_bytes, self.dirty_background_bytes = 0, 0  # not 0: instead of the ratio
         self.hugetlb_shm_group = 0
         self.allocstall = 0  # direct reclaims
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
@@ -316,14 +317,16 @@ class Memory:
     def dirty_limits(self) -> tuple[int, int]:
         """Return how many pages may be dirty: before the kernel writes, before a writer must.
 
-        Both are percents of what could be clean file pages: free memory and the file lists.
+        Both are bytes, or percents of what could be clean: free memory and the file lists.
         Source: global_dirtyable_memory() and domain_dirty_limits() of Linux 6.x.
         """
         counters = self.counters
         free = max(int(counters.nr_free) - int(self.tunables.watermark_high), 0)
         usable = free + int(counters.nr_inactive_file) + int(counters.nr_active_file)
-        limit = usable * self.dirty_ratio // 100
-        background = usable * self.dirty_background_ratio // 100
+        limit = -(-self.dirty_bytes // PAGE_BYTES) or usable * self.dirty_ratio // 100
+        background = -(-self.dirty_background_bytes // PAGE_BYTES) or (
+            usable * self.dirty_background_ratio // 100
+        )
         return (background if background < limit else limit // 2), limit
 
     def balance_dirty(self) -> None:

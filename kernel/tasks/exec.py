@@ -11,6 +11,7 @@ import errno
 import itertools
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.core import ffi, lib
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 STACK_TOP = TASK_SIZE
+MMAP_PAGE_ZERO, ADDR_COMPAT_LAYOUT = 0x100000, 0x200000  # of personality(2)
 DYN_BASE = TASK_SIZE // 3 * 2 & ~PAGE_MASK
 PIE_BRK = DYN_BASE + PAGE_SIZE
 MIN_GAP, GUARD = 128 << 20, 256 * PAGE_SIZE
@@ -159,6 +161,8 @@ def new_mm(task: Task) -> Mm:
         "stack_top": STACK_TOP,
     }
     mm = Mm.create(task.kernel.memory, task, layout)
+    if task.attributes.personality & ADDR_COMPAT_LAYOUT:
+        lib.mm_place_upwards(mm.handle)
     mm.mdwe = task.mm.mdwe
     return mm
 
@@ -287,6 +291,13 @@ def _map_stack(mm: Mm, pointer: int, image: Image) -> None:
     mm.call(lib.mm_mmap, start, STACK_TOP - start, prot, flags, ffi.NULL, 0)
 
 
+def _map_page_zero(mm: Mm) -> None:
+    """Map what System V had at address 0; below vm.mmap_min_addr it is left out, as on Linux."""
+    flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_FIXED
+    with suppress(SyscallError):
+        mm.call(lib.mm_mmap, 0, PAGE_SIZE, lib.PROT_READ | lib.PROT_EXEC, flags, ffi.NULL, 0)
+
+
 # ---- all of it ----
 
 
@@ -302,6 +313,8 @@ def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     random = task.kernel.random.take(16)
     pointer, content = stack_image(request, _auxv(task, image, bias, base), random)
     _map_stack(mm, pointer, image)
+    if task.attributes.personality & MMAP_PAGE_ZERO:
+        _map_page_zero(mm)
     mm.copy_out(pointer, content)
     mm.areas = _areas(request, image, bias, content)
     return rip, pointer
@@ -338,6 +351,7 @@ def load(task: Task, path: str, strings: Strings, start: Inode | None = None) ->
     """
     request = follow_scripts(task, path, strings, start)
     mm = None
+    implied, task.limits.read_implies_exec = task.limits.read_implies_exec, 0  # not for this one
     try:
         mm = new_mm(task)
         rip, rsp = _build(task, mm, request)
@@ -346,5 +360,7 @@ def load(task: Task, path: str, strings: Strings, start: Inode | None = None) ->
             mm.put()
         request.file.put()
         raise
+    finally:
+        task.limits.read_implies_exec = implied
     name = path.rpartition("/")[2]
     return Program(mm, rip, rsp, request.file, name, [decode(text) for text in request.argv])

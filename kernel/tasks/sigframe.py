@@ -110,7 +110,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     thread.saved_mask = None
     task.signals.blocked = _mask_in_handler(task, signo, action)
     if action.flags & SA_RESETHAND:
-        task.signals.actions[signo] = SIG_DFL
+        task.signals.actions[signo] = action._replace(handler=SIG_DFL)
     if stack.flags & SS_AUTODISARM:
         thread.alt_stack = NO_ALT_STACK
     context.set_registers(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
 
 RLIM_INFINITY = (1 << 64) - 1
+READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 MIB = 1 << 20
 
 # Name -> (soft, hard), in the order of Linux's RLIMIT_* numbers.
@@ -127,7 +128,6 @@ class Task:
         self.exit_signal = SIGCHLD
         self.has_execed = False
         self.program = ""  # the path of what it last became
-        self._used: Usage | None = None  # once it has ended
         self.exe: File | None = None
         self.trace: Trace | None = None
         self.mm: Mm
@@ -185,11 +185,8 @@ class Task:
 
     @property
     def usage(self) -> Usage:
-        """Faults and resident memory of its address space, also after its end."""
-        if self._used is not None:
-            return self._used
-        c = self.mm.counters
-        return Usage(int(c.min_flt), int(c.maj_flt), int(c.hiwater_rss))
+        """Faults and resident memory of its address spaces, also after its end."""
+        return Usage(*self.faults, self.max_rss)
 
     @property
     def has_news(self) -> bool:
@@ -248,6 +245,11 @@ class Task:
         """Change some of the task's own attributes."""
         self.attributes = self.attributes._replace(**changed)
 
+    def set_personality(self, persona: int) -> None:
+        """Set the execution domain, of which the core obeys one bit."""
+        self.set_attributes(personality=persona)
+        self.limits.read_implies_exec = bool(persona & READ_IMPLIES_EXEC)
+
     @contextmanager
     def acting(self, cred: Credentials) -> Iterator[None]:
         """Act with other credentials for a while, as access(2) does."""
@@ -269,10 +271,40 @@ class Task:
 
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""
-        self.mm.put()
+        self._leave_mm()
         self.mm = mm
         if self.context is not None:
             self.context.enter(mm.handle)
+
+    @property
+    def max_rss(self) -> int:
+        """The most pages that were ever resident, of any address space it had."""
+        return max(self.thread.max_rss, int(self.mm.counters.hiwater_rss))
+
+    @property
+    def faults(self) -> tuple[int, int]:
+        """Minor and major faults so far."""
+        before, now = self.thread.faults, self.mm.counters
+        return before[0] + int(now.min_flt), before[1] + int(now.maj_flt)
+
+    def _leave_mm(self) -> None:
+        """Note what the address space has used, and let it go."""
+        self._note_usage()
+        self.mm.put()
+
+    def _note_usage(self) -> None:
+        self.thread.max_rss, self.thread.faults = self.max_rss, self.faults
+
+    def take_usage(self, child: Task) -> None:
+        """Add what a child that was waited for has used, with its own children."""
+        own, its = self.thread, child.thread
+        own.child_cpu_ns += its.cpu_ns + its.child_cpu_ns
+        own.child_max_rss = max(own.child_max_rss, child.max_rss, its.child_max_rss)
+        minor, major = child.faults
+        own.child_faults = (
+            own.child_faults[0] + minor + its.child_faults[0],
+            own.child_faults[1] + major + its.child_faults[1],
+        )
 
     # ---- life and death ----
 
@@ -292,6 +324,8 @@ class Task:
         child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         child.mm = self.mm.get()
         child.thread.rseq = None  # the area is the parent's
+        minor, major = self.faults
+        child.thread.faults = (-minor, -major)  # up to now they are, too
         return self._born(child)
 
     def _need_process(self) -> None:
@@ -323,6 +357,7 @@ class Task:
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up."""
         robust.release(self)
+        self._note_usage()
         old, self.mm = self.mm, program.mm
         self.cpu.enter(program.mm.handle)
         self.cpu.start(program.rip, program.rsp)
@@ -332,6 +367,7 @@ class Task:
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.program = program.exe.path
         self.has_execed, self.dumpable = True, 1
+        self.set_personality(self.attributes.personality & ~READ_IMPLIES_EXEC)
         self.signals.reset_for_exec()
         self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
         for fd in sorted(self.fds.cloexec):
@@ -368,8 +404,7 @@ class Task:
         self._drop_exe()
         if self.context is not None:
             self._leave_processor()
-        self._used = self.usage
-        self.mm.put()
+        self._leave_mm()
         self.kernel.segments.sweep()
         self._orphan_children()
         self._tell_parent()

@@ -13,6 +13,7 @@ from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
+    from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Caller, Machine
 
 
@@ -74,6 +75,29 @@ class NoDevice(Inode):
         raise SyscallError(errno.ENXIO)
 
 
+class LoopControl(NullDevice):
+    """/dev/loop-control: there are no loop devices to be had."""
+
+    is_sink = False
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        raise SyscallError(errno.EINVAL)
+
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
+        raise SyscallError(errno.EINVAL)
+
+    def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
+        """Refuse. Errors: ENOSPC (LOOP_CTL_GET_FREE), ENODEV (by number), ENOSYS."""
+        raise SyscallError(LOOP_ERRORS.get(request, errno.ENOSYS))
+
+
+class TerminalMaster(NoDevice):
+    """/dev/ptmx without a devpts at /dev/pts: it has no terminal to give."""
+
+    def opened(self, task: Caller) -> Inode:
+        raise SyscallError(errno.ENODEV)
+
+
 class NoBlockDevice(NoDevice):
     """A block device's node; disks have names of their own in /dev."""
 
@@ -108,12 +132,15 @@ def makedev(major: int, minor: int) -> int:
     return (major & 0xFFF) << 8 | minor & 0xFF | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
 
 
+LOOP_ERRORS = {0x4C80: errno.ENOSPC, 0x4C81: errno.ENODEV, 0x4C82: errno.ENOSPC}
 DEVICES: dict[str, tuple[int, type[Inode]]] = {
     "null": (makedev(1, 3), NullDevice),
     "zero": (makedev(1, 5), ZeroDevice),
     "full": (makedev(1, 7), FullDevice),
     "random": (makedev(1, 8), RandomDevice),
     "urandom": (makedev(1, 9), RandomDevice),
+    "ptmx": (makedev(5, 2), TerminalMaster),
+    "loop-control": (makedev(10, 237), LoopControl),
     "tty": (makedev(5, 0), NoDevice),  # no task has a terminal unless one is added
     "console": (makedev(5, 1), NoDevice),
 }
@@ -148,6 +175,7 @@ class DevFs:
         for name, target in LINKS.items():
             self.root.entries[name] = LinkInode(kernel, target)
         self.root.entries["console"].mode = 0o600
+        self.root.entries["loop-control"].mode = 0o660
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -8,6 +8,7 @@ task, finds it attached no more.
 from __future__ import annotations
 
 import errno
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -15,7 +16,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.vfs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.inode import MappedInode
+from pkern.kernel.vfs.inode import PAGE_SIZE, MappedInode, in_group
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 IPC_PRIVATE = 0
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
 SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
+STRICT = 2  # vm.overcommit_memory: SHM_NORESERVE counts for nothing
+IPC_MNI = 32768  # indexes of an id; what is above counts how often they began anew
+SEQUENCES = 65536
+LEAST_CYCLE = 64  # indexes that are gone through before one is used again
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
@@ -32,7 +37,8 @@ class Segment:
     def __init__(self, kernel: Machine, task: Caller, key: int, size: int, flags: int) -> None:
         self.key = key
         self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
-        self.creator = self.last_pid = task.pid
+        self.creator = task.pid
+        self.last_pid = 0  # who attached or detached it last
         self.owner = task.uid, task.gid  # who made it, whatever IPC_SET says later
         self.locked_by: int | None = None  # the uid whose memory SHM_LOCK counts it as
         self.atime = self.dtime = 0  # seconds: last attached, last detached by shmdt
@@ -45,17 +51,46 @@ class Segment:
         self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0
         self.inode.open_count = 1  # the segment's own
-        self.inode.truncate(hugetlb.round_up(size) if large else size)
-        if isinstance(self.inode, HugeInode) and self.reserved:
-            self._reserve(self.inode)
-
-    def _reserve(self, inode: HugeInode) -> None:
         try:
-            inode.promise()
+            self._promise(kernel)
         except SyscallError:
-            inode.open_count = 0
-            inode.released()
+            self.drop()
             raise
+
+    def drop(self) -> None:
+        """Let its memory go, but for what still shows it."""
+        self.inode.open_count -= 1
+        self.inode.released()
+
+    def need(self, task: Caller, flags: int) -> None:
+        """Refuse who may not do what any class of nine permission bits asks. Errors: EACCES.
+
+        Source: ipcperms() of Linux 6.18.
+        """
+        asked = (flags >> 6 | flags >> 3 | flags) & 7
+        shift = 0
+        if task.uid in (self.inode.uid, self.owner[0]):
+            shift = 6
+        elif in_group(task, self.inode.gid) or in_group(task, self.owner[1]):
+            shift = 3
+        if asked & ~(self.inode.mode >> shift) and not task.capable("CAP_IPC_OWNER"):
+            raise SyscallError(errno.EACCES)
+
+    @property
+    def nr_pages(self) -> int:
+        """Pages of its size."""
+        return -(-self.bytes // PAGE_SIZE)
+
+    def _promise(self, kernel: Machine) -> None:
+        """Give it its size, and commit to it unless it asked not to. Errors: ENOMEM."""
+        inode = self.inode
+        large = isinstance(inode, HugeInode)
+        inode.truncate(hugetlb.round_up(self.bytes) if large else self.bytes)
+        if isinstance(inode, HugeInode):
+            if self.reserved:
+                inode.promise()
+        elif self.reserved or int(kernel.memory.tunables.overcommit_memory) == STRICT:
+            kernel.memory.call(None, lib.mapping_reserve, inode.mapping, self.nr_pages)
 
     def lock(self, uid: int) -> None:
         """Keep all its pages in memory, at a user's expense."""
@@ -74,7 +109,11 @@ class Segment:
 
 
 class Segments:
-    """The segments of one machine, by id from 0."""
+    """The segments of one machine, by id, and what bounds them (kernel.shm*).
+
+    An id is an index and, above it, a number that moves whenever indexes begin anew, so that an
+    id of a segment that is gone is not soon another's. Source: ipc_idr_alloc() of Linux 6.18.
+    """
 
     def __init__(self, kernel: Machine) -> None:
         self._kernel = kernel
@@ -82,7 +121,13 @@ class Segments:
         self._by_key: dict[int, int] = {}  # of those that have one: its id
         self._by_ino: dict[int, Segment] = {}
         self._removed: dict[int, Segment] = {}  # by id: to go when nothing shows them
-        self._next_id = 0
+        self._at: dict[int, int] = {}  # ids by index
+        self.nr_pages = 0  # of all of them
+        self._last_index = -1
+        self._sequence = 0
+        self.next_id = -1  # kernel.shm_next_id
+        self.rmid_forced = 0
+        self.max_segments, self.max_bytes, self.max_pages = 4096, SHM_MAX, SHM_MAX
 
     def nr_locked_pages(self) -> int:
         """Return how many pages SHM_LOCK keeps in memory."""
@@ -90,7 +135,10 @@ class Segments:
         return sum(int(lib.mapping_nr_unevictable(mapping)) for mapping in locked)
 
     def get(self, task: Caller, key: int, size: int, flags: int) -> int:
-        """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EINVAL, EACCES."""
+        """Return the id for a key, made if asked.
+
+        Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOSPC, ENOMEM.
+        """
         self.sweep()
         found = self._by_key.get(key)
         if found is None:
@@ -100,24 +148,53 @@ class Segments:
             raise SyscallError(errno.EEXIST)
         if size > segment.bytes:
             raise SyscallError(errno.EINVAL)
-        segment.inode.open_check(task, flags >> 6 & 6)
+        segment.need(task, flags)
         return found
 
     def _make(self, task: Caller, key: int, size: int, flags: int) -> int:
         if key != IPC_PRIVATE and not flags & IPC_CREAT:
             raise SyscallError(errno.ENOENT)
-        if not 1 <= size <= SHM_MAX:
+        if not 1 <= size <= self.max_bytes:
             raise SyscallError(errno.EINVAL)
-        memory = self._kernel.memory
-        if size > memory.ram and int(memory.tunables.overcommit_memory) != 1:
-            raise SyscallError(errno.ENOMEM)
+        if self.nr_pages + -(-size // PAGE_SIZE) > self.max_pages:
+            raise SyscallError(errno.ENOSPC)
         segment = Segment(self._kernel, task, key, size, flags)
-        self._next_id += 1
-        shmid = self._next_id - 1
+        if len(self._by_id) >= self.max_segments:
+            segment.drop()
+            raise SyscallError(errno.ENOSPC)
+        shmid = self._take_id()
         self._by_id[shmid] = self._by_ino[segment.inode.ino] = segment
+        self._at[shmid % IPC_MNI] = shmid
         if key != IPC_PRIVATE:
             self._by_key[key] = shmid
+        self.nr_pages += segment.nr_pages
         return shmid
+
+    def _take_id(self) -> int:
+        used = self._at
+        wanted, self.next_id = self.next_id, -1
+        if wanted >= 0:
+            index = next(i for i in range(wanted % IPC_MNI, IPC_MNI) if i not in used)
+            return wanted // IPC_MNI * IPC_MNI + index
+        top = min(max(len(used) * 3 // 2, LEAST_CYCLE), self.max_segments)
+        order = chain(range(self._last_index + 1, top), range(IPC_MNI))
+        index = next(i for i in order if i not in used)
+        self._sequence += index <= self._last_index
+        self._last_index = index
+        return self._sequence % SEQUENCES * IPC_MNI + index
+
+    def at(self, index: int) -> tuple[int, Segment]:
+        """Return the segment at an index, with its id. Errors: EINVAL."""
+        self.sweep()
+        shmid = self._at.get(index % IPC_MNI)
+        if shmid is None:
+            raise SyscallError(errno.EINVAL)
+        return shmid, self._by_id[shmid]
+
+    def last_index(self) -> int:
+        """Return the highest index in use, 0 if there is none."""
+        self.sweep()
+        return max(self._at, default=0)
 
     def segment(self, shmid: int) -> Segment:
         """Return a segment. Errors: EINVAL."""
@@ -135,9 +212,9 @@ class Segments:
         self.sweep()
         return list(self._by_id.items())
 
-    def locked_bytes(self, uid: int) -> int:
+    def locked_pages(self, uid: int) -> int:
         """Return how much a user has locked by SHM_LOCK."""
-        return sum(s.bytes for s in self._by_id.values() if s.locked_by == uid)
+        return sum(s.nr_pages for s in self._by_id.values() if s.locked_by == uid)
 
     def remove(self, shmid: int) -> None:
         """Take the key away; the memory goes with the last VMA. Errors: EINVAL."""
@@ -149,17 +226,18 @@ class Segments:
 
     def sweep(self) -> None:
         """Free removed segments that nothing shows any more."""
-        for shmid in [i for i, segment in self._removed.items() if not segment.attached]:
-            self._free(shmid)
+        going = self._by_id if self.rmid_forced else self._removed
+        for shmid, segment in list(going.items()):
+            if (segment.removed or segment.atime) and not segment.attached:
+                self._free(shmid)
 
     def _free(self, shmid: int) -> None:
         segment = self._by_id.pop(shmid)
         self._by_key.pop(segment.key, None)
         self._removed.pop(shmid, None)
-        inode = segment.inode
-        del self._by_ino[inode.ino]
-        inode.open_count -= 1
-        inode.released()
+        del self._by_ino[segment.inode.ino], self._at[shmid % IPC_MNI]
+        self.nr_pages -= segment.nr_pages
+        segment.drop()
 
     def close(self) -> None:
         """Free everything, at shutdown."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
+from pkern.kernel.vfs.inode import PAGE_SIZE, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -22,11 +22,22 @@ if TYPE_CHECKING:
 SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
 CAPACITY = 212_992  # bytes that one queue holds: net.core.wmem_default
 MAX_MESSAGE = CAPACITY - 32
+# What Linux's buffers are made of: sk_buff, the data's block, pages behind a long head.
+CACHE_LINE, BUFFER_HEAD, SHARED_INFO, SMALLEST_BLOCK = 64, 256, 320, 512
+LONGEST_HEAD = 4 * PAGE_SIZE - SHARED_INFO
 POLLWRBAND, POLLRDHUP = 0x200, 0x2000
 DEV_SOCKET = 8
 NO_READS, NO_WRITES = 1, 2
 BOTH = NO_READS | NO_WRITES
 NOBODY = (0, -1, -1)
+
+
+def cost(message: bytes) -> int:
+    """Return what a message costs its sender: Linux's skb->truesize, bytes."""
+    data = -(-len(message) // CACHE_LINE) * CACHE_LINE
+    head = min(data, LONGEST_HEAD)
+    block = max(SMALLEST_BLOCK, 1 << (head + SHARED_INFO - 1).bit_length())
+    return block + BUFFER_HEAD + -(-(data - head) // PAGE_SIZE) * PAGE_SIZE
 
 
 class SocketInode(Inode):
@@ -66,6 +77,11 @@ class SocketInode(Inode):
     def queued(self) -> int:
         """Bytes that wait to be read."""
         return sum(map(len, self.messages))
+
+    @property
+    def charged(self) -> int:
+        """What waits to be read costs its sender: bytes, of messages with all that holds them."""
+        return self.queued if self.is_stream else sum(map(cost, self.messages))
 
     @property
     def available(self) -> int:
@@ -138,8 +154,8 @@ class SocketInode(Inode):
         room, and the caller will not wait).
         """
         peer = self._receiver(data)
-        room = CAPACITY - peer.queued
-        if data and room < (1 if self.is_stream else len(data)):
+        room = CAPACITY - peer.charged
+        if (data or not self.is_stream) and room <= 0:
             sleep(self, wait)
         sent = data[:room] if self.is_stream else data
         if sent or not self.is_stream:
@@ -194,7 +210,7 @@ class SocketInode(Inode):
         ready |= POLLHUP if alone or self.shut == BOTH else 0
         ready |= POLLRDHUP if self.shut & NO_READS else 0
         ready |= POLLERR if self.error else 0
-        waiting = 0 if self.peer is None else self.peer.queued
+        waiting = 0 if self.peer is None else self.peer.charged
         return ready | (POLLOUT if 4 * waiting <= CAPACITY else 0)
 
 

@@ -56,12 +56,14 @@ def pipe2_raw(task: Task, flags: int) -> bytes:
 def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     """Return a descriptor of a new file without a name, in memory.
 
-    Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM. Source: memfd_create(2).
+    Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
+    Source: memfd_create(2).
     """
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
-        hugetlb.check_size(flags)
+        if flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
+            hugetlb.check_size(flags, errno.ENODEV)
     both = MFD_NOEXEC_SEAL | MFD_EXEC
     if (
         flags & ~known

@@ -11,18 +11,21 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
+from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.shm import Segment
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.mm import Vma
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
 SHM_RDONLY, SHM_RND, SHM_REMAP, SHM_EXEC = 0o10000, 0o20000, 0o40000, 0o100000
 SHM_HUGETLB, SHM_DEST = 0o4000, 0o1000
 SHM_LOCKED = 0o2000
-IPC_RMID, IPC_SET, IPC_STAT, SHM_LOCK, SHM_UNLOCK = 0, 1, 2, 11, 12
+IPC_RMID, IPC_SET, IPC_STAT, IPC_INFO, SHM_LOCK, SHM_UNLOCK = 0, 1, 2, 3, 11, 12
+SHM_STAT, SHM_INFO, SHM_STAT_ANY = 13, 14, 15
+S_IRUGO, S_IRWUGO, S_IXUGO = 0o444, 0o666, 0o111
 
 
 # struct shmid64_ds: key, two owners, mode, number; size, three times, two pids, attachments.
@@ -128,7 +131,8 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     segment = task.kernel.segments.segment(shmid)
     where, map_flags = _attach_flags(addr, flags, segment.bytes)
     read_only = bool(flags & SHM_RDONLY)
-    segment.inode.open_check(task, MAY_READ if read_only else MAY_READ | MAY_WRITE)
+    wanted = S_IRUGO if read_only else S_IRWUGO
+    segment.need(task, wanted | (S_IXUGO if flags & SHM_EXEC else 0))
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
     prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
     map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
@@ -136,23 +140,34 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
 
 
+def _shows(vma: Vma, addr: int) -> bool:
+    """Tell whether a VMA shows what an attachment at addr would show there."""
+    return vma.start - addr == vma.pgoff * PAGE_SIZE
+
+
 @syscall(67, "shmdt", INT)
 def shmdt(task: Task, addr: int) -> int:
-    """Detach the segment attached at addr. Errors: EINVAL. Source: shmdt(2)."""
-    first = task.mm.vma_at(addr)
-    segment = task.kernel.segments.of_inode(first.mapping_cookie) if first else None
-    if first is None or segment is None or first.start != addr or first.pgoff:
+    """Detach the segment attached at addr, also what munmap has left of it.
+
+    Errors: EINVAL. Source: shmdt(2); ksys_shmdt() of Linux 6.18.
+    """
+    segments = task.kernel.segments
+    behind = [vma for vma in task.mm.vmas() if vma.start >= addr and not addr % PAGE_SIZE]
+    named = ((vma, segments.of_inode(vma.mapping_cookie)) for vma in behind if _shows(vma, addr))
+    first, segment = next(((v, s) for v, s in named if s is not None), (None, None))
+    if first is None or segment is None:
         raise SyscallError(errno.EINVAL)
-    for vma in task.mm.vmas():  # a split or partly unmapped attachment goes as a whole
-        if vma.file_cookie == first.file_cookie and vma.start - addr == vma.pgoff * PAGE_SIZE:
+    end = addr + segment.nr_pages * PAGE_SIZE
+    for vma in behind:
+        if vma.file_cookie == first.file_cookie and vma.end <= end and _shows(vma, addr):
             task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
     segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // SECOND
-    task.kernel.segments.sweep()
+    segments.sweep()
     return 0
 
 
 def _stat(task: Task, segment: Segment) -> ShmidDs:
-    segment.inode.open_check(task, MAY_READ)
+    segment.need(task, S_IRUGO)
     return ShmidDs.of(segment)
 
 
@@ -175,22 +190,29 @@ def _set(task: Task, segment: Segment, uid: int, gid: int, mode: int) -> None:
     segment.ctime = task.kernel.clock.realtime_ns // SECOND
 
 
+def _need_lock_right(task: Task, segment: Segment) -> None:
+    """Refuse all but the owner, the maker and CAP_IPC_LOCK. Errors: EPERM."""
+    _need_owner(task, segment, "CAP_IPC_LOCK")
+
+
 def _lock(task: Task, segment: Segment) -> None:
     """Keep a segment in memory. Errors: EPERM, ENOMEM (more than RLIMIT_MEMLOCK)."""
-    _need_owner(task, segment, "CAP_IPC_LOCK")
+    _need_lock_right(task, segment)
     limit = task.rlimits["memlock"][0]
-    if not task.capable("CAP_IPC_LOCK"):
-        if not limit:
-            raise SyscallError(errno.EPERM)
-        if segment.bytes + task.kernel.segments.locked_bytes(task.uid) > limit:
-            raise SyscallError(errno.ENOMEM)
-    if segment.locked_by is None:
-        segment.lock(task.uid)
+    if not limit and not task.capable("CAP_IPC_LOCK"):
+        raise SyscallError(errno.EPERM)
+    if isinstance(segment.inode, HugeInode) or segment.locked_by is not None:
+        return  # large pages stay anyway
+    pages = segment.nr_pages + task.kernel.segments.locked_pages(task.uid)
+    if pages > limit // PAGE_SIZE and not task.capable("CAP_IPC_LOCK"):
+        raise SyscallError(errno.ENOMEM)
+    segment.lock(task.uid)
 
 
 def _unlock(task: Task, segment: Segment) -> None:
-    _need_owner(task, segment, "CAP_IPC_LOCK")
-    segment.unlock()
+    _need_lock_right(task, segment)
+    if segment.locked_by is not None:
+        segment.unlock()
 
 
 def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
@@ -213,12 +235,46 @@ def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
     return 0
 
 
-@syscall(31, "shmctl", SINT, SINT, INT, partly="not the calls of ipcs: IPC_INFO, SHM_STAT")
+def _limits(task: Task) -> bytes:
+    """Return struct shminfo64: kernel.shm*."""
+    found = task.kernel.segments
+    return struct.pack(
+        "<9Q", found.max_bytes, 1, found.max_segments, found.max_segments, found.max_pages, *[0] * 4
+    )
+
+
+def _totals(task: Task) -> bytes:
+    """Return struct shm_info: segments, and their pages: all, resident, in swap."""
+    found = [segment for _, segment in task.kernel.segments.items()]
+    mappings = [segment.inode.mapping for segment in found]
+    resident = sum(int(lib.mapping_nr_pages(mapping)) for mapping in mappings)
+    swapped = sum(int(lib.mapping_nr_swapped(mapping)) for mapping in mappings)
+    total = task.kernel.segments.nr_pages
+    return struct.pack("<ixxxx5Q", len(found), total, resident, swapped, 0, 0)
+
+
+def _store_stat(task: Task, index: int, command: int, addr: int) -> int:
+    """SHM_STAT, SHM_STAT_ANY: the segment at an index. Returns its id. Errors: EINVAL, EACCES."""
+    shmid, segment = task.kernel.segments.at(index)
+    found = ShmidDs.of(segment) if command == SHM_STAT_ANY else _stat(task, segment)
+    task.mm.copy_out(addr, found.pack())
+    return shmid
+
+
+@syscall(31, "shmctl", SINT, SINT, INT)
 def shmctl_raw(task: Task, shmid: int, command: int, addr: int) -> int:
     """As shmctl; IPC_STAT stores struct shmid_ds at addr, IPC_SET takes owner and mode from it.
 
-    Errors: as shmctl, EFAULT. Source: shmctl(2).
+    IPC_INFO and SHM_INFO store limits and totals and return the highest index; SHM_STAT and
+    SHM_STAT_ANY take an index and return an id. Errors: as shmctl, EFAULT. Source: shmctl(2).
     """
+    if command < 0 or shmid < 0:
+        raise SyscallError(errno.EINVAL)
+    if command in (IPC_INFO, SHM_INFO):
+        task.mm.copy_out(addr, _limits(task) if command == IPC_INFO else _totals(task))
+        return task.kernel.segments.last_index()
+    if command in (SHM_STAT, SHM_STAT_ANY):
+        return _store_stat(task, shmid, command, addr)
     if command == IPC_SET:
         wish = SHMID_DS.unpack(task.mm.copy_in(addr, SHMID_DS.size))
         _set(task, task.kernel.segments.segment(shmid), wish[1], wish[2], wish[5])

@@ -170,9 +170,30 @@ def _check_known(known: Area, area: Area) -> None:
 ARCH_SET_GS, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS = 0x1001, 0x1002, 0x1003, 0x1004
 SET_BASES = {ARCH_SET_FS: "fs_base", ARCH_SET_GS: "gs_base"}
 GET_BASES = {ARCH_GET_FS: "fs_base", ARCH_GET_GS: "gs_base"}
+ARCH_GET_CPUID, ARCH_SET_CPUID = 0x1011, 0x1012
+XCOMP_QUERIES = (0x1021, 0x1022, 0x1024)  # which states XSAVE may save
+ARCH_ANSWERS: dict[int, int | None] = {
+    ARCH_GET_CPUID: 1,
+    ARCH_SET_CPUID: None,
+    **dict.fromkeys(XCOMP_QUERIES, 0),
+}
 
 
-@syscall(158, "arch_prctl", INT, INT, partly="FS and GS only")
+def _arch_answer(task: Task, code: int, addr: int) -> int:
+    """Answer what depends on no task: the processor has no XSAVE, and CPUID never faults.
+
+    Errors: ENODEV (CPUID cannot be made to fault), EFAULT.
+    """
+    answer = ARCH_ANSWERS[code]
+    if answer is None:
+        raise SyscallError(errno.ENODEV)
+    if code in XCOMP_QUERIES:
+        task.mm.copy_out(addr, answer.to_bytes(8, "little"))
+        return 0
+    return answer
+
+
+@syscall(158, "arch_prctl", INT, INT, partly="no XSAVE, no shadow stacks")
 def arch_prctl(task: Task, code: int, addr: int) -> int:
     """Set or read the base of fs or gs. Errors: EPERM (outside user space), EINVAL, EFAULT.
 
@@ -185,6 +206,8 @@ def arch_prctl(task: Task, code: int, addr: int) -> int:
             raise SyscallError(errno.EPERM)
         task.cpu.set_registers({SET_BASES[code]: addr})
         return 0
+    if code in ARCH_ANSWERS:
+        return _arch_answer(task, code, addr)
     if code in GET_BASES:
         base = task.cpu.registers()[GET_BASES[code]]
         task.mm.copy_out(addr, base.to_bytes(8, "little"))

@@ -368,7 +368,7 @@ def _consume(task: Task, event: Event) -> None:
     if not child.alive:
         task.children.remove(child)
         task.kernel.tasks.reap(child)
-        task.thread.child_cpu_ns += child.thread.cpu_ns + child.thread.child_cpu_ns
+        task.take_usage(child)
     elif event.status == 0xFFFF:
         child.continued = False
     else:
@@ -394,11 +394,15 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK where
     a Python program would sleep for ever. Source: wait4(2).
     """
+    event = _wait4(task, pid, options)
+    return (event.pid, event.status) if event else (0, 0)
+
+
+def _wait4(task: Task, pid: int, options: int) -> Event | None:
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
         raise SyscallError(errno.EINVAL)
     wait = _wait if task.context is not None else _wait_in_python
-    event = wait(task, _choice(pid), options | WEXITED)
-    return (event.pid, event.status) if event else (0, 0)
+    return wait(task, _choice(pid), options | WEXITED)
 
 
 def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event | None:
@@ -425,6 +429,9 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     task.kernel.vsyscalls.enter(task)
 
 
+KB_PER_PAGE = 4
+
+
 class Rusage(NamedTuple):
     """struct rusage: time used (nanoseconds, all of it user time), most KiB resident, faults."""
 
@@ -447,19 +454,33 @@ class Rusage(NamedTuple):
 
 
 def usage_of_children(task: Task) -> Rusage:
-    """Return what the children that were waited for have used: times only."""
-    return Rusage(task.thread.child_cpu_ns)
+    """Return what the children that were waited for have used."""
+    thread = task.thread
+    return Rusage(thread.child_cpu_ns, thread.child_max_rss * KB_PER_PAGE, *thread.child_faults)
 
 
-@syscall(61, "wait4", SINT, INT, SINT, INT, partly="rusage: times only")
+def usage_of(child: Task) -> Rusage:
+    """Return what a child has used, with the children that it waited for."""
+    its, own, theirs = child.thread, child.faults, child.thread.child_faults
+    return Rusage(
+        its.cpu_ns + its.child_cpu_ns,
+        max(child.max_rss, its.child_max_rss) * KB_PER_PAGE,
+        own[0] + theirs[0],
+        own[1] + theirs[1],
+    )
+
+
+@syscall(61, "wait4", SINT, INT, SINT, INT)
 def wait4_raw(task: Task, pid: int, status_addr: int, options: int, usage: int) -> int:
     """Wait as wait4, and store the status (int) and struct rusage. Source: wait4(2)."""
-    reaped, status = wait4(task, pid, options)
-    if status_addr and reaped:
-        task.mm.copy_out(status_addr, struct.pack("<i", status))
-    if usage and reaped:
-        task.mm.copy_out(usage, usage_of_children(task).pack())
-    return reaped
+    event = _wait4(task, pid, options)
+    if event is None:
+        return 0
+    if status_addr:
+        task.mm.copy_out(status_addr, struct.pack("<i", event.status))
+    if usage:
+        task.mm.copy_out(usage, usage_of(event.child).pack())
+    return event.pid
 
 
 def _waitid_info(event: Event) -> bytes:
@@ -490,7 +511,7 @@ def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
     return event
 
 
-@syscall(247, "waitid", INT, SINT, INT, SINT, INT, partly="rusage: times only")
+@syscall(247, "waitid", INT, SINT, INT, SINT, INT)
 def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: int) -> int:
     """Wait for a child's end, stop or continuation, and store siginfo_t at info.
 
@@ -514,5 +535,5 @@ def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: i
     if info:
         task.mm.copy_out(info, _waitid_info(event) if event else bytes(SIGINFO_BYTES))
     if usage and event:
-        task.mm.copy_out(usage, usage_of_children(task).pack())
+        task.mm.copy_out(usage, usage_of(event.child).pack())
     return 0

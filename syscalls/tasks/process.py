@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 QUERY = 0xFFFF_FFFF
-NR_OPEN = 1 << 20  # the most descriptors that any task may be allowed
 # Command -> the registration it wants. 1: global, 2-64: expedited ones, 128, 256: of rseq.
 MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256: 0, 512: 0}
 REGISTRATIONS = (4, 16, 64, 256)
@@ -57,13 +56,13 @@ def getrlimit(task: Task, resource: int) -> tuple[int, int]:
 def setrlimit(task: Task, resource: int, limits: tuple[int, int]) -> int:
     """Set (soft, hard); raising hard wants CAP_SYS_RESOURCE.
 
-    Errors: EINVAL, EPERM (also: more than 1,048,576 descriptors). Source: setrlimit(2).
+    Errors: EINVAL, EPERM (also: more descriptors than fs.nr_open). Source: setrlimit(2).
     """
     name = _limit_name(resource)
     soft, hard = limits
     if not 0 <= soft <= hard <= RLIM_INFINITY:
         raise SyscallError(errno.EINVAL)
-    if name == "nofile" and hard > NR_OPEN:
+    if name == "nofile" and hard > int(task.kernel.sysctl["fs.nr_open"]):
         raise SyscallError(errno.EPERM)
     if hard > task.rlimits[name][1] and not task.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EPERM)
@@ -123,11 +122,12 @@ def prlimit64_raw(task: Task, pid: int, resource: int, new_addr: int, old_addr: 
 def personality(task: Task, persona: int = QUERY) -> int:
     """Set the execution domain and return the old one; 0xffffffff only asks.
 
-    It is kept; of its bits only PER_LINUX32 (uname) changes anything. Source: personality(2).
+    Obeyed: PER_LINUX32 (uname), READ_IMPLIES_EXEC, and by the next program ADDR_COMPAT_LAYOUT and
+    MMAP_PAGE_ZERO. Source: personality(2).
     """
     old = task.attributes.personality
     if persona & QUERY != QUERY:
-        task.set_attributes(personality=persona & QUERY)
+        task.set_personality(persona & QUERY)
     return old
 
 

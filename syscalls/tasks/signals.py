@@ -15,6 +15,7 @@ from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks import sigframe
 from pkern.kernel.tasks.signals import (
     NSIG,
+    SA_KNOWN,
     SI_KERNEL,
     SI_TKILL,
     SI_USER,
@@ -83,7 +84,7 @@ def rt_sigaction_raw(task: Task, signo: int, new: int, old: int, nbytes: int) ->
     wanted = None
     if new:
         handler, flags, restorer, mask = ACTION.unpack(task.mm.copy_in(new, ACTION.size))
-        wanted = Sigaction(handler, flags, restorer, mask & ~UNBLOCKABLE_MASK)
+        wanted = Sigaction(handler, flags & SA_KNOWN, restorer, mask & ~UNBLOCKABLE_MASK)
     if not 1 <= signo <= NSIG:
         raise SyscallError(errno.EINVAL)
     before = task.signals.sigaction(signo)

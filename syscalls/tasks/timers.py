@@ -13,7 +13,7 @@ from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
-from pkern.syscalls.tasks.life import Rusage, usage_of_children
+from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -23,7 +23,6 @@ TIMER_ABSTIME = 1
 USEC = 1000
 TICKS = 10_000_000  # nanoseconds of one of times()'s ticks
 RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
-KB_PER_PAGE = 4
 
 
 # ---- sleeping ----
@@ -204,6 +203,4 @@ def getrusage(task: Task, who: int = RUSAGE_SELF) -> Rusage:
         return usage_of_children(task)
     if who not in (RUSAGE_SELF, RUSAGE_THREAD):
         raise SyscallError(errno.EINVAL)
-    used = task.usage
-    faults = used.minor_faults, used.major_faults
-    return Rusage(task.thread.cpu_ns, used.peak_pages * KB_PER_PAGE, *faults)
+    return Rusage(task.thread.cpu_ns, task.max_rss * KB_PER_PAGE, *task.faults)

@@ -5,7 +5,7 @@ docs/syscalls.md, so that no page can say what the code does not do.
 """
 
 from pkern.kernel.machine import Kernel
-from pkern.kernel.sysctl import Entry
+from pkern.kernel.sysctl_entry import Entry
 from pkern.syscalls import TABLE, numbers
 from pkern.userland.tables import markdown_table
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gzip
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
-from pkern.kernel.vfs.inode import ANYWHERE, MAY_WRITE, POLLIN, Inode
+from pkern.kernel.vfs.inode import ANYWHERE, MAY_READ, MAY_WRITE, POLLIN, Inode
 from pkern.kernel.vfs.proc.inode import FixedMode, ProcInode, task_of
 from pkern.kernel.wait import WouldBlock
 
@@ -186,6 +187,34 @@ class KmsgFile(ProcInode):
         return POLLIN if self.kernel.log.unread() else 0
 
 
+# ---- the configuration ----
+
+# What a kernel of Linux would be called that has what this one has.
+CONFIG = """
+    64BIT X86_64 X86 MMU SHMEM TMPFS TMPFS_XATTR HUGETLBFS HUGETLB_PAGE SWAP SYSVIPC PROC_FS SYSFS
+    PROC_SYSCTL PROC_PAGE_MONITOR PROC_CHILDREN EPOLL EVENTFD TIMERFD FUTEX MEMFD_CREATE
+    BINFMT_ELF ADVISE_SYSCALLS MEMBARRIER RSEQ PRINTK IKCONFIG IKCONFIG_PROC LEGACY_VSYSCALL_XONLY
+    """
+
+
+class ConfigFile(ProcInode):
+    """/proc/config.gz: how the kernel is configured."""
+
+    whences = ANYWHERE
+
+    def __init__(self, kernel: Machine) -> None:
+        super().__init__(kernel, 0o444)
+        lines = "".join(f"CONFIG_{name}=y\n" for name in CONFIG.split())
+        self._content = gzip.compress(lines.encode(), mtime=0)
+
+    @property
+    def size(self) -> int:
+        return len(self._content)
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        return self._content[pos : pos + nbytes]
+
+
 # ---- sysctls ----
 
 
@@ -195,12 +224,15 @@ class SysctlFile(FixedMode):
     whences = ANYWHERE
 
     def __init__(self, kernel: Machine, name: str) -> None:
-        writable = 0o200 if not kernel.sysctl.entry(name).read_only else 0
-        super().__init__(kernel, 0o444 | writable)
+        entry = kernel.sysctl.entry(name)
+        super().__init__(kernel, entry.mode or (0o444 if entry.read_only else 0o644))
         self._name = name
 
     def open_check(self, task: Caller, wanted: int) -> None:
-        if wanted & MAY_WRITE and not self.kernel.sysctl.may_write(self._name, task):
+        """Refuse what the bits do not say: no capability helps. Errors: EACCES."""
+        bits = self.mode >> (6 if task.uid == 0 else 0) & 7
+        denied = wanted & MAY_WRITE and not self.kernel.sysctl.may_write(self._name, task)
+        if denied or wanted & ~bits & (MAY_READ | MAY_WRITE):
             raise SyscallError(errno.EACCES)
 
     def read(self, pos: int, nbytes: int) -> bytes:
@@ -219,6 +251,7 @@ class SysctlFile(FixedMode):
 
 # ---- what is written to the files of a task ----
 
+INT_MIN = -(1 << 31)
 MAX_NUMBER = 12  # bytes that count of a number
 OOM_MIN, OOM_MAX = -1000, 1000
 OOM_DISABLE, OOM_ADJ_MAX = -17, 15
@@ -228,13 +261,27 @@ REFS_PEAK = 5
 COREDUMP_FILTER_BITS = 0x1FF
 
 
-def number_in(data: bytes) -> int:
-    """Return the number that was written, in C's notation. Errors: EINVAL."""
-    text = data[:MAX_NUMBER].split(b"\0")[0].strip()
-    number = parse_number(text.decode("latin-1"))
-    if number is None:
+def parse_kernel(text: bytes, base: int, low: int, high: int) -> int:
+    """Return the number that a text is to the kernel; one newline may end it. base 0: as in C.
+
+    Errors: EINVAL (no number), ERANGE (not low..high). Source: kstrtoint() of Linux 6.18.
+    """
+    digits = text.removesuffix(b"\n").decode("latin-1")
+    found = None if digits[1:2] == "b" or "_" in digits else parse_number(digits.lower())
+    if base and not digits.lstrip("+-").isdecimal():
+        found = None
+    if found is None or digits[:1] in ("", " ") or (digits[0] == "-" and low >= 0):
         raise SyscallError(errno.EINVAL)
-    return number
+    value = int(digits) if base else found
+    if not low <= value <= high:
+        raise SyscallError(errno.ERANGE)
+    return value
+
+
+def number_in(data: bytes, base: int = 0) -> int:
+    """Return the 32-bit number that was written, blanks around it. Errors: EINVAL, ERANGE."""
+    text = data[:MAX_NUMBER].split(b"\0")[0].strip()
+    return parse_kernel(text, base, INT_MIN, -INT_MIN - 1)
 
 
 def taken(data: bytes) -> int:
@@ -317,7 +364,7 @@ def write_clear_refs(of: Task, data: bytes, writer: Task) -> int:
     4 is taken and does nothing: no page is watched for writes. Errors: EINVAL.
     Source: proc_pid_clear_refs(5).
     """
-    kind = number_in(data)
+    kind = number_in(data, 10)
     if not 1 <= kind <= REFS_PEAK:
         raise SyscallError(errno.EINVAL)
     if of.alive and kind in REFS:
@@ -334,9 +381,7 @@ def coredump_filter(of: Task) -> str:
 
 def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
     """Set the filter; no dump is ever written. Errors: EINVAL. Source: core(5)."""
-    value = number_in(data)
-    if not 0 <= value < 1 << 32:
-        raise SyscallError(errno.EINVAL)
+    value = parse_kernel(data, 0, 0, (1 << 32) - 1)
     if not of.alive:
         raise SyscallError(errno.ESRCH)
     of.set_attributes(coredump_filter=value & COREDUMP_FILTER_BITS)
@@ -356,9 +401,7 @@ def timer_slack(of: Task, reader: Task) -> str:
 
 def write_timer_slack(of: Task, data: bytes, writer: Task) -> int:
     """Set the slack; 0 is the default. Errors: EPERM, EINVAL. Source: proc_pid_timerslack_ns(5)."""
-    value = number_in(data)
+    value = parse_kernel(data, 10, 0, (1 << 64) - 1)
     _may_see_slack(of, writer)
-    if value < 0:
-        raise SyscallError(errno.EINVAL)
     of.set_attributes(timer_slack_ns=value or of.attributes.default_slack_ns)
     return len(data)

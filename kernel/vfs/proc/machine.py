@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import BOOT_EPOCH_S, SECOND
-from pkern.kernel.core import ffi, lib
+from pkern.kernel.core import lib
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
 
-MAX_ORDER = 10
+SECTORS_PER_PAGE = 8
 FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
 CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
 SOFTIRQS = (
@@ -31,7 +31,7 @@ def meminfo(kernel: Machine) -> str:
         total * int(kernel.memory.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
     )
     cached = int(c.nr_file)
-    pinned, mlocked = _kept_pages(kernel)
+    pinned, mlocked = kept_pages(kernel)
     active = int(c.nr_active_anon + c.nr_active_file)
     inactive = int(c.nr_inactive_anon + c.nr_inactive_file)
     reclaimable = max(0, cached - int(c.nr_shmem) - pinned)
@@ -66,7 +66,7 @@ def meminfo(kernel: Machine) -> str:
     return _sizes(rows) + huge + _sizes(tail)
 
 
-def _kept_pages(kernel: Machine) -> tuple[int, int]:
+def kept_pages(kernel: Machine) -> tuple[int, int]:
     """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
     c = kernel.memory.counters
     locked = int(c.nr_unevictable)
@@ -75,55 +75,6 @@ def _kept_pages(kernel: Machine) -> tuple[int, int]:
 
 def _sizes(rows: list[tuple[str, Any]]) -> str:
     return "".join(field(name, int(pages) * KB_PER_PAGE) for name, pages in rows)
-
-
-# Name and where it comes from: a counter of the core, or vmstat()'s own; in Linux's order.
-VMSTAT = (
-    ("nr_free_pages", "nr_free"), ("nr_mlock", "mlocked"),
-    ("nr_inactive_anon", "nr_inactive_anon"), ("nr_active_anon", "nr_active_anon"),
-    ("nr_inactive_file", "nr_inactive_file"), ("nr_active_file", "nr_active_file"),
-    ("nr_unevictable", "pinned"), ("nr_slab_unreclaimable", "nr_slab"),
-    ("nr_anon_pages", "nr_anon"), ("nr_mapped", "nr_mapped"), ("nr_file_pages", "nr_file"),
-    ("nr_dirty", "nr_dirty"), ("nr_shmem", "nr_shmem"), ("nr_page_table_pages", "nr_pagetable"),
-    ("nr_swapcached", "nr_swapcached"), ("nr_dirty_threshold", "dirty_threshold"),
-    ("nr_dirty_background_threshold", "dirty_background_threshold"), ("pswpin", "pswpin"),
-    ("pswpout", "pswpout"), ("pgalloc_normal", "pgalloc"), ("allocstall_normal", "allocstall"),
-    ("pgfree", "pgfree"), ("pgactivate", "pgactivate"), ("pgdeactivate", "pgdeactivate"),
-    ("pglazyfree", "pglazyfree"), ("pgfault", "pgfault"), ("pgmajfault", "pgmajfault"),
-    ("pglazyfreed", "pglazyfreed"), ("pgrefill", "pgrefill"),
-    ("pgsteal_kswapd", "pgsteal_kswapd"), ("pgsteal_direct", "pgsteal_direct"),
-    ("pgscan_kswapd", "pgscan_kswapd"), ("pgscan_direct", "pgscan_direct"),
-    ("pgrotated", "pgrotated"), ("oom_kill", "oom_kills"),
-    ("unevictable_pgs_culled", "unevictable_pgs_culled"),
-    ("unevictable_pgs_rescued", "unevictable_pgs_rescued"), ("swap_ra", "swap_ra"),
-    ("swap_ra_hit", "swap_ra_hit"), ("pkern_special_pages", "nr_special"),
-    ("pkern_chain_blocks", "nr_chain_blocks"), ("pkern_vmas", "nr_vmas"), ("pkern_cow", "cow"),
-    ("pkern_zeropage", "zeropage"), ("pkern_truncations", "truncations"),
-    ("pkern_remaps", "remaps"), ("pkern_rmap_walks", "rmap_walks"),
-    ("pkern_rmap_vma_visits", "rmap_vma_visits"), ("pkern_rmap_pte_visits", "rmap_pte_visits"),
-    ("pkern_rmap_block_touches", "rmap_block_touches"), ("pkern_rmap_bytes", "rmap_bytes"),
-    ("pkern_rmap_bytes_peak", "rmap_bytes_peak"), ("pkern_scan_ptes", "scan_ptes"),
-    ("pkern_scan_rounds", "scan_rounds"), ("pkern_swap_read_errors", "swap_read_errors"),
-    ("pkern_swap_write_errors", "swap_write_errors"),
-)  # fmt: skip
-
-
-def vmstat(kernel: Machine) -> str:
-    """Counters by name; ours begin with pkern_. Source: proc_vmstat(5)."""
-    background, limit = kernel.memory.dirty_limits()
-    pinned, mlocked = _kept_pages(kernel)
-    own = {
-        "pinned": pinned,
-        "mlocked": mlocked,
-        "dirty_threshold": limit,
-        "dirty_background_threshold": background,
-        "allocstall": kernel.memory.allocstall,
-        "oom_kills": kernel.memory.oom.kills,
-    }
-    values = [
-        (name, own[c] if c in own else getattr(kernel.memory.counters, c)) for name, c in VMSTAT
-    ]
-    return "".join(f"{name} {int(value)}\n" for name, value in values)
 
 
 def swaps(kernel: Machine) -> str:
@@ -135,45 +86,6 @@ def swaps(kernel: Machine) -> str:
         wide = "\t" if size < 10_000_000 else ""
         lines.append(f"{name}{area.kind}\t{size}\t{wide}{used}\t{wide}{area.priority}\n")
     return "".join(lines)
-
-
-# ---- free memory by size ----
-
-
-def free_runs(kernel: Machine) -> list[tuple[int, int]]:
-    """Return (first pfn, end pfn) of each run of free pages."""
-    info, core = ffi.new("struct page_info *"), kernel.memory.core
-    runs: list[tuple[int, int]] = []
-    start = None
-    for pfn in range(int(kernel.memory.counters.nr_total)):
-        lib.machine_page_info(core, pfn, info)
-        if info.flags & lib.PG_FREE:
-            start = pfn if start is None else start
-        elif start is not None:
-            runs.append((start, pfn))
-            start = None
-    if start is not None:
-        runs.append((start, int(kernel.memory.counters.nr_total)))
-    return runs
-
-
-def blocks(start: int, end: int) -> list[int]:
-    """Return how many aligned blocks of each order a run splits into, largest first."""
-    found = [0] * (MAX_ORDER + 1)
-    while start < end:
-        order = min(MAX_ORDER, (start & -start).bit_length() - 1 if start else MAX_ORDER)
-        while 1 << order > end - start:
-            order -= 1
-        found[order] += 1
-        start += 1 << order
-    return found
-
-
-def buddyinfo(kernel: Machine) -> str:
-    """Free blocks of 1, 2, 4 .. 1024 pages. Source: proc_buddyinfo(5)."""
-    split = [blocks(*run) for run in free_runs(kernel)]
-    counts = [sum(column) for column in zip(*split, strict=True)] or [0] * (MAX_ORDER + 1)
-    return f"Node 0, zone {'Normal':>8} " + "".join(f"{count:6d} " for count in counts) + "\n"
 
 
 # ---- time and load ----
@@ -264,6 +176,25 @@ def partitions(kernel: Machine) -> str:
         for name, inode in _disks(kernel)
     )
     return "major minor  #blocks  name\n\n" + rows
+
+
+def diskstats(kernel: Machine) -> str:
+    """What the block devices have read and written. Source: proc_diskstats(5).
+
+    All of it is swap, counted for the machine: where there are several devices, for none of them.
+    """
+    disks, counters = _disks(kernel), kernel.memory.counters
+    pages = (int(counters.pswpin), int(counters.pswpout)) if len(disks) == 1 else (0, 0)
+    done = " ".join(f"{nr} 0 {nr * SECTORS_PER_PAGE} 0" for nr in pages) + " 0" * 9
+    return "".join(
+        f"{os.major(inode.rdev):4d} {os.minor(inode.rdev):7d} {name} {done}\n"
+        for name, inode in disks
+    )
+
+
+def cgroups(kernel: Machine) -> str:
+    """The controllers of control groups, of which there are none. Source: cgroups(7)."""
+    return "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
 
 
 def devices(kernel: Machine) -> str:

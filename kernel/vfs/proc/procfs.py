@@ -21,6 +21,7 @@ from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import numa as proc_numa
 from pkern.kernel.vfs.proc import process as proc_process
 from pkern.kernel.vfs.proc import task as proc_task
+from pkern.kernel.vfs.proc import zones as proc_zones
 from pkern.kernel.vfs.proc.inode import FixedMode, ProcDir, Text, TextFile, task_of
 from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
 from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
@@ -109,10 +110,12 @@ ROWS: dict[str, Row] = {
     "wchan": Row(0o444, lambda of, reader: "0"),
 }
 MACHINE: dict[str, Callable[[Machine], Text]] = {
-    "buddyinfo": proc_machine.buddyinfo,
+    "buddyinfo": proc_zones.buddyinfo,
+    "cgroups": proc_machine.cgroups,
     "cmdline": proc_machine.cmdline,
     "cpuinfo": proc_cpu.cpuinfo,
     "devices": proc_machine.devices,
+    "diskstats": proc_machine.diskstats,
     "filesystems": proc_machine.filesystems,
     "interrupts": proc_machine.interrupts,
     "loadavg": proc_machine.loadavg,
@@ -124,7 +127,14 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
     "swaps": proc_machine.swaps,
     "uptime": proc_machine.uptime,
     "version": proc_machine.version,
-    "vmstat": proc_machine.vmstat,
+    "vmstat": proc_zones.vmstat,
+    "zoneinfo": proc_zones.zoneinfo,
+}
+# The same, for root only.
+PRIVATE: dict[str, Callable[[Machine], Text]] = {
+    "pagetypeinfo": proc_zones.pagetypeinfo,
+    "slabinfo": proc_zones.slabinfo,
+    "vmallocinfo": lambda kernel: "",  # no kernel address space in which to map anything
 }
 
 
@@ -279,6 +289,10 @@ class ProcFs:
         entries = self.root.entries
         for name, text in MACHINE.items():
             entries[name] = TextFile(kernel, 0o444, partial(text, kernel))
+        for name, text in PRIVATE.items():
+            entries[name] = TextFile(kernel, 0o400, partial(text, kernel))
+        entries["config.gz"] = proc_files.ConfigFile(kernel)
+        entries["kpagecgroup"] = proc_files.PagesFile(kernel, lambda info: 0)
         entries["kmsg"] = proc_files.KmsgFile(kernel)
         entries["kpagecount"] = proc_files.PagesFile(kernel, proc_files.page_count)
         entries["kpageflags"] = proc_files.PagesFile(kernel, proc_files.page_flags)

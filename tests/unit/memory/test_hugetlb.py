@@ -57,7 +57,8 @@ def test_mmap_promises_pages_and_a_touch_takes_them(kernel):
     assert pool(kernel) == [4, 3, 1, 0]
     assert task.mm.vma_at(at).end == at + 2 * HUGE
     refused(lambda: mman.mmap(task, 0, 3 * HUGE, RW, ANON, -1, 0), errno.ENOMEM)
-    refused(lambda: mman.mmap(task, 0, HUGE, RW, ANON | 30 << 26, -1, 0), errno.EINVAL)
+    refused(lambda: mman.mmap(task, 0, HUGE, RW, ANON | 30 << 26, -1, 0), errno.ENOMEM)
+    refused(lambda: mman.mmap(task, 0, HUGE, RW, ANON | 29 << 26, -1, 0), errno.EINVAL)
     assert shown(kernel, task, "/proc/self/status", "HugetlbPages").split() == ["2048", "kB"]
     mman.madvise(task, at + HUGE, HUGE, lib.MADV_DONTNEED)
     assert pool(kernel) == [4, 4, 2, 0]

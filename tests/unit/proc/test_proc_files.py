@@ -18,7 +18,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.kernel.vfs.proc.machine import blocks, free_runs
+from pkern.kernel.vfs.proc.zones import free_blocks
 from pkern.userland.program import Sys
 from tests.host import without_newer_fields
 
@@ -398,7 +398,7 @@ def test_pagemap_shows_frames_to_root_only(machine: Kernel) -> None:
     assert struct.unpack("<Q", root.pread64(counts, 8, pfn * 8)) == (1,)
     word = struct.unpack("<Q", root.pread64(flags, 8, pfn * 8))[0]
     assert (word >> 12 & 1, word >> 11 & 1, word >> 10 & 1) == (1, 1, 0)  # ANON, MMAP, BUDDY
-    free = free_runs(machine)[-1][0]
+    free = int(machine.counters.nr_total) - 1  # never handed out
     assert struct.unpack("<Q", root.pread64(flags, 8, free * 8)) == (1 << 10,)
     assert len(root.pread64(counts, 1 << 20, 0)) == 8 * machine.counters.nr_total
     assert outcome(lambda: root.pread64(counts, 7, 0)) == "EINVAL"
@@ -524,13 +524,12 @@ def test_mounts_are_described_alike(machine: Kernel) -> None:
 
 
 def test_free_memory_is_split_into_blocks(machine: Kernel) -> None:
-    assert blocks(0, 1024) == [0] * 10 + [1]
-    assert blocks(3, 8) == [1, 0, 1] + [0] * 8
     line = show(user(machine), "/proc/buddyinfo").decode()
     found = re.fullmatch(r"Node 0, zone   Normal ((?: *\d+ ){11})\n", line)
     assert found
     total = sum(int(n) << order for order, n in enumerate(found[1].split()))
-    assert total == sum(end - start for start, end in free_runs(machine))
+    assert total == sum(nr << order for order, nr in enumerate(free_blocks(machine)))
+    assert total == machine.counters.nr_free
 
 
 def test_locks_are_listed_as_the_host_lists_them(machine: Kernel) -> None:

@@ -1,0 +1,50 @@
+"""What one sysctl is: its name, range and help, and where its value lives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Value = int | str
+MAX = (1 << 63) - 1
+
+
+class Entry(NamedTuple):
+    """One parameter. low..high: an integer's range; a string entry's values stand in choices.
+
+    owner: who holds the value, as Kernel.owners names the machine's parts; "table": nobody else.
+    field: the owner's, where it is not the last part of the name.
+    """
+
+    name: str
+    help: str
+    owner: str = "tunables"
+    field: str = ""
+    default: Value | None = None
+    low: int = 0
+    high: int = MAX
+    read_only: str = ""  # why it cannot be written; empty: it can
+    choices: tuple[str, ...] = ()
+    columns: int = 1  # more: a row of integers; those that a write leaves out stay
+    clears: str = ""  # the other of a pair: a write to this one makes it 0
+    mode: int = 0  # of its file, where it is not that of who may write
+
+    @property
+    def kind(self) -> str:
+        """'int' or 'str'."""
+        return "str" if isinstance(self.default, str) else "int"
+
+    @property
+    def where(self) -> str:
+        """The field or attribute that holds the value."""
+        return self.field or self.name.rsplit(".", 1)[1]
+
+    @property
+    def range(self) -> str:
+        """The allowed values, for people."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.columns > 1:
+            return f"{self.columns} integers"
+        if self.kind == "str":
+            return "text"
+        return f"{self.low}..{self.high}" if self.high < MAX else f"{self.low}.."
