@@ -31,6 +31,8 @@ from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.shm import Segments
+from pkern.kernel.vfs.sysfs.devices import tree as sys_tree
+from pkern.kernel.vfs.sysfs.fs import SysFs
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -111,6 +113,7 @@ class Kernel:
         self.segments = Segments(self)
         self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
+        self.vfs.mount("/sys", SysFs(self, sys_tree(self.memory)))
         self.memory.stores = self.vfs
         self.swap = SwapAreas(self.memory, self.log)
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")

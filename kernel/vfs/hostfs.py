@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 ZEROES = bytes(1 << 16)
+MOST_TEXT = 4 << 20  # bytes that are read of a file that does not say how long it is
 DIRTY_STEP = 32 * PAGE_SIZE  # bytes that a writer may go on without a look at vm.dirty_ratio
 
 
@@ -206,6 +207,61 @@ class HostFile(HostAttributes, MappedInode):
         """Nothing: the file system keeps its files until it is closed."""
 
 
+class HostText(HostAttributes, Inode):
+    """A file of the host whose size is not its st_size: made when it is read, as in /proc, /sys.
+
+    Each open sees it as it is then, to its real end; it cannot be mapped.
+    """
+
+    def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
+        super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        self.fs = fs
+        self.fd = fd
+        self._told = status.st_size
+        self._content = b""
+        take_status(self, status)
+
+    @property
+    def size(self) -> int:
+        return self._told
+
+    def opened(self, task: Caller) -> Inode:
+        copy = HostText(self.fs, self.fd, os.fstat(self.fd))
+        copy.ino, copy.dev = self.ino, self.dev
+        with host_errors():
+            copy._content = read_all(self.fd)
+        return copy
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        return self._content[pos : pos + nbytes]
+
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
+        with host_errors():
+            return os.pwrite(self.fd, data, pos)
+
+    def truncate(self, size: int) -> None:
+        """O_TRUNC changes nothing of what is made when it is read."""
+
+
+def read_all(fd: int) -> bytes:
+    """Return what a file holds to its end, MOST_TEXT bytes at most."""
+    parts, pos = [], 0
+    while pos < MOST_TEXT and (part := os.pread(fd, PAGE_SIZE, pos)):
+        parts.append(part)
+        pos += len(part)
+    return b"".join(parts)
+
+
+def is_text(fd: int, status: os.stat_result) -> bool:
+    """Tell whether a file without blocks holds something else than its size says."""
+    if status.st_blocks or status.st_size > PAGE_SIZE:
+        return False
+    try:
+        return len(os.pread(fd, PAGE_SIZE + 1, 0)) != status.st_size
+    except OSError:
+        return False
+
+
 class HostDir(HostAttributes, DirInode):
     """A directory of the host; its entries are looked up when they are asked for."""
 
@@ -372,6 +428,9 @@ class HostFs:
         if is_dir:
             self._fds.append(fd)
             return HostDir(self, fd, os.fstat(fd))
+        if is_text(fd, status):
+            self._fds.append(fd)
+            return HostText(self, fd, status)
         file = HostFile(self, fd, os.fstat(fd))
         self._files.append(file)
         return file

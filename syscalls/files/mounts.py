@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.vfs.hostfs import HostFs
 from pkern.kernel.vfs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 from pkern.kernel.vfs.proc.procfs import ProcFs
@@ -226,6 +228,10 @@ def _statfs(task: Task, inode: Inode) -> bytes:
             blocks, free = int(fs.quota.max), int(fs.quota.max - fs.quota.used)
             files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
             free_files = files - fs.root.count()
+    elif isinstance(fs, HostFs):
+        host = os.fstatvfs(fs.root.fd)
+        size, blocks, free = host.f_frsize, host.f_blocks, host.f_bfree
+        files, free_files = host.f_files, host.f_ffree
     sizes = (magic, size, blocks, free, free, files, free_files)
     flags = ST_VALID | ST_RELATIME | (ST_RDONLY if inode.dev in task.kernel.vfs.read_only else 0)
     return struct.pack("<7q2i3q4q", *sizes, inode.dev, 0, NAME_MAX, size, flags, 0, 0, 0, 0)

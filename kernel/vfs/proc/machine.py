@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
 
 SECTORS_PER_PAGE = 8
-FILE_SYSTEMS = ("tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
+FILE_SYSTEMS = ("sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
 CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
 SOFTIRQS = (
     "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
