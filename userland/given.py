@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.hostfs import Access, HostFs
@@ -68,7 +69,18 @@ def give(kernel: Kernel, task: Task, given: Given) -> None:
     for name, limit in given.limits.items():
         set_limit(task, name, limit)
     if given.cwd is not None:
-        task.fs.pwd = make_directory(kernel, given.cwd)
+        task.fs.pwd = _working_directory(kernel, given.cwd)
+
+
+def _working_directory(kernel: Kernel, path: str) -> Inode:
+    try:
+        directory = make_directory(kernel, path)
+    except SyscallError as error:
+        why = f"the working directory '{path}' cannot be made: {error.strerror}"
+        raise NotGiven(why) from error
+    if directory.kind != "dir":
+        raise NotGiven(f"the working directory '{path}' is a file")
+    return directory
 
 
 # ---- limits ----

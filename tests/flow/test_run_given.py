@@ -114,6 +114,17 @@ def test_a_program_in_machine_code_is_given_what_was_asked(tmp_path):
     assert done.stdout.split("\n") == ["x y /", "/made/here", "64", "128", "from a file", "5", ""]
 
 
+@needs_busybox
+def test_a_working_directory_that_cannot_be(tmp_path, python_program):
+    (tmp_path / "file").touch()
+    for program in (python_program, BUSYBOX):
+        for place, why in (("none/x", "cannot be made: Read-only file system"), ("file", "a file")):
+            done = pkern("run", "--bind", tmp_path, "--cwd", tmp_path / place, program)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"pkern: the working directory '{tmp_path / place}' ")
+            assert done.stderr.endswith(f"{why}\n")
+
+
 def test_standard_input_of_a_python_program(tmp_path):
     (tmp_path / "prog.py").write_text("def main(sys): print(sys.read(0, 99), sys.read(0, 99))")
     (tmp_path / "in").write_text("text")
@@ -166,6 +177,41 @@ def test_a_bind_inside_a_root_follows_its_links_and_hides_nothing(tmp_path):
         assert error in done.stderr and bool(done.stderr) is bool(error)
     assert (root / "real/kept").read_text() == ""
     assert not (root / "new").exists()
+
+
+SEES_FILES = """
+def main(sys):
+    print(sorted(set(sys.listdir("/")) - {"dev", "proc", "sys", "tmp"}), sys.listdir("/data"))
+    fd = sys.open("/etc/name", sys.O_RDONLY)
+    print(sys.read(fd, 99))
+    try:
+        print(sys.write(sys.open("/etc/name", sys.O_WRONLY), b"N"))
+        print(sys.read(sys.open("/etc/name", sys.O_RDONLY), 99))
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_python_program_sees_the_files_that_machine_code_sees(tmp_path):
+    root, data = tmp_path / "root", tmp_path / "data"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/name").write_text("name")
+    data.mkdir()
+    (data / "shown").touch()
+    program = tmp_path / "prog.py"  # a file of the host, not of its root
+    program.write_text(SEES_FILES)
+    asked = ["--uid", os.getuid(), "--root", root, "--bind", f"{data}:/data"]
+    done = pkern("run", *asked, program)
+    assert done.stdout.splitlines() == [
+        "['data', 'etc'] ['shown']",
+        "b'name'",
+        "[Errno 30] Read-only file system: '/etc/name'",
+    ], done.stderr
+    done = pkern("run", *asked, "--overlay", program)
+    assert done.stdout.splitlines()[1:] == ["b'name'", "1", "b'Name'"], done.stderr
+    assert (root / "etc/name").read_text() == "name"
+    assert pkern("run", "--root", tmp_path / "none", program).returncode == 2
+    assert pkern("run", "--root", root, "/prog.py").returncode == 127  # no file of the host
 
 
 # ---- time ----

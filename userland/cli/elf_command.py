@@ -29,9 +29,9 @@ from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, existing
 from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
-from pkern.userland.cli.shared import show_binds, tracing
+from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in, show_root
+from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
 from pkern.userland.machine_code import (
     STDERR,
     STDIN,
@@ -68,11 +68,8 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
 
     root: a host directory, or None for a root in memory that holds the host's program.
     """
+    show_host_root(kernel, root, layer)
     if root is not None:
-        try:
-            show_root(kernel, root, layer)
-        except NotGiven as error:
-            raise UsageError(str(error)) from error
         return name
     program = program_file(name).absolute()
     _bring(kernel, program)
@@ -128,7 +125,7 @@ def _start(
         if tracer is not None:
             tracer.attach(scheduler)
         task = start_program(kernel, path, asked, stdio)
-    except (CpuUnavailable, ProcessorUnavailable) as error:
+    except (CpuUnavailable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     except SyscallError as error:
         return _why_not(kernel, path, error)
@@ -193,8 +190,7 @@ def run_job(
 
 def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
     """Show what the options ask for; return the program's path and what it is given."""
-    layer = Layer.OVERLAY if options.overlay else Layer.READ_ONLY
-    path = fill_root(kernel, options.file, options.root, layer)
+    path = fill_root(kernel, options.file, options.root, layer_of(options))
     show_binds(kernel, options.bind)
     # In a root of its own a program begins at /, else where relative names mean the same.
     return path, given(options, None if options.root else os.getcwd())

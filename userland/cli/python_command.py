@@ -18,8 +18,8 @@ from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import TIME_IS_UP, Ending, show_failure
 from pkern.userland.cli.options import UsageError, existing
 from pkern.userland.cli.run import given, wall_ns
-from pkern.userland.cli.shared import show_binds, tracing
-from pkern.userland.given import Given, seconds_in
+from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
+from pkern.userland.given import Given, NotGiven, seconds_in
 from pkern.userland.program import NoMain, load_program, new_task, run_main
 from pkern.userland.wall import wall_limit
 
@@ -49,6 +49,7 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
     stdin = existing(options.stdin).read_bytes() if options.stdin else None
     asked = given(options)
     with boot(options) as kernel:
+        show_host_root(kernel, options.root, layer_of(options))
         show_binds(kernel, options.bind)
         try:
             with wall_limit(kernel, wall_ns(options)):
@@ -63,7 +64,10 @@ def _ending(
     kernel: Kernel, program: Main, asked: Given, stdin: bytes | None, tracer: Tracer | None
 ) -> tuple[Task, Ending]:
     """Run main to its end and return the task, and how it ended."""
-    task = new_task(kernel, asked, Stream(kernel, stdin) if stdin is not None else None)
+    try:
+        task = new_task(kernel, asked, Stream(kernel, stdin) if stdin is not None else None)
+    except NotGiven as error:
+        raise UsageError(str(error)) from error
     try:
         status = run_main(task, program, asked, tracer=tracer, on_fault=show_failure)
     except (KernelBug, KernelPanic):

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 HELP = """\
 PROGRAM is FILE.py, which holds `def main(sys)` or `def main(sys, argv)` and whose result is the
 exit status, or a program in machine code (x86-64 ELF, or a script), which runs unmodified on the
-kernel's page tables. The machine is a fresh one: it has /dev, /proc, /tmp and the program at its
-own path, and what --root and --bind show of the host. pkern's options stand before PROGRAM;
-whatever stands behind it is the program's.
+kernel's page tables. The machine is a fresh one: it has /dev, /proc, /tmp, and what --root and
+--bind show of the host. A program in machine code is a file of --root; without, it is found at its
+own path. FILE.py is always a file of the host. pkern's options stand before PROGRAM; whatever
+stands behind it is the program's.
 
 The exit status is the program's; 128+n where signal n ended it; 124 where its time was up; 126
 where it cannot be executed, 127 where it is not found; 2 for a wrong request, 1 where pkern failed.
@@ -39,6 +40,7 @@ examples:
   pkern run /bin/busybox ps                      a program in machine code
   pkern run --root / -- /bin/sh -c 'ls /'        the host's files, read only
   pkern run --root / --overlay --uid 0 /bin/rm -r /usr   changes are kept in memory
+  pkern run --root / prog.py                     the same files for a program in Python
   pkern run --bind src --bind out:/out:rw ./tool directories of the host
   pkern run --env LANG=C --env HOME --cwd /tmp --stdin input.txt ./tool
   pkern run --limit NOFILE=64 --limit AS=256M:1G --timeout 10 ./tool
@@ -169,7 +171,7 @@ def load(options: argparse.Namespace) -> Any:
 
 
 def _is_python(options: argparse.Namespace) -> bool:
-    return options.file.endswith(".py") and not options.root
+    return bool(options.file.endswith(".py"))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What the runs of both kinds of program share: --bind and strace's output."""
+"""What the runs of both kinds of program share: the host's files and strace's output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,26 @@ from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.run import style, traced
-from pkern.userland.given import NotGiven, bind, read_bind
+from pkern.userland.given import Layer, NotGiven, bind, read_bind, show_root
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.syscalls.strace.tracer import Tracer
+
+
+def show_host_root(kernel: Kernel, root: str | None, layer: Layer = Layer.READ_ONLY) -> None:
+    """Show what --root names, if it does, as /. Errors: UsageError."""
+    if root is None:
+        return
+    try:
+        show_root(kernel, root, layer)
+    except NotGiven as error:
+        raise UsageError(str(error)) from error
+
+
+def layer_of(options: argparse.Namespace) -> Layer:
+    """Return whether --root may be written."""
+    return Layer.OVERLAY if options.overlay else Layer.READ_ONLY
 
 
 def show_binds(kernel: Kernel, texts: list[str]) -> None:
