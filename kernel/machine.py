@@ -30,6 +30,7 @@ from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
 from pkern.kernel.vfs.proc.procfs import ProcFs
+from pkern.kernel.vfs.sem import Semaphores
 from pkern.kernel.vfs.shm import Segments
 from pkern.kernel.vfs.sysfs.devices import tree as sys_tree
 from pkern.kernel.vfs.sysfs.fs import SysFs
@@ -111,6 +112,7 @@ class Kernel:
         self.vfs: Vfs = Vfs(self)
         self.vfs.boot()
         self.segments = Segments(self)
+        self.semaphores = Semaphores(self)
         self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
         self.vfs.mount("/sys", SysFs(self, sys_tree(self.memory)))
@@ -139,6 +141,7 @@ class Kernel:
             "uts": self.uts,
             "vfs": self.vfs,
             "vsyscalls": self.vsyscalls,
+            "semaphores": self.semaphores,
         }
 
     def has_cpu(self, feature: str) -> bool:

@@ -33,7 +33,6 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("kernel.ngroups_max", 65536, 65536, 65536, "supplementary groups at most"),
     ("kernel.overflowgid", 65534, 0, 65535, "the group of who has none here"),
     ("kernel.overflowuid", 65534, 0, 65535, "the user of who has none here"),
-    ("kernel.sem_next_id", -1, -1, INT_MAX, "the id of the next set of semaphores"),
     ("kernel.tainted", 0, 0, MAX, "what has compromised the kernel"),
     ("kernel.threads-max", 16384, 1, INT_MAX, "threads at most"),
     ("vm.admin_reserve_kbytes", 8192, 0, MAX, "what mode 2 keeps for root, KiB"),
@@ -65,7 +64,6 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("vm.zone_reclaim_mode", 0, 0, INT_MAX, "reclaim of a node before another is used"),
 )
 ROWS: tuple[tuple[str, str, int, str], ...] = (
-    ("kernel.sem", "32000\t1024000000\t500\t32000", 4, "sets of semaphores"),
     ("vm.lowmem_reserve_ratio", "256\t256\t32\t0\t0", 5, "pages that a zone keeps from others"),
 )
 TEXTS: tuple[tuple[str, str, str], ...] = (

@@ -22,6 +22,7 @@ from pkern.syscalls.files import (
 from pkern.syscalls.files import (
     pidfd as file_pidfd,
 )
+from pkern.syscalls.ipc import sem
 from pkern.syscalls.memory import mman, shm, swap
 from pkern.syscalls.table import TABLE, Syscall
 from pkern.syscalls.tasks import (

@@ -69,7 +69,6 @@ _REASONS = {
     "there are no System V or POSIX message queues": """
         msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify
         mq_getsetattr""",
-    "there are no semaphores of System V": "semget semop semctl semtimedop",
     "there is no asynchronous I/O": """
         io_setup io_destroy io_getevents io_submit io_cancel io_pgetevents io_uring_setup
         io_uring_enter io_uring_register""",

@@ -142,6 +142,11 @@ class Calls:
     F_SETPIPE_SZ: Final = 0x407
     F_UNLCK: Final = 2
     F_WRLCK: Final = 1
+    GETALL: Final = 0xd
+    GETNCNT: Final = 0xe
+    GETPID: Final = 0xb
+    GETVAL: Final = 0xc
+    GETZCNT: Final = 0xf
     GRND_NONBLOCK: Final = 1
     GRND_RANDOM: Final = 2
     HUGETLBFS_MAGIC: Final = 0x958458f6
@@ -156,6 +161,7 @@ class Calls:
     IPC_CREAT: Final = 0x200
     IPC_EXCL: Final = 0x400
     IPC_INFO: Final = 3
+    IPC_NOWAIT: Final = 0x800
     IPC_PRIVATE: Final = 0
     IPC_RMID: Final = 0
     IPC_SET: Final = 1
@@ -454,6 +460,12 @@ class Calls:
     SEGV_ACCERR: Final = 2
     SEGV_MAPERR: Final = 1
     SEGV_PKUERR: Final = 4
+    SEM_INFO: Final = 0x13
+    SEM_STAT: Final = 0x12
+    SEM_STAT_ANY: Final = 0x14
+    SEM_UNDO: Final = 0x1000
+    SETALL: Final = 0x11
+    SETVAL: Final = 0x10
     SHM_EXEC: Final = 0x8000
     SHM_HUGETLB: Final = 0x800
     SHM_HUGE_2MB: Final = 0x54000000
@@ -1570,6 +1582,33 @@ class Calls:
 
         The time left (struct timeval) is stored. Errors: EBADF, EINVAL, EFAULT, EINTR.
         Source: select(2).
+        """
+
+    def semctl(self, semid: int, number: int, command: int, value: int = 0) -> int:
+        """Look at a set or change it. value: a number (SETVAL) or an address, as the command has it.
+
+        IPC_STAT, IPC_SET (struct semid64_ds), IPC_RMID, GETALL, SETALL (16 bits each), GETVAL, SETVAL,
+        GETPID, GETNCNT, GETZCNT; IPC_INFO and SEM_INFO return the highest index, SEM_STAT and
+        SEM_STAT_ANY take an index and return an id. Errors: EINVAL, EACCES, EPERM, ERANGE, EFAULT.
+        Source: semctl(2).
+        """
+
+    def semget(self, key: int, number: int, flags: int = 0) -> int:
+        """Return the id of a set of semaphores; key: IPC_PRIVATE, or what others ask for.
+
+        Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOSPC (kernel.sem). Source: semget(2).
+        """
+
+    def semop(self, semid: int, addr: int, count: int) -> int:
+        """Make count operations (struct sembuf at addr) on a set: all at once, or wait.
+
+        Errors: EINVAL, E2BIG, EFBIG, EFAULT, EACCES, EAGAIN, EIDRM, EINTR, ERANGE. Source: semop(2).
+        """
+
+    def semtimedop(self, semid: int, addr: int, count: int, timeout: int) -> int:
+        """As semop, and wait no longer than struct timespec at timeout says (0: for ever).
+
+        Errors: as semop; EAGAIN (the time is up). Source: semop(2).
         """
 
     def send(self, fd: int, data: Data, flags: int = 0) -> int:

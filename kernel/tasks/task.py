@@ -406,6 +406,7 @@ class Task:
             self._leave_processor()
         self._leave_mm()
         self.kernel.segments.sweep()
+        self.kernel.semaphores.exit(self.pid)
         self._orphan_children()
         self._tell_parent()
         self.tell_pidfds()

@@ -25,6 +25,7 @@ from pkern.syscalls.flags import (
     PRIORITY_CLASSES,
     RESOLVE,
     SCHED_FLAGS,
+    SEM_OPERATION,
     SIGNAL_CODES,
     SIGNAL_STACK,
     STATFS,
@@ -421,7 +422,7 @@ def clone_arguments(view: View, i: int) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
-# ---- shared memory ----
+# ---- System V IPC ----
 
 
 def ipc_key(view: View, i: int) -> str:
@@ -432,3 +433,10 @@ def ipc_flags(view: View, i: int) -> str:
     value = view.args[i] & 0xFFFF_FFFF
     mode = f"{value & 0o777:#05o}".replace("0o", "0") if value & 0o777 else "000"
     return f"{names(value & ~0o777, IPC_CREATE)}|{mode}" if value & ~0o777 else mode
+
+
+def semaphore_operations(view: View, i: int) -> str:
+    def show(number: int, change: int, bits: int) -> str:
+        return f"{{sem_num={number}, sem_op={change}, sem_flg={names(bits, SEM_OPERATION)}}}"
+
+    return items(view, view.args[i], view.args[i + 1] & 0xFFFF_FFFF, "<HhH", show)

@@ -312,6 +312,10 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "madvise": (BASE, 8 * PAGE, 4),
     "shmget": (0, 4 * PAGE, 0o1600),
     "socketpair": (1, 1, 0, FRESH),
+    "semget": (0, 1, 0o1600),
+    "semop": (0, FRESH, 1),
+    "semtimedop": (0, FRESH, 1, FRESH + 16),
+    "semctl": (0, 0, 13, FRESH),
     "remap_file_pages": (BASE + 64 * PAGE, PAGE, 0, 3, 0, 0),
     "fcntl": (0, 1030, 0),
     "prctl": (16, FRESH, 0, 0, 0),
@@ -396,6 +400,7 @@ def _prepare_raw(rmap: str) -> Prepared:
     sys.close(sys.open(PATH_TEXT[:-1].decode(), os.O_RDWR | os.O_CREAT, 0o600))
     sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0")
     sys.socketpair(1, 1)
+    sys.semget(0, 1, 0o600)
     return prepared
 
 

@@ -52,6 +52,18 @@ def test_same_output_as_on_the_host_for_the_same_user(
     assert here.status == there.status == 0
 
 
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("name", ["semaphores"])
+def test_semaphores_and_messages_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
     here, there = machine.run(program), on_host(program)

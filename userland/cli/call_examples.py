@@ -51,6 +51,16 @@ EXAMPLES: dict[str, str] = {
     "shmat": "hex(sys.shmat(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)))",
     "shmdt": "sys.shmdt(sys.shmat(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600)))",
     "shmctl": ("sys.shmctl(sys.shmget(sys.IPC_PRIVATE, PAGE, 0o600), sys.IPC_STAT).shm_segsz"),
+    "semget": "sys.semget(sys.IPC_PRIVATE, 2, 0o600)",
+    "semop": (
+        "semid = sys.semget(sys.IPC_PRIVATE, 1, 0o600); sys.store(addr, pack('<Hhh', 0, 3, 0));"
+        " sys.semop(semid, addr, 1); sys.semctl(semid, 0, sys.GETVAL)"
+    ),
+    "semtimedop": (
+        "sys.store(addr, pack('<Hhhxx2q', 0, -1, 0, 1, 0));"
+        " sys.semtimedop(sys.semget(sys.IPC_PRIVATE, 1, 0o600), addr, 1, addr + 8)"
+    ),
+    "semctl": "sys.semctl(sys.semget(sys.IPC_PRIVATE, 1, 0o600), 0, sys.SETVAL, 3)",
     "swapon": "sys.swapoff('/dev/swap0'); sys.swapon('/dev/swap0', 0)",
     "swapoff": "sys.swapoff('/dev/swap0')",
     # ---- files ----

@@ -27,6 +27,7 @@ CHAPTERS = {
     "memory.mman": "Memory",
     "memory.shm": "Shared memory of System V",
     "memory.swap": "Swap",
+    "ipc.sem": "Semaphores of System V",
     "files.read_write": "Files: open, read, write",
     "files.paths": "Files: names and directories",
     "files.stat": "Files: what they are and who may",

@@ -225,6 +225,16 @@ def _segment_row(shmid: int, segment: Any) -> str:
     )
 
 
+def sysvipc_sem(kernel: Machine) -> str:
+    """The sets of System V semaphores. Source: sysvipc(7), proc_sysvipc(5)."""
+    head = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"
+    return head + "".join(
+        f"{one.key:10d} {one.id:10d}  {one.mode:4o} {len(one.semaphores):10d} "
+        f"{one.uid:5d} {one.gid:5d} {one.cuid:5d} {one.cgid:5d} {one.otime:10d} {one.ctime:10d}\n"
+        for one in kernel.semaphores.table.items()
+    )
+
+
 def locks(kernel: Machine) -> str:
     """File locks: number, kind, way, access, pid, file, first and last byte.
 

@@ -109,6 +109,10 @@ ROWS: dict[str, Row] = {
     "uid_map": ID_MAP,
     "wchan": Row(0o444, lambda of, reader: "0"),
 }
+SYSVIPC: dict[str, Callable[[Machine], Text]] = {
+    "sem": proc_machine.sysvipc_sem,
+    "shm": proc_machine.sysvipc_shm,
+}
 MACHINE: dict[str, Callable[[Machine], Text]] = {
     "buddyinfo": proc_zones.buddyinfo,
     "cgroups": proc_machine.cgroups,
@@ -301,9 +305,8 @@ class ProcFs:
         entries["self"] = SelfLink(kernel)
         entries["sys"] = sysctl_tree(kernel)
         entries["sysvipc"] = directory = ProcDir(kernel, 0o555)
-        directory.entries["shm"] = TextFile(
-            kernel, 0o444, partial(proc_machine.sysvipc_shm, kernel)
-        )
+        for name, text in SYSVIPC.items():
+            directory.entries[name] = TextFile(kernel, 0o444, partial(text, kernel))
         entries["thread-self"] = ThreadSelfLink(kernel)
         self.root.entries = dict(sorted(entries.items()))
 

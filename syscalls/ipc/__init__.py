@@ -1,0 +1,1 @@
+"""Calls of processes that talk by semaphores and messages."""
