@@ -29,6 +29,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
+from pkern.kernel.vfs.msg import Messages
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sem import Semaphores
 from pkern.kernel.vfs.shm import Segments
@@ -113,6 +114,7 @@ class Kernel:
         self.vfs.boot()
         self.segments = Segments(self)
         self.semaphores = Semaphores(self)
+        self.messages = Messages(self)
         self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
         self.vfs.mount("/sys", SysFs(self, sys_tree(self.memory)))
@@ -142,6 +144,7 @@ class Kernel:
             "vfs": self.vfs,
             "vsyscalls": self.vsyscalls,
             "semaphores": self.semaphores,
+            "messages": self.messages,
         }
 
     def has_cpu(self, feature: str) -> bool:

@@ -22,7 +22,7 @@ from pkern.syscalls.files import (
 from pkern.syscalls.files import (
     pidfd as file_pidfd,
 )
-from pkern.syscalls.ipc import sem
+from pkern.syscalls.ipc import msg, sem
 from pkern.syscalls.memory import mman, shm, swap
 from pkern.syscalls.table import TABLE, Syscall
 from pkern.syscalls.tasks import (
@@ -35,6 +35,7 @@ from pkern.syscalls.tasks import (
     process,
     ptrace,
     sched,
+    signalfd,
     signals,
     time,
     timers,

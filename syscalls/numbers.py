@@ -66,9 +66,8 @@ GONE = frozenset(_GONE.split())
 # Why a family of calls is not done.
 _REASONS = {
     "messages are sent one at a time": "recvmmsg sendmmsg",
-    "there are no System V or POSIX message queues": """
-        msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify
-        mq_getsetattr""",
+    "there are no POSIX message queues": """
+        mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr""",
     "there is no asynchronous I/O": """
         io_setup io_destroy io_getevents io_submit io_cancel io_pgetevents io_uring_setup
         io_uring_enter io_uring_register""",
@@ -93,7 +92,6 @@ _REASONS = {
     "nothing is probed": "perf_event_open uprobe uretprobe",
     "timers are set by setitimer": """
         timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
-    "signals are taken by rt_sigtimedwait": "signalfd signalfd4",
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",

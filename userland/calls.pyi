@@ -250,10 +250,16 @@ class Calls:
     MREMAP_FIXED: Final = 2
     MREMAP_MAYMOVE: Final = 1
     MSG_CMSG_CLOEXEC: Final = 0x40000000
+    MSG_COPY: Final = 0x4000
     MSG_DONTWAIT: Final = 0x40
+    MSG_EXCEPT: Final = 0x2000
+    MSG_INFO: Final = 0xc
+    MSG_NOERROR: Final = 0x1000
     MSG_NOSIGNAL: Final = 0x4000
     MSG_OOB: Final = 1
     MSG_PEEK: Final = 2
+    MSG_STAT: Final = 0xb
+    MSG_STAT_ANY: Final = 0xd
     MSG_TRUNC: Final = 0x20
     MSG_WAITALL: Final = 0x100
     MS_ASYNC: Final = 1
@@ -466,6 +472,8 @@ class Calls:
     SEM_UNDO: Final = 0x1000
     SETALL: Final = 0x11
     SETVAL: Final = 0x10
+    SFD_CLOEXEC: Final = 0x80000
+    SFD_NONBLOCK: Final = 0x800
     SHM_EXEC: Final = 0x8000
     SHM_HUGETLB: Final = 0x800
     SHM_HUGE_2MB: Final = 0x54000000
@@ -1199,6 +1207,35 @@ class Calls:
         Source: mseal(2); Documentation/userspace-api/mseal.rst of Linux 6.18.
         """
 
+    def msgctl(self, msqid: int, command: int, addr: int = 0) -> int:
+        """Look at a queue or change it: IPC_STAT, IPC_SET (struct msqid64_ds at addr), IPC_RMID.
+
+        IPC_INFO and MSG_INFO store struct msginfo and return the highest index; MSG_STAT and
+        MSG_STAT_ANY take an index and return an id. Errors: EINVAL, EACCES, EPERM, EFAULT. Source:
+        msgctl(2).
+        """
+
+    def msgget(self, key: int, flags: int = 0) -> int:
+        """Return the id of a message queue; key: IPC_PRIVATE, or what others ask for.
+
+        Errors: ENOENT, EEXIST, EACCES, ENOSPC (kernel.msgmni). Source: msgget(2).
+        """
+
+    def msgrcv(self, msqid: int, addr: int, nbytes: int, kind: int = 0, flags: int = 0) -> int:
+        """Store a message (its type, a long, and up to nbytes) at addr; return the text's bytes.
+
+        kind: 0: the first; above: the first of this type (MSG_EXCEPT: of another); below: the first of
+        the lowest type up to -kind. MSG_COPY: the kind-th, which stays. Errors: EINVAL, E2BIG (without
+        MSG_NOERROR), ENOMSG (IPC_NOWAIT), EACCES, EFAULT, EIDRM, EINTR. Source: msgop(2).
+        """
+
+    def msgsnd(self, msqid: int, addr: int, nbytes: int, flags: int = 0) -> int:
+        """Send nbytes that stand behind their type (a long) at addr; wait for room.
+
+        Errors: EINVAL (type below 1, too long), EAGAIN (IPC_NOWAIT), EACCES, EFAULT, EIDRM, EINTR.
+        Source: msgop(2).
+        """
+
     def msync(self, addr: int, length: int, flags: int) -> int:
         """Write the dirty pages of [addr, addr+length) to their backing store (MS_SYNC).
 
@@ -1774,6 +1811,16 @@ class Calls:
         """Set the stack of handlers with SA_ONSTACK and store the old one, where not 0.
 
         Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
+        """
+
+    def signalfd(self, fd: int, addr: int, nbytes: int) -> int:
+        """As signalfd4 without flags. Errors: as signalfd4. Source: signalfd(2)."""
+
+    def signalfd4(self, fd: int, addr: int, nbytes: int, flags: int = 0) -> int:
+        """Return a descriptor to read the signals of the set at addr from; fd: one to change, or -1.
+
+        Each read gives struct signalfd_siginfo of signals that are blocked and wait. flags:
+        SFD_NONBLOCK, SFD_CLOEXEC. Errors: EINVAL, EFAULT, EBADF, EMFILE. Source: signalfd(2).
         """
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.uts import Uts
     from pkern.kernel.vfs import Vfs
+    from pkern.kernel.vfs.msg import Messages
     from pkern.kernel.vfs.sem import Semaphores
     from pkern.kernel.vfs.shm import Segments
     from pkern.kernel.wait import WouldBlock
@@ -74,6 +75,7 @@ class Machine(Protocol):
     sysctl: SysctlTable
     segments: Segments
     semaphores: Semaphores
+    messages: Messages
     swap: SwapAreas
     tasks: TaskTable
     processor: Processor | None

@@ -407,6 +407,7 @@ class Task:
         self._leave_mm()
         self.kernel.segments.sweep()
         self.kernel.semaphores.exit(self.pid)
+        self.kernel.messages.leave(self.pid)
         self._orphan_children()
         self._tell_parent()
         self.tell_pidfds()

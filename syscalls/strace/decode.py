@@ -236,6 +236,24 @@ def bytes_out(view: View, i: int) -> str:
     return _bytes_at(view, view.args[i], view.result)
 
 
+def _message(view: View, i: int, nbytes: int) -> str:
+    kind = memory(view, view.args[i], 8) if view.args[i] else None
+    if kind is None:
+        return address(view.args[i])
+    text = _bytes_at(view, view.args[i] + 8, nbytes)
+    return f"{{mtype={int.from_bytes(kind, 'little', signed=True)}, mtext={text}}}"
+
+
+def message_in(view: View, i: int) -> str:
+    return _message(view, i, view.args[i + 1])
+
+
+@after
+def message_out(view: View, i: int) -> str:
+    failed = view.failed or view.result is None
+    return address(view.args[i]) if failed else _message(view, i, view.result or 0)
+
+
 @after
 def random_out(view: View, i: int) -> str:
     data = None

@@ -312,6 +312,12 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "madvise": (BASE, 8 * PAGE, 4),
     "shmget": (0, 4 * PAGE, 0o1600),
     "socketpair": (1, 1, 0, FRESH),
+    "msgget": (0, 0o1600),
+    "msgsnd": (0, BASE + PAGE, 8, 0o4000),
+    "msgrcv": (0, FRESH, 8, 0, 0o4000),
+    "msgctl": (0, 2, FRESH),
+    "signalfd": (-1 & (1 << 64) - 1, FRESH, 8),
+    "signalfd4": (-1 & (1 << 64) - 1, FRESH, 8, 0),
     "semget": (0, 1, 0o1600),
     "semop": (0, FRESH, 1),
     "semtimedop": (0, FRESH, 1, FRESH + 16),
@@ -401,6 +407,7 @@ def _prepare_raw(rmap: str) -> Prepared:
     sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0")
     sys.socketpair(1, 1)
     sys.semget(0, 1, 0o600)
+    sys.msgsnd(sys.msgget(0, 0o600), BASE + PAGE, 8)
     return prepared
 
 

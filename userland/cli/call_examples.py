@@ -61,6 +61,23 @@ EXAMPLES: dict[str, str] = {
         " sys.semtimedop(sys.semget(sys.IPC_PRIVATE, 1, 0o600), addr, 1, addr + 8)"
     ),
     "semctl": "sys.semctl(sys.semget(sys.IPC_PRIVATE, 1, 0o600), 0, sys.SETVAL, 3)",
+    "msgget": "sys.msgget(sys.IPC_PRIVATE, 0o600)",
+    "msgsnd": (
+        "sys.store(addr, pack('<Q5s', 1, b'hello'));"
+        " sys.msgsnd(sys.msgget(sys.IPC_PRIVATE, 0o600), addr, 5)"
+    ),
+    "msgrcv": (
+        "msqid = sys.msgget(sys.IPC_PRIVATE, 0o600); sys.store(addr, pack('<Q5s', 1, b'hello'));"
+        " sys.msgsnd(msqid, addr, 5); sys.msgrcv(msqid, addr, 100); sys.load(addr + 8, 5)"
+    ),
+    "msgctl": "sys.msgctl(sys.msgget(sys.IPC_PRIVATE, 0o600), sys.IPC_RMID)",
+    "signalfd": "sys.store(addr, pack('<Q', 1 << sys.SIGUSR1 - 1)); sys.signalfd(-1, addr, 8)",
+    "signalfd4": (
+        "sys.store(addr, pack('<Q', 1 << sys.SIGUSR1 - 1));"
+        " fd = sys.signalfd4(-1, addr, 8, sys.SFD_NONBLOCK);"
+        " sys.rt_sigprocmask(sys.SIG_BLOCK, 1 << sys.SIGUSR1 - 1); sys.kill(sys.pid, sys.SIGUSR1);"
+        " sys.read(fd, 128)[:4]"
+    ),
     "swapon": "sys.swapoff('/dev/swap0'); sys.swapon('/dev/swap0', 0)",
     "swapoff": "sys.swapoff('/dev/swap0')",
     # ---- files ----

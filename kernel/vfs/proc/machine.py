@@ -235,6 +235,21 @@ def sysvipc_sem(kernel: Machine) -> str:
     )
 
 
+def sysvipc_msg(kernel: Machine) -> str:
+    """The message queues of System V. Source: sysvipc(7), proc_sysvipc(5)."""
+    head = (
+        "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid"
+        "      stime      rtime      ctime\n"
+    )
+    return head + "".join(
+        f"{one.key:10d} {one.id:10d}  {one.mode:4o}  {one.nbytes:10d} {len(one.messages):10d} "
+        f"{one.last_sender:5d} {one.last_receiver:5d} "
+        f"{one.uid:5d} {one.gid:5d} {one.cuid:5d} {one.cgid:5d} "
+        f"{one.stime:10d} {one.rtime:10d} {one.ctime:10d}\n"
+        for one in kernel.messages.table.items()
+    )
+
+
 def locks(kernel: Machine) -> str:
     """File locks: number, kind, way, access, pid, file, first and last byte.
 

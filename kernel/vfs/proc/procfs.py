@@ -110,6 +110,7 @@ ROWS: dict[str, Row] = {
     "wchan": Row(0o444, lambda of, reader: "0"),
 }
 SYSVIPC: dict[str, Callable[[Machine], Text]] = {
+    "msg": proc_machine.sysvipc_msg,
     "sem": proc_machine.sysvipc_sem,
     "shm": proc_machine.sysvipc_shm,
 }

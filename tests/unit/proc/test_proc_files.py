@@ -493,7 +493,9 @@ def test_small_files_have_the_hosts_shape(machine: Kernel, name: str) -> None:
     assert shape(ours) == shape(Path(f"/proc/{name}").read_text())
 
 
-@pytest.mark.parametrize("name", ["partitions", "swaps", "sysvipc/shm", "sysvipc/sem"])
+@pytest.mark.parametrize(
+    "name", ["partitions", "swaps", "sysvipc/shm", "sysvipc/sem", "sysvipc/msg"]
+)
 def test_tables_have_the_hosts_head(name: str) -> None:
     with Kernel(ram="16M", swap="4M") as kernel:
         ours = show(user(kernel), f"/proc/{name}").decode().splitlines()
