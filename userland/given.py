@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
 SECOND = 1_000_000_000
+MOST_SECONDS = 1e9
 Limit = int | tuple[int, int]
 """Soft, or (soft, hard)."""
 
@@ -159,6 +160,17 @@ def read_env(texts: list[str]) -> dict[str, str]:
     return variables
 
 
+def nanoseconds_of(name: str, given: float | str) -> int:
+    """Return a time that a run may take, of seconds. name: what gives it. Errors: NotGiven."""
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < MOST_SECONDS:
+        raise NotGiven(f"{name} takes a number of seconds above 0, not '{given}'")
+    return round(seconds * SECOND)
+
+
 def seconds_in(nanoseconds: int) -> str:
     """Return a time in seconds, as short as it can be."""
     return f"{nanoseconds / SECOND:.9f}".rstrip("0").rstrip(".")
@@ -202,25 +214,41 @@ def read_bind(text: str) -> Bind:
     return Bind(host, inside, access)
 
 
-def show_root(kernel: Kernel, directory: str | Path, layer: Layer) -> None:
-    """Show a directory of the host as /, on a machine that has no tasks yet. Errors: NotGiven."""
+def show_root(kernel: Kernel, directory: str | os.PathLike[str], layer: Layer) -> None:
+    """Show a directory of the host as /, if that is not so already.
+
+    Errors: NotGiven.
+    """
     if not Path(directory).is_dir():
         raise NotGiven(f"'{directory}' is not a directory of the host")
+    shown, lower = kernel.vfs.mounts[0].fs, HostFs(Path(directory))
     if layer is Layer.READ_ONLY:
-        kernel.vfs.set_root(HostFs(directory))
+        if not _is_same(shown, lower):
+            kernel.vfs.set_root(lower)
         return
     from pkern.kernel.vfs.overlay import OverlayFs  # for those who ask
 
-    kernel.vfs.set_root(OverlayFs(HostFs(directory)))
+    if not (isinstance(shown, OverlayFs) and _is_same(shown.lower, lower)):
+        kernel.vfs.set_root(OverlayFs(lower))
+
+
+def _is_same(shown: object, asked: HostFs) -> bool:
+    """Tell whether a file system that is mounted shows what is asked for."""
+    if not isinstance(shown, HostFs) or shown.access is not asked.access:
+        return False
+    return shown.directory.absolute() == asked.directory.absolute()
 
 
 def bind(kernel: Kernel, asked: Bind) -> None:
-    """Show a directory of the host; the place is made, in memory, where it is not there.
+    """Show a directory of the host, if that is not so already.
 
-    Links on the way are followed. Errors: NotGiven (something on the way is no directory).
+    The place is made, in memory, where it is not there. Links on the way are followed. Errors:
+    NotGiven (something on the way is no directory).
     """
     directory = _place_of(kernel, asked.inside)
-    fs = HostFs(asked.host, asked.access)
+    fs, shown = HostFs(asked.host, asked.access), kernel.vfs.file_system(directory)
+    if directory is shown.root and _is_same(shown, fs):
+        return
     fs.attach(kernel)
     kernel.vfs.mount_on(directory, path_of(kernel_task(kernel), directory), fs)
 

@@ -143,14 +143,14 @@ def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task
     task = kernel.spawn(argv[0], uid=given.uid, gid=given.uid, caps=given.caps, argv=argv)
     task.parent = init
     init.children.append(task)
-    give(kernel, task, given)
-    task.context = Context.new(scheduler.processor)
-    _open_descriptors(kernel, task, stdio)
     strings = (
         [execution.encode(argument) for argument in argv],
         [execution.encode(f"{name}={value}") for name, value in given.environment.items()],
     )
     try:
+        give(kernel, task, given)
+        task.context = Context.new(scheduler.processor)
+        _open_descriptors(kernel, task, stdio)
         program = execution.load(task, path, lambda: strings)
     except BaseException:
         task.exit(127)

@@ -56,7 +56,7 @@ class Program:
         """Run the program to its end: status, signal, out, err, log, maps and more.
 
         argv: the arguments after its name. limits: by setrlimit(2)'s names, {"AS": 1 << 30}.
-        more: whatever else pkern.run takes (timeout, root, strace, caps).
+        more: whatever else pkern.run takes (timeout, wall, root, overlay, binds, strace, caps).
         Errors: those of pkern.run.
         """
         from pkern.userland.runner import run

@@ -7,20 +7,20 @@ a witness beside strace sees the signals, and the maps in the moment before they
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signals import SigInfo, Signal
-from pkern.kernel.vfs.hostfs import HostFs
+from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.vfs.proc.maps import maps_line
 from pkern.syscalls.strace.tracer import Tracer
-from pkern.userland.given import Given, Limit
+from pkern.userland.given import Given, Layer, Limit, bind, nanoseconds_of, read_bind, show_root
 from pkern.userland.machine_code import (
     boot_scheduler,
     bring_program,
@@ -28,6 +28,7 @@ from pkern.userland.machine_code import (
     run_in_time,
     start_program,
 )
+from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from pkern.kernel.wait import WouldBlock
 
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them
-NS_PER_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,10 @@ def run(
     caps: frozenset[str] | None = None,
     limits: Mapping[str, Limit] | None = None,
     root: str | os.PathLike[str] | None = None,
+    overlay: str | os.PathLike[str] | None = None,
+    binds: Sequence[str] = (),
     timeout: float | None = None,
+    wall: float | None = None,
     fail_nth: int = 0,
     strace: Callable[[str], object] | None = None,
     kernel: Kernel | None = None,
@@ -108,18 +111,25 @@ def run(
     """Run a program in machine code (x86-64 ELF, or a script) to its end and return what it did.
 
     program: a file of the host, found at its own path in a machine that holds nothing else, or,
-    with root (a directory of the host, shown read only as /), a path in it. argv: the arguments
-    after its name. env: the whole environment, by default PATH, HOME and TERM. cwd: a directory of
-    the machine, made if need be. limits: soft, or (soft, hard), by setrlimit(2)'s names
-    ({"NOFILE": 64, "AS": 1 << 30}). timeout: virtual seconds; then SIGKILL and status 124.
-    fail_nth: let that allocation of memory in the kernel fail, counted from the program's start.
-    strace: gets each line that strace would print. kernel: a machine to use; without one a new one
-    is booted with **boot (Kernel's parameters; RAM is 1 GiB unless ram says otherwise) and closed.
-    Errors: OSError where the host or execve refuses the program; CpuUnavailable without the extra
-    `emulators`; Deadlock, KernelPanic.
+    with root or overlay, a path in it. root: a directory of the host, shown read only as /.
+    overlay: the same, but it may be written: what changes is kept in the machine's memory. binds:
+    more directories of the host, each as "HOST[:INSIDE][:rw]", at its own path or at INSIDE, read
+    only unless rw. A machine that shows one already goes on showing it, changes included. argv: the
+    arguments after its name. env: the whole environment, by default PATH, HOME and TERM. cwd: a
+    directory of the machine, made if need be. limits: soft, or (soft, hard), by setrlimit(2)'s
+    names ({"NOFILE": 64, "AS": 1 << 30}). timeout: virtual seconds; wall: seconds of the host's
+    clock, in its main thread only, the one argument that lets two runs differ. After either comes
+    SIGKILL, and the status is 124. fail_nth: let that allocation of memory in the kernel fail,
+    counted from the program's start. strace: gets each line that strace would print. kernel: a
+    machine to use; without one a new one is booted with **boot (Kernel's parameters; RAM is 1 GiB
+    unless ram says otherwise) and closed.
+    Errors: OSError where the host or execve refuses the program; ValueError for what it cannot be
+    given; CpuUnavailable without the extra `emulators`; Deadlock, KernelPanic.
     """
     if kernel is not None and boot:
         raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
+    if root is not None and overlay is not None:
+        raise TypeError("root and overlay: a machine has one /, which may be written or may not")
     source = os.fspath(program)
     data = stdin.encode() if isinstance(stdin, str) else bytes(stdin)
     given = Given(
@@ -129,17 +139,20 @@ def run(
         env=env,
         cwd=cwd,
         limits=limits or {},
-        timeout_ns=None if timeout is None else int(timeout * NS_PER_SECOND),
+        timeout_ns=None if timeout is None else nanoseconds_of("timeout", timeout),
         fail_nth=fail_nth,
     )
+    wall_ns = None if wall is None else nanoseconds_of("wall", wall)
     with _machine(kernel, boot) as machine, _scheduling(machine) as scheduler:
-        path = _place(machine, source, root)
+        path = _place(machine, source, root, overlay)
+        for text in binds:
+            bind(machine, read_bind(text))
         out, err = bytearray(), bytearray()
         first = machine.log.written
         tracer = Tracer(strace) if strace is not None else None
         if tracer is not None:
             tracer.attach(scheduler)
-        with _explained(machine, path, root):
+        with _explained(path, root or overlay):
             stdio = captured(machine, data, out.extend, err.extend)
             task = start_program(machine, path, given, stdio)
         if tracer is not None:
@@ -148,7 +161,7 @@ def run(
         scheduler.observer = witness
         started = machine.clock.now_ns
         machine.fail_nth(given.fail_nth)
-        in_time = run_in_time(scheduler, task, given.timeout_ns)
+        in_time = _run_in_time(machine, scheduler, task, given.timeout_ns, wall_ns)
         alloc_failed = bool(given.fail_nth) and not machine.fail_pending
         machine.fail_nth(0)
         wait_status = task.exit_status or 0
@@ -189,10 +202,30 @@ def _scheduling(kernel: Kernel) -> Iterator[Scheduler]:
         scheduler.calls, scheduler.missing, scheduler.observer = before
 
 
-def _place(kernel: Kernel, program: str, root: str | os.PathLike[str] | None) -> str:
-    """Bring the program into the machine and return its path there. Errors: OSError."""
+def _run_in_time(
+    kernel: Kernel, scheduler: Scheduler, task: Task, timeout_ns: int | None, wall_ns: int | None
+) -> bool:
+    """Run to a task's end, which may be the end of its time; tell whether it was not."""
+    try:
+        with wall_limit(kernel, wall_ns):
+            return run_in_time(scheduler, task, timeout_ns)
+    except TimeIsUp:
+        task.die_of(SIGKILL)
+        return False
+
+
+def _place(
+    kernel: Kernel,
+    program: str,
+    root: str | os.PathLike[str] | None,
+    overlay: str | os.PathLike[str] | None,
+) -> str:
+    """Show the root or bring the program; return its path there. Errors: OSError, NotGiven."""
     if root is not None:
-        kernel.vfs.set_root(HostFs(os.fspath(root)))
+        show_root(kernel, root, Layer.READ_ONLY)
+        return program
+    if overlay is not None:
+        show_root(kernel, overlay, Layer.OVERLAY)
         return program
     source = Path(program).absolute()
     bring_program(kernel, source)
@@ -200,13 +233,13 @@ def _place(kernel: Kernel, program: str, root: str | os.PathLike[str] | None) ->
 
 
 @contextmanager
-def _explained(kernel: Kernel, path: str, root: object) -> Iterator[None]:
+def _explained(path: str, host_root: object) -> Iterator[None]:
     """Say in a note why a program that is there cannot be found: its loader is not."""
     try:
         yield
     except SyscallError as error:
         error.filename = error.filename or path
-        if root is None and isinstance(error, FileNotFoundError):
+        if host_root is None and isinstance(error, FileNotFoundError):
             error.add_note("its loader is not on the machine: root='/' shows the host's files")
         raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
 
 SECOND = 1_000_000_000
+SOON = 1e-6  # seconds: what was due meanwhile comes at once
 
 
 @contextmanager
@@ -20,7 +22,8 @@ def wall_limit(kernel: Kernel, nanoseconds: int | None) -> Iterator[None]:
     """Let TimeIsUp end what runs within after so long on the host. None: never.
 
     Programs in machine code end between two turns, or while the host is waited for; one in Python
-    wherever it is. For the host's main thread.
+    wherever it is. A timer that ran before (a test's own limit) goes on afterwards. For the host's
+    main thread. Errors: ValueError in another.
     """
     if nanoseconds is None:
         yield
@@ -31,10 +34,15 @@ def wall_limit(kernel: Kernel, nanoseconds: int | None) -> Iterator[None]:
         if kernel.scheduler is None or not kernel.scheduler.halt(error):
             raise error
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, nanoseconds / SECOND)
+    before, began = signal.signal(signal.SIGALRM, ring), time.monotonic()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, nanoseconds / SECOND)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if kernel.scheduler is not None:
+            kernel.scheduler.forget_halt()
         signal.signal(signal.SIGALRM, before)
+        if left:
+            due = max(left - (time.monotonic() - began), SOON)
+            signal.setitimer(signal.ITIMER_REAL, due, interval)

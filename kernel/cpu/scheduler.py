@@ -207,8 +207,14 @@ class Scheduler:
 
     def halt(self, error: BaseException) -> bool:
         """Let run() raise an error after this turn; False: it waits for the host, raise it now."""
+        if self.waits_for_host:
+            return False
         self._halted = error
-        return not self.waits_for_host
+        return True
+
+    def forget_halt(self) -> None:
+        """Take back a halt that run() has not raised: what it was for has ended."""
+        self._halted = None
 
     # ---- the loop ----
 

@@ -216,7 +216,7 @@ class Vfs:
     def set_root(self, fs: Any) -> None:
         """Show fs at / from now on; what is mounted in the old root is mounted in the new one.
 
-        For a machine that has no tasks yet.
+        Tasks are in the new one, as after pivot_root(2): at its top where their directory is gone.
         """
         old, below = self.root, self.mounts
         fs.attach(self.kernel)
@@ -231,6 +231,8 @@ class Vfs:
                 mount.covers = fs.root.entries[name]
                 root.parent, root.name = fs.root, name
                 mount.covers.mounted = root
+        for task in self.kernel.tasks.values():
+            task.fs.leave(old, fs.root)
         below[0].fs.close()
 
     def mount_of(self, root: Inode) -> Mount:

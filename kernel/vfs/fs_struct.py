@@ -13,6 +13,13 @@ class FsStruct:
         self.pwd = pwd
         self.umask = umask
 
+    def leave(self, old: Inode, new: Inode) -> None:
+        """Begin at a new root where paths began in the file system of the old one."""
+        if self.root.dev == old.dev:
+            self.root = new
+        if self.pwd.dev == old.dev:
+            self.pwd = new
+
     def copy(self) -> FsStruct:
         """Return a forked child's own."""
         return FsStruct(self.root, self.pwd, self.umask)

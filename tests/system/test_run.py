@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,75 @@ def test_the_hosts_files_are_the_root(tmp_path: Path, compile_c: Compile) -> Non
     (tmp_path / "inside").write_bytes(compile_c(TELLER).read_bytes())
     (tmp_path / "inside").chmod(0o755)
     assert pkern.run("/inside", root=tmp_path, uid=0).status == 7
+
+
+COUNTER = """\
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char text[64] = "";
+	int data = open("/data/in", O_RDONLY), fd = open(argv[1], O_RDWR | O_CREAT | O_APPEND, 0600);
+	if (data >= 0)
+		write(1, text, read(data, text, sizeof text));
+	if (fd < 0 || write(fd, "x", 1) != 1)
+		return 1;
+	printf("%ld\\n", (long)lseek(fd, 0, SEEK_END));
+	for (; argc > 2;)
+		;
+	return 0;
+}
+"""
+
+
+def test_binds_and_an_overlay_keep_what_was_changed(tmp_path: Path, compile_c: Compile) -> None:
+    root, data, out = (tmp_path / name for name in ("root", "data", "out"))
+    for folder in (root, data, out):
+        folder.mkdir()
+    (root / "count").write_bytes(compile_c(COUNTER).read_bytes())
+    (root / "count").chmod(0o755)
+    (data / "in").write_text("shown ")
+    binds = [f"{data}:/data", f"{out}:/out:rw"]
+    with pkern.Kernel(ram="16M") as kernel:
+        sys = pkern.Sys(kernel.spawn(uid=0))
+        ran = [
+            pkern.run("/count", name, overlay=root, binds=binds, uid=0, kernel=kernel)
+            for name in ("/made", "/made", "/data/made", "/out/made")
+        ]
+        assert [(done.status, done.out) for done in ran] == [
+            (0, b"shown 1\n"), (0, b"shown 2\n"), (1, b"shown "), (0, b"shown 1\n"),
+        ]  # fmt: skip
+        mounts = sys.read(sys.open("/proc/mounts"), 4096).decode().splitlines()
+        assert [line.split()[1] for line in mounts].count("/data") == 1
+        kernel.check()
+    assert (out / "made").read_text() == "x"
+    assert [path.name for path in root.iterdir()] == ["count"]
+    assert pkern.run("/count", "/made", root=root, uid=0).status == 1  # a read-only file system
+    with pytest.raises(TypeError, match="root and overlay"):
+        pkern.run("/count", root=root, overlay=root)
+    with pytest.raises(ValueError, match="not a directory of the host"):
+        pkern.run("/count", root=root, binds=[f"{tmp_path}/none"])
+
+
+def test_the_host_s_time_ends_a_run(compile_c: Compile) -> None:
+    rang, program = list[int](), compile_c(COUNTER)
+    before = signal.signal(signal.SIGALRM, lambda signo, _: rang.append(signo))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)  # somebody else's, due in between
+    try:
+        with pkern.Kernel() as kernel:
+            done = pkern.run(program, "/made", "for ever", wall=0.5, uid=0, kernel=kernel)
+            assert (done.status, done.signal) == (124, pkern.Signal.SIGKILL)
+            assert pkern.run(program, "/made", wall=100.0, uid=0, kernel=kernel).status == 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert rang == [signal.SIGALRM]
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="seconds above 0"):
+            pkern.run(program, wall=wrong)
+        with pytest.raises(ValueError, match="seconds above 0"):
+            pkern.run(program, timeout=wrong)
 
 
 def test_what_cannot_run_says_why(tmp_path: Path, compile_c: Compile) -> None:

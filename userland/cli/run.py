@@ -250,15 +250,12 @@ def _directory(path: str | None) -> str | None:
 
 
 def _nanoseconds(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
+    from pkern.userland.given import NotGiven, nanoseconds_of
+
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < 1e9:
-        raise UsageError(f"{option} takes a number of seconds above 0, not '{text}'")
-    return round(seconds * 1_000_000_000)
+        return None if text is None else nanoseconds_of(option, text)
+    except NotGiven as error:
+        raise UsageError(str(error)) from error
 
 
 def wall_ns(options: argparse.Namespace) -> int | None:
