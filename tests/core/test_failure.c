@@ -158,7 +158,8 @@ SWEEP(mprotect_charge, true)
 #define madvise_middle_prepare mmap_over_prepare
 static int64_t madvise_middle_act(struct world *w, struct scene *s)
 {
-	return mm_madvise(w->mm, s->a + PAGES(2), PAGES(3), MADV_DONTFORK);
+	int64_t err = mm_madvise(w->mm, s->a + PAGES(2), PAGES(3), MADV_DONTFORK);
+	return err == -EAGAIN ? -ENOMEM : err; /* madvise calls it so, as on Linux */
 }
 SWEEP(madvise_middle, true)
 
