@@ -35,6 +35,7 @@ from pkern.kernel.vfs.sem import Semaphores
 from pkern.kernel.vfs.shm import Segments
 from pkern.kernel.vfs.sysfs.devices import tree as sys_tree
 from pkern.kernel.vfs.sysfs.fs import SysFs
+from pkern.kernel.vfs.userfaultfd import Userfaults
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -108,6 +109,7 @@ class Kernel:
             processes=self.tasks,
         )
         self.memory.running = self.running
+        self.userfaults = self.memory.monitors = Userfaults(self)
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
         self.vfs: Vfs = Vfs(self)
@@ -145,6 +147,7 @@ class Kernel:
             "vsyscalls": self.vsyscalls,
             "semaphores": self.semaphores,
             "messages": self.messages,
+            "userfaults": self.userfaults,
         }
 
     def has_cpu(self, feature: str) -> bool:

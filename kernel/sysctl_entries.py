@@ -337,6 +337,13 @@ ENTRIES = (
         high=200,
     ),
     Entry(
+        "vm.unprivileged_userfaultfd",
+        "1: userfaultfd of the kernel's own accesses, too, without CAP_SYS_PTRACE.",
+        "userfaults",
+        default=0,
+        high=1,
+    ),
+    Entry(
         "vm.vm_passes",
         "Passes over the lists, deeper each time, before reclaim gives up.",
         "memory",

@@ -36,7 +36,13 @@ MAP = {
         "MAP_NONLINEAR",
     )
 }
-MAP_TYPES = {0: "MAP_FILE", 1: "MAP_SHARED", 2: "MAP_PRIVATE", 3: "MAP_SHARED_VALIDATE"}
+MAP_TYPES = {
+    0: "MAP_FILE",
+    1: "MAP_SHARED",
+    2: "MAP_PRIVATE",
+    3: "MAP_SHARED_VALIDATE",
+    8: "MAP_DROPPABLE",
+}
 MREMAP = {"MREMAP_MAYMOVE": 1, "MREMAP_FIXED": 2, "MREMAP_DONTUNMAP": 4}
 MSYNC = {"MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4}
 ADVICE = {int(getattr(lib, name)): name for name in dir(lib) if name.startswith("MADV_")}

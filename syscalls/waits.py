@@ -30,7 +30,7 @@ DESCRIPTOR_CALLS = (
 def waiting_for(task: Task) -> str:
     """Return the call that a task is in and what it waits for: `wait4: child 7`."""
     if task.thread.call is None:
-        return "held by its tracer"
+        return "at a page fault" if task.thread.waiting else "held by its tracer"
     nr, registers = task.thread.call
     name = NAMES.get(nr, f"system call {nr}")
     words = WORDS.get(name)

@@ -83,6 +83,7 @@ COMPARED_IN = {
     "fallocate": ("*odd_arguments*[[]fallocate]",),
     "sockets": ("*test_sockets.py::test_a_socket_alone_has_the_hosts_results*",),
     "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
+    "userfaultfd": ("*test_userfaultfd_as_on_the_host*",),
     "fields of /proc": (),
 }  # fmt: skip
 

@@ -209,6 +209,7 @@ class Calls:
     MAP_ANON: Final = 0x20
     MAP_ANONYMOUS: Final = 0x20
     MAP_DENYWRITE: Final = 0x800
+    MAP_DROPPABLE: Final = 8
     MAP_EXECUTABLE: Final = 0x1000
     MAP_FILE: Final = 0
     MAP_FIXED: Final = 0x10
@@ -1968,6 +1969,14 @@ class Calls:
 
     def unlinkat(self, dirfd: int, path: StrPath, flags: int = 0) -> int:
         """Remove a name, or a directory with AT_REMOVEDIR. Errors: as unlink. Source: unlinkat(2)."""
+
+    def userfaultfd(self, flags: int = 0) -> int:
+        """Return a descriptor of a new context for the caller's address space.
+
+        flags: O_CLOEXEC, O_NONBLOCK, UFFD_USER_MODE_ONLY 1.
+        Errors: EPERM (the kernel's own accesses too, without CAP_SYS_PTRACE while
+        vm.unprivileged_userfaultfd is 0), EINVAL, EMFILE. Source: userfaultfd(2).
+        """
 
     def utime(self, path: StrPath, times: int = 0) -> int:
         """Set times from struct utimbuf: two numbers of seconds. Errors: as utimensat.

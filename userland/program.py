@@ -29,6 +29,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
 from pkern.syscalls.memory import mman
+from pkern.syscalls.memory.userfaultfd import set_monitor
 from pkern.syscalls.numbers import NAMES
 from pkern.userland.binding import CONSTANTS as CONSTANTS
 from pkern.userland.binding import Sort, convert, handlers, method
@@ -132,6 +133,15 @@ class Sys(Calls):
         """Return what PKRU denies a protection key: PKEY_DISABLE_*. Source: pkey_get(3)."""
         (pkey,) = convert("pkey_get", {"pkey": (Sort.CINT, pkey)})
         return self.task.mm.pkru >> 2 * check_pkey(pkey) & PKEY_RIGHTS
+
+    def on_userfault(self, fd: int, monitor: Callable[[bytes], object] | None) -> None:
+        """Have a function called with each message of a userfaultfd (struct uffd_msg); None: none.
+
+        It is called before the access is tried again, as a program cannot sleep; what it has not
+        dealt with is left to be read, and the access is refused (BlockingIOError). Errors: EBADF,
+        EINVAL. Source: userfaultfd(2); the monitor that other programs have in another thread.
+        """
+        set_monitor(self.task, fd, monitor)
 
     def pkey_set(self, pkey: int, rights: int) -> None:
         """Let PKRU deny a protection key rights, PKEY_DISABLE_*. Errors: EINVAL.

@@ -230,7 +230,7 @@ static int64_t populate_page(struct vma *vma, uint64_t addr)
 	if (ptep && pte_present(*ptep) && (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE))
 		return 0;
 	int64_t err = mm_fault(vma->mm, addr, access);
-	return !err || err == NEED_PAGE || err == NEED_MEMORY ? err : -ENOMEM;
+	return !err || is_need(err) ? err : -ENOMEM;
 }
 
 /* To the end of the VMA or of the range: how far it got, or why nowhere. */

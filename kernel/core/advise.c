@@ -43,6 +43,8 @@ static int64_t advise_flags(struct vma **vmap, uint64_t start, uint64_t end, uin
 	const struct vma *vma = *vmap;
 	if (advice == MADV_WIPEONFORK && (vma->file || vma->flags & VM_SHARED))
 		return -EINVAL;
+	if (vma->flags & VM_DROPPABLE && (advice == MADV_KEEPONFORK || advice == MADV_DODUMP))
+		return -EINVAL;
 	if (advice == MADV_MERGEABLE && vma->flags & (VM_SHARED | VM_MAYSHARE))
 		return 0;
 	uint64_t flags = (vma->flags & ~flag_advice[advice].clear) | flag_advice[advice].set;
@@ -56,7 +58,7 @@ static int64_t advise_flags(struct vma **vmap, uint64_t start, uint64_t end, uin
 static pte_t what_stays(struct vma *vma, pte_t pte)
 {
 	if (!(vma->flags & VM_NONLINEAR))
-		return 0;
+		return marker_after_zap(vma, pte);
 	if (!pte_present(pte))
 		return pte;
 	return pte_file(pfn_page(vma->mm->machine, pte_pfn(pte))->index);
@@ -219,8 +221,7 @@ static int64_t bring(struct vma *vma, uint64_t addr)
 /* What a need at addr interrupts gives back what was done since start. */
 static int64_t done_or(uint64_t start, uint64_t addr, int64_t err)
 {
-	bool need = err == NEED_PAGE || err == NEED_MEMORY;
-	return need && addr > start ? (int64_t)(addr - start) : err;
+	return is_need(err) && addr > start ? (int64_t)(addr - start) : err;
 }
 
 /* A wish: where memory is short, or a read fails, it ends. */
@@ -237,6 +238,11 @@ static int64_t advise_willneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	return 0;
 }
 
+static bool is_poisoned(mm *mm, uint64_t addr)
+{
+	return pte_marker_kind(pte_at(mm, addr)) == MARKER_POISON;
+}
+
 static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
 	struct vma *vma = *vmap;
@@ -247,6 +253,8 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 		return -EINVAL;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = mm_fault(mm, addr, access);
+		if (err == BUS_ADRERR && is_poisoned(mm, addr))
+			return -EHWPOISON;
 		if (err)
 			return is_verdict(err) ? -EFAULT : done_or(start, addr, err);
 	}
@@ -386,8 +394,8 @@ static void rescue(struct vma *vma, uint64_t addr, pte_t *ptep)
 static int64_t lock_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t lock)
 {
 	struct vma *vma = *vmap;
-	if (vma->flags & (VM_SPECIAL | VM_HUGETLB))
-		return 0; /* its pages stay as it is */
+	if (vma->flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
+		return 0; /* its pages stay as it is, or are not to stay */
 	uint64_t flags = vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	int64_t err = set_flags(vmap, start, end, flags | lock);
 	if (!err)

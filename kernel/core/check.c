@@ -19,7 +19,7 @@
  *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
  *       page of its place; file ptes stand in nonlinear VMAs only, guards
- *       in VMAs with an anon_vma
+ *       in VMAs with an anon_vma, no marker in special or nonlinear ones
  *   I10 a pte has its VMA's key, a writable one lies within its rights, and in a private VMA
  *       names an anonymous page that no one else refers to
  *   I11 pins = ptes of special VMAs, and nr_special = pages with pins
@@ -44,6 +44,9 @@
  *       large VMAs only, writable in a private one only if it is its own
  *   I25 nr_huge_reserved = promises in entries and indexes that are to be kept,
  *       at most nr_huge_free; only private large VMAs have some in entries
+ *
+ *   I26 a VMA has a context and VM_UFFD modes, or neither; nr_vmas = VMAs that name it; what
+ *       is write-protected stands in VMAs with VM_UFFD_WP, and is not writable
  *
  * That neighbours which could be one VMA are one is not checked here.
  */
@@ -81,7 +84,8 @@ struct check {
 	uint64_t live[NR_CACHES];
 	uint64_t nr_anon_members;
 	uint32_t *slots[NR_SWAP_AREAS]; /* by slot: ptes and index items found */
-	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files;
+	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files,
+		uffd_vmas;
 };
 
 /* ---- reporting ---- */
@@ -413,9 +417,18 @@ static void check_rights(struct check *c, const struct place *p)
 		fault(c, 10, "pte %#lx: writes page %lu, not its own", p->addr, p->pfn);
 }
 
+static void check_protected(struct check *c, const struct vma *vma, uint64_t addr, pte_t pte)
+{
+	if (!pte_is_wp(pte) && pte_marker_kind(pte) != MARKER_UFFD_WP)
+		return;
+	if (!(vma->flags & VM_UFFD_WP) || (pte_present(pte) && pte & PTE_WRITE))
+		fault(c, 26, "pte %#lx: protected in a vma that is not, or writable", addr);
+}
+
 static void check_zero_pte(struct check *c, const struct place *p)
 {
-	if (vma_mapping(p->vma) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
+	const mapping *mp = vma_mapping(p->vma); /* UFFDIO_ZEROPAGE: of memory files, too */
+	if ((mp && !(mp->flags & MAPPING_MEMORY)) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
 		fault(c, 1, "pte %#lx: the zero page in a vma that may not show it", p->addr);
 }
 
@@ -473,6 +486,7 @@ static void check_present(struct check *c, struct place *p, uint64_t bit)
 	}
 	p->page = &m->pages[p->pfn];
 	check_rights(c, p);
+	check_protected(c, p->vma, p->addr, p->pte);
 	if (p->pfn == m->zero_pfn) {
 		check_zero_pte(c, p);
 		return;
@@ -497,15 +511,21 @@ static const struct vma *vma_at(struct check *c, uint64_t addr) /* addr only gro
 static void check_swap_pte(struct check *c, const struct place *p)
 {
 	c->mm_sum.nr_swap++;
+	check_protected(c, p->vma, p->addr, p->pte);
 	count_entry(c, pte_swap_entry(p->pte), "a pte");
 	if (p->vma->flags & (VM_SHARED | VM_SPECIAL) || !p->vma->anon_vma)
 		fault(c, 22, "pte %#lx: a swap entry in a vma without pages of its own", p->addr);
 }
 
-static void check_guard(struct check *c, const struct place *p)
+static void check_marker(struct check *c, const struct place *p)
 {
-	if (p->vma->flags & (VM_SPECIAL | VM_HUGETLB) || !p->vma->anon_vma)
-		fault(c, 9, "pte %#lx: a guard in a vma that has none", p->addr);
+	uint64_t kind = pte_marker_kind(p->pte);
+	if (p->vma->flags & (VM_SPECIAL | VM_NONLINEAR) ||
+	    (kind == MARKER_GUARD && (p->vma->flags & VM_HUGETLB || !p->vma->anon_vma)))
+		fault(c, 9, "pte %#lx: marker %lu in a vma that has none", p->addr, kind);
+	if (kind != MARKER_GUARD && kind != MARKER_POISON && kind != MARKER_UFFD_WP)
+		fault(c, 9, "pte %#lx: an unknown marker, %lu", p->addr, kind);
+	check_protected(c, p->vma, p->addr, p->pte);
 }
 
 static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t *ptep)
@@ -518,8 +538,8 @@ static void check_pte(struct check *c, const mm *mm, uint64_t addr, const pte_t 
 		check_present(c, &p, bit);
 	else if (pte_is_swap(p.pte))
 		check_swap_pte(c, &p);
-	else if (pte_is_guard(p.pte))
-		check_guard(c, &p);
+	else if (pte_is_marker(p.pte))
+		check_marker(c, &p);
 	else if (!pte_is_file(p.pte) || !(p.vma->flags & VM_NONLINEAR))
 		fault(c, 9, "pte %#lx: %#lx is no entry for its vma", addr, p.pte);
 }
@@ -533,15 +553,17 @@ static void check_large_entry(struct check *c, uint64_t addr, pte_t entry)
 	const struct vma *vma = vma_at(c, addr);
 	uint64_t pfn = pte_pfn(entry);
 	bool owed = entry & PTE_PROMISED && !pte_present(entry);
+	bool absent = owed || pte_is_marker(entry);
 	c->sum.nr_huge_reserved += owed;
-	c->mm_sum.nr_hugetlb += !owed;
+	c->mm_sum.nr_hugetlb += !absent;
 	if (!vma || !(vma->flags & VM_HUGETLB) || addr + HUGE_SIZE > vma->end) {
 		fault(c, 24, "entry %#lx: a large page in no large vma", addr);
 		return;
 	}
+	check_protected(c, vma, addr, entry);
 	if (entry & PTE_PROMISED && vma->flags & (VM_MAYSHARE | VM_SPECIAL | VM_NORESERVE))
 		fault(c, 25, "entry %#lx: a promise that is not its vma's", addr);
-	if (owed)
+	if (absent)
 		return;
 	if (!pfn_usable(c, pfn) || !(c->m->pages[pfn].flags & PG_HUGE)) {
 		fault(c, 24, "entry %#lx: names page %lu", addr, pfn);
@@ -664,11 +686,33 @@ static void check_vmas(struct check *c, mm *mm)
 		fault(c, 7, "vma %#lx: not in the tree", c->cursor->start);
 }
 
+/* ---- I26 ---- */
+
+static void check_watchers(struct check *c, const mm *mm)
+{
+	for (const struct vma *vma = mm->first; vma; vma = vma->next) {
+		if (!vma->uffd != !(vma->flags & VM_UFFD))
+			fault(c, 26, "vma %#lx: a userfaultfd without modes, or none", vma->start);
+		if (vma->uffd)
+			bag_add(c, &c->uffd_vmas, vma->uffd);
+	}
+}
+
+static void check_uffds(struct check *c)
+{
+	bag_sort(&c->uffd_vmas);
+	for (const struct uffd *u = c->m->uffds; u; u = u->next) {
+		c->live[CACHE_UFFD]++;
+		same(c, 26, "userfaultfd: nr_vmas", u->nr_vmas, bag_count(&c->uffd_vmas, u));
+	}
+}
+
 static void check_mm(struct check *c, mm *mm)
 {
 	c->mm_sum = (struct mm_counters){ 0 };
 	c->live[CACHE_MM]++;
 	check_vmas(c, mm);
+	check_watchers(c, mm);
 	c->cursor = mm->first;
 	check_table(c, mm, page_pfn(c->m, page_of(c->m, mm->pgd)), TABLE_LEVELS - 1, 0);
 	if (mm->pgd[KERNEL_PGD_ENTRY] != vsyscall_pgd_entry(c->m))
@@ -1130,6 +1174,7 @@ static void check_owners(struct check *c)
 	bag_sort(&c->linear_vmas);
 	bag_sort(&c->nonlinear_vmas);
 	bag_sort(&c->writable_vmas);
+	check_uffds(c);
 	for (mapping *mp = m->mappings; mp; mp = mp->next)
 		check_mapping(c, mp);
 	for (const file *f = m->files; f; f = f->next)
@@ -1163,6 +1208,7 @@ static void free_bags(struct check *c)
 	free(c->nonlinear_vmas.items);
 	free(c->writable_vmas.items);
 	free(c->mapping_files.items);
+	free(c->uffd_vmas.items);
 }
 
 static bool make_slots(struct check *c)

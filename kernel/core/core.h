@@ -59,9 +59,17 @@ typedef uint64_t pte_t;
 #define PTE_NX (1ul << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ul
 /* Absent entries: the processor ignores all but bit 0. */
-#define PTE_FILE 0x080ul  /* bits 12.. hold an offset in the file, in pages */
-#define PTE_SWAP 0x100ul  /* bits 12.. hold a swap slot */
-#define PTE_GUARD 0x800ul /* nothing may come here; guard.c */
+#define PTE_FILE 0x080ul   /* bits 12.. hold an offset in the file, in pages */
+#define PTE_SWAP 0x100ul   /* bits 12.. hold a swap slot */
+#define PTE_MARKER 0x800ul /* no page: bits 12.. hold MARKER_*; marker.c */
+/* Of present and of swap entries, and of markers: */
+#define PTE_UFFD_WP (1ul << 52) /* a store is its monitor's to allow; never with PTE_WRITE */
+#define PTE_FORKED (1ul << 53)  /* swap: the page is PG_FORKED */
+
+/* What a marker stands for; numbers of Linux 6.18, which pagemap shows. */
+#define MARKER_UFFD_WP 1ul /* what comes here is write-protected */
+#define MARKER_POISON 2ul  /* as if the hardware had lost the page */
+#define MARKER_GUARD 4ul   /* nothing may come here */
 
 static inline bool pte_present(pte_t pte) { return pte & PTE_PRESENT; }
 static inline uint64_t pte_pfn(pte_t pte) { return (pte & PTE_PFN_MASK) >> PAGE_SHIFT; }
@@ -69,8 +77,18 @@ static inline pte_t pte_make(uint64_t pfn, uint64_t bits) { return pfn << PAGE_S
 static inline bool pte_is_file(pte_t pte) { return !pte_present(pte) && (pte & PTE_FILE); }
 static inline pte_t pte_file(uint64_t index) { return index << PAGE_SHIFT | PTE_FILE; }
 static inline uint64_t pte_file_index(pte_t pte) { return pte >> PAGE_SHIFT; }
-static inline bool pte_is_guard(pte_t pte) { return pte == PTE_GUARD; }
+static inline bool pte_is_marker(pte_t pte) { return !pte_present(pte) && pte & PTE_MARKER; }
+static inline pte_t pte_marker(uint64_t kind) { return kind << PAGE_SHIFT | PTE_MARKER; }
+static inline uint64_t pte_marker_kind(pte_t pte) /* 0: none */
+{
+	return pte_is_marker(pte) ? pte_pfn(pte) : 0;
+}
+static inline bool pte_is_guard(pte_t pte) { return pte_marker_kind(pte) == MARKER_GUARD; }
 static inline bool pte_is_swap(pte_t pte) { return !pte_present(pte) && (pte & PTE_SWAP); }
+static inline bool pte_is_wp(pte_t pte) /* a page's, here or in swap, or a guard's and its kin's */
+{
+	return !pte_is_file(pte) && pte & PTE_UFFD_WP;
+}
 static inline pte_t pte_swap(uint32_t entry) { return (pte_t)entry << PAGE_SHIFT | PTE_SWAP; }
 static inline uint32_t pte_swap_entry(pte_t pte) { return (uint32_t)(pte >> PAGE_SHIFT); }
 
@@ -125,6 +143,7 @@ enum cache_id {
 	CACHE_MM,
 	CACHE_MAPPING,
 	CACHE_FILE,
+	CACHE_UFFD,
 	NR_CACHES
 };
 struct cache {
@@ -146,6 +165,7 @@ struct vma {
 	struct anon_vma *anon_vma;
 	uint64_t family;         /* VMAs that Linux gives one anon_vma: they may be joined */
 	uint64_t inherited;      /* 1: a fork's copy of pages that it may share */
+	struct uffd *uffd;       /* who is told, of what VM_UFFD says; NULL: no one */
 	struct vma *prev, *next; /* by address */
 	uint64_t gap;            /* free bytes before start */
 	uint64_t max_gap;        /* of the subtree */
@@ -192,6 +212,14 @@ struct file {
 	uint64_t mode;
 	uint64_t cookie; /* 0: the core's own (shared anonymous) */
 	struct file *next, *prev;
+};
+
+struct uffd { /* a userfaultfd: userfaultfd.c */
+	struct machine *machine;
+	uint64_t cookie, features;
+	uint64_t nr_vmas;
+	struct uffd *heir; /* during a fork: the child's */
+	struct uffd *next, *prev;
 };
 
 struct tlb_entry {
@@ -315,6 +343,8 @@ struct machine {
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
+	struct uffd *uffds;
+	bool noted; /* what is about to be unmapped is known to those who watch it */
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	uint64_t mm_serial;        /* address spaces ever made */
@@ -413,6 +443,7 @@ void vma_tree_init(mm *mm);
 struct vma *vma_dup(struct vma *vma); /* unlinked copy, file and anon_vma held */
 void vma_set_anon(struct vma *vma, struct anon_vma *anon); /* NULL: leave it */
 void vma_inherit_anon(struct vma *vma);                    /* a fork's copy */
+void vma_set_uffd(struct vma *vma, struct uffd *u);        /* NULL: leave it; not its flags */
 int64_t vma_prepare_anon(struct vma *vma);
 uint64_t vma_start_gap(const struct vma *vma);
 int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
@@ -447,6 +478,7 @@ int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end); /* aligned, checked */
 int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		     uint64_t pgoff); /* MAP_SHARED of f, anonymous or not */
 int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags);
+int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end); /* a VMA of its own */
 int64_t expand_stack(struct vma *vma, uint64_t addr);
 
 /* index.c */
@@ -544,9 +576,12 @@ void huge_clear_range(struct vma *vma, uint64_t start, uint64_t end); /* promise
 void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end);
 int64_t huge_copy_range(struct vma *child, struct vma *parent);
 int64_t huge_move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
-void huge_move_range(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len);
+void huge_move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len);
 int64_t huge_promise(struct vma *vma); /* its pages, if it wants them kept for it */
 int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access);
+int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, const void *data);
+int64_t huge_protect_stores(struct vma *vma, uint64_t start, uint64_t end);
+void huge_unprotect_stores(struct vma *vma, uint64_t start, uint64_t end);
 int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint64_t pgoff,
 		   pte_t bits);
 
@@ -557,6 +592,11 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access);
 bool page_take_over(machine *m, struct page *page);              /* may its only user write it? */
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep); /* a swap pte becomes present */
+/* What userfaultfd.c puts where nothing is; protect: PTE_UFFD_WP, or 0. */
+int64_t fill_own(struct vma *vma, uint64_t addr, pte_t *ptep, const void *from, uint64_t protect);
+void fill_zero(struct vma *vma, uint64_t addr, pte_t *ptep);
+void fill_cached(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page,
+		 uint64_t protect); /* after rmap_reserve() */
 
 /* fault.c */
 static inline bool is_verdict(int64_t status)
@@ -564,9 +604,25 @@ static inline bool is_verdict(int64_t status)
 	return status <= SEGV_MAPERR && status >= SEGV_PKUERR;
 }
 
-/* guard.c */
+static inline bool is_need(int64_t status)
+{
+	return status == NEED_PAGE || status == NEED_MEMORY || status == NEED_USER;
+}
+
+/* marker.c */
+pte_t marker_after_zap(const struct vma *vma, pte_t pte); /* what must stay of its protection */
+pte_t pte_in(const struct vma *vma, pte_t pte);           /* as it may stand there: fork, mremap */
 int64_t guard_install(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 int64_t guard_remove(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
+
+/* userfaultfd.c */
+int64_t userfault(const struct vma *vma, uint64_t reason, uint64_t unit);
+static inline bool is_wp_async(const struct vma *vma)
+{
+	return vma->uffd && vma->uffd->features & UFFD_FEATURE_WP_ASYNC;
+}
+int64_t uffd_event(mm *mm, uint64_t start, uint64_t end); /* before an munmap: 0, NEED_EVENT */
+struct uffd *uffd_of_child(const struct vma *vma);        /* the heir, if fork is an event */
 
 /* pkey.c */
 static inline uint64_t vma_pkey(uint64_t vm_flags)

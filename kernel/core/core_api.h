@@ -14,6 +14,7 @@ typedef struct machine machine;
 typedef struct mapping mapping;
 typedef struct file file;
 typedef struct mm mm;
+typedef struct uffd uffd; /* a userfaultfd */
 
 enum outcome {
 	NEED_PAGE = -5001,   /* fetch (need.mapping, need.index), try again */
@@ -22,7 +23,9 @@ enum outcome {
 	SEGV_ACCERR = -5004, /* need.addr: mapped, access not allowed */
 	BUS_ADRERR = -5005,  /* need.addr: beyond the file, a hole, or unreadable swap */
 	SEGV_PKUERR = -5006, /* need.addr: mapped, its protection key forbids the access */
-	KERNEL_BUG = -5007   /* machine_disagreement() says what */
+	KERNEL_BUG = -5007,  /* machine_disagreement() says what */
+	NEED_EVENT = -5009,  /* a userfaultfd wants to know of what munmap or mmap would do */
+	NEED_USER = -5008 /* need.uffd: the context whose monitor is to make the access possible */
 };
 
 /* clang-format off: tables of constants read better in rows */
@@ -40,6 +43,7 @@ enum map_flags {
 	MAP_SHARED = 0x01,
 	MAP_PRIVATE = 0x02,
 	MAP_SHARED_VALIDATE = 0x03,
+	MAP_DROPPABLE = 0x08, /* a type: private, and its pages may go at any time */
 	MAP_TYPE = 0x0f,
 	MAP_FIXED = 0x10,
 	MAP_ANONYMOUS = 0x20,
@@ -86,7 +90,12 @@ enum vm_flags {
 	VM_DEPRIVED = 0x10000000, /* the owner of its large pages took one back */
 	VM_HUGEPAGE = 0x20000000,
 	VM_NOHUGEPAGE = 0x40000000,
-	VM_PKEY_MASK = 0xf00000000 /* the protection key */
+	VM_PKEY_MASK = 0xf00000000,     /* the protection key */
+	VM_UFFD_MISSING = 0x1000000000, /* a userfaultfd is told of what is not there, */
+	VM_UFFD_WP = 0x2000000000,      /* of stores to what it protects, */
+	VM_UFFD_MINOR = 0x4000000000,   /* of pages that only the cache has */
+	VM_UFFD = 0x7000000000,
+	VM_DROPPABLE = 0x8000000000 /* under pressure its pages are dropped, not swapped */
 };
 enum { VM_PKEY_SHIFT = 32 };
 
@@ -178,6 +187,9 @@ struct need {
 	uint64_t done;   /* bytes finished before the need arose */
 	int64_t stopped; /* why a read or write did not do all it could: a need, or -errno */
 	uint64_t access;
+	uint64_t uffd;   /* NEED_USER: the context's cookie, */
+	uint64_t reason; /* one of VM_UFFD_*, */
+	uint64_t unit;   /* and the size of the page in bytes */
 };
 
 /* Parameters that sysctls set; Python writes the fields, C obeys them. */
@@ -305,7 +317,9 @@ enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_RESERVED = 256, PG_ACTIVE = 512, PG_SHMEM = 1024, PG_UPTODATE = 2048,
 	PG_LRU = 4096, PG_UNEVICTABLE = 8192, PG_SWAPCACHE = 16384, PG_LAZYFREE = 32768,
 	PG_HUGE = 65536, PG_TAIL = 131072,
-	PG_EXECUTED = 1 << 20 /* translated code was made of it */ };
+	PG_EXECUTED = 1 << 20, /* translated code was made of it */
+	PG_FORKED = 1 << 21, /* anonymous: fork has shared it, no store has made it one's own since */
+	PG_DROPPABLE = 1 << 22 /* PG_LAZYFREE for ever, dirty or not */ };
 /* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
@@ -430,7 +444,8 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 /* Faults a range in, as mmap and mlock do: bytes done, fewer if a need arose. */
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
-void mm_count_major(mm *mm); /* the fault that is about to end had to read */
+void mm_count_major(mm *mm);  /* the fault that is about to end had to read */
+void mm_count_served(mm *mm); /* a fault that its monitor has made needless */
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max);
 int64_t mm_smaps(mm *mm, uint64_t addr, struct smaps_info *out);
 int64_t mm_numa(mm *mm, uint64_t addr, struct numa_info *out); /* 0, or -EFAULT */
@@ -439,6 +454,66 @@ void mm_clear_refs(mm *mm, uint64_t kinds); /* pages of such VMAs count as not r
 void mm_reset_peak(mm *mm);                 /* hiwater_rss becomes what there is now */
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */
 int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 levels; depth reached */
+
+/* ---- userfaultfd (userfaultfd.c) ---- */
+enum uffd_features { /* those of Linux that the core obeys */
+		     UFFD_FEATURE_EVENT_FORK = 0x2,
+		     UFFD_FEATURE_EVENT_REMAP = 0x4,
+		     UFFD_FEATURE_EVENT_UNMAP = 0x40,
+		     UFFD_FEATURE_SIGBUS = 0x80,
+		     UFFD_FEATURE_WP_UNPOPULATED = 0x2000,
+		     UFFD_FEATURE_WP_ASYNC = 0x8000
+};
+enum uffd_fill { UFFD_COPY, UFFD_ZEROPAGE, UFFD_CONTINUE, UFFD_POISON };
+enum uffd_fill_mode { UFFD_FILL_WP = 2 };
+enum uffd_move_mode { UFFD_MOVE_ALLOW_SRC_HOLES = 2 };
+int64_t uffd_create(machine *m, uint64_t cookie, uint64_t features, uffd **out);
+void uffd_free(uffd *u); /* no VMA has it any more */
+uint64_t uffd_features(uffd *u);
+void uffd_set_features(uffd *u, uint64_t features);
+void uffd_set_heir(uffd *u, uffd *heir); /* whom the next fork's child gets; NULL: no one */
+uint64_t uffd_nr_vmas(uffd *u);
+/* 1: the range meets large pages; 0: it does not. */
+int64_t mm_uffd_register(mm *mm, uffd *u, uint64_t addr, uint64_t len, uint64_t modes);
+int64_t mm_uffd_unregister(mm *mm, uffd *u, uint64_t addr, uint64_t len);
+void mm_uffd_release(mm *mm, uffd *u); /* of all that it has there */
+/* Cookies of contexts in a range, each once; how many. */
+int64_t mm_uffd_find(mm *mm, uint64_t start, uint64_t end, uint64_t *cookies, uint64_t max);
+void machine_uffd_noted(machine *m); /* the munmap or mmap that comes need not ask (NEED_EVENT) */
+/* Bytes done, perhaps fewer than asked; data: nbytes, UFFD_COPY only, NULL: look only. */
+int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_t mode,
+		     const void *data);
+int64_t mm_uffd_move(mm *mm, uffd *u, uint64_t dst, uint64_t src, uint64_t len, uint64_t mode);
+int64_t mm_uffd_protect(mm *mm, uint64_t addr, uint64_t len);
+int64_t mm_uffd_unprotect(mm *mm, uint64_t addr, uint64_t len);
+
+/* ---- PAGEMAP_SCAN (pagescan.c) ---- */
+enum pm_scan_flags { PM_SCAN_WP_MATCHING = 1, PM_SCAN_CHECK_WPASYNC = 2 };
+enum page_categories {
+	PAGE_IS_WPALLOWED = 1,
+	PAGE_IS_WRITTEN = 2,
+	PAGE_IS_FILE = 4,
+	PAGE_IS_PRESENT = 8,
+	PAGE_IS_SWAPPED = 16,
+	PAGE_IS_PFNZERO = 32,
+	PAGE_IS_HUGE = 64,
+	PAGE_IS_SOFT_DIRTY = 128, /* of no page: not modelled, as without CONFIG_MEM_SOFT_DIRTY */
+	PAGE_IS_GUARD = 256
+};
+struct pm_region {
+	uint64_t start, end, categories;
+};
+enum { PM_REGIONS = 512 };
+struct pm_scan {
+	uint64_t start, end, flags;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+	uint64_t max_pages, found_pages;
+	uint64_t max_regions, nr_regions; /* 0: nothing is put out */
+	uint64_t walk_end;                /* where it stopped */
+	uint64_t vma_categories, stopped; /* its own */
+	struct pm_region regions[PM_REGIONS];
+};
+int64_t mm_pagemap_scan(mm *mm, struct pm_scan *s); /* 1: stopped before the end */
 
 /* ---- user memory (access.c) ---- */
 int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);

@@ -5,6 +5,8 @@
  *   ---------+--------------------+--------+-----------------------------------
  *   none     | special            | any    | BUS_ADRERR: a hole
  *   guard    | any                | any    | SEGV_MAPERR, as if nothing were mapped
+ *   poison   | any                | any    | BUS_ADRERR, as Linux without memory failure
+ *   wp mark  | userfaultfd        | any    | as none, and what comes is write-protected
  *   none     | anonymous          | read   | the zero page, read-only
  *   none     | anonymous          | write  | a zeroed page of its own
  *   none     | file               | read   | the cache's page
@@ -14,6 +16,10 @@
  *   swap pte | private            | any    | the swap cache's page, read if need be
  *   present  | private, read-only | write  | copy on write, or take it over
  *   present  | shared             | write  | make it writable
+ *
+ * A userfaultfd that a VMA is registered with comes before what the table says of
+ * none (missing), of a page that the cache has (minor) and of a store to a pte with
+ * PTE_UFFD_WP: NEED_USER, or BUS_ADRERR where the context wants that.
  *
  * Beyond the end of the file, in unreadable swap or on a full tmpfs: BUS_ADRERR.  A page the cache lacks: NEED_PAGE,
  * and everything is looked at afresh when the caller tries again.
@@ -26,6 +32,7 @@ struct fault {
 	uint64_t addr; /* page aligned */
 	uint64_t access;
 	pte_t *ptep;
+	uint64_t protect; /* PTE_UFFD_WP, or 0: what comes is write-protected */
 };
 
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access)
@@ -43,7 +50,10 @@ static pte_t accessed_bits(const struct fault *f)
 static void install(struct fault *f, struct page *page, pte_t bits)
 {
 	machine *m = f->mm->machine;
-	pte_set(f->mm, f->addr, f->ptep, pte_make(page_pfn(m, page), bits | accessed_bits(f)));
+	bits |= accessed_bits(f) | f->protect;
+	if (bits & PTE_UFFD_WP)
+		bits &= ~PTE_WRITE;
+	pte_set(f->mm, f->addr, f->ptep, pte_make(page_pfn(m, page), bits));
 	rmap_add(m, page, f->ptep);
 	pte_count_in(f->mm, page);
 	if (f->vma->flags & VM_LOCKED)
@@ -56,7 +66,8 @@ static struct page *own_page(struct fault *f)
 	machine *m = f->mm->machine;
 	/* New pages begin inactive, as since Linux 5.9; 2.4 marked them as used once. */
 	uint32_t used = m->rmap->kind == RMAP_SCANS ? PG_REFERENCED : 0;
-	struct page *page = page_alloc(m, PG_ANON | used);
+	uint32_t drops = f->vma->flags & VM_DROPPABLE ? PG_LAZYFREE | PG_DROPPABLE : 0;
+	struct page *page = page_alloc(m, PG_ANON | used | drops);
 	if (!page)
 		return NULL;
 	page->anon_vma = f->vma->anon_vma;
@@ -73,8 +84,8 @@ static int64_t prepare_own(struct fault *f)
 	return err ? err : rmap_reserve(f->mm->machine);
 }
 
-/* A copy of `from`, or zeroes if it is NULL, in place of whatever stood here. */
-static int64_t install_own(struct fault *f, struct page *from)
+/* A copy of the page's bytes at `from`, or zeroes if it is NULL, in place of whatever stood here. */
+static int64_t install_own(struct fault *f, const void *from)
 {
 	machine *m = f->mm->machine;
 	int64_t err = prepare_own(f);
@@ -84,7 +95,7 @@ static int64_t install_own(struct fault *f, struct page *from)
 	if (!page)
 		return no_memory(m);
 	if (from)
-		memcpy(page_data(m, page), page_data(m, from), PAGE_SIZE);
+		memcpy(page_data(m, page), from, PAGE_SIZE);
 	else
 		memset(page_data(m, page), 0, PAGE_SIZE);
 	if (*f->ptep)
@@ -93,14 +104,21 @@ static int64_t install_own(struct fault *f, struct page *from)
 	return 0;
 }
 
-static int64_t anonymous_fault(struct fault *f)
+static void install_zero(struct fault *f)
 {
 	machine *m = f->mm->machine;
+	pte_t bits = (pte_bits(f->vma->flags) & ~PTE_WRITE) | PTE_ACCESSED | f->protect;
+	m->counters.zeropage++;
+	pte_set(f->mm, f->addr, f->ptep, pte_make(m->zero_pfn, bits));
+}
+
+static int64_t anonymous_fault(struct fault *f)
+{
+	if (f->vma->flags & VM_UFFD_MISSING)
+		return userfault(f->vma, VM_UFFD_MISSING, PAGE_SIZE);
 	if (f->access & ACCESS_WRITE)
 		return install_own(f, NULL);
-	m->counters.zeropage++;
-	pte_t bits = (pte_bits(f->vma->flags) & ~PTE_WRITE) | PTE_ACCESSED;
-	pte_set(f->mm, f->addr, f->ptep, pte_make(m->zero_pfn, bits));
+	install_zero(f);
 	return 0;
 }
 
@@ -109,6 +127,12 @@ void mm_count_major(mm *mm)
 	mm->counters.maj_flt++;
 	mm->counters.min_flt--; /* mm_fault() will count it as minor */
 	mm->machine->counters.pgmajfault++;
+}
+
+void mm_count_served(mm *mm)
+{
+	mm->counters.min_flt++;
+	mm->machine->counters.pgfault++;
 }
 
 static void count_major(struct fault *f, uint64_t reads_before)
@@ -125,11 +149,27 @@ static void stored_through(struct fault *f, struct page *page)
 		mapping_stored(page->mapping);
 }
 
+/* Does a userfaultfd come first? */
+static int64_t file_userfault(const struct fault *f, mapping *mp, uint64_t index)
+{
+	uint64_t reason = index_get(mp, index) ? VM_UFFD_MINOR : VM_UFFD_MISSING;
+	return f->vma->flags & reason ? userfault(f->vma, reason, PAGE_SIZE) : 0;
+}
+
+/* A page of the cache, for which rmap_reserve() was called. */
+static void install_cached(struct fault *f, struct page *page)
+{
+	bool shared = f->vma->flags & VM_SHARED;
+	bool waits = !shared || (vma_notes_stores(f->vma) && !(f->access & ACCESS_WRITE));
+	page_get(page);
+	install(f, page, pte_bits(f->vma->flags) & ~(waits ? PTE_WRITE : 0));
+}
+
 static int64_t file_fault(struct fault *f, uint64_t index)
 {
 	machine *m = f->mm->machine;
 	mapping *mp = vma_mapping(f->vma);
-	bool shared = f->vma->flags & VM_SHARED, copies = !shared && f->access & ACCESS_WRITE;
+	bool copies = !(f->vma->flags & VM_SHARED) && f->access & ACCESS_WRITE;
 	int64_t err = copies ? prepare_own(f) : 0; /* before the size is looked at, as on Linux */
 	if (err)
 		return err;
@@ -137,6 +177,8 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	struct page *page;
 	uint64_t reads = m->counters.pswpin;
+	if (f->vma->flags & VM_UFFD && (err = file_userfault(f, mp, index)))
+		return err;
 	err = mapping_get_page(mp, index, &page);
 	if (err)
 		return err == -EIO || err == -ENOSPC ? verdict(m, BUS_ADRERR, f->addr, f->access)
@@ -144,17 +186,40 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	count_major(f, reads);
 	if (copies) {
 		m->counters.cow++;
-		return install_own(f, page);
+		return install_own(f, page_data(m, page));
 	}
 	err = rmap_reserve(m);
 	if (err)
 		return err;
-	page_get(page);
-	bool waits = !shared || (vma_notes_stores(f->vma) && !(f->access & ACCESS_WRITE));
-	install(f, page, pte_bits(f->vma->flags) & ~(waits ? PTE_WRITE : 0));
+	install_cached(f, page);
 	if (f->access & ACCESS_WRITE)
 		stored_through(f, page);
 	return 0;
+}
+
+/* ---- pages that a monitor brings: as if stored to ---- */
+
+static struct fault filling(struct vma *vma, uint64_t addr, pte_t *ptep, uint64_t protect)
+{
+	return (struct fault){ vma->mm, vma, addr, ACCESS_WRITE, ptep, protect };
+}
+
+int64_t fill_own(struct vma *vma, uint64_t addr, pte_t *ptep, const void *from, uint64_t protect)
+{
+	struct fault f = filling(vma, addr, ptep, protect);
+	return install_own(&f, from);
+}
+
+void fill_zero(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	struct fault f = filling(vma, addr, ptep, 0);
+	install_zero(&f);
+}
+
+void fill_cached(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page, uint64_t protect)
+{
+	struct fault f = filling(vma, addr, ptep, protect);
+	install_cached(&f, page);
 }
 
 bool page_take_over(machine *m, struct page *page)
@@ -171,7 +236,13 @@ static int64_t write_protect_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*f->ptep));
+	if (*f->ptep & PTE_UFFD_WP) {
+		if (!is_wp_async(f->vma))
+			return userfault(f->vma, VM_UFFD_WP, PAGE_SIZE);
+		pte_set(f->mm, f->addr, f->ptep, *f->ptep & ~PTE_UFFD_WP);
+	}
 	if (f->vma->flags & VM_SHARED || page_take_over(m, page)) {
+		page->flags &= ~(uint32_t)PG_FORKED;
 		pte_t write = pte_bits(f->vma->flags) & PTE_WRITE; /* a forced one may not */
 		pte_set(f->mm, f->addr, f->ptep, *f->ptep | write | accessed_bits(f));
 		if (f->vma->flags & VM_SHARED)
@@ -179,7 +250,7 @@ static int64_t write_protect_fault(struct fault *f)
 		return 0;
 	}
 	m->counters.cow++;
-	return install_own(f, pte_pfn(*f->ptep) == m->zero_pfn ? NULL : page);
+	return install_own(f, pte_pfn(*f->ptep) == m->zero_pfn ? NULL : page_data(m, page));
 }
 
 static int64_t present_fault(struct fault *f)
@@ -194,9 +265,10 @@ static int64_t present_fault(struct fault *f)
 
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
-	struct fault f = { vma->mm, vma, addr, ACCESS_READ, ptep };
+	struct fault f = { vma->mm, vma, addr, ACCESS_READ, ptep, *ptep & PTE_UFFD_WP };
 	machine *m = vma->mm->machine;
 	uint32_t entry = pte_swap_entry(*ptep);
+	uint32_t forked = *ptep & PTE_FORKED ? PG_FORKED : 0;
 	struct page *page;
 	int64_t err = rmap_reserve(m);
 	if (!err)
@@ -204,6 +276,7 @@ int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
 	if (err)
 		return err;
 	page_get(page);
+	page->flags |= forked;
 	install(&f, page, pte_bits(vma->flags) & ~PTE_WRITE);
 	vma->mm->counters.nr_swap--;
 	swap_put(m, entry);
@@ -286,6 +359,27 @@ static int64_t huge_page_fault(struct fault *f)
 	return err == BUS_ADRERR ? verdict(f->mm->machine, err, f->addr, f->access) : err;
 }
 
+static int64_t nothing_there(struct fault *f)
+{
+	if (vma_mapping(f->vma))
+		return file_fault(f, vma_index(f->vma, f->addr));
+	return anonymous_fault(f);
+}
+
+static int64_t marker_fault(struct fault *f)
+{
+	machine *m = f->mm->machine;
+	switch (pte_marker_kind(*f->ptep)) {
+	case MARKER_GUARD:
+		return verdict(m, SEGV_MAPERR, f->addr, f->access);
+	case MARKER_POISON:
+		return verdict(m, BUS_ADRERR, f->addr, f->access);
+	default:
+		f->protect = PTE_UFFD_WP;
+		return nothing_there(f);
+	}
+}
+
 static int64_t resolve(struct fault *f)
 {
 	if ((f->vma->flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
@@ -297,15 +391,13 @@ static int64_t resolve(struct fault *f)
 		return no_memory(f->mm->machine);
 	if (pte_present(*f->ptep))
 		return present_fault(f);
-	if (pte_is_guard(*f->ptep))
-		return verdict(f->mm->machine, SEGV_MAPERR, f->addr, f->access);
+	if (pte_is_marker(*f->ptep))
+		return marker_fault(f);
 	if (pte_is_file(*f->ptep))
 		return file_fault(f, pte_file_index(*f->ptep));
 	if (pte_is_swap(*f->ptep))
 		return swapped_fault(f);
-	if (vma_mapping(f->vma))
-		return file_fault(f, vma_index(f->vma, f->addr));
-	return anonymous_fault(f);
+	return nothing_there(f);
 }
 
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
@@ -314,6 +406,8 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
+	if (err == NEED_USER && access & ACCESS_FORCED)
+		err = BUS_ADRERR; /* a debugger does not wait */
 	if (err)
 		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
 	mm->counters.min_flt++;

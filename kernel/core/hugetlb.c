@@ -308,14 +308,25 @@ static bool is_owed(machine *m, pte_t entry)
 	       (!pte_present(entry) || entry_page(m, entry)->flags & PG_CACHE);
 }
 
+/* An absent entry gets a marker, or loses the one it has (0). */
+static void entry_mark(mm *mm, pte_t *pmdp, uint64_t kind)
+{
+	pte_t promise = *pmdp & PTE_PROMISED;
+	pte_t mark = kind ? pte_marker(kind) : 0;
+	entry_set(mm, pmdp, mark || promise ? mark | promise | PTE_HUGE : 0);
+}
+
 /* The page goes, a promise stays: who gives a page back that was promised may ask again. */
 static void entry_clear(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	machine *m = vma->mm->machine;
 	pte_t entry = *pmdp;
 	(void)addr;
-	if (!pte_present(entry))
+	if (!pte_present(entry)) {
+		if (pte_marker_kind(entry) == MARKER_POISON)
+			entry_mark(vma->mm, pmdp, 0);
 		return;
+	}
 	struct page *page = entry_page(m, entry);
 	bool owed = is_owed(m, entry),
 	     returns = page->refcount == 1 && !m->counters.nr_huge_surplus;
@@ -326,15 +337,18 @@ static void entry_clear(struct vma *vma, uint64_t addr, pte_t *pmdp)
 		page->pins--;
 	huge_put(m, page);
 	m->counters.nr_huge_reserved += renewed;
+	if (entry & PTE_UFFD_WP)
+		entry_mark(vma->mm, pmdp, MARKER_UFFD_WP);
 }
 
 static void entry_zap(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	entry_clear(vma, addr, pmdp);
-	if (!*pmdp)
-		return;
-	entry_set(vma->mm, pmdp, 0);
-	pool_release(vma->mm->machine, 1);
+	bool promised = *pmdp & PTE_PROMISED;
+	if (*pmdp)
+		entry_set(vma->mm, pmdp, 0);
+	if (promised)
+		pool_release(vma->mm->machine, 1);
 }
 
 /* pmdp shows nothing; the caller's reference on page becomes the entry's. */
@@ -342,6 +356,10 @@ static void entry_install(struct vma *vma, pte_t *pmdp, struct page *page, pte_t
 {
 	mm *mm = vma->mm;
 	bits |= PTE_HUGE | (*pmdp & PTE_PROMISED);
+	if (pte_marker_kind(*pmdp) == MARKER_UFFD_WP)
+		bits |= PTE_UFFD_WP;
+	if (bits & PTE_UFFD_WP)
+		bits &= ~PTE_WRITE;
 	entry_set(mm, pmdp, pte_make(page_pfn(mm->machine, page), bits));
 	mm->counters.nr_hugetlb++;
 	if (vma->flags & VM_SPECIAL)
@@ -351,13 +369,14 @@ static void entry_install(struct vma *vma, pte_t *pmdp, struct page *page, pte_t
 static void entry_protect(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	const uint64_t kept = PTE_PFN_MASK | PTE_HUGE | PTE_ACCESSED | PTE_DIRTY | PTE_READONLY |
-			      PTE_PROMISED;
+			      PTE_PROMISED | PTE_UFFD_WP;
 	(void)addr;
 	if (!pte_present(*pmdp))
 		return;
 	pte_t entry = (*pmdp & kept) | pte_bits(vma->flags);
 	bool shared = vma->flags & VM_SHARED;
-	if (entry & PTE_READONLY || (!shared && entry_page(vma->mm->machine, entry)->refcount > 1))
+	if (entry & (PTE_READONLY | PTE_UFFD_WP) ||
+	    (!shared && entry_page(vma->mm->machine, entry)->refcount > 1))
 		entry &= ~PTE_WRITE;
 	entry_set(vma->mm, pmdp, entry);
 }
@@ -382,17 +401,22 @@ int64_t huge_copy_range(struct vma *child, struct vma *parent)
 {
 	for (uint64_t addr = parent->start; addr < parent->end; addr += HUGE_SIZE) {
 		pte_t *from = pmd_walk(parent->mm, addr);
-		if (!from || !pte_present(*from))
+		uint64_t mark = from ? pte_marker_kind(pte_in(child, *from)) : 0;
+		if (!from || (!pte_present(*from) && !mark))
 			continue;
 		pte_t *to = pmd_alloc(child->mm, addr);
 		if (!to)
 			return no_memory(child->mm->machine);
+		if (mark) {
+			entry_mark(child->mm, to, mark);
+			continue;
+		}
 		if (!(parent->flags & VM_SHARED))
 			entry_set(parent->mm, from, *from & ~PTE_WRITE);
 		struct page *page = entry_page(child->mm->machine, *from);
 		page_get(page);
 		entry_install(child, to, page,
-			      *from & ~(PTE_PFN_MASK | PTE_ACCESSED | PTE_PROMISED));
+			      pte_in(child, *from) & ~(PTE_PFN_MASK | PTE_ACCESSED | PTE_PROMISED));
 	}
 	return 0;
 }
@@ -409,13 +433,22 @@ int64_t huge_move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t
 	return 0;
 }
 
-void huge_move_range(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+/* As pte_in(); what is promised stays. */
+static pte_t entry_in(const struct vma *vma, pte_t entry)
 {
+	if (pte_present(entry) || pte_in(vma, entry))
+		return pte_in(vma, entry);
+	return entry & PTE_PROMISED ? PTE_HUGE | PTE_PROMISED : 0;
+}
+
+void huge_move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
+{
+	mm *mm = vma->mm;
 	for (uint64_t done = 0; done < len; done += HUGE_SIZE) {
 		pte_t *from = pmd_walk(mm, old_addr + done);
 		if (!from || !*from)
 			continue;
-		entry_set(mm, pmd_walk(mm, new_addr + done), *from);
+		entry_set(mm, pmd_walk(mm, new_addr + done), entry_in(vma, *from));
 		entry_set(mm, from, 0);
 	}
 }
@@ -463,8 +496,12 @@ static int64_t fill(struct vma *vma, uint64_t addr, pte_t *pmdp)
 	mapping *mp = vma_mapping(vma);
 	uint64_t index = vma_index(vma, addr), bits = pte_bits(vma->flags);
 	struct page *page = mapping_find(mp, index);
-	if (vma->flags & VM_DEPRIVED || (!page && index >= mp->size / HUGE_SIZE * HUGE_PAGES))
+	if (vma->flags & VM_DEPRIVED || (!page && index >= mp->size / HUGE_SIZE * HUGE_PAGES) ||
+	    pte_marker_kind(*pmdp) == MARKER_POISON)
 		return -ENOSPC;
+	uint64_t reason = page ? VM_UFFD_MINOR : VM_UFFD_MISSING;
+	if (vma->flags & reason)
+		return userfault(vma, reason, HUGE_SIZE);
 	if (vma->flags & VM_MAYSHARE) {
 		int64_t err = huge_get_page(mp, index, &page);
 		if (err)
@@ -521,6 +558,11 @@ static int64_t break_sharing(struct vma *vma, uint64_t addr, pte_t *pmdp)
 static int64_t write_fault(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	const struct page *page = entry_page(vma->mm->machine, *pmdp);
+	if (*pmdp & PTE_UFFD_WP) {
+		if (!is_wp_async(vma))
+			return userfault(vma, VM_UFFD_WP, HUGE_SIZE);
+		*pmdp &= ~PTE_UFFD_WP; /* no more than it allowed before */
+	}
 	if (!(vma->flags & VM_SHARED) && page->refcount > 1)
 		return break_sharing(vma, addr, pmdp);
 	entry_set(vma->mm, pmdp, *pmdp | PTE_WRITE);
@@ -540,6 +582,101 @@ int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access)
 	if (!err)
 		*pmdp |= PTE_ACCESSED | (writes ? PTE_DIRTY : 0);
 	return err == -ENOSPC ? BUS_ADRERR : err;
+}
+
+/* ---- userfaultfd ---- */
+
+/* A page of the file, all new, or one of the VMA's own. */
+static int64_t bring_new(struct vma *vma, uint64_t addr, const pte_t *pmdp, struct page **out)
+{
+	machine *m = vma->mm->machine;
+	mapping *mp = vma_mapping(vma);
+	uint64_t index = vma_index(vma, addr);
+	if (!(vma->flags & VM_SHARED)) {
+		*out = take_own(m, *pmdp);
+		return *out ? 0 : no_page(m);
+	}
+	if (index >= mp->size / HUGE_SIZE * HUGE_PAGES)
+		return -EFAULT;
+	if (mapping_find(mp, index))
+		return -EEXIST;
+	int64_t err = huge_get_page(mp, index, out);
+	if (!err)
+		page_get(*out);
+	return err;
+}
+
+static int64_t bring_cached(struct vma *vma, uint64_t addr, struct page **out)
+{
+	*out = mapping_find(vma_mapping(vma), vma_index(vma, addr));
+	if (!*out)
+		return -EFAULT;
+	page_get(*out);
+	return 0;
+}
+
+static bool is_taken(uint64_t kind, pte_t entry)
+{
+	uint64_t mark = pte_marker_kind(entry);
+	return pte_present(entry) || (mark && kind == UFFD_POISON);
+}
+
+int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, const void *data)
+{
+	machine *m = vma->mm->machine;
+	pte_t *pmdp = pmd_alloc(vma->mm, addr);
+	struct page *page;
+	if (!pmdp)
+		return no_memory(m);
+	if (is_taken(kind, *pmdp))
+		return -EEXIST;
+	if (kind == UFFD_POISON) {
+		entry_mark(vma->mm, pmdp, MARKER_POISON);
+		return 0;
+	}
+	bool cached = kind == UFFD_CONTINUE;
+	int64_t err = cached ? bring_cached(vma, addr, &page) : bring_new(vma, addr, pmdp, &page);
+	if (err)
+		return err == -ENOSPC ? -ENOMEM : err;
+	if (!cached)
+		memcpy(page_data(m, page), data, HUGE_SIZE);
+	pte_t bits = pte_bits(vma->flags) | PTE_ACCESSED | PTE_DIRTY;
+	if (cached && !(vma->flags & VM_SHARED))
+		bits &= ~PTE_WRITE;
+	if (pte_is_marker(*pmdp))
+		entry_mark(vma->mm, pmdp, 0);
+	entry_install(vma, pmdp, page, mode & UFFD_FILL_WP ? bits | PTE_UFFD_WP : bits);
+	return 0;
+}
+
+int64_t huge_protect_stores(struct vma *vma, uint64_t start, uint64_t end)
+{
+	for (uint64_t addr = start; addr < end; addr += HUGE_SIZE)
+		if (!pmd_alloc(vma->mm, addr))
+			return no_memory(vma->mm->machine);
+	for (uint64_t addr = start; addr < end; addr += HUGE_SIZE) {
+		pte_t *pmdp = pmd_walk(vma->mm, addr);
+		if (pte_present(*pmdp))
+			entry_set(vma->mm, pmdp, (*pmdp & ~PTE_WRITE) | PTE_UFFD_WP);
+		else if (!pte_is_marker(*pmdp))
+			entry_mark(vma->mm, pmdp, MARKER_UFFD_WP);
+	}
+	return 0;
+}
+
+/* The first store finds out whether it may. */
+static void entry_unprotect(struct vma *vma, uint64_t addr, pte_t *pmdp)
+{
+	(void)addr;
+	if (pte_marker_kind(*pmdp) == MARKER_UFFD_WP)
+		entry_mark(vma->mm, pmdp, 0);
+	else if (pte_present(*pmdp))
+		*pmdp &= ~PTE_UFFD_WP;
+}
+
+void huge_unprotect_stores(struct vma *vma, uint64_t start, uint64_t end)
+{
+	each_entry(vma, start, end, entry_unprotect);
 }
 
 /* ---- the special VMA: one entry for each large page of a file ---- */

@@ -208,7 +208,7 @@ enum copies { KEEP_COPIES, DROP_COPIES }; /* private copies of its pages */
 
 static bool is_copy(machine *m, pte_t pte)
 {
-	if (pte_is_swap(pte))
+	if (pte_is_swap(pte) || pte_marker_kind(pte) == MARKER_POISON)
 		return true;
 	return pte_present(pte) && pfn_page(m, pte_pfn(pte))->flags & PG_ANON;
 }
@@ -228,7 +228,7 @@ static void unmap_linear(struct vma *vma, uint64_t first, uint64_t last, enum co
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
 			if (*ptep && !pte_is_guard(*ptep) &&
 			    (copies == DROP_COPIES || !is_copy(vma->mm->machine, *ptep)))
-				zap_pte(vma->mm, vma, addr, ptep, 0);
+				zap_pte(vma->mm, vma, addr, ptep, marker_after_zap(vma, *ptep));
 }
 
 /* By the page's index, not by its place: innocent pages stay. */

@@ -78,10 +78,12 @@ void mm_destroy(mm *mm)
 }
 
 /* A shared linear file page comes back by a fault; the rest must be copied. */
-static bool needs_copy(const struct vma *vma)
+static bool needs_copy(const struct vma *vma, const struct vma *copy)
 {
 	if (vma->flags & VM_WIPEONFORK)
 		return false;
+	if (copy->flags & VM_UFFD_WP)
+		return true;
 	if (vma_mapping(vma) && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
 	return vma->anon_vma || vma->flags & (VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR);
@@ -102,8 +104,11 @@ static int64_t fork_vma(mm *child, struct vma *vma)
 	if (vma->flags & VM_WIPEONFORK)
 		vma_set_anon(copy, NULL);
 	vma_inherit_anon(copy);
+	vma_set_uffd(copy, uffd_of_child(vma));
+	if (!copy->uffd)
+		copy->flags &= ~(uint64_t)VM_UFFD;
 	vma_link_copy(child, copy, vma);
-	return needs_copy(vma) ? copy_range(copy, vma) : 0;
+	return needs_copy(vma, copy) ? copy_range(copy, vma) : 0;
 }
 
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)

@@ -87,7 +87,10 @@ int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
 	if (addr & ~PAGE_MASK || addr > top || len > top - addr)
 		return -EINVAL;
 	uint64_t end = addr + PAGE_ALIGN(len);
-	return end == addr ? -EINVAL : mm_unmap(mm, addr, end);
+	if (end == addr)
+		return -EINVAL;
+	int64_t err = uffd_event(mm, addr, end);
+	return err ? err : mm_unmap(mm, addr, end);
 }
 
 /* ---- mmap ---- */
@@ -185,13 +188,16 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 		return -EPERM;
 	if (!may_expand(mm, vm_flags, nr - replaced))
 		return -ENOMEM;
+	int64_t err = replaced ? uffd_event(mm, start, start + len) : 0;
+	if (err)
+		return err;
 	struct vma model = { .start = start,
 			     .end = start + len,
 			     .flags = vm_flags,
 			     .pgoff = pgoff,
 			     .mm = mm,
 			     .file = f };
-	int64_t err = take_charges(mm->machine, &model);
+	err = take_charges(mm->machine, &model);
 	if (!err && !replaced && vma_merge_new(mm, &model)) {
 		if (f)
 			file_put(f); /* the neighbour has its own */
@@ -281,6 +287,11 @@ static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
 		if (*vm_flags & VM_GROWSDOWN)
 			return -EINVAL;
 		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return 0;
+	case MAP_DROPPABLE:
+		if (flags & (MAP_LOCKED | MAP_HUGETLB) || *vm_flags & VM_GROWSDOWN)
+			return -EINVAL;
+		*vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 		return 0;
 	case MAP_PRIVATE:
 		return 0;
@@ -414,14 +425,12 @@ int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 
 /* ---- changing the flags of a range ---- */
 
-/* vma's part [start, end) gets new flags; returns the VMA that now covers it. */
-int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags)
+/* vma's part [start, end) becomes a VMA of its own, which *vmap then is. */
+int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end)
 {
 	struct vma *vma = *vmap;
 	mm *mm = vma->mm;
 	uint64_t splits = (start > vma->start) + (end < vma->end);
-	if (flags == vma->flags)
-		return 0;
 	if (splits_large(mm, start) || splits_large(mm, end))
 		return -EINVAL;
 	if (mm->counters.map_count + splits > mm->machine->tunables.max_map_count)
@@ -434,9 +443,17 @@ int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t fla
 			vma_join_next(lower);
 		return no_memory(mm->machine);
 	}
-	vma_set_flags(vma, flags);
 	*vmap = vma;
 	return 0;
+}
+
+/* vma's part [start, end) gets new flags; *vmap is then the VMA that covers it. */
+int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags)
+{
+	int64_t err = flags == (*vmap)->flags ? 0 : vma_isolate(vmap, start, end);
+	if (!err && flags != (*vmap)->flags)
+		vma_set_flags(*vmap, flags);
+	return err;
 }
 
 /* ---- mprotect ---- */
@@ -662,6 +679,10 @@ static struct vma *moved_vma(struct mremap *r, uint64_t at)
 		copy->pgoff = at >> PAGE_SHIFT;
 	copy->start = at;
 	copy->end = at + r->new_len;
+	if (copy->uffd && !(copy->uffd->features & UFFD_FEATURE_EVENT_REMAP)) {
+		vma_set_uffd(copy, NULL); /* whoever is not told of the move cannot follow it */
+		copy->flags &= ~(uint64_t)VM_UFFD;
+	}
 	return copy;
 }
 
@@ -772,6 +793,8 @@ static int64_t mremap_each(const struct mremap *whole)
 		part.addr = vma->start > whole->addr ? vma->start : whole->addr;
 		part.old_len = part.new_len = (vma->end < end ? vma->end : end) - part.addr;
 		part.new_addr = target + (last_end ? vma->start - last_end : 0);
+		if (vma->uffd && (last_end || vma->end < end))
+			return -EFAULT; /* its monitor is told of one move at a time */
 		last_end = vma->end;
 		int64_t at = mremap_vma(&part);
 		if (!at)

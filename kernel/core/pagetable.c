@@ -267,7 +267,7 @@ static bool page_is_own(machine *m, const struct vma *vma, pte_t pte)
 	if (vma->flags & (VM_SHARED | VM_SPECIAL))
 		return true;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
-	return page->flags & PG_ANON && page->refcount == 1;
+	return (page->flags & (PG_ANON | PG_FORKED)) == PG_ANON && page->refcount == 1;
 }
 
 void protect_range(struct vma *vma, uint64_t start, uint64_t end)
@@ -281,10 +281,11 @@ void protect_range(struct vma *vma, uint64_t start, uint64_t end)
 			if (!pte_present(*ptep))
 				continue;
 			const uint64_t kept = PTE_PFN_MASK | PTE_ACCESSED | PTE_DIRTY |
-					      PTE_READONLY;
+					      PTE_READONLY | PTE_UFFD_WP;
 			pte_t pte = (*ptep & kept) | bits;
-			bool clean = vma_notes_stores(vma) && !(pte & PTE_DIRTY);
-			if (pte & PTE_READONLY || clean || !page_is_own(vma->mm->machine, vma, pte))
+			bool waits = pte & (PTE_READONLY | PTE_UFFD_WP) ||
+				     (vma_notes_stores(vma) && !(pte & PTE_DIRTY));
+			if (waits || !page_is_own(vma->mm->machine, vma, pte))
 				pte &= ~PTE_WRITE;
 			pte_set(vma->mm, addr, ptep, pte);
 		}
@@ -312,7 +313,9 @@ static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from, 
 		pte_set(parent->mm, addr, from, *from & ~PTE_WRITE);
 	struct page *page = pfn_page(m, pte_pfn(*from));
 	page_get(page);
-	pte_set(child->mm, addr, to, *from & ~PTE_ACCESSED);
+	if (page->flags & PG_ANON)
+		page->flags |= PG_FORKED;
+	pte_set(child->mm, addr, to, pte_in(child, *from & ~PTE_ACCESSED));
 	rmap_add(m, page, to);
 	pte_count_in(child->mm, page);
 	return 0;
@@ -321,15 +324,16 @@ static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from, 
 static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint64_t addr)
 {
 	struct machine *m = child->mm->machine;
-	pte_t *to = pt_alloc(child->mm, addr);
+	pte_t *to = pte_in(child, *from) ? pt_alloc(child->mm, addr) : NULL;
 	if (!to)
-		return no_memory(m);
+		return pte_in(child, *from) ? no_memory(m) : 0;
 	if (pte_is_swap(*from)) {
 		swap_get(m, pte_swap_entry(*from));
 		child->mm->counters.nr_swap++;
+		pte_set(parent->mm, addr, from, *from | PTE_FORKED);
 	}
 	if (!pte_present(*from) || pte_pfn(*from) == m->zero_pfn) {
-		pte_set(child->mm, addr, to, *from);
+		pte_set(child->mm, addr, to, pte_in(child, *from));
 		return 0;
 	}
 	if (!(parent->flags & VM_SPECIAL))
@@ -377,7 +381,7 @@ static void move_pte(mm *mm, struct vma *vma, pte_t *from, uint64_t old_addr, ui
 	struct machine *m = mm->machine;
 	pte_t pte = *from, *to = pt_walk(mm, new_addr);
 	pte_set(mm, old_addr, from, 0);
-	pte_set(mm, new_addr, to, pte);
+	pte_set(mm, new_addr, to, pte_in(vma, pte));
 	if (pte_present(pte) && pte_pfn(pte) != m->zero_pfn && !(vma->flags & VM_SPECIAL))
 		rmap_move(m, pfn_page(m, pte_pfn(pte)), from, to);
 }
@@ -386,7 +390,7 @@ void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t 
 {
 	mm *mm = vma->mm;
 	if (vma->flags & VM_HUGETLB)
-		huge_move_range(mm, old_addr, new_addr, len);
+		huge_move_range(vma, old_addr, new_addr, len);
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
@@ -411,34 +415,47 @@ int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries)
 	return LEVELS;
 }
 
-/* The entry that translates addr, as if every page were small. */
+/* The entry that translates addr, or the marker there, as if every page were small. */
 pte_t pte_at(mm *mm, uint64_t addr)
 {
 	const pte_t *ptep = pt_walk(mm, addr), *pmdp = ptep ? NULL : pmd_walk(mm, addr);
 	if (ptep)
 		return *ptep;
+	if (pmdp && pte_is_marker(*pmdp))
+		return pte_marker(pte_marker_kind(*pmdp));
 	if (!pmdp || !pte_present(*pmdp) || !(*pmdp & PTE_HUGE))
 		return 0;
 	return (*pmdp & ~PTE_HUGE) + (addr & ~HUGE_MASK & PAGE_MASK);
 }
 
-#define MARKER_TYPE 31ul /* what Linux 6.18 shows for a guard: a swap entry of its own type */
-#define GUARD_OFFSET 4ul
+#define MARKER_TYPE 31ul /* what Linux 6.18 shows for a marker: a swap entry of its own type */
+#define PM_UFFD_WP (1ul << 57)
+#define PM_GUARD (1ul << 58)
+#define PM_SWAP (1ul << 62)
+
+static uint64_t marker_word(uint64_t kind)
+{
+	uint64_t word = PM_SWAP | MARKER_TYPE | kind << 5;
+	if (kind == MARKER_GUARD)
+		word |= PM_GUARD;
+	return kind == MARKER_UFFD_WP ? word | PM_UFFD_WP : word;
+}
 
 /*
- * pagemap's word: bits 0-54 pfn, or swap type and offset; 58 guard, 61 file or
- * shared, 62 swap, 63 present.
+ * pagemap's word: bits 0-54 pfn, or swap type and offset; 57 write-protected by a
+ * userfaultfd, 58 guard, 61 file or shared, 62 swap, 63 present.
  */
 static uint64_t pagemap_word(machine *m, pte_t pte)
 {
+	uint64_t wp = pte_is_wp(pte) ? PM_UFFD_WP : 0;
 	if (pte_is_swap(pte))
-		return 1ul << 62 | pte_swap_entry(pte);
-	if (pte_is_guard(pte))
-		return 1ul << 62 | 1ul << 58 | MARKER_TYPE | GUARD_OFFSET << 5;
+		return PM_SWAP | wp | pte_swap_entry(pte);
+	if (pte_is_marker(pte))
+		return marker_word(pte_marker_kind(pte)) | wp;
 	if (!pte_present(pte))
 		return 0;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
-	uint64_t word = 1ul << 63 | pte_pfn(pte);
+	uint64_t word = 1ul << 63 | wp | pte_pfn(pte);
 	const uint64_t file = 1ul << 61, exclusive = 1ul << 56;
 	if (page->flags & (PG_HUGE | PG_TAIL)) {
 		const struct page *head = pfn_page(m, pte_pfn(pte) & -(uint64_t)HUGE_PAGES);

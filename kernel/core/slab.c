@@ -24,6 +24,7 @@ void slab_init(machine *m)
 		[CACHE_MM] = sizeof(struct mm),
 		[CACHE_MAPPING] = sizeof(struct mapping),
 		[CACHE_FILE] = sizeof(struct file),
+		[CACHE_UFFD] = sizeof(struct uffd),
 	};
 	for (int id = 0; id < NR_CACHES; id++)
 		m->caches[id].size = (sizes[id] + 7u) & ~7u;
@@ -119,7 +120,7 @@ int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out)
 		[CACHE_VMA] = "vm_area_struct", [CACHE_ANON_VMA] = "anon_vma",
 		[CACHE_CHAIN] = "pte_chain",    [CACHE_RADIX] = "radix_tree_node",
 		[CACHE_MM] = "mm_struct",       [CACHE_MAPPING] = "address_space",
-		[CACHE_FILE] = "filp",
+		[CACHE_FILE] = "filp",          [CACHE_UFFD] = "userfaultfd_ctx_cache",
 	};
 	if (nth >= NR_CACHES)
 		return -ENOENT;

@@ -267,6 +267,7 @@ static void take_out(mm *mm, struct vma *vma)
 void vma_discard(struct vma *vma)
 {
 	vma_set_anon(vma, NULL);
+	vma_set_uffd(vma, NULL);
 	if (vma->file)
 		file_put(vma->file);
 	slab_free(vma->mm->machine, CACHE_VMA, vma);
@@ -326,6 +327,7 @@ struct vma *vma_dup(struct vma *vma)
 	vma_set_anon(copy, vma->anon_vma);
 	copy->family = vma->family;
 	copy->inherited = vma->inherited;
+	vma_set_uffd(copy, vma->uffd);
 	return copy;
 }
 
@@ -345,7 +347,7 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 static bool can_join(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start || a->flags != b->flags ||
-	    a->file != b->file)
+	    a->file != b->file || a->uffd != b->uffd)
 		return false;
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */

@@ -108,7 +108,7 @@ class Scheduler:
 
     def add(self, task: Task) -> None:
         """Let a task run in its turn."""
-        if not task.thread.queued and task.alive:
+        if not task.thread.queued and task.alive and not task.thread.sleeps_in_call:
             task.thread.queued = True
             self.queue.append(task)
 
@@ -239,6 +239,29 @@ class Scheduler:
             if self.host_signals:
                 self._take_host_signals()
 
+    def run_others(self, task: Task, done: Callable[[], bool]) -> None:
+        """Let others run in the middle of a task's call until done says so; SIGKILL ends it first.
+
+        Who sleeps so goes on once those who came to sleep so after it have gone on. Errors: as run.
+        """
+        thread, clock, words = task.thread, self.kernel.clock, self._call_words.tolist()
+        before, needs, began = thread.call, self._needs, clock.now_ns
+        thread.call = before or (words[0], tuple(words[1:]))
+        thread.sleeps_in_call += 1
+        try:
+            self.run_until(lambda: done() or not task.alive or task.signals.is_killed())
+        finally:
+            thread.sleeps_in_call -= 1
+            thread.call, self._needs, self.running = before, needs, task
+            for place, word in enumerate(words):
+                self._call_words[place] = word
+            thread.cpu_ns -= clock.now_ns - began
+        if task.alive and task.signals.is_killed():
+            task.die_of(SIGKILL)
+        if task.alive:
+            self.kernel.vsyscalls.enter(task)
+            lib.run_slice(self.processor.handle, self.slice_blocks)
+
     def _take_host_signals(self) -> None:
         """Hand on the signals that the host's terminal has raised."""
         taken, self.host_signals = self.host_signals, []
@@ -359,8 +382,9 @@ class Scheduler:
             self.sleep(task, wait)
 
     def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
-        killed = any(info.si_signo == SIGKILL for info in task.signals.pending)
-        return killed or (wait.restart is not Restart.NEVER and task.signals.deliverable())
+        if task.signals.is_killed():
+            return True
+        return wait.restart is not Restart.NEVER and task.signals.deliverable()
 
     def _try_call(self, task: Task) -> None:
         """Make an unfinished system call again."""
@@ -438,7 +462,7 @@ class Scheduler:
         """Note that a signal waits for the task, and wake it if it must look at once."""
         task.attention = True
         self.wake(("signal", task.pid))
-        if task.thread.stopped and any(i.si_signo == SIGKILL for i in task.signals.pending):
+        if task.thread.stopped and task.signals.is_killed():
             self.resume(task)
         if task.thread.waiting is not None and task.signals.deliverable():
             self.wake_task(task)
@@ -537,11 +561,16 @@ class Scheduler:
             raise EngineError(self._engine_report(task, reason))
 
     def _serve_need(self, task: Task, status: int) -> None:
+        if status == lib.NEED_USER:  # its monitor may want the very byte
+            self.kernel.memory.need.addr = self._exit.addr
         try:
             self.kernel.memory.serve_fault(task, status, self._needs - 1)
         except MemoryFault as fault:
             access = int(self._exit.access)
             traps.page_fault(task, fault.signo, fault.code, fault.addr, access)
+        except WouldBlock as wait:
+            if not task.attention:  # a signal first
+                self.sleep(task, wait)
 
     def _engine_report(self, task: Task, reason: int) -> str:
         where = f"pid {task.pid} ({task.name}) at {int(self._exit.rip):#x}"

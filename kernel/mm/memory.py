@@ -59,6 +59,13 @@ class Store(Protocol):
     def write_page(self, index: int) -> None: ...
 
 
+class Monitors(Protocol):
+    """Who serves the faults that a userfaultfd watches for: kernel/vfs/userfaultfd.py."""
+
+    def program_fault(self, process: Process) -> None: ...
+    def kernel_fault(self, process: Process) -> None: ...
+
+
 class Stores(Protocol):
     """Whoever knows the store behind a mapping's cookie: the file systems."""
 
@@ -97,6 +104,7 @@ class Memory:
     """
 
     stores: Stores
+    monitors: Monitors
 
     def __init__(
         self,
@@ -230,6 +238,10 @@ class Memory:
         elif status == lib.NEED_MEMORY:
             if not self.make_room(attempt):
                 self.oom.in_call(process)
+        elif status == lib.NEED_USER and process is not None:
+            self.monitors.kernel_fault(process)
+        elif status == lib.NEED_EVENT:
+            lib.machine_uffd_noted(self.core)  # who has something to tell has taken note of it
         elif status in _FAULTS:
             kind, code = _FAULTS[status]
             raise kind(int(self.need.addr), code, int(self.need.access))
@@ -242,7 +254,9 @@ class Memory:
         """Answer the need of a load or store; without memory a process is killed, as on Linux."""
         if status == -errno.ENOMEM:
             return  # one allocation was refused: Linux lets the access fault again
-        if status == lib.NEED_MEMORY and not self.make_room(attempt):
+        if status == lib.NEED_USER:
+            self.monitors.program_fault(process)
+        elif status == lib.NEED_MEMORY and not self.make_room(attempt):
             self.oom.in_fault(process)
         elif status != lib.NEED_MEMORY:
             self._serve_access(process, status)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.msg import Messages
     from pkern.kernel.vfs.sem import Semaphores
     from pkern.kernel.vfs.shm import Segments
+    from pkern.kernel.vfs.userfaultfd import Userfaults
     from pkern.kernel.wait import WouldBlock
 
 
@@ -80,6 +81,7 @@ class Machine(Protocol):
     tasks: TaskTable
     processor: Processor | None
     missing_calls: set[int]
+    userfaults: Userfaults
 
     @property
     def ram(self) -> int: ...

@@ -167,6 +167,10 @@ class Signals:
         """Tell whether a pending signal is not blocked."""
         return any(not self.is_blocked(info.si_signo) for info in self.pending)
 
+    def is_killed(self) -> bool:
+        """Tell whether SIGKILL is pending."""
+        return any(info.si_signo == SIGKILL for info in self.pending)
+
     def take(self, among: int | None = None) -> SigInfo | None:
         """Remove and return the next signal: faults first, then the lowest number.
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
 from pkern.kernel.tasks.attributes import Attributes, IoCounters, Usage
@@ -313,10 +313,17 @@ class Task:
         self._need_process()
         child = Task(self.kernel, self.kernel.tasks.next_pid(), self.name, self.argv, self)
         handle = ffi.new(MM_HANDLE)
-        self.mm.call(lib.mm_fork, child.limits, handle)
+        with self.kernel.userfaults.inherited(self) as heirs:
+            self.mm.call(lib.mm_fork, child.limits, handle)
         child.mm = Mm(self.kernel.memory, child, handle[0])
         child.mm.areas = self.mm.areas
-        return self._born(child)
+        self._born(child)
+        try:
+            self.kernel.userfaults.tell_fork(self, child.mm, heirs)
+        except TaskKilled:  # while a monitor was waited for
+            child.die_of(SIGKILL)
+            raise
+        return child
 
     def fork_sharing(self) -> Task:
         """Return a child that runs in the same address space, as vfork does. Errors: EAGAIN."""

@@ -27,7 +27,8 @@ class Thread:
     call: the system call that is not finished yet: number and registers. progress: what such a
     call remembers between its tries; None before the first and after the last. waiting: what it
     waits for; None while the task can run. stopped: the signal that stopped the task, 0 while it
-    may run. cpu_ns: virtual time it has run.
+    may run. cpu_ns: virtual time it has run. sleeps_in_call: how often, one within the other, it
+    lets others run in the middle of its call.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Thread:
         self.interrupted = False
         self.stopped = 0
         self.queued = False
+        self.sleeps_in_call = 0
         self.saved_mask: int | None = None  # restored after the handlers a sigsuspend let in
         self.alt_stack: AltStack = NO_ALT_STACK
         self.clear_child_tid = 0

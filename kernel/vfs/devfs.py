@@ -65,6 +65,18 @@ class RandomDevice(NullDevice):
         return self.kernel.random.take(nbytes)
 
 
+class UserfaultDevice(NullDevice):
+    """/dev/userfaultfd: whoever may open it may make userfaultfds (an ioctl)."""
+
+    is_sink = False
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        raise SyscallError(errno.EINVAL)
+
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
+        raise SyscallError(errno.EINVAL)
+
+
 class NoDevice(Inode):
     """A node whose number no driver has."""
 
@@ -141,6 +153,7 @@ DEVICES: dict[str, tuple[int, type[Inode]]] = {
     "urandom": (makedev(1, 9), RandomDevice),
     "ptmx": (makedev(5, 2), TerminalMaster),
     "loop-control": (makedev(10, 237), LoopControl),
+    "userfaultfd": (makedev(10, 257), UserfaultDevice),
     "tty": (makedev(5, 0), NoDevice),  # no task has a terminal unless one is added
     "console": (makedev(5, 1), NoDevice),
 }
@@ -176,6 +189,7 @@ class DevFs:
             self.root.entries[name] = LinkInode(kernel, target)
         self.root.entries["console"].mode = 0o600
         self.root.entries["loop-control"].mode = 0o660
+        self.root.entries["userfaultfd"].mode = 0o600
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -319,6 +319,20 @@ IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
 }
 
 
+IoctlOf = Callable[[Any, File, int, int], int]
+OF_INODES: dict[type[Inode], IoctlOf] = {}  # by what is asked
+
+
+def ioctl_of(kind: type[Inode]) -> Callable[[IoctlOf], IoctlOf]:
+    """Have the decorated function do every ioctl of one kind of inode, but the common ones."""
+
+    def enter(handler: IoctlOf) -> IoctlOf:
+        OF_INODES[kind] = handler
+        return handler
+
+    return enter
+
+
 @syscall(16, "ioctl", SINT, INT, INT)
 def ioctl(task: Task, fd: int, request: int, arg: int = 0) -> int:
     """Ask a device. Errors: EBADF, ENOTTY, EFAULT, EINVAL. Source: ioctl(2)."""
@@ -326,6 +340,9 @@ def ioctl(task: Task, fd: int, request: int, arg: int = 0) -> int:
     request &= 0xFFFF_FFFF
     if request in IOCTL:
         return IOCTL[request](task, file, fd, arg)
+    handler = OF_INODES.get(type(file.inode))
+    if handler is not None:
+        return handler(task, file, request, arg)
     return file.inode.ioctl(task, file, request, arg)
 
 

@@ -6,7 +6,7 @@ A handler that is called in loops is flat: one look at the result, one core call
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
@@ -15,6 +15,7 @@ from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.userfaultfd import EVENT_REMAP, EVENT_UNMAP, REMAP, UNMAP
 from pkern.syscalls.abi import MAX_COUNT, signed32
 from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.files.read_write import Buffers, buffers_at, bytes_of, gather, scatter, vectors
@@ -34,6 +35,13 @@ MADV_COLLAPSE = 25
 # What one process may advise for another one's memory.
 FOR_OTHERS = frozenset({lib.MADV_COLD, lib.MADV_PAGEOUT, lib.MADV_WILLNEED, MADV_COLLAPSE})
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
+# Advice that drops pages -> the mappings that refuse it.
+DROPS = {
+    lib.MADV_DONTNEED: lib.VM_LOCKED,
+    lib.MADV_DONTNEED_LOCKED: 0,
+    lib.MADV_FREE: lib.VM_LOCKED,
+    lib.MADV_REMOVE: lib.VM_LOCKED,
+}
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 GATE_CLOSED = "vm.nonlinear is 0"
@@ -81,7 +89,11 @@ def mmap(
     mm = task.mm
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:
-        result = mm.go_on(result, core_mmap, addr, length, prot, flags, handle, offset >> 12)
+        args = (addr, length, prot, flags, handle, offset >> 12)
+        if result == lib.NEED_EVENT:
+            result = _unmapping(task, addr, length, core_mmap, *args)
+        else:
+            result = mm.go_on(result, core_mmap, *args)
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
     if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
@@ -120,8 +132,26 @@ def munmap(task: Task, addr: int, length: int) -> int:
     """
     mm = task.mm
     result: int = core_munmap(mm.handle, addr, length)
-    if result < 0:
+    if result == lib.NEED_EVENT:
+        result = _unmapping(task, addr, length, core_munmap, addr, length)
+    elif result < 0:
         result = mm.go_on(result, core_munmap, addr, length)
+    return result
+
+
+def _whole(nbytes: int) -> int:
+    """Round up to pages."""
+    return (nbytes + PAGE_MASK) & ~PAGE_MASK
+
+
+def _unmapping(
+    task: Task, start: int, length: int, function: Callable[..., int], *args: Any
+) -> int:
+    """Make a call that unmaps watched memory, and tell those who watch it."""
+    faults, end = task.kernel.userfaults, start + _whole(length)
+    told = faults.watchers(task.mm, start, end, EVENT_UNMAP)
+    result = task.mm.call(function, *args)
+    faults.tell(task, told, UNMAP, start, end, 0)
     return result
 
 
@@ -209,11 +239,36 @@ def mremap(
     Errors: EINVAL, EFAULT (not one mapping), ENOMEM, EAGAIN (locked), EPERM. Source: mremap(2).
     """
     mm = task.mm
-    result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
+    if task.kernel.userfaults.contexts:
+        result = _mremap_watched(task, addr, old_length, new_length, flags, new_addr)
+    else:
+        result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
     vma = mm.vma_at(result)
     locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
     if vma is not None and vma.flags & locked == lib.VM_LOCKED and new_length > old_length:
         _populate_quietly(task, result, new_length)
+    return result
+
+
+def _mremap_watched(
+    task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int
+) -> int:
+    """Move a mapping and tell who watches it: of what it replaced, the move, what is gone."""
+    faults, mm = task.kernel.userfaults, task.mm
+    old, new = _whole(old_length), _whole(new_length)
+    kept, end = addr + min(old, new), addr + old
+    replaced = new if flags & lib.MREMAP_FIXED else 0
+    onto = faults.watchers(mm, new_addr, new_addr + replaced, EVENT_UNMAP)
+    cut = faults.watchers(mm, kept, end, EVENT_UNMAP)
+    gone = faults.watchers(mm, addr, kept, EVENT_UNMAP)
+    moved = faults.watchers(mm, addr, kept, EVENT_REMAP)
+    result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
+    faults.tell(task, onto, UNMAP, new_addr, new_addr + replaced, 0)
+    faults.tell(task, cut, UNMAP, kept, end, 0)
+    if result != addr:
+        faults.tell(task, moved, REMAP, addr, result, kept - addr)
+        if not flags & lib.MREMAP_DONTUNMAP:
+            faults.tell(task, gone, UNMAP, addr, kept, 0)
     return result
 
 
@@ -223,7 +278,15 @@ def brk(task: Task, addr: int = 0) -> int:
 
     Source: brk(2), the kernel's own convention.
     """
-    return task.mm.call(lib.mm_brk, addr)
+    faults, mm = task.kernel.userfaults, task.mm
+    if not faults.contexts or addr >= mm.counters.brk:
+        return mm.call(lib.mm_brk, addr)
+    new, old = _whole(addr), _whole(mm.counters.brk)
+    gone = faults.watchers(mm, new, old, EVENT_UNMAP)
+    result = mm.call(lib.mm_brk, addr)
+    if result == addr:
+        faults.tell(task, gone, UNMAP, new, old, 0)
+    return result
 
 
 @syscall(28, "madvise", INT, INT, SINT)
@@ -243,12 +306,21 @@ def advise(task: Task, addr: int, length: int, advice: int) -> int:
         for file, first, last in _shared_files(task, addr, addr + length):
             file.inode.writeback(first, last)  # what is clean can go
     mm, start, end = task.mm, addr, addr + length
+    if advice in DROPS and task.kernel.userfaults.contexts and not addr & PAGE_MASK:
+        _tell_dropping(task, addr, addr + _whole(length), advice)
     while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
         addr += done
     if advice == lib.MADV_REMOVE:
         for file, first, last in _shared_files(task, start, end):
             file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
     return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
+
+
+def _tell_dropping(task: Task, start: int, end: int, advice: int) -> None:
+    """Tell who watches memory that is about to be dropped, one mapping after the other."""
+    for vma in task.mm.vmas():
+        if vma.start < end and vma.end > start and not vma.flags & DROPS[advice]:
+            task.kernel.userfaults.removing(task, max(vma.start, start), min(vma.end, end))
 
 
 @syscall(440, "process_madvise", SINT, INT, INT, SINT, INT)

@@ -71,6 +71,17 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
     assert here.status == there.status == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["userfaultfd", "userfaults", "userevents", "pagemapscan", "droppable"]
+)
+def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: str) -> None:
+    program = compile_c(name, "glibc")
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize(
     "name",

@@ -38,6 +38,12 @@ EXAMPLES: dict[str, str] = {
     "munlockall": "sys.munlockall()",
     "msync": "sys.msync(addr, PAGE, sys.MS_SYNC)",
     "mseal": "sys.mseal(addr, PAGE, 0); sys.munmap(addr, PAGE)",
+    "userfaultfd": (
+        "ufd = sys.userfaultfd(sys.O_NONBLOCK);"
+        " sys.store(addr, pack('<3Q', 0xaa, 0, 0)); sys.ioctl(ufd, 0xc018aa3f, addr);"
+        " sys.store(addr, pack('<4Q', addr + PAGE, PAGE, 1, 0)); sys.ioctl(ufd, 0xc020aa00, addr);"
+        " sys.load(addr + PAGE, 1)"
+    ),
     "pkey_mprotect": "sys.pkey_mprotect(addr, PAGE, sys.PROT_READ, -1)",
     "pkey_alloc": "sys.pkey_alloc(0, 0)",
     "pkey_free": "sys.pkey_free(1)",

@@ -29,6 +29,7 @@ CHAPTERS = {
     "memory.swap": "Swap",
     "ipc.sem": "Semaphores of System V",
     "ipc.msg": "Message queues of System V",
+    "memory.userfaultfd": "Faults that a program serves",
     "files.read_write": "Files: open, read, write",
     "files.paths": "Files: names and directories",
     "files.stat": "Files: what they are and who may",
@@ -68,6 +69,9 @@ OWN_EXAMPLES = {
     "exit": "child.exit(3); sys.wait4(child.pid)",
     "strace": "sys.strace(print); sys.munmap(addr, PAGE)",
     "syscall": "sys.syscall(11, 1, PAGE)",
+    "on_userfault": (
+        "ufd = sys.userfaultfd(); sys.on_userfault(ufd, lambda message: print(message[0]))"
+    ),
     "pkey_get": "sys.pkey_get(0)",
     "pkey_set": "sys.pkey_set(1, sys.PKEY_DISABLE_WRITE); sys.pkey_get(1)",
 }

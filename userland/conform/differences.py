@@ -300,6 +300,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("mseal", (6, 10), "the call mseal"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
     Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
+    Newer("userfaultfd", (6, 15), "UFFDIO_MOVE, _POISON and what they say of guards"),
     Newer("vectors", (6, 18), "the file is looked at before the vector of readv and its kin"),
     Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),

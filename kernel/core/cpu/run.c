@@ -531,7 +531,7 @@ static int64_t leave(processor *p)
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
 			write_reg(p, REG_RIP, p->exit.rip -= INT_BYTES);
 		mend_exception(p);
-	} else if (p->exit.reason == RUN_FAULT) {
+	} else if (p->exit.reason == RUN_FAULT || p->exit.status == NEED_USER) {
 		find_address(p);
 	}
 	return (int64_t)p->exit.reason;

@@ -47,16 +47,17 @@ static struct look look_at_page(machine *m, struct page *page)
 
 /* ---- unmapping ---- */
 
-static pte_t what_stays(machine *m, const struct vma *vma, const struct page *page)
+static pte_t what_stays(machine *m, const struct vma *vma, const struct page *page, pte_t pte)
 {
 	if (page->flags & PG_LAZYFREE)
 		return 0;
 	if (page->flags & PG_ANON) {
 		swap_get(m, page->entry);
 		vma->mm->counters.nr_swap++;
-		return pte_swap(page->entry);
+		pte_t forked = page->flags & PG_FORKED ? PTE_FORKED : 0;
+		return pte_swap(page->entry) | (pte & PTE_UFFD_WP) | forked;
 	}
-	return vma->flags & VM_NONLINEAR ? pte_file(page->index) : 0;
+	return vma->flags & VM_NONLINEAR ? pte_file(page->index) : marker_after_zap(vma, pte);
 }
 
 /* false: its VMA is locked. */
@@ -68,7 +69,7 @@ static bool unmap_one(machine *m, struct page *page, pte_t *ptep, void *arg)
 	(void)arg;
 	if (vma->flags & VM_LOCKED)
 		return false;
-	zap_pte(mm, vma, addr, ptep, what_stays(m, vma, page));
+	zap_pte(mm, vma, addr, ptep, what_stays(m, vma, page, *ptep));
 	return true;
 }
 
@@ -177,7 +178,7 @@ static bool must_stay(const struct page *page)
 /* An anonymous page needs a place to go to; one that is freed lazily must be clean. */
 static bool has_place(machine *m, struct page *page, struct look look)
 {
-	if (page->flags & PG_LAZYFREE && look.dirty) {
+	if ((page->flags & (PG_LAZYFREE | PG_DROPPABLE)) == PG_LAZYFREE && look.dirty) {
 		lru_move(m, page, PG_ACTIVE, PG_LAZYFREE);
 		return false;
 	}
@@ -371,7 +372,7 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
 	if ((page->flags & PG_SHMEM && !swap_nr_free(m)) || !has_place(m, page, look))
 		return;
 	page_get(page);
-	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page));
+	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page, *ptep));
 	page->flags &= ~(uint32_t)PG_REFERENCED;
 	settle(m, page, free_unmapped(m, page, &r));
 	page_put(m, page);

@@ -50,19 +50,19 @@ class PagemapFile(FixedMode):
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o400)
-        self._of_task = of_task
+        self.of_task = of_task
         self._reader: Caller | None = None
 
     def opened(self, task: Caller) -> Inode:
-        need_memory_of(self._of_task, task_of(task, self.kernel))
-        copy = PagemapFile(self.kernel, self._of_task)
+        need_memory_of(self.of_task, task_of(task, self.kernel))
+        copy = PagemapFile(self.kernel, self.of_task)
         copy._reader = task
         return self.for_one_open(copy)
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        if not self._of_task.alive:
+        if not self.of_task.alive:
             return b""
-        mm = self._of_task.mm
+        mm = self.of_task.mm
         first, count = word_range(pos, nbytes, int(mm.counters.task_size) // PAGE_SIZE)
         words = ffi.new("uint64_t[]", count or 1)
         lib.mm_pagemap(mm.handle, first, count, words)

@@ -162,7 +162,7 @@ class TaskFile(FixedMode):
             raise SyscallError(row.at_open)
         if row.dead and not alive:
             raise SyscallError(row.dead)
-        return self.for_one_open(TaskFile(self.kernel, self._row, self._of_task, reader))
+        return self.for_one_open(type(self)(self.kernel, self._row, self._of_task, reader))
 
     def _subject(self, gone: int) -> Task:
         """Return the task. Errors: gone, unless it is 0: nothing is left of it."""
@@ -191,6 +191,18 @@ class TaskFile(FixedMode):
         return self._row.write(self._subject(ESRCH), data, task_of(task, self.kernel))
 
 
+class MapsFile(TaskFile):
+    """/proc/PID/maps, which can be asked about one mapping, too (an ioctl)."""
+
+    @property
+    def of_task(self) -> Task:
+        """Whose mappings they are."""
+        return self._of_task
+
+
+KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
+
+
 class TaskDir(ProcDir):
     """/proc/PID, or (process None) /proc/PID/task/TID."""
 
@@ -198,7 +210,7 @@ class TaskDir(ProcDir):
         super().__init__(kernel, 0o555)
         self.of_task = of_task
         for name, row in ROWS.items():
-            self.entries[name] = TaskFile(kernel, row, of_task)
+            self.entries[name] = KINDS.get(name, TaskFile)(kernel, row, of_task)
         self.entries["mem"] = proc_files.MemFile(kernel, of_task)
         self.entries["pagemap"] = proc_files.PagemapFile(kernel, of_task)
         self.entries["map_files"] = MapFilesDir(kernel, of_task)
