@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pkern.kernel import DEFAULT_RAM
+from pkern.kernel import DEFAULT_RAM, SIZE_UNITS
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
 
 PAGE_SIZE = 4096
-UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 REPORT_BYTES = 64 << 10
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
@@ -61,9 +60,9 @@ def parse_size(text: str | int) -> int:
     if isinstance(text, int):
         return text
     number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "")
-    if not number.isdigit() or unit not in {"", *UNITS}:
+    if not number.isdecimal() or unit not in {"", *SIZE_UNITS}:
         raise ValueError(f"not a size: {text!r} (say 64M, 1G or a number of bytes)")
-    return int(number) * UNITS.get(unit, 1)
+    return int(number) * SIZE_UNITS.get(unit, 1)
 
 
 class Kernel:

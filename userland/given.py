@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from pkern.kernel import SIZE_UNITS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.vfs import names
@@ -33,7 +34,6 @@ Limit = int | tuple[int, int]
 
 # Limits that count bytes, which may be written with a unit.
 IN_BYTES = frozenset({"fsize", "data", "stack", "core", "rss", "memlock", "as", "msgqueue"})
-UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 UNLIMITED = ("unlimited", "infinity")
 
 
@@ -130,12 +130,12 @@ def read_limit(text: str) -> tuple[str, Limit]:
 def _limit_value(key: str, text: str) -> int:
     if text.lower() in UNLIMITED:
         return RLIM_INFINITY
-    unit = text[-1:].lower() if key in IN_BYTES and text[-1:].lower() in UNITS else ""
+    unit = text[-1:].lower() if key in IN_BYTES and text[-1:].lower() in SIZE_UNITS else ""
     digits = text[: len(text) - len(unit)]
-    if not digits.isdecimal() or int(digits) * UNITS.get(unit, 1) >= RLIM_INFINITY:
-        bytes_too = ", with K, M or G" if key in IN_BYTES else ""
+    if not digits.isdecimal() or int(digits) * SIZE_UNITS.get(unit, 1) >= RLIM_INFINITY:
+        bytes_too = ", with K, M, G or T" if key in IN_BYTES else ""
         raise NotGiven(f"{key.upper()} takes a number{bytes_too}, or 'unlimited', not '{text}'")
-    return int(digits) * UNITS.get(unit, 1)
+    return int(digits) * SIZE_UNITS.get(unit, 1)
 
 
 # ---- environment and time ----

@@ -104,7 +104,11 @@ def put_program(kernel: Kernel, source: Path, path: str) -> None:
 def interpreter_of(program: Path) -> Path | None:
     """Return the interpreter that a script of the host names, if that is what the file is."""
     with program.open("rb") as file:
-        head = file.read(256)
+        return script_interpreter(file.read(256))
+
+
+def script_interpreter(head: bytes) -> Path | None:
+    """Return the interpreter that a script's first bytes name, if they are a script's."""
     words = head[2:].split(b"\n")[0].split() if head.startswith(b"#!") else []
     return Path(os.fsdecode(words[0])) if words else None
 

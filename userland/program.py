@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import inspect
 import sys as host
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -221,7 +221,7 @@ def _range(call: str, addr: int, name: str, nbytes: int) -> tuple[int, int]:
 
 
 class NoMain(AttributeError):
-    """A file that is no program: it lacks a main(sys)."""
+    """A file that is no program: it lacks a main(sys) whose result is a status."""
 
 
 def load_program(path: str | Path) -> Callable[..., Any]:
@@ -284,6 +284,18 @@ def run_program(
     return run_main(new_task(kernel, asked), main, asked, tracer=tracer, on_fault=on_fault)
 
 
+def _status(result: object) -> int:
+    """Return the exit status that main's result is. Errors: NoMain."""
+    if result is None:
+        return 0
+    if isinstance(result, int):
+        return result & 0xFF
+    if isinstance(result, Coroutine):
+        result.close()
+        raise NoMain("main is a coroutine: write `def main(sys)`, without async")
+    raise NoMain(f"main returned a {type(result).__name__}; its result is the status, an int")
+
+
 def run_main(
     task: Task,
     main: Callable[..., Any],
@@ -294,9 +306,9 @@ def run_main(
 ) -> int:
     """Run main as a task and return its exit status, 128+n where signal n ended it.
 
-    main is called as main(sys) or main(sys, argv). An int it returns is the status. tracer: sees
-    its calls. on_fault: gets the access that ended the task, with its traceback. Errors: TimeIsUp,
-    the task having been killed; what main raises.
+    main is called as main(sys) or main(sys, argv). An int it returns is the status, None is 0.
+    tracer: sees its calls. on_fault: gets the access that ended the task, with its traceback.
+    Errors: TimeIsUp, the task having been killed; NoMain for another result; what main raises.
     """
     sys = Sys(task)
     kernel, argv = sys.kernel, list(given.argv)
@@ -334,6 +346,6 @@ def run_main(
     finally:
         kernel.clock.end_at(None)
         kernel.fail_nth(0)
-    sys.exit(result if isinstance(result, int) else 0)
+    sys.exit(_status(result))
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

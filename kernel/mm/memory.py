@@ -36,6 +36,7 @@ DEF_PRIORITY = 12  # the first pass scans 1/4096 of each list
 MOST_DOUBLINGS = 12
 MIN_FREE_LOW, MIN_FREE_HIGH = 128, 262144  # KiB, as Linux bounds its default
 LEAST_PAGES = 64  # of a machine
+MOST_PAGES = (1 << 32) - 2  # a page frame number has 32 bits
 RMAP_DESIGNS = {
     "virtual_scan": lib.RMAP_VIRTUAL_SCAN,
     "pte_chain": lib.RMAP_PTE_CHAIN,
@@ -79,6 +80,8 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> 
         raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
     if ram // PAGE_BYTES < LEAST_PAGES:
         raise ValueError(f"a machine has at least 256K of RAM, not {ram} bytes")
+    if ram // PAGE_BYTES > MOST_PAGES:
+        raise ValueError(f"a machine has less than 16T of RAM, not {ram} bytes")
     if not 1 <= nrpte <= 31:
         raise ValueError(f"nrpte is a number from 1 to 31, not {nrpte}")
     params = ffi.new(

@@ -147,7 +147,8 @@ class Tracer:
         if self.style.output is Output.SUMMARY:
             self._count("execve", 0)
             return
-        text = f"execve({escaped(path.encode())}, {strings(view, 1)}, {environment(view, 2)})"
+        name = escaped(path.encode("utf-8", "surrogateescape"))
+        text = f"execve({name}, {strings(view, 1)}, {environment(view, 2)})"
         if self.style.filters.shows_result(0):
             self._emit(f"{self._prefix(task) + text:{COLUMN}} = 0")
 

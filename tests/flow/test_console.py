@@ -162,3 +162,21 @@ def test_a_script_ends_with_the_status_of_its_last_command():
     done = subprocess.run(command, input="echo a\ncat /nope\n", capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout == "a\ncat: /nope: No such file or directory\n"
+
+
+def test_wrong_lines_are_told_in_a_sentence(console, capsys):
+    assert typed(console, capsys, "exit soon") == "exit: a status is a number, not 'soon'\n"
+    assert typed(console, capsys, "> /tmp/f") == "a command stands before >\n"
+    assert typed(console, capsys, "ls /nope") == "ls: /nope: No such file or directory\n"
+    assert console.status == 1
+
+
+def test_python_that_comes_through_a_pipe_prints_no_prompt():
+    ran = subprocess.run(
+        [sys.executable, "-m", "pkern", "console"],
+        input="python\nprint(6 * 7)\nexit()\necho back\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout == "42\nback\n"

@@ -46,6 +46,7 @@ def python_program(tmp_path):
 def test_limits_as_they_are_written():
     assert read_limit("NOFILE=64") == ("nofile", 64)
     assert read_limit("RLIMIT_AS=1G:2g") == ("as", (1 << 30, 2 << 30))
+    assert read_limit("AS=1T") == ("as", 1 << 40)
     assert read_limit("stack=unlimited") == ("stack", (1 << 64) - 1)
     assert read_limit("CPU=3:infinity") == ("cpu", (3, (1 << 64) - 1))
 
@@ -56,7 +57,7 @@ def test_limits_as_they_are_written():
         ("NOFILE", "NAME=SOFT"),
         ("NOFLIE=3", "no limit 'NOFLIE': choose of CPU"),
         ("NOFILE=1K", "NOFILE takes a number, or 'unlimited', not '1K'"),
-        ("AS=1T", "AS takes a number, with K, M or G"),
+        ("AS=1P", "AS takes a number, with K, M, G or T"),
         ("AS=2G:1G", "soft limit 2G is above the hard one, 1G"),
         ("AS=-1", "not '-1'"),
         ("AS=", "not ''"),
@@ -420,3 +421,89 @@ def test_forms_are_those_of_the_host_s_strace():
         return [line[31:] if line[:1] not in "%-" else line for line in lines]
 
     assert sorted(table(ours)) == sorted(table(counts))
+
+
+# ---- odd requests, odd surroundings ----
+
+
+@needs_busybox
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (("--ram", "9" * 30, BUSYBOX), 2, "a machine has less than 16T of RAM"),
+        (("--ram", "16T", BUSYBOX), 2, "a machine has less than 16T of RAM"),
+        (("--ram", "1P", BUSYBOX), 2, "not a size: '1P'"),
+        (("--fail-nth", "-1", BUSYBOX), 2, "a number from 0, not '-1'"),
+        (("--cap", "cap_sys_admin", BUSYBOX), 2, "did you mean CAP_SYS_ADMIN?"),
+        (("--stdin", "/dev/zero", BUSYBOX), 2, "a device, which may have no end"),
+        (("--stdin", "", BUSYBOX), 2, "there is no file ''"),
+        (("",), 127, "there is no file ''"),
+    ],
+)
+def test_odd_requests_are_refused_in_a_sentence(arguments, status, complaint):
+    ran = pkern("run", *arguments)
+    assert ran.returncode == status
+    assert complaint in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "complaint"),
+    [
+        ("def main(sys): return 'x'", 1, "main returned a str; its result is the status"),
+        ("async def main(sys): return 3", 1, "main is a coroutine"),
+        ("def main(sys): return -1", 255, ""),
+        ("def main(sys): return 1 << 70 | 3", 3, ""),
+        ("def main(sys): return None", 0, ""),
+    ],
+)
+def test_the_result_of_main_is_a_status_or_refused(tmp_path, body, status, complaint):
+    program = tmp_path / "prog.py"
+    program.write_text(body)
+    ran = pkern("run", program)
+    assert ran.returncode == status
+    assert complaint in ran.stderr
+    assert ran.stderr.count("\n") == bool(complaint)
+
+
+def test_a_script_without_its_interpreter(tmp_path):
+    script = tmp_path / "script"
+    script.write_text(f"#!{tmp_path}/absent\n")
+    ran = pkern("run", script)
+    assert ran.returncode == 127
+    assert f"its interpreter '{tmp_path}/absent' is not on the machine" in ran.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["syscalls mmap", "console", "--help", "run prog.py"])
+def test_closed_descriptors_are_no_error(tmp_path, closed, command):
+    (tmp_path / "prog.py").write_text("def main(sys): print('out')")
+    line = f"{sys.executable} -m pkern {command} {closed}"
+    ran = subprocess.run(
+        line, shell=True, cwd=tmp_path, capture_output=True, text=True, input="ls\n", check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert bool(ran.stdout) == (
+        ">&-" not in closed.split() and (command, closed) != ("console", "<&-")
+    )
+
+
+@needs_busybox
+def test_a_closed_output_is_no_other_file(tmp_path):
+    command = f"{sys.executable} -m pkern run -o calls -- /bin/busybox echo lost >&-"
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    calls = (tmp_path / "calls").read_text()
+    assert '"lost\\n"' in calls
+    assert "\nlost\n" not in calls
+
+
+@needs_busybox
+def test_a_name_that_is_no_utf_8(tmp_path):
+    program = os.fsencode(tmp_path) + b"/\xff"
+    shutil.copy(BUSYBOX, program)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pkern", "run", "--strace", program, "echo", "a"],
+        capture_output=True,
+        check=False,
+    )
+    assert b'/\\377", ' in ran.stderr.splitlines()[0]

@@ -29,7 +29,7 @@ def boot(options: argparse.Namespace) -> Kernel:
             cpu=options.cpu,
             sysctl=sysctls or None,
         )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, MemoryError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
     kernel.log.register_console(_show_line)
     _warn_of_a_small_host(kernel, options)

@@ -99,8 +99,8 @@ class Console(cmd.Cmd):
         names["exit"] = names["quit"] = _leave_python  # Python's own would close the terminal
         self.python = code.InteractiveConsole(names)
         if not sys.stdin.isatty():
-            self.prompt = ""
-            self.intro = ""
+            self.prompt = self.intro = ""
+            self.python.raw_input = _unprompted  # type: ignore[method-assign]
         readline.set_completer_delims(" \t\n>|;")
 
     # ---- files ----
@@ -124,6 +124,7 @@ class Console(cmd.Cmd):
         show = self._long if "-l" in words else _short
         for path in [word for word in words if word != "-l"] or ["."]:
             with self._complaints("ls", path):
+                self.sys.lstat(path)
                 names = sorted(self.sys.listdir(path)) if self._is_directory(path) else [""]
                 for name in names:
                     print(show(f"{path.rstrip('/')}/{name}" if name else path, name or path))
@@ -252,12 +253,16 @@ class Console(cmd.Cmd):
                 self.python.push(line)
             return
         with suppress(SystemExit), _completing(self.python.locals):
-            self.python.interact(banner="kernel, task, sys; Ctrl-D goes back", exitmsg="")
+            banner = "kernel, task, sys; Ctrl-D goes back" if self.prompt else ""
+            self.python.interact(banner=banner, exitmsg="")
 
     def do_exit(self, line: str) -> bool:
         """exit [STATUS]: stop the machine."""
         if line:
-            self.status = int(line) & 0xFF
+            try:
+                self.status = int(line) & 0xFF
+            except ValueError:
+                raise UsageError(f"a status is a number, not '{line}'") from None
         return True
 
     # ---- the loop ----
@@ -312,7 +317,7 @@ class Console(cmd.Cmd):
     def _captured(self, command: str) -> tuple[bool, bytes]:
         with redirect_stdout(StringIO()) as output:
             ends = self._command(command)
-        return ends, output.getvalue().encode()
+        return ends, output.getvalue().encode("utf-8", "surrogateescape")
 
     def _command(self, command: str) -> bool:
         """Run one command; an error is one line of output."""
@@ -416,6 +421,11 @@ class Console(cmd.Cmd):
 def _short(path: str, name: str) -> str:
     """Return a line of ls."""
     return name
+
+
+def _unprompted(prompt: str = "") -> str:
+    """Read a line of `python` that comes through a pipe."""
+    return input()
 
 
 def _leave_python(*_: object) -> None:

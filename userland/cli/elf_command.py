@@ -27,7 +27,7 @@ from pkern.kernel.vfs.console import HostInput, Stream, host_sink
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
-from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.cli.options import UsageError, contents
 from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
 from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
 from pkern.userland.engine import CpuUnavailable
@@ -40,6 +40,7 @@ from pkern.userland.machine_code import (
     boot_scheduler,
     bring_program,
     run_in_time,
+    script_interpreter,
     start_program,
 )
 from pkern.userland.wall import wall_limit
@@ -107,13 +108,21 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
             why = f"{why} (the machine's /tmp is its own; --bind shows a directory of the host)"
         return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
     if error.errno == errno.ENOENT:
-        why = "its loader is not on the machine (--root / shows the host's; static needs none)"
+        why = _what_lacks(bytes(inode.read(0, HEAD_BYTES)))
         return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
     if inode.kind == "dir":
         why = "it is a directory"
     elif inode.kind == "file" and error.errno != errno.EACCES:
         why = elf.complaint(inode.read(0, HEAD_BYTES), inode.size) or why
     return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
+
+
+def _what_lacks(head: bytes) -> str:
+    """Return why execve has not found what a program that begins with head needs."""
+    interpreter = script_interpreter(head)
+    if interpreter is not None and not interpreter.is_file():
+        return f"its interpreter '{interpreter}' is not on the machine"
+    return "its loader is not on the machine (--root / shows the host's; static needs none)"
 
 
 def _start(
@@ -200,7 +209,7 @@ def run(options: argparse.Namespace) -> int:
     """Run a program in machine code and return its exit status, 128+n for signal n."""
     if options.twice:
         return _run_twice(options)
-    stdin = existing(options.stdin).read_bytes() if options.stdin else None
+    stdin = None if options.stdin is None else contents(options.stdin)
     with tracing(options) as tracer, boot(options) as kernel:
         path, asked = _fill(kernel, options)
         stdio = host_descriptors(kernel, stdin)
@@ -254,8 +263,8 @@ def _run_twice(options: argparse.Namespace) -> int:
     for option, asked in (("--wall", options.wall), ("-c", options.summary)):
         if asked:
             raise UsageError(f"{option} and --twice: two runs are compared call by call")
-    if options.stdin:
-        stdin = existing(options.stdin).read_bytes()
+    if options.stdin is not None:
+        stdin = contents(options.stdin)
     else:
         stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
     first, second = (_recorded(options, stdin) for _ in range(2))

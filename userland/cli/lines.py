@@ -42,6 +42,8 @@ def _pipeline(parts: list[str]) -> Pipeline:
         arrow, path = parts[arrows[0]], words[0]
         parts = parts[: arrows[0]]
     commands = [part.strip() for part in parts if part != "|"]
+    if not any(commands):
+        raise ValueError(f"a command stands before {arrow or '|'}")
     if not all(commands):
         raise ValueError("a command stands on both sides of |")
     return Pipeline(commands, arrow, path)

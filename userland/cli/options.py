@@ -116,6 +116,8 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
 def existing(name: str) -> Path:
     """Return the path of a host file that can be read, or raise UsageError."""
     path = Path(name).expanduser()
+    if not name:
+        raise UsageError("there is no file ''")
     if os.path.isdir(path):
         raise UsageError(f"'{name}' is a directory; name a file")
     if not os.path.exists(path):
@@ -123,6 +125,21 @@ def existing(name: str) -> Path:
     if not os.access(path, os.R_OK):
         raise UsageError(f"'{name}' cannot be read: permission denied")
     return path
+
+
+def contents(name: str) -> bytes:
+    """Return what a host file holds, to its end, or raise UsageError."""
+    path = existing(name)
+    if path.is_char_device() and name != os.devnull:
+        raise UsageError(f"'{name}' is a device, which may have no end; name a file")
+    return path.read_bytes()
+
+
+def natural(text: str) -> int:
+    """Return a number from 0 that an argument names."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a number from 0, not '{text}'")
+    return int(text)
 
 
 def regular(name: str) -> Path:

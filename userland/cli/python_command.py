@@ -15,8 +15,8 @@ from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.kernel.vfs.console import Stream
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.ends import TIME_IS_UP, Ending, show_failure
-from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.cli.ends import FAILED, TIME_IS_UP, Ending, show_failure
+from pkern.userland.cli.options import UsageError, contents, existing
 from pkern.userland.cli.run import given, wall_ns
 from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
 from pkern.userland.given import Given, NotGiven, seconds_in
@@ -46,7 +46,7 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
         raise UsageError(str(error)) from error
     except Exception as error:
         return show_failure(error)
-    stdin = existing(options.stdin).read_bytes() if options.stdin else None
+    stdin = None if options.stdin is None else contents(options.stdin)
     asked = given(options)
     with boot(options) as kernel:
         show_host_root(kernel, options.root, layer_of(options))
@@ -72,6 +72,8 @@ def _ending(
         status = run_main(task, program, asked, tracer=tracer, on_fault=show_failure)
     except (KernelBug, KernelPanic):
         raise
+    except NoMain as error:
+        return task, Ending(FAILED, str(error))
     except TimeIsUp as error:
         limit = seconds_in(asked.timeout_ns or 0)
         virtual = f"time is up: {limit} s of virtual time (--timeout)"

@@ -14,6 +14,7 @@ from pkern.userland.cli.options import (
     UsageError,
     add_machine_options,
     existing,
+    natural,
     user_id,
     writable,
 )
@@ -192,14 +193,6 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def natural(text: str) -> int:
-    """Return a number from 0. Errors: ValueError, which the parser tells."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
 def _note_late_options(options: argparse.Namespace) -> None:
     """Say so where what stands behind the program's name looks as if it were meant for pkern."""
     words = options.arguments[: (*options.arguments, "--").index("--")]
@@ -217,7 +210,7 @@ def program_file(name: str) -> Path:
     try:
         return existing(name)
     except UsageError as error:
-        missing = not Path(name).expanduser().exists()
+        missing = not name or not Path(name).expanduser().exists()
         raise UsageError(str(error), 127 if missing else 126) from error
 
 
@@ -269,7 +262,7 @@ def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
 
     for name in names:
         if name not in ALL_CAPS:
-            hint = did_you_mean(name, ALL_CAPS)
+            hint = did_you_mean(name.upper(), ALL_CAPS)
             raise UsageError(f"there is no capability '{name}'{hint}")
     return frozenset(names) or None
 

@@ -6,17 +6,20 @@ Called by pkern/__main__.py, which has a process to itself; a test that calls cl
 import gc
 import os
 import signal
+import sys
 from types import FrameType
 
+STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 INTERRUPTED = 130  # the exit status: 128 + SIGINT, as a shell shows it
 
 
 def begin() -> None:
-    """Let Ctrl-C end the process at once, with status 130, and let the collector rest.
+    """Open what is closed, let Ctrl-C end the process at once, with 130, let the collector rest.
 
     Imports leave nothing to tidy up, and a KeyboardInterrupt in one of importlib's callbacks would
     be printed and lost. They make no garbage either.
     """
+    _open_the_closed()
     signal.signal(signal.SIGINT, _leave)
     gc.disable()
 
@@ -26,6 +29,24 @@ def end() -> None:
     gc.freeze()
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _open_the_closed() -> None:
+    """Put /dev/null where a standard descriptor is closed (`pkern ... >&-`).
+
+    Else the next file that is opened would be taken for standard output.
+    """
+    for fd, (name, mode) in enumerate(STANDARD):
+        if getattr(sys, name) is None:
+            _occupy(fd)
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
+
+
+def _occupy(fd: int) -> None:
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened != fd:
+        os.dup2(opened, fd)
+        os.close(opened)
 
 
 def _leave(signo: int, frame: FrameType | None) -> None:
