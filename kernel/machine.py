@@ -29,6 +29,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
+from pkern.kernel.vfs.mqueue import Queues
 from pkern.kernel.vfs.msg import Messages
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sem import Semaphores
@@ -116,6 +117,7 @@ class Kernel:
         self.segments = Segments(self)
         self.semaphores = Semaphores(self)
         self.messages = Messages(self)
+        self.queues = Queues(self)
         self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
         self.vfs.mount("/sys", SysFs(self, sys_tree(self.memory)))
@@ -146,6 +148,7 @@ class Kernel:
             "vsyscalls": self.vsyscalls,
             "semaphores": self.semaphores,
             "messages": self.messages,
+            "queues": self.queues,
             "userfaults": self.userfaults,
         }
 

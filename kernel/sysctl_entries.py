@@ -31,6 +31,16 @@ ENTRIES = (
         default="",
         read_only="it counts",
     ),
+    *(
+        Entry(f"fs.mqueue.{name}", text, "queues", field, default=default, low=low, high=high)
+        for name, field, default, low, high, text in (
+            ("msg_default", "default_messages", 10, 1, 65536, "Messages that a new queue holds."),
+            ("msg_max", "most_messages", 10, 1, 65536, "Messages of a POSIX queue at most."),
+            ("msgsize_default", "default_bytes", 8192, 128, 1 << 24, "Bytes of their messages."),
+            ("msgsize_max", "most_bytes", 8192, 128, 1 << 24, "Bytes of a message at most."),
+            ("queues_max", "most_queues", 256, 0, INT_MAX, "POSIX message queues at most."),
+        )
+    ),
     Entry(
         "fs.nr_open",
         "Descriptors that a task may be allowed at most.",

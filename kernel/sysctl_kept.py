@@ -14,11 +14,6 @@ OWN = 0o600
 
 # Name, default, least, most, what it governs.
 NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
-    ("fs.mqueue.msg_default", 10, 1, 65536, "messages of a queue without attributes"),
-    ("fs.mqueue.msg_max", 10, 1, 65536, "messages of a queue at most"),
-    ("fs.mqueue.msgsize_default", 8192, 128, 1 << 24, "bytes of its messages"),
-    ("fs.mqueue.msgsize_max", 8192, 128, 1 << 24, "bytes of a message at most"),
-    ("fs.mqueue.queues_max", 256, 0, INT_MAX, "POSIX message queues"),
     ("fs.pipe-max-size", 1 << 20, 4096, INT_MAX, "the largest buffer of a pipe, bytes"),
     ("fs.pipe-user-pages-hard", 0, 0, MAX, "pages that a user's pipes may never exceed"),
     ("fs.pipe-user-pages-soft", 16384, 0, MAX, "pages beyond which pipes get small"),

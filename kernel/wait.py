@@ -31,7 +31,7 @@ class WouldBlock(SyscallError):
     keys: what it waits for, each woken by Kernel.wake(key). deadline: virtual nanoseconds, or
     None. progress: what the next try finds in task.thread.progress. error: what a task gets that
     cannot sleep. partial: the call's result if a signal ends it now, 0 for EINTR. interrupted:
-    called when a signal ends the wait with EINTR.
+    called when a signal ends the wait, with EINTR or to begin anew.
     """
 
     def __init__(

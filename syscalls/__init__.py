@@ -22,7 +22,7 @@ from pkern.syscalls.files import (
 from pkern.syscalls.files import (
     pidfd as file_pidfd,
 )
-from pkern.syscalls.ipc import msg, sem
+from pkern.syscalls.ipc import mqueue, msg, sem
 from pkern.syscalls.memory import maps, mman, shm, swap, userfaultfd
 from pkern.syscalls.table import TABLE, Syscall
 from pkern.syscalls.tasks import (

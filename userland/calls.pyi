@@ -1195,6 +1195,45 @@ class Calls:
         Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
         """
 
+    def mq_getsetattr(self, fd: int, new: int, old: int) -> int:
+        """Store struct mq_attr at old; take O_NONBLOCK from the one at new; each where not 0.
+
+        Errors: EBADF, EINVAL (another flag), EFAULT. Source: mq_getattr(3).
+        """
+
+    def mq_notify(self, fd: int, addr: int) -> int:
+        """Ask to be told, once, of a message that comes into the empty queue; addr 0: no more.
+
+        struct sigevent at addr: SIGEV_SIGNAL, SIGEV_NONE. Errors: EBADF, EBUSY (another asked), EINVAL,
+        EFAULT. Source: mq_notify(3).
+        """
+
+    def mq_open(self, name: StrPath, flags: int, mode: int = 0, attr: int = 0) -> int:
+        """Return a descriptor of a queue, closed at execve. name: without the library's slash.
+
+        flags: O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK. attr: struct mq_attr of a new
+        one, 0: fs.mqueue's defaults. Errors: EACCES, EEXIST, EINVAL, EMFILE (RLIMIT_MSGQUEUE too),
+        ENAMETOOLONG, ENOENT, ENOSPC. Source: mq_open(3).
+        """
+
+    def mq_timedreceive(self, fd: int, addr: int, nbytes: int, priority_addr: int = 0, timeout: int = 0) -> int:
+        """Store the first message at addr and return its bytes; its priority where that is not 0.
+
+        Errors: EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT. Source: mq_receive(3).
+        """
+
+    def mq_timedsend(self, fd: int, addr: int, nbytes: int, priority: int = 0, timeout: int = 0) -> int:
+        """Send nbytes at addr; wait for room until the date in struct timespec at timeout (0: ever).
+
+        Errors: EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT. Source: mq_send(3).
+        """
+
+    def mq_unlink(self, name: StrPath) -> int:
+        """Take a queue's name away; it goes with its last descriptor. Errors: ENOENT, EPERM, EACCES.
+
+        Source: mq_unlink(3).
+        """
+
     def mremap(self, addr: int, old_length: int, new_length: int, flags: int, new_addr: int = 0) -> int:
         """Grow, shrink or move a mapping and return its address (bytes).
 

@@ -441,6 +441,7 @@ class Scheduler:
             return
         again = task.signals.sigaction(info.si_signo).flags & SA_RESTART
         if wait.restart is Restart.IF_ASKED and again:
+            self._interrupted_result(wait)
             self._finish_call(task, nr)
             rip = task.cpu.registers()["rip"]
             task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.uts import Uts
     from pkern.kernel.vfs import Vfs
+    from pkern.kernel.vfs.mqueue import Queues
     from pkern.kernel.vfs.msg import Messages
     from pkern.kernel.vfs.sem import Semaphores
     from pkern.kernel.vfs.shm import Segments
@@ -77,6 +78,7 @@ class Machine(Protocol):
     segments: Segments
     semaphores: Semaphores
     messages: Messages
+    queues: Queues
     swap: SwapAreas
     tasks: TaskTable
     processor: Processor | None

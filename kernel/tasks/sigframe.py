@@ -22,7 +22,6 @@ from pkern.kernel.tasks.signals import (
     SA_ONSTACK,
     SA_RESETHAND,
     SA_RESTORER,
-    SI_QUEUE,
     SIG_DFL,
     SIGCHLD,
     SYNCHRONOUS,
@@ -56,7 +55,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
     elif info.si_signo in SYNCHRONOUS and info.si_code > 0:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
-    elif info.si_code == SI_QUEUE:
+    elif info.si_code < 0:
         body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
     else:
         body = struct.pack("<iI", info.si_pid, info.si_uid)

@@ -415,6 +415,7 @@ class Task:
         self.kernel.segments.sweep()
         self.kernel.semaphores.exit(self.pid)
         self.kernel.messages.leave(self.pid)
+        self.kernel.queues.leave(self.pid)
         self._orphan_children()
         self._tell_parent()
         self.tell_pidfds()

@@ -215,6 +215,7 @@ class FdTable:
         self._free_from = min(self._free_from, fd)
         if not file.flags & O_PATH:
             file.kernel.vfs.locks.drop_task(file.inode, self._task.pid)
+        file.inode.descriptor_closed(self._task.pid)
         file.put()
 
     def copy(self, task: Holder) -> FdTable:
@@ -231,4 +232,5 @@ class FdTable:
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
         self._task.kernel.vfs.locks.drop_owner(self._task.pid)
         for fd in sorted(files):
+            files[fd].inode.descriptor_closed(self._task.pid)
             files[fd].put()

@@ -203,6 +203,9 @@ class Inode:
     def file_closed(self, file: File) -> None:
         """Note that an open file went away."""
 
+    def descriptor_closed(self, pid: int) -> None:
+        """Note that a process closed a descriptor, be it the last one or not."""
+
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
         """Read through an open file: kinds that can wait look at its flags."""
         return self.read(pos, nbytes)

@@ -312,6 +312,12 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "madvise": (BASE, 8 * PAGE, 4),
     "shmget": (0, 4 * PAGE, 0o1600),
     "socketpair": (1, 1, 0, FRESH),
+    "mq_open": (TEXT + 5, 0o102, 0o600, 0),
+    "mq_unlink": (TEXT + 5,),
+    "mq_timedsend": (3, FRESH, 8, 0, 0),
+    "mq_timedreceive": (3, FRESH, 8192, 0, 0),
+    "mq_notify": (3, 0),
+    "mq_getsetattr": (3, 0, FRESH),
     "msgget": (0, 0o1600),
     "msgsnd": (0, BASE + PAGE, 8, 0o4000),
     "msgrcv": (0, FRESH, 8, 0, 0o4000),
@@ -407,6 +413,8 @@ def _prepare_raw(rmap: str) -> Prepared:
     sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0")
     sys.socketpair(1, 1)
     sys.semget(0, 1, 0o600)
+    queue = sys.mq_open("file", os.O_RDWR | os.O_CREAT, 0o600)
+    sys.mq_timedsend(queue, BASE + PAGE, 8)
     sys.msgsnd(sys.msgget(0, 0o600), BASE + PAGE, 8)
     return prepared
 

@@ -53,7 +53,7 @@ def test_same_output_as_on_the_host_for_the_same_user(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["semaphores", "messages", "signalfd"])
+@pytest.mark.parametrize("name", ["semaphores", "messages", "queues", "signalfd"])
 def test_semaphores_and_messages_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -84,6 +84,18 @@ EXAMPLES: dict[str, str] = {
         " sys.rt_sigprocmask(sys.SIG_BLOCK, 1 << sys.SIGUSR1 - 1); sys.kill(sys.pid, sys.SIGUSR1);"
         " sys.read(fd, 128)[:4]"
     ),
+    "mq_open": "sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600)",
+    "mq_unlink": "sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600); sys.mq_unlink('q')",
+    "mq_timedsend": "q = sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600); sys.mq_timedsend(q, addr, 5, 7)",
+    "mq_timedreceive": (
+        "sys.store(addr, b'hello'); q = sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600);"
+        " sys.mq_timedsend(q, addr, 5, 7); sys.mq_timedreceive(q, addr + 64, 8192)"
+    ),
+    "mq_notify": "q = sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600); sys.mq_notify(q, 0)",
+    "mq_getsetattr": (
+        "q = sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600);"
+        " sys.mq_getsetattr(q, 0, addr); unpack('<4q', sys.load(addr, 32))"
+    ),
     "swapon": "sys.swapoff('/dev/swap0'); sys.swapon('/dev/swap0', 0)",
     "swapoff": "sys.swapoff('/dev/swap0')",
     # ---- files ----

@@ -29,6 +29,7 @@ CHAPTERS = {
     "memory.swap": "Swap",
     "ipc.sem": "Semaphores of System V",
     "ipc.msg": "Message queues of System V",
+    "ipc.mqueue": "Message queues of POSIX",
     "memory.userfaultfd": "Faults that a program serves",
     "files.read_write": "Files: open, read, write",
     "files.paths": "Files: names and directories",

@@ -85,3 +85,35 @@ def test_signals_are_read_by_who_they_wait_for(sys: Sys) -> None:
     assert struct.unpack_from("<I", record, 12) == (sys.pid,)
     assert sys.rt_sigpending(AT, 8) == 0
     assert sys.load(AT, 8) == bytes(8)
+
+
+def test_queues_of_posix_count_for_their_maker_and_obey_fs_mqueue(sys: Sys, kernel: Kernel) -> None:
+    flags = sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK
+    kernel.sysctl["fs.mqueue.msg_max"], kernel.sysctl["fs.mqueue.queues_max"] = 3, 2
+    one = sys.mq_open("one", flags, 0o600)
+    sys.mq_getsetattr(one, 0, AT)
+    assert struct.unpack("<4q", sys.load(AT, 32)) == (sys.O_NONBLOCK, 3, 8192, 0)
+    sys.store(AT, struct.pack("<8q", 0, 4, 100, 0, 0, 0, 0, 0))
+    with refused(errno.EINVAL):
+        sys.mq_open("two", flags, 0o600, AT)
+    two = sys.mq_open("two", flags, 0o600)
+    with refused(errno.ENOSPC):
+        sys.mq_open("three", flags, 0o600)
+    sys.mq_unlink("two")
+    with refused(errno.ENOSPC):
+        sys.mq_open("three", flags, 0o600)
+    sys.close(two)
+    charge = 3 * 8192 + 6 * 48
+    sys.setrlimit(sys.RLIMIT_MSGQUEUE, (2 * charge - 1, 2 * charge))
+    with refused(errno.EMFILE):
+        sys.mq_open("three", flags, 0o600)
+    sys.setrlimit(sys.RLIMIT_MSGQUEUE, (2 * charge, 2 * charge))
+    three = sys.mq_open("three", flags, 0o600)
+    for priority in (1, 5, 1):
+        sys.mq_timedsend(three, AT, 8, priority)
+    with refused(errno.EAGAIN):
+        sys.mq_timedsend(three, AT, 8)
+    got = [
+        sys.mq_timedreceive(three, AT, 8192, AT + 8192) and sys.load(AT + 8192, 1)[0] for _ in "123"
+    ]
+    assert got == [5, 1, 1]
