@@ -7,7 +7,7 @@ an object that is gone is not soon another's. Source: ipc/util.c of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -23,6 +23,56 @@ IPC_CREAT, IPC_EXCL, IPC_NOWAIT = 0o1000, 0o2000, 0o4000
 INDEXES, SEQUENCES = 32768, 65536  # IPCMNI
 LEAST_CYCLE = 64  # indexes that are gone through before one is used again
 S_IRUGO, S_IWUGO = 0o444, 0o222
+
+
+def need_rights(
+    task: Caller, flags: int, mode: int, users: tuple[int, int], groups: tuple[int, int]
+) -> None:
+    """Refuse who may not do what any class of nine permission bits asks. Errors: EACCES.
+
+    mode, users, groups: of the object, its owner and its maker. Source: ipcperms() of Linux 6.18.
+    """
+    asked = (flags >> 6 | flags >> 3 | flags) & 7
+    if task.uid in users:
+        mode >>= 6
+    elif any(in_group(task, gid) for gid in groups):
+        mode >>= 3
+    if asked & ~mode and not task.capable("CAP_IPC_OWNER"):
+        raise SyscallError(errno.EACCES)
+
+
+class Ids:
+    """The ids of one kind of objects. most: how many there may be.
+
+    next: what the next object shall get; -1: an id of the kernel's choice. Source:
+    ipc_idr_alloc() of Linux 6.18.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.next = -1
+        self._last_index = -1
+        self._sequence = 0
+
+    def take(self, used: Mapping[int, object]) -> int:
+        """Return an id whose index is not among those used. Errors: ENOSPC."""
+        wanted, self.next = self.next, -1
+        if wanted >= 0:
+            free = (i for i in range(wanted % INDEXES, INDEXES) if i not in used)
+            return wanted // INDEXES * INDEXES + _first(free)
+        top = min(max(len(used) * 3 // 2, LEAST_CYCLE), self.most)
+        order = chain(range(self._last_index + 1, top), range(INDEXES))
+        index = _first(i for i in order if i not in used)
+        self._sequence = (self._sequence + (index <= self._last_index)) % SEQUENCES
+        self._last_index = index
+        return self._sequence * INDEXES + index
+
+
+def _first(free: Iterator[int]) -> int:
+    found = next(free, None)
+    if found is None:
+        raise SyscallError(errno.ENOSPC)
+    return found
 
 
 class IpcObject:
@@ -46,17 +96,8 @@ class IpcObject:
         return self.id // INDEXES
 
     def need(self, task: Caller, flags: int) -> None:
-        """Refuse who may not do what any class of nine permission bits asks. Errors: EACCES.
-
-        Source: ipcperms() of Linux 6.18.
-        """
-        asked, granted = (flags >> 6 | flags >> 3 | flags) & 7, self.mode
-        if task.uid in (self.cuid, self.uid):
-            granted >>= 6
-        elif in_group(task, self.cgid) or in_group(task, self.gid):
-            granted >>= 3
-        if asked & ~granted and not task.capable("CAP_IPC_OWNER"):
-            raise SyscallError(errno.EACCES)
+        """Refuse who may not do what flags ask for. Errors: EACCES."""
+        need_rights(task, flags, self.mode, (self.uid, self.cuid), (self.gid, self.cgid))
 
     def need_owner(self, task: Caller) -> None:
         """Refuse all but the owner, the maker and CAP_SYS_ADMIN. Errors: EPERM."""
@@ -76,15 +117,12 @@ T = TypeVar("T", bound=IpcObject)
 
 
 class IpcTable(Generic[T]):
-    """The objects of one kind, by id and by key. most: how many there may be."""
+    """The objects of one kind, by id and by key."""
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.next_id = -1  # what the next object shall get; -1: an id of the table's choice
+        self.ids = Ids(most)
         self._at: dict[int, T] = {}  # by index
         self._by_key: dict[int, T] = {}
-        self._last_index = -1
-        self._sequence = 0
 
     def __len__(self) -> int:
         return len(self._at)
@@ -136,31 +174,13 @@ class IpcTable(Generic[T]):
         return found.id
 
     def _enter(self, made: T) -> int:
-        if len(self._at) >= self.most:
+        if len(self._at) >= self.ids.most:
             raise SyscallError(errno.ENOSPC)
-        made.id = self._take_id()
+        made.id = self.ids.take(self._at)
         self._at[made.id % INDEXES] = made
         if made.key != IPC_PRIVATE:
             self._by_key[made.key] = made
         return made.id
-
-    def _take_id(self) -> int:
-        wanted, self.next_id = self.next_id, -1
-        if wanted >= 0:
-            free = (i for i in range(wanted % INDEXES, INDEXES) if i not in self._at)
-            return wanted // INDEXES * INDEXES + self._first(free)
-        top = min(max(len(self._at) * 3 // 2, LEAST_CYCLE), self.most)
-        order = chain(range(self._last_index + 1, top), range(INDEXES))
-        index = self._first(i for i in order if i not in self._at)
-        self._sequence = (self._sequence + (index <= self._last_index)) % SEQUENCES
-        self._last_index = index
-        return self._sequence * INDEXES + index
-
-    def _first(self, free: Iterator[int]) -> int:
-        found = next(free, None)
-        if found is None:
-            raise SyscallError(errno.ENOSPC)
-        return found
 
     def remove(self, gone: T) -> None:
         """Forget an object."""

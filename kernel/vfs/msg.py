@@ -151,20 +151,20 @@ class Messages:
     @property
     def most(self) -> int:
         """kernel.msgmni."""
-        return self.table.most
+        return self.table.ids.most
 
     @most.setter
     def most(self, most: int) -> None:
-        self.table.most = most
+        self.table.ids.most = most
 
     @property
     def next_id(self) -> int:
         """kernel.msg_next_id."""
-        return self.table.next_id
+        return self.table.ids.next
 
     @next_id.setter
     def next_id(self, wanted: int) -> None:
-        self.table.next_id = wanted
+        self.table.ids.next = wanted
 
     def get(self, task: Caller, key: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EACCES, ENOSPC."""

@@ -270,21 +270,21 @@ class Semaphores:
     @property
     def limits(self) -> str:
         """kernel.sem: SEMMSL, SEMMNS, SEMOPM, SEMMNI."""
-        return f"{self.per_set}\t{self.in_all}\t{self.per_call}\t{self.table.most}"
+        return f"{self.per_set}\t{self.in_all}\t{self.per_call}\t{self.table.ids.most}"
 
     @limits.setter
     def limits(self, row: str) -> None:
         self.per_set, self.in_all, self.per_call, most = map(int, row.split())
-        self.table.most = most
+        self.table.ids.most = most
 
     @property
     def next_id(self) -> int:
         """kernel.sem_next_id."""
-        return self.table.next_id
+        return self.table.ids.next
 
     @next_id.setter
     def next_id(self, wanted: int) -> None:
-        self.table.next_id = wanted
+        self.table.ids.next = wanted
 
     def get(self, task: Caller, key: int, number: int, flags: int) -> int:
         """Return the id for a key, made if asked.
@@ -304,7 +304,7 @@ class Semaphores:
     def _make(self, task: Caller, key: int, number: int, flags: int) -> SemaphoreSet:
         if not number:
             raise SyscallError(errno.EINVAL)
-        if self.used + number > self.in_all or len(self.table) >= self.table.most:
+        if self.used + number > self.in_all or len(self.table) >= self.table.ids.most:
             raise SyscallError(errno.ENOSPC)
         self.used += number
         return SemaphoreSet(self._kernel, task, key, number, flags)

@@ -8,7 +8,6 @@ task, finds it attached no more.
 from __future__ import annotations
 
 import errno
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -16,18 +15,15 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.vfs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.inode import PAGE_SIZE, MappedInode, in_group
+from pkern.kernel.vfs.inode import PAGE_SIZE, MappedInode
+from pkern.kernel.vfs.ipc import INDEXES, IPC_CREAT, IPC_EXCL, IPC_PRIVATE, Ids, need_rights
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 
-IPC_PRIVATE = 0
-IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
 SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 STRICT = 2  # vm.overcommit_memory: SHM_NORESERVE counts for nothing
-IPC_MNI = 32768  # indexes of an id; what is above counts how often they began anew
-SEQUENCES = 65536
-LEAST_CYCLE = 64  # indexes that are gone through before one is used again
+SHMMNI = 4096
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
@@ -63,18 +59,9 @@ class Segment:
         self.inode.released()
 
     def need(self, task: Caller, flags: int) -> None:
-        """Refuse who may not do what any class of nine permission bits asks. Errors: EACCES.
-
-        Source: ipcperms() of Linux 6.18.
-        """
-        asked = (flags >> 6 | flags >> 3 | flags) & 7
-        shift = 0
-        if task.uid in (self.inode.uid, self.owner[0]):
-            shift = 6
-        elif in_group(task, self.inode.gid) or in_group(task, self.owner[1]):
-            shift = 3
-        if asked & ~(self.inode.mode >> shift) and not task.capable("CAP_IPC_OWNER"):
-            raise SyscallError(errno.EACCES)
+        """Refuse who may not do what flags ask for. Errors: EACCES."""
+        users, groups = (self.inode.uid, self.owner[0]), (self.inode.gid, self.owner[1])
+        need_rights(task, flags, self.inode.mode, users, groups)
 
     @property
     def nr_pages(self) -> int:
@@ -109,11 +96,7 @@ class Segment:
 
 
 class Segments:
-    """The segments of one machine, by id, and what bounds them (kernel.shm*).
-
-    An id is an index and, above it, a number that moves whenever indexes begin anew, so that an
-    id of a segment that is gone is not soon another's. Source: ipc_idr_alloc() of Linux 6.18.
-    """
+    """The segments of one machine, by id, and what bounds them (kernel.shm*)."""
 
     def __init__(self, kernel: Machine) -> None:
         self._kernel = kernel
@@ -123,11 +106,9 @@ class Segments:
         self._removed: dict[int, Segment] = {}  # by id: to go when nothing shows them
         self._at: dict[int, int] = {}  # ids by index
         self.nr_pages = 0  # of all of them
-        self._last_index = -1
-        self._sequence = 0
-        self.next_id = -1  # kernel.shm_next_id
+        self._ids = Ids(SHMMNI)
         self.rmid_forced = 0
-        self.max_segments, self.max_bytes, self.max_pages = 4096, SHM_MAX, SHM_MAX
+        self.max_bytes = self.max_pages = SHM_MAX
 
     def nr_locked_pages(self) -> int:
         """Return how many pages SHM_LOCK keeps in memory."""
@@ -159,34 +140,45 @@ class Segments:
         if self.nr_pages + -(-size // PAGE_SIZE) > self.max_pages:
             raise SyscallError(errno.ENOSPC)
         segment = Segment(self._kernel, task, key, size, flags)
-        if len(self._by_id) >= self.max_segments:
+        try:
+            shmid = self._new_id()
+        except SyscallError:
             segment.drop()
-            raise SyscallError(errno.ENOSPC)
-        shmid = self._take_id()
+            raise
         self._by_id[shmid] = self._by_ino[segment.inode.ino] = segment
-        self._at[shmid % IPC_MNI] = shmid
+        self._at[shmid % INDEXES] = shmid
         if key != IPC_PRIVATE:
             self._by_key[key] = shmid
         self.nr_pages += segment.nr_pages
         return shmid
 
-    def _take_id(self) -> int:
-        used = self._at
-        wanted, self.next_id = self.next_id, -1
-        if wanted >= 0:
-            index = next(i for i in range(wanted % IPC_MNI, IPC_MNI) if i not in used)
-            return wanted // IPC_MNI * IPC_MNI + index
-        top = min(max(len(used) * 3 // 2, LEAST_CYCLE), self.max_segments)
-        order = chain(range(self._last_index + 1, top), range(IPC_MNI))
-        index = next(i for i in order if i not in used)
-        self._sequence += index <= self._last_index
-        self._last_index = index
-        return self._sequence % SEQUENCES * IPC_MNI + index
+    def _new_id(self) -> int:
+        if len(self._by_id) >= self.max_segments:
+            raise SyscallError(errno.ENOSPC)
+        return self._ids.take(self._at)
+
+    @property
+    def next_id(self) -> int:
+        """kernel.shm_next_id."""
+        return self._ids.next
+
+    @next_id.setter
+    def next_id(self, wanted: int) -> None:
+        self._ids.next = wanted
+
+    @property
+    def max_segments(self) -> int:
+        """kernel.shmmni."""
+        return self._ids.most
+
+    @max_segments.setter
+    def max_segments(self, most: int) -> None:
+        self._ids.most = most
 
     def at(self, index: int) -> tuple[int, Segment]:
         """Return the segment at an index, with its id. Errors: EINVAL."""
         self.sweep()
-        shmid = self._at.get(index % IPC_MNI)
+        shmid = self._at.get(index % INDEXES)
         if shmid is None:
             raise SyscallError(errno.EINVAL)
         return shmid, self._by_id[shmid]
@@ -235,7 +227,7 @@ class Segments:
         segment = self._by_id.pop(shmid)
         self._by_key.pop(segment.key, None)
         self._removed.pop(shmid, None)
-        del self._by_ino[segment.inode.ino], self._at[shmid % IPC_MNI]
+        del self._by_ino[segment.inode.ino], self._at[shmid % INDEXES]
         self.nr_pages -= segment.nr_pages
         segment.drop()
 

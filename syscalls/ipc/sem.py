@@ -114,7 +114,7 @@ def _info(task: Task, command: int) -> bytes:
     """Return struct seminfo: kernel.sem, and with SEM_INFO what is used."""
     found = task.kernel.semaphores
     size, adjust = (len(found.table), found.used) if command == SEM_INFO else (SEMUSZ, SEMAEM)
-    limits = (found.table.most, found.in_all, SEMMNS, found.per_set, found.per_call)
+    limits = (found.table.ids.most, found.in_all, SEMMNS, found.per_set, found.per_call)
     return struct.pack("<10i", SEMMNS, *limits, SEMOPM, size, SEMVMX, adjust)
 
 
