@@ -27,6 +27,7 @@ from pkern.syscalls.memory import maps, mman, shm, swap, userfaultfd
 from pkern.syscalls.table import TABLE, Syscall
 from pkern.syscalls.tasks import (
     futex,
+    futex2,
     ids,
     jobs,
     life,

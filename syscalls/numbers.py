@@ -93,7 +93,6 @@ _REASONS = {
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",
-    "futex(2) is the one call for them": "futex_waitv futex_wake futex_wait futex_requeue",
     "xattrs and attributes have their older calls": """
         setxattrat getxattrat listxattrat removexattrat file_getattr file_setattr""",
     "older programs' calls: statfs tells it": "ustat sysfs",

@@ -936,6 +936,35 @@ class Calls:
         Source: futex(2).
         """
 
+    def futex_requeue(self, waiters: int, flags: int, nr_wake: int, nr_requeue: int) -> int:
+        """Wake some who wait for the first of two words, let others wait for the second; count both.
+
+        waiters: the address of two struct futex_waitv; the first word must have its value.
+        Errors: EAGAIN, EINVAL, EFAULT. Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+        """
+
+    def futex_wait(self, addr: int, value: int, mask: int, flags: int, timeout: int, clock: int) -> int:
+        """Wait until the word at addr, which is value, is woken with a bit of mask.
+
+        timeout: the address of an absolute struct timespec on CLOCK_REALTIME or CLOCK_MONOTONIC, or 0.
+        Errors: EAGAIN (the word is not value), EINVAL, EFAULT, ETIMEDOUT, EINTR.
+        Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+        """
+
+    def futex_waitv(self, waiters: int, nr_waiters: int, flags: int, timeout: int, clock: int) -> int:
+        """Wait until one of many words is woken, and return its place.
+
+        waiters: the address of up to 128 struct futex_waitv. timeout: as futex_wait.
+        Errors: EAGAIN (a word has another value), EINVAL, EFAULT, ETIMEDOUT, EINTR.
+        Source: futex_waitv(2) of Linux 6.18.
+        """
+
+    def futex_wake(self, addr: int, mask: int, count: int, flags: int) -> int:
+        """Wake up to count of those who wait for the word at addr with a bit of mask; return how many.
+
+        Errors: EINVAL, EFAULT. Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+        """
+
     def futimesat(self, dirfd: int, path: int, times: int = 0) -> int:
         """As utimes, below dirfd. Errors: as utimensat. Source: futimesat(2)."""
 

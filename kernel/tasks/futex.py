@@ -20,13 +20,24 @@ ALL_BITS = 0xFFFF_FFFF
 
 
 class Sleeper:
-    """What a waiting call remembers: what it waits for, until when, and whether it was woken."""
+    """What a waiting call remembers: the words it waits for, until when, and which was woken.
 
-    def __init__(self, key: Hashable, bits: int, deadline: int | None) -> None:
-        self.key = key
+    keys: in the order in which the call named them. woken: the place of one in keys, or None.
+    """
+
+    def __init__(self, keys: tuple[Hashable, ...], bits: int, deadline: int | None) -> None:
+        self.keys = keys
         self.bits = bits
         self.deadline = deadline
-        self.woken = False
+        self.woken: int | None = None
+
+    def wake(self, key: Hashable) -> None:
+        """Note which word it was woken by."""
+        self.woken = self.keys.index(key)
+
+    def move(self, key: Hashable, to: Hashable) -> None:
+        """Wait for another word instead of key."""
+        self.keys = tuple(to if one == key else one for one in self.keys)
 
 
 def key_of(task: Task, addr: int) -> Hashable:
@@ -72,7 +83,7 @@ def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
         if woken >= max(count, 1):
             break
         if sleeper.thread.progress.bits & bits:
-            sleeper.thread.progress.woken = True
+            sleeper.thread.progress.wake(key)
             assert scheduler is not None
             scheduler.wake_task(sleeper)
             woken += 1

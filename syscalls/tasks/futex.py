@@ -32,12 +32,17 @@ def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits:
         deadline, key = _deadline(task, operation, timeout), _key(task, addr, operation)
         if word_at(task, addr) != value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
-        sleeper = Sleeper(key, bits, deadline)
-    elif sleeper.woken:
-        return 0
+        sleeper = Sleeper((key,), bits, deadline)
+    return sleep(task, sleeper)
+
+
+def sleep(task: Task, sleeper: Sleeper) -> int:
+    """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT."""
+    if sleeper.woken is not None:
+        return sleeper.woken
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
-    raise WouldBlock(sleeper.key, deadline=sleeper.deadline, progress=sleeper)
+    raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper)
 
 
 def _deadline(task: Task, operation: int, timeout: int) -> int | None:
@@ -51,17 +56,18 @@ def _deadline(task: Task, operation: int, timeout: int) -> int | None:
     return given
 
 
-def _requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
+def requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
     """Let up to count sleepers of key wait for another word; return how many."""
     scheduler = task.kernel.scheduler
     if scheduler is None:
         return 0  # nobody sleeps: Python programs do not
     moved = list(scheduler.sleepers.get(key, ()))[: max(count, 0)]
     for sleeper in moved:
-        wait, sleeper.thread.progress.key = sleeper.thread.waiting, to
+        wait, memory = sleeper.thread.waiting, sleeper.thread.progress
         assert wait is not None
+        memory.move(key, to)
         scheduler.unpark(sleeper)
-        scheduler.sleep(sleeper, WouldBlock(to, deadline=wait.deadline))
+        scheduler.sleep(sleeper, WouldBlock(*memory.keys, deadline=wait.deadline))
     return len(moved)
 
 
@@ -128,4 +134,4 @@ def futex(
     if command == CMP_REQUEUE and word_at(task, addr) != value3:
         raise SyscallError(errno.EAGAIN)
     woken = wake(task, key, signed32(value)) if value else 0
-    return woken + _requeue(task, key, other, signed32(timeout))
+    return woken + requeue(task, key, other, signed32(timeout))

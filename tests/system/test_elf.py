@@ -41,7 +41,7 @@ def test_what_ordinary_programs_call_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["pidfd", "mdwe"])
+@pytest.mark.parametrize("name", ["pidfd", "mdwe", "futex2"])
 def test_same_output_as_on_the_host_for_the_same_user(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -323,6 +323,15 @@ EXAMPLES: dict[str, str] = {
     "rseq": "sys.rseq(addr, 32, 0, 0x53053053)",
     "set_robust_list": "sys.set_robust_list(addr, 24)",
     "get_robust_list": "sys.get_robust_list(0, addr, addr + 8); unpack('<Q', sys.load(addr + 8, 8))",
+    "futex_wait": "sys.store(addr, bytes(4)); sys.futex_wait(addr, 1, 1, 2, 0, sys.CLOCK_MONOTONIC)",
+    "futex_wake": "sys.futex_wake(addr, 1, 1, 2)",
+    "futex_requeue": (
+        "sys.store(addr, pack('<2Q2I', 0, addr + PAGE, 2, 0) * 2); sys.futex_requeue(addr, 0, 1, 1)"
+    ),
+    "futex_waitv": (
+        "sys.store(addr, pack('<2Q2I', 7, addr + PAGE, 2, 0));"
+        " sys.futex_waitv(addr, 1, 0, 0, sys.CLOCK_MONOTONIC)"
+    ),
     "futex": "sys.futex(addr, sys.FUTEX_WAKE, 1, 0, 0, 0)",
     "ptrace": "child.store(addr, b'ptrace!!'); child.ptrace(sys.PTRACE_TRACEME, 0)",
     # ---- who one is ----

@@ -57,6 +57,7 @@ CHAPTERS = {
     "tasks.timers": "Timers",
     "tasks.time": "Time",
     "tasks.futex": "Futexes",
+    "tasks.futex2": "Futexes of 2023: a call each",
     "tasks.ptrace": "ptrace",
     "info": "The machine",
     "entropy": "Random bytes",

@@ -1,0 +1,142 @@
+"""The calls that replace futex(2) one by one: each with its own arguments, waitv for many words.
+
+A word has 32 bits here as in Linux 6.18; what names another size is EINVAL.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
+from pkern.syscalls.abi import signed32
+from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.table import INT, SINT, syscall
+from pkern.syscalls.tasks.futex import requeue, sleep
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+SIZE_U32, SIZE_MASK, PRIVATE = 2, 3, 128
+CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
+MOST_WAITERS = 128
+WAITER = struct.Struct("<QQII")  # struct futex_waitv: value, address, flags, reserved
+NO_NUMA = "FUTEX2_NUMA and FUTEX2_MPOL are EINVAL"
+
+
+class Word(NamedTuple):
+    """A word that someone waits for: its address, what it should be, and what stands for it."""
+
+    addr: int
+    value: int
+    key: Hashable
+
+
+def _key(task: Task, addr: int, flags: int) -> Hashable:
+    return private_key(task, addr) if flags & PRIVATE else key_of(task, addr)
+
+
+def _check(flags: int, *words: int) -> None:
+    """Refuse sizes other than 32 bits, and values that do not fit. Errors: EINVAL."""
+    if flags & ALL_BITS & ~PRIVATE != SIZE_U32 or any(word & ~ALL_BITS for word in words):
+        raise SyscallError(errno.EINVAL)
+
+
+def _deadline(task: Task, timeout: int, clock: int) -> int | None:
+    """Return the virtual time of an absolute timeout, None for none. Errors: EINVAL, EFAULT."""
+    if not timeout:
+        return None
+    if clock not in (CLOCK_REALTIME, CLOCK_MONOTONIC):
+        raise SyscallError(errno.EINVAL)
+    given, now = duration_in(task, timeout), task.kernel.clock
+    return given - now.realtime_ns + now.now_ns if clock == CLOCK_REALTIME else given
+
+
+def _words(task: Task, addr: int, count: int) -> list[Word]:
+    """Return what struct futex_waitvs at addr name. Errors: EINVAL, EFAULT."""
+    places = range(addr, addr + count * WAITER.size, WAITER.size)
+    raw = [WAITER.unpack(task.mm.copy_in(place, WAITER.size)) for place in places]
+    for value, _, flags, reserved in raw:
+        _check(flags, value)
+        if reserved:
+            raise SyscallError(errno.EINVAL)
+    return [Word(at, value, _key(task, at, flags)) for value, at, flags, _ in raw]
+
+
+def _wait(task: Task, words: list[Word], bits: int, deadline: int | None) -> int:
+    for word in words:
+        if word_at(task, word.addr) != word.value:
+            raise SyscallError(errno.EAGAIN)
+    return sleep(task, Sleeper(tuple(word.key for word in words), bits, deadline))
+
+
+@syscall(455, "futex_wait", INT, INT, INT, INT, INT, SINT, partly=NO_NUMA)
+def futex_wait(
+    task: Task, addr: int, value: int, mask: int, flags: int, timeout: int, clock: int
+) -> int:
+    """Wait until the word at addr, which is value, is woken with a bit of mask.
+
+    timeout: the address of an absolute struct timespec on CLOCK_REALTIME or CLOCK_MONOTONIC, or 0.
+    Errors: EAGAIN (the word is not value), EINVAL, EFAULT, ETIMEDOUT, EINTR.
+    Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+    """
+    _check(flags, value, mask)
+    deadline = _deadline(task, timeout, clock)
+    if not mask:
+        raise SyscallError(errno.EINVAL)
+    if task.thread.progress is not None:
+        return sleep(task, task.thread.progress)
+    return _wait(task, [Word(addr, value, _key(task, addr, flags))], mask, deadline)
+
+
+@syscall(454, "futex_wake", INT, INT, SINT, INT, partly=NO_NUMA)
+def futex_wake(task: Task, addr: int, mask: int, count: int, flags: int) -> int:
+    """Wake up to count of those who wait for the word at addr with a bit of mask; return how many.
+
+    Errors: EINVAL, EFAULT. Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+    """
+    _check(flags, mask)
+    if not mask:
+        raise SyscallError(errno.EINVAL)
+    key = _key(task, addr, flags)
+    return wake(task, key, count, mask) if count else 0
+
+
+@syscall(456, "futex_requeue", INT, INT, SINT, SINT, partly=NO_NUMA)
+def futex_requeue(task: Task, waiters: int, flags: int, nr_wake: int, nr_requeue: int) -> int:
+    """Wake some who wait for the first of two words, let others wait for the second; count both.
+
+    waiters: the address of two struct futex_waitv; the first word must have its value.
+    Errors: EAGAIN, EINVAL, EFAULT. Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
+    """
+    if flags & ALL_BITS or not waiters:
+        raise SyscallError(errno.EINVAL)
+    first, second = _words(task, waiters, 2)
+    if signed32(nr_wake) < 0 or signed32(nr_requeue) < 0:
+        raise SyscallError(errno.EINVAL)
+    if word_at(task, first.addr) != first.value:
+        raise SyscallError(errno.EAGAIN)
+    woken = wake(task, first.key, nr_wake) if nr_wake else 0
+    return woken + requeue(task, first.key, second.key, nr_requeue)
+
+
+@syscall(449, "futex_waitv", INT, INT, INT, INT, SINT, partly=NO_NUMA)
+def futex_waitv(
+    task: Task, waiters: int, nr_waiters: int, flags: int, timeout: int, clock: int
+) -> int:
+    """Wait until one of many words is woken, and return its place.
+
+    waiters: the address of up to 128 struct futex_waitv. timeout: as futex_wait.
+    Errors: EAGAIN (a word has another value), EINVAL, EFAULT, ETIMEDOUT, EINTR.
+    Source: futex_waitv(2) of Linux 6.18.
+    """
+    nr_waiters &= ALL_BITS
+    if flags & ALL_BITS or not waiters or not 0 < nr_waiters <= MOST_WAITERS:
+        raise SyscallError(errno.EINVAL)
+    deadline = _deadline(task, timeout, clock)
+    if task.thread.progress is not None:
+        return sleep(task, task.thread.progress)
+    return _wait(task, _words(task, waiters, nr_waiters), ALL_BITS, deadline)
