@@ -132,6 +132,15 @@ class TaskKilled(Exception):
         return type(self), (self.pid, self.signo), vars(self)
 
 
+class MachineClosed(RuntimeError):
+    """The machine has been closed: of its memory nothing is left."""
+
+    __module__ = PUBLIC
+
+    def __init__(self) -> None:
+        super().__init__("the machine is closed")
+
+
 class KernelPanic(Exception):
     """The machine stopped: no memory and no one to kill, or vm.panic_on_oom."""
 

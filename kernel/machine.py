@@ -10,7 +10,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pkern.kernel import DEFAULT_RAM, SIZE_UNITS
+from pkern.kernel import DEFAULT_RAM, SIZE_UNITS, arguments
+from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
@@ -43,6 +44,16 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 4096
 REPORT_BYTES = 64 << 10
+PARAMETERS: dict[str, type] = {
+    "seed": int,
+    "nrpte": int,
+    "poison": int,
+    "rmap": str,
+    "cpu": str,
+    "hostname": str,
+    "sysctl": Mapping,
+}
+MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
 
@@ -57,9 +68,10 @@ class Layout(NamedTuple):
 
 
 def parse_size(text: str | int) -> int:
-    """Return bytes for 67108864, "64M", "1G", "4096K". Errors: ValueError."""
+    """Return bytes for 67108864, "64M", "1G", "4096K". Errors: ValueError, TypeError."""
     if isinstance(text, int):
         return text
+    of_type("a size", text, (str, int))
     number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "")
     if not number.isdecimal() or unit not in {"", *SIZE_UNITS}:
         raise ValueError(f"not a size: {text!r} (say 64M, 1G or a number of bytes)")
@@ -69,11 +81,12 @@ def parse_size(text: str | int) -> int:
 class Kernel:
     """One machine.
 
-    ram: bytes or "64M"; the host lends what is used of it. rmap: one of RMAP_DESIGNS. nrpte: ptes
-    in a chain block, 1..31. swap: bytes of a swap device that is on from boot, 0 for none.
-    sysctl: values set at boot. poison: fill freed pages and check that no one writes to them.
-    cpu: what the processor has beyond the common ones, names of CPU_FEATURES between commas.
-    Errors: ValueError for a bad parameter; MemoryError when the host has none.
+    ram: bytes or "64M"; the host lends what is used of it. rmap: objrmap_tree, objrmap, pte_chain,
+    virtual_scan or compare. nrpte: ptes in a chain block, 1..31. swap: bytes of a swap device that
+    is on from boot, 0 for none. sysctl: values set at boot. poison: fill freed pages and check that
+    no one writes to them. cpu: what the processor has beyond the common ones, names between commas:
+    pku.
+    Errors: ValueError, TypeError for a bad parameter; MemoryError when the host has none.
     """
 
     def __init__(
@@ -89,6 +102,9 @@ class Kernel:
         hostname: str = "pkern",
         cpu: str = "",
     ) -> None:
+        given = {"seed": seed, "nrpte": nrpte, "poison": poison, "rmap": rmap, "cpu": cpu}
+        for name, value in (*given.items(), ("hostname", hostname), ("sysctl", sysctl or {})):
+            of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
         self.seed = seed
         self.cpu_features = parse_features(cpu)
         self.uts = Uts(hostname)
@@ -165,7 +181,7 @@ class Kernel:
 
     @property
     def core(self) -> Any:
-        """The core's handle; None once the machine is closed."""
+        """The core's handle. Errors: MachineClosed."""
         return self.memory.core
 
     @property
@@ -195,11 +211,14 @@ class Kernel:
         uid 0 holds every capability unless caps says otherwise; others hold none.
         Errors: NoRoom: there is no memory for it, or not as much as may be promised.
         """
+        of_type("spawn() argument 'name'", name, str)
+        arguments.number("spawn() argument 'uid'", uid, most=MOST_ID)
+        arguments.number("spawn() argument 'gid'", gid, most=MOST_ID)
         layout = layout or Layout()
         task = Task(self, self.tasks.next_pid(), name, argv or [name])
         if caps is None:
             caps = ALL_CAPS if uid == 0 else frozenset()
-        task.set_credentials(uid, gid, caps)
+        task.set_credentials(uid, gid, frozenset(caps))
         task.mm = Mm.create(
             self.memory,
             task,
@@ -255,11 +274,14 @@ class Kernel:
             "swap_write": lib.IO_SWAP_WRITE,
             "writeback": lib.IO_WRITEBACK,
         }
+        if kind not in kinds:
+            raise ValueError(f"fail_io() knows {', '.join(kinds)}, not {kind!r}")
+        nth = arguments.number("fail_io() argument 'nth'", nth)
         lib.machine_fail_io(self.core, kinds[kind], nth)
 
     def fail_nth(self, nth: int) -> None:
         """Let the nth allocation from now fail (1: the next; 0: none)."""
-        lib.machine_fail_nth(self.core, nth)
+        lib.machine_fail_nth(self.core, arguments.number("fail_nth() argument 'nth'", nth))
 
     @property
     def fail_pending(self) -> int:
@@ -274,7 +296,7 @@ class Kernel:
 
     def close(self) -> None:
         """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""
-        if self.core is None:
+        if self.memory.closed:
             return
         for task in list(self.tasks.values()):
             task.exit(0)
@@ -285,9 +307,16 @@ class Kernel:
         self.vfs.close()
         self.swap.close()
         self.clock.keep_in(None)
+        self.sysctl.close()
         leaked = self.memory.close()
         if leaked:
             raise KernelBug(f"{leaked} kernel objects or pages were left at shutdown")
+
+    def __repr__(self) -> str:
+        """Return its memory, its reverse map and how many tasks it has."""
+        if self.memory.closed:
+            return "<Kernel, closed>"
+        return f"<Kernel {self.ram >> 10}K, {self.memory.rmap}, {len(self.tasks)} tasks>"
 
     def __enter__(self) -> Kernel:
         return self

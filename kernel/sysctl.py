@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import MachineClosed, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
 from pkern.kernel.sysctl_entry import Entry, Value
@@ -47,14 +47,28 @@ class Writer(Protocol):
     def uid(self) -> int: ...
 
 
+class _Closed:
+    """What stands for the core's tunables once the machine is closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise MachineClosed
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise MachineClosed
+
+
 class SysctlTable:
     """The parameters of one machine, by name. owners: the machine's parts, by Entry.owner."""
 
     def __init__(self, owners: Mapping[str, Any], log: Log) -> None:
-        self._owners = owners
+        self._owners = dict(owners)
         self._log = log
         self._entries = {entry.name: entry for entry in (*ENTRIES, *KEPT)}
         self._own = {e.name: e.default for e in self._entries.values() if e.owner == "table"}
+
+    def close(self) -> None:
+        """Let go of the core's tunables, whose memory is gone."""
+        self._owners["tunables"] = _Closed()
 
     # ---- looking ----
 

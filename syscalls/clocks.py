@@ -6,7 +6,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.clock import SECOND
+from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
@@ -26,3 +26,15 @@ def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
     if seconds < 0 or not 0 <= part < parts:
         raise SyscallError(errno.EINVAL)
     return int(seconds * SECOND + part * (SECOND // parts))
+
+
+def pass_time(task: Task, deadline: int | None) -> bool:
+    """Let a Python program's time pass to a deadline, where it waits for nothing else.
+
+    Return whether it did: a task in machine code is put to sleep, and some deadlines never come.
+    """
+    if task.context is not None or deadline is None or deadline >= NEVER_NS:
+        return False
+    clock = task.kernel.clock
+    clock.advance(max(0, deadline - clock.now_ns))
+    return True

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel import SIZE_UNITS
+from pkern.kernel.arguments import of_type
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.vfs import names
@@ -94,6 +95,10 @@ def set_limit(task: Task, name: str, limit: Limit) -> None:
     Errors: NotGiven for an unknown name or a value that cannot be.
     """
     key = _limit_key(name)
+    if isinstance(limit, tuple) and len(limit) != 2:
+        raise NotGiven(f"the limit {name} is a number, or soft and hard, not {limit}")
+    for part in limit if isinstance(limit, tuple) else (limit,):
+        of_type(f"the limit {name}", part, int)
     soft, hard = limit if isinstance(limit, tuple) else (limit, max(limit, task.rlimits[key][1]))
     if not 0 <= soft <= hard <= RLIM_INFINITY:
         raise NotGiven(f"the limit {name} cannot be {limit}: 0 <= soft <= hard < 2**64")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.core import lib
 from pkern.kernel.errors import (
@@ -66,7 +67,7 @@ class Sys(Calls):
     """
 
     def __init__(self, task: Task) -> None:
-        self.task = task
+        self.task: Task = of_type("Sys() argument 'task'", task, Task)
         self.kernel = cast("Kernel", task.kernel)  # the only Machine there is
         self.environ: dict[str, str] = dict(DEFAULT_ENV)
         self._tracer: Tracer | None = None
@@ -96,6 +97,8 @@ class Sys(Calls):
         """Print every call from now on, one line each, in strace's format."""
         from pkern.syscalls.strace.tracer import Tracer  # its tables are for those who ask
 
+        if not callable(emit):
+            raise TypeError(f"strace() argument 'emit' must be callable, not {emit!r}")
         self.follow(Tracer(emit))
 
     def follow(self, tracer: Tracer) -> None:

@@ -76,6 +76,8 @@ class Program:
         return end
 
 
+# Modules whose TypeErrors are about what a test has passed.
+LOOK_AT_ARGUMENTS = ("pkern.kernel.arguments", "pkern.userland.binding")
 MACHINE = pytest.StashKey["Kernel"]()
 ENDS = pytest.StashKey["list[Completed]"]()  # of the programs that the test ran
 BROKEN = pytest.StashKey["list[Section]"]()  # what was left of a machine that a recount failed
@@ -189,7 +191,7 @@ def _boot(request: pytest.FixtureRequest, rmap: str) -> Kernel:
         parameters.update(mark.kwargs)
     try:
         return Kernel(**parameters)
-    except (OSError, TypeError, ValueError) as error:
+    except (MemoryError, OSError, TypeError, ValueError) as error:
         complaint = boot_complaint(error, sysctls)
     pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
 
@@ -234,10 +236,23 @@ def _leave_own_frames(error: BaseException) -> None:
     errors = sys.modules.get("pkern.kernel.errors")  # not there: pkern has raised nothing
     if errors is None:
         return
-    expected = (errors.SyscallError, errors.MemoryFault, errors.TaskKilled, errors.KernelPanic)
-    if not isinstance(error, expected) or error.__traceback__ is None:
+    expected = (errors.MemoryFault, errors.TaskKilled, errors.KernelPanic, OSError, ValueError)
+    if error.__traceback__ is None:
+        return
+    if not isinstance(error, expected) and not _is_told(error, error.__traceback__):
         return
     error.__traceback__ = _without_pkern(error.__traceback__)
+
+
+def _is_told(error: BaseException, first: TracebackType) -> bool:
+    """Tell whether an error says what programs wait for, or which argument is of a wrong type."""
+    last = first
+    while last.tb_next is not None:
+        last = last.tb_next
+    raised_in = last.tb_frame.f_globals.get("__name__")
+    return type(error).__name__ == "Deadlock" or (
+        isinstance(error, TypeError) and raised_in in LOOK_AT_ARGUMENTS
+    )
 
 
 def _without_pkern(first: TracebackType) -> TracebackType:

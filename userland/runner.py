@@ -7,16 +7,18 @@ a witness beside strace sees the signals, and the maps in the moment before they
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.arguments import number, of_type
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.machine import Kernel
+from pkern.kernel.machine import MOST_ID, Kernel
 from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.vfs.proc.maps import maps_line
 from pkern.syscalls.strace.tracer import Tracer
@@ -35,6 +37,16 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.wait import WouldBlock
 
+NOTHING = type(None)
+TYPES: dict[str, tuple[type, ...]] = {
+    "argv": (tuple,),
+    "env": (Mapping, NOTHING),
+    "stdin": (bytes, str, bytearray, memoryview),
+    "cwd": (str, NOTHING),
+    "limits": (Mapping, NOTHING),
+    "strace": (object,),
+    "kernel": (Kernel, NOTHING),
+}
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them
 
 
@@ -130,12 +142,18 @@ def run(
         raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
     if root is not None and overlay is not None:
         raise TypeError("root and overlay: a machine has one /, which may be written or may not")
-    source = os.fspath(program)
+    source = os.fsdecode(program)
+    _check_types(
+        argv=argv, env=env, stdin=stdin, cwd=cwd, limits=limits, strace=strace, kernel=kernel
+    )
+    _check_strings(argv, env or {})
+    number("run() argument 'uid'", uid, most=MOST_ID)
+    number("run() argument 'fail_nth'", fail_nth)
     data = stdin.encode() if isinstance(stdin, str) else bytes(stdin)
     given = Given(
         (source, *argv),
         uid=uid,
-        caps=caps,
+        caps=None if caps is None else frozenset(caps),
         env=env,
         cwd=cwd,
         limits=limits or {},
@@ -179,6 +197,26 @@ def run(
             time_ns=machine.clock.now_ns - started,
             alloc_failed=alloc_failed,
         )
+
+
+def _check_types(**given: Any) -> None:
+    """Look at what a program is given, by argument. Errors: TypeError."""
+    for name, value in given.items():
+        of_type(f"run() argument '{name}'", value, TYPES[name])
+    for text in (*given["argv"], *chain.from_iterable((given["env"] or {}).items())):
+        of_type("run(): an argument of the program, or a variable,", text, str)
+    if given["strace"] is not None and not callable(given["strace"]):
+        raise TypeError(f"run() argument 'strace' must be callable, not {given['strace']!r}")
+
+
+def _check_strings(argv: Iterable[str], env: Mapping[str, str]) -> None:
+    """Look at the strings that execve takes. Errors: ValueError."""
+    for name in env:
+        if not name or "=" in name:
+            raise ValueError(f"run(): {name!r} cannot be the name of a variable")
+    for text in (*argv, *chain.from_iterable(env.items())):
+        if "\0" in text:
+            raise ValueError(f"run(): a string of a program holds no NUL: {text!r}")
 
 
 @contextmanager

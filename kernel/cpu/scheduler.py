@@ -17,7 +17,7 @@ from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
-from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
@@ -63,6 +63,8 @@ class Observer(Protocol):
 
 class Deadlock(RuntimeError):
     """Every task sleeps and nothing can wake one; the text says who waits for what."""
+
+    __module__ = PUBLIC
 
 
 class EngineError(RuntimeError):

@@ -21,6 +21,7 @@ from pkern.kernel.errors import (
     SEGV_PKUERR,
     BusError,
     KernelBug,
+    MachineClosed,
     MemoryFault,
     SegmentationFault,
     SyscallError,
@@ -123,7 +124,8 @@ class Memory:
         self.ram = ram
         self.nrpte = nrpte
         self._rmap = rmap
-        self.core = create_core(ram, rmap, nrpte, poison, features)
+        self.closed = False
+        self.core: Any = create_core(ram, rmap, nrpte, poison, features)
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
@@ -142,8 +144,15 @@ class Memory:
 
     def close(self) -> int:
         """Give the core back; return how many objects or pages were left in it."""
-        core, self.core = self.core, None
+        core, self.closed = self.core, True
+        del self.core, self.need, self.tunables, self.counters
         return int(lib.machine_destroy(core))
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what close() has taken that it is gone: it was the core's memory."""
+        if self.__dict__.get("closed"):
+            raise MachineClosed
+        raise AttributeError(name)
 
     @property
     def rmap(self) -> str:

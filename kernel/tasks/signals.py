@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Signal(IntEnum):
-    """Linux's signal numbers on x86-64."""
+    """Linux's signal numbers on x86-64; those of real time are SIGRTMIN, SIGRT_1 to SIGRT_32."""
 
     SIGHUP = 1
     SIGINT = 2
@@ -49,8 +49,19 @@ class Signal(IntEnum):
     SIGPWR = 30
     SIGSYS = 31
 
+    @classmethod
+    def _missing_(cls, value: object) -> Signal | None:
+        """Return a signal of real time, by strace's name."""
+        if not isinstance(value, int) or not RTMIN <= value <= NSIG:
+            return None
+        signal = int.__new__(cls, value)
+        signal._name_ = f"SIGRT_{value - RTMIN}" if value > RTMIN else "SIGRTMIN"
+        signal._value_ = value
+        return signal
+
 
 SIG_DFL, SIG_IGN = 0, 1
+RTMIN = 32  # the kernel's; the C library keeps the first two
 NSIG = 64
 FIRST_QUEUED = 32  # from here on each sending counts
 SIGKILL, SIGCONT, SIGCHLD = 9, 18, 17

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import UNBLOCKABLE_MASK
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.wait import Restart, WouldBlock
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, pass_time
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def wait_for(
     """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
     clock = task.kernel.clock
     found = look()
-    if not found and task.context is None and deadline is not None and deadline < NEVER_NS:
-        clock.advance(max(0, deadline - clock.now_ns))
+    if not found and pass_time(task, deadline):
         found = look()
     if found or (deadline is not None and clock.now_ns >= deadline):
         store_left()

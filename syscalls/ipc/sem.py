@@ -19,7 +19,7 @@ from pkern.kernel.vfs.sem import (
 )
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, pass_time
 from pkern.syscalls.ipc.perm import (
     IPC_INFO,
     IPC_RMID,
@@ -102,6 +102,7 @@ def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> S
     if semaphores.operate(task, found, call):
         return None
     if task.context is None:
+        pass_time(task, deadline)
         raise SyscallError(errno.EAGAIN)  # a Python program does not sleep
     semaphores.sleep(found, call)
     return call

@@ -28,7 +28,6 @@ SHOWN_ITEMS = 32
 PATH_SHOWN = 4096
 INFINITY = (1 << 64) - 1
 MASK_IN_FRAME = 296
-RTMIN = 32
 OCTAL_DIGITS = [b"%d" % digit for digit in range(8)]
 SIMPLE_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
@@ -446,11 +445,7 @@ def later_pointer(view: View, i: int) -> str:
 
 def signal_name(signo: int) -> str:
     """Return SIGTERM, SIGRT_3 or the number."""
-    if signo in Signal._value2member_map_:
-        return Signal(signo).name
-    if signo == RTMIN:
-        return "SIGRTMIN"
-    return f"SIGRT_{signo - RTMIN}" if RTMIN < signo <= NSIG else str(signo)
+    return Signal(signo).name if 0 < signo <= NSIG else str(signo)
 
 
 def signal_set(mask: int) -> str:

@@ -10,7 +10,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake, word_at
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, pass_time
 from pkern.syscalls.table import INT, syscall
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def sleep(task: Task, sleeper: Sleeper) -> int:
     """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT."""
     if sleeper.woken is not None:
         return sleeper.woken
+    pass_time(task, sleeper.deadline)
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
     raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper)

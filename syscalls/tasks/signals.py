@@ -31,7 +31,7 @@ from pkern.kernel.tasks.signals import (
     send,
 )
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, pass_time
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
             task.mm.copy_out(info, sigframe.pack_siginfo(found))
         return found.si_signo
     deadline = _deadline(task, timeout)
+    pass_time(task, deadline)
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
     raise WouldBlock(

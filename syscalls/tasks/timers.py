@@ -6,12 +6,18 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import SECOND
 from pkern.kernel.cpu.scheduler import interval_signal
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
-from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
+from pkern.syscalls.clocks import (
+    CPU_CLOCKS,
+    REALTIME_CLOCKS,
+    UPTIME_CLOCKS,
+    duration_in,
+    pass_time,
+)
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
 
@@ -37,8 +43,7 @@ def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
     left = deadline - clock.now_ns
     if left <= 0:
         return 0
-    if task.context is None and deadline < NEVER_NS:
-        clock.advance(left)
+    if pass_time(task, deadline):
         return 0
 
     def interrupted() -> None:

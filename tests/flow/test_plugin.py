@@ -235,6 +235,37 @@ def test_failure_shows_own_frames_then_maps_and_log(pytester):
     whole.stdout.fnmatch_lines(["*kernel/mm/memory.py:*"])
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("pkern_program('/nope').run()", "*FileNotFoundError*/nope*"),
+        ("pkern_program('/bin/sh').run(3)", "*TypeError*must be a str, not int*"),
+        ("pkern_program('/bin/sh').run(uid=-1)", "*ValueError*'uid' is a number from 0*"),
+        ("pkern_program('/bin/sh').run(timeout=-1)", "*timeout takes a number of seconds*"),
+        ("pkern_user.mmap('x', 1, 1, 1)", "*TypeError*'addr' must be an int*"),
+    ],
+)
+def test_what_a_test_does_wrong_shows_its_own_frames_only(pytester, body, words):
+    pytester.makepyfile(f"def test_it(pkern_program, pkern_user):\n    {body}")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([words])
+    for line in result.outlines:
+        assert not re.match(r"\S*(userland|kernel|syscalls)/\S*\.py:\d+:", line)
+
+
+def test_a_machine_that_cannot_be_is_one_sentence(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+        @pytest.mark.pkern_boot(ram="1" * 30)
+        def test_it(pkern_machine): pass
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.stdout.fnmatch_lines(["a marker of this test asks for*less than 16T of RAM*"])
+
+
 def test_a_fault_in_pkern_itself_keeps_its_frames(pytester):
     pytester.makepyfile(
         "def test_it(pkern_user): pkern_user.task.mm = None; pkern_user.munmap(0, 1)"

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from pkern import __version__
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 FLOORS = ("kernel", "syscalls", "userland")
@@ -106,7 +108,7 @@ def isolated(site: Path) -> dict[str, str]:
 
 def test_the_wheel_holds_one_package_and_all_of_its_files(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"pkern", "pkern-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"pkern", f"pkern-{__version__}.dist-info"}
     tree = [
         f"{folder}/{file.relative_to(ROOT / folder).as_posix()}"
         for folder in ("pkern", *FLOORS)

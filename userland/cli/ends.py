@@ -70,12 +70,7 @@ def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo:
 
 
 def _signal_name(signo: int) -> str | None:
-    if not signo:
-        return None
-    try:
-        return Signal(signo).name
-    except ValueError:
-        return f"signal {signo}"
+    return Signal(signo).name if signo else None
 
 
 def tell(
@@ -103,12 +98,8 @@ def tell(
 
 def say_ended(program: str, signo: int) -> None:
     """Say that a signal ended a program, and where the log says why."""
-    try:
-        name = Signal(signo).name
-    except ValueError:
-        name = f"signal {signo}"
     hint = "; --dmesg shows where" if signo in LOGGED else ""
-    print(f"{program}: ended by {name}{hint}", file=sys.stderr)
+    print(f"{program}: ended by {Signal(signo).name}{hint}", file=sys.stderr)
 
 
 def show_failure(error: Exception) -> int:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from pkern import __version__
-from pkern.kernel.errors import KernelPanic, NoRoom, SyscallError
+from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
 from pkern.userland.cli.options import HelpfulParser, UsageError
 from pkern.userland.cli.startup import INTERRUPTED
 from pkern.userland.complaints import did_you_mean
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = l
         return INTERRUPTED
     except KernelPanic as error:
         return _end(1, str(error))
+    except MachineClosed:
+        return _end(1, "the program has closed its machine")
     except NoRoom as error:
         return _end(1, error.sentence)
     except SyscallError:  # a call of this kernel failed and no command expected it: our bug

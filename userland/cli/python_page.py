@@ -137,7 +137,8 @@ def _without_self(function: Any) -> str:
     """Return a signature's text behind its first bracket, without self and without quotes."""
     signature = inspect.signature(function)
     takes = [p for p in signature.parameters.values() if p.name != "self"]
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=takes))[1:])
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=takes))[1:])
+    return re.sub(r"(mode: int = )([1-9]\d*)", lambda found: f"{found[1]}{int(found[2]):#o}", text)
 
 
 def _call_entry(name: str) -> str:

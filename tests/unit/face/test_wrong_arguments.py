@@ -1,0 +1,138 @@
+"""What the Python face says of arguments that cannot be, and of a machine that is closed."""
+
+import subprocess
+import sys as host
+from pathlib import Path
+
+import pytest
+
+import pkern
+from pkern.kernel.errors import MachineClosed
+
+BUSYBOX = Path("/bin/busybox")
+needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"ram": None}, TypeError, "a size must be a str or int, not NoneType"),
+        ({"ram": 1.5}, TypeError, "a size must be"),
+        ({"ram": 1 << 80}, ValueError, "a machine has less than 16T of RAM"),
+        ({"swap": None}, TypeError, "a size must be"),
+        ({"seed": "x"}, TypeError, "Kernel() argument 'seed' must be an int, not str"),
+        ({"nrpte": "x"}, TypeError, "'nrpte' must be an int"),
+        ({"poison": "x"}, TypeError, "'poison' must be an int"),
+        ({"cpu": 3}, TypeError, "'cpu' must be a str"),
+        ({"hostname": 3}, TypeError, "'hostname' must be a str"),
+        ({"sysctl": 3}, TypeError, "'sysctl' must be a Mapping"),
+    ],
+)
+def test_a_machine_that_cannot_be(given, kind, words):
+    with pytest.raises(kind) as caught:
+        pkern.Kernel(**given)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "given", "kind", "words"),
+    [
+        ((3,), {}, TypeError, "must be a str, not int"),
+        (("a\0b",), {}, ValueError, "holds no NUL"),
+        ((), {"stdin": 3}, TypeError, "'stdin' must be a bytes or str"),
+        ((), {"env": ["A=1"]}, TypeError, "'env' must be a Mapping or None"),
+        ((), {"env": {"A": 1}}, TypeError, "must be a str, not int"),
+        ((), {"env": {"A=": "1"}}, ValueError, "'A=' cannot be the name of a variable"),
+        ((), {"cwd": 3}, TypeError, "'cwd' must be a str or None"),
+        ((), {"uid": -1}, ValueError, "'uid' is a number from 0 to 4294967294, not -1"),
+        ((), {"uid": "0"}, TypeError, "'uid' must be an int"),
+        ((), {"limits": {"AS": "1G"}}, TypeError, "the limit AS must be an int, not str"),
+        ((), {"limits": {"AS": (1,)}}, ValueError, "the limit AS is a number, or soft and hard"),
+        ((), {"fail_nth": -1}, ValueError, "'fail_nth' is a number from 0"),
+        ((), {"strace": 3}, TypeError, "'strace' must be callable"),
+        ((), {"kernel": 3}, TypeError, "'kernel' must be a Kernel or None"),
+    ],
+)
+@needs_busybox
+def test_what_a_program_cannot_be_given(argv, given, kind, words):
+    with pytest.raises(kind) as caught:
+        pkern.run(BUSYBOX, *argv, **given)
+    assert words in str(caught.value)
+
+
+@needs_busybox
+def test_a_program_may_be_named_in_bytes_and_given_any_set_of_capabilities():
+    ran = pkern.run(str(BUSYBOX).encode(), "true", caps=["CAP_CHOWN"])
+    assert ran.status == 0
+
+
+@needs_busybox
+@pytest.mark.parametrize(
+    ("signo", "name"), [(15, "SIGTERM"), (32, "SIGRTMIN"), (34, "SIGRT_2"), (64, "SIGRT_32")]
+)
+def test_the_signal_that_ended_a_program(signo, name):
+    ran = pkern.run(BUSYBOX, "sh", "-c", f"kill -{signo} $$")
+    assert (ran.status, ran.signal, ran.signal.name) == (128 + signo, signo, name)
+
+
+def test_numbers_that_are_no_signals():
+    for number in (0, 65, -1):
+        with pytest.raises(ValueError, match="is not a valid Signal"):
+            pkern.Signal(number)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda kernel: kernel.spawn(3), "spawn() argument 'name' must be a str, not int"),
+        (lambda kernel: kernel.spawn("x", uid=-1), "spawn() argument 'uid' is a number from 0"),
+        (lambda kernel: kernel.spawn("x", gid=1 << 32), "spawn() argument 'gid' is a number"),
+        (lambda kernel: kernel.fail_nth(-1), "fail_nth() argument 'nth' is a number from 0"),
+        (lambda kernel: kernel.fail_nth("x"), "fail_nth() argument 'nth' must be an int"),
+        (lambda kernel: kernel.fail_io("nope", 1), "fail_io() knows swap_read"),
+        (lambda kernel: kernel.fail_io("swap_read", -1), "fail_io() argument 'nth' is a number"),
+        (lambda kernel: pkern.Sys(3), "Sys() argument 'task' must be a Task, not int"),
+        (lambda kernel: pkern.Sys(kernel.spawn()).strace(3), "'emit' must be callable, not 3"),
+    ],
+)
+def test_what_a_machine_cannot_be_asked(kernel, ask, words):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        ask(kernel)
+    assert words in str(caught.value)
+
+
+def test_a_closed_machine_says_so():
+    kernel = pkern.Kernel(ram="4M")
+    sys, shown = pkern.Sys(kernel.spawn()), repr(kernel)
+    assert shown == "<Kernel 4096K, objrmap_tree, 1 tasks>"
+    kernel.close()
+    kernel.close()
+    for ask in (
+        kernel.check,
+        kernel.spawn,
+        lambda: kernel.fail_nth(1),
+        lambda: kernel.fail_pending,
+        lambda: kernel.counters,
+        lambda: kernel.sysctl["vm.swappiness"],
+        lambda: kernel.sysctl.write("vm.swappiness", "1", None),
+    ):
+        with pytest.raises(MachineClosed, match="the machine is closed"):
+            ask()
+    with pytest.raises(pkern.TaskKilled):
+        sys.load(0, 1)
+    assert repr(kernel) == "<Kernel, closed>"
+    assert kernel.log.lines()
+
+
+def test_a_program_that_closes_its_machine(tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text("def main(sys): sys.kernel.close()")
+
+    ran = subprocess.run(
+        [host.executable, "-m", "pkern", "run", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "pkern: the program has closed its machine\n"
