@@ -285,12 +285,21 @@ class Scheduler:
         except TaskKilled as killed:
             if killed.pid != task.pid and task.alive:
                 raise
+        except BaseException:  # the host's Ctrl-C: who kills the task next lets it run once more
+            self._give_back(task)
+            raise
         self.running = None
         task.thread.cpu_ns += self.kernel.clock.now_ns - started
         if task.thread.timers:
             self._check_cpu_timers(task)
         if task.thread.cpu_ns >= task.rlimits["cpu"][0] * SECOND:
             self._over_cpu_limit(task)
+
+    def _give_back(self, task: Task) -> None:
+        """Queue a task whose turn something of the host's has ended."""
+        self.running = None
+        if task.alive and not task.thread.stopped and task.thread.waiting is None:
+            self.add(task)
 
     def _enter(self, task: Task) -> bool:
         """Run until the slice is over (True), or the task cannot go on (False)."""
@@ -465,8 +474,10 @@ class Scheduler:
         """Note that a signal waits for the task, and wake it if it must look at once."""
         task.attention = True
         self.wake(("signal", task.pid))
-        if task.thread.stopped and task.signals.is_killed():
+        if task.signals.is_killed():
             self.resume(task)
+            if task.thread.waiting is None and task is not self.running:
+                self.add(task)  # it may be in no queue: the host's Ctrl-C came in its turn
         if task.thread.waiting is not None and task.signals.deliverable():
             self.wake_task(task)
 

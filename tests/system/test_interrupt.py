@@ -6,9 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.machine import Kernel
+from pkern.userland.uml.run import run_uml
 
 BUSY = """\
 #include <unistd.h>
@@ -68,6 +74,34 @@ def test_of_a_program_in_python(loop: str) -> None:
 
 def test_of_a_guest_of_uml(busy: str) -> None:
     assert interrupted("uml", busy) == (130, "ready\n", "")
+
+
+@pytest.mark.parametrize("where", ["_enter", "_resume", "_serve_calls", "add"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 10, 41])
+def test_of_a_guest_wherever_its_task_is(
+    busy: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch, where: str, nth: int
+) -> None:
+    """The guest's task is ended, though the interrupt leaves it in no queue of the scheduler."""
+    calls, plain = count(1), getattr(Scheduler, where)
+
+    def interrupting(*arguments: Any) -> Any:
+        if next(calls) == nth:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(Scheduler, where, interrupting)
+    turns = count(1)
+    before = Scheduler._turn
+
+    def turning(*arguments: Any) -> None:
+        if next(turns) == 1000:  # the interrupt never came there
+            raise KeyboardInterrupt
+        before(*arguments)
+
+    monkeypatch.setattr(Scheduler, "_turn", turning)
+    with pytest.raises(KeyboardInterrupt):
+        run_uml(kernel, Path(busy))
+    assert not [task for task in kernel.tasks.values() if task.alive and task.name != "init"]
 
 
 @pytest.mark.parametrize("program", ["busy", "loop"])
