@@ -62,8 +62,6 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
-        if flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
-            hugetlb.check_size(flags, errno.ENODEV)
     both = MFD_NOEXEC_SEAL | MFD_EXEC
     if (
         flags & ~known
@@ -71,6 +69,8 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
         or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX
     ):
         raise SyscallError(errno.EINVAL)
+    if flags & MFD_HUGETLB and flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
+        hugetlb.check_size(flags, errno.ENODEV)
     with task.kernel.memory.on_behalf_of(task):
         file = task.kernel.vfs.memfd(task, name, flags)
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
