@@ -1,4 +1,4 @@
-"""What a task waits for, in words: the call by name, and its descriptor, address or child.
+"""What a task waits for, in words: the call by name, and its descriptor, path, address or child.
 
 For the report of a deadlock. Read from the registers that the call was made with.
 """
@@ -34,7 +34,12 @@ def waiting_for(task: Task) -> str:
     nr, registers = task.thread.call
     name = NAMES.get(nr, f"system call {nr}")
     words = WORDS.get(name)
-    return f"{name}: {words(task, registers)}" if words is not None else name
+    if words is None:
+        return name
+    try:
+        return f"{name}: {words(task, registers)}"
+    except SyscallError:  # what it points to has gone since
+        return name
 
 
 def _descriptor(task: Task, registers: tuple[int, ...]) -> str:
@@ -62,6 +67,14 @@ def _named(task: Task, fd: int) -> str:
         return f"descriptor {fd} ({task.fds.get(fd).path})"
     except SyscallError:  # closed since
         return f"descriptor {fd}"
+
+
+def _opened(task: Task, registers: tuple[int, ...]) -> str:
+    return task.mm.string_in(registers[0])
+
+
+def _opened_at(task: Task, registers: tuple[int, ...]) -> str:
+    return _opened(task, registers[1:])
 
 
 def _futex(task: Task, registers: tuple[int, ...]) -> str:
@@ -94,6 +107,8 @@ WORDS: dict[str, Callable[[Task, tuple[int, ...]], str]] = {
     **dict.fromkeys(SIGNAL_CALLS, _signal),
     **dict.fromkeys(("poll", "ppoll"), _polled),
     **dict.fromkeys(("select", "pselect6"), _selected),
+    **dict.fromkeys(("open", "creat"), _opened),
+    **dict.fromkeys(("openat", "openat2"), _opened_at),
     "futex": _futex,
     "wait4": _child,
     "waitid": _child_by_kind,

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import NEVER_NS, SECOND, SYSCALL_NS
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 SLICE_BLOCKS = 20_000
-CALL_NS, BLOCK_NS = 100, 10
+CALL_NS, BLOCK_NS = SYSCALL_NS, 10
 CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,

@@ -269,7 +269,10 @@ class Tracer:
     # ---- counts ----
 
     def summary(self) -> list[str]:
-        """Return the table of strace -c; a call costs its virtual time, sleep not counted."""
+        """Return the table of strace -c, whose times have a digit more than strace's own.
+
+        They are virtual: a call costs SYSCALL_NS, sleep is not counted.
+        """
         rows = sorted(self._counts.items(), key=lambda row: (-row[1][0], NUMBERS.get(row[0], 0)))
         total = sum(calls for calls, _ in self._counts.values())
         errors = sum(failed for _, failed in self._counts.values())
@@ -399,7 +402,7 @@ def error_or_value(rax: int) -> int:
 def _summary_row(calls: int, failed: int, total: int, name: str) -> str:
     share = 100 * calls / total if total else 0
     nanoseconds = calls * SYSCALL_NS
-    each = nanoseconds // calls // 1000 if calls else 0
+    each = nanoseconds / calls / 1000 if calls else 0
     errors = str(failed) if failed else ""
-    start = f"{share:6.2f} {nanoseconds / SECOND:11.6f} {each:11}"
+    start = f"{share:6.2f} {nanoseconds / SECOND:11.7f} {each:11.1f}"
     return f"{start} {calls:9} {errors:>9} {name}"

@@ -63,3 +63,23 @@ def test_every_call_has_a_chapter_and_an_example():
     assert sorted(forms) == sorted(call_examples.EXAMPLES), "userland/cli/call_examples.py"
     methods = {name for name in vars(Sys) if not name.startswith("_")} - set(forms) - set(CONSTANTS)
     assert methods - {"follow", "ended"} <= own  # those are what `pkern run --strace` uses
+
+
+def test_the_index_lists_every_page():
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)]+)\)", (docs / "index.md").read_text()))
+    pages = {page.name for page in docs.glob("*.md")} - {"index.md"}
+    folders = {f"{folder.name}/" for folder in docs.iterdir() if any(folder.glob("*.md"))}
+    assert {name for name in listed if "/" not in name} == pages
+    assert {f"{name.split('/')[0]}/" for name in listed if "/" in name} == folders
+
+
+def test_links_and_decisions_that_pages_name_are_there():
+    decisions = {path.name[:4]: path for path in (ROOT / "docs/decisions").glob("*.md")}
+    assert len(decisions) == len(list((ROOT / "docs/decisions").glob("*.md"))), "one number each"
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+        for number in re.findall(r"[Dd]ecisions?[ /](\d{4})", text):
+            assert number in decisions, f"{page.relative_to(ROOT)}: decision {number}"

@@ -165,3 +165,14 @@ def test_the_other_commands_arguments_are_read(command, monkeypatch, tmp_path, c
 def test_make_knows_its_target(command):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(command.words[1:]) <= set(targets)
+
+
+@pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
+def test_the_report_of_a_deadlock_is_the_page_s():
+    page = (ROOT / "docs/programs.md").read_text()
+    command, report = re.search(
+        r"`(/bin/busybox sh [^`]*)` ends with\n\n```\n(.*?)```", page, re.S
+    ).groups()
+    words = [sys.executable, "-m", "pkern", "run", *shlex.split(command)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", report)
