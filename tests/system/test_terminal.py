@@ -81,9 +81,8 @@ def test_the_shell_answers_and_its_jobs_stop(session: type[Session]) -> None:
     shell.until(b"\n")
     shell.type(CONTROL_C)
     shell.until(b"# ")
-    shell.type(b"while :; do :; done\n")
-    shell.until(b"\n")
-    time.sleep(0.5)
+    shell.type(b"echo beg'un'; while :; do :; done\n")
+    shell.until(b"begun\r\n")
     shell.type(CONTROL_C)
     shell.until(b"# ")
     shell.type(b"exit 5\n")
@@ -126,6 +125,42 @@ def test_an_end_of_input_that_is_typed_ahead_stays_a_letter(session: type[Sessio
     editor.type(b"line\n" + CONTROL_D)
     editor.until(b"b'\\x04'")
     assert editor.process.wait(PATIENCE) == 0
+
+
+EARLY = """\
+import select, sys
+sys.argv = ["pkern", "console"]
+from pkern.userland.cli import startup
+startup.begin()
+print("ready", flush=True)
+select.select([0], [], [])  # a line is there, and control-D behind it
+from pkern.userland.cli.main import main
+sys.exit(main(ready=startup.end))
+"""
+
+
+def test_an_end_of_input_that_is_typed_while_modules_are_imported_is_kept(
+    session: type[Session],
+) -> None:
+    console = session(code=EARLY)
+    ordinary = termios.tcgetattr(console.terminal)
+    console.until(b"ready")
+    assert termios.tcgetattr(console.terminal) != ordinary
+    console.type(b"nothing" + CONTROL_D + b"\x7f\n" + CONTROL_D)
+    console.until(b"nothing: no such command")
+    assert console.process.wait(PATIENCE) == 127
+    assert termios.tcgetattr(console.terminal) == ordinary
+
+
+def test_who_leaves_early_leaves_the_terminal_as_it_was(session: type[Session]) -> None:
+    for end in (b"sys.exit(0)", b"os.kill(os.getpid(), 2)"):
+        code = EARLY.replace("from pkern.userland.cli.main", f"import os; {end.decode()}\n#")
+        left = session(code=code)
+        ordinary = termios.tcgetattr(left.terminal)
+        left.until(b"ready")
+        left.type(b"\n")
+        assert left.process.wait(PATIENCE) in (0, 130)
+        assert termios.tcgetattr(left.terminal) == ordinary
 
 
 def test_the_console_keeps_what_is_typed_ahead(session: type[Session]) -> None:

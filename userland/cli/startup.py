@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
+AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
 INTERRUPTED = 130  # the exit status: 128 + SIGINT, as a shell shows it
 
 
@@ -17,11 +18,16 @@ def begin() -> None:
     """Open what is closed, let Ctrl-C end the process at once, with 130, let the collector rest.
 
     Imports leave nothing to tidy up, and a KeyboardInterrupt in one of importlib's callbacks would
-    be printed and lost. They make no garbage either.
+    be printed and lost. They make no garbage either. What is typed meanwhile is kept for the
+    commands that read the terminal.
     """
     _open_the_closed()
     signal.signal(signal.SIGINT, _leave)
     gc.disable()
+    if AT_THE_TERMINAL.intersection(sys.argv[1:2]):
+        from pkern.userland.cli import typeahead
+
+        typeahead.take()
 
 
 def end() -> None:
@@ -50,4 +56,7 @@ def _occupy(fd: int) -> None:
 
 
 def _leave(signo: int, frame: FrameType | None) -> None:
+    taken = sys.modules.get("pkern.userland.cli.typeahead")
+    if taken is not None:
+        taken.give_back()
     os._exit(INTERRUPTED)
