@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pkern.kernel.machine import Kernel
+from pkern.userland.cli.main import main
 from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
@@ -417,3 +418,16 @@ def test_the_guest_reads_standard_input(compile_c: Compile) -> None:
     command = [sys.executable, "-m", "pkern", "uml", str(program)]
     done = subprocess.run(command, input=b"what stands here", capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (5, b"what stands here", b"")
+
+
+@pytest.mark.parametrize(
+    ("ram", "why"), [("0", "a guest has some RAM"), ("1", "not fit"), ("256K", "not fit")]
+)
+def test_a_program_that_the_guest_has_no_room_for(
+    ram: str, why: str, compile_c: Compile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = compile_c("volatile char room[1 << 20] = {1};\nint main(void) { return room[1]; }\n")
+    assert main(["uml", "--guest-ram", ram, str(program)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert why in err

@@ -91,6 +91,8 @@ def _config(options: argparse.Namespace) -> Config:
         ram = parse_size(options.guest_ram)
     except ValueError as error:
         raise UsageError(f"--guest-ram: {error}") from None
+    if not ram:
+        raise UsageError("--guest-ram: a guest has some RAM")
     return Config(
         ram=ram,
         order=FrameOrder[options.frames.upper()],

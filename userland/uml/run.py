@@ -5,6 +5,7 @@ Owns the harness for the command line, the lab and tests: the guest kernel itsel
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,11 +110,13 @@ def run_uml(
 
 def _run_program(guest: GuestKernel, program: Path, arguments: Sequence[str]) -> int:
     path = guest_path(program)
-    guest.files.add(path, program.read_bytes())
     argv = [path.encode(), *(argument.encode() for argument in arguments)]
     try:
+        guest.files.add(path, program.read_bytes())
         guest.start(path, argv, ENVIRONMENT)
     except GuestError as error:
+        if error.errno == errno.ENOMEM:
+            raise CannotBoot(f"{program} does not fit into the guest's RAM") from None
         raise CannotBoot(
             f"{program} is no static x86-64 program ({os.strerror(error.errno)})"
         ) from None
