@@ -1,0 +1,59 @@
+"""`make run` in an empty checkout says what it is doing; nothing is fetched or compiled here."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = "#!/bin/sh\nexit 0\n"
+# The checks of the tools are real; an environment is a folder whose programs do nothing.
+PYTHON = """\
+#!/bin/sh
+if [ "$1 $2" != "-m venv" ]; then exec {real} "$@"; fi
+mkdir -p "$3/bin"
+cp {folder}/installed "$3/bin/python"
+cp {folder}/installed "$3/bin/pkern"
+"""
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_it_says_what_it_does_while_it_installs(tmp_path):
+    script(tmp_path / "installed", INSTALLED)
+    python = script(tmp_path / "python", PYTHON.format(real=sys.executable, folder=tmp_path))
+    venv = tmp_path / "venv"
+    command = ["make", "run", f"PYTHON={python}", f"VENV={venv}"]
+
+    def run():
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    first = run().splitlines()
+    assert first[0] == f"Making {venv}, a Python environment for pkern alone ..."
+    assert first[1] == "Fetching the libraries and compiling the C core: a minute or two ..."
+    assert first[-1] == f"{venv}/bin/pkern story "
+    again = run().splitlines()
+    assert again == [first[-1]]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("PYTHON=/absent/python", "Python is missing: install it"),
+        ("CC=/absent/cc", "A C compiler is missing: install one"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path, setting, words):
+    command = ["make", "run", f"VENV={tmp_path}/venv", setting]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert words in ran.stderr
+    assert not (tmp_path / "venv").exists()
