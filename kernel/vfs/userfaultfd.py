@@ -17,8 +17,7 @@ import errno
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, SyscallError, TaskKilled
@@ -47,19 +46,26 @@ REASONS = {lib.VM_UFFD_MISSING: 0, lib.VM_UFFD_WP: FLAG_WP, lib.VM_UFFD_MINOR: F
 MAX_CONTEXTS = 64  # of one range that are told of one event
 
 
-@dataclass(eq=False, slots=True)
 class Waiting:
     """A task that waits for a monitor, or would if it could. text: its message.
 
     addr: of the page, bytes. access: enum access of the core. done: the monitor has dealt with it.
     """
 
-    pid: int
-    text: bytes
-    addr: int = -1  # an event: of no page
-    access: int = 0
-    done: bool = False
-    heir: UserfaultInode | None = None  # FORK: the child's context, which the reader gets
+    def __init__(
+        self,
+        pid: int,
+        text: bytes,
+        addr: int = -1,  # an event: of no page
+        access: int = 0,
+        heir: UserfaultInode | None = None,  # FORK: the child's context, which the reader gets
+    ) -> None:
+        self.pid = pid
+        self.text = text
+        self.addr = addr
+        self.access = access
+        self.done = False
+        self.heir = heir
 
 
 class UserfaultInode(Inode):
@@ -194,8 +200,7 @@ def open_context(kernel: Machine, inode: UserfaultInode, task: Any, flags: int) 
     return kernel.vfs.register(File(kernel, inode, NAME, status, task))
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(NamedTuple):
     """A context and what a fork's child gets of it."""
 
     context: UserfaultInode

@@ -49,12 +49,16 @@ def test_a_program_fails_its_own_allocation(kernel: Kernel) -> None:
     assert sys.mmap(0, 4096, sys.PROT_READ, anonymous)
 
 
-@pytest.mark.parametrize("text", [b"-1", b"x", b"", b"4294967296"])
-def test_what_is_no_count_is_einval(kernel: Kernel, text: bytes) -> None:
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(b"-1", errno.EINVAL), (b"x", errno.EINVAL), (b"", 0), (b"4294967296", errno.ERANGE)],
+)
+def test_what_is_no_count_is_refused(kernel: Kernel, text: bytes, number: int) -> None:
+    """As kstrtouint() reads it."""
     sys = Sys(kernel.spawn())
     fd = sys.open("/proc/self/fail-nth", sys.O_WRONLY)
     if text:
-        with pytest.raises(SyscallError, check=lambda error: error.errno == errno.EINVAL):
+        with pytest.raises(SyscallError, check=lambda error: error.errno == number):
             sys.write(fd, text)
     assert not kernel.fail_pending
 
