@@ -296,8 +296,14 @@ class Kernel:
 
     def close(self) -> None:
         """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""
+        leaked = self._give_back()
+        if leaked:
+            raise KernelBug(f"{leaked} kernel objects or pages were left at shutdown")
+
+    def _give_back(self) -> int:
+        """Close whatever is open and return how many objects and pages nobody knew of."""
         if self.memory.closed:
-            return
+            return 0
         for task in list(self.tasks.values()):
             task.exit(0)
         self.scheduler = None
@@ -308,9 +314,7 @@ class Kernel:
         self.swap.close()
         self.clock.keep_in(None)
         self.sysctl.close()
-        leaked = self.memory.close()
-        if leaked:
-            raise KernelBug(f"{leaked} kernel objects or pages were left at shutdown")
+        return self.memory.close()
 
     def __repr__(self) -> str:
         """Return its memory, its reverse map and how many tasks it has."""
@@ -327,4 +331,7 @@ class Kernel:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if isinstance(value, KeyboardInterrupt):
+            self._give_back()  # it may have come between an object and its entry in a table
+        else:
+            self.close()

@@ -8,11 +8,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pkern.kernel.core import lib
+from pkern.kernel.errors import KernelBug
 from pkern.kernel.machine import Kernel
 from pkern.userland.cli import boot
 from pkern.userland.cli.main import main
 
 MIB = 1 << 20
+
+
+def test_an_interrupt_between_an_object_and_its_table_is_no_leak_of_the_kernel_s():
+    with pytest.raises(KeyboardInterrupt), Kernel(ram="16M") as kernel:
+        made = kernel.memory.create(lib.mapping_create, kernel.core, 0, 1 << 40)
+        assert made
+        raise KeyboardInterrupt
+    with pytest.raises(KernelBug), Kernel(ram="16M") as kernel:
+        kernel.memory.create(lib.mapping_create, kernel.core, 0, 1 << 40)
 
 
 def test_a_large_machine_boots_at_once_and_takes_nothing() -> None:
