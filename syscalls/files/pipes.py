@@ -59,6 +59,7 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
     Source: memfd_create(2).
     """
+    flags &= 0xFFFF_FFFF  # an unsigned int, as every caller's compiler passes it
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
