@@ -319,7 +319,6 @@ struct swap_area {
 struct machine {
 	char *arena;
 	uint64_t arena_bytes;
-	int arena_fd;
 	struct page *pages;
 	uint64_t nr_pages;
 	uint64_t fresh;     /* pfns from here on were never handed out */

@@ -346,7 +346,7 @@ enum free_orders { NR_ORDERS = 11 };
 void machine_free_blocks(machine *m, uint64_t *counts); /* [NR_ORDERS]: aligned, of 2^i pages */
 int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out); /* 0, -ENOENT: no more */
 void *machine_arena(machine *m);
-int machine_arena_fd(machine *m);
+uint64_t machine_arena_bytes(machine *m);
 
 /* ---- memory pressure (reclaim.c, swap.c) ---- */
 struct reclaim_write { /* a dirty page that Python is to write */

@@ -9,10 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *host_arena(size_t nbytes, int *fd); /* shared, lazily backed; NULL */
-void *host_reserve(size_t nbytes);        /* private zeroes, lazily; NULL */
+void *host_reserve(size_t nbytes); /* zeroes, lent lazily; a fork copies on write; NULL */
 void host_release(void *base, size_t nbytes);
-void host_close(int fd);
 bool host_read(int fd, void *buf, size_t nbytes, uint64_t pos); /* all of it */
 bool host_write(int fd, const void *buf, size_t nbytes, uint64_t pos);
 

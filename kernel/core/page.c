@@ -153,14 +153,13 @@ int64_t machine_set_rmap(machine *m, uint64_t design)
 
 static bool map_host_memory(machine *m)
 {
-	m->arena = host_arena(m->arena_bytes, &m->arena_fd);
+	m->arena = host_reserve(m->arena_bytes);
 	if (!m->arena)
 		return false;
 	m->pages = host_reserve(m->nr_pages * sizeof(struct page));
 	if (m->pages)
 		return true;
 	host_release(m->arena, m->arena_bytes);
-	host_close(m->arena_fd);
 	return false;
 }
 
@@ -229,7 +228,6 @@ int64_t machine_destroy(machine *m)
 	swap_fini(m);
 	host_release(m->pages, m->nr_pages * sizeof(struct page));
 	host_release(m->arena, m->arena_bytes);
-	host_close(m->arena_fd);
 	free(m);
 	return leaked;
 }
@@ -238,7 +236,7 @@ struct need *machine_need(machine *m) { return &m->need; }
 struct tunables *machine_tunables(machine *m) { return &m->tunables; }
 struct counters *machine_counters(machine *m) { return &m->counters; }
 void *machine_arena(machine *m) { return m->arena; }
-int machine_arena_fd(machine *m) { return m->arena_fd; }
+uint64_t machine_arena_bytes(machine *m) { return m->arena_bytes; }
 void machine_fail_nth(machine *m, uint64_t n) { m->fail_in = n; }
 int64_t machine_fail_pending(machine *m) { return (int64_t)m->fail_in; }
 

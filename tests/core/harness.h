@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core.h"
 #include "host.h"
@@ -39,7 +40,7 @@ struct world {
 	uint64_t nr_mms;
 	uint64_t fetched; /* pages that serve() brought */
 	uint64_t rmap;    /* enum rmap_design */
-	int swap_fds[NR_SWAP_AREAS];
+	FILE *swaps[NR_SWAP_AREAS];
 	uint64_t nr_swaps;
 	uint8_t *stores[NR_FILES]; /* what writeback wrote: NR_STORED pages each */
 	uint64_t written;          /* pages that relieve() wrote back */
@@ -213,12 +214,10 @@ UNUSED static bool meet(struct world *w, int64_t status, int tries)
 
 UNUSED static void add_swap(struct world *w, uint64_t nr_slots)
 {
-	int fd;
-	void *memory = host_arena(PAGES(nr_slots + 1), &fd);
-	EXPECT(memory != NULL);
-	host_release(memory, PAGES(nr_slots + 1));
-	w->swap_fds[w->nr_swaps++] = fd;
-	EXPECT(swap_on(w->m, fd, nr_slots + 1, 0) >= 0);
+	FILE *file = tmpfile();
+	EXPECT(file && ftruncate(fileno(file), (off_t)PAGES(nr_slots + 1)) == 0);
+	w->swaps[w->nr_swaps++] = file;
+	EXPECT(swap_on(w->m, fileno(file), nr_slots + 1, 0) >= 0);
 }
 
 /* Batches of dirty pages, as writeback takes them. */
@@ -337,7 +336,7 @@ static void world_end(struct world *w)
 	CHECK(w);
 	EXPECT_EQ(machine_destroy(w->m), 0);
 	for (uint64_t i = 0; i < w->nr_swaps; i++)
-		host_close(w->swap_fds[i]);
+		fclose(w->swaps[i]);
 	for (uint64_t i = 0; i < NR_FILES; i++)
 		free(w->stores[i]);
 }

@@ -25,7 +25,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core_api.h"
 #include "cpu.h"
@@ -461,14 +460,12 @@ static const struct engine_hook_spec hooks[] = {
 static int64_t open_engine(cpu *c)
 {
 	size_t nr_hooks = sizeof(hooks) / sizeof(*hooks);
-	struct stat st;
 	int64_t error;
 
 	if (!c->params.budget)
 		nr_hooks--; /* counting blocks costs time */
-	if (fstat(machine_arena_fd(c->machine), &st) < 0)
-		return engine_failed(&c->lib, -errno, "cannot size the arena", strerror(errno));
-	error = engine_open(&c->lib, c->arena, (size_t)st.st_size, TCG_BUFFER_BYTES, &c->uc);
+	error = engine_open(&c->lib, c->arena, machine_arena_bytes(c->machine), TCG_BUFFER_BYTES,
+			    &c->uc);
 	if (!error && engine_add_hooks(&c->lib, c->uc, hooks, nr_hooks, c))
 		error = engine_failed(&c->lib, -EIO, "cannot set the engine up", "its hooks");
 	return error;
