@@ -5,7 +5,7 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +40,7 @@ from pkern.kernel.vfs.sysfs.fs import SysFs
 from pkern.kernel.vfs.userfaultfd import Userfaults
 
 if TYPE_CHECKING:
+    from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
 
 PAGE_SIZE = 4096
@@ -293,6 +294,28 @@ class Kernel:
         report = ffi.new("char[]", REPORT_BYTES)
         if lib.machine_check(self.core, report, REPORT_BYTES) != 0:
             raise KernelBug(ffi.string(report).decode())
+
+    # ---- copies ----
+
+    def branch(self, function: Callable[..., Any], *args: Any) -> Branch:
+        """Let a copy of the machine as it is now call function(copy, *args), in its own process.
+
+        The copy costs what it writes. Its result, or what it raises, is branch.result(): it is
+        pickled. Errors: NotBranchable (files of the host that all copies would write to), OSError
+        where the host refuses a process.
+        """
+        from pkern.kernel import branch  # for those who ask
+
+        return branch.branch(self, function, args)
+
+    def snapshot(self) -> Snapshot:
+        """Keep the machine as it is now, in a process that waits: snapshot.branch(function, *args).
+
+        Close it in the end. Errors: as branch.
+        """
+        from pkern.kernel.branch import Snapshot
+
+        return Snapshot(self)
 
     def close(self) -> None:
         """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""

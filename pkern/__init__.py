@@ -16,6 +16,10 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # typing's own, which would be the most costly thing imported here
 if TYPE_CHECKING:
+    from pkern.kernel.branch import Branch as Branch
+    from pkern.kernel.branch import BranchEnded as BranchEnded
+    from pkern.kernel.branch import NotBranchable as NotBranchable
+    from pkern.kernel.branch import Snapshot as Snapshot
     from pkern.kernel.cpu.scheduler import Deadlock as Deadlock
     from pkern.kernel.errors import BusError as BusError
     from pkern.kernel.errors import KernelBug as KernelBug
@@ -50,6 +54,11 @@ _HOMES = {
     "KernelPanic": ("pkern.kernel.errors", "KernelPanic"),
     "KernelBug": ("pkern.kernel.errors", "KernelBug"),
     "Deadlock": ("pkern.kernel.cpu.scheduler", "Deadlock"),
+    "NotBranchable": ("pkern.kernel.branch", "NotBranchable"),
+    "BranchEnded": ("pkern.kernel.branch", "BranchEnded"),
+    # copies of a machine
+    "Branch": ("pkern.kernel.branch", "Branch"),
+    "Snapshot": ("pkern.kernel.branch", "Snapshot"),
     # what happens: signals, lines of the log, the end of a program
     "Signal": ("pkern.kernel.tasks.signals", "Signal"),
     "SigInfo": ("pkern.kernel.tasks.signals", "SigInfo"),
@@ -60,6 +69,8 @@ _HOMES = {
     "Vma": ("pkern.kernel.mm.mm", "Vma"),
 }
 __all__ = [
+    "Branch",
+    "BranchEnded",
     "BusError",
     "Completed",
     "Deadlock",
@@ -68,9 +79,11 @@ __all__ = [
     "KernelPanic",
     "LogRecord",
     "MemoryFault",
+    "NotBranchable",
     "SegmentationFault",
     "SigInfo",
     "Signal",
+    "Snapshot",
     "Sys",
     "SyscallError",
     "Task",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from pkern.kernel.core import lib
@@ -25,6 +26,7 @@ SWAP_FLAG_PREFER, SWAP_FLAG_PRIO_MASK = 0x8000, 0x7FFF
 SWAP_FLAGS_VALID = 0x7FFFF  # with the DISCARD bits, which have nothing to do here
 FIRST_PRIORITY = -2
 
+COPY_BYTES = 1 << 20  # at once
 LEAST_BYTES = 2 * PAGE_SIZE  # a header and a page
 
 
@@ -47,6 +49,23 @@ def pages_of(first_page: bytes, size: int) -> int:
     if version != VERSION or bad or not 0 < last_page < size // PAGE_SIZE:
         raise SyscallError(errno.EINVAL)
     return int(last_page) + 1
+
+
+def _filled(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Give the parts [start, end) of a file that are no hole."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole is left
+            return
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, end
+
+
+def _copy(source: int, target: int, start: int, end: int) -> None:
+    for at in range(start, end, COPY_BYTES):
+        os.pwrite(target, os.pread(source, min(COPY_BYTES, end - at), at), at)
 
 
 class Holder(Protocol):
@@ -135,6 +154,17 @@ class SwapAreas:
     def used(self, area: SwapArea) -> int:
         """Return the pages of an area that are in use."""
         return int(lib.swap_area_used(self._memory.core, area.number))
+
+    def copy_devices(self) -> None:
+        """Have devices of one's own, as full as they are, with the same descriptors: after fork."""
+        for fd in self._devices:
+            size = os.fstat(fd).st_size
+            copy = os.memfd_create("pkern-swap", os.MFD_CLOEXEC)
+            os.ftruncate(copy, size)
+            for start, end in _filled(fd, size):
+                _copy(fd, copy, start, end)
+            os.dup2(copy, fd, inheritable=False)
+            os.close(copy)
 
     def close(self) -> None:
         """Let the host's memory go, at shutdown."""

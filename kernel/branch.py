@@ -1,0 +1,307 @@
+"""Branches of a machine: copies that run in processes of their own, made by fork(2).
+
+Owns what a copy must not share with where it came from. Memory, the engine, Python's objects and
+files in memory are copied by the fork, page by page as they are written; swap devices, which are
+files of the host without a name, are copied here. What else lies on the host would be changed by
+all copies at once, so a machine that holds it is refused.
+
+    machine.branch(f, x)      a copy of it as it is now calls f(copy, x)
+    machine.snapshot()        a copy that does nothing and stays as it is
+    snapshot.branch(f, x)     a copy of that copy calls f(copy, x)
+
+Each result comes back pickled. The order in which branches run is the host's; what each of them
+does is not.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from pkern.kernel.errors import PUBLIC
+from pkern.kernel.vfs.console import HostInput
+from pkern.kernel.vfs.hostfs import HostFs
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.swap import SwapAreas
+    from pkern.kernel.tasks.table import TaskTable
+    from pkern.kernel.vfs import Vfs
+
+PIPE_BYTES = 1 << 20
+LENGTH = struct.Struct("<Q")
+PID = struct.Struct("<q")
+
+
+class Machine(Protocol):
+    """What holds files of the host: a Kernel."""
+
+    @property
+    def vfs(self) -> Vfs: ...
+    @property
+    def swap(self) -> SwapAreas: ...
+    @property
+    def tasks(self) -> TaskTable: ...
+
+
+class NotBranchable(ValueError):
+    """A machine that cannot be copied: the text says what of it lies on the host."""
+
+    __module__ = PUBLIC
+
+
+class BranchEnded(RuntimeError):
+    """A branch ended before it had a result.
+
+    status: of its process, as waitpid(2) gives it; None: it is not known.
+    """
+
+    __module__ = PUBLIC
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        how = "" if status is None else f": {_how(status)}"
+        super().__init__(f"the branch ended without a result{how}")
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit status {os.waitstatus_to_exitcode(status)}"
+
+
+class Branch:
+    """A copy of a machine that calls a function; as a file it can be read when that is done."""
+
+    def __init__(self, pid: int, fd: int, wait: Callable[[int], int | None]) -> None:
+        self.pid = pid
+        self._fd = fd
+        self._wait = wait
+        self._data = bytearray()
+        self._outcome: tuple[bool, Any] | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for: for select(2) and its kin."""
+        return self._fd
+
+    def __enter__(self) -> Branch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def read(self) -> bool:
+        """Take what has come of the result, waiting for some; tell whether that was the end."""
+        if self._outcome is not None:
+            return True
+        part = os.read(self._fd, PIPE_BYTES)
+        self._data += part
+        if not part:
+            self._end()
+        return not part
+
+    def _end(self) -> None:
+        os.close(self._fd)
+        status = self._wait(self.pid)
+        try:
+            self._outcome = pickle.loads(self._data)
+        except (EOFError, pickle.UnpicklingError):
+            self._outcome = False, BranchEnded(status)
+        self._data.clear()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned, or raise what it raised, in this process.
+
+        timeout: seconds of the host's clock to wait, None: for ever. Errors: TimeoutError (it goes
+        on), BranchEnded, and the function's own.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        while self._outcome is None:
+            left = None if end is None else max(0.0, end - monotonic())
+            if not select.select([self._fd], [], [], left)[0]:
+                raise TimeoutError(f"the branch has no result after {timeout} s")
+            self.read()
+        is_value, outcome = self._outcome
+        if is_value:
+            return outcome
+        raise outcome
+
+    def kill(self) -> None:
+        """End it; one that has ended already is left alone."""
+        if self._outcome is not None:
+            return
+        with suppress(ProcessLookupError):  # the host has reaped it
+            os.kill(self.pid, signal.SIGKILL)
+        while not self.read():
+            pass
+
+
+# ---- what a copy does ----
+
+
+def check(kernel: Machine) -> None:
+    """Look whether a machine can be copied. Errors: NotBranchable."""
+    for mount in kernel.vfs.mounts:
+        if isinstance(mount.fs, HostFs) and not mount.fs.read_only:
+            raise NotBranchable(
+                f"{mount.path} is a directory of the host that may be written: its branches would"
+                " all write to it (show it read only, or as an overlay)"
+            )
+    for area in kernel.swap.areas:
+        if area.kind == "file":
+            raise NotBranchable(f"the machine swaps to {area.path}, a file of the host")
+    for task in kernel.tasks.values():
+        if any(isinstance(file.inode, HostInput) for file in task.fds.files.values()):
+            raise NotBranchable(f"task {task.pid} reads the host's standard input: it has one end")
+
+
+def _serve(kernel: Machine, fd: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Be the copy: call the function, send what came of it."""
+    try:
+        kernel.swap.copy_devices()
+        outcome: tuple[bool, Any] = True, function(kernel, *args)
+    except BaseException as error:
+        outcome = False, error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(fd, "wb") as pipe:
+        pipe.write(_pickled(outcome))
+
+
+def _pickled(outcome: tuple[bool, Any]) -> bytes:
+    try:
+        return pickle.dumps(outcome)
+    except Exception as error:  # whatever the objects' own methods raise
+        is_value, what = outcome
+        kind = "result" if is_value else "exception"
+        text = f"the branch's {kind} cannot be pickled ({error}): {what!r:.200}"
+        return pickle.dumps((False, TypeError(text)))
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process without what the one it was forked from still has to do."""
+    os._exit(status)
+
+
+def _fork(kernel: Machine, fd: int, function: Callable[..., Any], args: tuple[Any, ...]) -> int:
+    """Return the pid of a copy that sends a function's result to fd."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        gc.freeze()  # a collection would write to, and so copy, all that was there
+        _serve(kernel, fd, function, args)
+        status = 0
+    finally:
+        _leave(status)
+
+
+def branch(kernel: Machine, function: Callable[..., Any], args: tuple[Any, ...]) -> Branch:
+    """Let a copy of the machine call function(copy, *args). Errors: NotBranchable, OSError."""
+    check(kernel)
+    mine, its = os.pipe()
+    try:
+        pid = _fork(kernel, its, function, args)
+    except OSError:
+        os.close(mine)
+        raise
+    finally:
+        os.close(its)
+    return Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
+
+
+# ---- a copy that waits ----
+
+
+class Snapshot:
+    """A machine as it was: a process that waits, of which any number of branches can be made."""
+
+    def __init__(self, kernel: Machine) -> None:
+        """Take it. Errors: NotBranchable, OSError of the host."""
+        check(kernel)
+        self._socket, its = socket.socketpair()
+        with its:
+            self._holder = branch(kernel, _hold, (its.detach(), self._socket.fileno()))
+
+    def branch(self, function: Callable[..., Any], *args: Any) -> Branch:
+        """Let a copy call function(copy, *args); all of these must be picklable.
+
+        Errors: NotBranchable, OSError of the host; ValueError when it is closed.
+        """
+        if self._socket.fileno() < 0:
+            raise ValueError("the snapshot is closed")
+        request = pickle.dumps((function, args))
+        mine, its = os.pipe()
+        try:
+            socket.send_fds(self._socket, [LENGTH.pack(len(request))], [its])
+        finally:
+            os.close(its)
+        self._socket.sendall(request)
+        (pid,) = PID.unpack(_receive(self._socket, PID.size))
+        if pid < 0:
+            os.close(mine)
+            raise OSError(-pid, os.strerror(-pid))
+        return Branch(pid, mine, lambda _: None)
+
+    def close(self) -> None:
+        """Let it go; its branches go on. A second call does nothing."""
+        self._socket.close()
+        self._holder.kill()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _receive(connection: socket.socket, nbytes: int) -> bytes:
+    data = bytearray()
+    while len(data) < nbytes:
+        part = connection.recv(nbytes - len(data))
+        if not part:
+            raise BranchEnded(None)
+        data += part
+    return bytes(data)
+
+
+def _hold(kernel: Machine, fd: int, other_end: int) -> None:
+    """Be the snapshot: fork whenever asked, until nobody can ask any more."""
+    os.close(other_end)  # or this process itself would keep the connection open
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # its children need no one to wait for them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=fd) as connection:
+        while True:
+            head, fds, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
+            if not fds:
+                return
+            request = _receive(connection, LENGTH.unpack(head)[0])
+            connection.sendall(PID.pack(_fork_for(kernel, fds[0], request)))
+            os.close(fds[0])
+
+
+def _fork_for(kernel: Machine, fd: int, request: bytes) -> int:
+    """Return the pid of a copy that does what was asked, or -errno."""
+    try:
+        return _fork(kernel, fd, _asked, (request,))
+    except OSError as error:
+        return -(error.errno or 0)
+
+
+def _asked(kernel: Machine, request: bytes) -> Any:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    function, args = pickle.loads(request)
+    return function(kernel, *args)
