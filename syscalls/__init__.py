@@ -1,45 +1,78 @@
 """The Linux ABI: decode, check rights and gates, call one kernel method.
 
-Importing this package fills the table with every call that exists.
+Declares which room holds each call; the room is imported at the first use of one of its calls
+(table.py). Who looks at every entry of TABLE imports them all.
 """
 
-from pkern.syscalls import entropy, info
-from pkern.syscalls.files import (
-    epoll,
-    fcntl,
-    mounts,
-    paths,
-    pipes,
-    poll,
-    read_write,
-    sizes,
-    sockets,
-    splice,
-    stat,
-    timerfd,
-    xattr,
-)
-from pkern.syscalls.files import (
-    pidfd as file_pidfd,
-)
-from pkern.syscalls.ipc import mqueue, msg, sem
-from pkern.syscalls.memory import maps, mman, shm, swap, userfaultfd
-from pkern.syscalls.table import TABLE, Syscall
-from pkern.syscalls.tasks import (
-    futex,
-    futex2,
-    ids,
-    jobs,
-    life,
-    pidfd,
-    prctl,
-    process,
-    ptrace,
-    sched,
-    signalfd,
-    signals,
-    time,
-    timers,
-)
+from pkern.syscalls.table import TABLE, Syscall, declare
 
 __all__ = ["TABLE", "Syscall"]
+
+ROOMS = {
+    "entropy": "getrandom",
+    "files.epoll": "epoll_create epoll_wait epoll_ctl epoll_pwait epoll_create1 epoll_pwait2",
+    "files.fcntl": "ioctl dup dup2 fcntl flock dup3 close_range",
+    "files.mounts": "statfs fstatfs mount umount2",
+    "files.paths": """
+        getdents getcwd chdir fchdir rename mkdir rmdir link unlink symlink readlink umask mknod
+        chroot getdents64 mkdirat mknodat unlinkat renameat linkat symlinkat readlinkat
+        renameat2""",
+    "files.pidfd": "pidfd_open pidfd_getfd",
+    "files.pipes": "pipe pipe2 memfd_create",
+    "files.poll": "poll select pselect6 ppoll",
+    "files.read_write": """
+        read write open close lseek pread64 pwrite64 readv writev creat openat preadv pwritev
+        preadv2 pwritev2 openat2""",
+    "files.sizes": """
+        fsync fdatasync truncate ftruncate sync readahead fadvise64 sync_file_range fallocate syncfs
+        cachestat""",
+    "files.sockets": """
+        socket connect accept sendto recvfrom sendmsg recvmsg shutdown bind listen getsockname
+        getpeername socketpair setsockopt getsockopt eventfd accept4 eventfd2""",
+    "files.splice": "sendfile splice tee vmsplice copy_file_range",
+    "files.stat": """
+        stat fstat lstat access chmod fchmod chown fchown lchown utime utimes fchownat futimesat
+        newfstatat fchmodat faccessat utimensat statx faccessat2 fchmodat2""",
+    "files.timerfd": "timerfd_create timerfd_settime timerfd_gettime",
+    "files.xattr": """
+        setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
+        removexattr lremovexattr fremovexattr""",
+    "info": "uname sysinfo syslog sethostname setdomainname",
+    "ipc.mqueue": "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
+    "ipc.msg": "msgget msgsnd msgrcv msgctl",
+    "ipc.sem": "semget semop semctl semtimedop",
+    "memory.mman": """
+        mmap mprotect munmap brk mremap msync mincore madvise mlock munlock mlockall munlockall
+        remap_file_pages process_vm_readv process_vm_writev mlock2 pkey_mprotect pkey_alloc
+        pkey_free process_madvise mseal""",
+    "memory.shm": "shmget shmat shmctl shmdt",
+    "memory.swap": "swapon swapoff",
+    "memory.userfaultfd": "userfaultfd",
+    "tasks.futex": "futex",
+    "tasks.futex2": "futex_waitv futex_wake futex_wait futex_requeue",
+    "tasks.ids": """
+        getuid getgid setuid setgid geteuid getegid setreuid setregid getgroups setgroups setresuid
+        getresuid setresgid getresgid setfsuid setfsgid capget capset""",
+    "tasks.jobs": """
+        sched_yield pause setpgid getpgrp setsid getpgid getsid arch_prctl set_tid_address
+        set_robust_list get_robust_list rseq""",
+    "tasks.life": "clone fork vfork execve exit wait4 exit_group waitid execveat clone3",
+    "tasks.pidfd": "pidfd_send_signal process_mrelease",
+    "tasks.prctl": "prctl",
+    "tasks.process": """
+        getpid getrlimit getppid personality setrlimit gettid prlimit64 kcmp membarrier""",
+    "tasks.ptrace": "ptrace",
+    "tasks.sched": """
+        getpriority setpriority sched_setparam sched_getparam sched_setscheduler sched_getscheduler
+        sched_get_priority_max sched_get_priority_min sched_rr_get_interval sched_setaffinity
+        sched_getaffinity ioprio_set ioprio_get sched_setattr sched_getattr""",
+    "tasks.signalfd": "signalfd signalfd4",
+    "tasks.signals": """
+        rt_sigaction rt_sigprocmask rt_sigreturn kill rt_sigpending rt_sigtimedwait rt_sigqueueinfo
+        rt_sigsuspend sigaltstack tkill tgkill rt_tgsigqueueinfo""",
+    "tasks.time": """
+        gettimeofday adjtimex settimeofday time clock_settime clock_gettime clock_getres
+        clock_adjtime getcpu""",
+    "tasks.timers": "nanosleep getitimer alarm setitimer getrusage times clock_nanosleep",
+}
+declare({room: names.split() for room, names in ROOMS.items()})

@@ -88,8 +88,9 @@ def dispatch(task: Task, nr: int, registers: tuple[int, ...]) -> int:
 
     registers: up to six integers, taken modulo 2**64; missing ones are 0.
     """
-    call = TABLE.get(nr & NUMBER_MASK)
-    if call is None:
+    try:
+        call = TABLE[nr & NUMBER_MASK]
+    except KeyError:
         _log_missing(task, nr)
         return -errno.ENOSYS
     padded = tuple(value & MASK for value in (*registers, 0, 0, 0, 0, 0, 0)[:6])
@@ -171,8 +172,15 @@ def raw_call(syscall: Syscall) -> Raw:
 
 
 def raw_calls() -> dict[int, Raw]:
-    """Return every call by number, for the scheduler."""
-    return {nr: raw_call(syscall) for nr, syscall in TABLE.items()}
+    """Return every call by number, for the scheduler; its handler comes at its first use."""
+    calls: dict[int, Raw] = {}
+
+    def first(nr: int, task: Task, *registers: int) -> int:
+        calls[nr] = call = raw_call(TABLE[nr])
+        return call(task, *registers)
+
+    calls.update((nr, partial(first, nr)) for nr in TABLE)
+    return calls
 
 
 def missing(task: Task, *registers: int) -> int:

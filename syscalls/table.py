@@ -1,4 +1,4 @@
-"""The table of system calls: one decorator fills it.
+"""The table of system calls: one decorator fills it, as the rooms are imported.
 
 Each handler takes a task and Python values, returns a Python value and raises SyscallError. The
 kinds say how abi.py makes those values from registers and user memory.
@@ -6,10 +6,11 @@ kinds say how abi.py makes those values from registers and user memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
+from pkern.kernel.late import LateTable
 from pkern.syscalls.numbers import NAMES
 
 Handler = Callable[..., Any]
@@ -45,18 +46,23 @@ class Syscall(NamedTuple):
         return (self.handler.__doc__ or "").strip().splitlines()[0]
 
 
-TABLE: dict[int, Syscall] = {}
+TABLE: LateTable[int, Syscall] = LateTable()  # by number
+
+
+def declare(rooms: Mapping[str, Iterable[str]]) -> None:
+    """Say which calls each room of this package holds. Errors: KeyError for no call's name."""
+    numbers = {name: nr for nr, name in NAMES.items()}
+    for room, names in rooms.items():
+        TABLE.declare({numbers[name]: f"pkern.syscalls.{room}" for name in names})
 
 
 def syscall(nr: int, name: str, *kinds: Kind, partly: str = "") -> Callable[[H], H]:
     """Enter the decorated handler into the table under Linux's number and name."""
 
     def enter(handler: H) -> H:
-        if nr in TABLE:
-            raise ValueError(f"system call {nr} is {TABLE[nr].name} already")
         if NAMES.get(nr) != name:
             raise ValueError(f"system call {nr} is {NAMES.get(nr)} on x86-64, not {name}")
-        TABLE[nr] = Syscall(nr, name, handler, kinds, partly)
+        TABLE.enter(nr, Syscall(nr, name, handler, kinds, partly), handler.__module__)
         return handler
 
     return enter

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 ZEROES = bytes(1 << 16)
 MOST_TEXT = 4 << 20  # bytes that are read of a file that does not say how long it is
+SPARE_FDS = 16  # of the process: a program never takes them all, for it is imported from as it runs
 DIRTY_STEP = 32 * PAGE_SIZE  # bytes that a writer may go on without a look at vm.dirty_ratio
 
 
@@ -51,6 +53,15 @@ def host_errors() -> Iterator[None]:
         raise
     except OSError as error:
         raise SyscallError(error.errno or errno.EIO) from None
+
+
+def leave_spare(fd: int) -> int:
+    """Return a new descriptor, unless it is one of the process's last. Errors: ENFILE."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and fd >= most - SPARE_FDS:
+        os.close(fd)
+        raise SyscallError(errno.ENFILE)
+    return fd
 
 
 class Access(Enum):
@@ -424,7 +435,7 @@ class HostFs:
             raise SyscallError(errno.ENXIO)
         mode = os.O_RDWR if self.access is Access.READ_WRITE and not is_dir else os.O_RDONLY
         flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        fd = os.open(name, flags | mode, dir_fd=parent_fd)
+        fd = leave_spare(os.open(name, flags | mode, dir_fd=parent_fd))
         if is_dir:
             self._fds.append(fd)
             return HostDir(self, fd, os.fstat(fd))

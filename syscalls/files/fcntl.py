@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import LateTable
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
 from pkern.kernel.vfs.inode import (
     ALL_SEALS,
@@ -320,14 +321,22 @@ IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
 
 
 IoctlOf = Callable[[Any, File, int, int], int]
-OF_INODES: dict[type[Inode], IoctlOf] = {}  # by what is asked
+OF_INODES: LateTable[str, IoctlOf] = LateTable()  # by the class of what is asked
+OF_INODES.declare(
+    {
+        "MapsFile": "pkern.syscalls.memory.maps",
+        "PagemapFile": "pkern.syscalls.memory.maps",
+        "UserfaultDevice": "pkern.syscalls.memory.userfaultfd",
+        "UserfaultInode": "pkern.syscalls.memory.userfaultfd",
+    }
+)
 
 
 def ioctl_of(kind: type[Inode]) -> Callable[[IoctlOf], IoctlOf]:
     """Have the decorated function do every ioctl of one kind of inode, but the common ones."""
 
     def enter(handler: IoctlOf) -> IoctlOf:
-        OF_INODES[kind] = handler
+        OF_INODES.enter(kind.__name__, handler, handler.__module__)
         return handler
 
     return enter
@@ -340,7 +349,7 @@ def ioctl(task: Task, fd: int, request: int, arg: int = 0) -> int:
     request &= 0xFFFF_FFFF
     if request in IOCTL:
         return IOCTL[request](task, file, fd, arg)
-    handler = OF_INODES.get(type(file.inode))
+    handler = OF_INODES.get(type(file.inode).__name__)
     if handler is not None:
         return handler(task, file, request, arg)
     return file.inode.ioctl(task, file, request, arg)

@@ -158,7 +158,7 @@ class Tracer:
         """Return the same calls, each of which prints its line."""
         shown = self.style.filters.calls
         return {
-            nr: self._traced(TABLE[nr].name, call) if TABLE[nr].name in shown else call
+            nr: self._traced(NAMES[nr], call) if NAMES[nr] in shown else call
             for nr, call in table.items()
         }
 

@@ -1,0 +1,86 @@
+"""What is imported when it is first needed, so that a start pays for what it uses and no more.
+
+Owns how that is done: an import is whole or has not been begun, whatever signal of the host comes;
+a key of a table has one module, which is declared before that module is there.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from types import FrameType, ModuleType
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# Whose handlers raise: Ctrl-C, a limit by the host's clock. In the middle of an import such an
+# exception would leave half a module, or be printed and lost in one of importlib's callbacks.
+RAISING = (signal.SIGINT, signal.SIGALRM)
+Handler = Callable[[int, FrameType | None], object]
+
+
+def load(module: str) -> ModuleType:
+    """Import a module. Errors: as import; then, of a signal that came meanwhile, its handler's."""
+    came: list[int] = []
+    handlers = _held_back(lambda signo, frame: came.append(signo))
+    try:
+        return import_module(module)
+    finally:
+        for signo, handler in handlers.items():
+            signal.signal(signo, handler)
+        for signo in came:
+            handlers[signo](signo, None)
+
+
+def _held_back(note: Handler) -> dict[int, Handler]:
+    """Let signals be noted, and return what handled them; only the main thread has handlers."""
+    handlers = {signo: signal.getsignal(signo) for signo in RAISING}
+    python = {int(signo): handler for signo, handler in handlers.items() if callable(handler)}
+    try:
+        for signo in python:
+            signal.signal(signo, note)
+    except ValueError:
+        return {}
+    return python
+
+
+class LateTable(Mapping[K, V]):
+    """A table whose entries are made by modules, each imported when one of its entries is needed.
+
+    Which keys there are is known without them; who goes through the values imports them all.
+    """
+
+    def __init__(self) -> None:
+        self._modules: dict[K, str] = {}
+        self._entries: dict[K, V] = {}
+
+    def declare(self, modules: Mapping[K, str]) -> None:
+        """Say which module makes each entry. Errors: ValueError for a key that is there."""
+        twice = self._modules.keys() & modules.keys()
+        if twice:
+            raise ValueError(f"declared twice: {sorted(map(str, twice))}")
+        self._modules |= modules
+
+    def enter(self, key: K, value: V, module: str) -> None:
+        """Make an entry. Errors: ValueError where another module, or none, was declared for it."""
+        if self._modules.get(key) != module:
+            raise ValueError(f"{key} belongs to {self._modules.get(key)}, not to {module}")
+        self._entries[key] = value
+
+    def __getitem__(self, key: K) -> V:
+        try:
+            return self._entries[key]
+        except KeyError:
+            load(self._modules[key])
+        return self._entries[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
