@@ -7,8 +7,8 @@ import pytest
 
 from pkern import __version__
 from pkern.userland.cli import options
-from pkern.userland.cli.ends import is_ours
 from pkern.userland.cli.main import main
+from pkern.userland.failures import is_ours
 
 PROGRAM = """\
 def main(sys, argv):

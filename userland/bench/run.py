@@ -13,7 +13,7 @@ from functools import partial
 from math import inf
 from statistics import median
 
-from pkern.userland.bench import start
+from pkern.userland.bench import start, suites
 from pkern.userland.bench.growth import FACTOR, FEW, MOST_RATIO, TABLES, cost
 from pkern.userland.bench.machine_code import (
     COUNTS,
@@ -166,6 +166,18 @@ START_RUN_CASES = (
     _start("start: peak memory of pkern run ./true", None, start.run_memory, 32 << 20,
            unit=Unit.BYTES),
 )  # fmt: skip
+NR_SUITE, FEW_SUITE = 500, 100
+SUITE_CASES = (
+    Case(f"suite: one more program, {FEW_SUITE} and {4 * FEW_SUITE}",
+         partial(suites.one_more, FEW_SUITE), partial(suites.one_more, 4 * FEW_SUITE),
+         round(1 / MOST_RATIO, 2), "few"),
+    Case("suite: one branch of a machine of 64 MB, 16 in use", None, suites.branch_time, 5e6),
+)  # fmt: skip
+SUITE_QEMU_CASES = (
+    Case(f"suite: {NR_SUITE} runs of a static program, each on a fresh machine",
+         partial(suites.qemu_time, NR_SUITE), partial(suites.suite_time, NR_SUITE), 1.0,
+         "qemu-user"),
+)  # fmt: skip
 START_QEMU_CASES = (
     _start("start: processor time of pkern run ./true", start.qemu_time, start.run_time, None,
            "qemu-user"),
@@ -181,11 +193,11 @@ def cases_here(only: str = "") -> tuple[list[Case], list[str]]:
     notes = []
     if note := engine_note():
         return _named(cases, only), [note]
-    cases += [*PROGRAM_CASES, *START_RUN_CASES]
+    cases += [*PROGRAM_CASES, *START_RUN_CASES, *SUITE_CASES]
     if note := qemu_note():
         notes.append(note)
     else:
-        cases += [*QEMU_CASES, *START_QEMU_CASES]
+        cases += [*QEMU_CASES, *START_QEMU_CASES, *SUITE_QEMU_CASES]
     return _named(cases, only), notes
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.tasks.signals import Signal
+from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
 QUIET = {Signal.SIGINT, Signal.SIGPIPE}  # ends that a shell does not speak of
 KIB_PER_PAGE = 4
-OURS = [Path(__file__).parents[2] / name for name in ("kernel", "syscalls", "userland")]
 LOGGED = {Signal.SIGSEGV, Signal.SIGILL, Signal.SIGFPE, Signal.SIGTRAP}
 
 
@@ -103,23 +103,6 @@ def say_ended(program: str, signo: int) -> None:
 
 
 def show_failure(error: Exception) -> int:
-    """Print the traceback of a program's exception, its own frames only; return 1.
-
-    An exception from nowhere in a program is ours, and goes on.
-    """
-    import traceback  # costs as much as booting a machine
-
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not is_ours(frame.filename)]
-    if not own and not isinstance(error, SyntaxError):
-        raise error
-    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
-    shown += traceback.format_exception_only(error)
-    print("".join(shown), end="", file=sys.stderr)
+    """Print the traceback of a program's exception, its own frames only; return 1."""
+    print(own_traceback(error), end="", file=sys.stderr)
     return 1
-
-
-def is_ours(filename: str) -> bool:
-    """Tell whether a file of a traceback is the kernel's, not the program's."""
-    parents = Path(filename).parents
-    return filename.startswith(("<frozen", "<pkern")) or any(folder in parents for folder in OURS)

@@ -1,0 +1,131 @@
+"""`pkern suite`: programs of every kind, each on a machine of its own, and what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMPILER = ["gcc", "-O1", "-static"]
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+PROGRAMS = {
+    "fails": '#include <stdio.h>\nint main(void) { puts("told"); return 3; }',
+    "crashes": "int main(void) { *(volatile char *)8 = 1; return 0; }",
+    "loops": "int main(void) { for (;;) ; }",
+    "passes": "int main(void) { return 0; }",
+    "skips": "int main(void) { return 77; }",
+    # Leaves a file behind: the next one must not find it.
+    "marks": (
+        "#include <fcntl.h>\nint main(void)"
+        ' { return open("/tmp/mark", O_CREAT | O_EXCL | O_WRONLY, 0600) < 0; }'
+    ),
+}
+
+
+def suite(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "pkern", "suite", *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    for name, text in PROGRAMS.items():
+        (folder / f"{name}.c").write_text(text)
+        subprocess.run([*COMPILER, "-o", folder / name, folder / f"{name}.c"], check=True)
+    (folder / "script.sh").write_text("#!" + str(folder / "passes") + "\n")
+    (folder / "script.sh").chmod(0o755)
+    (folder / "good.py").write_text("def main(sys):\n    print('hello')\n    return 0\n")
+    (folder / "bad.py").write_text("def main(sys):\n    sys.open('/nowhere/at/all', 0)\n")
+    (folder / "no_program.py").write_text("x = 1\n")
+    (folder / "notes.txt").write_text("nothing to run\n")
+    return folder
+
+
+def test_a_directory(programs, tmp_path):
+    done = suite(programs, "--wall", 5, "-v", "--json", "results.json", folder=tmp_path)
+    assert done.returncode == 1
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {entry["name"]: entry["verdict"] for entry in results} == {
+        "bad.py": "fail",
+        "crashes": "fail",
+        "fails": "fail",
+        "good.py": "pass",
+        "loops": "timeout",
+        "marks": "pass",
+        "passes": "pass",
+        "script.sh": "pass",
+        "skips": "fail",
+    }
+    assert "FAIL     fails: exit status 3\n    out| told\n" in done.stdout
+    assert "FAIL     crashes: ended by SIGSEGV\n    log| " in done.stdout
+    assert "TIMEOUT  loops: 5 s are up (--wall)" in done.stdout
+    assert "/nowhere/at/all" in done.stdout
+    assert "kernel/vfs" not in done.stdout  # a program's traceback is its own
+    assert done.stdout.endswith("4 pass, 4 fail, 1 timeout\n")
+    assert done.stderr == ""
+
+
+def test_only_what_failed(programs, tmp_path):
+    suite(programs / "fails", programs / "passes", "--json", "first.json", folder=tmp_path)
+    again = suite(
+        programs / "fails", programs / "passes", "--rerun-failed", "first.json", folder=tmp_path
+    )
+    assert again.stdout.endswith(" s: 1 fail\n")
+
+
+def test_machines_and_expected_failures(programs, tmp_path):
+    (tmp_path / "known.txt").write_text("*fails*\n")
+    done = suite(
+        programs / "fails", programs / "marks", "--matrix", "rmap=all", "--matrix", "ram=8M,64M",
+        "--expect", "known.txt", "--junit", "out.xml", "--tap", "out.tap", folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("10 pass, 10 expected failure\n")
+    assert (tmp_path / "out.xml").read_text().count("<skipped") == 10
+    assert (tmp_path / "out.tap").read_text().startswith("TAP version 14\n1..20\n")
+
+
+def test_two_runs_write_the_same(programs, tmp_path):
+    pages = []
+    for name in ("one.json", "two.json"):
+        suite(programs, "--wall", 5, "--json", name, "--jobs", 1 + len(pages), folder=tmp_path)
+        results = json.loads((tmp_path / name).read_text())["results"]
+        for entry in results:
+            entry.pop("seconds", None)
+        pages.append(results)
+    assert pages[0] == pages[1]
+
+
+def test_virtual_time_and_exit_statuses(programs, tmp_path):
+    late = suite(programs / "loops", "--timeout", "0.001", folder=tmp_path)
+    assert late.stdout.startswith(f"TIMEOUT  {programs / 'loops'}: its virtual time is up")
+    skipped = suite(programs / "skips", "--exit-status", "automake", folder=tmp_path)
+    assert (skipped.returncode, skipped.stdout.split(": ")[1]) == (0, "1 skip\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nothing"], "there is no file 'nothing'"),
+        (["notes"], "'notes' is no program"),
+        (["empty"], "there is no program in 'empty'"),
+        (["true", "--matrix", "vm.nonlinaer=1"], "there is no sysctl 'vm.nonlinaer'"),
+        (["true", "--root", "nothing"], "is not a directory of the host"),
+        (["true", "--bind", ".:/x:rw"], "/x is a directory of the host that may be written"),
+        (["true", "--wall", "soon"], "--wall takes a number of seconds"),
+    ],
+)
+def test_what_cannot_be(arguments, complaint, programs, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").write_text("no program")
+    os.link(programs / "passes", tmp_path / "true")
+    done = suite(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1

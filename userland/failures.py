@@ -1,0 +1,31 @@
+"""How a program in Python has failed: its traceback, without the frames that are the kernel's.
+
+Owns which files of a traceback are ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+OURS = [Path(__file__).parents[1] / name for name in ("kernel", "syscalls", "userland")]
+
+
+def own_traceback(error: BaseException) -> str:
+    """Return the traceback of a program's exception, its own frames only.
+
+    An exception from nowhere in a program is ours, and goes on.
+    """
+    import traceback  # costs as much as booting a machine
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not is_ours(frame.filename)]
+    if not own and not isinstance(error, SyntaxError):
+        raise error
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    return "".join([*shown, *traceback.format_exception_only(error)])
+
+
+def is_ours(filename: str) -> bool:
+    """Tell whether a file of a traceback is the kernel's, not the program's."""
+    parents = Path(filename).parents
+    return filename.startswith(("<frozen", "<pkern")) or any(folder in parents for folder in OURS)

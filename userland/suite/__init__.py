@@ -1,0 +1,11 @@
+"""Suites of programs: each on a machine of its own, a branch of one that has been booted already.
+
+    cases.py      which programs there are
+    matrix.py     on which machines each of them runs
+    work.py       one program in its branch, and what came of it
+    pool.py       so many branches at once, and the host's time that each may take
+    verdicts.py   what an exit status or an output means
+    reports.py    the terminal's lines; JUnit, TAP and JSON
+
+The command `pkern suite` puts them together; nothing here knows the command line.
+"""

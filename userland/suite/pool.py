@@ -1,0 +1,88 @@
+"""So many branches at once, each for so long by the host's clock.
+
+Owns the processes of a suite: none is left behind, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from selectors import EVENT_READ, PollSelector
+from time import monotonic
+from typing import TypeVar
+
+from pkern.kernel.branch import Branch, BranchEnded
+
+T = TypeVar("T")
+Start = Callable[[T], Branch]
+FOR_EVER = float("inf")
+
+
+class WallTimeIsUp(Exception):
+    """A branch took longer than it may by the host's clock."""
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_all(
+    jobs: Sequence[T], start: Start[T], *, at_once: int, seconds: float | None
+) -> Iterator[tuple[int, object]]:
+    """Start a branch for each job and give (its number, its result) as they end.
+
+    A result is what the branch returned, or the exception: BranchEnded, WallTimeIsUp, its own.
+    seconds: that each may take, None: for ever.
+    """
+    pool = _Pool(seconds)
+    waiting = deque(enumerate(jobs))
+    try:
+        while waiting or pool.running:
+            while waiting and len(pool.running) < at_once:
+                number, job = waiting.popleft()
+                pool.add(number, start(job))
+            yield from pool.wait()
+    finally:
+        pool.kill()
+
+
+class _Pool:
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = FOR_EVER if seconds is None else seconds
+        # Not epoll: branches inherit its entries, and would keep those that are closed here.
+        self._selector = PollSelector()
+        self.running: dict[int, tuple[Branch, float]] = {}  # in the order of their ends of time
+
+    def add(self, number: int, branch: Branch) -> None:
+        self.running[number] = branch, monotonic() + self._seconds
+        self._selector.register(branch, EVENT_READ, number)
+
+    def wait(self) -> Iterator[tuple[int, object]]:
+        """Give those that end next, one at least unless a signal or a part of a result came."""
+        _, first_end = next(iter(self.running.values()))
+        left = None if first_end == FOR_EVER else max(0.0, first_end - monotonic())
+        ready = [key.data for key, _ in self._selector.select(left)]
+        yield from [self._end(number) for number in ready if self.running[number][0].read()]
+        now = monotonic()
+        overdue = [number for number, (_, end) in self.running.items() if end <= now]
+        for number in overdue:
+            self._forget(number)[0].kill()
+            yield number, WallTimeIsUp()
+
+    def _end(self, number: int) -> tuple[int, object]:
+        try:
+            return number, self._forget(number)[0].result()
+        except (BranchEnded, Exception) as error:
+            return number, error
+
+    def _forget(self, number: int) -> tuple[Branch, float]:
+        branch, end = self.running.pop(number)
+        self._selector.unregister(branch)
+        return branch, end
+
+    def kill(self) -> None:
+        for branch, _ in self.running.values():
+            branch.kill()
+        self._selector.close()

@@ -1,0 +1,125 @@
+"""A whole suite: every program on every machine, and what each means.
+
+Owns the order of results: machine by machine, as the programs stand in the suite, however the
+branches end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkern.kernel.branch import Branch
+from pkern.userland.given import Given
+from pkern.userland.suite import matrix
+from pkern.userland.suite.cases import Case
+from pkern.userland.suite.pool import WallTimeIsUp, processors, run_all
+from pkern.userland.suite.reports import Result, judged
+from pkern.userland.suite.verdicts import BAD, CONVENTIONS, READERS, SubCase, Verdict
+from pkern.userland.suite.work import NOT_EXECUTABLE, TIME_IS_UP, Files, Outcome, prepare, run_case
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+
+# What an end means that is not the program's own.
+REASONS = {TIME_IS_UP: Verdict.TIMEOUT, NOT_EXECUTABLE: Verdict.ERROR}
+Progress = Callable[[int, int, str], None]
+
+
+class Suite(NamedTuple):
+    """What is run, and how. given: to each program, its argv's first being its own name.
+
+    convention, reader: names of verdicts.CONVENTIONS and READERS. only: keys, if not all are run.
+    seconds: of the host's clock for each, None: for ever. at_once: None: a processor each.
+    """
+
+    cases: Sequence[Case]
+    rows: Sequence[matrix.Row]
+    given: Given = Given(("program",))
+    files: Files = Files()
+    convention: str = "plain"
+    reader: str | None = None
+    expected: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
+    seconds: float | None = 60.0
+    at_once: int | None = None
+
+
+class _Job(NamedTuple):
+    row: int
+    case: Case
+
+
+def run_suite(suite: Suite, progress: Progress | None = None) -> Iterator[Result]:
+    """Run the suite and give the results in their order, each as soon as those before are there.
+
+    progress: called with (how many have ended, all, the last one's name). Errors: BadAxis for a
+    machine that does not boot, NotBranchable, as work.prepare.
+    """
+    jobs = list(_jobs(suite))
+    with ExitStack() as stack:
+        wanted = {job.row for job in jobs}
+        machines = {n: stack.enter_context(matrix.boot(suite.rows[n])) for n in sorted(wanted)}
+        for machine in machines.values():
+            prepare(machine, suite.files)
+        yield from _in_order(suite, jobs, machines, progress)
+
+
+def _jobs(suite: Suite) -> Iterator[_Job]:
+    for number, row in enumerate(suite.rows):
+        for case in suite.cases:
+            key = Result(case.name, row.label, Verdict.PASS, None, None).key
+            if suite.only is None or key in suite.only:
+                yield _Job(number, case)
+
+
+def _in_order(
+    suite: Suite, jobs: Sequence[_Job], machines: dict[int, Kernel], progress: Progress | None
+) -> Iterator[Result]:
+    def start(job: _Job) -> Branch:
+        return machines[job.row].branch(run_case, job.case, suite.given, suite.files)
+
+    ended: dict[int, Result] = {}
+    given_out = 0
+    at_once = suite.at_once or processors()
+    for count, (number, what) in enumerate(
+        run_all(jobs, start, at_once=at_once, seconds=suite.seconds), start=1
+    ):
+        job = jobs[number]
+        ended[number] = judged(_result(suite, job, what), suite.expected)
+        if progress is not None:
+            progress(count, len(jobs), job.case.name)
+        while given_out in ended:
+            yield ended.pop(given_out)
+            given_out += 1
+
+
+def _result(suite: Suite, job: _Job, what: object) -> Result:
+    """Return what came of a job: an outcome, or what its branch raised."""
+    name, row = job.case.name, suite.rows[job.row].label
+    if isinstance(what, Outcome):
+        sub = (
+            tuple(READERS[suite.reader](what.out.decode(errors="replace"))) if suite.reader else ()
+        )
+        verdict, reason = _judge(what, CONVENTIONS[suite.convention](what.status), sub)
+        return Result(name, row, verdict, reason, what, sub)
+    if isinstance(what, WallTimeIsUp):
+        return Result(name, row, Verdict.TIMEOUT, f"{suite.seconds:g} s are up (--wall)", None)
+    return Result(name, row, Verdict.ERROR, f"{type(what).__name__}: {what}", None)
+
+
+def _judge(
+    outcome: Outcome, verdict: Verdict, sub: Sequence[SubCase]
+) -> tuple[Verdict, str | None]:
+    """Return what a program's own end means, and that of the cases it told of."""
+    bad = [case for case in sub if case.verdict in BAD]
+    if outcome.reason is not None:
+        return REASONS.get(outcome.status, Verdict.FAIL), outcome.reason
+    if outcome.signal is not None:
+        return Verdict.FAIL, f"ended by {outcome.signal}"
+    if bad:
+        return Verdict.FAIL, f"{len(bad)} of {len(sub)} cases"
+    if verdict is Verdict.PASS and sub and all(case.verdict is Verdict.SKIP for case in sub):
+        return Verdict.SKIP, None
+    return verdict, f"exit status {outcome.status}" if verdict in BAD else None
