@@ -24,6 +24,7 @@ from pkern.kernel.mm.mm import Mm
 from pkern.kernel.mm.swap import SwapAreas
 from pkern.kernel.random import Random
 from pkern.kernel.sysctl import SysctlTable
+from pkern.kernel.tasks.check import faults
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
@@ -217,6 +218,7 @@ class Kernel:
         arguments.number("spawn() argument 'gid'", gid, most=MOST_ID)
         layout = layout or Layout()
         task = Task(self, self.tasks.next_pid(), name, argv or [name])
+        task.start_afresh()
         if caps is None:
             caps = ALL_CAPS if uid == 0 else frozenset()
         task.set_credentials(uid, gid, frozenset(caps))
@@ -230,6 +232,7 @@ class Kernel:
                 "stack_top": layout.stack_top,
             },
         )
+        task.group.join(task)
         self.tasks.enter(task)
         if layout.stack_bytes:
             self._map_stack(task, layout)
@@ -243,7 +246,6 @@ class Kernel:
             task.mm.call(lib.mm_mmap, start, layout.stack_bytes, prot, flags, ffi.NULL, 0)
         except SyscallError as error:
             task.die_of(SIGKILL)
-            self.tasks.reap(task)
             raise NoRoom(f"the stack of '{task.name}'", layout.stack_bytes) from error
 
     def wake(self, key: Hashable) -> None:
@@ -294,6 +296,9 @@ class Kernel:
         report = ffi.new("char[]", REPORT_BYTES)
         if lib.machine_check(self.core, report, REPORT_BYTES) != 0:
             raise KernelBug(ffi.string(report).decode())
+        found = faults(self.tasks, self.scheduler)
+        if found:
+            raise KernelBug("\n".join(found))
 
     # ---- copies ----
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
 UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
-CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
+CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
 
 
 def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:

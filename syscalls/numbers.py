@@ -77,7 +77,7 @@ _REASONS = {
         inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init
         fanotify_mark""",
     "there are no keyrings": "add_key request_key keyctl",
-    "there are no namespaces": "unshare setns",
+    "there are no namespaces": "setns",
     "mounts are made by mount(2)": """
         pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
         mount_setattr statmount listmount""",

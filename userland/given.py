@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pkern.kernel import SIZE_UNITS
 from pkern.kernel.arguments import of_type
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
+from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.kernel.vfs.inode import Inode
@@ -292,5 +292,6 @@ def kernel_task(kernel: Kernel) -> Task:
     from pkern.kernel.tasks.task import Task
 
     task = Task(kernel, 0, "swapper", [])
+    task.start_afresh()
     task.set_credentials(0, 0, ALL_CAPS)
     return task

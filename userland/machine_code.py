@@ -145,8 +145,8 @@ def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task
     scheduler = kernel.scheduler or boot_scheduler(kernel)
     argv = list(given.argv)
     task = kernel.spawn(argv[0], uid=given.uid, gid=given.uid, caps=given.caps, argv=argv)
-    task.parent = init
-    init.children.append(task)
+    task.group.parent = init
+    init.children.append(task.group)
     strings = (
         [execution.encode(argument) for argument in argv],
         [execution.encode(f"{name}={value}") for name, value in given.environment.items()],

@@ -25,6 +25,7 @@ from pkern.kernel.errors import (
     SyscallError,
     TaskKilled,
 )
+from pkern.kernel.tasks.clone import fork
 from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
 from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
@@ -72,7 +73,7 @@ class Sys(Calls):
         self.environ: dict[str, str] = dict(DEFAULT_ENV)
         self._tracer: Tracer | None = None
         self._dispatch: Callable[..., int] = abi.dispatch
-        self._fork: Callable[[Task], Task] = Task.fork
+        self._fork: Callable[[Task], Task] = fork
 
     def __repr__(self) -> str:
         return f"<Sys of {self.task!r}>"
@@ -105,7 +106,7 @@ class Sys(Calls):
         """Let a tracer see every call from now on, and those of the children to come."""
         self._tracer = tracer
         self._dispatch = tracer.raw_call(abi.dispatch)
-        self._fork = tracer.python_call("fork", Task.fork)
+        self._fork = tracer.python_call("fork", fork)
         for name, handler in handlers().items():
             if name not in OWN_FORMS:
                 made: Any = method(name, tracer.python_call(name, handler), handler)

@@ -411,6 +411,7 @@ void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */
 int64_t mm_create(machine *m, const struct layout *layout, const struct limits *limits, mm **out);
+void mm_set_limits(mm *mm, const struct limits *limits); /* of who runs in it now */
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
 void mm_place_upwards(mm *mm); /* mappings go from a third of user space up, as in old days */

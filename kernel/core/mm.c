@@ -111,6 +111,8 @@ static int64_t fork_vma(mm *child, struct vma *vma)
 	return needs_copy(vma, copy) ? copy_range(copy, vma) : 0;
 }
 
+void mm_set_limits(mm *mm, const struct limits *limits) { mm->limits = limits; }
+
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 {
 	machine *m = parent->machine;

@@ -21,10 +21,11 @@ from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
-from pkern.kernel.tasks.trace import NO_CALL, Trace
+from pkern.kernel.tasks.trace import NO_CALL, Trace, is_held
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
@@ -100,6 +101,7 @@ class Scheduler:
         self._halted: BaseException | None = None
         self.waits_for_host = False
         self.turns = 0  # how often a task was switched to
+        self.turn_began = 0  # when, in virtual time; what others ran in its middle counts as before
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
@@ -157,6 +159,7 @@ class Scheduler:
         """Drop a task that has ended."""
         if self.observer is not None:
             self.observer.ended(task)
+        self._count_turn(task)
         self.wake_task(task)
         task.thread.queued = False  # its place in the queue is passed over
 
@@ -221,8 +224,8 @@ class Scheduler:
     # ---- the loop ----
 
     def run(self, until: Task) -> None:
-        """Run until a task has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        self.run_until(lambda: not until.alive)
+        """Run until a task's process has ended. Errors: Deadlock, EngineError, KernelPanic."""
+        self.run_until(lambda: not until.group.alive)
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run until done says so, asked after each turn. Errors: as run."""
@@ -248,6 +251,7 @@ class Scheduler:
         """
         thread, clock, words = task.thread, self.kernel.clock, self._call_words.tolist()
         before, needs, began = thread.call, self._needs, clock.now_ns
+        turn_began = self.turn_began
         thread.call = before or (words[0], tuple(words[1:]))
         thread.sleeps_in_call += 1
         try:
@@ -257,28 +261,33 @@ class Scheduler:
             thread.call, self._needs, self.running = before, needs, task
             for place, word in enumerate(words):
                 self._call_words[place] = word
-            thread.cpu_ns -= clock.now_ns - began
+            self.turn_began = turn_began + clock.now_ns - began
         if task.alive and task.signals.is_killed():
             task.die_of(SIGKILL)
         if task.alive:
-            self.kernel.vsyscalls.enter(task)
-            lib.run_slice(self.processor.handle, self.slice_blocks)
+            self._put_on(task)
+
+    def _put_on(self, task: Task) -> None:
+        """Let the processor, and the core, work for a task."""
+        self.running = task
+        if task.mm.process is not task:  # another of those who share the memory ran there last
+            task.mm.serve(task)
+        self.kernel.vsyscalls.enter(task)
+        lib.run_slice(self.processor.handle, self.slice_blocks)
 
     def _take_host_signals(self) -> None:
         """Hand on the signals that the host's terminal has raised."""
         taken, self.host_signals = self.host_signals, []
         for signo, group in taken:
-            for task in list(self.kernel.tasks.values()):
+            for task in self.kernel.tasks.processes():
                 if task.pgid == group and task.context is not None:
                     signals.send(task, SigInfo(signo, SI_KERNEL))
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
-        started = self.kernel.clock.now_ns
         self.turns += 1
-        self.running = task
-        self.kernel.vsyscalls.enter(task)
-        lib.run_slice(self.processor.handle, self.slice_blocks)
+        self.turn_began = self.kernel.clock.now_ns
+        self._put_on(task)
         try:
             if self._enter(task):
                 self.add(task)
@@ -288,12 +297,28 @@ class Scheduler:
         except BaseException:  # the host's Ctrl-C: who kills the task next lets it run once more
             self._give_back(task)
             raise
+        self._charge(task)
         self.running = None
-        task.thread.cpu_ns += self.kernel.clock.now_ns - started
-        if task.thread.timers:
-            self._check_cpu_timers(task)
-        if task.thread.cpu_ns >= task.rlimits["cpu"][0] * SECOND:
-            self._over_cpu_limit(task)
+
+    def _charge(self, task: Task) -> None:
+        """Count the turn that is over, and act on what bounds processor time."""
+        self._count_turn(task)
+        group = task.group
+        if group.timers:
+            self._check_cpu_timers(group)
+        if group.cpu_ns >= group.rlimits["cpu"][0] * SECOND:
+            self._over_cpu_limit(group)
+
+    def _count_turn(self, task: Task) -> None:
+        """Count what a task has run of its turn so far."""
+        ran = self.time_in_turn(task)
+        task.thread.cpu_ns += ran
+        task.group.cpu_ns += ran
+        self.turn_began += ran
+
+    def time_in_turn(self, task: Task) -> int:
+        """Return the nanoseconds that a task has run in its turn that is not over."""
+        return self.kernel.clock.now_ns - self.turn_began if task is self.running else 0
 
     def _give_back(self, task: Task) -> None:
         """Queue a task whose turn something of the host's has ended."""
@@ -387,7 +412,7 @@ class Scheduler:
         if thread.call is None:
             thread.call = self._current_call()
         thread.progress = wait.progress
-        if task.signals.pending and self._is_interrupted(task, wait):
+        if task.signals.waiting and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
         else:
             self.sleep(task, wait)
@@ -473,23 +498,37 @@ class Scheduler:
     def signalled(self, task: Task) -> None:
         """Note that a signal waits for the task, and wake it if it must look at once."""
         task.attention = True
-        self.wake(("signal", task.pid))
+        self.wake(("signal", task.group))
+        if task.signals.awaited:
+            self.wake(("awaited", task))
         if task.signals.is_killed():
-            self.resume(task)
+            self._run_again(task.group, task.group.living())
             if task.thread.waiting is None and task is not self.running:
                 self.add(task)  # it may be in no queue: the host's Ctrl-C came in its turn
         if task.thread.waiting is not None and task.signals.deliverable():
             self.wake_task(task)
 
-    def resume(self, task: Task) -> None:
-        """Let a stopped task run again."""
-        if not task.thread.stopped:
-            return
-        task.thread.stopped = 0
-        if task.thread.waiting is None:
-            self.add(task)
-        self.tell_parent(task, CLD_CONTINUED, signals.SIGCONT)
-        task.continued = True
+    def resume(self, group: Group) -> None:
+        """Let the threads of a stopped process run again, but those that a tracer holds."""
+        self._run_again(group, [task for task in group.living() if not is_held(task)])
+
+    def _run_again(self, group: Group, threads: list[Task]) -> None:
+        stopped = [task for task in threads if task.thread.stopped]
+        for task in stopped:
+            task.thread.stopped = 0
+            if task.thread.waiting is None:
+                self.add(task)
+        if stopped:
+            self.tell_parent(group, CLD_CONTINUED, signals.SIGCONT)
+            group.continued = True
+
+    def _stop(self, group: Group, signo: int) -> None:
+        """Stop every thread of a process, and tell its parent."""
+        for task in group.threads.values():
+            if not is_held(task):
+                task.thread.stopped = signo
+        group.stop_seen = False
+        self.tell_parent(group, CLD_STOPPED, signo)
 
     def _attend(self, task: Task) -> None:
         """Act on the signals that can be delivered."""
@@ -500,7 +539,8 @@ class Scheduler:
             self._act(task, info)
         thread = task.thread
         if task.alive and thread.saved_mask is not None:
-            task.signals.blocked, thread.saved_mask = thread.saved_mask, None
+            signals.set_blocked(task, thread.saved_mask)
+            thread.saved_mask = None
         task.attention = task.signals.deliverable()
 
     def _act(self, task: Task, info: SigInfo) -> None:
@@ -517,9 +557,7 @@ class Scheduler:
         if fate is Fate.DIE:
             task.die_of(info.si_signo)
         elif fate is Fate.STOP:
-            task.thread.stopped = info.si_signo
-            task.stop_seen = False
-            self.tell_parent(task, CLD_STOPPED, info.si_signo)
+            self._stop(task.group, info.si_signo)
         elif fate is Fate.HANDLE:
             self._interrupt_sequence(task)
             try:
@@ -535,30 +573,30 @@ class Scheduler:
     def _die_on_stack(self, task: Task, info: SigInfo) -> None:
         """The frame cannot be written: SIGSEGV, which cannot be handled if it is the one."""
         if info.si_signo == SIGSEGV:
-            task.signals.actions[SIGSEGV] = signals.SIG_DFL
+            task.signals.set_action(SIGSEGV, signals.SIG_DFL)
         signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
 
-    def tell_parent(self, task: Task, code: int, status: int) -> None:
+    def tell_parent(self, child: Group, code: int, status: int) -> None:
         """Send SIGCHLD for a child that stopped, went on or ended, and wake who waits for it."""
-        parent = task.parent
+        parent = child.parent
         if parent is None:
             return
-        parent.children.tell(task)
-        if parent.context is None or not parent.alive:
+        parent.children.tell(child)
+        if parent.context is None or not parent.group.alive:
             return
-        self.wake(("child", parent.pid))
+        self.wake(("child", parent.group))
         quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
-        if not quiet and 0 < task.exit_signal <= signals.NSIG:
-            about = SigInfo(task.exit_signal, code, 0, task.pid, task.cred.uid, status)
+        if not quiet and 0 < child.exit_signal <= signals.NSIG:
+            about = SigInfo(child.exit_signal, code, 0, child.pid, child.leader.cred.uid, status)
             signals.send(parent, about)
 
-    def tell_end(self, task: Task) -> None:
+    def tell_end(self, child: Group) -> None:
         """Send a dead child's signal to its parent."""
-        status = task.exit_status or 0
+        status = child.exit_status or 0
         if status & 0x7F:
-            self.tell_parent(task, CLD_DUMPED if status & 0x80 else CLD_KILLED, status & 0x7F)
+            self.tell_parent(child, CLD_DUMPED if status & 0x80 else CLD_KILLED, status & 0x7F)
         else:
-            self.tell_parent(task, CLD_EXITED, status >> 8)
+            self.tell_parent(child, CLD_EXITED, status >> 8)
 
     # ---- stops that are no system call ----
 
@@ -592,23 +630,23 @@ class Scheduler:
             return f"{where}: stale translation of {int(self._exit.addr):#x}"
         return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
 
-    def _check_cpu_timers(self, task: Task) -> None:
-        for which, timer in task.thread.timers.items():
+    def _check_cpu_timers(self, group: Group) -> None:
+        for which, timer in group.timers.items():
             signo = CPU_TIMERS.get(which)
-            if signo and timer.expires and task.thread.cpu_ns >= timer.expires:
-                timer.expires = task.thread.cpu_ns + timer.interval if timer.interval else 0
-                signals.send(task, SigInfo(signo, SI_KERNEL))
+            if signo and timer.expires and group.cpu_ns >= timer.expires:
+                timer.expires = group.cpu_ns + timer.interval if timer.interval else 0
+                signals.send(group.leader, SigInfo(signo, SI_KERNEL))
 
-    def _over_cpu_limit(self, task: Task) -> None:
-        """Tell a task each second that it has had its time, and end it at the hard limit."""
-        soft, hard = task.rlimits["cpu"]
-        if not task.alive:
+    def _over_cpu_limit(self, group: Group) -> None:
+        """Tell a process each second that it has had its time, and end it at the hard limit."""
+        soft, hard = group.rlimits["cpu"]
+        if not group.alive:
             return
-        if task.thread.cpu_ns >= hard * SECOND:
-            signals.send(task, SigInfo(Signal.SIGKILL, SI_KERNEL))
+        if group.cpu_ns >= hard * SECOND:
+            signals.send(group.leader, SigInfo(Signal.SIGKILL, SI_KERNEL))
             return
-        signals.send(task, SigInfo(Signal.SIGXCPU, SI_KERNEL))
-        task.rlimits["cpu"] = (soft + 1, hard)
+        signals.send(group.leader, SigInfo(Signal.SIGXCPU, SI_KERNEL))
+        group.rlimits["cpu"] = (soft + 1, hard)
 
     # ---- what the log gets ----
 
@@ -641,13 +679,13 @@ class Scheduler:
         return task.thread.call[0] if task.thread.call else int(self._exit.nr)
 
 
-def interval_signal(task: Task, timer: Any, shot: int) -> None:
+def interval_signal(group: Group, timer: Any, shot: int) -> None:
     """Expire a real interval timer: SIGALRM, and again if it repeats."""
-    if not task.alive or timer.shot != shot:
+    if not group.alive or timer.shot != shot:
         return
-    scheduler = task.kernel.scheduler
+    scheduler = group.kernel.scheduler
     assert scheduler is not None
     timer.expires = timer.expires + timer.interval if timer.interval else 0
     if timer.expires:
-        scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))
-    signals.send(task, SigInfo(14, SI_KERNEL))
+        scheduler.at(timer.expires, lambda: interval_signal(group, timer, shot))
+    signals.send(group.leader, SigInfo(14, SI_KERNEL))

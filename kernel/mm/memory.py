@@ -9,7 +9,7 @@ more, the Oom. The core scans; how much, how often and what then is decided here
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ from pkern.kernel.errors import (
 )
 from pkern.kernel.log import Log
 from pkern.kernel.mm.oom import Oom
-from pkern.kernel.mm.process import Process
+from pkern.kernel.mm.process import Process, Processes
 
 PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
@@ -119,7 +119,7 @@ class Memory:
         poison: int,
         features: int,
         log: Log,
-        processes: Mapping[int, Process],
+        processes: Processes,
     ) -> None:
         self.ram = ram
         self.nrpte = nrpte

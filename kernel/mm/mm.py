@@ -77,21 +77,44 @@ class Areas(NamedTuple):
     auxv: bytes = b""
 
 
+class Settings(NamedTuple):
+    """What prctl, membarrier and /proc set for an address space; a fork's copy keeps them.
+
+    dumpable: as PR_SET_DUMPABLE. membarriers: registrations.
+    """
+
+    dumpable: int = 1
+    thp_disabled: int = 0
+    coredump_filter: int = 0x33
+    membarriers: int = 0
+
+    def after_exec(self) -> Settings:
+        """Return what a new program begins with."""
+        return self._replace(dumpable=1, membarriers=0)
+
+
 NO_COUNTERS = ffi.new("struct mm_counters *")
 
 
 class Mm:
-    """One address space; destroyed by its task's exit, and then without a handle."""
+    """One address space; destroyed when its last user leaves, and then without a handle.
+
+    process: who runs in it, or did last: its limits are the mm's, its the needs and the faults.
+    users: tasks that run in it, descriptors of /proc/mm.
+    """
 
     handle: Any
 
     def __init__(self, memory: Memory, process: Process, handle: Any) -> None:
         self._memory = memory
         self.process = process
+        self._limits = process.limits  # which the core points to
+        self._told = (0, 0)  # faults that who ran here before has taken
         self.handle = handle
         self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
-        self.users = 1  # tasks that run in it, descriptors of /proc/mm
+        self.settings = Settings()
+        self.users = 1
 
     @classmethod
     def create(cls, memory: Memory, process: Process, layout: Mapping[str, int]) -> Mm:
@@ -116,11 +139,26 @@ class Mm:
         self.users += 1
         return self
 
+    def serve(self, process: Process) -> None:
+        """Let another process, or thread, run here: who did so before takes its faults along."""
+        self.process.take_faults(*self.faults_of(self.process))
+        self._told = int(self.counters.min_flt), int(self.counters.maj_flt)
+        self.process, self._limits = process, process.limits
+        lib.mm_set_limits(self.handle, process.limits)
+        process.show_rights()
+
+    def faults_of(self, process: Process) -> tuple[int, int]:
+        """Return the minor and major faults of who runs here, since it began to."""
+        if process is not self.process:
+            return 0, 0
+        c = self.counters
+        return int(c.min_flt) - self._told[0], int(c.maj_flt) - self._told[1]
+
     def put(self) -> None:
         """Take a user away; the last one destroys the address space."""
         self.users -= 1
         if not self.users:
-            self.counters = NO_COUNTERS
+            self.counters, self._told = NO_COUNTERS, (0, 0)
             lib.mm_destroy(self.handle)
             del self.handle
 
@@ -129,6 +167,10 @@ class Mm:
         if name != "handle":
             raise AttributeError(name)
         raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)
+
+    def set(self, **changed: int) -> None:
+        """Change some of the settings."""
+        self.settings = self.settings._replace(**changed)
 
     # ---- the loops around a need ----
 

@@ -10,12 +10,11 @@ Two policies (vm.oom_policy), the two answers of the letter's days:
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from typing import Any, Never
 
 from pkern.kernel.errors import SIGKILL, KernelPanic, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_ERR, KERN_WARNING, Log
-from pkern.kernel.mm.process import Process
+from pkern.kernel.mm.process import Process, Processes
 
 PAGE_KB = 4
 UNKILLABLE = -1000  # oom_score_adj
@@ -30,7 +29,7 @@ class Oom:
     Owns what vm.oom_policy, vm.oom_kill_allocating_task and vm.panic_on_oom set.
     """
 
-    def __init__(self, log: Log, counters: Any, processes: Mapping[int, Process]) -> None:
+    def __init__(self, log: Log, counters: Any, processes: Processes) -> None:
         self._log = log
         self._counters = counters  # the core's, of the whole machine
         self._processes = processes
@@ -75,15 +74,15 @@ class Oom:
         """Return whom to kill: the asker (vm.oom_kill_allocating_task), else the highest score."""
         if self.kill_allocating_task and asker is not None and killable(asker):
             return asker
-        candidates = [p for p in self._processes.values() if p.alive and killable(p)]
-        return max(candidates, key=lambda p: (self.badness(p), -p.pid), default=None)
+        candidates = [p for p in self._processes.processes() if p.alive and killable(p)]
+        return max(candidates, key=lambda p: (self.badness(p), -p.tgid), default=None)
 
     def kill(self, asker: Process | None, victim: Process, why: str) -> None:
         """End victim with SIGKILL and say so. Errors: TaskKilled if it is the one who asked."""
         mm = victim.mm.counters
         self._log.write(
             KERN_ERR,
-            f"{why}: Killed process {victim.pid} ({victim.name}) "
+            f"{why}: Killed process {victim.tgid} ({victim.name}) "
             f"total-vm:{mm.total_vm * PAGE_KB}kB, anon-rss:{mm.rss_anon * PAGE_KB}kB, "
             f"file-rss:{mm.rss_file * PAGE_KB}kB, shmem-rss:{mm.rss_shmem * PAGE_KB}kB, "
             f"UID:{victim.cred.uid} pgtables:{mm.nr_pagetable * PAGE_KB}kB "
@@ -91,8 +90,11 @@ class Oom:
         )
         self.kills += 1
         victim.die_of(SIGKILL)
-        if victim is asker:
-            raise TaskKilled(victim.pid, SIGKILL)
+        for other in self._processes.processes():
+            if other.alive and other.mm is victim.mm and killable(other):
+                other.die_of(SIGKILL)  # or the memory would not be free
+        if asker is not None and not asker.alive:
+            raise TaskKilled(asker.pid, SIGKILL)
 
     def panic(self, why: str) -> Never:
         """Stop the machine, as Linux would. Errors: KernelPanic."""
@@ -138,7 +140,7 @@ class Oom:
             "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem "
             "pgtables_bytes swapents oom_score_adj name"
         )
-        for process in self._processes.values():
+        for process in self._processes.processes():
             if process.alive:
                 write(_row(process))
 
@@ -152,7 +154,7 @@ def _row(process: Process) -> str:
     mm = process.mm.counters
     rss = mm.rss_anon + mm.rss_file + mm.rss_shmem
     return (
-        f"[{process.pid:7d}] {process.cred.uid:5d} {process.pid:5d} {mm.total_vm:8d} {rss:8d} "
+        f"[{process.pid:7d}] {process.cred.uid:5d} {process.tgid:5d} {mm.total_vm:8d} {rss:8d} "
         f"{mm.rss_anon:8d} {mm.rss_file:8d} {mm.rss_shmem:9d} {mm.nr_pagetable * 4096:14d} "
         f"{mm.nr_swap:8d} {process.oom_score_adj:13d} {process.name}"
     )

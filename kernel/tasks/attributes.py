@@ -31,12 +31,18 @@ class IoCounters:
         self.read_bytes = 0
         self.write_bytes = 0
 
+    def add(self, other: IoCounters) -> IoCounters:
+        """Add what another one has counted; return self."""
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+        return self
+
 
 class Attributes(NamedTuple):
     """Settings of one task.
 
     nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
-    its parent ends, 0 for none. subreaper: 1 while it adopts its descendants' orphans.
+    its parent ends, 0 for none.
     """
 
     nice: int = 0
@@ -46,22 +52,16 @@ class Attributes(NamedTuple):
     io_priority: int = 0
     personality: int = 0
     pdeath_signal: int = 0
-    subreaper: int = 0
     timer_slack_ns: int = TIMER_SLACK_NS
     default_slack_ns: int = TIMER_SLACK_NS
-    thp_disabled: int = 0
-    coredump_filter: int = 0x33
-    membarriers: int = 0  # registrations
-    oom_score_adj_min: int = 0  # how low the unprivileged may set oom_score_adj
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""
-        own = self.pdeath_signal or self.subreaper or self.reset_on_fork
+        own = self.pdeath_signal or self.reset_on_fork
         if not own and self.default_slack_ns == self.timer_slack_ns:
             return self
         child = self._replace(
             pdeath_signal=0,
-            subreaper=0,
             reset_on_fork=0,
             default_slack_ns=self.timer_slack_ns,
         )

@@ -1,4 +1,4 @@
-"""The children of one task, in the order in which they came, and which of them have news.
+"""The children of one process, in the order in which they came, and which of them have news.
 
 A wait looks only at children that may have something to tell: they are noted when they end, stop
 or go on, and looked at in their order. A note whose news has been told already is dropped.
@@ -12,48 +12,48 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.group import Group
 
 Found = TypeVar("Found")
 
 
 class Children:
-    """An ordered set of tasks: adding, removing and finding by pid take no longer when it grows."""
+    """An ordered set of processes: changes and finding by pid take no longer when it grows."""
 
     def __init__(self) -> None:
-        self._by_pid: OrderedDict[int, tuple[int, Task]] = OrderedDict()
+        self._by_pid: OrderedDict[int, tuple[int, Group]] = OrderedDict()
         self._arrivals = 0
         self._news: list[tuple[int, int]] = []  # a heap of (arrival, pid)
 
     def __len__(self) -> int:
         return len(self._by_pid)
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[Group]:
         return (child for _, child in self._by_pid.values())
 
-    def append(self, child: Task) -> None:
+    def append(self, child: Group) -> None:
         """Add a child behind all others."""
         self._arrivals += 1
         self._by_pid[child.pid] = self._arrivals, child
         if child.has_news:
             self.tell(child)
 
-    def remove(self, child: Task) -> None:
+    def remove(self, child: Group) -> None:
         """Take a child away. Errors: KeyError."""
         del self._by_pid[child.pid]
 
-    def get(self, pid: int) -> Task | None:
+    def get(self, pid: int) -> Group | None:
         """Return the child with a pid, or None."""
         found = self._by_pid.get(pid)
         return found[1] if found else None
 
-    def tell(self, child: Task) -> None:
-        """Note that a child has news; a task that is none of these is passed over."""
+    def tell(self, child: Group) -> None:
+        """Note that a child has news; a process that is none of these is passed over."""
         arrival, known = self._by_pid.get(child.pid, (0, None))
         if known is child:
             heapq.heappush(self._news, (arrival, child.pid))
 
-    def first(self, choose: Callable[[Task], Found | None]) -> Found | None:
+    def first(self, choose: Callable[[Group], Found | None]) -> Found | None:
         """Return what choose makes of the first child with news that it wants, or None."""
         looked_at: list[tuple[int, int]] = []
         found = None

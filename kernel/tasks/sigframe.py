@@ -25,9 +25,9 @@ from pkern.kernel.tasks.signals import (
     SIG_DFL,
     SIGCHLD,
     SYNCHRONOUS,
-    UNBLOCKABLE_MASK,
     Sigaction,
     SigInfo,
+    set_blocked,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _mask_in_handler(task: Task, signo: int, action: Sigaction) -> int:
     mask = task.signals.blocked | action.mask
     if not action.flags & SA_NODEFER:
         mask |= 1 << (signo - 1)
-    return mask & ~UNBLOCKABLE_MASK
+    return mask
 
 
 def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
@@ -107,9 +107,9 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
         task.mm.pkru = pkru
         raise
     thread.saved_mask = None
-    task.signals.blocked = _mask_in_handler(task, signo, action)
+    set_blocked(task, _mask_in_handler(task, signo, action))
     if action.flags & SA_RESETHAND:
-        task.signals.actions[signo] = action._replace(handler=SIG_DFL)
+        task.signals.set_action(signo, action._replace(handler=SIG_DFL))
     if stack.flags & SS_AUTODISARM:
         thread.alt_stack = NO_ALT_STACK
     context.set_registers(
@@ -137,5 +137,5 @@ def restore(task: Task) -> None:
     xstate.restore(task, fpu)
     kept = context.registers()["eflags"] & ~FLAGS_RESTORED
     context.set_registers(regs | {"eflags": regs["eflags"] & FLAGS_RESTORED | kept})
-    task.signals.blocked = mask & ~UNBLOCKABLE_MASK
+    set_blocked(task, mask)
     task.thread.alt_stack = task.thread.alt_stack.restored(regs["rsp"], base, flags, nbytes)

@@ -1,4 +1,4 @@
-"""Signals of a task: what is handled, blocked and pending, and who may be told.
+"""Signals of a thread and of its process: what is handled, blocked and pending, and who is told.
 
 A Python program's handlers are Python callables, called when the signal is sent. A task in machine
 code has `Sigaction`s; its signals wait here until the scheduler lets it enter user mode again.
@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
 
 
@@ -120,17 +121,77 @@ class Fate(Enum):
     DIE = "the task dies"
 
 
-class Signals:
-    """Actions by number (SIG_DFL where absent), the blocked mask, and what waits."""
+class Pending:
+    """Signals that wait, for one thread or for any thread of a process."""
 
-    def __init__(self, actions: dict[int, Action] | None = None, blocked: int = 0) -> None:
+    def __init__(self) -> None:
+        self.infos: list[SigInfo] = []
+
+    def mask(self) -> int:
+        """Return which wait: bit n-1 is signal n."""
+        mask = 0
+        for info in self.infos:
+            mask |= 1 << (info.si_signo - 1)
+        return mask
+
+    def add(self, info: SigInfo) -> None:
+        """Keep a signal; an ordinary one that waits already is not kept twice."""
+        if info.si_signo < FIRST_QUEUED and self.mask() >> (info.si_signo - 1) & 1:
+            return
+        self.infos.append(info)
+
+    def discard(self, signos: frozenset[int]) -> None:
+        """Forget signals."""
+        self.infos = [info for info in self.infos if info.si_signo not in signos]
+
+    def take(self, among: int) -> SigInfo | None:
+        """Remove and return the next signal of a set: faults first, then the lowest number."""
+        ready = [info for info in self.infos if among >> (info.si_signo - 1) & 1]
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
+        self.infos.remove(chosen)
+        return chosen
+
+
+class Handlers:
+    """What each signal does: actions by number, SIG_DFL where absent. users: who share it."""
+
+    def __init__(self, actions: dict[int, Action] | None = None) -> None:
         self.actions: dict[int, Action] = {} if actions is None else actions
+        self.users = 1
+
+    def get(self) -> Handlers:
+        """Add a user."""
+        self.users += 1
+        return self
+
+    def copy(self) -> Handlers:
+        """Return what a task has that does not share them."""
+        return Handlers(dict(self.actions))
+
+
+class Signals:
+    """A thread's signals: the blocked mask, what waits for it, and what it shares with others.
+
+    handlers: with whoever was cloned so. shared: what waits for any thread of its process. awaited:
+    a set that it sleeps for (sigtimedwait), blocked or not.
+    """
+
+    def __init__(self, handlers: Handlers, shared: Pending, blocked: int = 0) -> None:
+        self.handlers = handlers
+        self.shared = shared
+        self.own = Pending()
         self.blocked = blocked
-        self.pending: list[SigInfo] = []
+        self.awaited = 0
 
     def action(self, signo: int) -> Action:
         """Return the action for signo."""
-        return self.actions.get(signo, SIG_DFL)
+        return self.handlers.actions.get(signo, SIG_DFL)
+
+    def set_action(self, signo: int, action: Action) -> None:
+        """Set what signo does, for all who share the handlers."""
+        self.handlers.actions[signo] = action
 
     def sigaction(self, signo: int) -> Sigaction:
         """Return the action for signo as a program in machine code sees it."""
@@ -142,6 +203,10 @@ class Signals:
     def is_blocked(self, signo: int) -> bool:
         """Tell whether signo is held back; SIGKILL and SIGSTOP never are."""
         return signo not in UNCATCHABLE and bool(self.blocked >> (signo - 1) & 1)
+
+    def wants(self, signo: int) -> bool:
+        """Tell whether a signal of the process may go to this thread."""
+        return not self.is_blocked(signo) or bool(self.awaited >> (signo - 1) & 1)
 
     def fate(self, signo: int) -> Fate:
         """Return what delivering signo does."""
@@ -167,95 +232,169 @@ class Signals:
         action = self.sigaction(SIGCHLD)
         return action.handler != SIG_IGN and not action.flags & SA_NOCLDWAIT
 
+    @property
+    def waiting(self) -> bool:
+        """Tell whether any signal waits, blocked or not."""
+        return bool(self.own.infos or self.shared.infos)
+
     def pending_mask(self) -> int:
         """Return the set of pending signals: bit n-1 is signal n."""
-        mask = 0
-        for info in self.pending:
-            mask |= 1 << (info.si_signo - 1)
-        return mask
+        return self.own.mask() | self.shared.mask() if self.waiting else 0
 
     def deliverable(self) -> bool:
         """Tell whether a pending signal is not blocked."""
-        return any(not self.is_blocked(info.si_signo) for info in self.pending)
+        return bool(self.pending_mask() & ~(self.blocked & ~UNBLOCKABLE_MASK))
 
     def is_killed(self) -> bool:
         """Tell whether SIGKILL is pending."""
-        return any(info.si_signo == SIGKILL for info in self.pending)
+        return bool(self.pending_mask() >> (SIGKILL - 1) & 1)
 
     def take(self, among: int | None = None) -> SigInfo | None:
-        """Remove and return the next signal: faults first, then the lowest number.
+        """Remove and return the next signal: the thread's own first.
 
         among: only these (a set), blocked or not; None: those that are not blocked.
         """
-        if among is None:
-            ready = [info for info in self.pending if not self.is_blocked(info.si_signo)]
-        else:
-            ready = [info for info in self.pending if among >> (info.si_signo - 1) & 1]
-        if not ready:
-            return None
-        chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
-        self.pending.remove(chosen)
-        return chosen
+        ready = ~(self.blocked & ~UNBLOCKABLE_MASK) if among is None else among
+        return self.own.take(ready) or self.shared.take(ready)
 
-    def queue(self, info: SigInfo) -> None:
-        """Keep a signal; an ordinary one that waits already is not kept twice."""
-        if info.si_signo < FIRST_QUEUED and self.pending_mask() >> (info.si_signo - 1) & 1:
-            return
-        self.pending.append(info)
+    def share(self, shared: Pending) -> Signals:
+        """Return what a child has that shares the handlers: the mask, nothing pending."""
+        return Signals(self.handlers.get(), shared, self.blocked)
 
-    def discard(self, signos: frozenset[int]) -> None:
-        """Forget pending signals."""
-        self.pending = [info for info in self.pending if info.si_signo not in signos]
-
-    def copy(self) -> Signals:
+    def copy(self, shared: Pending) -> Signals:
         """Return what a forked child inherits: actions and mask, nothing pending."""
-        return Signals(dict(self.actions), self.blocked)
+        return Signals(self.handlers.copy(), shared, self.blocked)
 
-    def reset_for_exec(self) -> None:
-        """Set handled signals back to the default, as execve does; ignored ones stay so."""
-        self.actions = {n: SIG_IGN for n in self.actions if self.sigaction(n).handler == SIG_IGN}
+    def reset(self) -> None:
+        """Set handled signals back to the default; ignored ones stay so. For no one else."""
+        ignored: dict[int, Action] = {
+            n: SIG_IGN for n in self.handlers.actions if self.is_ignored(n)
+        }
+        self.handlers.users -= 1
+        self.handlers = Handlers(ignored)
+
+
+# ---- sending ----
 
 
 def send(task: Task, info: SigInfo) -> None:
-    """Send a signal to a task; what cannot be acted on now waits."""
+    """Send a signal to the process of a task: any thread that does not block it acts on it."""
+    if not task.group.alive:
+        return
+    if not _is_python(task):
+        if _prepare(task, info.si_signo):
+            task.group.pending.add(info)
+            _tell_one(task, info.si_signo)
+        return
+    _send_to_python(task, info)
+
+
+def send_to_thread(task: Task, info: SigInfo) -> None:
+    """Send a signal to one thread."""
     if not task.alive:
         return
-    scheduler, signals, signo = task.kernel.scheduler, task.signals, info.si_signo
-    if task.context is None or scheduler is None:
-        if task.trace is not None and signo != SIGKILL:
-            task.trace.at_signal(info)
-        else:
-            act(task, info)
-        return
-    held = task.trace is not None and task.trace.held
+    if _is_python(task):
+        _send_to_python(task, info)
+    elif _prepare(task, info.si_signo):
+        task.signals.own.add(info)
+        _signalled(task)
+
+
+def _is_python(task: Task) -> bool:
+    return task.context is None or task.kernel.scheduler is None
+
+
+def _send_to_python(task: Task, info: SigInfo) -> None:
+    if task.trace is not None and info.si_signo != SIGKILL:
+        task.trace.at_signal(info)
+    else:
+        act(task, info)
+
+
+def _prepare(task: Task, signo: int) -> bool:
+    """Do what sending does before anyone acts on it; tell whether the signal is to be kept."""
+    group, signals = task.group, task.signals
     if signo == SIGCONT:
-        signals.discard(STOPPING)
-        if not held:
-            scheduler.resume(task)
+        discard(group, STOPPING)
+        assert task.kernel.scheduler is not None
+        task.kernel.scheduler.resume(group)
     elif signo in STOPPING:
-        signals.discard(frozenset({SIGCONT}))
+        discard(group, frozenset({SIGCONT}))
     ignored = not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE
-    if ignored and task.trace is None:
+    return not ignored or task.trace is not None
+
+
+def discard(group: Group, signos: frozenset[int]) -> None:
+    """Forget signals that wait for a process or any of its threads."""
+    group.pending.discard(signos)
+    for task in group.threads.values():
+        task.signals.own.discard(signos)
+
+
+def _tell_one(task: Task, signo: int) -> None:
+    """Let one thread that wants a signal of the process look at it, the one it was sent to first.
+
+    Else the threads take turns. Source: complete_signal() of Linux 6.18.
+    """
+    group = task.group
+    if task.alive and task.signals.wants(signo):
+        _signalled(task)
         return
-    signals.queue(info)
-    scheduler.signalled(task)
+    threads = group.living()
+    if group.last_told in threads:
+        place = threads.index(group.last_told)
+        threads = threads[place:] + threads[:place]
+    chosen = next((one for one in threads if one.signals.wants(signo)), None)
+    if chosen is not None:
+        group.last_told = chosen
+        _signalled(chosen)
+
+
+def _signalled(task: Task) -> None:
+    assert task.kernel.scheduler is not None
+    task.kernel.scheduler.signalled(task)
+
+
+def set_blocked(task: Task, mask: int) -> None:
+    """Hold back the signals of a set from now on.
+
+    What waits for the process, and this thread would have taken, another one is told of.
+    """
+    newly = mask & ~task.signals.blocked
+    task.signals.blocked = mask & ~UNBLOCKABLE_MASK
+    if newly and task.signals.shared.infos:
+        retarget(task, newly)
+
+
+def retarget(task: Task, signos: int = -1) -> None:
+    """Let other threads take the signals of the process (a set) that this one will not take.
+
+    Source: retarget_shared_pending() of Linux 6.18.
+    """
+    left = task.signals.shared.mask() & signos
+    for other in task.group.living() if left else ():
+        if other is task:
+            continue
+        wanted = left & ~other.signals.blocked
+        if wanted:
+            left &= ~wanted
+            _signalled(other)
 
 
 def force(task: Task, info: SigInfo) -> None:
     """Send a signal that the task's own instruction raised: it cannot be held back or ignored."""
     signals, signo = task.signals, info.si_signo
     if signals.is_blocked(signo) or signals.sigaction(signo).handler == SIG_IGN:
-        signals.actions[signo] = SIG_DFL
+        signals.set_action(signo, SIG_DFL)
         signals.blocked &= ~(1 << (signo - 1))
-    signals.pending.append(info)
-    assert task.kernel.scheduler is not None
-    task.kernel.scheduler.signalled(task)
+    signals.own.infos.append(info)
+    _signalled(task)
 
 
 def act(task: Task, info: SigInfo) -> None:
     """Do what a Python program wants done about a signal, or keep it while it is blocked."""
     if task.signals.is_blocked(info.si_signo):
-        task.signals.pending.append(info)
+        task.signals.shared.infos.append(info)
         return
     action = task.signals.action(info.si_signo)
     if callable(action):

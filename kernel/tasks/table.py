@@ -1,4 +1,4 @@
-"""The tasks of one machine: who there is, by pid, and which pid comes next."""
+"""The tasks of one machine: who there is, by pid, which pid comes next, which are processes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ class TaskTable(dict[int, "Task"]):
                 return self.last_pid
         raise SyscallError(errno.EAGAIN)
 
+    def use_pid(self, pid: int) -> int:
+        """Take a pid that is asked for. Errors: EEXIST, EINVAL (beyond pid_max)."""
+        if not 0 < pid < self.pid_max:
+            raise SyscallError(errno.EINVAL)
+        if pid in self:
+            raise SyscallError(errno.EEXIST)
+        self.forks += 1
+        return pid
+
+    def processes(self) -> list[Task]:
+        """Return one task of each process: the leader, or who lives on behind it."""
+        return [task.group.face() for task in self.values() if task is task.group.leader]
+
     def enter(self, task: Task) -> None:
         """Let a task be found by its pid, and count for its user, from now on."""
         self[task.pid] = task
@@ -49,9 +62,17 @@ class TaskTable(dict[int, "Task"]):
         """Note that a user (a real id) has one task more or fewer."""
         self.of_user[uid] = self.of_user.get(uid, 0) + change
 
-    def reap(self, task: Task) -> None:
+    def replace(self, old: Task, task: Task) -> None:
+        """Let a task have the number, and the place, of a dead one."""
+        del self[task.pid]
+        task.pid = old.pid
+        self[task.pid] = task
+        self.count_user(old.cred.uid, -1)
+        self.dead_cpu_ns += old.thread.cpu_ns
+
+    def release(self, task: Task) -> None:
         """Forget a dead task."""
-        if self.pop(task.pid, None) is not None:
+        if self.get(task.pid) is task:
+            del self[task.pid]
             self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns
-            task.tell_pidfds()

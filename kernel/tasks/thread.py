@@ -47,9 +47,4 @@ class Thread:
         self.vfork_parent: Any = None
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
         self.cpu_ns = 0
-        self.child_cpu_ns = 0
-        self.max_rss = 0  # pages, of address spaces that it has left
-        self.faults = (0, 0)  # minor, major: of those
-        self.child_max_rss = 0  # of the children that were waited for, and theirs
-        self.child_faults = (0, 0)
-        self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
+        self.faults = (0, 0)  # minor, major: before those that the address space counts now

@@ -49,9 +49,9 @@ class Trace:
         task = self.task
         self.held = True
         task.thread.stopped = signo
-        task.stop_seen = False
+        task.group.stop_seen = False
         if task.kernel.scheduler is not None:
-            task.kernel.scheduler.tell_parent(task, CLD_TRAPPED, signo & ~SYSGOOD)
+            task.kernel.scheduler.tell_parent(task.group, CLD_TRAPPED, signo & ~SYSGOOD)
 
     def at_call(self, nr: int) -> bool:
         """Hold the task before a system call if the tracer wants to; tell whether it is held."""
@@ -79,3 +79,8 @@ class Trace:
         self.held = False
         self.siginfo = None
         self.task.thread.stopped = 0
+
+
+def is_held(task: Task) -> bool:
+    """Tell whether a task stands still for its tracer."""
+    return task.trace is not None and task.trace.held

@@ -62,7 +62,7 @@ class Terminal(Stream):
 
     def control(self, task: Task) -> None:
         """Become the controlling terminal of a task's session, and take the host's signals."""
-        self.session, self.foreground, task.tty = task.sid, task.pgid, self
+        self.session, self.foreground, task.group.tty = task.sid, task.pgid, self
         signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         for signo in HOST_SIGNALS:
             signal.signal(signo, self._signalled)
@@ -139,9 +139,9 @@ class Terminal(Stream):
         elif request == TIOCSPGRP:
             self._set_foreground(task, int.from_bytes(task.mm.copy_in(arg, 4), "little"))
         elif request == TIOCSCTTY:
-            task.tty, self.session = self, task.sid
+            task.group.tty, self.session = self, task.sid
         elif request == TIOCNOTTY:
-            task.tty = None
+            task.group.tty = None
         else:
             raise SyscallError(errno.ENOTTY)
         return 0

@@ -153,10 +153,15 @@ class File:
 
 
 class FdTable:
-    """A task's descriptors: lowest free number first, as POSIX says."""
+    """The descriptors of a task, or of those that share them: lowest free number first.
+
+    pid: of the process that it was made for. Record locks belong to the table, as in Linux.
+    """
 
     def __init__(self, task: Holder) -> None:
-        self._task = task
+        self._maker = task
+        self.pid = task.tgid
+        self.users = 1  # tasks
         self.files: dict[int, File] = {}
         self.cloexec: set[int] = set()
         self._free_from = 0  # every descriptor below is in use
@@ -186,7 +191,8 @@ class FdTable:
         fd = max(lowest, self._free_from)
         while fd in self.files:
             fd += 1
-        if fd >= self._task.rlimits["nofile"][0]:
+        asking: Any = self._maker.kernel.memory.running() or self._maker
+        if fd >= asking.rlimits["nofile"][0]:
             raise SyscallError(errno.EMFILE)
         if lowest <= self._free_from:
             self._free_from = fd
@@ -207,15 +213,15 @@ class FdTable:
         change(fd)
 
     def close(self, fd: int) -> None:
-        """Close a descriptor; the task's record locks on the file go too. Errors: EBADF."""
+        """Close a descriptor; the table's record locks on the file go too. Errors: EBADF."""
         file = self.files.pop(fd, None)
         if file is None:
             raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
         self._free_from = min(self._free_from, fd)
         if not file.flags & O_PATH:
-            file.kernel.vfs.locks.drop_task(file.inode, self._task.pid)
-        file.inode.descriptor_closed(self._task.pid)
+            file.kernel.vfs.locks.drop_task(file.inode, self)
+        file.inode.descriptor_closed(self.pid)
         file.put()
 
     def copy(self, task: Holder) -> FdTable:
@@ -227,10 +233,28 @@ class FdTable:
             file.descriptors += 1
         return table
 
-    def close_all(self) -> None:
+    def get_table(self) -> FdTable:
+        """Add a user: a task that shares the descriptors."""
+        self.users += 1
+        return self
+
+    def alone(self, task: Holder) -> FdTable:
+        """Return a table that the task, a user of this one, shares with nobody."""
+        if self.users == 1:
+            return self
+        self.users -= 1
+        return self.copy(task)
+
+    def leave(self) -> None:
+        """Take a user away; when the last one goes every descriptor is closed."""
+        self.users -= 1
+        if not self.users:
+            self._close_all()
+
+    def _close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
-        self._task.kernel.vfs.locks.drop_owner(self._task.pid)
+        self._maker.kernel.vfs.locks.drop_owner(self)
         for fd in sorted(files):
-            files[fd].inode.descriptor_closed(self._task.pid)
+            files[fd].inode.descriptor_closed(self.pid)
             files[fd].put()

@@ -1,7 +1,8 @@
-"""File locks: flock's, held by an open file, and fcntl's records, held by a task.
+"""File locks: flock's, held by an open file, and fcntl's records, held by a task's descriptors.
 
-A record is [start, end) bytes of an inode for one pid. The table holds no inode that nobody has
-open: closing drops what the closer held.
+A record is [start, end) bytes of an inode; it belongs to a table of descriptors, which threads
+share, or to an open file. No inode is known here that nobody has open: closing drops what the
+closer held.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ LOCK_END = 1 << 63  # of a record without an end
 
 
 class Record(NamedTuple):
-    """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: a pid, or a File."""
+    """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: an FdTable, or a File."""
 
     start: int
     end: int
@@ -28,9 +29,12 @@ class Record(NamedTuple):
     def columns(self) -> tuple[str, str, int]:
         """Return kind, access and pid as /proc/locks shows them."""
         access = "WRITE" if self.kind == F_WRLCK else "READ"
-        return (
-            ("POSIX", access, self.owner) if isinstance(self.owner, int) else ("OFDLCK", access, -1)
-        )
+        return "OFDLCK" if self.pid < 0 else "POSIX", access, self.pid
+
+    @property
+    def pid(self) -> int:
+        """The process that an owner's table is of; -1: an open file is nobody's."""
+        return getattr(self.owner, "pid", -1)
 
     def span(self) -> str:
         """Return the first and the last byte."""
@@ -47,7 +51,7 @@ class Record(NamedTuple):
 
 
 def _pid(file: File) -> int:
-    return file.opener.pid if file.opener is not None else 0
+    return file.opener.tgid if file.opener is not None else 0
 
 
 class Locks:

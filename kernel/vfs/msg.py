@@ -40,8 +40,10 @@ class Search(Enum):
 class Receiver:
     """A call that wants a message, and the one it got; errno: why it got none."""
 
-    def __init__(self, pid: int, queue: MessageQueue, search: Search, wanted: int, most: int):
-        self.pid = pid
+    def __init__(
+        self, task: Caller, queue: MessageQueue, search: Search, wanted: int, most: int
+    ) -> None:
+        self.pid, self.tgid = task.pid, task.tgid
         self.queue = queue
         self.search = search
         self.wanted = wanted
@@ -93,7 +95,7 @@ class MessageQueue(IpcObject):
                 receiver.errno = errno.E2BIG
                 self.kernel.wake(receiver)
                 continue
-            self.last_receiver, self.rtime = receiver.pid, self.now()
+            self.last_receiver, self.rtime = receiver.tgid, self.now()
             receiver.message = message
             self.kernel.wake(receiver)
             return
@@ -202,7 +204,7 @@ class Messages:
         queue = self._ready(task, call, 0o222)
         if not queue.fits(call.message):
             return False
-        queue.send(call.message, task.pid)
+        queue.send(call.message, task.tgid)
         return True
 
     def receive(self, task: Caller, call: Receiver) -> int | None:

@@ -1,7 +1,7 @@
-"""pidfd: a process as an open file. It can be polled for its end, and names it for other calls.
+"""pidfd: a process, or (PIDFD_THREAD) a thread, as an open file: polled for its end, named.
 
-One inode a process, kept by its task while any descriptor is open; a later process with the same
-pid has another one.
+One inode a thread, kept by its task while any descriptor is open; a later one with the same pid has
+another one. The one of the thread that leads a process stands for the process, too.
 """
 
 from __future__ import annotations
@@ -13,12 +13,23 @@ from pkern.kernel.vfs.inode import POLLIN, POLLRDNORM, Inode
 from pkern.kernel.vfs.machine import Machine
 from pkern.kernel.vfs.pipe import POLLHUP
 
+PIDFD_THREAD = 0x80  # in the flags of the open file
+
+
+class Threads(Protocol):
+    """The threads of a process."""
+
+    @property
+    def alive(self) -> bool: ...
+
 
 class Subject(Protocol):
-    """The process: its number, whether it runs, and whether its end has been waited for."""
+    """The thread: its number, its process, whether it runs, whether its end was waited for."""
 
     pid: int
 
+    @property
+    def group(self) -> Threads: ...
     @property
     def alive(self) -> bool: ...
     @property
@@ -26,7 +37,7 @@ class Subject(Protocol):
 
 
 class PidInode(Inode):
-    """A process. readable once it has ended, and hung up once it has been waited for."""
+    """A process or thread: readable once it has ended, hung up once it has been waited for."""
 
     kind = "pidfd"
     can_epoll = True
@@ -43,6 +54,7 @@ class PidInode(Inode):
         return f"Pid:\t{pid}\nNSpid:\t{pid}\n"
 
     def poll(self, file: File) -> int:
-        if self.subject.alive:
+        is_thread = file.flags & PIDFD_THREAD
+        if self.subject.alive if is_thread else self.subject.group.alive:
             return 0
         return POLLIN | (POLLHUP if self.subject.is_reaped else 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.ipc import IPC_NOWAIT, IpcObject, IpcTable
@@ -32,11 +32,38 @@ class Operation(NamedTuple):
     flags: int
 
 
+class Undo:
+    """What the end of a task undoes, or of the last of those that share it (CLONE_SYSVSEM).
+
+    sets: where it has something to undo, the latest first. users: tasks.
+    """
+
+    def __init__(self) -> None:
+        self.sets: list[SemaphoreSet] = []
+        self.users = 1
+
+    def get(self) -> Undo:
+        """Add a user."""
+        self.users += 1
+        return self
+
+
+class Undoer(Protocol):
+    """A task: its process's number, its own, and what its end undoes."""
+
+    undo: Undo | None
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def tgid(self) -> int: ...
+
+
 class Sleeper:
     """A call on a set: its operations and, once it need not wait any more, how it ended."""
 
-    def __init__(self, pid: int, operations: list[Operation], deadline: int | None) -> None:
-        self.pid = pid
+    def __init__(self, task: Undoer, operations: list[Operation], deadline: int | None) -> None:
+        self.task = task
         self.operations = operations
         self.deadline = deadline
         self.alters = any(one.change for one in operations)
@@ -69,7 +96,7 @@ class SemaphoreSet(IpcObject):
         self.altering: list[Sleeper] = []
         self.constant: list[Sleeper] = []
         self.complex = 0  # of those that wait, so many are several operations
-        self.undo: dict[int, list[int]] = {}  # by pid: what its exit adds to each value
+        self.undo: dict[Undo, list[int]] = {}  # what a task's end adds to each value
 
     # ---- operations ----
 
@@ -79,7 +106,7 @@ class SemaphoreSet(IpcObject):
         Source: perform_atomic_semop() of Linux 6.18.
         """
         values: dict[int, int] = {}
-        own = self.undo.get(sleeper.pid, [])
+        own = self.undo.get(sleeper.task.undo, []) if sleeper.task.undo is not None else []
         undone: dict[int, int] = {}
         for one in sleeper.operations:
             before = values.get(one.number, self.semaphores[one.number].value)
@@ -98,7 +125,7 @@ class SemaphoreSet(IpcObject):
                     raise SyscallError(errno.ERANGE)
         for number, value in values.items():
             self.semaphores[number].value = value
-            self.semaphores[number].pid = sleeper.pid
+            self.semaphores[number].pid = sleeper.task.tgid
         for number, value in undone.items():
             own[number] = value
         return True
@@ -236,10 +263,9 @@ class SemaphoreSet(IpcObject):
         zero = len(semaphore.constant) + sum(one.change == 0 for one in stuck)
         return more, zero
 
-    def undo_all(self, pid: int) -> None:
+    def undo_all(self, undo: Undo, pid: int) -> None:
         """Undo what a process that ends has done."""
-        undo = self.undo.pop(pid)
-        for semaphore, change in zip(self.semaphores, undo, strict=True):
+        for semaphore, change in zip(self.semaphores, self.undo.pop(undo), strict=True):
             if change:
                 semaphore.value = min(max(semaphore.value + change, 0), SEMVMX)
                 semaphore.pid = pid
@@ -265,7 +291,6 @@ class Semaphores:
         self.per_set, self.in_all, self.per_call = SEMMSL, SEMMNS, SEMOPM
         self.used = 0  # semaphores of all sets
         self._sleeping: dict[int, tuple[SemaphoreSet, Sleeper]] = {}  # by pid
-        self._undoing: dict[int, list[SemaphoreSet]] = {}  # by pid, the latest first
 
     @property
     def limits(self) -> str:
@@ -314,17 +339,16 @@ class Semaphores:
         self.used -= len(gone.semaphores)
         self.table.remove(gone)
         gone.end()
-        for pid in gone.undo:
-            self._undoing[pid].remove(gone)
+        for undo in gone.undo:
+            undo.sets.remove(gone)
 
     def operate(self, task: Caller, of: SemaphoreSet, call: Sleeper) -> bool:
         """Make a call's operations; False: they have to wait. Errors: EFBIG, EACCES, as attempt."""
         if max(one.number for one in call.operations) >= len(of.semaphores):
             raise SyscallError(errno.EFBIG)
         of.need(task, 0o222 if call.alters else 0o444)
-        if any(one.flags & SEM_UNDO for one in call.operations) and call.pid not in of.undo:
-            of.undo[call.pid] = [0] * len(of.semaphores)
-            self._undoing.setdefault(call.pid, []).insert(0, of)
+        if any(one.flags & SEM_UNDO for one in call.operations):
+            self._prepare_undo(of, call.task)
         if not of.attempt(call):
             return False
         if call.alters:
@@ -333,9 +357,15 @@ class Semaphores:
             of.otime = of.now()
         return True
 
+    def _prepare_undo(self, of: SemaphoreSet, task: Undoer) -> None:
+        undo = task.undo = task.undo or Undo()
+        if undo not in of.undo:
+            of.undo[undo] = [0] * len(of.semaphores)
+            undo.sets.insert(0, of)
+
     def sleep(self, of: SemaphoreSet, call: Sleeper) -> None:
         """Let a call wait."""
-        self._sleeping[call.pid] = of, call
+        self._sleeping[call.task.pid] = of, call
         of.wait(call)
 
     def wake_up(self, pid: int) -> None:
@@ -345,8 +375,17 @@ class Semaphores:
             found[0].leave(found[1])
             found[0].settle()
 
-    def exit(self, pid: int) -> None:
-        """Forget a process that ends, and undo what it asked to have undone."""
-        self.wake_up(pid)
-        for of in self._undoing.pop(pid, ()):
-            of.undo_all(pid)
+    def exit(self, task: Undoer) -> None:
+        """Forget a task that ends, and undo what it asked to have undone."""
+        self.wake_up(task.pid)
+        self.leave_undo(task)
+
+    def leave_undo(self, task: Undoer) -> None:
+        """Undo what a task asked to have undone, if it shares that with no one."""
+        undo, task.undo = task.undo, None
+        if undo is None:
+            return
+        undo.users -= 1
+        for of in list(undo.sets) if not undo.users else ():
+            undo.sets.remove(of)
+            of.undo_all(undo, task.tgid)

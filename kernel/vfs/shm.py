@@ -33,7 +33,7 @@ class Segment:
     def __init__(self, kernel: Machine, task: Caller, key: int, size: int, flags: int) -> None:
         self.key = key
         self.name = f"/SYSV{key & 0xFFFFFFFF:08x}"
-        self.creator = task.pid
+        self.creator = task.tgid
         self.last_pid = 0  # who attached or detached it last
         self.owner = task.uid, task.gid  # who made it, whatever IPC_SET says later
         self.locked_by: int | None = None  # the uid whose memory SHM_LOCK counts it as

@@ -33,7 +33,7 @@ class Reader(Protocol):
     """A task whose signals are read."""
 
     @property
-    def pid(self) -> int: ...
+    def group(self) -> Hashable: ...
     @property
     def signals(self) -> Waiting: ...
 
@@ -88,4 +88,4 @@ class SignalInode(Inode):
 
     @property
     def wait_key(self) -> Hashable:
-        return "signal", self._reader().pid
+        return "signal", self._reader().group

@@ -227,5 +227,5 @@ def make_pair(kernel: Machine, task: Caller, socket_type: int, flags: int) -> tu
     """Return two connected ends. socket_type: SOCK_*; flags: O_NONBLOCK."""
     one, other = (SocketInode(kernel, socket_type, task) for _ in range(2))
     one.peer, other.peer = other, one
-    one.made_by = other.made_by = (task.pid, task.cred.euid, task.cred.egid)
+    one.made_by = other.made_by = (task.tgid, task.cred.euid, task.cred.egid)
     return _open(kernel, task, one, flags), _open(kernel, task, other, flags)

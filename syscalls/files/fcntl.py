@@ -161,9 +161,9 @@ def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
     return Record(start, end, kind, owner)
 
 
-def _flock_bytes(record: Record, pid: int) -> bytes:
+def _flock_bytes(record: Record) -> bytes:
     length = 0 if record.end == LOCK_END else record.end - record.start
-    return struct.pack(FLOCK, record.kind, 0, record.start, length, pid)
+    return struct.pack(FLOCK, record.kind, 0, record.start, length, record.pid)
 
 
 def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
@@ -176,8 +176,7 @@ def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
     if found is None:
         task.mm.copy_out(arg, struct.pack("<h", F_UNLCK))
     else:
-        pid = found.owner if isinstance(found.owner, int) else -1
-        task.mm.copy_out(arg, _flock_bytes(found, pid))
+        task.mm.copy_out(arg, _flock_bytes(found))
     return 0
 
 
@@ -258,9 +257,9 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_SETFD: _setfd,
     F_GETFL: lambda task, fd, arg: int(task.fds.get_raw(fd).flags & ~CREATION_FLAGS),
     F_SETFL: _setfl,
-    F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.pid),
-    F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.pid, _refuse),
-    F_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, task.pid, would_block),
+    F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.fds),
+    F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.fds, _refuse),
+    F_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, task.fds, would_block),
     F_OFD_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, _ofd(task, fd)),
     F_OFD_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), _refuse),
     F_OFD_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), would_block),
@@ -365,6 +364,8 @@ def close_range(task: Task, first: int, last: int, flags: int = 0) -> int:
     refuse_flags(flags, CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)
     if first > last:
         raise SyscallError(errno.EINVAL)
+    if flags & CLOSE_RANGE_UNSHARE:
+        task.fds = task.fds.alone(task)
     for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
         if flags & CLOSE_RANGE_CLOEXEC:
             task.fds.set_cloexec(fd, CLOEXEC)

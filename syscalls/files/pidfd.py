@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.kernel.vfs.pidfd import PidInode
+from pkern.kernel.vfs.pidfd import PIDFD_THREAD, PidInode
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-PIDFD_NONBLOCK, PIDFD_THREAD = O_NONBLOCK, 0x80
-PIDFD_SELF = (-10000, -10001)  # the caller's thread, the caller's process
+PIDFD_NONBLOCK = O_NONBLOCK
+PIDFD_SELF_THREAD, PIDFD_SELF_PROCESS = -10000, -10001
+PIDFD_SELF = (PIDFD_SELF_THREAD, PIDFD_SELF_PROCESS)
 
 
 def process_of(task: Task, fd: int) -> Task:
-    """Return the process that a descriptor stands for. Errors: EBADF (none), ESRCH (it is gone)."""
+    """Return the leader, or thread, of a descriptor. Errors: EBADF (none), ESRCH (it is gone)."""
     if fd in PIDFD_SELF:
-        return task
+        return task if fd == PIDFD_SELF_THREAD else task.group.leader
     found = subject_of(task, fd)
     if found.is_reaped:
         raise SyscallError(errno.ESRCH)
@@ -34,7 +35,7 @@ def process_of(task: Task, fd: int) -> Task:
 
 
 def subject_of(task: Task, fd: int) -> Task:
-    """Return the process of a descriptor, gone or not. Errors: EBADF."""
+    """Return the leader or thread of a descriptor, gone or not. Errors: EBADF."""
     inode = task.fds.get(fd).inode
     if not isinstance(inode, PidInode):
         raise SyscallError(errno.EBADF)
@@ -43,7 +44,10 @@ def subject_of(task: Task, fd: int) -> Task:
 
 
 def open_process(task: Task, subject: Task, flags: int) -> int:
-    """Return a descriptor of a process, closed at execve. flags: PIDFD_*. Errors: EMFILE."""
+    """Return a descriptor of a process, or (PIDFD_THREAD) of a thread, closed at execve.
+
+    flags: PIDFD_*. Errors: EMFILE.
+    """
     if subject.pid_inode is None or not subject.pid_inode.open_count:
         subject.pid_inode = PidInode(task.kernel, subject)
     status = O_RDWR | flags & (PIDFD_NONBLOCK | PIDFD_THREAD)
@@ -53,9 +57,9 @@ def open_process(task: Task, subject: Task, flags: int) -> int:
 
 @syscall(434, "pidfd_open", SINT, INT)
 def pidfd_open(task: Task, pid: int, flags: int = 0) -> int:
-    """Return a descriptor of a process. flags: PIDFD_NONBLOCK (waitid), PIDFD_THREAD.
+    """Return a descriptor of a process. flags: PIDFD_NONBLOCK (waitid), PIDFD_THREAD (a thread).
 
-    Errors: EINVAL, ESRCH, EMFILE. Source: pidfd_open(2).
+    Errors: EINVAL, ESRCH, ENOENT (a thread that leads no process), EMFILE. Source: pidfd_open(2).
     """
     refuse_flags(flags, PIDFD_NONBLOCK | PIDFD_THREAD)
     if pid <= 0:
@@ -63,6 +67,8 @@ def pidfd_open(task: Task, pid: int, flags: int = 0) -> int:
     subject = task.kernel.tasks.get(pid)
     if subject is None:
         raise SyscallError(errno.ESRCH)
+    if subject is not subject.group.leader and not flags & PIDFD_THREAD:
+        raise SyscallError(errno.ENOENT)
     return open_process(task, subject, flags)
 
 
@@ -74,7 +80,7 @@ def pidfd_getfd(task: Task, pidfd: int, fd: int, flags: int = 0) -> int:
     """
     if flags:
         raise SyscallError(errno.EINVAL)
-    other = process_of(task, pidfd)
+    other = process_of(task, pidfd).group.face()
     if not other.alive:
         raise SyscallError(errno.ESRCH)
     if not task.may_trace(other, Ids.REAL):

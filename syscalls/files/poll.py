@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import UNBLOCKABLE_MASK
+from pkern.kernel.tasks.signals import set_blocked
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.wait import Restart, WouldBlock
@@ -120,7 +120,8 @@ def with_mask(task: Task, mask: int | None, call: Callable[[], int]) -> int:
     """Make a call with another set of blocked signals; a signal it lets in sees the old one."""
     thread, signals = task.thread, task.signals
     if mask is not None and task.context is not None and thread.saved_mask is None:
-        thread.saved_mask, signals.blocked = signals.blocked, mask & ~UNBLOCKABLE_MASK
+        thread.saved_mask = signals.blocked
+        set_blocked(task, mask)
         task.attention = True
     try:
         result = call()
@@ -136,7 +137,8 @@ def with_mask(task: Task, mask: int | None, call: Callable[[], int]) -> int:
 def _restore_mask(task: Task) -> None:
     thread = task.thread
     if thread.saved_mask is not None:
-        task.signals.blocked, thread.saved_mask = thread.saved_mask, None
+        set_blocked(task, thread.saved_mask)
+        thread.saved_mask = None
 
 
 def mask_in(task: Task, addr: int, nbytes: int) -> int | None:

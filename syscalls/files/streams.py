@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send
+from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send_to_thread
 from pkern.kernel.vfs.pipe import Wait, waits
 from pkern.kernel.vfs.socket import SocketInode
 from pkern.kernel.wait import WouldBlock
@@ -25,7 +25,9 @@ MSG_DONTWAIT, MSG_NOSIGNAL = 0x40, 0x4000
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:
     """Send SIGPIPE where a write found that no one reads."""
     if error.errno == errno.EPIPE:
-        send(task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.pid, si_uid=task.cred.uid))
+        send_to_thread(
+            task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid)
+        )
 
 
 def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:

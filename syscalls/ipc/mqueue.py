@@ -118,7 +118,7 @@ def _told(task: Task, about: Notification) -> None:
     """Send the signal of a notification."""
     target = task.kernel.tasks.get(about.pid)
     if about.kind == SIGEV_SIGNAL and about.signo and target is not None:
-        sent = (0, task.pid, task.cred.uid, 0, about.value)
+        sent = (0, task.tgid, task.cred.uid, 0, about.value)
         send(target, SigInfo(about.signo, SI_MESGQ, *sent))
 
 
@@ -192,11 +192,11 @@ def mq_notify(task: Task, fd: int, addr: int) -> int:
         raise SyscallError(errno.ENOTSOCK)
     _, queue = _queue(task, fd)
     if not addr:
-        queue.descriptor_closed(task.pid)
+        queue.descriptor_closed(task.tgid)
     elif queue.notification is not None:
         raise SyscallError(errno.EBUSY)
     else:
-        queue.notification = Notification(task.pid, kind, signo, value)
+        queue.notification = Notification(task.tgid, kind, signo, value)
     return 0
 
 

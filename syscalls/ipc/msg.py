@@ -133,7 +133,7 @@ def _receiver(task: Task, msqid: int, addr: int, nbytes: int, kind: int, flags: 
             raise SyscallError(errno.EINVAL)
         task.mm.copy_in(addr, min(nbytes, messages.most_text))  # Linux reads what it will store to
     most = LONG_MAX if flags & MSG_NOERROR else nbytes
-    return Receiver(task.pid, messages.table.get(msqid), *_search(kind, flags), most)
+    return Receiver(task, messages.table.get(msqid), *_search(kind, flags), most)
 
 
 def _take(task: Task, call: Receiver, nbytes: int, flags: int) -> Message:
@@ -148,7 +148,7 @@ def _take(task: Task, call: Receiver, nbytes: int, flags: int) -> Message:
     if len(found.text) > call.most:
         raise SyscallError(errno.E2BIG)
     if not flags & MSG_COPY:
-        return queue.take(place, task.pid)
+        return queue.take(place, task.tgid)
     if len(found.text) > min(nbytes, messages.most_text):
         raise SyscallError(errno.EINVAL)
     return found

@@ -98,7 +98,7 @@ def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> S
     raw = task.mm.copy_in(addr, count * SEMBUF.size)
     deadline = task.kernel.clock.now_ns + duration_in(task, timeout) if timeout else None
     operations = [Operation(*fields) for fields in SEMBUF.iter_unpack(raw)]
-    found, call = semaphores.table.get(semid), Sleeper(task.pid, operations, deadline)
+    found, call = semaphores.table.get(semid), Sleeper(task, operations, deadline)
     if semaphores.operate(task, found, call):
         return None
     if task.context is None:
@@ -158,7 +158,7 @@ def _all(task: Task, found: SemaphoreSet, command: int, addr: int) -> int:
     given = struct.unpack(layout, task.mm.copy_in(addr, struct.calcsize(layout)))
     if max(given) > SEMVMX:
         raise SyscallError(errno.ERANGE)
-    found.set(dict(enumerate(given)), task.pid)
+    found.set(dict(enumerate(given)), task.tgid)
     return 0
 
 
@@ -178,7 +178,7 @@ def _set_value(task: Task, semid: int, number: int, value: int) -> int:
     if not 0 <= number < len(found.semaphores):
         raise SyscallError(errno.EINVAL)
     found.need(task, S_IWUGO)
-    found.set({number: value}, task.pid)
+    found.set({number: value}, task.tgid)
     return 0
 
 

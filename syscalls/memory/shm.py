@@ -136,7 +136,7 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
     prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
     map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
-    segment.last_pid, segment.atime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    segment.last_pid, segment.atime = task.tgid, task.kernel.clock.realtime_ns // SECOND
     return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
 
 
@@ -161,7 +161,7 @@ def shmdt(task: Task, addr: int) -> int:
     for vma in behind:
         if vma.file_cookie == first.file_cookie and vma.end <= end and _shows(vma, addr):
             task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
-    segment.last_pid, segment.dtime = task.pid, task.kernel.clock.realtime_ns // SECOND
+    segment.last_pid, segment.dtime = task.tgid, task.kernel.clock.realtime_ns // SECOND
     segments.sweep()
     return 0
 

@@ -19,6 +19,7 @@ from pkern.syscalls.flags import (
     ATTRIBUTE,
     BARRIERS,
     CLOCKS,
+    CLONE,
     CLOSE_RANGE,
     DESCRIPTOR_FLAGS,
     EPOLL_CREATE,
@@ -81,6 +82,7 @@ from pkern.syscalls.strace.decode import (
     View,
     address,
     addresses,
+    after,
     bytes_in,
     bytes_out,
     choice,
@@ -413,6 +415,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "select": (integer, *(events.descriptors,) * 3, structs.timeval),
     "pselect6": (integer, *(events.descriptors,) * 3, timespec, events.mask_pair),
     "clone3": (structs.clone_arguments, number),
+    "unshare": (flags(CLONE),),
     "waitid": (
         choice(ID_KINDS, "P_???"), integer, structs.siginfo_out, flags(WAIT), structs.usage_out
     ),
@@ -592,17 +595,23 @@ def _tid(view: View, i: int) -> str:
     return f"child_tidptr={address(view.args[3])}"
 
 
+@after
+def _parent_tid(view: View, i: int) -> str:
+    addr = view.args[2]
+    return f"parent_tid={address(addr) if view.failed else structs.number_at(view, addr)}"
+
+
 def clone_decoders(view: View, chosen: Decoders) -> Decoders:
     """Return how strace shows clone: its order of arguments, and only those that count."""
     shown: list[Decoder] = [
         lambda v, i: f"child_stack={address(v.args[1])}",
         lambda v, i: f"flags={clone_flags(v, 0)}",
     ]
-    if view.args[0] & 0x100000:
-        shown.append(lambda v, i: f"parent_tid={address(v.args[2])}")
-    if view.args[0] & 0x80000:
+    if view.args[0] & (CLONE["CLONE_PARENT_SETTID"] | CLONE["CLONE_PIDFD"]):
+        shown.append(_parent_tid)
+    if view.args[0] & CLONE["CLONE_SETTLS"]:
         shown.append(lambda v, i: f"tls={address(v.args[4])}")
-    if view.args[0] & (0x1000000 | 0x200000):
+    if view.args[0] & (CLONE["CLONE_CHILD_SETTID"] | CLONE["CLONE_CHILD_CLEARTID"]):
         shown.append(_tid)
     return tuple(shown)
 

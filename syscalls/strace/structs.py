@@ -405,12 +405,16 @@ signal_stack = structure("<Qi4xQ", _stack)
 signal_stack_out = stored(signal_stack)
 
 
+@after
 def clone_arguments(view: View, i: int) -> str:
+    """Show struct clone_args, and what the call has stored where it says."""
     raw = memory(view, view.args[i], 64)
     if raw is None:
         return address(view.args[i])
-    bits, _, child_tid, parent_tid, signo, stack, size, tls = struct.unpack("<8Q", raw)
+    bits, pidfd, child_tid, parent_tid, signo, stack, size, tls = struct.unpack("<8Q", raw)
     parts = [f"flags={names(bits, CLONE)}"]
+    if bits & CLONE["CLONE_PIDFD"]:
+        parts.append(f"pidfd={address(pidfd)}")
     if bits & (CLONE["CLONE_CHILD_SETTID"] | CLONE["CLONE_CHILD_CLEARTID"]):
         parts.append(f"child_tid={address(child_tid)}")
     if bits & CLONE["CLONE_PARENT_SETTID"]:
@@ -419,7 +423,19 @@ def clone_arguments(view: View, i: int) -> str:
     parts.append(f"stack_size={size:#x}" if size else "stack_size=0")
     if bits & CLONE["CLONE_SETTLS"]:
         parts.append(f"tls={address(tls)}")
-    return f"{{{', '.join(parts)}}}"
+    told = {"pidfd": ("CLONE_PIDFD", pidfd), "parent_tid": ("CLONE_PARENT_SETTID", parent_tid)}
+    stored = [
+        f"{name}={number_at(view, addr)}"
+        for name, (flag, addr) in told.items()
+        if bits & CLONE[flag] and not view.failed
+    ]
+    return f"{{{', '.join(parts)}}}" + (f" => {{{', '.join(stored)}}}" if stored else "")
+
+
+def number_at(view: View, addr: int) -> str:
+    """Return an int that a call has stored, in brackets."""
+    raw = memory(view, addr, 4)
+    return address(addr) if raw is None else f"[{int.from_bytes(raw, 'little', signed=True)}]"
 
 
 # ---- System V IPC ----

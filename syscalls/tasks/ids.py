@@ -27,7 +27,7 @@ Ids = tuple[int, int, int]
 def commit(task: Task, cred: Credentials) -> None:
     """Act with cred; a task that others may not know of now hides its memory. Source: Linux."""
     if cred.gains(task.cred):
-        task.dumpable = 0
+        task.mm.set(dumpable=0)
         task.set_attributes(pdeath_signal=0)
     task.use_credentials(cred)
 

@@ -32,9 +32,11 @@ def setpgid(task: Task, pid: int, pgid: int) -> int:
     """
     if pgid < 0 or pid < 0:
         raise SyscallError(errno.EINVAL)
-    target = _task_or_self(task, pid)
-    if target is not task:
-        if target.parent is not task:
+    target = _task_or_self(task, pid or task.tgid)
+    if target is not target.group.leader:
+        raise SyscallError(errno.EINVAL)
+    if target.group is not task.group:
+        if target.parent is None or target.parent.group is not task.group:
             raise SyscallError(errno.ESRCH)
         if target.sid != task.sid:
             raise SyscallError(errno.EPERM)
@@ -45,7 +47,7 @@ def setpgid(task: Task, pid: int, pgid: int) -> int:
     group = pgid or target.pid
     if group != target.pid and not _group_exists(task, group):
         raise SyscallError(errno.EPERM)
-    target.pgid = group
+    target.group.pgid = group
     return 0
 
 
@@ -72,11 +74,12 @@ def setsid(task: Task) -> int:
 
     Errors: EPERM (the caller leads a group). Source: setsid(2).
     """
-    if any(t.pgid == task.pid for t in task.kernel.tasks.values()):
+    if any(t.pgid == task.tgid for t in task.kernel.tasks.values()):
         raise SyscallError(errno.EPERM)
-    task.sid = task.pgid = task.pid
-    task.tty = None
-    return task.pid
+    group = task.group
+    group.sid = group.pgid = group.pid
+    group.tty = None
+    return group.pid
 
 
 @syscall(124, "getsid", SINT)

@@ -1,4 +1,4 @@
-"""The life of a process: birth, another program, death, and waiting for it."""
+"""The life of a process: another program, death, and waiting for it. clone.py has its birth."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.signals import NSIG, SIGCHLD
+from pkern.kernel.tasks.signals import SIGCHLD
+from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, WouldBlock
 from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
-from pkern.syscalls.files.pidfd import open_process, process_of
+from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.inode import Inode
 
@@ -31,180 +32,9 @@ P_ALL, P_PID, P_PGID, P_PIDFD = 0, 1, 2, 3
 KINDS = (P_ALL, P_PID, P_PGID, P_PIDFD)
 RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
 
-CSIGNAL = 0xFF
-CLONE_VM, CLONE_PIDFD, CLONE_VFORK, CLONE_THREAD = 0x100, 0x1000, 0x4000, 0x10000
-CLONE_SETTLS, CLONE_PARENT_SETTID = 0x80000, 0x100000
-CLONE_CHILD_CLEARTID, CLONE_DETACHED, CLONE_CHILD_SETTID = 0x200000, 0x400000, 0x1000000
-CLONE_CLEAR_SIGHAND = 1 << 32
-CLONE_DONE = (
-    CLONE_VM
-    | CLONE_PIDFD
-    | CLONE_VFORK
-    | CLONE_SETTLS
-    | CLONE_PARENT_SETTID
-    | CLONE_CHILD_CLEARTID
-    | CLONE_CHILD_SETTID
-    | CLONE_DETACHED
-    | CLONE_CLEAR_SIGHAND
-)
-CLONE_ARGS_MIN, CLONE_ARGS_MAX = 64, 4096
 MAX_STRING = 131072
 STACK_SHARE = 4  # arguments may fill a quarter of the stack's limit
 MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
-
-
-# ---- birth ----
-
-
-class Clone(NamedTuple):
-    """What clone was asked for; addresses are 0 where nothing is wanted."""
-
-    flags: int
-    exit_signal: int = SIGCHLD
-    stack: int = 0
-    parent_tid: int = 0
-    child_tid: int = 0
-    tls: int = 0
-    pidfd: int = 0
-
-
-FORK, VFORK = Clone(0), Clone(CLONE_VM | CLONE_VFORK)
-
-
-def _check_clone(task: Task, flags: int) -> None:
-    """Refuse what is not a process of its own. Errors: ENOSYS (threads), EINVAL."""
-    sharing = flags & ~(CLONE_DONE | CSIGNAL)
-    if flags & CLONE_THREAD:
-        task.kernel.log.write(KERN_INFO, f"{task.name}[{task.pid}]: threads are not supported")
-        raise SyscallError(errno.ENOSYS)
-    if sharing or (flags & CLONE_VM and not flags & CLONE_VFORK):
-        raise SyscallError(errno.EINVAL)
-
-
-def _set_up_child(task: Task, child: Task, wish: Clone) -> None:
-    registers = {}
-    if wish.stack:
-        registers["rsp"] = wish.stack
-    if wish.flags & CLONE_SETTLS:
-        registers["fs_base"] = wish.tls
-    if registers:
-        child.cpu.set_registers(registers)
-    child.exit_signal = wish.exit_signal
-    if wish.flags & CLONE_CLEAR_SIGHAND:
-        child.signals.reset_for_exec()
-    if wish.flags & CLONE_CHILD_CLEARTID:
-        child.thread.clear_child_tid = wish.child_tid
-    if wish.flags & CLONE_CHILD_SETTID:
-        child.mm.copy_out(wish.child_tid, struct.pack("<i", child.pid))
-    if wish.flags & CLONE_PIDFD:
-        _tell_pidfd(task, open_process(task, child, 0), wish.pidfd)
-    if wish.flags & CLONE_PARENT_SETTID:
-        task.mm.copy_out(wish.parent_tid, struct.pack("<i", child.pid))
-
-
-def _tell_pidfd(task: Task, fd: int, addr: int) -> None:
-    """Store a new child's descriptor, or close it again. Errors: EFAULT."""
-    try:
-        task.mm.copy_out(addr, struct.pack("<i", fd))
-    except SyscallError:
-        task.fds.close(fd)
-        raise
-
-
-def _clone_machine_code(task: Task, wish: Clone) -> int:
-    """Make a child that runs from here; a vfork's parent sleeps until it has let go."""
-    if task.thread.progress is not None:
-        return _wait_for_vfork(task, task.thread.progress)
-    _check_clone(task, wish.flags)
-    assert task.kernel.scheduler is not None
-    task.cpu.set_result(0)  # what the child starts with; the parent's follows
-    child = task.fork_sharing() if wish.flags & CLONE_VM else task.fork()
-    try:
-        _set_up_child(task, child, wish)
-    except SyscallError:
-        child.parent = None
-        task.children.remove(child)
-        child.exit(0)
-        raise
-    task.kernel.scheduler.add(child)
-    if wish.flags & CLONE_VFORK:
-        child.thread.vfork_parent = task
-        return _wait_for_vfork(task, child)
-    return child.pid
-
-
-def _wait_for_vfork(task: Task, child: Task) -> int:
-    if child.thread.vfork_parent is not None:
-        raise WouldBlock(("vfork", child.pid), progress=child, restart=Restart.NEVER)
-    return child.pid
-
-
-@syscall(57, "fork")
-def fork(task: Task) -> int:
-    """Return the pid of a child with a copy-on-write copy of everything.
-
-    A Python program's child is driven by the test. Errors: ENOMEM. Source: fork(2).
-    """
-    if task.context is None:
-        return task.fork().pid
-    return _clone_machine_code(task, FORK)
-
-
-@syscall(58, "vfork")
-def vfork(task: Task) -> int:
-    """Return the pid of a child that borrows the address space until it ends or executes.
-
-    A Python program's child gets a copy, as with fork. Errors: ENOMEM. Source: vfork(2).
-    """
-    if task.context is None:
-        return task.fork().pid
-    return _clone_machine_code(task, VFORK)
-
-
-@syscall(56, "clone", INT, INT, INT, INT, INT, partly="processes only: threads are ENOSYS")
-def clone(
-    task: Task, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0
-) -> int:
-    """Return the pid of a child, as fork or (CLONE_VM|CLONE_VFORK) as vfork.
-
-    Errors: EINVAL (flags that share anything else), ENOSYS (CLONE_THREAD), ENOMEM, EFAULT.
-    Source: clone(2).
-    """
-    if task.context is None:
-        if flags & ~CSIGNAL:
-            raise SyscallError(errno.EINVAL)
-        return task.fork().pid
-    flags &= (1 << 32) - 1
-    if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
-        raise SyscallError(errno.EINVAL)  # one place for both, or a flag of old
-    signo = flags & CSIGNAL
-    wish = Clone(flags & ~CSIGNAL, signo, stack, parent_tid, child_tid, tls, parent_tid)
-    return _clone_machine_code(task, wish)
-
-
-@syscall(435, "clone3", INT, INT, partly="processes only: threads are ENOSYS")
-def clone3(task: Task, addr: int, nbytes: int) -> int:
-    """Return the pid of a child, as clone, from a struct clone_args.
-
-    Errors: EINVAL, E2BIG, EFAULT, ENOSYS (threads), ENOMEM. Source: clone3(2).
-    """
-    if nbytes > CLONE_ARGS_MAX:
-        raise SyscallError(errno.E2BIG)
-    if nbytes < CLONE_ARGS_MIN:
-        raise SyscallError(errno.EINVAL)
-    raw = task.mm.copy_in(addr, nbytes)
-    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls = struct.unpack_from(
-        "<8Q", raw
-    )
-    rest = raw[CLONE_ARGS_MIN:]
-    if any(rest[24:]):
-        raise SyscallError(errno.E2BIG)
-    if any(rest) or flags & CSIGNAL or signo > NSIG or bool(stack) != bool(stack_size):
-        raise SyscallError(errno.EINVAL)
-    if task.context is None:
-        raise SyscallError(errno.ENOSYS)
-    wish = Clone(flags, signo, stack + stack_size, parent_tid, child_tid, tls, pidfd)
-    return _clone_machine_code(task, wish)
 
 
 # ---- another program ----
@@ -282,14 +112,14 @@ def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int
 
 @syscall(60, "exit", SINT)
 def exit_task(task: Task, status: int = 0) -> int:
-    """End the task with status (its low 8 bits). Source: _exit(2)."""
-    task.exit(status)
+    """End the thread, and the process with its last; status: 8 bits. Source: _exit(2)."""
+    task.end_thread((status & 0xFF) << 8)
     return 0
 
 
 @syscall(231, "exit_group", SINT)
 def exit_group(task: Task, status: int = 0) -> int:
-    """End the task, which has one thread. Source: exit_group(2)."""
+    """End the process: each of its threads. Source: exit_group(2)."""
     task.exit(status)
     return 0
 
@@ -302,22 +132,27 @@ class Event(NamedTuple):
 
     pid: int
     status: int
-    child: Task
+    child: Group
 
 
-def _eligible(child: Task, options: int) -> bool:
-    """Tell whether a wait is for this kind of child: one that tells of its end by SIGCHLD."""
+def _eligible(task: Task, child: Group, options: int) -> bool:
+    """Tell whether a wait is for this kind of child: one that tells of its end by SIGCHLD.
+
+    With __WNOTHREAD it is the thread's own child; else that of any thread of the process.
+    """
+    if options & WNOTHREAD and child.parent is not task:
+        return False
     if options & WALL:
         return True
     return (child.exit_signal != SIGCHLD) == bool(options & WCLONE)
 
 
-def _children(task: Task, kind: int, number: int, options: int) -> list[Task]:
+def _children(task: Task, kind: int, number: int, options: int) -> list[Group]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
-    candidates: Iterable[Task | None] = task.children
+    candidates: Iterable[Group | None] = task.children
     if kind == P_PID:
         candidates = [task.children.get(number)]
-    chosen = [child for child in candidates if child is not None and _eligible(child, options)]
+    chosen = [child for child in candidates if child and _eligible(task, child, options)]
     if kind == P_PGID:
         group = number or task.pgid
         chosen = [child for child in chosen if child.pgid == group]
@@ -333,12 +168,13 @@ def _choice(pid: int) -> tuple[int, int]:
     return (P_PID, pid) if pid > 0 else (P_PGID, -pid)
 
 
-def _event(child: Task, options: int) -> Event | None:
+def _event(child: Group, options: int) -> Event | None:
     """Return what a child did, if it has news of a kind that is waited for."""
     if not child.alive:
         return Event(child.pid, child.exit_status or 0, child) if options & WEXITED else None
-    if child.thread.stopped and not child.stop_seen and _shows_stop(child, options):
-        return Event(child.pid, child.thread.stopped << 8 | 0x7F, child)
+    stopped = child.leader.thread.stopped
+    if stopped and not child.stop_seen and _shows_stop(child, options):
+        return Event(child.pid, stopped << 8 | 0x7F, child)
     if child.continued and options & WCONTINUED:
         return Event(child.pid, 0xFFFF, child)
     return None
@@ -347,19 +183,18 @@ def _event(child: Task, options: int) -> Event | None:
 def _news(task: Task, kind: int, number: int, options: int) -> Event | None:
     """Return what the first of the chosen children with news did, or None. Errors: ECHILD."""
     if kind == P_ALL:
-        if not any(_eligible(child, options) for child in task.children):
+        if not any(_eligible(task, child, options) for child in task.children):
             raise SyscallError(errno.ECHILD)
         return task.children.first(
-            lambda child: _event(child, options) if _eligible(child, options) else None
+            lambda child: _event(child, options) if _eligible(task, child, options) else None
         )
     events = (_event(child, options) for child in _children(task, kind, number, options))
     return next((event for event in events if event is not None), None)
 
 
-def _shows_stop(child: Task, options: int) -> bool:
+def _shows_stop(child: Group, options: int) -> bool:
     """Tell whether the parent is told that a child is stopped: a tracer always is."""
-    held = child.trace is not None and child.trace.held
-    return held or bool(options & WUNTRACED)
+    return is_held(child.leader) or bool(options & WUNTRACED)
 
 
 def _consume(task: Task, event: Event) -> None:
@@ -367,8 +202,8 @@ def _consume(task: Task, event: Event) -> None:
     child = event.child
     if not child.alive:
         task.children.remove(child)
-        task.kernel.tasks.reap(child)
-        task.take_usage(child)
+        child.reap()
+        task.group.take_times(child)
     elif event.status == 0xFFFF:
         child.continued = False
     else:
@@ -384,7 +219,7 @@ def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
         return event
     if options & WNOHANG:
         return None
-    raise WouldBlock(("child", task.pid), error=errno.EDEADLK)
+    raise WouldBlock(("child", task.group), error=errno.EDEADLK)
 
 
 def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
@@ -418,7 +253,7 @@ def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event 
 
 def _can_run(task: Task, choice: tuple[int, int], options: int) -> bool:
     """Tell whether a Python program waits for a child that the scheduler runs."""
-    return any(c.alive and c.context is not None for c in _children(task, *choice, options))
+    return any(c.alive and c.leader.context is not None for c in _children(task, *choice, options))
 
 
 def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
@@ -455,19 +290,14 @@ class Rusage(NamedTuple):
 
 def usage_of_children(task: Task) -> Rusage:
     """Return what the children that were waited for have used."""
-    thread = task.thread
-    return Rusage(thread.child_cpu_ns, thread.child_max_rss * KB_PER_PAGE, *thread.child_faults)
+    used = task.group.waited_for
+    return Rusage(used.cpu_ns, used.max_rss * KB_PER_PAGE, used.minor, used.major)
 
 
-def usage_of(child: Task) -> Rusage:
+def usage_of(child: Group) -> Rusage:
     """Return what a child has used, with the children that it waited for."""
-    its, own, theirs = child.thread, child.faults, child.thread.child_faults
-    return Rusage(
-        its.cpu_ns + its.child_cpu_ns,
-        max(child.max_rss, its.child_max_rss) * KB_PER_PAGE,
-        own[0] + theirs[0],
-        own[1] + theirs[1],
-    )
+    used = child.times.with_(child.waited_for)
+    return Rusage(used.cpu_ns, used.max_rss * KB_PER_PAGE, used.minor, used.major)
 
 
 @syscall(61, "wait4", SINT, INT, SINT, INT)
@@ -494,7 +324,7 @@ def _waitid_info(event: Event) -> bytes:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:
         code, value = 1, status >> 8
-    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.cred.uid, value)
+    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.leader.cred.uid, value)
     return head.ljust(128, b"\0")
 
 
@@ -502,7 +332,7 @@ def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
     """Wait for the child that a descriptor stands for. Errors: EBADF, ECHILD, EAGAIN."""
     never = task.fds.get(fd).flags & O_NONBLOCK and not options & WNOHANG
     try:
-        pid = process_of(task, fd).pid
+        pid = process_of(task, fd).tgid
     except SyscallError as error:
         raise SyscallError(errno.ECHILD if error.number == errno.ESRCH else error.number) from None
     event = _wait(task, (P_PID, pid), options | (WNOHANG if never else 0))

@@ -6,9 +6,16 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG, SI_USER, SigInfo, send
+from pkern.kernel.tasks.signals import NSIG, SI_TKILL, SI_USER, SigInfo, send, send_to_thread
+from pkern.kernel.vfs.pidfd import PIDFD_THREAD
 from pkern.kernel.vfs.proc.procfs import TaskDir
-from pkern.syscalls.files.pidfd import PIDFD_SELF, process_of, subject_of
+from pkern.syscalls.files.pidfd import (
+    PIDFD_SELF,
+    PIDFD_SELF_PROCESS,
+    PIDFD_SELF_THREAD,
+    process_of,
+    subject_of,
+)
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.signals import is_as_from_kernel, may_signal, queued_info
 
@@ -28,33 +35,44 @@ def pidfd_send_signal(task: Task, pidfd: int, signo: int, info: int = 0, flags: 
     if flags not in (0, SIGNAL_THREAD, SIGNAL_PROCESS, SIGNAL_GROUP):
         raise SyscallError(errno.EINVAL)
     subject = _to_signal(task, pidfd)
-    told = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid)
+    scope = flags or _scope_of(task, pidfd)
+    code = SI_TKILL if scope == SIGNAL_THREAD else SI_USER
+    told = SigInfo(signo, code, si_pid=task.tgid, si_uid=task.cred.uid)
     if info:
         told = queued_info(task, info)
         if told.si_signo != signo:
             raise SyscallError(errno.EINVAL)
     if subject.is_reaped:
         raise SyscallError(errno.ESRCH)
-    if info and subject is not task and is_as_from_kernel(told):
+    if info and (subject is not task or scope == SIGNAL_GROUP) and is_as_from_kernel(told):
         raise SyscallError(errno.EPERM)
     if not 0 <= signo <= NSIG:
         raise SyscallError(errno.EINVAL)
-    everyone = task.kernel.tasks.values()
+    everyone = task.kernel.tasks.processes()
     group = [one for one in everyone if one.pgid == subject.pid]
-    targets = group if flags == SIGNAL_GROUP else [subject]
+    targets = group if scope == SIGNAL_GROUP else [subject]
     if not targets:
         raise SyscallError(errno.ESRCH)
     allowed = [one for one in targets if may_signal(task, one, signo)]
     if not allowed:
         raise SyscallError(errno.EPERM)
+    sending = send_to_thread if scope == SIGNAL_THREAD else send
     for one in allowed if signo else ():
-        send(one, told)
+        sending(one, told)
     return 0
+
+
+def _scope_of(task: Task, fd: int) -> int:
+    """Return whom a signal is for where no flag says it: the thread or process of a descriptor."""
+    is_thread = fd == PIDFD_SELF_THREAD or (
+        fd != PIDFD_SELF_PROCESS and task.fds.get(fd).flags & PIDFD_THREAD
+    )
+    return SIGNAL_THREAD if is_thread else SIGNAL_PROCESS
 
 
 def _to_signal(task: Task, fd: int) -> Task:
     if fd in PIDFD_SELF:
-        return task
+        return process_of(task, fd)
     inode = task.fds.get(fd).inode
     return inode.of_task if isinstance(inode, TaskDir) else subject_of(task, fd)
 
@@ -67,6 +85,6 @@ def process_mrelease(task: Task, pidfd: int, flags: int = 0) -> int:
     """
     if flags:
         raise SyscallError(errno.EINVAL)
-    if not process_of(task, pidfd).alive:
+    if not process_of(task, pidfd).group.alive:
         raise SyscallError(errno.ESRCH)
     raise SyscallError(errno.EINVAL)

@@ -60,7 +60,7 @@ def _set_pdeath_signal(task: Task, args: Arguments) -> int:
 
 def _set_dumpable(task: Task, args: Arguments) -> int:
     _need(args[0] in (0, 1))
-    task.dumpable = args[0]
+    task.mm.set(dumpable=args[0])
     return 0
 
 
@@ -90,7 +90,7 @@ def _set_timer_slack(task: Task, args: Arguments) -> int:
 
 
 def _set_subreaper(task: Task, args: Arguments) -> int:
-    task.set_attributes(subreaper=int(args[0] != 0))
+    task.group.subreaper = int(args[0] != 0)
     return 0
 
 
@@ -103,13 +103,13 @@ def _set_vsyscall(task: Task, args: Arguments) -> int:
 
 def _get_thp_disable(task: Task, args: Arguments) -> int:
     _need(not any(args))
-    return task.attributes.thp_disabled
+    return task.mm.settings.thp_disabled
 
 
 def _set_thp_disable(task: Task, args: Arguments) -> int:
     on, flags, *rest = args
     _need(not any(rest) and not flags & ~(THP_DISABLE_EXCEPT_ADVISED if on else 0))
-    task.set_attributes(thp_disabled=int(on != 0) | flags)
+    task.mm.set(thp_disabled=int(on != 0) | flags)
     return 0
 
 
@@ -205,7 +205,7 @@ OPTIONS: dict[int, Option] = {
     29: _set_timer_slack,
     30: lambda task, args: task.attributes.timer_slack_ns,
     36: _set_subreaper,
-    37: lambda task, args: _store(task, args[0], "<i", task.attributes.subreaper),
+    37: lambda task, args: _store(task, args[0], "<i", task.group.subreaper),
     38: _set_no_new_privs,
     39: _get_no_new_privs,
     40: lambda task, args: _store(task, args[0], "<Q", task.thread.clear_child_tid),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
-from pkern.kernel.tasks.task import DEFAULT_RLIMITS, RLIM_INFINITY
+from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -21,18 +22,25 @@ MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256
 REGISTRATIONS = (4, 16, 64, 256)
 RSEQ_BARRIER, GET_REGISTRATIONS = 128, 512
 KCMP_FILE = 0
-KCMP_OBJECTS = {1: "mm", 2: "fds", 3: "fs", 4: "signals"}
+KCMP_OBJECTS: dict[int, Callable[[Any], object]] = {
+    1: lambda task: task.mm,
+    2: lambda task: task.fds,
+    3: lambda task: task.fs,
+    4: lambda task: task.signals.handlers,
+    6: lambda task: task.undo,
+}
+KCMP_IO = 5
 
 
 @syscall(39, "getpid")
 def getpid(task: Task) -> int:
-    """Return the task's pid. Source: getpid(2)."""
-    return task.pid
+    """Return the process's number, which all its threads share. Source: getpid(2)."""
+    return task.tgid
 
 
 @syscall(186, "gettid")
 def gettid(task: Task) -> int:
-    """Return the thread's id, the pid. Source: gettid(2)."""
+    """Return the thread's own number. Source: gettid(2)."""
     return task.pid
 
 
@@ -90,12 +98,12 @@ def prlimit64(
 
     pid 0: the caller. Errors: ESRCH, EPERM, EINVAL. Source: prlimit(2).
     """
-    target = task.kernel.tasks.get(pid or task.pid)
+    target = task.kernel.tasks.get(pid or task.tgid)
     if target is None:
         raise SyscallError(errno.ESRCH)
     mine, its = task.cred, target.cred
     same = set(its.uids) == {mine.uid} and set(its.gids) == {mine.gid}
-    if target is not task and not same and not task.capable("CAP_SYS_RESOURCE"):
+    if target.group is not task.group and not same and not task.capable("CAP_SYS_RESOURCE"):
         raise SyscallError(errno.EPERM)
     old = getrlimit(target, resource)
     if limits is not None:
@@ -142,11 +150,11 @@ def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
     if command == 0:
         return sum(MEMBARRIER)
     if command == GET_REGISTRATIONS:
-        return task.attributes.membarriers
+        return task.mm.settings.membarriers
     registration = MEMBARRIER[command]
     if command in REGISTRATIONS:
-        task.set_attributes(membarriers=task.attributes.membarriers | command)
-    elif registration & ~task.attributes.membarriers:
+        task.mm.set(membarriers=task.mm.settings.membarriers | command)
+    elif registration & ~task.mm.settings.membarriers:
         raise SyscallError(errno.EPERM)
     return 0
 
@@ -155,7 +163,7 @@ def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
 def kcmp(task: Task, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
     """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
 
-    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4.
+    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, SYSVSEM 6.
     Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
     """
     pair = [task.kernel.tasks.get(pid) for pid in (one, other)]
@@ -168,8 +176,8 @@ def kcmp(task: Task, one: int, other: int, kind: int, first: int = 0, second: in
         cookies = left.fds.get_raw(first).cookie, right.fds.get_raw(second).cookie
         return (cookies[0] < cookies[1]) + 2 * (cookies[0] > cookies[1])
     if kind not in KCMP_OBJECTS:
-        raise SyscallError(errno.EOPNOTSUPP if kind in (5, 6) else errno.EINVAL)
-    name = KCMP_OBJECTS[kind]
-    if getattr(left, name) is getattr(right, name):
+        raise SyscallError(errno.EOPNOTSUPP if kind == KCMP_IO else errno.EINVAL)
+    object_of = KCMP_OBJECTS[kind]
+    if object_of(left) is object_of(right):
         return 0
     return 1 if one < other else 2

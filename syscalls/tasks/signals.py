@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError
@@ -27,8 +27,11 @@ from pkern.kernel.tasks.signals import (
     Sigaction,
     SigInfo,
     Signal,
+    discard,
     force,
     send,
+    send_to_thread,
+    set_blocked,
 )
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in, pass_time
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SET_BYTES = 8
 ACTION = struct.Struct("<QQQQ")
+Sending = Callable[["Task", SigInfo], None]
 STACK = struct.Struct("<QI4xQ")
 
 
@@ -55,9 +59,9 @@ def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action
         raise SyscallError(errno.EINVAL)
     old = task.signals.action(signo)
     if action is not None:
-        task.signals.actions[signo] = action
+        task.signals.set_action(signo, action)
         if task.signals.fate(signo) is Fate.IGNORE:
-            task.signals.discard(frozenset({signo}))
+            discard(task.group, frozenset({signo}))
     return old
 
 
@@ -139,7 +143,7 @@ def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
     changed = {SIG_BLOCK: old | mask, SIG_UNBLOCK: old & ~mask, SIG_SETMASK: mask}
     if how not in changed:
         raise SyscallError(errno.EINVAL)
-    signals.blocked = changed[how] & ~UNBLOCKABLE_MASK
+    set_blocked(task, changed[how])
     if task.context is None:
         deliver_pending(task)
     else:
@@ -186,7 +190,8 @@ def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
         raise SyscallError(errno.EINTR)
     if task.thread.progress is None:
         mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
-        task.thread.saved_mask, task.signals.blocked = task.signals.blocked, mask
+        task.thread.saved_mask = task.signals.blocked
+        set_blocked(task, mask)
         task.attention = True
     raise WouldBlock(progress=True, restart=Restart.UNLESS_HANDLED)
 
@@ -202,6 +207,7 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
     """
     _check_set(nbytes)
     among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+    task.signals.awaited = 0
     found = task.signals.take(among)
     if found is not None:
         if info:
@@ -211,12 +217,18 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
     pass_time(task, deadline)
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
+    task.signals.awaited = among if task.context is not None else 0
     raise WouldBlock(
-        ("signal", task.pid),
+        ("awaited", task),
         deadline=deadline,
         progress=deadline,
         restart=Restart.UNLESS_HANDLED,
+        interrupted=lambda: _await_nothing(task),
     )
+
+
+def _await_nothing(task: Task) -> None:
+    task.signals.awaited = 0
 
 
 def _deadline(task: Task, timeout: int) -> int | None:
@@ -253,7 +265,7 @@ def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
     allowed = [target for target in found if may_signal(task, target, signo)]
     if not allowed:
         raise SyscallError(errno.EPERM)
-    info = SigInfo(signo, SI_USER, si_pid=task.pid, si_uid=task.cred.uid)
+    info = SigInfo(signo, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid)
     for target in allowed:
         if signo:
             send(target, info)
@@ -265,11 +277,13 @@ def kill(task: Task, pid: int, signo: int) -> int:
 
     Signal 0 only asks whether it could be sent. Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
     """
-    tasks = list(task.kernel.tasks.values())
+    tasks = task.kernel.tasks.processes()
     if pid > 0:
-        targets = [t for t in tasks if t.pid == pid]
+        one = task.kernel.tasks.get(pid)
+        targets = [one] if one is not None else []
     elif pid == -1:
-        targets = [t for t in tasks if t is not task and t is not task.kernel.tasks.init]
+        spared = (task.group, task.kernel.tasks.init and task.kernel.tasks.init.group)
+        targets = [t for t in tasks if t.group not in spared]
     else:
         group = -pid or task.pgid
         targets = [t for t in tasks if t.pgid == group]
@@ -285,15 +299,16 @@ def _thread_kill(task: Task, tid: int, signo: int) -> int:
     if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        send(target, SigInfo(signo, SI_TKILL, si_pid=task.pid, si_uid=task.cred.uid))
+        send_to_thread(target, SigInfo(signo, SI_TKILL, si_pid=task.tgid, si_uid=task.cred.uid))
     return 0
 
 
-def _thread_of(tgid: int, tid: int) -> None:
-    """Refuse what is no thread of a process: each has one. Errors: EINVAL, ESRCH."""
+def _need_thread(task: Task, tgid: int, tid: int) -> None:
+    """Refuse what is no thread of a process. Errors: EINVAL, ESRCH."""
     if tid <= 0 or tgid <= 0:
         raise SyscallError(errno.EINVAL)
-    if tid != tgid:
+    target = task.kernel.tasks.get(tid)
+    if target is None or target.tgid != tgid:
         raise SyscallError(errno.ESRCH)
 
 
@@ -308,7 +323,7 @@ def tkill(task: Task, tid: int, signo: int) -> int:
 @syscall(234, "tgkill", SINT, SINT, SINT)
 def tgkill(task: Task, tgid: int, tid: int, signo: int) -> int:
     """Send a signal to a thread of a process. Errors: EINVAL, ESRCH, EPERM. Source: tgkill(2)."""
-    _thread_of(tgid, tid)
+    _need_thread(task, tgid, tid)
     return _thread_kill(task, tid, signo)
 
 
@@ -318,6 +333,11 @@ def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
 
     Source: rt_sigqueueinfo(2).
     """
+    return _queue(task, pid, signo, info, send)
+
+
+def _queue(task: Task, pid: int, signo: int, info: int, sending: Sending) -> int:
+    """Send a task, or its process, a signal with a value. Errors: as rt_sigqueueinfo."""
     _check_number(signo)
     told = queued_info(task, info)
     target = task.kernel.tasks.get(pid)
@@ -328,7 +348,7 @@ def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
     if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        send(target, told._replace(si_signo=signo))
+        sending(target, told._replace(si_signo=signo))
     return 0
 
 
@@ -350,12 +370,13 @@ def rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, signo: int, info: int) ->
 
     Source: rt_tgsigqueueinfo(2).
     """
-    _thread_of(tgid, tid)
-    return rt_sigqueueinfo(task, tid, signo, info)
+    _need_thread(task, tgid, tid)
+    return _queue(task, tid, signo, info, send_to_thread)
 
 
 def deliver_pending(task: Task) -> None:
     """Deliver to a Python program what is pending and not blocked any more, oldest first."""
-    waiting, task.signals.pending = task.signals.pending, []
+    pending = task.signals.shared
+    waiting, pending.infos = pending.infos, []
     for info in waiting:
         send(task, info)

@@ -17,23 +17,38 @@ if TYPE_CHECKING:
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 ZONE_BYTES = 8
 COARSE_CLOCKS = frozenset({5, 6})
+CLOCK_THREAD_CPUTIME_ID, THREAD_CLOCK = 3, 4
 CLOCK_FD = 3  # the kind of a negative clock that names a device
 COARSE_NS = 4_000_000
 TIME_ERROR, STA_UNSYNC = 5, 0x40
 
 
 def _cpu_clock(task: Task, clock: int) -> int:
-    """Return the processor time of a clock of clock_getcpuclockid(3), negative. Errors: EINVAL."""
+    """Return the processor time of a clock of clock_getcpuclockid(3), negative. Errors: EINVAL.
+
+    A thread's clock (THREAD_CLOCK) is for its own process. Source: pid_for_clock() of Linux 6.18.
+    """
     pid, kind = ~(clock >> 3), clock & 3
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None or kind == CLOCK_FD:
         raise SyscallError(errno.EINVAL)
-    return cpu_time(target)
+    if clock & THREAD_CLOCK:
+        if target.group is not task.group:
+            raise SyscallError(errno.EINVAL)
+        return thread_time(target)
+    if target is not task and target is not target.group.leader:
+        raise SyscallError(errno.EINVAL)
+    return process_time(target)
 
 
-def cpu_time(task: Task) -> int:
-    """Return the nanoseconds a task has run; all of time is a Python program's own."""
-    return task.kernel.clock.now_ns if task.context is None else task.thread.cpu_ns
+def thread_time(task: Task) -> int:
+    """Return the nanoseconds a thread has run; all of time is a Python program's own."""
+    return task.kernel.clock.now_ns if task.context is None else task.time_ns
+
+
+def process_time(task: Task) -> int:
+    """Return the nanoseconds that all threads of a process have run; as thread_time()."""
+    return task.kernel.clock.now_ns if task.context is None else task.group.time_ns
 
 
 def clock_gettime(task: Task, clock: int) -> int:
@@ -41,7 +56,7 @@ def clock_gettime(task: Task, clock: int) -> int:
     if clock in REALTIME_CLOCKS:
         return task.kernel.clock.realtime_ns
     if clock in CPU_CLOCKS:
-        return cpu_time(task)
+        return thread_time(task) if clock == CLOCK_THREAD_CPUTIME_ID else process_time(task)
     if clock in UPTIME_CLOCKS:
         return task.kernel.clock.now_ns
     if clock < 0:

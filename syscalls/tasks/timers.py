@@ -109,11 +109,11 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
 def _timer(task: Task, which: int) -> Interval:
     if which not in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
         raise SyscallError(errno.EINVAL)
-    return task.thread.timers.setdefault(which, Interval())
+    return task.group.timers.setdefault(which, Interval())
 
 
 def _now(task: Task, which: int) -> int:
-    return task.kernel.clock.now_ns if which == ITIMER_REAL else task.thread.cpu_ns
+    return task.kernel.clock.now_ns if which == ITIMER_REAL else task.group.time_ns
 
 
 def _timer_value(task: Task, which: int) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def _set_timer(task: Task, which: int, interval: int, value: int) -> None:
     timer.expires = _now(task, which) + value if value else 0
     scheduler, shot = task.kernel.scheduler, timer.shot
     if value and which == ITIMER_REAL and scheduler is not None:
-        scheduler.at(timer.expires, lambda: interval_signal(task, timer, shot))
+        scheduler.at(timer.expires, lambda: interval_signal(task.group, timer, shot))
 
 
 def _pack_timer(values: tuple[int, int]) -> bytes:
@@ -187,8 +187,8 @@ def times(task: Task, addr: int) -> int:
     Source: times(2).
     """
     if addr:
-        thread = task.thread
-        used = (thread.cpu_ns // TICKS, 0, thread.child_cpu_ns // TICKS, 0)
+        group = task.group
+        used = (group.time_ns // TICKS, 0, group.waited_for.cpu_ns // TICKS, 0)
         task.mm.copy_out(addr, struct.pack("<qqqq", *used))
     return task.kernel.clock.now_ns // TICKS
 
@@ -208,4 +208,6 @@ def getrusage(task: Task, who: int = RUSAGE_SELF) -> Rusage:
         return usage_of_children(task)
     if who not in (RUSAGE_SELF, RUSAGE_THREAD):
         raise SyscallError(errno.EINVAL)
-    return Rusage(task.thread.cpu_ns, task.max_rss * KB_PER_PAGE, *task.faults)
+    process = task.group.times
+    used = process if who == RUSAGE_SELF else task.times
+    return Rusage(used.cpu_ns, process.max_rss * KB_PER_PAGE, used.minor, used.major)

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.clone import fork
 from pkern.userland.program import Sys
 
 LENGTH = 150
@@ -481,7 +482,7 @@ def on_the_kernel(uid: int, steps: list[Step]) -> list[Any]:
         root.chown("/tmp/base", uid, uid)
         root.chroot("/tmp/base")
         root.chdir("/")
-        user = Sys(root.task.fork())
+        user = Sys(fork(root.task))
         user.task.set_credentials(uid, uid, user.task.caps if uid == 0 else frozenset())
         results = Ours(user).run(steps)
         kernel.check()

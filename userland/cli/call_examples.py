@@ -281,6 +281,7 @@ EXAMPLES: dict[str, str] = {
     "vfork": "sys.vfork()",
     "clone": "sys.clone(sys.SIGCHLD)",
     "clone3": "sys.store(addr, pack('<8Q', 0, 0, 0, 0, 17, 0, 0, 0)); sys.clone3(addr, 64)",
+    "unshare": "sys.unshare(sys.CLONE_FS | sys.CLONE_FILES)",
     "execve": "sys.execve('/tmp/file', 0, 0)",
     "execveat": "sys.execveat(fd, '', 0, 0, sys.AT_EMPTY_PATH)",
     "exit": "child.exit(3); sys.wait4(child.pid)",

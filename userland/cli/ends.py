@@ -62,8 +62,8 @@ def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo:
     if task is not None:
         usage = task.usage
         facts["program"], facts["pid"] = task.program or given.argv[0], task.pid
-        facts["times"]["cpu_ns"] = task.thread.cpu_ns
-        facts["times"]["children_cpu_ns"] = task.thread.child_cpu_ns
+        facts["times"]["cpu_ns"] = task.group.time_ns
+        facts["times"]["children_cpu_ns"] = task.group.waited_for.cpu_ns
         facts["faults"] = {"minor": usage.minor_faults, "major": usage.major_faults}
         facts["peak_memory_kib"] = usage.peak_pages * KIB_PER_PAGE
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

@@ -290,8 +290,8 @@ def taken(data: bytes) -> int:
 
 
 def write_comm(of: Task, data: bytes, writer: Task) -> int:
-    """Rename a task, which only it may do. Errors: EINVAL. Source: proc_pid_comm(5)."""
-    if writer is not of:
+    """Rename a task, as its own process may. Errors: EINVAL. Source: proc_pid_comm(5)."""
+    if writer.group is not of.group:
         raise SyscallError(errno.EINVAL)
     of.name = data[:15].split(b"\0")[0].decode("utf-8", "surrogateescape")
     return len(data)
@@ -311,11 +311,11 @@ def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
     if not OOM_MIN <= value <= OOM_MAX:
         raise SyscallError(errno.EINVAL)
     privileged = writer.capable("CAP_SYS_RESOURCE")
-    if value < of.attributes.oom_score_adj_min and not privileged:
+    if value < of.group.oom_score_adj_min and not privileged:
         raise SyscallError(errno.EACCES)
     of.oom_score_adj = value
     if privileged:
-        of.set_attributes(oom_score_adj_min=value)
+        of.group.oom_score_adj_min = value
     return taken(data)
 
 
@@ -376,7 +376,7 @@ def write_clear_refs(of: Task, data: bytes, writer: Task) -> int:
 
 def coredump_filter(of: Task) -> str:
     """Which kinds of memory a dump would hold. Source: core(5)."""
-    return f"{of.attributes.coredump_filter:08x}\n" if of.alive else ""
+    return f"{of.mm.settings.coredump_filter:08x}\n" if of.alive else ""
 
 
 def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
@@ -384,7 +384,7 @@ def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
     value = parse_kernel(data, 0, 0, (1 << 32) - 1)
     if not of.alive:
         raise SyscallError(errno.ESRCH)
-    of.set_attributes(coredump_filter=value & COREDUMP_FILTER_BITS)
+    of.mm.set(coredump_filter=value & COREDUMP_FILTER_BITS)
     return len(data)
 
 

@@ -33,7 +33,7 @@ class SelfLink(ProcLink):
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
-        return str(task.pid)
+        return str(task.tgid)
 
 
 class ThreadSelfLink(ProcLink):
@@ -43,7 +43,7 @@ class ThreadSelfLink(ProcLink):
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
-        return f"{task.pid}/task/{task.pid}"
+        return f"{task.tgid}/task/{task.pid}"
 
 
 class TaskLink(ProcLink):
@@ -115,7 +115,9 @@ class FdDir(ProcDir):
         return [str(fd) for fd in sorted(self._of_task.fds.files)]
 
     def permits(self, task: Caller, wanted: int) -> bool:
-        return task is self._of_task or super().permits(task, wanted)
+        return task_of(task, self.kernel).group is self._of_task.group or super().permits(
+            task, wanted
+        )
 
 
 class ExeLink(ProcLink):

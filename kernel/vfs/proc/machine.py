@@ -93,7 +93,7 @@ def swaps(kernel: Machine) -> str:
 
 def busy_ns(kernel: Machine) -> int:
     """Return the virtual time that tasks in machine code have run."""
-    return kernel.tasks.dead_cpu_ns + sum(task.thread.cpu_ns for task in kernel.tasks.values())
+    return kernel.tasks.dead_cpu_ns + sum(task.time_ns for task in kernel.tasks.values())
 
 
 def _states(kernel: Machine) -> tuple[int, int]:

@@ -200,6 +200,12 @@ class MapsFile(TaskFile):
         return self._of_task
 
 
+# The files of a thread that do not show what its process's do.
+THREAD_ROWS: dict[str, Row] = {
+    "io": ROWS["io"]._replace(text=_of(proc_task.thread_io)),
+    "stat": ROWS["stat"]._replace(text=proc_task.thread_stat),
+}
+NOT_OF_THREADS = frozenset({"coredump_filter", "mountstats", "timers", "timerslack_ns"})
 KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
 
 
@@ -209,21 +215,22 @@ class TaskDir(ProcDir):
     def __init__(self, kernel: Machine, of_task: Task, process: TaskDir | None = None) -> None:
         super().__init__(kernel, 0o555)
         self.of_task = of_task
-        for name, row in ROWS.items():
+        for name, row in ROWS.items() if process is None else _thread_rows():
             self.entries[name] = KINDS.get(name, TaskFile)(kernel, row, of_task)
         self.entries["mem"] = proc_files.MemFile(kernel, of_task)
         self.entries["pagemap"] = proc_files.PagemapFile(kernel, of_task)
-        self.entries["map_files"] = MapFilesDir(kernel, of_task)
         self.entries["ns"] = NsDir(kernel, of_task)
         self.entries |= task_links(kernel, of_task)
         if process is None:
+            self.entries["map_files"] = MapFilesDir(kernel, of_task)
             self.entries["task"] = ThreadsDir(kernel, of_task, self)
         else:
             self.entries["children"] = TextFile(kernel, 0o444, self._children)
         self.entries = dict(sorted(self.entries.items()))
 
     def _children(self) -> str:
-        return "".join(f"{child.pid} " for child in self.of_task.children)
+        own = (child for child in self.of_task.children if child.parent is self.of_task)
+        return "".join(f"{child.pid} " for child in own)
 
     def lookup(self, name: str, task: Caller) -> Inode:
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
@@ -237,6 +244,11 @@ class TaskDir(ProcDir):
         return super().names(task) if self.of_task.pid in self.kernel.tasks else []
 
 
+def _thread_rows() -> list[tuple[str, Row]]:
+    rows = {**ROWS, **THREAD_ROWS}.items()
+    return [(name, row) for name, row in rows if name not in NOT_OF_THREADS]
+
+
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
     """Return uid and gid of an inode about a task: its own, root's if its memory is hidden."""
     if (task.alive and task.dumpable) or (inode.kind == "dir" and inode.mode == 0o555):
@@ -245,25 +257,36 @@ def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
 
 
 class ThreadsDir(ProcDir):
-    """/proc/PID/task: a directory for each thread, of which there is one."""
+    """/proc/PID/task: a directory for each thread."""
 
     def __init__(self, kernel: Machine, of_task: Task, process: TaskDir) -> None:
         super().__init__(kernel, 0o555)
-        self.nlink = 3
-        self._of_task = of_task
+        self._group = of_task.group
         self._process = process
+        self._dirs: dict[Task, TaskDir] = {}
+
+    @property
+    def nlink(self) -> int:
+        return 2 + len(self._group.threads)
+
+    @nlink.setter
+    def nlink(self, count: int) -> None:
+        """It follows the threads."""
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        if name != str(self._of_task.pid):
+        number = int(name) if name.isdecimal() and str(int(name)) == name else 0
+        subject = self._group.threads.get(number)
+        if subject is None:
             raise SyscallError(errno.ENOENT)
-        if name not in self.entries:
-            self.entries[name] = TaskDir(self.kernel, self._of_task, self._process)
-        inode = self.entries[name]
-        inode.uid, inode.gid = owner_of(self._of_task, inode)
+        if subject not in self._dirs:
+            self._dirs = {t: d for t, d in self._dirs.items() if not t.is_reaped}
+            self._dirs[subject] = TaskDir(self.kernel, subject, self._process)
+        inode = self._dirs[subject]
+        inode.uid, inode.gid = owner_of(subject, inode)
         return inode
 
     def names(self, task: Caller) -> list[str]:
-        return [str(self._of_task.pid)]
+        return [str(pid) for pid in sorted(self._group.threads)]
 
 
 SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
@@ -293,7 +316,8 @@ class ProcRoot(ProcDir):
         self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
 
     def names(self, task: Caller) -> list[str]:
-        return [*self.entries, *(str(pid) for pid in sorted(self.kernel.tasks))]
+        pids = sorted(task.tgid for task in self.kernel.tasks.processes())
+        return [*self.entries, *map(str, pids)]
 
 
 class ProcFs:

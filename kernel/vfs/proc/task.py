@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.tasks.credentials import mask_of
-from pkern.kernel.tasks.signals import NSIG, SI_TKILL
+from pkern.kernel.tasks.signals import NSIG
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.attributes import IoCounters
+    from pkern.kernel.tasks.group import Group, Times
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
@@ -76,17 +78,21 @@ def _code_pages(task: Task) -> int:
 def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
     numbers = range(1, NSIG + 1)
-    own = {i.si_signo for i in signals.pending if i.si_code == SI_TKILL}
-    shared = {i.si_signo for i in signals.pending if i.si_code != SI_TKILL}
     sets = {
-        "SigPnd": own,
-        "ShdPnd": shared,
+        "SigPnd": {info.si_signo for info in signals.own.infos},
+        "ShdPnd": {info.si_signo for info in signals.shared.infos},
         "SigBlk": {n for n in numbers if signals.blocked >> (n - 1) & 1},
         "SigIgn": {n for n in numbers if signals.is_ignored(n)},
         "SigCgt": {n for n in numbers if signals.is_handled(n)},
     }
-    queued = f"{len(signals.pending)}/{task.rlimits['sigpending'][0]}"
+    queued = f"{_queued(task.group)}/{task.rlimits['sigpending'][0]}"
     return [("SigQ", queued), *((name, signal_mask(chosen)) for name, chosen in sets.items())]
+
+
+def _queued(group: Group) -> int:
+    """Return how many signals wait for a process and its threads."""
+    own = (task.signals.own.infos for task in group.threads.values())
+    return len(group.pending.infos) + sum(map(len, own))
 
 
 def signal_mask(numbers: Iterable[int]) -> str:
@@ -96,22 +102,22 @@ def signal_mask(numbers: Iterable[int]) -> str:
 
 def status(task: Task) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    cred, pid = task.cred, task.pid
+    cred, pid, tgid = task.cred, task.pid, task.tgid
     uids, gids = (*cred.uids, cred.fsuid), (*cred.gids, cred.fsgid)
     head = [
         ("Name", task.name.replace("\\", "\\\\").replace("\n", "\\n")),
-        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]), ("Tgid", pid),
+        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]), ("Tgid", tgid),
         ("Ngid", 0), ("Pid", pid), ("PPid", task.ppid),
         ("TracerPid", task.trace.tracer.pid if task.trace else 0),
         ("Uid", "\t".join(map(str, uids))), ("Gid", "\t".join(map(str, gids))),
         ("FDSize", task.fds.size), ("Groups", "".join(f"{g} " for g in cred.groups) or " "),
-        ("NStgid", pid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
+        ("NStgid", tgid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip
     sets = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
     caps = zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), sets, strict=True)
     tail: list[tuple[str, object]] = [
-        ("Threads", 1), *_signal_rows(task),
+        ("Threads", len(task.group.threads)), *_signal_rows(task),
         *((name, f"{mask_of(chosen):016x}") for name, chosen in caps),
         ("NoNewPrivs", cred.no_new_privs), ("Seccomp", 0), ("Seccomp_filters", 0),
         ("Speculation_Store_Bypass", "not vulnerable"),
@@ -142,7 +148,7 @@ def _memory_fields(task: Task, may_look: bool) -> dict[int, int]:
         return {}
     c, found = task.mm.counters, _areas(task)
     rss = int(c.rss_anon + c.rss_file + c.rss_shmem)
-    sizes = {10: int(c.min_flt), 12: int(c.maj_flt), 23: int(c.total_vm) * PAGE_SIZE, 24: rss}
+    sizes = {23: int(c.total_vm) * PAGE_SIZE, 24: rss}
     if not may_look:
         return {**sizes, 26: 1, 27: 1}
     stack = int(c.start_stack)
@@ -159,24 +165,44 @@ def _low_mask(numbers: Iterable[int]) -> int:
 
 
 def stat(task: Task, reader: Task) -> str:
-    """52 numbers for programs. Source: proc_pid_stat(5)."""
+    """52 numbers for programs, about a process. Source: proc_pid_stat(5)."""
+    return _stat(task, reader, task.group.times)
+
+
+def thread_stat(task: Task, reader: Task) -> str:
+    """The same of one thread: its own faults and time. Source: proc_pid_stat(5)."""
+    return _stat(task, reader, task.times)
+
+
+def _stat(task: Task, reader: Task, used: Times) -> str:
+    theirs = task.group.waited_for
     may_look, signals, attributes = reader.may_trace(task), task.signals, task.attributes
     fields: dict[int, Any] = dict.fromkeys(range(1, 53), 0)
     fields |= {
         1: task.pid, 2: f"({task.name})", 3: state_letter(task), 4: task.ppid, 5: task.pgid,
         6: task.sid, 7: tty_number(task), 8: getattr(task.tty, "foreground", -1) or -1,
-        9: 0 if task.has_execed else PF_FORKNOEXEC, 14: task.thread.cpu_ns // TICK_NS,
-        16: task.thread.child_cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,
-        20: 1, 22: task.start_ns // TICK_NS, 25: task.rlimits["rss"][0],
-        31: _low_mask(info.si_signo for info in signals.pending), 32: signals.blocked & 0x7FFFFFFF,
+        9: 0 if task.has_execed else PF_FORKNOEXEC, 10: used.minor,
+        11: theirs.minor, 12: used.major, 13: theirs.major, 14: used.cpu_ns // TICK_NS,
+        16: theirs.cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,
+        20: len(task.group.threads), 22: task.start_ns // TICK_NS, 25: task.rlimits["rss"][0],
+        31: signals.own.mask() & 0x7FFFFFFF, 32: signals.blocked & 0x7FFFFFFF,
         33: _low_mask(n for n in range(1, 32) if signals.is_ignored(n)),
         34: _low_mask(n for n in range(1, 32) if signals.is_handled(n)),
-        35: int(may_look and task.state == "S"), 38: task.exit_signal,
+        35: int(may_look and task.state == "S"), 38: _exit_signal(task),
         40: attributes.rt_priority, 41: attributes.policy,
-        52: (task.exit_status or 0) if may_look else 0,
+        52: _exit_code(task) if may_look else 0,
     }  # fmt: skip
     fields |= _memory_fields(task, may_look)
     return " ".join(str(fields[number]) for number in range(1, 53)) + "\n"
+
+
+def _exit_signal(task: Task) -> int:
+    return task.group.exit_signal if task is task.group.leader else -1
+
+
+def _exit_code(task: Task) -> int:
+    ended = task.group.exit_status if task is task.group.leader else task.exit_status
+    return ended or 0
 
 
 def statm(task: Task) -> str:
@@ -253,8 +279,16 @@ def comm(task: Task) -> str:
 
 
 def io(task: Task) -> str:
-    """Bytes and calls of read and write. Source: proc_pid_io(5)."""
-    c = task.io
+    """Bytes and calls of read and write of a process. Source: proc_pid_io(5)."""
+    return _io_text(task.group.io)
+
+
+def thread_io(task: Task) -> str:
+    """The same of one thread. Source: proc_pid_io(5)."""
+    return _io_text(task.io)
+
+
+def _io_text(c: IoCounters) -> str:
     return (
         f"rchar: {c.rchar}\nwchar: {c.wchar}\nsyscr: {c.syscr}\nsyscw: {c.syscw}\n"
         f"read_bytes: {c.read_bytes}\nwrite_bytes: {c.write_bytes}\ncancelled_write_bytes: 0\n"
@@ -287,4 +321,4 @@ def personality(task: Task) -> str:
 
 def schedstat(task: Task) -> str:
     """Nanoseconds on the processor, waiting for it (never), slices. Source: sched-stats.txt."""
-    return f"{task.thread.cpu_ns} 0 0\n"
+    return f"{task.time_ns} 0 0\n"

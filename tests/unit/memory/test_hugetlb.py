@@ -7,6 +7,7 @@ import pytest
 from pkern.kernel.core import lib
 from pkern.kernel.errors import BusError, SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.clone import fork
 from pkern.syscalls.files import fcntl, pipes, sizes, stat
 from pkern.syscalls.files import read_write as files
 from pkern.syscalls.memory import mman, shm
@@ -88,7 +89,7 @@ def test_fork_the_owner_keeps_its_pages(kernel):
     at = mman.mmap(task, 0, 4 * HUGE, RW, ANON, -1, 0)
     for i in range(4):
         task.mm.write(at + i * HUGE, b"mine")
-    child = task.fork()
+    child = fork(task)
     task.mm.write(at, b"new")  # there is no page for a copy: the child's is taken
     with pytest.raises(BusError):
         child.mm.read(at, 4)

@@ -246,7 +246,7 @@ def test_writes_have_the_hosts_results(machine: Kernel) -> None:
 
     sys = user(machine)
     sys.task.oom_score_adj = int(Path("/proc/self/oom_score_adj").read_text())
-    sys.task.set_attributes(oom_score_adj_min=min(0, sys.task.oom_score_adj))
+    sys.task.group.oom_score_adj_min = min(0, sys.task.oom_score_adj)
     here = [
         written(lambda p, f: sys.open(p, f, 0), sys.write, sys.read, sys.close, *step)
         for step in WRITES
@@ -267,7 +267,7 @@ def test_lowering_oom_score_adj_wants_cap_sys_resource(machine: Kernel) -> None:
     root.write(root.open(path, root.O_WRONLY, 0), b"-500")
     sys.write(fd, b"-400")
     assert sys.task.oom_score_adj == -400
-    assert sys.fork().task.attributes.oom_score_adj_min == -500
+    assert sys.fork().task.group.oom_score_adj_min == -500
 
 
 def test_only_the_task_itself_renames_it(machine: Kernel) -> None:

@@ -224,7 +224,7 @@ def test_a_change_of_user_hides_the_memory(sys: Sys) -> None:
     at = other.mmap(0, 4096, 3, other.MAP_PRIVATE | other.MAP_ANONYMOUS)
     same = Sys(sys.kernel.spawn(uid=1000, gid=1000))
     assert same.process_vm_readv(other.pid, at, 4) == bytes(4)
-    other.task.dumpable = 0
+    other.task.mm.set(dumpable=0)
     refused(errno.EPERM, same.process_vm_readv, other.pid, at, 4)
     sys.prctl(1, 9)
     sys.setresuid(1000, 1000, 1000)
@@ -245,7 +245,7 @@ def test_a_child_inherits_what_linux_says(sys: Sys) -> None:
     sys.prctl(36, 1)
     child = sys.fork()
     assert child.prctl(30) == 777
-    assert child.task.attributes.pdeath_signal == child.task.attributes.subreaper == 0
+    assert child.task.attributes.pdeath_signal == child.task.group.subreaper == 0
     grandchild = child.fork()
     child.exit(0)
     assert grandchild.getppid() == sys.pid  # the subreaper's now

@@ -1,0 +1,94 @@
+"""A recount of tasks: T1 to T6 of docs/invariants.md. It trusts no count and changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.machine import Scheduler
+    from pkern.kernel.tasks.table import TaskTable
+    from pkern.kernel.tasks.task import Task
+
+
+def faults(tasks: TaskTable, scheduler: Scheduler | None) -> list[str]:
+    """Return what is wrong, a line each, which begins with the number of the invariant."""
+    groups = {id(task.group): task.group for task in tasks.values()}
+    found = [*_table(tasks)]
+    for group in groups.values():
+        found += [*_threads(group), *_family(group)]
+    found += _shared(tasks)
+    found += _users(tasks)
+    if scheduler is not None:
+        found += _sleepers(scheduler)
+    return found
+
+
+def _table(tasks: TaskTable) -> Iterator[str]:
+    for pid, task in tasks.items():
+        if task.pid != pid or task.group.threads.get(pid) is not task:
+            yield f"T1: pid {pid} is {task!r}, which its process knows otherwise"
+
+
+def _threads(group: Group) -> Iterator[str]:
+    threads, alive = group.threads.values(), group.living()
+    for task in threads:
+        if task.kernel.tasks.get(task.pid) is not task or task.group is not group:
+            yield f"T1: process {group.pid} has {task!r}, in no table or of another process"
+    if group.live != len(alive):
+        yield f"T2: process {group.pid} counts {group.live} live threads, not {len(alive)}"
+    if group.leader not in threads or any(t not in alive for t in threads if t is not group.leader):
+        yield f"T2: process {group.pid} lacks its leader, or keeps another dead thread"
+    if group.cpu_ns < sum(task.thread.cpu_ns for task in threads):
+        yield f"T2: the threads of process {group.pid} have run longer than it has"
+
+
+def _family(group: Group) -> Iterator[str]:
+    parent = group.parent
+    if parent is not None and parent.group.children.get(group.pid) is not group:
+        yield f"T3: process {group.pid} is no child of its parent {parent.tgid}"
+    if parent is not None and parent.group.alive and not parent.alive:
+        yield f"T3: the parent of process {group.pid} is a dead thread"
+    for child in group.children:
+        if child.parent is None or child.parent.group is not group:
+            yield f"T3: process {group.pid} has a child {child.pid} that another one made"
+
+
+def _shared(tasks: TaskTable) -> Iterator[str]:
+    alive = [task for task in tasks.values() if task.alive]
+    kinds: dict[str, list[Any]] = {
+        "descriptors": [task.fds for task in alive],
+        "handlers": [task.signals.handlers for task in alive],
+        "operations to undo": [task.undo for task in alive if task.undo is not None],
+    }
+    for kind, objects in kinds.items():
+        for one, count in Counter(objects).items():
+            if one.users != count:
+                yield f"T4: {kind} count {one.users} users, not {count}"
+    for mm, count in Counter(task.mm for task in alive).items():
+        if mm.users < count:  # descriptors of /proc/mm are users, too
+            yield f"T4: an address space counts {mm.users} users for {count} tasks"
+        who: Any = mm.process
+        if who.mm is mm and not who.alive:
+            yield f"T4: an address space works for {who!r}, which has ended"
+
+
+def _users(tasks: TaskTable) -> Iterator[str]:
+    counted = Counter(task.cred.uid for task in tasks.values())
+    for uid, count in tasks.of_user.items():
+        if counted[uid] != count:
+            yield f"T5: user {uid} counts {count} tasks, not {counted[uid]}"
+
+
+def _sleepers(scheduler: Scheduler) -> Iterator[str]:
+    for key, sleepers in scheduler.sleepers.items():
+        for task in sleepers:
+            if not _waits_for(task, key):
+                yield f"T6: {task!r} sleeps for {key!r}, which it does not wait for"
+
+
+def _waits_for(task: Task, key: object) -> bool:
+    wait = task.thread.waiting
+    return task.alive and wait is not None and key in wait.keys

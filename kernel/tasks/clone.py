@@ -1,0 +1,122 @@
+"""Making a task from another one: what both share, and what the new one has of its own.
+
+    shared if asked, else copied    address space (VM), descriptors (FILES), directories (FS)
+                                    handlers (SIGHAND)
+    shared if asked, else none      undone semaphore operations (SYSVSEM)
+    one thread more (THREAD)        of the same Group; else a process of its own, a child
+    copied always                   registers, mask, credentials, settings, name
+
+fork() is the clone that shares nothing. Whoever calls checks the rules between the flags. A clone
+that fails has changed nothing. Source: clone(2), copy_process() of Linux 6.18.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.mm.mm import Mm
+from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
+from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs.sem import Undo
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
+
+CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
+CLONE_PIDFD, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT = 0x1000, 0x2000, 0x4000, 0x8000
+CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x40000, 0x80000
+CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
+CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
+CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP = 1 << 32, 1 << 33
+MM_HANDLE = ffi.typeof("mm **")
+
+
+def clone(origin: Task, flags: int, *, exit_signal: int = SIGCHLD, pid: int = 0) -> Task:
+    """Return a new task. flags: CLONE_*; pid: a free one that it is to have, 0 for the next.
+
+    Errors: ENOMEM, EAGAIN (pids, or the user's tasks). TaskKilled while a monitor was waited for.
+    """
+    _need_task(origin)
+    pid = origin.kernel.tasks.use_pid(pid) if pid else origin.kernel.tasks.next_pid()
+    group = origin.group if flags & CLONE_THREAD else None
+    task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
+    task.cred, task.attributes = origin.cred, origin.attributes.forked()
+    task.revirt_vsyscalls = origin.revirt_vsyscalls
+    if not flags & CLONE_VM:
+        return _with_memory_of_its_own(origin, task, flags, exit_signal)
+    task.mm = origin.mm.get()
+    if flags & CLONE_VFORK:
+        task.thread.alt_stack = origin.thread.alt_stack
+    _set_up(origin, task, flags, exit_signal)
+    return task
+
+
+def fork(task: Task) -> Task:
+    """Return a child process with a copy of everything. Errors: ENOMEM, EAGAIN."""
+    return clone(task, 0)
+
+
+def _need_task(task: Task) -> None:
+    """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
+    has = task.kernel.tasks.of_user.get(task.cred.uid, 0)
+    if has < task.rlimits["nproc"][0] or not task.cred.uid:
+        return
+    if not task.cred.effective & {"CAP_SYS_RESOURCE", "CAP_SYS_ADMIN"}:
+        raise SyscallError(errno.EAGAIN)
+
+
+def _with_memory_of_its_own(origin: Task, task: Task, flags: int, exit_signal: int) -> Task:
+    """Give a task a copy of the memory, and tell the monitors that watch it."""
+    handle, watchers = ffi.new(MM_HANDLE), task.kernel.userfaults
+    with watchers.inherited(origin) as heirs:
+        origin.mm.call(lib.mm_fork, task.limits, handle)
+    task.mm = Mm(task.kernel.memory, task, handle[0])
+    task.mm.areas, task.mm.settings = origin.mm.areas, origin.mm.settings
+    task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
+    _set_up(origin, task, flags, exit_signal)
+    try:
+        watchers.tell_fork(origin, task.mm, heirs)
+    except TaskKilled:  # while a monitor was waited for
+        task.die_of(SIGKILL)
+        raise
+    return task
+
+
+def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
+    """Give a task that has its memory all the rest, and enter it. Errors: ENOMEM."""
+    if origin.context is not None:
+        try:
+            task.context = origin.context.copy()
+        except SyscallError:
+            task.mm.put()
+            raise
+        task.context.enter(task.mm.handle)
+    task.fds = origin.fds.get_table() if flags & CLONE_FILES else origin.fds.copy(task)
+    task.fs = origin.fs if flags & CLONE_FS else origin.fs.copy()
+    own = origin.signals
+    pending = task.group.pending
+    task.signals = own.share(pending) if flags & CLONE_SIGHAND else own.copy(pending)
+    if flags & CLONE_CLEAR_SIGHAND:
+        task.signals.reset()
+    if flags & CLONE_SYSVSEM:
+        origin.undo = origin.undo or Undo()
+        task.undo = origin.undo.get()
+    if origin.exe is not None:
+        origin.exe.descriptors += 1
+        task.exe = origin.exe
+    task.group.join(task)
+    if not flags & CLONE_THREAD:
+        _enter_family(origin, task.group, flags, exit_signal)
+    task.kernel.tasks.enter(task)
+
+
+def _enter_family(origin: Task, child: Group, flags: int, exit_signal: int) -> None:
+    """Make a process the child of who made it, or (CLONE_PARENT) its sibling."""
+    child.parent, child.exit_signal = origin, exit_signal
+    if flags & CLONE_PARENT:
+        child.parent, child.exit_signal = origin.parent, origin.group.exit_signal
+    if child.parent is not None:
+        child.parent.children.append(child)

@@ -1,0 +1,274 @@
+"""A thread group: what Linux's programs call a process.
+
+    Group            tgid, threads, signals for any of them, limits, timers, times, children,
+      |              parent, process group, session and terminal, how it ended
+    Task, Task, ...  a thread: pid, registers, mask, signals for it alone, credentials, name
+      |
+    mm  fds  fs  handlers  undo   shared by whoever was cloned so; each counts its users
+
+Who leads a group is a task like the others, with the group's number for its own. It stays, dead,
+until the last thread has ended: only then is the group's end told to the parent, and the leader is
+what the parent waits for and reaps. Any other thread is forgotten when it ends.
+
+Invariants (T1 to T4 of docs/invariants.md, recounted by check.py): threads holds each task of the
+group that is in the table, and those only; live is how many of them have not ended; a shared
+object's users are the live tasks that have it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pkern.kernel.core import ffi
+from pkern.kernel.tasks.attributes import IoCounters
+from pkern.kernel.tasks.children import Children
+from pkern.kernel.tasks.rlimits import LIMITS, Rlimits
+from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, Pending, SigInfo, send
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.thread import Interval
+
+
+class Times(NamedTuple):
+    """Processor time (nanoseconds), minor and major faults, and the most resident pages."""
+
+    cpu_ns: int = 0
+    minor: int = 0
+    major: int = 0
+    max_rss: int = 0
+
+    def with_(self, other: Times) -> Times:
+        """Return both together."""
+        return Times(
+            self.cpu_ns + other.cpu_ns,
+            self.minor + other.minor,
+            self.major + other.major,
+            max(self.max_rss, other.max_rss),
+        )
+
+
+class Group:
+    """The threads of one process, and what they have in common.
+
+    origin: the group whose thread it is cloned from; None: it starts afresh. gone: what threads
+    that were forgotten had used. waited_for: what children did that were, with their own.
+    exit_code: as wait4 reports it, once the whole process was told to end or its last thread has.
+    """
+
+    def __init__(self, kernel: Machine, leader: Task, origin: Group | None) -> None:
+        self.kernel = kernel
+        self.leader = leader
+        self.threads: dict[int, Task] = {}  # by pid, in the order in which they came
+        self.live = 0
+        self.last_told: Task | None = None  # which thread the last signal of the process went to
+        self.pending = Pending()
+        self.parent: Task | None = None  # the thread that made it, or who adopted it
+        self.children = Children()
+        self.exit_signal = SIGCHLD
+        self.exit_code: int | None = None
+        self.stop_seen = self.continued = False  # what wait4 has still to report
+        self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
+        self.cpu_ns = (
+            0  # of all its threads, those that have ended too, but for the turn they are in
+        )
+        self.gone, self.waited_for = Times(), Times()
+        self.gone_io = IoCounters()
+        self.max_rss = 0  # pages, of address spaces that it has left
+        self.subreaper = 0  # 1 while it adopts its descendants' orphans
+        self.tty: Any
+        self.limits: Any = ffi.new(LIMITS)
+        if origin is None:
+            self.rlimits = Rlimits.at_boot(self.limits)
+            self.pgid = self.sid = leader.pid
+            self.tty = None  # the controlling terminal's inode
+            self.oom_score_adj = 0
+            self.oom_score_adj_min = 0  # how low the unprivileged may set it
+        else:
+            self.rlimits = origin.rlimits.copy(self.limits)  # and what the core knows of cred
+            self.pgid, self.sid, self.tty = origin.pgid, origin.sid, origin.tty
+            self.oom_score_adj = origin.oom_score_adj
+            self.oom_score_adj_min = origin.oom_score_adj_min
+
+    @property
+    def pid(self) -> int:
+        """The process's number: its leader's."""
+        return self.leader.pid
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether any thread has not ended."""
+        return self.live > 0
+
+    @property
+    def exit_status(self) -> int | None:
+        """How the process ended, as wait4 reports it; None while it lives."""
+        return None if self.live else self.exit_code
+
+    @property
+    def has_news(self) -> bool:
+        """Tell whether there may be something that the parent has not been told of yet."""
+        stopped = self.leader.thread.stopped and not self.stop_seen
+        return not self.live or bool(stopped) or self.continued
+
+    def living(self) -> list[Task]:
+        """Return the threads that have not ended, in the order in which they came."""
+        return [task for task in self.threads.values() if task.alive]
+
+    def face(self) -> Task:
+        """Return the leader, or who lives on behind a leader that has ended."""
+        return self.leader if self.leader.alive or not self.live else self.living()[0]
+
+    # ---- threads come and go ----
+
+    def join(self, task: Task) -> None:
+        """Take a new thread in."""
+        self.threads[task.pid] = task
+        self.live += 1
+
+    def thread_ended(self, task: Task) -> None:
+        """Let go of a thread that has given everything back; with the last one the group ends."""
+        self.live -= 1
+        if not self.live and self.exit_code is None:
+            self.exit_code = task.exit_status
+        self.max_rss = max(self.max_rss, task.max_rss)
+        self._hand_on_children(task)
+        if task is not self.leader:
+            self.forget(task)
+        if not self.live:
+            self._end()
+
+    def forget(self, task: Task) -> None:
+        """Forget a thread that has ended: nobody waits for it."""
+        self._count_gone(task)
+        del self.threads[task.pid]
+        self.kernel.tasks.release(task)
+
+    def _count_gone(self, task: Task) -> None:
+        self.gone = self.gone.with_(task.times)
+        self.gone_io.add(task.io)
+
+    def take_lead(self, task: Task) -> None:
+        """Let a thread, by now the only one that lives, lead and have the leader's number."""
+        old = self.leader
+        if task is old:
+            return
+        self._count_gone(old)
+        self.kernel.tasks.replace(old, task)
+        task.take_pidfds(old)
+        self.leader = task
+        self.threads = {task.pid: task}
+
+    # ---- the end ----
+
+    def exit(self, status: int) -> None:
+        """End every thread, the leader last; a no-op on a process that has ended or is at it."""
+        if not self.live:
+            return
+        if self.exit_code is None:
+            self.exit_code = status
+        others = [task for task in self.living() if task is not self.leader]
+        for task in (*others, self.leader):
+            task.end_thread(self.exit_code)
+
+    def _end(self) -> None:
+        self._orphan_children()
+        self._tell_parent()
+        self.leader.tell_pidfds()
+
+    def reap(self) -> None:
+        """Forget a process that has ended."""
+        self.threads.pop(self.pid, None)
+        self.kernel.tasks.release(self.leader)
+        self.leader.tell_pidfds()
+
+    def _tell_parent(self) -> None:
+        """Become a zombie that a parent in machine code hears of, or nothing at all."""
+        parent, scheduler = self.parent, self.kernel.scheduler
+        if parent is None:
+            self.reap()
+            return
+        family = parent.group
+        family.children.tell(self)
+        if scheduler is not None and family.alive:
+            ignored = self.exit_signal == SIGCHLD and not parent.signals.wants_zombies()
+            if parent is self.kernel.tasks.init or ignored:
+                family.children.remove(self)
+                self.reap()
+            scheduler.tell_end(self)
+
+    # ---- the family ----
+
+    def _hand_on_children(self, task: Task) -> None:
+        """Make another thread the parent of a thread's children."""
+        if not self.live or not len(self.children):
+            return
+        heir = self.living()[0]
+        for child in [child for child in self.children if child.parent is task]:
+            child.parent = heir
+            child.tell_of_death(task)
+
+    def tell_of_death(self, parent: Task) -> None:
+        """Send the threads the signals that they want when their parent ends (prctl)."""
+        for task in self.living():
+            if task.attributes.pdeath_signal:
+                send(task, SigInfo(task.attributes.pdeath_signal, SI_USER, si_pid=parent.tgid))
+
+    def _orphan_children(self) -> None:
+        """Hand the children over to a subreaper, to init, or to nobody where there is none."""
+        if not len(self.children):
+            return
+        heir = self._heir()
+        for child in list(self.children):
+            if any(task.trace is not None for task in child.living()):
+                child.exit(SIGKILL)  # nobody could let it go
+            child.parent = heir
+            child.exit_signal = SIGCHLD
+            child.tell_of_death(self.leader)
+            if not child.alive:
+                child.reap()
+            elif heir is not None:
+                heir.group.children.append(child)
+        self.children = Children()
+
+    def _heir(self) -> Task | None:
+        """Return who adopts the orphans: the nearest subreaper above, init, or nobody."""
+        above = self.parent
+        while above is not None and not (above.group.alive and above.group.subreaper):
+            above = above.group.parent
+        init = self.kernel.tasks.init
+        if above is not None:
+            return above.group.face()
+        return init if init is not self.leader else None
+
+    # ---- what was used ----
+
+    @property
+    def times(self) -> Times:
+        """What its threads have used, those that have ended too."""
+        total = self.gone
+        for task in self.threads.values():
+            total = total.with_(task.times)
+        return total._replace(max_rss=max(self.max_rss, total.max_rss), cpu_ns=self.time_ns)
+
+    @property
+    def io(self) -> IoCounters:
+        """What its threads have read and written, those that have ended too."""
+        total = IoCounters().add(self.gone_io)
+        for task in self.threads.values():
+            total.add(task.io)
+        return total
+
+    @property
+    def time_ns(self) -> int:
+        """The processor time of all its threads up to now, in nanoseconds."""
+        scheduler = self.kernel.scheduler
+        runs = scheduler.running if scheduler is not None else None
+        if scheduler is None or runs is None or runs.group is not self:
+            return self.cpu_ns
+        return self.cpu_ns + scheduler.time_in_turn(runs)
+
+    def take_times(self, child: Group) -> None:
+        """Add what a child that was waited for has used, with its own children."""
+        self.waited_for = self.waited_for.with_(child.times).with_(child.waited_for)

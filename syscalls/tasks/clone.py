@@ -1,0 +1,279 @@
+"""fork, vfork, clone, clone3 and unshare: which flags go together, and what a new task is told.
+
+kernel/tasks/clone.py makes the task. Rules and their order: copy_process(), clone3_args_valid() and
+ksys_unshare() of Linux 6.18. Name spaces are EINVAL, as in a Linux that was built without them.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.clone import (
+    CLONE_CHILD_CLEARTID,
+    CLONE_CHILD_SETTID,
+    CLONE_CLEAR_SIGHAND,
+    CLONE_DETACHED,
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_INTO_CGROUP,
+    CLONE_NEWNS,
+    CLONE_PARENT,
+    CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
+    CLONE_SETTLS,
+    CLONE_SIGHAND,
+    CLONE_SYSVSEM,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+)
+from pkern.kernel.tasks.clone import clone as make_task
+from pkern.kernel.tasks.clone import (
+    fork as make_process,
+)
+from pkern.kernel.tasks.signals import NSIG, SIGCHLD
+from pkern.kernel.vfs.pidfd import PIDFD_THREAD
+from pkern.kernel.wait import Restart, WouldBlock
+from pkern.syscalls.files.pidfd import open_process
+from pkern.syscalls.table import INT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+CSIGNAL = 0xFF
+# Of control groups, uts, ipc, users, pids, the network, and (CLONE_NEWTIME) in CSIGNAL's bits.
+NAME_SPACES = (
+    CLONE_NEWNS | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+)
+CLONE_NEWTIME = 0x80
+LEGACY_FLAGS = 0xFFFF_FFFF
+NOT_DONE = NAME_SPACES | CLONE_INTO_CGROUP
+NO_NAME_SPACES = "no name spaces, no control groups: EINVAL"
+# A flag that only makes sense with another one.
+NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
+CLONE_ARGS = struct.Struct("<11Q")
+CLONE_ARGS_MIN, CLONE_ARGS_MAX = 64, 4096
+MOST_LEVELS = 32  # of pid name spaces
+UNSHARABLE = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
+
+
+class Wish(NamedTuple):
+    """What clone was asked for; addresses, and the pid, are 0 where nothing is wanted."""
+
+    flags: int
+    exit_signal: int = SIGCHLD
+    stack: int = 0
+    parent_tid: int = 0
+    child_tid: int = 0
+    tls: int = 0
+    pidfd: int = 0
+    pid: int = 0
+
+
+FORK, VFORK = Wish(0), Wish(CLONE_VM | CLONE_VFORK)
+
+
+def _check(task: Task, wish: Wish) -> None:
+    """Refuse flags that do not go together. Errors: EINVAL, EPERM (a base outside user space)."""
+    flags = wish.flags
+    alone = any(flags & one and not flags & needed for one, needed in NEEDS)
+    orphan = flags & CLONE_PARENT and task.group.leader is task.kernel.tasks.init
+    one_place = wish.pidfd == wish.parent_tid and flags & CLONE_PARENT_SETTID
+    bad_pidfd = flags & CLONE_PIDFD and (flags & CLONE_DETACHED or one_place)
+    if flags & NOT_DONE or alone or orphan or bad_pidfd:
+        raise SyscallError(errno.EINVAL)
+    if flags & CLONE_SETTLS and wish.tls >= int(task.mm.counters.task_size):
+        raise SyscallError(errno.EPERM)
+
+
+def _clone(task: Task, wish: Wish) -> int:
+    """Make a task that runs from here; a vfork's parent sleeps until it has let go."""
+    if task.thread.progress is not None:
+        return _wait_for_vfork(task, task.thread.progress)
+    _check(task, wish)
+    assert task.kernel.scheduler is not None
+    task.cpu.set_result(0)  # what the child starts with; the parent's follows
+    child = make_task(task, wish.flags, exit_signal=wish.exit_signal, pid=wish.pid)
+    try:
+        _set_up(task, child, wish)
+    except SyscallError:
+        _take_back(child)
+        raise
+    task.kernel.scheduler.add(child)
+    if wish.flags & CLONE_VFORK:
+        child.thread.vfork_parent = task
+        return _wait_for_vfork(task, child)
+    return child.pid
+
+
+def _set_up(task: Task, child: Task, wish: Wish) -> None:
+    """Give a child its registers, and tell of it. Errors: EFAULT, EMFILE (its descriptor)."""
+    registers = {}
+    if wish.stack:
+        registers["rsp"] = wish.stack
+    if wish.flags & CLONE_SETTLS:
+        registers["fs_base"] = wish.tls
+    if registers:
+        child.cpu.set_registers(registers)
+    if wish.flags & CLONE_PIDFD:
+        kind = PIDFD_THREAD if wish.flags & CLONE_THREAD else 0
+        _tell_pidfd(task, open_process(task, child, kind), wish.pidfd)
+    if wish.flags & CLONE_CHILD_CLEARTID:
+        child.thread.clear_child_tid = wish.child_tid
+    if wish.flags & CLONE_CHILD_SETTID:
+        _tell_tid(child, child, wish.child_tid)
+    if wish.flags & CLONE_PARENT_SETTID:
+        _tell_tid(task, child, wish.parent_tid)
+
+
+def _tell_tid(whose: Task, child: Task, addr: int) -> None:
+    """Store a new task's number in someone's memory; where that cannot be, nobody is told."""
+    with suppress(SyscallError):
+        whose.mm.copy_out(addr, struct.pack("<i", child.pid))
+
+
+def _tell_pidfd(task: Task, fd: int, addr: int) -> None:
+    """Store a new child's descriptor, or close it again. Errors: EFAULT."""
+    try:
+        task.mm.copy_out(addr, struct.pack("<i", fd))
+    except SyscallError:
+        task.fds.close(fd)
+        raise
+
+
+def _take_back(child: Task) -> None:
+    """Let nobody hear of a task that could not be set up."""
+    if child is child.group.leader and child.group.parent is not None:
+        child.group.parent.children.remove(child.group)
+        child.group.parent = None
+    child.end_thread(0)
+
+
+def _wait_for_vfork(task: Task, child: Task) -> int:
+    if child.thread.vfork_parent is not None:
+        raise WouldBlock(("vfork", child), progress=child, restart=Restart.NEVER)
+    return child.pid
+
+
+@syscall(57, "fork")
+def fork(task: Task) -> int:
+    """Return the pid of a child with a copy-on-write copy of everything.
+
+    A Python program's child is driven by the test. Errors: ENOMEM. Source: fork(2).
+    """
+    if task.context is None:
+        return make_process(task).pid
+    return _clone(task, FORK)
+
+
+@syscall(58, "vfork")
+def vfork(task: Task) -> int:
+    """Return the pid of a child that borrows the address space until it ends or executes.
+
+    A Python program's child gets a copy, as with fork. Errors: ENOMEM. Source: vfork(2).
+    """
+    if task.context is None:
+        return make_process(task).pid
+    return _clone(task, VFORK)
+
+
+@syscall(56, "clone", INT, INT, INT, INT, INT, partly=NO_NAME_SPACES)
+def clone(
+    task: Task, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0
+) -> int:
+    """Return the number of a new task: a thread, or a child that shares what the flags say.
+
+    A Python program has no threads: it may fork. Errors: EINVAL (flags that do not go together),
+    EPERM (a base outside user space), EAGAIN, ENOMEM, EFAULT. Source: clone(2).
+    """
+    if task.context is None:
+        if flags & ~CSIGNAL:
+            raise SyscallError(errno.EINVAL)
+        return make_process(task).pid
+    flags &= LEGACY_FLAGS
+    signo = flags & CSIGNAL
+    wish = Wish(flags & ~CSIGNAL, signo, stack, parent_tid, child_tid, tls, parent_tid)
+    return _clone(task, wish)
+
+
+@syscall(435, "clone3", INT, INT, partly=NO_NAME_SPACES)
+def clone3(task: Task, addr: int, nbytes: int) -> int:
+    """Return the number of a new task, as clone, from a struct clone_args.
+
+    Errors: as clone, E2BIG, EEXIST (set_tid: it is in use), EPERM (set_tid without
+    CAP_CHECKPOINT_RESTORE). Source: clone3(2).
+    """
+    if nbytes > CLONE_ARGS_MAX:
+        raise SyscallError(errno.E2BIG)
+    if nbytes < CLONE_ARGS_MIN:
+        raise SyscallError(errno.EINVAL)
+    raw = task.mm.copy_in(addr, nbytes)
+    if any(raw[CLONE_ARGS.size :]):
+        raise SyscallError(errno.E2BIG)
+    fields = CLONE_ARGS.unpack(raw[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0"))
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, *set_tid, _ = fields
+    pids = _wanted_pids(task, *set_tid)
+    if signo > NSIG or not _are_valid(flags, signo) or bool(stack) != bool(stack_size):
+        raise SyscallError(errno.EINVAL)
+    if stack + stack_size > int(task.mm.counters.task_size):
+        raise SyscallError(errno.EINVAL)
+    if task.context is None:
+        raise SyscallError(errno.ENOSYS)
+    wish = Wish(flags, signo, stack + stack_size, parent_tid, child_tid, tls, pidfd)
+    return _clone(task, wish._replace(pid=_pid_to_set(task, pids)))
+
+
+def _are_valid(flags: int, signo: int) -> bool:
+    """Tell whether clone3 takes flags and exit signal."""
+    known = LEGACY_FLAGS | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP
+    old = CLONE_DETACHED | CSIGNAL & ~CLONE_NEWTIME
+    both = CLONE_SIGHAND | CLONE_CLEAR_SIGHAND
+    if flags & ~known or flags & old or flags & CLONE_NEWTIME or flags & both == both:
+        return False
+    return not (flags & (CLONE_THREAD | CLONE_PARENT) and signo)
+
+
+def _wanted_pids(task: Task, addr: int, count: int) -> tuple[int, ...]:
+    """Return the pids that set_tid names. Errors: EINVAL, EFAULT."""
+    if count > MOST_LEVELS or bool(addr) != bool(count):
+        raise SyscallError(errno.EINVAL)
+    return struct.unpack(f"<{count}i", task.mm.copy_in(addr, 4 * count)) if count else ()
+
+
+def _pid_to_set(task: Task, pids: tuple[int, ...]) -> int:
+    """Return the pid that the one name space is to use, 0 for any. Errors: EINVAL, EPERM."""
+    if not pids:
+        return 0
+    if len(pids) > 1 or not 0 < pids[0] < task.kernel.tasks.pid_max:
+        raise SyscallError(errno.EINVAL)
+    if not task.cred.effective & {"CAP_CHECKPOINT_RESTORE", "CAP_SYS_ADMIN"}:
+        raise SyscallError(errno.EPERM)
+    return pids[0]
+
+
+@syscall(272, "unshare", INT, partly=NO_NAME_SPACES)
+def unshare(task: Task, flags: int) -> int:
+    """Stop sharing directories, descriptors, undone semaphore operations with other tasks.
+
+    flags: CLONE_FS, FILES, SYSVSEM; THREAD, SIGHAND and VM for a task that shares them with nobody.
+    Errors: EINVAL. Source: unshare(2).
+    """
+    if flags & ~UNSHARABLE:
+        raise SyscallError(errno.EINVAL)
+    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and len(task.group.threads) > 1:
+        raise SyscallError(errno.EINVAL)
+    if flags & (CLONE_SIGHAND | CLONE_VM) and task.signals.handlers.users > 1:
+        raise SyscallError(errno.EINVAL)
+    if flags & CLONE_VM and task.mm.users > 1:
+        raise SyscallError(errno.EINVAL)
+    if flags & CLONE_FS:
+        task.fs = task.fs.copy()
+    if flags & CLONE_FILES:
+        task.fds = task.fds.alone(task)
+    if flags & CLONE_SYSVSEM:
+        task.kernel.semaphores.leave_undo(task)
+    return 0
