@@ -63,12 +63,27 @@ class Calls:
     CLOCK_THREAD_CPUTIME_ID: Final = 3
     CLONE_CHILD_CLEARTID: Final = 0x200000
     CLONE_CHILD_SETTID: Final = 0x1000000
+    CLONE_CLEAR_SIGHAND: Final = 0x100000000
     CLONE_FILES: Final = 0x400
     CLONE_FS: Final = 0x200
+    CLONE_INTO_CGROUP: Final = 0x200000000
+    CLONE_IO: Final = 0x80000000
+    CLONE_NEWCGROUP: Final = 0x2000000
+    CLONE_NEWIPC: Final = 0x8000000
+    CLONE_NEWNET: Final = 0x40000000
+    CLONE_NEWNS: Final = 0x20000
+    CLONE_NEWPID: Final = 0x20000000
+    CLONE_NEWUSER: Final = 0x10000000
+    CLONE_NEWUTS: Final = 0x4000000
+    CLONE_PARENT: Final = 0x8000
     CLONE_PARENT_SETTID: Final = 0x100000
+    CLONE_PIDFD: Final = 0x1000
+    CLONE_PTRACE: Final = 0x2000
     CLONE_SETTLS: Final = 0x80000
     CLONE_SIGHAND: Final = 0x800
+    CLONE_SYSVSEM: Final = 0x40000
     CLONE_THREAD: Final = 0x10000
+    CLONE_UNTRACED: Final = 0x800000
     CLONE_VFORK: Final = 0x4000
     CLONE_VM: Final = 0x100
     CLOSE_RANGE_CLOEXEC: Final = 4
@@ -747,16 +762,17 @@ class Calls:
         """Refuse to set a clock. Errors: EINVAL, EFAULT, EPERM. Source: clock_settime(2)."""
 
     def clone(self, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0) -> int:
-        """Return the pid of a child, as fork or (CLONE_VM|CLONE_VFORK) as vfork.
+        """Return the number of a new task: a thread, or a child that shares what the flags say.
 
-        Errors: EINVAL (flags that share anything else), ENOSYS (CLONE_THREAD), ENOMEM, EFAULT.
-        Source: clone(2).
+        A Python program has no threads: it may fork. Errors: EINVAL (flags that do not go together),
+        EPERM (a base outside user space), EAGAIN, ENOMEM, EFAULT. Source: clone(2).
         """
 
     def clone3(self, addr: int, nbytes: int) -> int:
-        """Return the pid of a child, as clone, from a struct clone_args.
+        """Return the number of a new task, as clone, from a struct clone_args.
 
-        Errors: EINVAL, E2BIG, EFAULT, ENOSYS (threads), ENOMEM. Source: clone3(2).
+        Errors: as clone, E2BIG, EEXIST (set_tid: it is in use), EPERM (set_tid without
+        CAP_CHECKPOINT_RESTORE). Source: clone3(2).
         """
 
     def close(self, fd: int) -> int:
@@ -842,7 +858,7 @@ class Calls:
         """
 
     def exit_group(self, status: int = 0) -> int:
-        """End the task, which has one thread. Source: exit_group(2)."""
+        """End the process: each of its threads. Source: exit_group(2)."""
 
     def faccessat(self, dirfd: int, path: StrPath, mode: int = 0) -> int:
         """As access, below dirfd. Errors: as access, EBADF, ENOTDIR. Source: faccessat(2)."""
@@ -1018,7 +1034,7 @@ class Calls:
         """Return the caller's group. Source: getpgrp(2)."""
 
     def getpid(self) -> int:
-        """Return the task's pid. Source: getpid(2)."""
+        """Return the process's number, which all its threads share. Source: getpid(2)."""
 
     def getppid(self) -> int:
         """Return the parent's pid, 0 without one. Source: getppid(2)."""
@@ -1063,7 +1079,7 @@ class Calls:
         """
 
     def gettid(self) -> int:
-        """Return the thread's id, the pid. Source: gettid(2)."""
+        """Return the thread's own number. Source: gettid(2)."""
 
     def gettimeofday(self) -> bytes:
         """Return struct timeval of CLOCK_REALTIME. Source: gettimeofday(2)."""
@@ -1092,7 +1108,7 @@ class Calls:
     def kcmp(self, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
         """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
 
-        kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4.
+        kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, SYSVSEM 6.
         Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
         """
 
@@ -1367,9 +1383,9 @@ class Calls:
         """
 
     def pidfd_open(self, pid: int, flags: int = 0) -> int:
-        """Return a descriptor of a process. flags: PIDFD_NONBLOCK (waitid), PIDFD_THREAD.
+        """Return a descriptor of a process. flags: PIDFD_NONBLOCK (waitid), PIDFD_THREAD (a thread).
 
-        Errors: EINVAL, ESRCH, EMFILE. Source: pidfd_open(2).
+        Errors: EINVAL, ESRCH, ENOENT (a thread that leads no process), EMFILE. Source: pidfd_open(2).
         """
 
     def pidfd_send_signal(self, pidfd: int, signo: int, info: int = 0, flags: int = 0) -> int:
@@ -2037,6 +2053,13 @@ class Calls:
 
     def unlinkat(self, dirfd: int, path: StrPath, flags: int = 0) -> int:
         """Remove a name, or a directory with AT_REMOVEDIR. Errors: as unlink. Source: unlinkat(2)."""
+
+    def unshare(self, flags: int) -> int:
+        """Stop sharing directories, descriptors, undone semaphore operations with other tasks.
+
+        flags: CLONE_FS, FILES, SYSVSEM; THREAD, SIGHAND and VM for a task that shares them with nobody.
+        Errors: EINVAL. Source: unshare(2).
+        """
 
     def userfaultfd(self, flags: int = 0) -> int:
         """Return a descriptor of a new context for the caller's address space.
