@@ -498,7 +498,6 @@ class Scheduler:
     def signalled(self, task: Task) -> None:
         """Note that a signal waits for the task, and wake it if it must look at once."""
         task.attention = True
-        self.wake(("signal", task.group))
         if task.signals.awaited:
             self.wake(("awaited", task))
         if task.signals.is_killed():

@@ -284,6 +284,7 @@ def send(task: Task, info: SigInfo) -> None:
     if not _is_python(task):
         if _prepare(task, info.si_signo):
             task.group.pending.add(info)
+            task.kernel.wake(("signal", task.group))  # who reads signals reads blocked ones, too
             _tell_one(task, info.si_signo)
         return
     _send_to_python(task, info)
@@ -297,6 +298,7 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
         _send_to_python(task, info)
     elif _prepare(task, info.si_signo):
         task.signals.own.add(info)
+        task.kernel.wake(("signal", task.group))
         _signalled(task)
 
 
