@@ -83,8 +83,8 @@ static void *identify(void *arg)
 	link[n] = 0;
 	sprintf(self, "%d/task/%d", getpid(), (int)syscall(SYS_gettid));
 	printf("another: same pid %d, other tid %d, ppid same %d, thread-self %d\n",
-	       getpid() == *(pid_t *)arg, syscall(SYS_gettid) != getpid(), getppid() == *((pid_t *)arg + 1),
-	       !strcmp(link, self));
+	       getpid() == *(pid_t *)arg, syscall(SYS_gettid) != getpid(),
+	       getppid() == *((pid_t *)arg + 1), !strcmp(link, self));
 	n = readlink("/proc/self", link, sizeof(link) - 1);
 	link[n] = 0;
 	printf("self is the process: %d\n", atoi(link) == getpid());
@@ -135,8 +135,8 @@ static void identities(void)
 	}
 	printf("Threads: %ld\n", field("/proc/self/status", "Threads:"));
 	sprintf(path, "/proc/self/task/%d/status", tids[0]);
-	printf("a thread's Tgid is the pid: %d, its Pid its tid: %d\n", field(path, "Tgid:") == getpid(),
-	       field(path, "Pid:") == tids[0]);
+	printf("a thread's Tgid is the pid: %d, its Pid its tid: %d\n",
+	       field(path, "Tgid:") == getpid(), field(path, "Pid:") == tids[0]);
 	sprintf(path, "/proc/%d/status", tids[1]);
 	printf("by its number: %d\n", field(path, "Pid:") == tids[1]);
 	dir = opendir("/proc/self/task");
@@ -157,7 +157,8 @@ static void identities(void)
 	text[read(fd, text, 511)] = 0;
 	close(fd);
 	printf("stat begins with its tid: %d\n", atoi(text) == tids[0]);
-	printf("kill by tid reaches: %d, tgkill: %d", kill(tids[0], 0), (int)syscall(SYS_tgkill, getpid(), tids[0], 0));
+	printf("kill by tid reaches: %d, tgkill: %d", kill(tids[0], 0),
+	       (int)syscall(SYS_tgkill, getpid(), tids[0], 0));
 	printf(", of another: %d", (int)syscall(SYS_tgkill, tids[0], tids[0], 0));
 	printf(" %d\n", errno);
 	printf("getpgid of a tid: %d\n", getpgid(tids[0]) == getpgrp());
@@ -176,7 +177,11 @@ static void identities(void)
 
 static volatile sig_atomic_t hits;
 static pid_t handled_by;
-static void handler(int signo) { hits++; handled_by = syscall(SYS_gettid); }
+static void handler(int signo)
+{
+	hits++;
+	handled_by = syscall(SYS_gettid);
+}
 
 static void *take_signal(void *arg)
 {
@@ -226,7 +231,8 @@ static void signals(void)
 	mine = field("/proc/thread-self/status", "SigPnd:") != 0;
 	shared = field("/proc/self/status", "ShdPnd:") != 0;
 	sigpending(&pending);
-	printf("pending: %d %d, shown %d %d\n", sigismember(&pending, SIGUSR1), sigismember(&pending, SIGUSR2), mine, shared);
+	printf("pending: %d %d, shown %d %d\n", sigismember(&pending, SIGUSR1),
+	       sigismember(&pending, SIGUSR2), mine, shared);
 	pthread_create(&thread, NULL, wait_signal, NULL);
 	sem_wait(&semaphore);
 	pthread_join(thread, NULL);
@@ -252,11 +258,28 @@ static void report(const char *what, pid_t child)
 	fflush(stdout);
 }
 
-static void *sleep_long(void *arg) { for (;;) pause(); return NULL; }
+static void *sleep_long(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
 static void *exit_all(void *arg) { exit(7); }
-static void *crash(void *arg) { *(volatile int *)8 = 1; return NULL; }
-static void *just_return(void *arg) { usleep(20000); return NULL; }
-static void *leave_alone(void *arg) { usleep(30000); _exit(9); }
+static void *crash(void *arg)
+{
+	*(volatile int *)8 = 1;
+	return NULL;
+}
+static void *just_return(void *arg)
+{
+	usleep(20000);
+	return NULL;
+}
+static void *leave_alone(void *arg)
+{
+	usleep(30000);
+	_exit(9);
+}
 static char *self_path;
 
 static void *execute(void *arg)
@@ -327,8 +350,8 @@ static void *fork_here(void *arg)
 
 	fflush(stdout);
 	if (!(child = fork())) {
-		printf("child of a thread: Threads %ld, tid is pid %d\n", field("/proc/self/status", "Threads:"),
-		       syscall(SYS_gettid) == getpid());
+		printf("child of a thread: Threads %ld, tid is pid %d\n",
+		       field("/proc/self/status", "Threads:"), syscall(SYS_gettid) == getpid());
 		fflush(stdout);
 		_exit(5);
 	}
@@ -389,7 +412,14 @@ static char stack[65536] __attribute__((aligned(16)));
 static int shared;
 static pid_t tid_seen, cleared = 1;
 
-static int set_shared(void *arg) { shared = 42; close(*(int *)arg); chdir("/"); umask(0); return 3; }
+static int set_shared(void *arg)
+{
+	shared = 42;
+	close(*(int *)arg);
+	chdir("/");
+	umask(0);
+	return 3;
+}
 static int quiet(void *arg) { return 0; }
 
 static void try_clone(const char *name, int flags)
@@ -426,7 +456,8 @@ static void clones(void)
 	try_clone("VM", CLONE_VM | SIGCHLD);
 	try_clone("FILES", CLONE_FILES | SIGCHLD);
 	try_clone("FS", CLONE_FS | SIGCHLD);
-	try_clone("VM|FS|FILES|SIGHAND", CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | SIGCHLD);
+	try_clone("VM|FS|FILES|SIGHAND",
+		  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | SIGCHLD);
 	try_clone("SYSVSEM", CLONE_SYSVSEM | SIGCHLD);
 	try_clone("PARENT_SETTID nowhere", CLONE_PARENT_SETTID | SIGCHLD);
 	try_clone("CHILD_SETTID nowhere", CLONE_CHILD_SETTID | SIGCHLD);
@@ -436,8 +467,9 @@ static void clones(void)
 	try_clone("IO|UNTRACED|DETACHED", CLONE_IO | CLONE_UNTRACED | CLONE_DETACHED | SIGCHLD);
 	try_clone("PIDFD|DETACHED", CLONE_PIDFD | CLONE_DETACHED | SIGCHLD);
 	try_clone("SETTLS beyond", CLONE_SETTLS | SIGCHLD);
-	child = clone(quiet, stack + sizeof(stack), CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID | SIGCHLD,
-		      NULL, &tid_seen, NULL, &cleared);
+	child = clone(quiet, stack + sizeof(stack),
+		      CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID | SIGCHLD, NULL,
+		      &tid_seen, NULL, &cleared);
 	waitpid(child, &status, 0);
 	printf("tids: told %d cleared %d\n", tid_seen == child, cleared == 0);
 	child = clone(quiet, stack + sizeof(stack), CLONE_VM, NULL);
@@ -445,7 +477,8 @@ static void clones(void)
 	printf("no signal: wait %d", waitpid(child, &status, 0));
 	printf(" %d", errno);
 	printf(", __WCLONE %d\n", waitpid(child, &status, __WCLONE) == child);
-	printf("unshare: %d %d %d", unshare(CLONE_FS), unshare(CLONE_FILES), unshare(CLONE_SYSVSEM));
+	printf("unshare: %d %d %d", unshare(CLONE_FS), unshare(CLONE_FILES),
+	       unshare(CLONE_SYSVSEM));
 	printf(" %d %d %d", unshare(CLONE_THREAD), unshare(CLONE_SIGHAND), unshare(CLONE_VM));
 	errno = 0;
 	printf(" %d", unshare(CLONE_PARENT));
@@ -463,7 +496,8 @@ static void *unshare_here(void *arg)
 	printf(" FS %d FILES %d\n", unshare(CLONE_FS), unshare(CLONE_FILES));
 	chdir("/");
 	close(*(int *)arg);
-	printf("it is at %s, its file %d\n", getcwd(here, sizeof(here)), fcntl(*(int *)arg, F_GETFD));
+	printf("it is at %s, its file %d\n", getcwd(here, sizeof(here)),
+	       fcntl(*(int *)arg, F_GETFD));
 	return NULL;
 }
 
@@ -476,7 +510,8 @@ static void unsharing(void)
 	chdir("/proc");
 	pthread_create(&thread, NULL, unshare_here, &fd);
 	pthread_join(thread, NULL);
-	printf("the others are at %s, their file %d\n", getcwd(here, sizeof(here)), fcntl(fd, F_GETFD));
+	printf("the others are at %s, their file %d\n", getcwd(here, sizeof(here)),
+	       fcntl(fd, F_GETFD));
 }
 
 /* ---- stop, go on, time ---- */
@@ -490,7 +525,8 @@ static void *spin(void *arg)
 
 static void stops(void)
 {
-	long *ticks = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), before;
+	long *ticks = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+	     before;
 	pthread_t thread;
 	int status;
 	pid_t child;
@@ -547,16 +583,21 @@ static void times_used(void)
 	getrusage(RUSAGE_SELF, &all);
 	getrusage(RUSAGE_THREAD, &mine);
 	printf("the process has the time of all: %d %d\n",
-	       process.tv_sec * 1000000000L + process.tv_nsec - own.tv_sec * 1000000000L - own.tv_nsec >= 30000000,
-	       seconds(all.ru_utime) + seconds(all.ru_stime) - seconds(mine.ru_utime) - seconds(mine.ru_stime) > 0.02);
+	       process.tv_sec * 1000000000L + process.tv_nsec - own.tv_sec * 1000000000L -
+			       own.tv_nsec >=
+		       30000000,
+	       seconds(all.ru_utime) + seconds(all.ru_stime) - seconds(mine.ru_utime) -
+			       seconds(mine.ru_stime) >
+		       0.02);
 }
 
 int main(int argc, char **argv)
 {
 	self_path = argv[0];
 	if (argc > 2) {
-		printf("executed: the same pid %d, tid is pid %d, Threads %ld\n", atoi(argv[2]) == getpid(),
-		       syscall(SYS_gettid) == getpid(), field("/proc/self/status", "Threads:"));
+		printf("executed: the same pid %d, tid is pid %d, Threads %ld\n",
+		       atoi(argv[2]) == getpid(), syscall(SYS_gettid) == getpid(),
+		       field("/proc/self/status", "Threads:"));
 		return 8;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
