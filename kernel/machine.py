@@ -22,6 +22,7 @@ from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.mm.swap import SwapAreas
+from pkern.kernel.net.net import Net
 from pkern.kernel.random import Random
 from pkern.kernel.sysctl import SysctlTable
 from pkern.kernel.tasks.check import faults
@@ -132,6 +133,7 @@ class Kernel:
         self.missing_calls: set[int] = set()  # whose lack has been logged
         self.vfs: Vfs = Vfs(self)
         self.vfs.boot()
+        self.net = Net(self)
         self.segments = Segments(self)
         self.semaphores = Semaphores(self)
         self.messages = Messages(self)
@@ -156,6 +158,7 @@ class Kernel:
         return {
             "tunables": self.memory.tunables,
             "memory": self.memory,
+            "net": self.net,
             "oom": self.memory.oom,
             "random": self.random,
             "segments": self.segments,
@@ -337,6 +340,7 @@ class Kernel:
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
+        self.net.close()
         self.segments.close()
         self.vfs.close()
         self.swap.close()

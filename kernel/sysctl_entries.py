@@ -205,6 +205,41 @@ ENTRIES = (
         default=1,
         high=1,
     ),
+    *(
+        Entry(f"net.{name}", text, "net", field, default=default, low=low, high=INT_MAX)
+        for name, field, default, low, text in (
+            ("core.rmem_default", "rmem_default", 212_992, 2304, "Bytes that a socket receives."),
+            ("core.rmem_max", "rmem_max", 4 << 20, 2304, "Bytes that SO_RCVBUF asks for at most."),
+            ("core.somaxconn", "somaxconn", 4096, 0, "Connections that wait, at most."),
+            ("core.wmem_default", "wmem_default", 212_992, 4608, "Bytes that a socket sends."),
+            ("core.wmem_max", "wmem_max", 4 << 20, 4608, "Bytes that SO_SNDBUF asks for at most."),
+        )
+    ),
+    Entry(
+        "net.ipv4.ip_local_port_range",
+        "First and last of the ports that sockets get which name none.",
+        "net",
+        "port_range",
+        default="32768\t60999",
+        columns=2,
+        low=1,
+        high=65535,
+    ),
+    Entry(
+        "net.ipv4.ip_unprivileged_port_start",
+        "Ports below want CAP_NET_BIND_SERVICE.",
+        "net",
+        "first_user_port",
+        default=1024,
+        high=65535,
+    ),
+    Entry(
+        "net.unix.max_dgram_qlen",
+        "Messages that wait at a socket of AF_UNIX, from those it is not connected to.",
+        "net",
+        default=10,
+        high=INT_MAX,
+    ),
     Entry(
         "vm.disable_cap_mlock",
         "1: locking memory and shared large pages want neither right nor limit, as in 2.4-aa.",

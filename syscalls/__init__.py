@@ -11,6 +11,7 @@ __all__ = ["TABLE", "Syscall"]
 ROOMS = {
     "entropy": "getrandom",
     "files.epoll": "epoll_create epoll_wait epoll_ctl epoll_pwait epoll_create1 epoll_pwait2",
+    "files.eventfd": "eventfd eventfd2",
     "files.fcntl": "ioctl dup dup2 fcntl flock dup3 close_range",
     "files.mounts": "statfs fstatfs mount umount2",
     "files.paths": """
@@ -26,9 +27,6 @@ ROOMS = {
     "files.sizes": """
         fsync fdatasync truncate ftruncate sync readahead fadvise64 sync_file_range fallocate syncfs
         cachestat""",
-    "files.sockets": """
-        socket connect accept sendto recvfrom sendmsg recvmsg shutdown bind listen getsockname
-        getpeername socketpair setsockopt getsockopt eventfd accept4 eventfd2""",
     "files.splice": "sendfile splice tee vmsplice copy_file_range",
     "files.stat": """
         stat fstat lstat access chmod fchmod chown fchown lchown utime utimes fchownat futimesat
@@ -48,6 +46,10 @@ ROOMS = {
     "memory.shm": "shmget shmat shmctl shmdt",
     "memory.swap": "swapon swapoff",
     "memory.userfaultfd": "userfaultfd",
+    "net.messages": "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg",
+    "net.options": "setsockopt getsockopt",
+    "net.sockets": """
+        socket connect accept shutdown bind listen getsockname getpeername socketpair accept4""",
     "tasks.futex": "futex",
     "tasks.futex2": "futex_waitv futex_wake futex_wait futex_requeue",
     "tasks.ids": """

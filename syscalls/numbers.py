@@ -65,7 +65,6 @@ GONE = frozenset(_GONE.split())
 
 # Why a family of calls is not done.
 _REASONS = {
-    "messages are sent one at a time": "recvmmsg sendmmsg",
     "there is no asynchronous I/O": """
         io_setup io_destroy io_getevents io_submit io_cancel io_pgetevents io_uring_setup
         io_uring_enter io_uring_register""",

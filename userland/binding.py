@@ -24,8 +24,9 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import Signal
 from pkern.syscalls import constants, info
 from pkern.syscalls.abi import MASK, signed32
-from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, sockets, stat, xattr
+from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, stat, xattr
 from pkern.syscalls.memory import mman, shm
+from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.table import Kind
 from pkern.syscalls.tasks import ids, life, process, ptrace, sched, signals, time, timers
 
@@ -54,7 +55,20 @@ FORMS: dict[str, Handler] = {
     "nanosleep": timers.nanosleep,
     "shmctl": shm.shmctl,
 }
-_WITH_FORMS = (read_write, paths, stat, pipes, xattr, mounts, ids, info, sched, poll, sockets)
+_WITH_FORMS = (
+    read_write,
+    paths,
+    stat,
+    pipes,
+    xattr,
+    mounts,
+    ids,
+    info,
+    sched,
+    poll,
+    sockets,
+    messages,
+)
 
 CONSTANTS: dict[str, int] = {
     name: int(getattr(lib, name))

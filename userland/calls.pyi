@@ -181,6 +181,50 @@ class Calls:
     IPC_RMID: Final = 0
     IPC_SET: Final = 1
     IPC_STAT: Final = 2
+    IPPROTO_ICMP: Final = 1
+    IPPROTO_ICMPV6: Final = 0x3a
+    IPPROTO_IP: Final = 0
+    IPPROTO_IPV6: Final = 0x29
+    IPPROTO_RAW: Final = 0xff
+    IPPROTO_TCP: Final = 6
+    IPPROTO_UDP: Final = 0x11
+    IPV6_ADD_MEMBERSHIP: Final = 0x14
+    IPV6_DROP_MEMBERSHIP: Final = 0x15
+    IPV6_MTU: Final = 0x18
+    IPV6_MTU_DISCOVER: Final = 0x17
+    IPV6_MULTICAST_HOPS: Final = 0x12
+    IPV6_MULTICAST_IF: Final = 0x11
+    IPV6_MULTICAST_LOOP: Final = 0x13
+    IPV6_PKTINFO: Final = 0x32
+    IPV6_RECVERR: Final = 0x19
+    IPV6_RECVHOPLIMIT: Final = 0x33
+    IPV6_RECVPKTINFO: Final = 0x31
+    IPV6_RECVTCLASS: Final = 0x42
+    IPV6_TCLASS: Final = 0x43
+    IPV6_UNICAST_HOPS: Final = 0x10
+    IPV6_V6ONLY: Final = 0x1a
+    IP_ADD_MEMBERSHIP: Final = 0x23
+    IP_BIND_ADDRESS_NO_PORT: Final = 0x18
+    IP_DROP_MEMBERSHIP: Final = 0x24
+    IP_FREEBIND: Final = 0xf
+    IP_HDRINCL: Final = 3
+    IP_MTU: Final = 0xe
+    IP_MTU_DISCOVER: Final = 0xa
+    IP_MULTICAST_IF: Final = 0x20
+    IP_MULTICAST_LOOP: Final = 0x22
+    IP_MULTICAST_TTL: Final = 0x21
+    IP_OPTIONS: Final = 4
+    IP_PKTINFO: Final = 8
+    IP_PKTOPTIONS: Final = 9
+    IP_RECVERR: Final = 0xb
+    IP_RECVOPTS: Final = 6
+    IP_RECVTOS: Final = 0xd
+    IP_RECVTTL: Final = 0xc
+    IP_RETOPTS: Final = 7
+    IP_ROUTER_ALERT: Final = 5
+    IP_TOS: Final = 1
+    IP_TRANSPARENT: Final = 0x13
+    IP_TTL: Final = 2
     ITIMER_PROF: Final = 2
     ITIMER_REAL: Final = 0
     ITIMER_VIRTUAL: Final = 1
@@ -267,9 +311,14 @@ class Calls:
     MREMAP_MAYMOVE: Final = 1
     MSG_CMSG_CLOEXEC: Final = 0x40000000
     MSG_COPY: Final = 0x4000
+    MSG_CTRUNC: Final = 8
+    MSG_DONTROUTE: Final = 4
     MSG_DONTWAIT: Final = 0x40
+    MSG_EOR: Final = 0x80
+    MSG_ERRQUEUE: Final = 0x2000
     MSG_EXCEPT: Final = 0x2000
     MSG_INFO: Final = 0xc
+    MSG_MORE: Final = 0x8000
     MSG_NOERROR: Final = 0x1000
     MSG_NOSIGNAL: Final = 0x4000
     MSG_OOB: Final = 1
@@ -278,6 +327,7 @@ class Calls:
     MSG_STAT_ANY: Final = 0xd
     MSG_TRUNC: Final = 0x20
     MSG_WAITALL: Final = 0x100
+    MSG_WAITFORONE: Final = 0x10000
     MS_ASYNC: Final = 1
     MS_BIND: Final = 0x1000
     MS_INVALIDATE: Final = 2
@@ -293,6 +343,7 @@ class Calls:
     MS_STRICTATIME: Final = 0x1000000
     MS_SYNC: Final = 4
     MS_SYNCHRONOUS: Final = 0x10
+    NETLINK_ROUTE: Final = 0
     O_ACCMODE: Final = 3
     O_APPEND: Final = 0x400
     O_CLOEXEC: Final = 0x80000
@@ -474,6 +525,8 @@ class Calls:
     SCHED_IDLE: Final = 5
     SCHED_OTHER: Final = 0
     SCHED_RR: Final = 2
+    SCM_CREDENTIALS: Final = 2
+    SCM_RIGHTS: Final = 1
     SEEK_CUR: Final = 1
     SEEK_DATA: Final = 3
     SEEK_END: Final = 2
@@ -539,6 +592,15 @@ class Calls:
     SIG_IGN: Final = 1
     SIG_SETMASK: Final = 2
     SIG_UNBLOCK: Final = 1
+    SIOCATMARK: Final = 0x8905
+    SIOCGIFADDR: Final = 0x8915
+    SIOCGIFCONF: Final = 0x8912
+    SIOCGIFFLAGS: Final = 0x8913
+    SIOCGIFHWADDR: Final = 0x8927
+    SIOCGIFINDEX: Final = 0x8933
+    SIOCGIFMTU: Final = 0x8921
+    SIOCGIFNAME: Final = 0x8910
+    SIOCGIFNETMASK: Final = 0x891b
     SI_KERNEL: Final = 0x80
     SI_QUEUE: Final = -1
     SI_TIMER: Final = -2
@@ -550,26 +612,53 @@ class Calls:
     SOCK_RAW: Final = 3
     SOCK_SEQPACKET: Final = 5
     SOCK_STREAM: Final = 1
+    SOL_IP: Final = 0
+    SOL_IPV6: Final = 0x29
     SOL_SOCKET: Final = 1
+    SOL_TCP: Final = 6
+    SOL_UDP: Final = 0x11
     SO_ACCEPTCONN: Final = 0x1e
+    SO_ATTACH_FILTER: Final = 0x1a
+    SO_BINDTODEVICE: Final = 0x19
     SO_BROADCAST: Final = 6
+    SO_BSDCOMPAT: Final = 0xe
+    SO_BUSY_POLL: Final = 0x2e
+    SO_COOKIE: Final = 0x39
     SO_DEBUG: Final = 1
+    SO_DETACH_FILTER: Final = 0x1b
     SO_DOMAIN: Final = 0x27
     SO_DONTROUTE: Final = 5
     SO_ERROR: Final = 4
     SO_KEEPALIVE: Final = 9
     SO_LINGER: Final = 0xd
+    SO_MARK: Final = 0x24
+    SO_NO_CHECK: Final = 0xb
+    SO_OOBINLINE: Final = 0xa
     SO_PASSCRED: Final = 0x10
     SO_PASSSEC: Final = 0x22
     SO_PEERCRED: Final = 0x11
+    SO_PEERNAME: Final = 0x1c
     SO_PEERSEC: Final = 0x1f
+    SO_PRIORITY: Final = 0xc
     SO_PROTOCOL: Final = 0x26
     SO_RCVBUF: Final = 8
+    SO_RCVBUFFORCE: Final = 0x21
     SO_RCVLOWAT: Final = 0x12
+    SO_RCVTIMEO_NEW: Final = 0x42
     SO_RCVTIMEO_OLD: Final = 0x14
     SO_REUSEADDR: Final = 2
+    SO_REUSEPORT: Final = 0xf
+    SO_SECURITY_AUTHENTICATION: Final = 0x16
+    SO_SECURITY_ENCRYPTION_NETWORK: Final = 0x18
+    SO_SECURITY_ENCRYPTION_TRANSPORT: Final = 0x17
     SO_SNDBUF: Final = 7
+    SO_SNDBUFFORCE: Final = 0x20
+    SO_SNDLOWAT: Final = 0x13
+    SO_SNDTIMEO_NEW: Final = 0x43
     SO_SNDTIMEO_OLD: Final = 0x15
+    SO_TIMESTAMPING_OLD: Final = 0x25
+    SO_TIMESTAMPNS_OLD: Final = 0x23
+    SO_TIMESTAMP_OLD: Final = 0x1d
     SO_TYPE: Final = 3
     SPLICE_F_GIFT: Final = 8
     SPLICE_F_MORE: Final = 4
@@ -634,6 +723,22 @@ class Calls:
     S_IFREG: Final = 0x8000
     S_IFSOCK: Final = 0xc000
     TCGETS: Final = 0x5401
+    TCP_CONGESTION: Final = 0xd
+    TCP_CORK: Final = 3
+    TCP_DEFER_ACCEPT: Final = 9
+    TCP_FASTOPEN: Final = 0x17
+    TCP_INFO: Final = 0xb
+    TCP_KEEPCNT: Final = 6
+    TCP_KEEPIDLE: Final = 4
+    TCP_KEEPINTVL: Final = 5
+    TCP_LINGER2: Final = 8
+    TCP_MAXSEG: Final = 2
+    TCP_NODELAY: Final = 1
+    TCP_NOTSENT_LOWAT: Final = 0x19
+    TCP_QUICKACK: Final = 0xc
+    TCP_SYNCNT: Final = 7
+    TCP_USER_TIMEOUT: Final = 0x12
+    TCP_WINDOW_CLAMP: Final = 0xa
     TCSETS: Final = 0x5402
     TCSETSF: Final = 0x5404
     TCSETSW: Final = 0x5403
@@ -643,6 +748,7 @@ class Calls:
     TFD_TIMER_CANCEL_ON_SET: Final = 2
     TIOCGPGRP: Final = 0x540f
     TIOCGWINSZ: Final = 0x5413
+    TIOCOUTQ: Final = 0x5411
     TIOCSPGRP: Final = 0x5410
     TIOCSWINSZ: Final = 0x5414
     TMPFS_MAGIC: Final = 0x1021994
@@ -668,13 +774,17 @@ class Calls:
     __WNOTHREAD: Final = 0x20000000
 
     def accept(self, fd: int, addr: int, length_addr: int) -> int:
-        """Refuse to accept: no one listens. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP.
+        """Return the descriptor of the first connection that waits; its address is stored.
 
+        Errors: EBADF, ENOTSOCK, EINVAL (it does not listen), EOPNOTSUPP, EAGAIN, EMFILE, EFAULT.
         Source: accept(2).
         """
 
     def accept4(self, fd: int, addr: int, length_addr: int, flags: int) -> int:
-        """As accept. Errors: as accept, EINVAL (flags). Source: accept(2)."""
+        """As accept, with SOCK_NONBLOCK and SOCK_CLOEXEC. Errors: as accept, EINVAL (flags).
+
+        Source: accept(2).
+        """
 
     def access(self, path: StrPath, mode: int = 0) -> int:
         """Tell whether the task may do mode (R_OK 4, W_OK 2, X_OK 1) to a path.
@@ -701,9 +811,10 @@ class Calls:
         """
 
     def bind(self, fd: int, addr: int, nbytes: int) -> int:
-        """Refuse to take a name. Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EOPNOTSUPP.
+        """Take an address: a path, an abstract name, or an IP address of this machine and a port.
 
-        Source: bind(2).
+        Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EADDRINUSE, EADDRNOTAVAIL, EACCES, EAFNOSUPPORT, those
+        of mknod. Source: bind(2), unix(7), ip(7).
         """
 
     def brk(self, addr: int = 0) -> int:
@@ -785,9 +896,10 @@ class Calls:
         """
 
     def connect(self, fd: int, addr: int, nbytes: int) -> int:
-        """Look for a socket of a name; there is none. A datagram socket is parted by AF_UNSPEC.
+        """Connect to an address. A datagram socket is parted by AF_UNSPEC.
 
-        Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, ECONNREFUSED, those of a path. Source: connect(2).
+        Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EISCONN, ECONNREFUSED, EINPROGRESS, EALREADY, EAGAIN,
+        EPROTOTYPE, ENETUNREACH, those of a path. Source: connect(2).
         """
 
     def copy_file_range(self, in_fd: int, in_offset: int, out_fd: int, out_offset: int, count: int, flags: int) -> int:
@@ -1025,7 +1137,7 @@ class Calls:
         """Store struct itimerval. Errors: EINVAL, EFAULT. Source: getitimer(2)."""
 
     def getpeername(self, fd: int, addr: int, length_addr: int) -> int:
-        """Store the other end's family. Errors: as getsockname, ENOTCONN. Source: getpeername(2)."""
+        """Store the other end's address. Errors: as getsockname, ENOTCONN. Source: getpeername(2)."""
 
     def getpgid(self, pid: int) -> int:
         """Return the group of a process. Errors: ESRCH. Source: getpgid(2)."""
@@ -1067,7 +1179,7 @@ class Calls:
         """Return the session of a process. Errors: ESRCH. Source: getsid(2)."""
 
     def getsockname(self, fd: int, addr: int, length_addr: int) -> int:
-        """Store the family: a pair has no name. Errors: EBADF, ENOTSOCK, EINVAL, EFAULT.
+        """Store the socket's own address. Errors: EBADF, ENOTSOCK, EINVAL, EFAULT.
 
         Source: getsockname(2).
         """
@@ -1075,7 +1187,7 @@ class Calls:
     def getsockopt(self, fd: int, level: int, option: int, addr: int, length_addr: int) -> int:
         """Store an option and its length. Errors: EBADF, ENOTSOCK, ENOPROTOOPT, EOPNOTSUPP, EFAULT.
 
-        Source: getsockopt(2).
+        Source: getsockopt(2), socket(7), ip(7), ipv6(7), tcp(7).
         """
 
     def gettid(self) -> int:
@@ -1134,7 +1246,8 @@ class Calls:
         """Return a directory's names in order, without . and .. Errors: ENOENT, ENOTDIR, EACCES."""
 
     def listen(self, fd: int, backlog: int) -> int:
-        """Refuse to listen: there is no name. Errors: EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP.
+        """Let others connect; one more than backlog may wait. Errors: EBADF, ENOTSOCK, EINVAL,
+        EOPNOTSUPP, EADDRINUSE.
 
         Source: listen(2).
         """
@@ -1542,15 +1655,22 @@ class Calls:
         """
 
     def recvfrom(self, fd: int, addr: int, count: int, flags: int, of: int = 0, of_bytes: int = 0) -> int:
-        """Receive up to count bytes to addr; the sender has no name (its length is stored as 0).
+        """Receive up to count bytes to addr; the sender's address is stored.
 
         Errors: as recv, EFAULT. Source: recv(2).
+        """
+
+    def recvmmsg(self, fd: int, addr: int, count: int, flags: int, time_addr: int = 0) -> int:
+        """Receive up to count messages (struct mmsghdr); return how many came.
+
+        The time (struct timespec) is looked at after each message. Errors: as recvmsg, EINVAL.
+        Source: recvmmsg(2).
         """
 
     def recvmsg(self, fd: int, addr: int, flags: int) -> int:
         """Receive into the buffers of a struct msghdr, whose flags and lengths are stored.
 
-        Errors: as recv, EFAULT. Source: recv(2).
+        Files that came get descriptors. Errors: as recv, EFAULT. Source: recv(2), unix(7).
         """
 
     def remap_file_pages(self, addr: int, size: int, prot: int, pgoff: int, flags: int, fd: int = -1) -> int:
@@ -1747,10 +1867,17 @@ class Calls:
         Errors: EBADF, EINVAL, ESPIPE, EFAULT and those of write. Source: sendfile(2).
         """
 
-    def sendmsg(self, fd: int, addr: int, flags: int) -> int:
-        """Send the buffers of a struct msghdr. Errors: as sendto, EINVAL (control data), EFAULT.
+    def sendmmsg(self, fd: int, addr: int, count: int, flags: int) -> int:
+        """Send count messages (struct mmsghdr); return how many went. Errors: as sendmsg.
 
-        Source: send(2).
+        Source: sendmmsg(2).
+        """
+
+    def sendmsg(self, fd: int, addr: int, flags: int) -> int:
+        """Send the buffers of a struct msghdr, with files or credentials (control data).
+
+        Errors: as sendto, EINVAL, EBADF, EPERM, ESRCH (control data), ETOOMANYREFS, EFAULT.
+        Source: send(2), unix(7).
         """
 
     def sendto(self, fd: int, addr: int, count: int, flags: int, to: int = 0, to_bytes: int = 0) -> int:
@@ -1840,9 +1967,9 @@ class Calls:
         """
 
     def setsockopt(self, fd: int, level: int, option: int, addr: int, nbytes: int) -> int:
-        """Set an option (int). Errors: EBADF, ENOTSOCK, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EFAULT.
+        """Set an option. Errors: EBADF, ENOTSOCK, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM, EFAULT.
 
-        Source: setsockopt(2).
+        Source: setsockopt(2), socket(7), ip(7), ipv6(7), tcp(7).
         """
 
     def settimeofday(self, addr: int, zone: int) -> int:
@@ -1887,7 +2014,7 @@ class Calls:
         """
 
     def shutdown(self, fd: int, how: int) -> int:
-        """End reading (0), writing (1) or both (2). Errors: EBADF, ENOTSOCK, EINVAL.
+        """End reading (0), writing (1) or both (2). Errors: EBADF, ENOTSOCK, EINVAL, ENOTCONN.
 
         Source: shutdown(2).
         """
@@ -1909,15 +2036,17 @@ class Calls:
         """
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> int:
-        """Return the descriptor of a socket of AF_UNIX. kind: SOCK_* and flags.
+        """Return the descriptor of a socket. kind: SOCK_* and flags.
 
-        Errors: EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE. Source: socket(2).
+        Errors: EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM, EACCES,
+        EMFILE.
+        Source: socket(2).
         """
 
     def socketpair(self, family: int, kind: int, protocol: int = 0) -> tuple[int, int]:
         """Return descriptors of two connected sockets of AF_UNIX.
 
-        Errors: as socket. Source: socketpair(2).
+        Errors: as socket, EOPNOTSUPP (another family). Source: socketpair(2).
         """
 
     def splice(self, in_fd: int, in_offset: int, out_fd: int, out_offset: int, count: int, flags: int) -> int:

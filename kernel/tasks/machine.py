@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pkern.kernel.log import Log
     from pkern.kernel.mm.memory import Memory
     from pkern.kernel.mm.swap import SwapAreas
+    from pkern.kernel.net.net import Net
     from pkern.kernel.random import Random
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.tasks.group import Group
@@ -76,6 +77,7 @@ class Machine(Protocol):
     uts: Uts
     memory: Memory
     vfs: Vfs
+    net: Net
     sysctl: SysctlTable
     segments: Segments
     semaphores: Semaphores

@@ -170,8 +170,7 @@ class Vfs:
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""
-        tables = (task.fds.files.values() for task in self.kernel.tasks.values())
-        described = {file.cookie for files in tables for file in files}
+        described = {cookie for cookie, (file, _) in self.files.items() if file.descriptors > 0}
         return len(described | self._live_files() & self.files.keys())
 
     @property

@@ -132,16 +132,18 @@ def symlink(task: Caller, target: str, place: Place) -> None:
     made(place, directory.symlink(place.name, target, task))
 
 
-def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> None:
-    """Make a fifo, a regular file or a device. Errors: EEXIST, EPERM. Source: mknod(2)."""
+def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> Inode:
+    """Make a fifo, a regular file, a socket's name or a device, and return it.
+
+    Errors: EEXIST, EPERM. Source: mknod(2).
+    """
     _need_no_slash(place)
     need_creatable(task, place)
     directory: Any = place.directory
+    mode &= 0o7777 & ~task.umask
     if kind == "file":
-        made(place, directory.create(place.name, mode & 0o7777 & ~task.umask, task))
-        return
-    inode = directory.mknod(place.name, kind, mode & 0o7777 & ~task.umask, rdev, task)
-    made(place, inode)
+        return made(place, directory.create(place.name, mode, task))
+    return made(place, directory.mknod(place.name, kind, mode, rdev, task))
 
 
 def link(task: Caller, inode: Inode, place: Place) -> None:

@@ -34,7 +34,6 @@ from pkern.kernel.vfs.locks import (
     Record,
 )
 from pkern.kernel.vfs.pipe import PipeInode, wake, would_block
-from pkern.kernel.vfs.socket import SocketInode
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.files.at import O_CLOEXEC, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall
@@ -296,8 +295,6 @@ def _fionbio(task: Task, file: File, fd: int, arg: int) -> int:
 def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     if isinstance(file.inode, PipeInode):
         waiting = len(file.inode.queue)
-    elif isinstance(file.inode, SocketInode):
-        waiting = file.inode.available
     elif file.inode.kind == "file":
         waiting = file.inode.size - file.pos
     else:

@@ -29,7 +29,7 @@ from pkern.kernel.vfs.inode import (
 from pkern.kernel.vfs.walk import FREELY, Rules
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
-from pkern.syscalls.files.streams import WRITERS
+from pkern.syscalls.files.streams import READERS, WRITERS
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ def _writable(task: Task, fd: int) -> File:
 
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     count = min(count, MAX_COUNT, task.kernel.ram)
+    if file.inode.kind in READERS:
+        return READERS[file.inode.kind](task, file, count)
     with task.kernel.memory.on_behalf_of(task):
         data = file.inode.file_read(file, pos, count)
     task.io.syscr += 1

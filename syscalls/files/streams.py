@@ -1,4 +1,4 @@
-"""Sending to a reader at the other end: pipes, FIFOs and sockets.
+"""Writing to a reader at the other end: pipes and FIFOs; and who does it for the other kinds.
 
 A call sleeps while there is no room, and goes on where it was. One that no one reads is SIGPIPE.
 """
@@ -10,16 +10,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import LateTable
 from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send_to_thread
-from pkern.kernel.vfs.pipe import Wait, waits
-from pkern.kernel.vfs.socket import SocketInode
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 
-MSG_DONTWAIT, MSG_NOSIGNAL = 0x40, 0x4000
+# By Inode.kind: the kinds whose writes go on until all is sent, and those whose reads may give up.
+WRITERS: LateTable[str, Callable[[Task, File, bytes], int]] = LateTable()
+READERS: LateTable[str, Callable[[Task, File, int], bytes]] = LateTable()
+WRITERS.declare({"fifo": __name__, "sock": "pkern.syscalls.net.transfer"})
+READERS.declare({"sock": "pkern.syscalls.net.transfer"})
 
 
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:
@@ -62,24 +65,4 @@ def write_pipe(task: Task, file: File, data: bytes) -> int:
     return _all_of(task, data, put)
 
 
-def send_socket(task: Task, file: File, data: bytes, flags: int = 0) -> int:
-    """Write to a socket; return how much went. flags: MSG_DONTWAIT, MSG_NOSIGNAL.
-
-    Errors: EPIPE (and a stream's SIGPIPE), ECONNREFUSED, ENOTCONN, EMSGSIZE, EAGAIN.
-    """
-    inode = file.inode
-    assert isinstance(inode, SocketInode)
-    wait = Wait.NEVER if flags & MSG_DONTWAIT else waits(file)
-    try:
-        sent = _all_of(task, data, lambda rest: inode.send(rest, wait))
-    except SyscallError as error:
-        if inode.is_stream and not flags & MSG_NOSIGNAL:
-            signal_broken_pipe(task, error)
-        raise
-    task.io.syscw += 1
-    task.io.wchar += sent
-    return sent
-
-
-# By Inode.kind: the kinds whose writes go on until all is sent.
-WRITERS: dict[str, Callable[[Task, File, bytes], int]] = {"fifo": write_pipe, "sock": send_socket}
+WRITERS.enter("fifo", write_pipe, __name__)

@@ -442,7 +442,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "mq_timedreceive": (integer, bytes_out, number, later_pointer, timespec),
     "mq_notify": (integer, pointer),
     "mq_getsetattr": (integer, pointer, later_pointer),
-    "socket": (choice(FAMILIES, "AF_???"), sockets.socket_type, number),
+    "socket": (choice(FAMILIES, "AF_???"), sockets.socket_type, sockets.protocol),
     "socketpair": (choice(FAMILIES, "AF_???"), sockets.socket_type, number, descriptors_out),
     "connect": (integer, sockets.socket_address, number),
     "bind": (integer, sockets.socket_address, number),
@@ -454,6 +454,8 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     ),
     "sendmsg": (integer, sockets.message_in, flags(MESSAGE)),
     "recvmsg": (integer, sockets.message_out, flags(MESSAGE)),
+    "sendmmsg": (integer, sockets.messages, number, flags(MESSAGE)),
+    "recvmmsg": (integer, sockets.messages, number, flags(MESSAGE), timespec),
     "getsockname": (integer, sockets.stored_address, sockets.changed_length),
     "getpeername": (integer, sockets.stored_address, sockets.changed_length),
     "accept": (integer, sockets.stored_address, sockets.changed_length),
@@ -633,7 +635,10 @@ VARIANTS: dict[str, Callable[[View, Decoders], Decoders]] = {
 
 def noted_length(name: str, view: View) -> int | None:
     """Return the length that a call may change, where it has one."""
-    raw = memory(view, view.args[LENGTHS[name]], 4) if name in LENGTHS else None
+    if name == "recvmsg":
+        raw = memory(view, view.args[1] + 8, 4)
+    else:
+        raw = memory(view, view.args[LENGTHS[name]], 4) if name in LENGTHS else None
     return None if raw is None else int.from_bytes(raw, "little")
 
 

@@ -339,6 +339,8 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "clock_nanosleep": (0, 0, FRESH, FRESH + 16),
     "sendto": (1, FRESH, 8, 0, 0, 0),
     "recvfrom": (1, FRESH, 8, 0x40, 0, 0),
+    "recvmmsg": (1, FRESH, 1, 0x40, 0),
+    "sendmmsg": (1, FRESH, 1, 0),
     "getsockname": (1, FRESH, FRESH + 64),
     "getpeername": (1, FRESH, FRESH + 64),
     "getsockopt": (1, 1, 3, FRESH, FRESH + 64),

@@ -82,6 +82,15 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
     assert here.status == there.status == 0
 
 
+@pytest.mark.parametrize("name", ["unixsockets", "inetsockets"])
+def test_sockets_with_names_as_on_the_host(compile_c: Compile, machine: Machine, name: str) -> None:
+    program = compile_c(name, "glibc")
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
 @pytest.mark.parametrize("name", ["threads"])
 def test_threads_as_on_the_host(

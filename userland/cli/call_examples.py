@@ -260,12 +260,31 @@ EXAMPLES: dict[str, str] = {
         " sys.store(addr, pack('<7Q', 0, 0, addr + 64, 1, 0, 0, 0));"
         " sys.store(addr + 64, pack('<2Q', addr + 128, 5)); sys.recvmsg(b, addr, 0)"
     ),
+    "sendmmsg": (
+        "a, b = sys.socketpair(1, 2); sys.store(addr, pack('<8Q', 0, 0, addr + 64, 1, 0, 0, 0, 0));"
+        " sys.store(addr + 64, pack('<2Q', addr + 128, 5)); sys.sendmmsg(a, addr, 1, 0)"
+    ),
+    "recvmmsg": (
+        "a, b = sys.socketpair(1, 2); sys.send(a, b'hi');"
+        " sys.store(addr, pack('<8Q', 0, 0, addr + 64, 1, 0, 0, 0, 0));"
+        " sys.store(addr + 64, pack('<2Q', addr + 128, 5)); sys.recvmmsg(b, addr, 1, 0)"
+    ),
     "shutdown": "a, b = sys.socketpair(1, 1); sys.shutdown(a, 1); sys.recv(b, 9)",
-    "connect": "sys.store(addr, pack('<H', 1) + b'/x'); sys.connect(sys.socket(1, 1), addr, 4)",
-    "bind": "sys.store(addr, pack('<H', 1) + b'/x'); sys.bind(sys.socket(1, 1), addr, 4)",
-    "listen": "sys.listen(sys.socket(1, 1), 5)",
-    "accept": "sys.accept(sys.socket(1, 1), 0, 0)",
-    "accept4": "sys.accept4(sys.socket(1, 1), 0, 0, sys.SOCK_CLOEXEC)",
+    "connect": (
+        "sys.store(addr, pack('<H', 1) + b'/tmp/s'); a = sys.socket(1, 1); sys.bind(a, addr, 8);"
+        " sys.listen(a, 5); sys.connect(sys.socket(1, 1), addr, 8)"
+    ),
+    "bind": "sys.store(addr, pack('<H', 1) + b'/tmp/s'); sys.bind(sys.socket(1, 1), addr, 8); sys.stat('/tmp/s').st_mode",
+    "listen": "a = sys.socket(sys.AF_INET, sys.SOCK_STREAM); sys.listen(a, 5)",
+    "accept": (
+        "sys.store(addr, pack('<H', 2) + bytes(14)); a = sys.socket(2, 1); sys.bind(a, addr, 16);"
+        " sys.listen(a, 5); sys.store(addr + 64, pack('<i', 16)); sys.getsockname(a, addr, addr + 64);"
+        " b = sys.socket(2, 1); sys.connect(b, addr, 16); sys.accept(a, 0, 0)"
+    ),
+    "accept4": (
+        "sys.store(addr, pack('<H', 1) + b'\\0x'); a = sys.socket(1, 1); sys.bind(a, addr, 4); sys.listen(a, 5);"
+        " sys.connect(sys.socket(1, 1), addr, 4); sys.accept4(a, 0, 0, sys.SOCK_CLOEXEC)"
+    ),
     "getsockname": "sys.store(addr, pack('<I', 64)); sys.getsockname(sys.socket(1, 1), addr + 64, addr)",
     "getpeername": "sys.store(addr, pack('<I', 64)); sys.getpeername(sys.socket(1, 1), addr + 64, addr)",
     "setsockopt": (

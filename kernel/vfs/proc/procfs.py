@@ -27,6 +27,7 @@ from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
 from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
 from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
+from pkern.kernel.vfs.proc.net import NetDir
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -219,6 +220,7 @@ class TaskDir(ProcDir):
             self.entries[name] = KINDS.get(name, TaskFile)(kernel, row, of_task)
         self.entries["mem"] = proc_files.MemFile(kernel, of_task)
         self.entries["pagemap"] = proc_files.PagemapFile(kernel, of_task)
+        self.entries["net"] = NetDir(kernel)
         self.entries["ns"] = NsDir(kernel, of_task)
         self.entries |= task_links(kernel, of_task)
         if process is None:
@@ -339,6 +341,7 @@ class ProcFs:
         entries["kpageflags"] = proc_files.PagesFile(kernel, proc_files.page_flags)
         entries["mm"] = MmFile(kernel)
         entries["mounts"] = LinkInode(kernel, "self/mounts")
+        entries["net"] = LinkInode(kernel, "self/net")
         entries["self"] = SelfLink(kernel)
         entries["sys"] = sysctl_tree(kernel)
         entries["sysvipc"] = directory = ProcDir(kernel, 0o555)

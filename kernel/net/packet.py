@@ -1,0 +1,108 @@
+"""What travels: bytes with the address and the credentials of who sent them, and open files.
+
+A packet costs its sender what Linux's sk_buff of that length takes, from send to read: so a queue
+of small messages is full long before its bytes are many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pkern.kernel.net.socket import Socket
+    from pkern.kernel.vfs.file import File
+
+PAGE_SIZE = 4096
+# What Linux's buffers are made of: sk_buff, the data's block, pages behind a long head.
+CACHE_LINE, BUFFER_HEAD, SHARED_INFO, SMALLEST_BLOCK = 64, 256, 320, 512
+LONGEST_MESSAGE_HEAD = 4 * PAGE_SIZE - SHARED_INFO
+LONGEST_STREAM_HEAD = PAGE_SIZE - SHARED_INFO
+PIECE_PAGES = 8 * PAGE_SIZE  # what a stream's packet may have behind its head
+
+
+class Creds(NamedTuple):
+    """Who sent something, as SCM_CREDENTIALS and SO_PEERCRED show it."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+NOBODY = Creds(0, -1, -1)
+
+
+class Packet:
+    """One message, or a piece of a stream of which `data` has not been read yet.
+
+    sender: whose buffer it counts for; name: its address. oob: whether it is a stream's urgent
+    byte, and still of use.
+    """
+
+    __slots__ = ("cost", "creds", "data", "files", "name", "oob", "sender")
+
+    def __init__(
+        self,
+        data: bytes,
+        name: bytes = b"",
+        creds: Creds | None = None,
+        files: tuple[File, ...] = (),
+        cost: int = 0,
+    ) -> None:
+        self.data = data
+        self.name = name
+        self.creds = creds
+        self.files = files
+        self.cost = cost
+        self.oob = 0
+        self.sender: Socket | None = None
+
+    def rest(self, done: int) -> Packet:
+        """Return what is to be sent once done bytes went: what goes along went with the first."""
+        return Packet(self.data[done:], creds=self.creds, files=() if done else self.files)
+
+
+class Received(NamedTuple):
+    """What a look at a queue found.
+
+    length: of the whole message. last: nothing behind it may come with it in one call.
+    oob: it is the urgent byte.
+    """
+
+    data: bytes
+    length: int
+    name: bytes = b""
+    creds: Creds | None = None
+    files: tuple[File, ...] = ()
+    last: int = 0
+    oob: int = 0
+
+
+NOTHING = Received(b"", 0, last=1)
+
+
+def _pages(nbytes: int) -> int:
+    return -(-nbytes // PAGE_SIZE) * PAGE_SIZE
+
+
+def _cost(head: int, behind: int) -> int:
+    """Return skb->truesize, bytes: head bytes in one block and `behind` bytes of pages."""
+    data = -(-head // CACHE_LINE) * CACHE_LINE
+    block = max(SMALLEST_BLOCK, 1 << (data + SHARED_INFO - 1).bit_length())
+    return block + BUFFER_HEAD + behind
+
+
+def message_cost(nbytes: int) -> int:
+    """Return what a message of nbytes costs its sender, bytes."""
+    behind = _pages(max(0, nbytes - LONGEST_MESSAGE_HEAD))
+    return _cost(max(0, nbytes - behind), behind)
+
+
+def piece_cost(nbytes: int) -> int:
+    """Return what a piece of nbytes of a stream costs its sender, bytes."""
+    behind = min(nbytes, _pages(max(0, nbytes - LONGEST_STREAM_HEAD)))
+    return _cost(nbytes - behind, _pages(behind))
+
+
+def longest_piece(sndbuf: int) -> int:
+    """Return how many bytes one packet of a stream holds at most."""
+    return min((sndbuf >> 1) - CACHE_LINE, LONGEST_MESSAGE_HEAD + PIECE_PAGES)

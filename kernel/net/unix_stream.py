@@ -1,0 +1,131 @@
+"""Streams of AF_UNIX: bytes are joined, except where files or another sender's name come between.
+
+A byte sent with MSG_OOB is urgent until another one is, or it is read: it stands at its place in
+the queue, and who reads past it without SO_OOBINLINE does not get it.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.net.packet import Packet, Received, longest_piece, piece_cost
+from pkern.kernel.net.socket import MSG_OOB, NO_READS, NO_WRITES, POLLPRI
+from pkern.kernel.net.unix import SO_OOBINLINE, SOL_SOCKET, UnixSocket
+from pkern.kernel.net.unix_connection import UnixConnection
+
+if TYPE_CHECKING:
+    from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Caller
+
+
+class UnixStream(UnixConnection):
+    """SOCK_STREAM."""
+
+    # ---- sending ----
+
+    def send(self, task: Caller, packet: Packet, to: bytes | None, flags: int) -> int:
+        if to is not None:
+            raise SyscallError(errno.EISCONN if self.connected else errno.EOPNOTSUPP)
+        if self.peer is None:
+            raise SyscallError(errno.ENOTCONN)
+        if self.shut & NO_WRITES:
+            raise SyscallError(errno.EPIPE)
+        if not packet.data:
+            return 0
+        piece = packet.data[: longest_piece(self.sndbuf)]
+        self.need_buffer()
+        if self.peer.closed or self.peer.shut & NO_READS:
+            raise SyscallError(errno.EPIPE)
+        files = packet.files
+        if flags & MSG_OOB and len(piece) == len(packet.data):
+            self._send_urgent(task, piece, packet, files, self.peer)
+        else:
+            self._send_piece(task, piece, packet, files, self.peer)
+        return len(piece)
+
+    def _send_piece(
+        self, task: Caller, data: bytes, of: Packet, files: tuple[File, ...], peer: UnixSocket
+    ) -> Packet:
+        piece = Packet(data, creds=of.creds, files=files, cost=piece_cost(len(data)))
+        self.deliver(task, piece, peer)
+        return piece
+
+    def _send_urgent(
+        self, task: Caller, data: bytes, of: Packet, files: tuple[File, ...], peer: UnixSocket
+    ) -> None:
+        """Send bytes of which the last one is urgent."""
+        if len(data) > 1:
+            self._send_piece(task, data[:-1], of, files, peer)
+            files = ()
+        for old in peer.queue:
+            old.oob = 0
+        self._send_piece(task, data[-1:], of, files, peer).oob = 1
+        peer.wake(POLLPRI)
+
+    # ---- receiving ----
+
+    @property
+    def _passes_over(self) -> bool:
+        return not self.option(SOL_SOCKET, SO_OOBINLINE)
+
+    def _run(self, nbytes: int) -> list[Packet]:
+        """Return the packets that one look takes nbytes from."""
+        run: list[Packet] = []
+        for packet in self.queue:
+            if packet.oob and self._passes_over:
+                if run:
+                    break
+                continue
+            if run and self.passes_creds and packet.creds != run[0].creds:
+                break
+            run.append(packet)
+            nbytes -= len(packet.data)
+            if packet.files or nbytes <= 0:
+                break
+        return run
+
+    def look(self, nbytes: int, flags: int) -> Received:
+        if not self.connected:
+            raise SyscallError(errno.EINVAL)
+        if flags & MSG_OOB:
+            return self._look_urgent()
+        run = self._run(nbytes)
+        if not run:
+            return self.nothing()
+        data = b"".join(packet.data for packet in run)[:nbytes]
+        files, whole = run[-1].files, len(run) == len(self.queue)
+        last = int(bool(files) or not whole)
+        return Received(data, len(data), run[0].name, run[0].creds, files, last)
+
+    def _look_urgent(self) -> Received:
+        urgent = next((packet for packet in self.queue if packet.oob), None)
+        if urgent is None or not self._passes_over:
+            raise SyscallError(errno.EINVAL)
+        return Received(urgent.data, 1, urgent.name, urgent.creds, last=1, oob=1)
+
+    def take(self, nbytes: int, flags: int) -> None:
+        if flags & MSG_OOB:
+            self._drop([packet for packet in self.queue if packet.oob])
+            return
+        run = self._run(nbytes)
+        if run:
+            passed = list(self.queue)[: list(self.queue).index(run[0])]
+            self._drop(passed)
+        for packet in run:
+            part, nbytes = packet.data[:nbytes], max(0, nbytes - len(packet.data))
+            packet.data = packet.data[len(part) :]
+            if packet.data:
+                self.land_files(packet)
+            else:
+                self._drop([packet])
+
+    def _drop(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            self.queue.remove(packet)
+            self.settle(packet)
+
+    def poll(self, file: File) -> int:
+        urgent = any(packet.oob for packet in self.queue)
+        return super().poll(file) | (POLLPRI if urgent else 0)

@@ -1,0 +1,257 @@
+"""/proc/PID/net: the sockets of the machine, and its one device, in Linux's layout.
+
+Addresses of kernel objects are not shown: %pK of a reader without rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import SECOND
+from pkern.kernel.late import load
+from pkern.kernel.vfs.proc.inode import ProcDir, Text, TextFile
+
+if TYPE_CHECKING:
+    from pkern.kernel.net.inet import InetSocket
+    from pkern.kernel.net.ports import Ports
+    from pkern.kernel.net.socket import Socket
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.vfs.inode import Inode
+    from pkern.kernel.vfs.machine import Caller
+
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
+NO_POINTER = "0" * 16
+ACCEPTS, SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING = 1 << 16, 1, 2, 3, 4
+TCP_WIDTH, UDP_WIDTH, TICKS = 149, 127, 100
+REST = "st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+HEAD = f"local_address rem_address   {REST}"
+HEAD6 = f"{'local_address':38}{'remote_address':38}{REST}"
+DROPS = " ref pointer drops"
+DEVICE_HEAD = """\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast\
+|bytes    packets errs drop fifo colls carrier compressed
+"""
+
+
+def _sockets(kernel: Machine, family: int) -> list[Socket]:
+    return [socket for socket in kernel.net.sockets if socket.family == family]
+
+
+# ---- AF_UNIX ----
+
+
+def _unix_row(socket: Socket) -> str:
+    unix = load("pkern.kernel.net.unix")
+    assert isinstance(socket, unix.UnixSocket)
+    waiting = socket in _waiting(socket)
+    states = (SS_CONNECTING, SS_DISCONNECTING) if waiting else (SS_CONNECTED, SS_UNCONNECTED)
+    state = states[0] if getattr(socket, "connected", 0) else states[1]
+    flags = ACCEPTS if socket.listens else 0
+    inode = 0 if waiting else socket.ino
+    refs = 2 + int(getattr(socket, "peer", None) is not None)
+    row = f"{NO_POINTER}: {refs:08X} 00000000 {flags:08X} {socket.socket_type:04X} {state:02X}"
+    name = socket.own_name[2:]
+    shown = name.removesuffix(b"\0") if name[:1] != b"\0" else name.replace(b"\0", b"@")
+    text = " " + shown.decode("utf-8", "surrogateescape") if shown else ""
+    return f"{row} {inode:5}{text}\n"
+
+
+def _waiting(socket: Socket) -> set[Socket]:
+    """Return the sockets that wait to be accepted."""
+    return {end for one in socket.net.sockets for end in one.embryos}
+
+
+def unix(kernel: Machine) -> str:
+    """Sockets of AF_UNIX. Source: proc_net(5), unix(7)."""
+    head = "Num       RefCount Protocol Flags    Type St Inode Path\n"
+    return head + "".join(map(_unix_row, _sockets(kernel, AF_UNIX)))
+
+
+# ---- AF_INET, AF_INET6 ----
+
+
+def _end(family: int, ip: bytes, port: int) -> str:
+    raw = ip[12:] if family == AF_INET else ip
+    words = [int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), 4)]
+    return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+
+
+def _ends(socket: InetSocket) -> str:
+    remote = socket.remote
+    other = _end(socket.family, remote.ip, remote.port) if remote else ""
+    nowhere = _end(socket.family, bytes(16), 0)
+    return f"{_end(socket.family, *socket.local)} {other or nowhere}"
+
+
+def _tcp_rows(kernel: Machine, family: int) -> list[str]:
+    """Return the rows, without their numbers: those who listen, connections, what lingers."""
+    sockets = [s for ports in kernel.net.tcp.bound.values() for s in ports if s.family == family]
+    sockets.sort(key=lambda socket: (not socket.listens, socket.ino))
+    return [row for row in map(_tcp_row, sockets) if row] + _lingering(kernel.net.tcp, family)
+
+
+def _tcp_row(socket: Socket) -> str:
+    tcp = load("pkern.kernel.net.tcp")
+    assert isinstance(socket, tcp.TcpSocket)
+    state: int = socket.state
+    if state == CLOSE:
+        return ""
+    listens = socket.listens
+    unread = len(socket.embryos) if listens else len(socket.data)
+    inode = 0 if socket in _waiting(socket) else socket.ino
+    tail = "100 0 0 10 0" if listens else "20 4 0 10 -1"
+    return (
+        f"{_ends(socket)} {state:02X} {socket.unsent:08X}:{unread:08X} 00:00000000 00000000"
+        f" {socket.uid:5} {0:8} {inode} 1 {NO_POINTER} {tail}"
+    )
+
+
+def _lingering(ports: Ports, family: int) -> list[str]:
+    now, rows = ports.net.kernel.clock.now_ns, []
+    for port in list(ports.lingering):
+        for one in ports.left(port):
+            if one.family != family:
+                continue
+            left = (one.until - now) * TICKS // SECOND
+            ends = f"{_end(family, *one.local)} {_end(family, *one.remote)}"
+            rows.append(
+                f"{ends} {one.state:02X} 00000000:00000000 03:{left:08X} 00000000"
+                f" {0:5} {0:8} 0 3 {NO_POINTER}"
+            )
+    return rows
+
+
+def tcp4(kernel: Machine) -> str:
+    """Connections by IPv4. Source: proc_net(5)."""
+    rows = [f"  sl  {HEAD}".ljust(TCP_WIDTH)]
+    rows += [f"{n:4}: {row}".ljust(TCP_WIDTH) for n, row in enumerate(_tcp_rows(kernel, AF_INET))]
+    return "\n".join(rows) + "\n"
+
+
+def tcp6(kernel: Machine) -> str:
+    """Connections of sockets of AF_INET6. Source: proc_net(5)."""
+    rows = [f"  sl  {HEAD6}"]
+    rows += [f"{n:4}: {row}" for n, row in enumerate(_tcp_rows(kernel, AF_INET6))]
+    return "\n".join(rows) + "\n"
+
+
+def _udp_rows(kernel: Machine, family: int) -> list[str]:
+    udp = load("pkern.kernel.net.udp")
+    rows = []
+    for port in sorted(kernel.net.udp.bound):
+        for one in kernel.net.udp.bound[port]:
+            assert isinstance(one, udp.UdpSocket)
+            state = ESTABLISHED if one.remote else CLOSE
+            row = f"{_ends(one)} {state:02X} 00000000:{one.charged:08X} 00:00000000 00000000"
+            row += f" {one.uid:5} {0:8} {one.ino} 2 {NO_POINTER} {one.dropped}"
+            rows += [f"{port:5}: {row}"] if one.family == family else []
+    return rows
+
+
+def udp4(kernel: Machine) -> str:
+    """Sockets of UDP by IPv4. Source: proc_net(5)."""
+    rows = [f"   sl  {HEAD}{DROPS}", *_udp_rows(kernel, AF_INET)]
+    return "".join(row.ljust(UDP_WIDTH) + "\n" for row in rows)
+
+
+def udp6(kernel: Machine) -> str:
+    """Sockets of UDP of AF_INET6. Source: proc_net(5)."""
+    return "\n".join([f"  sl  {HEAD6}{DROPS}", *_udp_rows(kernel, AF_INET6)]) + "\n"
+
+
+# ---- what there is one of ----
+
+
+def dev(kernel: Machine) -> str:
+    """The loopback and what went over it, acknowledgements not counted. Source: proc_net(5)."""
+    nbytes, packets = kernel.net.carried_bytes, kernel.net.carried_packets
+    came = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:10} {0:9}"
+    went = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:7} {0:10}"
+    return f"{DEVICE_HEAD}    lo:{came} {went}\n"
+
+
+def netlink(kernel: Machine) -> str:
+    """Sockets of AF_NETLINK. Source: proc_net(5)."""
+    head = (
+        "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+    )
+    module = load("pkern.kernel.net.netlink") if _sockets(kernel, AF_NETLINK) else None
+    rows = []
+    for one in _sockets(kernel, AF_NETLINK):
+        assert module is not None and isinstance(one, module.NetlinkSocket)
+        waits = sum(packet.cost for packet in one.queue)
+        rows.append(
+            f"{NO_POINTER} {0:<3} {one.port:<10} {one.groups:08x} {waits:<8} {0:<8} {0:<5} {2:<8}"
+            f" {0:<8} {one.ino:<8}\n"
+        )
+    return head + "".join(rows)
+
+
+def _count(kernel: Machine, family: int, protocol: int) -> int:
+    sockets = _sockets(kernel, family)
+    return sum(socket.protocol == protocol for socket in sockets)
+
+
+def sockstat(kernel: Machine) -> str:
+    """How many sockets there are. Source: proc_net(5)."""
+    lingering = sum(len(kernel.net.tcp.left(port)) for port in list(kernel.net.tcp.lingering))
+    tcp, tcp6 = _count(kernel, AF_INET, 6), _count(kernel, AF_INET6, 6)
+    return (
+        f"sockets: used {len(kernel.net.sockets)}\n"
+        f"TCP: inuse {tcp} orphan 0 tw {lingering} alloc {tcp + tcp6} mem 0\n"
+        f"UDP: inuse {_count(kernel, AF_INET, 17)} mem 0\n"
+        "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
+    )
+
+
+def sockstat6(kernel: Machine) -> str:
+    """How many sockets of AF_INET6 there are. Source: proc_net(5)."""
+    tcp, udp = _count(kernel, AF_INET6, 6), _count(kernel, AF_INET6, 17)
+    rest = "UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
+    return f"TCP6: inuse {tcp}\nUDP6: inuse {udp}\n{rest}"
+
+
+def _fixed(text: str) -> Callable[[Machine], Text]:
+    """Return the text for a table in which nothing stands, or always the same."""
+    return lambda kernel: text
+
+
+ROUTE = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+ARP = "IP address       HW type     Flags       HW address            Mask     Device\n"
+FILES: dict[str, Callable[[Machine], Text]] = {
+    "arp": _fixed(ARP),
+    "dev": dev,
+    "if_inet6": _fixed("00000000000000000000000000000001 01 80 10 80       lo\n"),
+    "netlink": netlink,
+    "packet": _fixed("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
+    "raw": _fixed(f"  sl  {HEAD}{DROPS}\n"),
+    "raw6": _fixed(f"  sl  {HEAD6}{DROPS}\n"),
+    "route": _fixed(ROUTE.ljust(127) + "\n"),
+    "sockstat": sockstat,
+    "sockstat6": sockstat6,
+    "tcp": tcp4,
+    "tcp6": tcp6,
+    "udp": udp4,
+    "udp6": udp6,
+    "unix": unix,
+}
+
+
+class NetDir(ProcDir):
+    """/proc/PID/net, the same for all: there is one network. Its files are made when looked up."""
+
+    def __init__(self, kernel: Machine) -> None:
+        super().__init__(kernel, 0o555)
+
+    def lookup(self, name: str, task: Caller) -> Inode:
+        if name in FILES and name not in self.entries:
+            text = partial(FILES[name], self.kernel)
+            self.entries[name] = TextFile(self.kernel, 0o444, text)
+        return super().lookup(name, task)
+
+    def names(self, task: Caller) -> list[str]:
+        return list(FILES)

@@ -1,0 +1,1 @@
+"""Calls about sockets: making and connecting them, messages, options."""

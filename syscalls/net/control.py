@@ -1,0 +1,135 @@
+"""Control messages: files and credentials that travel with bytes, in the ABI's layout."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.net.packet import Creds, Packet, Received
+from pkern.kernel.net.socket import AF_UNIX, Socket
+from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+
+HEADER = struct.Struct("<Qii")  # struct cmsghdr
+SOL_SOCKET, SO_PASSCRED = 1, 16
+SCM_RIGHTS, SCM_CREDENTIALS = 1, 2
+MAX_FDS = 253
+MSG_CTRUNC, MSG_CMSG_CLOEXEC = 8, 0x40000000
+OVERFLOW_ID = 65534
+UNKNOWN = Creds(0, OVERFLOW_ID, OVERFLOW_ID)
+
+
+def aligned(nbytes: int) -> int:
+    """Return CMSG_ALIGN(nbytes)."""
+    return -(-nbytes // 8) * 8
+
+
+# ---- sending ----
+
+
+def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet) -> None:
+    """Put what control messages say into a packet. Errors: EINVAL, EBADF, EPERM, ESRCH."""
+    at = 0
+    while len(raw) - at >= HEADER.size:
+        length, level, kind = HEADER.unpack_from(raw, at)
+        if not HEADER.size <= length <= len(raw) - at:
+            raise SyscallError(errno.EINVAL)
+        if level == SOL_SOCKET:
+            _one_in(task, inode, kind, raw[at + HEADER.size : at + length], packet)
+        at += aligned(length)
+
+
+def _one_in(task: Task, inode: Socket, kind: int, data: bytes, packet: Packet) -> None:
+    if kind == SCM_RIGHTS and inode.family == AF_UNIX:
+        packet.files += _files_in(task, data)
+        if len(packet.files) > MAX_FDS:
+            raise SyscallError(errno.EINVAL)
+    elif kind == SCM_CREDENTIALS and inode.family == AF_UNIX:
+        packet.creds = _creds_in(task, data)
+    else:
+        raise SyscallError(errno.EINVAL)
+
+
+def _files_in(task: Task, data: bytes) -> tuple[File, ...]:
+    count = len(data) // 4
+    if count > MAX_FDS:
+        raise SyscallError(errno.EINVAL)
+    fds = struct.unpack_from(f"<{count}i", data)
+    files = tuple(task.fds.get_raw(fd) for fd in fds)
+    trusted = task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")
+    limit = 1 << 62 if trusted else task.rlimits["nofile"][0]
+    task.kernel.net.need_flight(task.cred.uid, len(files), limit)
+    return files
+
+
+def _creds_in(task: Task, data: bytes) -> Creds:
+    if len(data) != 12:
+        raise SyscallError(errno.EINVAL)
+    creds, cred = Creds(*struct.unpack("<iII", data)), task.cred
+    allowed = (
+        (creds.pid == task.tgid or task.capable("CAP_SYS_ADMIN"))
+        and (creds.uid in cred.uids or task.capable("CAP_SETUID"))
+        and (creds.gid in cred.gids or task.capable("CAP_SETGID"))
+    )
+    if not allowed:
+        raise SyscallError(errno.EPERM)
+    if creds.pid not in task.kernel.tasks:
+        raise SyscallError(errno.ESRCH)
+    return creds
+
+
+# ---- receiving ----
+
+
+class Control:
+    """The room for control messages of one recvmsg, and what stands there so far.
+
+    flags: MSG_CTRUNC, where something found no room.
+    """
+
+    def __init__(self, task: Task, addr: int, nbytes: int, flags: int) -> None:
+        self.task = task
+        self.addr, self.room = addr, nbytes if addr else 0
+        self.used = 0
+        self.flags = 0
+        self.cloexec = CLOEXEC if flags & MSG_CMSG_CLOEXEC else NO_CLOEXEC
+
+    def add(self, level: int, kind: int, data: bytes) -> None:
+        """Store a control message, or as much as there is room for. Errors: EFAULT."""
+        left = self.room - self.used
+        if left < HEADER.size:
+            self.flags |= MSG_CTRUNC
+            return
+        length = HEADER.size + len(data)
+        if left < length:
+            self.flags |= MSG_CTRUNC
+            length = left
+        raw = HEADER.pack(length, level, kind) + data
+        self.task.mm.copy_out(self.addr + self.used, raw[:length])
+        self.used += min(aligned(length), left)
+
+    def add_found(self, inode: Socket, found: Received) -> None:
+        """Store who sent something, if that is wanted, and its files. Errors: EFAULT."""
+        if inode.option(SOL_SOCKET, SO_PASSCRED):
+            creds = found.creds or UNKNOWN
+            self.add(SOL_SOCKET, SCM_CREDENTIALS, struct.pack("<iII", *creds))
+        if found.files:
+            self._add_files(found.files)
+
+    def _add_files(self, files: tuple[File, ...]) -> None:
+        """Give the files descriptors, as many as there is room for."""
+        most = max(0, self.room - self.used - HEADER.size) // 4
+        fds: list[int] = []
+        for file in files[:most]:
+            try:
+                fds.append(self.task.fds.install(file, 0, self.cloexec))
+            except SyscallError:
+                break
+        if fds:
+            self.add(SOL_SOCKET, SCM_RIGHTS, struct.pack(f"<{len(fds)}i", *fds))
+        if len(fds) < len(files):
+            self.flags |= MSG_CTRUNC

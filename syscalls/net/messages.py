@@ -1,0 +1,265 @@
+"""Sending and receiving: bytes, messages with an address and control data, and several at once."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.net.packet import Packet, Received
+from pkern.kernel.net.socket import (
+    MSG_DONTWAIT,
+    MSG_OOB,
+    MSG_TRUNC,
+    Socket,
+)
+from pkern.kernel.wait import WouldBlock
+from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.files.read_write import Buffers, bytes_of, gather, readable_part, vectors
+from pkern.syscalls.net.control import MSG_CMSG_CLOEXEC, Control, control_in
+from pkern.syscalls.net.sockets import STORAGE_MAX, address_in, store_address
+from pkern.syscalls.net.transfer import (
+    receive,
+    receive_bytes,
+    send_packet,
+    socket_of,
+)
+from pkern.syscalls.table import INT, SINT, syscall
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+
+MSGHDR = struct.Struct("<QI4xQQQQi4x")
+MSGHDR_BYTES, MMSGHDR_BYTES, MOST_MESSAGES = 56, 64, 1024
+MSG_WAITFORONE = 0x10000
+MOST_CONTROL = 131_072  # net.core.optmem_max
+INT_MAX = (1 << 31) - 1
+
+
+class Header(NamedTuple):
+    """A struct msghdr."""
+
+    name: int
+    name_bytes: int
+    iov: int
+    nr_iov: int
+    control: int
+    control_bytes: int
+    flags: int
+
+
+def _header_in(task: Task, addr: int) -> Header:
+    """Return a struct msghdr. Errors: EINVAL (its name's length), EFAULT."""
+    header = Header(*MSGHDR.unpack(task.mm.copy_in(addr, MSGHDR_BYTES)))
+    name_bytes = header.name_bytes if header.name else 0
+    if name_bytes > INT_MAX:
+        raise SyscallError(errno.EINVAL)
+    return header._replace(name_bytes=min(name_bytes, STORAGE_MAX))
+
+
+def _vectors(task: Task, header: Header) -> Buffers:
+    if header.nr_iov > MOST_MESSAGES:
+        raise SyscallError(errno.EMSGSIZE)
+    return vectors(task, header.iov, header.nr_iov)
+
+
+# ---- sending ----
+
+
+def send(task: Task, fd: int, data: bytes, flags: int = 0) -> int:
+    """Send data to the other end; return how many bytes went.
+
+    Errors: EBADF, ENOTSOCK, EPIPE (and SIGPIPE), ECONNREFUSED, ENOTCONN, EMSGSIZE, EAGAIN,
+    EOPNOTSUPP (MSG_OOB). Source: send(2).
+    """
+    return send_packet(task, socket_of(task, fd)[0], Packet(data), None, flags)
+
+
+@syscall(44, "sendto", SINT, INT, INT, INT, INT, SINT)
+def sendto(
+    task: Task, fd: int, addr: int, count: int, flags: int, to: int = 0, to_bytes: int = 0
+) -> int:
+    """Send count bytes at addr. Errors: as send, connect, EISCONN, EOPNOTSUPP, EFAULT.
+
+    Source: send(2).
+    """
+    file = socket_of(task, fd)[0]
+    target = address_in(task, to, to_bytes) if to else b""
+    data = readable_part(task, addr, count) if count else b""
+    return send_packet(task, file, Packet(data), target or None, flags)
+
+
+def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
+    inode = file.inode
+    assert isinstance(inode, Socket)
+    header = _header_in(task, addr)
+    target = task.mm.copy_in(header.name, header.name_bytes)
+    buffers = _vectors(task, header)
+    packet = Packet(b"")
+    if header.control_bytes:
+        if header.control_bytes > MOST_CONTROL:
+            raise SyscallError(errno.ENOBUFS)
+        raw = task.mm.copy_in(header.control, header.control_bytes)
+        control_in(task, inode, raw, packet)
+    packet.data = gather(task.mm, buffers, min(bytes_of(buffers), task.kernel.ram))
+    return send_packet(task, file, packet, target or None, flags)
+
+
+@syscall(46, "sendmsg", SINT, INT, INT)
+def sendmsg(task: Task, fd: int, addr: int, flags: int) -> int:
+    """Send the buffers of a struct msghdr, with files or credentials (control data).
+
+    Errors: as sendto, EINVAL, EBADF, EPERM, ESRCH (control data), ETOOMANYREFS, EFAULT.
+    Source: send(2), unix(7).
+    """
+    return _sendmsg(task, socket_of(task, fd)[0], addr, flags)
+
+
+# ---- receiving ----
+
+
+def recv(task: Task, fd: int, nbytes: int, flags: int = 0) -> bytes:
+    """Return what was sent from the other end, at most nbytes; b"" at its end.
+
+    Errors: EBADF, ENOTSOCK, EAGAIN, EOPNOTSUPP (MSG_OOB). Source: recv(2).
+    """
+    return receive_bytes(task, socket_of(task, fd)[0], nbytes, flags)[0]
+
+
+def _result(inode: Socket, nbytes: int, found: Received, flags: int) -> int:
+    """Return what recv returns: with MSG_TRUNC all of a message's length."""
+    return found.length if flags & MSG_TRUNC and not inode.is_stream else nbytes
+
+
+@syscall(45, "recvfrom", SINT, INT, INT, INT, INT, INT)
+def recvfrom(
+    task: Task, fd: int, addr: int, count: int, flags: int, of: int = 0, of_bytes: int = 0
+) -> int:
+    """Receive up to count bytes to addr; the sender's address is stored.
+
+    Errors: as recv, EFAULT. Source: recv(2).
+    """
+    file, inode = socket_of(task, fd)
+    task.mm.check_user(addr, count)
+
+    def store(found: Received, done: int) -> None:
+        task.mm.copy_out(addr + done, found.data)
+
+    nbytes, found = receive(task, file, count, flags, store)
+    if of:
+        store_address(task, found.name, of, of_bytes)
+    return _result(inode, nbytes, found, flags)
+
+
+def _store_at(task: Task, buffers: Buffers, start: int, data: bytes) -> None:
+    """Store data over buffers, from the start-th byte of them on. Errors: EFAULT."""
+    for addr, length in buffers:
+        part = data[: max(0, length - start)]
+        if part:
+            task.mm.copy_out(addr + start, part)
+        data, start = data[len(part) :], max(0, start - length)
+
+
+def _recvmsg(task: Task, file: File, addr: int, flags: int) -> int:
+    inode = file.inode
+    assert isinstance(inode, Socket)
+    header = _header_in(task, addr)
+    buffers = _vectors(task, header)
+    for at, nbytes in buffers:
+        task.mm.check_user(at, nbytes)
+    control = Control(task, header.control, header.control_bytes, flags)
+
+    def store(found: Received, done: int) -> None:
+        _store_at(task, buffers, done, found.data)
+        if not done or found.files:
+            control.add_found(inode, found)
+
+    nbytes, found = receive(task, file, bytes_of(buffers), flags, store)
+    if header.name:
+        name = found.name[: header.name_bytes]
+        task.mm.copy_out(header.name, name)
+        task.mm.copy_out(addr + 8, struct.pack("<I", len(found.name)))
+    bits = control.flags | flags & MSG_CMSG_CLOEXEC | (MSG_OOB if found.oob else 0)
+    bits |= MSG_TRUNC if found.length > nbytes and not inode.is_stream else 0
+    task.mm.copy_out(addr + 40, struct.pack("<QI", control.used, bits))
+    return _result(inode, nbytes, found, flags)
+
+
+@syscall(47, "recvmsg", SINT, INT, INT)
+def recvmsg(task: Task, fd: int, addr: int, flags: int) -> int:
+    """Receive into the buffers of a struct msghdr, whose flags and lengths are stored.
+
+    Files that came get descriptors. Errors: as recv, EFAULT. Source: recv(2), unix(7).
+    """
+    return _recvmsg(task, socket_of(task, fd)[0], addr, flags)
+
+
+# ---- several ----
+
+
+class Several(NamedTuple):
+    """How far a call about several messages is: those done, and the progress of the next."""
+
+    done: int
+    inner: Any
+
+
+def _each(task: Task, addr: int, count: int, one: Callable[[int, int], int]) -> int:
+    """Do each struct mmsghdr in turn, its length stored; return how many were done."""
+    before = task.thread.progress
+    done = before.done if isinstance(before, Several) else 0
+    task.thread.progress = before.inner if isinstance(before, Several) else None
+    count = min(count & 0xFFFF_FFFF, MOST_MESSAGES)
+    try:
+        while done < count:
+            at = addr + done * MMSGHDR_BYTES
+            nbytes = one(at, done)
+            task.mm.copy_out(at + MSGHDR_BYTES, struct.pack("<I", nbytes))
+            task.thread.progress = None
+            done += 1
+    except WouldBlock as wait:
+        if done and task.context is None:
+            return done
+        wait.progress, wait.partial = Several(done, wait.progress), done or wait.partial
+        raise
+    except SyscallError:
+        if not done:
+            raise
+    return done
+
+
+@syscall(307, "sendmmsg", SINT, INT, INT, INT)
+def sendmmsg(task: Task, fd: int, addr: int, count: int, flags: int) -> int:
+    """Send count messages (struct mmsghdr); return how many went. Errors: as sendmsg.
+
+    Source: sendmmsg(2).
+    """
+    file = socket_of(task, fd)[0]
+    return _each(task, addr, count, lambda at, done: _sendmsg(task, file, at, flags))
+
+
+@syscall(299, "recvmmsg", SINT, INT, INT, INT, INT)
+def recvmmsg(task: Task, fd: int, addr: int, count: int, flags: int, time_addr: int = 0) -> int:
+    """Receive up to count messages (struct mmsghdr); return how many came.
+
+    The time (struct timespec) is looked at after each message. Errors: as recvmsg, EINVAL.
+    Source: recvmmsg(2).
+    """
+    clock = task.kernel.clock
+    end = clock.now_ns + duration_in(task, time_addr) if time_addr else None
+    file, inode = socket_of(task, fd)
+    inode.raise_error()
+
+    def one(at: int, done: int) -> int:
+        late = end is not None and done and clock.now_ns >= end
+        alone = done and flags & MSG_WAITFORONE
+        extra = MSG_DONTWAIT if late or alone else 0
+        return _recvmsg(task, file, at, flags & ~MSG_WAITFORONE | extra)
+
+    return _each(task, addr, count, one)
+
+
+PYTHON_FORMS: dict[str, Callable[..., Any]] = {"send": send, "recv": recv}
