@@ -277,6 +277,7 @@ class Userfaults:
 
     def watchers(self, mm: Mm, start: int, end: int, feature: int) -> list[UserfaultInode]:
         """Return the contexts that memory in [start, end) is registered with and want an event."""
+        end = min(end, int(mm.counters.task_size))
         if not self.contexts or not mm.users or start >= end:
             return []
         cookies = ffi.new("uint64_t[]", MAX_CONTEXTS)

@@ -66,9 +66,16 @@ static void name_of(const char *what, int fd, int peer, int port)
 		show(what, r);
 		return;
 	}
-	inet_ntop(own.a.sa_family, own.a.sa_family == AF_INET ? (void *)&own.v4.sin_addr : (void *)&own.v6.sin6_addr, text, 64);
+	inet_ntop(own.a.sa_family,
+		  own.a.sa_family == AF_INET ? (void *)&own.v4.sin_addr : (void *)&own.v6.sin6_addr,
+		  text, 64);
 	int p = ntohs(own.v4.sin_port);
-	printf("%s: %s %s, %u bytes\n", what, text, !p ? "no port" : p == port ? "that port" : p >= 32768 ? "a free port" : "a port", n);
+	printf("%s: %s %s, %u bytes\n", what, text,
+	       !p           ? "no port"
+	       : p == port  ? "that port"
+	       : p >= 32768 ? "a free port"
+			    : "a port",
+	       n);
 }
 
 static int bind_to(int fd, const char *what, const char *ip, int port)
@@ -85,10 +92,7 @@ static int connect_to(int fd, const char *what, const char *ip, int port)
 	return show(what, connect(fd, &to.a, n));
 }
 
-static int made(int family, int type)
-{
-	return socket(family, type, 0);
-}
+static int made(int family, int type) { return socket(family, type, 0); }
 
 static void ready(const char *what, int fd)
 {
@@ -102,7 +106,8 @@ static int state_of(int fd)
 	struct tcp_info info;
 	socklen_t n = sizeof(info);
 	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n);
-	return info.tcpi_state == 4 ? 5 : info.tcpi_state; /* its end is acknowledged a little later */
+	return info.tcpi_state == 4 ? 5
+				    : info.tcpi_state; /* its end is acknowledged a little later */
 }
 
 static int error_of(int fd)
@@ -143,7 +148,8 @@ static void addresses(void)
 	show("unspecified, any", bind(fd, &to.a, n));
 	name_of("bound", fd, 0, 0);
 	bind_to(fd, "again", "127.0.0.1", 0);
-	int port = port_of(fd), other = made(AF_INET, SOCK_STREAM), six = made(AF_INET6, SOCK_STREAM);
+	int port = port_of(fd), other = made(AF_INET, SOCK_STREAM),
+	    six = made(AF_INET6, SOCK_STREAM);
 	bind_to(other, "taken", "127.0.0.1", port);
 	bind_to(six, "taken", "::", port);
 	show("v6only", setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
@@ -421,7 +427,8 @@ static void bytes(void)
 static void datagrams(const char *ip)
 {
 	int family = strchr(ip, ':') ? AF_INET6 : AF_INET;
-	int a = made(family, SOCK_DGRAM), b = made(family, SOCK_DGRAM), c = made(family, SOCK_DGRAM);
+	int a = made(family, SOCK_DGRAM), b = made(family, SOCK_DGRAM),
+	    c = made(family, SOCK_DGRAM);
 	char text[64];
 	static char big[70000];
 	union any to, from;
@@ -480,7 +487,8 @@ static void option(int fd, const char *what, int level, int name, int value)
 	int r = setsockopt(fd, level, name, &value, sizeof(value)), e = errno, back = -9;
 	socklen_t length = sizeof(back);
 	int g = getsockopt(fd, level, name, &back, &length);
-	printf("%s: set %d %s, get %d %s: %d, %u bytes\n", what, r, r ? strerror(e) : "", g, g ? strerror(errno) : "", back, length);
+	printf("%s: set %d %s, get %d %s: %d, %u bytes\n", what, r, r ? strerror(e) : "", g,
+	       g ? strerror(errno) : "", back, length);
 }
 
 static void options(int family, int type)
@@ -490,12 +498,16 @@ static void options(int family, int type)
 #define T(name, value) option(fd, #name, IPPROTO_TCP, name, value)
 #define I(name, value) option(fd, #name, IPPROTO_IP, name, value)
 #define S(name, value) option(fd, #name, IPPROTO_IPV6, name, value)
-	O(SO_REUSEADDR, 5), O(SO_REUSEPORT, 1), O(SO_TYPE, 1), O(SO_BROADCAST, 1), O(SO_PASSCRED, 1);
-	O(SO_SNDBUF, 1000), O(SO_RCVBUF, 1000), O(SO_KEEPALIVE, 1), O(SO_OOBINLINE, 1), O(SO_ACCEPTCONN, 1);
+	O(SO_REUSEADDR, 5), O(SO_REUSEPORT, 1), O(SO_TYPE, 1), O(SO_BROADCAST, 1),
+		O(SO_PASSCRED, 1);
+	O(SO_SNDBUF, 1000), O(SO_RCVBUF, 1000), O(SO_KEEPALIVE, 1), O(SO_OOBINLINE, 1),
+		O(SO_ACCEPTCONN, 1);
 	O(SO_PROTOCOL, 1), O(SO_DOMAIN, 1), O(SO_PRIORITY, 3), O(SO_RCVLOWAT, 3);
-	T(TCP_NODELAY, 1), T(TCP_CORK, 1), T(TCP_KEEPIDLE, 30), T(TCP_KEEPIDLE, 0), T(TCP_KEEPINTVL, 3), T(TCP_KEEPCNT, 300);
+	T(TCP_NODELAY, 1), T(TCP_CORK, 1), T(TCP_KEEPIDLE, 30), T(TCP_KEEPIDLE, 0),
+		T(TCP_KEEPINTVL, 3), T(TCP_KEEPCNT, 300);
 	T(TCP_SYNCNT, 3), T(TCP_USER_TIMEOUT, 1000), T(TCP_QUICKACK, 0), T(999, 1);
-	I(IP_TOS, 16), I(IP_TTL, 3), I(IP_TTL, 300), I(IP_TTL, -1), I(IP_PKTINFO, 1), I(IP_RECVTTL, 1), I(IP_RECVERR, 1), I(IP_FREEBIND, 1);
+	I(IP_TOS, 16), I(IP_TTL, 3), I(IP_TTL, 300), I(IP_TTL, -1), I(IP_PKTINFO, 1),
+		I(IP_RECVTTL, 1), I(IP_RECVERR, 1), I(IP_FREEBIND, 1);
 	I(IP_MULTICAST_TTL, 4), I(IP_MULTICAST_LOOP, 0), I(IP_MTU, 1), I(999, 1);
 	S(IPV6_V6ONLY, 1), S(IPV6_UNICAST_HOPS, 9), S(IPV6_RECVPKTINFO, 1), S(999, 1);
 	option(fd, "level 99", 99, 1, 1);
@@ -540,14 +552,17 @@ static void watched(void)
 	W;
 	int a = made(AF_INET, SOCK_STREAM);
 	connect_to(a, "connect", "127.0.0.1", port);
-	W; W;
+	W;
+	W;
 	int b = accept(fd, NULL, NULL);
 	e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 	epoll_ctl(set, EPOLL_CTL_ADD, b, &e);
-	W; W;
+	W;
+	W;
 	write(a, "x", 1);
 	usleep(1000);
-	W; W;
+	W;
+	W;
 	read(b, text, 9);
 	W;
 	shutdown(a, SHUT_WR);

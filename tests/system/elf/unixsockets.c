@@ -72,7 +72,8 @@ static void name_of(const char *what, int fd, int peer)
 	int abstract = length > 2 && !*path;
 	if (!abstract && length > 2 && !strncmp(path, folder, strlen(folder)))
 		path += strlen(folder);
-	printf("%s: %d bytes%s %s\n", what, length > 2 ? (int)(length - 2 - (abstract ? strlen(UNIQUE) : strlen(folder))) : 0,
+	printf("%s: %d bytes%s %s\n", what,
+	       length > 2 ? (int)(length - 2 - (abstract ? strlen(UNIQUE) : strlen(folder))) : 0,
 	       abstract ? ", abstract" : "", length > 2 ? (abstract ? "" : path) : "none");
 }
 
@@ -88,8 +89,12 @@ static void peer_creds(const char *what, int fd)
 	struct ucred who;
 	socklen_t length = sizeof(who);
 	show(what, getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length));
-	printf("  %s %d %d, %u bytes\n", who.pid == getpid() ? "me" : who.pid ? "another" : "nobody",
-	       who.uid == getuid() ? 1 : (int)who.uid, who.gid == getgid() ? 1 : (int)who.gid, length);
+	printf("  %s %d %d, %u bytes\n",
+	       who.pid == getpid() ? "me"
+	       : who.pid           ? "another"
+				   : "nobody",
+	       who.uid == getuid() ? 1 : (int)who.uid, who.gid == getgid() ? 1 : (int)who.gid,
+	       length);
 }
 
 /* ---- streams ---- */
@@ -117,7 +122,8 @@ static void names(void)
 	show("autobind", bind(other, (void *)&at, sizeof(sa_family_t)));
 	length = sizeof(at);
 	getsockname(other, (void *)&at, &length);
-	printf("%u bytes, %d %zu\n", length, at.sun_path[0], strspn(at.sun_path + 1, "0123456789abcdef"));
+	printf("%u bytes, %d %zu\n", length, at.sun_path[0],
+	       strspn(at.sun_path + 1, "0123456789abcdef"));
 	show("autobind again", bind(other, (void *)&at, sizeof(sa_family_t)));
 	show("short", bind(other, (void *)&at, 1));
 	close(to(SOCK_STREAM, "one", "not listening"));
@@ -137,7 +143,8 @@ static void names(void)
 	show("write before accept", write(a, "early", 5));
 	length = sizeof(at);
 	int d = accept4(fd, (void *)&at, &length, SOCK_CLOEXEC);
-	printf("accepted %d, %u bytes, flags %d %d\n", d > 0, length, fcntl(d, F_GETFD), fcntl(d, F_GETFL) & O_NONBLOCK);
+	printf("accepted %d, %u bytes, flags %d %d\n", d > 0, length, fcntl(d, F_GETFD),
+	       fcntl(d, F_GETFL) & O_NONBLOCK);
 	name_of("end", d, 0);
 	name_of("its peer", d, 1);
 	name_of("client's peer", a, 1);
@@ -212,7 +219,8 @@ static void datagrams(void)
 	struct sockaddr_un at;
 	char text[32];
 	socklen_t length;
-	int in = bound(SOCK_DGRAM, "in"), out = bound(SOCK_DGRAM, "out"), lone = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int in = bound(SOCK_DGRAM, "in"), out = bound(SOCK_DGRAM, "out"),
+	    lone = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	length = named(&at, "in");
 	show("sendto", sendto(out, "hello", 5, 0, (void *)&at, length));
@@ -324,12 +332,17 @@ static void take(const char *what, int fd, int size, int room, int flags)
 	char control[2048], text[64];
 	struct sockaddr_un from;
 	struct iovec part = { text, size };
-	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1,
-			    .msg_control = room ? control : NULL, .msg_controllen = room };
+	struct msghdr m = { .msg_name = &from,
+			    .msg_namelen = sizeof(from),
+			    .msg_iov = &part,
+			    .msg_iovlen = 1,
+			    .msg_control = room ? control : NULL,
+			    .msg_controllen = room };
 	long n = show(what, recvmsg(fd, &m, flags));
 	if (n < 0)
 		return;
-	printf("  %.*s, flags %#x, control %zu\n", (int)n, text, m.msg_flags, (size_t)m.msg_controllen);
+	printf("  %.*s, flags %#x, control %zu\n", (int)n, text, m.msg_flags,
+	       (size_t)m.msg_controllen);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
 		printf("  %d/%d, %zu bytes\n", c->cmsg_level, c->cmsg_type, (size_t)c->cmsg_len);
 		if (c->cmsg_type == SCM_RIGHTS)
@@ -340,8 +353,12 @@ static void take(const char *what, int fd, int size, int room, int flags)
 			}
 		if (c->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred *who = (void *)CMSG_DATA(c);
-			printf("  %s %d %d\n", who->pid == getpid() ? "me" : who->pid ? "another" : "nobody",
-			       who->uid == getuid() ? 1 : (int)who->uid, who->gid == getgid() ? 1 : (int)who->gid);
+			printf("  %s %d %d\n",
+			       who->pid == getpid() ? "me"
+			       : who->pid           ? "another"
+						    : "nobody",
+			       who->uid == getuid() ? 1 : (int)who->uid,
+			       who->gid == getgid() ? 1 : (int)who->gid);
 		}
 	}
 }
@@ -495,7 +512,8 @@ static void flags(void)
 	for (int i = 0; i < 3; i++)
 		parts[i] = (struct iovec){ into[i], 4 };
 	show("recvmmsg", recvmmsg(pair[1], several, 2, 0, NULL));
-	printf("%u %u, %#x %#x\n", several[0].msg_len, several[1].msg_len, several[0].msg_hdr.msg_flags, several[1].msg_hdr.msg_flags);
+	printf("%u %u, %#x %#x\n", several[0].msg_len, several[1].msg_len,
+	       several[0].msg_hdr.msg_flags, several[1].msg_hdr.msg_flags);
 	show("recvmmsg", recvmmsg(pair[1], several, 2, MSG_WAITFORONE, NULL));
 	show("recvmmsg", recvmmsg(pair[1], several, 2, MSG_DONTWAIT, NULL));
 	close(pair[0]), close(pair[1]);
@@ -503,10 +521,12 @@ static void flags(void)
 
 static void option(int fd, const char *what, int level, int name, int value)
 {
-	int r = setsockopt(fd, level, name, &value, sizeof(value)), e = errno, back[4] = { -9, -9, -9, -9 };
+	int r = setsockopt(fd, level, name, &value, sizeof(value)), e = errno,
+	    back[4] = { -9, -9, -9, -9 };
 	socklen_t length = sizeof(back);
 	int g = getsockopt(fd, level, name, back, &length);
-	printf("%s: set %d %s, get %d %s: %d, %u bytes\n", what, r, r ? strerror(e) : "", g, g ? strerror(errno) : "", back[0], length);
+	printf("%s: set %d %s, get %d %s: %d, %u bytes\n", what, r, r ? strerror(e) : "", g,
+	       g ? strerror(errno) : "", back[0], length);
 }
 
 static void options(int type)
@@ -514,9 +534,12 @@ static void options(int type)
 	int fd = socket(AF_UNIX, type, 0);
 #define O(name, value) option(fd, #name, SOL_SOCKET, name, value)
 	O(SO_REUSEADDR, 5), O(SO_REUSEPORT, 1), O(SO_TYPE, 1), O(SO_ERROR, 1), O(SO_BROADCAST, 1);
-	O(SO_SNDBUF, 1000), O(SO_RCVBUF, 1000), O(SO_SNDBUF, 50000), O(SO_RCVBUF, 1 << 30), O(SO_SNDBUF, -1);
-	O(SO_KEEPALIVE, 1), O(SO_OOBINLINE, 1), O(SO_LINGER, 1), O(SO_PASSCRED, 1), O(SO_PEERCRED, 1);
-	O(SO_RCVLOWAT, 0), O(SO_RCVLOWAT, 5), O(SO_SNDLOWAT, 5), O(SO_ACCEPTCONN, 1), O(SO_PROTOCOL, 1);
+	O(SO_SNDBUF, 1000), O(SO_RCVBUF, 1000), O(SO_SNDBUF, 50000), O(SO_RCVBUF, 1 << 30),
+		O(SO_SNDBUF, -1);
+	O(SO_KEEPALIVE, 1), O(SO_OOBINLINE, 1), O(SO_LINGER, 1), O(SO_PASSCRED, 1),
+		O(SO_PEERCRED, 1);
+	O(SO_RCVLOWAT, 0), O(SO_RCVLOWAT, 5), O(SO_SNDLOWAT, 5), O(SO_ACCEPTCONN, 1),
+		O(SO_PROTOCOL, 1);
 	O(SO_DOMAIN, 1), O(SO_PRIORITY, 3), O(SO_TIMESTAMP, 1), O(SO_RCVTIMEO, 1), O(999, 1);
 	option(fd, "level 0", 0, 1, 1);
 	option(fd, "level 6", 6, 1, 1);
@@ -539,9 +562,11 @@ static void watched(void)
 	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 	epoll_ctl(set, EPOLL_CTL_ADD, pair[1], &e);
 #define W printf("%d", epoll_wait(set, &e, 1, 0)), printf(" %#x\n", e.events), e.events = 0
-	W; W;
+	W;
+	W;
 	write(pair[0], "x", 1);
-	W; W;
+	W;
+	W;
 	read(pair[1], text, 9);
 	W;
 	shutdown(pair[0], SHUT_WR);
