@@ -51,6 +51,7 @@ PARAMETERS: dict[str, type] = {
     "seed": int,
     "nrpte": int,
     "poison": int,
+    "nodes": int,
     "rmap": str,
     "cpu": str,
     "hostname": str,
@@ -87,8 +88,8 @@ class Kernel:
     ram: bytes or "64M"; the host lends what is used of it. rmap: objrmap_tree, objrmap, pte_chain,
     virtual_scan or compare. nrpte: ptes in a chain block, 1..31. swap: bytes of a swap device that
     is on from boot, 0 for none. sysctl: values set at boot. poison: fill freed pages and check that
-    no one writes to them. cpu: what the processor has beyond the common ones, names between commas:
-    pku.
+    no one writes to them. nodes: how many nodes memory has, 1..8; the processor is near the first.
+    cpu: what the processor has beyond the common ones, names between commas: pku.
     Errors: ValueError, TypeError for a bad parameter; MemoryError when the host has none.
     """
 
@@ -102,10 +103,12 @@ class Kernel:
         swap: str | int = 0,
         sysctl: Mapping[str, int | str] | None = None,
         poison: int = 0,
+        nodes: int = 1,
         hostname: str = "pkern",
         cpu: str = "",
     ) -> None:
-        given = {"seed": seed, "nrpte": nrpte, "poison": poison, "rmap": rmap, "cpu": cpu}
+        given = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
+        given |= {"rmap": rmap, "cpu": cpu}
         for name, value in (*given.items(), ("hostname", hostname), ("sysctl", sysctl or {})):
             of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
         self.seed = seed
@@ -123,6 +126,7 @@ class Kernel:
             rmap=rmap,
             nrpte=nrpte,
             poison=poison,
+            nodes=nodes,
             features=feature_bits(self.cpu_features),
             log=self.log,
             processes=self.tasks,

@@ -43,6 +43,8 @@ ROOMS = {
         mmap mprotect munmap brk mremap msync mincore madvise mlock munlock mlockall munlockall
         remap_file_pages process_vm_readv process_vm_writev mlock2 pkey_mprotect pkey_alloc
         pkey_free process_madvise mseal""",
+    "memory.policy": """
+        mbind set_mempolicy get_mempolicy migrate_pages move_pages set_mempolicy_home_node""",
     "memory.shm": "shmget shmat shmctl shmdt",
     "memory.swap": "swapon swapoff",
     "memory.userfaultfd": "userfaultfd",

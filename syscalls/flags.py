@@ -44,6 +44,17 @@ MAP_TYPES = {
     8: "MAP_DROPPABLE",
 }
 MREMAP = {"MREMAP_MAYMOVE": 1, "MREMAP_FIXED": 2, "MREMAP_DONTUNMAP": 4}
+MPOL_MODES = {int(getattr(lib, name)): name for name in dir(lib) if name in {
+    "MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE",
+}}  # fmt: skip
+MPOL_MODE_FLAGS = {
+    "MPOL_F_STATIC_NODES": 1 << 15,
+    "MPOL_F_RELATIVE_NODES": 1 << 14,
+    "MPOL_F_NUMA_BALANCING": 1 << 13,
+}
+MPOL_ASK = {"MPOL_F_NODE": 1, "MPOL_F_ADDR": 2, "MPOL_F_MEMS_ALLOWED": 4}
+MPOL_MOVE = {"MPOL_MF_STRICT": 1, "MPOL_MF_MOVE": 2, "MPOL_MF_MOVE_ALL": 4}
 MSYNC = {"MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4}
 ADVICE = {int(getattr(lib, name)): name for name in dir(lib) if name.startswith("MADV_")}
 OPEN = {

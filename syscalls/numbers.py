@@ -70,8 +70,6 @@ _REASONS = {
         io_uring_enter io_uring_register""",
     "no modules, no other kernel to load": """
         init_module delete_module finit_module kexec_load kexec_file_load""",
-    "there is one node of memory": """
-        mbind set_mempolicy get_mempolicy migrate_pages move_pages set_mempolicy_home_node""",
     "no file is watched": """
         inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init
         fanotify_mark""",

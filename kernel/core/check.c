@@ -10,8 +10,8 @@
  *   I2  refcount = ptes + page cache + pins; table and slab pages: 1
  *   I3  mapcount = ptes, those of special VMAs and of the zero page excepted
  *   I4  the reverse map finds exactly those ptes, each once
- *   I5  a free page is on the free list once, unused, and poisoned if asked;
- *       a page from `fresh` on was never handed out
+ *   I5  a free page is on its node's free list once, unused, and poisoned if asked;
+ *       a page from its node's `fresh` on was never handed out; the nodes' nr_free right
  *   I6  VMAs are aligned, non-empty, below task_size, sorted and disjoint
  *   I7  the tree of VMAs is a treap, agrees with the list; gap, max_gap right
  *   I8  a file's VMA is on its mapping's tree, list (what the reverse map
@@ -48,6 +48,9 @@
  *   I26 a VMA has a context and VM_UFFD modes, or neither; nr_vmas = VMAs that name it; what
  *       is write-protected stands in VMAs with VM_UFFD_WP, and is not writable
  *
+ *   I27 a policy's refcount = VMAs and ranges of files that follow it; the ranges of a file
+ *       are ordered and disjoint, and only memory files have some
+ *
  * That neighbours which could be one VMA are one is not checked here.
  */
 #include "core.h"
@@ -74,7 +77,7 @@ struct check {
 	uint64_t size, at;
 	int64_t faults;
 	bool failed;         /* the host's memory ran out */
-	struct tally *tally; /* by pfn, below m->fresh */
+	struct tally *tally; /* by pfn */
 	uint64_t *unseen;    /* bit for each pte that the rmap must find */
 	struct counters sum;
 	struct mm_counters mm_sum;
@@ -85,7 +88,7 @@ struct check {
 	uint64_t nr_anon_members;
 	uint32_t *slots[NR_SWAP_AREAS]; /* by slot: ptes and index items found */
 	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files,
-		uffd_vmas;
+		uffd_vmas, followers;
 };
 
 /* ---- reporting ---- */
@@ -120,8 +123,10 @@ static void page_same(struct check *c, int invariant, uint64_t pfn, const char *
 
 static bool pfn_usable(struct check *c, uint64_t pfn)
 {
-	return pfn > c->m->zero_pfn && pfn < c->m->fresh;
+	return pfn > c->m->zero_pfn && pfn < c->m->nr_pages && handed_out_from(c->m, pfn) == pfn;
 }
+
+static uint64_t first_used(const machine *m) { return handed_out_from(m, m->zero_pfn + 1); }
 
 /* ---- bags ---- */
 
@@ -177,10 +182,11 @@ static bool is_poison(const unsigned char *data)
 	return data[0] == POISON_BYTE && !memcmp(data, data + 1, PAGE_SIZE - 1);
 }
 
-static void check_free_list(struct check *c)
+static void check_free_list(struct check *c, const struct node *node)
 {
 	machine *m = c->m;
-	for (uint64_t pfn = m->free_list; pfn; pfn = m->pages[pfn].next) {
+	uint64_t nr = node->end - node->fresh;
+	for (uint64_t pfn = node->free_list; pfn; pfn = m->pages[pfn].next, nr++) {
 		if (!pfn_usable(c, pfn)) {
 			fault(c, 5, "page %lu on the free list was never handed out", pfn);
 			return;
@@ -189,19 +195,29 @@ static void check_free_list(struct check *c)
 			fault(c, 5, "page %lu is on the free list twice", pfn);
 			return;
 		}
-		c->sum.nr_free++;
+		if (pfn_node(m, pfn) != node)
+			fault(c, 5, "page %lu: on another node's free list", pfn);
 		if (m->poison && !is_poison(pfn_data(m, pfn)))
 			fault(c, 5, "page %lu: free, but written to", pfn);
 	}
+	same(c, 5, "node: nr_free", node->nr_free, nr);
+	c->sum.nr_free += nr;
 }
 
-static void check_fresh(struct check *c)
+static void check_fresh(struct check *c, const struct node *node)
 {
 	machine *m = c->m;
-	for (uint64_t pfn = m->fresh; pfn < m->nr_pages && pfn < m->fresh + FRESH_SAMPLE; pfn++)
+	for (uint64_t pfn = node->fresh; pfn < node->end && pfn < node->fresh + FRESH_SAMPLE; pfn++)
 		if (m->pages[pfn].flags || m->pages[pfn].refcount)
 			fault(c, 5, "page %lu: in use, but never handed out", pfn);
-	c->sum.nr_free += m->nr_pages - m->fresh;
+}
+
+static void check_nodes(struct check *c)
+{
+	for (uint64_t nid = 0; nid < c->m->nr_nodes; nid++) {
+		check_free_list(c, &c->m->nodes[nid]);
+		check_fresh(c, &c->m->nodes[nid]);
+	}
 }
 
 /* ---- I16: the index of a mapping ---- */
@@ -695,6 +711,8 @@ static void check_watchers(struct check *c, const mm *mm)
 			fault(c, 26, "vma %#lx: a userfaultfd without modes, or none", vma->start);
 		if (vma->uffd)
 			bag_add(c, &c->uffd_vmas, vma->uffd);
+		if (vma->policy)
+			bag_add(c, &c->followers, vma->policy);
 	}
 }
 
@@ -704,6 +722,31 @@ static void check_uffds(struct check *c)
 	for (const struct uffd *u = c->m->uffds; u; u = u->next) {
 		c->live[CACHE_UFFD]++;
 		same(c, 26, "userfaultfd: nr_vmas", u->nr_vmas, bag_count(&c->uffd_vmas, u));
+	}
+}
+
+/* ---- I27 ---- */
+
+static void check_ranges(struct check *c, const mapping *mp)
+{
+	uint64_t from = 0;
+	if (mp->policies && !(mp->flags & MAPPING_MEMORY))
+		fault(c, 27, "mapping %lu: policies of no memory file", mp->cookie);
+	for (const struct shared_policy *range = mp->policies; range; range = range->next) {
+		if (range->first < from || range->last < range->first)
+			fault(c, 27, "mapping %lu: ranges out of order", mp->cookie);
+		from = range->last + 1;
+		bag_add(c, &c->followers, range->policy);
+		c->live[CACHE_SHARED_POLICY]++;
+	}
+}
+
+static void check_policies(struct check *c)
+{
+	bag_sort(&c->followers);
+	for (const struct mempolicy *p = c->m->policies; p; p = p->next) {
+		c->live[CACHE_POLICY]++;
+		same(c, 27, "policy: refcount", p->refcount, bag_count(&c->followers, p));
 	}
 }
 
@@ -860,8 +903,10 @@ static void check_slab_page(struct check *c, uint64_t pfn, struct page *page)
 
 static void check_live(struct check *c)
 {
-	static const char *const names[NR_CACHES] = { "vma", "anon_vma", "chain", "radix",
-						      "mm",  "mapping",  "file" };
+	static const char *const names[NR_CACHES] = { "vma",          "anon_vma",    "chain",
+						      "radix",        "mm",          "mapping",
+						      "file",         "userfaultfd", "policy",
+						      "shared_policy" };
 	c->live[CACHE_CHAIN] += c->m->nr_reserved_chains + c->sum.nr_chain_blocks;
 	for (int id = 0; id < NR_CACHES; id++)
 		if (c->live[id])
@@ -883,7 +928,7 @@ static bool see_pte(machine *m, struct page *page, pte_t *ptep, void *arg)
 	struct check *c = arg;
 	uint64_t bit = (uint64_t)((char *)ptep - m->arena) / sizeof(pte_t);
 	uint64_t mask = 1ul << bit % 64;
-	bool inside = bit < m->fresh * TABLE_ENTRIES;
+	bool inside = bit < handed_out_end(m) * TABLE_ENTRIES;
 	if (inside && c->unseen[bit / 64] & mask && pte_pfn(*ptep) == page_pfn(m, page))
 		c->tally[page_pfn(m, page)].found++;
 	else
@@ -964,7 +1009,7 @@ static void check_found(struct check *c)
 	if (m->rmap->kind == RMAP_SEARCHES && !c->faults)
 		for (const mapping *mp = m->mappings; mp; mp = mp->next)
 			check_nonlinear_ptes(c, mp);
-	for (uint64_t pfn = m->zero_pfn + 1; pfn < m->fresh; pfn++) {
+	for (uint64_t pfn = first_used(m); pfn < m->nr_pages; pfn = handed_out_from(m, pfn + 1)) {
 		const struct tally *t = &c->tally[pfn];
 		if (m->pages[pfn].mapcount)
 			page_same(c, 4, pfn, "mappers in the reverse map", t->found, t->ptes);
@@ -1153,7 +1198,7 @@ static void check_scan(struct check *c)
 static void collect(struct check *c)
 {
 	machine *m = c->m;
-	for (uint64_t pfn = m->zero_pfn + 1; pfn < m->fresh; pfn++)
+	for (uint64_t pfn = first_used(m); pfn < m->nr_pages; pfn = handed_out_from(m, pfn + 1))
 		if (m->pages[pfn].flags & PG_ANON && m->pages[pfn].anon_vma)
 			bag_add(c, &c->anon_pages, m->pages[pfn].anon_vma);
 	bag_sort(&c->anon_pages);
@@ -1175,16 +1220,18 @@ static void check_owners(struct check *c)
 	bag_sort(&c->nonlinear_vmas);
 	bag_sort(&c->writable_vmas);
 	check_uffds(c);
-	for (mapping *mp = m->mappings; mp; mp = mp->next)
+	for (mapping *mp = m->mappings; mp; mp = mp->next) {
 		check_mapping(c, mp);
+		check_ranges(c, mp);
+	}
+	check_policies(c);
 	for (const file *f = m->files; f; f = f->next)
 		check_file(c, f);
 }
 
 static void check_everything(struct check *c)
 {
-	check_free_list(c);
-	check_fresh(c);
+	check_nodes(c);
 	check_partial_lists(c);
 	check_lists(c);
 	check_pool(c);
@@ -1193,7 +1240,8 @@ static void check_everything(struct check *c)
 	check_swap(c);
 	check_scan(c);
 	check_cache_totals(c);
-	for (uint64_t pfn = c->m->zero_pfn + 1; pfn < c->m->fresh; pfn++)
+	for (uint64_t pfn = first_used(c->m); pfn < c->m->nr_pages;
+	     pfn = handed_out_from(c->m, pfn + 1))
 		check_page(c, pfn);
 	check_found(c);
 	check_live(c);
@@ -1209,6 +1257,7 @@ static void free_bags(struct check *c)
 	free(c->writable_vmas.items);
 	free(c->mapping_files.items);
 	free(c->uffd_vmas.items);
+	free(c->followers.items);
 }
 
 static bool make_slots(struct check *c)
@@ -1227,8 +1276,8 @@ int64_t machine_check(machine *m, char *report, uint64_t size)
 {
 	struct check c = { .m = m, .report = report, .size = size };
 	const struct counters work = m->counters;
-	c.tally = calloc(m->fresh, sizeof(*c.tally));
-	c.unseen = calloc(m->fresh, TABLE_ENTRIES / 8);
+	c.tally = calloc(handed_out_end(m), sizeof(*c.tally));
+	c.unseen = calloc(handed_out_end(m), TABLE_ENTRIES / 8);
 	c.failed = !c.tally || !c.unseen || !make_slots(&c);
 	if (size)
 		report[0] = 0;

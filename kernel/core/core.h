@@ -144,6 +144,8 @@ enum cache_id {
 	CACHE_MAPPING,
 	CACHE_FILE,
 	CACHE_UFFD,
+	CACHE_POLICY,
+	CACHE_SHARED_POLICY,
 	NR_CACHES
 };
 struct cache {
@@ -158,17 +160,29 @@ struct anon_vma { /* VMAs that may map the same anonymous pages */
 	uint64_t nr_pages; /* pages that name it */
 };
 
+struct mempolicy { /* policy.c */
+	struct policy value;
+	uint64_t refcount; /* VMAs and ranges of files that follow it */
+	struct mempolicy *next, *prev;
+};
+struct shared_policy { /* of a memory file's pages first..last */
+	uint64_t first, last;
+	struct mempolicy *policy;
+	struct shared_policy *next;
+};
+
 struct vma {
 	uint64_t start, end, flags, pgoff;
 	struct mm *mm;
 	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
-	uint64_t family;         /* VMAs that Linux gives one anon_vma: they may be joined */
-	uint64_t inherited;      /* 1: a fork's copy of pages that it may share */
-	struct uffd *uffd;       /* who is told, of what VM_UFFD says; NULL: no one */
-	struct vma *prev, *next; /* by address */
-	uint64_t gap;            /* free bytes before start */
-	uint64_t max_gap;        /* of the subtree */
+	uint64_t family;          /* VMAs that Linux gives one anon_vma: they may be joined */
+	uint64_t inherited;       /* 1: a fork's copy of pages that it may share */
+	struct uffd *uffd;        /* who is told, of what VM_UFFD says; NULL: no one */
+	struct mempolicy *policy; /* where its pages come from; NULL: as the task's say */
+	struct vma *prev, *next;  /* by address */
+	uint64_t gap;             /* free bytes before start */
+	uint64_t max_gap;         /* of the subtree */
 	struct tree_node by_addr;
 	struct tree_node by_pgoff; /* in mapping->vmas */
 	uint64_t max_last;         /* last pgoff of the subtree */
@@ -202,6 +216,7 @@ struct mapping {
 	struct tree vmas;                   /* linear, by pgoff (KEEPS_TREE) */
 	struct vma *list_first, *list_last; /* linear, as they came (KEEPS_LIST) */
 	struct vma *nonlinear;              /* VM_NONLINEAR ones: a list of their own */
+	struct shared_policy *policies;     /* of a memory file, by index */
 	struct mapping *next, *prev;
 };
 
@@ -239,10 +254,11 @@ struct mm {
 	struct vma *recent; /* the last one found */
 	const struct limits *limits;
 	struct mm_counters counters;
-	uint32_t pkru;    /* of the thread that runs in it; pkey.c */
-	uint16_t pkeys;   /* bit k: key k is taken */
-	int8_t exec_pkey; /* of memory that may only be executed, or -1 */
-	uint64_t mdwe;    /* enum mdwe */
+	uint32_t pkru;        /* of the thread that runs in it; pkey.c */
+	uint16_t pkeys;       /* bit k: key k is taken */
+	int8_t exec_pkey;     /* of memory that may only be executed, or -1 */
+	uint64_t mdwe;        /* enum mdwe */
+	struct policy policy; /* the task's */
 	uint64_t stack_top;
 	bool upwards;           /* ADDR_COMPAT_LAYOUT: mappings grow up */
 	uint64_t scan_addr;     /* where the virtual scan goes on */
@@ -316,17 +332,32 @@ struct swap_area {
 #define NR_VSYSCALL_FRAMES 6
 #define KERNEL_PGD_ENTRY (TABLE_ENTRIES - 1)
 
+/* ---- nodes of memory (page.c): frames that lie together, near to some processors ---- */
+struct node {
+	uint64_t first, end; /* pfns */
+	uint64_t fresh;      /* pfns from here on were never handed out */
+	uint64_t nr_free;
+	uint32_t free_list; /* pfn, or 0 */
+	bool balanced;      /* background reclaim has done what it can */
+	struct numa_stat stat;
+};
+struct zonelist {       /* where a page may come from: `first`, then the others by distance */
+	uint64_t nodes; /* mask */
+	uint64_t first;
+};
+#define LOCAL_NODE 0 /* the processor's */
+#define ALL_NODES UINT64_MAX
+
 struct machine {
 	char *arena;
 	uint64_t arena_bytes;
 	struct page *pages;
 	uint64_t nr_pages;
-	uint64_t fresh;     /* pfns from here on were never handed out */
-	uint32_t free_list; /* pfn, or 0 */
-	uint64_t zero_pfn;  /* the page that reads of untouched memory share */
+	struct node nodes[MAX_NODES];
+	uint64_t nr_nodes;
+	uint64_t zero_pfn; /* the page that reads of untouched memory share */
 	bool poison;
 	bool injected;           /* the last refusal was injected */
-	bool balanced;           /* background reclaim has done what it can */
 	uint64_t fail_in;        /* allocations until one fails; 0: never */
 	uint64_t fail_io[NR_IO]; /* the same for reads and writes of each kind */
 	uint64_t features;       /* enum cpu_features */
@@ -343,7 +374,9 @@ struct machine {
 	struct mapping *mappings;
 	struct file *files;
 	struct uffd *uffds;
-	bool noted; /* what is about to be unmapped is known to those who watch it */
+	struct mempolicy *policies;
+	mm *faulting; /* whose fault is being served */
+	bool noted;   /* what is about to be unmapped is known to those who watch it */
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	uint64_t mm_serial;        /* address spaces ever made */
@@ -363,6 +396,34 @@ static inline struct page *pfn_page(machine *m, uint64_t pfn)
 	return &m->pages[pfn];
 }
 static inline uint64_t page_pfn(machine *m, const struct page *page) { return page - m->pages; }
+static inline struct node *pfn_node(machine *m, uint64_t pfn)
+{
+	struct node *node = m->nodes;
+	while (pfn >= node->end)
+		node++;
+	return node;
+}
+static inline uint64_t page_nid(machine *m, const struct page *page)
+{
+	return (uint64_t)(pfn_node(m, page_pfn(m, page)) - m->nodes);
+}
+static inline uint64_t handed_out_end(const machine *m) /* no frame from here on ever was */
+{
+	const struct node *node = &m->nodes[m->nr_nodes - 1];
+	while (node > m->nodes && node->fresh == node->first)
+		node--;
+	return node->fresh;
+}
+/* The first frame at or after pfn that was ever handed out; nr_pages: there is none. */
+static inline uint64_t handed_out_from(const machine *m, uint64_t pfn)
+{
+	for (const struct node *node = m->nodes; node < m->nodes + m->nr_nodes; node++) {
+		pfn = pfn > node->first ? pfn : node->first;
+		if (pfn < node->fresh)
+			return pfn;
+	}
+	return m->nr_pages;
+}
 static inline void *pfn_data(machine *m, uint64_t pfn) { return m->arena + (pfn << PAGE_SHIFT); }
 static inline void *page_data(machine *m, struct page *page)
 {
@@ -388,11 +449,26 @@ static inline void pages_written(machine *m, const char *data, uint64_t nbytes)
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */
 struct page *page_alloc(machine *m, uint32_t flags); /* refcount 1, content undefined */
+struct page *page_alloc_on(machine *m, uint32_t flags, struct zonelist where);
 struct page *page_alloc_zeroed(machine *m, uint32_t flags);
 void page_get(struct page *page);
 void page_put(machine *m, struct page *page);
 
 void page_make_free(machine *m, uint64_t pfn); /* onto the free list; counters are the caller's */
+void pages_count_free(machine *m, uint64_t pfn, int64_t nr); /* so many more are, at pfn */
+
+/* policy.c */
+bool policy_equal(const struct mempolicy *a, const struct mempolicy *b);
+void vma_set_policy(struct vma *vma, struct mempolicy *p); /* NULL: none */
+void mapping_forget_policies(mapping *mp);
+struct page *page_alloc_for(struct vma *vma, uint64_t addr, uint32_t flags);
+struct page *page_alloc_at(mapping *mp, uint64_t index, uint32_t flags);
+uint64_t policy_node(struct vma *vma, uint64_t addr); /* where it would like the page */
+
+/* migrate.c */
+bool pages_elsewhere(mm *mm, uint64_t start, uint64_t end, uint64_t nodes);
+/* Those that lie on none of nodes go where their policy wants them; how many did not. */
+int64_t pages_to_policy(mm *mm, uint64_t start, uint64_t end, uint64_t nodes, uint64_t flags);
 
 /* slab.c */
 void slab_init(machine *m);
@@ -551,6 +627,7 @@ void lru_rescue(machine *m, struct page *page); /* perhaps none does any more */
 /* swap.c */
 bool swap_add(machine *m, struct page *page); /* into the swap cache, with a new entry */
 void swap_cache_drop(machine *m, struct page *page);
+void swap_cache_replace(machine *m, const struct page *page, struct page *with);
 uint32_t swap_entry_alloc(machine *m); /* 0: no room; count 1 */
 void swap_get(machine *m, uint32_t entry);
 void swap_put(machine *m, uint32_t entry);

@@ -190,6 +190,7 @@ struct need {
 	uint64_t uffd;   /* NEED_USER: the context's cookie, */
 	uint64_t reason; /* one of VM_UFFD_*, */
 	uint64_t unit;   /* and the size of the page in bytes */
+	uint64_t nodes;  /* NEED_MEMORY: mask of those that must have some */
 };
 
 /* Parameters that sysctls set; Python writes the fields, C obeys them. */
@@ -211,6 +212,28 @@ struct tunables {
 	uint64_t disable_cap_mlock;       /* 1: everyone may lock memory */
 	uint64_t nr_overcommit_hugepages; /* how large the surplus of large pages may be */
 	uint64_t fork_file_ptes;          /* 1: fork copies linear file ptes, as until 2.6.13 */
+	uint64_t interleave_weights[8];   /* by node: pages in a round of weighted interleaving */
+};
+
+/* Memory policies; numbers of Linux's headers. */
+enum mpol_mode {
+	MPOL_DEFAULT,
+	MPOL_PREFERRED,
+	MPOL_BIND,
+	MPOL_INTERLEAVE,
+	MPOL_LOCAL,
+	MPOL_PREFERRED_MANY,
+	MPOL_WEIGHTED_INTERLEAVE,
+	MPOL_MAX
+};
+enum mpol_mf { MPOL_MF_STRICT = 1, MPOL_MF_MOVE = 2, MPOL_MF_MOVE_ALL = 4 };
+enum { NO_NODE = 64 };
+struct policy {
+	uint64_t mode;       /* enum mpol_mode */
+	uint64_t flags;      /* MPOL_F_*: how the nodes were meant */
+	uint64_t nodes;      /* mask of those it has */
+	uint64_t user_nodes; /* as they were given, if flags say so */
+	uint64_t home;       /* of MPOL_BIND and MPOL_PREFERRED_MANY, or NO_NODE */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -242,7 +265,9 @@ struct machine_params {
 	uint64_t nrpte;    /* ptes in a chain block, 1..31 */
 	uint64_t poison;   /* 1: freed pages are filled and checked */
 	uint64_t features; /* enum cpu_features: what the processor has beyond the common ones */
+	uint64_t nr_nodes; /* of memory, 0 or 1: one */
 };
+enum { MAX_NODES = 8 };
 enum cpu_features { CPU_PKU = 1 };
 
 /* The kernel's data page, read by the fast vsyscalls: one load sees one time. */
@@ -273,6 +298,7 @@ struct counters {
 	uint64_t swap_ra, swap_ra_hit;   /* pages read ahead; those that were asked for later */
 	uint64_t scan_ptes, scan_rounds; /* the virtual scan's */
 	uint64_t allocations;            /* through the one door failures are injected at */
+	uint64_t pgmigrate_success, pgmigrate_fail;
 };
 
 struct mm_counters {
@@ -304,7 +330,8 @@ struct smaps_info { /* pages, pss in 1/4096 pages */
 
 struct numa_info { /* pages of one VMA, for numa_maps; large ones count once */
 	uint64_t pages, anon, dirty, swapcache, active;
-	uint64_t mapmax; /* the largest number of ptes of one page */
+	uint64_t mapmax;   /* the largest number of ptes of one page */
+	uint64_t nodes[8]; /* pages on each node */
 };
 
 struct page_info {
@@ -343,7 +370,23 @@ struct slab_info { /* one cache of the core's own objects */
 	uint64_t size, objects, live, pages; /* bytes of one; that there is room for; in use */
 };
 enum free_orders { NR_ORDERS = 11 };
-void machine_free_blocks(machine *m, uint64_t *counts); /* [NR_ORDERS]: aligned, of 2^i pages */
+/* [NR_ORDERS]: aligned, of 2^i pages of one node */
+void machine_free_blocks(machine *m, uint64_t nid, uint64_t *counts);
+struct numa_stat {               /* pages that were allocated */
+	uint64_t hit;            /* here, as was wished */
+	uint64_t miss, foreign;  /* here, though wished elsewhere; elsewhere, though wished here */
+	uint64_t interleave_hit; /* here, as an interleaving policy wished */
+	uint64_t local, other;   /* here, by a processor that is near, or not */
+};
+struct node_info {
+	uint64_t first, nr_total, nr_free; /* first: pfn */
+	uint64_t watermark_min, watermark_low, watermark_high;
+	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
+	uint64_t nr_unevictable, nr_anon, nr_mapped, nr_file, nr_shmem, nr_dirty, nr_pagetable;
+	uint64_t nr_slab, nr_special, nr_swapcached, nr_huge, nr_huge_free;
+	struct numa_stat stat;
+};
+int64_t machine_node(machine *m, uint64_t nid, struct node_info *out); /* 0, -EINVAL */
 int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out); /* 0, -ENOENT: no more */
 void *machine_arena(machine *m);
 uint64_t machine_arena_bytes(machine *m);
@@ -354,6 +397,7 @@ struct reclaim_write { /* a dirty page that Python is to write */
 };
 struct reclaim {
 	uint64_t nr_to_free, priority; /* in: scan 1/2^priority of each list */
+	uint64_t nodes;                /* in: mask, 0 for all; pages of others stay */
 	uint64_t nr_freed, nr_scanned, nr_mapped, nr_writes;
 	uint64_t nr_unmapped; /* ptes, by the virtual scan: progress, though no page is free yet */
 	struct reclaim_write writes[32];
@@ -455,6 +499,17 @@ void mm_clear_refs(mm *mm, uint64_t kinds); /* pages of such VMAs count as not r
 void mm_reset_peak(mm *mm);                 /* hiwater_rss becomes what there is now */
 int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out); /* pagemap's 64-bit words */
 int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 levels; depth reached */
+
+/* ---- memory policy (policy.c, migrate.c) ---- */
+struct policy *mm_policy(mm *mm); /* the task's, live; inherited by fork */
+int64_t mm_vma_policy(mm *mm, uint64_t addr, struct policy *out); /* 1; 0: none; -EFAULT */
+int64_t mm_mbind(mm *mm, uint64_t start, uint64_t end, const struct policy *value, uint64_t flags);
+int64_t mm_set_home_node(mm *mm, uint64_t start, uint64_t end, uint64_t home);
+/* status: node or -errno.  How many were tried: at the next one there was no memory. */
+int64_t mm_move_pages(mm *mm, uint64_t nr, const uint64_t *addrs, const int32_t *nodes,
+		      int32_t *status, uint64_t flags);
+void mm_pages_nodes(mm *mm, uint64_t nr, const uint64_t *addrs, int32_t *status);
+int64_t mm_migrate_pages(mm *mm, uint64_t from, uint64_t to, uint64_t flags); /* pages that stay */
 
 /* ---- userfaultfd (userfaultfd.c) ---- */
 enum uffd_features { /* those of Linux that the core obeys */

@@ -67,7 +67,7 @@ static struct page *own_page(struct fault *f)
 	/* New pages begin inactive, as since Linux 5.9; 2.4 marked them as used once. */
 	uint32_t used = m->rmap->kind == RMAP_SCANS ? PG_REFERENCED : 0;
 	uint32_t drops = f->vma->flags & VM_DROPPABLE ? PG_LAZYFREE | PG_DROPPABLE : 0;
-	struct page *page = page_alloc(m, PG_ANON | used | drops);
+	struct page *page = page_alloc_for(f->vma, f->addr, PG_ANON | used | drops);
 	if (!page)
 		return NULL;
 	page->anon_vma = f->vma->anon_vma;
@@ -403,9 +403,11 @@ static int64_t resolve(struct fault *f)
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 {
 	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
+	mm->machine->faulting = mm;
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
+	mm->machine->faulting = NULL;
 	if (err == NEED_USER && access & ACCESS_FORCED)
 		err = BUS_ADRERR; /* a debugger does not wait */
 	if (err)

@@ -30,7 +30,7 @@ static void mark_block(machine *m, uint64_t pfn)
 {
 	for (uint64_t i = 0; i < HUGE_PAGES; i++)
 		m->pages[pfn + i] = (struct page){ .flags = i ? PG_TAIL : PG_HUGE };
-	m->counters.nr_free -= HUGE_PAGES;
+	pages_count_free(m, pfn, -(int64_t)HUGE_PAGES);
 	pool_push(m, &m->pages[pfn]);
 }
 
@@ -45,7 +45,7 @@ static bool block_is_free(machine *m, uint64_t pfn)
 /* The free list without the frames of the block. */
 static void unlist_block(machine *m, uint64_t pfn)
 {
-	uint32_t *link = &m->free_list;
+	uint32_t *link = &pfn_node(m, pfn)->free_list;
 	while (*link) {
 		if (*link - pfn < HUGE_PAGES)
 			*link = m->pages[*link].next;
@@ -55,20 +55,21 @@ static void unlist_block(machine *m, uint64_t pfn)
 }
 
 /* Frames that were never handed out; those before the block become free. */
-static uint64_t block_of_fresh(machine *m)
+static uint64_t block_of_fresh(machine *m, struct node *node)
 {
-	uint64_t pfn = (m->fresh + HUGE_PAGES - 1) / HUGE_PAGES * HUGE_PAGES;
-	if (pfn + HUGE_PAGES > m->nr_pages)
+	uint64_t pfn = (node->fresh + HUGE_PAGES - 1) / HUGE_PAGES * HUGE_PAGES;
+	if (pfn + HUGE_PAGES > node->end)
 		return 0;
-	while (m->fresh < pfn)
-		page_make_free(m, m->fresh++);
-	m->fresh = pfn + HUGE_PAGES;
+	while (node->fresh < pfn)
+		page_make_free(m, node->fresh++);
+	node->fresh = pfn + HUGE_PAGES;
 	return pfn;
 }
 
-static uint64_t block_of_freed(machine *m)
+static uint64_t block_of_freed(machine *m, const struct node *node)
 {
-	for (uint64_t pfn = HUGE_PAGES; pfn + HUGE_PAGES <= m->fresh; pfn += HUGE_PAGES)
+	uint64_t pfn = node->first ? node->first : HUGE_PAGES;
+	for (; pfn + HUGE_PAGES <= node->fresh; pfn += HUGE_PAGES)
 		if (block_is_free(m, pfn)) {
 			unlist_block(m, pfn);
 			return pfn;
@@ -80,9 +81,12 @@ static bool pool_grow(machine *m)
 {
 	if (m->counters.nr_free < HUGE_PAGES + m->tunables.watermark_high)
 		return false;
-	uint64_t pfn = block_of_fresh(m);
-	if (!pfn)
-		pfn = block_of_freed(m);
+	uint64_t pfn = 0;
+	for (struct node *node = m->nodes; !pfn && node < m->nodes + m->nr_nodes; node++) {
+		pfn = block_of_fresh(m, node);
+		if (!pfn)
+			pfn = block_of_freed(m, node);
+	}
 	if (pfn)
 		mark_block(m, pfn);
 	return pfn;
@@ -99,10 +103,9 @@ static uint64_t pool_pop(machine *m)
 static void pool_shrink(machine *m)
 {
 	uint64_t pfn = pool_pop(m);
-	for (uint64_t i = 0; i < HUGE_PAGES; i++) {
+	for (uint64_t i = 0; i < HUGE_PAGES; i++)
 		page_make_free(m, pfn + i);
-		m->counters.nr_free++;
-	}
+	pages_count_free(m, pfn, HUGE_PAGES);
 }
 
 /* Free pages that are promised to no one. */

@@ -51,7 +51,9 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 	uint32_t shmem = mp->flags & MAPPING_MEMORY ? PG_SHMEM : 0;
 	if (charges_pages(mp) && !commit_charge(m, 1))
 		return -ENOSPC;
-	struct page *page = page_alloc_zeroed(m, PG_CACHE | PG_UPTODATE | shmem);
+	struct page *page = page_alloc_at(mp, index, PG_CACHE | PG_UPTODATE | shmem);
+	if (page)
+		memset(page_data(m, page), 0, PAGE_SIZE);
 	int64_t err = page ? cache_insert(mp, index, page) : no_memory(m);
 	if (!err)
 		*out = page;
@@ -64,7 +66,7 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 static int64_t cache_swap_in(mapping *mp, uint64_t index, uint32_t entry, struct page **out)
 {
 	machine *m = mp->machine;
-	struct page *page = page_alloc(m, PG_CACHE | PG_UPTODATE | PG_SHMEM);
+	struct page *page = page_alloc_at(mp, index, PG_CACHE | PG_UPTODATE | PG_SHMEM);
 	if (!page)
 		return no_memory(m);
 	int64_t err = swap_fetch(m, entry, page);
@@ -542,6 +544,7 @@ void mapping_put(mapping *mp)
 	if (--mp->refcount)
 		return;
 	drop_pages(mp, 0, INDEX_MAX);
+	mapping_forget_policies(mp);
 	commit_release(m, mp->charged); /* what was promised as a whole */
 	*(mp->prev ? &mp->prev->next : &m->mappings) = mp->next;
 	if (mp->next)

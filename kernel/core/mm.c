@@ -38,6 +38,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
 	mm->counters.nr_pagetable = 1;
+	mm->policy.home = NO_NODE;
 	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
 	pkey_init(mm);
 	vma_tree_init(mm);
@@ -128,6 +129,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	to->start_stack = from->start_stack;
 	child->upwards = parent->upwards;
 	pkey_fork(child, parent);
+	child->policy = parent->policy;
 	child->mdwe = parent->mdwe & MDWE_NO_INHERIT ? 0 : parent->mdwe;
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);

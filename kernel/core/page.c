@@ -1,10 +1,15 @@
 /*
  * page.c - physical memory: the arena, struct page, allocation, refcounts.
  *
- * Owns machine->pages, the free list and the one door through which every
+ * Owns machine->pages, the nodes with their free lists and the one door through which every
  * allocation of the core goes (page frames here, objects in slab.c), so that
  * a test can make the n-th one fail.  Pages are handed out from the free list
  * first, then from `fresh`, so that a large machine costs nothing until used.
+ *
+ * A node is a range of frames.  Where a page may come from is a zonelist: a
+ * first node, then the others by their distance, of those that are allowed.  A
+ * node has its share of each watermark; no node below the low one gives a page
+ * while another has more.
  */
 #include "core.h"
 #include "host.h"
@@ -34,16 +39,16 @@ static void check_poison(machine *m, uint64_t pfn)
 			abort(); /* someone wrote to a free page */
 }
 
-static uint64_t take_pfn(machine *m)
+static uint64_t take_pfn(machine *m, struct node *node)
 {
-	uint64_t pfn = m->free_list;
+	uint64_t pfn = node->free_list;
 	if (pfn) {
-		m->free_list = m->pages[pfn].next;
+		node->free_list = m->pages[pfn].next;
 		if (m->poison)
 			check_poison(m, pfn);
 		return pfn;
 	}
-	return m->fresh < m->nr_pages ? m->fresh++ : 0;
+	return node->fresh < node->end ? node->fresh++ : 0;
 }
 
 static uint64_t *kind_counter(machine *m, uint32_t flags)
@@ -55,29 +60,93 @@ static uint64_t *kind_counter(machine *m, uint32_t flags)
 	return flags & PG_ANON ? &m->counters.nr_anon : NULL;
 }
 
-/* Below the low watermark someone reclaims first; below the lowest no one gets a page. */
-static bool above_watermarks(const machine *m)
+/* A node's part of a watermark. */
+static uint64_t share_of(const machine *m, const struct node *node, uint64_t watermark)
 {
-	const struct tunables *t = &m->tunables;
-	uint64_t nr_free = m->counters.nr_free;
-	return nr_free > t->watermark_low || (m->balanced && nr_free > t->watermark_min);
+	return m->nr_nodes == 1 ? watermark : watermark * (node->end - node->first) / m->nr_pages;
 }
 
-struct page *page_alloc(machine *m, uint32_t flags)
+/* Below the low watermark someone reclaims first; below the lowest no one gets a page. */
+static bool above_low(const machine *m, const struct node *node)
 {
-	if (!alloc_permitted(m) || !above_watermarks(m))
-		return NULL;
-	uint64_t pfn = take_pfn(m);
+	return node->nr_free > share_of(m, node, m->tunables.watermark_low);
+}
+
+static bool above_min(const machine *m, const struct node *node)
+{
+	return node->balanced && node->nr_free > share_of(m, node, m->tunables.watermark_min);
+}
+
+typedef bool (*node_test)(const machine *m, const struct node *node);
+
+static struct node *first_node(machine *m, struct zonelist where, node_test has)
+{
+	for (uint64_t i = 0; i < m->nr_nodes; i++) {
+		uint64_t nid = (where.first + i) % m->nr_nodes;
+		if (where.nodes >> nid & 1 && has(m, &m->nodes[nid]))
+			return &m->nodes[nid];
+	}
+	return NULL;
+}
+
+static bool any_node(const machine *m, const struct node *node)
+{
+	(void)m, (void)node;
+	return true;
+}
+
+/* Source: zone_statistics() of Linux 6.18. */
+static void count_place(machine *m, struct zonelist where, struct node *node)
+{
+	struct node *wished = first_node(m, where, any_node);
+	if (node == wished) {
+		node->stat.hit++;
+	} else {
+		node->stat.miss++;
+		wished->stat.foreign++;
+	}
+	++*(node == &m->nodes[LOCAL_NODE] ? &node->stat.local : &node->stat.other);
+}
+
+static struct page *page_from(machine *m, struct node *node, uint32_t flags)
+{
+	uint64_t pfn = node ? take_pfn(m, node) : 0;
 	if (!pfn)
 		return NULL;
 	struct page *page = &m->pages[pfn];
 	*page = (struct page){ .flags = flags, .refcount = 1 };
 	m->counters.nr_free--;
+	node->nr_free--;
 	m->counters.pgalloc++;
 	uint64_t *kind = kind_counter(m, flags);
 	if (kind)
 		++*kind;
 	return page;
+}
+
+struct page *page_alloc_on(machine *m, uint32_t flags, struct zonelist where)
+{
+	m->need.nodes = where.nodes;
+	if (!alloc_permitted(m))
+		return NULL;
+	struct node *node = first_node(m, where, above_low);
+	if (!node)
+		node = first_node(m, where, above_min);
+	struct page *page = page_from(m, node, flags);
+	if (page && m->nr_nodes > 1)
+		count_place(m, where, node);
+	return page;
+}
+
+struct page *page_alloc(machine *m, uint32_t flags)
+{
+	const struct zonelist local = { ALL_NODES, LOCAL_NODE };
+	if (m->nr_nodes > 1)
+		return page_alloc_on(m, flags, local);
+	m->need.nodes = ALL_NODES;
+	struct node *node = m->nodes;
+	bool gives = alloc_permitted(m) && (above_low(m, node) || above_min(m, node));
+	return page_from(m, gives ? node : NULL, flags);
 }
 
 struct page *page_alloc_zeroed(machine *m, uint32_t flags)
@@ -94,8 +163,15 @@ void page_make_free(machine *m, uint64_t pfn)
 {
 	if (m->poison)
 		memset(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE);
-	m->pages[pfn] = (struct page){ .flags = PG_FREE, .next = m->free_list };
-	m->free_list = (uint32_t)pfn;
+	struct node *node = pfn_node(m, pfn);
+	m->pages[pfn] = (struct page){ .flags = PG_FREE, .next = node->free_list };
+	node->free_list = (uint32_t)pfn;
+}
+
+void pages_count_free(machine *m, uint64_t pfn, int64_t nr)
+{
+	m->counters.nr_free += (uint64_t)nr;
+	pfn_node(m, pfn)->nr_free += (uint64_t)nr;
 }
 
 static void page_free(machine *m, struct page *page)
@@ -107,11 +183,21 @@ static void page_free(machine *m, struct page *page)
 		--*kind;
 	if (page->flags & PG_ANON && page->anon_vma)
 		page->anon_vma->nr_pages--;
-	page_make_free(m, page_pfn(m, page));
-	m->counters.nr_free++;
+	uint64_t pfn = page_pfn(m, page);
+	page_make_free(m, pfn);
+	pages_count_free(m, pfn, 1);
 	m->counters.pgfree++;
-	if (m->counters.nr_free > m->tunables.watermark_high)
-		m->balanced = false;
+	struct node *node = pfn_node(m, pfn);
+	if (node->nr_free > share_of(m, node, m->tunables.watermark_high))
+		node->balanced = false;
+}
+
+/* Background reclaim did what it could for those who asked last. */
+void machine_balanced(machine *m)
+{
+	for (uint64_t nid = 0; nid < m->nr_nodes; nid++)
+		if (m->need.nodes >> nid & 1)
+			m->nodes[nid].balanced = true;
 }
 
 void page_put(machine *m, struct page *page)
@@ -169,15 +255,32 @@ static void reserve_low_pages(machine *m)
 	m->pages[0] = (struct page){ .flags = PG_RESERVED, .refcount = 1 };
 	m->pages[1] = m->pages[0];
 	m->zero_pfn = 1;
-	m->fresh = 2;
+	m->nodes[0].fresh = 2;
 	m->counters.nr_total = m->nr_pages;
-	m->counters.nr_free = m->nr_pages - m->fresh;
+	for (struct node *node = m->nodes; node < m->nodes + m->nr_nodes; node++) {
+		node->nr_free = node->end - node->fresh;
+		m->counters.nr_free += node->nr_free;
+	}
+}
+
+/* Equal parts, in which large pages fit where they are large enough. */
+static void place_nodes(machine *m)
+{
+	uint64_t size = m->nr_pages / m->nr_nodes;
+	if (size >= HUGE_PAGES)
+		size -= size % HUGE_PAGES;
+	for (uint64_t nid = 0; nid < m->nr_nodes; nid++) {
+		uint64_t first = nid * size;
+		m->nodes[nid] =
+			(struct node){ .first = first, .fresh = first, .end = first + size };
+	}
+	m->nodes[m->nr_nodes - 1].end = m->nr_pages;
 }
 
 static bool params_valid(const struct machine_params *p)
 {
 	return p->nr_pages >= 16 && p->nr_pages < UINT32_MAX && p->nrpte >= 1 &&
-	       p->nrpte <= CHAIN_MAX && p->rmap < NR_RMAP_DESIGNS;
+	       p->nrpte <= CHAIN_MAX && p->rmap < NR_RMAP_DESIGNS && p->nr_nodes <= MAX_NODES;
 }
 
 machine *machine_create(const struct machine_params *params)
@@ -192,12 +295,14 @@ machine *machine_create(const struct machine_params *params)
 	m->poison = params->poison;
 	m->nrpte = params->nrpte;
 	m->features = params->features;
+	m->nr_nodes = params->nr_nodes ? params->nr_nodes : 1;
 	m->rmap = designs[params->rmap];
 	m->seed = 2463534242u;
 	if (!map_host_memory(m)) {
 		free(m);
 		return NULL;
 	}
+	place_nodes(m);
 	reserve_low_pages(m);
 	slab_init(m);
 	m->tunables = (struct tunables){
@@ -208,6 +313,7 @@ machine *machine_create(const struct machine_params *params)
 		.overcommit_ratio = 50,
 		.swappiness = 60,
 		.page_cluster = 3,
+		.interleave_weights = { 1, 1, 1, 1, 1, 1, 1, 1 },
 	};
 	return m;
 }
@@ -245,7 +351,7 @@ int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out)
 	if (pfn >= m->nr_pages)
 		return -EINVAL;
 	const struct page *page = &m->pages[pfn];
-	bool used = pfn < m->fresh && !(page->flags & PG_FREE);
+	bool used = handed_out_from(m, pfn) == pfn && !(page->flags & PG_FREE);
 	*out = (struct page_info){
 		.flags = used ? page->flags : PG_FREE,
 		.refcount = used ? page->refcount : 0,
@@ -270,14 +376,66 @@ static void count_run(uint64_t start, uint64_t end, uint64_t *counts)
 	}
 }
 
-void machine_free_blocks(machine *m, uint64_t *counts)
+void machine_free_blocks(machine *m, uint64_t nid, uint64_t *counts)
 {
-	uint64_t start = 0;
+	const struct node *node = &m->nodes[nid % m->nr_nodes];
+	uint64_t start = node->first;
 	memset(counts, 0, NR_ORDERS * sizeof(*counts));
-	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+	for (uint64_t pfn = start; pfn < node->fresh; pfn++)
 		if (!(m->pages[pfn].flags & PG_FREE)) {
 			count_run(start, pfn, counts);
 			start = pfn + 1;
 		}
-	count_run(start, m->nr_pages, counts); /* with those never handed out */
+	count_run(start, node->end, counts); /* with those never handed out */
+}
+
+/* ---- what a node holds: counted when it is asked for ---- */
+
+static void count_user_page(struct node_info *n, const struct page *page)
+{
+	uint64_t *const lists[NR_LRU_LISTS] = { &n->nr_inactive_anon, &n->nr_active_anon,
+						&n->nr_inactive_file, &n->nr_active_file,
+						&n->nr_unevictable };
+	if (page->flags & PG_LRU)
+		++*lists[lru_of(page)];
+	n->nr_anon += !!(page->flags & PG_ANON);
+	n->nr_file += !!(page->flags & PG_CACHE);
+	n->nr_shmem += !!(page->flags & PG_SHMEM);
+	n->nr_mapped += page->mapcount && !(page->flags & PG_ANON);
+	n->nr_special += page->pins > 0;
+	n->nr_swapcached += !!(page->flags & PG_SWAPCACHE);
+	n->nr_dirty += page->flags & PG_CACHE && page->flags & PG_DIRTY &&
+		       page->mapping->flags & MAPPING_WRITEBACK;
+}
+
+static void count_page(struct node_info *n, const struct page *page)
+{
+	n->nr_huge += !!(page->flags & PG_HUGE);
+	n->nr_huge_free += page->flags & PG_HUGE && !page->refcount;
+	n->nr_pagetable += !!(page->flags & PG_TABLE);
+	n->nr_slab += !!(page->flags & PG_SLAB);
+	const uint32_t others = PG_FREE | PG_RESERVED | PG_TABLE | PG_SLAB | PG_HUGE | PG_TAIL;
+	if (!(page->flags & others))
+		count_user_page(n, page);
+}
+
+int64_t machine_node(machine *m, uint64_t nid, struct node_info *out)
+{
+	if (nid >= m->nr_nodes)
+		return -EINVAL;
+	const struct node *node = &m->nodes[nid];
+	*out = (struct node_info){
+		.first = node->first,
+		.nr_total = node->end - node->first,
+		.nr_free = node->nr_free,
+		.watermark_min = share_of(m, node, m->tunables.watermark_min),
+		.watermark_low = share_of(m, node, m->tunables.watermark_low),
+		.watermark_high = share_of(m, node, m->tunables.watermark_high),
+		.stat = node->stat,
+	};
+	if (m->nr_nodes == 1) /* where all is as it was wished, nobody counts */
+		out->stat.hit = out->stat.local = m->counters.pgalloc;
+	for (uint64_t pfn = node->first; pfn < node->fresh; pfn++)
+		count_page(out, &m->pages[pfn]);
+	return 0;
 }

@@ -122,6 +122,7 @@ static void gather(struct numa_info *n, machine *m, pte_t pte)
 	uint64_t mapped = page->flags & PG_HUGE ? page->refcount - !!(page->flags & PG_CACHE)
 						: page->mapcount + page->pins;
 	n->pages++;
+	n->nodes[page_nid(m, page)]++;
 	n->anon += !!(page->flags & PG_ANON);
 	n->dirty += pte & PTE_DIRTY || page->flags & PG_DIRTY;
 	n->swapcache += !!(page->flags & PG_SWAPCACHE);

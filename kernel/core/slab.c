@@ -25,6 +25,8 @@ void slab_init(machine *m)
 		[CACHE_MAPPING] = sizeof(struct mapping),
 		[CACHE_FILE] = sizeof(struct file),
 		[CACHE_UFFD] = sizeof(struct uffd),
+		[CACHE_POLICY] = sizeof(struct mempolicy),
+		[CACHE_SHARED_POLICY] = sizeof(struct shared_policy),
 	};
 	for (int id = 0; id < NR_CACHES; id++)
 		m->caches[id].size = (sizes[id] + 7u) & ~7u;
@@ -33,7 +35,8 @@ void slab_init(machine *m)
 /* What leaked must not poison the addresses for the next arena. */
 void slab_fini(machine *m)
 {
-	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+	for (uint64_t pfn = handed_out_from(m, 0); pfn < m->nr_pages;
+	     pfn = handed_out_from(m, pfn + 1))
 		if (m->pages[pfn].flags & PG_SLAB)
 			ASAN_UNPOISON_MEMORY_REGION(pfn_data(m, pfn), PAGE_SIZE);
 }
@@ -121,12 +124,14 @@ int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out)
 		[CACHE_CHAIN] = "pte_chain",    [CACHE_RADIX] = "radix_tree_node",
 		[CACHE_MM] = "mm_struct",       [CACHE_MAPPING] = "address_space",
 		[CACHE_FILE] = "filp",          [CACHE_UFFD] = "userfaultfd_ctx_cache",
+		[CACHE_POLICY] = "numa_policy", [CACHE_SHARED_POLICY] = "shared_policy_node",
 	};
 	if (nth >= NR_CACHES)
 		return -ENOENT;
 	const struct cache *cache = &m->caches[nth];
 	*out = (struct slab_info){ names[nth], cache->size, 0, cache->live, 0 };
-	for (uint64_t pfn = 0; pfn < m->fresh; pfn++)
+	for (uint64_t pfn = handed_out_from(m, 0); pfn < m->nr_pages;
+	     pfn = handed_out_from(m, pfn + 1))
 		out->pages += m->pages[pfn].flags & PG_SLAB && m->pages[pfn].cache == cache;
 	out->objects = out->pages * (PAGE_SIZE / cache->size);
 	return 0;

@@ -181,7 +181,7 @@ static bool anon_compatible(const struct vma *a, const struct vma *b)
 {
 	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
 	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~access) &&
-	       a->pgoff + vma_pages(a) == b->pgoff;
+	       policy_equal(a->policy, b->policy) && a->pgoff + vma_pages(a) == b->pgoff;
 }
 
 static bool has_own_anon(const struct vma *vma) { return vma && vma->anon_vma && !vma->inherited; }
@@ -268,6 +268,7 @@ void vma_discard(struct vma *vma)
 {
 	vma_set_anon(vma, NULL);
 	vma_set_uffd(vma, NULL);
+	vma_set_policy(vma, NULL);
 	if (vma->file)
 		file_put(vma->file);
 	slab_free(vma->mm->machine, CACHE_VMA, vma);
@@ -328,6 +329,7 @@ struct vma *vma_dup(struct vma *vma)
 	copy->family = vma->family;
 	copy->inherited = vma->inherited;
 	vma_set_uffd(copy, vma->uffd);
+	vma_set_policy(copy, vma->policy);
 	return copy;
 }
 
@@ -347,7 +349,7 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 static bool can_join(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start || a->flags != b->flags ||
-	    a->file != b->file || a->uffd != b->uffd)
+	    a->file != b->file || a->uffd != b->uffd || !policy_equal(a->policy, b->policy))
 		return false;
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */

@@ -75,7 +75,7 @@ class Stores(Protocol):
     def sync(self) -> None: ...
 
 
-def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> Any:
+def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int, nodes: int = 1) -> Any:
     """Return a core of ram bytes. Errors: ValueError (a bad parameter), MemoryError."""
     if rmap not in RMAP_DESIGNS:
         raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
@@ -85,6 +85,8 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> 
         raise ValueError(f"a machine has less than 16T of RAM, not {ram} bytes")
     if not 1 <= nrpte <= 31:
         raise ValueError(f"nrpte is a number from 1 to 31, not {nrpte}")
+    if not 1 <= nodes <= lib.MAX_NODES:
+        raise ValueError(f"a machine has 1 to {lib.MAX_NODES} nodes, not {nodes}")
     params = ffi.new(
         "struct machine_params *",
         {
@@ -93,6 +95,7 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> 
             "nrpte": nrpte,
             "poison": poison,
             "features": features,
+            "nr_nodes": nodes,
         },
     )
     core = lib.machine_create(params)
@@ -102,7 +105,7 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int) -> 
 
 
 class Memory:
-    """The memory of one machine. ram: bytes; rmap, nrpte, poison: as of Kernel.
+    """The memory of one machine. ram: bytes; rmap, nrpte, poison, nodes: as of Kernel.
 
     stores: set once there are file systems. running: who is on the processor, if anyone.
     """
@@ -118,14 +121,16 @@ class Memory:
         nrpte: int,
         poison: int,
         features: int,
+        nodes: int,
         log: Log,
         processes: Processes,
     ) -> None:
         self.ram = ram
         self.nrpte = nrpte
+        self.nr_nodes = nodes
         self._rmap = rmap
         self.closed = False
-        self.core: Any = create_core(ram, rmap, nrpte, poison, features)
+        self.core: Any = create_core(ram, rmap, nrpte, poison, features, nodes)
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
@@ -153,6 +158,11 @@ class Memory:
         if self.__dict__.get("closed"):
             raise MachineClosed
         raise AttributeError(name)
+
+    @property
+    def all_nodes(self) -> int:
+        """The mask of the nodes that there are."""
+        return (1 << self.nr_nodes) - 1
 
     @property
     def rmap(self) -> str:
@@ -304,21 +314,24 @@ class Memory:
 
         Above the lowest watermark this is background reclaim: up to the high one, and it may fail.
         """
-        tunables, counters = self.tunables, self.counters
+        tunables, counters, nodes = self.tunables, self.counters, int(self.need.nodes)
         if attempt == 0 and counters.nr_free > tunables.watermark_min:
-            self.reclaim(max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free)))
+            wanted = max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free))
+            self.reclaim(wanted, nodes)
             lib.machine_balanced(self.core)
             return True
         self.allocstall += 1
-        return self.reclaim(CLUSTER << min(attempt, MOST_DOUBLINGS)) > 0
+        return self.reclaim(CLUSTER << min(attempt, MOST_DOUBLINGS), nodes) > 0
 
-    def reclaim(self, nr_pages: int) -> int:
+    def reclaim(self, nr_pages: int, nodes: int = 0) -> int:
         """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.
+
+        nodes: mask of where; 0: anywhere.
 
         A pass in which a virtual scan only unmapped is not counted: many ptes take many passes.
         Errors: KernelBug if reverse maps that are compared disagree.
         """
-        order = ffi.new("struct reclaim *")
+        order = ffi.new("struct reclaim *", {"nodes": nodes})
         freed = passes = 0
         first = min(DEF_PRIORITY, self.vm_passes - 1)  # the last pass looks at everything
         while freed < nr_pages and passes < self.vm_passes:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.mm.memory import Memory
+from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.mm.process import Process
 
 ENOMEM, EFAULT = 12, 14
@@ -234,6 +235,20 @@ class Mm:
     @mdwe.setter
     def mdwe(self, bits: int) -> None:
         lib.mm_set_mdwe(self.handle, bits)
+
+    @property
+    def policy(self) -> Policy:
+        """The memory policy of the task that runs here."""
+        return of_core(lib.mm_policy(self.handle))
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        lib.mm_policy(self.handle)[0] = to_core(policy)[0]
+
+    def policy_at(self, addr: int) -> Policy | None:
+        """Return the policy of the page at addr, the default if it has none; None: no VMA."""
+        value = ffi.new("struct policy *", DEFAULT)
+        return None if lib.mm_vma_policy(self.handle, addr, value) < 0 else of_core(value)
 
     # ---- protection keys ----
 

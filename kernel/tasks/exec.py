@@ -163,7 +163,7 @@ def new_mm(task: Task) -> Mm:
     mm = Mm.create(task.kernel.memory, task, layout)
     if task.attributes.personality & ADDR_COMPAT_LAYOUT:
         lib.mm_place_upwards(mm.handle)
-    mm.mdwe = task.mm.mdwe
+    mm.mdwe, mm.policy = task.mm.mdwe, task.mm.policy
     return mm
 
 

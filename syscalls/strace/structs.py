@@ -6,6 +6,7 @@ The decoders follow decode.py's rules.
 from __future__ import annotations
 
 import datetime
+import errno
 import struct
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from pkern.syscalls.flags import (
     FAULT_CODES,
     FILE_KINDS,
     IPC_CREATE,
+    MPOL_MODE_FLAGS,
+    MPOL_MODES,
     PERSONALITY,
     PERSONALITY_KINDS,
     POLICIES,
@@ -87,6 +90,60 @@ def residency_out(view: View, i: int) -> str:
     return items(view, view.args[i], (view.args[i - 1] + 4095) // 4096, "<B", lambda b: str(b & 1))
 
 
+# ---- memory policy ----
+
+
+def policy_word(mode: int) -> str:
+    """Return a mode with its flags."""
+    flags = sum(MPOL_MODE_FLAGS.values())
+    bare = mode & 0xFFFF_FFFF & ~flags
+    word = MPOL_MODES.get(bare) or f"{bare:#x} /* MPOL_??? */"
+    return "|".join([word] + [names(mode & flags, MPOL_MODE_FLAGS, "")] * bool(mode & flags))
+
+
+def policy_mode(view: View, i: int) -> str:
+    return policy_word(view.args[i])
+
+
+def _nodes(view: View, addr: int, maxnode: int) -> str:
+    count = (maxnode - 1 + 63) % (1 << 64) // 64
+    return items(view, addr, count, "<Q", lambda mask: f"{mask:#018x}")
+
+
+def nodes_in(view: View, i: int) -> str:
+    return _nodes(view, view.args[i], view.args[i + 1])
+
+
+nodes_out = stored(nodes_in)
+
+
+def old_nodes(view: View, i: int) -> str:
+    return _nodes(view, view.args[i], view.args[i - 1])
+
+
+def new_nodes(view: View, i: int) -> str:
+    return _nodes(view, view.args[i], view.args[i - 2])
+
+
+def page_addresses(view: View, i: int) -> str:
+    return items(view, view.args[i], view.args[i - 1], "<Q", address)
+
+
+def page_nodes(view: View, i: int) -> str:
+    return items(view, view.args[i], view.args[i - 2], "<i", str)
+
+
+@after
+def page_status(view: View, i: int) -> str:
+    if view.failed:
+        return address(view.args[i])
+    return items(view, view.args[i], view.args[i - 3], "<i", _page_status)
+
+
+def _page_status(status: int) -> str:
+    return f"-{errno.errorcode.get(-status, -status)}" if status < 0 else str(status)
+
+
 def word(layout: str, show: Callable[..., str] = str) -> Decoder:
     """Return a decoder of one value behind a pointer."""
     return structure(layout, lambda value: f"[{show(value)}]")
@@ -113,6 +170,7 @@ window = structure("<4H", _window)
 window_out = stored(window)
 int_in = word("<i")
 int_out = stored(int_in)
+policy_mode_out = stored(word("<i", policy_word))
 address_out = stored(word("<Q", address))
 size_out = stored(word("<Q"))
 offset_in = word("<q")

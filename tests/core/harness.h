@@ -27,6 +27,9 @@
 #ifndef NR_RAM_PAGES
 #define NR_RAM_PAGES 512
 #endif
+#ifndef NR_TEST_NODES
+#define NR_TEST_NODES 1
+#endif
 #define NR_STORED 1024
 
 struct world {
@@ -316,7 +319,7 @@ UNUSED static void drop_file(struct world *w, uint64_t nr)
 
 static void world_begin(struct world *w, uint64_t rmap, uint64_t nrpte)
 {
-	struct machine_params params = { NR_RAM_PAGES, rmap, nrpte, 1, 0 };
+	struct machine_params params = { NR_RAM_PAGES, rmap, nrpte, 1, 0, NR_TEST_NODES };
 	*w = (struct world){ .m = machine_create(&params), .rmap = rmap };
 	w->limits = (struct limits){ ~0ul, ~0ul, 8ul << 20, ~0ul, 1, 0, 0 };
 	w->mm = new_mm(w);

@@ -76,7 +76,7 @@ static void nth_allocation_fails_once(struct world *w)
 
 static void bad_parameters_make_no_machine(struct world *w)
 {
-	struct machine_params good = { 16, 0, 7, 1, 0 }, bad;
+	struct machine_params good = { 16, 0, 7, 1, 0, 1 }, bad;
 	(void)w;
 	bad = good, bad.nr_pages = 15;
 	EXPECT(!machine_create(&bad));
@@ -93,7 +93,7 @@ static void bad_parameters_make_no_machine(struct world *w)
 
 static void destroy_reports_a_leak(struct world *w)
 {
-	struct machine_params params = { 16, 0, 7, 1, 0 };
+	struct machine_params params = { 16, 0, 7, 1, 0, 1 };
 	machine *m = machine_create(&params);
 	(void)w;
 	page_alloc(m, 0);
@@ -219,14 +219,14 @@ static void checker_sees_wrong_pages(struct world *w)
 	struct page *spare = page_alloc(w->m, 0), *spare2 = page_alloc(w->m, 0);
 	page_put(w->m, spare);
 	page_put(w->m, spare2);
-	uint32_t fresh = (uint32_t)w->m->fresh;
+	uint32_t fresh = (uint32_t)w->m->nodes[0].fresh;
 	BROKEN(page->index = 9, page->index = 0, "I16:");
 	BROKEN(page->flags &= ~(uint32_t)PG_SHMEM, page->flags |= PG_SHMEM, "I16:");
 	BROKEN(f->mapping->root->slots[1] = page, f->mapping->root->slots[1] = other, "I16:");
 	BROKEN(f->mapping->root->count++, f->mapping->root->count--, "I16:");
 	BROKEN(spare->flags = 0, spare->flags = PG_FREE, "I5:");
-	BROKEN(w->m->free_list = (uint32_t)page_pfn(w->m, spare),
-	       w->m->free_list = (uint32_t)page_pfn(w->m, spare2), "I5:");
+	BROKEN(w->m->nodes[0].free_list = (uint32_t)page_pfn(w->m, spare),
+	       w->m->nodes[0].free_list = (uint32_t)page_pfn(w->m, spare2), "I5:");
 	BROKEN(spare->next = (uint32_t)page_pfn(w->m, spare2), spare->next = 0, "I5:");
 	BROKEN(spare->next = fresh, spare->next = 0, "I5:");
 	BROKEN(w->m->pages[fresh].refcount = 1, w->m->pages[fresh].refcount = 0, "I5:");

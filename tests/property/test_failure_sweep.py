@@ -371,6 +371,11 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "pidfd_send_signal": (PIDFD_SELF, 0, 0, 0),
     "process_madvise": (PIDFD_SELF, FRESH, 1, 4, 0),
     "pkey_alloc": (0, 0),
+    "set_mempolicy": (4, 0, 0),
+    "mbind": (BASE, 2 * PAGE, 4, 0, 0, 0),
+    "get_mempolicy": (FRESH, FRESH + 8, 65, 0, 0),
+    "migrate_pages": (0, 65, FRESH, FRESH),
+    "move_pages": (0, 2, FRESH, FRESH + 64, FRESH + 128, 2),
 }
 LEFT_OUT = {
     "exit": "it does not return",

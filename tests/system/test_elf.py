@@ -64,6 +64,16 @@ def test_semaphores_and_messages_as_on_the_host(
     assert here.status == there.status == 0
 
 
+def test_memory_policies_as_on_a_host_with_one_node(compile_c: Compile, machine: Machine) -> None:
+    if Path("/sys/devices/system/node/possible").read_text().strip() != "0":
+        pytest.skip("the host has other nodes")
+    program = compile_c("mempolicy", "glibc")
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
 def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("rseq", "musl")  # which registers no struct rseq of its own
     here, there = machine.run(program), on_host(program)

@@ -26,6 +26,7 @@ def boot(options: argparse.Namespace) -> Kernel:
             rmap=options.rmap,
             nrpte=options.nrpte,
             swap=options.swap,
+            nodes=options.nodes,
             cpu=options.cpu,
             sysctl=sysctls or None,
         )

@@ -38,6 +38,24 @@ EXAMPLES: dict[str, str] = {
     "munlockall": "sys.munlockall()",
     "msync": "sys.msync(addr, PAGE, sys.MS_SYNC)",
     "mseal": "sys.mseal(addr, PAGE, 0); sys.munmap(addr, PAGE)",
+    "set_mempolicy": ("sys.store(addr, pack('<Q', 1)); sys.set_mempolicy(sys.MPOL_BIND, addr, 65)"),
+    "mbind": (
+        "sys.store(addr, pack('<Q', 1)); sys.mbind(addr, PAGE, sys.MPOL_INTERLEAVE, addr, 65, 0)"
+    ),
+    "get_mempolicy": (
+        "sys.store(addr, pack('<Q', 1)); sys.mbind(addr, PAGE, sys.MPOL_BIND, addr, 65, 0);"
+        " sys.get_mempolicy(addr + 8, addr + 16, 65, addr, sys.MPOL_F_ADDR);"
+        " unpack('<i4xQ', sys.load(addr + 8, 16))"
+    ),
+    "set_mempolicy_home_node": (
+        "sys.store(addr, pack('<Q', 1)); sys.mbind(addr, PAGE, sys.MPOL_BIND, addr, 65, 0);"
+        " sys.set_mempolicy_home_node(addr, PAGE, 0, 0)"
+    ),
+    "migrate_pages": "sys.store(addr, pack('<Q', 1)); sys.migrate_pages(0, 65, addr, addr)",
+    "move_pages": (
+        "sys.store(addr, pack('<2Q', addr, addr + PAGE));"
+        " sys.move_pages(0, 2, addr, 0, addr + 64, 0); unpack('<2i', sys.load(addr + 64, 8))"
+    ),
     "userfaultfd": (
         "ufd = sys.userfaultfd(sys.O_NONBLOCK);"
         " sys.store(addr, pack('<3Q', 0xaa, 0, 0)); sys.ioctl(ufd, 0xc018aa3f, addr);"

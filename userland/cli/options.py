@@ -102,6 +102,9 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
         "--swap", default="0", metavar="SIZE", help="a swap device that is on from boot (0: none)"
     )
     group.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="nodes of memory, 1..8 (1)"
+    )
+    group.add_argument(
         "--cpu",
         default="",
         metavar="FEATURES",

@@ -212,6 +212,8 @@ static enum fate try_page(machine *m, struct page *page, struct reclaim *r)
 {
 	if (must_stay(page))
 		return CULLED;
+	if (!(r->nodes >> page_nid(m, page) & 1))
+		return KEPT; /* it would not help who asked */
 	if (page->mapcount && m->rmap->kind == RMAP_SCANS) {
 		r->nr_mapped++;
 		return KEPT;
@@ -330,7 +332,8 @@ static void shrink_list(machine *m, enum lru_list inactive, struct reclaim *r)
 {
 	enum lru_list active = inactive + 1;
 	uint64_t nr = share(m, inactive, r->priority);
-	if (*lru_counter(m, inactive) < *lru_counter(m, active))
+	bool of_some = r->nodes != ALL_NODES; /* whose pages may all be active */
+	if (of_some || *lru_counter(m, inactive) < *lru_counter(m, active))
 		shrink_active(m, active, nr);
 	if (r->nr_freed < r->nr_to_free)
 		shrink_inactive(m, inactive, nr, r);
@@ -346,7 +349,9 @@ static void count_work(machine *m, const struct reclaim *r, bool direct)
 int64_t machine_reclaim(machine *m, struct reclaim *r)
 {
 	bool direct = m->counters.nr_free <= m->tunables.watermark_min;
-	*r = (struct reclaim){ .nr_to_free = r->nr_to_free, .priority = r->priority };
+	*r = (struct reclaim){ .nr_to_free = r->nr_to_free,
+			       .priority = r->priority,
+			       .nodes = r->nodes ? r->nodes : ALL_NODES };
 	shrink_list(m, LRU_INACTIVE_FILE, r);
 	shrink_list(m, LRU_INACTIVE_ANON, r);
 	uint64_t wanted = r->nr_mapped > CLUSTER ? r->nr_mapped : CLUSTER;
@@ -355,8 +360,6 @@ int64_t machine_reclaim(machine *m, struct reclaim *r)
 	count_work(m, r, direct);
 	return m->disagreement[0] ? KERNEL_BUG : (int64_t)r->nr_freed;
 }
-
-void machine_balanced(machine *m) { m->balanced = true; }
 
 /* ---- on request ---- */
 

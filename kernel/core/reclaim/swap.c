@@ -183,6 +183,11 @@ void swap_cache_drop(machine *m, struct page *page)
 	page_put(m, page);
 }
 
+void swap_cache_replace(machine *m, const struct page *page, struct page *with)
+{
+	area_of(m, page->entry)->cached[slot_of(page->entry)] = (uint32_t)page_pfn(m, with);
+}
+
 void swap_release(machine *m, struct page *page)
 {
 	if (page->flags & PG_SWAPCACHE && !page->mapcount && !swap_count(m, page->entry))
@@ -214,7 +219,7 @@ int64_t swap_in(machine *m, struct vma *vma, uint64_t addr, uint32_t entry, stru
 		swap_hit(m, *out, vma, addr);
 		return 0;
 	}
-	struct page *page = page_alloc(m, PG_ANON | PG_UPTODATE);
+	struct page *page = page_alloc_for(vma, addr, PG_ANON | PG_UPTODATE);
 	if (!page)
 		return no_memory(m);
 	adopt(page, vma, addr);

@@ -156,7 +156,8 @@ def version(kernel: Machine) -> str:
 def cmdline(kernel: Machine) -> str:
     """The parameters that the machine was booted with. Source: proc_cmdline(5)."""
     mem, rmap = f"{kernel.ram >> 10}K", kernel.memory.rmap
-    return f"mem={mem} rmap={rmap} nrpte={kernel.memory.nrpte} seed={kernel.seed}\n"
+    nodes = f" nodes={kernel.memory.nr_nodes}" if kernel.memory.nr_nodes > 1 else ""
+    return f"mem={mem} rmap={rmap} nrpte={kernel.memory.nrpte}{nodes} seed={kernel.seed}\n"
 
 
 def filesystems(kernel: Machine) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.mm.policy import DEFAULT
 from pkern.kernel.vfs.proc.maps import HUGE_KB, KB_PER_PAGE, columns
 
 if TYPE_CHECKING:
@@ -40,14 +41,17 @@ def _line(task: Task, vma: Vma) -> str:
     info = ffi.new("struct numa_info *")
     lib.mm_numa(task.mm.handle, vma.start, info)
     large = vma.flags & lib.VM_HUGETLB
-    line = f"{vma.start:08x} default{_where(task, vma)}" + (" huge" if large else "")
+    policy = task.mm.policy_at(vma.start) or DEFAULT
+    word = policy if policy.mode else task.mm.policy
+    line = f"{vma.start:08x} {word}{_where(task, vma)}" + (" huge" if large else "")
     if not info.pages:
         return line + "\n"
     line += "".join(f" {name}={nr}" for name, nr in _counts(info))
     if info.active < info.pages and not large:
         line += f" active={int(info.active)}"
     page = HUGE_KB if large else KB_PER_PAGE
-    return f"{line} N0={int(info.pages)} kernelpagesize_kB={page}\n"
+    line += "".join(f" N{node}={int(nr)}" for node, nr in enumerate(info.nodes) if nr)
+    return f"{line} kernelpagesize_kB={page}\n"
 
 
 def numa_maps(task: Task) -> str:

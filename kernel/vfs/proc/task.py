@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas
+from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import mask_of
 from pkern.kernel.tasks.signals import NSIG
 
@@ -114,6 +115,7 @@ def status(task: Task) -> str:
         ("NStgid", tgid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
         ("Kthread", 0),
     ]  # fmt: skip
+    nodes = task.kernel.memory.all_nodes
     sets = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
     caps = zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), sets, strict=True)
     tail: list[tuple[str, object]] = [
@@ -122,7 +124,8 @@ def status(task: Task) -> str:
         ("NoNewPrivs", cred.no_new_privs), ("Seccomp", 0), ("Seccomp_filters", 0),
         ("Speculation_Store_Bypass", "not vulnerable"),
         ("SpeculationIndirectBranch", "not affected"), ("Cpus_allowed", 1),
-        ("Cpus_allowed_list", 0), ("Mems_allowed", "00000000,00000001"), ("Mems_allowed_list", 0),
+        ("Cpus_allowed_list", 0), ("Mems_allowed", ",".join(["00000000"] * 31 + [f"{nodes:08x}"])),
+        ("Mems_allowed_list", node_list(nodes)),
         ("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0),
     ]  # fmt: skip
     return lines(head) + (_status_of_memory(task) if task.alive else "") + lines(tail)

@@ -1,6 +1,6 @@
 """The texts of /proc about memory by zone, size and kind: vmstat, zoneinfo, buddyinfo, slabinfo.
 
-There is one zone, Normal, of one node. Names and their order are Linux 6.18's; what is not
+Each node has one zone, Normal. Names and their order are Linux 6.18's; what is not
 modelled counts 0.
 """
 
@@ -9,32 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.mm import nodes
+from pkern.kernel.mm.nodes import NODE_SOURCES, OF_NODE, OF_ZONE, PAGEBLOCK_ORDER
 from pkern.kernel.vfs.proc.machine import kept_pages
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.memory import Memory
     from pkern.kernel.tasks.machine import Machine
 
-PAGEBLOCK_ORDER = 9
-FIRST_PFN = 0
-# Counters of a zone, of a node, and of all events, by their names in Linux's order.
-_ZONE_NAMES = """
-nr_free_pages nr_free_pages_blocks nr_zone_inactive_anon nr_zone_active_anon
-nr_zone_inactive_file nr_zone_active_file nr_zone_unevictable nr_zone_write_pending nr_mlock
-nr_zspages nr_free_cma numa_hit numa_miss numa_foreign numa_interleave numa_local numa_other
-"""
-_NODE_NAMES = """
-nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file nr_unevictable
-nr_slab_reclaimable nr_slab_unreclaimable nr_isolated_anon nr_isolated_file workingset_nodes
-workingset_refault_anon workingset_refault_file workingset_activate_anon
-workingset_activate_file workingset_restore_anon workingset_restore_file workingset_nodereclaim
-nr_anon_pages nr_mapped nr_file_pages nr_dirty nr_writeback nr_shmem nr_shmem_hugepages
-nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped nr_anon_transparent_hugepages
-nr_vmscan_write nr_vmscan_immediate_reclaim nr_dirtied nr_written nr_throttled_written
-nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released nr_kernel_stack
-nr_page_table_pages nr_sec_page_table_pages nr_iommu_pages nr_swapcached pgpromote_success
-pgpromote_candidate pgpromote_candidate_nrl pgdemote_kswapd pgdemote_direct pgdemote_khugepaged
-pgdemote_proactive nr_hugetlb nr_balloon_pages nr_kernel_file_pages
-"""
+# Counters of all events, by their names in Linux's order.
 _ALL_NAMES = """
 nr_dirty_threshold nr_dirty_background_threshold nr_memmap_pages nr_memmap_boot_pages pgpgin
 pgpgout pswpin pswpout pgalloc_dma pgalloc_dma32 pgalloc_normal pgalloc_movable pgalloc_device
@@ -63,28 +46,9 @@ zswpout zswpwb direct_map_level2_splits direct_map_level3_splits direct_map_leve
 direct_map_level3_collapses
 """
 LAST = ("nr_unstable",)
-OF_ZONE = tuple(_ZONE_NAMES.split())
-OF_NODE = tuple(_NODE_NAMES.split())
 OF_ALL = tuple(_ALL_NAMES.split())
 # Where they come from: a counter of the core of that name, or of this one.
-SOURCES = {
-    "nr_free_pages": "nr_free",
-    "nr_free_pages_blocks": "free_blocks",
-    "nr_zone_inactive_anon": "nr_inactive_anon",
-    "nr_zone_active_anon": "nr_active_anon",
-    "nr_zone_inactive_file": "nr_inactive_file",
-    "nr_zone_active_file": "nr_active_file",
-    "nr_zone_unevictable": "pinned",
-    "nr_zone_write_pending": "nr_dirty",
-    "nr_mlock": "mlocked",
-    "numa_hit": "pgalloc",
-    "numa_local": "pgalloc",
-    "nr_unevictable": "pinned",
-    "nr_slab_unreclaimable": "nr_slab",
-    "nr_anon_pages": "nr_anon",
-    "nr_file_pages": "nr_file",
-    "nr_page_table_pages": "nr_pagetable",
-    "nr_hugetlb": "hugetlb",
+SOURCES = NODE_SOURCES | {
     "nr_dirty_threshold": "dirty_threshold",
     "nr_dirty_background_threshold": "dirty_background_threshold",
     "pgalloc_normal": "pgalloc",
@@ -121,29 +85,23 @@ SLAB_HEAD = (
 )
 
 
-def free_blocks(kernel: Machine) -> list[int]:
-    """Return how many aligned free blocks of 1, 2, 4 .. 1024 pages there are."""
-    counts = ffi.new("uint64_t[]", lib.NR_ORDERS)
-    lib.machine_free_blocks(kernel.memory.core, counts)
-    return [int(count) for count in counts]
-
-
 def values(kernel: Machine) -> dict[str, int]:
     """Return every counter by its name in /proc/vmstat."""
     counters = kernel.memory.counters
     background, limit = kernel.memory.dirty_limits()
     pinned, mlocked = kept_pages(kernel)
-    orders = enumerate(free_blocks(kernel))
+    infos = nodes.infos(kernel.memory)
     made = {
         "pinned": pinned,
         "mlocked": mlocked,
-        "free_blocks": sum(nr << order for order, nr in orders if order >= PAGEBLOCK_ORDER),
+        "free_blocks": sum(info["free_blocks"] for info in infos),
         "hugetlb": (int(counters.nr_huge) + int(counters.nr_huge_surplus)) << PAGEBLOCK_ORDER,
         "dirty_threshold": limit,
         "dirty_background_threshold": background,
         "allocstall": kernel.memory.allocstall,
         "oom_kills": kernel.memory.oom.kills,
     }
+    made |= {name: sum(info[name] for info in infos) for name in nodes.STATS}
 
     def value(source: str) -> int:
         return made[source] if source in made else int(getattr(counters, source, 0))
@@ -158,18 +116,17 @@ def vmstat(kernel: Machine) -> str:
     return "".join(f"{name} {value}\n" for name, value in values(kernel).items())
 
 
-def zoneinfo(kernel: Machine) -> str:
-    """The zone: watermarks, pages, counters. Source: proc_zoneinfo(5)."""
-    counters, tunables, found = kernel.memory.counters, kernel.memory.tunables, values(kernel)
+def _zone(info: dict[str, int], nid: int) -> str:
+    found = nodes.values(info)
 
     def rows(names: tuple[str, ...]) -> str:
         return "".join(f"\n      {name:<12} {found[name]}" for name in names)
 
-    total = int(counters.nr_total)
-    low, high = int(tunables.watermark_low), int(tunables.watermark_high)
+    total = info["nr_total"]
+    low, high = info["watermark_low"], info["watermark_high"]
     pages = (
         ("boost", 0),
-        ("min", int(tunables.watermark_min)),
+        ("min", info["watermark_min"]),
         ("low", low),
         ("high", high),
         ("promo", 2 * high - low),
@@ -179,41 +136,63 @@ def zoneinfo(kernel: Machine) -> str:
         ("cma", 0),
     )
     return (
-        f"Node 0, zone {'Normal':>8}\n  per-node stats{rows(OF_NODE)}"
-        f"\n  pages free     {int(counters.nr_free)}"
+        f"Node {nid}, zone {'Normal':>8}\n  per-node stats{rows(OF_NODE)}"
+        f"\n  pages free     {info['nr_free']}"
         + "".join(f"\n        {name:<8} {nr}" for name, nr in pages)
         + f"\n        protection: (0, 0){rows(OF_ZONE)}"
         + "\n  pagesets\n    cpu: 0\n              count:    0\n              high:     0"
         "\n              batch:    1\n              high_min: 0\n              high_max: 0"
         "\n  vm stats threshold: 0\n  node_unreclaimable:  0"
-        f"\n  start_pfn:           {FIRST_PFN}\n"
+        f"\n  start_pfn:           {info['first']}\n"
     )
+
+
+def zoneinfo(kernel: Machine) -> str:
+    """The zone of each node: watermarks, pages, counters. Source: proc_zoneinfo(5)."""
+    infos = nodes.infos(kernel.memory)
+    return "".join(_zone(info, nid) for nid, info in enumerate(infos))
 
 
 def buddyinfo(kernel: Machine) -> str:
     """Free blocks of 1, 2, 4 .. 1024 pages. Source: proc_buddyinfo(5)."""
-    counts = "".join(f"{count:6d} " for count in free_blocks(kernel))
-    return f"Node 0, zone {'Normal':>8} {counts}\n"
+    memory = kernel.memory
+
+    def counts(nid: int) -> str:
+        return "".join(f"{count:6d} " for count in nodes.free_blocks(memory, nid))
+
+    rows = (f"Node {nid}, zone {'Normal':>8} {counts(nid)}\n" for nid in range(memory.nr_nodes))
+    return "".join(rows)
 
 
-def pagetypeinfo(kernel: Machine) -> str:
-    """Free blocks by what they are for: all are movable here. Source: mm/vmstat.c."""
-    nothing, found = [0] * lib.NR_ORDERS, free_blocks(kernel)
-    free = "".join(
-        f"Node {0:4d}, zone {'Normal':>8}, type {kind:>12} "
+def _free_by_type(memory: Memory, nid: int) -> str:
+    nothing, found = [0] * lib.NR_ORDERS, nodes.free_blocks(memory, nid)
+    return "".join(
+        f"Node {nid:4d}, zone {'Normal':>8}, type {kind:>12} "
         + "".join(f"{nr:6d} " for nr in (found if nth == MOVABLE else nothing))
         + "\n"
         for nth, kind in enumerate(MIGRATE_TYPES)
     )
-    total = int(kernel.memory.counters.nr_total) >> PAGEBLOCK_ORDER
-    blocks = "".join(f"{total if nth == MOVABLE else 0:12d} " for nth in range(len(MIGRATE_TYPES)))
+
+
+def _blocks_by_type(memory: Memory, nid: int) -> str:
+    total = nodes.info(memory, nid)["nr_total"] >> PAGEBLOCK_ORDER
+    kinds = (total if nth == MOVABLE else 0 for nth in range(len(MIGRATE_TYPES)))
+    return f"\nNode {nid}, zone {'Normal':>8} " + "".join(f"{nr:12d} " for nr in kinds)
+
+
+def pagetypeinfo(kernel: Machine) -> str:
+    """Free blocks by what they are for: all are movable here. Source: mm/vmstat.c."""
+    memory = kernel.memory
     return (
         f"Page block order: {PAGEBLOCK_ORDER}\nPages per block:  {1 << PAGEBLOCK_ORDER}\n\n"
         f"{'Free pages count per migrate type at order':<43} "
         + "".join(f"{order:6d} " for order in range(lib.NR_ORDERS))
-        + f"\n{free}\n{'Number of blocks type':<23}"
+        + "\n"
+        + "".join(_free_by_type(memory, nid) for nid in range(memory.nr_nodes))
+        + f"\n{'Number of blocks type':<23}"
         + "".join(f"{kind:>12} " for kind in MIGRATE_TYPES)
-        + f"\nNode 0, zone {'Normal':>8} {blocks}\n"
+        + "".join(_blocks_by_type(memory, nid) for nid in range(memory.nr_nodes))
+        + "\n"
     )
 
 

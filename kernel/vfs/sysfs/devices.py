@@ -1,9 +1,11 @@
-"""/sys/devices/system: the one processor and the one node of memory."""
+"""/sys/devices/system: the one processor and the nodes of memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pkern.kernel.mm import nodes
+from pkern.kernel.mm.policy import node_list
 from pkern.kernel.vfs.sysfs import mm
 from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 KB_PER_PAGE = 4
 HUGE_KB = 2048
-ALL = "0"  # the processors, and the nodes, as a list
+ALL = "0"  # the processors, as a list
 MASK = "1"
 NOT_AFFECTED = (
     "gather_data_sampling ghostwrite indirect_target_selection itlb_multihit l1tf mds meltdown "
@@ -63,72 +65,93 @@ def cpu() -> Tree:
     }
 
 
-def _meminfo(memory: Memory) -> str:
-    """The node's part of /proc/meminfo, which is all of it. Source: drivers/base/node.c."""
-    c: Any = memory.counters
-    total, free = int(c.nr_total), int(c.nr_free)
-    anon, file = int(c.nr_inactive_anon), int(c.nr_inactive_file)
-    active_anon, active_file = int(c.nr_active_anon), int(c.nr_active_file)
-    locked = int(c.nr_unevictable)
+def _meminfo(memory: Memory, nid: int) -> str:
+    """The node's part of /proc/meminfo. Source: drivers/base/node.c."""
+    n = nodes.info(memory, nid)
+    total, free = n["nr_total"], n["nr_free"]
+    anon, file = n["nr_inactive_anon"], n["nr_inactive_file"]
+    active_anon, active_file = n["nr_active_anon"], n["nr_active_file"]
     rows = {
         "MemTotal": total, "MemFree": free, "MemUsed": total - free,
-        "SwapCached": int(c.nr_swapcached), "Active": active_anon + active_file,
+        "SwapCached": n["nr_swapcached"], "Active": active_anon + active_file,
         "Inactive": anon + file, "Active(anon)": active_anon, "Inactive(anon)": anon,
         "Active(file)": active_file, "Inactive(file)": file,
-        "Unevictable": locked + int(c.nr_special), "Mlocked": locked, "Dirty": int(c.nr_dirty),
-        "Writeback": 0, "FilePages": int(c.nr_file), "Mapped": int(c.nr_mapped),
-        "AnonPages": int(c.nr_anon), "Shmem": int(c.nr_shmem), "KernelStack": 0,
-        "PageTables": int(c.nr_pagetable), "SecPageTables": 0, "NFS_Unstable": 0, "Bounce": 0,
-        "WritebackTmp": 0, "KReclaimable": 0, "Slab": int(c.nr_slab), "SReclaimable": 0,
-        "SUnreclaim": int(c.nr_slab), "AnonHugePages": 0, "ShmemHugePages": 0,
+        "Unevictable": n["pinned"], "Mlocked": n["mlocked"], "Dirty": n["nr_dirty"],
+        "Writeback": 0, "FilePages": n["nr_file"], "Mapped": n["nr_mapped"],
+        "AnonPages": n["nr_anon"], "Shmem": n["nr_shmem"], "KernelStack": 0,
+        "PageTables": n["nr_pagetable"], "SecPageTables": 0, "NFS_Unstable": 0, "Bounce": 0,
+        "WritebackTmp": 0, "KReclaimable": 0, "Slab": n["nr_slab"], "SReclaimable": 0,
+        "SUnreclaim": n["nr_slab"], "AnonHugePages": 0, "ShmemHugePages": 0,
         "ShmemPmdMapped": 0, "FileHugePages": 0, "FilePmdMapped": 0,
     }  # fmt: skip
-    lines = [f"Node 0 {name + ':':<15} {pages * KB_PER_PAGE:8d} kB" for name, pages in rows.items()]
-    pool = {
-        "Total": int(c.nr_huge) + int(c.nr_huge_surplus),
-        "Free": int(c.nr_huge_free),
-        "Surp": int(c.nr_huge_surplus),
-    }
-    lines += [f"Node 0 {f'HugePages_{name}:':<16} {nr:5d}" for name, nr in pool.items()]
+    lines = [
+        f"Node {nid} {name + ':':<15} {pages * KB_PER_PAGE:8d} kB" for name, pages in rows.items()
+    ]
+    pool = _pool(memory, nid, n)
+    lines += [f"Node {nid} {f'HugePages_{name}:':<16} {nr:5d}" for name, nr in pool.items()]
     return "\n".join(lines)
 
 
-def _numastat(memory: Memory) -> str:
-    taken = int(memory.counters.pgalloc)
+def _pool(memory: Memory, nid: int, n: dict[str, int]) -> dict[str, int]:
+    """The large pages of a node; the surplus is counted with the first."""
+    surplus = int(memory.counters.nr_huge_surplus) if nid == 0 else 0
+    return {"Total": n["nr_huge"], "Free": n["nr_huge_free"], "Surp": surplus}
+
+
+def _numastat(memory: Memory, nid: int) -> str:
+    n = nodes.info(memory, nid)
     rows = {
-        "numa_hit": taken,
-        "numa_miss": 0,
-        "numa_foreign": 0,
-        "interleave_hit": 0,
-        "local_node": taken,
-        "other_node": 0,
+        "numa_hit": n["hit"],
+        "numa_miss": n["miss"],
+        "numa_foreign": n["foreign"],
+        "interleave_hit": n["interleave_hit"],
+        "local_node": n["local"],
+        "other_node": n["other"],
     }
     return "\n".join(f"{name} {nr}" for name, nr in rows.items())
 
 
+def _vmstat(memory: Memory, nid: int) -> str:
+    found = nodes.values(nodes.info(memory, nid))
+    return "\n".join(f"{name} {nr}" for name, nr in found.items())
+
+
+def _distances(memory: Memory, nid: int) -> str:
+    return " ".join(
+        str(nodes.LOCAL_DISTANCE if other == nid else nodes.REMOTE_DISTANCE)
+        for other in range(memory.nr_nodes)
+    )
+
+
+def _node(memory: Memory, nid: int) -> Tree:
+    """One node: the processor is near the first."""
+    large = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
+    near: Tree = {"cpu0": Link("../../cpu/cpu0")} if nid == 0 else {}
+    return near | {
+        "compact": Attribute(None, _now),
+        "cpulist": fixed(ALL if nid == 0 else ""),
+        "cpumap": fixed(MASK if nid == 0 else "0"),
+        "distance": fixed(_distances(memory, nid)),
+        "hugepages": {
+            size: {name: pool[name] for name in large} for size, pool in mm.pools(memory).items()
+        },
+        "meminfo": Attribute(lambda: _meminfo(memory, nid)),
+        "numastat": Attribute(lambda: _numastat(memory, nid)),
+        "vmstat": Attribute(lambda: _vmstat(memory, nid)),
+    }
+
+
 def node(memory: Memory) -> Tree:
     """The nodes of memory."""
-    large = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
-    pools = mm.pools(memory)
-    return {
+    there = fixed(node_list(memory.all_nodes))
+    each: Tree = {f"node{nid}": _node(memory, nid) for nid in range(memory.nr_nodes)}
+    return each | {
         "has_cpu": fixed(ALL),
         "has_generic_initiator": fixed(""),
-        "has_memory": fixed(ALL),
-        "has_normal_memory": fixed(ALL),
-        "node0": {
-            "compact": Attribute(None, _now),
-            "cpu0": Link("../../cpu/cpu0"),
-            "cpulist": fixed(ALL),
-            "cpumap": fixed(MASK),
-            "distance": fixed("10"),
-            "hugepages": {
-                size: {name: pool[name] for name in large} for size, pool in pools.items()
-            },
-            "meminfo": Attribute(lambda: _meminfo(memory)),
-            "numastat": Attribute(lambda: _numastat(memory)),
-        },
-        "online": fixed(ALL),
-        "possible": fixed(ALL),
+        "has_memory": there,
+        "has_normal_memory": there,
+        "online": there,
+        "possible": there,
     }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
 
 PMD_BYTES = 2 << 20
+MOST_WEIGHT = 255
 INT_MAX, UINT_MAX = (1 << 31) - 1, (1 << 32) - 1
 BOOLEANS = {"1": "true", "true": "true", "y": "true", "0": "false", "false": "false", "n": "false"}
 
@@ -136,11 +137,39 @@ def _transparent(kept: Kept) -> Tree:
     }
 
 
+def _weights(memory: Memory) -> Tree:
+    """The weights of weighted interleaving, all 1 while "auto" is true."""
+    kept, weights = {"auto": "true"}, memory.tunables.interleave_weights
+
+    def store_auto(text: str) -> None:
+        word = BOOLEANS.get(text.strip().lower())
+        if word is None:
+            raise SyscallError(errno.EINVAL)
+        kept["auto"] = word
+        if word == "true":
+            for nid in range(memory.nr_nodes):
+                weights[nid] = 1
+
+    def attribute(nid: int) -> Attribute:
+        def store(text: str) -> None:
+            weight = number(text or "0") if text.strip() else 1
+            if not 1 <= weight <= MOST_WEIGHT:
+                raise SyscallError(errno.EINVAL)
+            weights[nid], kept["auto"] = weight, "false"
+
+        return Attribute(lambda: str(int(weights[nid])), store)
+
+    found: Tree = {f"node{nid}": attribute(nid) for nid in range(memory.nr_nodes)}
+    # "auto" by its name in 6.18, where a macro of the compiler's got hold of it.
+    return found | {"__auto_type": Attribute(lambda: kept["auto"], store_auto)}
+
+
 def tree(memory: Memory) -> Tree:
     """Return what stands below /sys/kernel/mm. Source: Documentation/ABI of Linux 6.18."""
     kept = Kept()
     return {
         "hugepages": {size: {**pool} for size, pool in pools(memory).items()},
+        "mempolicy": {"weighted_interleave": _weights(memory)},
         "numa": {"demotion_enabled": kept.boolean("demotion_enabled", "false")},
         "swap": {"vma_ra_enabled": kept.boolean("vma_ra_enabled", "false")},
         "transparent_hugepage": _transparent(kept),

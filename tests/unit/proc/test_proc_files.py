@@ -17,8 +17,8 @@ import pytest
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.mm.nodes import free_blocks
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.kernel.vfs.proc.zones import free_blocks
 from pkern.userland.program import Sys
 from tests.host import without_newer_fields
 
@@ -530,7 +530,7 @@ def test_free_memory_is_split_into_blocks(machine: Kernel) -> None:
     found = re.fullmatch(r"Node 0, zone   Normal ((?: *\d+ ){11})\n", line)
     assert found
     total = sum(int(n) << order for order, n in enumerate(found[1].split()))
-    assert total == sum(nr << order for order, nr in enumerate(free_blocks(machine)))
+    assert total == sum(nr << order for order, nr in enumerate(free_blocks(machine.memory, 0)))
     assert total == machine.counters.nr_free
 
 
