@@ -107,8 +107,8 @@ class Kernel:
         hostname: str = "pkern",
         cpu: str = "",
     ) -> None:
-        given = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
-        given |= {"rmap": rmap, "cpu": cpu}
+        numbers = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
+        given = {**numbers, "rmap": rmap, "cpu": cpu}
         for name, value in (*given.items(), ("hostname", hostname), ("sysctl", sysctl or {})):
             of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
         self.seed = seed

@@ -306,6 +306,22 @@ class Calls:
     MNT_DETACH: Final = 2
     MNT_EXPIRE: Final = 4
     MNT_FORCE: Final = 1
+    MPOL_BIND: Final = 2
+    MPOL_DEFAULT: Final = 0
+    MPOL_F_ADDR: Final = 2
+    MPOL_F_MEMS_ALLOWED: Final = 4
+    MPOL_F_NODE: Final = 1
+    MPOL_F_NUMA_BALANCING: Final = 0x2000
+    MPOL_F_RELATIVE_NODES: Final = 0x4000
+    MPOL_F_STATIC_NODES: Final = 0x8000
+    MPOL_INTERLEAVE: Final = 3
+    MPOL_LOCAL: Final = 4
+    MPOL_MF_MOVE: Final = 2
+    MPOL_MF_MOVE_ALL: Final = 4
+    MPOL_MF_STRICT: Final = 1
+    MPOL_PREFERRED: Final = 1
+    MPOL_PREFERRED_MANY: Final = 5
+    MPOL_WEIGHTED_INTERLEAVE: Final = 6
     MREMAP_DONTUNMAP: Final = 4
     MREMAP_FIXED: Final = 2
     MREMAP_MAYMOVE: Final = 1
@@ -1096,6 +1112,13 @@ class Calls:
     def futimesat(self, dirfd: int, path: int, times: int = 0) -> int:
         """As utimes, below dirfd. Errors: as utimensat. Source: futimesat(2)."""
 
+    def get_mempolicy(self, mode: int = 0, nodemask: int = 0, maxnode: int = 0, addr: int = 0, flags: int = 0) -> int:
+        """Store the caller's policy, or that of an address: mode (4 bytes), mask (maxnode - 1 bits).
+
+        mode, nodemask: addresses, 0 for none. flags: MPOL_F_NODE, ADDR, MEMS_ALLOWED.
+        Errors: EINVAL, EFAULT. Source: get_mempolicy(2).
+        """
+
     def get_robust_list(self, pid: int, addr: int, length_addr: int) -> int:
         """Store the address of a task's list and its size. Errors: ESRCH, EPERM, EFAULT.
 
@@ -1282,6 +1305,13 @@ class Calls:
         Errors: EINVAL, ENOMEM (a hole), EACCES (REMOVE), EFAULT (POPULATE_*). Source: madvise(2).
         """
 
+    def mbind(self, addr: int, length: int, mode: int, nodemask: int, maxnode: int, flags: int = 0) -> int:
+        """Choose the nodes that the pages of a range come from; move those that lie elsewhere.
+
+        flags: MPOL_MF_STRICT, MOVE, MOVE_ALL.
+        Errors: EINVAL, EFAULT (holes too), EPERM, EIO (STRICT), ENOMEM. Source: mbind(2).
+        """
+
     def membarrier(self, command: int, flags: int = 0, cpu: int = 0) -> int:
         """Order memory between processors; with one of them nothing is to be done.
 
@@ -1293,6 +1323,13 @@ class Calls:
 
         Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
         Source: memfd_create(2).
+        """
+
+    def migrate_pages(self, pid: int, maxnode: int, old_nodes: int, new_nodes: int) -> int:
+        """Move a process's pages from nodes to others; return how many could not be moved.
+
+        pid: 0 is the caller. old_nodes, new_nodes: addresses of masks of maxnode - 1 bits.
+        Errors: EINVAL, EFAULT, ESRCH, EPERM. Source: migrate_pages(2).
         """
 
     def mincore(self, addr: int, length: int) -> bytes:
@@ -1345,6 +1382,15 @@ class Calls:
         fstype: tmpfs, ramfs, hugetlbfs or proc. Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type),
         ENOTDIR, EINVAL, ENOENT, EBUSY (MS_REMOUNT to read-only: files are open for writing).
         Source: mount(2).
+        """
+
+    def move_pages(self, pid: int, count: int, pages: int, nodes: int, status: int, flags: int = 0) -> int:
+        """Move single pages of a process to nodes, or tell where they lie; return 0.
+
+        pid: 0 is the caller. pages: address of count addresses (8 bytes); nodes: of count nodes (4
+        bytes), 0 to ask only; status: of count results (4 bytes): a node or -errno.
+        A positive result: so many pages were not tried, for lack of memory.
+        Errors: EINVAL, EPERM, ESRCH, EFAULT, ENODEV. Source: move_pages(2).
         """
 
     def mprotect(self, addr: int, length: int, prot: int) -> int:
@@ -1884,6 +1930,20 @@ class Calls:
         """Send count bytes at addr. Errors: as send, connect, EISCONN, EOPNOTSUPP, EFAULT.
 
         Source: send(2).
+        """
+
+    def set_mempolicy(self, mode: int, nodemask: int = 0, maxnode: int = 0) -> int:
+        """Choose the nodes that the caller's pages come from.
+
+        mode: MPOL_* with MPOL_F_* flags; nodemask: address of a mask of maxnode - 1 bits.
+        Errors: EINVAL, EFAULT. Source: set_mempolicy(2).
+        """
+
+    def set_mempolicy_home_node(self, addr: int, length: int, home_node: int, flags: int = 0) -> int:
+        """Choose where the search begins for pages of a range that is bound or prefers several nodes.
+
+        Errors: EINVAL, ENOENT (no policy there), EOPNOTSUPP (another one), ENOMEM.
+        Source: set_mempolicy_home_node(2).
         """
 
     def set_robust_list(self, addr: int, length: int) -> int:
