@@ -451,6 +451,7 @@ POINTERS = range(FRESH, TEXT + PAGE)
 # What a call does with an address beyond user space that is no pointer (ENOMEM, EINVAL), or that it
 # need not follow.
 RANGES = {"mprotect", "pkey_mprotect", "munmap", "msync", "mlock", "munlock", "mlock2", "mseal"}
+RANGES |= {"mbind", "set_mempolicy_home_node"}
 KEPT = {"set_robust_list", "set_tid_address"}  # looked at when the task ends
 TIME_LEFT = {("nanosleep", 1), ("clock_nanosleep", 3)}  # stored when a signal comes
 
