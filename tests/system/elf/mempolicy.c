@@ -31,10 +31,7 @@ static const char *outcome(long result)
 	return text;
 }
 
-static void say(const char *what, long result)
-{
-	printf("%s: %s\n", what, outcome(result));
-}
+static void say(const char *what, long result) { printf("%s: %s\n", what, outcome(result)); }
 
 static void show_policy(const char *what, void *addr, unsigned long flags)
 {
@@ -70,7 +67,7 @@ static char *fresh(unsigned long pages, int flags)
 
 static void every_mode(void)
 {
-	static const int flags[] = { 0,      1 << 15, 1 << 14, 1 << 13, 3 << 14,
+	static const int flags[] = { 0,       1 << 15, 1 << 14, 1 << 13, 3 << 14,
 				     5 << 13, 3 << 13, 7 << 13, 1 << 12 };
 	static const unsigned long masks[] = { 0, 1, 2, 3, 5, 1ul << 63 };
 	for (int mode = -1; mode <= 8; mode++)
@@ -85,8 +82,8 @@ static void every_mode(void)
 					printf("\n");
 				syscall(SET, 0, NULL, 0ul);
 				fresh(4, MAP_PRIVATE | MAP_ANONYMOUS);
-				err = syscall(BIND, place, 2 * PAGE, (long)(mode | flags[f]),
-					      &mask, 65ul, 0);
+				err = syscall(BIND, place, 2 * PAGE, (long)(mode | flags[f]), &mask,
+					      65ul, 0);
 				printf("bind: %s", outcome(err));
 				if (!err)
 					show_policy("", place, 2);
@@ -112,7 +109,8 @@ static void masks_and_their_sizes(void)
 		unsigned long zeroes = 0;
 		while (zeroes < 12 * PAGE && ((char *)mask)[zeroes] != (char)0xff)
 			zeroes++;
-		printf("get: %s mode %d stored %lu first %lx\n", outcome(err), mode, zeroes, mask[0]);
+		printf("get: %s mode %d stored %lu first %lx\n", outcome(err), mode, zeroes,
+		       mask[0]);
 		memset(mask, 0, 12 * PAGE);
 		mask[0] = 1;
 		mask[16] = 4; /* beyond what there can be */
@@ -252,8 +250,8 @@ static void shared_objects(void)
 	ftruncate(fd, 8 * PAGE);
 	at = mmap(place, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	say("file", syscall(BIND, at + PAGE, 3 * PAGE, 5, &one, 65ul, 0));
-	char *other = mmap(place + 16 * PAGE, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
-			   2 * PAGE);
+	char *other =
+		mmap(place + 16 * PAGE, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 2 * PAGE);
 	for (int i = 0; i < 4; i++)
 		show_policy("by another mapping", other + i * PAGE, 2);
 	say("through a private one", syscall(BIND, other + PAGE, 2 * PAGE, 1, &one, 65ul, 0));
@@ -287,7 +285,8 @@ static void moving(void)
 	for (unsigned n = 0; n < sizeof(wrong) / sizeof(*wrong); n++) {
 		nodes[2] = wrong[n];
 		memset(status, 0x55, sizeof(status));
-		printf("\nto %d: %s", wrong[n], outcome(syscall(MOVE, 0, 8ul, pages, nodes, status, 2)));
+		printf("\nto %d: %s", wrong[n],
+		       outcome(syscall(MOVE, 0, 8ul, pages, nodes, status, 2)));
 		for (int i = 0; i < 8; i++)
 			printf(" %d", status[i]);
 	}
