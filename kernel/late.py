@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import FrameType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -44,6 +44,15 @@ def _held_back(note: Handler) -> dict[int, Handler]:
     except ValueError:
         return {}
     return python
+
+
+def function(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of a module that is imported when it is first called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(load(module), name)(*arguments)
+
+    return call
 
 
 class LateTable(Mapping[K, V]):

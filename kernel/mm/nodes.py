@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
 
 PAGEBLOCK_ORDER = 9
-LOCAL_DISTANCE, REMOTE_DISTANCE = 10, 20
 STATS = ("hit", "miss", "foreign", "interleave_hit", "local", "other")
 # Counters of a zone, and of a node.
 _ZONE_NAMES = """

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
 from pkern.kernel.vfs.proc import maps as proc_maps
-from pkern.kernel.vfs.proc import numa as proc_numa
 from pkern.kernel.vfs.proc import process as proc_process
 from pkern.kernel.vfs.proc import task as proc_task
-from pkern.kernel.vfs.proc import zones as proc_zones
 from pkern.kernel.vfs.proc.inode import FixedMode, ProcDir, Text, TextFile, task_of
 from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
 from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
 
+# What few ask for is imported then.
+NUMA, ZONES = "pkern.kernel.vfs.proc.numa", "pkern.kernel.vfs.proc.zones"
 EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
 
 
@@ -85,7 +86,7 @@ ROWS: dict[str, Row] = {
     "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0),
     "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0),
     "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL, gone=0),
-    "numa_maps": Row(0o444, _of(proc_numa.numa_maps), at_open=EACCES),
+    "numa_maps": Row(0o444, _of(late.function(NUMA, "numa_maps")), at_open=EACCES),
     "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
     "oom_score": Row(0o444, _of(proc_task.oom_score)),
     "oom_score_adj": Row(
@@ -116,7 +117,7 @@ SYSVIPC: dict[str, Callable[[Machine], Text]] = {
     "shm": proc_machine.sysvipc_shm,
 }
 MACHINE: dict[str, Callable[[Machine], Text]] = {
-    "buddyinfo": proc_zones.buddyinfo,
+    "buddyinfo": late.function(ZONES, "buddyinfo"),
     "cgroups": proc_machine.cgroups,
     "cmdline": proc_machine.cmdline,
     "cpuinfo": proc_cpu.cpuinfo,
@@ -133,13 +134,13 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
     "swaps": proc_machine.swaps,
     "uptime": proc_machine.uptime,
     "version": proc_machine.version,
-    "vmstat": proc_zones.vmstat,
-    "zoneinfo": proc_zones.zoneinfo,
+    "vmstat": late.function(ZONES, "vmstat"),
+    "zoneinfo": late.function(ZONES, "zoneinfo"),
 }
 # The same, for root only.
 PRIVATE: dict[str, Callable[[Machine], Text]] = {
-    "pagetypeinfo": proc_zones.pagetypeinfo,
-    "slabinfo": proc_zones.slabinfo,
+    "pagetypeinfo": late.function(ZONES, "pagetypeinfo"),
+    "slabinfo": late.function(ZONES, "slabinfo"),
     "vmallocinfo": lambda kernel: "",  # no kernel address space in which to map anything
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pkern.kernel.mm import nodes
+from pkern.kernel import late
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.vfs.sysfs import mm
 from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
@@ -12,8 +13,10 @@ from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
 if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
 
-KB_PER_PAGE = 4
-HUGE_KB = 2048
+LOCAL_DISTANCE, REMOTE_DISTANCE = 10, 20
+TEXTS = "pkern.kernel.vfs.sysfs.node"
+MEMINFO, NUMASTAT = late.function(TEXTS, "meminfo"), late.function(TEXTS, "numastat")
+VMSTAT = late.function(TEXTS, "vmstat")
 ALL = "0"  # the processors, as a list
 MASK = "1"
 NOT_AFFECTED = (
@@ -65,61 +68,9 @@ def cpu() -> Tree:
     }
 
 
-def _meminfo(memory: Memory, nid: int) -> str:
-    """The node's part of /proc/meminfo. Source: drivers/base/node.c."""
-    n = nodes.info(memory, nid)
-    total, free = n["nr_total"], n["nr_free"]
-    anon, file = n["nr_inactive_anon"], n["nr_inactive_file"]
-    active_anon, active_file = n["nr_active_anon"], n["nr_active_file"]
-    rows = {
-        "MemTotal": total, "MemFree": free, "MemUsed": total - free,
-        "SwapCached": n["nr_swapcached"], "Active": active_anon + active_file,
-        "Inactive": anon + file, "Active(anon)": active_anon, "Inactive(anon)": anon,
-        "Active(file)": active_file, "Inactive(file)": file,
-        "Unevictable": n["pinned"], "Mlocked": n["mlocked"], "Dirty": n["nr_dirty"],
-        "Writeback": 0, "FilePages": n["nr_file"], "Mapped": n["nr_mapped"],
-        "AnonPages": n["nr_anon"], "Shmem": n["nr_shmem"], "KernelStack": 0,
-        "PageTables": n["nr_pagetable"], "SecPageTables": 0, "NFS_Unstable": 0, "Bounce": 0,
-        "WritebackTmp": 0, "KReclaimable": 0, "Slab": n["nr_slab"], "SReclaimable": 0,
-        "SUnreclaim": n["nr_slab"], "AnonHugePages": 0, "ShmemHugePages": 0,
-        "ShmemPmdMapped": 0, "FileHugePages": 0, "FilePmdMapped": 0,
-    }  # fmt: skip
-    lines = [
-        f"Node {nid} {name + ':':<15} {pages * KB_PER_PAGE:8d} kB" for name, pages in rows.items()
-    ]
-    pool = _pool(memory, nid, n)
-    lines += [f"Node {nid} {f'HugePages_{name}:':<16} {nr:5d}" for name, nr in pool.items()]
-    return "\n".join(lines)
-
-
-def _pool(memory: Memory, nid: int, n: dict[str, int]) -> dict[str, int]:
-    """The large pages of a node; the surplus is counted with the first."""
-    surplus = int(memory.counters.nr_huge_surplus) if nid == 0 else 0
-    return {"Total": n["nr_huge"], "Free": n["nr_huge_free"], "Surp": surplus}
-
-
-def _numastat(memory: Memory, nid: int) -> str:
-    n = nodes.info(memory, nid)
-    rows = {
-        "numa_hit": n["hit"],
-        "numa_miss": n["miss"],
-        "numa_foreign": n["foreign"],
-        "interleave_hit": n["interleave_hit"],
-        "local_node": n["local"],
-        "other_node": n["other"],
-    }
-    return "\n".join(f"{name} {nr}" for name, nr in rows.items())
-
-
-def _vmstat(memory: Memory, nid: int) -> str:
-    found = nodes.values(nodes.info(memory, nid))
-    return "\n".join(f"{name} {nr}" for name, nr in found.items())
-
-
 def _distances(memory: Memory, nid: int) -> str:
     return " ".join(
-        str(nodes.LOCAL_DISTANCE if other == nid else nodes.REMOTE_DISTANCE)
-        for other in range(memory.nr_nodes)
+        str(LOCAL_DISTANCE if other == nid else REMOTE_DISTANCE) for other in range(memory.nr_nodes)
     )
 
 
@@ -135,9 +86,9 @@ def _node(memory: Memory, nid: int) -> Tree:
         "hugepages": {
             size: {name: pool[name] for name in large} for size, pool in mm.pools(memory).items()
         },
-        "meminfo": Attribute(lambda: _meminfo(memory, nid)),
-        "numastat": Attribute(lambda: _numastat(memory, nid)),
-        "vmstat": Attribute(lambda: _vmstat(memory, nid)),
+        "meminfo": Attribute(partial(MEMINFO, memory, nid)),
+        "numastat": Attribute(partial(NUMASTAT, memory, nid)),
+        "vmstat": Attribute(partial(VMSTAT, memory, nid)),
     }
 
 
