@@ -25,6 +25,7 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -164,17 +165,31 @@ def check(kernel: Machine) -> None:
             raise NotBranchable(f"task {task.pid} reads the host's standard input: it has one end")
 
 
-def _serve(kernel: Machine, fd: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Be the copy: call the function, send what came of it."""
-    try:
-        kernel.swap.copy_devices()
-        outcome: tuple[bool, Any] = True, function(kernel, *args)
-    except BaseException as error:
-        outcome = False, error
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with open(fd, "wb") as pipe:
-        pipe.write(_pickled(outcome))
+class Reply:
+    """What a copy has to send its result with."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def run(self, function: Callable[[], Any]) -> NoReturn:
+        """Call a function, send what it returns or raises, and end the process."""
+        status = 1
+        try:
+            self._send(function)
+            status = 0
+        finally:
+            # Without what the process that was forked has still to do.
+            os._exit(status)
+
+    def _send(self, function: Callable[[], Any]) -> None:
+        try:
+            outcome: tuple[bool, Any] = True, function()
+        except BaseException as error:
+            outcome = False, error
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with open(self._fd, "wb") as pipe:
+            pipe.write(_pickled(outcome))
 
 
 def _pickled(outcome: tuple[bool, Any]) -> bytes:
@@ -187,39 +202,46 @@ def _pickled(outcome: tuple[bool, Any]) -> bytes:
         return pickle.dumps((False, TypeError(text)))
 
 
-def _leave(status: int) -> NoReturn:
-    """End the process without what the one it was forked from still has to do."""
-    os._exit(status)
-
-
-def _fork(kernel: Machine, fd: int, function: Callable[..., Any], args: tuple[Any, ...]) -> int:
-    """Return the pid of a copy that sends a function's result to fd."""
+def _fork() -> int:
+    """As fork(2); what is buffered is written before."""
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
+    return os.fork()
+
+
+def _part(kernel: Machine) -> None:
+    """Let a copy, which has just been forked, have what is not copied by that."""
+    gc.freeze()  # a collection would write to, and so copy, all that was there
+    kernel.swap.copy_devices()
+
+
+def split(kernel: Machine) -> Branch | Reply:
+    """Go on twice from here, as after fork(2): return the copy's Branch, and in the copy a Reply.
+
+    Errors: NotBranchable, OSError.
+    """
+    check(kernel)
+    mine, its = os.pipe()
     try:
-        gc.freeze()  # a collection would write to, and so copy, all that was there
-        _serve(kernel, fd, function, args)
-        status = 0
-    finally:
-        _leave(status)
+        pid = _fork()
+    except OSError:
+        os.close(mine)
+        os.close(its)
+        raise
+    if pid:
+        os.close(its)
+        return Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
+    os.close(mine)
+    _part(kernel)
+    return Reply(its)
 
 
 def branch(kernel: Machine, function: Callable[..., Any], args: tuple[Any, ...]) -> Branch:
     """Let a copy of the machine call function(copy, *args). Errors: NotBranchable, OSError."""
-    check(kernel)
-    mine, its = os.pipe()
-    try:
-        pid = _fork(kernel, its, function, args)
-    except OSError:
-        os.close(mine)
-        raise
-    finally:
-        os.close(its)
-    return Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
+    made = split(kernel)
+    if isinstance(made, Branch):
+        return made
+    return made.run(partial(function, kernel, *args))
 
 
 # ---- a copy that waits ----
@@ -295,9 +317,13 @@ def _hold(kernel: Machine, fd: int, other_end: int) -> None:
 def _fork_for(kernel: Machine, fd: int, request: bytes) -> int:
     """Return the pid of a copy that does what was asked, or -errno."""
     try:
-        return _fork(kernel, fd, _asked, (request,))
+        pid = _fork()
     except OSError as error:
         return -(error.errno or 0)
+    if not pid:
+        _part(kernel)
+        Reply(fd).run(partial(_asked, kernel, request))
+    return pid
 
 
 def _asked(kernel: Machine, request: bytes) -> Any:

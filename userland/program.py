@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import inspect
 import sys as host
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import TimeIsUp
@@ -59,6 +59,12 @@ def check_pkey(pkey: int) -> int:
     return pkey
 
 
+class Changer(Protocol):
+    """Who changes what calls do: injection.py, a sweep."""
+
+    def python_call(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]: ...
+
+
 class Sys(Calls):
     """The system-call interface of one task.
 
@@ -74,6 +80,7 @@ class Sys(Calls):
         self._tracer: Tracer | None = None
         self._dispatch: Callable[..., int] = abi.dispatch
         self._fork: Callable[[Task], Task] = fork
+        self._injector: Changer | None = None
 
     def __repr__(self) -> str:
         return f"<Sys of {self.task!r}>"
@@ -106,11 +113,31 @@ class Sys(Calls):
         """Let a tracer see every call from now on, and those of the children to come."""
         self._tracer = tracer
         self._dispatch = tracer.raw_call(abi.dispatch)
-        self._fork = tracer.python_call("fork", fork)
-        for name, handler in handlers().items():
+        self._fork = tracer.python_call("fork", self._fork)
+        plain = handlers()
+        for name, handler in self._handlers(plain).items():
             if name not in OWN_FORMS:
-                made: Any = method(name, tracer.python_call(name, handler), handler)
+                made: Any = method(name, tracer.python_call(name, handler), plain[name])
                 vars(self)[name] = made.__get__(self)
+
+    def inject(self, injector: Changer) -> None:
+        """Let another change the calls from now on, and those of the children to come."""
+        self._injector = injector
+        self._fork = injector.python_call("fork", fork)
+        plain = handlers()
+        for name, handler in self._handlers(plain).items():
+            if name not in OWN_FORMS and handler is not plain[name]:
+                made: Any = method(name, handler, plain[name])
+                vars(self)[name] = made.__get__(self)
+
+    def _handlers(
+        self, plain: Mapping[str, Callable[..., Any]]
+    ) -> Mapping[str, Callable[..., Any]]:
+        """Return what the calls do here: what they do everywhere, or what is injected."""
+        if self._injector is None:
+            return plain
+        call = self._injector.python_call
+        return {name: call(name, handler) for name, handler in plain.items()}
 
     # ---- memory ----
 
@@ -184,6 +211,8 @@ class Sys(Calls):
     def fork(self) -> Sys:
         """Fork and return the child's Sys, for the test to drive. Errors: ENOMEM."""
         child = Sys(self._fork(self.task))
+        if self._injector is not None:
+            child.inject(self._injector)
         if self._tracer is not None:
             child.follow(self._tracer)
         return child
@@ -306,22 +335,27 @@ def run_main(
     given: Given,
     *,
     tracer: Tracer | None = None,
+    injector: Changer | None = None,
     on_fault: Callable[[MemoryFault], object] | None = None,
 ) -> int:
     """Run main as a task and return its exit status, 128+n where signal n ended it.
 
     main is called as main(sys) or main(sys, argv). An int it returns is the status, None is 0.
-    tracer: sees its calls. on_fault: gets the access that ended the task, with its traceback.
+    tracer: sees its calls. injector: changes some. on_fault: gets the access that ended the task,
+    with its traceback.
     Errors: TimeIsUp, the task having been killed; NoMain for another result; what main raises.
     """
     sys = Sys(task)
     kernel, argv = sys.kernel, list(given.argv)
     sys.environ = dict(given.environment)
+    if injector is not None:
+        sys.inject(injector)
     if tracer is not None:
         sys.follow(tracer)
     if given.timeout_ns is not None:
         kernel.clock.end_at(kernel.clock.now_ns + given.timeout_ns)
-    kernel.fail_nth(given.fail_nth)
+    if given.fail_nth:
+        kernel.fail_nth(given.fail_nth)
     try:
         result = main(sys, argv) if _takes(main, 2) else main(sys)
     except MemoryFault as fault:
@@ -349,7 +383,8 @@ def run_main(
         raise
     finally:
         kernel.clock.end_at(None)
-        kernel.fail_nth(0)
+        if given.fail_nth:
+            kernel.fail_nth(0)
     sys.exit(_status(result))
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

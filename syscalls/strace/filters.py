@@ -100,6 +100,11 @@ def _members(text: str, every: frozenset, members: Callable[[str], Iterable]) ->
     return every - found if inverted else found
 
 
+def calls_of(text: str) -> frozenset[str]:
+    """Return the calls that a set of strace's names. Errors: BadFilter."""
+    return _members(text, CALLS, _call_names)
+
+
 def parse(expressions: Iterable[str]) -> Filters:
     """Return what `-e` expressions ask for; the last of a kind counts. Errors: BadFilter."""
     filters = EVERYTHING
@@ -109,7 +114,7 @@ def parse(expressions: Iterable[str]) -> Filters:
             kind, text = "trace", expression
         match kind:
             case "trace" | "t":
-                filters = replace(filters, calls=_members(text, CALLS, _call_names))
+                filters = replace(filters, calls=calls_of(text))
             case "signal" | "signals" | "s":
                 filters = replace(filters, signals=_members(text, SIGNALS, _signal_number))
             case "status":

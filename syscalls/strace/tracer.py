@@ -119,6 +119,10 @@ def begin_line(name: str, view: View) -> Line:
     return Line(name, view, ready, decoders[ready:], f"{name}({', '.join(shown)}{open_end}")
 
 
+def _no_mark(_: Task) -> str:
+    return ""
+
+
 class Tracer:
     """Prints the calls, signals and ends of tasks, as `strace -f` does, or counts the calls."""
 
@@ -129,6 +133,7 @@ class Tracer:
         self._last: int | None = None  # whose line is open
         self._gone: set[int] = set()  # whose end is told
         self._counts: dict[str, list[int]] = {}  # calls and errors by name
+        self.mark: Callable[[Task], str] = _no_mark  # what stands behind a result
         COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
 
     def attach(self, scheduler: Scheduler) -> None:
@@ -367,7 +372,7 @@ class Tracer:
             return  # the end of the task prints the line
         del self._lines[task.pid]
         line.view.result = result
-        self._end(task, line, result_text(line.name, line.view))
+        self._end(task, line, result_text(line.name, line.view) + self.mark(task))
 
     def _end(self, task: Task, line: Line, result: str) -> None:
         if self.style.output is Output.SUMMARY:

@@ -23,7 +23,19 @@ from pkern.userland.cli.options import HelpfulParser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LONG = {"lab", "bench", "conform", "uml", "story", "shell", "console", "docs", "bochs", "suite"}
+LONG = {
+    "lab",
+    "bench",
+    "conform",
+    "uml",
+    "story",
+    "shell",
+    "console",
+    "docs",
+    "bochs",
+    "suite",
+    "sweep",
+}
 BUSYBOX = Path("/bin/busybox")
 PYTHON = """
 def main(sys):

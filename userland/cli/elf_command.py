@@ -29,7 +29,7 @@ from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, contents
 from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
-from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
+from pkern.userland.cli.shared import injecting, layer_of, show_binds, show_host_root, tracing
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
 from pkern.userland.machine_code import (
@@ -47,6 +47,7 @@ from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.injection import Injector
 
 HEAD_BYTES = 4096
 Emit = Callable[[str], object]
@@ -126,11 +127,18 @@ def _what_lacks(head: bytes) -> str:
 
 
 def _start(
-    kernel: Kernel, path: str, asked: Given, stdio: Stdio, tracer: Tracer | None
+    kernel: Kernel,
+    path: str,
+    asked: Given,
+    stdio: Stdio,
+    tracer: Tracer | None,
+    injector: Injector | None,
 ) -> Task | Ending:
     """Return the task that is about to run, or why it cannot."""
     try:
         scheduler = kernel.scheduler or boot_scheduler(kernel)
+        if injector is not None:
+            injector.attach(scheduler)
         if tracer is not None:
             tracer.attach(scheduler)
         task = start_program(kernel, path, asked, stdio)
@@ -178,12 +186,13 @@ def run_job(
     tracer: Tracer | None = None,
     json_file: str | None = None,
     wall: int | None = None,
+    injector: Injector | None = None,
 ) -> int:
     """Run a program and return the exit status as a shell gives it.
 
     json_file: of the host, for how it ended. wall: nanoseconds of the host's time, then TimeIsUp.
     """
-    started = _start(kernel, path, asked, stdio, tracer)
+    started = _start(kernel, path, asked, stdio, tracer, injector)
     task = started if isinstance(started, Task) else None
     if isinstance(started, Ending):
         ending = started
@@ -213,7 +222,16 @@ def run(options: argparse.Namespace) -> int:
     with tracing(options) as tracer, boot(options) as kernel:
         path, asked = _fill(kernel, options)
         stdio = host_descriptors(kernel, stdin)
-        status = run_job(kernel, path, asked, stdio, tracer, options.json, wall_ns(options))
+        status = run_job(
+            kernel,
+            path,
+            asked,
+            stdio,
+            tracer,
+            options.json,
+            wall_ns(options),
+            injecting(tracer, options),
+        )
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
@@ -253,7 +271,8 @@ def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
         )
         path, asked = _fill(kernel, options)
         tracer = Tracer(record.trace.append, style(options))
-        record.status = run_job(kernel, path, asked, stdio, tracer, options.json)
+        injector = injecting(tracer, options)
+        record.status = run_job(kernel, path, asked, stdio, tracer, options.json, injector=injector)
         record.log = kernel.log.lines()
     return record
 

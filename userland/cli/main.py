@@ -22,6 +22,7 @@ from pkern.userland.complaints import did_you_mean
 # Name: its module below pkern.userland, what it does.
 COMMANDS = {
     "run": ("cli.run", "Run a program."),
+    "sweep": ("cli.sweep", "Let each allocation or call of a program fail, one by one."),
     "suite": ("cli.suite", "Run many programs, each on a machine of its own."),
     "shell": ("cli.shell", "Open a shell on a machine."),
     "sysctl": ("cli.sysctl", "Show sysctls with value, range and help."),

@@ -18,7 +18,7 @@ from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, TIME_IS_UP, Ending, show_failure
 from pkern.userland.cli.options import UsageError, contents, existing
 from pkern.userland.cli.run import given, wall_ns
-from pkern.userland.cli.shared import layer_of, show_binds, show_host_root, tracing
+from pkern.userland.cli.shared import injecting, layer_of, show_binds, show_host_root, tracing
 from pkern.userland.given import Given, NotGiven, seconds_in
 from pkern.userland.program import NoMain, load_program, new_task, run_main
 from pkern.userland.wall import wall_limit
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
     from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.injection import Injector
 
 Main = Callable[..., Any]
 
@@ -53,7 +54,9 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
         show_binds(kernel, options.bind)
         try:
             with wall_limit(kernel, wall_ns(options)):
-                task, ending = _ending(kernel, program, asked, stdin, tracer)
+                task, ending = _ending(
+                    kernel, program, asked, stdin, tracer, injecting(tracer, options)
+                )
         finally:
             if options.dmesg:
                 print("\n".join(kernel.log.lines()))
@@ -61,7 +64,12 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
 
 
 def _ending(
-    kernel: Kernel, program: Main, asked: Given, stdin: bytes | None, tracer: Tracer | None
+    kernel: Kernel,
+    program: Main,
+    asked: Given,
+    stdin: bytes | None,
+    tracer: Tracer | None,
+    injector: Injector | None,
 ) -> tuple[Task, Ending]:
     """Run main to its end and return the task, and how it ended."""
     try:
@@ -69,7 +77,9 @@ def _ending(
     except NotGiven as error:
         raise UsageError(str(error)) from error
     try:
-        status = run_main(task, program, asked, tracer=tracer, on_fault=show_failure)
+        status = run_main(
+            task, program, asked, tracer=tracer, injector=injector, on_fault=show_failure
+        )
     except (KernelBug, KernelPanic):
         raise
     except NoMain as error:

@@ -23,6 +23,7 @@ from pkern.userland.complaints import did_you_mean
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Style
     from pkern.userland.given import Given
+    from pkern.userland.injection import Injector, Rule
 
 HELP = """\
 PROGRAM is FILE.py, which holds `def main(sys)` or `def main(sys, argv)` and whose result is the
@@ -47,9 +48,11 @@ examples:
   pkern run --limit NOFILE=64 --limit AS=256M:1G --timeout 10 ./tool
   pkern run -e trace=%memory -o calls.txt ./tool strace of some calls, to a file
   pkern run -c ./tool                            how often it makes which call
+  pkern run --inject mmap:error=ENOMEM:when=3 ./tool   its third mmap fails
   pkern run --json end.json ./tool               how it ended, for a script
   pkern run --twice prog.py                      check that two runs do the same
 """
+INJECTING = ("inject=", "fault=")  # expressions of -e that injection.py reads
 TRACING = ("strace", "expressions", "output", "summary", "stamps")
 STAMPS = ("NONE", "SECONDS", "MICROSECONDS", "EPOCH")  # by how often -t is given
 
@@ -99,6 +102,13 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="let its Nth allocation of memory in the kernel fail",
+    )
+    group.add_argument(
+        "--inject",
+        action="append",
+        default=[],
+        metavar="CALLS:...",
+        help="put faults into calls as strace does: mmap:error=ENOMEM:when=3 (docs/faults.md)",
     )
     group.add_argument(
         "--timeout", metavar="SECONDS", help="end it after so much virtual time: status 124"
@@ -272,6 +282,34 @@ def traced(options: argparse.Namespace) -> bool:
     return any(getattr(options, name) for name in TRACING)
 
 
+def injector(options: argparse.Namespace) -> Injector | None:
+    """Return what changes calls, if an option asks for that. Errors: UsageError."""
+    expressions = [text for text in options.expressions if text.startswith(INJECTING)]
+    if not expressions and not options.inject:
+        return None
+    from pkern.userland.injection import (
+        BadInjection,
+        Injector,
+        for_python,
+        read_expression,
+        read_rule,
+    )
+
+    try:
+        shown = style(options).filters.calls  # as under strace, only calls that are traced
+        rules = [
+            rule._replace(calls=rule.calls & shown) for rule in map(read_expression, expressions)
+        ]
+        rules += [read_rule(text) for text in options.inject]
+        return Injector(for_python(rules) if _is_python(options) else rules)
+    except BadInjection as error:
+        raise UsageError(f"--inject: {error}") from error
+
+
+def _only(rule: Rule, calls: frozenset[str]) -> Rule:
+    return rule._replace(calls=rule.calls & calls)
+
+
 def style(options: argparse.Namespace) -> Style:
     """Return what strace shows, and how. Errors: UsageError."""
     from pkern.syscalls.strace.filters import BadFilter, parse
@@ -279,7 +317,7 @@ def style(options: argparse.Namespace) -> Style:
 
     try:
         return Style(
-            parse(options.expressions),
+            parse(text for text in options.expressions if not text.startswith(INJECTING)),
             Stamp[STAMPS[min(options.stamps, len(STAMPS) - 1)]],
             Pids.ALWAYS if options.output else Pids.WHERE_MANY,
             Output.SUMMARY if options.summary else Output.LINES,

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError
-from pkern.userland.cli.run import style, traced
+from pkern.userland.cli.run import injector, style, traced
 from pkern.userland.given import Layer, NotGiven, bind, read_bind, show_root
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.injection import Injector
 
 
 def show_host_root(kernel: Kernel, root: str | None, layer: Layer = Layer.READ_ONLY) -> None:
@@ -39,6 +40,14 @@ def show_binds(kernel: Kernel, texts: list[str]) -> None:
             bind(kernel, read_bind(text))
     except NotGiven as error:
         raise UsageError(f"--bind: {error}") from error
+
+
+def injecting(tracer: Tracer | None, options: argparse.Namespace) -> Injector | None:
+    """Return what changes calls, if an option asks for that; a tracer marks those calls."""
+    made = injector(options)
+    if made is not None and tracer is not None:
+        tracer.mark = made.mark
+    return made
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def run_all(
     A result is what the branch returned, or the exception: BranchEnded, WallTimeIsUp, its own.
     seconds: that each may take, None: for ever.
     """
-    pool = _Pool(seconds)
+    pool = Pool(seconds)
     waiting = deque(enumerate(jobs))
     try:
         while waiting or pool.running:
@@ -48,7 +48,9 @@ def run_all(
         pool.kill()
 
 
-class _Pool:
+class Pool:
+    """The branches that run. seconds: of the host's clock that each may take, None: for ever."""
+
     def __init__(self, seconds: float | None) -> None:
         self._seconds = FOR_EVER if seconds is None else seconds
         # Not epoll: branches inherit its entries, and would keep those that are closed here.
@@ -56,6 +58,7 @@ class _Pool:
         self.running: dict[int, tuple[Branch, float]] = {}  # in the order of their ends of time
 
     def add(self, number: int, branch: Branch) -> None:
+        """Take one that has been started."""
         self.running[number] = branch, monotonic() + self._seconds
         self._selector.register(branch, EVENT_READ, number)
 
@@ -83,6 +86,7 @@ class _Pool:
         return branch, end
 
     def kill(self) -> None:
+        """Let none go on."""
         for branch, _ in self.running.values():
             branch.kill()
         self._selector.close()

@@ -1,0 +1,140 @@
+"""`pkern sweep`: each failure in a copy of its own; each end can be had again by its replay."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+PROGRAM = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+	char *checked = mmap(0, 4096, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (checked == MAP_FAILED)
+		return fputs("no memory\n", stderr), 3;
+	*(char *)mmap(0, 4096, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) = 1;
+	int fd = open("/tmp/part", O_CREAT | O_WRONLY, 0600);
+	if (write(fd, "x", 1) != 1)
+		return fputs("cannot write\n", stderr), 4;
+	unlink("/tmp/part");
+	int pipes[2];
+	char byte;
+	if (pipe(pipes))
+		return 5;
+	if (!fork()) {
+		close(pipes[0]);
+		_exit(write(pipes[1], "y", 1) != 1);
+	}
+	long got = read(pipes[0], &byte, 1); /* the writer's end is open here, too: it may hang */
+	printf("%ld\n", got);
+	return 0;
+}
+"""
+
+
+def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pkern", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "program.c").write_text(PROGRAM)
+    command = ["gcc", "-static", "-O1", "-o", folder / "program", folder / "program.c"]
+    subprocess.run(command, check=True)
+    return folder / "program"
+
+
+def swept(program: Path, *options: str) -> dict[str, dict[str, object]]:
+    """Return what a sweep found, by what it means and how it ended."""
+    words = ["sweep", *options, "--json", "ends.json", "./program"]
+    done = pkern(*words, folder=program.parent)
+    assert done.stderr == ""
+    page = json.loads((program.parent / "ends.json").read_text())
+    assert (page["good"]["status"], page["good"]["out"]) == (0, "1\n")
+    return {f"{group['meaning']} {group['status']}": group for group in page["groups"]}
+
+
+def test_calls(program):
+    found = swept(
+        program, "--inject", "mmap:error=ENOMEM", "--inject", "write:error=ENOSPC",
+        "--inject", "unlink:error=EPERM", "--inject", "fork,clone:error=EAGAIN",
+    )  # fmt: skip
+    assert found.keys() == {
+        "crashes 139",
+        "reports 3",
+        "leaves something behind 4",
+        "leaves something behind 0",
+        "hangs 1",
+        "goes on with other output 0",
+    }
+    assert found["leaves something behind 4"]["left"][0] == "/tmp/part"
+    assert "every task waits" in str(found["hangs 1"]["reason"])
+    assert found["hangs 1"]["replays"][0].startswith("--inject write:error=ENOSPC:nth=")
+
+
+def test_every_replay_does_it_again(program):
+    """A new machine with the replay's options comes to the same end, also in children."""
+    for options in ([], ["--inject", "mmap,write,read:error=EIO"]):
+        for group in swept(program, *options).values():
+            for replay in group["replays"][:3]:
+                again = pkern("run", *shlex.split(replay), "./program", folder=program.parent)
+                assert again.returncode == group["status"], replay
+                assert again.stdout == group["out"], replay
+
+
+def test_allocations_are_all_there(program):
+    found = swept(program)
+    nths = sorted(int(replay.split()[1]) for group in found.values() for replay in group["replays"])
+    assert nths == list(range(1, len(nths) + 1))
+    assert len(nths) > 30
+    assert not any(name.startswith("hangs 1: pkern") for name in found)
+
+
+def test_the_same_whatever_runs_at_once(program):
+    one, many = (swept(program, "--jobs", jobs) for jobs in ("1", "7"))
+    assert one == many
+
+
+def test_python(tmp_path):
+    (tmp_path / "prog.py").write_text(
+        "def main(sys):\n"
+        "    at = sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS, -1, 0)\n"
+        "    sys.store(at, b'x')\n"
+        "    print('done')\n"
+    )
+    done = pkern("sweep", "--inject", "mmap:error=ENOMEM", "prog.py", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "     1  reports: status 1: pkern.SyscallError" in done.stdout
+    every = pkern("sweep", "prog.py", folder=tmp_path)
+    assert every.stdout.splitlines()[0] == "without a failure: status 0: done"
+    assert "pkern run --fail-nth" in every.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["nothing"], "there is no file 'nothing'"),
+        (["--inject", "mmap:error=ENOMEM:when=3", "/bin/true"], "without when= and nth="),
+        (["--inject", "mmpa:error=ENOMEM", "/bin/true"], "invalid system call 'mmpa'"),
+        (["--inject", "mmap", "/bin/true"], "injects nothing"),
+        ([], "PROGRAM"),
+    ],
+)
+def test_what_cannot_be(words, complaint, tmp_path):
+    done = pkern("sweep", *words, folder=tmp_path)
+    assert done.returncode in (2, 127)
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1

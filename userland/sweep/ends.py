@@ -1,0 +1,132 @@
+"""How the branches of a sweep ended, and which of these ends are one.
+
+Owns what counts as the same end, and what an end means beside that of the run without a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.vfs.walk import Last
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.inode import Inode
+
+IPC = {"shm": "shared memory", "sem": "semaphores", "msg": "message queue"}
+MOST_BYTES = 1 << 20
+WATCHED = ("/tmp", "/dev/shm")  # where programs leave files behind
+CRASHES = frozenset(
+    {Signal.SIGSEGV, Signal.SIGBUS, Signal.SIGILL, Signal.SIGFPE, Signal.SIGABRT, Signal.SIGTRAP}
+)
+
+
+class End(NamedTuple):
+    """How a run ended. status: as a shell has it; signal: its name; reason: why it is not its own.
+
+    left: what it left behind in the machine: files, processes, System V objects.
+    """
+
+    status: int
+    signal: str | None
+    reason: str | None
+    out: bytes
+    err: bytes
+    left: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """Return it in a few words: how it ended, and the last thing that it said."""
+        how = self.reason or (f"ended by {self.signal}" if self.signal else f"status {self.status}")
+        said = (self.err or self.out).decode(errors="replace").strip().splitlines()
+        return f"{how}: {said[-1]}" if said else how
+
+
+class Meaning(Enum):
+    """What an end says of the program that met a failure; the value is the word in reports."""
+
+    CRASHES = "crashes"
+    HANGS = "hangs"
+    CORRUPTS = "goes on with other output"
+    LEAKS = "leaves something behind"
+    REPORTS = "reports"
+    SURVIVES = "survives"
+
+
+FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.CORRUPTS, Meaning.LEAKS})
+
+
+def meaning(end: End, good: End) -> Meaning:
+    """Return what an end means beside the one of the run in which nothing failed."""
+    if end.signal and Signal[end.signal] in CRASHES:
+        return Meaning.CRASHES
+    if end.reason is not None:
+        return Meaning.HANGS
+    if set(end.left) - set(good.left):
+        return Meaning.LEAKS
+    if end.status == good.status:
+        return Meaning.SURVIVES if end.out == good.out else Meaning.CORRUPTS
+    return Meaning.REPORTS
+
+
+class Group(NamedTuple):
+    """Ends that are one, and where the failures came that led to them: replay options, in order."""
+
+    meaning: Meaning
+    end: End
+    replays: tuple[str, ...]
+
+
+def grouped(ends: Iterable[tuple[str, End]], good: End) -> list[Group]:
+    """Return the groups of (replay, end): findings first, then by how many there are."""
+    replays: dict[End, list[str]] = {}
+    for replay, end in ends:
+        replays.setdefault(end, []).append(replay)
+    groups = [Group(meaning(end, good), end, tuple(some)) for end, some in replays.items()]
+    order = list(Meaning)
+    return sorted(groups, key=lambda group: (order.index(group.meaning), -len(group.replays)))
+
+
+def shortest(replays: Sequence[str]) -> str:
+    """Return the replay of a group that is the easiest to look at: the first."""
+    return replays[0]
+
+
+# ---- what is left behind ----
+
+
+def left_behind(kernel: Kernel) -> tuple[str, ...]:
+    """Return what a program has left in the machine, in a fixed order."""
+    processes = [
+        f"process {task.name}"
+        for task in kernel.tasks.values()
+        if task.alive and task is not kernel.tasks.init
+    ]
+    files = [path for folder in WATCHED for path in _files(kernel, folder)]
+    return (*files, *processes, *(line for kind in IPC for line in _objects(kernel, kind)))
+
+
+def _files(kernel: Kernel, folder: str) -> list[str]:
+    found: list[str] = []
+    for name in sorted(_inode(kernel, folder).names(_init(kernel))):
+        path = f"{folder}/{name}"
+        found += _files(kernel, path) if _inode(kernel, path).kind == "dir" else [path]
+    return found
+
+
+def _objects(kernel: Kernel, kind: str) -> list[str]:
+    """Return the System V objects of a kind, as /proc/sysvipc lists them: key and id."""
+    text = _inode(kernel, f"/proc/sysvipc/{kind}").read(0, MOST_BYTES).decode()
+    return [f"{IPC[kind]} {line.split()[1]}" for line in text.splitlines()[1:]]
+
+
+def _inode(kernel: Kernel, path: str) -> Inode:
+    return kernel.vfs.resolve(_init(kernel), path, Last.ENTRY)
+
+
+def _init(kernel: Kernel) -> Task:
+    assert kernel.tasks.init is not None, "a program runs below init"
+    return kernel.tasks.init

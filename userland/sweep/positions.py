@@ -1,0 +1,139 @@
+"""Where a failure may come, and how the machine is forked there.
+
+    Calls         the n-th call of a set, counted over all tasks; rules say what becomes of it
+    Allocations   the n-th allocation of memory in the kernel since the program's start
+
+Owns the line of the program in which nothing fails: at each position it forks, the copy fails there
+and goes on, and never forks again. A position's replay is the option of `pkern run` that does the
+same to a new machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel import branch
+from pkern.kernel.branch import Branch, Reply
+from pkern.userland.injection import Injector, Rule
+
+if TYPE_CHECKING:
+    from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+    from pkern.syscalls.abi import Raw
+
+Forked = Callable[[str, Branch], None]
+NEVER = 1 << 62  # more allocations than there are
+
+
+class Line:
+    """What the line without a failure, and each copy of it, knows of itself.
+
+    reply: what a copy sends its end with; None: this is the line. forked: is told of each copy, and
+    may wait before it returns.
+    """
+
+    def __init__(self, kernel: Kernel, forked: Forked) -> None:
+        self.kernel = kernel
+        self.reply: Reply | None = None
+        self._forked = forked
+
+    def fork(self, replay: str) -> bool:
+        """Go on twice; tell whether this is the copy, which is to fail here."""
+        made = branch.split(self.kernel)
+        if isinstance(made, Reply):
+            self.reply = made
+            return True
+        self._forked(replay, made)
+        return False
+
+
+class Calls(Injector):
+    """Every call that a rule names fails once, each in a copy of its own."""
+
+    def __init__(self, line: Line, texts: Sequence[str], rules: Sequence[Rule]) -> None:
+        super().__init__(rules)
+        self._line = line
+        self._texts = dict(zip(rules, texts, strict=True))
+        self._numbers = {rule: count(1) for rule in rules}
+
+    def is_meant(self, rule: Rule, task: Task, name: str) -> bool:
+        """Fork at the first try of each call; tell whether this is the copy that fails here."""
+        if self._line.reply is not None:
+            return False
+        return self._line.fork(f"--inject {self._texts[rule]}:nth={next(self._numbers[rule])}")
+
+
+class Hook:
+    """Has something called before a program starts, and before the first try of each call."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        self._before = before
+
+    def attach(self, scheduler: Scheduler) -> None:
+        """Do so to what the scheduler's tasks do."""
+        scheduler.calls = {nr: self._raw(call) for nr, call in scheduler.calls.items()}
+        self._before()
+
+    def _raw(self, call: Raw) -> Raw:
+        def wrapper(task: Task, *registers: int) -> int:
+            if task.thread.call is None:
+                self._before()
+            return call(task, *registers)
+
+        return wrapper
+
+    def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """Do so to a handler of a Python program's."""
+
+        def wrapper(task: Task, *args: Any, **named: Any) -> Any:
+            self._before()
+            return handler(task, *args, **named)
+
+        return wrapper
+
+
+class Allocations:
+    """Every allocation fails once; a copy is made at the call before, or before the start.
+
+    counts: how many there are from each call to the next, the first before any: a run without a
+    failure tells.
+    """
+
+    def __init__(self, line: Line, counts: Sequence[int]) -> None:
+        self._line = line
+        self._left = iter(counts)
+        self._done = 0
+
+    def before(self) -> None:
+        """Fork for each allocation up to the next call."""
+        if self._line.reply is not None:
+            return
+        here = next(self._left, 0)
+        for nth in range(1, here + 1):
+            if self._line.fork(f"--fail-nth {self._done + nth}"):
+                self._line.kernel.fail_nth(nth)
+                return
+        self._done += here
+
+
+class Counter:
+    """Counts the allocations from each call to the next."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.counts: list[int] = []
+
+    def before(self) -> None:
+        """Note those since the last call."""
+        self.end()
+        self._kernel.fail_nth(NEVER)
+        self.counts.append(0)
+
+    def end(self) -> None:
+        """Note those since the last call, which nothing follows."""
+        if self.counts:
+            self.counts[-1] = NEVER - self._kernel.fail_pending
+            self._kernel.fail_nth(0)
