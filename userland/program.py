@@ -385,6 +385,7 @@ def run_main(
         kernel.clock.end_at(None)
         if given.fail_nth:
             kernel.fail_nth(0)
+    _ = kernel.core  # a program that has closed its machine: MachineClosed
     sys.exit(_status(result))
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)
