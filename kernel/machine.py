@@ -27,6 +27,7 @@ from pkern.kernel.random import Random
 from pkern.kernel.sysctl import SysctlTable
 from pkern.kernel.tasks.check import faults
 from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.tasks.dumps import Dumps
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
@@ -119,6 +120,7 @@ class Kernel:
         self.log.listener = partial(self.wake, self.log)
         self.random = Random(seed)
         self.tasks = TaskTable()
+        self.dumps = Dumps()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.processor: Processor | None = None  # for machine code; its owner sets it
         self.memory = Memory(
@@ -175,6 +177,7 @@ class Kernel:
             "messages": self.messages,
             "queues": self.queues,
             "userfaults": self.userfaults,
+            "dumps": self.dumps,
         }
 
     def has_cpu(self, feature: str) -> bool:

@@ -127,7 +127,8 @@ class SysctlTable:
         if entry.columns > 1:
             return self._row(entry, text.split())
         if entry.kind == "str":
-            if not text or len(text) > 64 or (not text.isprintable() and "\t" not in text):
+            is_text = text.isprintable() or "\t" in text
+            if not 0 < len(text) <= entry.longest or not is_text:
                 raise _bad(entry, text)
             return text
         return self._number(entry, text)

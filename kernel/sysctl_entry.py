@@ -24,6 +24,7 @@ class Entry(NamedTuple):
     high: int = MAX
     read_only: str = ""  # why it cannot be written; empty: it can
     choices: tuple[str, ...] = ()
+    longest: int = 64  # characters of a text
     columns: int = 1  # more: a row of integers; those that a write leaves out stay
     clears: str = ""  # the other of a pair: a write to this one makes it 0
     mode: int = 0  # of its file, where it is not that of who may write

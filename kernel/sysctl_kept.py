@@ -17,10 +17,8 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("fs.pipe-max-size", 1 << 20, 4096, INT_MAX, "the largest buffer of a pipe, bytes"),
     ("fs.pipe-user-pages-hard", 0, 0, MAX, "pages that a user's pipes may never exceed"),
     ("fs.pipe-user-pages-soft", 16384, 0, MAX, "pages beyond which pipes get small"),
-    ("fs.suid_dumpable", 0, 0, 2, "core files of programs that changed their user"),
     ("kernel.auto_msgmni", 0, 0, 1, "nothing any more"),
     ("kernel.cap_last_cap", 40, 40, 40, "the last capability there is"),
-    ("kernel.core_uses_pid", 0, 0, INT_MAX, "the pid in the name of a core file"),
     ("kernel.ngroups_max", 65536, 65536, 65536, "supplementary groups at most"),
     ("kernel.overflowgid", 65534, 0, 65535, "the group of who has none here"),
     ("kernel.overflowuid", 65534, 0, 65535, "the user of who has none here"),
@@ -58,7 +56,6 @@ ROWS: tuple[tuple[str, str, int, str], ...] = (
     ("vm.lowmem_reserve_ratio", "256\t256\t32\t0\t0", 5, "pages that a zone keeps from others"),
 )
 TEXTS: tuple[tuple[str, str, str], ...] = (
-    ("kernel.core_pattern", "core", "the name of core files"),
     ("vm.numa_zonelist_order", "Node", "the order of zones"),
 )
 DONE: tuple[tuple[str, int, str], ...] = (

@@ -155,7 +155,7 @@ def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task
         give(kernel, task, given)
         task.context = Context.new(scheduler.processor)
         _open_descriptors(kernel, task, stdio)
-        program = execution.load(task, path, lambda: strings)
+        program = execution.load(task, execution.Wanted(path), lambda: strings)
     except BaseException:
         task.exit(127)
         raise

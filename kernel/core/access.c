@@ -179,6 +179,36 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 	return (int64_t)nbytes;
 }
 
+/* ---- a core file's pages ---- */
+
+/* Whether a page need not be looked at to know that it reads as zeroes, or as nothing at all. */
+static bool is_left_out(mm *mm, uint64_t addr)
+{
+	struct vma *vma = vma_find(mm, addr);
+	if (!vma || vma->start > addr || vma->flags & VM_SPECIAL)
+		return true;
+	pte_t pte = pte_at(mm, addr);
+	if (pte_present(pte))
+		return pte_pfn(pte) == mm->machine->zero_pfn;
+	if (vma->flags & VM_HUGETLB)
+		return !mapping_find(vma_mapping(vma), vma_index(vma, addr & HUGE_MASK));
+	return !pte && !vma_mapping(vma);
+}
+
+int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there)
+{
+	char *to = buf;
+	for (uint64_t i = 0; i < nr; i++, addr += PAGE_SIZE, to += PAGE_SIZE) {
+		int64_t at = is_left_out(mm, addr) ? -EFAULT : reach_forced(mm, addr, ACCESS_READ);
+		if (is_need(at))
+			return i ? (int64_t)i : at;
+		there[i] = at >= 0;
+		if (at >= 0)
+			memcpy(to, mm->machine->arena + at, PAGE_SIZE);
+	}
+	return (int64_t)nr;
+}
+
 /* ---- strings, and one access a page ---- */
 
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max)

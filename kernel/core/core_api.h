@@ -319,6 +319,7 @@ struct vma_info {
 	uint64_t start, end, flags, pgoff;
 	uint64_t file;    /* cookie of the open file, 0 if none */
 	uint64_t mapping; /* cookie of the inode, 0 if none */
+	uint64_t own;     /* 1: it has, or had, private pages: Linux's anon_vma */
 };
 
 struct smaps_info { /* pages, pss in 1/4096 pages */
@@ -577,6 +578,11 @@ int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
 /* Past the protection of memory that is the task's own: breakpoints go into a private copy. */
 int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
 int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
+/*
+ * For a core file: up to nr pages from addr, which is aligned.  there[i] is 0 where page i is left
+ * out: untouched memory of no file, and what cannot be read.  Pages done, or the first one's need.
+ */
+int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
 int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
 		   uint64_t access);          /* one access a page; pages done */

@@ -542,6 +542,7 @@ int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
 			vma->pgoff,
 			vma->file ? vma->file->cookie : 0,
 			mp ? mp->cookie : 0,
+			vma->anon_vma != NULL,
 		};
 	}
 	return (int64_t)n;

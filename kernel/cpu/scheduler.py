@@ -21,7 +21,8 @@ from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
-from pkern.kernel.tasks.trace import NO_CALL, Trace, is_held
+from pkern.kernel.tasks.trace import Trace, is_held
+from pkern.kernel.tasks.userregs import NO_CALL
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_STALE,
 )
 EINTR, ENOSYS = 4, 38
+# What an interrupted call returns inside Linux: ERESTARTSYS, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
+RESTARTS = {
+    Restart.IF_ASKED: 512,
+    Restart.NEVER: 512,
+    Restart.UNLESS_HANDLED: 514,
+    Restart.CONTINUE: 516,
+}
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SIGINT, SIGKILL, SIGSEGV, SIGCHLD = 2, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
@@ -350,6 +358,7 @@ class Scheduler:
             elif task.attention:
                 self._attend(task)
             else:
+                thread.orig_rax = NO_CALL
                 return int(lib.run(task.cpu.handle))
         return None
 
@@ -373,6 +382,7 @@ class Scheduler:
             if task.attention:
                 if not task.alive:
                     return None
+                task.thread.orig_rax = nr
                 task.cpu.set_result(result)
                 return self._resume(task)
             reason = resume(context, result)
@@ -440,6 +450,8 @@ class Scheduler:
             self._finish_call(task, result)
 
     def _finish_call(self, task: Task, result: int) -> None:
+        if task.thread.call is not None:
+            task.thread.orig_rax = task.thread.call[0]
         task.thread.call, task.thread.progress = None, None
         task.attention |= task.thread.saved_mask is not None
         if task.alive:
@@ -459,6 +471,7 @@ class Scheduler:
                 self._end_interrupted(task, wait, info)
                 self._act(task, info)
                 return
+            thread.restart = RESTARTS[wait.restart]
             self._act(task, info)
             if not task.alive or thread.stopped:
                 break
@@ -554,7 +567,7 @@ class Scheduler:
             self.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
         if fate is Fate.DIE:
-            task.die_of(info.si_signo)
+            task.die_of(info.si_signo | self._dump_core(task, info))
         elif fate is Fate.STOP:
             self._stop(task.group, info.si_signo)
         elif fate is Fate.HANDLE:
@@ -563,6 +576,12 @@ class Scheduler:
                 sigframe.setup(task, info, task.signals.sigaction(info.si_signo))
             except (SyscallError, MemoryFault):
                 self._die_on_stack(task, info)
+
+    def _dump_core(self, task: Task, info: SigInfo) -> int:
+        """Leave a core file if there is to be one; return what the status says of it."""
+        from pkern.kernel.dump.coredump import dump  # most runs need none of it
+
+        return dump(task, info)
 
     def _interrupt_sequence(self, task: Task) -> None:
         """Let a restartable sequence begin again; SIGSEGV where that cannot be."""

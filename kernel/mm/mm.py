@@ -39,6 +39,7 @@ class Vma(NamedTuple):
     pgoff: int
     file_cookie: int
     mapping_cookie: int
+    own: int = 0  # 1: it has, or had, private pages
 
     def __repr__(self) -> str:
         names = [
@@ -391,7 +392,7 @@ class Mm:
             for v in ffi.unpack(infos, count):
                 if v.start >= end:
                     return
-                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping)
+                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping, v.own)
             start = int(infos[count - 1].end)
 
     def vma_at(self, addr: int) -> Vma | None:
@@ -399,4 +400,4 @@ class Mm:
         one = ffi.new("struct vma_info *")
         if not self.users or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
             return None
-        return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping)
+        return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own)

@@ -44,7 +44,8 @@ def clone(origin: Task, flags: int, *, exit_signal: int = SIGCHLD, pid: int = 0)
     group = origin.group if flags & CLONE_THREAD else None
     task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
     task.cred, task.attributes = origin.cred, origin.attributes.forked()
-    task.revirt_vsyscalls = origin.revirt_vsyscalls
+    task.revirt_vsyscalls, task.too_many = origin.revirt_vsyscalls, origin.too_many
+    origin.too_many = 0
     if not flags & CLONE_VM:
         return _with_memory_of_its_own(origin, task, flags, exit_signal)
     task.mm = origin.mm.get()
@@ -61,8 +62,7 @@ def fork(task: Task) -> Task:
 
 def _need_task(task: Task) -> None:
     """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
-    has = task.kernel.tasks.of_user.get(task.cred.uid, 0)
-    if has < task.rlimits["nproc"][0] or not task.cred.uid:
+    if not task.cred.uid or task.tasks_of_user(task.cred.uid) < task.most_tasks:
         return
     if not task.cred.effective & {"CAP_SYS_RESOURCE", "CAP_SYS_ADMIN"}:
         raise SyscallError(errno.EAGAIN)

@@ -58,6 +58,27 @@ class Program(NamedTuple):
     argv: list[str]
 
 
+class Wanted(NamedTuple):
+    """What execve is asked to run, by a path or by an open file.
+
+    start: where a relative path begins. name: what the program is told of its name, and a script's
+    interpreter; "": the path. file: instead of a path. hidden: why the name leads nowhere once the
+    program runs; "": it does.
+    """
+
+    path: str
+    start: Inode | None = None
+    name: str = ""
+    last: Last = Last.FOLLOW
+    file: File | None = None
+    hidden: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name for the program."""
+        return self.name or self.path
+
+
 class Request(NamedTuple):
     """What execve was asked for, after scripts were followed: bytes as the program sees them."""
 
@@ -83,19 +104,16 @@ def decode(raw: bytes) -> str:
 # ---- finding the file ----
 
 
-def open_program(task: Task, path: str, start: Inode | None = None) -> File:
-    """Open a file to execute. Errors: ENOENT, ENOTDIR, ELOOP, EACCES (no right, no regular file).
-
-    start: the directory that a relative path begins at, None for the working directory.
-    """
-    vfs = task.kernel.vfs
-    place = vfs.walk(task, path, Last.FOLLOW, start)
-    inode = place.existing()
+def open_program(task: Task, wanted: Wanted) -> File:
+    """Open a file to execute. Errors: ENOENT, ENOTDIR, ELOOP, EACCES (no right, no file)."""
+    inode, path, home = _find_program(task, wanted)
+    if inode.kind == "link":
+        raise SyscallError(errno.ELOOP)
     if inode.kind != "file" or not inode.mode & 0o111:
         raise SyscallError(errno.EACCES)
     inode.open_check(task, MAY_EXEC)
-    file = vfs.open_inode(task, inode, vfs.text(task, place), O_RDONLY)
-    file.descriptors = 1
+    file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY)
+    file.home, file.descriptors = home, 1
     try:
         file.run_as_program()
     except SyscallError:
@@ -104,13 +122,23 @@ def open_program(task: Task, path: str, start: Inode | None = None) -> File:
     return file
 
 
-def follow_scripts(task: Task, path: str, strings: Strings, start: Inode | None) -> Request:
+def _find_program(task: Task, wanted: Wanted) -> tuple[Inode, str, tuple[Inode, str] | None]:
+    """Return an inode, its path, and the directory and name that it stands at."""
+    if wanted.file is not None:
+        return wanted.file.inode, wanted.file.path, wanted.file.home
+    vfs = task.kernel.vfs
+    place = vfs.walk(task, wanted.path, wanted.last, wanted.start)
+    home = None if place.jumped else (place.directory, place.name)
+    return place.existing(), vfs.text(task, place), home
+
+
+def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
     """Open the program, replacing a script by its interpreter. Errors: ELOOP, ENOEXEC, ENOENT.
 
     strings: gives arguments and environment, asked for once the file is known to be executable.
     """
-    name = encode(path)
-    file = open_program(task, path, start)
+    name = path = encode(wanted.shown)
+    file = open_program(task, wanted)
     try:
         argv, envp = strings()
         argv = argv or [b""]
@@ -119,9 +147,11 @@ def follow_scripts(task: Task, path: str, strings: Strings, start: Inode | None)
             if not head.startswith(b"#!"):
                 return Request(file, argv, envp, name)
             interpreter, argument = _script_line(head)
-            argv = [interpreter, *argument, encode(path), *argv[1:]]
-            path = decode(interpreter)
-            script, file = file, open_program(task, path, start)
+            if wanted.hidden:
+                raise SyscallError(errno.ENOENT)
+            argv = [interpreter, *argument, path, *argv[1:]]
+            path = interpreter
+            script, file = file, open_program(task, Wanted(decode(path)))
             script.put()
         raise SyscallError(errno.ELOOP)
     except BaseException:
@@ -219,7 +249,7 @@ def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) ->
     raw = file.inode.read(*place)
     if len(raw) < place[1] or raw[-1:] != b"\0":
         raise elf.refuse()
-    interpreter = open_program(task, decode(raw.split(b"\0")[0]))
+    interpreter = open_program(task, Wanted(decode(raw.split(b"\0")[0])))
     try:
         image = read_image(interpreter)
         bias = map_image(mm, interpreter, image, 0)
@@ -344,12 +374,12 @@ def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
     )
 
 
-def load(task: Task, path: str, strings: Strings, start: Inode | None = None) -> Program:
+def load(task: Task, wanted: Wanted, strings: Strings) -> Program:
     """Return a program ready to run; the task is not changed.
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
     """
-    request = follow_scripts(task, path, strings, start)
+    request = follow_scripts(task, wanted, strings)
     mm = None
     implied, task.limits.read_implies_exec = task.limits.read_implies_exec, 0  # not for this one
     try:
@@ -362,5 +392,5 @@ def load(task: Task, path: str, strings: Strings, start: Inode | None = None) ->
         raise
     finally:
         task.limits.read_implies_exec = implied
-    name = path.rpartition("/")[2]
+    name = (request.file.path if wanted.file else wanted.path).rpartition("/")[2]
     return Program(mm, rip, rsp, request.file, name, [decode(text) for text in request.argv])

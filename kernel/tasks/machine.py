@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.net.net import Net
     from pkern.kernel.random import Random
     from pkern.kernel.sysctl import SysctlTable
+    from pkern.kernel.tasks.dumps import Dumps
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.table import TaskTable
@@ -51,6 +52,7 @@ class Scheduler(Timers, Protocol):
     def forget(self, task: Task) -> None: ...
     def wait_for_input(self, key: Hashable, poll: Callable[[int | None], None]) -> None: ...
     def run_until(self, done: Callable[[], bool]) -> None: ...
+    def run_others(self, task: Task, done: Callable[[], bool]) -> None: ...
     def go_on(self, task: Task, trace: Trace) -> None: ...
     def signalled(self, task: Task) -> None: ...
     def resume(self, group: Group) -> None: ...
@@ -85,6 +87,7 @@ class Machine(Protocol):
     queues: Queues
     swap: SwapAreas
     tasks: TaskTable
+    dumps: Dumps
     processor: Processor | None
     missing_calls: set[int]
     userfaults: Userfaults

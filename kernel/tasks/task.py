@@ -7,15 +7,18 @@ What belongs to all threads of a process is its Group's; clone.py says what a ne
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
 from pkern.kernel.tasks.attributes import Attributes, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
+from pkern.kernel.tasks.dumps import DUMP_USER
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL, Handlers, Signals, retarget
@@ -23,6 +26,7 @@ from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.tasks.trace import Trace
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
+from pkern.kernel.vfs.inode import MAY_READ
 from pkern.kernel.vfs.pidfd import PidInode
 from pkern.kernel.vfs.pipe import wake
 from pkern.kernel.vfs.sem import Undo
@@ -65,6 +69,8 @@ class Task:
         self.thread = Thread()
         self.attention = False  # look at signals before going back to machine code
         self.has_execed = False
+        self.too_many = 0  # 1: of its user's tasks, since it became that user
+        self.dumping = False  # a core file of it is being written
         self.program = ""  # the path of what it last became
         self.exe: File | None = None
         self.trace: Trace | None = None
@@ -264,7 +270,8 @@ class Task:
         """
         if self.group is other.group or self.capable("CAP_SYS_PTRACE"):
             return True
-        return bool(other.dumpable or not other.alive) and self.cred.covers(other.cred, ids)
+        shown = other.dumpable == DUMP_USER or not other.alive
+        return shown and self.cred.covers(other.cred, ids)
 
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""
@@ -305,6 +312,24 @@ class Task:
 
     # ---- life and death ----
 
+    def tasks_of_user(self, uid: int) -> int:
+        """Return how many tasks a user has."""
+        return self.kernel.tasks.of_user.get(uid, 0)
+
+    @property
+    def most_tasks(self) -> int:
+        """How many tasks its user may have: RLIMIT_NPROC."""
+        return self.rlimits["nproc"][0]
+
+    def need_room_to_execute(self) -> None:
+        """Refuse execve to who became a user with more tasks than allowed. Errors: EAGAIN.
+
+        setuid does not fail for that, so execve does, until there is room once. Source: execve(2).
+        """
+        if self.too_many and self.tasks_of_user(self.cred.uid) > self.most_tasks:
+            raise SyscallError(errno.EAGAIN)
+        self.too_many = 0
+
     def become(self, program: Program) -> None:
         """Run another program from now on: everything of the old one is given up.
 
@@ -318,6 +343,7 @@ class Task:
         self.cpu.enter(program.mm.handle)
         self.cpu.start(program.rip, program.rsp)
         self._drop_exe()
+        self.mm.set(dumpable=self._dumpable_after(program))
         self.use_credentials(self.cred.after_exec())
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.program = program.exe.path
@@ -337,6 +363,13 @@ class Task:
             if task is not self:
                 task.end_thread(SIGKILL)
         self.group.take_lead(self)
+
+    def _dumpable_after(self, program: Program) -> int:
+        """Return what others may see of a new program: nothing of a file that they may not read."""
+        cred, readable = self.cred, program.exe.inode.permits(self, MAY_READ)
+        if readable and (cred.uid, cred.gid) == (cred.euid, cred.egid):
+            return DUMP_USER
+        return self.kernel.dumps.suid_dumpable
 
     def let_parent_go(self) -> None:
         """Wake the parent that a vfork keeps waiting."""

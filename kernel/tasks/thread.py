@@ -9,6 +9,7 @@ from typing import Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.rseq import Area
+from pkern.kernel.tasks.userregs import NO_CALL
 from pkern.kernel.wait import WouldBlock
 
 
@@ -45,6 +46,8 @@ class Thread:
         self.robust_list = 0  # address of its head
         self.rseq: Area | None = None
         self.vfork_parent: Any = None
+        self.orig_rax = NO_CALL  # the call that it leaves; NO_CALL: none, or it runs
+        self.restart = 0  # the errno, inside the kernel, of a call that a signal interrupts
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
         self.cpu_ns = 0
         self.faults = (0, 0)  # minor, major: before those that the address space counts now

@@ -11,12 +11,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.signals import SigInfo, Signal
+from pkern.kernel.tasks.userregs import NO_CALL
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 SYSGOOD = 0x80  # in the signal of a stop at a system call
-NO_CALL = (1 << 64) - 1
 CLD_TRAPPED = 4
 
 

@@ -23,7 +23,8 @@ SOFTWARE = struct.Struct("<IIQI28x")
 HEADER = struct.Struct("<Q56x")
 PKRU = struct.Struct("<I4x")
 MAGIC1, MAGIC2 = 0x46505853, 0x46505845
-X87, SSE, KEYS = 1 << 0, 1 << 1, 1 << 9
+PKRU_COMPONENT = 9
+X87, SSE, KEYS = 1 << 0, 1 << 1, 1 << PKRU_COMPONENT
 XSTATE_BYTES = FXSAVE_BYTES + HEADER.size + PKRU.size
 PKRU_AT = FXSAVE_BYTES + HEADER.size
 PKRU_IN_HANDLER = 0x55555554  # a handler begins with the right to key 0 only
@@ -48,6 +49,14 @@ def image(task: Task) -> bytes:
         fxsave[:SOFTWARE_AT], software, HEADER.pack(components), PKRU.pack(task.mm.pkru),
         struct.pack("<I", MAGIC2),
     ))  # fmt: skip
+
+
+def regset(task: Task) -> bytes:
+    """Return the state as NT_X86_XSTATE has it; the machine has keys."""
+    fxsave, components = task.cpu.fpu(), X87 | SSE | KEYS
+    software = struct.pack("<Q", components).ljust(FXSAVE_BYTES - SOFTWARE_AT, b"\0")
+    keys = HEADER.pack(components) + PKRU.pack(task.mm.pkru)
+    return fxsave[:SOFTWARE_AT] + software + keys
 
 
 def begin_handler(task: Task) -> None:

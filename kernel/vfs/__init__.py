@@ -407,7 +407,9 @@ class Vfs:
         inode.seals |= F_SEAL_EXEC if flags & MFD_NOEXEC_SEAL else 0
         try:
             way = O_RDWR | O_LARGEFILE
-            return self.register(File(self.kernel, inode, f"/memfd:{name}", way, task))
+            file = File(self.kernel, inode, f"/memfd:{name}", way, task)
+            file.count_as_reader()  # so that it can be run
+            return self.register(file)
         except BaseException:
             inode.released()
             raise

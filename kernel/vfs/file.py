@@ -57,6 +57,11 @@ class File:
         self.counted = 0 if inode.kind != "file" else bool(self.access & MAY_WRITE)
         inode.writers += self.counted
 
+    def count_as_reader(self) -> None:
+        """Do not keep the file from being run, though it may be written."""
+        self.inode.writers -= self.counted
+        self.counted = 0
+
     def run_as_program(self) -> None:
         """Let no one write to the file while it runs. Errors: ETXTBSY: someone may already."""
         if self.inode.writers > 0:

@@ -514,6 +514,10 @@ class LinkInode(Inode):
         """Return the target."""
         return self.target
 
+    def goal_path(self, task: Caller) -> str:
+        """Return the path of what jump() leads to, as an open file of it has it."""
+        return self.readlink(task)
+
     def jump(self, task: Caller) -> Inode | None:
         """Return the inode that this link leads to whatever its text says (/proc/self/fd)."""
         return None

@@ -168,13 +168,18 @@ class PipeInode(Inode):
             sleep(self, wait)
         return room
 
+    @property
+    def has_room(self) -> bool:
+        """Tell whether a page can be written at once."""
+        return self.capacity - len(self.queue) >= PIPE_BUF
+
     def poll(self, file: File) -> int:
         ready = 0
         if file.access & MAY_READ:
             ready |= POLLIN if self.queue else 0
             ready |= POLLHUP if not self.writers and self.opened_ever[MAY_WRITE] else 0
         if file.access & MAY_WRITE:
-            ready |= POLLOUT if self.capacity - len(self.queue) >= PIPE_BUF else 0
+            ready |= POLLOUT if self.has_room else 0
             ready |= POLLERR if not self.readers else 0
         return ready
 

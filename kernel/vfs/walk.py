@@ -60,7 +60,7 @@ class Place(NamedTuple):
     name: str
     inode: Inode | None
     slash: bool
-    jumped: str = ""  # the text of a link like those of /proc/self/fd
+    jumped: str = ""  # the path behind a link like those of /proc/self/fd
 
     def entry(self) -> Inode | None:
         """Return the inode, or None. Errors: ENAMETOOLONG, ENOENT (the directory is removed)."""
@@ -174,7 +174,7 @@ class _Walk:
             return None
         self._refuse_jump(goal)
         if not self.left:
-            return Place(self.here, "/", goal, self.slash, target)
+            return Place(self.here, "/", goal, self.slash, link.goal_path(self.task))
         self.here = goal
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from pkern.kernel.tasks import userregs
 from pkern.syscalls.flags import PTRACE, PTRACE_OPTIONS
 from pkern.syscalls.strace.decode import (
     Decoder,
@@ -34,7 +35,7 @@ def _array(words: tuple[int, ...], count: int) -> str:
 def _general(*words: int) -> str:
     shown = (
         f"{name}={hex(word) if word else 0}"
-        for name, word in zip(abi.USER_REGS, words, strict=True)
+        for name, word in zip(userregs.USER_REGS, words, strict=True)
     )
     return f"{{{', '.join(shown)}}}"
 
@@ -49,7 +50,7 @@ def _floating(*f: int) -> str:
     return f"{{{', '.join(shown)}}}"
 
 
-general = structure(abi.REGS.format, _general)
+general = structure(userregs.REGS.format, _general)
 floating = structure(FPREGS.format, _floating)
 
 

@@ -27,8 +27,10 @@ Ids = tuple[int, int, int]
 def commit(task: Task, cred: Credentials) -> None:
     """Act with cred; a task that others may not know of now hides its memory. Source: Linux."""
     if cred.gains(task.cred):
-        task.mm.set(dumpable=0)
+        task.mm.set(dumpable=task.kernel.dumps.suid_dumpable)
         task.set_attributes(pdeath_signal=0)
+    if cred.uid != task.cred.uid:
+        task.too_many = int(bool(cred.uid) and task.tasks_of_user(cred.uid) > task.most_tasks)
     task.use_credentials(cred)
 
 

@@ -11,18 +11,25 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks import exec as execution
+from pkern.kernel.tasks.exec import Wanted
 from pkern.kernel.tasks.signals import SIGCHLD
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.kernel.vfs.walk import Last
 from pkern.kernel.wait import RegistersSet, WouldBlock
-from pkern.syscalls.files.at import AT_EMPTY_PATH, AT_FDCWD, start_of
+from pkern.syscalls.files.at import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    refuse_flags,
+    start_of,
+)
 from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs.inode import Inode
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
@@ -77,10 +84,11 @@ def _all_strings(task: Task, argv: int, envp: int) -> tuple[list[bytes], list[by
     return arguments, _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
 
 
-def _execute(task: Task, path: str, argv: int, envp: int, start: Inode | None = None) -> int:
+def _execute(task: Task, wanted: Wanted, argv: int, envp: int) -> int:
     if task.context is None:
         raise SyscallError(errno.ENOSYS)
-    program = execution.load(task, path, lambda: _all_strings(task, argv, envp), start)
+    task.need_room_to_execute()
+    program = execution.load(task, wanted, lambda: _all_strings(task, argv, envp))
     task.become(program)
     raise RegistersSet
 
@@ -91,7 +99,7 @@ def execve(task: Task, path: str, argv: int, envp: int) -> int:
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ELOOP, ENOMEM. Source: execve(2).
     """
-    return _execute(task, path, argv, envp)
+    return _execute(task, Wanted(path), argv, envp)
 
 
 @syscall(322, "execveat", SINT, PATH, INT, INT, INT, partly="as execve")
@@ -100,11 +108,16 @@ def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int
 
     Errors: as execve, EBADF, EINVAL. Source: execveat(2).
     """
-    if flags & ~(AT_EMPTY_PATH | 0x100):
-        raise SyscallError(errno.EINVAL)
-    if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
-        return _execute(task, f"/proc/self/fd/{dirfd}", argv, envp)
-    return _execute(task, path, argv, envp, start_of(task, dirfd, path))
+    refuse_flags(flags, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
+    last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
+    if dirfd == AT_FDCWD or path.startswith("/"):
+        return _execute(task, Wanted(path, last=last), argv, envp)
+    name = f"/dev/fd/{dirfd}/{path}" if path else f"/dev/fd/{dirfd}"
+    hidden = "execve closes the descriptor" if dirfd in task.fds.cloexec else ""
+    start, file = start_of(task, dirfd, path), None
+    if not path and flags & AT_EMPTY_PATH:
+        file = task.fds.get_raw(dirfd)
+    return _execute(task, Wanted(path, start, name, last, file, hidden), argv, envp)
 
 
 # ---- death ----

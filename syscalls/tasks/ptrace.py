@@ -18,6 +18,7 @@ from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.sigframe import pack_siginfo
 from pkern.kernel.tasks.signals import NSIG, SigInfo, Signal
 from pkern.kernel.tasks.trace import SYSGOOD, Calls, Trace
+from pkern.kernel.tasks.userregs import CONSTANT_REGS, REGS, pack_regs, unpack_regs, user_regs
 from pkern.kernel.vfs.proc.mmfile import space_of
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -30,14 +31,6 @@ ATTACH, DETACH, SYSCALL, SYSEMU, SETOPTIONS, GETSIGINFO = 16, 17, 24, 31, 0x4200
 FAULTINFO, SWITCH_MM = 52, 55
 O_TRACESYSGOOD = 1
 
-# struct user_regs_struct, in its order; names that are no register here are constant.
-USER_REGS = (
-    "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi",
-    "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs",
-    "gs",
-)  # fmt: skip
-CONSTANT_REGS = {"cs": 0x33, "ss": 0x2B, "ds": 0, "es": 0, "fs": 0, "gs": 0}
-REGS = struct.Struct(f"<{len(USER_REGS)}Q")
 FPREGS_BYTES = 512
 FAULT = struct.Struct("<iIQ")
 WORD = struct.Struct("<Q")
@@ -111,13 +104,12 @@ def _poke(task: Task, pid: int, addr: int, data: int) -> int:
 
 def _getregs(task: Task, pid: int, addr: int, data: Any) -> bytes:
     found = tracee(task, pid)
-    values = CONSTANT_REGS | context_of(found).registers() | {"orig_rax": trace_of(found).call}
-    return REGS.pack(*[values[name] for name in USER_REGS])
+    return pack_regs(user_regs(context_of(found), trace_of(found).call))
 
 
 def _setregs(task: Task, pid: int, addr: int, data: bytes) -> int:
     found = tracee(task, pid)
-    values = dict(zip(USER_REGS, REGS.unpack(data), strict=True))
+    values = unpack_regs(data)
     trace_of(found).call = values.pop("orig_rax")
     for name in CONSTANT_REGS:
         del values[name]

@@ -41,6 +41,17 @@ def test_what_ordinary_programs_call_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
+def test_execve_of_descriptors_and_scripts_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
+) -> None:
+    program = compile_c("executing", flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
 @pytest.mark.parametrize("name", ["pidfd", "mdwe", "futex2"])
 def test_same_output_as_on_the_host_for_the_same_user(
     compile_c: Compile, machine: Machine, name: str, flavour: str

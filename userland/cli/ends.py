@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
 QUIET = {Signal.SIGINT, Signal.SIGPIPE}  # ends that a shell does not speak of
 KIB_PER_PAGE = 4
+SIGNAL_MASK, CORE_DUMPED = 0x7F, 0x80  # of the status that wait4 gives
 LOGGED = {Signal.SIGSEGV, Signal.SIGILL, Signal.SIGFPE, Signal.SIGTRAP}
 
 
@@ -40,7 +41,8 @@ class Ending(NamedTuple):
 def of_task(task: Task) -> Ending:
     """Return how a task has ended by itself."""
     status = task.exit_status or 0
-    return Ending(SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF)
+    signo = status & SIGNAL_MASK
+    return Ending(SIGNALLED + signo if signo else status >> 8 & 0xFF)
 
 
 def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo: int) -> str:
@@ -85,21 +87,22 @@ def tell(
 
     tracer: who has said by which signal, if there was one.
     """
-    signo = 0 if task is None else (task.exit_status or 0) & 0x7F
+    signo = 0 if task is None else (task.exit_status or 0) & SIGNAL_MASK
     if ending.reason is not None:
         print(f"pkern: {ending.reason}", file=sys.stderr)
     elif signo and signo not in QUIET and task is not None and tracer is None:
-        say_ended(task.program or given.argv[0], signo)
+        say_ended(task.program or given.argv[0], task.exit_status or 0)
     if json_file:
         text = page(kernel, task, given, ending, signo)
         Path(json_file).write_text(text, errors="surrogateescape")
     return ending.status
 
 
-def say_ended(program: str, signo: int) -> None:
-    """Say that a signal ended a program, and where the log says why."""
+def say_ended(program: str, status: int) -> None:
+    """Say that a signal ended a program (its status is wait4's), and where the log says why."""
+    signo, core = status & SIGNAL_MASK, " (core dumped)" if status & CORE_DUMPED else ""
     hint = "; --dmesg shows where" if signo in LOGGED else ""
-    print(f"{program}: ended by {Signal(signo).name}{hint}", file=sys.stderr)
+    print(f"{program}: ended by {Signal(signo).name}{core}{hint}", file=sys.stderr)
 
 
 def show_failure(error: Exception) -> int:

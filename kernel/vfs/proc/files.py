@@ -375,12 +375,12 @@ def write_clear_refs(of: Task, data: bytes, writer: Task) -> int:
 
 
 def coredump_filter(of: Task) -> str:
-    """Which kinds of memory a dump would hold. Source: core(5)."""
+    """Which kinds of memory a core file holds. Source: core(5)."""
     return f"{of.mm.settings.coredump_filter:08x}\n" if of.alive else ""
 
 
 def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
-    """Set the filter; no dump is ever written. Errors: EINVAL. Source: core(5)."""
+    """Set the filter. Errors: EINVAL. Source: core(5)."""
     value = parse_kernel(data, 0, 0, (1 << 32) - 1)
     if not of.alive:
         raise SyscallError(errno.ESRCH)

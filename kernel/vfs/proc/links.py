@@ -72,6 +72,9 @@ class TaskLink(ProcLink):
         inode = self._goal(task)
         return text_of(task, inode) + ("" if inode.nlink else " (deleted)")
 
+    def goal_path(self, task: Caller) -> str:
+        return text_of(task, self._goal(task))
+
     def jump(self, task: Caller) -> Inode:
         return self._goal(task)
 
@@ -91,6 +94,9 @@ class FdLink(ProcLink):
 
     def readlink(self, task: Caller) -> str:
         return self._file.shown_path
+
+    def goal_path(self, task: Caller) -> str:
+        return self._file.path
 
     def jump(self, task: Caller) -> Inode:
         return self._file.inode
@@ -137,6 +143,9 @@ class ExeLink(ProcLink):
     def readlink(self, task: Caller) -> str:
         """Return the program's path. Errors: EACCES; ENOENT: a Python program has none."""
         return self._exe(task).shown_path
+
+    def goal_path(self, task: Caller) -> str:
+        return self._exe(task).path
 
     def jump(self, task: Caller) -> Inode:
         """Return the program's file. Errors: as readlink."""

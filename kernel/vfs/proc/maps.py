@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
-from pkern.kernel.vfs.devfs import ZeroDevice
+from pkern.kernel.vfs import mapped
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
@@ -52,16 +52,11 @@ class Columns(NamedTuple):
     name: str
 
 
-def _of_file(vma: Vma, file: File) -> Columns:
+def _of_file(vma: Vma, file: File, name: str) -> Columns:
     inode = file.inode
-    if isinstance(inode, ZeroDevice) and vma.flags & lib.VM_MAYSHARE:
-        return Columns(SHMEM, file.cookie, "/dev/zero (deleted)")
-    return Columns(device_text(inode.dev), inode.ino, file.shown_path)
-
-
-def _of_shared(vma: Vma) -> Columns:
-    name = "/anon_hugepage (deleted)" if vma.flags & lib.VM_HUGETLB else "/dev/zero (deleted)"
-    return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
+    if mapped.is_zero(vma, file):
+        return Columns(SHMEM, file.cookie, name)
+    return Columns(device_text(inode.dev), inode.ino, name)
 
 
 def _name(task: Task, vma: Vma) -> str:
@@ -77,12 +72,14 @@ def columns(task: Task, vma: Vma) -> Columns:
     """Return device, inode number and name of a VMA."""
     if vma.flags & lib.VM_SPECIAL:
         return Columns("00:00", 0, "[nonlinear]")
-    file = task.kernel.vfs.file_of(vma.file_cookie) if vma.file_cookie else None
+    vfs = task.kernel.vfs
+    name = mapped.name_of(vfs, vma)
+    if name is None:
+        return Columns("00:00", 0, _name(task, vma))
+    file = vfs.file_of(vma.file_cookie) if vma.file_cookie else None
     if file is not None:
-        return _of_file(vma, file)
-    if vma.mapping_cookie:
-        return _of_shared(vma)
-    return Columns("00:00", 0, _name(task, vma))
+        return _of_file(vma, file, name)
+    return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
 
 
 def maps_line(task: Task, vma: Vma) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.dumps import DUMP_USER
 from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
@@ -254,7 +255,7 @@ def _thread_rows() -> list[tuple[str, Row]]:
 
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
     """Return uid and gid of an inode about a task: its own, root's if its memory is hidden."""
-    if (task.alive and task.dumpable) or (inode.kind == "dir" and inode.mode == 0o555):
+    if (task.alive and task.dumpable == DUMP_USER) or (inode.kind == "dir" and inode.mode == 0o555):
         return task.cred.euid, task.cred.egid
     return 0, 0
 

@@ -133,7 +133,11 @@ def status(task: Task) -> str:
 
 def _status_of_memory(task: Task) -> str:
     sizes = [(name, f"{kb:>8} kB") for name, kb in _vm_rows(task)]
-    flags = [("CoreDumping", 0), ("THP_enabled", 0), ("untag_mask", "0xffffffffffffffff")]
+    flags = [
+        ("CoreDumping", int(task.dumping)),
+        ("THP_enabled", 0),
+        ("untag_mask", "0xffffffffffffffff"),
+    ]
     return lines([*sizes, *flags])
 
 

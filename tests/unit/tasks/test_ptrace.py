@@ -76,12 +76,14 @@ class Traced:
 
     def get(self) -> dict[str, int]:
         """Return the registers."""
-        return dict(zip(abi.USER_REGS, abi.REGS.unpack(self.do(abi.GETREGS)), strict=True))
+        return dict(
+            zip(userregs.USER_REGS, userregs.REGS.unpack(self.do(abi.GETREGS)), strict=True)
+        )
 
     def set(self, **values: int) -> None:
         """Set some registers."""
         regs = self.get() | values
-        self.do(abi.SETREGS, abi.REGS.pack(*[regs[name] for name in abi.USER_REGS]))
+        self.do(abi.SETREGS, userregs.REGS.pack(*[regs[name] for name in userregs.USER_REGS]))
 
     def run(self, request: int, signo: int = 0) -> int:
         """Let it go on to its next stop, and return the signal."""
@@ -229,7 +231,7 @@ def test_sigkill_does_not_ask(kernel: Kernel) -> None:
 
 def test_registers_come_back_as_they_were_set(kernel: Kernel) -> None:
     t = Traced(kernel)
-    values = {name: 0x1111 * (i + 1) for i, name in enumerate(abi.USER_REGS)}
+    values = {name: 0x1111 * (i + 1) for i, name in enumerate(userregs.USER_REGS)}
     fixed = ("cs", "ss", "ds", "es", "fs", "gs", "eflags", "rip", "orig_rax")
     values = {name: value for name, value in values.items() if name not in fixed}
     t.set(**values)
@@ -261,7 +263,7 @@ def test_the_raw_call_stores_what_the_python_form_returns(kernel: Kernel) -> Non
     t = Traced(kernel)
     at = t.sys.mmap(0, PAGE, 3, t.sys.MAP_PRIVATE | t.sys.MAP_ANONYMOUS)
     assert t.sys.syscall(101, abi.GETREGS, t.pid, 0, at) == 0
-    assert t.sys.load(at, abi.REGS.size) == t.do(abi.GETREGS)
+    assert t.sys.load(at, userregs.REGS.size) == t.do(abi.GETREGS)
     assert t.sys.syscall(101, abi.PEEKDATA, t.pid, CODE, at) == 0
     assert t.sys.load(at, 8) == GETPID_EXIT[:8]
     assert t.sys.syscall(101, abi.GETREGS, t.pid, 0, 8) == -errno.EFAULT
