@@ -205,9 +205,32 @@ static void remove_punches_the_file(struct world *w)
 	EXPECT_EQ(mapping_nr_pages(f->mapping), 4); /* read again: a page of zeroes */
 }
 
+static void a_core_file_leaves_out_what_nobody_touched(struct world *w)
+{
+	file *f = store_file(w, 4);
+	uint64_t at = map(w, 6, RW, PRIVATE_ANON, NULL, 0);
+	uint8_t there[6];
+	static char buf[PAGES(6)];
+	(void)load(w, w->mm, at + PAGES(1)); /* the page of zeroes */
+	EXPECT_EQ(store(w, w->mm, at + PAGES(2), 5), 1);
+	EXPECT_EQ(mm_mprotect(w->mm, at + PAGES(2), PAGES(1), PROT_NONE, -1), 0);
+	EXPECT_EQ(mm_munmap(w->mm, at + PAGES(4), PAGES(1)), 0);
+	STEP(w, mm_dump(w->mm, at, buf, 6, there), 6);
+	EXPECT(!memcmp(there, (uint8_t[]){ 0, 0, 1, 0, 0, 0 }, 6));
+	EXPECT_EQ(buf[PAGES(2)], 5);
+	EXPECT_EQ(w->m->counters.nr_anon, 1);
+	at = map(w, 4, PROT_READ, MAP_PRIVATE, f, 0);
+	EXPECT_EQ(mm_dump(w->mm, at, buf, 4, there), NEED_PAGE);
+	EXPECT_EQ(SERVED(w, mm_dump(w->mm, at, buf, 2, there)) > 0, 1);
+	EXPECT_EQ(there[0], 1);
+	EXPECT_EQ(buf[0], (char)store_byte(0, 0));
+	CHECK(w);
+}
+
 TESTS(TEST(reads_and_writes_cross_pages), TEST(a_fault_says_how_far_it_came),
       TEST(a_need_is_served_in_the_middle), TEST(strings), TEST(touch_counts_pages),
       TEST(faults_are_counted_and_hits_are_not), TEST(exec_needs_its_right),
       TEST(mincore_and_holes), TEST(smaps_divides_shared_pages),
       TEST(references_are_forgotten_by_kind), TEST(shared_anonymous_memory_is_numbered),
-      TEST(msync_checks), TEST(advice), TEST(remove_punches_the_file))
+      TEST(msync_checks), TEST(advice), TEST(a_core_file_leaves_out_what_nobody_touched),
+      TEST(remove_punches_the_file))

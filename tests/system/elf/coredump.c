@@ -178,9 +178,11 @@ static void tell_segment(const struct range *r)
 		char *at = (char *)p->p_vaddr;
 		if (p->p_type != PT_LOAD || at < r->at || at >= r->at + r->pages * P)
 			continue;
-		printf(" %ld/%ld%s%s%s", p->p_filesz / P, p->p_memsz / P, p->p_flags & PF_R ? "r" : "-",
-		       p->p_flags & PF_W ? "w" : "-", p->p_flags & PF_X ? "x" : "-");
-		for (unsigned long at = 0; at < p->p_filesz && p->p_offset + at < core_bytes; at += P)
+		printf(" %ld/%ld%s%s%s", p->p_filesz / P, p->p_memsz / P,
+		       p->p_flags & PF_R ? "r" : "-", p->p_flags & PF_W ? "w" : "-",
+		       p->p_flags & PF_X ? "x" : "-");
+		for (unsigned long at = 0; at < p->p_filesz && p->p_offset + at < core_bytes;
+		     at += P)
 			printf(",%x", core[p->p_offset + at] & 255);
 	}
 }
@@ -210,12 +212,14 @@ static void tell_filter(long filter)
 static void tell_own_segments(void)
 {
 	Elf64_Ehdr *e = (void *)core;
-	printf("type %d machine %d version %d flags %d ehsize %d phentsize %d shnum %d\n", e->e_type,
-	       e->e_machine, e->e_version, e->e_flags, e->e_ehsize, e->e_phentsize, e->e_shnum);
+	printf("type %d machine %d version %d flags %d ehsize %d phentsize %d shnum %d\n",
+	       e->e_type, e->e_machine, e->e_version, e->e_flags, e->e_ehsize, e->e_phentsize,
+	       e->e_shnum);
 	printf("class %d data %d osabi %d\n", e->e_ident[4], e->e_ident[5], e->e_ident[7]);
 	for (int i = 0; i < e->e_phnum; i++) {
 		Elf64_Phdr *p = headers() + i;
-		if (p->p_type == PT_LOAD && p->p_vaddr < (unsigned long)BASE && !(p->p_flags & PF_W))
+		if (p->p_type == PT_LOAD && p->p_vaddr < (unsigned long)BASE &&
+		    !(p->p_flags & PF_W))
 			printf("load %#lx %ld/%ld flags %d align %ld%s\n", p->p_vaddr, p->p_filesz,
 			       p->p_memsz, p->p_flags, p->p_align, p->p_offset % P ? " askew" : "");
 	}
@@ -228,8 +232,8 @@ static void tell_status(const prstatus_t *s, long pid)
 	       s->pr_sigpend, s->pr_sighold, s->pr_fpvalid);
 	printf("  pid %d ppid %d pgrp %d\n", s->pr_pid == pid, s->pr_ppid == getpid(),
 	       s->pr_pgrp == getpgrp());
-	printf("  orig_rax %ld rax %ld cs %lx ss %lx\n", (long)s->pr_reg[15],
-	       (long)s->pr_reg[10], (long)s->pr_reg[17], (long)s->pr_reg[20]);
+	printf("  orig_rax %ld rax %ld cs %lx ss %lx\n", (long)s->pr_reg[15], (long)s->pr_reg[10],
+	       (long)s->pr_reg[17], (long)s->pr_reg[20]);
 }
 
 static const char *program;
@@ -290,7 +294,10 @@ static void look(const char *what, void (*child)(long), long arg)
 static void fault(long at) { *(volatile int *)at = 1; }
 static void divide(long zero) { asm volatile("idivl %0" : : "r"((int)zero) : "rax", "rdx"); }
 static void killed(long signo) { syscall(SYS_kill, getpid(), signo); }
-static void cpu_time(long seconds) { limit(RLIMIT_CPU, seconds), syscall(SYS_kill, getpid(), SIGXCPU); }
+static void cpu_time(long seconds)
+{
+	limit(RLIMIT_CPU, seconds), syscall(SYS_kill, getpid(), SIGXCPU);
+}
 
 static void blocked(long signo)
 {
@@ -353,7 +360,9 @@ static void tell_limits(void)
 		int status = ends(with_limit, limits[i]);
 		long size = size_of_core();
 		printf("RLIMIT_CORE %ld: dumped %d, %s\n", limits[i], !!WCOREDUMP(status),
-		       size < 0 ? "no file" : size > 0 ? "some" : "empty");
+		       size < 0   ? "no file"
+		       : size > 0 ? "some"
+				  : "empty");
 		unlink("core");
 	}
 	for (long size = 0; size <= 8192; size += 4096) {

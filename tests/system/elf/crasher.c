@@ -17,7 +17,10 @@ static double half = 0.5;
 __attribute__((noinline)) static void innermost(long depth, const char *what)
 {
 	volatile char local[32] = "local text";
-	asm volatile("movq %0, %%r12; movsd %1, %%xmm5; fldpi" : : "r"(MARK), "m"(half) : "r12", "xmm5");
+	asm volatile("movq %0, %%r12; movsd %1, %%xmm5; fldpi"
+		     :
+		     : "r"(MARK), "m"(half)
+		     : "r12", "xmm5");
 	*(volatile long *)(depth + 0x1000) = local[0];
 }
 
@@ -44,7 +47,8 @@ int main(int argc, char **argv)
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	if (!getenv("KEEP_LIMIT"))
 		setrlimit(RLIMIT_CORE, &all);
-	char *heap = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *heap =
+		mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (long i = 0; i < 256; i++)
 		memset(heap + 4096 * i, (int)i | 1, 4096);
 	global++;

@@ -58,19 +58,19 @@ static void tell(const char *what, int status)
 	fflush(stdout);
 }
 
-#define RUN(what, ...)                               \
-	do {                                         \
-		int status;                          \
-		fflush(stdout);                      \
-		pid_t pid = fork();                  \
-		if (!pid) {                          \
-			__VA_ARGS__;                 \
+#define RUN(what, ...) \
+	do { \
+		int status; \
+		fflush(stdout); \
+		pid_t pid = fork(); \
+		if (!pid) { \
+			__VA_ARGS__; \
 			printf("  errno %d\n", errno); \
-			fflush(stdout);              \
-			_exit(9);                    \
-		}                                    \
-		waitpid(pid, &status, 0);            \
-		tell(what, status);                  \
+			fflush(stdout); \
+			_exit(9); \
+		} \
+		waitpid(pid, &status, 0); \
+		tell(what, status); \
 	} while (0)
 
 static void at(int fd, const char *path, int flags)
@@ -209,7 +209,8 @@ static void too_many(void)
 	}
 	usleep(50000);
 	RUN("the second", become(), again("/proc/self/exe"), allow(1), again("/proc/self/exe"));
-	RUN("with room later", become(), again("/proc/self/exe"), allow(3), again("/proc/self/exe"));
+	RUN("with room later", become(), again("/proc/self/exe"), allow(3),
+	    again("/proc/self/exe"));
 	RUN("room once", become(), allow(3), again("/nonesuch"), allow(0), again("/proc/self/exe"));
 	RUN("after a fork", forked());
 	RUN("back to root", allow(0), setreuid(USER, 0), setreuid(0, 0), again("/proc/self/exe"));

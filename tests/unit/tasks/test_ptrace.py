@@ -11,6 +11,7 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks import userregs
 from pkern.kernel.vfs.proc import mmfile
 from pkern.syscalls.tasks import ptrace as abi
 from pkern.userland.program import Sys
@@ -76,14 +77,12 @@ class Traced:
 
     def get(self) -> dict[str, int]:
         """Return the registers."""
-        return dict(
-            zip(userregs.USER_REGS, userregs.REGS.unpack(self.do(abi.GETREGS)), strict=True)
-        )
+        return userregs.unpack_regs(self.do(abi.GETREGS))
 
     def set(self, **values: int) -> None:
         """Set some registers."""
         regs = self.get() | values
-        self.do(abi.SETREGS, userregs.REGS.pack(*[regs[name] for name in userregs.USER_REGS]))
+        self.do(abi.SETREGS, userregs.pack_regs(regs))
 
     def run(self, request: int, signo: int = 0) -> int:
         """Let it go on to its next stop, and return the signal."""
