@@ -30,6 +30,9 @@ static void look(struct world *w, struct view *view)
 {
 	memset(view, 0, sizeof(*view));
 	view->nr = mm_vmas(w->mm, 0, view->vmas, 64);
+	for (int64_t i = 0; i < view->nr; i++)
+		view->vmas[i].own =
+			0; /* a refused store may have prepared its anon_vma, as on Linux */
 	view->total_vm = w->mm->counters.total_vm;
 	view->committed = w->m->counters.nr_committed;
 	view->files = w->m->caches[CACHE_FILE].live;
