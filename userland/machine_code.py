@@ -200,4 +200,4 @@ def run_machine_code(
     task = spawn_program(kernel, path, argv, stdio=stdio, **given)
     assert kernel.scheduler is not None
     run_in_time(kernel.scheduler, task, given.get("timeout_ns"))
-    return task.exit_status or 0
+    return task.group.exit_status or 0

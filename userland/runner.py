@@ -182,7 +182,7 @@ def run(
         in_time = _run_in_time(machine, scheduler, task, given.timeout_ns, wall_ns)
         alloc_failed = bool(given.fail_nth) and not machine.fail_pending
         machine.fail_nth(0)
-        wait_status = task.exit_status or 0
+        wait_status = task.group.exit_status or 0
         signo = wait_status & 0x7F
         return Completed(
             argv=(source, *argv),

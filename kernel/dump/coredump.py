@@ -14,8 +14,8 @@ from pkern.kernel.dump.writer import DumpEnds, Writer
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.log import KERN_WARNING
 from pkern.kernel.tasks.dumps import DUMP_NONE, DUMP_ROOT
-from pkern.kernel.tasks.signals import Signal
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
+from pkern.kernel.tasks.signals import Signal
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.signals import SigInfo

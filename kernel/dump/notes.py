@@ -116,7 +116,7 @@ def _of_process(task: Task, info: SigInfo, vmas: list[Vma]) -> list[Note]:
 
 
 def notes(task: Task, info: SigInfo, vmas: list[Vma]) -> list[Note]:
-    """Return the notes of a core file in Linux's order: of the thread that ends it all, then others."""
+    """Return the notes in Linux's order: first those of the thread that ends it all."""
     made = _of_thread(task, info.si_signo, _of_process(task, info, vmas))
     for other in task.group.living():
         if other is not task:

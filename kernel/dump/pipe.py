@@ -83,7 +83,8 @@ def start(task: Task, words: list[str]) -> File:
 def _run(init: Task, words: list[str], stdin: File) -> None:
     child = fork(init)
     try:
-        child.fds.close_all()
+        for fd in sorted(child.fds.files):
+            child.fds.close(fd)
         child.fds.put_at(STDIN, stdin)
         child.rlimits["core"] = (LIMIT, LIMIT)
         processor, scheduler = child.kernel.processor, child.kernel.scheduler

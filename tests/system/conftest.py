@@ -114,7 +114,7 @@ class Machine:
         task = self.spawn(program, *arguments, stdin=stdin)
         assert self.kernel.scheduler is not None
         self.kernel.scheduler.run(task)
-        return Ran(task.exit_status or 0, b"".join(self.out), b"".join(self.err))
+        return Ran(task.group.exit_status or 0, b"".join(self.out), b"".join(self.err))
 
 
 @pytest.fixture

@@ -124,6 +124,43 @@ def test_gdb_reads_registers_stack_and_maps(compile_c: Compile, here: Path, cpu:
         assert text in said, text
 
 
+THREADS = r"""
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+static void *sleeper(void *n) { pause(); return n; }
+static void *spinner(void *n) { for (;;); return n; }
+static void *crash(void *n) { usleep(100000); *(volatile int *)16 = 1; return n; }
+int main(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	pthread_t t;
+	setrlimit(RLIMIT_CORE, &all);
+	pthread_create(&t, 0, sleeper, 0);
+	pthread_create(&t, 0, spinner, 0);
+	pthread_create(&t, 0, crash, 0);
+	pthread_join(t, 0);
+}
+"""
+
+
+@pytest.mark.parametrize("way", ["core", "|/sbin/reader /tmp %p"])
+def test_each_thread_is_in_the_file(compile_c: Compile, here: Path, way: str) -> None:
+    program = compile_c(THREADS, "glibc", *DEBUG)
+    with Kernel("64M") as kernel:
+        put_program(kernel, compile_c("corereader", "musl"), "/sbin/reader")
+        kernel.sysctl["kernel.core_pattern"] = way
+        assert crash(kernel, program).group.exit_status == SIGSEGV | DUMPED
+        assert kernel.scheduler is not None
+        kernel.scheduler.run_until(lambda: not kernel.scheduler.queue)  # type: ignore[union-attr]
+        (here / "core").write_bytes(content(kernel, CORE))
+        kernel.check()
+    said = gdb(program, here / "core", "info threads", "thread apply all bt")
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("* 1")] == ["1"]
+    for text in ("crash (n=0x0)", "pause ()", "spinner (n=0x0)", "main () at"):
+        assert text in said, text
+
+
 def test_swapped_memory_comes_back_into_the_file(compile_c: Compile, here: Path) -> None:
     """Its RAM holds not even what the program stored: most of it comes from swap."""
     program = compile_c("crasher", "glibc", *DEBUG)

@@ -40,7 +40,7 @@ class Ending(NamedTuple):
 
 def of_task(task: Task) -> Ending:
     """Return how a task has ended by itself."""
-    status = task.exit_status or 0
+    status = task.group.exit_status or 0
     signo = status & SIGNAL_MASK
     return Ending(SIGNALLED + signo if signo else status >> 8 & 0xFF)
 
@@ -87,11 +87,11 @@ def tell(
 
     tracer: who has said by which signal, if there was one.
     """
-    signo = 0 if task is None else (task.exit_status or 0) & SIGNAL_MASK
+    signo = 0 if task is None else (task.group.exit_status or 0) & SIGNAL_MASK
     if ending.reason is not None:
         print(f"pkern: {ending.reason}", file=sys.stderr)
     elif signo and signo not in QUIET and task is not None and tracer is None:
-        say_ended(task.program or given.argv[0], task.exit_status or 0)
+        say_ended(task.program or given.argv[0], task.group.exit_status or 0)
     if json_file:
         text = page(kernel, task, given, ending, signo)
         Path(json_file).write_text(text, errors="surrogateescape")
