@@ -179,7 +179,8 @@ class Group:
 
     def reap(self) -> None:
         """Forget a process that has ended."""
-        self.threads.pop(self.pid, None)
+        if self.threads.pop(self.pid, None) is not None:
+            self._count_gone(self.leader)
         self.kernel.tasks.release(self.leader)
         self.leader.tell_pidfds()
 
