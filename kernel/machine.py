@@ -25,9 +25,9 @@ from pkern.kernel.mm.swap import SwapAreas
 from pkern.kernel.net.net import Net
 from pkern.kernel.random import Random
 from pkern.kernel.sysctl import SysctlTable
+from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.check import faults
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.kernel.tasks.dumps import Dumps
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts

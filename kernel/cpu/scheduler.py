@@ -21,8 +21,8 @@ from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
+from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.tasks.trace import Trace, is_held
-from pkern.kernel.tasks.userregs import NO_CALL
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pkern.kernel.dump import file, image, pattern, pipe
 from pkern.kernel.dump.writer import DumpEnds, Writer
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.log import KERN_WARNING
-from pkern.kernel.tasks.dumps import DUMP_NONE, DUMP_ROOT
+from pkern.kernel.tasks.attributes import DUMP_NONE, DUMP_ROOT
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
 from pkern.kernel.tasks.signals import Signal
 

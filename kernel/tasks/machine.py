@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.net.net import Net
     from pkern.kernel.random import Random
     from pkern.kernel.sysctl import SysctlTable
-    from pkern.kernel.tasks.dumps import Dumps
+    from pkern.kernel.tasks.attributes import Dumps
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.table import TaskTable

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
-from pkern.kernel.tasks.attributes import Attributes, IoCounters, Usage
+from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
-from pkern.kernel.tasks.dumps import DUMP_USER
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL, Handlers, Signals, retarget

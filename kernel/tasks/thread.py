@@ -9,8 +9,9 @@ from typing import Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.rseq import Area
-from pkern.kernel.tasks.userregs import NO_CALL
 from pkern.kernel.wait import WouldBlock
+
+NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 
 
 class Interval:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.signals import SigInfo, Signal
-from pkern.kernel.tasks.userregs import NO_CALL
+from pkern.kernel.tasks.thread import NO_CALL
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

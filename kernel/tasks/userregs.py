@@ -16,7 +16,6 @@ USER_REGS = (
 )  # fmt: skip
 CONSTANT_REGS = {"cs": 0x33, "ss": 0x2B, "ds": 0, "es": 0, "fs": 0, "gs": 0}
 REGS = struct.Struct(f"<{len(USER_REGS)}Q")
-NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 
 
 def user_regs(context: Context, orig_rax: int) -> dict[str, int]:

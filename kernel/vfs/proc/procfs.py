@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.dumps import DUMP_USER
+from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
