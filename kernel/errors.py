@@ -44,25 +44,36 @@ class SyscallError(OSError):
         if filename2 is not None:
             self.filename2 = filename2
         self.number = number
-        if (kinds := _KINDS.get(type(self))) and number in kinds:
-            self.__class__ = kinds[number]
+        kinds = _KINDS.get(type(self))
+        if kinds is not None and (kind := kinds[number]) is not None:
+            self.__class__ = kind
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SyscallError, (self.number, self.filename, self.filename2), vars(self)
 
 
-_KINDS: dict[type[SyscallError], dict[int, type[SyscallError]]] = {}
+class _Kinds(dict[int, type[SyscallError] | None]):
+    """By errno: what an error is beside its class; None: nothing. Made at the first of each."""
+
+    def __init__(self, error: type[SyscallError]) -> None:
+        self._error = error
+        self._made: dict[type[OSError], type[SyscallError] | None] = {OSError: None}
+
+    def __missing__(self, number: int) -> type[SyscallError] | None:
+        kind = type(OSError(number, ""))
+        if kind not in self._made:
+            body = {"__doc__": self._error.__doc__, "__module__": self._error.__module__}
+            self._made[kind] = type(kind.__name__, (self._error, kind), body)
+        made = self[number] = self._made[kind]
+        return made
+
+
+_KINDS: dict[type[SyscallError], _Kinds] = {}
 
 
 def with_pythons_own(error: type[SyscallError]) -> None:
     """Let errors of a class be of Python's class for their errno too, where there is one."""
-    made: dict[type[OSError], type[SyscallError]] = {}
-    kinds = {number: type(OSError(number, "")) for number in errno.errorcode}
-    for kind in kinds.values():
-        if kind is not OSError and kind not in made:
-            body = {"__doc__": error.__doc__, "__module__": error.__module__}
-            made[kind] = type(kind.__name__, (error, kind), body)
-    _KINDS[error] = {number: made[kind] for number, kind in kinds.items() if kind in made}
+    _KINDS[error] = _Kinds(error)
 
 
 with_pythons_own(SyscallError)

@@ -7,6 +7,7 @@ a key of a table has one module, which is declared before that module is there.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import FrameType, ModuleType
@@ -23,6 +24,8 @@ Handler = Callable[[int, FrameType | None], object]
 
 def load(module: str) -> ModuleType:
     """Import a module. Errors: as import; then, of a signal that came meanwhile, its handler's."""
+    if module in sys.modules:
+        return import_module(module)
     came: list[int] = []
     handlers = _held_back(lambda signo, frame: came.append(signo))
     try:

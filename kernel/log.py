@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
 from pkern.kernel.clock import Clock
+from pkern.kernel.values import NamedTuple
 
 KERN_ERR, KERN_WARNING, KERN_INFO, KERN_DEBUG = 3, 4, 6, 7
 MAX_LINES = 10_000

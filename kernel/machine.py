@@ -6,11 +6,11 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pkern.kernel import DEFAULT_RAM, SIZE_UNITS, arguments
+from pkern.kernel import DEFAULT_RAM, SIZE_UNITS, arguments, late
 from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
@@ -21,30 +21,29 @@ from pkern.kernel.errors import SIGKILL, KernelBug, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
-from pkern.kernel.mm.swap import SwapAreas
-from pkern.kernel.net.net import Net
 from pkern.kernel.random import Random
-from pkern.kernel.sysctl import SysctlTable
 from pkern.kernel.tasks.attributes import Dumps
-from pkern.kernel.tasks.check import faults
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.uts import Uts
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
-from pkern.kernel.vfs.mqueue import Queues
-from pkern.kernel.vfs.msg import Messages
 from pkern.kernel.vfs.proc.procfs import ProcFs
-from pkern.kernel.vfs.sem import Semaphores
-from pkern.kernel.vfs.shm import Segments
-from pkern.kernel.vfs.sysfs.devices import tree as sys_tree
-from pkern.kernel.vfs.sysfs.fs import SysFs
-from pkern.kernel.vfs.userfaultfd import Userfaults
+from pkern.kernel.vfs.sysfs import SysFs
 
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.mm.swap import SwapAreas
+    from pkern.kernel.net.net import Net
+    from pkern.kernel.sysctl import SysctlTable
+    from pkern.kernel.vfs.mqueue import Queues
+    from pkern.kernel.vfs.msg import Messages
+    from pkern.kernel.vfs.sem import Semaphores
+    from pkern.kernel.vfs.shm import Segments
+    from pkern.kernel.vfs.userfaultfd import Userfaults
 
 PAGE_SIZE = 4096
 REPORT_BYTES = 64 << 10
@@ -134,21 +133,13 @@ class Kernel:
             processes=self.tasks,
         )
         self.memory.running = self.running
-        self.userfaults = self.memory.monitors = Userfaults(self)
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
         self.vfs: Vfs = Vfs(self)
         self.vfs.boot()
-        self.net = Net(self)
-        self.segments = Segments(self)
-        self.semaphores = Semaphores(self)
-        self.messages = Messages(self)
-        self.queues = Queues(self)
-        self.sysctl: SysctlTable = SysctlTable(self.owners(), self.log)
         self.vfs.mount("/proc", ProcFs(self))
-        self.vfs.mount("/sys", SysFs(self, sys_tree(self.memory)))
+        self.vfs.mount("/sys", SysFs(self, self.memory))
         self.memory.stores = self.vfs
-        self.swap = SwapAreas(self.memory, self.log)
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
             if parse_size(swap):
@@ -159,26 +150,69 @@ class Kernel:
             self.close()
             raise
 
-    def owners(self) -> dict[str, Any]:
-        """Return who holds the value of a sysctl, by Entry.owner."""
-        return {
-            "tunables": self.memory.tunables,
-            "memory": self.memory,
-            "net": self.net,
-            "oom": self.memory.oom,
-            "random": self.random,
-            "segments": self.segments,
-            "tasks": self.tasks,
-            "log": self.log,
-            "uts": self.uts,
-            "vfs": self.vfs,
-            "vsyscalls": self.vsyscalls,
-            "semaphores": self.semaphores,
-            "messages": self.messages,
-            "queues": self.queues,
-            "userfaults": self.userfaults,
-            "dumps": self.dumps,
-        }
+    # ---- parts that are made when somebody first asks for them ----
+
+    @cached_property
+    def net(self) -> Net:
+        """All sockets."""
+        made: Net = late.load("pkern.kernel.net.net").Net(self)
+        return made
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Shared memory of System V."""
+        made: Segments = late.load("pkern.kernel.vfs.shm").Segments(self)
+        return made
+
+    @cached_property
+    def semaphores(self) -> Semaphores:
+        """Semaphores of System V."""
+        made: Semaphores = late.load("pkern.kernel.vfs.sem").Semaphores(self)
+        return made
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Message queues of System V."""
+        made: Messages = late.load("pkern.kernel.vfs.msg").Messages(self)
+        return made
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Message queues of POSIX."""
+        made: Queues = late.load("pkern.kernel.vfs.mqueue").Queues(self)
+        return made
+
+    @cached_property
+    def userfaults(self) -> Userfaults:
+        """Who serves faults instead of the kernel."""
+        made: Userfaults = late.load("pkern.kernel.vfs.userfaultfd").Userfaults(self)
+        self.memory.monitors = made
+        return made
+
+    @cached_property
+    def swap(self) -> SwapAreas:
+        """The areas to swap to."""
+        made: SwapAreas = late.load("pkern.kernel.mm.swap").SwapAreas(self.memory, self.log)
+        return made
+
+    @cached_property
+    def sysctl(self) -> SysctlTable:
+        """The parameters, by name."""
+        made: SysctlTable = late.load("pkern.kernel.sysctl").SysctlTable(self.owner, self.log)
+        return made
+
+    def owner(self, name: str) -> Any:
+        """Return who holds the value of a sysctl, by Entry.owner. Errors: MachineClosed."""
+        return self.memory.oom if name == "oom" else getattr(self, name)
+
+    def leave(self, task: Task) -> None:
+        """Let a task that has ended leave what it holds or waits for, of the parts there are."""
+        pid = task.pid
+        named = {"segments": task, "semaphores": task, "messages": pid, "queues": pid}
+        for name, who in named.items():
+            part = vars(self).get(name)
+            if part is not None:
+                part.leave(who)
 
     def has_cpu(self, feature: str) -> bool:
         """Tell whether the processor has one of CPU_FEATURES."""
@@ -306,7 +340,7 @@ class Kernel:
         report = ffi.new("char[]", REPORT_BYTES)
         if lib.machine_check(self.core, report, REPORT_BYTES) != 0:
             raise KernelBug(ffi.string(report).decode())
-        found = faults(self.tasks, self.scheduler)
+        found = late.load("pkern.kernel.tasks.check").faults(self.tasks, self.scheduler)
         if found:
             raise KernelBug("\n".join(found))
 
@@ -347,12 +381,10 @@ class Kernel:
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
-        self.net.close()
-        self.segments.close()
-        self.vfs.close()
-        self.swap.close()
+        for name in ("net", "segments", "vfs", "swap"):
+            if name in vars(self):
+                getattr(self, name).close()
         self.clock.keep_in(None)
-        self.sysctl.close()
         return self.memory.close()
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from _random import Random as Generator  # what random.Random is made of, without its imports
 
 POOL_BITS = 256
 
@@ -11,9 +11,14 @@ class Random:
     """A source of bytes; each take() gives others."""
 
     def __init__(self, seed: int) -> None:
-        self._source = random.Random(seed)
-        self.boot_id = _as_uuid(random.Random(~seed).randbytes(16))
+        self._seed = seed
+        self._source = Generator(seed)
         self.entropy_avail = self.poolsize = POOL_BITS
+
+    @property
+    def boot_id(self) -> str:
+        """The UUID of this boot, which the seed alone decides."""
+        return _as_uuid(_bytes(Generator(~self._seed), 16))
 
     @property
     def uuid(self) -> str:
@@ -22,7 +27,12 @@ class Random:
 
     def take(self, nbytes: int) -> bytes:
         """Return nbytes."""
-        return self._source.randbytes(nbytes)
+        return _bytes(self._source, nbytes)
+
+
+def _bytes(source: Generator, nbytes: int) -> bytes:
+    """Return what random.Random.randbytes returns."""
+    return source.getrandbits(8 * nbytes).to_bytes(nbytes, "little")
 
 
 def _as_uuid(raw: bytes) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from pkern.kernel.errors import MachineClosed, SyscallError
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
 from pkern.kernel.sysctl_entry import Entry, Value
@@ -47,28 +47,14 @@ class Writer(Protocol):
     def uid(self) -> int: ...
 
 
-class _Closed:
-    """What stands for the core's tunables once the machine is closed."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise MachineClosed
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise MachineClosed
-
-
 class SysctlTable:
-    """The parameters of one machine, by name. owners: the machine's parts, by Entry.owner."""
+    """The parameters of one machine, by name. owner: returns a part of it, by Entry.owner."""
 
-    def __init__(self, owners: Mapping[str, Any], log: Log) -> None:
-        self._owners = dict(owners)
+    def __init__(self, owner: Callable[[str], Any], log: Log) -> None:
+        self._owner = owner
         self._log = log
         self._entries = {entry.name: entry for entry in (*ENTRIES, *KEPT)}
         self._own = {e.name: e.default for e in self._entries.values() if e.owner == "table"}
-
-    def close(self) -> None:
-        """Let go of the core's tunables, whose memory is gone."""
-        self._owners["tunables"] = _Closed()
 
     # ---- looking ----
 
@@ -89,7 +75,7 @@ class SysctlTable:
             value = self._own[entry.name]
             assert value is not None
             return value
-        value = getattr(self._owners[entry.owner], entry.where)
+        value = getattr(self._owner(entry.owner), entry.where)
         return value if entry.kind == "str" else int(value)
 
     def read(self, name: str) -> str:
@@ -154,4 +140,4 @@ class SysctlTable:
         if entry.owner == "table":
             self._own[entry.name] = value
         else:
-            setattr(self._owners[entry.owner], entry.where, value)
+            setattr(self._owner(entry.owner), entry.where, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pkern.kernel.values import NamedTuple
 
 Value = int | str
 MAX = (1 << 63) - 1
@@ -11,7 +11,7 @@ MAX = (1 << 63) - 1
 class Entry(NamedTuple):
     """One parameter. low..high: an integer's range; a string entry's values stand in choices.
 
-    owner: who holds the value, as Kernel.owners names the machine's parts; "table": nobody else.
+    owner: who holds the value, as Kernel.owner names the machine's parts; "table": nobody else.
     field: the owner's, where it is not the last part of the name.
     """
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel as Kernel
     from pkern.kernel.mm.mm import Vma as Vma
     from pkern.kernel.tasks.signals import SigInfo as SigInfo
-    from pkern.kernel.tasks.signals import Signal as Signal
+    from pkern.kernel.tasks.signames import Signal as Signal
     from pkern.kernel.tasks.task import Task as Task
     from pkern.userland.program import Sys as Sys
     from pkern.userland.runner import Completed as Completed
@@ -60,7 +60,7 @@ _HOMES = {
     "Branch": ("pkern.kernel.branch", "Branch"),
     "Snapshot": ("pkern.kernel.branch", "Snapshot"),
     # what happens: signals, lines of the log, the end of a program
-    "Signal": ("pkern.kernel.tasks.signals", "Signal"),
+    "Signal": ("pkern.kernel.tasks.signames", "Signal"),
     "SigInfo": ("pkern.kernel.tasks.signals", "SigInfo"),
     "LogRecord": ("pkern.kernel.log", "Record"),
     "Completed": ("pkern.userland.runner", "Completed"),

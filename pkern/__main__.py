@@ -6,11 +6,13 @@ from pkern.userland.cli import startup
 
 
 def main() -> int:
-    """Run the command line of this process and return the exit status."""
+    """Run the command line of this process and return the exit status, if it does not end there."""
     startup.begin()
     from pkern.userland.cli.main import main as run
 
-    return run(ready=startup.end)
+    status = run(ready=startup.end)
+    startup.leave(status)
+    return status
 
 
 if __name__ == "__main__":

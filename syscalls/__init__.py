@@ -41,10 +41,10 @@ ROOMS = {
     "ipc.sem": "semget semop semctl semtimedop",
     "memory.mman": """
         mmap mprotect munmap brk mremap msync mincore madvise mlock munlock mlockall munlockall
-        remap_file_pages process_vm_readv process_vm_writev mlock2 pkey_mprotect pkey_alloc
-        pkey_free process_madvise mseal""",
+        remap_file_pages mlock2 pkey_mprotect pkey_alloc pkey_free mseal""",
     "memory.policy": """
         mbind set_mempolicy get_mempolicy migrate_pages move_pages set_mempolicy_home_node""",
+    "memory.process_vm": "process_vm_readv process_vm_writev process_madvise",
     "memory.shm": "shmget shmat shmctl shmdt",
     "memory.swap": "swapon swapoff",
     "memory.userfaultfd": "userfaultfd",

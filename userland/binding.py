@@ -15,17 +15,19 @@ import operator
 import os
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, cached_property, update_wrapper
+from types import MethodType
+from typing import Any
 
 from pkern import syscalls
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.values import NamedTuple
 from pkern.syscalls import constants, info
 from pkern.syscalls.abi import MASK, signed32
 from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, stat, xattr
-from pkern.syscalls.memory import mman, shm
+from pkern.syscalls.memory import mman, process_vm, shm
 from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.table import Kind
 from pkern.syscalls.tasks import ids, life, process, ptrace, sched, signals, time, timers
@@ -39,8 +41,8 @@ WORD_BITS = 64
 # Calls whose Python form takes and returns Python values instead of addresses.
 FORMS: dict[str, Handler] = {
     "mincore": mman.mincore,
-    "process_vm_readv": mman.process_vm_readv,
-    "process_vm_writev": mman.process_vm_writev,
+    "process_vm_readv": process_vm.process_vm_readv,
+    "process_vm_writev": process_vm.process_vm_writev,
     "wait4": life.wait4,
     "ptrace": ptrace.ptrace,
     "getrlimit": process.getrlimit,
@@ -313,8 +315,9 @@ def source(name: str, takes: list[Parameter]) -> str:
     one argument too many is told in the program's words.
     """
     defaulted = [f"{p.name}=defaults[{i}]" if p.default else p.name for i, p in enumerate(takes)]
-    head = ", ".join(["self", *defaulted])
-    lines = [f"def make(handler, defaults):\n def form({head}): pass\n def {name}({head}, *extra):"]
+    shown, taken = (", ".join([first, *defaulted]) for first in ("self", "task"))
+    lines = [f"def make(handler, defaults):\n def form({shown}): pass"]
+    lines.append(f" def {name}({taken}, *extra):")
     last = f"after '{takes[-1].name}'" if takes else ""
     lines.append(f"  if extra: raise surplus('{name}', \"{last}\", extra)")
     integers = [p for p in takes if p.sort in INTEGERS]
@@ -329,7 +332,7 @@ def source(name: str, takes: list[Parameter]) -> str:
         lines.append(f"  {_converted(name, others)}")
     named = "".join(f", {p.name}" for p in takes if p.sort in NAMED)
     arguments = "".join(f", {p.name}" for p in takes)
-    lines.append(f"  try: return handler(self.task{arguments})")
+    lines.append(f"  try: return handler(task{arguments})")
     lines.append(f"  except SyscallError as error: raise told(error{named}) from None")
     lines.append(f" return {name}, form")
     return "\n".join(lines)
@@ -359,7 +362,7 @@ def _maker(name: str, text: str) -> Callable[..., Any]:
 
 
 def method(name: str, handler: Handler, form: Handler | None = None) -> Handler:
-    """Return the function that makes a call for a Sys: `name(self, ...)`.
+    """Return the function that makes a call, whose first argument is the task: see bound.
 
     form: whose parameters and docstring it has, where the handler wraps another.
     """
@@ -378,18 +381,35 @@ def method(name: str, handler: Handler, form: Handler | None = None) -> Handler:
     return result
 
 
-class Unmade:
-    """A call whose function is not made yet: it takes this one's place at the first use."""
+class Call:
+    """A call of a class of systems: its function is made at the first use, and bound to the task.
 
-    def __init__(self, owner: type, name: str, handler: Handler) -> None:
-        self.owner = owner
+    To the task, not to the system, which is looked at in a slow way, as it has a __getattr__. An
+    instance keeps its calls, as it is found at once there.
+    """
+
+    def __init__(self, name: str, handler: Handler) -> None:
         self.name = name
         self.handler = handler
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        made: Any = method(self.name, self.handler)
-        setattr(self.owner, self.name, made)
-        return made if instance is None else made.__get__(instance, owner)
+    @cached_property
+    def made(self) -> Handler:
+        """The function."""
+        return method(self.name, self.handler)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self._unbound
+        bound = vars(instance)[self.name] = MethodType(self.made, instance.task)
+        return bound
+
+    @cached_property
+    def _unbound(self) -> Handler:
+        def call(self: Any, *arguments: Any, **named: Any) -> Any:
+            return made(self.task, *arguments, **named)
+
+        made = self.made
+        return update_wrapper(call, made)
 
 
 def install(owner: type, own: frozenset[str]) -> None:
@@ -398,4 +418,4 @@ def install(owner: type, own: frozenset[str]) -> None:
         setattr(owner, name, value)
     for name, handler in handlers().items():
         if name not in own:
-            setattr(owner, name, Unmade(owner, name, handler))
+            setattr(owner, name, Call(name, handler))

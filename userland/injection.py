@@ -22,7 +22,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SigInfo, Signal, send
+from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
@@ -18,6 +18,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.signals import SIGKILL
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_TRUNC
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
 from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY

@@ -12,7 +12,7 @@ import sys as host
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pkern.kernel.arguments import of_type
@@ -26,7 +26,7 @@ from pkern.kernel.errors import (
     TaskKilled,
 )
 from pkern.kernel.tasks.clone import fork
-from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
+from pkern.kernel.tasks.signals import SIGINT, SIGKILL, SigInfo
 from pkern.kernel.tasks.task import Task
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
@@ -118,7 +118,7 @@ class Sys(Calls):
         for name, handler in self._handlers(plain).items():
             if name not in OWN_FORMS:
                 made: Any = method(name, tracer.python_call(name, handler), plain[name])
-                vars(self)[name] = made.__get__(self)
+                vars(self)[name] = MethodType(made, self.task)
 
     def inject(self, injector: Changer) -> None:
         """Let another change the calls from now on, and those of the children to come."""
@@ -128,7 +128,7 @@ class Sys(Calls):
         for name, handler in self._handlers(plain).items():
             if name not in OWN_FORMS and handler is not plain[name]:
                 made: Any = method(name, handler, plain[name])
-                vars(self)[name] = made.__get__(self)
+                vars(self)[name] = MethodType(made, self.task)
 
     def _handlers(
         self, plain: Mapping[str, Callable[..., Any]]
@@ -375,7 +375,7 @@ def run_main(
         sys.ended()
         raise
     except KeyboardInterrupt:  # the host's Ctrl-C is the program's
-        task.die_of(Signal.SIGINT)
+        task.die_of(SIGINT)
         sys.ended()
         raise
     except BaseException:  # the program's own: on a live machine nothing else ends it

@@ -19,10 +19,11 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import MOST_ID, Kernel
-from pkern.kernel.tasks.signals import SIGKILL, SigInfo, Signal
+from pkern.kernel.tasks.signals import SIGKILL, SigInfo
+from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.vfs.proc.maps import maps_line
 from pkern.syscalls.strace.tracer import Tracer
-from pkern.userland.given import Given, Layer, Limit, bind, nanoseconds_of, read_bind, show_root
+from pkern.userland.given import Given, Layer, Limit, nanoseconds_of
 from pkern.userland.machine_code import (
     boot_scheduler,
     bring_program,
@@ -30,6 +31,7 @@ from pkern.userland.machine_code import (
     run_in_time,
     start_program,
 )
+from pkern.userland.shown import bind, read_bind, show_root
 from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:

@@ -20,15 +20,26 @@ from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
-from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SA_RESTART, SI_KERNEL, Fate, SigInfo, Signal
+from pkern.kernel.tasks.signals import (
+    SA_NOCLDSTOP,
+    SA_RESTART,
+    SI_KERNEL,
+    SIGCHLD,
+    SIGKILL,
+    SIGSEGV,
+    SIGXCPU,
+    Fate,
+    SigInfo,
+)
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.tasks.trace import Trace, is_held
+from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.trace import Trace
 
 SLICE_BLOCKS = 20_000
 CALL_NS, BLOCK_NS = SYSCALL_NS, 10
@@ -50,7 +61,6 @@ RESTARTS = {
     Restart.CONTINUE: 516,
 }
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
-SIGINT, SIGKILL, SIGSEGV, SIGCHLD = 2, 9, 11, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
@@ -403,7 +413,7 @@ class Scheduler:
         if trace.owed:
             trace.owed = False
             regs = task.cpu.registers()
-            if trace.call != NO_CALL:
+            if trace.in_call:
                 task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
             else:
                 trace.after_call()
@@ -661,9 +671,9 @@ class Scheduler:
         if not group.alive:
             return
         if group.cpu_ns >= hard * SECOND:
-            signals.send(group.leader, SigInfo(Signal.SIGKILL, SI_KERNEL))
+            signals.send(group.leader, SigInfo(SIGKILL, SI_KERNEL))
             return
-        signals.send(group.leader, SigInfo(Signal.SIGXCPU, SI_KERNEL))
+        signals.send(group.leader, SigInfo(SIGXCPU, SI_KERNEL))
         group.rlimits["cpu"] = (soft + 1, hard)
 
     # ---- what the log gets ----

@@ -9,7 +9,7 @@ more, the Oom. The core scans; how much, how often and what then is decided here
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -64,6 +64,8 @@ class Store(Protocol):
 class Monitors(Protocol):
     """Who serves the faults that a userfaultfd watches for: kernel/vfs/userfaultfd.py."""
 
+    @property
+    def contexts(self) -> Sized: ...
     def program_fault(self, process: Process) -> None: ...
     def kernel_fault(self, process: Process) -> None: ...
 
@@ -111,7 +113,6 @@ class Memory:
     """
 
     stores: Stores
-    monitors: Monitors
 
     def __init__(
         self,
@@ -135,6 +136,7 @@ class Memory:
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
         self.oom = Oom(log, self.counters, processes)
+        self.monitors: Monitors | None = None  # since somebody has asked for a userfaultfd
         self.current: Process | None = None  # on whose behalf files are worked on
         self.running: Callable[[], Process | None] = lambda: None
         self.sleep_hook: Callable[[Any, int], None] | None = None  # a page is waited for
@@ -146,6 +148,11 @@ class Memory:
         self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self._dropped = 0
         self.min_free_kbytes = default_min_free(ram)
+
+    @property
+    def watched(self) -> bool:
+        """Tell whether there is a userfaultfd that may watch some of it."""
+        return self.monitors is not None and bool(self.monitors.contexts)
 
     def close(self) -> int:
         """Give the core back; return how many objects or pages were left in it."""
@@ -260,7 +267,7 @@ class Memory:
         elif status == lib.NEED_MEMORY:
             if not self.make_room(attempt):
                 self.oom.in_call(process)
-        elif status == lib.NEED_USER and process is not None:
+        elif status == lib.NEED_USER and process is not None and self.monitors is not None:
             self.monitors.kernel_fault(process)
         elif status == lib.NEED_EVENT:
             lib.machine_uffd_noted(self.core)  # who has something to tell has taken note of it
@@ -276,7 +283,7 @@ class Memory:
         """Answer the need of a load or store; without memory a process is killed, as on Linux."""
         if status == -errno.ENOMEM:
             return  # one allocation was refused: Linux lets the access fault again
-        if status == lib.NEED_USER:
+        if status == lib.NEED_USER and self.monitors is not None:
             self.monitors.program_fault(process)
         elif status == lib.NEED_MEMORY and not self.make_room(attempt):
             self.oom.in_fault(process)

@@ -6,13 +6,14 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.mm.process import Process
+from pkern.kernel.values import NamedTuple
 
 ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096

@@ -11,13 +11,14 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import PAGE_BYTES as PAGE_SIZE
 from pkern.kernel.mm.memory import Memory
+from pkern.kernel.values import NamedTuple
 
 SIGNATURE = b"SWAPSPACE2"
 HEADER_AT = 1024  # version, last_page, nr_badpages: three 32-bit words

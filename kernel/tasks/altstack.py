@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 
 SS_ONSTACK, SS_DISABLE, SS_AUTODISARM = 1, 2, 1 << 31
 MIN_BYTES = 2048  # MINSIGSTKSZ

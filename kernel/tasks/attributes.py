@@ -6,7 +6,7 @@ Owns settings only. They are values, shared by parent and child until one of the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pkern.kernel.values import NamedTuple
 
 SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
 TIMER_SLACK_NS = 50_000

@@ -15,12 +15,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.vfs.sem import Undo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -70,12 +70,13 @@ def _need_task(task: Task) -> None:
 
 def _with_memory_of_its_own(origin: Task, task: Task, flags: int, exit_signal: int) -> Task:
     """Give a task a copy of the memory, and tell the monitors that watch it."""
-    handle, watchers = ffi.new(MM_HANDLE), task.kernel.userfaults
+    if not task.kernel.memory.watched:
+        _copy_memory(origin, task)
+        _set_up(origin, task, flags, exit_signal)
+        return task
+    watchers = task.kernel.userfaults
     with watchers.inherited(origin) as heirs:
-        origin.mm.call(lib.mm_fork, task.limits, handle)
-    task.mm = Mm(task.kernel.memory, task, handle[0])
-    task.mm.areas, task.mm.settings = origin.mm.areas, origin.mm.settings
-    task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
+        _copy_memory(origin, task)
     _set_up(origin, task, flags, exit_signal)
     try:
         watchers.tell_fork(origin, task.mm, heirs)
@@ -83,6 +84,14 @@ def _with_memory_of_its_own(origin: Task, task: Task, flags: int, exit_signal: i
         task.die_of(SIGKILL)
         raise
     return task
+
+
+def _copy_memory(origin: Task, task: Task) -> None:
+    handle = ffi.new(MM_HANDLE)
+    origin.mm.call(lib.mm_fork, task.limits, handle)
+    task.mm = Mm(task.kernel.memory, task, handle[0])
+    task.mm.areas, task.mm.settings = origin.mm.areas, origin.mm.settings
+    task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
 
 
 def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
@@ -102,7 +111,7 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
     if flags & CLONE_CLEAR_SIGHAND:
         task.signals.reset()
     if flags & CLONE_SYSVSEM:
-        origin.undo = origin.undo or Undo()
+        origin.undo = origin.undo or late.load("pkern.kernel.vfs.sem").Undo()
         task.undo = origin.undo.get()
     if origin.exe is not None:
         origin.exe.descriptors += 1

@@ -7,7 +7,8 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+
+from pkern.kernel.values import NamedTuple
 
 CAPS = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",

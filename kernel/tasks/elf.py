@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import struct
 from functools import lru_cache
-from typing import NamedTuple
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1

@@ -12,13 +12,14 @@ import itertools
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas, Mm
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
 from pkern.kernel.vfs.walk import Last

@@ -17,13 +17,14 @@ object's users are the live tasks that have it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks.attributes import IoCounters
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.rlimits import LIMITS, Rlimits
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, Pending, SigInfo, send
+from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -8,9 +8,10 @@ Source: rseq(2), kernel docs "Restartable Sequences".
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError
+from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -7,65 +7,24 @@ code has `Sigaction`s; its signals wait here until the scheduler lets it enter u
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pkern.kernel import late
+from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.signames import Signal as Signal
     from pkern.kernel.tasks.task import Task
-
-
-class Signal(IntEnum):
-    """Linux's signal numbers on x86-64; those of real time are SIGRTMIN, SIGRT_1 to SIGRT_32."""
-
-    SIGHUP = 1
-    SIGINT = 2
-    SIGQUIT = 3
-    SIGILL = 4
-    SIGTRAP = 5
-    SIGABRT = 6
-    SIGBUS = 7
-    SIGFPE = 8
-    SIGKILL = 9
-    SIGUSR1 = 10
-    SIGSEGV = 11
-    SIGUSR2 = 12
-    SIGPIPE = 13
-    SIGALRM = 14
-    SIGTERM = 15
-    SIGSTKFLT = 16
-    SIGCHLD = 17
-    SIGCONT = 18
-    SIGSTOP = 19
-    SIGTSTP = 20
-    SIGTTIN = 21
-    SIGTTOU = 22
-    SIGURG = 23
-    SIGXCPU = 24
-    SIGXFSZ = 25
-    SIGVTALRM = 26
-    SIGPROF = 27
-    SIGWINCH = 28
-    SIGIO = 29
-    SIGPWR = 30
-    SIGSYS = 31
-
-    @classmethod
-    def _missing_(cls, value: object) -> Signal | None:
-        """Return a signal of real time, by strace's name."""
-        if not isinstance(value, int) or not RTMIN <= value <= NSIG:
-            return None
-        signal = int.__new__(cls, value)
-        signal._name_ = f"SIGRT_{value - RTMIN}" if value > RTMIN else "SIGRTMIN"
-        signal._value_ = value
-        return signal
 
 
 SIG_DFL, SIG_IGN = 0, 1
 RTMIN = 32  # the kernel's; the C library keeps the first two
 NSIG = 64
 FIRST_QUEUED = 32  # from here on each sending counts
-SIGKILL, SIGCONT, SIGCHLD = 9, 18, 17
+SIGINT, SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV, SIGPIPE = 2, 4, 5, 8, 9, 11, 13
+SIGCHLD, SIGCONT, SIGXCPU, SIGXFSZ = 17, 18, 24, 25
 IGNORED_BY_DEFAULT = frozenset({17, 18, 23, 28})
 STOPPING = frozenset({19, 20, 21, 22})
 UNCATCHABLE = frozenset({9, 19})
@@ -403,3 +362,12 @@ def act(task: Task, info: SigInfo) -> None:
         action(info.si_signo, info)
     elif action == SIG_DFL and info.si_signo not in IGNORED_BY_DEFAULT:
         task.die_of(info.si_signo)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return the names of the signals, for who looks for them here."""
+        if name != "Signal":
+            raise AttributeError(name, name=name)
+        return late.load("pkern.kernel.tasks.signames").Signal

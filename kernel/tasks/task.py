@@ -22,18 +22,18 @@ from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
-from pkern.kernel.tasks.trace import Trace
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
 from pkern.kernel.vfs.inode import MAY_READ
-from pkern.kernel.vfs.pidfd import PidInode
 from pkern.kernel.vfs.pipe import wake
-from pkern.kernel.vfs.sem import Undo
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
     from pkern.kernel.tasks.exec import Program
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.trace import Trace
+    from pkern.kernel.vfs.pidfd import PidInode
+    from pkern.kernel.vfs.sem import Undo
 
 READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 # The letters of /proc/PID/stat in the words of /proc/PID/status.
@@ -404,10 +404,7 @@ class Task:
         if self.context is not None:
             self._leave_processor()
         self._leave_mm()
-        self.kernel.segments.sweep()
-        self.kernel.semaphores.exit(self)
-        self.kernel.messages.leave(self.pid)
-        self.kernel.queues.leave(self.pid)
+        self.kernel.leave(self)
         self.group.thread_ended(self)
         self.tell_pidfds()
 

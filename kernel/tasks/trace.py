@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.signals import SigInfo, Signal
+from pkern.kernel.tasks.signals import SIGTRAP, SigInfo
 from pkern.kernel.tasks.thread import NO_CALL
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ class Trace:
         self.owed = False
         self.siginfo: SigInfo | None = None
 
+    @property
+    def in_call(self) -> bool:
+        """Tell whether it is in a system call."""
+        return self.call != NO_CALL
+
     def _hold(self, signo: int) -> None:
         task = self.task
         self.held = True
@@ -59,13 +64,13 @@ class Trace:
             return False
         self.call = nr
         self.owed = self.calls is Calls.STOP
-        self._hold(Signal.SIGTRAP | self.sysgood)
+        self._hold(SIGTRAP | self.sysgood)
         return True
 
     def after_call(self) -> None:
         """Hold the task behind a system call if the tracer wants to."""
         if self.calls is Calls.STOP:
-            self._hold(Signal.SIGTRAP | self.sysgood)
+            self._hold(SIGTRAP | self.sysgood)
 
     def at_signal(self, info: SigInfo) -> None:
         """Hold the task before a signal is acted on."""

@@ -7,7 +7,9 @@ closer held.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 from bisect import insort
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import FROM_START, POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.pipe import wake
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.ipc import IpcObject, IpcTable
 
 if TYPE_CHECKING:

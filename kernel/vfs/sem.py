@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.ipc import IPC_NOWAIT, IpcObject, IpcTable
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ class Semaphores:
             found[0].leave(found[1])
             found[0].settle()
 
-    def exit(self, task: Undoer) -> None:
+    def leave(self, task: Undoer) -> None:
         """Forget a task that ends, and undo what it asked to have undone."""
         self.wake_up(task.pid)
         self.leave_undo(task)

@@ -216,6 +216,10 @@ class Segments:
         self._removed[shmid] = segment
         self.sweep()
 
+    def leave(self, task: object) -> None:
+        """Free what only a process that has ended has shown."""
+        self.sweep()
+
     def sweep(self) -> None:
         """Free removed segments that nothing shows any more."""
         going = self._by_id if self.rmid_forced else self._removed

@@ -17,10 +17,11 @@ import errno
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, SyscallError, TaskKilled
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import CLOEXEC, O_NONBLOCK, O_RDONLY, File
 from pkern.kernel.vfs.inode import POLLIN, Inode
 from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake

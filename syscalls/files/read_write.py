@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send_to_thread
+from pkern.kernel.tasks.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
@@ -272,7 +272,7 @@ def _write(task: Task, file: File, data: bytes) -> int:
 
 def refuse_size(task: Task) -> NoReturn:
     """Refuse to go beyond RLIMIT_FSIZE: SIGXFSZ, and for who survives it EFBIG."""
-    send_to_thread(task, SigInfo(Signal.SIGXFSZ, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid))
+    send_to_thread(task, SigInfo(SIGXFSZ, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid))
     raise SyscallError(errno.EFBIG)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from pkern.kernel.vfs.pipe import PipeInode, Wait, waits

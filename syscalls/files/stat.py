@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.inode import MAY_WRITE, Inode
 from pkern.syscalls.files.at import (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable
-from pkern.kernel.tasks.signals import SI_USER, SigInfo, Signal, send_to_thread
+from pkern.kernel.tasks.signals import SI_USER, SIGPIPE, SigInfo, send_to_thread
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ READERS.declare({"sock": "pkern.syscalls.net.transfer"})
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:
     """Send SIGPIPE where a write found that no one reads."""
     if error.errno == errno.EPIPE:
-        send_to_thread(
-            task, SigInfo(Signal.SIGPIPE, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid)
-        )
+        send_to_thread(task, SigInfo(SIGPIPE, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid))
 
 
 def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:

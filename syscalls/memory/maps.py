@@ -14,7 +14,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.proc.files import PagemapFile
 from pkern.kernel.vfs.proc.maps import columns
-from pkern.kernel.vfs.proc.procfs import MapsFile
+from pkern.kernel.vfs.proc.taskfiles import MapsFile
 from pkern.syscalls.files.at import refuse_flags
 from pkern.syscalls.files.fcntl import ioctl_of
 

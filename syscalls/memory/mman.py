@@ -6,19 +6,16 @@ A handler that is called in loops is flat: one look at the result, one core call
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
-from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.vfs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.userfaultfd import EVENT_REMAP, EVENT_UNMAP, REMAP, UNMAP
-from pkern.syscalls.abi import MAX_COUNT, signed32
-from pkern.syscalls.files.pidfd import process_of
-from pkern.syscalls.files.read_write import Buffers, buffers_at, bytes_of, gather, scatter, vectors
+from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -31,22 +28,17 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
-MADV_COLLAPSE = 25
-# What one process may advise for another one's memory.
-FOR_OTHERS = frozenset({lib.MADV_COLD, lib.MADV_PAGEOUT, lib.MADV_WILLNEED, MADV_COLLAPSE})
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
-# Advice that drops pages -> the mappings that refuse it.
-DROPS = {
-    lib.MADV_DONTNEED: lib.VM_LOCKED,
-    lib.MADV_DONTNEED_LOCKED: 0,
-    lib.MADV_FREE: lib.VM_LOCKED,
-    lib.MADV_REMOVE: lib.VM_LOCKED,
-}
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 GATE_CLOSED = "vm.nonlinear is 0"
 
 core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
+
+
+def _watched() -> Any:
+    """Return how calls go where a userfaultfd watches memory."""
+    return late.load("pkern.syscalls.memory.watched")
 
 
 def _gate(task: Task) -> None:
@@ -91,7 +83,7 @@ def mmap(
     if result < 0:
         args = (addr, length, prot, flags, handle, offset >> 12)
         if result == lib.NEED_EVENT:
-            result = _unmapping(task, addr, length, core_mmap, *args)
+            result = _watched().unmapping(task, addr, length, core_mmap, *args)
         else:
             result = mm.go_on(result, core_mmap, *args)
     if handle is not NULL:
@@ -132,26 +124,10 @@ def munmap(task: Task, addr: int, length: int) -> int:
     """
     mm = task.mm
     result: int = core_munmap(mm.handle, addr, length)
-    if result == lib.NEED_EVENT:
-        result = _unmapping(task, addr, length, core_munmap, addr, length)
-    elif result < 0:
+    if result < 0:
+        if result == lib.NEED_EVENT:
+            return int(_watched().unmapping(task, addr, length, core_munmap, addr, length))
         result = mm.go_on(result, core_munmap, addr, length)
-    return result
-
-
-def _whole(nbytes: int) -> int:
-    """Round up to pages."""
-    return (nbytes + PAGE_MASK) & ~PAGE_MASK
-
-
-def _unmapping(
-    task: Task, start: int, length: int, function: Callable[..., int], *args: Any
-) -> int:
-    """Make a call that unmaps watched memory, and tell those who watch it."""
-    faults, end = task.kernel.userfaults, start + _whole(length)
-    told = faults.watchers(task.mm, start, end, EVENT_UNMAP)
-    result = task.mm.call(function, *args)
-    faults.tell(task, told, UNMAP, start, end, 0)
     return result
 
 
@@ -239,8 +215,8 @@ def mremap(
     Errors: EINVAL, EFAULT (not one mapping), ENOMEM, EAGAIN (locked), EPERM. Source: mremap(2).
     """
     mm = task.mm
-    if task.kernel.userfaults.contexts:
-        result = _mremap_watched(task, addr, old_length, new_length, flags, new_addr)
+    if task.kernel.memory.watched:
+        result: int = _watched().mremap(task, addr, old_length, new_length, flags, new_addr)
     else:
         result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
     vma = mm.vma_at(result)
@@ -250,43 +226,15 @@ def mremap(
     return result
 
 
-def _mremap_watched(
-    task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int
-) -> int:
-    """Move a mapping and tell who watches it: of what it replaced, the move, what is gone."""
-    faults, mm = task.kernel.userfaults, task.mm
-    old, new = _whole(old_length), _whole(new_length)
-    kept, end = addr + min(old, new), addr + old
-    replaced = new if flags & lib.MREMAP_FIXED else 0
-    onto = faults.watchers(mm, new_addr, new_addr + replaced, EVENT_UNMAP)
-    cut = faults.watchers(mm, kept, end, EVENT_UNMAP)
-    gone = faults.watchers(mm, addr, kept, EVENT_UNMAP)
-    moved = faults.watchers(mm, addr, kept, EVENT_REMAP)
-    result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
-    faults.tell(task, onto, UNMAP, new_addr, new_addr + replaced, 0)
-    faults.tell(task, cut, UNMAP, kept, end, 0)
-    if result != addr:
-        faults.tell(task, moved, REMAP, addr, result, kept - addr)
-        if not flags & lib.MREMAP_DONTUNMAP:
-            faults.tell(task, gone, UNMAP, addr, kept, 0)
-    return result
-
-
 @syscall(12, "brk", INT)
 def brk(task: Task, addr: int = 0) -> int:
     """Move the end of the heap to addr and return where it is now (unchanged on failure).
 
     Source: brk(2), the kernel's own convention.
     """
-    faults, mm = task.kernel.userfaults, task.mm
-    if not faults.contexts or addr >= mm.counters.brk:
-        return mm.call(lib.mm_brk, addr)
-    new, old = _whole(addr), _whole(mm.counters.brk)
-    gone = faults.watchers(mm, new, old, EVENT_UNMAP)
-    result = mm.call(lib.mm_brk, addr)
-    if result == addr:
-        faults.tell(task, gone, UNMAP, new, old, 0)
-    return result
+    if task.kernel.memory.watched and addr < task.mm.counters.brk:
+        return int(_watched().brk(task, addr))
+    return task.mm.call(lib.mm_brk, addr)
 
 
 @syscall(28, "madvise", INT, INT, SINT)
@@ -306,56 +254,14 @@ def advise(task: Task, addr: int, length: int, advice: int) -> int:
         for file, first, last in _shared_files(task, addr, addr + length):
             file.inode.writeback(first, last)  # what is clean can go
     mm, start, end = task.mm, addr, addr + length
-    if advice in DROPS and task.kernel.userfaults.contexts and not addr & PAGE_MASK:
-        _tell_dropping(task, addr, addr + _whole(length), advice)
+    if task.kernel.memory.watched and not addr & PAGE_MASK:
+        _watched().dropping(task, addr, length, advice)
     while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
         addr += done
     if advice == lib.MADV_REMOVE:
         for file, first, last in _shared_files(task, start, end):
             file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
     return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
-
-
-def _tell_dropping(task: Task, start: int, end: int, advice: int) -> None:
-    """Tell who watches memory that is about to be dropped, one mapping after the other."""
-    for vma in task.mm.vmas():
-        if vma.start < end and vma.end > start and not vma.flags & DROPS[advice]:
-            task.kernel.userfaults.removing(task, max(vma.start, start), min(vma.end, end))
-
-
-@syscall(440, "process_madvise", SINT, INT, INT, SINT, INT)
-def process_madvise(
-    task: Task, pidfd: int, vector: int, nr_vector: int, advice: int, flags: int = 0
-) -> int:
-    """Advise ranges (struct iovec at vector) of a process's memory; return how many bytes.
-
-    What was advised before an error counts; another's memory takes COLD, PAGEOUT, WILLNEED only.
-    Errors: madvise's; EINVAL, EBADF, ESRCH, EFAULT, EPERM (CAP_SYS_NICE, or it may not be traced).
-    Source: process_madvise(2).
-    """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    ranges = vectors(task, vector, nr_vector)
-    other = process_of(task, pidfd)
-    if not other.alive:
-        raise SyscallError(errno.ESRCH)
-    if not task.may_trace(other):
-        raise SyscallError(errno.EPERM)
-    advice = signed32(advice)
-    if other.mm is not task.mm and advice not in FOR_OTHERS:
-        raise SyscallError(errno.EINVAL)
-    if other.mm is not task.mm and not task.capable("CAP_SYS_NICE"):
-        raise SyscallError(errno.EPERM)
-    done = 0
-    for addr, nbytes in ranges:
-        try:
-            advise(other, addr, nbytes, advice)
-        except SyscallError:
-            if not done:
-                raise
-            return done
-        done += nbytes
-    return done
 
 
 @syscall(27, "mincore", INT, INT, INT)
@@ -481,74 +387,3 @@ def _shared_files(task: Task, start: int, end: int) -> Iterator[tuple[File, int,
         if vma.flags & lib.VM_NONLINEAR:
             first, last = 0, (1 << 52) - 1  # any page of the file may show here
         yield file, first, last
-
-
-def _other(task: Task, pid: int) -> Task:
-    """Return the task whose memory a caller may read and write. Errors: ESRCH, EPERM."""
-    other = task.kernel.tasks.get(pid)
-    if other is None or not other.alive:
-        raise SyscallError(errno.ESRCH)
-    if not task.may_trace(other, Ids.REAL):
-        raise SyscallError(errno.EPERM)
-    return other
-
-
-def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
-    """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
-
-    Source: process_vm_readv(2).
-    """
-    return _other(task, pid).mm.copy_in(addr, length)
-
-
-def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
-    """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
-
-    Source: process_vm_writev(2).
-    """
-    _other(task, pid).mm.copy_out(addr, data)
-    return len(data)
-
-
-def _both_sides(
-    task: Task, local: tuple[int, int], remote: tuple[int, int], flags: int
-) -> tuple[Buffers, Buffers, int]:
-    """Return the caller's buffers, the other's, and how many bytes go between them at most.
-
-    local, remote: address and number of the iovecs. Errors: EINVAL, EFAULT.
-    """
-    if flags:
-        raise SyscallError(errno.EINVAL)
-    here = buffers_at(task, *local)
-    if not bytes_of(here):
-        return here, [], 0
-    there = vectors(task, *remote)
-    return here, there, min(bytes_of(here), bytes_of(there), MAX_COUNT, task.kernel.ram)
-
-
-@syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
-def process_vm_readv_raw(
-    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
-) -> int:
-    """Copy from another task's iovecs to the caller's; return how many bytes.
-
-    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_readv(2).
-    """
-    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
-    if not most:
-        return 0
-    return scatter(task.mm, here, gather(_other(task, pid).mm, there, most))
-
-
-@syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
-def process_vm_writev_raw(
-    task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
-) -> int:
-    """Copy from the caller's iovecs to another task's; return how many bytes.
-
-    Errors: ESRCH, EPERM, EFAULT, EINVAL. Source: process_vm_writev(2).
-    """
-    here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
-    if not most:
-        return 0
-    return scatter(_other(task, pid).mm, there, gather(task.mm, here, most))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
 from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.shm import Segment

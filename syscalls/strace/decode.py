@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG, Signal
+from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.tasks.trace import SYSGOOD
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, OPEN, SA

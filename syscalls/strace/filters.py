@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from pkern.kernel.tasks.signals import NSIG, Signal
+from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.tasks.signames import Signal
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.classes import CLASSES
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.clone import (
@@ -36,6 +36,7 @@ from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
 from pkern.kernel.tasks.signals import NSIG, SIGCHLD
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.pidfd import PIDFD_THREAD
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.files.pidfd import open_process

@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
+from pkern.kernel.values import NamedTuple
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.table import INT, SINT, syscall

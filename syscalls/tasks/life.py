@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
@@ -14,6 +14,7 @@ from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.exec import Wanted
 from pkern.kernel.tasks.signals import SIGCHLD
 from pkern.kernel.tasks.trace import is_held
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.vfs.walk import Last
 from pkern.kernel.wait import RegistersSet, WouldBlock

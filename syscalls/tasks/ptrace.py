@@ -16,7 +16,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.sigframe import pack_siginfo
-from pkern.kernel.tasks.signals import NSIG, SigInfo, Signal
+from pkern.kernel.tasks.signals import NSIG, SigInfo
+from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.tasks.trace import SYSGOOD, Calls, Trace
 from pkern.kernel.tasks.userregs import CONSTANT_REGS, REGS, pack_regs, unpack_regs, user_regs
 from pkern.kernel.vfs.proc.mmfile import space_of

@@ -20,13 +20,13 @@ from pkern.kernel.tasks.signals import (
     SI_TKILL,
     SI_USER,
     SIGCONT,
+    SIGSEGV,
     UNBLOCKABLE_MASK,
     UNCATCHABLE,
     Action,
     Fate,
     Sigaction,
     SigInfo,
-    Signal,
     discard,
     force,
     send,
@@ -125,7 +125,7 @@ def rt_sigreturn(task: Task) -> int:
     try:
         sigframe.restore(task)
     except (SyscallError, MemoryFault):
-        force(task, SigInfo(Signal.SIGSEGV, SI_KERNEL))
+        force(task, SigInfo(SIGSEGV, SI_KERNEL))
     task.attention = True
     raise RegistersSet
 

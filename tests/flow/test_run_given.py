@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pkern.userland.given import Given, NotGiven, read_bind, read_env, read_limit
+from pkern.userland.given import Given, NotGiven, read_env, read_limit
+from pkern.userland.shown import read_bind
 
 BUSYBOX = Path("/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")

@@ -21,7 +21,12 @@ SECOND = 1_000_000_000
 KIB = 1024
 # What the installed command does, whatever the folder it lies in.
 COMMAND = "import sys; from pkern.__main__ import main; sys.exit(main())"
-PEAK = "from pkern.__main__ import main; main(); print(open('/proc/self/status').read())"
+PEAK = """\
+import atexit
+atexit.register(lambda: print(open('/proc/self/status').read()))
+from pkern.__main__ import main
+main()
+"""
 
 
 def true() -> str:

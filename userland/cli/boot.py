@@ -11,7 +11,6 @@ from pathlib import Path
 from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import HostFs
 from pkern.userland.cli.options import UsageError, existing
 from pkern.userland.complaints import boot_complaint, sysctl_complaint
 
@@ -64,6 +63,8 @@ def _show_line(record: Record) -> None:
 
 def mount_host(kernel: Kernel, folder: Path) -> None:
     """Mount a host directory read-only at /host."""
+    from pkern.kernel.vfs.hostfs import HostFs
+
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a directory of the host")
     kernel.vfs.mount("/host", HostFs(str(folder)))

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -20,9 +20,8 @@ from pkern.kernel.cpu.scheduler import Deadlock, EngineError
 from pkern.kernel.errors import KernelPanic, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import elf
-from pkern.kernel.tasks.signals import SIGKILL, Signal
+from pkern.kernel.tasks.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.tasks.tty import Terminal
 from pkern.kernel.vfs.console import HostInput, Stream, host_sink
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
@@ -84,6 +83,8 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
 def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
     """Return the host's descriptors; its terminal stays one. data: what stdin holds instead."""
     if data is None and os.isatty(STDIN):
+        from pkern.kernel.tasks.tty import Terminal
+
         terminal = Terminal(kernel, STDIN, host_sink(STDOUT))
         kernel.vfs.add_device("tty", terminal)
         out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", host_sink(STDOUT))
@@ -153,9 +154,10 @@ def _start(
 
 def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Ending:
     assert kernel.scheduler is not None
+    terminal: Any = stdio.stdin if stdio.stdin.kind == "chr" else None
     try:
-        if isinstance(stdio.stdin, Terminal):
-            stdio.stdin.control(task)
+        if terminal is not None:
+            terminal.control(task)
         kernel.fail_nth(asked.fail_nth)
         if not run_in_time(kernel.scheduler, task, asked.timeout_ns):
             limit = seconds_in(asked.timeout_ns or 0)
@@ -166,8 +168,8 @@ def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Endin
     except (Deadlock, EngineError, KernelPanic) as error:
         return Ending(FAILED, str(error))
     finally:
-        if isinstance(stdio.stdin, Terminal):
-            stdio.stdin.restore()
+        if terminal is not None:
+            terminal.restore()
     return ends.of_task(task)
 
 
@@ -175,7 +177,7 @@ def _interrupt(kernel: Kernel) -> None:
     """End the programs as the host's Ctrl-C ends those of the host."""
     for task in list(kernel.tasks.values()):
         if task.context is not None:
-            task.die_of(Signal.SIGINT)
+            task.die_of(SIGINT)
 
 
 def run_job(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signals import SIGFPE, SIGILL, SIGINT, SIGPIPE, SIGSEGV, SIGTRAP
+from pkern.kernel.values import NamedTuple
 from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from pkern.userland.given import Given
 
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
-QUIET = {Signal.SIGINT, Signal.SIGPIPE}  # ends that a shell does not speak of
+QUIET = {SIGINT, SIGPIPE}  # ends that a shell does not speak of
 KIB_PER_PAGE = 4
 SIGNAL_MASK, CORE_DUMPED = 0x7F, 0x80  # of the status that wait4 gives
-LOGGED = {Signal.SIGSEGV, Signal.SIGILL, Signal.SIGFPE, Signal.SIGTRAP}
+LOGGED = {SIGILL, SIGTRAP, SIGFPE, SIGSEGV}
 
 
 class Ending(NamedTuple):
@@ -72,6 +73,8 @@ def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo:
 
 
 def _signal_name(signo: int) -> str | None:
+    from pkern.kernel.tasks.signames import Signal
+
     return Signal(signo).name if signo else None
 
 
@@ -102,7 +105,7 @@ def say_ended(program: str, status: int) -> None:
     """Say that a signal ended a program (its status is wait4's), and where the log says why."""
     signo, core = status & SIGNAL_MASK, " (core dumped)" if status & CORE_DUMPED else ""
     hint = "; --dmesg shows where" if signo in LOGGED else ""
-    print(f"{program}: ended by {Signal(signo).name}{core}{hint}", file=sys.stderr)
+    print(f"{program}: ended by {_signal_name(signo)}{core}{hint}", file=sys.stderr)
 
 
 def show_failure(error: Exception) -> int:

@@ -6,7 +6,8 @@ split by shlex afterwards.
 
 import shlex
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from pkern.kernel.values import NamedTuple
 
 OPERATORS = (">>", ">", "|", ";")
 

@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 from pkern.kernel import DEFAULT_RAM
 from pkern.userland.complaints import nearest
 
+# argparse would look for translations of its own few words, in files, for each parser.
+vars(argparse)["_"] = str
+
 AMPLE = "ample"
 WIDTH = 100
 NO_UID = (1 << 32) - 1  # (uid_t)-1

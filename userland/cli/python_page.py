@@ -25,6 +25,7 @@ STORY = Path(__file__).parent / "python_story.md"
 # Where handlers stand -> the chapter's title, in the page's order.
 CHAPTERS = {
     "memory.mman": "Memory",
+    "memory.process_vm": "Memory of other processes",
     "memory.policy": "Memory policy: nodes",
     "memory.shm": "Shared memory of System V",
     "memory.swap": "Swap",

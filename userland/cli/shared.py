@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.run import injector, style, traced
-from pkern.userland.given import Layer, NotGiven, bind, read_bind, show_root
+from pkern.userland.given import Layer, NotGiven
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -22,6 +22,8 @@ def show_host_root(kernel: Kernel, root: str | None, layer: Layer = Layer.READ_O
     """Show what --root names, if it does, as /. Errors: UsageError."""
     if root is None:
         return
+    from pkern.userland.shown import show_root
+
     try:
         show_root(kernel, root, layer)
     except NotGiven as error:
@@ -35,6 +37,10 @@ def layer_of(options: argparse.Namespace) -> Layer:
 
 def show_binds(kernel: Kernel, texts: list[str]) -> None:
     """Show the host directories that --bind names. Errors: UsageError."""
+    if not texts:
+        return
+    from pkern.userland.shown import bind, read_bind
+
     try:
         for text in texts:
             bind(kernel, read_bind(text))

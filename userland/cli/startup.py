@@ -3,6 +3,7 @@
 Called by pkern/__main__.py, which has a process to itself; a test that calls cli.main does not.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ from types import FrameType
 
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
+FOREIGN = {"pkern.userland.program", "threading"}  # what a program in Python comes with
 INTERRUPTED = 130  # the exit status: 128 + SIGINT, as a shell shows it
 
 
@@ -35,6 +37,24 @@ def end() -> None:
     gc.freeze()
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def leave(status: int) -> None:
+    """End the process at once, if nothing but pkern has run in it.
+
+    Python would look through all its objects first, to free memory that goes anyway. Where there
+    was a program in Python, it may find what that program has left open.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if FOREIGN.intersection(sys.modules):
+        return
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return  # as Python ends it says why
+    os._exit(status & 0xFF)
 
 
 def _open_the_closed() -> None:

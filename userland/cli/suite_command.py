@@ -17,10 +17,10 @@ from pkern.userland.given import (
     Layer,
     NotGiven,
     nanoseconds_of,
-    read_bind,
     read_env,
     read_limit,
 )
+from pkern.userland.shown import read_bind
 from pkern.userland.suite import reports
 from pkern.userland.suite.cases import NoProgram, collect
 from pkern.userland.suite.matrix import BadAxis, Row, read_axis, rows

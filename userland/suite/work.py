@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelPanic, MemoryFault, SyscallError
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signames import Signal
 from pkern.syscalls import TABLE
 from pkern.userland.failures import own_traceback
-from pkern.userland.given import Bind, Given, Layer, bind, show_root
+from pkern.userland.given import Given, Layer
 from pkern.userland.machine_code import (
     boot_scheduler,
     bring_program,
@@ -27,6 +27,7 @@ from pkern.userland.machine_code import (
     start_init,
     start_program,
 )
+from pkern.userland.shown import Bind, bind, show_root
 from pkern.userland.suite.cases import Case, Kind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:

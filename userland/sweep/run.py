@@ -16,7 +16,7 @@ from pkern.kernel.branch import Branch, BranchEnded
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signames import Signal
 from pkern.userland.failures import own_traceback
 from pkern.userland.given import Given
 from pkern.userland.injection import Injector, Rule

@@ -22,8 +22,8 @@ from pkern.kernel.tasks.signals import (
     SIG_IGN,
     SIGCHLD,
     SigInfo,
-    Signal,
 )
+from pkern.kernel.tasks.signames import Signal
 from pkern.userland.program import Sys
 from pkern.userland.uml import (
     file_calls,

@@ -45,7 +45,8 @@ int64_t engine_failed(struct engine_library *lib, int64_t error, const char *wha
 
 int64_t engine_load(struct engine_library *lib, const char *path)
 {
-	lib->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	/* Lazily: of its 7,800 symbols to be found a program needs a few hundred. */
+	lib->library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 	if (!lib->library)
 		return engine_failed(lib, -ENOENT, "cannot open the engine", dlerror());
 	for (size_t i = 0; i < sizeof(call_names) / sizeof(*call_names); i++) {

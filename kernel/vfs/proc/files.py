@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import gzip
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
@@ -205,7 +205,7 @@ class ConfigFile(ProcInode):
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o444)
         lines = "".join(f"CONFIG_{name}=y\n" for name in CONFIG.split())
-        self._content = gzip.compress(lines.encode(), mtime=0)
+        self._content: bytes = late.load("gzip").compress(lines.encode(), mtime=0)
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import FROM_START, DirInode, Inode, LinkInode
+from pkern.kernel.vfs.latedir import LateDir
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -87,3 +88,7 @@ class ProcDir(DirInode):
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""
         raise SyscallError(errno.EPERM)
+
+
+class LateProcDir(ProcDir, LateDir):
+    """A directory of /proc whose files are made when they are first looked up."""

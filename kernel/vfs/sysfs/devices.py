@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.mm.policy import node_list
-from pkern.kernel.vfs.sysfs import mm
+from pkern.kernel.vfs.sysfs import fs, mm
 from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
+    from pkern.kernel.vfs.latedir import Plan
+    from pkern.kernel.vfs.machine import Machine
 
 LOCAL_DISTANCE, REMOTE_DISTANCE = 10, 20
 TEXTS = "pkern.kernel.vfs.sysfs.node"
@@ -120,3 +122,8 @@ def tree(memory: Memory) -> Tree:
         "module": {},
         "power": {},
     }
+
+
+def plan(kernel: Machine, memory: Memory) -> Plan:
+    """Return what makes the inodes of /sys."""
+    return fs.plan(kernel, tree(memory))

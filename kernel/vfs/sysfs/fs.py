@@ -1,4 +1,4 @@
-"""The file system at /sys: directories, and attributes whose text is made when it is read.
+"""The tree of /sys: directories, and attributes whose text is made when it is read.
 
 An attribute is one value, shown and stored by functions; it keeps nothing itself. mm.py and
 devices.py say which there are. Nobody makes or removes names here.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, DirInode, Inode, LinkInode
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode, LinkInode
+from pkern.kernel.vfs.latedir import LateDir, Plan
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -105,33 +108,16 @@ class AttributeFile(Inode):
         """O_TRUNC, which a shell's `>` asks for, changes nothing."""
 
 
-class SysDir(DirInode):
-    """A directory of /sys."""
+def plan(kernel: Machine, tree: Tree) -> Plan:
+    """Return what makes the inodes of a tree's top."""
+    return {name: partial(_made, kernel, node) for name, node in sorted(tree.items())}
 
 
-def grow(kernel: Machine, directory: SysDir, tree: Tree) -> None:
-    """Fill a directory from a tree of names."""
-    for name, node in sorted(tree.items()):
-        if isinstance(node, Attribute):
-            directory.entries[name] = AttributeFile(kernel, node)
-        elif isinstance(node, Link):
-            directory.entries[name] = LinkInode(kernel, node.target)
-        else:
-            branch = SysDir(kernel, 0o755)
-            grow(kernel, branch, node)
-            directory.entries[name] = branch
-            directory.nlink += 1
-
-
-class SysFs:
-    """The file system at /sys. tree: what stands there."""
-
-    name = "sysfs"
-    magic = 0x62656572
-
-    def __init__(self, kernel: Machine, tree: Tree) -> None:
-        self.root = SysDir(kernel, 0o555)
-        grow(kernel, self.root, tree)
-
-    def close(self) -> None:
-        """Nothing to give back."""
+def _made(kernel: Machine, node: Attribute | Link | Tree) -> Inode:
+    if isinstance(node, Attribute):
+        return AttributeFile(kernel, node)
+    if isinstance(node, Link):
+        return LinkInode(kernel, node.target)
+    directory = LateDir(kernel, 0o755, partial(plan, kernel, node))
+    directory.nlink += sum(isinstance(below, dict) for below in node.values())
+    return directory

@@ -206,3 +206,12 @@ def test_the_paths_of_a_call_are_its_errors_filenames(root: Sys) -> None:
         root.kill(9999, 0)
     with pytest.raises(InterruptedError):
         root.pause()
+
+
+def test_a_call_is_bound_when_it_is_used(kernel: Kernel) -> None:
+    """A fork makes a Sys: were each call bound then, it would cost ten times as much."""
+    sys = Sys(kernel.spawn())
+    assert not vars(sys).keys() & FORMS.keys()
+    assert sys.getppid() == Sys.getppid(sys)
+    assert sys.getppid is sys.getppid
+    assert vars(sys).keys() & FORMS.keys() == {"getppid"}

@@ -1,0 +1,94 @@
+"""The files of /proc itself and /proc/sys: which there are, and which function makes the text.
+
+machine.py, zones.py and cpuinfo.py hold the texts, files.py what is no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pkern.kernel import late
+from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
+from pkern.kernel.vfs.proc import files as proc_files
+from pkern.kernel.vfs.proc import machine as proc_machine
+from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, Text, TextFile
+from pkern.kernel.vfs.proc.mmfile import MmFile
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.vfs.latedir import Plan
+
+ZONES = "pkern.kernel.vfs.proc.zones"  # which few ask for
+SYSVIPC: dict[str, Callable[[Machine], Text]] = {
+    "msg": proc_machine.sysvipc_msg,
+    "sem": proc_machine.sysvipc_sem,
+    "shm": proc_machine.sysvipc_shm,
+}
+MACHINE: dict[str, Callable[[Machine], Text]] = {
+    "buddyinfo": late.function(ZONES, "buddyinfo"),
+    "cgroups": proc_machine.cgroups,
+    "cmdline": proc_machine.cmdline,
+    "cpuinfo": proc_cpu.cpuinfo,
+    "devices": proc_machine.devices,
+    "diskstats": proc_machine.diskstats,
+    "filesystems": proc_machine.filesystems,
+    "interrupts": proc_machine.interrupts,
+    "loadavg": proc_machine.loadavg,
+    "locks": proc_machine.locks,
+    "meminfo": proc_machine.meminfo,
+    "partitions": proc_machine.partitions,
+    "softirqs": proc_machine.softirqs,
+    "stat": proc_machine.stat,
+    "swaps": proc_machine.swaps,
+    "uptime": proc_machine.uptime,
+    "version": proc_machine.version,
+    "vmstat": late.function(ZONES, "vmstat"),
+    "zoneinfo": late.function(ZONES, "zoneinfo"),
+}
+# The same, for root only.
+PRIVATE: dict[str, Callable[[Machine], Text]] = {
+    "pagetypeinfo": late.function(ZONES, "pagetypeinfo"),
+    "slabinfo": late.function(ZONES, "slabinfo"),
+    "vmallocinfo": lambda kernel: "",  # no kernel address space in which to map anything
+}
+
+
+def _texts(kernel: Machine, mode: int, texts: Mapping[str, Callable[[Machine], Text]]) -> Plan:
+    return {
+        name: partial(TextFile, kernel, mode, partial(text, kernel)) for name, text in texts.items()
+    }
+
+
+def plan(kernel: Machine) -> Plan:
+    """Return what makes the files of /proc, tasks and links to the reader's own aside."""
+    return {
+        **_texts(kernel, 0o444, MACHINE),
+        **_texts(kernel, 0o400, PRIVATE),
+        "config.gz": partial(proc_files.ConfigFile, kernel),
+        "kmsg": partial(proc_files.KmsgFile, kernel),
+        "kpagecgroup": partial(proc_files.PagesFile, kernel, lambda info: 0),
+        "kpagecount": partial(proc_files.PagesFile, kernel, proc_files.page_count),
+        "kpageflags": partial(proc_files.PagesFile, kernel, proc_files.page_flags),
+        "mm": partial(MmFile, kernel),
+        "mounts": partial(LinkInode, kernel, "self/mounts"),
+        "net": partial(LinkInode, kernel, "self/net"),
+        "sys": partial(sysctl_tree, kernel),
+        "sysvipc": partial(LateProcDir, kernel, 0o555, partial(_texts, kernel, 0o444, SYSVIPC)),
+    }
+
+
+def sysctl_tree(kernel: Machine) -> DirInode:
+    """Return /proc/sys: a directory for each dot in the names of the sysctls."""
+    top = ProcDir(kernel, 0o555)
+    for entry in kernel.sysctl.entries():
+        *groups, leaf = entry.name.split(".")
+        branch: Inode = top
+        for group in groups:
+            assert isinstance(branch, DirInode)
+            branch = branch.entries.setdefault(group, ProcDir(kernel, 0o555))
+        assert isinstance(branch, DirInode)
+        branch.entries[leaf] = proc_files.SysctlFile(kernel, entry.name)
+    return top

@@ -1,0 +1,196 @@
+"""The files of /proc/PID: which there are, who may read each, which function makes its text.
+
+task.py and maps.py hold the texts, files.py what is no text.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pkern.kernel import late
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, Inode
+from pkern.kernel.vfs.proc import files as proc_files
+from pkern.kernel.vfs.proc import maps as proc_maps
+from pkern.kernel.vfs.proc import process as proc_process
+from pkern.kernel.vfs.proc import task as proc_task
+from pkern.kernel.vfs.proc.inode import FixedMode, Text, task_of
+from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
+from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
+from pkern.kernel.vfs.proc.net import NetDir
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.latedir import Plan
+    from pkern.kernel.vfs.machine import Caller
+
+NUMA = "pkern.kernel.vfs.proc.numa"  # which few ask for
+EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
+
+
+def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
+    """Return the text for a file that shows all readers the same."""
+    return lambda of, reader: text(of)
+
+
+class Row(NamedTuple):
+    """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
+
+    at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
+    open or a read when the task has ended; gone: that of a read when it has been waited for, too.
+    whences: what lseek takes. A write returns how many bytes it took.
+    """
+
+    mode: int
+    text: Callable[[Task, Task], Text] | None = None
+    write: Callable[[Task, bytes, Task], int] | None = None
+    at_open: int = 0
+    at_read: int = 0
+    dead: int = 0
+    gone: int = errno.ESRCH
+    whences: frozenset[int] = FROM_START
+
+
+ID_MAP = Row(0o644, lambda of, reader: proc_process.ID_MAP, proc_process.write_id_map, gone=0)
+ROWS: dict[str, Row] = {
+    "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
+    "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
+    "clear_refs": Row(0o200, write=proc_files.write_clear_refs, whences=NOWHERE),
+    "cmdline": Row(0o444, _of(proc_task.cmdline), whences=ANYWHERE),
+    "comm": Row(0o644, _of(proc_task.comm), proc_files.write_comm),
+    "coredump_filter": Row(
+        0o644,
+        _of(proc_files.coredump_filter),
+        proc_files.write_coredump_filter,
+        whences=ANYWHERE,
+    ),
+    "cpuset": Row(0o444, lambda of, reader: "/\n"),
+    "environ": Row(
+        0o400, _of(proc_task.environ), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
+    ),
+    "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
+    "gid_map": ID_MAP,
+    "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
+    "limits": Row(0o444, _of(proc_task.limits)),
+    "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
+    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0),
+    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0),
+    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL, gone=0),
+    "numa_maps": Row(0o444, _of(late.function(NUMA, "numa_maps")), at_open=EACCES),
+    "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
+    "oom_score": Row(0o444, _of(proc_task.oom_score)),
+    "oom_score_adj": Row(
+        0o644,
+        _of(proc_files.oom_score_adj),
+        proc_files.write_oom_score_adj,
+        whences=ANYWHERE,
+    ),
+    "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
+    "projid_map": ID_MAP,
+    "schedstat": Row(0o444, _of(proc_task.schedstat)),
+    "setgroups": Row(0o644, lambda of, reader: "allow\n", proc_process.write_setgroups, gone=0),
+    "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
+    "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=ESRCH),
+    "stack": Row(0o400, lambda of, reader: "", at_read=EPERM),  # no kernel function has a name
+    "stat": Row(0o444, proc_task.stat),
+    "statm": Row(0o444, _of(proc_task.statm)),
+    "status": Row(0o444, _of(proc_task.status)),
+    "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
+    "timers": Row(0o444, lambda of, reader: ""),  # POSIX timers, of which there are none
+    "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
+    "uid_map": ID_MAP,
+    "wchan": Row(0o444, lambda of, reader: "0"),
+}
+
+
+class TaskFile(FixedMode):
+    """A file of /proc/PID, by its row."""
+
+    def __init__(
+        self, kernel: Machine, row: Row, of_task: Task, reader: Task | None = None
+    ) -> None:
+        super().__init__(kernel, row.mode)
+        self._row = row
+        self.whences = row.whences
+        self._of_task = of_task
+        self._reader = reader
+        self._content = b""
+
+    def opened(self, task: Caller) -> Inode:
+        alive, row, reader = self._of_task.alive, self._row, task_of(task, self.kernel)
+        if alive and row.at_open and not reader.may_trace(self._of_task):
+            raise SyscallError(row.at_open)
+        if row.dead and not alive:
+            raise SyscallError(row.dead)
+        return self.for_one_open(type(self)(self.kernel, self._row, self._of_task, reader))
+
+    def _subject(self, gone: int) -> Task:
+        """Return the task. Errors: gone, unless it is 0: nothing is left of it."""
+        if gone and self._of_task.pid not in self.kernel.tasks:
+            raise SyscallError(gone)
+        return self._of_task
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        row, reader = self._row, self._reader
+        if row.text is None or reader is None:
+            raise SyscallError(errno.EINVAL)
+        of = self._subject(row.gone)
+        if row.dead == ESRCH and row.gone and not of.alive:
+            raise SyscallError(ESRCH)
+        if row.at_read and not reader.may_trace(of):
+            raise SyscallError(row.at_read)
+        if pos == 0 or not self._content:
+            text = row.text(of, reader)
+            raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+            self._content = raw
+        return self._content[pos : pos + nbytes]
+
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
+        if self._row.write is None or task is None:
+            raise SyscallError(errno.EINVAL)
+        return self._row.write(self._subject(ESRCH), data, task_of(task, self.kernel))
+
+
+class MapsFile(TaskFile):
+    """/proc/PID/maps, which can be asked about one mapping, too (an ioctl)."""
+
+    @property
+    def of_task(self) -> Task:
+        """Whose mappings they are."""
+        return self._of_task
+
+
+# The files of a thread that do not show what its process's do.
+THREAD_ROWS: dict[str, Row] = {
+    "io": ROWS["io"]._replace(text=_of(proc_task.thread_io)),
+    "stat": ROWS["stat"]._replace(text=proc_task.thread_stat),
+}
+NOT_OF_THREADS = frozenset({"coredump_filter", "mountstats", "timers", "timerslack_ns"})
+KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
+
+
+def of_process(kernel: Machine, of_task: Task) -> Plan:
+    """Return what makes the files of /proc/PID, its links aside."""
+    return {**_plan(kernel, of_task, ROWS), "map_files": partial(MapFilesDir, kernel, of_task)}
+
+
+def of_thread(kernel: Machine, of_task: Task) -> Plan:
+    """Return what makes the files of /proc/PID/task/TID, its links aside."""
+    rows = {**ROWS, **THREAD_ROWS}
+    return _plan(kernel, of_task, {n: row for n, row in rows.items() if n not in NOT_OF_THREADS})
+
+
+def _plan(kernel: Machine, of_task: Task, rows: Mapping[str, Row]) -> Plan:
+    made: dict[str, Callable[[], Inode]] = {
+        name: partial(KINDS.get(name, TaskFile), kernel, row, of_task) for name, row in rows.items()
+    }
+    made["mem"] = partial(proc_files.MemFile, kernel, of_task)
+    made["net"] = partial(NetDir, kernel)
+    made["ns"] = partial(NsDir, kernel, of_task)
+    made["pagemap"] = partial(proc_files.PagemapFile, kernel, of_task)
+    return made
