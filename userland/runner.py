@@ -21,7 +21,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import MOST_ID, Kernel
 from pkern.kernel.tasks.signals import SIGKILL, SigInfo
 from pkern.kernel.tasks.signames import Signal
-from pkern.kernel.vfs.proc.maps import maps_line
+from pkern.kernel.vfs.proc.maps import maps_of
 from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.given import Given, Layer, Limit, nanoseconds_of
 from pkern.userland.machine_code import (
@@ -97,8 +97,7 @@ class _Witness:
 
     def ended(self, task: Task) -> None:
         if task is self.task:
-            areas = (*task.mm.vmas(), VSYSCALLS)
-            self.maps = "".join(maps_line(task, vma) + "\n" for vma in areas)
+            self.maps = maps_of(task, (*task.mm.vmas(), VSYSCALLS))
         if self.before is not None:
             self.before.ended(task)
 

@@ -19,7 +19,7 @@
  *       none; max_last and the order by pgoff right
  *   I9  no pte shows a page beyond the end of its file; a linear one shows the
  *       page of its place; file ptes stand in nonlinear VMAs only, guards
- *       in VMAs with an anon_vma, no marker in special or nonlinear ones
+ *       in VMAs marked for them, no marker in special or nonlinear ones
  *   I10 a pte has its VMA's key, a writable one lies within its rights, and in a private VMA
  *       names an anonymous page that no one else refers to
  *   I11 pins = ptes of special VMAs, and nr_special = pages with pins
@@ -537,7 +537,8 @@ static void check_marker(struct check *c, const struct place *p)
 {
 	uint64_t kind = pte_marker_kind(p->pte);
 	if (p->vma->flags & (VM_SPECIAL | VM_NONLINEAR) ||
-	    (kind == MARKER_GUARD && (p->vma->flags & VM_HUGETLB || !p->vma->anon_vma)))
+	    (kind == MARKER_GUARD &&
+	     (p->vma->flags & VM_HUGETLB || !(p->vma->flags & VM_MAYBE_GUARD))))
 		fault(c, 9, "pte %#lx: marker %lu in a vma that has none", p->addr, kind);
 	if (kind != MARKER_GUARD && kind != MARKER_POISON && kind != MARKER_UFFD_WP)
 		fault(c, 9, "pte %#lx: an unknown marker, %lu", p->addr, kind);

@@ -73,6 +73,7 @@ enum vm_flags {
 	VM_MAYEXEC = 0x40,
 	VM_MAYSHARE = 0x80,
 	VM_GROWSDOWN = 0x100,
+	VM_MAYBE_GUARD = 0x800, /* has had a guard: its ptes go to a child */
 	VM_LOCKED = 0x2000,
 	VM_SEQ_READ = 0x8000,
 	VM_RAND_READ = 0x10000,

@@ -87,7 +87,8 @@ static bool needs_copy(const struct vma *vma, const struct vma *copy)
 		return true;
 	if (vma_mapping(vma) && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
-	return vma->anon_vma || vma->flags & (VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR);
+	const uint64_t own = VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR | VM_MAYBE_GUARD;
+	return vma->anon_vma || vma->flags & own;
 }
 
 static int64_t fork_vma(mm *child, struct vma *vma)

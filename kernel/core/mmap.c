@@ -136,8 +136,10 @@ static bool is_shared_anonymous(uint64_t vm_flags, const file *f)
 	return !f && !(vm_flags & VM_SPECIAL) && vm_flags & (VM_SHARED | VM_HUGETLB);
 }
 
+enum joining { JOINS_NEIGHBOURS, STAYS_APART };
+
 /* Link a copy of model in place of whatever stood there. */
-static int64_t commit_vma(mm *mm, const struct vma *model)
+static int64_t commit_vma(mm *mm, const struct vma *model, enum joining joining)
 {
 	struct vma *vma = slab_alloc(mm->machine, CACHE_VMA);
 	if (!vma)
@@ -149,7 +151,8 @@ static int64_t commit_vma(mm *mm, const struct vma *model)
 	}
 	*vma = *model;
 	vma_link(mm, vma);
-	vma_merge(vma);
+	if (joining == JOINS_NEIGHBOURS)
+		vma_merge(vma);
 	return 0;
 }
 
@@ -181,7 +184,7 @@ static void give_charges_back(machine *m, const struct vma *model)
 }
 
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
-			  uint64_t pgoff)
+			  uint64_t pgoff, enum joining joining)
 {
 	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
 	if (replaced && is_sealed(mm, start, start + len))
@@ -198,13 +201,13 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			     .mm = mm,
 			     .file = f };
 	err = take_charges(mm->machine, &model);
-	if (!err && !replaced && vma_merge_new(mm, &model)) {
+	if (!err && !replaced && joining == JOINS_NEIGHBOURS && vma_merge_new(mm, &model)) {
 		if (f)
 			file_put(f); /* the neighbour has its own */
 		return (int64_t)start;
 	}
 	if (!err)
-		err = commit_vma(mm, &model);
+		err = commit_vma(mm, &model, joining);
 	if (err)
 		give_charges_back(mm->machine, &model);
 	return err ? err : (int64_t)start;
@@ -361,7 +364,7 @@ static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t l
 static int64_t map_large(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
 			 uint64_t pgoff)
 {
-	int64_t at = map_region(mm, start, len, vm_flags, f, pgoff);
+	int64_t at = map_region(mm, start, len, vm_flags, f, pgoff, JOINS_NEIGHBOURS);
 	if (at < 0)
 		return at;
 	int64_t err = huge_promise(vma_find(mm, start));
@@ -410,7 +413,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		return -EACCES;
 	if ((vm_flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
 		return map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff);
-	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff);
+	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff, JOINS_NEIGHBOURS);
 }
 
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
@@ -760,6 +763,7 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 			vma_join_next(r->split);
 		return err;
 	}
+	uint64_t peak = mm->counters.hiwater_vm;
 	vma_link(mm, copy);
 	move_range(copy, r->addr, at, len);
 	pt_prune(mm, at, at + r->new_len);
@@ -768,6 +772,8 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 		keep_old(r);
 	else if (r->old_len)
 		mm_unmap(mm, r->addr, r->addr + r->old_len); /* its split was taken before */
+	/* While both were there, that was no size the process ever had. */
+	mm->counters.hiwater_vm = peak > mm->counters.total_vm ? peak : mm->counters.total_vm;
 	return (int64_t)at;
 }
 
@@ -846,7 +852,9 @@ static bool grow_brk(mm *mm, uint64_t start, uint64_t end)
 		return false;
 	if (mm->counters.map_count > mm->machine->tunables.max_map_count)
 		return false;
-	return map_region(mm, start, end - start, flags, NULL, start >> PAGE_SHIFT) >= 0;
+	/* As Linux: the heap's first page does not join what lies below the heap, its bss. */
+	enum joining joining = start > mm->counters.start_brk ? JOINS_NEIGHBOURS : STAYS_APART;
+	return map_region(mm, start, end - start, flags, NULL, start >> PAGE_SHIFT, joining) >= 0;
 }
 
 int64_t mm_brk(mm *mm, uint64_t addr)

@@ -346,10 +346,14 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 	return upper;
 }
 
+/* Of two VMAs that join, it is enough that one has these. */
+enum { STICKY = VM_MAYBE_GUARD };
+
 static bool can_join(const struct vma *a, const struct vma *b)
 {
-	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start || a->flags != b->flags ||
-	    a->file != b->file || a->uffd != b->uffd || !policy_equal(a->policy, b->policy))
+	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start ||
+	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file ||
+	    a->uffd != b->uffd || !policy_equal(a->policy, b->policy))
 		return false;
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */
@@ -365,6 +369,7 @@ void vma_join_next(struct vma *vma)
 		vma_set_anon(vma, next->anon_vma);
 		vma->family = next->family;
 	}
+	vma->flags |= next->flags & STICKY;
 	take_out(vma->mm, next);
 	vma_discard(next);
 	vma_resize(vma, vma->start, end, vma->pgoff);

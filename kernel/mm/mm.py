@@ -6,6 +6,7 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from struct import Struct
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
@@ -29,6 +30,20 @@ VM_FLAGS = {
     for name in dir(lib)
     if name.startswith("VM_") and not name.endswith(("_SHIFT", "_MASK"))
 }
+
+
+_RIGHTS = ((int(lib.VM_READ), "r"), (int(lib.VM_WRITE), "w"), (int(lib.VM_EXEC), "x"))
+_MAYSHARE = int(lib.VM_MAYSHARE)
+_PERM_BITS = sum(bit for bit, _ in _RIGHTS) | _MAYSHARE
+
+
+def _perms(flags: int) -> str:
+    rights = "".join(letter if flags & bit else "-" for bit, letter in _RIGHTS)
+    return rights + ("s" if flags & _MAYSHARE else "p")
+
+
+# Of every subset of those bits: the rwxp column.
+PERMS = {bits: _perms(bits) for bits in range(_PERM_BITS + 1) if not bits & ~_PERM_BITS}
 
 
 class Vma(NamedTuple):
@@ -55,15 +70,18 @@ class Vma(NamedTuple):
     @property
     def perms(self) -> str:
         """The rwxp column of /proc/PID/maps."""
-        return "".join(
-            letter if self.flags & bit else "-"
-            for bit, letter in ((lib.VM_READ, "r"), (lib.VM_WRITE, "w"), (lib.VM_EXEC, "x"))
-        ) + ("s" if self.flags & lib.VM_MAYSHARE else "p")
+        return PERMS[self.flags & _PERM_BITS]
 
     @property
     def pkey(self) -> int:
         """The protection key; 0 on a machine without them."""
         return int((self.flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT)
+
+
+# All VMAs are read at once: no one else uses the buffer before they are copied.
+_INFOS = ffi.new("struct vma_info[]", VMA_BATCH)
+_INFOS_BYTES = memoryview(ffi.buffer(_INFOS))
+_INFO = Struct("<6Q")
 
 
 class Areas(NamedTuple):
@@ -384,7 +402,14 @@ class Mm:
 
     def vmas(self) -> list[Vma]:
         """Return all VMAs in order of address."""
-        return list(self.vmas_in(0, 1 << 64, VMA_BATCH)) if self.users else []
+        found: list[Vma] = []
+        count = VMA_BATCH if self.users else 0
+        while count == VMA_BATCH:
+            start = found[-1].end if found else 0
+            count = lib.mm_vmas(self.handle, start, _INFOS, VMA_BATCH)
+            rows = _INFO.iter_unpack(_INFOS_BYTES[: count * _INFO.size])
+            found += map(Vma._make, rows)
+        return found
 
     def vmas_in(self, start: int, end: int, batch: int = 4) -> Iterator[Vma]:
         """Yield the VMAs that intersect [start, end), batch at a time; it must not have ended."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
@@ -12,7 +14,6 @@ from pkern.kernel.vfs import mapped
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs.file import File
 
 PAGE_SIZE = 4096
 KB_PER_PAGE = 4
@@ -22,8 +23,8 @@ SHMEM = "00:01"  # the device of memory without a file system
 VM_FLAG_CODES = (
     ("VM_READ", "rd"), ("VM_WRITE", "wr"), ("VM_EXEC", "ex"), ("VM_SHARED", "sh"),
     ("VM_MAYREAD", "mr"), ("VM_MAYWRITE", "mw"), ("VM_MAYEXEC", "me"), ("VM_MAYSHARE", "ms"),
-    ("VM_GROWSDOWN", "gd"), ("VM_UFFD_MISSING", "um"), ("VM_UFFD_WP", "uw"),
-    ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
+    ("VM_GROWSDOWN", "gd"), ("VM_UFFD_MISSING", "um"), ("VM_MAYBE_GUARD", "gu"),
+    ("VM_UFFD_WP", "uw"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
     ("VM_DONTCOPY", "dc"), ("VM_HUGETLB", "de"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
     ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_NONLINEAR", "nl"), ("VM_WIPEONFORK", "wf"),
     ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
@@ -32,6 +33,7 @@ VM_FLAG_CODES = (
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
 
 
+@functools.lru_cache(64)
 def device_text(dev: int) -> str:
     """Return a device number as maps and locks show it: major:minor in hex."""
     return f"{dev >> 8 & 0xFFF:02x}:{dev & 0xFF:02x}"
@@ -53,47 +55,77 @@ class Columns(NamedTuple):
     name: str
 
 
-def _of_file(vma: Vma, file: File, name: str) -> Columns:
-    inode = file.inode
-    if mapped.is_zero(vma, file):
-        return Columns(SHMEM, file.cookie, name)
-    return Columns(device_text(inode.dev), inode.ino, name)
+NO_FILE = "00:00"
+NONLINEAR, VSYSCALL_PAGE, HEAP, STACK, NOTHING = (
+    Columns(NO_FILE, 0, name) for name in ("[nonlinear]", "[vsyscall]", "[heap]", "[stack]", "")
+)
+SPECIAL = int(lib.VM_SPECIAL)
+KIND_BITS = int(lib.VM_MAYSHARE | lib.VM_HUGETLB)  # of the flags: what a file's name depends on
 
 
-def _name(task: Task, vma: Vma) -> str:
-    counters = task.mm.counters
-    if vma is VSYSCALLS:
-        return "[vsyscall]"
-    if vma.start < counters.brk and vma.end > counters.start_brk:
-        return "[heap]"
-    return "[stack]" if vma.start <= counters.start_stack <= vma.end else ""
+class Shown:
+    """What maps shows of a task's areas, in one reading: each file is looked at once."""
+
+    def __init__(self, task: Task) -> None:
+        counters = task.mm.counters
+        self._vfs = task.kernel.vfs
+        self._files: dict[tuple[int, int, int], Columns] = {}
+        self._start_brk, self._brk = int(counters.start_brk), int(counters.brk)
+        self._stack = int(counters.start_stack)
+
+    def columns(self, vma: Vma) -> Columns:
+        """Return device, inode number and name of a VMA."""
+        start, end, flags, _, file_cookie, mapping_cookie = vma
+        if flags & SPECIAL:
+            return NONLINEAR
+        if file_cookie or mapping_cookie:
+            key = file_cookie, mapping_cookie, flags & KIND_BITS
+            found = self._files.get(key)
+            if found is None:
+                found = self._files[key] = self._of_file(vma)
+            return found
+        if start < self._brk and end > self._start_brk:
+            return HEAP
+        if start <= self._stack <= end:
+            return STACK
+        return VSYSCALL_PAGE if vma is VSYSCALLS else NOTHING
+
+    def _of_file(self, vma: Vma) -> Columns:
+        name = mapped.name_of(self._vfs, vma)
+        if name is None:
+            return NOTHING
+        file = self._vfs.file_of(vma.file_cookie) if vma.file_cookie else None
+        if file is None:
+            return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
+        if mapped.is_zero(vma, file):
+            return Columns(SHMEM, file.cookie, name)
+        return Columns(device_text(file.inode.dev), file.inode.ino, name)
 
 
 def columns(task: Task, vma: Vma) -> Columns:
     """Return device, inode number and name of a VMA."""
-    if vma.flags & lib.VM_SPECIAL:
-        return Columns("00:00", 0, "[nonlinear]")
-    vfs = task.kernel.vfs
-    name = mapped.name_of(vfs, vma)
-    if name is None:
-        return Columns("00:00", 0, _name(task, vma))
-    file = vfs.file_of(vma.file_cookie) if vma.file_cookie else None
-    if file is not None:
-        return _of_file(vma, file, name)
-    return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
+    return Shown(task).columns(vma)
 
 
-def maps_line(task: Task, vma: Vma) -> str:
-    """Return one line of /proc/PID/maps, without its newline."""
-    device, inode, name = columns(task, vma)
+@functools.lru_cache(4096)  # who reads maps reads most lines again
+def maps_line(vma: Vma, columns: Columns) -> str:
+    """Return one line of /proc/PID/maps."""
+    device, inode, name = columns
     offset = vma.pgoff * PAGE_SIZE if inode else 0
     head = f"{vma.start:08x}-{vma.end:08x} {vma.perms} {offset:08x} {device} {inode} "
-    return head.ljust(PATH_COLUMN) + name.replace("\n", "\\012") if name else head
+    name = name.replace("\n", "\\012")
+    return f"{head.ljust(PATH_COLUMN)}{name}\n" if name else f"{head}\n"
 
 
 def maps(task: Task) -> str:
     """One line for each VMA. Source: proc_pid_maps(5)."""
-    return "".join(maps_line(task, vma) + "\n" for vma in areas(task))
+    return maps_of(task, areas(task))
+
+
+def maps_of(task: Task, vmas: Sequence[Vma]) -> str:
+    """Return the lines of a task's VMAs."""
+    columns = Shown(task).columns
+    return "".join([maps_line(vma, columns(vma)) for vma in vmas])
 
 
 # ---- smaps ----
@@ -104,57 +136,62 @@ def field(name: str, kilobytes: int) -> str:
     return f"{name + ':':<16}{kilobytes:>8} kB\n"
 
 
-def _sizes(info: Any) -> list[tuple[str, int]]:
+def _sizes(info: Mapping[str, int]) -> list[tuple[str, int]]:
     """Return (name, kB) of a VMA's pages in Linux 6.x's order; 0 where there is no such thing."""
-    kb = KB_PER_PAGE
-    return [
-        ("Rss", info.rss * kb),
-        ("Pss", info.pss * kb >> 12),
-        ("Pss_Dirty", info.pss_dirty * kb >> 12),
-        ("Pss_Anon", info.pss_anon * kb >> 12),
-        ("Pss_File", info.pss_file * kb >> 12),
-        ("Pss_Shmem", info.pss_shmem * kb >> 12),
-        ("Shared_Clean", info.shared_clean * kb),
-        ("Shared_Dirty", info.shared_dirty * kb),
-        ("Private_Clean", info.private_clean * kb),
-        ("Private_Dirty", info.private_dirty * kb),
-        ("Referenced", info.referenced * kb),
-        ("Anonymous", info.anonymous * kb),
-        ("KSM", 0),
-        ("LazyFree", info.lazyfree * kb),
-        ("AnonHugePages", 0),
-        ("ShmemPmdMapped", 0),
-        ("FilePmdMapped", 0),
-        ("Shared_Hugetlb", info.shared_hugetlb * kb),
-        ("Private_Hugetlb", info.private_hugetlb * kb),
-        ("Swap", info.swap * kb),
-        ("SwapPss", info.swap_pss * kb >> 12),
-        ("Locked", info.locked * kb >> 12),
-    ]
+    return [(name, info.get(of, 0) * KB_PER_PAGE >> shift) for name, of, shift in ROWS]
 
 
+# Name, field of struct smaps_info ("" where there is no such thing), and the bits behind its point.
+ROWS = (
+    ("Rss", "rss", 0), ("Pss", "pss", 12), ("Pss_Dirty", "pss_dirty", 12),
+    ("Pss_Anon", "pss_anon", 12), ("Pss_File", "pss_file", 12), ("Pss_Shmem", "pss_shmem", 12),
+    ("Shared_Clean", "shared_clean", 0), ("Shared_Dirty", "shared_dirty", 0),
+    ("Private_Clean", "private_clean", 0), ("Private_Dirty", "private_dirty", 0),
+    ("Referenced", "referenced", 0), ("Anonymous", "anonymous", 0), ("KSM", "", 0),
+    ("LazyFree", "lazyfree", 0), ("AnonHugePages", "", 0), ("ShmemPmdMapped", "", 0),
+    ("FilePmdMapped", "", 0), ("Shared_Hugetlb", "shared_hugetlb", 0),
+    ("Private_Hugetlb", "private_hugetlb", 0), ("Swap", "swap", 0), ("SwapPss", "swap_pss", 12),
+    ("Locked", "locked", 12),
+)  # fmt: skip
 ROLLUP_ONLY = ("Pss_Anon", "Pss_File", "Pss_Shmem")
+SIZE_FIELDS = tuple(name for name, _ in ffi.typeof("struct smaps_info").fields)
+AREA_ROWS = [
+    (SIZE_FIELDS.index(of) if of else len(SIZE_FIELDS), shift)
+    for name, of, shift in ROWS
+    if name not in ROLLUP_ONLY
+]
+AREA_NAMES = ("Size", "KernelPageSize", "MMUPageSize")
+AREA_NAMES += tuple(name for name, _, _ in ROWS if name not in ROLLUP_ONLY)
+AREA_LINES = "".join(f"{name + ':':<16}%8d kB\n" for name in AREA_NAMES)
 
 
-def _pages_of(task: Task, vma: Vma) -> Any:
-    info = ffi.new("struct smaps_info *")
-    lib.mm_smaps(task.mm.handle, vma.start, info)  # leaves zeroes for the kernel's page
-    return info
+def _pages_of(task: Task, vma: Vma) -> list[int]:
+    """Return the fields of struct smaps_info, zeroes for the kernel's page."""
+    info = ffi.new("uint64_t[]", len(SIZE_FIELDS))
+    lib.mm_smaps(task.mm.handle, vma.start, ffi.cast("struct smaps_info *", info))
+    return list(ffi.unpack(info, len(info)))
 
 
-def _smaps_entry(task: Task, vma: Vma) -> str:
+@functools.lru_cache(256)
+def _flag_codes(flags: int) -> str:
+    return "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
+
+
+def _smaps_entry(task: Task, vma: Vma, shown: Shown) -> str:
     page = HUGE_KB if vma.flags & lib.VM_HUGETLB else KB_PER_PAGE
-    sizes = [("Size", (vma.end - vma.start) >> 10), ("KernelPageSize", page), ("MMUPageSize", page)]
-    sizes += [(name, kb) for name, kb in _sizes(_pages_of(task, vma)) if name not in ROLLUP_ONLY]
-    lines = "".join(field(name, kb) for name, kb in sizes)
-    codes = "".join(f"{code} " for bit, code in FLAG_BITS if vma.flags & bit)
+    info = [*_pages_of(task, vma), 0]
+    kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
+    lines = AREA_LINES % ((vma.end - vma.start) >> 10, page, page, *kbs)
     key = f"{'ProtectionKey:':<16}{vma.pkey:>8}\n" if task.kernel.has_cpu("pku") else ""
-    return f"{maps_line(task, vma)}\n{lines}{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
+    head, codes = maps_line(vma, shown.columns(vma)), _flag_codes(vma.flags)
+    return f"{head}{lines}{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
 
 
 def smaps(task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
-    return "".join(_smaps_entry(task, vma) for vma in areas(task))
+    vmas = areas(task)
+    shown = Shown(task)
+    return "".join([_smaps_entry(task, vma, shown) for vma in vmas])
 
 
 def smaps_rollup(task: Task) -> str:
@@ -162,13 +199,7 @@ def smaps_rollup(task: Task) -> str:
     vmas = areas(task)[:-1]
     if not vmas:
         return ""
-    total = ffi.new("struct smaps_info *")
-    for vma in vmas:
-        info = _pages_of(task, vma)
-        for name in SIZE_FIELDS:
-            setattr(total, name, getattr(total, name) + getattr(info, name))
+    each = zip(*(_pages_of(task, vma) for vma in vmas), strict=True)
+    total = dict(zip(SIZE_FIELDS, map(sum, each), strict=True))
     head = f"{vmas[0].start:08x}-{vmas[-1].end:08x} ---p 00000000 00:00 0 ".ljust(PATH_COLUMN)
     return f"{head}[rollup]\n" + "".join(field(name, kb) for name, kb in _sizes(total))
-
-
-SIZE_FIELDS = tuple(name for name, _ in ffi.typeof("struct smaps_info").fields)

@@ -13,7 +13,6 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import mask_of
-from pkern.kernel.tasks.signals import NSIG
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.attributes import IoCounters
@@ -78,16 +77,16 @@ def _code_pages(task: Task) -> int:
 
 def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
-    numbers = range(1, NSIG + 1)
-    sets = {
-        "SigPnd": {info.si_signo for info in signals.own.infos},
-        "ShdPnd": {info.si_signo for info in signals.shared.infos},
-        "SigBlk": {n for n in numbers if signals.blocked >> (n - 1) & 1},
-        "SigIgn": {n for n in numbers if signals.is_ignored(n)},
-        "SigCgt": {n for n in numbers if signals.is_handled(n)},
-    }
-    queued = f"{_queued(task.group)}/{task.rlimits['sigpending'][0]}"
-    return [("SigQ", queued), *((name, signal_mask(chosen)) for name, chosen in sets.items())]
+    acted_on = list(signals.actions)
+    rows: list[tuple[str, object]] = [
+        ("SigQ", f"{_queued(task.group)}/{task.rlimits['sigpending'][0]}"),
+        ("SigPnd", signal_mask({info.si_signo for info in signals.own.infos})),
+        ("ShdPnd", signal_mask({info.si_signo for info in signals.shared.infos})),
+        ("SigBlk", f"{signals.blocked:016x}"),
+        ("SigIgn", signal_mask({n for n in acted_on if signals.is_ignored(n)})),
+        ("SigCgt", signal_mask({n for n in acted_on if signals.is_handled(n)})),
+    ]
+    return rows
 
 
 def _queued(group: Group) -> int:
