@@ -352,8 +352,8 @@ enum { STICKY = VM_MAYBE_GUARD };
 static bool can_join(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start ||
-	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file ||
-	    a->uffd != b->uffd || !policy_equal(a->policy, b->policy))
+	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file || a->uffd != b->uffd ||
+	    !policy_equal(a->policy, b->policy))
 		return false;
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */

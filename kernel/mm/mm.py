@@ -81,7 +81,7 @@ class Vma(NamedTuple):
 # All VMAs are read at once: no one else uses the buffer before they are copied.
 _INFOS = ffi.new("struct vma_info[]", VMA_BATCH)
 _INFOS_BYTES = memoryview(ffi.buffer(_INFOS))
-_INFO = Struct("<6Q")
+_INFO = Struct(f"<{len(Vma._fields)}Q")  # its fields are in the order of a Vma
 
 
 class Areas(NamedTuple):

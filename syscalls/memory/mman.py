@@ -221,7 +221,7 @@ def mremap(
         result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
     vma = mm.vma_at(result)
     locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
-    old, new = _whole(old_length), _whole(new_length)
+    old, new = (length + PAGE_MASK & ~PAGE_MASK for length in (old_length, new_length))
     if vma is not None and vma.flags & locked == lib.VM_LOCKED and new > old:
         _populate_quietly(task, result + old, new - old)
     return result

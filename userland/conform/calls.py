@@ -10,72 +10,211 @@ import enum
 import errno
 import signal
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PAGE = 4096
-NR_FILES = 4
-_CALL = struct.Struct("<7Q")
 _MASK = (1 << 64) - 1
 
 
-class Kind(enum.IntEnum):
-    """What a call does; the order is runner.c's enum kind."""
+class Slot(enum.IntEnum):
+    """What a call names by a number that only the running kernel knows: files, processes.
 
-    MMAP = 0
-    MUNMAP = 1
-    MPROTECT = 2
-    MREMAP = 3
-    MADVISE = 4
-    FTRUNCATE = 5
-    MSYNC = 6
-    MINCORE = 7
-    MLOCK = 8
-    MUNLOCK = 9
-    MLOCK2 = 10
-    LOAD = 11
-    STORE = 12
-    PREAD = 13
-    PWRITE = 14
+    f1 is empty, f2 sparse, f0_readonly is f0 opened again. NONE is never filled: it stands for -1.
+    """
+
+    F0 = 0
+    F1 = 1
+    F2 = 2
+    F0_READONLY = 3
+    NONE = 15
+
+
+class Kind(enum.Enum):
+    """What a call does."""
+
+    MMAP = "mmap"
+    MUNMAP = "munmap"
+    MPROTECT = "mprotect"
+    MREMAP = "mremap"
+    MADVISE = "madvise"
+    FTRUNCATE = "ftruncate"
+    MSYNC = "msync"
+    MINCORE = "mincore"
+    MLOCK = "mlock"
+    MUNLOCK = "munlock"
+    MLOCK2 = "mlock2"
+    LOAD = "load"
+    STORE = "store"
+    PREAD = "pread64"
+    PWRITE = "pwrite64"
+
+    __hash__ = object.__hash__  # members are one of a kind: as fast as can be
+
+
+class Sort(enum.IntEnum):
+    """What a register holds; runner.c's enum sort."""
+
+    PLAIN = 0
+    SLOT = 1
+    SCRATCH = 2
+
+
+class Register(NamedTuple):
+    """Where a register's value comes from: an argument of the call, or a constant (place < 0)."""
+
+    sort: Sort
+    place: int
+    constant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the arguments of a kind go into registers and into the scratch page.
+
+    number: the system call's, or runner.c's enum op. registers: in order. words: the places of
+    those arguments that are laid into scratch. nr_out: how many bytes of scratch the call fills.
+    """
+
+    number: int
+    registers: tuple[Register, ...]
+    words: tuple[int, ...]
+    nr_out: Callable[[Sequence[int]], int]
+
+
+def _register(text: str) -> Register:
+    match text[0]:
+        case "s":
+            return Register(Sort.SLOT, int(text[1:]), 0)
+        case "@":
+            return Register(Sort.SCRATCH, -1, int(text[1:]))
+        case "#":
+            return Register(Sort.PLAIN, -1, int(text[1:], 0) & _MASK)
+        case _:
+            return Register(Sort.PLAIN, int(text), 0)
+
+
+def _nothing(_: Sequence[int]) -> int:
+    return 0
+
+
+def _eight(_: Sequence[int]) -> int:
+    return 8
+
+
+def _byte_a_page(args: Sequence[int]) -> int:
+    pages = ((args[1] & _MASK) + PAGE - 1) // PAGE
+    return pages if pages <= MAX_OUT else 0
+
+
+def _shape(
+    number: int,
+    registers: str,
+    words: tuple[int, ...] = (),
+    nr_out: Callable[[Sequence[int]], int] = _nothing,
+) -> Shape:
+    """Read a row: 0 is the first argument, s0 the slot it names, @8 scratch + 8, #8 the number."""
+    return Shape(number, tuple(map(_register, registers.split())), words, nr_out)
+
+
+MAX_OUT = 512
+OP_LOAD, OP_STORE, OP_FORK = 1000, 1001, 1002
+SHAPES: dict[Kind, Shape] = {
+    Kind.MMAP: _shape(9, "0 1 2 3 s4 5"),
+    Kind.MUNMAP: _shape(11, "0 1"),
+    Kind.MPROTECT: _shape(10, "0 1 2"),
+    Kind.MREMAP: _shape(25, "0 1 2 3 4"),
+    Kind.MADVISE: _shape(28, "0 1 2"),
+    Kind.FTRUNCATE: _shape(77, "s0 1"),
+    Kind.MSYNC: _shape(26, "0 1 2"),
+    Kind.MINCORE: _shape(27, "0 1 @0", nr_out=_byte_a_page),
+    Kind.MLOCK: _shape(149, "0 1"),
+    Kind.MUNLOCK: _shape(150, "0 1"),
+    Kind.MLOCK2: _shape(325, "0 1 2"),
+    Kind.LOAD: _shape(OP_LOAD, "0"),
+    Kind.STORE: _shape(OP_STORE, "0 1"),
+    Kind.PREAD: _shape(17, "s0 @0 #8 1", nr_out=_eight),
+    Kind.PWRITE: _shape(18, "s0 @0 #8 1", words=(2,)),
+}
+# After which calls the areas are looked at: what others do to them is seen the next time.
+_NEVER, _WHEN_DONE, _ALWAYS = range(3)  # enum look of runner.c
+_KEEPS_AREAS = {
+    Kind.FTRUNCATE, Kind.MSYNC, Kind.MINCORE, Kind.LOAD, Kind.STORE, Kind.PREAD, Kind.PWRITE,
+}  # fmt: skip
+_LOOKS = {kind: _NEVER if kind in _KEEPS_AREAS else _WHEN_DONE for kind in Kind}
+_LOOKS[Kind.MREMAP] = _ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One step of a sequence: its kind and up to six 64-bit arguments.
+    """One step of a sequence: its kind, up to six 64-bit arguments, and the process that makes it.
 
-    A file is a slot: 0 f0, 1 f1 (empty), 2 f2 (sparse), 3 f0 opened again read-only,
-    anything else a closed descriptor.
+    Some arguments are slots (class Slot). actor: 0, or 1 for the child of a fork.
     """
 
     kind: Kind
     args: tuple[int, ...]
-
-    def pack(self) -> bytes:
-        """Encode as runner.c's struct call."""
-        padded = self.args + (0,) * (6 - len(self.args))
-        return _CALL.pack(int(self.kind), *(value & _MASK for value in padded))
+    actor: int = 0
 
     def __str__(self) -> str:
+        slots = {r.place for r in SHAPES[self.kind].registers if r.sort is Sort.SLOT}
         values = ", ".join(
-            _slot_text(value) if index == _FILE_ARG.get(self.kind) else f"{value & _MASK:#x}"
+            _slot_text(value) if index in slots else f"{value & _MASK:#x}"
             for index, value in enumerate(self.args)
         )
-        return f"{self.kind.name.lower()}({values})"
-
-
-_FILE_ARG = {Kind.MMAP: 4, Kind.FTRUNCATE: 0, Kind.PREAD: 0, Kind.PWRITE: 0}
+        return f"{self.kind.value}({values})" + (" in the child" if self.actor else "")
 
 
 def _slot_text(slot: int) -> str:
-    return ("f0", "f1", "f2", "f0_readonly")[slot] if slot < NR_FILES else "-1"
+    return Slot(slot).name.lower() if slot in _SLOTS and slot != Slot.NONE else "-1"
 
 
+_SLOTS = frozenset(Slot)
 Calls = tuple[Call, ...]
+
+# struct call of runner.c: what a kind fixes, six registers, six words.
+_HEAD = struct.Struct("<IBBBBBxHH6B4x")
+_VALUES = struct.Struct("<12Q")
+
+
+class _Packing(NamedTuple):
+    """A shape made ready: its registers' sources and constants, its words' places."""
+
+    number: int
+    sorts: bytes
+    registers: tuple[tuple[int, int], ...]
+    words: tuple[int, ...]
+    padding: tuple[int, ...]
+    nr_out: Callable[[Sequence[int]], int]
+
+
+def _packing(shape: Shape) -> _Packing:
+    sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
+    registers = tuple((r.place, r.constant) for r in shape.registers)
+    registers += ((-1, 0),) * (6 - len(registers))
+    padding = (0,) * (6 - len(shape.words))
+    return _Packing(shape.number, sorts, registers, shape.words, padding, shape.nr_out)
+
+
+_PACKINGS = {kind: _packing(shape) for kind, shape in SHAPES.items()}
+
+
+def _pack(call: Call) -> bytes:
+    """Encode as runner.c's struct call."""
+    packing, args = _PACKINGS[call.kind], call.args
+    head = _HEAD.pack(
+        packing.number, call.actor, 0, len(packing.words), 0, _LOOKS[call.kind],
+        0, packing.nr_out(args), *packing.sorts,
+    )  # fmt: skip
+    values = [args[place] & _MASK if place >= 0 else fixed for place, fixed in packing.registers]
+    values += [args[place] & _MASK for place in packing.words]
+    return head + _VALUES.pack(*values, *packing.padding)
 
 
 def pack_calls(calls: Sequence[Call]) -> bytes:
     """Encode a sequence as runner.c reads it: a count, then the calls."""
-    return struct.pack("<I", len(calls)) + b"".join(call.pack() for call in calls)
+    return struct.pack("<I", len(calls)) + b"".join(map(_pack, calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +239,8 @@ class Outcome:
     """What one call gave: a result, or a signal, and the layout after it.
 
     value: the result, -errno, or what a load read. data: mincore's vector or pread's bytes.
+    state: what /proc tells of a process once its calls are done, line by line; it stands behind
+    the calls, in an outcome of its own.
     """
 
     value: int
@@ -108,6 +249,7 @@ class Outcome:
     addr: int
     data: bytes
     layout: Layout
+    state: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.signo:
@@ -129,34 +271,30 @@ class Window:
     """Where sequences play: the bytes [low, top) are free at the start of each.
 
     top: the lowest address that the kernel's own placement has used (below it new areas go).
-    scratch: one writable page outside, for vectors and buffers.
     """
 
     low: int
     top: int
-    scratch: int
-    memlock: int
 
 
-def parse_maps(text: str, window: Window) -> Layout:
-    """Read the text of a maps file; keep what lies within the window."""
+def parse_maps(text: str) -> Layout:
+    """Read the text of a maps file."""
     areas = []
     for line in text.splitlines():
-        fields = line.split(None, 5)
-        low, _, high = fields[0].partition("-")
-        start, end = int(low, 16), int(high, 16)
-        if start >= window.low and end <= window.top:
-            name = fields[5] if len(fields) > 5 else ""
-            areas.append(Area(start, end, fields[1], int(fields[2], 16), _file_name(name)))
+        span, perms, offset, _, _, *name = line.split(None, 5)
+        areas.append(_area(span, perms, offset, "".join(name)))
     return tuple(areas)
 
 
-def _file_name(path: str) -> str:
-    """Reduce a name in maps to the file it names: /memfd:f0 (deleted) and /tmp/f0 are f0."""
-    if path.startswith("/memfd:"):
-        return path.removeprefix("/memfd:").removesuffix(" (deleted)")
-    if path.startswith("/tmp/"):
-        return path.removeprefix("/tmp/").removesuffix(" (deleted)")
-    if path.startswith("/dev/zero"):
-        return "/dev/zero"
-    return path
+def parse_short_maps(text: str) -> Layout:
+    """Read what runner.c makes of a maps file: without devices and inode numbers."""
+    areas = []
+    for line in text.splitlines():
+        span, perms, offset, *name = line.split(None, 3)
+        areas.append(_area(span, perms, offset, "".join(name)))
+    return tuple(areas)
+
+
+def _area(span: str, perms: str, offset: str, name: str) -> Area:
+    low, _, high = span.partition("-")
+    return Area(int(low, 16), int(high, 16), perms, int(offset, 16), name)

@@ -8,22 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pkern.userland.conform.calls import NR_FILES, Call, Kind
+from pkern.userland.conform.calls import SHAPES, Call, Kind, Register, Sort
 
-_SYSCALL = {
-    Kind.MMAP: "SYS_mmap",
-    Kind.MUNMAP: "SYS_munmap",
-    Kind.MPROTECT: "SYS_mprotect",
-    Kind.MREMAP: "SYS_mremap",
-    Kind.MADVISE: "SYS_madvise",
-    Kind.FTRUNCATE: "SYS_ftruncate",
-    Kind.MSYNC: "SYS_msync",
-    Kind.MINCORE: "SYS_mincore",
-    Kind.MLOCK: "SYS_mlock",
-    Kind.MUNLOCK: "SYS_munlock",
-    Kind.MLOCK2: "SYS_mlock2",
-}
-_FILES = ("f0", "f1", "f2", "f0_readonly")
+_ACCESSES = {Kind.LOAD: "LOAD", Kind.STORE: "STORE"}
 
 
 def c_program(calls: Sequence[Call], title: str) -> str:
@@ -34,30 +21,25 @@ def c_program(calls: Sequence[Call], title: str) -> str:
 
 
 def _statement(call: Call) -> str:
-    args = [_number(value) for value in call.args]
-    match call.kind:
-        case Kind.LOAD:
-            return f"LOAD({args[0]});"
-        case Kind.STORE:
-            return f"STORE({args[0]}, {args[1]});"
-        case Kind.PREAD:
-            return f"PREAD({_file(call.args[0])}, {args[1]});"
-        case Kind.PWRITE:
-            return f"PWRITE({_file(call.args[0])}, {args[1]}, {args[2]});"
-        case Kind.MMAP:
-            args[4] = f"(long){_file(call.args[4])}"
-        case Kind.FTRUNCATE:
-            args[0] = f"(long){_file(call.args[0])}"
-        case Kind.MINCORE:
-            args.append("scratch")
-        case _:
-            pass
-    return f"CALL({_SYSCALL[call.kind]}, {', '.join(args)});"
+    shape = SHAPES[call.kind]
+    if call.kind in _ACCESSES:
+        return f"{_ACCESSES[call.kind]}({', '.join(map(_number, call.args))});"
+    registers = [_register(register, call.args) for register in shape.registers]
+    words = [_number(call.args[place]) for place in shape.words]
+    fill = f"WORDS({', '.join(words)}); " if words else ""
+    return f"{fill}CALL(SYS_{call.kind.value}, {', '.join(registers)});"
+
+
+def _register(register: Register, args: Sequence[int]) -> str:
+    value = args[register.place] if register.place >= 0 else register.constant
+    match register.sort:
+        case Sort.SLOT:
+            return f"slots[{value}]"
+        case Sort.SCRATCH:
+            return f"scratch + {value}" if value else "scratch"
+        case Sort.PLAIN:
+            return _number(value)
 
 
 def _number(value: int) -> str:
     return f"{value & ((1 << 64) - 1):#x}ul"
-
-
-def _file(slot: int) -> str:
-    return _FILES[slot] if slot < NR_FILES else "-1"

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pkern.userland.conform.calls import PAGE, Call, Kind, Layout, Outcome, result_text
+from pkern.userland.conform.calls import PAGE, Call, Kind, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 
@@ -43,6 +43,7 @@ class Aspect(enum.Enum):
     SIGNAL = "signal"
     DATA = "data"
     LAYOUT = "layout"
+    STATE = "state"
 
 
 class Then(enum.Enum):
@@ -54,7 +55,10 @@ class Then(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """One call whose outcomes differ: its place in the sequence and both outcomes."""
+    """One call whose outcomes differ: its place in the sequence and both outcomes.
+
+    at: a place behind the last call where it is the state of a process, in the end.
+    """
 
     aspect: Aspect
     calls: tuple[Call, ...]
@@ -64,21 +68,33 @@ class Divergence:
 
     @property
     def call(self) -> Call:
-        """The call that differs."""
-        return self.calls[self.at]
+        """The call that differs, or the last one."""
+        return self.calls[min(self.at, len(self.calls) - 1)]
 
     @property
     def signature(self) -> tuple[str, ...]:
         """What a shrunk sequence must keep: the call's kind, the aspect, the two answers."""
         if self.aspect is Aspect.LAYOUT:
             return (self.call.kind.name, self.aspect.value)
+        if self.aspect is Aspect.STATE:
+            return (self.aspect.value, *sorted(self.fields))
         return (self.call.kind.name, self.aspect.value, _end(self.host), _end(self.model))
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """What of the state differs: "smaps Rss", "pagemap", "status VmRSS"."""
+        lines = set(self.host.state) ^ set(self.model.state)
+        return frozenset(_field(line) for line in lines)
+
     def __str__(self) -> str:
+        if self.aspect is Aspect.STATE:
+            process = self.at - len(self.calls)
+            lines = [f"in the end: the state of process {process} differs"]
+            return "\n".join(lines + _only_lines(self.host.state, self.model.state))
         lines = [f"call {self.at}: {self.call}: {self.aspect.value} differs"]
         lines += [f"  Linux: {self.host}", f"  pkern: {self.model}"]
         if self.aspect is Aspect.LAYOUT:
-            lines += _layout_lines(self.host.layout, self.model.layout)
+            lines += _only_lines(self.host.layout, self.model.layout)
         return "\n".join(lines)
 
 
@@ -89,9 +105,15 @@ def _end(outcome: Outcome) -> str:
     return result_text(outcome.value) if -4096 < outcome.value < 0 else "done"
 
 
-def _layout_lines(host: Layout, model: Layout) -> list[str]:
-    only_host = [f"  only on Linux: {area}" for area in host if area not in model]
-    only_model = [f"  only on pkern: {area}" for area in model if area not in host]
+def _field(line: str) -> str:
+    """Name the field of a line of state, without addresses and sizes."""
+    file, first, *rest = line.split(":")[0].split()
+    return " ".join([file, *rest] if file == "smaps" else [file, first][: 1 + (file == "status")])
+
+
+def _only_lines(host: Sequence[object], model: Sequence[object]) -> list[str]:
+    only_host = [f"  only on Linux: {line}" for line in host if line not in model]
+    only_model = [f"  only on pkern: {line}" for line in model if line not in host]
     return only_host + only_model
 
 
@@ -163,6 +185,12 @@ def _counts_twice(divergence: Divergence) -> bool:
     return moved and refused and divergence.model.value >= 0
 
 
+def _counts_twice_still(divergence: Divergence) -> bool:
+    """The same, as VmLck shows it."""
+    moved = any(call.kind is Kind.MREMAP and call.args[3] & 4 for call in divergence.calls)
+    return moved and divergence.fields == {"status VmLck"}
+
+
 def _moves_several(divergence: Divergence) -> bool:
     """mremap to a fixed place, of more than one page, that only Linux refuses with EFAULT."""
     call = divergence.call
@@ -217,6 +245,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         "on counting it against RLIMIT_MEMLOCK; our count is what is locked",
     ),
     Difference(
+        Aspect.STATE,
+        _counts_twice_still,
+        Then.GO_ON,
+        "the same, as VmLck shows it",
+    ),
+    Difference(
         Aspect.RESULT,
         _moves_several,
         Then.STOP,
@@ -250,6 +284,8 @@ def compare(calls: tuple[Call, ...], at: int, host: Outcome, model: Outcome) -> 
         aspect = Aspect.RESULT
     elif host.data != model.data:
         aspect = Aspect.DATA
+    elif host.state != model.state:
+        aspect = Aspect.STATE
     else:
         aspect = Aspect.LAYOUT
     return Divergence(aspect, calls, at, host, model)

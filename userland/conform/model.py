@@ -1,76 +1,101 @@
-"""The model's side of the oracle: sequences run by tasks of a pkern kernel.
+"""The model's side of the oracle: the same runner, on a machine of this kernel.
 
-Owns a kernel, a template task laid out as the host's runner is, and the translation of
-calls into raw system calls (the user's registers, numbers and pointers, through the ABI's
-own door).  Nothing below the system-call interface is used.  Called by run.py.
+Owns a kernel and the runner that goes on in it; its input and output are streams of this process.
+Nothing below the system-call interface is used.  Called by run.py.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from pkern.kernel.errors import MemoryFault
 from pkern.kernel.machine import Kernel
-from pkern.userland.conform.calls import (
-    NR_FILES,
-    PAGE,
-    Area,
-    Call,
-    Kind,
-    Layout,
-    Outcome,
-    Window,
-    parse_maps,
-)
-from pkern.userland.program import Sys
+from pkern.kernel.vfs.console import Stream
+from pkern.kernel.vfs.pipe import would_block
+from pkern.userland.conform import answers
+from pkern.userland.conform.calls import Call, Layout, Outcome, Window, pack_calls
+from pkern.userland.conform.host import MEMLOCK, runner_program
+from pkern.userland.conform.hostcpu import host_cpu_features
+from pkern.userland.machine_code import Stdio, boot_scheduler, put_program, spawn_program
 
-_NR = {
-    Kind.MMAP: 9,
-    Kind.MUNMAP: 11,
-    Kind.MPROTECT: 10,
-    Kind.MREMAP: 25,
-    Kind.MADVISE: 28,
-    Kind.FTRUNCATE: 77,
-    Kind.MSYNC: 26,
-    Kind.MINCORE: 27,
-    Kind.MLOCK: 149,
-    Kind.MUNLOCK: 150,
-    Kind.MLOCK2: 325,
-    Kind.PREAD: 17,
-    Kind.PWRITE: 18,
-}
-_READ, _OPEN, _CLOSE, _WAIT4, _UNLINK, _PRLIMIT64 = 0, 2, 3, 61, 87, 302
-_O_RDWR_CREAT, _RLIMIT_MEMLOCK = 0o102, 8
-_MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x02, 0x10, 0x20
-_CLOSED_FD = (1 << 64) - 1
-_MAPS_BYTES = 32768
-_GIVEN = ("[stack]", "[vsyscall]")  # what a task has from the start, and what no call can map
+_PATH = "/runner"
+
+
+class ModelDied(RuntimeError):
+    """The runner, or its child, ended where on Linux it goes on."""
+
+
+class _Requests(Stream):
+    """The runner's standard input: it waits until there is a request."""
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        data = super().read(pos, nbytes)
+        if not data:
+            would_block(self)
+        return data
+
+    def put(self, data: bytes) -> None:
+        self.source, self._taken = self.source[self._taken :] + data, 0
+        self.kernel.wake(self)
+
+
+class _Answers(Stream):
+    """The runner's standard output: frames."""
+
+    data = b""
+
+    def write(self, pos: int, data: bytes, task: object = None) -> int:
+        self.data += data
+        return len(data)
+
+    def whole(self) -> bool:
+        return len(self.data) >= 4 and len(self.data) - 4 >= self._length()
+
+    def _length(self) -> int:
+        return int.from_bytes(self.data[:4], "little")
+
+    def take(self) -> bytes:
+        length = self._length()
+        frame, self.data = self.data[4 : 4 + length], self.data[4 + length :]
+        return frame
 
 
 class Model:
-    """A kernel of ours whose tasks start with the same address space as the host's runner."""
+    """A kernel of ours with a runner whose address space starts as that of the host's runner."""
 
     def __init__(self, base: Layout, window: Window, rmap: str = "objrmap_tree") -> None:
-        self.window = window
         settings = {"vm.mmap_min_addr": _host_mmap_min_addr()}
-        self.kernel = Kernel(ram="64M", rmap=rmap, sysctl=settings)
-        self._template = Sys(self.kernel.spawn(name="conform"))
-        self._maps: dict[bytes, Layout] = {}
-        self._buffer = next(a.start for a in base if a.start <= window.scratch < a.end)
-        _lay_out(self._template, base, window)
+        cpu = ",".join(sorted(host_cpu_features()))
+        self.kernel = Kernel(ram="64M", rmap=rmap, sysctl=settings, cpu=cpu)
+        self._scheduler = boot_scheduler(self.kernel)
+        self._requests, self._answers = _Requests(self.kernel), _Answers(self.kernel)
+        put_program(self.kernel, runner_program(), _PATH)
+        stdio = Stdio(self._requests, self._answers, self._answers)
+        argv = (str(runner_program()), str(MEMLOCK))
+        self._runner = spawn_program(self.kernel, _PATH, argv, stdio=stdio)
+        own = answers.read_hello(self._frame())
+        if own[0] != window or _spans(own[1]) != _spans(base):
+            raise RuntimeError(f"the runner is laid out otherwise than on the host: {own}\n{base}")
+
+    def _frame(self) -> bytes:
+        answer = self._answers
+        self._scheduler.run_until(lambda: answer.whole() or not self._runner.alive)
+        if not answer.whole():
+            raise ModelDied(f"the runner ended with wait status {self._runner.exit_status}")
+        return answer.take()
+
+    def answer(self, packed: bytes) -> bytes:
+        """Run one sequence and return its frame. Errors: ModelDied, and our own faults."""
+        self._requests.put(packed)
+        frame = self._frame()
+        if not frame:
+            raise ModelDied("the runner's child died within the sequence")
+        return frame
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
-        """Run one sequence in a fresh child task and return an outcome for each call."""
-        child = self._template.fork()
-        try:
-            files = _make_files(child, self.window.scratch)
-            return [self._outcome(child, call, files) for call in calls]
-        finally:
-            child.exit(0)
-            self._template.syscall(_WAIT4, _CLOSED_FD, 0, 0, 0)
+        """Run one sequence in a fresh child process and return what it gave."""
+        return answers.decode(self.answer(pack_calls(calls)), calls)
 
     def check(self) -> None:
         """Recount every invariant of the kernel.
@@ -78,59 +103,6 @@ class Model:
         Errors: KernelBug.
         """
         self.kernel.check()
-
-    def _outcome(self, sys: Sys, call: Call, files: Sequence[int]) -> Outcome:
-        value = signo = code = addr = 0
-        data = b""
-        try:
-            if call.kind is Kind.LOAD:
-                value = int.from_bytes(sys.load(call.args[0], 8), "little", signed=True)
-            elif call.kind is Kind.STORE:
-                sys.store(call.args[0], call.args[1].to_bytes(8, "little"))
-            else:
-                value = sys.syscall(_NR[call.kind], *self._registers(sys, call, files))
-                data = self._data(sys, call, value)
-        except MemoryFault as fault:
-            signo, code, addr = fault.signo, fault.code, fault.addr
-        return Outcome(value, signo, code, addr, data, self._layout(sys))
-
-    def _registers(self, sys: Sys, call: Call, files: Sequence[int]) -> tuple[int, ...]:
-        args = call.args
-        scratch = self.window.scratch
-        match call.kind:
-            case Kind.MMAP:
-                return (*args[:4], _descriptor(files, args[4]), args[5])
-            case Kind.FTRUNCATE:
-                return (_descriptor(files, args[0]), args[1])
-            case Kind.MINCORE:
-                return (*args, scratch)
-            case Kind.PREAD:
-                sys.store(scratch, bytes(8))
-                return (_descriptor(files, args[0]), scratch, 8, args[1])
-            case Kind.PWRITE:
-                sys.store(scratch, args[2].to_bytes(8, "little"))
-                return (_descriptor(files, args[0]), scratch, 8, args[1])
-            case _:
-                return args
-
-    def _data(self, sys: Sys, call: Call, value: int) -> bytes:
-        """Fetch what the call wrote to memory: mincore's vector, pread's eight bytes."""
-        if value < 0 or call.kind not in (Kind.MINCORE, Kind.PREAD):
-            return b""
-        nbytes = 8 if call.kind is Kind.PREAD else (call.args[1] + PAGE - 1) // PAGE
-        return sys.load(self.window.scratch, nbytes) if nbytes else b""
-
-    def _layout(self, sys: Sys) -> Layout:
-        fd = _open(sys, self._buffer, "/proc/self/maps", 0)
-        nbytes = sys.syscall(_READ, fd, self._buffer, _MAPS_BYTES)
-        sys.syscall(_CLOSE, fd)
-        text = sys.load(self._buffer, nbytes)
-        found = self._maps.get(text)
-        if found is None:
-            if len(self._maps) > 4096:
-                self._maps.clear()
-            found = self._maps[text] = parse_maps(text.decode(), self.window)
-        return found
 
     def close(self) -> None:
         """Shut the kernel down; a leak is an error.
@@ -152,72 +124,10 @@ class Model:
             self.close()
 
 
+def _spans(layout: Layout) -> list[tuple[int, int, str]]:
+    return [(area.start, area.end, area.perms) for area in layout]
+
+
 def _host_mmap_min_addr() -> int:
     """Read the lowest address that the host lets an ordinary program map, in bytes."""
     return int(Path("/proc/sys/vm/mmap_min_addr").read_text())
-
-
-def _descriptor(files: Sequence[int], slot: int) -> int:
-    return files[slot] if slot < NR_FILES else _CLOSED_FD
-
-
-def _expect(result: int, what: str) -> int:
-    """Insist that a call of the preparation succeeded."""
-    if -4096 < result < 0:
-        raise RuntimeError(f"preparing the model's task: {what} gave errno {-result}")
-    return result
-
-
-def _open(sys: Sys, buffer: int, path: str, flags: int) -> int:
-    sys.store(buffer, path.encode() + b"\0")
-    return _expect(sys.syscall(_OPEN, buffer, flags, 0o644), f"open {path}")
-
-
-def _lay_out(sys: Sys, base: Layout, window: Window) -> None:
-    """Give the task the host runner's areas, at the same addresses.
-
-    The program's own areas show a file and the kernel's special ones too, each at an offset of
-    its own, so that none of them merges with what a sequence maps.
-    """
-    anonymous = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS
-    holder = next(a for a in base if a.start <= window.scratch < a.end)
-    _map(sys, holder, anonymous, _CLOSED_FD, 0)
-    fd = _open(sys, window.scratch, "/tmp/program", _O_RDWR_CREAT)
-    for number, area in enumerate(base):
-        if area is not holder and area.file not in _GIVEN:
-            _map(sys, area, _MAP_PRIVATE | _MAP_FIXED, fd, (number * 16384 + 1) * PAGE)
-    limit = struct.pack("<QQ", window.memlock, window.memlock)
-    sys.store(window.scratch, limit)
-    _expect(sys.syscall(_PRLIMIT64, 0, _RLIMIT_MEMLOCK, window.scratch, 0), "prlimit64")
-
-
-def _map(sys: Sys, area: Area, flags: int, fd: int, offset: int) -> None:
-    prot = sum(bit for bit, letter in ((1, "r"), (2, "w"), (4, "x")) if letter in area.perms)
-    length = area.end - area.start
-    regs = (area.start, length, prot, flags, fd, offset)
-    _expect(sys.syscall(_NR[Kind.MMAP], *regs), f"mmap {area}")
-
-
-def _make_files(sys: Sys, scratch: int) -> tuple[int, ...]:
-    """Make the files that runner.c's make_files() makes, and return their descriptors."""
-    fds = []
-    for name in ("f0", "f1", "f2"):
-        _unlink(sys, scratch, f"/tmp/{name}")
-        fds.append(_open(sys, scratch, f"/tmp/{name}", _O_RDWR_CREAT))
-    _expect(sys.syscall(_NR[Kind.FTRUNCATE], fds[0], 5 * PAGE + 100), "ftruncate")
-    _expect(sys.syscall(_NR[Kind.FTRUNCATE], fds[2], 12 * PAGE), "ftruncate")
-    for page in range(6):
-        _stamp(sys, scratch, fds[0], page, 0xF0000000 + page)
-    for page in range(0, 12, 3):
-        _stamp(sys, scratch, fds[2], page, 0xF2000000 + page)
-    return (*fds, _open(sys, scratch, "/tmp/f0", 0))
-
-
-def _unlink(sys: Sys, scratch: int, path: str) -> None:
-    sys.store(scratch, path.encode() + b"\0")
-    sys.syscall(_UNLINK, scratch)
-
-
-def _stamp(sys: Sys, scratch: int, fd: int, page: int, value: int) -> None:
-    sys.store(scratch, value.to_bytes(8, "little"))
-    _expect(sys.syscall(_NR[Kind.PWRITE], fd, scratch, 8, page * PAGE), "pwrite64")

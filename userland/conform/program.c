@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -23,6 +24,8 @@
 
 static unsigned char scratch[PAGE] __attribute__((aligned(4096)));
 static sigjmp_buf escape;
+/* What calls name: 0 f0, 1 f1 (empty), 2 f2 (sparse), 3 f0 opened again, to read; -1 the others. */
+static long slots[16];
 
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
@@ -56,11 +59,11 @@ static void show(const char *what, long result)
 			printf("0\n"); \
 		} \
 	} while (0)
-#define PREAD(fd, pos) CALL(SYS_pread64, (long)(fd), scratch, 8, pos)
-#define PWRITE(fd, pos, value) \
+/* What the next call finds in scratch. */
+#define WORDS(...) \
 	do { \
-		uint64_t word = (value); \
-		CALL(SYS_pwrite64, (long)(fd), &word, 8, pos); \
+		uint64_t words[] = { __VA_ARGS__ }; \
+		memcpy(scratch, words, sizeof(words)); \
 	} while (0)
 
 static void stamp(int fd, unsigned long page, uint64_t value)
@@ -79,11 +82,26 @@ static void show_maps(void)
 	fwrite(text, 1, n > 0 ? (size_t)n : 0, stdout);
 }
 
+/* Leave the room that both kernels have: without the host's pages for clocks. */
+static void unmap_clocks(void)
+{
+	unsigned long start, end;
+	char line[512], *next;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (fgets(line, sizeof(line), maps)) {
+		start = strtoul(line, &next, 16);
+		end = strtoul(next + 1, NULL, 16);
+		if (strstr(line, "[v") && !strstr(line, "[vsyscall]"))
+			munmap((void *)start, end - start);
+	}
+	fclose(maps);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_flags = SA_SIGINFO };
 	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
-	int f0, f1, f2, f0_readonly;
 	unsigned long i;
 
 	(void)argc;
@@ -92,20 +110,19 @@ int main(int argc, char **argv)
 		execv("/proc/self/exe", argv);
 	}
 	setvbuf(stdout, NULL, _IONBF, 0);
-	f0 = memfd_create("f0", 0);
-	f1 = memfd_create("f1", 0);
-	f2 = memfd_create("f2", 0);
-	if (ftruncate(f0, 5 * PAGE + 100) || ftruncate(f2, 12 * PAGE))
+	unmap_clocks();
+	memset(slots, 0xff, sizeof(slots));
+	slots[0] = memfd_create("f0", 0);
+	slots[1] = memfd_create("f1", 0);
+	slots[2] = memfd_create("f2", 0);
+	if (ftruncate((int)slots[0], 5 * PAGE + 100) || ftruncate((int)slots[2], 12 * PAGE))
 		perror("ftruncate");
 	for (i = 0; i < 6; i++)
-		stamp(f0, i, 0xf0000000u + i);
-	for (i = 0; i < 12; i += 3)
-		stamp(f2, i, 0xf2000000u + i);
-	snprintf((char *)scratch, 64, "/proc/self/fd/%d", f0);
-	f0_readonly = open((char *)scratch, O_RDONLY);
-	(void)f1;
-	(void)f2;
-	(void)f0_readonly;
+		stamp((int)slots[0], i, 0xf0000000u + i);
+	for (i = 0; i < 12; i += 6)
+		stamp((int)slots[2], i, 0xf2000000u + i);
+	snprintf((char *)scratch, 64, "/proc/self/fd/%ld", slots[0]);
+	slots[3] = open((char *)scratch, O_RDONLY);
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	if (getuid() == 0 && setresuid(1000, 1000, 1000))
 		perror("setresuid");

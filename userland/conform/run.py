@@ -6,11 +6,14 @@ tests/property/test_oracle.py.
 
 from __future__ import annotations
 
-from collections import Counter
+import gc
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pkern.userland.conform.calls import Calls, Kind, Outcome
+from pkern.userland.conform import answers
+from pkern.userland.conform.calls import Calls, Kind, pack_calls
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Difference, Divergence, Then, allowed, compare
 from pkern.userland.conform.generate import sequence
@@ -19,8 +22,10 @@ from pkern.userland.conform.model import Model
 from pkern.userland.conform.shrink import shrink
 
 Progress = Callable[[int, int], None]
-Tally = Counter[str]
+Tally = Counter[tuple[Kind, int]]  # a kind and how it ended: runner.c's enum end
 _CHECK_EVERY = 50
+_ENDS = {0: "done", 1: "error"}
+_END_SIGNAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +90,30 @@ class Oracle:
         self.model = Model(self._host.base, self._host.window, rmap)
         self.window = self._host.window
         self.tally: Tally = Counter()
-        self.allowed: Tally = Counter()
+        self.allowed: Counter[str] = Counter()
+        self._sent: deque[bytes] = deque()
         self.calls = 0
 
     def send(self, calls: Calls) -> None:
         """Start a sequence on the host, ahead of compare_next()."""
-        self._host.send(calls)
+        packed = pack_calls(calls)
+        self._sent.append(packed)
+        self._host.send(packed)
 
     def compare_next(self, calls: Calls) -> Divergence | None:
         """Run the sequence sent longest ago on the model and compare; None if they agree."""
-        model = self.model.run(calls)
+        model = self.model.answer(self._sent.popleft())
         host = self._host.receive()
-        for at, (ours, theirs) in enumerate(zip(model, host, strict=True)):
-            self.calls += 1
-            self.tally[_class(calls[at].kind, theirs)] += 1
+        self.calls += len(calls)
+        self.tally.update(zip([c.kind for c in calls], answers.ends(host, calls), strict=True))
+        if host == model:
+            return None
+        return self._look_closer(calls, host, model)
+
+    def _look_closer(self, calls: Calls, host: bytes, model: bytes) -> Divergence | None:
+        """Find the first difference that no row of the table allows."""
+        pairs = zip(answers.decode(host, calls), answers.decode(model, calls), strict=True)
+        for at, (theirs, ours) in enumerate(pairs):
             divergence = compare(calls, at, theirs, ours)
             if divergence is None:
                 continue
@@ -140,12 +155,23 @@ class Oracle:
         self.model.close()
 
 
-def _class(kind: Kind, outcome: Outcome) -> str:
-    """Name an outcome for the tally: a kind of call and how it ended."""
-    if outcome.signo:
-        return f"{kind.name.lower()}: signal {outcome.signo}"
-    failed = -4096 < outcome.value < 0 and kind is not Kind.LOAD
-    return f"{kind.name.lower()}: {'error' if failed else 'done'}"
+def _tally_text(kind: Kind, end: int) -> str:
+    """Name a kind of call and how it ended."""
+    return f"{kind.value}: {_ENDS.get(end, f'signal {end - _END_SIGNAL}')}"
+
+
+@contextmanager
+def _collecting_by_hand() -> Iterator[None]:
+    """Keep Python's cycle collector from looking at a whole machine every few sequences."""
+    was_on = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
 
 
 def run_conform(
@@ -164,19 +190,22 @@ def run_conform(
     oracle = Oracle(rmap)
     failures: list[Failure] = []
     done = 0
-    for index, steps in _sent_ahead(oracle, seed, sequences, calls):
-        divergence = oracle.compare_next(steps)
-        done = index + 1
-        if divergence is not None:
-            failures.append(Failure(seed, index, divergence))
-            if len(failures) >= stop_after:
-                break
-        if done % _CHECK_EVERY == 0:
-            oracle.model.check()
-            if progress is not None:
-                progress(done, sequences)
+    with _collecting_by_hand():
+        for index, steps in _sent_ahead(oracle, seed, sequences, calls):
+            divergence = oracle.compare_next(steps)
+            done = index + 1
+            if divergence is not None:
+                failures.append(Failure(seed, index, divergence))
+                if len(failures) >= stop_after:
+                    break
+            if done % _CHECK_EVERY == 0:
+                oracle.model.check()
+                gc.collect()
+                if progress is not None:
+                    progress(done, sequences)
     oracle.model.check()
-    tally, permitted, compared = dict(oracle.tally), dict(oracle.allowed), oracle.calls
+    tally = {_tally_text(kind, end): count for (kind, end), count in oracle.tally.items()}
+    permitted, compared = dict(oracle.allowed), oracle.calls
     oracle.close()
     short = tuple(_shorten(failure, rmap) for failure in failures)
     return Report(seed, done, compared, tally, permitted, short)

@@ -1,16 +1,16 @@
 /*
- * runner.c - runs sequences of memory calls on the host's own kernel.
+ * runner.c - runs sequences of calls, on the host's own kernel and on this one.
  *
- * Owns the host side of `pkern conform`.  Reads sequences from stdin, forks
- * a child for each, and the child writes what every call gave to stdout.
- * The address space of the child is what is under test, so this program is
- * static and not position independent, runs without address randomisation,
- * keeps all of its buffers in .bss and never calls malloc after its start.
+ * Owns what `pkern conform` compares: the same program, statically linked and not
+ * position independent, runs on both kernels without address randomisation, and both
+ * must write the same bytes. Reads sequences from stdin, forks a child for each, and
+ * the child writes what every call gave to stdout. Its address space is what is under
+ * test, so all buffers are in .bss or in one shared area, and malloc is never called.
  *
- * stdin:   u32 nr_calls, then nr_calls * struct call
- * stdout:  once a hello: u32 nbytes, struct hello, text of /proc/self/maps;
- *          for each sequence: u32 nbytes, then struct outcome + bytes + text
- *          for each call.  No outcome at all: the child died (u32 0).
+ * stdin:   sequences: u32 nr_calls, then nr_calls * struct call (calls.py writes them)
+ * stdout:  frames of u32 nbytes and the bytes. Once a struct hello and /proc/self/maps;
+ *          then one for each sequence: a byte for each call (enum end), struct outcome + bytes + text for each, and at the end of
+ *          each process what /proc tells of it. An empty frame: the child died.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,53 +28,67 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MAX_CALLS = 512, MAX_VEC = 512, NR_FILES = 4 };
-enum { OUT_BYTES = 8 << 20, MAPS_BYTES = 1 << 16 };
-enum kind {
-	K_MMAP,
-	K_MUNMAP,
-	K_MPROTECT,
-	K_MREMAP,
-	K_MADVISE,
-	K_FTRUNCATE,
-	K_MSYNC,
-	K_MINCORE,
-	K_MLOCK,
-	K_MUNLOCK,
-	K_MLOCK2,
-	K_LOAD,
-	K_STORE,
-	K_PREAD,
-	K_PWRITE,
-	NR_KINDS
-};
+enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
+enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17, PAGEMAP_PAGES = 64 };
+enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
+
+enum op { OP_LOAD = 1000, OP_STORE, OP_FORK };
+enum sort { SORT_PLAIN, SORT_SLOT, SORT_SCRATCH };
+enum look { LOOK_NEVER, LOOK_WHEN_DONE, LOOK_ALWAYS };
+enum end { END_DONE, END_ERROR, END_SIGNAL };
 
 struct call {
-	uint64_t kind;
+	uint32_t op;      /* a system call's number, or enum op */
+	uint8_t actor;    /* the process that makes it: 0, or 1 after OP_FORK */
+	uint8_t keep;     /* 1 + the slot that its result goes to, 0: it is reported */
+	uint8_t nr_words; /* of words[], laid into scratch before the call */
+	uint8_t quiet;    /* the result differs from kernel to kernel: report 0 */
+	uint8_t look;     /* enum look: at the areas, afterwards */
+	uint8_t unused;
+	uint16_t out_at; /* what the call writes to scratch: from here */
+	uint16_t nr_out; /* so many bytes */
+	uint8_t sort[6]; /* enum sort, of each argument */
 	uint64_t a[6];
+	uint64_t words[6];
 };
 
 struct outcome {
 	int64_t value;    /* result, or -errno; for a load what it read */
-	uint32_t signo;   /* 0, SIGSEGV or SIGBUS */
+	uint32_t signo;   /* 0, or the signal that came */
 	uint32_t code;    /* si_code of that signal */
 	uint64_t addr;    /* si_addr of that signal */
-	uint32_t nr_vec;  /* bytes of mincore's vector that follow */
+	uint32_t nr_data; /* bytes of scratch that follow */
 	uint32_t nr_maps; /* bytes of maps text that follow; 0: as before */
 };
 
 struct hello {
-	uint64_t scratch; /* a page of ours both sides may write to */
-	uint64_t memlock; /* RLIMIT_MEMLOCK in bytes */
+	uint64_t low, top; /* of the window that sequences play in */
 };
 
+/*
+ * What the processes of a sequence share: the answer, and the numbers that calls returned. The
+ * buffers lie here too: they hold longer names on one kernel than on the other, and must not show
+ * in the sizes of the process.
+ */
+struct shared {
+	size_t nr_out;
+	int64_t slots[NR_SLOTS];
+	char text[TEXT_BYTES];              /* of a file of /proc */
+	char raw[NR_ACTORS][2][TEXT_BYTES]; /* maps of each process, now and before */
+	char shown[NR_ACTORS][TEXT_BYTES];  /* the areas of each process, now and before */
+	char out[OUT_BYTES];
+};
+
+static struct shared *const shared = (struct shared *)SHARED_AT;
 static char scratch[PAGE] __attribute__((aligned(4096)));
 static struct call calls[MAX_CALLS];
-static char out[OUT_BYTES];
-static size_t nr_out;
-static char maps[2][MAPS_BYTES];
-static size_t nr_maps[2];
-static int files[NR_FILES];
+static uint32_t nr_calls;
+static uint64_t low, top;
+static size_t nr_raw, nr_shown;
+static int now_raw; /* which of the two texts is the latest */
+static int64_t sizes_before[NR_SIZES];
+static int actor, maps_fd, baton[NR_ACTORS][2];
+static pid_t child;
 static sigjmp_buf escape;
 static volatile uint32_t hit_signo, hit_code;
 static volatile uint64_t hit_addr;
@@ -84,9 +98,11 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	(void)context;
 	hit_signo = (uint32_t)signo;
 	hit_code = (uint32_t)info->si_code;
-	hit_addr = (uint64_t)info->si_addr;
+	hit_addr = signo == SIGXFSZ ? 0 : (uint64_t)info->si_addr;
 	siglongjmp(escape, 1);
 }
+
+/* ---- frames ---- */
 
 static void read_all(void *into, size_t nbytes)
 {
@@ -116,150 +132,454 @@ static void write_all(const void *from, size_t nbytes)
 	}
 }
 
-static size_t read_maps(char *into)
+static void *emit(const void *bytes, size_t nbytes)
 {
-	int fd = open("/proc/self/maps", O_RDONLY);
+	char *place = shared->out + shared->nr_out;
+
+	if (shared->nr_out + nbytes > OUT_BYTES)
+		_exit(7);
+	if (bytes)
+		memcpy(place, bytes, nbytes);
+	shared->nr_out += nbytes;
+	return place;
+}
+
+static void begin_frame(void) { shared->nr_out = 4; }
+
+static void end_frame(void)
+{
+	uint32_t nbytes = (uint32_t)(shared->nr_out - 4);
+
+	memcpy(shared->out, &nbytes, 4);
+	write_all(shared->out, shared->nr_out);
+}
+
+/* ---- what /proc tells ---- */
+
+static size_t read_file(int fd, char *into)
+{
 	size_t total = 0;
 	ssize_t n;
 
+	/* Linux fills a page at a time, as far as whole lines fit: half a page is the last one. */
+	do {
+		n = pread(fd, into + total, TEXT_BYTES - 1 - total, (off_t)total);
+		total += n > 0 ? (size_t)n : 0;
+	} while (n >= PAGE / 2);
+	into[total] = 0;
+	return total;
+}
+
+static size_t read_path(const char *path, char *into)
+{
+	int fd = open(path, O_RDONLY);
+	size_t total;
+
 	if (fd < 0)
 		_exit(3);
-	while (total < MAPS_BYTES && (n = read(fd, into + total, MAPS_BYTES - total)) > 0)
-		total += (size_t)n;
+	total = read_file(fd, into);
 	close(fd);
 	return total;
 }
 
-/* What the model's side makes the same: see model.py, make_files(). */
-static void make_files(void)
+static const char *hex(const char *p, uint64_t *value)
 {
-	static const char *const names[3] = { "f0", "f1", "f2" };
-	uint64_t stamp;
-	int i;
-
-	for (i = 0; i < 3; i++)
-		files[i] = memfd_create(names[i], 0);
-	if (ftruncate(files[0], 5 * PAGE + 100) || ftruncate(files[2], 12 * PAGE))
-		_exit(4);
-	for (i = 0; i < 6; i++) {
-		stamp = 0xf0000000u + (uint64_t)i;
-		if (pwrite(files[0], &stamp, 8, i * PAGE) != 8)
-			_exit(4);
+	for (*value = 0;; p++) {
+		if (*p >= '0' && *p <= '9')
+			*value = *value << 4 | (uint64_t)(*p - '0');
+		else if (*p >= 'a' && *p <= 'f')
+			*value = *value << 4 | (uint64_t)(*p - 'a' + 10);
+		else
+			return p;
 	}
-	for (i = 0; i < 12; i += 3) {
-		stamp = 0xf2000000u + (uint64_t)i;
-		if (pwrite(files[2], &stamp, 8, i * PAGE) != 8)
-			_exit(4);
-	}
-	files[3] = open("/proc/self/fd/3", O_RDONLY);
-	if (files[0] != 3 || files[3] != 6)
-		_exit(5);
 }
 
-static int file_of(uint64_t slot) { return slot < NR_FILES ? files[slot] : -1; }
+/* The bytes of a word that are 0, each as its highest bit; above the first one others may show. */
+static uint64_t zero_bytes(uint64_t word)
+{
+	return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
+
+/* Behind the next c, or the end of the text: eight bytes at a time, which an emulator thanks us. */
+static const char *after(const char *p, char c)
+{
+	uint64_t word, hits, wanted = 0x0101010101010101u * (unsigned char)c;
+
+	for (;; p += 8) {
+		memcpy(&word, p, 8);
+		hits = zero_bytes(word ^ wanted) | zero_bytes(word);
+		if (hits)
+			break;
+	}
+	p += __builtin_ctzll(hits) / 8;
+	return *p ? p + 1 : p;
+}
+
+static char *copy(char *to, const char *from, const char *end)
+{
+	memcpy(to, from, (size_t)(end - from));
+	return to + (end - from);
+}
+
+/* A line of maps without the device and inode, which are each kernel's own. */
+static char *copy_area(char *to, const char *line, const char *end)
+{
+	const char *device = after(after(after(line, ' '), ' '), ' ');
+	const char *name = after(after(device, ' '), ' ');
+
+	to = copy(to, line, device);
+	while (*name == ' ')
+		name++;
+	return copy(to, name, end);
+}
+
+/* What differs as long as one kernel maps more of a cached file at a fault than the other. */
+static int depends_on_fault_around(const char *line)
+{
+	static const char *const names[] = {
+		"Rss:",       "Pss",       "Shared_", "Private_", "Referenced:",
+		"Anonymous:", "LazyFree:", "Swap",    "Locked:",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(line, names[i], strlen(names[i])))
+			return 1;
+	return 0;
+}
+
+/* Keep the areas within the window, and the lines that follow each in smaps. */
+static size_t within_window(const char *from, char *into)
+{
+	char *to = into;
+	int inside = 0, of_file = 0;
+	uint64_t start, stop;
+
+	while (*from) {
+		const char *end = after(from, '\n');
+		const char *dash = hex(from, &start);
+
+		if (dash > from && *dash == '-') {
+			if (start >= top)
+				break;
+			hex(dash + 1, &stop);
+			inside = start >= low && stop <= top;
+			if (inside)
+				to = copy_area(to, from, end);
+			of_file = inside && to[-2] != ' ';
+		} else if (inside && !(of_file && depends_on_fault_around(from))) {
+			to = copy(to, from, end);
+		}
+		from = end;
+	}
+	return (size_t)(to - into);
+}
+
+static void emit_smaps(void)
+{
+	char *place = emit(NULL, 4);
+	size_t start = shared->nr_out;
+	uint32_t nbytes;
+
+	/* Makes Linux put what it has gathered on its lists, so that LazyFree counts it. */
+	madvise(scratch, PAGE, MADV_COLD);
+	read_path("smaps", shared->text);
+	shared->nr_out += within_window(shared->text, shared->out + start);
+	nbytes = (uint32_t)(shared->nr_out - start);
+	memcpy(place, &nbytes, 4);
+}
+
+/* The first pages of each area: all bits but those of the frame's number. */
+static void emit_pagemap(const char *maps)
+{
+	int fd = open("pagemap", O_RDONLY);
+	uint64_t start, stop, words[PAGEMAP_PAGES];
+	char *place = emit(NULL, 4);
+	size_t first = shared->nr_out, i, nr_pages;
+	uint32_t nbytes;
+
+	for (; *maps; maps = after(maps, '\n')) {
+		hex(hex(maps, &start) + 1, &stop);
+		if (after(maps, '\n')[-2] != ' ')
+			continue; /* of a file: see depends_on_fault_around() */
+		nr_pages = (stop - start) / PAGE;
+		if (nr_pages > PAGEMAP_PAGES)
+			nr_pages = PAGEMAP_PAGES;
+		if (pread(fd, words, nr_pages * 8, (off_t)(start / PAGE * 8)) !=
+		    (ssize_t)nr_pages * 8)
+			_exit(12);
+		for (i = 0; i < nr_pages; i++)
+			words[i] &= ~0ull << 55;
+		emit(words, nr_pages * 8);
+	}
+	close(fd);
+	nbytes = (uint32_t)(shared->nr_out - first);
+	memcpy(place, &nbytes, 4);
+}
+
+/* The sizes in status, in order; returns how many. */
+static size_t read_sizes(int64_t sizes[NR_SIZES], const char *names[NR_SIZES])
+{
+	const char *line = shared->text;
+	size_t nr = 0;
+
+	read_path("status", shared->text);
+	for (; *line && nr < NR_SIZES; line = after(line, '\n')) {
+		if (strncmp(line, "Vm", 2) && strncmp(line, "RssAnon", 7))
+			continue;
+		/* The first two hold mapped files (depends_on_fault_around()). Of the tables that
+		 * have become empty Linux keeps some until their neighbours go. */
+		if (!strncmp(line, "VmHWM", 5) || !strncmp(line, "VmRSS", 5) ||
+		    !strncmp(line, "VmPTE", 5))
+			continue;
+		names[nr] = line;
+		sizes[nr++] = atol(after(line, ':'));
+	}
+	return nr;
+}
+
+/* How the sizes have changed since the sequence began: each name and a number. */
+static void emit_sizes(void)
+{
+	const char *names[NR_SIZES];
+	int64_t now[NR_SIZES];
+	size_t nr = read_sizes(now, names), i;
+	uint32_t nbytes = (uint32_t)(nr * (SIZE_NAME + 8));
+
+	emit(&nbytes, 4);
+	for (i = 0; i < nr; i++) {
+		char name[SIZE_NAME] = "";
+
+		copy(name, names[i], after(names[i], ':') - 1);
+		now[i] -= sizes_before[i];
+		emit(name, sizeof(name));
+		emit(&now[i], 8);
+	}
+}
+
+static void emit_state(void)
+{
+	emit_smaps();
+	emit_pagemap(shared->shown[actor]);
+	emit_sizes();
+}
+
+/* ---- calls ---- */
+
+static int64_t argument(const struct call *c, int i)
+{
+	if (c->sort[i] == SORT_SLOT)
+		return c->a[i] < NR_SLOTS ? shared->slots[c->a[i]] : -1;
+	if (c->sort[i] == SORT_SCRATCH)
+		return (int64_t)(scratch + c->a[i]);
+	return (int64_t)c->a[i];
+}
 
 static int64_t system_call(const struct call *c)
 {
-	const uint64_t *a = c->a;
+	int64_t result;
 
-	switch (c->kind) {
-	case K_MMAP:
-		return syscall(SYS_mmap, a[0], a[1], a[2], a[3], (long)file_of(a[4]), a[5]);
-	case K_MUNMAP:
-		return syscall(SYS_munmap, a[0], a[1]);
-	case K_MPROTECT:
-		return syscall(SYS_mprotect, a[0], a[1], a[2]);
-	case K_MREMAP:
-		return syscall(SYS_mremap, a[0], a[1], a[2], a[3], a[4]);
-	case K_MADVISE:
-		return syscall(SYS_madvise, a[0], a[1], a[2]);
-	case K_FTRUNCATE:
-		return syscall(SYS_ftruncate, (long)file_of(a[0]), a[1]);
-	case K_MSYNC:
-		return syscall(SYS_msync, a[0], a[1], a[2]);
-	case K_MINCORE:
-		return syscall(SYS_mincore, a[0], a[1], scratch);
-	case K_MLOCK:
-		return syscall(SYS_mlock, a[0], a[1]);
-	case K_MUNLOCK:
-		return syscall(SYS_munlock, a[0], a[1]);
-	case K_MLOCK2:
-		return syscall(SYS_mlock2, a[0], a[1], a[2]);
-	case K_PREAD:
-		return syscall(SYS_pread64, (long)file_of(a[0]), scratch, 8, a[1]);
-	case K_PWRITE:
-		memcpy(scratch, &a[2], 8);
-		return syscall(SYS_pwrite64, (long)file_of(a[0]), scratch, 8, a[1]);
-	}
-	_exit(6);
+	memset(scratch, 0, CLEARED);
+	memcpy(scratch, c->words, c->nr_words * 8u);
+	result = syscall(c->op, argument(c, 0), argument(c, 1), argument(c, 2), argument(c, 3),
+			 argument(c, 4), argument(c, 5));
+	return result == -1 ? -errno : result;
 }
 
-static void perform(const struct call *c, struct outcome *o)
+static void take_turns(uint32_t i);
+
+static void start_process(int number)
 {
-	hit_signo = 0;
+	actor = number;
+	if (chdir("/proc/self")) /* its files are opened by shorter names */
+		_exit(19);
+	maps_fd = open("maps", O_RDONLY);
+	nr_raw = nr_shown = 0;
+	shared->shown[actor][0] = 0;
+}
+
+/* The other process has died, which no call makes it do. */
+static void on_child(int signo)
+{
+	(void)signo;
+	_exit(13);
+}
+
+/* The child goes on with the calls behind this one when it is its turn. */
+static int64_t fork_actor(uint32_t i)
+{
+	pid_t pid;
+
+	if (actor || child)
+		return -EBUSY;
+	signal(SIGCHLD, on_child);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		start_process(1);
+		take_turns(i + 1);
+		_exit(0);
+	}
+	child = pid;
+	return pid;
+}
+
+static int64_t make_call(const struct call *c, uint32_t i)
+{
+	int64_t value;
+
+	switch (c->op) {
+	case OP_LOAD:
+		return *(volatile int64_t *)c->a[0];
+	case OP_STORE:
+		*(volatile int64_t *)c->a[0] = (int64_t)c->a[1];
+		return 0;
+	case OP_FORK:
+		value = fork_actor(i);
+		break;
+	default:
+		value = system_call(c);
+	}
+	if (value >= 0 && c->keep)
+		shared->slots[c->keep - 1] = value;
+	return value >= 0 && c->quiet ? 0 : value;
+}
+
+static void perform(const struct call *c, uint32_t i, struct outcome *o)
+{
+	memset(o, 0, sizeof(*o));
 	if (sigsetjmp(escape, 0)) {
 		o->signo = hit_signo;
 		o->code = hit_code;
 		o->addr = hit_addr;
 		return;
 	}
-	if (c->kind == K_LOAD) {
-		o->value = *(volatile int64_t *)c->a[0];
-	} else if (c->kind == K_STORE) {
-		*(volatile int64_t *)c->a[0] = (int64_t)c->a[1];
-	} else {
-		memset(scratch, 0, 64);
-		o->value = system_call(c);
-		if (o->value == -1)
-			o->value = -errno;
-	}
+	o->value = make_call(c, i);
+	if (o->value >= 0 && c->op < OP_LOAD)
+		o->nr_data = c->nr_out;
 }
 
-static void emit(const void *bytes, size_t nbytes)
+static char end_of(const struct call *c, const struct outcome *o)
 {
-	if (nr_out + nbytes > OUT_BYTES)
-		_exit(7);
-	memcpy(out + nr_out, bytes, nbytes);
-	nr_out += nbytes;
+	if (o->signo)
+		return (char)(END_SIGNAL + o->signo);
+	return c->op != OP_LOAD && o->value < 0 ? END_ERROR : END_DONE;
 }
 
-/* The vector of a mincore, or the bytes of a pread, lie in scratch. */
-static uint32_t vector_bytes(const struct call *c, const struct outcome *o)
+/* Put the areas behind the outcome if they are not as they were. */
+static void look_at_areas(struct outcome *o)
 {
-	if (o->value < 0)
-		return 0;
-	if (c->kind == K_PREAD)
-		return 8;
-	if (c->kind != K_MINCORE)
-		return 0;
-	return (uint32_t)((c->a[1] + PAGE - 1) / PAGE);
+	char *raw = shared->raw[actor][!now_raw];
+	size_t nbytes = read_file(maps_fd, raw);
+
+	if (nbytes == nr_raw && !memcmp(raw, shared->raw[actor][now_raw], nbytes))
+		return;
+	now_raw = !now_raw;
+	nr_raw = nbytes;
+	nr_shown = within_window(raw, shared->shown[actor]);
+	shared->shown[actor][nr_shown] = 0;
+	o->nr_maps = (uint32_t)nr_shown;
 }
 
-static void run_sequence(uint32_t nr_calls)
+static void report(const struct call *c, uint32_t i)
 {
 	struct outcome o;
-	uint32_t i;
-	int now = 0;
 
-	make_files();
-	nr_maps[0] = nr_maps[1] = 0;
-	nr_out = 4;
-	for (i = 0; i < nr_calls; i++) {
-		memset(&o, 0, sizeof(o));
-		perform(&calls[i], &o);
-		o.nr_vec = vector_bytes(&calls[i], &o);
-		nr_maps[now] = read_maps(maps[now]);
-		if (nr_maps[now] != nr_maps[!now] || memcmp(maps[0], maps[1], nr_maps[0]))
-			o.nr_maps = (uint32_t)nr_maps[now];
-		emit(&o, sizeof(o));
-		emit(scratch, o.nr_vec);
-		emit(maps[now], o.nr_maps);
-		now = !now;
+	perform(c, i, &o);
+	shared->out[4 + i] = end_of(c, &o);
+	if (c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE) || i + 1 == nr_calls)
+		look_at_areas(&o);
+	emit(&o, sizeof(o));
+	emit(scratch + c->out_at, o.nr_data);
+	emit(shared->shown[actor], o.nr_maps);
+}
+
+/* ---- turns ---- */
+
+/* A call for a process that is not there is made by the first one. */
+static int whose(uint32_t i) { return child || actor ? calls[i].actor : 0; }
+
+static void pass_baton(void) { (void)!write(baton[!actor][1], "", 1); }
+
+static void take_baton(void)
+{
+	char byte;
+
+	while (read(baton[actor][0], &byte, 1) != 1)
+		;
+}
+
+/* Make the calls of this process from the i-th on, and let the other make its own. */
+static void take_turns(uint32_t i)
+{
+	while (actor && i < nr_calls && !calls[i].actor)
+		i++;
+	if (actor)
+		take_baton();
+	for (; i < nr_calls; i++) {
+		if (whose(i) == actor) {
+			report(&calls[i], i);
+		} else if (whose(i - 1) == actor) {
+			pass_baton();
+			take_baton();
+		}
 	}
-	*(uint32_t *)out = (uint32_t)(nr_out - 4);
-	write_all(out, nr_out);
+	if (actor && calls[nr_calls - 1].actor) {
+		pass_baton();
+		take_baton();
+	}
+	emit_state();
+}
+
+/* The files that slots 0 to 3 name. */
+static void make_files(void)
+{
+	static const char *const names[3] = { "f0", "f1", "f2" };
+	uint64_t stamp;
+	char path[] = "fd/NN";
+	int i, fd;
+
+	memset(shared->slots, 0xff, sizeof(shared->slots));
+	memset(shared->text, 0, 6 * PAGE);
+	for (i = 0; i < 3; i++)
+		shared->slots[i] = memfd_create(names[i], 0);
+	fd = (int)shared->slots[0];
+	if (ftruncate(fd, 5 * PAGE + 100) || ftruncate(fd + 2, 12 * PAGE))
+		_exit(4);
+	for (i = 0; i < 6; i++)
+		*(uint64_t *)(shared->text + i * PAGE) = 0xf0000000u + (uint64_t)i;
+	if (pwrite(fd, shared->text, 5 * PAGE + 8, 0) != 5 * PAGE + 8)
+		_exit(4);
+	for (i = 0; i < 12; i += 6) {
+		stamp = 0xf2000000u + (uint64_t)i;
+		if (pwrite(fd + 2, &stamp, 8, i * PAGE) != 8)
+			_exit(4);
+	}
+	path[3] = fd < 10 ? (char)('0' + fd) : (char)('0' + fd / 10);
+	path[4] = fd < 10 ? 0 : (char)('0' + fd % 10);
+	shared->slots[3] = open(path, O_RDONLY);
+	if (shared->slots[3] != fd + 3)
+		_exit(5);
+}
+
+static void run_sequence(void)
+{
+	begin_frame();
+	emit(NULL, nr_calls);
+	start_process(0);
+	make_files();
+	take_turns(0);
+	if (child) {
+		signal(SIGCHLD, SIG_DFL);
+		pass_baton();
+		waitpid(child, NULL, 0);
+	}
+	end_frame();
 	_exit(0);
 }
+
+/* ---- the process that forks them ---- */
 
 static void become_ordinary(uint64_t memlock)
 {
@@ -277,13 +597,15 @@ static void become_ordinary(uint64_t memlock)
 
 static void catch_signals(void)
 {
+	static const int caught[] = { SIGSEGV, SIGBUS, SIGXFSZ };
 	struct sigaction action;
+	size_t i;
 
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = on_signal;
 	action.sa_flags = SA_SIGINFO | SA_NODEFER;
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
+	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		sigaction(caught[i], &action, NULL);
 }
 
 /* A stack as deep as it will ever be, before the first look at the maps. */
@@ -296,32 +618,71 @@ static __attribute__((noinline)) void grow_stack(void)
 		deep[i] = 1;
 }
 
-static void say_hello(uint64_t memlock)
+static void share(void)
 {
-	struct hello h = { (uint64_t)scratch, memlock };
-	uint32_t nbytes;
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 
-	nr_maps[0] = read_maps(maps[0]);
-	nbytes = (uint32_t)(sizeof(h) + nr_maps[0]);
-	write_all(&nbytes, 4);
-	write_all(&h, sizeof(h));
-	write_all(maps[0], nr_maps[0]);
+	if (mmap(shared, sizeof(*shared), PROT_READ | PROT_WRITE, flags, -1, 0) != shared)
+		_exit(14);
+	if (pipe(baton[0]) || pipe(baton[1]))
+		_exit(15);
+}
+
+/*
+ * Unmap what a kernel gives each program for its clocks, where it does: we ask for no time, and
+ * both kernels are to have the same room. The window reaches from our last area to the place that
+ * a kernel chooses first.
+ */
+static void find_window(void)
+{
+	const char *line, *dash, *name;
+	uint64_t start, stop;
+	void *first;
+
+	read_path("/proc/self/maps", shared->text);
+	for (line = shared->text; *line; line = after(line, '\n')) {
+		name = after(line, '[');
+		dash = hex(line, &start);
+		hex(dash + 1, &stop);
+		if (name < after(line, '\n') && *name == 'v' && stop < 1ull << 47)
+			munmap((void *)start, stop - start);
+		else if (stop < 1ull << 46)
+			low = stop;
+	}
+	first = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(first, PAGE);
+	top = (uint64_t)first + PAGE;
+}
+
+static void say_hello(void)
+{
+	struct hello h = { low, top };
+
+	begin_frame();
+	emit(&h, sizeof(h));
+	emit(shared->text, read_path("/proc/self/maps", shared->text));
+	end_frame();
 }
 
 static void serve(void)
 {
-	uint32_t nr_calls, dead = 0;
+	const char *names[NR_SIZES];
+	uint32_t dead = 0;
 	int status;
 	pid_t pid;
 
+	if (chdir("/proc/self"))
+		_exit(19);
+	read_sizes(sizes_before, names);
+	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
 		read_all(&nr_calls, 4);
-		if (nr_calls > MAX_CALLS)
+		if (!nr_calls || nr_calls > MAX_CALLS)
 			_exit(9);
 		read_all(calls, nr_calls * sizeof(calls[0]));
 		pid = fork();
 		if (pid == 0)
-			run_sequence(nr_calls);
+			run_sequence();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			_exit(10);
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
@@ -342,7 +703,9 @@ int main(int argc, char **argv)
 	become_ordinary(memlock);
 	catch_signals();
 	grow_stack();
-	say_hello(memlock);
+	share();
+	find_window();
+	say_hello();
 	serve();
 	return 0;
 }

@@ -75,7 +75,7 @@ class Shown:
 
     def columns(self, vma: Vma) -> Columns:
         """Return device, inode number and name of a VMA."""
-        start, end, flags, _, file_cookie, mapping_cookie = vma
+        start, end, flags, _, file_cookie, mapping_cookie, _ = vma
         if flags & SPECIAL:
             return NONLINEAR
         if file_cookie or mapping_cookie:
@@ -160,7 +160,7 @@ AREA_ROWS = [
     for name, of, shift in ROWS
     if name not in ROLLUP_ONLY
 ]
-AREA_NAMES = ("Size", "KernelPageSize", "MMUPageSize")
+AREA_NAMES: tuple[str, ...] = ("Size", "KernelPageSize", "MMUPageSize")
 AREA_NAMES += tuple(name for name, _, _ in ROWS if name not in ROLLUP_ONLY)
 AREA_LINES = "".join(f"{name + ':':<16}%8d kB\n" for name in AREA_NAMES)
 

@@ -77,7 +77,7 @@ def _code_pages(task: Task) -> int:
 
 def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
-    acted_on = list(signals.actions)
+    acted_on = list(signals.handlers.actions)
     rows: list[tuple[str, object]] = [
         ("SigQ", f"{_queued(task.group)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", signal_mask({info.si_signo for info in signals.own.infos})),
