@@ -26,6 +26,7 @@ from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.uts import Uts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
@@ -135,8 +136,10 @@ class Kernel:
         self.memory.running = self.running
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
-        self.vfs: Vfs = Vfs(self)
+        self.vfs: Vfs = Vfs(self, DRIVERS)
         self.vfs.boot()
+        self.terminals = DevPts(self)
+        self.vfs.mount("/dev/pts", self.terminals)
         self.vfs.mount("/proc", ProcFs(self))
         self.vfs.mount("/sys", SysFs(self, self.memory))
         self.memory.stores = self.vfs

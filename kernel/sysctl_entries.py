@@ -162,6 +162,14 @@ ENTRIES = (
         default="4\t4\t1\t7",
         columns=4,
     ),
+    Entry("kernel.pty.max", "Pseudo-terminals at most.", "terminals", default=4096, high=INT_MAX),
+    Entry(
+        "kernel.pty.nr",
+        "Pseudo-terminals that there are.",
+        "terminals",
+        default=0,
+        read_only="it counts",
+    ),
     *(
         Entry(f"kernel.random.{name}", text, "random", default=default, read_only="it tells")
         for name, default, text in (

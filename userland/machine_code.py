@@ -34,7 +34,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 class Stdio(NamedTuple):
     """The inodes that descriptors 0, 1 and 2 of the first task name."""
 
-    stdin: Inode
+    stdin: Stream
     stdout: Inode
     stderr: Inode
 

@@ -20,6 +20,7 @@ from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
+from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.signals import (
     SA_NOCLDSTOP,
     SA_RESTART,
@@ -61,6 +62,7 @@ RESTARTS = {
     Restart.CONTINUE: 516,
 }
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+SIGSTOP = 19
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
@@ -579,7 +581,8 @@ class Scheduler:
         if fate is Fate.DIE:
             task.die_of(info.si_signo | self._dump_core(task, info))
         elif fate is Fate.STOP:
-            self._stop(task.group, info.si_signo)
+            if info.si_signo == SIGSTOP or not is_orphaned(task.kernel, task.pgid):
+                self._stop(task.group, info.si_signo)
         elif fate is Fate.HANDLE:
             self._interrupt_sequence(task)
             try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks.attributes import IoCounters
 from pkern.kernel.tasks.children import Children
+from pkern.kernel.tasks.groups import release_orphans
 from pkern.kernel.tasks.rlimits import LIMITS, Rlimits
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, Pending, SigInfo, send
 from pkern.kernel.values import NamedTuple
@@ -174,6 +175,9 @@ class Group:
             task.end_thread(self.exit_code)
 
     def _end(self) -> None:
+        if self.tty is not None and self.sid == self.pid:
+            self.tty.leader_left()
+        release_orphans(self)
         self._orphan_children()
         self._tell_parent()
         self.leader.tell_pidfds()

@@ -7,7 +7,7 @@ that tasks, processor and /proc do not know who puts them together.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.vfs.machine import Timers
 
@@ -79,6 +79,7 @@ class Machine(Protocol):
     uts: Uts
     memory: Memory
     vfs: Vfs
+    terminals: Any  # whose driver is /dev/ptmx: kernel/tty/devpts.py
     tasks: TaskTable
     dumps: Dumps
     processor: Processor | None

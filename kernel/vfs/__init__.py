@@ -82,8 +82,9 @@ def open_flags(flags: int) -> int:
 class Vfs:
     """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev."""
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, drivers: dict[int, type[Inode]]) -> None:
         self.kernel = kernel
+        self.drivers = drivers  # of devices that are not the file systems' own, by number
         self.inodes: dict[int, Inode] = {}
         self.files: dict[int, tuple[File, str]] = {}
         self.numbers = Counter()

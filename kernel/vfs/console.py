@@ -1,6 +1,6 @@
 """Standard input and output of programs in machine code: the host's, or bytes in memory.
 
-A terminal is kernel/tasks/tty.py's.
+A terminal is kernel/tty/host.py's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import Inode
@@ -58,6 +58,12 @@ class Stream(Inode):
 
     def truncate(self, size: int) -> None:
         """Nothing to cut."""
+
+    def control(self, task: Any) -> None:
+        """Be the terminal of a task's session, if it is one."""
+
+    def restore(self) -> None:
+        """Give the host back what it had before."""
 
 
 class HostInput(Stream):

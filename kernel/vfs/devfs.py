@@ -103,13 +103,6 @@ class LoopControl(NullDevice):
         raise SyscallError(LOOP_ERRORS.get(request, errno.ENOSYS))
 
 
-class TerminalMaster(NoDevice):
-    """/dev/ptmx without a devpts at /dev/pts: it has no terminal to give."""
-
-    def opened(self, task: Caller) -> Inode:
-        raise SyscallError(errno.ENODEV)
-
-
 class NoBlockDevice(NoDevice):
     """A block device's node; disks have names of their own in /dev."""
 
@@ -151,10 +144,10 @@ DEVICES: dict[str, tuple[int, type[Inode]]] = {
     "full": (makedev(1, 7), FullDevice),
     "random": (makedev(1, 8), RandomDevice),
     "urandom": (makedev(1, 9), RandomDevice),
-    "ptmx": (makedev(5, 2), TerminalMaster),
+    "ptmx": (makedev(5, 2), NoDevice),  # the drivers of terminals are Vfs.drivers
     "loop-control": (makedev(10, 237), LoopControl),
     "userfaultfd": (makedev(10, 257), UserfaultDevice),
-    "tty": (makedev(5, 0), NoDevice),  # no task has a terminal unless one is added
+    "tty": (makedev(5, 0), NoDevice),
     "console": (makedev(5, 1), NoDevice),
 }
 LINKS = {
@@ -168,7 +161,7 @@ KINDS: dict[str, type[Inode]] = {"fifo": PipeInode, "sock": SocketName, "blk": N
 
 def special_inode(kernel: Machine, kind: str, mode: int, rdev: int) -> Inode:
     """Return a new fifo, socket's name or device. kind: as Inode.kind."""
-    drivers = dict(DEVICES.values())
+    drivers = {**dict(DEVICES.values()), **kernel.vfs.drivers}
     inode = KINDS.get(kind, drivers.get(rdev, NoDevice))(kernel, mode)
     if kind in ("chr", "blk"):
         inode.rdev = rdev

@@ -56,6 +56,7 @@ class Inode:
     can_sync = False  # fsync has something to write, or may say that it has
     can_epoll = False
     whences = ANYWHERE  # what lseek takes
+    can_seek = True  # else lseek, pread and pwrite are ESPIPE
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
     # What else poll says of a file that is ready to be read, or to be written.

@@ -182,7 +182,7 @@ def _offset(value: int) -> int:
 
 
 def _seekable(file: File) -> File:
-    if file.inode.kind in UNSEEKABLE:
+    if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
         raise SyscallError(errno.ESPIPE)
     return file
 
@@ -477,7 +477,8 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     offset = signed64(offset)
     if not SEEK_SET <= whence <= SEEK_HOLE:
         raise SyscallError(errno.EINVAL)
-    if file.inode.kind in ("chr", "anon") or not file.inode.whences:
+    special = file.inode.kind in ("chr", "anon") and file.inode.can_seek
+    if special or not file.inode.whences:
         return 0
     _seekable(file)
     if whence not in file.inode.whences:

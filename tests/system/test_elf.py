@@ -103,8 +103,10 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
     assert here.status == there.status == 0
 
 
-@pytest.mark.parametrize("name", ["unixsockets", "inetsockets"])
-def test_sockets_with_names_as_on_the_host(compile_c: Compile, machine: Machine, name: str) -> None:
+@pytest.mark.parametrize("name", ["unixsockets", "inetsockets", "terminals"])
+def test_sockets_and_terminals_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str
+) -> None:
     program = compile_c(name, "glibc")
     machine.uid = os.getuid()
     here, there = machine.run(program), on_host(program)

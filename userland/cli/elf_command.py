@@ -18,6 +18,7 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.cpu.scheduler import Deadlock, EngineError
 from pkern.kernel.errors import KernelPanic, SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.signals import SIGINT, SIGKILL
@@ -83,10 +84,8 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
 def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
     """Return the host's descriptors; its terminal stays one. data: what stdin holds instead."""
     if data is None and os.isatty(STDIN):
-        from pkern.kernel.tasks.tty import Terminal
-
-        terminal = Terminal(kernel, STDIN, host_sink(STDOUT))
-        kernel.vfs.add_device("tty", terminal)
+        terminal: Stream = load("pkern.kernel.tty.host").Terminal(kernel, STDIN, host_sink(STDOUT))
+        kernel.vfs.add_device("console", terminal)
         out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", host_sink(STDOUT))
         err = terminal if os.isatty(STDERR) else Stream(kernel, b"", host_sink(STDERR))
         return Stdio(terminal, out, err)
@@ -154,10 +153,8 @@ def _start(
 
 def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Ending:
     assert kernel.scheduler is not None
-    terminal: Any = stdio.stdin if stdio.stdin.kind == "chr" else None
     try:
-        if terminal is not None:
-            terminal.control(task)
+        stdio.stdin.control(task)
         kernel.fail_nth(asked.fail_nth)
         if not run_in_time(kernel.scheduler, task, asked.timeout_ns):
             limit = seconds_in(asked.timeout_ns or 0)
@@ -168,8 +165,7 @@ def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Endin
     except (Deadlock, EngineError, KernelPanic) as error:
         return Ending(FAILED, str(error))
     finally:
-        if terminal is not None:
-            terminal.restore()
+        stdio.stdin.restore()
     return ends.of_task(task)
 
 

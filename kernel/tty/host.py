@@ -1,8 +1,7 @@
 """The host's terminal as a device: settings go through, its signals to the foreground group.
 
-Owns job control: whose terminal it is, and which group may read. When no other task can run, the
-scheduler waits for the host here. A terminal's settings are the host terminal's own: TCGETS and
-TCSETS go through.
+Its line discipline is the host's: TCGETS and TCSETS go through. When no other task can run, the
+scheduler waits for the host here.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import termios
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
+from pkern.kernel.tty.jobs import SIGTTIN, SIGTTOU, JobControl
 from pkern.kernel.vfs.console import READ_MAX, Sink, Stream
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
@@ -30,31 +29,29 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 WAKE_BYTES = 256
-TTY_DEVICE = 5 << 8  # makedev(5, 0)
-SIGTTIN = 21
+CONSOLE_DEVICE = 5 << 8 | 1  # makedev(5, 1)
 HOST_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
 TERMIOS_BYTES, WINDOW_BYTES = 36, 8  # as the kernel has them
 TCGETS, TIOCGWINSZ, FIONREAD = 0x5401, 0x5413, 0x541B
 COPIED_OUT = {TCGETS: TERMIOS_BYTES, TIOCGWINSZ: WINDOW_BYTES, FIONREAD: 4}
-COPIED_IN = {0x5402: TERMIOS_BYTES, 0x5403: TERMIOS_BYTES, 0x5404: TERMIOS_BYTES, 0x5414: 8}
+SETTINGS = dict.fromkeys((0x5402, 0x5403, 0x5404), TERMIOS_BYTES)
+COPIED_IN = SETTINGS | {0x5414: WINDOW_BYTES}
 TIOCSCTTY, TIOCGPGRP, TIOCSPGRP, TIOCNOTTY, TIOCGSID = 0x540E, 0x540F, 0x5410, 0x5422, 0x5429
 
 
 class Terminal(Stream):
-    """The host's terminal: a character device that tasks wait for, with its own settings.
-
-    foreground: the process group that may read, and that control-C is for.
-    """
+    """The host's terminal: a character device that tasks wait for, with its own settings."""
 
     kernel: Machine
     kind = "chr"
+    can_seek = False
     type_bits = stat.S_IFCHR
 
     def __init__(self, kernel: Machine, fd: int, sink: Sink) -> None:
         super().__init__(kernel, sink=sink)
-        self.mode, self.rdev = 0o620, TTY_DEVICE
+        self.mode, self.rdev = 0o620, CONSOLE_DEVICE
         self.fd = fd
-        self.foreground = self.session = 0
+        self.jobs = JobControl(kernel, self)
         self._settings = termios.tcgetattr(fd)
         self._waker, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -62,19 +59,28 @@ class Terminal(Stream):
 
     def control(self, task: Task) -> None:
         """Become the controlling terminal of a task's session, and take the host's signals."""
-        self.session, self.foreground, task.group.tty = task.sid, task.pgid, self
+        self.jobs.give(task)
         signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         for signo in HOST_SIGNALS:
             signal.signal(signo, self._signalled)
 
     def _signalled(self, signo: int, frame: object) -> None:
         if self.kernel.scheduler is not None:
-            self.kernel.scheduler.host_signals.append((signo, self.foreground))
+            self.kernel.scheduler.host_signals.append((signo, self.jobs.foreground))
+
+    @property
+    def foreground(self) -> int:
+        """The process group that may read, and that control-C is for; 0: none."""
+        return self.jobs.foreground
+
+    def leader_left(self) -> None:
+        """Stay: the host's terminal outlives the machine's sessions."""
+        self.jobs.leader_ended()
 
     def restore(self) -> None:
         """Give the host's terminal its first settings back, and the host its signals."""
         termios.tcsetattr(self.fd, termios.TCSADRAIN, self._settings)
-        if self.session:
+        if self.jobs.session:
             signal.set_wakeup_fd(-1)
             for signo in HOST_SIGNALS:
                 signal.signal(signo, signal.SIG_DFL)
@@ -104,23 +110,12 @@ class Terminal(Stream):
     # ---- the tasks' side ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
-        self._need_foreground()
+        self.jobs.need_foreground(SIGTTIN)
         if self._ready(0):
             return os.read(self.fd, min(nbytes, READ_MAX))
         if file.flags & O_NONBLOCK:
             raise SyscallError(errno.EAGAIN)
         self.watch()
-        raise WouldBlock(self)
-
-    def _need_foreground(self) -> None:
-        """Stop a background task that reads. Errors: EIO where it holds SIGTTIN back."""
-        scheduler = self.kernel.scheduler
-        task = scheduler.running if scheduler else None
-        if task is None or task.tty is not self or task.pgid == self.foreground:
-            return
-        if task.signals.is_blocked(SIGTTIN) or task.signals.is_ignored(SIGTTIN):
-            raise SyscallError(errno.EIO)
-        send(task, SigInfo(SIGTTIN, SI_KERNEL))
         raise WouldBlock(self)
 
     def poll(self, file: File) -> int:
@@ -132,26 +127,24 @@ class Terminal(Stream):
             data = bytes(COPIED_OUT[request])
             task.mm.copy_out(arg, fcntl.ioctl(self.fd, request, data))
         elif request in COPIED_IN:
+            if request in SETTINGS:
+                self.jobs.need_foreground(SIGTTOU)
             fcntl.ioctl(self.fd, request, task.mm.copy_in(arg, COPIED_IN[request]))
         elif request in (TIOCGPGRP, TIOCGSID):
-            number = self.foreground if request == TIOCGPGRP else self.session
+            self._need_own(task)
+            number = self.foreground if request == TIOCGPGRP else self.jobs.session
             task.mm.copy_out(arg, number.to_bytes(4, "little"))
         elif request == TIOCSPGRP:
-            self._set_foreground(task, int.from_bytes(task.mm.copy_in(arg, 4), "little"))
+            group = int.from_bytes(task.mm.copy_in(arg, 4), "little", signed=True)
+            self.jobs.set_foreground(task, group)
         elif request == TIOCSCTTY:
-            task.group.tty, self.session = self, task.sid
+            self.jobs.claim(task, arg)
         elif request == TIOCNOTTY:
-            task.group.tty = None
+            self.jobs.leave(task)
         else:
             raise SyscallError(errno.ENOTTY)
         return 0
 
-    def _set_foreground(self, task: Task, group: int) -> None:
+    def _need_own(self, task: Task) -> None:
         if task.tty is not self:
             raise SyscallError(errno.ENOTTY)
-        members = [t for t in task.kernel.tasks.values() if t.pgid == group]
-        if not members:
-            raise SyscallError(errno.ESRCH)
-        if all(member.sid != task.sid for member in members):
-            raise SyscallError(errno.EPERM)
-        self.foreground = group

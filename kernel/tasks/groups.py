@@ -1,0 +1,55 @@
+"""Process groups: who is in one, whether anyone could let it go on, signals to all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
+
+SIGHUP, SIGCONT = 1, 18
+
+
+def members(kernel: Machine, pgid: int) -> list[Task]:
+    """Return a task of each process of a process group, in the order of their pids."""
+    return [task for task in kernel.tasks.processes() if task.pgid == pgid]
+
+
+def is_orphaned(kernel: Machine, pgid: int, leaving: Group | None = None) -> bool:
+    """Tell whether no member has a parent in another group of its session.
+
+    leaving: a process that is as good as gone. Source: setpgid(2), Linux 6.18 kernel/exit.c.
+    """
+    for task in members(kernel, pgid):
+        parent = task.parent
+        if task.group is leaving or not task.group.alive or parent is None:
+            continue
+        if parent is kernel.tasks.init or parent.group is leaving:
+            continue
+        if parent.pgid != pgid and parent.sid == task.sid:
+            return False
+    return True
+
+
+def signal_group(kernel: Machine, pgid: int, signo: int) -> None:
+    """Send a signal of the kernel's to each member of a process group."""
+    for task in members(kernel, pgid):
+        send(task, SigInfo(signo, SI_KERNEL))
+
+
+def release_orphans(leaving: Group) -> None:
+    """Let stopped groups go on, hung up, that nobody else could: their last parent ends."""
+    parent, kernel = leaving.parent, leaving.kernel
+    candidates = [child for child in leaving.children if child.pgid != leaving.pgid]
+    pgids = {child.pgid: None for child in candidates if child.sid == leaving.sid}
+    if parent is not None and parent.pgid != leaving.pgid and parent.sid == leaving.sid:
+        pgids[leaving.pgid] = None
+    for pgid in pgids:
+        stopped = any(task.thread.stopped for task in members(kernel, pgid))
+        if stopped and is_orphaned(kernel, pgid, leaving):
+            signal_group(kernel, pgid, SIGHUP)
+            signal_group(kernel, pgid, SIGCONT)

@@ -1,0 +1,167 @@
+"""/dev/pts: a name for the slave of each pseudo-terminal that is open. Source: pts(4)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
+from pkern.kernel.vfs.inode import DirInode, Inode, Watcher
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tty.pty import PtyTty
+    from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Caller
+
+MOST_TERMINALS = 4096  # kernel.pty.max
+PTMX_DEVICE, TTY_DEVICE = 5 << 8 | 2, 5 << 8
+
+
+class PtsDir(DirInode):
+    """The directory: names come and go with the terminals."""
+
+    no_new_names = errno.EPERM
+
+
+class DevPts:
+    """The file system of one machine's pseudo-terminals."""
+
+    name = "devpts"
+    magic = 0x1CD1
+    block_size = 4096
+    options = ("gid=5", "mode=620", "ptmxmode=000")
+    gid, mode = 5, 0o620  # of slaves: tty may write
+
+    def __init__(self, kernel: Machine) -> None:
+        self.kernel = kernel
+        self.root = PtsDir(kernel, 0o755)
+        self.terminals: dict[int, PtyTty] = {}
+        self.max = MOST_TERMINALS
+
+    @property
+    def nr(self) -> int:
+        """How many terminals there are."""
+        return len(self.terminals)
+
+    def open_master(self, caller: Caller) -> Inode:
+        """Return the master of a new terminal. Errors: ENOSPC."""
+        number = next((n for n in range(self.max) if n not in self.terminals), None)
+        if number is None:
+            raise SyscallError(errno.ENOSPC)
+        made: PtyTty = load("pkern.kernel.tty.pty").make_pty(self, number, caller)
+        self.terminals[number] = made
+        made.slave.place(self.root, str(number))
+        self.root.entries[str(number)] = made.slave
+        return made.master
+
+    def remove(self, tty: PtyTty) -> None:
+        """Forget a terminal: its master is closed."""
+        del self.terminals[tty.number]
+        del self.root.entries[str(tty.number)]
+        tty.slave.nlink = 0
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+# ---- devices ----
+
+
+class Multiplexer(Inode):
+    """/dev/ptmx: each open makes a terminal."""
+
+    kernel: Machine
+    kind = "chr"
+    type_bits = 0o020000
+
+    def __init__(self, kernel: Machine, mode: int) -> None:
+        super().__init__(kernel, mode)
+        self.rdev = PTMX_DEVICE
+
+    def opened(self, task: Caller) -> Inode:
+        pts: DevPts = self.kernel.terminals
+        master = pts.open_master(task)
+        master.ino, master.dev, master.mode = self.ino, self.dev, self.mode
+        return master
+
+
+class OwnTerminal(Inode):
+    """/dev/tty: the terminal of who opens it. Errors: ENXIO: it has none."""
+
+    kernel: Machine
+    kind = "chr"
+    type_bits = 0o020000
+
+    def __init__(self, kernel: Machine, mode: int) -> None:
+        super().__init__(kernel, mode)
+        self.rdev = TTY_DEVICE
+
+    def open_check(self, task: Caller, wanted: int) -> None:
+        super().open_check(task, wanted)
+        self.opened(task)
+
+    def opened(self, task: Caller) -> Inode:
+        terminal: Inode | None = self.kernel.tasks[task.pid].tty
+        if terminal is None:
+            raise SyscallError(errno.ENXIO)
+        return Alias(self, terminal)
+
+
+class Alias(Inode):
+    """A terminal that was opened as /dev/tty: stat shows that node, all else is the terminal's."""
+
+    kind = "chr"
+    type_bits = 0o020000
+    can_epoll = True
+    can_seek = False
+
+    def __init__(self, node: Inode, terminal: Inode) -> None:
+        super().__init__(node.kernel, node.mode, node.uid, node.gid)
+        self.ino, self.dev, self.rdev = node.ino, node.dev, node.rdev
+        self.terminal = terminal
+
+    @property
+    def watchers(self) -> Sequence[Watcher]:
+        """Who watches the terminal."""
+        return self.terminal.watchers
+
+    @watchers.setter
+    def watchers(self, watchers: Sequence[Watcher]) -> None:
+        self.terminal.watchers = watchers
+
+    @property
+    def wait_key(self) -> Hashable:
+        return self.terminal.wait_key
+
+    def watch(self) -> None:
+        self.terminal.watch()
+
+    def is_silent(self) -> bool:
+        return self.terminal.is_silent()
+
+    def truncate(self, size: int) -> None:
+        """O_TRUNC changes nothing."""
+
+    def file_opened(self, file: File) -> None:
+        self.terminal.file_opened(file)
+
+    def file_closed(self, file: File) -> None:
+        self.terminal.file_closed(file)
+
+    def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
+        return self.terminal.file_read(file, pos, nbytes)
+
+    def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
+        return self.terminal.file_write(file, pos, data, task)
+
+    def poll(self, file: File) -> int:
+        return self.terminal.poll(file)
+
+    def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
+        return self.terminal.ioctl(task, file, request, arg)
+
+
+DRIVERS: dict[int, type[Inode]] = {PTMX_DEVICE: Multiplexer, TTY_DEVICE: OwnTerminal}
