@@ -350,6 +350,13 @@ ENTRIES = (
         mode=0o200,
     ),
     Entry(
+        "vm.fault_around_bytes",
+        "What a read fault of a file maps of its cache, rounded down to a power of two; 4096: the"
+        " page alone. On Linux in debugfs.",
+        "memory",
+        high=2 << 20,
+    ),
+    Entry(
         "vm.fork_file_ptes",
         "1: fork copies the ptes of file mappings, as Linux did until 2.6.13.",
         high=1,

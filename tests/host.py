@@ -10,6 +10,7 @@ import ctypes
 import fnmatch
 import mmap
 import signal
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,13 @@ def _five_levels() -> bool:
     return 1 << 47 < at < 1 << 57
 
 
+def _file_system(path: str) -> str:
+    """Return the type of the file system at a path, by /proc/mounts."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [(len(at), kind) for at, kind in mounts if Path(path).is_relative_to(at)]
+    return max(above)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Trait:
     """What some hosts are: whether this one is, and the tests that do not compare with it then."""
@@ -64,6 +72,12 @@ TRAITS = (
         "calls to the vsyscall page, of which programs die there",
         ("*test_programs.py::*[[]vsyscall]", "*test_uml.py::*[[]*vsyscall*]"),
     ),
+    Trait(
+        "temporary files in memory",
+        _file_system(tempfile.gettempdir()) == "tmpfs",
+        "faults of files that are written back",
+        ("*test_fault_around_of_a_disk_as_on_the_host",),
+    ),
 )  # fmt: skip
 
 # Subjects of differences.NEWER -> the tests that compare them with the host, as patterns of ids.
@@ -77,7 +91,8 @@ COMPARED_IN = {
     "mseal": ("*odd_arguments*[[]mseal_arguments]", "*odd_arguments*[[]what_a_seal_refuses]",
               "*odd_arguments*[[]advice_on_sealed_memory]", "*odd_arguments*[[]a_sealed_heap]"),
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
-    "guards": ("*odd_arguments*[[]guards]",),
+    "guards": ("*odd_arguments*[[]guards]", "*test_elf.py::*[[]faultaround*]",
+               "*test_fault_around_of_a_disk_as_on_the_host"),
     "vectors": ("*odd_arguments*[[]vectors]",),
     "seals": ("*odd_arguments*[[]seals]",),
     "fallocate": ("*odd_arguments*[[]fallocate]",),

@@ -251,30 +251,29 @@ static uint64_t populate_access(const struct vma *vma)
 	return (vma->flags & own) == VM_WRITE ? ACCESS_WRITE : ACCESS_READ;
 }
 
-static int64_t populate_page(struct vma *vma, uint64_t addr)
+/* No fault where none is needed: what is there already counts for nothing. */
+int64_t populate_page(mm *mm, uint64_t addr, uint64_t access)
 {
-	const pte_t *ptep = pt_walk(vma->mm, addr);
-	uint64_t access = populate_access(vma);
-	if (!pkey_allows_vma(vma, access))
-		return -ENOMEM;
-	if (ptep && pte_present(*ptep) && (!(access & ACCESS_WRITE) || *ptep & PTE_WRITE))
-		return 0;
-	int64_t err = mm_fault(vma->mm, addr, access);
-	return !err || is_need(err) ? err : -ENOMEM;
+	pte_t pte = pte_at(mm, addr);
+	bool there = pte_present(pte) && (!(access & ACCESS_WRITE) || pte & PTE_WRITE);
+	return there ? 0 : mm_fault(mm, addr, access);
 }
 
 /* To the end of the VMA or of the range: how far it got, or why nowhere. */
 static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 {
-	uint64_t addr = start;
-	int64_t err = vma->flags & (VM_READ | VM_WRITE | VM_EXEC) ? 0 : -ENOMEM;
+	uint64_t addr = start, access = populate_access(vma);
+	bool allowed = vma->flags & (VM_READ | VM_WRITE | VM_EXEC) && pkey_allows_vma(vma, access);
+	int64_t err = allowed ? 0 : -ENOMEM;
 	if (vma->flags & VM_SPECIAL)
 		return (int64_t)(end - start);
 	while (!err && addr < end) {
-		err = populate_page(vma, addr);
+		err = populate_page(vma->mm, addr, access);
 		addr += err ? 0 : PAGE_SIZE;
 	}
-	return addr > start ? (int64_t)(addr - start) : err;
+	if (addr > start)
+		return (int64_t)(addr - start);
+	return !err || is_need(err) ? err : -ENOMEM;
 }
 
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)

@@ -252,7 +252,7 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	if (!(vma->flags & needed) || !pkey_allows_vma(vma, access))
 		return -EINVAL;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
-		int64_t err = mm_fault(mm, addr, access);
+		int64_t err = populate_page(mm, addr, access);
 		if (err == BUS_ADRERR && is_poisoned(mm, addr))
 			return -EHWPOISON;
 		if (err)

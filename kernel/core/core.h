@@ -721,6 +721,7 @@ void vsyscall_free(machine *m);
 void special_unpin(machine *m, struct page *page);
 
 /* access.c */
+int64_t populate_page(mm *mm, uint64_t addr, uint64_t access);
 static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
 {
 	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];

@@ -162,7 +162,8 @@ enum file_mode {
 	FILE_NO_END = 4, /* a device, a pipe: no offset is too far */
 	FILE_NO_MMAP = 8,
 	FILE_SEALED = 16,
-	FILE_ZERO = 32
+	FILE_ZERO = 32,
+	FILE_PAGEWISE = 64 /* a fault maps one page: no fault-around */
 };
 
 /* clang-format on */
@@ -212,6 +213,7 @@ struct tunables {
 	uint64_t watermark_high;          /* pages: where it stops */
 	uint64_t disable_cap_mlock;       /* 1: everyone may lock memory */
 	uint64_t nr_overcommit_hugepages; /* how large the surplus of large pages may be */
+	uint64_t fault_around_bytes;      /* a power of two; of one page: a fault maps one */
 	uint64_t fork_file_ptes;          /* 1: fork copies linear file ptes, as until 2.6.13 */
 	uint64_t interleave_weights[8];   /* by node: pages in a round of weighted interleaving */
 };

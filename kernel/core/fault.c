@@ -9,7 +9,7 @@
  *   wp mark  | userfaultfd        | any    | as none, and what comes is write-protected
  *   none     | anonymous          | read   | the zero page, read-only
  *   none     | anonymous          | write  | a zeroed page of its own
- *   none     | file               | read   | the cache's page
+ *   none     | file               | read   | the cache's page, and those near it
  *   none     | private file       | write  | a copy of the cache's page
  *   none     | shared file        | write  | the cache's page, writable
  *   file pte | shared, nonlinear  | any    | the cache's page at that offset
@@ -163,6 +163,55 @@ static void install_cached(struct fault *f, struct page *page)
 	bool waits = !shared || (vma_notes_stores(f->vma) && !(f->access & ACCESS_WRITE));
 	page_get(page);
 	install(f, page, pte_bits(f->vma->flags) & ~(waits ? PTE_WRITE : 0));
+}
+
+/* ---- fault-around: the pages of the cache near one that is read come with it ---- */
+
+static bool maps_around(const struct fault *f)
+{
+	const uint64_t alone = VM_NONLINEAR | VM_UFFD_WP | VM_UFFD_MINOR;
+	return !(f->access & ACCESS_WRITE || f->vma->flags & alone ||
+		 f->vma->file->mode & FILE_PAGEWISE);
+}
+
+/* false: no memory for it, which is no error. */
+static bool install_near(const struct fault *f, struct page *page)
+{
+	const struct vma *vma = f->vma;
+	struct fault near = *f;
+	near.addr = vma->start + ((page->index - vma->pgoff) << PAGE_SHIFT);
+	near.ptep = f->ptep + ((int64_t)(near.addr - f->addr) >> PAGE_SHIFT);
+	if (*near.ptep)
+		return true;
+	if (rmap_reserve(f->mm->machine))
+		return false;
+	install_cached(&near, page);
+	return true;
+}
+
+/*
+ * The window begins where it is aligned or where the VMA does, and lies in one page table, as
+ * Linux's: do_fault_around().  Its ptes get the accessed bit, as on x86.
+ */
+static void map_around(const struct fault *f)
+{
+	const struct vma *vma = f->vma;
+	mapping *mp = vma_mapping(vma);
+	uint64_t nbytes = f->mm->machine->tunables.fault_around_bytes;
+	uint64_t low = f->addr & -nbytes, stop = (f->addr & -PMD_SIZE) + PMD_SIZE;
+	if (low < vma->start)
+		low = vma->start;
+	if (stop > vma->end)
+		stop = vma->end;
+	if (stop > low + nbytes)
+		stop = low + nbytes;
+	uint64_t end = vma_index(vma, stop) < mapping_end(mp) ? vma_index(vma, stop)
+							      : mapping_end(mp);
+	void *item;
+	for (uint64_t index = vma_index(vma, low); (item = index_next(mp, &index)) && index < end;
+	     index++)
+		if (item_is_page(item) && !install_near(f, item))
+			return;
 }
 
 static int64_t file_fault(struct fault *f, uint64_t index)
@@ -361,9 +410,11 @@ static int64_t huge_page_fault(struct fault *f)
 
 static int64_t nothing_there(struct fault *f)
 {
-	if (vma_mapping(f->vma))
-		return file_fault(f, vma_index(f->vma, f->addr));
-	return anonymous_fault(f);
+	if (!vma_mapping(f->vma))
+		return anonymous_fault(f);
+	if (maps_around(f))
+		map_around(f);
+	return pte_present(*f->ptep) ? 0 : file_fault(f, vma_index(f->vma, f->addr));
 }
 
 static int64_t marker_fault(struct fault *f)

@@ -314,6 +314,7 @@ machine *machine_create(const struct machine_params *params)
 		.swappiness = 60,
 		.page_cluster = 3,
 		.interleave_weights = { 1, 1, 1, 1, 1, 1, 1, 1 },
+		.fault_around_bytes = 65536,
 	};
 	return m;
 }

@@ -199,6 +199,16 @@ class Memory:
         self.tunables.watermark_high = pages + pages // 2
 
     @property
+    def fault_around_bytes(self) -> int:
+        """How much of a file a read fault may map: a power of two, at least a page."""
+        return int(self.tunables.fault_around_bytes)
+
+    @fault_around_bytes.setter
+    def fault_around_bytes(self, nbytes: int) -> None:
+        pages = max(nbytes // PAGE_BYTES, 1)
+        self.tunables.fault_around_bytes = PAGE_BYTES << (pages.bit_length() - 1)
+
+    @property
     def nr_hugepages(self) -> int:
         """Large pages in the pool: as many as were asked for, or memory and use allowed."""
         return int(self.counters.nr_huge)

@@ -8,7 +8,7 @@ task, finds it attached no more.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
@@ -27,6 +27,13 @@ SHMMNI = 4096
 SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
+class SegmentInode(MappedInode):
+    """The memory of a segment of small pages, of which a fault maps one, as Linux's."""
+
+    def file_handle(self, mode: int, cookie: int) -> Any:
+        return super().file_handle(mode | int(lib.FILE_PAGEWISE), cookie)
+
+
 class Segment:
     """One segment: its key (0: private, or removed), size in bytes, and who made it."""
 
@@ -42,7 +49,7 @@ class Segment:
         self.removed = False
         self.bytes = size
         large = bool(flags & SHM_HUGETLB)
-        kind = HugeInode if large else MappedInode
+        kind = HugeInode if large else SegmentInode
         self.reserved = not flags & SHM_NORESERVE
         self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0

@@ -93,6 +93,9 @@ __attribute__((format(printf, 3, 4), unused)) static void complain(const char *f
 
 #define UNUSED __attribute__((unused))
 
+/* From now on a fault brings the page alone that it is about. */
+#define PAGE_BY_PAGE(w) ((w)->m->tunables.fault_around_bytes = PAGE_SIZE)
+
 /* ---- files ---- */
 
 /* The byte that the backing store has all over page index of file nr. */

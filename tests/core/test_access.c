@@ -97,6 +97,7 @@ static void mincore_and_holes(struct world *w)
 
 static void smaps_divides_shared_pages(struct world *w)
 {
+	PAGE_BY_PAGE(w);
 	file *f = store_file(w, 4);
 	uint64_t at = map(w, 4, RW, MAP_SHARED, f, 0);
 	struct smaps_info info;

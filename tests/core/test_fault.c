@@ -45,6 +45,7 @@ static void verdicts(struct world *w)
 
 static void shared_file_pages_are_one(struct world *w)
 {
+	PAGE_BY_PAGE(w);
 	file *f = memory_file(w, 2);
 	uint64_t a = map(w, 2, RW, MAP_SHARED, f, 0), b = map(w, 1, RW, MAP_SHARED, f, 1);
 	EXPECT_EQ(store(w, w->mm, b, 5), 1);

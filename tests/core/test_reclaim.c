@@ -343,6 +343,7 @@ static void failed_writes_to_swap(struct world *w)
 
 static void drop_caches_takes_clean_pages_only(struct world *w)
 {
+	PAGE_BY_PAGE(w);
 	file *f = store_file(w, 10), *g = memory_file(w, 5);
 	uint64_t at = map(w, 2, RW, MAP_SHARED, f, 0);
 	uint8_t byte;

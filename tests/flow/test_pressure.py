@@ -266,7 +266,7 @@ AGES = ("pgactivate", "pgrefill", "pgdeactivate", "nr_active_file", "nr_inactive
 
 
 @pytest.mark.all_rmaps
-@pytest.mark.boot(ram="2M")
+@pytest.mark.boot(ram="2M", sysctl={"vm.fault_around_bytes": PAGE})
 def test_pages_that_are_touched_stay_longest(kernel: Kernel, tmp_path: Path) -> None:
     sys = Sys(kernel.spawn())
     addr = sys.mmap(0, 40 * PAGE, READ, SHARED, host_file(kernel, sys, tmp_path, 40), 0)
@@ -664,7 +664,7 @@ def test_each_open_file_is_told_of_an_error_once(kernel: Kernel, tmp_path: Path)
         assert sys.syncfs(fd) == 0
 
 
-@pytest.mark.boot(ram="4M")
+@pytest.mark.boot(ram="4M", sysctl={"vm.fault_around_bytes": PAGE})
 def test_fadvise_drops_and_brings(kernel: Kernel, tmp_path: Path) -> None:
     """DONTNEED drops clean, whole, unmapped pages; WILLNEED and readahead bring them."""
     sys = Sys(kernel.spawn())

@@ -17,6 +17,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.cpu.scheduler import Deadlock
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
 from tests.host import CPU
 from tests.system.conftest import Compile, Machine, on_host
@@ -52,7 +53,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["pidfd", "mdwe", "futex2"])
+@pytest.mark.parametrize("name", ["pidfd", "mdwe", "futex2", "faultaround"])
 def test_same_output_as_on_the_host_for_the_same_user(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
@@ -81,6 +82,17 @@ def test_memory_policies_as_on_a_host_with_one_node(compile_c: Compile, machine:
     program = compile_c("mempolicy", "glibc")
     machine.uid = os.getuid()
     here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+def test_fault_around_of_a_disk_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("faultaround", "glibc")
+    machine.uid = os.getuid()
+    machine.kernel.vfs.mount("/mnt", HostFs(tmp_path, Access.READ_WRITE))
+    here, there = machine.run(program, "/mnt"), on_host(program, str(tmp_path))
     assert here.out.decode() == there.out.decode()
     assert here.status == there.status == 0
 

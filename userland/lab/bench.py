@@ -26,6 +26,9 @@ from pkern.userland.program import Sys
 PAGE = 4096
 MIB = 1 << 20
 CHUNK_PAGES = 256
+PAGE_BY_PAGE: dict[str, int | str] = {
+    "vm.fault_around_bytes": PAGE
+}  # as until 3.15: a fault, a page
 
 
 @contextmanager
@@ -34,9 +37,10 @@ def booted(
 ) -> Iterator[Sys]:
     """Boot a machine, give the calls of an unprivileged task, recount everything at the end.
 
-    ram: bytes or "64M". parameters: of Kernel (rmap, nrpte, ...).
+    A read fault maps one page, so that counts are exact. ram: bytes or "64M". parameters: of
+    Kernel (rmap, nrpte, ...).
     """
-    with Kernel(ram=ram, sysctl=sysctl, **parameters) as kernel:
+    with Kernel(ram=ram, sysctl=PAGE_BY_PAGE | dict(sysctl or {}), **parameters) as kernel:
         let_tmpfs_grow(kernel)
         yield Sys(kernel.spawn(name="lab"))
         kernel.check()

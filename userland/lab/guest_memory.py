@@ -9,7 +9,7 @@ from time import process_time_ns
 from pkern.kernel.machine import Kernel
 from pkern.userland.bench.programs import no_collection
 from pkern.userland.cprograms import program
-from pkern.userland.lab.bench import MIB, Spread, ratios, time_text
+from pkern.userland.lab.bench import MIB, PAGE_BY_PAGE, Spread, ratios, time_text
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -50,7 +50,8 @@ def run_forks(mode: str, arguments: tuple[str, ...]) -> Guest:
     """Run the fork-heavy program in a guest, with the gate as the mode wants it."""
     shown: list[bytes] = []
     built = program("forks")
-    with Kernel(256 * MIB, sysctl={"vm.nonlinear": MODES[mode]}) as kernel, no_collection():
+    sysctl = PAGE_BY_PAGE | {"vm.nonlinear": MODES[mode]}
+    with Kernel(256 * MIB, sysctl=sysctl) as kernel, no_collection():
         start = process_time_ns()
         result = run_uml(kernel, built, arguments, None, shown.append)
         ns = process_time_ns() - start

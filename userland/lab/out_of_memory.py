@@ -10,7 +10,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelPanic, SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
-from pkern.userland.lab.bench import MIB, PAGE
+from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE
 from pkern.userland.lab.designs import DESIGNS, SCAN
 from pkern.userland.lab.experiment import Judgement, Outcome, Scale, Table, experiment, fails, holds
 from pkern.userland.lab.pictures import Bars, Series
@@ -31,7 +31,7 @@ class End:
 
 
 def _boot(ram: int, design: str, policy: str, passes: int) -> Kernel:
-    sysctl: dict[str, int | str] = {
+    sysctl = PAGE_BY_PAGE | {
         "vm.overcommit_memory": 1,
         "vm.nonlinear": 1,
         "vm.oom_policy": policy,

@@ -15,7 +15,7 @@ from pathlib import Path
 from pkern.kernel.errors import TaskKilled
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
-from pkern.userland.lab.bench import MIB, PAGE, stretch
+from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE, stretch
 from pkern.userland.lab.designs import CHAIN, LIST, SCAN, TREE, Run
 from pkern.userland.lab.experiment import Scale
 from pkern.userland.lab.rmap_test import Options, RmapTest
@@ -30,7 +30,7 @@ TINY_SHARE = 40
 PASSES_SHARE = 2  # of the full test's passes, the default one makes so many times fewer
 COUNTED = ("rmap_vma_visits", "rmap_pte_visits", "rmap_block_touches", "scan_ptes")
 ALSO = ("rmap_walks", "pgmajfault", "pgsteal_kswapd", "pgsteal_direct", "pgfault")
-SYSCTLS: dict[str, int | str] = {"vm.overcommit_memory": 1, "vm.fork_file_ptes": 1}
+SYSCTLS = PAGE_BY_PAGE | {"vm.overcommit_memory": 1, "vm.fork_file_ptes": 1}
 
 
 @dataclass(frozen=True, slots=True)

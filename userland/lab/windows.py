@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
-from pkern.userland.lab.bench import MIB, PAGE, Spread, ratios, stretch, time_text
+from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE, Spread, ratios, stretch, time_text
 from pkern.userland.lab.experiment import (
     Judgement,
     Outcome,
@@ -44,7 +44,8 @@ class Paged:
 
 
 def _machine(ram: int, folder: str) -> Kernel:
-    kernel = Kernel(ram, sysctl={"vm.nonlinear": 1, "vm.overcommit_memory": 1})
+    sysctl = PAGE_BY_PAGE | {"vm.nonlinear": 1, "vm.overcommit_memory": 1}
+    kernel = Kernel(ram, sysctl=sysctl)
     kernel.vfs.mount("/disk", HostFs(folder, Access.READ_WRITE))
     return kernel
 
