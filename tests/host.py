@@ -73,6 +73,12 @@ TRAITS = (
         ("*test_programs.py::*[[]vsyscall]", "*test_uml.py::*[[]*vsyscall*]"),
     ),
     Trait(
+        "swap",
+        len(Path("/proc/swaps").read_text().splitlines()) > 1,
+        "MADV_PAGEOUT where pages have nowhere to go",
+        ("*test_elf.py::*[[]faultaround*", "*test_fault_around_of_a_disk_as_on_the_host"),
+    ),
+    Trait(
         "temporary files in memory",
         _file_system(tempfile.gettempdir()) == "tmpfs",
         "faults of files that are written back",

@@ -251,12 +251,29 @@ static uint64_t populate_access(const struct vma *vma)
 	return (vma->flags & own) == VM_WRITE ? ACCESS_WRITE : ACCESS_READ;
 }
 
-/* No fault where none is needed: what is there already counts for nothing. */
+/* The page counts as used, and as stored to if it was asked for so; its pte only says so after a fault. */
+static void touch_page(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t pte = pte_at(mm, addr);
+	struct page *page = pfn_page(mm->machine, pte_pfn(pte));
+	page_mark_accessed(mm->machine, page);
+	if (!(access & ACCESS_WRITE) || pte & PTE_DIRTY)
+		return;
+	if (page->flags & PG_ANON && page->flags & PG_LRU)
+		pte_set(mm, addr, pt_walk(mm, addr), pte | PTE_DIRTY);
+	else
+		page_set_dirty(mm->machine, page);
+}
+
+/* What follow_page_pte() and faultin_page() of Linux 6.18 do: no fault where none is needed. */
 int64_t populate_page(mm *mm, uint64_t addr, uint64_t access)
 {
 	pte_t pte = pte_at(mm, addr);
 	bool there = pte_present(pte) && (!(access & ACCESS_WRITE) || pte & PTE_WRITE);
-	return there ? 0 : mm_fault(mm, addr, access);
+	int64_t err = there ? 0 : mm_fault(mm, addr, access);
+	if (!err)
+		touch_page(mm, addr, access);
+	return err;
 }
 
 /* To the end of the VMA or of the range: how far it got, or why nowhere. */

@@ -105,14 +105,6 @@ static int64_t advise_age(struct vma *vma, uint64_t start, uint64_t end, pte_act
 	return 0;
 }
 
-static void make_old(struct vma *vma, uint64_t addr, pte_t *ptep)
-{
-	struct page *page = pfn_page(vma->mm->machine, pte_pfn(*ptep));
-	if (*ptep & PTE_ACCESSED)
-		pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
-	lru_move(vma->mm->machine, page, 0, PG_ACTIVE | PG_REFERENCED);
-}
-
 /* /proc/PID/clear_refs: nothing was referenced, as far as smaps and reclaim can tell. */
 static void forget_reference(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
@@ -140,7 +132,7 @@ void mm_reset_peak(mm *mm)
 static int64_t advise_cold(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
 {
 	(void)advice;
-	return advise_age(*vmap, start, end, make_old);
+	return advise_age(*vmap, start, end, reclaim_cold);
 }
 
 static int64_t advise_pageout(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)

@@ -425,7 +425,7 @@ static inline uint64_t handed_out_from(const machine *m, uint64_t pfn)
 	return m->nr_pages;
 }
 static inline void *pfn_data(machine *m, uint64_t pfn) { return m->arena + (pfn << PAGE_SHIFT); }
-static inline void *page_data(machine *m, struct page *page)
+static inline void *page_data(machine *m, const struct page *page)
 {
 	return pfn_data(m, page_pfn(m, page));
 }
@@ -621,8 +621,9 @@ void lru_add(machine *m, struct page *page);
 void lru_add_tail(machine *m, struct page *page); /* the next to go */
 void lru_del(machine *m, struct page *page);
 void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear); /* flags; to the head */
-void lru_cull(machine *m, struct page *page);   /* some VMA has locked it */
-void lru_rescue(machine *m, struct page *page); /* perhaps none does any more */
+void page_mark_accessed(machine *m, struct page *page); /* read, written, or seen in a pte */
+void lru_cull(machine *m, struct page *page);           /* some VMA has locked it */
+void lru_rescue(machine *m, struct page *page);         /* perhaps none does any more */
 
 /* swap.c */
 bool swap_add(machine *m, struct page *page); /* into the swap cache, with a new entry */
@@ -662,6 +663,7 @@ int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint6
 		   pte_t bits);
 
 /* reclaim.c */
+void reclaim_cold(struct vma *vma, uint64_t addr, pte_t *ptep);
 void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep);
 
 /* fault.c */

@@ -436,8 +436,9 @@ int64_t mapping_nr_writable(mapping *mp); /* shared mappings that may write */
 int64_t mapping_nr_vmas(mapping *mp);
 int64_t mapping_nr_pinned(mapping *mp); /* pages that special VMAs show */
 int64_t mapping_nr_unevictable(mapping *mp);
-/* These three do what they can before a need arises: bytes done, perhaps fewer than asked. */
+/* These four do what they can before a need arises: bytes done, perhaps fewer than asked. */
 int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
+int64_t mapping_peek(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes); /* no one's read */
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
 int64_t mapping_promise(mapping *mp, uint64_t nbytes); /* large pages; -ENOMEM: not that many */

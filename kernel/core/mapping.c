@@ -77,6 +77,7 @@ static int64_t cache_swap_in(mapping *mp, uint64_t index, uint32_t entry, struct
 	index_replace(mp, index, page);
 	mp->nr_swapped--;
 	cache_count(mp, page, index);
+	page_set_dirty(m, page); /* swap may lose its copy */
 	swap_put(m, entry);
 	*out = page;
 	return 0;
@@ -271,7 +272,7 @@ static struct page *page_of_pos(mapping *mp, uint64_t pos)
 	return mapping_find(mp, (pos & -page_bytes(mp)) >> PAGE_SHIFT);
 }
 
-static char *data_of_pos(mapping *mp, struct page *page, uint64_t pos)
+static char *data_of_pos(mapping *mp, const struct page *page, uint64_t pos)
 {
 	return (char *)page_data(mp->machine, page) + (pos & (page_bytes(mp) - 1));
 }
@@ -294,6 +295,20 @@ static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end *
 		zero_part(mp, pos, unit - inside);
 }
 
+static bool is_zero(const char *data, uint64_t nbytes)
+{
+	return !data[0] && !memcmp(data, data + 1, nbytes - 1);
+}
+
+/* The file grows beyond pos: what was stored there must not show.  Nothing: a page stays clean. */
+static void hide_tail(mapping *mp, uint64_t pos)
+{
+	const struct page *page = page_of_pos(mp, pos);
+	uint64_t unit = page_bytes(mp), inside = pos & (unit - 1);
+	if (page && inside && !is_zero(data_of_pos(mp, page, pos), unit - inside))
+		zero_tail(mp, pos);
+}
+
 int64_t mapping_truncate(mapping *mp, uint64_t size)
 {
 	uint64_t old = mp->size, first = PAGE_ALIGN(size) >> PAGE_SHIFT;
@@ -304,7 +319,7 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 	mp->truncate_count += size < old; /* only what was cut makes a read stale */
 	mp->machine->counters.truncations++;
 	if (size > old) {
-		zero_tail(mp, old); /* stores beyond the old end must not show */
+		hide_tail(mp, old);
 		return 0;
 	}
 	unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
@@ -368,7 +383,12 @@ static bool reads_zeroes(mapping *mp, uint64_t pos)
 	       (mp->flags & MAPPING_MEMORY && !index_get(mp, pos >> PAGE_SHIFT));
 }
 
-int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
+typedef void (*page_seen)(machine *m, struct page *page);
+
+static void not_seen(machine *m, struct page *page) { (void)m, (void)page; }
+
+/* seen: told of each page that is read from its beginning. */
+static int64_t copy_out(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes, page_seen seen)
 {
 	if (pos >= mp->size)
 		return 0;
@@ -386,8 +406,20 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 		if (err)
 			return some_or(mp, done, err);
 		memcpy(to, data_of_pos(mp, page, pos + done), n);
+		if (!((pos + done) & ~PAGE_MASK))
+			seen(mp->machine, page);
 	}
 	return (int64_t)nbytes;
+}
+
+int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
+{
+	return copy_out(mp, pos, buf, nbytes, page_mark_accessed);
+}
+
+int64_t mapping_peek(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
+{
+	return copy_out(mp, pos, buf, nbytes, not_seen);
 }
 
 /* A page to write n bytes at pos into; one that is all new needs no reading. */
@@ -408,7 +440,7 @@ static int64_t zero_gap(mapping *mp, uint64_t pos)
 		return 0;
 	int64_t err = bring_partial(mp, mp->size);
 	if (!err)
-		zero_tail(mp, mp->size);
+		hide_tail(mp, mp->size);
 	return err;
 }
 
@@ -418,6 +450,8 @@ static void write_page(mapping *mp, uint64_t pos, const void *from, uint64_t n)
 	memcpy((char *)page_data(mp->machine, page) + (pos & ~PAGE_MASK), from, n);
 	page_set_dirty(mp->machine, page);
 	page_written(mp->machine, page);
+	if (mp->flags & MAPPING_MEMORY)
+		page_mark_accessed(mp->machine, page); /* as Linux's tmpfs, and no other */
 	if (pos + n > mp->size)
 		mp->size = pos + n;
 }
@@ -446,6 +480,8 @@ int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 			(huge ? huge_get_page : mapping_get_page)(mp, at >> PAGE_SHIFT, &page);
 		if (err)
 			return some_or(mp, at > pos ? at - pos : 0, err);
+		if (mp->flags & MAPPING_MEMORY)
+			page_set_dirty(mp->machine, page); /* or reclaim would drop it */
 	}
 	return (int64_t)nbytes;
 }

@@ -212,16 +212,25 @@ static void zap_special(mm *mm, struct page *page, pte_t old)
 	page_put(mm->machine, page);
 }
 
-static void zap_mapped(mm *mm, struct page *page, pte_t *ptep, pte_t old)
+/* A file's page keeps what the pte knew, but where the program has said how it reads. */
+static void keep_bits(const struct vma *vma, struct page *page, pte_t old)
 {
-	if (old & PTE_DIRTY && !(page->flags & PG_ANON))
-		page_set_dirty(mm->machine, page);
-	if (old & PTE_ACCESSED)
-		page->flags |= PG_REFERENCED;
-	--*rss_counter(mm, page);
-	rmap_remove(mm->machine, page, ptep);
-	swap_release(mm->machine, page);
-	page_put(mm->machine, page);
+	if (page->flags & PG_ANON)
+		return;
+	if (old & PTE_DIRTY)
+		page_set_dirty(vma->mm->machine, page);
+	if (old & PTE_ACCESSED && !(vma->flags & (VM_SEQ_READ | VM_RAND_READ)))
+		page_mark_accessed(vma->mm->machine, page);
+}
+
+static void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep, pte_t old)
+{
+	machine *m = vma->mm->machine;
+	keep_bits(vma, page, old);
+	--*rss_counter(vma->mm, page);
+	rmap_remove(m, page, ptep);
+	swap_release(m, page);
+	page_put(m, page);
 }
 
 static void zap_swap(mm *mm, pte_t old)
@@ -246,7 +255,7 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 	if (vma->flags & VM_SPECIAL)
 		zap_special(mm, page, old);
 	else
-		zap_mapped(mm, page, ptep, old);
+		zap_mapped(vma, page, ptep, old);
 }
 
 void zap_range(struct vma *vma, uint64_t start, uint64_t end)

@@ -33,6 +33,13 @@ int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec)
 	return 0;
 }
 
+/* That 2.4 marks a new page from the start (virtual_scan) is no use of it. */
+static bool was_used(const machine *m, const struct page *page)
+{
+	bool from_birth = m->rmap->kind == RMAP_SCANS && page->flags & PG_ANON;
+	return page->flags & PG_REFERENCED && !from_birth;
+}
+
 static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, pte_t pte)
 {
 	const struct page *page = pfn_page(m, pte_pfn(pte));
@@ -52,7 +59,7 @@ static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, 
 		s->pss_file += share;
 	if (dirty)
 		s->pss_dirty += share;
-	if (pte & PTE_ACCESSED)
+	if (pte & PTE_ACCESSED || was_used(m, page))
 		s->referenced++;
 	if (page->flags & PG_ANON)
 		s->anonymous++;

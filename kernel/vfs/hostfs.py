@@ -201,7 +201,7 @@ class HostFile(HostAttributes, MappedInode):
             if lib.machine_io(self.kernel.memory.core, lib.IO_WRITEBACK) < 0:
                 raise SyscallError(errno.EIO)
             with host_errors():
-                data = self.read(index * PAGE_SIZE, PAGE_SIZE)
+                data = self.peek(index * PAGE_SIZE, PAGE_SIZE)
                 os.pwrite(self.fd, data, index * PAGE_SIZE)
         except SyscallError as error:
             for errors in (self.wb_errors, self.fs_errors):  # the page stays readable

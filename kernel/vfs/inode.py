@@ -360,9 +360,16 @@ class MappedInode(Inode):
         self._ctime = ns
 
     def read(self, pos: int, nbytes: int) -> bytes:
+        return self._copy_out(lib.mapping_read, pos, nbytes)
+
+    def peek(self, pos: int, nbytes: int) -> bytes:
+        """Read for the kernel itself: no page counts as used. Errors: those of read()."""
+        return self._copy_out(lib.mapping_peek, pos, nbytes)
+
+    def _copy_out(self, transfer: Any, pos: int, nbytes: int) -> bytes:
         nbytes = max(0, min(nbytes, self.size - pos))
         buffer = bytearray(nbytes)
-        done = self._transfer(lib.mapping_read, pos, buffer)
+        done = self._transfer(transfer, pos, buffer)
         return bytes(buffer[:done])
 
     def _transfer(self, transfer: Any, pos: int, buffer: bytes | bytearray) -> int:

@@ -242,7 +242,7 @@ def _bring(inode: Inode, offset: int, nbytes: int) -> None:
     if not isinstance(inode, MappedInode):
         return
     with suppress(SyscallError):
-        inode.read(offset, min(nbytes, MOST_AHEAD))
+        inode.peek(offset, min(nbytes, MOST_AHEAD))
 
 
 @syscall(187, "readahead", SINT, INT, INT)

@@ -152,6 +152,8 @@ static void locked_pages_stay(struct world *w)
 	EXPECT_EQ(w->m->counters.nr_unevictable, 0);
 	fill(w, w->mm, more, MANY, 10);
 	fill(w, w->mm, more, MANY, 11);
+	if (w->rmap == RMAP_VIRTUAL_SCAN) /* active pages are few, and wait until there are more */
+		EXPECT_EQ(mm_madvise(w->mm, at, PAGES(50), MADV_PAGEOUT), 0);
 	EXPECT(!is_present(w->mm, at));
 	expect_filled(w, w->mm, at, 50, 8);
 	CHECK(w);

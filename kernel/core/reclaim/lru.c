@@ -73,11 +73,22 @@ void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear)
 	lru_add(m, page);
 }
 
+/* Two touches make a page active: folio_mark_accessed() of Linux 6.18. */
+void page_mark_accessed(machine *m, struct page *page)
+{
+	if (!(page->flags & PG_LRU))
+		return; /* a large page, or one of a special VMA */
+	if (!(page->flags & PG_REFERENCED))
+		page->flags |= PG_REFERENCED;
+	else if (!(page->flags & (PG_ACTIVE | PG_UNEVICTABLE)))
+		lru_move(m, page, PG_ACTIVE, PG_REFERENCED);
+}
+
 void lru_cull(machine *m, struct page *page)
 {
 	if (page->flags & PG_UNEVICTABLE)
 		return;
-	lru_move(m, page, PG_UNEVICTABLE, PG_ACTIVE | PG_REFERENCED);
+	lru_move(m, page, PG_UNEVICTABLE, PG_ACTIVE);
 	m->counters.unevictable_pgs_culled++;
 }
 

@@ -20,7 +20,8 @@ enum fate { FREED, KEPT, ACTIVATED, CULLED };
 /* ---- what a page's ptes say ---- */
 
 struct look {
-	bool referenced, dirty;
+	bool referenced, dirty; /* by a pte */
+	bool marked;            /* by what came before: an unmapped pte, a read */
 };
 
 static bool look_at(machine *m, struct page *page, pte_t *ptep, void *arg)
@@ -38,7 +39,7 @@ static bool look_at(machine *m, struct page *page, pte_t *ptep, void *arg)
 /* Was it touched since the last look?  That starts the next period. */
 static struct look look_at_page(machine *m, struct page *page)
 {
-	struct look look = { page->flags & PG_REFERENCED, false };
+	struct look look = { .marked = page->flags & PG_REFERENCED };
 	page->flags &= ~(uint32_t)PG_REFERENCED;
 	if (m->rmap->kind != RMAP_SCANS)
 		rmap_walk_linear(m, page, look_at, &look);
@@ -132,8 +133,13 @@ static enum fate free_anon(machine *m, struct page *page)
 	return FREED;
 }
 
+/* One that nothing was ever written to is a hole again. */
 static enum fate free_memory_file(machine *m, struct page *page)
 {
+	if (!(page->flags & PG_DIRTY)) {
+		cache_drop(page->mapping, page);
+		return FREED;
+	}
 	uint32_t entry = swap_entry_alloc(m);
 	if (!entry)
 		return ACTIVATED;
@@ -258,7 +264,8 @@ static void shrink_active(machine *m, enum lru_list list, uint64_t nr)
 	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
 		struct page *page = pfn_page(m, m->lru[list].tail);
 		m->counters.pgrefill++;
-		if (look_at_page(m, page).referenced) {
+		struct look look = look_at_page(m, page);
+		if (look.referenced || look.marked) {
 			lru_move(m, page, 0, 0);
 			continue;
 		}
@@ -269,24 +276,14 @@ static void shrink_active(machine *m, enum lru_list list, uint64_t nr)
 
 /* ---- the virtual scan ---- */
 
-/* Two touches make a page active, as 2.4's mark_page_accessed(). */
-static void mark_accessed(machine *m, struct page *page)
-{
-	const uint32_t states = PG_ACTIVE | PG_REFERENCED;
-	if ((page->flags & states) == PG_REFERENCED)
-		lru_move(m, page, PG_ACTIVE, PG_REFERENCED);
-	else
-		page->flags |= PG_REFERENCED;
-}
-
 static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
 {
-	struct look look = { *ptep & PTE_ACCESSED, *ptep & PTE_DIRTY };
+	struct look look = { .referenced = *ptep & PTE_ACCESSED, .dirty = *ptep & PTE_DIRTY };
 	if (!(page->flags & PG_LRU))
 		return false;
 	if (look.referenced) {
 		pte_set(pte_mm(m, ptep), pte_addr(m, ptep), ptep, *ptep & ~PTE_ACCESSED);
-		mark_accessed(m, page);
+		page_mark_accessed(m, page);
 		return false;
 	}
 	if (page->flags & PG_ACTIVE || must_stay(page))
@@ -363,21 +360,53 @@ int64_t machine_reclaim(machine *m, struct reclaim *r)
 
 /* ---- on request ---- */
 
-/* madvise(MADV_PAGEOUT): now, whether it was touched or not, if no one else maps it. */
+static void forget_access(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	if (*ptep & PTE_ACCESSED)
+		pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
+}
+
+static enum fate page_out(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page)
+{
+	machine *m = vma->mm->machine;
+	struct look look = { .dirty = *ptep & PTE_DIRTY };
+	struct reclaim r = { 0 };
+	if (!has_place(m, page, look))
+		return ACTIVATED;
+	forget_access(vma, addr, ptep); /* so that zap_pte() marks no page */
+	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page, *ptep));
+	return free_unmapped(m, page, &r);
+}
+
+/* Advice is about pages that no one else maps. */
+static bool is_advised(const struct page *page)
+{
+	return page->flags & PG_LRU && page->mapcount == 1;
+}
+
+/* madvise(MADV_COLD) */
+void reclaim_cold(struct vma *vma, uint64_t addr, pte_t *ptep)
+{
+	machine *m = vma->mm->machine;
+	struct page *page = pfn_page(m, pte_pfn(*ptep));
+	if (!is_advised(page))
+		return;
+	forget_access(vma, addr, ptep);
+	lru_move(m, page, 0, PG_ACTIVE | PG_REFERENCED);
+}
+
+/* madvise(MADV_PAGEOUT): now; memory that has nowhere to go is unmapped and stays in its file. */
 void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
 	machine *m = vma->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*ptep));
-	struct look look = { false, *ptep & PTE_DIRTY };
-	struct reclaim r = { 0 };
-	if (!(page->flags & PG_LRU) || must_stay(page) || page->mapcount > 1)
+	if (!is_advised(page))
 		return;
-	if ((page->flags & PG_SHMEM && !swap_nr_free(m)) || !has_place(m, page, look))
+	page->flags &= ~(uint32_t)PG_REFERENCED;
+	if (must_stay(page))
 		return;
 	page_get(page);
-	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page, *ptep));
-	page->flags &= ~(uint32_t)PG_REFERENCED;
-	settle(m, page, free_unmapped(m, page, &r));
+	settle(m, page, page_out(vma, addr, ptep, page));
 	page_put(m, page);
 }
 

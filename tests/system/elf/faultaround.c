@@ -1,5 +1,5 @@
 /*
- * What a read of a file mapping brings with it, told by smaps, pagemap and the count of faults:
+ * What a read of a file mapping brings with it, and which pages count as used, told by smaps, pagemap and the count of faults:
  * windows and their bounds, holes, guards, locks, populate, fork, mremap, holes punched, segments,
  * files of a directory that is given (none: only what lies in memory).
  */
@@ -249,7 +249,7 @@ static void advices(void)
 	close(fd);
 }
 
-static void in_child(char *p)
+static void in_child(char *p) /* where a page is private, all its ptes are copied */
 {
 	fflush(stdout);
 	if (fork() == 0) {
@@ -274,6 +274,70 @@ static void forks(void)
 	in_child(p);
 	munmap(p, 40 * P);
 	close(fd);
+}
+
+/* Linux moves pages between its lists in batches: now. */
+static void drain(void)
+{
+	char here;
+	madvise((char *)((uintptr_t)&here & -P), P, MADV_COLD);
+}
+
+/* Without swap: what was stored leaves the mapping, what was only read leaves memory, too. */
+static void paging_out(void)
+{
+	unsigned char there[16];
+	int fd = memory(16, "xxxxxxxx........");
+	char *p = map(fd, HERE, 16, RW, MAP_SHARED, 0);
+	touch("store in a hole", p, 9, STORE);
+	touch("read of a hole", p, 12, LOAD);
+	advise("pageout", p, 16, MADV_PAGEOUT);
+	mincore(p, 16 * P, there);
+	for (int i = 0; i < 16; i++)
+		putchar('0' + (there[i] & 1));
+	printf("\n");
+	touch("read again", p, 3, LOAD);
+	char *q = map(fd, HERE + 64 * P, 16, PROT_READ, MAP_SHARED, 0);
+	touch("mapped twice", q, 5, LOAD);
+	advise("pageout", p, 16, MADV_PAGEOUT);
+	advise("cold", p, 16, MADV_COLD);
+	munmap(q, 16 * P);
+	advise("cold, alone", p, 16, MADV_COLD);
+	munmap(p, 16 * P);
+	p = map(-1, HERE, 16, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	touch("anonymous", p, 3, STORE);
+	advise("pageout", p, 16, MADV_PAGEOUT);
+	advise("free", p, 16, MADV_FREE);
+	drain();
+	advise("populate write", p, 4, POPULATE_WRITE);
+	advise("cold", p, 16, MADV_COLD);
+	advise("populate read", p, 4, POPULATE_READ);
+	munmap(p, 16 * P);
+	close(fd);
+}
+
+/* A page that was used keeps that when a mapping goes: see the child's, whose ptes are new. */
+static void uses(void)
+{
+	static const int advices[] = { MADV_NORMAL, MADV_SEQUENTIAL, MADV_RANDOM };
+	char b;
+	for (int i = 0; i < 3; i++) {
+		int fd = memory(16, NULL);
+		char *p = map(fd, HERE, 16, RW, MAP_SHARED, 0);
+		pread(fd, &b, 1, 2 * P); /* a second use; the first was the write */
+		pread(fd, &b, 1, 3 * P + 1);
+		madvise(p, 16 * P, advices[i]);
+		touch("used", p, 5, LOAD);
+		munmap(p, 8 * P);
+		drain();
+		p = map(fd, HERE, 16, RW, MAP_PRIVATE, 0);
+		touch("a private copy", p, 5, STORE);
+		touch("and a read", p, 6, LOAD);
+		advise("cold", p, 4, MADV_COLD);
+		in_child(p);
+		munmap(p, 16 * P);
+		close(fd);
+	}
 }
 
 static void moves(void)
@@ -366,6 +430,8 @@ int main(int argc, char **argv)
 	locks();
 	advices();
 	forks();
+	paging_out();
+	uses();
 	moves();
 	segments();
 	kernel_accesses();
