@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.net.net import Net
     from pkern.kernel.sysctl import SysctlTable
+    from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.mqueue import Queues
     from pkern.kernel.vfs.msg import Messages
     from pkern.kernel.vfs.sem import Semaphores
@@ -299,6 +300,14 @@ class Kernel:
         """Wake the tasks in machine code that wait for key (kernel.wait.WouldBlock)."""
         if self.scheduler is not None:
             self.scheduler.wake(key)
+
+    def tell_owner(self, file: File, fd: int, code: int, band: int) -> None:
+        """Tell a file's owner what it has become ready for (O_ASYNC)."""
+        late.load("pkern.kernel.tasks.owners").tell_ready(self, file, fd, code, band)
+
+    def tell_urgent(self, file: File) -> None:
+        """Tell a socket's owner that urgent data has come."""
+        late.load("pkern.kernel.tasks.owners").tell_urgent(self, file)
 
     def running(self) -> Task | None:
         """Return the task on the processor, if a program in machine code is."""

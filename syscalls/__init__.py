@@ -64,6 +64,8 @@ ROOMS = {
     "tasks.life": "execve exit wait4 exit_group waitid execveat",
     "tasks.pidfd": "pidfd_send_signal process_mrelease",
     "tasks.prctl": "prctl",
+    "tasks.posix_timers": """
+        timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
     "tasks.process": """
         getpid getrlimit getppid personality setrlimit gettid prlimit64 kcmp membarrier""",
     "tasks.ptrace": "ptrace",
@@ -71,6 +73,7 @@ ROOMS = {
         getpriority setpriority sched_setparam sched_getparam sched_setscheduler sched_getscheduler
         sched_get_priority_max sched_get_priority_min sched_rr_get_interval sched_setaffinity
         sched_getaffinity ioprio_set ioprio_get sched_setattr sched_getattr""",
+    "tasks.segments": "modify_ldt",
     "tasks.signalfd": "signalfd signalfd4",
     "tasks.signals": """
         rt_sigaction rt_sigprocmask rt_sigreturn kill rt_sigpending rt_sigtimedwait rt_sigqueueinfo

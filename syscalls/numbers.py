@@ -79,14 +79,11 @@ _REASONS = {
         pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
         mount_setattr statmount listmount""",
     "there are no ports": "iopl ioperm",
-    "there are no segments": "modify_ldt",
     "there are no quotas and no accounting": "quotactl quotactl_fd acct",
     "there are no filters and no security modules": """
         seccomp bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules""",
     "nothing is probed": "perf_event_open uprobe uretprobe",
-    "timers are set by setitimer": """
-        timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
     "memory is the kernel's to read": "memfd_secret",

@@ -762,6 +762,7 @@ class Calls:
     TFD_NONBLOCK: Final = 0x800
     TFD_TIMER_ABSTIME: Final = 1
     TFD_TIMER_CANCEL_ON_SET: Final = 2
+    TIMER_ABSTIME: Final = 1
     TIOCGPGRP: Final = 0x540f
     TIOCGWINSZ: Final = 0x5413
     TIOCOUTQ: Final = 0x5411
@@ -1374,6 +1375,13 @@ class Calls:
         length: bytes, > 0, rounded up to pages. offset: bytes, page aligned.
         Errors: EINVAL, ENOMEM, EACCES, EEXIST (FIXED_NOREPLACE), EPERM (gate closed), EBADF, ENODEV,
         EOVERFLOW, EAGAIN, EOPNOTSUPP. Source: mmap(2); MAP_NONLINEAR: docs/nonlinear.md.
+        """
+
+    def modify_ldt(self, func: int, addr: int, nbytes: int) -> int:
+        """Read the task's table of segments (0), the default one (2), or refuse to write (1, 0x11).
+
+        As in Linux the result is an int: an error is its 32 bits and no negative number of 64.
+        Errors: EINVAL, EFAULT, ENOMEM, ENOSYS. Source: modify_ldt(2).
         """
 
     def mount(self, source: StrPath, target: StrPath, fstype: StrPath | None, flags: int = 0, data: StrPath = '') -> int:
@@ -2186,6 +2194,35 @@ class Calls:
         """Return the seconds since 1970, and store them (8 bytes) at addr unless that is 0.
 
         Errors: EFAULT. Source: time(2).
+        """
+
+    def timer_create(self, clock: int, event: int, store: int) -> int:
+        """Make a timer of a clock that does what the struct sigevent at event says; store its number.
+
+        event 0: SIGALRM. Errors: EINVAL, EOPNOTSUPP, EAGAIN (RLIMIT_SIGPENDING), EFAULT.
+        Source: timer_create(2).
+        """
+
+    def timer_delete(self, number: int) -> int:
+        """Delete a timer, and its signal if that waits. Errors: EINVAL. Source: timer_delete(2)."""
+
+    def timer_getoverrun(self, number: int) -> int:
+        """Return how often the timer expired unseen before its last signal. Errors: EINVAL.
+
+        Source: timer_getoverrun(2).
+        """
+
+    def timer_gettime(self, number: int, addr: int) -> int:
+        """Store struct itimerspec: the interval, and what is left. Errors: EINVAL, EFAULT.
+
+        Source: timer_gettime(2).
+        """
+
+    def timer_settime(self, number: int, flags: int, new: int, old: int = 0) -> int:
+        """Set a timer from struct itimerspec at new (0: off); store the old one.
+
+        flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT; ENOSYS in a Python program, for a signal that
+        nothing would send. Source: timer_settime(2).
         """
 
     def timerfd_create(self, clock: int, flags: int = 0) -> int:

@@ -326,6 +326,8 @@ class Scheduler:
         group = task.group
         if group.timers:
             self._check_cpu_timers(group)
+        if group.posix_timers:
+            group.posix_timers.look()
         if group.cpu_ns >= group.rlimits["cpu"][0] * SECOND:
             self._over_cpu_limit(group)
 

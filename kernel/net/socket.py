@@ -79,6 +79,7 @@ class Socket(Inode):
         self.send_ns: int | None = None
         self.linger = (0, 0)
         self.device = b""  # SO_BINDTODEVICE
+        self.file: File | None = None  # once it is open
 
     @property
     def st_nlink(self) -> int:
@@ -209,7 +210,14 @@ class Socket(Inode):
         """Let those who wait for this socket look again: POLL* bits may have become true."""
         wake(self, bits)
 
+    def urgent(self) -> None:
+        """Tell who has it open that urgent data has come."""
+        self.wake(POLLPRI)
+        if self.file is not None:
+            self.kernel.tell_urgent(self.file)
+
     def file_closed(self, file: File) -> None:
+        self.file = None
         self.discard()
 
     def discard(self) -> None:
@@ -256,7 +264,8 @@ def open_socket(socket: Socket, task: Caller, flags: int) -> File:
     kernel = socket.kernel
     path = f"socket:[{socket.ino}]"
     try:
-        return kernel.vfs.register(File(kernel, socket, path, O_RDWR | flags, task))
+        socket.file = kernel.vfs.register(File(kernel, socket, path, O_RDWR | flags, task))
+        return socket.file
     except BaseException:
         socket.discard()
         raise

@@ -309,7 +309,8 @@ class TcpSocket(InetSocket):
         self.net.carried(len(sent) + self._heads)
         if flags & MSG_OOB and len(sent) == len(packet.data):
             peer.mark, peer.mark_read = len(peer.data) - 1, 0
-        peer.wake(POLLIN | (POLLPRI if flags & MSG_OOB else 0))
+            peer.urgent()
+        peer.wake(POLLIN)
         return len(sent)
 
     def _room(self, peer: TcpSocket) -> int:

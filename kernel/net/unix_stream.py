@@ -62,7 +62,7 @@ class UnixStream(UnixConnection):
         for old in peer.queue:
             old.oob = 0
         self._send_piece(task, data[-1:], of, files, peer).oob = 1
-        peer.wake(POLLPRI)
+        peer.urgent()
 
     # ---- receiving ----
 

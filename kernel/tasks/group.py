@@ -29,6 +29,7 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.posix_timers import PosixTimers
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Interval
 
@@ -72,6 +73,7 @@ class Group:
         self.exit_code: int | None = None
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
+        self.posix_timers: PosixTimers | None = None  # once one was made
         self.cpu_ns = (
             0  # of all its threads, those that have ended too, but for the turn they are in
         )
@@ -174,7 +176,13 @@ class Group:
         for task in (*others, self.leader):
             task.end_thread(self.exit_code)
 
+    def drop_posix_timers(self) -> None:
+        """Forget the timers of POSIX: the process ends, or runs another program."""
+        if self.posix_timers is not None:
+            self.posix_timers.delete_all()
+
     def _end(self) -> None:
+        self.drop_posix_timers()
         if self.tty is not None and self.sid == self.pid:
             self.tty.leader_left()
         release_orphans(self)

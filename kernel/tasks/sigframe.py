@@ -55,6 +55,8 @@ def pack_siginfo(info: SigInfo) -> bytes:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
     elif info.si_signo in SYNCHRONOUS and info.si_code > 0:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
+    elif info.si_band:
+        body = struct.pack("<qi", info.si_band, info.si_fd)
     elif info.si_code < 0:
         body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
     else:

@@ -15,6 +15,7 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.posix_timers import PosixTimer
     from pkern.kernel.tasks.signames import Signal as Signal
     from pkern.kernel.tasks.task import Task
 
@@ -44,7 +45,9 @@ SI_USER, SI_KERNEL, SI_QUEUE, SI_TKILL = 0, 0x80, -1, -6
 class SigInfo(NamedTuple):
     """siginfo_t: si_signo, si_code, si_addr (bytes; 0 where it has no meaning), si_pid.
 
-    si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR.
+    si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR. si_band,
+    si_fd: of SIGIO. timer: whose signal it is, while it waits; then si_pid and si_uid are its
+    number and overrun.
     """
 
     si_signo: int
@@ -55,6 +58,9 @@ class SigInfo(NamedTuple):
     si_status: int = 0
     si_value: int = 0
     si_pkey: int = 0
+    si_band: int = 0
+    si_fd: int = 0
+    timer: PosixTimer | None = None
 
 
 class Sigaction(NamedTuple):
@@ -110,7 +116,7 @@ class Pending:
             return None
         chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
         self.infos.remove(chosen)
-        return chosen
+        return chosen if chosen.timer is None else chosen.timer.taken(chosen)
 
 
 class Handlers:
@@ -259,6 +265,26 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
         task.signals.own.add(info)
         task.kernel.wake(("signal", task.group))
         _signalled(task)
+
+
+def queue_for_process(task: Task, info: SigInfo) -> int:
+    """Queue a timer's signal beside those that wait; 0: it is ignored."""
+    if not _prepare(task, info.si_signo):
+        return 0
+    task.group.pending.infos.append(info)
+    task.kernel.wake(("signal", task.group))
+    _tell_one(task, info.si_signo)
+    return 1
+
+
+def queue_for_thread(task: Task, info: SigInfo) -> int:
+    """As queue_for_process, for one thread."""
+    if not task.alive or not _prepare(task, info.si_signo):
+        return 0
+    task.signals.own.infos.append(info)
+    task.kernel.wake(("signal", task.group))
+    _signalled(task)
+    return 1
 
 
 def _is_python(task: Task) -> bool:

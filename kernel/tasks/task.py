@@ -349,6 +349,7 @@ class Task:
         self.has_execed = True
         self.set_personality(self.attributes.personality & ~READ_IMPLIES_EXEC)
         self.signals.reset()
+        self.group.drop_posix_timers()
         self.group.exit_signal = SIGCHLD
         self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
         self.fds = self.fds.alone(self)

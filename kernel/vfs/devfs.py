@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import POLLIN, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
@@ -77,6 +77,15 @@ class UserfaultDevice(NullDevice):
         raise SyscallError(errno.EINVAL)
 
 
+class WatchedRandom(RandomDevice):
+    """/dev/random, which can be waited for: there is randomness from the beginning."""
+
+    can_epoll = True
+
+    def poll(self, file: File) -> int:
+        return POLLIN
+
+
 class NoDevice(Inode):
     """A node whose number no driver has."""
 
@@ -142,7 +151,7 @@ DEVICES: dict[str, tuple[int, type[Inode]]] = {
     "null": (makedev(1, 3), NullDevice),
     "zero": (makedev(1, 5), ZeroDevice),
     "full": (makedev(1, 7), FullDevice),
-    "random": (makedev(1, 8), RandomDevice),
+    "random": (makedev(1, 8), WatchedRandom),
     "urandom": (makedev(1, 9), RandomDevice),
     "ptmx": (makedev(5, 2), NoDevice),  # the drivers of terminals are Vfs.drivers
     "loop-control": (makedev(10, 237), LoopControl),

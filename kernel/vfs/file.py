@@ -11,15 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 
 if TYPE_CHECKING:
+    from pkern.kernel.vfs.async_io import AsyncWatcher
     from pkern.kernel.vfs.machine import Caller, Holder, Machine
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
 CLOEXEC, NO_CLOEXEC = 1, 0
 POLLNVAL = 32
+
+
+class Owner(NamedTuple):
+    """Who hears of a file: a thread, process or group (F_OWNER_*), and who has chosen it."""
+
+    kind: int
+    pid: int
+    uid: int
+    euid: int
+
+
+F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP = 0, 1, 2
+NO_OWNER = Owner(F_OWNER_PID, 0, 0, 0)
 
 
 class File:
@@ -44,7 +59,9 @@ class File:
         self.opener = opener
         self.home: tuple[Inode, str] | None = None  # the directory and the name it was opened by
         self.listing: list[str] | None = None
-        self.owner = 0  # F_SETOWN: the pid that gets SIGIO
+        self.owner = NO_OWNER  # F_SETOWN: who gets SIGIO
+        self.signal = 0  # F_SETSIG: what it gets instead; 0: SIGIO
+        self.watcher: AsyncWatcher | None = None  # with O_ASYNC
         self.descriptors = 0
         self.cookie = kernel.vfs.numbers.take()
         if not self.is_path:
@@ -148,6 +165,8 @@ class File:
         if self.handle != ffi.NULL:
             lib.file_put(self.handle)
             self.handle = ffi.NULL
+        if self.watcher is not None:
+            self.watcher.drop()
         self.kernel.vfs.closed(self)
         self.inode.open_count -= 1
         self.inode.writers -= self.counted

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.late import LateTable
-from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_NONBLOCK, File
+from pkern.kernel.late import LateTable, load
+from pkern.kernel.tasks.groups import members
+from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.vfs.file import (
+    CLOEXEC,
+    F_OWNER_PGRP,
+    F_OWNER_PID,
+    F_OWNER_TID,
+    NO_CLOEXEC,
+    O_APPEND,
+    O_NONBLOCK,
+    File,
+    Owner,
+)
 from pkern.kernel.vfs.inode import (
     ALL_SEALS,
     F_SEAL_EXEC,
@@ -43,6 +55,9 @@ if TYPE_CHECKING:
 
 F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
 F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN = 5, 6, 7, 8, 9
+F_SETSIG, F_GETSIG, F_SETOWN_EX, F_GETOWN_EX, F_GETOWNER_UIDS = 10, 11, 15, 16, 17
+O_ASYNC, FIOASYNC = 0o20000, 0x5452
+FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP = 0x8901, 0x8902, 0x8903, 0x8904
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
 PATH_COMMANDS = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC}
@@ -101,6 +116,8 @@ def _setfd(task: Task, fd: int, arg: int) -> int:
 def _setfl(task: Task, fd: int, arg: int) -> int:
     file = task.fds.get(fd)
     file.flags = (file.flags & ~SETTABLE_FLAGS) | (arg & SETTABLE_FLAGS)
+    if (file.flags ^ arg) & O_ASYNC:
+        _set_async(file, fd, arg & O_ASYNC)
     return 0
 
 
@@ -233,12 +250,74 @@ def _pipe_of(task: Task, fd: int) -> PipeInode:
     return inode
 
 
-def _setown(task: Task, fd: int, arg: int) -> int:
-    pid = signed32(arg)
-    if pid and abs(pid) not in task.kernel.tasks:
+def set_owner(task: Task, file: File, pid: int) -> None:
+    """Choose who gets SIGIO: a process, or (below 0) a process group. Errors: EINVAL, ESRCH."""
+    if pid == -(1 << 31):
+        raise SyscallError(errno.EINVAL)
+    _own(task, file, F_OWNER_PGRP if pid < 0 else F_OWNER_PID, abs(pid))
+
+
+def _own(task: Task, file: File, kind: int, pid: int) -> None:
+    if pid and not _owners(task, kind, pid):
         raise SyscallError(errno.ESRCH)
-    task.fds.get(fd).owner = pid
+    file.owner = Owner(kind, pid, task.cred.uid, task.cred.euid)
+
+
+def _owners(task: Task, kind: int, pid: int) -> list[Any]:
+    if kind == F_OWNER_PGRP:
+        return members(task.kernel, pid)
+    return [found for found in [task.kernel.tasks.get(pid)] if found is not None]
+
+
+def _setown(task: Task, fd: int, arg: int) -> int:
+    set_owner(task, task.fds.get(fd), signed32(arg))
     return 0
+
+
+def get_owner(task: Task, file: File) -> int:
+    """Return who gets SIGIO: a process, below 0 a group, 0 for none (or none any more)."""
+    kind, pid = file.owner.kind, file.owner.pid
+    if not pid or not _owners(task, kind, pid):
+        return 0
+    return -pid if kind == F_OWNER_PGRP else pid
+
+
+def _setown_ex(task: Task, fd: int, arg: int) -> int:
+    kind, pid = struct.unpack("<ii", task.mm.copy_in(arg, 8))
+    if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP):
+        raise SyscallError(errno.EINVAL)
+    _own(task, task.fds.get(fd), kind, pid)
+    return 0
+
+
+def _getown_ex(task: Task, fd: int, arg: int) -> int:
+    file = task.fds.get(fd)
+    task.mm.copy_out(arg, struct.pack("<ii", file.owner.kind, abs(get_owner(task, file))))
+    return 0
+
+
+def _owner_uids(task: Task, fd: int, arg: int) -> int:
+    owner = task.fds.get(fd).owner
+    task.mm.copy_out(arg, struct.pack("<II", owner.uid, owner.euid))
+    return 0
+
+
+def _setsig(task: Task, fd: int, signo: int) -> int:
+    file = task.fds.get(fd)
+    if not 0 <= signed32(signo) <= NSIG:
+        raise SyscallError(errno.EINVAL)
+    file.signal = signo
+    return 0
+
+
+def _set_async(file: File, fd: int, wanted: int) -> None:
+    """Set or clear O_ASYNC: who watches the file, if it can become ready at all."""
+    if file.watcher is not None:
+        file.watcher.drop()
+        file.watcher = None
+    if wanted and file.inode.can_epoll:
+        file.watcher = load("pkern.kernel.vfs.async_io").AsyncWatcher(file, fd)
+    file.flags = file.flags & ~O_ASYNC | (O_ASYNC if wanted and file.inode.can_epoll else 0)
 
 
 def _getlease(task: Task, fd: int, arg: int) -> int:
@@ -263,7 +342,12 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_OFD_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), _refuse),
     F_OFD_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), would_block),
     F_SETOWN: _setown,
-    F_GETOWN: lambda task, fd, arg: task.fds.get(fd).owner,
+    F_GETOWN: lambda task, fd, arg: get_owner(task, task.fds.get(fd)),
+    F_SETSIG: _setsig,
+    F_GETSIG: lambda task, fd, arg: task.fds.get(fd).signal,
+    F_SETOWN_EX: _setown_ex,
+    F_GETOWN_EX: _getown_ex,
+    F_GETOWNER_UIDS: _owner_uids,
     F_GETLEASE: _getlease,
     F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
     F_GETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).capacity,
@@ -303,6 +387,25 @@ def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     return 0
 
 
+def _fiosetown(task: Task, file: File, fd: int, arg: int) -> int:
+    if file.inode.kind != "sock":
+        raise SyscallError(errno.ENOTTY)
+    set_owner(task, file, struct.unpack("<i", task.mm.copy_in(arg, 4))[0])
+    return 0
+
+
+def _fiogetown(task: Task, file: File, fd: int, arg: int) -> int:
+    if file.inode.kind != "sock":
+        raise SyscallError(errno.ENOTTY)
+    task.mm.copy_out(arg, struct.pack("<i", get_owner(task, file)))
+    return 0
+
+
+def _fioasync(task: Task, file: File, fd: int, arg: int) -> int:
+    _set_async(file, fd, int(task.mm.copy_in(arg, 4) != bytes(4)))
+    return 0
+
+
 def _cloexec(task: Task, fd: int, value: int) -> int:
     task.fds.set_cloexec(fd, value)
     return 0
@@ -311,6 +414,11 @@ def _cloexec(task: Task, fd: int, value: int) -> int:
 IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
     FIONREAD: _fionread,
     FIONBIO: _fionbio,
+    FIOASYNC: _fioasync,
+    FIOSETOWN: _fiosetown,
+    SIOCSPGRP: _fiosetown,
+    FIOGETOWN: _fiogetown,
+    SIOCGPGRP: _fiogetown,
     FIOCLEX: lambda task, file, fd, arg: _cloexec(task, fd, CLOEXEC),
     FIONCLEX: lambda task, file, fd, arg: _cloexec(task, fd, NO_CLOEXEC),
 }

@@ -69,6 +69,7 @@ from pkern.syscalls.flags import (
     SYNC_RANGE,
     TIME_STAMPS,
     TIMER_FILE,
+    TIMER_FLAGS,
     TIMER_SET,
     TIMERS,
     UNMOUNT,
@@ -500,6 +501,14 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "epoll_pwait": (integer, events.events_out, integer, integer, sigset, number),
     "epoll_pwait2": (integer, events.events_out, integer, timespec, sigset, number),
     "timerfd_create": (choice(CLOCKS, "CLOCK_???"), flags(TIMER_FILE)),
+    "timer_create": (choice(CLOCKS, "CLOCK_???"), events.sigevent, events.timer_out),
+    "timer_settime": (
+        integer, flags(TIMER_FLAGS), events.itimerspec, events.itimerspec_out
+    ),
+    "timer_gettime": (integer, events.itimerspec_out),
+    "timer_getoverrun": (integer,),
+    "timer_delete": (integer,),
+    "modify_ldt": (integer, pointer, number),
     "timerfd_settime": (
         integer, flags(TIMER_SET), events.itimerspec, events.itimerspec_out
     ),

@@ -1,4 +1,4 @@
-"""How strace shows polled descriptors, epoll's sets and timers that are files.
+"""How strace shows polled descriptors, epoll's sets and timers: those that are files, and POSIX's.
 
 The decoders follow decode.py's rules.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from pkern.syscalls.abi import signed32
 from pkern.syscalls.flags import EPOLL, POLL
 from pkern.syscalls.strace.decode import (
     Decoder,
@@ -16,6 +17,7 @@ from pkern.syscalls.strace.decode import (
     after,
     memory,
     names,
+    signal_name,
     signal_set,
     stored,
     structure,
@@ -150,3 +152,20 @@ def _itimerspec(*f: int) -> str:
 
 itimerspec = structure("<4q", _itimerspec)
 itimerspec_out = stored(itimerspec)
+
+
+# ---- timers of POSIX ----
+
+NOTIFIES = {0: "SIGEV_SIGNAL", 1: "SIGEV_NONE", 2: "SIGEV_THREAD", 4: "SIGEV_THREAD_ID"}
+
+
+def _sigevent(value: int, signo: int, notify: int, tid: int) -> str:
+    how = NOTIFIES.get(notify) or f"{notify:#x} /* SIGEV_??? */"
+    parts = [f"sigev_value={{sival_int={signed32(value)}, sival_ptr={address(value)}}}"]
+    parts += [f"sigev_signo={signal_name(signo)}", f"sigev_notify={how}"]
+    parts += [f"sigev_notify_thread_id={tid}"] if notify == 4 else []
+    return f"{{{', '.join(parts)}}}"
+
+
+sigevent = structure("<Qiii", _sigevent)
+timer_out = stored(structure("<i", lambda number: f"[{number}]"))

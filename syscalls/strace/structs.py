@@ -61,6 +61,8 @@ S_IFCHR, S_IFBLK = 0o020000, 0o060000
 
 # ---- arrays ----
 
+SI_TIMER = -2
+
 
 def items(view: View, addr: int, count: int, layout: str, show: Callable[..., str]) -> str:
     """Return an array between brackets, its address where it cannot be read."""
@@ -428,9 +430,13 @@ def siginfo_text(info: SigInfo) -> str:
         parts += ["si_utime=0", "si_stime=0"]
     elif signo in SYNCHRONOUS and code > 0:
         parts.append(f"si_addr={address(info.si_addr)}")
+    elif code == SI_TIMER:
+        parts += [f"si_timerid={info.si_pid:#x}", f"si_overrun={info.si_uid}"]
+    elif info.si_band:
+        parts += [f"si_band={info.si_band}", f"si_fd={info.si_fd}"]
     elif code <= 0:
         parts += [f"si_pid={info.si_pid}", f"si_uid={info.si_uid}"]
-    if code == SI_QUEUE:
+    if code in (SI_QUEUE, SI_TIMER):
         value = info.si_value
         parts += [f"si_int={signed32(value)}", f"si_ptr={address(value)}"]
     return f"{{{', '.join(parts)}}}"

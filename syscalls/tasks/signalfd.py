@@ -17,10 +17,10 @@ from pkern.syscalls.table import INT, SINT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-SET_BYTES = 8
-# Number, errno, code, pid, uid; descriptor, thread, band, overrun, trap; status, value twice,
+SET_BYTES, SI_TIMER = 8, -2
+# Number, errno, code, pid, uid; descriptor, timer, band, overrun, trap; status, value twice,
 # two times, address.
-RECORD = struct.Struct("<IiiII20xiiQ16xQ")
+RECORD = struct.Struct("<IiiIIiIII4xiiQ16xQ")
 
 
 def pack_record(info: SigInfo) -> bytes:
@@ -28,13 +28,18 @@ def pack_record(info: SigInfo) -> bytes:
     sent = info.si_code <= 0
     of_child = info.si_signo == SIGCHLD and not sent
     fault = info.si_signo in SYNCHRONOUS and not sent
+    of_timer = info.si_code == SI_TIMER
     value = info.si_value if info.si_code < 0 else 0
     record = RECORD.pack(
         info.si_signo,
         0,
         info.si_code,
-        info.si_pid,
-        info.si_uid,
+        0 if of_timer or info.si_band else info.si_pid,
+        0 if of_timer or info.si_band else info.si_uid,
+        info.si_fd,
+        info.si_pid if of_timer else 0,
+        info.si_band,
+        info.si_uid if of_timer else 0,
         info.si_status if of_child else 0,
         signed32(value),
         value,

@@ -427,6 +427,19 @@ EXAMPLES: dict[str, str] = {
     "pidfd_send_signal": "sys.pidfd_send_signal(sys.pidfd_open(child.pid), sys.SIGKILL); sys.wait4()",
     "process_mrelease": "child.exit(); sys.process_mrelease(sys.pidfd_open(child.pid))",
     "alarm": "sys.alarm(10); sys.alarm(0)",
+    "modify_ldt": "sys.modify_ldt(0, addr, 64)",
+    "timer_create": "sys.timer_create(sys.CLOCK_MONOTONIC, 0, addr); unpack('<i', sys.load(addr, 4))",
+    "timer_settime": (
+        "sys.store(addr + 64, pack('<Qiii', 0, 0, 1, 0)); sys.timer_create(1, addr + 64, addr);"
+        " sys.store(addr, pack('<4q', 0, 0, 5, 0)); sys.timer_settime(0, 0, addr, 0)"
+    ),
+    "timer_gettime": (
+        "sys.store(addr + 64, pack('<Qiii', 0, 0, 1, 0)); sys.timer_create(1, addr + 64, addr);"
+        " sys.store(addr, pack('<4q', 0, 0, 5, 0)); sys.timer_settime(0, 0, addr, 0);"
+        " sys.timer_gettime(0, addr); unpack('<4q', sys.load(addr, 32))"
+    ),
+    "timer_getoverrun": "sys.timer_create(1, 0, addr); sys.timer_getoverrun(0)",
+    "timer_delete": "sys.timer_create(1, 0, addr); sys.timer_delete(0)",
     "getitimer": "unpack('<4q', sys.getitimer(sys.ITIMER_REAL))",
     "setitimer": "sys.store(addr, pack('<4q', 0, 0, 5, 0)); sys.setitimer(sys.ITIMER_REAL, addr, 0)",
     # ---- time, limits, the machine ----

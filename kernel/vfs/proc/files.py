@@ -221,6 +221,8 @@ class ConfigFile(ProcInode):
 class SysctlFile(FixedMode):
     """One parameter under /proc/sys."""
 
+    can_epoll = True
+
     whences = ANYWHERE
 
     def __init__(self, kernel: Machine, name: str) -> None:

@@ -71,6 +71,15 @@ class TextFile(ProcInode):
         return self._content[pos : pos + nbytes]
 
 
+class PolledText(TextFile):
+    """A text about the machine, which may be waited for although it is always ready."""
+
+    can_epoll = True
+
+    def opened(self, task: Caller) -> Inode:
+        return self.for_one_open(PolledText(self.kernel, self.mode, self._text))
+
+
 class ProcLink(LinkInode):
     """A link of /proc."""
 

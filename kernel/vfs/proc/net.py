@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.late import load
-from pkern.kernel.vfs.proc.inode import ProcDir, Text, TextFile
+from pkern.kernel.vfs.proc.inode import PolledText, ProcDir, Text
 
 if TYPE_CHECKING:
     from pkern.kernel.net.inet import InetSocket
@@ -250,7 +250,7 @@ class NetDir(ProcDir):
     def lookup(self, name: str, task: Caller) -> Inode:
         if name in FILES and name not in self.entries:
             text = partial(FILES[name], self.kernel)
-            self.entries[name] = TextFile(self.kernel, 0o444, text)
+            self.entries[name] = PolledText(self.kernel, 0o444, text)
         return super().lookup(name, task)
 
     def names(self, task: Caller) -> list[str]:

@@ -14,7 +14,7 @@ from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
-from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, Text, TextFile
+from pkern.kernel.vfs.proc.inode import LateProcDir, PolledText, ProcDir, Text
 from pkern.kernel.vfs.proc.mmfile import MmFile
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ PRIVATE: dict[str, Callable[[Machine], Text]] = {
 
 def _texts(kernel: Machine, mode: int, texts: Mapping[str, Callable[[Machine], Text]]) -> Plan:
     return {
-        name: partial(TextFile, kernel, mode, partial(text, kernel)) for name, text in texts.items()
+        name: partial(PolledText, kernel, mode, partial(text, kernel))
+        for name, text in texts.items()
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, Inode
+from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, POLLIN, Inode
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import process as proc_process
@@ -26,6 +26,7 @@ from pkern.kernel.vfs.proc.net import NetDir
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
 
@@ -36,6 +37,12 @@ EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
 def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
     """Return the text for a file that shows all readers the same."""
     return lambda of, reader: text(of)
+
+
+def _timers(of: Task) -> str:
+    """The timers of POSIX. Source: proc_pid_timers(5)."""
+    timers = of.group.posix_timers
+    return "" if timers is None else timers.text()
 
 
 class Row(NamedTuple):
@@ -54,6 +61,7 @@ class Row(NamedTuple):
     dead: int = 0
     gone: int = errno.ESRCH
     whences: frozenset[int] = FROM_START
+    ready: int = 0  # the POLL* bits of who may be waited for
 
 
 ID_MAP = Row(0o644, lambda of, reader: proc_process.ID_MAP, proc_process.write_id_map, gone=0)
@@ -78,8 +86,8 @@ ROWS: dict[str, Row] = {
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
     "limits": Row(0o444, _of(proc_task.limits)),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
-    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0),
-    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0),
+    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0, ready=POLLIN),
+    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0, ready=POLLIN),
     "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL, gone=0),
     "numa_maps": Row(0o444, _of(late.function(NUMA, "numa_maps")), at_open=EACCES),
     "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
@@ -101,7 +109,7 @@ ROWS: dict[str, Row] = {
     "statm": Row(0o444, _of(proc_task.statm)),
     "status": Row(0o444, _of(proc_task.status)),
     "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
-    "timers": Row(0o444, lambda of, reader: ""),  # POSIX timers, of which there are none
+    "timers": Row(0o444, lambda of, reader: _timers(of)),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "uid_map": ID_MAP,
     "wchan": Row(0o444, lambda of, reader: "0"),
@@ -116,10 +124,13 @@ class TaskFile(FixedMode):
     ) -> None:
         super().__init__(kernel, row.mode)
         self._row = row
-        self.whences = row.whences
+        self.whences, self.can_epoll = row.whences, bool(row.ready)
         self._of_task = of_task
         self._reader = reader
         self._content = b""
+
+    def poll(self, file: File) -> int:
+        return self._row.ready or super().poll(file)
 
     def opened(self, task: Caller) -> Inode:
         alive, row, reader = self._of_task.alive, self._row, task_of(task, self.kernel)

@@ -1,0 +1,174 @@
+"""POSIX timers: when one expires, which signal it sends, how often it did meanwhile.
+
+A timer's signal waits once at most. While it does the timer rests; when it is taken the timer goes
+on, and what it has missed is the signal's overrun. Source: timer_create(2), timer_getoverrun(2),
+Linux 6.18 kernel/time/posix-timers.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkern.kernel.tasks.signals import SigInfo, queue_for_process, queue_for_thread
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.task import Task
+
+SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID = 0, 1, 2, 4
+SI_TIMER = -2
+INT_MAX = (1 << 31) - 1
+REALTIME_CLOCKS, PROCESS_CLOCK, THREAD_CLOCK = frozenset({0, 11}), 2, 3
+
+
+class PosixTimer:
+    """One timer of a process.
+
+    due: when it expires next, in nanoseconds of its clock; 0: it is off. thread: whom its signal is
+    for; None: any of the process. timed: whose processor time a clock of one counts. shot tells an
+    older setting's wake-up from this one's.
+    """
+
+    def __init__(
+        self, group: Group, number: int, clock: int, notify: int, signo: int, value: int
+    ) -> None:
+        self.group = group
+        self.number, self.clock = number, clock
+        self.notify, self.signo, self.value = notify, signo, value
+        self.thread: Task | None = None
+        self.timed: Task | None = None
+        self.due = self.interval = 0
+        self.overrun = 0
+        self.pending = 0
+        self.shot = 0
+
+    @property
+    def by_processor_time(self) -> bool:
+        """Whether its clock counts the time that a process or thread runs."""
+        return self.clock in (PROCESS_CLOCK, THREAD_CLOCK)
+
+    def now(self) -> int:
+        """Return the time of its clock, nanoseconds."""
+        clock = self.group.kernel.clock
+        if self.clock == PROCESS_CLOCK:
+            return self.group.time_ns
+        if self.timed is not None:
+            return self.timed.time_ns
+        return clock.realtime_ns if self.clock in REALTIME_CLOCKS else clock.now_ns
+
+    # ---- setting ----
+
+    def set(self, due: int, interval: int) -> None:
+        """Let it expire at due, and each interval from then on; 0: never. An old signal is void."""
+        self.stop()
+        self.due, self.interval, self.overrun = due, interval, 0
+        self._arm()
+
+    def stop(self) -> None:
+        """Let it rest, and forget its signal."""
+        self.shot += 1
+        self.due = 0
+        if self.pending:
+            self.pending = 0
+            self.group.pending.infos = [i for i in self.group.pending.infos if i.timer is not self]
+            for task in self.group.threads.values():
+                task.signals.own.infos = [i for i in task.signals.own.infos if i.timer is not self]
+
+    def _arm(self) -> None:
+        scheduler, shot = self.group.kernel.scheduler, self.shot
+        if not self.due or self.by_processor_time or self.notify == SIGEV_NONE:
+            return
+        if scheduler is not None:
+            when = self.group.kernel.clock.now_ns + max(0, self.due - self.now())
+            scheduler.at(when, lambda: self._wake(shot))
+
+    def _wake(self, shot: int) -> None:
+        if shot == self.shot and self.group.alive:
+            self.look()
+
+    def left(self) -> tuple[int, int]:
+        """Return the interval, and the nanoseconds to the next time; of one that is late, 1."""
+        if not self.due:
+            return self.interval, 0
+        now = self.now()
+        if self.due <= now and self.interval and (self.pending or self.notify == SIGEV_NONE):
+            missed = (now - self.due) // self.interval + 1
+            return self.interval, self.due + missed * self.interval - now
+        if self.due > now:
+            return self.interval, self.due - now
+        return self.interval, 0 if self.notify == SIGEV_NONE else 1
+
+    # ---- expiring ----
+
+    def look(self) -> None:
+        """Expire, if it is time."""
+        if not self.due or self.pending or self.notify == SIGEV_NONE or self.now() < self.due:
+            return
+        info = SigInfo(self.signo, SI_TIMER, si_pid=self.number, si_value=self.value, timer=self)
+        self.pending = 1
+        if not self.interval:
+            self.due = 0
+        if self.thread is None:
+            kept = queue_for_process(self.group.face(), info)
+        else:
+            kept = queue_for_thread(self.thread, info)
+        if not kept:
+            self.pending = 0
+            self._go_on()
+
+    def taken(self, info: SigInfo) -> SigInfo:
+        """Go on, now that the signal is delivered; return it with how often it was late."""
+        self.pending = 0
+        self.overrun = self._go_on()
+        return info._replace(si_uid=self.overrun, timer=None)
+
+    def _go_on(self) -> int:
+        """Be due in the future; return how often it expired unseen."""
+        if not self.interval or not self.due:
+            return 0
+        missed = max(0, self.now() - self.due) // self.interval
+        self.due += (missed + 1) * self.interval
+        self.shot += 1
+        self._arm()
+        return min(missed, INT_MAX)
+
+
+class PosixTimers(dict[int, PosixTimer]):
+    """The timers of one process, by number. Numbers are not given twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0
+
+    def take_number(self) -> int:
+        """Return the next timer's number."""
+        number, self._next = self._next, (self._next + 1) & INT_MAX
+        return number
+
+    def look(self) -> None:
+        """Let those expire that count processor time."""
+        for timer in list(self.values()):
+            if timer.by_processor_time:
+                timer.look()
+
+    def delete_all(self) -> None:
+        """Forget them: the process has ended, or runs another program."""
+        for timer in self.values():
+            timer.stop()
+        self.clear()
+
+    def text(self) -> str:
+        """Return what /proc/PID/timers shows. Source: proc_pid_timers(5)."""
+        return "".join(_row(timer) for timer in self.values())
+
+
+NOTIFIES = {SIGEV_SIGNAL: "signal", SIGEV_NONE: "none", SIGEV_THREAD: "thread"}
+
+
+def _row(timer: PosixTimer) -> str:
+    how = NOTIFIES[timer.notify & ~SIGEV_THREAD_ID]
+    whom = f"tid.{timer.thread.pid}" if timer.thread is not None else f"pid.{timer.group.pid}"
+    return (
+        f"ID: {timer.number}\nsignal: {timer.signo}/{timer.value:016x}\n"
+        f"notify: {how}/{whom}\nClockID: {timer.clock}\n"
+    )
