@@ -7,6 +7,7 @@ their names; a context's registers may be touched whenever its task is not runni
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
@@ -45,6 +46,26 @@ class Processor:
         """Give the engine back; a second call does nothing."""
         lib.run_destroy(self.handle)
         self.handle = ffi.NULL
+
+    def count_instructions(self) -> None:
+        """Let slices be so many instructions from now on, not blocks. Errors: ENOMEM."""
+        if lib.run_by_instructions(self.handle):
+            raise SyscallError(errno.ENOMEM)
+
+    def count_accesses(self, shared: Sequence[int]) -> None:
+        """As count_instructions, but count only those that touch memory which tasks share.
+
+        shared: linear pages that shared_pages() has told after a run. Errors: ENOMEM, EBUSY.
+        """
+        pages = ffi.new("uint64_t[]", sorted(shared))
+        if status := lib.run_by_accesses(self.handle, pages, len(shared)):
+            raise SyscallError(-status)
+
+    def shared_pages(self) -> list[int]:
+        """Return the linear pages that two tasks have touched, and one has written."""
+        pages = ffi.new("uint64_t[]", lib.run_shared_pages(self.handle, ffi.NULL, 0))
+        nr = lib.run_shared_pages(self.handle, pages, len(pages))
+        return sorted(set(pages[0:nr]))
 
     def engine_text(self, status: int) -> str:
         """Return the engine's own words for an error."""

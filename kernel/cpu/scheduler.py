@@ -111,6 +111,7 @@ class Scheduler:
         self.missing = missing
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self.queue: deque[Task] = deque()
+        self.next_task: Callable[[], Task] = self.queue.popleft  # takes the one that runs next
         self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
@@ -254,7 +255,7 @@ class Scheduler:
                 error, self._halted = self._halted, None
                 raise error
             if self.queue:
-                task = self.queue.popleft()
+                task = self.next_task()
                 if task.thread.queued:
                     task.thread.queued = False
                     self._turn(task)

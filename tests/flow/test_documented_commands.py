@@ -34,6 +34,7 @@ LONG = {
     "docs",
     "bochs",
     "suite",
+    "explore",
     "sweep",
 }
 BUSYBOX = Path("/bin/busybox")

@@ -23,6 +23,8 @@ from pkern.userland.complaints import did_you_mean
 COMMANDS = {
     "run": ("cli.run", "Run a program."),
     "sweep": ("cli.sweep", "Let each allocation or call of a program fail, one by one."),
+    "explore": ("cli.explore", "Run a program in other orders of its tasks."),
+    "replay": ("cli.replay", "Run a schedule again that explore has found."),
     "suite": ("cli.suite", "Run many programs, each on a machine of its own."),
     "shell": ("cli.shell", "Open a shell on a machine."),
     "sysctl": ("cli.sysctl", "Show sysctls with value, range and help."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,17 +12,11 @@ from pathlib import Path
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.machine import Kernel
-from pkern.syscalls import TABLE
-from pkern.userland.cli.boot import boot
-from pkern.userland.cli.elf_command import fill_root
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.run import program_file
-from pkern.userland.cli.shared import layer_of, show_host_root
+from pkern.userland.cli.prepared import command_of, given_of, is_python, machine, path_of
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.given import Given, NotGiven, nanoseconds_of, read_env
+from pkern.userland.given import NotGiven, nanoseconds_of
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
-from pkern.userland.machine_code import boot_scheduler, start_init
 from pkern.userland.sweep.ends import FINDINGS, Group, grouped
 from pkern.userland.sweep.run import Plan, Sweep, run_sweep
 
@@ -62,20 +55,13 @@ def _clear_progress() -> None:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    is_python = options.file.endswith(".py")
     rules = _rules(options.inject)
-    if is_python:
+    if is_python(options):
         rules = for_python(rules)
-    program_file(options.file) if options.root is None or is_python else None
-    path = options.file if is_python or options.root else str(Path(options.file).absolute())
     return Plan(
-        partial(_machine, options, is_python),
-        path,
-        Given(
-            (options.file, *options.arguments),
-            uid=options.uid,
-            env=read_env(options.env) if options.env else None,
-        ),
+        partial(machine, options),
+        path_of(options),
+        given_of(options),
         tuple(options.inject),
         rules,
         None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / 1e9,
@@ -93,20 +79,6 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(read_rule(text) for text in texts)
 
 
-def _machine(options: argparse.Namespace, is_python: bool) -> Kernel:
-    """Boot a machine that has the program."""
-    for call in TABLE.values():
-        assert call  # imported now, not by each copy
-    kernel = boot(options)
-    if is_python:
-        start_init(kernel)
-        show_host_root(kernel, options.root, layer_of(options))
-        return kernel
-    boot_scheduler(kernel)
-    fill_root(kernel, options.file, options.root, layer_of(options))
-    return kernel
-
-
 # ---- what is told ----
 
 
@@ -117,23 +89,8 @@ def _told(sweep: Sweep, groups: Sequence[Group], options: argparse.Namespace) ->
         new = [what for what in group.end.left if what not in sweep.good.left]
         if new:
             lines.append(f"        left behind: {', '.join(new)}")
-        lines.append(f"        pkern run {_replay(group.replays[0], options)}")
+        lines.append(f"        pkern run {group.replays[0]} {command_of(options)}")
     return lines
-
-
-def _replay(replay: str, options: argparse.Namespace) -> str:
-    """Return the command that does the same once more."""
-    given = ("ram", "rmap", "swap", "seed", "nrpte", "cpu", "root", "uid")
-    defaults = {"ram": "1G", "rmap": "objrmap_tree", "swap": "0", "seed": 0, "nrpte": 7, "cpu": ""}
-    words: list[str] = []
-    for name in given:
-        value = getattr(options, name)
-        if value not in (None, defaults.get(name, 1000)):
-            words += [f"--{name}", str(value)]
-    words += ["--overlay"] if options.overlay else []
-    words += [word for text in options.sysctl for word in ("--sysctl", text)]
-    words += [word for text in options.env for word in ("--env", text)]
-    return " ".join([replay, shlex.join([*words, options.file, *options.arguments])])
 
 
 def _as_json(sweep: Sweep, groups: Sequence[Group]) -> str:

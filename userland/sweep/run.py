@@ -5,27 +5,19 @@ Owns the harness of one program, in machine code or in Python, and the copies th
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import NamedTuple
 
 from pkern.kernel.branch import Branch, BranchEnded
-from pkern.kernel.clock import TimeIsUp
-from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signames import Signal
-from pkern.userland.failures import own_traceback
 from pkern.userland.given import Given
-from pkern.userland.injection import Injector, Rule
-from pkern.userland.machine_code import captured, run_in_time, start_program
+from pkern.userland.injection import Rule
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors
-from pkern.userland.sweep.ends import End, left_behind
+from pkern.userland.sweep.ends import End
 from pkern.userland.sweep.positions import Allocations, Calls, Counter, Hook, Line
+from pkern.userland.sweep.program import Program
 
-SIGNALLED, TIME_IS_UP, FAILED = 128, 124, 1
+TIME_IS_UP, FAILED = 124, 1
 Progress = Callable[[int, str], None]
 
 
@@ -74,14 +66,14 @@ def _counts(plan: Plan) -> list[int]:
     """Return how many allocations there are from each call to the next."""
     with plan.machine() as kernel:
         counter = Counter(kernel)
-        Program(kernel, plan).run(Hook(counter.before))
+        Program(kernel, plan.path, plan.given).run(Hook(counter.before))
         counter.end()
     return counter.counts
 
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
     """Run the line, or what has become a copy of it, to its end."""
-    program = Program(kernel, plan)
+    program = Program(kernel, plan.path, plan.given)
     if plan.rules:
         return program.run(Calls(line, plan.texts, plan.rules))
     return program.run(Hook(Allocations(line, counts).before))
@@ -130,68 +122,3 @@ def _end_of(what: object) -> End:
         return End(FAILED, None, f"pkern itself failed: {what}", b"", b"")
     assert isinstance(what, BaseException)
     raise what
-
-
-# ---- one program ----
-
-
-class Program:
-    """A program that is about to run on a machine, with its output kept."""
-
-    def __init__(self, kernel: Kernel, plan: Plan) -> None:
-        self._kernel = kernel
-        self._plan = plan
-        self._out, self._err = bytearray(), bytearray()
-
-    def run(self, changer: Injector | Hook) -> End:
-        """Run it to its end; what becomes of its calls is the changer's."""
-        if self._plan.path.endswith(".py"):
-            return self._run_python(changer)
-        return self._run_machine_code(changer)
-
-    def _run_machine_code(self, changer: Injector | Hook) -> End:
-        from pkern.kernel.cpu.scheduler import Deadlock, EngineError
-
-        plan, reason = self._plan, None
-        stdio = captured(self._kernel, b"", self._out.extend, self._err.extend)
-        task = start_program(self._kernel, plan.path, plan.given, stdio)
-        assert self._kernel.scheduler is not None
-        changer.attach(self._kernel.scheduler)
-        try:
-            if not run_in_time(self._kernel.scheduler, task, plan.given.timeout_ns):
-                reason = "its virtual time is up"
-        except (Deadlock, EngineError, KernelPanic) as error:
-            reason = str(error)
-        status = task.exit_status or 0
-        return self._ended(SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8, reason)
-
-    def _run_python(self, changer: Injector | Hook) -> End:
-        from pkern.userland.program import load_program, new_task, run_main
-
-        out, err = io.StringIO(), io.StringIO()
-        status, reason = FAILED, None
-        with redirect_stdout(out), redirect_stderr(err):
-            main = load_program(Path(self._plan.path))
-            task = new_task(self._kernel, self._plan.given)
-            try:
-                status = run_main(task, main, self._plan.given, injector=changer, on_fault=_show)
-            except TimeIsUp:
-                reason = "its virtual time is up"
-            except KernelPanic as error:
-                reason = str(error)
-            except Exception as error:
-                sys.stderr.write(own_traceback(error))
-        self._out += out.getvalue().encode(errors="surrogateescape")
-        self._err += err.getvalue().encode(errors="surrogateescape")
-        return self._ended(status, reason)
-
-    def _ended(self, status: int, reason: str | None) -> End:
-        if reason is not None:
-            status, reason = FAILED, " ".join(reason.split())
-        signal = Signal(status - SIGNALLED).name if status > SIGNALLED else None
-        left = left_behind(self._kernel)
-        return End(status, signal, reason, bytes(self._out), bytes(self._err), left)
-
-
-def _show(error: BaseException) -> None:
-    sys.stderr.write(own_traceback(error))

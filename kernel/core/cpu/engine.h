@@ -38,6 +38,7 @@ enum engine_hook_type {
 	HOOK_CODE = 1 << 2,
 	HOOK_BLOCK = 1 << 3,
 	HOOK_UNMAPPED = 7 << 4,
+	HOOK_ACCESS = 3 << 10,
 	HOOK_INSN_INVALID = 1 << 14,
 	HOOK_TLB_FILL = 1 << 17
 };

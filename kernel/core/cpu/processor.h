@@ -21,6 +21,10 @@ struct frame_use {
 	uint32_t exec_epoch, write_epoch; /* of the last fill; 0: never */
 	uint64_t exec_page, write_page;   /* through this linear page, or MANY_PAGES */
 	bool has_x87;                     /* what is executed may hold what x87.c computes */
+	/* steps.c, while watching */
+	const struct context *accessor; /* the first */
+	uint64_t linear;                /* of the last fill */
+	bool shared, written;
 };
 
 struct x87_sites { /* addresses with a hook: a hash table, 0: free */
@@ -67,6 +71,12 @@ struct processor {
 	uint64_t blocks_held; /* blocks_left, while holding */
 	bool holding;
 	uint64_t blocks_left, blocks_counted; /* of the slice; those not on the clock yet */
+	uint64_t steps_left;                  /* of the slice, while stepping: instructions */
+	bool stepping;
+	bool watching;               /* only what touches shared pages counts */
+	bool touched;                /* the instruction before has, or the slice is to end */
+	uint64_t *shared, nr_shared; /* linear pages, ascending: of a run before */
+	bool stepped;                /* the instruction that is about to be made has been counted */
 	uint64_t *clock;
 	uint64_t call_ns, block_ns;
 	struct run_counters counters;
@@ -122,6 +132,9 @@ uint64_t do_invalid(processor *p);
 /* x87.c */
 bool x87_watch(processor *p, const uint8_t *page, uint64_t linear);
 void x87_forget(processor *p);
+
+/* steps.c */
+void steps_note_fill(processor *p, struct frame_use *use, uint64_t linear);
 
 /* cpuid.c */
 int cpuid_hook(engine *uc, void *arg);

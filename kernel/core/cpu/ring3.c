@@ -219,6 +219,7 @@ void run_destroy(processor *p)
 	if (p->hidden)
 		host_release(p->hidden, PAGE_SIZE);
 	free(p->given);
+	free(p->shared);
 	x87_forget(p);
 	free(p);
 }

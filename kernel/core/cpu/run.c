@@ -56,6 +56,7 @@ static bool enter_again(processor *p, uint64_t access)
 {
 	p->again = true;
 	p->counted |= access != ACCESS_EXEC;
+	p->stepped |= p->stepping && access != ACCESS_EXEC;
 	return false;
 }
 
@@ -258,6 +259,7 @@ static bool fill(processor *p, uint64_t linear, uint64_t access, struct engine_t
 	bool code = access == ACCESS_EXEC || holds_code(page, use, linear, rights);
 	if (code && !may_execute(p, page, use, linear))
 		return enter_again(p, access);
+	steps_note_fill(p, use, linear);
 	entry->paddr = (uint64_t)at & PAGE_MASK;
 	entry->perms = (rights & TLB_READ ? ALLOW_READ : 0) | (code ? ALLOW_EXEC : 0);
 	if (rights & TLB_WRITE) {
@@ -591,7 +593,12 @@ int64_t run_result(context *c, int64_t rax)
 	return run_from(c, p->exit.rip);
 }
 
-void run_slice(processor *p, uint64_t blocks) { p->blocks_left = p->blocks_counted = blocks; }
+void run_slice(processor *p, uint64_t blocks)
+{
+	p->steps_left = blocks;
+	p->touched |= !blocks;
+	p->blocks_left = p->blocks_counted = p->stepping ? ~0ul : blocks;
+}
 
 void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns)
 {

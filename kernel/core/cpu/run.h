@@ -78,8 +78,16 @@ int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not u
 void context_get_fpu(context *c, uint8_t *out); /* 512 bytes, as fxsave stores them */
 void context_set_fpu(context *c, const uint8_t *in);
 
-/* A slice begins: at most `blocks` blocks until RUN_BUDGET. */
+/* A slice begins: at most `blocks` blocks, or instructions, until RUN_BUDGET. */
 void run_slice(processor *p, uint64_t blocks);
+/* Slices count instructions from now on, not blocks.  -ENOMEM. */
+int64_t run_by_instructions(processor *p);
+/*
+ * Or only those that touch a page which two tasks share and one writes.  linear: nr such pages that a run
+ * before has found, ascending.  -ENOMEM, -EBUSY (a second time).
+ */
+int64_t run_by_accesses(processor *p, const uint64_t *linear, uint64_t nr);
+uint64_t run_shared_pages(processor *p, uint64_t *linear, uint64_t max);
 int64_t run(context *c);                      /* go on where it stopped */
 int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */

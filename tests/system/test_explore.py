@@ -1,0 +1,129 @@
+"""`pkern explore`: the bugs of programs that are right in the usual order, and their replays."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parent / "schedules"
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+
+
+def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "pkern", *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("schedules")
+    for source in sorted(SOURCES.glob("*.c")):
+        command = ["gcc", "-static", "-O1", "-Wall", "-Werror", "-pthread", "-o"]
+        subprocess.run([*command, made / source.stem, source], check=True)
+    return made
+
+
+def test_every_program_is_right_in_the_usual_order(folder):
+    names = sorted(source.stem for source in SOURCES.glob("*.c"))
+    assert len(names) >= 7
+    for name in names:
+        assert pkern("run", f"./{name}", folder=folder).returncode == 0, name
+
+
+@pytest.mark.parametrize("name", ["dining", "lost_wakeup"])
+def test_a_deadlock_needs_one_preemption(name, folder):
+    options = ["--preempt", "memory", "--bound", "1", "--first", "--save", f"{name}.json"]
+    done = pkern("explore", *options, f"./{name}", folder=folder)
+    assert done.returncode == 1
+    assert "hangs: every task waits" in done.stdout
+    again = pkern("replay", f"{name}.json", folder=folder)
+    assert again.returncode == 1
+    assert "every task waits and nothing can wake one" in again.stderr
+    assert "otherwise" not in again.stderr
+
+
+def test_an_update_is_lost_between_two_instructions(folder):
+    """What is left of the schedule is needed: no part of it does it alone."""
+    options = ["--preempt", "memory", "--bound", "1", "--first", "--save", "lost.json"]
+    done = pkern("explore", *options, "./lost_update", folder=folder)
+    assert done.returncode == 1
+    page = json.loads((folder / "lost.json").read_text())
+    assert len(page["choices"]) == 1
+    for _ in range(2):
+        again = pkern("replay", "lost.json", folder=folder)
+        assert (again.returncode, again.stderr) == (1, "")
+    page["choices"] = []
+    (folder / "usual.json").write_text(json.dumps(page))
+    usual = pkern("replay", "usual.json", folder=folder)
+    assert usual.returncode == 0
+    assert "then it ended otherwise: status 1" in usual.stderr
+
+
+def test_a_right_program_has_no_finding(folder):
+    (folder / "right.c").write_text(
+        '#include "bugs.h"\nstatic int count;\n'
+        "static void *add(void *u) { __sync_fetch_and_add(&count, 1); return u; }\n"
+        "int main(void) { run_both(add, add); CHECK(count == 2); return 0; }\n"
+    )
+    command = ["gcc", "-static", "-O1", "-pthread", f"-I{SOURCES}", "-o", "right", "right.c"]
+    subprocess.run(command, check=True, cwd=folder)
+    done = pkern("explore", "--preempt", "calls", "--json", "right.json", "./right", folder=folder)
+    assert done.returncode == 0, done.stdout
+    (group,) = json.loads((folder / "right.json").read_text())["groups"]
+    ran = [tuple(map(tuple, schedule["choices"])) for schedule in group["ran"]]
+    assert len(ran) > 20
+    assert len(set(ran)) == len(ran)  # nothing is run twice
+    assert all(schedule["switches"] <= 2 for schedule in group["ran"])
+
+
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+def test_the_seed_decides_and_nothing_else(strategy, folder):
+    pages = []
+    for seed, jobs in (("1", "1"), ("1", "3"), ("2", "2")):
+        pkern(
+            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--schedules", "12",
+            "--json", "some.json", "./bounded_buffer", folder=folder,
+        )  # fmt: skip
+        page = json.loads((folder / "some.json").read_text())
+        pages.append(
+            sorted(str(ran["choices"]) for group in page["groups"] for ran in group["ran"])
+        )
+    assert pages[0] == pages[1] != pages[2]
+
+
+def test_processes_too(folder):
+    """A pipe's two writers: which byte comes first is the schedule's."""
+    (folder / "pipe.c").write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n#include <sys/wait.h>\n"
+        "int main(void) { int p[2]; char both[3] = {0}; if (pipe(p)) return 9;\n"
+        'for (int i = 0; i < 2; i++) if (!fork()) _exit(write(p[1], &"ab"[i], 1) != 1);\n'
+        "while (wait(0) > 0); if (read(p[0], both, 2) != 2) return 9; puts(both); return 0; }\n"
+    )
+    subprocess.run(["gcc", "-static", "-o", "pipe", "pipe.c"], check=True, cwd=folder)
+    done = pkern("explore", "--bound", "0", "--preempt", "calls", "./pipe", folder=folder)
+    assert done.returncode == 0
+    assert "status 0: ab" in done.stdout
+    assert re.search(r"goes on with other output: status 0: ba", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["explore", "nothing"], "there is no file 'nothing'"),
+        (["explore", "prog.py"], "explore takes machine code"),
+        (["replay", "nothing"], "there is no file 'nothing'"),
+        (["replay", "prog.py"], "is no recording"),
+    ],
+)
+def test_what_cannot_be(words, complaint, tmp_path):
+    (tmp_path / "prog.py").write_text("def main(sys): pass\n")
+    done = pkern(*words, folder=tmp_path)
+    assert done.returncode in (2, 127)
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1

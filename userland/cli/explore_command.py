@@ -1,0 +1,177 @@
+"""Exploring from the command line: which schedules are asked for, what is told of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pkern.kernel.branch import NotBranchable
+from pkern.kernel.cpu.processor import ProcessorUnavailable
+from pkern.kernel.errors import SyscallError
+from pkern.userland.cli.options import UsageError, writable
+from pkern.userland.cli.prepared import command_of, given_of, is_python, machine, path_of
+from pkern.userland.engine import CpuUnavailable
+from pkern.userland.explore.points import Preempt, Strategy
+from pkern.userland.explore.recording import Recording
+from pkern.userland.explore.run import Plan, Ran, Session, priorities, shrunk, uniform
+from pkern.userland.given import NotGiven, nanoseconds_of
+from pkern.userland.sweep.ends import End, Meaning, meaning
+from pkern.userland.tables import show_progress
+
+FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
+
+
+class Group(NamedTuple):
+    """Schedules with the same end. first: the number of the first of them, from 1."""
+
+    meaning: Meaning
+    end: End
+    ran: tuple[Ran, ...]
+    first: int
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explore; 1 if there is a finding."""
+    for file in (options.save, options.json):
+        if file:
+            writable(file)
+    if is_python(options):
+        raise UsageError("a program in Python drives its tasks itself: explore takes machine code")
+    try:
+        return _explore(options)
+    except SyscallError as error:
+        raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
+    except (CpuUnavailable, NotBranchable, NotGiven, ProcessorUnavailable) as error:
+        raise UsageError(str(error)) from error
+
+
+def _explore(options: argparse.Namespace) -> int:
+    with Session(_plan(options)) as session:
+        usual = session.usual()
+        if options.first:
+            session.plan = session.plan._replace(enough=partial(_is_finding, usual.end))
+        all_ran = list(_schedules(session, usual, options))
+        _clear_progress()
+        groups = _grouped(all_ran, usual)
+        findings = [group for group in groups if group.meaning in FINDINGS]
+        shortest = [shrunk(session, min(group.ran, key=_length)) for group in findings]
+    print("\n".join(_told(usual, all_ran, groups, findings, shortest)))
+    if options.json:
+        Path(options.json).write_text(_as_json(usual, groups))
+    if options.save and shortest:
+        recording = Recording.of(session.plan, command_of(options), shortest[0])
+        recording.write(Path(options.save))
+        print(f"pkern replay {options.save}")
+    return 1 if findings else 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    return Plan(
+        partial(machine, options),
+        path_of(options),
+        given_of(options),
+        Preempt(options.preempt),
+        max(1, options.schedules),
+        None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / 1e9,
+        options.jobs or None,
+    )
+
+
+def _schedules(session: Session, usual: Ran, options: argparse.Namespace) -> Iterator[Ran]:
+    """Give what came of the schedules that are asked for, in a fixed order."""
+    if options.strategy == "tree":
+        yield from session.run_tree(options.bound)
+        return
+    strategies: Iterator[Strategy] = uniform(options.seed, options.schedules)
+    if options.strategy == "pct":
+        depth = max(1, options.depth)
+        strategies = priorities(options.seed, options.schedules, depth, usual.points)
+    ended = {}
+    for done, (number, ran) in enumerate(session.run_each(strategies), start=1):
+        ended[number] = ran
+        show_progress(done, options.schedules)
+    yield from (ended[number] for number in sorted(ended))
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        print("\r" + " " * 79, end="\r", file=sys.stderr, flush=True)
+
+
+def _length(ran: Ran) -> tuple[int, int]:
+    return ran.switches, len(ran.choices)
+
+
+def _grouped(all_ran: Sequence[Ran], usual: Ran) -> list[Group]:
+    """Return the schedules by their ends: findings first, then the most frequent."""
+    by_end: dict[End, list[tuple[int, Ran]]] = {}
+    for number, ran in enumerate(all_ran, start=1):
+        by_end.setdefault(ran.end, []).append((number, ran))
+    groups = [
+        Group(_meaning(end, usual.end), end, tuple(ran for _, ran in some), some[0][0])
+        for end, some in by_end.items()
+    ]
+    order = list(Meaning)
+    return sorted(groups, key=lambda group: (order.index(group.meaning), -len(group.ran)))
+
+
+def _meaning(end: End, usual: End) -> Meaning:
+    """Return what an end means; a program that always fails is a finding, too."""
+    found = meaning(end, usual)
+    return Meaning.REPORTS if found is Meaning.SURVIVES and end.status else found
+
+
+def _is_finding(usual: End, end: End) -> bool:
+    return _meaning(end, usual) in FINDINGS
+
+
+def _told(
+    usual: Ran,
+    all_ran: Sequence[Ran],
+    groups: Sequence[Group],
+    findings: Sequence[Group],
+    shortest: Sequence[Ran],
+) -> list[str]:
+    lines = [f"the usual schedule: {usual.end.told()} ({usual.points} points)"]
+    lines += [f"schedules: {len(all_ran)}", ""]
+    for group in groups:
+        lines.append(f"{len(group.ran):6}  {group.meaning.value}: {group.end.told()}")
+        if group in findings:
+            ran = shortest[findings.index(group)]
+            lines.append(f"        first in schedule {group.first}; {_choices(ran)}")
+    return lines
+
+
+def _choices(ran: Ran) -> str:
+    if not ran.choices:
+        return "it needs no other order than the usual one"
+    shown = ", ".join(f"{point}:{answer}" for point, answer in ran.choices)
+    return f"the least that it needs, point:task: {shown}"
+
+
+def _as_json(usual: Ran, groups: Sequence[Group]) -> str:
+    """Return {"usual": schedule, "groups": [...]}."""
+    page = {
+        "usual": _page(usual),
+        "groups": [
+            {
+                "meaning": group.meaning.value,
+                "first": group.first,
+                "ran": list(map(_page, group.ran)),
+            }
+            for group in groups
+        ],
+    }
+    return json.dumps(page, indent=1) + "\n"
+
+
+def _page(ran: Ran) -> dict[str, object]:
+    end = ran.end._asdict()
+    for name in ("out", "err"):
+        end[name] = end[name].decode(errors="replace")
+    return {"choices": ran.choices, "points": ran.points, "switches": ran.switches, "end": end}

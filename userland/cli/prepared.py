@@ -1,0 +1,123 @@
+"""A machine that has a program, for the commands that run it many times: sweep, explore, replay.
+
+Owns the options that say so, and how they are written again in a command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkern.userland.cli.options import HelpfulParser, add_machine_options, natural, user_id
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.userland.given import Given
+
+# Option -> its default, for those that a command needs to show the same again.
+SHOWN: dict[str, Any] = {
+    "ram": "1G",
+    "rmap": "objrmap_tree",
+    "swap": "0",
+    "seed": 0,
+    "nrpte": 7,
+    "cpu": "",
+    "root": None,
+    "uid": 1000,
+}
+
+
+def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
+    """Add PROGRAM, what it is given, and the machine's options. wall: seconds for each copy."""
+    # One list: argparse takes a -- away from behind a positional of its own.
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="FILE.py or an x86-64 ELF program, and its arguments",
+    )
+    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    group = parser.add_argument_group("what the program is given")
+    group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
+    group.add_argument(
+        "--env", action="append", default=[], metavar="NAME[=VALUE]", help="as of pkern run"
+    )
+    group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    group.add_argument("--overlay", action="store_true", help="which each copy may change")
+    group.add_argument(
+        "--wall", default=wall, metavar="SECONDS", help=f"the host's time for each copy ({wall})"
+    )
+    group.add_argument(
+        "--jobs", type=natural, default=0, metavar="N", help="copies at once (a processor each)"
+    )
+    add_machine_options(parser)
+    parser.set_defaults(refuse=parser.error if isinstance(parser, HelpfulParser) else None)
+
+
+def split_command(options: argparse.Namespace) -> None:
+    """Tell the program's name and its arguments apart."""
+    command = options.command[options.command[:1] == ["--"] :]
+    if not command:
+        options.refuse("the following arguments are required: PROGRAM")
+    options.file, *options.arguments = command
+
+
+def is_python(options: argparse.Namespace) -> bool:
+    """Tell whether the program is one in Python."""
+    return bool(options.file.endswith(".py"))
+
+
+def machine(options: argparse.Namespace) -> Kernel:
+    """Boot a machine that has the program. Errors: UsageError, CpuUnavailable."""
+    from pkern.syscalls import TABLE
+    from pkern.userland.cli.boot import boot
+    from pkern.userland.cli.elf_command import fill_root
+    from pkern.userland.cli.shared import layer_of, show_host_root
+    from pkern.userland.machine_code import boot_scheduler, start_init
+
+    for call in TABLE.values():
+        assert call  # imported now, not by each copy
+    kernel = boot(options)
+    if is_python(options):
+        start_init(kernel)
+        show_host_root(kernel, options.root, layer_of(options))
+        return kernel
+    boot_scheduler(kernel)
+    fill_root(kernel, options.file, options.root, layer_of(options))
+    return kernel
+
+
+def path_of(options: argparse.Namespace) -> str:
+    """Return the program's path where it is run. Errors: UsageError."""
+    from pkern.userland.cli.run import program_file
+
+    if options.root is not None and not is_python(options):
+        return str(options.file)
+    file = program_file(options.file)
+    return str(file if is_python(options) else Path(file).absolute())
+
+
+def given_of(options: argparse.Namespace) -> Given:
+    """Return what the program is given. Errors: NotGiven."""
+    from pkern.userland.given import Given, read_env
+
+    return Given(
+        (options.file, *options.arguments),
+        uid=options.uid,
+        env=read_env(options.env) if options.env else None,
+    )
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """Return the words that stand behind `pkern run` for the same program on the same machine."""
+    words: list[str] = []
+    for name, default in SHOWN.items():
+        value = getattr(options, name)
+        if value != default:
+            words += [f"--{name}", str(value)]
+    words += ["--overlay"] if options.overlay else []
+    words += [word for text in options.sysctl for word in ("--sysctl", text)]
+    words += [word for text in options.env for word in ("--env", text)]
+    return shlex.join([*words, options.file, *options.arguments])

@@ -1,0 +1,138 @@
+"""Where another task could run: a machine's points, and the answer to which one does.
+
+A point is a moment at which two tasks or more could run: one has given way, because it sleeps, has
+ended, or its slice is over. How short slices are says how many points there are:
+
+    Preempt.NEVER    a task gives way where it sleeps or ends
+    Preempt.CALLS    and behind each of its system calls
+    Preempt.BLOCKS   and behind each basic block of its code
+    Preempt.MEMORY   and behind each instruction that touches a page which two of them share and
+                     one writes
+    Preempt.INSTRUCTIONS   and behind each instruction
+
+Points are counted from 1. The first answer is always the task that ran until now, if it can go on,
+else the one that has waited longest; the others stand in the order of their ids. So a schedule is
+the list of points at which another answer was given. A task that has had too many in a row (FAIR)
+gives way unasked: it may wait in a loop for another.
+
+Memory is sequentially consistent, as one processor sees it: what the store buffers of an x86 with
+several would show is not explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from pkern.userland.sweep.program import EndlessRun
+
+if TYPE_CHECKING:
+    from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.tasks.task import Task
+    from pkern.syscalls.abi import Raw
+
+Choices = tuple[tuple[int, int], ...]  # (point, answer), where the answer is not the first one
+DEFAULT: Choices = ()
+
+
+class Preempt(Enum):
+    """Where a task that could go on may have to give way; the value is the word for it."""
+
+    NEVER = "never"
+    CALLS = "calls"
+    BLOCKS = "blocks"
+    MEMORY = "memory"
+    INSTRUCTIONS = "instructions"
+
+
+ONE = 1  # block, or instruction
+MOST_POINTS = 5_000_000
+
+
+IN_CODE = frozenset({Preempt.BLOCKS, Preempt.MEMORY, Preempt.INSTRUCTIONS})
+BEHIND_CALLS = frozenset(
+    {Preempt.CALLS, Preempt.MEMORY}
+)  # blocks and instructions end there anyway
+# Points in a row that one task gets while another could run.
+FAIR = {
+    Preempt.NEVER: 1000,
+    Preempt.CALLS: 1000,
+    Preempt.BLOCKS: 20_000,
+    Preempt.MEMORY: 20_000,
+    Preempt.INSTRUCTIONS: 20_000,
+}
+
+
+class Strategy(Protocol):
+    """Who answers. preempts: whether any answer but the first takes the processor from a task."""
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int: ...
+
+
+class Points:
+    """Asks a strategy at each point of a machine, and notes what it has answered."""
+
+    def __init__(
+        self, scheduler: Scheduler, preempt: Preempt, strategy: Strategy, shared: Sequence[int]
+    ) -> None:
+        """Ask from now on. shared: pages that a run before has told, for Preempt.MEMORY."""
+        self._queue = scheduler.queue
+        self._strategy = strategy
+        self._last: Task | None = None
+        self._in_a_row, self._fair = 0, FAIR[preempt]
+        self.count = 0
+        self.switches = 0  # at which a task that could go on gave way
+        self.choices: list[tuple[int, int]] = []
+        scheduler.next_task = self.next_task
+        if preempt is Preempt.INSTRUCTIONS:
+            scheduler.processor.count_instructions()
+        elif preempt is Preempt.MEMORY:
+            scheduler.processor.count_accesses(shared)
+        if preempt in IN_CODE:
+            scheduler.slice_blocks = ONE
+        if preempt in BEHIND_CALLS:
+            _end_slices(scheduler)
+
+    def next_task(self) -> Task:
+        """Take the task out of the queue that runs next."""
+        ready = [task for task in dict.fromkeys(self._queue) if task.thread.queued]
+        if not ready:
+            return self._queue.popleft()  # its place is passed over
+        task = ready[0] if len(ready) == 1 else self._ask(ready)
+        self._queue.remove(task)
+        self._in_a_row = self._in_a_row + 1 if task is self._last else 0
+        self._last = task
+        return task
+
+    def _ask(self, ready: list[Task]) -> Task:
+        if self._in_a_row >= self._fair:  # it may wait for another in a loop
+            return next(task for task in ready if task is not self._last)
+        preempts = self._last in ready
+        first = self._last if preempts and self._last is not None else ready[0]
+        tasks = [first, *sorted((task for task in ready if task is not first), key=_id)]
+        self.count += 1
+        if self.count > MOST_POINTS:
+            raise EndlessRun(f"does not end: {MOST_POINTS:,} points")
+        answer = self._strategy.choose(self.count, tasks, preempts=preempts)
+        if answer:
+            self.choices.append((self.count, answer))
+            self.switches += preempts
+        return tasks[answer]
+
+
+def _id(task: Task) -> int:
+    return task.pid
+
+
+def _end_slices(scheduler: Scheduler) -> None:
+    """Let each task give way behind each of its calls."""
+
+    def ending(call: Raw) -> Raw:
+        def wrapper(task: Task, *registers: int) -> int:
+            scheduler.end_slice()
+            return call(task, *registers)
+
+        return wrapper
+
+    scheduler.calls = {nr: ending(call) for nr, call in scheduler.calls.items()}

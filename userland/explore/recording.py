@@ -1,0 +1,73 @@
+"""A schedule in a file: all that is needed to have the same run once more, and its end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from pkern.userland.explore.points import Choices, Preempt
+from pkern.userland.explore.run import Plan, Ran
+from pkern.userland.sweep.ends import End
+
+VERSION = 1
+
+
+class BadRecording(ValueError):
+    """A file that is no recording; the text says so."""
+
+
+class Recording(NamedTuple):
+    """command: what stands behind `pkern run`; status, reason, out, err: how it ended."""
+
+    preempt: Preempt
+    shared: tuple[int, ...]
+    command: str
+    choices: Choices
+    end: End
+
+    @classmethod
+    def of(cls, plan: Plan, command: str, ran: Ran) -> Recording:
+        """Return the recording of a schedule that has been run."""
+        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end)
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Return what a file holds. Errors: BadRecording, OSError."""
+        try:
+            page = json.loads(path.read_text())
+            if page["version"] != VERSION:
+                raise BadRecording(f"'{path}' is a recording of version {page['version']}")
+            end = page["end"]
+            return cls(
+                Preempt(page["preempt"]),
+                tuple(int(page) for page in page["shared"]),
+                str(page["command"]),
+                tuple((int(point), int(answer)) for point, answer in page["choices"]),
+                End(
+                    int(end["status"]),
+                    end["signal"],
+                    end["reason"],
+                    bytes.fromhex(end["out"]),
+                    bytes.fromhex(end["err"]),
+                    tuple(end["left"]),
+                ),
+            )
+        except BadRecording:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRecording(f"'{path}' is no recording of a schedule") from error
+
+    def write(self, path: Path) -> None:
+        """Write it to a file. Errors: OSError."""
+        end = self.end._asdict()
+        end["out"], end["err"] = self.end.out.hex(), self.end.err.hex()
+        page = {
+            "version": VERSION,
+            "command": self.command,
+            "preempt": self.preempt.value,
+            "shared": self.shared,
+            "choices": self.choices,
+            "end": end,
+        }
+        path.write_text(json.dumps(page, indent=1) + "\n")

@@ -1,0 +1,258 @@
+"""Schedules of a program: one, many, all within a bound; and the shortest that ends as one did.
+
+Owns the machine that they are branches of, and what is known of each: its choices and its end.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pkern.kernel import branch
+from pkern.kernel.branch import BranchEnded, Reply
+from pkern.kernel.machine import Kernel
+from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
+from pkern.userland.explore.strategies import Priorities, Replay, Tree, Uniform
+from pkern.userland.given import Given
+from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
+from pkern.userland.sweep.ends import End
+from pkern.userland.sweep.program import FAILED, Program
+
+if TYPE_CHECKING:
+    from pkern.kernel.cpu.scheduler import Scheduler
+
+NUMBER = struct.Struct("=Q")
+Progress = Callable[[int], None]
+
+
+class Plan(NamedTuple):
+    """What is explored. machine: boots one with the program in it. path: of the program there.
+
+    seconds: that a schedule, or a subtree of them, may take by the host's clock. at_once: how many
+    run, None: one for each processor. schedules: the most that are run. shared: pages that tasks
+    share, of a run before. enough: tells of an end whether it is the last that is wanted.
+    """
+
+    machine: Callable[[], Kernel]
+    path: str
+    given: Given
+    preempt: Preempt = Preempt.CALLS
+    schedules: int = 1000
+    seconds: float | None = 60.0
+    at_once: int | None = None
+    shared: tuple[int, ...] = ()
+    enough: Callable[[End], bool] = lambda end: False
+
+
+class Ran(NamedTuple):
+    """One schedule: its choices, how many points it had, at how many a task had to give way.
+
+    shared: the pages that tasks shared, where that was looked at.
+    """
+
+    choices: Choices
+    points: int
+    switches: int
+    end: End
+    shared: tuple[int, ...] = ()
+
+
+class _Explorer:
+    """What a program's harness attaches: the points, with who answers."""
+
+    def __init__(self, plan: Plan, strategy: Strategy) -> None:
+        self._plan = plan
+        self._strategy = strategy
+        self.points: Points | None = None
+
+    def attach(self, scheduler: Scheduler) -> None:
+        self.points = Points(scheduler, self._plan.preempt, self._strategy, self._plan.shared)
+
+    def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+        return handler
+
+
+def run_once(kernel: Kernel, plan: Plan, strategy: Strategy) -> Ran:
+    """Run the program to its end on a machine that is no one else's."""
+    explorer = _Explorer(plan, strategy)
+    end = Program(kernel, plan.path, plan.given).run(explorer)
+    points = explorer.points
+    assert points is not None
+    assert kernel.processor is not None
+    shared = tuple(kernel.processor.shared_pages()) if plan.preempt is Preempt.MEMORY else ()
+    return Ran(tuple(points.choices), points.count, points.switches, end, shared)
+
+
+def _ran(what: object) -> Ran:
+    """Return what a branch has sent, or an end that says why it sent nothing."""
+    if isinstance(what, Ran):
+        return what
+    if isinstance(what, WallTimeIsUp):
+        return Ran((), 0, 0, End(FAILED, None, "does not end", b"", b""))
+    if isinstance(what, BranchEnded):
+        return Ran((), 0, 0, End(FAILED, None, f"pkern itself failed: {what}", b"", b""))
+    assert isinstance(what, BaseException)
+    raise what
+
+
+class Session:
+    """A booted machine, of which each schedule gets a branch. Close it in the end."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Boot it. Errors: as plan.machine; NotBranchable."""
+        self.plan = plan
+        self._kernel = plan.machine()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._kernel.__exit__(*error)
+
+    def usual(self) -> Ran:
+        """Run the usual schedule, and learn from it which pages tasks share."""
+        self.plan = self.plan._replace(shared=self.run(Replay(DEFAULT)).shared)
+        return self.run(Replay(DEFAULT))
+
+    def run(self, strategy: Strategy) -> Ran:
+        """Run one schedule."""
+        return _ran(self._kernel.branch(run_once, self.plan, strategy).result())
+
+    def run_each(self, strategies: Iterable[Strategy]) -> Iterator[tuple[int, Ran]]:
+        """Run a schedule for each strategy; give (its number, what came of it) as they end."""
+        ended = run_all(
+            list(strategies),
+            lambda strategy: self._kernel.branch(run_once, self.plan, strategy),
+            at_once=self.plan.at_once or processors(),
+            seconds=self.plan.seconds,
+        )
+        for number, what in ended:
+            ran = _ran(what)
+            yield number, ran
+            if self.plan.enough(ran.end):
+                break
+
+    def run_tree(self, bound: int) -> list[Ran]:
+        """Run every schedule of at most so many preemptions, or as many as the plan allows."""
+        budget = _Budget(self.plan.schedules)
+        whole = self._kernel.branch(_subtree, self.plan, bound, budget)
+        return sorted(whole.result(), key=_order)
+
+
+def _order(ran: Ran) -> tuple[int, Choices]:
+    return ran.switches, ran.choices
+
+
+def uniform(seed: int, schedules: int) -> Iterator[Strategy]:
+    """Give random walks."""
+    return (Uniform(f"{seed} {number}") for number in range(schedules))
+
+
+def priorities(seed: int, schedules: int, depth: int, points: int) -> Iterator[Strategy]:
+    """Give PCT's schedules. points: of a run before."""
+    return (Priorities(f"{seed} {number}", depth, points) for number in range(schedules))
+
+
+# ---- every schedule ----
+
+
+class _Budget:
+    """How many schedules may still be begun: a number that all processes share."""
+
+    def __init__(self, schedules: int) -> None:
+        self._shared = mmap.mmap(-1, NUMBER.size)
+        self._shared[:] = NUMBER.pack(schedules)
+
+    def stop(self) -> None:
+        """Let none be begun any more."""
+        self._shared[:] = NUMBER.pack(0)
+
+    def take(self) -> bool:
+        """Take one; tell whether there was one."""
+        (left,) = NUMBER.unpack(self._shared[:])
+        if left:
+            self._shared[:] = NUMBER.pack(left - 1)
+        return bool(left)
+
+
+class _Branching:
+    """The schedule that this process runs, and those that its forks have run."""
+
+    def __init__(self, kernel: Kernel, plan: Plan, budget: _Budget) -> None:
+        self._kernel = kernel
+        self._plan = plan
+        self._budget = budget
+        self._pool = Pool(None)
+        self._at_once = plan.at_once or processors()
+        self.reply: Reply | None = None
+        self.ran: list[Ran] = []
+
+    def fork(self) -> bool:
+        """Go on twice, if there is a schedule left; tell whether this is the copy."""
+        if not self._budget.take():
+            return False
+        made = branch.split(self._kernel)
+        if isinstance(made, Reply):
+            # A copy runs its own forks one by one: only the first process has several.
+            self.reply, self.ran = made, []
+            self._pool, self._at_once = Pool(None), 1
+            return True
+        self._pool.add(len(self.ran) + len(self._pool.running), made)
+        while len(self._pool.running) >= self._at_once:
+            self._collect()
+        return False
+
+    def _collect(self) -> None:
+        for _, what in self._pool.wait():
+            self.ran += what if isinstance(what, list) else [_ran(what)]
+
+    def finish(self) -> None:
+        """Wait for all forks."""
+        while self._pool.running:
+            self._collect()
+
+
+def _subtree(kernel: Kernel, plan: Plan, bound: int, budget: _Budget) -> list[Ran]:
+    """Run the first schedule, and in copies whatever differs from it; return all."""
+    budget.take()
+    branching = _Branching(kernel, plan, budget)
+    mine = run_once(kernel, plan, Tree(branching.fork, bound))
+    if plan.enough(mine.end):
+        budget.stop()
+    branching.finish()
+    ran = [mine, *branching.ran]
+    if branching.reply is not None:
+        branching.reply.run(lambda: ran)
+    return ran
+
+
+# ---- fewer switches ----
+
+
+def shrunk(session: Session, ran: Ran) -> Ran:
+    """Return a schedule with as few choices as can be that ends the same: none can be left out."""
+    best, size = ran, max(1, len(ran.choices) // 2)
+    while size:
+        shorter = _without(session, best, size)
+        if shorter is None:
+            size //= 2
+        else:
+            best, size = shorter, min(size, max(1, len(shorter.choices) // 2))
+        if not best.choices:
+            break
+    return best
+
+
+def _without(session: Session, best: Ran, size: int) -> Ran | None:
+    """Return the first schedule that ends the same without size choices in a row, or None."""
+    choices = best.choices
+    parts = range(0, len(choices), size)
+    strategies = [Replay(choices[:start] + choices[start + size :]) for start in parts]
+    found = {
+        number: ran
+        for number, ran in session.run_each(strategies)
+        if ran.end == best.end and len(ran.choices) < len(choices)
+    }
+    return found[min(found)] if found else None

@@ -1,0 +1,95 @@
+"""Who answers at a machine's points.
+
+    Replay       as it was recorded
+    Uniform      each answer with the same probability (a random walk)
+    Priorities   PCT: the task with the highest priority runs; at d - 1 points, drawn beforehand,
+                 it falls behind all others. A bug that needs d orderings is found with a
+                 probability of at least 1 / (n * k ** (d - 1)), n tasks and k points
+                 (Burckhardt, Kothari, Musuvathi, Nagarakatti: A randomized scheduler with
+                 probabilistic guarantees of finding bugs, ASPLOS 2010)
+    Tree         every answer, by forking the machine; at most so many preemptions in one schedule
+                 (Musuvathi, Qadeer: Iterative context bounding, PLDI 2007)
+
+None but Tree needs more than what it was made with: the seed, not the host, decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.userland.explore.points import Choices
+
+Fork = Callable[[], bool]
+
+
+class Replay:
+    """Answers as recorded, and with the first answer where nothing is."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._answers = dict(choices)
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+        """Return the recorded answer, if there are as many tasks."""
+        answer = self._answers.get(point, 0)
+        return answer if answer < len(tasks) else 0
+
+
+class Uniform:
+    """Answers at random."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = Random(seed)
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+        """Return any answer."""
+        return self._random.randrange(len(tasks))
+
+
+class Priorities:
+    """Answers with the task of the highest priority. depth: d; points: k, of a run before."""
+
+    def __init__(self, seed: str, depth: int, points: int) -> None:
+        self._random = Random(seed)
+        self._falls = {1 + self._random.randrange(max(points, 1)) for _ in range(depth - 1)}
+        self._depth = depth
+        self._priorities: dict[int, int] = {}
+        self._lowest = depth  # those that have fallen are below it
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+        """Return the answer that names the task with the highest priority."""
+        for task in tasks:
+            if task.pid not in self._priorities:
+                self._priorities[task.pid] = self._depth + self._random.randrange(1 << 32)
+        if point in self._falls:
+            self._lowest -= 1
+            highest = max(tasks, key=self._priority)
+            self._priorities[highest.pid] = self._lowest
+        return tasks.index(max(tasks, key=self._priority))
+
+    def _priority(self, task: Task) -> int:
+        return self._priorities[task.pid]
+
+
+class Tree:
+    """Gives every answer: each but the first in a copy of the machine that fork makes.
+
+    fork: goes on twice, and tells whether this is the copy. bound: preemptions in one schedule.
+    """
+
+    def __init__(self, fork: Fork, bound: int) -> None:
+        self._fork = fork
+        self._left = bound
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+        """Return the first answer here, and each other in a copy."""
+        if preempts and not self._left:
+            return 0
+        for answer in range(1, len(tasks)):
+            if self._fork():
+                self._left -= preempts
+                return answer
+        return 0
