@@ -119,7 +119,7 @@ def _throw(mother: Sys, number: int, registers: tuple[int, ...]) -> None:
 
 def _reap(mother: Sys, child: Sys) -> None:
     child.task.exit(0)
-    mother.task.wait(child.task.pid)
+    mother.wait4(child.task.pid)
 
 
 def _cases(kinds: str) -> Iterator[tuple[int, ...]]:
