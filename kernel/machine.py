@@ -24,6 +24,7 @@ from pkern.kernel.mm.mm import Mm
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.tasks.futex_pi import Locks
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
@@ -122,6 +123,7 @@ class Kernel:
         self.random = Random(seed)
         self.tasks = TaskTable()
         self.dumps = Dumps()
+        self.pi_locks = Locks()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.processor: Processor | None = None  # for machine code; its owner sets it
         self.memory = Memory(
@@ -352,7 +354,8 @@ class Kernel:
         report = ffi.new("char[]", REPORT_BYTES)
         if lib.machine_check(self.core, report, REPORT_BYTES) != 0:
             raise KernelBug(ffi.string(report).decode())
-        found = late.load("pkern.kernel.tasks.check").faults(self.tasks, self.scheduler)
+        check = late.load("pkern.kernel.tasks.check")
+        found = check.faults(self.tasks, self.scheduler, self.pi_locks)
         if found:
             raise KernelBug("\n".join(found))
 

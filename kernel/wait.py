@@ -19,6 +19,7 @@ from pkern.kernel.errors import SyscallError, with_pythons_own
 class Restart(Enum):
     """What a signal does to the call it interrupts."""
 
+    ALWAYS = "again after any handler"
     IF_ASKED = "again after a handler with SA_RESTART, else EINTR"
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
     NEVER = "nothing: only SIGKILL ends it"

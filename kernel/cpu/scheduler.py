@@ -503,8 +503,8 @@ class Scheduler:
         if wait.partial:
             self._finish_call(task, wait.partial)
             return
-        again = task.signals.sigaction(info.si_signo).flags & SA_RESTART
-        if wait.restart is Restart.IF_ASKED and again:
+        asked = task.signals.sigaction(info.si_signo).flags & SA_RESTART
+        if wait.restart is Restart.ALWAYS or (wait.restart is Restart.IF_ASKED and asked):
             self._interrupted_result(wait)
             self._finish_call(task, nr)
             rip = task.cpu.registers()["rip"]

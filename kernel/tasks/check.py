@@ -1,4 +1,4 @@
-"""A recount of tasks: T1 to T6 of docs/invariants.md. It trusts no count and changes nothing."""
+"""A recount of tasks: T1 to T7 of docs/invariants.md. It trusts no count and changes nothing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.futex_pi import Locks
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Scheduler
     from pkern.kernel.tasks.table import TaskTable
     from pkern.kernel.tasks.task import Task
 
 
-def faults(tasks: TaskTable, scheduler: Scheduler | None) -> list[str]:
+def faults(tasks: TaskTable, scheduler: Scheduler | None, locks: Locks) -> list[str]:
     """Return what is wrong, a line each, which begins with the number of the invariant."""
     groups = {id(task.group): task.group for task in tasks.values()}
     found = [*_table(tasks)]
@@ -21,6 +22,7 @@ def faults(tasks: TaskTable, scheduler: Scheduler | None) -> list[str]:
         found += [*_threads(group), *_family(group)]
     found += _shared(tasks)
     found += _users(tasks)
+    found += _locks(locks)
     if scheduler is not None:
         found += _sleepers(scheduler)
     return found
@@ -92,3 +94,12 @@ def _sleepers(scheduler: Scheduler) -> Iterator[str]:
 def _waits_for(task: Task, key: object) -> bool:
     wait = task.thread.waiting
     return task.alive and wait is not None and key in wait.keys
+
+
+def _locks(locks: Locks) -> Iterator[str]:
+    for lock in locks:
+        if not lock.owner.alive:
+            yield f"T7: the owner of a lock, {lock.owner!r}, has ended"
+        asleep = [one for one in lock.waiters if one.lock is lock and one.task.thread.progress is one]
+        if not asleep or asleep != lock.waiters:
+            yield f"T7: a lock of {lock.owner!r} has waiters that do not wait, or none"

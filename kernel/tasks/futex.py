@@ -23,7 +23,10 @@ class Sleeper:
     """What a waiting call remembers: the words it waits for, until when, and which was woken.
 
     keys: in the order in which the call named them. woken: the place of one in keys, or None.
+    target: what it then wants to own (FUTEX_WAIT_REQUEUE_PI): a lock's key, and its address.
     """
+
+    target: tuple[Hashable, int] | None = None
 
     def __init__(self, keys: tuple[Hashable, ...], bits: int, deadline: int | None) -> None:
         self.keys = keys
@@ -75,16 +78,33 @@ def set_word(task: Task, addr: int, value: int) -> None:
     task.mm.copy_out(addr, (value & ALL_BITS).to_bytes(4, "little"))
 
 
-def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
-    """Wake up to count sleepers in the order in which they came; return how many."""
+def sleepers_of(task: Task, key: Hashable) -> list[Task]:
+    """Return who sleeps on a word, in the order in which they came."""
     scheduler = task.kernel.scheduler
+    return list(scheduler.sleepers.get(key, ())) if scheduler else []
+
+
+def need_plain(task: Task, key: Hashable) -> None:
+    """Refuse a word that somebody waits for as for a lock with an owner. Errors: EINVAL."""
+    if task.kernel.pi_locks.get(key) is not None:
+        raise SyscallError(errno.EINVAL)
+
+
+def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
+    """Wake up to count sleepers in the order in which they came; return how many.
+
+    Errors: EINVAL: they wait for a lock with an owner.
+    """
+    need_plain(task, key)
     woken = 0
-    for sleeper in list(scheduler.sleepers.get(key, ()) if scheduler else ()):
+    for sleeper in sleepers_of(task, key):
         if woken >= max(count, 1):
             break
+        if sleeper.thread.progress.target is not None:
+            raise SyscallError(errno.EINVAL)
         if sleeper.thread.progress.bits & bits:
             sleeper.thread.progress.wake(key)
-            assert scheduler is not None
-            scheduler.wake_task(sleeper)
+            assert task.kernel.scheduler is not None
+            task.kernel.scheduler.wake_task(sleeper)
             woken += 1
     return woken

@@ -113,9 +113,7 @@ class Locks:
                 del self._locks[lock.key]
 
     def release(self, task: Task, addr: int, key: Hashable) -> None:
-        """Hand a lock over to the next who waits for it. Errors: EPERM, EINVAL, EFAULT."""
-        if word_at(task, addr) & TID_MASK != task.pid:
-            raise SyscallError(errno.EPERM)
+        """Hand a lock over to the next who waits for it. Errors: EINVAL (another has it), EFAULT."""
         lock = self._locks.get(key)
         if lock is None:
             set_word(task, addr, 0)
@@ -137,8 +135,6 @@ class Locks:
         progress = task.thread.progress
         if isinstance(progress, Waiter):
             self.leave(progress)
-            if progress.owns:
-                self._mark(task, progress.addr, WAITERS)
         for lock in [lock for lock in self if lock.owner is task]:
             waiter = self._hand_over(task.kernel, lock)
             self._mark(waiter.task, waiter.addr, waiter.task.pid | WAITERS)

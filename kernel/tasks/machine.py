@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pkern.kernel.random import Random
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.tasks.attributes import Dumps
+    from pkern.kernel.tasks.futex_pi import Locks
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.table import TaskTable
@@ -83,6 +84,7 @@ class Machine(Protocol):
     terminals: Any  # whose driver is /dev/ptmx: kernel/tty/devpts.py
     tasks: TaskTable
     dumps: Dumps
+    pi_locks: Locks
     processor: Processor | None
     missing_calls: set[int]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.tasks.futex import key_of, set_word, wake, word_at
+from pkern.kernel.tasks.futex_pi import OWNER_DIED, TID_MASK, WAITERS
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-WAITERS, OWNER_DIED, TID_MASK = 1 << 31, 1 << 30, (1 << 30) - 1
 PRIORITY = 1  # the low bit of an entry: a futex with priority inheritance
 LIST_LIMIT = 2048  # entries; a list that is a ring would never end
 HEAD = struct.Struct("<QqQ")  # first entry, offset from an entry to its futex, entry in the making
@@ -23,6 +23,11 @@ HEAD = struct.Struct("<QqQ")  # first entry, offset from an entry to its futex, 
 
 def release(task: Task) -> None:
     """Let go of all that others may wait for; a list that cannot be read ends there."""
+    _release_memory(task)
+    task.kernel.pi_locks.exit(task)
+
+
+def _release_memory(task: Task) -> None:
     thread = task.thread
     head, thread.robust_list = thread.robust_list, 0
     tid, thread.clear_child_tid = thread.clear_child_tid, 0
@@ -38,30 +43,31 @@ def release(task: Task) -> None:
 
 def _release_locks(task: Task, head: int) -> None:
     entry, offset, pending = HEAD.unpack(task.mm.copy_in(head, HEAD.size))
-    pending &= ~PRIORITY
     for _ in range(LIST_LIMIT):
         at = entry & ~PRIORITY
         if at == head:
             break
+        kind = entry & PRIORITY
         entry = int.from_bytes(task.mm.copy_in(at, 8), "little")  # before another owns the lock
-        if at != pending:
-            _release_lock(task, at + offset)
-    if pending and not _woken_at_unlock(task, pending + offset):
-        _release_lock(task, pending + offset)
+        if at != pending & ~PRIORITY:
+            _release_lock(task, at + offset, kind)
+    at, kind = (pending & ~PRIORITY) + offset, pending & PRIORITY
+    if pending & ~PRIORITY and not _woken_at_unlock(task, at, kind):
+        _release_lock(task, at, kind)
 
 
-def _release_lock(task: Task, addr: int) -> None:
+def _release_lock(task: Task, addr: int, kind: int) -> None:
     value = word_at(task, addr)
     if value & TID_MASK != task.pid:
         return
     set_word(task, addr, value & WAITERS | OWNER_DIED)
-    if value & WAITERS:
+    if value & WAITERS and kind != PRIORITY:  # those are handed over
         wake(task, key_of(task, addr), 1)
 
 
-def _woken_at_unlock(task: Task, addr: int) -> bool:
+def _woken_at_unlock(task: Task, addr: int, kind: int) -> bool:
     """Wake for a lock that was just being given up: it is free, and the waker is dying."""
-    if word_at(task, addr):
+    if kind == PRIORITY or word_at(task, addr):
         return False
     wake(task, key_of(task, addr), 1)
     return True

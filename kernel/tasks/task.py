@@ -410,6 +410,11 @@ class Task:
         self.tell_pidfds()
 
     @property
+    def delays_end(self) -> bool:
+        """Tell whether it leads a process that has other threads, with which its end is told."""
+        return self is self.group.leader and self.group.alive
+
+    @property
     def is_reaped(self) -> bool:
         """Tell whether it has ended and been waited for, or forgotten."""
         return self.kernel.tasks.get(self.pid) is not self

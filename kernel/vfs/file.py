@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
+CREATION_FLAGS = 0o1700  # O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
 CLOEXEC, NO_CLOEXEC = 1, 0
 POLLNVAL = 32
 
@@ -99,6 +100,11 @@ class File:
         return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
             self.flags & O_ACCMODE, 0
         )
+
+    @property
+    def shown_flags(self) -> int:
+        """The flags without those that only the open itself was for."""
+        return self.flags & ~(CREATION_FLAGS & ~self.inode.lasting_flags)
 
     @property
     def shown_path(self) -> str:

@@ -16,20 +16,13 @@ from pkern.kernel.vfs.pipe import POLLHUP
 PIDFD_THREAD = 0x80  # in the flags of the open file
 
 
-class Threads(Protocol):
-    """The threads of a process."""
-
-    @property
-    def alive(self) -> bool: ...
-
-
 class Subject(Protocol):
-    """The thread: its number, its process, whether it runs, whether its end was waited for."""
+    """The thread: its number, whether it runs, leads others that do, was waited for."""
 
     pid: int
 
     @property
-    def group(self) -> Threads: ...
+    def delays_end(self) -> bool: ...
     @property
     def alive(self) -> bool: ...
     @property
@@ -41,6 +34,7 @@ class PidInode(Inode):
 
     kind = "pidfd"
     can_epoll = True
+    lasting_flags = PIDFD_THREAD
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM}
 
@@ -54,7 +48,6 @@ class PidInode(Inode):
         return f"Pid:\t{pid}\nNSpid:\t{pid}\n"
 
     def poll(self, file: File) -> int:
-        is_thread = file.flags & PIDFD_THREAD
-        if self.subject.alive if is_thread else self.subject.group.alive:
+        if self.subject.alive or self.subject.delays_end:
             return 0
         return POLLIN | (POLLHUP if self.subject.is_reaped else 0)

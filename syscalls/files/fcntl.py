@@ -63,7 +63,6 @@ F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1
 PATH_COMMANDS = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC}
 O_NOATIME = 0o1000000
 SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME
-CREATION_FLAGS = 0o1700 | O_CLOEXEC
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
 FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
 CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
@@ -333,7 +332,7 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_DUPFD_CLOEXEC: lambda task, fd, arg: _dupfd(task, fd, arg, CLOEXEC),
     F_GETFD: lambda task, fd, arg: int(fd in task.fds.cloexec),
     F_SETFD: _setfd,
-    F_GETFL: lambda task, fd, arg: int(task.fds.get_raw(fd).flags & ~CREATION_FLAGS),
+    F_GETFL: lambda task, fd, arg: task.fds.get_raw(fd).shown_flags & ~O_CLOEXEC,
     F_SETFL: _setfl,
     F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.fds),
     F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.fds, _refuse),

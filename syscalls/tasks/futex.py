@@ -1,74 +1,77 @@
-"""futex(2) between processes: sleeping on a word of memory, and waking those who do."""
+"""futex(2): sleeping on a word of memory, and waking those who do. Locks: futex_pi.py."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, set_word, wake, word_at
-from pkern.kernel.wait import WouldBlock
+from pkern.kernel.tasks.futex import (
+    ALL_BITS,
+    Sleeper,
+    need_plain,
+    set_word,
+    sleepers_of,
+    wake,
+    word_at,
+)
+from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import duration_in, pass_time
+from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.table import INT, syscall
+from pkern.syscalls.tasks import futex_pi
+from pkern.syscalls.tasks.futex_call import CLOCK_REALTIME, WAIT, Call, need_value
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET = 0, 1, 3, 4, 5, 9, 10
-PRIVATE, CLOCK_REALTIME = 128, 256
+WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP = 1, 3, 4, 5
+LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_BITSET, WAKE_BITSET = 6, 7, 8, 9, 10
+WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2 = 11, 12, 13
+ON_ANY_CLOCK = frozenset({WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2})
 
 
-def _key(task: Task, addr: int, operation: int) -> Hashable:
-    return private_key(task, addr) if operation & PRIVATE else key_of(task, addr)
-
-
-def _wait(task: Task, addr: int, operation: int, value: int, timeout: int, bits: int) -> int:
-    if not bits:
-        raise SyscallError(errno.EINVAL)
+def _wait(task: Task, call: Call, bits: int) -> int:
     sleeper = task.thread.progress
     if sleeper is None:
-        deadline, key = _deadline(task, operation, timeout), _key(task, addr, operation)
-        if word_at(task, addr) != value & ALL_BITS:
+        deadline = call.deadline
+        if not bits:
+            raise SyscallError(errno.EINVAL)
+        key = call.key
+        if word_at(task, call.addr) != call.value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
         sleeper = Sleeper((key,), bits, deadline)
-    return sleep(task, sleeper)
+    sleep(task, sleeper, Restart.IF_ASKED if sleeper.deadline is None else Restart.CONTINUE)
+    return 0
 
 
-def sleep(task: Task, sleeper: Sleeper) -> int:
+def sleep(task: Task, sleeper: Sleeper, restart: Restart = Restart.IF_ASKED) -> int:
     """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT."""
     if sleeper.woken is not None:
         return sleeper.woken
     pass_time(task, sleeper.deadline)
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
-    raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper)
-
-
-def _deadline(task: Task, operation: int, timeout: int) -> int | None:
-    if not timeout:
-        return None
-    clock, given = task.kernel.clock, duration_in(task, timeout)
-    if operation & 127 == WAIT:
-        return clock.now_ns + given
-    if operation & CLOCK_REALTIME:
-        return given - clock.realtime_ns + clock.now_ns
-    return given
+    raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper, restart=restart)
 
 
 def requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
-    """Let up to count sleepers of key wait for another word; return how many."""
-    scheduler = task.kernel.scheduler
-    if scheduler is None:
-        return 0  # nobody sleeps: Python programs do not
-    moved = list(scheduler.sleepers.get(key, ()))[: max(count, 0)]
+    """Let up to count sleepers of key wait for another word; return how many.
+
+    Errors: EINVAL: they wait for a lock with an owner.
+    """
+    need_plain(task, key)
+    moved = sleepers_of(task, key)[: max(count, 0)]
     for sleeper in moved:
         wait, memory = sleeper.thread.waiting, sleeper.thread.progress
-        assert wait is not None
+        if memory.target is not None:
+            raise SyscallError(errno.EINVAL)
         memory.move(key, to)
-        scheduler.unpark(sleeper)
-        scheduler.sleep(sleeper, WouldBlock(*memory.keys, deadline=wait.deadline))
+        assert wait is not None and task.kernel.scheduler is not None
+        task.kernel.scheduler.unpark(sleeper)
+        again = WouldBlock(*memory.keys, deadline=wait.deadline, restart=wait.restart)
+        task.kernel.scheduler.sleep(sleeper, again)
     return len(moved)
 
 
@@ -103,36 +106,75 @@ def _operate(task: Task, addr: int, code: int) -> bool:
     return verdict
 
 
-@syscall(202, "futex", INT, INT, INT, INT, INT, INT, partly="no priority inheritance")
+def _futex_wait(task: Task, call: Call) -> int:
+    return _wait(task, call, ALL_BITS)
+
+
+def _wait_bitset(task: Task, call: Call) -> int:
+    return _wait(task, call, call.value3)
+
+
+def _wake(task: Task, call: Call) -> int:
+    return wake(task, call.key, signed32(call.value))
+
+
+def _wake_bitset(task: Task, call: Call) -> int:
+    if not call.value3:
+        raise SyscallError(errno.EINVAL)
+    return wake(task, call.key, signed32(call.value), call.value3)
+
+
+def _wake_op(task: Task, call: Call) -> int:
+    key, other = call.key, call.key2
+    also = _operate(task, call.addr2, call.value3)
+    woken = wake(task, key, signed32(call.value))
+    return woken + (wake(task, other, signed32(call.timeout)) if also else 0)
+
+
+def _requeue(task: Task, call: Call) -> int:
+    if signed32(call.value) < 0 or signed32(call.timeout) < 0:
+        raise SyscallError(errno.EINVAL)
+    key, other = call.key, call.key2
+    woken = wake(task, key, signed32(call.value)) if call.value & ALL_BITS else 0
+    return woken + requeue(task, key, other, signed32(call.timeout))
+
+
+def _cmp_requeue(task: Task, call: Call) -> int:
+    if signed32(call.value) < 0 or signed32(call.timeout) < 0:
+        raise SyscallError(errno.EINVAL)
+    need_value(task, call)
+    return _requeue(task, call)
+
+
+COMMANDS: dict[int, Callable[[Task, Call], int]] = {
+    WAIT: _futex_wait,
+    WAKE: _wake,
+    REQUEUE: _requeue,
+    CMP_REQUEUE: _cmp_requeue,
+    WAKE_OP: _wake_op,
+    LOCK_PI: futex_pi.lock,
+    UNLOCK_PI: futex_pi.unlock,
+    TRYLOCK_PI: futex_pi.try_lock,
+    WAIT_BITSET: _wait_bitset,
+    WAKE_BITSET: _wake_bitset,
+    WAIT_REQUEUE_PI: futex_pi.wait_requeue,
+    CMP_REQUEUE_PI: futex_pi.cmp_requeue,
+    LOCK_PI2: futex_pi.lock,
+}
+
+
+@syscall(202, "futex", INT, INT, INT, INT, INT, INT)
 def futex(
     task: Task, addr: int, operation: int, value: int, timeout: int, addr2: int, value3: int
 ) -> int:
-    """Wait on the word at addr, or wake those that do.
+    """Wait on the word at addr, wake those that do, or take and give up a lock that it is.
 
-    Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS.
-    Source: futex(2).
+    Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS; of locks with
+    an owner (FUTEX_LOCK_PI ...) EDEADLK, EPERM, ESRCH. Source: futex(2).
     """
-    command = operation & 127
-    value3 &= ALL_BITS
-    if command in (WAIT, WAIT_BITSET):
-        bits = ALL_BITS if command == WAIT else value3
-        return _wait(task, addr, operation, value, timeout, bits)
-    if command not in (WAKE, WAKE_BITSET, REQUEUE, CMP_REQUEUE, WAKE_OP):
+    call = Call(task, addr, operation & ALL_BITS, value, timeout, addr2, value3 & ALL_BITS)
+    if call.operation & CLOCK_REALTIME and call.command not in ON_ANY_CLOCK:
         raise SyscallError(errno.ENOSYS)
-    key = _key(task, addr, operation)
-    if command in (WAKE, WAKE_BITSET):
-        bits = ALL_BITS if command == WAKE else value3
-        if not bits:
-            raise SyscallError(errno.EINVAL)
-        return wake(task, key, signed32(value), bits)
-    other = _key(task, addr2, operation)
-    if command == WAKE_OP:
-        also = _operate(task, addr2, value3)
-        woken = wake(task, key, signed32(value))
-        return woken + (wake(task, other, signed32(timeout)) if also else 0)
-    if signed32(value) < 0 or signed32(timeout) < 0:
-        raise SyscallError(errno.EINVAL)
-    if command == CMP_REQUEUE and word_at(task, addr) != value3:
-        raise SyscallError(errno.EAGAIN)
-    woken = wake(task, key, signed32(value)) if value else 0
-    return woken + requeue(task, key, other, signed32(timeout))
+    if call.command not in COMMANDS:
+        raise SyscallError(errno.ENOSYS)
+    return COMMANDS[call.command](task, call)

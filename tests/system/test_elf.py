@@ -127,8 +127,20 @@ def test_sockets_and_terminals_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
-@pytest.mark.parametrize("name", ["threads"])
+@pytest.mark.parametrize("name", ["threads", "threadsignals"])
 def test_threads_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour, "-pthread")
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+@pytest.mark.parametrize("flavour", ["glibc", "pie"])
+@pytest.mark.parametrize("name", ["threadlocks", "threadrules"])
+def test_locks_and_rules_of_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour, "-pthread")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 O_LARGEFILE, O_CLOEXEC = 0o100000, 0o2000000
-CREATION_FLAGS = 0o1700
 
 
 class SelfLink(ProcLink):
@@ -161,7 +160,7 @@ class FdInfoDir(ProcDir):
 
     def _text(self, fd: int) -> str:
         file = self._of_task.fds.get_raw(fd)
-        flags = file.flags & ~CREATION_FLAGS
+        flags = file.shown_flags
         if file.inode.kind not in ("fifo", "sock", "anon", "pidfd") and not file.is_path:
             flags |= O_LARGEFILE
         flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0

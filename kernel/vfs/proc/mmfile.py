@@ -114,6 +114,8 @@ class MmSpace(MmFile):
         if task is None or not data or len(data) % COMMAND.size:
             raise SyscallError(errno.EINVAL)
         mm, done, caller = self.mm, 0, task_of(task, self.kernel)
+        if mm.process is not caller:
+            mm.serve(caller)  # who ran there may have ended
         try:
             for command in COMMAND.iter_unpack(data):
                 COMMANDS.get(command[0], _unknown)(mm, caller, command[1:])

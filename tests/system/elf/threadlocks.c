@@ -1,0 +1,394 @@
+/* Futexes between threads: locks that know their owner, moved sleepers, robust lists, signals. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_PI2 13
+static uint32_t word, other, third;
+static volatile int ready;
+
+static long futex(uint32_t *addr, int op, uint32_t value, void *timeout, uint32_t *addr2,
+		  uint32_t value3)
+{
+	long result = syscall(SYS_futex, addr, op, value, timeout, addr2, value3);
+	return result < 0 ? -errno : result;
+}
+
+static pid_t gettid_(void) { return syscall(SYS_gettid); }
+static void start(pthread_t *thread, void *(*function)(void *), void *arg)
+{
+	ready = 0;
+	pthread_create(thread, NULL, function, arg);
+}
+static void settle(void)
+{
+	while (!ready)
+		sched_yield();
+	usleep(20000);
+}
+
+/* ---- pthread's own ---- */
+
+static pthread_mutex_t mutex;
+static long counter;
+
+static void *add(void *arg)
+{
+	for (int i = 0; i < 3000; i++) {
+		pthread_mutex_lock(&mutex);
+		counter++;
+		if (i % 100 == 0)
+			sched_yield();
+		pthread_mutex_unlock(&mutex);
+	}
+	return NULL;
+}
+
+static void *die_holding(void *arg)
+{
+	pthread_mutex_lock(&mutex);
+	ready = 1;
+	if (arg)
+		usleep(20000);
+	return NULL;
+}
+
+static void mutexes(void)
+{
+	static const char *const names[] = { "none", "inherit" };
+	pthread_mutexattr_t attributes;
+	pthread_t threads[3], dying;
+
+	for (int protocol = 0; protocol < 2; protocol++) {
+		pthread_mutexattr_init(&attributes);
+		pthread_mutexattr_setprotocol(&attributes,
+					      protocol ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE);
+		printf("mutex %s: %d", names[protocol], pthread_mutex_init(&mutex, &attributes));
+		counter = 0;
+		for (int i = 0; i < 3; i++)
+			pthread_create(&threads[i], NULL, add, NULL);
+		for (int i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		printf(" counted %ld", counter);
+		pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+		pthread_mutex_init(&mutex, &attributes);
+		start(&dying, die_holding, NULL);
+		pthread_join(dying, NULL);
+		printf(", owner dead before: %d", pthread_mutex_lock(&mutex) == EOWNERDEAD);
+		printf(" %d", pthread_mutex_consistent(&mutex));
+		printf(" %d", pthread_mutex_unlock(&mutex));
+		start(&dying, die_holding, "slowly");
+		while (!ready)
+			sched_yield();
+		printf(", dead while waited for: %d", pthread_mutex_lock(&mutex) == EOWNERDEAD);
+		pthread_mutex_consistent(&mutex);
+		pthread_mutex_unlock(&mutex);
+		printf(", again %d\n", pthread_mutex_lock(&mutex));
+		pthread_mutex_unlock(&mutex);
+	}
+}
+
+/* ---- the words themselves ---- */
+
+static void *hold(void *arg)
+{
+	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	*(pid_t *)arg = gettid_();
+	ready = 1;
+	while (ready == 1)
+		usleep(1000);
+	printf("holder: word says waiters %d and its tid %d, unlock %ld", word >> 31,
+	       (word & 0x3fffffff) == gettid_(), futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	fflush(stdout);
+	ready = 3;
+	return NULL;
+}
+
+static void *wait_lock(void *arg)
+{
+	long result;
+
+	ready = 1;
+	result = futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	printf("waiter: %ld owns %d waiters %d died %d", result, (word & 0x3fffffff) == gettid_(),
+	       word >> 31, word >> 30 & 1);
+	printf(" unlock %ld\n", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	fflush(stdout);
+	return NULL;
+}
+
+static void *take_and_leave(void *arg)
+{
+	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	ready = 1;
+	while (ready == 1)
+		usleep(1000);
+	return NULL;
+}
+
+static void *plain_wait(void *arg)
+{
+	uint32_t value = word;
+	ready = 1;
+	printf("plain waiter: %ld\n", futex(&word, FUTEX_WAIT, value, NULL, NULL, 0));
+	fflush(stdout);
+	return NULL;
+}
+
+static void errors(void)
+{
+	struct timespec soon, past = { 1, 0 };
+	pthread_t thread, waiter;
+	pid_t holder, child;
+
+	word = 0;
+	printf("lock %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	printf(" mine %d", word == gettid_());
+	printf(" again %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	printf(" try %ld", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
+	printf(" unlock %ld", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	printf(" free %d", word == 0);
+	printf(" again %ld", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	printf(" try %ld\n", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
+	if (!(child = fork()))
+		_exit(0);
+	waitpid(child, NULL, 0);
+	word = child;
+	printf("a dead owner %ld word %d", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0),
+	       word == (child | 1u << 31));
+	word = FUTEX_OWNER_DIED;
+	printf(", a died one's %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	printf(" %d\n", word == (gettid_() | FUTEX_OWNER_DIED));
+	word = 0;
+	start(&thread, hold, &holder);
+	settle();
+	printf("held: try %ld", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
+	printf(" unlock %ld", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	printf(" past %ld", futex(&word, FUTEX_LOCK_PI, 0, &past, NULL, 0));
+	clock_gettime(CLOCK_MONOTONIC, &soon);
+	soon.tv_nsec += 2000000;
+	if (soon.tv_nsec >= 1000000000)
+		soon.tv_nsec -= 1000000000, soon.tv_sec++;
+	printf(" soon %ld", futex(&word, LOCK_PI2, 0, &soon, NULL, 0));
+	clock_gettime(CLOCK_REALTIME, &soon);
+	soon.tv_sec--;
+	printf(" real %ld\n", futex(&word, LOCK_PI2 | FUTEX_CLOCK_REALTIME, 0, &soon, NULL, 0));
+	printf("wake a lock nobody sleeps in %ld\n", futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0));
+	start(&waiter, wait_lock, NULL);
+	settle();
+	printf("wake a lock %ld, requeue %ld, wait for it",
+	       futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0),
+	       futex(&word, FUTEX_REQUEUE, 0, (void *)1, &other, 0));
+	printf(" %ld\n", futex(&word, FUTEX_WAIT, 7, NULL, NULL, 0));
+	ready = 2;
+	pthread_join(thread, NULL);
+	printf("\n");
+	pthread_join(waiter, NULL);
+	printf("in the end %x\n", word);
+	start(&thread, take_and_leave, NULL);
+	settle();
+	start(&waiter, wait_lock, NULL);
+	settle();
+	ready = 2;
+	pthread_join(thread, NULL);
+	pthread_join(waiter, NULL);
+	printf("a dead owner's waiter has left %x\n", word);
+	word = 0;
+	start(&waiter, plain_wait, NULL);
+	settle();
+	printf("lock what is slept on %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	printf(" unlock %ld\n", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	pthread_join(waiter, NULL);
+	printf("clock of wait %ld wake %ld lock %ld, command %ld, misaligned %ld, nowhere %ld\n",
+	       futex(&word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
+	       futex(&word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
+	       futex(&word, FUTEX_LOCK_PI | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
+	       futex(&word, 14, 1, NULL, NULL, 0),
+	       futex((uint32_t *)((char *)&word + 1), FUTEX_LOCK_PI, 1, NULL, NULL, 0),
+	       futex((uint32_t *)8, FUTEX_LOCK_PI, 1, NULL, NULL, 0));
+}
+
+/* ---- two locks, each held by who waits for the other ---- */
+
+static void *cross(void *arg)
+{
+	futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	ready = 1;
+	printf("crossed: %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+	futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+static void deadlocks(void)
+{
+	pthread_t thread;
+	long result;
+
+	word = other = 0;
+	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	start(&thread, cross, NULL);
+	settle();
+	result = futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+	pthread_join(thread, NULL);
+	printf(", the second %ld, left %x %x\n", result, word, other);
+}
+
+/* ---- moving sleepers ---- */
+
+static void *wait_requeue(void *arg)
+{
+	long result;
+
+	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	result = futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, NULL, &other, 0);
+	printf("moved: %ld owns %d", result, (other & 0x3fffffff) == gettid_());
+	printf(" unlock %ld\n", futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	fflush(stdout);
+	return NULL;
+}
+
+static void *wait_third(void *arg)
+{
+	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	return (void *)futex(&third, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (uint32_t)(long)arg);
+}
+
+static void requeues(void)
+{
+	struct timespec past = { 0, 1 };
+	pthread_t threads[4];
+	void *result;
+
+	third = other = 0;
+	start(&threads[0], wait_requeue, NULL);
+	settle();
+	printf("requeue_pi: to wake %ld",
+	       futex(&third, FUTEX_CMP_REQUEUE_PI, 2, (void *)1, &other, 0));
+	printf(" itself %ld", futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &third, 0));
+	printf(" value %ld", futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 5));
+	printf(" elsewhere %ld", futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &word, 0));
+	printf(" wake %ld", futex(&third, FUTEX_WAKE, 1, NULL, NULL, 0));
+	printf(" requeue %ld\n", futex(&third, FUTEX_REQUEUE, 0, (void *)1, &other, 0));
+	fflush(stdout);
+	printf("moved so many: %ld\n",
+	       futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 0));
+	fflush(stdout);
+	pthread_join(threads[0], NULL);
+	futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	start(&threads[0], wait_requeue, NULL);
+	settle();
+	printf("moved to a lock that is held: %ld",
+	       futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 0));
+	printf(" waiters %d unlock %ld\n", other >> 31,
+	       futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	fflush(stdout);
+	pthread_join(threads[0], NULL);
+	printf("late %ld, the same %ld\n",
+	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &other, 0),
+	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &third, 0));
+	ready = 0;
+	for (long i = 0; i < 4; i++) {
+		pthread_create(&threads[i], NULL, wait_third, (void *)(1L << i));
+		while (ready <= i)
+			sched_yield();
+	}
+	usleep(20000);
+	printf("wake by bits %ld", futex(&third, FUTEX_WAKE_BITSET_PRIVATE, 9, NULL, NULL, 4));
+	pthread_join(threads[2], NULL);
+	printf(", move %ld", futex(&third, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 0));
+	printf(", left %ld", futex(&third, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0));
+	printf(", moved %ld\n", futex(&other, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0));
+	for (int i = 0; i < 4; i++)
+		if (i != 2)
+			pthread_join(threads[i], &result);
+}
+
+/* ---- signals ---- */
+
+static volatile int handled;
+static void handler(int signo) { handled++; }
+static int with_timeout;
+
+static void *wait_long(void *arg)
+{
+	struct timespec long_ = { 1000, 0 };
+
+	ready = 1;
+	return (void *)futex(&third, FUTEX_WAIT, 0, with_timeout ? &long_ : NULL, NULL, 0);
+}
+
+static void interruptions(void)
+{
+	struct sigaction action = { .sa_handler = handler };
+	pthread_t thread;
+	void *result;
+
+	for (int i = 0; i < 4; i++) {
+		action.sa_flags = i & 1 ? SA_RESTART : 0;
+		with_timeout = i >> 1;
+		sigaction(SIGUSR1, &action, NULL);
+		third = handled = 0;
+		start(&thread, wait_long, NULL);
+		settle();
+		pthread_kill(thread, SIGUSR1);
+		while (!handled)
+			sched_yield();
+		usleep(20000);
+		futex(&third, FUTEX_WAKE, 1, NULL, NULL, 0);
+		pthread_join(thread, &result);
+		printf("restart %d timeout %d: %ld\n", i & 1, i >> 1, (long)result);
+	}
+}
+
+/* ---- what a thread leaves ---- */
+
+static void *leave(void *arg)
+{
+	syscall(SYS_set_tid_address, &third);
+	ready = 1;
+	usleep(20000);
+	return NULL;
+}
+
+static void ends(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	third = 1;
+	ready = 0;
+	pthread_create(&thread, &attributes, leave, NULL);
+	while (!ready)
+		sched_yield();
+	while (third)
+		futex(&third, FUTEX_WAIT, 1, NULL, NULL, 0);
+	printf("the word of one that left is %u\n", third);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	mutexes();
+	errors();
+	deadlocks();
+	requeues();
+	interruptions();
+	ends();
+	return 0;
+}
