@@ -439,8 +439,10 @@ class Scheduler:
         thread.progress = wait.progress
         if task.signals.waiting and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
-        else:
-            self.sleep(task, wait)
+            return
+        if task.attention:  # to a signal that another thread has taken, or that is held back
+            task.attention = task.signals.deliverable()
+        self.sleep(task, wait)
 
     def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
         if task.signals.is_killed():

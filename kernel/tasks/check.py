@@ -100,6 +100,8 @@ def _locks(locks: Locks) -> Iterator[str]:
     for lock in locks:
         if not lock.owner.alive:
             yield f"T7: the owner of a lock, {lock.owner!r}, has ended"
-        asleep = [one for one in lock.waiters if one.lock is lock and one.task.thread.progress is one]
+        asleep = [
+            one for one in lock.waiters if one.lock is lock and one.task.thread.progress is one
+        ]
         if not asleep or asleep != lock.waiters:
             yield f"T7: a lock of {lock.owner!r} has waiters that do not wait, or none"

@@ -321,20 +321,28 @@ def discard(group: Group, signos: frozenset[int]) -> None:
 def _tell_one(task: Task, signo: int) -> None:
     """Let one thread that wants a signal of the process look at it, the one it was sent to first.
 
-    Else the threads take turns. Source: complete_signal() of Linux 6.18.
+    Else the threads take turns, but for those that look at signals anyway. Source:
+    complete_signal() of Linux 6.18.
     """
     group = task.group
-    if task.alive and task.signals.wants(signo):
+    if _is_free_for(task, signo):
         _signalled(task)
         return
     threads = group.living()
     if group.last_told in threads:
         place = threads.index(group.last_told)
         threads = threads[place:] + threads[:place]
-    chosen = next((one for one in threads if one.signals.wants(signo)), None)
+    chosen = next((one for one in threads if _is_free_for(one, signo)), None)
     if chosen is not None:
         group.last_told = chosen
         _signalled(chosen)
+
+
+def _is_free_for(task: Task, signo: int) -> bool:
+    """Tell whether a thread may be told of a signal: it wants it, and was told of no other."""
+    if not task.alive or not task.signals.wants(signo):
+        return False
+    return signo == SIGKILL or not task.attention or len(task.group.threads) == 1
 
 
 def _signalled(task: Task) -> None:
