@@ -1075,10 +1075,10 @@ class Calls:
         """
 
     def futex(self, addr: int, operation: int, value: int, timeout: int, addr2: int, value3: int) -> int:
-        """Wait on the word at addr, or wake those that do.
+        """Wait on the word at addr, wake those that do, or take and give up a lock that it is.
 
-        Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS.
-        Source: futex(2).
+        Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS; of locks with
+        an owner (FUTEX_LOCK_PI ...) EDEADLK, EPERM, ESRCH. Source: futex(2).
         """
 
     def futex_requeue(self, waiters: int, flags: int, nr_wake: int, nr_requeue: int) -> int:
