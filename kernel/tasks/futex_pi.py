@@ -113,7 +113,7 @@ class Locks:
                 del self._locks[lock.key]
 
     def release(self, task: Task, addr: int, key: Hashable) -> None:
-        """Hand a lock over to the next who waits for it. Errors: EINVAL (another has it), EFAULT."""
+        """Hand a lock over to the next who waits. Errors: EINVAL (another has it), EFAULT."""
         lock = self._locks.get(key)
         if lock is None:
             set_word(task, addr, 0)

@@ -127,6 +127,7 @@ from pkern.syscalls.strace.decode import (
     timespec,
     timespec_out,
     timeval_out,
+    unsigned,
     utsname_out,
     vectors_in,
     vectors_out,
@@ -137,9 +138,14 @@ from pkern.syscalls.strace.ptrace import HEAD, ptrace_decoders
 PR_GET_DUMPABLE, PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL = 3, 47, 4
 
 
+def at_place(place: int, decoder: Decoder) -> Decoder:
+    """Return a decoder of the register of a place, wherever it is shown."""
+    return lambda view, i: decoder(view, place)
+
+
 def sixth(decoder: Decoder) -> Decoder:
     """Return a decoder of the last register, which stands fifth: the offset's high half is none."""
-    return lambda view, i: decoder(view, 5)
+    return at_place(5, decoder)
 
 
 # ---- results ----
@@ -332,7 +338,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "sigaltstack": (structs.signal_stack, structs.signal_stack_out),
     "prctl": (choice(PRCTL, "PR_???"), hexadecimal, hexadecimal, hexadecimal, hexadecimal),
     "arch_prctl": (choice(ARCH_PRCTL, "ARCH_???"), pointer),
-    "futex": (pointer, futex_op, integer, pointer),
+    "futex": (pointer, futex_op, unsigned, timespec),
     "remap_file_pages": (pointer, number, flags(PROT, "PROT_NONE"), number, map_flags),
     "set_tid_address": (pointer,),
     "clock_gettime": (choice(CLOCKS, "CLOCK_???"), timespec_out),
@@ -612,7 +618,26 @@ def _ioctl_decoders(view: View, chosen: Decoders) -> Decoders:
 
 
 def _futex_decoders(view: View, chosen: Decoders) -> Decoders:
-    return chosen[:3] if view.args[1] & 127 in (1, 10) else chosen
+    """Return how strace shows futex: the arguments that an operation uses."""
+    word, op, value, timeout = chosen[:4]
+    count, value3 = at_place(3, unsigned), at_place(5, unsigned)
+    bits, addr2 = at_place(5, hexadecimal), at_place(4, pointer)
+    lock = (word, op, at_place(3, timeout))
+    shown: dict[int, Decoders] = {
+        1: (word, op, value),
+        3: (word, op, value, count, addr2),
+        4: (word, op, value, count, addr2, value3),
+        5: (word, op, value, count, addr2, at_place(5, structs.futex_operation)),
+        6: lock,
+        7: (word, op),
+        8: (word, op),
+        9: (word, op, value, timeout, bits),
+        10: (word, op, value, bits),
+        11: (word, op, value, timeout, addr2),
+        12: (word, op, value, count, addr2, value3),
+        13: lock,
+    }
+    return shown.get(view.args[1] & 127, chosen)
 
 
 def _node_decoders(view: View, chosen: Decoders) -> Decoders:

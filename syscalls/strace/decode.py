@@ -101,6 +101,10 @@ def integer(view: View, i: int) -> str:
     return str(signed32(view.args[i]))
 
 
+def unsigned(view: View, i: int) -> str:
+    return str(view.args[i] & 0xFFFF_FFFF)
+
+
 def hexadecimal(view: View, i: int) -> str:
     return hex(view.args[i]) if view.args[i] else "0"
 

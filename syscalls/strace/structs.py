@@ -503,6 +503,28 @@ def number_at(view: View, addr: int) -> str:
     return address(addr) if raw is None else f"[{int.from_bytes(raw, 'little', signed=True)}]"
 
 
+# ---- futexes ----
+
+FUTEX_CHANGES = ("SET", "ADD", "OR", "ANDN", "XOR")
+FUTEX_COMPARISONS = ("EQ", "NE", "LT", "LE", "GT", "GE")
+
+
+def futex_operation(view: View, i: int) -> str:
+    """Show what FUTEX_WAKE_OP does with the second word, and how it compares what was there."""
+
+    def named(prefix: str, known: tuple[str, ...], at: int) -> str:
+        return f"{prefix}{known[at]}" if at < len(known) else f"{at:#x}"
+
+    value = view.args[i] & 0xFFFF_FFFF
+    shift = "FUTEX_OP_OPARG_SHIFT<<28|" if value >> 31 else ""
+    change = named("FUTEX_OP_", FUTEX_CHANGES, value >> 28 & 7)
+    compare = named("FUTEX_OP_CMP_", FUTEX_COMPARISONS, value >> 24 & 15)
+    argument, limit = value >> 12 & 0xFFF, value & 0xFFF
+    return f"{shift}{change}<<28|{argument:#x}<<12|{compare}<<24|{limit:#x}".replace(
+        "|0x0<<", "|0<<"
+    )
+
+
 # ---- System V IPC ----
 
 

@@ -16,7 +16,8 @@
 
 #define LOCK_PI2 13
 static uint32_t word, other, third;
-static volatile int ready;
+static volatile int ready, leave_now;
+static char said[2][200]; /* by a holder, by a waiter: shown once they have ended */
 
 static long futex(uint32_t *addr, int op, uint32_t value, void *timeout, uint32_t *addr2,
 		  uint32_t value3)
@@ -104,27 +105,26 @@ static void mutexes(void)
 static void *hold(void *arg)
 {
 	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
-	*(pid_t *)arg = gettid_();
 	ready = 1;
-	while (ready == 1)
+	while (!leave_now)
 		usleep(1000);
-	printf("holder: word says waiters %d and its tid %d, unlock %ld", word >> 31,
-	       (word & 0x3fffffff) == gettid_(), futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-	fflush(stdout);
-	ready = 3;
+	int waiters = word >> 31;
+	sprintf(said[0], "holder: word says waiters %d, unlock %ld", waiters,
+		futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	return NULL;
 }
 
 static void *wait_lock(void *arg)
 {
 	long result;
+	uint32_t seen;
 
 	ready = 1;
 	result = futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
-	printf("waiter: %ld owns %d waiters %d died %d", result, (word & 0x3fffffff) == gettid_(),
-	       word >> 31, word >> 30 & 1);
-	printf(" unlock %ld\n", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-	fflush(stdout);
+	seen = word;
+	sprintf(said[1], "waiter: %ld owns %d waiters %d died %d unlock %ld", result,
+		(seen & 0x3fffffff) == gettid_(), seen >> 31, seen >> 30 & 1,
+		futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	return NULL;
 }
 
@@ -132,7 +132,7 @@ static void *take_and_leave(void *arg)
 {
 	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	ready = 1;
-	while (ready == 1)
+	while (!leave_now)
 		usleep(1000);
 	return NULL;
 }
@@ -141,16 +141,15 @@ static void *plain_wait(void *arg)
 {
 	uint32_t value = word;
 	ready = 1;
-	printf("plain waiter: %ld\n", futex(&word, FUTEX_WAIT, value, NULL, NULL, 0));
-	fflush(stdout);
-	return NULL;
+	return (void *)futex(&word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
 static void errors(void)
 {
 	struct timespec soon, past = { 1, 0 };
 	pthread_t thread, waiter;
-	pid_t holder, child;
+	void *result;
+	pid_t child;
 
 	word = 0;
 	printf("lock %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
@@ -171,7 +170,8 @@ static void errors(void)
 	printf(", a died one's %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	printf(" %d\n", word == (gettid_() | FUTEX_OWNER_DIED));
 	word = 0;
-	start(&thread, hold, &holder);
+	leave_now = 0;
+	start(&thread, hold, NULL);
 	settle();
 	printf("held: try %ld", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
 	printf(" unlock %ld", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
@@ -191,26 +191,27 @@ static void errors(void)
 	       futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0),
 	       futex(&word, FUTEX_REQUEUE, 0, (void *)1, &other, 0));
 	printf(" %ld\n", futex(&word, FUTEX_WAIT, 7, NULL, NULL, 0));
-	ready = 2;
+	leave_now = 1;
 	pthread_join(thread, NULL);
-	printf("\n");
 	pthread_join(waiter, NULL);
-	printf("in the end %x\n", word);
+	printf("%s\n%s\nin the end %x\n", said[0], said[1], word);
+	leave_now = 0;
 	start(&thread, take_and_leave, NULL);
 	settle();
 	start(&waiter, wait_lock, NULL);
 	settle();
-	ready = 2;
+	leave_now = 1;
 	pthread_join(thread, NULL);
 	pthread_join(waiter, NULL);
-	printf("a dead owner's waiter has left %x\n", word);
+	printf("%s\na dead owner's waiter has left %x\n", said[1], word);
 	word = 0;
 	start(&waiter, plain_wait, NULL);
 	settle();
 	printf("lock what is slept on %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	printf(" unlock %ld\n", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0);
-	pthread_join(waiter, NULL);
+	pthread_join(waiter, &result);
+	printf("plain waiter: %ld\n", (long)result);
 	printf("clock of wait %ld wake %ld lock %ld, command %ld, misaligned %ld, nowhere %ld\n",
 	       futex(&word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
 	       futex(&word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0),
@@ -226,7 +227,7 @@ static void *cross(void *arg)
 {
 	futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	ready = 1;
-	printf("crossed: %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	sprintf(said[0], "crossed: %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	return NULL;
@@ -244,7 +245,7 @@ static void deadlocks(void)
 	result = futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	pthread_join(thread, NULL);
-	printf(", the second %ld, left %x %x\n", result, word, other);
+	printf("%s, the second %ld, left %x %x\n", said[0], result, word, other);
 }
 
 /* ---- moving sleepers ---- */
@@ -255,9 +256,9 @@ static void *wait_requeue(void *arg)
 
 	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	result = futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, NULL, &other, 0);
-	printf("moved: %ld owns %d", result, (other & 0x3fffffff) == gettid_());
-	printf(" unlock %ld\n", futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-	fflush(stdout);
+	int owns = (other & 0x3fffffff) == gettid_();
+	sprintf(said[1], "moved: %ld owns %d unlock %ld", result, owns,
+		futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	return NULL;
 }
 
@@ -283,20 +284,19 @@ static void requeues(void)
 	printf(" elsewhere %ld", futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &word, 0));
 	printf(" wake %ld", futex(&third, FUTEX_WAKE, 1, NULL, NULL, 0));
 	printf(" requeue %ld\n", futex(&third, FUTEX_REQUEUE, 0, (void *)1, &other, 0));
-	fflush(stdout);
 	printf("moved so many: %ld\n",
 	       futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 0));
-	fflush(stdout);
 	pthread_join(threads[0], NULL);
+	printf("%s\n", said[1]);
 	futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	start(&threads[0], wait_requeue, NULL);
 	settle();
 	printf("moved to a lock that is held: %ld",
 	       futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 0));
-	printf(" waiters %d unlock %ld\n", other >> 31,
-	       futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
-	fflush(stdout);
+	printf(" waiters %d", other >> 31);
+	printf(" unlock %ld\n", futex(&other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	pthread_join(threads[0], NULL);
+	printf("%s\n", said[1]);
 	printf("late %ld, the same %ld\n",
 	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &other, 0),
 	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &third, 0));

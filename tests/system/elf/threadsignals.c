@@ -387,6 +387,16 @@ static void identities(void)
 
 /* ---- signals that end, stop and wake ---- */
 
+static volatile int *ready; /* in memory that a child shares */
+
+static void await_child(void)
+{
+	while (!*ready)
+		usleep(1000);
+	usleep(5000);
+	*ready = 0;
+}
+
 static void *hold_back(void *arg)
 {
 	sigset_t all;
@@ -403,19 +413,22 @@ static void endings(void)
 {
 	const int fatal[] = { SIGTERM, SIGKILL, SIGUSR2, SIGRTMIN + 5 };
 	pthread_t thread;
+	sigset_t all;
 	int status;
 	pid_t child;
 
+	ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fflush(stdout);
 	for (int i = 0; i < 4; i++) {
 		if (!(child = fork())) {
 			signal(SIGUSR2, SIG_DFL);
 			pthread_create(&thread, NULL, hold_back, NULL);
 			sem_wait(&started);
+			*ready = 1;
 			for (;;)
 				pause();
 		}
-		usleep(20000);
+		await_child();
 		kill(child, fatal[i]);
 		waitpid(child, &status, 0);
 		printf("signal %d ends all: %x\n", fatal[i] > 32 ? 40 : fatal[i],
@@ -425,9 +438,12 @@ static void endings(void)
 	if (!(child = fork())) {
 		pthread_create(&thread, NULL, hold_back, NULL);
 		sem_wait(&started);
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, NULL);
+		*ready = 1;
 		hold_back(NULL);
 	}
-	usleep(20000);
+	await_child();
 	kill(child, SIGTERM);
 	usleep(5000);
 	printf("all hold it back: %d", waitpid(child, &status, WNOHANG));
