@@ -123,9 +123,15 @@ class Calls:
     FPE_FLTINV: Final = 7
     FPE_INTDIV: Final = 1
     FUTEX_CMP_REQUEUE: Final = 4
+    FUTEX_CMP_REQUEUE_PI: Final = 0xc
+    FUTEX_LOCK_PI: Final = 6
+    FUTEX_LOCK_PI2: Final = 0xd
     FUTEX_REQUEUE: Final = 3
+    FUTEX_TRYLOCK_PI: Final = 8
+    FUTEX_UNLOCK_PI: Final = 7
     FUTEX_WAIT: Final = 0
     FUTEX_WAIT_BITSET: Final = 9
+    FUTEX_WAIT_REQUEUE_PI: Final = 0xb
     FUTEX_WAKE: Final = 1
     FUTEX_WAKE_BITSET: Final = 0xa
     FUTEX_WAKE_OP: Final = 5
