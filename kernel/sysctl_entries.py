@@ -304,6 +304,14 @@ ENTRIES = (
         high=INT_MAX,
     ),
     Entry(
+        "kernel.yama.ptrace_scope",
+        "Whom a task may trace: 0 who has its rights, 1 its descendants (or PR_SET_PTRACER),"
+        " 2 with CAP_SYS_PTRACE only, 3 nobody.",
+        "tasks",
+        default=0,
+        high=3,
+    ),
+    Entry(
         "vm.disable_cap_mlock",
         "1: locking memory and shared large pages want neither right nor limit, as in 2.4-aa.",
         high=1,

@@ -467,25 +467,52 @@ class Calls:
     PR_SET_VSYSCALL: Final = 0x56535953
     PR_TSC_ENABLE: Final = 1
     PR_TSC_SIGSEGV: Final = 2
+    PTRACE_ARCH_PRCTL: Final = 0x1e
     PTRACE_ATTACH: Final = 0x10
     PTRACE_CONT: Final = 7
     PTRACE_DETACH: Final = 0x11
     PTRACE_FAULTINFO: Final = 0x34
+    PTRACE_GETEVENTMSG: Final = 0x4201
     PTRACE_GETFPREGS: Final = 0xe
     PTRACE_GETREGS: Final = 0xc
+    PTRACE_GETREGSET: Final = 0x4204
     PTRACE_GETSIGINFO: Final = 0x4202
+    PTRACE_GETSIGMASK: Final = 0x420a
+    PTRACE_GET_RSEQ_CONFIGURATION: Final = 0x420f
+    PTRACE_GET_SYSCALL_INFO: Final = 0x420e
+    PTRACE_INTERRUPT: Final = 0x4207
     PTRACE_KILL: Final = 8
+    PTRACE_LISTEN: Final = 0x4208
+    PTRACE_OLDSETOPTIONS: Final = 0x15
+    PTRACE_O_EXITKILL: Final = 0x100000
+    PTRACE_O_TRACECLONE: Final = 8
+    PTRACE_O_TRACEEXEC: Final = 0x10
+    PTRACE_O_TRACEEXIT: Final = 0x40
+    PTRACE_O_TRACEFORK: Final = 2
+    PTRACE_O_TRACESECCOMP: Final = 0x80
     PTRACE_O_TRACESYSGOOD: Final = 1
+    PTRACE_O_TRACEVFORK: Final = 4
+    PTRACE_O_TRACEVFORKDONE: Final = 0x20
     PTRACE_PEEKDATA: Final = 2
+    PTRACE_PEEKSIGINFO: Final = 0x4209
     PTRACE_PEEKTEXT: Final = 1
+    PTRACE_PEEKUSER: Final = 3
     PTRACE_POKEDATA: Final = 5
     PTRACE_POKETEXT: Final = 4
+    PTRACE_POKEUSER: Final = 6
+    PTRACE_SEIZE: Final = 0x4206
     PTRACE_SETFPREGS: Final = 0xf
     PTRACE_SETOPTIONS: Final = 0x4200
     PTRACE_SETREGS: Final = 0xd
+    PTRACE_SETREGSET: Final = 0x4205
+    PTRACE_SETSIGINFO: Final = 0x4203
+    PTRACE_SETSIGMASK: Final = 0x420b
+    PTRACE_SET_SYSCALL_INFO: Final = 0x4212
+    PTRACE_SINGLESTEP: Final = 9
     PTRACE_SWITCH_MM: Final = 0x37
     PTRACE_SYSCALL: Final = 0x18
     PTRACE_SYSEMU: Final = 0x1f
+    PTRACE_SYSEMU_SINGLESTEP: Final = 0x20
     PTRACE_TRACEME: Final = 0
     P_ALL: Final = 0
     P_PGID: Final = 2
@@ -1664,11 +1691,12 @@ class Calls:
         Errors: as select. Source: pselect(2).
         """
 
-    def ptrace(self, request: int, pid: int, addr: int = 0, data: Any = 0) -> int | bytes:
+    def ptrace(self, request: int, pid: int, addr: Any = 0, data: Any = 0) -> int | bytes:
         """Trace another task; what Linux stores at `data` is returned as bytes.
 
-        data: bytes for SETREGS and SETFPREGS, a number otherwise. Errors: ESRCH (not a stopped task
-        that the caller traces), EPERM, EIO (a bad address, signal or request), EINVAL.
+        data: bytes for SETREGS, SETFPREGS, SETREGSET, SETSIGINFO, SETSIGMASK and SET_SYSCALL_INFO, for
+        GETREGSET how many are wanted; else a number. addr: bytes for PEEKSIGINFO. Errors: ESRCH (not a
+        stopped task that the caller traces), EPERM, EIO (a bad address, signal or request), EINVAL.
         Source: ptrace(2); skas mode's patch for FAULTINFO and SWITCH_MM.
         """
 

@@ -20,6 +20,7 @@ GPRS = (
 GPR_NUMBER = {name: number for number, name in enumerate(GPRS)}
 OTHER_REGS = ("rip", "eflags", "fs_base", "gs_base")
 FPU_BYTES = 512
+TRAP_FLAG = 0x100
 REGS = ffi.typeof("struct user_regs *")
 
 
@@ -127,6 +128,12 @@ class Context:
         status = lib.context_set(self.handle, regs)
         if status:
             raise SyscallError(-status)
+
+    def set_step(self, steps: int) -> None:
+        """Raise exception 1 behind the next instruction (1), or not (0): the trap flag."""
+        flags = self.registers()["eflags"]
+        if bool(flags & TRAP_FLAG) != bool(steps):
+            self.set_registers({"eflags": flags ^ TRAP_FLAG})
 
     def fpu(self) -> bytes:
         """Return x87 and SSE state as fxsave64 stores it: 512 bytes."""

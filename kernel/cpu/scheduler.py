@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.clock import NEVER_NS, SECOND, SYSCALL_NS
@@ -28,15 +29,18 @@ from pkern.kernel.tasks.signals import (
     SIGCHLD,
     SIGKILL,
     SIGSEGV,
+    SIGSTOP,
+    SIGTRAP,
     SIGXCPU,
     Fate,
     SigInfo,
 )
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.tasks.trace import is_held
+from pkern.kernel.tasks.trace import CLD_TRAPPED, At, Calls, Event, Steps, Trace, is_held, trap
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.debugregs import DebugRegisters
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
@@ -54,6 +58,11 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_STALE,
 )
 EINTR, ENOSYS = 4, 38
+REGISTERS = 1 << 64
+TRAP_BRKPT, TRAP_HWBKPT = 1, 4
+SIGRETURN = 15
+DEBUG, STEPPED = 1, 1 << 14  # the vector, and DR6's bit for a step
+EXECUTE = 0  # a watched place: debugregs.py
 # What an interrupted call returns inside Linux: ERESTARTSYS, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
 RESTARTS = {
     Restart.IF_ASKED: 512,
@@ -62,7 +71,6 @@ RESTARTS = {
     Restart.CONTINUE: 516,
 }
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
-SIGSTOP = 19
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
@@ -407,21 +415,42 @@ class Scheduler:
     def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
         """Hold the task before a call if its tracer asked for that, or make it."""
         call = self._current_call()
-        if trace.at_call(call[0]):
-            task.cpu.set_result(-ENOSYS)
-        else:
+        if trace.calls is Calls.RUN:
             task.thread.call = call
+        else:
+            self._hold_at_entry(task, trace, call[0], None)
         return self._resume(task)
 
-    def go_on(self, task: Task, trace: Trace) -> None:
-        """Let a task run that its tracer has let go, with the call that it was held before."""
-        if trace.owed:
-            trace.owed = False
-            regs = task.cpu.registers()
-            if trace.in_call:
-                task.thread.call = trace.call, tuple(regs[name] for name in ARGUMENTS)
-            else:
-                trace.after_call()
+    def _hold_at_entry(self, task: Task, trace: Trace, nr: int, progress: Any) -> None:
+        task.thread.orig_rax = nr
+        task.cpu.set_result(-ENOSYS)
+        if trace.calls is Calls.EMULATE:
+            trace.hold_at_call(At.ENTRY, self._skip_call)
+        else:
+            trace.hold_at_call(At.ENTRY, partial(self._make_held_call, progress=progress))
+
+    def _skip_call(self, task: Task, info: SigInfo | None) -> None:
+        """Go on behind a call that the tracer has made."""
+        self._send_held(task, info)
+        self._left_call(task)
+
+    def _make_held_call(self, task: Task, info: SigInfo | None, progress: Any) -> None:
+        """Make the call that a task was held before, as its registers say by now."""
+        self._send_held(task, info)
+        thread, regs = task.thread, task.cpu.registers()
+        if thread.orig_rax & EAX == EAX:  # -1, as Linux reads it: no call
+            self._left_call(task)
+            return
+        thread.call = thread.orig_rax, tuple(regs[name] for name in ARGUMENTS)
+        thread.progress = progress
+
+    def _send_held(self, task: Task, info: SigInfo | None) -> None:
+        """Send what the tracer wants sent at a stop for a call."""
+        if info is not None:
+            signals.send_to_thread(task, info)
+
+    def go_on(self, task: Task) -> None:
+        """Let a task run that its tracer has let go."""
         if task.thread.waiting is None and not task.thread.stopped:
             self.add(task)
 
@@ -437,7 +466,7 @@ class Scheduler:
         if thread.call is None:
             thread.call = self._current_call()
         thread.progress = wait.progress
-        if task.signals.waiting and self._is_interrupted(task, wait):
+        if (task.signals.waiting or task.trace) and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
             return
         if task.attention:  # to a signal that another thread has taken, or that is held back
@@ -447,7 +476,10 @@ class Scheduler:
     def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
         if task.signals.is_killed():
             return True
-        return wait.restart is not Restart.NEVER and task.signals.deliverable()
+        if wait.restart is Restart.NEVER:
+            return False
+        trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
+        return trapped or task.signals.deliverable()
 
     def _try_call(self, task: Task) -> None:
         """Make an unfinished system call again."""
@@ -461,6 +493,7 @@ class Scheduler:
         except SyscallError as error:
             self._finish_call(task, -error.number)
         except RegistersSet:
+            thread.orig_rax = nr if nr != SIGRETURN else NO_CALL
             thread.call, thread.progress = None, None
             self._left_call(task)
         else:
@@ -471,20 +504,38 @@ class Scheduler:
             task.thread.orig_rax = task.thread.call[0]
         task.thread.call, task.thread.progress = None, None
         task.attention |= task.thread.saved_mask is not None
-        if task.alive:
+        if task.alive and is_held(task):  # at an event of the call, which has not returned yet
+            task.cpu.set_result(-ENOSYS)
+            task.thread.then = partial(self._finish_held, result=result)
+        elif task.alive:
             task.cpu.set_result(result)
             self._left_call(task)
 
-    def _left_call(self, task: Task) -> None:
-        if task.trace is not None:
-            task.trace.after_call()
+    def _finish_held(self, task: Task, info: SigInfo | None, result: int) -> None:
+        task.cpu.set_result(result)
+        self._left_call(task)
+
+    def _left_call(self, task: Task, info: SigInfo | None = None) -> None:
+        """Stop behind a call if the tracer wants that, also behind an event of the call."""
+        trace, thread = task.trace, task.thread
+        if trace is None:
+            return
+        if trace.held:
+            thread.then = thread.then or self._left_call
+        elif trace.calls is Calls.STOP:
+            trace.hold_at_call(At.EXIT, self._send_held)
+        elif trace.steps is Steps.ONE:
+            signals.force(task, trap(TRAP_BRKPT, task.cpu.registers()["rip"]))
 
     def _interrupt(self, task: Task, wait: WouldBlock) -> None:
         """Decide about a call that a signal interrupts, then act on the signal."""
         thread = task.thread
+        if task.trace is not None:
+            self._leave_call(task, wait)
+            return
         while (info := task.signals.take()) is not None:
             fate = task.signals.fate(info.si_signo)
-            if fate is Fate.HANDLE or task.trace is not None:
+            if fate is Fate.HANDLE:
                 self._end_interrupted(task, wait, info)
                 self._act(task, info)
                 return
@@ -495,6 +546,45 @@ class Scheduler:
         task.attention = task.signals.deliverable()
         if task.alive and not thread.stopped:
             self.sleep(task, wait)
+
+    def _leave_call(self, task: Task, wait: WouldBlock) -> None:
+        """Leave a traced task's call as Linux does: rax says whether it is to be made again."""
+        thread = task.thread
+        if self.observer is not None:
+            self.observer.interrupted(task, wait)
+        result = wait.partial or self._interrupted_result(wait)
+        if result == -EINTR:
+            result, thread.may_restart = -RESTARTS[wait.restart], 1
+            thread.restart_block = thread.call, thread.progress
+        task.attention = True
+        self._finish_call(task, result)
+
+    def _restart_call(self, task: Task) -> None:
+        """Make a call again that no handler has interrupted, as rax says."""
+        thread, regs = task.thread, task.cpu.registers()
+        thread.may_restart = 0
+        nr, code = thread.orig_rax, REGISTERS - regs["rax"]
+        if nr == NO_CALL or code not in RESTARTS.values():
+            return
+        if code != RESTARTS[Restart.CONTINUE]:
+            task.cpu.set_registers({"rax": nr, "rip": regs["rip"] - SYSCALL_BYTES})
+            return
+        thread.call, thread.progress = thread.restart_block
+        if task.trace is not None and task.trace.calls is not Calls.RUN:
+            thread.call = None
+            self._hold_at_entry(task, task.trace, nr, thread.progress)
+
+    def _end_call_for_handler(self, task: Task, flags: int) -> None:
+        """Let a call that a handler interrupts return EINTR, or be made again behind it."""
+        thread, regs = task.thread, task.cpu.registers()
+        thread.may_restart = 0
+        nr, code = thread.orig_rax, REGISTERS - regs["rax"]
+        if nr == NO_CALL or code not in RESTARTS.values():
+            return
+        if code == RESTARTS[Restart.IF_ASKED] and flags & SA_RESTART:
+            task.cpu.set_registers({"rax": nr, "rip": regs["rip"] - SYSCALL_BYTES})
+        else:
+            task.cpu.set_result(-EINTR)
 
     def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
         """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
@@ -539,12 +629,18 @@ class Scheduler:
 
     def resume(self, group: Group) -> None:
         """Let the threads of a stopped process run again, but those that a tracer holds."""
+        for task in group.living():
+            if task.trace is not None:
+                task.trace.process_goes_on()
         self._run_again(group, [task for task in group.living() if not is_held(task)])
 
     def _run_again(self, group: Group, threads: list[Task]) -> None:
         stopped = [task for task in threads if task.thread.stopped]
         for task in stopped:
             task.thread.stopped = 0
+            if task.trace is not None and task.trace.held:  # killed
+                task.trace.held, task.thread.then = False, None
+                task.attention = True
             if task.thread.waiting is None:
                 self.add(task)
         if stopped:
@@ -552,30 +648,90 @@ class Scheduler:
             group.continued = True
 
     def _stop(self, group: Group, signo: int) -> None:
-        """Stop every thread of a process, and tell its parent."""
-        for task in group.threads.values():
-            if not is_held(task):
+        """Stop every thread of a process, and tell its parent, and the tracers."""
+        for task in group.living():
+            if task.trace is None:
                 task.thread.stopped = signo
+            elif not task.trace.held:
+                task.trace.hold_with_group(signo)
         group.stop_seen = False
         self.tell_parent(group, CLD_STOPPED, signo)
 
     def _attend(self, task: Task) -> None:
-        """Act on the signals that can be delivered."""
-        while task.alive and not task.thread.stopped:
-            info = task.signals.take()
-            if info is None:
-                break
-            self._act(task, info)
+        """Do what is left behind a stop, then act on the signals that can be delivered."""
         thread = task.thread
-        if task.alive and thread.saved_mask is not None:
+        if thread.then is not None:
+            then, info = thread.then, thread.let_through
+            thread.then = thread.let_through = None
+            then(task, info)
+            if thread.then is not None or thread.call is not None:
+                return
+        if task.trace is not None and (task.trace.trap or task.trace.notify):
+            self._trap(task, task.trace)
+        while task.alive and not thread.stopped:
+            taken = task.signals.take()
+            if taken is None:
+                break
+            self._act(task, taken)
+        if task.alive and thread.saved_mask is not None and not is_held(task):
             signals.set_blocked(task, thread.saved_mask)
             thread.saved_mask = None
-        task.attention = task.signals.deliverable()
+        task.attention = task.signals.deliverable() or is_held(task)
+        if task.alive and not thread.stopped:
+            self._ready(task)
+
+    def _ready(self, task: Task) -> None:
+        """Make a task's registers what they are to be when it runs."""
+        if task.thread.may_restart:
+            self._restart_call(task)
+        if task.trace is not None:
+            watched = task.thread.debug is not None and self._watch(task, task.thread.debug)
+            task.cpu.set_step(int(watched or task.trace.steps is Steps.ONE))
+
+    def _watch(self, task: Task, debug: DebugRegisters) -> bool:
+        """Note what stands at the places that a task is watched at; tell whether there are any."""
+        places = [watch for watch in debug.watches() if watch.kind != EXECUTE]
+        task.thread.watched = {w: task.mm.read_forced(w.addr, w.nbytes) for w in places}
+        return bool(debug.watches())
+
+    def _stepped(self, task: Task, debug: DebugRegisters) -> bool:
+        """Look behind one instruction of a watched task; False: the tracer is to see the step."""
+        rip, hits = task.cpu.registers()["rip"], 0
+        for watch in debug.watches():
+            if watch.kind == EXECUTE:
+                hit = watch.addr == rip
+            else:
+                hit = task.mm.read_forced(watch.addr, watch.nbytes) != task.thread.watched.get(
+                    watch
+                )
+            hits |= int(hit) << watch.number
+        self._watch(task, debug)
+        steps = task.trace is not None and task.trace.steps is Steps.ONE
+        if not hits:
+            return not steps
+        status = debug.status & ~0xF | hits | (STEPPED if steps else 0)
+        task.thread.debug = debug._replace(status=status)
+        if not steps:
+            signals.force(task, trap(TRAP_HWBKPT, rip))
+        return not steps
+
+    def _trap(self, task: Task, trace: Trace) -> None:
+        """Stop because the tracer wants that, or because the process goes on."""
+        trace.trap = trace.notify = 0
+        if not task.thread.stopped:
+            trace.hold_with_group(SIGTRAP)
 
     def _act(self, task: Task, info: SigInfo) -> None:
         if task.trace is not None and info.si_signo != SIGKILL:
-            task.trace.at_signal(info)
+            task.trace.hold_at_signal(info, self._after_signal)
         else:
+            self.deliver(task, info)
+
+    def _after_signal(self, task: Task, info: SigInfo | None) -> None:
+        """Act on the signal that the tracer has let through, if it is not held back by now."""
+        if info is not None and task.signals.is_blocked(info.si_signo):
+            task.signals.own.add(info)
+        elif info is not None:
             self.deliver(task, info)
 
     def deliver(self, task: Task, info: SigInfo) -> None:
@@ -584,16 +740,31 @@ class Scheduler:
             self.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
         if fate is Fate.DIE:
-            task.die_of(info.si_signo | self._dump_core(task, info))
+            self._die(task, info)
         elif fate is Fate.STOP:
             if info.si_signo == SIGSTOP or not is_orphaned(task.kernel, task.pgid):
                 self._stop(task.group, info.si_signo)
         elif fate is Fate.HANDLE:
             self._interrupt_sequence(task)
+            action = task.signals.sigaction(info.si_signo)
+            if task.thread.may_restart:
+                self._end_call_for_handler(task, action.flags)
             try:
-                sigframe.setup(task, info, task.signals.sigaction(info.si_signo))
+                sigframe.setup(task, info, action)
             except (SyscallError, MemoryFault):
                 self._die_on_stack(task, info)
+            else:
+                task.thread.orig_rax = NO_CALL
+                if task.trace is not None and task.trace.steps is Steps.ONE:
+                    task.trace.hold_in_handler()
+
+    def _die(self, task: Task, info: SigInfo) -> None:
+        """End a task by a signal, once a tracer that wants to look has looked."""
+        status, trace = info.si_signo | self._dump_core(task, info), task.trace
+        if trace is None or not trace.wants(Event.EXIT) or info.si_signo == SIGKILL:
+            task.die_of(status)
+        else:
+            trace.hold_at_event(Event.EXIT, status, lambda task, info: task.die_of(status))
 
     def _dump_core(self, task: Task, info: SigInfo) -> int:
         """Leave a core file if there is to be one; return what the status says of it."""
@@ -626,13 +797,28 @@ class Scheduler:
             about = SigInfo(child.exit_signal, code, 0, child.pid, child.leader.cred.uid, status)
             signals.send(parent, about)
 
+    def tell_tracer(self, trace: Trace, code: int) -> None:
+        """Send SIGCHLD for a stop of a traced task, and wake who waits for it."""
+        task, status = trace.task, trace.code & 0x7F
+        self._tell(trace.tracer, SigInfo(SIGCHLD, code, 0, task.pid, task.cred.uid, status))
+
+    def tell_tracer_of_end(self, trace: Trace, status: int) -> None:
+        """Send SIGCHLD for the end of a traced task; status: as wait4 gives it."""
+        code, value = end_code(status)
+        task = trace.task
+        self._tell(trace.tracer, SigInfo(SIGCHLD, code, 0, task.pid, task.cred.uid, value))
+
+    def _tell(self, task: Task, about: SigInfo) -> None:
+        if task.context is None or not task.group.alive:
+            return
+        self.wake(("child", task.group))
+        flags = task.signals.sigaction(SIGCHLD).flags
+        if about.si_code < CLD_TRAPPED or not flags & SA_NOCLDSTOP:
+            signals.send(task, about)
+
     def tell_end(self, child: Group) -> None:
         """Send a dead child's signal to its parent."""
-        status = child.exit_status or 0
-        if status & 0x7F:
-            self.tell_parent(child, CLD_DUMPED if status & 0x80 else CLD_KILLED, status & 0x7F)
-        else:
-            self.tell_parent(child, CLD_EXITED, status >> 8)
+        self.tell_parent(child, *end_code(child.exit_status or 0))
 
     # ---- stops that are no system call ----
 
@@ -644,7 +830,9 @@ class Scheduler:
             signo, code = traps.FAULTS[exit_.status]
             traps.page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
         elif reason == EXCEPTION:
-            traps.exception(task, exit_)
+            debug = task.thread.debug
+            if debug is None or exit_.vector != DEBUG or not self._stepped(task, debug):
+                traps.exception(task, exit_)
         else:
             raise EngineError(self._engine_report(task, reason))
 
@@ -713,6 +901,13 @@ class Scheduler:
     def call_number(self, task: Task) -> int:
         """Return the number of the system call that a task is in."""
         return task.thread.call[0] if task.thread.call else int(self._exit.nr)
+
+
+def end_code(status: int) -> tuple[int, int]:
+    """Return si_code and si_status of a SIGCHLD for an end; status: as wait4 gives it."""
+    if status & 0x7F:
+        return (CLD_DUMPED if status & 0x80 else CLD_KILLED), status & 0x7F
+    return CLD_EXITED, status >> 8
 
 
 def interval_signal(group: Group, timer: Any, shot: int) -> None:

@@ -24,7 +24,16 @@ from pkern.kernel.tasks.attributes import IoCounters
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.groups import release_orphans
 from pkern.kernel.tasks.rlimits import LIMITS, Rlimits
-from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGKILL, Pending, SigInfo, send
+from pkern.kernel.tasks.signals import (
+    SI_KERNEL,
+    SI_USER,
+    SIGCHLD,
+    SIGKILL,
+    Pending,
+    SigInfo,
+    send,
+)
+from pkern.kernel.tasks.trace import Option
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.posix_timers import PosixTimers
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Interval
+    from pkern.kernel.tasks.trace import Trace
 
 
 class Times(NamedTuple):
@@ -65,12 +75,14 @@ class Group:
         self.leader = leader
         self.threads: dict[int, Task] = {}  # by pid, in the order in which they came
         self.live = 0
+        self.tracees: dict[Task, Trace] = {}  # of its threads, in the order in which they came
         self.last_told: Task | None = None  # which thread the last signal of the process went to
         self.pending = Pending()
         self.parent: Task | None = None  # the thread that made it, or who adopted it
         self.children = Children()
         self.exit_signal = SIGCHLD
         self.exit_code: int | None = None
+        self.ended = 0  # 1: its last thread has gone
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
         self.posix_timers: PosixTimers | None = None  # once one was made
@@ -80,6 +92,7 @@ class Group:
         self.gone, self.waited_for = Times(), Times()
         self.gone_io = IoCounters()
         self.max_rss = 0  # pages, of address spaces that it has left
+        self.ptracer = 0  # PR_SET_PTRACER: who may trace it, too; -1: anybody
         self.subreaper = 0  # 1 while it adopts its descendants' orphans
         self.tty: Any
         self.limits: Any = ffi.new(LIMITS)
@@ -114,7 +127,12 @@ class Group:
     def has_news(self) -> bool:
         """Tell whether there may be something that the parent has not been told of yet."""
         stopped = self.leader.thread.stopped and not self.stop_seen
-        return not self.live or bool(stopped) or self.continued
+        return self.is_zombie or bool(stopped) or self.continued
+
+    @property
+    def is_zombie(self) -> bool:
+        """Tell whether nothing is left but to wait for it: no tracer has a thread of it to reap."""
+        return not self.live and len(self.threads) <= 1
 
     def living(self) -> list[Task]:
         """Return the threads that have not ended, in the order in which they came."""
@@ -137,17 +155,51 @@ class Group:
         if not self.live and self.exit_code is None:
             self.exit_code = task.exit_status
         self.max_rss = max(self.max_rss, task.max_rss)
+        self._let_tracees_go(task)
         self._hand_on_children(task)
-        if task is not self.leader:
+        if task is not self.leader and task.trace is None:
             self.forget(task)
+        elif task is not self.leader:
+            self._tell_tracer(task)
         if not self.live:
             self._end()
+
+    def _tell_tracer(self, task: Task) -> None:
+        scheduler = self.kernel.scheduler
+        if scheduler is not None and task.trace is not None:
+            status = self.exit_status if task is self.leader else task.exit_status
+            scheduler.tell_tracer_of_end(task.trace, status or 0)
+
+    def _let_tracees_go(self, task: Task) -> None:
+        """Trace no more what a thread that ends has traced. Source: exit_ptrace() of Linux."""
+        for tracee, trace in list(self.tracees.items()):
+            if trace.tracer is not task:
+                continue
+            kills = trace.options & Option.EXITKILL
+            self.release_tracee(tracee)
+            if kills and tracee.alive:
+                send(tracee, SigInfo(SIGKILL, SI_KERNEL))
+
+    def release_tracee(self, tracee: Task) -> None:
+        """Trace a task no more: it goes on, or its end is told to whom it concerns."""
+        trace, group = tracee.trace, tracee.group
+        assert trace is not None
+        trace.end()
+        if tracee.alive:
+            if self.kernel.scheduler is not None and tracee.context is not None:
+                self.kernel.scheduler.go_on(tracee)
+        elif tracee is not group.leader:
+            group.forget(tracee)
+        elif group.is_zombie and group.parent is not None and group.parent.group is not self:
+            group.tell_parent()
 
     def forget(self, task: Task) -> None:
         """Forget a thread that has ended: nobody waits for it."""
         self._count_gone(task)
         del self.threads[task.pid]
         self.kernel.tasks.release(task)
+        if self.is_zombie and self.kernel.tasks.get(self.pid) is self.leader and self.ended:
+            self._tell_of_end()
 
     def _count_gone(self, task: Task) -> None:
         self.gone = self.gone.with_(task.times)
@@ -187,17 +239,30 @@ class Group:
             self.tty.leader_left()
         release_orphans(self)
         self._orphan_children()
-        self._tell_parent()
+        self.ended = 1
+        if self.is_zombie:
+            self._tell_of_end()
         self.leader.tell_pidfds()
+
+    def _tell_of_end(self) -> None:
+        """Tell the tracer of the leader, who tells on when it has heard of it, or the parent."""
+        trace = self.leader.trace
+        family = self.parent.group if self.parent is not None else None
+        if trace is not None and trace.tracer.group is not family:
+            self._tell_tracer(self.leader)
+        else:
+            self.tell_parent()
 
     def reap(self) -> None:
         """Forget a process that has ended."""
+        if self.leader.trace is not None:
+            self.leader.trace.end()
         if self.threads.pop(self.pid, None) is not None:
             self._count_gone(self.leader)
         self.kernel.tasks.release(self.leader)
         self.leader.tell_pidfds()
 
-    def _tell_parent(self) -> None:
+    def tell_parent(self) -> None:
         """Become a zombie that a parent in machine code hears of, or nothing at all."""
         parent, scheduler = self.parent, self.kernel.scheduler
         if parent is None:
@@ -235,12 +300,10 @@ class Group:
             return
         heir = self._heir()
         for child in list(self.children):
-            if any(task.trace is not None for task in child.living()):
-                child.exit(SIGKILL)  # nobody could let it go
             child.parent = heir
             child.exit_signal = SIGCHLD
             child.tell_of_death(self.leader)
-            if not child.alive:
+            if child.is_zombie and (child.leader.trace is None or heir is None):
                 child.reap()
             elif heir is not None:
                 heir.group.children.append(child)

@@ -22,6 +22,7 @@ from pkern.kernel.tasks.signals import (
     SA_ONSTACK,
     SA_RESETHAND,
     SA_RESTORER,
+    SI_KERNEL,
     SIG_DFL,
     SIGCHLD,
     SYNCHRONOUS,
@@ -53,7 +54,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
     head = struct.pack("<iii4x", info.si_signo, 0, info.si_code)
     if info.si_signo == SIGCHLD and info.si_code > 0:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
-    elif info.si_signo in SYNCHRONOUS and info.si_code > 0:
+    elif info.si_signo in SYNCHRONOUS and 0 < info.si_code <= SI_KERNEL and not info.si_pid:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
     elif info.si_band:
         body = struct.pack("<qi", info.si_band, info.si_fd)
@@ -62,6 +63,20 @@ def pack_siginfo(info: SigInfo) -> bytes:
     else:
         body = struct.pack("<iI", info.si_pid, info.si_uid)
     return (head + body).ljust(SIGINFO_BYTES, b"\0")
+
+
+def unpack_siginfo(data: bytes) -> SigInfo:
+    """Return what the 128 bytes of siginfo_t say."""
+    signo, _, code = struct.unpack_from("<iii", data)
+    info = SigInfo(signo, code)
+    if signo == SIGCHLD and code > 0:
+        pid, uid, status = struct.unpack_from("<iIi", data, 16)
+        return info._replace(si_pid=pid, si_uid=uid, si_status=status)
+    if signo in SYNCHRONOUS and code > 0:
+        addr, pkey = struct.unpack_from("<Q8xI", data, 16)
+        return info._replace(si_addr=addr, si_pkey=pkey)
+    pid, uid, value = struct.unpack_from("<iIQ", data, 16)
+    return info._replace(si_pid=pid, si_uid=uid, si_value=value if code < 0 else 0)
 
 
 def place(stack: AltStack, rsp: int, flags: int, nbytes: int) -> tuple[int, int]:

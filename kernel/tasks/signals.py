@@ -25,7 +25,7 @@ RTMIN = 32  # the kernel's; the C library keeps the first two
 NSIG = 64
 FIRST_QUEUED = 32  # from here on each sending counts
 SIGINT, SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV, SIGPIPE = 2, 4, 5, 8, 9, 11, 13
-SIGCHLD, SIGCONT, SIGXCPU, SIGXFSZ = 17, 18, 24, 25
+SIGCHLD, SIGCONT, SIGSTOP, SIGXCPU, SIGXFSZ = 17, 18, 19, 24, 25
 IGNORED_BY_DEFAULT = frozenset({17, 18, 23, 28})
 STOPPING = frozenset({19, 20, 21, 22})
 UNCATCHABLE = frozenset({9, 19})
@@ -293,7 +293,7 @@ def _is_python(task: Task) -> bool:
 
 def _send_to_python(task: Task, info: SigInfo) -> None:
     if task.trace is not None and info.si_signo != SIGKILL:
-        task.trace.at_signal(info)
+        task.trace.hold_at_signal(info, _act_or_not)
     else:
         act(task, info)
 
@@ -384,6 +384,11 @@ def force(task: Task, info: SigInfo) -> None:
         signals.blocked &= ~(1 << (signo - 1))
     signals.own.infos.append(info)
     _signalled(task)
+
+
+def _act_or_not(task: Task, info: SigInfo | None) -> None:
+    if info is not None:
+        act(task, info)
 
 
 def act(task: Task, info: SigInfo) -> None:

@@ -24,6 +24,7 @@ class TaskTable(dict[int, "Task"]):
         super().__init__()
         self.init: Task | None = None
         self.pid_max = 32768
+        self.ptrace_scope = 0  # kernel.yama.ptrace_scope
         self.last_pid = 0
         self.forks = 0
         self.dead_cpu_ns = 0

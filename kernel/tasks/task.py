@@ -361,6 +361,8 @@ class Task:
         """End the process's other threads, and lead it."""
         for task in self.group.living():
             if task is not self:
+                if task.trace is not None:
+                    task.trace.end()  # which is told of the execve instead
                 task.end_thread(SIGKILL)
         self.group.take_lead(self)
 

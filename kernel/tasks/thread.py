@@ -5,11 +5,14 @@ Owns nothing that a Python program needs: a task without a context leaves all of
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.rseq import Area
 from pkern.kernel.wait import WouldBlock
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
 
 NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 
@@ -47,8 +50,14 @@ class Thread:
         self.robust_list = 0  # address of its head
         self.rseq: Area | None = None
         self.vfork_parent: Any = None
+        self.then: Any = None  # what is left to do before it runs: trace.py
+        self.let_through: Any = None  # the signal that goes with it
         self.orig_rax = NO_CALL  # the call that it leaves; NO_CALL: none, or it runs
+        self.may_restart = 0  # 1: rax may say that the call is to be made again
+        self.restart_block: Any = None  # such a call, with its progress
         self.restart = 0  # the errno, inside the kernel, of a call that a signal interrupts
+        self.debug: DebugRegisters | None = None  # once a debugger has set one
+        self.watched: dict[Watch, bytes] = {}  # what stands at the places it is watched at
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
         self.cpu_ns = 0
         self.faults = (0, 0)  # minor, major: before those that the address space counts now

@@ -10,8 +10,11 @@ _fpx_sw_bytes and struct _xstate of Linux 6.18; Intel SDM 1, chapter 13.
 
 from __future__ import annotations
 
+import errno
 import struct
 from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -57,6 +60,16 @@ def regset(task: Task) -> bytes:
     software = struct.pack("<Q", components).ljust(FXSAVE_BYTES - SOFTWARE_AT, b"\0")
     keys = HEADER.pack(components) + PKRU.pack(task.mm.pkru)
     return fxsave[:SOFTWARE_AT] + software + keys
+
+
+def set_regset(task: Task, data: bytes) -> None:
+    """Set the state from NT_X86_XSTATE's bytes; the machine has keys. Errors: EINVAL."""
+    (there,) = HEADER.unpack_from(data, FXSAVE_BYTES)
+    if there & ~(X87 | SSE | KEYS):
+        raise SyscallError(errno.EINVAL)
+    if there & (X87 | SSE):
+        task.cpu.set_fpu(data[:FXSAVE_BYTES])
+    task.mm.pkru = PKRU.unpack_from(data, PKRU_AT)[0] if there & KEYS else 0
 
 
 def begin_handler(task: Task) -> None:

@@ -24,10 +24,12 @@ from pkern.kernel.tasks.clone import (
     CLONE_PARENT,
     CLONE_PARENT_SETTID,
     CLONE_PIDFD,
+    CLONE_PTRACE,
     CLONE_SETTLS,
     CLONE_SIGHAND,
     CLONE_SYSVSEM,
     CLONE_THREAD,
+    CLONE_UNTRACED,
     CLONE_VFORK,
     CLONE_VM,
 )
@@ -35,7 +37,8 @@ from pkern.kernel.tasks.clone import clone as make_task
 from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
-from pkern.kernel.tasks.signals import NSIG, SIGCHLD
+from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
+from pkern.kernel.tasks.trace import Event, Trace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.pidfd import PIDFD_THREAD
 from pkern.kernel.wait import Restart, WouldBlock
@@ -104,11 +107,39 @@ def _clone(task: Task, wish: Wish) -> int:
     except SyscallError:
         _take_back(child)
         raise
+    event = _event(task, wish)
+    _let_be_traced(task, child, wish.flags & CLONE_PTRACE or event)
     task.kernel.scheduler.add(child)
+    if event and task.trace is not None:
+        task.trace.hold_at_event(event, child.pid)
     if wish.flags & CLONE_VFORK:
         child.thread.vfork_parent = task
         return _wait_for_vfork(task, child)
     return child.pid
+
+
+def _event(task: Task, wish: Wish) -> Event:
+    """Return what the tracer is to be told of, if it asked for that."""
+    if task.trace is None or wish.flags & CLONE_UNTRACED:
+        return Event.NONE
+    event = Event.FORK if wish.exit_signal == SIGCHLD else Event.CLONE
+    event = Event.VFORK if wish.flags & CLONE_VFORK else event
+    return event if task.trace.wants(event) else Event.NONE
+
+
+def _let_be_traced(task: Task, child: Task, asked: int) -> None:
+    """Let a traced task's child be traced by the same tracer, stopped before it runs."""
+    trace = task.trace
+    if trace is None or not asked:
+        return
+    child.trace = Trace(child, trace.tracer, trace.options, trace.seized)
+    child.attention = True
+    assert task.kernel.scheduler is not None
+    child.thread.orig_rax = task.kernel.scheduler.call_number(task)
+    if trace.seized:
+        child.trace.trap = 1
+    else:
+        child.signals.own.add(SigInfo(SIGSTOP, SI_USER))
 
 
 def _set_up(task: Task, child: Task, wish: Wish) -> None:
@@ -157,6 +188,8 @@ def _take_back(child: Task) -> None:
 def _wait_for_vfork(task: Task, child: Task) -> int:
     if child.thread.vfork_parent is not None:
         raise WouldBlock(("vfork", child), progress=child, restart=Restart.NEVER)
+    if task.trace is not None and task.trace.wants(Event.VFORK_DONE):
+        task.trace.hold_at_event(Event.VFORK_DONE, child.pid)
     return child.pid
 
 

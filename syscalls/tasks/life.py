@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -12,7 +12,8 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.exec import Wanted
-from pkern.kernel.tasks.signals import SIGCHLD
+from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGTRAP, SigInfo, send_to_thread
+from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
@@ -31,6 +32,7 @@ from pkern.syscalls.table import INT, PATH, SINT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.trace import Trace
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
@@ -90,8 +92,20 @@ def _execute(task: Task, wanted: Wanted, argv: int, envp: int) -> int:
         raise SyscallError(errno.ENOSYS)
     task.need_room_to_execute()
     program = execution.load(task, wanted, lambda: _all_strings(task, argv, envp))
+    old_pid = task.pid
     task.become(program)
+    if task.trace is not None:
+        _tell_of_exec(task, task.trace, old_pid)
     raise RegistersSet
+
+
+def _tell_of_exec(task: Task, trace: Trace, old_pid: int) -> None:
+    """Stop for a tracer that wants to know of a new program; others get SIGTRAP, as of old."""
+    if trace.wants(TraceEvent.EXEC):
+        trace.hold_at_event(TraceEvent.EXEC, old_pid)
+    elif not trace.seized:
+        uid = task.cred.uid
+        send_to_thread(task, SigInfo(SIGTRAP, SI_USER, si_pid=task.tgid, si_uid=uid))
 
 
 @syscall(59, "execve", PATH, INT, INT, partly="no set-user-ID; ENOSYS from a Python program")
@@ -127,15 +141,26 @@ def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int
 @syscall(60, "exit", SINT)
 def exit_task(task: Task, status: int = 0) -> int:
     """End the thread, and the process with its last; status: 8 bits. Source: _exit(2)."""
-    task.end_thread((status & 0xFF) << 8)
+    _end(task, task.end_thread, (status & 0xFF) << 8)
     return 0
 
 
 @syscall(231, "exit_group", SINT)
 def exit_group(task: Task, status: int = 0) -> int:
     """End the process: each of its threads. Source: exit_group(2)."""
-    task.exit(status)
+    _end(task, task.group.exit, (status & 0xFF) << 8)
     return 0
+
+
+def _end(task: Task, end: Callable[[int], None], status: int) -> None:
+    """End, once a tracer that wants to look has looked."""
+    if task.trace is None or not task.trace.wants(TraceEvent.EXIT):
+        end(status)
+        return
+    if task.context is not None:
+        task.context.set_result(-errno.ENOSYS)
+    task.trace.hold_at_event(TraceEvent.EXIT, status, lambda task, info: end(status))
+    raise RegistersSet
 
 
 # ---- waiting ----
@@ -147,6 +172,7 @@ class Event(NamedTuple):
     pid: int
     status: int
     child: Group
+    tracee: Task | None = None  # of whom a tracer is told
 
 
 def _eligible(task: Task, child: Group, options: int) -> bool:
@@ -184,10 +210,13 @@ def _choice(pid: int) -> tuple[int, int]:
 
 def _event(child: Group, options: int) -> Event | None:
     """Return what a child did, if it has news of a kind that is waited for."""
+    if child.leader.trace is not None and not child.leader.alive:
+        return None  # its tracer is told first
     if not child.alive:
-        return Event(child.pid, child.exit_status or 0, child) if options & WEXITED else None
+        ended = child.is_zombie and options & WEXITED
+        return Event(child.pid, child.exit_status or 0, child) if ended else None
     stopped = child.leader.thread.stopped
-    if stopped and not child.stop_seen and _shows_stop(child, options):
+    if stopped and not child.stop_seen and options & WUNTRACED and not is_held(child.leader):
         return Event(child.pid, stopped << 8 | 0x7F, child)
     if child.continued and options & WCONTINUED:
         return Event(child.pid, 0xFFFF, child)
@@ -196,25 +225,57 @@ def _event(child: Group, options: int) -> Event | None:
 
 def _news(task: Task, kind: int, number: int, options: int) -> Event | None:
     """Return what the first of the chosen children with news did, or None. Errors: ECHILD."""
+    traced = _tracees(task, kind, number, options) if task.group.tracees else []
+    found = next((event for trace in traced if (event := _event_of(trace, options))), None)
+    if found is not None:
+        return found
     if kind == P_ALL:
-        if not any(_eligible(task, child, options) for child in task.children):
+        if not traced and not any(_eligible(task, child, options) for child in task.children):
             raise SyscallError(errno.ECHILD)
         return task.children.first(
             lambda child: _event(child, options) if _eligible(task, child, options) else None
         )
-    events = (_event(child, options) for child in _children(task, kind, number, options))
+    children = _children(task, kind, number, options) if not traced else []
+    events = (_event(child, options) for child in children)
     return next((event for event in events if event is not None), None)
 
 
-def _shows_stop(child: Group, options: int) -> bool:
-    """Tell whether the parent is told that a child is stopped: a tracer always is."""
-    return is_held(child.leader) or bool(options & WUNTRACED)
+def _tracees(task: Task, kind: int, number: int, options: int) -> list[Trace]:
+    """Return the traces of the tasks that a waitid kind and number choose, threads too."""
+    chosen = [
+        trace
+        for trace in task.group.tracees.values()
+        if not options & WNOTHREAD or trace.tracer is task
+    ]
+    if kind == P_PID:
+        return [trace for trace in chosen if trace.task.pid == number]
+    if kind == P_PGID:
+        return [trace for trace in chosen if trace.task.pgid == (number or task.pgid)]
+    return chosen
+
+
+def _event_of(trace: Trace, options: int) -> Event | None:
+    """Return what a traced task did, if its tracer has not been told."""
+    task, group = trace.task, trace.task.group
+    if task.alive:
+        status = trace.code << 8 | 0x7F
+        return Event(task.pid, status, group, task) if trace.has_news else None
+    if not options & WEXITED or (task is group.leader and not group.is_zombie):
+        return None
+    ended = task.exit_status if group.exit_code is None else group.exit_code
+    return Event(task.pid, ended or 0, group, task)
 
 
 def _consume(task: Task, event: Event) -> None:
     """Report news only once; a dead child is forgotten."""
-    child = event.child
-    if not child.alive:
+    child, tracee = event.child, event.tracee
+    if tracee is not None and tracee.alive:
+        assert tracee.trace is not None
+        tracee.trace.told = True
+        child.stop_seen = child.stop_seen or tracee is child.leader
+    elif tracee is not None and (tracee is not child.leader or not _is_ours(task, child)):
+        task.group.release_tracee(tracee)
+    elif not child.alive:
         task.children.remove(child)
         child.reap()
         task.group.take_times(child)
@@ -222,6 +283,11 @@ def _consume(task: Task, event: Event) -> None:
         child.continued = False
     else:
         child.stop_seen = True
+
+
+def _is_ours(task: Task, child: Group) -> bool:
+    """Tell whether a process is a child of the task's process."""
+    return child.parent is not None and child.parent.group is task.group
 
 
 def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
@@ -267,6 +333,8 @@ def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event 
 
 def _can_run(task: Task, choice: tuple[int, int], options: int) -> bool:
     """Tell whether a Python program waits for a child that the scheduler runs."""
+    if any(t.task.alive and t.task.context for t in _tracees(task, *choice, options)):
+        return True
     return any(c.alive and c.leader.context is not None for c in _children(task, *choice, options))
 
 
@@ -333,7 +401,7 @@ def _waitid_info(event: Event) -> bytes:
     if status == 0xFFFF:
         code, value = 6, 18
     elif status & 0xFF == 0x7F:
-        code, value = 5, status >> 8
+        code, value = (5 if event.tracee is None else 4), status >> 8
     elif status & 0x7F:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:

@@ -25,6 +25,7 @@ Arguments = tuple[int, int, int, int]
 Option = Callable[["Task", Arguments], int]
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
 PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
+PR_SET_PTRACER, ANY_PID = 0x59616D61, (1 << 64) - 1  # "Yama"
 PR_TSC_ENABLE = 1
 THP_DISABLE_EXCEPT_ADVISED = 2
 MDWE_REFUSE, MDWE_NO_INHERIT = lib.MDWE_REFUSE_EXEC_GAIN, lib.MDWE_NO_INHERIT
@@ -61,6 +62,13 @@ def _set_pdeath_signal(task: Task, args: Arguments) -> int:
 def _set_dumpable(task: Task, args: Arguments) -> int:
     _need(args[0] in (0, 1))
     task.mm.set(dumpable=args[0])
+    return 0
+
+
+def _set_ptracer(task: Task, args: Arguments) -> int:
+    pid = args[0]
+    _need(pid in (0, ANY_PID) or pid in task.kernel.tasks)
+    task.group.ptracer = -1 if pid == ANY_PID else pid
     return 0
 
 
@@ -214,6 +222,7 @@ OPTIONS: dict[int, Option] = {
     47: _ambient,
     65: _set_mdwe,
     66: _get_mdwe,
+    PR_SET_PTRACER: _set_ptracer,
     PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
     PR_SET_VSYSCALL: _set_vsyscall,
 }

@@ -137,7 +137,8 @@ class GuestKernel:
         _start_ticking(child)
         child.kill(child.pid, abi.SIGSTOP)
         self._wait_for_stop(child.pid)
-        self.host.ptrace(abi.PTRACE_SETOPTIONS, child.pid, 0, abi.O_TRACESYSGOOD)
+        options = abi.O_TRACESYSGOOD | abi.O_EXITKILL
+        self.host.ptrace(abi.PTRACE_SETOPTIONS, child.pid, 0, options)
         return child.pid
 
     def _wait_for_stop(self, pid: int) -> int:

@@ -12,6 +12,7 @@ import pytest
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import userregs
+from pkern.kernel.tasks.trace import Option
 from pkern.kernel.vfs.proc import mmfile
 from pkern.syscalls.tasks import ptrace as abi
 from pkern.userland.program import Sys
@@ -307,12 +308,22 @@ def test_attach_stops_and_detach_lets_go(kernel: Kernel) -> None:
 
 def test_a_tracer_s_end_ends_its_tracee(kernel: Kernel) -> None:
     t = Traced(kernel)
+    t.do(abi.SETOPTIONS, Option.EXITKILL)
     t.sys.exit(0)
-    assert not t.child.task.alive
-    assert t.pid not in kernel.tasks
+    assert kernel.scheduler is not None
+    kernel.scheduler.run(t.child.task)
+    assert t.child.task.group.exit_status == SIGKILL
 
 
-@pytest.mark.parametrize("request_nr", [9, 0x4206, 12345])
+def test_without_that_option_it_goes_on(kernel: Kernel) -> None:
+    t = Traced(kernel)
+    t.sys.exit(0)
+    assert kernel.scheduler is not None
+    kernel.scheduler.run(t.child.task)
+    assert t.child.task.group.exit_status == t.pid << 8
+
+
+@pytest.mark.parametrize("request_nr", [33, 0x420C, 12345])
 def test_unknown_requests(kernel: Kernel, request_nr: int) -> None:
     t = Traced(kernel)
     with refused(errno.EIO):
