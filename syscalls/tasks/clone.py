@@ -118,7 +118,7 @@ def _clone(task: Task, wish: Wish) -> int:
     return child.pid
 
 
-def _event(task: Task, wish: Wish) -> Event:
+def _event(task: Task, wish: Wish) -> int:
     """Return what the tracer is to be told of, if it asked for that."""
     if task.trace is None or wish.flags & CLONE_UNTRACED:
         return Event.NONE
