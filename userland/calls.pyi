@@ -1674,15 +1674,15 @@ class Calls:
         """
 
     def process_vm_readv(self, pid: int, addr: int, length: int) -> bytes:
-        """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
+        """Return up to length bytes at addr of another task: what can be read, from the beginning.
 
-        Source: process_vm_readv(2).
+        Errors: ESRCH, EPERM, EFAULT. Source: process_vm_readv(2).
         """
 
     def process_vm_writev(self, pid: int, addr: int, data: Data) -> int:
-        """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
+        """Store data at addr of another task and return how much could be.
 
-        Source: process_vm_writev(2).
+        Errors: ESRCH, EPERM, EFAULT. Source: process_vm_writev(2).
         """
 
     def pselect6(self, count: int, reads: int, writes: int, others: int, time_addr: int, mask_addr: int) -> int:

@@ -209,6 +209,35 @@ int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there)
 	return (int64_t)nr;
 }
 
+static bool is_shared_own(machine *m, pte_t pte)
+{
+	if (!pte_present(pte) || pte_pfn(pte) == m->zero_pfn)
+		return false;
+	const struct page *page = pfn_page(m, pte_pfn(pte));
+	return page->flags & PG_ANON && page->mapcount > 1;
+}
+
+/*
+ * Pages of this process that a fork shares become its own, as before Linux pins them to
+ * be read: gup_must_unshare() of 6.18.
+ */
+int64_t mm_unshare(mm *mm, uint64_t addr, uint64_t nbytes)
+{
+	uint64_t top = mm->counters.task_size, span;
+	uint64_t end = addr < top && nbytes < top - addr ? addr + nbytes : top;
+	const pte_t *ptep;
+	for (addr &= PAGE_MASK; (ptep = pt_next(mm, &addr, end, &span)); addr += PAGE_SIZE) {
+		if (!is_shared_own(mm->machine, *ptep))
+			continue;
+		int64_t err = mm_fault(mm, addr, ACCESS_WRITE | ACCESS_FORCED);
+		if (err)
+			return err;
+		pte_t *copied = pt_walk(mm, addr); /* which no one has stored to */
+		pte_set(mm, addr, copied, *copied & ~(PTE_WRITE | PTE_DIRTY));
+	}
+	return 0;
+}
+
 /* ---- strings, and one access a page ---- */
 
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max)

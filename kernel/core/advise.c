@@ -146,7 +146,9 @@ static void make_lazy(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
 	machine *m = vma->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*ptep));
-	if (!(page->flags & PG_ANON) || page->mapcount != 1)
+	if (!(page->flags & PG_ANON))
+		return;
+	if (page->flags & (PG_SWAPCACHE | PG_DIRTY) && page->mapcount != 1)
 		return;
 	if (page->flags & PG_SWAPCACHE && !page_take_over(m, page))
 		return;

@@ -163,7 +163,8 @@ enum file_mode {
 	FILE_NO_MMAP = 8,
 	FILE_SEALED = 16,
 	FILE_ZERO = 32,
-	FILE_PAGEWISE = 64 /* a fault maps one page: no fault-around */
+	FILE_PAGEWISE = 64, /* a fault maps one page: no fault-around */
+	FILE_APART = 128    /* its VMAs do not join: attachments, which are counted */
 };
 
 /* clang-format on */
@@ -587,6 +588,7 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
  * out: untouched memory of no file, and what cannot be read.  Pages done, or the first one's need.
  */
 int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there);
+int64_t mm_unshare(mm *mm, uint64_t addr, uint64_t nbytes);          /* 0, an error, or a need */
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
 int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
 		   uint64_t access);          /* one access a page; pages done */

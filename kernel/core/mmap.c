@@ -243,12 +243,8 @@ static uint64_t flag_bits(uint64_t prot, uint64_t flags)
 
 static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flags)
 {
-	if (prot & PROT_WRITE) {
-		if (!(f->mode & FILE_WRITE))
-			return -EACCES;
-		if (f->mode & FILE_SEALED)
-			return -EPERM;
-	}
+	if (prot & PROT_WRITE && !(f->mode & FILE_WRITE))
+		return -EACCES;
 	*vm_flags |= VM_SHARED | VM_MAYSHARE;
 	if (!(f->mode & FILE_WRITE))
 		*vm_flags &= ~(uint64_t)(VM_MAYWRITE | VM_SHARED);
@@ -280,7 +276,10 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 		return -ENODEV;
 	if (f->mapping->flags & MAPPING_HUGE)
 		*vm_flags |= VM_HUGETLB;
-	return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
+	if (*vm_flags & VM_GROWSDOWN)
+		return -EINVAL;
+	bool stores = *vm_flags & VM_MAYSHARE && prot & PROT_WRITE;
+	return stores && f->mode & FILE_SEALED ? -EPERM : 0;
 }
 
 static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
@@ -794,7 +793,8 @@ static int64_t mremap_each(const struct mremap *whole)
 	struct vma *vma = vma_find(mm, whole->addr);
 	if (!vma || vma->start > whole->addr)
 		return -EFAULT;
-	for (; vma && vma->start < end; vma = vma_find(mm, last_end)) {
+	/* What was moved may have joined what is left: behind the range, nothing is looked for. */
+	for (; vma && vma->start < end; vma = last_end < end ? vma_find(mm, last_end) : NULL) {
 		struct mremap part = *whole;
 		part.addr = vma->start > whole->addr ? vma->start : whole->addr;
 		part.old_len = part.new_len = (vma->end < end ? vma->end : end) - part.addr;

@@ -360,7 +360,7 @@ static int64_t fill_page(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t
 	if (!ptep)
 		return no_memory(vma->mm->machine);
 	if (mp && vma_index(vma, addr) >= mapping_end(mp))
-		return -EFAULT;
+		return kind == UFFD_CONTINUE ? -EINVAL : -EFAULT;
 	if (!is_free_for(vma, kind, *ptep))
 		return -EEXIST;
 	switch (kind) {
@@ -417,9 +417,11 @@ int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_
 		     const void *data)
 {
 	struct vma *vma = vma_find(mm, addr);
-	int64_t err = may_fill(vma, kind, addr, len, mode);
-	if (!err && !(vma->flags & VM_SHARED) && !(vma->flags & VM_HUGETLB))
-		err = vma_prepare_anon(vma);
+	bool own = vma && vma->start <= addr &&
+		   !(vma->flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
+	int64_t err = own ? vma_prepare_anon(vma) : 0; /* as Linux, before it looks at the rest */
+	if (!err)
+		err = may_fill(vma, kind, addr, len, mode);
 	if (err || (kind == UFFD_COPY && !data))
 		return err;
 	return fill_pages(vma, kind, addr, len, mode, data);

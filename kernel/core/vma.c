@@ -355,6 +355,8 @@ static bool can_join(const struct vma *a, const struct vma *b)
 	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file || a->uffd != b->uffd ||
 	    !policy_equal(a->policy, b->policy))
 		return false;
+	if (a->file && a->file->mode & FILE_APART)
+		return false; /* as Linux's vm_ops->close() */
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */
 	return a->pgoff + vma_pages(a) == b->pgoff;

@@ -792,7 +792,7 @@ class Scheduler:
         if parent.context is None or not parent.group.alive:
             return
         self.wake(("child", parent.group))
-        quiet = code >= CLD_STOPPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
+        quiet = code > CLD_DUMPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
         if not quiet and 0 < child.exit_signal <= signals.NSIG:
             about = SigInfo(child.exit_signal, code, 0, child.pid, child.leader.cred.uid, status)
             signals.send(parent, about)

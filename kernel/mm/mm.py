@@ -421,6 +421,19 @@ class Mm:
                 yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping, v.own)
             start = int(infos[count - 1].end)
 
+    def nr_allowing(self, addr: int, nbytes: int, right: int) -> int:
+        """Return how many of nbytes at addr lie in areas with a right (VM_READ, VM_WRITE).
+
+        Who pins pages asks this first, whatever the processor would allow, and no stack grows for
+        it: check_vma_flags() and gup_vma_lookup() of Linux 6.18.
+        """
+        at, end = addr, addr + nbytes
+        for vma in self.vmas_in(addr, end):
+            if vma.start > at or not vma.flags & right:
+                break
+            at = vma.end
+        return min(at, end) - addr
+
     def vma_at(self, addr: int) -> Vma | None:
         """Return the VMA that holds addr, or None."""
         one = ffi.new("struct vma_info *")

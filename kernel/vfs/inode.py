@@ -321,7 +321,7 @@ class MappedInode(Inode):
     def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         self._mtime = self._ctime = 0
         super().__init__(kernel, mode, uid, gid)
-        self.seals = 0
+        self.seals = F_SEAL_SEAL  # a memfd may be told otherwise
         self.mapping = kernel.memory.create(
             lib.mapping_create, kernel.memory.core, self.mapping_flags, self.ino
         )

@@ -28,10 +28,10 @@ SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
 
 
 class SegmentInode(MappedInode):
-    """The memory of a segment of small pages, of which a fault maps one, as Linux's."""
+    """The memory of a segment of small pages: a fault maps one, attachments do not join."""
 
     def file_handle(self, mode: int, cookie: int) -> Any:
-        return super().file_handle(mode | int(lib.FILE_PAGEWISE), cookie)
+        return super().file_handle(mode | int(lib.FILE_PAGEWISE | lib.FILE_APART), cookie)
 
 
 class Segment:

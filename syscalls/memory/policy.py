@@ -131,10 +131,19 @@ def _policy_at(task: Task, addr: int) -> Policy:
 
 def _node_of(task: Task, addr: int) -> int:
     """Return the node of the page at addr, which is brought. Errors: EFAULT."""
-    task.mm.copy_in(addr & ~PAGE_MASK, 1)
+    node = _node_of_present(task, addr)
+    if node < 0:
+        if not task.mm.nr_allowing(addr, 1, lib.VM_READ):
+            raise SyscallError(errno.EFAULT)
+        task.mm.copy_in(addr & ~PAGE_MASK, 1)
+        node = _node_of_present(task, addr)
+    return max(node, 0)  # the zero page lies in the first node
+
+
+def _node_of_present(task: Task, addr: int) -> int:
     status = ffi.new("int32_t *")
     lib.mm_pages_nodes(task.mm.handle, 1, ffi.new("uint64_t *", addr), status)
-    return max(int(status[0]), 0)  # the zero page lies in the first node
+    return int(status[0])
 
 
 def _told(task: Task, addr: int, flags: int) -> tuple[int, int]:

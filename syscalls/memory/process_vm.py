@@ -15,6 +15,7 @@ from pkern.syscalls.memory.mman import advise
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.mm import Mm
     from pkern.kernel.tasks.task import Task
 
 MADV_COLLAPSE = 25
@@ -68,20 +69,46 @@ def _other(task: Task, pid: int) -> Task:
 
 
 def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
-    """Return length bytes at addr of another task. Errors: ESRCH, EPERM, EFAULT.
+    """Return up to length bytes at addr of another task: what can be read, from the beginning.
 
-    Source: process_vm_readv(2).
+    Errors: ESRCH, EPERM, EFAULT. Source: process_vm_readv(2).
     """
-    return _other(task, pid).mm.copy_in(addr, length)
+    return _read_pinned(task, _other(task, pid).mm, [(addr, length)], length)
+
+
+def _read_pinned(task: Task, other: Mm, buffers: Buffers, most: int) -> bytes:
+    """Return what another's buffers hold, as whoever pins its pages sees them. Errors: EFAULT."""
+    readable = _allowed(other, buffers, lib.VM_READ)
+    for addr, nbytes in readable:  # pages that a fork shares: whoever pins them wants them its own
+        other.call(lib.mm_unshare, addr, nbytes)
+    return gather(other, readable, min(most, MAX_COUNT, task.kernel.ram))
+
+
+def _allowed(mm: Mm, buffers: Buffers, right: int) -> Buffers:
+    """Cut buffers where no area goes on that has the right, as Linux asks before it looks.
+
+    Errors: EFAULT: at the first byte.
+    """
+    for place, (addr, nbytes) in enumerate(buffers):
+        allowed = mm.nr_allowing(addr, nbytes, right)
+        if allowed < nbytes:
+            if not place and not allowed:
+                raise SyscallError(errno.EFAULT)
+            return [*buffers[:place], (addr, allowed)]
+    return buffers
 
 
 def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
-    """Store data at addr of another task and return its length. Errors: ESRCH, EPERM, EFAULT.
+    """Store data at addr of another task and return how much could be.
 
-    Source: process_vm_writev(2).
+    Errors: ESRCH, EPERM, EFAULT. Source: process_vm_writev(2).
     """
-    _other(task, pid).mm.copy_out(addr, data)
-    return len(data)
+    return _write_pinned(_other(task, pid).mm, [(addr, len(data))], data)
+
+
+def _write_pinned(other: Mm, buffers: Buffers, data: bytes) -> int:
+    """Store data over another's buffers; return how much could be. Errors: EFAULT."""
+    return scatter(other, _allowed(other, buffers, lib.VM_WRITE), data)
 
 
 def _both_sides(
@@ -111,7 +138,7 @@ def process_vm_readv_raw(
     here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
     if not most:
         return 0
-    return scatter(task.mm, here, gather(_other(task, pid).mm, there, most))
+    return scatter(task.mm, here, _read_pinned(task, _other(task, pid).mm, there, most))
 
 
 @syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
@@ -125,4 +152,4 @@ def process_vm_writev_raw(
     here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
     if not most:
         return 0
-    return scatter(_other(task, pid).mm, there, gather(task.mm, here, most))
+    return _write_pinned(_other(task, pid).mm, there, gather(task.mm, here, most))

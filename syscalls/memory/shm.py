@@ -136,7 +136,8 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
     segment.need(task, wanted | (S_IXUGO if flags & SHM_EXEC else 0))
     prot = lib.PROT_READ | (0 if read_only else lib.PROT_WRITE)
     prot |= lib.PROT_EXEC if flags & SHM_EXEC else 0
-    map_flags |= 0 if segment.reserved else lib.MAP_NORESERVE
+    if isinstance(segment.inode, HugeInode) and not segment.reserved:
+        map_flags |= lib.MAP_NORESERVE
     segment.last_pid, segment.atime = task.tgid, task.kernel.clock.realtime_ns // SECOND
     return _map_segment(task, segment, where, prot, map_flags, O_RDONLY if read_only else O_RDWR)
 

@@ -223,9 +223,10 @@ def setgroups(task: Task, groups: list[int]) -> int:
     """Set the supplementary groups. Errors: EPERM (CAP_SETGID), EINVAL. Source: setgroups(2)."""
     if not task.capable("CAP_SETGID"):
         raise SyscallError(errno.EPERM)
-    if len(groups) > NGROUPS_MAX or KEEP in groups:
+    narrow = sorted(group & KEEP for group in groups)
+    if len(groups) > NGROUPS_MAX or KEEP in narrow:
         raise SyscallError(errno.EINVAL)
-    commit(task, task.cred._replace(groups=tuple(sorted(groups))))
+    commit(task, task.cred._replace(groups=tuple(narrow)))
     return 0
 
 

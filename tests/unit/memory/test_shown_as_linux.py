@@ -105,3 +105,20 @@ def test_a_file_that_is_opened_again_shows_one_name(sys: Sys) -> None:
     assert sys.readlink(f"/proc/self/fd/{again}") == "/tmp/f"
     sys.unlink("/tmp/f")
     assert sys.readlink(f"/proc/self/fd/{again}") == "/tmp/f (deleted)"
+
+
+def test_a_moved_page_that_joins_what_is_left_moves_once(sys: Sys) -> None:
+    anonymous(sys, BASE, 6, sys.PROT_READ)
+    shared = sys.MAP_SHARED | sys.MAP_ANONYMOUS | sys.MAP_FIXED
+    sys.mmap(BASE + 3 * PAGE, PAGE, 0, shared)
+    sys.load(BASE + PAGE, 1)
+    flags = sys.MREMAP_MAYMOVE | sys.MREMAP_FIXED | sys.MREMAP_DONTUNMAP
+    sys.mremap(BASE, PAGE, PAGE, flags, BASE + 3 * PAGE)
+    assert f"{BASE:08x}-{BASE + 6 * PAGE:08x}" in areas(sys)
+    assert sys.mincore(BASE, 6 * PAGE) == bytes([0, 1, 0, 0, 0, 0])
+
+
+def test_groups_are_numbers_of_32_bits(task) -> None:
+    sys = Sys(task.kernel.spawn("root", uid=0, gid=0))
+    sys.setgroups([1 << 40 | 7, 3])
+    assert sys.getgroups() == [3, 7]

@@ -1,0 +1,181 @@
+/*
+ * pinned.c - what Linux asks of memory before it pins it for another process, and its kin:
+ * areas that may be written but not read, pages that a fork shares, seals of files that are no
+ * memfd, segments without a reservation, stops of a traced child that no one wants told.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+#define BASE ((char *)0x10000000)
+
+static char buffer[4 * PAGE];
+
+static void tell(const char *what, long result)
+{
+	printf("%s: %ld%s%s\n", what, result, result < 0 ? " " : "",
+	       result < 0 ? strerror(errno) : "");
+}
+
+static void map(unsigned long page, int prot)
+{
+	mmap(BASE + page * PAGE, PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static long peek(pid_t pid, unsigned long from, unsigned long nbytes)
+{
+	struct iovec own = { buffer, sizeof(buffer) }, other = { BASE + from, nbytes };
+
+	return process_vm_readv(pid, &own, 1, &other, 1, 0);
+}
+
+static void unreadable(void)
+{
+	int node;
+
+	map(0, PROT_READ | PROT_WRITE);
+	map(1, PROT_WRITE);
+	map(2, PROT_READ | PROT_WRITE);
+	BASE[0] = BASE[PAGE] = BASE[2 * PAGE] = 1;
+	tell("what may be read", peek(getpid(), 0, 8));
+	tell("what may be written only", peek(getpid(), PAGE, 8));
+	tell("both", peek(getpid(), PAGE - 8, 16));
+	tell("all three", peek(getpid(), 0, 3 * PAGE));
+	tell("its node", syscall(SYS_get_mempolicy, &node, NULL, 0, BASE + PAGE, 3));
+	tell("the node beside", syscall(SYS_get_mempolicy, &node, NULL, 0, BASE, 3));
+}
+
+/* Whether the page is no one else's, and whether it has been written to since it is there. */
+static void show_page(const char *what)
+{
+	uint64_t word = 0;
+	char line[256];
+	unsigned long start, end;
+	int fd = open("/proc/self/pagemap", O_RDONLY), here = 0;
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+
+	pread(fd, &word, 8, (off_t)((unsigned long)BASE / PAGE * 8));
+	close(fd);
+	printf("%s: present %d exclusive %d\n", what, (int)(word >> 63), (int)(word >> 56 & 1));
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (unsigned long)BASE;
+		if (here && (strstr(line, "Private_") || strstr(line, "Shared_")))
+			fputs(line, stdout);
+	}
+	fclose(smaps);
+	fflush(stdout);
+}
+
+static void shared_page(void)
+{
+	int go[2], status;
+	char byte;
+	pid_t child;
+
+	munmap(BASE, 3 * PAGE);
+	map(0, PROT_READ | PROT_WRITE);
+	BASE[0] = 7;
+	if (pipe(go))
+		return;
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		read(go[0], &byte, 1);
+		show_page("the child, read by another");
+		BASE[0] = 8;
+		show_page("the child, having stored");
+		_exit(0);
+	}
+	show_page("a page that a fork shares");
+	tell("read from the child", peek(child, 0, 1));
+	printf("it holds %d\n", buffer[0]);
+	show_page("the parent");
+	write(go[1], "", 1);
+	waitpid(child, &status, 0);
+}
+
+static volatile int told;
+
+static void on_child(int signo)
+{
+	(void)signo;
+	told++;
+}
+
+static void quiet_stops(void)
+{
+	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
+	int go[2], status, i;
+	char byte;
+	pid_t child;
+
+	sigaction(SIGCHLD, &action, NULL);
+	if (pipe(go))
+		return;
+	child = fork();
+	if (!child) {
+		read(go[0], &byte, 1);
+		_exit(0);
+	}
+	for (i = 0; i < 2; i++) {
+		tell("attach", ptrace(PTRACE_ATTACH, child, 0, 0));
+		waitpid(child, &status, 0);
+		printf("stopped %d by %d, told %d times\n", WIFSTOPPED(status), WSTOPSIG(status),
+		       told);
+		ptrace(PTRACE_DETACH, child, 0, 0);
+	}
+	write(go[1], "", 1);
+	waitpid(child, &status, 0);
+	printf("ended %d, told %d times\n", WIFEXITED(status), told);
+}
+
+static void seals(void)
+{
+	int fd = open("/dev/shm/pinned", O_RDWR | O_CREAT, 0600), pipes[2];
+
+	tell("seal a file of tmpfs", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
+	tell("its seals", fcntl(fd, F_GET_SEALS));
+	unlink("/dev/shm/pinned");
+	if (!pipe(pipes))
+		tell("seal a pipe", fcntl(pipes[1], F_ADD_SEALS, F_SEAL_GROW));
+}
+
+static void segment(void)
+{
+	int id = shmget(IPC_PRIVATE, PAGE, 0600 | IPC_CREAT | SHM_NORESERVE), here = 0;
+	char *at = shmat(id, NULL, 0), line[256];
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+
+	shmctl(id, IPC_RMID, NULL);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (unsigned long)at;
+		if (here && !strncmp(line, "VmFlags", 7))
+			fputs(line, stdout);
+	}
+	fclose(smaps);
+}
+
+int main(void)
+{
+	unreadable();
+	shared_page();
+	quiet_stops();
+	seals();
+	segment();
+	return 0;
+}
