@@ -1,12 +1,14 @@
 r"""The host's own kernel as oracle: random memory calls on both kernels, compared.
 
-    sequence (generate.py) --> host.py --> runner.c, a child process of the real Linux
-                           \-> model.py --> a task of this kernel
-    both outcomes --> differences.py (the table of what may differ) --> run.py: Report
+    sequence (generate.py) --> host.py --> runner.c, a process of the real Linux
+                           \-> model.py --> runner.c, a process of this kernel
+    both frames of bytes --> equal, or answers.py decodes them --> differences.py (the table of
+    what may differ) --> run.py --> report.py
 
 run_conform() is the door; `pkern conform` and tests/property/test_oracle.py call it.
 """
 
-from pkern.userland.conform.run import Failure, Report, run_conform
+from pkern.userland.conform.report import Failure, Report
+from pkern.userland.conform.run import run_conform
 
 __all__ = ["Failure", "Report", "run_conform"]

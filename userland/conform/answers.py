@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pkern.userland.conform.calls import (
     PAGE,
     Call,
+    Kind,
     Layout,
     Outcome,
     Window,
@@ -29,7 +30,11 @@ _PAGEMAP_BITS |= {61: "file", 62: "swapped", 63: "present"}
 
 def read_hello(frame: bytes) -> tuple[Window, Layout]:
     """Return the window that a runner found, and all its areas."""
-    return Window(*_HELLO.unpack_from(frame)), parse_maps(frame[_HELLO.size :].decode())
+    base = parse_maps(frame[_HELLO.size :].decode())
+    own = [area for area in base if area.end < 1 << 47]
+    private = [area for area in own if area.perms == "rw-p" and area.file != "[stack]"]
+    sizes = (sum(area.end - area.start for area in areas) for areas in (own, private))
+    return Window(*_HELLO.unpack_from(frame), *sizes), base
 
 
 def ends(frame: bytes, calls: Sequence[Call]) -> bytes:
@@ -62,16 +67,21 @@ def decode(frame: bytes, calls: Sequence[Call]) -> list[Outcome]:
     reader = _Reader(frame, len(calls))
     layouts: dict[int, Layout] = {}
     outcomes: list[Outcome] = []
+    forked = False
     for call in calls:
+        actor = call.actor if forked else 0
+        forked = forked or call.kind is Kind.FORK
         value, signo, code, addr, nr_data, nr_maps = _OUTCOME.unpack(reader.take(_OUTCOME.size))
         data = reader.take(nr_data)
         if nr_maps:
-            layouts[call.actor] = parse_short_maps(reader.take(nr_maps).decode())
-        layout = layouts.get(call.actor, ())
+            layouts[actor] = parse_short_maps(reader.take(nr_maps).decode())
+        layout = layouts.get(actor, ())
         outcomes.append(Outcome(value, signo, code, addr, data, layout))
     while reader.more():
-        state = _state(reader, layouts.get(len(outcomes) - len(calls), ()))
-        outcomes.append(Outcome(0, 0, 0, 0, b"", (), state))
+        process = len(outcomes) - len(calls)
+        areas = reader.block()
+        layout = parse_short_maps(areas.decode()) if areas else layouts.get(process, ())
+        outcomes.append(Outcome(0, 0, 0, 0, b"", layout, _state(reader, layout)))
     return outcomes
 
 

@@ -21,13 +21,20 @@ _MASK = (1 << 64) - 1
 class Slot(enum.IntEnum):
     """What a call names by a number that only the running kernel knows: files, processes.
 
-    f1 is empty, f2 sparse, f0_readonly is f0 opened again. NONE is never filled: it stands for -1.
+    f1 is empty, f2 sparse, f0_readonly is f0 opened again; the rest is filled by calls. NONE is
+    never filled: it stands for -1.
     """
 
     F0 = 0
     F1 = 1
     F2 = 2
     F0_READONLY = 3
+    SEALED = 4  # a memfd that may be sealed
+    SHM = 5  # a file below /dev/shm
+    SEGMENT0 = 6
+    SEGMENT1 = 7
+    USERFAULT = 8
+    CHILD = 9
     NONE = 15
 
 
@@ -49,6 +56,37 @@ class Kind(enum.Enum):
     STORE = "store"
     PREAD = "pread64"
     PWRITE = "pwrite64"
+    FORK = "fork"
+    MEMFD = "memfd_create"
+    FCNTL = "fcntl"
+    SHMGET = "shmget"
+    SHMAT = "shmat"
+    SHMDT = "shmdt"
+    SHMCTL = "shmctl"
+    SHM_OPEN = "shm_open"
+    SHM_UNLINK = "shm_unlink"
+    PRLIMIT = "prlimit64"
+    MSEAL = "mseal"
+    REMAP = "remap_file_pages"
+    USERFAULTFD = "userfaultfd"
+    UFFD_API = "UFFDIO_API"
+    UFFD_REGISTER = "UFFDIO_REGISTER"
+    UFFD_UNREGISTER = "UFFDIO_UNREGISTER"
+    UFFD_COPY = "UFFDIO_COPY"
+    UFFD_ZEROPAGE = "UFFDIO_ZEROPAGE"
+    UFFD_PROTECT = "UFFDIO_WRITEPROTECT"
+    UFFD_CONTINUE = "UFFDIO_CONTINUE"
+    UFFD_POISON = "UFFDIO_POISON"
+    UFFD_MOVE = "UFFDIO_MOVE"
+    VM_READ = "process_vm_readv"
+    VM_WRITE = "process_vm_writev"
+    MEM_READ = "read /proc/PID/mem"
+    MEM_WRITE = "write /proc/PID/mem"
+    PEEK = "PTRACE_PEEKDATA"
+    POKE = "PTRACE_POKEDATA"
+    MBIND = "mbind"
+    SET_POLICY = "set_mempolicy"
+    GET_POLICY = "get_mempolicy"
 
     __hash__ = object.__hash__  # members are one of a kind: as fast as can be
 
@@ -74,13 +112,17 @@ class Shape:
     """How the arguments of a kind go into registers and into the scratch page.
 
     number: the system call's, or runner.c's enum op. registers: in order. words: the places of
-    those arguments that are laid into scratch. nr_out: how many bytes of scratch the call fills.
+    those arguments that are laid into scratch. nr_out: how many bytes of scratch the call fills,
+    from out_at on. keep: the slot that the result goes to, if it is a kernel's own number; an
+    argument's place where the sequence chooses it.
     """
 
     number: int
     registers: tuple[Register, ...]
     words: tuple[int, ...]
     nr_out: Callable[[Sequence[int]], int]
+    out_at: int
+    keep: Slot | int | None
 
 
 def _register(text: str) -> Register:
@@ -113,13 +155,35 @@ def _shape(
     registers: str,
     words: tuple[int, ...] = (),
     nr_out: Callable[[Sequence[int]], int] = _nothing,
+    out_at: int = 0,
+    keep: Slot | int | None = None,
 ) -> Shape:
     """Read a row: 0 is the first argument, s0 the slot it names, @8 scratch + 8, #8 the number."""
-    return Shape(number, tuple(map(_register, registers.split())), words, nr_out)
+    where = tuple(map(_register, registers.split()))
+    return Shape(number, where, words, nr_out, out_at, keep)
+
+
+def _ioctl(number: int, nr_words: int, out_at: int = 0) -> Shape:
+    """Return an ioctl on a userfaultfd whose structure the words are; the answer is its tail."""
+    size, places = 8 * nr_words, tuple(range(nr_words))
+    request = 3 << 30 | size << 16 | 0xAA << 8 | number
+    return _shape(16, f"s{nr_words} #{request} @0", places, lambda _: size - out_at, out_at)
 
 
 MAX_OUT = 512
-OP_LOAD, OP_STORE, OP_FORK = 1000, 1001, 1002
+(
+    OP_LOAD,
+    OP_STORE,
+    OP_FORK,
+    OP_SHM_OPEN,
+    OP_SHM_UNLINK,
+    OP_VM_READ,
+    OP_VM_WRITE,
+    OP_MEM_READ,
+    OP_MEM_WRITE,
+    OP_PEEK,
+    OP_POKE,
+) = range(1000, 1011)  # enum op of runner.c
 SHAPES: dict[Kind, Shape] = {
     Kind.MMAP: _shape(9, "0 1 2 3 s4 5"),
     Kind.MUNMAP: _shape(11, "0 1"),
@@ -136,11 +200,45 @@ SHAPES: dict[Kind, Shape] = {
     Kind.STORE: _shape(OP_STORE, "0 1"),
     Kind.PREAD: _shape(17, "s0 @0 #8 1", nr_out=_eight),
     Kind.PWRITE: _shape(18, "s0 @0 #8 1", words=(2,)),
+    Kind.FORK: _shape(OP_FORK, "", keep=Slot.CHILD),
+    Kind.MEMFD: _shape(319, "@0 0", words=(1,), keep=Slot.SEALED),
+    Kind.FCNTL: _shape(72, "s0 1 2"),
+    Kind.SHMGET: _shape(29, "#0 1 2", keep=0),
+    Kind.SHMAT: _shape(30, "s0 1 2"),
+    Kind.SHMDT: _shape(67, "0"),
+    Kind.SHMCTL: _shape(31, "s0 1 @0"),
+    Kind.SHM_OPEN: _shape(OP_SHM_OPEN, "0 1", keep=Slot.SHM),
+    Kind.SHM_UNLINK: _shape(OP_SHM_UNLINK, "0"),
+    Kind.PRLIMIT: _shape(302, "#0 0 @0 #0", words=(1, 2)),
+    Kind.MSEAL: _shape(462, "0 1 2"),
+    Kind.REMAP: _shape(216, "0 1 2 3 4"),
+    Kind.USERFAULTFD: _shape(323, "0", keep=Slot.USERFAULT),
+    Kind.UFFD_API: _ioctl(0x3F, 3, out_at=8),
+    Kind.UFFD_REGISTER: _ioctl(0x00, 4, out_at=24),
+    Kind.UFFD_UNREGISTER: _shape(16, "s2 #0x8010aa01 @0", words=(0, 1)),
+    Kind.UFFD_COPY: _ioctl(0x03, 5, out_at=32),
+    Kind.UFFD_ZEROPAGE: _ioctl(0x04, 4, out_at=24),
+    Kind.UFFD_PROTECT: _ioctl(0x06, 3),
+    Kind.UFFD_CONTINUE: _ioctl(0x07, 4, out_at=24),
+    Kind.UFFD_POISON: _ioctl(0x08, 4, out_at=24),
+    Kind.UFFD_MOVE: _ioctl(0x05, 5, out_at=32),
+    Kind.VM_READ: _shape(OP_VM_READ, "0", nr_out=_eight),
+    Kind.VM_WRITE: _shape(OP_VM_WRITE, "0", words=(1,)),
+    Kind.MEM_READ: _shape(OP_MEM_READ, "0", nr_out=_eight),
+    Kind.MEM_WRITE: _shape(OP_MEM_WRITE, "0", words=(1,)),
+    Kind.PEEK: _shape(OP_PEEK, "0", nr_out=_eight),
+    Kind.POKE: _shape(OP_POKE, "0 1"),
+    Kind.MBIND: _shape(237, "0 1 2 @0 #64 3", words=(4,)),
+    Kind.SET_POLICY: _shape(238, "0 @0 #64", words=(1,)),
+    Kind.GET_POLICY: _shape(239, "@0 @8 #64 0 1", nr_out=lambda _: 16),
 }
 # After which calls the areas are looked at: what others do to them is seen the next time.
 _NEVER, _WHEN_DONE, _ALWAYS = range(3)  # enum look of runner.c
 _KEEPS_AREAS = {
     Kind.FTRUNCATE, Kind.MSYNC, Kind.MINCORE, Kind.LOAD, Kind.STORE, Kind.PREAD, Kind.PWRITE,
+    Kind.MEMFD, Kind.FCNTL, Kind.SHMGET, Kind.SHM_OPEN, Kind.PRLIMIT, Kind.USERFAULTFD,
+    Kind.UFFD_API, Kind.VM_READ, Kind.VM_WRITE, Kind.MEM_READ, Kind.MEM_WRITE, Kind.PEEK, Kind.POKE,
+    Kind.SET_POLICY, Kind.GET_POLICY,
 }  # fmt: skip
 _LOOKS = {kind: _NEVER if kind in _KEEPS_AREAS else _WHEN_DONE for kind in Kind}
 _LOOKS[Kind.MREMAP] = _ALWAYS
@@ -187,25 +285,39 @@ class _Packing(NamedTuple):
     words: tuple[int, ...]
     padding: tuple[int, ...]
     nr_out: Callable[[Sequence[int]], int]
+    out_at: int
+    keep: Slot | int | None
+    look: int
 
 
-def _packing(shape: Shape) -> _Packing:
+def _packing(kind: Kind, shape: Shape) -> _Packing:
     sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
     registers = tuple((r.place, r.constant) for r in shape.registers)
     registers += ((-1, 0),) * (6 - len(registers))
     padding = (0,) * (6 - len(shape.words))
-    return _Packing(shape.number, sorts, registers, shape.words, padding, shape.nr_out)
+    return _Packing(
+        shape.number, sorts, registers, shape.words, padding, shape.nr_out, shape.out_at,
+        shape.keep, _LOOKS[kind],
+    )  # fmt: skip
 
 
-_PACKINGS = {kind: _packing(shape) for kind, shape in SHAPES.items()}
+_PACKINGS = {kind: _packing(kind, shape) for kind, shape in SHAPES.items()}
+
+
+def _kept(keep: Slot | int | None, args: Sequence[int]) -> int:
+    """Return 1 + the slot that a result goes to, 0 for none."""
+    if keep is None:
+        return 0
+    return 1 + (keep if isinstance(keep, Slot) else args[keep])
 
 
 def _pack(call: Call) -> bytes:
     """Encode as runner.c's struct call."""
     packing, args = _PACKINGS[call.kind], call.args
     head = _HEAD.pack(
-        packing.number, call.actor, 0, len(packing.words), 0, _LOOKS[call.kind],
-        0, packing.nr_out(args), *packing.sorts,
+        packing.number, call.actor, _kept(packing.keep, args), len(packing.words),
+        packing.keep is not None, packing.look, packing.out_at, packing.nr_out(args),
+        *packing.sorts,
     )  # fmt: skip
     values = [args[place] & _MASK if place >= 0 else fixed for place, fixed in packing.registers]
     values += [args[place] & _MASK for place in packing.words]
@@ -270,11 +382,14 @@ def result_text(value: int) -> str:
 class Window:
     """Where sequences play: the bytes [low, top) are free at the start of each.
 
-    top: the lowest address that the kernel's own placement has used (below it new areas go).
+    top: where the kernel's own placement begins, downwards. size, data: what RLIMIT_AS and
+    RLIMIT_DATA have to allow at the start, in bytes.
     """
 
     low: int
     top: int
+    size: int = 0
+    data: int = 0
 
 
 def parse_maps(text: str) -> Layout:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pkern.userland.conform.calls import PAGE, Call, Kind, Outcome, result_text
+from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 
@@ -57,7 +57,8 @@ class Then(enum.Enum):
 class Divergence:
     """One call whose outcomes differ: its place in the sequence and both outcomes.
 
-    at: a place behind the last call where it is the state of a process, in the end.
+    at: a place behind the last call where it is the state of a process, in the end. before: what
+    the calls before it gave on the host.
     """
 
     aspect: Aspect
@@ -65,6 +66,7 @@ class Divergence:
     at: int
     host: Outcome
     model: Outcome
+    before: tuple[Outcome, ...] = ()
 
     @property
     def call(self) -> Call:
@@ -87,10 +89,13 @@ class Divergence:
         return frozenset(_field(line) for line in lines)
 
     def __str__(self) -> str:
+        process = self.at - len(self.calls)
         if self.aspect is Aspect.STATE:
-            process = self.at - len(self.calls)
             lines = [f"in the end: the state of process {process} differs"]
             return "\n".join(lines + _only_lines(self.host.state, self.model.state))
+        if process >= 0:
+            lines = [f"in the end: the layout of process {process} differs"]
+            return "\n".join(lines + _only_lines(self.host.layout, self.model.layout))
         lines = [f"call {self.at}: {self.call}: {self.aspect.value} differs"]
         lines += [f"  Linux: {self.host}", f"  pkern: {self.model}"]
         if self.aspect is Aspect.LAYOUT:
@@ -176,6 +181,59 @@ def _lost_its_target(divergence: Divergence) -> bool:
     return all(area.start < end and target < area.end for area in gone)
 
 
+def _refused_edges(divergence: Divergence) -> set[int]:
+    """Return where the ranges begin and end that a refused call would have unmapped."""
+    edges: set[int] = set()
+    outcomes = (*divergence.before, divergence.host)
+    sizes = {call.args[1] for call in divergence.calls if call.kind is Kind.SHMGET}
+    for call, outcome in zip(divergence.calls, outcomes, strict=False):
+        if -4096 < outcome.value < 0 and call.kind is Kind.SHMAT:
+            start = call.args[1] & -PAGE
+            edges |= {start, *(start + (size + PAGE - 1) // PAGE * PAGE for size in sizes)}
+        if -4096 < outcome.value < 0 and call.kind in UNMAPPED:
+            for start, length in UNMAPPED[call.kind](call.args):
+                edges |= {start, start + (length + PAGE - 1) // PAGE * PAGE}
+    return edges
+
+
+Ranges = tuple[tuple[int, int], ...]
+# Addresses and lengths that a call unmaps before it does anything else, by its arguments.
+UNMAPPED: dict[Kind, Callable[[Sequence[int]], Ranges]] = {
+    Kind.MMAP: lambda args: ((args[0], args[1]),) if args[3] & 0x10 else (),
+    Kind.MUNMAP: lambda args: ((args[0], args[1]),),
+    Kind.MREMAP: lambda args: ((args[0], args[1]), (args[4], args[2]), (args[0], args[2])),
+}
+
+
+def _only_split(divergence: Divergence) -> bool:
+    """The layouts differ by splits alone, at an end of a range that a refused call was about."""
+    host, model = divergence.host.layout, divergence.model.layout
+    more = {area.start for area in host} - {area.start for area in model}
+    return _joined(host) == _joined(model) and more <= _refused_edges(divergence)
+
+
+def _joined(layout: Layout) -> list[Area]:
+    """Join the areas that go on one in the other."""
+    joined: list[Area] = []
+    for area in layout:
+        last = joined[-1] if joined else None
+        offset = area.offset - (last.end - last.start) if last and area.file else 0
+        if (
+            last
+            and last.end == area.start
+            and (last.perms, last.file, last.offset)
+            == (
+                area.perms,
+                area.file,
+                offset,
+            )
+        ):
+            joined[-1] = Area(last.start, area.end, last.perms, last.offset, last.file)
+        else:
+            joined.append(area)
+    return joined
+
+
 def _counts_twice(divergence: Divergence) -> bool:
     """An earlier MREMAP_DONTUNMAP, and Linux finds RLIMIT_MEMLOCK used up where we do not."""
     moved = any(
@@ -238,6 +296,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the error; we check first and change nothing",
     ),
     Difference(
+        Aspect.LAYOUT,
+        _only_split,
+        Then.STOP,
+        "mmap with MAP_FIXED, munmap or mremap that a limit or a seal refuses: Linux has split the "
+        "areas at its ends by then; we change nothing",
+    ),
+    Difference(
         Aspect.RESULT,
         _counts_twice,
         Then.STOP,
@@ -274,8 +339,14 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 
 
-def compare(calls: tuple[Call, ...], at: int, host: Outcome, model: Outcome) -> Divergence | None:
-    """Compare the outcomes of one call; None if they are equal."""
+def compare(
+    calls: tuple[Call, ...],
+    at: int,
+    host: Outcome,
+    model: Outcome,
+    before: Sequence[Outcome] = (),
+) -> Divergence | None:
+    """Compare the outcomes of one call; None if they are equal. before: the host's until then."""
     if host == model:
         return None
     if (host.signo, host.code, host.addr) != (model.signo, model.code, model.addr):
@@ -284,11 +355,11 @@ def compare(calls: tuple[Call, ...], at: int, host: Outcome, model: Outcome) -> 
         aspect = Aspect.RESULT
     elif host.data != model.data:
         aspect = Aspect.DATA
-    elif host.state != model.state:
-        aspect = Aspect.STATE
-    else:
+    elif host.layout != model.layout:
         aspect = Aspect.LAYOUT
-    return Divergence(aspect, calls, at, host, model)
+    else:
+        aspect = Aspect.STATE
+    return Divergence(aspect, calls, at, host, model, tuple(before))
 
 
 def allowed(

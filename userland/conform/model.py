@@ -65,7 +65,8 @@ class Model:
     """A kernel of ours with a runner whose address space starts as that of the host's runner."""
 
     def __init__(self, base: Layout, window: Window, rmap: str = "objrmap_tree") -> None:
-        settings = {"vm.mmap_min_addr": _host_mmap_min_addr()}
+        settings = {"vm.mmap_min_addr": _host_mmap_min_addr(), "vm.nonlinear": 1}
+        settings["vm.nonlinear_emulated"] = 1  # as on Linux since 4.0
         cpu = ",".join(sorted(host_cpu_features()))
         self.kernel = Kernel(ram="64M", rmap=rmap, sysctl=settings, cpu=cpu)
         self._scheduler = boot_scheduler(self.kernel)

@@ -16,8 +16,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -35,13 +39,14 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	siglongjmp(escape, 1);
 }
 
-static void show(const char *what, long result)
+static long show(const char *what, long result)
 {
 	if (result == -1)
 		printf("%s = -1 %s\n", what, strerror(errno));
 	else
 		printf("%s = %#lx [%02x %02x %02x %02x]\n", what, result, scratch[0], scratch[1],
 		       scratch[2], scratch[3]);
+	return result;
 }
 
 #define CALL(number, ...) show(#number "(" #__VA_ARGS__ ")", syscall(number, __VA_ARGS__))
@@ -65,6 +70,92 @@ static void show(const char *what, long result)
 		uint64_t words[] = { __VA_ARGS__ }; \
 		memcpy(scratch, words, sizeof(words)); \
 	} while (0)
+
+/* ---- two processes that take turns: both go through all statements, each makes its own ---- */
+
+static volatile int *nr_made; /* shared: how many statements have been made */
+static int at, me;
+static pid_t child;
+
+static int is_mine(int whose) { return me == whose || (!child && !me); }
+
+static __attribute__((unused)) int begin(int whose)
+{
+	at++;
+	while (is_mine(whose) && *nr_made != at - 1)
+		usleep(100);
+	return is_mine(whose);
+}
+
+static __attribute__((unused)) int done(int whose)
+{
+	*nr_made += is_mine(whose);
+	return 0;
+}
+
+#define IN(whose) for (int mine = begin(whose); mine; mine = done(whose))
+#define FORK() \
+	do { \
+		child = fork(); \
+		me = !child; \
+	} while (0)
+
+/* ---- another process's memory, or one's own ---- */
+
+#define SUBJECT (child ? child : getpid())
+
+static __attribute__((unused)) long vm_access(const char *what, long number, unsigned long address)
+{
+	struct iovec own = { scratch, 8 }, other = { (void *)address, 8 };
+
+	return show(what, syscall(number, SUBJECT, &own, 1, &other, 1, 0));
+}
+
+static __attribute__((unused)) long mem_access(const char *what, int writes, unsigned long address)
+{
+	char path[64];
+	long n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", SUBJECT);
+	fd = open(path, O_RDWR);
+	n = writes ? pwrite(fd, scratch, 8, (off_t)address) : pread(fd, scratch, 8, (off_t)address);
+	close(fd);
+	return show(what, n);
+}
+
+static __attribute__((unused)) long trace_access(const char *what, long request,
+						 unsigned long address, unsigned long data)
+{
+	long result;
+	int status;
+
+	ptrace(PTRACE_ATTACH, child, 0, 0);
+	waitpid(child, &status, 0);
+	result = show(what, syscall(SYS_ptrace, request, child, address, data));
+	ptrace(PTRACE_DETACH, child, 0, 0);
+	return result;
+}
+
+#define VM_READ(address) vm_access("process_vm_readv(" #address ")", SYS_process_vm_readv, address)
+#define VM_WRITE(address) \
+	vm_access("process_vm_writev(" #address ")", SYS_process_vm_writev, address)
+#define MEM_READ(address) mem_access("read mem(" #address ")", 0, address)
+#define MEM_WRITE(address) mem_access("write mem(" #address ")", 1, address)
+#define PEEK(address) \
+	trace_access("peek(" #address ")", PTRACE_PEEKDATA, address, (unsigned long)scratch)
+#define POKE(address, data) trace_access("poke(" #address ")", PTRACE_POKEDATA, address, data)
+
+/* ---- files ---- */
+
+static const char *shm_path(unsigned long number)
+{
+	return number ? "/dev/shm/pkern-conform.1" : "/dev/shm/pkern-conform.0";
+}
+
+#define SHM_OPEN(number, flags) \
+	show("shm_open(" #number ", " #flags ")", open(shm_path(number), (int)(flags), 0600))
+#define SHM_UNLINK(number) show("shm_unlink(" #number ")", unlink(shm_path(number)))
 
 static void stamp(int fd, unsigned long page, uint64_t value)
 {
@@ -111,6 +202,8 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IONBF, 0);
 	unmap_clocks();
+	nr_made = mmap((void *)0x8000000, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	memset(slots, 0xff, sizeof(slots));
 	slots[0] = memfd_create("f0", 0);
 	slots[1] = memfd_create("f1", 0);
@@ -126,11 +219,18 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	if (getuid() == 0 && setresuid(1000, 1000, 1000))
 		perror("setresuid");
+	prctl(PR_SET_DUMPABLE, 1); /* for the parent that looks at its child */
 	action.sa_sigaction = on_signal;
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 
 	/* CALLS */
+	while (me && *nr_made != at)
+		usleep(100); /* the first process shows its maps with the last statement made */
 	show_maps();
+	if (child)
+		waitpid(child, NULL, 0);
+	unlink(shm_path(0));
+	unlink(shm_path(1));
 	return 0;
 }

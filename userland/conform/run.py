@@ -1,24 +1,27 @@
 """The oracle's loop: the same sequences on both kernels, compared call by call.
 
-Owns run_conform() and its report.  Called by userland/cli/main.py and by
+Owns run_conform() and its parts.  Called by userland/cli/main.py and by
 tests/property/test_oracle.py.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import NamedTuple
 
 from pkern.userland.conform import answers
 from pkern.userland.conform.calls import Calls, Kind, pack_calls
-from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Difference, Divergence, Then, allowed, compare
 from pkern.userland.conform.generate import sequence
 from pkern.userland.conform.host import Host
 from pkern.userland.conform.model import Model
+from pkern.userland.conform.report import Failure, Report, together
 from pkern.userland.conform.shrink import shrink
 
 Progress = Callable[[int, int], None]
@@ -26,59 +29,6 @@ Tally = Counter[tuple[Kind, int]]  # a kind and how it ended: runner.c's enum en
 _CHECK_EVERY = 50
 _ENDS = {0: "done", 1: "error"}
 _END_SIGNAL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A sequence on which the two kernels disagree, made short."""
-
-    seed: int
-    index: int
-    divergence: Divergence
-
-    @property
-    def program(self) -> str:
-        """The shortest sequence as a C program that runs on the host."""
-        title = f"pkern conform: sequence {self.index} of seed {self.seed}"
-        return c_program(self.divergence.calls, title)
-
-    def __str__(self) -> str:
-        lines = [f"sequence {self.index} of seed {self.seed}, made short:"]
-        for at, call in enumerate(self.divergence.calls):
-            lines.append(f"  {at}: {call}")
-        return "\n".join([*lines, str(self.divergence)])
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run compared and found.
-
-    sequences, calls: how many ran. tally: outcomes of the host by kind. allowed: how often each
-    row of the table of differences applied, by its reason.
-    """
-
-    seed: int
-    sequences: int
-    calls: int
-    tally: dict[str, int]
-    allowed: dict[str, int]
-    failures: tuple[Failure, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether no sequence diverged."""
-        return not self.failures
-
-    def __str__(self) -> str:
-        lines = [
-            f"seed {self.seed}: {self.sequences} sequences, {self.calls} calls compared, "
-            f"{len(self.failures)} diverge"
-        ]
-        lines += [f"  {count:>8}  {name}" for name, count in sorted(self.tally.items())]
-        lines += [f"  allowed {count} times: {reason}" for reason, count in self.allowed.items()]
-        for failure in self.failures:
-            lines += ["", str(failure), "", failure.program]
-        return "\n".join(lines)
 
 
 class Oracle:
@@ -112,9 +62,10 @@ class Oracle:
 
     def _look_closer(self, calls: Calls, host: bytes, model: bytes) -> Divergence | None:
         """Find the first difference that no row of the table allows."""
-        pairs = zip(answers.decode(host, calls), answers.decode(model, calls), strict=True)
+        outcomes = answers.decode(host, calls)
+        pairs = zip(outcomes, answers.decode(model, calls), strict=True)
         for at, (theirs, ours) in enumerate(pairs):
-            divergence = compare(calls, at, theirs, ours)
+            divergence = compare(calls, at, theirs, ours, outcomes[:at])
             if divergence is None:
                 continue
             row = allowed(divergence)
@@ -174,6 +125,17 @@ def _collecting_by_hand() -> Iterator[None]:
             gc.enable()
 
 
+class Part(NamedTuple):
+    """What one process runs: so many sequences of a seed, from the first on."""
+
+    seed: int
+    first: int
+    sequences: int
+    calls: int
+    stop_after: int
+    rmap: str
+
+
 def run_conform(
     sequences: int,
     seed: int,
@@ -181,52 +143,98 @@ def run_conform(
     progress: Progress | None = None,
     stop_after: int = 1,
     rmap: str = "objrmap_tree",
+    jobs: int = 1,
 ) -> Report:
     """Compare so many random sequences with the host's kernel and report.
 
-    calls: in each sequence. progress: called with (done, all) now and then. stop_after: failures
-    that end the run. Errors: NoCompiler, HostDied, KernelBug.
+    calls: in each sequence. progress: called with (done, all) now and then, with one job only.
+    stop_after: failures that end a part. jobs: processes, each of which runs a part.
+    Errors: NoCompiler, CpuUnavailable, HostDied, ModelDied, KernelBug, with the sequence's number.
     """
-    oracle = Oracle(rmap)
+    ends = [sequences * job // jobs for job in range(jobs + 1)]
+    parts = [
+        Part(seed, first, end - first, calls, stop_after, rmap)
+        for first, end in itertools.pairwise(ends)
+        if end > first
+    ]
+    if len(parts) == 1:
+        return run_part(parts[0], progress)
+    with ProcessPoolExecutor(len(parts), get_context("spawn")) as pool:
+        return together(list(pool.map(run_part, parts)))
+
+
+def run_part(part: Part, progress: Progress | None = None) -> Report:
+    """Run one part in this process. Errors: as run_conform."""
+    oracle, again = Oracle(part.rmap), Again(part.rmap)
     failures: list[Failure] = []
+    unrepeated: list[int] = []
     done = 0
     with _collecting_by_hand():
-        for index, steps in _sent_ahead(oracle, seed, sequences, calls):
-            divergence = oracle.compare_next(steps)
-            done = index + 1
-            if divergence is not None:
-                failures.append(Failure(seed, index, divergence))
-                if len(failures) >= stop_after:
+        for index, steps in _sent_ahead(oracle, part):
+            divergence = _compared(oracle, part, index, steps)
+            done += 1
+            if divergence is not None and again.compare(steps) is None:
+                unrepeated.append(index)
+            elif divergence is not None:
+                failures.append(Failure(part.seed, index, again.shorten(divergence)))
+                if len(failures) >= part.stop_after:
                     break
             if done % _CHECK_EVERY == 0:
                 oracle.model.check()
                 gc.collect()
                 if progress is not None:
-                    progress(done, sequences)
+                    progress(done, part.sequences)
     oracle.model.check()
+    again.close()
     tally = {_tally_text(kind, end): count for (kind, end), count in oracle.tally.items()}
     permitted, compared = dict(oracle.allowed), oracle.calls
     oracle.close()
-    short = tuple(_shorten(failure, rmap) for failure in failures)
-    return Report(seed, done, compared, tally, permitted, short)
+    found = tuple(failures), tuple(unrepeated)
+    return Report(part.seed, done, compared, tally, permitted, *found)
 
 
-def _sent_ahead(
-    oracle: Oracle, seed: int, sequences: int, calls: int
-) -> Iterator[tuple[int, Calls]]:
+def _compared(oracle: Oracle, part: Part, index: int, steps: Calls) -> Divergence | None:
+    try:
+        return oracle.compare_next(steps)
+    except Exception as error:
+        error.add_note(f"in sequence {index} of seed {part.seed}")
+        raise
+
+
+class Again:
+    """A second pair of kernels, for those sequences that differed on the first: asked once more."""
+
+    def __init__(self, rmap: str) -> None:
+        self._rmap = rmap
+        self._oracle: Oracle | None = None
+
+    def _pair(self) -> Oracle:
+        if self._oracle is None:
+            self._oracle = Oracle(self._rmap)
+        return self._oracle
+
+    def compare(self, calls: Calls) -> Divergence | None:
+        """Run a sequence; None if the kernels agree this time."""
+        return self._pair().compare_one(calls)
+
+    def shorten(self, divergence: Divergence) -> Divergence:
+        """Find a shortest sequence that diverges in the same way."""
+        return self._pair().shorten(divergence)
+
+    def close(self) -> None:
+        """End both sides, if they were ever needed."""
+        if self._oracle is not None:
+            self._oracle.close()
+
+
+def _sent_ahead(oracle: Oracle, part: Part) -> Iterator[tuple[int, Calls]]:
     """Give each sequence when the next one already runs on the host, on another processor."""
     ahead: Calls | None = None
-    for index in range(sequences + 1):
+    last = part.first + part.sequences
+    for index in range(part.first, last + 1):
         previous = ahead
-        if index < sequences:
-            ahead = sequence(seed, index, calls, oracle.window)
+        if index < last:
+            ahead = sequence(part.seed, index, part.calls, oracle.window)
             oracle.send(ahead)
         if previous is not None:
             yield index - 1, previous
-
-
-def _shorten(failure: Failure, rmap: str) -> Failure:
-    oracle = Oracle(rmap)
-    short = oracle.shorten(failure.divergence)
-    oracle.close()
-    return Failure(failure.seed, failure.index, short)

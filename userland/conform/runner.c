@@ -23,16 +23,39 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
 enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17, PAGEMAP_PAGES = 64 };
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
+enum {
+	MOST_FILES = 64,
+	OWN_FILES = 48,
+	NR_SHM = 2,
+	FIRST_SEGMENT = 6
+}; /* Slot.SEGMENT0 of calls.py */
 
-enum op { OP_LOAD = 1000, OP_STORE, OP_FORK };
+#define SHM_NAME "/dev/shm/pkern-conform."
+
+enum op {
+	OP_LOAD = 1000,
+	OP_STORE,
+	OP_FORK,
+	OP_SHM_OPEN,   /* a file below /dev/shm, by its number */
+	OP_SHM_UNLINK, /* the same */
+	OP_VM_READ, /* process_vm_readv of eight bytes, and its kin: of the child, or of oneself */
+	OP_VM_WRITE,
+	OP_MEM_READ, /* the same through /proc/PID/mem */
+	OP_MEM_WRITE,
+	OP_PEEK, /* by ptrace, of the child */
+	OP_POKE
+};
 enum sort { SORT_PLAIN, SORT_SLOT, SORT_SCRATCH };
 enum look { LOOK_NEVER, LOOK_WHEN_DONE, LOOK_ALWAYS };
 enum end { END_DONE, END_ERROR, END_SIGNAL };
@@ -72,6 +95,8 @@ struct hello {
  */
 struct shared {
 	size_t nr_out;
+	pid_t first; /* the process that forks the others: names hold its number */
+	int ipc;     /* the sequence has made what outlives its processes */
 	int64_t slots[NR_SLOTS];
 	char text[TEXT_BYTES];              /* of a file of /proc */
 	char raw[NR_ACTORS][2][TEXT_BYTES]; /* maps of each process, now and before */
@@ -230,6 +255,10 @@ static char *copy_area(char *to, const char *line, const char *end)
 	to = copy(to, line, device);
 	while (*name == ' ')
 		name++;
+	if (!strncmp(name, SHM_NAME, sizeof(SHM_NAME) - 1)) {
+		to = copy(to, SHM_NAME, SHM_NAME + sizeof(SHM_NAME) - 1);
+		name = after(name + sizeof(SHM_NAME) - 1, '.'); /* the number of a process */
+	}
 	return copy(to, name, end);
 }
 
@@ -267,7 +296,8 @@ static size_t within_window(const char *from, char *into)
 			if (inside)
 				to = copy_area(to, from, end);
 			of_file = inside && to[-2] != ' ';
-		} else if (inside && !(of_file && depends_on_fault_around(from))) {
+		} else if (inside && !(of_file && depends_on_fault_around(from)) &&
+			   strncmp(from, "Referenced:", 11)) {
 			to = copy(to, from, end);
 		}
 		from = end;
@@ -357,8 +387,37 @@ static void emit_sizes(void)
 	}
 }
 
+/* Put the areas behind the outcome if they are not as they were. */
+static void look_at_areas(struct outcome *o)
+{
+	char *raw = shared->raw[actor][!now_raw];
+	size_t nbytes = read_file(maps_fd, raw);
+
+	if (nbytes == nr_raw && !memcmp(raw, shared->raw[actor][now_raw], nbytes))
+		return;
+	now_raw = !now_raw;
+	nr_raw = nbytes;
+	nr_shown = within_window(raw, shared->shown[actor]);
+	shared->shown[actor][nr_shown] = 0;
+	o->nr_maps = (uint32_t)nr_shown;
+}
+
+/* As many descriptors as there may be: what a sequence has limited is not ours. */
+static void allow_files(void)
+{
+	struct rlimit limit = { MOST_FILES, MOST_FILES };
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void emit_state(void)
 {
+	struct outcome o = { 0 };
+
+	allow_files();
+	look_at_areas(&o);
+	emit(&o.nr_maps, 4);
+	emit(shared->shown[actor], o.nr_maps);
 	emit_smaps();
 	emit_pagemap(shared->shown[actor]);
 	emit_sizes();
@@ -386,14 +445,139 @@ static int64_t system_call(const struct call *c)
 	return result == -1 ? -errno : result;
 }
 
+/* ---- names that outlive a process ---- */
+
+static const char *shm_name(uint64_t number)
+{
+	static char name[64] = SHM_NAME;
+	char *p = name + sizeof(SHM_NAME) - 1 + 10;
+	pid_t pid = shared->first;
+
+	for (char *digit = p; digit > name + sizeof(SHM_NAME) - 1; pid /= 10)
+		*--digit = (char)('0' + pid % 10);
+	*p++ = '.';
+	*p++ = (char)('0' + number % 10);
+	*p = 0;
+	return name;
+}
+
+static int64_t shm_open_number(uint64_t number, uint64_t flags)
+{
+	int fd = open(shm_name(number), (int)flags, 0600);
+
+	shared->ipc = 1;
+	return fd < 0 ? -errno : fd;
+}
+
+static int64_t shm_unlink_number(uint64_t number) { return unlink(shm_name(number)) ? -errno : 0; }
+
+/* What a sequence has left: names, and segments that no one has attached. */
+static void forget_ipc(void)
+{
+	int i;
+
+	for (i = 0; i < NR_SHM; i++)
+		unlink(shm_name((uint64_t)i));
+	for (i = FIRST_SEGMENT; i < FIRST_SEGMENT + NR_SHM; i++)
+		shmctl((int)shared->slots[i], IPC_RMID, NULL);
+	shared->ipc = 0;
+}
+
+/* ---- the memory of another process ---- */
+
+/* The child where there is one and it is not we who ask, else ourselves. */
+static pid_t subject(void) { return child ? child : getpid(); }
+
+static int64_t vm_access(const struct call *c)
+{
+	struct iovec own = { scratch, 8 }, other = { (void *)c->a[0], 8 };
+	ssize_t n = c->op == OP_VM_READ ? process_vm_readv(subject(), &own, 1, &other, 1, 0)
+					: process_vm_writev(subject(), &own, 1, &other, 1, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+static int64_t mem_access(const struct call *c)
+{
+	char path[32] = "/proc/self/mem";
+	pid_t pid = subject();
+	ssize_t n;
+	int fd, i;
+
+	if (child) {
+		memcpy(path + 6, "0000000/mem", 12);
+		for (i = 12; i >= 6; i--, pid /= 10)
+			path[i] = (char)('0' + pid % 10);
+		for (i = 6; path[i] == '0'; i++)
+			;
+		memmove(path + 6, path + i, strlen(path + i) + 1);
+	}
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	n = c->op == OP_MEM_READ ? pread(fd, scratch, 8, (off_t)c->a[0])
+				 : pwrite(fd, scratch, 8, (off_t)c->a[0]);
+	n = n < 0 ? -errno : n;
+	close(fd);
+	return n;
+}
+
+/* The child waits for its turn in a read: it is stopped there, asked, and let go. */
+static int64_t trace_access(const struct call *c)
+{
+	int request = c->op == OP_PEEK ? PTRACE_PEEKDATA : PTRACE_POKEDATA, status;
+	uint64_t data = c->op == OP_PEEK ? (uint64_t)scratch : c->a[1];
+	long result;
+
+	if (!child)
+		return -ESRCH;
+	if (ptrace(PTRACE_ATTACH, child, 0, 0) || waitpid(child, &status, 0) != child ||
+	    !WIFSTOPPED(status))
+		_exit(20);
+	result = syscall(SYS_ptrace, request, child, c->a[0], data);
+	result = result < 0 ? -errno : 0;
+	if (ptrace(PTRACE_DETACH, child, 0, 0))
+		_exit(21);
+	return result;
+}
+
+static int64_t own_operation(const struct call *c)
+{
+	memset(scratch, 0, CLEARED);
+	memcpy(scratch, c->words, c->nr_words * 8u);
+	switch (c->op) {
+	case OP_SHM_OPEN:
+		return shm_open_number(c->a[0], c->a[1]);
+	case OP_SHM_UNLINK:
+		return shm_unlink_number(c->a[0]);
+	case OP_VM_READ:
+	case OP_VM_WRITE:
+		return vm_access(c);
+	case OP_MEM_READ:
+	case OP_MEM_WRITE:
+		return mem_access(c);
+	case OP_PEEK:
+	case OP_POKE:
+		return trace_access(c);
+	}
+	_exit(6);
+}
+
+/* ---- making the calls ---- */
+
 static void take_turns(uint32_t i);
 
 static void start_process(int number)
 {
+	int fd;
+
+	allow_files();
 	actor = number;
 	if (chdir("/proc/self")) /* its files are opened by shorter names */
 		_exit(19);
-	maps_fd = open("maps", O_RDONLY);
+	fd = open("maps", O_RDONLY);
+	maps_fd = fcntl(fd, F_DUPFD, OWN_FILES); /* out of the way of the sequence */
+	close(fd);
 	nr_raw = nr_shown = 0;
 	shared->shown[actor][0] = 0;
 }
@@ -405,6 +589,16 @@ static void on_child(int signo)
 	_exit(13);
 }
 
+static void watch_child(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = on_child;
+	action.sa_flags = SA_NOCLDSTOP | SA_RESTART;
+	sigaction(SIGCHLD, &action, NULL);
+}
+
 /* The child goes on with the calls behind this one when it is its turn. */
 static int64_t fork_actor(uint32_t i)
 {
@@ -412,7 +606,7 @@ static int64_t fork_actor(uint32_t i)
 
 	if (actor || child)
 		return -EBUSY;
-	signal(SIGCHLD, on_child);
+	watch_child();
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -439,8 +633,9 @@ static int64_t make_call(const struct call *c, uint32_t i)
 		value = fork_actor(i);
 		break;
 	default:
-		value = system_call(c);
+		value = c->op > OP_FORK ? own_operation(c) : system_call(c);
 	}
+	shared->ipc |= c->op == SYS_shmget;
 	if (value >= 0 && c->keep)
 		shared->slots[c->keep - 1] = value;
 	return value >= 0 && c->quiet ? 0 : value;
@@ -456,7 +651,7 @@ static void perform(const struct call *c, uint32_t i, struct outcome *o)
 		return;
 	}
 	o->value = make_call(c, i);
-	if (o->value >= 0 && c->op < OP_LOAD)
+	if (o->value >= 0)
 		o->nr_data = c->nr_out;
 }
 
@@ -467,28 +662,13 @@ static char end_of(const struct call *c, const struct outcome *o)
 	return c->op != OP_LOAD && o->value < 0 ? END_ERROR : END_DONE;
 }
 
-/* Put the areas behind the outcome if they are not as they were. */
-static void look_at_areas(struct outcome *o)
-{
-	char *raw = shared->raw[actor][!now_raw];
-	size_t nbytes = read_file(maps_fd, raw);
-
-	if (nbytes == nr_raw && !memcmp(raw, shared->raw[actor][now_raw], nbytes))
-		return;
-	now_raw = !now_raw;
-	nr_raw = nbytes;
-	nr_shown = within_window(raw, shared->shown[actor]);
-	shared->shown[actor][nr_shown] = 0;
-	o->nr_maps = (uint32_t)nr_shown;
-}
-
 static void report(const struct call *c, uint32_t i)
 {
 	struct outcome o;
 
 	perform(c, i, &o);
 	shared->out[4 + i] = end_of(c, &o);
-	if (c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE) || i + 1 == nr_calls)
+	if (c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
 		look_at_areas(&o);
 	emit(&o, sizeof(o));
 	emit(scratch + c->out_at, o.nr_data);
@@ -673,6 +853,7 @@ static void serve(void)
 
 	if (chdir("/proc/self"))
 		_exit(19);
+	shared->first = getpid();
 	read_sizes(sizes_before, names);
 	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
@@ -685,6 +866,8 @@ static void serve(void)
 			run_sequence();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			_exit(10);
+		if (shared->ipc)
+			forget_ipc();
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
 			write_all(&dead, 4);
 	}
