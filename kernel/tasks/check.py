@@ -1,4 +1,4 @@
-"""A recount of tasks: T1 to T7 of docs/invariants.md. It trusts no count and changes nothing."""
+"""A recount of tasks: T1 to T8 of docs/invariants.md. It trusts no count and changes nothing."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def faults(tasks: TaskTable, scheduler: Scheduler | None, locks: Locks) -> list[
     found += _shared(tasks)
     found += _users(tasks)
     found += _locks(locks)
+    found += _traces(tasks)
     if scheduler is not None:
         found += _sleepers(scheduler)
     return found
@@ -41,7 +42,8 @@ def _threads(group: Group) -> Iterator[str]:
             yield f"T1: process {group.pid} has {task!r}, in no table or of another process"
     if group.live != len(alive):
         yield f"T2: process {group.pid} counts {group.live} live threads, not {len(alive)}"
-    if group.leader not in threads or any(t not in alive for t in threads if t is not group.leader):
+    left = [t for t in threads if t not in alive and t is not group.leader and t.trace is None]
+    if group.leader not in threads or left:
         yield f"T2: process {group.pid} lacks its leader, or keeps another dead thread"
     if group.cpu_ns < sum(task.thread.cpu_ns for task in threads):
         yield f"T2: the threads of process {group.pid} have run longer than it has"
@@ -82,6 +84,18 @@ def _users(tasks: TaskTable) -> Iterator[str]:
     for uid, count in tasks.of_user.items():
         if counted[uid] != count:
             yield f"T5: user {uid} counts {count} tasks, not {counted[uid]}"
+
+
+def _traces(tasks: TaskTable) -> Iterator[str]:
+    for task in tasks.values():
+        trace = task.trace
+        if trace is not None and trace.tracer.group.tracees.get(task) is not trace:
+            yield f"T8: {task!r} is traced by {trace.tracer!r}, which does not know it"
+        if trace is not None and task.alive and trace.held and not task.thread.stopped:
+            yield f"T8: {task!r} is held by its tracer, and may run"
+        for tracee, known in task.group.tracees.items():
+            if tracee.trace is not known or tasks.get(tracee.pid) is not tracee:
+                yield f"T8: {task!r} traces {tracee!r}, which does not know it"
 
 
 def _sleepers(scheduler: Scheduler) -> Iterator[str]:

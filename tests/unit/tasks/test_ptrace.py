@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import KernelBug, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import userregs
 from pkern.kernel.tasks.trace import Option
@@ -269,6 +269,19 @@ def test_the_raw_call_stores_what_the_python_form_returns(kernel: Kernel) -> Non
     assert t.sys.syscall(101, abi.GETREGS, t.pid, 0, 8) == -errno.EFAULT
     assert t.sys.syscall(101, abi.SYSEMU, t.pid, 0, 0) == 0
     assert t.wait() == SIGTRAP
+
+
+def test_the_recount_finds_a_tracee_that_is_not_known(kernel: Kernel) -> None:
+    t = Traced(kernel)
+    kernel.check()
+    trace = t.sys.task.group.tracees.pop(t.child.task)
+    with pytest.raises(KernelBug, match="T8"):
+        kernel.check()
+    t.sys.task.group.tracees[t.child.task] = trace
+    stopped, t.child.task.thread.stopped = t.child.task.thread.stopped, 0
+    with pytest.raises(KernelBug, match="T8"):
+        kernel.check()
+    t.child.task.thread.stopped = stopped
 
 
 # ---- who may ---
