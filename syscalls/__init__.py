@@ -58,8 +58,8 @@ ROOMS = {
         getuid getgid setuid setgid geteuid getegid setreuid setregid getgroups setgroups setresuid
         getresuid setresgid getresgid setfsuid setfsgid capget capset""",
     "tasks.jobs": """
-        sched_yield pause setpgid getpgrp setsid getpgid getsid arch_prctl set_tid_address
-        set_robust_list get_robust_list rseq""",
+        sched_yield pause restart_syscall setpgid getpgrp setsid getpgid getsid arch_prctl
+        set_tid_address set_robust_list get_robust_list rseq""",
     "tasks.clone": "clone fork vfork unshare clone3",
     "tasks.life": "execve exit wait4 exit_group waitid execveat",
     "tasks.pidfd": "pidfd_send_signal process_mrelease",

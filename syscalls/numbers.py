@@ -92,7 +92,6 @@ _REASONS = {
     "older programs' calls: statfs tells it": "ustat sysfs",
     "the machine is switched off from outside": "reboot",
     "no session is hung up by a program": "vhangup",
-    "a call goes on by itself": "restart_syscall",
     "there are no file handles": "name_to_handle_at open_by_handle_at",
 }
 REASONS: dict[str, str] = {

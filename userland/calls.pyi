@@ -1790,6 +1790,12 @@ class Calls:
         Source: renameat2(2).
         """
 
+    def restart_syscall(self) -> int:
+        """Go on with the sleep that a stop has interrupted: the kernel lets a task call it.
+
+        Errors: EINTR: there was none; those of the call. Source: restart_syscall(2).
+        """
+
     def rmdir(self, path: StrPath) -> int:
         """Remove an empty directory. Errors: ENOTEMPTY, ENOTDIR, EBUSY, EACCES. Source: rmdir(2)."""
 

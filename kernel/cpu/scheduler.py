@@ -60,7 +60,7 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
 EINTR, ENOSYS = 4, 38
 REGISTERS = 1 << 64
 TRAP_BRKPT, TRAP_HWBKPT = 1, 4
-SIGRETURN = 15
+SIGRETURN, RESTART_SYSCALL = 15, 219
 DEBUG, STEPPED = 1, 1 << 14  # the vector, and DR6's bit for a step
 EXECUTE = 0  # a watched place: debugregs.py
 # What an interrupted call returns inside Linux: ERESTARTSYS, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
@@ -418,23 +418,23 @@ class Scheduler:
         if trace.calls is Calls.RUN:
             task.thread.call = call
         else:
-            self._hold_at_entry(task, trace, call[0], None)
+            self._hold_at_entry(task, trace, call[0])
         return self._resume(task)
 
-    def _hold_at_entry(self, task: Task, trace: Trace, nr: int, progress: Any) -> None:
+    def _hold_at_entry(self, task: Task, trace: Trace, nr: int) -> None:
         task.thread.orig_rax = nr
         task.cpu.set_result(-ENOSYS)
         if trace.calls is Calls.EMULATE:
             trace.hold_at_call(At.ENTRY, self._skip_call)
         else:
-            trace.hold_at_call(At.ENTRY, partial(self._make_held_call, progress=progress))
+            trace.hold_at_call(At.ENTRY, self._make_held_call)
 
     def _skip_call(self, task: Task, info: SigInfo | None) -> None:
         """Go on behind a call that the tracer has made."""
         self._send_held(task, info)
         self._left_call(task)
 
-    def _make_held_call(self, task: Task, info: SigInfo | None, progress: Any) -> None:
+    def _make_held_call(self, task: Task, info: SigInfo | None) -> None:
         """Make the call that a task was held before, as its registers say by now."""
         self._send_held(task, info)
         thread, regs = task.thread, task.cpu.registers()
@@ -442,7 +442,6 @@ class Scheduler:
             self._left_call(task)
             return
         thread.call = thread.orig_rax, tuple(regs[name] for name in ARGUMENTS)
-        thread.progress = progress
 
     def _send_held(self, task: Task, info: SigInfo | None) -> None:
         """Send what the tracer wants sent at a stop for a call."""
@@ -555,7 +554,10 @@ class Scheduler:
         result = wait.partial or self._interrupted_result(wait)
         if result == -EINTR:
             result, thread.may_restart = -RESTARTS[wait.restart], 1
-            thread.restart_block = thread.call, thread.progress
+            call = thread.call
+            if call is not None and call[0] == RESTART_SYSCALL:
+                call = thread.restart_block[0]
+            thread.restart_block = call, thread.progress
         task.attention = True
         self._finish_call(task, result)
 
@@ -566,13 +568,20 @@ class Scheduler:
         nr, code = thread.orig_rax, REGISTERS - regs["rax"]
         if nr == NO_CALL or code not in RESTARTS.values():
             return
-        if code != RESTARTS[Restart.CONTINUE]:
-            task.cpu.set_registers({"rax": nr, "rip": regs["rip"] - SYSCALL_BYTES})
-            return
-        thread.call, thread.progress = thread.restart_block
-        if task.trace is not None and task.trace.calls is not Calls.RUN:
-            thread.call = None
-            self._hold_at_entry(task, task.trace, nr, thread.progress)
+        nr = RESTART_SYSCALL if code == RESTARTS[Restart.CONTINUE] else nr
+        task.cpu.set_registers({"rax": nr, "rip": regs["rip"] - SYSCALL_BYTES})
+
+    def make_again(self, task: Task) -> int:
+        """Go on with a call that a stop has interrupted. Errors: EINTR: none was; the call's."""
+        thread = task.thread
+        if thread.restart_block is None:
+            raise SyscallError(EINTR)
+        (nr, arguments), progress = thread.restart_block
+        thread.progress = progress if thread.progress is None else thread.progress
+        try:
+            return self.calls.get(nr, self._call_by_eax)(task, *arguments)
+        finally:
+            thread.progress = None  # who sleeps once more notes it anew
 
     def _end_call_for_handler(self, task: Task, flags: int) -> None:
         """Let a call that a handler interrupts return EINTR, or be made again behind it."""

@@ -537,7 +537,7 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
 WITHOUT_ARGUMENTS = frozenset(
     {
         "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getpgrp",
-        "setsid", "fork", "vfork", "pause", "sched_yield", "sync", "munlockall",
+        "setsid", "fork", "vfork", "pause", "restart_syscall", "sched_yield", "sync", "munlockall",
     }
 )  # fmt: skip
 

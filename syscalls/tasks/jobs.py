@@ -102,6 +102,18 @@ def pause(task: Task) -> int:
     raise WouldBlock(restart=Restart.UNLESS_HANDLED, error=errno.EINTR)
 
 
+@syscall(219, "restart_syscall")
+def restart_syscall(task: Task) -> int:
+    """Go on with the sleep that a stop has interrupted: the kernel lets a task call it.
+
+    Errors: EINTR: there was none; those of the call. Source: restart_syscall(2).
+    """
+    scheduler = task.kernel.scheduler
+    if scheduler is None or task.context is None:
+        raise SyscallError(errno.EINTR)
+    return scheduler.make_again(task)
+
+
 @syscall(218, "set_tid_address", INT)
 def set_tid_address(task: Task, addr: int) -> int:
     """Note where a zero goes when the thread ends; return its id. Source: set_tid_address(2)."""

@@ -422,6 +422,7 @@ EXAMPLES: dict[str, str] = {
     "tkill": "sys.tkill(child.pid, sys.SIGKILL)",
     "tgkill": "sys.tgkill(child.pid, child.pid, 0)",
     "pause": "sys.pause()",
+    "restart_syscall": "sys.restart_syscall()",
     "pidfd_open": "sys.pidfd_open(child.pid)",
     "pidfd_getfd": "sys.pidfd_getfd(sys.pidfd_open(child.pid), fd)",
     "pidfd_send_signal": "sys.pidfd_send_signal(sys.pidfd_open(child.pid), sys.SIGKILL); sys.wait4()",

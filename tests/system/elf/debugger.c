@@ -116,11 +116,7 @@ static int stop(const char *what, pid_t pid)
 		printf("stopped %#x", status >> 8);
 		tell_info(found);
 		tell_call(found);
-		/* Linux makes a sleep again by a number of its own. */
-		int is_sleep = regs.orig_rax == SYS_restart_syscall ||
-			       regs.orig_rax == SYS_clock_nanosleep;
-		printf(" orig_rax %ld rax %s", is_sleep ? SYS_nanosleep : (long)regs.orig_rax,
-		       shown(regs.rax));
+		printf(" orig_rax %ld rax %s", (long)regs.orig_rax, shown(regs.rax));
 	}
 	printf("\n");
 	return status;
@@ -575,7 +571,7 @@ static void reads(void)
 
 static void sleeps(void)
 {
-	struct timespec ts = { 0, 300000000 };
+	struct timespec ts = { 2, 0 };
 	_exit(nanosleep(&ts, NULL) ? 98 : 11);
 }
 
@@ -584,13 +580,13 @@ static void attaches(void)
 	if (pipe(ends))
 		perror("pipe");
 	child = start(reads);
-	usleep(50000);
+	usleep(300000);
 	TELL(REQ(PTRACE_ATTACH, child, 0, 0));
 	stop("attached", child);
 	TELL(REQ(PTRACE_ATTACH, child, 0, 0));
 	TELL(REQ(PTRACE_DETACH, child, 0, 0));
 	TELL(REQ(PTRACE_DETACH, child, 0, 0));
-	usleep(50000);
+	usleep(300000);
 	TELL(REQ(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESYSGOOD));
 	TELL(REQ(PTRACE_GETREGS, child, 0, &child));
 	TELL(REQ(PTRACE_INTERRUPT, child, 0, 0));
@@ -609,12 +605,12 @@ static void attaches(void)
 		REQ(PTRACE_SYSCALL, child, 0, 0);
 	}
 	child = start(sleeps);
-	usleep(50000);
+	usleep(300000);
 	TELL(REQ(PTRACE_SEIZE, child, 0, 0));
 	TELL(REQ(PTRACE_INTERRUPT, child, 0, 0));
 	stop("asleep", child);
 	TELL(REQ(PTRACE_CONT, child, 0, 0));
-	usleep(50000);
+	usleep(300000);
 	kill(child, SIGSTOP);
 	stop("SIGSTOP", child);
 	TELL(REQ(PTRACE_CONT, child, 0, SIGSTOP));
