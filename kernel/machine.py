@@ -214,7 +214,7 @@ class Kernel:
     def leave(self, task: Task) -> None:
         """Let a task that has ended leave what it holds or waits for, of the parts there are."""
         pid = task.pid
-        named = {"segments": task, "semaphores": task, "messages": pid, "queues": pid}
+        named = {"segments": task, "semaphores": pid, "messages": pid, "queues": pid}
         for name, who in named.items():
             part = vars(self).get(name)
             if part is not None:

@@ -155,6 +155,15 @@ ENTRIES = (
     ),
     Entry("kernel.pid_max", "Pids are below this.", "tasks", default=32768, low=301, high=4194304),
     Entry(
+        "kernel.threads-max",
+        "Threads that there may be at once, of all processes.",
+        "tasks",
+        "threads_max",
+        default=16384,
+        low=1,
+        high=(1 << 31) - 1,
+    ),
+    Entry(
         "kernel.printk",
         "Log lines below the first level go to the console (standard error, structlog); then the"
         " level of lines without one, the least first level, and the first level at boot.",

@@ -23,7 +23,6 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("kernel.overflowgid", 65534, 0, 65535, "the group of who has none here"),
     ("kernel.overflowuid", 65534, 0, 65535, "the user of who has none here"),
     ("kernel.tainted", 0, 0, MAX, "what has compromised the kernel"),
-    ("kernel.threads-max", 16384, 1, INT_MAX, "threads at most"),
     ("vm.admin_reserve_kbytes", 8192, 0, MAX, "what mode 2 keeps for root, KiB"),
     ("vm.compact_unevictable_allowed", 1, 0, 1, "compaction of locked pages"),
     ("vm.compaction_proactiveness", 20, 0, 100, "compaction ahead of need"),

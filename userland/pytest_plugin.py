@@ -311,8 +311,8 @@ def _describe_ends(ends: list[Completed]) -> list[Section]:
 def describe(kernel: Kernel) -> list[Section]:
     """Return report sections: each task's maps, and the log."""
     sections = [
-        (f"pkern: /proc/{pid}/maps ({task.name})", _maps(task))
-        for pid, task in sorted(kernel.tasks.items())
+        (f"pkern: /proc/{task.tgid}/maps ({task.name})", _maps(task))
+        for task in sorted(kernel.tasks.processes(), key=lambda task: task.tgid)
     ]
     sections.append(("pkern: kernel log", "\n".join(kernel.log.lines())))
     return sections

@@ -186,11 +186,20 @@ class Scheduler:
 
     def forget(self, task: Task) -> None:
         """Drop a task that has ended."""
-        if self.observer is not None:
-            self.observer.ended(task)
+        self.show_end(task)
         self._count_turn(task)
         self.wake_task(task)
         task.thread.queued = False  # its place in the queue is passed over
+
+    def show_end(self, task: Task) -> None:
+        """Let an observer see a thread's end; a leader's is seen with that of the last thread."""
+        group, observer = task.group, self.observer
+        waits = task is group.leader and group.live > 1 and group.executes is None
+        if observer is None or waits:
+            return
+        observer.ended(task)
+        if group.live == 1 and group.executes is None:
+            observer.ended(group.leader)
 
     # ---- time ----
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs.undo import Undo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -111,7 +111,7 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
     if flags & CLONE_CLEAR_SIGHAND:
         task.signals.reset()
     if flags & CLONE_SYSVSEM:
-        origin.undo = origin.undo or late.load("pkern.kernel.vfs.sem").Undo()
+        origin.undo = origin.undo or Undo()
         task.undo = origin.undo.get()
     if origin.exe is not None:
         origin.exe.descriptors += 1

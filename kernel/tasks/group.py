@@ -80,6 +80,7 @@ class Group:
         self.pending = Pending()
         self.parent: Task | None = None  # the thread that made it, or who adopted it
         self.children = Children()
+        self.executes: Task | None = None  # who takes the lead with another program, meanwhile
         self.exit_signal = SIGCHLD
         self.exit_code: int | None = None
         self.ended = 0  # 1: its last thread has gone
@@ -149,12 +150,14 @@ class Group:
         self.threads[task.pid] = task
         self.live += 1
 
+    def thread_ends(self, wait_status: int) -> None:
+        """Note how a thread ends; the last one to do so says how the process has."""
+        if self.live == 1 and self.exit_code is None:
+            self.exit_code = wait_status
+
     def thread_ended(self, task: Task) -> None:
         """Let go of a thread that has given everything back; with the last one the group ends."""
         self.live -= 1
-        if not self.live and self.exit_code is None:
-            self.exit_code = task.exit_status
-        self.max_rss = max(self.max_rss, task.max_rss)
         self._let_tracees_go(task)
         self._hand_on_children(task)
         if task is not self.leader and task.trace is None:
@@ -210,6 +213,8 @@ class Group:
         old = self.leader
         if task is old:
             return
+        if self.kernel.scheduler is not None:
+            self.kernel.scheduler.show_end(old)
         self._count_gone(old)
         self.kernel.tasks.replace(old, task)
         task.take_pidfds(old)

@@ -25,6 +25,7 @@ class TaskTable(dict[int, "Task"]):
         self.init: Task | None = None
         self.pid_max = 32768
         self.ptrace_scope = 0  # kernel.yama.ptrace_scope
+        self.threads_max = 16384
         self.last_pid = 0
         self.forks = 0
         self.dead_cpu_ns = 0
@@ -32,6 +33,7 @@ class TaskTable(dict[int, "Task"]):
 
     def next_pid(self) -> int:
         """Return a pid that no task has; the first ones are not given again. Errors: EAGAIN."""
+        self._need_room()
         for _ in range(len(self) + RESERVED_PIDS):
             self.last_pid += 1
             if self.last_pid >= self.pid_max:
@@ -41,8 +43,14 @@ class TaskTable(dict[int, "Task"]):
                 return self.last_pid
         raise SyscallError(errno.EAGAIN)
 
+    def _need_room(self) -> None:
+        """Refuse one thread more than kernel.threads-max. Errors: EAGAIN."""
+        if len(self) >= self.threads_max:
+            raise SyscallError(errno.EAGAIN)
+
     def use_pid(self, pid: int) -> int:
-        """Take a pid that is asked for. Errors: EEXIST, EINVAL (beyond pid_max)."""
+        """Take a pid that is asked for. Errors: EEXIST, EINVAL (beyond pid_max), EAGAIN."""
+        self._need_room()
         if not 0 < pid < self.pid_max:
             raise SyscallError(errno.EINVAL)
         if pid in self:

@@ -20,7 +20,7 @@ from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.rlimits import Rlimits
-from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL, Handlers, Signals, retarget
+from pkern.kernel.tasks.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.pidfd import PidInode
-    from pkern.kernel.vfs.sem import Undo
+    from pkern.kernel.vfs.undo import Undo
 
 READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 # The letters of /proc/PID/stat in the words of /proc/PID/status.
@@ -359,12 +359,15 @@ class Task:
 
     def _stand_alone(self) -> None:
         """End the process's other threads, and lead it."""
-        for task in self.group.living():
+        group = self.group
+        group.executes = self
+        for task in group.living():
             if task is not self:
                 if task.trace is not None:
                     task.trace.end()  # which is told of the execve instead
-                task.end_thread(SIGKILL)
-        self.group.take_lead(self)
+                task.end_thread(0)
+        group.take_lead(self)
+        group.executes = None
 
     def _dumpable_after(self, program: Program) -> int:
         """Return what others may see of a new program: nothing of a file that they may not read."""
@@ -399,6 +402,7 @@ class Task:
         if not self.alive:  # or killed for the memory that this took
             return
         self.exit_status = wait_status
+        self.group.thread_ends(wait_status)
         self.attention = True
         retarget(self)
         self.signals.handlers.users -= 1
@@ -407,9 +411,16 @@ class Task:
         if self.context is not None:
             self._leave_processor()
         self._leave_mm()
+        self.leave_undo()
         self.kernel.leave(self)
         self.group.thread_ended(self)
         self.tell_pidfds()
+
+    def leave_undo(self) -> None:
+        """Undo what it asked to have undone, unless it shares that with others."""
+        undo, self.undo = self.undo, None
+        if undo is not None:
+            undo.leave(self.tgid)
 
     @property
     def delays_end(self) -> bool:

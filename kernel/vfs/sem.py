@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.ipc import IPC_NOWAIT, IpcObject, IpcTable
+from pkern.kernel.vfs.undo import Undo
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -31,22 +32,6 @@ class Operation(NamedTuple):
     number: int
     change: int
     flags: int
-
-
-class Undo:
-    """What the end of a task undoes, or of the last of those that share it (CLONE_SYSVSEM).
-
-    sets: where it has something to undo, the latest first. users: tasks.
-    """
-
-    def __init__(self) -> None:
-        self.sets: list[SemaphoreSet] = []
-        self.users = 1
-
-    def get(self) -> Undo:
-        """Add a user."""
-        self.users += 1
-        return self
 
 
 class Undoer(Protocol):
@@ -376,17 +361,6 @@ class Semaphores:
             found[0].leave(found[1])
             found[0].settle()
 
-    def leave(self, task: Undoer) -> None:
-        """Forget a task that ends, and undo what it asked to have undone."""
-        self.wake_up(task.pid)
-        self.leave_undo(task)
-
-    def leave_undo(self, task: Undoer) -> None:
-        """Undo what a task asked to have undone, if it shares that with no one."""
-        undo, task.undo = task.undo, None
-        if undo is None:
-            return
-        undo.users -= 1
-        for of in list(undo.sets) if not undo.users else ():
-            undo.sets.remove(of)
-            of.undo_all(undo, task.tgid)
+    def leave(self, pid: int) -> None:
+        """Forget a task that ends."""
+        self.wake_up(pid)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from pkern.kernel.clock import SECOND, SYSCALL_NS
 from pkern.kernel.errors import SyscallError
@@ -130,9 +131,9 @@ class Tracer:
     def __init__(self, emit: Callable[[str], object], style: Style = PLAIN) -> None:
         self._emit = emit
         self.style = style
-        self._lines: dict[int, Line] = {}
-        self._last: int | None = None  # whose line is open
-        self._gone: set[int] = set()  # whose end is told
+        self._lines: dict[Task, Line] = {}
+        self._last: Task | None = None  # whose line is open
+        self._gone: WeakSet[Task] = WeakSet()  # whose end is told
         self._counts: dict[str, list[int]] = {}  # calls and errors by name
         self.mark: Callable[[Task], str] = _no_mark  # what stands behind a result
         COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
@@ -188,20 +189,25 @@ class Tracer:
 
     def interrupted(self, task: Task, wait: WouldBlock) -> None:
         """Print that a signal has ended a call, before it is known what follows."""
-        line = self._lines.pop(task.pid, None)
+        line = self._lines.pop(task, None)
         if line is not None:
             line.view.result = -1
             self._end(task, line, f"? {RESTARTS[wait.restart]}")
 
     def ended(self, task: Task) -> None:
         """Print how a task ended, once; the call that it ended in has no result."""
-        if task.pid in self._gone:
+        if task in self._gone:
             return
-        self._gone.add(task.pid)
-        line = self._lines.pop(task.pid, None)
+        self._gone.add(task)
+        line = self._lines.pop(task, None)
         if line is not None:
             self._end(task, line, "?")
-        status = task.exit_status or 0
+        heir = task.group.executes
+        if heir is not None and task is task.group.leader:
+            self._write(task, f"+++ superseded by execve in pid {heir.pid} +++")
+            return
+        own = task is not task.group.leader or task.group.exit_code is None
+        status = (task.exit_status if own else task.group.exit_code) or 0
         if status & 0x7F:
             core = " (core dumped)" if status & 0x80 else ""
             self._write(task, f"+++ killed by {signal_name(status & 0x7F)}{core} +++")
@@ -221,7 +227,7 @@ class Tracer:
             bound.apply_defaults()
             values = Values(task.mm)
             shape = shape_of(name, values, bound.args[1:])
-            if shape is None or task.pid in self._lines:
+            if shape is None or task in self._lines:
                 return handler(task, *args, **named)
             self._begin(task, begin_line(shape.name, View(task, shape.registers, values=values)))
             try:
@@ -242,9 +248,9 @@ class Tracer:
 
     def _end_with(self, task: Task) -> None:
         """Print the end of a Python program, which a call of its own brought about."""
-        if task.pid in self._lines and not task.alive:
+        if task in self._lines and not task.alive:
             self.ended(task)
-        self._lines.pop(task.pid, None)
+        self._lines.pop(task, None)
 
     def raw_call(self, dispatch: Callable[..., int]) -> Callable[..., int]:
         """Return a maker of raw calls (task, number, registers) that prints their lines."""
@@ -313,7 +319,7 @@ class Tracer:
 
     def _traced(self, name: str, call: Raw) -> Raw:
         def wrapper(task: Task, *registers: int) -> int:
-            if task.pid not in self._lines:
+            if task not in self._lines:
                 self._begin(task, begin_line(name, View(task, registers)))
             try:
                 result = call(task, *registers)
@@ -350,13 +356,13 @@ class Tracer:
         return strftime(form, gmtime(seconds))
 
     def _begin(self, task: Task, line: Line) -> None:
-        self._gone.discard(task.pid)
+        self._gone.discard(task)
         if self.style.output is Output.SUMMARY or not self._shows_unfinished():
-            self._lines[task.pid] = line
+            self._lines[task] = line
             return
         self._cut_open_line()
-        self._lines[task.pid] = line
-        self._last = task.pid
+        self._lines[task] = line
+        self._last = task
         line.begun = self._prefix(task) + line.begun
 
     def _cut_open_line(self) -> None:
@@ -368,10 +374,10 @@ class Tracer:
         self._last = None
 
     def _return(self, task: Task, result: int) -> None:
-        line = self._lines.get(task.pid)
+        line = self._lines.get(task)
         if line is None or not task.alive:
             return  # the end of the task prints the line
-        del self._lines[task.pid]
+        del self._lines[task]
         line.view.result = result
         self._end(task, line, result_text(line.name, line.view) + self.mark(task))
 
@@ -383,7 +389,7 @@ class Tracer:
             return
         if not self._shows_unfinished():
             line.begun = self._prefix(task) + line.begun
-        if self._last == task.pid:
+        if self._last is task:
             self._last = None
         self._cut_open_line()
         prefix = self._prefix(task) if line.cut else ""

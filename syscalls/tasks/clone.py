@@ -309,5 +309,5 @@ def unshare(task: Task, flags: int) -> int:
     if flags & CLONE_FILES:
         task.fds = task.fds.alone(task)
     if flags & CLONE_SYSVSEM:
-        task.kernel.semaphores.leave_undo(task)
+        task.leave_undo()
     return 0

@@ -250,6 +250,8 @@ def _check_number(signo: int) -> None:
 
 def may_signal(task: Task, target: Task, signo: int) -> bool:
     """Tell whether a task may send a signal to another one. Source: kill(2)."""
+    if task.group is target.group:
+        return True
     same_session = signo == SIGCONT and task.sid == target.sid
     mine, its = task.cred, target.cred
     same_user = {mine.euid, mine.uid} & {its.suid, its.uid}

@@ -175,12 +175,12 @@ class Console(cmd.Cmd):
             raise UsageError(sysctl_complaint(self.kernel, name, value) or str(error)) from error
 
     def do_ps(self, line: str) -> None:
-        """ps: list the tasks, with resident and total memory in KiB."""
+        """ps: list the processes, with resident and total memory in KiB."""
         rows = []
-        for pid, task in sorted(self.kernel.tasks.items()):
+        for task in sorted(self.kernel.tasks.processes(), key=lambda task: task.tgid):
             counters = task.mm.counters
             resident = counters.rss_anon + counters.rss_file + counters.rss_shmem
-            numbers = (pid, task.ppid, task.uid, 4 * resident, 4 * counters.total_vm)
+            numbers = (task.tgid, task.ppid, task.uid, 4 * resident, 4 * counters.total_vm)
             rows.append([*map(str, numbers), task.name])
         print_table("", ("PID", "PPID", "UID", "RSS", "VSZ", "COMMAND"), rows)
 

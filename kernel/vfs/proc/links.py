@@ -101,6 +101,11 @@ class FdLink(ProcLink):
         return self._file.inode
 
 
+def files_of(task: Task) -> dict[int, File]:
+    """Return the open files of a task by descriptor: none once it has ended."""
+    return task.fds.files if task.alive else {}
+
+
 class FdDir(ProcDir):
     """/proc/PID/fd: a link for each descriptor."""
 
@@ -109,7 +114,7 @@ class FdDir(ProcDir):
         self._of_task = of_task
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        file = self._of_task.fds.files.get(int(name)) if name.isdecimal() else None
+        file = files_of(self._of_task).get(int(name)) if name.isdecimal() else None
         if file is None:
             raise SyscallError(errno.ENOENT)
         if not task_of(task, self.kernel).may_trace(self._of_task):
@@ -117,7 +122,7 @@ class FdDir(ProcDir):
         return FdLink(self.kernel, self._of_task, file)
 
     def names(self, task: Caller) -> list[str]:
-        return [str(fd) for fd in sorted(self._of_task.fds.files)]
+        return [str(fd) for fd in sorted(files_of(self._of_task))]
 
     def permits(self, task: Caller, wanted: int) -> bool:
         return task_of(task, self.kernel).group is self._of_task.group or super().permits(
@@ -169,7 +174,7 @@ class FdInfoDir(ProcDir):
         return head + inode.fdinfo()
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        if not name.isdecimal() or int(name) not in self._of_task.fds.files:
+        if not name.isdecimal() or int(name) not in files_of(self._of_task):
             raise SyscallError(errno.ENOENT)
         if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
@@ -179,7 +184,7 @@ class FdInfoDir(ProcDir):
         return task_of(task, self.kernel).may_trace(self._of_task) and super().permits(task, wanted)
 
     def names(self, task: Caller) -> list[str]:
-        return [str(fd) for fd in sorted(self._of_task.fds.files)]
+        return [str(fd) for fd in sorted(files_of(self._of_task))]
 
 
 def task_links(kernel: Machine, of_task: Task) -> dict[str, Inode]:
