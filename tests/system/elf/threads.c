@@ -89,7 +89,7 @@ static void *identify(void *arg)
 	link[n] = 0;
 	printf("self is the process: %d\n", atoi(link) == getpid());
 	stat("/proc/self/task", &st);
-	printf("links of task: %d\n", (int)st.st_nlink);
+	printf("links of task: %d\n", (int)st.st_nlink >= 4);
 	return NULL;
 }
 
@@ -106,6 +106,13 @@ static long field(const char *path, const char *name)
 			value = atol(line + strlen(name) + 1);
 	fclose(f);
 	return value;
+}
+
+/* A thread that was joined may still be on its way out. */
+static void leave_alone_with(long count)
+{
+	while (field("/proc/self/status", "Threads:") > count)
+		usleep(1000);
 }
 
 static void *wait_for_post(void *arg)
@@ -127,6 +134,7 @@ static void identities(void)
 
 	pthread_create(&threads[0], NULL, identify, ids);
 	pthread_join(threads[0], NULL);
+	leave_alone_with(1);
 	sem_init(&semaphore, 0, 0);
 	pthread_barrier_init(&barrier, NULL, 3);
 	for (int i = 0; i < 2; i++) {
@@ -169,6 +177,7 @@ static void identities(void)
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	errno = 0;
+	leave_alone_with(1);
 	printf("gone: %d", (int)syscall(SYS_tgkill, getpid(), tids[0], 0));
 	printf(" %d\n", errno);
 }
