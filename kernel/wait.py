@@ -22,7 +22,7 @@ class Restart(Enum):
     ALWAYS = "again after any handler"
     IF_ASKED = "again after a handler with SA_RESTART, else EINTR"
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
-    NEVER = "nothing: only SIGKILL ends it"
+    NEVER = "nothing, unless it ends the process"
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
 
 

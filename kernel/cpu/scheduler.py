@@ -63,9 +63,10 @@ TRAP_BRKPT, TRAP_HWBKPT = 1, 4
 SIGRETURN, RESTART_SYSCALL = 15, 219
 DEBUG, STEPPED = 1, 1 << 14  # the vector, and DR6's bit for a step
 EXECUTE = 0  # a watched place: debugregs.py
-# What an interrupted call returns inside Linux: ERESTARTSYS, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
+# What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
 RESTARTS = {
     Restart.IF_ASKED: 512,
+    Restart.ALWAYS: 513,
     Restart.NEVER: 512,
     Restart.UNLESS_HANDLED: 514,
     Restart.CONTINUE: 516,
@@ -482,12 +483,15 @@ class Scheduler:
         self.sleep(task, wait)
 
     def _is_interrupted(self, task: Task, wait: WouldBlock) -> bool:
-        if task.signals.is_killed():
-            return True
         if wait.restart is Restart.NEVER:
-            return False
+            return bool(self._ending(task))
         trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
-        return trapped or task.signals.deliverable()
+        return trapped or task.signals.is_killed() or task.signals.deliverable()
+
+    def _ending(self, task: Task) -> int:
+        """Return the set of pending signals that end the process whatever it waits for."""
+        fatal = task.signals.fatal()
+        return fatal & 1 << SIGKILL - 1 if task.trace is not None else fatal
 
     def _try_call(self, task: Task) -> None:
         """Make an unfinished system call again."""
@@ -541,7 +545,8 @@ class Scheduler:
         if task.trace is not None:
             self._leave_call(task, wait)
             return
-        while (info := task.signals.take()) is not None:
+        among = self._ending(task) if wait.restart is Restart.NEVER else None
+        while (info := task.signals.take(among)) is not None:
             fate = task.signals.fate(info.si_signo)
             if fate is Fate.HANDLE:
                 self._end_interrupted(task, wait, info)

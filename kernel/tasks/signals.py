@@ -214,6 +214,12 @@ class Signals:
         """Tell whether SIGKILL is pending."""
         return bool(self.pending_mask() >> (SIGKILL - 1) & 1)
 
+    def fatal(self) -> int:
+        """Return the set of deliverable signals that end the process."""
+        ready = self.pending_mask() & ~(self.blocked & ~UNBLOCKABLE_MASK)
+        numbers = (n for n in range(1, NSIG + 1) if ready >> (n - 1) & 1)
+        return sum(1 << (n - 1) for n in numbers if self.fate(n) is Fate.DIE)
+
     def take(self, among: int | None = None) -> SigInfo | None:
         """Remove and return the next signal: the thread's own first.
 

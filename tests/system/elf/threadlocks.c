@@ -354,6 +354,44 @@ static void interruptions(void)
 	}
 }
 
+/* A lock is waited for whatever signals come, handled or stopping. */
+static void undisturbed(void)
+{
+	struct sigaction action = { .sa_handler = handler };
+	pthread_t thread;
+	int status;
+	pid_t child;
+
+	sigaction(SIGUSR1, &action, NULL);
+	word = handled = 0;
+	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+	start(&thread, wait_lock, NULL);
+	settle();
+	pthread_kill(thread, SIGUSR1);
+	while (!handled)
+		sched_yield();
+	usleep(10000);
+	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+	pthread_join(thread, NULL);
+	printf("through a handler: %s\n", said[1]);
+	fflush(stdout);
+	if (!(child = fork())) {
+		word = 0;
+		futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+		start(&thread, wait_lock, NULL);
+		settle();
+		raise(SIGSTOP);
+		futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+		pthread_join(thread, NULL);
+		printf("through a stop: %s\n", said[1]);
+		exit(0);
+	}
+	waitpid(child, &status, WUNTRACED);
+	kill(child, SIGCONT);
+	waitpid(child, &status, 0);
+	printf("it ended %x\n", status);
+}
+
 /* ---- what a thread leaves ---- */
 
 static void *leave(void *arg)
@@ -389,6 +427,7 @@ int main(void)
 	deadlocks();
 	requeues();
 	interruptions();
+	undisturbed();
 	ends();
 	return 0;
 }

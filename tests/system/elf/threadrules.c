@@ -185,7 +185,8 @@ static void descriptors(void)
 	printf(" %d\n", errno);
 	stage = 2;
 	pthread_join(thread, NULL);
-	usleep(1000);
+	while (!(polled(fd) & POLLHUP)) /* on its way out */
+		usleep(1000);
 	printf("ended: polled %x", polled(fd));
 	error = syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) ? errno : 0;
 	printf(", signal %d, the process polled %x\n", error, polled(process));

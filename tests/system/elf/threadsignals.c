@@ -409,6 +409,41 @@ static void *hold_back(void *arg)
 	return NULL;
 }
 
+static char vfork_stack[65536] __attribute__((aligned(16)));
+
+static int take_long(void *arg)
+{
+	*ready = 1;
+	sleep(1);
+	return 0;
+}
+
+/* What ends a process ends one that waits for its child of vfork, too; a handler waits. */
+static void ends_of_a_parent(void)
+{
+	static const int signals[] = { SIGTERM, SIGKILL, SIGUSR2 };
+	int status;
+	pid_t child;
+
+	for (int i = 0; i < 3; i++) {
+		fflush(stdout);
+		if (!(child = fork())) {
+			handle(SIGUSR2, 0);
+			clone(take_long, vfork_stack + sizeof(vfork_stack),
+			      CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+			_exit(7);
+		}
+		await_child();
+		kill(child, signals[i]);
+		usleep(100000);
+		printf("signal %d at once: %d", signals[i],
+		       waitpid(child, &status, WNOHANG) == child);
+		if (i == 2)
+			waitpid(child, &status, 0);
+		printf(" %x\n", status);
+	}
+}
+
 static void endings(void)
 {
 	const int fatal[] = { SIGTERM, SIGKILL, SIGUSR2, SIGRTMIN + 5 };
@@ -453,6 +488,7 @@ static void endings(void)
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	printf(", killed %x\n", status);
+	ends_of_a_parent();
 }
 
 int main(void)
