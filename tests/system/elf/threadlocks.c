@@ -381,6 +381,7 @@ static void undisturbed(void)
 		start(&thread, wait_lock, NULL);
 		settle();
 		raise(SIGSTOP);
+		usleep(50000);
 		futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 		pthread_join(thread, NULL);
 		printf("through a stop: %s\n", said[1]);
