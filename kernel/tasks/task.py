@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -306,7 +307,7 @@ class Task:
         """Return another task that runs in the address space: of the process, or any."""
         if self.mm.users == 1:
             return None
-        everyone = (*self.group.threads.values(), *self.kernel.tasks.values())
+        everyone = chain(self.group.threads.values(), self.kernel.tasks.values())
         return next((t for t in everyone if t is not self and t.alive and t.mm is self.mm), None)
 
     # ---- life and death ----
