@@ -221,11 +221,13 @@ class Signals:
         return sum(1 << (n - 1) for n in numbers if self.fate(n) is Fate.DIE)
 
     def take(self, among: int | None = None) -> SigInfo | None:
-        """Remove and return the next signal: the thread's own first.
+        """Remove and return the next signal: SIGKILL before any other, then the thread's own.
 
         among: only these (a set), blocked or not; None: those that are not blocked.
         """
         ready = ~(self.blocked & ~UNBLOCKABLE_MASK) if among is None else among
+        if among is None and self.is_killed():
+            ready = 1 << (SIGKILL - 1)
         return self.own.take(ready) or self.shared.take(ready)
 
     def share(self, shared: Pending) -> Signals:
