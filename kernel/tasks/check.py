@@ -42,9 +42,11 @@ def _threads(group: Group) -> Iterator[str]:
             yield f"T1: process {group.pid} has {task!r}, in no table or of another process"
     if group.live != len(alive):
         yield f"T2: process {group.pid} counts {group.live} live threads, not {len(alive)}"
-    left = [t for t in threads if t not in alive and t is not group.leader and t.trace is None]
-    if group.leader not in threads or left:
-        yield f"T2: process {group.pid} lacks its leader, or keeps another dead thread"
+    if group.leader not in threads:
+        yield f"T2: process {group.pid} lacks its leader"
+    for task in threads:
+        if not task.alive and task is not group.leader and task.trace is None:
+            yield f"T2: process {group.pid} keeps {task!r}, for which nobody waits"
     if group.cpu_ns < sum(task.thread.cpu_ns for task in threads):
         yield f"T2: the threads of process {group.pid} have run longer than it has"
 
