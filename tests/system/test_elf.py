@@ -139,7 +139,7 @@ def test_threads_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["glibc", "pie"])
-@pytest.mark.parametrize("name", ["threadlocks", "threadrules", "threaduffd"])
+@pytest.mark.parametrize("name", ["threadlocks", "threadrules", "threaduffd", "threaduffdends"])
 def test_locks_and_rules_of_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
