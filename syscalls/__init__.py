@@ -73,6 +73,7 @@ ROOMS = {
         getpriority setpriority sched_setparam sched_getparam sched_setscheduler sched_getscheduler
         sched_get_priority_max sched_get_priority_min sched_rr_get_interval sched_setaffinity
         sched_getaffinity ioprio_set ioprio_get sched_setattr sched_getattr""",
+    "tasks.seccomp": "seccomp",
     "tasks.segments": "modify_ldt",
     "tasks.signalfd": "signalfd signalfd4",
     "tasks.signals": """

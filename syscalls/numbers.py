@@ -81,7 +81,7 @@ _REASONS = {
     "there are no ports": "iopl ioperm",
     "there are no quotas and no accounting": "quotactl quotactl_fd acct",
     "there are no filters and no security modules": """
-        seccomp bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self
+        bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules""",
     "nothing is probed": "perf_event_open uprobe uretprobe",
     "the processor has no shadow stacks": "map_shadow_stack",

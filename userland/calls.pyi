@@ -576,6 +576,16 @@ class Calls:
     SCHED_RR: Final = 2
     SCM_CREDENTIALS: Final = 2
     SCM_RIGHTS: Final = 1
+    SECCOMP_FILTER_FLAG_LOG: Final = 2
+    SECCOMP_FILTER_FLAG_NEW_LISTENER: Final = 8
+    SECCOMP_FILTER_FLAG_SPEC_ALLOW: Final = 4
+    SECCOMP_FILTER_FLAG_TSYNC: Final = 1
+    SECCOMP_FILTER_FLAG_TSYNC_ESRCH: Final = 0x10
+    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: Final = 0x20
+    SECCOMP_GET_ACTION_AVAIL: Final = 2
+    SECCOMP_GET_NOTIF_SIZES: Final = 3
+    SECCOMP_SET_MODE_FILTER: Final = 1
+    SECCOMP_SET_MODE_STRICT: Final = 0
     SEEK_CUR: Final = 1
     SEEK_DATA: Final = 3
     SEEK_END: Final = 2
@@ -1912,6 +1922,13 @@ class Calls:
 
     def sched_yield(self) -> int:
         """Let the others run first; nothing happens in a Python program. Source: sched_yield(2)."""
+
+    def seccomp(self, operation: int, flags: int, addr: int) -> int:
+        """Restrict the system calls of a task: SECCOMP_SET_MODE_STRICT 0, _FILTER 1.
+
+        Or tell which actions there are (2). Errors: EINVAL, EFAULT, EACCES, ENOMEM, EOPNOTSUPP; ENOSYS
+        in a Python program. Source: seccomp(2).
+        """
 
     def select(self, count: int, reads: int, writes: int, others: int, time_addr: int) -> int:
         """Wait for the descriptors below count in three sets of bits; keep the ready ones.

@@ -19,6 +19,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
 from pkern.kernel.tasks.groups import is_orphaned
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
 
@@ -397,8 +399,8 @@ class Scheduler:
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
-        if task.trace is not None:
-            return self._serve_traced_call(task, task.trace)
+        if task.trace is not None or task.seccomp is not None:
+            return self._serve_watched_call(task)
         calls, missing = self.calls, self._call_by_eax
         context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
@@ -421,6 +423,23 @@ class Scheduler:
             reason = resume(context, result)
             if reason != CALL:
                 return int(reason)
+
+    def _serve_watched_call(self, task: Task) -> int | None:
+        """Make a call that filters or a tracer may keep a task from."""
+        if task.seccomp is not None and not self._passes_filters(task, task.seccomp):
+            return self._resume(task)
+        if task.trace is not None:
+            return self._serve_traced_call(task, task.trace)
+        task.thread.call = self._current_call()
+        return self._resume(task)
+
+    def _passes_filters(self, task: Task, seccomp: Seccomp) -> bool:
+        """Tell whether a task may make its call; if not, do what is done about that."""
+        nr, arguments = self._current_call()
+        rip = task.cpu.registers()["rip"]
+        answer = seccomp.answer(nr, rip, arguments)
+        done: bool = load("pkern.kernel.cpu.filtered").obey(task, answer, nr, rip)
+        return done
 
     def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
         """Hold the task before a call if its tracer asked for that, or make it."""

@@ -44,6 +44,7 @@ def clone(origin: Task, flags: int, *, exit_signal: int = SIGCHLD, pid: int = 0)
     group = origin.group if flags & CLONE_THREAD else None
     task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
     task.cred, task.attributes = origin.cred, origin.attributes.forked()
+    task.seccomp = origin.seccomp
     task.revirt_vsyscalls, task.too_many = origin.revirt_vsyscalls, origin.too_many
     origin.too_many = 0
     if not flags & CLONE_VM:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
     from pkern.kernel.tasks.exec import Program
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.pidfd import PidInode
     from pkern.kernel.vfs.undo import Undo
@@ -74,6 +75,7 @@ class Task:
         self.program = ""  # the path of what it last became
         self.exe: File | None = None
         self.trace: Trace | None = None
+        self.seccomp: Seccomp | None = None  # which calls it may make; None: all
         self.pid_inode: PidInode | None = None  # while descriptors of it may be open
         self.undo: Undo | None = None  # of semaphores, once it has asked for that
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
@@ -247,6 +249,11 @@ class Task:
     def set_attributes(self, **changed: int) -> None:
         """Change some of the task's own attributes."""
         self.attributes = self.attributes._replace(**changed)
+
+    def filter_calls(self, seccomp: Seccomp) -> None:
+        """Make only the system calls that are allowed, from the next one on."""
+        self.seccomp = seccomp
+        self.attention = True
 
     def set_personality(self, persona: int) -> None:
         """Set the execution domain, of which the core obeys one bit."""

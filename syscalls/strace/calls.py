@@ -58,6 +58,8 @@ from pkern.syscalls.flags import (
     READ_WRITE,
     RENAME,
     RESOURCES,
+    SECCOMP_FLAGS,
+    SECCOMP_OPERATIONS,
     SEM_COMMANDS,
     SHM_ATTACH,
     SHUTDOWN,
@@ -514,6 +516,10 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "timer_gettime": (integer, events.itimerspec_out),
     "timer_getoverrun": (integer,),
     "timer_delete": (integer,),
+    "seccomp": (
+        choice(SECCOMP_OPERATIONS, "SECCOMP_SET_MODE_???"), flags(SECCOMP_FLAGS),
+        events.filter_program,
+    ),
     "modify_ldt": (integer, pointer, number),
     "timerfd_settime": (
         integer, flags(TIMER_SET), events.itimerspec, events.itimerspec_out

@@ -169,3 +169,13 @@ def _sigevent(value: int, signo: int, notify: int, tid: int) -> str:
 
 sigevent = structure("<Qiii", _sigevent)
 timer_out = stored(structure("<i", lambda number: f"[{number}]"))
+
+
+# ---- filters of system calls ----
+
+sock_fprog = structure("<H6xQ", lambda count, at: f"{{len={count}, filter={address(at)}}}")
+
+
+def filter_program(view: View, i: int) -> str:
+    """Show the program that a call sets; of other operations, where their value is."""
+    return sock_fprog(view, i) if view.args[0] == 1 else address(view.args[i])

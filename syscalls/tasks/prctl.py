@@ -15,8 +15,10 @@ from pkern.kernel.tasks.credentials import (
     SECURE_KEEP_CAPS,
     SECURE_NO_CAP_AMBIENT_RAISE,
 )
+from pkern.kernel.tasks.seccomp import FILTER, STRICT
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.ids import commit
+from pkern.syscalls.tasks.seccomp import set_filter, set_strict
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -192,6 +194,12 @@ def _ambient(task: Task, args: Arguments) -> int:
     return 0
 
 
+def _set_seccomp(task: Task, args: tuple[int, ...]) -> int:
+    if task.context is None or args[0] not in (STRICT, FILTER):
+        raise SyscallError(errno.EINVAL)
+    return set_strict(task) if args[0] == STRICT else set_filter(task, 0, args[1])
+
+
 OPTIONS: dict[int, Option] = {
     1: _set_pdeath_signal,
     2: lambda task, args: _store(task, args[0], "<i", task.attributes.pdeath_signal),
@@ -203,7 +211,8 @@ OPTIONS: dict[int, Option] = {
     14: _set_timing,
     PR_SET_NAME: _set_name,
     PR_GET_NAME: _get_name,
-    21: lambda task, args: 0,  # PR_GET_SECCOMP: no filter
+    21: lambda task, args: 0 if task.seccomp is None else task.seccomp.mode,  # PR_GET_SECCOMP
+    22: _set_seccomp,
     23: lambda task, args: int(_capability(args[0]) in task.cred.bounding),
     24: _drop_bounding,
     25: lambda task, args: _store(task, args[0], "<i", PR_TSC_ENABLE),
@@ -226,7 +235,7 @@ OPTIONS: dict[int, Option] = {
     PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
     PR_SET_VSYSCALL: _set_vsyscall,
 }
-MISSING = "seccomp filters, PR_SET_MM, PR_SET_VMA, speculation, memory errors"
+MISSING = "PR_SET_MM, PR_SET_VMA, speculation, memory errors"
 
 
 @syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)

@@ -115,7 +115,7 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
     assert here.status == there.status == 0
 
 
-@pytest.mark.parametrize("name", ["unixsockets", "inetsockets", "terminals", "asyncio"])
+@pytest.mark.parametrize("name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp"])
 def test_sockets_and_terminals_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
 ) -> None:

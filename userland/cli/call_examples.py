@@ -428,6 +428,7 @@ EXAMPLES: dict[str, str] = {
     "pidfd_send_signal": "sys.pidfd_send_signal(sys.pidfd_open(child.pid), sys.SIGKILL); sys.wait4()",
     "process_mrelease": "child.exit(); sys.process_mrelease(sys.pidfd_open(child.pid))",
     "alarm": "sys.alarm(10); sys.alarm(0)",
+    "seccomp": "sys.seccomp(2, 0, addr)",
     "modify_ldt": "sys.modify_ldt(0, addr, 64)",
     "timer_create": "sys.timer_create(sys.CLOCK_MONOTONIC, 0, addr); unpack('<i', sys.load(addr, 4))",
     "timer_settime": (

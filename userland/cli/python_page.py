@@ -65,6 +65,7 @@ CHAPTERS = {
     "tasks.time": "Time",
     "tasks.futex": "Futexes",
     "tasks.futex2": "Futexes of 2023: a call each",
+    "tasks.seccomp": "Giving up system calls",
     "tasks.segments": "Segments of the processor",
     "tasks.ptrace": "ptrace",
     "info": "The machine",

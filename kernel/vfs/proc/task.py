@@ -120,7 +120,8 @@ def status(task: Task) -> str:
     tail: list[tuple[str, object]] = [
         ("Threads", len(task.group.threads)), *_signal_rows(task),
         *((name, f"{mask_of(chosen):016x}") for name, chosen in caps),
-        ("NoNewPrivs", cred.no_new_privs), ("Seccomp", 0), ("Seccomp_filters", 0),
+        ("NoNewPrivs", cred.no_new_privs), ("Seccomp", task.seccomp.mode if task.seccomp else 0),
+        ("Seccomp_filters", len(task.seccomp.programs) if task.seccomp else 0),
         ("Speculation_Store_Bypass", "not vulnerable"),
         ("SpeculationIndirectBranch", "not affected"), ("Cpus_allowed", 1),
         ("Cpus_allowed_list", 0), ("Mems_allowed", ",".join(["00000000"] * 31 + [f"{nodes:08x}"])),
