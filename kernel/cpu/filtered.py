@@ -7,44 +7,46 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.seccomp import (
     ACTION_BITS,
-    ALLOW,
     DATA_BITS,
     ERRNO,
     KILL_PROCESS,
-    LOG,
     STRICT,
     TRACE,
     TRAP,
     USER_NOTIF,
 )
 from pkern.kernel.tasks.signals import SigInfo, force
+from pkern.kernel.tasks.trace import Event
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.trace import Then
 
 SIGKILL, SIGSYS, SYS_SECCOMP, MAX_ERRNO = 9, 31, 1, 4095
 
 
-def obey(task: Task, answer: int, nr: int, rip: int) -> bool:
-    """Do what an answer says; tell whether the call is made.
+def obey(task: Task, answer: int, nr: int, rip: int, ask: Then) -> None:
+    """Do what filters say instead of making a call.
 
-    rip: behind the instruction. Source: seccomp(2), Linux 6.18 kernel/seccomp.c.
+    rip: behind the instruction. ask: goes on when the tracer, whom they want asked, lets the task
+    go. Source: seccomp(2), Linux 6.18 kernel/seccomp.c.
     """
     action, data = answer & ACTION_BITS, answer & DATA_BITS
-    if action in (ALLOW, LOG):
-        return True
+    task.thread.orig_rax = nr
     if action == ERRNO:
         task.cpu.set_result(-min(data, MAX_ERRNO))
     elif action == TRAP:
         number = nr & 0xFFFF_FFFF
         task.cpu.set_registers({"rax": nr})
-        info = SigInfo(SIGSYS, SYS_SECCOMP, si_addr=rip, si_errno=data, si_syscall=number)
-        force(task, info)
-    elif action in (TRACE, USER_NOTIF):
-        task.cpu.set_result(-errno.ENOSYS)  # nobody is there to ask
+        force(task, SigInfo(SIGSYS, SYS_SECCOMP, si_addr=rip, si_errno=data, si_syscall=number))
+    elif action == TRACE:
+        task.cpu.set_result(-errno.ENOSYS)
+        if task.trace is not None and task.trace.wants(Event.SECCOMP):
+            task.trace.hold_at_event(Event.SECCOMP, data, ask)
+    elif action == USER_NOTIF:
+        task.cpu.set_result(-errno.ENOSYS)  # nobody listens
     else:
         _kill(task, action)
-    return False
 
 
 def _kill(task: Task, action: int) -> None:

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
-    from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
 
@@ -77,6 +76,10 @@ ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
+# Answers of seccomp's filters by which a call is made: SECCOMP_RET_ALLOW, _LOG; once the tracer has
+# been asked, _TRACE too.
+ACTION_BITS, UNASKED = 0xFFFF_0000, frozenset({0x7FFF_0000, 0x7FFC_0000})
+ASKED = UNASKED | {0x7FF0_0000}
 NR_ARGS = 6
 EAX = (1 << 32) - 1
 # A system call by number: gets the task and six registers, returns rax.
@@ -425,30 +428,31 @@ class Scheduler:
                 return int(reason)
 
     def _serve_watched_call(self, task: Task) -> int | None:
-        """Make a call that filters or a tracer may keep a task from."""
-        if task.seccomp is not None and not self._passes_filters(task, task.seccomp):
-            return self._resume(task)
-        if task.trace is not None:
-            return self._serve_traced_call(task, task.trace)
-        task.thread.call = self._current_call()
-        return self._resume(task)
-
-    def _passes_filters(self, task: Task, seccomp: Seccomp) -> bool:
-        """Tell whether a task may make its call; if not, do what is done about that."""
-        nr, arguments = self._current_call()
-        rip = task.cpu.registers()["rip"]
-        answer = seccomp.answer(nr, rip, arguments)
-        done: bool = load("pkern.kernel.cpu.filtered").obey(task, answer, nr, rip)
-        return done
-
-    def _serve_traced_call(self, task: Task, trace: Trace) -> int | None:
-        """Hold the task before a call if its tracer asked for that, or make it."""
-        call = self._current_call()
-        if trace.calls is Calls.RUN:
-            task.thread.call = call
-        else:
+        """Hold the task before a call if its tracer asked for that, or make it if it may be."""
+        call, trace = self._current_call(), task.trace
+        if trace is not None and trace.calls is not Calls.RUN:
             self._hold_at_entry(task, trace, call[0])
+        elif self._may_call(task, call, UNASKED):
+            task.thread.call = call
         return self._resume(task)
+
+    def _may_call(
+        self, task: Task, call: tuple[int, tuple[int, ...]], passing: frozenset[int]
+    ) -> bool:
+        """Tell whether a task's filters let it make a call; if not, do what they say instead.
+
+        passing: their answers that do.
+        """
+        if task.seccomp is None:
+            return True
+        rip = task.cpu.registers()["rip"]
+        answer = task.seccomp.answer(call[0], rip, call[1])
+        if answer & ACTION_BITS in passing:
+            return True
+        ask = partial(self._make_held_call, passing=ASKED)
+        load("pkern.kernel.cpu.filtered").obey(task, answer, call[0], rip, ask)
+        self._left_call(task)
+        return False
 
     def _hold_at_entry(self, task: Task, trace: Trace, nr: int) -> None:
         task.thread.orig_rax = nr
@@ -463,14 +467,18 @@ class Scheduler:
         self._send_held(task, info)
         self._left_call(task)
 
-    def _make_held_call(self, task: Task, info: SigInfo | None) -> None:
+    def _make_held_call(
+        self, task: Task, info: SigInfo | None, passing: frozenset[int] = UNASKED
+    ) -> None:
         """Make the call that a task was held before, as its registers say by now."""
         self._send_held(task, info)
         thread, regs = task.thread, task.cpu.registers()
         if thread.orig_rax & EAX == EAX:  # -1, as Linux reads it: no call
             self._left_call(task)
             return
-        thread.call = thread.orig_rax, tuple(regs[name] for name in ARGUMENTS)
+        call = thread.orig_rax, tuple(regs[name] for name in ARGUMENTS)
+        if self._may_call(task, call, passing):
+            thread.call = call
 
     def _send_held(self, task: Task, info: SigInfo | None) -> None:
         """Send what the tracer wants sent at a stop for a call."""

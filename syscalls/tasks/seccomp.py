@@ -90,7 +90,7 @@ def _action_available(task: Task, addr: int) -> int:
     return 0
 
 
-@syscall(317, "seccomp", INT, INT, INT, partly="no listeners; a tracer is not asked (ENOSYS)")
+@syscall(317, "seccomp", INT, INT, INT, partly="no listeners")
 def seccomp(task: Task, operation: int, flags: int, addr: int) -> int:
     """Restrict the system calls of a task: SECCOMP_SET_MODE_STRICT 0, _FILTER 1.
 

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,7 +166,7 @@ static void arguments(void)
 	/* Scratch memory, X, arithmetic: refuse dup of 40 + 2. */
 	struct sock_filter steps[] = {
 		NUMBER,
-		UNLESS(SYS_dup, 11),
+		UNLESS(SYS_dup, 10),
 		ARGUMENT(0),
 		BPF_STMT(BPF_ST, 3),
 		BPF_STMT(BPF_LD | BPF_IMM, 2),
@@ -182,6 +184,45 @@ static void arguments(void)
 	show("installed", INSTALL(steps));
 	show("dup", dup(41));
 	show("dup", dup(42));
+}
+
+/* A tracer that is asked: it changes the call, or skips it. */
+static void traced(void)
+{
+	int status;
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		answer(SYS_getppid, SECCOMP_RET_TRACE | 42);
+		long r = syscall(SYS_getppid);
+		show("changed", r == getpid());
+		show("skipped", syscall(SYS_getppid));
+		show("made", syscall(SYS_getppid) > 0);
+		fflush(stdout);
+		_exit(9);
+	}
+	waitpid(child, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESECCOMP);
+	for (int i = 0; ptrace(PTRACE_CONT, child, 0, 0), waitpid(child, &status, 0) == child;
+	     i++) {
+		struct user_regs_struct regs;
+		unsigned long message = 0;
+		if (!WIFSTOPPED(status))
+			break;
+		ptrace(PTRACE_GETEVENTMSG, child, 0, &message);
+		ptrace(PTRACE_GETREGS, child, 0, &regs);
+		printf("asked: %#x, %lu, call %d, result %d\n", status >> 8, message,
+		       (int)regs.orig_rax, (int)regs.rax);
+		if (i == 0)
+			regs.orig_rax = SYS_getpid;
+		if (i == 1)
+			regs.orig_rax = -1, regs.rax = 55;
+		ptrace(PTRACE_SETREGS, child, 0, &regs);
+	}
+	printf("exit %d\n", WEXITSTATUS(status));
 }
 
 static siginfo_t seen;
@@ -313,6 +354,7 @@ int main(int argc, char **argv)
 	in_child("refusals", refusals);
 	in_child("errors", errors);
 	in_child("arguments", arguments);
+	in_child("traced", traced);
 	in_child("traps", traps);
 	in_child("kill process", kill_process);
 	in_child("kill thread", kill_thread);
