@@ -141,7 +141,8 @@ class Group:
 
     def face(self) -> Task:
         """Return the leader, or who lives on behind a leader that has ended."""
-        return self.leader if self.leader.alive or not self.live else self.living()[0]
+        others = [] if self.leader.alive else self.living()
+        return others[0] if others else self.leader  # the last one may be about to end
 
     # ---- threads come and go ----
 

@@ -114,3 +114,13 @@ def test_what_nobody_reads_is_bounded(kernel: Kernel) -> None:
             typed += sys.write(terminal.master, b"x" * 999 + b"\n")
     assert caught.value.errno == errno.EAGAIN
     assert 65_536 < typed < 80_000
+
+
+def test_who_ends_hangs_up_the_terminals_it_made(kernel: Kernel) -> None:
+    one, two = (Sys(kernel.spawn()) for _ in range(2))
+    terminal = Terminal(one)
+    assert one.syscall(IOCTL, terminal.slave, TIOCSCTTY, 0) == 0
+    slave = two.open(terminal.path, O_RDWR | O_NOCTTY)
+    one.exit(0)
+    assert two.read(slave, 9) == b""
+    assert not kernel.terminals.terminals
