@@ -965,7 +965,8 @@ class Calls:
     def copy_file_range(self, in_fd: int, in_offset: int, out_fd: int, out_offset: int, count: int, flags: int) -> int:
         """Copy bytes between regular files; offsets are addresses, 0 for a file's own position.
 
-        Errors: EBADF, EINVAL, EISDIR, EOVERFLOW, EFAULT. Source: copy_file_range(2).
+        Errors: EBADF, EINVAL, EISDIR, EXDEV (of two file systems), EOVERFLOW, EFAULT.
+        Source: copy_file_range(2).
         """
 
     def creat(self, path: StrPath, mode: int = 438) -> int:

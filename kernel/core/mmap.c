@@ -272,6 +272,8 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 	}
 	if (!(f->mode & FILE_READ))
 		return -EACCES;
+	if (f->mode & FILE_NO_EXEC && *vm_flags & VM_EXEC)
+		return -EPERM;
 	if (f->mode & FILE_NO_MMAP)
 		return -ENODEV;
 	if (f->mapping->flags & MAPPING_HUGE)
@@ -295,8 +297,8 @@ static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
 			return -EINVAL;
 		*vm_flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 		return 0;
-	case MAP_PRIVATE:
-		return 0;
+	case MAP_PRIVATE: /* large pages are a file's */
+		return flags & MAP_HUGETLB && *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
 	default:
 		return -EINVAL;
 	}

@@ -54,6 +54,7 @@ class Socket(Inode):
     """
 
     kind = "sock"
+    noexec = True
     can_epoll = True
     type_bits = stat.S_IFSOCK
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM | POLLWRBAND}

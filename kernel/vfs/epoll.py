@@ -72,6 +72,7 @@ class EpollInode(Inode):
     """The set. It is ready to be read when one of its items is to be reported."""
 
     kind = "anon"
+    noexec = True
     can_epoll = True
     type_bits = 0
 

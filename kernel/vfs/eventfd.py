@@ -22,6 +22,7 @@ class EventInode(Inode):
     """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
 
     kind = "anon"
+    noexec = True
     can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}

@@ -136,6 +136,7 @@ class File:
         if self.handle == ffi.NULL:
             create = self.kernel.memory.create
             mode = self.core_mode() | lib.FILE_NO_MMAP
+            mode |= lib.FILE_NO_EXEC if self.inode.noexec else 0
             if self.inode.kind not in ("file", "sock"):
                 mode |= lib.FILE_NO_END
             mapping = create(lib.mapping_create, self.kernel.memory.core, lib.MAPPING_MEMORY, 0)

@@ -56,6 +56,7 @@ class Inode:
     can_sync = False  # fsync has something to write, or may say that it has
     can_epoll = False
     lasting_flags = 0  # of those that an open of other kinds forgets
+    noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights

@@ -71,6 +71,7 @@ class QueueInode(Inode):
     whences = FROM_START
 
     kind = "mqueue"
+    noexec = True
 
     def __init__(self, queues: Queues, task: Caller, mode: int, most: int, size: int) -> None:
         super().__init__(queues.kernel, mode, task.uid, task.gid)

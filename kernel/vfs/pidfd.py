@@ -33,6 +33,7 @@ class PidInode(Inode):
     """A process or thread: readable once it has ended, hung up once it has been waited for."""
 
     kind = "pidfd"
+    noexec = True
     can_epoll = True
     lasting_flags = PIDFD_THREAD
     type_bits = 0

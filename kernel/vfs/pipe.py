@@ -79,6 +79,11 @@ class PipeInode(Inode):
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
         self.waiting: dict[tuple[int, int], int] = {}  # (pid, its end) -> openings it has seen
 
+    @property
+    def noexec(self) -> bool:  # type: ignore[override]
+        """Whether it cannot be mapped to execute: a pipe; a FIFO is as its directory."""
+        return self.dev == DEV_PIPE
+
     # ---- ends ----
 
     def file_opened(self, file: File) -> None:

@@ -42,6 +42,7 @@ class SignalInode(Inode):
     """A set of signals. pack: makes struct signalfd_siginfo of what signals.take() gives."""
 
     kind = "anon"
+    noexec = True
     can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}

@@ -24,6 +24,7 @@ class TimerInode(Inode):
     """
 
     kind = "anon"
+    noexec = True
     can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}

@@ -76,6 +76,7 @@ class UserfaultInode(Inode):
     """
 
     kind = "anon"
+    noexec = True
     can_epoll = True
     type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pkern.kernel.errors import SyscallError
@@ -268,6 +269,13 @@ def _write(task: Task, file: File, data: bytes) -> int:
     written = write_at(task, file, file.pos, data)
     file.pos += written
     return written
+
+
+def tell_of_limit(task: Task, file: File, pos: int) -> None:
+    """Have a caller that was stopped at pos, with more to write, hear of RLIMIT_FSIZE: SIGXFSZ."""
+    if isinstance(file.inode, MappedInode) and pos >= task.rlimits["fsize"][0]:
+        with suppress(SyscallError):
+            refuse_size(task)
 
 
 def refuse_size(task: Task) -> NoReturn:

@@ -42,13 +42,18 @@ MOST_AHEAD = 1 << 20  # bytes that one call brings
 SYNC_RANGE_FLAGS = 7
 
 
+def _need_size(task: Task, inode: Inode, size: int) -> None:
+    """Refuse what RLIMIT_FSIZE does not let the file become. Errors: EFBIG."""
+    if size > max(task.rlimits["fsize"][0], inode.size):
+        refuse_size(task)
+
+
 def _set_size(task: Task, inode: Inode, size: int) -> int:
     if inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
-    if size > max(task.rlimits["fsize"][0], inode.size):
-        refuse_size(task)
+    _need_size(task, inode, size)
     names.truncate(task, inode, size)
     return 0
 
@@ -106,6 +111,9 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
     if mode not in inode.fallocate_modes:
         raise SyscallError(errno.EOPNOTSUPP)
+    in_memory = inode.mapping_flags != lib.MAPPING_WRITEBACK  # which heeds KEEP_SIZE for the limit
+    if not mode & (PUNCH_HOLE if in_memory else PUNCH_HOLE | KEEP_SIZE):
+        _need_size(task, inode, offset + length)
     with task.kernel.memory.on_behalf_of(task):
         _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)

@@ -17,7 +17,13 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from pkern.kernel.vfs.pipe import PipeInode, Wait, waits
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
-from pkern.syscalls.files.read_write import UNSEEKABLE, readable_part, vectors, write_at
+from pkern.syscalls.files.read_write import (
+    UNSEEKABLE,
+    readable_part,
+    tell_of_limit,
+    vectors,
+    write_at,
+)
 from pkern.syscalls.files.streams import signal_broken_pipe
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -106,6 +112,8 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
     target.pos += done
+    if done < count and start + done < source.inode.size:
+        tell_of_limit(task, target, target.pos)
     _offset_out(task, offset, source, start + done)
     return done
 
@@ -116,7 +124,8 @@ def copy_file_range(
 ) -> int:
     """Copy bytes between regular files; offsets are addresses, 0 for a file's own position.
 
-    Errors: EBADF, EINVAL, EISDIR, EOVERFLOW, EFAULT. Source: copy_file_range(2).
+    Errors: EBADF, EINVAL, EISDIR, EXDEV (of two file systems), EOVERFLOW, EFAULT.
+    Source: copy_file_range(2).
     """
     source, target = task.fds.get(in_fd), task.fds.get(out_fd)
     start = _offset_in(task, in_offset, source)
@@ -132,6 +141,8 @@ def copy_file_range(
     target.need(MAY_WRITE)
     if target.flags & O_APPEND:
         raise SyscallError(errno.EBADF)
+    if source.inode.dev != target.inode.dev:
+        raise SyscallError(errno.EXDEV)
     if max(start % WRAP, to % WRAP) + count >= WRAP:
         raise SyscallError(errno.EOVERFLOW)
     _refuse_negative(start, to)
@@ -200,6 +211,8 @@ def _pipe_to_file(move: _Splice) -> int:
     except SyscallError as error:
         signal_broken_pipe(move.task, error)
         raise
+    if written < len(data):
+        tell_of_limit(move.task, target, move.to + written)
     return len(pipe.take(written))
 
 

@@ -32,6 +32,7 @@ class ProcInode(Inode):
 
     kernel: Machine
 
+    noexec = True
     whences = FROM_START
 
     def truncate(self, size: int) -> None:
@@ -91,6 +92,7 @@ class ProcDir(DirInode):
 
     kernel: Machine
 
+    noexec = True
     can_sync = False
     no_new_names = errno.ENOENT
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class SysRoot(LateDir):
     """/sys itself, where there are directories and nothing else."""
 
+    noexec = True
+
     @property
     def st_nlink(self) -> int:
         return self.nlink + len(self.makers)

@@ -67,6 +67,8 @@ def number(text: str, high: int = (1 << 64) - 1) -> int:
 class AttributeFile(Inode):
     """The file of an attribute."""
 
+    noexec = True
+
     def __init__(self, kernel: Machine, attribute: Attribute) -> None:
         super().__init__(kernel, attribute.mode)
         self._attribute = attribute
@@ -108,6 +110,12 @@ class AttributeFile(Inode):
         """O_TRUNC, which a shell's `>` asks for, changes nothing."""
 
 
+class SysDir(LateDir):
+    """A directory of /sys."""
+
+    noexec = True
+
+
 def plan(kernel: Machine, tree: Tree) -> Plan:
     """Return what makes the inodes of a tree's top."""
     return {name: partial(_made, kernel, node) for name, node in sorted(tree.items())}
@@ -118,6 +126,6 @@ def _made(kernel: Machine, node: Attribute | Link | Tree) -> Inode:
         return AttributeFile(kernel, node)
     if isinstance(node, Link):
         return LinkInode(kernel, node.target)
-    directory = LateDir(kernel, 0o755, partial(plan, kernel, node))
+    directory = SysDir(kernel, 0o755, partial(plan, kernel, node))
     directory.nlink += sum(isinstance(below, dict) for below in node.values())
     return directory
