@@ -7,6 +7,7 @@ where the fast vsyscalls read it: there is no second copy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pkern.kernel.core import ffi
@@ -28,6 +29,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._end_ns: int | None = None
+        self.listener: Callable[[], None] | None = None  # told when time has moved, now and then
         self._data: Any = ffi.new("struct vsyscall_data *", {"realtime_ns": BOOT_EPOCH_NS})
 
     def keep_in(self, page: Any) -> None:
@@ -46,6 +48,8 @@ class Clock:
             self._data.realtime_ns, self._end_ns = self._end_ns + BOOT_EPOCH_NS, None
             raise TimeIsUp
         self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, NEVER_NS)
+        if self.listener is not None:
+            self.listener()
 
     def end_at(self, when: int | None) -> None:
         """Raise TimeIsUp once a sleep leads to when, nanoseconds since boot. None: never."""

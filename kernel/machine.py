@@ -38,6 +38,7 @@ from pkern.kernel.vfs.sysfs import SysFs
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.net.net import Net
     from pkern.kernel.sysctl import SysctlTable
@@ -144,7 +145,7 @@ class Kernel:
         self.terminals = DevPts(self)
         self.vfs.mount("/dev/pts", self.terminals)
         self.vfs.mount("/proc", ProcFs(self))
-        self.vfs.mount("/sys", SysFs(self, self.memory))
+        self.vfs.mount("/sys", SysFs(self, self.memory, lambda: self.ksm))
         self.memory.stores = self.vfs
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
@@ -202,6 +203,12 @@ class Kernel:
         return made
 
     @cached_property
+    def ksm(self) -> Ksm:
+        """Who merges pages of equal content, and when."""
+        made: Ksm = late.load("pkern.kernel.mm.ksm").Ksm(self.memory, self.clock)
+        return made
+
+    @cached_property
     def sysctl(self) -> SysctlTable:
         """The parameters, by name."""
         made: SysctlTable = late.load("pkern.kernel.sysctl").SysctlTable(self.owner, self.log)
@@ -209,7 +216,8 @@ class Kernel:
 
     def owner(self, name: str) -> Any:
         """Return who holds the value of a sysctl, by Entry.owner. Errors: MachineClosed."""
-        return self.memory.oom if name == "oom" else getattr(self, name)
+        within = {"oom": self.memory, "inotify": self.vfs}
+        return getattr(within.get(name, self), name)
 
     def leave(self, task: Task) -> None:
         """Let a task that has ended leave what it holds or waits for, of the parts there are."""

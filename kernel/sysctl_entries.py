@@ -32,6 +32,14 @@ ENTRIES = (
         read_only="it counts",
     ),
     *(
+        Entry(f"fs.inotify.{name}", text, "inotify", name, default=default, low=0, high=INT_MAX)
+        for name, default, text in (
+            ("max_queued_events", 16384, "Events of an instance that wait to be read."),
+            ("max_user_instances", 128, "Instances of inotify that a user may have."),
+            ("max_user_watches", 0, "Files that a user may watch; by default 1 % of memory."),
+        )
+    ),
+    *(
         Entry(f"fs.mqueue.{name}", text, "queues", field, default=default, low=low, high=high)
         for name, field, default, low, high, text in (
             ("msg_default", "default_messages", 10, 1, 65536, "Messages that a new queue holds."),

@@ -13,13 +13,14 @@ ROOMS = {
     "files.epoll": "epoll_create epoll_wait epoll_ctl epoll_pwait epoll_create1 epoll_pwait2",
     "files.eventfd": "eventfd eventfd2",
     "files.fcntl": "ioctl dup dup2 fcntl flock dup3 close_range",
+    "files.inotify": "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch",
     "files.mounts": "statfs fstatfs mount umount2",
     "files.paths": """
         getdents getcwd chdir fchdir rename mkdir rmdir link unlink symlink readlink umask mknod
         chroot getdents64 mkdirat mknodat unlinkat renameat linkat symlinkat readlinkat
         renameat2""",
     "files.pidfd": "pidfd_open pidfd_getfd",
-    "files.pipes": "pipe pipe2 memfd_create",
+    "files.pipes": "pipe pipe2 memfd_create memfd_secret",
     "files.poll": "poll select pselect6 ppoll",
     "files.read_write": """
         read write open close lseek pread64 pwrite64 readv writev creat openat preadv pwritev

@@ -70,9 +70,7 @@ _REASONS = {
         io_uring_enter io_uring_register""",
     "no modules, no other kernel to load": """
         init_module delete_module finit_module kexec_load kexec_file_load""",
-    "no file is watched": """
-        inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init
-        fanotify_mark""",
+    "files are watched by inotify": "fanotify_init fanotify_mark",
     "there are no keyrings": "add_key request_key keyctl",
     "there are no namespaces": "setns",
     "mounts are made by mount(2)": """
@@ -86,7 +84,6 @@ _REASONS = {
     "nothing is probed": "perf_event_open uprobe uretprobe",
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
-    "memory is the kernel's to read": "memfd_secret",
     "xattrs and attributes have their older calls": """
         setxattrat getxattrat listxattrat removexattrat file_getattr file_setattr""",
     "older programs' calls: statfs tells it": "ustat sysfs",

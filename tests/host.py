@@ -96,6 +96,8 @@ COMPARED_IN = {
     "eventfd": ("*test_sockets.py::test_counters_count_as_the_hosts*",),
     "mseal": ("*odd_arguments*[[]mseal_arguments]", "*odd_arguments*[[]what_a_seal_refuses]",
               "*odd_arguments*[[]advice_on_sealed_memory]", "*odd_arguments*[[]a_sealed_heap]"),
+    "weighted interleaving": ("*test_elf.py::test_memory_policies*",),
+    "secret memory": ("*test_secret_memory_as_on_the_host",),
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
     "guards": ("*odd_arguments*[[]guards]", "*test_elf.py::*[[]faultaround*]",
                "*test_fault_around_of_a_disk_as_on_the_host"),

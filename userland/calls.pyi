@@ -172,6 +172,33 @@ class Calls:
     GRND_RANDOM: Final = 2
     HUGETLBFS_MAGIC: Final = 0x958458f6
     ILL_ILLOPN: Final = 2
+    IN_ACCESS: Final = 1
+    IN_ALL_EVENTS: Final = 0xfff
+    IN_ATTRIB: Final = 4
+    IN_CLOEXEC: Final = 0x80000
+    IN_CLOSE: Final = 0x18
+    IN_CLOSE_NOWRITE: Final = 0x10
+    IN_CLOSE_WRITE: Final = 8
+    IN_CREATE: Final = 0x100
+    IN_DELETE: Final = 0x200
+    IN_DELETE_SELF: Final = 0x400
+    IN_DONT_FOLLOW: Final = 0x2000000
+    IN_EXCL_UNLINK: Final = 0x4000000
+    IN_IGNORED: Final = 0x8000
+    IN_ISDIR: Final = 0x40000000
+    IN_MASK_ADD: Final = 0x20000000
+    IN_MASK_CREATE: Final = 0x10000000
+    IN_MODIFY: Final = 2
+    IN_MOVE: Final = 0xc0
+    IN_MOVED_FROM: Final = 0x40
+    IN_MOVED_TO: Final = 0x80
+    IN_MOVE_SELF: Final = 0x800
+    IN_NONBLOCK: Final = 0x800
+    IN_ONESHOT: Final = 0x80000000
+    IN_ONLYDIR: Final = 0x1000000
+    IN_OPEN: Final = 0x20
+    IN_Q_OVERFLOW: Final = 0x4000
+    IN_UNMOUNT: Final = 0x2000
     IOPRIO_CLASS_BE: Final = 2
     IOPRIO_CLASS_IDLE: Final = 3
     IOPRIO_CLASS_NONE: Final = 0
@@ -439,6 +466,7 @@ class Calls:
     PR_GET_DUMPABLE: Final = 3
     PR_GET_KEEPCAPS: Final = 7
     PR_GET_MDWE: Final = 0x42
+    PR_GET_MEMORY_MERGE: Final = 0x44
     PR_GET_NAME: Final = 0x10
     PR_GET_NO_NEW_PRIVS: Final = 0x27
     PR_GET_PDEATHSIG: Final = 2
@@ -456,6 +484,7 @@ class Calls:
     PR_SET_DUMPABLE: Final = 4
     PR_SET_KEEPCAPS: Final = 8
     PR_SET_MDWE: Final = 0x41
+    PR_SET_MEMORY_MERGE: Final = 0x43
     PR_SET_NAME: Final = 0xf
     PR_SET_NO_NEW_PRIVS: Final = 0x26
     PR_SET_PDEATHSIG: Final = 1
@@ -464,6 +493,8 @@ class Calls:
     PR_SET_TIMERSLACK: Final = 0x1d
     PR_SET_TIMING: Final = 0xe
     PR_SET_TSC: Final = 0x1a
+    PR_SET_VMA: Final = 0x53564d41
+    PR_SET_VMA_ANON_NAME: Final = 0
     PR_SET_VSYSCALL: Final = 0x56535953
     PR_TSC_ENABLE: Final = 1
     PR_TSC_SIGSEGV: Final = 2
@@ -1270,6 +1301,25 @@ class Calls:
     def getxattr(self, path: StrPath, name: StrPath) -> bytes:
         """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP, ERANGE. Source: getxattr(2)."""
 
+    def inotify_add_watch(self, fd: int, path: StrPath, mask: int) -> int:
+        """Watch a file or a directory for the events in mask (IN_*); return the watch's number.
+
+        Errors: EINVAL, EBADF, EACCES, EEXIST (IN_MASK_CREATE), ENOSPC (fs.inotify.max_user_watches),
+        ENOTDIR (IN_ONLYDIR) and those of a path. Source: inotify_add_watch(2).
+        """
+
+    def inotify_init(self) -> int:
+        """As inotify_init1 without flags. Errors: as inotify_init1. Source: inotify_init(2)."""
+
+    def inotify_init1(self, flags: int = 0) -> int:
+        """Return a descriptor to read events from. flags: IN_NONBLOCK, IN_CLOEXEC.
+
+        Errors: EINVAL, EMFILE (descriptors, fs.inotify.max_user_instances). Source: inotify_init(2).
+        """
+
+    def inotify_rm_watch(self, fd: int, wd: int) -> int:
+        """End a watch. Errors: EBADF, EINVAL (no such watch). Source: inotify_rm_watch(2)."""
+
     def ioctl(self, fd: int, request: int, arg: int = 0) -> int:
         """Ask a device. Errors: EBADF, ENOTTY, EFAULT, EINVAL. Source: ioctl(2)."""
 
@@ -1368,6 +1418,12 @@ class Calls:
 
         Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
         Source: memfd_create(2).
+        """
+
+    def memfd_secret(self, flags: int = 0) -> int:
+        """Return a descriptor of memory that only those who map it see.
+
+        flags: FD_CLOEXEC's O_CLOEXEC. Errors: EINVAL, EMFILE, ENOMEM. Source: memfd_secret(2).
         """
 
     def migrate_pages(self, pid: int, maxnode: int, old_nodes: int, new_nodes: int) -> int:

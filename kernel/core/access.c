@@ -141,11 +141,29 @@ static bool forced_ready(mm *mm, uint64_t addr, uint64_t access)
 	if (!pte_present(pte) || !(access & ACCESS_WRITE))
 		return pte_present(pte);
 	const struct page *page = pfn_page(mm->machine, pte_pfn(pte));
-	return pte & PTE_DIRTY && page->flags & PG_ANON && page->refcount == 1;
+	bool own = (page->flags & (PG_ANON | PG_KSM)) == PG_ANON;
+	return pte & PTE_DIRTY && own && page->refcount == 1;
+}
+
+static bool is_secret(mm *mm, uint64_t addr)
+{
+	const struct vma *vma = vma_find(mm, addr);
+	return vma && vma->start <= addr && vma_is_secret(vma);
+}
+
+int64_t mm_has_secret(mm *mm, uint64_t addr, uint64_t len)
+{
+	const struct vma *vma = vma_find_intersection(mm, addr, addr + len);
+	for (; vma && vma->start < addr + len; vma = vma->next)
+		if (vma_is_secret(vma))
+			return (int64_t)(vma->start > addr ? vma->start : addr);
+	return 0;
 }
 
 static int64_t reach_forced(mm *mm, uint64_t addr, uint64_t access)
 {
+	if (is_secret(mm, addr))
+		return verdict(mm->machine, SEGV_ACCERR, addr, access);
 	int64_t at = mm_translate(mm, addr, access), err = 0;
 	if (at >= 0 || addr >= mm->counters.task_size)
 		return at >= 0 ? at : verdict(mm->machine, SEGV_MAPERR, addr, access);
@@ -313,6 +331,8 @@ static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 	int64_t err = allowed ? 0 : -ENOMEM;
 	if (vma->flags & VM_SPECIAL)
 		return (int64_t)(end - start);
+	if (vma_is_secret(vma))
+		err = -ENOMEM;
 	while (!err && addr < end) {
 		err = populate_page(vma->mm, addr, access);
 		addr += err ? 0 : PAGE_SIZE;

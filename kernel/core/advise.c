@@ -32,8 +32,6 @@ static const struct {
 	[MADV_KEEPONFORK] = { VM_WIPEONFORK, 0 },
 	[MADV_DONTDUMP] = { 0, VM_DONTDUMP },
 	[MADV_DODUMP] = { VM_DONTDUMP, 0 },
-	[MADV_MERGEABLE] = { 0, VM_MERGEABLE },
-	[MADV_UNMERGEABLE] = { VM_MERGEABLE, 0 },
 	[MADV_HUGEPAGE] = { VM_NOHUGEPAGE, VM_HUGEPAGE },
 	[MADV_NOHUGEPAGE] = { VM_HUGEPAGE, VM_NOHUGEPAGE },
 };
@@ -45,11 +43,33 @@ static int64_t advise_flags(struct vma **vmap, uint64_t start, uint64_t end, uin
 		return -EINVAL;
 	if (vma->flags & VM_DROPPABLE && (advice == MADV_KEEPONFORK || advice == MADV_DODUMP))
 		return -EINVAL;
-	if (advice == MADV_MERGEABLE && vma->flags & (VM_SHARED | VM_MAYSHARE))
-		return 0;
 	uint64_t flags = (vma->flags & ~flag_advice[advice].clear) | flag_advice[advice].set;
 	int64_t err = set_flags(vmap, start, end, flags);
 	return err == -ENOMEM ? -EAGAIN : err; /* one VMA too many: Linux takes it for passing */
+}
+
+static int64_t advise_mergeable(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
+{
+	struct vma *vma = *vmap;
+	mm *mm = vma->mm;
+	(void)advice;
+	if (vma->flags & VM_MERGEABLE || !ksm_may_merge(vma->flags))
+		return 0;
+	ksm_enter(mm);
+	int64_t err = set_flags(vmap, start, end, vma->flags | VM_MERGEABLE);
+	return err == -ENOMEM ? -EAGAIN : err;
+}
+
+static int64_t advise_unmergeable(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
+{
+	struct vma *vma = *vmap;
+	(void)advice;
+	if (!(vma->flags & VM_MERGEABLE))
+		return 0;
+	int64_t err = ksm_unmerge(vma, start, end);
+	if (!err)
+		err = set_flags(vmap, start, end, vma->flags & ~(uint64_t)VM_MERGEABLE);
+	return err == -ENOMEM ? -EAGAIN : err;
 }
 
 /* ---- pages of a range ---- */
@@ -146,7 +166,7 @@ static void make_lazy(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
 	machine *m = vma->mm->machine;
 	struct page *page = pfn_page(m, pte_pfn(*ptep));
-	if (!(page->flags & PG_ANON))
+	if ((page->flags & (PG_ANON | PG_KSM)) != PG_ANON || page->used)
 		return;
 	if (page->flags & (PG_SWAPCACHE | PG_DIRTY) && page->mapcount != 1)
 		return;
@@ -243,7 +263,7 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	mm *mm = vma->mm;
 	uint64_t access = advice == MADV_POPULATE_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	uint64_t needed = access ? VM_WRITE : VM_READ;
-	if (!(vma->flags & needed) || !pkey_allows_vma(vma, access))
+	if (!(vma->flags & needed) || !pkey_allows_vma(vma, access) || vma_is_secret(vma))
 		return -EINVAL;
 	for (uint64_t addr = start; addr < end; addr += PAGE_SIZE) {
 		int64_t err = populate_page(mm, addr, access);
@@ -263,8 +283,8 @@ static const advise_fn advisers[] = {
 	[MADV_SEQUENTIAL] = advise_flags, [MADV_WILLNEED] = advise_willneed,
 	[MADV_DONTNEED] = advise_dontneed, [MADV_FREE] = advise_free,
 	[MADV_REMOVE] = advise_remove, [MADV_DONTFORK] = advise_flags,
-	[MADV_DOFORK] = advise_flags, [MADV_MERGEABLE] = advise_flags,
-	[MADV_UNMERGEABLE] = advise_flags, [MADV_HUGEPAGE] = advise_flags,
+	[MADV_DOFORK] = advise_flags, [MADV_MERGEABLE] = advise_mergeable,
+	[MADV_UNMERGEABLE] = advise_unmergeable, [MADV_HUGEPAGE] = advise_flags,
 	[MADV_NOHUGEPAGE] = advise_flags, [MADV_DONTDUMP] = advise_flags,
 	[MADV_DODUMP] = advise_flags, [MADV_WIPEONFORK] = advise_flags,
 	[MADV_KEEPONFORK] = advise_flags, [MADV_COLD] = advise_cold,
@@ -341,6 +361,31 @@ int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice)
 	return each_part(mm, addr, end, advise_part, advice);
 }
 
+/* ---- names ---- */
+
+static int64_t name_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t name)
+{
+	const struct vma *vma = *vmap;
+	if (vma->file && vma->file->cookie)
+		return -EBADF; /* it has a name already */
+	if (vma->name == name)
+		return 0;
+	int64_t err = vma_isolate(vmap, start, end);
+	if (err)
+		return err == -ENOMEM ? -EAGAIN : err;
+	(*vmap)->name = name;
+	*vmap = vma_merge(*vmap);
+	return 0;
+}
+
+int64_t mm_name(mm *mm, uint64_t addr, uint64_t len, uint64_t name)
+{
+	uint64_t end = addr + PAGE_ALIGN(len);
+	if (addr & ~PAGE_MASK || (len && !PAGE_ALIGN(len)) || end < addr)
+		return -EINVAL;
+	return end == addr ? 0 : each_part(mm, addr, end, name_part, name);
+}
+
 /* ---- mseal ---- */
 
 static bool is_mapped(mm *mm, uint64_t start, uint64_t end)
@@ -388,7 +433,7 @@ static void rescue(struct vma *vma, uint64_t addr, pte_t *ptep)
 static int64_t lock_part(struct vma **vmap, uint64_t start, uint64_t end, uint64_t lock)
 {
 	struct vma *vma = *vmap;
-	if (vma->flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
+	if (vma->flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE) || vma_is_secret(vma))
 		return 0; /* its pages stay as it is, or are not to stay */
 	uint64_t flags = vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	int64_t err = set_flags(vmap, start, end, flags | lock);

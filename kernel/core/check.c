@@ -7,7 +7,7 @@
  * Each line of the report names the invariant that does not hold:
  *
  *   I1  a present pte names a live page, of a kind that its VMA may show
- *   I2  refcount = ptes + page cache + pins; table and slab pages: 1
+ *   I2  refcount = ptes + page cache + pins + holds; table and slab pages: 1
  *   I3  mapcount = ptes, those of special VMAs and of the zero page excepted
  *   I4  the reverse map finds exactly those ptes, each once
  *   I5  a free page is on its node's free list once, unused, and poisoned if asked;
@@ -51,6 +51,10 @@
  *   I27 a policy's refcount = VMAs and ranges of files that follow it; the ranges of a file
  *       are ordered and disjoint, and only memory files have some
  *
+ *   I28 a page shared by content is its node's, maps nothing writable and stands in one stable
+ *       tree; items are ordered, and counted by their mm and their node; pages merged
+ *       with the zero page are counted; the machine's totals right
+ *
  * That neighbours which could be one VMA are one is not checked here.
  */
 #include "core.h"
@@ -86,6 +90,9 @@ struct check {
 	uint64_t nr_swapped; /* in the walk of one mapping's index */
 	uint64_t live[NR_CACHES];
 	uint64_t nr_anon_members;
+	uint64_t nr_merged_zero; /* ptes of one mm */
+	uint64_t nr_ksm_pages, nr_holds;
+	struct ksm ksm;                 /* what was found */
 	uint32_t *slots[NR_SWAP_AREAS]; /* by slot: ptes and index items found */
 	struct bag anon_pages, file_vmas, linear_vmas, nonlinear_vmas, writable_vmas, mapping_files,
 		uffd_vmas, followers;
@@ -429,7 +436,7 @@ static void check_rights(struct check *c, const struct place *p)
 		fault(c, 10, "pte %#lx: another protection key than its vma's", p->addr);
 	if (!(p->pte & PTE_WRITE) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
 		return;
-	if (!(p->page->flags & PG_ANON) || p->page->refcount != 1)
+	if (!(p->page->flags & PG_ANON) || p->page->refcount - p->page->used != 1)
 		fault(c, 10, "pte %#lx: writes page %lu, not its own", p->addr, p->pfn);
 }
 
@@ -443,6 +450,7 @@ static void check_protected(struct check *c, const struct vma *vma, uint64_t add
 
 static void check_zero_pte(struct check *c, const struct place *p)
 {
+	c->nr_merged_zero += pte_is_merged_zero(c->m, p->pte);
 	const mapping *mp = vma_mapping(p->vma); /* UFFDIO_ZEROPAGE: of memory files, too */
 	if ((mp && !(mp->flags & MAPPING_MEMORY)) || p->vma->flags & (VM_SHARED | VM_SPECIAL))
 		fault(c, 1, "pte %#lx: the zero page in a vma that may not show it", p->addr);
@@ -453,6 +461,10 @@ static void check_anon_pte(struct check *c, const struct place *p)
 	c->mm_sum.rss_anon++;
 	if (p->vma->flags & VM_SHARED)
 		fault(c, 1, "pte %#lx: anonymous page %lu in a shared vma", p->addr, p->pfn);
+	if (p->page->flags & PG_KSM && p->pte & PTE_WRITE)
+		fault(c, 28, "pte %#lx: a page shared by content is writable", p->addr);
+	if (p->page->flags & PG_KSM)
+		return;
 	if (p->page->anon_vma != p->vma->anon_vma || p->page->index != vma_index(p->vma, p->addr))
 		fault(c, 1, "pte %#lx: page %lu has another anon_vma or index", p->addr, p->pfn);
 	const mapping *mp = vma_mapping(p->vma);
@@ -751,8 +763,70 @@ static void check_policies(struct check *c)
 	}
 }
 
+/* ---- I28 ---- */
+
+static void check_items(struct check *c, const mm *mm)
+{
+	uint64_t nr = 0, merging = 0, from = 0;
+	for (const struct ksm_item *item = mm->ksm_list; item; item = item->next, nr++) {
+		if (item->mm != mm || (nr && item->addr <= from))
+			fault(c, 28, "item %#lx: in a wrong place", item->addr);
+		from = item->addr;
+		merging += item->node != NULL;
+		c->ksm.pages_unshared += item->unstable;
+	}
+	c->live[CACHE_KSM_ITEM] += nr;
+	c->ksm.rmap_items += nr;
+	c->ksm.pages_sharing += merging; /* the nodes' first ones are taken off later */
+	c->ksm.zero_pages += c->nr_merged_zero;
+	same(c, 28, "mm: ksm_items", mm->ksm_items, nr);
+	same(c, 28, "mm: ksm_merging", mm->ksm_merging, merging);
+	same(c, 28, "mm: ksm_zero_pages", mm->ksm_zero_pages, c->nr_merged_zero);
+	if (mm->ksm_list && !mm->ksm_listed)
+		fault(c, 28, "items of an mm that is not scanned");
+}
+
+static void check_ksm_page(struct check *c, const struct page *page)
+{
+	const struct ksm_node *node = (const struct ksm_node *)(uintptr_t)page->index;
+	uint64_t nr = 0;
+	for (const struct ksm_item *item = node->items; item; item = item->peer_next, nr++)
+		if (item->node != node)
+			fault(c, 28, "item %#lx: on a wrong node's list", item->addr);
+	if (node->pfn != page_pfn(c->m, page) || page->anon_vma)
+		fault(c, 28, "page %lu: shared by content, but not its node's", node->pfn);
+	same(c, 28, "node: nr_items", node->nr_items, nr);
+	c->nr_ksm_pages++;
+	c->ksm.pages_shared += nr > 0;
+}
+
+static uint64_t tree_size(const struct tree_node *node)
+{
+	return node ? 1 + tree_size(node->left) + tree_size(node->right) : 0;
+}
+
+static void check_stable_trees(struct check *c)
+{
+	for (int i = 0; i < MAX_NODES; i++)
+		c->live[CACHE_KSM_NODE] += tree_size(c->m->ksm_stable[i].root);
+	same(c, 28, "ksm: nodes in stable trees", c->live[CACHE_KSM_NODE], c->m->ksm_nr_nodes);
+}
+
+static void check_ksm(struct check *c)
+{
+	const struct ksm *is = &c->m->ksm;
+	same(c, 28, "ksm: pages", c->nr_ksm_pages, c->m->ksm_nr_nodes);
+	same(c, 28, "ksm: pages_shared", is->pages_shared, c->ksm.pages_shared);
+	same(c, 28, "ksm: pages_sharing", is->pages_sharing,
+	     c->ksm.pages_sharing - c->ksm.pages_shared);
+	same(c, 28, "ksm: pages_unshared", is->pages_unshared, c->ksm.pages_unshared);
+	same(c, 28, "ksm: rmap_items", is->rmap_items, c->ksm.rmap_items);
+	same(c, 28, "ksm: zero_pages", is->zero_pages, c->ksm.zero_pages);
+}
+
 static void check_mm(struct check *c, mm *mm)
 {
+	c->nr_merged_zero = 0;
 	c->mm_sum = (struct mm_counters){ 0 };
 	c->live[CACHE_MM]++;
 	check_vmas(c, mm);
@@ -762,6 +836,7 @@ static void check_mm(struct check *c, mm *mm)
 	if (mm->pgd[KERNEL_PGD_ENTRY] != vsyscall_pgd_entry(c->m))
 		fault(c, 23, "the pgd's last entry is %#lx", mm->pgd[KERNEL_PGD_ENTRY]);
 	check_tlb(c, mm);
+	check_items(c, mm);
 	check_mm_counters(c, &mm->counters);
 	c->sum.nr_vmas += c->mm_sum.map_count;
 	c->sum.nr_mlock += c->mm_sum.locked_vm;
@@ -904,10 +979,10 @@ static void check_slab_page(struct check *c, uint64_t pfn, struct page *page)
 
 static void check_live(struct check *c)
 {
-	static const char *const names[NR_CACHES] = { "vma",          "anon_vma",    "chain",
-						      "radix",        "mm",          "mapping",
-						      "file",         "userfaultfd", "policy",
-						      "shared_policy" };
+	static const char *const names[NR_CACHES] = { "vma",           "anon_vma",    "chain",
+						      "radix",         "mm",          "mapping",
+						      "file",          "userfaultfd", "policy",
+						      "shared_policy", "ksm_node",    "ksm_item" };
 	c->live[CACHE_CHAIN] += c->m->nr_reserved_chains + c->sum.nr_chain_blocks;
 	for (int id = 0; id < NR_CACHES; id++)
 		if (c->live[id])
@@ -942,6 +1017,8 @@ static bool see_pte(machine *m, struct page *page, pte_t *ptep, void *arg)
 
 static bool keeps_chain(const machine *m, const struct page *page)
 {
+	if (page->flags & PG_KSM)
+		return m->rmap->kind != RMAP_SCANS;
 	if (m->rmap == &rmap_objrmap)
 		return page->flags & PG_ANON;
 	return m->rmap == &rmap_pte_chain || m->rmap == &rmap_compare;
@@ -959,16 +1036,20 @@ static void check_user_page(struct check *c, uint64_t pfn, struct page *page)
 {
 	struct tally *t = &c->tally[pfn];
 	page_same(c, 2, pfn, "refcount", page->refcount,
-		  t->ptes + t->cached + t->pins + t->swapcached);
+		  t->ptes + t->cached + t->pins + t->swapcached + page->used);
+	c->nr_holds += page->used;
+	bool orphan = page->used && !(page->flags & (PG_CACHE | PG_ANON));
 	page_same(c, 22, pfn, "PG_SWAPCACHE", !!(page->flags & PG_SWAPCACHE), t->swapcached);
 	page_same(c, 21, pfn, "PG_LRU", !!(page->flags & PG_LRU), t->listed);
-	if (t->pins ? t->listed : !t->listed)
+	if (t->pins || orphan ? t->listed : !t->listed)
 		fault(c, 21, "page %lu: pinned by %u ptes, on %u lists", pfn, t->pins, t->listed);
 	page_same(c, 3, pfn, "mapcount", page->mapcount, t->ptes);
 	page_same(c, 11, pfn, "pins", page->pins, t->pins);
 	page_same(c, 16, pfn, "in a mapping's index", page->flags & PG_CACHE ? 1 : 0, t->cached);
 	const uint32_t ahead = PG_ANON | PG_SWAPCACHE;
-	if (page->flags & PG_ANON && !page->anon_vma &&
+	if (page->flags & PG_KSM)
+		check_ksm_page(c, page);
+	if ((page->flags & (PG_ANON | PG_KSM)) == PG_ANON && !page->anon_vma &&
 	    (t->ptes || (page->flags & (ahead | PG_DIRTY)) != ahead))
 		fault(c, 22, "page %lu: without an anon_vma, but not one read ahead", pfn);
 	c->sum.nr_special += t->pins > 0;
@@ -1226,6 +1307,7 @@ static void check_owners(struct check *c)
 		check_ranges(c, mp);
 	}
 	check_policies(c);
+	check_stable_trees(c);
 	for (const file *f = m->files; f; f = f->next)
 		check_file(c, f);
 }
@@ -1244,6 +1326,8 @@ static void check_everything(struct check *c)
 	for (uint64_t pfn = first_used(c->m); pfn < c->m->nr_pages;
 	     pfn = handed_out_from(c->m, pfn + 1))
 		check_page(c, pfn);
+	check_ksm(c);
+	same(c, 2, "holds", c->m->nr_holds, c->nr_holds);
 	check_found(c);
 	check_live(c);
 	check_counters(c);

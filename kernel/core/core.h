@@ -118,18 +118,18 @@ struct page {
 	uint32_t pins;     /* ptes of special VMAs */
 	union {
 		struct mapping *mapping;   /* PG_CACHE */
-		struct anon_vma *anon_vma; /* PG_ANON; NULL: read ahead, no one's yet */
+		struct anon_vma *anon_vma; /* PG_ANON; NULL: read ahead, no one's yet; PG_KSM */
 		struct mm *mm;             /* PG_TABLE */
 		struct cache *cache;       /* PG_SLAB */
 	};
-	uint64_t index; /* of the file; PG_ANON: linear pgoff; PG_TABLE: addr */
+	uint64_t index; /* of the file; PG_ANON: linear pgoff; PG_TABLE: addr; PG_KSM: its node */
 	union {
 		pte_t *direct;       /* PG_DIRECT: the one pte */
 		struct chain *chain; /* pte_chain, more than one pte */
 		void *objects;       /* PG_SLAB: its free objects */
 	};
 	uint32_t next, prev; /* pfns: free list, partial slab list, LRU lists */
-	uint32_t used;       /* PG_TABLE: entries; PG_SLAB: objects */
+	uint32_t used;       /* PG_TABLE: entries; PG_SLAB: objects; a user's: holds (hold.c) */
 	uint32_t entry;      /* PG_SWAPCACHE: where its copy lies */
 };
 _Static_assert(sizeof(struct page) <= 64, "struct page must stay in one line");
@@ -146,6 +146,8 @@ enum cache_id {
 	CACHE_UFFD,
 	CACHE_POLICY,
 	CACHE_SHARED_POLICY,
+	CACHE_KSM_NODE,
+	CACHE_KSM_ITEM,
 	NR_CACHES
 };
 struct cache {
@@ -179,6 +181,7 @@ struct vma {
 	uint64_t family;          /* VMAs that Linux gives one anon_vma: they may be joined */
 	uint64_t inherited;       /* 1: a fork's copy of pages that it may share */
 	struct uffd *uffd;        /* who is told, of what VM_UFFD says; NULL: no one */
+	uint64_t name;            /* a number that Python gave, 0: none */
 	struct mempolicy *policy; /* where its pages come from; NULL: as the task's say */
 	struct vma *prev, *next;  /* by address */
 	uint64_t gap;             /* free bytes before start */
@@ -190,6 +193,25 @@ struct vma {
 	struct vma *list_prev, *list_next;           /* in mapping->list_first */
 	struct vma *nonlinear_prev, *nonlinear_next; /* in mapping->nonlinear */
 	uint64_t cursor; /* nonlinear: where the next cluster to unmap begins, bytes from start */
+};
+
+struct ksm_item { /* ksm.c: what is known of the page at one address */
+	struct mm *mm;
+	uint64_t addr;
+	struct ksm_item *next;                  /* of mm, by address */
+	struct ksm_node *node;                  /* whose page it shares, or NULL */
+	struct ksm_item *peer_next, *peer_prev; /* of node */
+	struct tree_node by_content;            /* unstable: in the tree of this round */
+	uint64_t tree, round;
+	uint32_t checksum;
+	uint8_t age, skips;
+	bool unstable;
+};
+struct ksm_node { /* a shared page */
+	struct tree_node by_content;
+	uint64_t pfn, tree;
+	struct ksm_item *items;
+	uint64_t nr_items;
 };
 
 struct radix_node {
@@ -260,7 +282,12 @@ struct mm {
 	uint64_t mdwe;        /* enum mdwe */
 	struct policy policy; /* the task's */
 	uint64_t stack_top;
-	bool upwards;           /* ADDR_COMPAT_LAYOUT: mappings grow up */
+	bool upwards;    /* ADDR_COMPAT_LAYOUT: mappings grow up */
+	bool merge_any;  /* PR_SET_MEMORY_MERGE */
+	bool ksm_listed; /* pages of it are, or were, to be merged */
+	struct ksm_item *ksm_list;
+	uint64_t ksm_items, ksm_merging, ksm_zero_pages;
+	struct mm *ksm_next, *ksm_prev;
 	uint64_t scan_addr;     /* where the virtual scan goes on */
 	struct mm *next, *prev; /* all of the machine's */
 };
@@ -374,6 +401,13 @@ struct machine {
 	struct mapping *mappings;
 	struct file *files;
 	struct uffd *uffds;
+	uint64_t nr_holds; /* of pages, by pipes */
+	struct ksm ksm;
+	struct tree ksm_stable[MAX_NODES], ksm_unstable[MAX_NODES];
+	uint64_t ksm_nr_nodes;
+	struct mm *ksm_first, *ksm_last, *ksm_cursor; /* cursor: the scan's; NULL: between rounds */
+	uint64_t ksm_addr;
+	struct ksm_item **ksm_link; /* where the cursor's next item hangs */
 	struct mempolicy *policies;
 	mm *faulting; /* whose fault is being served */
 	bool noted;   /* what is about to be unmapped is known to those who watch it */
@@ -446,6 +480,10 @@ static inline void pages_written(machine *m, const char *data, uint64_t nbytes)
 	for (struct page *page = page_of(m, data); page <= last; page++)
 		page_written(m, page);
 }
+static inline bool pte_is_merged_zero(const machine *m, pte_t pte) /* by ksm.c */
+{
+	return pte_present(pte) && pte_pfn(pte) == m->zero_pfn && pte & PTE_DIRTY;
+}
 bool alloc_permitted(machine *m);                    /* the one door; counts, and fails the n-th */
 int64_t no_memory(machine *m);                       /* what to return after a NULL */
 struct page *page_alloc(machine *m, uint32_t flags); /* refcount 1, content undefined */
@@ -464,6 +502,19 @@ void mapping_forget_policies(mapping *mp);
 struct page *page_alloc_for(struct vma *vma, uint64_t addr, uint32_t flags);
 struct page *page_alloc_at(mapping *mp, uint64_t index, uint32_t flags);
 uint64_t policy_node(struct vma *vma, uint64_t addr); /* where it would like the page */
+
+/* hold.c */
+void page_orphan(machine *m, struct page *page); /* anonymous, held, mapped no more */
+
+/* ksm.c */
+void ksm_init(machine *m);
+bool ksm_may_merge(uint64_t vm_flags);
+void ksm_enter(mm *mm);
+void ksm_exit(mm *mm);
+void ksm_zero_gone(mm *mm);
+void ksm_page_gone(machine *m, struct page *page);
+void ksm_page_moved(machine *m, const struct page *page);
+int64_t ksm_unmerge(struct vma *vma, uint64_t start, uint64_t end);
 
 /* migrate.c */
 bool pages_elsewhere(mm *mm, uint64_t start, uint64_t end, uint64_t nodes);
@@ -539,6 +590,13 @@ static inline uint64_t vma_index(const struct vma *v, uint64_t addr)
 static inline mapping *vma_mapping(const struct vma *v)
 {
 	return v->file && !(v->file->mode & FILE_ZERO) ? v->file->mapping : NULL;
+}
+
+/* Its pages are for those who map them, at their own instructions and in their own calls. */
+static inline bool vma_is_secret(const struct vma *v)
+{
+	const mapping *mp = vma_mapping(v);
+	return mp && mp->flags & MAPPING_SECRET;
 }
 
 /* Does the first store to a clean page fault, so that its file hears of it? */

@@ -154,7 +154,8 @@ enum mapping_flags {
 	MAPPING_HUGE = 4,      /* its pages are large: hugetlbfs */
 	MAPPING_WRITEBACK = 2, /* dirty pages have a backing store to go to */
 	MAPPING_LOCKED = 8,    /* its pages stay: SHM_LOCK */
-	MAPPING_RESERVED = 16  /* its size was committed when it was made */
+	MAPPING_RESERVED = 16, /* its size was committed when it was made */
+	MAPPING_SECRET = 32    /* only those who map it see it: memfd_secret */
 };
 enum file_mode {
 	FILE_READ = 1,
@@ -304,6 +305,7 @@ struct counters {
 	uint64_t scan_ptes, scan_rounds; /* the virtual scan's */
 	uint64_t allocations;            /* through the one door failures are injected at */
 	uint64_t pgmigrate_success, pgmigrate_fail;
+	uint64_t cow_ksm, ksm_swpin_copy;
 };
 
 struct mm_counters {
@@ -325,13 +327,14 @@ struct vma_info {
 	uint64_t file;    /* cookie of the open file, 0 if none */
 	uint64_t mapping; /* cookie of the inode, 0 if none */
 	uint64_t own;     /* 1: it has, or had, private pages: Linux's anon_vma */
+	uint64_t name;    /* of anonymous memory: what mm_name() set */
 };
 
 struct smaps_info { /* pages, pss in 1/4096 pages */
 	uint64_t rss, pss, pss_dirty, pss_anon, pss_file, pss_shmem;
 	uint64_t shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t shared_hugetlb, private_hugetlb;
-	uint64_t referenced, anonymous, lazyfree, swap, swap_pss, locked;
+	uint64_t referenced, anonymous, ksm, lazyfree, swap, swap_pss, locked;
 };
 
 struct numa_info { /* pages of one VMA, for numa_maps; large ones count once */
@@ -352,7 +355,8 @@ enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_HUGE = 65536, PG_TAIL = 131072,
 	PG_EXECUTED = 1 << 20, /* translated code was made of it */
 	PG_FORKED = 1 << 21, /* anonymous: fork has shared it, no store has made it one's own since */
-	PG_DROPPABLE = 1 << 22 /* PG_LAZYFREE for ever, dirty or not */ };
+	PG_DROPPABLE = 1 << 22, /* PG_LAZYFREE for ever, dirty or not */
+	PG_KSM = 1 << 23 /* anonymous, shared by all that had its content; never written */ };
 /* clang-format on */
 
 /* ---- machine (page.c, check.c) ---- */
@@ -485,6 +489,9 @@ void mm_set_mdwe(mm *mm, uint64_t bits);
 /* 0; POPULATE_* and WILLNEED: or the bytes done when a need arose, to go on behind them. */
 int64_t mm_mseal(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_madvise(mm *mm, uint64_t addr, uint64_t len, uint64_t advice);
+/* Only anonymous memory has names: -EBADF; a hole is passed over: -ENOMEM in the end. */
+int64_t mm_name(mm *mm, uint64_t addr, uint64_t len, uint64_t name);
+int64_t machine_names(machine *m, uint64_t *names, uint64_t max); /* of each VMA that has one */
 int64_t mm_mlock(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_munlock(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_mlockall(mm *mm, uint64_t flags);
@@ -517,6 +524,32 @@ int64_t mm_move_pages(mm *mm, uint64_t nr, const uint64_t *addrs, const int32_t 
 		      int32_t *status, uint64_t flags);
 void mm_pages_nodes(mm *mm, uint64_t nr, const uint64_t *addrs, int32_t *status);
 int64_t mm_migrate_pages(mm *mm, uint64_t from, uint64_t to, uint64_t flags); /* pages that stay */
+
+/* ---- pages that pipes refer to (hold.c) ---- */
+/* A frame that stays until page_release(); -ENOENT: none is there; -EBUSY: one that cannot. */
+int64_t mapping_hold(mapping *mp, uint64_t index);
+int64_t mm_hold(mm *mm, uint64_t addr);
+int64_t page_hold(machine *m, uint64_t pfn); /* one more, of a held one */
+void page_release(machine *m, uint64_t pfn);
+const void *page_content(machine *m, uint64_t pfn); /* 4096 bytes */
+
+/* ---- merging pages of equal content (ksm.c) ---- */
+struct ksm { /* live; the first four are Python's to set */
+	uint64_t use_zero_pages, max_page_sharing, merge_across_nodes, smart_scan;
+	uint64_t pages_shared, pages_sharing; /* nodes; addresses beyond each one's first */
+	uint64_t pages_unshared, rmap_items, pages_scanned, pages_skipped, full_scans;
+	uint64_t zero_pages, stable_node_chains, stable_node_dups;
+};
+struct mm_ksm {
+	uint64_t rmap_items, zero_pages, merging_pages, merge_any, mergeable;
+};
+struct ksm *machine_ksm(machine *m);
+/* Pages looked at; fewer: a round is over, or there is none to look at. */
+int64_t machine_ksm_scan(machine *m, uint64_t nr_pages);
+int64_t machine_ksm_unmerge(machine *m); /* everything; NEED_MEMORY: go on */
+void mm_ksm(mm *mm, struct mm_ksm *out);
+void mm_ksm_enable(mm *mm); /* all of it, and what will come */
+int64_t mm_ksm_disable(mm *mm);
 
 /* ---- userfaultfd (userfaultfd.c) ---- */
 enum uffd_features { /* those of Linux that the core obeys */
@@ -590,6 +623,8 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
  */
 int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there);
 int64_t mm_unshare(mm *mm, uint64_t addr, uint64_t nbytes);          /* 0, an error, or a need */
+/* The first address in the range that only mm itself may see; 0: there is none. */
+int64_t mm_has_secret(mm *mm, uint64_t addr, uint64_t len);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */
 int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
 		   uint64_t access);          /* one access a page; pages done */

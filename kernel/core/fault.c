@@ -273,7 +273,7 @@ void fill_cached(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page,
 
 bool page_take_over(machine *m, struct page *page)
 {
-	if (!(page->flags & PG_ANON))
+	if ((page->flags & (PG_ANON | PG_KSM)) != PG_ANON)
 		return false;
 	if (page->flags & PG_SWAPCACHE && page->refcount == 2 && !swap_count(m, page->entry))
 		swap_cache_drop(m, page); /* its copy in swap gets stale */
@@ -299,6 +299,7 @@ static int64_t write_protect_fault(struct fault *f)
 		return 0;
 	}
 	m->counters.cow++;
+	m->counters.cow_ksm += !!(page->flags & PG_KSM);
 	return install_own(f, pte_pfn(*f->ptep) == m->zero_pfn ? NULL : page_data(m, page));
 }
 
@@ -310,6 +311,19 @@ static int64_t present_fault(struct fault *f)
 	if (pte != *f->ptep)
 		pte_set(f->mm, f->addr, f->ptep, pte);
 	return 0;
+}
+
+/* The page was shared by content before it went to swap, and came back as another's. */
+static bool is_strange(const struct page *page, const struct vma *vma, uint64_t addr)
+{
+	bool own = page->anon_vma == vma->anon_vma && page->index == vma_index(vma, addr);
+	return !own && !(page->flags & PG_KSM);
+}
+
+static int64_t copy_strange(struct fault *f, struct page *page)
+{
+	f->mm->machine->counters.ksm_swpin_copy++;
+	return install_own(f, page_data(f->mm->machine, page));
 }
 
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
@@ -324,6 +338,8 @@ int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
 		err = swap_in(m, vma, addr, entry, &page);
 	if (err)
 		return err;
+	if (is_strange(page, vma, addr))
+		return copy_strange(&f, page);
 	page_get(page);
 	page->flags |= forked;
 	install(&f, page, pte_bits(vma->flags) & ~PTE_WRITE);
@@ -374,7 +390,7 @@ static bool vma_allows(const struct vma *vma, uint64_t access)
 	return vma->flags & (VM_READ | VM_WRITE | VM_EXEC);
 }
 
-/* A debugger may read all, and write what a private copy can take. */
+/* A debugger may read all but secrets, and write what a private copy can take. */
 static bool vma_allows_forced(const struct vma *vma, uint64_t access)
 {
 	const uint64_t copies = VM_SHARED | VM_MAYWRITE | VM_HUGETLB | VM_SPECIAL;

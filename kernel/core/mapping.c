@@ -24,7 +24,7 @@ static void cache_count(mapping *mp, struct page *page, uint64_t index)
 /* Memory without a promise is committed page by page, as pages come and go. */
 static bool charges_pages(const mapping *mp)
 {
-	const uint32_t kinds = MAPPING_MEMORY | MAPPING_HUGE | MAPPING_RESERVED;
+	const uint32_t kinds = MAPPING_MEMORY | MAPPING_HUGE | MAPPING_RESERVED | MAPPING_SECRET;
 	return (mp->flags & kinds) == MAPPING_MEMORY;
 }
 
@@ -48,7 +48,8 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 	machine *m = mp->machine;
 	if (mp->quota && mp->quota->used >= mp->quota->max)
 		return -ENOSPC;
-	uint32_t shmem = mp->flags & MAPPING_MEMORY ? PG_SHMEM : 0;
+	const uint32_t kinds = MAPPING_MEMORY | MAPPING_SECRET;
+	uint32_t shmem = (mp->flags & kinds) == MAPPING_MEMORY ? PG_SHMEM : 0;
 	if (charges_pages(mp) && !commit_charge(m, 1))
 		return -ENOSPC;
 	struct page *page = page_alloc_at(mp, index, PG_CACHE | PG_UPTODATE | shmem);

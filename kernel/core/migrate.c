@@ -30,6 +30,8 @@ static void take_place(machine *m, struct page *page, struct page *to)
 		index_replace(page->mapping, page->index, to);
 	if (page->flags & PG_SWAPCACHE)
 		swap_cache_replace(m, page, to);
+	if (page->flags & PG_KSM)
+		ksm_page_moved(m, to);
 	*page = (struct page){ .flags = page->flags & PG_ANON, .refcount = 1 };
 	page_put(m, page);
 }
@@ -37,7 +39,9 @@ static void take_place(machine *m, struct page *page, struct page *to)
 /* 0, -EBUSY, or why there is no page. */
 static int64_t page_migrate(machine *m, struct page *page, uint64_t nid)
 {
-	if (!(page->flags & PG_LRU) || page->pins)
+	bool stays = page->flags & PG_KSM && !m->ksm.merge_across_nodes;
+	stays |= page->flags & PG_CACHE && page->mapping->flags & MAPPING_SECRET;
+	if (!(page->flags & PG_LRU) || page->pins || page->used || stays)
 		return -EBUSY;
 	const struct zonelist there = { 1ul << nid, nid };
 	struct page *to = page_alloc_on(m, page->flags & PG_ANON, there);

@@ -62,6 +62,7 @@ void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
 	scan_forget(mm);
+	ksm_exit(mm);
 	while (mm->last) { /* from the end: no gap changes */
 		struct vma *vma = mm->last;
 		zap_range(vma, vma->start, vma->end);
@@ -131,6 +132,9 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 	child->upwards = parent->upwards;
 	pkey_fork(child, parent);
 	child->policy = parent->policy;
+	child->merge_any = parent->merge_any;
+	if (parent->ksm_listed)
+		ksm_enter(child);
 	child->mdwe = parent->mdwe & MDWE_NO_INHERIT ? 0 : parent->mdwe;
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		int64_t err = vma->flags & VM_DONTCOPY ? 0 : fork_vma(child, vma);

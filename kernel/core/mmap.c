@@ -191,6 +191,8 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 		return -EPERM;
 	if (!may_expand(mm, vm_flags, nr - replaced))
 		return -ENOMEM;
+	if (mm->merge_any && ksm_may_merge(vm_flags))
+		vm_flags |= VM_MERGEABLE;
 	int64_t err = replaced ? uffd_event(mm, start, start + len) : 0;
 	if (err)
 		return err;
@@ -258,6 +260,16 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
 	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | 0x7c000000ul) /* MAP_HUGE_2MB | MAP_HUGE_1GB */
 
+/* Shared, locked for as long as it is mapped, in no core file, and never code. */
+static int64_t secret_flags(uint64_t *vm_flags)
+{
+	if (!(*vm_flags & VM_SHARED))
+		return -EINVAL;
+	*vm_flags |= VM_LOCKED | VM_DONTDUMP;
+	*vm_flags &= ~(uint64_t)VM_MAYEXEC;
+	return 0;
+}
+
 static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
 	uint64_t type = flags & MAP_TYPE;
@@ -272,10 +284,13 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 	}
 	if (!(f->mode & FILE_READ))
 		return -EACCES;
-	if (f->mode & FILE_NO_EXEC && *vm_flags & VM_EXEC)
+	bool never = f->mode & FILE_NO_EXEC || f->mapping->flags & MAPPING_SECRET;
+	if (never && *vm_flags & VM_EXEC)
 		return -EPERM;
 	if (f->mode & FILE_NO_MMAP)
 		return -ENODEV;
+	if (f->mapping->flags & MAPPING_SECRET)
+		return secret_flags(vm_flags);
 	if (f->mapping->flags & MAPPING_HUGE)
 		*vm_flags |= VM_HUGETLB;
 	if (*vm_flags & VM_GROWSDOWN)
@@ -398,6 +413,8 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = -EOVERFLOW;
 	if (!err)
 		err = kind_flags(f, prot, flags, &vm_flags);
+	if (!err && f && f->mapping->flags & MAPPING_SECRET && !lock_allowed(mm, vm_flags, len))
+		err = -EAGAIN;
 	if (!err && f && vm_flags & VM_HUGETLB && pgoff % HUGE_PAGES)
 		err = -EINVAL;
 	if (err)

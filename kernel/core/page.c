@@ -178,6 +178,8 @@ static void page_free(machine *m, struct page *page)
 {
 	assert(page->mapcount == 0 && page->pins == 0 && !(page->flags & PG_SWAPCACHE));
 	lru_del(m, page);
+	if (page->flags & PG_KSM)
+		ksm_page_gone(m, page);
 	uint64_t *kind = kind_counter(m, page->flags);
 	if (kind)
 		--*kind;
@@ -305,6 +307,7 @@ machine *machine_create(const struct machine_params *params)
 	place_nodes(m);
 	reserve_low_pages(m);
 	slab_init(m);
+	ksm_init(m);
 	m->tunables = (struct tunables){
 		.max_map_count = 65530,
 		.mmap_min_addr = 65536,

@@ -230,6 +230,8 @@ static void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep, pt
 	--*rss_counter(vma->mm, page);
 	rmap_remove(m, page, ptep);
 	swap_release(m, page);
+	if (page->used && page->flags & PG_ANON && !page->mapcount)
+		page_orphan(m, page);
 	page_put(m, page);
 }
 
@@ -247,6 +249,8 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 	pte_set(mm, addr, ptep, successor);
 	if (pte_is_swap(old))
 		zap_swap(mm, old);
+	if (pte_is_merged_zero(m, old))
+		ksm_zero_gone(mm);
 	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn)
 		return;
 	struct page *page = pfn_page(m, pte_pfn(old));
@@ -276,7 +280,7 @@ static bool page_is_own(machine *m, const struct vma *vma, pte_t pte)
 	if (vma->flags & (VM_SHARED | VM_SPECIAL))
 		return true;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
-	return (page->flags & (PG_ANON | PG_FORKED)) == PG_ANON && page->refcount == 1;
+	return (page->flags & (PG_ANON | PG_FORKED)) == PG_ANON && page->refcount - page->used == 1;
 }
 
 void protect_range(struct vma *vma, uint64_t start, uint64_t end)
@@ -342,7 +346,8 @@ static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint
 		pte_set(parent->mm, addr, from, *from | PTE_FORKED);
 	}
 	if (!pte_present(*from) || pte_pfn(*from) == m->zero_pfn) {
-		pte_set(child->mm, addr, to, pte_in(child, *from));
+		pte_t dirty = pte_is_merged_zero(m, *from) ? PTE_DIRTY : 0; /* it merged nothing */
+		pte_set(child->mm, addr, to, pte_in(child, *from) & ~dirty);
 		return 0;
 	}
 	if (!(parent->flags & VM_SPECIAL))

@@ -63,6 +63,8 @@ static void count_page(struct smaps_info *s, machine *m, const struct vma *vma, 
 		s->referenced++;
 	if (page->flags & PG_ANON)
 		s->anonymous++;
+	if (page->flags & PG_KSM)
+		s->ksm++;
 	if (page->flags & PG_LAZYFREE && !dirty)
 		s->lazyfree++;
 	if (vma->flags & VM_LOCKED)

@@ -27,6 +27,8 @@ void slab_init(machine *m)
 		[CACHE_UFFD] = sizeof(struct uffd),
 		[CACHE_POLICY] = sizeof(struct mempolicy),
 		[CACHE_SHARED_POLICY] = sizeof(struct shared_policy),
+		[CACHE_KSM_NODE] = sizeof(struct ksm_node),
+		[CACHE_KSM_ITEM] = sizeof(struct ksm_item),
 	};
 	for (int id = 0; id < NR_CACHES; id++)
 		m->caches[id].size = (sizes[id] + 7u) & ~7u;
@@ -120,11 +122,18 @@ void slab_free(machine *m, enum cache_id id, void *object)
 int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out)
 {
 	static const char *const names[NR_CACHES] = {
-		[CACHE_VMA] = "vm_area_struct", [CACHE_ANON_VMA] = "anon_vma",
-		[CACHE_CHAIN] = "pte_chain",    [CACHE_RADIX] = "radix_tree_node",
-		[CACHE_MM] = "mm_struct",       [CACHE_MAPPING] = "address_space",
-		[CACHE_FILE] = "filp",          [CACHE_UFFD] = "userfaultfd_ctx_cache",
-		[CACHE_POLICY] = "numa_policy", [CACHE_SHARED_POLICY] = "shared_policy_node",
+		[CACHE_VMA] = "vm_area_struct",
+		[CACHE_ANON_VMA] = "anon_vma",
+		[CACHE_CHAIN] = "pte_chain",
+		[CACHE_RADIX] = "radix_tree_node",
+		[CACHE_MM] = "mm_struct",
+		[CACHE_MAPPING] = "address_space",
+		[CACHE_FILE] = "filp",
+		[CACHE_UFFD] = "userfaultfd_ctx_cache",
+		[CACHE_POLICY] = "numa_policy",
+		[CACHE_SHARED_POLICY] = "shared_policy_node",
+		[CACHE_KSM_NODE] = "ksm_stable_node",
+		[CACHE_KSM_ITEM] = "ksm_rmap_item",
 	};
 	if (nth >= NR_CACHES)
 		return -ENOENT;

@@ -148,7 +148,8 @@ static pte_t unprotected(const struct vma *vma, pte_t pte)
 {
 	machine *m = vma->mm->machine;
 	const struct page *page = pfn_page(m, pte_pfn(pte));
-	bool own = (page->flags & (PG_ANON | PG_FORKED)) == PG_ANON && page->refcount == 1;
+	bool own = (page->flags & (PG_ANON | PG_FORKED)) == PG_ANON &&
+		   page->refcount - page->used == 1;
 	pte &= ~PTE_UFFD_WP;
 	if (vma->flags & VM_SHARED ? !!(pte & PTE_DIRTY) : own)
 		pte |= pte_bits(vma->flags) & PTE_WRITE;
@@ -444,13 +445,15 @@ static int64_t move_present(struct vma *to, uint64_t dst, pte_t *dstp, uint64_t 
 	struct page *page = pfn_page(m, pte_pfn(*srcp));
 	pte_t bits = pte_bits(to->flags) | PTE_ACCESSED | PTE_DIRTY;
 	if (pte_pfn(*srcp) == m->zero_pfn) {
+		if (pte_is_merged_zero(m, *srcp))
+			ksm_zero_gone(mm);
 		pte_set(mm, src, srcp, 0);
 		fill_zero(to, dst, dstp);
 		return 0;
 	}
 	if (page->flags & PG_FORKED || !(page->flags & PG_ANON) || page->mapcount != 1)
 		return -EBUSY; /* not known to be this one's alone */
-	if (page->refcount != 1)
+	if (page->refcount - page->used != 1)
 		bits &= ~PTE_WRITE;
 	page_belongs(page, to, dst);
 	pte_set(mm, src, srcp, 0);

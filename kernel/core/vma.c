@@ -328,6 +328,7 @@ struct vma *vma_dup(struct vma *vma)
 	vma_set_anon(copy, vma->anon_vma);
 	copy->family = vma->family;
 	copy->inherited = vma->inherited;
+	copy->name = vma->name;
 	vma_set_uffd(copy, vma->uffd);
 	vma_set_policy(copy, vma->policy);
 	return copy;
@@ -353,7 +354,7 @@ static bool can_join(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start ||
 	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file || a->uffd != b->uffd ||
-	    !policy_equal(a->policy, b->policy))
+	    a->name != b->name || !policy_equal(a->policy, b->policy))
 		return false;
 	if (a->file && a->file->mode & FILE_APART)
 		return false; /* as Linux's vm_ops->close() */
@@ -550,7 +551,18 @@ int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
 			vma->file ? vma->file->cookie : 0,
 			mp ? mp->cookie : 0,
 			vma->anon_vma != NULL,
+			vma->name,
 		};
 	}
+	return (int64_t)n;
+}
+
+int64_t machine_names(machine *m, uint64_t *names, uint64_t max)
+{
+	uint64_t n = 0;
+	for (const mm *mm = m->mms; mm; mm = mm->next)
+		for (const struct vma *vma = mm->first; vma && n < max; vma = vma->next)
+			if (vma->name)
+				names[n++] = vma->name;
 	return (int64_t)n;
 }

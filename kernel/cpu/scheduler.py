@@ -285,6 +285,8 @@ class Scheduler:
             elif not self._idle():
                 raise Deadlock(self.report())
             self._fire_timers()
+            if self.kernel.clock.listener is not None:
+                self.kernel.clock.listener()
             if self.host_signals:
                 self._take_host_signals()
 

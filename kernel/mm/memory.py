@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import (
@@ -30,6 +31,9 @@ from pkern.kernel.errors import (
 from pkern.kernel.log import Log
 from pkern.kernel.mm.oom import Oom
 from pkern.kernel.mm.process import Process, Processes
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.names import Names
 
 PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
@@ -165,6 +169,13 @@ class Memory:
         if self.__dict__.get("closed"):
             raise MachineClosed
         raise AttributeError(name)
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of anonymous memory."""
+        from pkern.kernel.mm.names import Names  # for those who name some
+
+        return Names(self)
 
     @property
     def all_nodes(self) -> int:

@@ -56,6 +56,7 @@ class Vma(NamedTuple):
     file_cookie: int
     mapping_cookie: int
     own: int = 0  # 1: it has, or had, private pages
+    name: int = 0  # of anonymous memory: memory.names knows it
 
     def __repr__(self) -> str:
         names = [
@@ -265,6 +266,13 @@ class Mm:
     def policy(self, policy: Policy) -> None:
         lib.mm_policy(self.handle)[0] = to_core(policy)[0]
 
+    @property
+    def merges_all(self) -> bool:
+        """Whether all its memory is to be merged: prctl(PR_SET_MEMORY_MERGE)."""
+        found = ffi.new("struct mm_ksm *")
+        lib.mm_ksm(self.handle, found)
+        return bool(found.merge_any)
+
     def policy_at(self, addr: int) -> Policy | None:
         """Return the policy of the page at addr, the default if it has none; None: no VMA."""
         value = ffi.new("struct policy *", DEFAULT)
@@ -418,7 +426,7 @@ class Mm:
             for v in ffi.unpack(infos, count):
                 if v.start >= end:
                     return
-                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping, v.own)
+                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping, v.own, v.name)
             start = int(infos[count - 1].end)
 
     def nr_allowing(self, addr: int, nbytes: int, right: int) -> int:
@@ -439,4 +447,6 @@ class Mm:
         one = ffi.new("struct vma_info *")
         if not self.users or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
             return None
-        return Vma(one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own)
+        return Vma(
+            one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own, one.name
+        )

@@ -195,6 +195,8 @@ def new_mm(task: Task) -> Mm:
     if task.attributes.personality & ADDR_COMPAT_LAYOUT:
         lib.mm_place_upwards(mm.handle)
     mm.mdwe, mm.policy = task.mm.mdwe, task.mm.policy
+    if task.mm.merges_all:
+        lib.mm_ksm_enable(mm.handle)
     return mm
 
 

@@ -26,15 +26,17 @@ from pkern.kernel.vfs.inode import (
     MappedInode,
 )
 from pkern.kernel.vfs.locks import Locks
-from pkern.kernel.vfs.machine import Counter
+from pkern.kernel.vfs.machine import Counter, InotifyLimits
 from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, place_text, walk
 
 if TYPE_CHECKING:
+    from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.machine import Caller, Machine
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
+IN_MODIFY, IN_OPEN = 2, 32  # of inotify(7)
 O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
@@ -89,6 +91,8 @@ class Vfs:
         self.files: dict[int, tuple[File, str]] = {}
         self.numbers = Counter()
         self.locks = Locks()
+        self.inotify = InotifyLimits(kernel.memory.ram)
+        self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
         self.mounts: list[Mount] = []
         self.read_only: set[int] = set()  # st_dev of file systems that nothing may change
@@ -166,6 +170,8 @@ class Vfs:
 
     def closed(self, file: File) -> None:
         """Forget an open file whose last descriptor went, unless a VMA may still show it."""
+        if self.notify is not None:
+            self.notify.closed(file)
         if not file.inode.is_mapped:
             self.files.pop(file.cookie, None)
 
@@ -328,6 +334,10 @@ class Vfs:
         file = self.open_inode(task, inode, self.text(task, place), flags)
         if not place.jumped and place.name not in DOTS:
             file.home = place.directory, place.name
+        if self.notify is not None:
+            self.notify.used(file, IN_OPEN)
+            if flags & O_TRUNC and place.inode is not None and inode.kind == "file":
+                self.notify.used(file, IN_MODIFY)
         return file
 
     def open_inode(self, task: Caller, inode: Inode, path: str, flags: int) -> File:
@@ -359,7 +369,7 @@ class Vfs:
             return inode
         self._may_open(task, inode, flags, wanted)
         if flags & O_TRUNC and inode.kind == "file":
-            names.truncate(task, inode, 0)
+            names.cut(task, inode, 0)
         if wanted & MAY_WRITE:
             names.prepare_change(task, inode)
         return inode
@@ -411,6 +421,18 @@ class Vfs:
             file = File(self.kernel, inode, f"/memfd:{name}", way, task)
             file.count_as_reader()  # so that it can be run
             return self.register(file)
+        except BaseException:
+            inode.released()
+            raise
+
+    def secretmem(self, task: Caller) -> File:
+        """Return a file of memory that only those who map it see."""
+        from pkern.kernel.vfs.secretmem import SecretInode  # for those who ask
+
+        inode = SecretInode(self.kernel, task.uid, task.gid)
+        try:
+            way = O_RDWR | O_LARGEFILE
+            return self.register(File(self.kernel, inode, "/secretmem (deleted)", way, task))
         except BaseException:
             inode.released()
             raise

@@ -147,7 +147,9 @@ class File:
         return self.handle
 
     def sync(self, first: int, last: int) -> None:
-        """Write dirty pages back; tell of an error since the last time. Errors: EIO, ENOSPC."""
+        """Write dirty pages back; tell of an error meanwhile. Errors: EIO, ENOSPC, EINVAL."""
+        if not self.inode.can_sync:
+            raise SyscallError(errno.EINVAL)
         self.inode.writeback(first, last)
         number, self.wb_since = self.inode.wb_errors.since(self.wb_since)
         if number:

@@ -215,7 +215,9 @@ class HostFile(HostAttributes, MappedInode):
         os.close(self.fd)
 
     def released(self) -> None:
-        """Nothing: the file system keeps its files until it is closed."""
+        """Tell who watches; the file system keeps its files until it is closed."""
+        if not self.nlink and not self.open_count:
+            self.tell_end()
 
 
 class HostText(HostAttributes, Inode):

@@ -19,6 +19,7 @@ from pkern.kernel.vfs.errseq import NO_ERRORS, ErrorSequence
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.inotify import Mark
     from pkern.kernel.vfs.machine import Caller, Machine
 
 PAGE_SIZE = 4096
@@ -60,6 +61,8 @@ class Inode:
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
+    marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py
+    seen_in: tuple[Inode, str] | None = None  # where it was last found, in a watched directory
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
@@ -291,6 +294,8 @@ class Inode:
     def place(self, parent: Inode, name: str) -> None:
         """Note where this inode was found: its device, and for a directory its parent and name."""
         self.dev = parent.dev
+        if parent.marks:
+            self.seen_in = parent, name
         if self.kind == "dir":
             self.parent, self.name = parent, name
 
@@ -298,12 +303,18 @@ class Inode:
         """Note that a name or an open file went away; the last one frees the content."""
         if self.nlink > 0 or self.open_count > 0:
             return
+        self.tell_end()
         mapped = self.is_mapped
         if self.mapping is not None:
             mapping, self.mapping = self.mapping, None
             lib.mapping_put(mapping)
         if not mapped:
             self.kernel.vfs.forget(self)
+
+    def tell_end(self) -> None:
+        """Tell who watches it that it is no more."""
+        if self.marks and self.kernel.vfs.notify is not None:
+            self.kernel.vfs.notify.gone(self)
 
 
 def in_group(task: Caller, gid: int) -> bool:

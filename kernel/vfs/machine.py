@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.file import FdTable, File
     from pkern.kernel.vfs.fs_struct import FsStruct
     from pkern.kernel.vfs.inode import Inode
+    from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.walk import Place
+
+WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
 
 
 class Caller(Process, Protocol):
@@ -84,6 +87,19 @@ class Counter:
         return self._last
 
 
+class InotifyLimits:
+    """fs.inotify.*, and what there is: instances and watches by user, and in all. ram: bytes."""
+
+    def __init__(self, ram: int) -> None:
+        self.max_queued_events = 16384
+        self.max_user_instances = 128
+        self.max_user_watches = min(max(ram // 100 // WATCH_BYTES, 8192), 1 << 20)
+        self.instances: dict[int, int] = {}
+        self.watches: dict[int, int] = {}
+        self.marks = 0
+        self.last_cookie = 0
+
+
 class Files(Protocol):
     """The tables that all inodes and open files of a machine share: its Vfs."""
 
@@ -95,6 +111,11 @@ class Files(Protocol):
     def drivers(self) -> Mapping[int, type[Inode]]: ...
     @property
     def read_only(self) -> set[int]: ...
+    @property
+    def inotify(self) -> InotifyLimits: ...
+
+    notify: Notify | None  # who is told what happens to files; None: nobody watches any
+
     @property
     def root(self) -> Inode: ...
     def remember(self, inode: Inode) -> None: ...

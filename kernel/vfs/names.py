@@ -7,6 +7,8 @@ and then asks the directory's file system to do it. Directories that cannot chan
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -14,8 +16,10 @@ from pkern.kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVT
 from pkern.kernel.vfs.walk import DOTS, Place, length, place_text
 
 if TYPE_CHECKING:
+    from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.machine import Caller
 
+IN_MODIFY, IN_ATTRIB = 2, 4  # of inotify(7)
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 MAX_LINK_TEXT = 4095
 NO_ENTRY_ERROR = {".": errno.EINVAL, "..": errno.ENOTEMPTY, "/": errno.EBUSY}  # of rmdir
@@ -80,6 +84,8 @@ def made(place: Place, inode: Inode) -> Inode:
     """Note a new entry: its place, the directory's times. Returns the inode."""
     inode.place(place.directory, place.name)
     place.directory.modified()
+    if inode.kernel.vfs.notify is not None:
+        inode.kernel.vfs.notify.made(place.directory, place.name, inode)
     return inode
 
 
@@ -105,6 +111,12 @@ def prepare_change(task: Caller, inode: Inode) -> None:
 
 def truncate(task: Caller, inode: Inode, size: int) -> None:
     """Set a file's size in bytes. Errors: ETXTBSY (it runs), those of the inode."""
+    cut(task, inode, size)
+    told_of(inode, IN_MODIFY)
+
+
+def cut(task: Caller, inode: Inode, size: int) -> None:
+    """Truncate a file and tell nobody yet. Errors: as truncate."""
     inode.need_not_running()
     with inode.kernel.memory.on_behalf_of(task):
         inode.truncate(size)
@@ -160,6 +172,8 @@ def link(task: Caller, inode: Inode, place: Place) -> None:
     prepare_change(task, inode)
     directory.link(place.name, inode)
     inode.changed()
+    if inode.kernel.vfs.notify is not None:
+        inode.kernel.vfs.notify.linked(inode)
     made(place, inode)
 
 
@@ -185,9 +199,7 @@ def unlink(task: Caller, place: Place) -> None:
     if inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
     directory: Any = place.directory
-    directory.unlink(place.name)
-    inode.changed()
-    directory.modified()
+    _remove(place, inode, directory.unlink)
 
 
 def rmdir(task: Caller, place: Place) -> None:
@@ -203,9 +215,38 @@ def rmdir(task: Caller, place: Place) -> None:
         raise SyscallError(errno.ENOTDIR)
     need_not_mounted(inode, place.directory, place.name)
     directory: Any = place.directory
-    directory.rmdir(place.name)
-    inode.changed()
-    directory.modified()
+    _remove(place, inode, directory.rmdir)
+
+
+def _remove(place: Place, inode: Inode, remove: Callable[[str], None]) -> None:
+    notify = inode.kernel.vfs.notify
+    waits = notify is not None and inode.kind != "dir"  # a directory's own end comes first
+    with held(inode) if waits else nullcontext():
+        remove(place.name)
+        inode.changed()
+        place.directory.modified()
+        if notify is not None:
+            if not waits:
+                inode.released()
+            notify.removed(place.directory, place.name, inode)
+
+
+@contextmanager
+def held(inode: Inode) -> Iterator[None]:
+    """Let an inode live until what happened to its names has been told."""
+    inode.open_count += 1
+    try:
+        yield
+    finally:
+        inode.open_count -= 1
+        inode.released()
+
+
+def told_of(inode: Inode, mask: int) -> None:
+    """Tell who watches that an inode changed: IN_ATTRIB, IN_MODIFY."""
+    notify = inode.kernel.vfs.notify
+    if notify is not None:
+        notify.changed(inode, mask)
 
 
 def _entry(place: Place) -> Inode:
@@ -238,13 +279,20 @@ def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
         if moved is not None:
             moved.need_movable()
             prepare_change(task, moved)
+    replaced = None if flags & RENAME_EXCHANGE else new.inode
+    watched = replaced is not None and inode.kernel.vfs.notify is not None
+    with held(replaced) if watched and replaced is not None else nullcontext():
+        _move(old, new, inode, flags)
+        _moved(task, old, new, inode, flags)
+
+
+def _move(old: Place, new: Place, inode: Inode, flags: int) -> None:
     source: Any = old.directory
     if flags & RENAME_EXCHANGE:
         source.exchange(old.name, new.directory, new.name)
     else:
         _replace(new, inode)
         source.move(old.name, new.directory, new.name)
-    _moved(task, old, new, inode, flags)
 
 
 def _check_targets(old: Place, new: Place, inode: Inode, flags: int) -> None:
@@ -311,6 +359,19 @@ def _moved(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> No
     for directory in (old.directory, new.directory):
         directory.modified()
     inode.kernel.vfs.renamed(inode, old, new, was, now)
+    if inode.kernel.vfs.notify is not None:
+        _tell_moved(inode.kernel.vfs.notify, old, new, inode, flags)
+
+
+def _tell_moved(notify: Notify, old: Place, new: Place, inode: Inode, flags: int) -> None:
+    here, there = (old.directory, old.name), (new.directory, new.name)
+    notify.moved(here, there, inode)
+    if flags & RENAME_EXCHANGE and new.inode is not None:
+        notify.moved(there, here, new.inode)
+        notify.moved_itself(new.inode)
+    elif new.inode is not None:
+        notify.linked(new.inode)
+    notify.moved_itself(inode)
 
 
 # ---- owner and mode ----
@@ -325,6 +386,7 @@ def chmod(task: Caller, inode: Inode, mode: int) -> None:
         mode &= ~S_ISGID
     prepare_change(task, inode)
     inode.set_mode(mode)
+    told_of(inode, IN_ATTRIB)
 
 
 def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
@@ -341,3 +403,4 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     if inode.kind != "dir":
         drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)
         inode.mode &= ~drop
+    told_of(inode, IN_ATTRIB)

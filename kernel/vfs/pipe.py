@@ -1,5 +1,8 @@
 """Pipes and FIFOs: a bounded queue of bytes between open files.
 
+Bytes that splice brought stay part of their pages, which the pipe holds (hold.c of the core): what
+is stored to such a page before they are read shows in them.
+
 would_block() is the one place where a call on them says that it must wait, wake() the one where
 those who wait are told to look again.
 """
@@ -8,11 +11,13 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
+from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.wait import WouldBlock
@@ -63,6 +68,18 @@ def wake(inode: Inode, bits: int = ANYTHING) -> None:
     inode.kernel.wake(inode)
 
 
+class PageRef(NamedTuple):
+    """Bytes of the stream that are part of a page, which may change until they are read.
+
+    start: their place in the stream; frame: the core's, which is held; offset: in the page.
+    """
+
+    start: int
+    nbytes: int
+    frame: int
+    offset: int
+
+
 class PipeInode(Inode):
     """The queue that all open files of a pipe or FIFO share."""
 
@@ -74,6 +91,8 @@ class PipeInode(Inode):
         super().__init__(kernel, mode, uid, gid)
         self.dev = DEV_PIPE
         self.queue = bytearray()
+        self.taken = 0  # bytes that have gone, ever: where in the stream the queue begins
+        self.pages: list[PageRef] = []  # what of the queue is pages of others', in order
         self.capacity = CAPACITY
         self.readers = self.writers = 0
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
@@ -119,7 +138,7 @@ class PipeInode(Inode):
     def file_closed(self, file: File) -> None:
         self._count(file, -1)
         if not self.readers and not self.writers and not self.waiting:
-            self.queue.clear()
+            self._consume(len(self.queue))
         wake(self)
 
     def _has(self, end: int) -> bool:
@@ -142,14 +161,63 @@ class PipeInode(Inode):
     def take(self, nbytes: int) -> bytes:
         """Return up to nbytes, which are gone."""
         was_full = self.capacity - len(self.queue) < PIPE_BUF
-        data = bytes(self.queue[:nbytes])
-        del self.queue[:nbytes]
+        data = self.peek(nbytes)
+        self._consume(len(data))
         if data:
             wake(self, POLLOUT if was_full else 0)
         return data
 
+    def peek(self, nbytes: int) -> bytes:
+        """Return up to nbytes as they are now; they stay."""
+        if self.pages:
+            self._refresh(self.taken + nbytes)
+        return bytes(self.queue[:nbytes])
+
+    def _refresh(self, end: int) -> None:
+        """Take what stands before end in the stream from its pages."""
+        core = self.kernel.memory.core
+        for page in self.pages:
+            low, high = max(page.start, self.taken), min(page.start + page.nbytes, end)
+            if low < high:
+                at = page.offset + low - page.start
+                content = ffi.buffer(lib.page_content(core, page.frame), PAGE_SIZE)
+                self.queue[low - self.taken : high - self.taken] = content[at : at + high - low]
+
+    def _consume(self, nbytes: int) -> None:
+        del self.queue[:nbytes]
+        self.taken += nbytes
+        while self.pages and self.pages[0].start + self.pages[0].nbytes <= self.taken:
+            lib.page_release(self.kernel.memory.core, self.pages.pop(0).frame)
+
     def unread(self, data: bytes) -> None:
         self.queue[:0] = data
+        self.taken -= len(data)
+
+    def put_pages(self, data: bytes, pages: Iterable[PageRef]) -> int:
+        """Add data of which parts are pages that are held; return how much.
+
+        Their start is counted from data's. A pipe refers to as many pages as it has buffers; what
+        goes beyond is a copy.
+        """
+        begin = self.taken + len(self.queue)
+        for page in pages:
+            if len(self.pages) < self.capacity // PAGE_SIZE:
+                self.pages.append(page._replace(start=begin + page.start))
+            else:
+                lib.page_release(self.kernel.memory.core, page.frame)
+        return self.put(data)
+
+    def pages_of(self, nbytes: int) -> list[PageRef]:
+        """Hold the pages behind the first nbytes once more, for another pipe."""
+        found = []
+        for page in self.pages:
+            low = max(page.start, self.taken)
+            size = min(page.start + page.nbytes, self.taken + nbytes) - low
+            if size > 0:
+                lib.page_hold(self.kernel.memory.core, page.frame)
+                offset = page.offset + low - page.start
+                found.append(PageRef(low - self.taken, size, page.frame, offset))
+        return found
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         if not data:

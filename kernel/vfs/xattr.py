@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
-from pkern.kernel.vfs.names import prepare_change
+from pkern.kernel.vfs.names import IN_ATTRIB, prepare_change, told_of
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
@@ -58,6 +58,7 @@ def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -
     prepare_change(task, inode)
     inode.xattrs[name] = value
     inode.changed()
+    told_of(inode, IN_ATTRIB)
 
 
 def get_value(task: Caller, inode: Inode, name: str) -> bytes:
@@ -79,6 +80,7 @@ def remove(task: Caller, inode: Inode, name: str) -> None:
     prepare_change(task, inode)
     del inode.xattrs[name]
     inode.changed()
+    told_of(inode, IN_ATTRIB)
 
 
 def names_of(task: Caller, inode: Inode) -> list[str]:

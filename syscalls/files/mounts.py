@@ -34,7 +34,13 @@ MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
 # By Inode.kind, of what is on no mount.
-MAGIC = {"fifo": 0x50495045, "sock": 0x534F434B, "anon": 0x09041934, "pidfd": 0x50494446}
+MAGIC = {
+    "fifo": 0x50495045,
+    "sock": 0x534F434B,
+    "anon": 0x09041934,
+    "pidfd": 0x50494446,
+    "secret": 0x5345434D,
+}
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 

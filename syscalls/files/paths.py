@@ -259,6 +259,8 @@ def _entries(task: Task, fd: int, count: int, pack: Pack) -> Iterator[tuple[int,
     if file.pos == 0 or file.listing is None:
         file.listing = file.inode.names(task)
     file.inode.accessed()
+    if task.kernel.vfs.notify is not None:
+        task.kernel.vfs.notify.used(file, 1)  # IN_ACCESS
     first = room = count
     for position in range(file.pos, len(file.listing) + 2):
         found = _entry(task, file, position)

@@ -77,4 +77,17 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
 
 
+@syscall(447, "memfd_secret", SINT)
+def memfd_secret(task: Task, flags: int = 0) -> int:
+    """Return a descriptor of memory that only those who map it see.
+
+    flags: FD_CLOEXEC's O_CLOEXEC. Errors: EINVAL, EMFILE, ENOMEM. Source: memfd_secret(2).
+    """
+    if flags & ~O_CLOEXEC:
+        raise SyscallError(errno.EINVAL)
+    with task.kernel.memory.on_behalf_of(task):
+        file = task.kernel.vfs.secretmem(task)
+    return install(task, file, flags)
+
+
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"pipe": pipe, "pipe2": pipe2}

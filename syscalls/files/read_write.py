@@ -43,7 +43,8 @@ O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
 PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
 RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_root"}
-UNSEEKABLE = ("fifo", "sock", "anon", "pidfd")
+IN_ACCESS, IN_MODIFY = 1, 2  # of inotify(7)
+UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
 RWF_FLAGS = 0x1F
@@ -152,6 +153,8 @@ def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     task.io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
         file.inode.accessed()
+    if data and task.kernel.vfs.notify is not None:
+        task.kernel.vfs.notify.used(file, IN_ACCESS)
     return data
 
 
@@ -250,6 +253,8 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
     if written and file.inode.kind == "file":
         names.drop_privileges(task, file.inode)
         file.inode.modified()
+    if written and task.kernel.vfs.notify is not None:
+        task.kernel.vfs.notify.used(file, IN_MODIFY)
     return written
 
 

@@ -118,6 +118,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)
     inode.modified()
+    names.told_of(inode, names.IN_MODIFY)
     return 0
 
 

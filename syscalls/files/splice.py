@@ -1,23 +1,26 @@
 """Bytes from one descriptor to another, without passing through the program.
 
-splice, tee and vmsplice copy: no page is shared between a pipe and what it was filled from.
+A pipe that is filled from a file or from memory holds the pages; sendfile and copy_file_range to
+files copy.
 """
 
 from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
-from pkern.kernel.vfs.pipe import PipeInode, Wait, waits
+from pkern.kernel.vfs.pipe import PageRef, PipeInode, Wait, waits
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
 from pkern.syscalls.files.read_write import (
+    IN_ACCESS,
     UNSEEKABLE,
     readable_part,
     tell_of_limit,
@@ -30,7 +33,7 @@ from pkern.syscalls.table import INT, SINT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-CHUNK = 65536
+CHUNK, PAGE_SIZE = 65536, 4096
 WRAP = 1 << 64
 SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
 
@@ -68,6 +71,41 @@ def _need_room(task: Task, pipe: PipeInode, wait: Wait) -> int:
         raise
 
 
+def _pages_of_file(file: File, start: int, nbytes: int) -> list[PageRef]:
+    """Hold the pages of a file behind [start, start+nbytes), where it has some."""
+    mapping = file.inode.mapping
+    if mapping is None:
+        return []
+    return _pages(start, nbytes, lambda pos: lib.mapping_hold(mapping, pos // PAGE_SIZE))
+
+
+def _pages(start: int, nbytes: int, hold: Callable[[int], int]) -> list[PageRef]:
+    """Hold each page of [start, start+nbytes) that hold(its position) can; starts are from 0."""
+    found, at = [], start
+    while at < start + nbytes:
+        size = min(PAGE_SIZE - at % PAGE_SIZE, start + nbytes - at)
+        frame = hold(at)
+        if frame >= 0:
+            found.append(PageRef(at - start, size, frame, at % PAGE_SIZE))
+        at += size
+    return found
+
+
+def _tell_read(file: File) -> None:
+    """Tell who watches a file that it was read."""
+    notify = file.kernel.vfs.notify
+    if notify is not None:
+        notify.used(file, IN_ACCESS)
+
+
+def _fill(source: File, start: int, pipe: PipeInode, nbytes: int) -> int:
+    """Put a file's bytes into a pipe, as pages where it has some; return how many."""
+    data = source.inode.file_read(source, start, nbytes)
+    if data:
+        _tell_read(source)
+    return pipe.put_pages(data, _pages_of_file(source, start, len(data)))
+
+
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
     """Copy up to count bytes from start of source to position to of target; return how many."""
     done = 0
@@ -75,6 +113,8 @@ def _move(task: Task, source: File, start: int, target: File, to: int, count: in
         data = source.inode.file_read(source, start + done, min(CHUNK, count - done))
         if not data:
             break
+        if not done:
+            _tell_read(source)
         try:
             written = write_at(task, target, to + done, data)
         except SyscallError:
@@ -110,10 +150,14 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
         raise SyscallError(errno.EINVAL)
     if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
-    done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
-    target.pos += done
-    if done < count and start + done < source.inode.size:
-        tell_of_limit(task, target, target.pos)
+    if isinstance(target.inode, PipeInode):
+        room = target.inode.capacity - len(target.inode.queue)
+        done = _fill(source, start, target.inode, min(count, room))
+    else:
+        done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
+        target.pos += done
+        if done < count and start + done < source.inode.size:
+            tell_of_limit(task, target, target.pos)
     _offset_out(task, offset, source, start + done)
     return done
 
@@ -188,8 +232,8 @@ def _between_pipes(move: _Splice) -> bytes:
     wait = move.wait(move.source, move.target)
     source.need_data(wait)
     room = _need_room(move.task, target, wait)
-    data = bytes(source.queue[: min(move.nbytes, room)])
-    target.put(data)
+    data = source.peek(min(move.nbytes, room))
+    target.put_pages(data, source.pages_of(len(data)))
     return data
 
 
@@ -202,10 +246,10 @@ def _pipe_to_file(move: _Splice) -> int:
     pipe, target = move.source.inode, move.target
     assert isinstance(pipe, PipeInode)
     _refuse_negative(signed64(move.nbytes))
-    if target.flags & O_APPEND or target.inode.kind in ("anon", "pidfd"):
+    if target.flags & O_APPEND or target.inode.kind in ("anon", "pidfd", "secret"):
         raise SyscallError(errno.EINVAL)
     pipe.need_data(move.wait(move.source))
-    data = bytes(pipe.queue[: move.nbytes])
+    data = pipe.peek(move.nbytes)
     try:
         written = write_at(move.task, target, move.to, data) if data else 0
     except SyscallError as error:
@@ -221,9 +265,9 @@ def _file_to_pipe(move: _Splice) -> int:
     assert isinstance(pipe, PipeInode)
     _refuse_negative(signed64(move.nbytes))
     room = _need_room(move.task, pipe, move.wait(move.target))
-    if source.inode.kind in ("dir", "anon", "pidfd"):
+    if source.inode.kind in ("dir", "anon", "pidfd", "secret"):
         raise SyscallError(errno.EINVAL)
-    return pipe.put(source.inode.file_read(source, move.start, min(move.nbytes, room)))
+    return _fill(source, move.start, pipe, min(move.nbytes, room))
 
 
 def _no_pipe(move: _Splice) -> int:
@@ -306,15 +350,30 @@ def vmsplice(task: Task, fd: int, iov: int, count: int, flags: int) -> int:
         raise SyscallError(errno.EBADF)
     if file.access & MAY_WRITE:
         room = _need_room(task, pipe, wait)
-        return pipe.put(b"".join(readable_part(task, *buffer) for buffer in buffers)[:room])
+        if lib.mm_has_secret(task.mm.handle, *buffers[0]):
+            raise SyscallError(errno.EFAULT)
+        return sum(_fill_from_memory(task, pipe, *buffer) for buffer in _within(buffers, room))
     pipe.need_data(wait)
     return _empty_into(task, pipe, buffers)
+
+
+def _within(buffers: list[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
+    """Yield the buffers' parts that fit into room bytes."""
+    for at, nbytes in buffers:
+        if room > 0:
+            yield at, min(nbytes, room)
+        room -= nbytes
+
+
+def _fill_from_memory(task: Task, pipe: PipeInode, at: int, nbytes: int) -> int:
+    data, mm = readable_part(task, at, nbytes), task.mm.handle
+    return pipe.put_pages(data, _pages(at, len(data), lambda addr: lib.mm_hold(mm, addr)))
 
 
 def _empty_into(task: Task, pipe: PipeInode, buffers: list[tuple[int, int]]) -> int:
     done = 0
     for at, nbytes in buffers:
-        data = bytes(pipe.queue[:nbytes])
+        data = pipe.peek(nbytes)
         task.mm.copy_out(at, data)
         done += len(pipe.take(len(data)))
     return done

@@ -278,6 +278,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
     )
     names.prepare_change(task, inode)
     inode.set_times(atime, mtime)
+    names.told_of(inode, names.IN_ATTRIB)
     return 0
 
 

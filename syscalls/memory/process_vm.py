@@ -68,6 +68,20 @@ def _other(task: Task, pid: int) -> Task:
     return other
 
 
+def _shown(mm: Mm, buffers: Buffers) -> Buffers:
+    """Return buffers up to memory that only their own task may see. Errors: EFAULT: all of it."""
+    found, secret = [], 0
+    for addr, nbytes in buffers:
+        secret = lib.mm_has_secret(mm.handle, addr, nbytes)
+        if secret:
+            found.append((addr, secret - addr))
+            break
+        found.append((addr, nbytes))
+    if secret and not bytes_of(found):
+        raise SyscallError(errno.EFAULT)
+    return found
+
+
 def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
     """Return up to length bytes at addr of another task: what can be read, from the beginning.
 
@@ -89,6 +103,7 @@ def _allowed(mm: Mm, buffers: Buffers, right: int) -> Buffers:
 
     Errors: EFAULT: at the first byte.
     """
+    buffers = _shown(mm, buffers)
     for place, (addr, nbytes) in enumerate(buffers):
         allowed = mm.nr_allowing(addr, nbytes, right)
         if allowed < nbytes:

@@ -33,6 +33,8 @@ THP_DISABLE_EXCEPT_ADVISED = 2
 MDWE_REFUSE, MDWE_NO_INHERIT = lib.MDWE_REFUSE_EXEC_GAIN, lib.MDWE_NO_INHERIT
 NSIG = 64
 NAME_MAX = 15
+PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
+ANON_NAME_BYTES = 80  # with the NUL
 SECURE_BITS, SECURE_LOCKS = 0xFF, 0xAA
 AMBIENT_IS_SET, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL = 1, 2, 3, 4
 
@@ -136,6 +138,38 @@ def _get_mdwe(task: Task, args: Arguments) -> int:
     return task.mm.mdwe
 
 
+def _set_memory_merge(task: Task, args: Arguments) -> int:
+    on, *rest = args
+    _need(not any(rest))
+    if on:
+        lib.mm_ksm_enable(task.mm.handle)
+    else:
+        task.mm.call(lib.mm_ksm_disable)
+    return 0
+
+
+def _get_memory_merge(task: Task, args: Arguments) -> int:
+    _need(not any(args))
+    return int(task.mm.merges_all)
+
+
+def _name_memory(task: Task, args: Arguments) -> int:
+    what, addr, length, name_addr = args
+    _need(what == PR_SET_VMA_ANON_NAME)
+    name = _name_at(task, name_addr) if name_addr else None
+    number = task.kernel.memory.names.number(name) if name is not None else 0
+    while done := task.mm.call(lib.mm_name, addr, length, number):
+        addr, length = addr + done, max(0, length - done)
+    return 0
+
+
+def _name_at(task: Task, addr: int) -> str:
+    raw = task.mm.copy_in_part(addr, ANON_NAME_BYTES)
+    if b"\0" not in raw:
+        raise SyscallError(errno.EINVAL if len(raw) == ANON_NAME_BYTES else errno.EFAULT)
+    return raw[: raw.index(b"\0")].decode("latin-1")
+
+
 # ---- rights ----
 
 
@@ -234,8 +268,11 @@ OPTIONS: dict[int, Option] = {
     PR_SET_PTRACER: _set_ptracer,
     PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
     PR_SET_VSYSCALL: _set_vsyscall,
+    67: _set_memory_merge,
+    68: _get_memory_merge,
+    PR_SET_VMA: _name_memory,
 }
-MISSING = "PR_SET_MM, PR_SET_VMA, speculation, memory errors"
+MISSING = "PR_SET_MM, speculation, memory errors"
 
 
 @syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)

@@ -102,6 +102,17 @@ EXAMPLES: dict[str, str] = {
         " sys.rt_sigprocmask(sys.SIG_BLOCK, 1 << sys.SIGUSR1 - 1); sys.kill(sys.pid, sys.SIGUSR1);"
         " sys.read(fd, 128)[:4]"
     ),
+    "inotify_init": "sys.inotify_init()",
+    "inotify_init1": "sys.inotify_init1(sys.IN_NONBLOCK)",
+    "inotify_add_watch": (
+        "watch = sys.inotify_init1(); sys.inotify_add_watch(watch, '/tmp', sys.IN_CREATE);"
+        " sys.mkdir('/tmp/new', 0o755); unpack('<4i16s', sys.read(watch, 100))"
+    ),
+    "inotify_rm_watch": (
+        "watch = sys.inotify_init1();"
+        " sys.inotify_rm_watch(watch, sys.inotify_add_watch(watch, '/tmp', sys.IN_OPEN))"
+    ),
+    "memfd_secret": "fd = sys.memfd_secret(0); sys.ftruncate(fd, PAGE)",
     "mq_open": "sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600)",
     "mq_unlink": "sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600); sys.mq_unlink('q')",
     "mq_timedsend": "q = sys.mq_open('q', sys.O_RDWR | sys.O_CREAT | sys.O_NONBLOCK, 0o600); sys.mq_timedsend(q, addr, 5, 7)",

@@ -43,6 +43,7 @@ CHAPTERS = {
     "files.splice": "From descriptor to descriptor",
     "files.xattr": "Extended attributes",
     "files.mounts": "Mounts",
+    "files.inotify": "Watching files",
     "files.poll": "Waiting for descriptors",
     "files.epoll": "epoll",
     "files.timerfd": "Timers that are files",

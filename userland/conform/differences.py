@@ -3,6 +3,8 @@
 Owns the comparison of two outcomes.  Everything that compare() reports and no row of
 DIFFERENCES allows is a divergence, and a failure.  Called by run.py.
 NEWER names what this kernel does as Linux 6.18 and older hosts do not: it is asked by the tests.
+Names of anonymous memory (prctl PR_SET_VMA) are there whatever the host's kernel says, which may be
+built without them (CONFIG_ANON_VMA_NAME; EINVAL then): no sequence asks for one.
 """
 
 from __future__ import annotations
@@ -404,10 +406,12 @@ NEWER: tuple[Newer, ...] = (
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
     Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
     Newer("eventfd", (6, 9), "a write to an eventfd of more than eight bytes is EINVAL"),
+    Newer("weighted interleaving", (6, 9), "MPOL_WEIGHTED_INTERLEAVE of memory policies"),
     Newer("mseal", (6, 10), "the call mseal"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
     Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
     Newer("userfaultfd", (6, 15), "UFFDIO_MOVE, _POISON and what they say of guards"),
+    Newer("secret memory", (6, 18), "memfd_secret: on by default since 6.5, errors since then"),
     Newer("vectors", (6, 18), "the file is looked at before the vector of readv and its kin"),
     Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),

@@ -26,8 +26,10 @@ static void save_current(processor *p)
 	if (!c)
 		return;
 	p->lib.call.context_save(p->uc, c->saved);
-	if (c->mm)
-		c->pkru = (uint32_t)mm_pkru(c->mm);
+	if (!c->mm)
+		return;
+	c->pkru = (uint32_t)mm_pkru(c->mm);
+	c->policy = c->mm->policy;
 }
 
 void context_load(context *c)
@@ -39,8 +41,10 @@ void context_load(context *c)
 	save_current(p);
 	p->lib.call.context_restore(p->uc, c->saved);
 	p->current = c;
-	if (c->mm)
+	if (c->mm) {
 		mm_set_pkru(c->mm, c->pkru);
+		c->mm->policy = c->policy;
+	}
 	p->counters.switches++;
 }
 
@@ -92,11 +96,13 @@ void context_destroy(context *c)
 	free(c);
 }
 
-/* Its PKRU is the one that the address space has: new, or the parent's. */
+/* Its PKRU and memory policy are those that the address space has: new, or the parent's. */
 void context_set_mm(context *c, mm *mm)
 {
 	c->mm = mm;
 	c->pkru = mm ? (uint32_t)mm_pkru(mm) : 0;
+	if (mm)
+		c->policy = mm->policy;
 }
 
 uint64_t context_cr3(context *c) { return (uint64_t)((char *)c->mm->pgd - c->p->machine->arena); }

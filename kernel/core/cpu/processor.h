@@ -39,7 +39,8 @@ struct given { /* audit: one entry of the engine's TLB */
 struct context {
 	processor *p;
 	struct mm *mm;
-	uint32_t pkru; /* while another task runs; else mm's */
+	uint32_t pkru;        /* while another task runs; else mm's */
+	struct policy policy; /* the same */
 	engine_context *saved;
 };
 

@@ -192,7 +192,8 @@ static bool has_place(machine *m, struct page *page, struct look look)
 		return true;
 	if (!(page->flags & PG_SWAPCACHE))
 		return swap_add(m, page);
-	if (!swap_is_closing(m, page->entry) || !page->anon_vma)
+	bool ahead = !page->anon_vma && !(page->flags & PG_KSM);
+	if (!swap_is_closing(m, page->entry) || ahead)
 		return true; /* what was only read ahead is dropped */
 	if (swap_count(m, page->entry))
 		return false; /* swapoff has not yet told all who name it */
@@ -218,7 +219,7 @@ static enum fate try_page(machine *m, struct page *page, struct reclaim *r)
 {
 	if (must_stay(page))
 		return CULLED;
-	if (!(r->nodes >> page_nid(m, page) & 1))
+	if (page->used || !(r->nodes >> page_nid(m, page) & 1))
 		return KEPT; /* it would not help who asked */
 	if (page->mapcount && m->rmap->kind == RMAP_SCANS) {
 		r->nr_mapped++;
@@ -286,7 +287,7 @@ static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
 		page_mark_accessed(m, page);
 		return false;
 	}
-	if (page->flags & PG_ACTIVE || must_stay(page))
+	if (page->flags & PG_ACTIVE || must_stay(page) || page->used)
 		return false;
 	page_get(page);
 	bool unmapped = has_place(m, page, look) && unmap_one(m, page, ptep, arg);
@@ -403,7 +404,7 @@ void reclaim_pageout(struct vma *vma, uint64_t addr, pte_t *ptep)
 	if (!is_advised(page))
 		return;
 	page->flags &= ~(uint32_t)PG_REFERENCED;
-	if (must_stay(page))
+	if (must_stay(page) || page->used)
 		return;
 	page_get(page);
 	settle(m, page, page_out(vma, addr, ptep, page));
@@ -416,7 +417,7 @@ int64_t mapping_invalidate(mapping *mp, uint64_t first, uint64_t last)
 	struct page *page;
 	while ((page = mapping_find_next(mp, first)) && page->index <= last) {
 		first = page->index + 1;
-		if (page->mapcount || page->pins || page->flags & PG_DIRTY)
+		if (page->mapcount || page->pins || page->used || page->flags & PG_DIRTY)
 			continue;
 		cache_drop(mp, page);
 		nr++;

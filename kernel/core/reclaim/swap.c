@@ -204,7 +204,7 @@ static void adopt(struct page *page, struct vma *vma, uint64_t addr)
 /* Found in the swap cache. */
 static void swap_hit(machine *m, struct page *page, struct vma *vma, uint64_t addr)
 {
-	if (page->anon_vma)
+	if (page->anon_vma || page->flags & PG_KSM)
 		return;
 	adopt(page, vma, addr);
 	lru_move(m, page, 0, 0);
@@ -330,8 +330,8 @@ static int64_t unuse_pte(struct vma *vma, uint64_t addr, pte_t *ptep)
 	uint32_t entry = pte_swap_entry(*ptep);
 	int64_t err = swap_fault(vma, addr, ptep);
 	const struct page *page = err ? NULL : pfn_page(m, pte_pfn(*ptep));
-	for (vma = page ? page->anon_vma->first : NULL; vma && !err && swap_count(m, entry);
-	     vma = vma->anon_next)
+	for (vma = page && page->anon_vma ? page->anon_vma->first : NULL;
+	     vma && !err && swap_count(m, entry); vma = vma->anon_next)
 		if ((ptep = pte_naming(vma, page, &addr)))
 			err = swap_fault(vma, addr, ptep);
 	return err;

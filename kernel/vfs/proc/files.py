@@ -78,7 +78,7 @@ PAGE_FLAG_BITS = (
     (lib.PG_ACTIVE, 6), (lib.PG_SLAB, 7), (lib.PG_FREE, 10), (lib.PG_ANON, 12),
     (lib.PG_SWAPCACHE, 13), (lib.PG_ANON, 14), (lib.PG_SHMEM, 14), (lib.PG_HUGE, 15),
     (lib.PG_TAIL, 16), (lib.PG_HUGE | lib.PG_TAIL, 17), (lib.PG_UNEVICTABLE, 18),
-    (lib.PG_TABLE, 26), (lib.PG_RESERVED, 32), (lib.PG_UNEVICTABLE, 33),
+    (lib.PG_KSM, 21), (lib.PG_TABLE, 26), (lib.PG_RESERVED, 32), (lib.PG_UNEVICTABLE, 33),
 )  # fmt: skip
 KPF_MMAP = 1 << 11
 

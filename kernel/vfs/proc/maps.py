@@ -68,18 +68,18 @@ class Shown:
 
     def __init__(self, task: Task) -> None:
         counters = task.mm.counters
-        self._vfs = task.kernel.vfs
-        self._files: dict[tuple[int, int, int], Columns] = {}
+        self._vfs, self._memory = task.kernel.vfs, task.kernel.memory
+        self._files: dict[tuple[int, int, int, int], Columns] = {}
         self._start_brk, self._brk = int(counters.start_brk), int(counters.brk)
         self._stack = int(counters.start_stack)
 
     def columns(self, vma: Vma) -> Columns:
         """Return device, inode number and name of a VMA."""
-        start, end, flags, _, file_cookie, mapping_cookie, _ = vma
+        start, end, flags, _, file_cookie, mapping_cookie, _, named = vma
         if flags & SPECIAL:
             return NONLINEAR
         if file_cookie or mapping_cookie:
-            key = file_cookie, mapping_cookie, flags & KIND_BITS
+            key = file_cookie, mapping_cookie, flags & KIND_BITS, named
             found = self._files.get(key)
             if found is None:
                 found = self._files[key] = self._of_file(vma)
@@ -88,6 +88,8 @@ class Shown:
             return HEAP
         if start <= self._stack <= end:
             return STACK
+        if named:
+            return Columns(NO_FILE, 0, f"[anon:{self._memory.names.text(named)}]")
         return VSYSCALL_PAGE if vma is VSYSCALLS else NOTHING
 
     def _of_file(self, vma: Vma) -> Columns:
@@ -96,6 +98,8 @@ class Shown:
             return NOTHING
         file = self._vfs.file_of(vma.file_cookie) if vma.file_cookie else None
         if file is None:
+            if vma.name:
+                name = f"[anon_shmem:{self._memory.names.text(vma.name)}]"
             return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
         if mapped.is_zero(vma, file):
             return Columns(SHMEM, file.cookie, name)
@@ -147,7 +151,7 @@ ROWS = (
     ("Pss_Anon", "pss_anon", 12), ("Pss_File", "pss_file", 12), ("Pss_Shmem", "pss_shmem", 12),
     ("Shared_Clean", "shared_clean", 0), ("Shared_Dirty", "shared_dirty", 0),
     ("Private_Clean", "private_clean", 0), ("Private_Dirty", "private_dirty", 0),
-    ("Referenced", "referenced", 0), ("Anonymous", "anonymous", 0), ("KSM", "", 0),
+    ("Referenced", "referenced", 0), ("Anonymous", "anonymous", 0), ("KSM", "ksm", 0),
     ("LazyFree", "lazyfree", 0), ("AnonHugePages", "", 0), ("ShmemPmdMapped", "", 0),
     ("FilePmdMapped", "", 0), ("Shared_Hugetlb", "shared_hugetlb", 0),
     ("Private_Hugetlb", "private_hugetlb", 0), ("Swap", "swap", 0), ("SwapPss", "swap_pss", 12),

@@ -17,7 +17,7 @@ PLACES = {"[heap]": " heap", "[stack]": " stack"}
 
 
 def _where(task: Task, vma: Vma) -> str:
-    name = columns(task, vma).name
+    name = columns(task, vma._replace(name=0)).name
     if vma.mapping_cookie or vma.file_cookie:
         return " file=" + "".join(ESCAPES.get(letter, letter) for letter in name)
     return PLACES.get(name, "")

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import mask_of
@@ -129,6 +130,26 @@ def status(task: Task) -> str:
         ("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0),
     ]  # fmt: skip
     return lines(head) + (_status_of_memory(task) if task.alive else "") + lines(tail)
+
+
+def ksm_merging_pages(task: Task) -> str:
+    """How many of its pages are merged with others."""
+    return f"{int(ksm.told_of(task.mm).merging_pages)}\n" if task.alive else ""
+
+
+def ksm_stat(task: Task) -> str:
+    """What merging does for a task. Source: proc_pid_ksm_stat() of Linux 6.18."""
+    if not task.alive:
+        return ""
+    found, words = ksm.told_of(task.mm), ("no", "yes")
+    return (
+        f"ksm_rmap_items {int(found.rmap_items)}\n"
+        f"ksm_zero_pages {int(found.zero_pages)}\n"
+        f"ksm_merging_pages {int(found.merging_pages)}\n"
+        f"ksm_process_profit {ksm.profit(found)}\n"
+        f"ksm_merge_any: {words[int(found.merge_any)]}\n"
+        f"ksm_mergeable: {words[int(found.mergeable)]}\n"
+    )
 
 
 def _status_of_memory(task: Task) -> str:

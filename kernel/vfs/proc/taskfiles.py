@@ -84,6 +84,8 @@ ROWS: dict[str, Row] = {
     "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
     "gid_map": ID_MAP,
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
+    "ksm_merging_pages": Row(0o400, _of(proc_task.ksm_merging_pages), gone=0),
+    "ksm_stat": Row(0o400, _of(proc_task.ksm_stat), gone=0),
     "limits": Row(0o444, _of(proc_task.limits)),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
     "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0, ready=POLLIN),

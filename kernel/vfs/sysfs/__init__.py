@@ -5,12 +5,14 @@ This is the file system that is mounted; what stands in it is imported at the fi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.vfs.latedir import LateDir, Plan
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.memory import Memory
     from pkern.kernel.vfs.machine import Machine
 
@@ -26,14 +28,14 @@ class SysRoot(LateDir):
 
 
 class SysFs:
-    """The file system at /sys."""
+    """The file system at /sys. ksm: gives the scanner once someone looks."""
 
     name = "sysfs"
     magic = 0x62656572
 
-    def __init__(self, kernel: Machine, memory: Memory) -> None:
+    def __init__(self, kernel: Machine, memory: Memory, ksm: Callable[[], Ksm]) -> None:
         def plan() -> Plan:
-            made: Plan = late.load("pkern.kernel.vfs.sysfs.devices").plan(kernel, memory)
+            made: Plan = late.load("pkern.kernel.vfs.sysfs.devices").plan(kernel, memory, ksm())
             return made
 
         self.root = SysRoot(kernel, 0o555, plan)

@@ -9,8 +9,10 @@ from pkern.kernel import late
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.vfs.sysfs import fs, mm
 from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
+from pkern.kernel.vfs.sysfs.ksm import tree as ksm_tree
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.memory import Memory
     from pkern.kernel.vfs.latedir import Plan
     from pkern.kernel.vfs.machine import Machine
@@ -21,6 +23,7 @@ MEMINFO, NUMASTAT = late.function(TEXTS, "meminfo"), late.function(TEXTS, "numas
 VMSTAT = late.function(TEXTS, "vmstat")
 ALL = "0"  # the processors, as a list
 MASK = "1"
+LARGE = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
 NOT_AFFECTED = (
     "gather_data_sampling ghostwrite indirect_target_selection itlb_multihit l1tf mds meltdown "
     "mmio_stale_data old_microcode reg_file_data_sampling retbleed spec_rstack_overflow "
@@ -76,9 +79,14 @@ def _distances(memory: Memory, nid: int) -> str:
     )
 
 
+def _large_pages(memory: Memory, nid: int, size: str, pool: dict[str, Attribute]) -> Tree:
+    found: Tree = {name: pool[name] for name in LARGE}
+    found.update(mm.own_pool(memory, nid, size))
+    return found
+
+
 def _node(memory: Memory, nid: int) -> Tree:
     """One node: the processor is near the first."""
-    large = ("free_hugepages", "nr_hugepages", "surplus_hugepages")
     near: Tree = {"cpu0": Link("../../cpu/cpu0")} if nid == 0 else {}
     return near | {
         "compact": Attribute(None, _now),
@@ -86,7 +94,7 @@ def _node(memory: Memory, nid: int) -> Tree:
         "cpumap": fixed(MASK if nid == 0 else "0"),
         "distance": fixed(_distances(memory, nid)),
         "hugepages": {
-            size: {name: pool[name] for name in large} for size, pool in mm.pools(memory).items()
+            size: _large_pages(memory, nid, size, pool) for size, pool in mm.pools(memory).items()
         },
         "meminfo": Attribute(partial(MEMINFO, memory, nid)),
         "numastat": Attribute(partial(NUMASTAT, memory, nid)),
@@ -108,7 +116,7 @@ def node(memory: Memory) -> Tree:
     }
 
 
-def tree(memory: Memory) -> Tree:
+def tree(memory: Memory, ksm: Ksm) -> Tree:
     """Return all of /sys. Source: Documentation/ABI of Linux 6.18."""
     return {
         "block": {},
@@ -118,12 +126,12 @@ def tree(memory: Memory) -> Tree:
         "devices": {"system": {"cpu": cpu(), "node": node(memory)}},
         "firmware": {},
         "fs": {},
-        "kernel": {"mm": mm.tree(memory)},
+        "kernel": {"mm": mm.tree(memory) | {"ksm": ksm_tree(ksm)}},
         "module": {},
         "power": {},
     }
 
 
-def plan(kernel: Machine, memory: Memory) -> Plan:
+def plan(kernel: Machine, memory: Memory, ksm: Ksm) -> Plan:
     """Return what makes the inodes of /sys."""
-    return fs.plan(kernel, tree(memory))
+    return fs.plan(kernel, tree(memory, ksm))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.sysfs.fs import Attribute, Tree, fixed, number
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
 
 PMD_BYTES = 2 << 20
+NODES = "pkern.kernel.mm.nodes"
 MOST_WEIGHT = 255
 INT_MAX, UINT_MAX = (1 << 31) - 1, (1 << 32) - 1
 BOOLEANS = {"1": "true", "true": "true", "y": "true", "0": "false", "false": "false", "n": "false"}
@@ -60,6 +62,20 @@ def _empty_pool() -> dict[str, Attribute]:
         "resv_hugepages": nothing,
         "surplus_hugepages": nothing,
     }
+
+
+def own_pool(memory: Memory, nid: int, size: str) -> dict[str, Attribute]:
+    """Return what a node's large pages say of themselves, where there are several nodes.
+
+    The pool is grown and shrunk as a whole, and its surplus is counted with the first node.
+    """
+    if memory.nr_nodes == 1 or size != "hugepages-2048kB":
+        return {}
+
+    def count(name: str) -> Attribute:
+        return Attribute(lambda: str(late.load(NODES).info(memory, nid)[name]))
+
+    return {"free_hugepages": count("nr_huge_free"), "nr_hugepages": count("nr_huge")}
 
 
 def pools(memory: Memory) -> dict[str, dict[str, Attribute]]:

@@ -1,0 +1,371 @@
+/* inotify: what each call tells, in which order; watches, limits and odd arguments. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static int watch;
+static unsigned first_cookie;
+
+static void say(const char *what, long result)
+{
+	printf("%s: %ld%s%s\n", what, result, result < 0 ? " " : "",
+	       result < 0 ? strerror(errno) : "");
+}
+
+/* Read what waits; cookies count from the first one. */
+static void show(const char *what)
+{
+	static char data[65536];
+	printf("%s:\n", what);
+	for (;;) {
+		long nr = read(watch, data, sizeof(data));
+		if (nr <= 0)
+			break;
+		for (char *at = data; at < data + nr;) {
+			struct inotify_event *e = (struct inotify_event *)at;
+			if (e->cookie && !first_cookie)
+				first_cookie = e->cookie;
+			printf("  wd %d mask %x cookie %u len %u %s\n", e->wd, e->mask,
+			       e->cookie ? e->cookie - first_cookie + 1 : 0, e->len,
+			       e->len ? e->name : "");
+			at += sizeof(*e) + e->len;
+		}
+	}
+}
+
+static void remove_all(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir("d");
+	while ((entry = readdir(dir)) && !chdir("d")) {
+		if (unlink(entry->d_name))
+			rmdir(entry->d_name);
+		chdir("..");
+	}
+	closedir(dir);
+	rmdir("d");
+}
+
+static void files(void)
+{
+	char data[10];
+	struct stat st;
+	mkdir("d", 0755);
+	say("watch", inotify_add_watch(watch, "d", IN_ALL_EVENTS));
+	int fd = open("d/file", O_RDWR | O_CREAT | O_TRUNC, 0644);
+	show("create");
+	write(fd, "hello", 5);
+	write(fd, "world", 5);
+	show("write twice");
+	pwrite(fd, "x", 1, 3);
+	pread(fd, data, 4, 0);
+	lseek(fd, 0, SEEK_END);
+	read(fd, data, 4);
+	show("pwrite, pread, read nothing");
+	ftruncate(fd, 3);
+	show("ftruncate");
+	fallocate(fd, 0, 0, 100);
+	show("fallocate");
+	fchmod(fd, 0600);
+	chmod("d/file", 0644);
+	chown("d/file", -1, -1);
+	show("chmod");
+	close(fd);
+	show("close");
+	utimensat(AT_FDCWD, "d/file", NULL, 0);
+	show("utimes");
+	truncate("d/file", 1);
+	show("truncate");
+	fd = open("d/file", O_RDONLY);
+	close(fd);
+	fd = open("d/file", O_WRONLY | O_TRUNC);
+	close(fd);
+	fd = open("d/file", O_PATH);
+	close(fd);
+	stat("d/file", &st);
+	access("d/file", R_OK);
+	show("open and close");
+	link("d/file", "d/second");
+	symlink("file", "d/link");
+	mkfifo("d/fifo", 0600);
+	mkdir("d/sub", 0700);
+	show("link, symlink, fifo, directory");
+	fd = open("d/sub/deep", O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	rename("d/sub/deep", "d/sub/deeper");
+	show("below what is watched");
+	fd = open("d/link", O_RDONLY);
+	close(fd);
+	show("through a link");
+	rename("d/file", "d/renamed");
+	show("rename");
+	rename("d/renamed", "d/second");
+	show("rename to another name of it");
+	rename("d/renamed", "outside");
+	rename("outside", "d/inside");
+	show("out and in");
+	rename("d/inside", "d/fifo");
+	show("over another");
+	rename("d/sub", "d/directory");
+	show("a directory");
+	unlink("d/link");
+	unlink("d/fifo");
+	unlink("d/directory/deeper");
+	rmdir("d/directory");
+	show("remove");
+	DIR *dir = opendir("d");
+	while (readdir(dir))
+		;
+	closedir(dir);
+	show("list");
+	unlink("d/second");
+	rmdir("d");
+	show("remove it all");
+	say("watch is gone", inotify_rm_watch(watch, 1));
+}
+
+static void copies(void)
+{
+	int pair[2];
+	loff_t at = 0;
+	mkdir("d", 0755);
+	int in = open("d/in", O_RDWR | O_CREAT, 0644);
+	int out = open("d/out", O_RDWR | O_CREAT, 0644);
+	write(in, "0123456789", 10);
+	inotify_add_watch(watch, "d", IN_ALL_EVENTS);
+	off_t from = 2;
+	sendfile(out, in, &from, 3);
+	show("sendfile");
+	pipe(pair);
+	splice(in, &at, pair[1], NULL, 4, 0);
+	show("splice from a file");
+	splice(pair[0], NULL, out, NULL, 4, 0);
+	show("splice to a file");
+	at = 0;
+	copy_file_range(in, &at, out, NULL, 5, 0);
+	show("copy_file_range");
+	close(in);
+	close(out);
+	unlink("d/in");
+	unlink("d/out");
+	rmdir("d");
+	show("closed");
+}
+
+static void itself(void)
+{
+	int fd = open("file", O_RDWR | O_CREAT, 0644);
+	int wd = inotify_add_watch(watch, "file", IN_ALL_EVENTS);
+	say("watch", wd);
+	write(fd, "1", 1);
+	link("file", "other");
+	rename("file", "third");
+	unlink("other");
+	show("a file");
+	unlink("third");
+	show("unlinked, still open");
+	fchmod(fd, 0600);
+	close(fd);
+	show("closed");
+	fd = open("file", O_RDWR | O_CREAT, 0644);
+	close(fd);
+	fd = open("victim", O_RDWR | O_CREAT, 0644);
+	close(fd);
+	say("watch", inotify_add_watch(watch, "file", IN_ALL_EVENTS));
+	say("watch", inotify_add_watch(watch, "victim", IN_ALL_EVENTS));
+	rename("file", "victim");
+	show("replaced");
+	unlink("victim");
+	show("unlinked");
+	mkdir("d", 0755);
+	mkdir("d/e", 0755);
+	fd = open("d/e/f", O_RDWR | O_CREAT, 0644);
+	close(fd);
+	inotify_add_watch(watch, "d", IN_ALL_EVENTS);
+	inotify_add_watch(watch, "d/e", IN_ALL_EVENTS);
+	chmod("d/e", 0700);
+	fd = open("d/e", O_RDONLY);
+	close(fd);
+	chmod("d/e/f", 0600);
+	show("a directory in another");
+	unlink("d/e/f");
+	rmdir("d/e");
+	rmdir("d");
+	show("both gone");
+}
+
+static void masks(void)
+{
+	int fd;
+	mkdir("d", 0755);
+	close(open("d/a", O_CREAT | O_WRONLY, 0644));
+	int wd = inotify_add_watch(watch, "d", IN_CREATE | IN_DELETE);
+	close(open("d/b", O_CREAT | O_WRONLY, 0644));
+	show("some only");
+	say("the same", inotify_add_watch(watch, "d", IN_OPEN) == wd);
+	close(open("d/c", O_CREAT | O_WRONLY, 0644));
+	show("another mask");
+	say("more", inotify_add_watch(watch, "d", IN_MASK_ADD | IN_CREATE) == wd);
+	close(open("d/e", O_CREAT | O_WRONLY, 0644));
+	show("both");
+	say("create", inotify_add_watch(watch, "d", IN_MASK_CREATE | IN_CREATE));
+	say("add and create", inotify_add_watch(watch, "d", IN_MASK_CREATE | IN_MASK_ADD | 1));
+	say("once", inotify_add_watch(watch, "d", IN_ONESHOT | IN_OPEN) == wd);
+	close(open("d/a", O_RDONLY));
+	close(open("d/a", O_RDONLY));
+	show("once");
+	say("gone", inotify_rm_watch(watch, wd));
+	wd = inotify_add_watch(watch, "d", IN_EXCL_UNLINK | IN_ALL_EVENTS);
+	fd = open("d/a", O_RDWR);
+	unlink("d/a");
+	write(fd, "x", 1);
+	close(fd);
+	show("not after unlink");
+	say("remove", inotify_rm_watch(watch, wd));
+	show("removed");
+	for (unsigned bit = 0; bit < 32; bit++) {
+		long got = inotify_add_watch(watch, "d", 1u << bit);
+		printf("%x: %s\n", 1u << bit, got < 0 ? strerror(errno) : "watched");
+		if (got >= 0)
+			inotify_rm_watch(watch, (int)got);
+	}
+	show("all ignored");
+	say("no mask", inotify_add_watch(watch, "d", 0));
+	say("no file", inotify_add_watch(watch, "none", 1));
+	say("no mask, no file", inotify_add_watch(watch, "none", 0));
+	say("no directory", inotify_add_watch(watch, "d/b", IN_ONLYDIR | 1));
+	say("no instance", inotify_add_watch(0, "d", 1));
+	say("no descriptor", inotify_add_watch(99, "d", 1));
+	say("no descriptor, no mask", inotify_add_watch(99, "d", 0));
+	say("no path", inotify_add_watch(watch, (char *)8, 1));
+	say("no instance to remove from", inotify_rm_watch(0, 1));
+	say("no descriptor to remove from", inotify_rm_watch(99, 1));
+	say("no watch", inotify_rm_watch(watch, 12345));
+	for (unsigned bit = 0; bit < 32; bit++) {
+		fd = inotify_init1((int)(1u << bit));
+		if (fd >= 0)
+			printf("init %x: %x %x\n", 1u << bit, fcntl(fd, F_GETFL),
+			       fcntl(fd, F_GETFD));
+		else if (errno != EINVAL)
+			printf("init %x: %s\n", 1u << bit, strerror(errno));
+		close(fd);
+	}
+	symlink("b", "d/link");
+	say("a link", inotify_add_watch(watch, "d/link", IN_DONT_FOLLOW | IN_ALL_EVENTS) > 0);
+	unlink("d/link");
+	show("a link");
+	remove_all();
+}
+
+static void reading(void)
+{
+	char data[64], target[100] = { 0 }, path[64];
+	int waiting = -1;
+	mkdir("d", 0755);
+	inotify_add_watch(watch, "d", IN_CREATE);
+	struct pollfd p = { watch, POLLIN | POLLOUT, 0 };
+	say("poll", poll(&p, 1, 0));
+	say("nothing", read(watch, data, 64));
+	close(open("d/0123456789abcde", O_CREAT | O_WRONLY, 0644));
+	close(open("d/0123456789abcdef", O_CREAT | O_WRONLY, 0644));
+	say("poll", poll(&p, 1, 0));
+	printf("%x\n", p.revents);
+	ioctl(watch, FIONREAD, &waiting);
+	printf("waiting %d\n", waiting);
+	say("no room", read(watch, data, 31));
+	say("none at all", read(watch, data, 0));
+	say("one", read(watch, data, 64));
+	say("the second", read(watch, data, 64));
+	say("write", write(watch, "x", 1));
+	say("seek", lseek(watch, 10, SEEK_SET));
+	say("pread", pread(watch, data, 64, 0));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", watch);
+	readlink(path, target, sizeof(target) - 1);
+	struct stat st;
+	fstat(watch, &st);
+	printf("%s %o\n", target, st.st_mode);
+	fflush(stdout);
+	if (!fork()) { /* an event ends a read that waits */
+		usleep(20000);
+		mkdir("d/new", 0755);
+		_exit(0);
+	}
+	fcntl(watch, F_SETFL, 0);
+	say("waited", read(watch, data, 64));
+	fcntl(watch, F_SETFL, O_NONBLOCK);
+	wait(NULL);
+	for (int i = 0; i < 3; i++) {
+		rename("d/new", "d/newer");
+		rename("d/newer", "d/new");
+	}
+	inotify_add_watch(watch, "d", IN_ALL_EVENTS);
+	close(open("d/new", O_RDONLY));
+	close(open("d/new", O_RDONLY));
+	show("twice is twice");
+	int fd = open("d/0123456789abcde", O_WRONLY);
+	for (int i = 0; i < 5; i++)
+		write(fd, "y", 1);
+	close(fd);
+	show("five times is once");
+	unlink("d/0123456789abcde");
+	unlink("d/0123456789abcdef");
+	rmdir("d/new");
+	rmdir("d");
+	show("all removed");
+}
+
+static void overflow(void)
+{
+	char most[32] = { 0 };
+	int fd = open("/proc/sys/fs/inotify/max_queued_events", O_RDONLY);
+	read(fd, most, sizeof(most) - 1);
+	close(fd);
+	mkdir("d", 0755);
+	close(open("d/a", O_CREAT, 0644));
+	inotify_add_watch(watch, "d", IN_OPEN | IN_CLOSE);
+	for (int i = 0; i < atoi(most); i++)
+		close(open("d/a", O_RDONLY));
+	static char data[1 << 20];
+	long nr, events = 0, last = 0, overflows = 0;
+	while ((nr = read(watch, data, sizeof(data))) > 0)
+		for (char *at = data; at < data + nr; events++) {
+			struct inotify_event *e = (struct inotify_event *)at;
+			last = e->wd;
+			overflows += e->mask == IN_Q_OVERFLOW;
+			at += sizeof(*e) + e->len;
+		}
+	printf("events %ld beyond the most, last wd %ld, overflows %ld\n", events - atoi(most),
+	       last, overflows);
+	remove_all();
+	show("after it");
+}
+
+int main(void)
+{
+	char place[] = "/tmp/watchXXXXXX";
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!mkdtemp(place) || chdir(place))
+		return 1;
+	watch = inotify_init1(IN_NONBLOCK);
+	files();
+	copies();
+	itself();
+	masks();
+	reading();
+	overflow();
+	chdir("/");
+	rmdir(place);
+	return 0;
+}

@@ -1,0 +1,43 @@
+"""Static programs about pages that the kernel shares, hides, watches or keeps for pipes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pkern.kernel.machine import Kernel
+from tests.system.conftest import Compile, Machine, on_host
+
+
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("name", ["watch", "pipepages"])
+def test_watches_and_pages_in_pipes_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour)
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+def test_secret_memory_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("secret", "musl")
+    machine.uid = os.getuid()
+    here, there = machine.run(program), on_host(program)
+    if there.out.startswith(b"not here"):
+        pytest.skip("the host's kernel has no memfd_secret, or booted with it off")
+    assert here.out.decode() == there.out.decode()
+    assert here.status == there.status == 0
+
+
+@pytest.mark.parametrize("rmap", ["objrmap_tree", "pte_chain", "objrmap", "virtual_scan"])
+def test_merging_as_recorded_on_a_host(compile_c: Compile, rmap: str) -> None:
+    """It would set the host's own scanner: what Linux 6.18 printed is kept in ksm.txt."""
+    program = compile_c("ksm", "glibc")
+    with Kernel(ram="64M", rmap=rmap) as kernel:
+        here = Machine(kernel, uid=0).run(program)
+        kernel.check()
+    assert here.out.decode() == (Path(__file__).parent / "elf" / "ksm.txt").read_text()
