@@ -76,6 +76,17 @@ def with_pythons_own(error: type[SyscallError]) -> None:
     _KINDS[error] = _Kinds(error)
 
 
+class host_errors:
+    """A context that turns the host's error into the program's: the same errno."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, SyscallError):
+            raise SyscallError(error.errno or errno.EIO) from None
+
+
 with_pythons_own(SyscallError)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
-from pkern.kernel.errors import SyscallError, with_pythons_own
+from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
 
 
 class Restart(Enum):
@@ -34,6 +34,8 @@ class WouldBlock(SyscallError):
     cannot sleep. partial: the call's result if a signal ends it now, 0 for EINTR. interrupted:
     called when a signal ends the wait, with EINTR or to begin anew.
     """
+
+    __module__, __qualname__ = PUBLIC, SyscallError.__qualname__  # what it is to who cannot sleep
 
     def __init__(
         self,

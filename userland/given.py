@@ -39,6 +39,8 @@ UNLIMITED = ("unlimited", "infinity")
 class NotGiven(ValueError):
     """Something that a program cannot be given; the text says why, as a sentence."""
 
+    __module__, __qualname__ = ValueError.__module__, ValueError.__qualname__  # in a traceback
+
 
 class Given(NamedTuple):
     """What a program is given, beside its descriptors.

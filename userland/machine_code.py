@@ -85,8 +85,9 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
 
 
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
-    """Copy a program of the host into the machine, executable, at an absolute path.
+    """Copy a program of the host into the machine, at an absolute path.
 
+    It may be executed by everyone if we may execute the host's.
     Errors: SyscallError, ENOSPC where the machine is too small; OSError of the host.
     """
     code = source.read_bytes()
@@ -97,7 +98,7 @@ def put_program(kernel: Kernel, source: Path, path: str) -> None:
         written = 0
         while written < len(code):
             written += file.inode.write(written, code[written:])
-        file.inode.mode = 0o755
+        file.inode.mode = 0o755 if os.access(source, os.X_OK) else 0o644
     finally:
         file.put()
 

@@ -40,7 +40,10 @@ def read_bind(text: str) -> Bind:
         raise NotGiven(f"a bind is HOST[:INSIDE][:rw], not '{text}'")
     if not host.is_dir():
         raise NotGiven(f"'{parts[0]}' is not a directory of the host")
-    inside = parts[1] if len(parts) > 1 else str(host.absolute())
+    try:
+        inside = parts[1] if len(parts) > 1 else str(host.absolute())
+    except FileNotFoundError:
+        raise NotGiven(f"'{parts[0]}' lies in a directory that has been removed") from None
     if not inside.startswith("/"):
         raise NotGiven(f"'{inside}' is no absolute path of the machine")
     return Bind(host, inside, access)

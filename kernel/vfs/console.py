@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.vfs.inode import Inode
 
 if TYPE_CHECKING:
@@ -21,13 +21,22 @@ Sink = Callable[[bytes], object]
 READ_MAX = 65536
 
 
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything to a descriptor of the host. Errors: OSError of the host."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
 def host_sink(fd: int) -> Sink:
-    """Return a sink that writes everything to a descriptor of the host."""
+    """Return a sink that writes everything to a descriptor of the host.
+
+    What the host says against it is the program's error: EPIPE, and so SIGPIPE, where nobody reads.
+    """
 
     def write(data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
+        with host_errors():
+            write_all(fd, data)
 
     return write
 
@@ -76,9 +85,13 @@ class HostInput(Stream):
     def read(self, pos: int, nbytes: int) -> bytes:
         scheduler = self.kernel.scheduler
         if scheduler is None:
-            return os.read(self.fd, min(nbytes, READ_MAX))
+            return self._read(nbytes)
         scheduler.waits_for_host = True
         try:
-            return os.read(self.fd, min(nbytes, READ_MAX))
+            return self._read(nbytes)
         finally:
             scheduler.waits_for_host = False
+
+    def _read(self, nbytes: int) -> bytes:
+        with host_errors():
+            return os.read(self.fd, min(nbytes, READ_MAX))

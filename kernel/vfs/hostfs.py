@@ -12,14 +12,12 @@ import errno
 import os
 import resource
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
@@ -42,17 +40,6 @@ ZEROES = bytes(1 << 16)
 MOST_TEXT = 4 << 20  # bytes that are read of a file that does not say how long it is
 SPARE_FDS = 16  # of the process: a program never takes them all, for it is imported from as it runs
 DIRTY_STEP = 32 * PAGE_SIZE  # bytes that a writer may go on without a look at vm.dirty_ratio
-
-
-@contextmanager
-def host_errors() -> Iterator[None]:
-    """Turn the host's error into the program's: the same errno."""
-    try:
-        yield
-    except SyscallError:
-        raise
-    except OSError as error:
-        raise SyscallError(error.errno or errno.EIO) from None
 
 
 def leave_spare(fd: int) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pkern.userland.cli.options import UsageError, writable
+from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.tables import show_progress
 
 HELP = """\
@@ -42,5 +42,6 @@ def run(options: argparse.Namespace) -> int:
     for note in notes:
         print(f"\n{note}")
     if report is not None:
-        report.write_text(as_json(rows))
+        with naming(report):
+            report.write_text(as_json(rows))
     return 0

@@ -23,11 +23,11 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.vfs.console import HostInput, Stream, host_sink
+from pkern.kernel.vfs.console import HostInput, Stream, host_sink, write_all
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
-from pkern.userland.cli.options import UsageError, contents
+from pkern.userland.cli.options import UsageError, contents, current_directory, naming
 from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
 from pkern.userland.cli.shared import injecting, layer_of, show_binds, show_host_root, tracing
 from pkern.userland.engine import CpuUnavailable
@@ -73,7 +73,9 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
     show_host_root(kernel, root, layer)
     if root is not None:
         return name
-    program = program_file(name).absolute()
+    program = program_file(name)
+    if not program.is_absolute():
+        program = current_directory() / program
     _bring(kernel, program)
     return str(program)
 
@@ -209,7 +211,12 @@ def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
     path = fill_root(kernel, options.file, options.root, layer_of(options))
     show_binds(kernel, options.bind)
     # In a root of its own a program begins at /, else where relative names mean the same.
-    return path, given(options, None if options.root else os.getcwd())
+    return path, given(options, options.cwd or _here(options.root))
+
+
+def _here(root: str | None) -> str | None:
+    """Return the directory of the host in which a program begins. Errors: UsageError."""
+    return None if root is not None else current_directory()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -286,9 +293,10 @@ def _run_twice(options: argparse.Namespace) -> int:
         stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
     first, second = (_recorded(options, stdin) for _ in range(2))
     for fd, data in first.output:
-        host_sink(fd)(data)
+        write_all(fd, data)
     if options.output:
-        Path(options.output).write_text("\n".join([*first.trace, ""]))
+        with naming(options.output):
+            Path(options.output).write_text("\n".join([*first.trace, ""]))
     elif traced(options):
         _to_stderr("\n".join(first.trace))
     for line in first.log if options.dmesg else ():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.signals import SIGFPE, SIGILL, SIGINT, SIGPIPE, SIGSEGV, SIGTRAP
 from pkern.kernel.values import NamedTuple
+from pkern.userland.cli.options import naming
 from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def tell(
         say_ended(task.program or given.argv[0], task.group.exit_status or 0)
     if json_file:
         text = page(kernel, task, given, ending, signo)
-        Path(json_file).write_text(text, errors="surrogateescape")
+        with naming(json_file):
+            Path(json_file).write_text(text, errors="surrogateescape")
     return ending.status
 
 

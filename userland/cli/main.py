@@ -1,22 +1,23 @@
 """The command `pkern`: finds the command that is meant, lets it read its arguments and run.
 
 Owns the table of commands, the help that lists them, and the exit status: 0 done, 1 the thing that
-ran failed or a divergence was found, 2 a wrong request, 130 Ctrl-C. Each command is a module with
-HELP (its text, with examples), add_arguments(parser) and run(options); load(options), if it is
-there, imports what run() needs. Only the module of the command that is meant is imported: what is
-imported here, every command pays for.
+ran failed or a divergence was found, 2 a wrong request, 130 Ctrl-C, 141 nobody reads the output.
+Each command is a module with HELP (its text, with examples), add_arguments(parser) and
+run(options); load(options), if it is there, imports what run() needs. Only the module of the
+command that is meant is imported: what is imported here, every command pays for.
 """
 
+import os
 import sys
 from argparse import REMAINDER, SUPPRESS, Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 from pkern import __version__
 from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
 from pkern.userland.cli.options import HelpfulParser, UsageError
-from pkern.userland.cli.startup import INTERRUPTED
+from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 from pkern.userland.complaints import did_you_mean
 
 # Name: its module below pkern.userland, what it does.
@@ -66,7 +67,10 @@ def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = l
     ready: called when the command's modules are imported, before it runs.
     """
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments, ready)
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments, ready)
+        finally:
+            sys.stdout.flush()
     except UsageError as error:
         return _end(error.status, str(error))
     except KeyboardInterrupt:
@@ -80,15 +84,25 @@ def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = l
     except SyscallError:  # a call of this kernel failed and no command expected it: our bug
         raise
     except BrokenPipeError:  # the reader of our output has gone: `pkern ... | head`
-        sys.stderr.close()
-        return 1
+        _let_go(sys.stdout)
+        _let_go(sys.stderr)
+        return BROKEN_PIPE
     except OSError as error:
+        _let_go(sys.stdout)
         return _end(1, f"the host refused: {error}")
 
 
 def _end(status: int, sentence: str) -> int:
     print(f"pkern: {sentence}", file=sys.stderr)
     return status
+
+
+def _let_go(stream: TextIO) -> None:
+    """Drop what a stream holds and nobody takes, lest Python tries it again and complains."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: Sequence[str], ready: Callable[[], object]) -> int:

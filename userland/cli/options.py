@@ -7,6 +7,7 @@ Imports nothing that costs time: every command pays for it.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,6 +59,11 @@ class HelpfulParser(argparse.ArgumentParser):
         guesses = [guess for word in unknown for guess in nearest(word, known)]
         hint = f" Did you mean {guesses[0]}?" if guesses else ""
         self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help, without the base class's silence where it cannot be written."""
+        if message:
+            (file or sys.stderr).write(message)
 
     def flags(self) -> list[str]:
         """Return every flag that this parser or one of its commands knows."""
@@ -133,6 +139,14 @@ def existing(name: str) -> Path:
     return path
 
 
+def current_directory() -> str:
+    """Return the host's current directory. Errors: UsageError (it has been removed)."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory has been removed: go to another one") from None
+
+
 def contents(name: str) -> bytes:
     """Return what a host file holds, to its end, or raise UsageError."""
     path = existing(name)
@@ -167,6 +181,24 @@ def writable(name: str) -> Path:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UsageError(f"'{name}' cannot be written")
     return path
+
+
+class naming:
+    """A context that names the file where the host does not let us write it.
+
+    Errors: UsageError, with status 1.
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        if isinstance(error, OSError):
+            why = f"'{self._name}' cannot be written: {error.strerror}"
+            raise UsageError(why, 1) from error
 
 
 def _neighbour(path: Path) -> str:

@@ -68,15 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
     _add_given(parser)
-    _add_files(parser)
+    add_files(parser)
     _add_shown(parser)
     add_machine_options(parser)
     parser.set_defaults(known=_long_options(parser), refuse=parser.error)
 
 
-def _add_given(parser: argparse.ArgumentParser) -> None:
+def add_who(parser: argparse.ArgumentParser, uid: int) -> argparse._ArgumentGroup:
+    """Add who the program is, and what else any program is given. Return their group."""
     group = parser.add_argument_group("what the program is given")
-    group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
+    group.add_argument("--uid", type=user_id, default=uid, help=f"its user; 0 is root ({uid})")
     group.add_argument(
         "--cap", action="append", default=[], metavar="CAP_NAME", help="grant a capability"
     )
@@ -88,7 +89,6 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         help="set a variable; without =VALUE it is the host's, if the host has it",
     )
     group.add_argument("--cwd", metavar="DIR", help="its working directory, made if need be")
-    group.add_argument("--stdin", metavar="FILE", help="a host file as its standard input")
     group.add_argument(
         "--limit",
         action="append",
@@ -96,6 +96,12 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=SOFT[:HARD]",
         help="a resource limit of setrlimit(2), as NOFILE=64, AS=1G, STACK=unlimited",
     )
+    return group
+
+
+def _add_given(parser: argparse.ArgumentParser) -> None:
+    group = add_who(parser, uid=1000)
+    group.add_argument("--stdin", metavar="FILE", help="a host file as its standard input")
     group.add_argument(
         "--fail-nth",
         type=natural,
@@ -120,7 +126,8 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add what a machine shows of the host."""
     group = parser.add_argument_group("what it sees of the host")
     group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     group.add_argument(
@@ -190,10 +197,7 @@ def run(options: argparse.Namespace) -> int:
     kind = load(options)
     if not options.explicit:
         _note_late_options(options)
-    if options.overlay and not options.root:
-        raise UsageError(
-            "--overlay needs --root DIR: without it the root is in memory and may be written anyway"
-        )
+    check_files(options)
     for name in (options.json, options.output):
         if name:
             writable(name)
@@ -201,6 +205,14 @@ def run(options: argparse.Namespace) -> int:
         program_file(options.file)
     status: int = kind.run(options)
     return status
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Refuse options of add_files that make no sense together. Errors: UsageError."""
+    if options.overlay and not options.root:
+        raise UsageError(
+            "--overlay needs --root DIR: without it the root is in memory and may be written anyway"
+        )
 
 
 def _note_late_options(options: argparse.Namespace) -> None:
@@ -229,18 +241,23 @@ def program_file(name: str) -> Path:
 
 def given(options: argparse.Namespace, cwd: str | None = None) -> Given:
     """Return what the options give the program. cwd: without --cwd. Errors: UsageError."""
+    return given_to((options.file, *options.arguments), options, cwd)._replace(
+        timeout_ns=_nanoseconds("--timeout", options.timeout), fail_nth=options.fail_nth
+    )
+
+
+def given_to(argv: tuple[str, ...], options: argparse.Namespace, cwd: str | None) -> Given:
+    """Return what the options of add_who give a program. Errors: UsageError."""
     from pkern.userland.given import Given, NotGiven, read_env, read_limit
 
     try:
         return Given(
-            (options.file, *options.arguments),
+            argv,
             uid=options.uid,
             caps=_capabilities(options.cap),
             env=read_env(options.env) if options.env else None,
             cwd=_directory(options.cwd) or cwd,
             limits=dict(read_limit(text) for text in options.limit),
-            timeout_ns=_nanoseconds("--timeout", options.timeout),
-            fail_nth=options.fail_nth,
         )
     except NotGiven as error:
         raise UsageError(str(error)) from error

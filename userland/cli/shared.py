@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import UsageError
+from pkern.userland.cli.options import UsageError, naming
 from pkern.userland.cli.run import injector, style, traced
 from pkern.userland.given import Layer, NotGiven
 
@@ -65,12 +65,33 @@ def tracing(options: argparse.Namespace) -> Iterator[Tracer | None]:
     from pkern.syscalls.strace.tracer import Output, Tracer
 
     with contextlib.ExitStack() as stack:
-        file = sys.stderr
+        emit: Callable[[str], None] = _to_stderr
         if options.output:
-            file = stack.enter_context(open(options.output, "w", encoding="utf-8"))
-        tracer = Tracer(lambda line: file.write(line + "\n"), style(options))
+            emit = stack.enter_context(_to_file(options.output))
+        tracer = Tracer(emit, style(options))
         try:
             yield tracer
         finally:
             if tracer.style.output is Output.SUMMARY:
-                print("\n".join(tracer.summary()), file=file)
+                emit("\n".join(tracer.summary()))
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+@contextlib.contextmanager
+def _to_file(name: str) -> Iterator[Callable[[str], None]]:
+    """Give what writes a line to a file of the host. Errors: UsageError that names it."""
+
+    def emit(line: str) -> None:
+        with naming(name):
+            file.write(line + "\n")
+
+    with naming(name):
+        file = open(name, "w", encoding="utf-8")  # noqa: SIM115
+    try:
+        yield emit
+    finally:
+        with naming(name):
+            file.close()

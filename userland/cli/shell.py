@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pkern.userland.cli.options import add_machine_options, user_id
+from pkern.userland.cli.options import add_machine_options
+from pkern.userland.cli.run import add_files, add_who, check_files, given_to
 
 HELP = """\
 busybox's shell, or another static program, runs on the terminal; leave it with exit or control-D.
@@ -11,28 +12,33 @@ busybox's shell, or another static program, runs on the terminal; leave it with 
 examples:
   pkern shell
   pkern shell --sysctl vm.nonlinear=1 --uid 1000
+  pkern shell --root / --overlay --program /bin/bash   the host's files, changes kept in memory
+  pkern shell --bind src --bind out:/out:rw --cwd /out
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern shell`."""
-    add_machine_options(parser)
-    parser.add_argument("--uid", type=user_id, default=0, help="the shell's user (0: root)")
-    parser.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     parser.add_argument(
         "--program", default="/bin/busybox", metavar="FILE", help="the shell (/bin/busybox sh)"
     )
+    add_who(parser, uid=0)
+    add_files(parser)
+    add_machine_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a shell on the terminal and return its exit status."""
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
+    from pkern.userland.cli.shared import layer_of, show_binds
     from pkern.userland.cli.typeahead import TypeAhead
-    from pkern.userland.given import Given
 
+    check_files(options)
     with TypeAhead() as terminal, boot(options) as kernel:
-        path = fill_root(kernel, options.program, options.root)
+        path = fill_root(kernel, options.program, options.root, layer_of(options))
+        show_binds(kernel, options.bind)
         argv = (options.program, "sh") if Path(path).name == "busybox" else (options.program,)
+        asked = given_to(argv, options, None)
         with terminal.for_a_program():
-            return run_job(kernel, path, Given(argv, options.uid), host_descriptors(kernel, None))
+            return run_job(kernel, path, asked, host_descriptors(kernel, None))

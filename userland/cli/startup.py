@@ -13,7 +13,8 @@ from types import FrameType
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
 FOREIGN = {"pkern.userland.program", "threading"}  # what a program in Python comes with
-INTERRUPTED = 130  # the exit status: 128 + SIGINT, as a shell shows it
+# Exit statuses as a shell shows them: 128 + SIGINT, 128 + SIGPIPE.
+INTERRUPTED, BROKEN_PIPE = 130, 141
 
 
 def begin() -> None:

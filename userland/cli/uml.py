@@ -106,11 +106,13 @@ def _source(nbytes: int) -> bytes:
 
 
 def _out(data: bytes) -> None:
-    print(data.decode("utf-8", "replace"), end="", flush=True)
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def _err(data: bytes) -> None:
-    print(data.decode("utf-8", "replace"), end="", file=sys.stderr, flush=True)
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
 
 
 def rows(result: UmlResult) -> list[tuple[str, str]]:

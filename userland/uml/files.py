@@ -91,6 +91,17 @@ class Regular(Inode):
         return self.pages.write(pos, data)
 
 
+class _host_errors:
+    """A context that gives the guest the host's error: the same errno."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        if isinstance(error, OSError):
+            raise GuestError(error.errno or errno.EIO) from None
+
+
 class Console(Inode):
     """What the guest's standard descriptors are: output goes out, input comes from a source."""
 
@@ -105,7 +116,8 @@ class Console(Inode):
         return self._source(nbytes)
 
     def write(self, pos: int, data: bytes) -> int:
-        self._emit(data)
+        with _host_errors():
+            self._emit(data)
         return len(data)
 
 
