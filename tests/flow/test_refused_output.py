@@ -1,4 +1,4 @@
-"""What pkern does when the host takes no more of what it writes, or has taken its directory away."""
+"""What pkern does when the host takes no more of what it writes, or has removed its directory."""
 
 from __future__ import annotations
 

@@ -420,6 +420,44 @@ def test_the_guest_reads_standard_input(compile_c: Compile) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (5, b"what stands here", b"")
 
 
+BESIDE_A_READER = """\
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char text[64];
+	if (!fork()) {
+		struct timespec pause = {1, 0};
+		nanosleep(&pause, 0);
+		write(1, "beside\\n", 7);
+		while (argc > 1)
+			;
+		_exit(0);
+	}
+	long n = read(0, text, sizeof(text));
+	write(1, text, n);
+	if (argc == 1)
+		wait(0);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("argument", [[], ["compute"]], ids=["sleeps", "computes"])
+def test_other_processes_run_while_one_waits_for_input(
+    compile_c: Compile, argument: list[str]
+) -> None:
+    program = compile_c(BESIDE_A_READER)
+    command = [sys.executable, "-m", "pkern", "uml", str(program), *argument]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as guest:  # type: ignore[call-overload]
+        assert guest.stdout.readline() == b"beside\n"  # before there is any input
+        assert guest.communicate(b"input\n", timeout=60) == (b"input\n", None)
+    assert guest.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("ram", "why"), [("0", "a guest has some RAM"), ("1", "not fit"), ("256K", "not fit")]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 
@@ -15,7 +14,7 @@ from pkern.userland.engine import CpuUnavailable
 from pkern.userland.tables import plain_table
 from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
-from pkern.userland.uml.run import CannotBoot, UmlResult, run_uml
+from pkern.userland.uml.run import CannotBoot, HostInput, UmlResult, run_uml
 
 HELP = """\
 A static program of the host's runs under a small guest kernel, itself a program of this kernel:
@@ -74,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     with boot(options) as kernel:
         began = time.perf_counter()
         try:
-            result = run_uml(kernel, program, options.arguments, config, _out, _err, _source)
+            source = HostInput(STDIN)
+            result = run_uml(kernel, program, options.arguments, config, _out, _err, source)
         except (CannotBoot, CpuUnavailable) as error:
             raise UsageError(str(error)) from error
         except (GuestPanic, KernelPanic, OSError) as error:
@@ -99,10 +99,6 @@ def _config(options: argparse.Namespace) -> Config:
         clock_lead_ns=round(options.clock_lead * 1_000_000_000),
         task_vsyscalls=options.task_vsyscalls,
     )
-
-
-def _source(nbytes: int) -> bytes:
-    return os.read(STDIN, nbytes)
 
 
 def _out(data: bytes) -> None:

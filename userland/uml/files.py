@@ -10,6 +10,7 @@ import errno
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pkern.kernel.wait import Restart
 from pkern.userland.uml.memory import GuestError, Pages, Physical
@@ -18,7 +19,16 @@ O_ACCMODE, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND = 3, 1, 2, 64, 1
 PIPE_BYTES = 65536
 FOLDERS = frozenset({"/", "/tmp"})  # those that are there without a file
 Emit = Callable[[bytes], object]
-Source = Callable[[int], bytes]  # gets how many at most; b"" is the end
+
+
+class Source(Protocol):
+    """What the guest reads of its host."""
+
+    def read(self, nbytes: int) -> bytes | None:
+        """Return up to nbytes, b"" at the end, None while nothing is there. Errors: OSError."""
+
+    def wait(self, nanoseconds: int | None) -> bool:
+        """Wait until there is something, or its end, so many nanoseconds at most; tell if so."""
 
 
 def path_of(cwd: str, raw: bytes) -> str:
@@ -38,7 +48,8 @@ class Block(Exception):
     """The call cannot go on before another process has done something, or a time has come.
 
     deadline: of the guest's uptime (ns), when the call is made again in any case. restart: what a
-    handler does to it. interrupted: called before it returns EINTR; may raise GuestError.
+    handler does to it. interrupted: called before it returns EINTR; may raise GuestError. source:
+    of the host, that the call waits for.
     """
 
     def __init__(
@@ -46,8 +57,10 @@ class Block(Exception):
         deadline: int | None = None,
         restart: Restart = Restart.IF_ASKED,
         interrupted: Callable[[], None] = _nothing,
+        source: Source | None = None,
     ) -> None:
         super().__init__()
+        self.source = source
         self.deadline = deadline
         self.restart = restart
         self.interrupted = interrupted
@@ -113,7 +126,11 @@ class Console(Inode):
         self._source = source
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        return self._source(nbytes)
+        with _host_errors():
+            data = self._source.read(nbytes)
+        if data is None:
+            raise Block(source=self._source)
+        return data
 
     def write(self, pos: int, data: bytes) -> int:
         with _host_errors():

@@ -108,7 +108,7 @@ class GuestKernel:
         """Boot: memory, files, the traced task. Errors: OSError of the host's calls.
 
         out, err: what gets the bytes that the guest writes to its standard descriptors. source:
-        what gives those that it reads; the whole guest waits for it.
+        what gives those that it reads.
         """
         self.host = host
         self.config = config
@@ -321,14 +321,26 @@ class GuestKernel:
         self._blocked.clear()
 
     def _idle(self) -> None:
-        """Nobody can run: sleep until somebody is due. Errors: GuestPanic if nobody ever is."""
+        """Nobody can run: sleep until somebody is due, or the host has what a process waits for.
+
+        Errors: GuestPanic if nobody ever is.
+        """
         due = timers.next_due(self)
-        if due is None or due >= NEVER_NS:
+        left = None if due is None or due >= NEVER_NS else max(0, due - self.uptime_ns())
+        if self._has_input(left):
+            self._wake_blocked()
+        elif left is not None:
+            self.host.nanosleep(left)
+            timers.wake_due(self)
+        else:
             alive = [p for p in self.processes.values() if p.state is not State.ZOMBIE]
             names = ", ".join(f"{p.pid} ({p.name})" for p in alive)
             raise GuestPanic(f"every process waits for another one: {names}")
-        self.host.nanosleep(max(0, due - self.uptime_ns()))
-        timers.wake_due(self)
+
+    def _has_input(self, nanoseconds: int | None) -> bool:
+        """Wait so long at most (None: for ever) for what processes read; tell whether it came."""
+        source = next((process.source for process in self._blocked if process.source), None)
+        return source is not None and source.wait(nanoseconds)
 
     def wake_futex(self, process: Process, addr: int, most: int) -> int:
         """Wake at most so many that wait for a word; return how many. Errors: GuestError."""
@@ -372,6 +384,8 @@ class GuestKernel:
             self._ready.rotate(-1)
             self._stops_left = QUANTUM
             timers.wake_due(self)
+            if self._has_input(0):
+                self._wake_blocked()
         process = self._ready[0]
         if not process.must_retry:
             return process
@@ -456,6 +470,7 @@ class GuestKernel:
     def _block(self, process: Process, block: Block) -> None:
         """Put a process aside until its call may go on, unless a signal ends its wait."""
         process.must_retry, process.deadline = True, block.deadline
+        process.source = block.source
         signals.interrupt(self, process, block)
         process.regs_changed |= not process.must_retry
         if process.must_retry and process.state is State.READY:

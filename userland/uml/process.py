@@ -12,7 +12,7 @@ from enum import Enum
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.signals import SIGCHLD, SigInfo
-from pkern.userland.uml.files import Descriptors, Inode
+from pkern.userland.uml.files import Descriptors, Inode, Source
 from pkern.userland.uml.host import PLACE, REGISTERS
 from pkern.userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages
 from pkern.userland.uml.space import EXEC, READ, STACK_TOP, WRITE, Area, Space, page_up
@@ -59,7 +59,8 @@ class Process:
     """One guest process: registers in the order of host.REGISTERS, 64-bit words.
 
     group, session: pids of their leaders. news: a stop or continuation (as wait4 reports it) that
-    the parent has not asked for, 0: none. deadline: of the call it waits in (uptime in ns).
+    the parent has not asked for, 0: none. deadline, source: of the call it waits in (uptime in ns;
+    of the host).
     """
 
     pid: int
@@ -88,6 +89,7 @@ class Process:
     timers: dict[int, Timer] = field(default_factory=dict)  # by ITIMER_*, those that run
     cpu_ns: int = 0  # as ticks count it
     deadline: int | None = None
+    source: Source | None = None
     fault: tuple[int, int, int] = (0, 0, 0)  # the last one: address, error code, vector
     pending: list[SigInfo] = field(default_factory=list)  # as they came
     actions: dict[int, bytes] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class Process:
     def call_is_over(self) -> None:
         """Forget what a call remembered between its tries."""
         self.must_retry, self.deadline, self.waits_for = False, None, 0
+        self.source = None
 
     def result(self, value: int) -> None:
         """Let the system call that the process is in return value."""

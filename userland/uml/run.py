@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pkern.kernel.clock import SECOND
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import boot_scheduler
 from pkern.userland.program import Sys
@@ -54,9 +56,31 @@ def discard(data: bytes) -> None:
     """Drop what a guest prints."""
 
 
-def nothing(nbytes: int) -> bytes:
-    """Give a guest no input: it is at its end."""
-    return b""
+class NoInput:
+    """Input that is at its end."""
+
+    def read(self, nbytes: int) -> bytes:
+        return b""
+
+    def wait(self, nanoseconds: int | None) -> bool:
+        return True
+
+
+class HostInput:
+    """A descriptor of the host's: the guest goes on while nothing is there."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, nbytes: int) -> bytes | None:
+        return os.read(self._fd, nbytes) if self.wait(0) else None
+
+    def wait(self, nanoseconds: int | None) -> bool:
+        seconds = None if nanoseconds is None else nanoseconds / SECOND
+        return bool(select.select([self._fd], [], [], seconds)[0])
+
+
+NO_INPUT = NoInput()
 
 
 def guest_path(program: Path) -> str:
@@ -77,7 +101,7 @@ def run_uml(
     config: Config | None = None,
     out: Emit = discard,
     err: Emit = discard,
-    source: Source = nothing,
+    source: Source = NO_INPUT,
 ) -> UmlResult:
     """Run a static program of the host's in a guest; out and err get what it prints.
 
