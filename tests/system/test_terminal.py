@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.conftest import Compile
+
 needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static")
 PATIENCE = 240  # seconds, for a host that is busy with much else; no test waits for their end
 CONTROL_C, CONTROL_D = b"\x03", b"\x04"
@@ -23,9 +25,10 @@ CONTROL_C, CONTROL_D = b"\x03", b"\x04"
 class Session:
     """A command on a terminal of its own."""
 
-    def __init__(self, *arguments: str, code: str = "") -> None:
+    def __init__(self, *arguments: str, code: str = "", typed: bytes = b"") -> None:
         self.terminal, end = os.openpty()
         self.seen = b""
+        self.type(typed)
         self.process = subprocess.Popen(
             [sys.executable, *(["-c", code] if code else ["-m", "pkern", *arguments])],
             stdin=end, stdout=end, stderr=end, start_new_session=True,
@@ -61,8 +64,8 @@ def session() -> Iterator[type[Session]]:
     made: list[Session] = []
 
     class Made(Session):
-        def __init__(self, *arguments: str, code: str = "") -> None:
-            super().__init__(*arguments, code=code)
+        def __init__(self, *arguments: str, code: str = "", typed: bytes = b"") -> None:
+            super().__init__(*arguments, code=code, typed=typed)
             made.append(self)
 
     yield Made
@@ -150,6 +153,76 @@ def test_an_end_of_input_that_is_typed_while_modules_are_imported_is_kept(
     console.until(b"nothing: no such command")
     assert console.process.wait(PATIENCE) == 127
     assert termios.tcgetattr(console.terminal) == ordinary
+
+
+@needs_busybox
+@pytest.mark.parametrize("command", ["shell", "console"])
+def test_an_end_of_input_that_is_typed_before_python_runs_is_kept(
+    session: type[Session], command: str
+) -> None:
+    typed = session(command, typed=b"echo one t'w'o\n" + CONTROL_D)
+    typed.until(b"one two\r\n")
+    assert typed.process.wait(PATIENCE) == 0
+
+
+RAW_READER = """\
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+int main(void)
+{
+	struct termios before, raw, after;
+	char text[16];
+	int waiting = 0;
+	tcgetattr(0, &before);
+	write(1, "ready\\n", 6);
+	while (!waiting)
+		ioctl(0, FIONREAD, &waiting);
+	raw = before;
+	raw.c_lflag &= ~(ICANON | ECHO);
+	tcsetattr(0, TCSANOW, &raw);
+	long n = read(0, text, sizeof(text));
+	tcsetattr(0, TCSANOW, &before);
+	tcgetattr(0, &after);
+	return n == 3 && text[2] == 4 && before.c_cc[VEOF] == 4 && after.c_cc[VEOF] == 4 ? 7 : 1;
+}
+"""
+
+
+def test_an_end_of_input_that_is_typed_before_a_program_sets_its_mode_is_kept(
+    session: type[Session], compile_c: Compile
+) -> None:
+    program = session("shell", "--program", str(compile_c(RAW_READER)))
+    ordinary = termios.tcgetattr(program.terminal)
+    program.until(b"ready")
+    program.type(b"x\n" + CONTROL_D)
+    assert program.process.wait(PATIENCE) == 7
+    assert termios.tcgetattr(program.terminal) == ordinary
+
+
+def test_a_program_that_reads_lines_finds_the_end_of_input(
+    session: type[Session], compile_c: Compile
+) -> None:
+    reads = "#include <unistd.h>\nint main(void)\n{ char c; return read(0, &c, 1) ? 1 : 8; }\n"
+    program = session("shell", "--program", str(compile_c(reads)), typed=CONTROL_D)
+    assert program.process.wait(PATIENCE) == 8
+
+
+BACKGROUND = """\
+import os, sys
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    command = [sys.executable, "-m", "pkern", "run", "/bin/busybox", "true"]
+    os.execv(command[0], command)
+os.setpgid(pid, pid) if os.getpgid(pid) == os.getpgrp() else None
+print("ended with", os.waitpid(pid, os.WUNTRACED)[1])
+"""
+
+
+@needs_busybox
+def test_a_program_in_the_background_is_not_stopped_at_its_end(session: type[Session]) -> None:
+    session(code=BACKGROUND).until(b"ended with 0\r\n")
 
 
 def test_who_leaves_early_leaves_the_terminal_as_it_was(session: type[Session]) -> None:

@@ -49,6 +49,7 @@ examples:
 
 HISTORY = Path("~/.pkern_history").expanduser()
 USAGE, NOT_FOUND = 2, 127
+TYPED_AHEAD = r'"\C-@": "\C-d"'  # an end of input that was typed before typeahead.take()
 CHUNK = 65536  # bytes read at a time by cat
 
 
@@ -101,6 +102,7 @@ class Console(cmd.Cmd):
         if not sys.stdin.isatty():
             self.prompt = self.intro = ""
             self.python.raw_input = _unprompted  # type: ignore[method-assign]
+        readline.parse_and_bind(TYPED_AHEAD)
         readline.set_completer_delims(" \t\n>|;")
 
     # ---- files ----
@@ -239,8 +241,9 @@ class Console(cmd.Cmd):
         path, asked = fill_root(self.kernel, words[0], None), Given(tuple(words), 1000)
         if _is_hosts(sys.stdout):
             sys.stdout.flush()
-            with self._terminal.for_a_program():
-                return run_job(self.kernel, path, asked, host_descriptors(self.kernel, self._input))
+            with self._terminal.for_a_program() as owed:
+                stdio = host_descriptors(self.kernel, self._input, owed)
+                return run_job(self.kernel, path, asked, stdio)
         out = Stream(self.kernel, b"", lambda data: sys.stdout.write(data.decode(errors="replace")))
         given = Stream(self.kernel, self._input or b"")
         errors = Stream(self.kernel, b"", host_sink(STDERR))

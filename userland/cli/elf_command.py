@@ -83,10 +83,14 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
 # ---- descriptors ----
 
 
-def host_descriptors(kernel: Kernel, data: bytes | None) -> Stdio:
-    """Return the host's descriptors; its terminal stays one. data: what stdin holds instead."""
+def host_descriptors(kernel: Kernel, data: bytes | None, owed: bytes | None = None) -> Stdio:
+    """Return the host's descriptors; its terminal stays one. data: what stdin holds instead.
+
+    owed: of the terminal, if it is one (Terminal).
+    """
     if data is None and os.isatty(STDIN):
-        terminal: Stream = load("pkern.kernel.tty.host").Terminal(kernel, STDIN, host_sink(STDOUT))
+        make = load("pkern.kernel.tty.host").Terminal
+        terminal: Stream = make(kernel, STDIN, host_sink(STDOUT), owed)
         kernel.vfs.add_device("console", terminal)
         out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", host_sink(STDOUT))
         err = terminal if os.isatty(STDERR) else Stream(kernel, b"", host_sink(STDERR))

@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
         show_binds(kernel, options.bind)
         argv = (options.program, "sh") if Path(path).name == "busybox" else (options.program,)
         asked = given_to(argv, options, None)
-        with terminal.for_a_program():
-            return run_job(kernel, path, asked, host_descriptors(kernel, None))
+        with terminal.for_a_program() as owed:
+            return run_job(kernel, path, asked, host_descriptors(kernel, None, owed))

@@ -1,7 +1,8 @@
 """What is typed at the terminal before anybody reads it.
 
-A terminal in its ordinary mode makes control-D an end of input, which is lost when a line editor
-then sets its own mode. In here it stays a letter, and the line editor finds it.
+A terminal in its ordinary mode makes control-D an end of input, which is a NUL to a line editor
+that then sets its own mode. In here it stays a letter, and the line editor finds it. What was typed
+before take() has the NUL; who reads it knows (tty.py, console.py).
 
 Owns the host's terminal from take() to give_back(), which the end of the process makes up for.
 Imports nothing that costs time: startup.py takes the terminal before all else is imported.
@@ -12,6 +13,8 @@ from __future__ import annotations
 import atexit
 import os
 import termios
+
+from pkern.kernel.tasks.foreground import is_another_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +27,12 @@ _ordinary: list[list[Any]] = []  # the terminal's own settings, while it is take
 
 def take() -> None:
     """Let control-D be a letter from now on, if standard input is a terminal that is ours."""
-    if not os.isatty(STDIN) or _is_another_s():
+    if not os.isatty(STDIN) or is_another_s(STDIN):
         return
     if not _ordinary:
         _ordinary.append(termios.tcgetattr(STDIN))
         atexit.register(give_back)
     _keep()
-
-
-def _is_another_s() -> bool:
-    """Tell whether another process group is at the terminal: to change it would stop us."""
-    try:
-        return os.tcgetpgrp(STDIN) != os.getpgrp()
-    except OSError:  # it does not control us
-        return False
 
 
 def give_back() -> None:
@@ -69,15 +64,15 @@ class TypeAhead:
         give_back()
 
     def for_a_program(self) -> Lent:
-        """Give a program the terminal as it was."""
+        """Give a program the terminal: the end-of-input character that it owes (Terminal)."""
         return Lent()
 
 
 class Lent:
-    """The terminal as it was, for a program."""
+    """The terminal, for a program."""
 
-    def __enter__(self) -> None:
-        _restore()
+    def __enter__(self) -> bytes | None:
+        return _ordinary[0][CC][termios.VEOF] if _ordinary else None
 
     def __exit__(self, *_: object) -> None:
         _keep()
