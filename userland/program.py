@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from weakref import ref
 
 from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import TimeIsUp
@@ -81,6 +82,9 @@ class Sys(Calls):
         self._dispatch: Callable[..., int] = abi.dispatch
         self._fork: Callable[[Task], Task] = fork
         self._injector: Changer | None = None
+        task.faces.append(_Face(self))
+        if task in self.kernel.memory.failures:
+            _mix(self, _Counted)
 
     def __repr__(self) -> str:
         return f"<Sys of {self.task!r}>"
@@ -251,6 +255,47 @@ def _range(call: str, addr: int, name: str, nbytes: int) -> tuple[int, int]:
     if length < 0:
         raise TypeError(f"{call}() argument '{name}' must be a length, not {length}")
     return where, length
+
+
+class _Counted:
+    """Of a Sys whose task has an allocation that is to fail: whatever it is asked to do counts."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        return _counted(self, value) if callable(value) and name[0] != "_" else value  # type: ignore[arg-type]
+
+
+class _Face:
+    """A Sys as its task knows it."""
+
+    def __init__(self, sys: Sys) -> None:
+        self._sys = ref(sys)
+
+    def count_allocations(self) -> None:
+        """Let what its calls allocate count for the task, while an allocation is to fail."""
+        if (sys := self._sys()) is not None:
+            _mix(sys, _Counted)
+
+
+def _mix(sys: Sys, *mixins: type) -> None:
+    """Let a Sys be what its class is, and these."""
+    plain = next(c for c in type(sys).__mro__ if not issubclass(c, _Counted))
+    sys.__class__ = type(plain.__name__, (*mixins, plain), {}) if mixins else plain
+
+
+def _counted(sys: Sys, function: Callable[..., Any]) -> Callable[..., Any]:
+    failures = sys.kernel.memory.failures
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before = failures.count_for(sys.task)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            failures.count_for(before)
+            if sys.task not in failures and isinstance(sys, _Counted):
+                _mix(sys)
+
+    return call
 
 
 class NoMain(AttributeError):

@@ -386,6 +386,7 @@ struct machine {
 	bool poison;
 	bool injected;           /* the last refusal was injected */
 	uint64_t fail_in;        /* allocations until one fails; 0: never */
+	uint64_t task_fail_in;   /* the same of the task that runs */
 	uint64_t fail_io[NR_IO]; /* the same for reads and writes of each kind */
 	uint64_t features;       /* enum cpu_features */
 	uint64_t nrpte;

@@ -365,8 +365,10 @@ int64_t machine_destroy(machine *m); /* objects leaked: 0 */
 struct need *machine_need(machine *m);
 struct tunables *machine_tunables(machine *m);
 struct counters *machine_counters(machine *m);
-void machine_fail_nth(machine *m, uint64_t n);                  /* 0: never; 1: the next */
-int64_t machine_fail_pending(machine *m);                       /* allocations until it; 0: off */
+void machine_fail_nth(machine *m, uint64_t n);         /* 0: never; 1: the next */
+int64_t machine_fail_pending(machine *m);              /* allocations until it; 0: off */
+int64_t machine_fail_task_nth(machine *m, uint64_t n); /* of who runs; left of the one before */
+int64_t machine_fail_task_pending(machine *m);
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
 int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */

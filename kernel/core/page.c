@@ -16,10 +16,12 @@
 
 #include <stdlib.h>
 
+static bool is_due(uint64_t *left) { return *left && --*left == 0; }
+
 bool alloc_permitted(machine *m)
 {
 	m->counters.allocations++;
-	m->injected = m->fail_in && --m->fail_in == 0;
+	m->injected = is_due(&m->fail_in) | is_due(&m->task_fail_in);
 	return !m->injected;
 }
 
@@ -349,6 +351,14 @@ void *machine_arena(machine *m) { return m->arena; }
 uint64_t machine_arena_bytes(machine *m) { return m->arena_bytes; }
 void machine_fail_nth(machine *m, uint64_t n) { m->fail_in = n; }
 int64_t machine_fail_pending(machine *m) { return (int64_t)m->fail_in; }
+int64_t machine_fail_task_pending(machine *m) { return (int64_t)m->task_fail_in; }
+
+int64_t machine_fail_task_nth(machine *m, uint64_t n)
+{
+	uint64_t left = m->task_fail_in;
+	m->task_fail_in = n;
+	return (int64_t)left;
+}
 
 int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out)
 {

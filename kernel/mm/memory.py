@@ -29,6 +29,7 @@ from pkern.kernel.errors import (
     TaskKilled,
 )
 from pkern.kernel.log import Log
+from pkern.kernel.mm.failures import Failures
 from pkern.kernel.mm.oom import Oom
 from pkern.kernel.mm.process import Process, Processes
 
@@ -139,6 +140,7 @@ class Memory:
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
+        self.failures = Failures(self.core)
         self.oom = Oom(log, self.counters, processes)
         self.monitors: Monitors | None = None  # since somebody has asked for a userfaultfd
         self.current: Process | None = None  # on whose behalf files are worked on

@@ -31,7 +31,7 @@ from pkern.kernel.vfs.pipe import wake
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
     from pkern.kernel.tasks.exec import Program
-    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.machine import Face, Machine
     from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.pidfd import PidInode
@@ -79,6 +79,7 @@ class Task:
         self.pid_inode: PidInode | None = None  # while descriptors of it may be open
         self.undo: Undo | None = None  # of semaphores, once it has asked for that
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
+        self.faces: list[Face] = []  # of a Python program
         self.mm: Mm
         self.fs: FsStruct
         self.fds: FdTable
@@ -108,6 +109,14 @@ class Task:
     def parent(self) -> Task | None:
         """The task that made its process, or adopted it; None: the kernel itself spawned it."""
         return self.group.parent
+
+    def fail_nth(self, nth: int) -> None:
+        """Let the nth allocation fail that its calls and faults ask for from now on; 0: none."""
+        self.kernel.memory.failures.arm(self, nth)
+        if self.context is not None and self.kernel.scheduler is not None:
+            self.kernel.scheduler.count_allocations()
+        for face in self.faces:
+            face.count_allocations()
 
     @property
     def ppid(self) -> int:

@@ -63,6 +63,47 @@ def test_what_is_no_count_is_refused(kernel: Kernel, text: bytes, number: int) -
     assert not kernel.fail_pending
 
 
+def _refused(sys: Sys) -> bool:
+    try:
+        sys.mmap(0, 4096, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
+    except OSError as error:
+        assert error.errno == errno.ENOMEM
+        return True
+    return False
+
+
+def test_the_count_is_the_task_s_own(kernel: Kernel) -> None:
+    """Linux's fault-injection.rst: fail-nth is of a task; copy_process() gives a child none."""
+    first, other = Sys(kernel.spawn()), Sys(kernel.spawn())
+    _arm(first, b"1000")
+    child = first.fork()
+    assert [_left(sys) for sys in (other, child)] == [b"0\n", b"0\n"]
+    _arm(first, b"1")
+    assert not any(_refused(sys) for sys in (other, child) for _ in range(5))
+    other.store(other.mmap(0, 4096, 3, other.MAP_PRIVATE | other.MAP_ANONYMOUS), b"x")
+    assert _left(first) == b"1\n"
+    assert [_refused(first), _refused(first)] == [True, False]
+
+
+def test_a_task_may_count_for_another(kernel: Kernel) -> None:
+    first, other = Sys(kernel.spawn(uid=0)), Sys(kernel.spawn(uid=0))
+    fd = first.open(f"/proc/{other.pid}/fail-nth", first.O_RDWR)
+    first.write(fd, b"1")
+    assert not _refused(first)
+    assert _refused(other)
+    assert first.pread64(fd, 9, 0) == b"0\n"
+
+
+def test_a_fault_counts(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn())
+    addr = sys.mmap(0, 1 << 30, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
+    _arm(sys, b"100")
+    sys.store(addr, b"x")
+    left = int(_left(sys))
+    assert 0 < left < 100
+    assert int(_left(sys)) == left  # reading it asks for nothing
+
+
 def test_a_program_in_machine_code_meets_each_failure_and_then_none() -> None:
     busybox = Path("/bin/busybox")
     if not busybox.exists():

@@ -470,6 +470,7 @@ def test_the_result_of_main_is_a_status_or_refused(tmp_path, body, status, compl
 def test_a_script_without_its_interpreter(tmp_path):
     script = tmp_path / "script"
     script.write_text(f"#!{tmp_path}/absent\n")
+    script.chmod(0o755)
     ran = pkern("run", script)
     assert ran.returncode == 127
     assert f"its interpreter '{tmp_path}/absent' is not on the machine" in ran.stderr

@@ -159,6 +159,9 @@ def test_what_cannot_run_says_why(tmp_path: Path, compile_c: Compile) -> None:
         pkern.run(tmp_path / "absent")
     text = tmp_path / "text"
     text.write_text("hello\n")
+    with pytest.raises(PermissionError, match=r"text"):
+        pkern.run(text)
+    text.chmod(0o755)
     with pytest.raises(pkern.SyscallError, match=r"Exec format error.*text"):
         pkern.run(text)
     with pytest.raises(ValueError, match="no limit 'FILES'"):
@@ -175,3 +178,60 @@ def test_a_dynamic_program_without_its_loader_says_what_is_missing(compile_c: Co
         pkern.run(program)
     assert caught.value.filename == str(program)
     assert "loader" in "".join(getattr(caught.value, "__notes__", []))
+
+
+COUNTS = """\
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void arm(const char *text)
+{
+	int fd = open("/proc/self/fail-nth", O_WRONLY);
+	write(fd, text, strlen(text));
+	close(fd);
+}
+static long left(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/self/fail-nth", O_RDONLY);
+	read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return atol(text);
+}
+static char *page(void)
+{
+	return mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+int main(void)
+{
+	int pipes[2];
+	char c;
+	pipe(pipes);
+	if (!fork()) { /* allocates while the parent sleeps in its read() */
+		for (int i = 0; i < 100; i++)
+			*page() = 1;
+		write(pipes[1], left() ? "f" : "k", 1);
+		_exit(0);
+	}
+	arm("5000");
+	long before = left();
+	read(pipes[0], &c, 1);
+	printf("%c %d", c, before - left() < 50);
+	char *p = page();
+	arm("1");
+	void *lone = mmap(0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int refused = lone == MAP_FAILED && errno == ENOMEM;
+	*p = 1;
+	printf(" %d %d %ld\\n", refused, page() != MAP_FAILED, left());
+	return 0;
+}
+"""
+
+
+def test_the_count_of_a_program_in_machine_code_is_its_own(compile_c: Compile) -> None:
+    assert pkern.run(compile_c(COUNTS), ram="16M").out == b"k 1 1 1 0\n"

@@ -323,18 +323,18 @@ def write_oom_score_adj(of: Task, data: bytes, writer: Task) -> int:
 
 def fail_nth(of: Task) -> str:
     """How many allocations are left until one fails. Source: fault-injection.rst of Linux 6.18."""
-    return f"{of.kernel.fail_pending}\n"
+    return f"{of.kernel.memory.failures.left_of(of)}\n"
 
 
 def write_fail_nth(of: Task, data: bytes, writer: Task) -> int:
-    """Let the nth allocation from now fail, 0: none. Errors: EINVAL (no unsigned 32-bit number).
+    """Let the nth allocation fail that the task's own calls and faults ask for, 0: none.
 
-    The count is the machine's: tasks run one at a time, and those of others count too.
+    Errors: EINVAL, ERANGE (no unsigned 32-bit number).
     """
     value = number_in(data)
     if not 0 <= value <= UINT_MAX:
         raise SyscallError(errno.EINVAL)
-    of.kernel.fail_nth(value)
+    of.fail_nth(value)
     return taken(data)
 
 
