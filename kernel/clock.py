@@ -2,12 +2,14 @@
 
 Every system call and every access that had to be served costs a fixed amount, so that the same
 program reads the same times on every run. The time itself is one word of the kernel's data page,
-where the fast vsyscalls read it: there is no second copy.
+where the fast vsyscalls read it: there is no second copy. Owns the timers too: the scheduler, and
+the calls in which a Python program waits, let them fire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pkern.kernel.core import ffi
@@ -30,6 +32,8 @@ class Clock:
     def __init__(self) -> None:
         self._end_ns: int | None = None
         self.listener: Callable[[], None] | None = None  # told when time has moved, now and then
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap
+        self._timer_count = 0
         self._data: Any = ffi.new("struct vsyscall_data *", {"realtime_ns": BOOT_EPOCH_NS})
 
     def keep_in(self, page: Any) -> None:
@@ -54,6 +58,35 @@ class Clock:
     def end_at(self, when: int | None) -> None:
         """Raise TimeIsUp once a sleep leads to when, nanoseconds since boot. None: never."""
         self._end_ns = when
+
+    # ---- timers ----
+
+    def at(self, when: int, action: Callable[[], None]) -> None:
+        """Call action once the time has reached when (nanoseconds since boot)."""
+        if when >= NEVER_NS:
+            return
+        self._timer_count += 1
+        heapq.heappush(self._timers, (when, self._timer_count, action))
+
+    def next_due(self) -> int | None:
+        """Return when the next timer is due, None if there is none."""
+        return self._timers[0][0] if self._timers else None
+
+    def fire(self) -> None:
+        """Call what is due, the earliest first."""
+        if not self._timers:
+            return
+        now = self.now_ns
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def pass_until(self, when: int) -> Iterator[None]:
+        """Let time pass up to when, in steps: each ends where timers were due, and have fired."""
+        while self._timers and self._timers[0][0] <= when:
+            self.advance(max(0, self._timers[0][0] - self.now_ns))
+            self.fire()
+            yield
+        self.advance(max(0, when - self.now_ns))
 
     @property
     def now_ns(self) -> int:

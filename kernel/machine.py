@@ -5,6 +5,7 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property, partial
 from types import TracebackType
@@ -126,6 +127,7 @@ class Kernel:
         self.dumps = Dumps()
         self.pi_locks = Locks()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
+        self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
         self.processor: Processor | None = None  # for machine code; its owner sets it
         self.memory = Memory(
             parse_size(ram),
@@ -347,6 +349,14 @@ class Kernel:
             raise ValueError(f"fail_io() knows {', '.join(kinds)}, not {kind!r}")
         nth = arguments.number("fail_io() argument 'nth'", nth)
         lib.machine_fail_io(self.core, kinds[kind], nth)
+
+    def need_scheduler(self) -> Scheduler:
+        """Return the scheduler, booted by who knows an engine. Errors: ENOSYS (nobody does)."""
+        if self.scheduler is None:
+            if self.scheduler_of is None:
+                raise SyscallError(errno.ENOSYS)
+            self.scheduler = self.scheduler_of(self)
+        return self.scheduler
 
     def fail_nth(self, nth: int) -> None:
         """Let the nth allocation from now fail (1: the next; 0: none)."""

@@ -61,3 +61,7 @@ with_pythons_own(WouldBlock)
 
 class RegistersSet(Exception):
     """The call has set the caller's registers itself: execve, rt_sigreturn."""
+
+
+class Replaced(BaseException):
+    """The Python program that made the call has ended: its task runs machine code from now on."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import NEVER_NS, SECOND
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import SyscallError, TaskKilled
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
 UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
 CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
+ITIMER_REAL = 0
+CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread, the same here
 
 
 def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
@@ -28,13 +31,34 @@ def duration_in(task: Task, addr: int, parts: int = SECOND) -> int:
     return int(seconds * SECOND + part * (SECOND // parts))
 
 
-def pass_time(task: Task, deadline: int | None) -> bool:
+def _nothing() -> None:
+    """What most calls do when a signal ends them."""
+
+
+def pass_time(task: Task, deadline: int | None, interrupted: Callable[[], None] = _nothing) -> bool:
     """Let a Python program's time pass to a deadline, where it waits for nothing else.
 
-    Return whether it did: a task in machine code is put to sleep, and some deadlines never come.
+    Without one it passes to the program's next alarm. Return whether it did: a task in machine code
+    is put to sleep, and some deadlines never come. interrupted: called before EINTR.
+    Errors: EINTR (a handler has run), TaskKilled (an alarm ended it).
     """
-    if task.context is not None or deadline is None or deadline >= NEVER_NS:
+    if task.context is not None:
         return False
-    clock = task.kernel.clock
-    clock.advance(max(0, deadline - clock.now_ns))
+    until = NEVER_NS if deadline is None else deadline
+    if until >= NEVER_NS:
+        until = _next_alarm(task)
+    if until >= NEVER_NS:
+        return False
+    handled = task.signals.handled
+    for _ in task.kernel.clock.pass_until(until):
+        if not task.alive:
+            raise TaskKilled(task.pid, (task.exit_status or 0) & 0x7F)
+        if task.signals.handled != handled:
+            interrupted()
+            raise SyscallError(errno.EINTR)
     return True
+
+
+def _next_alarm(task: Task) -> int:
+    timer = task.group.timers.get(ITIMER_REAL)
+    return timer.expires if timer is not None and timer.expires else NEVER_NS

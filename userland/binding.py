@@ -43,6 +43,8 @@ FORMS: dict[str, Handler] = {
     "mincore": mman.mincore,
     "process_vm_readv": process_vm.process_vm_readv,
     "process_vm_writev": process_vm.process_vm_writev,
+    "execve": life.execve,
+    "execveat": life.execveat,
     "wait4": life.wait4,
     "ptrace": ptrace.ptrace,
     "getrlimit": process.getrlimit,
@@ -103,6 +105,7 @@ class Sort(Enum):
     TEXT_OR_NONE = "a path or a name, or None"
     DATA = "bytes"
     WORDS = "a sequence of integers"
+    TEXTS = "a sequence of str or bytes"
     PAIR = "two integers"
     PAIR_OR_NONE = "two integers, or None"
     PAIRS = "a sequence of pairs of integers"
@@ -119,6 +122,7 @@ BY_ANNOTATION = {
     "str | None": Sort.TEXT_OR_NONE,
     "bytes": Sort.DATA,
     "list[int]": Sort.WORDS,
+    "list[str]": Sort.TEXTS,
     "tuple[int, int]": Sort.PAIR,
     "tuple[int, int] | None": Sort.PAIR_OR_NONE,
     "list[tuple[int, int]]": Sort.PAIRS,
@@ -159,15 +163,23 @@ def _text(where: str, value: Any) -> str:
         path = os.fspath(value)
     except TypeError:
         raise _refuse(where, "str, bytes or os.PathLike", value) from None
-    text: str = path if isinstance(path, str) else path.decode("utf-8", "surrogateescape")
+    text = _string(where, path)
+    if len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
+        raise SyscallError(ENAMETOOLONG, text)
+    return text
+
+
+def _string(where: str, value: Any) -> str:
+    """Return what C keeps as bytes up to a NUL. Errors: TypeError."""
+    if not isinstance(value, str | bytes):
+        raise _refuse(where, "str or bytes", value)
+    text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
     try:
         raw = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise TypeError(f"{where} holds what UTF-8 cannot hold") from None
     if b"\0" in raw:
         raise TypeError(f"{where} holds a NUL byte")
-    if len(raw) >= PATH_MAX:
-        raise SyscallError(ENAMETOOLONG, text)
     return text
 
 
@@ -213,6 +225,7 @@ CONVERTERS: dict[Sort, Callable[[str, Any], Any]] = {
     Sort.TEXT_OR_NONE: lambda where, value: None if value is None else _text(where, value),
     Sort.DATA: _data,
     Sort.WORDS: lambda where, value: [_word(where, one) for one in _sequence(where, value)],
+    Sort.TEXTS: lambda where, value: [_string(where, one) for one in _sequence(where, value)],
     Sort.PAIR: _pair,
     Sort.PAIR_OR_NONE: lambda where, value: None if value is None else _pair(where, value),
     Sort.PAIRS: lambda where, value: [_pair(where, p, _cint) for p in _sequence(where, value)],

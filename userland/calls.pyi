@@ -892,7 +892,7 @@ class Calls:
     def alarm(self, seconds: int) -> int:
         """Send SIGALRM after seconds (0: never mind); return the seconds an older alarm had left.
 
-        Source: alarm(2).
+        To a Python program it comes in a call that waits. Source: alarm(2).
         """
 
     def arch_prctl(self, code: int, addr: int) -> int:
@@ -966,8 +966,9 @@ class Calls:
     def clone(self, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0) -> int:
         """Return the number of a new task: a thread, or a child that shares what the flags say.
 
-        A Python program has no threads: it may fork. Errors: EINVAL (flags that do not go together),
-        EPERM (a base outside user space), EAGAIN, ENOMEM, EFAULT. Source: clone(2).
+        A Python program has no threads; its child has a copy of all that vfork shares.
+        Errors: EINVAL (flags that do not go together), EPERM (a base outside user space), EAGAIN,
+        ENOMEM, EFAULT. Source: clone(2).
         """
 
     def clone3(self, addr: int, nbytes: int) -> int:
@@ -1049,14 +1050,17 @@ class Calls:
         Errors: EINVAL, EMFILE. Source: eventfd(2).
         """
 
-    def execve(self, path: StrPath, argv: int, envp: int) -> int:
-        """Run another program in this process; returns only on an error.
+    def execve(self, path: StrPath, argv: list[str], envp: list[str] = []) -> int:
+        """Run a program in machine code in this task, whose Python program ends here.
 
-        Errors: ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ELOOP, ENOMEM. Source: execve(2).
+        Of main's sys it does not return: the exit status is the new program's. A child that was forked
+        is in its hands afterwards, and wait4 lets it run. Descriptors 0, 1 and 2 that are closed are
+        the host's. envp: each NAME=VALUE.
+        Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM. Source: execve(2).
         """
 
-    def execveat(self, dirfd: int, path: StrPath, argv: int, envp: int, flags: int) -> int:
-        """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
+    def execveat(self, dirfd: int, path: StrPath, argv: list[str], envp: list[str] = [], flags: int = 0) -> int:
+        """As execve: a program below a directory, or (AT_EMPTY_PATH) an open file.
 
         Errors: as execve, EBADF, EINVAL. Source: execveat(2).
         """
@@ -2107,8 +2111,8 @@ class Calls:
     def setitimer(self, which: int, new: int, old: int) -> int:
         """Set an interval timer from struct itimerval at new (0: off); store the old one.
 
-        Errors: EINVAL, EFAULT; ENOSYS from a Python program, unless it is traced and so about to run
-        machine code. Source: setitimer(2).
+        A Python program takes no processor time: only ITIMER_REAL expires, in a call that waits.
+        Errors: EINVAL, EFAULT. Source: setitimer(2).
         """
 
     def setpgid(self, pid: int, pgid: int) -> int:
@@ -2204,6 +2208,7 @@ class Calls:
     def sigaltstack(self, new: int, old: int) -> int:
         """Set the stack of handlers with SA_ONSTACK and store the old one, where not 0.
 
+        A Python program's handlers are functions, which run on no stack of its own.
         Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
         """
 

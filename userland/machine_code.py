@@ -84,6 +84,15 @@ def _open_descriptors(kernel: Kernel, task: Task, stdio: Stdio) -> None:
         task.fds.install(kernel.vfs.open_inode(task, inode, name, flags))
 
 
+def open_missing(kernel: Kernel, task: Task) -> None:
+    """Let those of descriptors 0, 1 and 2 that are closed be the host's."""
+    for fd, inode in enumerate(of_host(kernel)):
+        if fd not in task.fds.files:
+            name, flags = f"pipe:[{inode.ino}]", O_WRONLY if fd else O_RDONLY
+            file = kernel.vfs.open_inode(task, inode, name, flags)
+            task.fds.put_at(fd, file)
+
+
 def put_program(kernel: Kernel, source: Path, path: str) -> None:
     """Copy a program of the host into the machine, at an absolute path.
 

@@ -29,6 +29,7 @@ from pkern.kernel.errors import (
 from pkern.kernel.tasks.clone import fork
 from pkern.kernel.tasks.signals import SIGINT, SIGKILL, SigInfo
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.wait import Replaced
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
 from pkern.syscalls.memory import mman
@@ -40,6 +41,7 @@ from pkern.userland.calls import OWN_FORMS, Calls
 from pkern.userland.given import DEFAULT_ENV, Given, give
 
 if TYPE_CHECKING:
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.machine import Kernel
     from pkern.kernel.vfs.inode import Inode
     from pkern.syscalls.strace.tracer import Tracer
@@ -82,6 +84,8 @@ class Sys(Calls):
         self._dispatch: Callable[..., int] = abi.dispatch
         self._fork: Callable[[Task], Task] = fork
         self._injector: Changer | None = None
+        self._after_exec: Callable[[], None] = _stay
+        self.kernel.scheduler_of = _boot_scheduler
         task.faces.append(_Face(self))
         if task in self.kernel.memory.failures:
             _mix(self, _Counted)
@@ -265,6 +269,17 @@ class _Counted:
         return _counted(self, value) if callable(value) and name[0] != "_" else value  # type: ignore[arg-type]
 
 
+class _Gone:
+    """Of a Sys whose task runs machine code: the program that it was for has ended."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name[0] == "_" or not callable(value):
+            return value
+        task = super().__getattribute__("task")
+        raise RuntimeError(f"pid {task.pid} runs {task.program} now: its Python program has ended")
+
+
 class _Face:
     """A Sys as its task knows it."""
 
@@ -276,10 +291,32 @@ class _Face:
         if (sys := self._sys()) is not None:
             _mix(sys, _Counted)
 
+    def replaced(self) -> None:
+        """Let machine code have the task. Errors: Replaced, which ends the task's own program."""
+        sys = self._sys()
+        if sys is None:
+            return
+        from pkern.userland.machine_code import open_missing  # for those who ask
+
+        host.stdout.flush()  # what comes next goes to the descriptor
+        open_missing(sys.kernel, sys.task)
+        if sys._tracer is not None:
+            sys._tracer.attach(sys.kernel.need_scheduler())
+        _mix(sys, _Gone)
+        sys._after_exec()
+
+
+def _stay() -> None:
+    """What execve does to who drives a task that is not his own."""
+
+
+def _leave() -> None:
+    raise Replaced
+
 
 def _mix(sys: Sys, *mixins: type) -> None:
     """Let a Sys be what its class is, and these."""
-    plain = next(c for c in type(sys).__mro__ if not issubclass(c, _Counted))
+    plain = next(c for c in type(sys).__mro__ if not issubclass(c, (_Counted, _Gone)))
     sys.__class__ = type(plain.__name__, (*mixins, plain), {}) if mixins else plain
 
 
@@ -296,6 +333,12 @@ def _counted(sys: Sys, function: Callable[..., Any]) -> Callable[..., Any]:
                 _mix(sys)
 
     return call
+
+
+def _boot_scheduler(kernel: Kernel) -> Scheduler:
+    from pkern.userland.machine_code import boot_scheduler  # for those who ask
+
+    return boot_scheduler(kernel)
 
 
 class NoMain(AttributeError):
@@ -395,6 +438,7 @@ def run_main(
     sys.environ = dict(given.environment)
     if injector is not None:
         sys.inject(injector)
+    sys._after_exec = _leave
     if tracer is not None:
         sys.follow(tracer)
     if given.timeout_ns is not None:
@@ -403,6 +447,8 @@ def run_main(
         kernel.fail_nth(given.fail_nth)
     try:
         result = main(sys, argv) if _takes(main, 2) else main(sys)
+    except Replaced:
+        return _run_replaced(kernel, task, given)
     except MemoryFault as fault:
         task.die_of(fault.signo)
         sys.ended()
@@ -432,5 +478,18 @@ def run_main(
             kernel.fail_nth(0)
     _ = kernel.core  # a program that has closed its machine: MachineClosed
     sys.exit(_status(result))
+    return _shell_status(task)
+
+
+def _shell_status(task: Task) -> int:
     status = task.exit_status or 0
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)
+
+
+def _run_replaced(kernel: Kernel, task: Task, given: Given) -> int:
+    """Run what a program has become to its end. Errors: TimeIsUp, Deadlock."""
+    from pkern.userland.machine_code import run_in_time
+
+    if not run_in_time(kernel.need_scheduler(), task, given.timeout_ns):
+        raise TimeIsUp
+    return _shell_status(task)

@@ -8,13 +8,12 @@ or is stopped, or has ended; what is in the queue and not marked so has ended.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pkern.kernel.clock import NEVER_NS, SECOND, SYSCALL_NS
+from pkern.kernel.clock import SECOND, SYSCALL_NS
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
@@ -131,8 +130,6 @@ class Scheduler:
         self.slice_blocks = SLICE_BLOCKS
         self.observer: Observer | None = None
         self.host_signals: list[tuple[int, int]] = []  # number, process group
-        self._timers: list[tuple[int, int, Callable[[], None]]] = []
-        self._timer_count = 0
         self._halted: BaseException | None = None
         self.waits_for_host = False
         self.turns = 0  # how often a task was switched to
@@ -211,17 +208,7 @@ class Scheduler:
 
     def at(self, when: int, action: Callable[[], None]) -> None:
         """Call action once virtual time (nanoseconds since boot) has reached when."""
-        if when >= NEVER_NS:
-            return
-        self._timer_count += 1
-        heapq.heappush(self._timers, (when, self._timer_count, action))
-
-    def _fire_timers(self) -> None:
-        if not self._timers:
-            return
-        now = self.kernel.clock.now_ns
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+        self.kernel.clock.at(when, action)
 
     def wait_for_input(self, key: Hashable, poll: Callable[[int | None], None]) -> None:
         """Ask poll when nothing else can run: it waits for the host and wakes key.
@@ -233,7 +220,8 @@ class Scheduler:
     def _idle(self) -> bool:
         """Nobody can run: wait for the host, or jump in time; tell whether anything happened."""
         clock = self.kernel.clock
-        due = max(0, self._timers[0][0] - clock.now_ns) if self._timers else None
+        when = clock.next_due()
+        due = None if when is None else max(0, when - clock.now_ns)
         for key in list(self._inputs):
             if key in self.sleepers:
                 self._wait_for_host(self._inputs[key], due)
@@ -244,7 +232,7 @@ class Scheduler:
         if due is None:
             return False
         clock.advance(due)
-        self._fire_timers()
+        clock.fire()
         return True
 
     def _wait_for_host(self, poll: Callable[[int | None], None], due: int | None) -> None:
@@ -284,7 +272,7 @@ class Scheduler:
                     self._turn(task)
             elif not self._idle():
                 raise Deadlock(self.report())
-            self._fire_timers()
+            self.kernel.clock.fire()
             if self.kernel.clock.listener is not None:
                 self.kernel.clock.listener()
             if self.host_signals:
@@ -978,15 +966,3 @@ def end_code(status: int) -> tuple[int, int]:
     if status & 0x7F:
         return (CLD_DUMPED if status & 0x80 else CLD_KILLED), status & 0x7F
     return CLD_EXITED, status >> 8
-
-
-def interval_signal(group: Group, timer: Any, shot: int) -> None:
-    """Expire a real interval timer: SIGALRM, and again if it repeats."""
-    if not group.alive or timer.shot != shot:
-        return
-    scheduler = group.kernel.scheduler
-    assert scheduler is not None
-    timer.expires = timer.expires + timer.interval if timer.interval else 0
-    if timer.expires:
-        scheduler.at(timer.expires, lambda: interval_signal(group, timer, shot))
-    signals.send(group.leader, SigInfo(14, SI_KERNEL))

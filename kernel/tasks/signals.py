@@ -151,6 +151,7 @@ class Signals:
         self.own = Pending()
         self.blocked = blocked
         self.awaited = 0
+        self.handled = 0  # times that a function of a Python program has run
 
     def action(self, signo: int) -> Action:
         """Return the action for signo."""
@@ -408,6 +409,7 @@ def act(task: Task, info: SigInfo) -> None:
         return
     action = task.signals.action(info.si_signo)
     if callable(action):
+        task.signals.handled += 1
         action(info.si_signo, info)
     elif action == SIG_DFL and info.si_signo not in IGNORED_BY_DEFAULT:
         task.die_of(info.si_signo)

@@ -118,6 +118,11 @@ class Task:
         for face in self.faces:
             face.count_allocations()
 
+    def take_faces(self) -> list[Face]:
+        """Return what its Python program made its calls through, which it does no more."""
+        faces, self.faces = self.faces, []
+        return faces
+
     @property
     def ppid(self) -> int:
         """The parent's pid; 0 for a process that the kernel itself spawned."""

@@ -136,6 +136,22 @@ Shaped = tuple[tuple[int, ...], Store]
 Shaper = Callable[..., Shaped]
 
 
+def _strings(v: Values, texts: list[str]) -> int:
+    """Return the address of an array of strings."""
+    places = [v.text(text) for text in texts]
+    return v.put(struct.pack(f"<{len(places) + 1}Q", *places, 0))
+
+
+def _execve(v: Values, path: str, argv: list[str], envp: list[str]) -> Shaped:
+    return (v.text(path), _strings(v, argv), _strings(v, envp)), _number
+
+
+def _execveat(
+    v: Values, dirfd: int, path: str, argv: list[str], envp: list[str], flags: int
+) -> Shaped:
+    return (dirfd, v.text(path), _strings(v, argv), _strings(v, envp), flags), _number
+
+
 def _read(v: Values, fd: int, count: int, *pos: int) -> Shaped:
     at = v.room()
     return (fd, at, count, *pos), _counted(v, at, _bytes)
@@ -363,7 +379,7 @@ SHAPES: dict[str, Shaper] = {
     "rt_sigaction": _sigaction, "rt_sigprocmask": _sigprocmask, "sethostname": _set_name,
     "setdomainname": _set_name, "shmctl": _shmctl, "sysinfo": _only(_packed),
     "uname": _only(_packed), "utimensat": _utimensat, "wait4": _wait4,
-    "fork": _fork,
+    "fork": _fork, "execve": _execve, "execveat": _execveat,
 }  # fmt: skip
 OTHER_NAMES = {"recv": "recvfrom", "send": "sendto"}
 BY_NAME = {call.name: call for call in TABLE.values()}

@@ -19,7 +19,7 @@ from weakref import WeakSet
 from pkern.kernel.clock import SECOND, SYSCALL_NS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo
-from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Replaced, Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.calls import decoders_of, noted_length, result_text
@@ -235,6 +235,9 @@ class Tracer:
             except SyscallError as error:
                 self._return(task, -error.number)
                 raise
+            except Replaced:
+                self._return(task, 0)
+                raise
             except BaseException:
                 self._end_with(task)
                 raise
@@ -264,7 +267,11 @@ class Tracer:
                 self._missing(task, name, padded)
                 return dispatch(task, nr, registers)
             self._begin(task, begin_line(name, View(task, padded)))
-            result = dispatch(task, nr, registers)
+            try:
+                result = dispatch(task, nr, registers)
+            except Replaced:
+                self._return(task, 0)
+                raise
             if task.alive:
                 self._return(task, result)
             else:

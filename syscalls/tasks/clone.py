@@ -55,6 +55,11 @@ NAME_SPACES = (
 )
 CLONE_NEWTIME = 0x80
 LEGACY_FLAGS = 0xFFFF_FFFF
+# A Python program's child is told of, and has a copy of what else it would share.
+OF_PYTHON = (
+    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
+    | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
+)  # fmt: skip
 NOT_DONE = NAME_SPACES | CLONE_INTO_CGROUP
 NO_NAME_SPACES = "no name spaces, no control groups: EINVAL"
 # A flag that only makes sense with another one.
@@ -99,14 +104,11 @@ def _clone(task: Task, wish: Wish) -> int:
     if task.thread.progress is not None:
         return _wait_for_vfork(task, task.thread.progress)
     _check(task, wish)
+    if task.context is None:
+        return _clone_python(task, wish)
     assert task.kernel.scheduler is not None
     task.cpu.set_result(0)  # what the child starts with; the parent's follows
-    child = make_task(task, wish.flags, exit_signal=wish.exit_signal, pid=wish.pid)
-    try:
-        _set_up(task, child, wish)
-    except SyscallError:
-        _take_back(child)
-        raise
+    child = _made(task, wish, wish.flags)
     event = _event(task, wish)
     _let_be_traced(task, child, wish.flags & CLONE_PTRACE or event)
     task.kernel.scheduler.add(child)
@@ -140,6 +142,23 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
         child.trace.trap = 1
     else:
         child.signals.own.add(SigInfo(SIGSTOP, SI_USER))
+
+
+def _clone_python(task: Task, wish: Wish) -> int:
+    """Make a child that its program drives. Errors: EINVAL (registers, or sharing)."""
+    if wish.flags & ~OF_PYTHON or wish.stack:
+        raise SyscallError(errno.EINVAL)
+    return _made(task, wish, wish.flags & CLONE_CLEAR_SIGHAND).pid
+
+
+def _made(task: Task, wish: Wish, flags: int) -> Task:
+    child = make_task(task, flags, exit_signal=wish.exit_signal, pid=wish.pid)
+    try:
+        _set_up(task, child, wish)
+    except SyscallError:
+        _take_back(child)
+        raise
+    return child
 
 
 def _set_up(task: Task, child: Task, wish: Wish) -> None:
@@ -221,13 +240,10 @@ def clone(
 ) -> int:
     """Return the number of a new task: a thread, or a child that shares what the flags say.
 
-    A Python program has no threads: it may fork. Errors: EINVAL (flags that do not go together),
-    EPERM (a base outside user space), EAGAIN, ENOMEM, EFAULT. Source: clone(2).
+    A Python program has no threads; its child has a copy of all that vfork shares.
+    Errors: EINVAL (flags that do not go together), EPERM (a base outside user space), EAGAIN,
+    ENOMEM, EFAULT. Source: clone(2).
     """
-    if task.context is None:
-        if flags & ~CSIGNAL:
-            raise SyscallError(errno.EINVAL)
-        return make_process(task).pid
     flags &= LEGACY_FLAGS
     signo = flags & CSIGNAL
     wish = Wish(flags & ~CSIGNAL, signo, stack, parent_tid, child_tid, tls, parent_tid)
@@ -255,8 +271,6 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
         raise SyscallError(errno.EINVAL)
     if stack + stack_size > int(task.mm.counters.task_size):
         raise SyscallError(errno.EINVAL)
-    if task.context is None:
-        raise SyscallError(errno.ENOSYS)
     wish = Wish(flags, signo, stack + stack_size, parent_tid, child_tid, tls, pidfd)
     return _clone(task, wish._replace(pid=_pid_to_set(task, pids)))
 

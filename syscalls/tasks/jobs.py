@@ -10,6 +10,7 @@ from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.robust import HEAD
 from pkern.kernel.tasks.rseq import SIZE, Area, enter, leave
 from pkern.kernel.wait import Restart, WouldBlock
+from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def sched_yield(task: Task) -> int:
 @syscall(34, "pause")
 def pause(task: Task) -> int:
     """Sleep until a handler has run; then EINTR. Source: pause(2)."""
+    pass_time(task, None)
     raise WouldBlock(restart=Restart.UNLESS_HANDLED, error=errno.EINTR)
 
 

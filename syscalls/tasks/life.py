@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.cpu.processor import Context
+from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.exec import Wanted
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGTRAP, SigInfo, send_to_thread
@@ -19,6 +20,7 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.vfs.walk import Last
 from pkern.kernel.wait import RegistersSet, WouldBlock
+from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -30,6 +32,7 @@ from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.exec import Strings
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
@@ -48,6 +51,8 @@ MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
 
 
 # ---- another program ----
+
+NO_STRINGS: list[str] = []
 
 
 def _strings(task: Task, addr: int, room: int) -> list[bytes]:
@@ -82,16 +87,30 @@ def _string(task: Task, addr: int, buffer: object) -> bytes:
 
 def _all_strings(task: Task, argv: int, envp: int) -> tuple[list[bytes], list[bytes]]:
     """Return arguments and environment. Errors: EFAULT, E2BIG."""
-    limit = min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
+    limit = _room_for_strings(task)
     arguments = _strings(task, argv, limit)
     return arguments, _strings(task, envp, limit - sum(len(text) + 9 for text in arguments))
 
 
-def _execute(task: Task, wanted: Wanted, argv: int, envp: int) -> int:
-    if task.context is None:
-        raise SyscallError(errno.ENOSYS)
+def _room_for_strings(task: Task) -> int:
+    """Return how many bytes arguments and environment may take, with their pointers."""
+    return min(max(task.rlimits["stack"][0] // STACK_SHARE, MIN_STRINGS), MAX_STRINGS)
+
+
+def _texts(task: Task, argv: list[str], envp: list[str]) -> tuple[list[bytes], list[bytes]]:
+    """Return a Python program's arguments and environment. Errors: E2BIG."""
+    both = [execution.encode(text) for text in argv], [execution.encode(text) for text in envp]
+    lengths = [len(text) + 9 for texts in both for text in texts]
+    if sum(lengths) > _room_for_strings(task) or max(lengths, default=0) > MAX_STRING + 8:
+        raise SyscallError(errno.E2BIG)
+    return both
+
+
+def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     task.need_room_to_execute()
-    program = execution.load(task, wanted, lambda: _all_strings(task, argv, envp))
+    if task.context is None:
+        return _leave_python(task, wanted, strings)
+    program = execution.load(task, wanted, strings)
     old_pid = task.pid
     task.become(program)
     if task.trace is not None:
@@ -108,31 +127,84 @@ def _tell_of_exec(task: Task, trace: Trace, old_pid: int) -> None:
         send_to_thread(task, SigInfo(SIGTRAP, SI_USER, si_pid=task.tgid, si_uid=uid))
 
 
-@syscall(59, "execve", PATH, INT, INT, partly="no set-user-ID; ENOSYS from a Python program")
-def execve(task: Task, path: str, argv: int, envp: int) -> int:
+def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
+    """Let a Python program's task run machine code from now on."""
+    scheduler = task.kernel.need_scheduler()
+    assert task.kernel.processor is not None
+    task.context = Context.new(task.kernel.processor)
+    try:
+        program = execution.load(task, wanted, strings)
+    except BaseException:
+        task.context.close()
+        task.context = None
+        raise
+    task.become(program)
+    task.attention = task.signals.deliverable()
+    if task in task.kernel.memory.failures:
+        scheduler.count_allocations()
+    scheduler.add(task)
+    for face in task.take_faces():
+        face.replaced()
+    return 0
+
+
+def execve(task: Task, path: str, argv: list[str], envp: list[str] = NO_STRINGS) -> int:
+    """Run a program in machine code in this task, whose Python program ends here.
+
+    Of main's sys it does not return: the exit status is the new program's. A child that was forked
+    is in its hands afterwards, and wait4 lets it run. Descriptors 0, 1 and 2 that are closed are
+    the host's. envp: each NAME=VALUE.
+    Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM. Source: execve(2).
+    """
+    return _execute(task, Wanted(path), lambda: _texts(task, argv, envp))
+
+
+@syscall(59, "execve", PATH, INT, INT, partly="no set-user-ID")
+def execve_raw(task: Task, path: str, argv: int, envp: int) -> int:
     """Run another program in this process; returns only on an error.
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ELOOP, ENOMEM. Source: execve(2).
     """
-    return _execute(task, Wanted(path), argv, envp)
+    return _execute(task, Wanted(path), lambda: _all_strings(task, argv, envp))
 
 
-@syscall(322, "execveat", SINT, PATH, INT, INT, INT, partly="as execve")
-def execveat(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int) -> int:
-    """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
-
-    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
-    """
+def _wanted_at(task: Task, dirfd: int, path: str, flags: int) -> Wanted:
+    """Return what execveat's arguments mean. Errors: EBADF, EINVAL."""
     refuse_flags(flags, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
     last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
     if dirfd == AT_FDCWD or path.startswith("/"):
-        return _execute(task, Wanted(path, last=last), argv, envp)
+        return Wanted(path, last=last)
     name = f"/dev/fd/{dirfd}/{path}" if path else f"/dev/fd/{dirfd}"
     hidden = "execve closes the descriptor" if dirfd in task.fds.cloexec else ""
     start, file = start_of(task, dirfd, path), None
     if not path and flags & AT_EMPTY_PATH:
         file = task.fds.get_raw(dirfd)
-    return _execute(task, Wanted(path, start, name, last, file, hidden), argv, envp)
+    return Wanted(path, start, name, last, file, hidden)
+
+
+def execveat(
+    task: Task,
+    dirfd: int,
+    path: str,
+    argv: list[str],
+    envp: list[str] = NO_STRINGS,
+    flags: int = 0,
+) -> int:
+    """As execve: a program below a directory, or (AT_EMPTY_PATH) an open file.
+
+    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+    """
+    return _execute(task, _wanted_at(task, dirfd, path, flags), lambda: _texts(task, argv, envp))
+
+
+@syscall(322, "execveat", SINT, PATH, INT, INT, INT, partly="as execve")
+def execveat_raw(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int) -> int:
+    """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
+
+    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+    """
+    wanted = _wanted_at(task, dirfd, path, flags)
+    return _execute(task, wanted, lambda: _all_strings(task, argv, envp))
 
 
 # ---- death ----
@@ -326,6 +398,7 @@ def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event 
         return _wait(task, choice, options)
     except WouldBlock:
         if not _can_run(task, choice, options):
+            pass_time(task, None)
             raise
     _run_children(task, choice, options)
     return _wait(task, choice, options)
@@ -342,8 +415,19 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     """Let others run until a child of a Python program has news, then come back to it."""
     scheduler = task.kernel.scheduler
     assert scheduler is not None
-    scheduler.run_until(lambda: _news(task, *choice, options) is not None)
+    handled = task.signals.handled
+    scheduler.run_until(
+        lambda: (
+            _news(task, *choice, options) is not None
+            or task.signals.handled != handled
+            or not task.alive
+        )
+    )
+    if not task.alive:
+        raise TaskKilled(task.pid, (task.exit_status or 0) & 0x7F)
     task.kernel.vsyscalls.enter(task)
+    if _news(task, *choice, options) is None:
+        raise SyscallError(errno.EINTR)
 
 
 KB_PER_PAGE = 4

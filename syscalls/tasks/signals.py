@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks import sigframe
@@ -103,11 +103,10 @@ def rt_sigaction_raw(task: Task, signo: int, new: int, old: int, nbytes: int) ->
 def sigaltstack(task: Task, new: int, old: int) -> int:
     """Set the stack of handlers with SA_ONSTACK and store the old one, where not 0.
 
+    A Python program's handlers are functions, which run on no stack of its own.
     Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
     """
-    if task.context is None:
-        raise SyscallError(errno.ENOSYS)
-    rsp = task.cpu.registers()["rsp"]
+    rsp = 0 if task.context is None else task.cpu.registers()["rsp"]
     stack = task.thread.alt_stack
     if new:
         base, flags, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
@@ -187,13 +186,24 @@ def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
     """
     _check_set(nbytes)
     if task.context is None:
-        raise SyscallError(errno.EINTR)
+        _suspend_python(task, _set_in(task, addr) & ~UNBLOCKABLE_MASK)
     if task.thread.progress is None:
         mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
         task.thread.saved_mask = task.signals.blocked
         set_blocked(task, mask)
         task.attention = True
     raise WouldBlock(progress=True, restart=Restart.UNLESS_HANDLED)
+
+
+def _suspend_python(task: Task, mask: int) -> NoReturn:
+    """As a program does that only its alarm can wake. Errors: EINTR."""
+    before = task.signals.blocked
+    rt_sigprocmask(task, SIG_SETMASK, mask)
+    try:
+        pass_time(task, None)
+    finally:
+        rt_sigprocmask(task, SIG_SETMASK, before)
+    raise SyscallError(errno.EINTR)
 
 
 # ---- what is waited for ----
@@ -209,12 +219,13 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
     among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
     task.signals.awaited = 0
     found = task.signals.take(among)
+    deadline = _deadline(task, timeout)
+    if found is None and pass_time(task, deadline):
+        found = task.signals.take(among)
     if found is not None:
         if info:
             task.mm.copy_out(info, sigframe.pack_siginfo(found))
         return found.si_signo
-    deadline = _deadline(task, timeout)
-    pass_time(task, deadline)
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
     task.signals.awaited = among if task.context is not None else 0

@@ -7,12 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
-from pkern.kernel.cpu.scheduler import interval_signal
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, Signal, send
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import (
     CPU_CLOCKS,
+    ITIMER_REAL,
     REALTIME_CLOCKS,
     UPTIME_CLOCKS,
     duration_in,
@@ -22,9 +23,10 @@ from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
 
-ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
+ITIMER_VIRTUAL, ITIMER_PROF = 1, 2
 TIMER_ABSTIME = 1
 USEC = 1000
 TICKS = 10_000_000  # nanoseconds of one of times()'s ticks
@@ -40,17 +42,15 @@ def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
     A Python program's time passes at once, but for a deadline that never comes.
     """
     clock = task.kernel.clock
-    left = deadline - clock.now_ns
-    if left <= 0:
-        return 0
-    if pass_time(task, deadline):
-        return 0
 
     def interrupted() -> None:
         if remain:
             rest = max(0, deadline - clock.now_ns)
             task.mm.copy_out(remain, struct.pack("<qq", *divmod(rest, SECOND)))
 
+    pass_time(task, deadline, interrupted)
+    if clock.now_ns >= deadline:
+        return 0
     raise WouldBlock(
         deadline=deadline,
         progress=deadline,
@@ -128,9 +128,23 @@ def _set_timer(task: Task, which: int, interval: int, value: int) -> None:
     timer.shot += 1
     timer.interval = interval
     timer.expires = _now(task, which) + value if value else 0
-    scheduler, shot = task.kernel.scheduler, timer.shot
-    if value and which == ITIMER_REAL and scheduler is not None:
-        scheduler.at(timer.expires, lambda: interval_signal(task.group, timer, shot))
+    if value and which == ITIMER_REAL:
+        _start(task.group, timer)
+
+
+def _start(group: Group, timer: Interval) -> None:
+    shot = timer.shot
+    group.kernel.clock.at(timer.expires, lambda: _alarm(group, timer, shot))
+
+
+def _alarm(group: Group, timer: Interval, shot: int) -> None:
+    """Expire a real timer, unless it was set anew since: SIGALRM, and again if it repeats."""
+    if not group.alive or timer.shot != shot:
+        return
+    timer.expires = timer.expires + timer.interval if timer.interval else 0
+    if timer.expires:
+        _start(group, timer)
+    send(group.leader, SigInfo(Signal.SIGALRM, SI_KERNEL))
 
 
 def _pack_timer(values: tuple[int, int]) -> bytes:
@@ -148,11 +162,9 @@ def getitimer(task: Task, which: int) -> bytes:
 def setitimer(task: Task, which: int, new: int, old: int) -> int:
     """Set an interval timer from struct itimerval at new (0: off); store the old one.
 
-    Errors: EINVAL, EFAULT; ENOSYS from a Python program, unless it is traced and so about to run
-    machine code. Source: setitimer(2).
+    A Python program takes no processor time: only ITIMER_REAL expires, in a call that waits.
+    Errors: EINVAL, EFAULT. Source: setitimer(2).
     """
-    if task.context is None and task.trace is None:
-        raise SyscallError(errno.ENOSYS)
     before = _timer_value(task, which)
     words = struct.unpack("<qqqq", task.mm.copy_in(new, 32)) if new else (0, 0, 0, 0)
     if any(not 0 <= micro < 1_000_000 for micro in words[1::2]) or min(words) < 0:
@@ -168,10 +180,8 @@ def setitimer(task: Task, which: int, new: int, old: int) -> int:
 def alarm(task: Task, seconds: int) -> int:
     """Send SIGALRM after seconds (0: never mind); return the seconds an older alarm had left.
 
-    Source: alarm(2).
+    To a Python program it comes in a call that waits. Source: alarm(2).
     """
-    if task.context is None:
-        raise SyscallError(errno.ENOSYS)
     left = _timer_value(task, ITIMER_REAL)[1]
     _set_timer(task, ITIMER_REAL, 0, (seconds & 0xFFFF_FFFF) * SECOND)
     return max(1, (left + SECOND // 2) // SECOND) if left else 0

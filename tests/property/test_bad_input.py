@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pkern.kernel.errors import SegmentationFault, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, WouldBlock
 from pkern.syscalls.table import TABLE
 from pkern.userland.program import Sys
 
@@ -205,7 +205,7 @@ def _furnish(sys: Sys, chance: Random) -> list[int]:
 def _throw_any(sys: Sys, number: int, registers: list[int]) -> None:
     try:
         result = sys.syscall(number, *registers)
-    except (WouldBlock, Restart, RegistersSet):  # for the scheduler, where there is one
+    except (WouldBlock, RegistersSet):  # for the scheduler, where there is one
         return
     known = -result in errno.errorcode or -result > 4095
     assert result >= 0 or known, (TABLE[number].name, registers, result)

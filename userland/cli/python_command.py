@@ -89,10 +89,19 @@ def _ending(
         virtual = f"time is up: {limit} s of virtual time (--timeout)"
         return task, Ending(TIME_IS_UP, str(error) or virtual)
     except Exception as error:
+        if task.context is not None and _is_of_scheduler(error):
+            return task, Ending(FAILED, str(error))
         if isinstance(error, BrokenPipeError) and not isinstance(error, SyscallError):
             raise  # the host's: who reads our output has gone
         return task, Ending(show_failure(error))
     return task, Ending(status)
+
+
+def _is_of_scheduler(error: Exception) -> bool:
+    """Tell whether what the program has become cannot go on."""
+    from pkern.kernel.cpu.scheduler import Deadlock, EngineError
+
+    return isinstance(error, Deadlock | EngineError)
 
 
 def _run_twice(options: argparse.Namespace) -> int:
