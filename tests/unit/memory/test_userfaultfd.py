@@ -302,3 +302,12 @@ def test_a_refused_allocation_loses_nothing(kernel: Kernel, sys: Sys, kind: int)
         else:
             pytest.fail(f"{name} allocates without end")
     kernel.check()
+
+
+def test_a_range_that_wraps_is_refused_as_without_a_monitor(sys: Sys) -> None:
+    EVENT_UNMAP = 0x40
+    Monitor(sys, EVENT_UNMAP)
+    addr = anonymous(sys)
+    for old, new in ((-PAGE, PAGE), (-PAGE, -PAGE), (1 << 63, 0)):
+        assert sys.syscall(25, addr, old, new, 0, 0) == -errno.EINVAL
+    assert sys.syscall(11, addr, -PAGE) == -errno.EINVAL
