@@ -54,11 +54,12 @@ class Session:
 
     def interrupt_until(self, text: bytes) -> None:
         """Press control-C until text comes: Python loses one between two looks at the keys."""
-        while True:
+        for _ in range(PATIENCE):
             self.type(CONTROL_C)
             with contextlib.suppress(AssertionError):
-                self.until(text, patience=2)
+                self.until(text, patience=1)
                 return
+        raise AssertionError(self.seen)
 
     def close(self) -> None:
         """End the command, whatever it does."""
