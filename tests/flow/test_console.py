@@ -1,5 +1,6 @@
 """The console, fed with lines as a user types them."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,77 @@ def test_python_that_comes_through_a_pipe_prints_no_prompt():
         check=False,
     )
     assert ran.stdout == "42\nback\n"
+
+
+# ---- side by side ----
+
+needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static")
+
+
+@needs_busybox
+@pytest.mark.parametrize(
+    ("line", "printed", "status"),
+    [
+        ("cat /dev/zero | /bin/busybox head -c 5 | /bin/busybox wc -c", "5\n", 0),
+        ("/bin/busybox yes | /bin/busybox head -n 2", "y\ny\n", 0),
+        ("/bin/busybox yes | cat | /bin/busybox head -n 1", "y\n", 0),
+        ("cat /dev/zero | cat | /bin/busybox head -c 3 | /bin/busybox wc -c", "3\n", 0),
+        ("/bin/busybox yes | echo first", "first\n", 0),
+        ("cat /dev/zero | echo first | cat", "first\n", 0),
+        ("/bin/busybox echo a | cat", "a\n", 0),
+        ("/bin/busybox false | cat", "", 0),
+        ("echo a | /bin/busybox false", "exit status 1\n", 1),
+        ("/bin/busybox sh -c 'kill -SEGV $$' | /bin/busybox wc -c", "0\n", 0),
+        ("/bin/busybox yes | /bin/busybox head -n 1 > /tmp/f; cat /tmp/f /tmp/f", "y\ny\n", 0),
+        ("echo a > /f; /bin/busybox echo b >> /f; cat /f | /bin/busybox tac", "b\na\n", 0),
+        ("/bin/none | /bin/busybox wc -c", "0\n", 0),
+        ("echo a | /bin/none", "", 127),
+        ("cat /none | /bin/busybox wc -c", "0\n", 0),
+        ("cat /dev/zero > /tmp/full; /bin/busybox true", "", 0),
+        ("/bin/busybox yes > /tmp/full", "", 1),
+        ("/bin/busybox yes | /bin/busybox cat | cat > /tmp/full", "", 1),
+    ],
+)  # fmt: skip
+def test_pipelines_run_side_by_side(line, printed, status):
+    """Each ends although what comes has no end; a small machine has no room for it either."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pkern", "console", "--ram", "16M"],
+        input=line, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    out = [text for text in done.stdout.splitlines(keepends=True) if ": " not in text]
+    assert ("".join(out), done.returncode) == (printed, status), done
+
+
+@needs_busybox
+def test_bytes_go_through_pipes_as_they_are(tmp_path):
+    (tmp_path / "bytes").write_bytes(bytes(range(256)) * 1000)
+    done = subprocess.run(
+        [sys.executable, "-m", "pkern", "console", "--host", str(tmp_path)],
+        input="cat /host/bytes | /bin/busybox md5sum > /tmp/sum; cat /host/bytes > /tmp/copy;"
+        "cat /tmp/copy | cat | /bin/busybox md5sum | cat; cat /tmp/sum",
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    sum_ = hashlib.md5((tmp_path / "bytes").read_bytes()).hexdigest()
+    assert done.stdout == f"{sum_}  -\n" * 2
+
+
+@needs_busybox
+def test_a_program_in_python_stands_in_pipelines(tmp_path):
+    program = tmp_path / "p.py"
+    program.write_text("def main(sys):\n    while True: print('line')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pkern", "console"],
+        input=f"run {program} | /bin/busybox head -n 2; exit",
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("line\nline\n", "", 0)
+
+
+def test_complaints_do_not_go_through_the_pipe(console, capsys):
+    out = typed(console, capsys, "cat /none > /tmp/f; ls -l /tmp/f")
+    complaint, file = out.splitlines()
+    assert complaint == "cat: /none: No such file or directory"
+    assert file.split()[4] == "0"
+    assert (
+        typed(console, capsys, "echo a > /none/f") == "echo: /none/f: No such file or directory\n"
+    )

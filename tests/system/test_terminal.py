@@ -267,6 +267,21 @@ def test_control_c_clears_the_line_of_the_console(session: type[Session]) -> Non
     assert console.process.wait(PATIENCE) == 4
 
 
+@needs_busybox
+@pytest.mark.parametrize("first", ["cat /dev/zero", "/bin/busybox yes"])
+def test_control_c_ends_a_pipeline_of_the_console(session: type[Session], first: str) -> None:
+    console = session("console")
+    console.until(b"pkern# ")
+    console.type(f"{first} | /bin/busybox sh -c 'head -c 1; exec cat >/dev/null'\n".encode())
+    console.until(b"null'\r\n")
+    console.until(b"y" if "yes" in first else b"\0")
+    console.type(CONTROL_C)
+    console.until(b"pkern# ")
+    console.type(b"echo al" + b"ive; exit 4\n")
+    console.until(b"alive\r\n")
+    assert console.process.wait(PATIENCE) == 4
+
+
 def test_python_of_the_console_completes_and_comes_back(session: type[Session]) -> None:
     console = session("console")
     console.until(b"pkern# ")

@@ -14,24 +14,30 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from io import StringIO
 from pathlib import Path
 from rlcompleter import Completer
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, TextIO
 
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.machine import Kernel, parse_size
-from pkern.kernel.vfs.console import Stream, host_sink
 from pkern.userland.cli import reference
 from pkern.userland.cli.boot import boot, sysctl_name
 from pkern.userland.cli.ends import show_failure
 from pkern.userland.cli.lines import Pipeline, pipelines
 from pkern.userland.cli.options import UsageError, add_machine_options, existing
-from pkern.userland.cli.startup import INTERRUPTED
+from pkern.userland.cli.plumbing import (
+    CHUNK,
+    PROGRAM_UID,
+    NobodyReads,
+    SideBySide,
+    Untaken,
+    Writer,
+    emit,
+)
+from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 from pkern.userland.cli.typeahead import TypeAhead
 from pkern.userland.complaints import sysctl_complaint
-from pkern.userland.machine_code import STDERR, Stdio
 from pkern.userland.program import NoMain, Sys, load_program, run_program
 from pkern.userland.tables import print_table
 
@@ -50,7 +56,6 @@ examples:
 HISTORY = Path("~/.pkern_history").expanduser()
 USAGE, NOT_FOUND = 2, 127
 TYPED_AHEAD = r'"\C-@": "\C-d"'  # an end of input that was typed before typeahead.take()
-CHUNK = 65536  # bytes read at a time by cat
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +98,10 @@ class Console(cmd.Cmd):
         self.kernel = kernel
         self.status = 0  # of the last command
         self._terminal = terminal or TypeAhead()
-        self._input: bytes | None = None  # what the command before a | has printed
+        self._terminal_output: TextIO | None = None  # where complaints go; None: sys.stdout
         self.task = kernel.spawn("sh", uid=0, gid=0)
         self.sys = Sys(self.task)
+        self.sys.rt_sigaction(self.sys.SIGPIPE, self.sys.SIG_IGN)
         names: dict[str, object] = {"kernel": kernel, "task": self.task, "sys": self.sys}
         names["exit"] = names["quit"] = _leave_python  # Python's own would close the terminal
         self.python = code.InteractiveConsole(names)
@@ -108,13 +114,11 @@ class Console(cmd.Cmd):
     # ---- files ----
 
     def do_cat(self, line: str) -> None:
-        """cat [PATH...]: print files, or what comes through a |."""
-        if not line and self._input is not None:
-            print(self._input.decode(errors="replace"), end="")
-            return
+        """cat PATH...: print files. Behind a | it may do without a path."""
         for path in self._words(line, at_least=1):
             with self._complaints("cat", path):
-                print(self.read_file(path), end="")
+                for data in self._contents(path):
+                    emit(data)
 
     def do_echo(self, line: str) -> None:
         """echo TEXT: print the text."""
@@ -212,9 +216,11 @@ class Console(cmd.Cmd):
         """run PROGRAM [ARGUMENT...]: run a program of the host's disk: FILE.py, or machine code."""
         words = self._words(line, at_least=1)
         path = existing(words[0])
-        self.status = (
-            self._run_python(path, words) if path.suffix == ".py" else self._run_elf(words)
-        )
+        if path.suffix == ".py":
+            self.status = self._run_python(path, words)
+        else:
+            with self._terminal.for_a_program() as owed:
+                self.status = self._run_elf(words, owed)
         if self.status:
             print(f"exit status {self.status}")
 
@@ -230,24 +236,19 @@ class Console(cmd.Cmd):
             raise UsageError(
                 "the program left the host's Python: use sys.exit of main's sys"
             ) from left
+        except Untaken:
+            raise
         except Exception as error:
             return show_failure(error)
 
-    def _run_elf(self, words: list[str]) -> int:
-        """Run a program in machine code on the terminal, or between pipes."""
+    def _run_elf(self, words: list[str], owed: bytes | None) -> int:
+        """Run a program in machine code on the host's descriptors."""
         from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
         from pkern.userland.given import Given
 
-        path, asked = fill_root(self.kernel, words[0], None), Given(tuple(words), 1000)
-        if _is_hosts(sys.stdout):
-            sys.stdout.flush()
-            with self._terminal.for_a_program() as owed:
-                stdio = host_descriptors(self.kernel, self._input, owed)
-                return run_job(self.kernel, path, asked, stdio)
-        out = Stream(self.kernel, b"", lambda data: sys.stdout.write(data.decode(errors="replace")))
-        given = Stream(self.kernel, self._input or b"")
-        errors = Stream(self.kernel, b"", host_sink(STDERR))
-        return run_job(self.kernel, path, asked, Stdio(given, out, errors))
+        path, asked = fill_root(self.kernel, words[0], None), Given(tuple(words), PROGRAM_UID)
+        sys.stdout.flush()
+        return run_job(self.kernel, path, asked, host_descriptors(self.kernel, None, owed))
 
     def do_python(self, line: str) -> None:
         """python [STATEMENT]: Python with `kernel`, `task` and `sys`, the shell's own calls."""
@@ -302,36 +303,55 @@ class Console(cmd.Cmd):
         return True
 
     def _run_pipeline(self, pipeline: Pipeline) -> bool:
-        """Run commands, each with the output of the one before; tell whether the shell ends."""
-        self._input = None
-        *inner, last = pipeline.commands
-        for command in inner:
-            ends, self._input = self._captured(command)
-            if ends:
-                return True
+        """Run the commands of a pipeline side by side; tell whether the shell ends."""
+        if len(pipeline.commands) == 1 and not pipeline.arrow:
+            return self.command(pipeline.commands[0])
+        try:
+            with self._file_behind(pipeline) as fd, self._terminal.for_a_program() as owed:
+                output = None if fd is None else Writer(self.sys, fd, pipeline.path)
+                return SideBySide(self, pipeline.commands, output).run(owed)
+        except OSError as error:
+            name = pipeline.commands[-1].split()[0]
+            self.complain(f"{name}: {pipeline.path}: {error.strerror}")
+            return False
+
+    @contextmanager
+    def _file_behind(self, pipeline: Pipeline) -> Iterator[int | None]:
+        """Give the descriptor of the file behind an arrow, None without one."""
         if not pipeline.arrow:
-            return self._command(last)
-        ends, output = self._captured(last)
-        flags = self.sys.O_TRUNC if pipeline.arrow == ">" else self.sys.O_APPEND
-        with self._complaints(last.split()[0], pipeline.path):
-            self.write_file(pipeline.path, output, self.sys.O_WRONLY | self.sys.O_CREAT | flags)
-        return ends
+            yield None
+            return
+        how = self.sys.O_TRUNC if pipeline.arrow == ">" else self.sys.O_APPEND
+        flags = self.sys.O_WRONLY | self.sys.O_CREAT | self.sys.O_CLOEXEC | how
+        fd = self.sys.open(pipeline.path, flags, 0o644)
+        try:
+            yield fd
+        finally:
+            self.sys.close(fd)
 
-    def _captured(self, command: str) -> tuple[bool, bytes]:
-        with redirect_stdout(StringIO()) as output:
-            ends = self._command(command)
-        return ends, output.getvalue().encode("utf-8", "surrogateescape")
+    def command_into(self, command: str, output: Writer) -> bool:
+        """Run a command of the shell's own, with another standard output."""
+        self._terminal_output = sys.stdout
+        try:
+            with redirect_stdout(output):
+                return self.command(command)
+        finally:
+            self._terminal_output = None
 
-    def _command(self, command: str) -> bool:
+    def command(self, command: str) -> bool:
         """Run one command; an error is one line of output."""
         name = command.split(None, 1)[0]
         ends, self.status = False, 0 if name not in ("exit", "EOF") else self.status
         try:
             ends = bool(super().onecmd(command))
         except (MemoryFault, TaskKilled, UsageError, ValueError) as error:
-            self._complain(f"{name}: {error}")
+            self.complain(f"{name}: {error}")
+        except NobodyReads:
+            self.status = BROKEN_PIPE
+        except Untaken as error:
+            self.complain(f"{name}: {error}")
         except OSError as error:
-            self._complain(f"{name}: {error.strerror or error}")
+            self.complain(f"{name}: {error.strerror or error}")
         except KeyboardInterrupt:
             if not self.prompt:
                 raise
@@ -339,8 +359,9 @@ class Console(cmd.Cmd):
             self.status = INTERRUPTED
         return ends or not self.task.alive
 
-    def _complain(self, sentence: str) -> None:
-        print(sentence)
+    def complain(self, sentence: str) -> None:
+        """Say what went wrong, at the terminal."""
+        print(sentence, file=self._terminal_output)
         self.status = 1
 
     def emptyline(self) -> bool:
@@ -372,14 +393,17 @@ class Console(cmd.Cmd):
 
     # ---- helpers ----
 
-    def read_file(self, path: str) -> str:
-        """Return a file's text, read with system calls of the shell's task."""
+    def _contents(self, path: str) -> Iterator[bytes]:
+        """Yield what a file holds, read with system calls of the shell's task."""
         descriptor = self.sys.open(path, self.sys.O_RDONLY, 0)
         try:
-            chunks = iter(lambda: self.sys.read(descriptor, CHUNK), b"")
-            return b"".join(chunks).decode(errors="replace")
+            yield from iter(lambda: self.sys.read(descriptor, CHUNK), b"")
         finally:
             self.sys.close(descriptor)
+
+    def read_file(self, path: str) -> str:
+        """Return a file's text, read with system calls of the shell's task."""
+        return b"".join(self._contents(path)).decode(errors="replace")
 
     def write_file(self, path: str, data: bytes, flags: int) -> None:
         """Write data with system calls of the shell's task."""
@@ -395,7 +419,7 @@ class Console(cmd.Cmd):
         try:
             yield
         except OSError as error:
-            self._complain(f"{name}: {path}: {error.strerror}")
+            self.complain(f"{name}: {path}: {error.strerror}")
 
     def _words(self, line: str, at_least: int = 0) -> list[str]:
         words = shlex.split(line)
@@ -434,11 +458,6 @@ def _unprompted(prompt: str = "") -> str:
 def _leave_python(*_: object) -> None:
     """Go back from `python` to the console."""
     raise SystemExit
-
-
-def _is_hosts(stream: object) -> bool:
-    """Tell whether a stream is a descriptor of the host's, not a pipe of the console."""
-    return not isinstance(stream, StringIO)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pkern.userland.injection import Injector
 
 HEAD_BYTES = 4096
+ENGINE_ENDS = (Deadlock, EngineError, KernelPanic)  # what ends all programs of a machine
 Emit = Callable[[str], object]
 
 
@@ -132,13 +133,13 @@ def _what_lacks(head: bytes) -> str:
     return "its loader is not on the machine (--root / shows the host's; static needs none)"
 
 
-def _start(
+def start(
     kernel: Kernel,
     path: str,
     asked: Given,
     stdio: Stdio,
-    tracer: Tracer | None,
-    injector: Injector | None,
+    tracer: Tracer | None = None,
+    injector: Injector | None = None,
 ) -> Task | Ending:
     """Return the task that is about to run, or why it cannot."""
     try:
@@ -166,16 +167,16 @@ def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Endin
             limit = seconds_in(asked.timeout_ns or 0)
             return Ending(TIME_IS_UP, f"time is up: {limit} s of virtual time (--timeout)")
     except KeyboardInterrupt:
-        _interrupt(kernel)
+        interrupt(kernel)
         raise
-    except (Deadlock, EngineError, KernelPanic) as error:
+    except ENGINE_ENDS as error:
         return Ending(FAILED, str(error))
     finally:
         stdio.stdin.restore()
     return ends.of_task(task)
 
 
-def _interrupt(kernel: Kernel) -> None:
+def interrupt(kernel: Kernel) -> None:
     """End the programs as the host's Ctrl-C ends those of the host."""
     for task in list(kernel.tasks.values()):
         if task.context is not None:
@@ -196,7 +197,7 @@ def run_job(
 
     json_file: of the host, for how it ended. wall: nanoseconds of the host's time, then TimeIsUp.
     """
-    started = _start(kernel, path, asked, stdio, tracer, injector)
+    started = start(kernel, path, asked, stdio, tracer, injector)
     task = started if isinstance(started, Task) else None
     if isinstance(started, Ending):
         ending = started
