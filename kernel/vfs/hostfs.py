@@ -25,6 +25,7 @@ from pkern.kernel.vfs.inode import (
     PAGE_SIZE,
     S_ISGID,
     WRITE_BATCH,
+    XATTR_PREFIXES,
     ZERO_RANGE,
     DirInode,
     Inode,
@@ -69,6 +70,15 @@ def take_status(inode: Inode, status: os.stat_result) -> None:
     inode.btime = status.st_mtime_ns
 
 
+def attributes_of(fd: int) -> dict[str, bytes]:
+    """Return the extended attributes of a host file that we may see, by name."""
+    try:
+        names = sorted(name for name in os.listxattr(fd) if name.startswith(XATTR_PREFIXES))
+        return {name: os.getxattr(fd, name) for name in names}
+    except OSError:  # its file system has none
+        return {}
+
+
 class HostAttributes(Inode):
     """Rights and times that go to the host as well. fs and fd: of the subclasses."""
 
@@ -89,6 +99,16 @@ class HostAttributes(Inode):
             os.fchown(self.fd, uid, gid)
         super().set_owner(uid, gid)
 
+    def set_xattr(self, name: str, value: bytes) -> None:
+        with host_errors():
+            os.setxattr(self.fd, name, value)
+        super().set_xattr(name, value)
+
+    def remove_xattr(self, name: str) -> None:
+        with host_errors():
+            os.removexattr(self.fd, name)
+        super().remove_xattr(name)
+
     def set_times(self, atime: int, mtime: int) -> None:
         with host_errors():
             os.utime(self.fd, ns=(atime, mtime))
@@ -107,6 +127,7 @@ class HostFile(HostAttributes, MappedInode):
         self.fs = fs
         self.fd = fd
         take_status(self, status)
+        self.xattrs = attributes_of(fd)
         lib.mapping_extend(self.mapping, status.st_size)
 
     @property
@@ -271,6 +292,7 @@ class HostDir(HostAttributes, DirInode):
         self.fd = fd
         self._bytes = status.st_size
         take_status(self, status)
+        self.xattrs = attributes_of(fd)
 
     @property
     def size(self) -> int:

@@ -29,6 +29,7 @@ WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
+XATTR_PREFIXES = ("user.", "trusted.", "security.")
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
@@ -190,6 +191,14 @@ class Inode:
         """Set the permission bits."""
         self.mode = mode
         self.changed()
+
+    def set_xattr(self, name: str, value: bytes) -> None:
+        """Set an extended attribute."""
+        self.xattrs[name] = value
+
+    def remove_xattr(self, name: str) -> None:
+        """Remove an extended attribute that is there."""
+        del self.xattrs[name]
 
     def set_owner(self, uid: int, gid: int) -> None:
         """Set owner and group."""

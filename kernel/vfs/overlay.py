@@ -35,10 +35,11 @@ class Overlaid(Inode):
     home: OverlayDir | None = None  # a directory that has it
 
     def take(self, lower: Inode) -> None:
-        """Show the lower inode's owner, rights and times."""
+        """Show the lower inode's times and attributes."""
         self.nlink = lower.nlink
         self.atime, self.mtime, self.ctime = lower.atime, lower.mtime, lower.ctime
         self.btime = lower.btime
+        self.xattrs = dict(lower.xattrs)
 
     def place(self, parent: Inode, name: str) -> None:
         super().place(parent, name)

@@ -1,6 +1,7 @@
 """Extended attributes, as tmpfs has them: user.*, trusted.* and security.* names.
 
-An inode holds its own; file systems without them refuse with EOPNOTSUPP.
+An inode holds its own, a host directory's what the host lets us see; file systems without them
+refuse with EOPNOTSUPP.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, Inode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, XATTR_PREFIXES, Inode
 from pkern.kernel.vfs.names import IN_ATTRIB, prepare_change, told_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 XATTR_CREATE, XATTR_REPLACE = 1, 2
 NAME_MAX, SIZE_MAX = 255, 65536
-PREFIXES = ("user.", "trusted.", "security.")
+HAVE_THEM = ("tmpfs", "devtmpfs", "overlay", "hostfs")
 
 
 def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
@@ -41,8 +42,8 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
 
 def _need_supported(task: Caller, inode: Inode, name: str) -> None:
     fs = inode.kernel.vfs.file_system(inode)
-    known = any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
-    if getattr(fs, "name", "") not in ("tmpfs", "devtmpfs", "overlay") or not known:
+    known = any(name.startswith(prefix) and name != prefix for prefix in XATTR_PREFIXES)
+    if getattr(fs, "name", "") not in HAVE_THEM or not known:
         raise SyscallError(errno.EOPNOTSUPP)
 
 
@@ -56,7 +57,7 @@ def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -
     if flags & XATTR_REPLACE and name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
     prepare_change(task, inode)
-    inode.xattrs[name] = value
+    inode.set_xattr(name, value)
     inode.changed()
     told_of(inode, IN_ATTRIB)
 
@@ -78,7 +79,7 @@ def remove(task: Caller, inode: Inode, name: str) -> None:
     if name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
     prepare_change(task, inode)
-    del inode.xattrs[name]
+    inode.remove_xattr(name)
     inode.changed()
     told_of(inode, IN_ATTRIB)
 
