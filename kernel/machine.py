@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property, partial
+from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,15 @@ PARAMETERS: dict[str, type] = {
 }
 MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
+
+# Where in a Kernel the owner of a sysctl's value is, if its own name does not say so.
+OWNERS = {
+    "oom": "memory.oom",
+    "segment_ids": "segments.ids",
+    "semaphore_ids": "semaphores.table.ids",
+    "message_ids": "messages.table.ids",
+    "inotify": "vfs.inotify",
+}
 
 
 class Layout(NamedTuple):
@@ -218,8 +228,8 @@ class Kernel:
 
     def owner(self, name: str) -> Any:
         """Return who holds the value of a sysctl, by Entry.owner. Errors: MachineClosed."""
-        within = {"oom": self.memory, "inotify": self.vfs}
-        return getattr(within.get(name, self), name)
+        found: Any = attrgetter(OWNERS.get(name, name))(self)
+        return found
 
     def leave(self, task: Task) -> None:
         """Let a task that has ended leave what it holds or waits for, of the parts there are."""

@@ -117,8 +117,8 @@ ENTRIES = (
     Entry(
         "kernel.msg_next_id",
         "The id that the next message queue gets; -1: one of the kernel's choice.",
-        "messages",
-        "next_id",
+        "message_ids",
+        "next",
         default=-1,
         low=-1,
         high=INT_MAX,
@@ -142,7 +142,7 @@ ENTRIES = (
     Entry(
         "kernel.msgmni",
         "Message queues of System V that there may be.",
-        "messages",
+        "message_ids",
         "most",
         default=32000,
         high=IPC_MNI,
@@ -223,8 +223,8 @@ ENTRIES = (
     Entry(
         "kernel.sem_next_id",
         "The id that the next set of semaphores gets; -1: one of the kernel's choice.",
-        "semaphores",
-        "next_id",
+        "semaphore_ids",
+        "next",
         default=-1,
         low=-1,
         high=INT_MAX,
@@ -232,8 +232,8 @@ ENTRIES = (
     Entry(
         "kernel.shm_next_id",
         "The id that the next segment of shared memory gets; -1: one of the kernel's choice.",
-        "segments",
-        "next_id",
+        "segment_ids",
+        "next",
         default=-1,
         low=-1,
         high=INT_MAX,
@@ -265,8 +265,8 @@ ENTRIES = (
     Entry(
         "kernel.shmmni",
         "Segments of shared memory that there may be.",
-        "segments",
-        "max_segments",
+        "segment_ids",
+        "most",
         default=4096,
         high=IPC_MNI,
     ),

@@ -151,24 +151,6 @@ class Messages:
         self.most_text = MSGMAX  # bytes of a message
         self._waiting: dict[int, Sender | Receiver] = {}  # by pid
 
-    @property
-    def most(self) -> int:
-        """kernel.msgmni."""
-        return self.table.ids.most
-
-    @most.setter
-    def most(self, most: int) -> None:
-        self.table.ids.most = most
-
-    @property
-    def next_id(self) -> int:
-        """kernel.msg_next_id."""
-        return self.table.ids.next
-
-    @next_id.setter
-    def next_id(self, wanted: int) -> None:
-        self.table.ids.next = wanted
-
     def get(self, task: Caller, key: int, flags: int) -> int:
         """Return the id for a key, made if asked. Errors: ENOENT, EEXIST, EACCES, ENOSPC."""
         return self.table.find(

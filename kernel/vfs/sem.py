@@ -288,15 +288,6 @@ class Semaphores:
         self.per_set, self.in_all, self.per_call, most = map(int, row.split())
         self.table.ids.most = most
 
-    @property
-    def next_id(self) -> int:
-        """kernel.sem_next_id."""
-        return self.table.ids.next
-
-    @next_id.setter
-    def next_id(self, wanted: int) -> None:
-        self.table.ids.next = wanted
-
     def get(self, task: Caller, key: int, number: int, flags: int) -> int:
         """Return the id for a key, made if asked.
 

@@ -113,7 +113,7 @@ class Segments:
         self._removed: dict[int, Segment] = {}  # by id: to go when nothing shows them
         self._at: dict[int, int] = {}  # ids by index
         self.nr_pages = 0  # of all of them
-        self._ids = Ids(SHMMNI)
+        self.ids = Ids(SHMMNI)
         self.rmid_forced = 0
         self.max_bytes = self.max_pages = SHM_MAX
 
@@ -160,27 +160,9 @@ class Segments:
         return shmid
 
     def _new_id(self) -> int:
-        if len(self._by_id) >= self.max_segments:
+        if len(self._by_id) >= self.ids.most:
             raise SyscallError(errno.ENOSPC)
-        return self._ids.take(self._at)
-
-    @property
-    def next_id(self) -> int:
-        """kernel.shm_next_id."""
-        return self._ids.next
-
-    @next_id.setter
-    def next_id(self, wanted: int) -> None:
-        self._ids.next = wanted
-
-    @property
-    def max_segments(self) -> int:
-        """kernel.shmmni."""
-        return self._ids.most
-
-    @max_segments.setter
-    def max_segments(self, most: int) -> None:
-        self._ids.most = most
+        return self.ids.take(self._at)
 
     def at(self, index: int) -> tuple[int, Segment]:
         """Return the segment at an index, with its id. Errors: EINVAL."""

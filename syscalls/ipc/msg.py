@@ -165,7 +165,7 @@ def _info(task: Task, command: int) -> bytes:
         queues = messages.table.items()
         pool, headers = len(queues), sum(len(one.messages) for one in queues)
         total = sum(one.nbytes for one in queues)
-    limits = (messages.most_text, messages.most_bytes, messages.most)
+    limits = (messages.most_text, messages.most_bytes, messages.table.ids.most)
     return struct.pack("<7iHxx", pool, headers, *limits, MSGSSZ, total, MSGSEG)
 
 

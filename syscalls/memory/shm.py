@@ -241,7 +241,7 @@ def _limits(task: Task) -> bytes:
     """Return struct shminfo64: kernel.shm*."""
     found = task.kernel.segments
     return struct.pack(
-        "<9Q", found.max_bytes, 1, found.max_segments, found.max_segments, found.max_pages, *[0] * 4
+        "<9Q", found.max_bytes, 1, found.ids.most, found.ids.most, found.max_pages, *[0] * 4
     )
 
 
