@@ -25,6 +25,7 @@ from pkern.kernel.vfs.proc.maps import maps_of
 from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.given import Given, Layer, Limit, nanoseconds_of
 from pkern.userland.machine_code import (
+    Stdio,
     boot_scheduler,
     bring_program,
     captured,
@@ -166,38 +167,69 @@ def run(
         path = _place(machine, source, root, overlay)
         for text in binds:
             bind(machine, read_bind(text))
-        out, err = bytearray(), bytearray()
-        first = machine.log.written
-        tracer = Tracer(strace) if strace is not None else None
-        if tracer is not None:
-            tracer.attach(scheduler)
+        shown = _Shown(machine.log.written)
+        stdio = captured(machine, data, shown.out.extend, shown.err.extend)
         with _explained(path, root or overlay):
-            stdio = captured(machine, data, out.extend, err.extend)
-            task = start_program(machine, path, given, stdio)
-        if tracer is not None:
-            tracer.started(task, path)
-        witness = _Witness(task, scheduler.observer)
-        scheduler.observer = witness
-        started = machine.clock.now_ns
-        machine.fail_nth(given.fail_nth)
-        in_time = _run_in_time(machine, scheduler, task, given.timeout_ns, wall_ns)
-        alloc_failed = bool(given.fail_nth) and not machine.fail_pending
-        machine.fail_nth(0)
-        wait_status = task.group.exit_status or 0
-        signo = wait_status & 0x7F
-        return Completed(
-            argv=(source, *argv),
-            pid=task.pid,
-            status=_shell_status(wait_status) if in_time else TIME_IS_UP,
-            signal=Signal(signo) if signo else None,
-            out=bytes(out),
-            err=bytes(err),
-            log=tuple(record.line() for record in machine.log.records(first)),
-            maps=witness.maps,
-            signals=tuple(witness.signals),
-            time_ns=machine.clock.now_ns - started,
-            alloc_failed=alloc_failed,
-        )
+            task = _start(machine, scheduler, path, given, stdio, strace)
+        return _to_end(machine, scheduler, task, given, wall_ns, shown)
+
+
+class _Shown:
+    """What a run writes. first: the number of the log's first line of it."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.out, self.err = bytearray(), bytearray()
+
+
+def _start(
+    machine: Kernel,
+    scheduler: Scheduler,
+    path: str,
+    given: Given,
+    stdio: Stdio,
+    strace: Callable[[str], object] | None,
+) -> Task:
+    """Return the task that is about to run. Errors: OSError of execve, NotGiven."""
+    if strace is None:
+        return start_program(machine, path, given, stdio)
+    tracer = Tracer(strace)
+    tracer.attach(scheduler)
+    task = start_program(machine, path, given, stdio)
+    tracer.started(task, path)
+    return task
+
+
+def _to_end(
+    machine: Kernel,
+    scheduler: Scheduler,
+    task: Task,
+    given: Given,
+    wall_ns: int | None,
+    shown: _Shown,
+) -> Completed:
+    """Run a task to its end, which may be the end of its time, and return what it did."""
+    scheduler.observer = witness = _Witness(task, scheduler.observer)
+    started = machine.clock.now_ns
+    machine.fail_nth(given.fail_nth)
+    in_time = _run_in_time(machine, scheduler, task, given.timeout_ns, wall_ns)
+    alloc_failed = bool(given.fail_nth) and not machine.fail_pending
+    machine.fail_nth(0)
+    wait_status = task.group.exit_status or 0
+    signo = wait_status & 0x7F
+    return Completed(
+        argv=given.argv,
+        pid=task.pid,
+        status=_shell_status(wait_status) if in_time else TIME_IS_UP,
+        signal=Signal(signo) if signo else None,
+        out=bytes(shown.out),
+        err=bytes(shown.err),
+        log=tuple(record.line() for record in machine.log.records(shown.first)),
+        maps=witness.maps,
+        signals=tuple(witness.signals),
+        time_ns=machine.clock.now_ns - started,
+        alloc_failed=alloc_failed,
+    )
 
 
 def _check_types(**given: Any) -> None:

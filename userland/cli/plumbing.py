@@ -263,8 +263,8 @@ class SideBySide:
     def _join(self, task: Task, stdio: Stdio) -> None:
         """Let the first program have the terminal, and the others be of its group."""
         if self.jobs:
-            first = self.jobs[0].task
-            task.pgid, task.sid, task.tty = first.pgid, first.sid, first.tty
+            first, own = self.jobs[0].task.group, task.group
+            own.pgid, own.sid, own.tty = first.pgid, first.sid, first.tty
         elif isinstance(stdio.stdin, Terminal):
             stdio.stdin.control(task)
 

@@ -37,6 +37,7 @@ SANE: dict[Sort, Any] = {
     Sort.WORDS: [1],
     Sort.PAIR: (1, 1),
     Sort.PAIR_OR_NONE: (1, 1),
+    Sort.TEXTS: ["x"],
     Sort.PAIRS: [(3, 1)],
     Sort.TIMES: ((1, 0), (1, 0)),
     Sort.ACTION: 0,
