@@ -16,6 +16,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.task import Task
 from pkern.userland import machine_code
 from pkern.userland.machine_code import captured, put_program
+from tests.host import own_ipc
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/programs"
@@ -84,6 +85,7 @@ def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
         timeout=120,
         check=False,
         start_new_session=True,
+        preexec_fn=own_ipc,
     )
     status = -done.returncode if done.returncode < 0 else done.returncode << 8
     return Ran(status, done.stdout, done.stderr)

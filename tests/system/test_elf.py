@@ -19,7 +19,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
-from tests.host import CPU
+from tests.host import CPU, own_ipc
 from tests.system.conftest import Compile, Machine, on_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
@@ -690,7 +690,9 @@ def test_strace_prints_what_strace_prints(compile_c: Compile, tmp_path: Path, so
     log = tmp_path / "log"
     niceness = str(-os.nice(0))  # the programs here start with 0
     command = ["nice", "-n", niceness, "strace", "-f", "-a", "40", "-o", str(log), str(program)]
-    subprocess.run(command, check=False, capture_output=True, start_new_session=True)
+    subprocess.run(
+        command, check=False, capture_output=True, start_new_session=True, preexec_fn=own_ipc
+    )
     there = [strip(line) for line in log.read_text().splitlines()]
     done = pkern("run", "--uid", str(os.getuid()), "--strace", str(program))
     here = [strip(line) for line in done.stderr.decode().splitlines()]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.conftest import Compile, on_host
+
 BUSYBOX = Path("/bin/busybox")
 SECRET = "what lies outside"
 pytestmark = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs busybox-static")
@@ -88,3 +90,19 @@ def test_nothing_of_the_host_is_changed(root: Path) -> None:
     assert done.stderr.count("Read-only file system") == len(changes) - 1  # /host leads nowhere
     assert (sorted(root.parent.rglob("*")), (root / "secret").stat().st_mtime_ns) == before
     assert (root.parent / "secret").read_text() == SECRET
+
+
+LEAVES_A_QUEUE = """\
+#include <sys/ipc.h>
+#include <sys/msg.h>
+int main(void) { return msgget(IPC_PRIVATE, 0600) < 0; }
+"""
+
+
+def test_a_program_of_the_tests_leaves_nothing_on_the_host(compile_c: Compile) -> None:
+    if subprocess.run(["unshare", "--ipc", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("who may not have an IPC name space has the host's queues")
+    inside = on_host(compile_c(LEAVES_A_QUEUE))
+    listed = on_host(Path("/bin/cat"), "/proc/sysvipc/msg").out
+    assert inside.status == 0
+    assert listed.count(b"\n") == 1  # a list of its own, which has only its head
