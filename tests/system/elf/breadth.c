@@ -3,6 +3,8 @@
  * the directory of its argument, which is empty at first. Prints the same on Linux and here.
  */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +30,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-static void say(const char *what, long result)
-{
-	printf("%s: %ld%s%s\n", what, result < 0 ? -1 : result, result < 0 ? " " : "",
-	       result < 0 ? strerror(errno) : "");
-	fflush(stdout);
-}
 
 static void show(const char *what, const struct stat *st)
 {

@@ -1,5 +1,7 @@
 /* futex_wait, futex_wake, futex_requeue and futex_waitv: arguments, values, time limits, sleepers. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -22,13 +24,6 @@ struct waiter {
 	uint64_t value, addr;
 	uint32_t flags, reserved;
 };
-
-static long call(long nr, long a, long b, long c, long d, long e, long f)
-{
-	long result = syscall(nr, a, b, c, d, e, f);
-
-	return result < 0 ? -errno : result;
-}
 
 static uint32_t *words; /* shared with children */
 

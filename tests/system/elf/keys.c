@@ -1,6 +1,8 @@
 // Protection keys as a program with the instructions meets them; prints what a processor with keys
 // and Linux 6.18 print (pkeys(7)), and on one without what the calls say there.
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <cpuid.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -60,11 +62,7 @@ static const char *attempt(volatile char *at, int store)
 	return "fine";
 }
 
-static long calls(long nr, long a, long b, long c, long d)
-{
-	long result = syscall(nr, a, b, c, d);
-	return result < 0 ? -errno : result;
-}
+static long calls(long nr, long a, long b, long c, long d) { return call(nr, a, b, c, d, 0, 0); }
 
 int main(void)
 {

@@ -1,5 +1,7 @@
 /* System V message queues: every call and command, whom a message reaches, who waits for room. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -40,20 +42,6 @@ struct limits {
 	int pool, map, max, mnb, mni, ssz, tql;
 	unsigned short seg;
 };
-
-static long result(long value) { return value < 0 ? -errno : value; }
-
-/* The results of calls, made one after the other. */
-#define P(what, ...) \
-	show(what, (long[]){ __VA_ARGS__ }, sizeof((long[]){ __VA_ARGS__ }) / sizeof(long))
-
-static void show(const char *what, const long *results, int count)
-{
-	printf("%s", what);
-	for (int i = 0; i < count; i++)
-		printf(" %ld", results[i]);
-	printf("\n");
-}
 
 static long ctl(int id, int command, void *at)
 {

@@ -1,5 +1,7 @@
 /* Descriptors of processes: made, sent to, waited for, polled; madvise of another's memory. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,15 +27,9 @@
 #define P_PIDFD_ 3
 #define PAGE 4096
 
-static long call(long nr, long a, long b, long c, long d, long e)
-{
-	long result = syscall(nr, a, b, c, d, e);
-
-	return result < 0 ? -errno : result;
-}
 #define CALL(nr, ...) CALL_(nr, __VA_ARGS__, 0, 0, 0, 0, 0)
 #define CALL_(nr, a, b, c, d, e, ...) \
-	call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+	call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
 static int ready(int fd)
 {
@@ -192,7 +188,7 @@ static void cloning(void)
 		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
 	} args = { CLONE_PIDFD_, (uint64_t)&fd, 0, 0, SIGCHLD, 0, 0, 0 };
 
-	long child = call(SYS_clone3, (long)&args, sizeof(args), 0, 0, 0);
+	long child = CALL(SYS_clone3, (long)&args, sizeof(args));
 	if (!child)
 		_exit(3);
 	siginfo_t end = { 0 };
@@ -200,15 +196,16 @@ static void cloning(void)
 	printf(" %ld", CALL(SYS_waitid, P_PIDFD_, fd, &end, WEXITED, 0));
 	printf(" status %d\n", end.si_status);
 	fd = -1;
-	child = call(SYS_clone, CLONE_PIDFD_ | SIGCHLD, 0, (long)&fd, 0, 0);
+	child = call(SYS_clone, CLONE_PIDFD_ | SIGCHLD, 0, (long)&fd, 0, 0, 0);
 	if (!child)
 		_exit(4);
 	printf("clone: %d", fd > 2);
 	printf(" %ld", CALL(SYS_waitid, P_PIDFD_, fd, &end, WEXITED, 0));
 	printf(" status %d\n", end.si_status);
 	printf("clone with both: %ld\n",
-	       call(SYS_clone, CLONE_PIDFD_ | CLONE_PARENT_SETTID | SIGCHLD, 0, (long)&fd, 0, 0));
-	printf("nowhere to tell: %ld\n", call(SYS_clone, CLONE_PIDFD_ | SIGCHLD, 0, 1, 0, 0));
+	       call(SYS_clone, CLONE_PIDFD_ | CLONE_PARENT_SETTID | SIGCHLD, 0, (long)&fd, 0, 0,
+		    0));
+	printf("nowhere to tell: %ld\n", call(SYS_clone, CLONE_PIDFD_ | SIGCHLD, 0, 1, 0, 0, 0));
 	printf("none left %d\n", waitpid(-1, &status, 0));
 }
 

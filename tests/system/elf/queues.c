@@ -1,5 +1,7 @@
 /* POSIX message queues: opening, order, waiting, notification, what poll and the file say. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,20 +22,6 @@ struct attr {
 };
 
 static char name[] = UNIQUE;
-
-static long result(long value) { return value < 0 ? -errno : value; }
-
-/* The results of calls, made one after the other. */
-#define P(what, ...) \
-	show(what, (long[]){ __VA_ARGS__ }, sizeof((long[]){ __VA_ARGS__ }) / sizeof(long))
-
-static void show(const char *what, const long *results, int count)
-{
-	printf("%s", what);
-	for (int i = 0; i < count; i++)
-		printf(" %ld", results[i]);
-	printf("\n");
-}
 
 static long opened(const char *path, int flags, int mode, long most, long size)
 {

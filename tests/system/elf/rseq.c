@@ -4,6 +4,8 @@
  * here. Built against musl, which names no struct rseq of its own.
  */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -46,13 +48,6 @@ struct head {
 
 static struct area area;
 static volatile int handled;
-
-static void say(const char *what, long result)
-{
-	printf("%s: %ld%s%s\n", what, result < 0 ? -1 : result, result < 0 ? " " : "",
-	       result < 0 ? strerror(errno) : "");
-	fflush(stdout);
-}
 
 static long rseq(void *addr, uint32_t nbytes, int flags, uint32_t signature)
 {

@@ -1,5 +1,7 @@
 /* System V semaphores: every call and command, who wakes in which order, what an exit undoes. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -23,20 +25,6 @@
 #endif
 
 static int *order; /* shared: who woke, in order */
-
-static long result(long value) { return value < 0 ? -errno : value; }
-
-/* The results of calls, made one after the other. */
-#define P(what, ...) \
-	show(what, (long[]){ __VA_ARGS__ }, sizeof((long[]){ __VA_ARGS__ }) / sizeof(long))
-
-static void show(const char *what, const long *results, int count)
-{
-	printf("%s", what);
-	for (int i = 0; i < count; i++)
-		printf(" %ld", results[i]);
-	printf("\n");
-}
 
 static long ctl(int id, int number, int command, long value)
 {

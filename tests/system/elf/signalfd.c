@@ -1,5 +1,7 @@
 /* Signals that are read from files: what is read, who is ready, whose signals they are. */
 #define _GNU_SOURCE
+#include "results.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,8 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static long result(long value) { return value < 0 ? -errno : value; }
 
 static uint64_t set(int a, int b, int c)
 {
