@@ -87,7 +87,7 @@ class Sys(Calls):
         self._after_exec: Callable[[], None] = _stay
         self.kernel.scheduler_of = _boot_scheduler
         task.faces.append(_Face(self))
-        if task in self.kernel.memory.failures:
+        if self.kernel.memory.is_counted(task):
             _mix(self, _Counted)
 
     def __repr__(self) -> str:

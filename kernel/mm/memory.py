@@ -29,11 +29,11 @@ from pkern.kernel.errors import (
     TaskKilled,
 )
 from pkern.kernel.log import Log
-from pkern.kernel.mm.failures import Failures
 from pkern.kernel.mm.oom import Oom
 from pkern.kernel.mm.process import Process, Processes
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.failures import Failures
     from pkern.kernel.mm.names import Names
 
 PAGE_BYTES = 4096
@@ -140,7 +140,6 @@ class Memory:
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
-        self.failures = Failures(self.core)
         self.oom = Oom(log, self.counters, processes)
         self.monitors: Monitors | None = None  # since somebody has asked for a userfaultfd
         self.current: Process | None = None  # on whose behalf files are worked on
@@ -165,6 +164,17 @@ class Memory:
         core, self.closed = self.core, True
         del self.core, self.need, self.tunables, self.counters
         return int(lib.machine_destroy(core))
+
+    @cached_property
+    def failures(self) -> Failures:
+        """Which allocation of a process is to fail."""
+        from pkern.kernel.mm.failures import Failures  # for those who ask
+
+        return Failures(self.core)
+
+    def is_counted(self, process: Process) -> bool:
+        """Tell whether an allocation of a process is to fail."""
+        return "failures" in vars(self) and process in self.failures
 
     def __getattr__(self, name: str) -> Any:
         """Say of what close() has taken that it is gone: it was the core's memory."""

@@ -140,7 +140,7 @@ def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
         raise
     task.become(program)
     task.attention = task.signals.deliverable()
-    if task in task.kernel.memory.failures:
+    if task.kernel.memory.is_counted(task):
         scheduler.count_allocations()
     scheduler.add(task)
     for face in task.take_faces():
