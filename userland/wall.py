@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 SOON = 1e-6  # seconds: what was due meanwhile comes at once
+AGAIN = 0.1  # seconds: a ring that came just before a call of the host's began does not end it
 
 
 @contextmanager
@@ -32,10 +33,11 @@ def wall_limit(kernel: Kernel, nanoseconds: int | None) -> Iterator[None]:
     def ring(signo: int, frame: object) -> None:
         error = TimeIsUp(f"time is up: {nanoseconds / SECOND:g} s of the host's time (--wall)")
         if kernel.scheduler is None or not kernel.scheduler.halt(error):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise error
 
     before, began = signal.signal(signal.SIGALRM, ring), time.monotonic()
-    left, interval = signal.setitimer(signal.ITIMER_REAL, nanoseconds / SECOND)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, nanoseconds / SECOND, AGAIN)
     try:
         yield
     finally:

@@ -10,12 +10,16 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from pkern.kernel.clock import TimeIsUp
 from pkern.userland.given import Given, NotGiven, read_env, read_limit
+from pkern.userland.machine_code import boot_scheduler
 from pkern.userland.shown import read_bind
+from pkern.userland.wall import wall_limit
 
 BUSYBOX = Path("/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
@@ -252,6 +256,20 @@ def test_the_host_s_time_ends_machine_code_that_waits_for_the_host():
             done = pkern("run", "--wall", "0.3", BUSYBOX, "sh", "-c", script, stdin=read)
             assert done.returncode == 124, done.stderr
     finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_the_host_s_time_ends_a_wait_that_begins_just_after_it_was_up(kernel):
+    read, write = os.pipe()
+    scheduler = boot_scheduler(kernel)
+    try:
+        with pytest.raises(TimeIsUp), wall_limit(kernel, 20_000_000):
+            time.sleep(0.1)  # the scheduler is told to halt after the turn
+            scheduler.waits_for_host = True
+            os.read(read, 1)
+    finally:
+        scheduler.waits_for_host = False
         os.close(read)
         os.close(write)
 
