@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import Signal
-from pkern.kernel.tasks.tty import Terminal
+from pkern.kernel.tty.host import Terminal
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP
 from pkern.userland.cli.options import UsageError
@@ -247,7 +247,7 @@ class SideBySide:
         kernel, given = self.shell.kernel, Given(tuple(words), PROGRAM_UID)
         stdio = host_descriptors(kernel, None if place == 0 else b"", owed)
         if place > 0:
-            stdio = stdio._replace(stdin=self._pipe(place - 1))
+            stdio = stdio._replace(stdin=self._pipe(place - 1))  # type: ignore[arg-type]
         if place < len(self.ends.pipes):
             stdio = stdio._replace(stdout=self._pipe(place))
         begun = start(kernel, self.paths[words[0]], given, stdio, None)
