@@ -57,3 +57,11 @@ def test_what_is_missing_is_named(tmp_path, setting, words):
     assert ran.returncode == 2
     assert words in ran.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_tests_say_how_long_they_take():
+    for jobs, seconds in ((1, 330), (2, 180), (4, 105)):
+        command = ["make", "-n", "--no-print-directory", "test", f"JOBS={jobs}"]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"about $(( 300 / {jobs} + 30 )) seconds if {jobs} processors" in ran.stdout
+        assert 300 // jobs + 30 == seconds

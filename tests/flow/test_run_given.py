@@ -527,3 +527,10 @@ def test_a_name_that_is_no_utf_8(tmp_path):
         check=False,
     )
     assert b'/\\377", ' in ran.stderr.splitlines()[0]
+
+
+def test_a_machine_has_a_gibibyte_unless_asked_otherwise(tmp_path):
+    program = tmp_path / "prog.py"
+    program.write_text("def main(sys): print(sys.read(sys.open('/proc/meminfo'), 99).split()[1])")
+    assert pkern("run", program).stdout == "b'1048576'\n"
+    assert pkern("run", "--ram", "8M", program).stdout == "b'8192'\n"
