@@ -20,7 +20,6 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.vfs.walk import Last
 from pkern.kernel.wait import RegistersSet, WouldBlock
-from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -398,6 +397,8 @@ def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event 
         return _wait(task, choice, options)
     except WouldBlock:
         if not _can_run(task, choice, options):
+            from pkern.syscalls.clocks import pass_time  # for programs in Python
+
             pass_time(task, None)
             raise
     _run_children(task, choice, options)
