@@ -10,7 +10,6 @@ from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.robust import HEAD
 from pkern.kernel.tasks.rseq import SIZE, Area, enter, leave
 from pkern.kernel.wait import Restart, WouldBlock
-from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ def sched_yield(task: Task) -> int:
 @syscall(34, "pause")
 def pause(task: Task) -> int:
     """Sleep until a handler has run; then EINTR. Source: pause(2)."""
+    from pkern.syscalls.clocks import pass_time  # for who waits
+
     pass_time(task, None)
     raise WouldBlock(restart=Restart.UNLESS_HANDLED, error=errno.EINTR)
 
