@@ -140,6 +140,8 @@ static bool forced_ready(mm *mm, uint64_t addr, uint64_t access)
 	pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
 	if (!pte_present(pte) || !(access & ACCESS_WRITE))
 		return pte_present(pte);
+	if (vma_find(mm, addr)->flags & VM_WRITE)
+		return false; /* the fault makes it writable: can_follow_write_pte() of Linux */
 	const struct page *page = pfn_page(mm->machine, pte_pfn(pte));
 	bool own = (page->flags & (PG_ANON | PG_KSM)) == PG_ANON;
 	return pte & PTE_DIRTY && own && page->refcount == 1;
@@ -164,12 +166,28 @@ static int64_t reach_forced(mm *mm, uint64_t addr, uint64_t access)
 {
 	if (is_secret(mm, addr))
 		return verdict(mm->machine, SEGV_ACCERR, addr, access);
-	int64_t at = mm_translate(mm, addr, access), err = 0;
+	int64_t at = access & ACCESS_WRITE ? mm_translate(mm, addr, access) : -EFAULT, err = 0;
 	if (at >= 0 || addr >= mm->counters.task_size)
 		return at >= 0 ? at : verdict(mm->machine, SEGV_MAPERR, addr, access);
-	if (!forced_ready(mm, addr, access))
+	if (!forced_ready(mm, addr,
+			  access)) /* a read of what is there leaves no trace in its pte */
 		err = mm_fault(mm, addr, access | ACCESS_FORCED);
 	return err ? err : (int64_t)(pte_pfn(pte_at(mm, addr)) << PAGE_SHIFT | (addr & ~PAGE_MASK));
+}
+
+/* A page is used; one of a file that will be written is dirty, whatever its pte says. */
+static void pinned(mm *mm, uint64_t addr, uint64_t access)
+{
+	machine *m = mm->machine;
+	pte_t pte = pte_at(mm, addr);
+	if (pte_pfn(pte) == m->zero_pfn)
+		return;
+	struct page *page = pfn_page(m, pte_pfn(pte));
+	if (page->flags & (PG_HUGE | PG_TAIL | PG_RESERVED))
+		return;
+	page_mark_accessed(m, page);
+	if (access & ACCESS_WRITE && !(page->flags & PG_ANON))
+		page_set_dirty(m, page);
 }
 
 int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
@@ -179,6 +197,7 @@ int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
 		int64_t at = reach_forced(mm, addr + done, ACCESS_READ);
 		if (at < 0)
 			return stopped(mm, at, done);
+		pinned(mm, addr + done, ACCESS_READ);
 		memcpy((char *)buf + done, mm->machine->arena + at, n);
 	}
 	return (int64_t)nbytes;
@@ -191,6 +210,7 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 		int64_t at = reach_forced(mm, addr + done, ACCESS_WRITE);
 		if (at < 0)
 			return stopped(mm, at, done);
+		pinned(mm, addr + done, ACCESS_WRITE);
 		memcpy(mm->machine->arena + at, (const char *)buf + done, n);
 		page_written(mm->machine, pfn_page(mm->machine, (uint64_t)at >> PAGE_SHIFT));
 	}
@@ -235,23 +255,37 @@ static bool is_shared_own(machine *m, pte_t pte)
 	return page->flags & PG_ANON && page->mapcount > 1;
 }
 
-/*
- * Pages of this process that a fork shares become its own, as before Linux pins them to
- * be read: gup_must_unshare() of 6.18.
- */
-int64_t mm_unshare(mm *mm, uint64_t addr, uint64_t nbytes)
+/* A page that a fork shares becomes this process's own; no one has stored to the copy. */
+static int64_t unshare(mm *mm, uint64_t addr)
 {
-	uint64_t top = mm->counters.task_size, span;
+	if (!is_shared_own(mm->machine, pte_at(mm, addr)))
+		return 0;
+	int64_t err = mm_fault(mm, addr, ACCESS_WRITE | ACCESS_FORCED);
+	if (err)
+		return err;
+	pte_t *copied = pt_walk(mm, addr);
+	pte_set(mm, addr, copied, *copied & ~(PTE_WRITE | PTE_DIRTY));
+	return 0;
+}
+
+/*
+ * What Linux does to pages that it pins for another process: they are there, count as used, and
+ * those that a fork shares become this process's own (gup_must_unshare() of 6.18). What cannot be
+ * had ends it, in silence: the copy that follows says so.
+ */
+int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access)
+{
+	uint64_t top = mm->counters.task_size;
 	uint64_t end = addr < top && nbytes < top - addr ? addr + nbytes : top;
-	const pte_t *ptep;
-	for (addr &= PAGE_MASK; (ptep = pt_next(mm, &addr, end, &span)); addr += PAGE_SIZE) {
-		if (!is_shared_own(mm->machine, *ptep))
-			continue;
-		int64_t err = mm_fault(mm, addr, ACCESS_WRITE | ACCESS_FORCED);
+	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE) {
+		bool there = !(access & ACCESS_WRITE) && pte_present(pte_at(mm, addr));
+		int64_t at = there ? 0 : reach(mm, addr, access);
+		if (at < 0)
+			return is_need(at) ? at : 0;
+		int64_t err = access & ACCESS_WRITE ? 0 : unshare(mm, addr);
 		if (err)
 			return err;
-		pte_t *copied = pt_walk(mm, addr); /* which no one has stored to */
-		pte_set(mm, addr, copied, *copied & ~(PTE_WRITE | PTE_DIRTY));
+		pinned(mm, addr, access);
 	}
 	return 0;
 }

@@ -624,7 +624,8 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);
  * out: untouched memory of no file, and what cannot be read.  Pages done, or the first one's need.
  */
 int64_t mm_dump(mm *mm, uint64_t addr, void *buf, uint64_t nr, uint8_t *there);
-int64_t mm_unshare(mm *mm, uint64_t addr, uint64_t nbytes); /* 0, an error, or a need */
+/* 0, an error, or a need. */
+int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access);
 /* The first address in the range that only mm itself may see; 0: there is none. */
 int64_t mm_has_secret(mm *mm, uint64_t addr, uint64_t len);
 int64_t user_string(mm *mm, uint64_t addr, char *buf, uint64_t max); /* strlen, or -ENAMETOOLONG */

@@ -219,14 +219,19 @@ class FdTable:
             raise SyscallError(errno.EBADF)
         return file
 
-    def install(self, file: File, lowest: int = 0, cloexec: int = NO_CLOEXEC) -> int:
-        """Give file the lowest free descriptor >= lowest. Errors: EMFILE."""
+    def free(self, lowest: int = 0) -> int:
+        """Return the lowest free descriptor >= lowest. Errors: EMFILE."""
         fd = max(lowest, self._free_from)
         while fd in self.files:
             fd += 1
         asking: Any = self._maker.kernel.memory.running() or self._maker
         if fd >= asking.rlimits["nofile"][0]:
             raise SyscallError(errno.EMFILE)
+        return fd
+
+    def install(self, file: File, lowest: int = 0, cloexec: int = NO_CLOEXEC) -> int:
+        """Give file the lowest free descriptor >= lowest. Errors: EMFILE."""
+        fd = self.free(lowest)
         if lowest <= self._free_from:
             self._free_from = fd
         self.put_at(fd, file, cloexec)

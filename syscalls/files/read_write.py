@@ -74,8 +74,9 @@ def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666)
 
 def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
     flags = open_flags(flags)
-    start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
     with task.kernel.memory.on_behalf_of(task):
+        task.fds.free()  # Linux has a descriptor before it looks for the file
+        start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
         return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
 
 

@@ -87,15 +87,38 @@ def process_vm_readv(task: Task, pid: int, addr: int, length: int) -> bytes:
 
     Errors: ESRCH, EPERM, EFAULT. Source: process_vm_readv(2).
     """
-    return _read_pinned(task, _other(task, pid).mm, [(addr, length)], length)
+    most = min(length, MAX_COUNT, task.kernel.ram)
+    return _read_pinned(_other(task, pid).mm, [(addr, length)], most)
 
 
-def _read_pinned(task: Task, other: Mm, buffers: Buffers, most: int) -> bytes:
+def _read_pinned(other: Mm, buffers: Buffers, most: int) -> bytes:
     """Return what another's buffers hold, as whoever pins its pages sees them. Errors: EFAULT."""
-    readable = _allowed(other, buffers, lib.VM_READ)
-    for addr, nbytes in readable:  # pages that a fork shares: whoever pins them wants them its own
-        other.call(lib.mm_unshare, addr, nbytes)
-    return gather(other, readable, min(most, MAX_COUNT, task.kernel.ram))
+    data = b""
+    for addr, nbytes in _pinned(other, buffers, most, lib.VM_READ, lib.ACCESS_READ):
+        wanted = min(nbytes, most - len(data))
+        part = other.read_forced(addr, wanted) if wanted else b""
+        data += part
+        if len(part) < wanted:
+            break
+    if most and not data:
+        raise SyscallError(errno.EFAULT)
+    return data
+
+
+def _write_pinned(other: Mm, buffers: Buffers, data: bytes) -> int:
+    """Store data over another's buffers; return how much could be. Errors: EFAULT."""
+    writable = _pinned(other, buffers, len(data), lib.VM_WRITE, lib.ACCESS_WRITE)
+    return scatter(other, writable, data)
+
+
+def _pinned(mm: Mm, buffers: Buffers, most: int, right: int, access: int) -> Buffers:
+    """Bring the pages of the first bytes of buffers, and return what may be had of them."""
+    allowed = _allowed(mm, buffers, right)
+    left = most
+    for addr, nbytes in allowed:
+        mm.call(lib.mm_pin, addr, min(nbytes, left), access)
+        left -= min(nbytes, left)
+    return allowed
 
 
 def _allowed(mm: Mm, buffers: Buffers, right: int) -> Buffers:
@@ -119,11 +142,6 @@ def process_vm_writev(task: Task, pid: int, addr: int, data: bytes) -> int:
     Errors: ESRCH, EPERM, EFAULT. Source: process_vm_writev(2).
     """
     return _write_pinned(_other(task, pid).mm, [(addr, len(data))], data)
-
-
-def _write_pinned(other: Mm, buffers: Buffers, data: bytes) -> int:
-    """Store data over another's buffers; return how much could be. Errors: EFAULT."""
-    return scatter(other, _allowed(other, buffers, lib.VM_WRITE), data)
 
 
 def _both_sides(
@@ -153,7 +171,7 @@ def process_vm_readv_raw(
     here, there, most = _both_sides(task, (local, nr_local), (remote, nr_remote), flags)
     if not most:
         return 0
-    return scatter(task.mm, here, _read_pinned(task, _other(task, pid).mm, there, most))
+    return scatter(task.mm, here, _read_pinned(_other(task, pid).mm, there, most))
 
 
 @syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
