@@ -90,7 +90,7 @@ def _state(reader: _Reader, layout: Layout) -> tuple[str, ...]:
     lines = _smaps_lines(reader.block().decode())
     words = memoryview(reader.block()).cast("Q").tolist()
     sizes = reader.block()
-    for area in (area for area in layout if not area.file):
+    for area in layout:
         count = min((area.end - area.start) // PAGE, 64)
         for page, word in enumerate(words[:count]):
             lines.append(f"pagemap {area.start + page * PAGE:x}: {_page_text(word)}")

@@ -20,7 +20,7 @@ from pkern.userland.conform.calls import Calls, Kind, pack_calls
 from pkern.userland.conform.differences import Difference, Divergence, Then, allowed, compare
 from pkern.userland.conform.generate import sequence
 from pkern.userland.conform.host import Host
-from pkern.userland.conform.model import Model
+from pkern.userland.conform.model import Model, ModelDied
 from pkern.userland.conform.report import Failure, Report, together
 from pkern.userland.conform.shrink import shrink
 
@@ -54,6 +54,11 @@ class Oracle:
         """Run the sequence sent longest ago on the model and compare; None if they agree."""
         model = self.model.answer(self._sent.popleft())
         host = self._host.receive()
+        if not model or not host:
+            if model or host:
+                where = "on Linux" if model else "here"
+                raise ModelDied(f"a process died of its calls {where}")
+            return None
         self.calls += len(calls)
         self.tally.update(zip([c.kind for c in calls], answers.ends(host, calls), strict=True))
         if host == model:

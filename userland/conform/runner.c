@@ -112,7 +112,7 @@ static uint64_t low, top;
 static size_t nr_raw, nr_shown;
 static int now_raw; /* which of the two texts is the latest */
 static int64_t sizes_before[NR_SIZES];
-static int actor, maps_fd, baton[NR_ACTORS][2];
+static int actor, maps_fd, baton[NR_ACTORS][2] = { { -1, -1 }, { -1, -1 } };
 static pid_t child;
 static sigjmp_buf escape;
 static volatile uint32_t hit_signo, hit_code;
@@ -262,26 +262,11 @@ static char *copy_area(char *to, const char *line, const char *end)
 	return copy(to, name, end);
 }
 
-/* What differs as long as one kernel maps more of a cached file at a fault than the other. */
-static int depends_on_fault_around(const char *line)
-{
-	static const char *const names[] = {
-		"Rss:",       "Pss",       "Shared_", "Private_", "Referenced:",
-		"Anonymous:", "LazyFree:", "Swap",    "Locked:",
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strncmp(line, names[i], strlen(names[i])))
-			return 1;
-	return 0;
-}
-
 /* Keep the areas within the window, and the lines that follow each in smaps. */
 static size_t within_window(const char *from, char *into)
 {
 	char *to = into;
-	int inside = 0, of_file = 0;
+	int inside = 0;
 	uint64_t start, stop;
 
 	while (*from) {
@@ -295,9 +280,7 @@ static size_t within_window(const char *from, char *into)
 			inside = start >= low && stop <= top;
 			if (inside)
 				to = copy_area(to, from, end);
-			of_file = inside && to[-2] != ' ';
-		} else if (inside && !(of_file && depends_on_fault_around(from)) &&
-			   strncmp(from, "Referenced:", 11)) {
+		} else if (inside) {
 			to = copy(to, from, end);
 		}
 		from = end;
@@ -330,8 +313,6 @@ static void emit_pagemap(const char *maps)
 
 	for (; *maps; maps = after(maps, '\n')) {
 		hex(hex(maps, &start) + 1, &stop);
-		if (after(maps, '\n')[-2] != ' ')
-			continue; /* of a file: see depends_on_fault_around() */
 		nr_pages = (stop - start) / PAGE;
 		if (nr_pages > PAGEMAP_PAGES)
 			nr_pages = PAGEMAP_PAGES;
@@ -355,12 +336,15 @@ static size_t read_sizes(int64_t sizes[NR_SIZES], const char *names[NR_SIZES])
 
 	read_path("status", shared->text);
 	for (; *line && nr < NR_SIZES; line = after(line, '\n')) {
-		if (strncmp(line, "Vm", 2) && strncmp(line, "RssAnon", 7))
-			continue;
-		/* The first two hold mapped files (depends_on_fault_around()). Of the tables that
-		 * have become empty Linux keeps some until their neighbours go. */
-		if (!strncmp(line, "VmHWM", 5) || !strncmp(line, "VmRSS", 5) ||
-		    !strncmp(line, "VmPTE", 5))
+		/*
+		 * Whether our own program counts as a file or as shared memory is each kernel's
+		 * matter; their sum is in VmRSS, but a forked child has more or less of it by what
+		 * the kernels make it run. VmHWM is not exact on Linux. Of the tables that
+		 * have become empty Linux keeps some until their neighbours go.
+		 */
+		if ((strncmp(line, "Vm", 2) && strncmp(line, "RssAnon", 7)) ||
+		    !strncmp(line, "VmHWM", 5) || !strncmp(line, "VmPTE", 5) ||
+		    (actor && !strncmp(line, "VmRSS", 5)))
 			continue;
 		names[nr] = line;
 		sizes[nr++] = atol(after(line, ':'));
@@ -611,6 +595,7 @@ static int64_t fork_actor(uint32_t i)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		start_process(1);
 		take_turns(i + 1);
 		_exit(0);
@@ -764,12 +749,14 @@ static void run_sequence(void)
 static void become_ordinary(uint64_t memlock)
 {
 	struct rlimit limit = { memlock, memlock };
+	/* A user of its own: what SHM_LOCK locks is counted over all processes of a user. */
+	unsigned int id = 100000 + (unsigned int)getpid() % 50000;
 
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	limit.rlim_cur = limit.rlim_max = 0;
 	setrlimit(RLIMIT_CORE, &limit);
 	if (getuid() == 0) {
-		if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+		if (setresgid(id, id, id) || setresuid(id, id, id))
 			_exit(8);
 		prctl(PR_SET_DUMPABLE, 1);
 	}
@@ -798,14 +785,26 @@ static __attribute__((noinline)) void grow_stack(void)
 		deep[i] = 1;
 }
 
+/* New ones after a death: what lies in the old ones was meant for the dead. */
+static void make_batons(void)
+{
+	int i;
+
+	for (i = 0; i < NR_ACTORS; i++) {
+		close(baton[i][0]);
+		close(baton[i][1]);
+	}
+	if (pipe(baton[0]) || pipe(baton[1]))
+		_exit(15);
+}
+
 static void share(void)
 {
 	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 
 	if (mmap(shared, sizeof(*shared), PROT_READ | PROT_WRITE, flags, -1, 0) != shared)
 		_exit(14);
-	if (pipe(baton[0]) || pipe(baton[1]))
-		_exit(15);
+	make_batons();
 }
 
 /*
@@ -868,8 +867,10 @@ static void serve(void)
 			_exit(10);
 		if (shared->ipc)
 			forget_ipc();
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
+		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+			make_batons();
 			write_all(&dead, 4);
+		}
 	}
 }
 
