@@ -285,7 +285,8 @@ int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access)
 		int64_t err = access & ACCESS_WRITE ? 0 : unshare(mm, addr);
 		if (err)
 			return err;
-		pinned(mm, addr, access);
+		if (access & ACCESS_WRITE) /* a read is noted by forced_read() */
+			pinned(mm, addr, access);
 	}
 	return 0;
 }

@@ -822,8 +822,9 @@ static int64_t mremap_each(const struct mremap *whole)
 		part.addr = vma->start > whole->addr ? vma->start : whole->addr;
 		part.old_len = part.new_len = (vma->end < end ? vma->end : end) - part.addr;
 		part.new_addr = target + (last_end ? vma->start - last_end : 0);
-		if (vma->uffd && (last_end || vma->end < end))
-			return -EFAULT; /* its monitor is told of one move at a time */
+		bool alone = vma->uffd || (vma->file && vma->file->mode & FILE_APART);
+		if (alone && (last_end || vma->end < end))
+			return -EFAULT; /* a monitor is told of one move at a time */
 		last_end = vma->end;
 		int64_t at = mremap_vma(&part);
 		if (!at)

@@ -251,6 +251,21 @@ def _counts_twice_still(divergence: Divergence) -> bool:
     return moved and divergence.fields == {"status VmLck"}
 
 
+def _keeps_marks(divergence: Divergence) -> bool:
+    """Memory registered with a userfaultfd for write protection, then without; marks are left."""
+    modes = [call.args[2] for call in divergence.calls if call.kind is Kind.UFFD_REGISTER]
+    protects = next((at for at, mode in enumerate(modes) if mode & 2), len(modes))
+    again = any(not mode & 2 for mode in modes[protects:])
+    ours = set(divergence.model.state) - set(divergence.host.state)
+    theirs = set(divergence.host.state) - set(divergence.model.state)
+    return again and {_unmarked(line) for line in theirs} == ours
+
+
+def _unmarked(line: str) -> str:
+    """Return a line of pagemap as it is without the mark of a userfaultfd."""
+    return line.replace("uffd-wp swapped", "nothing").replace("uffd-wp ", "")
+
+
 def _moves_several(divergence: Divergence) -> bool:
     """mremap to a fixed place, of more than one page, that only Linux refuses with EFAULT."""
     call = divergence.call
@@ -316,6 +331,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         _counts_twice_still,
         Then.GO_ON,
         "the same, as VmLck shows it",
+    ),
+    Difference(
+        Aspect.STATE,
+        _keeps_marks,
+        Then.GO_ON,
+        "UFFDIO_REGISTER without write protection, of memory registered with it before: Linux "
+        "leaves the marks of what was protected; here they go with the protection",
     ),
     Difference(
         Aspect.RESULT,

@@ -337,14 +337,13 @@ static size_t read_sizes(int64_t sizes[NR_SIZES], const char *names[NR_SIZES])
 	read_path("status", shared->text);
 	for (; *line && nr < NR_SIZES; line = after(line, '\n')) {
 		/*
-		 * Whether our own program counts as a file or as shared memory is each kernel's
-		 * matter; their sum is in VmRSS, but a forked child has more or less of it by what
-		 * the kernels make it run. VmHWM is not exact on Linux. Of the tables that
-		 * have become empty Linux keeps some until their neighbours go.
+		 * How many pages of files our own program shows depends on what the kernel has of
+		 * them. VmHWM is not exact on Linux. Of the tables that have become empty Linux
+		 * keeps some until their neighbours go.
 		 */
 		if ((strncmp(line, "Vm", 2) && strncmp(line, "RssAnon", 7)) ||
-		    !strncmp(line, "VmHWM", 5) || !strncmp(line, "VmPTE", 5) ||
-		    (actor && !strncmp(line, "VmRSS", 5)))
+		    !strncmp(line, "VmHWM", 5) || !strncmp(line, "VmRSS", 5) ||
+		    !strncmp(line, "VmPTE", 5))
 			continue;
 		names[nr] = line;
 		sizes[nr++] = atol(after(line, ':'));
