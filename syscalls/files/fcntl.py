@@ -124,7 +124,7 @@ def _setfl(task: Task, fd: int, arg: int) -> int:
 
 
 def _sealable(file: File) -> MappedInode:
-    if not isinstance(file.inode, MappedInode):
+    if not isinstance(file.inode, MappedInode) or file.inode.kind == "secret":
         raise SyscallError(errno.EINVAL)
     return file.inode
 
