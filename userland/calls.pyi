@@ -1482,7 +1482,7 @@ class Calls:
         """
 
     def modify_ldt(self, func: int, addr: int, nbytes: int) -> int:
-        """Read the task's table of segments (0), the default one (2), or refuse to write (1, 0x11).
+        """Read the task's table of segments (0), the default one (2), or clear an entry (1, 0x11).
 
         As in Linux the result is an int: an error is its 32 bits and no negative number of 64.
         Errors: EINVAL, EFAULT, ENOMEM, ENOSYS. Source: modify_ldt(2).

@@ -102,17 +102,18 @@ class Areas(NamedTuple):
 class Settings(NamedTuple):
     """What prctl, membarrier and /proc set for an address space; a fork's copy keeps them.
 
-    dumpable: as PR_SET_DUMPABLE. membarriers: registrations.
+    dumpable: as PR_SET_DUMPABLE. membarriers: registrations. ldt_entries: all of them empty.
     """
 
     dumpable: int = 1
     thp_disabled: int = 0
     coredump_filter: int = 0x33
     membarriers: int = 0
+    ldt_entries: int = 0
 
     def after_exec(self) -> Settings:
         """Return what a new program begins with."""
-        return self._replace(dumpable=1, membarriers=0)
+        return self._replace(dumpable=1, membarriers=0, ldt_entries=0)
 
 
 NO_COUNTERS = ffi.new("struct mm_counters *")

@@ -353,6 +353,28 @@ static void segments(void)
 	printf("%ld\n", syscall(SYS_modify_ldt, 1, NULL, 16));
 	memset(data, 0xff, 16);
 	printf("%ld\n", syscall(SYS_modify_ldt, 1, data, 16));
+	/* Cleared entries make the table longer; a child has it too. */
+	unsigned kind, clear[4] = { 2, 0, 0, 0 };
+	printf("%ld\n", syscall(SYS_modify_ldt, 0x11, clear, 15));
+	for (kind = 0; kind < 256; kind++) { /* 0x28: what is empty for 0x11 */
+		clear[3] = kind;
+		if ((kind & 6) == 6)
+			printf("%ld ", syscall(SYS_modify_ldt, 1, clear, 16));
+	}
+	clear[3] = 0x28;
+	printf("%ld ", syscall(SYS_modify_ldt, 0x11, clear, 16));
+	clear[3] = 1;
+	printf("%ld\n", syscall(SYS_modify_ldt, 1, clear, 16));
+	fflush(stdout);
+	if (!fork()) {
+		memset(data, 0xff, sizeof data);
+		printf("%ld %d\n", syscall(SYS_modify_ldt, 0, data, 100), data[99]);
+		printf("%ld\n", syscall(SYS_modify_ldt, 0, NULL, 100));
+		printf("%ld\n", syscall(SYS_modify_ldt, 0, NULL, 0));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
 }
 
 static void watched(const char *path)
