@@ -71,12 +71,12 @@ def give(kernel: Kernel, task: Task, given: Given) -> None:
     for name, limit in given.limits.items():
         set_limit(task, name, limit)
     if given.cwd is not None:
-        task.fs.pwd = _working_directory(kernel, given.cwd)
+        task.fs.pwd = _working_directory(kernel, task, given.cwd)
 
 
-def _working_directory(kernel: Kernel, path: str) -> Inode:
+def _working_directory(kernel: Kernel, task: Task, path: str) -> Inode:
     try:
-        directory = make_directory(kernel, path)
+        directory = make_directory(kernel, path, task.uid, task.gid)
     except SyscallError as error:
         why = f"the working directory '{path}' cannot be made: {error.strerror}"
         raise NotGiven(why) from error
@@ -191,9 +191,12 @@ class Layer(Enum):
     OVERLAY = "changes are kept in memory"
 
 
-def make_directory(kernel: Kernel, path: str) -> Inode:
-    """Return the directory at an absolute path, made with all above it if need be."""
-    init = kernel_task(kernel)
+def make_directory(kernel: Kernel, path: str, uid: int = 0, gid: int = 0) -> Inode:
+    """Return the directory at an absolute path, made with all above it if need be.
+
+    What is made belongs to uid and gid; whatever their rights are, it can be made.
+    """
+    init = kernel_task(kernel, uid, gid)
     parts = [part for part in path.split("/") if part]
     for depth in range(1, len(parts) + 1):
         place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
@@ -202,12 +205,12 @@ def make_directory(kernel: Kernel, path: str) -> Inode:
     return kernel.vfs.resolve(init, path)
 
 
-def kernel_task(kernel: Kernel) -> Task:
-    """Return a task in whose name the kernel itself looks at paths: root, in no table."""
+def kernel_task(kernel: Kernel, uid: int = 0, gid: int = 0) -> Task:
+    """Return a task in whose name the kernel itself looks at paths: it may all, in no table."""
     from pkern.kernel.tasks.credentials import ALL_CAPS
     from pkern.kernel.tasks.task import Task
 
     task = Task(kernel, 0, "swapper", [])
     task.start_afresh()
-    task.set_credentials(0, 0, ALL_CAPS)
+    task.set_credentials(uid, gid, ALL_CAPS)
     return task

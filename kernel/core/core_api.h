@@ -294,6 +294,7 @@ struct counters {
 	uint64_t nr_huge_free, nr_huge_reserved; /* those no one has, and of them promised */
 	uint64_t pgfault, pgmajfault, pgalloc, pgfree, cow, zeropage;
 	uint64_t tlb_flush, truncations, remaps;
+	uint64_t most_vmas;        /* that one address space had at once, since boot */
 	uint64_t vsyscall_selects; /* times the code page was changed for its other form */
 	uint64_t rmap_walks, rmap_vma_visits, rmap_pte_visits, rmap_block_touches;
 	uint64_t rmap_bytes, rmap_bytes_peak; /* what only the reverse map needs */

@@ -233,6 +233,8 @@ static void link_after(mm *mm, struct vma *vma, struct vma *prev)
 	account(vma, (int64_t)vma_pages(vma));
 	mm->counters.map_count++;
 	mm->machine->counters.nr_vmas++;
+	if (mm->counters.map_count > mm->machine->counters.most_vmas)
+		mm->machine->counters.most_vmas = mm->counters.map_count;
 	mm->recent = vma;
 }
 

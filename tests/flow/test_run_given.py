@@ -112,12 +112,13 @@ def test_a_python_program_is_given_what_was_asked(python_program):
 @needs_busybox
 def test_a_program_in_machine_code_is_given_what_was_asked(tmp_path):
     (tmp_path / "in").write_text("from a file\n")
-    script = 'echo "$A $HOME"; pwd; ulimit -n; ulimit -Hn; cat; id -u'
+    script = 'echo "$A $HOME"; pwd; ulimit -n; ulimit -Hn; cat; id -u; stat -c %u . ..'
     done = pkern(
         "run", "--env", "A=x y", "--cwd", "/made/here", "--limit", "NOFILE=64:128", "--uid", 5,
         "--stdin", tmp_path / "in", BUSYBOX, "sh", "-c", script,
     )  # fmt: skip
-    assert done.stdout.split("\n") == ["x y /", "/made/here", "64", "128", "from a file", "5", ""]
+    given = ["x y /", "/made/here", "64", "128", "from a file", "5", "5", "5", ""]
+    assert done.stdout.split("\n") == given
 
 
 @needs_busybox
@@ -354,6 +355,8 @@ def test_the_end_names_the_program_that_died(tmp_path):
     assert told["argv"][:2] == [str(BUSYBOX), "sh"]
     assert told["faults"]["minor"] > 0
     assert told["peak_memory_kib"] > 0
+    assert told["machine"]["pgfault"] >= told["faults"]["minor"]
+    assert told["machine"]["most_vmas"] >= 5
     assert told["times"]["virtual_ns"] >= told["times"]["cpu_ns"] > 0
 
 

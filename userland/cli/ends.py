@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
 QUIET = {SIGINT, SIGPIPE}  # ends that a shell does not speak of
 KIB_PER_PAGE = 4
+MACHINE_COUNTERS = ("pgfault", "pgmajfault", "most_vmas")  # of all programs of the machine
 SIGNAL_MASK, CORE_DUMPED = 0x7F, 0x80  # of the status that wait4 gives
 LOGGED = {SIGILL, SIGTRAP, SIGFPE, SIGSEGV}
 
@@ -61,6 +62,7 @@ def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo:
         "times": {"virtual_ns": kernel.clock.now_ns, "cpu_ns": 0, "children_cpu_ns": 0},
         "faults": {"minor": 0, "major": 0},
         "peak_memory_kib": 0,
+        "machine": {name: int(getattr(kernel.counters, name)) for name in MACHINE_COUNTERS},
         "log": kernel.log.lines(),
     }
     if task is not None:
