@@ -21,7 +21,7 @@ TREE    := build/sanitized
 
 .DEFAULT_GOAL := help
 .PHONY: help venv build core run test check check-tools lint types layers analyse \
-	test-core test-python test-sanitized coverage-c docs bench conform clean distclean
+	test-core test-python test-sanitized coverage-c docs bench conform realprograms clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -184,6 +184,9 @@ bench: build ## this kernel beside the host's, as ratios
 
 conform: build ## random sequences on this kernel and on the host's
 	$(BIN)/pkern conform
+
+realprograms: build ## programs that people have, natively and in a machine: docs/realprograms.md (root)
+	$(BIN)/python -m tests.real
 
 clean: ## remove what was built
 	rm -rf build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache

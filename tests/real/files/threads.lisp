@@ -1,0 +1,8 @@
+(defun square (i) (sb-thread:make-thread (lambda () (* i i))))
+(print (reduce #'+ (mapcar #'sb-thread:join-thread (loop for i below 4 collect (square i)))))
+(dotimes (i 50) (make-array 100000))
+(sb-ext:gc :full t)
+(print (handler-case (car (eval 1)) (error () :error)))
+(print (handler-case (labels ((deep (n) (+ 1 (deep n)))) (deep 1)) (storage-condition () :deep)))
+(terpri)
+(sb-ext:exit :code 0)

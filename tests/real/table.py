@@ -1,0 +1,242 @@
+"""The programs that people have, and how each is run: owns nothing but these lines.
+
+Each is a line for /bin/sh, run in an empty directory, natively and in a machine on the host's own
+files (`pkern run --root / --overlay`). $FILES is the folder with the sources, $BUILT the one where
+`prepare` (always native) has put what must be compiled. What a line prints must be the same on
+every machine: no times, pids, ports or addresses.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Program(NamedTuple):
+    """One line of the page. packages: Debian's. wall: host seconds, natively and in the machine.
+
+    version: a command whose first line names it. options: pkern's, beyond the common ones.
+    user: the uid here and there.
+    """
+
+    name: str
+    packages: str
+    version: str
+    line: str
+    what: str
+    prepare: str = ""
+    options: tuple[str, ...] = ()
+    wall: int = 60
+    user: int = 0
+
+
+PYTHON = "python3 --version"
+JAVA = "java -version 2>&1 | grep Environment | grep -o '[0-9][^ )]*'"
+JDK = "openjdk-17-jdk-headless"
+POSTGRES = "/usr/lib/postgresql/15/bin/postgres --version | cut -d ' ' -f 3"
+SAMPLE = "gcc -g -O0 -pthread -o $BUILT/sample $FILES/sample.c"
+
+PROGRAMS = (
+    Program(
+        "busybox sh",
+        "busybox-static",
+        "busybox | head -n 1 | cut -d ' ' -f 2",
+        "busybox sh $FILES/shell.sh",
+        "pipes, a fifo, traps, background jobs, xargs, awk, tar and gzip",
+    ),
+    Program(
+        "bash",
+        "bash",
+        "bash --version | grep -o 'version [^ ]*'",
+        "bash $FILES/bash.sh",
+        "the same, process substitution, coprocesses, arrays",
+    ),
+    Program(
+        "python3, threads",
+        "python3",
+        PYTHON,
+        "python3 $FILES/threads.py",
+        "8 threads with locks, queues, barriers, timers, a switch interval of 0.5 ms",
+    ),
+    Program(
+        "python3, pools",
+        "python3",
+        PYTHON,
+        "python3 $FILES/pools.py",
+        "pools of threads and of processes, multiprocessing by fork and spawn, shared memory",
+    ),
+    Program(
+        "python3, asyncio",
+        "python3",
+        PYTHON,
+        "python3 $FILES/loop.py",
+        "a server and ten clients over TCP, one over a path, a child process, timeouts",
+    ),
+    Program(
+        "python3, http.server",
+        "python3",
+        PYTHON,
+        "python3 $FILES/web.py",
+        "a server with threads, urllib's GET, POST of 200 kB, 404",
+    ),
+    Program(
+        "xz -T2",
+        "xz-utils",
+        "xz --version | head -n 1",
+        "sh $FILES/xz.sh",
+        "2 MB in blocks by two threads, and back",
+    ),
+    Program(
+        "sqlite3",
+        "sqlite3",
+        "sqlite3 --version | cut -d ' ' -f 1",
+        "sh $FILES/sqlite.sh",
+        "5,000 rows, an index, WAL with its shared memory, mmap, vacuum",
+    ),
+    Program(
+        "perl",
+        "perl",
+        "perl -e 'print $^V'",
+        "perl $FILES/perl.pl",
+        "fork, a pair of sockets, alarm, flock, sorted hashes",
+    ),
+    Program(
+        "git",
+        "git",
+        "git --version",
+        "sh $FILES/git.sh",
+        "init, commits, gc, fsck, clone, diff",
+    ),
+    Program(
+        "redis-server, redis-cli",
+        "redis-server redis-tools",
+        "redis-server --version | grep -o 'v=[^ ]*'",
+        "sh $FILES/redis.sh",
+        "a server on a path, clients, a script, BGSAVE under strict overcommit",
+        options=("--sysctl", "vm.overcommit_memory=2", "--sysctl", "vm.overcommit_ratio=100"),
+    ),
+    Program(
+        "PostgreSQL, large pages",
+        "postgresql",
+        POSTGRES,
+        "sh $FILES/pgbench.sh",
+        "initdb, a server with huge_pages=on (natively off), pgbench with 100 transactions, "
+        "checkpoint, kill -9 of a backend, recovery",
+        options=("--sysctl", "vm.nr_hugepages=40"),
+        wall=240,
+        user=1000,
+    ),
+    Program(
+        "PostgreSQL, an empty pool",
+        "postgresql",
+        POSTGRES,
+        "sh $FILES/nopool.sh",
+        "huge_pages=on without large pages: the server says so and ends",
+        wall=120,
+        user=1000,
+    ),
+    Program(
+        "node",
+        "nodejs",
+        "node --version",
+        "node $FILES/hello.js",
+        "a worker thread, WebAssembly, an HTTP server with a client",
+        wall=120,
+    ),
+    Program(
+        "Go, net",
+        "golang-go",
+        "go version | cut -d ' ' -f 3",
+        "$BUILT/hello-go",
+        "20 clients of a TCP server in goroutines, garbage, a timer",
+        "go build -o $BUILT/hello-go $FILES/hello.go",
+    ),
+    Program(
+        "Rust, threads",
+        "rustc",
+        "rustc --version",
+        "$BUILT/threads-rs 2>/dev/null",
+        "threads, channels, locks, TCP, a panic that is caught",
+        "rustc -O -o $BUILT/threads-rs $FILES/threads.rs",
+    ),
+    Program(
+        "Java -Xint",
+        JDK,
+        JAVA,
+        "java -Xint -cp $BUILT Hello",
+        "a pool of threads, garbage collection, a null pointer",
+        "javac -d $BUILT $FILES/Hello.java",
+        wall=120,
+    ),
+    Program(
+        "Java",
+        JDK,
+        JAVA,
+        "java -cp $BUILT Hello",
+        "the same with its compilers",
+        "javac -d $BUILT $FILES/Hello.java",
+        wall=240,
+    ),
+    Program(
+        "ruby",
+        "ruby",
+        "ruby --version | cut -d ' ' -f 2",
+        "ruby $FILES/ruby.rb",
+        "threads, TCP, fork, garbage, a child's output",
+    ),
+    Program(
+        "sbcl",
+        "sbcl",
+        "sbcl --version",
+        "sbcl --noinform --no-sysinit --no-userinit --disable-debugger --load $FILES/threads.lisp",
+        "threads, garbage collection by page protection, an error, the end of the stack",
+    ),
+    Program(
+        "qemu-user",
+        "qemu-user",
+        "qemu-x86_64 --version | head -n 1 | cut -d ' ' -f 3",
+        "qemu-x86_64 /bin/busybox sh -c 'echo in qemu; ls /usr | sort; (exit 4); echo $?'",
+        "busybox's shell with children",
+    ),
+    Program(
+        "valgrind",
+        "valgrind libc6-dbg",
+        "valgrind --version",
+        "valgrind -q --leak-check=full $BUILT/sample",
+        "a program with a thread and a child",
+        SAMPLE,
+        wall=180,
+    ),
+    Program(
+        "strace -f",
+        "strace",
+        "strace --version | head -n 1 | grep -o '[0-9.]*$'",
+        "sh $FILES/strace.sh",
+        "the same program, its calls of processes",
+        SAMPLE,
+    ),
+    Program(
+        "gdb",
+        "gdb",
+        "gdb --version | head -n 1 | grep -o '[0-9.]*$'",
+        "sh $FILES/gdb.sh",
+        "the same program: a breakpoint, backtrace, finish, a watchpoint hit by a thread",
+        SAMPLE,
+        wall=180,
+    ),
+    Program(
+        "bochs",
+        "bochs bochsbios vgabios",
+        "bochs --help 2>&1 | grep -o 'Emulator [0-9.]*'",
+        "sh $FILES/bochs.sh",
+        "a BIOS and a boot sector that writes to port 0xE9",
+        wall=120,
+    ),
+    Program(
+        "User Mode Linux",
+        "user-mode-linux",
+        "linux.uml --version",
+        "sh $FILES/uml.sh",
+        "a kernel boots from hostfs, runs a script with pipes and halts",
+        wall=180,
+    ),
+)
