@@ -1,6 +1,6 @@
 """How many schedules each strategy needs for each program with a known bug: a table in Markdown.
 
-Run by hand, for docs/schedules.md. Needs gcc; takes some minutes.
+Run by hand, beside docs/schedules.md. Needs gcc; takes long.
 """
 
 from __future__ import annotations
