@@ -37,6 +37,8 @@ ADVICE = (
     *(0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 16, 17, 18, 19, 20, 22, 23, 23, 24, 77),
     *(GUARD_INSTALL, GUARD_INSTALL, GUARD_REMOVE),
 )
+# A call of Linux 6.18 that does not end is not drawn.
+BESIDE_MARKS = tuple(advice for advice in ADVICE if advice != GUARD_INSTALL)
 MREMAP_FLAGS = (0, 1, 1, 1, 1, 3, 3, 2, 5, 7, 4, 8)
 MSYNC_FLAGS = (4, 4, 4, 1, 2, 5, 6, 0, 8)
 BAD_LENGTH = (0, (1 << 64) - 1, (1 << 64) - PAGE)
@@ -53,6 +55,7 @@ class Chance(Random):
         super().__init__(seed)
         self.mapped: list[int] = []  # addresses in bytes that calls have asked for
         self.watched: list[int] = []  # pages that a userfaultfd was asked to watch
+        self.advice = ADVICE
         self.files: tuple[int, ...] = ()  # slots of files that the sequence makes itself
 
     def choice(self, values: Sequence[T]) -> T:  # type: ignore[override]
@@ -175,7 +178,7 @@ def _mremap(random: Chance, window: Window) -> Call:
 
 
 def _madvise(random: Chance, window: Window) -> Call:
-    return Call(Kind.MADVISE, (*_range(random, window), random.choice(ADVICE)))
+    return Call(Kind.MADVISE, (*_range(random, window), random.choice(random.advice)))
 
 
 def _ftruncate(random: Chance, window: Window) -> Call:
@@ -369,6 +372,8 @@ def _uffd_register(random: Chance, window: Window) -> Call:
     address, length = _watched(random, window)
     random.watched.append(address & -PAGE)
     mode = random.choice((1, 1, 1, 2, 2, 3, 4, 4, 5, 7, 0))
+    if mode & 2:
+        random.advice = BESIDE_MARKS
     return Call(Kind.UFFD_REGISTER, (address, length, mode, 0, Slot.USERFAULT))
 
 
