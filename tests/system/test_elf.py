@@ -15,7 +15,6 @@ import pytest
 
 from pkern.kernel.core import lib
 from pkern.kernel.cpu.scheduler import Deadlock
-from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
@@ -732,14 +731,18 @@ def strip(line: str) -> str:
 def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no program\n")
     done = pkern("run", str(tmp_path / "text"))
+    assert done.returncode == 126 and b"Permission denied" in done.stderr
+    (tmp_path / "text").chmod(0o755)
+    done = pkern("run", str(tmp_path / "text"))
     assert done.returncode == 126 and b"neither an ELF program nor a script" in done.stderr
     done = pkern("run", str(tmp_path / "nothing"))
     assert done.returncode == 127 and b"there is no file" in done.stderr
 
 
-def test_a_python_program_may_not_execute(kernel: Kernel) -> None:
+def test_a_python_program_cannot_execute_what_is_not_there(kernel: Kernel) -> None:
     from pkern.userland.program import Sys
 
     sys_ = Sys(kernel.spawn())
-    with pytest.raises(SyscallError):
-        sys_.execve("/bin/none", 0, 0)
+    with pytest.raises(FileNotFoundError):
+        sys_.execve("/bin/none", ["none"], [])
+    sys_.exit(0)

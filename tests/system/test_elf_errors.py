@@ -32,6 +32,7 @@ def outcome(kernel: Kernel, data: bytes, tmp_path: Path) -> str:
     """Run a file's bytes as a program; return the errno's name, or how it ended."""
     file = tmp_path / "program"
     file.write_bytes(data)
+    file.chmod(0o755)
     put_program(kernel, file, "/bin/program")
     stdio = in_memory(kernel, b"", lambda data: None)
     try:
