@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.conform import run_conform
-from pkern.userland.conform.calls import Call, Calls, Kind, Outcome, Slot, result_text
+from pkern.userland.conform.calls import SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Aspect, allowed, compare
 from pkern.userland.conform.generate import FIXED_BASE, sequence
@@ -91,7 +91,9 @@ def test_the_c_program_does_what_the_runner_does(
     index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Host() as host:
-        calls = sequence(7, index, 30, host.window)
+        drawn = sequence(7, index, 30, host.window)
+        # Of one process: what two of them print comes in an order of its own.
+        calls = tuple(call for call in drawn if not call.actor and call.kind is not Kind.FORK)
         outcomes = host.run(calls)
     source = tmp_path / "program.c"
     source.write_text(c_program(calls, "a test"))
@@ -109,6 +111,8 @@ def _ends_alike(line: str, call: Call, outcome: Outcome) -> bool:
         return said.startswith("SIGBUS" if outcome.signo == 7 else "SIGSEGV")
     if call.kind is not Kind.LOAD and outcome.value < 0:
         return said.startswith("-1 ")
+    if SHAPES[call.kind].keep is not None:  # a number of the kernel's own: the runner keeps it
+        return not said.startswith("-1 ")
     return said.split()[0] in (result_text(outcome.value), str(outcome.value))
 
 
