@@ -33,7 +33,7 @@ EXTRA_FLAGS = (
     0x100,  # MAP_GROWSDOWN
 )
 GUARD_INSTALL, GUARD_REMOVE = 102, 103
-ADVICE = (
+ADVICE: tuple[int, ...] = (
     *(0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 16, 17, 18, 19, 20, 22, 23, 23, 24, 77),
     *(GUARD_INSTALL, GUARD_INSTALL, GUARD_REMOVE),
 )
