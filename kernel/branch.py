@@ -111,12 +111,17 @@ class Branch:
         return not part
 
     def _end(self) -> None:
+        # Wherever a Ctrl-C comes, kill() is to find one that has ended.
+        self._outcome = False, BranchEnded(None)
         os.close(self._fd)
         status = self._wait(self.pid)
         try:
             self._outcome = pickle.loads(self._data)
         except (EOFError, pickle.UnpicklingError):
             self._outcome = False, BranchEnded(status)
+        except Exception as error:  # whatever the objects' own methods raise
+            text = f"what the branch has sent cannot be unpickled ({error})"
+            self._outcome = False, TypeError(text)
         self._data.clear()
 
     def result(self, timeout: float | None = None) -> Any:

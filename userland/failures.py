@@ -25,6 +25,15 @@ def own_traceback(error: BaseException) -> str:
     return "".join([*shown, *traceback.format_exception_only(error)])
 
 
+def status_of(leaving: SystemExit) -> tuple[int, str]:
+    """Return the exit status of a program that leaves so, and what Python writes to stderr."""
+    if leaving.code is None:
+        return 0, ""
+    if isinstance(leaving.code, int):
+        return leaving.code & 0xFF, ""
+    return 1, f"{leaving.code}\n"
+
+
 def is_ours(filename: str) -> bool:
     """Tell whether a file of a traceback is the kernel's, not the program's."""
     parents = Path(filename).parents

@@ -66,6 +66,13 @@ def _print_rich(title: str, headers: Row, rows: Iterable[Row]) -> bool:
     return True
 
 
+def tell(lines: Iterable[str]) -> None:
+    """Print lines at once; characters that the terminal's encoding lacks are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "\n".join(lines).encode(encoding, "backslashreplace").decode(encoding)
+    print(text, flush=True)
+
+
 def show_progress(done: int, total: int, name: str = "") -> None:
     """Show how far a long command is, on a terminal only."""
     if sys.stderr.isatty():

@@ -112,6 +112,68 @@ def test_processes_too(folder):
     assert re.search(r"goes on with other output: status 0: ba", done.stdout)
 
 
+LOOPS = r"""
+#include <pthread.h>
+#include <sched.h>
+static volatile int x;
+static void *add(void *unused)
+{
+	int was = x;
+	sched_yield();
+	x = was + 1;
+	return unused;
+}
+int main(int argc, char **argv)
+{
+	pthread_t one, two;
+	pthread_create(&one, 0, add, 0);
+	pthread_create(&two, 0, add, 0);
+	pthread_join(one, 0);
+	pthread_join(two, 0);
+	while (x != 2 || argc > 1) /* an update was lost, or it is asked for */
+		;
+	return 0;
+}
+"""
+
+
+def test_a_schedule_that_does_not_end(tmp_path):
+    (tmp_path / "loops.c").write_text(LOOPS)
+    command = ["gcc", "-static", "-O1", "-pthread", "-o", "loops it", "loops.c"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    words = ["explore", "--wall", "0.5", "--preempt", "never", "--save", "a bug.json", "loops it"]
+    done = pkern(*words, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "hangs: does not end" in done.stdout
+    assert done.stdout.endswith("pkern replay 'a bug.json'\n")
+    always = pkern(*words, "x", folder=tmp_path)
+    assert always.returncode == 2
+    assert always.stderr == "pkern: its usual schedule does not end within 0.5 s (--wall)\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"choices": [[1, -1]]}, "is no recording"),
+        ({"choices": [[1 << 64, 1]]}, "is no recording"),
+        ({"shared": [-1]}, "is no recording"),
+        ({"command": "'a"}, "is no recording"),
+        ({"command": 5}, "is no recording"),
+        ({"command": "a.py"}, "explore takes machine code"),
+        ({"command": "text"}, "cannot execute 'text'"),
+    ],
+)
+def test_a_recording_that_was_changed(change, complaint, tmp_path):
+    end = {"status": 0, "signal": None, "reason": None, "out": "", "err": "", "left": []}
+    page = {"version": 1, "command": "x", "preempt": "memory", "shared": [], "choices": []}
+    (tmp_path / "bug.json").write_text(json.dumps({**page, "end": end, **change}))
+    (tmp_path / "text").write_text("no program")
+    done = pkern("replay", "bug.json", folder=tmp_path)
+    assert done.returncode in (2, 126)
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -109,6 +109,50 @@ def test_virtual_time_and_exit_statuses(programs, tmp_path):
     assert (skipped.returncode, skipped.stdout.split(": ")[1]) == (0, "1 skip\n")
 
 
+def test_programs_that_leave_by_themselves(tmp_path):
+    for name, leaves in {
+        "exit.py": "raise SystemExit(3)",
+        "exits.py": "raise SystemExit('told why')",
+        "done.py": "raise SystemExit",
+        "interrupted.py": "raise KeyboardInterrupt",
+        "leaves.py": "import os; os._exit(5)",
+    }.items():
+        (tmp_path / name).write_text(f"def main(sys):\n    {leaves}\n")
+    done = suite(".", "--json", "results.json", folder=tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {entry["name"]: (entry["verdict"], entry["reason"]) for entry in results} == {
+        "exit.py": ("fail", "exit status 3"),
+        "exits.py": ("fail", "exit status 1"),
+        "done.py": ("pass", None),
+        "interrupted.py": ("fail", "ended by SIGINT"),
+        "leaves.py": ("error", "BranchEnded: the branch ended without a result: exit status 5"),
+    }
+    assert "    err| told why" in done.stdout
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_names_of_any_bytes(tmp_path):
+    name = b"bad \xff \xc3\xa9.py"
+    (tmp_path / os.fsdecode(name)).write_text("def main(sys):\n    print('\u00e9')\n    return 1\n")
+    (tmp_path / "known").write_bytes(name + b"\n")
+    command = [sys.executable, "-m", "pkern", "suite", "."]
+    for encoding in ("ascii", "utf-8:strict"):
+        env = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=env)
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert b"FAIL     bad \\udcff " in done.stdout
+    done = subprocess.run([*command, "--expect", "known"], capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"1 expected failure" in done.stdout or b"1 xfail" in done.stdout
+
+
+def test_the_results_are_told_where_they_cannot_be_written(programs, tmp_path):
+    done = suite(programs / "fails", "--json", "/dev/full", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith("1 fail")
+    assert "No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -118,6 +162,7 @@ def test_virtual_time_and_exit_statuses(programs, tmp_path):
         (["true", "--matrix", "vm.nonlinaer=1"], "there is no sysctl 'vm.nonlinaer'"),
         (["true", "--root", "nothing"], "is not a directory of the host"),
         (["true", "--bind", ".:/x:rw"], "/x is a directory of the host that may be written"),
+        (["true", "--rerun-failed", "others.json"], "nothing that failed by 'others.json'"),
         (["true", "--wall", "soon"], "--wall takes a number of seconds"),
     ],
 )
@@ -125,6 +170,7 @@ def test_what_cannot_be(arguments, complaint, programs, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes").write_text("no program")
     os.link(programs / "passes", tmp_path / "true")
+    (tmp_path / "others.json").write_text('{"results": [{"key": "other", "verdict": "fail"}]}')
     done = suite(*arguments, folder=tmp_path)
     assert done.returncode == 2
     assert complaint in done.stderr

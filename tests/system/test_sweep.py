@@ -127,6 +127,34 @@ def test_python(tmp_path):
     assert "pkern run --fail-nth" in every.stdout
 
 
+def test_a_replay_can_be_pasted(program):
+    folder, name = program.parent, program.name
+    (folder / "gate.conf").write_text("vm.nonlinear = 1\n")
+    words = ["--inject", "/^mma|brk:error=ENOMEM", "--sysctl-file", "gate.conf", name]
+    told = pkern("sweep", *words, folder=folder).stdout
+    line = "pkern run --inject '/^mma|brk:error=ENOMEM:nth=1' --sysctl-file gate.conf program"
+    assert line in told
+
+
+def test_what_python_does_without_a_failure(tmp_path):
+    for name, text, told in (
+        ("exits.py", "def main(sys):\n    raise SystemExit('why')\n", "status 1: why"),
+        ("wrong.py", "def main(sys)\n", "status 1: SyntaxError: expected ':'"),
+    ):
+        (tmp_path / name).write_text(text)
+        done = pkern("sweep", name, folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[0] == f"without a failure: {told}"
+
+
+@pytest.mark.parametrize("what", [[], ["--inject", "mmap:error=ENOMEM"]])
+def test_one_that_does_not_end(what, tmp_path):
+    (tmp_path / "loops.py").write_text("def main(sys):\n    while True: pass\n")
+    done = pkern("sweep", "--wall", "0.5", *what, "loops.py", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "pkern: without a failure it does not end within 0.5 s (--wall)\n"
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

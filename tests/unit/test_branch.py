@@ -107,7 +107,22 @@ def test_an_error_is_the_callers(kernel):
         kernel.branch(opens, sys.pid).result()
     with pytest.raises(TypeError, match="cannot be pickled"):
         kernel.branch(unpicklable).result()
+    branch = kernel.branch(refuses)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="cannot be unpickled"):
+            branch.result()
     sys.exit(0)
+
+
+class Refused(Exception):
+    """As a program may write one: it cannot be made again of its text alone."""
+
+    def __init__(self, code: int, where: str) -> None:
+        super().__init__(f"{where}: {code}")
+
+
+def refuses(_: Kernel) -> None:
+    raise Refused(3, "here")
 
 
 def opens(kernel: Kernel, pid: int) -> int:
@@ -131,6 +146,22 @@ def test_one_that_is_killed_says_so(kernel):
         branch.result()
     with kernel.snapshot() as snapshot, pytest.raises(BranchEnded):
         snapshot.branch(kills_itself).result()
+
+
+def test_interrupted_at_its_end_it_has_ended(kernel):
+    branch = kernel.branch(os.getpid)
+    wait = branch._wait
+
+    def interrupted(pid: int) -> int | None:
+        wait(pid)
+        raise KeyboardInterrupt
+
+    branch._wait = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        branch.result()
+    branch.kill()
+    with pytest.raises(BranchEnded):
+        branch.result()
 
 
 def kills_itself(_: Kernel) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,8 @@ from pkern.userland.explore.recording import Recording
 from pkern.userland.explore.run import Plan, Ran, Session, priorities, shrunk, uniform
 from pkern.userland.given import NotGiven, nanoseconds_of
 from pkern.userland.sweep.ends import End, Meaning, meaning
-from pkern.userland.tables import show_progress
+from pkern.userland.sweep.program import NoEnd
+from pkern.userland.tables import show_progress, tell
 
 FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
 
@@ -40,13 +43,20 @@ def run(options: argparse.Namespace) -> int:
     for file in (options.save, options.json):
         if file:
             writable(file)
+    with refusing(options):
+        return _explore(options)
+
+
+@contextmanager
+def refusing(options: argparse.Namespace) -> Iterator[None]:
+    """A context in which what cannot be run in another order is a UsageError."""
     if is_python(options):
         raise UsageError("a program in Python drives its tasks itself: explore takes machine code")
     try:
-        return _explore(options)
+        yield
     except SyscallError as error:
         raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
-    except (CpuUnavailable, NotBranchable, NotGiven, ProcessorUnavailable) as error:
+    except (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
 
 
@@ -60,13 +70,13 @@ def _explore(options: argparse.Namespace) -> int:
         groups = _grouped(all_ran, usual)
         findings = [group for group in groups if group.meaning in FINDINGS]
         shortest = [shrunk(session, min(group.ran, key=_length)) for group in findings]
-    print("\n".join(_told(usual, all_ran, groups, findings, shortest)))
+    tell(_told(usual, all_ran, groups, findings, shortest))
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
     if options.save and shortest:
         recording = Recording.of(session.plan, command_of(options), shortest[0])
         recording.write(Path(options.save))
-        print(f"pkern replay {options.save}")
+        print(f"pkern replay {shlex.quote(options.save)}")
     return 1 if findings else 0
 
 

@@ -118,6 +118,7 @@ def command_of(options: argparse.Namespace) -> str:
         if value != default:
             words += [f"--{name}", str(value)]
     words += ["--overlay"] if options.overlay else []
+    words += ["--sysctl-file", options.sysctl_file] if options.sysctl_file else []
     words += [word for text in options.sysctl for word in ("--sysctl", text)]
     words += [word for text in options.env for word in ("--env", text)]
     return shlex.join([*words, options.file, *options.arguments])

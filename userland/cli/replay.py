@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the schedule and return the program's exit status."""
+    from pkern.userland.cli.explore_command import refusing
     from pkern.userland.cli.prepared import given_of, machine, path_of, split_command
     from pkern.userland.explore.recording import BadRecording, Recording
     from pkern.userland.explore.run import Plan, run_once
@@ -42,17 +43,18 @@ def run(options: argparse.Namespace) -> int:
     explore.add_arguments(parser)
     asked = parser.parse_args(shlex.split(recording.command))
     split_command(asked)
-    plan = Plan(
-        partial(machine, asked),
-        path_of(asked),
-        given_of(asked),
-        recording.preempt,
-        shared=recording.shared,
-    )
-    with plan.machine() as kernel:
-        if options.strace:
-            _trace(kernel)
-        ran = run_once(kernel, plan, Replay(recording.choices))
+    with refusing(asked):
+        plan = Plan(
+            partial(machine, asked),
+            path_of(asked),
+            given_of(asked),
+            recording.preempt,
+            shared=recording.shared,
+        )
+        with plan.machine() as kernel:
+            if options.strace:
+                _trace(kernel)
+            ran = run_once(kernel, plan, Replay(recording.choices))
     sys.stdout.buffer.write(ran.end.out)
     sys.stdout.buffer.flush()
     sys.stderr.buffer.write(ran.end.err)

@@ -28,7 +28,7 @@ from pkern.userland.suite.reports import Result, failed_before, read_expected, s
 from pkern.userland.suite.run import Suite, run_suite
 from pkern.userland.suite.verdicts import BAD
 from pkern.userland.suite.work import Files
-from pkern.userland.tables import show_progress
+from pkern.userland.tables import show_progress, tell
 
 BASE = ("ram", "seed", "rmap", "nrpte", "swap", "cpu")
 FORMATS = {"junit": reports.as_junit, "tap": reports.as_tap, "json": reports.as_json}
@@ -42,8 +42,10 @@ def run(options: argparse.Namespace) -> int:
     suite = _suite(options)
     started = perf_counter()
     results = _run(suite, options)
+    if suite.only and not results:
+        raise UsageError(f"nothing that failed by '{options.rerun_failed}' is in this suite")
+    print(summary(results, perf_counter() - started), flush=True)
     _write(options, results)
-    print(summary(results, perf_counter() - started))
     return 1 if any(result.verdict in BAD for result in results) else 0
 
 
@@ -63,7 +65,7 @@ def _run(suite: Suite, options: argparse.Namespace) -> list[Result]:
 def _tell(result: Result, options: argparse.Namespace) -> None:
     if result.verdict in BAD or options.verbose:
         _clear_progress()
-        print("\n".join(told(result)), flush=True)
+        tell(told(result))
 
 
 def _clear_progress() -> None:

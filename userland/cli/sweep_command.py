@@ -17,8 +17,13 @@ from pkern.userland.cli.prepared import command_of, given_of, is_python, machine
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import NotGiven, nanoseconds_of
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
+from pkern.userland.program import NoMain
 from pkern.userland.sweep.ends import FINDINGS, Group, grouped
+from pkern.userland.sweep.program import NoEnd
 from pkern.userland.sweep.run import Plan, Sweep, run_sweep
+from pkern.userland.tables import tell
+
+REFUSALS = (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,12 +34,12 @@ def run(options: argparse.Namespace) -> int:
         sweep = run_sweep(_plan(options), _progress)
     except SyscallError as error:
         raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
-    except (BadInjection, CpuUnavailable, NotBranchable, NotGiven, ProcessorUnavailable) as error:
+    except (*REFUSALS, BadInjection, NoMain) as error:
         raise UsageError(str(error)) from error
     finally:
         _clear_progress()
     groups = grouped(sweep.ends, sweep.good)
-    print("\n".join(_told(sweep, groups, options)))
+    tell(_told(sweep, groups, options))
     if options.json:
         Path(options.json).write_text(_as_json(sweep, groups))
     return 1 if any(group.meaning in FINDINGS for group in groups) else 0

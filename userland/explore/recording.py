@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,13 @@ VERSION = 1
 
 class BadRecording(ValueError):
     """A file that is no recording; the text says so."""
+
+
+def _number(what: object, least: int) -> int:
+    """Return what a file has as a number of 64 bits. Errors: ValueError."""
+    if not isinstance(what, int) or not least <= what < 1 << 64:
+        raise ValueError(what)
+    return what
 
 
 class Recording(NamedTuple):
@@ -41,9 +49,9 @@ class Recording(NamedTuple):
             end = page["end"]
             return cls(
                 Preempt(page["preempt"]),
-                tuple(int(page) for page in page["shared"]),
-                str(page["command"]),
-                tuple((int(point), int(answer)) for point, answer in page["choices"]),
+                tuple(_number(page, 0) for page in page["shared"]),
+                shlex.join(shlex.split(page["command"])),
+                tuple((_number(point, 1), _number(answer, 1)) for point, answer in page["choices"]),
                 End(
                     int(end["status"]),
                     end["signal"],
@@ -55,7 +63,7 @@ class Recording(NamedTuple):
             )
         except BadRecording:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadRecording(f"'{path}' is no recording of a schedule") from error
 
     def write(self, path: Path) -> None:

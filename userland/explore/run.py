@@ -6,6 +6,7 @@ Owns the machine that they are branches of, and what is known of each: its choic
 from __future__ import annotations
 
 import mmap
+import signal
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from pkern.userland.explore.strategies import Priorities, Replay, Tree, Uniform
 from pkern.userland.given import Given
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
 from pkern.userland.sweep.ends import End
-from pkern.userland.sweep.program import FAILED, Program
+from pkern.userland.sweep.program import FAILED, EndlessRun, NoEnd, Program
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -112,23 +113,27 @@ class Session:
         self._kernel.__exit__(*error)
 
     def usual(self) -> Ran:
-        """Run the usual schedule, and learn from it which pages tasks share."""
-        self.plan = self.plan._replace(shared=self.run(Replay(DEFAULT)).shared)
-        return self.run(Replay(DEFAULT))
+        """Run the usual schedule, and learn from it which pages tasks share. Errors: NoEnd."""
+        self.plan = self.plan._replace(shared=self._run_usual().shared)
+        return self._run_usual()
 
-    def run(self, strategy: Strategy) -> Ran:
-        """Run one schedule."""
-        return _ran(self._kernel.branch(run_once, self.plan, strategy).result())
+    def _run_usual(self) -> Ran:
+        ((_, what),) = self._ended([Replay(DEFAULT)])
+        if isinstance(what, WallTimeIsUp):
+            raise NoEnd(f"its usual schedule does not end within {self.plan.seconds:g} s (--wall)")
+        return _ran(what)
 
-    def run_each(self, strategies: Iterable[Strategy]) -> Iterator[tuple[int, Ran]]:
-        """Run a schedule for each strategy; give (its number, what came of it) as they end."""
-        ended = run_all(
+    def _ended(self, strategies: Iterable[Strategy]) -> Iterator[tuple[int, object]]:
+        return run_all(
             list(strategies),
             lambda strategy: self._kernel.branch(run_once, self.plan, strategy),
             at_once=self.plan.at_once or processors(),
             seconds=self.plan.seconds,
         )
-        for number, what in ended:
+
+    def run_each(self, strategies: Iterable[Strategy]) -> Iterator[tuple[int, Ran]]:
+        """Run a schedule for each strategy; give (its number, what came of it) as they end."""
+        for number, what in self._ended(strategies):
             ran = _ran(what)
             yield number, ran
             if self.plan.enough(ran.end):
@@ -137,8 +142,11 @@ class Session:
     def run_tree(self, bound: int) -> list[Ran]:
         """Run every schedule of at most so many preemptions, or as many as the plan allows."""
         budget = _Budget(self.plan.schedules)
-        whole = self._kernel.branch(_subtree, self.plan, bound, budget)
-        return sorted(whole.result(), key=_order)
+        try:
+            with self._kernel.branch(_subtree, self.plan, bound, budget) as whole:
+                return sorted(whole.result(), key=_order)
+        finally:
+            budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
 
 
 def _order(ran: Ran) -> tuple[int, Choices]:
@@ -198,6 +206,7 @@ class _Branching:
             # A copy runs its own forks one by one: only the first process has several.
             self.reply, self.ran = made, []
             self._pool, self._at_once = Pool(None), 1
+            _limit(self._plan.seconds)
             return True
         self._pool.add(len(self.ran) + len(self._pool.running), made)
         while len(self._pool.running) >= self._at_once:
@@ -214,11 +223,26 @@ class _Branching:
             self._collect()
 
 
+def _limit(seconds: float | None) -> None:
+    """Let this process's schedule end after so many seconds of the host's processor, None: never.
+
+    A fork inherits no timer. That it waits for its forks does not count, unlike Pool's seconds.
+    """
+    signal.signal(signal.SIGPROF, _time_is_up)
+    signal.setitimer(signal.ITIMER_PROF, seconds or 0)
+
+
+def _time_is_up(*_: object) -> None:
+    raise EndlessRun("does not end")
+
+
 def _subtree(kernel: Kernel, plan: Plan, bound: int, budget: _Budget) -> list[Ran]:
     """Run the first schedule, and in copies whatever differs from it; return all."""
     budget.take()
     branching = _Branching(kernel, plan, budget)
+    _limit(plan.seconds)
     mine = run_once(kernel, plan, Tree(branching.fork, bound))
+    _limit(None)
     if plan.enough(mine.end):
         budget.stop()
     branching.finish()

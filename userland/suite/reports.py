@@ -49,7 +49,8 @@ class Result(NamedTuple):
 
 def read_expected(path: Path) -> tuple[str, ...]:
     """Return the patterns of a file: one a line, as reports name a case; # begins a comment."""
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")  # names are any bytes
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line)
 
 

@@ -17,7 +17,7 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelPanic, MemoryFault, SyscallError
 from pkern.kernel.tasks.signames import Signal
 from pkern.syscalls import TABLE
-from pkern.userland.failures import own_traceback
+from pkern.userland.failures import own_traceback, status_of
 from pkern.userland.given import Given, Layer
 from pkern.userland.machine_code import (
     boot_scheduler,
@@ -157,6 +157,12 @@ def _run_python(
         ending = TIME_IS_UP, "its virtual time is up"
     except KernelPanic as error:
         ending = FAILED, str(error)
+    except SystemExit as leaving:
+        status, text = status_of(leaving)
+        complaints.write(text)
+        ending = status, None
+    except KeyboardInterrupt:
+        ending = SIGNALLED + Signal.SIGINT, None
     except Exception as error:
         complaints.write(own_traceback(error))
         ending = FAILED, None

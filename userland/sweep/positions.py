@@ -10,6 +10,7 @@ same to a new machine.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ class Calls(Injector):
         """Fork at the first try of each call; tell whether this is the copy that fails here."""
         if self._line.reply is not None:
             return False
-        return self._line.fork(f"--inject {self._texts[rule]}:nth={next(self._numbers[rule])}")
+        text = f"{self._texts[rule]}:nth={next(self._numbers[rule])}"
+        return self._line.fork(f"--inject {shlex.quote(text)}")
 
 
 class Hook:

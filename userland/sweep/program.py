@@ -16,7 +16,7 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.signames import Signal
-from pkern.userland.failures import own_traceback
+from pkern.userland.failures import own_traceback, status_of
 from pkern.userland.given import Given
 from pkern.userland.machine_code import captured, run_in_time, start_program
 from pkern.userland.sweep.ends import End, left_behind
@@ -29,6 +29,10 @@ SIGNALLED, FAILED = 128, 1
 
 class EndlessRun(RuntimeError):
     """A changer has had enough of a program: it does not end."""
+
+
+class NoEnd(RuntimeError):
+    """A program does not come to an end of its own where nothing is changed; the text says why."""
 
 
 class Changer(Protocol):
@@ -70,19 +74,24 @@ class Program:
         return self._ended(SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8, reason)
 
     def _run_python(self, changer: Changer) -> End:
-        from pkern.userland.program import load_program, new_task, run_main
+        from pkern.userland.program import NoMain, load_program, new_task, run_main
 
         out, err = io.StringIO(), io.StringIO()
         status, reason = FAILED, None
         with redirect_stdout(out), redirect_stderr(err):
-            main = load_program(Path(self._path))
             task = new_task(self._kernel, self._given)
             try:
+                main = load_program(Path(self._path))
                 status = run_main(task, main, self._given, injector=changer, on_fault=_show)
             except TimeIsUp:
                 reason = "its virtual time is up"
             except KernelPanic as error:
                 reason = str(error)
+            except SystemExit as leaving:
+                status, text = status_of(leaving)
+                sys.stderr.write(text)
+            except NoMain:
+                raise
             except Exception as error:
                 sys.stderr.write(own_traceback(error))
         self._out += out.getvalue().encode(errors="surrogateescape")

@@ -6,16 +6,17 @@ Owns the harness of one program, in machine code or in Python, and the copies th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pkern.kernel.branch import Branch, BranchEnded
 from pkern.kernel.machine import Kernel
 from pkern.userland.given import Given
 from pkern.userland.injection import Rule
-from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors
+from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
 from pkern.userland.sweep.ends import End
 from pkern.userland.sweep.positions import Allocations, Calls, Counter, Hook, Line
-from pkern.userland.sweep.program import Program
+from pkern.userland.sweep.program import NoEnd, Program
 
 TIME_IS_UP, FAILED = 124, 1
 Progress = Callable[[int, str], None]
@@ -47,9 +48,9 @@ class Sweep(NamedTuple):
 def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
     """Let the program meet each failure, one by one. progress: is told of each end.
 
-    Errors: SyscallError where it cannot be executed, NotBranchable, CpuUnavailable.
+    Errors: NoEnd, SyscallError where it cannot be executed, NotBranchable, CpuUnavailable.
     """
-    counts = [] if plan.rules else _counts(plan)
+    counts = _counts(plan)
     copies = _Copies(plan, progress)
     with plan.machine() as kernel:
         line = Line(kernel, copies.add)
@@ -63,11 +64,24 @@ def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
 
 
 def _counts(plan: Plan) -> list[int]:
-    """Return how many allocations there are from each call to the next."""
+    """Return how many allocations there are from each call to the next. Errors: NoEnd."""
     with plan.machine() as kernel:
-        counter = Counter(kernel)
-        Program(kernel, plan.path, plan.given).run(Hook(counter.before))
-        counter.end()
+        ended = run_all([plan], partial(kernel.branch, _counted), at_once=1, seconds=plan.seconds)
+        ((_, what),) = ended
+    if isinstance(what, WallTimeIsUp):
+        raise NoEnd(f"without a failure it does not end within {plan.seconds:g} s (--wall)")
+    if isinstance(what, BranchEnded):
+        raise NoEnd(f"without a failure: {what}")
+    if isinstance(what, BaseException):
+        raise what
+    counts: list[int] = what  # type: ignore[assignment]  # a branch's result is of any type
+    return counts
+
+
+def _counted(kernel: Kernel, plan: Plan) -> list[int]:
+    counter = Counter(kernel)
+    Program(kernel, plan.path, plan.given).run(Hook(counter.before))
+    counter.end()
     return counter.counts
 
 
