@@ -151,6 +151,15 @@ def test_a_schedule_that_does_not_end(tmp_path):
     assert always.stderr == "pkern: its usual schedule does not end within 0.5 s (--wall)\n"
 
 
+def test_no_more_schedules_than_are_asked_for(tmp_path):
+    (tmp_path / "loops.c").write_text(LOOPS)
+    command = ["gcc", "-static", "-O1", "-pthread", "-o", "loops", "loops.c"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    words = ["explore", "--jobs", "8", "--preempt", "memory", "--wall", "0.5"]
+    done = pkern(*words, "--schedules", "300", "loops", folder=tmp_path)
+    assert "schedules: 300\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -5,7 +5,8 @@ Owns the machine that they are branches of, and what is known of each: its choic
 
 from __future__ import annotations
 
-import mmap
+import fcntl
+import os
 import signal
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -147,6 +148,7 @@ class Session:
                 return sorted(whole.result(), key=_order)
         finally:
             budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
+            budget.close()
 
 
 def _order(ran: Ran) -> tuple[int, Choices]:
@@ -170,18 +172,29 @@ class _Budget:
     """How many schedules may still be begun: a number that all processes share."""
 
     def __init__(self, schedules: int) -> None:
-        self._shared = mmap.mmap(-1, NUMBER.size)
-        self._shared[:] = NUMBER.pack(schedules)
+        self._fd = os.memfd_create("budget")
+        self._put(schedules)
+
+    def close(self) -> None:
+        """Let go of it here; processes that have it keep it."""
+        os.close(self._fd)
+
+    def _put(self, schedules: int) -> None:
+        os.pwrite(self._fd, NUMBER.pack(schedules), 0)
 
     def stop(self) -> None:
         """Let none be begun any more."""
-        self._shared[:] = NUMBER.pack(0)
+        self._put(0)
 
     def take(self) -> bool:
         """Take one; tell whether there was one."""
-        (left,) = NUMBER.unpack(self._shared[:])
-        if left:
-            self._shared[:] = NUMBER.pack(left - 1)
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)  # it is a process's: each copy takes its own
+        try:
+            (left,) = NUMBER.unpack(os.pread(self._fd, NUMBER.size, 0))
+            if left:
+                self._put(left - 1)
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
         return bool(left)
 
 
