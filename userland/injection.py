@@ -22,7 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
 from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import Raw
@@ -343,6 +343,8 @@ class Injector:
             return _end(stage.result)
         if stage is None:
             self._enter(rule, task, registers)
+        if rule.signal == SIGKILL:  # a call is not begun with that pending
+            raise SyscallError(errno.EINTR)
         result = self._result(rule, task, name, made, registers)
         self._mark(task, rule)
         _store(rule.poke_exit, task, registers)

@@ -155,3 +155,16 @@ def test_a_rule_for_a_call_that_sleeps_counts_it_once(tmp_path):
     subprocess.run(["gcc", "-static", "-o", tmp_path / "sleeps", source], check=True)
     done = pkern("run", "--inject", "read:error=EIO:when=3", tmp_path / "sleeps")
     assert done.stdout == "1 byte\n1 byte\n-1 Input/output error\n"
+
+
+def test_a_call_is_not_begun_with_a_kill_pending(tmp_path):
+    (tmp_path / "told.c").write_text('#include <stdio.h>\nint main(void) { return puts("x") < 0; }')
+    subprocess.run(["gcc", "-static", "-o", tmp_path / "told", tmp_path / "told.c"], check=True)
+    for signal, out in (("KILL", ""), ("TERM", "x\n")):
+        rule = f"write:signal={signal}"
+        host = subprocess.run(
+            ["strace", "-o", "/dev/null", "-e", f"inject={rule}", tmp_path / "told"],
+            capture_output=True,
+            text=True,
+        )
+        assert (host.stdout, pkern("run", "--inject", rule, tmp_path / "told").stdout) == (out, out)
