@@ -120,8 +120,9 @@ static struct ksm_item *item_at(machine *m, mm *mm, struct ksm_item **link, uint
 		*link = gone->next;
 		item_free(m, gone);
 	}
-	if (*link && (*link)->addr == addr)
-		return *link;
+	struct ksm_item *found = *link;
+	if (found && found->addr == addr)
+		return found;
 	struct ksm_item *item = slab_alloc(m, CACHE_KSM_ITEM);
 	if (!item)
 		return NULL;
