@@ -58,7 +58,11 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         "--wall", default="60", metavar="SECONDS", help="the host's time for each (60); 0: no end"
     )
     group.add_argument(
-        "--jobs", type=natural, default=0, metavar="N", help="how many at once (a processor each)"
+        "--jobs",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="how many at once (one more than processors)",
     )
     group.add_argument(
         "--matrix",

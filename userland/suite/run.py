@@ -31,7 +31,7 @@ class Suite(NamedTuple):
     """What is run, and how. given: to each program, its argv's first being its own name.
 
     convention, reader: names of verdicts.CONVENTIONS and READERS. only: keys, if not all are run.
-    seconds: of the host's clock for each, None: for ever. at_once: None: a processor each.
+    seconds: of the host's clock for each, None: for ever. at_once: None: one more than processors.
     """
 
     cases: Sequence[Case]
@@ -82,7 +82,7 @@ def _in_order(
 
     ended: dict[int, Result] = {}
     given_out = 0
-    at_once = suite.at_once or processors()
+    at_once = suite.at_once or processors() + 1  # one runs while another ends
     for count, (number, what) in enumerate(
         run_all(jobs, start, at_once=at_once, seconds=suite.seconds), start=1
     ):
