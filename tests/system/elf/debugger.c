@@ -64,18 +64,21 @@ static struct user_regs_struct regs_of(pid_t pid)
 	return regs;
 }
 
+/* The one event whose message is no process: a number alone does not tell, pids are multiples of 256 too. */
+#define AT_EXIT (SIGTRAP | PTRACE_EVENT_EXIT << 8)
+
 static void tell_info(pid_t pid)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 	if (REQ(PTRACE_GETSIGINFO, pid, 0, &info))
 		printf(" no siginfo (%d)", errno);
 	else
 		printf(" si_signo %d si_code %#x", info.si_signo, info.si_code);
 	unsigned long message = 0;
 	if (!REQ(PTRACE_GETEVENTMSG, pid, 0, &message) && message)
-		printf(" message %s", message < 3 ? (message == 1 ? "1" : "2")
-				      : message < 256 * 256 && message % 256 == 0 ? "status"
-										  : who(message));
+		printf(" message %s", message < 3               ? (message == 1 ? "1" : "2")
+				      : info.si_code == AT_EXIT ? "status"
+								: who(message));
 }
 
 static void tell_call(pid_t pid)
