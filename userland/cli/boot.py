@@ -11,7 +11,7 @@ from pathlib import Path
 from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
-from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.cli.options import UsageError, boot_values, existing
 from pkern.userland.complaints import boot_complaint, sysctl_complaint
 
 
@@ -19,16 +19,7 @@ def boot(options: argparse.Namespace) -> Kernel:
     """Return a machine booted as the options say; the caller closes it."""
     sysctls = read_sysctls(options.sysctl, options.sysctl_file)
     try:
-        kernel = Kernel(
-            ram=options.ram,
-            seed=options.seed,
-            rmap=options.rmap,
-            nrpte=options.nrpte,
-            swap=options.swap,
-            nodes=options.nodes,
-            cpu=options.cpu,
-            sysctl=sysctls or None,
-        )
+        kernel = Kernel(**boot_values(options), sysctl=sysctls or None)
     except (OSError, KeyError, MemoryError, ValueError) as error:
         raise UsageError(boot_complaint(error, sysctls)) from error
     kernel.log.register_console(_show_line)

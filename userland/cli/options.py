@@ -82,6 +82,15 @@ def user_id(text: str) -> int:
     return int(text)
 
 
+# Options whose values are parameters of Kernel under the same names; --sysctl is of its own kind.
+BOOT = ("ram", "seed", "rmap", "nrpte", "swap", "nodes", "cpu")
+
+
+def boot_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of a machine say, by parameter of Kernel."""
+    return {name: getattr(options, name) for name in BOOT}
+
+
 def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM) -> None:
     """Add the options of a command that boots a machine.
 

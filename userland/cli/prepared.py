@@ -8,25 +8,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import HelpfulParser, add_machine_options, natural, user_id
+from pkern.userland.cli.options import BOOT, HelpfulParser, add_machine_options, natural, user_id
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.userland.given import Given
 
-# Option -> its default, for those that a command needs to show the same again.
-SHOWN: dict[str, Any] = {
-    "ram": "1G",
-    "rmap": "objrmap_tree",
-    "swap": "0",
-    "seed": 0,
-    "nrpte": 7,
-    "cpu": "",
-    "root": None,
-    "uid": 1000,
-}
+# What a command shows of its options, where they are not as they are without being said.
+SHOWN = (*BOOT, "host", "root", "uid")
 
 
 def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
@@ -53,7 +44,9 @@ def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
         "--jobs", type=natural, default=0, metavar="N", help="copies at once (a processor each)"
     )
     add_machine_options(parser)
-    parser.set_defaults(refuse=parser.error if isinstance(parser, HelpfulParser) else None)
+    usual = {name: parser.get_default(name) for name in SHOWN}
+    refuse = parser.error if isinstance(parser, HelpfulParser) else None
+    parser.set_defaults(refuse=refuse, usual=usual)
 
 
 def split_command(options: argparse.Namespace) -> None:
@@ -113,9 +106,9 @@ def given_of(options: argparse.Namespace) -> Given:
 def command_of(options: argparse.Namespace) -> str:
     """Return the words that stand behind `pkern run` for the same program on the same machine."""
     words: list[str] = []
-    for name, default in SHOWN.items():
+    for name in SHOWN:
         value = getattr(options, name)
-        if value != default:
+        if value != options.usual[name]:
             words += [f"--{name}", str(value)]
     words += ["--overlay"] if options.overlay else []
     words += ["--sysctl-file", options.sysctl_file] if options.sysctl_file else []

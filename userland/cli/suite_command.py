@@ -10,7 +10,7 @@ from time import perf_counter
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.userland.cli.boot import read_sysctls
-from pkern.userland.cli.options import UsageError, existing, writable
+from pkern.userland.cli.options import UsageError, boot_values, existing, writable
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import (
     Given,
@@ -30,7 +30,6 @@ from pkern.userland.suite.verdicts import BAD
 from pkern.userland.suite.work import Files
 from pkern.userland.tables import show_progress, tell
 
-BASE = ("ram", "seed", "rmap", "nrpte", "swap", "cpu")
 FORMATS = {"junit": reports.as_junit, "tap": reports.as_tap, "json": reports.as_json}
 
 
@@ -114,6 +113,6 @@ def _suite(options: argparse.Namespace) -> Suite:
 
 
 def _rows(options: argparse.Namespace) -> list[Row]:
-    base = {name: getattr(options, name) for name in BASE}
+    base = boot_values(options)
     base["sysctl"] = read_sysctls(options.sysctl, options.sysctl_file)
     return rows([read_axis(text) for text in options.matrix], base)

@@ -24,6 +24,7 @@ PARAMETERS: dict[str, type] = {
     "hostname": str,
     "seed": int,
     "nrpte": int,
+    "nodes": int,
     "poison": int,
 }
 ALL = {"rmap": tuple(RMAP_DESIGNS)}
