@@ -73,6 +73,12 @@ def tell(lines: Iterable[str]) -> None:
     print(text, flush=True)
 
 
+def clear_progress() -> None:
+    """Take the line of show_progress away."""
+    if sys.stderr.isatty():
+        print("\r" + " " * 79, end="\r", file=sys.stderr, flush=True)
+
+
 def show_progress(done: int, total: int, name: str = "") -> None:
     """Show how far a long command is, on a terminal only."""
     if sys.stderr.isatty():

@@ -5,37 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.prepared import command_of, given_of, is_python, machine, path_of
+from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.explore.points import Preempt, Strategy
 from pkern.userland.explore.recording import Recording
 from pkern.userland.explore.run import Plan, Ran, Session, priorities, shrunk, uniform
-from pkern.userland.given import NotGiven, nanoseconds_of
-from pkern.userland.sweep.ends import End, Meaning, meaning
-from pkern.userland.sweep.program import NoEnd
-from pkern.userland.tables import show_progress, tell
+from pkern.userland.given import NotGiven
+from pkern.userland.harness import NoEnd, is_python
+from pkern.userland.sweep.ends import End, Group, Meaning, grouped, meaning
+from pkern.userland.tables import clear_progress, show_progress, tell
 
 FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
 
 
-class Group(NamedTuple):
-    """Schedules with the same end. first: the number of the first of them, from 1."""
-
-    meaning: Meaning
-    end: End
-    ran: tuple[Ran, ...]
-    first: int
+Schedule = tuple[int, Ran]  # its number, from 1
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def refusing(options: argparse.Namespace) -> Iterator[None]:
     """A context in which what cannot be run in another order is a UsageError."""
-    if is_python(options):
+    if is_python(options.file):
         raise UsageError("a program in Python drives its tasks itself: explore takes machine code")
     try:
         yield
@@ -66,10 +58,10 @@ def _explore(options: argparse.Namespace) -> int:
         if options.first:
             session.plan = session.plan._replace(enough=partial(_is_finding, usual.end))
         all_ran = list(_schedules(session, usual, options))
-        _clear_progress()
+        clear_progress()
         groups = _grouped(all_ran, usual)
         findings = [group for group in groups if group.meaning in FINDINGS]
-        shortest = [shrunk(session, min(group.ran, key=_length)) for group in findings]
+        shortest = [shrunk(session, _shortest(group)) for group in findings]
     tell(_told(usual, all_ran, groups, findings, shortest))
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
@@ -87,7 +79,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         given_of(options),
         Preempt(options.preempt),
         max(1, options.schedules),
-        None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / 1e9,
+        wall_seconds(options),
         options.jobs or None,
     )
 
@@ -108,26 +100,14 @@ def _schedules(session: Session, usual: Ran, options: argparse.Namespace) -> Ite
     yield from (ended[number] for number in sorted(ended))
 
 
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        print("\r" + " " * 79, end="\r", file=sys.stderr, flush=True)
+def _shortest(group: Group[Schedule]) -> Ran:
+    return min((ran for _, ran in group.led), key=lambda ran: (ran.switches, len(ran.choices)))
 
 
-def _length(ran: Ran) -> tuple[int, int]:
-    return ran.switches, len(ran.choices)
-
-
-def _grouped(all_ran: Sequence[Ran], usual: Ran) -> list[Group]:
-    """Return the schedules by their ends: findings first, then the most frequent."""
-    by_end: dict[End, list[tuple[int, Ran]]] = {}
-    for number, ran in enumerate(all_ran, start=1):
-        by_end.setdefault(ran.end, []).append((number, ran))
-    groups = [
-        Group(_meaning(end, usual.end), end, tuple(ran for _, ran in some), some[0][0])
-        for end, some in by_end.items()
-    ]
-    order = list(Meaning)
-    return sorted(groups, key=lambda group: (order.index(group.meaning), -len(group.ran)))
+def _grouped(all_ran: Sequence[Ran], usual: Ran) -> list[Group[Schedule]]:
+    numbered = enumerate(all_ran, start=1)
+    ends = (((number, ran), ran.end) for number, ran in numbered)
+    return grouped(ends, partial(_meaning, usual=usual.end))
 
 
 def _meaning(end: End, usual: End) -> Meaning:
@@ -143,17 +123,17 @@ def _is_finding(usual: End, end: End) -> bool:
 def _told(
     usual: Ran,
     all_ran: Sequence[Ran],
-    groups: Sequence[Group],
-    findings: Sequence[Group],
+    groups: Sequence[Group[Schedule]],
+    findings: Sequence[Group[Schedule]],
     shortest: Sequence[Ran],
 ) -> list[str]:
     lines = [f"the usual schedule: {usual.end.told()} ({usual.points} points)"]
     lines += [f"schedules: {len(all_ran)}", ""]
     for group in groups:
-        lines.append(f"{len(group.ran):6}  {group.meaning.value}: {group.end.told()}")
+        lines.append(f"{len(group.led):6}  {group.meaning.value}: {group.end.told()}")
         if group in findings:
             ran = shortest[findings.index(group)]
-            lines.append(f"        first in schedule {group.first}; {_choices(ran)}")
+            lines.append(f"        first in schedule {group.led[0][0]}; {_choices(ran)}")
     return lines
 
 
@@ -164,15 +144,15 @@ def _choices(ran: Ran) -> str:
     return f"the least that it needs, point:task: {shown}"
 
 
-def _as_json(usual: Ran, groups: Sequence[Group]) -> str:
+def _as_json(usual: Ran, groups: Sequence[Group[Schedule]]) -> str:
     """Return {"usual": schedule, "groups": [...]}."""
     page = {
         "usual": _page(usual),
         "groups": [
             {
                 "meaning": group.meaning.value,
-                "first": group.first,
-                "ran": list(map(_page, group.ran)),
+                "first": group.led[0][0],
+                "ran": [_page(ran) for _, ran in group.led],
             }
             for group in groups
         ],
@@ -181,7 +161,4 @@ def _as_json(usual: Ran, groups: Sequence[Group]) -> str:
 
 
 def _page(ran: Ran) -> dict[str, object]:
-    end = ran.end._asdict()
-    for name in ("out", "err"):
-        end[name] = end[name].decode(errors="replace")
-    return {"choices": ran.choices, "points": ran.points, "switches": ran.switches, "end": end}
+    return {**ran._asdict(), "end": ran.end.page()}

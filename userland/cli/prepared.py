@@ -57,23 +57,17 @@ def split_command(options: argparse.Namespace) -> None:
     options.file, *options.arguments = command
 
 
-def is_python(options: argparse.Namespace) -> bool:
-    """Tell whether the program is one in Python."""
-    return bool(options.file.endswith(".py"))
-
-
 def machine(options: argparse.Namespace) -> Kernel:
     """Boot a machine that has the program. Errors: UsageError, CpuUnavailable."""
-    from pkern.syscalls import TABLE
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.elf_command import fill_root
     from pkern.userland.cli.shared import layer_of, show_host_root
+    from pkern.userland.harness import import_all_calls, is_python
     from pkern.userland.machine_code import boot_scheduler, start_init
 
-    for call in TABLE.values():
-        assert call  # imported now, not by each copy
+    import_all_calls()
     kernel = boot(options)
-    if is_python(options):
+    if is_python(options.file):
         start_init(kernel)
         show_host_root(kernel, options.root, layer_of(options))
         return kernel
@@ -85,11 +79,12 @@ def machine(options: argparse.Namespace) -> Kernel:
 def path_of(options: argparse.Namespace) -> str:
     """Return the program's path where it is run. Errors: UsageError."""
     from pkern.userland.cli.run import program_file
+    from pkern.userland.harness import is_python
 
-    if options.root is not None and not is_python(options):
+    if options.root is not None and not is_python(options.file):
         return str(options.file)
     file = program_file(options.file)
-    return str(file if is_python(options) else Path(file).absolute())
+    return str(file if is_python(options.file) else Path(file).absolute())
 
 
 def given_of(options: argparse.Namespace) -> Given:
@@ -115,3 +110,10 @@ def command_of(options: argparse.Namespace) -> str:
     words += [word for text in options.sysctl for word in ("--sysctl", text)]
     words += [word for text in options.env for word in ("--env", text)]
     return shlex.join([*words, options.file, *options.arguments])
+
+
+def wall_seconds(options: argparse.Namespace) -> float | None:
+    """Return --wall, None where it is 0: no end. Errors: NotGiven."""
+    from pkern.userland.given import SECOND, nanoseconds_of
+
+    return None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / SECOND

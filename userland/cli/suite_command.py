@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -11,6 +10,7 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.userland.cli.boot import read_sysctls
 from pkern.userland.cli.options import UsageError, boot_values, existing, writable
+from pkern.userland.cli.prepared import wall_seconds
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import (
     Given,
@@ -28,7 +28,7 @@ from pkern.userland.suite.reports import Result, failed_before, read_expected, s
 from pkern.userland.suite.run import Suite, run_suite
 from pkern.userland.suite.verdicts import BAD
 from pkern.userland.suite.work import Files
-from pkern.userland.tables import show_progress, tell
+from pkern.userland.tables import clear_progress, show_progress, tell
 
 FORMATS = {"junit": reports.as_junit, "tap": reports.as_tap, "json": reports.as_json}
 
@@ -50,26 +50,24 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(suite: Suite, options: argparse.Namespace) -> list[Result]:
     results = []
+    is_written = any(getattr(options, name) for name in FORMATS)
     try:
         for result in run_suite(suite, progress=show_progress):
-            results.append(result)
             _tell(result, options)
+            # Outputs of what passed are kept for a page only: a long suite needs no more memory.
+            kept = is_written or result.verdict in BAD
+            results.append(result if kept else result._replace(outcome=None))
     except (BadAxis, CpuUnavailable, NotBranchable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     finally:
-        _clear_progress()
+        clear_progress()
     return results
 
 
 def _tell(result: Result, options: argparse.Namespace) -> None:
     if result.verdict in BAD or options.verbose:
-        _clear_progress()
+        clear_progress()
         tell(told(result))
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        print("\r" + " " * 79, end="\r", file=sys.stderr, flush=True)
 
 
 def _write(options: argparse.Namespace, results: list[Result]) -> None:
@@ -105,7 +103,7 @@ def _suite(options: argparse.Namespace) -> Suite:
             options.cases,
             read_expected(existing(options.expect)) if options.expect else (),
             failed_before(existing(options.rerun_failed)) if options.rerun_failed else None,
-            None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / 1e9,
+            wall_seconds(options),
             options.jobs or None,
         )
     except (BadAxis, NoProgram, NotGiven, ValueError) as error:

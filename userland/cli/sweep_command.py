@@ -13,15 +13,15 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.prepared import command_of, given_of, is_python, machine, path_of
+from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.given import NotGiven, nanoseconds_of
+from pkern.userland.given import NotGiven
+from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
 from pkern.userland.program import NoMain
-from pkern.userland.sweep.ends import FINDINGS, Group, grouped
-from pkern.userland.sweep.program import NoEnd
+from pkern.userland.sweep.ends import FINDINGS, Group, grouped, meaning
 from pkern.userland.sweep.run import Plan, Sweep, run_sweep
-from pkern.userland.tables import tell
+from pkern.userland.tables import clear_progress, tell
 
 REFUSALS = (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable)
 
@@ -37,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
     except (*REFUSALS, BadInjection, NoMain) as error:
         raise UsageError(str(error)) from error
     finally:
-        _clear_progress()
-    groups = grouped(sweep.ends, sweep.good)
+        clear_progress()
+    groups = grouped(sweep.ends, partial(meaning, good=sweep.good))
     tell(_told(sweep, groups, options))
     if options.json:
         Path(options.json).write_text(_as_json(sweep, groups))
@@ -51,17 +51,12 @@ def _progress(done: int, replay: str) -> None:
         print(f"\r{done} ends {replay:60}", end="\r", file=sys.stderr, flush=True)
 
 
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        print("\r" + " " * 79, end="\r", file=sys.stderr, flush=True)
-
-
 # ---- what is asked ----
 
 
 def _plan(options: argparse.Namespace) -> Plan:
     rules = _rules(options.inject)
-    if is_python(options):
+    if is_python(options.file):
         rules = for_python(rules)
     return Plan(
         partial(machine, options),
@@ -69,7 +64,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         given_of(options),
         tuple(options.inject),
         rules,
-        None if options.wall == "0" else nanoseconds_of("--wall", options.wall) / 1e9,
+        wall_seconds(options),
         options.jobs or None,
     )
 
@@ -87,30 +82,24 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
 # ---- what is told ----
 
 
-def _told(sweep: Sweep, groups: Sequence[Group], options: argparse.Namespace) -> list[str]:
+def _told(sweep: Sweep, groups: Sequence[Group[str]], options: argparse.Namespace) -> list[str]:
     lines = [f"without a failure: {sweep.good.told()}", f"positions: {len(sweep.ends)}", ""]
     for group in groups:
-        lines.append(f"{len(group.replays):6}  {group.meaning.value}: {group.end.told()}")
+        lines.append(f"{len(group.led):6}  {group.meaning.value}: {group.end.told()}")
         new = [what for what in group.end.left if what not in sweep.good.left]
         if new:
             lines.append(f"        left behind: {', '.join(new)}")
-        lines.append(f"        pkern run {group.replays[0]} {command_of(options)}")
+        lines.append(f"        pkern run {group.led[0]} {command_of(options)}")
     return lines
 
 
-def _as_json(sweep: Sweep, groups: Sequence[Group]) -> str:
+def _as_json(sweep: Sweep, groups: Sequence[Group[str]]) -> str:
     """Return {"good": end, "groups": [...]}: every position by its replay."""
     page = {
-        "good": _end_page(sweep.good),
+        "good": sweep.good.page(),
         "groups": [
-            {"meaning": group.meaning.value, **_end_page(group.end), "replays": group.replays}
+            {"meaning": group.meaning.value, **group.end.page(), "replays": group.led}
             for group in groups
         ],
     }
     return json.dumps(page, indent=1) + "\n"
-
-
-def _end_page(end: object) -> dict[str, object]:
-    fields: dict[str, object] = end._asdict()  # type: ignore[attr-defined]
-    texts = {name: fields[name].decode(errors="replace") for name in ("out", "err")}  # type: ignore[attr-defined]
-    return {**fields, **texts}

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from pkern.userland.sweep.program import EndlessRun
+from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel import branch
-from pkern.kernel.branch import BranchEnded, Reply
+from pkern.kernel.branch import Reply
 from pkern.kernel.machine import Kernel
 from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
 from pkern.userland.explore.strategies import Priorities, Replay, Tree, Uniform
 from pkern.userland.given import Given
+from pkern.userland.harness import EndlessRun, NoEnd
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
-from pkern.userland.sweep.ends import End
-from pkern.userland.sweep.program import FAILED, EndlessRun, NoEnd, Program
+from pkern.userland.sweep.ends import End, end_of, end_of_branch
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -79,7 +79,7 @@ class _Explorer:
 def run_once(kernel: Kernel, plan: Plan, strategy: Strategy) -> Ran:
     """Run the program to its end on a machine that is no one else's."""
     explorer = _Explorer(plan, strategy)
-    end = Program(kernel, plan.path, plan.given).run(explorer)
+    end = end_of(kernel, plan.path, plan.given, explorer)
     points = explorer.points
     assert points is not None
     assert kernel.processor is not None
@@ -89,14 +89,7 @@ def run_once(kernel: Kernel, plan: Plan, strategy: Strategy) -> Ran:
 
 def _ran(what: object) -> Ran:
     """Return what a branch has sent, or an end that says why it sent nothing."""
-    if isinstance(what, Ran):
-        return what
-    if isinstance(what, WallTimeIsUp):
-        return Ran((), 0, 0, End(FAILED, None, "does not end", b"", b""))
-    if isinstance(what, BranchEnded):
-        return Ran((), 0, 0, End(FAILED, None, f"pkern itself failed: {what}", b"", b""))
-    assert isinstance(what, BaseException)
-    raise what
+    return what if isinstance(what, Ran) else Ran((), 0, 0, end_of_branch(what))
 
 
 class Session:

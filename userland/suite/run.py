@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.branch import Branch
 from pkern.userland.given import Given
+from pkern.userland.harness import TIME_IS_UP
 from pkern.userland.suite import matrix
 from pkern.userland.suite.cases import Case
 from pkern.userland.suite.pool import WallTimeIsUp, processors, run_all
 from pkern.userland.suite.reports import Result, judged
 from pkern.userland.suite.verdicts import BAD, CONVENTIONS, READERS, SubCase, Verdict
-from pkern.userland.suite.work import NOT_EXECUTABLE, TIME_IS_UP, Files, Outcome, prepare, run_case
+from pkern.userland.suite.work import NOT_EXECUTABLE, Files, Outcome, prepare, run_case
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

@@ -6,34 +6,28 @@ pickled.
 
 from __future__ import annotations
 
-import io
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkern.kernel.clock import TimeIsUp
-from pkern.kernel.errors import KernelPanic, MemoryFault, SyscallError
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signames import Signal
-from pkern.syscalls import TABLE
-from pkern.userland.failures import own_traceback, status_of
 from pkern.userland.given import Given, Layer
-from pkern.userland.machine_code import (
-    boot_scheduler,
-    bring_program,
-    captured,
-    run_in_time,
-    start_init,
-    start_program,
+from pkern.userland.harness import (
+    FAILED,
+    SIGNALLED,
+    Ending,
+    import_all_calls,
+    run_to_end,
 )
+from pkern.userland.machine_code import boot_scheduler, bring_program, start_init
 from pkern.userland.shown import Bind, bind, show_root
 from pkern.userland.suite.cases import Case, Kind
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
 
-SIGNALLED, TIME_IS_UP, NOT_EXECUTABLE, FAILED = 128, 124, 126, 1
+NOT_EXECUTABLE = 126
 KEPT_BYTES = 1 << 20  # of each output: the last
 
 
@@ -63,8 +57,7 @@ class Outcome(NamedTuple):
 
 def prepare(kernel: Kernel, files: Files) -> None:
     """Do to a machine what all its branches would do first. Errors: NotGiven, CpuUnavailable."""
-    for call in TABLE.values():
-        assert call  # imported now, not by each branch
+    import_all_calls()
     boot_scheduler(kernel)
     start_init(kernel)
     if files.root is not None:
@@ -93,12 +86,11 @@ def run_case(kernel: Kernel, case: Case, given: Given, files: Files) -> Outcome:
     started, first = perf_counter(), kernel.log.written
     began_ns = kernel.clock.now_ns
     out, err = _Tail(), _Tail()
-    run = _run_machine_code if case.kind is Kind.MACHINE_CODE else _run_python
-    status, reason = run(kernel, case, given, files, out, err)
+    ending = _run(kernel, case, given, files, out, err)
     return Outcome(
-        status,
-        Signal(status - SIGNALLED).name if status > SIGNALLED else None,
-        reason,
+        ending.status,
+        ending.signal,
+        ending.reason,
         out.kept(),
         err.kept(),
         tuple(record.line() for record in kernel.log.records(first)),
@@ -107,69 +99,27 @@ def run_case(kernel: Kernel, case: Case, given: Given, files: Files) -> Outcome:
     )
 
 
-Ending = tuple[int, str | None]
+def _run(kernel: Kernel, case: Case, given: Given, files: Files, out: _Tail, err: _Tail) -> Ending:
+    from pkern.userland.program import NoMain
 
-
-def _run_machine_code(
-    kernel: Kernel, case: Case, given: Given, files: Files, out: _Tail, err: _Tail
-) -> Ending:
-    from pkern.kernel.cpu.scheduler import Deadlock, EngineError
-
-    path = str(case.path.absolute())
     try:
-        if files.root is None:
-            bring_program(kernel, Path(path))
-        else:
-            path = _inside(path, files.root)
-        stdio = captured(kernel, b"", out, err)
-        task = start_program(kernel, path, given._replace(argv=(path, *given.argv[1:])), stdio)
+        path = _placed(kernel, case, files)
+        given = given._replace(argv=(path, *given.argv[1:]))
+        return run_to_end(kernel, path, given, out, err)
     except SyscallError as error:
-        return NOT_EXECUTABLE, f"it cannot be executed: {error.strerror}"
-    assert kernel.scheduler is not None
-    try:
-        if not run_in_time(kernel.scheduler, task, given.timeout_ns):
-            return TIME_IS_UP, "its virtual time is up"
-    except (Deadlock, EngineError, KernelPanic) as error:
-        return FAILED, str(error)
-    status = task.exit_status or 0
-    return SIGNALLED + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF, None
-
-
-def _inside(path: str, root: str) -> str:
-    """Return the path that a file of the host has below a root. Errors: as relative_to."""
-    return "/" + str(Path(path).resolve().relative_to(Path(root).resolve()))
-
-
-def _run_python(
-    kernel: Kernel, case: Case, given: Given, _: Files, out: _Tail, err: _Tail
-) -> Ending:
-    from pkern.userland.program import NoMain, load_program, new_task, run_main
-
-    told, complaints = io.StringIO(), io.StringIO()
-    try:
-        with redirect_stdout(told), redirect_stderr(complaints):
-            main = load_program(case.path)
-            asked = given._replace(argv=(str(case.path), *given.argv[1:]))
-            ending: Ending = run_main(new_task(kernel, asked), main, asked, on_fault=_show), None
+        return Ending(NOT_EXECUTABLE, f"it cannot be executed: {error.strerror}")
     except NoMain as error:
-        ending = FAILED, str(error)
-    except TimeIsUp:
-        ending = TIME_IS_UP, "its virtual time is up"
-    except KernelPanic as error:
-        ending = FAILED, str(error)
-    except SystemExit as leaving:
-        status, text = status_of(leaving)
-        complaints.write(text)
-        ending = status, None
-    except KeyboardInterrupt:
-        ending = SIGNALLED + Signal.SIGINT, None
-    except Exception as error:
-        complaints.write(own_traceback(error))
-        ending = FAILED, None
-    out(told.getvalue().encode(errors="surrogateescape"))
-    err(complaints.getvalue().encode(errors="surrogateescape"))
-    return ending
+        return Ending(FAILED, str(error))
+    except KeyboardInterrupt:  # the program's own: the host's goes to the suite, which kills this
+        return Ending(SIGNALLED + Signal.SIGINT)
 
 
-def _show(fault: MemoryFault) -> None:
-    sys.stderr.write(own_traceback(fault))
+def _placed(kernel: Kernel, case: Case, files: Files) -> str:
+    """Return the path of a case's program where it is run. Errors: SyscallError."""
+    if case.kind is Kind.PYTHON:
+        return str(case.path)
+    path = case.path.absolute()
+    if files.root is None:
+        bring_program(kernel, path)
+        return str(path)
+    return "/" + str(path.resolve().relative_to(Path(files.root).resolve()))

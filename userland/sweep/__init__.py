@@ -1,7 +1,6 @@
 """What if this call fails, or that allocation? Every one of them, each in a branch of its own.
 
     positions.py   where a failure may come: the n-th call of a set, the n-th allocation
-    program.py     one program on a machine, from its start to its end
     run.py         the line of the program that nothing fails in, which branches at every position
     ends.py        how a branch ended, and which ends are one
 

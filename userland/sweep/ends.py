@@ -5,17 +5,22 @@ Owns what counts as the same end, and what an end means beside that of the run w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from pkern.kernel.branch import BranchEnded
 from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.vfs.walk import Last
+from pkern.userland.harness import FAILED, Changer, run_to_end
+from pkern.userland.suite.pool import WallTimeIsUp
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.inode import Inode
+    from pkern.userland.given import Given
 
 IPC = {"shm": "shared memory", "sem": "semaphores", "msg": "message queue"}
 MOST_BYTES = 1 << 20
@@ -37,6 +42,11 @@ class End(NamedTuple):
     out: bytes
     err: bytes
     left: tuple[str, ...] = ()
+
+    def page(self) -> dict[str, Any]:
+        """Return it for JSON, its output as text."""
+        texts = {name: getattr(self, name).decode(errors="replace") for name in ("out", "err")}
+        return {**self._asdict(), **texts}
 
     def told(self) -> str:
         """Return it in a few words: how it ended, and the last thing that it said."""
@@ -72,27 +82,47 @@ def meaning(end: End, good: End) -> Meaning:
     return Meaning.REPORTS
 
 
-class Group(NamedTuple):
-    """Ends that are one, and where the failures came that led to them: replay options, in order."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Generic[T]):
+    """Ends that are one, and what led to each of them, in order: replays, schedules."""
 
     meaning: Meaning
     end: End
-    replays: tuple[str, ...]
+    led: tuple[T, ...]
 
 
-def grouped(ends: Iterable[tuple[str, End]], good: End) -> list[Group]:
-    """Return the groups of (replay, end): findings first, then by how many there are."""
-    replays: dict[End, list[str]] = {}
-    for replay, end in ends:
-        replays.setdefault(end, []).append(replay)
-    groups = [Group(meaning(end, good), end, tuple(some)) for end, some in replays.items()]
+def grouped(ends: Iterable[tuple[T, End]], mean: Callable[[End], Meaning]) -> list[Group[T]]:
+    """Return the groups of (what led there, end): the worst first, then by how many there are."""
+    led: dict[End, list[T]] = {}
+    for what, end in ends:
+        led.setdefault(end, []).append(what)
+    groups = [Group(mean(end), end, tuple(some)) for end, some in led.items()]
     order = list(Meaning)
-    return sorted(groups, key=lambda group: (order.index(group.meaning), -len(group.replays)))
+    return sorted(groups, key=lambda group: (order.index(group.meaning), -len(group.led)))
 
 
-def shortest(replays: Sequence[str]) -> str:
-    """Return the replay of a group that is the easiest to look at: the first."""
-    return replays[0]
+# ---- of a program, of a branch ----
+
+
+def end_of(kernel: Kernel, path: str, given: Given, changer: Changer) -> End:
+    """Run a program to its end; what becomes of its calls is the changer's. Errors: as harness."""
+    out, err = bytearray(), bytearray()
+    ending = run_to_end(kernel, path, given, out.extend, err.extend, changer)
+    left = left_behind(kernel)
+    return End(ending.status, ending.signal, ending.reason, bytes(out), bytes(err), left)
+
+
+def end_of_branch(what: object) -> End:
+    """Return the end of a branch that has sent none, or raise what it has raised."""
+    if isinstance(what, WallTimeIsUp):
+        return End(FAILED, None, "does not end", b"", b"")
+    if isinstance(what, BranchEnded):
+        return End(FAILED, None, f"pkern itself failed: {what}", b"", b"")
+    assert isinstance(what, BaseException)
+    raise what
 
 
 # ---- what is left behind ----

@@ -1,6 +1,6 @@
 """A whole sweep: the program runs once without a failure, and a copy of it fails at every position.
 
-Owns the harness of one program, in machine code or in Python, and the copies that run at once.
+Owns the line and the copies that run at once.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import NamedTuple
 from pkern.kernel.branch import Branch, BranchEnded
 from pkern.kernel.machine import Kernel
 from pkern.userland.given import Given
+from pkern.userland.harness import Changer, NoEnd
 from pkern.userland.injection import Rule
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
-from pkern.userland.sweep.ends import End
+from pkern.userland.sweep.ends import End, end_of, end_of_branch
 from pkern.userland.sweep.positions import Allocations, Calls, Counter, Hook, Line
-from pkern.userland.sweep.program import NoEnd, Program
 
-TIME_IS_UP, FAILED = 124, 1
 Progress = Callable[[int, str], None]
 
 
@@ -80,17 +79,17 @@ def _counts(plan: Plan) -> list[int]:
 
 def _counted(kernel: Kernel, plan: Plan) -> list[int]:
     counter = Counter(kernel)
-    Program(kernel, plan.path, plan.given).run(Hook(counter.before))
+    end_of(kernel, plan.path, plan.given, Hook(counter.before))
     counter.end()
     return counter.counts
 
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
     """Run the line, or what has become a copy of it, to its end."""
-    program = Program(kernel, plan.path, plan.given)
+    changer: Changer = Hook(Allocations(line, counts).before)
     if plan.rules:
-        return program.run(Calls(line, plan.texts, plan.rules))
-    return program.run(Hook(Allocations(line, counts).before))
+        changer = Calls(line, plan.texts, plan.rules)
+    return end_of(kernel, plan.path, plan.given, changer)
 
 
 class _Copies:
@@ -128,11 +127,7 @@ class _Copies:
 
 
 def _end_of(what: object) -> End:
+    """Return the end that a copy has sent, or one that says why it sent none."""
     if isinstance(what, End):
         return what
-    if isinstance(what, WallTimeIsUp):
-        return End(TIME_IS_UP, None, "does not end", b"", b"")
-    if isinstance(what, BranchEnded):
-        return End(FAILED, None, f"pkern itself failed: {what}", b"", b"")
-    assert isinstance(what, BaseException)
-    raise what
+    return end_of_branch(what)
