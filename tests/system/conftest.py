@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,6 +118,19 @@ class Machine:
         assert self.kernel.scheduler is not None
         self.kernel.scheduler.run(task)
         return Ran(task.group.exit_status or 0, b"".join(self.out), b"".join(self.err))
+
+
+def same_as_host(
+    machine: Machine, program: Path, here: Sequence[str] = (), there: Sequence[str] = ()
+) -> None:
+    """Assert that a program prints, as this user, what it prints on the host, and ends with 0.
+
+    here, there: its arguments in the machine and on the host.
+    """
+    machine.uid = os.getuid()
+    ours, theirs = machine.run(program, *here), on_host(program, *there)
+    assert ours.out.decode() == theirs.out.decode()
+    assert ours.status == theirs.status == 0
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.task import Task
 from pkern.userland.machine_code import captured, put_program, spawn_program
-from tests.system.conftest import Compile, Machine, on_host
+from tests.system.conftest import Compile, Machine, same_as_host
 
 MIB = 1 << 20
 DUMPED = 0x80
@@ -44,10 +43,7 @@ def test_what_is_in_a_core_file_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
 ) -> None:
     program = compile_c("coredump", flavour)
-    machine.uid = os.getuid()
-    ours, theirs = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
-    assert ours.out.decode() == theirs.out.decode()
-    assert ours.status == theirs.status == 0
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
 def crash(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import Compile, Machine, on_host
+from tests.system.conftest import Compile, Machine, same_as_host
 
 PROGRAM = r"""
 #include <stdio.h>
@@ -101,10 +100,7 @@ def here(*words: object, cwd: Path, sources: Path | None = None) -> str:
 
 def test_each_request_and_stop_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("debugger", "glibc", "-pthread")
-    machine.uid = os.getuid()
-    ours, theirs = machine.run(program), on_host(program)
-    assert ours.out.decode() == theirs.out.decode()
-    assert ours.status == theirs.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize(("source", "commands"), [(PROGRAM, BREAKS), (THREADS, IN_THREADS)])

@@ -19,7 +19,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
 from tests.host import CPU, own_ipc
-from tests.system.conftest import Compile, Machine, on_host
+from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
@@ -34,10 +34,7 @@ def test_what_ordinary_programs_call_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
 ) -> None:
     program = compile_c("breadth", flavour)
-    machine.uid = os.getuid()
-    here, there = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
@@ -45,10 +42,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
 ) -> None:
     program = compile_c("executing", flavour)
-    machine.uid = os.getuid()
-    here, there = machine.run(program, "/tmp"), on_host(program, str(tmp_path))
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
@@ -57,10 +51,7 @@ def test_same_output_as_on_the_host_for_the_same_user(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour)
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
@@ -69,20 +60,14 @@ def test_semaphores_and_messages_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour)
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 def test_memory_policies_as_on_a_host_with_one_node(compile_c: Compile, machine: Machine) -> None:
     if Path("/sys/devices/system/node/possible").read_text().strip() != "0":
         pytest.skip("the host has other nodes")
     program = compile_c("mempolicy", "glibc")
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 def test_fault_around_of_a_disk_as_on_the_host(
@@ -108,10 +93,7 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
 )
 def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: str) -> None:
     program = compile_c(name, "glibc")
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize("name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp"])
@@ -119,10 +101,7 @@ def test_sockets_and_terminals_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
 ) -> None:
     program = compile_c(name, "glibc")
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])
@@ -131,10 +110,7 @@ def test_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour, "-pthread")
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize("flavour", ["glibc", "pie"])
@@ -143,10 +119,7 @@ def test_locks_and_rules_of_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour, "-pthread")
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc", "pie"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pkern.kernel.machine import Kernel
-from tests.system.conftest import Compile, Machine, on_host
+from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
@@ -17,10 +17,7 @@ def test_watches_and_pages_in_pipes_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
     program = compile_c(name, flavour)
-    machine.uid = os.getuid()
-    here, there = machine.run(program), on_host(program)
-    assert here.out.decode() == there.out.decode()
-    assert here.status == there.status == 0
+    same_as_host(machine, program)
 
 
 def test_secret_memory_as_on_the_host(compile_c: Compile, machine: Machine) -> None:

@@ -10,21 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "outcome.h"
+
 #define PAGE 4096ul
 #define MERGE 67
 #define MERGING 68
 
 static char *const place = (char *)0x200000000;
-
-static const char *outcome(long result)
-{
-	static char text[32];
-	if (result >= 0)
-		snprintf(text, sizeof(text), "%ld", result);
-	else
-		snprintf(text, sizeof(text), "%s", strerrorname_np(errno));
-	return text;
-}
 
 static long number(const char *name)
 {

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "outcome.h"
+
 #define PAGE 4096ul
 #define SET 238
 #define GET 239
@@ -20,16 +22,6 @@
 #define HOME 450
 
 static char *const place = (char *)0x200000000;
-
-static const char *outcome(long result)
-{
-	static char text[32];
-	if (result >= 0)
-		snprintf(text, sizeof(text), "%ld", result);
-	else
-		snprintf(text, sizeof(text), "%s", strerrorname_np(errno));
-	return text;
-}
 
 static void say(const char *what, long result) { printf("%s: %s\n", what, outcome(result)); }
 
