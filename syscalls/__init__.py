@@ -31,7 +31,8 @@ ROOMS = {
     "files.splice": "sendfile splice tee vmsplice copy_file_range",
     "files.stat": """
         stat fstat lstat access chmod fchmod chown fchown lchown utime utimes fchownat futimesat
-        newfstatat fchmodat faccessat utimensat statx faccessat2 fchmodat2""",
+        newfstatat fchmodat faccessat utimensat faccessat2 fchmodat2""",
+    "files.statx": "statx",
     "files.timerfd": "timerfd_create timerfd_settime timerfd_gettime",
     "files.xattr": """
         setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr

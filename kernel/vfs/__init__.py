@@ -241,6 +241,10 @@ class Vfs:
             task.fs.leave(old, fs.root)
         below[0].fs.close()
 
+    def is_mount_root(self, inode: Inode) -> bool:
+        """Tell whether an inode is the root of what is mounted somewhere."""
+        return any(mount.fs.root is inode for mount in self.mounts)
+
     def mount_of(self, root: Inode) -> Mount:
         """Return the mount whose root an inode is. Errors: EINVAL (it is none)."""
         found = next((mount for mount in self.mounts if mount.fs.root is root), None)

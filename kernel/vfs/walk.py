@@ -167,6 +167,7 @@ class _Walk:
         self.links += 1
         if self.links > MAX_LINKS or self.rules.no_links:
             raise SyscallError(errno.ELOOP)
+        link.accessed()
         target, goal = link.readlink(self.task), link.jump(self.task)
         if goal is None:
             if not target:

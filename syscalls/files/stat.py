@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
-STATX_SYNC_TYPE, STATX_RESERVED = 0x6000, 0x8000_0000
-STATX_BASIC_STATS, STATX_BTIME = 0x7FF, 0x800
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
 
@@ -60,24 +58,6 @@ class Stat(NamedTuple):
             for part in divmod(ns, SECOND)
         ]
         return struct.pack("<3Q4IQ3q6q24x", *head, 0, *tail, *times)
-
-    def pack_statx(self) -> bytes:
-        """Return the 256 bytes of struct statx."""
-        mask = STATX_BASIC_STATS | STATX_BTIME
-        owner = (self.st_nlink, self.st_uid, self.st_gid, self.st_mode)
-        head = struct.pack("<IIQIIIH2x", mask, self.st_blksize, 0, *owner)
-        sizes = struct.pack("<QQQQ", self.st_ino, self.st_size, self.st_blocks, 0)
-        times = b"".join(
-            struct.pack("<qI4x", *divmod(ns, SECOND))
-            for ns in (self.st_atime_ns, self.btime_ns, self.st_ctime_ns, self.st_mtime_ns)
-        )
-        devices = struct.pack("<IIII", *_split_dev(self.st_rdev), *_split_dev(self.st_dev))
-        return (head + sizes + times + devices).ljust(256, b"\0")
-
-
-def _split_dev(dev: int) -> tuple[int, int]:
-    """Return major and minor of a device number. Source: makedev(3)."""
-    return dev >> 8 & 0xFFF | dev >> 32 & ~0xFFF, dev & 0xFF | dev >> 12 & ~0xFF
 
 
 def stat_of(inode: Inode) -> Stat:
@@ -141,15 +121,6 @@ def newfstatat(task: Task, dirfd: int, path: str, flags: int = 0) -> bytes:
     """Store struct stat of a path below dirfd. Errors: as stat, EINVAL. Source: fstatat(2)."""
     refuse_flags(flags, STAT_FLAGS)
     return stat_of(inode_at(task, dirfd, path, flags)).pack()
-
-
-@syscall(332, "statx", SINT, PATH, INT, INT, STRUCT)
-def statx(task: Task, dirfd: int, path: str, flags: int = 0, mask: int = 0) -> bytes:
-    """Store struct statx of a path below dirfd. Errors: as stat, EINVAL. Source: statx(2)."""
-    refuse_flags(flags, STAT_FLAGS | STATX_SYNC_TYPE)
-    if mask & STATX_RESERVED or flags & STATX_SYNC_TYPE == STATX_SYNC_TYPE:
-        raise SyscallError(errno.EINVAL)
-    return stat_of(inode_at(task, dirfd, path, flags)).pack_statx()
 
 
 # ---- access ----

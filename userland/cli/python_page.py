@@ -36,6 +36,7 @@ CHAPTERS = {
     "files.read_write": "Files: open, read, write",
     "files.paths": "Files: names and directories",
     "files.stat": "Files: what they are and who may",
+    "files.statx": "Files: what their file systems tell",
     "files.sizes": "Files: sizes and caches",
     "files.fcntl": "Descriptors",
     "files.pidfd": "Descriptors of processes",
