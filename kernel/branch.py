@@ -73,6 +73,9 @@ class BranchEnded(RuntimeError):
         how = "" if status is None else f": {_how(status)}"
         super().__init__(f"the branch ended without a result{how}")
 
+    def __reduce__(self) -> tuple[type[BranchEnded], tuple[int | None]]:
+        return BranchEnded, (self.status,)
+
 
 def _how(status: int) -> str:
     if os.WIFSIGNALED(status):

@@ -55,6 +55,7 @@ def split_command(options: argparse.Namespace) -> None:
     if not command:
         options.refuse("the following arguments are required: PROGRAM")
     options.file, *options.arguments = command
+    options.refuse = None  # a parser cannot be sent to another process
 
 
 def machine(options: argparse.Namespace) -> Kernel:
@@ -87,6 +88,15 @@ def path_of(options: argparse.Namespace) -> str:
     return str(file if is_python(options.file) else Path(file).absolute())
 
 
+def host_path_of(options: argparse.Namespace) -> str:
+    """Return the program's path on the host. Errors: UsageError."""
+    from pkern.userland.harness import is_python
+
+    path = path_of(options)
+    in_root = options.root is not None and not is_python(path)
+    return options.root.rstrip("/") + path if in_root else path
+
+
 def given_of(options: argparse.Namespace) -> Given:
     """Return what the program is given. Errors: NotGiven."""
     from pkern.userland.given import Given, read_env
@@ -95,6 +105,7 @@ def given_of(options: argparse.Namespace) -> Given:
         (options.file, *options.arguments),
         uid=options.uid,
         env=read_env(options.env) if options.env else None,
+        limits={},  # not the usual proxy, which cannot be sent to another process
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
+from pkern.userland.cli.elsewhere import add_dask
 from pkern.userland.cli.options import add_machine_options, natural, user_id
 
 HELP = """\
@@ -23,6 +24,7 @@ examples:
   pkern suite tests/ --expect known.txt          names, or patterns, of what is to fail
   pkern suite tests/ --exit-status automake      77 is a skip, 99 an error
   pkern suite unit_tests --cases gtest           a program that holds many cases
+  pkern suite --dask tcp://10.0.0.1:8786 tests/  on the computers of a Dask cluster
   pkern suite --root / tests/                    dynamic programs: the host's files, read only
 """
 STATUSES = ("plain", "automake", "kselftest", "ltp")
@@ -64,6 +66,7 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many at once (one more than processors)",
     )
+    add_dask(group)
     group.add_argument(
         "--matrix",
         action="append",

@@ -9,6 +9,7 @@ from time import perf_counter
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.userland.cli.boot import read_sysctls
+from pkern.userland.cli.elsewhere import elsewhere
 from pkern.userland.cli.options import UsageError, boot_values, existing, writable
 from pkern.userland.cli.prepared import wall_seconds
 from pkern.userland.engine import CpuUnavailable
@@ -52,11 +53,12 @@ def _run(suite: Suite, options: argparse.Namespace) -> list[Result]:
     results = []
     is_written = any(getattr(options, name) for name in FORMATS)
     try:
-        for result in run_suite(suite, progress=show_progress):
-            _tell(result, options)
-            # Outputs of what passed are kept for a page only: a long suite needs no more memory.
-            kept = is_written or result.verdict in BAD
-            results.append(result if kept else result._replace(outcome=None))
+        with elsewhere(options) as cluster:
+            for result in run_suite(suite, show_progress, cluster):
+                _tell(result, options)
+                # What passed keeps its output for a page only: long suites need no more memory.
+                kept = is_written or result.verdict in BAD
+                results.append(result if kept else result._replace(outcome=None))
     except (BadAxis, CpuUnavailable, NotBranchable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
     finally:

@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
+from pkern.userland.cli.elsewhere import add_dask
 from pkern.userland.cli.prepared import add_program, split_command
 
 HELP = """\
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is told")
     group.add_argument("--json", metavar="FILE", help="every position and its end")
     add_program(parser, wall="10")
+    add_dask(parser.add_argument_group("where the copies run"))
 
 
 def load(options: argparse.Namespace) -> Any:

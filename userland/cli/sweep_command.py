@@ -12,15 +12,23 @@ from pathlib import Path
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
+from pkern.userland.cli.elsewhere import elsewhere
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
+from pkern.userland.cli.prepared import (
+    command_of,
+    given_of,
+    host_path_of,
+    machine,
+    path_of,
+    wall_seconds,
+)
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
 from pkern.userland.program import NoMain
 from pkern.userland.sweep.ends import FINDINGS, Group, grouped, meaning
-from pkern.userland.sweep.run import Plan, Sweep, run_sweep
+from pkern.userland.sweep.run import Plan, Sweep, run_sweep, run_sweep_on
 from pkern.userland.tables import clear_progress, tell
 
 REFUSALS = (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable)
@@ -31,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         writable(options.json)
     try:
-        sweep = run_sweep(_plan(options), _progress)
+        sweep = _sweep(_plan(options), options)
     except SyscallError as error:
         raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
     except (*REFUSALS, BadInjection, NoMain) as error:
@@ -43,6 +51,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         Path(options.json).write_text(_as_json(sweep, groups))
     return 1 if any(group.meaning in FINDINGS for group in groups) else 0
+
+
+def _sweep(plan: Plan, options: argparse.Namespace) -> Sweep:
+    with elsewhere(options) as cluster:
+        if cluster is None:
+            return run_sweep(plan, _progress)
+        return run_sweep_on(cluster, plan, [host_path_of(options)], _progress)
 
 
 def _progress(done: int, replay: str) -> None:

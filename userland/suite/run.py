@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.branch import Branch
+from pkern.userland.cluster.share import Elsewhere, Part, digests
 from pkern.userland.given import Given
 from pkern.userland.harness import TIME_IS_UP
 from pkern.userland.suite import matrix
@@ -52,19 +55,71 @@ class _Job(NamedTuple):
     case: Case
 
 
-def run_suite(suite: Suite, progress: Progress | None = None) -> Iterator[Result]:
+def run_suite(
+    suite: Suite, progress: Progress | None = None, elsewhere: Elsewhere | None = None
+) -> Iterator[Result]:
     """Run the suite and give the results in their order, each as soon as those before are there.
 
-    progress: called with (how many have ended, all, the last one's name). Errors: BadAxis for a
-    machine that does not boot, NotBranchable, as work.prepare.
+    progress: called with (how many have ended, all, the last one's name). elsewhere: where the
+    programs are run, None: here. Errors: BadAxis for a machine that does not boot, NotBranchable,
+    as work.prepare and Elsewhere.run.
     """
     jobs = list(_jobs(suite))
+    ended = _ended_here(suite, jobs) if elsewhere is None else _ended_there(suite, jobs, elsewhere)
+    return _in_order(ended, len(jobs), progress)
+
+
+def _in_order(
+    ended: Iterator[tuple[int, Result]], nr_jobs: int, progress: Progress | None
+) -> Iterator[Result]:
+    early: dict[int, Result] = {}
+    given_out = 0
+    for count, (number, result) in enumerate(ended, start=1):
+        early[number] = result
+        if progress is not None:
+            progress(count, nr_jobs, result.name)
+        while given_out in early:
+            yield early.pop(given_out)
+            given_out += 1
+
+
+# ---- where they are run ----
+
+
+def _ended_here(suite: Suite, jobs: Sequence[_Job]) -> Iterator[tuple[int, Result]]:
+    """Give (number, result) as they end."""
     with ExitStack() as stack:
         wanted = {job.row for job in jobs}
         machines = {n: stack.enter_context(matrix.boot(suite.rows[n])) for n in sorted(wanted)}
         for machine in machines.values():
             prepare(machine, suite.files)
-        yield from _in_order(suite, jobs, machines, progress)
+        at_once = suite.at_once or processors() + 1  # one runs while another ends
+        start = partial(_start, suite, machines)
+        for number, what in run_all(jobs, start, at_once=at_once, seconds=suite.seconds):
+            yield number, judged(_result(suite, jobs[number], what), suite.expected)
+
+
+def _start(suite: Suite, machines: dict[int, Kernel], job: _Job) -> Branch:
+    return machines[job.row].branch(run_case, job.case, suite.given, suite.files)
+
+
+def _ended_there(
+    suite: Suite, jobs: Sequence[_Job], elsewhere: Elsewhere
+) -> Iterator[tuple[int, Result]]:
+    """Give (number, result) as parts end: neighbours, which need the fewest machines."""
+    size = ceil(len(jobs) / elsewhere.parts)
+    slices = [jobs[first : first + size] for first in range(0, len(jobs), size)]
+    for part, results in elsewhere.run([_part(suite, jobs) for jobs in slices]):
+        yield from enumerate(results, start=part * size)
+
+
+def _part(suite: Suite, jobs: Sequence[_Job]) -> Part:
+    suite = suite._replace(cases=(), only=None, at_once=1)
+    return Part(_run_part, (suite, jobs), digests([str(job.case.path) for job in jobs]))
+
+
+def _run_part(suite: Suite, jobs: Sequence[_Job]) -> list[Result]:
+    return [result for _, result in sorted(_ended_here(suite, jobs))]
 
 
 def _jobs(suite: Suite) -> Iterator[_Job]:
@@ -73,27 +128,6 @@ def _jobs(suite: Suite) -> Iterator[_Job]:
             key = Result(case.name, row.label, Verdict.PASS, None, None).key
             if suite.only is None or key in suite.only:
                 yield _Job(number, case)
-
-
-def _in_order(
-    suite: Suite, jobs: Sequence[_Job], machines: dict[int, Kernel], progress: Progress | None
-) -> Iterator[Result]:
-    def start(job: _Job) -> Branch:
-        return machines[job.row].branch(run_case, job.case, suite.given, suite.files)
-
-    ended: dict[int, Result] = {}
-    given_out = 0
-    at_once = suite.at_once or processors() + 1  # one runs while another ends
-    for count, (number, what) in enumerate(
-        run_all(jobs, start, at_once=at_once, seconds=suite.seconds), start=1
-    ):
-        job = jobs[number]
-        ended[number] = judged(_result(suite, job, what), suite.expected)
-        if progress is not None:
-            progress(count, len(jobs), job.case.name)
-        while given_out in ended:
-            yield ended.pop(given_out)
-            given_out += 1
 
 
 def _result(suite: Suite, job: _Job, what: object) -> Result:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel import branch
 from pkern.kernel.branch import Branch, Reply
+from pkern.userland.cluster.share import Share
 from pkern.userland.injection import Injector, Rule
 
 if TYPE_CHECKING:
@@ -33,16 +34,20 @@ class Line:
     """What the line without a failure, and each copy of it, knows of itself.
 
     reply: what a copy sends its end with; None: this is the line. forked: is told of each copy, and
-    may wait before it returns.
+    may wait before it returns. share: at which positions there is one.
     """
 
-    def __init__(self, kernel: Kernel, forked: Forked) -> None:
+    def __init__(self, kernel: Kernel, forked: Forked, share: Share) -> None:
         self.kernel = kernel
         self.reply: Reply | None = None
         self._forked = forked
+        self._share = share
+        self._positions = count()
 
     def fork(self, replay: str) -> bool:
         """Go on twice; tell whether this is the copy, which is to fail here."""
+        if not self._share.has(next(self._positions)):
+            return False
         made = branch.split(self.kernel)
         if isinstance(made, Reply):
             self.reply = made

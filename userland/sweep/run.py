@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import NamedTuple
 
 from pkern.kernel.branch import Branch, BranchEnded
 from pkern.kernel.machine import Kernel
+from pkern.userland.cluster.share import Elsewhere, Part, Share, digests
 from pkern.userland.given import Given
 from pkern.userland.harness import Changer, NoEnd
 from pkern.userland.injection import Rule
@@ -25,7 +27,8 @@ class Plan(NamedTuple):
     """What is swept. machine: boots one with the program in it. path: of the program there.
 
     given: to the program. texts, rules: of calls that fail; without one, allocations do. seconds:
-    that a copy may take by the host's clock. at_once: copies, None: one for each processor.
+    that a copy may take by the host's clock. at_once: copies, None: one for each processor. share:
+    the positions that are swept.
     """
 
     machine: Callable[[], Kernel]
@@ -35,6 +38,7 @@ class Plan(NamedTuple):
     rules: tuple[Rule, ...] = ()
     seconds: float | None = 10.0
     at_once: int | None = None
+    share: Share = Share()
 
 
 class Sweep(NamedTuple):
@@ -52,7 +56,7 @@ def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
     counts = _counts(plan)
     copies = _Copies(plan, progress)
     with plan.machine() as kernel:
-        line = Line(kernel, copies.add)
+        line = Line(kernel, copies.add, plan.share)
         try:
             good = _end(kernel, plan, line, counts)
             if line.reply is not None:
@@ -60,6 +64,25 @@ def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
             return Sweep(good, copies.ends())
         finally:
             copies.kill()
+
+
+def run_sweep_on(
+    elsewhere: Elsewhere, plan: Plan, files: Sequence[str], progress: Progress | None = None
+) -> Sweep:
+    """As run_sweep, elsewhere: each part runs the line and its own share of the copies.
+
+    files: of the host, which must be the same there. Errors: as run_sweep and Elsewhere.run.
+    """
+    nr, sweeps = elsewhere.parts, {}
+    plan = plan._replace(at_once=1)
+    same = digests(files)
+    parts = [Part(run_sweep, (plan._replace(share=Share(n, nr)),), same) for n in range(nr)]
+    for number, sweep in elsewhere.run(parts):
+        sweeps[number] = sweep
+        if progress is not None:
+            progress(sum(len(one.ends) for one in sweeps.values()), f"{len(sweeps)} of {nr} parts")
+    rounds = zip_longest(*(sweeps[number].ends for number in range(nr)))
+    return Sweep(sweeps[0].good, tuple(end for ends in rounds for end in ends if end is not None))
 
 
 def _counts(plan: Plan) -> list[int]:

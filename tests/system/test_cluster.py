@@ -1,0 +1,165 @@
+"""Sweeps and suites on a real Dask cluster: a scheduler and two workers, one of which is killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+DASK = str(Path(sys.executable).with_name("dask"))
+SECONDS = 120  # for anything, on a loaded machine
+# Long enough that a worker can be killed before it is done with a part.
+PROGRAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void)
+{
+	for (int i = 0; i < 12; i++)
+		if (sbrk(4096) == (void *)-1)
+			return puts("no memory"), 3;
+	for (volatile long i = 0; i < 300000; i++)
+		;
+	int *word = malloc(100000);
+	*word = 3;
+	printf("%d\n", *word);
+	return 0;
+}
+"""
+
+
+class Cluster:
+    """A scheduler, and workers that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / "scheduler.json"
+        self._running: list[subprocess.Popen[bytes]] = []
+        options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
+        self._start("scheduler", *options)
+        self.address = str(self._wait_for_address())
+
+    def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [DASK, kind, "--scheduler-file", str(self._file), *options]
+        with open(self._folder / f"{kind}.log", "ab") as log:
+            started = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
+        self._running.append(started)
+        return started
+
+    def _wait_for_address(self) -> object:
+        for _ in range(SECONDS * 10):
+            if self._file.exists() and self._file.read_text().endswith("}"):
+                return json.loads(self._file.read_text())["address"]
+            time.sleep(0.1)
+        raise TimeoutError("the scheduler does not start")
+
+    def worker(self) -> psutil.Process:
+        """Start a worker and wait until the scheduler has it."""
+        from distributed import Client
+
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        started = self._start("worker", *options, "--local-directory", str(self._folder))
+        with Client(self.address, timeout=SECONDS, set_as_default=False) as client:
+            alive = sum(process.poll() is None for process in self._running[1:])
+            client.wait_for_workers(alive, timeout=SECONDS)
+        return psutil.Process(started.pid)
+
+    def close(self) -> None:
+        for process in self._running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    source, made = tmp_path / "program.c", tmp_path / "programs" / "program"
+    made.parent.mkdir()
+    source.write_text(PROGRAM)
+    subprocess.run(["gcc", "-static", "-o", made, source], check=True)
+    return made
+
+
+def pkern(*words: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pkern", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out, err
+
+
+def wait_for_work(worker: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that a worker has started for a part, once it has."""
+    for _ in range(SECONDS * 100):
+        # The process of the part, its child that does it, and a copy of a machine.
+        if len(found := worker.children(recursive=True)) > 2:
+            return found
+        time.sleep(0.01)
+    raise TimeoutError("the worker does nothing")
+
+
+SWEEP = ["sweep", "--inject", "brk,mmap:error=ENOMEM"]
+
+
+def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
+    alone = ended(pkern(*SWEEP, program))
+    assert "positions: " in alone[1]
+    killed, _ = cluster.worker(), cluster.worker()
+    sweep = pkern(*SWEEP, "--dask", cluster.address, program)
+    its = wait_for_work(killed)
+    killed.kill()
+    assert ended(sweep) == alone
+    gone, alive = psutil.wait_procs(its, timeout=SECONDS)
+    assert gone
+    assert not alive, "what a dead worker had started goes on"
+
+
+def test_a_suite_is_told_as_here(cluster: Cluster, program: Path) -> None:
+    folder = program.parent
+    for number in range(5):
+        shutil.copy(program, folder / f"copy{number}")
+    (folder / "fails.py").write_text("def main(sys):\n    raise SystemExit(4)\n")
+    cluster.worker()
+    words = ["suite", "-v", "--matrix", "vm.nonlinear=0,1", folder]
+    here, there = ended(pkern(*words)), ended(pkern(*words, "--dask", cluster.address))
+    assert [re.sub(r"[\d.]+ s", "", text) for text in here[1:]] == [
+        re.sub(r"[\d.]+ s", "", text) for text in there[1:]
+    ]
+    assert here[0] == there[0] == 1
+
+
+def test_a_worker_with_another_program_is_refused(cluster: Cluster, program: Path) -> None:
+    from pkern.userland.cluster.dask import Cluster as Connection
+    from pkern.userland.cluster.share import NotTheSame, Part
+
+    cluster.worker()
+    with Connection(cluster.address) as connection:
+        part = Part(len, ("abc",), {str(program): "0" * 64})
+        with pytest.raises(NotTheSame, match="is another file than here"):
+            list(connection.run([part]))
+        assert list(connection.run([part._replace(files={})])) == [(0, 3)]
+
+
+def test_no_scheduler_is_said_in_a_sentence(program: Path) -> None:
+    status, out, err = ended(pkern(*SWEEP, "--dask", "tcp://127.0.0.1:1", program))
+    assert (status, out) == (2, "")
+    assert err == "pkern: no scheduler of Dask answers at tcp://127.0.0.1:1\n"
