@@ -1,8 +1,8 @@
 """The pytest plugin: a fresh machine for each test that asks, recounted when the test ends.
 
 Loaded in every test run of an environment that has pkern, so it takes no name from a project but
-those that begin with pkern: fixtures and markers `pkern_*`, the option `--pkern-rmap`. A project
-that asks pkern.fixtures gets the short ones. Nothing of pkern is imported before a test needs it.
+those that begin with pkern: fixtures and markers `pkern_*`, options `--pkern-*`. A project that
+asks pkern.fixtures gets the short ones. Nothing of pkern is imported before a test needs it.
 A failure's report shows the test's own frames, then each task's maps and the kernel's log.
 """
 
@@ -78,19 +78,25 @@ class Program:
 
 # Modules whose TypeErrors are about what a test has passed.
 LOOK_AT_ARGUMENTS = ("pkern.kernel.arguments", "pkern.userland.binding")
+BRANCHES = pytest.StashKey["Branches"]()  # of --pkern-branch
 MACHINE = pytest.StashKey["Kernel"]()
 ENDS = pytest.StashKey["list[Completed]"]()  # of the programs that the test ran
 BROKEN = pytest.StashKey["list[Section]"]()  # what was left of a machine that a recount failed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --pkern-rmap."""
+    """Add --pkern-rmap and --pkern-branch."""
     group = parser.getgroup("pkern")
     group.addoption(
         "--pkern-rmap",
         choices=[*RMAPS, "all"],
         default=RMAPS[0],
         help="reverse map of the machine, or all: one run of each test on every one",
+    )
+    group.addoption(
+        "--pkern-branch",
+        action="store_true",
+        help="run each test that has a machine in a process of its own, a copy of one booted",
     )
 
 
@@ -99,6 +105,13 @@ def pytest_configure(config: pytest.Config) -> None:
     for prefix in _prefixes(config):
         for name, text in MARKERS.items():
             config.addinivalue_line("markers", f"{prefix}{name}{text}")
+    if config.getoption("--pkern-branch"):
+        from pkern.userland.pytest_branch import Branches
+
+        config.stash[BRANCHES] = branches = Branches(
+            config, lambda item: _wanted(item, _rmap_of(item)), _booted
+        )
+        config.pluginmanager.register(branches)
 
 
 def _prefixes(config: pytest.Config) -> tuple[str, ...]:
@@ -137,7 +150,7 @@ def pkern_machine(request: pytest.FixtureRequest, pkern_rmap: str) -> Iterator[K
     from pkern.kernel.errors import KernelBug
 
     node = request.node
-    kernel = node.stash[MACHINE] = _boot(request, pkern_rmap)
+    kernel = node.stash[MACHINE] = _machine_of(node, pkern_rmap)
     try:
         yield kernel
         kernel.check()
@@ -180,20 +193,46 @@ def pkern_program(request: pytest.FixtureRequest, pkern_machine: Kernel) -> Any:
     return program
 
 
-def _boot(request: pytest.FixtureRequest, rmap: str) -> Kernel:
-    """Return a machine booted as the test's markers say; a wrong marker is one sentence."""
+def _rmap_of(node: pytest.Item) -> str:
+    """Return the reverse map that the fixture pkern_rmap will have, before there are fixtures."""
+    usual = node.config.getoption("--pkern-rmap")
+    parameters = getattr(getattr(node, "callspec", None), "params", {})
+    return str(parameters.get("pkern_rmap", usual))
+
+
+def _wanted(node: pytest.Item, rmap: str) -> dict[str, Any]:
+    """Return the parameters of the machine that a test's markers ask for."""
+    wanted: dict[str, Any] = {"rmap": rmap, "sysctl": marked_sysctls(node)}
+    for mark in _marks(node, "boot"):
+        wanted.update(mark.kwargs)
+    return wanted
+
+
+def _machine_of(node: pytest.Item, rmap: str) -> Kernel:
+    """Return the machine that a test has: a copy, or one booted for it."""
+    branches = node.config.stash.get(BRANCHES, None)
+    kernel = None if branches is None else branches.take()
+    return _boot(_wanted(node, rmap)) if kernel is None else kernel
+
+
+def _boot(wanted: dict[str, Any]) -> Kernel:
+    """Return a machine booted as a test's markers say; a wrong marker is one sentence."""
     from pkern.kernel.machine import Kernel
     from pkern.userland.complaints import boot_complaint
 
-    sysctls = marked_sysctls(request.node)
-    parameters: dict[str, Any] = {"rmap": rmap, "sysctl": sysctls}
-    for mark in _marks(request.node, "boot"):
-        parameters.update(mark.kwargs)
     try:
-        return Kernel(**parameters)
+        return Kernel(**wanted)
     except (MemoryError, OSError, TypeError, ValueError) as error:
-        complaint = boot_complaint(error, sysctls)
+        complaint = boot_complaint(error, wanted["sysctl"])
     pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
+
+
+def _booted(wanted: dict[str, Any]) -> Kernel | None:
+    """As _boot; None where it cannot be, which the test is to say."""
+    try:
+        return _boot(wanted)
+    except pytest.fail.Exception:
+        return None
 
 
 def marked_sysctls(node: pytest.Item) -> dict[str, int | str]:

@@ -100,7 +100,7 @@ def test_the_short_names_are_for_those_who_ask(pytester):
             {"pkern_machine", "pkern_program", "pkern_rmap", "pkern_root", "pkern_user"},
         ),
         ("--markers", {f"@pytest.mark.pkern_{name}" for name in ("sysctl", "boot", "all_rmaps")}),
-        ("--help", {"--pkern-rmap"}),
+        ("--help", {"--pkern-rmap", "--pkern-branch"}),
     ],
 )
 def test_every_name_that_is_taken_unasked_begins_with_pkern(pytester, listing, wanted):
