@@ -329,14 +329,6 @@ struct chain { /* free slots are the leading ones, in the head block only */
 };
 
 /* ---- lists of pages by age (lru.c) ---- */
-enum lru_list {
-	LRU_INACTIVE_ANON,
-	LRU_ACTIVE_ANON,
-	LRU_INACTIVE_FILE,
-	LRU_ACTIVE_FILE,
-	LRU_UNEVICTABLE,
-	NR_LRU_LISTS
-};
 struct lru { /* pfns, or 0; new pages at the head, reclaim at the tail */
 	uint32_t head, tail;
 };
@@ -554,7 +546,8 @@ void move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr,
 void pte_count_in(mm *mm, const struct page *page); /* rss, after a pte_set */
 
 /* vma.c */
-struct vma *vma_find(mm *mm, uint64_t addr); /* first with end > addr */
+struct vma *vma_find(mm *mm, uint64_t addr);       /* first with end > addr */
+struct vma *vma_peek(const mm *mm, uint64_t addr); /* the same, and it is not remembered */
 struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end);
 void vma_link(mm *mm, struct vma *vma);
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original); /* fork: behind all others */

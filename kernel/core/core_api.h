@@ -635,3 +635,103 @@ int64_t user_touch(mm *mm, uint64_t addr, uint64_t len,
 int64_t mm_is_present(mm *mm, uint64_t addr); /* 1: a user page is there, whatever it allows */
 int64_t mm_translate(mm *mm, uint64_t addr,
 		     uint64_t access); /* arena offset, or -EFAULT: takes no fault */
+
+/*
+ * ---- questions (inspect.c): what is read moves nothing, not even a counter ----
+ *
+ * An address space is named by the page frame of its pgd.  Lists are written as far as there is
+ * room; what comes back is how long they are.
+ */
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS
+};
+struct frame_info { /* one page frame */
+	uint64_t
+		owner; /* cached: its mapping's cookie; a table: the pgd; slab: the cache's place */
+	uint64_t
+		index; /* in the file; of an anonymous page: its pgoff; a table: its first address */
+	uint32_t flags; /* enum page_flags */
+	uint32_t refcount, mapcount, pins;
+	uint32_t used;   /* of a table: entries; of slab: objects; of others: holds by pipes */
+	uint32_t entry;  /* PG_SWAPCACHE: where its copy lies */
+	uint32_t blocks; /* of its pte chain; PG_DIRECT has none */
+	uint32_t node;
+};
+struct mapper { /* an entry that maps a page */
+	uint64_t pgd, addr, pte;
+	uint64_t vma; /* where its VMA starts */
+};
+struct rmap_work { /* what a design has looked at to find them */
+	uint64_t vma_visits, pte_visits, block_touches;
+};
+enum entry_kind {
+	ENTRY_NOTHING,
+	ENTRY_TABLE,
+	ENTRY_PAGE,
+	ENTRY_LARGE_PAGE,
+	ENTRY_ZERO_PAGE,
+	ENTRY_SWAP,
+	ENTRY_FILE,
+	ENTRY_MARKER,
+	ENTRY_PROMISE /* of a large page */
+};
+enum entry_notes { ENTRY_READONLY = 1, ENTRY_UFFD_WP = 2, ENTRY_PROMISED = 4 };
+struct entry_info { /* what an entry of a page table says, beyond the processor's bits */
+	uint64_t kind;
+	uint64_t number; /* page frame; page of the file; swap entry; kind of marker */
+	uint64_t notes;  /* the kernel's own bits: enum entry_notes */
+};
+struct pte_info {
+	uint64_t addr, pte;
+	uint64_t nr_pages; /* 1, or 512: an entry of the third level */
+};
+struct tlb_info {
+	uint64_t addr, pfn, rights; /* PROT_* */
+};
+struct item_info { /* one place of a mapping */
+	uint64_t index;
+	uint64_t pfn;   /* 0: no page */
+	uint64_t entry; /* in swap, 0: it is not */
+};
+struct showing { /* a VMA that shows a mapping */
+	uint64_t pgd, start, end, pgoff, flags;
+	uint64_t cursor; /* nonlinear: the next address to be unmapped */
+};
+struct swap_info {
+	uint64_t nr_slots, nr_used, next,
+		closing; /* nr_slots 0: no such area; slot 0: the header */
+	int64_t prio;
+};
+struct swap_slot {
+	uint32_t count;  /* ptes and places of files that name it */
+	uint32_t cached; /* page frame with the same content, 0: none */
+};
+struct cursors {                      /* where scans go on; pgd 0: from the first address space */
+	uint64_t scan_pgd, scan_addr; /* the virtual scan */
+	uint64_t ksm_pgd, ksm_addr;
+};
+int64_t machine_frames(machine *m, uint64_t first, uint64_t nr, struct frame_info *out);
+uint64_t machine_frames_end(machine *m); /* no frame from here on was ever in use */
+/* -EINVAL: no such page, no design of its own; -ENODATA: this machine keeps nothing for it. */
+int64_t machine_mappers(machine *m, uint64_t pfn, uint64_t design, struct mapper *out, uint64_t max,
+			struct rmap_work *work);
+/* Entries of special VMAs, which no design knows. */
+int64_t machine_pinners(machine *m, uint64_t pfn, struct mapper *out, uint64_t max);
+int64_t machine_lru(machine *m, uint64_t list, uint64_t *pfns, uint64_t max); /* youngest first */
+void machine_swap_info(machine *m, uint64_t area, struct swap_info *out);
+int64_t machine_swap_slots(machine *m, uint64_t area, struct swap_slot *out, uint64_t max);
+void machine_cursors(machine *m, struct cursors *out);
+mapping *machine_mapping(machine *m, uint64_t cookie); /* NULL: there is none */
+int64_t mapping_items(mapping *mp, uint64_t from, struct item_info *out, uint64_t max);
+int64_t mapping_showings(mapping *mp, struct showing *out, uint64_t max);
+uint64_t mm_pgd(mm *mm);
+void machine_entry(machine *m, uint64_t entry, uint64_t level, struct entry_info *out); /* 0: pte */
+int64_t mm_tlb(mm *mm, struct tlb_info *out, uint64_t max);
+/* Entries that hold anything, of tables that map pages, in [from, end). */
+int64_t mm_ptes(mm *mm, uint64_t from, uint64_t end, struct pte_info *out, uint64_t max);
+uint64_t mm_vma_cursor(mm *mm, uint64_t addr); /* nonlinear: address; 0: it has none */

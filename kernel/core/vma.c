@@ -56,12 +56,9 @@ static void refresh_gap(struct vma *vma)
 	tree_update_path(&vma->mm->vmas, &vma->by_addr);
 }
 
-struct vma *vma_find(mm *mm, uint64_t addr)
+struct vma *vma_peek(const mm *mm, uint64_t addr)
 {
-	struct vma *found = mm->recent;
-	if (found && found->start <= addr && addr < found->end)
-		return found;
-	found = NULL;
+	struct vma *found = NULL;
 	for (struct tree_node *node = mm->vmas.root; node;) {
 		struct vma *vma = addr_vma(node);
 		if (vma->end <= addr) {
@@ -73,6 +70,15 @@ struct vma *vma_find(mm *mm, uint64_t addr)
 			break;
 		node = node->left;
 	}
+	return found;
+}
+
+struct vma *vma_find(mm *mm, uint64_t addr)
+{
+	struct vma *found = mm->recent;
+	if (found && found->start <= addr && addr < found->end)
+		return found;
+	found = vma_peek(mm, addr);
 	if (found)
 		mm->recent = found;
 	return found;
@@ -543,7 +549,7 @@ int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
 {
 	uint64_t n = 0;
-	for (struct vma *vma = vma_find(mm, from); vma && n < max; vma = vma->next) {
+	for (struct vma *vma = vma_peek(mm, from); vma && n < max; vma = vma->next) {
 		const mapping *mp = vma_mapping(vma);
 		out[n++] = (struct vma_info){
 			vma->start,
