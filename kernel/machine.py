@@ -40,6 +40,7 @@ from pkern.kernel.vfs.sysfs import SysFs
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.net.net import Net
@@ -218,6 +219,12 @@ class Kernel:
     def ksm(self) -> Ksm:
         """Who merges pages of equal content, and when."""
         made: Ksm = late.load("pkern.kernel.mm.ksm").Ksm(self.memory, self.clock)
+        return made
+
+    @cached_property
+    def inspect(self) -> Inspector:
+        """Questions about its memory; asking changes nothing."""
+        made: Inspector = late.load("pkern.kernel.inspect.inspector").Inspector(self)
         return made
 
     @cached_property

@@ -377,6 +377,11 @@ def _takes(main: Callable[..., Any], nr_arguments: int) -> bool:
     return True
 
 
+def call_main(main: Callable[..., Any], sys: Sys, argv: list[str]) -> Any:
+    """Call a program's main with as many arguments as it takes, and return its result."""
+    return main(sys, argv) if _takes(main, 2) else main(sys)
+
+
 def new_task(kernel: Kernel, given: Given, stdin: Inode | None = None) -> Task:
     """Return the task of a program in Python. stdin: what descriptor 0 names; None: nothing.
 
@@ -446,7 +451,7 @@ def run_main(
     if given.fail_nth:
         kernel.fail_nth(given.fail_nth)
     try:
-        result = main(sys, argv) if _takes(main, 2) else main(sys)
+        result = call_main(main, sys, argv)
     except Replaced:
         return _run_replaced(kernel, task, given)
     except MemoryFault as fault:

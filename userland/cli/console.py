@@ -20,6 +20,7 @@ from time import gmtime, strftime
 from typing import Any, TextIO
 
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
+from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.machine import Kernel, parse_size
 from pkern.userland.cli import reference
 from pkern.userland.cli.boot import boot, sysctl_name
@@ -38,14 +39,15 @@ from pkern.userland.cli.plumbing import (
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 from pkern.userland.cli.typeahead import TypeAhead
 from pkern.userland.complaints import sysctl_complaint
+from pkern.userland.inspect.words import Asker, BadQuestion, help_text
 from pkern.userland.program import NoMain, Sys, load_program, run_program
 from pkern.userland.tables import print_table
 
 HELP = """\
-A shell of the machine, as root: cat, echo, ls, sysctl, ps, maps, free, dmesg, check, python, and
-run PROGRAM: FILE.py or machine code of the host's disk, also by its path alone. Lines know ; and |
-and > and >>. Tab completes, Ctrl-C clears the line, Ctrl-D leaves; lines are remembered. The exit
-status is that of the last command. `help` explains each command.
+A shell of the machine, as root: cat, echo, ls, sysctl, ps, maps, free, dmesg, inspect, check,
+python, and run PROGRAM: FILE.py or machine code of the host's disk, also by its path alone. Lines
+know ; and | and > and >>. Tab completes, Ctrl-C clears the line, Ctrl-D leaves; lines are
+remembered. The exit status is that of the last command. `help` explains each command.
 
 examples:
   pkern console
@@ -102,6 +104,7 @@ class Console(cmd.Cmd):
         self.task = kernel.spawn("sh", uid=0, gid=0)
         self.sys = Sys(self.task)
         self.sys.rt_sigaction(self.sys.SIGPIPE, self.sys.SIG_IGN)
+        self._asker = Asker(kernel.inspect)
         names: dict[str, object] = {"kernel": kernel, "task": self.task, "sys": self.sys}
         names["exit"] = names["quit"] = _leave_python  # Python's own would close the terminal
         self.python = code.InteractiveConsole(names)
@@ -204,6 +207,17 @@ class Console(cmd.Cmd):
         """dmesg: print the kernel's log."""
         for text in self.kernel.log.lines():
             print(text)
+
+    def do_inspect(self, line: str) -> None:
+        """inspect QUESTION: ask about memory: walk ADDR, vma ADDR, page PFN, lru, diff, ..."""
+        words = self._words(line)
+        if not words:
+            print(help_text())
+            return
+        try:
+            print(self._asker.ask(words))
+        except (BadQuestion, NotThere) as error:
+            raise UsageError(str(error)) from error
 
     def do_check(self, line: str) -> None:
         """check: recount every invariant."""

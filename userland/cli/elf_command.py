@@ -47,7 +47,7 @@ from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
-    from pkern.userland.injection import Injector
+    from pkern.userland.harness import Changer
 
 HEAD_BYTES = 4096
 ENGINE_ENDS = (Deadlock, EngineError, KernelPanic)  # what ends all programs of a machine
@@ -139,7 +139,7 @@ def start(
     asked: Given,
     stdio: Stdio,
     tracer: Tracer | None = None,
-    injector: Injector | None = None,
+    injector: Changer | None = None,
 ) -> Task | Ending:
     """Return the task that is about to run, or why it cannot."""
     try:
@@ -191,7 +191,7 @@ def run_job(
     tracer: Tracer | None = None,
     json_file: str | None = None,
     wall: int | None = None,
-    injector: Injector | None = None,
+    injector: Changer | None = None,
 ) -> int:
     """Run a program and return the exit status as a shell gives it.
 

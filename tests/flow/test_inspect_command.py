@@ -1,0 +1,137 @@
+"""`pkern inspect`: a program is run to a place, asked about, and runs on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pkern.userland.cli.console import Console
+from pkern.userland.cli.main import main
+
+PYTHON = """
+def main(sys):
+    flags = sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
+    for nr in range(3):
+        at = sys.mmap(0x10000000 * (nr + 1), 4096, 3, flags | sys.MAP_FIXED)
+        sys.store(at, b"x")
+    print("went on")
+    return 7
+"""
+C = """
+#include <sys/mman.h>
+#include <unistd.h>
+#include <sys/wait.h>
+int main(int argc, char **argv)
+{
+	char *at = mmap((void *)0x10000000, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	*at = 1;
+	if (fork() == 0)
+		_exit(0);
+	wait(0);
+	if (argc > 1)
+		*(volatile char *)8 = 1;
+	munmap(at, 8192);
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> str:
+    (tmp_path / "p.py").write_text(PYTHON)
+    return str(tmp_path / "p.py")
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    compiler = shutil.which("musl-gcc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    folder = tmp_path_factory.mktemp("inspected")
+    (folder / "p.c").write_text(C)
+    subprocess.run([compiler, "-static", "-o", folder / "p", folder / "p.c"], check=True)
+    return str(folder / "p")
+
+
+def answers(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict]:
+    assert main(["inspect", "--json", *words]) == 0
+    out = capsys.readouterr().out
+    return [found["answer"] for found in json.loads(out[out.index("[\n") :])]
+
+
+def test_a_program_in_python_at_its_end(capsys, python):
+    (vmas,) = answers(capsys, "-q", "vmas", python)
+    starts = {vma["start"]: vma["present"] for vma in vmas["answers"]}
+    assert [starts[0x10000000 * nr] for nr in (1, 2, 3)] == [1, 1, 1]
+
+
+def test_it_is_stopped_before_a_call_and_runs_on(capsys, python):
+    (vmas,) = answers(capsys, "--until", "call:mmap:3", "-q", "vmas", python)
+    starts = {vma["start"] for vma in vmas["answers"]}
+    assert {0x10000000, 0x20000000} <= starts and 0x30000000 not in starts
+    assert main(["inspect", "--until", "call:mmap", "-q", "lru", python]) == 0
+    assert capsys.readouterr().out.startswith("went on\n")
+
+
+def test_a_place_where_it_never_comes(capsys, python):
+    assert main(["inspect", "--until", "call:mmap:4", "-q", "lru", python]) == 1
+    assert "ended before call:mmap:4" in capsys.readouterr().err
+
+
+def test_machine_code_at_its_end_and_before_a_call(capsys, program):
+    walk, vma = answers(capsys, "-q", "walk 0x10000000", "-q", "vma 0x400000", program)
+    assert walk["vma"] is None, "it has unmapped it"
+    assert vma["file"] == program
+    (walk,) = answers(capsys, "--until", "call:munmap", "-q", "walk 0x10000000", program)
+    assert walk["entries"][-1]["kind"] == "page"
+
+
+def test_machine_code_that_a_signal_ends(capsys, program):
+    assert main(["inspect", "-q", "walk 0x10000000", program, "die"]) == 0
+    said = capsys.readouterr()
+    assert "pte[0]" in said.out and "SIGSEGV" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["p.py"], "nothing is asked"),
+        (["-q", "wlak", "p.py"], "did you mean walk"),
+        (["-q", "lru", "--until", "call:nmap", "p.py"], "did you mean munmap"),
+        (["-q", "lru", "--until", "sometime", "p.py"], "a place is"),
+        (["-q", "lru", "--until", "call:mmap:0", "p.py"], "a number from 1"),
+        (["-q", "lru", "nowhere.py"], "there is no file"),
+    ],
+)
+def test_a_wrong_request(capsys, words, complaint):
+    assert main(["inspect", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_what_is_not_there_is_said(capsys, python):
+    assert main(["inspect", "-q", "vma 8", "-q", "lru", python]) == 1
+    said = capsys.readouterr()
+    assert "has no VMA at 0x8" in said.err and "inactive_anon" in said.out
+
+
+def test_the_console_asks_too(kernel, capsys):
+    console = Console(kernel)
+    for line in ("inspect lru", "inspect", "inspect page x", "inspect vma 8"):
+        console.onecmd(line)
+    out = capsys.readouterr().out
+    assert "inactive_file (0)" in out and "walk ADDR [PID]" in out
+    assert "inspect: a number is decimal" in out and "inspect: process" in out
+
+
+def test_the_python_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs/look-inside.md").read_text()
+    section = page[page.index("## Questions") :]
+    code = re.search(r"```python\n(.*?)```", section, re.S)[1]
+    exec(compile(code, "look-inside.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "walk 0x" in out and "virtual_scan" in out and "counter pgfault" in out

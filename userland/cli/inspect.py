@@ -1,0 +1,64 @@
+"""The command `pkern inspect`: its grammar. inspect_command.py runs it."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from typing import Any
+
+from pkern.userland.cli.options import add_machine_options
+from pkern.userland.cli.prepared import split_command
+from pkern.userland.cli.run import add_files, add_who
+
+HELP = """\
+Run PROGRAM to a place, ask the kernel about its memory there, and let it run on. Asking changes
+nothing. Questions, each behind a -q:
+
+  walk ADDR [PID]   vma ADDR [PID]   vmas [PID]   page PFN   mapping FILE
+  lru   swap   slab   tlb [PID]   diff: what is different since the last diff
+
+The place is its end (exit), or before a call: call:mmap, call:write:3. Exit status 0 where all was
+answered, 1 where the program never came to the place or something asked about is not there.
+
+examples:
+  pkern inspect -q vmas prog.py                            at its end
+  pkern inspect -q 'walk 0x400000' -q lru ./program
+  pkern inspect --until call:exit_group -q 'mapping /tmp/x' ./program
+  pkern inspect --rmap compare -q 'page 100' prog.py       by all reverse maps, side by side
+  pkern inspect --json -q slab -q swap prog.py
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind `pkern inspect`."""
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="FILE.py or an x86-64 ELF program, and its arguments",
+    )
+    parser.usage = f"{parser.prog} [OPTION ...] -q QUESTION PROGRAM [ARGUMENT ...]"
+    group = parser.add_argument_group("what is asked, and where")
+    group.add_argument(
+        "-q", "--ask", action="append", default=[], metavar="QUESTION", help="as 'walk 0x400000'"
+    )
+    group.add_argument(
+        "--until", default="exit", metavar="PLACE", help="exit, call:NAME or call:NAME:N (exit)"
+    )
+    group.add_argument("--json", action="store_true", help="answers as JSON")
+    add_who(parser, uid=1000)
+    add_files(parser)
+    add_machine_options(parser)
+    parser.set_defaults(refuse=parser.error)
+
+
+def load(options: argparse.Namespace) -> Any:
+    """Import and return what asks; the program's name and arguments are told apart."""
+    split_command(options)
+    return import_module("pkern.userland.cli.inspect_command")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the program and ask; 1 where something is not answered."""
+    status: int = load(options).run(options)
+    return status

@@ -1,0 +1,117 @@
+"""How `pkern inspect` runs a program to a place and asks there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.inspect.inspector import NotThere
+from pkern.userland.cli import elf_command
+from pkern.userland.cli.boot import boot
+from pkern.userland.cli.ends import show_failure
+from pkern.userland.cli.options import UsageError, current_directory, existing
+from pkern.userland.cli.run import check_files, given_to
+from pkern.userland.cli.shared import layer_of, show_binds, show_host_root
+from pkern.userland.given import NotGiven
+from pkern.userland.harness import is_python
+from pkern.userland.inspect.stops import Stop, read_place
+from pkern.userland.inspect.words import Asker, BadQuestion, read
+from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
+
+if TYPE_CHECKING:
+    from pkern.kernel.inspect.answers import Answer
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+    from pkern.userland.program import Sys
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run, ask, tell. Errors: UsageError for what is no question, place or program."""
+    check_files(options)
+    try:
+        questions = [read(text) for text in options.ask]
+        place = read_place(options.until)
+    except BadQuestion as error:
+        raise UsageError(str(error)) from error
+    if not questions:
+        raise UsageError("nothing is asked: -q QUESTION, as -q vmas; --help lists them")
+    answered = Answered(questions)
+    with boot(options) as kernel:
+        stop = Stop(place, lambda task: answered.ask(kernel, task))
+        run_it = _run_python if is_python(options.file) else _run_elf
+        run_it(kernel, options, stop)
+    if not stop.met:
+        print(f"pkern: the program ended before {options.until}", file=sys.stderr)
+        return 1
+    return answered.tell("json" if options.json else "text")
+
+
+class Answered:
+    """The questions, and what came of them."""
+
+    def __init__(self, questions: list[list[str]]) -> None:
+        self._questions = questions
+        self._answers: list[Answer | NotThere] = []
+
+    def ask(self, kernel: Kernel, task: Task) -> None:
+        """Ask everything now; a question without a pid is about the task's process."""
+        asker = Asker(kernel.inspect, task)
+        for question in self._questions:
+            try:
+                self._answers.append(asker.ask(question))
+            except NotThere as error:
+                self._answers.append(error)
+
+    def tell(self, form: str) -> int:
+        """Print the answers as "text" or "json"; 1 where something was not there."""
+        missing = [str(answer) for answer in self._answers if isinstance(answer, NotThere)]
+        if form == "json":
+            print(json.dumps(self._as_json(), indent=2))
+        else:
+            print("\n\n".join(str(a) for a in self._answers if not isinstance(a, NotThere)))
+        for text in missing:
+            print(f"pkern: {text}", file=sys.stderr)
+        return int(bool(missing))
+
+    def _as_json(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "question": " ".join(question),
+                "answer": None if isinstance(answer, NotThere) else answer.as_json(),
+            }
+            for question, answer in zip(self._questions, self._answers, strict=True)
+        ]
+
+
+def _run_elf(kernel: Kernel, options: argparse.Namespace, stop: Stop) -> None:
+    path = elf_command.fill_root(kernel, options.file, options.root, layer_of(options))
+    show_binds(kernel, options.bind)
+    here = None if options.root is not None else current_directory()
+    asked = given_to((options.file, *options.arguments), options, options.cwd or here)
+    stdio = elf_command.host_descriptors(kernel, None)
+    elf_command.run_job(kernel, path, asked, stdio, injector=stop)
+
+
+def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop) -> None:
+    try:
+        program = load_program(existing(options.file))
+        show_host_root(kernel, options.root, layer_of(options))
+        show_binds(kernel, options.bind)
+        asked = given_to((options.file, *options.arguments), options, None)
+        task = new_task(kernel, asked)
+    except (NoMain, NotGiven) as error:
+        raise UsageError(str(error)) from error
+
+    def main(sys: Sys, argv: list[str]) -> Any:
+        try:
+            return call_main(program, sys, argv)
+        finally:
+            if task.alive:
+                stop.end(task)
+
+    try:
+        run_main(task, main, asked, injector=stop, on_fault=show_failure)
+    except NoMain as error:
+        raise UsageError(str(error)) from error
