@@ -27,6 +27,7 @@ from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.futex_pi import Locks
+from pkern.kernel.tasks.machine import Watch
 from pkern.kernel.tasks.table import TaskTable
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.inspect.inspector import Inspector
+    from pkern.kernel.events.stream import Stream, Tracing
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.net.net import Net
@@ -137,6 +139,7 @@ class Kernel:
         self.tasks = TaskTable()
         self.dumps = Dumps()
         self.pi_locks = Locks()
+        self.watch = Watch()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
         self.processor: Processor | None = None  # for machine code; its owner sets it
@@ -226,6 +229,21 @@ class Kernel:
         """Questions about its memory; asking changes nothing."""
         made: Inspector = late.load("pkern.kernel.inspect.inspector").Inspector(self)
         return made
+
+    def tracing(self) -> Tracing:
+        """Events: who wants which."""
+        emitters = late.load("pkern.kernel.events.emitters").Emitters
+        tracing = late.load("pkern.kernel.events.stream").Tracing
+        made: Tracing = tracing(self.core, self.tasks, partial(emitters, self))
+        return made
+
+    def events(self, *globs: str) -> Stream:
+        """Return a stream of what happens from now on, as a context manager to iterate over.
+
+        globs: "vmscan:*", "kmem:mm_page_alloc", "pkern:*", a system or a name alone; without one,
+        everything. Errors: ValueError for one that means no event, ENOMEM of the host.
+        """
+        return self.tracing.stream(*globs)
 
     @cached_property
     def sysctl(self) -> SysctlTable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import inspect
 import sys as host
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -43,8 +43,10 @@ from pkern.userland.given import DEFAULT_ENV, Given, give
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.machine import Watcher
     from pkern.kernel.vfs.inode import Inode
     from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.watched import WatchedCalls
 
 MAX_FRUITLESS = 1000
 PKEY_RIGHTS = mman.PKEY_DISABLE_ACCESS | mman.PKEY_DISABLE_WRITE
@@ -53,6 +55,7 @@ PAGE_SIZE = 4096
 LOAD_BYTES = 1 << 20  # what load asks for at once
 MAX_REGISTERS = 6
 NUMBERS = {name: nr for nr, name in NAMES.items()}
+ACCESSES = ("load", "store", "touch")
 
 
 def check_pkey(pkey: int) -> int:
@@ -84,9 +87,12 @@ class Sys(Calls):
         self._dispatch: Callable[..., int] = abi.dispatch
         self._fork: Callable[[Task], Task] = fork
         self._injector: Changer | None = None
+        self._watched: WatchedCalls | None = None
         self._after_exec: Callable[[], None] = _stay
         self.kernel.scheduler_of = _boot_scheduler
-        task.faces.append(_Face(self))
+        face = _Face(self)
+        task.faces.append(face)
+        self.kernel.watch.joined(face)
         if self.kernel.memory.is_counted(task):
             _mix(self, _Counted)
 
@@ -120,32 +126,50 @@ class Sys(Calls):
     def follow(self, tracer: Tracer) -> None:
         """Let a tracer see every call from now on, and those of the children to come."""
         self._tracer = tracer
-        self._dispatch = tracer.raw_call(abi.dispatch)
-        self._fork = tracer.python_call("fork", self._fork)
-        plain = handlers()
-        for name, handler in self._handlers(plain).items():
-            if name not in OWN_FORMS:
-                made: Any = method(name, tracer.python_call(name, handler), plain[name])
-                vars(self)[name] = MethodType(made, self.task)
+        self._rebind()
 
     def inject(self, injector: Changer) -> None:
         """Let another change the calls from now on, and those of the children to come."""
         self._injector = injector
-        self._fork = injector.python_call("fork", fork)
-        plain = handlers()
-        for name, handler in self._handlers(plain).items():
-            if name not in OWN_FORMS and handler is not plain[name]:
-                made: Any = method(name, handler, plain[name])
-                vars(self)[name] = MethodType(made, self.task)
+        self._rebind()
 
-    def _handlers(
-        self, plain: Mapping[str, Callable[..., Any]]
-    ) -> Mapping[str, Callable[..., Any]]:
-        """Return what the calls do here: what they do everywhere, or what is injected."""
-        if self._injector is None:
-            return plain
-        call = self._injector.python_call
-        return {name: call(name, handler) for name, handler in plain.items()}
+    def watch(self, watcher: Watcher | None) -> None:
+        """Let a watcher (None: nobody) see from now on who calls, loads and stores."""
+        if watcher is None and self._watched is None:
+            return
+        from pkern.userland.watched import WatchedCalls  # for those who look
+
+        self._watched = WatchedCalls(watcher) if watcher is not None else None
+        self._rebind()
+
+    def _rebind(self) -> None:
+        """Let the calls be what those make of them who change, watch and show them, in this order.
+
+        A call that nobody touches is the class's again.
+        """
+        changers = [c for c in (self._injector, self._watched, self._tracer) if c is not None]
+        self._fork, self._dispatch = fork, abi.dispatch
+        for changer in changers:
+            self._fork = changer.python_call("fork", self._fork)
+        for shower in (self._watched, self._tracer):
+            if shower is not None:
+                self._dispatch = shower.raw_call(self._dispatch)
+        for name, handler in handlers().items():
+            if name not in OWN_FORMS:
+                self._bind(name, handler, changers)
+        for name in ACCESSES:
+            vars(self).pop(name, None)
+            if self._watched is not None:
+                vars(self)[name] = self._watched.access(self.task, getattr(self, name))
+
+    def _bind(self, name: str, plain: Callable[..., Any], changers: list[Changer]) -> None:
+        handler = plain
+        for changer in changers:
+            handler = changer.python_call(name, handler)
+        vars(self).pop(name, None)
+        if handler is not plain:
+            made: Any = method(name, handler, plain)
+            vars(self)[name] = MethodType(made, self.task)
 
     # ---- memory ----
 
@@ -290,6 +314,11 @@ class _Face:
         """Let what its calls allocate count for the task, while an allocation is to fail."""
         if (sys := self._sys()) is not None:
             _mix(sys, _Counted)
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Let a watcher see its calls, loads and stores; None: nobody."""
+        if (sys := self._sys()) is not None:
+            sys.watch(watcher)
 
     def replaced(self) -> None:
         """Let machine code have the task. Errors: Replaced, which ends the task's own program."""

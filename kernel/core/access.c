@@ -82,8 +82,8 @@ int64_t mm_is_present(mm *mm, uint64_t addr)
 	return addr < mm->counters.task_size && pte_permits(pte_at(mm, addr), ACCESS_READ);
 }
 
-/* Translate, taking the fault that stands in the way. */
-static int64_t reach(mm *mm, uint64_t addr, uint64_t access)
+/* Translate, serving the fault that stands in the way. */
+static int64_t bring(mm *mm, uint64_t addr, uint64_t access)
 {
 	for (;;) {
 		int64_t at = mm_translate(mm, addr, access);
@@ -93,6 +93,16 @@ static int64_t reach(mm *mm, uint64_t addr, uint64_t access)
 		if (err)
 			return err;
 	}
+}
+
+/* The same at an access that a processor would make: it traps. */
+static int64_t reach(mm *mm, uint64_t addr, uint64_t access)
+{
+	int64_t at = mm_translate(mm, addr, access);
+	if (at >= 0)
+		return at;
+	event_exception(mm, addr, access, 0);
+	return bring(mm, addr, access);
 }
 
 static int64_t stopped(mm *mm, int64_t err, uint64_t done)
@@ -279,7 +289,7 @@ int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access)
 	uint64_t end = addr < top && nbytes < top - addr ? addr + nbytes : top;
 	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE) {
 		bool there = !(access & ACCESS_WRITE) && pte_present(pte_at(mm, addr));
-		int64_t at = there ? 0 : reach(mm, addr, access);
+		int64_t at = there ? 0 : bring(mm, addr, access);
 		if (at < 0)
 			return is_need(at) ? at : 0;
 		int64_t err = access & ACCESS_WRITE ? 0 : unshare(mm, addr);

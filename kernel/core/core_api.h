@@ -404,6 +404,84 @@ int64_t machine_slab(machine *m, uint64_t nth, struct slab_info *out); /* 0, -EN
 void *machine_arena(machine *m);
 uint64_t machine_arena_bytes(machine *m);
 
+/* ---- events (events.c): what the core does, as it does it ---- */
+/* clang-format off */
+enum event_kind { /* and what a record's words are */
+	EVENT_EXCEPTION,       /* address, ip, error code, 1: the program's own instruction */
+	EVENT_FAULT,           /* address, access | enum fault_case << 32, pte before and after, outcome */
+	EVENT_PAGE_ALLOC,      /* pfn, enum page_flags, order */
+	EVENT_PAGE_FREE,       /* the same */
+	EVENT_GAP,             /* address or -errno, length, mmap's flags, hint, pages mapped before */
+	EVENT_VMA_STORE,       /* start, end, flags, pgoff, file's cookie */
+	EVENT_EXIT_MMAP,       /* pages mapped, VMAs */
+	EVENT_MAP,             /* start, end, flags, pgoff, mapping's cookie */
+	EVENT_UNMAP,           /* start, end */
+	EVENT_MREMAP,          /* address, length, new length, flags, new address or -errno */
+	EVENT_REMAP_PAGES,     /* start, end, pgoff, enum remap_form, 0 or -errno */
+	EVENT_PROTECT,         /* start, end, flags before, after */
+	EVENT_VMA_SPLIT,       /* start, end, where */
+	EVENT_VMA_MERGE,       /* start, end, where they met */
+	EVENT_COW,             /* address, pfn before, pfn of the copy */
+	EVENT_RMAP_WALK,       /* pfn, mapcount, VMAs visited, ptes visited, chain blocks touched */
+	EVENT_RECLAIM_PASS,    /* wanted, priority, scanned, freed, 1: direct */
+	EVENT_SHRINK_INACTIVE, /* list, scanned, reclaimed, activated | kept << 32, priority */
+	EVENT_SHRINK_ACTIVE,   /* list, taken, deactivated, referenced, priority */
+	EVENT_RECLAIM_PAGE,    /* pfn, list, enum reclaim_why, mapcount before, page flags before */
+	EVENT_SWAP_IN,         /* entry, pfn, 0 or -errno */
+	EVENT_SWAP_OUT,        /* the same */
+	EVENT_CACHE_ADD,       /* pfn, mapping's cookie, index */
+	EVENT_CACHE_DELETE,    /* the same */
+	EVENT_DIRTY,           /* the same */
+	EVENT_WRITEBACK,       /* the same */
+	EVENT_TRUNCATE,        /* mapping's cookie, enum truncate_step, first, last index, size in bytes */
+	EVENT_TLB_FLUSH,       /* address, pages (~0: all), enum tlb_flush_reason */
+	NR_EVENTS,
+	EVENT_OTHER = 64       /* Python's own */
+};
+/* The rows of the table in fault.c. */
+enum fault_case {
+	FAULT_NO_VMA, FAULT_SPECIAL_HOLE, FAULT_SPECIAL, FAULT_LARGE, FAULT_GUARD, FAULT_POISON,
+	FAULT_ZERO, FAULT_ANON, FAULT_FILE_READ, FAULT_FILE_COPY, FAULT_FILE_WRITE,
+	FAULT_FILE_PTE, FAULT_SWAP, FAULT_COW, FAULT_MAKE_WRITABLE, FAULT_PRESENT
+};
+enum remap_form { REMAP_SPECIAL, REMAP_MIXED, REMAP_EMULATED };
+enum truncate_step {
+	TRUNCATE_SIZE, TRUNCATE_UNMAP, TRUNCATE_DROP, TRUNCATE_UNMAP_AGAIN, TRUNCATE_ZERO_TAIL
+};
+/* Why a page that reclaim looked at goes, or stays; and where it stays. */
+enum reclaim_why {
+	WHY_FREED,
+	WHY_HELD, WHY_ELSEWHERE, WHY_NO_RMAP, WHY_MAPPED, WHY_DIRTY,         /* kept */
+	WHY_REFERENCED, WHY_NO_SWAP, WHY_DIRTY_LAZY, WHY_CLOSING, WHY_NOT_WRITTEN, /* activated */
+	WHY_LOCKED, WHY_VMA_LOCKED,                                          /* unevictable */
+	NR_WHYS
+};
+/* Linux's numbers. */
+enum tlb_flush_reason { FLUSH_LOCAL_SHOOTDOWN = 2, FLUSH_LOCAL_MM_SHOOTDOWN = 3 };
+/* clang-format on */
+struct event {            /* 64 bytes */
+	uint64_t seq;     /* of all that were to be recorded: a gap is what was lost */
+	uint64_t time_ns; /* since 1970, virtual */
+	uint32_t kind, pid;
+	uint64_t words[5];
+};
+struct event_ring {     /* live */
+	uint64_t kinds; /* Python's to set: a bit for each kind that is recorded */
+	uint64_t pid;   /* Python's to set: who runs */
+	uint64_t seq;   /* the next record's */
+	uint64_t lost;  /* so far: there was no room */
+	uint64_t nr_records, first, nr_waiting;
+	uint64_t ip, ahead_ns; /* of the instruction that faults; blocks not on the clock yet */
+	struct event *records;
+};
+/* nr_records: a power of two.  0, -EINVAL, -EBUSY (it is on), -ENOMEM. */
+int64_t machine_events_on(machine *m, uint64_t nr_records);
+void machine_events_off(machine *m);
+struct event_ring *machine_events(machine *m);                            /* NULL: off */
+int64_t machine_events_take(machine *m, struct event *out, uint64_t max); /* how many */
+/* Room for one of Python's own, which keeps what it says: its seq, or -1 (lost, or off). */
+int64_t machine_event(machine *m, uint64_t pid);
+
 /* ---- memory pressure (reclaim.c, swap.c) ---- */
 struct reclaim_write { /* a dirty page that Python is to write */
 	uint64_t cookie, index;

@@ -104,6 +104,17 @@ static int64_t install_own(struct fault *f, const void *from)
 	return 0;
 }
 
+static int64_t copy_on_write(struct fault *f, const struct page *page)
+{
+	machine *m = f->mm->machine;
+	uint64_t pfn = page_pfn(m, page);
+	m->counters.cow++;
+	int64_t err = install_own(f, pfn == m->zero_pfn ? NULL : page_data(m, page));
+	if (!err)
+		event(m, EVENT_COW, f->addr, pfn, pte_pfn(*f->ptep), 0, 0);
+	return err;
+}
+
 static void install_zero(struct fault *f)
 {
 	machine *m = f->mm->machine;
@@ -233,10 +244,8 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 		return err == -EIO || err == -ENOSPC ? verdict(m, BUS_ADRERR, f->addr, f->access)
 						     : err;
 	count_major(f, reads);
-	if (copies) {
-		m->counters.cow++;
-		return install_own(f, page_data(m, page));
-	}
+	if (copies)
+		return copy_on_write(f, page);
 	err = rmap_reserve(m);
 	if (err)
 		return err;
@@ -298,9 +307,8 @@ static int64_t write_protect_fault(struct fault *f)
 			stored_through(f, page);
 		return 0;
 	}
-	m->counters.cow++;
 	m->counters.cow_ksm += !!(page->flags & PG_KSM);
-	return install_own(f, pte_pfn(*f->ptep) == m->zero_pfn ? NULL : page_data(m, page));
+	return copy_on_write(f, page);
 }
 
 static int64_t present_fault(struct fault *f)
@@ -467,7 +475,7 @@ static int64_t resolve(struct fault *f)
 	return nothing_there(f);
 }
 
-int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
+static int64_t serve_fault(mm *mm, uint64_t addr, uint64_t access)
 {
 	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
 	mm->machine->faulting = mm;
@@ -482,4 +490,61 @@ int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 	mm->counters.min_flt++;
 	mm->machine->counters.pgfault++;
 	return 0;
+}
+
+/* ---- for who looks ---- */
+
+static enum fault_case case_of_absent(const struct vma *vma, uint64_t access, pte_t pte)
+{
+	bool store = access & ACCESS_WRITE;
+	if (pte_is_guard(pte))
+		return FAULT_GUARD;
+	if (pte_marker_kind(pte) == MARKER_POISON)
+		return FAULT_POISON;
+	if (pte_is_file(pte))
+		return FAULT_FILE_PTE;
+	if (pte_is_swap(pte))
+		return FAULT_SWAP;
+	if (!vma_mapping(vma))
+		return store ? FAULT_ANON : FAULT_ZERO;
+	if (!store)
+		return FAULT_FILE_READ;
+	return vma->flags & VM_SHARED ? FAULT_FILE_WRITE : FAULT_FILE_COPY;
+}
+
+/* The row of the table above that a fault belonged to. */
+static enum fault_case case_of(mm *mm, uint64_t addr, uint64_t access, pte_t pte)
+{
+	const struct vma *vma = vma_find(mm, addr);
+	if (!vma || vma->start > addr)
+		return FAULT_NO_VMA;
+	if (vma->flags & VM_SPECIAL)
+		return pte_present(pte) ? FAULT_SPECIAL : FAULT_SPECIAL_HOLE;
+	if (vma->flags & VM_HUGETLB)
+		return FAULT_LARGE;
+	if (!pte_present(pte))
+		return case_of_absent(vma, access, pte);
+	if (!(access & ACCESS_WRITE) || pte & PTE_WRITE)
+		return FAULT_PRESENT;
+	return vma->flags & VM_SHARED ? FAULT_MAKE_WRITABLE : FAULT_COW;
+}
+
+static pte_t user_pte(mm *mm, uint64_t addr)
+{
+	return addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+}
+
+static int64_t tell_fault(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t before = user_pte(mm, addr);
+	int64_t outcome = serve_fault(mm, addr, access);
+	uint64_t row = case_of(mm, addr, access, before);
+	event(mm->machine, EVENT_FAULT, addr, (access & UINT32_MAX) | row << 32, before,
+	      user_pte(mm, addr), (uint64_t)outcome);
+	return outcome;
+}
+
+int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
+{
+	return mm->machine->events ? tell_fault(mm, addr, access) : serve_fault(mm, addr, access);
 }

@@ -9,6 +9,11 @@
 
 /* ---- pages entering and leaving the cache ---- */
 
+static void tell_page(const mapping *mp, const struct page *page, enum event_kind kind)
+{
+	event(mp->machine, kind, page_pfn(mp->machine, page), mp->cookie, page->index, 0, 0);
+}
+
 static void cache_count(mapping *mp, struct page *page, uint64_t index)
 {
 	machine *m = mp->machine;
@@ -18,6 +23,7 @@ static void cache_count(mapping *mp, struct page *page, uint64_t index)
 	m->counters.nr_file++;
 	if (page->flags & PG_SHMEM)
 		m->counters.nr_shmem++;
+	tell_page(mp, page, EVENT_CACHE_ADD);
 	lru_add(m, page);
 }
 
@@ -130,6 +136,8 @@ void page_set_dirty(machine *m, struct page *page)
 	page->flags |= PG_DIRTY;
 	if (counts_as_dirty(page))
 		m->counters.nr_dirty++;
+	if (page->mapping)
+		tell_page(page->mapping, page, EVENT_DIRTY);
 }
 
 static void page_clear_dirty(machine *m, struct page *page)
@@ -143,6 +151,7 @@ static void cache_leave(mapping *mp, struct page *page)
 {
 	machine *m = mp->machine;
 	assert(page->mapcount == 0);
+	tell_page(mp, page, EVENT_CACHE_DELETE);
 	page_clear_dirty(m, page);
 	lru_del(m, page);
 	mp->nr_pages--;
@@ -262,6 +271,22 @@ static void unmap_everywhere(mapping *mp, uint64_t first, uint64_t last, enum co
 		unmap_nonlinear(vma, first, last);
 }
 
+static void tell_step(const mapping *mp, enum truncate_step step, uint64_t first, uint64_t last)
+{
+	event(mp->machine, EVENT_TRUNCATE, mp->cookie, step, first, last, mp->size);
+}
+
+/* The second time for who mapped a page between the first and its leaving the cache. */
+static void cut_range(mapping *mp, uint64_t first, uint64_t last, enum copies copies)
+{
+	tell_step(mp, TRUNCATE_UNMAP, first, last);
+	unmap_everywhere(mp, first, last, copies);
+	tell_step(mp, TRUNCATE_DROP, first, last);
+	drop_pages(mp, first, last);
+	tell_step(mp, TRUNCATE_UNMAP_AGAIN, first, last);
+	unmap_everywhere(mp, first, last, copies);
+}
+
 static uint64_t page_bytes(const mapping *mp)
 {
 	return mp->flags & MAPPING_HUGE ? HUGE_SIZE : PAGE_SIZE;
@@ -323,9 +348,9 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 		hide_tail(mp, old);
 		return 0;
 	}
-	unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
-	drop_pages(mp, first, INDEX_MAX);
-	unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
+	tell_step(mp, TRUNCATE_SIZE, first, INDEX_MAX);
+	cut_range(mp, first, INDEX_MAX, DROP_COPIES);
+	tell_step(mp, TRUNCATE_ZERO_TAIL, first, INDEX_MAX);
 	zero_tail(mp, size);
 	return 0;
 }
@@ -357,9 +382,7 @@ int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 	zero_part(mp, last, end - last);
 	if (first == last)
 		return 0;
-	unmap_everywhere(mp, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1, KEEP_COPIES);
-	drop_pages(mp, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1);
-	unmap_everywhere(mp, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1, KEEP_COPIES);
+	cut_range(mp, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1, KEEP_COPIES);
 	return 0;
 }
 
@@ -528,6 +551,7 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 		if (!(page->flags & PG_DIRTY))
 			continue;
 		page_clear_dirty(mp->machine, page);
+		tell_page(mp, page, EVENT_WRITEBACK);
 		indexes[n++] = page->index;
 	}
 	return (int64_t)n;

@@ -61,6 +61,7 @@ int64_t mm_create(machine *m, const struct layout *layout, const struct limits *
 void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
+	event(m, EVENT_EXIT_MMAP, mm->counters.total_vm, mm->counters.map_count, 0, 0, 0);
 	scan_forget(mm);
 	ksm_exit(mm);
 	while (mm->last) { /* from the end: no gap changes */

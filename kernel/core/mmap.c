@@ -75,10 +75,14 @@ static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 
 int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
 {
+	uint64_t before = mm->counters.total_vm;
 	int64_t err = unmap_keeping_tables(mm, start, end);
-	if (!err)
-		pt_prune(mm, start, end);
-	return err;
+	if (err)
+		return err;
+	pt_prune(mm, start, end);
+	if (mm->counters.total_vm != before)
+		event(mm->machine, EVENT_UNMAP, start, end, 0, 0, 0);
+	return 0;
 }
 
 int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
@@ -183,6 +187,13 @@ static void give_charges_back(machine *m, const struct vma *model)
 		commit_release(m, vma_pages(model));
 }
 
+static void tell_mapped(const struct vma *model)
+{
+	const mapping *mp = vma_mapping(model);
+	event(model->mm->machine, EVENT_MAP, model->start, model->end, model->flags, model->pgoff,
+	      mp ? mp->cookie : 0);
+}
+
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
 			  uint64_t pgoff, enum joining joining)
 {
@@ -204,15 +215,19 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			     .file = f };
 	err = take_charges(mm->machine, &model);
 	if (!err && !replaced && joining == JOINS_NEIGHBOURS && vma_merge_new(mm, &model)) {
+		tell_mapped(&model);
 		if (f)
 			file_put(f); /* the neighbour has its own */
 		return (int64_t)start;
 	}
 	if (!err)
 		err = commit_vma(mm, &model, joining);
-	if (err)
+	if (err) {
 		give_charges_back(mm->machine, &model);
-	return err ? err : (int64_t)start;
+		return err;
+	}
+	tell_mapped(&model);
+	return (int64_t)start;
 }
 
 /* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
@@ -532,6 +547,7 @@ static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end,
 	}
 	if (old & ~flags & VM_ACCOUNT)
 		commit_release(m, nr);
+	event(m, EVENT_PROTECT, start, end, old, flags, 0);
 	protect_range(*vmap, start, end);
 	*vmap = vma_merge(*vmap);
 	const uint64_t fills = VM_WRITE | VM_SHARED | VM_LOCKED | VM_LOCKONFAULT;
@@ -836,8 +852,8 @@ static int64_t mremap_each(const struct mremap *whole)
 	return (int64_t)whole->new_addr;
 }
 
-int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
-		  uint64_t new_addr)
+static int64_t remap_range(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
+			   uint64_t flags, uint64_t new_addr)
 {
 	struct mremap r = { mm, NULL, addr, old_len, new_len, flags, new_addr, NULL };
 	int64_t err = mremap_params(&r);
@@ -861,6 +877,14 @@ int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uin
 		return -ENOMEM;
 	at = place_new(&r);
 	return at < 0 ? at : move_vma(&r, (uint64_t)at);
+}
+
+int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
+		  uint64_t new_addr)
+{
+	int64_t at = remap_range(mm, addr, old_len, new_len, flags, new_addr);
+	event(mm->machine, EVENT_MREMAP, addr, old_len, new_len, flags, (uint64_t)at);
+	return at;
 }
 
 /* ---- brk and the stack ---- */

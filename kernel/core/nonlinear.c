@@ -249,6 +249,13 @@ static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
 	return r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff ? -EINVAL : 0;
 }
 
+static int64_t tell_remapped(const struct remap *r, enum remap_form form, int64_t result)
+{
+	event(r->mm->machine, EVENT_REMAP_PAGES, r->start, r->end, r->pgoff, form,
+	      (uint64_t)result);
+	return result;
+}
+
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
 			    uint64_t flags, file *f)
 {
@@ -265,12 +272,12 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 	if (!found || found->start > r.start || !(found->flags & VM_SHARED))
 		return -EINVAL;
 	if (t->nonlinear_emulated && !special)
-		return remap_emulated(&r);
+		return tell_remapped(&r, REMAP_EMULATED, remap_emulated(&r));
 	if (found->flags & VM_SEALED)
 		return -EPERM;
 	if (r.end > found->end || pgoff > INDEX_MAX - ((r.end - r.start) >> PAGE_SHIFT))
 		return -EINVAL;
 	if (special)
-		return remap_special(&r);
-	return t->nonlinear_mixing ? remap_mixed(&r) : -EINVAL;
+		return tell_remapped(&r, REMAP_SPECIAL, remap_special(&r));
+	return t->nonlinear_mixing ? tell_remapped(&r, REMAP_MIXED, remap_mixed(&r)) : -EINVAL;
 }

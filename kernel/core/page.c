@@ -123,6 +123,7 @@ static struct page *page_from(machine *m, struct node *node, uint32_t flags)
 	uint64_t *kind = kind_counter(m, flags);
 	if (kind)
 		++*kind;
+	event(m, EVENT_PAGE_ALLOC, pfn, flags, 0, 0, 0);
 	return page;
 }
 
@@ -188,6 +189,7 @@ static void page_free(machine *m, struct page *page)
 	if (page->flags & PG_ANON && page->anon_vma)
 		page->anon_vma->nr_pages--;
 	uint64_t pfn = page_pfn(m, page);
+	event(m, EVENT_PAGE_FREE, pfn, page->flags, 0, 0, 0);
 	page_make_free(m, pfn);
 	pages_count_free(m, pfn, 1);
 	m->counters.pgfree++;
@@ -330,6 +332,7 @@ int64_t machine_destroy(machine *m)
 		m->reserved_chain = block->next;
 		slab_free(m, CACHE_CHAIN, block);
 	}
+	machine_events_off(m);
 	vsyscall_free(m);
 	machine_set_hugepages(m, 0); /* one that cannot go is a leak */
 	int64_t leaked = 0;

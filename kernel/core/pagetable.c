@@ -174,8 +174,10 @@ void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
 	/* A processor may still hold what it saw: it must set these bits again, too. */
 	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
 	const uint64_t same = PTE_PFN_MASK | PTE_PKEY_MASK;
-	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || (old ^ pte) & same)
+	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || (old ^ pte) & same) {
 		mm->counters.tlb_generation++;
+		event(mm->machine, EVENT_TLB_FLUSH, addr, 1, FLUSH_LOCAL_SHOOTDOWN, 0, 0);
+	}
 }
 
 void tlb_flush_mm(mm *mm)
@@ -183,6 +185,7 @@ void tlb_flush_mm(mm *mm)
 	memset(mm->tlb, 0, TLB_ENTRIES * sizeof(*mm->tlb));
 	mm->counters.tlb_generation++;
 	mm->machine->counters.tlb_flush++;
+	event(mm->machine, EVENT_TLB_FLUSH, 0, ~0ul, FLUSH_LOCAL_MM_SHOOTDOWN, 0, 0);
 }
 
 /* ---- one page leaving, entering and being counted ---- */

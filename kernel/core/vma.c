@@ -225,6 +225,12 @@ int64_t vma_prepare_anon(struct vma *vma)
 
 /* ---- linking ---- */
 
+static void tell_stored(const struct vma *vma)
+{
+	event(vma->mm->machine, EVENT_VMA_STORE, vma->start, vma->end, vma->flags, vma->pgoff,
+	      vma->file ? vma->file->cookie : 0);
+}
+
 static void link_after(mm *mm, struct vma *vma, struct vma *prev)
 {
 	struct vma *next = prev ? prev->next : mm->first;
@@ -249,12 +255,14 @@ void vma_link(mm *mm, struct vma *vma)
 	struct vma *next = vma_find(mm, vma->start);
 	link_after(mm, vma, next ? next->prev : mm->last);
 	mapping_link_vma(vma);
+	tell_stored(vma);
 }
 
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original)
 {
 	link_after(mm, copy, mm->last);
 	mapping_link_copy(copy, original);
+	tell_stored(copy);
 }
 
 static void take_out(mm *mm, struct vma *vma)
@@ -302,6 +310,7 @@ void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff)
 	account(vma, (int64_t)vma_pages(vma));
 	refresh_gap(vma);
 	refresh_gap(vma->next);
+	tell_stored(vma);
 }
 
 void vma_set_flags(struct vma *vma, uint64_t flags)
@@ -348,6 +357,7 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 	struct vma *upper = vma_dup(vma);
 	if (!upper)
 		return NULL;
+	event(vma->mm->machine, EVENT_VMA_SPLIT, vma->start, vma->end, addr, 0, 0);
 	upper->start = addr;
 	upper->pgoff = vma_index(vma, addr);
 	vma_resize(vma, vma->start, addr, vma->pgoff);
@@ -376,6 +386,7 @@ void vma_join_next(struct vma *vma)
 {
 	struct vma *next = vma->next;
 	uint64_t end = next->end;
+	event(vma->mm->machine, EVENT_VMA_MERGE, vma->start, end, vma->end, 0, 0);
 	if (!vma->anon_vma && next->anon_vma) {
 		vma_set_anon(vma, next->anon_vma);
 		vma->family = next->family;
@@ -403,6 +414,7 @@ struct vma *vma_merge_new(mm *mm, struct vma *new)
 	struct vma *next = vma_find(mm, new->start);
 	struct vma *prev = next ? next->prev : mm->last;
 	if (can_join(prev, new)) {
+		event(mm->machine, EVENT_VMA_MERGE, prev->start, new->end, new->start, 0, 0);
 		vma_resize(prev, prev->start, new->end, prev->pgoff);
 		if (can_join(prev, next))
 			vma_join_next(prev);
@@ -410,6 +422,7 @@ struct vma *vma_merge_new(mm *mm, struct vma *new)
 	}
 	if (!can_join(new, next))
 		return NULL;
+	event(mm->machine, EVENT_VMA_MERGE, new->start, next->end, next->start, 0, 0);
 	vma_resize(next, new->start, next->end, new->pgoff);
 	return next;
 }
@@ -525,8 +538,7 @@ static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	return at < 0 ? at : (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 }
 
-/* An address for len bytes by Linux's rules, or -errno. */
-int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+static int64_t find_gap(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	uint64_t top = mm->counters.task_size;
 	if (len > top)
@@ -543,6 +555,14 @@ int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 		return -EINVAL;
 	if ((uint64_t)at < mm->machine->tunables.mmap_min_addr && !mm->limits->may_low)
 		return -EPERM;
+	return at;
+}
+
+/* An address for len bytes by Linux's rules, or -errno. */
+int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+{
+	int64_t at = find_gap(mm, addr, len, flags);
+	event(mm->machine, EVENT_GAP, (uint64_t)at, len, flags, addr, mm->counters.total_vm);
 	return at;
 }
 

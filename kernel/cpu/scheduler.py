@@ -139,6 +139,7 @@ class Scheduler:
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
         self._call_words = memoryview(words).cast("Q")  # number and six arguments
         self._needs = 0  # in a row, of the task that runs
+        kernel.watch.booted(self)
 
     # ---- the queue ----
 

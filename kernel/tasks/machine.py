@@ -45,6 +45,7 @@ class Scheduler(Timers, Protocol):
     sleepers: dict[Hashable, dict[Task, None]]
     host_signals: list[tuple[int, int]]
     turns: int
+    calls: dict[int, Callable[..., int]]
 
     def add(self, task: Task) -> None: ...
     def sleep(self, task: Task, wait: WouldBlock) -> None: ...
@@ -75,6 +76,31 @@ class Face(Protocol):
 
     def count_allocations(self) -> None: ...
     def replaced(self) -> None: ...
+    def watch(self, watcher: Watcher | None) -> None: ...
+
+
+class Watcher(Protocol):
+    """Who sees the calls of a Python program: kernel/events/emitters.py."""
+
+    def runs(self, task: Task) -> None: ...
+    def enters(self, task: Task, nr: int, registers: tuple[int, ...]) -> None: ...
+    def leaves(self, task: Task, nr: int, result: int) -> None: ...
+
+
+class Watch:
+    """Who is told of what has no part of the machine to itself. While nobody looks, nobody is."""
+
+    def booted(self, scheduler: Scheduler) -> None:
+        """There is a scheduler from now on."""
+
+    def joined(self, face: Face) -> None:
+        """A Python program makes its calls through this from now on."""
+
+    def generated(self, task: Task, info: SigInfo, group: int, result: int) -> None:
+        """A signal was sent, to the process (group: 1) or the thread. result: GENERATED.*."""
+
+    def executed(self, task: Task, old_pid: int) -> None:
+        """A task runs another program."""
 
 
 class Vsyscalls(Protocol):
@@ -96,6 +122,7 @@ class Machine(Protocol):
     terminals: Any  # whose driver is /dev/ptmx: kernel/tty/devpts.py
     tasks: TaskTable
     dumps: Dumps
+    watch: Watch
     pi_locks: Locks
     processor: Processor | None
     missing_calls: set[int]

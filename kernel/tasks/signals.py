@@ -252,18 +252,20 @@ class Signals:
 
 # ---- sending ----
 
+ALONE, IN_GROUP = 0, 1  # whom a signal is for: one thread, or the process
+DELIVERED, IGNORED = 0, 1  # Linux's TRACE_SIGNAL_*
+
 
 def send(task: Task, info: SigInfo) -> None:
     """Send a signal to the process of a task: any thread that does not block it acts on it."""
     if not task.group.alive:
         return
-    if not _is_python(task):
-        if _prepare(task, info.si_signo):
-            task.group.pending.add(info)
-            task.kernel.wake(("signal", task.group))  # who reads signals reads blocked ones, too
-            _tell_one(task, info.si_signo)
-        return
-    _send_to_python(task, info)
+    if _is_python(task):
+        _send_to_python(task, info)
+    elif _keeps(task, info, IN_GROUP):
+        task.group.pending.add(info)
+        task.kernel.wake(("signal", task.group))  # who reads signals reads blocked ones, too
+        _tell_one(task, info.si_signo)
 
 
 def send_to_thread(task: Task, info: SigInfo) -> None:
@@ -272,7 +274,7 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
         return
     if _is_python(task):
         _send_to_python(task, info)
-    elif _prepare(task, info.si_signo):
+    elif _keeps(task, info, ALONE):
         task.signals.own.add(info)
         task.kernel.wake(("signal", task.group))
         _signalled(task)
@@ -280,7 +282,7 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
 
 def queue_for_process(task: Task, info: SigInfo) -> int:
     """Queue a timer's signal beside those that wait; 0: it is ignored."""
-    if not _prepare(task, info.si_signo):
+    if not _keeps(task, info, IN_GROUP):
         return 0
     task.group.pending.infos.append(info)
     task.kernel.wake(("signal", task.group))
@@ -290,7 +292,7 @@ def queue_for_process(task: Task, info: SigInfo) -> int:
 
 def queue_for_thread(task: Task, info: SigInfo) -> int:
     """As queue_for_process, for one thread."""
-    if not task.alive or not _prepare(task, info.si_signo):
+    if not task.alive or not _keeps(task, info, ALONE):
         return 0
     task.signals.own.infos.append(info)
     task.kernel.wake(("signal", task.group))
@@ -302,7 +304,15 @@ def _is_python(task: Task) -> bool:
     return task.context is None or task.kernel.scheduler is None
 
 
+def _keeps(task: Task, info: SigInfo, group: int) -> bool:
+    """As _prepare, and tell whoever looks what becomes of the signal."""
+    kept = _prepare(task, info.si_signo)
+    task.kernel.watch.generated(task, info, group, DELIVERED if kept else IGNORED)
+    return kept
+
+
 def _send_to_python(task: Task, info: SigInfo) -> None:
+    task.kernel.watch.generated(task, info, IN_GROUP, DELIVERED)
     if task.trace is not None and info.si_signo != SIGKILL:
         task.trace.hold_at_signal(info, _act_or_not)
     else:
@@ -393,6 +403,7 @@ def force(task: Task, info: SigInfo) -> None:
     if signals.is_blocked(signo) or signals.sigaction(signo).handler == SIG_IGN:
         signals.set_action(signo, SIG_DFL)
         signals.blocked &= ~(1 << (signo - 1))
+    task.kernel.watch.generated(task, info, ALONE, DELIVERED)
     signals.own.infos.append(info)
     _signalled(task)
 

@@ -62,7 +62,7 @@ def test_every_call_has_a_chapter_and_an_example():
     own = set(python_page.OWN_EXAMPLES)
     assert sorted(forms) == sorted(call_examples.EXAMPLES), "userland/cli/call_examples.py"
     methods = {name for name in vars(Sys) if not name.startswith("_")} - set(forms) - set(CONSTANTS)
-    assert methods - {"follow", "inject", "ended"} <= own  # what pkern run itself uses
+    assert methods - {"follow", "inject", "watch", "ended"} <= own  # what pkern run itself uses
 
 
 def test_the_index_lists_every_page():

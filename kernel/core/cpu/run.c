@@ -108,6 +108,18 @@ static bool only_this_page_changed(processor *p, uint64_t rights)
 	return true;
 }
 
+/* In the middle of a slice, whose blocks are not on the clock yet. */
+static void tell_exception(processor *p, uint64_t linear, uint64_t access)
+{
+	struct event_ring *ring = p->machine->events;
+	uint64_t left = p->holding ? p->blocks_held : p->blocks_left;
+
+	ring->ahead_ns = (p->blocks_counted - left) * p->block_ns;
+	ring->ip = read_reg(p, REG_RIP);
+	event_exception(p->mm, linear, access, 1);
+	ring->ip = 0;
+}
+
 /* The arena offset of a page, faulting it in; or a stop, and -1. */
 static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 {
@@ -117,6 +129,8 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 		int64_t at = mm_translate(p->mm, linear, access);
 		if (at >= 0)
 			return at;
+		if (__builtin_expect(p->machine->events != NULL, 0))
+			tell_exception(p, linear, access);
 		status = mm_fault(p->mm, linear, access);
 		if (status)
 			break;
@@ -503,6 +517,8 @@ static void count_work(processor *p, uint64_t calls)
 	p->counters.blocks += blocks;
 	if (p->clock)
 		*p->clock += blocks * p->block_ns + calls * p->call_ns;
+	if (__builtin_expect(p->machine->events != NULL, 0))
+		p->machine->events->ahead_ns = 0;
 }
 
 /* The engine tells of `int n` as of exception n, with rip behind it. */

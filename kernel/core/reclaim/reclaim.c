@@ -17,6 +17,16 @@
 
 enum fate { FREED, KEPT, ACTIVATED, CULLED };
 
+static const enum fate fate_of[NR_WHYS] = {
+	[WHY_FREED] = FREED,           [WHY_HELD] = KEPT,
+	[WHY_ELSEWHERE] = KEPT,        [WHY_NO_RMAP] = KEPT,
+	[WHY_MAPPED] = KEPT,           [WHY_DIRTY] = KEPT,
+	[WHY_REFERENCED] = ACTIVATED,  [WHY_NO_SWAP] = ACTIVATED,
+	[WHY_DIRTY_LAZY] = ACTIVATED,  [WHY_CLOSING] = ACTIVATED,
+	[WHY_NOT_WRITTEN] = ACTIVATED, [WHY_LOCKED] = CULLED,
+	[WHY_VMA_LOCKED] = CULLED,
+};
+
 /* ---- what a page's ptes say ---- */
 
 struct look {
@@ -109,49 +119,49 @@ static void unmap_nonlinear(struct page *page)
 	}
 }
 
-static enum fate unmap_page(machine *m, struct page *page)
+static enum reclaim_why unmap_page(machine *m, struct page *page)
 {
 	if (!rmap_walk_linear(m, page, unmap_one, NULL))
-		return CULLED;
+		return WHY_VMA_LOCKED;
 	if (page->mapcount && m->rmap->kind == RMAP_SEARCHES && !(page->flags & PG_ANON))
 		unmap_nonlinear(page);
-	return page->mapcount ? KEPT : FREED;
+	return page->mapcount ? WHY_MAPPED : WHY_FREED;
 }
 
 /* ---- freeing an unmapped page; the caller holds a reference ---- */
 
-static enum fate free_anon(machine *m, struct page *page)
+static enum reclaim_why free_anon(machine *m, struct page *page)
 {
 	if (!(page->flags & PG_SWAPCACHE)) {
 		m->counters.pglazyfreed++;
-		return FREED;
+		return WHY_FREED;
 	}
 	if (page->flags & PG_DIRTY && swap_write(m, page->entry, page))
-		return ACTIVATED; /* it stays, in the swap cache, to be tried again */
+		return WHY_NOT_WRITTEN; /* it stays, in the swap cache, to be tried again */
 	page->flags &= ~(uint32_t)PG_DIRTY;
 	swap_cache_drop(m, page);
-	return FREED;
+	return WHY_FREED;
 }
 
 /* One that nothing was ever written to is a hole again. */
-static enum fate free_memory_file(machine *m, struct page *page)
+static enum reclaim_why free_memory_file(machine *m, struct page *page)
 {
 	if (!(page->flags & PG_DIRTY)) {
 		cache_drop(page->mapping, page);
-		return FREED;
+		return WHY_FREED;
 	}
 	uint32_t entry = swap_entry_alloc(m);
 	if (!entry)
-		return ACTIVATED;
+		return WHY_NO_SWAP;
 	if (swap_write(m, entry, page)) {
 		swap_put(m, entry);
-		return ACTIVATED;
+		return WHY_NOT_WRITTEN;
 	}
 	cache_swap_out(page->mapping, page, entry);
-	return FREED;
+	return WHY_FREED;
 }
 
-static enum fate free_file(struct page *page, struct reclaim *r)
+static enum reclaim_why free_file(struct page *page, struct reclaim *r)
 {
 	const mapping *mp = page->mapping;
 	if (page->flags & PG_DIRTY && mp->flags & MAPPING_WRITEBACK) {
@@ -159,13 +169,13 @@ static enum fate free_file(struct page *page, struct reclaim *r)
 		if (r->nr_writes < room)
 			r->writes[r->nr_writes++] =
 				(struct reclaim_write){ mp->cookie, page->index };
-		return KEPT;
+		return WHY_DIRTY;
 	}
 	cache_drop(page->mapping, page);
-	return FREED;
+	return WHY_FREED;
 }
 
-static enum fate free_unmapped(machine *m, struct page *page, struct reclaim *r)
+static enum reclaim_why free_unmapped(machine *m, struct page *page, struct reclaim *r)
 {
 	if (page->flags & PG_ANON)
 		return free_anon(m, page);
@@ -181,58 +191,67 @@ static bool must_stay(const struct page *page)
 	return page->flags & PG_UNEVICTABLE || (file && page->mapping->flags & MAPPING_LOCKED);
 }
 
+static enum reclaim_why find_place(machine *m, struct page *page)
+{
+	return swap_add(m, page) ? WHY_FREED : WHY_NO_SWAP;
+}
+
 /* An anonymous page needs a place to go to; one that is freed lazily must be clean. */
-static bool has_place(machine *m, struct page *page, struct look look)
+static enum reclaim_why prepare_place(machine *m, struct page *page, struct look look)
 {
 	if ((page->flags & (PG_LAZYFREE | PG_DROPPABLE)) == PG_LAZYFREE && look.dirty) {
 		lru_move(m, page, PG_ACTIVE, PG_LAZYFREE);
-		return false;
+		return WHY_DIRTY_LAZY;
 	}
 	if (!(page->flags & PG_ANON) || page->flags & PG_LAZYFREE)
-		return true;
+		return WHY_FREED;
 	if (!(page->flags & PG_SWAPCACHE))
-		return swap_add(m, page);
+		return find_place(m, page);
 	bool ahead = !page->anon_vma && !(page->flags & PG_KSM);
 	if (!swap_is_closing(m, page->entry) || ahead)
-		return true; /* what was only read ahead is dropped */
+		return WHY_FREED; /* what was only read ahead is dropped */
 	if (swap_count(m, page->entry))
-		return false; /* swapoff has not yet told all who name it */
+		return WHY_CLOSING; /* swapoff has not yet told all who name it */
 	swap_cache_drop(m, page);
-	return swap_add(m, page);
+	return find_place(m, page);
 }
 
-static enum fate evict(machine *m, struct page *page, struct look look, struct reclaim *r)
+static enum reclaim_why evict(machine *m, struct page *page, struct look look, struct reclaim *r)
 {
 	if (page->flags & PG_SHMEM && !swap_nr_free(m))
-		return ACTIVATED;
-	if (!has_place(m, page, look))
-		return ACTIVATED;
-	enum fate fate = page->mapcount ? unmap_page(m, page) : FREED;
-	if (fate == FREED)
+		return WHY_NO_SWAP;
+	enum reclaim_why why = prepare_place(m, page, look);
+	if (why)
+		return why;
+	why = page->mapcount ? unmap_page(m, page) : WHY_FREED;
+	if (why == WHY_FREED)
 		return free_unmapped(m, page, r);
 	if (page->flags & PG_SWAPCACHE && !swap_count(m, page->entry))
 		swap_cache_drop(m, page); /* what is still mapped may be writable */
-	return fate;
+	return why;
 }
 
-static enum fate try_page(machine *m, struct page *page, struct reclaim *r)
+static enum reclaim_why try_page(machine *m, struct page *page, struct reclaim *r)
 {
 	if (must_stay(page))
-		return CULLED;
-	if (page->used || !(r->nodes >> page_nid(m, page) & 1))
-		return KEPT; /* it would not help who asked */
+		return WHY_LOCKED;
+	if (page->used)
+		return WHY_HELD;
+	if (!(r->nodes >> page_nid(m, page) & 1))
+		return WHY_ELSEWHERE; /* it would not help who asked */
 	if (page->mapcount && m->rmap->kind == RMAP_SCANS) {
 		r->nr_mapped++;
-		return KEPT;
+		return WHY_NO_RMAP;
 	}
 	struct look look = look_at_page(m, page);
 	if (look.referenced && m->rmap->kind != RMAP_SCANS) /* 2.4 does not ask a second time */
-		return ACTIVATED;
+		return WHY_REFERENCED;
 	return evict(m, page, look, r);
 }
 
-static void settle(machine *m, struct page *page, enum fate fate)
+static void settle(machine *m, struct page *page, enum reclaim_why why)
 {
+	enum fate fate = fate_of[why];
 	if (fate == CULLED) {
 		lru_cull(m, page);
 	} else if (fate == ACTIVATED) {
@@ -247,32 +266,43 @@ static void settle(machine *m, struct page *page, enum fate fate)
 static void shrink_inactive(machine *m, enum lru_list list, uint64_t nr, struct reclaim *r)
 {
 	uint64_t there = *lru_counter(m, list), before = m->counters.nr_free;
+	uint64_t fates[CULLED + 1] = { 0 }, scanned = r->nr_scanned;
 	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
 		struct page *page = pfn_page(m, m->lru[list].tail);
+		uint64_t mapcount = page->mapcount, flags = page->flags;
 		r->nr_scanned++;
 		page_get(page);
-		settle(m, page, try_page(m, page, r));
+		enum reclaim_why why = try_page(m, page, r);
+		fates[fate_of[why]]++;
+		event(m, EVENT_RECLAIM_PAGE, page_pfn(m, page), list, why, mapcount, flags);
+		settle(m, page, why);
 		page_put(m, page);
 		if (m->counters.nr_free >= before + r->nr_to_free - r->nr_freed)
 			break;
 	}
 	r->nr_freed += m->counters.nr_free - before;
+	event(m, EVENT_SHRINK_INACTIVE, list, r->nr_scanned - scanned, m->counters.nr_free - before,
+	      fates[ACTIVATED] | fates[KEPT] << 32, r->priority);
 }
 
-static void shrink_active(machine *m, enum lru_list list, uint64_t nr)
+static void shrink_active(machine *m, enum lru_list list, uint64_t nr, uint64_t priority)
 {
 	uint64_t there = *lru_counter(m, list);
+	uint64_t taken = 0, kept = 0;
 	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
 		struct page *page = pfn_page(m, m->lru[list].tail);
 		m->counters.pgrefill++;
+		taken++;
 		struct look look = look_at_page(m, page);
 		if (look.referenced || look.marked) {
+			kept++;
 			lru_move(m, page, 0, 0);
 			continue;
 		}
 		m->counters.pgdeactivate++;
 		lru_move(m, page, 0, PG_ACTIVE);
 	}
+	event(m, EVENT_SHRINK_ACTIVE, list, taken, taken - kept, kept, priority);
 }
 
 /* ---- the virtual scan ---- */
@@ -290,7 +320,7 @@ static bool scan_unmap(machine *m, struct page *page, pte_t *ptep, void *arg)
 	if (page->flags & PG_ACTIVE || must_stay(page) || page->used)
 		return false;
 	page_get(page);
-	bool unmapped = has_place(m, page, look) && unmap_one(m, page, ptep, arg);
+	bool unmapped = !prepare_place(m, page, look) && unmap_one(m, page, ptep, arg);
 	m->counters.pglazyfreed += unmapped && page->flags & PG_LAZYFREE;
 	swap_release(m, page); /* if the last user went away meanwhile */
 	page_put(m, page);
@@ -332,7 +362,7 @@ static void shrink_list(machine *m, enum lru_list inactive, struct reclaim *r)
 	uint64_t nr = share(m, inactive, r->priority);
 	bool of_some = r->nodes != ALL_NODES; /* whose pages may all be active */
 	if (of_some || *lru_counter(m, inactive) < *lru_counter(m, active))
-		shrink_active(m, active, nr);
+		shrink_active(m, active, nr, r->priority);
 	if (r->nr_freed < r->nr_to_free)
 		shrink_inactive(m, inactive, nr, r);
 }
@@ -342,6 +372,8 @@ static void count_work(machine *m, const struct reclaim *r, bool direct)
 	struct counters *c = &m->counters;
 	*(direct ? &c->pgscan_direct : &c->pgscan_kswapd) += r->nr_scanned;
 	*(direct ? &c->pgsteal_direct : &c->pgsteal_kswapd) += r->nr_freed;
+	event(m, EVENT_RECLAIM_PASS, r->nr_to_free, r->priority, r->nr_scanned, r->nr_freed,
+	      direct);
 }
 
 int64_t machine_reclaim(machine *m, struct reclaim *r)
@@ -367,13 +399,14 @@ static void forget_access(struct vma *vma, uint64_t addr, pte_t *ptep)
 		pte_set(vma->mm, addr, ptep, *ptep & ~PTE_ACCESSED);
 }
 
-static enum fate page_out(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page)
+static enum reclaim_why page_out(struct vma *vma, uint64_t addr, pte_t *ptep, struct page *page)
 {
 	machine *m = vma->mm->machine;
 	struct look look = { .dirty = *ptep & PTE_DIRTY };
 	struct reclaim r = { 0 };
-	if (!has_place(m, page, look))
-		return ACTIVATED;
+	enum reclaim_why why = prepare_place(m, page, look);
+	if (why)
+		return why;
 	forget_access(vma, addr, ptep); /* so that zap_pte() marks no page */
 	zap_pte(vma->mm, vma, addr, ptep, what_stays(m, vma, page, *ptep));
 	return free_unmapped(m, page, &r);

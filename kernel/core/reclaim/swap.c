@@ -55,26 +55,31 @@ void machine_fail_io(machine *m, uint64_t kind, uint64_t n)
 		m->fail_io[kind] = n;
 }
 
+static int64_t tell_io(machine *m, enum event_kind kind, uint32_t entry, const struct page *page,
+		       int64_t result)
+{
+	event(m, kind, entry, page_pfn(m, page), (uint64_t)result, 0, 0);
+	return result;
+}
+
 int64_t swap_read(machine *m, uint32_t entry, struct page *page)
 {
 	uint64_t at = slot_of(entry) << PAGE_SHIFT;
 	m->counters.pswpin++;
-	if (!machine_io(m, IO_SWAP_READ) &&
-	    host_read(area_of(m, entry)->fd, page_data(m, page), PAGE_SIZE, at))
-		return 0;
-	m->counters.swap_read_errors++;
-	return -EIO;
+	bool done = !machine_io(m, IO_SWAP_READ) &&
+		    host_read(area_of(m, entry)->fd, page_data(m, page), PAGE_SIZE, at);
+	m->counters.swap_read_errors += !done;
+	return tell_io(m, EVENT_SWAP_IN, entry, page, done ? 0 : -EIO);
 }
 
 int64_t swap_write(machine *m, uint32_t entry, struct page *page)
 {
 	uint64_t at = slot_of(entry) << PAGE_SHIFT;
 	m->counters.pswpout++;
-	if (!machine_io(m, IO_SWAP_WRITE) &&
-	    host_write(area_of(m, entry)->fd, page_data(m, page), PAGE_SIZE, at))
-		return 0;
-	m->counters.swap_write_errors++;
-	return -EIO;
+	bool done = !machine_io(m, IO_SWAP_WRITE) &&
+		    host_write(area_of(m, entry)->fd, page_data(m, page), PAGE_SIZE, at);
+	m->counters.swap_write_errors += !done;
+	return tell_io(m, EVENT_SWAP_OUT, entry, page, done ? 0 : -EIO);
 }
 
 /* ---- slots ---- */

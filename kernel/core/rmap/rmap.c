@@ -113,22 +113,43 @@ static bool search_nonlinear(struct rmap_search *s)
 	return true;
 }
 
+typedef bool (*walk_form)(struct rmap_search *s);
+
+static bool walk_linear(struct rmap_search *s) { return !s->left || s->machine->rmap->walk(s); }
+
+static bool walk_all(struct rmap_search *s)
+{
+	if (!walk_linear(s))
+		return false;
+	bool file = s->machine->rmap->kind == RMAP_SEARCHES && !(s->page->flags & PG_ANON);
+	return !file || !s->left || search_nonlinear(s);
+}
+
+static bool tell_walk(struct rmap_search *s, walk_form walk)
+{
+	machine *m = s->machine;
+	const struct counters before = m->counters, *now = &m->counters;
+	uint64_t pfn = page_pfn(m, s->page), mapcount = s->left;
+	bool all = walk(s);
+	event(m, EVENT_RMAP_WALK, pfn, mapcount, now->rmap_vma_visits - before.rmap_vma_visits,
+	      now->rmap_pte_visits - before.rmap_pte_visits,
+	      now->rmap_block_touches - before.rmap_block_touches);
+	return all;
+}
+
+static bool walk_page(struct rmap_search s, walk_form walk)
+{
+	s.machine->counters.rmap_walks++;
+	return s.machine->events ? tell_walk(&s, walk) : walk(&s);
+}
+
 bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg)
 {
-	struct rmap_search s = { m, page, visit, arg, page->mapcount };
-	m->counters.rmap_walks++;
-	if (!s.left)
-		return true;
-	if (!m->rmap->walk(&s))
-		return false;
-	bool file = m->rmap->kind == RMAP_SEARCHES && !(page->flags & PG_ANON);
-	return !file || !s.left || search_nonlinear(&s);
+	return walk_page((struct rmap_search){ m, page, visit, arg, page->mapcount }, walk_all);
 }
 
 /* Without the ptes of nonlinear VMAs, where finding them takes a search. */
 bool rmap_walk_linear(machine *m, struct page *page, pte_visitor visit, void *arg)
 {
-	struct rmap_search s = { m, page, visit, arg, page->mapcount };
-	m->counters.rmap_walks++;
-	return !s.left || m->rmap->walk(&s);
+	return walk_page((struct rmap_search){ m, page, visit, arg, page->mapcount }, walk_linear);
 }

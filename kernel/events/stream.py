@@ -1,0 +1,294 @@
+"""Events: who wants which, and how they come from the core's ring to whoever does.
+
+Owns the ring while somebody looks, what Python's own records in it say, and the subscribers. The
+core writes a record as a thing happens; Python's emitters (emitters.py) put theirs in between, so
+that one order holds for all. pump() empties the ring in batches: at each turn of a task, at each
+call of a Python program, whenever somebody reads. Invariants: the sequence numbers that a
+subscriber to everything sees have no gap but for what `lost` says; looking moves no time, count,
+page or list of the machine.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pkern.kernel.clock import BOOT_EPOCH_NS
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.events.points import FAULT_KERNEL, FAULT_USER, Point, Table, Value, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RING_RECORDS = 1 << 16
+BATCH = 1024
+HALF = 2
+
+Sink = Callable[["Event"], object]
+
+
+class Event:
+    """One thing that happened: event["pfn"] is a value of it, event.fields all of them.
+
+    seq: its number since somebody began to look. time_ns: virtual nanoseconds since boot. pid,
+    comm: of the task that was running, 0 and "swapper" for none. values: in the order of the
+    point's fields.
+    """
+
+    __slots__ = ("comm", "pid", "point", "seq", "time_ns", "values")
+
+    def __init__(
+        self,
+        seq: int,
+        time_ns: int,
+        pid: int,
+        comm: str,
+        point: Point,
+        values: tuple[Value, ...],
+    ) -> None:
+        self.seq = seq
+        self.time_ns = time_ns
+        self.pid = pid
+        self.comm = comm
+        self.point = point
+        self.values = values
+
+    @property
+    def name(self) -> str:
+        """SYSTEM:NAME."""
+        return self.point.full_name
+
+    @property
+    def fields(self) -> dict[str, Value]:
+        """The values by name."""
+        names = (field.name for field in self.point.fields)
+        return dict(zip(names, self.values, strict=True))
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a field. Errors: KeyError."""
+        return self.fields[name]
+
+    def __repr__(self) -> str:
+        told = " ".join(f"{name}={_shown(value)}" for name, value in self.fields.items())
+        return f"<{self.time_ns / 1e9:.6f} {self.comm}-{self.pid} {self.name}: {told}>"
+
+
+def _shown(value: Value) -> str:
+    return hex(value) if isinstance(value, int) and abs(value) > 0xFFFF else str(value)
+
+
+class Runner(Protocol):
+    """A task, as far as events ask: who it is, and whether machine code runs in it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def context(self) -> Any: ...
+
+
+class Emitters(Protocol):
+    """Who tells of what Python does: binds itself where points are on, and off again."""
+
+    def bind(self, names: frozenset[str]) -> None: ...
+
+
+class Stream:
+    """The events of some points, from the moment it is made until it is closed.
+
+    Iterating gives those that have come and not been given yet, and then ends; later there may be
+    more. lost: how many found no room, of any point.
+    """
+
+    def __init__(self, tracing: Tracing, points: list[Point]) -> None:
+        self._tracing = tracing
+        self._waiting: deque[Event] = deque()
+        self._lost_before = tracing.lost
+        self._lost: int | None = None  # since it is closed
+        self._entry = tracing.subscribe(points, self._waiting.append)
+
+    @property
+    def lost(self) -> int:
+        """How many records there was no room for since it was made."""
+        return self._tracing.lost - self._lost_before if self._lost is None else self._lost
+
+    def __iter__(self) -> Iterator[Event]:
+        self._tracing.pump()
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def close(self) -> None:
+        """Look no more; what has come can still be read."""
+        if self._lost is None:
+            self._tracing.unsubscribe(self._entry)
+            self._lost = self._tracing.lost - self._lost_before
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Subscription:
+    """Who gets the events of some points."""
+
+    def __init__(self, points: list[Point], sink: Sink) -> None:
+        self.names = frozenset(point.full_name for point in points)
+        self.sink = sink
+
+
+class Tracing:
+    """The events of one machine.
+
+    core: its handle. tasks: by pid. emitters: made when somebody first looks.
+    """
+
+    def __init__(
+        self, core: Any, tasks: Mapping[int, Runner], emitters: Callable[[Tracing], Emitters]
+    ) -> None:
+        self._core = core
+        self._tasks = tasks
+        self._make_emitters = emitters
+        self._emitters: Emitters | None = None
+        self.table = Table()
+        self._by_kind = {p.kind: p for p in self.table.values() if p.kind is not None}
+        self._subscriptions: list[Subscription] = []
+        self._sinks: dict[str, list[Sink]] = {}  # by point
+        self._payloads: dict[int, tuple[Point, tuple[Value, ...]]] = {}  # by seq
+        self._comms: dict[int, str] = {0: "swapper"}
+        self._ring: Any = None  # live, while somebody looks
+        self._buffer: Any = ffi.new("struct event[]", BATCH)
+        self._lost = 0  # of rings that are gone
+        self.ring_records = RING_RECORDS
+
+    @property
+    def lost(self) -> int:
+        """How many records found no room, ever."""
+        return self._lost + (int(self._ring.lost) if self._ring is not None else 0)
+
+    @property
+    def pid(self) -> int:
+        """Who causes what the core tells of; 0: nobody."""
+        return int(self._ring.pid) if self._ring is not None else 0
+
+    @property
+    def on(self) -> frozenset[str]:
+        """The points that somebody wants, as SYSTEM:NAME."""
+        return frozenset(self._sinks)
+
+    # ---- who wants which ----
+
+    def stream(self, *globs: str) -> Stream:
+        """Return a stream of the points that globs mean, of all without one. Errors: ValueError."""
+        try:
+            points = self.table.matching(*(globs or ("*",)))
+        except LookupError as error:
+            raise ValueError(f"no event is called {error.args[0]!r}") from None
+        return Stream(self, points)
+
+    def subscribe(self, points: list[Point], sink: Sink) -> Subscription:
+        """Call sink with each event of some points from now on. Errors: ENOMEM."""
+        if self._ring is None:
+            self._start()
+        made = Subscription(points, sink)
+        self.pump()
+        self._subscriptions.append(made)
+        self._select()
+        return made
+
+    def unsubscribe(self, one: Subscription) -> None:
+        """Call it no more, but for what has happened already."""
+        self.pump()
+        self._subscriptions.remove(one)
+        self._select()
+        if not self._subscriptions:
+            self._stop()
+
+    def _start(self) -> None:
+        error = lib.machine_events_on(self._core, self.ring_records)
+        if error:
+            raise SyscallError(errno.ENOMEM)
+        self._ring = lib.machine_events(self._core)
+        if self._emitters is None:
+            self._emitters = self._make_emitters(self)
+
+    def _stop(self) -> None:
+        self._lost += int(self._ring.lost)
+        self._ring = None
+        self._payloads.clear()
+        lib.machine_events_off(self._core)
+
+    def _select(self) -> None:
+        """Have recorded what is wanted, and nothing else."""
+        sinks: dict[str, list[Sink]] = {}
+        for one in self._subscriptions:
+            for name in one.names:
+                sinks.setdefault(name, []).append(one.sink)
+        self._sinks = sinks
+        kinds = {self.table[name].kind for name in sinks}
+        self._ring.kinds = sum(1 << int(kind) for kind in kinds if kind is not None)
+        assert self._emitters is not None
+        self._emitters.bind(self.on)
+
+    # ---- what happens ----
+
+    def runs(self, task: Runner) -> None:
+        """Note who causes what the core tells of from now on."""
+        if self._ring is not None:
+            self._ring.pid = task.pid
+            self._comms[task.pid] = task.name
+
+    def emit(self, name: str, *values: Value) -> None:
+        """Tell of something in Python, if anyone wants to know."""
+        if name not in self._sinks:
+            return
+        self.pump_soon()
+        seq = lib.machine_event(self._core, self._ring.pid)
+        if seq >= 0:
+            self._payloads[seq] = (self.table[name], values)
+
+    def pump_soon(self) -> None:
+        """Hand on what the ring holds if it gets full."""
+        if self._ring is not None and self._ring.nr_waiting * HALF > self._ring.nr_records:
+            self.pump()
+
+    def pump(self) -> None:
+        """Hand on what the ring holds."""
+        if self._ring is None:
+            return
+        while nr := lib.machine_events_take(self._core, self._buffer, BATCH):
+            for record in ffi.unpack(self._buffer, nr):
+                self._hand_on(record)
+
+    def _hand_on(self, record: Any) -> None:
+        seq, pid = int(record.seq), int(record.pid)
+        if record.kind == lib.EVENT_OTHER:
+            point, values = self._payloads.pop(seq)
+        else:
+            words = tuple(record.words)
+            point = self._point(int(record.kind), pid, words)
+            values = tuple(field.value(words) for field in point.fields if field.value is not None)
+        sinks = self._sinks.get(point.full_name)
+        if sinks:
+            time_ns = int(record.time_ns) - BOOT_EPOCH_NS
+            event = Event(seq, time_ns, pid, self._comm(pid), point, values)
+            for sink in sinks:
+                sink(event)
+
+    def _point(self, kind: int, pid: int, words: Words) -> Point:
+        if kind != lib.EVENT_EXCEPTION:
+            return self._by_kind[kind]
+        task = self._tasks.get(pid)
+        own = words[3] or (task is not None and task.context is None)
+        return FAULT_USER if own else FAULT_KERNEL
+
+    def _comm(self, pid: int) -> str:
+        task = self._tasks.get(pid)
+        if task is not None:
+            self._comms[pid] = task.name
+        return self._comms.get(pid, "<...>")
