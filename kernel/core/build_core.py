@@ -3,7 +3,8 @@
 Owns the flags and the list of sources. setup.py reads `ffibuilder`; nothing imports this file at
 run time. The declarations are the headers themselves, so there is no second copy to drift.
 
-PKERN_SANITIZE=1 in the environment builds with the address and undefined-behaviour sanitisers.
+PKERN_SANITIZE=1 in the environment builds with the address and undefined-behaviour sanitisers,
+PKERN_BUGS=1 a core that can have bugs of the past (bugs.h), for tests.
 """
 
 import os
@@ -14,9 +15,11 @@ from cffi import FFI
 
 CORE = Path("kernel/core")  # setuptools builds from the project's root
 HEADERS = ("core_api.h", "cpu/cpu.h", "cpu/run.h")
+BUGS = "bugs.h"
 
 WARNINGS = ["-Wall", "-Wextra"]
 PLAIN = ["-O2"]
+UNOPTIMISED = ["-O0"]
 SANITIZED = [
     "-O1",
     "-g",
@@ -41,8 +44,10 @@ def preamble() -> str:
 def make_builder() -> FFI:
     """Return the builder of pkern.kernel.core._core."""
     sanitize = os.environ.get("PKERN_SANITIZE") == "1"
+    bugs = os.environ.get("PKERN_BUGS") == "1"
+    flags = SANITIZED if sanitize else UNOPTIMISED if bugs else PLAIN
     builder = FFI()
-    for header in HEADERS:
+    for header in (*HEADERS, BUGS) if bugs else HEADERS:
         builder.cdef(declarations(CORE / header))
     builder.set_source(
         "pkern.kernel.core._core",
@@ -51,7 +56,7 @@ def make_builder() -> FFI:
         depends=sorted(str(path) for path in CORE.rglob("*.h")),
         include_dirs=[str(CORE)],
         extra_compile_args=[
-            *(SANITIZED if sanitize else PLAIN),
+            *flags,
             "-std=gnu11",
             "-UNDEBUG",  # Python's own flags would drop the assertions
             "-fvisibility=hidden",
@@ -60,7 +65,7 @@ def make_builder() -> FFI:
         extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
         libraries=["dl"],
         # The full C API of one Python: cheaper calls than the stable one.
-        define_macros=[("_CFFI_NO_LIMITED_API", None)],
+        define_macros=[("_CFFI_NO_LIMITED_API", None), *([("PKERN_BUGS", "1")] if bugs else [])],
         py_limited_api=False,
     )
     return builder

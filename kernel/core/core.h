@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bugs.h"
 #include "core_api.h"
 
 #define PAGE_SHIFT 12
@@ -229,8 +230,8 @@ struct mapping {
 	uint64_t size;      /* bytes */
 	uint64_t stored_ns; /* when a mapping was last stored through, since 1970; 0: told */
 	uint64_t nr_pages;
-	uint64_t truncate_count;
-	uint64_t nr_writable; /* VMAs with VM_SHARED and VM_MAYWRITE */
+	uint64_t truncate_count; /* moves when its store changes: cut, punched, written back */
+	uint64_t nr_writable;    /* VMAs with VM_SHARED and VM_MAYWRITE */
 	uint64_t nr_vmas;
 	struct quota *quota;                /* of its file system, or NULL */
 	uint64_t nr_swapped;                /* swap entries in the index */

@@ -233,7 +233,13 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 	int64_t err = copies ? prepare_own(f) : 0; /* before the size is looked at, as on Linux */
 	if (err)
 		return err;
-	if (index >= mapping_end(mp))
+	if (HAS_BUG(BUG_INSTALL_UNCHECKED) && (m->need.addr & PAGE_MASK) == f->addr &&
+	    m->need.mapping && mapping_find(m->need.mapping, m->need.index)) {
+		mp = m->need.mapping;
+		index = m->need.index;
+	}
+	if (index >= mapping_end(mp) &&
+	    !(HAS_BUG(BUG_ONE_UNMAP) && copies && mapping_find(mp, index)))
 		return verdict(m, BUS_ADRERR, f->addr, f->access);
 	struct page *page;
 	uint64_t reads = m->counters.pswpin;
@@ -284,6 +290,8 @@ bool page_take_over(machine *m, struct page *page)
 {
 	if ((page->flags & (PG_ANON | PG_KSM)) != PG_ANON)
 		return false;
+	if (HAS_BUG(BUG_TAKE_SHARED) && page->flags & PG_SWAPCACHE && page->refcount == 2)
+		return true;
 	if (page->flags & PG_SWAPCACHE && page->refcount == 2 && !swap_count(m, page->entry))
 		swap_cache_drop(m, page); /* its copy in swap gets stale */
 	return page->refcount == 1;

@@ -111,7 +111,7 @@ int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out)
 int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
 			 uint64_t truncate_count)
 {
-	if (truncate_count != mp->truncate_count)
+	if (truncate_count != mp->truncate_count && !HAS_BUG(BUG_STALE_READ))
 		return -EAGAIN; /* what was read may be of the file as it was */
 	if (nbytes > PAGE_SIZE || index > INDEX_MAX)
 		return -EINVAL;
@@ -269,6 +269,9 @@ static void unmap_everywhere(mapping *mp, uint64_t first, uint64_t last, enum co
 		unmap_linear(vma, first, last, copies);
 	for (struct vma *vma = mp->nonlinear; vma; vma = vma->nonlinear_next)
 		unmap_nonlinear(vma, first, last);
+	for (struct vma *vma = mp->nonlinear; vma && HAS_BUG(BUG_LINEAR_ZAP);
+	     vma = vma->nonlinear_next)
+		unmap_linear(vma, first, last, copies);
 }
 
 static void tell_step(const mapping *mp, enum truncate_step step, uint64_t first, uint64_t last)
@@ -335,6 +338,17 @@ static void hide_tail(mapping *mp, uint64_t pos)
 		zero_tail(mp, pos);
 }
 
+/* It sleeps where Linux may: the next try, which finds the new size, goes on from there. */
+static int64_t cut_with_one_unmap(mapping *mp, uint64_t first, bool begins)
+{
+	if (begins) {
+		unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
+		return NEED_MEMORY;
+	}
+	drop_pages(mp, first, INDEX_MAX);
+	return 0;
+}
+
 int64_t mapping_truncate(mapping *mp, uint64_t size)
 {
 	uint64_t old = mp->size, first = PAGE_ALIGN(size) >> PAGE_SHIFT;
@@ -349,6 +363,8 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 		return 0;
 	}
 	tell_step(mp, TRUNCATE_SIZE, first, INDEX_MAX);
+	if (HAS_BUG(BUG_ONE_UNMAP))
+		return cut_with_one_unmap(mp, first, size < old);
 	cut_range(mp, first, INDEX_MAX, DROP_COPIES);
 	tell_step(mp, TRUNCATE_ZERO_TAIL, first, INDEX_MAX);
 	zero_tail(mp, size);
@@ -554,6 +570,8 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 		tell_page(mp, page, EVENT_WRITEBACK);
 		indexes[n++] = page->index;
 	}
+	if (n && !HAS_BUG(BUG_UNSEEN_WRITEBACK))
+		mp->truncate_count++; /* what is being read of these pages is of before */
 	return (int64_t)n;
 }
 

@@ -173,6 +173,9 @@ static void remap_install(const struct remap *r, uint64_t addr)
 {
 	pte_t *ptep = pt_walk(r->mm, addr);
 	pte_t successor = pte_file(remap_index(r, addr));
+	if (HAS_BUG(BUG_NONBLOCK_KEEPS) && r->flags & MAP_NONBLOCK &&
+	    !mapping_find(r->file->mapping, remap_index(r, addr)))
+		return;
 	if (*ptep)
 		zap_pte(r->mm, r->vma, addr, ptep, successor);
 	else
@@ -200,7 +203,7 @@ static int64_t remap_mixed(struct remap *r)
 	if (!stays_linear(r)) {
 		int64_t err = pt_alloc_range(r->mm, r->start, r->end);
 		if (err)
-			return err;
+			return HAS_BUG(BUG_PRESSURE_IS_EINVAL) ? -EINVAL : err;
 		if (!(r->vma->flags & VM_NONLINEAR))
 			vma_set_flags(r->vma, r->vma->flags | VM_NONLINEAR);
 		for (uint64_t addr = r->start; addr < r->end; addr += PAGE_SIZE)
@@ -243,7 +246,7 @@ static int64_t remap_emulated(const struct remap *r)
 
 static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
 {
-	r->start = addr & PAGE_MASK;
+	r->start = HAS_BUG(BUG_UNALIGNED) ? addr : addr & PAGE_MASK;
 	size &= PAGE_MASK;
 	r->end = r->start + size;
 	return r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff ? -EINVAL : 0;

@@ -348,6 +348,8 @@ static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint
 		child->mm->counters.nr_swap++;
 		pte_set(parent->mm, addr, from, *from | PTE_FORKED);
 	}
+	if (HAS_BUG(BUG_FORK_FORGETS) && pte_is_file(*from))
+		return 0;
 	if (!pte_present(*from) || pte_pfn(*from) == m->zero_pfn) {
 		pte_t dirty = pte_is_merged_zero(m, *from) ? PTE_DIRTY : 0; /* it merged nothing */
 		pte_set(child->mm, addr, to, pte_in(child, *from) & ~dirty);

@@ -13,7 +13,8 @@ static uint8_t resident(struct vma *vma, uint64_t addr)
 		return swap_cached(vma->mm->machine, pte_swap_entry(pte)) != NULL;
 	if (!mp || vma->flags & VM_HUGETLB)
 		return 0;
-	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
+	bool placed = pte_is_file(pte) && !HAS_BUG(BUG_LINEAR_MINCORE);
+	uint64_t index = placed ? pte_file_index(pte) : vma_index(vma, addr);
 	return mapping_find(mp, index) != NULL;
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +58,15 @@ _FAULTS: dict[int, tuple[type[MemoryFault], int]] = {
     lib.SEGV_PKUERR: (SegmentationFault, SEGV_PKUERR),
     lib.BUS_ADRERR: (BusError, BUS_ADRERR),
 }
+
+
+class Sleep(Enum):
+    """Where the kernel sleeps for memory, and any other task may act; the value says what for."""
+
+    PAGE_IN = "a page is asked of its store"
+    ARRIVED = "a page has been read, and the cache has it not yet"
+    RECLAIM = "memory is short"
+    WRITEBACK = "dirty pages are about to be written"
 
 
 class Store(Protocol):
@@ -144,7 +154,8 @@ class Memory:
         self.monitors: Monitors | None = None  # since somebody has asked for a userfaultfd
         self.current: Process | None = None  # on whose behalf files are worked on
         self.running: Callable[[], Process | None] = lambda: None
-        self.sleep_hook: Callable[[Any, int], None] | None = None  # a page is waited for
+        # Called where a real kernel sleeps, with the page's index or 0: there others may act.
+        self.sleep_hook: Callable[[Sleep, int], None] | None = None
         self.vm_passes = 16
         self.dirty_ratio, self.dirty_background_ratio = 20, 10
         self.dirty_bytes, self.dirty_background_bytes = 0, 0  # not 0: instead of the ratio
@@ -340,12 +351,16 @@ class Memory:
         """Bring the page of NEED_PAGE into the cache; others may run meanwhile."""
         cookie, index = int(self.need.cookie), int(self.need.index)
         truncate_count = int(self.need.truncate_count)
-        if self.sleep_hook is not None and process is not None:
-            self.sleep_hook(process, index)
+        self.sleep(Sleep.PAGE_IN, index)
         self.stores.inode_of(cookie).fetch(index, truncate_count)
         reader = process or self.running()
         if reader is not None:
             reader.io.read_bytes += PAGE_BYTES
+
+    def sleep(self, why: Sleep, index: int = 0) -> None:
+        """Let others run, if there is someone who lets them. index: of the page, if for one."""
+        if self.sleep_hook is not None:
+            self.sleep_hook(why, index)
 
     # ---- reclaim ----
 
@@ -355,6 +370,7 @@ class Memory:
         Above the lowest watermark this is background reclaim: up to the high one, and it may fail.
         """
         tunables, counters, nodes = self.tunables, self.counters, int(self.need.nodes)
+        self.sleep(Sleep.RECLAIM)
         if attempt == 0 and counters.nr_free > tunables.watermark_min:
             wanted = max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free))
             self.reclaim(wanted, nodes)
@@ -389,6 +405,7 @@ class Memory:
         """Write the dirty pages that a scan came upon; an error is the file's (wb_errors)."""
         writes = [(int(w.cookie), int(w.index)) for w in order.writes[0 : order.nr_writes]]  # type: ignore[attr-defined]
         for cookie, index in writes:
+            self.sleep(Sleep.WRITEBACK, index)
             self.stores.inode_of(cookie).write_page(index)
 
     # ---- dirty pages ----

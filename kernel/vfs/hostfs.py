@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, host_errors
+from pkern.kernel.mm.memory import Sleep
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
@@ -141,6 +142,7 @@ class HostFile(HostAttributes, MappedInode):
     def fetch(self, index: int, truncate_count: int) -> None:
         with host_errors():
             data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
+        self.kernel.memory.sleep(Sleep.ARRIVED, index)
         add, call = lib.mapping_add_page, self.kernel.memory.call
         try:
             call(None, add, self.mapping, index, data, len(data), truncate_count)
@@ -190,6 +192,7 @@ class HostFile(HostAttributes, MappedInode):
             return
         lib.mapping_harvest(self.mapping, first, last)
         batch = ffi.new("uint64_t[]", WRITE_BATCH)
+        self.kernel.memory.sleep(Sleep.WRITEBACK, first)
         while count := lib.mapping_dirty(self.mapping, first, last, batch, WRITE_BATCH):
             for index in ffi.unpack(batch, count):
                 self._write_clean(index)

@@ -13,7 +13,7 @@ import pytest
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.mm.memory import RMAP_DESIGNS
+from pkern.kernel.mm.memory import RMAP_DESIGNS, Sleep
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
@@ -827,7 +827,9 @@ def test_a_read_sleeps_where_others_truncate(kernel: Kernel, tmp_path: Path) -> 
     fd = host_file(kernel, sys, tmp_path, 8)
     slept: list[int] = []
 
-    def hook(task: object, index: int) -> None:
+    def hook(why: Sleep, index: int) -> None:
+        if why is not Sleep.PAGE_IN:
+            return
         slept.append(index)
         if index == 2:
             sys.ftruncate(fd, 2 * PAGE + 1)
@@ -844,7 +846,7 @@ def test_a_task_killed_while_it_slept_wakes_to_nothing(kernel: Kernel, tmp_path:
     fd = host_file(kernel, sys, tmp_path, 4)
     addr = sys.mmap(0, 4 * PAGE, RW, SHARED, fd, 0)
 
-    def hook(task: object, index: int) -> None:
+    def hook(why: Sleep, index: int) -> None:
         kernel.memory.sleep_hook = None
         sys.task.die_of(9)
 

@@ -14,6 +14,7 @@ import pytest
 
 from pkern.kernel.errors import BusError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.mm.memory import Sleep
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
@@ -61,7 +62,7 @@ def evict(kernel: Kernel) -> None:
 def in_the_gap(kernel: Kernel, act: Callable[[], Any]) -> None:
     """Let act run where the next fault sleeps, once."""
 
-    def hook(task: object, index: int) -> None:
+    def hook(why: Sleep, index: int) -> None:
         kernel.memory.sleep_hook = None
         act()
 

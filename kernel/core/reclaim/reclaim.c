@@ -68,7 +68,9 @@ static pte_t what_stays(machine *m, const struct vma *vma, const struct page *pa
 		pte_t forked = page->flags & PG_FORKED ? PTE_FORKED : 0;
 		return pte_swap(page->entry) | (pte & PTE_UFFD_WP) | forked;
 	}
-	return vma->flags & VM_NONLINEAR ? pte_file(page->index) : marker_after_zap(vma, pte);
+	if (vma->flags & VM_NONLINEAR && !HAS_BUG(BUG_LINEAR_SWAP_OUT))
+		return pte_file(page->index);
+	return marker_after_zap(vma, pte);
 }
 
 /* false: its VMA is locked. */

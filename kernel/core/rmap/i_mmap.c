@@ -120,6 +120,8 @@ void mapping_unlink_vma(struct vma *vma)
 		nonlinear_unlink(mp, vma);
 		return;
 	}
+	if (HAS_BUG(BUG_LIST_LOST))
+		mp->nonlinear = NULL;
 	if (mp->machine->rmap->keeps & KEEPS_LIST)
 		list_unlink(mp, vma);
 	if (mp->machine->rmap->keeps & KEEPS_TREE)
@@ -131,7 +133,7 @@ void mapping_unlink_vma(struct vma *vma)
 static struct vma *list_overlap(struct vma *vma, uint64_t first, uint64_t last)
 {
 	while (vma && (vma->pgoff > last || last_index(vma) < first))
-		vma = vma->list_next;
+		vma = HAS_BUG(BUG_WRONG_ORDER) && vma->pgoff <= last ? NULL : vma->list_next;
 	return vma;
 }
 
@@ -139,7 +141,7 @@ static struct vma *tree_overlap(struct vma *vma, uint64_t first, uint64_t last)
 {
 	while (vma && vma->max_last >= first) {
 		struct vma *left = pgoff_vma(vma->by_pgoff.left);
-		if (left && left->max_last >= first) {
+		if (left && left->max_last >= first && !HAS_BUG(BUG_WRONG_ORDER)) {
 			vma = left;
 			continue;
 		}
