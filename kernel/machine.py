@@ -41,8 +41,8 @@ from pkern.kernel.vfs.sysfs import SysFs
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
-    from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.events.stream import Stream, Tracing
+    from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.net.net import Net
@@ -230,6 +230,7 @@ class Kernel:
         made: Inspector = late.load("pkern.kernel.inspect.inspector").Inspector(self)
         return made
 
+    @cached_property
     def tracing(self) -> Tracing:
         """Events: who wants which."""
         emitters = late.load("pkern.kernel.events.emitters").Emitters

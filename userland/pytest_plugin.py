@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.userland.given import Limit
     from pkern.userland.program import Sys
+    from pkern.userland.pytest_branch import Branches
     from pkern.userland.runner import Completed
 
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
@@ -78,7 +79,7 @@ class Program:
 
 # Modules whose TypeErrors are about what a test has passed.
 LOOK_AT_ARGUMENTS = ("pkern.kernel.arguments", "pkern.userland.binding")
-BRANCHES = pytest.StashKey["Branches"]()  # of --pkern-branch
+BRANCHES: pytest.StashKey[Branches] = pytest.StashKey()  # of --pkern-branch
 MACHINE = pytest.StashKey["Kernel"]()
 ENDS = pytest.StashKey["list[Completed]"]()  # of the programs that the test ran
 BROKEN = pytest.StashKey["list[Section]"]()  # what was left of a machine that a recount failed
