@@ -142,6 +142,13 @@ int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 	return (int64_t)nbytes;
 }
 
+/* No fault is needed, whatever the pte has yet to be told. */
+static bool is_there(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t pte = pte_at(mm, addr);
+	return pte_present(pte) && (!(access & ACCESS_WRITE) || pte & PTE_WRITE);
+}
+
 /* ---- a debugger's access: what FOLL_FORCE does on Linux ---- */
 
 /* Writing wants a page of the mm's own, though its pte may stay read-only. */
@@ -150,6 +157,8 @@ static bool forced_ready(mm *mm, uint64_t addr, uint64_t access)
 	pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
 	if (!pte_present(pte) || !(access & ACCESS_WRITE))
 		return pte_present(pte);
+	if (pte & PTE_WRITE)
+		return true;
 	if (vma_find(mm, addr)->flags & VM_WRITE)
 		return false; /* the fault makes it writable: can_follow_write_pte() of Linux */
 	const struct page *page = pfn_page(mm->machine, pte_pfn(pte));
@@ -176,16 +185,24 @@ static int64_t reach_forced(mm *mm, uint64_t addr, uint64_t access)
 {
 	if (is_secret(mm, addr))
 		return verdict(mm->machine, SEGV_ACCERR, addr, access);
-	int64_t at = access & ACCESS_WRITE ? mm_translate(mm, addr, access) : -EFAULT, err = 0;
-	if (at >= 0 || addr >= mm->counters.task_size)
-		return at >= 0 ? at : verdict(mm->machine, SEGV_MAPERR, addr, access);
-	if (!forced_ready(mm, addr,
-			  access)) /* a read of what is there leaves no trace in its pte */
+	if (addr >= mm->counters.task_size)
+		return verdict(mm->machine, SEGV_MAPERR, addr, access);
+	int64_t err = 0;
+	if (!forced_ready(mm, addr, access)) /* what is there learns of it in no pte */
 		err = mm_fault(mm, addr, access | ACCESS_FORCED);
 	return err ? err : (int64_t)(pte_pfn(pte_at(mm, addr)) << PAGE_SHIFT | (addr & ~PAGE_MASK));
 }
 
-/* A page is used; one of a file that will be written is dirty, whatever its pte says. */
+static void note_stored(mm *mm, uint64_t addr, struct page *page)
+{
+	pte_t *ptep = pt_walk(mm, addr);
+	if (page->flags & PG_ANON && page->flags & PG_LRU)
+		pte_set(mm, addr, ptep, *ptep | PTE_DIRTY);
+	else
+		page_set_dirty(mm->machine, page);
+}
+
+/* A page is used; if it will be written it is dirty, whatever its pte says. */
 static void pinned(mm *mm, uint64_t addr, uint64_t access)
 {
 	machine *m = mm->machine;
@@ -196,8 +213,8 @@ static void pinned(mm *mm, uint64_t addr, uint64_t access)
 	if (page->flags & (PG_HUGE | PG_TAIL | PG_RESERVED))
 		return;
 	page_mark_accessed(m, page);
-	if (access & ACCESS_WRITE && !(page->flags & PG_ANON))
-		page_set_dirty(m, page);
+	if (access & ACCESS_WRITE)
+		note_stored(mm, addr, page);
 }
 
 int64_t forced_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
@@ -279,24 +296,22 @@ static int64_t unshare(mm *mm, uint64_t addr)
 }
 
 /*
- * What Linux does to pages that it pins for another process: they are there, count as used, and
- * those that a fork shares become this process's own (gup_must_unshare() of 6.18). What cannot be
- * had ends it, in silence: the copy that follows says so.
+ * What Linux does to pages that it pins for another process: they are there, and those that a fork
+ * shares become this process's own (gup_must_unshare() of 6.18). What cannot be had ends it, in
+ * silence: the forced copy that follows says so, and counts them as used.
  */
 int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access)
 {
 	uint64_t top = mm->counters.task_size;
 	uint64_t end = addr < top && nbytes < top - addr ? addr + nbytes : top;
 	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE) {
-		bool there = !(access & ACCESS_WRITE) && pte_present(pte_at(mm, addr));
+		bool there = is_there(mm, addr, access);
 		int64_t at = there ? 0 : bring(mm, addr, access);
 		if (at < 0)
 			return is_need(at) ? at : 0;
 		int64_t err = access & ACCESS_WRITE ? 0 : unshare(mm, addr);
 		if (err)
 			return err;
-		if (access & ACCESS_WRITE) /* a read is noted by forced_read() */
-			pinned(mm, addr, access);
 	}
 	return 0;
 }
@@ -349,20 +364,14 @@ static void touch_page(mm *mm, uint64_t addr, uint64_t access)
 	pte_t pte = pte_at(mm, addr);
 	struct page *page = pfn_page(mm->machine, pte_pfn(pte));
 	page_mark_accessed(mm->machine, page);
-	if (!(access & ACCESS_WRITE) || pte & PTE_DIRTY)
-		return;
-	if (page->flags & PG_ANON && page->flags & PG_LRU)
-		pte_set(mm, addr, pt_walk(mm, addr), pte | PTE_DIRTY);
-	else
-		page_set_dirty(mm->machine, page);
+	if (access & ACCESS_WRITE && !(pte & PTE_DIRTY))
+		note_stored(mm, addr, page);
 }
 
 /* What follow_page_pte() and faultin_page() of Linux 6.18 do: no fault where none is needed. */
 int64_t populate_page(mm *mm, uint64_t addr, uint64_t access)
 {
-	pte_t pte = pte_at(mm, addr);
-	bool there = pte_present(pte) && (!(access & ACCESS_WRITE) || pte & PTE_WRITE);
-	int64_t err = there ? 0 : mm_fault(mm, addr, access);
+	int64_t err = is_there(mm, addr, access) ? 0 : mm_fault(mm, addr, access);
 	if (!err)
 		touch_page(mm, addr, access);
 	return err;

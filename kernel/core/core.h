@@ -558,6 +558,7 @@ void tlb_flush_mm(mm *mm);
 
 /* pagetable.c: ranges of one VMA */
 void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor);
+void zap_copied(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor);
 void zap_range(struct vma *vma, uint64_t start, uint64_t end);
 void protect_range(struct vma *vma, uint64_t start, uint64_t end);
 int64_t copy_range(struct vma *child, struct vma *parent);

@@ -99,7 +99,7 @@ static int64_t install_own(struct fault *f, const void *from)
 	else
 		memset(page_data(m, page), 0, PAGE_SIZE);
 	if (*f->ptep)
-		zap_pte(f->mm, f->vma, f->addr, f->ptep, 0);
+		zap_copied(f->mm, f->vma, f->addr, f->ptep, 0);
 	install(f, page, pte_bits(f->vma->flags));
 	return 0;
 }

@@ -216,20 +216,23 @@ static void zap_special(mm *mm, struct page *page, pte_t old)
 }
 
 /* A file's page keeps what the pte knew, but where the program has said how it reads. */
-static void keep_bits(const struct vma *vma, struct page *page, pte_t old)
+static void keep_bits(struct vma *vma, pte_t old)
 {
+	machine *m = vma->mm->machine;
+	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn || vma->flags & VM_SPECIAL)
+		return;
+	struct page *page = pfn_page(m, pte_pfn(old));
 	if (page->flags & PG_ANON)
 		return;
 	if (old & PTE_DIRTY)
-		page_set_dirty(vma->mm->machine, page);
+		page_set_dirty(m, page);
 	if (old & PTE_ACCESSED && !(vma->flags & (VM_SEQ_READ | VM_RAND_READ)))
-		page_mark_accessed(vma->mm->machine, page);
+		page_mark_accessed(m, page);
 }
 
-static void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep, pte_t old)
+static void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep)
 {
 	machine *m = vma->mm->machine;
-	keep_bits(vma, page, old);
 	--*rss_counter(vma->mm, page);
 	rmap_remove(m, page, ptep);
 	swap_release(m, page);
@@ -244,8 +247,8 @@ static void zap_swap(mm *mm, pte_t old)
 	swap_put(mm->machine, pte_swap_entry(old));
 }
 
-/* Empty one pte, leaving successor (0, a file pte, a swap pte), and let its page go. */
-void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
+/* Empty one pte and let its page go, which learns nothing from it: a copy takes its place. */
+void zap_copied(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
 {
 	struct machine *m = mm->machine;
 	pte_t old = *ptep;
@@ -262,7 +265,14 @@ void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successo
 	if (vma->flags & VM_SPECIAL)
 		zap_special(mm, page, old);
 	else
-		zap_mapped(vma, page, ptep, old);
+		zap_mapped(vma, page, ptep);
+}
+
+/* Empty one pte, leaving successor (0, a file pte, a swap pte), and let its page go. */
+void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
+{
+	keep_bits(vma, *ptep);
+	zap_copied(mm, vma, addr, ptep, successor);
 }
 
 void zap_range(struct vma *vma, uint64_t start, uint64_t end)

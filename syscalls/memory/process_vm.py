@@ -107,8 +107,16 @@ def _read_pinned(other: Mm, buffers: Buffers, most: int) -> bytes:
 
 def _write_pinned(other: Mm, buffers: Buffers, data: bytes) -> int:
     """Store data over another's buffers; return how much could be. Errors: EFAULT."""
-    writable = _pinned(other, buffers, len(data), lib.VM_WRITE, lib.ACCESS_WRITE)
-    return scatter(other, writable, data)
+    done = 0
+    for addr, nbytes in _pinned(other, buffers, len(data), lib.VM_WRITE, lib.ACCESS_WRITE):
+        wanted = min(nbytes, len(data) - done)
+        stored = other.write_forced(addr, data[done : done + wanted]) if wanted else 0
+        done += stored
+        if stored < wanted:
+            break
+    if data and not done:
+        raise SyscallError(errno.EFAULT)
+    return done
 
 
 def _pinned(mm: Mm, buffers: Buffers, most: int, right: int, access: int) -> Buffers:

@@ -114,6 +114,7 @@ static int now_raw; /* which of the two texts is the latest */
 static int64_t sizes_before[NR_SIZES];
 static int actor, maps_fd, baton[NR_ACTORS][2] = { { -1, -1 }, { -1, -1 } };
 static pid_t child;
+static int batches; /* this kernel puts pages on its lists in batches */
 static sigjmp_buf escape;
 static volatile uint32_t hit_signo, hit_code;
 static volatile uint64_t hit_addr;
@@ -646,11 +647,22 @@ static char end_of(const struct call *c, const struct outcome *o)
 	return c->op != OP_LOAD && o->value < 0 ? END_ERROR : END_DONE;
 }
 
+/*
+ * Linux puts pages on its lists, and moves them there, some thirty at a time: what smaps says of them
+ * depends on what else this processor has done. Ask for it after each call; advice does, first of all.
+ */
+static void settle_lists(void)
+{
+	if (batches)
+		madvise(shared, PAGE, MADV_COLD);
+}
+
 static void report(const struct call *c, uint32_t i)
 {
 	struct outcome o;
 
 	perform(c, i, &o);
+	settle_lists();
 	shared->out[4 + i] = end_of(c, &o);
 	if (c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
 		look_at_areas(&o);
@@ -877,6 +889,7 @@ int main(int argc, char **argv)
 {
 	uint64_t memlock = argc > 1 ? strtoull(argv[1], NULL, 0) : 65536;
 
+	batches = argc > 2;
 	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
 		personality(ADDR_NO_RANDOMIZE);
 		execv("/proc/self/exe", argv);

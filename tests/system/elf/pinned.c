@@ -107,6 +107,70 @@ static void shared_page(void)
 	waitpid(child, &status, 0);
 }
 
+static void show_referenced(const char *what)
+{
+	unsigned long start, end;
+	char line[256];
+	int here = 0;
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (unsigned long)BASE;
+		if (here && !strncmp(line, "Referenced:", 11))
+			printf("%s: %s", what, line);
+	}
+	fclose(smaps);
+	fflush(stdout);
+}
+
+/* Linux moves pages between its lists in batches; advice begins by emptying them. */
+static void settle_lists(void) { madvise(buffer, sizeof(buffer), MADV_COLD); }
+
+/* Storing to another's page notes that it is used, in no pte. */
+static void lazily_free(void)
+{
+	struct iovec own = { buffer, 8 }, other = { BASE, 8 };
+
+	map(0, PROT_READ | PROT_WRITE);
+	BASE[0] = 1;
+	madvise(BASE, PAGE, MADV_FREE);
+	settle_lists();
+	show_referenced("freed lazily");
+	process_vm_writev(getpid(), &own, 1, &other, 1, 0);
+	show_referenced("and stored to from outside");
+}
+
+/* A copy takes the place of a file's page, which learns nothing from that pte. */
+static void copied(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "copied", 0), go[2], status;
+	char byte;
+	pid_t child;
+
+	pwrite(fd, buffer, 3 * PAGE, 0);
+	munmap(BASE, PAGE);
+	mmap(BASE, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	BASE[2 * PAGE] = 1; /* or a fork would copy no ptes */
+	*(volatile char *)BASE;
+	settle_lists();
+	fflush(stdout);
+	if (pipe(go))
+		return;
+	child = fork();
+	if (!child) {
+		show_referenced("a file's pages after a fork");
+		read(go[0], &byte, 1);
+		show_referenced("one of them copied by the parent");
+		_exit(0);
+	}
+	BASE[0] = 1;
+	settle_lists();
+	write(go[1], "", 1);
+	waitpid(child, &status, 0);
+	close(fd);
+}
+
 static volatile int told;
 
 static void on_child(int signo)
@@ -174,6 +238,8 @@ int main(void)
 {
 	unreadable();
 	shared_page();
+	lazily_free();
+	copied();
 	quiet_stops();
 	seals();
 	segment();
