@@ -577,6 +577,7 @@ void vma_unlink(mm *mm, struct vma *vma);                           /* frees it,
 void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
 struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
+void vma_merge_next(struct vma *vma);
 struct vma *vma_merge(struct vma *vma);                /* with neighbours; the survivor */
 struct vma *vma_merge_new(mm *mm, struct vma *new);    /* new is not linked */
 void vma_join_next(struct vma *vma);

@@ -695,7 +695,7 @@ static int64_t grow_in_place(struct mremap *r)
 	if (vma->flags & VM_ACCOUNT && !commit_charge(r->mm->machine, grow))
 		return -ENOMEM;
 	vma_resize(vma, vma->start, end, vma->pgoff);
-	vma_merge(vma);
+	vma_merge_next(vma); /* not with the one before: vma_merge_extend() of Linux 6.18 */
 	return (int64_t)r->addr;
 }
 

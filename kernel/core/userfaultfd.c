@@ -414,13 +414,18 @@ static int64_t may_fill(const struct vma *vma, uint64_t kind, uint64_t addr, uin
 	return 0;
 }
 
+/* As Linux, before it looks at the rest: a fork copies the ptes of such a VMA. */
+static int64_t prepare_filled(struct vma *vma)
+{
+	bool own = !(vma->flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
+	return own ? vma_prepare_anon(vma) : 0;
+}
+
 int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_t mode,
 		     const void *data)
 {
 	struct vma *vma = vma_find(mm, addr);
-	bool own = vma && vma->start <= addr &&
-		   !(vma->flags & (VM_SHARED | VM_HUGETLB | VM_SPECIAL));
-	int64_t err = own ? vma_prepare_anon(vma) : 0; /* as Linux, before it looks at the rest */
+	int64_t err = vma && vma->start <= addr ? prepare_filled(vma) : 0;
 	if (!err)
 		err = may_fill(vma, kind, addr, len, mode);
 	if (err || (kind == UFFD_COPY && !data))
@@ -513,12 +518,12 @@ int64_t mm_uffd_move(mm *mm, uffd *u, uint64_t dst, uint64_t src, uint64_t len, 
 {
 	struct vma *from = vma_find(mm, src), *to = vma_find(mm, dst);
 	uint64_t done = 0;
-	if (!from || from->start > src || !to || to->start > dst)
-		return -ENOENT;
-	int64_t err = holds(from, src, len) && holds(to, dst, len) ? may_move(to, from, u)
-								   : -EINVAL;
+	int64_t err = to && to->start <= dst ? prepare_filled(to) : -ENOENT;
+	if (!err && (!from || from->start > src))
+		err = -ENOENT;
 	if (!err)
-		err = vma_prepare_anon(to);
+		err = holds(from, src, len) && holds(to, dst, len) ? may_move(to, from, u)
+								   : -EINVAL;
 	for (; !err && done < len; done += err ? 0 : PAGE_SIZE)
 		err = move_page(to, dst + done, src + done, mode);
 	return done ? (int64_t)done : err;

@@ -397,14 +397,19 @@ void vma_join_next(struct vma *vma)
 	vma_resize(vma, vma->start, end, vma->pgoff);
 }
 
+void vma_merge_next(struct vma *vma)
+{
+	if (can_join(vma, vma->next))
+		vma_join_next(vma);
+}
+
 struct vma *vma_merge(struct vma *vma)
 {
 	if (can_join(vma->prev, vma)) {
 		vma = vma->prev;
 		vma_join_next(vma);
 	}
-	if (can_join(vma, vma->next))
-		vma_join_next(vma);
+	vma_merge_next(vma);
 	return vma;
 }
 

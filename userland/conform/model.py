@@ -20,6 +20,7 @@ from pkern.userland.conform.hostcpu import host_cpu_features
 from pkern.userland.machine_code import Stdio, boot_scheduler, put_program, spawn_program
 
 _PATH = "/runner"
+_RAM = "256M"  # a stack that a sequence lets grow down to its window may be charged
 
 
 class ModelDied(RuntimeError):
@@ -68,7 +69,7 @@ class Model:
         settings = {"vm.mmap_min_addr": _host_mmap_min_addr(), "vm.nonlinear": 1}
         settings["vm.nonlinear_emulated"] = 1  # as on Linux since 4.0
         cpu = ",".join(sorted(host_cpu_features()))
-        self.kernel = Kernel(ram="64M", rmap=rmap, sysctl=settings, cpu=cpu)
+        self.kernel = Kernel(ram=_RAM, rmap=rmap, sysctl=settings, cpu=cpu)
         self._scheduler = boot_scheduler(self.kernel)
         self._requests, self._answers = _Requests(self.kernel), _Answers(self.kernel)
         put_program(self.kernel, runner_program(), _PATH)
