@@ -377,16 +377,11 @@ int64_t populate_page(mm *mm, uint64_t addr, uint64_t access)
 	return err;
 }
 
-/* To the end of the VMA or of the range: how far it got, or why nowhere. */
-static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
+static int64_t populate_pages(struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t addr = start, access = populate_access(vma);
 	bool allowed = vma->flags & (VM_READ | VM_WRITE | VM_EXEC) && pkey_allows_vma(vma, access);
-	int64_t err = allowed ? 0 : -ENOMEM;
-	if (vma->flags & VM_SPECIAL)
-		return (int64_t)(end - start);
-	if (vma_is_secret(vma))
-		err = -ENOMEM;
+	int64_t err = allowed && !vma_is_secret(vma) ? 0 : -ENOMEM;
 	while (!err && addr < end) {
 		err = populate_page(vma->mm, addr, access);
 		addr += err ? 0 : PAGE_SIZE;
@@ -394,6 +389,32 @@ static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 	if (addr > start)
 		return (int64_t)(addr - start);
 	return !err || is_need(err) ? err : -ENOMEM;
+}
+
+/* What a fault between start and end may have brought, with what lies around. */
+static void cull_populated(struct vma *vma, uint64_t start, uint64_t end)
+{
+	uint64_t around = vma->mm->machine->tunables.fault_around_bytes;
+	start = start - vma->start > around ? start - around : vma->start;
+	end = vma->end - end > around ? end + around : vma->end;
+	vma_cull(vma, start, end);
+}
+
+/*
+ * To the end of the VMA or of the range: how far it got, or why nowhere. Pages that a lock brings
+ * count as used before they leave the lists, as on Linux, which takes them off in batches.
+ */
+static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
+{
+	machine *m = vma->mm->machine;
+	if (vma->flags & VM_SPECIAL)
+		return (int64_t)(end - start);
+	m->culls_later = vma->flags & VM_LOCKED;
+	int64_t done = populate_pages(vma, start, end);
+	if (m->culls_later)
+		cull_populated(vma, start, end);
+	m->culls_later = false;
+	return done;
 }
 
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)

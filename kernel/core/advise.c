@@ -275,6 +275,13 @@ static int64_t advise_populate(struct vma **vmap, uint64_t start, uint64_t end, 
 	return 0;
 }
 
+/* No page becomes large here: as on Linux where a process has disabled that. */
+static int64_t advise_collapse(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice)
+{
+	(void)vmap, (void)start, (void)end, (void)advice;
+	return -EINVAL;
+}
+
 typedef int64_t (*advise_fn)(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 
 /* clang-format off */
@@ -290,6 +297,7 @@ static const advise_fn advisers[] = {
 	[MADV_KEEPONFORK] = advise_flags, [MADV_COLD] = advise_cold,
 	[MADV_PAGEOUT] = advise_pageout, [MADV_POPULATE_READ] = advise_populate,
 	[MADV_POPULATE_WRITE] = advise_populate, [MADV_DONTNEED_LOCKED] = advise_dontneed,
+	[MADV_COLLAPSE] = advise_collapse,
 	[MADV_GUARD_INSTALL] = guard_install, [MADV_GUARD_REMOVE] = guard_remove,
 };
 /* clang-format on */
@@ -423,6 +431,8 @@ static void cull(struct vma *vma, uint64_t addr, pte_t *ptep)
 	(void)addr;
 	lru_cull(vma->mm->machine, pfn_page(vma->mm->machine, pte_pfn(*ptep)));
 }
+
+void vma_cull(struct vma *vma, uint64_t start, uint64_t end) { each_page(vma, start, end, cull); }
 
 static void rescue(struct vma *vma, uint64_t addr, pte_t *ptep)
 {

@@ -403,8 +403,9 @@ struct machine {
 	uint64_t ksm_addr;
 	struct ksm_item **ksm_link; /* where the cursor's next item hangs */
 	struct mempolicy *policies;
-	mm *faulting; /* whose fault is being served */
-	bool noted;   /* what is about to be unmapped is known to those who watch it */
+	mm *faulting;     /* whose fault is being served */
+	bool culls_later; /* what a fault brings to a locked VMA: populate_vma() culls it */
+	bool noted;       /* what is about to be unmapped is known to those who watch it */
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */
 	uint32_t seed;
 	uint64_t mm_serial;        /* address spaces ever made */
@@ -697,6 +698,7 @@ void lru_add_tail(machine *m, struct page *page); /* the next to go */
 void lru_del(machine *m, struct page *page);
 void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear); /* flags; to the head */
 void page_mark_accessed(machine *m, struct page *page); /* read, written, or seen in a pte */
+void vma_cull(struct vma *vma, uint64_t start, uint64_t end);
 void lru_cull(machine *m, struct page *page);           /* some VMA has locked it */
 void lru_rescue(machine *m, struct page *page);         /* perhaps none does any more */
 

@@ -56,7 +56,7 @@ static void install(struct fault *f, struct page *page, pte_t bits)
 	pte_set(f->mm, f->addr, f->ptep, pte_make(page_pfn(m, page), bits));
 	rmap_add(m, page, f->ptep);
 	pte_count_in(f->mm, page);
-	if (f->vma->flags & VM_LOCKED)
+	if (f->vma->flags & VM_LOCKED && !m->culls_later)
 		lru_cull(m, page);
 }
 

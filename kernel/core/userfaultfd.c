@@ -351,16 +351,21 @@ static bool is_free_for(const struct vma *vma, uint64_t kind, pte_t pte)
 	return !pte || (page && pte_is_marker(pte));
 }
 
+static bool is_beyond_end(const struct vma *vma, uint64_t addr)
+{
+	const mapping *mp = vma_mapping(vma);
+	return mp && vma_index(vma, addr) >= mapping_end(mp);
+}
+
 static int64_t fill_page(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode,
 			 const void *data)
 {
-	const mapping *mp = vma_mapping(vma);
 	uint64_t protect = mode & UFFD_FILL_WP ? PTE_UFFD_WP : 0;
 	bool shared = vma->flags & VM_SHARED;
 	pte_t *ptep = pt_alloc(vma->mm, addr);
 	if (!ptep)
 		return no_memory(vma->mm->machine);
-	if (mp && vma_index(vma, addr) >= mapping_end(mp))
+	if (is_beyond_end(vma, addr))
 		return kind == UFFD_CONTINUE ? -EINVAL : -EFAULT;
 	if (!is_free_for(vma, kind, *ptep))
 		return -EEXIST;
@@ -421,6 +426,18 @@ static int64_t prepare_filled(struct vma *vma)
 	return own ? vma_prepare_anon(vma) : 0;
 }
 
+/* As many bytes as are looked at before one that stands in the way ends it, and that page's. */
+static int64_t bytes_until_taken(const struct vma *vma, uint64_t kind, uint64_t addr, uint64_t len)
+{
+	if (vma->flags & VM_HUGETLB)
+		return (int64_t)len;
+	for (uint64_t done = 0; done < len; done += PAGE_SIZE)
+		if (is_beyond_end(vma, addr + done) ||
+		    !is_free_for(vma, kind, pte_at(vma->mm, addr + done)))
+			return (int64_t)(done + PAGE_SIZE);
+	return (int64_t)len;
+}
+
 int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_t mode,
 		     const void *data)
 {
@@ -428,8 +445,10 @@ int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_
 	int64_t err = vma && vma->start <= addr ? prepare_filled(vma) : 0;
 	if (!err)
 		err = may_fill(vma, kind, addr, len, mode);
-	if (err || (kind == UFFD_COPY && !data))
+	if (err)
 		return err;
+	if (kind == UFFD_COPY && !data)
+		return bytes_until_taken(vma, kind, addr, len);
 	return fill_pages(vma, kind, addr, len, mode, data);
 }
 

@@ -82,7 +82,7 @@ def _was_present(task: Task, addr: int, access: int) -> bool:
         return False
     if access == lib.ACCESS_EXEC:
         return True
-    return int(lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ)) >= 0
+    return bool(lib.mm_is_present(task.mm.handle, addr))
 
 
 def exception(task: Task, exit_: Any) -> None:

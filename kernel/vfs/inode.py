@@ -152,9 +152,13 @@ class Inode:
         if self.dev in self.kernel.vfs.read_only:
             raise SyscallError(errno.EROFS)
 
+    def owned_by(self, task: Caller) -> bool:
+        """Tell whether task may do what owners may: it is theirs, or they have CAP_FOWNER."""
+        return task.uid == self.uid or task.capable("CAP_FOWNER")
+
     def need_owner(self, task: Caller) -> None:
         """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""
-        if task.uid != self.uid and not task.capable("CAP_FOWNER"):
+        if not self.owned_by(task):
             raise SyscallError(errno.EPERM)
 
     def need_not_running(self) -> None:

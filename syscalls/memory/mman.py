@@ -15,11 +15,13 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.inode import MAY_WRITE
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.mm.mm import Vma
     from pkern.kernel.vfs.file import File
 
 PAGE_SIZE = 4096
@@ -295,7 +297,26 @@ def mincore(task: Task, addr: int, length: int) -> bytes:
         raise SyscallError(errno.ENOMEM)  # more than all that is mapped
     vector = bytearray(pages)
     task.mm.call(lib.mm_mincore, addr, length, ffi.from_buffer(vector))
+    for vma in task.mm.vmas_in(addr, addr + length):
+        if vma.file_cookie and not _may_know(task, vma):
+            first, last = max(vma.start, addr) - addr, min(vma.end, addr + length) - addr
+            told = slice(first // PAGE_SIZE, (last + PAGE_MASK) // PAGE_SIZE)
+            vector[told] = b"\1" * len(vector[told])
     return bytes(vector)
+
+
+def _may_know(task: Task, vma: Vma) -> bool:
+    """Tell whether a task learns what memory holds of a file: strangers are told that it is all.
+
+    Source: can_do_mincore() of Linux 6.18.
+    """
+    file = task.kernel.vfs.file_of(vma.file_cookie)
+    if file is None:  # shared anonymous memory
+        return True
+    inode = file.inode
+    if inode.dev in task.kernel.vfs.read_only:
+        return inode.owned_by(task)
+    return inode.owned_by(task) or inode.permits(task, MAY_WRITE)
 
 
 def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:

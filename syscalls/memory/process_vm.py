@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Mm
     from pkern.kernel.tasks.task import Task
 
-MADV_COLLAPSE = 25
 # What one process may advise for another one's memory.
-FOR_OTHERS = frozenset({lib.MADV_COLD, lib.MADV_PAGEOUT, lib.MADV_WILLNEED, MADV_COLLAPSE})
+FOR_OTHERS = frozenset({lib.MADV_COLD, lib.MADV_PAGEOUT, lib.MADV_WILLNEED, lib.MADV_COLLAPSE})
 
 
 @syscall(440, "process_madvise", SINT, INT, INT, SINT, INT)

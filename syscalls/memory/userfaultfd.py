@@ -217,14 +217,24 @@ def _copy(task: Task, context: UserfaultInode, arg: int) -> int:
     _check_range(context, dst, length)
     refuse_flags(mode, MODE_DONTWAKE | MODE_WP)
     mm, kind, wp = context.mm, lib.UFFD_COPY, mode & MODE_WP
+    most = _most_at_once(task, context, dst, src, length)
 
     def work(done: int) -> int:
         if not done:
             mm.call(lib.mm_uffd_fill, kind, dst, length, wp, ffi.NULL)
-        data = _from_monitor(task, src + done, length - done, _unit(context, dst))
+        part = min(length - done, most)
+        wanted = mm.call(lib.mm_uffd_fill, kind, dst + done, part, wp, ffi.NULL)
+        data = _from_monitor(task, src + done, wanted, _unit(context, dst))
         return mm.call(lib.mm_uffd_fill, kind, dst + done, len(data), wp, data)
 
     return _report(task, context, arg + 32, (dst, length, mode), work)
+
+
+def _most_at_once(task: Task, context: UserfaultInode, dst: int, src: int, length: int) -> int:
+    """Tell how many bytes are read before they are stored: a page where reading brings pages."""
+    unit = _unit(context, dst)
+    overlap = context.mm is task.mm and abs(dst - src) < length
+    return unit if overlap else max(CHUNK, unit)
 
 
 def _unit(context: UserfaultInode, addr: int) -> int:
@@ -234,7 +244,7 @@ def _unit(context: UserfaultInode, addr: int) -> int:
 
 def _from_monitor(task: Task, addr: int, length: int, unit: int) -> bytes:
     """Return whole pages of the caller's memory, as many as there are. Errors: EFAULT."""
-    data = task.mm.copy_in_part(addr, min(length, max(CHUNK, unit)))
+    data = task.mm.copy_in_part(addr, length)
     data = data[: len(data) // unit * unit]
     if not data:
         raise SyscallError(errno.EFAULT)

@@ -179,8 +179,11 @@ def _lost_its_target(divergence: Divergence) -> bool:
     if call.kind is not Kind.MREMAP or not call.args[3] & 2 or host.value >= 0:
         return False
     target, end = call.args[4], call.args[4] + call.args[2] + PAGE
-    gone = set(model.layout) - set(host.layout)
-    return all(area.start < end and target < area.end for area in gone)
+    gone, edges = set(model.layout) - set(host.layout), _refused_edges(divergence)
+    return all(
+        (area.start < end and target < area.end) or any(area.start < at < area.end for at in edges)
+        for area in gone
+    )
 
 
 def _refused_edges(divergence: Divergence) -> set[int]:
@@ -236,6 +239,9 @@ def _joined(layout: Layout) -> list[Area]:
     return joined
 
 
+LOCKING = (Kind.MLOCK, Kind.MLOCK2)
+
+
 def _counts_twice(divergence: Divergence) -> bool:
     """An earlier MREMAP_DONTUNMAP, and Linux finds RLIMIT_MEMLOCK used up where we do not."""
     moved = any(
@@ -246,9 +252,14 @@ def _counts_twice(divergence: Divergence) -> bool:
 
 
 def _counts_twice_still(divergence: Divergence) -> bool:
-    """The same, as VmLck shows it."""
-    moved = any(call.kind is Kind.MREMAP and call.args[3] & 4 for call in divergence.calls)
-    return moved and divergence.fields == {"status VmLck"}
+    """The same, as VmLck shows it, or what a call has locked before it came to a hole."""
+    calls = divergence.calls
+    moved = next((i for i, c in enumerate(calls) if c.kind is Kind.MREMAP and c.args[3] & 4), None)
+    if moved is None:
+        return False
+    later = zip(calls[moved:], divergence.before[moved:], strict=False)
+    to_a_hole = any(c.kind in LOCKING and outcome.value == -errno.ENOMEM for c, outcome in later)
+    return to_a_hole or divergence.fields == {"status VmLck"}
 
 
 def _keeps_marks(divergence: Divergence) -> bool:

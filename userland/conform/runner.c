@@ -33,6 +33,7 @@
 
 enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
 enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17, PAGEMAP_PAGES = 64 };
+enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
 enum {
 	MOST_FILES = 64,
@@ -268,17 +269,16 @@ static size_t within_window(const char *from, char *into)
 {
 	char *to = into;
 	int inside = 0;
-	uint64_t start, stop;
+	uint64_t start;
 
 	while (*from) {
 		const char *end = after(from, '\n');
 		const char *dash = hex(from, &start);
 
 		if (dash > from && *dash == '-') {
-			if (start >= top)
+			if (start >= top + ABOVE)
 				break;
-			hex(dash + 1, &stop);
-			inside = start >= low && stop <= top;
+			inside = start >= low;
 			if (inside)
 				to = copy_area(to, from, end);
 		} else if (inside) {
