@@ -273,6 +273,7 @@ class Calls:
     LOCK_SH: Final = 1
     LOCK_UN: Final = 8
     MADV_COLD: Final = 0x14
+    MADV_COLLAPSE: Final = 0x19
     MADV_DODUMP: Final = 0x11
     MADV_DOFORK: Final = 0xb
     MADV_DONTDUMP: Final = 0x10

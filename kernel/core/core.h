@@ -579,8 +579,8 @@ void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
 struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
 void vma_merge_next(struct vma *vma);
-struct vma *vma_merge(struct vma *vma);                /* with neighbours; the survivor */
-struct vma *vma_merge_new(mm *mm, struct vma *new);    /* new is not linked */
+struct vma *vma_merge(struct vma *vma);             /* with neighbours; the survivor */
+struct vma *vma_merge_new(mm *mm, struct vma *new); /* new is not linked */
 void vma_join_next(struct vma *vma);
 void vma_discard(struct vma *vma); /* one that is not linked */
 void vma_tree_init(mm *mm);
@@ -699,8 +699,8 @@ void lru_del(machine *m, struct page *page);
 void lru_move(machine *m, struct page *page, uint32_t set, uint32_t clear); /* flags; to the head */
 void page_mark_accessed(machine *m, struct page *page); /* read, written, or seen in a pte */
 void vma_cull(struct vma *vma, uint64_t start, uint64_t end);
-void lru_cull(machine *m, struct page *page);           /* some VMA has locked it */
-void lru_rescue(machine *m, struct page *page);         /* perhaps none does any more */
+void lru_cull(machine *m, struct page *page);   /* some VMA has locked it */
+void lru_rescue(machine *m, struct page *page); /* perhaps none does any more */
 
 /* swap.c */
 bool swap_add(machine *m, struct page *page); /* into the swap cache, with a new entry */

@@ -20,8 +20,8 @@ from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
     from pkern.kernel.mm.mm import Vma
+    from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 
 PAGE_SIZE = 4096

@@ -53,7 +53,13 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
+        *("strangers", "collapse"),
+    ],
+)
 def test_same_output_as_on_the_host_for_the_same_user(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -36,7 +36,9 @@ class Host:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [str(runner_program()), str(MEMLOCK), "batches"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [str(runner_program()), str(MEMLOCK), "batches"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin: IO[bytes] = self._process.stdin
