@@ -714,6 +714,8 @@ bool swap_is_closing(machine *m, uint32_t entry); /* swapoff is bringing its are
 struct page *swap_cached(machine *m, uint32_t entry);
 void swap_release(machine *m, struct page *page); /* if no one can ask for it any more */
 int64_t swap_read(machine *m, uint32_t entry, struct page *page); /* 0 or -EIO */
+/* For who leaves no trace: bytes of a slot from inside on.  false: the host cannot read it. */
+bool swap_look(machine *m, uint32_t entry, uint64_t inside, void *buf, uint64_t nbytes);
 int64_t swap_write(machine *m, uint32_t entry, struct page *page);
 int64_t swap_fetch(machine *m, uint32_t entry, struct page *page); /* a memory file's; 0 or -EIO */
 void swap_read_ahead(machine *m, uint32_t entry);                  /* which has just been read */

@@ -693,6 +693,13 @@ struct pm_scan {
 };
 int64_t mm_pagemap_scan(mm *mm, struct pm_scan *s); /* 1: stopped before the end */
 
+/*
+ * ---- looking without leaving a trace (glimpse.c) ----
+ * Bytes read, up to the first that is not in memory or in swap, or not there at all.
+ */
+int64_t mapping_glimpse(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
+int64_t mm_glimpse(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
+
 /* ---- user memory (access.c) ---- */
 int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes);
 int64_t user_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes);

@@ -72,6 +72,12 @@ int64_t swap_read(machine *m, uint32_t entry, struct page *page)
 	return tell_io(m, EVENT_SWAP_IN, entry, page, done ? 0 : -EIO);
 }
 
+bool swap_look(machine *m, uint32_t entry, uint64_t inside, void *buf, uint64_t nbytes)
+{
+	return host_read(area_of(m, entry)->fd, buf, nbytes,
+			 (slot_of(entry) << PAGE_SHIFT) + inside);
+}
+
 int64_t swap_write(machine *m, uint32_t entry, struct page *page)
 {
 	uint64_t at = slot_of(entry) << PAGE_SHIFT;
