@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.tasks.table import TaskTable
     from pkern.kernel.vfs import Vfs
+    from pkern.kernel.visits import Visits
 
 PIPE_BYTES = 1 << 20
 LENGTH = struct.Struct("<Q")
@@ -52,6 +53,8 @@ class Machine(Protocol):
     def swap(self) -> SwapAreas: ...
     @property
     def tasks(self) -> TaskTable: ...
+
+    visits: Visits | None
 
 
 class NotBranchable(ValueError):
@@ -221,6 +224,7 @@ def _part(kernel: Machine) -> None:
     """Let a copy, which has just been forked, have what is not copied by that."""
     gc.freeze()  # a collection would write to, and so copy, all that was there
     kernel.swap.copy_devices()
+    kernel.visits = None  # the threads that come in stay with the first one
 
 
 def split(kernel: Machine) -> Branch | Reply:

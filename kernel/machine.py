@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.sem import Semaphores
     from pkern.kernel.vfs.shm import Segments
     from pkern.kernel.vfs.userfaultfd import Userfaults
+    from pkern.kernel.visits import Visits
 
 PAGE_SIZE = 4096
 REPORT_BYTES = 64 << 10
@@ -142,6 +143,7 @@ class Kernel:
         self.watch = Watch()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
+        self.visits: Visits | None = None  # the door for other threads of the host, if there is one
         self.processor: Processor | None = None  # for machine code; its owner sets it
         self.memory = Memory(
             parse_size(ram),

@@ -29,6 +29,11 @@ class Random:
         """Return nbytes."""
         return _bytes(self._source, nbytes)
 
+    def exchange(self, source: Generator) -> Generator:
+        """Take bytes of another source from now on; return the one before."""
+        before, self._source = self._source, source
+        return before
+
 
 def _bytes(source: Generator, nbytes: int) -> bytes:
     """Return what random.Random.randbytes returns."""

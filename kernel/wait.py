@@ -10,10 +10,28 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
+
+if TYPE_CHECKING:
+    from pkern.kernel.visits import Visits
+
+NOBODY: AbstractContextManager[None] = nullcontext()
+
+
+def outside(
+    visits: Visits | None, asks_for: Callable[[], bool] | None = None
+) -> AbstractContextManager[None]:
+    """Return what keeps the door open to visitors while the machine waits for the host."""
+    return NOBODY if visits is None else visits.opened(asks_for)
+
+
+def alone(visits: Visits | None) -> AbstractContextManager[None]:
+    """Return what shuts the door to visitors while its owner is at work, where it is open else."""
+    return NOBODY if visits is None else visits.shut()
 
 
 class Restart(Enum):

@@ -37,7 +37,7 @@ from pkern.kernel.tasks.signals import (
 )
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.tasks.trace import CLD_TRAPPED, At, Calls, Event, Steps, Trace, is_held, trap
-from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock, outside
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters
@@ -239,7 +239,8 @@ class Scheduler:
     def _wait_for_host(self, poll: Callable[[int | None], None], due: int | None) -> None:
         self.waits_for_host = True
         try:
-            poll(due)
+            with outside(self.kernel.visits, lambda: bool(self.queue)):
+                poll(due)
         finally:
             self.waits_for_host = False
 
@@ -262,6 +263,7 @@ class Scheduler:
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run until done says so, asked after each turn. Errors: as run."""
+        visits = self.kernel.visits
         while not done():
             if self._halted is not None:
                 error, self._halted = self._halted, None
@@ -278,6 +280,8 @@ class Scheduler:
                 self.kernel.clock.listener()
             if self.host_signals:
                 self._take_host_signals()
+            if visits is not None and visits.waiting:
+                visits.let_in()
 
     def run_others(self, task: Task, done: Callable[[], bool]) -> None:
         """Let others run in the middle of a task's call until done says so; SIGKILL ends it first.

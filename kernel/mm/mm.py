@@ -372,6 +372,12 @@ class Mm:
         done = self._copy_forced(lib.forced_read, addr, buffer)
         return bytes(buffer[:done])
 
+    def glimpse(self, addr: int, nbytes: int) -> bytes:
+        """Read what is in memory, or in swap, from addr on, and leave no trace; b"": nothing."""
+        buffer = bytearray(nbytes)
+        done = lib.mm_glimpse(self.handle, addr, ffi.from_buffer(buffer), nbytes)
+        return bytes(buffer[:done])
+
     def write_forced(self, addr: int, data: bytes) -> int:
         """Write past the protection of private memory; return how many bytes could be."""
         return self._copy_forced(lib.forced_write, addr, data)

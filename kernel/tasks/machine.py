@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.sem import Semaphores
     from pkern.kernel.vfs.shm import Segments
     from pkern.kernel.vfs.userfaultfd import Userfaults
+    from pkern.kernel.visits import Visits
     from pkern.kernel.wait import WouldBlock
 
 
@@ -126,6 +127,7 @@ class Machine(Protocol):
     pi_locks: Locks
     processor: Processor | None
     missing_calls: set[int]
+    visits: Visits | None
 
     @property
     def net(self) -> Net: ...

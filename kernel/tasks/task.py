@@ -294,6 +294,17 @@ class Task:
         shown = other.dumpable == DUMP_USER or not other.alive
         return shown and self.cred.covers(other.cred, ids)
 
+    def look_into(self, mm: Mm, start: int, nbytes: int) -> bytes:
+        """Return memory of a task that this one reads about; it may have gone. b"": it has."""
+        try:
+            return mm.copy_in(start, nbytes)
+        except SyscallError:
+            return b""
+
+    def look_past(self, mm: Mm, start: int, nbytes: int) -> bytes:
+        """Return memory past its protection, as far as it can be read: /proc/PID/mem."""
+        return mm.read_forced(start, nbytes)
+
     def use_mm(self, mm: Mm) -> None:
         """Run in another address space, whose user the task becomes, from now on."""
         self._leave_mm()

@@ -130,7 +130,9 @@ class Terminal(Stream):
 
     def _ready(self, seconds: float | None) -> bool:
         """Tell whether input waits, after seconds at most; a signal ends the wait."""
-        ready = select.select([self.fd, self._waker], [], [], seconds)[0]
+        visits = self.kernel.visits
+        news = [self._waker] if visits is None else [self._waker, visits.news]
+        ready = select.select([self.fd, *news], [], [], seconds)[0]
         if self._waker in ready:
             os.read(self._waker, WAKE_BYTES)
         return self.fd in ready

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
+    from pkern.kernel.visits import Visits
 
 Sink = Callable[[bytes], object]
 READ_MAX = 65536
@@ -28,17 +30,22 @@ def write_all(fd: int, data: bytes) -> None:
         left = left[os.write(fd, left) :]
 
 
-def host_sink(fd: int) -> Sink:
+def host_sink(fd: int, visits: Visits | None = None) -> Sink:
     """Return a sink that writes everything to a descriptor of the host.
 
     What the host says against it is the program's error: EPIPE, and so SIGPIPE, where nobody reads.
+    visits: who may come in while the host takes its time.
     """
 
     def write(data: bytes) -> None:
         with host_errors():
             write_all(fd, data)
 
-    return write
+    def write_outside(data: bytes) -> None:
+        with outside(visits):
+            write(data)
+
+    return write if visits is None else write_outside
 
 
 class Stream(Inode):
@@ -93,5 +100,5 @@ class HostInput(Stream):
             scheduler.waits_for_host = False
 
     def _read(self, nbytes: int) -> bytes:
-        with host_errors():
+        with host_errors(), outside(self.kernel.visits):
             return os.read(self.fd, min(nbytes, READ_MAX))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.mm.memory import Sleep
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
@@ -58,6 +59,14 @@ class Access(Enum):
 
     READ_ONLY = "ro"
     READ_WRITE = "rw"
+
+
+class HiddenName(NamedTuple):
+    """A name of the host that is not shown, by its directory: where this machine is mounted."""
+
+    dev: int
+    ino: int
+    name: str
 
 
 def take_status(inode: Inode, status: os.stat_result) -> None:
@@ -149,6 +158,18 @@ class HostFile(HostAttributes, MappedInode):
         except SyscallError as error:
             if error.errno != errno.EAGAIN:  # truncated meanwhile: look again
                 raise
+
+    def sight_at(self, pos: int, nbytes: int) -> bytes:
+        data, end = bytearray(), min(pos + nbytes, self.size)
+        while (at := pos + len(data)) < end:
+            seen = super().sight_at(at, end - at)
+            data += seen or self._on_host(at, min(PAGE_SIZE - at % PAGE_SIZE, end - at))
+        return bytes(data)
+
+    def _on_host(self, pos: int, nbytes: int) -> bytes:
+        """Return bytes of a page that is not in memory."""
+        with host_errors():
+            return os.pread(self.fd, nbytes, pos).ljust(nbytes, b"\0")
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         written = super().write(pos, data, task)
@@ -306,6 +327,16 @@ class HostDir(HostAttributes, DirInode):
             self.entries[name] = self.fs.inode(self.fd, name)
         return self.entries[name]
 
+    def sight(self, name: str, task: Caller) -> Inode:
+        known = self.entries.get(name)
+        return known if known is not None else self.unmet(name)
+
+    def unmet(self, name: str) -> Inode:
+        """Return what the host has under a name, for one look. Errors: ENOENT, ENXIO, EACCES."""
+        from pkern.kernel.vfs.hostsight import HostSight  # for visitors
+
+        return HostSight(self.fs, self.fd, name)
+
     def holds(self, name: str, inode: Inode) -> bool:
         return self.entries.get(name) is inode
 
@@ -315,8 +346,7 @@ class HostDir(HostAttributes, DirInode):
 
     def host_names(self) -> list[str]:
         """Return what the host has, in order."""
-        with host_errors():
-            return sorted(os.listdir(self.fd))
+        return self.fs.names(self.fd)
 
     def has(self, name: str) -> bool:
         """Tell whether the host has a name here."""
@@ -420,6 +450,7 @@ class HostFs:
         self._files: list[HostFile] = []
         self._fds: list[int] = []
         self._known: dict[tuple[int, int], Inode] = {}  # one inode however many names it has
+        self.hidden: HiddenName | None = None
 
     def attach(self, kernel: Machine) -> None:
         """Open the directory for this machine."""
@@ -428,8 +459,22 @@ class HostFs:
         self._fds.append(fd)
         self.root = HostDir(self, fd, os.fstat(fd))
 
+    def hides(self, parent_fd: int, name: str) -> bool:
+        """Tell whether a name in a directory is not shown."""
+        if self.hidden is None or self.hidden.name != name:
+            return False
+        status = os.fstat(parent_fd)
+        return (status.st_dev, status.st_ino) == (self.hidden.dev, self.hidden.ino)
+
+    def names(self, fd: int) -> list[str]:
+        """Return what a directory of the host shows, in order."""
+        with host_errors():
+            return sorted(name for name in os.listdir(fd) if not self.hides(fd, name))
+
     def inode(self, parent_fd: int, name: str) -> Inode:
         """Return the inode of one name below a directory. Errors: ENOENT, ENXIO, EACCES."""
+        if self.hides(parent_fd, name):
+            raise SyscallError(errno.ENOENT)
         with host_errors():
             status = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
             known = self._known.get((status.st_dev, status.st_ino))

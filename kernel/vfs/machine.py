@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.walk import Place
+    from pkern.kernel.visits import Visits
 
 WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
 
@@ -78,8 +79,8 @@ class Timers(Protocol):
 class Counter:
     """Numbers that are never used twice: inode numbers and cookies of open files."""
 
-    def __init__(self) -> None:
-        self._last = 0
+    def __init__(self, last: int = 0) -> None:
+        self._last = last
 
     def take(self) -> int:
         """Return the next number, from 1."""
@@ -145,6 +146,8 @@ class Machine(Protocol):
     def tasks(self) -> Mapping[int, Holder]: ...
     @property
     def scheduler(self) -> Timers | None: ...
+    @property
+    def visits(self) -> Visits | None: ...
     def wake(self, key: Hashable) -> None: ...
     def tell_owner(self, file: File, fd: int, code: int, band: int) -> None: ...
     def tell_urgent(self, file: File) -> None: ...

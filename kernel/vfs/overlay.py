@@ -125,6 +125,9 @@ class OverlayFile(Overlaid, MappedInode):
     def file_handle(self, mode: int, cookie: int) -> Any:
         return self.layer.file_handle(mode, cookie)
 
+    def sight_at(self, pos: int, nbytes: int) -> bytes:
+        return self.layer.sight_at(pos, nbytes)
+
     def next_data(self, pos: int) -> int | None:
         return self.layer.next_data(pos)
 
@@ -196,6 +199,11 @@ class OverlayDir(Overlaid, TmpfsDir):
                 raise SyscallError(errno.ENOENT)
             self.entries[name] = self.fs.over(self.lower.lookup(name, task))
         return self.entries[name]
+
+    def sight(self, name: str, task: Caller) -> Inode:
+        if name in self.entries or self.lower is None or name in self.whiteouts:
+            return self.lookup(name, task)
+        return self.lower.unmet(name)
 
     def names(self, task: Caller) -> list[str]:
         return self._all_names()

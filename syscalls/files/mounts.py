@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.kernel.vfs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
@@ -21,6 +22,7 @@ from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs import Vfs
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_NOATIME, MS_SILENT, MS_RELATIME, MS_STRICTATIME = 0x400, 0x8000, 1 << 21, 1 << 24
@@ -221,26 +223,47 @@ def umount2(task: Task, target: str, flags: int = 0) -> int:
 # ---- how full ----
 
 
-def _statfs(task: Task, inode: Inode) -> bytes:
-    fs = task.kernel.vfs.file_system(inode)
-    blocks = free = files = free_files = 0
-    size = PAGE_SIZE
-    magic = getattr(fs, "magic", PROC_MAGIC)
+class Room(NamedTuple):
+    """How full a file system is. size: of a block, in bytes; blocks and files: 0 where unknown."""
+
+    magic: int
+    size: int = PAGE_SIZE
+    blocks: int = 0
+    free: int = 0
+    files: int = 0
+    free_files: int = 0
+
+
+def room_of(vfs: Vfs, inode: Inode) -> Room:
+    """Return how full the file system of an inode is."""
+    fs = vfs.file_system(inode)
     if fs is None:
-        magic = MAGIC.get(inode.kind, TMPFS_MAGIC)
-    elif isinstance(fs, TmpFs):
-        size = fs.block_size
-        if size == PAGE_SIZE:  # hugetlbfs without a limit says nothing
-            blocks, free = int(fs.quota.max), int(fs.quota.max - fs.quota.used)
-            files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
-            free_files = files - fs.root.count()
-    elif isinstance(fs, HostFs):
+        return Room(MAGIC.get(inode.kind, TMPFS_MAGIC))
+    room = Room(getattr(fs, "magic", PROC_MAGIC))
+    if isinstance(fs, HostFs):
         host = os.fstatvfs(fs.root.fd)
-        size, blocks, free = host.f_frsize, host.f_blocks, host.f_bfree
-        files, free_files = host.f_files, host.f_ffree
-    sizes = (magic, size, blocks, free, free, files, free_files)
-    flags = ST_VALID | ST_RELATIME | (ST_RDONLY if inode.dev in task.kernel.vfs.read_only else 0)
-    return struct.pack("<7q2i3q4q", *sizes, inode.dev, 0, NAME_MAX, size, flags, 0, 0, 0, 0)
+        sizes = host.f_frsize, host.f_blocks, host.f_bfree, host.f_files, host.f_ffree
+        return Room(room.magic, *sizes)
+    if not isinstance(fs, TmpFs):
+        return room
+    if fs.block_size != PAGE_SIZE:  # hugetlbfs without a limit says nothing
+        return room._replace(size=fs.block_size)
+    files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
+    return room._replace(
+        blocks=int(fs.quota.max),
+        free=int(fs.quota.max - fs.quota.used),
+        files=files,
+        free_files=files - fs.root.count(),
+    )
+
+
+def _statfs(task: Task, inode: Inode) -> bytes:
+    vfs = task.kernel.vfs
+    room = room_of(vfs, inode)
+    sizes = (room.magic, room.size, room.blocks, room.free, room.free, room.files, room.free_files)
+    flags = ST_VALID | ST_RELATIME | (ST_RDONLY if inode.dev in vfs.read_only else 0)
+    more = (inode.dev, 0, NAME_MAX, room.size, flags, 0, 0, 0, 0)
+    return struct.pack("<7q2i3q4q", *sizes, *more)
 
 
 @syscall(137, "statfs", PATH, STRUCT)

@@ -120,13 +120,15 @@ class PagesFile(ProcInode):
 class MemFile(FixedMode):
     """/proc/PID/mem: the task's memory at its addresses, whatever protects it, for a tracer."""
 
-    def __init__(self, kernel: Machine, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, reader: Task | None = None) -> None:
         super().__init__(kernel, 0o600)
         self._of_task = of_task
+        self._reader = reader or of_task
 
     def opened(self, task: Caller) -> Inode:
-        need_memory_of(self._of_task, task_of(task, self.kernel))
-        return self
+        reader = task_of(task, self.kernel)
+        need_memory_of(self._of_task, reader)
+        return self.for_one_open(MemFile(self.kernel, self._of_task, reader))
 
     def read(self, pos: int, nbytes: int) -> bytes:
         """Return what can be read from address pos on. Errors: EIO: nothing can."""
@@ -134,7 +136,7 @@ class MemFile(FixedMode):
         while len(data) < nbytes and self._of_task.alive:
             at = pos + len(data)
             part = min(PAGE_SIZE - at % PAGE_SIZE, nbytes - len(data))
-            got = self._of_task.mm.read_forced(at, part)
+            got = self._reader.look_past(self._of_task.mm, at, part)
             data += got
             if len(got) < part:
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import FROM_START, DirInode, Inode, LinkInode
@@ -23,8 +23,8 @@ Text = str | bytes
 
 
 def task_of(caller: Caller, kernel: Machine) -> Task:
-    """Return the task that calls: whoever calls a machine's files is one of its tasks."""
-    return kernel.tasks[caller.pid]
+    """Return the task that calls: one of the machine's, or a visitor, who is in no table."""
+    return kernel.tasks.get(caller.pid) or cast("Task", caller)
 
 
 class ProcInode(Inode):

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 O_LARGEFILE, O_CLOEXEC = 0o100000, 0o2000000
 
 
+def _own(reader: Caller, kernel: Machine) -> Task:
+    """Return whose directory is the reader's own: to a visitor that of the machine's first task.
+
+    Errors: ENOENT: there is none.
+    """
+    found = task_of(reader, kernel)
+    if found.pid:
+        return found
+    if not kernel.tasks:
+        raise SyscallError(errno.ENOENT)
+    return kernel.tasks[min(kernel.tasks)]
+
+
 class SelfLink(ProcLink):
     """/proc/self: the reader's own directory."""
 
@@ -32,7 +45,7 @@ class SelfLink(ProcLink):
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
-        return str(task.tgid)
+        return str(_own(task, self.kernel).tgid)
 
 
 class ThreadSelfLink(ProcLink):
@@ -42,7 +55,8 @@ class ThreadSelfLink(ProcLink):
         super().__init__(kernel, "")
 
     def readlink(self, task: Caller) -> str:
-        return f"{task.tgid}/task/{task.pid}"
+        own = _own(task, self.kernel)
+        return f"{own.tgid}/task/{own.pid}"
 
 
 class TaskLink(ProcLink):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
@@ -266,15 +265,12 @@ def limits(task: Task) -> str:
     return "\n".join(table) + "\n"
 
 
-def _user_bytes(task: Task, start: int, end: int) -> bytes:
+def _user_bytes(task: Task, reader: Task, start: int, end: int) -> bytes:
     """Return user memory that a program may have unmapped meanwhile."""
-    try:
-        return task.mm.copy_in(start, min(end - start, ARG_MAX))
-    except SyscallError:
-        return b""
+    return reader.look_into(task.mm, start, min(end - start, ARG_MAX))
 
 
-def cmdline(task: Task) -> bytes:
+def cmdline(task: Task, reader: Task) -> bytes:
     """The arguments, each ended by NUL, as the program has left them. Source: proc_pid_cmdline(5).
 
     A program that wrote over the last NUL shows what it wrote, up to the next NUL.
@@ -284,16 +280,16 @@ def cmdline(task: Task) -> bytes:
     found = task.mm.areas
     if found is None:
         return "".join(f"{a}\0" for a in task.argv).encode("utf-8", "surrogateescape")
-    text = _user_bytes(task, found.arg_start, found.arg_end)
+    text = _user_bytes(task, reader, found.arg_start, found.arg_end)
     if not text or text.endswith(b"\0"):
         return text
-    return (text + _user_bytes(task, found.env_start, found.env_end)).split(b"\0")[0]
+    return (text + _user_bytes(task, reader, found.env_start, found.env_end)).split(b"\0")[0]
 
 
-def environ(task: Task) -> bytes:
+def environ(task: Task, reader: Task) -> bytes:
     """The environment that the program began with. Source: proc_pid_environ(5)."""
     found = _areas(task)
-    return _user_bytes(task, found.env_start, found.env_end) if task.alive else b""
+    return _user_bytes(task, reader, found.env_start, found.env_end) if task.alive else b""
 
 
 def auxv(task: Task) -> bytes:

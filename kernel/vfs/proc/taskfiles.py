@@ -69,7 +69,7 @@ ROWS: dict[str, Row] = {
     "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
     "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
     "clear_refs": Row(0o200, write=proc_files.write_clear_refs, whences=NOWHERE),
-    "cmdline": Row(0o444, _of(proc_task.cmdline), whences=ANYWHERE),
+    "cmdline": Row(0o444, proc_task.cmdline, whences=ANYWHERE),
     "comm": Row(0o644, _of(proc_task.comm), proc_files.write_comm),
     "coredump_filter": Row(
         0o644,
@@ -78,9 +78,7 @@ ROWS: dict[str, Row] = {
         whences=ANYWHERE,
     ),
     "cpuset": Row(0o444, lambda of, reader: "/\n"),
-    "environ": Row(
-        0o400, _of(proc_task.environ), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE
-    ),
+    "environ": Row(0o400, proc_task.environ, at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
     "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
     "gid_map": ID_MAP,
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
