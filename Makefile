@@ -46,7 +46,7 @@ $(BIN)/python: | need-tools
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
 	@echo "Fetching the libraries and compiling the C core: a minute or two ..."
 	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
-	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,cluster,test,dev]'
+	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,cluster,fuse,test,dev]'
 	@touch $@
 
 # Later changes of the C sources need only the compiler.

@@ -9,9 +9,11 @@ from __future__ import annotations
 import ctypes
 import fnmatch
 import mmap
+import os
 import signal
 import tempfile
 from collections.abc import Iterable
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,12 @@ TRAITS = (
         len(Path("/proc/swaps").read_text().splitlines()) > 1,
         "MADV_PAGEOUT where pages have nowhere to go",
         ("*test_elf.py::*[[]faultaround*", "*test_fault_around_of_a_disk_as_on_the_host"),
+    ),
+    Trait(
+        "no FUSE",
+        not os.access("/dev/fuse", os.R_OK | os.W_OK) or find_library("fuse3") is None,
+        "a machine's files on the host",
+        ("*test_mount.py::*",),
     ),
     Trait(
         "temporary files in memory",

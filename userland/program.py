@@ -29,7 +29,7 @@ from pkern.kernel.errors import (
 from pkern.kernel.tasks.clone import fork
 from pkern.kernel.tasks.signals import SIGINT, SIGKILL, SigInfo
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.wait import Replaced
+from pkern.kernel.wait import Replaced, outside
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
 from pkern.syscalls.memory import mman
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.machine import Watcher
     from pkern.kernel.vfs.inode import Inode
+    from pkern.kernel.visits import Visits
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.watched import WatchedCalls
 
@@ -93,6 +94,8 @@ class Sys(Calls):
         face = _Face(self)
         task.faces.append(face)
         self.kernel.watch.joined(face)
+        if self.kernel.visits is not None:
+            _mix(self, _Visited)
         if self.kernel.memory.is_counted(task):
             _mix(self, _Counted)
 
@@ -293,6 +296,25 @@ class _Counted:
         return _counted(self, value) if callable(value) and name[0] != "_" else value  # type: ignore[arg-type]
 
 
+class _Visited:
+    """Of a Sys whose machine others look into: whatever it is asked to do, it does alone."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name[0] == "_" or not callable(value):
+            return value
+        visits = super().__getattribute__("kernel").visits
+        return value if visits is None else _alone(visits, value)
+
+
+def _alone(visits: Visits, function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with visits.shut():
+            return function(*args, **kwargs)
+
+    return call
+
+
 class _Gone:
     """Of a Sys whose task runs machine code: the program that it was for has ended."""
 
@@ -480,7 +502,8 @@ def run_main(
     if given.fail_nth:
         kernel.fail_nth(given.fail_nth)
     try:
-        result = call_main(main, sys, argv)
+        with outside(kernel.visits):
+            result = call_main(main, sys, argv)
     except Replaced:
         return _run_replaced(kernel, task, given)
     except MemoryFault as fault:

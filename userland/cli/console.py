@@ -17,16 +17,18 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from rlcompleter import Completer
 from time import gmtime, strftime
+from types import CodeType
 from typing import Any, TextIO
 
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.machine import Kernel, parse_size
+from pkern.kernel.wait import alone, outside
 from pkern.userland.cli import reference
 from pkern.userland.cli.boot import boot, sysctl_name
 from pkern.userland.cli.ends import show_failure
 from pkern.userland.cli.lines import Pipeline, pipelines
-from pkern.userland.cli.options import UsageError, add_machine_options, existing
+from pkern.userland.cli.options import UsageError, add_machine_options, add_mount, existing
 from pkern.userland.cli.plumbing import (
     CHUNK,
     PROGRAM_UID,
@@ -36,6 +38,7 @@ from pkern.userland.cli.plumbing import (
     Writer,
     emit,
 )
+from pkern.userland.cli.shared import mounting
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 from pkern.userland.cli.typeahead import TypeAhead
 from pkern.userland.complaints import sysctl_complaint
@@ -62,14 +65,16 @@ TYPED_AHEAD = r'"\C-@": "\C-d"'  # an end of input that was typed before typeahe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern console`."""
+    add_mount(parser)
     add_machine_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Boot a machine, run the shell on the terminal, return the status of its last command."""
-    with TypeAhead() as terminal, boot(options) as kernel, _history():
+    with TypeAhead() as terminal, boot(options) as kernel, _history(), mounting(kernel, options):
         console = Console(kernel, terminal)
-        console.cmdloop()
+        with outside(kernel.visits):  # but for its commands: onecmd
+            console.cmdloop()
     return console.status
 
 
@@ -87,6 +92,16 @@ class _history:
             readline.set_history_length(1000)
             with suppress(OSError):
                 readline.write_history_file(HISTORY)
+
+
+class _Python(code.InteractiveConsole):
+    """Python with the machine's owner at its prompt."""
+
+    def runcode(self, code: CodeType) -> None:
+        """Run what was typed while nobody else is in the machine."""
+        kernel: Any = self.locals["kernel"]
+        with alone(kernel.visits):
+            super().runcode(code)
 
 
 class Console(cmd.Cmd):
@@ -107,7 +122,7 @@ class Console(cmd.Cmd):
         self._asker = Asker(kernel.inspect)
         names: dict[str, object] = {"kernel": kernel, "task": self.task, "sys": self.sys}
         names["exit"] = names["quit"] = _leave_python  # Python's own would close the terminal
-        self.python = code.InteractiveConsole(names)
+        self.python = _Python(names)
         if not sys.stdin.isatty():
             self.prompt = self.intro = ""
             self.python.raw_input = _unprompted  # type: ignore[method-assign]
@@ -270,7 +285,7 @@ class Console(cmd.Cmd):
             with suppress(SystemExit):
                 self.python.push(line)
             return
-        with suppress(SystemExit), _completing(self.python.locals):
+        with outside(self.kernel.visits), suppress(SystemExit), _completing(self.python.locals):
             banner = "kernel, task, sys; Ctrl-D goes back" if self.prompt else ""
             self.python.interact(banner=banner, exitmsg="")
 
@@ -308,7 +323,8 @@ class Console(cmd.Cmd):
             self.status = USAGE
             print(error)
             return False
-        return any(self._run_pipeline(pipeline) for pipeline in found) or self._is_over()
+        with alone(self.kernel.visits):
+            return any(self._run_pipeline(pipeline) for pipeline in found) or self._is_over()
 
     def _is_over(self) -> bool:
         if self.task.alive:

@@ -23,13 +23,26 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.vfs.console import HostInput, Stream, host_sink, write_all
+from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, contents, current_directory, naming
-from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
-from pkern.userland.cli.shared import injecting, layer_of, show_binds, show_host_root, tracing
+from pkern.userland.cli.run import (
+    given,
+    program_file,
+    style,
+    traced,
+    wall_ns,
+)
+from pkern.userland.cli.shared import (
+    injecting,
+    layer_of,
+    mounting,
+    show_binds,
+    show_host_root,
+    tracing,
+)
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
 from pkern.userland.machine_code import (
@@ -89,17 +102,21 @@ def host_descriptors(kernel: Kernel, data: bytes | None, owed: bytes | None = No
 
     owed: of the terminal, if it is one (Terminal).
     """
+
+    def sink(fd: int) -> Sink:
+        return host_sink(fd, kernel.visits)
+
     if data is None and os.isatty(STDIN):
         make = load("pkern.kernel.tty.host").Terminal
-        terminal: Stream = make(kernel, STDIN, host_sink(STDOUT), owed)
+        terminal: Stream = make(kernel, STDIN, sink(STDOUT), owed)
         kernel.vfs.add_device("console", terminal)
-        out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", host_sink(STDOUT))
-        err = terminal if os.isatty(STDERR) else Stream(kernel, b"", host_sink(STDERR))
+        out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", sink(STDOUT))
+        err = terminal if os.isatty(STDERR) else Stream(kernel, b"", sink(STDERR))
         return Stdio(terminal, out, err)
     return Stdio(
         HostInput(kernel, STDIN) if data is None else Stream(kernel, data),
-        Stream(kernel, b"", host_sink(STDOUT)),
-        Stream(kernel, b"", host_sink(STDERR)),
+        Stream(kernel, b"", sink(STDOUT)),
+        Stream(kernel, b"", sink(STDERR)),
     )
 
 
@@ -231,17 +248,18 @@ def run(options: argparse.Namespace) -> int:
     stdin = None if options.stdin is None else contents(options.stdin)
     with tracing(options) as tracer, boot(options) as kernel:
         path, asked = _fill(kernel, options)
-        stdio = host_descriptors(kernel, stdin)
-        status = run_job(
-            kernel,
-            path,
-            asked,
-            stdio,
-            tracer,
-            options.json,
-            wall_ns(options),
-            injecting(tracer, options),
-        )
+        with mounting(kernel, options):
+            stdio = host_descriptors(kernel, stdin)
+            status = run_job(
+                kernel,
+                path,
+                asked,
+                stdio,
+                tracer,
+                options.json,
+                wall_ns(options),
+                injecting(tracer, options),
+            )
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
@@ -289,7 +307,8 @@ def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
 
 def _run_twice(options: argparse.Namespace) -> int:
     """Run on two machines and compare all that they show; 1 if they differ."""
-    for option, asked in (("--wall", options.wall), ("-c", options.summary)):
+    options_of_one = (("--wall", options.wall), ("-c", options.summary), ("--mount", options.mount))
+    for option, asked in options_of_one:
         if asked:
             raise UsageError(f"{option} and --twice: two runs are compared call by call")
     if options.stdin is not None:

@@ -33,6 +33,8 @@ COMMANDS = {
     "syscalls": ("cli.syscalls", "Show which system calls there are."),
     "docs": ("cli.docs", "Write the generated pages of the documentation."),
     "console": ("cli.console", "Open a live machine at the terminal."),
+    "mount": ("cli.mount", "Show a machine's files on the host."),
+    "host-shell": ("cli.host_shell", "Run the host's tools on a mounted machine's /proc."),
     "bochs": ("cli.bochs", "Run the emulator on a file."),
     "story": ("cli.story", "Tell the gate's story on a file."),
     "conform": ("cli.conform", "Compare with the host's kernel."),
@@ -51,6 +53,8 @@ examples:
   pkern sysctl -a nonlinear                  every sysctl whose name holds 'nonlinear'
   pkern syscalls mremap                      what is done of a system call
   pkern console                              a live machine: cat, echo >, ls, ps, maps, run ...
+  pkern mount /mnt/machine                   its files on the host: cat, echo >, psutil ...
+  pkern host-shell /mnt/machine ps aux       the host's ps shows the machine's tasks
   pkern bochs --file LICENSE                 the emulator computes the file's CRC-32
   pkern uml build/programs/forks             a program under a guest kernel of its own
   pkern conform --sequences 100 --seed 1     random calls, here and on the host's kernel
@@ -152,7 +156,7 @@ def _parser() -> HelpfulParser:
 
 def _listed() -> str:
     lines = ((name, about.rstrip(".").lower()) for name, (_, about) in COMMANDS.items())
-    return "\n".join(f"    {name:10}{about}" for name, about in lines)
+    return "\n".join(f"    {name:12}{about}" for name, about in lines)
 
 
 if __name__ == "__main__":

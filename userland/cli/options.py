@@ -134,6 +134,13 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
     )
 
 
+def add_mount(where: argparse._ActionsContainer) -> None:
+    """Add the option that shows a machine's files on the host: shared.py mounts them."""
+    where.add_argument(
+        "--mount", metavar="DIR", help="show its files there on the host while it runs (FUSE)"
+    )
+
+
 def existing(name: str) -> Path:
     """Return the path of a host file that can be read, or raise UsageError."""
     path = Path(name).expanduser()

@@ -13,6 +13,7 @@ from pkern.userland.cli.options import (
     HelpfulParser,
     UsageError,
     add_machine_options,
+    add_mount,
     existing,
     natural,
     user_id,
@@ -166,6 +167,7 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
     group.add_argument("--json", metavar="FILE", help="write there how the program ended")
+    add_mount(group)
     group.add_argument(
         "--twice", action="store_true", help="run it on two machines and compare all they do"
     )

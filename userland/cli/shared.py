@@ -48,6 +48,21 @@ def show_binds(kernel: Kernel, texts: list[str]) -> None:
         raise UsageError(f"--bind: {error}") from error
 
 
+@contextlib.contextmanager
+def mounting(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
+    """Show the machine's files on the host meanwhile, if --mount says so. Errors: UsageError."""
+    if options.mount is None:
+        yield
+        return
+    from pkern.userland.mount.mounted import NotMounted, mounted
+
+    try:
+        with mounted(kernel, options.mount):
+            yield
+    except NotMounted as error:
+        raise UsageError(f"--mount: {error}") from error
+
+
 def injecting(tracer: Tracer | None, options: argparse.Namespace) -> Injector | None:
     """Return what changes calls, if an option asks for that; a tracer marks those calls."""
     made = injector(options)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pkern.userland.cli.options import add_machine_options
+from pkern.userland.cli.options import add_machine_options, add_mount
 from pkern.userland.cli.run import add_files, add_who, check_files, given_to
 
 HELP = """\
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_who(parser, uid=0)
     add_files(parser)
+    add_mount(parser)
     add_machine_options(parser)
 
 
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """Run a shell on the terminal and return its exit status."""
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.elf_command import fill_root, host_descriptors, run_job
-    from pkern.userland.cli.shared import layer_of, show_binds
+    from pkern.userland.cli.shared import layer_of, mounting, show_binds
     from pkern.userland.cli.typeahead import TypeAhead
 
     check_files(options)
@@ -40,5 +41,5 @@ def run(options: argparse.Namespace) -> int:
         show_binds(kernel, options.bind)
         argv = (options.program, "sh") if Path(path).name == "busybox" else (options.program,)
         asked = given_to(argv, options, None)
-        with terminal.for_a_program() as owed:
+        with mounting(kernel, options), terminal.for_a_program() as owed:
             return run_job(kernel, path, asked, host_descriptors(kernel, None, owed))
