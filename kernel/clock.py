@@ -1,9 +1,9 @@
 """Virtual time: it moves with work done, never with the host's clock.
 
-Every system call and every access that had to be served costs a fixed amount, so that the same
+Every system call and every block of code costs a fixed amount, chosen at boot, so that the same
 program reads the same times on every run. The time itself is one word of the kernel's data page,
-where the fast vsyscalls read it: there is no second copy. Owns the timers too: the scheduler, and
-the calls in which a Python program waits, let them fire.
+where the fast vsyscalls read it: there is no second copy. Owns these costs, and the timers: the
+scheduler, and the calls in which a Python program waits, let them fire.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pkern.kernel import BLOCK_NS, CALL_NS
 from pkern.kernel.core import ffi
 
 SECOND = 1_000_000_000  # in nanoseconds
-SYSCALL_NS = 100
-FAULT_NS = 1_000
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come
@@ -27,9 +26,17 @@ class TimeIsUp(BaseException):
 
 
 class Clock:
-    """Nanoseconds since boot, and the date the machine believes in."""
+    """Nanoseconds since boot, and the date the machine believes in.
 
-    def __init__(self) -> None:
+    call_ns, block_ns: what a system call and a block of machine code cost, from 1 ns to 1 s.
+    Errors: ValueError.
+    """
+
+    def __init__(self, call_ns: int = CALL_NS, block_ns: int = BLOCK_NS) -> None:
+        for name, cost in (("call_ns", call_ns), ("block_ns", block_ns)):
+            if not 1 <= cost <= SECOND:
+                raise ValueError(f"{name} is a number from 1 to {SECOND}, not {cost}")
+        self.call_ns, self.block_ns = call_ns, block_ns
         self._end_ns: int | None = None
         self.listener: Callable[[], None] | None = None  # told when time has moved, now and then
         self._timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap

@@ -12,7 +12,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel import DEFAULT_RAM, SIZE_UNITS, arguments, late
+from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM, SIZE_UNITS, arguments, late
 from pkern.kernel.arguments import of_type
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
@@ -62,6 +62,8 @@ PARAMETERS: dict[str, type] = {
     "nrpte": int,
     "poison": int,
     "nodes": int,
+    "call_ns": int,
+    "block_ns": int,
     "rmap": str,
     "cpu": str,
     "hostname": str,
@@ -108,7 +110,8 @@ class Kernel:
     virtual_scan or compare. nrpte: ptes in a chain block, 1..31. swap: bytes of a swap device that
     is on from boot, 0 for none. sysctl: values set at boot. poison: fill freed pages and check that
     no one writes to them. nodes: how many nodes memory has, 1..8; the processor is near the first.
-    cpu: what the processor has beyond the common ones, names between commas: pku.
+    call_ns, block_ns: the virtual time that a system call and a block of machine code take, 1 ns to
+    1 s. cpu: what the processor has beyond the common ones, names between commas: pku.
     Errors: ValueError, TypeError for a bad parameter; MemoryError when the host has none.
     """
 
@@ -123,17 +126,20 @@ class Kernel:
         sysctl: Mapping[str, int | str] | None = None,
         poison: int = 0,
         nodes: int = 1,
+        call_ns: int = CALL_NS,
+        block_ns: int = BLOCK_NS,
         hostname: str = "pkern",
         cpu: str = "",
     ) -> None:
         numbers = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
-        given = {**numbers, "rmap": rmap, "cpu": cpu}
+        costs = {"call_ns": call_ns, "block_ns": block_ns}
+        given = {**numbers, **costs, "rmap": rmap, "cpu": cpu}
         for name, value in (*given.items(), ("hostname", hostname), ("sysctl", sysctl or {})):
             of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
         self.seed = seed
         self.cpu_features = parse_features(cpu)
         self.uts = Uts(hostname)
-        self.clock = Clock()
+        self.clock = Clock(**costs)
         self.log = Log(self.clock)
         self.log.listener = partial(self.wake, self.log)
         self.random = Random(seed)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from pkern.kernel.clock import SECOND, SYSCALL_NS
+from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
 
 SLICE_BLOCKS = 20_000
-CALL_NS, BLOCK_NS = SYSCALL_NS, 10
 CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,
@@ -119,7 +118,8 @@ class Scheduler:
         if kernel.processor is None:
             kernel.processor = Processor(kernel.memory.core, library)
         self.processor = kernel.processor
-        lib.run_set_clock(self.processor.handle, kernel.clock.place(), CALL_NS, BLOCK_NS)
+        clock = kernel.clock
+        lib.run_set_clock(self.processor.handle, clock.place(), clock.call_ns, clock.block_ns)
         self.calls = calls
         self.missing = missing
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report

@@ -16,7 +16,7 @@ from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from pkern.kernel.clock import SECOND, SYSCALL_NS
+from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo
 from pkern.kernel.wait import RegistersSet, Replaced, Restart, WouldBlock
@@ -135,6 +135,7 @@ class Tracer:
         self._last: Task | None = None  # whose line is open
         self._gone: WeakSet[Task] = WeakSet()  # whose end is told
         self._counts: dict[str, list[int]] = {}  # calls and errors by name
+        self._call_ns = 0  # what each took
         self.mark: Callable[[Task], str] = _no_mark  # what stands behind a result
         COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
 
@@ -152,7 +153,7 @@ class Tracer:
         if "execve" not in self.style.filters.calls:
             return
         if self.style.output is Output.SUMMARY:
-            self._count("execve", 0)
+            self._count(task, "execve", 0)
             return
         name = escaped(path.encode("utf-8", "surrogateescape"))
         text = f"execve({name}, {strings(view, 1)}, {environment(view, 2)})"
@@ -290,7 +291,7 @@ class Tracer:
     def summary(self) -> list[str]:
         """Return the table of strace -c, whose times have a digit more than strace's own.
 
-        They are virtual: a call costs SYSCALL_NS, sleep is not counted.
+        They are virtual: a call costs the clock's call_ns, sleep is not counted.
         """
         rows = sorted(self._counts.items(), key=lambda row: (-row[1][0], NUMBERS.get(row[0], 0)))
         total = sum(calls for calls, _ in self._counts.values())
@@ -298,12 +299,21 @@ class Tracer:
         width = max([16, *(len(name) for name in self._counts)])
         rule = f"------ ----------- ----------- --------- --------- {'-' * width}"
         head = "% time     seconds  usecs/call     calls    errors syscall"
-        shown = [_summary_row(calls, failed, total, name) for name, (calls, failed) in rows]
-        return [head, rule, *shown, rule, _summary_row(total, errors, total, "total")]
+        shown = [self._row(calls, failed, total, name) for name, (calls, failed) in rows]
+        return [head, rule, *shown, rule, self._row(total, errors, total, "total")]
 
-    def _count(self, name: str, result: int | None) -> None:
+    def _row(self, calls: int, failed: int, total: int, name: str) -> str:
+        share = 100 * calls / total if total else 0
+        nanoseconds = calls * self._call_ns
+        each = nanoseconds / calls / 1000 if calls else 0
+        errors = str(failed) if failed else ""
+        start = f"{share:6.2f} {nanoseconds / SECOND:11.7f} {each:11.1f}"
+        return f"{start} {calls:9} {errors:>9} {name}"
+
+    def _count(self, task: Task, name: str, result: int | None) -> None:
         if result is None:
             return  # it never returned
+        self._call_ns = task.kernel.clock.call_ns
         counts = self._counts.setdefault(name, [0, 0])
         counts[0] += 1
         counts[1] += result < 0
@@ -317,7 +327,7 @@ class Tracer:
 
     def _missing(self, task: Task, name: str, registers: tuple[int, ...]) -> None:
         if self.style.output is Output.SUMMARY:
-            self._count(name, -1)
+            self._count(task, name, -1)
             return
         shown = ", ".join(hex(value) if value else "0" for value in registers)
         text = f"{self._prefix(task)}{name}({shown})"
@@ -390,7 +400,7 @@ class Tracer:
 
     def _end(self, task: Task, line: Line, result: str) -> None:
         if self.style.output is Output.SUMMARY:
-            self._count(line.name, line.view.result)
+            self._count(task, line.name, line.view.result)
             return
         if not self.style.filters.shows_result(line.view.result):
             return
@@ -416,12 +426,3 @@ class Tracer:
 def error_or_value(rax: int) -> int:
     """Return rax, below 0 if it is one of the 4,095 error numbers."""
     return rax - (1 << 64) if rax >= (1 << 64) - MAX_ERRNO else rax
-
-
-def _summary_row(calls: int, failed: int, total: int, name: str) -> str:
-    share = 100 * calls / total if total else 0
-    nanoseconds = calls * SYSCALL_NS
-    each = nanoseconds / calls / 1000 if calls else 0
-    errors = str(failed) if failed else ""
-    start = f"{share:6.2f} {nanoseconds / SECOND:11.7f} {each:11.1f}"
-    return f"{start} {calls:9} {errors:>9} {name}"

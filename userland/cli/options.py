@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pkern.kernel import DEFAULT_RAM
+from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
 from pkern.userland.complaints import nearest
 
 # argparse would look for translations of its own few words, in files, for each parser.
@@ -83,7 +83,7 @@ def user_id(text: str) -> int:
 
 
 # Options whose values are parameters of Kernel under the same names; --sysctl is of its own kind.
-BOOT = ("ram", "seed", "rmap", "nrpte", "swap", "nodes", "cpu")
+BOOT = ("ram", "seed", "rmap", "nrpte", "swap", "nodes", "cpu", "call_ns", "block_ns")
 
 
 def boot_values(options: argparse.Namespace) -> dict[str, Any]:
@@ -127,6 +127,20 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
         default="",
         metavar="FEATURES",
         help="what the processor has beyond the common ones: pku (nothing)",
+    )
+    group.add_argument(
+        "--call-ns",
+        type=int,
+        default=CALL_NS,
+        metavar="NS",
+        help=f"the virtual time that a system call takes ({CALL_NS})",
+    )
+    group.add_argument(
+        "--block-ns",
+        type=int,
+        default=BLOCK_NS,
+        metavar="NS",
+        help=f"the same of a block of machine code ({BLOCK_NS})",
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
     group.add_argument(

@@ -26,6 +26,8 @@ PARAMETERS: dict[str, type] = {
     "nrpte": int,
     "nodes": int,
     "poison": int,
+    "call_ns": int,
+    "block_ns": int,
 }
 ALL = {"rmap": tuple(RMAP_DESIGNS)}
 

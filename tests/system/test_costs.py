@@ -1,0 +1,63 @@
+"""Virtual time is what was done times what it costs; the costs are chosen at boot."""
+
+import pytest
+
+from pkern.kernel import BLOCK_NS, CALL_NS
+from pkern.kernel.machine import Kernel
+from pkern.userland.machine_code import boot_scheduler
+from tests.system.conftest import Machine
+
+CALLS = 1_000
+# Watches the clock until 20 ms have passed, in the way that the argument says.
+WAITS = """
+#include <sched.h>
+#include <poll.h>
+#include <sys/time.h>
+#include <time.h>
+static long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+int main(int argc, char **argv)
+{
+	long end = now() + 20000000;
+
+	while (now() < end)
+		if (argv[1][0] == 'p')
+			poll(0, 0, 0);
+		else if (argv[1][0] == 'y')
+			sched_yield();
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("costs", [{}, {"call_ns": 7}, {"call_ns": 1, "block_ns": 300}])
+def test_time_is_the_sum_of_what_was_done(programs, costs):
+    with Kernel(ram="64M", **costs) as kernel:
+        scheduler = boot_scheduler(kernel)
+        assert Machine(kernel).run(programs / "bench", "getppid", str(CALLS)).status == 0
+        did = scheduler.processor.counters
+        assert did.calls > CALLS
+        assert kernel.clock.now_ns == did.calls * costs.get(
+            "call_ns", CALL_NS
+        ) + did.blocks * costs.get("block_ns", BLOCK_NS)
+
+
+@pytest.mark.parametrize("way", ["watch", "poll", "yield"])
+def test_waiting_for_the_clock_takes_no_more_calls_than_microseconds(compile_c, way):
+    with Kernel(ram="64M") as kernel:
+        scheduler = boot_scheduler(kernel)
+        assert Machine(kernel).run(compile_c(WAITS), way).status == 0
+        assert 20_000_000 <= kernel.clock.now_ns < 20_200_000
+        assert 15_000 < scheduler.processor.counters.calls <= 20_200
+
+
+@pytest.mark.parametrize("cost", [0, -1, 1_000_000_001])
+@pytest.mark.parametrize("name", ["call_ns", "block_ns"])
+def test_a_cost_is_more_than_nothing_and_no_more_than_a_second(name, cost):
+    with pytest.raises(ValueError, match=f"{name} is a number from 1 to 1000000000, not {cost}"):
+        Kernel(**{name: cost})
