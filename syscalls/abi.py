@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_WARNING
 from pkern.syscalls.numbers import NAMES
-from pkern.syscalls.table import TABLE, Kind, Syscall
+from pkern.syscalls.table import INT, SINT, TABLE, Kind, Syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -131,6 +131,23 @@ def _five(handler: Callable[..., Any]) -> Raw:
     return lambda task, a, b, c, d, e, f: handler(task, a, b, c, d, e)
 
 
+def _signed_one(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, signed32(a))
+
+
+def _signed_two(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, signed32(a), b)
+
+
+def _signed_three(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, signed32(a), b, c)
+
+
+def _signed_four(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, signed32(a), b, c, d)
+
+
+# Integers as they are, by how many a call has.
 BY_COUNT: tuple[Callable[[Callable[..., Any]], Raw], ...] = (
     _no_arguments,
     _one,
@@ -140,6 +157,11 @@ BY_COUNT: tuple[Callable[[Callable[..., Any]], Raw], ...] = (
     _five,
     lambda handler: handler,
 )
+# A descriptor, or a pid, before integers: what is called most.
+SIGNED_FIRST = {
+    (SINT, *(INT,) * count): maker
+    for count, maker in enumerate((_signed_one, _signed_two, _signed_three, _signed_four))
+}
 
 
 def _with_signed(handler: Callable[..., Any], kinds: tuple[Kind, ...]) -> Raw:
@@ -166,6 +188,8 @@ def raw_call(syscall: Syscall) -> Raw:
     kinds = syscall.kinds
     if Kind.SINT not in kinds and PLAIN.issuperset(kinds):
         return BY_COUNT[len(kinds)](syscall.handler)
+    if kinds in SIGNED_FIRST:
+        return SIGNED_FIRST[kinds](syscall.handler)
     if PLAIN.issuperset(kinds):
         return _with_signed(syscall.handler, kinds)
     return partial(_general, syscall)

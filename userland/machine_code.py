@@ -23,7 +23,7 @@ from pkern.kernel.vfs import O_CREAT, O_TRUNC
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
 from pkern.kernel.vfs.file import O_RDONLY, O_WRONLY
 from pkern.kernel.vfs.inode import Inode
-from pkern.syscalls import abi
+from pkern.syscalls import abi, answers
 from pkern.userland.engine import engine_library
 from pkern.userland.given import Given, give, make_directory
 
@@ -64,6 +64,7 @@ def boot_scheduler(kernel: Kernel) -> Scheduler:
     """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
     kernel.scheduler = Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
     kernel.scheduler.waiting_for = _waiting_for
+    answers.tell(kernel.scheduler.processor.answers)
     return kernel.scheduler
 
 

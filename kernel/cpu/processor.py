@@ -42,6 +42,7 @@ class Processor:
             raise ProcessorUnavailable(text)
         self.exit: Any = lib.run_exit(self.handle)
         self.counters: Any = lib.run_counters(self.handle)
+        self.answers: Any = lib.run_answers(self.handle)
 
     def close(self) -> None:
         """Give the engine back; a second call does nothing."""
@@ -106,6 +107,15 @@ class Context:
     def set_result(self, rax: int) -> None:
         """Let the system call that the task is in return rax when it runs on."""
         lib.context_result(self.handle, rax)
+
+    def forget_answers(self) -> None:
+        """Let the task ask again who it is; nothing to do once the registers are forgotten."""
+        lib.context_forget(self.handle)
+
+    def remembered(self, nr: int) -> int | None:
+        """Return what the core answers to a call by number; None: it has not been answered yet."""
+        answer = ffi.new("uint64_t *")
+        return int(answer[0]) if lib.context_remembers(self.handle, nr, answer) else None
 
     # ---- one by one, and all ----
 

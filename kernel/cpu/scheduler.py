@@ -120,8 +120,9 @@ class Scheduler:
         self.processor = kernel.processor
         clock = kernel.clock
         lib.run_set_clock(self.processor.handle, clock.place(), clock.call_ns, clock.block_ns)
-        self.calls = calls
+        self._calls = calls
         self.missing = missing
+        self._answers = lib.RUN_ANSWERING  # does the core answer calls that it can?
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self.queue: deque[Task] = deque()
         self.next_task: Callable[[], Task] = self.queue.popleft  # takes the one that runs next
@@ -140,6 +141,15 @@ class Scheduler:
         self._call_words = memoryview(words).cast("Q")  # number and six arguments
         self._needs = 0  # in a row, of the task that runs
         kernel.watch.booted(self)
+
+    @property
+    def calls(self) -> dict[int, Call]:
+        """Every system call, by number; who replaces it sees each call: the core answers none."""
+        return self._calls
+
+    @calls.setter
+    def calls(self, calls: dict[int, Call]) -> None:
+        self._calls, self._answers = calls, lib.RUN_ASKING
 
     # ---- the queue ----
 
@@ -410,14 +420,15 @@ class Scheduler:
                 self._attend(task)
             else:
                 thread.orig_rax = NO_CALL
-                return int(lib.run(task.cpu.handle))
+                watched = task.trace is not None or task.seccomp is not None
+                return int(lib.run(task.cpu.handle, lib.RUN_ASKING if watched else self._answers))
         return None
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
         if task.trace is not None or task.seccomp is not None:
             return self._serve_watched_call(task)
-        calls, missing = self.calls, self._call_by_eax
+        calls, missing = self._calls, self._call_by_eax
         context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
         while True:
             nr, a, b, c, d, e, f = words()

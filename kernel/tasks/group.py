@@ -78,7 +78,7 @@ class Group:
         self.tracees: dict[Task, Trace] = {}  # of its threads, in the order in which they came
         self.last_told: Task | None = None  # which thread the last signal of the process went to
         self.pending = Pending()
-        self.parent: Task | None = None  # the thread that made it, or who adopted it
+        self._parent: Task | None = None
         self.children = Children()
         self.executes: Task | None = None  # who takes the lead with another program, meanwhile
         self.exit_signal = SIGCHLD
@@ -113,6 +113,17 @@ class Group:
     def pid(self) -> int:
         """The process's number: its leader's."""
         return self.leader.pid
+
+    @property
+    def parent(self) -> Task | None:
+        """The thread that made it, or who adopted it."""
+        return self._parent
+
+    @parent.setter
+    def parent(self, parent: Task | None) -> None:
+        self._parent = parent
+        for task in self.threads.values():
+            task.forget_answers()
 
     @property
     def alive(self) -> bool:

@@ -75,6 +75,7 @@ class TaskTable(dict[int, "Task"]):
         """Let a task have the number, and the place, of a dead one."""
         del self[task.pid]
         task.pid = old.pid
+        task.forget_answers()
         self[task.pid] = task
         self.count_user(old.cred.uid, -1)
         self.dead_cpu_ns += old.thread.cpu_ns

@@ -253,12 +253,18 @@ class Task:
             self.kernel.tasks.count_user(cred.uid, 1)
         self.cred = cred
         self.show_rights()
+        self.forget_answers()
 
     def show_rights(self) -> None:
         """Tell the core, which obeys the struct limits, what this thread may exceed."""
         self.limits.may_lock = "CAP_IPC_LOCK" in self.cred.effective
         self.limits.may_low = "CAP_SYS_RAWIO" in self.cred.effective
         self.limits.read_implies_exec = bool(self.attributes.personality & READ_IMPLIES_EXEC)
+
+    def forget_answers(self) -> None:
+        """Let the core ask again who the task is: it remembers what it was told."""
+        if self.context is not None:
+            self.context.forget_answers()
 
     def set_attributes(self, **changed: int) -> None:
         """Change some of the task's own attributes."""

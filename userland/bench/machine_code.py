@@ -23,9 +23,13 @@ RAM = "256M"
 COUNTS = {
     "nothing": 1,
     "getppid": 200_000,
+    "read": 20_000,
     "mmap": 5_000,
     "fork": 500,
     "exec": 60,
+    "pipe": 5_000,
+    "futex": 5_000,
+    "threads": 1_000,
     "compute": 20_000_000,
     "random-1m": 4_000_000,
     "random-64m": 500_000,

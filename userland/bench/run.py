@@ -121,12 +121,16 @@ GROWTH_CASES = tuple(
 START_UP = "nothing"
 # A loop of userland/programs/bench.c: its name, the target beside the host, and beside qemu-user.
 LOOPS: dict[str, tuple[str, float | None, float | None]] = {
-    START_UP: ("start-up of a static program", None, None),
-    "getppid": ("system-call loop", None, 0.4),
+    START_UP: ("start-up of a static program", None, 1.5),
+    "getppid": ("system-call loop", None, 0.9),
+    "read": ("read of one byte, a call that Python serves", None, None),
     "mmap": ("mmap, touch, munmap of 16 pages", 3.0, 3.0),
     "fork": ("fork, exit, wait", None, 8.0),
     "exec": ("fork, execve, exit, wait", None, 3.0),
-    "compute": ("compute loop", None, 0.5),
+    "pipe": ("a call that blocks and is woken, two processes", None, None),
+    "futex": ("switch between two threads by futex", None, 1.0),
+    "threads": ("threads made and joined", None, None),
+    "compute": ("compute loop", None, 0.6),
     "random-1m": ("random memory over 1 MB", None, None),
     "random-64m": ("random memory over 64 MB", None, 0.25),
 }

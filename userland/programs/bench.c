@@ -7,6 +7,9 @@
  */
 #include "raw.h"
 
+#include <linux/futex.h>
+#include <pthread.h>
+
 static char *self, *emulator;
 
 static uint64_t nothing(long count) { return (uint64_t)count; }
@@ -19,6 +22,18 @@ static uint64_t getppid_loop(long count)
 	for (long i = 0; i < count; i++)
 		same += raw3(SYS_getppid, 0, 0, 0) == parent;
 	return same;
+}
+
+/* A call that wants a file: here Python serves it. */
+static uint64_t read_loop(long count)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+	char byte;
+	uint64_t got = 0;
+
+	for (long i = 0; i < count; i++)
+		got += (uint64_t)raw3(SYS_read, fd, (long)&byte, 1);
+	return got;
 }
 
 static uint64_t mmap_loop(long count)
@@ -78,6 +93,77 @@ static uint64_t switch_loop(long count)
 	return (uint64_t)reap();
 }
 
+/* Two processes that wake each other by pipes: a call that blocks, and is woken. */
+static uint64_t pipe_loop(long count)
+{
+	int there[2], back[2];
+	char byte = 0;
+	uint64_t got = 0;
+
+	must(pipe(there) == 0 && pipe(back) == 0, "pipe");
+	if (sys_fork() == 0) {
+		for (long i = 0; i < count; i++) {
+			raw3(SYS_read, there[0], (long)&byte, 1);
+			sys_write(back[1], &byte, 1);
+		}
+		sys_exit(0);
+	}
+	for (long i = 0; i < count; i++) {
+		sys_write(there[1], &byte, 1);
+		got += (uint64_t)raw3(SYS_read, back[0], (long)&byte, 1);
+	}
+	reap();
+	return got;
+}
+
+static int turn; /* whose it is: 0, the first thread's, or 1 */
+
+static void take_turns(int mine, long count)
+{
+	for (long i = 0; i < count; i++) {
+		while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != mine)
+			raw6(SYS_futex, (long)&turn, FUTEX_WAIT_PRIVATE, !mine, 0, 0, 0);
+		__atomic_store_n(&turn, !mine, __ATOMIC_RELEASE);
+		raw6(SYS_futex, (long)&turn, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+	}
+}
+
+static void *second_thread(void *count)
+{
+	take_turns(1, (long)count);
+	return NULL;
+}
+
+/* Two threads that wait for each other on one word. */
+static uint64_t futex_loop(long count)
+{
+	pthread_t second;
+
+	must(pthread_create(&second, NULL, second_thread, (void *)count) == 0, "pthread_create");
+	take_turns(0, count);
+	pthread_join(second, NULL);
+	return (uint64_t)turn;
+}
+
+static void *one_of_many(void *number) { return number; }
+
+static uint64_t thread_loop(long count)
+{
+	pthread_t *threads = calloc((size_t)count, sizeof(*threads));
+	uint64_t sum = 0;
+
+	for (long i = 0; i < count; i++)
+		must(pthread_create(&threads[i], NULL, one_of_many, (void *)i) == 0,
+		     "pthread_create");
+	for (long i = 0; i < count; i++) {
+		void *number;
+
+		pthread_join(threads[i], &number);
+		sum += (uint64_t)number;
+	}
+	return sum;
+}
+
 static uint64_t compute_loop(long count)
 {
 	uint64_t state = 88172645463325252u;
@@ -112,10 +198,14 @@ static const struct {
 } loops[] = {
 	{ "nothing", nothing, 1 },
 	{ "getppid", getppid_loop, 200000 },
+	{ "read", read_loop, 100000 },
 	{ "mmap", mmap_loop, 2000 },
 	{ "fork", fork_loop, 500 },
 	{ "exec", exec_loop, 60 },
 	{ "switch", switch_loop, 10000 },
+	{ "pipe", pipe_loop, 5000 },
+	{ "futex", futex_loop, 5000 },
+	{ "threads", thread_loop, 1000 },
 	{ "compute", compute_loop, 20000000 },
 	{ "random-1m", random_1m, 2000000 },
 	{ "random-64m", random_64m, 2000000 },

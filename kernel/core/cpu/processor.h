@@ -42,6 +42,9 @@ struct context {
 	uint32_t pkru;        /* while another task runs; else mm's */
 	struct policy policy; /* the same */
 	engine_context *saved;
+	uint64_t answers;                     /* enum run_calls */
+	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
+	uint64_t known;                       /* bit n: kind n is remembered */
 };
 
 struct processor {
@@ -80,6 +83,7 @@ struct processor {
 	bool stepped;                /* the instruction that is about to be made has been counted */
 	uint64_t *clock;
 	uint64_t call_ns, block_ns;
+	struct run_answers answers;
 	struct run_counters counters;
 	uint64_t fills_left,
 		growth; /* misses until the TLB is helped to grow; the last such number */
@@ -120,6 +124,13 @@ extern const size_t nr_run_hooks;
 void begin_run(processor *p);               /* nothing has happened yet */
 int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
+
+void count_work(processor *p, uint64_t calls);
+void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags);
+
+/* answers.c */
+bool answer_call(processor *p); /* in the hook of the system call; false: it is Python's */
+void remember_answer(context *c, uint64_t nr, int64_t rax);
 
 /* address.c */
 bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry);

@@ -327,10 +327,24 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 
 /* ---- the other hooks ---- */
 
+/* An answer that was stored may have hit code, or a page of the TLB. */
+static bool is_stale(const processor *p)
+{
+	return p->mm->counters.tlb_generation != p->generation ||
+	       p->machine->code_generation != p->code_generation;
+}
+
 static void syscall_hook(engine *uc, void *arg)
 {
 	processor *p = arg;
 
+	if (!p->probing && p->current->answers && answer_call(p)) {
+		if (!is_stale(p))
+			return;
+		p->again = true;
+		p->lib.call.stop(uc);
+		return;
+	}
 	stop_run(p, RUN_CALL);
 	p->lib.call.stop(uc);
 }
@@ -509,7 +523,7 @@ static void judge(processor *p, int error)
 }
 
 /* Put the blocks since the last time on the clock. */
-static void count_work(processor *p, uint64_t calls)
+void count_work(processor *p, uint64_t calls)
 {
 	uint64_t blocks = p->blocks_counted - p->blocks_left;
 
@@ -574,14 +588,15 @@ static int64_t run_from(context *c, uint64_t rip)
 	}
 }
 
-int64_t run(context *c)
+int64_t run(context *c, uint64_t calls)
 {
+	c->answers = calls;
 	context_load(c);
 	return run_from(c, read_reg(c->p, REG_RIP));
 }
 
 /* The instruction itself leaves the address and the flags in rcx and r11. */
-static void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags)
+void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags)
 {
 	static const int regs[] = { REG_RAX, REG_RCX, REG_R11 };
 	void *const values[] = { &rax, &rip, &flags };
@@ -603,8 +618,9 @@ int64_t run_result(context *c, int64_t rax)
 
 	if (p->current != c || p->caller != c) { /* others were looked at meanwhile */
 		context_result(c, rax);
-		return run(c);
+		return run(c, c->answers);
 	}
+	remember_answer(c, p->exit.nr, rax);
 	return_from_call(p, (uint64_t)rax, p->exit.rip, p->call_flags);
 	return run_from(c, p->exit.rip);
 }

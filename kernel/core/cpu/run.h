@@ -50,6 +50,25 @@ struct run_counters {
 	uint64_t retranslated;
 };
 
+/* How run() goes on: whether each system call ends it, or the core answers those that it can. */
+enum run_calls { RUN_ASKING = 0, RUN_ANSWERING = 1 };
+
+/* What the core does about a call.  Up to ANSWER_TIMESPEC: kinds whose answers it remembers. */
+enum run_answer {
+	ANSWER_NONE = 0,      /* it is Python's */
+	ANSWER_TIMESPEC = 16, /* clock_gettime */
+	ANSWER_TIMEVAL = 17,  /* gettimeofday */
+	ANSWER_SECONDS = 18,  /* time */
+	ANSWER_CALLS = 512    /* calls in the table */
+};
+
+struct run_answers {
+	uint8_t by_call
+		[512]; /* enum run_answer, or a kind of its own below 16 for each call that is remembered */
+	uint64_t realtime_clocks, uptime_clocks; /* bit n: clock n is one */
+	uint64_t boot_ns;                        /* the time of day at boot */
+};
+
 enum run_audit { RUN_AUDIT_OFF = 0, RUN_AUDIT_ON = 1 };
 
 /* On an error *out is the processor that tells why, still to be destroyed. */
@@ -59,6 +78,7 @@ const char *run_error(processor *p);
 const char *run_engine_text(processor *p, int64_t status);
 struct run_exit *run_exit(processor *p);
 struct run_counters *run_counters(processor *p);
+struct run_answers *run_answers(processor *p); /* Python fills it in; at first there are none */
 /* Virtual time: every call adds call_ns, every block block_ns to *ns. */
 void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns);
 void run_set_audit(processor *p, uint64_t audit);
@@ -74,6 +94,9 @@ uint64_t context_cr3(context *c); /* physical address of the top table: where ha
 void context_start(context *c, uint64_t rip, uint64_t rsp);              /* as after execve */
 void cpuid_read(machine *m, uint32_t leaf, uint32_t sub, uint32_t *out); /* eax .. edx */
 void context_get(context *c, struct user_regs *out);
+void context_forget(context *c); /* what its task was answered may no longer be so */
+int64_t context_remembers(context *c, uint64_t nr,
+			  uint64_t *rax);                      /* for a check: whether, and what */
 int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not user code's */
 void context_get_fpu(context *c, uint8_t *out); /* 512 bytes, as fxsave stores them */
 void context_set_fpu(context *c, const uint8_t *in);
@@ -88,6 +111,6 @@ int64_t run_by_instructions(processor *p);
  */
 int64_t run_by_accesses(processor *p, const uint64_t *linear, uint64_t nr);
 uint64_t run_shared_pages(processor *p, uint64_t *linear, uint64_t max);
-int64_t run(context *c);                      /* go on where it stopped */
+int64_t run(context *c, uint64_t calls);      /* go on where it stopped; enum run_calls */
 int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */

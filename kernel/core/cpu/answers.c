@@ -1,0 +1,161 @@
+/*
+ * answers.c - system calls that the core answers itself, without leaving the engine.
+ *
+ * Python says which (run_answers()), and for which stays in the engine (run()).  Two kinds:
+ *
+ *	a remembered answer   what Python has answered this task before; context_forget() when that
+ *	                      may have changed.  Python owns the fact
+ *	the time              the clock is a word of the core's
+ *
+ * An answer is as Python's would be: the call is counted and takes its time, and where anything is out of
+ * the ordinary - memory that has to be brought or may not be written, a trap flag, a syscall instruction
+ * with prefixes, whose length only the engine knows - the call goes to Python after all.
+ */
+#include "processor.h"
+
+#define OPCODE_TWO_BYTES 0x0f
+#define SYSCALL_BYTES 2
+#define EFLAGS_TF 0x100
+#define SECOND 1000000000ul
+#define MICROSECOND 1000ul
+#define MOST_CLOCKS 64
+
+struct question {
+	uint64_t kind, args[2];
+	uint64_t rip, flags; /* of the syscall instruction */
+};
+
+static bool is_remembered(uint64_t kind) { return kind && kind < ANSWER_TIMESPEC; }
+
+void remember_answer(context *c, uint64_t nr, int64_t rax)
+{
+	uint64_t kind = nr < ANSWER_CALLS ? c->p->answers.by_call[nr] : ANSWER_NONE;
+
+	if (!c->answers || !is_remembered(kind))
+		return;
+	c->remembered[kind] = (uint64_t)rax;
+	c->known |= 1ul << kind;
+}
+
+void context_forget(context *c)
+{
+	if (c)
+		c->known = 0;
+}
+
+int64_t context_remembers(context *c, uint64_t nr, uint64_t *rax)
+{
+	uint64_t kind = nr < ANSWER_CALLS ? c->p->answers.by_call[nr] : ANSWER_NONE;
+
+	if (!is_remembered(kind) || !(c->known >> kind & 1))
+		return false;
+	*rax = c->remembered[kind];
+	return true;
+}
+
+/* While blocks are held back the engine is to be left, and their count is not the slice's. */
+static bool may_answer(processor *p, uint64_t kind)
+{
+	return kind && !p->holding && (!is_remembered(kind) || p->current->known >> kind & 1);
+}
+
+static bool is_plain(processor *p, const struct question *q)
+{
+	pte_t pte = pte_at(p->mm, q->rip);
+
+	if (!pte_present(pte) || q->flags & EFLAGS_TF)
+		return false;
+	const uint8_t *code = pfn_data(p->machine, pte_pfn(pte));
+	return code[q->rip & ~PAGE_MASK] == OPCODE_TWO_BYTES;
+}
+
+/* Can nbytes be stored at addr with no fault? */
+static bool is_writable(processor *p, uint64_t addr, uint64_t nbytes)
+{
+	uint64_t end = addr + nbytes;
+
+	return end >= addr && end <= p->mm->counters.task_size &&
+	       mm_translate(p->mm, addr, ACCESS_WRITE) >= 0 &&
+	       mm_translate(p->mm, end - 1, ACCESS_WRITE) >= 0;
+}
+
+/* Seconds, and the rest in units. */
+static bool store_time(processor *p, uint64_t addr, uint64_t ns, uint64_t unit)
+{
+	uint64_t parts[2] = { ns / SECOND, ns % SECOND / unit };
+
+	return user_write(p->mm, addr, parts, sizeof(parts)) == sizeof(parts);
+}
+
+static bool answer_timespec(processor *p, const struct question *q, uint64_t *rax)
+{
+	const struct run_answers *a = &p->answers;
+	uint32_t clock = (uint32_t)q->args[0];
+	uint64_t bit = clock < MOST_CLOCKS ? 1ul << clock : 0;
+
+	if (!((a->realtime_clocks | a->uptime_clocks) & bit) || !is_writable(p, q->args[1], 16))
+		return false;
+	count_work(p, 1);
+	*rax = 0;
+	return store_time(p, q->args[1], *p->clock - (a->uptime_clocks & bit ? a->boot_ns : 0), 1);
+}
+
+static bool answer_timeval(processor *p, const struct question *q, uint64_t *rax)
+{
+	if (q->args[1] || !is_writable(p, q->args[0], 16))
+		return false;
+	count_work(p, 1);
+	*rax = 0;
+	return store_time(p, q->args[0], *p->clock, MICROSECOND);
+}
+
+static bool answer_seconds(processor *p, const struct question *q, uint64_t *rax)
+{
+	if (q->args[0])
+		return false;
+	count_work(p, 1);
+	*rax = *p->clock / SECOND;
+	return true;
+}
+
+static bool answer_remembered(processor *p, const struct question *q, uint64_t *rax)
+{
+	count_work(p, 1);
+	*rax = p->current->remembered[q->kind];
+	return true;
+}
+
+static bool answer(processor *p, const struct question *q, uint64_t *rax)
+{
+	switch (q->kind) {
+	case ANSWER_TIMESPEC:
+		return answer_timespec(p, q, rax);
+	case ANSWER_TIMEVAL:
+		return answer_timeval(p, q, rax);
+	case ANSWER_SECONDS:
+		return answer_seconds(p, q, rax);
+	default:
+		return answer_remembered(p, q, rax);
+	}
+}
+
+bool answer_call(processor *p)
+{
+	static const int regs[] = { REG_RIP, REG_EFLAGS, REG_RDI, REG_RSI };
+	uint64_t nr = read_reg(p, REG_RAX);
+	struct question q = { .kind = nr < ANSWER_CALLS ? p->answers.by_call[nr] : ANSWER_NONE };
+	void *values[] = { &q.rip, &q.flags, &q.args[0], &q.args[1] };
+	uint64_t rax;
+
+	if (!may_answer(p, q.kind))
+		return false;
+	p->lib.call.reg_read_batch(p->uc, regs, values, is_remembered(q.kind) ? 2 : 4);
+	if (!is_plain(p, &q) || !answer(p, &q, &rax))
+		return false;
+	p->counters.calls++;
+	p->counters.vsyscalls += (q.rip & PAGE_MASK) == VSYSCALL_ADDR;
+	return_from_call(p, rax, q.rip + SYSCALL_BYTES, q.flags);
+	return true;
+}
+
+struct run_answers *run_answers(processor *p) { return &p->answers; }

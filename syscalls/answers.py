@@ -1,0 +1,37 @@
+"""The calls that the core answers itself, without entering Python: what they are, by name.
+
+Owns the list. A remembered call takes no argument, changes nothing, and its answer stays until
+Task.forget_answers() is called by whoever changes what it follows from. The others tell the time.
+How each is answered: kernel/core/cpu/answers.c.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pkern.kernel.clock import BOOT_EPOCH_NS
+from pkern.kernel.core import lib
+from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS
+from pkern.syscalls.numbers import NAMES
+
+REMEMBERED = ("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid")
+TIMES = {
+    "clock_gettime": lib.ANSWER_TIMESPEC,
+    "gettimeofday": lib.ANSWER_TIMEVAL,
+    "time": lib.ANSWER_SECONDS,
+}
+
+
+def tell(answers: Any) -> None:
+    """Fill in the core's table, struct run_answers."""
+    kinds = {name: kind for kind, name in enumerate(REMEMBERED, 1)} | TIMES
+    for nr, name in NAMES.items():
+        if name in kinds:
+            answers.by_call[nr] = kinds[name]
+    answers.realtime_clocks = _bits(REALTIME_CLOCKS)
+    answers.uptime_clocks = _bits(UPTIME_CLOCKS - CPU_CLOCKS)
+    answers.boot_ns = BOOT_EPOCH_NS
+
+
+def _bits(numbers: frozenset[int]) -> int:
+    return sum(1 << number for number in numbers)

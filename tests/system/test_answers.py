@@ -1,0 +1,192 @@
+"""Calls that the core answers itself: answered as Python would, and without entering it.
+
+All is counted, nothing timed: `entries` is how often the engine was entered, once at least for each
+call that Python serves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from pkern.kernel.errors import KernelBug
+from pkern.kernel.machine import Kernel
+from pkern.userland.machine_code import boot_scheduler
+from tests.system.conftest import Machine, on_host
+
+TURNS = 10_000
+ASKS = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static long answers(void)
+{
+	struct timespec t, u;
+	struct timeval v;
+	long sum = getpid() + getppid() + syscall(SYS_gettid) + getuid() + geteuid();
+
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	syscall(SYS_clock_gettime, CLOCK_REALTIME, &u);
+	syscall(SYS_gettimeofday, &v, 0);
+	sum += getgid() + getegid();
+	return sum + t.tv_nsec + u.tv_sec + u.tv_nsec + v.tv_usec + v.tv_sec + syscall(SYS_time, 0);
+}
+int main(int argc, char **argv)
+{
+	unsigned long sum = 0;
+	char *fresh;
+
+	setvbuf(stdout, 0, _IONBF, 0);
+	for (int i = 0; i < atoi(argv[1]); i++)
+		sum = sum * 31 + answers();
+	printf("%lx\\n", sum);
+	setresgid(7, 8, 9); /* who it is changes: so must the answers */
+	setresuid(5, 6, 7);
+	printf("%d %d %d %d\\n", getuid(), geteuid(), getgid(), getegid());
+	if (!fork()) {
+		int first = getppid();
+		if (!fork()) {
+			int before = getppid(), own = getpid() == before + 1;
+			while (getppid() == before)
+				;
+			printf("%d %d\\n", own, getppid() != first);
+			return 0;
+		}
+		usleep(100);
+		return 0;
+	}
+	wait(0);
+	usleep(1000);
+	/* memory that is not there, cannot be written, is nobody's */
+	fresh = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("%ld", syscall(SYS_clock_gettime, 1, fresh + 4088));
+	mprotect(fresh, 4096, PROT_READ);
+	printf(" %ld", syscall(SYS_clock_gettime, 1, fresh + 4088));
+	printf(" %ld", syscall(SYS_gettimeofday, fresh, 0));
+	printf(" %ld", syscall(SYS_clock_gettime, 1, -4096L));
+	printf(" %ld", syscall(SYS_clock_gettime, 99, fresh + 4096));
+	printf(" %ld\\n", syscall(SYS_clock_gettime, 2, fresh + 4096));
+	return 0;
+}
+"""
+# Any call that Python serves does for the comparison.
+READS = """
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+	char byte;
+
+	for (int i = 0; i < atoi(argv[1]); i++)
+		read(fd, &byte, 1);
+	return 0;
+}
+"""
+# rcx and r11 are the instruction's own results: where it goes on, and the flags.
+PREFIXED = """
+#include <stdio.h>
+#define ASK(code) do { \
+	unsigned long rax, rcx, r11, at; \
+	asm volatile(code "; 1: mov %%r11, %2; lea 1b(%%rip), %3" \
+		: "=a"(rax), "=c"(rcx), "=r"(r11), "=r"(at) : "0"(39L) : "r11", "memory"); \
+	printf("%d %d %lx\\n", rax == getpid(), rcx == at, r11 & 0x302); \
+} while (0)
+#include <unistd.h>
+int main(void)
+{
+	getpid();
+	ASK("syscall");
+	ASK(".byte 0x48; syscall");
+	ASK("pushfq; orl $0x200, (%%rsp); popfq; syscall");
+	return 0;
+}
+"""
+
+
+class Did(NamedTuple):
+    status: int
+    out: bytes
+    now_ns: int
+    blocks: int
+    calls: int
+    entries: int
+
+
+def _run(program, *arguments, answering=True):
+    with Kernel(ram="64M") as kernel:
+        scheduler = boot_scheduler(kernel)
+        if not answering:
+            scheduler.calls = scheduler.calls  # as who wants to see each of them does
+        ran = Machine(kernel, uid=0).run(program, *arguments)
+        kernel.check()
+        did = scheduler.processor.counters
+        return Did(ran.status, ran.out, kernel.clock.now_ns, did.blocks, did.calls, did.entries)
+
+
+def test_an_answer_is_python_s_own_to_the_nanosecond(compile_c):
+    program = compile_c(ASKS)
+    ours, python_s = _run(program, "50"), _run(program, "50", answering=False)
+    assert ours[:-1] == python_s[:-1]
+    lines = ours.out.splitlines()
+    assert ours.status == 0
+    assert lines[1] == b"5 6 7 8"
+    assert lines[2] == b"1 1"
+    assert lines[3] == b"0 -1 -1 -1 -1 0"
+    assert ours.entries < python_s.entries - 11 * 49
+
+
+@pytest.mark.parametrize("way", ["getppid", "watch"])
+def test_such_a_call_does_not_enter_python(programs, compile_c, way):
+    if way == "getppid":
+        few, many = (_run(programs / "bench", way, str(n)) for n in (TURNS, 3 * TURNS))
+    else:
+        few, many = (_run(compile_c(ASKS), str(n)) for n in (TURNS // 10, 3 * TURNS // 10))
+    assert many.calls - few.calls >= 2 * TURNS
+    assert many.entries - few.entries < 30  # slices that end
+
+
+def test_any_other_enters_it_once(compile_c):
+    few, many = (_run(compile_c(READS), str(n)) for n in (TURNS, 2 * TURNS))
+    assert many.calls - few.calls == TURNS
+    assert TURNS <= many.entries - few.entries < TURNS + 30
+
+
+def test_what_the_instruction_leaves_in_registers_also_with_a_prefix(compile_c):
+    program = compile_c(PREFIXED)
+    assert _run(program).out == on_host(program).out == b"1 1 202\n" * 3
+
+
+def test_an_answer_that_is_no_longer_so_is_found(compile_c):
+    with Kernel(ram="64M") as kernel:
+        scheduler = boot_scheduler(kernel)
+        found = []
+
+        def look(task, *registers):
+            assert task.context.remembered(39) == task.tgid
+            task.cred = task.cred._replace(uid=77)  # behind the back of use_credentials()
+            try:
+                kernel.check()
+            except KernelBug as bug:
+                found.extend(line for line in str(bug).splitlines() if line.startswith("T9"))
+            task.cred = task.cred._replace(uid=0)
+            return 0
+
+        scheduler.calls[24] = look  # sched_yield; the table stays, so the core goes on answering
+        program = compile_c(
+            "#include <sched.h>\n#include <unistd.h>\n"
+            "int main(void) { getpid(); getuid(); sched_yield(); return 0; }\n"
+        )
+        assert Machine(kernel, uid=0).run(program).status == 0
+        assert len(found) == 1
+        assert "answers 0 to call 102" in found[0]
