@@ -238,7 +238,7 @@ def test_failure_shows_own_frames_then_maps_and_log(pytester):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("pkern_program('/nope').run()", "*FileNotFoundError*/nope*"),
+        ("pkern_program('/proc/nope').run()", "*FileNotFoundError*/proc/nope*"),
         ("pkern_program('/bin/sh').run(3)", "*TypeError*must be a str, not int*"),
         ("pkern_program('/bin/sh').run(uid=-1)", "*ValueError*'uid' is a number from 0*"),
         ("pkern_program('/bin/sh').run(timeout=-1)", "*timeout takes a number of seconds*"),

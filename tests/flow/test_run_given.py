@@ -423,7 +423,7 @@ def theirs(*options: str, program: list[str]) -> str | None:
 
 @needs_busybox
 def test_forms_are_those_of_the_host_s_strace():
-    program = [str(BUSYBOX), "sh", "-c", "echo -n; cat /none; exit 3"]
+    program = [str(BUSYBOX), "sh", "-c", "echo -n; cat /proc/none; exit 3"]
     there = theirs("-f", "-e", "trace=exit_group", "-t", program=program)
     counts = theirs("-f", "-c", "-e", "trace=execve,exit_group,openat", program=program)
     if there is None or counts is None:
@@ -436,7 +436,7 @@ def test_forms_are_those_of_the_host_s_strace():
 
     assert shapes(here) == shapes(there)
     ours = pkern("run", "-c", "-e", "trace=execve,exit_group,openat", *program).stderr
-    assert "cat: can't open '/none'" in ours
+    assert "cat: can't open '/proc/none'" in ours
 
     def table(text: str) -> list[str]:
         lines = text[text.index("% time") :].splitlines()

@@ -211,7 +211,8 @@ static void too_many(void)
 	RUN("the second", become(), again("/proc/self/exe"), allow(1), again("/proc/self/exe"));
 	RUN("with room later", become(), again("/proc/self/exe"), allow(3),
 	    again("/proc/self/exe"));
-	RUN("room once", become(), allow(3), again("/nonesuch"), allow(0), again("/proc/self/exe"));
+	RUN("room once", become(), allow(3), again("/proc/nonesuch"), allow(0),
+	    again("/proc/self/exe"));
 	RUN("after a fork", forked());
 	RUN("back to root", allow(0), setreuid(USER, 0), setreuid(0, 0), again("/proc/self/exe"));
 	RUN("only effective", allow(0), setresuid(-1, USER, -1), again("/proc/self/exe"));
