@@ -24,7 +24,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.values import NamedTuple
-from pkern.syscalls import constants, info
+from pkern.syscalls import constants, entropy, info
 from pkern.syscalls.abi import MASK, signed32
 from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, stat, xattr
 from pkern.syscalls.memory import mman, process_vm, shm
@@ -68,6 +68,7 @@ _WITH_FORMS = (
     mounts,
     ids,
     info,
+    entropy,
     sched,
     poll,
     sockets,

@@ -1262,7 +1262,10 @@ class Calls:
         """
 
     def getrandom(self, count: int, flags: int = 0) -> bytes:
-        """Return count bytes of the machine's stream. Errors: EINVAL, EFAULT. Source: getrandom(2)."""
+        """Return count bytes of the machine's stream, at most 32 MiB.
+
+        Errors: EINVAL. Source: getrandom(2).
+        """
 
     def getresgid(self) -> Ids:
         """Return the real, effective and saved group id. Source: getresgid(2)."""

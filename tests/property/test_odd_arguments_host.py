@@ -62,6 +62,7 @@ NUMBERS = {
     "cachestat": 451,
     "process_vm_readv": 310,
     "process_vm_writev": 311,
+    "getrandom": 318,
     "memfd_create": 319,
 }
 
@@ -467,7 +468,19 @@ def vectors(call: Any) -> Iterator[Step]:
         _drain(call, files)
 
 
+def random_bytes(call: Any) -> Iterator[Step]:
+    """As many as there is memory for."""
+    end = SCRATCH + 16 * PAGE
+    for addr, count in itertools.product((*ADDRESSES, end - 10, end - PAGE - 10), COUNTS):
+        yield addr, count, call("getrandom", addr, count, 0)
+    for flags in (*range(17), 1 << 32):
+        yield flags, call("getrandom", SCRATCH, 5, flags), call("getrandom", 0, 5, flags)
+    large = call("mmap", BASE, 40 << 20, READ_WRITE, PRIVATE | ANONYMOUS | FIXED, MINUS_1, 0)
+    yield call("getrandom", large, 40 << 20, 0), call("getrandom", large + PAGE + 3, 40 << 20, 0)
+
+
 CASES = (
+    random_bytes,
     mincore,
     protection_keys,
     guards,
