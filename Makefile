@@ -148,6 +148,9 @@ coverage-c: build
 
 # ---- Python tests ----
 
+# What pytest makes of a test's file is kept, whatever the environment says of writing bytecode: each
+# of its processes would make it anew, three seconds of a processor.
+test-python: export PYTHONDONTWRITEBYTECODE :=
 test-python: build
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
