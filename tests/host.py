@@ -46,6 +46,21 @@ def _five_levels() -> bool:
     return 1 << 47 < at < 1 << 57
 
 
+def _tracks_changes() -> bool:
+    """Tell whether new memory is marked as changed (CONFIG_MEM_SOFT_DIRTY): VmFlags says "sd"."""
+    flags = [
+        line for line in Path("/proc/self/smaps").read_text().splitlines() if "VmFlags" in line
+    ]
+    return any("sd" in line.split() for line in flags)
+
+
+def _goes_nowhere() -> bool:
+    """Tell whether the host has no route to other machines."""
+    routes = Path("/proc/net/route")
+    lines = routes.read_text().splitlines()[1:] if routes.exists() else []
+    return not any(line.split()[1] == "00000000" for line in lines)
+
+
 def _file_system(path: str) -> str:
     """Return the type of the file system at a path, by /proc/mounts."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
@@ -90,6 +105,18 @@ TRAITS = (
         ("*test_mount.py::*",),
     ),
     Trait(
+        "marks of changed memory",
+        _tracks_changes(),
+        "VmFlags of smaps, which have one more there",
+        ("*test_elf.py::*[[]pinned*",),
+    ),
+    Trait(
+        "no route to other machines",
+        _goes_nowhere(),
+        "a broadcast, which finds no way there before it is asked for its right",
+        ("*test_sockets_and_terminals_as_on_the_host[[]inetsockets]",),
+    ),
+    Trait(
         "temporary files in memory",
         _file_system(tempfile.gettempdir()) == "tmpfs",
         "faults of files that are written back",
@@ -99,23 +126,32 @@ TRAITS = (
 
 # Subjects of differences.NEWER -> the tests that compare them with the host, as patterns of ids.
 COMPARED_IN = {
-    "memfd's exec flags": ("*odd_arguments*[[]memfd_flags]",),
+    "memfd's exec flags": ("*odd_arguments*[[]memfd_flags]",
+                           "*test_execve_of_descriptors_and_scripts_as_on_the_host*"),
     "one vector": ("*odd_arguments*[[]process_vm]",),
     "cachestat": ("*odd_arguments*[[]cachestat]",),
     "splice": ("*test_splice.py::test_sequences_have_the_hosts_results*",),
     "xattr": ("*test_elf.py::test_strace_prints_what_strace_prints[[]morecalls]",),
+    "futex2": ("*test_elf.py::*[[]futex2*",),
+    "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),
+    "execve": ("*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host",),
     "eventfd": ("*test_sockets.py::test_counters_count_as_the_hosts*",),
     "mseal": ("*odd_arguments*[[]mseal_arguments]", "*odd_arguments*[[]what_a_seal_refuses]",
               "*odd_arguments*[[]advice_on_sealed_memory]", "*odd_arguments*[[]a_sealed_heap]"),
     "weighted interleaving": ("*test_elf.py::test_memory_policies*",),
     "secret memory": ("*test_secret_memory_as_on_the_host",),
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
+    "timers": ("*test_sockets_and_terminals_as_on_the_host[[]asyncio]",),
+    "pidfd": ("*test_elf.py::*[[]pidfd*",),
     "guards": ("*odd_arguments*[[]guards]", "*test_elf.py::*[[]faultaround*]",
                "*test_fault_around_of_a_disk_as_on_the_host"),
     "vectors": ("*odd_arguments*[[]vectors]",),
     "seals": ("*odd_arguments*[[]seals]",),
     "fallocate": ("*odd_arguments*[[]fallocate]",),
     "sockets": ("*test_sockets.py::test_a_socket_alone_has_the_hosts_results*",),
+    "options": ("*test_sockets_and_terminals_as_on_the_host[[]*sockets]",),
+    "no execution": ("*test_elf.py::*[[]sizelimits*",),
+    "mdwe": ("*test_elf.py::*[[]mdwe*",),
     "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
     "userfaultfd": ("*test_userfaultfd_as_on_the_host*",),
     "fields of /proc": (),

@@ -438,10 +438,17 @@ NEWER: tuple[Newer, ...] = (
     Newer("cachestat", (6, 5), "the call cachestat"),
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
     Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
+    Newer("futex2", (6, 7), "the calls futex_wait, futex_wake and futex_requeue"),
+    Newer(
+        "seen by inotify", (6, 8), "an open is told before what it cuts, splice of both its ends"
+    ),
+    Newer("execve", (6, 8), "execve opens the program before it counts the arguments"),
     Newer("eventfd", (6, 9), "a write to an eventfd of more than eight bytes is EINVAL"),
     Newer("weighted interleaving", (6, 9), "MPOL_WEIGHTED_INTERLEAVE of memory policies"),
     Newer("mseal", (6, 10), "the call mseal"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
+    Newer("timers", (6, 13), "a timer that is deleted takes its signal with it"),
+    Newer("pidfd", (6, 14), "PIDFD_SELF, pidfds as files of their own, advice for oneself"),
     Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
     Newer("userfaultfd", (6, 15), "UFFDIO_MOVE, _POISON and what they say of guards"),
     Newer("secret memory", (6, 18), "memfd_secret: on by default since 6.5, errors since then"),
@@ -449,6 +456,11 @@ NEWER: tuple[Newer, ...] = (
     Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
     Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
+    Newer("options", (6, 18), "buffers of sockets up to 4 MiB, SO_PASSCRED of AF_UNIX alone"),
+    Newer(
+        "no execution", (6, 18), "what has no name in a file system is not mapped to be executed"
+    ),
+    Newer("mdwe", (6, 18), "PR_SET_MDWE and its flags, flags of PR_SET_THP_DISABLE"),
     Newer("rollup", (6, 18), "smaps_rollup of a process that has ended is ESRCH at open"),
     Newer(
         "fields of /proc",

@@ -36,11 +36,20 @@ static void bytes(const char *what, const char *data, long n)
 	putchar('\n');
 }
 
+/* What was written has reached the other side: a poll that finds nothing waits for that on Linux. */
+static void settle(void)
+{
+	struct pollfd both[] = { { slave, POLLIN, 0 }, { master, POLLIN, 0 } };
+	usleep(15000);
+	poll(both, 2, 0);
+	poll(both, 2, 0);
+}
+
 static void read_one(const char *what, int fd, int size)
 {
 	char data[8192];
 	struct pollfd one = { fd, POLLIN, 0 };
-	usleep(15000);
+	settle();
 	if (poll(&one, 1, 0) == 0) {
 		printf("%s: nothing\n", what);
 		return;
@@ -55,7 +64,7 @@ static void shown(const char *what) { read_one(what, master, 8192); }
 static void ready(const char *what, int fd)
 {
 	struct pollfd one = { fd, POLLIN | POLLOUT | POLLPRI, 0 };
-	usleep(15000);
+	settle();
 	int n = poll(&one, 1, 0);
 	printf("%s: ready %d %#x\n", what, n, one.revents);
 }
@@ -234,7 +243,7 @@ static void lines(void)
 	show("long", write(master, long_line, 6000));
 	type("y\n");
 	read_one("long line", slave, 0);
-	usleep(15000);
+	settle();
 	char *got = malloc(8192);
 	long m = read(slave, got, 8192);
 	printf("%ld, ends with %d %d\n", m, got[m - 2], got[m - 1]);
@@ -284,11 +293,11 @@ static void raw(void)
 	t.c_cc[VMIN] = 1, t.c_cc[VTIME] = 0;
 	tcsetattr(slave, TCSANOW, &t);
 	type("left");
-	usleep(15000);
+	settle();
 	tcsetattr(slave, TCSAFLUSH, &t);
 	bytes("flushed", c, read(slave, c, 9));
 	type("becomes a line");
-	usleep(15000);
+	settle();
 	t.c_lflag |= ICANON;
 	tcsetattr(slave, TCSANOW, &t);
 	read_one("line", slave, 100);
@@ -307,14 +316,14 @@ static void flow(void)
 {
 	make();
 	type("\023");
-	usleep(15000);
+	settle();
 	ready("stopped", slave);
 	fcntl(slave, F_SETFL, O_NONBLOCK);
 	show("write", write(slave, "x", 1));
 	type("ab");
 	shown("stopped");
 	type("\021");
-	usleep(15000);
+	settle();
 	show("write", write(slave, "x", 1));
 	shown("started");
 	show("tcflow", tcflow(slave, TCOOFF));
@@ -365,7 +374,7 @@ static void ends(void)
 	make();
 	write(slave, "last", 4);
 	close(slave);
-	usleep(15000);
+	settle();
 	ready("slave closed", master);
 	shown("last");
 	bytes("then", c, read(master, c, 9));
@@ -373,7 +382,7 @@ static void ends(void)
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	ready("open again", master);
 	close(master);
-	usleep(15000);
+	settle();
 	ready("master closed", slave);
 	bytes("read", c, read(slave, c, 9));
 	show("write", write(slave, "x", 1));
@@ -430,15 +439,15 @@ static void controlling(void)
 	for (int i = 1; i < 32; i++)
 		signal(i, note);
 	type("a\003");
-	usleep(15000);
+	settle();
 	type("\034\032");
-	usleep(15000);
+	settle();
 	printf("INT %d QUIT %d TSTP %d\n", caught[SIGINT], caught[SIGQUIT], caught[SIGTSTP]);
 	shown("echo");
 	struct winsize w = { 1, 2 };
 	ioctl(master, TIOCSWINSZ, &w);
 	ioctl(master, TIOCSWINSZ, &w);
-	usleep(15000);
+	settle();
 	printf("WINCH %d\n", caught[SIGWINCH]);
 	show("signal", ioctl(master, TIOCSIG, SIGINT));
 	show("signal", ioctl(master, TIOCSIG, SIGUSR1));
@@ -456,7 +465,7 @@ static void controlling(void)
 	slave = open(ptsname(master), O_RDWR);
 	show("by opening", ioctl(slave, TIOCGPGRP, &n));
 	close(master);
-	usleep(15000);
+	settle();
 	printf("HUP %d CONT %d\n", caught[SIGHUP], caught[SIGCONT]);
 	show("group", ioctl(slave, TIOCGPGRP, &n));
 }
@@ -592,11 +601,18 @@ static void leaving(void)
 			dprintf(p[1], "x");
 			while (!caught[SIGHUP])
 				usleep(1000);
+			int tty; /* it is taken away after the signal */
+			for (int tries = 0; tries < 5000; tries++) {
+				if ((tty = open("/dev/tty", O_RDWR)) < 0)
+					break;
+				close(tty);
+				usleep(1000);
+			}
 			char c = 0;
 			fcntl(slave, F_SETFL, O_NONBLOCK);
 			long n = read(slave, &c, 1), w = write(slave, &c, 1);
 			dprintf(p[1], "HUP, read %ld, write %ld %s, tty %d", n, w, strerror(errno),
-				open("/dev/tty", O_RDWR));
+				tty);
 			_exit(0);
 		}
 		read(p[0], text, 1);
