@@ -60,6 +60,7 @@ from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.cli.gdb_option import Door
     from pkern.userland.harness import Changer
 
 HEAD_BYTES = 4096
@@ -209,10 +210,12 @@ def run_job(
     json_file: str | None = None,
     wall: int | None = None,
     injector: Changer | None = None,
+    door: Door | None = None,
 ) -> int:
     """Run a program and return the exit status as a shell gives it.
 
     json_file: of the host, for how it ended. wall: nanoseconds of the host's time, then TimeIsUp.
+    door: where a debugger comes in first.
     """
     started = start(kernel, path, asked, stdio, tracer, injector)
     task = started if isinstance(started, Task) else None
@@ -221,7 +224,11 @@ def run_job(
     else:
         try:
             with wall_limit(kernel, wall):
+                if door is not None:
+                    door.begin(kernel, started, stdio)
                 ending = _run_to_end(kernel, started, asked, stdio)
+                if door is not None:
+                    door.finish()
         except TimeIsUp as error:
             started.die_of(SIGKILL)
             ending = Ending(TIME_IS_UP, str(error))
@@ -248,21 +255,30 @@ def run(options: argparse.Namespace) -> int:
     stdin = None if options.stdin is None else contents(options.stdin)
     with tracing(options) as tracer, boot(options) as kernel:
         path, asked = _fill(kernel, options)
+        door = _door(options)
+        make = host_descriptors if door is None else door.descriptors
         with mounting(kernel, options):
-            stdio = host_descriptors(kernel, stdin)
             status = run_job(
                 kernel,
                 path,
                 asked,
-                stdio,
+                make(kernel, stdin),
                 tracer,
                 options.json,
                 wall_ns(options),
                 injecting(tracer, options),
+                door,
             )
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
     return status
+
+
+def _door(options: argparse.Namespace) -> Door | None:
+    if options.gdb is None:
+        return None
+    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb)
+    return made
 
 
 def _to_stderr(line: str) -> None:

@@ -51,6 +51,7 @@ examples:
   pkern run -c ./tool                            how often it makes which call
   pkern run --inject mmap:error=ENOMEM:when=3 ./tool   its third mmap fails
   pkern run --json end.json ./tool               how it ended, for a script
+  pkern run --gdb 1234 ./tool                    gdb ./tool -ex 'target remote :1234'
   pkern run --twice prog.py                      check that two runs do the same
 """
 INJECTING = ("inject=", "fault=")  # expressions of -e that injection.py reads
@@ -169,6 +170,11 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", metavar="FILE", help="write there how the program ended")
     add_mount(group)
     group.add_argument(
+        "--gdb",
+        metavar="PORT|-",
+        help="wait there for gdb (target remote), and let it debug the program",
+    )
+    group.add_argument(
         "--twice", action="store_true", help="run it on two machines and compare all they do"
     )
 
@@ -200,6 +206,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.explicit:
         _note_late_options(options)
     check_files(options)
+    check_debugger(options)
     for name in (options.json, options.output):
         if name:
             writable(name)
@@ -215,6 +222,17 @@ def check_files(options: argparse.Namespace) -> None:
         raise UsageError(
             "--overlay needs --root DIR: without it the root is in memory and may be written anyway"
         )
+
+
+def check_debugger(options: argparse.Namespace) -> None:
+    """Refuse a debugger where there cannot be one. Errors: UsageError."""
+    if options.gdb is None:
+        return
+    if _is_python(options):
+        raise UsageError("--gdb is for programs in machine code")
+    for option, asked in (("--twice", options.twice), ("--wall", options.wall)):
+        if asked:
+            raise UsageError(f"--gdb and {option}: a debugger takes the time that it wants")
 
 
 def _note_late_options(options: argparse.Namespace) -> None:

@@ -45,6 +45,10 @@ struct context {
 	uint64_t answers;                     /* enum run_calls */
 	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
 	uint64_t known;                       /* bit n: kind n is remembered */
+	/* debug.c */
+	bool in_block; /* it stopped in the middle of a block, which has been counted */
+	uint64_t passed,
+		passed_at; /* the instruction not to stop at, once so many blocks have begun */
 };
 
 struct processor {
@@ -98,6 +102,7 @@ struct processor {
 	bool probing; /* address.c: one instruction is made again */
 	uint64_t probe_page;
 	uint64_t probe_addr;
+	struct debug *debug; /* NULL: nobody debugs */
 };
 
 static inline uint64_t read_reg(processor *p, int reg)
@@ -147,6 +152,11 @@ void x87_forget(processor *p);
 
 /* steps.c */
 void steps_note_fill(processor *p, struct frame_use *use, uint64_t linear);
+
+/* debug.c */
+void debug_cut_slice(processor *p);
+bool debug_count_reached(processor *p);
+void debug_left(processor *p, uint64_t rip, uint64_t behind);
 
 /* cpuid.c */
 int cpuid_hook(engine *uc, void *arg);

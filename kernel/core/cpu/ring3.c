@@ -207,6 +207,7 @@ void run_destroy(processor *p)
 {
 	if (!p)
 		return;
+	debug_close(p);
 	if (p->pristine)
 		p->lib.call.context_free(p->pristine);
 	if (p->scratch)

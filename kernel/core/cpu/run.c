@@ -414,7 +414,7 @@ static void odd_block(processor *p)
 	}
 	if (held)
 		p->again = true; /* it is not run now, and will be seen again */
-	else if (!p->stopped)
+	else if (!p->stopped && !(p->debug && debug_count_reached(p)))
 		stop_run(p, RUN_BUDGET);
 	p->lib.call.stop(p->uc);
 }
@@ -549,6 +549,19 @@ static bool behind_int(processor *p)
 	return bytes[0] == OPCODE_INT && bytes[1] == p->exit.vector;
 }
 
+/* Who stopped at an instruction, or in its middle, is not to stop there again when it goes on. */
+static void note_for_debugger(processor *p)
+{
+	bool at_instruction = p->exit.reason == RUN_DEBUG &&
+			      (p->exit.status != DEBUG_PLACE || p->exit.addr);
+
+	p->current->in_block = at_instruction;
+	if (at_instruction)
+		debug_left(p, p->exit.rip, 0);
+	else if (p->exit.reason == RUN_NEED && p->exit.access != ACCESS_EXEC)
+		debug_left(p, p->exit.rip, 1);
+}
+
 static int64_t leave(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL);
@@ -558,6 +571,8 @@ static int64_t leave(processor *p)
 		return RUN_CALL;
 	}
 	p->exit.rip = read_reg(p, REG_RIP);
+	if (p->debug)
+		note_for_debugger(p);
 	if (p->exit.reason == RUN_EXCEPTION) {
 		p->exit.software = behind_int(p);
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
@@ -585,6 +600,8 @@ static int64_t run_from(context *c, uint64_t rip)
 		if (p->stopped)
 			return leave(p);
 		rip = read_reg(p, REG_RIP);
+		if (p->debug && p->counted)
+			debug_left(p, rip, 0);
 	}
 }
 
@@ -592,6 +609,8 @@ int64_t run(context *c, uint64_t calls)
 {
 	c->answers = calls;
 	context_load(c);
+	c->p->counted |= c->in_block;
+	c->in_block = false;
 	return run_from(c, read_reg(c->p, REG_RIP));
 }
 
@@ -630,6 +649,8 @@ void run_slice(processor *p, uint64_t blocks)
 	p->steps_left = blocks;
 	p->touched |= !blocks;
 	p->blocks_left = p->blocks_counted = p->stepping ? ~0ul : blocks;
+	if (p->debug)
+		debug_cut_slice(p);
 }
 
 void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns)

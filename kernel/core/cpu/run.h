@@ -19,7 +19,8 @@ enum run_stop {
 	RUN_FAULT = 3,     /* status: the verdict; addr, access: as the kernel's fault says */
 	RUN_EXCEPTION = 4, /* vector; addr is 0 */
 	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
-	RUN_STALE = 6      /* audit: a translation that the tables no longer give, at addr */
+	RUN_STALE = 6,     /* audit: a translation that the tables no longer give, at addr */
+	RUN_DEBUG = 7      /* a debugger's stop: status is its enum debug_stop, addr the spot */
 };
 
 /* General registers by their numbers in the instruction set, then the others. */
@@ -114,3 +115,42 @@ uint64_t run_shared_pages(processor *p, uint64_t *linear, uint64_t max);
 int64_t run(context *c, uint64_t calls);      /* go on where it stopped; enum run_calls */
 int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */
+
+/* ---- a debugger's stops: debug.c ---- */
+
+enum spot_kind { SPOT_BREAK = 0, SPOT_WRITE = 1, SPOT_READ = 2, SPOT_ACCESS = 3 };
+enum debug_stop {
+	DEBUG_SPOT = 0, /* exit.addr: its number */
+	DEBUG_STEP = 1,
+	DEBUG_PLACE = 2 /* where debug_until() says */
+};
+enum debug_notes {
+	NOTE_NOTHING = 0, /* stop */
+	NOTE_SPOTS = 1,   /* note where a spot would have stopped it, and run on */
+	NOTE_STEPS = 2    /* the same of the context that steps */
+};
+
+/* A breakpoint, or bytes of one page that are watched: stores that change them, loads, both. */
+struct spot {
+	mm *mm;
+	uint64_t addr, nbytes, kind;
+};
+
+/* blocks: begun, with that of the instruction at rip, which is next. */
+struct moment {
+	uint64_t blocks, rip;
+};
+
+/* Nothing else here may be called before debug_open(), or behind debug_close().  -ENOMEM. */
+int64_t debug_open(processor *p);
+void debug_close(processor *p);
+int64_t debug_spots(processor *p, const struct spot *spots,
+		    uint64_t nr); /* instead of those before */
+/* Stop c behind its next instruction, or the first outside of [from, to); NULL: none. */
+int64_t debug_step(processor *p, context *c, uint64_t from, uint64_t to);
+/* Stop where so many blocks have begun and the next would, and at land (0: nowhere).  ~0: never. */
+int64_t debug_until(processor *p, uint64_t blocks, uint64_t land);
+void debug_note(processor *p, uint64_t notes);      /* enum debug_notes */
+void debug_noted(processor *p, struct moment *out); /* the last; 0: none */
+void debug_moment(processor *p, context *c, struct moment *out);
+uint64_t debug_peek(mm *mm, uint64_t addr, void *buf, uint64_t nbytes); /* of what is present */

@@ -1,0 +1,67 @@
+"""`pkern run --gdb PORT|-`: where the debugger comes in, and what the program's descriptors are.
+
+Owns where the debugger is listened for: a port of 127.0.0.1, or standard input and output, which
+are the protocol's then; the program's output goes to standard error and its input is empty.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from pkern.kernel.vfs.console import Stream, host_sink
+from pkern.userland.cli.options import UsageError
+from pkern.userland.debugger.control import Debugger
+from pkern.userland.debugger.input import DebuggedInput
+from pkern.userland.debugger.packets import Connection, accept, listen
+from pkern.userland.machine_code import STDERR, STDIN, STDOUT, Stdio
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
+
+PIPE = "-"
+MOST_PORT = 65535
+
+
+class Door:
+    """Where a debugger comes in. text: PORT or -."""
+
+    def __init__(self, text: str) -> None:
+        """Read the option. Errors: UsageError."""
+        if text != PIPE and not (text.isdecimal() and int(text) <= MOST_PORT):
+            raise UsageError(f"--gdb takes a port, 0 to {MOST_PORT}, or - for a pipe, not '{text}'")
+        self._text = text
+        self.debugger: Debugger | None = None
+
+    def descriptors(self, kernel: Kernel, data: bytes | None) -> Stdio:
+        """Return what the program has for descriptors 0, 1 and 2. data: stdin's, if given."""
+        out = STDERR if self._text == PIPE else STDOUT
+        sinks = (Stream(kernel, b"", host_sink(out)), Stream(kernel, b"", host_sink(STDERR)))
+        if data is not None or self._text == PIPE:
+            return Stdio(Stream(kernel, data or b""), *sinks)
+        return Stdio(DebuggedInput(kernel, STDIN), *sinks)
+
+    def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None:
+        """Wait for the debugger, and let it look at the program. Errors: UsageError."""
+        self.debugger = Debugger(kernel, self._connection())
+        if isinstance(stdio.stdin, DebuggedInput):
+            stdio.stdin.debugger = self.debugger
+        self.debugger.begin(task)
+
+    def _connection(self) -> Connection:
+        if self._text == PIPE:
+            return Connection(os.dup(STDIN), os.dup(STDOUT))
+        try:
+            listener = listen(int(self._text))
+        except OSError as error:
+            raise UsageError(f"--gdb {self._text}: {error.strerror}") from error
+        port = listener.getsockname()[1]
+        print(f"pkern: gdb is waited for: target remote :{port}", file=sys.stderr, flush=True)
+        return accept(listener)
+
+    def finish(self) -> None:
+        """Let the debugger go when the program has ended."""
+        if self.debugger is not None:
+            self.debugger.finish()

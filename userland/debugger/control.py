@@ -1,0 +1,397 @@
+"""Who is at the machine's controls while it is debugged: when it stops, and who goes on.
+
+    a stop of the processor, a signal, fork, exec, an end, ^C   ->  the debugger is asked
+    what it answers (a Resume)                                  ->  who steps, who is held, signals
+
+A stop is a conversation in the middle of whatever runs: the turn of the task goes on behind it with
+the blocks that it had left, so the order of tasks and virtual time are those of a run that nobody
+looks at. Debugged is the scheduler while there is a debugger; without one it is a plain Scheduler.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.cpu.stops import DEBUG, Stops, Why
+from pkern.kernel.tasks.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
+from pkern.kernel.wait import WouldBlock
+from pkern.userland.debugger.packets import Closed, Connection
+from pkern.userland.debugger.signals import TO_GDB
+from pkern.userland.debugger.stub import (
+    NOTHING_TO_SAY,
+    SIGINT,
+    Action,
+    Go,
+    Resume,
+    Stop,
+    Stub,
+    name_of,
+    place_news,
+)
+from pkern.userland.debugger.target import Target
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.task import Task
+
+CLONES = frozenset((56, 57, 58, 435))  # clone, fork, vfork, clone3
+EXECS = frozenset((59, 322))
+WALL = 2.0  # seconds that a debugger has to read the last answer
+
+
+class Debugged(Scheduler):
+    """A scheduler with a debugger."""
+
+    debugger: Debugger
+
+    def _turn(self, task: Task) -> None:
+        debugger = self.debugger
+        debugger.look(task)
+        if debugger.holds(task):
+            debugger.hold(task)
+        elif task.alive:
+            Scheduler._turn(self, task)
+        debugger.look_for_ends()
+
+    def _resume(self, task: Task) -> int | None:
+        debugger, thread = self.debugger, task.thread
+        debugger.tell_event(task)
+        while task.alive and not thread.stopped and thread.waiting is None:
+            if debugger.holds(task):
+                debugger.hold(task)
+                return None
+            debugger.deliver_kept(task)
+            if thread.call is None and not task.attention:
+                return Scheduler._resume(self, task)
+            if thread.call is not None:
+                self._try_call(task)
+            else:
+                self._attend(task)
+            debugger.tell_event(task)
+        return None
+
+    def _serve_stop(self, task: Task, reason: int) -> None:
+        if reason == DEBUG:
+            self.debugger.stopped(task, Why(int(self._exit.status)), int(self._exit.addr))
+        else:
+            Scheduler._serve_stop(self, task, reason)
+
+    def _act(self, task: Task, info: SigInfo) -> None:
+        passed = self.debugger.at_signal(task, info)
+        if passed is not None and task.alive:
+            Scheduler._act(self, task, passed)
+
+    def _idle(self) -> bool:
+        return Scheduler._idle(self) or self.debugger.nothing_runs()
+
+
+class Debugger:
+    """One debugger's hold on a machine. Invariant: a held task is in no queue, but held_back."""
+
+    def __init__(
+        self, kernel: Kernel, connection: Connection, backwards: tuple[str, ...] = ()
+    ) -> None:
+        """Take the controls. The machine has a scheduler. Errors: ENOMEM."""
+        assert kernel.scheduler is not None
+        assert kernel.processor is not None
+        self.kernel = kernel
+        self.scheduler = kernel.scheduler
+        self.connection = connection
+        self.stops = Stops(kernel.processor)
+        self.target = Target(kernel, self.stops)
+        self.stub = Stub(self.target, connection, backwards)
+        self.resume = Resume()
+        self._held_back: list[Task] = []
+        self._events: dict[Task, str] = {}
+        self._kept: dict[Task, list[SigInfo]] = {}  # signals of held tasks, not acted on yet
+        self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
+        self._plain_calls = self.scheduler.calls
+        self.scheduler.calls = self._watched_calls()
+        self.scheduler.__class__ = Debugged
+        self.scheduler.debugger = self  # type: ignore[attr-defined]
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether there is still a debugger."""
+        return isinstance(self.scheduler, Debugged)
+
+    def begin(self, task: Task) -> None:
+        """Let the debugger look at a program before its first instruction."""
+        self.target.attach(task.group)
+        self.stub.show(Stop(task))
+        self._go_on(self._serve())
+
+    def finish(self) -> None:
+        """Tell of the ends that nobody was told of, and let the debugger go."""
+        self.look_for_ends()
+        if self.is_on:
+            for group in list(self.target.groups.values()):
+                self._say(b"X%02x;process:%x" % (TO_GDB[SIGKILL], group.pid))
+            self.let_go()
+        self.connection.drain(WALL)
+        self.connection.close()
+
+    # ---- conversations ----
+
+    def converse(self, stop: Stop) -> None:
+        """Tell of a stop, answer what is asked, and prepare what goes on."""
+        self._say(self.stub.show(stop))
+        self._go_on(self._serve())
+
+    def _say(self, packet: bytes) -> None:
+        try:
+            self.connection.send(packet)
+        except Closed:
+            self.let_go()
+
+    def _serve(self) -> Resume:
+        """Answer packets until one lets the machine go on."""
+        try:
+            while self.is_on:
+                packet = self.connection.receive()
+                answer = NOTHING_TO_SAY if packet is None else self.stub.answer(packet)
+                if isinstance(answer, Resume):
+                    return answer
+                if answer is not NOTHING_TO_SAY:
+                    self.connection.send(answer)
+        except Closed:
+            self.let_go()
+        return Resume()
+
+    def print(self, text: str) -> None:
+        """Let the debugger show a text, while the machine runs."""
+        self._say(b"O" + text.encode().hex().encode())
+
+    # ---- going on ----
+
+    def _go_on(self, resume: Resume) -> None:
+        self.resume = resume
+        self.target.forget_copied()
+        for pid in resume.kills:
+            self._kill(pid)
+        if not self.target.groups:
+            self.let_go()
+        if not self.is_on:
+            return
+        self._send_signals()
+        self._arm()
+        self._let_held_go()
+
+    def _kill(self, pid: int) -> None:
+        group = self.target.groups[pid]
+        self.target.drop(pid)
+        group.leader.die_of(SIGKILL)
+
+    def _arm(self) -> None:
+        """Let the processor know who steps, and where to stop."""
+        steps = ((task, self.resume.of(task)) for task in self.target.threads())
+        found = ((t, a) for t, a in steps if a is not None and a.go is Go.STEP)
+        task, action = next(found, (None, Action(Go.RUN)))
+        self.target.arm()
+        self.stops.step(None if task is None else task.cpu, action.first, action.end)
+
+    def _send_signals(self) -> None:
+        """Send what the debugger wants delivered to threads that have not stopped for a signal."""
+        stop = self.stub.stop
+        for task in self.target.threads():
+            action = self.resume.of(task)
+            about = stop is not None and stop.info is not None and stop.task is task
+            if action is not None and action.signo and not about:
+                self._sent.add((task, action.signo))
+                send_to_thread(task, SigInfo(action.signo, SI_USER))
+
+    # ---- who is held ----
+
+    def holds(self, task: Task) -> bool:
+        """Tell whether a task stands still while others run."""
+        return self.is_on and self.target.has(task) and self.resume.of(task) is None
+
+    def hold(self, task: Task) -> None:
+        """Keep a task out of the queue; it counts as queued."""
+        task.thread.queued = True
+        self._held_back.append(task)
+
+    def _let_held_go(self) -> None:
+        """Give those who are no longer held their turns: the next ones."""
+        free = [task for task in self._held_back if not self.holds(task)]
+        self._held_back = [task for task in self._held_back if self.holds(task)]
+        ready = [task for task in free if task.thread.queued and task.alive]
+        self.scheduler.queue.extendleft(reversed(ready))
+
+    def let_go(self) -> None:
+        """Let the machine run as if there had never been a debugger; a second call does nothing."""
+        if not self.is_on:
+            return
+        self.scheduler.__class__ = Scheduler
+        self.scheduler.calls = self._plain_calls
+        self.stops.close()
+        self.target.groups.clear()
+        self._let_held_go()
+        for task in self._kept:
+            self._requeue_kept(task)
+
+    def _requeue_kept(self, task: Task) -> None:
+        for info in self._kept[task]:
+            send_to_thread(task, info)
+
+    # ---- stops ----
+
+    def stopped(self, task: Task, why: Why, which: int) -> None:
+        """Talk about a stop of the processor."""
+        if why is Why.SPOT:
+            self.converse(Stop(task, about=place_news(self.target.place_of(which))))
+        else:
+            self.converse(Stop(task))
+
+    def look(self, task: Task | None) -> None:
+        """Stop before a task's turn if the debugger wants that, or go on without it."""
+        if not self.is_on:
+            return
+        try:
+            asked = self.connection.interrupted()
+        except Closed:
+            self.let_go()
+            return
+        if asked:
+            self._interrupt(task)
+
+    def _interrupt(self, task: Task | None) -> None:
+        if task is None or not self.target.has(task) or not task.alive:
+            task = next(self.target.threads(), None)
+        if task is not None:
+            self.converse(Stop(task, SIGINT))
+
+    def nothing_runs(self) -> bool:
+        """Let the debugger look at tasks of which none can go on; tell whether it did."""
+        if not self.is_on:
+            return False
+        if self._held_back:
+            self._wait_for_interrupt()
+            return True
+        task = next(self.target.threads(), None)
+        if task is not None:
+            self.print(f"{self.scheduler.report()}\n")
+            self.converse(Stop(task, SIGINT))
+        return task is not None
+
+    def _wait_for_interrupt(self) -> None:
+        try:
+            self.connection.wait()
+        except Closed:
+            self.let_go()
+        self.look(None)
+
+    # ---- signals ----
+
+    def at_signal(self, task: Task, info: SigInfo) -> SigInfo | None:
+        """Return the signal that is acted on instead of one, None for none or not yet."""
+        signo = info.si_signo
+        if (task, signo) in self._sent:
+            self._sent.discard((task, signo))
+            return info
+        if not self.target.has(task) or signo == SIGKILL or signo in self.stub.passed:
+            return info
+        self.converse(Stop(task, signo, info=info))
+        if not self.is_on or not task.alive:
+            return info
+        action = self.resume.of(task)
+        if action is None:
+            self._kept.setdefault(task, []).append(info)
+            return None
+        return chosen(info, action.signo)
+
+    def deliver_kept(self, task: Task) -> None:
+        """Act on the signals of a task that was held at them."""
+        action = self.resume.of(task)
+        for info in self._kept.pop(task, ()):
+            passed = chosen(info, info.si_signo if action is None else action.signo)
+            if passed is not None and task.alive:
+                self.scheduler.deliver(task, passed)
+
+    # ---- events ----
+
+    def tell_event(self, task: Task) -> None:
+        """Stop for what a task's call has done, if the debugger wants to know of it."""
+        about = self._events.pop(task, None)
+        if about is not None and self.is_on and task.alive:
+            self.converse(Stop(task, about=about))
+
+    def _note_event(self, task: Task, about: str) -> None:
+        self._events[task] = about
+        task.attention = True  # its call does not simply return
+
+    def _watched_calls(self) -> dict[int, Any]:
+        calls = dict(self._plain_calls)
+        for numbers, watched in ((CLONES, self._watched_clone), (EXECS, self._watched_exec)):
+            calls |= {nr: watched(call) for nr, call in calls.items() if nr in numbers}
+        return calls
+
+    def _watched_clone(self, call: Callable[..., int]) -> Callable[..., int]:
+        def clone(task: Task, *registers: int) -> int:
+            known, waited = set(self.kernel.tasks), task.thread.progress is not None
+            try:
+                result = call(task, *registers)
+            except WouldBlock:
+                self._born(task, known)
+                raise
+            self._born(task, known)
+            if waited and self.target.has(task) and self.stub.follows("vfork"):
+                self._note_event(task, "vforkdone:;")
+            return result
+
+        return clone
+
+    def _born(self, task: Task, known: set[int]) -> None:
+        """Debug the child process that a call has made, if the debugger can have two."""
+        born = [child for pid, child in self.kernel.tasks.items() if pid not in known]
+        for child in born if self.target.has(task) else ():
+            event = "fork" if child.thread.vfork_parent is None else "vfork"
+            if child.group is not task.group and self.stub.follows(event):
+                self.target.attach(child.group)
+                self._note_event(task, f"{event}:{name_of(child)};")
+
+    def _watched_exec(self, call: Callable[..., int]) -> Callable[..., int]:
+        def execute(task: Task, *registers: int) -> int:
+            before = task.mm
+            try:
+                return call(task, *registers)
+            finally:
+                if task.alive and task.mm is not before and self.target.has(task):
+                    self._has_execed(task)
+
+        return execute
+
+    def _has_execed(self, task: Task) -> None:
+        self.target.drop_places(task.tgid)
+        if self.stub.follows("exec"):
+            self._note_event(task, f"exec:{os.fsencode(task.program).hex()};")
+
+    def look_for_ends(self) -> None:
+        """Tell of debugged processes that have ended."""
+        for group in list(self.target.groups.values()):
+            if not group.alive and self.is_on:
+                self.target.drop(group.pid)
+                self._tell_end(group)
+
+    def _tell_end(self, group: Group) -> None:
+        status = group.exit_code or 0
+        signo = status & 0x7F
+        word = b"X%02x" % TO_GDB[signo] if signo else b"W%02x" % (status >> 8 & 0xFF)
+        self._say(word + b";process:%x" % group.pid)
+        task = next(self.target.threads(), None)
+        if task is None:
+            self.let_go()
+            return
+        self.stub.show(Stop(task))
+        self._go_on(self._serve())
+
+
+def chosen(info: SigInfo, signo: int) -> SigInfo | None:
+    """Return a signal as the debugger wants it delivered; 0: not at all."""
+    if not signo:
+        return None
+    return info if info.si_signo == signo else SigInfo(signo, SI_USER)
