@@ -552,6 +552,8 @@ void mm_set_limits(mm *mm, const struct limits *limits); /* of who runs in it no
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
 void mm_place_upwards(mm *mm); /* mappings go from a third of user space up, as in old days */
+/* Where a program says that its heap and its stack are; nothing is mapped. */
+void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stack);
 struct mm_counters *mm_counters(mm *mm);
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff);

@@ -18,6 +18,13 @@ static void counters_from_layout(struct mm_counters *c, const struct layout *lay
 
 void mm_place_upwards(mm *mm) { mm->upwards = true; }
 
+void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stack)
+{
+	mm->counters.start_brk = start_brk;
+	mm->counters.brk = brk;
+	mm->counters.start_stack = start_stack;
+}
+
 static mm *mm_alloc(machine *m, const struct limits *limits)
 {
 	mm *mm = slab_alloc(m, CACHE_MM);

@@ -323,8 +323,7 @@ static int64_t fill_shared(struct vma *vma, uint64_t addr, pte_t *ptep, const vo
 		return err == -ENOSPC ? -ENOMEM : err;
 	if (data)
 		memcpy(page_data(m, page), data, PAGE_SIZE);
-	page_set_dirty(m, page);
-	fill_cached(vma, addr, ptep, page, protect);
+	fill_cached(vma, addr, ptep, page, protect); /* its pte alone is dirty */
 	return 0;
 }
 
@@ -426,14 +425,21 @@ static int64_t prepare_filled(struct vma *vma)
 	return own ? vma_prepare_anon(vma) : 0;
 }
 
+static bool is_taken(const struct vma *vma, uint64_t kind, uint64_t addr)
+{
+	bool cached = vma->flags & VM_SHARED && vma_mapping(vma) &&
+		      index_get(vma_mapping(vma), vma_index(vma, addr));
+	return cached || is_beyond_end(vma, addr) ||
+	       !is_free_for(vma, kind, pte_at(vma->mm, addr));
+}
+
 /* As many bytes as are looked at before one that stands in the way ends it, and that page's. */
 static int64_t bytes_until_taken(const struct vma *vma, uint64_t kind, uint64_t addr, uint64_t len)
 {
 	if (vma->flags & VM_HUGETLB)
 		return (int64_t)len;
 	for (uint64_t done = 0; done < len; done += PAGE_SIZE)
-		if (is_beyond_end(vma, addr + done) ||
-		    !is_free_for(vma, kind, pte_at(vma->mm, addr + done)))
+		if (is_taken(vma, kind, addr + done))
 			return (int64_t)(done + PAGE_SIZE);
 	return (int64_t)len;
 }

@@ -10,6 +10,7 @@ from pkern.kernel.values import NamedTuple
 
 SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
 TIMER_SLACK_NS = 50_000
+MCE_KILL_LATE, MCE_KILL_EARLY, MCE_KILL_DEFAULT = 0, 1, 2
 
 
 class Usage(NamedTuple):
@@ -42,7 +43,7 @@ class Attributes(NamedTuple):
     """Settings of one task.
 
     nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
-    its parent ends, 0 for none.
+    its parent ends, 0 for none. mce_kill: PR_MCE_KILL_* for memory errors, of which there are none.
     """
 
     nice: int = 0
@@ -54,6 +55,8 @@ class Attributes(NamedTuple):
     pdeath_signal: int = 0
     timer_slack_ns: int = TIMER_SLACK_NS
     default_slack_ns: int = TIMER_SLACK_NS
+    mce_kill: int = MCE_KILL_DEFAULT
+    io_flusher: int = 0
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""

@@ -87,6 +87,7 @@ class Group:
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
         self.posix_timers: PosixTimers | None = None  # once one was made
+        self.restores_timer_ids = 0  # 1: timer_create is told which number to give
         self.cpu_ns = (
             0  # of all its threads, those that have ended too, but for the turn they are in
         )

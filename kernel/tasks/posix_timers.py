@@ -7,8 +7,10 @@ Linux 6.18 kernel/time/posix-timers.c.
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo, queue_for_process, queue_for_thread
 
 if TYPE_CHECKING:
@@ -143,6 +145,15 @@ class PosixTimers(dict[int, PosixTimer]):
     def take_number(self) -> int:
         """Return the next timer's number."""
         number, self._next = self._next, (self._next + 1) & INT_MAX
+        return number
+
+    def take_wanted(self, number: int) -> int:
+        """Return the number that a timer is to have. Errors: EINVAL, EBUSY (another one has it)."""
+        if number > INT_MAX:
+            raise SyscallError(errno.EINVAL)
+        if number in self:
+            raise SyscallError(errno.EBUSY)
+        self._next = number + 1 & INT_MAX
         return number
 
     def look(self) -> None:

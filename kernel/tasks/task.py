@@ -423,6 +423,12 @@ class Task:
         if parent is not None:
             self.kernel.wake(("vfork", self))
 
+    def replace_exe(self, exe: File) -> None:
+        """Run, as /proc tells, another file, which gets one descriptor more."""
+        exe.descriptors += 1
+        self._drop_exe()
+        self.exe = exe
+
     def _drop_exe(self) -> None:
         exe, self.exe = self.exe, None
         if exe is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
+PAGES_OF_WORD = (1 << 64) - PAGE_SIZE  # lengths wrap before they are used
 MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
@@ -223,7 +224,7 @@ def mremap(
         result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
     vma = mm.vma_at(result)
     locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
-    old, new = (length + PAGE_MASK & ~PAGE_MASK for length in (old_length, new_length))
+    old, new = (length + PAGE_MASK & PAGES_OF_WORD for length in (old_length, new_length))
     if vma is not None and vma.flags & locked == lib.VM_LOCKED and new > old:
         _populate_quietly(task, result + old, new - old)
     return result

@@ -60,7 +60,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     timers = task.group.posix_timers
     if len(timers) >= task.rlimits["sigpending"][0]:
         raise SyscallError(errno.EAGAIN)
-    number = timers.take_number()
+    number = _number(task, timers, store)
     raw = SIGEVENT.unpack(task.mm.copy_in(event, SIGEVENT.size)) if event else None
     value, signo, notify, tid = raw or (0, SIGALRM, SIGEV_SIGNAL, 0)
     if notify not in (SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID):
@@ -74,6 +74,14 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     task.mm.copy_out(store, struct.pack("<i", number))
     timers[number] = timer
     return 0
+
+
+def _number(task: Task, timers: PosixTimers, store: int) -> int:
+    """Take the next number, or while a process is restored the one that store holds."""
+    if not task.group.restores_timer_ids:
+        return timers.take_number()
+    (wanted,) = struct.unpack("<I", task.mm.copy_in(store, 4))
+    return timers.take_wanted(wanted)
 
 
 def _timer(task: Task, number: int) -> PosixTimer:

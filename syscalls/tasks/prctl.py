@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.attributes import MCE_KILL_DEFAULT, MCE_KILL_EARLY, MCE_KILL_LATE
 from pkern.kernel.tasks.credentials import (
     CAPS,
     NO_CAPS,
@@ -19,6 +20,7 @@ from pkern.kernel.tasks.seccomp import FILTER, STRICT
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.ids import commit
 from pkern.syscalls.tasks.seccomp import set_filter, set_strict
+from pkern.syscalls.tasks.set_mm import set_mm
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -29,6 +31,18 @@ PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
 PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
 PR_SET_PTRACER, ANY_PID = 0x59616D61, (1 << 64) - 1  # "Yama"
 PR_TSC_ENABLE = 1
+MCE_KILL_CLEAR, MCE_KILL_SET = 0, 1
+MCE_KILLS = (MCE_KILL_LATE, MCE_KILL_EARLY, MCE_KILL_DEFAULT)
+SPEC_STORE_BYPASS, SPEC_INDIRECT_BRANCH, SPEC_L1D_FLUSH = 0, 1, 2
+SPEC_NOT_AFFECTED, SPEC_ENABLE, SPEC_DISABLE, SPEC_FORCE_DISABLE = 0, 2, 4, 8
+SPEC_CONTROLS = (SPEC_ENABLE, SPEC_DISABLE, SPEC_FORCE_DISABLE)
+# What each is, on a processor that none of it affects.
+SPECULATION = {
+    SPEC_STORE_BYPASS: SPEC_NOT_AFFECTED,
+    SPEC_INDIRECT_BRANCH: SPEC_NOT_AFFECTED,
+    SPEC_L1D_FLUSH: SPEC_FORCE_DISABLE,
+}
+GET_RESTORES = 2  # PR_TIMER_CREATE_RESTORE_IDS_GET
 THP_DISABLE_EXCEPT_ADVISED = 2
 MDWE_REFUSE, MDWE_NO_INHERIT = lib.MDWE_REFUSE_EXEC_GAIN, lib.MDWE_NO_INHERIT
 NSIG = 64
@@ -234,6 +248,66 @@ def _set_seccomp(task: Task, args: tuple[int, ...]) -> int:
     return set_strict(task) if args[0] == STRICT else set_filter(task, 0, args[1])
 
 
+def _set_mce_kill(task: Task, args: Arguments) -> int:
+    what, policy, *rest = args
+    _need(not any(rest) and what in (MCE_KILL_CLEAR, MCE_KILL_SET))
+    if what == MCE_KILL_CLEAR:
+        _need(not policy)
+        policy = MCE_KILL_DEFAULT
+    elif policy not in MCE_KILLS:
+        if task.attributes.mce_kill == MCE_KILL_DEFAULT:
+            task.set_attributes(mce_kill=MCE_KILL_LATE)  # a policy it has, before it is looked at
+        raise SyscallError(errno.EINVAL)
+    task.set_attributes(mce_kill=policy)
+    return 0
+
+
+def _get_mce_kill(task: Task, args: Arguments) -> int:
+    _need(not any(args))
+    return task.attributes.mce_kill
+
+
+def _set_io_flusher(task: Task, args: Arguments) -> int:
+    on, *rest = args
+    _need(task.capable("CAP_SYS_RESOURCE"), errno.EPERM)
+    _need(not any(rest) and on in (0, 1))
+    task.set_attributes(io_flusher=on)
+    return 0
+
+
+def _get_io_flusher(task: Task, args: Arguments) -> int:
+    _need(task.capable("CAP_SYS_RESOURCE"), errno.EPERM)
+    _need(not any(args))
+    return task.attributes.io_flusher
+
+
+def _get_speculation(task: Task, args: Arguments) -> int:
+    which, *rest = args
+    _need(not any(rest))
+    _need(which in SPECULATION, errno.ENODEV)
+    return SPECULATION[which]
+
+
+def _set_speculation(task: Task, args: Arguments) -> int:
+    """Refuse, as where the processor speculates on nothing: there is nothing to turn off."""
+    which, control, *rest = args
+    _need(not any(rest))
+    _need(which in SPECULATION, errno.ENODEV)
+    _need(which != SPEC_STORE_BYPASS, errno.ENXIO)
+    _need(which != SPEC_INDIRECT_BRANCH or control in SPEC_CONTROLS, errno.ERANGE)
+    _need(which == SPEC_INDIRECT_BRANCH and control == SPEC_ENABLE, errno.EPERM)
+    return 0
+
+
+def _restore_timer_ids(task: Task, args: Arguments) -> int:
+    what, *rest = args
+    _need(not any(rest) and what in (0, 1, GET_RESTORES))
+    if what == GET_RESTORES:
+        return task.group.restores_timer_ids
+    task.group.restores_timer_ids = what
+    return 0
+
+
 OPTIONS: dict[int, Option] = {
     1: _set_pdeath_signal,
     2: lambda task, args: _store(task, args[0], "<i", task.attributes.pdeath_signal),
@@ -255,6 +329,11 @@ OPTIONS: dict[int, Option] = {
     28: _set_securebits,
     29: _set_timer_slack,
     30: lambda task, args: task.attributes.timer_slack_ns,
+    31: lambda task, args: 0,  # PR_TASK_PERF_EVENTS_DISABLE: there are none
+    32: lambda task, args: 0,  # PR_TASK_PERF_EVENTS_ENABLE
+    33: _set_mce_kill,
+    34: _get_mce_kill,
+    35: set_mm,
     36: _set_subreaper,
     37: lambda task, args: _store(task, args[0], "<i", task.group.subreaper),
     38: _set_no_new_privs,
@@ -263,6 +342,10 @@ OPTIONS: dict[int, Option] = {
     41: _set_thp_disable,
     42: _get_thp_disable,
     47: _ambient,
+    52: _get_speculation,
+    53: _set_speculation,
+    57: _set_io_flusher,
+    58: _get_io_flusher,
     65: _set_mdwe,
     66: _get_mdwe,
     PR_SET_PTRACER: _set_ptracer,
@@ -270,9 +353,10 @@ OPTIONS: dict[int, Option] = {
     PR_SET_VSYSCALL: _set_vsyscall,
     67: _set_memory_merge,
     68: _get_memory_merge,
+    77: _restore_timer_ids,
     PR_SET_VMA: _name_memory,
 }
-MISSING = "PR_SET_MM, speculation, memory errors"
+MISSING = "PR_TSC_SIGSEGV, dispatch of system calls to user space, slots of futexes"
 
 
 @syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)

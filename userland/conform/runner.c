@@ -269,7 +269,7 @@ static size_t within_window(const char *from, char *into)
 {
 	char *to = into;
 	int inside = 0;
-	uint64_t start;
+	uint64_t start, stop;
 
 	while (*from) {
 		const char *end = after(from, '\n');
@@ -278,7 +278,8 @@ static size_t within_window(const char *from, char *into)
 		if (dash > from && *dash == '-') {
 			if (start >= top + ABOVE)
 				break;
-			inside = start >= low;
+			hex(dash + 1, &stop);
+			inside = start >= low && stop <= top + ABOVE;
 			if (inside)
 				to = copy_area(to, from, end);
 		} else if (inside) {
