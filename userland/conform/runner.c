@@ -35,12 +35,7 @@ enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
 enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17, PAGEMAP_PAGES = 64 };
 enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
-enum {
-	MOST_FILES = 64,
-	OWN_FILES = 48,
-	NR_SHM = 2,
-	FIRST_SEGMENT = 6
-}; /* Slot.SEGMENT0 of calls.py */
+enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
 
 #define SHM_NAME "/dev/shm/pkern-conform."
 
@@ -97,7 +92,8 @@ struct hello {
 struct shared {
 	size_t nr_out;
 	pid_t first; /* the process that forks the others: names hold its number */
-	int ipc;     /* the sequence has made what outlives its processes */
+	int ipc;     /* the sequence has made what outlives its processes: */
+	int segments[MAX_CALLS], nr_segments; /* and these */
 	int64_t slots[NR_SLOTS];
 	char text[TEXT_BYTES];              /* of a file of /proc */
 	char raw[NR_ACTORS][2][TEXT_BYTES]; /* maps of each process, now and before */
@@ -463,9 +459,15 @@ static void forget_ipc(void)
 
 	for (i = 0; i < NR_SHM; i++)
 		unlink(shm_name((uint64_t)i));
-	for (i = FIRST_SEGMENT; i < FIRST_SEGMENT + NR_SHM; i++)
-		shmctl((int)shared->slots[i], IPC_RMID, NULL);
-	shared->ipc = 0;
+	for (i = 0; i < shared->nr_segments; i++)
+		shmctl(shared->segments[i], IPC_RMID, NULL);
+	shared->ipc = shared->nr_segments = 0;
+}
+
+static void remember_segment(int id)
+{
+	shared->segments[shared->nr_segments++] = id;
+	shared->ipc = 1;
 }
 
 /* ---- the memory of another process ---- */
@@ -621,7 +623,8 @@ static int64_t make_call(const struct call *c, uint32_t i)
 	default:
 		value = c->op > OP_FORK ? own_operation(c) : system_call(c);
 	}
-	shared->ipc |= c->op == SYS_shmget;
+	if (c->op == SYS_shmget && value >= 0)
+		remember_segment((int)value);
 	if (value >= 0 && c->keep)
 		shared->slots[c->keep - 1] = value;
 	return value >= 0 && c->quiet ? 0 : value;
