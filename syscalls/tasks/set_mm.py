@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
@@ -121,7 +121,7 @@ def _check(task: Task, places: Places) -> None:
 
 def _set(task: Task, places: Places) -> None:
     mm = task.mm
-    areas = {name: at for name, at in places.items() if name not in IN_CORE}
+    areas: dict[str, Any] = {name: at for name, at in places.items() if name not in IN_CORE}
     mm.areas = (mm.areas or Areas())._replace(**areas)
     lib.mm_place_heap(mm.handle, *(places[name] for name in IN_CORE))
 
