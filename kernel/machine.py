@@ -103,6 +103,20 @@ def parse_size(text: str | int) -> int:
     return int(number) * SIZE_UNITS.get(unit, 1)
 
 
+IO_KINDS = {
+    "file_read": lib.IO_FILE_READ,
+    "swap_read": lib.IO_SWAP_READ,
+    "swap_write": lib.IO_SWAP_WRITE,
+    "writeback": lib.IO_WRITEBACK,
+}
+
+
+def _io_kind(who: str, kind: str) -> int:
+    if kind not in IO_KINDS:
+        raise ValueError(f"{who} knows {', '.join(IO_KINDS)}, not {kind!r}")
+    return int(IO_KINDS[kind])
+
+
 class Kernel:
     """One machine.
 
@@ -380,19 +394,17 @@ class Kernel:
         return f"/dev/{name}"
 
     def fail_io(self, kind: str, nth: int) -> None:
-        """Let the nth read or write from now fail (1: the next; 0: none).
+        """Let the nth read or write of a page from now on fail with EIO (1: the next; 0: none).
 
-        kind: "swap_read", "swap_write" or "writeback".
+        kind: "file_read", "writeback" (of a host's file), "swap_read" or "swap_write".
         """
-        kinds = {
-            "swap_read": lib.IO_SWAP_READ,
-            "swap_write": lib.IO_SWAP_WRITE,
-            "writeback": lib.IO_WRITEBACK,
-        }
-        if kind not in kinds:
-            raise ValueError(f"fail_io() knows {', '.join(kinds)}, not {kind!r}")
+        number = _io_kind("fail_io()", kind)
         nth = arguments.number("fail_io() argument 'nth'", nth)
-        lib.machine_fail_io(self.core, kinds[kind], nth)
+        lib.machine_fail_io(self.core, number, nth)
+
+    def io_pending(self, kind: str) -> int:
+        """How many of a kind it is to the one that fails; 0: none is to, or it has failed."""
+        return int(lib.machine_io_pending(self.core, _io_kind("io_pending()", kind)))
 
     def need_scheduler(self) -> Scheduler:
         """Return the scheduler, booted by who knows an engine. Errors: ENOSYS (nobody does)."""

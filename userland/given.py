@@ -24,6 +24,7 @@ from pkern.kernel.vfs.walk import Last
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
+    from pkern.userland.failing import Failing
 
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "TERM": "dumb"}
 SECOND = 1_000_000_000
@@ -47,8 +48,8 @@ class Given(NamedTuple):
 
     uid: also its group. caps: None gives root all and others none. env: the whole environment;
     None: DEFAULT_ENV. cwd: a directory of the machine, made if need be. limits: by setrlimit(2)'s
-    names. timeout_ns: virtual nanoseconds that it may take. fail_nth: let that allocation of
-    memory in the kernel fail, counted from its start; 0: none.
+    names. timeout_ns: virtual nanoseconds that it may take. failing: what of the kernel's own work
+    fails, counted from its start.
     """
 
     argv: tuple[str, ...]
@@ -58,7 +59,7 @@ class Given(NamedTuple):
     cwd: str | None = None
     limits: Mapping[str, Limit] = MappingProxyType({})
     timeout_ns: int | None = None
-    fail_nth: int = 0
+    failing: tuple[Failing, ...] = ()
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -499,8 +499,8 @@ def run_main(
         sys.follow(tracer)
     if given.timeout_ns is not None:
         kernel.clock.end_at(kernel.clock.now_ns + given.timeout_ns)
-    if given.fail_nth:
-        kernel.fail_nth(given.fail_nth)
+    for failing in given.failing:
+        failing.arm(kernel)
     try:
         with outside(kernel.visits):
             result = call_main(main, sys, argv)
@@ -531,8 +531,8 @@ def run_main(
         raise
     finally:
         kernel.clock.end_at(None)
-        if given.fail_nth:
-            kernel.fail_nth(0)
+        for failing in given.failing:
+            failing.disarm(kernel)
     _ = kernel.core  # a program that has closed its machine: MachineClosed
     sys.exit(_status(result))
     return _shell_status(task)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.wait import WouldBlock
+    from pkern.userland.failing import Failing
 
 NOTHING = type(None)
 TYPES: dict[str, tuple[type, ...]] = {
@@ -160,7 +161,7 @@ def run(
         cwd=cwd,
         limits=limits or {},
         timeout_ns=None if timeout is None else nanoseconds_of("timeout", timeout),
-        fail_nth=fail_nth,
+        failing=_failing(fail_nth),
     )
     wall_ns = None if wall is None else nanoseconds_of("wall", wall)
     with _machine(kernel, boot) as machine, _scheduling(machine) as scheduler:
@@ -200,6 +201,14 @@ def _start(
     return task
 
 
+def _failing(fail_nth: int) -> tuple[Failing, ...]:
+    if not fail_nth:
+        return ()
+    from pkern.userland.failing import ALLOCATION, Failing
+
+    return (Failing(ALLOCATION, fail_nth),)
+
+
 def _to_end(
     machine: Kernel,
     scheduler: Scheduler,
@@ -211,10 +220,12 @@ def _to_end(
     """Run a task to its end, which may be the end of its time, and return what it did."""
     scheduler.observer = witness = _Witness(task, scheduler.observer)
     started = machine.clock.now_ns
-    machine.fail_nth(given.fail_nth)
+    for failing in given.failing:
+        failing.arm(machine)
     in_time = _run_in_time(machine, scheduler, task, given.timeout_ns, wall_ns)
-    alloc_failed = bool(given.fail_nth) and not machine.fail_pending
-    machine.fail_nth(0)
+    alloc_failed = bool(given.failing) and not machine.fail_pending
+    for failing in given.failing:
+        failing.disarm(machine)
     wait_status = task.group.exit_status or 0
     signo = wait_status & 0x7F
     return Completed(

@@ -149,6 +149,8 @@ class HostFile(HostAttributes, MappedInode):
         return -(-self.size // PAGE_SIZE) * (PAGE_SIZE // 512)  # whatever of it is in memory
 
     def fetch(self, index: int, truncate_count: int) -> None:
+        if lib.machine_io(self.kernel.memory.core, lib.IO_FILE_READ) < 0:
+            raise SyscallError(errno.EIO)
         with host_errors():
             data = os.pread(self.fd, PAGE_SIZE, index * PAGE_SIZE)
         self.kernel.memory.sleep(Sleep.ARRIVED, index)

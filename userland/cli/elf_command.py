@@ -180,7 +180,8 @@ def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Endin
     assert kernel.scheduler is not None
     try:
         stdio.stdin.control(task)
-        kernel.fail_nth(asked.fail_nth)
+        for failing in asked.failing:
+            failing.arm(kernel)
         if not run_in_time(kernel.scheduler, task, asked.timeout_ns):
             limit = seconds_in(asked.timeout_ns or 0)
             return Ending(TIME_IS_UP, f"time is up: {limit} s of virtual time (--timeout)")

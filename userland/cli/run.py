@@ -23,6 +23,7 @@ from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Style
+    from pkern.userland.failing import Failing
     from pkern.userland.given import Given
     from pkern.userland.injection import Injector, Rule
 
@@ -110,6 +111,13 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="let its Nth allocation of memory in the kernel fail",
+    )
+    group.add_argument(
+        "--fail-io",
+        action="append",
+        default=[],
+        metavar="KIND:N",
+        help="let the Nth page fail that is read or written: file_read, writeback, swap_read ...",
     )
     group.add_argument(
         "--inject",
@@ -262,8 +270,18 @@ def program_file(name: str) -> Path:
 def given(options: argparse.Namespace, cwd: str | None = None) -> Given:
     """Return what the options give the program. cwd: without --cwd. Errors: UsageError."""
     return given_to((options.file, *options.arguments), options, cwd)._replace(
-        timeout_ns=_nanoseconds("--timeout", options.timeout), fail_nth=options.fail_nth
+        timeout_ns=_nanoseconds("--timeout", options.timeout), failing=_failing(options)
     )
+
+
+def _failing(options: argparse.Namespace) -> tuple[Failing, ...]:
+    from pkern.userland.failing import ALLOCATION, BadFailure, Failing, read_failing
+
+    allocations = [Failing(ALLOCATION, options.fail_nth)] if options.fail_nth else []
+    try:
+        return (*allocations, *map(read_failing, options.fail_io))
+    except BadFailure as error:
+        raise UsageError(str(error)) from error
 
 
 def given_to(argv: tuple[str, ...], options: argparse.Namespace, cwd: str | None) -> Given:

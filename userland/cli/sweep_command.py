@@ -23,6 +23,7 @@ from pkern.userland.cli.prepared import (
     wall_seconds,
 )
 from pkern.userland.engine import CpuUnavailable
+from pkern.userland.failing import ALLOCATION
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
@@ -71,6 +72,8 @@ def _progress(done: int, replay: str) -> None:
 
 def _plan(options: argparse.Namespace) -> Plan:
     rules = _rules(options.inject)
+    if rules and options.io:
+        raise UsageError("--inject and --io: one kind of failure at a time")
     if is_python(options.file):
         rules = for_python(rules)
     return Plan(
@@ -79,6 +82,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         given_of(options),
         tuple(options.inject),
         rules,
+        options.io or ALLOCATION,
         wall_seconds(options),
         options.jobs or None,
     )

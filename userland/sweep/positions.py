@@ -1,7 +1,8 @@
 """Where a failure may come, and how the machine is forked there.
 
     Calls         the n-th call of a set, counted over all tasks; rules say what becomes of it
-    Allocations   the n-th allocation of memory in the kernel since the program's start
+    Work          the n-th of a kind of the kernel's own work since the program's start: an
+                  allocation, a page that is read or written
 
 Owns the line of the program in which nothing fails: at each position it forks, the copy fails there
 and goes on, and never forks again. A position's replay is the option of `pkern run` that does the
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel import branch
 from pkern.kernel.branch import Branch, Reply
 from pkern.userland.cluster.share import Share
+from pkern.userland.failing import Failing, left
 from pkern.userland.injection import Injector, Rule
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pkern.syscalls.abi import Raw
 
 Forked = Callable[[str, Branch], None]
-NEVER = 1 << 62  # more allocations than there are
+NEVER = 1 << 62  # more than there are of anything
 
 
 class Line:
@@ -102,45 +104,47 @@ class Hook:
         return wrapper
 
 
-class Allocations:
-    """Every allocation fails once; a copy is made at the call before, or before the start.
+class Work:
+    """Every piece of a kind fails once; a copy is made at the call before, or before the start.
 
     counts: how many there are from each call to the next, the first before any: a run without a
     failure tells.
     """
 
-    def __init__(self, line: Line, counts: Sequence[int]) -> None:
+    def __init__(self, line: Line, kind: str, counts: Sequence[int]) -> None:
         self._line = line
+        self._kind = kind
         self._left = iter(counts)
         self._done = 0
 
     def before(self) -> None:
-        """Fork for each allocation up to the next call."""
+        """Fork for each piece up to the next call."""
         if self._line.reply is not None:
             return
         here = next(self._left, 0)
         for nth in range(1, here + 1):
-            if self._line.fork(f"--fail-nth {self._done + nth}"):
-                self._line.kernel.fail_nth(nth)
+            if self._line.fork(Failing(self._kind, self._done + nth).replay()):
+                Failing(self._kind, nth).arm(self._line.kernel)
                 return
         self._done += here
 
 
 class Counter:
-    """Counts the allocations from each call to the next."""
+    """Counts the pieces of a kind of work from each call to the next."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, kind: str) -> None:
         self._kernel = kernel
+        self._never = Failing(kind, NEVER)
         self.counts: list[int] = []
 
     def before(self) -> None:
         """Note those since the last call."""
         self.end()
-        self._kernel.fail_nth(NEVER)
+        self._never.arm(self._kernel)
         self.counts.append(0)
 
     def end(self) -> None:
         """Note those since the last call, which nothing follows."""
         if self.counts:
-            self.counts[-1] = NEVER - self._kernel.fail_pending
-            self._kernel.fail_nth(0)
+            self.counts[-1] = NEVER - left(self._kernel, self._never.kind)
+            self._never.disarm(self._kernel)

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from pkern.kernel.branch import Branch, BranchEnded
 from pkern.kernel.machine import Kernel
 from pkern.userland.cluster.share import Elsewhere, Part, Share, digests
+from pkern.userland.failing import ALLOCATION
 from pkern.userland.given import Given
 from pkern.userland.harness import Changer, NoEnd
 from pkern.userland.injection import Rule
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
 from pkern.userland.sweep.ends import End, end_of, end_of_branch
-from pkern.userland.sweep.positions import Allocations, Calls, Counter, Hook, Line
+from pkern.userland.sweep.positions import Calls, Counter, Hook, Line, Work
 
 Progress = Callable[[int, str], None]
 
@@ -26,7 +27,7 @@ Progress = Callable[[int, str], None]
 class Plan(NamedTuple):
     """What is swept. machine: boots one with the program in it. path: of the program there.
 
-    given: to the program. texts, rules: of calls that fail; without one, allocations do. seconds:
+    given: to the program. texts, rules: of calls that fail; without one, work of a kind. seconds:
     that a copy may take by the host's clock. at_once: copies, None: one for each processor. share:
     the positions that are swept.
     """
@@ -36,6 +37,7 @@ class Plan(NamedTuple):
     given: Given
     texts: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    kind: str = ALLOCATION
     seconds: float | None = 10.0
     at_once: int | None = None
     share: Share = Share()
@@ -86,7 +88,7 @@ def run_sweep_on(
 
 
 def _counts(plan: Plan) -> list[int]:
-    """Return how many allocations there are from each call to the next. Errors: NoEnd."""
+    """Return how many pieces of work there are from each call to the next. Errors: NoEnd."""
     with plan.machine() as kernel:
         ended = run_all([plan], partial(kernel.branch, _counted), at_once=1, seconds=plan.seconds)
         ((_, what),) = ended
@@ -101,7 +103,7 @@ def _counts(plan: Plan) -> list[int]:
 
 
 def _counted(kernel: Kernel, plan: Plan) -> list[int]:
-    counter = Counter(kernel)
+    counter = Counter(kernel, plan.kind)
     end_of(kernel, plan.path, plan.given, Hook(counter.before))
     counter.end()
     return counter.counts
@@ -109,7 +111,7 @@ def _counted(kernel: Kernel, plan: Plan) -> list[int]:
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
     """Run the line, or what has become a copy of it, to its end."""
-    changer: Changer = Hook(Allocations(line, counts).before)
+    changer: Changer = Hook(Work(line, plan.kind, counts).before)
     if plan.rules:
         changer = Calls(line, plan.texts, plan.rules)
     return end_of(kernel, plan.path, plan.given, changer)

@@ -49,6 +49,11 @@ int64_t machine_io(machine *m, uint64_t kind)
 	return m->fail_io[kind] && --m->fail_io[kind] == 0 ? -EIO : 0;
 }
 
+int64_t machine_io_pending(machine *m, uint64_t kind)
+{
+	return kind < NR_IO ? (int64_t)m->fail_io[kind] : -EINVAL;
+}
+
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n)
 {
 	if (kind < NR_IO)

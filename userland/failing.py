@@ -1,0 +1,61 @@
+"""What of the kernel's own work can be made to fail, the nth time it is done.
+
+Owns the names, and the option of `pkern run` that asks for each. Allocations are those of memory in
+the kernel that programs' calls and faults ask for; the others are reads and writes of pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkern.kernel.values import NamedTuple
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+
+ALLOCATION = "allocation"
+IO_KINDS = ("file_read", "swap_read", "swap_write", "writeback")
+
+
+class BadFailure(ValueError):
+    """A failure that cannot be read; the text says why, as a sentence."""
+
+
+class Failing(NamedTuple):
+    """The nth of a kind (ALLOCATION or one of IO_KINDS) fails, counted from 1."""
+
+    kind: str
+    nth: int
+
+    def replay(self) -> str:
+        """Return the option of `pkern run` that lets it fail."""
+        return f"--fail-nth {self.nth}" if self.kind == ALLOCATION else f"--fail-io {self.text()}"
+
+    def text(self) -> str:
+        """Return it as --fail-io has it."""
+        return f"{self.kind}:{self.nth}"
+
+    def arm(self, kernel: Kernel) -> None:
+        """Let it fail, counted from now on."""
+        if self.kind == ALLOCATION:
+            kernel.fail_nth(self.nth)
+        else:
+            kernel.fail_io(self.kind, self.nth)
+
+    def disarm(self, kernel: Kernel) -> None:
+        """Let none of its kind fail any more."""
+        self._replace(nth=0).arm(kernel)
+
+
+def left(kernel: Kernel, kind: str) -> int:
+    """Return how many of a kind it is to the one that fails; 0: none is to, or it has."""
+    return kernel.fail_pending if kind == ALLOCATION else kernel.io_pending(kind)
+
+
+def read_failing(text: str) -> Failing:
+    """Return what KIND:N of --fail-io means. Errors: BadFailure."""
+    kind, colon, nth = text.partition(":")
+    if kind not in IO_KINDS or not colon or not nth.isdigit() or not int(nth):
+        kinds = ", ".join(IO_KINDS)
+        raise BadFailure(f"--fail-io takes KIND:N, as swap_read:3, not '{text}' (kinds: {kinds})")
+    return Failing(kind, int(nth))
