@@ -1,0 +1,116 @@
+"""`pkern sweep --io`: each page that is read or written fails once; `--fail-io` shows it again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pkern
+
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+# More than there is memory for: some of it goes to swap and comes back.
+SWAPPING = r"""
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+int main(void)
+{
+	const long size = 3 << 20;
+	char *at = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (long i = 0; i < size; i += 4096)
+		at[i] = i >> 12;
+	puts("stored");
+	fflush(stdout);
+	for (long i = 0; i < 12 << 12; i += 4096)
+		if (at[i] != (char)(i >> 12))
+			return puts("lost"), 1;
+	puts("found");
+	return 0;
+}
+"""
+READING = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char byte[20000];
+	int fd = open(argv[1], O_RDONLY);
+	long got = read(fd, byte, sizeof(byte));
+	if (got != sizeof(byte))
+		return printf("read %ld\n", got), 2;
+	char *at = mmap(0, 40000, PROT_READ, MAP_PRIVATE, fd, 0);
+	printf("%d\n", at[30000]);
+	return 0;
+}
+"""
+SMALL = ["--ram", "3M", "--swap", "8M"]
+
+
+def build(tmp_path: Path, source: str) -> Path:
+    (tmp_path / "program.c").write_text(source)
+    program = tmp_path / "program"
+    subprocess.run(["gcc", "-static", "-o", program, tmp_path / "program.c"], check=True)
+    return program
+
+
+def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "pkern", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_every_page_that_comes_back_from_swap_fails_once(tmp_path: Path) -> None:
+    program = build(tmp_path, SWAPPING)
+    done = command("sweep", "--io", "swap_read", *SMALL, program)
+    assert "without a failure: status 0: found" in done.stdout, done.stderr
+    positions = int(re.search(r"positions: (\d+)", done.stdout)[1])
+    assert positions >= 8
+    # A page that cannot be read is SIGBUS for who needs it, and nothing for who only looked ahead.
+    crashes = re.search(r"(\d+)  crashes: ended by SIGBUS: stored\n +(pkern run .*)", done.stdout)
+    assert crashes is not None, done.stdout
+    assert done.returncode == 1
+    again = command(*crashes[2].split()[1:])
+    assert (again.returncode, again.stdout) == (128 + 7, "stored\n")
+
+
+def test_every_page_of_a_file_fails_once(tmp_path: Path) -> None:
+    program = build(tmp_path, READING)
+    (tmp_path / "file").write_bytes(b"\1" * 40000)
+    where = ["--uid", "0", "--root", tmp_path]
+    done = command("sweep", "--io", "file_read", *where, "/program", "/file")
+    assert "without a failure: status 0: 1" in done.stdout, done.stderr
+    told = {re.sub(r"^ *\d+  ", "", line) for line in done.stdout.splitlines()}
+    assert "crashes: ended by SIGBUS" in told
+    assert {"reports: status 2: read -1", "reports: status 2: read 4096"} <= told
+
+
+def test_a_failure_is_of_one_kind(tmp_path: Path) -> None:
+    program = build(tmp_path, READING)
+    both = command("sweep", "--io", "writeback", "--inject", "read:error=EIO", program)
+    assert (both.returncode, both.stderr) == (
+        2,
+        "pkern: --inject and --io: one kind of failure at a time\n",
+    )
+
+
+@pytest.mark.parametrize("text", ["swap:1", "swap_read", "swap_read:0", "swap_read:x"])
+def test_what_is_no_failure_is_said(tmp_path: Path, text: str) -> None:
+    done = command("run", "--fail-io", text, build(tmp_path, READING))
+    assert done.returncode == 2
+    assert f"--fail-io takes KIND:N, as swap_read:3, not '{text}'" in done.stderr
+
+
+def test_pending_counts_down() -> None:
+    with pkern.Kernel() as kernel:
+        kernel.fail_io("swap_read", 3)
+        assert kernel.io_pending("swap_read") == 3
+        kernel.fail_io("swap_read", 0)
+        assert kernel.io_pending("swap_read") == 0
+        with pytest.raises(ValueError, match=r"io_pending\(\) knows file_read, swap_read"):
+            kernel.io_pending("network")
