@@ -80,7 +80,7 @@ def test_every_page_that_comes_back_from_swap_fails_once(tmp_path: Path) -> None
 
 
 def test_every_page_of_a_file_fails_once(tmp_path: Path) -> None:
-    program = build(tmp_path, READING)
+    build(tmp_path, READING)
     (tmp_path / "file").write_bytes(b"\1" * 40000)
     where = ["--uid", "0", "--root", tmp_path]
     done = command("sweep", "--io", "file_read", *where, "/program", "/file")
