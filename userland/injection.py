@@ -9,6 +9,7 @@ called: the table of calls is replaced, and only those that a rule names are wra
     delay_enter=, delay_exit=D   microseconds, or with ns, us, ms, s: of virtual time
     poke_enter=, poke_exit=@argN=HEX   bytes that are stored where an argument points
     short=N       no more than N bytes are asked for (this kernel's own)
+    limit=NAME=VALUE   its task has this limit from then on (this kernel's own)
     nth=N         that of all tasks' calls which the rule names, and no other (our own)
     when=FIRST[..LAST][+[STEP]]   which of them; all if it is not said
 """
@@ -28,6 +29,7 @@ from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.filters import calls_of
+from pkern.userland.given import Limit, NotGiven, read_limit, set_limit
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
@@ -87,8 +89,8 @@ class Poke(NamedTuple):
 class Rule(NamedTuple):
     """What is done to some calls. outcome: -errno or a value instead of the call; None: make it.
 
-    nth: that of all tasks' calls, instead of when. delays are virtual
-    nanoseconds.
+    limit: setrlimit(2)'s name and value. nth: that of all tasks' calls, instead of when. delays are
+    virtual nanoseconds.
     """
 
     calls: frozenset[str]
@@ -100,6 +102,7 @@ class Rule(NamedTuple):
     poke_enter: tuple[Poke, ...] = ()
     poke_exit: tuple[Poke, ...] = ()
     short: int | None = None
+    limit: tuple[str, Limit] | None = None
     nth: int | None = None
 
 
@@ -182,6 +185,13 @@ def _length(text: str) -> int:
     return int(text)
 
 
+def _limit(text: str) -> tuple[str, Limit]:
+    try:
+        return read_limit(text)
+    except NotGiven as error:
+        raise BadInjection(f"limit=: {error}") from error
+
+
 def _nth(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise BadInjection(f"nth= takes a number from 1, not '{text}'")
@@ -210,6 +220,7 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "poke_enter": ("poke_enter", _pokes),
     "poke_exit": ("poke_exit", _pokes),
     "short": ("short", _length),
+    "limit": ("limit", _limit),
     "nth": ("nth", _nth),
     "when": ("when", _when),
 }
@@ -258,8 +269,7 @@ class Injector:
         def wrapper(task: Task, *args: Any, **named: Any) -> Any:
             if not self.is_meant(rule, task, name):
                 return handler(task, *args, **named)
-            if rule.signal is not None:
-                send(task, SigInfo(rule.signal, SI_KERNEL))
+            _begin(rule, task)
             task.kernel.clock.advance(rule.delay_enter)
             self._mark(task, rule)
             if rule.outcome is not None and rule.outcome < 0:
@@ -354,8 +364,7 @@ class Injector:
         return _end(result)
 
     def _enter(self, rule: Rule, task: Task, registers: tuple[int, ...]) -> None:
-        if rule.signal is not None:
-            send(task, SigInfo(rule.signal, SI_KERNEL))
+        _begin(rule, task)
         _store(rule.poke_enter, task, registers)
         if rule.delay_enter:
             self._asleep[task] = Stage.ENTERED
@@ -384,6 +393,14 @@ def for_python(rules: Iterable[Rule]) -> tuple[Rule, ...]:
         if rule.poke_enter or rule.poke_exit or rule.short is not None:
             raise BadInjection("poke_enter=, poke_exit= and short= are for machine code")
     return rules
+
+
+def _begin(rule: Rule, task: Task) -> None:
+    """Do to a task what comes before its call."""
+    if rule.limit is not None:
+        set_limit(task, *rule.limit)
+    if rule.signal is not None:
+        send(task, SigInfo(rule.signal, SI_KERNEL))
 
 
 def _shortened(rule: Rule, name: str, registers: tuple[int, ...]) -> tuple[int, ...]:

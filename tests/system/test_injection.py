@@ -106,6 +106,15 @@ def test_our_own_words(program):
     assert "Input" not in third.stdout
 
 
+def test_a_limit_comes_while_the_program_runs(program):
+    shrunk = pkern("run", "--inject", "mmap:limit=AS=0:when=3", program)
+    told = ["0 mapped", "1 mapped", *(f"{n} Cannot allocate memory" for n in (2, 3, 4))]
+    assert shrunk.stdout.splitlines()[:5] == told
+    for text in ("mmap:limit=AS", "mmap:limit=XX=3", "mmap:limit=AS=x"):
+        with pytest.raises(BadInjection, match=r"^limit=: "):
+            read_rule(text)
+
+
 def test_which_calls_a_when_means():
     counts = range(1, 9)
     meant = {

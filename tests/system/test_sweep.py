@@ -89,9 +89,16 @@ def test_calls(program):
     }
 
 
+def test_limits_that_shrink_as_it_runs(program):
+    found = swept(program, "--inject", "all:limit=NOFILE=3")
+    assert found.keys() >= {"reports 4", "reports 5", "survives 0"}
+    assert all(":limit=NOFILE=3:nth=" in replay for replay in found["reports 5"]["replays"])
+
+
 def test_every_replay_does_it_again(program):
     """A new machine with the replay's options comes to the same end, also in children."""
-    for options in ([], ["--inject", "mmap,write,read:error=EIO"]):
+    injected = ["--inject", "mmap,write,read:error=EIO"]
+    for options in ([], injected, ["--inject", "all:limit=NOFILE=3"]):
         for group in swept(program, *options).values():
             for replay in group["replays"][:3]:
                 again = pkern("run", *shlex.split(replay), "./program", folder=program.parent)
