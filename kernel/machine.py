@@ -418,6 +418,10 @@ class Kernel:
         """Let the nth allocation from now fail (1: the next; 0: none)."""
         lib.machine_fail_nth(self.core, arguments.number("fail_nth() argument 'nth'", nth))
 
+    def run_out(self, nth: int) -> None:
+        """Let memory run out at the nth allocation from now: the OOM killer comes (0: not)."""
+        self.memory.run_out_at(arguments.number("run_out() argument 'nth'", nth))
+
     @property
     def fail_pending(self) -> int:
         """How many allocations it is to the one that fails; 0: none is to, or it has failed."""

@@ -1,7 +1,8 @@
 """What of the kernel's own work can be made to fail, the nth time it is done.
 
 Owns the names, and the option of `pkern run` that asks for each. Allocations are those of memory in
-the kernel that programs' calls and faults ask for; the others are reads and writes of pages.
+the kernel that programs' calls and faults ask for: one is refused, or memory runs out there and the
+OOM killer comes (oom). The others are reads and writes of pages.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pkern.kernel.values import NamedTuple
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
 
-ALLOCATION = "allocation"
-IO_KINDS = ("file_read", "swap_read", "swap_write", "writeback")
+ALLOCATION, OUT_OF_MEMORY = "allocation", "oom"
+KINDS = (ALLOCATION, OUT_OF_MEMORY, "file_read", "swap_read", "swap_write", "writeback")
 
 
 class BadFailure(ValueError):
@@ -22,23 +23,23 @@ class BadFailure(ValueError):
 
 
 class Failing(NamedTuple):
-    """The nth of a kind (ALLOCATION or one of IO_KINDS) fails, counted from 1."""
+    """The nth of a kind (one of KINDS) fails, counted from 1."""
 
     kind: str
     nth: int
 
     def replay(self) -> str:
         """Return the option of `pkern run` that lets it fail."""
-        return f"--fail-nth {self.nth}" if self.kind == ALLOCATION else f"--fail-io {self.text()}"
-
-    def text(self) -> str:
-        """Return it as --fail-io has it."""
-        return f"{self.kind}:{self.nth}"
+        if self.kind == ALLOCATION:
+            return f"--fail-nth {self.nth}"
+        return f"--fail {self.kind}:{self.nth}"
 
     def arm(self, kernel: Kernel) -> None:
         """Let it fail, counted from now on."""
         if self.kind == ALLOCATION:
             kernel.fail_nth(self.nth)
+        elif self.kind == OUT_OF_MEMORY:
+            kernel.run_out(self.nth)
         else:
             kernel.fail_io(self.kind, self.nth)
 
@@ -49,13 +50,14 @@ class Failing(NamedTuple):
 
 def left(kernel: Kernel, kind: str) -> int:
     """Return how many of a kind it is to the one that fails; 0: none is to, or it has."""
-    return kernel.fail_pending if kind == ALLOCATION else kernel.io_pending(kind)
+    is_allocation = kind in (ALLOCATION, OUT_OF_MEMORY)
+    return kernel.fail_pending if is_allocation else kernel.io_pending(kind)
 
 
 def read_failing(text: str) -> Failing:
-    """Return what KIND:N of --fail-io means. Errors: BadFailure."""
+    """Return what KIND:N of --fail means. Errors: BadFailure."""
     kind, colon, nth = text.partition(":")
-    if kind not in IO_KINDS or not colon or not nth.isdigit() or not int(nth):
-        kinds = ", ".join(IO_KINDS)
-        raise BadFailure(f"--fail-io takes KIND:N, as swap_read:3, not '{text}' (kinds: {kinds})")
+    if kind not in KINDS or not colon or not nth.isdigit() or not int(nth):
+        kinds = ", ".join(KINDS)
+        raise BadFailure(f"--fail takes KIND:N, as swap_read:3, not '{text}' (kinds: {kinds})")
     return Failing(kind, int(nth))

@@ -319,15 +319,15 @@ class Memory:
             kind, code = _FAULTS[status]
             raise kind(int(self.need.addr), code, int(self.need.access))
         else:
-            raise SyscallError(-status)
+            self._refuse(process, status)
         if process is not None and not process.alive:  # someone's need ended it meanwhile
             raise TaskKilled(process.pid, process.exit_status or 0)
 
     def serve_fault(self, process: Process, status: int, attempt: int = 0) -> None:
         """Answer the need of a load or store; without memory a process is killed, as on Linux."""
         if status == -errno.ENOMEM:
-            return  # one allocation was refused: Linux lets the access fault again
-        if status == lib.NEED_USER and self.monitors is not None:
+            self._refuse_fault(process)
+        elif status == lib.NEED_USER and self.monitors is not None:
             self.monitors.program_fault(process)
         elif status == lib.NEED_MEMORY and not self.make_room(attempt):
             self.oom.in_fault(process)
@@ -346,6 +346,30 @@ class Memory:
             if error.errno == errno.ENOMEM:
                 self.oom.in_fault(process)
             raise BusError(*fault) from None
+
+    def _refuse(self, _process: Process | None, status: int) -> None:
+        raise SyscallError(-status)
+
+    def _refuse_fault(self, process: Process) -> None:
+        """One allocation was refused: Linux lets the access fault again."""
+
+    def run_out_at(self, nth: int) -> None:
+        """Let memory run out at the nth allocation from now (1: the next; 0: none): OOM decides."""
+        lib.machine_fail_nth(self.core, nth)
+        for name in ("_refuse", "_refuse_fault"):
+            vars(self).pop(name, None)
+        if nth:
+            vars(self).update(_refuse=self._run_out_in_call, _refuse_fault=self._run_out_in_fault)
+
+    def _run_out_in_call(self, process: Process | None, status: int) -> None:
+        if status != -errno.ENOMEM or lib.machine_fail_pending(self.core):
+            raise SyscallError(-status)  # for a reason of its own
+        self.run_out_at(0)
+        self.oom.in_call(process)
+
+    def _run_out_in_fault(self, process: Process) -> None:
+        self.run_out_at(0)
+        self.oom.in_fault(process)
 
     def fetch_page(self, process: Process | None) -> None:
         """Bring the page of NEED_PAGE into the cache; others may run meanwhile."""

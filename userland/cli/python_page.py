@@ -93,7 +93,16 @@ ERRORS = (
     *("SyscallError", "MemoryFault", "SegmentationFault", "BusError", "TaskKilled"),
     *("KernelPanic", "Deadlock", "KernelBug"),
 )
-KERNEL_MEMBERS = ("spawn", "fail_nth", "fail_pending", "fail_io", "io_pending", "check", "close")
+KERNEL_MEMBERS = (
+    "spawn",
+    "fail_nth",
+    "fail_pending",
+    "run_out",
+    "fail_io",
+    "io_pending",
+    "check",
+    "close",
+)
 Emit = Callable[[str], object]
 
 

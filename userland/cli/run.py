@@ -113,11 +113,12 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         help="let its Nth allocation of memory in the kernel fail",
     )
     group.add_argument(
-        "--fail-io",
+        "--fail",
         action="append",
         default=[],
         metavar="KIND:N",
-        help="let the Nth page fail that is read or written: file_read, writeback, swap_read ...",
+        help="let memory run out at the Nth allocation (oom), or the Nth page fail that is read or"
+        " written (file_read, writeback, swap_read, swap_write)",
     )
     group.add_argument(
         "--inject",
@@ -279,7 +280,7 @@ def _failing(options: argparse.Namespace) -> tuple[Failing, ...]:
 
     allocations = [Failing(ALLOCATION, options.fail_nth)] if options.fail_nth else []
     try:
-        return (*allocations, *map(read_failing, options.fail_io))
+        return (*allocations, *map(read_failing, options.fail))
     except BadFailure as error:
         raise UsageError(str(error)) from error
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from pkern.userland.cli.elsewhere import add_dask
 from pkern.userland.cli.prepared import add_program, split_command
-from pkern.userland.failing import IO_KINDS
+from pkern.userland.failing import ALLOCATION, KINDS
 
 HELP = """\
 What does PROGRAM do when memory runs out, or a call fails? It runs once, and wherever a failure may
-come the machine is forked: the copy meets the failure and goes on to its end. Without --inject each
-allocation of memory in the kernel fails once; with it, each call that it names; with --io, each
-page that is read or written. Ends that are the same are one line, with how often and the options of
-`pkern run` that show it again.
+come the machine is forked: the copy meets the failure and goes on to its end. Usually each
+allocation of memory in the kernel fails once; with --inject each call that it names, with --fail
+what KIND says. Ends that are the same are one line, with how often and the options of `pkern run`
+that show it again.
 
 A program that crashes, hangs, goes on with other output or leaves files or processes behind is a
 finding; one that says so and ends with another status, or does what it always does, is not. Exit
@@ -26,7 +26,8 @@ examples:
   pkern sweep --inject mmap,brk:error=ENOMEM ./tool     each mmap and each brk
   pkern sweep --inject read:short=1 --inject write:error=ENOSPC ./tool
   pkern sweep --inject %file:error=EACCES --root / /bin/cat /etc/hostname
-  pkern sweep --io swap_read --ram 4M --swap 64M ./tool
+  pkern sweep --fail oom ./tool                         killed where memory runs out
+  pkern sweep --fail swap_read --ram 4M --swap 64M ./tool
   pkern sweep --json ends.json prog.py                  a program in Python
 """
 
@@ -42,9 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="calls, and what becomes of each of them: as of pkern run, without when=",
     )
     group.add_argument(
-        "--io",
-        choices=IO_KINDS,
-        help="pages that are read or written: each of them once",
+        "--fail",
+        choices=KINDS,
+        default=ALLOCATION,
+        metavar="KIND",
+        help="allocation (refused), oom (memory runs out there), or pages that are read or written:"
+        " file_read, writeback, swap_read, swap_write",
     )
     group = parser.add_argument_group("what is told")
     group.add_argument("--json", metavar="FILE", help="every position and its end")

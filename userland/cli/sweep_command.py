@@ -72,8 +72,8 @@ def _progress(done: int, replay: str) -> None:
 
 def _plan(options: argparse.Namespace) -> Plan:
     rules = _rules(options.inject)
-    if rules and options.io:
-        raise UsageError("--inject and --io: one kind of failure at a time")
+    if rules and options.fail != ALLOCATION:
+        raise UsageError("--inject and --fail: one kind of failure at a time")
     if is_python(options.file):
         rules = for_python(rules)
     return Plan(
@@ -82,7 +82,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         given_of(options),
         tuple(options.inject),
         rules,
-        options.io or ALLOCATION,
+        options.fail,
         wall_seconds(options),
         options.jobs or None,
     )

@@ -1,4 +1,4 @@
-"""`pkern sweep --io`: each page that is read or written fails once; `--fail-io` shows it again."""
+"""`pkern sweep --fail KIND`: pages that are read or written, memory that runs out."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_page_that_comes_back_from_swap_fails_once(tmp_path: Path) -> None:
     program = build(tmp_path, SWAPPING)
-    done = command("sweep", "--io", "swap_read", *SMALL, program)
+    done = command("sweep", "--fail", "swap_read", *SMALL, program)
     assert "without a failure: status 0: found" in done.stdout, done.stderr
     positions = int(re.search(r"positions: (\d+)", done.stdout)[1])
     assert positions >= 8
@@ -83,7 +83,7 @@ def test_every_page_of_a_file_fails_once(tmp_path: Path) -> None:
     build(tmp_path, READING)
     (tmp_path / "file").write_bytes(b"\1" * 40000)
     where = ["--uid", "0", "--root", tmp_path]
-    done = command("sweep", "--io", "file_read", *where, "/program", "/file")
+    done = command("sweep", "--fail", "file_read", *where, "/program", "/file")
     assert "without a failure: status 0: 1" in done.stdout, done.stderr
     told = {re.sub(r"^ *\d+  ", "", line) for line in done.stdout.splitlines()}
     assert "crashes: ended by SIGBUS" in told
@@ -92,18 +92,18 @@ def test_every_page_of_a_file_fails_once(tmp_path: Path) -> None:
 
 def test_a_failure_is_of_one_kind(tmp_path: Path) -> None:
     program = build(tmp_path, READING)
-    both = command("sweep", "--io", "writeback", "--inject", "read:error=EIO", program)
+    both = command("sweep", "--fail", "writeback", "--inject", "read:error=EIO", program)
     assert (both.returncode, both.stderr) == (
         2,
-        "pkern: --inject and --io: one kind of failure at a time\n",
+        "pkern: --inject and --fail: one kind of failure at a time\n",
     )
 
 
 @pytest.mark.parametrize("text", ["swap:1", "swap_read", "swap_read:0", "swap_read:x"])
 def test_what_is_no_failure_is_said(tmp_path: Path, text: str) -> None:
-    done = command("run", "--fail-io", text, build(tmp_path, READING))
+    done = command("run", "--fail", text, build(tmp_path, READING))
     assert done.returncode == 2
-    assert f"--fail-io takes KIND:N, as swap_read:3, not '{text}'" in done.stderr
+    assert f"--fail takes KIND:N, as swap_read:3, not '{text}'" in done.stderr
 
 
 def test_pending_counts_down() -> None:
@@ -114,3 +114,27 @@ def test_pending_counts_down() -> None:
         assert kernel.io_pending("swap_read") == 0
         with pytest.raises(ValueError, match=r"io_pending\(\) knows file_read, swap_read"):
             kernel.io_pending("network")
+
+
+def test_memory_runs_out_at_each_allocation(tmp_path: Path) -> None:
+    program = build(tmp_path, READING)
+    done = command("sweep", "--fail", "oom", program, "/proc/self/comm")
+    assert "without a failure: status 2: read 8" in done.stdout, done.stderr
+    killed = re.search(r"(\d+)  reports: ended by SIGKILL\n +(pkern run .*)", done.stdout)
+    assert killed is not None, done.stdout
+    positions = int(re.search(r"positions: (\d+)", done.stdout)[1])
+    assert int(killed[1]) >= positions - 1  # one may be for something that can be done without
+    again = command("run", "--dmesg", *killed[2].split()[2:])
+    assert again.returncode == 128 + 9
+    assert "invoked oom-killer" in again.stdout
+
+
+def test_memory_that_runs_out_is_a_policy(tmp_path: Path) -> None:
+    """Where the allocating task is what fails, a call gets ENOMEM, and a fault ends it."""
+    program = build(tmp_path, READING)
+    policy = ["--sysctl", "vm.oom_policy=kill_allocating"]
+    done = command("sweep", "--fail", "oom", *policy, program, "/proc/self/comm")
+    assert "reports: ended by SIGKILL" in done.stdout
+    assert int(re.search(r"(\d+)  reports: ended by SIGKILL", done.stdout)[1]) < int(
+        re.search(r"positions: (\d+)", done.stdout)[1]
+    )
