@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import pty
+import select
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,13 +60,11 @@ def mounted(directory: Path) -> bool:
 @contextlib.contextmanager
 def machine(directory: Path, *command: object, **options: object) -> Iterator[subprocess.Popen]:
     """Run pkern with its files in a directory, for a while."""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     done = subprocess.Popen(
         [*PKERN, *map(str, command)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **options,  # type: ignore[call-overload]
+        **{**streams, **options},  # type: ignore[call-overload]
     )
     try:
         end = time.monotonic() + SECONDS
@@ -175,14 +178,13 @@ TOOLS = {
     "vmstat": (["vmstat"], "procs"),
     "pmap": (["sh", "-c", "pmap -x $(pgrep program)"], "[ stack ]"),
     "top": (["top", "-b", "-n1"], "program"),
-    "htop": (["sh", "-c", "htop -C </dev/null | strings"], "program"),
     "smem": (["smem", "-c", "pid user pss command"], "1234"),
     "lsof": (["lsof", "-c", "program"], "program"),
     "busybox ps": (["busybox", "ps"], "program"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in TOOLS if name != "htop"])
+@pytest.mark.parametrize("name", TOOLS)
 def test_the_hosts_tools_show_the_machines_tasks(
     name: str, directory: Path, waiting: subprocess.Popen
 ) -> None:
@@ -246,6 +248,23 @@ def test_the_callers_uid_decides(directory: Path, waiting: subprocess.Popen) -> 
 
 def void(_: object) -> None:
     """Take a value that nobody wants."""
+
+
+@needs_root
+@pytest.mark.parametrize("uid", [[], ["1000"]], ids=["root", "user"])
+def test_files_answer_as_the_hosts_do(
+    uid: list[str], directory: Path, waiting: subprocess.Popen
+) -> None:
+    """A hundred calls in a directory of the machine and on a tmpfs of the host."""
+    script, shown = Path(__file__).parent / "scripts/file_calls.py", []
+    for above in (Path("/dev/shm"), directory / "tmp"):
+        with tempfile.TemporaryDirectory(dir=above) as place:
+            os.chmod(place, 0o777)
+            command = [sys.executable, script, place, *uid]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            shown.append(done.stdout.splitlines())
+    assert shown[1] == shown[0]
+    assert len(shown[0]) > 100
 
 
 # ---- ends ----
@@ -325,6 +344,76 @@ def test_it_is_there_while_the_program_waits_for_the_host(directory: Path) -> No
         assert "MemTotal" in (directory / "proc/meminfo").read_text()
         assert (directory / "bin/sh").read_bytes() == Path("/bin/sh").read_bytes()
         assert run.communicate("typed\n", timeout=SECONDS)[0] == "typed\n"
+
+
+WATCHES = """
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+	char buf[4096];
+	int fd = inotify_init();
+	inotify_add_watch(fd, "/tmp", IN_CREATE);
+	if (!fork()) {
+		read(fd, buf, sizeof(buf));
+		puts("seen");
+		return 0;
+	}
+	puts("begun");
+	read(0, buf, sizeof(buf));
+	wait(NULL);
+	puts("ended");
+	return 0;
+}
+"""
+
+
+def until(terminal: int, text: bytes) -> bytes:
+    """Return what a terminal shows up to a text, which must come."""
+    seen, end = b"", time.monotonic() + SECONDS
+    while text not in seen:
+        assert select.select([terminal], [], [], max(0, end - time.monotonic()))[0], seen
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def test_who_waits_for_a_file_goes_on_while_another_waits_for_the_terminal(
+    directory: Path, compile_c: Compile
+) -> None:
+    terminal, inner = pty.openpty()
+    command = ["run", "--mount", directory, compile_c(WATCHES)]
+    ours = {"stdin": inner, "stdout": inner, "stderr": inner}
+    with machine(directory, *command, start_new_session=True, **ours) as run:
+        until(terminal, b"begun")
+        (directory / "tmp/new").touch()
+        until(terminal, b"seen")
+        assert "MemTotal" in (directory / "proc/meminfo").read_text()
+        os.write(terminal, b"\n")
+        until(terminal, b"ended")
+        assert run.wait(SECONDS) == 0
+    os.close(terminal)
+    os.close(inner)
+
+
+def test_htop_shows_the_machines_tasks(directory: Path, waiting: subprocess.Popen) -> None:
+    if shutil.which("htop") is None:
+        pytest.skip("needs htop, which .ci/run installs")
+    terminal, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
+    command = [*PKERN, "host-shell", directory, "htop", "-C"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
+    shown = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment)
+    try:
+        until(terminal, b"program")
+        os.write(terminal, b"q")
+        until(terminal, b"\x1b[?1049l")
+        assert shown.wait(SECONDS) == 0
+    finally:
+        shown.kill()
+        os.close(terminal)
+        os.close(inner)
 
 
 def test_it_is_there_while_nobody_takes_the_output(tmp_path: Path, compile_c: Compile) -> None:

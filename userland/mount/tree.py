@@ -91,6 +91,13 @@ def need_no_space(inode: Inode | None) -> None:
         raise SyscallError(errno.EPERM)
 
 
+def still(path: str | None) -> str:
+    """Return the path of what was named by one. Errors: ESTALE: an open file has lost its last."""
+    if path is None:
+        raise SyscallError(errno.ESTALE)
+    return path
+
+
 def attributes(inode: Inode) -> dict[str, int]:
     """Return struct stat of an inode, as mfusepy takes it; times in nanoseconds."""
     found = stat.stat_of(inode)
@@ -106,6 +113,7 @@ class Tree:
     """The files of one machine. Each operation's errors are those of the call of its name."""
 
     use_ns = True
+    flag_nopath = flag_nullpath_ok = True  # what is open has no path: its name may have gone
 
     def __init__(self, guests: Guests, ready: Callable[[], object]) -> None:
         """ready: called once the host shows the files."""
@@ -121,8 +129,9 @@ class Tree:
     # ---- looking ----
 
     @looking
-    def getattr(self, guest: Visitor, path: str, fh: int | None = None) -> dict[str, int]:
-        return attributes(self.guests.see(guest, path) if fh is None else self._inode(fh))
+    def getattr(self, guest: Visitor, path: str | None, fh: int | None = None) -> dict[str, int]:
+        found = self._inode(fh) if fh is not None else self.guests.see(guest, still(path))
+        return attributes(found)
 
     @looking
     def access(self, guest: Visitor, path: str, mode: int) -> int:
@@ -138,18 +147,24 @@ class Tree:
         text: str = inode.readlink(guest)
         return text
 
+    def opendir(self, path: str) -> int:
+        return self._enter(self._open_directory(path))
+
     @looking
-    def readdir(
-        self, guest: Visitor, path: str, fh: int
-    ) -> Iterable[tuple[str, dict[str, int], int]]:
+    def _open_directory(self, guest: Visitor, path: str) -> Look:
         directory = self.guests.see(guest, path)
         directory.open_check(guest, MAY_READ)
-        return [(name, {"st_ino": UNKNOWN}, 0) for name in (".", "..", *directory.names(guest))]
+        return Look(directory)
 
-    def opendir(self, path: str) -> int:
-        return 0
+    @looking
+    def readdir(
+        self, guest: Visitor, path: None, fh: int
+    ) -> Iterable[tuple[str, dict[str, int], int]]:
+        names = self._inode(fh).names(guest)
+        return [(name, {"st_ino": UNKNOWN}, 0) for name in (".", "..", *names)]
 
-    def releasedir(self, path: str, fh: int) -> int:
+    def releasedir(self, path: None, fh: int) -> int:
+        del self._open[fh]
         return 0
 
     @looking
@@ -209,7 +224,7 @@ class Tree:
         opened = self._open[fh]
         return opened.inode if isinstance(opened, Look) else opened.file.inode
 
-    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+    def read(self, path: None, size: int, offset: int, fh: int) -> bytes:
         opened = self._open[fh]
         if isinstance(opened, Look):
             return self._look_read(opened.inode, size, offset)
@@ -225,7 +240,7 @@ class Tree:
     def _change_read(self, guest: Visitor, opened: Opened, size: int, offset: int) -> bytes:
         return read_write.pread64(opened.guest, opened.fd, size, offset)
 
-    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+    def write(self, path: None, data: bytes, offset: int, fh: int) -> int:
         opened = self._open[fh]
         if not isinstance(opened, Opened):
             raise SyscallError(errno.EBADF)
@@ -235,10 +250,10 @@ class Tree:
     def _write(self, guest: Visitor, opened: Opened, data: bytes, offset: int) -> int:
         return read_write.pwrite64(opened.guest, opened.fd, data, offset)
 
-    def flush(self, path: str, fh: int) -> int:
+    def flush(self, path: None, fh: int) -> int:
         return 0
 
-    def fsync(self, path: str, datasync: int, fh: int) -> int:
+    def fsync(self, path: None, datasync: int, fh: int) -> int:
         opened = self._open[fh]
         return self._sync(opened) if isinstance(opened, Opened) else 0
 
@@ -246,7 +261,7 @@ class Tree:
     def _sync(self, guest: Visitor, opened: Opened) -> int:
         return sizes.fsync(opened.guest, opened.fd)
 
-    def release(self, path: str, fh: int) -> int:
+    def release(self, path: None, fh: int) -> int:
         opened = self._open.pop(fh)
         if isinstance(opened, Opened):
             self._close(opened)
@@ -289,15 +304,15 @@ class Tree:
     # ---- changing files ----
 
     @changing
-    def truncate(self, guest: Visitor, path: str, length: int, fh: int | None = None) -> int:
+    def truncate(self, guest: Visitor, path: str | None, length: int, fh: int | None = None) -> int:
         opened = None if fh is None else self._open[fh]
         if isinstance(opened, Opened):
             return sizes.ftruncate(opened.guest, opened.fd, length)
-        return sizes.truncate(guest, path, length)
+        return sizes.truncate(guest, still(path), length)
 
     @changing
     def fallocate(
-        self, guest: Visitor, path: str, mode: int, offset: int, length: int, fh: int
+        self, guest: Visitor, path: None, mode: int, offset: int, length: int, fh: int
     ) -> int:
         opened = self._open[fh]
         if not isinstance(opened, Opened):
@@ -305,16 +320,16 @@ class Tree:
         return sizes.fallocate(opened.guest, opened.fd, mode, offset, length)
 
     @changing
-    def chmod(self, guest: Visitor, path: str, mode: int) -> int:
-        return stat.fchmodat2(guest, AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW)
+    def chmod(self, guest: Visitor, path: str | None, mode: int) -> int:
+        return stat.fchmodat2(guest, AT_FDCWD, still(path), mode, AT_SYMLINK_NOFOLLOW)
 
     @changing
-    def chown(self, guest: Visitor, path: str, uid: int, gid: int) -> int:
-        return stat.fchownat(guest, AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW)
+    def chown(self, guest: Visitor, path: str | None, uid: int, gid: int) -> int:
+        return stat.fchownat(guest, AT_FDCWD, still(path), uid, gid, AT_SYMLINK_NOFOLLOW)
 
     @changing
-    def utimens(self, guest: Visitor, path: str, times: tuple[stat.Time, stat.Time]) -> int:
-        return stat.utimensat(guest, AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW)
+    def utimens(self, guest: Visitor, path: str | None, times: tuple[stat.Time, stat.Time]) -> int:
+        return stat.utimensat(guest, AT_FDCWD, still(path), times, AT_SYMLINK_NOFOLLOW)
 
     @changing
     def setxattr(
@@ -335,17 +350,24 @@ class Tree:
 class Fuse(mfusepy.FUSE):  # type: ignore[misc]
     """mfusepy's FUSE, which hands on what it would leave out.
 
-    A rename's flags, and which of two times stay as they are, or become now: mfusepy 3.1 gives its
-    operations none of these, so that a name that is to be kept would be replaced.
+    A rename's flags, which of two times stay as they are or become now, the open file that is cut:
+    mfusepy 3.1 gives its operations none of these. An exchange of two files would destroy one.
     """
+
+    def _name(self, path: bytes | None) -> str | None:
+        return None if path is None else path.decode(self.encoding, self.errors)
 
     def rename_fuse_3(self, old: bytes, new: bytes, flags: int) -> int:
         """Rename, as flags say (renameat2(2))."""
-        names = (name.decode(self.encoding, self.errors) for name in (old, new))
-        return int(self.operations.rename(*names, flags))
+        return int(self.operations.rename(self._name(old), self._name(new), flags))
 
-    def utimens_fuse_3(self, path: bytes, buf: Any, fip: Any) -> int:
+    def truncate_fuse_3(self, path: bytes | None, length: int, fip: Any) -> int:
+        """Set the size of a path, or of an open file."""
+        fh = fip.contents.fh if fip else None
+        return int(self.operations.truncate(self._name(path), length, fh))
+
+    def utimens_fuse_2(self, path: bytes | None, buf: Any) -> int:
         """Set two times: (seconds, nanoseconds) each, or UTIME_NOW, or UTIME_OMIT."""
         both = buf.contents.actime, buf.contents.modtime
         times = tuple((time.tv_sec, time.tv_nsec) for time in both)
-        return int(self.operations.utimens(path.decode(self.encoding, self.errors), times))
+        return int(self.operations.utimens(self._name(path), times))
