@@ -553,7 +553,8 @@ def test_a_place_that_cannot_be_mounted_on_is_a_sentence(
     [
         ("sys.modules['mfusepy'] = None", "pip install 'pkern[fuse]'"),
         ("os.environ['FUSE_LIBRARY_PATH'] = '/missing'", "libfuse is missing"),
-        ("mounted.DEVICE = mounted.Path('/missing')", "the host's FUSE is not there: /missing"),
+        ("mounted.DEVICE = mounted.Path('/missing')", "no FUSE to use: /missing: No such file"),
+        ("os.geteuid = lambda: 1; mounted.which = lambda name: None", "apt install fuse3"),
     ],
 )
 def test_a_host_without_fuse_is_told_in_a_sentence(

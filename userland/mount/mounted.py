@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ENOTCONN
 from pathlib import Path
+from shutil import which
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,20 @@ def _need_mountable(path: Path) -> None:
         raise NotMounted(f"'{path}' cannot be mounted on: {error.strerror}{hint}") from error
     if not is_directory:
         raise NotMounted(f"'{path}' is not a directory of the host")
-    if not os.access(DEVICE, os.R_OK | os.W_OK):
-        why = "may not be used" if DEVICE.exists() else "is not there"
-        raise NotMounted(f"the host's FUSE {why}: {DEVICE}")
+    _need_fuse()
+
+
+def _need_fuse() -> None:
+    """Refuse a host that cannot mount for this user. Errors: NotMounted."""
+    if os.geteuid() and which("fusermount3") is None:
+        raise NotMounted("who is not root needs fusermount3 (Debian: apt install fuse3)")
+    try:
+        if os.geteuid() == 0:
+            os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        else:  # fusermount3 opens it
+            DEVICE.stat()
+    except OSError as error:
+        raise NotMounted(f"the host has no FUSE to use: {DEVICE}: {error.strerror}") from error
 
 
 def _hide(kernel: Kernel, path: Path) -> None:
