@@ -416,6 +416,7 @@ struct machine {
 	struct tunables tunables;
 	struct need need;
 	struct event_ring *events; /* NULL: off */
+	struct journal *journal;   /* NULL: off */
 	char disagreement[1024];   /* comparing reverse maps: what they do not agree on */
 };
 
@@ -793,6 +794,12 @@ bool pkey_allows_pte(const mm *mm, pte_t pte, uint64_t access);
 bool pkey_allows_vma(const struct vma *vma, uint64_t access);
 uint64_t pkey_of_new_vma(mm *mm, uint64_t prot);
 uint64_t pkey_after_mprotect(const struct vma *vma, uint64_t prot, int64_t asked);
+
+/* inspect.c */
+uint64_t pgd_of(const mm *mm); /* its frame */
+struct frame_info frame_at(machine *m, uint64_t pfn);
+uint64_t anon_place(const machine *m, const struct anon_vma *anon);
+uint64_t cursor_of(const struct vma *vma);
 
 /* vsyscall.c */
 pte_t vsyscall_pgd_entry(machine *m); /* for every pgd; 0 until they are loaded */

@@ -739,11 +739,13 @@ enum lru_list {
 	LRU_UNEVICTABLE,
 	NR_LRU_LISTS
 };
-struct frame_info { /* one page frame */
-	uint64_t
-		owner; /* cached: its mapping's cookie; a table: the pgd; slab: the cache's place */
-	uint64_t
-		index; /* in the file; of an anonymous page: its pgoff; a table: its first address */
+/*
+ * One page frame.  owner: of a cached page its mapping's cookie, of a table the pgd, of slab the
+ * cache's place, of an anonymous page its anon_vma, as of vma_row.  index: in the file; of an
+ * anonymous page its pgoff, of a table its first address.
+ */
+struct frame_info {
+	uint64_t owner, index;
 	uint32_t flags; /* enum page_flags */
 	uint32_t refcount, mapcount, pins;
 	uint32_t used;   /* of a table: entries; of slab: objects; of others: holds by pipes */
@@ -824,3 +826,34 @@ int64_t mm_tlb(mm *mm, struct tlb_info *out, uint64_t max);
 /* Entries that hold anything, of tables that map pages, in [from, end). */
 int64_t mm_ptes(mm *mm, uint64_t from, uint64_t end, struct pte_info *out, uint64_t max);
 uint64_t mm_vma_cursor(mm *mm, uint64_t addr); /* nonlinear: address; 0: it has none */
+
+/*
+ * ---- the journal (journal.c): what has changed from one moment to the next ----
+ *
+ * While it is on, each moment is written as words: JOURNAL_MOMENT first, then what differs from
+ * the moment before.  A record is kind | words that follow << 32, then the words.  While events
+ * are on as well, each that is recorded makes a moment of its number.
+ */
+enum journal_record {
+	JOURNAL_MOMENT,  /* what the caller called it */
+	JOURNAL_FRAME,   /* pfn, then a struct frame_info, 32-bit fields two to a word */
+	JOURNAL_ENTRY,   /* table's frame << 9 | index, the entry */
+	JOURNAL_LIST,    /* enum lru_list, place, how many go there, then the pfns that come */
+	JOURNAL_SLOT,    /* area, slot, count | cached << 32 */
+	JOURNAL_AREA,    /* area, slots, next */
+	JOURNAL_VMAS,    /* pgd, place, how many go there, then those that come: struct vma_row */
+	JOURNAL_COUNTER, /* its place in struct counters, value */
+	JOURNAL_CURSOR,  /* pgd, address: the virtual scan */
+	NR_JOURNAL_RECORDS
+};
+struct vma_row {
+	uint64_t start, end, flags, pgoff, file, mapping;
+	uint64_t anon;   /* its anon_vma: a place in the arena, 0: none */
+	uint64_t cursor; /* as of struct showing */
+};
+int64_t machine_journal_on(machine *m, uint64_t max_moments); /* 0, -EBUSY, -ENOMEM */
+void machine_journal_off(machine *m);
+/* A moment: 1; 0: it is off, has all the moments it may have, or the host has no memory. */
+int64_t machine_journal_note(machine *m, uint64_t name);
+/* What was written, until the next moment. */
+const uint64_t *machine_journal_words(machine *m, uint64_t *nr);

@@ -69,6 +69,8 @@ static int64_t write_record(machine *m, uint64_t kind, uint64_t pid, const uint6
 	event->kind = (uint32_t)kind;
 	event->pid = (uint32_t)pid;
 	memcpy(event->words, words, sizeof(event->words));
+	if (m->journal)
+		machine_journal_note(m, seq);
 	return (int64_t)seq;
 }
 

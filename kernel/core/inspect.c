@@ -7,22 +7,27 @@
  */
 #include "core.h"
 
-static uint64_t pgd_of(const mm *mm)
-{
-	return page_pfn(mm->machine, page_of(mm->machine, mm->pgd));
-}
+uint64_t pgd_of(const mm *mm) { return page_pfn(mm->machine, page_of(mm->machine, mm->pgd)); }
 
 uint64_t mm_pgd(mm *mm) { return pgd_of(mm); }
 
 /* ---- page frames ---- */
 
+uint64_t anon_place(const machine *m, const struct anon_vma *anon)
+{
+	return anon ? (uint64_t)((const char *)anon - m->arena) : 0;
+}
+
+/* Of one that is just being made, or goes, too: it may have no owner yet. */
 static uint64_t owner_of(const machine *m, const struct page *page)
 {
+	if (page->flags & PG_ANON)
+		return page->flags & PG_KSM ? 0 : anon_place(m, page->anon_vma);
 	if (page->flags & PG_TABLE)
 		return page->mm ? pgd_of(page->mm) : 0;
 	if (page->flags & PG_SLAB) /* an address space's TLB is of no cache */
 		return page->cache ? (uint64_t)(page->cache - m->caches) : NR_CACHES;
-	return page->flags & PG_CACHE ? page->mapping->cookie : 0;
+	return page->flags & PG_CACHE && page->mapping ? page->mapping->cookie : 0;
 }
 
 static uint32_t blocks_of(const struct page *page)
@@ -41,15 +46,16 @@ static bool is_in_use(machine *m, uint64_t pfn)
 	return handed_out_from(m, pfn) == pfn && !(m->pages[pfn].flags & PG_FREE);
 }
 
-static struct frame_info frame_at(machine *m, uint64_t pfn)
+struct frame_info frame_at(machine *m, uint64_t pfn)
 {
+	const uint32_t no_index = PG_SLAB | PG_KSM; /* an address of the host's */
 	const struct page *page = &m->pages[pfn];
 	uint32_t node = (uint32_t)page_nid(m, page);
 	if (!is_in_use(m, pfn))
 		return (struct frame_info){ .flags = PG_FREE, .node = node };
 	return (struct frame_info){
 		.owner = owner_of(m, page),
-		.index = page->flags & PG_SLAB ? 0 : page->index,
+		.index = page->flags & no_index ? 0 : page->index,
 		.flags = page->flags,
 		.refcount = page->refcount,
 		.mapcount = page->mapcount,
@@ -256,7 +262,7 @@ int64_t mapping_items(mapping *mp, uint64_t from, struct item_info *out, uint64_
 	return (int64_t)nr;
 }
 
-static uint64_t cursor_of(const struct vma *vma)
+uint64_t cursor_of(const struct vma *vma)
 {
 	return vma->flags & VM_NONLINEAR ? vma->start + vma->cursor : 0;
 }

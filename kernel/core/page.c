@@ -333,6 +333,7 @@ int64_t machine_destroy(machine *m)
 		slab_free(m, CACHE_CHAIN, block);
 	}
 	machine_events_off(m);
+	machine_journal_off(m);
 	vsyscall_free(m);
 	machine_set_hugepages(m, 0); /* one that cannot go is a leak */
 	int64_t leaked = 0;
