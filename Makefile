@@ -21,7 +21,7 @@ TREE    := build/sanitized
 
 .DEFAULT_GOAL := help
 .PHONY: help venv build core run test check check-tools lint types layers analyse \
-	test-core test-python test-sanitized coverage-c docs bench conform realprograms clean distclean
+	test-core test-python test-sanitized coverage-c docs bench conform realprograms browser clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -46,7 +46,7 @@ $(BIN)/python: | need-tools
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
 	@echo "Fetching the libraries and compiling the C core: a minute or two ..."
 	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
-	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,cluster,fuse,test,dev]'
+	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,view,cluster,fuse,test,dev]'
 	@touch $@
 
 # Later changes of the C sources need only the compiler.
@@ -190,6 +190,12 @@ conform: build ## random sequences on this kernel and on the host's
 
 realprograms: build ## programs that people have, natively and in a machine: docs/realprograms.md (root)
 	$(BIN)/python -m tests.real
+
+browser: build ## the page of `pkern run --view` in a real browser (Debian: chromium, chromium-driver)
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ echo "browser needs Debian's chromium and chromium-driver: apt install them" >&2; exit 1; }
+	@$(BIN)/python -m pip install -qq 'selenium>=4.20'
+	$(BIN)/python -m pytest -q -s tests/browser/page_in_chromium.py
 
 clean: ## remove what was built
 	rm -rf build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache

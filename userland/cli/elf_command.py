@@ -28,13 +28,7 @@ from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, contents, current_directory, naming
-from pkern.userland.cli.run import (
-    given,
-    program_file,
-    style,
-    traced,
-    wall_ns,
-)
+from pkern.userland.cli.run import command_line, given, program_file, style, traced, wall_ns
 from pkern.userland.cli.shared import (
     injecting,
     layer_of,
@@ -42,6 +36,7 @@ from pkern.userland.cli.shared import (
     show_binds,
     show_host_root,
     tracing,
+    viewing,
 )
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
@@ -258,7 +253,7 @@ def run(options: argparse.Namespace) -> int:
         path, asked = _fill(kernel, options)
         door = _door(options)
         make = host_descriptors if door is None else door.descriptors
-        with mounting(kernel, options):
+        with mounting(kernel, options), viewing(kernel, options.view, command_line(options)):
             status = run_job(
                 kernel,
                 path,

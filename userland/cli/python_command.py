@@ -17,7 +17,7 @@ from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, TIME_IS_UP, Ending, show_failure
 from pkern.userland.cli.options import UsageError, contents, existing
-from pkern.userland.cli.run import given, wall_ns
+from pkern.userland.cli.run import command_line, given, wall_ns
 from pkern.userland.cli.shared import (
     injecting,
     layer_of,
@@ -25,6 +25,7 @@ from pkern.userland.cli.shared import (
     show_binds,
     show_host_root,
     tracing,
+    viewing,
 )
 from pkern.userland.given import Given, NotGiven, seconds_in
 from pkern.userland.program import NoMain, load_program, new_task, run_main
@@ -60,7 +61,11 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
         show_host_root(kernel, options.root, layer_of(options))
         show_binds(kernel, options.bind)
         try:
-            with mounting(kernel, options), wall_limit(kernel, wall_ns(options)):
+            with (
+                mounting(kernel, options),
+                viewing(kernel, options.view, command_line(options)),
+                wall_limit(kernel, wall_ns(options)),
+            ):
                 task, ending = _ending(
                     kernel, program, asked, stdin, tracer, injecting(tracer, options)
                 )

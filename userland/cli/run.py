@@ -53,6 +53,7 @@ examples:
   pkern run --inject mmap:error=ENOMEM:when=3 ./tool   its third mmap fails
   pkern run --json end.json ./tool               how it ended, for a script
   pkern run --gdb 1234 ./tool                    gdb ./tool -ex 'target remote :1234'
+  pkern run --view run.html prog.py              a page to look at, event by event
   pkern run --twice prog.py                      check that two runs do the same
 """
 INJECTING = ("inject=", "fault=")  # expressions of -e that injection.py reads
@@ -176,6 +177,9 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         help="strace with virtual time; -tt with microseconds, -ttt since 1970",
     )
     group.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+    group.add_argument(
+        "--view", metavar="FILE.html", help="write a page that shows memory at each event"
+    )
     group.add_argument("--json", metavar="FILE", help="write there how the program ended")
     add_mount(group)
     group.add_argument(
@@ -219,10 +223,20 @@ def run(options: argparse.Namespace) -> int:
     for name in (options.json, options.output):
         if name:
             writable(name)
+    if options.view:
+        _check_view(options)
     if _is_python(options):
         program_file(options.file)
     status: int = kind.run(options)
     return status
+
+
+def _check_view(options: argparse.Namespace) -> None:
+    from pkern.userland.cli.shared import check_view
+
+    if options.twice:
+        raise UsageError("--view and --twice: one run is shown, not two")
+    check_view(options.view)
 
 
 def check_files(options: argparse.Namespace) -> None:
@@ -283,6 +297,13 @@ def _failing(options: argparse.Namespace) -> tuple[Failing, ...]:
         return (*allocations, *map(read_failing, options.fail))
     except BadFailure as error:
         raise UsageError(str(error)) from error
+
+
+def command_line(options: argparse.Namespace) -> str:
+    """Return the program's name and arguments as a shell takes them."""
+    import shlex
+
+    return shlex.join((options.file, *options.arguments))
 
 
 def given_to(argv: tuple[str, ...], options: argparse.Namespace, cwd: str | None) -> Given:

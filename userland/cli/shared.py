@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import UsageError, naming
+from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.cli.run import injector, style, traced
 from pkern.userland.given import Layer, NotGiven
 
@@ -89,6 +90,41 @@ def tracing(options: argparse.Namespace) -> Iterator[Tracer | None]:
         finally:
             if tracer.style.output is Output.SUMMARY:
                 emit("\n".join(tracer.summary()))
+
+
+def check_view(file: str | None) -> None:
+    """Refuse a page that could not be made, or written, before the run. Errors: UsageError."""
+    if file is None:
+        return
+    from pkern.userland.view.page import NoPictures, need_bokeh
+
+    writable(file)
+    try:
+        need_bokeh()
+    except NoPictures as error:
+        raise UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iterator[None]:
+    """Record what happens, and write its page to a file of the host; None: nothing is recorded.
+
+    most: events that are shown; 0: as many as the recorder takes. Errors: UsageError that names the
+    file.
+    """
+    if file is None:
+        yield
+        return
+    from pkern.userland.view.page import page
+    from pkern.userland.view.recorder import MOST_MOMENTS, Recorder
+    from pkern.userland.view.story import page_data
+
+    with Recorder(kernel, most or MOST_MOMENTS) as recorder:
+        yield
+    if recorder.recording is not None:
+        text = page(page_data(recorder.recording, kernel.inspect), title)
+        with naming(file):
+            Path(file).expanduser().write_text(text, encoding="utf-8")
 
 
 def _to_stderr(line: str) -> None:

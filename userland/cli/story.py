@@ -20,6 +20,7 @@ from pkern.userland.bochs import (
     run_bochs,
 )
 from pkern.userland.cli.options import UsageError, regular
+from pkern.userland.cli.shared import check_view, viewing
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.program import Sys
 from pkern.userland.tables import plain_table
@@ -31,11 +32,13 @@ echo 1 > /proc/sys/vm/nonlinear, with the gate open. Then both are compared. `ma
 examples:
   pkern story                 on the compiled core of this kernel
   pkern story LICENSE
+  pkern story --view story.html LICENSE   and a page to look at, event by event
 """
 
 GATE = "/proc/sys/vm/nonlinear"
 SHOWN = 5  # lines of maps shown from each end
 USER, ROOT = 1000, 0
+MOST_EVENTS = 50_000  # on the page: the end of the story is its point
 
 OPENING = """\
 An emulator's guest has page tables of its own: they scatter the pages of its RAM over its linear
@@ -46,22 +49,27 @@ guards those by a gate. The guest's work here is the CRC-32 of {path} ({size} by
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern story`."""
     parser.add_argument("file", nargs="?", metavar="FILE", help="of the host (the compiled core)")
+    parser.add_argument(
+        "--view", metavar="FILE.html", help="write a page that shows memory at each event"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Tell the story of the file that was named."""
-    return tell(regular(options.file) if options.file else compiled_core())
+    check_view(options.view)
+    return tell(regular(options.file) if options.file else compiled_core(), options.view)
 
 
-def tell(path: Path) -> int:
-    """Tell the story of a host file; return 0, or 1 if a sum is wrong."""
+def tell(path: Path, view: str | None = None) -> int:
+    """Tell the story of a host file; return 0, or 1 if a sum is wrong. view: a page to write."""
     size = path.stat().st_size
     print(OPENING.format(path=path.name, size=size))
     with Kernel(ram=machine_ram(size)) as kernel:
         try:
-            closed = _closed(kernel, path)
-            _open_the_gate(kernel)
-            opened = _opened(kernel, path)
+            with viewing(kernel, view, f"the story of {path.name}", MOST_EVENTS):
+                closed = _closed(kernel, path)
+                _open_the_gate(kernel)
+                opened = _opened(kernel, path)
         except (LoadError, ImageError, CpuUnavailable) as error:
             raise UsageError(str(error)) from error
         except (BochsError, GuestError) as error:
