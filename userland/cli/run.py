@@ -290,6 +290,8 @@ def given(options: argparse.Namespace, cwd: str | None = None) -> Given:
 
 
 def _failing(options: argparse.Namespace) -> tuple[Failing, ...]:
+    if not options.fail_nth and not options.fail:
+        return ()
     from pkern.userland.failing import ALLOCATION, BadFailure, Failing, read_failing
 
     allocations = [Failing(ALLOCATION, options.fail_nth)] if options.fail_nth else []
