@@ -176,6 +176,7 @@ SUITE_CASES = (
          partial(suites.one_more, FEW_SUITE), partial(suites.one_more, 4 * FEW_SUITE),
          round(1 / MOST_RATIO, 2), "few"),
     Case("suite: one branch of a machine of 64 MB, 16 in use", None, suites.branch_time, 5e6),
+    Case("suite: a sweep of 1,000 positions of a program of 10 ms", None, suites.sweep_time, 10e9),
 )  # fmt: skip
 SUITE_QEMU_CASES = (
     Case(f"suite: {NR_SUITE} runs of a static program, each on a fresh machine",

@@ -1,4 +1,4 @@
-"""What the bench runs to see what a suite of small programs costs, and a branch of a machine.
+"""What the bench runs to see what a suite, a sweep and a branch of a machine cost.
 
 Every function here measures once. Times are of the host's clock, in nanoseconds: a suite uses all
 processors, as who waits for it sees.
@@ -19,6 +19,7 @@ from time import perf_counter_ns
 from pkern.kernel.machine import Kernel
 from pkern.userland.bench.machine_code import QEMU, WrongAnswer
 from pkern.userland.bench.start import COMMAND, true
+from pkern.userland.cprograms import program
 from pkern.userland.program import Sys
 
 LOOP = 'for program in "$1"/*; do "$2" "$program" || exit 1; done'
@@ -48,6 +49,12 @@ def qemu_time(nr: int) -> float:
 def one_more(nr: int) -> float:
     """Run so many with `pkern suite`; return the time of each, its start left out."""
     return (suite_time(nr) - suite_time(1)) / (nr - 1)
+
+
+def sweep_time() -> float:
+    """Let each of a thousand calls of a program fail in a copy. Errors: as suite_time."""
+    inject = ["--inject", "getpgid:error=EPERM", str(program("swept"))]
+    return _time([sys.executable, "-c", COMMAND, "sweep", *inject])
 
 
 def _time(argv: Sequence[str]) -> float:
