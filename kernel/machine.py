@@ -27,8 +27,7 @@ from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.futex_pi import Locks
-from pkern.kernel.tasks.machine import Watch
-from pkern.kernel.tasks.table import TaskTable
+from pkern.kernel.tasks.table import TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.uts import Uts
@@ -36,7 +35,7 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
 from pkern.kernel.vfs.proc.procfs import ProcFs
-from pkern.kernel.vfs.sysfs import SysFs
+from pkern.kernel.vfs.sysfs import TRACING, TRACING_OPTIONS, SysFs, TraceFs
 
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
@@ -183,7 +182,10 @@ class Kernel:
         self.terminals = DevPts(self)
         self.vfs.mount("/dev/pts", self.terminals)
         self.vfs.mount("/proc", ProcFs(self))
-        self.vfs.mount("/sys", SysFs(self, self.memory, lambda: self.ksm))
+        sysfs = SysFs(self, self.memory, lambda: self.ksm)
+        self.vfs.mount("/sys", sysfs)
+        tracefs = TraceFs(self, lambda: self.tracing)
+        self.vfs.mount_on(sysfs.tracing, TRACING, tracefs, TRACING_OPTIONS)
         self.memory.stores = self.vfs
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:

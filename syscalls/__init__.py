@@ -4,6 +4,9 @@ Declares which room holds each call; the room is imported at the first use of on
 (table.py). Who looks at every entry of TABLE imports them all.
 """
 
+from pkern.kernel import late
+from pkern.kernel.events import call_names, sources
+from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.table import TABLE, Syscall, declare
 
 __all__ = ["TABLE", "Syscall"]
@@ -87,3 +90,5 @@ ROOMS = {
     "tasks.timers": "nanosleep getitimer alarm setitimer getrusage times clock_nanosleep",
 }
 declare({room: names.split() for room, names in ROOMS.items()})
+call_names.update((nr, NAMES[nr]) for nr in TABLE)
+sources.append(late.function("pkern.syscalls.tracepoints", "CallPoints"))

@@ -257,6 +257,8 @@ class Sys(Calls):
         (status,) = convert("exit", {"status": (Sort.CINT, status)})
         if not self.task.alive:
             return
+        if self._watched is not None:
+            self._watched.leaves(self.task, status & 0xFF)
         if self._tracer is not None:
             self._tracer.leaves(self.task, status & 0xFF)
         self.task.exit(status)

@@ -80,6 +80,11 @@ class WatchedCalls:
             self._watcher.leaves(task, nr, 0)
             raise
 
+    def leaves(self, task: Task, status: int) -> None:
+        """Tell that a program returns from its main, or exits: by exit_group."""
+        self._watcher.runs(task)
+        self._watcher.enters(task, NUMBERS["exit_group"], (status, 0, 0, 0, 0, 0))
+
     def access(self, task: Task, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a load or a store of a task's that says whose it is."""
 

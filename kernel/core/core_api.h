@@ -413,7 +413,7 @@ enum event_kind { /* and what a record's words are */
 	EVENT_FAULT,           /* address, access | enum fault_case << 32, pte before and after, outcome */
 	EVENT_PAGE_ALLOC,      /* pfn, enum page_flags, order */
 	EVENT_PAGE_FREE,       /* the same */
-	EVENT_GAP,             /* address or -errno, length, mmap's flags, hint, pages mapped before */
+	EVENT_GAP,             /* address or -errno, pages mapped before, 1: downwards, length, limit */
 	EVENT_VMA_STORE,       /* start, end, flags, pgoff, file's cookie */
 	EVENT_EXIT_MMAP,       /* pages mapped, VMAs */
 	EVENT_MAP,             /* start, end, flags, pgoff, mapping's cookie */

@@ -522,6 +522,12 @@ static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)
 
 static uint64_t alignment(uint64_t flags) { return flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE; }
 
+static void tell_gap(mm *mm, int64_t at, const struct window *w, uint64_t downwards)
+{
+	event(mm->machine, EVENT_GAP, (uint64_t)at, mm->counters.total_vm, downwards, w->len,
+	      w->high);
+}
+
 static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	uint64_t top = mm->counters.task_size, align = alignment(flags);
@@ -535,15 +541,18 @@ static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	if (!(flags & MAP_32BIT) && !upwards) {
 		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len + align - PAGE_SIZE };
 		int64_t at = search_down(mm, down);
+		tell_gap(mm, at, &down, 1);
 		if (at > 0) /* as Linux: the end of the gap, then down to the alignment */
 			return (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 	}
 	up.len += align - PAGE_SIZE;
 	int64_t at = search_up(mm, up);
+	tell_gap(mm, at, &up, 0);
 	return at < 0 ? at : (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 }
 
-static int64_t find_gap(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
+/* An address for len bytes by Linux's rules, or -errno. */
+int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
 	uint64_t top = mm->counters.task_size;
 	if (len > top)
@@ -560,14 +569,6 @@ static int64_t find_gap(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 		return -EINVAL;
 	if ((uint64_t)at < mm->machine->tunables.mmap_min_addr && !mm->limits->may_low)
 		return -EPERM;
-	return at;
-}
-
-/* An address for len bytes by Linux's rules, or -errno. */
-int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
-{
-	int64_t at = find_gap(mm, addr, len, flags);
-	event(mm->machine, EVENT_GAP, (uint64_t)at, len, flags, addr, mm->counters.total_vm);
 	return at;
 }
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.machine import Watch
+from pkern.kernel.events import call_names
+from pkern.kernel.events.points import GFP_USER
 from pkern.kernel.tasks.signals import SIG_DFL, SIG_IGN
+from pkern.kernel.tasks.table import Watch
 from pkern.kernel.wait import RegistersSet, WouldBlock
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 CALLS = frozenset({"raw_syscalls:sys_enter", "raw_syscalls:sys_exit"})
 CALL_SYSTEMS = ("raw_syscalls:", "syscalls:")
 PRIO = 120  # nice 0, as Linux counts
+IDLE = ("swapper/0", 0, PRIO)
 SLEEPS, STOPPED, DEAD = 1, 4, 16  # TASK_INTERRUPTIBLE, __TASK_STOPPED, EXIT_DEAD
 KB_PER_PAGE = 4
+NODE, ZONE, ORDER = 0, 2, 0  # the first node's, ZONE_NORMAL, single pages
 HANDLERS = {SIG_DFL: 0, SIG_IGN: 1}
 
 Call = Callable[..., int]
@@ -40,11 +44,12 @@ class Emitters(Watch):
         self._kernel = kernel
         self._tracing = tracing
         self._tell = tracing.emit
-        self._bound: list[tuple[Any, str]] = []
+        self._bound: list[tuple[Any, str, Any]] = []
         self._calls: dict[int, Call] = {}  # ours: what each stands for
         self._inside: dict[Task, int] = {}  # in which call a task is
         self._last: Task | None = None  # who ran
         self._names: frozenset[str] = frozenset()
+        self._call_points: dict[int, tuple[tuple[str, int], str]] = {}  # enter, arguments; exit
 
     # ---- binding ----
 
@@ -57,6 +62,7 @@ class Emitters(Watch):
             self._inside.clear()
             self._last = None
             return
+        self._note_points()
         self._bind_parts()
         if self._kernel.scheduler is not None:
             self._bind_scheduler(self._kernel.scheduler)
@@ -68,13 +74,15 @@ class Emitters(Watch):
 
     def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Let a method of one object be what `make` makes of it."""
+        self._bound.append((owner, name, vars(owner).get(name)))
         vars(owner)[name] = make(getattr(owner, name))
-        self._bound.append((owner, name))
 
     def _unbind(self) -> None:
-        for owner, name in self._bound:
-            vars(owner).pop(name, None)
-        self._bound.clear()
+        while self._bound:
+            owner, name, before = self._bound.pop()
+            del vars(owner)[name]
+            if before is not None:  # the object had it, not its class
+                vars(owner)[name] = before
         self._unwrap_calls()
         for face in self._faces():
             face.watch(None)
@@ -84,26 +92,32 @@ class Emitters(Watch):
 
     def _bind_parts(self) -> None:
         kernel = self._kernel
-        if self._wants("sched:sched_process_fork", "task:task_newtask"):
-            self._replace(kernel.tasks, "enter", self._entering)
         if self._wants("sched:sched_process_exit"):
             self._replace(kernel, "leave", self._leaving)
         if self._wants("oom:mark_victim"):
             self._replace(kernel.memory.oom, "kill", self._killing)
+        if self._wants("vmscan:mm_vmscan_kswapd", "vmscan:mm_vmscan_wakeup"):
+            self._replace(kernel.memory, "reclaim_in_background", self._in_background)
+        if self._wants("vmscan:mm_vmscan_direct"):
+            self._replace(kernel.memory, "reclaim_directly", self._directly)
         if self._wants("pkern:sysctl_write"):
             self._replace(kernel.sysctl, "write", self._writing)
 
     def _bind_scheduler(self, scheduler: Any) -> None:
         self._replace(scheduler, "_put_on", self._putting_on)
-        if self._wants("sched:sched_wakeup"):
+        self._replace(scheduler, "_idle", self._idling)
+        if self._wants("sched:sched_wak"):
             self._replace(scheduler, "wake_task", self._waking)
         if self._wants("signal:signal_deliver"):
             self._replace(scheduler, "deliver", self._delivering)
         if self._wants(*CALL_SYSTEMS):
             self._replace(scheduler, "_finish_call", self._finishing)
             self._wrap_calls(scheduler)
-        if scheduler.running is not None:
-            scheduler.running.attention = True  # or it would go on with the calls as they were
+        running = scheduler.running
+        if running is not None:
+            running.attention = True  # or it would go on with the calls as they were
+            self._last = running
+            self._tracing.runs(running)
 
     # ---- as Machine.watch ----
 
@@ -120,22 +134,44 @@ class Emitters(Watch):
         about = (info.si_signo, info.si_errno, info.si_code, task.name, task.pid, group, result)
         self._tell("signal:signal_generate", *about)
 
-    def executed(self, task: Task, old_pid: int) -> None:
-        """Tell of a new program."""
-        self._tracing.pump()  # what was before has the name from before
-        self._tell("sched:sched_process_exec", task.program or task.name, task.pid, old_pid)
+    def cloned(self, origin: Task, task: Task, flags: int) -> None:
+        """Tell of a new task."""
+        self._tell("task:task_newtask", task.pid, task.name, flags, task.oom_score_adj)
+        self._tell("sched:sched_process_fork", origin.name, origin.pid, task.name, task.pid)
+        self._tell("sched:sched_wakeup_new", task.name, task.pid, PRIO, 0)
+
+    def renamed(self, task: Task, old: str) -> None:
+        """Tell of a new name; what came before keeps the old one."""
+        self._tracing.pump_as(task.pid, old)
+        self._tell("task:task_rename", old, task.name, task.oom_score_adj)
         self._tracing.runs(task)
 
+    def executed(self, task: Task, old_pid: int, old_name: str) -> None:
+        """Tell of a new program."""
+        self.renamed(task, old_name)
+        self._tell("sched:sched_process_exec", task.program or task.name, task.pid, old_pid)
+
+    # ---- memory ----
+
+    def _in_background(self, reclaim: Callable[[int], None]) -> Callable[[int], None]:
+        def in_background(nodes: int) -> None:
+            self._tell("vmscan:mm_vmscan_wakeup_kswapd", NODE, ZONE, ORDER, GFP_USER)
+            self._tell("vmscan:mm_vmscan_kswapd_wake", NODE, ZONE, ORDER)
+            reclaim(nodes)
+            self._tell("vmscan:mm_vmscan_kswapd_sleep", NODE)
+
+        return in_background
+
+    def _directly(self, reclaim: Callable[[int, int], int]) -> Callable[[int, int], int]:
+        def directly(attempt: int, nodes: int) -> int:
+            self._tell("vmscan:mm_vmscan_direct_reclaim_begin", ORDER, GFP_USER)
+            freed = reclaim(attempt, nodes)
+            self._tell("vmscan:mm_vmscan_direct_reclaim_end", freed)
+            return freed
+
+        return directly
+
     # ---- tasks ----
-
-    def _entering(self, enter: Callable[[Task], None]) -> Callable[[Task], None]:
-        def entering(task: Task) -> None:
-            enter(task)
-            parent = self._kernel.tasks.get(self._tracing.pid)
-            name, pid = (parent.name, parent.pid) if parent is not None else ("swapper", 0)
-            self._tell("sched:sched_process_fork", name, pid, task.name, task.pid)
-
-        return entering
 
     def _leaving(self, leave: Callable[[Task], None]) -> Callable[[Task], None]:
         def leaving(task: Task) -> None:
@@ -182,15 +218,26 @@ class Emitters(Watch):
 
         return putting_on
 
-    def _tell_switch(self, before: Task | None, task: Task) -> None:
-        was = ("swapper", 0, PRIO, 0)
+    def _idling(self, idle: Callable[[], bool]) -> Callable[[], bool]:
+        def idling() -> bool:
+            before, self._last = self._last, None
+            if before is not None:
+                self._tell_switch(before, None)
+                self._tracing.runs_nobody()
+            return idle()
+
+        return idling
+
+    def _tell_switch(self, before: Task | None, task: Task | None) -> None:
+        was = (*IDLE, 0)
         if before is not None:
             was = (before.name, before.pid, PRIO, _state(before))
-        self._tell("sched:sched_switch", *was, task.name, task.pid, PRIO)
+        self._tell("sched:sched_switch", *was, *(IDLE if task is None else _who(task)))
 
     def _waking(self, wake_task: Callable[[Task], None]) -> Callable[[Task], None]:
         def waking(task: Task) -> None:
             if task.thread.waiting is not None:
+                self._tell("sched:sched_waking", task.name, task.pid, PRIO, 0)
                 self._tell("sched:sched_wakeup", task.name, task.pid, PRIO, 0)
             wake_task(task)
 
@@ -219,11 +266,25 @@ class Emitters(Watch):
         """A call begins."""
         self._inside[task] = nr
         self._tell("raw_syscalls:sys_enter", nr, registers)
+        if nr in self._call_points:
+            name, count = self._call_points[nr][0]
+            self._tell(name, nr, *registers[:count])
 
     def leaves(self, task: Task, nr: int, result: int) -> None:
         """A call has returned."""
         if self._inside.pop(task, None) is not None:
             self._tell("raw_syscalls:sys_exit", nr, result)
+            if nr in self._call_points:
+                self._tell(self._call_points[nr][1], nr, result)
+
+    def _note_points(self) -> None:
+        """Look up the points of those calls of which one is wanted."""
+        table, wanted = self._tracing.table, self._names
+        self._call_points = {}
+        for nr, name in call_names.items():
+            enter, leave = f"syscalls:sys_enter_{name}", f"syscalls:sys_exit_{name}"
+            if enter in wanted or leave in wanted:
+                self._call_points[nr] = (enter, len(table[enter].fields) - 1), leave
 
     def _wrap_calls(self, scheduler: Any) -> None:
         plain = scheduler.calls
@@ -278,6 +339,10 @@ class Emitters(Watch):
                 self.leaves(task, self._inside[task], result)
 
         return finishing
+
+
+def _who(task: Task) -> tuple[str, int, int]:
+    return task.name, task.pid, PRIO
 
 
 def _state(task: Task) -> int:

@@ -5,16 +5,16 @@ what Linux does not tell stands under pkern. A value that this kernel has no not
 processor's number, is what a machine with one of each would show.
 
 An event comes from the core, by kind, or from Python, by name. The system calls' own events belong
-to the floor that knows the calls: it adds a source.
+to the floor that knows the calls: it adds a source, whose points are made when they are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
 from pkern.kernel.core import lib
+from pkern.kernel.events import Source, sources
 from pkern.kernel.values import NamedTuple
 
 Words = tuple[int, ...]
@@ -25,11 +25,15 @@ LISTS = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevic
 
 
 class Field(NamedTuple):
-    """One value of an event. ctype: as C declares it. value: found in the core's words."""
+    """One value of an event. ctype: as C declares it.
+
+    value: found in the core's words; None: Python hands it over. names: how numbers are printed.
+    """
 
     ctype: str
     name: str
-    value: Callable[[Words], Value] | None = None  # None: Python hands it over as it is
+    value: Callable[[Words], Value] | None = None
+    names: Mapping[int, str] | None = None
 
 
 class Point(NamedTuple):
@@ -101,10 +105,21 @@ OUTCOMES = {
     int(lib.BUS_ADRERR): "BUS_ADRERR",
 }
 PRESENT, PFN_SHIFT, PFN_MASK = 1, 12, 0x000F_FFFF_FFFF_F000
-GFP_KERNEL, GFP_USER = 0xCC0, 0x140CCA  # GFP_HIGHUSER_MOVABLE|__GFP_COMP
+GFP_KERNEL, GFP_USER = 0xCC0, 0x140CCA
+GFP_NAMES = {GFP_KERNEL: "GFP_KERNEL", GFP_USER: "GFP_HIGHUSER_MOVABLE|__GFP_COMP"}
+WB_ANON, WB_FILE, WB_ASYNC = 1, 2, 8
+RECLAIM_NAMES = {
+    WB_ANON | WB_ASYNC: "RECLAIM_WB_ANON|RECLAIM_WB_ASYNC",
+    WB_FILE | WB_ASYNC: "RECLAIM_WB_FILE|RECLAIM_WB_ASYNC",
+}
+FLUSH_NAMES = {2: "local shootdown", 3: "local MM shootdown"}
+STATES = {0: "R", 1: "S", 2: "D", 4: "T", 8: "t", 16: "X", 32: "Z"}
+DEAD_NAMES = {0: "false", 1: "true"}
+VMEMMAP, PAGE_STRUCT = 0xFFFF_EA00_0000_0000, 64
+TOPDOWN, LOW, LOW_32BIT, HIGH_32BIT = 1, 0x1000, 0x4000_0000, 0x8000_0000
+PAGE_BITS = 0xFFF
 KERNELS = int(lib.PG_TABLE | lib.PG_SLAB | lib.PG_RESERVED)
 MOVABLE = 1
-LRU_SHIFT = 1
 
 
 def pfn_of(pte: int) -> int:
@@ -121,6 +136,22 @@ def _gfp(words: Words) -> int:
     return GFP_KERNEL if words[1] & KERNELS else GFP_USER
 
 
+def _page(words: Words) -> int:
+    """Return where Linux would keep the struct page of a frame."""
+    return VMEMMAP + words[0] * PAGE_STRUCT
+
+
+def _reclaim_flags(words: Words) -> int:
+    return (WB_FILE if words[0] >= LISTS.index("inactive_file") else WB_ANON) | WB_ASYNC
+
+
+def _low_limit(words: Words) -> int:
+    """Return where a search for a gap began: see place() in vma.c."""
+    if words[2] & TOPDOWN:
+        return LOW
+    return LOW_32BIT if words[4] == HIGH_32BIT else -(-(words[4] // 3) & ~PAGE_BITS)
+
+
 def _list(nth: int) -> Callable[[Words], str]:
     return lambda words: LISTS[words[nth]]
 
@@ -133,9 +164,16 @@ def _access(words: Words) -> str:
 
 U64, LONG, U32, INT = "unsigned long", "long", "unsigned int", "int"
 COMM, TEXT, PID = "char[16]", "__data_loc char[]", "pid_t"
+REGISTERS = "unsigned long[6]"
 
 
-def _rows(*rows: tuple[str, str, Callable[[Words], Value]]) -> tuple[Field, ...]:
+Row = (
+    tuple[str, str, Callable[[Words], Value]]
+    | tuple[str, str, Callable[[Words], Value], Mapping[int, str]]
+)
+
+
+def _rows(*rows: Row) -> tuple[Field, ...]:
     return tuple(Field(*row) for row in rows)
 
 
@@ -143,7 +181,11 @@ def _given(*rows: tuple[str, str]) -> tuple[Field, ...]:
     return tuple(Field(*row) for row in rows)
 
 
-PAGE = "page=0x{page:x} pfn=0x{pfn:x}"
+def _printed(name: str, fields: tuple[Field, ...], names: Mapping[int, str]) -> tuple[Field, ...]:
+    """Return fields, the numbers of one of which are printed by name."""
+    return tuple(f._replace(names=names) if f.name == name else f for f in fields)
+
+
 IN_CACHE = _rows(
     (U64, "pfn", word(0)),
     (U64, "i_ino", word(1)),
@@ -151,7 +193,7 @@ IN_CACHE = _rows(
     ("dev_t", "s_dev", always(0)),
     ("unsigned char", "order", always(0)),
 )
-CACHE_TEXT = "dev 0:0 ino {i_ino:x} pfn=0x{pfn:x} ofs={index}p order={order}"
+CACHE_TEXT = "dev 0:0 ino {i_ino:x} pfn=0x{pfn:x} index={index} order={order}"
 RANGE = ((U64, "start", word(0)), (U64, "end", word(1)))
 SWAP_IO = _rows((U64, "entry", word(0)), (U64, "pfn", word(1)), (LONG, "error", signed(2)))
 
@@ -176,30 +218,35 @@ CORE: tuple[Point, ...] = (
         _rows(
             (U64, "pfn", word(0)),
             (U32, "order", word(2)),
-            (U64, "gfp_flags", _gfp),
+            (U64, "gfp_flags", _gfp, GFP_NAMES),
             (INT, "migratetype", lambda words: 0 if words[1] & KERNELS else MOVABLE),
+            (U64, "page", _page),
         ),
-        "pfn=0x{pfn:x} order={order} migratetype={migratetype} gfp_flags=0x{gfp_flags:x}",
+        "page={page:x} pfn=0x{pfn:x} order={order} migratetype={migratetype}"
+        " gfp_flags={gfp_flags}",
         lib.EVENT_PAGE_ALLOC,
     ),
     Point(
         "kmem", "mm_page_free",
-        _rows((U64, "pfn", word(0)), (U32, "order", word(2))),
-        "pfn=0x{pfn:x} order={order}",
+        _rows((U64, "pfn", word(0)), (U32, "order", word(2)), (U64, "page", _page)),
+        "page={page:x} pfn=0x{pfn:x} order={order}",
         lib.EVENT_PAGE_FREE,
     ),
     Point(
         "mmap", "vm_unmapped_area",
         _rows(
-            (U64, "addr", lambda words: 0 if signed(0)(words) < 0 else words[0]),
-            (U64, "err", lambda words: -signed(0)(words) if signed(0)(words) < 0 else 0),
-            (U64, "total_vm", word(4)),
-            (U64, "flags", word(2)),
-            (U64, "length", word(1)),
-            (U64, "hint", word(3)),
+            (U64, "addr", lambda words: max(signed(0)(words), 0)),
+            (LONG, "err", lambda words: min(signed(0)(words), 0)),
+            (U64, "total_vm", word(1)),
+            (U64, "flags", lambda words: words[2] & PAGE_BITS),
+            (U64, "length", word(3)),
+            (U64, "low_limit", _low_limit),
+            (U64, "high_limit", word(4)),
+            (U64, "align_mask", lambda words: words[2] & ~PAGE_BITS),
+            (U64, "align_offset", always(0)),
         ),
         "addr=0x{addr:x} err={err} total_vm=0x{total_vm:x} flags=0x{flags:x} len=0x{length:x}"
-        " hint=0x{hint:x}",
+        " lo=0x{low_limit:x} hi=0x{high_limit:x} mask=0x{align_mask:x} ofs=0x{align_offset:x}",
         lib.EVENT_GAP,
     ),
     Point(
@@ -211,7 +258,7 @@ CORE: tuple[Point, ...] = (
             (U64, "vm_pgoff", word(3)),
             (U64, "file", word(4)),
         ),
-        "STORE, {vm_start:x},{vm_end:x}, flags=0x{vm_flags:x} pgoff=0x{vm_pgoff:x} file={file}",
+        "STORE, {vm_start:x}, {vm_end:x}, flags=0x{vm_flags:x} pgoff=0x{vm_pgoff:x} file={file}",
         lib.EVENT_VMA_STORE,
     ),
     Point(
@@ -328,13 +375,13 @@ CORE: tuple[Point, ...] = (
             (U64, "nr_ref_keep", high(3)),
             (U64, "nr_unmap_fail", always(0)),
             (INT, "priority", word(4)),
-            (INT, "reclaim_flags", lambda words: 1 << (words[0] >> LRU_SHIFT)),
+            (INT, "reclaim_flags", _reclaim_flags, RECLAIM_NAMES),
         ),
         "nid={nid} nr_scanned={nr_scanned} nr_reclaimed={nr_reclaimed} nr_dirty={nr_dirty}"
         " nr_writeback={nr_writeback} nr_congested={nr_congested} nr_immediate={nr_immediate}"
         " nr_activate_anon={nr_activate0} nr_activate_file={nr_activate1}"
         " nr_ref_keep={nr_ref_keep} nr_unmap_fail={nr_unmap_fail} priority={priority}"
-        " flags=0x{reclaim_flags:x}",
+        " flags={reclaim_flags}",
         lib.EVENT_SHRINK_INACTIVE,
     ),
     Point(
@@ -346,16 +393,25 @@ CORE: tuple[Point, ...] = (
             (U64, "nr_deactivated", word(2)),
             (U64, "nr_referenced", word(3)),
             (INT, "priority", word(4)),
-            (INT, "reclaim_flags", lambda words: 1 << (words[0] >> LRU_SHIFT)),
+            (INT, "reclaim_flags", _reclaim_flags, RECLAIM_NAMES),
         ),
         "nid={nid} nr_taken={nr_taken} nr_active={nr_active} nr_deactivated={nr_deactivated}"
-        " nr_referenced={nr_referenced} priority={priority} flags=0x{reclaim_flags:x}",
+        " nr_referenced={nr_referenced} priority={priority} flags={reclaim_flags}",
         lib.EVENT_SHRINK_ACTIVE,
     ),
     Point("pkern", "swap_in", SWAP_IO, "entry=0x{entry:x} pfn=0x{pfn:x} error={error}",
           lib.EVENT_SWAP_IN),
     Point("pkern", "swap_out", SWAP_IO, "entry=0x{entry:x} pfn=0x{pfn:x} error={error}",
           lib.EVENT_SWAP_OUT),
+    Point(
+        "vmscan", "mm_vmscan_write_folio",
+        _rows(
+            (U64, "pfn", word(1)),
+            (INT, "reclaim_flags", always(WB_ANON | WB_ASYNC), RECLAIM_NAMES),
+        ),
+        "pfn=0x{pfn:x} flags={reclaim_flags}",
+        lib.EVENT_SWAP_OUT,
+    ),
     Point("filemap", "mm_filemap_add_to_page_cache", IN_CACHE, CACHE_TEXT, lib.EVENT_CACHE_ADD),
     Point("filemap", "mm_filemap_delete_from_page_cache", IN_CACHE, CACHE_TEXT,
           lib.EVENT_CACHE_DELETE),
@@ -389,8 +445,8 @@ CORE: tuple[Point, ...] = (
     ),
     Point(
         "tlb", "tlb_flush",
-        _rows((INT, "reason", word(2)), (U64, "pages", signed(1))),
-        "pages:{pages} reason:{reason}",
+        _rows((INT, "reason", word(2), FLUSH_NAMES), (U64, "pages", signed(1))),
+        "pages:{pages} reason:{reason} ({reason:d})",
         lib.EVENT_TLB_FLUSH,
     ),
 )  # fmt: skip
@@ -401,20 +457,21 @@ EXCEPTION_TEXT = "address=0x{address:x} ip=0x{ip:x} error_code=0x{error_code:x}"
 FAULT_USER = Point("exceptions", "page_fault_user", EXCEPTION, EXCEPTION_TEXT, lib.EVENT_EXCEPTION)
 FAULT_KERNEL = FAULT_USER._replace(name="page_fault_kernel")
 
+WAKEUP = _given((COMM, "comm"), (PID, "pid"), (INT, "prio"), (INT, "target_cpu"))
+WAKEUP_TEXT = "comm={comm} pid={pid} prio={prio} target_cpu={target_cpu:03d}"
 PYTHON: tuple[Point, ...] = (
     Point(
         "sched", "sched_switch",
-        _given(
+        _printed("prev_state", _given(
             (COMM, "prev_comm"), (PID, "prev_pid"), (INT, "prev_prio"), (LONG, "prev_state"),
             (COMM, "next_comm"), (PID, "next_pid"), (INT, "next_prio"),
-        ),
-        "prev_comm={prev_comm} prev_pid={prev_pid} prev_prio={prev_prio} prev_state={prev_state:S}"
+        ), STATES),
+        "prev_comm={prev_comm} prev_pid={prev_pid} prev_prio={prev_prio} prev_state={prev_state}"
         " ==> next_comm={next_comm} next_pid={next_pid} next_prio={next_prio}",
     ),
-    Point(
-        "sched", "sched_wakeup",
-        _given((COMM, "comm"), (PID, "pid"), (INT, "prio"), (INT, "target_cpu")),
-        "comm={comm} pid={pid} prio={prio} target_cpu={target_cpu:03d}",
+    *(
+        Point("sched", name, WAKEUP, WAKEUP_TEXT)
+        for name in ("sched_waking", "sched_wakeup", "sched_wakeup_new")
     ),
     Point(
         "sched", "sched_process_fork",
@@ -429,8 +486,43 @@ PYTHON: tuple[Point, ...] = (
     ),
     Point(
         "sched", "sched_process_exit",
-        _given((COMM, "comm"), (PID, "pid"), (INT, "prio"), ("bool", "group_dead")),
+        _printed("group_dead", _given(
+            (COMM, "comm"), (PID, "pid"), (INT, "prio"), ("bool", "group_dead"),
+        ), DEAD_NAMES),
         "comm={comm} pid={pid} prio={prio} group_dead={group_dead}",
+    ),
+    Point(
+        "task", "task_newtask",
+        _given((PID, "pid"), (COMM, "comm"), (U64, "clone_flags"), ("short", "oom_score_adj")),
+        "pid={pid} comm={comm} clone_flags={clone_flags:x} oom_score_adj={oom_score_adj}",
+    ),
+    Point(
+        "task", "task_rename",
+        _given((COMM, "oldcomm"), (COMM, "newcomm"), ("short", "oom_score_adj")),
+        "oldcomm={oldcomm} newcomm={newcomm} oom_score_adj={oom_score_adj}",
+    ),
+    Point(
+        "vmscan", "mm_vmscan_wakeup_kswapd",
+        _printed("gfp_flags", _given(
+            (INT, "nid"), (INT, "zid"), (INT, "order"), (U64, "gfp_flags"),
+        ), GFP_NAMES),
+        "nid={nid} order={order} gfp_flags={gfp_flags}",
+    ),
+    Point(
+        "vmscan", "mm_vmscan_kswapd_wake",
+        _given((INT, "nid"), (INT, "zid"), (INT, "order")),
+        "nid={nid} order={order}",
+    ),
+    Point("vmscan", "mm_vmscan_kswapd_sleep", _given((INT, "nid")), "nid={nid}"),
+    Point(
+        "vmscan", "mm_vmscan_direct_reclaim_begin",
+        _printed("gfp_flags", _given((INT, "order"), (U64, "gfp_flags")), GFP_NAMES),
+        "order={order} gfp_flags={gfp_flags}",
+    ),
+    Point(
+        "vmscan", "mm_vmscan_direct_reclaim_end",
+        _given((U64, "nr_reclaimed")),
+        "nr_reclaimed={nr_reclaimed}",
     ),
     Point(
         "signal", "signal_generate",
@@ -454,8 +546,8 @@ PYTHON: tuple[Point, ...] = (
     ),
     Point(
         "raw_syscalls", "sys_enter",
-        _given((LONG, "id"), ("unsigned long[6]", "args")),
-        "NR {id} ({args})",
+        _given((LONG, "id"), (REGISTERS, "args")),
+        "NR {id} ({args:x})",
     ),
     Point(
         "raw_syscalls", "sys_exit",
@@ -469,45 +561,56 @@ PYTHON: tuple[Point, ...] = (
     ),
 )  # fmt: skip
 
-# What gives more points: each is called once.
-sources: list[Callable[[], Iterable[Point]]] = []
+
+# What programs say in trace_marker; no name of it is offered.
+MARKER = Point(
+    "ftrace",
+    "print",
+    _given((U64, "ip"), (TEXT, "buf")),
+    "tracing_mark_write: {buf}",
+)
 
 
 class Table(Mapping[str, Point]):
     """All points by SYSTEM:NAME, those of the sources included."""
 
     def __init__(self) -> None:
-        every = [FAULT_USER, FAULT_KERNEL, *CORE, *PYTHON]
-        for source in sources:
-            every += source()
-        ordered = sorted(every, key=lambda point: (point.system, point.name))
-        self._points = {point.full_name: point for point in ordered}
+        ready = {p.full_name: p for p in (FAULT_USER, FAULT_KERNEL, *CORE, *PYTHON)}
+        self._made: dict[str, Point] = ready
+        self._makers: dict[str, Source] = {}
+        for source in (make() for make in sources):
+            self._makers |= dict.fromkeys(source.names(), source)
+        self._names = sorted({*self._made, *self._makers})
+        self._made[MARKER.full_name] = MARKER
 
     def __getitem__(self, name: str) -> Point:
-        return self._points[name]
+        if name not in self._made:
+            self._made[name] = self._makers[name].make(name)
+        return self._made[name]
 
-    def __iter__(self) -> Any:
-        return iter(self._points)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._names)
 
-    def matching(self, *globs: str) -> list[Point]:
-        """Return the points that any glob means: SYSTEM:NAME, either with * and ?, or NAME alone.
+    def matching(self, *globs: str) -> list[str]:
+        """Return the points that any glob means: SYSTEM:NAME, either with * and ?, or one alone.
 
         Errors: LookupError names a glob that means none.
         """
-        found: dict[str, Point] = {}
+        found: dict[str, None] = {}
         for glob in globs:
-            some = [point for point in self._points.values() if _means(glob, point)]
+            some = [name for name in self._names if _means(glob, name)]
             if not some:
                 raise LookupError(glob)
-            found |= {point.full_name: point for point in some}
-        return list(found.values())
+            found |= dict.fromkeys(some)
+        return list(found)
 
 
-def _means(glob: str, point: Point) -> bool:
-    system, colon, name = glob.partition(":")
-    if not colon:  # as set_event: a system, or a name
-        return fnmatchcase(point.system, glob) or fnmatchcase(point.name, glob)
-    return fnmatchcase(point.system, system or "*") and fnmatchcase(point.name, name or "*")
+def _means(glob: str, full_name: str) -> bool:
+    wanted, colon, within = glob.partition(":")
+    system, _, name = full_name.partition(":")
+    if not colon:  # as in set_event: a system, or a name
+        return fnmatchcase(system, glob) or fnmatchcase(name, glob)
+    return fnmatchcase(system, wanted or "*") and fnmatchcase(name, within or "*")

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.clock import BOOT_EPOCH_NS
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.events.points import FAULT_KERNEL, FAULT_USER, Point, Table, Value, Words
+from pkern.kernel.events.points import FAULT_USER, Point, Table, Value, Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Event:
     """One thing that happened: event["pfn"] is a value of it, event.fields all of them.
 
     seq: its number since somebody began to look. time_ns: virtual nanoseconds since boot. pid,
-    comm: of the task that was running, 0 and "swapper" for none. values: in the order of the
+    comm: of the task that was running, 0 and "<idle>" for none. values: in the order of the
     point's fields.
     """
 
@@ -104,12 +104,12 @@ class Stream:
     more. lost: how many found no room, of any point.
     """
 
-    def __init__(self, tracing: Tracing, points: list[Point]) -> None:
+    def __init__(self, tracing: Tracing, names: list[str]) -> None:
         self._tracing = tracing
         self._waiting: deque[Event] = deque()
         self._lost_before = tracing.lost
         self._lost: int | None = None  # since it is closed
-        self._entry = tracing.subscribe(points, self._waiting.append)
+        self._entry = tracing.subscribe(names, self._waiting.append)
 
     @property
     def lost(self) -> int:
@@ -137,8 +137,8 @@ class Stream:
 class Subscription:
     """Who gets the events of some points."""
 
-    def __init__(self, points: list[Point], sink: Sink) -> None:
-        self.names = frozenset(point.full_name for point in points)
+    def __init__(self, names: Iterable[str], sink: Sink) -> None:
+        self.names = frozenset(names)
         self.sink = sink
 
 
@@ -156,15 +156,17 @@ class Tracing:
         self._make_emitters = emitters
         self._emitters: Emitters | None = None
         self.table = Table()
-        self._by_kind = {p.kind: p for p in self.table.values() if p.kind is not None}
+        self._by_kind: dict[int, list[Point]] = {}  # those that somebody wants
         self._subscriptions: list[Subscription] = []
         self._sinks: dict[str, list[Sink]] = {}  # by point
         self._payloads: dict[int, tuple[Point, tuple[Value, ...]]] = {}  # by seq
-        self._comms: dict[int, str] = {0: "swapper"}
+        self._comms: dict[int, str] = {0: "<idle>"}
+        self._old_names: dict[int, str] = {}  # of who is being renamed
         self._ring: Any = None  # live, while somebody looks
         self._buffer: Any = ffi.new("struct event[]", BATCH)
         self._lost = 0  # of rings that are gone
         self.ring_records = RING_RECORDS
+        self._pumping = 0  # 1: a sink may cause events of its own, which come after those there are
 
     @property
     def lost(self) -> int:
@@ -186,16 +188,16 @@ class Tracing:
     def stream(self, *globs: str) -> Stream:
         """Return a stream of the points that globs mean, of all without one. Errors: ValueError."""
         try:
-            points = self.table.matching(*(globs or ("*",)))
+            names = self.table.matching(*(globs or ("*",)))
         except LookupError as error:
             raise ValueError(f"no event is called {error.args[0]!r}") from None
-        return Stream(self, points)
+        return Stream(self, names)
 
-    def subscribe(self, points: list[Point], sink: Sink) -> Subscription:
-        """Call sink with each event of some points from now on. Errors: ENOMEM."""
+    def subscribe(self, names: Iterable[str], sink: Sink) -> Subscription:
+        """Call sink with each event of some points (SYSTEM:NAME) from now on. Errors: ENOMEM."""
         if self._ring is None:
             self._start()
-        made = Subscription(points, sink)
+        made = Subscription(names, sink)
         self.pump()
         self._subscriptions.append(made)
         self._select()
@@ -230,8 +232,11 @@ class Tracing:
             for name in one.names:
                 sinks.setdefault(name, []).append(one.sink)
         self._sinks = sinks
-        kinds = {self.table[name].kind for name in sinks}
-        self._ring.kinds = sum(1 << int(kind) for kind in kinds if kind is not None)
+        self._by_kind = {}
+        for point in map(self.table.__getitem__, sinks):
+            if point.kind is not None:
+                self._by_kind.setdefault(int(point.kind), []).append(point)
+        self._ring.kinds = sum(1 << kind for kind in self._by_kind)
         assert self._emitters is not None
         self._emitters.bind(self.on)
 
@@ -242,6 +247,11 @@ class Tracing:
         if self._ring is not None:
             self._ring.pid = task.pid
             self._comms[task.pid] = task.name
+
+    def runs_nobody(self) -> None:
+        """Note that all tasks sleep."""
+        if self._ring is not None:
+            self._ring.pid = 0
 
     def emit(self, name: str, *values: Value) -> None:
         """Tell of something in Python, if anyone wants to know."""
@@ -257,38 +267,56 @@ class Tracing:
         if self._ring is not None and self._ring.nr_waiting * HALF > self._ring.nr_records:
             self.pump()
 
+    def pump_as(self, pid: int, comm: str) -> None:
+        """Hand on what the ring holds, while a task that has a new name still has the old one."""
+        self._old_names[pid] = comm
+        self.pump()
+        del self._old_names[pid]
+
     def pump(self) -> None:
         """Hand on what the ring holds."""
-        if self._ring is None:
+        if self._ring is None or self._pumping:
             return
+        self._pumping = 1
+        try:
+            self._empty()
+        finally:
+            self._pumping = 0
+
+    def _empty(self) -> None:
         while nr := lib.machine_events_take(self._core, self._buffer, BATCH):
             for record in ffi.unpack(self._buffer, nr):
                 self._hand_on(record)
 
     def _hand_on(self, record: Any) -> None:
-        seq, pid = int(record.seq), int(record.pid)
         if record.kind == lib.EVENT_OTHER:
-            point, values = self._payloads.pop(seq)
-        else:
-            words = tuple(record.words)
-            point = self._point(int(record.kind), pid, words)
-            values = tuple(field.value(words) for field in point.fields if field.value is not None)
-        sinks = self._sinks.get(point.full_name)
-        if sinks:
-            time_ns = int(record.time_ns) - BOOT_EPOCH_NS
-            event = Event(seq, time_ns, pid, self._comm(pid), point, values)
-            for sink in sinks:
-                sink(event)
+            self._tell(record, *self._payloads.pop(int(record.seq)))
+            return
+        words = tuple(record.words)
+        for point in self._by_kind.get(int(record.kind), ()):
+            if record.kind != lib.EVENT_EXCEPTION or self._is_meant(point, int(record.pid), words):
+                values = (field.value(words) for field in point.fields if field.value is not None)
+                self._tell(record, point, tuple(values))
 
-    def _point(self, kind: int, pid: int, words: Words) -> Point:
-        if kind != lib.EVENT_EXCEPTION:
-            return self._by_kind[kind]
+    def _tell(self, record: Any, point: Point, values: tuple[Value, ...]) -> None:
+        sinks = self._sinks.get(point.full_name)
+        if not sinks:
+            return
+        pid, time_ns = int(record.pid), int(record.time_ns) - BOOT_EPOCH_NS
+        event = Event(int(record.seq), time_ns, pid, self._comm(pid), point, values)
+        for sink in sinks:
+            sink(event)
+
+    def _is_meant(self, point: Point, pid: int, words: Words) -> bool:
+        """Tell which of the two names an exception has: whose instruction it was."""
         task = self._tasks.get(pid)
         own = words[3] or (task is not None and task.context is None)
-        return FAULT_USER if own else FAULT_KERNEL
+        return (point is FAULT_USER) == bool(own)
 
     def _comm(self, pid: int) -> str:
         task = self._tasks.get(pid)
+        if pid in self._old_names:
+            return self._old_names[pid]
         if task is not None:
             self._comms[pid] = task.name
         return self._comms.get(pid, "<...>")

@@ -393,15 +393,23 @@ class Memory:
 
         Above the lowest watermark this is background reclaim: up to the high one, and it may fail.
         """
-        tunables, counters, nodes = self.tunables, self.counters, int(self.need.nodes)
+        nodes = int(self.need.nodes)
         self.sleep(Sleep.RECLAIM)
-        if attempt == 0 and counters.nr_free > tunables.watermark_min:
-            wanted = max(CLUSTER, int(tunables.watermark_high) - int(counters.nr_free))
-            self.reclaim(wanted, nodes)
-            lib.machine_balanced(self.core)
+        if attempt == 0 and self.counters.nr_free > self.tunables.watermark_min:
+            self.reclaim_in_background(nodes)
             return True
+        return self.reclaim_directly(attempt, nodes) > 0
+
+    def reclaim_in_background(self, nodes: int) -> None:
+        """Do what Linux's kswapd does: free pages up to the high watermark, if that can be."""
+        wanted = max(CLUSTER, int(self.tunables.watermark_high) - int(self.counters.nr_free))
+        self.reclaim(wanted, nodes)
+        lib.machine_balanced(self.core)
+
+    def reclaim_directly(self, attempt: int, nodes: int) -> int:
+        """Free pages for who waits for them, the more the more often; return how many were."""
         self.allocstall += 1
-        return self.reclaim(CLUSTER << min(attempt, MOST_DOUBLINGS), nodes) > 0
+        return self.reclaim(CLUSTER << min(attempt, MOST_DOUBLINGS), nodes)
 
     def reclaim(self, nr_pages: int, nodes: int = 0) -> int:
         """Free up to nr_pages in vm.vm_passes passes of growing depth; return how many were.

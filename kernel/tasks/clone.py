@@ -121,6 +121,7 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
     if not flags & CLONE_THREAD:
         _enter_family(origin, task.group, flags, exit_signal)
     task.kernel.tasks.enter(task)
+    task.kernel.watch.cloned(origin, task, flags)
 
 
 def _enter_family(origin: Task, child: Group, flags: int, exit_signal: int) -> None:

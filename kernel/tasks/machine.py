@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.futex_pi import Locks
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.signals import SigInfo
-    from pkern.kernel.tasks.table import TaskTable
+    from pkern.kernel.tasks.table import TaskTable, Watch
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.uts import Uts
@@ -86,22 +86,6 @@ class Watcher(Protocol):
     def runs(self, task: Task) -> None: ...
     def enters(self, task: Task, nr: int, registers: tuple[int, ...]) -> None: ...
     def leaves(self, task: Task, nr: int, result: int) -> None: ...
-
-
-class Watch:
-    """Who is told of what has no part of the machine to itself. While nobody looks, nobody is."""
-
-    def booted(self, scheduler: Scheduler) -> None:
-        """There is a scheduler from now on."""
-
-    def joined(self, face: Face) -> None:
-        """A Python program makes its calls through this from now on."""
-
-    def generated(self, task: Task, info: SigInfo, group: int, result: int) -> None:
-        """A signal was sent, to the process (group: 1) or the thread. result: GENERATED.*."""
-
-    def executed(self, task: Task, old_pid: int) -> None:
-        """A task runs another program."""
 
 
 class Vsyscalls(Protocol):

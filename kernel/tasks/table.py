@@ -1,4 +1,7 @@
-"""The tasks of one machine: who there is, by pid, which pid comes next, which are processes."""
+"""The tasks of one machine: who there is, by pid, which pid comes next, which are processes.
+
+And who is told of what becomes of them: nobody, unless events are looked at.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Face, Scheduler
+    from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 RESERVED_PIDS = 300  # where pids begin again behind pid_max
@@ -86,3 +91,25 @@ class TaskTable(dict[int, "Task"]):
             del self[task.pid]
             self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns
+
+
+class Watch:
+    """Who is told of what has no part of the machine to itself. While nobody looks, nobody is."""
+
+    def booted(self, scheduler: Scheduler) -> None:
+        """There is a scheduler from now on."""
+
+    def joined(self, face: Face) -> None:
+        """A Python program makes its calls through this from now on."""
+
+    def cloned(self, origin: Task, task: Task, flags: int) -> None:
+        """There is a new task. flags: CLONE_*."""
+
+    def renamed(self, task: Task, old: str) -> None:
+        """A task has another name."""
+
+    def generated(self, task: Task, info: SigInfo, group: int, result: int) -> None:
+        """A signal was sent, to the process (group: 1) or the thread. result: GENERATED.*."""
+
+    def executed(self, task: Task, old_pid: int, old_name: str) -> None:
+        """A task runs another program."""

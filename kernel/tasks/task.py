@@ -373,7 +373,7 @@ class Task:
 
         The process's other threads end, and the caller leads it. Source: execve(2).
         """
-        pid = self.pid
+        pid, name = self.pid, self.name
         self._stand_alone()
         robust.release(self)
         program.mm.settings = self.mm.settings.after_exec()
@@ -396,7 +396,7 @@ class Task:
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)
         self.let_parent_go()
-        self.kernel.watch.executed(self, pid)
+        self.kernel.watch.executed(self, pid, name)
 
     def _stand_alone(self) -> None:
         """End the process's other threads, and lead it."""

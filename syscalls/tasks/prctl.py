@@ -91,7 +91,8 @@ def _set_ptracer(task: Task, args: Arguments) -> int:
 
 
 def _set_name(task: Task, args: Arguments) -> int:
-    task.name = task.mm.string_in(args[0])[:NAME_MAX]
+    old, task.name = task.name, task.mm.string_in(args[0])[:NAME_MAX]
+    task.kernel.watch.renamed(task, old)
     return 0
 
 

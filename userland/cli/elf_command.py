@@ -33,6 +33,7 @@ from pkern.userland.cli.shared import (
     injecting,
     layer_of,
     mounting,
+    recording,
     show_binds,
     show_host_root,
     tracing,
@@ -253,7 +254,11 @@ def run(options: argparse.Namespace) -> int:
         path, asked = _fill(kernel, options)
         door = _door(options)
         make = host_descriptors if door is None else door.descriptors
-        with mounting(kernel, options), viewing(kernel, options.view, command_line(options)):
+        with (
+            mounting(kernel, options),
+            viewing(kernel, options.view, command_line(options)),
+            recording(kernel, options),
+        ):
             status = run_job(
                 kernel,
                 path,
@@ -319,7 +324,13 @@ def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
 
 def _run_twice(options: argparse.Namespace) -> int:
     """Run on two machines and compare all that they show; 1 if they differ."""
-    options_of_one = (("--wall", options.wall), ("-c", options.summary), ("--mount", options.mount))
+    options_of_one = (
+        ("--wall", options.wall),
+        ("-c", options.summary),
+        ("--mount", options.mount),
+        ("--events", options.events),
+        ("-E", options.globs),
+    )
     for option, asked in options_of_one:
         if asked:
             raise UsageError(f"{option} and --twice: two runs are compared call by call")

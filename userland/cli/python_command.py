@@ -22,6 +22,7 @@ from pkern.userland.cli.shared import (
     injecting,
     layer_of,
     mounting,
+    recording,
     show_binds,
     show_host_root,
     tracing,
@@ -65,6 +66,7 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
                 mounting(kernel, options),
                 viewing(kernel, options.view, command_line(options)),
                 wall_limit(kernel, wall_ns(options)),
+                recording(kernel, options),
             ):
                 task, ending = _ending(
                     kernel, program, asked, stdin, tracer, injecting(tracer, options)

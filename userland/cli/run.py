@@ -50,6 +50,8 @@ examples:
   pkern run --limit NOFILE=64 --limit AS=256M:1G --timeout 10 ./tool
   pkern run -e trace=%memory -o calls.txt ./tool strace of some calls, to a file
   pkern run -c ./tool                            how often it makes which call
+  pkern run --events trace.json ./tool           what the kernel does, for Perfetto
+  pkern run -E 'vmscan:*' -E oom ./tool          some of that, as ftrace prints it
   pkern run --inject mmap:error=ENOMEM:when=3 ./tool   its third mmap fails
   pkern run --json end.json ./tool               how it ended, for a script
   pkern run --gdb 1234 ./tool                    gdb ./tool -ex 'target remote :1234'
@@ -180,6 +182,19 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--view", metavar="FILE.html", help="write a page that shows memory at each event"
     )
+    group.add_argument(
+        "--events",
+        metavar="FILE",
+        help="write what the kernel does: .json for Perfetto and Chrome, .jsonl, else as ftrace",
+    )
+    group.add_argument(
+        "-E",
+        dest="globs",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only such events, as vmscan:*, kmem:mm_page_alloc; without --events to stderr",
+    )
     group.add_argument("--json", metavar="FILE", help="write there how the program ended")
     add_mount(group)
     group.add_argument(
@@ -220,7 +235,7 @@ def run(options: argparse.Namespace) -> int:
         _note_late_options(options)
     check_files(options)
     check_debugger(options)
-    for name in (options.json, options.output):
+    for name in (options.json, options.output, options.events):
         if name:
             writable(name)
     if options.view:

@@ -127,6 +127,27 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
             Path(file).expanduser().write_text(text, encoding="utf-8")
 
 
+@contextlib.contextmanager
+def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
+    """Write the events that the options ask for while a program runs. Errors: UsageError."""
+    if not options.events and not options.globs:
+        yield
+        return
+    if options.twice:
+        raise UsageError("--events, -E and --twice: two runs are compared call by call")
+    from pkern.userland.events.recording import UnknownEvent, recording
+
+    with contextlib.ExitStack() as stack:
+        emit: Callable[[str], None] = _to_stderr
+        if options.events:
+            emit = stack.enter_context(_to_file(options.events))
+        try:
+            stack.enter_context(recording(kernel, options.events or "", options.globs, emit))
+        except UnknownEvent as error:
+            raise UsageError(f"-E: {error}") from error
+        yield
+
+
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
 

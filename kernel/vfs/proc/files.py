@@ -297,7 +297,8 @@ def write_comm(of: Task, data: bytes, writer: Task) -> int:
     """Rename a task, as its own process may. Errors: EINVAL. Source: proc_pid_comm(5)."""
     if writer.group is not of.group:
         raise SyscallError(errno.EINVAL)
-    of.name = data[:15].split(b"\0")[0].decode("utf-8", "surrogateescape")
+    old, of.name = of.name, data[:15].split(b"\0")[0].decode("utf-8", "surrogateescape")
+    of.kernel.watch.renamed(of, old)
     return len(data)
 
 

@@ -9,9 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
+from pkern.kernel.vfs.inode import DirInode, Inode
 from pkern.kernel.vfs.latedir import LateDir, Plan
 
+TRACING = "/sys/kernel/tracing"
+TRACING_OPTIONS = ("nosuid", "nodev", "noexec", "relatime")
+
 if TYPE_CHECKING:
+    from pkern.kernel.events.stream import Tracing
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.memory import Memory
     from pkern.kernel.vfs.machine import Machine
@@ -27,18 +32,51 @@ class SysRoot(LateDir):
         return self.nlink + len(self.makers)
 
 
+class MountPoint(DirInode):
+    """A directory that is covered before anybody has found it: its cover learns where it stands."""
+
+    def place(self, parent: Inode, name: str) -> None:
+        super().place(parent, name)
+        if self.mounted is not None:
+            self.mounted.parent, self.mounted.name = parent, name
+
+
 class SysFs:
-    """The file system at /sys. ksm: gives the scanner once someone looks."""
+    """The file system at /sys. ksm: gives the scanner once someone looks.
+
+    tracing: the directory for what is mounted at TRACING.
+    """
 
     name = "sysfs"
     magic = 0x62656572
 
     def __init__(self, kernel: Machine, memory: Memory, ksm: Callable[[], Ksm]) -> None:
+        self.tracing = MountPoint(kernel, 0o755)
+
         def plan() -> Plan:
-            made: Plan = late.load("pkern.kernel.vfs.sysfs.devices").plan(kernel, memory, ksm())
+            devices = late.load("pkern.kernel.vfs.sysfs.devices")
+            made: Plan = devices.plan(kernel, memory, ksm(), self.tracing)
             return made
 
         self.root = SysRoot(kernel, 0o555, plan)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class TraceFs:
+    """The file system at /sys/kernel/tracing: root's alone. tracing: gives the events."""
+
+    name = "tracefs"
+    magic = 0x74726163
+
+    def __init__(self, kernel: Machine, tracing: Callable[[], Tracing]) -> None:
+        def plan() -> Plan:
+            made: Plan = late.load("pkern.kernel.vfs.tracefs").plan(kernel, tracing())
+            return made
+
+        self.root = LateDir(kernel, 0o700, plan)
+        self.root.noexec = True
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -14,6 +14,7 @@ from pkern.kernel.vfs.sysfs.ksm import tree as ksm_tree
 if TYPE_CHECKING:
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.memory import Memory
+    from pkern.kernel.vfs.inode import Inode
     from pkern.kernel.vfs.latedir import Plan
     from pkern.kernel.vfs.machine import Machine
 
@@ -116,7 +117,7 @@ def node(memory: Memory) -> Tree:
     }
 
 
-def tree(memory: Memory, ksm: Ksm) -> Tree:
+def tree(memory: Memory, ksm: Ksm, tracing: Inode) -> Tree:
     """Return all of /sys. Source: Documentation/ABI of Linux 6.18."""
     return {
         "block": {},
@@ -126,12 +127,12 @@ def tree(memory: Memory, ksm: Ksm) -> Tree:
         "devices": {"system": {"cpu": cpu(), "node": node(memory)}},
         "firmware": {},
         "fs": {},
-        "kernel": {"mm": mm.tree(memory) | {"ksm": ksm_tree(ksm)}},
+        "kernel": {"mm": mm.tree(memory) | {"ksm": ksm_tree(ksm)}, "tracing": tracing},
         "module": {},
         "power": {},
     }
 
 
-def plan(kernel: Machine, memory: Memory, ksm: Ksm) -> Plan:
+def plan(kernel: Machine, memory: Memory, ksm: Ksm, tracing: Inode) -> Plan:
     """Return what makes the inodes of /sys."""
-    return fs.plan(kernel, tree(memory, ksm))
+    return fs.plan(kernel, tree(memory, ksm, tracing))

@@ -45,7 +45,7 @@ class Link(NamedTuple):
     target: str
 
 
-Tree = dict[str, "Attribute | Link | Tree"]
+Tree = dict[str, "Attribute | Link | Inode | Tree"]
 
 
 def fixed(text: str) -> Attribute:
@@ -121,11 +121,13 @@ def plan(kernel: Machine, tree: Tree) -> Plan:
     return {name: partial(_made, kernel, node) for name, node in sorted(tree.items())}
 
 
-def _made(kernel: Machine, node: Attribute | Link | Tree) -> Inode:
+def _made(kernel: Machine, node: Attribute | Link | Inode | Tree) -> Inode:
+    if isinstance(node, Inode):
+        return node
     if isinstance(node, Attribute):
         return AttributeFile(kernel, node)
     if isinstance(node, Link):
         return LinkInode(kernel, node.target)
     directory = SysDir(kernel, 0o755, partial(plan, kernel, node))
-    directory.nlink += sum(isinstance(below, dict) for below in node.values())
+    directory.nlink += sum(isinstance(below, dict | Inode) for below in node.values())
     return directory

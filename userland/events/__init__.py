@@ -1,0 +1,1 @@
+"""Events in files: ftrace's text, JSON lines, and Trace Event JSON for Perfetto and Chrome."""
