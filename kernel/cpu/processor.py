@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 
 GPRS = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -22,6 +24,17 @@ OTHER_REGS = ("rip", "eflags", "fs_base", "gs_base")
 FPU_BYTES = 512
 TRAP_FLAG = 0x100
 REGS = ffi.typeof("struct user_regs *")
+MOST_NOTES = 256
+
+
+class Access(NamedTuple):
+    """What an instruction, at rip, did to memory that tasks share. writes: 0 where it read."""
+
+    physical: int
+    linear: int
+    nbytes: int
+    writes: int
+    rip: int
 
 
 class ProcessorUnavailable(RuntimeError):
@@ -68,6 +81,25 @@ class Processor:
         pages = ffi.new("uint64_t[]", lib.run_shared_pages(self.handle, ffi.NULL, 0))
         nr = lib.run_shared_pages(self.handle, pages, len(pages))
         return sorted(set(pages[0:nr]))
+
+    def note_accesses(self) -> None:
+        """Note from now on what count_accesses() counts."""
+        lib.run_note_accesses(self.handle)
+
+    def take_accesses(self) -> list[Access]:
+        """Return what has been noted, and forget it. Errors: ENOMEM."""
+        found: list[Access] = []
+        while (nr := lib.run_take_notes(self.handle, self._notes, MOST_NOTES)) > 0:
+            found += [
+                Access(n.physical, n.linear, n.size, n.writes, n.rip) for n in self._notes[0:nr]
+            ]
+        if nr < 0:
+            raise SyscallError(-nr)
+        return found
+
+    @cached_property
+    def _notes(self) -> Any:
+        return ffi.new("struct access_note[]", MOST_NOTES)
 
     def engine_text(self, status: int) -> str:
         """Return the engine's own words for an error."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "schedules"
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 
@@ -87,7 +88,7 @@ def test_the_seed_decides_and_nothing_else(strategy, folder):
     pages = []
     for seed, jobs in (("1", "1"), ("1", "3"), ("2", "2")):
         pkern(
-            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--schedules", "12",
+            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget", "12",
             "--json", "some.json", "./bounded_buffer", folder=folder,
         )  # fmt: skip
         page = json.loads((folder / "some.json").read_text())
@@ -110,6 +111,65 @@ def test_processes_too(folder):
     assert done.returncode == 0
     assert "status 0: ab" in done.stdout
     assert re.search(r"goes on with other output: status 0: ba", done.stdout)
+
+
+ORDERS = Path(__file__).parent / "orders"
+# C(n + m, n) orders of n and m points; those that matter.
+COUNTS = {"handover": (38, 6), "increment": (84, 8), "dekker": (330, 8), "apart": (1287, 2)}
+WITHOUT_LIBRARY = ["gcc", "-static", "-nostdlib", "-O1", "-fno-stack-protector", "-Wall", "-o"]
+
+
+def explored(folder: Path, *words: str) -> tuple[int, set[tuple[int, str, str | None]]]:
+    """Return how many schedules there were, and how they ended."""
+    pkern("explore", "--preempt", "memory", "--budget", "2000", "--json", "all.json", *words,
+          folder=folder)  # fmt: skip
+    groups = json.loads((folder / "all.json").read_text())["groups"]
+    ends = {(ran["end"]["status"], ran["end"]["out"], ran["end"]["reason"])
+            for group in groups for ran in group["ran"]}  # fmt: skip
+    return sum(len(group["ran"]) for group in groups), ends
+
+
+@pytest.mark.parametrize("name", [name for name, (every, _) in COUNTS.items() if every < 500])
+def test_the_orders_that_matter_end_as_all_orders_do(name, tmp_path):
+    subprocess.run([*WITHOUT_LIBRARY, tmp_path / name, ORDERS / f"{name}.c"], check=True)
+    every, all_ends = explored(tmp_path, "--strategy", "exhaustive", f"./{name}")
+    some, ends = explored(tmp_path, "--strategy", "dpor", f"./{name}")
+    assert (every, some) == COUNTS[name]
+    assert ends == all_ends
+    page = (ROOT / "docs/schedules.md").read_text()
+    assert re.search(rf"\| {name} \|.*\| {every} \| {some} \|", page)
+
+
+def test_dpor_needs_two_orders_of_what_is_apart(tmp_path):
+    subprocess.run([*WITHOUT_LIBRARY, tmp_path / "apart", ORDERS / "apart.c"], check=True)
+    some, ends = explored(tmp_path, "--strategy", "dpor", "./apart")
+    assert (some, ends) == (2, {(0, "", None)})
+    refused = pkern(
+        "explore", "--strategy", "dpor", "--preempt", "blocks", "apart", folder=tmp_path
+    )
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "pkern: dpor follows accesses to memory: --preempt never, calls or memory\n"
+    )
+
+
+def test_dpor_finds_what_the_library_s_threads_lose(folder):
+    options = ["--preempt", "memory", "--strategy", "dpor", "--first", "--save", "dpor.json"]
+    done = pkern("explore", *options, "./lost_update", folder=folder)
+    assert done.returncode == 1
+    assert "(preempted once)" in done.stdout
+    again = pkern("replay", "dpor.json", folder=folder)
+    assert (again.returncode, again.stderr) == (1, "")
+
+
+def test_a_long_schedule_shrinks_to_few_switches(folder):
+    options = ["--strategy", "random", "--first", "--jobs", "1", "--save", "short.json"]
+    done = pkern("explore", *options, "./bounded_buffer", folder=folder)
+    assert done.returncode == 1
+    preempted = int(re.search(r"preempted (\d+) times", done.stdout)[1])
+    assert preempted <= 6  # of more that chance had
+    again = pkern("replay", "short.json", folder=folder)
+    assert (again.returncode, again.stderr) == (1, "")
 
 
 LOOPS = r"""
@@ -146,6 +206,8 @@ def test_a_schedule_that_does_not_end(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "hangs: does not end" in done.stdout
     assert done.stdout.endswith("pkern replay 'a bug.json'\n")
+    again = pkern("replay", "--wall", "0.5", "a bug.json", folder=tmp_path)
+    assert (again.returncode, again.stderr) == (1, "pkern: does not end\n")
     always = pkern(*words, "x", folder=tmp_path)
     assert always.returncode == 2
     assert always.stderr == "pkern: its usual schedule does not end within 0.5 s (--wall)\n"
@@ -156,7 +218,7 @@ def test_no_more_schedules_than_are_asked_for(tmp_path):
     command = ["gcc", "-static", "-O1", "-pthread", "-o", "loops", "loops.c"]
     subprocess.run(command, check=True, cwd=tmp_path)
     words = ["explore", "--jobs", "8", "--preempt", "memory", "--wall", "0.5"]
-    done = pkern(*words, "--schedules", "300", "loops", folder=tmp_path)
+    done = pkern(*words, "--budget", "300", "loops", folder=tmp_path)
     assert "schedules: 300\n" in done.stdout
 
 

@@ -15,8 +15,9 @@ copy of one machine; ends that are the same are one line. A schedule in which it
 ends with another status than usual is a finding: it is made as short as can be, and written to a
 file that `pkern replay` runs again. Exit status 1 if there is a finding.
 
-Strategies: tree gives every schedule of at most --bound preemptions, fewest first; random gives
-each task its turn at random; pct finds a bug of depth d with a known probability. Tasks give way
+Strategies: bounded gives every schedule of at most --bound preemptions; exhaustive gives every one;
+dpor gives every one whose order matters, which is far fewer; random gives each task its turn at
+random; pct finds a bug of depth d with a known probability. Tasks give way
 where they sleep and end; with --preempt calls also behind each system call; with memory besides
 behind each access to a page that two of them share and one writes; with blocks or instructions
 anywhere.
@@ -24,11 +25,12 @@ anywhere.
 examples:
   pkern explore ./threads                               every schedule of up to two preemptions
   pkern explore --preempt memory --bound 1 ./threads
-  pkern explore --strategy random --schedules 500 --seed 7 ./threads
+  pkern explore --strategy dpor --preempt memory ./threads     as good as every schedule
+  pkern explore --strategy random --budget 500 --seed 7 ./threads
   pkern explore --strategy pct --depth 3 --preempt memory --save bug.json ./threads
   pkern replay bug.json
 """
-STRATEGIES = ("tree", "random", "pct")
+STRATEGIES = ("bounded", "exhaustive", "dpor", "random", "pct")
 PREEMPTS = ("never", "calls", "blocks", "memory", "instructions")
 
 
@@ -36,19 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern explore`."""
     group = parser.add_argument_group("which schedules")
     group.add_argument(
-        "--strategy", default="tree", choices=STRATEGIES, help="who decides which task runs (tree)"
+        "--strategy", default="bounded", choices=STRATEGIES, help="which schedules (bounded)"
     )
     group.add_argument(
         "--preempt", default="calls", choices=PREEMPTS, help="where tasks give way (calls)"
     )
     group.add_argument(
-        "--bound", type=natural, default=2, metavar="N", help="tree: preemptions in a schedule (2)"
+        "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
     )
     group.add_argument(
         "--depth", type=natural, default=3, metavar="D", help="pct: orderings that a bug needs (3)"
     )
     group.add_argument(
-        "--schedules", type=natural, default=1000, metavar="N", help="how many at most (1000)"
+        "--budget", type=natural, default=1000, metavar="N", help="schedules at most (1000)"
     )
     group.add_argument("--first", action="store_true", help="stop at the first finding")
     group = parser.add_argument_group("what is told")

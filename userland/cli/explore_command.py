@@ -16,16 +16,16 @@ from pkern.kernel.errors import SyscallError
 from pkern.userland.cli.options import UsageError, writable
 from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.explore.points import Preempt, Strategy
+from pkern.userland.explore.points import CAN_BE_TRACED, Preempt, Strategy
 from pkern.userland.explore.recording import Recording
-from pkern.userland.explore.run import Plan, Ran, Session, priorities, shrunk, uniform
+from pkern.userland.explore.run import Plan, Ran, Session, never, priorities, shrunk, uniform
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.sweep.ends import End, Group, Meaning, grouped, meaning
 from pkern.userland.tables import clear_progress, show_progress, tell
 
 FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
-
+TREES = frozenset({"bounded", "exhaustive"})
 
 Schedule = tuple[int, Ran]  # its number, from 1
 
@@ -53,12 +53,15 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
 
 
 def _explore(options: argparse.Namespace) -> int:
+    if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
+        raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
     with Session(_plan(options)) as session:
         usual = session.usual()
         if options.first:
             session.plan = session.plan._replace(enough=partial(_is_finding, usual.end))
-        all_ran = list(_schedules(session, usual, options))
+        all_ran = session.explored(lambda: _schedules(session, usual, options))
         clear_progress()
+        session.plan = session.plan._replace(enough=never)
         groups = _grouped(all_ran, usual)
         findings = [group for group in groups if group.meaning in FINDINGS]
         shortest = [shrunk(session, _shortest(group)) for group in findings]
@@ -78,25 +81,29 @@ def _plan(options: argparse.Namespace) -> Plan:
         path_of(options),
         given_of(options),
         Preempt(options.preempt),
-        max(1, options.schedules),
+        max(1, options.budget),
         wall_seconds(options),
         options.jobs or None,
+        traced=options.strategy == "dpor",
     )
 
 
 def _schedules(session: Session, usual: Ran, options: argparse.Namespace) -> Iterator[Ran]:
     """Give what came of the schedules that are asked for, in a fixed order."""
-    if options.strategy == "tree":
-        yield from session.run_tree(options.bound)
+    if options.strategy in TREES:
+        yield from session.run_tree(options.bound if options.strategy == "bounded" else None)
         return
-    strategies: Iterator[Strategy] = uniform(options.seed, options.schedules)
+    if options.strategy == "dpor":
+        yield from session.run_orders()
+        return
+    strategies: Iterator[Strategy] = uniform(options.seed, options.budget)
     if options.strategy == "pct":
         depth = max(1, options.depth)
-        strategies = priorities(options.seed, options.schedules, depth, usual.points)
+        strategies = priorities(options.seed, options.budget, depth, usual.points)
     ended = {}
     for done, (number, ran) in enumerate(session.run_each(strategies), start=1):
         ended[number] = ran
-        show_progress(done, options.schedules)
+        show_progress(done, options.budget)
     yield from (ended[number] for number in sorted(ended))
 
 
@@ -141,7 +148,8 @@ def _choices(ran: Ran) -> str:
     if not ran.choices:
         return "it needs no other order than the usual one"
     shown = ", ".join(f"{point}:{answer}" for point, answer in ran.choices)
-    return f"the least that it needs, point:task: {shown}"
+    times = "once" if ran.switches == 1 else f"{ran.switches} times"
+    return f"the least that it needs, point:task: {shown} (preempted {times})"
 
 
 def _as_json(usual: Ran, groups: Sequence[Group[Schedule]]) -> str:
@@ -161,4 +169,6 @@ def _as_json(usual: Ran, groups: Sequence[Group[Schedule]]) -> str:
 
 
 def _page(ran: Ran) -> dict[str, object]:
-    return {**ran._asdict(), "end": ran.end.page()}
+    told = {**ran._asdict(), "end": ran.end.page()}
+    del told["blocks"]  # the choices say the same
+    return told

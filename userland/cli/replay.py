@@ -24,15 +24,24 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern replay`."""
     parser.add_argument("recording", metavar="FILE", help="what explore --save has written")
+    parser.add_argument(
+        "--wall", default="60", metavar="SECONDS", help="the processor's time for it; 0: any (60)"
+    )
     parser.add_argument("--strace", action="store_true", help="print each system call to stderr")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the schedule and return the program's exit status."""
     from pkern.userland.cli.explore_command import refusing
-    from pkern.userland.cli.prepared import given_of, machine, path_of, split_command
+    from pkern.userland.cli.prepared import (
+        given_of,
+        machine,
+        path_of,
+        split_command,
+        wall_seconds,
+    )
     from pkern.userland.explore.recording import BadRecording, Recording
-    from pkern.userland.explore.run import Plan, run_once
+    from pkern.userland.explore.run import Plan, limited, run_once
     from pkern.userland.explore.strategies import Replay
 
     try:
@@ -54,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
         with plan.machine() as kernel:
             if options.strace:
                 _trace(kernel)
-            ran = run_once(kernel, plan, Replay(recording.choices))
+            with limited(wall_seconds(options)):
+                ran = run_once(kernel, plan, Replay(recording.choices))
     sys.stdout.buffer.write(ran.end.out)
     sys.stdout.buffer.flush()
     sys.stderr.buffer.write(ran.end.err)

@@ -2,6 +2,8 @@
 
     points.py     where another task could run: the scheduler asks which
     strategies.py who answers: every answer in turn, at random, by priorities, as it was recorded
+    dpor.py       who answers: every order that matters; trace.py notes the steps, objects.py says
+                  what each touches
     run.py        one schedule from its start to its end, many of them, and the shrinking of one
 
 A schedule is what differs from the one in which the running task goes on while it can: a few

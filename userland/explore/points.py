@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.task import Task
     from pkern.syscalls.abi import Raw
+    from pkern.userland.explore.trace import Trace
 
 Choices = tuple[tuple[int, int], ...]  # (point, answer), where the answer is not the first one
 DEFAULT: Choices = ()
@@ -51,6 +52,7 @@ MOST_POINTS = 5_000_000
 
 
 IN_CODE = frozenset({Preempt.BLOCKS, Preempt.MEMORY, Preempt.INSTRUCTIONS})
+CAN_BE_TRACED = frozenset({Preempt.NEVER, Preempt.CALLS, Preempt.MEMORY})
 BEHIND_CALLS = frozenset(
     {Preempt.CALLS, Preempt.MEMORY}
 )  # blocks and instructions end there anyway
@@ -71,12 +73,23 @@ class Strategy(Protocol):
 
 
 class Points:
-    """Asks a strategy at each point of a machine, and notes what it has answered."""
+    """Asks a strategy at each point of a machine, and notes what it has answered.
+
+    blocks: [pid, at how many points in a row it was chosen], as the schedule has them.
+    """
 
     def __init__(
-        self, scheduler: Scheduler, preempt: Preempt, strategy: Strategy, shared: Sequence[int]
+        self,
+        scheduler: Scheduler,
+        preempt: Preempt,
+        strategy: Strategy,
+        shared: Sequence[int],
+        trace: Trace | None = None,
     ) -> None:
-        """Ask from now on. shared: pages that a run before has told, for Preempt.MEMORY."""
+        """Ask from now on. shared: pages that a run before has told, for Preempt.MEMORY.
+
+        trace: what notes each step, if anything does; the processor must watch memory for it.
+        """
         self._queue = scheduler.queue
         self._strategy = strategy
         self._last: Task | None = None
@@ -84,10 +97,12 @@ class Points:
         self.count = 0
         self.switches = 0  # at which a task that could go on gave way
         self.choices: list[tuple[int, int]] = []
+        self.blocks: list[list[int]] = []
+        self._trace = trace
         scheduler.next_task = self.next_task
         if preempt is Preempt.INSTRUCTIONS:
             scheduler.processor.count_instructions()
-        elif preempt is Preempt.MEMORY:
+        elif preempt is Preempt.MEMORY or trace is not None:
             scheduler.processor.count_accesses(shared)
         if preempt in IN_CODE:
             scheduler.slice_blocks = ONE
@@ -99,7 +114,13 @@ class Points:
         ready = [task for task in dict.fromkeys(self._queue) if task.thread.queued]
         if not ready:
             return self._queue.popleft()  # its place is passed over
+        if self._trace is not None:
+            self._trace.end()
+        before = self.count
         task = ready[0] if len(ready) == 1 else self._ask(ready)
+        if self._trace is not None:
+            point = self.count if self.count > before else 0
+            self._trace.begin(task.pid, tuple(other.pid for other in ready), point)
         self._queue.remove(task)
         self._in_a_row = self._in_a_row + 1 if task is self._last else 0
         self._last = task
@@ -118,7 +139,13 @@ class Points:
         if answer:
             self.choices.append((self.count, answer))
             self.switches += preempts
+        self._note_block(tasks[answer].pid)
         return tasks[answer]
+
+    def _note_block(self, pid: int) -> None:
+        if not self.blocks or self.blocks[-1][0] != pid:
+            self.blocks.append([pid, 0])
+        self.blocks[-1][1] += 1
 
 
 def _id(task: Task) -> int:

@@ -9,14 +9,20 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel import branch
 from pkern.kernel.branch import Reply
 from pkern.kernel.machine import Kernel
+from pkern.userland.explore import dpor
+from pkern.userland.explore.dpor import Guided, Order, Ordered
 from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
-from pkern.userland.explore.strategies import Priorities, Replay, Tree, Uniform
+from pkern.userland.explore.strategies import Block, Blocks, Priorities, Replay, Tree, Uniform
+from pkern.userland.explore.trace import Trace
 from pkern.userland.given import Given
 from pkern.userland.harness import EndlessRun, NoEnd
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
@@ -29,29 +35,37 @@ NUMBER = struct.Struct("=Q")
 Progress = Callable[[int], None]
 
 
+def never(end: End) -> bool:
+    """Tell of an end that others are wanted."""
+    return False
+
+
 class Plan(NamedTuple):
     """What is explored. machine: boots one with the program in it. path: of the program there.
 
     seconds: that a schedule, or a subtree of them, may take by the host's clock. at_once: how many
-    run, None: one for each processor. schedules: the most that are run. shared: pages that tasks
-    share, of a run before. enough: tells of an end whether it is the last that is wanted.
+    run, None: one for each processor. budget: schedules that are run at most. shared: pages that
+    tasks share, of a run before. traced: whether steps are. enough: tells of an end whether it is
+    the last that is wanted.
     """
 
     machine: Callable[[], Kernel]
     path: str
     given: Given
     preempt: Preempt = Preempt.CALLS
-    schedules: int = 1000
+    budget: int = 1000
     seconds: float | None = 60.0
     at_once: int | None = None
     shared: tuple[int, ...] = ()
-    enough: Callable[[End], bool] = lambda end: False
+    traced: bool = False
+    enough: Callable[[End], bool] = never
 
 
 class Ran(NamedTuple):
     """One schedule: its choices, how many points it had, at how many a task had to give way.
 
-    shared: the pages that tasks shared, where that was looked at.
+    shared: the pages that tasks shared, where that was looked at. blocks: who ran, and at how many
+    points in a row.
     """
 
     choices: Choices
@@ -59,6 +73,7 @@ class Ran(NamedTuple):
     switches: int
     end: End
     shared: tuple[int, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
 
 class _Explorer:
@@ -68,9 +83,15 @@ class _Explorer:
         self._plan = plan
         self._strategy = strategy
         self.points: Points | None = None
+        self.trace: Trace | None = None
 
     def attach(self, scheduler: Scheduler) -> None:
-        self.points = Points(scheduler, self._plan.preempt, self._strategy, self._plan.shared)
+        plan, strategy = self._plan, self._strategy
+        if plan.traced:
+            self.trace = Trace(scheduler, plan.shared)
+        if isinstance(strategy, Guided):
+            strategy.trace = self.trace
+        self.points = Points(scheduler, plan.preempt, strategy, plan.shared, self.trace)
 
     def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         return handler
@@ -78,13 +99,29 @@ class _Explorer:
 
 def run_once(kernel: Kernel, plan: Plan, strategy: Strategy) -> Ran:
     """Run the program to its end on a machine that is no one else's."""
+    return _run(kernel, plan, _Explorer(plan, strategy))
+
+
+def run_ordered(kernel: Kernel, plan: Plan, order: Order) -> Ordered:
+    """Run the program in an order, and tell its steps. Errors: as run_once."""
+    strategy = Guided(order)
     explorer = _Explorer(plan, strategy)
+    ran = _run(kernel, plan, explorer)
+    assert explorer.trace is not None
+    return Ordered(ran, explorer.trace.steps, strategy.asleep, strategy.redundant)
+
+
+def _run(kernel: Kernel, plan: Plan, explorer: _Explorer) -> Ran:
     end = end_of(kernel, plan.path, plan.given, explorer)
-    points = explorer.points
+    points, trace = explorer.points, explorer.trace
     assert points is not None
     assert kernel.processor is not None
-    shared = tuple(kernel.processor.shared_pages()) if plan.preempt is Preempt.MEMORY else ()
-    return Ran(tuple(points.choices), points.count, points.switches, end, shared)
+    if trace is not None:
+        trace.end()
+    watched = plan.traced or plan.preempt is Preempt.MEMORY
+    shared = tuple(kernel.processor.shared_pages()) if watched else ()
+    blocks = tuple((pid, times) for pid, times in points.blocks)
+    return Ran(tuple(points.choices), points.count, points.switches, end, shared, blocks)
 
 
 def _ran(what: object) -> Ran:
@@ -133,9 +170,48 @@ class Session:
             if self.plan.enough(ran.end):
                 break
 
-    def run_tree(self, bound: int) -> list[Ran]:
-        """Run every schedule of at most so many preemptions, or as many as the plan allows."""
-        budget = _Budget(self.plan.schedules)
+    def explored(self, schedules: Callable[[], Iterable[Ran]]) -> list[Ran]:
+        """Return what schedules gives, asked again until no schedule shows another shared page.
+
+        Pages that only some schedule shares have points, too, once they are known.
+        """
+        while True:
+            found: list[Ran] = []
+            for ran in schedules():
+                found.append(ran)
+                if self.plan.enough(ran.end):
+                    return found
+            if not self._learn(found):
+                return found
+
+    def _learn(self, found: Iterable[Ran]) -> bool:
+        """Take note of the pages that were shared; tell whether one is new."""
+        known = {*self.plan.shared}.union(*(ran.shared for ran in found))
+        new = len(known) > len(self.plan.shared)
+        self.plan = self.plan._replace(shared=tuple(sorted(known)))
+        return new
+
+    def run_orders(self) -> Iterator[Ran]:
+        """Run every order that matters, or as many as the plan allows. Errors: NoEnd."""
+        ran = dpor.explore(self._run_order)
+        for one in islice(ran, self.plan.budget):
+            yield one
+            if not set(one.shared) <= set(self.plan.shared):
+                return  # it has more points than were known
+
+    def _run_order(self, order: Order) -> Ordered:
+        start = partial(self._kernel.branch, run_ordered, self.plan)
+        ((_, what),) = run_all([order], start, at_once=1, seconds=self.plan.seconds)
+        if isinstance(what, Ordered):
+            return what
+        raise NoEnd(f"an order of it does not end: {_ran(what).end.told()}")
+
+    def run_tree(self, bound: int | None) -> list[Ran]:
+        """Run every schedule of at most so many preemptions, or as many as the plan allows.
+
+        bound: None for any number.
+        """
+        budget = _Budget(self.plan.budget)
         try:
             with self._kernel.branch(_subtree, self.plan, bound, budget) as whole:
                 return sorted(whole.result(), key=_order)
@@ -238,11 +314,21 @@ def _limit(seconds: float | None) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds or 0)
 
 
+@contextmanager
+def limited(seconds: float | None) -> Iterator[None]:
+    """A context whose schedule ends after so many seconds of the host's processor, None: never."""
+    _limit(seconds)
+    try:
+        yield
+    finally:
+        _limit(None)
+
+
 def _time_is_up(*_: object) -> None:
     raise EndlessRun("does not end")
 
 
-def _subtree(kernel: Kernel, plan: Plan, bound: int, budget: _Budget) -> list[Ran]:
+def _subtree(kernel: Kernel, plan: Plan, bound: int | None, budget: _Budget) -> list[Ran]:
     """Run the first schedule, and in copies whatever differs from it; return all."""
     budget.take()
     branching = _Branching(kernel, plan, budget)
@@ -261,8 +347,55 @@ def _subtree(kernel: Kernel, plan: Plan, bound: int, budget: _Budget) -> list[Ra
 # ---- fewer switches ----
 
 
+MOST_ROUNDS, MOST_VARIANTS = 20, 100
+WHOLE = 1 << 40  # points: until it cannot go on
+
+
 def shrunk(session: Session, ran: Ran) -> Ran:
-    """Return a schedule with as few choices as can be that ends the same: none can be left out."""
+    """Return a schedule that ends the same with as few switches as can be found.
+
+    First choices are left out, as long as any can; then blocks, in which one task runs, are left
+    out or joined with the next one of the same task.
+    """
+    best = _fewer_choices(session, ran)
+    for _ in range(MOST_ROUNDS):
+        better = _fewer_blocks(session, best)
+        if better is None:
+            break
+        best = _fewer_choices(session, better)
+    return best
+
+
+def _cost(ran: Ran) -> tuple[int, int]:
+    return ran.switches, len(ran.choices)
+
+
+def _fewer_blocks(session: Session, best: Ran) -> Ran | None:
+    """Return the cheapest schedule with other blocks that ends the same, if it costs less."""
+    variants = [Blocks(blocks) for blocks in _variants(best.blocks)][:MOST_VARIANTS]
+    found = {
+        number: ran
+        for number, ran in session.run_each(variants)
+        if ran.end == best.end and _cost(ran) < _cost(best)
+    }
+    return min((found[number] for number in sorted(found)), key=_cost, default=None)
+
+
+def _variants(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """Give blocks without one; with one as long as it can be, or joined with an earlier one."""
+    for place, (pid, times) in reversed(list(enumerate(blocks))):
+        without = [*blocks[:place], *blocks[place + 1 :]]
+        yield without
+        yield [*blocks[:place], (pid, WHOLE), *blocks[place + 1 :]]
+        for earlier in range(place):
+            if blocks[earlier][0] == pid:
+                joined = list(without)
+                joined[earlier] = pid, blocks[earlier][1] + times
+                yield joined
+
+
+def _fewer_choices(session: Session, ran: Ran) -> Ran:
+    """Return a schedule that ends the same, of which no choice can be left out."""
     best, size = ran, max(1, len(ran.choices) // 2)
     while size:
         shorter = _without(session, best, size)

@@ -7,15 +7,20 @@
                  probability of at least 1 / (n * k ** (d - 1)), n tasks and k points
                  (Burckhardt, Kothari, Musuvathi, Nagarakatti: A randomized scheduler with
                  probabilistic guarantees of finding bugs, ASPLOS 2010)
+    Blocks       this task so many times, then that one: what is left of a schedule when parts of it
+                 are taken away or moved
     Tree         every answer, by forking the machine; at most so many preemptions in one schedule
                  (Musuvathi, Qadeer: Iterative context bounding, PLDI 2007)
 
-None but Tree needs more than what it was made with: the seed, not the host, decides.
+    Guided       in dpor.py: every order that matters
+
+None but the last two needs more than what it was made with: the seed, not the host, decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from pkern.userland.explore.points import Choices
 
 Fork = Callable[[], bool]
+Block = tuple[int, int]  # a pid, and at how many points in a row it is chosen
 
 
 class Replay:
@@ -36,6 +42,24 @@ class Replay:
         """Return the recorded answer, if there are as many tasks."""
         answer = self._answers.get(point, 0)
         return answer if answer < len(tasks) else 0
+
+
+class Blocks:
+    """Answers with each block's task as often as it says; one that cannot run is passed over."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._left = deque(blocks)
+
+    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+        """Return the answer that names the block's task; the first one when none is left."""
+        pids = [task.pid for task in tasks]
+        while self._left:
+            pid, times = self._left.popleft()
+            if pid in pids:
+                if times > 1:
+                    self._left.appendleft((pid, times - 1))
+                return pids.index(pid)
+        return 0
 
 
 class Uniform:
@@ -77,12 +101,13 @@ class Priorities:
 class Tree:
     """Gives every answer: each but the first in a copy of the machine that fork makes.
 
-    fork: goes on twice, and tells whether this is the copy. bound: preemptions in one schedule.
+    fork: goes on twice, and tells whether this is the copy. bound: preemptions in one schedule,
+    None: any number.
     """
 
-    def __init__(self, fork: Fork, bound: int) -> None:
+    def __init__(self, fork: Fork, bound: int | None) -> None:
         self._fork = fork
-        self._left = bound
+        self._left = float("inf") if bound is None else bound
 
     def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
         """Return the first answer here, and each other in a copy."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from pkern.kernel.machine import Kernel
+from pkern.kernel.machine import Kernel, parse_size
 from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.complaints import boot_complaint
 
@@ -66,7 +66,17 @@ def read_axis(text: str) -> Axis:
     values = tuple(value.strip() for value in listed.split(","))
     if not all(values):
         raise BadAxis(f"'{text}' has an empty value")
+    if len({*map(_meant, values)}) < len(values):
+        raise BadAxis(f"'{text}' has a value twice")
     return Axis(name, values)
+
+
+def _meant(value: str) -> str | int:
+    """Return what a value says: 8M and 8192K are one size."""
+    try:
+        return parse_size(value)
+    except ValueError:
+        return value
 
 
 def rows(axes: Sequence[Axis], base: Mapping[str, Any]) -> list[Row]:

@@ -84,7 +84,12 @@ struct processor {
 	bool watching;               /* only what touches shared pages counts */
 	bool touched;                /* the instruction before has, or the slice is to end */
 	uint64_t *shared, nr_shared; /* linear pages, ascending: of a run before */
-	bool stepped;                /* the instruction that is about to be made has been counted */
+	bool noting;                 /* and is written down: */
+	struct access_note *notes;
+	uint64_t nr_notes, room_notes;
+	bool lost_note;
+	uint64_t step_at; /* the instruction that is being made, while stepping */
+	bool stepped;     /* the instruction that is about to be made has been counted */
 	uint64_t *clock;
 	uint64_t call_ns, block_ns;
 	struct run_answers answers;

@@ -221,6 +221,7 @@ void run_destroy(processor *p)
 		host_release(p->hidden, PAGE_SIZE);
 	free(p->given);
 	free(p->shared);
+	free(p->notes);
 	x87_forget(p);
 	free(p);
 }

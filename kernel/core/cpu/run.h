@@ -112,6 +112,15 @@ int64_t run_by_instructions(processor *p);
  */
 int64_t run_by_accesses(processor *p, const uint64_t *linear, uint64_t nr);
 uint64_t run_shared_pages(processor *p, uint64_t *linear, uint64_t max);
+/* What instructions do to such pages, noted from now on, while run_by_accesses() is. */
+struct access_note {
+	uint64_t physical, linear; /* linear: where the page was shown last */
+	uint64_t size, writes;     /* bytes; 0: it was read */
+	uint64_t rip;              /* of the instruction */
+};
+void run_note_accesses(processor *p);
+/* Take up to max notes, the oldest first; how many there were.  -ENOMEM: one was lost. */
+int64_t run_take_notes(processor *p, struct access_note *out, uint64_t max);
 int64_t run(context *c, uint64_t calls);      /* go on where it stopped; enum run_calls */
 int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */

@@ -27,7 +27,9 @@ static void step_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 {
 	processor *p = arg;
 
-	(void)uc, (void)address, (void)size;
+	(void)uc, (void)size;
+	if (!p->probing)
+		p->step_at = address;
 	if (p->stopped || p->probing || !p->mm)
 		return;
 	if (p->stepped || (p->watching && !p->touched)) {
@@ -42,13 +44,31 @@ static void step_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	end_slice_here(p);
 }
 
+static void note_access(processor *p, uint64_t linear, uint64_t physical, int size, bool writes)
+{
+	if (p->nr_notes == p->room_notes) {
+		uint64_t room = p->room_notes ? 2 * p->room_notes : 64;
+		struct access_note *more = realloc(p->notes, room * sizeof(*more));
+
+		if (!more) {
+			p->lost_note = true;
+			return;
+		}
+		p->notes = more;
+		p->room_notes = room;
+	}
+	p->notes[p->nr_notes++] = (struct access_note){
+		physical, linear, (uint64_t)size, writes, p->step_at,
+	};
+}
+
 /* The engine tells the physical address. */
 static void access_hook(engine *uc, int type, uint64_t address, int size, int64_t value, void *arg)
 {
 	processor *p = arg;
 	uint64_t pfn = address >> PAGE_SHIFT;
 
-	(void)uc, (void)size, (void)value;
+	(void)uc, (void)value;
 	if (p->probing || pfn >= p->machine->nr_pages)
 		return;
 	struct frame_use *use = &p->frames[pfn];
@@ -57,6 +77,9 @@ static void access_hook(engine *uc, int type, uint64_t address, int size, int64_
 	use->shared |= use->accessor != p->current;
 	use->written |= type == MEM_WRITE;
 	p->touched |= use->shared && use->written;
+	if (p->noting && use->shared && use->written)
+		note_access(p, use->linear | (address & ~PAGE_MASK), address, size,
+			    type == MEM_WRITE);
 }
 
 static bool will_be_shared(const processor *p, uint64_t linear)
@@ -114,6 +137,22 @@ int64_t run_by_accesses(processor *p, const uint64_t *linear, uint64_t nr)
 		return -ENOMEM;
 	p->watching = true;
 	return run_by_instructions(p);
+}
+
+void run_note_accesses(processor *p) { p->noting = true; }
+
+int64_t run_take_notes(processor *p, struct access_note *out, uint64_t max)
+{
+	uint64_t nr = p->nr_notes < max ? p->nr_notes : max;
+
+	if (p->lost_note)
+		return -ENOMEM;
+	if (!nr)
+		return 0;
+	memcpy(out, p->notes, nr * sizeof(*out));
+	p->nr_notes -= nr;
+	memmove(p->notes, p->notes + nr, p->nr_notes * sizeof(*out));
+	return (int64_t)nr;
 }
 
 /* The linear pages that were shared, up to max; how many there are. */

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 HERE = Path(__file__).parent
 MOST = 1000
 STRATEGIES = {
-    "tree, one preemption": ("--strategy", "tree", "--bound", "1"),
+    "tree, one preemption": ("--strategy", "bounded", "--bound", "1"),
     "random": ("--strategy", "random"),
     "PCT, depth 2": ("--strategy", "pct", "--depth", "2"),
     "PCT, depth 3": ("--strategy", "pct", "--depth", "3"),
@@ -23,7 +23,7 @@ STRATEGIES = {
 
 def found(program: Path, options: tuple[str, ...]) -> str:
     """Return the number of the first schedule with a finding, or that there was none."""
-    command = ["explore", "--first", "--jobs", "1", "--preempt", "memory", "--schedules", str(MOST)]
+    command = ["explore", "--first", "--jobs", "1", "--preempt", "memory", "--budget", str(MOST)]
     argv = [sys.executable, "-m", "pkern", *command, *options, str(program)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     first = re.search(r"first in schedule (\d+)", done.stdout)

@@ -38,6 +38,8 @@ def test_a_row_boots_with_its_values():
         ("ram=8M,,9M", "empty value"),
         ("memory=8M", "neither a sysctl"),
         ("ram=all", "only rmap has a list"),
+        ("ram=8M,8M", "a value twice"),
+        ("ram=8M,8192K", "a value twice"),
     ],
 )
 def test_what_is_no_axis(text, complaint):
