@@ -388,6 +388,7 @@ def load(task: Task, wanted: Wanted, strings: Strings) -> Program:
     try:
         mm = new_mm(task)
         rip, rsp = _build(task, mm, request)
+        mm.counters.start_stack = rsp
     except BaseException:
         if mm is not None:
             mm.put()

@@ -214,7 +214,9 @@ class Task:
             return "Z"
         if self.thread.stopped:
             return "T"
-        return "S" if self.thread.waiting is not None else "R"
+        scheduler = self.kernel.scheduler
+        waits = scheduler is not None and scheduler.waits_for_host and scheduler.running is self
+        return "S" if waits or self.thread.waiting is not None else "R"
 
     # ---- credentials ----
 

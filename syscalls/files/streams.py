@@ -60,7 +60,10 @@ def write_pipe(task: Task, file: File, data: bytes) -> int:
             signal_broken_pipe(task, error)
             raise
 
-    return _all_of(task, data, put)
+    done = _all_of(task, data, put)
+    task.io.syscw += 1
+    task.io.wchar += done
+    return done
 
 
 WRITERS.enter("fifo", write_pipe, __name__)

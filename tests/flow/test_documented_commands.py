@@ -39,6 +39,7 @@ LONG = {
     "mount",
     "host-shell",
 }
+WITH_OTHERS = {"--mount", "--gdb"}  # need what not every host has, or somebody who comes
 BUSYBOX = Path("/bin/busybox")
 PYTHON = """
 def main(sys):
@@ -99,9 +100,7 @@ ALL = commands()
 def is_run(command: Command) -> bool:
     if not command.in_block or command.words[0] != "pkern":
         return False
-    return (
-        command.words[1] not in LONG and "--mount" not in command.words
-    )  # not every host has FUSE
+    return command.words[1] not in LONG and not WITH_OTHERS.intersection(command.words)
 
 
 @pytest.fixture(scope="module")

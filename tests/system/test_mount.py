@@ -107,7 +107,8 @@ def task_of(directory: Path, name: str) -> Path:
 
 def stop(directory: Path, run: subprocess.Popen) -> tuple[str, str]:
     """Let the program of `waiting` end; return what it wrote."""
-    (directory / "tmp/stop").touch()
+    with contextlib.suppress(OSError):  # the machine may have ended before the file is closed
+        (directory / "tmp/stop").touch()
     return run.communicate(timeout=SECONDS)
 
 
@@ -202,6 +203,38 @@ def test_the_hosts_tools_show_the_machines_tasks(
     assert expected in shown.stdout
     assert "python" not in shown.stdout  # nothing of the host's
     assert "python" in Path(f"/proc/{os.getpid()}/cmdline").read_text()  # whose /proc is as it was
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "out"),
+    [
+        ("exit 3", 3, ""),
+        ("kill -TERM $$", 128 + signal.SIGTERM, ""),
+        ("kill 2 2>&- || echo nobody", 0, "nobody\n"),
+        ("cat /sys/devices/system/cpu/possible", 0, "0\n"),
+        ("ls -d /proc/self/maps", 0, "/proc/self/maps\n"),
+    ],
+)
+def test_a_host_shell_is_among_itself(
+    script: str, status: int, out: str, directory: Path, waiting: subprocess.Popen
+) -> None:
+    done = subprocess.run(
+        [*PKERN, "host-shell", directory, "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, out, "")
+
+
+def test_who_waits_for_input_is_shown_asleep(directory: Path, compile_c: Compile) -> None:
+    program = compile_c("#include <stdio.h>\nint main(void) { return getchar() == EOF; }\n")
+    with machine(directory, "run", "--mount", directory, program) as run:
+        stat = task_of(directory, "program") / "stat"
+        assert stat.read_text().split(") ")[1].startswith("S ")
+        run.communicate("x", timeout=SECONDS)
+        assert run.returncode == 0
 
 
 # ---- rights ----

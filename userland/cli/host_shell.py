@@ -7,9 +7,9 @@ from pathlib import Path
 from pkern.userland.cli.options import UsageError
 
 HELP = """\
-COMMAND, or a shell, runs on the host as ever, but finds the /proc of the machine that is mounted
-on DIR: ps, free, vmstat, pmap, htop and what else reads /proc show the machine's tasks and memory.
-All other files are the host's. What it starts itself has pids of the host: that /proc lacks them.
+COMMAND, or a shell, runs on the host, but finds /proc and /sys of the machine that is mounted on
+DIR: ps, free, vmstat, pmap, htop and what else reads /proc show the machine's tasks and memory. All
+other files are the host's. A signal to one of the pids shown reaches no process of the host.
 
 examples:
   pkern run --mount /mnt/machine ./tool &
@@ -29,15 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Become the command, where the machine's /proc is /proc."""
-    from pkern.userland.mount.hostshell import NoNameSpace, enter
+    """Run the command where the machine's /proc is /proc; return its status."""
+    from pkern.userland.mount import hostshell
 
     command = options.command or [os.environ.get("SHELL") or "/bin/sh"]
     try:
-        enter(Path(options.directory).absolute())
-    except NoNameSpace as error:
+        return hostshell.run(Path(options.directory).absolute(), command)
+    except hostshell.NoNameSpace as error:
         raise UsageError(str(error), 1) from error
-    try:
-        os.execvp(command[0], command)
-    except OSError as error:
-        raise UsageError(f"cannot execute '{command[0]}': {error.strerror}", 127) from error

@@ -116,7 +116,7 @@ class Guests:
         tasks = self.kernel.tasks
         if not name.isdecimal() or int(name) in tasks or not tasks:
             return name
-        return str(min(tasks)) if is_thread_of(self._asker, int(name)) else name
+        return str(min(tasks)) if int(name) in numbers_of(self._asker) else name
 
     def _shown(self, inode: Inode) -> Inode:
         """Return what stands at a place: what is mounted there, the guests' own /proc and /sys."""
@@ -126,16 +126,25 @@ class Guests:
         return self._sys if isinstance(inode, SysRoot) else inode
 
 
-def groups_of(pid: int) -> tuple[int, ...]:
-    """Return the supplementary groups of a thread of the host; none if it has gone."""
+def status_of(thread: int) -> dict[str, str]:
+    """Return what /proc says of a thread of the host, by name; nothing if it has gone."""
     try:
-        status = Path(f"/proc/{pid}/status").read_bytes()
+        lines = Path(f"/proc/{thread}/status").read_text(errors="replace").splitlines()
     except OSError:
-        return ()
-    found = status.partition(b"\nGroups:")[2].partition(b"\n")[0]
-    return tuple(map(int, found.split()))
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def is_thread_of(thread: int, process: int) -> bool:
-    """Tell whether a thread of the host is one of a process."""
-    return os.path.exists(f"/proc/{process}/task/{thread}")
+def groups_of(thread: int) -> tuple[int, ...]:
+    """Return the supplementary groups of a thread of the host."""
+    return tuple(map(int, status_of(thread).get("Groups", "").split()))
+
+
+def numbers_of(thread: int) -> set[int]:
+    """Return the pids of a thread's process, in the host's name space and in all below it."""
+    return set(map(int, status_of(thread).get("NStgid", "").split()))
+
+
+def is_own(thread: int) -> bool:
+    """Tell whether a thread of the host is one of this process."""
+    return os.path.exists(f"/proc/self/task/{thread}")

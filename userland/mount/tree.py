@@ -24,7 +24,7 @@ from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.walk import NAME_MAX, Last
 from pkern.syscalls.files import mounts, paths, read_write, sizes, stat
 from pkern.syscalls.files.at import AT_FDCWD, AT_SYMLINK_NOFOLLOW
-from pkern.userland.mount.guests import Guests, is_thread_of
+from pkern.userland.mount.guests import Guests, is_own
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +80,7 @@ def changing(operation: Inside[P, R]) -> Asked[P, R]:
 def asker() -> tuple[int, int, int]:
     """Return uid, gid and thread of who asks. Errors: EDEADLK: it is the machine itself."""
     uid, gid, pid = mfusepy.fuse_get_context()
-    if is_thread_of(pid, os.getpid()):
+    if is_own(pid):
         raise SyscallError(errno.EDEADLK)
     return uid, gid, pid
 
