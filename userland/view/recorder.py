@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.values import NamedTuple
+from pkern.userland.events.recording import chosen
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Event
@@ -58,7 +59,7 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         tracing = self._kernel.tracing
-        self._entry = tracing.subscribe(list(tracing.table.values()), self._take)
+        self._entry = tracing.subscribe(chosen(tracing, ()), self._take)
         error = lib.machine_journal_on(self._kernel.core, self._most)
         if error:
             tracing.unsubscribe(self._entry)
