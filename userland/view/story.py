@@ -150,21 +150,13 @@ def makers_of(
 ) -> Iterator[tuple[int, int, Event]]:
     """Yield seq and pgd of each new address space, and the event that tells whose it is.
 
-    A fork, and an exec, are told of once the space is there; a process that the host makes before.
+    A fork, and an exec, are told of once the space is there; of a process that the host makes only
+    the exec is, before which it had another space.
     """
-    waiting, made = deque(spaces), None
+    waiting = deque(spaces)
     for event in events:
-        if made is not None and waiting:
-            yield *waiting.popleft(), made
-        made, newest = None, None
         while waiting and waiting[0][0] <= event.seq:
-            newest = waiting.popleft()
-        if newest is not None:
-            yield *newest, event
-        elif event.name == FORK and not event["parent_pid"]:
-            made = event
-    if made is not None and waiting:
-        yield *waiting.popleft(), made
+            yield *waiting.popleft(), event
 
 
 def all_labels(
