@@ -18,7 +18,8 @@ HEADERS = ("core_api.h", "cpu/cpu.h", "cpu/run.h")
 BUGS = "bugs.h"
 
 WARNINGS = ["-Wall", "-Wextra"]
-PLAIN = ["-O2"]
+# In place of the level that Python was built with, unless CFLAGS names one.
+PLAIN = [] if re.search(r"(^|\s)-O", os.environ.get("CFLAGS", "")) else ["-O2"]
 UNOPTIMISED = ["-O0"]
 SANITIZED = [
     "-O1",

@@ -83,7 +83,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-c", SDIST, cwd=tree)
     (archive,) = (tree / "dist").glob("*.tar.gz")
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    run(*pip, "--no-index", "-w", "dist", str(archive), cwd=tree, CFLAGS="-O0")
+    run(*pip, "--no-index", "-w", "dist", str(archive), cwd=tree, CFLAGS="-O0 -g0")
     (built,) = (tree / "dist").glob("*.whl")
     return built
 
