@@ -99,6 +99,7 @@ class Machine:
     kernel: Kernel
     env: Mapping[str, str] | None = None
     uid: int = 1000
+    nice: int = 0
     out: list[bytes] = field(default_factory=list)
 
     def spawn(self, program: Path, *arguments: str, stdin: bytes = b"") -> Task:
@@ -108,9 +109,11 @@ class Machine:
         self.err: list[bytes] = []
         stdio = captured(self.kernel, stdin, self.out.append, self.err.append)
         argv = [str(program), *arguments]
-        return machine_code.spawn_program(
+        task = machine_code.spawn_program(
             self.kernel, str(program), argv, stdio=stdio, uid=self.uid, env=self.env
         )
+        task.set_attributes(nice=self.nice)
+        return task
 
     def run(self, program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
         """Run a host's program to its end."""
@@ -125,9 +128,10 @@ def same_as_host(
 ) -> None:
     """Assert that a program prints, as this user, what it prints on the host, and ends with 0.
 
+    The tests may be run by nice: the machine's program has the same value.
     here, there: its arguments in the machine and on the host.
     """
-    machine.uid = os.getuid()
+    machine.uid, machine.nice = os.getuid(), os.getpriority(os.PRIO_PROCESS, 0)
     ours, theirs = machine.run(program, *here), on_host(program, *there)
     assert ours.out.decode() == theirs.out.decode()
     assert ours.status == theirs.status == 0
