@@ -83,3 +83,39 @@ def test_links_and_decisions_that_pages_name_are_there():
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
         for number in re.findall(r"[Dd]ecisions?[ /](\d{4})", text):
             assert number in decisions, f"{page.relative_to(ROOT)}: decision {number}"
+
+
+def test_the_letter_is_introduced_before_it_is_spoken_of():
+    readme = (ROOT / "README.md").read_text()
+    before, heading, after = readme.partition("## The letter\n")
+    assert heading
+    assert "letter" not in before
+    paragraph = after.split("\n##")[0]
+    for name in ("Andrea Arcangeli", "Andrew Morton", "2003", "https://lore.kernel.org/r/"):
+        assert name in paragraph
+
+
+def test_nothing_tells_a_user_to_fetch_pkern_from_the_index():
+    """It is not there: what is installed is a folder of the user's, or a wheel."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    sources = [
+        path for room in ("kernel", "userland", "pkern") for path in (ROOT / room).rglob("*.py")
+    ]
+    named = [
+        (path, target)
+        for path in (*pages, *sources)
+        for target in re.findall(r"pip\"? install ((?:-q )?['\"]?[^`'\";\s]*)", path.read_text())
+    ]
+    assert len(named) > 4
+    for path, target in named:
+        assert "pkern" not in target, f"{path.relative_to(ROOT)}: pip install {target}"
+
+
+def test_programs_that_pages_name_are_compiled():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        name for page in pages for name in re.findall(r"build/programs/(\w+)", page.read_text())
+    }
+    assert "bench" in named
+    for name in named:
+        assert (ROOT / f"userland/programs/{name}.c").exists(), name

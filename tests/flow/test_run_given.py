@@ -121,6 +121,19 @@ def test_a_program_in_machine_code_is_given_what_was_asked(tmp_path):
     assert done.stdout.split("\n") == given
 
 
+def test_a_processor_has_what_is_asked_for(tmp_path):
+    (tmp_path / "keys.py").write_text("def main(sys):\n    print(sys.pkey_alloc(0, 0))\n")
+    done = pkern("run", "--cpu", "pku", tmp_path / "keys.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+    without = pkern("run", tmp_path / "keys.py")
+    assert (without.returncode, without.stdout) == (1, "")
+    unknown = pkern("run", "--cpu", "pke", tmp_path / "keys.py")
+    assert unknown.returncode == 2
+    assert unknown.stderr == (
+        "pkern: the machine does not boot: unknown feature 'pke' of a processor: choose pku\n"
+    )
+
+
 @needs_busybox
 def test_a_working_directory_that_cannot_be(tmp_path, python_program):
     (tmp_path / "file").touch()
