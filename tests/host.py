@@ -35,6 +35,7 @@ ONLY_WITHOUT = {
 
 
 _LIBC = ctypes.CDLL(None)
+_MAPS = Path("/proc/self/maps").read_text()
 
 
 def _five_levels() -> bool:
@@ -100,9 +101,15 @@ TRAITS = (
     ),
     Trait(
         "no page of vsyscalls",
-        "[vsyscall]" not in Path("/proc/self/maps").read_text(),
+        "[vsyscall]" not in _MAPS,
         "calls to the vsyscall page, of which programs die there",
         ("*test_programs.py::*[[]vsyscall]", "*test_uml.py::*[[]*vsyscall*]"),
+    ),
+    Trait(
+        "a page of vsyscalls that can be read",
+        any("[vsyscall]" in line and " r" in line for line in _MAPS.splitlines()),
+        "its rights in maps",
+        ("*test_maps_of_a_new_task_is_its_stack_and_the_kernel_s_page",),
     ),
     Trait(
         "swap",
@@ -153,6 +160,7 @@ COMPARED_IN = {
     "weighted interleaving": ("*test_elf.py::test_memory_policies*",),
     "secret memory": ("*test_secret_memory_as_on_the_host",),
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
+    "out-of-band data": ("*test_out_of_band_data_goes_as_on_the_host*",),
     "timers": ("*test_sockets_and_terminals_as_on_the_host[[]asyncio]",),
     "pidfd": ("*test_elf.py::*[[]pidfd*",),
     "guards": ("*odd_arguments*[[]guards]", "*test_elf.py::*[[]faultaround*]",
@@ -164,6 +172,7 @@ COMPARED_IN = {
     "options": ("*test_sockets_and_terminals_as_on_the_host[[]*sockets]",),
     "no execution": ("*test_elf.py::*[[]sizelimits*",),
     "mdwe": ("*test_elf.py::*[[]mdwe*",),
+    "order of vmstat": ("*test_vmstat_names_are_in_the_hosts_order",),
     "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
     "userfaultfd": ("*test_userfaultfd_as_on_the_host*",),
     "fields of /proc": (),

@@ -584,7 +584,7 @@ def test_a_place_that_cannot_be_mounted_on_is_a_sentence(
 @pytest.mark.parametrize(
     ("hidden", "sentence"),
     [
-        ("sys.modules['mfusepy'] = None", "pip install 'pkern[fuse]'"),
+        ("sys.modules['mfusepy'] = None", "pip install '.[fuse]' in pkern's folder"),
         ("os.environ['FUSE_LIBRARY_PATH'] = '/missing'", "libfuse is missing"),
         ("mounted.DEVICE = mounted.Path('/missing')", "no FUSE to use: /missing: No such file"),
         ("os.geteuid = lambda: 1; mounted.which = lambda name: None", "apt install fuse3"),

@@ -446,6 +446,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("eventfd", (6, 9), "a write to an eventfd of more than eight bytes is EINVAL"),
     Newer("weighted interleaving", (6, 9), "MPOL_WEIGHTED_INTERLEAVE of memory policies"),
     Newer("mseal", (6, 10), "the call mseal"),
+    Newer("out-of-band data", (6, 11), "what follows out-of-band data of AF_UNIX can be read"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
     Newer("timers", (6, 13), "a timer that is deleted takes its signal with it"),
     Newer("pidfd", (6, 14), "PIDFD_SELF, pidfds as files of their own, advice for oneself"),
@@ -461,6 +462,7 @@ NEWER: tuple[Newer, ...] = (
         "no execution", (6, 18), "what has no name in a file system is not mapped to be executed"
     ),
     Newer("mdwe", (6, 18), "PR_SET_MDWE and its flags, flags of PR_SET_THP_DISABLE"),
+    Newer("order of vmstat", (6, 18), "the order of the lines of /proc/vmstat"),
     Newer("rollup", (6, 18), "smaps_rollup of a process that has ended is ESRCH at open"),
     Newer(
         "fields of /proc",

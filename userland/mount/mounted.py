@@ -139,7 +139,7 @@ class _Server:
         try:
             from pkern.userland.mount.tree import Fuse, Tree
         except ModuleNotFoundError as error:
-            hint = "pip install 'pkern[fuse]'"
+            hint = "pip install '.[fuse]' in pkern's folder"
             raise NotMounted(f"{error.name} is missing, which speaks to FUSE: {hint}") from error
         except OSError as error:
             raise NotMounted("libfuse is missing (Debian: apt install libfuse3-3)") from error

@@ -136,12 +136,15 @@ HOWS = [
 ]  # fmt: skip
 
 
-def opened(world: Any, how: tuple[int, ...], path: str) -> list[int]:
+AT_FDCWD = -100
+
+
+def opened(world: Any, how: tuple[int, ...], path: str, folder: int = AT_FDCWD) -> list[int]:
     """Return 0 or the error, and the open file's flags and mode."""
     flags, mode, resolve, nbytes, more = how
     how_bytes = struct.pack("<4Q", flags, mode, resolve, more)
     world.put(path.encode().ljust(512, b"\0") + how_bytes.ljust(3584, b"\0"))
-    fd = world.raw(OPENAT2, -100 % (1 << 64), "0", "512", nbytes)
+    fd = world.raw(OPENAT2, folder % (1 << 64), "0", "512", nbytes)
     if fd < 0:
         return [fd]
     found = [world.raw(72, fd, 1), world.raw(72, fd, 3), world.fstat(fd).st_mode & 0o777]
@@ -161,10 +164,13 @@ def test_openat2_opens_as_the_host_does(worlds: Worlds, how: tuple[int, ...]) ->
 
 
 def test_openat2_finds_what_is_cached(worlds: Worlds) -> None:
+    """Below a folder that is open: above it may be file systems that are asked about each name."""
     found = []
     for world in worlds:
         world.close(world.open(world.path("there"), os.O_WRONLY | os.O_CREAT, 0o640))
-        found.append(opened(world, (0, 0, 0x20, 24, 0), world.path("there")))
+        folder = world.open(world.path(""), os.O_RDONLY, 0)
+        found.append(opened(world, (0, 0, 0x20, 24, 0), "there", folder))
+        world.close(folder)
     assert found[1] == found[0]
 
 
