@@ -162,7 +162,7 @@ COMPARED_IN = {
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
     "out-of-band data": ("*test_out_of_band_data_goes_as_on_the_host*",),
     "timers": ("*test_sockets_and_terminals_as_on_the_host[[]asyncio]",),
-    "pidfd": ("*test_elf.py::*[[]pidfd*",),
+    "pidfd": ("*test_elf.py::*[[]pidfd*", "*test_elf.py::*[[]threadrules*"),
     "guards": ("*odd_arguments*[[]guards]", "*test_elf.py::*[[]faultaround*]",
                "*test_fault_around_of_a_disk_as_on_the_host"),
     "vectors": ("*odd_arguments*[[]vectors]",),

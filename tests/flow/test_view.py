@@ -174,4 +174,4 @@ def test_without_bokeh_it_is_refused_before_the_run(capsys, monkeypatch, program
     monkeypatch.setitem(host.modules, "bokeh", None)
     assert main(["run", "--view", str(tmp_path / "x.html"), programs[0]]) == 2
     said = capsys.readouterr()
-    assert "pip install 'pkern[view]'" in said.err and not said.out
+    assert "pip install '.[view]'" in said.err and not said.out

@@ -449,7 +449,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("out-of-band data", (6, 11), "what follows out-of-band data of AF_UNIX can be read"),
     Newer("SCHED_EXT", (6, 12), "the policy SCHED_EXT"),
     Newer("timers", (6, 13), "a timer that is deleted takes its signal with it"),
-    Newer("pidfd", (6, 14), "PIDFD_SELF, pidfds as files of their own, advice for oneself"),
+    Newer("pidfd", (6, 14), "PIDFD_THREAD, PIDFD_SELF, pidfds as files of their own"),
     Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
     Newer("userfaultfd", (6, 15), "UFFDIO_MOVE, _POISON and what they say of guards"),
     Newer("secret memory", (6, 18), "memfd_secret: on by default since 6.5, errors since then"),

@@ -36,7 +36,7 @@ def need_bokeh() -> None:
     try:
         import bokeh  # noqa: F401
     except ImportError as error:
-        raise NoPictures("--view needs Bokeh: pip install 'pkern[view]'") from error
+        raise NoPictures("--view needs Bokeh: pip install '.[view]' in pkern's folder") from error
 
 
 def page(data: dict[str, Any], title: str) -> str:
