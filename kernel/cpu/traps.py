@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PAGE_SIZE = 4096
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11
 FPE_FLTINV = 7
-BREAKPOINT, PAGE_FAULT = 3, 14  # vectors
+BREAKPOINT, OVERFLOW, PROTECTION, PAGE_FAULT = 3, 4, 13, 14  # vectors
+IN_IDT = 2  # of the error code of a gate, which its number stands in
 # Of a page fault's error code; enum access is its other bits.
 PF_PRESENT, PF_USER, PF_PK = 1, 4, 0x20
 FAULTS = {
@@ -88,12 +89,13 @@ def _was_present(task: Task, addr: int, access: int) -> bool:
 def exception(task: Task, exit_: Any) -> None:
     """Send the signal of an exception; exit_ is the processor's (struct run_exit *)."""
     vector, rip = int(exit_.vector), int(exit_.rip)
+    error = 0
+    if exit_.software and vector not in (BREAKPOINT, OVERFLOW):
+        vector, error = PROTECTION, vector << 3 | IN_IDT  # that gate is not for programs
     signo, code = EXCEPTIONS.get(vector, GENERAL_PROTECTION)
-    if exit_.software and vector != BREAKPOINT:
-        signo, code = GENERAL_PROTECTION
-    task.thread.fault = (0, 0, vector)
+    task.thread.fault = (task.thread.fault[0], error, vector)  # CR2 stays
     if _is_unhandled(task, signo):
-        _log_trap(task, 13 if (signo, code) == GENERAL_PROTECTION else vector)
+        _log_trap(task, PROTECTION if (signo, code) == GENERAL_PROTECTION else vector)
     signals.force(task, SigInfo(signo, code, si_addr=0 if code == SI_KERNEL else rip))
 
 

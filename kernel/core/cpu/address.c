@@ -68,6 +68,8 @@ void find_address(processor *p)
 {
 	struct run_exit *e = &p->exit;
 
+	if (e->addr & ~PAGE_MASK)
+		return; /* whoever stopped the run knew it */
 	if (e->access != ACCESS_EXEC)
 		e->addr = probe(p, e->addr, e->rip);
 	else if ((e->rip & PAGE_MASK) == e->addr)

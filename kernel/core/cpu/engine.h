@@ -40,6 +40,7 @@ enum engine_hook_type {
 	HOOK_UNMAPPED = 7 << 4,
 	HOOK_ACCESS = 3 << 10,
 	HOOK_INSN_INVALID = 1 << 14,
+	HOOK_EDGE = 1 << 15,
 	HOOK_TLB_FILL = 1 << 17
 };
 /* clang-format on */
@@ -62,6 +63,10 @@ enum { VIRTUAL_TLB = 1 };
 struct engine_tlb_entry {
 	uint64_t paddr;
 	int perms;
+};
+struct engine_block {
+	uint64_t pc;
+	uint16_t nr_insns, size; /* size in bytes */
 };
 struct engine_msr {
 	uint32_t id;

@@ -31,6 +31,23 @@ struct x87_sites { /* addresses with a hook: a hash table, 0: free */
 	uint64_t *at, nr, room;
 };
 
+struct place; /* operands.c: an instruction that is looked at, or was */
+struct span {
+	uint64_t from, to;
+};
+
+#define MOST_PLACES 16
+#define MAX_DROPS 16
+#define MAX_TIRED 64
+struct places {
+	struct place *at; /* a hash table by address */
+	uint64_t nr, room;
+	uint64_t recent[MOST_PLACES], nr_hooked; /* the last that got a hook, in turn */
+	uint64_t tired[MAX_TIRED], nr_tired;     /* whose hooks are to go */
+	struct span drops[MAX_DROPS];            /* code to be translated anew */
+	uint64_t nr_drops;
+};
+
 struct given { /* audit: one entry of the engine's TLB */
 	uint64_t page, frame;
 	int perms;
@@ -70,11 +87,12 @@ struct processor {
 	uint64_t hidden_linear; /* where it is shown now; 0: nowhere */
 	uint64_t nothing_paddr; /* a page that does not exist */
 	struct run_exit exit;
-	bool stopped;         /* a hook has set exit.reason */
-	bool again;           /* or wants only to be entered anew */
-	context *caller;      /* who made the system call that exit tells of */
-	uint64_t call_flags;  /* at the last system call */
-	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
+	bool stopped;                  /* a hook has set exit.reason */
+	bool again;                    /* or wants only to be entered anew */
+	context *caller;               /* who made the system call that exit tells of */
+	uint64_t call_flags;           /* at the last system call */
+	uint64_t retranslate;          /* drop what was made of this linear page's code; 0: none */
+	uint64_t at_port, rax_at_port; /* rip and rax where one was named; 0: nowhere */
 	uint64_t tsc;
 	uint64_t blocks_held; /* blocks_left, while holding */
 	bool holding;
@@ -100,6 +118,7 @@ struct processor {
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;
 	struct x87_sites x87;
+	struct places places;
 	uint64_t leave_every; /* a test: enter anew at every so many misses; 0: never */
 	uint64_t leave_in;
 	bool leaving; /* enter anew where the next block begins */
@@ -134,6 +153,9 @@ extern const size_t nr_run_hooks;
 void begin_run(processor *p);               /* nothing has happened yet */
 int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
+void leave_soon(processor *p); /* and enter again, once the block has ended */
+void raise_exception(processor *p, uint32_t vector);
+uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max); /* how many */
 
 void count_work(processor *p, uint64_t calls);
 void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags);
@@ -154,6 +176,12 @@ uint64_t do_invalid(processor *p);
 /* x87.c */
 bool x87_watch(processor *p, const uint8_t *page, uint64_t linear);
 void x87_forget(processor *p);
+
+/* operands.c */
+void block_made(engine *uc, const struct engine_block *block, const struct engine_block *before,
+		void *arg);
+void operands_settle(processor *p);
+void operands_forget(processor *p);
 
 /* steps.c */
 void steps_note_fill(processor *p, struct frame_use *use, uint64_t linear);

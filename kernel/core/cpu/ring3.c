@@ -223,6 +223,7 @@ void run_destroy(processor *p)
 	free(p->shared);
 	free(p->notes);
 	x87_forget(p);
+	operands_forget(p);
 	free(p);
 }
 

@@ -22,6 +22,7 @@
 #define INT_BYTES 2
 #define TSC_STEP 1000
 #define VECTOR_BREAKPOINT 3
+#define VECTOR_OVERFLOW 4
 #define VECTOR_GENERAL_PROTECTION 13
 
 static bool stop_run(processor *p, enum run_stop reason)
@@ -64,7 +65,7 @@ static bool enter_again(processor *p, uint64_t access)
  * The same once the block has ended.  The engine is not stopped from here: it would leave behind this very
  * load or store with rip still at its instruction, and an addition to memory would be made twice.
  */
-static void leave_soon(processor *p)
+void leave_soon(processor *p)
 {
 	p->leaving = true;
 	hold_blocks(p);
@@ -349,7 +350,7 @@ static void syscall_hook(engine *uc, void *arg)
 	p->lib.call.stop(uc);
 }
 
-static void raise_exception(processor *p, uint32_t vector)
+void raise_exception(processor *p, uint32_t vector)
 {
 	if (!p->stopped) {
 		p->exit.vector = vector;
@@ -364,18 +365,34 @@ static void interrupt_hook(engine *uc, uint32_t vector, void *arg)
 	raise_exception(arg, vector);
 }
 
-/* Ports are the kernel's: the engine itself would let anyone at them. */
+/*
+ * Ports are the kernel's: the engine itself would let anyone at them.  It ends the instruction before
+ * it stops: what that has changed is put back in leave().
+ */
 static uint32_t in_hook(engine *uc, uint32_t port, int size, void *arg)
 {
+	processor *p = arg;
+
 	(void)uc, (void)port, (void)size;
-	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+	p->at_port = read_reg(p, REG_RIP);
+	p->rax_at_port = read_reg(p, REG_RAX);
+	raise_exception(p, VECTOR_GENERAL_PROTECTION);
 	return 0;
 }
 
 static void out_hook(engine *uc, uint32_t port, int size, uint32_t value, void *arg)
 {
-	(void)uc, (void)port, (void)size, (void)value;
-	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+	(void)value;
+	in_hook(uc, port, size, arg);
+}
+
+static void undo_port(processor *p)
+{
+	if (!p->at_port)
+		return;
+	write_reg(p, REG_RIP, p->at_port);
+	write_reg(p, REG_RAX, p->rax_at_port);
+	p->at_port = 0;
 }
 
 static void sysenter_hook(engine *uc, void *arg)
@@ -441,10 +458,27 @@ const struct engine_hook_spec run_hooks[] = {
 	{ HOOK_INSN, INSN_RDTSC, (any_hook)rdtsc_hook },
 	{ HOOK_INSN, INSN_RDTSCP, (any_hook)rdtscp_hook },
 	{ HOOK_BLOCK, 0, (any_hook)block_hook },
+	{ HOOK_EDGE, 0, (any_hook)block_made },
 };
 const size_t nr_run_hooks = sizeof(run_hooks) / sizeof(*run_hooks);
 
 /* ---- entering the program ---- */
+
+uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max)
+{
+	uint64_t done = 0, n;
+
+	for (; done < max; done += n) {
+		int64_t at = mm_translate(p->mm, address + done, ACCESS_EXEC);
+
+		if (at < 0)
+			break;
+		n = PAGE_SIZE - ((address + done) & ~PAGE_MASK);
+		n = n < max - done ? n : max - done;
+		memcpy(bytes + done, p->machine->arena + at, n);
+	}
+	return done;
+}
 
 /* The engine finds the frame by asking for the page: the hook must answer. */
 static void drop_translations(processor *p)
@@ -464,6 +498,7 @@ static void forget_stale(processor *p)
 
 	if (p->retranslate)
 		drop_translations(p);
+	operands_settle(p);
 	p->mm = mm;
 	if (p->grow)
 		help_tlb_grow(p);
@@ -479,6 +514,7 @@ void begin_run(processor *p)
 {
 	memset(&p->exit, 0, sizeof(p->exit));
 	p->stopped = p->again = p->leaving = false;
+	p->at_port = 0;
 	p->caller = NULL;
 }
 
@@ -570,12 +606,14 @@ static int64_t leave(processor *p)
 		p->caller = p->current;
 		return RUN_CALL;
 	}
+	undo_port(p);
 	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->debug)
 		note_for_debugger(p);
 	if (p->exit.reason == RUN_EXCEPTION) {
 		p->exit.software = behind_int(p);
-		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT)
+		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT &&
+		    p->exit.vector != VECTOR_OVERFLOW)
 			write_reg(p, REG_RIP, p->exit.rip -= INT_BYTES);
 		mend_exception(p);
 	} else if (p->exit.reason == RUN_FAULT || p->exit.status == NEED_USER) {

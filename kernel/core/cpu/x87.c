@@ -114,18 +114,6 @@ static bool is_prefix(uint8_t byte)
 	return (byte & 0xf0) == 0x40 || memchr(prefixes, byte, sizeof(prefixes));
 }
 
-static uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max)
-{
-	for (uint64_t i = 0; i < max; i++) {
-		int64_t at = mm_translate(p->mm, address + i, ACCESS_EXEC);
-
-		if (at < 0)
-			return i;
-		bytes[i] = (uint8_t)p->machine->arena[at];
-	}
-	return max;
-}
-
 /* Behind the instruction at address, if it is one of these; 0: it is not. */
 static uint64_t decode(processor *p, uint64_t address, uint8_t *function)
 {

@@ -1,0 +1,308 @@
+/*
+ * operands.c - what the engine does not look at in an instruction's operand in memory.
+ *
+ *	aligned   an operand of 16 bytes off its place is a general protection fault
+ *	whole     a store of more than 8 bytes that reaches into a page which faults changes nothing
+ *
+ * The engine tells of each block that it has translated before it runs it.  Where one holds such an
+ * instruction, and its bytes alone do not tell that all is well, a hook is set, and the block is
+ * translated once more.  All other code pays nothing.
+ *
+ * A hook costs its own instruction much, and the translation of all others a little.  So one that
+ * was well ENOUGH times is taken away: a place that misbehaves only later is not caught.  And of more
+ * than MOST hooks the oldest goes.  Both are counted in what the program does, so runs are the same.
+ */
+#include "processor.h"
+
+#include "insn.h"
+
+#include <stdlib.h>
+
+#define ENOUGH 64
+#define FIRST_ROOM 64
+#define VECTOR_GENERAL_PROTECTION 13
+#define ALIGNED 16
+
+enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
+
+struct place {
+	uint64_t address; /* 0: free */
+	engine_hook hook;
+	uint32_t well; /* times, or ENOUGH: no hook is there */
+	uint8_t bytes[MAX_INSN], length;
+};
+
+/* ---- which instructions ---- */
+
+/* One bit for each opcode of a row of 16. */
+typedef uint16_t rows[16];
+
+static const rows either = { [1] = 0x0030, [2] = 0x0b00, [5] = 0xfbf2, [0xc] = 0x0044 };
+static const rows plain = { [5] = 0x000c };
+static const rows with_66 = { [5] = 0x0400,   [6] = 0xbfff,   [7] = 0xb071,
+			      [0xd] = 0xff3f, [0xe] = 0xffff, [0xf] = 0x7f7e };
+static const rows with_f2 = { [7] = 0x3001, [0xd] = 0x0001, [0xe] = 0x0040 };
+static const rows with_f3 = { [1] = 0x0044, [5] = 0x0800, [7] = 0x0001 };
+static const rows with_66_38 = { [0] = 0x0fff, [1] = 0x70b1, [2] = 0x0f00,
+				 [3] = 0xff80, [4] = 0x0003, [0xd] = 0xf800 };
+static const rows with_66_3a = { [0] = 0xf300, [4] = 0x0017, [0xd] = 0x8000 };
+
+static bool holds(const rows r, uint8_t opcode) { return r[opcode >> 4] >> (opcode & 15) & 1; }
+
+static bool is_aligned_0f(const struct insn *in)
+{
+	if (in->repeat)
+		return holds(in->repeat == 0xf2 ? with_f2 : with_f3, in->opcode);
+	return holds(either, in->opcode) || holds(in->word ? with_66 : plain, in->opcode);
+}
+
+static bool is_aligned(const struct insn *in)
+{
+	switch (in->map) {
+	case MAP_0F:
+		return is_aligned_0f(in);
+	case MAP_0F38:
+		return in->word && !in->repeat && holds(with_66_38, in->opcode);
+	case MAP_0F3A:
+		return in->word && !in->repeat && holds(with_66_3a, in->opcode);
+	default:
+		return false;
+	}
+}
+
+/* Bytes that it stores in more than one access; 0: it does not. */
+static uint64_t stores_in_parts(const struct insn *in)
+{
+	uint8_t reg = in->modrm >> 3 & 7;
+
+	if (in->map == MAP_ONE)
+		return reg != 6 ? 0 : in->opcode == 0xdd ? 108 : in->opcode == 0xd9 ? 28 : 0;
+	if (in->map != MAP_0F)
+		return 0;
+	if (in->opcode == 0xae)
+		return reg == 0 && !in->repeat && !in->word ? 512 : 0;
+	bool unaligned = (in->opcode == 0x11 && !in->repeat) ||
+			 (in->opcode == 0x7f && in->repeat == 0xf3);
+	return unaligned ? 16 : 0;
+}
+
+static int what_it_wants(const struct insn *in, uint64_t *nbytes)
+{
+	*nbytes = ALIGNED;
+	if (!in->memory || in->vex)
+		return NOT_LOOKED_AT;
+	if (is_aligned(in))
+		return WANTS_PLACE;
+	*nbytes = stores_in_parts(in);
+	return *nbytes ? WANTS_WHOLE : NOT_LOOKED_AT;
+}
+
+static bool is_well(int wants, uint64_t at, uint64_t nbytes)
+{
+	return wants == WANTS_PLACE ? !(at % ALIGNED)
+				    : (at & PAGE_MASK) == ((at + nbytes - 1) & PAGE_MASK);
+}
+
+/* ---- where its operand lies ---- */
+
+static uint64_t general(processor *p, uint8_t number)
+{
+	/* clang-format off */
+	static const int regs[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+				    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+	/* clang-format on */
+	return number == NO_REGISTER ? 0 : read_reg(p, regs[number]);
+}
+
+static uint64_t operand_at(processor *p, const struct insn *in, uint64_t address)
+{
+	uint64_t at = general(p, in->base) + general(p, in->index) * in->scale + (uint64_t)in->disp;
+
+	if (in->after)
+		at += address + in->length;
+	if (in->short_address)
+		at = (uint32_t)at;
+	if (in->segment)
+		at += read_reg(p, in->segment == 0x64 ? REG_FS_BASE : REG_GS_BASE);
+	return at;
+}
+
+/* ---- places ---- */
+
+static struct place *slot_of(const struct places *s, uint64_t address)
+{
+	uint64_t mask = s->room - 1, i = (address * 0x9e3779b97f4a7c15ul >> 32) & mask;
+
+	while (s->at[i].address && s->at[i].address != address)
+		i = (i + 1) & mask;
+	return &s->at[i];
+}
+
+static bool make_room(struct places *s)
+{
+	struct places more = { .room = s->room ? 2 * s->room : FIRST_ROOM };
+
+	if (2 * s->nr < s->room)
+		return true;
+	more.at = calloc(more.room, sizeof(*more.at));
+	if (!more.at)
+		return false;
+	for (uint64_t i = 0; i < s->room; i++)
+		if (s->at[i].address)
+			*slot_of(&more, s->at[i].address) = s->at[i];
+	free(s->at);
+	s->at = more.at;
+	s->room = more.room;
+	return true;
+}
+
+/* Forget what was translated of [from, to), before the engine is entered again. */
+static void drop_code(struct places *s, uint64_t from, uint64_t to)
+{
+	if (s->nr_drops < MAX_DROPS)
+		s->drops[s->nr_drops] = (struct span){ from, to };
+	s->nr_drops++; /* more than there is room for: all goes */
+}
+
+static void retire(processor *p, struct place *place)
+{
+	if (!place->address || place->well == ENOUGH)
+		return;
+	place->well = ENOUGH;
+	p->lib.call.hook_del(p->uc, place->hook);
+	drop_code(&p->places, place->address, place->address + 1);
+}
+
+/* ---- the hooks ---- */
+
+/*
+ * The second page of a store that is to be whole: a verdict or a need ends the run before it.  What
+ * stores a whole state looks at its last byte first, as an AMD processor does.
+ */
+static void reach_second(processor *p, uint64_t last, uint64_t nbytes)
+{
+	uint64_t page = last & PAGE_MASK;
+	int64_t at = mm_translate(p->mm, page, ACCESS_WRITE), status = 0;
+
+	if (at < 0)
+		status = mm_fault(p->mm, page, ACCESS_WRITE);
+	if (!status)
+		return;
+	p->exit.status = status;
+	p->exit.addr = nbytes > ALIGNED ? last : page;
+	p->exit.access = ACCESS_WRITE;
+	p->exit.reason = is_verdict(status) ? RUN_FAULT : RUN_NEED;
+	p->stopped = true;
+	p->lib.call.stop(p->uc);
+}
+
+static void note_well(processor *p, struct place *place)
+{
+	struct places *s = &p->places;
+
+	if (place->well < ENOUGH - 1 && ++place->well == ENOUGH - 1 && s->nr_tired < MAX_TIRED) {
+		s->tired[s->nr_tired++] = place->address;
+		leave_soon(p);
+	}
+}
+
+static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
+{
+	processor *p = arg;
+	uint8_t bytes[MAX_INSN];
+	struct insn in;
+	uint64_t nbytes;
+
+	(void)uc, (void)size;
+	if (p->stopped || p->probing || !p->mm)
+		return;
+	if (!insn_decode(bytes, read_code(p, address, bytes, MAX_INSN), &in))
+		return;
+	int wants = what_it_wants(&in, &nbytes);
+	if (wants == NOT_LOOKED_AT)
+		return; /* other code has come there */
+	uint64_t at = operand_at(p, &in, address);
+	if (is_well(wants, at, nbytes))
+		note_well(p, slot_of(&p->places, address));
+	else if (wants == WANTS_PLACE)
+		raise_exception(p, VECTOR_GENERAL_PROTECTION);
+	else
+		reach_second(p, at + nbytes - 1, nbytes);
+}
+
+/* ---- a block that the engine has translated ---- */
+
+static bool hook_place(processor *p, uint64_t address, const struct insn *in, const uint8_t *bytes)
+{
+	void *hook = (void *)(any_hook)operand_hook;
+	struct places *s = &p->places;
+
+	if (!make_room(s))
+		return false;
+	struct place *place = slot_of(s, address);
+	bool same = place->address && !memcmp(place->bytes, bytes, in->length);
+	if (same || (place->address && place->well < ENOUGH))
+		return false; /* it has its hook, or needs none any more */
+	if (p->lib.call.hook_add(p->uc, &place->hook, HOOK_CODE, hook, p, address, address))
+		return false;
+	s->nr += !place->address;
+	place->address = address;
+	place->well = 0;
+	memcpy(place->bytes, bytes, in->length);
+	uint64_t *oldest = &s->recent[s->nr_hooked++ % MOST_PLACES];
+	if (*oldest)
+		retire(p, slot_of(s, *oldest));
+	*oldest = address;
+	return true;
+}
+
+static bool needs_hook(const struct insn *in, uint64_t address)
+{
+	uint64_t nbytes;
+	int wants = what_it_wants(in, &nbytes);
+	bool known = in->after && !in->segment;
+
+	return wants != NOT_LOOKED_AT &&
+	       !(known && is_well(wants, address + in->length + (uint64_t)in->disp, nbytes));
+}
+
+void block_made(engine *uc, const struct engine_block *block, const struct engine_block *before,
+		void *arg)
+{
+	processor *p = arg;
+	uint64_t at = block->pc, end = block->pc + block->size;
+	uint8_t bytes[MAX_INSN];
+	struct insn in;
+	bool hooked = false;
+
+	(void)uc, (void)before;
+	for (; p->mm && at < end; at += in.length) {
+		if (!insn_decode(bytes, read_code(p, at, bytes, MAX_INSN), &in))
+			break;
+		if (needs_hook(&in, at))
+			hooked |= hook_place(p, at, &in, bytes);
+	}
+	if (!hooked)
+		return;
+	drop_code(&p->places, block->pc, end);
+	if (!p->probing)
+		leave_soon(p);
+}
+
+/* Before the engine is entered. */
+void operands_settle(processor *p)
+{
+	struct places *s = &p->places;
+
+	for (uint64_t i = 0; i < s->nr_tired; i++)
+		retire(p, slot_of(s, s->tired[i]));
+	s->nr_tired = 0;
+	bool all = s->nr_drops > MAX_DROPS || !p->mm;
+	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
+		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, s->drops[i].from, s->drops[i].to);
+	if (s->nr_drops && all)
+		p->lib.call.control(p->uc, CONTROL_TB_FLUSH);
+	s->nr_drops = 0;
+}
+
+void operands_forget(processor *p) { free(p->places.at); }
