@@ -25,6 +25,17 @@ FAULTS = {
 ACCESSES = {0: "load from", 2: "store to", 16: "execution at"}
 
 
+class _Texts(dict[int, str]):
+    """What the C library says of each errno: errors are many, and it takes its time."""
+
+    def __missing__(self, number: int) -> str:
+        text = self[number] = os.strerror(number)
+        return text
+
+
+_TEXTS = _Texts()
+
+
 class SyscallError(OSError):
     """A system call failed with Linux's errno: `SyscallError(errno.EPERM)`.
 
@@ -38,7 +49,7 @@ class SyscallError(OSError):
     def __init__(
         self, number: int, filename: str | None = None, filename2: str | None = None
     ) -> None:
-        super().__init__(number, os.strerror(number))
+        super().__init__(number, _TEXTS[number])
         if filename is not None:
             self.filename = filename
         if filename2 is not None:

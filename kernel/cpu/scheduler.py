@@ -269,7 +269,8 @@ class Scheduler:
 
     def run(self, until: Task) -> None:
         """Run until a task's process has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        self.run_until(lambda: not until.group.alive)
+        group = until.group
+        self.run_until(lambda: not group.live)
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run until done says so, asked after each turn. Errors: as run."""
@@ -362,10 +363,12 @@ class Scheduler:
 
     def _count_turn(self, task: Task) -> None:
         """Count what a task has run of its turn so far."""
-        ran = self.time_in_turn(task)
+        if task is not self.running:
+            return
+        now = self.kernel.clock.now_ns
+        ran, self.turn_began = now - self.turn_began, now
         task.thread.cpu_ns += ran
         task.group.cpu_ns += ran
-        self.turn_began += ran
 
     def time_in_turn(self, task: Task) -> int:
         """Return the nanoseconds that a task has run in its turn that is not over."""
@@ -413,7 +416,7 @@ class Scheduler:
     def _resume(self, task: Task) -> int | None:
         """Finish what keeps a task from user mode, then run it; None: it cannot run now."""
         thread = task.thread
-        while task.alive and not thread.stopped and thread.waiting is None:
+        while task.exit_status is None and not thread.stopped and thread.waiting is None:
             if thread.call is not None:
                 self._try_call(task)
             elif task.attention:
@@ -436,6 +439,7 @@ class Scheduler:
                 result = calls.get(nr, missing)(task, a, b, c, d, e, f)
             except SyscallError as error:
                 if isinstance(error, WouldBlock):
+                    task.thread.call = nr, (a, b, c, d, e, f)
                     self._park(task, error)
                     return self._resume(task)
                 result = -error.number
@@ -523,8 +527,6 @@ class Scheduler:
     def _park(self, task: Task, wait: WouldBlock) -> None:
         """Note the call for its next try; a signal that waits already interrupts it at once."""
         thread = task.thread
-        if thread.call is None:
-            thread.call = self._current_call()
         thread.progress = wait.progress
         if (task.signals.waiting or task.trace) and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
@@ -550,7 +552,7 @@ class Scheduler:
         assert thread.call is not None
         nr, arguments = thread.call
         try:
-            result = self.calls.get(nr, self._call_by_eax)(task, *arguments)
+            result = self._calls.get(nr, self._call_by_eax)(task, *arguments)
         except WouldBlock as wait:
             self._park(task, wait)
         except SyscallError as error:
@@ -560,7 +562,11 @@ class Scheduler:
             thread.call, thread.progress = None, None
             self._left_call(task)
         else:
-            self._finish_call(task, result)
+            if task.trace is not None or thread.saved_mask is not None or not task.alive:
+                self._finish_call(task, result)
+                return
+            thread.orig_rax, thread.call, thread.progress = nr, None, None
+            task.cpu.set_result(result)
 
     def _finish_call(self, task: Task, result: int) -> None:
         if task.thread.call is not None:

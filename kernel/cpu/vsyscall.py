@@ -21,6 +21,7 @@ PAGE_SIZE = 4096
 ADDR = int(lib.VSYSCALL_ADDR)
 GETTIMEOFDAY, TIME, GETCPU = 0x000, 0x400, 0x800  # entry points
 BREAKPOINT = b"\xcc"
+REVIRTUAL, PLAIN = int(lib.VSYSCALL_REVIRTUALISED), int(lib.VSYSCALL_FAST)  # the forms
 AREA = Vma(ADDR, ADDR + PAGE_SIZE, lib.VM_EXEC, 0, 0, 0)  # as /proc/PID/maps has it
 
 FAST = {
@@ -54,7 +55,7 @@ class VsyscallPage:
 
     def __init__(self, kernel: Machine) -> None:
         """Load both forms; the fast one is shown."""
-        self._kernel = kernel
+        self._kernel, self._core = kernel, kernel.memory.core
         self._revirtualised = 0
         if lib.machine_load_vsyscalls(kernel.memory.core, page_of(FAST), page_of(REVIRTUALISED)):
             raise KernelBug("no memory for the page of vsyscalls")
@@ -74,11 +75,12 @@ class VsyscallPage:
     def form_for(self, task: Task | None) -> int:
         """Return the form that a task sees: revirtualised if all do, or if it asked for it."""
         wish = self._revirtualised or (task is not None and task.revirt_vsyscalls)
-        return int(lib.VSYSCALL_REVIRTUALISED if wish else lib.VSYSCALL_FAST)
+        return REVIRTUAL if wish else PLAIN
 
     def enter(self, task: Task) -> None:
         """Show the form that task sees, as a context switch to it must."""
-        lib.machine_select_vsyscalls(self._kernel.memory.core, self.form_for(task), task.mm.handle)
+        wish = self._revirtualised or task.revirt_vsyscalls
+        lib.machine_select_vsyscalls(self._core, REVIRTUAL if wish else PLAIN, task.mm.handle)
 
     @property
     def revirtualised(self) -> int:

@@ -9,8 +9,7 @@ more, the Oom. The core scans; how much, how often and what then is decided here
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Sized
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -119,6 +118,21 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int, nod
     if core == ffi.NULL:
         raise MemoryError("the host has no memory for this machine")
     return core
+
+
+class OnBehalf:
+    """A context in which memory is asked for by a process; each read and write has one."""
+
+    def __init__(self, memory: Memory, process: Process) -> None:
+        self._memory = memory
+        self._process: Process | None = process
+
+    def __enter__(self) -> None:
+        memory = self._memory
+        self._process, memory.current = memory.current, self._process
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        self._memory.current = self._process
 
 
 class Memory:
@@ -264,19 +278,14 @@ class Memory:
 
     # ---- calls of the core ----
 
-    @contextmanager
-    def on_behalf_of(self, process: Process) -> Iterator[None]:
+    def on_behalf_of(self, process: Process) -> OnBehalf:
         """Let what files need be needed by a process: it is who sleeps, or dies for it.
 
         Errors: TaskKilled: it has ended.
         """
         if not process.alive:
             raise TaskKilled(process.pid, (process.exit_status or 0) & 0x7F)
-        before, self.current = self.current, process
-        try:
-            yield
-        finally:
-            self.current = before
+        return OnBehalf(self, process)
 
     def call(self, process: Process | None, function: Callable[..., int], *args: Any) -> int:
         """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""

@@ -23,6 +23,7 @@ PATH_MAX = 4096
 VMA_BATCH = 256
 NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
+_WORD = ffi.new("uint32_t *")  # what word_in() reads
 
 
 VM_FLAGS = {
@@ -164,11 +165,17 @@ class Mm:
 
     def serve(self, process: Process) -> None:
         """Let another process, or thread, run here: who did so before takes its faults along."""
-        self.process.take_faults(*self.faults_of(self.process))
-        self._told = int(self.counters.min_flt), int(self.counters.maj_flt)
-        self.process, self._limits = process, process.limits
-        lib.mm_set_limits(self.handle, process.limits)
-        process.show_rights()
+        before, self.process = self.process, process
+        faults = int(self.counters.min_flt), int(self.counters.maj_flt)
+        if faults != self._told:
+            before.take_faults(faults[0] - self._told[0], faults[1] - self._told[1])
+            self._told = faults
+        if process.limits is not self._limits:
+            self._limits = process.limits
+            lib.mm_set_limits(self.handle, process.limits)
+            process.show_rights()
+        elif not process.has_rights_of(before):
+            process.show_rights()
 
     def faults_of(self, process: Process) -> tuple[int, int]:
         """Return the minor and major faults of who runs here, since it began to."""
@@ -331,6 +338,13 @@ class Mm:
         buffer = bytearray(nbytes)
         self._copy_for_call(lib.user_read, addr, buffer)
         return bytes(buffer)
+
+    def word_in(self, addr: int) -> int:
+        """Read 4 bytes of a system call's argument, an unsigned number. Errors: EFAULT, ENOMEM."""
+        self.check_user(addr, 4)
+        if lib.user_read(self.handle, addr, _WORD, 4) < 0:
+            return int.from_bytes(self.copy_in(addr, 4), "little")
+        return int(_WORD[0])
 
     def copy_in_part(self, addr: int, nbytes: int) -> bytes:
         """Read what can be read of an argument, from its beginning; each page is asked for once.

@@ -57,7 +57,9 @@ def key_of(task: Task, addr: int) -> Hashable:
 
 def private_key(task: Task, addr: int) -> Hashable:
     """Return what stands for a word that only this address space uses. Errors: EINVAL, EFAULT."""
-    check(task, addr)
+    if addr & 3:
+        raise SyscallError(errno.EINVAL)
+    task.mm.check_user(addr, 4)
     return ("futex", task.mm, addr)
 
 
@@ -70,7 +72,7 @@ def check(task: Task, addr: int) -> None:
 
 def word_at(task: Task, addr: int) -> int:
     """Return the word at addr. Errors: EFAULT."""
-    return int.from_bytes(task.mm.copy_in(addr, 4), "little")
+    return task.mm.word_in(addr)
 
 
 def set_word(task: Task, addr: int, value: int) -> None:
@@ -96,15 +98,18 @@ def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
     Errors: EINVAL: they wait for a lock with an owner.
     """
     need_plain(task, key)
+    scheduler = task.kernel.scheduler
+    sleepers = scheduler.sleepers.get(key) if scheduler is not None else None
+    if scheduler is None or sleepers is None:
+        return 0
     woken = 0
-    for sleeper in sleepers_of(task, key):
+    for sleeper in list(sleepers):
         if woken >= max(count, 1):
             break
         if sleeper.thread.progress.target is not None:
             raise SyscallError(errno.EINVAL)
         if sleeper.thread.progress.bits & bits:
             sleeper.thread.progress.wake(key)
-            assert task.kernel.scheduler is not None
-            task.kernel.scheduler.wake_task(sleeper)
+            scheduler.wake_task(sleeper)
             woken += 1
     return woken

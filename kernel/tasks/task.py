@@ -263,6 +263,11 @@ class Task:
         self.limits.may_low = "CAP_SYS_RAWIO" in self.cred.effective
         self.limits.read_implies_exec = bool(self.attributes.personality & READ_IMPLIES_EXEC)
 
+    def has_rights_of(self, other: Task) -> bool:
+        """Tell whether what the core was last told of another thread is so of this one too."""
+        persona = self.attributes.personality
+        return self.cred is other.cred and persona == other.attributes.personality
+
     def forget_answers(self) -> None:
         """Let the core ask again who the task is: it remembers what it was told."""
         if self.context is not None:

@@ -346,6 +346,8 @@ def buffers_at(task: Task, addr: int, count: int) -> Buffers:
 
 
 def bytes_of(buffers: Buffers) -> int:
+    if len(buffers) == 1:  # as in most calls
+        return buffers[0][1]
     return sum(length for _, length in buffers)
 
 

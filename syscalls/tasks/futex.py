@@ -21,7 +21,7 @@ from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import pass_time
 from pkern.syscalls.table import INT, syscall
 from pkern.syscalls.tasks import futex_pi
-from pkern.syscalls.tasks.futex_call import CLOCK_REALTIME, WAIT, Call, need_value
+from pkern.syscalls.tasks.futex_call import CLOCK_REALTIME, COMMAND, WAIT, Call, need_value
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP = 1, 3, 4, 5
 LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_BITSET, WAKE_BITSET = 6, 7, 8, 9, 10
 WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2 = 11, 12, 13
+PLAIN_WAITS = frozenset({WAIT, WAIT_BITSET})
 ON_ANY_CLOCK = frozenset({WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2})
 
 
@@ -172,9 +173,12 @@ def futex(
     Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS; of locks with
     an owner (FUTEX_LOCK_PI ...) EDEADLK, EPERM, ESRCH. Source: futex(2).
     """
+    command, sleeper = operation & COMMAND, task.thread.progress
+    if command in PLAIN_WAITS and sleeper is not None and sleeper.woken is not None:
+        return 0
     call = Call(task, addr, operation & ALL_BITS, value, timeout, addr2, value3 & ALL_BITS)
-    if call.operation & CLOCK_REALTIME and call.command not in ON_ANY_CLOCK:
+    if operation & CLOCK_REALTIME and command not in ON_ANY_CLOCK:
         raise SyscallError(errno.ENOSYS)
-    if call.command not in COMMANDS:
+    if command not in COMMANDS:
         raise SyscallError(errno.ENOSYS)
-    return COMMANDS[call.command](task, call)
+    return COMMANDS[command](task, call)
