@@ -120,7 +120,7 @@ class Scheduler:
         self.processor = kernel.processor
         clock = kernel.clock
         lib.run_set_clock(self.processor.handle, clock.place(), clock.call_ns, clock.block_ns)
-        self._calls = calls
+        self._calls = self._own_calls = calls
         self.missing = missing
         self._answers = lib.RUN_ANSWERING  # does the core answer calls that it can?
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
@@ -144,12 +144,13 @@ class Scheduler:
 
     @property
     def calls(self) -> dict[int, Call]:
-        """Every system call, by number; who replaces it sees each call: the core answers none."""
+        """Every system call, by number; while another table is set the core answers none itself."""
         return self._calls
 
     @calls.setter
     def calls(self, calls: dict[int, Call]) -> None:
-        self._calls, self._answers = calls, lib.RUN_ASKING
+        self._calls = calls
+        self._answers = lib.RUN_ANSWERING if calls is self._own_calls else lib.RUN_ASKING
 
     # ---- the queue ----
 

@@ -127,7 +127,7 @@ def _run(program, *arguments, answering=True):
     with Kernel(ram="64M") as kernel:
         scheduler = boot_scheduler(kernel)
         if not answering:
-            scheduler.calls = scheduler.calls  # as who wants to see each of them does
+            scheduler.calls = dict(scheduler.calls)  # as who wants to see each of them does
         ran = Machine(kernel, uid=0).run(program, *arguments)
         kernel.check()
         did = scheduler.processor.counters

@@ -11,7 +11,14 @@ from pkern.userland.cli.options import BOOT, HelpfulParser, add_machine_options
 from pkern.userland.cli.prepared import add_program, command_of, split_command
 from pkern.userland.suite.matrix import PARAMETERS
 
-VALUES = {"rmap": "pte_chain", "nrpte": "3", "nodes": "2", "seed": "5"}
+VALUES = {
+    "rmap": "pte_chain",
+    "nrpte": "3",
+    "nodes": "2",
+    "seed": "5",
+    "call_ns": "100",
+    "block_ns": "3",
+}
 
 
 def machine_options() -> list[argparse.Action]:
