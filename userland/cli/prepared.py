@@ -115,7 +115,7 @@ def command_of(options: argparse.Namespace) -> str:
     for name in SHOWN:
         value = getattr(options, name)
         if value != options.usual[name]:
-            words += [f"--{name}", str(value)]
+            words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--overlay"] if options.overlay else []
     words += ["--sysctl-file", options.sysctl_file] if options.sysctl_file else []
     words += [word for text in options.sysctl for word in ("--sysctl", text)]
