@@ -220,11 +220,23 @@ def _fork() -> int:
     return os.fork()
 
 
-def _part(kernel: Machine) -> None:
+def part(kernel: Machine) -> None:
     """Let a copy, which has just been forked, have what is not copied by that."""
     gc.freeze()  # a collection would write to, and so copy, all that was there
     kernel.swap.copy_devices()
     kernel.visits = None  # the threads that come in stay with the first one
+
+
+def fork(kernel: Machine) -> int:
+    """Go on twice from here: return the copy's pid, and 0 in the copy, which nobody waits for.
+
+    Errors: NotBranchable, OSError.
+    """
+    check(kernel)
+    pid = _fork()
+    if not pid:
+        part(kernel)
+    return pid
 
 
 def split(kernel: Machine) -> Branch | Reply:
@@ -244,7 +256,7 @@ def split(kernel: Machine) -> Branch | Reply:
         os.close(its)
         return Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
     os.close(mine)
-    _part(kernel)
+    part(kernel)
     return Reply(its)
 
 
@@ -333,7 +345,7 @@ def _fork_for(kernel: Machine, fd: int, request: bytes) -> int:
     except OSError as error:
         return -(error.errno or 0)
     if not pid:
-        _part(kernel)
+        part(kernel)
         Reply(fd).run(partial(_asked, kernel, request))
     return pid
 

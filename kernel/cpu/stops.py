@@ -59,7 +59,10 @@ class Spot(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """blocks: that have begun, with that of the next instruction. rip: where that is."""
+    """blocks: that have begun, with that of the next instruction. rip: where that is.
+
+    rip 0: before the first instruction of that block.
+    """
 
     blocks: int
     rip: int
@@ -105,16 +108,16 @@ class Stops:
         """Note from now on, instead of stopping."""
         lib.debug_note(self._processor.handle, notes)
 
-    def noted(self) -> Moment | None:
-        """Return the last moment that was noted."""
+    def noted(self) -> tuple[Moment, int] | None:
+        """Return the last moment that was noted, and the number of its spot."""
         found = ffi.new("struct moment *")
-        lib.debug_noted(self._processor.handle, found)
-        return Moment(int(found.blocks), int(found.rip)) if found.blocks else None
+        spot = int(lib.debug_noted(self._processor.handle, found))
+        return (Moment(int(found.blocks), int(found.rip)), spot) if found.blocks else None
 
-    def moment(self, context: Context) -> Moment:
-        """Return when it is, for a context that is to run next."""
+    def moment(self) -> Moment:
+        """Return when it is."""
         found = ffi.new("struct moment *")
-        lib.debug_moment(self._processor.handle, context.handle, found)
+        lib.debug_moment(self._processor.handle, found)
         return Moment(int(found.blocks), int(found.rip))
 
 

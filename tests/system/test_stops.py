@@ -74,7 +74,7 @@ class Debugging:
         self.at = {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
     def note(self, task: Task, why: Why, which: int) -> None:
-        self.seen.append((why, which, self.stops.moment(task.cpu)))
+        self.seen.append((why, which, self.stops.moment()))
 
     def spot(self, name: str, nbytes: int, kind: Kind, offset: int = 0) -> Spot:
         return Spot(self.task.mm.handle, self.at[name] + offset, nbytes, kind)
@@ -196,7 +196,9 @@ def test_what_is_noted_stops_nothing(machine: Machine, program: Path) -> None:
     noted.append(run.stops.noted())
     assert run.seen == []
     assert noted[0] is not None
-    assert run.at["twice"] < noted[0].rip < run.at["main"] + 0x1000
+    (moment, spot), twice = noted[0], run.at["twice"]
+    assert spot == 1
+    assert twice < moment.rip < twice + 64
 
 
 def test_looking_touches_nothing(machine: Machine, program: Path, plain: tuple[bytes, int]) -> None:

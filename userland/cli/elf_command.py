@@ -272,6 +272,8 @@ def run(options: argparse.Namespace) -> int:
             )
         if options.dmesg:
             print("\n".join(kernel.log.lines()))
+        if door is not None:
+            door.tell_end(status)
     return status
 
 

@@ -10,9 +10,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pkern.kernel.branch import NotBranchable
 from pkern.kernel.vfs.console import Stream, host_sink
 from pkern.userland.cli.options import UsageError
 from pkern.userland.debugger.control import Debugger
+from pkern.userland.debugger.history import History, Shown
 from pkern.userland.debugger.input import DebuggedInput
 from pkern.userland.debugger.packets import Connection, accept, listen
 from pkern.userland.machine_code import STDERR, STDIN, STDOUT, Stdio
@@ -33,19 +35,20 @@ class Door:
         if text != PIPE and not (text.isdecimal() and int(text) <= MOST_PORT):
             raise UsageError(f"--gdb takes a port, 0 to {MOST_PORT}, or - for a pipe, not '{text}'")
         self._text = text
+        self._shown = Shown()
         self.debugger: Debugger | None = None
 
     def descriptors(self, kernel: Kernel, data: bytes | None) -> Stdio:
         """Return what the program has for descriptors 0, 1 and 2. data: stdin's, if given."""
         out = STDERR if self._text == PIPE else STDOUT
-        sinks = (Stream(kernel, b"", host_sink(out)), Stream(kernel, b"", host_sink(STDERR)))
+        sinks = [Stream(kernel, b"", self._shown.once(host_sink(fd))) for fd in (out, STDERR)]
         if data is not None or self._text == PIPE:
-            return Stdio(Stream(kernel, data or b""), *sinks)
-        return Stdio(DebuggedInput(kernel, STDIN), *sinks)
+            return Stdio(Stream(kernel, data or b""), sinks[0], sinks[1])
+        return Stdio(DebuggedInput(kernel, STDIN), sinks[0], sinks[1])
 
     def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None:
         """Wait for the debugger, and let it look at the program. Errors: UsageError."""
-        self.debugger = Debugger(kernel, self._connection())
+        self.debugger = Debugger(kernel, self._connection(), _history(kernel), self._shown)
         if isinstance(stdio.stdin, DebuggedInput):
             stdio.stdin.debugger = self.debugger
         self.debugger.begin(task)
@@ -65,3 +68,17 @@ class Door:
         """Let the debugger go when the program has ended."""
         if self.debugger is not None:
             self.debugger.finish()
+
+    def tell_end(self, status: int) -> None:
+        """Let the process that the shell waits for end so, if it is another one."""
+        if self.debugger is not None and self.debugger.history is not None:
+            self.debugger.history.tell_end(status)
+
+
+def _history(kernel: Kernel) -> History | None:
+    """Return a history, if there can be one."""
+    try:
+        return History(kernel)
+    except NotBranchable as error:
+        print(f"pkern: there is no way back: {error}", file=sys.stderr)
+        return None

@@ -11,6 +11,7 @@ looks at. Debugged is the scheduler while there is a debugger; without one it is
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,18 @@ from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, Stops, Why
 from pkern.kernel.tasks.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
 from pkern.kernel.wait import WouldBlock
+from pkern.userland.debugger.history import History, Shown
 from pkern.userland.debugger.packets import Closed, Connection
+from pkern.userland.debugger.replay import Replaying, WayBack
 from pkern.userland.debugger.signals import TO_GDB
 from pkern.userland.debugger.stub import (
+    BACKWARDS,
     NOTHING_TO_SAY,
     SIGINT,
     Action,
     Go,
     Resume,
+    Session,
     Stop,
     Stub,
     name_of,
@@ -50,6 +55,7 @@ class Debugged(Scheduler):
 
     def _turn(self, task: Task) -> None:
         debugger = self.debugger
+        debugger.keep_history()
         debugger.look(task)
         if debugger.holds(task):
             debugger.hold(task)
@@ -93,9 +99,16 @@ class Debugger:
     """One debugger's hold on a machine. Invariant: a held task is in no queue, but held_back."""
 
     def __init__(
-        self, kernel: Kernel, connection: Connection, backwards: tuple[str, ...] = ()
+        self,
+        kernel: Kernel,
+        connection: Connection,
+        history: History | None = None,
+        shown: Shown | None = None,
     ) -> None:
-        """Take the controls. The machine has a scheduler. Errors: ENOMEM."""
+        """Take the controls. The machine has a scheduler. history: None: there is no way back.
+
+        shown: what the machine has written. Errors: ENOMEM.
+        """
         assert kernel.scheduler is not None
         assert kernel.processor is not None
         self.kernel = kernel
@@ -103,12 +116,16 @@ class Debugger:
         self.connection = connection
         self.stops = Stops(kernel.processor)
         self.target = Target(kernel, self.stops)
-        self.stub = Stub(self.target, connection, backwards)
+        self.history = history
+        self.shown = shown
+        self.stub = Stub(self.target, connection, BACKWARDS if history is not None else ())
+        self._is_over = False
         self.resume = Resume()
         self._held_back: list[Task] = []
         self._events: dict[Task, str] = {}
         self._kept: dict[Task, list[SigInfo]] = {}  # signals of held tasks, not acted on yet
         self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
+        self._blocks = kernel.processor.counters
         self._plain_calls = self.scheduler.calls
         self.scheduler.calls = self._watched_calls()
         self.scheduler.__class__ = Debugged
@@ -116,17 +133,20 @@ class Debugger:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether there is still a debugger."""
+        """Tell whether there is still a debugger, and this is the machine and no copy of it."""
         return isinstance(self.scheduler, Debugged)
 
     def begin(self, task: Task) -> None:
         """Let the debugger look at a program before its first instruction."""
         self.target.attach(task.group)
         self.stub.show(Stop(task))
+        self.target.has_changed = True  # its history begins here
         self._go_on(self._serve())
 
     def finish(self) -> None:
         """Tell of the ends that nobody was told of, and let the debugger go."""
+        if isinstance(self.scheduler, Replaying):
+            self.scheduler.replay.at_end()
         self.look_for_ends()
         if self.is_on:
             for group in list(self.target.groups.values()):
@@ -169,6 +189,11 @@ class Debugger:
     # ---- going on ----
 
     def _go_on(self, resume: Resume) -> None:
+        while resume.goes_back and self.is_on:
+            stop = self.stub.stop
+            assert stop is not None
+            self._say(self.stub.show(WayBack(self).go(stop.task, resume.actions[0].go)))
+            resume = self._serve()
         self.resume = resume
         self.target.forget_copied()
         for pid in resume.kills:
@@ -180,10 +205,56 @@ class Debugger:
         self._send_signals()
         self._arm()
         self._let_held_go()
+        if self.target.has_changed:
+            self._begin_history()
+
+    # ---- the way back ----
+
+    def need_history(self) -> History:
+        """Return the history that there is, as the debugger was told."""
+        assert self.history is not None
+        return self.history
+
+    def _begin_history(self) -> None:
+        """Begin a new one: what was changed is not changed once more when it runs again."""
+        self.target.has_changed = False
+        if self.history is not None:
+            self.history.begin_anew()
+            if self.shown is not None:
+                self.shown.begin_anew()
+            self.take_snapshot()
+
+    def keep_history(self) -> None:
+        """Take a snapshot if it is time."""
+        if self.history is not None and self.is_on and self.history.is_due(self._blocks.blocks):
+            self.take_snapshot()
+
+    def take_snapshot(self) -> None:
+        """Let this moment be one that there is a way back to. A copy runs again from here."""
+        order = self.need_history().take(self.stops.moment())
+        if order is not None:
+            order.function(self, *order.args)
+
+    def session(self) -> Session:
+        """Return what the next machine's debugger need not be asked for."""
+        return self.stub.session
+
+    def land(self, task: Task | None, about: str, session: Session) -> None:
+        """Be the machine, at the moment that a copy has come to."""
+        sys.stderr = sys.__stderr__
+        self.scheduler.__class__ = Debugged
+        self._events.clear()
+        self.stops.until()
+        self.stub.take_over(session)
+        task = task or next(self.target.threads())
+        self.converse(Stop(task, about=about))
+
+    # ---- who goes on, and how ----
 
     def _kill(self, pid: int) -> None:
         group = self.target.groups[pid]
         self.target.drop(pid)
+        self.target.has_changed = True
         group.leader.die_of(SIGKILL)
 
     def _arm(self) -> None:
@@ -202,6 +273,7 @@ class Debugger:
             about = stop is not None and stop.info is not None and stop.task is task
             if action is not None and action.signo and not about:
                 self._sent.add((task, action.signo))
+                self.target.has_changed = True
                 send_to_thread(task, SigInfo(action.signo, SI_USER))
 
     # ---- who is held ----
@@ -214,6 +286,7 @@ class Debugger:
         """Keep a task out of the queue; it counts as queued."""
         task.thread.queued = True
         self._held_back.append(task)
+        self.target.has_changed = True
 
     def _let_held_go(self) -> None:
         """Give those who are no longer held their turns: the next ones."""
@@ -226,7 +299,10 @@ class Debugger:
         """Let the machine run as if there had never been a debugger; a second call does nothing."""
         if not self.is_on:
             return
+        self._is_over = True
         self.scheduler.__class__ = Scheduler
+        if self.history is not None:
+            self.history.begin_anew()
         self.scheduler.calls = self._plain_calls
         self.stops.close()
         self.target.groups.clear()
@@ -293,15 +369,17 @@ class Debugger:
         if (task, signo) in self._sent:
             self._sent.discard((task, signo))
             return info
-        if not self.target.has(task) or signo == SIGKILL or signo in self.stub.passed:
+        is_told = self.is_on and self.target.has(task) and signo != SIGKILL
+        if not is_told or signo in self.stub.passed:
             return info
         self.converse(Stop(task, signo, info=info))
-        if not self.is_on or not task.alive:
+        if self._is_over or not task.alive:
             return info
         action = self.resume.of(task)
         if action is None:
             self._kept.setdefault(task, []).append(info)
             return None
+        self.target.has_changed |= action.signo != signo
         return chosen(info, action.signo)
 
     def deliver_kept(self, task: Task) -> None:
@@ -347,11 +425,14 @@ class Debugger:
 
     def _born(self, task: Task, known: set[int]) -> None:
         """Debug the child process that a call has made, if the debugger can have two."""
+        if self._is_over:
+            return
         born = [child for pid, child in self.kernel.tasks.items() if pid not in known]
         for child in born if self.target.has(task) else ():
             event = "fork" if child.thread.vfork_parent is None else "vfork"
             if child.group is not task.group and self.stub.follows(event):
                 self.target.attach(child.group)
+                self.target.arm_again()
                 self._note_event(task, f"{event}:{name_of(child)};")
 
     def _watched_exec(self, call: Callable[..., int]) -> Callable[..., int]:
@@ -366,7 +447,9 @@ class Debugger:
         return execute
 
     def _has_execed(self, task: Task) -> None:
-        self.target.drop_places(task.tgid)
+        if self.is_on:
+            self.target.drop_places(task.tgid)
+        self.target.arm_again()
         if self.stub.follows("exec"):
             self._note_event(task, f"exec:{os.fsencode(task.program).hex()};")
 

@@ -37,10 +37,22 @@ NAME_TOO_LONG = 91  # FILEIO_ENAMETOOLONG
 class Files:
     """The open files of a debugger."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target | None) -> None:
         self._target = target
         self._open: dict[int, bytes] = {}
         self._next = 3
+
+    def alone(self) -> Files:
+        """Return the same without the machine, for another process."""
+        made = Files(None)
+        made._open, made._next = self._open, self._next
+        return made
+
+    def of(self, target: Target) -> Files:
+        """Return the same, of a machine."""
+        made = Files(target)
+        made._open, made._next = self._open, self._next
+        return made
 
     def answer(self, request: str) -> bytes:
         """Return the answer to what stands behind vFile: and never raise for what it asks."""
@@ -55,13 +67,18 @@ class Files:
         except (KeyError, TypeError, ValueError):
             return b"F-1,%x" % errno.EINVAL
 
+    @property
+    def _machine(self) -> Target:
+        assert self._target is not None
+        return self._target
+
     def _setfs(self, pid: str) -> bytes:
         return b"F0"  # there is one name space
 
     def _open_file(self, name: str, flags: str, mode: str) -> bytes:
         if int(flags, 16) & os.O_ACCMODE != os.O_RDONLY:
             raise SyscallError(errno.EROFS)
-        data = self._target.file(_text(name))
+        data = self._machine.file(_text(name))
         number, self._next = self._next, self._next + 1
         self._open[number] = data
         return b"F%x" % number
@@ -89,7 +106,7 @@ class Files:
         return b"F%x;%s" % (len(packed), escape(packed))
 
     def _readlink(self, name: str) -> bytes:
-        text = os.fsencode(self._target.link(_text(name)))
+        text = os.fsencode(self._machine.link(_text(name)))
         return b"F%x;%s" % (len(text), escape(text))
 
     def _refuse(self, *_: str) -> bytes:

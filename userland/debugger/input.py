@@ -1,4 +1,7 @@
-"""Standard input of a debugged program: the host's, while the debugger may interrupt."""
+"""Standard input of a debugged program: the host's, while the debugger may interrupt.
+
+What was read is kept, for a machine that runs again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.vfs.console import READ_MAX, Stream
+from pkern.userland.debugger.history import Tape
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -21,9 +25,17 @@ class DebuggedInput(Stream):
     def __init__(self, kernel: Kernel, fd: int) -> None:
         super().__init__(kernel)
         self._fd = fd
+        self._tape = Tape()
         self.debugger: Debugger | None = None
 
     def read(self, pos: int, nbytes: int) -> bytes:
+        data = self._tape.read(nbytes)
+        if data is None:
+            data = self._read_host(nbytes)
+            self._tape.write(data)
+        return data
+
+    def _read_host(self, nbytes: int) -> bytes:
         with host_errors():
             while self.debugger is not None and self.debugger.is_on:
                 if self._fd in _ready(self._fd, self.debugger.connection.fileno()):

@@ -59,6 +59,11 @@ class Connection:
         """What has come and was not read yet."""
         return bytes(self._buffer)
 
+    def take_over(self, buffer: bytes, acknowledges: int) -> None:
+        """Go on where another process has read up to."""
+        self._buffer = bytearray(buffer)
+        self.acknowledges = bool(acknowledges)
+
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
         return self._in

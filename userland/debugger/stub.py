@@ -74,6 +74,11 @@ class Resume(NamedTuple):
     actions: tuple[Action, ...] = (Action(Go.RUN),)
     kills: tuple[int, ...] = ()
 
+    @property
+    def goes_back(self) -> bool:
+        """Tell whether it goes on backwards."""
+        return any(action.go in (Go.BACK, Go.STEP_BACK) for action in self.actions)
+
     def of(self, task: Task) -> Action | None:
         """Return what a thread does; None: it stands still."""
         return next((a for a in self.actions if matches(task, a.pid, a.tid)), None)
@@ -87,6 +92,19 @@ class Stop(NamedTuple):
     signo: int = SIGTRAP
     about: str = ""
     info: SigInfo | None = None
+
+
+class Session(NamedTuple):
+    """What a debugger has said to one machine and need not say again to another."""
+
+    buffer: bytes
+    acknowledges: int
+    knows: frozenset[str]
+    passed: frozenset[int]
+    ids: dict[str, tuple[int, int]]
+    files: Files
+    places: tuple[Place, ...]
+    pids: frozenset[int]
 
 
 class BadPacket(ValueError):
@@ -121,6 +139,30 @@ class Stub:
         self.knows: frozenset[str] = frozenset()  # its own features
         self._backwards = backwards
         self._ids = {"g": ANY, "c": ANY}
+
+    @property
+    def session(self) -> Session:
+        """What another stub has to know that goes on with this one's debugger."""
+        connection, target = self.connection, self.target
+        return Session(
+            connection.kept,
+            int(connection.acknowledges),
+            self.knows,
+            self.passed,
+            self._ids,
+            self.files.alone(),
+            tuple(target.places),
+            frozenset(target.groups),
+        )
+
+    def take_over(self, session: Session) -> None:
+        """Go on with another one's debugger."""
+        self.connection.take_over(session.buffer, session.acknowledges)
+        self.knows, self.passed, self._ids = session.knows, session.passed, session.ids
+        self.files = session.files.of(self.target)
+        self.target.places = dict.fromkeys(session.places)
+        for pid in set(self.target.groups) - session.pids:
+            self.target.groups.pop(pid)
 
     # ---- what it is told ----
 
@@ -240,6 +282,7 @@ class Stub:
 
     def _set(self, values: dict[int, bytes]) -> bytes:
         registers.write(self._chosen(), values)
+        self.target.has_changed = True
         return OK
 
     def _read(self, text: str) -> bytes:

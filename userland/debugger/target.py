@@ -42,6 +42,7 @@ class Target:
         self.stops = stops
         self.groups: dict[int, Group] = {}  # by pid
         self.places: dict[Place, None] = {}
+        self.has_changed = False  # by the debugger, since the last snapshot
         self._spots: list[Place] = []  # of each spot that the processor has, whose it is
         self._pages: dict[tuple[int, int], bytes] = {}  # read of a copy since the last stop
 
@@ -96,6 +97,11 @@ class Target:
                 self._spots.append(place)
         self.stops.set_spots(spots)
 
+    def arm_again(self) -> None:
+        """Do so where it was done: a process has come, or runs another program."""
+        if self._spots or self.places:
+            self.arm()
+
     def disarm(self) -> None:
         """Let the processor have none."""
         self._spots = []
@@ -129,6 +135,7 @@ class Target:
     def write(self, task: Task, addr: int, data: bytes) -> None:
         """Write memory past its protection. Errors: EFAULT."""
         self.forget_copied()
+        self.has_changed = True
         if task.mm.write_forced(addr, data) < len(data):
             raise SyscallError(errno.EFAULT)
 

@@ -46,6 +46,7 @@ struct debug {
 	uint64_t land; /* the instruction to stop at, in any space; 0: none */
 	enum debug_notes notes;
 	struct moment noted;
+	uint64_t noted_spot; /* its number */
 };
 
 /* ---- moments ---- */
@@ -58,11 +59,12 @@ static uint64_t blocks_begun(const processor *p)
 	return p->counters.blocks + p->blocks_counted - left;
 }
 
-static void note(processor *p, uint64_t addr)
+static void note(processor *p, uint64_t addr, uint64_t spot)
 {
 	struct debug *d = p->debug;
 
 	d->noted = (struct moment){ blocks_begun(p), addr };
+	d->noted_spot = spot;
 }
 
 static void stop_here(processor *p, enum debug_stop why, uint64_t which)
@@ -115,11 +117,11 @@ static void look_at(processor *p, uint64_t addr)
 	else if (is_passed(p, addr) && !d->notes)
 		return;
 	else if ((spot = breakpoint_at(p, addr)) && d->notes)
-		note(p, addr);
+		note(p, addr, (uint64_t)(spot - d->spots));
 	else if (spot)
 		stop_here(p, DEBUG_SPOT, (uint64_t)(spot - d->spots));
 	else if (d->notes == NOTE_STEPS && d->stepped == p->current)
-		note(p, addr);
+		note(p, addr, 0);
 	else if (!d->notes && ends_step(p, addr))
 		stop_here(p, DEBUG_STEP, 0);
 }
@@ -204,7 +206,7 @@ static void access_hook(engine *uc, int type, uint64_t address, int size, int64_
 			continue;
 		d->hit = i + 1;
 		if (d->notes)
-			note(p, d->now);
+			note(p, d->now, i);
 	}
 }
 
@@ -434,15 +436,21 @@ void debug_note(processor *p, uint64_t notes)
 	p->debug->noted = (struct moment){ 0, 0 };
 }
 
-void debug_noted(processor *p, struct moment *out) { *out = p->debug->noted; }
-
-/* Of a context: what is next.  The block of an instruction in its middle has begun. */
-void debug_moment(processor *p, context *c, struct moment *out)
+uint64_t debug_noted(processor *p, struct moment *out)
 {
-	uint64_t begins = !c->in_block;
+	*out = p->debug->noted;
+	return p->debug->noted_spot;
+}
 
-	context_load(c);
-	*out = (struct moment){ p->counters.blocks + begins, read_reg(p, REG_RIP) };
+/* When it is.  An instruction in the middle of its block is next; else a block is, wherever: rip 0. */
+void debug_moment(processor *p, struct moment *out)
+{
+	const context *c = p->current;
+
+	if (c && c->in_block)
+		*out = (struct moment){ p->counters.blocks, read_reg(p, REG_RIP) };
+	else
+		*out = (struct moment){ p->counters.blocks + 1, 0 };
 }
 
 /* ---- looking at memory without touching it ---- */

@@ -145,7 +145,7 @@ struct spot {
 	uint64_t addr, nbytes, kind;
 };
 
-/* blocks: begun, with that of the instruction at rip, which is next. */
+/* blocks: begun, with that of the instruction at rip, which is next; 0: that block itself is. */
 struct moment {
 	uint64_t blocks, rip;
 };
@@ -160,6 +160,6 @@ int64_t debug_step(processor *p, context *c, uint64_t from, uint64_t to);
 /* Stop where so many blocks have begun and the next would, and at land (0: nowhere).  ~0: never. */
 int64_t debug_until(processor *p, uint64_t blocks, uint64_t land);
 void debug_note(processor *p, uint64_t notes);      /* enum debug_notes */
-void debug_noted(processor *p, struct moment *out); /* the last; 0: none */
-void debug_moment(processor *p, context *c, struct moment *out);
+uint64_t debug_noted(processor *p, struct moment *out); /* the last, 0: none; its spot */
+void debug_moment(processor *p, struct moment *out);
 uint64_t debug_peek(mm *mm, uint64_t addr, void *buf, uint64_t nbytes); /* of what is present */

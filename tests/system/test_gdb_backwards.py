@@ -1,0 +1,186 @@
+"""`pkern run --gdb`, backwards: gdb's reverse commands, by snapshots and running again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import ROOT, Compile
+from tests.system.test_gdb import COUNTS, FAMILY, PKERN, THREADS, Session, gdb, shows, tell
+
+GUARDED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+struct { long low[4]; volatile long guard; long high[4]; } box;
+volatile long work;
+__attribute__((noinline)) void spin(long n) { for (long i = 0; i < n; i++) work += i; }
+__attribute__((noinline)) void fill(long *at, int n)
+{
+	for (int i = 0; i < n; i++)
+		at[i] = 7;
+}
+int main(void)
+{
+	box.guard = 0x600d;
+	puts("begins");
+	fflush(stdout);
+	spin(700000);
+	fill(box.low, 5); /* one too many */
+	spin(900000);
+	if (box.guard != 0x600d)
+		abort();
+	return 0;
+}
+"""
+READS = r"""
+#include <stdio.h>
+#include <unistd.h>
+char bytes[8];
+volatile long sum;
+__attribute__((noinline)) void add(int byte) { sum += byte; }
+int main(void)
+{
+	while (read(0, bytes, 4) > 0)
+		for (int i = 0; i < 4; i++)
+			add(bytes[i]);
+	printf("sum %ld\n", sum);
+	fflush(stdout);
+	return sum & 0x7f;
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _needs_gdb() -> None:
+    if shutil.which("gdb") is None:
+        pytest.skip("needs gdb")
+
+
+def test_the_store_that_broke_a_guarded_word(compile_c: Compile) -> None:
+    program = compile_c(GUARDED, "glibc", "-g", "-O1")
+    said = gdb(
+        program, "continue", "print box.guard", "watch box.guard", "reverse-continue", "x/i $pc",
+        "print i", "bt", "reverse-finish", "reverse-continue", "print box.guard", "delete",
+        "continue",
+    )  # fmt: skip
+    shows(
+        said, "^begins", "received signal SIGABRT", r"^\$1 = 7",
+        r"Old value = 7\nNew value = 24589", r"fill \(at=", r"=> .*<fill\+.*mov", r"^\$2 = 4", "^#1 .* in main", "in main",
+        r"Old value = 24589\nNew value = 0", r"^\$3 = 0", "received signal SIGABRT",
+    )  # fmt: skip
+    assert said.count("begins") == 1  # what runs again is not shown again
+
+
+def test_from_breakpoint_to_breakpoint_and_to_the_beginning(compile_c: Compile) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "break twice", "continue", "continue", "continue", "reverse-continue",
+        "print counter", "reverse-stepi", "stepi", "reverse-continue", "print n",
+        "reverse-continue", "info registers rip", "reverse-stepi", "continue", "continue",
+        "continue", "print counter", "continue",
+    )  # fmt: skip
+    shows(
+        said, r"twice \(n=3\)", r"twice \(n=2\)", r"^\$1 = 1", r"twice \(n=2\)", r"twice \(n=1\)",
+        r"^\$2 = 1", "No more reverse-execution history", "<_start>",
+        "No more reverse-execution history", r"twice \(n=1\)", r"twice \(n=2\)", r"twice \(n=3\)",
+        r"^\$3 = 3", "sum 12 counter 6 at", "exited with code 05",
+    )  # fmt: skip
+    plain = subprocess.run(
+        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert plain.stdout in said  # virtual time has gone back, and on again
+
+
+def test_lines_and_functions(compile_c: Compile) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "break 10", "continue", "reverse-next", "print d", "reverse-step",
+        "print counter", "reverse-finish", "reverse-next", "next", "step", "next", "next",
+        "reverse-finish", "print sum",
+    )  # fmt: skip
+    shows(
+        said, "^10\t\treturn 2", "^9\t\td", r"^\$1 = 1\.5", "^8\t\tcounter", r"^\$2 = 0",
+        "in main", r"^\$3 = ",
+    )  # fmt: skip
+
+
+def test_every_instruction_back_is_the_one_before(compile_c: Compile) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    there = [c for _ in range(12) for c in ("stepi", "p/x $pc")]
+    back = [c for _ in range(12) for c in ("reverse-stepi", "p/x $pc")]
+    said = gdb(program, "break twice", "continue", "p/x $pc", *there, *back)
+    seen = [line.split("=")[1].strip() for line in said.splitlines() if line.startswith("$")]
+    assert len(seen) == 25
+    assert seen[12:] == seen[:13][::-1]
+
+
+def test_threads_go_back_too(compile_c: Compile) -> None:
+    program = compile_c(THREADS, "glibc", "-g", "-O0", "-pthread")
+    said = gdb(
+        program, "break work", "continue", "continue", "continue", "print total",
+        "reverse-continue", "print n", "print total", "reverse-continue", "print n", "info threads",
+        "delete", "continue",
+    )  # fmt: skip
+    shows(
+        said, r"work \(n=3\)", r"^\$1 = 3", r"work \(n=2\)", r"^\$2 = 2", r"^\$3 = 1",
+        r"work \(n=1\)", r"^\$4 = 1", r"Thread 2\.3", "total 6", "exited normally",
+    )  # fmt: skip
+
+
+def test_behind_a_fork_and_a_signal(compile_c: Compile) -> None:
+    program = compile_c(FAMILY, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "handle SIGUSR1 nostop noprint", "break handler", "continue", "delete",
+        "continue", "watch got", "reverse-continue", "bt 1", "delete", "continue",
+    )  # fmt: skip
+    shows(
+        said, r"handler \(s=10\)", "received signal SIGSEGV", r"Old value = 10\nNew value = 0",
+        r"^#0 .* handler \(s=10\)", "received signal SIGSEGV",
+    )  # fmt: skip
+    assert said.count("child status 7 got 10") == 1
+
+
+def test_a_change_begins_a_history(compile_c: Compile) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "break twice", "continue", "set var counter = 100", "continue", "continue",
+        "reverse-continue", "print counter", "reverse-continue", "reverse-continue",
+        "print counter", "delete", "continue",
+    )  # fmt: skip
+    shows(
+        said, r"twice \(n=3\)", r"twice \(n=2\)", r"^\$1 = 101", "No more reverse-execution",
+        r"^\$2 = 100", "sum 12 counter 106",
+    )  # fmt: skip
+
+
+def test_input_is_read_once_and_status_told(compile_c: Compile, tmp_path: Path) -> None:
+    program = compile_c(READS, "glibc", "-g", "-O0")
+    session = Session(program, stdin=subprocess.PIPE)
+    debugger = session.debug(program)
+    assert session.pkern.stdin is not None
+    session.pkern.stdin.write("abcdefgh")
+    session.pkern.stdin.close()
+    tell(
+        debugger, "break add if byte == 103", "continue", "print sum", "tbreak add",
+        "reverse-continue", "print/c byte", "print sum", "delete", "continue", "quit",
+    )  # fmt: skip
+    said = debugger.communicate(timeout=100)[0]
+    shows(said, r"\$1 = 597", r"\$2 = 102 'f'", r"\$3 = 495", "exited with code 0")
+    assert session.pkern.stdout is not None
+    out = session.pkern.stdout.read()
+    session.pkern.stdin = None
+    assert out == "sum 804\n"
+    assert session.end()[0] == 804 & 0x7F
+
+
+def test_no_way_back_where_the_host_would_change(compile_c: Compile, tmp_path: Path) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "break twice", "continue", "reverse-continue", "delete", "continue",
+        options=("--bind", f"{tmp_path}:/out:rw"),
+    )  # fmt: skip
+    shows(said, "there is no way back: /out", "does not support this command",
+          "exited with code 05")  # fmt: skip

@@ -1,0 +1,253 @@
+"""Running again from a snapshot, as nobody had looked: to search, or to land at a moment.
+
+A copy runs in legs: so many blocks, or an instruction in the last of them, and then something is
+done. While it does, its scheduler is Replaying: no debugger is asked for anything, and what is
+written has been shown already.
+
+    Search    notes where it would have stopped, and tells of the last such moment before a limit
+    Land      runs up to a moment, and is the machine from there on
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.cpu.stops import DEBUG, NEVER, Moment, Notes, Why
+from pkern.userland.debugger.history import Order, Snapshot, wait_for
+from pkern.userland.debugger.stub import SIGINT, Go, Stop, place_news
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.userland.debugger.control import Debugger
+    from pkern.userland.debugger.stub import Session
+    from pkern.userland.debugger.target import Place
+
+NEAR = 2000  # blocks before a moment where one lands: there is a snapshot, for the next way back
+WINDOWS = (64, 1 << 12, 1 << 18, NEVER >> 1)  # blocks in which the last instruction is looked for
+AT_BEGINNING = "replaylog:begin:;"
+
+
+class Replaying(Scheduler):
+    """A scheduler of a copy that runs again."""
+
+    replay: Replay
+
+    def _serve_stop(self, task: Task, reason: int) -> None:
+        if reason != DEBUG:
+            Scheduler._serve_stop(self, task, reason)
+        elif Why(int(self._exit.status)) is Why.PLACE:
+            self.replay.arrive(task)
+
+    def _idle(self) -> bool:
+        return Scheduler._idle(self) or self.replay.is_lost()
+
+
+class Leg(NamedTuple):
+    """Run until so many blocks have begun, or to land (0: nowhere); then do something."""
+
+    blocks: int
+    land: int
+    then: Callable[[Task | None], None]
+
+
+class Replay:
+    """The legs of a copy. at_end: what is done where the machine ends before."""
+
+    def __init__(
+        self, debugger: Debugger, legs: Iterator[Leg], at_end: Callable[[], NoReturn]
+    ) -> None:
+        """Begin the first one."""
+        self._debugger = debugger
+        self._legs = legs
+        self.at_end = at_end
+        self._leg = next(legs)
+        debugger.scheduler.__class__ = Replaying
+        debugger.scheduler.replay = self  # type: ignore[attr-defined]
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the kernel's log: it has been shown
+        self._set_out()
+
+    def _set_out(self) -> None:
+        self._debugger.stops.until(self._leg.blocks, self._leg.land)
+
+    def arrive(self, task: Task | None) -> None:
+        """End a leg, and begin the next."""
+        self._leg.then(task)
+        scheduler: Any = self._debugger.scheduler
+        if scheduler.replay is not self:
+            return  # that was a snapshot, and this is a copy of it
+        leg = next(self._legs, None)
+        if leg is not None:
+            self._leg = leg
+            self._set_out()
+
+    def is_lost(self) -> bool:
+        """End: there is nothing more to run."""
+        self.at_end()
+
+
+def legs_to(begun: int, moment: Moment, then: Callable[[Task | None], None]) -> Iterator[Leg]:
+    """Give the legs to a moment. begun: the blocks that have, now."""
+    if begun < moment.blocks:
+        yield Leg(moment.blocks - 1, 0, _nothing if moment.rip else then)
+    if moment.rip:
+        yield Leg(moment.blocks, moment.rip, then)
+
+
+def _nothing(_: Task | None) -> None:
+    """Go on with the next leg."""
+
+
+# ---- in copies ----
+
+
+class Wanted(NamedTuple):
+    """What a search looks for. steps: a thread whose last instruction it is, (); places else."""
+
+    places: tuple[Place, ...] = ()
+    steps: tuple[int, ...] = ()
+    window: int = 0
+
+
+class Found(NamedTuple):
+    """The last moment of what was looked for, None: there was none. about: for the debugger."""
+
+    moment: Moment | None
+    about: str = ""
+
+
+def search(debugger: Debugger, answers: int, begun: int, limit: Moment, wanted: Wanted) -> None:
+    """Run up to a limit, and tell of the last moment before it that is wanted."""
+    debugger.target.places = dict.fromkeys(wanted.places)
+    debugger.target.arm()
+    debugger.stops.step(None)
+
+    def report(_: Task | None = None) -> NoReturn:
+        with suppress(OSError):  # nobody waits any more
+            os.write(answers, pickle.dumps(_found(debugger)))
+        os._exit(0)
+
+    def look(_: Task | None) -> None:
+        task = debugger.target.find(*wanted.steps)
+        debugger.stops.note(Notes.STEPS)
+        debugger.stops.step(None if task is None else task.cpu)
+
+    def legs() -> Iterator[Leg]:
+        if wanted.steps and begun < limit.blocks - 1 - wanted.window:
+            yield Leg(limit.blocks - 1 - wanted.window, 0, look)
+        yield from legs_to(begun, limit, report)
+
+    if wanted.steps and begun >= limit.blocks - 1 - wanted.window:
+        look(None)
+    if not wanted.steps:
+        debugger.stops.note(Notes.SPOTS)
+    Replay(debugger, legs(), report)
+
+
+def _found(debugger: Debugger) -> Found:
+    noted = debugger.stops.noted()
+    if noted is None:
+        return Found(None)
+    moment, number = noted
+    places = debugger.target.places
+    return Found(moment, place_news(debugger.target.place_of(number)) if places else "")
+
+
+def land(debugger: Debugger, answers: int, begun: int, found: Found, session: Session) -> None:
+    """Run to a moment, and be the machine from there on."""
+    os.close(answers)
+    debugger.target.disarm()
+    debugger.stops.step(None)
+    debugger.stops.note(Notes.NOTHING)
+    moment = found.moment
+    assert moment is not None
+
+    def arrive(task: Task | None) -> None:
+        debugger.land(task, found.about, session)
+
+    def legs() -> Iterator[Leg]:
+        if begun + NEAR < moment.blocks:
+            yield Leg(moment.blocks - 1 - NEAR, 0, lambda _: debugger.take_snapshot())
+        yield from legs_to(begun, moment, arrive)
+
+    Replay(debugger, legs(), lambda: os._exit(1))
+
+
+# ---- in the machine ----
+
+
+class WayBack:
+    """How a machine goes back: it asks its snapshots, and is succeeded by a copy of one."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self._history = debugger.need_history()
+
+    def go(self, task: Task, go: Go) -> Stop:
+        """Be succeeded by the machine as it was; return why not, if that cannot be."""
+        now = self._debugger.stops.moment()
+        found = self._find(now, task, go)
+        if found is None:
+            return Stop(task, SIGINT)
+        self._let_land(found)
+        return Stop(task, about=AT_BEGINNING)
+
+    def _find(self, now: Moment, task: Task, go: Go) -> Found | None:
+        """Return where to go; None: the debugger has lost patience."""
+        limit = now
+        for snapshot in self._history.before(now):
+            for wanted in self._wanted(task, go):
+                found = self._search(snapshot, limit, wanted)
+                if found is None or found.moment is not None:
+                    return found
+                if snapshot.moment.blocks >= limit.blocks - 1 - wanted.window:
+                    break  # all of it was looked at
+            limit = snapshot.moment
+        first = self._history.first
+        at_beginning = first is None or first.moment >= now
+        return Found(None if at_beginning or first is None else first.moment, AT_BEGINNING)
+
+    def _wanted(self, task: Task, go: Go) -> list[Wanted]:
+        if go is Go.STEP_BACK:
+            return [Wanted((), (task.tgid, task.pid), window) for window in WINDOWS]
+        return [Wanted(tuple(self._debugger.target.places), window=NEVER)]
+
+    def _search(self, snapshot: Snapshot, limit: Moment, wanted: Wanted) -> Found | None:
+        ours, its = os.pipe()
+        try:
+            args = (snapshot.begun, limit, wanted)
+            asked = self._history.ask(snapshot, Order(search, args), its)
+            os.close(its)
+            if not asked:
+                return Found(None)
+            return self._answer(ours)
+        finally:
+            os.close(ours)
+
+    def _answer(self, answers: int) -> Found | None:
+        connection = self._debugger.connection
+        while (data := wait_for(answers, connection.fileno())) is None:
+            if connection.interrupted():
+                return None
+        found: Any = pickle.loads(data) if data else Found(None)
+        return found if isinstance(found, Found) else Found(None)
+
+    def _let_land(self, found: Found) -> None:
+        """Be succeeded, if there is a snapshot to begin from."""
+        moment = found.moment
+        if moment is None:
+            return
+        after = Moment(moment.blocks, moment.rip + 1)
+        for snapshot in self._history.before(after):
+            args = (snapshot.begun, found, self._debugger.session())
+            unused, its = os.pipe()
+            asked = self._history.ask(snapshot, Order(land, args), its)
+            os.close(unused)
+            os.close(its)
+            if asked:
+                self._history.leave()
