@@ -47,6 +47,7 @@ class Notes(IntEnum):
     NOTHING = lib.NOTE_NOTHING
     SPOTS = lib.NOTE_SPOTS
     STEPS = lib.NOTE_STEPS
+    BLOCKS = lib.NOTE_BLOCKS
 
 
 class Spot(NamedTuple):
@@ -105,8 +106,16 @@ class Stops:
         _check(lib.debug_until(self._processor.handle, blocks, land))
 
     def note(self, notes: Notes) -> None:
-        """Note from now on, instead of stopping."""
-        lib.debug_note(self._processor.handle, notes)
+        """Note from now on, instead of stopping. Errors: ENOMEM."""
+        _check(lib.debug_note(self._processor.handle, notes))
+
+    def look(self) -> None:
+        """Look at watched places as where a block begins, while blocks are noted."""
+        lib.debug_look(self._processor.handle)
+
+    def last(self) -> int:
+        """Return the last instruction that has begun, while all are looked at; 0: none."""
+        return int(lib.debug_now(self._processor.handle))
 
     def noted(self) -> tuple[Moment, int] | None:
         """Return the last moment that was noted, and the number of its spot."""

@@ -68,7 +68,8 @@ def test_the_store_that_broke_a_guarded_word(compile_c: Compile) -> None:
     )  # fmt: skip
     shows(
         said, "^begins", "received signal SIGABRT", r"^\$1 = 7",
-        r"Old value = 7\nNew value = 24589", r"fill \(at=", r"=> .*<fill\+.*mov", r"^\$2 = 4", "^#1 .* in main", "in main",
+        r"Old value = 7\nNew value = 24589", r"fill \(at=", r"=> .*<fill\+.*mov", r"^\$2 = 4",
+        "^#1 .* in main", "in main",
         r"Old value = 24589\nNew value = 0", r"^\$3 = 0", "received signal SIGABRT",
     )  # fmt: skip
     assert said.count("begins") == 1  # what runs again is not shown again
@@ -153,6 +154,22 @@ def test_a_change_begins_a_history(compile_c: Compile) -> None:
     shows(
         said, r"twice \(n=3\)", r"twice \(n=2\)", r"^\$1 = 101", "No more reverse-execution",
         r"^\$2 = 100", "sum 12 counter 106",
+    )  # fmt: skip
+
+
+def test_the_call_that_changed_a_word_and_a_load(compile_c: Compile, tmp_path: Path) -> None:
+    program, file = compile_c(READS, "glibc", "-g", "-O0"), tmp_path / "input"
+    file.write_text("abcdABCD")
+    said = gdb(
+        program, "break add if byte == 68", "continue", "watch bytes[1]", "reverse-continue",
+        "x/i $pc", "bt 1", "up", "print sum", "reverse-continue", "x/i $pc", "delete",
+        "rwatch sum", "continue", "continue", "reverse-continue", "print sum", "delete", "continue",
+        options=("--stdin", str(file)),
+    )  # fmt: skip
+    shows(
+        said, r"add \(byte=68\)", r"Old value = 66 'B'\nNew value = 98 'b'", "=> .*syscall", "read",
+        r"\$1 = 394", r"Old value = 98 'b'\nNew value = 0", "=> .*syscall", "Value = ", "Value = ",
+        "Value = ", r"\$2 = 97", r"sum 660", "exited with code 024",
     )  # fmt: skip
 
 

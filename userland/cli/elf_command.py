@@ -280,7 +280,8 @@ def run(options: argparse.Namespace) -> int:
 def _door(options: argparse.Namespace) -> Door | None:
     if options.gdb is None:
         return None
-    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb)
+    one_way = "strace writes to a file (-o)" if options.output else ""
+    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb, one_way)
     return made
 
 

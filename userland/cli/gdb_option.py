@@ -28,13 +28,14 @@ MOST_PORT = 65535
 
 
 class Door:
-    """Where a debugger comes in. text: PORT or -."""
+    """Where a debugger comes in. text: PORT or -; one_way: why there is no way back, if not."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, one_way: str = "") -> None:
         """Read the option. Errors: UsageError."""
         if text != PIPE and not (text.isdecimal() and int(text) <= MOST_PORT):
             raise UsageError(f"--gdb takes a port, 0 to {MOST_PORT}, or - for a pipe, not '{text}'")
         self._text = text
+        self._one_way = one_way
         self._shown = Shown()
         self.debugger: Debugger | None = None
 
@@ -48,7 +49,7 @@ class Door:
 
     def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None:
         """Wait for the debugger, and let it look at the program. Errors: UsageError."""
-        self.debugger = Debugger(kernel, self._connection(), _history(kernel), self._shown)
+        self.debugger = Debugger(kernel, self._connection(), self._history(kernel), self._shown)
         if isinstance(stdio.stdin, DebuggedInput):
             stdio.stdin.debugger = self.debugger
         self.debugger.begin(task)
@@ -74,11 +75,12 @@ class Door:
         if self.debugger is not None and self.debugger.history is not None:
             self.debugger.history.tell_end(status)
 
-
-def _history(kernel: Kernel) -> History | None:
-    """Return a history, if there can be one."""
-    try:
-        return History(kernel)
-    except NotBranchable as error:
-        print(f"pkern: there is no way back: {error}", file=sys.stderr)
-        return None
+    def _history(self, kernel: Kernel) -> History | None:
+        """Return a history, if there can be one."""
+        try:
+            if self._one_way:
+                raise NotBranchable(self._one_way)
+            return History(kernel)
+        except NotBranchable as error:
+            print(f"pkern: there is no way back: {error}", file=sys.stderr)
+            return None

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pkern.kernel.cpu.scheduler import Scheduler
-from pkern.kernel.cpu.stops import DEBUG, NEVER, Moment, Notes, Why
+from pkern.kernel.cpu.stops import DEBUG, NEVER, Kind, Moment, Notes, Why
 from pkern.userland.debugger.history import Order, Snapshot, wait_for
 from pkern.userland.debugger.stub import SIGINT, Go, Stop, place_news
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pkern.userland.debugger.target import Place
 
 NEAR = 2000  # blocks before a moment where one lands: there is a snapshot, for the next way back
-WINDOWS = (64, 1 << 12, 1 << 18, NEVER >> 1)  # blocks in which the last instruction is looked for
+WINDOWS = (64, 1 << 12, 1 << 18, NEVER)  # blocks in which the last instruction is looked for
 AT_BEGINNING = "replaylog:begin:;"
 
 
@@ -107,15 +107,22 @@ def _nothing(_: Task | None) -> None:
 
 
 class Wanted(NamedTuple):
-    """What a search looks for. steps: a thread whose last instruction it is, (); places else."""
+    """What a search looks for, and how: stops at places, or the last instruction of a thread.
 
+    begins: the block with which it is looked for; 0: with the snapshot.
+    """
+
+    notes: Notes
     places: tuple[Place, ...] = ()
     steps: tuple[int, ...] = ()
-    window: int = 0
+    begins: int = 0
 
 
 class Found(NamedTuple):
-    """The last moment of what was looked for, None: there was none. about: for the debugger."""
+    """The last moment of what was looked for, None: there was none. about: for the debugger.
+
+    A moment with rip 0 is a block that has changed a watched place.
+    """
 
     moment: Moment | None
     about: str = ""
@@ -123,39 +130,54 @@ class Found(NamedTuple):
 
 def search(debugger: Debugger, answers: int, begun: int, limit: Moment, wanted: Wanted) -> None:
     """Run up to a limit, and tell of the last moment before it that is wanted."""
-    debugger.target.places = dict.fromkeys(wanted.places)
-    debugger.target.arm()
+    before: list[bytes] = []
+    debugger.target.disarm()
     debugger.stops.step(None)
 
-    def report(_: Task | None = None) -> NoReturn:
-        with suppress(OSError):  # nobody waits any more
-            os.write(answers, pickle.dumps(_found(debugger)))
-        os._exit(0)
-
-    def look(_: Task | None) -> None:
-        task = debugger.target.find(*wanted.steps)
-        debugger.stops.note(Notes.STEPS)
+    def begin(_: Task | None = None) -> None:
+        debugger.target.places = dict.fromkeys(wanted.places)
+        before.extend(_values(debugger))
+        debugger.stops.note(wanted.notes)
+        debugger.target.arm()
+        task = debugger.target.find(*wanted.steps) if wanted.steps else None
         debugger.stops.step(None if task is None else task.cpu)
 
-    def legs() -> Iterator[Leg]:
-        if wanted.steps and begun < limit.blocks - 1 - wanted.window:
-            yield Leg(limit.blocks - 1 - wanted.window, 0, look)
-        yield from legs_to(begun, limit, report)
+    def report(_: Task | None = None) -> NoReturn:
+        found = _found(debugger, limit, before if wanted.begins else [])
+        with suppress(OSError):  # nobody waits any more
+            os.write(answers, pickle.dumps(found))
+        os._exit(0)
 
-    if wanted.steps and begun >= limit.blocks - 1 - wanted.window:
-        look(None)
-    if not wanted.steps:
-        debugger.stops.note(Notes.SPOTS)
+    def legs() -> Iterator[Leg]:
+        if begun < wanted.begins - 1:
+            yield Leg(wanted.begins - 1, 0, begin)
+        yield from legs_to(max(begun, wanted.begins - 1), limit, report)
+
+    if begun >= wanted.begins - 1:
+        begin()
     Replay(debugger, legs(), report)
 
 
-def _found(debugger: Debugger) -> Found:
-    noted = debugger.stops.noted()
-    if noted is None:
+def _found(debugger: Debugger, limit: Moment, before: list[bytes]) -> Found:
+    debugger.stops.look()
+    noted, places = debugger.stops.noted(), list(debugger.target.places)
+    if noted is not None:
+        moment, number = noted
+        return Found(moment, place_news(debugger.target.place_of(number)) if places else "")
+    changed = [
+        place
+        for place, old, new in zip(places, before, _values(debugger), strict=False)
+        if old and old != new
+    ]
+    if not changed:
         return Found(None)
-    moment, number = noted
-    places = debugger.target.places
-    return Found(moment, place_news(debugger.target.place_of(number)) if places else "")
+    # No instruction of its own: the kernel, at the call with which the block ended.
+    return Found(Moment(limit.blocks - 1, debugger.stops.last()), place_news(changed[0]))
+
+
+def _values(debugger: Debugger) -> list[bytes]:
+    """Return what stands at each place, b"" where nothing does."""
+    return [debugger.target.peek(place) for place in debugger.target.places]
 
 
 def land(debugger: Debugger, answers: int, begun: int, found: Found, session: Session) -> None:
@@ -199,23 +221,46 @@ class WayBack:
 
     def _find(self, now: Moment, task: Task, go: Go) -> Found | None:
         """Return where to go; None: the debugger has lost patience."""
-        limit = now
+        limit, thread = now, (task.tgid, task.pid)
         for snapshot in self._history.before(now):
-            for wanted in self._wanted(task, go):
-                found = self._search(snapshot, limit, wanted)
-                if found is None or found.moment is not None:
-                    return found
-                if snapshot.moment.blocks >= limit.blocks - 1 - wanted.window:
-                    break  # all of it was looked at
+            if go is Go.STEP_BACK:
+                found = self._last_step(snapshot, limit, thread)
+            else:
+                found = self._last_stop(snapshot, limit)
+            if found is None or found.moment is not None:
+                return found
             limit = snapshot.moment
         first = self._history.first
         at_beginning = first is None or first.moment >= now
         return Found(None if at_beginning or first is None else first.moment, AT_BEGINNING)
 
-    def _wanted(self, task: Task, go: Go) -> list[Wanted]:
-        if go is Go.STEP_BACK:
-            return [Wanted((), (task.tgid, task.pid), window) for window in WINDOWS]
-        return [Wanted(tuple(self._debugger.target.places), window=NEVER)]
+    def _last_step(
+        self, snapshot: Snapshot, limit: Moment, thread: tuple[int, int]
+    ) -> Found | None:
+        """Look in more and more blocks behind a snapshot."""
+        for window in WINDOWS:
+            begins = max(0, limit.blocks - window)
+            found = self._search(snapshot, limit, Wanted(Notes.STEPS, (), thread, begins))
+            if found is None or found.moment is not None or begins <= snapshot.moment.blocks:
+                break
+        return found
+
+    def _last_stop(self, snapshot: Snapshot, limit: Moment) -> Found | None:
+        """Look for the block that has last changed a watched place, and then in it alone."""
+        places = tuple(self._debugger.target.places)
+        loads = any(place.kind in (Kind.READ, Kind.ACCESS) for place in places)
+        notes = Notes.SPOTS if loads else Notes.BLOCKS
+        while snapshot.moment < limit:
+            found = self._search(snapshot, limit, Wanted(notes, places))
+            if found is None or found.moment is None or found.moment.rip:
+                return found
+            block = found.moment.blocks
+            end = min(limit, Moment(block + 1, 0))
+            found = self._search(snapshot, end, Wanted(Notes.SPOTS, places, (), block))
+            if found is None or found.moment is not None:
+                return found
+            limit = Moment(block, 0)  # it was only brought in
+        return Found(None)
 
     def _search(self, snapshot: Snapshot, limit: Moment, wanted: Wanted) -> Found | None:
         ours, its = os.pipe()

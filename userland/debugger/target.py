@@ -124,6 +124,12 @@ class Target:
             data += found
         return bytes(data)
 
+    def peek(self, place: Place) -> bytes:
+        """Return what stands at a place without bringing in a page; b"": nothing."""
+        task = self.find(place.pid, -1)
+        found = b"" if task is None else peek(task.mm.handle, place.addr, place.nbytes)
+        return found if len(found) == place.nbytes else b""
+
     def _read_copied(self, task: Task, addr: int, nbytes: int) -> bytes:
         """Return what of a page would be there if it were brought in."""
         page, offset = addr & ~PAGE_MASK, addr & PAGE_MASK

@@ -136,7 +136,9 @@ enum debug_stop {
 enum debug_notes {
 	NOTE_NOTHING = 0, /* stop */
 	NOTE_SPOTS = 1,   /* note where a spot would have stopped it, and run on */
-	NOTE_STEPS = 2    /* the same of the context that steps */
+	NOTE_STEPS = 2,   /* the same of the context that steps */
+	NOTE_BLOCKS =
+		3 /* as NOTE_SPOTS; of a watched place only the block that has changed it, rip 0 */
 };
 
 /* A breakpoint, or bytes of one page that are watched: stores that change them, loads, both. */
@@ -159,7 +161,9 @@ int64_t debug_spots(processor *p, const struct spot *spots,
 int64_t debug_step(processor *p, context *c, uint64_t from, uint64_t to);
 /* Stop where so many blocks have begun and the next would, and at land (0: nowhere).  ~0: never. */
 int64_t debug_until(processor *p, uint64_t blocks, uint64_t land);
-void debug_note(processor *p, uint64_t notes);      /* enum debug_notes */
+int64_t debug_note(processor *p, uint64_t notes); /* enum debug_notes */
+void debug_look(processor *p);                    /* at watched places, as where a block begins */
+uint64_t debug_now(processor *p);
 uint64_t debug_noted(processor *p, struct moment *out); /* the last, 0: none; its spot */
 void debug_moment(processor *p, struct moment *out);
 uint64_t debug_peek(mm *mm, uint64_t addr, void *buf, uint64_t nbytes); /* of what is present */
