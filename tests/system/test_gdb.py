@@ -255,10 +255,24 @@ def test_a_deadlock_is_a_stop(compile_c: Compile) -> None:
 
 def test_monitor(compile_c: Compile) -> None:
     program = compile_c(COUNTS, "glibc", "-g", "-O0")
-    said = gdb(program, "break main", "continue", "monitor help", "monitor sysctl vm.nonlinear_max",
-               "monitor vma 0x401000", "monitor vma", "monitor nonsense")  # fmt: skip
-    shows(said, "^monitor help", "^vm.nonlinear_max_pages = 131072", "r-x", "^monitor vma ADDR",
-          "there is no 'monitor nonsense'")  # fmt: skip
+    said = gdb(
+        program, "break main", "continue", "monitor help", "monitor sysctl vm.nonlinear_max",
+        "monitor vma 0x401000", "monitor walk 0x401000", "monitor lru", "monitor page 3",
+        "monitor vma", "monitor nonsense", "monitor page 1000000000", "monitor events",
+        "monitor events nonsense", "monitor events exceptions:*",
+        "continue", "monitor events",
+        options=("--ram", "64M"),
+    )  # fmt: skip
+    shows(
+        said, "^walk ADDR", "^events GLOB", "^vm.nonlinear_max_pages = 8192", "r-x",
+        "401000", "inactive", "3", "it is: vma ADDR", "there is no question 'nonsense'",
+        "1000000000", "no events are noted", "no event is called 'nonsense'",
+    )  # fmt: skip
+    said = gdb(
+        program, "monitor events exceptions:*", "break twice", "continue",
+        "monitor events", "monitor events off", "monitor events",
+    )  # fmt: skip
+    shows(said, r"twice \(n=1\)", "exceptions:page_fault_user: address=", "no events are noted")
 
 
 # ---- by a port, and what goes wrong ----

@@ -280,9 +280,15 @@ def run(options: argparse.Namespace) -> int:
 def _door(options: argparse.Namespace) -> Door | None:
     if options.gdb is None:
         return None
-    one_way = "strace writes to a file (-o)" if options.output else ""
-    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb, one_way)
+    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb, _one_way(options))
     return made
+
+
+def _one_way(options: argparse.Namespace) -> str:
+    """Return why a debugger cannot go back, "" if it can: what no copy of the machine may have."""
+    if options.output:
+        return "strace writes to a file (-o)"
+    return "its files are shown on the host (--mount)" if options.mount else ""
 
 
 def _to_stderr(line: str) -> None:

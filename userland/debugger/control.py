@@ -127,7 +127,8 @@ class Debugger:
         self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
         self._blocks = kernel.processor.counters
         self._plain_calls = self.scheduler.calls
-        self.scheduler.calls = self._watched_calls()
+        self._calls = self._watched_calls()
+        self.scheduler.calls = self._calls
         self.scheduler.__class__ = Debugged
         self.scheduler.debugger = self  # type: ignore[attr-defined]
 
@@ -303,7 +304,8 @@ class Debugger:
         self.scheduler.__class__ = Scheduler
         if self.history is not None:
             self.history.begin_anew()
-        self.scheduler.calls = self._plain_calls
+        if self.scheduler.calls is self._calls:  # or others watch them, too
+            self.scheduler.calls = self._plain_calls
         self.stops.close()
         self.target.groups.clear()
         self._let_held_go()

@@ -1,6 +1,7 @@
 """gdb's `monitor`: questions about the machine that no packet has.
 
-Owns the table of them. Each answers in text; what is asked wrongly is answered with how to ask.
+Those of userland/inspect, about the task that the debugger looks at where none is named, sysctls
+and events. Each answers in text; what is asked wrongly is answered with how to ask.
 """
 
 from __future__ import annotations
@@ -8,44 +9,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pkern.kernel.inspect.inspector import NotThere
+from pkern.userland.inspect import words
+
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.userland.debugger.target import Target
 
+OURS = """\
+sysctl [PREFIX ..] sysctls whose names begin so
+events GLOB ..     note the events that the globs mean, from now on
+events             those that have been noted since they were last shown; events off: no more
+help               this"""
+
 
 def monitor(target: Target, task: Task, text: str) -> str:
     """Return what `monitor TEXT` prints. task: the one that the debugger looks at."""
-    word, *arguments = text.split() or ["help"]
-    question = QUESTIONS.get(word)
-    if question is None:
-        return f"there is no 'monitor {word}': {', '.join(QUESTIONS)}\n"
+    name, *arguments = text.split() or ["help"]
+    if name == "help":
+        return f"{words.help_text()}\n{OURS}\n"
+    if name in QUESTIONS:
+        return QUESTIONS[name](target, tuple(arguments))
     try:
-        return question(target, task, *arguments)
-    except (TypeError, ValueError, KeyError) as error:
-        return f"monitor {USAGE[word]}: {error}\n"
+        question = words.read(text)
+        return f"{words.as_text(target.asker(task).ask(question), 'text')}\n"
+    except (words.BadQuestion, NotThere) as error:
+        return f"{error}\n"
 
 
-def _help(target: Target, task: Task) -> str:
-    return "".join(f"monitor {text}\n" for text in USAGE.values())
-
-
-def _sysctl(target: Target, task: Task, *names: str) -> str:
+def _sysctls(target: Target, prefixes: tuple[str, ...]) -> str:
     table = target.kernel.sysctl
-    chosen = [e.name for e in table.entries() if not names or e.name.startswith(names)]
-    if not chosen:
-        raise KeyError(" ".join(names))
-    return "".join(f"{name} = {table[name]}\n" for name in chosen)
+    names = (entry.name for entry in table.entries())
+    chosen = [name for name in names if not prefixes or name.startswith(prefixes)]
+    shown = "".join(f"{name} = {table[name]}\n" for name in chosen)
+    return shown or f"there is no sysctl {' '.join(prefixes)}\n"
 
 
-def _vma(target: Target, task: Task, addr: str) -> str:
-    found = task.mm.vma_at(int(addr, 0))
-    return f"{addr}: nothing is mapped\n" if found is None else f"{found}\n"
+def _events(target: Target, globs: tuple[str, ...]) -> str:
+    if globs:
+        try:
+            target.watch(() if globs == ("off",) else globs)
+        except ValueError as error:
+            return f"{error}\n"
+        return ""
+    if target.events is None:
+        return "no events are noted: monitor events GLOB ...\n"
+    return "".join(f"{event}\n" for event in target.events) or "no event\n"
 
 
-Question = Callable[..., str]
-QUESTIONS: dict[str, Question] = {"help": _help, "sysctl": _sysctl, "vma": _vma}
-USAGE = {
-    "help": "help",
-    "sysctl": "sysctl [PREFIX ...]",
-    "vma": "vma ADDR",
+QUESTIONS: dict[str, Callable[[Target, tuple[str, ...]], str]] = {
+    "sysctl": _sysctls,
+    "events": _events,
 }

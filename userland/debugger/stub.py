@@ -105,6 +105,7 @@ class Session(NamedTuple):
     files: Files
     places: tuple[Place, ...]
     pids: frozenset[int]
+    globs: tuple[str, ...]
 
 
 class BadPacket(ValueError):
@@ -153,6 +154,7 @@ class Stub:
             self.files.alone(),
             tuple(target.places),
             frozenset(target.groups),
+            target.globs,
         )
 
     def take_over(self, session: Session) -> None:
@@ -163,6 +165,7 @@ class Stub:
         self.target.places = dict.fromkeys(session.places)
         for pid in set(self.target.groups) - session.pids:
             self.target.groups.pop(pid)
+        self.target.watch(session.globs)
 
     # ---- what it is told ----
 

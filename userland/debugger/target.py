@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pkern.kernel.branch import BranchEnded, NotBranchable
 from pkern.kernel.cpu.stops import PAGE_SIZE, Kind, Spot, Stops, peek
 from pkern.kernel.errors import SyscallError
+from pkern.userland.inspect.words import Asker
 
 if TYPE_CHECKING:
+    from pkern.kernel.events.stream import Stream
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
@@ -42,6 +44,9 @@ class Target:
         self.stops = stops
         self.groups: dict[int, Group] = {}  # by pid
         self.places: dict[Place, None] = {}
+        self.events: Stream | None = None  # that the debugger wants noted
+        self.globs: tuple[str, ...] = ()
+        self._askers: dict[Task, Asker] = {}
         self.has_changed = False  # by the debugger, since the last snapshot
         self._spots: list[Place] = []  # of each spot that the processor has, whose it is
         self._pages: dict[tuple[int, int], bytes] = {}  # read of a copy since the last stop
@@ -148,6 +153,21 @@ class Target:
     def forget_copied(self) -> None:
         """Ask anew for what a copy has told: the machine goes on, or was changed."""
         self._pages.clear()
+
+    # ---- what a person asks ----
+
+    def asker(self, task: Task) -> Asker:
+        """Return who answers questions about a task, and about the machine."""
+        if task not in self._askers:
+            self._askers[task] = Asker(self.kernel.inspect, task)
+        return self._askers[task]
+
+    def watch(self, globs: tuple[str, ...]) -> None:
+        """Note the events that globs mean, (): none. Errors: ValueError."""
+        stream = self.kernel.events(*globs) if globs else None
+        if self.events is not None:
+            self.events.close()
+        self.events, self.globs = stream, globs
 
     # ---- what a copy tells ----
 
