@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.vfs.console import Stream
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
@@ -56,6 +57,8 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
         raise UsageError(str(error)) from error
     except Exception as error:
         return show_failure(error)
+    if options.pdb:
+        program = load("pkern.userland.debugger.python").stopping(program)
     stdin = None if options.stdin is None else contents(options.stdin)
     asked = given(options)
     with boot(options) as kernel:

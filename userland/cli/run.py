@@ -198,6 +198,9 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", metavar="FILE", help="write there how the program ended")
     add_mount(group)
     group.add_argument(
+        "--pdb", action="store_true", help="FILE.py: start Python's debugger at a call that fails"
+    )
+    group.add_argument(
         "--gdb",
         metavar="PORT|-",
         help="wait there for gdb (target remote), and let it debug the program",
@@ -264,10 +267,14 @@ def check_files(options: argparse.Namespace) -> None:
 
 def check_debugger(options: argparse.Namespace) -> None:
     """Refuse a debugger where there cannot be one. Errors: UsageError."""
+    if options.pdb and not _is_python(options):
+        raise UsageError("--pdb is for programs in Python; --gdb debugs those in machine code")
+    if options.pdb and options.twice:
+        raise UsageError("--pdb and --twice: a debugger is not told the same twice")
     if options.gdb is None:
         return
     if _is_python(options):
-        raise UsageError("--gdb is for programs in machine code")
+        raise UsageError("--gdb is for programs in machine code; --pdb debugs those in Python")
     for option, asked in (("--twice", options.twice), ("--wall", options.wall)):
         if asked:
             raise UsageError(f"--gdb and {option}: a debugger takes the time that it wants")
