@@ -284,7 +284,7 @@ static void drop_watches(processor *p)
 
 	if (!d->watches)
 		return;
-	p->lib.call.hook_del(p->uc, d->begins);
+	take_hook(p, d->begins);
 	for (uint64_t i = 0; i < d->nr_spots; i++)
 		free(d->watches[i].value);
 	free(d->watches);
@@ -319,7 +319,7 @@ static int64_t add_watches(processor *p)
 static void drop_hook(processor *p, engine_hook hook, bool *has)
 {
 	if (*has)
-		p->lib.call.hook_del(p->uc, hook);
+		take_hook(p, hook);
 	*has = false;
 }
 
@@ -352,7 +352,7 @@ static void drop_sites(processor *p)
 	struct debug *d = p->debug;
 
 	for (uint64_t i = 0; i < d->nr_sites; i++)
-		p->lib.call.hook_del(p->uc, d->sites[i].hook);
+		take_hook(p, d->sites[i].hook);
 	d->nr_sites = 0;
 }
 

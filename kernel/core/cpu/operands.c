@@ -27,6 +27,7 @@ enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
 
 struct place {
 	uint64_t address; /* 0: free */
+	const mm *of;     /* where it was found; only compared */
 	engine_hook hook;
 	uint32_t well; /* times, or ENOUGH: no hook is there */
 	uint8_t bytes[MAX_INSN], length;
@@ -156,9 +157,13 @@ static bool make_room(struct places *s)
 	return true;
 }
 
-/* Forget what was translated of [from, to), before the engine is entered again. */
-static void drop_code(struct places *s, uint64_t from, uint64_t to)
+/*
+ * Forget what was translated of [from, to) in an mm, before the engine is entered again.  The engine
+ * looks for it by address, so in the mm that runs then: all is forgotten if that is another.
+ */
+static void drop_code(struct places *s, const mm *of, uint64_t from, uint64_t to)
 {
+	s->drops_of = !s->nr_drops || s->drops_of == of ? of : NULL;
 	if (s->nr_drops < MAX_DROPS)
 		s->drops[s->nr_drops] = (struct span){ from, to };
 	s->nr_drops++; /* more than there is room for: all goes */
@@ -169,8 +174,8 @@ static void retire(processor *p, struct place *place)
 	if (!place->address || place->well == ENOUGH)
 		return;
 	place->well = ENOUGH;
-	p->lib.call.hook_del(p->uc, place->hook);
-	drop_code(&p->places, place->address, place->address + 1);
+	take_hook(p, place->hook);
+	drop_code(&p->places, place->of, place->address, place->address + 1);
 }
 
 /* ---- the hooks ---- */
@@ -196,14 +201,21 @@ static void reach_second(processor *p, uint64_t last, uint64_t nbytes)
 	p->lib.call.stop(p->uc);
 }
 
+/* Let the hook of a place go before the engine is entered again; tell whether there is room. */
+static bool tire(struct places *s, uint64_t address)
+{
+	if (s->nr_tired == MAX_TIRED)
+		return false;
+	s->tired[s->nr_tired++] = address;
+	return true;
+}
+
 static void note_well(processor *p, struct place *place)
 {
-	struct places *s = &p->places;
+	bool enough = place->well < ENOUGH - 1 && ++place->well == ENOUGH - 1;
 
-	if (place->well < ENOUGH - 1 && ++place->well == ENOUGH - 1 && s->nr_tired < MAX_TIRED) {
-		s->tired[s->nr_tired++] = place->address;
+	if (enough && tire(&p->places, place->address))
 		leave_soon(p);
-	}
 }
 
 static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
@@ -247,11 +259,12 @@ static bool hook_place(processor *p, uint64_t address, const struct insn *in, co
 		return false;
 	s->nr += !place->address;
 	place->address = address;
+	place->of = p->mm;
 	place->well = 0;
 	memcpy(place->bytes, bytes, in->length);
 	uint64_t *oldest = &s->recent[s->nr_hooked++ % MOST_PLACES];
 	if (*oldest)
-		retire(p, slot_of(s, *oldest));
+		tire(s, *oldest);
 	*oldest = address;
 	return true;
 }
@@ -284,7 +297,7 @@ void block_made(engine *uc, const struct engine_block *block, const struct engin
 	}
 	if (!hooked)
 		return;
-	drop_code(&p->places, block->pc, end);
+	drop_code(&p->places, p->mm, block->pc, end);
 	if (!p->probing)
 		leave_soon(p);
 }
@@ -297,7 +310,10 @@ void operands_settle(processor *p)
 	for (uint64_t i = 0; i < s->nr_tired; i++)
 		retire(p, slot_of(s, s->tired[i]));
 	s->nr_tired = 0;
-	bool all = s->nr_drops > MAX_DROPS || !p->mm;
+	bool all = s->nr_drops > MAX_DROPS || !p->mm || s->drops_of != p->mm;
+	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
+		all = mm_translate(p->mm, s->drops[i].from, ACCESS_EXEC) < 0 ||
+		      mm_translate(p->mm, s->drops[i].to - 1, ACCESS_EXEC) < 0;
 	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
 		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, s->drops[i].from, s->drops[i].to);
 	if (s->nr_drops && all)

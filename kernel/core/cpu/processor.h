@@ -46,6 +46,7 @@ struct places {
 	uint64_t tired[MAX_TIRED], nr_tired;     /* whose hooks are to go */
 	struct span drops[MAX_DROPS];            /* code to be translated anew */
 	uint64_t nr_drops;
+	const mm *drops_of; /* where all of them lie; NULL: not in one */
 };
 
 struct given { /* audit: one entry of the engine's TLB */
@@ -85,6 +86,7 @@ struct processor {
 	char *hidden;           /* a page outside the arena */
 	uint64_t hidden_paddr;  /* where the engine sees it */
 	uint64_t hidden_linear; /* where it is shown now; 0: nowhere */
+	bool looking;           /* the engine looks for code that it has translated */
 	uint64_t nothing_paddr; /* a page that does not exist */
 	struct run_exit exit;
 	bool stopped;                  /* a hook has set exit.reason */
@@ -153,6 +155,7 @@ extern const size_t nr_run_hooks;
 void begin_run(processor *p);               /* nothing has happened yet */
 int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
+void take_hook(processor *p, engine_hook hook);
 void leave_soon(processor *p); /* and enter again, once the block has ended */
 void raise_exception(processor *p, uint32_t vector);
 uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max); /* how many */

@@ -304,6 +304,18 @@ static bool stop_general_protection(processor *p)
 	return stop_run(p, RUN_EXCEPTION);
 }
 
+/* What is not mapped holds no code any more: no exception is to wait for the next run. */
+static bool show_code(processor *p, uint64_t linear, struct engine_tlb_entry *entry)
+{
+	int64_t at = p->mm ? mm_translate(p->mm, linear, ACCESS_EXEC) : -EFAULT;
+
+	if (at < 0)
+		return show_hidden(p, entry);
+	entry->paddr = (uint64_t)at;
+	entry->perms = ALLOW_READ | ALLOW_EXEC;
+	return true;
+}
+
 static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_entry *entry,
 		      void *arg)
 {
@@ -317,6 +329,8 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 	p->counters.tlb_fills++;
 	if (p->hidden_linear && linear == p->hidden_linear)
 		return show_hidden(p, entry);
+	if (p->looking)
+		return show_code(p, linear, entry);
 	if (p->stopped || !p->mm)
 		return false;
 	if (p->probing)
@@ -478,6 +492,18 @@ uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max)
 		memcpy(bytes + done, p->machine->arena + at, n);
 	}
 	return done;
+}
+
+/*
+ * Take a hook away, between two runs.  The engine looks for the code that has it, by address, in
+ * whatever mm is there: who has hooks in several lets all code be forgotten.
+ */
+void take_hook(processor *p, engine_hook hook)
+{
+	p->looking = true;
+	p->lib.call.hook_del(p->uc, hook);
+	p->looking = false;
+	p->generation = 0;
 }
 
 /* The engine finds the frame by asking for the page: the hook must answer. */
