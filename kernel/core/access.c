@@ -244,6 +244,18 @@ int64_t forced_write(mm *mm, uint64_t addr, const void *buf, uint64_t nbytes)
 	return (int64_t)nbytes;
 }
 
+/* What get_user_pages_fast() of Linux leaves on a page that is there: the mark, however often. */
+void mm_note_used(mm *mm, uint64_t addr)
+{
+	machine *m = mm->machine;
+	pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
+	if (!pte_present(pte) || pte_pfn(pte) == m->zero_pfn)
+		return;
+	struct page *page = pfn_page(m, pte_pfn(pte));
+	if (page->flags & PG_LRU)
+		page->flags |= PG_REFERENCED;
+}
+
 /* ---- a core file's pages ---- */
 
 /* Whether a page need not be looked at to know that it reads as zeroes, or as nothing at all. */

@@ -607,6 +607,7 @@ int64_t mm_set_home_node(mm *mm, uint64_t start, uint64_t end, uint64_t home);
 /* status: node or -errno.  How many were tried: at the next one there was no memory. */
 int64_t mm_move_pages(mm *mm, uint64_t nr, const uint64_t *addrs, const int32_t *nodes,
 		      int32_t *status, uint64_t flags);
+void mm_note_used(mm *mm, uint64_t addr);
 void mm_pages_nodes(mm *mm, uint64_t nr, const uint64_t *addrs, int32_t *status);
 int64_t mm_migrate_pages(mm *mm, uint64_t from, uint64_t to, uint64_t flags); /* pages that stay */
 

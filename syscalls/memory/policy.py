@@ -133,7 +133,9 @@ def _node_of(task: Task, addr: int) -> int:
     """Return the node of the page at addr, which is brought. Errors: EFAULT."""
     some = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
     node = _node_of_present(task, addr) if task.mm.nr_allowing(addr, 1, some) else -1
-    if node < 0:
+    if node >= 0:
+        lib.mm_note_used(task.mm.handle, addr)
+    else:
         if not task.mm.nr_allowing(addr, 1, lib.VM_READ):
             raise SyscallError(errno.EFAULT)
         task.mm.copy_in(addr & ~PAGE_MASK, 1)

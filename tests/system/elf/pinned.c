@@ -141,6 +141,22 @@ static void lazily_free(void)
 	show_referenced("and stored to from outside");
 }
 
+/* The question for its node marks a page as used, however often. */
+static void asked_for_its_node(void)
+{
+	int node, i;
+
+	map(0, PROT_READ | PROT_WRITE);
+	BASE[0] = 1;
+	madvise(BASE, PAGE, MADV_COLD);
+	settle_lists();
+	show_referenced("not wanted any more");
+	for (i = 0; i < 3; i++) {
+		syscall(SYS_get_mempolicy, &node, NULL, 0, BASE, 3);
+		show_referenced("asked for its node");
+	}
+}
+
 /* A copy takes the place of a file's page, which learns nothing from that pte. */
 static void copied(void)
 {
@@ -239,6 +255,7 @@ int main(void)
 	unreadable();
 	shared_page();
 	lazily_free();
+	asked_for_its_node();
 	copied();
 	quiet_stops();
 	seals();
