@@ -19,6 +19,7 @@ SECOND = 1_000_000_000  # in nanoseconds
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come
+END_NS = NEVER_NS - BOOT_EPOCH_NS  # since boot: the date does not go on from there
 
 
 class TimeIsUp(BaseException):
@@ -64,7 +65,7 @@ class Clock:
         if self._end_ns is not None and self.now_ns + nanoseconds >= self._end_ns:
             self._data.realtime_ns, self._end_ns = self._end_ns + BOOT_EPOCH_NS, None
             raise TimeIsUp
-        self._data.realtime_ns = min(self._data.realtime_ns + nanoseconds, NEVER_NS)
+        self._data.realtime_ns = min(self.now_ns + nanoseconds, END_NS) + BOOT_EPOCH_NS
         if self.listener is not None:
             self.listener()
 
@@ -76,7 +77,7 @@ class Clock:
 
     def at(self, when: int, action: Callable[[], None]) -> None:
         """Call action once the time has reached when (nanoseconds since boot)."""
-        if when >= NEVER_NS:
+        if when > END_NS:
             return
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, action))

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import END_NS, NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError, TaskKilled
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def pass_time(task: Task, deadline: int | None, interrupted: Callable[[], None] 
 
 def _next_alarm(task: Task) -> int:
     timer = task.group.timers.get(ITIMER_REAL)
-    return timer.expires if timer is not None and timer.expires else NEVER_NS
+    return timer.expires if timer is not None and 0 < timer.expires <= END_NS else NEVER_NS

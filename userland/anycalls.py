@@ -26,10 +26,8 @@ BASE, NR_PAGES = 0x1000_0000, 72
 ALL = (1 << 64) - 1
 DESIGNS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 ENDS = {15, 60, 231}  # rt_sigreturn and the exits
-TIMERS = {38, 223}  # a short interval beside a long wait is more shots than anyone waits for
 FORKS = {56, 57, 58, 435}
 NO_METHODS = {"rt_sigreturn", "exit", "exit_group", "clone", "fork", "vfork", "clone3"}
-NO_METHODS |= {"setitimer", "timer_settime"}
 SIZES = (0, 1, 2, 3, 4, 8, 16, PAGE, 2 * PAGE, 8 * PAGE, 64 * PAGE, 1 << 21)
 USUAL = (0x32, 0x22, 0x21, 0x11, 0x12, 0x800001, 0x40032, 0o777, 0o644, 0o100644, 0x42, 0x241)
 NAMES = (
@@ -70,7 +68,7 @@ class AnyCalls:
             sysctl={"vm.nonlinear": 1, "vm.overcommit_memory": choose((0, 1, 2))},
         )
         self._entries = [entry for entry in self.kernel.sysctl.entries() if not entry.read_only]
-        self._numbers = [nr for nr in syscalls.TABLE if nr not in ENDS | FORKS | TIMERS]
+        self._numbers = [nr for nr in syscalls.TABLE if nr not in ENDS | FORKS]
         self._methods = {
             name: parameters(name, handler)
             for name, handler in sorted(handlers().items())

@@ -24,7 +24,7 @@ SIG_DFL, SIG_IGN = 0, 1
 RTMIN = 32  # the kernel's; the C library keeps the first two
 NSIG = 64
 FIRST_QUEUED = 32  # from here on each sending counts
-SIGINT, SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV, SIGPIPE = 2, 4, 5, 8, 9, 11, 13
+SIGINT, SIGILL, SIGTRAP, SIGFPE, SIGKILL, SIGSEGV, SIGPIPE, SIGALRM = 2, 4, 5, 8, 9, 11, 13, 14
 SIGCHLD, SIGCONT, SIGSTOP, SIGXCPU, SIGXFSZ = 17, 18, 19, 24, 25
 IGNORED_BY_DEFAULT = frozenset({17, 18, 23, 28})
 STOPPING = frozenset({19, 20, 21, 22})
@@ -89,10 +89,14 @@ class Fate(Enum):
 
 
 class Pending:
-    """Signals that wait, for one thread or for any thread of a process."""
+    """Signals that wait, for one thread or for any thread of a process.
+
+    alarm_taken: called when a SIGALRM is: a timer that repeats goes on then; None: there is none.
+    """
 
     def __init__(self) -> None:
         self.infos: list[SigInfo] = []
+        self.alarm_taken: Callable[[], None] | None = None
 
     def mask(self) -> int:
         """Return which wait: bit n-1 is signal n."""
@@ -118,6 +122,8 @@ class Pending:
             return None
         chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
         self.infos.remove(chosen)
+        if chosen.si_signo == SIGALRM and self.alarm_taken is not None:
+            self.alarm_taken()
         return chosen if chosen.timer is None else chosen.timer.taken(chosen)
 
 
@@ -415,11 +421,14 @@ def _act_or_not(task: Task, info: SigInfo | None) -> None:
 
 def act(task: Task, info: SigInfo) -> None:
     """Do what a Python program wants done about a signal, or keep it while it is blocked."""
+    shared = task.signals.shared
     if task.signals.is_blocked(info.si_signo):
-        task.signals.shared.infos.append(info)
+        shared.infos.append(info)
         return
     action = task.signals.action(info.si_signo)
     if callable(action):
+        if info.si_signo == SIGALRM and shared.alarm_taken is not None:
+            shared.alarm_taken()
         task.signals.handled += 1
         action(info.si_signo, info)
     elif action == SIG_DFL and info.si_signo not in IGNORED_BY_DEFAULT:

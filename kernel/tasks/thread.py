@@ -18,10 +18,13 @@ NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 
 
 class Interval:
-    """One interval timer: nanoseconds of its clock; expires 0 is off. shot tells old from new."""
+    """One interval timer: nanoseconds of its clock; expires 0 is off. shot tells old from new.
+
+    expired: when it did so last; a real one that repeats waits then until its signal is taken.
+    """
 
     def __init__(self) -> None:
-        self.expires = 0
+        self.expires = self.expired = 0
         self.interval = 0
         self.shot = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -128,8 +129,12 @@ def _set_timer(task: Task, which: int, interval: int, value: int) -> None:
     timer.shot += 1
     timer.interval = interval
     timer.expires = _now(task, which) + value if value else 0
-    if value and which == ITIMER_REAL:
-        _start(task.group, timer)
+    if which != ITIMER_REAL:
+        return
+    group = task.group
+    group.pending.alarm_taken = partial(_go_on, group, timer) if value and interval else None
+    if value:
+        _start(group, timer)
 
 
 def _start(group: Group, timer: Interval) -> None:
@@ -138,13 +143,23 @@ def _start(group: Group, timer: Interval) -> None:
 
 
 def _alarm(group: Group, timer: Interval, shot: int) -> None:
-    """Expire a real timer, unless it was set anew since: SIGALRM, and again if it repeats."""
+    """Expire a real timer, unless it was set anew since: SIGALRM."""
     if not group.alive or timer.shot != shot:
         return
-    timer.expires = timer.expires + timer.interval if timer.interval else 0
-    if timer.expires:
-        _start(group, timer)
+    timer.expires, timer.expired = 0, timer.expires
     send(group.leader, SigInfo(Signal.SIGALRM, SI_KERNEL))
+
+
+def _go_on(group: Group, timer: Interval) -> None:
+    """Start a real timer that repeats again, now that a SIGALRM is taken: the next time to come.
+
+    Source: posixtimer_rearm_itimer() of Linux 6.18. One whose signal is ignored, or waits, rests.
+    """
+    if timer.expires or not timer.interval or not group.alive:
+        return
+    missed = max(0, group.kernel.clock.now_ns - timer.expired) // timer.interval
+    timer.expires = timer.expired + (missed + 1) * timer.interval
+    _start(group, timer)
 
 
 def _pack_timer(values: tuple[int, int]) -> bytes:

@@ -141,3 +141,19 @@ def test_an_alternate_stack_is_kept_for_a_program_to_come(sys, page):
     sys.store(page, pack("<QI4xQ", 0x10000, 0, 100))
     with pytest.raises(OSError, check=lambda error: error.errno == errno.ENOMEM):
         sys.sigaltstack(page, 0)
+
+
+def test_a_short_interval_beside_a_long_sleep_rests_while_its_signal_is_ignored(sys, page):
+    sys.rt_sigaction(sys.SIGALRM, sys.SIG_IGN)
+    sys.store(page, pack("<4Q", 0, 1, 0, 1))
+    sys.setitimer(sys.ITIMER_REAL, page, 0)
+    assert sys.nanosleep(1_000_000 * SECOND) == 0
+    assert unpack("<4Q", sys.getitimer(sys.ITIMER_REAL)) == (0, 1, 0, 0)
+
+
+def test_a_timer_beyond_the_end_of_time_does_not_come(sys, page):
+    sys.store(page, pack("<4Q", 0, 0, 9_000_000_000, 0))
+    sys.setitimer(sys.ITIMER_REAL, page, 0)
+    with pytest.raises(InterruptedError):  # pause's error, and nobody else will wake it
+        sys.pause()
+    assert sys.clock_gettime(sys.CLOCK_MONOTONIC) < SECOND
