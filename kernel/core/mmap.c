@@ -936,8 +936,11 @@ int64_t expand_stack(struct vma *vma, uint64_t addr)
 	if (grow > vma->pgoff || vma->end - addr > mm->limits->stack ||
 	    !may_expand(mm, vma->flags, grow) || !lock_allowed(mm, vma->flags, grow << PAGE_SHIFT))
 		return -EFAULT;
-	if (vma->flags & VM_ACCOUNT && !commit_charge(mm->machine, grow))
+	/* Linux asks whatever the VMA is, and forgets to give back what it does not account. */
+	if (!commit_charge(mm->machine, grow))
 		return -EFAULT;
+	if (!(vma->flags & VM_ACCOUNT))
+		commit_release(mm->machine, grow);
 	vma_resize(vma, addr, vma->end, vma->pgoff - grow);
 	return 0;
 }

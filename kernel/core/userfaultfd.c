@@ -366,6 +366,8 @@ static int64_t fill_page(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t
 		return no_memory(vma->mm->machine);
 	if (is_beyond_end(vma, addr))
 		return kind == UFFD_CONTINUE ? -EINVAL : -EFAULT;
+	if (kind == UFFD_CONTINUE && !index_get(vma_mapping(vma), vma_index(vma, addr)))
+		return -EFAULT;
 	if (!is_free_for(vma, kind, *ptep))
 		return -EEXIST;
 	switch (kind) {

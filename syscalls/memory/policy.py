@@ -138,7 +138,8 @@ def _node_of(task: Task, addr: int) -> int:
     else:
         if not task.mm.nr_allowing(addr, 1, lib.VM_READ):
             raise SyscallError(errno.EFAULT)
-        task.mm.copy_in(addr & ~PAGE_MASK, 1)
+        if not task.mm.read_forced(addr & ~PAGE_MASK, 1):
+            raise SyscallError(errno.EFAULT)
         node = _node_of_present(task, addr)
     return max(node, 0)  # the zero page lies in the first node
 
