@@ -6,12 +6,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -250,8 +252,34 @@ static void segment(void)
 	fclose(smaps);
 }
 
+static sigjmp_buf escape;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	printf("far below it: signal %d code %d\n", signo, info->si_code);
+	siglongjmp(escape, 1);
+}
+
+/* It may not grow by more than there could ever be memory for, whatever its limit allows. */
+static void far_below_a_stack(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_STACK, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_STACK, &limit);
+	munmap(BASE, 3 * PAGE);
+	mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+	sigaction(SIGSEGV, &action, NULL);
+	if (!sigsetjmp(escape, 1))
+		*(volatile char *)BASE = 1;
+}
+
 int main(void)
 {
+	far_below_a_stack();
 	unreadable();
 	shared_page();
 	lazily_free();

@@ -311,3 +311,25 @@ def test_a_range_that_wraps_is_refused_as_without_a_monitor(sys: Sys) -> None:
     for old, new in ((-PAGE, PAGE), (-PAGE, -PAGE), (1 << 63, 0)):
         assert sys.syscall(25, addr, old, new, 0, 0) == -errno.EINVAL
     assert sys.syscall(11, addr, -PAGE) == -errno.EINVAL
+
+
+def test_continue_looks_for_the_files_page_before_it_looks_at_what_stands_there(sys: Sys) -> None:
+    monitor, fd = Monitor(sys), sys.memfd_create("f", 0)
+    sys.ftruncate(fd, PAGE)
+    at = sys.mmap(0, PAGE, 3, sys.MAP_PRIVATE, fd)
+    monitor.watch(at, 1)
+    monitor.call(ZEROPAGE, at, PAGE, 0, 0)
+    with pytest.raises(OSError, match="Bad address"):
+        monitor.call(CONTINUE, at, PAGE, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_copy_reads_no_page_behind_the_one_that_stands_in_its_way(sys: Sys, kind: int) -> None:
+    monitor, fd = Monitor(sys), sys.memfd_create("f", 0)
+    sys.ftruncate(fd, 4 * PAGE)
+    at, source = sys.mmap(0, 4 * PAGE, 3, kind, fd), anonymous(sys)
+    sys.store(at + PAGE, b"taken")
+    monitor.watch(at, 4)
+    with pytest.raises(OSError, match="Try again|temporarily"):
+        monitor.copy(at, source, 4)
+    assert sys.mincore(source, 4 * PAGE) == b"\1\1\0\0"
