@@ -67,8 +67,8 @@ run: build ## tell the letter's story on a real file (FILE=...)
 	$(BIN)/pkern story $(if $(FILE),'$(FILE)')
 
 # Processor seconds of the two halves, compiling included, and what cannot be shared out.
-TEST_CPU   := 300
-TEST_ALONE := 30
+TEST_CPU   := 440
+TEST_ALONE := 15
 
 test: build ## every test: C programs, then pytest, on all processors (JOBS=N)
 	@echo "make test: about $$(( $(TEST_CPU) / $(JOBS) + $(TEST_ALONE) )) seconds if $(JOBS) processors have nothing else to do"
@@ -188,6 +188,9 @@ bench: build ## this kernel beside the host's, as ratios
 
 conform: build ## random sequences on this kernel and on the host's
 	$(BIN)/pkern conform
+
+otherhost: build ## WORDS=, pytest's, on an emulated host with KERNEL=, an unpacked Debian package
+	@tests/otherhost.sh '$(KERNEL)' $(WORDS)
 
 realprograms: build ## programs that people have, natively and in a machine: docs/realprograms.md (root)
 	$(BIN)/python -m tests.real

@@ -182,7 +182,7 @@ def test_the_other_commands_arguments_are_read(command, monkeypatch, tmp_path, c
 @pytest.mark.parametrize("command", [c for c in ALL if c.words[0] == "make"], ids=str)
 def test_make_knows_its_target(command):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(command.words[1:]) <= set(targets)
+    assert {word for word in command.words[1:] if "=" not in word} <= set(targets)
 
 
 @pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
