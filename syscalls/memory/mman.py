@@ -331,7 +331,12 @@ def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:
 def _lock(task: Task, addr: int, length: int, flags: int) -> int:
     task.mm.call(lib.mm_mlock, addr, length, flags)
     if (length or addr & PAGE_MASK) and not flags & lib.MLOCK_ONFAULT:
-        task.mm.populate(addr, length)
+        try:
+            task.mm.populate(addr, length)
+        except SyscallError as error:
+            if error.errno != errno.EFAULT:
+                raise
+            raise SyscallError(errno.ENOMEM) from None  # as POSIX has it; Linux too
     return 0
 
 

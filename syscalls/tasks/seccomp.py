@@ -39,9 +39,15 @@ def set_strict(task: Task) -> int:
 
 
 def _program_in(task: Task, addr: int) -> tuple[Instruction, ...]:
-    """Return the program of a struct sock_fprog. Errors: EFAULT, EINVAL."""
+    """Return the program of a struct sock_fprog. Errors: EFAULT, EINVAL, EACCES.
+
+    Who may not set one learns that before anything is read of it but its length.
+    """
     count, at = SOCK_FPROG.unpack(task.mm.copy_in(addr, SOCK_FPROG.size))
-    if not at or not 0 < count <= MOST_INSTRUCTIONS:
+    if not 0 < count <= MOST_INSTRUCTIONS:
+        raise SyscallError(errno.EINVAL)
+    _need_right(task)
+    if not at:
         raise SyscallError(errno.EINVAL)
     raw = task.mm.copy_in(at, SOCK_FILTER.size * count)
     program = tuple(Instruction(*step) for step in SOCK_FILTER.iter_unpack(raw))
@@ -71,7 +77,6 @@ def set_filter(task: Task, flags: int, addr: int) -> int:
     if flags & ~TAKEN:
         raise SyscallError(errno.EINVAL)
     program = _program_in(task, addr)
-    _need_right(task)
     new = (task.seccomp or Seccomp(FILTER)).with_program(program)
     stranger = _stranger(task, new) if flags & TSYNC else NO_TASK
     if stranger != NO_TASK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -168,7 +169,10 @@ def test_swapped_memory_comes_back_into_the_file(compile_c: Compile, here: Path)
         kernel.vfs.mount("/disk", HostFs(disk, Access.READ_WRITE))
         shutil.copy(program, disk / "crasher")
         stdio = captured(kernel, b"", lambda data: None, lambda data: None)
-        task = spawn_program(kernel, "/disk/crasher", ["crasher"], stdio=stdio, uid=0, cwd="/disk")
+        uid = os.getuid()  # whose the core file is on the host, and so in the machine
+        task = spawn_program(
+            kernel, "/disk/crasher", ["crasher"], stdio=stdio, uid=uid, cwd="/disk"
+        )
         assert kernel.scheduler is not None
         kernel.scheduler.run(task)
         assert task.exit_status == SIGSEGV | DUMPED

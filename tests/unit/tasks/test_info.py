@@ -145,6 +145,8 @@ def test_a_user_gets_the_hosts_answers(machine: Kernel) -> None:
         wanted = "" if nr in UNSTORED else stored
         if nr == 103 and result == -errno.EPERM:
             continue  # the host may hide its log from its users
+        if nr == 312 and result in (1, 2) and here in (1, 2):
+            continue  # two that differ: their order is the host's, another one at each boot
         if nr == 103 and result > 0:
             here = result = 0  # sizes of two logs
         assert (here, shown) == (result, wanted), (nr, registers, before)
