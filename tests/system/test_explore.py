@@ -172,6 +172,31 @@ def test_a_long_schedule_shrinks_to_few_switches(folder):
     assert (again.returncode, again.stderr) == (1, "")
 
 
+def test_a_race_is_told_with_both_stacks(folder):
+    words = ["explore", "--races", "--preempt", "memory", "--bound", "0", "--json", "races.json"]
+    done = pkern(*words, "./lost_update", folder=folder)
+    assert done.returncode == 1
+    told = done.stdout[done.stdout.index("data races: ") :]
+    assert "count, 4 bytes" in told
+    stacks = re.findall(r"task (\d) (stores|loads):\n +add.*\n +start_thread.*\n +\S*clone", told)
+    assert len({task for task, _ in stacks}) == 2
+    assert ("3", "stores") in stacks
+    page = json.loads((folder / "races.json").read_text())
+    found = [race for group in page["groups"] for ran in group["ran"] for race in ran["races"]]
+    assert {site["nbytes"] for race in found for site in race} == {4}
+
+
+@pytest.mark.parametrize("name", ["bounded_buffer", "dining"])
+def test_what_locks_order_is_no_race(name, folder):
+    """Each of these has a bug, and no data race: they lock what they share."""
+    words = ["explore", "--races", "--preempt", "memory", "--bound", "0"]
+    done = pkern(*words, f"./{name}", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "data races: 0\n" in done.stdout
+    refused = pkern("explore", "--races", f"./{name}", folder=folder)
+    assert refused.stderr.endswith("in each access to memory: --preempt memory\n")
+
+
 LOOPS = r"""
 #include <pthread.h>
 #include <sched.h>

@@ -28,6 +28,7 @@ examples:
   pkern explore --strategy dpor --preempt memory ./threads     as good as every schedule
   pkern explore --strategy random --budget 500 --seed 7 ./threads
   pkern explore --strategy pct --depth 3 --preempt memory --save bug.json ./threads
+  pkern explore --races --preempt memory --bound 1 ./threads   unordered accesses, and their stacks
   pkern replay bug.json
 """
 STRATEGIES = ("bounded", "exhaustive", "dpor", "random", "pct")
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--budget", type=natural, default=1000, metavar="N", help="schedules at most (1000)"
+    )
+    group.add_argument(
+        "--races",
+        action="store_true",
+        help="tell data races, with both stacks (needs --preempt memory)",
     )
     group.add_argument("--first", action="store_true", help="stop at the first finding")
     group = parser.add_argument_group("what is told")

@@ -13,6 +13,7 @@ from pathlib import Path
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
+from pkern.userland.cli.explore_races import told_races
 from pkern.userland.cli.options import UsageError, writable
 from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
 from pkern.userland.engine import CpuUnavailable
@@ -55,6 +56,8 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
 def _explore(options: argparse.Namespace) -> int:
     if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
         raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
+    if options.races and Preempt(options.preempt) is not Preempt.MEMORY:
+        raise UsageError("races are looked for in each access to memory: --preempt memory")
     with Session(_plan(options)) as session:
         usual = session.usual()
         if options.first:
@@ -65,14 +68,15 @@ def _explore(options: argparse.Namespace) -> int:
         groups = _grouped(all_ran, usual)
         findings = [group for group in groups if group.meaning in FINDINGS]
         shortest = [shrunk(session, _shortest(group)) for group in findings]
-    tell(_told(usual, all_ran, groups, findings, shortest))
+        races = told_races(session, all_ran, options) if options.races else []
+    tell([*_told(usual, all_ran, groups, findings, shortest), *races])
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
     if options.save and shortest:
         recording = Recording.of(session.plan, command_of(options), shortest[0])
         recording.write(Path(options.save))
         print(f"pkern replay {shlex.quote(options.save)}")
-    return 1 if findings else 0
+    return 1 if findings or any(ran.races for ran in all_ran) else 0
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -84,7 +88,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         max(1, options.budget),
         wall_seconds(options),
         options.jobs or None,
-        traced=options.strategy == "dpor",
+        traced=options.races or options.strategy == "dpor",
+        races=options.races,
     )
 
 
@@ -171,4 +176,5 @@ def _as_json(usual: Ran, groups: Sequence[Group[Schedule]]) -> str:
 def _page(ran: Ran) -> dict[str, object]:
     told = {**ran._asdict(), "end": ran.end.page()}
     del told["blocks"]  # the choices say the same
+    told["races"] = [[site._asdict() for site in race] for race in ran.races]
     return told

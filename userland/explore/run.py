@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -21,6 +21,9 @@ from pkern.kernel.machine import Kernel
 from pkern.userland.explore import dpor
 from pkern.userland.explore.dpor import Guided, Order, Ordered
 from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
+from pkern.userland.explore.races import Race
+from pkern.userland.explore.races import races as find_races
+from pkern.userland.explore.stacks import Captured
 from pkern.userland.explore.strategies import Block, Blocks, Priorities, Replay, Tree, Uniform
 from pkern.userland.explore.trace import Trace
 from pkern.userland.given import Given
@@ -45,7 +48,8 @@ class Plan(NamedTuple):
 
     seconds: that a schedule, or a subtree of them, may take by the host's clock. at_once: how many
     run, None: one for each processor. budget: schedules that are run at most. shared: pages that
-    tasks share, of a run before. traced: whether steps are. enough: tells of an end whether it is
+    tasks share, of a run before. traced: whether steps are. races: whether
+    they are looked through for data races. enough: tells of an end whether it is
     the last that is wanted.
     """
 
@@ -58,6 +62,7 @@ class Plan(NamedTuple):
     at_once: int | None = None
     shared: tuple[int, ...] = ()
     traced: bool = False
+    races: bool = False
     enough: Callable[[End], bool] = never
 
 
@@ -74,21 +79,23 @@ class Ran(NamedTuple):
     end: End
     shared: tuple[int, ...] = ()
     blocks: tuple[Block, ...] = ()
+    races: tuple[Race, ...] = ()
 
 
 class _Explorer:
     """What a program's harness attaches: the points, with who answers."""
 
-    def __init__(self, plan: Plan, strategy: Strategy) -> None:
+    def __init__(self, plan: Plan, strategy: Strategy, capture: Collection[int] = ()) -> None:
         self._plan = plan
         self._strategy = strategy
+        self._capture = capture
         self.points: Points | None = None
         self.trace: Trace | None = None
 
     def attach(self, scheduler: Scheduler) -> None:
         plan, strategy = self._plan, self._strategy
         if plan.traced:
-            self.trace = Trace(scheduler, plan.shared)
+            self.trace = Trace(scheduler, plan.shared, self._capture)
         if isinstance(strategy, Guided):
             strategy.trace = self.trace
         self.points = Points(scheduler, plan.preempt, strategy, plan.shared, self.trace)
@@ -121,7 +128,18 @@ def _run(kernel: Kernel, plan: Plan, explorer: _Explorer) -> Ran:
     watched = plan.traced or plan.preempt is Preempt.MEMORY
     shared = tuple(kernel.processor.shared_pages()) if watched else ()
     blocks = tuple((pid, times) for pid, times in points.blocks)
-    return Ran(tuple(points.choices), points.count, points.switches, end, shared, blocks)
+    races = tuple(find_races(trace.steps, trace.code)) if trace is not None and plan.races else ()
+    return Ran(tuple(points.choices), points.count, points.switches, end, shared, blocks, races)
+
+
+def run_captured(
+    kernel: Kernel, plan: Plan, choices: Choices, steps: Collection[int]
+) -> dict[int, Captured]:
+    """Run a schedule, and return where tasks were at the end of some of its steps."""
+    explorer = _Explorer(plan, Replay(choices), steps)
+    _run(kernel, plan, explorer)
+    assert explorer.trace is not None
+    return explorer.trace.captured
 
 
 def _ran(what: object) -> Ran:
@@ -198,6 +216,14 @@ class Session:
             yield one
             if not set(one.shared) <= set(self.plan.shared):
                 return  # it has more points than were known
+
+    def captured(self, ran: Ran, steps: Collection[int]) -> dict[int, Captured]:
+        """Return where the tasks of some steps of a schedule were. Errors: NoEnd."""
+        start = partial(self._kernel.branch, run_captured, self.plan, ran.choices)
+        ((_, what),) = run_all([steps], start, at_once=1, seconds=self.plan.seconds)
+        if isinstance(what, dict):
+            return what
+        raise NoEnd(f"a schedule of it does not end: {_ran(what).end.told()}")
 
     def _run_order(self, order: Order) -> Ordered:
         start = partial(self._kernel.branch, run_ordered, self.plan)

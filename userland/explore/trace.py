@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from pkern.kernel.cpu.stops import peek
 from pkern.userland.explore.objects import Footprint, of_accesses, of_call
+from pkern.userland.explore.stacks import Captured
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Access
@@ -37,11 +39,23 @@ class Step(NamedTuple):
     calls: tuple[Call, ...]
 
 
-class Trace:
-    """Notes each step of a machine from now on; of accesses those to pages that tasks share."""
+INSTRUCTION_BYTES = 15
 
-    def __init__(self, scheduler: Scheduler, shared: Sequence[int]) -> None:
+
+class Trace:
+    """Notes each step of a machine from now on; of accesses those to pages that tasks share.
+
+    code: the bytes of instructions that made some, by address. captured: where the tasks of some
+    steps, whose numbers capture has, were when these were over.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, shared: Sequence[int], capture: Collection[int] = ()
+    ) -> None:
         self.steps: list[Step] = []
+        self.code: dict[int, bytes] = {}
+        self.captured: dict[int, Captured] = {}
+        self._capture = capture
         self._processor = scheduler.processor
         self._tasks = scheduler.kernel.tasks
         self._shared = frozenset(shared)
@@ -74,5 +88,15 @@ class Trace:
         made = tuple(other for other in self._tasks if other not in self._known)
         self._known.update(made)
         step = Step(pid, ready, point, footprint, made, tuple(accesses), tuple(calls))
+        if accesses:
+            self._look_at(self._tasks[pid], accesses)
         self.steps.append(step)
         self._calls = []
+
+    def _look_at(self, task: Task, accesses: Sequence[Access]) -> None:
+        """Note what will be asked of a step: its code, and the stack if that is wanted."""
+        for access in accesses:
+            if access.rip not in self.code:
+                self.code[access.rip] = peek(task.mm.handle, access.rip, INSTRUCTION_BYTES)
+        if len(self.steps) in self._capture:
+            self.captured[len(self.steps)] = Captured.of(task)
