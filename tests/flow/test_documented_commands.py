@@ -80,12 +80,15 @@ def commands() -> list[Command]:
     """Return every command line of every page."""
     found = []
     for page in PAGES:
-        name, fenced = str(page.relative_to(ROOT)), False
+        name, fenced, prompt = str(page.relative_to(ROOT)), False, False
         for number, line in enumerate(page.read_text().splitlines(), 1):
             if line.startswith("```"):
-                fenced = not fenced
+                fenced, prompt = not fenced, False
                 continue
             text = line.strip()
+            prompt = prompt or (fenced and line.startswith("$ "))
+            if prompt and not line.startswith("$ "):
+                continue  # what a session prints
             if (fenced or line.startswith("    ")) and re.match(r"(\$ )?(pkern|make) ", text):
                 found.append(Command(name, number, split(text), True))
             elif not fenced and not line.startswith("    "):

@@ -172,6 +172,28 @@ def test_a_long_schedule_shrinks_to_few_switches(folder):
     assert (again.returncode, again.stderr) == (1, "")
 
 
+def test_the_session_of_the_page_is_true(tmp_path):
+    """Its commands run in a folder that has what a built clone has; numbers are the compiler's."""
+    page = (ROOT / "docs/schedules.md").read_text()
+    block = re.search(r"## From a clean clone.*?```\n(.*?)```", page, re.S)[1]
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/pkern").write_text(f'#!/bin/sh\nexec {sys.executable} -m pkern "$@"\n')
+    (tmp_path / ".venv/bin/pkern").chmod(0o755)
+    sessions = re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block)
+    assert len(sessions) == 5
+    for command, shown in sessions:
+        done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+        assert (done.stderr, _without_numbers(done.stdout)) == ("", _without_numbers(shown)), (
+            command
+        )
+
+
+def _without_numbers(text: str) -> set[str]:
+    """Return the kinds of lines: how many ends of which kind there are is the C library's."""
+    return {" ".join(re.sub(r"\d+", "N", line).split()) for line in text.splitlines()}
+
+
 def test_a_race_is_told_with_both_stacks(folder):
     words = ["explore", "--races", "--preempt", "memory", "--bound", "0", "--json", "races.json"]
     done = pkern(*words, "./lost_update", folder=folder)
