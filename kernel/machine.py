@@ -461,6 +461,16 @@ class Kernel:
 
         return Snapshot(self)
 
+    def state_hash(self) -> bytes:
+        """Return a hash of what tasks, files and the clock can still do or show: 16 bytes.
+
+        Two machines in the same state have the same one, by whatever way they came there. What it
+        covers: docs/schedules.md. Errors: NotHashable (a ValueError): pages are in swap.
+        """
+        from pkern.kernel.state import state_hash
+
+        return state_hash(self)
+
     def close(self) -> None:
         """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""
         leaked = self._give_back()

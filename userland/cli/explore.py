@@ -16,11 +16,11 @@ ends with another status than usual is a finding: it is made as short as can be,
 file that `pkern replay` runs again. Exit status 1 if there is a finding.
 
 Strategies: bounded gives every schedule of at most --bound preemptions; exhaustive gives every one;
-dpor gives every one whose order matters, which is far fewer; random gives each task its turn at
-random; pct finds a bug of depth d with a known probability. Tasks give way
-where they sleep and end; with --preempt calls also behind each system call; with memory besides
-behind each access to a page that two of them share and one writes; with blocks or instructions
-anywhere.
+states goes on once from each state that these come to; dpor gives every one whose order matters,
+which is far fewer; random gives each task its turn at random; pct finds a bug of depth d with a
+known probability. Tasks give way where they sleep and end; with --preempt calls also behind each
+system call; with memory besides behind each access to a page that two of them share and one writes;
+with blocks or instructions anywhere.
 
 examples:
   pkern explore ./threads                               every schedule of up to two preemptions
@@ -31,7 +31,7 @@ examples:
   pkern explore --races --preempt memory --bound 1 ./threads   unordered accesses, and their stacks
   pkern replay bug.json
 """
-STRATEGIES = ("bounded", "exhaustive", "dpor", "random", "pct")
+STRATEGIES = ("bounded", "exhaustive", "states", "dpor", "random", "pct")
 PREEMPTS = ("never", "calls", "blocks", "memory", "instructions")
 
 

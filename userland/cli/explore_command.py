@@ -26,7 +26,7 @@ from pkern.userland.sweep.ends import End, Group, Meaning, grouped, meaning
 from pkern.userland.tables import clear_progress, show_progress, tell
 
 FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
-TREES = frozenset({"bounded", "exhaustive"})
+TREES = frozenset({"bounded", "exhaustive", "states"})
 
 Schedule = tuple[int, Ran]  # its number, from 1
 
@@ -90,6 +90,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         options.jobs or None,
         traced=options.races or options.strategy == "dpor",
         races=options.races,
+        merges=options.strategy == "states",
     )
 
 

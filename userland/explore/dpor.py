@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.userland.explore.objects import Footprint
-from pkern.userland.harness import EndlessRun
+from pkern.userland.explore.strategies import Redundant
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from pkern.userland.explore.trace import Step, Trace
 
 Sleeping = dict[int, Footprint]  # pids, with what each would do next
-
-
-class Redundant(EndlessRun):
-    """Whoever could run now has been tried: this schedule is like one that was run."""
 
 
 class Order(NamedTuple):

@@ -24,6 +24,7 @@ from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Str
 from pkern.userland.explore.races import Race
 from pkern.userland.explore.races import races as find_races
 from pkern.userland.explore.stacks import Captured
+from pkern.userland.explore.states import States
 from pkern.userland.explore.strategies import Block, Blocks, Priorities, Replay, Tree, Uniform
 from pkern.userland.explore.trace import Trace
 from pkern.userland.given import Given
@@ -49,7 +50,8 @@ class Plan(NamedTuple):
     seconds: that a schedule, or a subtree of them, may take by the host's clock. at_once: how many
     run, None: one for each processor. budget: schedules that are run at most. shared: pages that
     tasks share, of a run before. traced: whether steps are. races: whether
-    they are looked through for data races. enough: tells of an end whether it is
+    they are looked through for data races. merges: whether a schedule
+    that comes to a state where another was is given up. enough: tells of an end whether it is
     the last that is wanted.
     """
 
@@ -63,6 +65,7 @@ class Plan(NamedTuple):
     shared: tuple[int, ...] = ()
     traced: bool = False
     races: bool = False
+    merges: bool = False
     enough: Callable[[End], bool] = never
 
 
@@ -238,8 +241,9 @@ class Session:
         bound: None for any number.
         """
         budget = _Budget(self.plan.budget)
+        states = States() if self.plan.merges else None
         try:
-            with self._kernel.branch(_subtree, self.plan, bound, budget) as whole:
+            with self._kernel.branch(_subtree, self.plan, bound, budget, states) as whole:
                 return sorted(whole.result(), key=_order)
         finally:
             budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
@@ -291,6 +295,11 @@ class _Budget:
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN)
         return bool(left)
+
+
+def never_here() -> bool:
+    """Tell that no schedule has been in this state, as far as is known."""
+    return False
 
 
 class _Branching:
@@ -354,17 +363,20 @@ def _time_is_up(*_: object) -> None:
     raise EndlessRun("does not end")
 
 
-def _subtree(kernel: Kernel, plan: Plan, bound: int | None, budget: _Budget) -> list[Ran]:
+def _subtree(
+    kernel: Kernel, plan: Plan, bound: int | None, budget: _Budget, states: States | None
+) -> list[Ran]:
     """Run the first schedule, and in copies whatever differs from it; return all."""
     budget.take()
     branching = _Branching(kernel, plan, budget)
     _limit(plan.seconds)
-    mine = run_once(kernel, plan, Tree(branching.fork, bound))
+    strategy = Tree(branching.fork, bound, partial(states.add, kernel) if states else never_here)
+    mine = run_once(kernel, plan, strategy)
     _limit(None)
     if plan.enough(mine.end):
         budget.stop()
     branching.finish()
-    ran = [mine, *branching.ran]
+    ran = [*([] if strategy.redundant else [mine]), *branching.ran]
     if branching.reply is not None:
         branching.reply.run(lambda: ran)
     return ran

@@ -24,12 +24,18 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from pkern.userland.harness import EndlessRun
+
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.userland.explore.points import Choices
 
 Fork = Callable[[], bool]
 Block = tuple[int, int]  # a pid, and at how many points in a row it is chosen
+
+
+class Redundant(EndlessRun):
+    """What can come from here has been tried: the schedule is given up."""
 
 
 class Replay:
@@ -102,15 +108,22 @@ class Tree:
     """Gives every answer: each but the first in a copy of the machine that fork makes.
 
     fork: goes on twice, and tells whether this is the copy. bound: preemptions in one schedule,
-    None: any number.
+    None: any number. was_here: tells whether some schedule has come to this state before.
     """
 
-    def __init__(self, fork: Fork, bound: int | None) -> None:
+    def __init__(
+        self, fork: Fork, bound: int | None, was_here: Callable[[], bool] = lambda: False
+    ) -> None:
         self._fork = fork
+        self._was_here = was_here
+        self.redundant = False
         self._left = float("inf") if bound is None else bound
 
     def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
-        """Return the first answer here, and each other in a copy."""
+        """Return the first answer here, and each other in a copy. Errors: Redundant."""
+        if self._was_here():
+            self.redundant = True
+            raise Redundant("goes on as another schedule did")
         if preempts and not self._left:
             return 0
         for answer in range(1, len(tasks)):
