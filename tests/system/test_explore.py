@@ -200,6 +200,24 @@ def _without_numbers(text: str) -> set[str]:
     return {" ".join(re.sub(r"\d+", "N", line).split()) for line in text.splitlines()}
 
 
+def test_a_fault_that_sleeps_lets_others_run(tmp_path):
+    """The thread that replaces the page runs while its file is read: the fault looks again."""
+    (tmp_path / "root").mkdir(mode=0o755)
+    program = tmp_path / "root/mapped"
+    command = ["gcc", "-static", "-O1", "-pthread", "-o", program, ORDERS / "mapped.c"]
+    subprocess.run(command, check=True)
+    (tmp_path / "root/data").write_text("x" * 4096)
+    words = ["explore", "--root", "root", "--preempt", "never", "--strategy", "exhaustive"]
+    said = {}
+    for sleeps in ([], ["--sleeps"]):
+        pkern(*words, *sleeps, "--json", "mapped.json", "/mapped", folder=tmp_path)
+        groups = json.loads((tmp_path / "mapped.json").read_text())["groups"]
+        said[len(sleeps)] = {ran["end"]["out"] for group in groups for ran in group["ran"]}
+    assert said == {0: {"the file\n"}, 1: {"the file\n", "nothing\n"}}
+    refused = pkern(*words[:5], "--sleeps", "--strategy", "dpor", "/mapped", folder=tmp_path)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
 def test_a_race_is_told_with_both_stacks(folder):
     words = ["explore", "--races", "--preempt", "memory", "--bound", "0", "--json", "races.json"]
     done = pkern(*words, "./lost_update", folder=folder)

@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preempt", default="calls", choices=PREEMPTS, help="where tasks give way (calls)"
     )
     group.add_argument(
+        "--sleeps",
+        action="store_true",
+        help="and where the kernel sleeps for memory: pages read, written, reclaimed",
+    )
+    group.add_argument(
         "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
     )
     group.add_argument(

@@ -56,6 +56,8 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
 def _explore(options: argparse.Namespace) -> int:
     if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
         raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
+    if options.sleeps and (options.races or options.strategy in {"dpor", "states"}):
+        raise UsageError("--sleeps cuts steps in the middle: bounded, exhaustive, random or pct")
     if options.races and Preempt(options.preempt) is not Preempt.MEMORY:
         raise UsageError("races are looked for in each access to memory: --preempt memory")
     with Session(_plan(options)) as session:
@@ -91,6 +93,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         traced=options.races or options.strategy == "dpor",
         races=options.races,
         merges=options.strategy == "states",
+        sleeps=options.sleeps,
     )
 
 

@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
             given_of(asked),
             recording.preempt,
             shared=recording.shared,
+            sleeps=recording.sleeps,
         )
         with plan.machine() as kernel:
             if options.strace:

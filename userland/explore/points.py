@@ -10,6 +10,10 @@ ended, or its slice is over. How short slices are says how many points there are
                      one writes
     Preempt.INSTRUCTIONS   and behind each instruction
 
+Where a task sleeps for memory in the middle of a call or a fault (Memory.sleep_hook) there are
+points, too, if they are asked for: others run until it is chosen again. Who sleeps so goes on after
+those that came to sleep so later, as their calls lie above its own.
+
 Points are counted from 1. The first answer is always the task that ran until now, if it can go on,
 else the one that has waited longest; the others stand in the order of their ids. So a schedule is
 the list of points at which another answer was given. A task that has had too many in a row (FAIR)
@@ -23,12 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.mm.memory import Sleep
     from pkern.kernel.tasks.task import Task
     from pkern.syscalls.abi import Raw
     from pkern.userland.explore.trace import Trace
@@ -99,6 +105,8 @@ class Points:
         self.choices: list[tuple[int, int]] = []
         self.blocks: list[list[int]] = []
         self._trace = trace
+        self._chosen: Task | None = None  # in the middle of another's sleep
+        self._scheduler = scheduler
         scheduler.next_task = self.next_task
         if preempt is Preempt.INSTRUCTIONS:
             scheduler.processor.count_instructions()
@@ -109,9 +117,34 @@ class Points:
         if preempt in BEHIND_CALLS:
             _end_slices(scheduler)
 
+    def ask_in_sleeps(self) -> None:
+        """Let others run, too, where a task sleeps for memory."""
+        self._scheduler.kernel.memory.sleep_hook = self._sleep
+
+    def _sleep(self, why: Sleep, index: int) -> None:
+        task = self._scheduler.running
+        if task is None or task.group.executes is not None:
+            return
+        if self._ready():
+            self._scheduler.run_others(task, partial(self._goes_on, task))
+
+    def _goes_on(self, sleeper: Task) -> bool:
+        """Choose who runs next in the middle of a sleep; tell whether it is who sleeps."""
+        ready = self._ready()
+        chosen = self._ask([sleeper, *ready]) if ready else sleeper
+        if chosen is sleeper:
+            self._last = sleeper
+            return True
+        self._chosen = chosen
+        return False
+
+    def _ready(self) -> list[Task]:
+        return [task for task in dict.fromkeys(self._queue) if task.thread.queued]
+
     def next_task(self) -> Task:
         """Take the task out of the queue that runs next."""
-        ready = [task for task in dict.fromkeys(self._queue) if task.thread.queued]
+        chosen, self._chosen = self._chosen, None
+        ready = self._ready() if chosen is None else [chosen]
         if not ready:
             return self._queue.popleft()  # its place is passed over
         if self._trace is not None:

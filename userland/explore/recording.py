@@ -33,11 +33,12 @@ class Recording(NamedTuple):
     command: str
     choices: Choices
     end: End
+    sleeps: bool = False
 
     @classmethod
     def of(cls, plan: Plan, command: str, ran: Ran) -> Recording:
         """Return the recording of a schedule that has been run."""
-        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end)
+        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end, plan.sleeps)
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -60,6 +61,7 @@ class Recording(NamedTuple):
                     bytes.fromhex(end["err"]),
                     tuple(end["left"]),
                 ),
+                page.get("sleeps") is True,
             )
         except BadRecording:
             raise
@@ -75,6 +77,7 @@ class Recording(NamedTuple):
             "command": self.command,
             "preempt": self.preempt.value,
             "shared": self.shared,
+            "sleeps": self.sleeps,
             "choices": self.choices,
             "end": end,
         }

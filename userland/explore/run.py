@@ -51,8 +51,8 @@ class Plan(NamedTuple):
     run, None: one for each processor. budget: schedules that are run at most. shared: pages that
     tasks share, of a run before. traced: whether steps are. races: whether
     they are looked through for data races. merges: whether a schedule
-    that comes to a state where another was is given up. enough: tells of an end whether it is
-    the last that is wanted.
+    that comes to a state where another was is given up. sleeps: whether others run where one sleeps
+    for memory. enough: tells of an end whether it is the last that is wanted.
     """
 
     machine: Callable[[], Kernel]
@@ -66,6 +66,7 @@ class Plan(NamedTuple):
     traced: bool = False
     races: bool = False
     merges: bool = False
+    sleeps: bool = False
     enough: Callable[[End], bool] = never
 
 
@@ -102,6 +103,8 @@ class _Explorer:
         if isinstance(strategy, Guided):
             strategy.trace = self.trace
         self.points = Points(scheduler, plan.preempt, strategy, plan.shared, self.trace)
+        if plan.sleeps:
+            self.points.ask_in_sleeps()
 
     def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         return handler
