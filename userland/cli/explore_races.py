@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.prepared import path_of
+from pkern.userland.engine import INSTALL
 from pkern.userland.explore.races import Race, Site
 from pkern.userland.explore.run import Ran, Session
 from pkern.userland.explore.stacks import Captured, Program
@@ -37,7 +38,7 @@ def _program(options: argparse.Namespace) -> Program:
     try:
         return Program(file, path)
     except ImportError as error:
-        raise UsageError("names need pyelftools: pip install 'pkern[emulators]'") from error
+        raise UsageError(f"names need pyelftools: {INSTALL}") from error
 
 
 def _told(race: Race, stacks: dict[int, Captured], program: Program) -> list[str]:
