@@ -170,6 +170,11 @@ def _send(v: Values, fd: int, data: Any, flags: int) -> Shaped:
     return (fd, v.put(bytes(data)), len(data), flags), _number
 
 
+def _getrandom(v: Values, count: int, flags: int = 0) -> Shaped:
+    at = v.room()
+    return (at, count, flags), _counted(v, at, _bytes)
+
+
 def _getcwd(v: Values) -> Shaped:
     at = v.room()
     return (at, PATH_MAX), _counted(v, at, lambda text: _text(text) + b"\0")
@@ -366,7 +371,8 @@ def _wait4(v: Values, pid: int, options: int) -> Shaped:
 SHAPES: dict[str, Shaper] = {
     "read": _read, "pread64": _read, "write": _write, "pwrite64": _write,
     "getdents": _read, "getdents64": _read, "recv": _receive, "send": _send,
-    "getcwd": _getcwd, "readlink": _readlink, "readlinkat": _readlinkat,
+    "getcwd": _getcwd,
+    "getrandom": _getrandom, "readlink": _readlink, "readlinkat": _readlinkat,
     "stat": _stat, "lstat": _stat, "fstat": _one(_packed),
     "clock_gettime": _one(_time), "clock_getres": _one(_time), "gettimeofday": _only(_bytes),
     "nanosleep": _sleep, "getgroups": _getgroups, "setgroups": _setgroups,
