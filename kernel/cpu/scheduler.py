@@ -424,8 +424,10 @@ class Scheduler:
                 self._attend(task)
             else:
                 thread.orig_rax = NO_CALL
+                assert task.context is not None
                 watched = task.trace is not None or task.seccomp is not None
-                return int(lib.run(task.cpu.handle, lib.RUN_ASKING if watched else self._answers))
+                how = lib.RUN_ASKING if watched else self._answers
+                return int(lib.run(task.context.handle, how))
         return None
 
     def _serve_calls(self, task: Task) -> int | None:

@@ -97,7 +97,8 @@ def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
 
     Errors: EINVAL: they wait for a lock with an owner.
     """
-    need_plain(task, key)
+    if task.kernel.pi_locks.get(key) is not None:
+        raise SyscallError(errno.EINVAL)
     scheduler = task.kernel.scheduler
     sleepers = scheduler.sleepers.get(key) if scheduler is not None else None
     if scheduler is None or sleepers is None:

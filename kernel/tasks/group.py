@@ -78,7 +78,7 @@ class Group:
         self.tracees: dict[Task, Trace] = {}  # of its threads, in the order in which they came
         self.last_told: Task | None = None  # which thread the last signal of the process went to
         self.pending = Pending()
-        self._parent: Task | None = None
+        self.parent: Task | None = None  # the thread that made it, or who adopted it
         self.children = Children()
         self.executes: Task | None = None  # who takes the lead with another program, meanwhile
         self.exit_signal = SIGCHLD
@@ -115,14 +115,9 @@ class Group:
         """The process's number: its leader's."""
         return self.leader.pid
 
-    @property
-    def parent(self) -> Task | None:
-        """The thread that made it, or who adopted it."""
-        return self._parent
-
-    @parent.setter
-    def parent(self, parent: Task | None) -> None:
-        self._parent = parent
+    def move_to(self, parent: Task | None) -> None:
+        """Have another parent than the one that threads may have asked for."""
+        self.parent = parent
         for task in self.threads.values():
             task.forget_answers()
 
@@ -303,7 +298,7 @@ class Group:
             return
         heir = self.living()[0]
         for child in [child for child in self.children if child.parent is task]:
-            child.parent = heir
+            child.move_to(heir)
             child.tell_of_death(task)
 
     def tell_of_death(self, parent: Task) -> None:
@@ -318,7 +313,7 @@ class Group:
             return
         heir = self._heir()
         for child in list(self.children):
-            child.parent = heir
+            child.move_to(heir)
             child.exit_signal = SIGCHLD
             child.tell_of_death(self.leader)
             if child.is_zombie and (child.leader.trace is None or heir is None):

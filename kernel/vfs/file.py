@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Holder, Machine
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
+ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, 0)  # by O_ACCMODE's bits
 O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
 CREATION_FLAGS = 0o1700  # O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
 CLOEXEC, NO_CLOEXEC = 1, 0
@@ -95,11 +96,7 @@ class File:
     @property
     def access(self) -> int:
         """MAY_READ and MAY_WRITE bits of the open mode."""
-        if self.is_path:
-            return 0
-        return {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}.get(
-            self.flags & O_ACCMODE, 0
-        )
+        return 0 if self.flags & O_PATH else ACCESS[self.flags & O_ACCMODE]
 
     @property
     def shown_flags(self) -> int:

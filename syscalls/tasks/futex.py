@@ -33,14 +33,14 @@ PLAIN_WAITS = frozenset({WAIT, WAIT_BITSET})
 ON_ANY_CLOCK = frozenset({WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2})
 
 
-def _wait(task: Task, call: Call, bits: int) -> int:
+def _wait(task: Task, call: Call, bits: int = ALL_BITS) -> int:
     sleeper = task.thread.progress
     if sleeper is None:
         deadline = call.deadline
         if not bits:
             raise SyscallError(errno.EINVAL)
         key = call.key
-        if word_at(task, call.addr) != call.value & ALL_BITS:
+        if task.mm.word_in(call.addr) != call.value & ALL_BITS:
             raise SyscallError(errno.EAGAIN)
         sleeper = Sleeper((key,), bits, deadline)
     sleep(task, sleeper, Restart.IF_ASKED if sleeper.deadline is None else Restart.CONTINUE)
@@ -51,7 +51,8 @@ def sleep(task: Task, sleeper: Sleeper, restart: Restart = Restart.IF_ASKED) -> 
     """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT."""
     if sleeper.woken is not None:
         return sleeper.woken
-    pass_time(task, sleeper.deadline)
+    if task.context is None:
+        pass_time(task, sleeper.deadline)
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
     raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper, restart=restart)
@@ -107,10 +108,6 @@ def _operate(task: Task, addr: int, code: int) -> bool:
     return verdict
 
 
-def _futex_wait(task: Task, call: Call) -> int:
-    return _wait(task, call, ALL_BITS)
-
-
 def _wait_bitset(task: Task, call: Call) -> int:
     return _wait(task, call, call.value3)
 
@@ -148,7 +145,7 @@ def _cmp_requeue(task: Task, call: Call) -> int:
 
 
 COMMANDS: dict[int, Callable[[Task, Call], int]] = {
-    WAIT: _futex_wait,
+    WAIT: _wait,
     WAKE: _wake,
     REQUEUE: _requeue,
     CMP_REQUEUE: _cmp_requeue,

@@ -33,19 +33,16 @@ class Call(NamedTuple):
         """FUTEX_WAIT and so on, without flags."""
         return self.operation & COMMAND
 
-    def _key(self, addr: int) -> Hashable:
-        known_by = private_key if self.operation & PRIVATE else key_of
-        return known_by(self.task, addr)
-
     @property
     def key(self) -> Hashable:
         """What stands for the word at addr. Errors: EINVAL, EFAULT."""
-        return self._key(self.addr)
+        known_by = private_key if self.operation & PRIVATE else key_of
+        return known_by(self.task, self.addr)
 
     @property
     def key2(self) -> Hashable:
         """What stands for the word at addr2. Errors: EINVAL, EFAULT."""
-        return self._key(self.addr2)
+        return self._replace(addr=self.addr2).key
 
     @property
     def deadline(self) -> int | None:

@@ -6,6 +6,7 @@ call that Python serves.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -190,3 +191,34 @@ def test_an_answer_that_is_no_longer_so_is_found(compile_c):
         assert Machine(kernel, uid=0).run(program).status == 0
         assert len(found) == 1
         assert "answers 0 to call 102" in found[0]
+
+
+def _functions(program, loop, turns):
+    """Return how many functions of Python a loop of the bench has called."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    with Kernel(ram="64M") as kernel:
+        boot_scheduler(kernel)
+        machine = Machine(kernel)
+        task = machine.spawn(program, loop, str(turns))
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            kernel.scheduler.run(task)
+        finally:
+            sys.setprofile(before)
+        assert task.group.exit_status == 0
+    return count
+
+
+# A turn of read is one call, of pipe four calls, two waits and two switches, of futex the same.
+@pytest.mark.parametrize(
+    ("loop", "most"), [("getppid", 0.1), ("read", 29), ("pipe", 255), ("futex", 116)]
+)
+def test_a_call_and_a_switch_take_so_many_functions_of_python(programs, loop, most):
+    few, many = (_functions(programs / "bench", loop, turns) for turns in (300, 900))
+    assert (many - few) / 600 <= most
