@@ -6,8 +6,8 @@ for as long as it waits for the host. What they look at, or change, they do them
 time. Invariant: the owner is never inside together with a visitor, nor are two visitors.
 
 The host's clock decides how long the door stays open, and nothing else: what runs in the machine
-knows nothing of it. Visitors get at most as long as the machine has run since they last came, so
-that no number of them can keep it from running.
+knows nothing of it. Visitors come as long as the machine has run since they last did, and when one
+stays longer the machine has as long before the next one: whoever comes, it has half of the time.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Visits:
         self._inside = False
         self._over = False
         self._closed_at = self._left_at = monotonic()
+        self._lasted = 0.0  # how long the door was open
         self._failure: BaseException | None = None
         self._asks_for: Callable[[], bool] | None = None
         self.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -75,8 +76,11 @@ class Visits:
 
     def let_in(self) -> None:
         """Let those in who wait, and who comes right behind them. Errors: what they met."""
-        now = monotonic()
-        end = now + max(SHORTEST, now - self._closed_at)
+        began = now = monotonic()
+        ran = now - self._closed_at
+        if ran < self._lasted:
+            return
+        end = now + max(SHORTEST, ran)
         self._unlock()
         try:
             with self._door:
@@ -85,6 +89,7 @@ class Visits:
                     now = monotonic()
         finally:
             self._lock()
+            self._lasted = self._closed_at - began
 
     @contextmanager
     def opened(self, asks_for: Callable[[], bool] | None = None) -> Iterator[None]:

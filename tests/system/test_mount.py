@@ -557,6 +557,21 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     assert swapped[-1] != "pswpin 0"
 
 
+def test_readers_of_the_hosts_files_take_no_descriptors(directory: Path) -> None:
+    """A program that comes to the limit of open files would find other numbers of them."""
+    command = ["run", "--root", "/", "--mount", directory, "/bin/sh", "-c", "read x"]
+    with machine(directory, *command) as run:
+        assert (directory / "proc/uptime").read_text()
+        before = len(os.listdir(f"/proc/{run.pid}/fd"))
+        programs = [p for p in (directory / "usr/bin").iterdir() if p.is_file()][:200]
+        files = [p.open("rb", buffering=0) for p in programs]
+        assert all(len(file.read(4)) > 0 for file in files)
+        assert len(os.listdir(f"/proc/{run.pid}/fd")) <= before + 2
+        for file in files:
+            file.close()
+        run.communicate("\n", timeout=SECONDS)
+
+
 # ---- what cannot be ----
 
 

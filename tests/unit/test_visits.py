@@ -8,6 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -94,6 +95,28 @@ def test_a_crowd_does_not_keep_the_owner_out(visits: Visits) -> None:
     visits.let_in()
     assert time.monotonic() - began < 100 * SHORTEST
     assert sum(visitor.done for visitor in crowd) > 0
+
+
+def test_who_stays_long_waits_as_long(visits: Visits) -> None:
+    """The owner has half of the time, however long each visit takes."""
+
+    class Slow(threading.Thread):
+        def run(self) -> None:
+            with suppress(OSError):
+                while True:
+                    with visits.visit():
+                        time.sleep(0.05)
+
+    for _ in range(3):
+        Slow(daemon=True).start()
+    began, away = time.monotonic(), 0.0
+    while (now := time.monotonic()) < began + 1:
+        time.sleep(0.001)  # a slice
+        if visits.waiting:
+            came = time.monotonic()
+            visits.let_in()
+            away += time.monotonic() - came
+    assert 0.05 < away < 0.65 * (now - began)
 
 
 def test_an_open_door_is_shut_for_a_call(visits: Visits) -> None:

@@ -19,6 +19,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.visitor import Visitor
 from pkern.kernel.vfs import xattr
 from pkern.kernel.vfs.file import O_ACCMODE, O_RDONLY, File
+from pkern.kernel.vfs.hostsight import HostSight
 from pkern.kernel.vfs.inode import MAY_READ, Inode, MappedInode
 from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.walk import NAME_MAX, Last
@@ -34,10 +35,23 @@ O_CREAT, O_NOFOLLOW = os.O_CREAT, os.O_NOFOLLOW
 
 
 class Look:
-    """A file that is open for reading: what it shows is read as it is then."""
+    """A file or directory that is open for reading: what it shows is read as it is then.
 
-    def __init__(self, inode: Inode) -> None:
-        self.inode = inode
+    Of the host's that the machine has not met none is kept: a descriptor would be missing to a
+    program that comes to its limit. They are found anew by the path.
+    """
+
+    def __init__(self, inode: Inode, path: str) -> None:
+        self._kept = None if isinstance(inode, HostSight) else inode
+        self._path, self._ino = path, inode.ino
+
+    def found(self, guests: Guests, guest: Visitor) -> Inode:
+        """Return the inode. Errors: ESTALE: it is another one by now, or its content has gone."""
+        inode = self._kept or guests.see(guest, self._path)
+        removed = isinstance(inode, MappedInode) and inode.mapping is None
+        if removed or inode.ino != self._ino:
+            raise SyscallError(errno.ESTALE)
+        return inode
 
 
 class Opened:
@@ -130,8 +144,9 @@ class Tree:
 
     @looking
     def getattr(self, guest: Visitor, path: str | None, fh: int | None = None) -> dict[str, int]:
-        found = self._inode(fh) if fh is not None else self.guests.see(guest, still(path))
-        return attributes(found)
+        if fh is not None:
+            return attributes(self._inode(guest, fh))
+        return attributes(self.guests.see(guest, still(path)))
 
     @looking
     def access(self, guest: Visitor, path: str, mode: int) -> int:
@@ -154,13 +169,13 @@ class Tree:
     def _open_directory(self, guest: Visitor, path: str) -> Look:
         directory = self.guests.see(guest, path)
         directory.open_check(guest, MAY_READ)
-        return Look(directory)
+        return Look(directory, path)
 
     @looking
     def readdir(
         self, guest: Visitor, path: None, fh: int
     ) -> Iterable[tuple[str, dict[str, int], int]]:
-        names = self._inode(fh).names(guest)
+        names = self._inode(guest, fh).names(guest)
         return [(name, {"st_ino": UNKNOWN}, 0) for name in (".", "..", *names)]
 
     def releasedir(self, path: None, fh: int) -> int:
@@ -205,7 +220,7 @@ class Tree:
         inode = self.guests.see(guest, path)
         inode.open_check(guest, MAY_READ)
         need_no_space(inode)
-        return Look(inode.opened(guest))
+        return Look(inode.opened(guest), path)
 
     @changing
     def _change_open(self, guest: Visitor, path: str, flags: int, mode: int = 0) -> Opened:
@@ -220,21 +235,21 @@ class Tree:
         self._open[handle] = opened
         return handle
 
-    def _inode(self, fh: int) -> Inode:
+    def _inode(self, guest: Visitor, fh: int) -> Inode:
         opened = self._open[fh]
-        return opened.inode if isinstance(opened, Look) else opened.file.inode
+        if isinstance(opened, Look):
+            return opened.found(self.guests, guest)
+        return opened.file.inode
 
     def read(self, path: None, size: int, offset: int, fh: int) -> bytes:
         opened = self._open[fh]
         if isinstance(opened, Look):
-            return self._look_read(opened.inode, size, offset)
+            return self._look_read(opened, size, offset)
         return self._change_read(opened, size, offset)
 
     @looking
-    def _look_read(self, guest: Visitor, inode: Inode, size: int, offset: int) -> bytes:
-        if isinstance(inode, MappedInode) and inode.mapping is None:
-            raise SyscallError(errno.ESTALE)  # the machine has removed it
-        return inode.sight_at(offset, size)
+    def _look_read(self, guest: Visitor, look: Look, size: int, offset: int) -> bytes:
+        return look.found(self.guests, guest).sight_at(offset, size)
 
     @changing
     def _change_read(self, guest: Visitor, opened: Opened, size: int, offset: int) -> bytes:
