@@ -370,6 +370,8 @@ class Scheduler:
         ran, self.turn_began = now - self.turn_began, now
         task.thread.cpu_ns += ran
         task.group.cpu_ns += ran
+        if task.attributes.nice > 0:
+            self.kernel.tasks.nice_ns += ran
 
     def time_in_turn(self, task: Task) -> int:
         """Return the nanoseconds that a task has run in its turn that is not over."""

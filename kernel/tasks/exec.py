@@ -145,6 +145,7 @@ def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
         argv = argv or [b""]
         for _ in range(MAX_DEPTH):
             head = file.inode.read(0, HEAD_BYTES)
+            _count_read(task, len(head))
             if not head.startswith(b"#!"):
                 return Request(file, argv, envp, name)
             interpreter, argument = _script_line(head)
@@ -169,13 +170,20 @@ def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
     return words[0], [words[1].rstrip(b" \t")] if len(words) > 1 else []
 
 
-def read_image(file: File) -> Image:
+def _count_read(task: Task, nbytes: int) -> None:
+    """Count what execve reads for a task, as Linux does: /proc/PID/io."""
+    task.io.syscr += 1
+    task.io.rchar += nbytes
+
+
+def read_image(task: Task, file: File) -> Image:
     """Return the parsed headers of a program. Errors: ENOEXEC, EINVAL, EIO."""
     header = file.inode.read(0, READ_CHUNK)
     offset, nbytes = elf.table_place(header[: elf.HEADER_BYTES])
     table = header[offset : offset + nbytes]
     if len(table) < nbytes:
         table = file.inode.read(offset, nbytes)
+    _count_read(task, len(table))
     return elf.parse(header[: elf.HEADER_BYTES], table)
 
 
@@ -250,11 +258,13 @@ def _set_brk(mm: Mm, start: int) -> None:
 def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) -> tuple[int, int]:
     """Map the program's interpreter; return its bias and its entry."""
     raw = file.inode.read(*place)
+    _count_read(task, len(raw))
     if len(raw) < place[1] or raw[-1:] != b"\0":
         raise elf.refuse()
     interpreter = open_program(task, Wanted(decode(raw.split(b"\0")[0])))
     try:
-        image = read_image(interpreter)
+        _count_read(task, elf.HEADER_BYTES)
+        image = read_image(task, interpreter)
         bias = map_image(mm, interpreter, image, 0)
     finally:
         interpreter.put()
@@ -336,7 +346,7 @@ def _map_page_zero(mm: Mm) -> None:
 
 def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     """Fill the address space and return (rip, rsp)."""
-    image = read_image(request.file)
+    image = read_image(task, request.file)
     fixed = DYN_BASE if image.interp else 0
     bias = map_image(mm, request.file, image, fixed)
     _set_brk(mm, bias + image.brk if image.interp or image.kind != ET_DYN else PIE_BRK)

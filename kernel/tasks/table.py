@@ -22,6 +22,7 @@ class TaskTable(dict[int, "Task"]):
     """Every task by its pid, until it is reaped.
 
     init: who gets the orphans. forks: tasks ever made. dead_cpu_ns: what the reaped ones had run.
+    nice_ns: what tasks ran while their nice value was above 0.
     of_user: how many tasks a real uid has, zombies too.
     """
 
@@ -34,6 +35,7 @@ class TaskTable(dict[int, "Task"]):
         self.last_pid = 0
         self.forks = 0
         self.dead_cpu_ns = 0
+        self.nice_ns = 0
         self.of_user: dict[int, int] = {}
 
     def next_pid(self) -> int:

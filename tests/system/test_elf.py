@@ -67,6 +67,16 @@ def test_same_output_as_on_the_host_for_the_same_user(
     same_as_host(machine, program)
 
 
+def test_time_of_nice_tasks_is_told_apart(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c(
+        "#include <stdio.h>\n#include <unistd.h>\nint main(void) { char line[200]; nice(5);\n"
+        "for (volatile int i = 0; i < 30000000; i++);\n"
+        'fputs(fgets(line, 200, fopen("/proc/stat", "r")), stdout); return 0; }\n'
+    )
+    user, nice, system = map(int, machine.run(program).out.split()[1:4])
+    assert nice > 10 * (user + 1) and system == 0
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
 @pytest.mark.parametrize("name", ["semaphores", "messages", "queues", "signalfd"])
 def test_semaphores_and_messages_as_on_the_host(

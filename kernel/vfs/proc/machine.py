@@ -121,12 +121,13 @@ def loadavg(kernel: Machine) -> str:
 
 def stat(kernel: Machine) -> str:
     """Ticks of the processor, and counts since boot. Source: proc_stat(5)."""
-    user = busy_ns(kernel) // TICK_NS
-    idle = kernel.clock.now_ns // TICK_NS - user
+    busy, nice = busy_ns(kernel) // TICK_NS, kernel.tasks.nice_ns // TICK_NS
+    idle = kernel.clock.now_ns // TICK_NS - busy
+    ticks = f"{busy - nice} {nice} 0 {idle} 0 0 0 0 0 0"
     running, _ = _states(kernel)
     scheduler = kernel.scheduler
     return (
-        f"cpu  {user} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {user} 0 0 {idle} 0 0 0 0 0 0\nintr 0\n"
+        f"cpu  {ticks}\ncpu0 {ticks}\nintr 0\n"
         f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {BOOT_EPOCH_S}\n"
         f"processes {kernel.tasks.forks}\nprocs_running {running}\nprocs_blocked 0\n"
         "softirq 0" + " 0" * len(SOFTIRQS) + "\n"

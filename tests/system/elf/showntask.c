@@ -53,11 +53,13 @@ int main(int argc, char **argv)
 	int p[2];
 	char data[5000] = { 0 };
 	struct iovec parts[2] = { { data, 100 }, { data, 200 } };
-	printf("the stack begins at argc: %d\n", stat_field(28) == (unsigned long)(argv - 1));
-	printf("argc is %d\n", argc);
-	fflush(stdout);
+	before = io_now();
+	printf("the stack begins at argc: %d, which is %d\n",
+	       stat_field(28) == (unsigned long)(argv - 1), argc);
 	if (pipe(p))
 		return 1;
+	printf("from the start on %ld bytes were read in %ld calls\n", before.rchar, before.syscr);
+	fflush(stdout);
 	before = io_now();
 	write(p[1], data, sizeof(data));
 	show("write to a pipe");
