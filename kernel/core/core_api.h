@@ -470,8 +470,10 @@ struct event {            /* 64 bytes */
 struct event_ring {     /* live */
 	uint64_t kinds; /* Python's to set: a bit for each kind that is recorded */
 	uint64_t pid;   /* Python's to set: who runs */
-	uint64_t seq;   /* the next record's */
-	uint64_t lost;  /* so far: there was no room */
+	uint64_t stops; /* Python's to set: a bit for each kind behind which machine code stops */
+	uint64_t stopping; /* it is to, once the fault is done */
+	uint64_t seq;      /* the next record's */
+	uint64_t lost;     /* so far: there was no room */
 	uint64_t nr_records, first, nr_waiting;
 	uint64_t ip, ahead_ns; /* of the instruction that faults; blocks not on the clock yet */
 	struct event *records;

@@ -78,6 +78,7 @@ void event_record(machine *m, enum event_kind kind, uint64_t a, uint64_t b, uint
 		  uint64_t e)
 {
 	const uint64_t words[] = { a, b, c, d, e };
+	m->events->stopping |= m->events->stops >> kind & 1;
 	if (m->events->kinds >> kind & 1)
 		write_record(m, kind, m->events->pid, words);
 }

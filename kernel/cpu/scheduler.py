@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
 
 SLICE_BLOCKS = 20_000
-CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
+CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,
     lib.RUN_NEED,
@@ -55,6 +55,7 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE = (
     lib.RUN_EXCEPTION,
     lib.RUN_ENGINE,
     lib.RUN_STALE,
+    lib.RUN_EVENT,
 )
 EINTR, ENOSYS = 4, 38
 REGISTERS = 1 << 64
@@ -918,6 +919,8 @@ class Scheduler:
             debug = task.thread.debug
             if debug is None or exit_.vector != DEBUG or not self._stepped(task, debug):
                 traps.exception(task, exit_)
+        elif reason == EVENT:
+            self.kernel.watch.faulted()
         else:
             raise EngineError(self._engine_report(task, reason))
 

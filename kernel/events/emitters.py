@@ -205,6 +205,10 @@ class Emitters(Watch):
 
         return writing
 
+    def faulted(self) -> None:
+        """Hand on what the fault has told of."""
+        self._tracing.pump()
+
     # ---- the scheduler ----
 
     def _putting_on(self, put_on: Callable[[Task], None]) -> Callable[[Task], None]:

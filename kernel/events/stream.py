@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.clock import BOOT_EPOCH_NS
@@ -134,12 +135,20 @@ class Stream:
         self.close()
 
 
-class Subscription:
-    """Who gets the events of some points."""
+class Delivery(Enum):
+    """When a subscriber gets an event."""
 
-    def __init__(self, names: Iterable[str], sink: Sink) -> None:
+    IN_BATCHES = "when many have come, or somebody reads"
+    AT_ONCE = "as soon as the machine can be asked: behind the fault, before the call"
+
+
+class Subscription:
+    """Who gets the events of some points, and when."""
+
+    def __init__(self, names: Iterable[str], sink: Sink, delivery: Delivery) -> None:
         self.names = frozenset(names)
         self.sink = sink
+        self.delivery = delivery
 
 
 class Tracing:
@@ -165,6 +174,7 @@ class Tracing:
         self._ring: Any = None  # live, while somebody looks
         self._buffer: Any = ffi.new("struct event[]", BATCH)
         self._lost = 0  # of rings that are gone
+        self._hurries = False  # does anyone want events at once?
         self.ring_records = RING_RECORDS
         self._pumping = 0  # 1: a sink may cause events of its own, which come after those there are
 
@@ -193,11 +203,13 @@ class Tracing:
             raise ValueError(f"no event is called {error.args[0]!r}") from None
         return Stream(self, names)
 
-    def subscribe(self, names: Iterable[str], sink: Sink) -> Subscription:
+    def subscribe(
+        self, names: Iterable[str], sink: Sink, delivery: Delivery = Delivery.IN_BATCHES
+    ) -> Subscription:
         """Call sink with each event of some points (SYSTEM:NAME) from now on. Errors: ENOMEM."""
         if self._ring is None:
             self._start()
-        made = Subscription(names, sink)
+        made = Subscription(names, sink, delivery)
         self.pump()
         self._subscriptions.append(made)
         self._select()
@@ -237,8 +249,16 @@ class Tracing:
             if point.kind is not None:
                 self._by_kind.setdefault(int(point.kind), []).append(point)
         self._ring.kinds = sum(1 << kind for kind in self._by_kind)
+        at_once = [one for one in self._subscriptions if one.delivery is Delivery.AT_ONCE]
+        self._ring.stops = self._kinds(name for one in at_once for name in one.names)
+        self._hurries = bool(at_once)
         assert self._emitters is not None
         self._emitters.bind(self.on)
+
+    def _kinds(self, names: Iterable[str]) -> int:
+        """Return the mask of the core's kinds among some points."""
+        kinds = {self.table[name].kind for name in names}
+        return sum(1 << int(kind) for kind in kinds if kind is not None)
 
     # ---- what happens ----
 
@@ -261,10 +281,14 @@ class Tracing:
         seq = lib.machine_event(self._core, self._ring.pid)
         if seq >= 0:
             self._payloads[seq] = (self.table[name], values)
+        if self._hurries:
+            self.pump()
 
     def pump_soon(self) -> None:
-        """Hand on what the ring holds if it gets full."""
-        if self._ring is not None and self._ring.nr_waiting * HALF > self._ring.nr_records:
+        """Hand on what the ring holds if it gets full, or somebody is in a hurry."""
+        if self._ring is None:
+            return
+        if self._hurries or self._ring.nr_waiting * HALF > self._ring.nr_records:
             self.pump()
 
     def pump_as(self, pid: int, comm: str) -> None:

@@ -36,12 +36,14 @@ from pkern.kernel.inspect.answers import (
     TlbEntry,
     Walk,
 )
+from pkern.kernel.inspect.breaks import Breakpoint, Condition, Visit, always
 from pkern.kernel.inspect.moment import Moment
 from pkern.kernel.mm.memory import RMAP_DESIGNS, Memory
 from pkern.kernel.vfs.proc.maps import columns
 from pkern.kernel.vfs.walk import covered
 
 if TYPE_CHECKING:
+    from pkern.kernel.events.stream import Tracing
     from pkern.kernel.mm.mm import Mm, Vma
     from pkern.kernel.tasks.table import TaskTable
     from pkern.kernel.tasks.task import Task
@@ -71,6 +73,8 @@ class Machine(Protocol):
     def tasks(self) -> TaskTable: ...
     @property
     def vfs(self) -> Vfs: ...
+    @property
+    def tracing(self) -> Tracing: ...
     def running(self) -> Task | None: ...
 
 
@@ -383,6 +387,16 @@ class Inspector:
                 return None
             inode = covered(inode)
         return inode
+
+    # ---- when ----
+
+    def at(self, *globs: str, visit: Visit, when: Condition = always) -> Breakpoint:
+        """Call visit(event) at events from now on, while the machine stands still there.
+
+        globs: as of Kernel.events. when: of an event, whether it is meant. The result is a context
+        manager, with close(). Errors: ValueError for a glob that means no event.
+        """
+        return Breakpoint(self._kernel.tracing, globs, when, visit)
 
     # ---- the whole ----
 

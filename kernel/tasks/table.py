@@ -115,3 +115,6 @@ class Watch:
 
     def executed(self, task: Task, old_pid: int, old_name: str) -> None:
         """A task runs another program."""
+
+    def faulted(self) -> None:
+        """Machine code has stopped behind a fault, for who wants to see the machine there."""

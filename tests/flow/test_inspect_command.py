@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from pkern.kernel.inspect.moment import COUNTERS
+from pkern.kernel.machine import Kernel
 from pkern.userland.cli.console import Console
 from pkern.userland.cli.main import main
+from pkern.userland.machine_code import bring_program, captured, run_machine_code
+from pkern.userland.program import Sys
 
 PYTHON = """
 def main(sys):
@@ -100,7 +106,6 @@ def test_machine_code_that_a_signal_ends(capsys, program):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["p.py"], "nothing is asked"),
         (["-q", "wlak", "p.py"], "did you mean walk"),
         (["-q", "lru", "--until", "call:nmap", "p.py"], "did you mean munmap"),
         (["-q", "lru", "--until", "sometime", "p.py"], "a place is"),
@@ -135,3 +140,112 @@ def test_the_python_of_the_page_runs(capsys):
     exec(compile(code, "look-inside.md", "exec"), {})
     out = capsys.readouterr().out
     assert "walk 0x" in out and "virtual_scan" in out and "counter pgfault" in out
+
+
+# ---- events, steps, breakpoints ----
+
+
+def talked(capsys, monkeypatch, lines: list[str], *words: str) -> tuple[int, str]:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    status = main(["inspect", *words])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_it_is_stopped_at_an_event(capsys, python, program):
+    (walk,) = answers(capsys, "--until", "event:page_fault_user:2", "-q", "walk 0x20000000", python)
+    assert walk["entries"][-1]["kind"] == "page", "behind the fault"
+    (walk,) = answers(
+        capsys,
+        "--until",
+        "event:page_fault_user",
+        "--if",
+        "address == 0x10000000",
+        "-q",
+        "walk 0x10000000",
+        program,
+    )
+    assert walk["entries"][-1]["kind"] == "page"
+    (walk,) = answers(capsys, "--until", "event:copy_on_write", "-q", "walk 0x10000000", program)
+    assert walk["entries"][-1]["kind"] in ("page", "nothing")
+
+
+def test_an_event_that_never_comes_or_that_there_is_not(capsys, python):
+    assert main(["inspect", "--until", "event:mark_victim", "-q", "lru", python]) == 1
+    assert "ended before event:mark_victim" in capsys.readouterr().err
+    assert main(["inspect", "--until", "event:nonsense", "-q", "lru", python]) == 2
+    assert "no event is called 'nonsense'" in capsys.readouterr().err
+    assert main(["inspect", "--until", "event:lru:0", "-q", "lru", python]) == 2
+    assert main(["inspect", "--if", "1 +", "-q", "lru", python]) == 2
+    assert "no expression of Python" in capsys.readouterr().err
+
+
+def test_steps_and_breakpoints_in_machine_code(capsys, monkeypatch, program):
+    lines = [
+        "walk 0x10000000",
+        "step fault",
+        "walk 0x10000000",
+        "break raw_syscalls:sys_enter if id == 11",
+        "breaks",
+        "continue",
+        "walk 0x10000000",
+        "delete 1",
+        "delete 1",
+        "continue",
+    ]
+    status, told = talked(capsys, monkeypatch, lines, "--until", "call:mmap", program)
+    assert status == 0
+    before, after, at_munmap = told.split("walk 0x10000000")[1:]
+    assert "no VMA is there" in before
+    assert "page_fault_user: address=0x10000000" in before, "the step"
+    assert "-> page" in after and "breakpoint 1: raw_syscalls:sys_enter if id == 11" in after
+    assert "id=11" in after and "-> page" in at_munmap, "before the call"
+    assert "it is: delete N; there are none" in at_munmap
+
+
+def test_steps_in_python_and_the_end_of_the_lines(capsys, monkeypatch, python):
+    lines = ["step call", "step event", "step", "help", "wrong", "step wrong", "break", "quit"]
+    status, told = talked(capsys, monkeypatch, lines, "--until", "call:mmap:2", python)
+    assert status == 0 and "went on" not in told
+    assert told.count("raw_syscalls:sys_enter") == 1
+    assert "step fault|call|event" in told and "walk ADDR" in told
+    assert "there is no question 'wrong'" in told and "it is: break GLOB" in told
+    status, told = talked(capsys, monkeypatch, ["break *"], "--until", "call:mmap:2", python)
+    assert status == 0 and "went on" in told, "nobody is there any more"
+
+
+def test_a_breakpoint_in_python(kernel):
+    sys = Sys(kernel.spawn(uid=0))
+    at = sys.mmap(0, 4 * 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
+    seen = []
+
+    def visit(event):
+        seen.append((event["address"], kernel.inspect.walk(at + 4096).entries[-1].kind))
+
+    with kernel.inspect.at(
+        "page_fault_user", visit=visit, when=lambda event: event["address"] == at + 4096
+    ) as found:
+        for page in range(3):
+            sys.store(at + page * 4096, b"x")
+        sys.getpid()
+    sys.store(at + 3 * 4096, b"x")
+    assert seen == [(at + 4096, "page")] and found.hits == 1
+    with pytest.raises(ValueError, match="no event is called"):
+        kernel.inspect.at("nonsense", visit=visit)
+
+
+def test_a_run_that_is_stopped_everywhere_is_the_same(program):
+    def ran(look):
+        with Kernel(ram="4M") as kernel:
+            out, visits = [], []
+            bring_program(kernel, Path(program))
+            stdio = captured(kernel, b"", out.append)
+            with look(kernel, visits.append):
+                status = run_machine_code(kernel, program, [program], stdio=stdio)
+            counters = {name: getattr(kernel.counters, name) for name in COUNTERS}
+            return status, out, kernel.clock.now_ns, counters, kernel.log.lines(), len(visits)
+
+    *plain, none = ran(lambda kernel, visit: nullcontext())
+    *seen, many = ran(lambda kernel, visit: kernel.inspect.at("*", visit=visit))
+    assert seen == plain
+    assert none == 0 and many > 50

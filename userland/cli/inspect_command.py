@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.inspect.breaks import always
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.userland.cli import elf_command
 from pkern.userland.cli.boot import boot
@@ -16,8 +18,10 @@ from pkern.userland.cli.run import check_files, given_to
 from pkern.userland.cli.shared import layer_of, show_binds, show_host_root
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import is_python
+from pkern.userland.inspect.session import Session
 from pkern.userland.inspect.stops import Stop, read_place
 from pkern.userland.inspect.words import Asker, BadQuestion, read
+from pkern.userland.inspect.words import condition as holds
 from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
 
 if TYPE_CHECKING:
@@ -33,19 +37,24 @@ def run(options: argparse.Namespace) -> int:
     try:
         questions = [read(text) for text in options.ask]
         place = read_place(options.until)
+        condition = holds(options.condition) if options.condition else always
     except BadQuestion as error:
         raise UsageError(str(error)) from error
-    if not questions:
-        raise UsageError("nothing is asked: -q QUESTION, as -q vmas; --help lists them")
     answered = Answered(questions)
     with boot(options) as kernel:
-        stop = Stop(place, lambda task: answered.ask(kernel, task))
+        session = Session(kernel, sys.stdin, sys.stdout)
+        visit = (lambda task: answered.ask(kernel, task)) if questions else session.begin
+        stop = Stop(place, visit)
         run_it = _run_python if is_python(options.file) else _run_elf
-        run_it(kernel, options, stop)
+        try:
+            with stop.looking(kernel, condition), nullcontext() if questions else session.steps():
+                run_it(kernel, options, stop)
+        except BadQuestion as error:
+            raise UsageError(str(error)) from error
     if not stop.met:
         print(f"pkern: the program ended before {options.until}", file=sys.stderr)
         return 1
-    return answered.tell("json" if options.json else "text")
+    return answered.tell("json" if options.json else "text") if questions else 0
 
 
 class Answered:
@@ -90,7 +99,7 @@ def _run_elf(kernel: Kernel, options: argparse.Namespace, stop: Stop) -> None:
     show_binds(kernel, options.bind)
     here = None if options.root is not None else current_directory()
     asked = given_to((options.file, *options.arguments), options, options.cwd or here)
-    stdio = elf_command.host_descriptors(kernel, None)
+    stdio = elf_command.host_descriptors(kernel, None if options.ask else b"")
     elf_command.run_job(kernel, path, asked, stdio, injector=stop)
 
 

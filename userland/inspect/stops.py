@@ -6,9 +6,11 @@ fault injection do it, so a run that nobody looks at pays nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.inspect.breaks import Condition, always
 from pkern.kernel.tasks.signals import Fate, SigInfo
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
@@ -18,6 +20,8 @@ from pkern.userland.inspect.words import BadQuestion
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.events.stream import Event
+    from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
     from pkern.syscalls.abi import Raw
 
@@ -27,25 +31,44 @@ Visit = Callable[["Task"], object]
 
 
 class Place(NamedTuple):
-    """Before the nth of a program's calls of a name; calls empty: where it ends."""
+    """Before the nth of a program's calls of a name, or at the nth event of a glob.
+
+    calls: ENDS is where the program ends; nothing: an event is meant.
+    """
 
     calls: frozenset[str]
     nth: int = 1
+    event: str = ""
 
 
 def read_place(text: str) -> Place:
-    """Return what `exit`, `call:NAME` or `call:NAME:N` means. Errors: BadQuestion."""
+    """Return what a place means. Errors: BadQuestion.
+
+    text: exit, call:NAME, call:NAME:N, event:GLOB or event:GLOB:N.
+    """
     if text == EXIT:
         return Place(ENDS)
     kind, _, rest = text.partition(":")
     name, _, nth = rest.partition(":")
+    if kind == "event" and name:
+        return _event_place(rest)
     if kind != "call" or not name:
-        raise BadQuestion(f"a place is exit, call:NAME or call:NAME:N, not '{text}'")
+        forms = "exit, call:NAME, call:NAME:N, event:GLOB or event:GLOB:N"
+        raise BadQuestion(f"a place is {forms}, not '{text}'")
     if name not in NAMES.values():
         raise BadQuestion(f"Linux has no call '{name}'{did_you_mean(name, NAMES.values())}")
     if nth and not (nth.isdecimal() and int(nth)):
         raise BadQuestion(f"'{text}': which one is a number from 1")
     return Place(frozenset({name}), int(nth or 1))
+
+
+def _event_place(text: str) -> Place:
+    glob, _, nth = text.rpartition(":")
+    if not nth.isdecimal():
+        return Place(frozenset(), 1, text)
+    if not int(nth):
+        raise BadQuestion(f"'{text}': which one is a number from 1")
+    return Place(frozenset(), int(nth), glob)
 
 
 class Stop:
@@ -58,6 +81,27 @@ class Stop:
         self._left = place.nth
         self._first: Task | None = None  # the program's own end is meant, not a child's
         self._before: Observer | None = None
+
+    @contextmanager
+    def looking(self, kernel: Kernel, condition: Condition = always) -> Iterator[None]:
+        """Look for an event, if the place is one. Errors: BadQuestion: no event is called so."""
+        if not self._place.event:
+            yield
+            return
+        try:
+            found = kernel.inspect.at(
+                self._place.event,
+                visit=lambda event: self._met_event(kernel, event),
+                when=condition,
+            )
+        except ValueError as error:
+            raise BadQuestion(str(error)) from error
+        with found:
+            yield
+
+    def _met_event(self, kernel: Kernel, event: Event) -> None:
+        if not self.met:  # before the first program runs nobody is on the processor
+            self.meet(kernel.tasks.get(event.pid) or kernel.inspect.task())
 
     @property
     def met(self) -> bool:

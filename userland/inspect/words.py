@@ -16,6 +16,7 @@ from pkern.kernel.inspect.answers import Answer
 from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
+    from pkern.kernel.events.stream import Event
     from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.inspect.moment import Moment
     from pkern.kernel.tasks.task import Task
@@ -124,6 +125,10 @@ class Asker:
         self._task = task
         self._last: Moment | None = None
 
+    def about(self, task: Task | None) -> None:
+        """Let questions that name no process mean this one's from now on."""
+        self._task = task
+
     def ask(self, words: Sequence[str]) -> Answer:
         """Return what the words ask for. Errors: BadQuestion; NotThere."""
         check(words)
@@ -162,6 +167,29 @@ def check(words: Sequence[str]) -> None:
     if words[0] in ("walk", "vma", "page"):
         for word in words[1:]:
             number(word)
+
+
+def condition(text: str) -> Callable[[Event], object]:
+    """Return what tells whether an event is meant, from an expression in Python over its fields.
+
+    pid and comm are known as well. Errors: BadQuestion; of a field that an event lacks it is not
+    meant.
+    """
+    try:
+        code = compile(text, "<condition>", "eval")
+    except SyntaxError as error:
+        raise BadQuestion(f"'{text}' is no expression of Python: {error.msg}") from None
+
+    def holds(event: Event) -> object:
+        names = {"pid": event.pid, "comm": event.comm, **event.fields}
+        try:
+            return eval(code, {"__builtins__": {}}, names)
+        except NameError:
+            return False
+        except Exception as error:
+            raise BadQuestion(f"'{text}', at {event.name}: {error}") from error
+
+    return holds
 
 
 def as_text(answer: Answer, form: str) -> str:

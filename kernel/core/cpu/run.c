@@ -121,6 +121,19 @@ static void tell_exception(processor *p, uint64_t linear, uint64_t access)
 	ring->ip = 0;
 }
 
+/* Stop behind a fault that somebody wants to see: the instruction is made again. */
+static bool stops_to_show(processor *p, uint64_t access)
+{
+	struct event_ring *ring = p->machine->events;
+
+	if (!ring || !ring->stopping)
+		return false;
+	ring->stopping = 0;
+	p->exit.access = access;
+	stop_run(p, RUN_EVENT);
+	return true;
+}
+
 /* The arena offset of a page, faulting it in; or a stop, and -1. */
 static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 {
@@ -135,6 +148,8 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 		status = mm_fault(p->mm, linear, access);
 		if (status)
 			break;
+		if (__builtin_expect(p->machine->events != NULL, 0) && stops_to_show(p, access))
+			return -1;
 	}
 	p->exit.status = status;
 	p->exit.addr = linear;
@@ -624,6 +639,17 @@ static void note_for_debugger(processor *p)
 		debug_left(p, p->exit.rip, 1);
 }
 
+/* As enter_again(): the block has been counted, and the instruction. */
+static void note_for_watcher(processor *p)
+{
+	bool in_block = p->exit.access != ACCESS_EXEC;
+
+	p->current->in_block = in_block;
+	p->stepped |= p->stepping && in_block;
+	if (p->debug && in_block)
+		debug_left(p, p->exit.rip, 1);
+}
+
 static int64_t leave(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL);
@@ -636,6 +662,8 @@ static int64_t leave(processor *p)
 	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->debug)
 		note_for_debugger(p);
+	if (p->exit.reason == RUN_EVENT)
+		note_for_watcher(p);
 	if (p->exit.reason == RUN_EXCEPTION) {
 		p->exit.software = behind_int(p);
 		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT &&

@@ -20,7 +20,8 @@ enum run_stop {
 	RUN_EXCEPTION = 4, /* vector; addr is 0 */
 	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
 	RUN_STALE = 6,     /* audit: a translation that the tables no longer give, at addr */
-	RUN_DEBUG = 7      /* a debugger's stop: status is its enum debug_stop, addr the spot */
+	RUN_DEBUG = 7,     /* a debugger's stop: status is its enum debug_stop, addr the spot */
+	RUN_EVENT = 8 /* a fault is done, and somebody wants to see the machine at this event */
 };
 
 /* General registers by their numbers in the instruction set, then the others. */
