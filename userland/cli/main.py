@@ -26,6 +26,7 @@ COMMANDS = {
     "sweep": ("cli.sweep", "Let each allocation or call of a program fail, one by one."),
     "explore": ("cli.explore", "Run a program in other orders of its tasks."),
     "replay": ("cli.replay", "Run a schedule again that explore has found."),
+    "watch": ("cli.watch", "Show the machine's memory while a program runs."),
     "inspect": ("cli.inspect", "Ask the kernel about its memory, while a program runs."),
     "suite": ("cli.suite", "Run many programs, each on a machine of its own."),
     "shell": ("cli.shell", "Open a shell on a machine."),
