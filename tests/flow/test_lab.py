@@ -72,6 +72,19 @@ def test_run_prints_the_verdict_and_writes_the_page(capsys, tmp_path):
     assert (tmp_path / "pages" / "gate.md").exists()
 
 
+def test_a_view_of_a_machine_stands_beside_the_page(tmp_path, capsys):
+    folder = tmp_path / "pages"
+    assert main(["lab", "run", "gate", "--tiny", "--folder", str(folder), "--view"]) == 0
+    assert "[Look at its first machine](gate.html)" in (folder / "gate.md").read_text()
+    shown = (folder / "gate.html").read_text()
+    assert '"raw_syscalls:sys_enter"' in shown and "(tiny)</title>" in shown
+    assert main(["lab", "run", "gate", "--tiny", "--folder", str(folder)]) == 0
+    assert "gate.html" not in (folder / "gate.md").read_text()
+    capsys.readouterr()
+    assert main(["lab", "run", "gate", "--view"]) == 2
+    assert "name a folder" in capsys.readouterr().err
+
+
 def test_a_wrong_name_is_answered_with_the_nearest(capsys):
     assert main(["lab", "run", "gaet"]) == 2
     assert "did you mean gate?" in capsys.readouterr().err

@@ -17,8 +17,16 @@ from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
 from pkern.userland.lab.pictures import NoPictures, need_pictures
 from pkern.userland.lab.progress import Watcher, watching
-from pkern.userland.lab.report import Progress, print_result, write_page, write_report
+from pkern.userland.lab.report import (
+    Progress,
+    print_result,
+    see_nothing,
+    write_page,
+    write_report,
+)
+from pkern.userland.lab.views import write_view
 from pkern.userland.tables import print_table
+from pkern.userland.view.page import NoPictures as NoView
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -31,6 +39,7 @@ examples:
   pkern lab list
   pkern lab run gate
   pkern lab run reverse-remap --full          with the published parameters
+  pkern lab run gate --folder build/lab --view   its page, and a machine of it to look at
   pkern lab report build/lab                  all of them: pages, pictures, an index
 """
 
@@ -48,6 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("folder", metavar="DIR", help="made if need be, say build/lab")
     report.set_defaults(action=report_all)
     for action in (one, report):
+        action.add_argument(
+            "--view",
+            dest="seen",
+            action="store_const",
+            const=write_view,
+            default=see_nothing,
+            help="beside each page, one that shows a machine of it at each event",
+        )
         scales = action.add_mutually_exclusive_group()
         scales.add_argument("--full", dest="scale", action="store_const", const=Scale.FULL,
                             help="the published parameters")  # fmt: skip
@@ -60,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     """Do what was asked. Errors: UsageError."""
     try:
         status: int = options.action(options)
-    except (NoPictures, CpuUnavailable, ImageError) as error:
+    except (NoPictures, NoView, CpuUnavailable, ImageError) as error:
         raise UsageError(str(error)) from error
     except LabError as error:
         print(f"pkern lab: {error}", file=sys.stderr)
@@ -91,20 +108,23 @@ def run_one(options: argparse.Namespace) -> int:
     chosen = find(options.name)
     if options.folder:
         need_pictures()
+    elif options.seen is write_view:
+        raise UsageError("--view writes beside the page: name a folder, --folder DIR")
     with _progress() as (_, watcher), watching(watcher):
         result = run_experiment(chosen, options.scale)
     print_result(result)
     if options.folder:
         folder = Path(options.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_page(result, folder)
+        write_page(result, folder, options.seen)
     return 0
 
 
 def report_all(options: argparse.Namespace) -> int:
     """Run every experiment and write the report."""
     with _progress() as (progress, watcher):
-        results = write_report(by_claim(), options.scale, Path(options.folder), progress, watcher)
+        folder = Path(options.folder)
+        results = write_report(by_claim(), options.scale, folder, progress, watcher, options.seen)
     rows = [(result.experiment.name, str(result.judgement)) for result in results]
     print_table("", ("experiment", "verdict"), rows)
     return 0

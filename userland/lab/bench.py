@@ -20,6 +20,7 @@ from pkern.kernel.core import ffi
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.userland.bench.programs import no_collection
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.progress import steps
 from pkern.userland.program import Sys
 
@@ -40,7 +41,7 @@ def booted(
     A read fault maps one page, so that counts are exact. ram: bytes or "64M". parameters: of
     Kernel (rmap, nrpte, ...).
     """
-    with Kernel(ram=ram, sysctl=PAGE_BY_PAGE | dict(sysctl or {}), **parameters) as kernel:
+    with machine(ram=ram, sysctl=PAGE_BY_PAGE | dict(sysctl or {}), **parameters) as kernel:
         let_tmpfs_grow(kernel)
         yield Sys(kernel.spawn(name="lab"))
         kernel.check()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from pkern.kernel.machine import Kernel
 from pkern.userland.lab.bench import PAGE, file_of_pages
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -17,6 +16,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
 )
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Matrix
 from pkern.userland.program import Sys
 
@@ -50,7 +50,7 @@ CALLS: dict[str, Call] = {
 
 def answer(gate: int, caps: frozenset[str], call: Call) -> str:
     """Return "ok" or the name of the errno that the call gives under this gate and rights."""
-    with Kernel(ram="4M", sysctl={"vm.nonlinear": gate}) as kernel:
+    with machine(ram="4M", sysctl={"vm.nonlinear": gate}) as kernel:
         sys = Sys(kernel.spawn(caps=caps))
         try:
             call(sys)

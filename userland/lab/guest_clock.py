@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pkern.kernel.machine import Kernel
 from pkern.userland.cprograms import program
 from pkern.userland.lab.bench import MIB
 from pkern.userland.lab.experiment import (
@@ -18,6 +17,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
 )
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Bars, Panels, Series
 from pkern.userland.uml.kernel import Config
 from pkern.userland.uml.run import UmlResult, run_uml
@@ -59,7 +59,7 @@ def run_clock(form: Form, rounds: int) -> Seen:
     """Run the clock program in a guest a day ahead; compare what its two clocks say."""
     shown: list[bytes] = []
     config = Config(clock_lead_ns=LEAD_S * 10**9, task_vsyscalls=form.task_vsyscalls)
-    with Kernel(128 * MIB, sysctl={"kernel.vsyscall64": form.vsyscall64}) as kernel:
+    with machine(128 * MIB, sysctl={"kernel.vsyscall64": form.vsyscall64}) as kernel:
         result = run_uml(kernel, program("clock"), [str(rounds)], config, shown.append)
         host = kernel.clock.realtime_ns // 10**9
         kernel.check()

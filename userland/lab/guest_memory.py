@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from statistics import median
 from time import process_time_ns
 
-from pkern.kernel.machine import Kernel
 from pkern.userland.bench.programs import no_collection
 from pkern.userland.cprograms import program
 from pkern.userland.lab.bench import MIB, PAGE_BY_PAGE, Spread, ratios, time_text
@@ -22,6 +21,7 @@ from pkern.userland.lab.experiment import (
     only_when,
     undecided,
 )
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Bars, Panels, Series
 from pkern.userland.lab.progress import steps
 from pkern.userland.uml.run import UmlResult, run_uml
@@ -51,7 +51,7 @@ def run_forks(mode: str, arguments: tuple[str, ...]) -> Guest:
     shown: list[bytes] = []
     built = program("forks")
     sysctl = PAGE_BY_PAGE | {"vm.nonlinear": MODES[mode]}
-    with Kernel(256 * MIB, sysctl=sysctl) as kernel, no_collection():
+    with machine(256 * MIB, sysctl=sysctl) as kernel, no_collection():
         start = process_time_ns()
         result = run_uml(kernel, built, arguments, None, shown.append)
         ns = process_time_ns() - start

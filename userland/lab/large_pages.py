@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from pkern.kernel.machine import Kernel
 from pkern.userland.lab.bench import MIB, PAGE, booted, ratios, rounds, stretch, time_text
 from pkern.userland.lab.experiment import (
     Judgement,
@@ -17,6 +16,7 @@ from pkern.userland.lab.experiment import (
     fails,
     holds,
 )
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Bars, Panels, Series
 from pkern.userland.program import Sys
 
@@ -47,7 +47,7 @@ POOLS = (0, 4)
 def answer(pool: int, who: Who) -> str:
     """Return "ok" or the name of the errno that shmget(SHM_HUGETLB), shmat and a store give."""
     sysctl = {"vm.nr_hugepages": pool, "vm.hugetlb_shm_group": DBA_GROUP}
-    with Kernel("32M", sysctl=sysctl) as kernel:
+    with machine("32M", sysctl=sysctl) as kernel:
         sys = Sys(kernel.spawn(gid=who.gid, caps=who.caps))
         try:
             segment = sys.shmget(IPC_PRIVATE, HUGE, IPC_CREAT | SHM_HUGETLB | 0o600)

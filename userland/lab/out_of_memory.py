@@ -13,6 +13,7 @@ from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE
 from pkern.userland.lab.designs import DESIGNS, SCAN
 from pkern.userland.lab.experiment import Judgement, Outcome, Scale, Table, experiment, fails, holds
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Bars, Series
 from pkern.userland.program import Sys
 
@@ -37,7 +38,7 @@ def _boot(ram: int, design: str, policy: str, passes: int) -> Kernel:
         "vm.oom_policy": policy,
         "vm.vm_passes": passes,
     }
-    return Kernel(ram, rmap=design, sysctl=sysctl)
+    return machine(ram, rmap=design, sysctl=sysctl)
 
 
 def _ask(sys: Sys, nr_pages: int, meanwhile: Callable[[], object] = lambda: None) -> str:

@@ -17,6 +17,7 @@ from pkern.userland.lab.progress import Watcher, watching
 from pkern.userland.tables import markdown_table, print_table
 
 Progress = Callable[[int, int, str], None]
+See = Callable[[Experiment, Path], str]
 TINY = "This is a tiny run, made for tests: it decides nothing, whatever its verdict says"
 MESSAGE_ID = re.compile(r"[\w.$-]+@[\w.\[\]-]+")
 ARCHIVE = "https://lore.kernel.org/r/"
@@ -26,6 +27,11 @@ _SCALES = {
     Scale.DEFAULT: "default (scaled down)",
     Scale.FULL: "full (the published parameters)",
 }
+
+
+def see_nothing(chosen: Experiment, folder: Path) -> str:
+    """Write no view of a machine."""
+    return ""
 
 
 def prose(text: str) -> str:
@@ -61,8 +67,8 @@ def print_result(result: Result) -> None:
         print(f"{TINY}.")
 
 
-def page(result: Result) -> str:
-    """Return the experiment's page in Markdown."""
+def page(result: Result, view: str = "") -> str:
+    """Return the experiment's page in Markdown. view: the file that shows one of its machines."""
     chosen, outcome = result.experiment, result.outcome
     parts = [
         f"# {chosen.title}",
@@ -85,9 +91,14 @@ def page(result: Result) -> str:
         ),
         "The rule is this function; nothing else decides.",
         f"```python\n{inspect.getsource(chosen.rule).rstrip()}\n```",
-        f"Run it again: `pkern lab run {chosen.name}{_flag(result.scale)}`. [All](index.md).",
+        f"Run it again: `pkern lab run {chosen.name}{_flag(result.scale)}`.{_seen(view)}"
+        " [All](index.md).",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seen(view: str) -> str:
+    return f" [Look at its first machine]({view}), event by event, at the tiny scale." * bool(view)
 
 
 def _measure(value: float | Spread) -> str:
@@ -170,10 +181,12 @@ def write_report(
     folder: Path,
     progress: Progress,
     watcher: Watcher,
+    seen: See = see_nothing,
 ) -> list[Result]:
     """Run experiments and write their pages, pictures and the index into folder.
 
-    progress: called with (done, all, name) before each; watcher: with its rounds.
+    progress: called with (done, all, name) before each; watcher: with its rounds. seen: writes what
+    there is to see of one, machines.write_view.
     Errors: NoPictures, before anything is done; LabError, OSError.
     """
     need_pictures()
@@ -183,15 +196,16 @@ def write_report(
         progress(done, len(experiments), chosen.name)
         with watching(watcher):
             result = run(chosen, scale)
-        write_page(result, folder)
+        write_page(result, folder, seen)
         results.append(result)
     progress(len(experiments), len(experiments), "done")
     (folder / "index.md").write_text(index(results))
     return results
 
 
-def write_page(result: Result, folder: Path) -> None:
-    """Write one experiment's page and its pictures."""
+def write_page(result: Result, folder: Path, seen: See = see_nothing) -> None:
+    """Write one experiment's page and its pictures. seen: as of write_report."""
     for picture in result.outcome.pictures:
         draw(picture, folder)
-    (folder / f"{result.experiment.name}.md").write_text(page(result))
+    view = seen(result.experiment, folder)
+    (folder / f"{result.experiment.name}.md").write_text(page(result, view))

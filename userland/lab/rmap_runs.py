@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkern.kernel.errors import TaskKilled
-from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE, stretch
 from pkern.userland.lab.designs import CHAIN, LIST, SCAN, TREE, Run
 from pkern.userland.lab.experiment import Scale
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.rmap_test import Options, RmapTest
 from pkern.userland.program import Sys
 
@@ -103,7 +103,7 @@ def run_design(design: str, chosen: Options, ram: int) -> Run:
     """
     with (
         tempfile.TemporaryDirectory(prefix="pkern-lab-") as folder,
-        Kernel(ram, swap=ram, rmap=design, nrpte=NRPTE, sysctl=SYSCTLS) as kernel,
+        machine(ram, swap=ram, rmap=design, nrpte=NRPTE, sysctl=SYSCTLS) as kernel,
     ):
         kernel.vfs.mount("/disk", HostFs(Path(folder), Access.READ_WRITE))
         test = RmapTest(Sys(kernel.spawn("rmap-test", uid=0)), chosen)

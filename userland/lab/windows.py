@@ -22,6 +22,7 @@ from pkern.userland.lab.experiment import (
     only_when,
     undecided,
 )
+from pkern.userland.lab.machines import machine
 from pkern.userland.lab.pictures import Bars, Panels, Series
 from pkern.userland.lab.progress import steps
 from pkern.userland.program import Sys
@@ -45,7 +46,7 @@ class Paged:
 
 def _machine(ram: int, folder: str) -> Kernel:
     sysctl = PAGE_BY_PAGE | {"vm.nonlinear": 1, "vm.overcommit_memory": 1}
-    kernel = Kernel(ram, sysctl=sysctl)
+    kernel = machine(ram, sysctl=sysctl)
     kernel.vfs.mount("/disk", HostFs(folder, Access.READ_WRITE))
     return kernel
 
