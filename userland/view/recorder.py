@@ -16,14 +16,15 @@ from pkern.userland.events.recording import chosen
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Event
     from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.task import Task
 
 MOST_MOMENTS = 10_000
 BEFORE = -1  # the number of a label of what was there when the recording began
-RENAMED = ("sched:", "task:")  # after these somebody may have another name, or be new
+OPENERS = ("sched:sched_process_exec", "filemap:mm_filemap_add_to_page_cache")  # new files, perhaps
 
 
 class Label(NamedTuple):
-    """Whose an address space is from a moment on. pgd: the frame that names it."""
+    """Who has got an address space, and when. pgd: the frame that names it."""
 
     seq: int
     pgd: int
@@ -51,7 +52,6 @@ class Recorder:
         self._events: list[Event] = []
         self._left_out = 0
         self._labels: list[Label] = []
-        self._known: dict[int, tuple[int, str]] = {}
         self._last_pid = -1
         self._files: dict[int, str] = {}
         self._entry: Any = None
@@ -64,7 +64,10 @@ class Recorder:
         if error:
             tracing.unsubscribe(self._entry)
             raise MemoryError("the host has no memory for the journal")
-        self._look_at_names(BEFORE)
+        for pgd, task in self._kernel.inspect.spaces().items():
+            self._labels.append(Label(BEFORE, pgd, task.tgid, task.name))
+        self._enters = self._kernel.tasks.enter
+        vars(self._kernel.tasks)["enter"] = self._enter
         return self
 
     def __exit__(
@@ -76,9 +79,10 @@ class Recorder:
         kernel = self._kernel
         if kernel.memory.closed:
             return
+        vars(kernel.tasks).pop("enter", None)
         kernel.tracing.unsubscribe(self._entry)
+        self._look_at_files()
         lib.machine_journal_note(kernel.core, self._events[-1].seq + 1 if self._events else 0)
-        self._look_at_names(self._events[-1].seq if self._events else 0)
         nr = ffi.new("uint64_t *")
         words = lib.machine_journal_words(kernel.core, nr)
         self.recording = Recording(
@@ -96,19 +100,22 @@ class Recorder:
             self._left_out += 1
             return
         self._events.append(event)
-        if event.pid != self._last_pid or event.name.startswith(RENAMED):
+        if event.pid != self._last_pid or event.name in OPENERS:
             self._last_pid = event.pid
-            self._look_at_names(event.seq)
+            self._look_at_files()
 
-    def _look_at_names(self, seq: int) -> None:
-        """Note whose address spaces are, and files' paths, as far as they are new."""
-        for pgd, task in self._kernel.inspect.spaces().items():
-            name = (task.tgid, task.name)
-            if self._known.get(pgd) != name:
-                self._known[pgd] = name
-                self._labels.append(Label(seq, pgd, *name))
+    def _look_at_files(self) -> None:
+        """Note files' paths, as far as they are new."""
         for file, path in self._kernel.vfs.files.values():
             self._files[file.inode.ino] = path
+
+    def _enter(self, task: Task) -> None:
+        """Note whose a new address space is; a thread's is its process's."""
+        self._enters(task)
+        if task.mm.users == 1:
+            seq = int(lib.machine_events(self._kernel.core).seq)
+            pgd = int(lib.mm_pgd(task.mm.handle))
+            self._labels.append(Label(seq, pgd, task.tgid, task.name))
 
 
 def _facts(kernel: Kernel) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pkern.kernel.inspect import names
 from pkern.kernel.inspect.inspector import LISTS, Inspector
 from pkern.kernel.inspect.moment import COUNTERS
 from pkern.kernel.mm.mm import PERMS
-from pkern.userland.view.recorder import BEFORE, Label, Recording
+from pkern.userland.view.recorder import Label, Recording
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Event
@@ -39,8 +39,7 @@ VMA_KINDS: tuple[tuple[str, Callable[[int, bool], bool]], ...] = (
 )
 
 
-FORK, EXEC = "sched:sched_process_fork", "sched:sched_process_exec"
-MAKERS = {FORK: ("child_pid", "child_comm"), EXEC: ("pid", "filename")}  # where whose it is stands
+EXEC = "sched:sched_process_exec"
 SHOWN_ROW = 9  # of an area in a change
 
 
@@ -145,34 +144,25 @@ def appearances(moments: Iterable[tuple[int, list[Change]]]) -> Iterator[tuple[i
                 yield seq, pgd
 
 
-def makers_of(
-    events: Iterable[Event], spaces: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, int, Event]]:
-    """Yield seq and pgd of each new address space, and the event that tells whose it is.
-
-    A fork, and an exec, are told of once the space is there; of a process that the host makes only
-    the exec is, before which it had another space.
-    """
-    waiting = deque(spaces)
-    for event in events:
-        while waiting and waiting[0][0] <= event.seq:
-            yield *waiting.popleft(), event
-
-
 def all_labels(
     recording: Recording, moments: Sequence[tuple[int, list[Change]]]
 ) -> Iterator[Label]:
-    """Yield who has which address space, those too that were gone before anyone looked."""
-    yield from recording.labels
-    old = {label.pgd for label in recording.labels if label.seq == BEFORE}
-    makers = (event for event in recording.events if event.name in MAKERS)
-    new = list(appearances(moments))
-    first = new[0][0] if new else 0
-    for seq, pgd, event in makers_of(
-        makers, (one for one in new if one[0] != first or one[1] not in old)
-    ):
-        pid, name = (event[field] for field in MAKERS[event.name])
-        yield Label(seq, pgd, pid, name.rpartition("/")[2])
+    """Yield from when on an address space is whose.
+
+    A process that the host makes is entered before its space has an area, a fork behind that; an
+    exec has no entry, and is told of by its event.
+    """
+    entered: dict[int, deque[Label]] = {}
+    for label in recording.labels:
+        entered.setdefault(label.pgd, deque()).append(label)
+    execs = [event for event in recording.events if event.name == EXEC]
+    for seq, pgd in appearances(moments):
+        waiting = entered.get(pgd)
+        event = next((event for event in execs if event.seq >= seq), None)
+        if waiting and (event is None or waiting[0].seq < event.seq):
+            yield waiting.popleft()._replace(seq=seq)
+        elif event is not None:
+            yield Label(seq, pgd, event["pid"], event["filename"].rpartition("/")[2])
 
 
 def page_data(recording: Recording, inspector: Inspector) -> dict[str, Any]:
