@@ -18,6 +18,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.machine import Kernel
 from pkern.userland.cli.main import main
 from pkern.userland.program import Sys
+from pkern.userland.view.page import page
 from pkern.userland.view.recorder import Recorder
 from pkern.userland.view.story import page_data
 
@@ -73,7 +74,7 @@ def data_of(page: Path) -> dict:
     text = page.read_text()
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     assert found
-    return json.loads(found[1].replace("<\\/", "</"))
+    return json.loads(found[1])
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -141,6 +142,21 @@ def test_the_data_add_up_to_the_machine(rmap):
                     counters[data["names"]["counters"][change[1]]] = change[2]
         assert counters["pswpout"] == kernel.counters.pswpout > 0
         assert counters["nr_anon"] == kernel.counters.nr_anon
+
+
+def test_no_text_of_a_program_becomes_part_of_the_page():
+    name = "/tmp/</script><!--<script>"
+    with Kernel(ram="1M") as kernel:
+        with Recorder(kernel) as recorder:
+            sys = Sys(kernel.spawn("<b>", uid=0))
+            sys.mkdir("/tmp/<", 0o755)
+            fd = sys.open(name, sys.O_RDWR | sys.O_CREAT, 0o644)
+            sys.write(fd, b"x")
+        data = page_data(recorder.recording, kernel.inspect)
+        assert name in data["files"].values()
+        text = page(data, "<i>")
+        assert "<!--<script>" not in text and "<i>" not in text.partition("<body>")[0]
+        assert text.count("</script>") == page(data | {"files": {}}, "").count("</script>")
 
 
 def test_what_comes_too_late_is_counted():

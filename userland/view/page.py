@@ -50,7 +50,8 @@ def page(data: dict[str, Any], title: str) -> str:
     parts = dict.fromkeys(figures, "") | divs
     for name, heading in (("swap", SWAP_HEADING), ("windows", WINDOW_HEADING)):
         parts[name] = heading * bool(figures[name]) + parts[name]
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    # A program's own texts are in it: none of them may end the script, or begin another.
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     resources = Resources(mode="inline", components=["bokeh"])
     parts |= {
         "title": html.escape(title),
