@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.system.conftest import ROOT, Compile
-from tests.system.test_gdb import COUNTS, FAMILY, PKERN, THREADS, Session, gdb, shows, tell
+from tests.system.test_gdb import (
+    COUNTS,
+    FAMILY,
+    PKERN,
+    THREADS,
+    Session,
+    gdb,
+    read_until,
+    shows,
+    tell,
+)
 
 GUARDED = r"""
 #include <stdio.h>
@@ -191,6 +204,27 @@ def test_input_is_read_once_and_status_told(compile_c: Compile, tmp_path: Path) 
     session.pkern.stdin = None
     assert out == "sum 804\n"
     assert session.end()[0] == 804 & 0x7F
+
+
+def test_an_interrupt_ends_a_search(compile_c: Compile) -> None:
+    long_one = GUARDED.replace("spin(900000)", "spin(9000000)")
+    program = compile_c(long_one, "glibc", "-g", "-O1")
+    session = Session(program)
+    debugger = session.debug(program)
+    tell(debugger, "continue", "rwatch box.high[3]", "reverse-continue")
+    read_until(debugger, "Hardware read watchpoint")
+    time.sleep(0.5)  # every load of 40 million instructions is looked at
+    os.kill(debugger.pid, signal.SIGINT)
+    read_until(debugger, "received signal SIGINT")
+    tell(debugger, "print box.guard", "delete", "continue", "quit")
+    shows(debugger.communicate(timeout=60)[0], r"\$1 = 7", "terminated with signal SIGABRT")
+    assert session.end()[0] == 128 + signal.SIGABRT
+
+
+def test_a_task_in_a_call_keeps_its_registers(compile_c: Compile) -> None:
+    program = compile_c(THREADS, "glibc", "-g", "-O0", "-pthread")
+    said = gdb(program, "break work", "continue", "thread 1", "set var $rax = 1", "kill")
+    shows(said, "Could not write register|Could not write registers|remote failure reply")
 
 
 def test_no_way_back_where_the_host_would_change(compile_c: Compile, tmp_path: Path) -> None:

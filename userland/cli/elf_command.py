@@ -286,8 +286,8 @@ def _door(options: argparse.Namespace) -> Door | None:
 
 def _one_way(options: argparse.Namespace) -> str:
     """Return why a debugger cannot go back, "" if it can: what no copy of the machine may have."""
-    if options.output:
-        return "strace writes to a file (-o)"
+    if options.output or options.events:
+        return "its calls or events go to a file (-o, --events)"
     return "its files are shown on the host (--mount)" if options.mount else ""
 
 

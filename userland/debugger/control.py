@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, Stops, Why
 from pkern.kernel.tasks.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
@@ -120,6 +121,7 @@ class Debugger:
         self.shown = shown
         self.stub = Stub(self.target, connection, BACKWARDS if history is not None else ())
         self._is_over = False
+        self.nowhere = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         self.resume = Resume()
         self._held_back: list[Task] = []
         self._events: dict[Task, str] = {}
@@ -193,7 +195,12 @@ class Debugger:
         while resume.goes_back and self.is_on:
             stop = self.stub.stop
             assert stop is not None
-            self._say(self.stub.show(WayBack(self).go(stop.task, resume.actions[0].go)))
+            try:
+                stop = WayBack(self).go(stop.task, resume.actions[0].go)
+            except Closed:
+                self.let_go()
+                return
+            self._say(self.stub.show(stop))
             resume = self._serve()
         self.resume = resume
         self.target.forget_copied()
@@ -232,7 +239,10 @@ class Debugger:
 
     def take_snapshot(self) -> None:
         """Let this moment be one that there is a way back to. A copy runs again from here."""
-        order = self.need_history().take(self.stops.moment())
+        try:
+            order = self.need_history().take(self.stops.moment())
+        except (NotBranchable, OSError):
+            return  # the machine has come to hold what cannot be copied, or the host has no room
         if order is not None:
             order.function(self, *order.args)
 
@@ -375,8 +385,9 @@ class Debugger:
         if not is_told or signo in self.stub.passed:
             return info
         self.converse(Stop(task, signo, info=info))
-        if self._is_over or not task.alive:
-            return info
+        stop = self.stub.stop
+        if self._is_over or not task.alive or stop is None or stop.info is not info:
+            return info  # or it was told of another stop since: it is to find no way back
         action = self.resume.of(task)
         if action is None:
             self._kept.setdefault(task, []).append(info)

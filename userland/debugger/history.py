@@ -51,10 +51,11 @@ class Order(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A machine as it was: when, and where its process takes orders."""
+    """A machine as it was: when, where its process takes orders, and which that is, if ours."""
 
     moment: Moment
     orders: socket.socket
+    pid: int
 
     @property
     def begun(self) -> int:
@@ -72,6 +73,7 @@ class History:
         self._snapshots: list[Snapshot] = []
         self._interval = FIRST_INTERVAL
         self._next = 0
+        self._gone: list[int] = []  # children to be waited for
         self._end, self._told = os.pipe()  # how the machine that is the last one ends
         self.is_first = True  # this is the process that the shell waits for
 
@@ -87,16 +89,24 @@ class History:
         Errors: OSError of the host; NotBranchable.
         """
         self._next = moment.blocks + self._interval
+        self._gone = [pid for pid in self._gone if not _has_ended(pid)]
         mine, its = socket.socketpair()
-        pid = branch.fork(self._kernel)
+        try:
+            pid = branch.fork(self._kernel)
+        except BaseException:
+            mine.close()
+            its.close()
+            raise
         if pid:
             its.close()
-            self._snapshots.append(Snapshot(moment, mine))
+            self._snapshots.append(Snapshot(moment, mine, pid))
             self._thin()
             return None
         mine.close()
+        self._gone.clear()
+        self._snapshots = [snapshot._replace(pid=0) for snapshot in self._snapshots]
         order = self._wait(its)
-        self._snapshots.append(Snapshot(moment, order.args[-1]))
+        self._snapshots.append(Snapshot(moment, order.args[-1], 0))
         return order._replace(args=order.args[:-1])
 
     def _thin(self) -> None:
@@ -107,15 +117,23 @@ class History:
         kept = {*range(0, len(self._snapshots), 2), len(self._snapshots) - 1}
         for number, snapshot in enumerate(self._snapshots):
             if number not in kept:
-                _dismiss(snapshot)
+                self._dismiss(snapshot)
         self._snapshots = [s for number, s in enumerate(self._snapshots) if number in kept]
 
     def begin_anew(self) -> None:
         """Forget all of them: the machine was changed."""
         for snapshot in self._snapshots:
-            _dismiss(snapshot)
+            self._dismiss(snapshot)
         self._snapshots.clear()
-        self._next = 0
+        self._interval, self._next = FIRST_INTERVAL, 0
+
+    def _dismiss(self, snapshot: Snapshot) -> None:
+        """Let a snapshot go. Others may have its socket too, so it has to be told."""
+        with suppress(OSError):
+            snapshot.orders.sendall(LENGTH.pack(0))
+        snapshot.orders.close()
+        if snapshot.pid:
+            self._gone.append(snapshot.pid)
 
     # ---- asking ----
 
@@ -128,8 +146,8 @@ class History:
         """The oldest one."""
         return self._snapshots[0] if self._snapshots else None
 
-    def ask(self, snapshot: Snapshot, order: Order, answers: int) -> bool:
-        """Let a copy of a snapshot obey; tell whether there is one.
+    def ask(self, snapshot: Snapshot, order: Order, answers: int) -> int:
+        """Let a copy of a snapshot obey; return its pid, 0 if there is none.
 
         answers: a descriptor that the copy has as its own, as its function's first argument.
         """
@@ -138,9 +156,10 @@ class History:
         try:
             socket.send_fds(snapshot.orders, [LENGTH.pack(len(data))], fds)
             snapshot.orders.sendall(data)
-            return snapshot.orders.recv(1) == b"+"
+            told = snapshot.orders.recv(STATUS.size)
         except OSError:
-            return False  # the host has ended it
+            told = b""  # the host has ended it
+        return int(STATUS.unpack(told)[0]) if len(told) == STATUS.size else 0
 
     def _wait(self, its: socket.socket) -> Order:
         """Be a snapshot: return in each copy that is asked for, with its end of the orders."""
@@ -152,7 +171,6 @@ class History:
             try:
                 pid = os.fork()
             except OSError:
-                its.sendall(b"-")
                 pid = -1
             if not pid:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -163,8 +181,7 @@ class History:
                 return order._replace(args=(fds[0], *order.args, again))
             for fd in fds:
                 os.close(fd)
-            if pid > 0:
-                its.sendall(b"+")
+            its.sendall(STATUS.pack(max(pid, 0)))
 
     # ---- ends ----
 
@@ -186,11 +203,9 @@ class History:
                 os.write(self._told, STATUS.pack(status))
 
 
-def _dismiss(snapshot: Snapshot) -> None:
-    """Let a snapshot go. Others may have its socket too, so it has to be told."""
-    with suppress(OSError):
-        snapshot.orders.sendall(LENGTH.pack(0))
-    snapshot.orders.close()
+def _has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, and forget it then."""
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
 def _receive(its: socket.socket) -> tuple[Order, list[int]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, NEVER, Kind, Moment, Notes, Why
 from pkern.userland.debugger.history import Order, Snapshot, wait_for
+from pkern.userland.debugger.packets import Closed
 from pkern.userland.debugger.stub import SIGINT, Go, Stop, place_news
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Replay:
         self._leg = next(legs)
         debugger.scheduler.__class__ = Replaying
         debugger.scheduler.replay = self  # type: ignore[attr-defined]
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the kernel's log: it has been shown
+        sys.stderr = debugger.nowhere  # the kernel's log: it has been shown
         self._set_out()
 
     def _set_out(self) -> None:
@@ -203,6 +205,11 @@ def land(debugger: Debugger, answers: int, begun: int, found: Found, session: Se
 # ---- in the machine ----
 
 
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 class WayBack:
     """How a machine goes back: it asks its snapshots, and is succeeded by a copy of one."""
 
@@ -266,19 +273,24 @@ class WayBack:
         ours, its = os.pipe()
         try:
             args = (snapshot.begun, limit, wanted)
-            asked = self._history.ask(snapshot, Order(search, args), its)
+            pid = self._history.ask(snapshot, Order(search, args), its)
             os.close(its)
-            if not asked:
-                return Found(None)
-            return self._answer(ours)
+            return self._answer(ours, pid) if pid else Found(None)
         finally:
             os.close(ours)
 
-    def _answer(self, answers: int) -> Found | None:
+    def _answer(self, answers: int, pid: int) -> Found | None:
+        """Return what a copy tells; None: the debugger has interrupted. Errors: Closed."""
         connection = self._debugger.connection
         while (data := wait_for(answers, connection.fileno())) is None:
-            if connection.interrupted():
-                return None
+            try:
+                if not connection.interrupted():
+                    continue
+            except Closed:
+                _kill(pid)
+                raise
+            _kill(pid)
+            return None
         found: Any = pickle.loads(data) if data else Found(None)
         return found if isinstance(found, Found) else Found(None)
 

@@ -284,7 +284,10 @@ class Stub:
         return self._set({int(number, 16): data})
 
     def _set(self, values: dict[int, bytes]) -> bytes:
-        registers.write(self._chosen(), values)
+        task = self._chosen()
+        if task.thread.call is not None:
+            raise SyscallError(errno.EBUSY)  # it is in a call, which would not know
+        registers.write(task, values)
         self.target.has_changed = True
         return OK
 
