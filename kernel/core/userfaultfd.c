@@ -431,8 +431,7 @@ static bool is_taken(const struct vma *vma, uint64_t kind, uint64_t addr)
 {
 	bool cached = vma->flags & VM_SHARED && vma_mapping(vma) &&
 		      index_get(vma_mapping(vma), vma_index(vma, addr));
-	return cached || is_beyond_end(vma, addr) ||
-	       !is_free_for(vma, kind, pte_at(vma->mm, addr));
+	return cached || is_beyond_end(vma, addr) || !is_free_for(vma, kind, pte_at(vma->mm, addr));
 }
 
 /* As many bytes as are looked at before one that stands in the way ends it, and that page's. */
