@@ -72,7 +72,8 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
     folders = ["tests/unit/files/test_splice.py", "tests/unit/files/test_sockets.py",
                "tests/unit/tasks/test_info.py", "tests/unit/proc/test_proc_files.py",
                "tests/unit/proc/test_proc.py",
-               "tests/property/test_odd_arguments_host.py", "tests/system/test_elf.py",
+               "tests/property/test_odd_arguments_host.py",
+               "tests/property/test_oracle.py", "tests/system/test_elf.py",
                "tests/system/test_elf_kernel_pages.py",
                "tests/system/test_elf_errors.py", "tests/system/test_programs.py",
                "tests/system/test_uml.py", "tests/system/test_mount.py"]  # fmt: skip
