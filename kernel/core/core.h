@@ -593,6 +593,7 @@ int64_t vma_prepare_anon(struct vma *vma);
 uint64_t vma_start_gap(const struct vma *vma);
 int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages);
+bool may_expand_into(mm *mm, uint64_t vm_flags, uint64_t nr_pages, uint64_t start, uint64_t end);
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes);
 static inline bool may_lock(const mm *mm) /* without limit */
 {

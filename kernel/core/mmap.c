@@ -813,10 +813,10 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 
 static int64_t mremap_to(struct mremap *r)
 {
-	uint64_t end = r->new_addr + r->new_len;
-	uint64_t gone = r->flags & MREMAP_FIXED ? pages_mapped(r->mm, r->new_addr, end) : 0;
+	uint64_t start = r->new_addr, nr = r->old_len >> PAGE_SHIFT;
+	uint64_t end = r->flags & MREMAP_FIXED ? start + r->new_len : start;
 	if (r->flags & MREMAP_DONTUNMAP &&
-	    !may_expand(r->mm, r->vma->flags, (r->old_len >> PAGE_SHIFT) - gone))
+	    !may_expand_into(r->mm, r->vma->flags, nr, start, end))
 		return -ENOMEM;
 	if (r->old_len > r->new_len && is_sealed(r->mm, r->addr + r->new_len, r->addr + r->old_len))
 		return -EPERM;

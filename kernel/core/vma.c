@@ -111,14 +111,35 @@ static void account(struct vma *vma, int64_t nr_pages)
 	}
 }
 
+static bool is_data(uint64_t vm_flags)
+{
+	return (vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
+}
+
 bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages)
 {
 	const struct mm_counters *c = &mm->counters;
 	if (c->total_vm + nr_pages > mm->limits->as >> PAGE_SHIFT)
 		return false;
-	if ((vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) != VM_WRITE)
-		return true;
-	return c->data_vm + nr_pages <= mm->limits->data >> PAGE_SHIFT;
+	return !is_data(vm_flags) || c->data_vm + nr_pages <= mm->limits->data >> PAGE_SHIFT;
+}
+
+/* The same where what [start, end) maps goes first. */
+bool may_expand_into(mm *mm, uint64_t vm_flags, uint64_t nr_pages, uint64_t start, uint64_t end)
+{
+	uint64_t gone = 0, gone_data = 0;
+	const struct vma *vma = vma_find_intersection(mm, start, end);
+	for (; vma && vma->start < end; vma = vma->next) {
+		uint64_t low = vma->start > start ? vma->start : start;
+		uint64_t nr = ((vma->end < end ? vma->end : end) - low) >> PAGE_SHIFT;
+		gone += nr;
+		gone_data += is_data(vma->flags) ? nr : 0;
+	}
+	const struct mm_counters *c = &mm->counters;
+	if (c->total_vm - gone + nr_pages > mm->limits->as >> PAGE_SHIFT)
+		return false;
+	return !is_data(vm_flags) ||
+	       c->data_vm - gone_data + nr_pages <= mm->limits->data >> PAGE_SHIFT;
 }
 
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes)

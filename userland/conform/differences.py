@@ -262,6 +262,21 @@ def _counts_twice_still(divergence: Divergence) -> bool:
     return to_a_hole or divergence.fields == {"status VmLck"}
 
 
+# What a page more or less of a file changes.
+OF_PAGES = {
+    *("smaps Rss", "smaps Pss", "smaps Pss_Dirty", "smaps Referenced", "pagemap"),
+    *("smaps Private_Clean", "smaps Private_Dirty", "smaps Shared_Clean", "smaps Shared_Dirty"),
+}
+
+
+def _brings_less_around(divergence: Divergence) -> bool:
+    """A refused call has split an area on Linux: a fault brings the pages of one part only."""
+    if not _refused_edges(divergence) or not divergence.fields <= OF_PAGES:
+        return False
+    theirs = set(divergence.host.state) - set(divergence.model.state)
+    return all(line.endswith(": nothing") for line in theirs if line.startswith("pagemap"))
+
+
 def _keeps_marks(divergence: Divergence) -> bool:
     """Memory registered with a userfaultfd for write protection, then without; marks are left."""
     modes = [call.args[2] for call in divergence.calls if call.kind is Kind.UFFD_REGISTER]
@@ -342,6 +357,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         _counts_twice_still,
         Then.GO_ON,
         "the same, as VmLck shows it",
+    ),
+    Difference(
+        Aspect.STATE,
+        _brings_less_around,
+        Then.GO_ON,
+        "the areas that a refused call has split on Linux: a fault brings no pages from behind "
+        "the cut",
     ),
     Difference(
         Aspect.STATE,
