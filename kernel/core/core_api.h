@@ -358,6 +358,7 @@ enum page_flags { PG_FREE = 1, PG_ANON = 2, PG_CACHE = 4, PG_DIRTY = 8,
 	PG_EXECUTED = 1 << 20, /* translated code was made of it */
 	PG_FORKED = 1 << 21, /* anonymous: fork has shared it, no store has made it one's own since */
 	PG_DROPPABLE = 1 << 22, /* PG_LAZYFREE for ever, dirty or not */
+	PG_ZERO = 1 << 30, /* in page_info only: what reads of untouched memory share */
 	PG_KSM = 1 << 23 /* anonymous, shared by all that had its content; never written */ };
 /* clang-format on */
 

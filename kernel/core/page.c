@@ -371,7 +371,7 @@ int64_t machine_page_info(machine *m, uint64_t pfn, struct page_info *out)
 	const struct page *page = &m->pages[pfn];
 	bool used = handed_out_from(m, pfn) == pfn && !(page->flags & PG_FREE);
 	*out = (struct page_info){
-		.flags = used ? page->flags : PG_FREE,
+		.flags = (used ? page->flags : PG_FREE) | (pfn == m->zero_pfn ? PG_ZERO : 0),
 		.refcount = used ? page->refcount : 0,
 		.mapcount = used ? page->mapcount : 0,
 		.pins = used ? page->pins : 0,

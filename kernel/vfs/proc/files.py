@@ -78,9 +78,11 @@ PAGE_FLAG_BITS = (
     (lib.PG_ACTIVE, 6), (lib.PG_SLAB, 7), (lib.PG_FREE, 10), (lib.PG_ANON, 12),
     (lib.PG_SWAPCACHE, 13), (lib.PG_ANON, 14), (lib.PG_SHMEM, 14), (lib.PG_HUGE, 15),
     (lib.PG_TAIL, 16), (lib.PG_HUGE | lib.PG_TAIL, 17), (lib.PG_UNEVICTABLE, 18),
-    (lib.PG_KSM, 21), (lib.PG_TABLE, 26), (lib.PG_RESERVED, 32), (lib.PG_UNEVICTABLE, 33),
+    (lib.PG_ANON, 3), (lib.PG_KSM, 21), (lib.PG_ZERO, 24), (lib.PG_TABLE, 26),
+    (lib.PG_RESERVED, 32), (lib.PG_UNEVICTABLE, 33),
 )  # fmt: skip
 KPF_MMAP = 1 << 11
+KPF_OWNER_2 = 1 << 34  # of an anonymous page: it is one process's own
 
 
 def page_count(info: Any) -> int:
@@ -91,6 +93,8 @@ def page_count(info: Any) -> int:
 def page_flags(info: Any) -> int:
     """Return a page's KPF_* bits."""
     word = KPF_MMAP if info.mapcount else 0
+    if info.flags & (lib.PG_ANON | lib.PG_FORKED | lib.PG_KSM) == lib.PG_ANON:
+        word |= KPF_OWNER_2
     for flag, bit in PAGE_FLAG_BITS:
         if info.flags & flag:
             word |= 1 << bit

@@ -37,6 +37,7 @@ ADVISOR = {
     "advisor_min_pages_to_scan": 500,
     "advisor_target_scan_time": 200,
 }
+POSITIVE = {"advisor_target_scan_time"}
 MODES = ("none", "scan-time")
 PRUNE_MILLISECS = 2000
 
@@ -56,9 +57,12 @@ def _boolean(text: str) -> int:
     return value
 
 
-def _kept(values: dict[str, int], name: str) -> Attribute:
+def _kept(values: dict[str, int], name: str, least: int = 0) -> Attribute:
     def store(text: str) -> None:
-        values[name] = _within(text)
+        value = _within(text)
+        if value < least:
+            raise SyscallError(errno.EINVAL)
+        values[name] = value
 
     return Attribute(lambda: str(values[name]), store)
 
@@ -125,7 +129,7 @@ def tree(ksm: Ksm) -> Tree:
 
     found: Tree = {name: _counter(core, field) for name, field in COUNTERS.items()}
     found |= {name: _switch(core, name) for name in SWITCHES}
-    found |= {name: _kept(advisor.values, name) for name in ADVISOR}
+    found |= {name: _kept(advisor.values, name, int(name in POSITIVE)) for name in ADVISOR}
     return found | {
         "advisor_mode": Attribute(advisor.show, advisor.choose),
         "general_profit": Attribute(lambda: str(ksm.general_profit)),

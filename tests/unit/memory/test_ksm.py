@@ -130,5 +130,7 @@ def test_the_advisor_keeps_pages_to_scan(kernel: Kernel) -> None:
     assert get(sys, "pages_to_scan") == "500"
     with pytest.raises(SyscallError):
         put(sys, "pages_to_scan", "7")
+    with pytest.raises(SyscallError):
+        put(sys, "advisor_target_scan_time", "0")
     put(sys, "advisor_mode", "none")
     assert get(sys, "pages_to_scan") == "100"
