@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -121,14 +122,40 @@ def test_lines_and_functions(compile_c: Compile) -> None:
     )  # fmt: skip
 
 
-def test_every_instruction_back_is_the_one_before(compile_c: Compile) -> None:
-    program = compile_c(COUNTS, "glibc", "-g", "-O0")
-    there = [c for _ in range(12) for c in ("stepi", "p/x $pc")]
-    back = [c for _ in range(12) for c in ("reverse-stepi", "p/x $pc")]
-    said = gdb(program, "break twice", "continue", "p/x $pc", *there, *back)
-    seen = [line.split("=")[1].strip() for line in said.splitlines() if line.startswith("$")]
-    assert len(seen) == 25
-    assert seen[12:] == seen[:13][::-1]
+STEPS = """
+def place():
+    return str(gdb.selected_thread().ptid), hex(int(gdb.parse_and_eval("$pc")))
+there, back = [place()], []
+for _ in range(%d):
+    gdb.execute("stepi", to_string=True)
+    there.append(place())
+for _ in range(%d):
+    back.append(place())
+    gdb.execute("reverse-stepi", to_string=True)
+back.append(place())
+for one, other in zip(there, reversed(back)):
+    print("step", one, other)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "steps"),
+    [(COUNTS, "twice", 12), (FAMILY, "_Fork", 20), (THREADS, "work", 25), (FAMILY, "raise", 40)],
+)
+def test_every_instruction_back_is_the_one_before(
+    compile_c: Compile, tmp_path: Path, source: str, where: str, steps: int
+) -> None:
+    program = compile_c(source, "glibc", "-g", "-O0", "-pthread")
+    script = tmp_path / "steps.py"
+    script.write_text(STEPS % (steps, steps))
+    said = gdb(
+        program, "handle SIGUSR1 nostop noprint", f"break {where}", "continue", "delete",
+        f"source {script}", "kill",
+    )  # fmt: skip
+    seen = re.findall(r"^step (\(.*\)) (\(.*\))$", said, re.MULTILINE)
+    assert len(seen) == steps + 1, said
+    assert [there for there, _ in seen] == [back for _, back in seen]
+    assert len({there for there, _ in seen}) > steps // 2
 
 
 def test_threads_go_back_too(compile_c: Compile) -> None:

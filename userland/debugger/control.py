@@ -408,8 +408,12 @@ class Debugger:
     def tell_event(self, task: Task) -> None:
         """Stop for what a task's call has done, if the debugger wants to know of it."""
         about = self._events.pop(task, None)
-        if about is not None and self.is_on and task.alive:
-            self.converse(Stop(task, about=about))
+        if about is None or not self.is_on or not task.alive:
+            return
+        self.converse(Stop(task, about=about))
+        action = self.resume.of(task)
+        if task.alive and task.thread.waiting is None and ends_step(task, action) and self.is_on:
+            self.converse(Stop(task))  # the call is made: that was the step
 
     def _note_event(self, task: Task, about: str) -> None:
         self._events[task] = about
@@ -484,6 +488,13 @@ class Debugger:
             return
         self.stub.show(Stop(task))
         self._go_on(self._serve())
+
+
+def ends_step(task: Task, action: Action | None) -> bool:
+    """Tell whether a thread that steps is where its step ends."""
+    if action is None or action.go is not Go.STEP:
+        return False
+    return not action.first <= task.cpu.registers()["rip"] < action.end
 
 
 def chosen(info: SigInfo, signo: int) -> SigInfo | None:

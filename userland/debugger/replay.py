@@ -257,7 +257,7 @@ class WayBack:
         places = tuple(self._debugger.target.places)
         loads = any(place.kind in (Kind.READ, Kind.ACCESS) for place in places)
         notes = Notes.SPOTS if loads else Notes.BLOCKS
-        while snapshot.moment < limit:
+        while places and snapshot.moment < limit:
             found = self._search(snapshot, limit, Wanted(notes, places))
             if found is None or found.moment is None or found.moment.rip:
                 return found
