@@ -38,3 +38,11 @@ def is_ours(filename: str) -> bool:
     """Tell whether a file of a traceback is the kernel's, not the program's."""
     parents = Path(filename).parents
     return filename.startswith(("<frozen", "<pkern")) or any(folder in parents for folder in OURS)
+
+
+class HookFailed(Exception):
+    """A hook of the user's has raised an exception: the cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause

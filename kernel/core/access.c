@@ -82,27 +82,18 @@ int64_t mm_is_present(mm *mm, uint64_t addr)
 	return addr < mm->counters.task_size && pte_permits(pte_at(mm, addr), ACCESS_READ);
 }
 
-/* Translate, serving the fault that stands in the way. */
-static int64_t bring(mm *mm, uint64_t addr, uint64_t access)
+/* Translate for an access that a processor would make: it traps, as often as it has to. */
+static inline int64_t reach(mm *mm, uint64_t addr, uint64_t access)
 {
 	for (;;) {
 		int64_t at = mm_translate(mm, addr, access);
 		if (at >= 0)
 			return at;
+		event_exception(mm, addr, access, 0);
 		int64_t err = mm_fault(mm, addr, access);
 		if (err)
 			return err;
 	}
-}
-
-/* The same at an access that a processor would make: it traps. */
-static int64_t reach(mm *mm, uint64_t addr, uint64_t access)
-{
-	int64_t at = mm_translate(mm, addr, access);
-	if (at >= 0)
-		return at;
-	event_exception(mm, addr, access, 0);
-	return bring(mm, addr, access);
 }
 
 static int64_t stopped(mm *mm, int64_t err, uint64_t done)
@@ -305,6 +296,15 @@ static int64_t unshare(mm *mm, uint64_t addr)
 	pte_t *copied = pt_walk(mm, addr);
 	pte_set(mm, addr, copied, *copied & ~(PTE_WRITE | PTE_DIRTY));
 	return 0;
+}
+
+/* As reach, without an access: nothing traps. */
+static int64_t bring(mm *mm, uint64_t addr, uint64_t access)
+{
+	int64_t at, err = 0;
+	while ((at = mm_translate(mm, addr, access)) < 0 && !err)
+		err = mm_fault(mm, addr, access);
+	return err ? err : at;
 }
 
 /*

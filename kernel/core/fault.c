@@ -483,23 +483,6 @@ static int64_t resolve(struct fault *f)
 	return nothing_there(f);
 }
 
-static int64_t serve_fault(mm *mm, uint64_t addr, uint64_t access)
-{
-	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
-	mm->machine->faulting = mm;
-	int64_t err = find_vma_for(&f);
-	if (!err)
-		err = resolve(&f);
-	mm->machine->faulting = NULL;
-	if (err == NEED_USER && access & ACCESS_FORCED)
-		err = BUS_ADRERR; /* a debugger does not wait */
-	if (err)
-		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
-	mm->counters.min_flt++;
-	mm->machine->counters.pgfault++;
-	return 0;
-}
-
 /* ---- for who looks ---- */
 
 static enum fault_case case_of_absent(const struct vma *vma, uint64_t access, pte_t pte)
@@ -542,17 +525,35 @@ static pte_t user_pte(mm *mm, uint64_t addr)
 	return addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
 }
 
-static int64_t tell_fault(mm *mm, uint64_t addr, uint64_t access)
+static void tell_fault(mm *mm, uint64_t addr, uint64_t access, pte_t before, int64_t outcome)
 {
-	pte_t before = user_pte(mm, addr);
-	int64_t outcome = serve_fault(mm, addr, access);
 	uint64_t row = case_of(mm, addr, access, before);
 	event(mm->machine, EVENT_FAULT, addr, (access & UINT32_MAX) | row << 32, before,
 	      user_pte(mm, addr), (uint64_t)outcome);
-	return outcome;
 }
+
+/* ---- the fault ---- */
 
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
 {
-	return mm->machine->events ? tell_fault(mm, addr, access) : serve_fault(mm, addr, access);
+	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
+	machine *m = mm->machine;
+	bool told = __builtin_expect(m->events != NULL, 0);
+	pte_t before = told ? user_pte(mm, addr) : 0;
+	m->faulting = mm;
+	int64_t err = find_vma_for(&f);
+	if (!err)
+		err = resolve(&f);
+	m->faulting = NULL;
+	if (err == NEED_USER && access & ACCESS_FORCED)
+		err = BUS_ADRERR; /* a debugger does not wait */
+	if (err) {
+		err = verdict(m, err, addr, access); /* a need, too, may end in one */
+	} else {
+		mm->counters.min_flt++;
+		m->counters.pgfault++;
+	}
+	if (told)
+		tell_fault(mm, addr, access, before, err);
+	return err;
 }

@@ -246,7 +246,7 @@ int64_t vma_prepare_anon(struct vma *vma)
 
 /* ---- linking ---- */
 
-static void tell_stored(const struct vma *vma)
+static inline void tell_stored(const struct vma *vma)
 {
 	event(vma->mm->machine, EVENT_VMA_STORE, vma->start, vma->end, vma->flags, vma->pgoff,
 	      vma->file ? vma->file->cookie : 0);

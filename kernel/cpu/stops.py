@@ -39,6 +39,7 @@ class Why(IntEnum):
     SPOT = lib.DEBUG_SPOT
     STEP = lib.DEBUG_STEP
     PLACE = lib.DEBUG_PLACE
+    FAULT = lib.DEBUG_FAULT
 
 
 class Notes(IntEnum):
@@ -104,6 +105,10 @@ class Stops:
         Errors: ENOMEM.
         """
         _check(lib.debug_until(self._processor.handle, blocks, land))
+
+    def tell_faults(self, tells: int) -> None:
+        """Stop before each page fault is served (1), or at none (0)."""
+        lib.debug_faults(self._processor.handle, tells)
 
     def note(self, notes: Notes) -> None:
         """Note from now on, instead of stopping. Errors: ENOMEM."""

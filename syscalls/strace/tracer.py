@@ -137,6 +137,7 @@ class Tracer:
         self._counts: dict[str, list[int]] = {}  # calls and errors by name
         self._call_ns = 0  # what each took
         self.mark: Callable[[Task], str] = _no_mark  # what stands behind a result
+        self.stack: Callable[[Task], list[str]] | None = None  # -k: what stands below a line
         COUNTS.update((call.name, len(call.kinds)) for call in TABLE.values())
 
     def attach(self, scheduler: Scheduler) -> None:
@@ -187,6 +188,8 @@ class Tracer:
         if info.si_signo not in self.style.filters.signals:
             return
         self._write(task, f"--- {signal_name(info.si_signo)} {siginfo_text(info)} ---")
+        if self.style.output is not Output.SUMMARY:
+            self._show_stack(task)
 
     def interrupted(self, task: Task, wait: WouldBlock) -> None:
         """Print that a signal has ended a call, before it is known what follows."""
@@ -411,6 +414,12 @@ class Tracer:
         self._cut_open_line()
         prefix = self._prefix(task) if line.cut else ""
         self._emit(f"{prefix + line.finish():{COLUMN}} = {result}")
+        self._show_stack(task)
+
+    def _show_stack(self, task: Task) -> None:
+        if self.stack is not None and task.alive and task.context is not None:
+            for frame in self.stack(task):
+                self._emit(f" > {frame}")
 
     def _shows_unfinished(self) -> bool:
         """Tell whether a line may be begun before its result is known."""

@@ -116,6 +116,7 @@ def folder(tmp_path_factory):
     for name in ("src", "out"):
         (made / name).mkdir()
     (made / "prog.py").write_text(PYTHON)
+    (made / "hooks.py").write_text("def on_fault(task, addr, access):\n    assert task.regs\n")
     (made / "file").write_text("text\n")
     readme = PAGES[0].read_text()
     (made / "nonlinear.py").write_text(

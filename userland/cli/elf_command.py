@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -36,10 +36,12 @@ from pkern.userland.cli.shared import (
     recording,
     show_binds,
     show_host_root,
+    show_stacks,
     tracing,
     viewing,
 )
 from pkern.userland.engine import CpuUnavailable
+from pkern.userland.failures import HookFailed
 from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
 from pkern.userland.machine_code import (
     STDERR,
@@ -56,7 +58,6 @@ from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
-    from pkern.userland.cli.gdb_option import Door
     from pkern.userland.harness import Changer
 
 HEAD_BYTES = 4096
@@ -216,6 +217,9 @@ def run_job(
     """
     started = start(kernel, path, asked, stdio, tracer, injector)
     task = started if isinstance(started, Task) else None
+    whereabouts = ends.Whereabouts(kernel)
+    if tracer is None and kernel.scheduler is not None:
+        whereabouts.attach(kernel.scheduler)
     if isinstance(started, Ending):
         ending = started
     else:
@@ -229,7 +233,10 @@ def run_job(
         except TimeIsUp as error:
             started.die_of(SIGKILL)
             ending = Ending(TIME_IS_UP, str(error))
-    return ends.tell(kernel, task, asked, ending, tracer, json_file)
+        except HookFailed as error:
+            started.die_of(SIGKILL)
+            return ends.show_failure(error.cause)
+    return ends.tell(kernel, task, asked, ending, tracer, json_file, whereabouts)
 
 
 def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
@@ -251,9 +258,10 @@ def run(options: argparse.Namespace) -> int:
         return _run_twice(options)
     stdin = None if options.stdin is None else contents(options.stdin)
     with tracing(options) as tracer, boot(options) as kernel:
+        show_stacks(kernel, tracer, options)
         path, asked = _fill(kernel, options)
         door = _door(options)
-        make = host_descriptors if door is None else door.descriptors
+        make = getattr(door, "descriptors", host_descriptors)  # a debugger may want them
         with (
             mounting(kernel, options),
             viewing(kernel, options.view, command_line(options)),
@@ -277,11 +285,22 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
+class Door(Protocol):
+    """Where somebody comes in before a program's first instruction, and goes behind its last."""
+
+    def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None: ...
+    def finish(self) -> None: ...
+    def tell_end(self, status: int) -> None: ...
+
+
 def _door(options: argparse.Namespace) -> Door | None:
-    if options.gdb is None:
+    if options.gdb is not None:
+        gdb: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb, _one_way(options))
+        return gdb
+    if options.hook is None:
         return None
-    made: Door = load("pkern.userland.cli.gdb_option").Door(options.gdb, _one_way(options))
-    return made
+    hook: Door = load("pkern.userland.cli.hook_option").HookDoor(options.hook)
+    return hook
 
 
 def _one_way(options: argparse.Namespace) -> str:
@@ -325,6 +344,7 @@ def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
         )
         path, asked = _fill(kernel, options)
         tracer = Tracer(record.trace.append, style(options))
+        show_stacks(kernel, tracer, options)
         injector = injecting(tracer, options)
         record.status = run_job(kernel, path, asked, stdio, tracer, options.json, injector=injector)
         record.log = kernel.log.lines()

@@ -10,14 +10,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.tasks.signals import SIGFPE, SIGILL, SIGINT, SIGPIPE, SIGSEGV, SIGTRAP
+from pkern.kernel.tasks.signals import (
+    SIGFPE,
+    SIGILL,
+    SIGINT,
+    SIGPIPE,
+    SIGSEGV,
+    SIGTRAP,
+    Fate,
+)
 from pkern.kernel.values import NamedTuple
 from pkern.userland.cli.options import naming
 from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
+    from pkern.kernel.cpu.scheduler import Observer, Scheduler
     from pkern.kernel.machine import Kernel
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.wait import WouldBlock
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.given import Given
 
@@ -88,16 +100,18 @@ def tell(
     ending: Ending,
     tracer: Tracer | None,
     json_file: str | None,
+    whereabouts: Whereabouts | None = None,
 ) -> int:
     """Say what a shell would say of an end, write --json's page; return the exit status.
 
-    tracer: who has said by which signal, if there was one.
+    tracer: who has said by which signal, if there was one. whereabouts: who knows where that was.
     """
     signo = 0 if task is None else (task.group.exit_status or 0) & SIGNAL_MASK
     if ending.reason is not None:
         print(f"pkern: {ending.reason}", file=sys.stderr)
     elif signo and signo not in QUIET and task is not None and tracer is None:
-        say_ended(task.program or given.argv[0], task.group.exit_status or 0)
+        where = whereabouts.of(task) if whereabouts is not None else ""
+        say_ended(task.program or given.argv[0], task.group.exit_status or 0, where)
     if json_file:
         text = page(kernel, task, given, ending, signo)
         with naming(json_file):
@@ -105,11 +119,54 @@ def tell(
     return ending.status
 
 
-def say_ended(program: str, status: int) -> None:
-    """Say that a signal ended a program (its status is wait4's), and where the log says why."""
+def say_ended(program: str, status: int, where: str = "") -> None:
+    """Say that a signal ended a program (its status is wait4's), and where the log says why.
+
+    where: the instruction, by a symbol.
+    """
     signo, core = status & SIGNAL_MASK, " (core dumped)" if status & CORE_DUMPED else ""
     hint = "; --dmesg shows where" if signo in LOGGED else ""
-    print(f"{program}: ended by {_signal_name(signo)}{core}{hint}", file=sys.stderr)
+    at = f" at {where}" if where else ""
+    print(f"{program}: ended by {_signal_name(signo)}{at}{core}{hint}", file=sys.stderr)
+
+
+class Whereabouts:
+    """Notes at which symbol a process was when its own instruction ended it; passes all else on."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._before: Observer | None = None
+        self._places: dict[Group, str] = {}
+
+    def attach(self, scheduler: Scheduler) -> None:
+        """Watch the scheduler's tasks."""
+        self._before, scheduler.observer = scheduler.observer, self
+
+    def of(self, task: Task) -> str:
+        """Return where a task's process was; "": it is not known."""
+        return self._places.get(task.group, "")
+
+    def signal(self, task: Task, info: SigInfo) -> None:
+        """Look where the task is, if this is its end."""
+        own = info.si_signo in LOGGED and info.si_code > 0
+        if own and task.signals.fate(info.si_signo) is Fate.DIE:
+            from pkern.userland.symbols import Symbols  # for those who fall
+
+            place = Symbols(self._kernel).place(task, task.cpu.registers()["rip"])
+            if place is not None and place.name:
+                self._places[task.group] = str(place)
+        if self._before is not None:
+            self._before.signal(task, info)
+
+    def interrupted(self, task: Task, wait: WouldBlock) -> None:
+        """Pass it on."""
+        if self._before is not None:
+            self._before.interrupted(task, wait)
+
+    def ended(self, task: Task) -> None:
+        """Pass it on."""
+        if self._before is not None:
+            self._before.ended(task)
 
 
 def show_failure(error: Exception) -> int:

@@ -52,6 +52,7 @@ examples:
   pkern run -c ./tool                            how often it makes which call
   pkern run --events trace.json ./tool           what the kernel does, for Perfetto
   pkern run -E 'vmscan:*' -E oom ./tool          some of that, as ftrace prints it
+  pkern run --hook hooks.py ./tool               your functions at its faults, calls, symbols
   pkern run --inject mmap:error=ENOMEM:when=3 ./tool   its third mmap fails
   pkern run --json end.json ./tool               how it ended, for a script
   pkern run --gdb 1234 ./tool                    gdb ./tool -ex 'target remote :1234'
@@ -59,7 +60,7 @@ examples:
   pkern run --twice prog.py                      check that two runs do the same
 """
 INJECTING = ("inject=", "fault=")  # expressions of -e that injection.py reads
-TRACING = ("strace", "expressions", "output", "summary", "stamps")
+TRACING = ("strace", "expressions", "output", "summary", "stamps", "stacks")
 STAMPS = ("NONE", "SECONDS", "MICROSECONDS", "EPOCH")  # by how often -t is given
 
 
@@ -167,6 +168,9 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         metavar="EXPR",
         help="strace what strace's EXPR says: trace=%%memory, trace=!mmap, signal=, status=",
     )
+    group.add_argument(
+        "-k", dest="stacks", action="store_true", help="strace with the stack of each call"
+    )
     group.add_argument("-o", dest="output", metavar="FILE", help="strace to a file")
     group.add_argument(
         "-c", dest="summary", action="store_true", help="strace: a table of counts at the end"
@@ -204,6 +208,11 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         "--gdb",
         metavar="PORT|-",
         help="wait there for gdb (target remote), and let it debug the program",
+    )
+    group.add_argument(
+        "--hook",
+        metavar="FILE.py",
+        help="call its on_fault, on_syscall, on_return and @at(SYMBOL) while the program runs",
     )
     group.add_argument(
         "--twice", action="store_true", help="run it on two machines and compare all they do"
@@ -271,6 +280,10 @@ def check_debugger(options: argparse.Namespace) -> None:
         raise UsageError("--pdb is for programs in Python; --gdb debugs those in machine code")
     if options.pdb and options.twice:
         raise UsageError("--pdb and --twice: a debugger is not told the same twice")
+    if options.stacks and _is_python(options):
+        raise UsageError("-k is for programs in machine code")
+    if options.hook is not None:
+        _check_hook(options)
     if options.gdb is None:
         return
     if _is_python(options):
@@ -278,6 +291,14 @@ def check_debugger(options: argparse.Namespace) -> None:
     for option, asked in (("--twice", options.twice), ("--wall", options.wall)):
         if asked:
             raise UsageError(f"--gdb and {option}: a debugger takes the time that it wants")
+
+
+def _check_hook(options: argparse.Namespace) -> None:
+    if _is_python(options):
+        raise UsageError("--hook is for programs in machine code")
+    for option, asked in (("--twice", options.twice), ("--gdb", options.gdb is not None)):
+        if asked:
+            raise UsageError(f"--hook and {option}: one of them at a time")
 
 
 def _note_late_options(options: argparse.Namespace) -> None:

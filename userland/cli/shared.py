@@ -127,6 +127,14 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
             Path(file).expanduser().write_text(text, encoding="utf-8")
 
 
+def show_stacks(kernel: Kernel, tracer: Tracer | None, options: argparse.Namespace) -> None:
+    """Let a tracer show the stack of each call, if -k asks for that."""
+    if options.stacks and tracer is not None:
+        from pkern.userland.symbols import Symbols
+
+        tracer.stack = Symbols(kernel).lines
+
+
 @contextlib.contextmanager
 def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
     """Write the events that the options ask for while a program runs. Errors: UsageError."""

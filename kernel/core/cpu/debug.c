@@ -58,6 +58,9 @@ struct debug {
 	enum debug_notes notes;
 	struct moment noted;
 	uint64_t noted_spot; /* its number */
+	bool faults;         /* stop before one is served */
+	uint64_t
+		told; /* 1 + the page whose fault has been told, and is to be served now; 0: none */
 };
 
 /* ---- moments ---- */
@@ -426,6 +429,24 @@ bool debug_count_reached(processor *p)
 	return true;
 }
 
+/* A page fault comes: is somebody to look first?  Then it comes again. */
+bool debug_tells_fault(processor *p, uint64_t linear, uint64_t access)
+{
+	struct debug *d = p->debug;
+	bool told = d->told == linear + 1;
+
+	d->told = 0;
+	if (!d->faults || told)
+		return false;
+	d->told = linear + 1;
+	p->exit.reason = RUN_DEBUG;
+	p->exit.status = DEBUG_FAULT;
+	p->exit.addr = linear;
+	p->exit.access = access;
+	p->stopped = true;
+	return true;
+}
+
 /* The engine was left; behind: blocks that it will count before it is where it was. */
 void debug_left(processor *p, uint64_t rip, uint64_t behind)
 {
@@ -527,6 +548,12 @@ int64_t debug_until(processor *p, uint64_t blocks, uint64_t land)
 	d->reached = false;
 	debug_cut_slice(p);
 	return moved ? renew_sites(p) : 0;
+}
+
+void debug_faults(processor *p, uint64_t tells)
+{
+	p->debug->faults = tells;
+	p->debug->told = 0;
 }
 
 int64_t debug_note(processor *p, uint64_t notes)

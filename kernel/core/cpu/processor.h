@@ -192,6 +192,7 @@ void steps_note_fill(processor *p, struct frame_use *use, uint64_t linear);
 /* debug.c */
 void debug_cut_slice(processor *p);
 bool debug_count_reached(processor *p);
+bool debug_tells_fault(processor *p, uint64_t linear, uint64_t access);
 void debug_left(processor *p, uint64_t rip, uint64_t behind);
 
 /* cpuid.c */

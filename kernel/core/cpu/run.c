@@ -143,6 +143,8 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 		int64_t at = mm_translate(p->mm, linear, access);
 		if (at >= 0)
 			return at;
+		if (p->debug && debug_tells_fault(p, linear, access))
+			return -1;
 		if (__builtin_expect(p->machine->events != NULL, 0))
 			tell_exception(p, linear, access);
 		status = mm_fault(p->mm, linear, access);
@@ -629,10 +631,11 @@ static bool behind_int(processor *p)
 /* Who stopped at an instruction, or in its middle, is not to stop there again when it goes on. */
 static void note_for_debugger(processor *p)
 {
-	bool at_instruction = p->exit.reason == RUN_DEBUG &&
-			      (p->exit.status != DEBUG_PLACE || p->exit.addr);
+	bool at_place = p->exit.status != DEBUG_PLACE || p->exit.addr;
+	bool before_block = p->exit.status == DEBUG_FAULT && p->exit.access == ACCESS_EXEC;
+	bool at_instruction = p->exit.reason == RUN_DEBUG && at_place;
 
-	p->current->in_block = at_instruction;
+	p->current->in_block = at_instruction && !before_block;
 	if (at_instruction)
 		debug_left(p, p->exit.rip, 0);
 	else if (p->exit.reason == RUN_NEED && p->exit.access != ACCESS_EXEC)

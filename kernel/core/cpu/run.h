@@ -132,7 +132,8 @@ enum spot_kind { SPOT_BREAK = 0, SPOT_WRITE = 1, SPOT_READ = 2, SPOT_ACCESS = 3 
 enum debug_stop {
 	DEBUG_SPOT = 0, /* exit.addr: its number */
 	DEBUG_STEP = 1,
-	DEBUG_PLACE = 2 /* where debug_until() says */
+	DEBUG_PLACE = 2, /* where debug_until() says */
+	DEBUG_FAULT = 3  /* exit.addr, access: a page fault is about to be served */
 };
 enum debug_notes {
 	NOTE_NOTHING = 0, /* stop */
@@ -162,6 +163,7 @@ int64_t debug_spots(processor *p, const struct spot *spots,
 int64_t debug_step(processor *p, context *c, uint64_t from, uint64_t to);
 /* Stop where so many blocks have begun and the next would, and at land (0: nowhere).  ~0: never. */
 int64_t debug_until(processor *p, uint64_t blocks, uint64_t land);
+void debug_faults(processor *p, uint64_t tells);  /* 1: stop before each page fault */
 int64_t debug_note(processor *p, uint64_t notes); /* enum debug_notes */
 void debug_look(processor *p);                    /* at watched places, as where a block begins */
 uint64_t debug_now(processor *p);
