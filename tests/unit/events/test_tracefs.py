@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 
@@ -193,3 +194,24 @@ def test_a_python_program_reads_its_own_events(kernel: Kernel) -> None:
         sys.read(pipe, 4096)
     for one in (fd, pipe):
         sys.close(one)
+
+
+TRACE_CMD = shutil.which("trace-cmd")
+
+
+@pytest.mark.skipif(TRACE_CMD is None, reason="trace-cmd (Debian: trace-cmd) is not on this host")
+def test_trace_cmd_of_the_host() -> None:
+    """Unmodified, from the host's files: it starts, stops, shows and resets."""
+    script = (
+        "trace-cmd start -e sched:sched_process_exec -e kmem:mm_page_alloc -f 'pfn < 2';"
+        "ls / > /dev/null; trace-cmd stop; trace-cmd show; trace-cmd stat; trace-cmd list -e kmem;"
+        "cat /sys/kernel/tracing/tracing_on"
+    )
+    with Kernel("256M") as kernel:
+        done = pkern.run("/bin/sh", "-c", script, kernel=kernel, root="/", uid=0)
+    names = [found[4] for found in lines_of_events(done)]
+    assert names == ["sched_process_exec", "sched_process_exec"]  # ls, and trace-cmd stop
+    text = done.out.decode()
+    assert 'kmem:mm_page_alloc "(pfn < 2)"' in text
+    assert "kmem:mm_page_alloc\nkmem:mm_page_free\n" in text
+    assert text.endswith("\n0\n")
