@@ -218,6 +218,33 @@ def test_a_fault_that_sleeps_lets_others_run(tmp_path):
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
+HOG = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+static void *fill(void *unused) { memset(malloc(3 << 20), 1, 3 << 20); return unused; }
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, 0, fill, 0);
+	fill(0);
+	pthread_join(other, 0);
+	return 0;
+}
+"""
+
+
+def test_states_in_swap_cannot_be_told_apart(tmp_path):
+    (tmp_path / "hog.c").write_text(HOG)
+    command = ["gcc", "-static", "-O0", "-pthread", "-o", "hog", "hog.c"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    words = ["explore", "--ram", "4M", "--swap", "16M", "--strategy", "states", "./hog"]
+    done = pkern(*words, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2, "pkern: --strategy states cannot tell its states apart: pages are in swap\n"
+    )  # fmt: skip
+
+
 def test_a_race_is_told_with_both_stacks(folder):
     words = ["explore", "--races", "--preempt", "memory", "--bound", "0", "--json", "races.json"]
     done = pkern(*words, "./lost_update", folder=folder)

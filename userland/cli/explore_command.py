@@ -13,6 +13,7 @@ from pathlib import Path
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.state import NotHashable
 from pkern.userland.cli.explore_races import told_races
 from pkern.userland.cli.options import UsageError, writable
 from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
@@ -49,6 +50,8 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
         yield
     except SyscallError as error:
         raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
+    except NotHashable as error:
+        raise UsageError(f"--strategy states cannot tell its states apart: {error}") from error
     except (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error
 
