@@ -218,6 +218,18 @@ def test_a_fault_that_sleeps_lets_others_run(tmp_path):
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
+def test_who_is_woken_is_a_choice_if_asked_for(tmp_path):
+    command = ["gcc", "-static", "-O1", "-pthread", "-o", "waiters", ORDERS / "waiters.c"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    words = ["explore", "--preempt", "never", "--bound", "0", "--json", "waiters.json"]
+    for waiters, orders in ([], {True}), (["--waiters"], {True, False}):
+        pkern(*words, *waiters, "./waiters", folder=tmp_path)
+        groups = json.loads((tmp_path / "waiters.json").read_text())["groups"]
+        ends = [ran["end"]["out"].split() for group in groups for ran in group["ran"]]
+        assert {said[0] for said in ends} == {"first", "second"}
+        assert {said[:2] == said[2:] for said in ends} == orders
+
+
 HOG = r"""
 #include <pthread.h>
 #include <stdlib.h>

@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="and where the kernel sleeps for memory: pages read, written, reclaimed",
     )
     group.add_argument(
+        "--waiters", action="store_true", help="and who is woken where a futex wakes one of several"
+    )
+    group.add_argument(
         "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
     )
     group.add_argument(

@@ -59,8 +59,10 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
 def _explore(options: argparse.Namespace) -> int:
     if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
         raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
-    if options.sleeps and (options.races or options.strategy in {"dpor", "states"}):
-        raise UsageError("--sleeps cuts steps in the middle: bounded, exhaustive, random or pct")
+    in_steps = [f"--{name}" for name in ("sleeps", "waiters") if getattr(options, name)]
+    if in_steps and (options.races or options.strategy in {"dpor", "states"}):
+        words = "cuts steps in the middle: bounded, exhaustive, random or pct, without --races"
+        raise UsageError(f"{in_steps[0]} {words}")
     if options.races and Preempt(options.preempt) is not Preempt.MEMORY:
         raise UsageError("races are looked for in each access to memory: --preempt memory")
     with Session(_plan(options)) as session:
@@ -97,6 +99,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         races=options.races,
         merges=options.strategy == "states",
         sleeps=options.sleeps,
+        waiters=options.waiters,
     )
 
 

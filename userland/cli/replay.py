@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
             recording.preempt,
             shared=recording.shared,
             sleeps=recording.sleeps,
+            waiters=recording.waiters,
         )
         with plan.machine() as kernel:
             if options.strace:

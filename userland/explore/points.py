@@ -14,6 +14,8 @@ Where a task sleeps for memory in the middle of a call or a fault (Memory.sleep_
 points, too, if they are asked for: others run until it is chosen again. Who sleeps so goes on after
 those that came to sleep so later, as their calls lie above its own.
 
+A futex that wakes one of several wakes who has waited longest, or is a point, too: who is woken.
+
 Points are counted from 1. The first answer is always the task that ran until now, if it can go on,
 else the one that has waited longest; the others stand in the order of their ids. So a schedule is
 the list of points at which another answer was given. A task that has had too many in a row (FAIR)
@@ -30,6 +32,8 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.futex import key_of, private_key
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:
@@ -53,6 +57,8 @@ class Preempt(Enum):
     INSTRUCTIONS = "instructions"
 
 
+FUTEX, FUTEX_COMMAND, FUTEX_PRIVATE = 202, 0x7F, 128
+FUTEX_WAKES = frozenset({1, 10})  # WAKE, WAKE_BITSET
 ONE = 1  # block, or instruction
 MOST_POINTS = 5_000_000
 
@@ -121,6 +127,31 @@ class Points:
         """Let others run, too, where a task sleeps for memory."""
         self._scheduler.kernel.memory.sleep_hook = self._sleep
 
+    def ask_who_wakes(self) -> None:
+        """Ask, too, which of several is woken where a futex wakes one."""
+        calls = self._scheduler.calls
+        futex = calls[FUTEX]
+
+        def asking(task: Task, *registers: int) -> int:
+            addr, operation, count = registers[:3]
+            if operation & FUTEX_COMMAND in FUTEX_WAKES and count == 1:
+                self._choose_waiter(task, addr, operation)
+            return futex(task, *registers)
+
+        self._scheduler.calls = {**calls, FUTEX: asking}
+
+    def _choose_waiter(self, task: Task, addr: int, operation: int) -> None:
+        """Let the one that is chosen stand first among those who sleep on a word."""
+        try:
+            key = (private_key if operation & FUTEX_PRIVATE else key_of)(task, addr)
+        except SyscallError:
+            return  # the call says so itself
+        waiting = list(self._scheduler.sleepers.get(key, ()))
+        if len(waiting) > 1:
+            self.count += 1
+            first = waiting[self._answer(waiting, preempts=False)]
+            self._scheduler.sleepers[key] = dict.fromkeys([first, *waiting])
+
     def _sleep(self, why: Sleep, index: int) -> None:
         task = self._scheduler.running
         if task is None or task.group.executes is not None:
@@ -168,12 +199,15 @@ class Points:
         self.count += 1
         if self.count > MOST_POINTS:
             raise EndlessRun(f"does not end: {MOST_POINTS:,} points")
+        return tasks[self._answer(tasks, preempts=preempts)]
+
+    def _answer(self, tasks: list[Task], *, preempts: bool) -> int:
         answer = self._strategy.choose(self.count, tasks, preempts=preempts)
         if answer:
             self.choices.append((self.count, answer))
             self.switches += preempts
         self._note_block(tasks[answer].pid)
-        return tasks[answer]
+        return answer
 
     def _note_block(self, pid: int) -> None:
         if not self.blocks or self.blocks[-1][0] != pid:

@@ -34,11 +34,13 @@ class Recording(NamedTuple):
     choices: Choices
     end: End
     sleeps: bool = False
+    waiters: bool = False
 
     @classmethod
     def of(cls, plan: Plan, command: str, ran: Ran) -> Recording:
         """Return the recording of a schedule that has been run."""
-        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end, plan.sleeps)
+        where = plan.sleeps, plan.waiters
+        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end, *where)
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -62,6 +64,7 @@ class Recording(NamedTuple):
                     tuple(end["left"]),
                 ),
                 page.get("sleeps") is True,
+                page.get("waiters") is True,
             )
         except BadRecording:
             raise
@@ -78,6 +81,7 @@ class Recording(NamedTuple):
             "preempt": self.preempt.value,
             "shared": self.shared,
             "sleeps": self.sleeps,
+            "waiters": self.waiters,
             "choices": self.choices,
             "end": end,
         }

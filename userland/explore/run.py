@@ -52,7 +52,8 @@ class Plan(NamedTuple):
     tasks share, of a run before. traced: whether steps are. races: whether
     they are looked through for data races. merges: whether a schedule
     that comes to a state where another was is given up. sleeps: whether others run where one sleeps
-    for memory. enough: tells of an end whether it is the last that is wanted.
+    for memory. waiters: whether any of those who wait for a futex may be woken. enough: tells of an
+    end whether it is the last that is wanted.
     """
 
     machine: Callable[[], Kernel]
@@ -67,6 +68,7 @@ class Plan(NamedTuple):
     races: bool = False
     merges: bool = False
     sleeps: bool = False
+    waiters: bool = False
     enough: Callable[[End], bool] = never
 
 
@@ -105,6 +107,8 @@ class _Explorer:
         self.points = Points(scheduler, plan.preempt, strategy, plan.shared, self.trace)
         if plan.sleeps:
             self.points.ask_in_sleeps()
+        if plan.waiters:
+            self.points.ask_who_wakes()
 
     def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         return handler
