@@ -320,12 +320,12 @@ static int64_t bind_range(mm *mm, uint64_t start, uint64_t end, struct mempolicy
 	return 0;
 }
 
-/* Does a page lie elsewhere, though nobody asks for it to be moved? */
+/* Does a page lie elsewhere, though nobody asks for it to be moved?  By the nodes as they were given, as on Linux. */
 static bool strays(mm *mm, uint64_t start, uint64_t end, const struct policy *p, uint64_t flags)
 {
 	const uint64_t moves = MPOL_MF_MOVE | MPOL_MF_MOVE_ALL;
 	bool asked = flags & MPOL_MF_STRICT && !(flags & moves);
-	return asked && pages_elsewhere(mm, start, end, p->nodes);
+	return asked && pages_elsewhere(mm, start, end, p->user_nodes ? p->user_nodes : p->nodes);
 }
 
 int64_t mm_mbind(mm *mm, uint64_t start, uint64_t end, const struct policy *value, uint64_t flags)

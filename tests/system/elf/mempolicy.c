@@ -136,7 +136,7 @@ static void masks_and_their_sizes(void)
 
 static void bind_ranges(void)
 {
-	unsigned long one = 1;
+	unsigned long one = 1, second = 2;
 	char *at = fresh(8, MAP_PRIVATE | MAP_ANONYMOUS);
 	say("unaligned", syscall(BIND, at + 1, PAGE, 2, &one, 65ul, 0));
 	say("flags first", syscall(BIND, at + 1, PAGE, 2, &one, 65ul, 8));
@@ -173,6 +173,8 @@ static void bind_ranges(void)
 	say("default of a hole", syscall(BIND, at + 3 * PAGE, PAGE, 0, NULL, 0ul, 0));
 	show_maps("default again");
 	say("strict", syscall(BIND, at, 2 * PAGE, 2, &one, 65ul, 1));
+	say("strict, relative to one", syscall(BIND, at, PAGE, 2 | 1 << 14, &second, 65ul, 1));
+	say("the same without", syscall(BIND, at, PAGE, 2 | 1 << 14, &second, 65ul, 0));
 	say("move", syscall(BIND, at, 2 * PAGE, 2, &one, 65ul, 2));
 	say("strict and move", syscall(BIND, at, 2 * PAGE, 5, &one, 65ul, 3));
 	say("move all", syscall(BIND, at, 2 * PAGE, 1, &one, 65ul, 7));
