@@ -374,7 +374,7 @@ int64_t machine_fail_task_nth(machine *m, uint64_t n); /* of who runs; left of t
 int64_t machine_fail_task_pending(machine *m);
 int64_t machine_check(machine *m, char *report, uint64_t size); /* faults found */
 void machine_fail_io(machine *m, uint64_t kind, uint64_t n);    /* enum io_kind; as fail_nth */
-int64_t machine_io_pending(machine *m, uint64_t kind); /* those until it; 0: off */
+int64_t machine_io_pending(machine *m, uint64_t kind);          /* those until it; 0: off */
 int64_t machine_io(machine *m, uint64_t kind);         /* one is about to be done: 0, or -EIO */
 int64_t machine_set_rmap(machine *m, uint64_t design); /* enum rmap_design; -EBUSY */
 int64_t machine_refusal(machine *m);          /* after a NULL: NEED_MEMORY, or -ENOMEM (injected) */

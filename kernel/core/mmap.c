@@ -815,8 +815,7 @@ static int64_t mremap_to(struct mremap *r)
 {
 	uint64_t start = r->new_addr, nr = r->old_len >> PAGE_SHIFT;
 	uint64_t end = r->flags & MREMAP_FIXED ? start + r->new_len : start;
-	if (r->flags & MREMAP_DONTUNMAP &&
-	    !may_expand_into(r->mm, r->vma->flags, nr, start, end))
+	if (r->flags & MREMAP_DONTUNMAP && !may_expand_into(r->mm, r->vma->flags, nr, start, end))
 		return -ENOMEM;
 	if (r->old_len > r->new_len && is_sealed(r->mm, r->addr + r->new_len, r->addr + r->old_len))
 		return -EPERM;

@@ -13,7 +13,6 @@
 
 static const unsigned asked[] = { 0, 0x7ff, 0xfff, 0x40, 0x820, 0x1000, 0x4000, 0x5fff };
 
-
 static void field(const char *image, int at, int size, const char *name)
 {
 	uint64_t value = 0;
@@ -63,7 +62,9 @@ static void show(const char *name, int fd)
 		field(image, 0x98, 8, "direct io");
 		uint64_t mount = word(image, 0x90);
 		printf(" born %d mount %s\n", word(image, 0x50) != 0,
-		       mount == mount_of(fd) ? "as in fdinfo" : mount >> 31 ? "unique" : "another");
+		       mount == mount_of(fd) ? "as in fdinfo"
+		       : mount >> 31         ? "unique"
+					     : "another");
 	}
 }
 
