@@ -117,6 +117,31 @@ def wait_for_work(worker: psutil.Process) -> list[psutil.Process]:
     raise TimeoutError("the worker does nothing")
 
 
+# Two threads that each read a number, say so, and write it back one higher.
+RACING = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static volatile int number;
+static void *add(void *unused)
+{
+	int seen = number;
+	getpgid(0);
+	number = seen + 1;
+	return unused;
+}
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, add, NULL);
+	pthread_create(&two, NULL, add, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	if (number == 2)
+		return 0;
+	return puts("lost"), 5;
+}
+"""
 SWEEP = ["sweep", "--inject", "brk,mmap:error=ENOMEM"]
 
 
@@ -131,6 +156,35 @@ def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
     gone, alive = psutil.wait_procs(its, timeout=SECONDS)
     assert gone
     assert not alive, "what a dead worker had started goes on"
+
+
+@pytest.mark.parametrize(
+    "strategy", [["--strategy", "bounded"], ["--strategy", "random", "--budget", "40"]]
+)
+def test_an_exploration_is_told_as_here(
+    cluster: Cluster, tmp_path: Path, strategy: list[str]
+) -> None:
+    source, racing = tmp_path / "racing.c", tmp_path / "racing"
+    source.write_text(RACING)
+    subprocess.run(["gcc", "-static", "-pthread", "-o", racing, source], check=True)
+    cluster.worker()
+    words = ["explore", "--preempt", "calls", *strategy]
+    here, there = (
+        ended(pkern(*words, *more, "--json", tmp_path / f"{len(more)}.json", racing))
+        for more in ([], ["--dask", cluster.address])
+    )
+    assert there == here
+    assert "reports" in here[1], "no schedule loses an update"
+    pages = [json.loads((tmp_path / f"{nr}.json").read_text()) for nr in (0, 2)]
+    assert pages[0] == pages[1]
+
+
+def test_what_goes_on_from_what_it_has_found_is_refused(program: Path) -> None:
+    refused = ended(
+        pkern("explore", "--strategy", "states", "--dask", "tcp://127.0.0.1:1", program)
+    )
+    assert refused[0] == 2
+    assert "--dask: states goes on from what it has found" in refused[2]
 
 
 def test_a_suite_is_told_as_here(cluster: Cluster, program: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
+from pkern.userland.cli.elsewhere import add_dask
 from pkern.userland.cli.options import natural
 from pkern.userland.cli.prepared import add_program, split_command
 
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--save", metavar="FILE", help="write the first finding there, for replay")
     group.add_argument("--json", metavar="FILE", help="every schedule and its end")
     add_program(parser, wall="60")
+    add_dask(parser.add_argument_group("where they run"))
 
 
 def load(options: argparse.Namespace) -> Any:

@@ -14,10 +14,20 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.state import NotHashable
+from pkern.userland.cli.elsewhere import elsewhere
 from pkern.userland.cli.explore_races import told_races
 from pkern.userland.cli.options import UsageError, writable
-from pkern.userland.cli.prepared import command_of, given_of, machine, path_of, wall_seconds
+from pkern.userland.cli.prepared import (
+    command_of,
+    given_of,
+    host_path_of,
+    machine,
+    path_of,
+    wall_seconds,
+)
+from pkern.userland.cluster.share import Elsewhere
 from pkern.userland.engine import CpuUnavailable
+from pkern.userland.explore.elsewhere import run_each, run_tree
 from pkern.userland.explore.points import CAN_BE_TRACED, Preempt, Strategy
 from pkern.userland.explore.recording import Recording
 from pkern.userland.explore.run import Plan, Ran, Session, never, priorities, shrunk, uniform
@@ -65,11 +75,14 @@ def _explore(options: argparse.Namespace) -> int:
         raise UsageError(f"{in_steps[0]} {words}")
     if options.races and Preempt(options.preempt) is not Preempt.MEMORY:
         raise UsageError("races are looked for in each access to memory: --preempt memory")
-    with Session(_plan(options)) as session:
+    if options.dask and options.strategy in {"dpor", "states"}:
+        words = "goes on from what it has found: bounded, exhaustive, random or pct"
+        raise UsageError(f"--dask: {options.strategy} {words}")
+    with Session(_plan(options)) as session, elsewhere(options) as cluster:
         usual = session.usual()
         if options.first:
             session.plan = session.plan._replace(enough=partial(_is_finding, usual.end))
-        all_ran = session.explored(lambda: _schedules(session, usual, options))
+        all_ran = session.explored(lambda: _schedules(session, usual, options, cluster))
         clear_progress()
         session.plan = session.plan._replace(enough=never)
         groups = _grouped(all_ran, usual)
@@ -103,10 +116,17 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _schedules(session: Session, usual: Ran, options: argparse.Namespace) -> Iterator[Ran]:
+def _schedules(
+    session: Session, usual: Ran, options: argparse.Namespace, cluster: Elsewhere | None
+) -> Iterator[Ran]:
     """Give what came of the schedules that are asked for, in a fixed order."""
+    files = [host_path_of(options)]
     if options.strategy in TREES:
-        yield from session.run_tree(options.bound if options.strategy == "bounded" else None)
+        bound = options.bound if options.strategy == "bounded" else None
+        if cluster is None:
+            yield from session.run_tree(bound)
+        else:
+            yield from run_tree(cluster, session.plan, bound, files)
         return
     if options.strategy == "dpor":
         yield from session.run_orders()
@@ -116,7 +136,12 @@ def _schedules(session: Session, usual: Ran, options: argparse.Namespace) -> Ite
         depth = max(1, options.depth)
         strategies = priorities(options.seed, options.budget, depth, usual.points)
     ended = {}
-    for done, (number, ran) in enumerate(session.run_each(strategies), start=1):
+    running = (
+        session.run_each(strategies)
+        if cluster is None
+        else run_each(cluster, session.plan, strategies, files)
+    )
+    for done, (number, ran) in enumerate(running, start=1):
         ended[number] = ran
         show_progress(done, options.budget)
     yield from (ended[number] for number in sorted(ended))

@@ -5,6 +5,7 @@
     dpor.py       who answers: every order that matters; trace.py notes the steps, objects.py says
                   what each touches
     run.py        one schedule from its start to its end, many of them, and the shrinking of one
+    elsewhere.py  many of them on a cluster
 
 A schedule is what differs from the one in which the running task goes on while it can: a few
 numbers. Two runs of it are the same. The command `pkern explore` puts them together; nothing here

@@ -12,12 +12,13 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel import branch
 from pkern.kernel.branch import Reply
 from pkern.kernel.machine import Kernel
+from pkern.userland.cluster.share import Share
 from pkern.userland.explore import dpor
 from pkern.userland.explore.dpor import Guided, Order, Ordered
 from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
 
 NUMBER = struct.Struct("=Q")
+ALL = Share()
 Progress = Callable[[int], None]
 
 
@@ -242,15 +244,15 @@ class Session:
             return what
         raise NoEnd(f"an order of it does not end: {_ran(what).end.told()}")
 
-    def run_tree(self, bound: int | None) -> list[Ran]:
+    def run_tree(self, bound: int | None, share: Share = ALL) -> list[Ran]:
         """Run every schedule of at most so many preemptions, or as many as the plan allows.
 
-        bound: None for any number.
+        bound: None for any number. share: at which points the usual schedule is left.
         """
         budget = _Budget(self.plan.budget)
         states = States() if self.plan.merges else None
         try:
-            with self._kernel.branch(_subtree, self.plan, bound, budget, states) as whole:
+            with self._kernel.branch(_subtree, self.plan, bound, budget, states, share) as whole:
                 return sorted(whole.result(), key=_order)
         finally:
             budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
@@ -312,10 +314,12 @@ def never_here() -> bool:
 class _Branching:
     """The schedule that this process runs, and those that its forks have run."""
 
-    def __init__(self, kernel: Kernel, plan: Plan, budget: _Budget) -> None:
+    def __init__(self, kernel: Kernel, plan: Plan, budget: _Budget, share: Share) -> None:
         self._kernel = kernel
         self._plan = plan
         self._budget = budget
+        self._share = share
+        self._points = count()
         self._pool = Pool(None)
         self._at_once = plan.at_once or processors()
         self.reply: Reply | None = None
@@ -323,12 +327,12 @@ class _Branching:
 
     def fork(self) -> bool:
         """Go on twice, if there is a schedule left; tell whether this is the copy."""
-        if not self._budget.take():
+        if not self._share.has(next(self._points)) or not self._budget.take():
             return False
         made = branch.split(self._kernel)
         if isinstance(made, Reply):
             # A copy runs its own forks one by one: only the first process has several.
-            self.reply, self.ran = made, []
+            self.reply, self.ran, self._share = made, [], ALL
             self._pool, self._at_once = Pool(None), 1
             _limit(self._plan.seconds)
             return True
@@ -371,11 +375,16 @@ def _time_is_up(*_: object) -> None:
 
 
 def _subtree(
-    kernel: Kernel, plan: Plan, bound: int | None, budget: _Budget, states: States | None
+    kernel: Kernel,
+    plan: Plan,
+    bound: int | None,
+    budget: _Budget,
+    states: States | None,
+    share: Share,
 ) -> list[Ran]:
     """Run the first schedule, and in copies whatever differs from it; return all."""
     budget.take()
-    branching = _Branching(kernel, plan, budget)
+    branching = _Branching(kernel, plan, budget, share)
     _limit(plan.seconds)
     strategy = Tree(branching.fork, bound, partial(states.add, kernel) if states else never_here)
     mine = run_once(kernel, plan, strategy)
@@ -383,7 +392,8 @@ def _subtree(
     if plan.enough(mine.end):
         budget.stop()
     branching.finish()
-    ran = [*([] if strategy.redundant else [mine]), *branching.ran]
+    is_told = branching.reply is not None or share.has(0)  # the usual one: by the first share
+    ran = [*([mine] if is_told and not strategy.redundant else []), *branching.ran]
     if branching.reply is not None:
         branching.reply.run(lambda: ran)
     return ran
