@@ -7,6 +7,7 @@ OOM killer comes (oom). The others are reads and writes of pages.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from pkern.kernel.values import NamedTuple
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 ALLOCATION, OUT_OF_MEMORY = "allocation", "oom"
 KINDS = (ALLOCATION, OUT_OF_MEMORY, "file_read", "swap_read", "swap_write", "writeback")
+
+
+class Origin(Enum):
+    """From where on work is counted; the value is the option that says so."""
+
+    MAIN = ""
+    EXEC = "--fail-exec"
 
 
 class BadFailure(ValueError):

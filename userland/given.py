@@ -49,7 +49,7 @@ class Given(NamedTuple):
     uid: also its group. caps: None gives root all and others none. env: the whole environment;
     None: DEFAULT_ENV. cwd: a directory of the machine, made if need be. limits: by setrlimit(2)'s
     names. timeout_ns: virtual nanoseconds that it may take. failing: what of the kernel's own work
-    fails, counted from its start.
+    fails, counted from its start; failing_exec: from the execve that starts it.
     """
 
     argv: tuple[str, ...]
@@ -60,6 +60,7 @@ class Given(NamedTuple):
     limits: Mapping[str, Limit] = MappingProxyType({})
     timeout_ns: int | None = None
     failing: tuple[Failing, ...] = ()
+    failing_exec: tuple[Failing, ...] = ()
 
     @property
     def environment(self) -> Mapping[str, str]:

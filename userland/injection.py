@@ -9,6 +9,7 @@ called: the table of calls is replaced, and only those that a rule names are wra
     delay_enter=, delay_exit=D   microseconds, or with ns, us, ms, s: of virtual time
     poke_enter=, poke_exit=@argN=HEX   bytes that are stored where an argument points
     short=N       no more than N bytes are asked for (this kernel's own)
+    full=N        the disk is full once the rule's calls have written N bytes to files (our own)
     limit=NAME=VALUE   its task has this limit from then on (this kernel's own)
     nth=N         that of all tasks' calls which the rule names, and no other (our own)
     when=FIRST[..LAST][+[STEP]]   which of them; all if it is not said
@@ -89,8 +90,8 @@ class Poke(NamedTuple):
 class Rule(NamedTuple):
     """What is done to some calls. outcome: -errno or a value instead of the call; None: make it.
 
-    limit: setrlimit(2)'s name and value. nth: that of all tasks' calls, instead of when. delays are
-    virtual nanoseconds.
+    full: bytes that files take. limit: setrlimit(2)'s name and value. nth: that of all tasks'
+    calls, instead of when. delays are virtual nanoseconds.
     """
 
     calls: frozenset[str]
@@ -102,6 +103,7 @@ class Rule(NamedTuple):
     poke_enter: tuple[Poke, ...] = ()
     poke_exit: tuple[Poke, ...] = ()
     short: int | None = None
+    full: int | None = None
     limit: tuple[str, Limit] | None = None
     nth: int | None = None
 
@@ -181,7 +183,7 @@ def _pokes(text: str) -> tuple[Poke, ...]:
 
 def _length(text: str) -> int:
     if not text.isdecimal():
-        raise BadInjection(f"short= takes a number of bytes, not '{text}'")
+        raise BadInjection(f"short= and full= take a number of bytes, not '{text}'")
     return int(text)
 
 
@@ -220,6 +222,7 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "poke_enter": ("poke_enter", _pokes),
     "poke_exit": ("poke_exit", _pokes),
     "short": ("short", _length),
+    "full": ("full", _length),
     "limit": ("limit", _limit),
     "nth": ("nth", _nth),
     "when": ("when", _when),
@@ -248,6 +251,7 @@ class Injector:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = {name: rule for rule in rules for name in sorted(rule.calls)}
         self._counts: dict[object, int] = {}  # by task and call, or by rule
+        self._written: dict[Rule, int] = {}  # bytes, to files, of rules with full=
         self._asleep: dict[Task, Stage | _Done] = {}
         self._before: Observer | None = None
         self._marks: dict[Task, str] = {}
@@ -376,11 +380,26 @@ class Injector:
         if rule.outcome is not None:
             return rule.outcome if rule.outcome >= 0 else SyscallError(-rule.outcome)
         try:
-            return self._make(Stage.ENTERED, task, made, _shortened(rule, name, registers))
+            registers = _shortened(rule, name, registers)
+            if rule.full is not None and _is_file(task, registers[0]):
+                return self._fill(rule, task, name, made, registers)
+            return self._make(Stage.ENTERED, task, made, registers)
         except WouldBlock:
             raise
         except SyscallError as error:
             return error
+
+    def _fill(
+        self, rule: Rule, task: Task, name: str, made: Raw, registers: tuple[int, ...]
+    ) -> int:
+        """Write what there is room for. Errors: ENOSPC, and the call's own."""
+        written = self._written.get(rule, 0)
+        left = (rule.full or 0) - written
+        if name not in LENGTHS or left <= 0:
+            raise SyscallError(errno.ENOSPC)
+        result = self._make(Stage.ENTERED, task, made, _at_most(left, name, registers))
+        self._written[rule] = written + result
+        return result
 
 
 # ---- calls in Python ----
@@ -390,9 +409,15 @@ def for_python(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Return rules that can be done to calls with values. Errors: BadInjection."""
     rules = tuple(rules)
     for rule in rules:
-        if rule.poke_enter or rule.poke_exit or rule.short is not None:
-            raise BadInjection("poke_enter=, poke_exit= and short= are for machine code")
+        if rule.poke_enter or rule.poke_exit or rule.short is not None or rule.full is not None:
+            raise BadInjection("poke_enter=, poke_exit=, short= and full= are for machine code")
     return rules
+
+
+def _is_file(task: Task, fd: int) -> bool:
+    """Tell whether a descriptor is a regular file's."""
+    file = task.fds.files.get(fd)
+    return file is not None and file.inode.kind == "file"
 
 
 def _begin(rule: Rule, task: Task) -> None:
@@ -405,10 +430,14 @@ def _begin(rule: Rule, task: Task) -> None:
 
 def _shortened(rule: Rule, name: str, registers: tuple[int, ...]) -> tuple[int, ...]:
     """Return the registers of a call that asks for fewer bytes."""
-    place = LENGTHS.get(name)
-    if rule.short is None or place is None:
+    if rule.short is None or name not in LENGTHS:
         return registers
-    return (*registers[:place], min(registers[place], rule.short), *registers[place + 1 :])
+    return _at_most(rule.short, name, registers)
+
+
+def _at_most(nbytes: int, name: str, registers: tuple[int, ...]) -> tuple[int, ...]:
+    place = LENGTHS[name]
+    return (*registers[:place], min(registers[place], nbytes), *registers[place + 1 :])
 
 
 def _end(result: int | SyscallError) -> int:

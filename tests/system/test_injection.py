@@ -115,6 +115,35 @@ def test_a_limit_comes_while_the_program_runs(program):
             read_rule(text)
 
 
+FILLS = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(void)
+{
+	char bytes[40] = "";
+	int fd = open("/tmp/file", O_CREAT | O_WRONLY, 0600);
+	for (int i = 0; i < 4; i++) {
+		long done = write(fd, bytes, sizeof(bytes));
+		printf("%ld %s\n", done, done < 0 ? strerror(errno) : "written");
+	}
+	printf("%ld\n", (long)lseek(fd, 0, SEEK_END));
+	return 0;
+}
+"""
+
+
+def test_a_disk_that_is_full_at_a_byte(tmp_path):
+    (tmp_path / "fills.c").write_text(FILLS)
+    made = tmp_path / "fills"
+    subprocess.run(["gcc", "-static", "-o", made, tmp_path / "fills.c"], check=True)
+    done = pkern("run", "--inject", "write:full=100", made)
+    lines = ["40 written", "40 written", "20 written", "-1 No space left on device", "100"]
+    assert done.stdout.splitlines() == lines
+
+
 def test_which_calls_a_when_means():
     counts = range(1, 9)
     meant = {

@@ -138,3 +138,15 @@ def test_memory_that_runs_out_is_a_policy(tmp_path: Path) -> None:
     assert int(re.search(r"(\d+)  reports: ended by SIGKILL", done.stdout)[1]) < int(
         re.search(r"positions: (\d+)", done.stdout)[1]
     )
+
+
+def test_what_the_execve_allocates_fails_where_that_is_asked_for(tmp_path: Path) -> None:
+    program = build(tmp_path, READING)
+    usual = command("sweep", program, "/proc/self/comm").stdout
+    whole = command("sweep", "--fail-exec", program, "/proc/self/comm").stdout
+    few, more = (int(re.search(r"positions: (\d+)", text)[1]) for text in (usual, whole))
+    assert more > few + 5
+    (refused,) = re.findall(r"reports: status 126: cannot be executed: (.*)\n +(.*)", whole)
+    again = command(*refused[1].split()[1:])
+    assert again.returncode == 126
+    assert refused[0] in again.stderr

@@ -163,6 +163,8 @@ def start(
             injector.attach(scheduler)
         if tracer is not None:
             tracer.attach(scheduler)
+        for failing in asked.failing_exec:
+            failing.arm(kernel)
         task = start_program(kernel, path, asked, stdio)
     except (CpuUnavailable, NotGiven, ProcessorUnavailable) as error:
         raise UsageError(str(error)) from error

@@ -125,6 +125,11 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         " written (file_read, writeback, swap_read, swap_write)",
     )
     group.add_argument(
+        "--fail-exec",
+        action="store_true",
+        help="count what --fail and --fail-nth name from the execve that starts it on",
+    )
+    group.add_argument(
         "--inject",
         action="append",
         default=[],
@@ -327,9 +332,12 @@ def program_file(name: str) -> Path:
 
 def given(options: argparse.Namespace, cwd: str | None = None) -> Given:
     """Return what the options give the program. cwd: without --cwd. Errors: UsageError."""
-    return given_to((options.file, *options.arguments), options, cwd)._replace(
-        timeout_ns=_nanoseconds("--timeout", options.timeout), failing=_failing(options)
-    )
+    failing = _failing(options)
+    made = given_to((options.file, *options.arguments), options, cwd)
+    made = made._replace(timeout_ns=_nanoseconds("--timeout", options.timeout))
+    if options.fail_exec:
+        return made._replace(failing_exec=failing)
+    return made._replace(failing=failing)
 
 
 def _failing(options: argparse.Namespace) -> tuple[Failing, ...]:

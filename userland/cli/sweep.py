@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="allocation (refused), oom (memory runs out there), or pages that are read or written:"
         " file_read, writeback, swap_read, swap_write",
     )
+    group.add_argument(
+        "--fail-exec",
+        action="store_true",
+        help="count from the execve that starts the program on, not from its first instruction",
+    )
     group = parser.add_argument_group("what is told")
     group.add_argument("--json", metavar="FILE", help="every position and its end")
     add_program(parser, wall="10")

@@ -23,7 +23,7 @@ from pkern.userland.cli.prepared import (
     wall_seconds,
 )
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.failing import ALLOCATION
+from pkern.userland.failing import ALLOCATION, Origin
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
@@ -74,6 +74,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     rules = _rules(options.inject)
     if rules and options.fail != ALLOCATION:
         raise UsageError("--inject and --fail: one kind of failure at a time")
+    if options.fail_exec and (rules or is_python(options.file)):
+        raise UsageError("--fail-exec is for allocations and pages of a program in machine code")
     if is_python(options.file):
         rules = for_python(rules)
     return Plan(
@@ -83,6 +85,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         tuple(options.inject),
         rules,
         options.fail,
+        Origin.EXEC if options.fail_exec else Origin.MAIN,
         wall_seconds(options),
         options.jobs or None,
     )

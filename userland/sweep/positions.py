@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel import branch
 from pkern.kernel.branch import Branch, Reply
 from pkern.userland.cluster.share import Share
-from pkern.userland.failing import Failing, left
+from pkern.userland.failing import Failing, Origin, left
 from pkern.userland.injection import Injector, Rule
 
 if TYPE_CHECKING:
@@ -108,12 +108,13 @@ class Work:
     """Every piece of a kind fails once; a copy is made at the call before, or before the start.
 
     counts: how many there are from each call to the next, the first before any: a run without a
-    failure tells.
+    failure tells. origin: from where on they are counted.
     """
 
-    def __init__(self, line: Line, kind: str, counts: Sequence[int]) -> None:
+    def __init__(self, line: Line, kind: str, counts: Sequence[int], origin: Origin) -> None:
         self._line = line
         self._kind = kind
+        self._origin = origin
         self._left = iter(counts)
         self._done = 0
 
@@ -123,7 +124,8 @@ class Work:
             return
         here = next(self._left, 0)
         for nth in range(1, here + 1):
-            if self._line.fork(Failing(self._kind, self._done + nth).replay()):
+            replay = f"{Failing(self._kind, self._done + nth).replay()} {self._origin.value}"
+            if self._line.fork(replay.rstrip()):
                 Failing(self._kind, nth).arm(self._line.kernel)
                 return
         self._done += here

@@ -11,17 +11,19 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from pkern.kernel.branch import Branch, BranchEnded
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.userland.cluster.share import Elsewhere, Part, Share, digests
-from pkern.userland.failing import ALLOCATION
+from pkern.userland.failing import ALLOCATION, Origin
 from pkern.userland.given import Given
 from pkern.userland.harness import Changer, NoEnd
 from pkern.userland.injection import Rule
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
-from pkern.userland.sweep.ends import End, end_of, end_of_branch
+from pkern.userland.sweep.ends import End, end_of, end_of_branch, left_behind
 from pkern.userland.sweep.positions import Calls, Counter, Hook, Line, Work
 
 Progress = Callable[[int, str], None]
+NOT_EXECUTABLE = 126
 
 
 class Plan(NamedTuple):
@@ -38,6 +40,7 @@ class Plan(NamedTuple):
     texts: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     kind: str = ALLOCATION
+    origin: Origin = Origin.MAIN
     seconds: float | None = 10.0
     at_once: int | None = None
     share: Share = Share()
@@ -104,6 +107,8 @@ def _counts(plan: Plan) -> list[int]:
 
 def _counted(kernel: Kernel, plan: Plan) -> list[int]:
     counter = Counter(kernel, plan.kind)
+    if plan.origin is Origin.EXEC:
+        counter.before()
     end_of(kernel, plan.path, plan.given, Hook(counter.before))
     counter.end()
     return counter.counts
@@ -111,10 +116,19 @@ def _counted(kernel: Kernel, plan: Plan) -> list[int]:
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
     """Run the line, or what has become a copy of it, to its end."""
-    changer: Changer = Hook(Work(line, plan.kind, counts).before)
+    work = Work(line, plan.kind, counts, plan.origin)
+    changer: Changer = Hook(work.before)
     if plan.rules:
         changer = Calls(line, plan.texts, plan.rules)
-    return end_of(kernel, plan.path, plan.given, changer)
+    elif plan.origin is Origin.EXEC:
+        work.before()
+    try:
+        return end_of(kernel, plan.path, plan.given, changer)
+    except SyscallError as error:
+        if line.reply is None:
+            raise
+        text = f"cannot be executed: {error.strerror}"
+        return End(NOT_EXECUTABLE, None, None, b"", text.encode(), left_behind(kernel))
 
 
 class _Copies:
