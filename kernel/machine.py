@@ -103,6 +103,7 @@ def parse_size(text: str | int) -> int:
 
 
 IO_KINDS = {
+    "disk_write": lib.IO_DISK_WRITE,
     "file_read": lib.IO_FILE_READ,
     "swap_read": lib.IO_SWAP_READ,
     "swap_write": lib.IO_SWAP_WRITE,
@@ -398,7 +399,8 @@ class Kernel:
     def fail_io(self, kind: str, nth: int) -> None:
         """Let the nth read or write of a page from now on fail with EIO (1: the next; 0: none).
 
-        kind: "file_read", "writeback" (of a host's file), "swap_read" or "swap_write".
+        kind: "file_read", "writeback" (of a host's file), "swap_read" or "swap_write". Before the
+        nth "disk_write", whatever changes a directory of the host, the machine stops: KernelPanic.
         """
         number = _io_kind("fail_io()", kind)
         nth = arguments.number("fail_io() argument 'nth'", nth)

@@ -2,7 +2,8 @@
 
 Owns the names, and the option of `pkern run` that asks for each. Allocations are those of memory in
 the kernel that programs' calls and faults ask for: one is refused, or memory runs out there and the
-OOM killer comes (oom). The others are reads and writes of pages.
+OOM killer comes (oom). Before a disk_write, a change of the host's files, the machine stops dead.
+The others are reads and writes of pages.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
 
 ALLOCATION, OUT_OF_MEMORY = "allocation", "oom"
-KINDS = (ALLOCATION, OUT_OF_MEMORY, "file_read", "swap_read", "swap_write", "writeback")
+PAGES = ("file_read", "swap_read", "swap_write", "writeback")
+DISK_WRITE = "disk_write"
+KINDS = (ALLOCATION, OUT_OF_MEMORY, *PAGES, DISK_WRITE)
 
 
 class Origin(Enum):

@@ -12,12 +12,14 @@ import errno
 import os
 import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError, host_errors
+from pkern.kernel.errors import KernelPanic, SyscallError, host_errors
 from pkern.kernel.mm.memory import Sleep
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.errseq import ErrorSequence
@@ -100,27 +102,27 @@ class HostAttributes(Inode):
         return self.fs.wb_errors
 
     def set_mode(self, mode: int) -> None:
-        with host_errors():
+        with self.fs.writing():
             os.fchmod(self.fd, mode)
         super().set_mode(mode)
 
     def set_owner(self, uid: int, gid: int) -> None:
-        with host_errors():
+        with self.fs.writing():
             os.fchown(self.fd, uid, gid)
         super().set_owner(uid, gid)
 
     def set_xattr(self, name: str, value: bytes) -> None:
-        with host_errors():
+        with self.fs.writing():
             os.setxattr(self.fd, name, value)
         super().set_xattr(name, value)
 
     def remove_xattr(self, name: str) -> None:
-        with host_errors():
+        with self.fs.writing():
             os.removexattr(self.fd, name)
         super().remove_xattr(name)
 
     def set_times(self, atime: int, mtime: int) -> None:
-        with host_errors():
+        with self.fs.writing():
             os.utime(self.fd, ns=(atime, mtime))
         super().set_times(atime, mtime)
 
@@ -201,11 +203,11 @@ class HostFile(HostAttributes, MappedInode):
 
     def truncate(self, size: int) -> None:
         super().truncate(size)
-        with host_errors():
+        with self.fs.writing():
             os.ftruncate(self.fd, size)
 
     def punched(self, start: int, end: int) -> None:
-        with host_errors():
+        with self.fs.writing():
             end = min(end, os.fstat(self.fd).st_size)
             for pos in range(start, end, len(ZEROES)):
                 os.pwrite(self.fd, ZEROES[: end - pos], pos)
@@ -234,7 +236,7 @@ class HostFile(HostAttributes, MappedInode):
         try:
             if lib.machine_io(self.kernel.memory.core, lib.IO_WRITEBACK) < 0:
                 raise SyscallError(errno.EIO)
-            with host_errors():
+            with self.fs.writing():
                 data = self.peek(index * PAGE_SIZE, PAGE_SIZE)
                 os.pwrite(self.fd, data, index * PAGE_SIZE)
         except SyscallError as error:
@@ -283,7 +285,7 @@ class HostText(HostAttributes, Inode):
         return self._content[pos : pos + nbytes]
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
-        with host_errors():
+        with self.fs.writing():
             return os.pwrite(self.fd, data, pos)
 
     def truncate(self, size: int) -> None:
@@ -311,6 +313,8 @@ def is_text(fd: int, status: os.stat_result) -> bool:
 
 class HostDir(HostAttributes, DirInode):
     """A directory of the host; its entries are looked up when they are asked for."""
+
+    moves_over = True
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:
         super().__init__(fs.kernel, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
@@ -375,20 +379,20 @@ class HostDir(HostAttributes, DirInode):
     def create(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a regular file on the host."""
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        with host_errors():
+        with self.fs.writing():
             os.close(os.open(name, flags, mode, dir_fd=self.fd))
         return self._made(name, mode, task)
 
     def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
         """Make a directory on the host."""
-        with host_errors():
+        with self.fs.writing():
             os.mkdir(name, mode, dir_fd=self.fd)
         self.nlink += 1
         return self._made(name, mode, task)
 
     def symlink(self, name: str, target: str, task: Caller) -> Inode:
         """Make a symbolic link on the host."""
-        with host_errors():
+        with self.fs.writing():
             os.symlink(target, name, dir_fd=self.fd)
         return self._made(name, None, task)
 
@@ -399,7 +403,7 @@ class HostDir(HostAttributes, DirInode):
     def link(self, name: str, inode: Inode) -> None:
         """Give a file of this file system one more name on the host."""
         source = self.fs.place_of(inode)
-        with host_errors():
+        with self.fs.writing():
             os.link(
                 source[1], name, src_dir_fd=source[0].fd, dst_dir_fd=self.fd, follow_symlinks=False
             )
@@ -408,21 +412,26 @@ class HostDir(HostAttributes, DirInode):
 
     def unlink(self, name: str) -> None:
         """Remove a file's name from the host."""
-        with host_errors():
+        with self.fs.writing():
             os.unlink(name, dir_fd=self.fd)
         self.entries.pop(name).nlink -= 1
 
     def rmdir(self, name: str) -> None:
         """Remove an empty directory from the host. Errors: ENOTEMPTY."""
-        with host_errors():
+        with self.fs.writing():
             os.rmdir(name, dir_fd=self.fd)
         self.entries.pop(name).nlink = 0
         self.nlink -= 1
 
     def move(self, name: str, target: HostDir, new_name: str) -> None:
-        """Rename on the host."""
-        with host_errors():
+        """Rename on the host, in one step with what stands there. Errors: ENOTEMPTY."""
+        with self.fs.writing():
             os.rename(name, new_name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+        replaced = target.entries.pop(new_name, None)
+        if replaced is not None:
+            is_dir = replaced.kind == "dir"
+            replaced.nlink = 0 if is_dir else replaced.nlink - 1
+            target.nlink -= is_dir
         inode = target.entries[new_name] = self.entries.pop(name)
         if inode.kind == "dir":
             self.nlink -= 1
@@ -453,6 +462,20 @@ class HostFs:
         self._fds: list[int] = []
         self._known: dict[tuple[int, int], Inode] = {}  # one inode however many names it has
         self.hidden: HiddenName | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Change something on the host. Errors: the host's; KernelPanic: the machine stops first.
+
+        A machine that has stopped writes nothing any more, not even when it is closed.
+        """
+        if lib.machine_io(self.kernel.memory.core, lib.IO_DISK_WRITE) < 0:
+            for mount in self.kernel.vfs.mounts:
+                if isinstance(mount.fs, HostFs):
+                    mount.fs.access = Access.READ_ONLY
+            raise KernelPanic("the machine stops dead before it writes to the host (--fail)")
+        with host_errors():
+            yield
 
     def attach(self, kernel: Machine) -> None:
         """Open the directory for this machine."""

@@ -517,6 +517,7 @@ class DirInode(Inode):
     kind = "dir"
     type_bits = stat.S_IFDIR
     can_sync = True
+    moves_over = False  # move() replaces what stands there by itself, in one step
 
     def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)

@@ -5,7 +5,7 @@ The one place that says it. A Kernel and a Task are much more, but nothing below
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.mm.process import Process
@@ -104,6 +104,8 @@ class InotifyLimits:
 class Files(Protocol):
     """The tables that all inodes and open files of a machine share: its Vfs."""
 
+    @property
+    def mounts(self) -> Sequence[Any]: ...
     @property
     def numbers(self) -> Counter: ...
     @property

@@ -291,8 +291,10 @@ def _move(old: Place, new: Place, inode: Inode, flags: int) -> None:
     if flags & RENAME_EXCHANGE:
         source.exchange(old.name, new.directory, new.name)
     else:
-        _replace(new, inode)
+        _make_way(new)
         source.move(old.name, new.directory, new.name)
+        if new.inode is not None:
+            new.inode.changed()
 
 
 def _check_targets(old: Place, new: Place, inode: Inode, flags: int) -> None:
@@ -339,14 +341,12 @@ def _check_kinds(inode: Inode, replaced: Inode) -> None:
         raise SyscallError(errno.EISDIR)
 
 
-def _replace(new: Place, inode: Inode) -> None:
-    if new.inode is None:
-        return
+def _make_way(new: Place) -> None:
     directory: Any = new.directory
-    replaced = new.inode
-    remove = directory.rmdir if replaced.kind == "dir" else directory.unlink
+    if new.inode is None or directory.moves_over:
+        return
+    remove = directory.rmdir if new.inode.kind == "dir" else directory.unlink
     remove(new.name)
-    replaced.changed()
 
 
 def _moved(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> None:

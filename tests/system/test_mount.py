@@ -521,6 +521,7 @@ def read_all(directory: Path, halt: threading.Event, reads: list[str]) -> None:
                     return
                 with contextlib.suppress(OSError):
                     os.lstat(path)
+                    reads.append(path)
                     os.listxattr(path)
                     with open(path, "rb", buffering=0) as file:
                         file.read(100_000)
@@ -533,16 +534,16 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     directory.mkdir()
     options = ["--ram", "5M", "--swap", "32M", "--dmesg", "-o"]
     alone = subprocess.run(
-        [*PKERN, "run", *options, tmp_path / "alone", program, "12"],
+        [*PKERN, "run", *options, tmp_path / "alone", program, "200"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "12"]
+    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "200"]
     halt, reads = threading.Event(), list[str]()
     with machine(directory, *command) as run:
-        roots = [directory, directory / "proc", directory / "proc/2", directory / "tmp"]
+        roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
         readers = [threading.Thread(target=read_all, args=(r, halt, reads)) for r in roots]
         for reader in readers:
             reader.start()
@@ -552,7 +553,7 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
             reader.join()
     assert (out, err, run.returncode) == (alone.stdout, alone.stderr, 0)
     assert (tmp_path / "seen").read_text() == (tmp_path / "alone").read_text()
-    assert len(reads) > 20
+    assert reads
     swapped = [line for line in out.splitlines() if line.startswith("pswpin")]
     assert swapped[-1] != "pswpin 0"
 

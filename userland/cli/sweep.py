@@ -28,6 +28,7 @@ examples:
   pkern sweep --inject %file:error=EACCES --root / /bin/cat /etc/hostname
   pkern sweep --fail oom ./tool                         killed where memory runs out
   pkern sweep --fail swap_read --ram 4M --swap 64M ./tool
+  pkern sweep --crash data --check './fsck' ./tool      what a crash leaves on the disk
   pkern sweep --json ends.json prog.py                  a program in Python
 """
 
@@ -55,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="count from the execve that starts the program on, not from its first instruction",
     )
+    group.add_argument(
+        "--crash",
+        metavar="DIR[:INSIDE]",
+        help="stop the machine dead before each write to a copy of this directory of the host,"
+        " which it shows (needs --check)",
+    )
+    group.add_argument(
+        "--check",
+        metavar="COMMAND",
+        help="what looks at each copy, in it, by the host's shell: 0 says that it is sound",
+    )
     group = parser.add_argument_group("what is told")
     group.add_argument("--json", metavar="FILE", help="every position and its end")
     add_program(parser, wall="10")
@@ -69,5 +81,6 @@ def load(options: argparse.Namespace) -> Any:
 
 def run(options: argparse.Namespace) -> int:
     """Run the sweep; 1 if there is a finding."""
-    status: int = load(options).run(options)
+    command = load(options)
+    status: int = command.crashes(options) if options.crash else command.run(options)
     return status

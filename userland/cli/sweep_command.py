@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -23,14 +24,16 @@ from pkern.userland.cli.prepared import (
     wall_seconds,
 )
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.failing import ALLOCATION, Origin
+from pkern.userland.failing import ALLOCATION, DISK_WRITE, Origin
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
 from pkern.userland.injection import BadInjection, Rule, for_python, read_rule
 from pkern.userland.program import NoMain
+from pkern.userland.shown import read_bind
+from pkern.userland.sweep.crash import Disk, Found, run_crashes
 from pkern.userland.sweep.ends import FINDINGS, Group, grouped, meaning
 from pkern.userland.sweep.run import Plan, Sweep, run_sweep, run_sweep_on
-from pkern.userland.tables import clear_progress, tell
+from pkern.userland.tables import clear_progress, show_progress, tell
 
 REFUSALS = (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable)
 
@@ -52,6 +55,51 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         Path(options.json).write_text(_as_json(sweep, groups))
     return 1 if any(group.meaning in FINDINGS for group in groups) else 0
+
+
+def crashes(options: argparse.Namespace) -> int:
+    """Stop the machine at each of its writes; 1 if a copy of the directory was not sound."""
+    others = options.inject or options.fail != ALLOCATION or options.fail_exec or options.dask
+    if others or options.json:
+        raise UsageError("--crash stands alone, with --check")
+    if options.check is None:
+        raise UsageError("--crash needs --check: the command that looks at what is left")
+    try:
+        shown = read_bind(options.crash)
+        disk = Disk(shown.host, shown.inside, options.check)
+        found = run_crashes(_plan(options), disk, show_progress)
+    except SyscallError as error:
+        raise UsageError(f"cannot execute '{options.file}': {error.strerror}", 126) from error
+    except (*REFUSALS, NoMain) as error:
+        raise UsageError(str(error)) from error
+    finally:
+        clear_progress()
+    tell(_told_crashes(found, options))
+    return 1 if any(one.status for one in found) else 0
+
+
+def _told_crashes(found: Sequence[Found], options: argparse.Namespace) -> list[str]:
+    whole, *crashed = found
+    lines = [
+        f"without a crash: {whole.end.told()}; {_sound(whole.status, whole.told)}",
+        f"writes: {len(crashed)}",
+        "",
+    ]
+    ends: dict[tuple[int, str], list[int]] = {}
+    for one in crashed:
+        ends.setdefault((one.status, one.told), []).append(one.at)
+    for (status, told), at in sorted(ends.items(), key=lambda end: (not end[0][0], end[1])):
+        bind = shlex.quote(f"{options.crash}:rw")
+        lines.append(f"{len(at):6}  {_sound(status, told)}")
+        lines.append(
+            f"        pkern run --fail {DISK_WRITE}:{at[0]} --bind {bind} {command_of(options)}"
+        )
+    return lines
+
+
+def _sound(status: int, told: str) -> str:
+    last = f": {told.splitlines()[-1]}" if told else ""
+    return f"unsound, status {status}{last}" if status else f"sound{last}"
 
 
 def _sweep(plan: Plan, options: argparse.Namespace) -> Sweep:
