@@ -180,7 +180,14 @@ struct cachestat {
 };
 
 /* Reads and writes that machine_fail_io() can let fail. */
-enum io_kind { IO_SWAP_READ = 0, IO_SWAP_WRITE = 1, IO_WRITEBACK = 2, IO_FILE_READ = 3, IO_DISK_WRITE = 4, NR_IO = 5 };
+enum io_kind {
+	IO_SWAP_READ = 0,
+	IO_SWAP_WRITE = 1,
+	IO_WRITEBACK = 2,
+	IO_FILE_READ = 3,
+	IO_DISK_WRITE = 4,
+	NR_IO = 5
+};
 
 /* What the last NEED_* or verdict was about. */
 struct need {
