@@ -118,6 +118,16 @@ def test_a_wrong_request(capsys, words, complaint):
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("question", ["walk", "vma", "page", "mapping"])
+def test_a_number_that_is_none_is_said(capsys, python, question):
+    for number in (f"{1 << 80}", "-1"):
+        assert main(["inspect", "-q", f"{question} {number}", python]) != 0
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err + told.out
+    assert main(["inspect", "-q", f"{question} {1 << 80}", python]) != 0
+    assert "a number is from 0 to 2**64 - 1" in capsys.readouterr().err
+
+
 def test_what_is_not_there_is_said(capsys, python):
     assert main(["inspect", "-q", "vma 8", "-q", "lru", python]) == 1
     said = capsys.readouterr()

@@ -581,6 +581,7 @@ def test_readers_of_the_hosts_files_take_no_descriptors(directory: Path) -> None
     [
         (lambda path: path / "missing", "cannot be mounted on: No such file or directory"),
         (lambda path: Path(shutil.copy(__file__, path)), "is not a directory of the host"),
+        (lambda path: Path("/proc"), "something is mounted on '/proc' already"),
     ],
 )
 def test_a_place_that_cannot_be_mounted_on_is_a_sentence(

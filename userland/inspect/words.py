@@ -51,13 +51,16 @@ class Question:
 def number(text: str) -> int:
     """Return the number that a word means. Errors: BadQuestion."""
     try:
-        return int(text, 0)
+        value = int(text, 0)
     except ValueError:
         raise BadQuestion(f"a number is decimal, or hex with 0x, not '{text}'") from None
+    if not 0 <= value < 1 << 64:
+        raise BadQuestion(f"a number is from 0 to 2**64 - 1, not '{text}'")
+    return value
 
 
 def _number_or_path(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+    return number(text) if text.isdecimal() else text
 
 
 def _vma(ask: Inspector, addr: str, *pid: str) -> Answer:

@@ -87,6 +87,8 @@ def _need_mountable(path: Path) -> None:
         raise NotMounted(f"'{path}' cannot be mounted on: {error.strerror}{hint}") from error
     if not is_directory:
         raise NotMounted(f"'{path}' is not a directory of the host")
+    if path.is_mount():
+        raise NotMounted(f"something is mounted on '{path}' already")
     _need_fuse()
 
 
