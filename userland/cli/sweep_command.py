@@ -85,6 +85,8 @@ def _told_crashes(found: Sequence[Found], options: argparse.Namespace) -> list[s
         f"writes: {len(crashed)}",
         "",
     ]
+    if not crashed:
+        lines.append("nothing was written there: nothing was tested")
     ends: dict[tuple[int, str], list[int]] = {}
     for one in crashed:
         ends.setdefault((one.status, one.told), []).append(one.at)

@@ -88,8 +88,9 @@ class Trace:
         made = tuple(other for other in self._tasks if other not in self._known)
         self._known.update(made)
         step = Step(pid, ready, point, footprint, made, tuple(accesses), tuple(calls))
-        if accesses:
-            self._look_at(self._tasks[pid], accesses)
+        task = self._tasks.get(pid)
+        if accesses and task is not None and task.alive:  # of who has ended there is no memory
+            self._look_at(task, accesses)
         self.steps.append(step)
         self._calls = []
 

@@ -79,7 +79,7 @@ def _some(
     for number, what in run_all(positions, start, at_once=at_once, seconds=plan.seconds):
         at = positions[number]
         writes, end = what if isinstance(what, tuple) else (0, end_of_branch(what))
-        status, told = _look(disk.check, folder / str(at))
+        status, told = _look(disk.check, folder / str(at), plan.seconds)
         shutil.rmtree(folder / str(at))
         yield writes, Found(at, end, status, told)
 
@@ -94,8 +94,8 @@ def _crashed(kernel: Kernel, plan: Plan, shown: Bind, at: int) -> tuple[int, End
     return (at or NEVER) - left(kernel, DISK_WRITE), end
 
 
-def _look(command: str, copy: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=copy, capture_output=True, text=True, errors="replace"
-    )
+def _look(command: str, copy: Path, seconds: float | None) -> tuple[int, str]:
+    limit = ["timeout", f"{seconds:g}"] if seconds else []
+    argv = [*limit, "/bin/sh", "-c", command]
+    done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, errors="replace")
     return done.returncode, (done.stdout + done.stderr).strip()
