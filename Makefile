@@ -67,7 +67,7 @@ run: build ## tell the letter's story on a real file (FILE=...)
 	$(BIN)/pkern story $(if $(FILE),'$(FILE)')
 
 # Processor seconds of the two halves, compiling included, and what cannot be shared out.
-TEST_CPU   := 440
+TEST_CPU   := 760
 TEST_ALONE := 15
 
 test: build ## every test: C programs, then pytest, on all processors (JOBS=N)
