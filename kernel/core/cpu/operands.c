@@ -19,18 +19,17 @@
 #include <stdlib.h>
 
 #define ENOUGH 64
-#define FIRST_ROOM 64
 #define VECTOR_GENERAL_PROTECTION 13
 #define ALIGNED 16
 
 enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
 
 struct place {
-	uint64_t address; /* 0: free */
-	const mm *of;     /* where it was found; only compared */
+	uint64_t address;
+	const mm *of; /* where it was found; only compared; NULL: no hook has been there */
 	engine_hook hook;
 	uint32_t well; /* times, or ENOUGH: no hook is there */
-	uint8_t bytes[MAX_INSN], length;
+	uint8_t bytes[MAX_INSN];
 };
 
 /* ---- which instructions ---- */
@@ -130,31 +129,28 @@ static uint64_t operand_at(processor *p, const struct insn *in, uint64_t address
 
 /* ---- places ---- */
 
-static struct place *slot_of(const struct places *s, uint64_t address)
+/* NULL: none was there. */
+static struct place *place_at(const struct places *s, uint64_t address)
 {
-	uint64_t mask = s->room - 1, i = (address * 0x9e3779b97f4a7c15ul >> 32) & mask;
-
-	while (s->at[i].address && s->at[i].address != address)
-		i = (i + 1) & mask;
-	return &s->at[i];
+	return site_at(&s->sites, address)->what;
 }
 
-static bool make_room(struct places *s)
+/* Of address, new if need be; NULL: the host has no memory. */
+static struct place *make_place(struct places *s, uint64_t address)
 {
-	struct places more = { .room = s->room ? 2 * s->room : FIRST_ROOM };
-
-	if (2 * s->nr < s->room)
-		return true;
-	more.at = calloc(more.room, sizeof(*more.at));
-	if (!more.at)
-		return false;
-	for (uint64_t i = 0; i < s->room; i++)
-		if (s->at[i].address)
-			*slot_of(&more, s->at[i].address) = s->at[i];
-	free(s->at);
-	s->at = more.at;
-	s->room = more.room;
-	return true;
+	if (!sites_make_room(&s->sites))
+		return NULL;
+	struct code_site *site = site_at(&s->sites, address);
+	if (site->what)
+		return site->what;
+	struct place *place = calloc(1, sizeof(*place));
+	if (!place)
+		return NULL;
+	*site = (struct code_site){ address, place };
+	s->sites.nr++;
+	place->address = address;
+	place->well = ENOUGH;
+	return place;
 }
 
 /*
@@ -171,7 +167,7 @@ static void drop_code(struct places *s, const mm *of, uint64_t from, uint64_t to
 
 static void retire(processor *p, struct place *place)
 {
-	if (!place->address || place->well == ENOUGH)
+	if (place->well == ENOUGH)
 		return;
 	place->well = ENOUGH;
 	take_hook(p, place->hook);
@@ -235,7 +231,7 @@ static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 		return; /* other code has come there */
 	uint64_t at = operand_at(p, &in, address);
 	if (is_well(wants, at, nbytes))
-		note_well(p, slot_of(&p->places, address));
+		note_well(p, place_at(&p->places, address));
 	else if (wants == WANTS_PLACE)
 		raise_exception(p, VECTOR_GENERAL_PROTECTION);
 	else
@@ -249,16 +245,14 @@ static bool hook_place(processor *p, uint64_t address, const struct insn *in, co
 	void *hook = (void *)(any_hook)operand_hook;
 	struct places *s = &p->places;
 
-	if (!make_room(s))
+	struct place *place = make_place(s, address);
+	if (!place)
 		return false;
-	struct place *place = slot_of(s, address);
-	bool same = place->address && !memcmp(place->bytes, bytes, in->length);
-	if (same || (place->address && place->well < ENOUGH))
+	bool same = place->of && !memcmp(place->bytes, bytes, in->length);
+	if (same || place->well < ENOUGH)
 		return false; /* it has its hook, or needs none any more */
 	if (p->lib.call.hook_add(p->uc, &place->hook, HOOK_CODE, hook, p, address, address))
 		return false;
-	s->nr += !place->address;
-	place->address = address;
 	place->of = p->mm;
 	place->well = 0;
 	memcpy(place->bytes, bytes, in->length);
@@ -308,7 +302,7 @@ void operands_settle(processor *p)
 	struct places *s = &p->places;
 
 	for (uint64_t i = 0; i < s->nr_tired; i++)
-		retire(p, slot_of(s, s->tired[i]));
+		retire(p, place_at(s, s->tired[i]));
 	s->nr_tired = 0;
 	bool all = s->nr_drops > MAX_DROPS || !p->mm || s->drops_of != p->mm;
 	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
@@ -321,4 +315,11 @@ void operands_settle(processor *p)
 	s->nr_drops = 0;
 }
 
-void operands_forget(processor *p) { free(p->places.at); }
+void operands_forget(processor *p)
+{
+	struct code_sites *s = &p->places.sites;
+
+	for (uint64_t i = 0; i < s->room; i++)
+		free(s->at[i].what);
+	free(s->at);
+}

@@ -27,9 +27,16 @@ struct frame_use {
 	bool shared, written;
 };
 
-struct x87_sites { /* addresses with a hook: a hash table, 0: free */
-	uint64_t *at, nr, room;
+struct code_site {
+	uint64_t address; /* 0: free */
+	void *what;       /* its owner's */
 };
+struct code_sites {
+	struct code_site *at;
+	uint64_t nr, room;
+};
+struct code_site *site_at(const struct code_sites *s, uint64_t address);
+bool sites_make_room(struct code_sites *s);
 
 struct place; /* operands.c: an instruction that is looked at, or was */
 struct span {
@@ -40,8 +47,7 @@ struct span {
 #define MAX_DROPS 16
 #define MAX_TIRED 64
 struct places {
-	struct place *at; /* a hash table by address */
-	uint64_t nr, room;
+	struct code_sites sites;                 /* of struct place */
 	uint64_t recent[MOST_PLACES], nr_hooked; /* the last that got a hook, in turn */
 	uint64_t tired[MAX_TIRED], nr_tired;     /* whose hooks are to go */
 	struct span drops[MAX_DROPS];            /* code to be translated anew */
@@ -119,7 +125,7 @@ struct processor {
 	bool grow;
 	struct given *given; /* NULL: no audit */
 	size_t nr_given, room_given;
-	struct x87_sites x87;
+	struct code_sites x87; /* addresses with a hook */
 	struct places places;
 	uint64_t leave_every; /* a test: enter anew at every so many misses; 0: never */
 	uint64_t leave_in;

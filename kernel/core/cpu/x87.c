@@ -17,7 +17,6 @@
 #define ESCAPE 0xd9
 #define MAX_PREFIXES 3
 #define MAX_BYTES (MAX_PREFIXES + 2)
-#define FIRST_ROOM 64
 #define FAULTS 0x3f /* of the control and of the status word */
 
 /* What frstor loads and fnsave stores. */
@@ -151,44 +150,17 @@ static void x87_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 
 /* ---- where hooks are ---- */
 
-static uint64_t *slot_of(const struct x87_sites *s, uint64_t address)
-{
-	uint64_t mask = s->room - 1, at = (address * 0x9e3779b97f4a7c15ul >> 32) & mask;
-
-	while (s->at[at] && s->at[at] != address)
-		at = (at + 1) & mask;
-	return &s->at[at];
-}
-
-static bool make_room(struct x87_sites *s)
-{
-	struct x87_sites more = { .room = s->room ? 2 * s->room : FIRST_ROOM };
-
-	if (2 * s->nr < s->room)
-		return true;
-	more.at = calloc(more.room, sizeof(*more.at));
-	if (!more.at)
-		return false;
-	for (uint64_t i = 0; i < s->room; i++)
-		if (s->at[i])
-			*slot_of(&more, s->at[i]) = s->at[i];
-	free(s->at);
-	s->at = more.at;
-	s->room = more.room;
-	return true;
-}
-
 static void hook_site(processor *p, uint64_t address)
 {
 	const struct engine_hook_spec spec = { HOOK_CODE, 0, (any_hook)x87_hook };
-	struct x87_sites *s = &p->x87;
+	struct code_sites *s = &p->x87;
 
-	if (!make_room(s))
+	if (!sites_make_room(s))
 		return;
-	uint64_t *slot = slot_of(s, address);
-	if (*slot || engine_add_hook(&p->lib, p->uc, &spec, address, address, p))
+	struct code_site *site = site_at(s, address);
+	if (site->address || engine_add_hook(&p->lib, p->uc, &spec, address, address, p))
 		return;
-	*slot = address;
+	site->address = address;
 	s->nr++;
 }
 
