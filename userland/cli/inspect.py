@@ -6,7 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
-from pkern.userland.cli.options import add_machine_options
+from pkern.userland.cli.options import add_command, add_machine_options
 from pkern.userland.cli.prepared import split_command
 from pkern.userland.cli.run import add_files, add_who
 
@@ -38,13 +38,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern inspect`."""
-    parser.add_argument(
-        "command",
-        nargs=argparse.REMAINDER,
-        metavar="PROGRAM ...",
-        help="FILE.py or an x86-64 ELF program, and its arguments",
-    )
-    parser.usage = f"{parser.prog} [OPTION ...] -q QUESTION PROGRAM [ARGUMENT ...]"
+    add_command(parser)
     group = parser.add_argument_group("what is asked, and where")
     group.add_argument(
         "-q", "--ask", action="append", default=[], metavar="QUESTION", help="as 'walk 0x400000'"

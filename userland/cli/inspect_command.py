@@ -10,25 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.inspect.breaks import always
 from pkern.kernel.inspect.inspector import NotThere
-from pkern.userland.cli import elf_command
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.ends import show_failure
-from pkern.userland.cli.options import UsageError, current_directory, existing
-from pkern.userland.cli.run import check_files, given_to
-from pkern.userland.cli.shared import layer_of, show_binds, show_host_root
-from pkern.userland.given import NotGiven
-from pkern.userland.harness import is_python
+from pkern.userland.cli.elf_command import host_descriptors
+from pkern.userland.cli.looked_at import run_looked_at
+from pkern.userland.cli.options import UsageError
+from pkern.userland.cli.run import check_files
 from pkern.userland.inspect.session import Session
 from pkern.userland.inspect.stops import Stop, read_place
 from pkern.userland.inspect.words import Asker, BadQuestion, read
 from pkern.userland.inspect.words import condition as holds
-from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
 
 if TYPE_CHECKING:
     from pkern.kernel.inspect.answers import Answer
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
-    from pkern.userland.program import Sys
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,10 +40,10 @@ def run(options: argparse.Namespace) -> int:
         session = Session(kernel, sys.stdin, sys.stdout)
         visit = (lambda task: answered.ask(kernel, task)) if questions else session.begin
         stop = Stop(place, visit)
-        run_it = _run_python if is_python(options.file) else _run_elf
+        stdin = None if questions else b""
         try:
             with stop.looking(kernel, condition), nullcontext() if questions else session.steps():
-                run_it(kernel, options, stop)
+                run_looked_at(kernel, options, stop, lambda: host_descriptors(kernel, stdin))
         except BadQuestion as error:
             raise UsageError(str(error)) from error
     if not stop.met:
@@ -92,35 +87,3 @@ class Answered:
             }
             for question, answer in zip(self._questions, self._answers, strict=True)
         ]
-
-
-def _run_elf(kernel: Kernel, options: argparse.Namespace, stop: Stop) -> None:
-    path = elf_command.fill_root(kernel, options.file, options.root, layer_of(options))
-    show_binds(kernel, options.bind)
-    here = None if options.root is not None else current_directory()
-    asked = given_to((options.file, *options.arguments), options, options.cwd or here)
-    stdio = elf_command.host_descriptors(kernel, None if options.ask else b"")
-    elf_command.run_job(kernel, path, asked, stdio, injector=stop)
-
-
-def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop) -> None:
-    try:
-        program = load_program(existing(options.file))
-        show_host_root(kernel, options.root, layer_of(options))
-        show_binds(kernel, options.bind)
-        asked = given_to((options.file, *options.arguments), options, None)
-        task = new_task(kernel, asked)
-    except (NoMain, NotGiven) as error:
-        raise UsageError(str(error)) from error
-
-    def main(sys: Sys, argv: list[str]) -> Any:
-        try:
-            return call_main(program, sys, argv)
-        finally:
-            if task.alive:
-                stop.end(task)
-
-    try:
-        run_main(task, main, asked, injector=stop, on_fault=show_failure)
-    except NoMain as error:
-        raise UsageError(str(error)) from error

@@ -91,6 +91,18 @@ def boot_values(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in BOOT}
 
 
+def add_command(parser: argparse.ArgumentParser) -> None:
+    """Add PROGRAM and its arguments, behind all options: options.command."""
+    # One list: argparse takes a -- away from behind a positional of its own.
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="FILE.py or an x86-64 ELF program, and its arguments",
+    )
+    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+
+
 def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM) -> None:
     """Add the options of a command that boots a machine.
 

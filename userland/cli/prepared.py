@@ -10,7 +10,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import BOOT, HelpfulParser, add_machine_options, natural, user_id
+from pkern.userland.cli.options import (
+    BOOT,
+    HelpfulParser,
+    add_command,
+    add_machine_options,
+    natural,
+    user_id,
+)
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -22,14 +29,7 @@ SHOWN = (*BOOT, "host", "root", "uid")
 
 def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
     """Add PROGRAM, what it is given, and the machine's options. wall: seconds for each copy."""
-    # One list: argparse takes a -- away from behind a positional of its own.
-    parser.add_argument(
-        "command",
-        nargs=argparse.REMAINDER,
-        metavar="PROGRAM ...",
-        help="FILE.py or an x86-64 ELF program, and its arguments",
-    )
-    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    add_command(parser)
     group = parser.add_argument_group("what the program is given")
     group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
     group.add_argument(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.userland.cli.options import (
     HelpfulParser,
     UsageError,
+    add_command,
     add_machine_options,
     add_mount,
     existing,
@@ -66,14 +67,7 @@ STAMPS = ("NONE", "SECONDS", "MICROSECONDS", "EPOCH")  # by how often -t is give
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern run`."""
-    # One list: argparse takes a -- away from behind a positional of its own.
-    parser.add_argument(
-        "command",
-        nargs=argparse.REMAINDER,
-        metavar="PROGRAM ...",
-        help="FILE.py or an x86-64 ELF program, and its arguments",
-    )
-    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    add_command(parser)
     _add_given(parser)
     add_files(parser)
     _add_shown(parser)

@@ -6,7 +6,7 @@ import argparse
 from importlib import import_module
 from typing import Any
 
-from pkern.userland.cli.options import add_machine_options
+from pkern.userland.cli.options import add_command, add_machine_options
 from pkern.userland.cli.prepared import split_command
 from pkern.userland.cli.run import add_files, add_who
 
@@ -25,13 +25,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern watch`."""
-    parser.add_argument(
-        "command",
-        nargs=argparse.REMAINDER,
-        metavar="PROGRAM ...",
-        help="FILE.py or an x86-64 ELF program, and its arguments",
-    )
-    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    add_command(parser)
     group = parser.add_argument_group("what is shown")
     group.add_argument(
         "--every", type=_seconds, default=0.2, metavar="SECONDS", help="look so often (0.2)"

@@ -6,21 +6,18 @@ import argparse
 import io
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.vfs.console import Stream
-from pkern.userland.cli import elf_command
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.ends import show_failure
-from pkern.userland.cli.options import UsageError, current_directory, existing
-from pkern.userland.cli.run import check_files, command_line, given_to
-from pkern.userland.cli.shared import layer_of, show_binds, show_host_root
-from pkern.userland.given import NotGiven
-from pkern.userland.harness import is_python
+from pkern.userland.cli.looked_at import run_looked_at
+from pkern.userland.cli.options import UsageError
+from pkern.userland.cli.run import check_files, command_line
 from pkern.userland.inspect.stops import ENDS, Place, Stop
 from pkern.userland.machine_code import Stdio
-from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
+from pkern.userland.program import call_main
 from pkern.userland.view.live import Watcher, drawn, watching
 
 if TYPE_CHECKING:
@@ -52,58 +49,22 @@ def run(options: argparse.Namespace) -> int:
     with boot(options) as kernel:
         watcher = Watcher(kernel, command_line(options), data)
         stop = Stop(Place(ENDS), lambda task: watcher.look_last())
-        run_it = _run_python if is_python(options.file) else _run_elf
-        terminal = sys.stdout.isatty()
-        status = run_it(
-            kernel,
-            options,
-            stop,
-            data,
-            lambda: watching(kernel, watcher, options.every) if terminal else nullcontext(),
-        )
-    if watcher.end is not None and not terminal:
+        live = watching(kernel, watcher, options.every) if sys.stdout.isatty() else nullcontext()
+        with live:
+            status = run_looked_at(
+                kernel, options, stop, lambda: _captured(kernel, data), partial(_call_main, data)
+            )
+    if watcher.end is not None and not sys.stdout.isatty():
         Console().print(drawn(watcher.end))
     return status
 
 
-Watching = Callable[[], AbstractContextManager[None]]
-
-
-def _run_elf(
-    kernel: Kernel, options: argparse.Namespace, stop: Stop, data: bytearray, watched: Watching
-) -> int:
-    path = elf_command.fill_root(kernel, options.file, options.root, layer_of(options))
-    show_binds(kernel, options.bind)
-    here = None if options.root is not None else current_directory()
-    asked = given_to((options.file, *options.arguments), options, options.cwd or here)
+def _captured(kernel: Kernel, data: bytearray) -> Stdio:
     out = Stream(kernel, b"", data.extend)
-    stdio = Stdio(Stream(kernel, b""), out, out)
-    with watched():
-        return elf_command.run_job(kernel, path, asked, stdio, injector=stop)
+    return Stdio(Stream(kernel, b""), out, out)
 
 
-def _run_python(
-    kernel: Kernel, options: argparse.Namespace, stop: Stop, data: bytearray, watched: Watching
-) -> int:
-    try:
-        program = load_program(existing(options.file))
-        show_host_root(kernel, options.root, layer_of(options))
-        show_binds(kernel, options.bind)
-        asked = given_to((options.file, *options.arguments), options, None)
-        task = new_task(kernel, asked)
-    except (NoMain, NotGiven) as error:
-        raise UsageError(str(error)) from error
-
-    def main(sys: Sys, argv: list[str]) -> Any:
-        try:
-            with redirect_stdout(Output(data)):
-                return call_main(program, sys, argv)
-        finally:
-            if task.alive:
-                stop.end(task)
-
-    try:
-        with watched():
-            return run_main(task, main, asked, injector=stop, on_fault=show_failure)
-    except NoMain as error:
-        raise UsageError(str(error)) from error
+def _call_main(data: bytearray, main: Callable[..., Any], sys: Sys, argv: list[str]) -> Any:
+    # The picture goes on being drawn on the terminal.
+    with redirect_stdout(Output(data)):
+        return call_main(main, sys, argv)
