@@ -55,6 +55,14 @@ class Place(NamedTuple):
         return f"{self.name}+{self.offset:#x}" if self.name else f"{self.vaddr:#x}"
 
 
+class Spot(NamedTuple):
+    """Where in a file an address of a program lies: its path then, and the byte."""
+
+    path: str
+    inode: Inode
+    offset: int
+
+
 class Frame(NamedTuple):
     """One function that has not returned yet. addr: the next instruction of it."""
 
@@ -198,6 +206,22 @@ class Symbols:
             self._programs[inode] = made
         return self._programs[inode]
 
+    def spot(self, task: Task, addr: int) -> Spot | None:
+        """Return where in a file an address of a task lies, without reading it; None: in none."""
+        vma = task.mm.vma_at(addr)
+        file = self._kernel.vfs.file_of(vma.file_cookie) if vma and vma.file_cookie else None
+        if vma is None or file is None:
+            return None
+        return Spot(file.path, file.inode, addr - vma.start + vma.pgoff * PAGE_SIZE)
+
+    def named(self, spot: Spot) -> Place | None:
+        """Return what a byte of a file belongs to; None: it is no ELF file's."""
+        program = self._program(spot.inode)
+        vaddr = program.vaddr(spot.offset) if program is not None else None
+        if program is None or vaddr is None:
+            return None
+        return Place(spot.path, *program.name(vaddr), vaddr)
+
     def _shown(self, vma: Vma | None) -> tuple[str, Program] | None:
         """Return the file that an area shows, if it is an ELF file."""
         file = self._kernel.vfs.file_of(vma.file_cookie) if vma and vma.file_cookie else None
@@ -206,15 +230,8 @@ class Symbols:
 
     def place(self, task: Task, addr: int) -> Place | None:
         """Return what an address of a task belongs to; None: to no ELF file."""
-        vma = task.mm.vma_at(addr)
-        shown = self._shown(vma)
-        if vma is None or shown is None:
-            return None
-        path, program = shown
-        vaddr = program.vaddr(addr - vma.start + vma.pgoff * PAGE_SIZE)
-        if vaddr is None:
-            return None
-        return Place(path, *program.name(vaddr), vaddr)
+        spot = self.spot(task, addr)
+        return None if spot is None else self.named(spot)
 
     def address(self, task: Task, name: str) -> int | None:
         """Return where a symbol lies in a task's memory; None: in no file that it maps."""

@@ -96,6 +96,25 @@ def test_help_imports_no_machine(arguments: Sequence[str]) -> None:
     assert len(modules) <= 50
 
 
+FALLS = """
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+	int status;
+	if (!fork())
+		*(volatile int *)16 = 1;
+	return wait(&status) < 0 || !WIFSIGNALED(status);
+}
+"""
+
+
+def test_a_process_that_falls_and_is_caught_costs_no_reading_of_symbols(
+    compile_c: Callable[..., Path],
+) -> None:
+    assert not imported("run", str(compile_c(FALLS))) & COSTLY
+
+
 def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
     """The counts above are of modules that a command does not need: here they appear."""
     program = str(compile_c(TRUE))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pkern.kernel.wait import WouldBlock
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.given import Given
+    from pkern.userland.symbols import Spot
 
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
 QUIET = {SIGINT, SIGPIPE}  # ends that a shell does not speak of
@@ -136,7 +137,7 @@ class Whereabouts:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._before: Observer | None = None
-        self._places: dict[Group, str] = {}
+        self._spots: dict[Group, Spot] = {}
 
     def attach(self, scheduler: Scheduler) -> None:
         """Watch the scheduler's tasks."""
@@ -144,7 +145,13 @@ class Whereabouts:
 
     def of(self, task: Task) -> str:
         """Return where a task's process was; "": it is not known."""
-        return self._places.get(task.group, "")
+        spot = self._spots.get(task.group)
+        if spot is None:
+            return ""
+        from pkern.userland.symbols import Symbols
+
+        place = Symbols(self._kernel).named(spot)
+        return str(place) if place is not None and place.name else ""
 
     def signal(self, task: Task, info: SigInfo) -> None:
         """Look where the task is, if this is its end."""
@@ -152,9 +159,10 @@ class Whereabouts:
         if own and task.signals.fate(info.si_signo) is Fate.DIE:
             from pkern.userland.symbols import Symbols  # for those who fall
 
-            place = Symbols(self._kernel).place(task, task.cpu.registers()["rip"])
-            if place is not None and place.name:
-                self._places[task.group] = str(place)
+            # Read only if it is told: others than the program may fall, and be caught.
+            spot = Symbols(self._kernel).spot(task, task.cpu.registers()["rip"])
+            if spot is not None:
+                self._spots[task.group] = spot
         if self._before is not None:
             self._before.signal(task, info)
 
