@@ -242,3 +242,30 @@ def test_looking_brings_in_no_page(programs: Path) -> None:
             peek(task, 0x400000, 1 << 20)
 
     assert counts(look) == counts(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("def on_fault(:\n", "SyntaxError"),
+        (
+            "def on_fault(): pass\n",
+            "on_fault is for a function that is called as f(task, addr, access)",
+        ),
+        ("@at('main')\ndef f(): pass\n", "at('main') is for a function that is called as f(task)"),
+        ("\0", "cannot be loaded"),
+    ],
+)
+def test_a_file_of_hooks_that_is_none(programs: Path, tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "hooks.py").write_text(text)
+    done = run("--hook", tmp_path / "hooks.py", programs / "static")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "hook_option.py" not in done.stderr
+
+
+def test_a_symbol_that_no_program_has_is_said(programs: Path, tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text("@at('nowhere')\n@at('middle')\ndef f(task): pass\n")
+    done = run("--hook", tmp_path / "hooks.py", programs / "static")
+    assert done.stderr.endswith("pkern: no program has a symbol nowhere (--hook)\n")

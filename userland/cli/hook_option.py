@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError, existing
@@ -29,8 +30,11 @@ class HookDoor:
 
     def finish(self) -> None:
         """Call them no more."""
-        if self._hooking is not None:
-            self._hooking.close()
+        if self._hooking is None:
+            return
+        self._hooking.close()
+        if unseen := sorted(self._hooking.unseen):
+            print(f"pkern: no program has a symbol {', '.join(unseen)} (--hook)", file=sys.stderr)
 
     def tell_end(self, status: int) -> None:
         """Nobody waits to hear of it."""

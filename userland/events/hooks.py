@@ -14,7 +14,7 @@ of code are counted once, so that a run with hooks is the same as one without.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 Hook = Callable[..., object]
 Raw = Callable[..., int]
+# What each function of a file's is called with.
+ARGUMENTS = {
+    "on_fault": ("task", "addr", "access"),
+    "on_syscall": ("task", "name", "args"),
+    "on_return": ("task", "name", "result"),
+}
+AT = ("task",)
 ACCESSES = {0: "read", 2: "write", 16: "exec"}
 MOST_TEXT = 4096
 SIGN, WORD_BITS = 63, 64
@@ -114,27 +121,58 @@ class Hooks:
             raise BadHook(f"at() takes the name of a symbol, not {symbol!r}")
 
         def keep(hook: Hook) -> Hook:
+            _need_arguments(f"at({symbol!r})", hook, AT)
             self.places.setdefault(symbol, []).append(hook)
             return hook
 
         return keep
 
 
+def _need_arguments(what: str, hook: Hook, arguments: Sequence[str]) -> None:
+    """Refuse what cannot be called so. Errors: BadHook."""
+    from inspect import signature
+
+    try:
+        signature(hook).bind(*arguments)
+    except (TypeError, ValueError) as error:
+        told = ", ".join(arguments)
+        raise BadHook(f"{what} is for a function that is called as f({told})") from error
+
+
 def load(path: Path) -> Hooks:
-    """Return the hooks of a file, in which `at` is there. Errors: BadHook, and the file's own."""
+    """Return the hooks of a file, in which `at` is there.
+
+    Errors: BadHook; for what the file itself raises the text is its traceback.
+    """
     hooks, module = Hooks(), ModuleType(f"hooks_{path.stem}")
     module.__file__ = str(path)
     vars(module)["at"] = hooks.at
     sys.modules[module.__name__] = module  # as a class of the file may want
-    exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    for name in ("on_fault", "on_syscall", "on_return"):
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    except (BadHook, SystemExit):
+        raise
+    except Exception as error:
+        raise BadHook(f"{path} cannot be loaded:\n{_told(error)}") from error
+    for name, arguments in ARGUMENTS.items():
         found = vars(module).get(name)
-        if found is not None and not callable(found):
+        if found is None:
+            continue
+        if not callable(found):
             raise BadHook(f"{path}: {name} is no function")
+        _need_arguments(f"{path}: {name}", found, arguments)
         setattr(hooks, name, found)
     if not (hooks.on_fault or hooks.on_syscall or hooks.on_return or hooks.places):
         raise BadHook(f"{path}: there is no on_fault, on_syscall, on_return, nor any @at(symbol)")
     return hooks
+
+
+def _told(error: Exception) -> str:
+    import traceback
+
+    of_file = traceback.extract_tb(error.__traceback__)[1:]
+    lines = [*traceback.format_list(of_file), *traceback.format_exception_only(error)]
+    return "".join(lines).rstrip()
 
 
 class _Hooking(Scheduler):
@@ -162,6 +200,7 @@ class Hooking:
         self._processor = kernel.processor
         self._inside: dict[Task, str] = {}  # which call a task is in
         self._where: list[list[Hook]] = []  # of each spot, what is to be called
+        self.unseen = set(hooks.places)  # symbols that no program has had
         self._stops = Stops(kernel.processor)
         self._stops.tell_faults(int(hooks.on_fault is not None))
         self._plain_calls = self._scheduler.calls
@@ -187,6 +226,7 @@ class Hooking:
             for name, hooks in self._hooks.places.items():
                 addr = self._symbols.address(task, name)
                 if addr is not None:
+                    self.unseen.discard(name)
                     spots[task.mm.handle, addr] = hooks
         self._where = list(spots.values())
         self._stops.set_spots([Spot(mm, addr, 1, Kind.BREAK) for mm, addr in spots])
