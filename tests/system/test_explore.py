@@ -292,8 +292,8 @@ def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     words = ["--preempt", preempt, "--strategy", strategy, "--budget", "60", "./forks"]
     done = pkern("explore", *words, folder=tmp_path)
     assert done.stderr == ""
-    if strategy == "dpor":  # the others may come to the end of their budget
-        assert "status 1" in done.stdout, "the children write in one order only"
+    cut = "there are more: --budget has ended it" in done.stdout
+    assert cut or "status 1" in done.stdout, "the children write in one order only"
     assert "pkern itself failed" not in done.stdout
 
 

@@ -89,7 +89,8 @@ def _explore(options: argparse.Namespace) -> int:
         findings = [group for group in groups if group.meaning in FINDINGS]
         shortest = [shrunk(session, _shortest(group)) for group in findings]
         races = told_races(session, all_ran, options) if options.races else []
-    tell([*_told(usual, all_ran, groups, findings, shortest), *races])
+    cut = "" if options.first else session.cut
+    tell([*_told(usual, all_ran, groups, findings, shortest, cut), *races])
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
     if options.save and shortest:
@@ -173,9 +174,12 @@ def _told(
     groups: Sequence[Group[Schedule]],
     findings: Sequence[Group[Schedule]],
     shortest: Sequence[Ran],
+    cut: str,
 ) -> list[str]:
     lines = [f"the usual schedule: {usual.end.told()} ({usual.points} points)"]
-    lines += [f"schedules: {len(all_ran)}", ""]
+    lines.append(f"schedules: {len(all_ran)}")
+    lines += [f"there are more: --{cut} has ended it"] if cut else []
+    lines.append("")
     for group in groups:
         lines.append(f"{len(group.led):6}  {group.meaning.value}: {group.end.told()}")
         if group in findings:

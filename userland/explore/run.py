@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel import branch
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 NUMBER = struct.Struct("=Q")
 ALL = Share()
+BUDGET = "budget"
 Progress = Callable[[int], None]
 
 
@@ -165,6 +166,7 @@ class Session:
     def __init__(self, plan: Plan) -> None:
         """Boot it. Errors: as plan.machine; NotBranchable."""
         self.plan = plan
+        self.cut = ""  # by what an exploration of every schedule was: the plan's budget
         self._kernel = plan.machine()
 
     def __enter__(self) -> Session:
@@ -207,6 +209,7 @@ class Session:
         """
         while True:
             found: list[Ran] = []
+            self.cut = ""
             for ran in schedules():
                 found.append(ran)
                 if self.plan.enough(ran.end):
@@ -223,8 +226,10 @@ class Session:
 
     def run_orders(self) -> Iterator[Ran]:
         """Run every order that matters, or as many as the plan allows. Errors: NoEnd."""
-        ran = dpor.explore(self._run_order)
-        for one in islice(ran, self.plan.budget):
+        for number, one in enumerate(dpor.explore(self._run_order)):
+            if number == self.plan.budget:
+                self.cut = BUDGET
+                return
             yield one
             if not set(one.shared) <= set(self.plan.shared):
                 return  # it has more points than were known
@@ -253,7 +258,10 @@ class Session:
         states = States() if self.plan.merges else None
         try:
             with self._kernel.branch(_subtree, self.plan, bound, budget, states, share) as whole:
-                return sorted(whole.result(), key=_order)
+                found = sorted(whole.result(), key=_order)
+            if budget.was_too_small():
+                self.cut = BUDGET
+            return found
         finally:
             budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
             budget.close()
@@ -294,6 +302,10 @@ class _Budget:
         """Let none be begun any more."""
         self._put(0)
 
+    def was_too_small(self) -> bool:
+        """Tell whether one more was wanted than there were."""
+        return bool(os.pread(self._fd, NUMBER.size, NUMBER.size))
+
     def take(self) -> bool:
         """Take one; tell whether there was one."""
         fcntl.lockf(self._fd, fcntl.LOCK_EX)  # it is a process's: each copy takes its own
@@ -301,6 +313,8 @@ class _Budget:
             (left,) = NUMBER.unpack(os.pread(self._fd, NUMBER.size, 0))
             if left:
                 self._put(left - 1)
+            else:
+                os.pwrite(self._fd, NUMBER.pack(1), NUMBER.size)
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN)
         return bool(left)
