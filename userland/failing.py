@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 ALLOCATION, OUT_OF_MEMORY = "allocation", "oom"
 PAGES = ("file_read", "swap_read", "swap_write", "writeback")
 DISK_WRITE = "disk_write"
-KINDS = (ALLOCATION, OUT_OF_MEMORY, *PAGES, DISK_WRITE)
+SWEPT = (ALLOCATION, OUT_OF_MEMORY, *PAGES)  # by copies of a machine, which have no disk
+KINDS = (*SWEPT, DISK_WRITE)
 
 
 class Origin(Enum):

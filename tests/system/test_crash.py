@@ -84,6 +84,8 @@ def test_one_that_is_written_in_place_is_not(folder: Path) -> None:
 
 
 def test_what_does_not_go_together_is_said(folder: Path) -> None:
+    alone = sweep(folder, "--check", "true", "./program")
+    assert (alone.returncode, "--check is for --crash" in alone.stderr) == (2, True)
     assert "--crash needs --check" in sweep(folder, "--crash", "data", "./program").stderr
     both = sweep(folder, "--crash", "data", "--check", "true", "--fail", "oom", "./program")
     assert "--crash stands alone" in both.stderr

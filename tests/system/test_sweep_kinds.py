@@ -120,6 +120,7 @@ def test_memory_runs_out_at_each_allocation(tmp_path: Path) -> None:
     program = build(tmp_path, READING)
     done = command("sweep", "--fail", "oom", program, "/proc/self/comm")
     assert "without a failure: status 2: read 8" in done.stdout, done.stderr
+    assert done.stderr == ""
     killed = re.search(r"(\d+)  reports: ended by SIGKILL\n +(pkern run .*)", done.stdout)
     assert killed is not None, done.stdout
     positions = int(re.search(r"positions: (\d+)", done.stdout)[1])

@@ -38,7 +38,10 @@ def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
     group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
     group.add_argument("--overlay", action="store_true", help="which each copy may change")
     group.add_argument(
-        "--wall", default=wall, metavar="SECONDS", help=f"the host's time for each copy ({wall})"
+        "--wall",
+        default=wall,
+        metavar="SECONDS",
+        help=f"the host's time for each copy ({wall}); 0: no end",
     )
     group.add_argument(
         "--jobs", type=natural, default=0, metavar="N", help="copies at once (a processor each)"

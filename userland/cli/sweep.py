@@ -8,7 +8,7 @@ from typing import Any
 
 from pkern.userland.cli.elsewhere import add_dask
 from pkern.userland.cli.prepared import add_program, split_command
-from pkern.userland.failing import ALLOCATION, KINDS
+from pkern.userland.failing import ALLOCATION, SWEPT
 
 HELP = """\
 What does PROGRAM do when memory runs out, or a call fails? It runs once, and wherever a failure may
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--fail",
-        choices=KINDS,
+        choices=SWEPT,
         default=ALLOCATION,
         metavar="KIND",
         help="allocation (refused), oom (memory runs out there), or pages that are read or written:"

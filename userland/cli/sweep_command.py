@@ -40,6 +40,8 @@ REFUSALS = (CpuUnavailable, NoEnd, NotBranchable, NotGiven, ProcessorUnavailable
 
 def run(options: argparse.Namespace) -> int:
     """Run the sweep; 1 if there is a finding."""
+    if options.check is not None:
+        raise UsageError("--check is for --crash: it looks at what a crash leaves")
     if options.json:
         writable(options.json)
     try:

@@ -116,6 +116,7 @@ def _counted(kernel: Kernel, plan: Plan) -> list[int]:
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
     """Run the line, or what has become a copy of it, to its end."""
+    kernel.log.register_console(_nowhere)  # a line from each copy would tell nothing
     work = Work(line, plan.kind, counts, plan.origin)
     changer: Changer = Hook(work.before)
     if plan.rules:
@@ -129,6 +130,10 @@ def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:
             raise
         text = f"cannot be executed: {error.strerror}"
         return End(NOT_EXECUTABLE, None, None, b"", text.encode(), left_behind(kernel))
+
+
+def _nowhere(_: object) -> None:
+    """Show nothing."""
 
 
 class _Copies:
