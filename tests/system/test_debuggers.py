@@ -47,13 +47,14 @@ int main(void)
 }
 """
 BREAKS = (
-    "set pagination off", "set confirm off", "break twice", "run", "bt", "info registers rip rax",
-    "next", "print n", "print counter", "watch counter", "continue", "continue", "delete", "stepi",
+    "set pagination off", "set confirm off", "break twice", "run >printed", "bt",
+    "info registers rip rax", "next", "print n", "print counter", "watch counter", "continue",
+    "continue", "delete", "stepi",
     "x/i $pc", "print twice(21)", "print counter", "continue",
 )  # fmt: skip
 IN_THREADS = (
-    "set pagination off", "set confirm off", "break work", "run", "print n", "bt 2", "thread",
-    "continue", "print n", "delete", "continue",
+    "set pagination off", "set confirm off", "break work", "run >printed", "print n", "bt 2",
+    "thread", "continue", "print n", "delete", "continue",
 )  # fmt: skip
 VARYING = (
     (re.compile(r"\(LWP \d+\)|process \d+|\bpid \d+"), "N"),
@@ -111,8 +112,11 @@ def test_gdb_says_what_it_says_on_the_host(
     program = compile_c(source, "dynamic", "-g", "-O0", "-pthread")
     words = [word for command in commands for word in ("-ex", command)]
     gdb = (shutil.which("gdb"), "-nx", "-batch", *words, program)
-    ours = here(*gdb, cwd=tmp_path, sources=program.parent)
+    # What the program prints itself may come in the middle of a line of gdb's.
+    ours, printed = here(*gdb, cwd=tmp_path, sources=program.parent), tmp_path / "printed"
+    ours_printed = printed.read_text()
     assert told(ours) == told(host(*gdb, cwd=tmp_path))
+    assert ours_printed == printed.read_text() != ""
 
 
 def test_gdb_attaches_and_lets_go_and_makes_a_core_file(compile_c: Compile, tmp_path: Path) -> None:
