@@ -14,6 +14,7 @@ from typing import Any
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import function
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.signals import SIGKILL
@@ -62,7 +63,9 @@ def is_program(path: Path) -> bool:
 
 def boot_scheduler(kernel: Kernel) -> Scheduler:
     """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
-    kernel.scheduler = Scheduler(kernel, bytes(engine_library()), abi.raw_calls(), abi.missing)
+    ia32 = function("pkern.syscalls.ia32.calls", "make")
+    library = bytes(engine_library())
+    kernel.scheduler = Scheduler(kernel, library, abi.raw_calls(), abi.missing, ia32)
     kernel.scheduler.waiting_for = _waiting_for
     answers.tell(kernel.scheduler.processor.answers)
     return kernel.scheduler

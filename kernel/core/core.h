@@ -283,9 +283,10 @@ struct mm {
 	uint64_t mdwe;        /* enum mdwe */
 	struct policy policy; /* the task's */
 	uint64_t stack_top;
-	bool upwards;    /* ADDR_COMPAT_LAYOUT: mappings grow up */
-	bool merge_any;  /* PR_SET_MEMORY_MERGE */
-	bool ksm_listed; /* pages of it are, or were, to be merged */
+	uint64_t low_base; /* where mappings go down from below 4 GiB; 0: they go anywhere */
+	bool upwards;      /* ADDR_COMPAT_LAYOUT: mappings grow up */
+	bool merge_any;    /* PR_SET_MEMORY_MERGE */
+	bool ksm_listed;   /* pages of it are, or were, to be merged */
 	struct ksm_item *ksm_list;
 	uint64_t ksm_items, ksm_merging, ksm_zero_pages;
 	struct mm *ksm_next, *ksm_prev;

@@ -563,6 +563,8 @@ void mm_set_limits(mm *mm, const struct limits *limits); /* of who runs in it no
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
 void mm_place_upwards(mm *mm); /* mappings go from a third of user space up, as in old days */
+/* Mappings go below 4 GiB, from base down, until base is 0: as long as a call of the i386 table takes. */
+void mm_place_low(mm *mm, uint64_t base);
 /* Where a program says that its heap and its stack are; nothing is mapped. */
 void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stack);
 struct mm_counters *mm_counters(mm *mm);

@@ -18,6 +18,8 @@ static void counters_from_layout(struct mm_counters *c, const struct layout *lay
 
 void mm_place_upwards(mm *mm) { mm->upwards = true; }
 
+void mm_place_low(mm *mm, uint64_t base) { mm->low_base = base; }
+
 void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stack)
 {
 	mm->counters.start_brk = start_brk;

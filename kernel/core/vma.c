@@ -549,18 +549,23 @@ static void tell_gap(mm *mm, int64_t at, const struct window *w, uint64_t downwa
 	      w->high);
 }
 
+#define LOW_TOP 0xffffe000ul /* where i386 programs end */
+
 static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
-	uint64_t top = mm->counters.task_size, align = alignment(flags);
+	uint64_t top = mm->low_base ? LOW_TOP : mm->counters.task_size, align = alignment(flags);
+	uint64_t base = mm->low_base ? mm->low_base : mm->counters.mmap_base;
 	struct window up = { PAGE_ALIGN(top / 3), top, len };
+	if (mm->low_base)
+		flags &= ~(uint64_t)MAP_32BIT; /* as Linux: all of it is low */
 	if (flags & MAP_32BIT)
 		up = (struct window){ 0x40000000, 0x80000000, len };
 	addr = (addr + align - 1) & -align;
-	if (hint_fits(mm, addr, len, flags & MAP_32BIT ? up.high : top))
+	if (hint_fits(mm, addr, len, flags & MAP_32BIT ? up.high : mm->counters.task_size))
 		return (int64_t)addr;
 	bool upwards = mm->upwards || mm->machine->tunables.legacy_va_layout;
 	if (!(flags & MAP_32BIT) && !upwards) {
-		struct window down = { PAGE_SIZE, mm->counters.mmap_base, len + align - PAGE_SIZE };
+		struct window down = { PAGE_SIZE, base, len + align - PAGE_SIZE };
 		int64_t at = search_down(mm, down);
 		tell_gap(mm, at, &down, 1);
 		if (at > 0) /* as Linux: the end of the gap, then down to the alignment */

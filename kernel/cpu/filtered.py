@@ -16,6 +16,7 @@ from pkern.kernel.tasks.seccomp import (
     USER_NOTIF,
 )
 from pkern.kernel.tasks.signals import SigInfo, force
+from pkern.kernel.tasks.thread import WORD, entry_by_number
 from pkern.kernel.tasks.trace import Event
 
 if TYPE_CHECKING:
@@ -32,13 +33,17 @@ def obey(task: Task, answer: int, nr: int, rip: int, ask: Then) -> None:
     go. Source: seccomp(2), Linux 6.18 kernel/seccomp.c.
     """
     action, data = answer & ACTION_BITS, answer & DATA_BITS
-    task.thread.orig_rax = nr
+    task.thread.orig_rax = nr & WORD
     if action == ERRNO:
         task.cpu.set_result(-min(data, MAX_ERRNO))
     elif action == TRAP:
         number = nr & 0xFFFF_FFFF
-        task.cpu.set_registers({"rax": nr})
-        force(task, SigInfo(SIGSYS, SYS_SECCOMP, si_addr=rip, si_errno=data, si_syscall=number))
+        task.cpu.set_registers({"rax": nr & WORD})
+        arch = entry_by_number(nr).audit_arch
+        about = SigInfo(
+            SIGSYS, SYS_SECCOMP, si_addr=rip, si_errno=data, si_syscall=number, si_arch=arch
+        )
+        force(task, about)
     elif action == TRACE:
         task.cpu.set_result(-errno.ENOSYS)
         if task.trace is not None and task.trace.wants(Event.SECCOMP):

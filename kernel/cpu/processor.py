@@ -140,6 +140,11 @@ class Context:
         """Let the system call that the task is in return rax when it runs on."""
         lib.context_result(self.handle, rax)
 
+    @property
+    def in_ia32_call(self) -> bool:
+        """Whether the call that the task is in, or has just left, was made by int 0x80."""
+        return bool(lib.context_in_ia32_call(self.handle))
+
     def forget_answers(self) -> None:
         """Let the task ask again who it is; nothing to do once the registers are forgotten."""
         lib.context_forget(self.handle)

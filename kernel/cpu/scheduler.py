@@ -35,7 +35,7 @@ from pkern.kernel.tasks.signals import (
     Fate,
     SigInfo,
 )
-from pkern.kernel.tasks.thread import NO_CALL
+from pkern.kernel.tasks.thread import IA32, NO_CALL, SYSCALL, WORD, entry_of
 from pkern.kernel.tasks.trace import CLD_TRAPPED, At, Calls, Event, Steps, Trace, is_held, trap
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock, outside
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
 
 SLICE_BLOCKS = 20_000
-CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT = (
+CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,
     lib.RUN_NEED,
@@ -56,11 +56,12 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT = (
     lib.RUN_ENGINE,
     lib.RUN_STALE,
     lib.RUN_EVENT,
+    lib.RUN_IA32_CALL,
 )
 EINTR, ENOSYS = 4, 38
 REGISTERS = 1 << 64
 TRAP_BRKPT, TRAP_HWBKPT = 1, 4
-SIGRETURN, RESTART_SYSCALL = 15, 219
+SIGRETURN = 15
 DEBUG, STEPPED = 1, 1 << 14  # the vector, and DR6's bit for a step
 EXECUTE = 0  # a watched place: debugregs.py
 # What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
@@ -71,7 +72,6 @@ RESTARTS = {
     Restart.UNLESS_HANDLED: 514,
     Restart.CONTINUE: 516,
 }
-ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2
@@ -109,10 +109,16 @@ class Scheduler:
     """The tasks in machine code of one machine.
 
     calls: every system call, by number. missing: what is called for a number that is not there.
+    ia32: makes a call of the i386 table, which int 0x80 asks for.
     """
 
     def __init__(
-        self, kernel: Machine, library: bytes, calls: dict[int, Call], missing: Call
+        self,
+        kernel: Machine,
+        library: bytes,
+        calls: dict[int, Call],
+        missing: Call,
+        ia32: Call,
     ) -> None:
         """Open the processor. Errors: ProcessorUnavailable."""
         self.kernel = kernel
@@ -123,6 +129,7 @@ class Scheduler:
         lib.run_set_clock(self.processor.handle, clock.place(), clock.call_ns, clock.block_ns)
         self._calls = self._own_calls = calls
         self.missing = missing
+        self.ia32 = ia32
         self._answers = lib.RUN_ANSWERING  # does the core answer calls that it can?
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self.queue: deque[Task] = deque()
@@ -408,6 +415,8 @@ class Scheduler:
         while reason is not None:
             if reason == CALL:
                 reason = self._serve_calls(task)
+            elif reason == IA32_CALL:
+                reason = self._serve_ia32_call(task)
             elif reason == BUDGET:
                 self._interrupt_sequence(task)
                 return True
@@ -461,9 +470,18 @@ class Scheduler:
             if reason != CALL:
                 return int(reason)
 
-    def _serve_watched_call(self, task: Task) -> int | None:
+    def _serve_ia32_call(self, task: Task) -> int | None:
+        """Serve a call by int 0x80: few, and never the next one at once."""
+        if task.trace is not None or task.seccomp is not None:
+            return self._serve_watched_call(task, IA32)
+        nr, arguments = self._current_call()
+        task.thread.call = nr | IA32, arguments
+        return self._resume(task)
+
+    def _serve_watched_call(self, task: Task, mark: int = SYSCALL.mark) -> int | None:
         """Hold the task before a call if its tracer asked for that, or make it if it may be."""
-        call, trace = self._current_call(), task.trace
+        (nr, arguments), trace = self._current_call(), task.trace
+        call = nr | mark, arguments
         if trace is not None and trace.calls is not Calls.RUN:
             self._hold_at_entry(task, trace, call[0])
         elif self._may_call(task, call, UNASKED):
@@ -489,7 +507,7 @@ class Scheduler:
         return False
 
     def _hold_at_entry(self, task: Task, trace: Trace, nr: int) -> None:
-        task.thread.orig_rax = nr
+        task.thread.orig_rax = nr & WORD
         task.cpu.set_result(-ENOSYS)
         if trace.calls is Calls.EMULATE:
             trace.hold_at_call(At.ENTRY, self._skip_call)
@@ -510,7 +528,9 @@ class Scheduler:
         if thread.orig_rax & EAX == EAX:  # -1, as Linux reads it: no call
             self._left_call(task)
             return
-        call = thread.orig_rax, tuple(regs[name] for name in ARGUMENTS)
+        entry = entry_of(task)
+        arguments = tuple(regs[name] for name in entry.arguments)
+        call = thread.orig_rax & entry.mask | entry.mark, arguments
         if self._may_call(task, call, passing):
             thread.call = call
 
@@ -564,19 +584,19 @@ class Scheduler:
         except SyscallError as error:
             self._finish_call(task, -error.number)
         except RegistersSet:
-            thread.orig_rax = nr if nr != SIGRETURN else NO_CALL
+            thread.orig_rax = nr & WORD if nr != SIGRETURN else NO_CALL
             thread.call, thread.progress = None, None
             self._left_call(task)
         else:
             if task.trace is not None or thread.saved_mask is not None or not task.alive:
                 self._finish_call(task, result)
                 return
-            thread.orig_rax, thread.call, thread.progress = nr, None, None
+            thread.orig_rax, thread.call, thread.progress = nr & WORD, None, None
             task.cpu.set_result(result)
 
     def _finish_call(self, task: Task, result: int) -> None:
         if task.thread.call is not None:
-            task.thread.orig_rax = task.thread.call[0]
+            task.thread.orig_rax = task.thread.call[0] & WORD
         task.thread.call, task.thread.progress = None, None
         task.attention |= task.thread.saved_mask is not None
         if task.alive and is_held(task):  # at an event of the call, which has not returned yet
@@ -632,7 +652,7 @@ class Scheduler:
         if result == -EINTR:
             result, thread.may_restart = -RESTARTS[wait.restart], 1
             call = thread.call
-            if call is not None and call[0] == RESTART_SYSCALL:
+            if call is not None and call[0] & WORD == entry_of(task).restart:
                 call = thread.restart_block[0]
             thread.restart_block = call, thread.progress
         task.attention = True
@@ -645,7 +665,7 @@ class Scheduler:
         nr, code = thread.orig_rax, REGISTERS - regs["rax"]
         if nr == NO_CALL or code not in RESTARTS.values():
             return
-        nr = RESTART_SYSCALL if code == RESTARTS[Restart.CONTINUE] else nr
+        nr = entry_of(task).restart if code == RESTARTS[Restart.CONTINUE] else nr
         task.cpu.set_registers({"rax": nr, "rip": regs["rip"] - SYSCALL_BYTES})
 
     def make_again(self, task: Task) -> int:
@@ -656,6 +676,8 @@ class Scheduler:
         (nr, arguments), progress = thread.restart_block
         thread.progress = progress if thread.progress is None else thread.progress
         try:
+            if nr & IA32:
+                return self.ia32(task, nr & WORD, *arguments)
             return self.calls.get(nr, self._call_by_eax)(task, *arguments)
         finally:
             thread.progress = None  # who sleeps once more notes it anew
@@ -684,7 +706,7 @@ class Scheduler:
         asked = task.signals.sigaction(info.si_signo).flags & SA_RESTART
         if wait.restart is Restart.ALWAYS or (wait.restart is Restart.IF_ASKED and asked):
             self._interrupted_result(wait)
-            self._finish_call(task, nr)
+            self._finish_call(task, nr & WORD)
             rip = task.cpu.registers()["rip"]
             task.cpu.set_registers({"rip": rip - SYSCALL_BYTES})
             return
@@ -982,12 +1004,17 @@ class Scheduler:
         return self.waiting_for(task)
 
     def _call_by_eax(self, task: Task, *registers: int) -> int:
-        """Make a call whose number has bits above eax, which count for nothing, or is missing."""
-        nr = self.call_number(task) & EAX
-        return self.calls.get(nr, self.missing)(task, *registers)
+        """Make a call that is no number's of the table.
+
+        One of the i386 table; one whose bits above eax count for nothing; or it is missing.
+        """
+        nr = self.call_number(task)
+        if nr & IA32:
+            return self.ia32(task, nr & WORD, *registers)
+        return self.calls.get(nr & EAX, self.missing)(task, *registers)
 
     def call_number(self, task: Task) -> int:
-        """Return the number of the system call that a task is in."""
+        """Return the number of the system call that a task is in, with its mark."""
         return task.thread.call[0] if task.thread.call else int(self._exit.nr)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.tasks import xstate
 from pkern.kernel.tasks.sigframe import pack_siginfo
+from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.userregs import pack_regs, user_regs
 from pkern.kernel.vfs.mapped import name_of
 
@@ -58,7 +59,7 @@ def _time(ns: int) -> tuple[int, int]:
 def _registers(task: Task) -> bytes:
     thread = task.thread
     call = thread.call
-    values = user_regs(task.cpu, thread.orig_rax if call is None else call[0])
+    values = user_regs(task.cpu, thread.orig_rax if call is None else call[0] & WORD)
     if call is not None:  # a signal has ended its wait: what it would have returned
         values["rax"] = -thread.restart & (1 << 64) - 1
     return pack_regs(values)

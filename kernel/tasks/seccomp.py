@@ -12,16 +12,15 @@ import struct
 from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.thread import entry_by_number
 from pkern.kernel.values import NamedTuple
 
 STRICT, FILTER = 1, 2  # modes
-AUDIT_ARCH_X86_64 = 0xC000003E
 DATA = struct.Struct("<IIQ6Q")  # struct seccomp_data: number, architecture, address, arguments
 KILL_PROCESS, KILL_THREAD, TRAP, ERRNO = 0x8000_0000, 0, 0x3_0000, 0x5_0000
 USER_NOTIF, TRACE, LOG, ALLOW = 0x7FC0_0000, 0x7FF0_0000, 0x7FFC_0000, 0x7FFF_0000
 ACTIONS = frozenset({KILL_PROCESS, KILL_THREAD, TRAP, ERRNO, USER_NOTIF, TRACE, LOG, ALLOW})
 ACTION_BITS, DATA_BITS = 0xFFFF_0000, 0xFFFF
-ALLOWED_STRICTLY = frozenset({0, 1, 15, 60})  # read, write, rt_sigreturn, exit
 MOST_INSTRUCTIONS, ALL_INSTRUCTIONS, FILTER_COST = 4096, 32768, 4
 WORDS, WORD = 16, 0xFFFF_FFFF  # of scratch memory
 
@@ -205,10 +204,14 @@ class Seccomp(NamedTuple):
         return Seccomp(FILTER, (program, *self.programs))
 
     def answer(self, nr: int, rip: int, arguments: tuple[int, ...]) -> int:
-        """Return what is to be done about a call: an action and its data."""
+        """Return what is to be done about a call: an action and its data.
+
+        nr: as in Thread.call: with the mark of its entry.
+        """
+        entry = entry_by_number(nr)
         if self.mode == STRICT:
-            return ALLOW if nr & WORD in ALLOWED_STRICTLY else KILL_THREAD
-        data = DATA.pack(nr & WORD, AUDIT_ARCH_X86_64, rip, *arguments)
+            return ALLOW if nr & WORD in entry.strict else KILL_THREAD
+        data = DATA.pack(nr & WORD, entry.audit_arch, rip, *arguments)
         answers = [run(program, data) for program in self.programs]
         return min(answers, key=_gravity)
 

@@ -43,7 +43,6 @@ SAVED = (
     "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "eflags",
 )  # fmt: skip
 UCONTEXT = struct.Struct("<QQ QIIQ 18Q Q 3QQ Q 64x Q")
-AUDIT_ARCH_X86_64 = 0xC000003E
 UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
 FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
 FLAGS_RESTORED = 0x50DD5  # carry to overflow, trap, direction, resume, alignment check
@@ -56,7 +55,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
     if info.si_signo == SIGCHLD and info.si_code > 0:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
     elif info.si_syscall >= 0:
-        body = struct.pack("<QiI", info.si_addr, info.si_syscall, AUDIT_ARCH_X86_64)
+        body = struct.pack("<QiI", info.si_addr, info.si_syscall, info.si_arch)
     elif info.si_signo in SYNCHRONOUS and 0 < info.si_code <= SI_KERNEL and not info.si_pid:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
     elif info.si_band:

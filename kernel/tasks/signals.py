@@ -46,8 +46,8 @@ class SigInfo(NamedTuple):
     """siginfo_t: si_signo, si_code, si_addr (bytes; 0 where it has no meaning), si_pid.
 
     si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR. si_band,
-    si_fd: of SIGIO. si_errno, si_syscall: of a SIGSYS that a filter sent. timer: whose signal it
-    is, while it waits; then si_pid and si_uid are its number and overrun.
+    si_fd: of SIGIO. si_errno, si_syscall, si_arch: of a SIGSYS that a filter sent. timer: whose
+    signal it is, while it waits; then si_pid and si_uid are its number and overrun.
     """
 
     si_signo: int
@@ -62,6 +62,7 @@ class SigInfo(NamedTuple):
     si_fd: int = 0
     si_errno: int = 0
     si_syscall: int = -1
+    si_arch: int = 0
     timer: PosixTimer | None = None
 
 

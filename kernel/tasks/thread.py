@@ -1,6 +1,10 @@
 """What the kernel keeps of a task's run through machine code, beside its registers.
 
-Owns nothing that a Python program needs: a task without a context leaves all of this alone.
+Owns nothing that a Python program needs: a task without a context leaves all of this alone. Owns
+how the two ways into the kernel differ: the instruction syscall, and int 0x80 from the same 64-bit
+code. A call by int 0x80 has its number in Thread.call marked with IA32, above what a register
+holds; who asks for a register's value takes the mark off.
+Source: Linux 6.18 arch/x86/entry/syscall_32.c.
 """
 
 from __future__ import annotations
@@ -9,12 +13,49 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.tasks.rseq import Area
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
+    from pkern.kernel.tasks.task import Task
 
 NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
+IA32 = 1 << 64  # in a call's number: it is one of the i386 table
+WORD, HALF = (1 << 64) - 1, (1 << 32) - 1
+
+
+class Entry(NamedTuple):
+    """A way in. mask: what counts of a call's number. mark: IA32 or 0.
+
+    audit_arch: AUDIT_ARCH_*, by which filters and tracers know it. restart: restart_syscall's
+    number. strict: what seccomp's strict mode allows: read, write, exit, sigreturn.
+    """
+
+    arguments: tuple[str, ...]
+    mask: int
+    mark: int
+    audit_arch: int
+    restart: int
+    strict: frozenset[int]
+
+
+SYSCALL = Entry(
+    ("rdi", "rsi", "rdx", "r10", "r8", "r9"), WORD, 0, 0xC000003E, 219, frozenset({0, 1, 15, 60})
+)
+INT80 = Entry(
+    ("rbx", "rcx", "rdx", "rsi", "rdi", "rbp"), HALF, IA32, 0x40000003, 0, frozenset({3, 4, 119, 1})
+)
+
+
+def entry_of(task: Task) -> Entry:
+    """Return how a task came into the kernel the last time."""
+    return INT80 if task.context is not None and task.context.in_ia32_call else SYSCALL
+
+
+def entry_by_number(nr: int) -> Entry:
+    """Return by which way a call came that has this number in Thread.call."""
+    return INT80 if nr & IA32 else SYSCALL
 
 
 class Interval:

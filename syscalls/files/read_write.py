@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
+from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
@@ -47,6 +48,7 @@ IN_ACCESS, IN_MODIFY = 1, 2  # of inotify(7)
 UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
+IOVEC = {SYSCALL.mark: struct.Struct("<QQ"), INT80.mark: struct.Struct("<II")}
 RWF_FLAGS = 0x1F
 STREAMS = ("fifo", "sock")  # what is read is gone: a reader's wrong address is an error
 Buffers = list[tuple[int, int]]  # address, bytes
@@ -331,7 +333,8 @@ def vectors(task: Task, addr: int, count: int) -> Buffers:
     """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
     if not 0 <= count <= IOV_MAX:
         raise SyscallError(errno.EINVAL)
-    found = list(struct.iter_unpack("<QQ", task.mm.copy_in(addr, 16 * count)))
+    layout = IOVEC[entry_of(task).mark]
+    found = list(layout.iter_unpack(task.mm.copy_in(addr, layout.size * count)))
     if any(signed64(length) < 0 for _, length in found):
         raise SyscallError(errno.EINVAL)
     return found

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import NSIG
 from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.thread import INT80, entry_of
 from pkern.kernel.tasks.trace import SYSGOOD
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, OPEN, SA
@@ -59,6 +60,11 @@ class View:
     def memory(self) -> Memory:
         """Where its pointers lead."""
         return self.values or self.task.mm
+
+    @property
+    def word(self) -> int:
+        """The bytes of a pointer, or of a length, in an array of them."""
+        return 4 if self.values is None and entry_of(self.task) is INT80 else 8
 
     @property
     def failed(self) -> bool:
@@ -278,7 +284,7 @@ def _words(view: View, addr: int) -> list[int] | None:
     """Return the pointers of an array that ends with NULL."""
     found: list[int] = []
     while True:
-        raw = memory(view, addr + 8 * len(found), 8)
+        raw = memory(view, addr + view.word * len(found), view.word)
         if raw is None:
             return None
         word = int.from_bytes(raw, "little")
@@ -316,11 +322,12 @@ def vectors(view: View, i: int, limit: int) -> str:
 
 def vectors_at(view: View, addr: int, count: int, limit: int) -> str:
     """Return buffers and, of all of them together, limit bytes; below 0: where they are."""
-    raw = memory(view, addr, 16 * min(count, SHOWN_ITEMS))
+    layout = struct.Struct("<QQ" if view.word == 8 else "<II")
+    raw = memory(view, addr, layout.size * min(count, SHOWN_ITEMS))
     if raw is None:
         return address(addr)
     shown = []
-    for base, length in struct.iter_unpack("<QQ", raw):
+    for base, length in layout.iter_unpack(raw):
         text = _bytes_at(view, base, min(length, limit)) if limit >= 0 else address(base)
         shown.append(f"{{iov_base={text}, iov_len={length}}}")
         limit -= min(length, limit) if limit >= 0 else 0

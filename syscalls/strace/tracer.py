@@ -9,15 +9,17 @@ none of this is called: the table of calls is replaced, and only those that are 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.tasks.signals import SigInfo
 from pkern.kernel.wait import RegistersSet, Replaced, Restart, WouldBlock
 from pkern.syscalls.abi import Raw
@@ -35,7 +37,7 @@ from pkern.syscalls.strace.decode import (
 from pkern.syscalls.strace.filters import EVERYTHING, Filters
 from pkern.syscalls.strace.python_calls import Values, shape_of
 from pkern.syscalls.strace.structs import siginfo_text
-from pkern.syscalls.table import TABLE
+from pkern.syscalls.table import TABLE, Syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -121,6 +123,18 @@ def begin_line(name: str, view: View) -> Line:
     return Line(name, view, ready, decoders[ready:], f"{name}({', '.join(shown)}{open_end}")
 
 
+def _plain_line(name: str, view: View) -> Line:
+    """Return the line of a call of the i386 table with structures of its own: registers in hex."""
+    shown = ", ".join(hex(word) for word in view.args[: len(i386_forms()[name].kinds)])
+    return Line(name, view, len(view.args), (), f"{name}({shown}")
+
+
+def i386_forms() -> Mapping[str, Syscall]:
+    """Return the handlers of those calls; most runs need none of them."""
+    forms: Mapping[str, Syscall] = load("pkern.syscalls.ia32.forms").FORMS
+    return forms
+
+
 def _no_mark(_: Task) -> str:
     return ""
 
@@ -144,6 +158,7 @@ class Tracer:
         """Print from now on what the scheduler's tasks do."""
         scheduler.calls = self.calls(scheduler.calls)
         scheduler.missing = self.missing(scheduler.missing)
+        scheduler.ia32 = self.ia32(scheduler.ia32)
         scheduler.observer = self
 
     def started(self, task: Task, path: str) -> None:
@@ -170,6 +185,19 @@ class Tracer:
             nr: self._traced(NAMES[nr], call) if NAMES[nr] in shown else call
             for nr, call in table.items()
         }
+
+    def ia32(self, make: Raw) -> Raw:
+        """Return what makes calls by int 0x80; most are shown as the native calls they are."""
+        names = load("pkern.syscalls.ia32.numbers").NAMES
+
+        def wrapper(task: Task, nr: int, *registers: int) -> int:
+            name = names.get(nr, "")
+            call = partial(make, task, nr)
+            if name not in i386_forms() or not self._shows(name):
+                return call(*registers)
+            return self._traced(name, lambda _, *words: call(*words), _plain_line)(task, *registers)
+
+        return wrapper
 
     def missing(self, missing: Raw) -> Raw:
         """Return what answers an unknown number, and prints it."""
@@ -337,10 +365,10 @@ class Tracer:
         self._cut_open_line()
         self._emit(f"{text:{COLUMN}} = -1 ENOSYS (Function not implemented)")
 
-    def _traced(self, name: str, call: Raw) -> Raw:
+    def _traced(self, name: str, call: Raw, begin: Callable[[str, View], Line] = begin_line) -> Raw:
         def wrapper(task: Task, *registers: int) -> int:
             if task not in self._lines:
-                self._begin(task, begin_line(name, View(task, registers)))
+                self._begin(task, begin(name, View(task, registers)))
             try:
                 result = call(task, *registers)
             except WouldBlock:

@@ -38,6 +38,7 @@ from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
 from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
+from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.pidfd import PIDFD_THREAD
@@ -137,7 +138,7 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
     child.trace = Trace(child, trace.tracer, trace.options, trace.seized)
     child.attention = True
     assert task.kernel.scheduler is not None
-    child.thread.orig_rax = task.kernel.scheduler.call_number(task)
+    child.thread.orig_rax = task.kernel.scheduler.call_number(task) & WORD
     if trace.seized:
         child.trace.trap = 1
     else:

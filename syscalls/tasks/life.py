@@ -14,6 +14,7 @@ from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.exec import Wanted
 from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGTRAP, SigInfo, send_to_thread
+from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.values import NamedTuple
@@ -52,6 +53,7 @@ MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
 # ---- another program ----
 
 NO_STRINGS: list[str] = []
+POINTERS = {SYSCALL.mark: struct.Struct("<Q"), INT80.mark: struct.Struct("<I")}
 
 
 def _strings(task: Task, addr: int, room: int) -> list[bytes]:
@@ -59,10 +61,11 @@ def _strings(task: Task, addr: int, room: int) -> list[bytes]:
     if not addr:
         return []
     texts: list[bytes] = []
-    buffer = ffi.new("char[]", MAX_STRING)
+    buffer, pointers = ffi.new("char[]", MAX_STRING), POINTERS[entry_of(task).mark]
     while True:
-        words = task.mm.copy_in(addr, 4096 - addr % 4096 if not addr % 8 else 8)
-        for (pointer,) in struct.iter_unpack("<Q", words):
+        size = pointers.size
+        words = task.mm.copy_in(addr, 4096 - addr % 4096 if not addr % size else size)
+        for (pointer,) in pointers.iter_unpack(words):
             if not pointer:
                 return texts
             task.mm.check_user(pointer, 1)
@@ -470,13 +473,25 @@ def usage_of(child: Group) -> Rusage:
 @syscall(61, "wait4", SINT, INT, SINT, INT)
 def wait4_raw(task: Task, pid: int, status_addr: int, options: int, usage: int) -> int:
     """Wait as wait4, and store the status (int) and struct rusage. Source: wait4(2)."""
+    return wait_and_store(task, pid, status_addr, options, usage, Rusage.pack)
+
+
+def wait_and_store(
+    task: Task,
+    pid: int,
+    status_addr: int,
+    options: int,
+    usage: int,
+    pack: Callable[[Rusage], bytes],
+) -> int:
+    """Wait as wait4; store the status, and what was used as pack() lays it out, where not 0."""
     event = _wait4(task, pid, options)
     if event is None:
         return 0
     if status_addr:
         task.mm.copy_out(status_addr, struct.pack("<i", event.status))
     if usage:
-        task.mm.copy_out(usage, usage_of(event.child).pack())
+        task.mm.copy_out(usage, pack(usage_of(event.child)))
     return event.pid
 
 

@@ -16,6 +16,7 @@ from pkern.syscalls.clocks import (
     CPU_CLOCKS,
     ITIMER_REAL,
     REALTIME_CLOCKS,
+    TIME_PAIR,
     UPTIME_CLOCKS,
     duration_in,
     pass_time,
@@ -37,7 +38,7 @@ RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 # ---- sleeping ----
 
 
-def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
+def sleep_until(task: Task, deadline: int, remain: int = 0, pair: struct.Struct = TIME_PAIR) -> int:
     """Sleep until the machine's uptime is deadline; store what is left at remain if interrupted.
 
     A Python program's time passes at once, but for a deadline that never comes.
@@ -47,7 +48,7 @@ def sleep_until(task: Task, deadline: int, remain: int = 0) -> int:
     def interrupted() -> None:
         if remain:
             rest = max(0, deadline - clock.now_ns)
-            task.mm.copy_out(remain, struct.pack("<qq", *divmod(rest, SECOND)))
+            task.mm.copy_out(remain, pair.pack(*divmod(rest, SECOND)))
 
     pass_time(task, deadline, interrupted)
     if clock.now_ns >= deadline:
@@ -83,8 +84,12 @@ def nanosleep_raw(task: Task, request: int, remain: int) -> int:
 
     Source: nanosleep(2).
     """
-    deadline = _deadline(task, duration_in(task, request))
-    return sleep_until(task, deadline, remain)
+    return sleep_for(task, duration_in(task, request), remain)
+
+
+def sleep_for(task: Task, nanoseconds: int, remain: int, pair: struct.Struct = TIME_PAIR) -> int:
+    """Sleep in machine code; store what is left at remain, as a pair. Errors: EINTR, EFAULT."""
+    return sleep_until(task, _deadline(task, nanoseconds), remain, pair)
 
 
 @syscall(230, "clock_nanosleep", SINT, SINT, INT, INT)

@@ -15,6 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks import xstate
 from pkern.kernel.tasks.debugregs import NO_DEBUG
 from pkern.kernel.tasks.elf import TASK_SIZE
+from pkern.kernel.tasks.thread import entry_of
 from pkern.kernel.tasks.trace import ENTERED, LEFT, SYSGOOD
 from pkern.kernel.tasks.userregs import (
     CONSTANT_REGS,
@@ -37,10 +38,8 @@ DEBUG_AT, NR_DEBUG = 848, 8  # u_debugreg in it
 NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE = 1, 2, 0x202
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 ALWAYS = ("cs", "ss")
-ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 MAX_ERRNO = 4095
 SIGTRAP = 5
-AUDIT_ARCH_X86_64 = 0xC000003E
 CALL_NONE, CALL_ENTRY, CALL_EXIT = 0, 1, 2
 CALL_HEAD = struct.Struct("<BBHIQQ")  # op, reserved, flags, architecture, rip, rsp
 CALL_INFO_BYTES = 88
@@ -185,10 +184,11 @@ def _call_stop(task: Task) -> int:
 
 def call_info(task: Task) -> bytes:
     """Return struct ptrace_syscall_info, as much of it as is meant."""
-    regs, kind = registers(task), _call_stop(task)
-    head = CALL_HEAD.pack(kind, 0, 0, AUDIT_ARCH_X86_64, regs["rip"], regs["rsp"])
+    regs, kind, entry = registers(task), _call_stop(task), entry_of(task)
+    head = CALL_HEAD.pack(kind, 0, 0, entry.audit_arch, regs["rip"], regs["rsp"])
     if kind == CALL_ENTRY:
-        return head + struct.pack("<7Q", regs["orig_rax"], *(regs[name] for name in ARGUMENTS))
+        arguments = (regs[name] for name in entry.arguments)
+        return head + struct.pack("<7Q", regs["orig_rax"], *arguments)
     if kind == CALL_EXIT:
         failed = regs["rax"] > MASK - MAX_ERRNO
         return head + struct.pack("<QB", regs["rax"], failed)
@@ -207,7 +207,7 @@ def set_call_info(task: Task, nbytes: int, data: bytes) -> None:
     nr, *arguments = struct.unpack_from("<q6Q", data, CALL_HEAD.size)
     if not -(1 << 31) <= nr < 1 << 31:
         raise SyscallError(errno.ERANGE)
-    values = {} if nr == -1 else dict(zip(ARGUMENTS, arguments, strict=True))
+    values = {} if nr == -1 else dict(zip(entry_of(task).arguments, arguments, strict=True))
     set_registers(task, values | {"orig_rax": nr & MASK})
 
 

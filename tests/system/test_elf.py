@@ -120,7 +120,9 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
     same_as_host(machine, program)
 
 
-@pytest.mark.parametrize("name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp"])
+@pytest.mark.parametrize(
+    "name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp", "int80"]
+)
 def test_sockets_and_terminals_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
 ) -> None:

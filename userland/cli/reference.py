@@ -4,6 +4,8 @@ The same rows serve `pkern sysctl`, `pkern syscalls`, the console and the pages 
 docs/syscalls.md, so that no page can say what the code does not do.
 """
 
+import textwrap
+
 from pkern.kernel.machine import Kernel
 from pkern.kernel.sysctl_entry import Entry
 from pkern.syscalls import TABLE, numbers
@@ -28,6 +30,24 @@ SYSCALL_PAGE = """\
 Every call of Linux 6.18 on x86-64: done, done partly, or not done. A call that is not done returns
 ENOSYS and is logged once.
 """
+
+
+IA32_PAGE = """\
+## By int 0x80
+
+Of the i386 table, {there} of {all} calls; the others return ENOSYS. What a `partly` above lacks is
+missing here too.
+"""
+
+
+def ia32_text() -> str:
+    """Return what there is of the i386 table: how much, and the names."""
+    from pkern.syscalls.ia32 import calls
+    from pkern.syscalls.ia32.numbers import NAMES
+
+    there = [name for _, name in sorted(NAMES.items()) if calls.exists(name)]
+    names = textwrap.fill(" ".join(there), 100, break_on_hyphens=False)
+    return f"{IA32_PAGE.format(there=len(there), all=len(NAMES))}\n{names}"
 
 
 def sysctl_rows(kernel: Kernel, pattern: str = "") -> list[tuple[str, ...]]:
@@ -68,6 +88,6 @@ def pages() -> dict[str, str]:
     calls = markdown_table(SYSCALL_HEADERS, syscall_rows())
     return {
         "sysctls.md": f"{MARK}\n{SYSCTL_PAGE}\n{sysctls}\n",
-        "syscalls.md": f"{MARK}\n{SYSCALL_PAGE}\n{calls}\n",
+        "syscalls.md": f"{MARK}\n{SYSCALL_PAGE}\n{calls}\n\n{ia32_text()}\n",
         "python.md": f"{MARK}\n{python_page.page()}\n",
     }

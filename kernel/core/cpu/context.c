@@ -81,8 +81,11 @@ context *context_copy(context *from)
 		from->p->lib.call.context_save(from->p->uc, c->saved);
 	else
 		memcpy(c->saved, from->saved, from->p->context_bytes);
+	c->in_ia32_call = from->in_ia32_call;
 	return c;
 }
+
+int64_t context_in_ia32_call(context *c) { return c->in_ia32_call; }
 
 void context_destroy(context *c)
 {
@@ -115,6 +118,7 @@ void context_start(context *c, uint64_t rip, uint64_t rsp)
 		save_current(p);
 	p->lib.call.context_restore(p->uc, p->pristine);
 	p->current = c;
+	c->in_ia32_call = false;
 	write_reg(p, REG_EFLAGS, EFLAGS_START);
 	write_reg(p, REG_FPCW, FPCW_START);
 	write_reg(p, REG_FPTAG, FPTAG_START);

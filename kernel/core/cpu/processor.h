@@ -69,6 +69,7 @@ struct context {
 	uint64_t answers;                     /* enum run_calls */
 	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
 	uint64_t known;                       /* bit n: kind n is remembered */
+	bool in_ia32_call;                    /* made by int 0x80; until the task runs on */
 	/* debug.c */
 	bool in_block; /* it stopped in the middle of a block, which has been counted */
 	uint64_t passed,

@@ -24,6 +24,8 @@
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_OVERFLOW 4
 #define VECTOR_GENERAL_PROTECTION 13
+#define VECTOR_IA32_CALL 0x80
+#define LOW_HALF 0xfffffffful
 
 static bool stop_run(processor *p, enum run_stop reason)
 {
@@ -392,8 +394,12 @@ void raise_exception(processor *p, uint32_t vector)
 
 static void interrupt_hook(engine *uc, uint32_t vector, void *arg)
 {
+	processor *p = arg;
+
 	(void)uc;
-	raise_exception(arg, vector);
+	if (vector == VECTOR_IA32_CALL && !p->stopped)
+		stop_run(p, RUN_IA32_CALL);
+	raise_exception(p, vector);
 }
 
 /*
@@ -586,6 +592,24 @@ static void take_call(processor *p)
 	p->counters.vsyscalls += (e->rip & PAGE_MASK) == VSYSCALL_ADDR;
 }
 
+/* Which halves of the arguments count is Python's to say; no register is changed but for rax. */
+static void take_ia32_call(processor *p)
+{
+	/* clang-format off */
+	static const int regs[] = { REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP,
+				    REG_RIP };
+	/* clang-format on */
+	struct run_exit *e = &p->exit;
+	void *values[] = { &e->nr,      &e->args[0], &e->args[1], &e->args[2],
+			   &e->args[3], &e->args[4], &e->args[5], &e->rip };
+
+	p->counters.calls++;
+	p->lib.call.reg_read_batch(p->uc, regs, values, sizeof(regs) / sizeof(*regs));
+	e->nr &= LOW_HALF;
+	p->current->in_ia32_call = true;
+	mend_exception(p);
+}
+
 /* What the engine's own result means when no hook stopped it. */
 static void judge(processor *p, int error)
 {
@@ -655,11 +679,15 @@ static void note_for_watcher(processor *p)
 
 static int64_t leave(processor *p)
 {
-	count_work(p, p->exit.reason == RUN_CALL);
+	count_work(p, p->exit.reason == RUN_CALL || p->exit.reason == RUN_IA32_CALL);
 	if (p->exit.reason == RUN_CALL) {
 		take_call(p);
 		p->caller = p->current;
 		return RUN_CALL;
+	}
+	if (p->exit.reason == RUN_IA32_CALL) {
+		take_ia32_call(p);
+		return RUN_IA32_CALL;
 	}
 	undo_port(p);
 	p->exit.rip = read_reg(p, REG_RIP);
@@ -703,6 +731,7 @@ static int64_t run_from(context *c, uint64_t rip)
 int64_t run(context *c, uint64_t calls)
 {
 	c->answers = calls;
+	c->in_ia32_call = false;
 	context_load(c);
 	c->p->counted |= c->in_block;
 	c->in_block = false;
@@ -723,7 +752,10 @@ void context_result(context *c, int64_t rax)
 	processor *p = c->p;
 
 	context_load(c);
-	return_from_call(p, (uint64_t)rax, read_reg(p, REG_RIP), read_reg(p, REG_EFLAGS));
+	if (c->in_ia32_call)
+		write_reg(p, REG_RAX, (uint64_t)rax);
+	else
+		return_from_call(p, (uint64_t)rax, read_reg(p, REG_RIP), read_reg(p, REG_EFLAGS));
 }
 
 int64_t run_result(context *c, int64_t rax)

@@ -21,7 +21,8 @@ enum run_stop {
 	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
 	RUN_STALE = 6,     /* audit: a translation that the tables no longer give, at addr */
 	RUN_DEBUG = 7,     /* a debugger's stop: status is its enum debug_stop, addr the spot */
-	RUN_EVENT = 8 /* a fault is done, and somebody wants to see the machine at this event */
+	RUN_EVENT = 8,    /* a fault is done, and somebody wants to see the machine at this event */
+	RUN_IA32_CALL = 9 /* int 0x80: nr, the low half of rax, is of the i386 calls; args */
 };
 
 /* General registers by their numbers in the instruction set, then the others. */
@@ -96,7 +97,8 @@ uint64_t context_cr3(context *c); /* physical address of the top table: where ha
 void context_start(context *c, uint64_t rip, uint64_t rsp);              /* as after execve */
 void cpuid_read(machine *m, uint32_t leaf, uint32_t sub, uint32_t *out); /* eax .. edx */
 void context_get(context *c, struct user_regs *out);
-void context_forget(context *c); /* what its task was answered may no longer be so */
+int64_t context_in_ia32_call(context *c); /* is it in a call, or about to leave one, by int 0x80? */
+void context_forget(context *c);          /* what its task was answered may no longer be so */
 int64_t context_remembers(context *c, uint64_t nr,
 			  uint64_t *rax);                      /* for a check: whether, and what */
 int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not user code's */

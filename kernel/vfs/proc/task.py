@@ -13,6 +13,7 @@ from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import mask_of
+from pkern.kernel.tasks.thread import WORD
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.attributes import IoCounters
@@ -335,7 +336,7 @@ def syscall(task: Task) -> str:
     number, registers = call
     now = task.cpu.registers()
     words = [*registers[:6], now["rsp"], now["rip"]]
-    return " ".join([str(number), *(f"{word:#x}" for word in words)]) + "\n"
+    return " ".join([str(number & WORD), *(f"{word:#x}" for word in words)]) + "\n"
 
 
 def personality(task: Task) -> str:
