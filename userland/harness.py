@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pkern.kernel.clock import TimeIsUp
+from pkern.kernel.cpu.scheduler import Deadlock, EngineError, Scheduler
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.tasks.signames import Signal
 from pkern.syscalls import TABLE
@@ -22,7 +23,6 @@ from pkern.userland.given import Given
 from pkern.userland.machine_code import captured, run_in_time, start_program
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.machine import Kernel
     from pkern.kernel.vfs.console import Sink
 
@@ -83,8 +83,6 @@ def run_to_end(
 def _run_machine_code(
     kernel: Kernel, path: str, given: Given, out: Sink, err: Sink, changer: Changer | None
 ) -> Ending:
-    from pkern.kernel.cpu.scheduler import Deadlock, EngineError
-
     task = start_program(kernel, path, given, captured(kernel, b"", out, err))
     assert kernel.scheduler is not None
     if changer is not None:

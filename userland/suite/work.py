@@ -21,6 +21,7 @@ from pkern.userland.harness import (
     run_to_end,
 )
 from pkern.userland.machine_code import boot_scheduler, bring_program, start_init
+from pkern.userland.program import NoMain
 from pkern.userland.shown import Bind, bind, show_root
 from pkern.userland.suite.cases import Case, Kind
 
@@ -100,8 +101,6 @@ def run_case(kernel: Kernel, case: Case, given: Given, files: Files) -> Outcome:
 
 
 def _run(kernel: Kernel, case: Case, given: Given, files: Files, out: _Tail, err: _Tail) -> Ending:
-    from pkern.userland.program import NoMain
-
     try:
         path = _placed(kernel, case, files)
         given = given._replace(argv=(path, *given.argv[1:]))
