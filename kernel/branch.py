@@ -121,13 +121,7 @@ class Branch:
         self._outcome = False, BranchEnded(None)
         os.close(self._fd)
         status = self._wait(self.pid)
-        try:
-            self._outcome = pickle.loads(self._data)
-        except (EOFError, pickle.UnpicklingError):
-            self._outcome = False, BranchEnded(status)
-        except Exception as error:  # whatever the objects' own methods raise
-            text = f"what the branch has sent cannot be unpickled ({error})"
-            self._outcome = False, TypeError(text)
+        self._outcome = unpacked(self._data, status)
         self._data.clear()
 
     def result(self, timeout: float | None = None) -> Any:
@@ -193,17 +187,22 @@ class Reply:
             os._exit(status)
 
     def _send(self, function: Callable[[], Any]) -> None:
-        try:
-            outcome: tuple[bool, Any] = True, function()
-        except BaseException as error:
-            outcome = False, error
-        sys.stdout.flush()
-        sys.stderr.flush()
+        data = outcome_of(function)
         with open(self._fd, "wb") as pipe:
-            pipe.write(_pickled(outcome))
+            pipe.write(data)
 
 
-def _pickled(outcome: tuple[bool, Any]) -> bytes:
+# ---- how a function ended, on its way to another process ----
+
+
+def outcome_of(function: Callable[[], Any]) -> bytes:
+    """Call a function; return what it returned or raised, pickled. What it printed is written."""
+    try:
+        outcome: tuple[bool, Any] = True, function()
+    except BaseException as error:
+        outcome = False, error
+    sys.stdout.flush()
+    sys.stderr.flush()
     try:
         return pickle.dumps(outcome)
     except Exception as error:  # whatever the objects' own methods raise
@@ -213,7 +212,35 @@ def _pickled(outcome: tuple[bool, Any]) -> bytes:
         return pickle.dumps((False, TypeError(text)))
 
 
-def _fork() -> int:
+def unpacked(data: bytes | bytearray, status: int | None) -> tuple[bool, Any]:
+    """Return (True, what was returned) or (False, what was raised) from what has come of it.
+
+    status: of the process, for one that ended before.
+    """
+    try:
+        outcome: tuple[bool, Any] = pickle.loads(data)
+    except (EOFError, pickle.UnpicklingError):
+        return False, BranchEnded(status)
+    except Exception as error:  # whatever the objects' own methods raise
+        return False, TypeError(f"what the branch has sent cannot be unpickled ({error})")
+    return outcome
+
+
+def receive(connection: socket.socket, nbytes: int) -> bytes:
+    """Return the next so many bytes. Errors: BranchEnded where they do not come."""
+    data = bytearray()
+    while len(data) < nbytes:
+        part = connection.recv(nbytes - len(data))
+        if not part:
+            raise BranchEnded(None)
+        data += part
+    return bytes(data)
+
+
+# ---- the fork ----
+
+
+def fork_process() -> int:
     """As fork(2); what is buffered is written before."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -233,7 +260,7 @@ def fork(kernel: Machine) -> int:
     Errors: NotBranchable, OSError.
     """
     check(kernel)
-    pid = _fork()
+    pid = fork_process()
     if not pid:
         part(kernel)
     return pid
@@ -247,7 +274,7 @@ def split(kernel: Machine) -> Branch | Reply:
     check(kernel)
     mine, its = os.pipe()
     try:
-        pid = _fork()
+        pid = fork_process()
     except OSError:
         os.close(mine)
         os.close(its)
@@ -295,7 +322,7 @@ class Snapshot:
         finally:
             os.close(its)
         self._socket.sendall(request)
-        (pid,) = PID.unpack(_receive(self._socket, PID.size))
+        (pid,) = PID.unpack(receive(self._socket, PID.size))
         if pid < 0:
             os.close(mine)
             raise OSError(-pid, os.strerror(-pid))
@@ -313,16 +340,6 @@ class Snapshot:
         self.close()
 
 
-def _receive(connection: socket.socket, nbytes: int) -> bytes:
-    data = bytearray()
-    while len(data) < nbytes:
-        part = connection.recv(nbytes - len(data))
-        if not part:
-            raise BranchEnded(None)
-        data += part
-    return bytes(data)
-
-
 def _hold(kernel: Machine, fd: int, other_end: int) -> None:
     """Be the snapshot: fork whenever asked, until nobody can ask any more."""
     os.close(other_end)  # or this process itself would keep the connection open
@@ -333,7 +350,7 @@ def _hold(kernel: Machine, fd: int, other_end: int) -> None:
             head, fds, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
             if not fds:
                 return
-            request = _receive(connection, LENGTH.unpack(head)[0])
+            request = receive(connection, LENGTH.unpack(head)[0])
             connection.sendall(PID.pack(_fork_for(kernel, fds[0], request)))
             os.close(fds[0])
 
@@ -341,7 +358,7 @@ def _hold(kernel: Machine, fd: int, other_end: int) -> None:
 def _fork_for(kernel: Machine, fd: int, request: bytes) -> int:
     """Return the pid of a copy that does what was asked, or -errno."""
     try:
-        pid = _fork()
+        pid = fork_process()
     except OSError as error:
         return -(error.errno or 0)
     if not pid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 LIBRARY = Path("lib") / "libunicorn.so.2"
@@ -13,6 +14,7 @@ class CpuUnavailable(RuntimeError):
     """The engine is not installed, or not the one that this project was tested with."""
 
 
+@cache
 def engine_library() -> Path:
     """Return the path of the installed engine's shared library.
 

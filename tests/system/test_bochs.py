@@ -48,7 +48,7 @@ from pkern.userland.bochs.loader import (
     split_file,
 )
 from pkern.userland.cpu import Cpu, CpuStart, CpuWindow
-from pkern.userland.engine import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable, engine_library
 from pkern.userland.program import Sys
 
 MODES = [0, 1]
@@ -282,6 +282,7 @@ def test_a_missing_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_missing_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    engine_library.cache_clear()
     with boot() as kernel, pytest.raises(CpuUnavailable, match="pip install"):
         task = kernel.spawn("bochs")
         Cpu(kernel.core, task.mm.handle, CpuWindow(0x10000, PAGE, 0x20000, PAGE))

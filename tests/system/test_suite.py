@@ -11,6 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from pkern.kernel.core import ffi
+from pkern.userland.given import Given
+from pkern.userland.suite.cases import Case, Kind
+from pkern.userland.suite.matrix import Row, boot
+from pkern.userland.suite.run import Suite, run_suite
+from pkern.userland.suite.work import Files, Outcome, prepare, run_case
+
 COMPILER = ["gcc", "-O1", "-static"]
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 PROGRAMS = {
@@ -100,6 +107,50 @@ def test_two_runs_write_the_same(programs, tmp_path):
             entry.pop("seconds", None)
         pages.append(results)
     assert pages[0] == pages[1]
+
+
+# Files, segments, queues, threads, sysctls, a core: what one leaves the next would see.
+TELLING = (
+    "processes",
+    "queues",
+    "semaphores",
+    "threads",
+    "errorcodes",
+    "crasher",
+    "messages",
+    "timers",
+)
+ROW, AS_ROOT = Row("", {"ram": "64M", "sysctl": {}}), Given(("program",), uid=0)
+
+
+def _outcomes(cases: list[Case]) -> dict[str, Outcome]:
+    """Run all of them in one process."""
+    ended = run_suite(Suite(cases, [ROW], AS_ROOT, at_once=1))
+    return {one.name: one.outcome._replace(seconds=0) for one in ended if one.outcome is not None}
+
+
+def test_a_run_is_the_same_whoever_ran_before_in_its_process(compile_c):
+    cases = [Case(name, compile_c(name), Kind.MACHINE_CODE) for name in TELLING]
+    alone = {name: one for case in cases for name, one in _outcomes([case]).items()}
+    assert list(alone) == list(TELLING)
+    assert {one.status for one in alone.values()} - {0}, "some of them fail or crash"
+    assert _outcomes(cases) == alone
+    assert _outcomes(cases[::-1]) == alone
+
+
+def _state() -> tuple[bytes, bytes]:
+    with boot(ROW) as machine:
+        prepare(machine, Files())
+        return machine.state_hash(), bytes(ffi.buffer(machine.counters))
+
+
+def test_a_machine_is_the_same_as_the_first_one_of_its_process(compile_c):
+    first = _state()
+    for name in TELLING:
+        with boot(ROW) as machine:
+            prepare(machine, Files())
+            run_case(machine, Case(name, compile_c(name), Kind.MACHINE_CODE), AS_ROOT, Files())
+        assert _state() == first
 
 
 def test_virtual_time_and_exit_statuses(programs, tmp_path):

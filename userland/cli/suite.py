@@ -11,7 +11,7 @@ from pkern.userland.cli.options import add_machine_options, natural, user_id
 
 HELP = """\
 Each PROGRAM (x86-64 ELF, a script, or FILE.py with `def main(sys)`) runs to its end on a machine of
-its own, a branch of one that has been booted already; a directory stands for the programs in it.
+its own, whatever ran before; a directory stands for the programs in it.
 Failures are shown with the end of what they wrote. Exit status 1 if something failed that was not
 expected to.
 

@@ -1,6 +1,6 @@
-"""So many branches at once, each for so long by the host's clock.
+"""So many branches, or turns of workers, at once, each for so long by the host's clock.
 
-Owns the processes of a suite: none is left behind, however it ends.
+Owns which of them run: none is left behind, however it ends.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from selectors import EVENT_READ, PollSelector
 from time import monotonic
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pkern.kernel.branch import Branch, BranchEnded
+from pkern.kernel.branch import BranchEnded
 
 T = TypeVar("T")
-Start = Callable[[T], Branch]
 FOR_EVER = float("inf")
+
+
+class Running(Protocol):
+    """What is waited for and can be ended: a Branch, or a worker's turn."""
+
+    def fileno(self) -> int: ...
+    def read(self) -> bool: ...
+    def result(self) -> Any: ...
+    def kill(self) -> None: ...
+
+
+Start = Callable[[T], Running]
 
 
 class WallTimeIsUp(Exception):
@@ -55,9 +66,9 @@ class Pool:
         self._seconds = FOR_EVER if seconds is None else seconds
         # Not epoll: branches inherit its entries, and would keep those that are closed here.
         self._selector = PollSelector()
-        self.running: dict[int, tuple[Branch, float]] = {}  # in the order of their ends of time
+        self.running: dict[int, tuple[Running, float]] = {}  # in the order of their ends of time
 
-    def add(self, number: int, branch: Branch) -> None:
+    def add(self, number: int, branch: Running) -> None:
         """Take one that has been started."""
         self.running[number] = branch, monotonic() + self._seconds
         self._selector.register(branch, EVENT_READ, number)
@@ -80,7 +91,7 @@ class Pool:
         except (BranchEnded, Exception) as error:
             return number, error
 
-    def _forget(self, number: int) -> tuple[Branch, float]:
+    def _forget(self, number: int) -> tuple[Running, float]:
         branch, end = self.running.pop(number)
         self._selector.unregister(branch)
         return branch, end

@@ -12,16 +12,17 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkern.kernel.branch import Branch
+from pkern.kernel.branch import check
 from pkern.userland.cluster.share import Elsewhere, Part, digests
 from pkern.userland.given import Given
-from pkern.userland.harness import TIME_IS_UP
+from pkern.userland.harness import TIME_IS_UP, import_all_calls
 from pkern.userland.suite import matrix
-from pkern.userland.suite.cases import Case
-from pkern.userland.suite.pool import WallTimeIsUp, processors, run_all
+from pkern.userland.suite.cases import Case, Kind
+from pkern.userland.suite.pool import Running, WallTimeIsUp, processors, run_all
 from pkern.userland.suite.reports import Result, judged
 from pkern.userland.suite.verdicts import BAD, CONVENTIONS, READERS, SubCase, Verdict
 from pkern.userland.suite.work import NOT_EXECUTABLE, Files, Outcome, prepare, run_case
+from pkern.userland.suite.workers import Workers
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -88,19 +89,34 @@ def _in_order(
 
 def _ended_here(suite: Suite, jobs: Sequence[_Job]) -> Iterator[tuple[int, Result]]:
     """Give (number, result) as they end."""
+    import_all_calls()
     with ExitStack() as stack:
         wanted = {job.row for job in jobs}
         machines = {n: stack.enter_context(matrix.boot(suite.rows[n])) for n in sorted(wanted)}
         for machine in machines.values():
             prepare(machine, suite.files)
+            check(machine)
         at_once = suite.at_once or processors() + 1  # one runs while another ends
-        start = partial(_start, suite, machines)
+        workers = stack.enter_context(Workers(partial(_work, suite)))
+        start = partial(_start, suite, machines, workers)
         for number, what in run_all(jobs, start, at_once=at_once, seconds=suite.seconds):
             yield number, judged(_result(suite, jobs[number], what), suite.expected)
 
 
-def _start(suite: Suite, machines: dict[int, Kernel], job: _Job) -> Branch:
-    return machines[job.row].branch(run_case, job.case, suite.given, suite.files)
+def _start(suite: Suite, machines: dict[int, Kernel], workers: Workers[_Job], job: _Job) -> Running:
+    """Start a program: on a machine of a worker's own, which keeps machine code from all else.
+
+    One in Python runs in the process itself and may change it: it gets a branch that ends with it.
+    """
+    if job.case.kind is Kind.PYTHON:
+        return machines[job.row].branch(run_case, job.case, suite.given, suite.files)
+    return workers.start(job)
+
+
+def _work(suite: Suite, job: _Job) -> Outcome:
+    with matrix.boot(suite.rows[job.row]) as machine:
+        prepare(machine, suite.files)
+        return run_case(machine, job.case, suite.given, suite.files)
 
 
 def _ended_there(

@@ -1,7 +1,7 @@
-"""One program in its branch of a booted machine, and all that came of it.
+"""One program on a booted machine, and all that came of it.
 
-Owns what a case is given and what is kept of it. Runs in the branch's process; what it returns is
-pickled.
+Owns what a case is given and what is kept of it. Runs in a branch's process or a worker; what it
+returns is pickled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pkern.userland.harness import (
     FAILED,
     SIGNALLED,
     Ending,
-    import_all_calls,
     run_to_end,
 )
 from pkern.userland.machine_code import boot_scheduler, bring_program, start_init
@@ -58,7 +57,6 @@ class Outcome(NamedTuple):
 
 def prepare(kernel: Kernel, files: Files) -> None:
     """Do to a machine what all its branches would do first. Errors: NotGiven, CpuUnavailable."""
-    import_all_calls()
     boot_scheduler(kernel)
     start_init(kernel)
     if files.root is not None:

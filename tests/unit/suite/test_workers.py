@@ -1,0 +1,113 @@
+"""Workers: jobs apart in one process, and what becomes of a job whose process ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pkern import BranchEnded
+from pkern.userland.suite import workers as owner
+from pkern.userland.suite.pool import WallTimeIsUp, run_all
+from pkern.userland.suite.workers import Workers
+
+BIG = 3 << 20  # bytes: more than a socket holds
+
+
+def do(job):
+    """Do what a test asks of a worker."""
+    what, *rest = job
+    return {
+        "pid": os.getpid,
+        "raise": lambda: [].pop(),
+        "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "leave": lambda: os._exit(3),
+        "sleep": lambda: time.sleep(60),
+        "big": lambda: bytes(BIG),
+        "unpicklable": lambda: lambda: None,
+        "length": lambda: len(rest[0]),
+    }[what]()
+
+
+@pytest.fixture
+def workers():
+    with Workers(do) as some:
+        yield some
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_one_process_does_one_job_after_the_other(workers):
+    pids = {workers.start(("pid",)).result() for _ in range(5)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+def test_jobs_at_once_are_in_processes_of_their_own(workers):
+    turns = [workers.start(("pid",)) for _ in range(3)]
+    assert len({turn.result() for turn in turns}) == 3
+
+
+def test_what_goes_in_and_comes_back_may_be_large(workers):
+    assert workers.start(("length", bytes(BIG))).result() == BIG
+    assert workers.start(("big",)).result() == bytes(BIG)
+
+
+def test_an_exception_is_the_jobs_and_the_worker_goes_on(workers):
+    pid = workers.start(("pid",)).result()
+    with pytest.raises(IndexError):
+        workers.start(("raise",)).result()
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        workers.start(("unpicklable",)).result()
+    assert workers.start(("pid",)).result() == pid
+
+
+@pytest.mark.parametrize(("how", "told"), [("die", "SIGKILL"), ("leave", "exit status 3")])
+def test_a_worker_that_ends_takes_its_own_job_only(workers, how, told):
+    pid = workers.start(("pid",)).result()
+    with pytest.raises(BranchEnded, match=told):
+        workers.start((how,)).result()
+    assert is_gone(pid)
+    assert workers.start(("pid",)).result() != pid
+
+
+def test_a_worker_killed_between_two_jobs_is_replaced(workers):
+    pid = workers.start(("pid",)).result()
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
+    assert workers.start(("pid",)).result() != pid
+    assert is_gone(pid)
+
+
+def test_none_is_left_behind():
+    with Workers(do) as workers:
+        pids = [workers.start(("pid",)).result()]
+        turn = workers.start(("sleep",))
+        turn.kill()
+        turn.kill()
+        with pytest.raises(BranchEnded):
+            turn.result()
+        workers.start(("sleep",))
+        pids.append(workers.start(("pid",)).result())
+    assert all(map(is_gone, pids))
+
+
+def test_a_process_ends_after_so_many_jobs(workers, monkeypatch):
+    monkeypatch.setattr(owner, "MOST_JOBS", 2)
+    pids = [workers.start(("pid",)).result() for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    assert is_gone(pids[0])
+
+
+def test_a_job_that_takes_too_long_by_the_hosts_clock(workers):
+    jobs = [("pid",), ("sleep",), ("pid",)]
+    ended = dict(run_all(jobs, workers.start, at_once=1, seconds=0.5))
+    assert isinstance(ended[1], WallTimeIsUp)
+    assert isinstance(ended[0], int)
+    assert ended[2] != ended[0]
