@@ -11,6 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from pkern import Kernel
+from pkern.userland.given import Given
+from pkern.userland.harness import import_all_calls
+from pkern.userland.machine_code import boot_scheduler, bring_program
+from pkern.userland.sweep.ends import end_of, import_for_ends
+from pkern.userland.sweep.positions import Hook
+
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 PROGRAM = r"""
 #include <fcntl.h>
@@ -177,3 +184,18 @@ def test_what_cannot_be(words, complaint, tmp_path):
     assert done.returncode in (2, 127)
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def _imported(kernel: Kernel, path: str) -> set[str]:
+    before = set(sys.modules)
+    end_of(kernel, path, Given((path,)), Hook(lambda: None))
+    return set(sys.modules) - before
+
+
+def test_copies_import_nothing(program):
+    import_for_ends()
+    import_all_calls()
+    with Kernel(ram="64M") as kernel:
+        boot_scheduler(kernel)
+        bring_program(kernel, program)
+        assert kernel.branch(_imported, str(program)).result() == set()

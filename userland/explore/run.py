@@ -31,7 +31,7 @@ from pkern.userland.explore.trace import Trace
 from pkern.userland.given import Given
 from pkern.userland.harness import EndlessRun, NoEnd
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
-from pkern.userland.sweep.ends import End, end_of, end_of_branch
+from pkern.userland.sweep.ends import End, end_of, end_of_branch, import_for_ends
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
@@ -167,6 +167,7 @@ class Session:
         """Boot it. Errors: as plan.machine; NotBranchable."""
         self.plan = plan
         self.cut = ""  # by what an exploration of every schedule was: the plan's budget
+        import_for_ends()
         self._kernel = plan.machine()
 
     def __enter__(self) -> Session:

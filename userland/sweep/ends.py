@@ -11,13 +11,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pkern.kernel.branch import BranchEnded
+from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.vfs.walk import Last
 from pkern.userland.harness import FAILED, Changer, run_to_end
+from pkern.userland.machine_code import start_init
 from pkern.userland.suite.pool import WallTimeIsUp
 
 if TYPE_CHECKING:
-    from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.inode import Inode
     from pkern.userland.given import Given
@@ -126,6 +127,13 @@ def end_of_branch(what: object) -> End:
 
 
 # ---- what is left behind ----
+
+
+def import_for_ends() -> None:
+    """Import what looks at what is left behind, so that no copy has to."""
+    with Kernel(ram="1M") as machine:
+        start_init(machine)
+        left_behind(machine)
 
 
 def left_behind(kernel: Kernel) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pkern.userland.given import Given
 from pkern.userland.harness import Changer, NoEnd
 from pkern.userland.injection import Rule
 from pkern.userland.suite.pool import Pool, WallTimeIsUp, processors, run_all
-from pkern.userland.sweep.ends import End, end_of, end_of_branch, left_behind
+from pkern.userland.sweep.ends import End, end_of, end_of_branch, import_for_ends, left_behind
 from pkern.userland.sweep.positions import Calls, Counter, Hook, Line, Work
 
 Progress = Callable[[int, str], None]
@@ -58,6 +58,7 @@ def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
 
     Errors: NoEnd, SyscallError where it cannot be executed, NotBranchable, CpuUnavailable.
     """
+    import_for_ends()
     counts = _counts(plan)
     copies = _Copies(plan, progress)
     with plan.machine() as kernel:
