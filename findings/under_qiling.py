@@ -1,4 +1,4 @@
-"""Run `program ARGUMENT` of the folder root/ under Qiling: what it prints, or the error it ends with."""
+"""Run `program ARGUMENT` of the folder root/ under Qiling: what it prints, or how it ends."""
 
 import sys
 
