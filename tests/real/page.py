@@ -16,20 +16,22 @@ exit status. {works} of {count} work. `make realprograms` installs what is missi
 writes this page (root; about {minutes} minutes here, beside other work of the host).
 
 Times are processor time: the program's natively, all of pkern's here, its start included. Faults
-(minor + major) are those of the whole machine, VMAs the most that one process had at once.
+(minor + major) are those of the whole machine, VMAs the most that one process had at once; swapped
+are the pages that it wrote to its swap and read from there.
 
-| program | version | | native | here | VMAs | faults |
-|---|---|---|--:|--:|--:|--:|
+| program | version | | native | here | VMAs | faults | swapped |
+|---|---|---|--:|--:|--:|--:|--:|
 """
 WHAT = "\n## What is run\n\n"
 
 
-def _faults(facts: dict[str, dict[str, int]]) -> tuple[str, str]:
+def _counted(facts: dict[str, dict[str, int]]) -> tuple[str, str, str]:
     machine = facts.get("machine")
     if not machine:
-        return "", ""
+        return "", "", ""
     minor = machine["pgfault"] - machine["pgmajfault"]
-    return f"{machine['most_vmas']:,}", f"{minor:,} + {machine['pgmajfault']:,}"
+    swapped = f"{machine['pswpout']:,} + {machine['pswpin']:,}" if machine["pswpout"] else ""
+    return f"{machine['most_vmas']:,}", f"{minor:,} + {machine['pgmajfault']:,}", swapped
 
 
 def obstacle(result: Result) -> str:
@@ -41,6 +43,8 @@ def obstacle(result: Result) -> str:
         return f"fails natively, too (status {here.status}): {_last(here)}"
     if there.facts.get("reason"):
         return str(there.facts["reason"]).splitlines()[0]
+    if here[:2] == there[:2]:
+        return f"as natively, but too few: {', '.join(result.too_few)}"
     lines = zip_longest(there.out.splitlines(), here.out.splitlines(), fillvalue="")
     shown = next((f"`{a}` for `{b}`" for a, b in lines if a != b), f"status {there.status}")
     missing = [line.partition("] ")[2] for line in there.facts.get("log", []) if "missing" in line]
@@ -54,12 +58,12 @@ def _last(run: Run) -> str:
 
 def row(result: Result) -> str:
     """Return a program's line of the table."""
-    vmas = faults = native = here = ""
+    counted, native, here = ("", "", ""), "", ""
     if result.native and result.machine:
         native, here = f"{result.native.seconds:.2f} s", f"{result.machine.seconds:.2f} s"
-        vmas, faults = _faults(result.machine.facts)
+        counted = _counted(result.machine.facts)
     outcome = "works" if result.works else obstacle(result).replace("|", "\\|")
-    cells = (result.program.name, result.version, outcome, native, here, vmas, faults)
+    cells = (result.program.name, result.version, outcome, native, here, *counted)
     return "| " + " | ".join(cells) + " |\n"
 
 

@@ -35,6 +35,12 @@ ENVIRONMENT = {
 }
 
 
+# What differs on purpose: what the host has no large pages for, what its processor is too new for,
+# and a tmpfs that only a machine's root may mount.
+NATIVE = {"HUGE": "off", "XSTATE": "{built}/xstate.so", "ROOM": ":"}
+MACHINE = {"HUGE": "on", "XSTATE": "", "ROOM": "mount -t tmpfs -o size=160M tmpfs"}
+
+
 class Run(NamedTuple):
     """One run. seconds: of processor time, children's too. facts: --json's page, in a machine."""
 
@@ -56,18 +62,25 @@ class Result(NamedTuple):
 
     @property
     def works(self) -> bool:
-        """Whether the machine's run printed and returned what the host's did."""
+        """Whether the machine's run printed and returned what the host's did; it counted enough."""
         here, there = self.native, self.machine
-        return bool(here and there and here.out.strip() and here[:2] == there[:2])
+        same = bool(here and there and here.out.strip() and here[:2] == there[:2])
+        return same and not self.too_few
+
+    @property
+    def too_few(self) -> list[str]:
+        """What the machine has counted less of than the line is there for."""
+        counted = self.machine.facts.get("machine", {}) if self.machine else {}
+        return [name for name, least in self.program.least if counted.get(name, 0) < least]
 
 
-def _measured(argv: list[str], cwd: Path, environment: dict[str, str], wall: int, uid: int) -> Run:
+def _measured(argv: list[str], cwd: Path, given: dict[str, str], wall: int, uid: int) -> Run:
     """Run a command in a process group of its own, which is killed when its time is up."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.Popen(
         argv,
         cwd=cwd,
-        env=environment,
+        env=given,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -86,24 +99,31 @@ def _measured(argv: list[str], cwd: Path, environment: dict[str, str], wall: int
     )
 
 
+def environment(differing: dict[str, str], built: Path) -> dict[str, str]:
+    """Return the variables that a program is given."""
+    own = {name: value.format(built=built) for name, value in differing.items()}
+    return ENVIRONMENT | {"FILES": str(FILES), "BUILT": str(built)} | own
+
+
 def natively(program: Program, built: Path) -> Run:
     """Run a program on the host, in an empty directory that its user may write."""
     with tempfile.TemporaryDirectory(prefix="real-") as folder:
         os.chmod(folder, 0o777)
-        environment = ENVIRONMENT | {"FILES": str(FILES), "BUILT": str(built), "HUGE": "off"}
-        argv = ["/bin/sh", "-c", program.line]
-        return _measured(argv, Path(folder), environment, program.wall, program.user)
+        argv, given = ["/bin/sh", "-c", program.line], environment(NATIVE, built)
+        return _measured(argv, Path(folder), given, program.wall, program.user)
 
 
 def in_a_machine(program: Program, built: Path) -> Run:
     """Run a program in a fresh machine on the host's files; what it writes stays in memory."""
     with tempfile.TemporaryDirectory(prefix="real-") as folder:
         page = Path(folder) / "end.json"
-        inside = ENVIRONMENT | {"FILES": str(FILES), "BUILT": str(built), "HUGE": "on"}
+        inside = environment(MACHINE, built)
         given = [word for pair in inside.items() for word in ("--env", "=".join(pair))]
         argv = [str(PKERN), "run", "--root", "/", "--overlay", "--uid", str(program.user)]
         argv += ["--bind", str(FILES), "--bind", str(built), "--cwd", INSIDE, *given]
-        argv += ["--wall", str(program.wall), "--json", str(page), *program.options]
+        if "--twice" not in program.options:  # which no host's clock may part
+            argv += ["--wall", str(program.wall)]
+        argv += ["--json", str(page), *program.options]
         argv += ["--", "/bin/sh", "-c", program.line]
         run = _measured(argv, Path(folder), dict(os.environ), program.wall + MARGIN, 0)
         return run._replace(facts=json.loads(page.read_text()) if page.exists() else {})
@@ -111,12 +131,10 @@ def in_a_machine(program: Program, built: Path) -> Run:
 
 def _shell(line: str, built: Path) -> subprocess.CompletedProcess[str]:
     """Run a line natively, as who runs this."""
-    places = {"FILES": str(FILES), "BUILT": str(built)}
-    environment = (
-        dict(os.environ) | places | {"PATH": f"{ENVIRONMENT['PATH']}:{os.environ['PATH']}"}
-    )
+    own = {"PATH": f"{ENVIRONMENT['PATH']}:{os.environ['PATH']}"}
+    given = dict(os.environ) | {"FILES": str(FILES), "BUILT": str(built)} | own
     argv = ["/bin/sh", "-c", line]
-    return subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, env=given, check=False)
 
 
 def installed(programs: Iterable[Program]) -> list[str]:

@@ -15,7 +15,7 @@ class Program(NamedTuple):
     """One line of the page. packages: Debian's. wall: host seconds, natively and in the machine.
 
     version: a command whose first line names it. options: pkern's, beyond the common ones.
-    user: the uid here and there.
+    user: the uid here and there. least: what --json's `machine` must have counted, at least.
     """
 
     name: str
@@ -27,12 +27,15 @@ class Program(NamedTuple):
     options: tuple[str, ...] = ()
     wall: int = 60
     user: int = 0
+    least: tuple[tuple[str, int], ...] = ()
 
 
 PYTHON = "python3 --version"
 JAVA = "java -version 2>&1 | grep Environment | grep -o '[0-9][^ )]*'"
 JDK = "openjdk-17-jdk-headless"
 POSTGRES = "/usr/lib/postgresql/15/bin/postgres --version | cut -d ' ' -f 3"
+UML = ("user-mode-linux busybox-static e2fsprogs", "linux.uml --version")
+MAKE_DISK = "sh $FILES/uml/disk.sh"
 SAMPLE = "gcc -g -O0 -pthread -o $BUILT/sample $FILES/sample.c"
 
 PROGRAMS = (
@@ -227,16 +230,47 @@ PROGRAMS = (
         "bochs",
         "bochs bochsbios vgabios",
         "bochs --help 2>&1 | grep -o 'Emulator [0-9.]*'",
-        "sh $FILES/bochs.sh",
+        "sh $FILES/bochs/sector.sh",
         "a BIOS and a boot sector that writes to port 0xE9",
         wall=120,
     ),
     Program(
-        "User Mode Linux",
-        "user-mode-linux",
-        "linux.uml --version",
-        "sh $FILES/uml.sh",
+        "User Mode Linux, hostfs",
+        *UML,
+        "sh $FILES/uml/hostfs.sh",
         "a kernel boots from hostfs, runs a script with pipes and halts",
+        MAKE_DISK,
         wall=180,
+    ),
+    Program(
+        "User Mode Linux, ext4",
+        *UML,
+        "sh $FILES/uml/ext4.sh script.sh",
+        "the same from an ext4 file system on a block device; twice, and both runs are the same",
+        MAKE_DISK,
+        options=("--twice",),
+        wall=240,
+    ),
+    Program(
+        "User Mode Linux, typed to",
+        *UML,
+        "sh $FILES/uml/typed.sh",
+        "a shell on its console, a pseudo-terminal: answers, pipes, a file on ext4, end of file, "
+        "^C, power off",
+        MAKE_DISK,
+        wall=180,
+    ),
+    *(
+        Program(
+            f"User Mode Linux in 24 MB, {rmap}",
+            *UML,
+            "sh $FILES/uml/ext4.sh memory.sh",
+            "12 MB of files in the guest's memory, which is swapped under it",
+            MAKE_DISK,
+            options=("--ram", "24M", "--swap", "128M", "--rmap", rmap),
+            wall=400,
+            least=(("pswpout", 1000), ("pswpin", 1000)),
+        )
+        for rmap in ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan")
     ),
 )

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 FAILED, TIME_IS_UP, NOT_EXECUTABLE, NOT_FOUND, SIGNALLED = 1, 124, 126, 127, 128
 QUIET = {SIGINT, SIGPIPE}  # ends that a shell does not speak of
 KIB_PER_PAGE = 4
-MACHINE_COUNTERS = ("pgfault", "pgmajfault", "most_vmas")  # of all programs of the machine
+# Of all programs of the machine.
+MACHINE_COUNTERS = ("pgfault", "pgmajfault", "most_vmas", "pswpin", "pswpout")
 SIGNAL_MASK, CORE_DUMPED = 0x7F, 0x80  # of the status that wait4 gives
 LOGGED = {SIGILL, SIGTRAP, SIGFPE, SIGSEGV}
 

@@ -1,3 +1,0 @@
-export HOME=$PWD
-linux.uml mem=64M root=/dev/root rootfstype=hostfs rootflags=/ ro quiet con=null con0=fd:0,fd:1 \
-	init=$FILES/init.sh 2>&1 | tr -d '\r' | grep -e in-uml -e Power
