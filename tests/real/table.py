@@ -249,7 +249,7 @@ PROGRAMS = (
         "the same from an ext4 file system on a block device; twice, and both runs are the same",
         MAKE_DISK,
         options=("--twice",),
-        wall=240,
+        wall=900,
     ),
     Program(
         "User Mode Linux, typed to",
