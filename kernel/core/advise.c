@@ -173,7 +173,10 @@ static void make_lazy(struct vma *vma, uint64_t addr, pte_t *ptep)
 	if (page->flags & PG_SWAPCACHE && !page_take_over(m, page))
 		return;
 	pte_set(vma->mm, addr, ptep, *ptep & ~(PTE_ACCESSED | PTE_DIRTY));
-	lru_move(m, page, PG_LAZYFREE, PG_ACTIVE | PG_REFERENCED | PG_DIRTY);
+	page->flags &= ~(uint32_t)PG_DIRTY;
+	if (page->flags & PG_UNEVICTABLE)
+		return; /* another process locks it */
+	lru_move(m, page, PG_LAZYFREE, PG_ACTIVE | PG_REFERENCED);
 	m->counters.pglazyfree++;
 }
 

@@ -300,14 +300,6 @@ static int64_t bind_part(struct vma **vmap, uint64_t start, uint64_t end, struct
 	return err;
 }
 
-static bool has_hole(mm *mm, uint64_t start, uint64_t end)
-{
-	const struct vma *vma = vma_find_intersection(mm, start, end);
-	for (; vma && vma->start <= start && vma->end < end; vma = vma->next)
-		start = vma->end;
-	return !vma || vma->start > start;
-}
-
 static int64_t bind_range(mm *mm, uint64_t start, uint64_t end, struct mempolicy *p)
 {
 	struct vma *vma;
@@ -328,18 +320,40 @@ static bool strays(mm *mm, uint64_t start, uint64_t end, const struct policy *p,
 	return asked && pages_elsewhere(mm, start, end, p->user_nodes ? p->user_nodes : p->nodes);
 }
 
+static bool ends_in_hole(const struct vma *vma, uint64_t end)
+{
+	return vma->end < end && (!vma->next || vma->next->start > vma->end);
+}
+
+/* VMA by VMA, as Linux looks: what strays in one is found before a hole behind the next. */
+static int64_t look_over(mm *mm, uint64_t start, uint64_t end, const struct policy *p,
+			 uint64_t flags)
+{
+	struct vma *vma = vma_find_intersection(mm, start, end);
+	bool whole = p->mode != MPOL_DEFAULT;
+	if (!vma || (whole && vma->start > start))
+		return -EFAULT;
+	for (; vma && vma->start < end; vma = vma->next) {
+		if (whole && ends_in_hole(vma, end))
+			return -EFAULT;
+		uint64_t from = vma->start > start ? vma->start : start;
+		if (strays(mm, from, vma->end < end ? vma->end : end, p, flags))
+			return -EIO;
+	}
+	return 0;
+}
+
 int64_t mm_mbind(mm *mm, uint64_t start, uint64_t end, const struct policy *value, uint64_t flags)
 {
 	machine *m = mm->machine;
 	bool is_default = value->mode == MPOL_DEFAULT;
-	if (is_default ? !vma_find_intersection(mm, start, end) : has_hole(mm, start, end))
-		return -EFAULT;
-	if (strays(mm, start, end, value, flags))
-		return -EIO;
+	int64_t err = look_over(mm, start, end, value, flags);
+	if (err)
+		return err;
 	struct mempolicy *p = is_default ? NULL : policy_create(m, value);
 	if (!is_default && !p)
 		return no_memory(m);
-	int64_t err = bind_range(mm, start, end, p);
+	err = bind_range(mm, start, end, p);
 	policy_put(m, p);
 	if (err || !(flags & (MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)))
 		return err;

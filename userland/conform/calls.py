@@ -324,9 +324,19 @@ def _pack(call: Call) -> bytes:
     return head + _VALUES.pack(*values, *packing.padding)
 
 
-def pack_calls(calls: Sequence[Call]) -> bytes:
-    """Encode a sequence as runner.c reads it: a count, then the calls."""
-    return struct.pack("<I", len(calls)) + b"".join(map(_pack, calls))
+class Looks(enum.IntEnum):
+    """When the areas are looked at; runner.c's enum looks."""
+
+    AT_END = 0
+    AFTER_CALLS = 1  # after each that may change them, and at the end
+
+
+_REQUEST = struct.Struct("<II")
+
+
+def pack_calls(calls: Sequence[Call], looks: Looks = Looks.AFTER_CALLS) -> bytes:
+    """Encode a sequence as runner.c reads it: struct request, then the calls."""
+    return _REQUEST.pack(len(calls), looks) + b"".join(map(_pack, calls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
  * the child writes what every call gave to stdout. Its address space is what is under
  * test, so all buffers are in .bss or in one shared area, and malloc is never called.
  *
- * stdin:   sequences: u32 nr_calls, then nr_calls * struct call (calls.py writes them)
+ * stdin:   sequences: struct request, then its calls, each a struct call (calls.py writes them)
  * stdout:  frames of u32 nbytes and the bytes. Once a struct hello and /proc/self/maps;
  *          then one for each sequence: a byte for each call (enum end), struct outcome + bytes + text for each, and at the end of
  *          each process what /proc tells of it. An empty frame: the child died.
@@ -32,7 +32,8 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
-enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17, PAGEMAP_PAGES = 64 };
+enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17 };
+enum { PAGEMAP_PAGES = 64, PAGEMAP_SPAN = 96 };
 enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
 enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
@@ -54,7 +55,13 @@ enum op {
 };
 enum sort { SORT_PLAIN, SORT_SLOT, SORT_SCRATCH };
 enum look { LOOK_NEVER, LOOK_WHEN_DONE, LOOK_ALWAYS };
+enum looks { LOOKS_AT_END, LOOKS_AFTER_CALLS }; /* and at the end */
 enum end { END_DONE, END_ERROR, END_SIGNAL };
+
+struct request {
+	uint32_t nr_calls;
+	uint32_t looks; /* enum looks: when the areas are looked at */
+};
 
 struct call {
 	uint32_t op;      /* a system call's number, or enum op */
@@ -104,7 +111,7 @@ struct shared {
 static struct shared *const shared = (struct shared *)SHARED_AT;
 static char scratch[PAGE] __attribute__((aligned(4096)));
 static struct call calls[MAX_CALLS];
-static uint32_t nr_calls;
+static struct request request;
 static uint64_t low, top;
 static size_t nr_raw, nr_shown;
 static int now_raw; /* which of the two texts is the latest */
@@ -300,26 +307,30 @@ static void emit_smaps(void)
 	memcpy(place, &nbytes, 4);
 }
 
-/* The first pages of each area: all bits but those of the frame's number. */
+/* The first pages of each area: all bits but those of the frame's number. Areas lie close together. */
 static void emit_pagemap(const char *maps)
 {
 	int fd = open("pagemap", O_RDONLY);
-	uint64_t start, stop, words[PAGEMAP_PAGES];
+	uint64_t start, stop, words[PAGEMAP_SPAN], page, i, nr_pages, from = 0, to = 0;
 	char *place = emit(NULL, 4);
-	size_t first = shared->nr_out, i, nr_pages;
+	size_t first = shared->nr_out;
 	uint32_t nbytes;
 
 	for (; *maps; maps = after(maps, '\n')) {
 		hex(hex(maps, &start) + 1, &stop);
+		page = start / PAGE;
 		nr_pages = (stop - start) / PAGE;
 		if (nr_pages > PAGEMAP_PAGES)
 			nr_pages = PAGEMAP_PAGES;
-		if (pread(fd, words, nr_pages * 8, (off_t)(start / PAGE * 8)) !=
-		    (ssize_t)nr_pages * 8)
-			_exit(12);
-		for (i = 0; i < nr_pages; i++)
-			words[i] &= ~0ull << 55;
-		emit(words, nr_pages * 8);
+		if (page < from || page + nr_pages > to) {
+			from = page;
+			to = page + PAGEMAP_SPAN;
+			if (pread(fd, words, sizeof(words), (off_t)(page * 8)) != sizeof(words))
+				_exit(12);
+			for (i = 0; i < PAGEMAP_SPAN; i++)
+				words[i] &= ~0ull << 55;
+		}
+		emit(words + (page - from), nr_pages * 8);
 	}
 	close(fd);
 	nbytes = (uint32_t)(shared->nr_out - first);
@@ -668,7 +679,7 @@ static void report(const struct call *c, uint32_t i)
 	perform(c, i, &o);
 	settle_lists();
 	shared->out[4 + i] = end_of(c, &o);
-	if (c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
+	if (request.looks && c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
 		look_at_areas(&o);
 	emit(&o, sizeof(o));
 	emit(scratch + c->out_at, o.nr_data);
@@ -693,11 +704,11 @@ static void take_baton(void)
 /* Make the calls of this process from the i-th on, and let the other make its own. */
 static void take_turns(uint32_t i)
 {
-	while (actor && i < nr_calls && !calls[i].actor)
+	while (actor && i < request.nr_calls && !calls[i].actor)
 		i++;
 	if (actor)
 		take_baton();
-	for (; i < nr_calls; i++) {
+	for (; i < request.nr_calls; i++) {
 		if (whose(i) == actor) {
 			report(&calls[i], i);
 		} else if (whose(i - 1) == actor) {
@@ -705,7 +716,7 @@ static void take_turns(uint32_t i)
 			take_baton();
 		}
 	}
-	if (actor && calls[nr_calls - 1].actor) {
+	if (actor && calls[request.nr_calls - 1].actor) {
 		pass_baton();
 		take_baton();
 	}
@@ -746,7 +757,7 @@ static void make_files(void)
 static void run_sequence(void)
 {
 	begin_frame();
-	emit(NULL, nr_calls);
+	emit(NULL, request.nr_calls);
 	start_process(0);
 	make_files();
 	take_turns(0);
@@ -871,10 +882,10 @@ static void serve(void)
 	read_sizes(sizes_before, names);
 	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
-		read_all(&nr_calls, 4);
-		if (!nr_calls || nr_calls > MAX_CALLS)
+		read_all(&request, sizeof(request));
+		if (!request.nr_calls || request.nr_calls > MAX_CALLS)
 			_exit(9);
-		read_all(calls, nr_calls * sizeof(calls[0]));
+		read_all(calls, request.nr_calls * sizeof(calls[0]));
 		pid = fork();
 		if (pid == 0)
 			run_sequence();
