@@ -78,16 +78,15 @@ def decode(frame: bytes, calls: Sequence[Call]) -> list[Outcome]:
         layout = layouts.get(actor, ())
         outcomes.append(Outcome(value, signo, code, addr, data, layout))
     while reader.more():
-        process = len(outcomes) - len(calls)
-        areas = reader.block()
-        layout = parse_short_maps(areas.decode()) if areas else layouts.get(process, ())
-        outcomes.append(Outcome(0, 0, 0, 0, b"", layout, _state(reader, layout)))
+        outcomes.append(_state(reader))
     return outcomes
 
 
-def _state(reader: _Reader, layout: Layout) -> tuple[str, ...]:
+def _state(reader: _Reader) -> Outcome:
     """Take what /proc tells of a process."""
-    lines = _smaps_lines(reader.block().decode())
+    text = reader.block().decode()
+    lines = _smaps_lines(text)
+    layout = parse_short_maps("\n".join(filter(_is_area, text.splitlines())))
     words = memoryview(reader.block()).cast("Q").tolist()
     sizes = reader.block()
     for area in layout:
@@ -97,14 +96,19 @@ def _state(reader: _Reader, layout: Layout) -> tuple[str, ...]:
         words = words[count:]
     for name, change in _SIZE.iter_unpack(sizes):
         lines.append(f"status {name.rstrip(bytes(1)).decode()}: {change:+} since the start")
-    return tuple(lines)
+    return Outcome(0, 0, 0, 0, b"", layout, tuple(lines))
+
+
+def _is_area(line: str) -> bool:
+    """Whether a line of smaps is one of maps, too."""
+    return "a" <= line[0] <= "f" or line[0].isdigit()
 
 
 def _smaps_lines(text: str) -> list[str]:
     """Put the area's address before each line of smaps."""
     lines, span = [], ""
     for line in text.splitlines():
-        if "a" <= line[0] <= "f" or line[0].isdigit():
+        if _is_area(line):
             span = line.split()[0]
         lines.append(f"smaps {span} {line.split(None, 1)[-1] if line.startswith(span) else line}")
     return lines

@@ -32,6 +32,7 @@ EXTRA_FLAGS = (
     0x0800,  # MAP_DENYWRITE
     0x100,  # MAP_GROWSDOWN
 )
+TURN = 0.3  # how often the other process goes on, after a fork
 GUARD_INSTALL, GUARD_REMOVE = 102, 103
 ADVICE: tuple[int, ...] = (
     *(0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 10, 11, 16, 17, 18, 19, 20, 22, 23, 23, 24, 77),
@@ -85,9 +86,12 @@ def sequence(seed: int, index: int, calls: int, window: Window) -> Calls:
     before = random.randrange(max(calls // 2, 1))
     steps += [random.choice(makers)(random, window) for _ in range(before - len(steps))]
     steps = [*steps[: calls - 1], Call(Kind.FORK, ())]
+    actor = 0
     for _ in range(calls - len(steps)):
+        if random.random() < TURN:
+            actor = 1 - actor
         call = random.choice(makers)(random, window)
-        steps.append(Call(call.kind, call.args, random.randrange(2)))
+        steps.append(Call(call.kind, call.args, actor))
     return tuple(steps)
 
 

@@ -33,7 +33,7 @@
 
 enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
 enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17 };
-enum { PAGEMAP_PAGES = 64, PAGEMAP_SPAN = 96 };
+enum { PAGEMAP_PAGES = 64, PAGEMAP_SPAN = 96, MOST_SPANS = 1024 };
 enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
 enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
@@ -108,6 +108,10 @@ struct shared {
 	char out[OUT_BYTES];
 };
 
+struct span {
+	uint64_t start, stop;
+};
+
 static struct shared *const shared = (struct shared *)SHARED_AT;
 static char scratch[PAGE] __attribute__((aligned(4096)));
 static struct call calls[MAX_CALLS];
@@ -115,7 +119,10 @@ static struct request request;
 static uint64_t low, top;
 static size_t nr_raw, nr_shown;
 static int now_raw; /* which of the two texts is the latest */
+static struct span spans[MOST_SPANS]; /* of the areas that were seen last */
+static size_t nr_spans;
 static int64_t sizes_before[NR_SIZES];
+static int limited; /* the sequence has set limits */
 static int actor, maps_fd, baton[NR_ACTORS][2] = { { -1, -1 }, { -1, -1 } };
 static pid_t child;
 static int batches; /* this kernel puts pages on its lists in batches */
@@ -191,11 +198,14 @@ static size_t read_file(int fd, char *into)
 	size_t total = 0;
 	ssize_t n;
 
-	/* Linux fills a page at a time, as far as whole lines fit: half a page is the last one. */
+	/*
+	 * Linux fills a page at a time, as far as whole lines fit: half a page is the last one. Who
+	 * gives more than a page gives all.
+	 */
 	do {
 		n = pread(fd, into + total, TEXT_BYTES - 1 - total, (off_t)total);
 		total += n > 0 ? (size_t)n : 0;
-	} while (n >= PAGE / 2);
+	} while (n >= PAGE / 2 && n <= PAGE);
 	into[total] = 0;
 	return total;
 }
@@ -267,6 +277,13 @@ static char *copy_area(char *to, const char *line, const char *end)
 	return copy(to, name, end);
 }
 
+static void remember_span(uint64_t start, uint64_t stop)
+{
+	if (nr_spans == MOST_SPANS)
+		_exit(22);
+	spans[nr_spans++] = (struct span){ start, stop };
+}
+
 /* Keep the areas within the window, and the lines that follow each in smaps. */
 static size_t within_window(const char *from, char *into)
 {
@@ -274,6 +291,7 @@ static size_t within_window(const char *from, char *into)
 	int inside = 0;
 	uint64_t start, stop;
 
+	nr_spans = 0;
 	while (*from) {
 		const char *end = after(from, '\n');
 		const char *dash = hex(from, &start);
@@ -283,8 +301,10 @@ static size_t within_window(const char *from, char *into)
 				break;
 			hex(dash + 1, &stop);
 			inside = start >= low && stop <= top + ABOVE;
-			if (inside)
+			if (inside) {
 				to = copy_area(to, from, end);
+				remember_span(start, stop);
+			}
 		} else if (inside) {
 			to = copy(to, from, end);
 		}
@@ -308,18 +328,17 @@ static void emit_smaps(void)
 }
 
 /* The first pages of each area: all bits but those of the frame's number. Areas lie close together. */
-static void emit_pagemap(const char *maps)
+static void emit_pagemap(void)
 {
-	int fd = open("pagemap", O_RDONLY);
-	uint64_t start, stop, words[PAGEMAP_SPAN], page, i, nr_pages, from = 0, to = 0;
+	int fd = open("pagemap", O_RDONLY); /* open until the process ends */
+	uint64_t words[PAGEMAP_SPAN], page, nr_pages, from = 0, to = 0;
 	char *place = emit(NULL, 4);
-	size_t first = shared->nr_out;
+	size_t first = shared->nr_out, s, i;
 	uint32_t nbytes;
 
-	for (; *maps; maps = after(maps, '\n')) {
-		hex(hex(maps, &start) + 1, &stop);
-		page = start / PAGE;
-		nr_pages = (stop - start) / PAGE;
+	for (s = 0; s < nr_spans; s++) {
+		page = spans[s].start / PAGE;
+		nr_pages = (spans[s].stop - spans[s].start) / PAGE;
 		if (nr_pages > PAGEMAP_PAGES)
 			nr_pages = PAGEMAP_PAGES;
 		if (page < from || page + nr_pages > to) {
@@ -332,7 +351,6 @@ static void emit_pagemap(const char *maps)
 		}
 		emit(words + (page - from), nr_pages * 8);
 	}
-	close(fd);
 	nbytes = (uint32_t)(shared->nr_out - first);
 	memcpy(place, &nbytes, 4);
 }
@@ -394,24 +412,25 @@ static void look_at_areas(struct outcome *o)
 	o->nr_maps = (uint32_t)nr_shown;
 }
 
-/* As many descriptors as there may be: what a sequence has limited is not ours. */
-static void allow_files(void)
+static void limit_files(void)
 {
 	struct rlimit limit = { MOST_FILES, MOST_FILES };
 
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* As many descriptors as there may be: what a sequence has limited is not ours. */
+static void allow_files(void)
+{
+	if (limited)
+		limit_files();
+}
+
 static void emit_state(void)
 {
-	struct outcome o = { 0 };
-
 	allow_files();
-	look_at_areas(&o);
-	emit(&o.nr_maps, 4);
-	emit(shared->shown[actor], o.nr_maps);
 	emit_smaps();
-	emit_pagemap(shared->shown[actor]);
+	emit_pagemap();
 	emit_sizes();
 }
 
@@ -565,19 +584,24 @@ static int64_t own_operation(const struct call *c)
 
 static void take_turns(uint32_t i);
 
-static void start_process(int number)
+static void open_maps(void)
 {
-	int fd;
+	int fd = open("maps", O_RDONLY);
 
-	allow_files();
-	actor = number;
-	if (chdir("/proc/self")) /* its files are opened by shorter names */
-		_exit(19);
-	fd = open("maps", O_RDONLY);
 	maps_fd = fcntl(fd, F_DUPFD, OWN_FILES); /* out of the way of the sequence */
 	close(fd);
 	nr_raw = nr_shown = 0;
 	shared->shown[actor][0] = 0;
+}
+
+static void start_process(int number)
+{
+	allow_files();
+	actor = number;
+	if (chdir("/proc/self")) /* its files are opened by shorter names */
+		_exit(19);
+	if (request.looks)
+		open_maps();
 }
 
 /* The other process has died, which no call makes it do. */
@@ -634,6 +658,7 @@ static int64_t make_call(const struct call *c, uint32_t i)
 	default:
 		value = c->op > OP_FORK ? own_operation(c) : system_call(c);
 	}
+	limited |= c->op == SYS_prlimit64;
 	if (c->op == SYS_shmget && value >= 0)
 		remember_segment((int)value);
 	if (value >= 0 && c->keep)
@@ -781,6 +806,7 @@ static void become_ordinary(uint64_t memlock)
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	limit.rlim_cur = limit.rlim_max = 0;
 	setrlimit(RLIMIT_CORE, &limit);
+	limit_files();
 	if (getuid() == 0) {
 		if (setresgid(id, id, id) || setresuid(id, id, id))
 			_exit(8);
