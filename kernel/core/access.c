@@ -150,11 +150,12 @@ static bool forced_ready(mm *mm, uint64_t addr, uint64_t access)
 		return pte_present(pte);
 	if (pte & PTE_WRITE)
 		return true;
-	if (vma_find(mm, addr)->flags & VM_WRITE)
-		return false; /* the fault makes it writable: can_follow_write_pte() of Linux */
+	/* can_follow_write_pte() of Linux 6.18: else a fault, which makes it writable or one's own. */
+	if (vma_find(mm, addr)->flags & VM_WRITE || pte & PTE_UFFD_WP)
+		return false;
 	const struct page *page = pfn_page(mm->machine, pte_pfn(pte));
-	bool own = (page->flags & (PG_ANON | PG_KSM)) == PG_ANON;
-	return pte & PTE_DIRTY && own && page->refcount == 1;
+	bool own = (page->flags & (PG_ANON | PG_KSM | PG_FORKED)) == PG_ANON;
+	return own && page->refcount == 1;
 }
 
 static bool is_secret(mm *mm, uint64_t addr)

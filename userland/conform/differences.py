@@ -239,6 +239,7 @@ def _joined(layout: Layout) -> list[Area]:
     return joined
 
 
+FILLS = (Kind.UFFD_COPY, Kind.UFFD_ZEROPAGE, Kind.UFFD_CONTINUE, Kind.UFFD_POISON)
 LOCKING = (Kind.MLOCK, Kind.MLOCK2)
 
 
@@ -279,12 +280,25 @@ def _brings_less_around(divergence: Divergence) -> bool:
 
 def _keeps_marks(divergence: Divergence) -> bool:
     """Memory registered with a userfaultfd for write protection, then without; marks are left."""
-    modes = [call.args[2] for call in divergence.calls if call.kind is Kind.UFFD_REGISTER]
-    protects = next((at for at, mode in enumerate(modes) if mode & 2), len(modes))
-    again = any(not mode & 2 for mode in modes[protects:])
     ours = set(divergence.model.state) - set(divergence.host.state)
     theirs = set(divergence.host.state) - set(divergence.model.state)
-    return again and {_unmarked(line) for line in theirs} == ours
+    return _registers_again(divergence) and {_unmarked(line) for line in theirs} == ours
+
+
+def _meets_marks(divergence: Divergence) -> bool:
+    """The same memory is filled: Linux finds marks where here is nothing."""
+    kinds = [call.kind for call in divergence.calls[: divergence.at]]
+    refused = divergence.host.value in (-errno.EEXIST, -errno.EAGAIN)
+    filled = divergence.call.kind in FILLS and refused and divergence.model.value >= 0
+    return filled and Kind.UFFD_PROTECT in kinds and _registers_again(divergence)
+
+
+def _registers_again(divergence: Divergence) -> bool:
+    """Memory was registered for write protection, and then, some of it, without."""
+    calls = divergence.calls[: divergence.at]
+    modes = [call.args[2] for call in calls if call.kind is Kind.UFFD_REGISTER]
+    protects = next((at for at, mode in enumerate(modes) if mode & 2), len(modes))
+    return any(not mode & 2 for mode in modes[protects:])
 
 
 def _unmarked(line: str) -> str:
@@ -371,6 +385,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.GO_ON,
         "UFFDIO_REGISTER without write protection, of memory registered with it before: Linux "
         "leaves the marks of what was protected; here they go with the protection",
+    ),
+    Difference(
+        Aspect.RESULT,
+        _meets_marks,
+        Then.STOP,
+        "the same, where such memory is filled: Linux says EEXIST for a mark without a page",
     ),
     Difference(
         Aspect.RESULT,
