@@ -210,16 +210,14 @@ static size_t read_file(int fd, char *into)
 	return total;
 }
 
+/* It stays open: who reads it ends soon, or asks once. */
 static size_t read_path(const char *path, char *into)
 {
 	int fd = open(path, O_RDONLY);
-	size_t total;
 
 	if (fd < 0)
 		_exit(3);
-	total = read_file(fd, into);
-	close(fd);
-	return total;
+	return read_file(fd, into);
 }
 
 static const char *hex(const char *p, uint64_t *value)
@@ -330,7 +328,7 @@ static void emit_smaps(void)
 /* The first pages of each area: all bits but those of the frame's number. Areas lie close together. */
 static void emit_pagemap(void)
 {
-	int fd = open("pagemap", O_RDONLY); /* open until the process ends */
+	int fd = open("pagemap", O_RDONLY);
 	uint64_t words[PAGEMAP_SPAN], page, nr_pages, from = 0, to = 0;
 	char *place = emit(NULL, 4);
 	size_t first = shared->nr_out, s, i;
@@ -582,6 +580,9 @@ static int64_t own_operation(const struct call *c)
 
 /* ---- making the calls ---- */
 
+/* Without what a C library adds for threads. */
+static pid_t fork_process(void) { return (pid_t)syscall(SYS_fork); }
+
 static void take_turns(uint32_t i);
 
 static void open_maps(void)
@@ -629,7 +630,7 @@ static int64_t fork_actor(uint32_t i)
 	if (actor || child)
 		return -EBUSY;
 	watch_child();
-	pid = fork();
+	pid = fork_process();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
@@ -906,13 +907,14 @@ static void serve(void)
 		_exit(19);
 	shared->first = getpid();
 	read_sizes(sizes_before, names);
+	closefrom(baton[NR_ACTORS - 1][1] + 1); /* what we have read */
 	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
 		read_all(&request, sizeof(request));
 		if (!request.nr_calls || request.nr_calls > MAX_CALLS)
 			_exit(9);
 		read_all(calls, request.nr_calls * sizeof(calls[0]));
-		pid = fork();
+		pid = fork_process();
 		if (pid == 0)
 			run_sequence();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)

@@ -169,11 +169,11 @@ AREA_NAMES += tuple(name for name, _, _ in ROWS if name not in ROLLUP_ONLY)
 AREA_LINES = "".join(f"{name + ':':<16}%8d kB\n" for name in AREA_NAMES)
 
 
-def _pages_of(task: Task, vma: Vma) -> list[int]:
+def _pages_of(task: Task, vma: Vma) -> tuple[int, ...]:
     """Return the fields of struct smaps_info, zeroes for the kernel's page."""
     info = ffi.new("uint64_t[]", len(SIZE_FIELDS))
     lib.mm_smaps(task.mm.handle, vma.start, ffi.cast("struct smaps_info *", info))
-    return list(ffi.unpack(info, len(info)))
+    return tuple(ffi.unpack(info, len(info)))
 
 
 @functools.lru_cache(256)
@@ -181,11 +181,16 @@ def _flag_codes(flags: int) -> str:
     return "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
 
 
+@functools.lru_cache(4096)  # most areas are as they were, or as others are
+def _size_lines(kilobytes: int, page: int, pages: tuple[int, ...]) -> str:
+    info = (*pages, 0)
+    kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
+    return AREA_LINES % (kilobytes, page, page, *kbs)
+
+
 def _smaps_entry(task: Task, vma: Vma, shown: Shown) -> str:
     page = HUGE_KB if vma.flags & lib.VM_HUGETLB else KB_PER_PAGE
-    info = [*_pages_of(task, vma), 0]
-    kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
-    lines = AREA_LINES % ((vma.end - vma.start) >> 10, page, page, *kbs)
+    lines = _size_lines((vma.end - vma.start) >> 10, page, _pages_of(task, vma))
     key = f"{'ProtectionKey:':<16}{vma.pkey:>8}\n" if task.kernel.has_cpu("pku") else ""
     head, codes = maps_line(vma, shown.columns(vma)), _flag_codes(vma.flags)
     return f"{head}{lines}{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
