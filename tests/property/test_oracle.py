@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.conform import run_conform
-from pkern.userland.conform.calls import SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
+from pkern.userland.conform.calls import PAGE, SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Aspect, allowed, compare
 from pkern.userland.conform.generate import FIXED_BASE, sequence
 from pkern.userland.conform.host import Host
 from pkern.userland.conform.hostcc import NoCompiler, build, cache_dir
+from pkern.userland.conform.oracle import Oracle, Verdict
+from pkern.userland.conform.record import NoRecord, Record
+from pkern.userland.conform.run import parts_of, run_parts
 from pkern.userland.conform.shrink import shrink
 
 
@@ -33,6 +36,62 @@ def test_pte_chains_agree_with_linux() -> None:
 def test_long_sequences_agree_with_linux() -> None:
     report = run_conform(60, seed=3, calls=200)
     assert report.ok, str(report)
+
+
+# What the oracle found, made short: each differed once.
+PLACE = FIXED_BASE
+FOUND: dict[str, Calls] = {
+    "mbind looks at an area's pages before the hole behind the next": (
+        Call(Kind.MMAP, (PLACE + 2 * PAGE, 2 * PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MMAP, (PLACE, 2 * PAGE, 3, 0x32, Slot.NONE, 0)),
+        Call(Kind.STORE, (PLACE + PAGE, 0)),
+        Call(Kind.MBIND, (PLACE + PAGE, 6 * PAGE, 1, 1, 0)),
+    ),
+    "MADV_FREE of what the parent locks": (
+        Call(Kind.MMAP, (PLACE, PAGE, 3, 0x2032, Slot.NONE, 0)),
+        Call(Kind.FORK, ()),
+        Call(Kind.MADVISE, (PLACE, PAGE, 8), actor=1),
+    ),
+    "a write from outside to what a fork had shared": (
+        Call(Kind.MMAP, (PLACE, PAGE, 0, 0x8012, Slot.F0, 0)),
+        Call(Kind.MEM_WRITE, (PLACE, 0)),
+        Call(Kind.FORK, ()),
+        Call(Kind.MUNMAP, (PLACE, PAGE)),
+        Call(Kind.MEM_WRITE, (PLACE, 0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("calls", FOUND.values(), ids=FOUND)
+def test_what_was_found_agrees_with_linux(calls: Calls) -> None:
+    oracle = Oracle()
+    verdict = oracle.compare(calls)
+    oracle.close()
+    assert verdict == Verdict((), None)
+
+
+def test_what_is_recorded_is_not_run_again(tmp_path: Path) -> None:
+    parts = parts_of(40, seed=5, jobs=4)
+    assert [(part.first, part.sequences) for part in parts] == [
+        (0, 10),
+        (10, 10),
+        (20, 10),
+        (30, 10),
+    ]
+    path = tmp_path / "record"
+    record = Record(path)
+    assert record.missing(parts) == parts
+    for part, report in run_parts(parts[1:3]):
+        record.add(report, part)
+    again = Record(path)
+    assert again.missing(parts) == [parts[0], parts[3]]
+    assert [one.part for one in again.known_of(parts)] == parts[1:3]
+    assert all(one.ok for one in again.known)
+    path.write_text(path.read_text().replace('"linux": "', '"linux": "5'))
+    assert Record(path).missing(parts) == parts
+    path.write_text("nothing\n")
+    with pytest.raises(NoRecord, match="line 1"):
+        Record(path)
 
 
 def test_sequences_reach_every_call_and_every_end() -> None:

@@ -27,6 +27,11 @@ class Failure:
         title = f"pkern conform: sequence {self.index} of seed {self.seed}"
         return c_program(self.divergence.calls, title)
 
+    @property
+    def text(self) -> str:
+        """The sequence, what differs, and the C program."""
+        return f"{self}\n\n{self.program}"
+
     def __str__(self) -> str:
         lines = [f"sequence {self.index} of seed {self.seed}, made short:"]
         for at, call in enumerate(self.divergence.calls):
@@ -56,7 +61,9 @@ class Report:
         """Whether no sequence diverged."""
         return not self.failures
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What was run and how it ended, in lines, without the failures themselves."""
         lines = [
             f"seed {self.seed}: {self.sequences} sequences, {self.calls} calls compared, "
             f"{len(self.failures)} diverge"
@@ -65,9 +72,10 @@ class Report:
         lines += [f"  allowed {count} times: {reason}" for reason, count in self.allowed.items()]
         if self.unrepeated:
             lines.append(f"  differed once, not again: sequences {self.unrepeated}")
-        for failure in self.failures:
-            lines += ["", str(failure), "", failure.program]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.summary, *(failure.text for failure in self.failures)])
 
 
 def together(reports: Sequence[Report]) -> Report:

@@ -75,26 +75,26 @@ def run_conform(
     seed: int,
     calls: int = 30,
     progress: Progress | None = None,
-    stop_after: int = 1,
+    stop_after: float = 1,
     rmap: str = "objrmap_tree",
     jobs: int = 1,
 ) -> Report:
     """Compare so many random sequences with the host's kernel and report.
 
     calls: in each sequence. progress: called with (done, all) now and then. stop_after: failures
-    that end the run. jobs: processes.
+    that end the run, math.inf: none does. jobs: processes.
     Errors: NoCompiler, CpuUnavailable, HostDied, ModelDied, KernelBug, with the sequence's number.
     """
     parts = parts_of(sequences, seed, calls=calls, rmap=rmap, jobs=jobs)
-    return together(list(run_parts(parts, progress, stop_after, jobs)))
+    return together([report for _, report in run_parts(parts, progress, stop_after, jobs)])
 
 
 def run_parts(
     parts: Sequence[Part],
     progress: Progress | None = None,
-    stop_after: int = 1,
+    stop_after: float = 1,
     jobs: int = 1,
-) -> Iterator[Report]:
+) -> Iterator[tuple[Part, Report]]:
     """Run parts, jobs at a time, and yield the report of each as it ends. Else as run_conform."""
     done, found, total = 0, 0, sum(part.sequences for part in parts)
 
@@ -102,34 +102,35 @@ def run_parts(
         if progress is not None:
             progress(done + more, total)
 
-    reports = _by_turns(parts, tell, stop_after) if jobs == 1 else _pooled(parts, stop_after, jobs)
-    for report in reports:
+    run = _by_turns(parts, tell, stop_after) if jobs == 1 else _pooled(parts, stop_after, jobs)
+    for part, report in run:
         done += report.sequences
         found += len(report.failures)
         tell(0)
-        yield report
+        yield part, report
         if found >= stop_after:
             break
 
 
 def _by_turns(
-    parts: Sequence[Part], tell: Callable[[int], None], stop_after: int
-) -> Iterator[Report]:
+    parts: Sequence[Part], tell: Callable[[int], None], stop_after: float
+) -> Iterator[tuple[Part, Report]]:
     for part in parts:
-        yield run_part(part, stop_after, tell)
+        yield part, run_part(part, stop_after, tell)
 
 
-def _pooled(parts: Sequence[Part], stop_after: int, jobs: int) -> Iterator[Report]:
-    pool = ProcessPoolExecutor(min(jobs, len(parts)), get_context("spawn"))
+def _pooled(parts: Sequence[Part], stop_after: float, jobs: int) -> Iterator[tuple[Part, Report]]:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
     try:
-        for future in as_completed([pool.submit(run_part, part, stop_after) for part in parts]):
-            yield future.result()
+        futures = {pool.submit(run_part, part, stop_after): part for part in parts}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def run_part(
-    part: Part, stop_after: int = 1, tell: Callable[[int], None] = lambda done: None
+    part: Part, stop_after: float = 1, tell: Callable[[int], None] = lambda done: None
 ) -> Report:
     """Run one part in this process. tell: how many are done. Errors: as run_conform."""
     oracle, again = Oracle(part.rmap), Again(part.rmap)

@@ -118,7 +118,7 @@ static struct call calls[MAX_CALLS];
 static struct request request;
 static uint64_t low, top;
 static size_t nr_raw, nr_shown;
-static int now_raw; /* which of the two texts is the latest */
+static int now_raw;                   /* which of the two texts is the latest */
 static struct span spans[MOST_SPANS]; /* of the areas that were seen last */
 static size_t nr_spans;
 static int64_t sizes_before[NR_SIZES];
@@ -908,7 +908,7 @@ static void serve(void)
 	shared->first = getpid();
 	read_sizes(sizes_before, names);
 	closefrom(baton[NR_ACTORS - 1][1] + 1); /* what we have read */
-	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
+	sizes_before[0] = sizes_before[1];      /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
 		read_all(&request, sizeof(request));
 		if (!request.nr_calls || request.nr_calls > MAX_CALLS)

@@ -178,6 +178,11 @@ static void bind_ranges(void)
 	say("move", syscall(BIND, at, 2 * PAGE, 2, &one, 65ul, 2));
 	say("strict and move", syscall(BIND, at, 2 * PAGE, 5, &one, 65ul, 3));
 	say("move all", syscall(BIND, at, 2 * PAGE, 1, &one, 65ul, 7));
+	at = fresh(2, MAP_PRIVATE | MAP_ANONYMOUS);
+	mprotect(at + PAGE, PAGE, PROT_READ);
+	say("strict before a hole", syscall(BIND, at, 3 * PAGE, 4, NULL, 0ul, 1));
+	at[0] = 1;
+	say("strict, its page before a hole", syscall(BIND, at, 3 * PAGE, 4, NULL, 0ul, 1));
 	syscall(SET, 0, NULL, 0ul);
 }
 
