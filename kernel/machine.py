@@ -6,7 +6,7 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import cached_property, partial
 from operator import attrgetter
 from types import TracebackType
@@ -23,17 +23,23 @@ from pkern.kernel.errors import SIGKILL, KernelBug, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
+from pkern.kernel.namespaces.base import CgroupNamespace, Namespace
+from pkern.kernel.namespaces.table import Namespaces
+from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.namespaces.uts import Uts
+from pkern.kernel.net.namespace import NetNamespace
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.futex_pi import Locks
+from pkern.kernel.tasks.nsproxy import Nsproxy
 from pkern.kernel.tasks.table import TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
-from pkern.kernel.uts import Uts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
+from pkern.kernel.vfs.ipc_namespace import IpcNamespace
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING, TRACING_OPTIONS, SysFs, TraceFs
 
@@ -44,13 +50,8 @@ if TYPE_CHECKING:
     from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
-    from pkern.kernel.net.net import Net
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.mqueue import Queues
-    from pkern.kernel.vfs.msg import Messages
-    from pkern.kernel.vfs.sem import Semaphores
-    from pkern.kernel.vfs.shm import Segments
     from pkern.kernel.vfs.userfaultfd import Userfaults
     from pkern.kernel.visits import Visits
 
@@ -72,12 +73,18 @@ MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
 # Where in a Kernel the owner of a sysctl's value is, if its own name does not say so.
-OWNERS = {
-    "oom": "memory.oom",
-    "segment_ids": "segments.ids",
-    "semaphore_ids": "semaphores.table.ids",
-    "message_ids": "messages.table.ids",
-    "inotify": "vfs.inotify",
+OWNERS = {"oom": "memory.oom", "inotify": "vfs.inotify"}
+# The same in the namespaces of who asks.
+NAMESPACED = {
+    "uts": "uts",
+    "segments": "ipc.segments",
+    "segment_ids": "ipc.segments.ids",
+    "semaphores": "ipc.semaphores",
+    "semaphore_ids": "ipc.semaphores.table.ids",
+    "messages": "ipc.messages",
+    "message_ids": "ipc.messages.table.ids",
+    "queues": "ipc.queues",
+    "net": "net.stack",
 }
 
 
@@ -152,7 +159,6 @@ class Kernel:
             of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
         self.seed = seed
         self.cpu_features = parse_features(cpu)
-        self.uts = Uts(hostname)
         self.clock = Clock(**costs)
         self.log = Log(self.clock)
         self.log.listener = partial(self.wake, self.log)
@@ -178,6 +184,15 @@ class Kernel:
         self.memory.running = self.running
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
+        self.nsproxy = Nsproxy(
+            uts=Uts(FIRST, hostname=hostname),
+            ipc=IpcNamespace(self, FIRST),
+            net=NetNamespace(self, FIRST),
+            cgroup=CgroupNamespace(FIRST),
+        )
+        self.namespaces = Namespaces(
+            self.nsproxy, used=self._used_namespaces, most=self.tasks.threads_max // 2
+        )
         self.vfs: Vfs = Vfs(self, DRIVERS)
         self.vfs.boot()
         self.terminals = DevPts(self)
@@ -199,36 +214,6 @@ class Kernel:
             raise
 
     # ---- parts that are made when somebody first asks for them ----
-
-    @cached_property
-    def net(self) -> Net:
-        """All sockets."""
-        made: Net = late.load("pkern.kernel.net.net").Net(self)
-        return made
-
-    @cached_property
-    def segments(self) -> Segments:
-        """Shared memory of System V."""
-        made: Segments = late.load("pkern.kernel.vfs.shm").Segments(self)
-        return made
-
-    @cached_property
-    def semaphores(self) -> Semaphores:
-        """Semaphores of System V."""
-        made: Semaphores = late.load("pkern.kernel.vfs.sem").Semaphores(self)
-        return made
-
-    @cached_property
-    def messages(self) -> Messages:
-        """Message queues of System V."""
-        made: Messages = late.load("pkern.kernel.vfs.msg").Messages(self)
-        return made
-
-    @cached_property
-    def queues(self) -> Queues:
-        """Message queues of POSIX."""
-        made: Queues = late.load("pkern.kernel.vfs.mqueue").Queues(self)
-        return made
 
     @cached_property
     def userfaults(self) -> Userfaults:
@@ -274,22 +259,48 @@ class Kernel:
     @cached_property
     def sysctl(self) -> SysctlTable:
         """The parameters, by name."""
-        made: SysctlTable = late.load("pkern.kernel.sysctl").SysctlTable(self.owner, self.log)
+        table = late.load("pkern.kernel.sysctl").SysctlTable
+        made: SysctlTable = table(self.owner, self.sysctl_root, self.log)
         return made
 
-    def owner(self, name: str) -> Any:
-        """Return who holds the value of a sysctl, by Entry.owner. Errors: MachineClosed."""
+    def owner(self, name: str, task: Task | None) -> Any:
+        """Return who holds the value of a sysctl, by Entry.owner. Errors: MachineClosed.
+
+        task: in whose namespaces; None: in the initial ones.
+        """
+        if name == "limits":
+            return self.namespaces.limits(task.cred.user_ns if task else FIRST)
+        if name in NAMESPACED:
+            return attrgetter(NAMESPACED[name])(task.nsproxy if task else self.nsproxy)
         found: Any = attrgetter(OWNERS.get(name, name))(self)
         return found
 
+    def sysctl_root(self, name: str, task: Task) -> int | None:
+        """Return whose the sysctls of an owner are, of who may be asked for by a task.
+
+        Who has the capability that Linux asks for is as good as the owner. Source:
+        set_permissions(), ipc_permissions() and net_ctl_permissions() of Linux 6.18.
+        """
+        if name == "limits":
+            return task.uid if task.capable_in(task.cred.user_ns, "CAP_SYS_RESOURCE") else None
+        kind = NAMESPACED.get(name, "").split(".")[0]
+        if kind == "net" and task.capable_in(task.nsproxy.net.user, "CAP_NET_ADMIN"):
+            return task.uid
+        return getattr(task.nsproxy, kind).user.root if kind in ("net", "ipc") else 0
+
     def leave(self, task: Task) -> None:
-        """Let a task that has ended leave what it holds or waits for, of the parts there are."""
-        pid = task.pid
-        named = {"segments": task, "semaphores": pid, "messages": pid, "queues": pid}
-        for name, who in named.items():
-            part = vars(self).get(name)
-            if part is not None:
-                part.leave(who)
+        """Let a task that has ended leave what it holds or waits for, and its namespaces."""
+        task.nsproxy.ipc.leave(task)
+        self.namespaces.sweep()
+
+    def _used_namespaces(self) -> Iterator[Namespace]:
+        for task in self.tasks.values():
+            yield task.cred.user_ns
+            if task.alive:
+                yield from task.nsproxy
+        for file, _ in self.vfs.files.values():
+            if file.descriptors > 0 and file.inode.namespace is not None:
+                yield file.inode.namespace
 
     def has_cpu(self, feature: str) -> bool:
         """Tell whether the processor has one of CPU_FEATURES."""
@@ -488,7 +499,8 @@ class Kernel:
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
-        for name in ("net", "segments", "vfs", "swap"):
+        self.namespaces.close()
+        for name in ("vfs", "swap"):
             if name in vars(self):
                 getattr(self, name).close()
         self.clock.keep_in(None)

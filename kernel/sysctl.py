@@ -38,8 +38,8 @@ def _bad(entry: Entry, text: str) -> SyscallError:
     return SyscallError(errno.EINVAL, f"{entry.name}={text}")
 
 
-class Writer(Protocol):
-    """A task, as far as the table asks who writes."""
+class User(Protocol):
+    """A task, as far as the table asks who reads or writes."""
 
     @property
     def pid(self) -> int: ...
@@ -48,10 +48,17 @@ class Writer(Protocol):
 
 
 class SysctlTable:
-    """The parameters of one machine, by name. owner: returns a part of it, by Entry.owner."""
+    """The parameters of one machine, by name.
 
-    def __init__(self, owner: Callable[[str], Any], log: Log) -> None:
+    owner: returns a part of it, by Entry.owner, as a task sees it (None: the machine's owner).
+    root: returns who has root's rights over what an owner holds, None: nobody.
+    """
+
+    def __init__(
+        self, owner: Callable[[str, Any], Any], root: Callable[[str, Any], int | None], log: Log
+    ) -> None:
         self._owner = owner
+        self._root = root
         self._log = log
         self._entries = {entry.name: entry for entry in (*ENTRIES, *KEPT)}
         self._own = {e.name: e.default for e in self._entries.values() if e.owner == "table"}
@@ -70,17 +77,25 @@ class SysctlTable:
         return found
 
     def __getitem__(self, name: str) -> Value:
+        return self.value(name, None)
+
+    def value(self, name: str, task: User | None) -> Value:
+        """Return the value that a task sees; None: the machine's owner. Errors: ENOENT."""
         entry = self.entry(name)
         if entry.owner == "table":
             value = self._own[entry.name]
             assert value is not None
             return value
-        value = getattr(self._owner(entry.owner), entry.where)
+        value = getattr(self._owner(entry.owner, task), entry.where)
         return value if entry.kind == "str" else int(value)
 
-    def read(self, name: str) -> str:
+    def read(self, name: str, task: User | None = None) -> str:
         """Return the text of the /proc/sys file: the value and a newline."""
-        return f"{self[name]}\n"
+        return f"{self.value(name, task)}\n"
+
+    def has_roots_rights(self, name: str, task: User) -> bool:
+        """Tell whether the bits for root are those for a task."""
+        return task.uid == self._root(self.entry(name).owner, task)
 
     # ---- changing ----
 
@@ -88,11 +103,12 @@ class SysctlTable:
         """Set a value with root's rights. Errors: ENOENT, EINVAL, EACCES (read-only)."""
         self.write(name, str(value), None)
 
-    def may_write(self, name: str, task: Writer | None) -> bool:
+    def may_write(self, name: str, task: User | None) -> bool:
         """Tell whether a task (None: the machine's owner) may write the entry."""
-        return not self.entry(name).read_only and (task is None or task.uid == 0)
+        fixed = self.entry(name).read_only
+        return not fixed and (task is None or self.has_roots_rights(name, task))
 
-    def write(self, name: str, text: str, task: Writer | None) -> None:
+    def write(self, name: str, text: str, task: User | None) -> None:
         """Parse and set a value, as a write to its /proc/sys file does.
 
         Errors: ENOENT; EACCES (no right, read-only), EBUSY (vm.rmap); EINVAL, with nothing changed.
@@ -100,18 +116,18 @@ class SysctlTable:
         entry = self.entry(name)
         if not self.may_write(name, task):
             raise SyscallError(errno.EACCES)
-        self._store(entry, self._parse(entry, text))
+        self._store(entry, self._parse(entry, text, task), task)
         who = f"pid {task.pid}, uid {task.uid}" if task else "the machine's owner"
-        self._log.write(KERN_INFO, f"sysctl: {entry.name} = {self[entry.name]} ({who})")
+        self._log.write(KERN_INFO, f"sysctl: {entry.name} = {self.value(name, task)} ({who})")
 
-    def _parse(self, entry: Entry, text: str) -> Value:
+    def _parse(self, entry: Entry, text: str, task: User | None) -> Value:
         text = text.strip(" \t\n")
         if entry.choices:
             if text not in entry.choices:
                 raise _bad(entry, text)
             return text
         if entry.columns > 1:
-            return self._row(entry, text.split())
+            return self._row(entry, text.split(), task)
         if entry.kind == "str":
             is_text = text.isprintable() or "\t" in text
             if not 0 < len(text) <= entry.longest or not is_text:
@@ -119,8 +135,8 @@ class SysctlTable:
             return text
         return self._number(entry, text)
 
-    def _row(self, entry: Entry, given: list[str]) -> str:
-        rest = str(self[entry.name]).split()[len(given) :]
+    def _row(self, entry: Entry, given: list[str], task: User | None) -> str:
+        rest = str(self.value(entry.name, task)).split()[len(given) :]
         if not 0 < len(given) <= entry.columns:
             raise _bad(entry, " ".join(given))
         return "\t".join([str(self._number(entry, text)) for text in given] + rest)
@@ -131,13 +147,13 @@ class SysctlTable:
             raise _bad(entry, text)
         return value
 
-    def _store(self, entry: Entry, value: Value) -> None:
-        self._set(entry, value)
+    def _store(self, entry: Entry, value: Value, task: User | None) -> None:
+        self._set(entry, value, task)
         if entry.clears:
-            self._set(self.entry(entry.clears), 0)
+            self._set(self.entry(entry.clears), 0, task)
 
-    def _set(self, entry: Entry, value: Value) -> None:
+    def _set(self, entry: Entry, value: Value, task: User | None) -> None:
         if entry.owner == "table":
             self._own[entry.name] = value
         else:
-            setattr(self._owner(entry.owner), entry.where, value)
+            setattr(self._owner(entry.owner, task), entry.where, value)

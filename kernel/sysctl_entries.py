@@ -328,6 +328,24 @@ ENTRIES = (
         default=0,
         high=3,
     ),
+    *(
+        Entry(
+            f"user.max_{name}_namespaces",
+            f"Namespaces {what} that a user may have, in the namespace of users of who asks.",
+            "limits",
+            default=0,
+            high=INT_MAX,
+        )
+        for name, what in (
+            ("cgroup", "of control groups"),
+            ("ipc", "of System V's and POSIX's objects"),
+            ("mnt", "of mounts"),
+            ("net", "of networks"),
+            ("pid", "of pids"),
+            ("user", "of users"),
+            ("uts", "of host names"),
+        )
+    ),
     Entry(
         "vm.disable_cap_mlock",
         "1: locking memory and shared large pages want neither right nor limit, as in 2.4-aa.",

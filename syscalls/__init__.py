@@ -65,7 +65,8 @@ ROOMS = {
     "tasks.jobs": """
         sched_yield pause restart_syscall setpgid getpgrp setsid getpgid getsid arch_prctl
         set_tid_address set_robust_list get_robust_list rseq""",
-    "tasks.clone": "clone fork vfork unshare clone3",
+    "tasks.clone": "clone fork vfork clone3",
+    "tasks.namespaces": "unshare setns",
     "tasks.life": "execve exit wait4 exit_group waitid execveat",
     "tasks.pidfd": "pidfd_send_signal process_mrelease",
     "tasks.prctl": "prctl",

@@ -42,12 +42,10 @@ class Utsname(NamedTuple):
 
 def uname(task: Task) -> Utsname:
     """Return the names of the system. Source: uname(2)."""
-    names = ("ostype", "hostname", "osrelease", "version")
-    system, node, release, version = (str(task.kernel.sysctl[f"kernel.{n}"]) for n in names)
+    uts = task.nsproxy.uts
     personality = task.attributes.personality
     machine = "i686" if personality & PER_MASK == PER_LINUX32 else "x86_64"
-    domain = str(task.kernel.sysctl["kernel.domainname"])
-    return Utsname(system, node, release, version, machine, domain)
+    return Utsname(uts.ostype, uts.hostname, uts.osrelease, uts.version, machine, uts.domainname)
 
 
 @syscall(63, "uname", STRUCT)
@@ -56,13 +54,18 @@ def uname_raw(task: Task) -> bytes:
     return uname(task).pack()
 
 
-def _set_name(task: Task, sysctl: str, name: bytes) -> int:
-    if not task.capable("CAP_SYS_ADMIN"):
+def _need_power(task: Task) -> None:
+    """Refuse who may not change the names of its uts namespace. Errors: EPERM."""
+    if not task.capable_in(task.nsproxy.uts.user, "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
+
+
+def _set_name(task: Task, which: str, name: bytes) -> int:
+    _need_power(task)
     if len(name) >= UTS_LEN:
         raise SyscallError(errno.EINVAL)
     text = name.split(b"\0")[0].decode("utf-8", "surrogateescape")
-    task.kernel.sysctl[f"kernel.{sysctl}"] = text
+    setattr(task.nsproxy.uts, which, text)
     return 0
 
 
@@ -81,8 +84,7 @@ def setdomainname(task: Task, name: bytes) -> int:
 
 def _name_in(task: Task, addr: int, count: int) -> bytes:
     """Read a name for a call that checks rights and length first. Errors: EPERM, EINVAL, EFAULT."""
-    if not task.capable("CAP_SYS_ADMIN"):
-        raise SyscallError(errno.EPERM)
+    _need_power(task)
     if not 0 <= count < UTS_LEN:
         raise SyscallError(errno.EINVAL)
     return task.mm.copy_in(addr, count)

@@ -72,7 +72,6 @@ _REASONS = {
         init_module delete_module finit_module kexec_load kexec_file_load""",
     "files are watched by inotify": "fanotify_init fanotify_mark",
     "there are no keyrings": "add_key request_key keyctl",
-    "there are no namespaces": "setns",
     "mounts are made by mount(2)": """
         pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
         mount_setattr statmount listmount""",

@@ -74,6 +74,14 @@ def _has_fuse() -> bool:
     return find_library("fuse3") is not None
 
 
+def _may_unshare() -> bool:
+    """Tell whether this user of the host may be in a user namespace of its own."""
+    child = os.fork()
+    if not child:
+        os._exit(int(_LIBC.unshare(0x10000000) != 0))  # CLONE_NEWUSER
+    return os.waitpid(child, 0)[1] == 0
+
+
 def _file_system(path: str) -> str:
     """Return the type of the file system at a path, by /proc/mounts."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
@@ -117,6 +125,12 @@ TRAITS = (
         len(Path("/proc/swaps").read_text().splitlines()) > 1,
         "MADV_PAGEOUT where pages have nowhere to go",
         ("*test_elf.py::*[[]faultaround*", "*test_fault_around_of_a_disk_as_on_the_host"),
+    ),
+    Trait(
+        "no user namespaces for this user",
+        not _may_unshare(),
+        "namespaces",
+        ("*test_namespaces_as_on_the_host*",),
     ),
     Trait(
         "no FUSE",

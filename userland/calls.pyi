@@ -2129,6 +2129,13 @@ class Calls:
         Errors: EINVAL, EFAULT. Source: setitimer(2).
         """
 
+    def setns(self, fd: int, kinds: int) -> int:
+        """Enter the namespace of a descriptor (kinds: 0, or its CLONE_NEW*), or a process's.
+
+        The latter with a descriptor of the process, and kinds: one or more of them. Errors: EBADF,
+        EINVAL, EPERM, ESRCH. Source: setns(2).
+        """
+
     def setpgid(self, pid: int, pgid: int) -> int:
         """Put a process (0: the caller, or a child) into a group of its session.
 
@@ -2414,10 +2421,10 @@ class Calls:
         """Remove a name, or a directory with AT_REMOVEDIR. Errors: as unlink. Source: unlinkat(2)."""
 
     def unshare(self, flags: int) -> int:
-        """Stop sharing directories, descriptors, undone semaphore operations with other tasks.
+        """Stop sharing directories, descriptors, undone semaphore operations, namespaces with others.
 
-        flags: CLONE_FS, FILES, SYSVSEM; THREAD, SIGHAND and VM for a task that shares them with nobody.
-        Errors: EINVAL. Source: unshare(2).
+        flags: CLONE_FS, FILES, SYSVSEM, NEW*; THREAD, SIGHAND and VM for a task that shares them with
+        nobody. Errors: EINVAL, EPERM, ENOSPC (namespaces). Source: unshare(2).
         """
 
     def userfaultfd(self, flags: int = 0) -> int:

@@ -39,7 +39,7 @@ VALUES: dict[str, Callable[[Task, SigInfo], str]] = {
     "d": lambda task, info: str(task.dumpable),
     "s": lambda task, info: str(info.si_signo),
     "t": lambda task, info: str(task.kernel.clock.realtime_ns // SECOND),
-    "h": lambda task, info: _escaped(task.kernel.uts.hostname),
+    "h": lambda task, info: _escaped(task.nsproxy.uts.hostname),
     "e": lambda task, info: _escaped(task.name),
     "f": lambda task, info: _escaped(_program(task).rpartition("/")[2]),
     "E": lambda task, info: _escaped(_program(task)),

@@ -20,7 +20,7 @@ from pkern.kernel.wait import RegistersSet, WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing
     from pkern.kernel.mm.process import Process
-    from pkern.kernel.sysctl import Writer
+    from pkern.kernel.sysctl import User
     from pkern.kernel.tasks.machine import Face, Machine, Scheduler
     from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.task import Task
@@ -197,9 +197,9 @@ class Emitters(Watch):
         return killing
 
     def _writing(
-        self, write: Callable[[str, str, Writer | None], None]
-    ) -> Callable[[str, str, Writer | None], None]:
-        def writing(name: str, text: str, task: Writer | None) -> None:
+        self, write: Callable[[str, str, User | None], None]
+    ) -> Callable[[str, str, User | None], None]:
+        def writing(name: str, text: str, task: User | None) -> None:
             write(name, text, task)
             self._tell("pkern:sysctl_write", name.replace("/", "."), text.strip())
 

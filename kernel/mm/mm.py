@@ -14,6 +14,7 @@ from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError,
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.mm.process import Process
+from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.values import NamedTuple
 
 ENOMEM, EFAULT = 12, 14
@@ -104,6 +105,7 @@ class Settings(NamedTuple):
     """What prctl, membarrier and /proc set for an address space; a fork's copy keeps them.
 
     dumpable: as PR_SET_DUMPABLE. membarriers: registrations. ldt_entries: all of them empty.
+    user_ns: over which who looks into it needs a capability, if it is not dumpable.
     """
 
     dumpable: int = 1
@@ -111,10 +113,11 @@ class Settings(NamedTuple):
     coredump_filter: int = 0x33
     membarriers: int = 0
     ldt_entries: int = 0
+    user_ns: UserNamespace = FIRST
 
-    def after_exec(self) -> Settings:
+    def after_exec(self, user_ns: UserNamespace) -> Settings:
         """Return what a new program begins with."""
-        return self._replace(dumpable=1, membarriers=0, ldt_entries=0)
+        return self._replace(dumpable=1, membarriers=0, ldt_entries=0, user_ns=user_ns)
 
 
 NO_COUNTERS = ffi.new("struct mm_counters *")
@@ -198,7 +201,7 @@ class Mm:
             raise AttributeError(name)
         raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)
 
-    def set(self, **changed: int) -> None:
+    def set(self, **changed: Any) -> None:
         """Change some of the settings."""
         self.settings = self.settings._replace(**changed)
 

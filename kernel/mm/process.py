@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pkern.kernel.namespaces.user import UserNamespace
 
 
 class AddressSpace(Protocol):
@@ -26,6 +29,8 @@ class Owner(Protocol):
     def euid(self) -> int: ...
     @property
     def egid(self) -> int: ...
+    @property
+    def user_ns(self) -> UserNamespace: ...
 
 
 class StorageReads(Protocol):

@@ -86,7 +86,7 @@ def _make_inet(net: Net, task: Caller, family: int, kind: int, protocol: int) ->
         return TcpSocket(net, family, owner)
     if kind == SOCK_DGRAM and protocol in (0, IPPROTO_UDP):
         return UdpSocket(net, family, owner)
-    if kind == SOCK_RAW and protocol and not task.capable("CAP_NET_RAW"):
+    if kind == SOCK_RAW and protocol and not task.capable_in(net.owner, "CAP_NET_RAW"):
         raise SyscallError(errno.EPERM)
     if kind == SOCK_DGRAM and protocol == IPPROTO_ICMP[family]:
         raise SyscallError(errno.EACCES)  # net.ipv4.ping_group_range has no group

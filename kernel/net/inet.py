@@ -94,7 +94,7 @@ class InetSocket(Socket):
         """Take a local end. Errors: as _own_end, EACCES, EINVAL (it has one), EADDRINUSE."""
         end = self._own_end(address)
         low = 0 < end.port < self.net.first_user_port
-        if low and not task.capable("CAP_NET_BIND_SERVICE"):
+        if low and not task.capable_in(self.net.owner, "CAP_NET_BIND_SERVICE"):
             raise SyscallError(errno.EACCES)
         if not self.can_bind:
             raise SyscallError(errno.EINVAL)

@@ -12,6 +12,7 @@ from pkern.kernel.net.socket import AF_INET, AF_UNIX, SOCK_STREAM, Socket
 from pkern.kernel.net.tcp import TcpSocket
 
 if TYPE_CHECKING:
+    from pkern.kernel.net.net import Net
     from pkern.kernel.vfs.machine import Caller
 
 FIONREAD, SIOCOUTQ, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS = 0x541B, 0x5411, 0x8905, 0x8906, 0x8907
@@ -87,7 +88,7 @@ def ioctl(socket: Socket, task: Caller, request: int, arg: int) -> int:
     elif request in OF_DEVICE:
         _device(socket, mm, request, arg)
     elif request in CHANGES:
-        _change(task, mm, arg)
+        _change(task, socket.net, mm, arg)
     elif request in PRIVATE and socket.family != AF_UNIX:
         _need_device(mm, arg)
         raise SyscallError(errno.EOPNOTSUPP)
@@ -126,9 +127,9 @@ def _device(socket: Socket, mm: Any, request: int, arg: int) -> None:
     mm.copy_out(arg + NAME_BYTES, OF_DEVICE[request])
 
 
-def _change(task: Caller, mm: Any, arg: int) -> None:
+def _change(task: Caller, net: Net, mm: Any, arg: int) -> None:
     mm.copy_in(arg, IFREQ_BYTES)
-    if not task.capable("CAP_NET_ADMIN"):
+    if not task.capable_in(net.owner, "CAP_NET_ADMIN"):
         raise SyscallError(errno.EPERM)
     _need_device(mm, arg)
     raise SyscallError(errno.EOPNOTSUPP)

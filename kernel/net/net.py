@@ -15,6 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.net.ports import Ports
     from pkern.kernel.net.socket import Socket
     from pkern.kernel.net.unix import UnixSocket
@@ -32,8 +33,9 @@ class Net:
     loopback, acknowledgements not counted.
     """
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, owner: UserNamespace) -> None:
         self.kernel = kernel
+        self.owner = owner  # who has power over it
         self.sockets: dict[Socket, None] = {}  # in the order they were made
         self.paths: dict[Inode, UnixSocket] = {}
         self.abstract: dict[tuple[int, bytes], UnixSocket] = {}  # (type, name)

@@ -118,7 +118,7 @@ class NetlinkSocket(Socket):
         family, _, port, groups = ADDRESS.unpack_from(address)
         if family != AF_NETLINK or (self.port and port != self.port):
             raise SyscallError(errno.EINVAL)
-        if groups and not task.capable("CAP_NET_ADMIN"):
+        if groups and not task.capable_in(self.net.owner, "CAP_NET_ADMIN"):
             raise SyscallError(errno.EPERM)
         self.groups = groups
         if port and port != self.port and port in self._taken():
@@ -152,7 +152,7 @@ class NetlinkSocket(Socket):
         if family != AF_NETLINK:
             raise SyscallError(errno.EINVAL)
         if port or groups:
-            allowed = task.capable("CAP_NET_ADMIN")
+            allowed = task.capable_in(self.net.owner, "CAP_NET_ADMIN")
             raise SyscallError(errno.ECONNREFUSED if allowed else errno.EPERM)
 
     # ---- requests ----
@@ -197,7 +197,7 @@ class NetlinkSocket(Socket):
         """Return the errno of a request that is not answered, or 0."""
         if kind > RTM_MAX:
             return errno.EOPNOTSUPP
-        if kind % KINDS_OF_REQUEST != GET and not task.capable("CAP_NET_ADMIN"):
+        if kind % KINDS_OF_REQUEST != GET and not task.capable_in(self.net.owner, "CAP_NET_ADMIN"):
             return errno.EPERM
         if kind not in ANSWERS:
             return errno.EOPNOTSUPP

@@ -4,7 +4,8 @@
                                     handlers (SIGHAND)
     shared if asked, else none      undone semaphore operations (SYSVSEM)
     one thread more (THREAD)        of the same Group; else a process of its own, a child
-    copied always                   registers, mask, credentials, settings, name
+    copied always                   registers, mask, settings, name
+    copied, or made new (NEW*)      credentials, namespaces
 
 fork() is the clone that shares nothing. Whoever calls checks the rules between the flags. A clone
 that fails has changed nothing. Source: clone(2), copy_process() of Linux 6.18.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
+from pkern.kernel.tasks.namespaces import made_new
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.undo import Undo
@@ -37,13 +39,15 @@ MM_HANDLE = ffi.typeof("mm **")
 def clone(origin: Task, flags: int, *, exit_signal: int = SIGCHLD, pid: int = 0) -> Task:
     """Return a new task. flags: CLONE_*; pid: a free one that it is to have, 0 for the next.
 
-    Errors: ENOMEM, EAGAIN (pids, or the user's tasks). TaskKilled while a monitor was waited for.
+    Errors: ENOMEM, EAGAIN (pids, or the user's tasks), those of made_new. TaskKilled while a
+    monitor was waited for.
     """
+    places = made_new(origin, flags)
     _need_task(origin)
     pid = origin.kernel.tasks.use_pid(pid) if pid else origin.kernel.tasks.next_pid()
     group = origin.group if flags & CLONE_THREAD else None
     task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
-    task.cred, task.attributes = origin.cred, origin.attributes.forked()
+    (task.cred, task.nsproxy), task.attributes = places, origin.attributes.forked()
     task.seccomp = origin.seccomp
     task.revirt_vsyscalls, task.too_many = origin.revirt_vsyscalls, origin.too_many
     origin.too_many = 0
@@ -65,7 +69,7 @@ def _need_task(task: Task) -> None:
     """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
     if not task.cred.uid or task.tasks_of_user(task.cred.uid) < task.most_tasks:
         return
-    if not task.cred.effective & {"CAP_SYS_RESOURCE", "CAP_SYS_ADMIN"}:
+    if not (task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")):
         raise SyscallError(errno.EAGAIN)
 
 

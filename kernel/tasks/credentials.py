@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from enum import Enum
 
+from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.values import NamedTuple
 
 CAPS = (
@@ -60,7 +61,10 @@ class Ids(Enum):
 
 
 class Credentials(NamedTuple):
-    """Real, effective, saved and file-system ids; groups in order; five sets; securebits."""
+    """Real, effective, saved and file-system ids; groups in order; five sets; securebits.
+
+    Ids are the machine's. user_ns: the namespace in which the capabilities count.
+    """
 
     uid: int = 0
     gid: int = 0
@@ -78,6 +82,7 @@ class Credentials(NamedTuple):
     ambient: CapSet = NO_CAPS
     securebits: int = 0
     no_new_privs: int = 0
+    user_ns: UserNamespace = FIRST
 
     @classmethod
     def of(cls, uid: int, gid: int, caps: CapSet) -> Credentials:
@@ -105,15 +110,15 @@ class Credentials(NamedTuple):
         return self.gid, self.egid, self.sgid
 
     def with_uids(self, uid: int, euid: int, suid: int) -> Credentials:
-        """Return these with other user ids; leaving 0 for good loses the capabilities."""
-        new = self._replace(uid=uid, euid=euid, suid=suid, fsuid=euid)
+        """Return these with other user ids; leaving root for good loses the capabilities."""
+        new, root = self._replace(uid=uid, euid=euid, suid=suid, fsuid=euid), self.user_ns.root
         if self.securebits & SECURE_NO_SETUID_FIXUP:
             return new
-        if 0 in self.uids and 0 not in new.uids:
+        if root in self.uids and root not in new.uids:
             new = new._left_root()
-        if self.euid == 0 and euid != 0:
+        if self.euid == root and euid != root:
             return new._replace(effective=NO_CAPS)
-        if self.euid != 0 and euid == 0:
+        if self.euid != root and euid == root:
             return new._replace(effective=new.permitted)
         return new
 
@@ -123,11 +128,11 @@ class Credentials(NamedTuple):
         return self._replace(permitted=NO_CAPS, effective=NO_CAPS, ambient=NO_CAPS)
 
     def with_fsuid(self, fsuid: int) -> Credentials:
-        """Return these with another file-system uid; file capabilities come and go with 0."""
-        new = self._replace(fsuid=fsuid)
-        if self.securebits & SECURE_NO_SETUID_FIXUP or (self.fsuid == 0) == (fsuid == 0):
+        """Return these with another file-system uid; file capabilities come and go with root."""
+        new, root = self._replace(fsuid=fsuid), self.user_ns.root
+        if self.securebits & SECURE_NO_SETUID_FIXUP or (self.fsuid == root) == (fsuid == root):
             return new
-        if fsuid != 0:
+        if fsuid != root:
             return new._replace(effective=self.effective - FILE_CAPS)
         return new._replace(effective=self.effective | self.permitted & FILE_CAPS)
 
@@ -137,7 +142,7 @@ class Credentials(NamedTuple):
 
     def real(self) -> Credentials:
         """Return who access(2) asks for: the real ids, and root's capabilities only for root."""
-        effective = NO_CAPS if self.uid else self.permitted
+        effective = self.permitted if self.uid == self.user_ns.root else NO_CAPS
         if self.securebits & SECURE_NO_SETUID_FIXUP:
             effective = self.effective
         return self._replace(fsuid=self.uid, fsgid=self.gid, effective=effective)
@@ -155,7 +160,8 @@ class Credentials(NamedTuple):
 
     def after_exec(self) -> Credentials:
         """Return those of a new program: root's are full, others keep the ambient set."""
-        root = 0 in (self.uid, self.euid) and not self.securebits & SECURE_NOROOT
+        zero = self.user_ns.root
+        root = zero in (self.uid, self.euid) and not self.securebits & SECURE_NOROOT
         permitted = self.bounding | self.inheritable if root else self.ambient
         return self._replace(
             suid=self.euid,
@@ -163,20 +169,65 @@ class Credentials(NamedTuple):
             fsuid=self.euid,
             fsgid=self.egid,
             permitted=permitted,
-            effective=permitted if root and self.euid == 0 else self.ambient,
+            effective=permitted if root and self.euid == zero else self.ambient,
             securebits=self.securebits & ~SECURE_KEEP_CAPS,
         )
 
+    def has(self, capability: str, over: UserNamespace) -> bool:
+        """Tell whether these have power over what a user namespace owns.
+
+        They have in their own one what is in effect, in those below it the same; and whoever owns
+        one that lies directly in theirs has all over it. Source: cap_capable() of Linux 6.18.
+        """
+        own, here = self.user_ns, over
+        while here is not own:
+            if here.level <= own.level or here.owner is None:
+                return False
+            if here.owner is own and here.uid == self.euid:
+                return True
+            here = here.owner
+        return capability in self.effective
+
     def covers(self, other: Credentials, ids: Ids) -> bool:
         """Tell whether other is all of one user and group, this one's, and can do no more."""
-        mine = (self.fsuid, self.fsgid) if ids is Ids.FILE else (self.uid, self.gid)
         able = self.effective if ids is Ids.FILE else self.permitted
-        one_user = set(other.uids) == {mine[0]} and set(other.gids) == {mine[1]}
-        return one_user and other.permitted <= able
+        return self.owns(other, ids) and self.user_ns is other.user_ns and other.permitted <= able
+
+    def owns(self, other: Credentials, ids: Ids) -> bool:
+        """Tell whether other is all of one user and group, this one's."""
+        mine = (self.fsuid, self.fsgid) if ids is Ids.FILE else (self.uid, self.gid)
+        return set(other.uids) == {mine[0]} and set(other.gids) == {mine[1]}
+
+    def in_new(self, user_ns: UserNamespace) -> Credentials:
+        """Return these in another user namespace, all of whose capabilities they have.
+
+        Source: set_cred_user_ns() of Linux 6.18.
+        """
+        return self._replace(
+            user_ns=user_ns,
+            permitted=ALL_CAPS,
+            effective=ALL_CAPS,
+            inheritable=NO_CAPS,
+            ambient=NO_CAPS,
+            bounding=ALL_CAPS,
+            securebits=0,
+        )
 
     def gains(self, old: Credentials) -> bool:
         """Tell whether these may do what others might not know of: the task is not dumpable."""
         same = all(
             getattr(self, name) == getattr(old, name) for name in ("euid", "egid", "fsuid", "fsgid")
         )
-        return not same or not self.permitted <= old.permitted
+        return not same or not _is_subset(self, old)
+
+
+def _is_subset(new: Credentials, old: Credentials) -> bool:
+    """Tell whether new can do no more than old. Source: cred_cap_issubset() of Linux 6.18."""
+    if new.user_ns is old.user_ns:
+        return new.permitted <= old.permitted
+    here = new.user_ns
+    while here.owner is not None:
+        if here.owner is old.user_ns and here.uid == old.euid:
+            return True
+        here = here.owner
+    return False

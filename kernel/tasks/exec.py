@@ -276,6 +276,7 @@ def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) ->
 
 def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int]]:
     phdr = bias + image.phdr_vaddr if image.phdr_vaddr else 0
+    cred, own = task.cred, task.cred.user_ns
     return [
         (51, MIN_SIGNAL_STACK),
         (16, HWCAP),
@@ -287,10 +288,10 @@ def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int
         (7, base),
         (8, 0),
         (9, bias + image.entry),
-        (11, task.cred.uid),
-        (12, task.cred.euid),
-        (13, task.cred.gid),
-        (14, task.cred.egid),
+        (11, own.uid_of(cred.uid)),
+        (12, own.uid_of(cred.euid)),
+        (13, own.gid_of(cred.gid)),
+        (14, own.gid_of(cred.egid)),
         (23, 0),
     ]
 

@@ -17,23 +17,19 @@ if TYPE_CHECKING:
     from pkern.kernel.log import Log
     from pkern.kernel.mm.memory import Memory
     from pkern.kernel.mm.swap import SwapAreas
-    from pkern.kernel.net.net import Net
+    from pkern.kernel.namespaces.table import Namespaces
     from pkern.kernel.random import Random
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.tasks.attributes import Dumps
     from pkern.kernel.tasks.futex_pi import Locks
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.nsproxy import Nsproxy
     from pkern.kernel.tasks.signals import SigInfo
     from pkern.kernel.tasks.table import TaskTable, Watch
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
-    from pkern.kernel.uts import Uts
     from pkern.kernel.vfs import Vfs
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.mqueue import Queues
-    from pkern.kernel.vfs.msg import Messages
-    from pkern.kernel.vfs.sem import Semaphores
-    from pkern.kernel.vfs.shm import Segments
     from pkern.kernel.vfs.userfaultfd import Userfaults
     from pkern.kernel.visits import Visits
     from pkern.kernel.wait import WouldBlock
@@ -101,7 +97,6 @@ class Machine(Protocol):
     clock: Clock
     log: Log
     random: Random
-    uts: Uts
     memory: Memory
     vfs: Vfs
     terminals: Any  # whose driver is /dev/ptmx: kernel/tty/devpts.py
@@ -111,20 +106,12 @@ class Machine(Protocol):
     pi_locks: Locks
     processor: Processor | None
     missing_calls: set[int]
+    nsproxy: Nsproxy  # the initial namespaces
+    namespaces: Namespaces
     visits: Visits | None
 
     @property
-    def net(self) -> Net: ...
-    @property
     def sysctl(self) -> SysctlTable: ...
-    @property
-    def segments(self) -> Segments: ...
-    @property
-    def semaphores(self) -> Semaphores: ...
-    @property
-    def messages(self) -> Messages: ...
-    @property
-    def queues(self) -> Queues: ...
     @property
     def swap(self) -> SwapAreas: ...
     @property

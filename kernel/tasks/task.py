@@ -25,13 +25,15 @@ from pkern.kernel.tasks.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
-from pkern.kernel.vfs.inode import MAY_READ
+from pkern.kernel.vfs.inode import MAY_READ, Inode
 from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
+    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.exec import Program
     from pkern.kernel.tasks.machine import Face, Machine
+    from pkern.kernel.tasks.nsproxy import Nsproxy
     from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.pidfd import PidInode
@@ -86,10 +88,12 @@ class Task:
         self.signals: Signals
         self.cred: Credentials
         self.attributes: Attributes
+        self.nsproxy: Nsproxy
 
     def start_afresh(self) -> None:
         """Hold what the first task of a machine holds, and nothing of another's."""
         self.cred = Credentials()
+        self.nsproxy = self.kernel.nsproxy
         self.attributes = Attributes()
         self.fs = FsStruct(self.kernel.vfs.root, self.kernel.vfs.root)
         self.signals = Signals(Handlers(), self.group.pending)
@@ -237,15 +241,27 @@ class Task:
 
     @property
     def caps(self) -> frozenset[str]:
-        """The effective capabilities."""
+        """The effective capabilities, in the task's own namespace of users."""
         return self.cred.effective
 
     def capable(self, capability: str) -> bool:
-        """Tell whether the task holds the capability, for example "CAP_IPC_LOCK"."""
-        return capability in self.cred.effective
+        """Tell whether the task holds a capability over the machine, for example "CAP_IPC_LOCK"."""
+        return capability in self.cred.effective and not self.cred.user_ns.level
+
+    def capable_in(self, user_ns: UserNamespace, capability: str) -> bool:
+        """Tell whether the task holds a capability over what a user namespace owns."""
+        return self.cred.has(capability, user_ns)
+
+    def capable_over(self, inode: Inode, capability: str) -> bool:
+        """Tell whether the task holds a capability over a file: one of its own namespace's ids."""
+        own = self.cred.user_ns
+        return capability in self.cred.effective and own.has(inode.uid, inode.gid)
 
     def set_credentials(self, uid: int, gid: int, caps: frozenset[str]) -> None:
-        """Become uid and gid with exactly these capabilities. Errors: ValueError (unknown ones)."""
+        """Become uid and gid with exactly these capabilities. Errors: ValueError (unknown ones).
+
+        The namespace of users is the initial one.
+        """
         self.use_credentials(Credentials.of(uid, gid, caps))
 
     def use_credentials(self, cred: Credentials) -> None:
@@ -259,8 +275,8 @@ class Task:
 
     def show_rights(self) -> None:
         """Tell the core, which obeys the struct limits, what this thread may exceed."""
-        self.limits.may_lock = "CAP_IPC_LOCK" in self.cred.effective
-        self.limits.may_low = "CAP_SYS_RAWIO" in self.cred.effective
+        self.limits.may_lock = self.capable("CAP_IPC_LOCK")
+        self.limits.may_low = self.capable("CAP_SYS_RAWIO")
         self.limits.read_implies_exec = bool(self.attributes.personality & READ_IMPLIES_EXEC)
 
     def has_rights_of(self, other: Task) -> bool:
@@ -302,10 +318,14 @@ class Task:
 
         ids: the caller's that count. Source: ptrace(2), "Ptrace access mode checking".
         """
-        if self.group is other.group or self.capable("CAP_SYS_PTRACE"):
+        right = "CAP_SYS_PTRACE"
+        if self.group is other.group:
             return True
-        shown = other.dumpable == DUMP_USER or not other.alive
-        return shown and self.cred.covers(other.cred, ids)
+        able = self.capable_in(other.cred.user_ns, right)
+        if not able and not self.cred.covers(other.cred, ids):
+            return False
+        shown = not other.alive or other.dumpable == DUMP_USER
+        return shown or self.capable_in(other.mm.settings.user_ns, right)
 
     def look_into(self, mm: Mm, start: int, nbytes: int) -> bytes:
         """Return memory of a task that this one reads about; it may have gone. b"": it has."""
@@ -383,7 +403,7 @@ class Task:
         pid, name = self.pid, self.name
         self._stand_alone()
         robust.release(self)
-        program.mm.settings = self.mm.settings.after_exec()
+        program.mm.settings = self.mm.settings.after_exec(self.cred.user_ns)
         self._leave_mm()
         self.mm = program.mm
         self.cpu.enter(program.mm.handle)

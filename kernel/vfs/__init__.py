@@ -388,7 +388,7 @@ class Vfs:
         inode.open_check(task, wanted)
         if wanted & MAY_WRITE:
             inode.need_not_running()
-        if flags & O_NOATIME and task.uid != inode.uid and not task.capable("CAP_FOWNER"):
+        if flags & O_NOATIME and not inode.owned_by(task):
             raise SyscallError(errno.EPERM)
 
     def _mode(self, task: Caller, mode: int) -> int:

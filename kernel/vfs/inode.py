@@ -18,6 +18,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.errseq import NO_ERRORS, ErrorSequence
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inotify import Mark
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -62,6 +63,7 @@ class Inode:
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
+    namespace: Namespace | None = None  # which is in use while it is open
     marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py
     seen_in: tuple[Inode, str] | None = None  # where it was last found, in a watched directory
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
@@ -135,10 +137,10 @@ class Inode:
         if not wanted & ~(self.mode >> shift & 7):
             return True
         runnable = self.kind == "dir" or self.mode & 0o111 or not wanted & MAY_EXEC
-        if runnable and task.capable("CAP_DAC_OVERRIDE"):
+        if runnable and task.capable_over(self, "CAP_DAC_OVERRIDE"):
             return True
         harmless = wanted == MAY_READ or (self.kind == "dir" and not wanted & MAY_WRITE)
-        return bool(harmless and task.capable("CAP_DAC_READ_SEARCH"))
+        return bool(harmless and task.capable_over(self, "CAP_DAC_READ_SEARCH"))
 
     def open_check(self, task: Caller, wanted: int) -> None:
         """Refuse an open that task has no right to. Errors: EROFS, EACCES."""
@@ -154,7 +156,7 @@ class Inode:
 
     def owned_by(self, task: Caller) -> bool:
         """Tell whether task may do what owners may: it is theirs, or they have CAP_FOWNER."""
-        return task.uid == self.uid or task.capable("CAP_FOWNER")
+        return task.uid == self.uid or task.capable_over(self, "CAP_FOWNER")
 
     def need_owner(self, task: Caller) -> None:
         """Refuse who neither owns the inode nor has CAP_FOWNER. Errors: EPERM."""

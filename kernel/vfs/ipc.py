@@ -37,8 +37,13 @@ def need_rights(
         mode >>= 6
     elif any(in_group(task, gid) for gid in groups):
         mode >>= 3
-    if asked & ~mode and not task.capable("CAP_IPC_OWNER"):
+    if asked & ~mode and not may_manage(task, "CAP_IPC_OWNER"):
         raise SyscallError(errno.EACCES)
+
+
+def may_manage(task: Caller, capability: str) -> bool:
+    """Tell whether a task has power over the objects that it sees, whoever owns them."""
+    return task.capable_in(task.nsproxy.ipc.user, capability)
 
 
 class Ids:
@@ -101,7 +106,7 @@ class IpcObject:
 
     def need_owner(self, task: Caller) -> None:
         """Refuse all but the owner, the maker and CAP_SYS_ADMIN. Errors: EPERM."""
-        if task.uid not in (self.cuid, self.uid) and not task.capable("CAP_SYS_ADMIN"):
+        if task.uid not in (self.cuid, self.uid) and not may_manage(task, "CAP_SYS_ADMIN"):
             raise SyscallError(errno.EPERM)
 
     def give(self, uid: int, gid: int, mode: int) -> None:

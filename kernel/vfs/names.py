@@ -60,7 +60,7 @@ def need_file_creatable(task: Caller, place: Place) -> None:
 def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:
     """Refuse to remove or move an entry. Errors: EACCES, EPERM (sticky), EROFS."""
     need_changeable(task, directory)
-    owner = task.uid in (inode.uid, directory.uid) or task.capable("CAP_FOWNER")
+    owner = task.uid == directory.uid or inode.owned_by(task)
     if directory.mode & S_ISVTX and not owner:
         raise SyscallError(errno.EPERM)
 
@@ -382,7 +382,7 @@ def chmod(task: Caller, inode: Inode, mode: int) -> None:
     inode.check_writable()
     inode.need_owner(task)
     mode &= 0o7777
-    if not in_group(task, inode.gid) and not task.capable("CAP_FSETID"):
+    if not in_group(task, inode.gid) and not task.capable_over(inode, "CAP_FSETID"):
         mode &= ~S_ISGID
     prepare_change(task, inode)
     inode.set_mode(mode)
@@ -393,7 +393,7 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
     inode.check_writable()
     owner = task.uid == inode.uid
-    if not task.capable("CAP_CHOWN"):
+    if not task.capable_over(inode, "CAP_CHOWN"):
         if uid != -1 and not (owner and uid == inode.uid):
             raise SyscallError(errno.EPERM)
         if gid != -1 and not (owner and (gid == inode.gid or in_group(task, gid))):

@@ -297,7 +297,9 @@ def _getown_ex(task: Task, fd: int, arg: int) -> int:
 
 def _owner_uids(task: Task, fd: int, arg: int) -> int:
     owner = task.fds.get(fd).owner
-    task.mm.copy_out(arg, struct.pack("<II", owner.uid, owner.euid))
+    task.mm.copy_out(
+        arg, struct.pack("<II", *map(task.cred.user_ns.uid_of, (owner.uid, owner.euid)))
+    )
     return 0
 
 

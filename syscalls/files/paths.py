@@ -361,7 +361,7 @@ def chroot(task: Task, path: str) -> int:
     """Change the root directory. Errors: EPERM, ENOENT, ENOTDIR, EACCES. Source: chroot(2)."""
     inode = inode_at(task, AT_FDCWD, path)
     _enter(task, inode)
-    if not task.capable("CAP_SYS_CHROOT"):
+    if not task.capable_in(task.cred.user_ns, "CAP_SYS_CHROOT"):
         raise SyscallError(errno.EPERM)
     task.fs.root = inode
     return 0

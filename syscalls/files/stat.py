@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.idmap import NO_ID
+from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.inode import MAY_WRITE, Inode
@@ -60,15 +62,15 @@ class Stat(NamedTuple):
         return struct.pack("<3Q4IQ3q6q24x", *head, 0, *tail, *times)
 
 
-def stat_of(inode: Inode) -> Stat:
-    """Return what is known of an inode."""
+def stat_of(inode: Inode, user_ns: UserNamespace = FIRST) -> Stat:
+    """Return what is known of an inode, its owner as a user namespace has it."""
     return Stat(
         inode.dev,
         inode.ino,
         inode.st_nlink,
         inode.st_mode,
-        inode.uid,
-        inode.gid,
+        user_ns.uid_of(inode.uid),
+        user_ns.gid_of(inode.gid),
         inode.rdev,
         inode.size,
         inode.block_size,
@@ -85,17 +87,17 @@ def stat_of(inode: Inode) -> Stat:
 
 def stat(task: Task, path: str) -> Stat:
     """Return what a path leads to. Errors: ENOENT, ENOTDIR, EACCES, ELOOP. Source: stat(2)."""
-    return stat_of(inode_at(task, AT_FDCWD, path))
+    return stat_of(inode_at(task, AT_FDCWD, path), task.cred.user_ns)
 
 
 def lstat(task: Task, path: str) -> Stat:
     """Return what a path names: the link itself. Errors: as stat. Source: lstat(2)."""
-    return stat_of(inode_at(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
+    return stat_of(inode_at(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), task.cred.user_ns)
 
 
 def fstat(task: Task, fd: int) -> Stat:
     """Return what a descriptor names. Errors: EBADF. Source: fstat(2)."""
-    return stat_of(task.fds.get_raw(fd).inode)
+    return stat_of(task.fds.get_raw(fd).inode, task.cred.user_ns)
 
 
 @syscall(4, "stat", PATH, STRUCT)
@@ -120,7 +122,7 @@ def fstat_raw(task: Task, fd: int) -> bytes:
 def newfstatat(task: Task, dirfd: int, path: str, flags: int = 0) -> bytes:
     """Store struct stat of a path below dirfd. Errors: as stat, EINVAL. Source: fstatat(2)."""
     refuse_flags(flags, STAT_FLAGS)
-    return stat_of(inode_at(task, dirfd, path, flags)).pack()
+    return stat_of(inode_at(task, dirfd, path, flags), task.cred.user_ns).pack()
 
 
 # ---- access ----
@@ -191,10 +193,10 @@ def fchmodat2(task: Task, dirfd: int, path: str, mode: int, flags: int = 0) -> i
     return 0
 
 
-def _id(value: int) -> int:
-    """Return a uid or gid, -1 for "leave it"."""
-    value &= 0xFFFF_FFFF
-    return -1 if value == 0xFFFF_FFFF else value
+def _owners(task: Task, uid: int, gid: int) -> tuple[int, int]:
+    """Return the machine's ids of a user and a group, -1 for "leave it". Errors: EINVAL."""
+    own, uid, gid = task.cred.user_ns, uid & NO_ID, gid & NO_ID
+    return -1 if uid == NO_ID else own.kuid(uid), -1 if gid == NO_ID else own.kgid(gid)
 
 
 @syscall(92, "chown", PATH, INT, INT)
@@ -212,7 +214,7 @@ def lchown(task: Task, path: str, uid: int, gid: int) -> int:
 @syscall(93, "fchown", SINT, INT, INT)
 def fchown(task: Task, fd: int, uid: int, gid: int) -> int:
     """As chown, of an open file. Errors: EBADF, EPERM. Source: fchown(2)."""
-    names.chown(task, task.fds.get(fd).inode, _id(uid), _id(gid))
+    names.chown(task, task.fds.get(fd).inode, *_owners(task, uid, gid))
     return 0
 
 
@@ -220,7 +222,7 @@ def fchown(task: Task, fd: int, uid: int, gid: int) -> int:
 def fchownat(task: Task, dirfd: int, path: str, uid: int, gid: int, flags: int = 0) -> int:
     """As chown, below dirfd. Errors: as chown, EINVAL. Source: fchownat(2)."""
     refuse_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
-    names.chown(task, inode_at(task, dirfd, path, flags), _id(uid), _id(gid))
+    names.chown(task, inode_at(task, dirfd, path, flags), *_owners(task, uid, gid))
     return 0
 
 
@@ -236,7 +238,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
             raise SyscallError(errno.EINVAL)
     inode.check_writable()
     if all(ns == UTIME_NOW for _, ns in times):
-        owner = task.uid == inode.uid or task.capable("CAP_FOWNER")
+        owner = inode.owned_by(task)
         if not owner:
             inode.open_check(task, MAY_WRITE)
     else:

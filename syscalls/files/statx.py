@@ -23,6 +23,7 @@ from pkern.syscalls.files.at import (
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.task import Task
 
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
@@ -67,8 +68,8 @@ def _device(dev: int) -> tuple[int, int]:
     return dev >> 8 & 0xFFF | dev >> 32 & ~0xFFF, dev & 0xFF | dev >> 12 & ~0xFF
 
 
-def _pack(inode: Inode, asked: int) -> bytes:
-    """Return the 256 bytes of struct statx for who asked for these fields."""
+def _pack(inode: Inode, asked: int, user_ns: UserNamespace) -> bytes:
+    """Return the 256 bytes of struct statx for who asked for these fields, in a user namespace."""
     knows, fields = _knows(inode), BASIC & ~FINE_TIMES
     if not knows.asked & FINE_TIMES or asked & FINE_TIMES:
         fields |= FINE_TIMES
@@ -78,7 +79,8 @@ def _pack(inode: Inode, asked: int) -> bytes:
     mount = inode.dev + (FIRST_UNIQUE if unique else 0)
     attributes = MOUNT_ROOT if inode.kernel.vfs.is_mount_root(inode) else 0
     supported = knows.attributes | AUTOMOUNT | MOUNT_ROOT | DAX
-    owner = (inode.st_nlink, inode.uid, inode.gid, inode.st_mode)
+    ids = user_ns.uid_of(inode.uid), user_ns.gid_of(inode.gid)
+    owner = (inode.st_nlink, *ids, inode.st_mode)
     born = inode.btime if fields & BTIME else 0
     return b"".join(
         (
@@ -97,4 +99,4 @@ def statx(task: Task, dirfd: int, path: str, flags: int = 0, mask: int = 0) -> b
     refuse_flags(flags, STAT_FLAGS | SYNC_TYPE)
     if mask & RESERVED or flags & SYNC_TYPE == SYNC_TYPE:
         raise SyscallError(errno.EINVAL)
-    return _pack(inode_at(task, dirfd, path, flags), mask)
+    return _pack(inode_at(task, dirfd, path, flags), mask, task.cred.user_ns)

@@ -47,7 +47,7 @@ def mq_open(task: Task, name: str, flags: int, mode: int = 0, attr: int = 0) -> 
     wish = ATTR.unpack(task.mm.copy_in(attr, ATTR.size))[1:3] if attr else None
     if not name:
         raise SyscallError(errno.ENOENT)
-    found = task.kernel.queues.lookup(name)
+    found = task.nsproxy.ipc.queues.lookup(name)
     if found is None:
         if not flags & O_CREAT:
             raise SyscallError(errno.ENOENT)
@@ -63,7 +63,7 @@ def mq_open(task: Task, name: str, flags: int, mode: int = 0, attr: int = 0) -> 
 
 
 def _make(task: Task, name: str, mode: int, wish: tuple[int, int] | None) -> QueueInode:
-    queues = task.kernel.queues
+    queues = task.nsproxy.ipc.queues
     made = queues.make(task, name, mode, wish)
     made.charged = task.cred.uid
     if queues.charged(task.cred.uid) > task.rlimits["msgqueue"][0]:
@@ -78,11 +78,11 @@ def mq_unlink(task: Task, name: str) -> int:
 
     Source: mq_unlink(3).
     """
-    found = task.kernel.queues.lookup(name) if name else None
+    found = task.nsproxy.ipc.queues.lookup(name) if name else None
     if found is None:
         raise SyscallError(errno.ENOENT)
     found.need_owner(task)
-    task.kernel.queues.unlink(found)
+    task.nsproxy.ipc.queues.unlink(found)
     return 0
 
 
@@ -103,7 +103,7 @@ def _deadline(task: Task, addr: int) -> int | None:
 
 def _wait(task: Task, file: File, queue: QueueInode, call: Call) -> WouldBlock:
     """Return what lets a call wait. Errors: EAGAIN (O_NONBLOCK), ETIMEDOUT."""
-    queues = task.kernel.queues
+    queues = task.nsproxy.ipc.queues
     if file.flags & O_NONBLOCK:
         raise SyscallError(errno.EAGAIN)
     if call.deadline is not None and task.kernel.clock.now_ns >= call.deadline:
@@ -132,7 +132,7 @@ def mq_timedsend(
     """
     call = task.thread.progress
     if call is not None:
-        task.kernel.queues.leave(task.pid)
+        task.nsproxy.ipc.queues.leave(task.pid)
         if call.done:
             return 0
     deadline = _deadline(task, timeout)
@@ -158,7 +158,7 @@ def mq_timedreceive(
     """
     call = task.thread.progress
     if call is not None:
-        task.kernel.queues.leave(task.pid)
+        task.nsproxy.ipc.queues.leave(task.pid)
     message: Message | None = call.message if call is not None else None
     if message is None:
         deadline = _deadline(task, timeout)

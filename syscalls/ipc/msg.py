@@ -53,12 +53,12 @@ def msgget(task: Task, key: int, flags: int = 0) -> int:
 
     Errors: ENOENT, EEXIST, EACCES, ENOSPC (kernel.msgmni). Source: msgget(2).
     """
-    return task.kernel.messages.get(task, key, flags)
+    return task.nsproxy.ipc.messages.get(task, key, flags)
 
 
 def _sleep(task: Task, call: Sender | Receiver, refusal: int) -> WouldBlock:
     """Let a call wait; a Python program, which does not sleep, gets refusal."""
-    messages = task.kernel.messages
+    messages = task.nsproxy.ipc.messages
     if task.context is not None:
         messages.wait(call)
     return WouldBlock(
@@ -77,7 +77,7 @@ def msgsnd(task: Task, msqid: int, addr: int, nbytes: int, flags: int = 0) -> in
     Errors: EINVAL (type below 1, too long), EAGAIN (IPC_NOWAIT), EACCES, EFAULT, EIDRM, EINTR.
     Source: msgop(2).
     """
-    messages, call = task.kernel.messages, task.thread.progress
+    messages, call = task.nsproxy.ipc.messages, task.thread.progress
     if call is None:
         kind = _signed(int.from_bytes(task.mm.copy_in(addr, TYPE_BYTES), "little"))
         if nbytes > messages.most_text or msqid < 0 or kind < 1:
@@ -111,7 +111,7 @@ def msgrcv(task: Task, msqid: int, addr: int, nbytes: int, kind: int = 0, flags:
     the lowest type up to -kind. MSG_COPY: the kind-th, which stays. Errors: EINVAL, E2BIG (without
     MSG_NOERROR), ENOMSG (IPC_NOWAIT), EACCES, EFAULT, EIDRM, EINTR. Source: msgop(2).
     """
-    messages, call = task.kernel.messages, task.thread.progress
+    messages, call = task.nsproxy.ipc.messages, task.thread.progress
     if call is None:
         call = _receiver(task, msqid, addr, nbytes, _signed(kind), flags)
     messages.leave(task.pid)
@@ -125,7 +125,7 @@ def msgrcv(task: Task, msqid: int, addr: int, nbytes: int, kind: int = 0, flags:
 
 
 def _receiver(task: Task, msqid: int, addr: int, nbytes: int, kind: int, flags: int) -> Receiver:
-    messages = task.kernel.messages
+    messages = task.nsproxy.ipc.messages
     if msqid < 0 or nbytes > LONG_MAX:
         raise SyscallError(errno.EINVAL)
     if flags & MSG_COPY:
@@ -138,7 +138,7 @@ def _receiver(task: Task, msqid: int, addr: int, nbytes: int, kind: int, flags: 
 
 def _take(task: Task, call: Receiver, nbytes: int, flags: int) -> Message:
     """Take a message out of the queue, or wait for one."""
-    messages, queue = task.kernel.messages, call.queue
+    messages, queue = task.nsproxy.ipc.messages, call.queue
     place = messages.receive(task, call)
     if place is None:
         if flags & IPC_NOWAIT:
@@ -159,7 +159,7 @@ def _take(task: Task, call: Receiver, nbytes: int, flags: int) -> Message:
 
 def _info(task: Task, command: int) -> bytes:
     """Return struct msginfo: kernel.msg*, and with MSG_INFO what is there."""
-    messages = task.kernel.messages
+    messages = task.nsproxy.ipc.messages
     pool, headers, total = MSGPOOL, MSGMNB, MSGMNB
     if command == MSG_INFO:
         queues = messages.table.items()
@@ -169,25 +169,27 @@ def _info(task: Task, command: int) -> bytes:
     return struct.pack("<7iHxx", pool, headers, *limits, MSGSSZ, total, MSGSEG)
 
 
-def _pack(one: MessageQueue) -> bytes:
+def _pack(task: Task, one: MessageQueue) -> bytes:
     """Return struct msqid64_ds."""
     counts = (one.nbytes, len(one.messages), one.most)
     pids = (one.last_sender, one.last_receiver)
-    return pack_perm(one) + DS_REST.pack(one.stime, one.rtime, one.ctime, *counts, *pids, 0, 0)
+    return pack_perm(task, one) + DS_REST.pack(
+        one.stime, one.rtime, one.ctime, *counts, *pids, 0, 0
+    )
 
 
 def _stat(task: Task, msqid: int, command: int, addr: int) -> int:
-    table = task.kernel.messages.table
+    table = task.nsproxy.ipc.messages.table
     found = table.get(msqid) if command == IPC_STAT else table.at(msqid)
     if command != MSG_STAT_ANY:
         found.need(task, S_IRUGO)
-    task.mm.copy_out(addr, _pack(found))
+    task.mm.copy_out(addr, _pack(task, found))
     return 0 if command == IPC_STAT else found.id
 
 
 def _set(task: Task, msqid: int, addr: int) -> None:
     """Give a queue another owner, rights and room. Errors: EPERM (more than kernel.msgmnb)."""
-    messages, wish = task.kernel.messages, perm_in(task, addr)
+    messages, wish = task.nsproxy.ipc.messages, perm_in(task, addr)
     most = int.from_bytes(task.mm.copy_in(addr + QBYTES_AT, 8), "little")
     found = messages.table.get(msqid)
     found.need_owner(task)
@@ -199,9 +201,9 @@ def _set(task: Task, msqid: int, addr: int) -> None:
 
 
 def _remove(task: Task, msqid: int, addr: int) -> None:
-    found = task.kernel.messages.table.get(msqid)
+    found = task.nsproxy.ipc.messages.table.get(msqid)
     found.need_owner(task)
-    task.kernel.messages.remove(found)
+    task.nsproxy.ipc.messages.remove(found)
 
 
 @syscall(71, "msgctl", SINT, SINT, INT)
@@ -216,7 +218,7 @@ def msgctl(task: Task, msqid: int, command: int, addr: int = 0) -> int:
         raise SyscallError(errno.EINVAL)
     if command in (IPC_INFO, MSG_INFO):
         task.mm.copy_out(addr, _info(task, command))
-        return task.kernel.messages.table.last_index()
+        return task.nsproxy.ipc.messages.table.last_index()
     if command in (IPC_STAT, MSG_STAT, MSG_STAT_ANY):
         return _stat(task, msqid, command, addr)
     actions = {IPC_SET: _set, IPC_RMID: _remove}

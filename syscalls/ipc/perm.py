@@ -14,13 +14,17 @@ IPC_RMID, IPC_SET, IPC_STAT, IPC_INFO = 0, 1, 2, 3
 PERM = struct.Struct("<i5IHxxxxxx2Q")
 
 
-def pack_perm(one: IpcObject) -> bytes:
-    """Return the 48 bytes of key, owner, maker, mode and sequence."""
-    who = (one.uid, one.gid, one.cuid, one.cgid)
+def pack_perm(task: Task, one: IpcObject) -> bytes:
+    """Return the 48 bytes of key, owner, maker, mode and sequence, for a task."""
+    own = task.cred.user_ns
+    who = (own.uid_of(one.uid), own.gid_of(one.gid), own.uid_of(one.cuid), own.gid_of(one.cgid))
     return PERM.pack(one.key, *who, one.mode, one.sequence, 0, 0)
 
 
 def perm_in(task: Task, addr: int) -> tuple[int, int, int]:
-    """Return the owner, group and mode that IPC_SET asks for. Errors: EFAULT."""
+    """Return the owner, group and mode that IPC_SET asks for; NO_ID: there is none such.
+
+    Errors: EFAULT.
+    """
     _, uid, gid, _, _, mode, *_ = PERM.unpack(task.mm.copy_in(addr, PERM.size))
-    return uid, gid, mode
+    return *task.cred.user_ns.kids(uid, gid), mode

@@ -45,7 +45,7 @@ def semget(task: Task, key: int, number: int, flags: int = 0) -> int:
 
     Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOSPC (kernel.sem). Source: semget(2).
     """
-    return task.kernel.semaphores.get(task, key, number, flags)
+    return task.nsproxy.ipc.semaphores.get(task, key, number, flags)
 
 
 # ---- operations ----
@@ -66,7 +66,7 @@ def semtimedop(task: Task, semid: int, addr: int, count: int, timeout: int) -> i
 
     Errors: as semop; EAGAIN (the time is up). Source: semop(2).
     """
-    semaphores, call = task.kernel.semaphores, task.thread.progress
+    semaphores, call = task.nsproxy.ipc.semaphores, task.thread.progress
     if call is None:
         call = _first_try(task, semid, addr, count & 0xFFFF_FFFF, timeout)
         if call is None:
@@ -90,7 +90,7 @@ def semtimedop(task: Task, semid: int, addr: int, count: int, timeout: int) -> i
 
 def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> Sleeper | None:
     """Make the operations and return None, or what waits for them."""
-    semaphores = task.kernel.semaphores
+    semaphores = task.nsproxy.ipc.semaphores
     if count > semaphores.per_call:
         raise SyscallError(errno.E2BIG)
     if not count:
@@ -113,32 +113,32 @@ def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> S
 
 def _info(task: Task, command: int) -> bytes:
     """Return struct seminfo: kernel.sem, and with SEM_INFO what is used."""
-    found = task.kernel.semaphores
+    found = task.nsproxy.ipc.semaphores
     size, adjust = (len(found.table), found.used) if command == SEM_INFO else (SEMUSZ, SEMAEM)
     limits = (found.table.ids.most, found.in_all, SEMMNS, found.per_set, found.per_call)
     return struct.pack("<10i", SEMMNS, *limits, SEMOPM, size, SEMVMX, adjust)
 
 
-def _pack(one: SemaphoreSet) -> bytes:
+def _pack(task: Task, one: SemaphoreSet) -> bytes:
     """Return struct semid64_ds."""
-    return pack_perm(one) + struct.pack(
+    return pack_perm(task, one) + struct.pack(
         "<7Q", one.otime, 0, one.ctime, 0, len(one.semaphores), 0, 0
     )
 
 
 def _stat(task: Task, semid: int, command: int, addr: int) -> int:
-    table = task.kernel.semaphores.table
+    table = task.nsproxy.ipc.semaphores.table
     found = table.get(semid) if command == IPC_STAT else table.at(semid)
     if command != SEM_STAT_ANY:
         found.need(task, S_IRUGO)
-    task.mm.copy_out(addr, _pack(found))
+    task.mm.copy_out(addr, _pack(task, found))
     return 0 if command == IPC_STAT else found.id
 
 
 def _change(task: Task, semid: int, command: int, addr: int) -> int:
     """IPC_SET and IPC_RMID."""
     wish = perm_in(task, addr) if command == IPC_SET else None
-    semaphores = task.kernel.semaphores
+    semaphores = task.nsproxy.ipc.semaphores
     found = semaphores.table.get(semid)
     found.need_owner(task)
     if wish is None:
@@ -174,7 +174,7 @@ def _one(found: SemaphoreSet, number: int, command: int) -> int:
 def _set_value(task: Task, semid: int, number: int, value: int) -> int:
     if not 0 <= value <= SEMVMX:
         raise SyscallError(errno.ERANGE)
-    found = task.kernel.semaphores.table.get(semid)
+    found = task.nsproxy.ipc.semaphores.table.get(semid)
     if not 0 <= number < len(found.semaphores):
         raise SyscallError(errno.EINVAL)
     found.need(task, S_IWUGO)
@@ -191,7 +191,7 @@ def semctl(task: Task, semid: int, number: int, command: int, value: int = 0) ->
     SEM_STAT_ANY take an index and return an id. Errors: EINVAL, EACCES, EPERM, ERANGE, EFAULT.
     Source: semctl(2).
     """
-    table = task.kernel.semaphores.table
+    table = task.nsproxy.ipc.semaphores.table
     if semid < 0:
         raise SyscallError(errno.EINVAL)
     if command in (IPC_INFO, SEM_INFO):

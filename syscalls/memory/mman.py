@@ -46,7 +46,7 @@ def _watched() -> Any:
 
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.memory.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
@@ -144,7 +144,7 @@ def remap_file_pages(
     Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
-    if not task.kernel.memory.nonlinear_open and "CAP_IPC_LOCK" not in task.caps:
+    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM, GATE_CLOSED)
     file = task.fds.files.get(fd)  # looked at only where addr lies in a special VMA
     handle = file.handle if file is not None else NULL

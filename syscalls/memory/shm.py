@@ -10,14 +10,17 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.namespaces.idmap import NO_ID
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
 from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.ipc import may_manage
 from pkern.kernel.vfs.shm import Segment
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
+    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
@@ -51,15 +54,18 @@ class ShmidDs(NamedTuple):
     shm_nattch: int
 
     @classmethod
-    def of(cls, segment: Segment) -> ShmidDs:
-        """Describe a segment."""
+    def of(cls, segment: Segment, own: UserNamespace) -> ShmidDs:
+        """Describe a segment, its owners as a user namespace has them."""
         inode = segment.inode
         mode = inode.mode | (SHM_DEST if segment.removed else 0)
         mode |= SHM_LOCKED if segment.locked_by is not None else 0
         times = (segment.atime, segment.dtime, segment.ctime)
         pids = (segment.creator, segment.last_pid)
-        owners = (inode.uid, inode.gid, *segment.owner)
-        return cls(segment.key, *owners, mode, segment.bytes, *times, *pids, segment.attached)
+        uids, gids = (inode.uid, segment.owner[0]), (inode.gid, segment.owner[1])
+        (uid, cuid), (gid, cgid) = map(own.uid_of, uids), map(own.gid_of, gids)
+        return cls(
+            segment.key, uid, gid, cuid, cgid, mode, segment.bytes, *times, *pids, segment.attached
+        )
 
     def pack(self) -> bytes:
         """Return the 112 bytes of x86-64's struct shmid64_ds."""
@@ -91,7 +97,7 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
         _need_large_pages(task)
         hugetlb.check_size(flags)
     with task.kernel.memory.on_behalf_of(task):
-        return task.kernel.segments.get(task, key, size, flags)
+        return task.nsproxy.ipc.segments.get(task, key, size, flags)
 
 
 def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
@@ -129,7 +135,7 @@ def shmat(task: Task, shmid: int, addr: int = 0, flags: int = 0) -> int:
 
     Errors: EINVAL (no such id, misaligned, something is there), EACCES, ENOMEM. Source: shmat(2).
     """
-    segment = task.kernel.segments.segment(shmid)
+    segment = task.nsproxy.ipc.segments.segment(shmid)
     where, map_flags = _attach_flags(addr, flags, segment.bytes)
     read_only = bool(flags & SHM_RDONLY)
     wanted = S_IRUGO if read_only else S_IRWUGO
@@ -153,7 +159,7 @@ def shmdt(task: Task, addr: int) -> int:
 
     Errors: EINVAL. Source: shmdt(2); ksys_shmdt() of Linux 6.18.
     """
-    segments = task.kernel.segments
+    segments = task.nsproxy.ipc.segments
     behind = [vma for vma in task.mm.vmas() if vma.start >= addr and not addr % PAGE_SIZE]
     named = ((vma, segments.of_inode(vma.mapping_cookie)) for vma in behind if _shows(vma, addr))
     first, segment = next(((v, s) for v, s in named if s is not None), (None, None))
@@ -170,23 +176,26 @@ def shmdt(task: Task, addr: int) -> int:
 
 def _stat(task: Task, segment: Segment) -> ShmidDs:
     segment.need(task, S_IRUGO)
-    return ShmidDs.of(segment)
+    return ShmidDs.of(segment, task.cred.user_ns)
 
 
 def _need_owner(task: Task, segment: Segment, capability: str) -> None:
     """Refuse all but the owner, the maker and the capable. Errors: EPERM."""
-    if task.cred.euid not in (segment.inode.uid, segment.owner[0]) and not task.capable(capability):
+    owners = segment.inode.uid, segment.owner[0]
+    if task.cred.euid not in owners and not may_manage(task, capability):
         raise SyscallError(errno.EPERM)
 
 
 def _remove(task: Task, shmid: int, segment: Segment) -> None:
     _need_owner(task, segment, "CAP_SYS_ADMIN")
-    task.kernel.segments.remove(shmid)
+    task.nsproxy.ipc.segments.remove(shmid)
 
 
 def _set(task: Task, segment: Segment, uid: int, gid: int, mode: int) -> None:
-    """Give a segment another owner and rights. Errors: EPERM."""
+    """Give a segment another owner and rights. Errors: EPERM, EINVAL (no such user)."""
     _need_owner(task, segment, "CAP_SYS_ADMIN")
+    if NO_ID in (uid, gid):
+        raise SyscallError(errno.EINVAL)
     inode = segment.inode
     inode.uid, inode.gid, inode.mode = uid, gid, inode.mode & ~0o777 | mode & 0o777
     segment.ctime = task.kernel.clock.realtime_ns // SECOND
@@ -205,7 +214,7 @@ def _lock(task: Task, segment: Segment) -> None:
         raise SyscallError(errno.EPERM)
     if isinstance(segment.inode, HugeInode) or segment.locked_by is not None:
         return  # large pages stay anyway
-    pages = segment.nr_pages + task.kernel.segments.locked_pages(task.uid)
+    pages = segment.nr_pages + task.nsproxy.ipc.segments.locked_pages(task.uid)
     if pages > limit // PAGE_SIZE and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.ENOMEM)
     segment.lock(task.uid)
@@ -223,7 +232,7 @@ def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
     SHM_LOCK, SHM_UNLOCK: keep its pages in memory, or no more. Errors: EINVAL, EPERM, EACCES,
     ENOMEM. Source: shmctl(2).
     """
-    segment = task.kernel.segments.segment(shmid)
+    segment = task.nsproxy.ipc.segments.segment(shmid)
     if command == IPC_STAT:
         return _stat(task, segment)
     actions = {
@@ -239,7 +248,7 @@ def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
 
 def _limits(task: Task) -> bytes:
     """Return struct shminfo64: kernel.shm*."""
-    found = task.kernel.segments
+    found = task.nsproxy.ipc.segments
     return struct.pack(
         "<9Q", found.max_bytes, 1, found.ids.most, found.ids.most, found.max_pages, *[0] * 4
     )
@@ -247,18 +256,20 @@ def _limits(task: Task) -> bytes:
 
 def _totals(task: Task) -> bytes:
     """Return struct shm_info: segments, and their pages: all, resident, in swap."""
-    found = [segment for _, segment in task.kernel.segments.items()]
+    found = [segment for _, segment in task.nsproxy.ipc.segments.items()]
     mappings = [segment.inode.mapping for segment in found]
     resident = sum(int(lib.mapping_nr_pages(mapping)) for mapping in mappings)
     swapped = sum(int(lib.mapping_nr_swapped(mapping)) for mapping in mappings)
-    total = task.kernel.segments.nr_pages
+    total = task.nsproxy.ipc.segments.nr_pages
     return struct.pack("<ixxxx5Q", len(found), total, resident, swapped, 0, 0)
 
 
 def _store_stat(task: Task, index: int, command: int, addr: int) -> int:
     """SHM_STAT, SHM_STAT_ANY: the segment at an index. Returns its id. Errors: EINVAL, EACCES."""
-    shmid, segment = task.kernel.segments.at(index)
-    found = ShmidDs.of(segment) if command == SHM_STAT_ANY else _stat(task, segment)
+    shmid, segment = task.nsproxy.ipc.segments.at(index)
+    found = (
+        ShmidDs.of(segment, task.cred.user_ns) if command == SHM_STAT_ANY else _stat(task, segment)
+    )
     task.mm.copy_out(addr, found.pack())
     return shmid
 
@@ -274,12 +285,13 @@ def shmctl_raw(task: Task, shmid: int, command: int, addr: int) -> int:
         raise SyscallError(errno.EINVAL)
     if command in (IPC_INFO, SHM_INFO):
         task.mm.copy_out(addr, _limits(task) if command == IPC_INFO else _totals(task))
-        return task.kernel.segments.last_index()
+        return task.nsproxy.ipc.segments.last_index()
     if command in (SHM_STAT, SHM_STAT_ANY):
         return _store_stat(task, shmid, command, addr)
     if command == IPC_SET:
         wish = SHMID_DS.unpack(task.mm.copy_in(addr, SHMID_DS.size))
-        _set(task, task.kernel.segments.segment(shmid), wish[1], wish[2], wish[5])
+        owner = task.cred.user_ns.kids(wish[1], wish[2])
+        _set(task, task.nsproxy.ipc.segments.segment(shmid), *owner, wish[5])
         return 0
     result = shmctl(task, shmid, command)
     if isinstance(result, ShmidDs):

@@ -62,18 +62,20 @@ def _files_in(task: Task, data: bytes) -> tuple[File, ...]:
     files = tuple(task.fds.get_raw(fd) for fd in fds)
     trusted = task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")
     limit = 1 << 62 if trusted else task.rlimits["nofile"][0]
-    task.kernel.net.need_flight(task.cred.uid, len(files), limit)
+    task.nsproxy.net.stack.need_flight(task.cred.uid, len(files), limit)
     return files
 
 
 def _creds_in(task: Task, data: bytes) -> Creds:
     if len(data) != 12:
         raise SyscallError(errno.EINVAL)
-    creds, cred = Creds(*struct.unpack("<iII", data)), task.cred
+    cred = task.cred
+    pid, uid, gid = struct.unpack("<iII", data)
+    creds = Creds(pid, cred.user_ns.kuid(uid), cred.user_ns.kgid(gid))
     allowed = (
-        (creds.pid == task.tgid or task.capable("CAP_SYS_ADMIN"))
-        and (creds.uid in cred.uids or task.capable("CAP_SETUID"))
-        and (creds.gid in cred.gids or task.capable("CAP_SETGID"))
+        (creds.pid == task.tgid or task.capable_in(cred.user_ns, "CAP_SYS_ADMIN"))
+        and (creds.uid in cred.uids or task.capable_in(cred.user_ns, "CAP_SETUID"))
+        and (creds.gid in cred.gids or task.capable_in(cred.user_ns, "CAP_SETGID"))
     )
     if not allowed:
         raise SyscallError(errno.EPERM)
@@ -83,6 +85,12 @@ def _creds_in(task: Task, data: bytes) -> Creds:
 
 
 # ---- receiving ----
+
+
+def shown(task: Task, creds: Creds) -> Creds:
+    """Return who sent something as a task sees it."""
+    own = task.cred.user_ns
+    return Creds(creds.pid, own.uid_of(creds.uid), own.gid_of(creds.gid))
 
 
 class Control:
@@ -116,7 +124,7 @@ class Control:
         """Store who sent something, if that is wanted, and its files. Errors: EFAULT."""
         if inode.option(SOL_SOCKET, SO_PASSCRED):
             creds = found.creds or UNKNOWN
-            self.add(SOL_SOCKET, SCM_CREDENTIALS, struct.pack("<iII", *creds))
+            self.add(SOL_SOCKET, SCM_CREDENTIALS, struct.pack("<iII", *shown(self.task, creds)))
         if found.files:
             self._add_files(found.files)
 

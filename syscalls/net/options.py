@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.inet import IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, InetSocket
+from pkern.kernel.net.packet import NOBODY
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.net.tcp_info import tcp_info
+from pkern.syscalls.net.control import shown
 from pkern.syscalls.net.transfer import socket_of
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 SOL_SOCKET = 1
 INT_MAX = (1 << 31) - 1
 LEAST_SNDBUF, LEAST_RCVBUF = 4608, 2304
+SO_PEERCRED = 17
 HZ_NS = SECOND // 250  # in whole ticks of which Linux keeps a timeout
 USEC = 1_000_000
 Get = Callable[[Socket], bytes]
@@ -89,7 +92,7 @@ def _buffer(field: str, most: str, least: int, capability: str = "") -> Option:
         value = _int_in(data)
         if capability and not task.capable(capability):
             raise SyscallError(errno.EPERM)
-        limit = INT_MAX // 2 if capability else getattr(task.kernel.net, most)
+        limit = INT_MAX // 2 if capability else getattr(task.nsproxy.net.stack, most)
         setattr(socket, field, max(2 * min(value & 0xFFFF_FFFF, limit), least))
         socket.wake()
 
@@ -168,7 +171,7 @@ def _device_put(task: Task, socket: Socket, data: bytes) -> None:
 
 def _priority_put(task: Task, socket: Socket, data: bytes) -> None:
     value = _int_in(data)
-    if not 0 <= value <= 6 and not task.capable("CAP_NET_ADMIN"):
+    if not 0 <= value <= 6 and not task.capable_in(socket.net.owner, "CAP_NET_ADMIN"):
         raise SyscallError(errno.EPERM)
     socket.options[SOL_SOCKET, 12] = value
 
@@ -199,10 +202,6 @@ def _mtu(socket: Socket) -> bytes:
 def _maxseg(socket: Socket) -> bytes:
     connected = isinstance(socket, TcpSocket) and socket.is_connected
     return _int(32741 if connected else socket.option(IPPROTO_TCP, 2, 536))
-
-
-def _creds(socket: Socket) -> bytes:
-    return struct.pack("<iii", *socket.peer_creds)
 
 
 def _quickack_put(task: Task, socket: Socket, data: bytes) -> None:
@@ -254,7 +253,7 @@ SOCKET_OPTIONS: dict[int, Option] = {
     13: Option(lambda socket: struct.pack("<ii", *socket.linger), _linger_put),
     15: Option(lambda socket: _int(socket.option(SOL_SOCKET, 15)), _reuseport_put),
     16: _passcred(16),
-    17: _fixed(_creds),  # SO_PEERCRED
+    SO_PEERCRED: _fixed(lambda socket: struct.pack("<iii", *socket.peer_creds)),
     18: Option(lambda socket: _int(socket.option(SOL_SOCKET, 18, 1)), _lowat_put),
     19: _fixed(lambda socket: _int(1)),  # SO_SNDLOWAT
     20: _timeout("receive_ns"),
@@ -364,7 +363,10 @@ def getsockopt(task: Task, fd: int, level: int, option: int, addr: int, length_a
     found = table.get(option)
     if found is None or found.get is None:
         raise SyscallError(errno.ENOPROTOOPT)
-    value = _shortened(level, option, found.get(inode), room)
+    told = found.get(inode)
+    if (level, option) == (SOL_SOCKET, SO_PEERCRED) and inode.peer_creds != NOBODY:
+        told = struct.pack("<iII", *shown(task, inode.peer_creds))
+    value = _shortened(level, option, told, room)
     if value:
         task.mm.copy_out(addr, value)
     task.mm.copy_out(length_addr, struct.pack("<i", len(value)))

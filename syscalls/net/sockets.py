@@ -40,7 +40,7 @@ def socket(task: Task, family: int, kind: int, protocol: int = 0) -> int:
     EMFILE.
     Source: socket(2).
     """
-    made = families.make_socket(task.kernel.net, task, family, _type_of(kind), protocol)
+    made = families.make_socket(task.nsproxy.net.stack, task, family, _type_of(kind), protocol)
     return install(task, open_socket(made, task, kind & O_NONBLOCK), kind)
 
 
@@ -49,7 +49,7 @@ def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[i
 
     Errors: as socket, EOPNOTSUPP (another family). Source: socketpair(2).
     """
-    ends = families.make_pair(task.kernel.net, task, family, _type_of(kind), protocol)
+    ends = families.make_pair(task.nsproxy.net.stack, task, family, _type_of(kind), protocol)
     one = open_socket(ends[0], task, kind & O_NONBLOCK)
     try:
         other = open_socket(ends[1], task, kind & O_NONBLOCK)
@@ -146,7 +146,7 @@ def listen(task: Task, fd: int, backlog: int) -> int:
     Source: listen(2).
     """
     inode = socket_of(task, fd)[1]
-    inode.listen(task, min(backlog & 0xFFFF_FFFF, task.kernel.net.somaxconn))
+    inode.listen(task, min(backlog & 0xFFFF_FFFF, task.nsproxy.net.stack.somaxconn))
     return 0
 
 

@@ -1,7 +1,8 @@
-"""fork, vfork, clone, clone3 and unshare: which flags go together, and what a new task is told.
+"""fork, vfork, clone and clone3: which flags go together, and what a new task is told.
 
-kernel/tasks/clone.py makes the task. Rules and their order: copy_process(), clone3_args_valid() and
-ksys_unshare() of Linux 6.18. Name spaces are EINVAL, as in a Linux that was built without them.
+kernel/tasks/clone.py makes the task. Rules and their order: copy_process() and clone3_args_valid()
+of Linux 6.18. Namespaces that are not done are EINVAL, as in a Linux that was built
+without them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.base import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER
 from pkern.kernel.tasks.clone import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
     CLONE_CLEAR_SIGHAND,
     CLONE_DETACHED,
-    CLONE_FILES,
     CLONE_FS,
     CLONE_INTO_CGROUP,
     CLONE_NEWNS,
@@ -37,6 +38,7 @@ from pkern.kernel.tasks.clone import clone as make_task
 from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
+from pkern.kernel.tasks.namespaces import ALL_FLAGS
 from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
@@ -50,25 +52,20 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 CSIGNAL = 0xFF
-# Of control groups, uts, ipc, users, pids, the network, and (CLONE_NEWTIME) in CSIGNAL's bits.
-NAME_SPACES = (
-    CLONE_NEWNS | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
-)
-CLONE_NEWTIME = 0x80
+CLONE_NEWTIME = 0x80  # one of CSIGNAL's bits
 LEGACY_FLAGS = 0xFFFF_FFFF
 # A Python program's child is told of, and has a copy of what else it would share.
 OF_PYTHON = (
     CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
-NOT_DONE = NAME_SPACES | CLONE_INTO_CGROUP
-NO_NAME_SPACES = "no name spaces, no control groups: EINVAL"
+NOT_DONE = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP
+REFUSED = "no namespaces of mounts, networks, pids and time, no control groups: EINVAL"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")
 CLONE_ARGS_MIN, CLONE_ARGS_MAX = 64, 4096
 MOST_LEVELS = 32  # of pid name spaces
-UNSHARABLE = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
 
 
 class Wish(NamedTuple):
@@ -94,10 +91,19 @@ def _check(task: Task, wish: Wish) -> None:
     orphan = flags & CLONE_PARENT and task.group.leader is task.kernel.tasks.init
     one_place = wish.pidfd == wish.parent_tid and flags & CLONE_PARENT_SETTID
     bad_pidfd = flags & CLONE_PIDFD and (flags & CLONE_DETACHED or one_place)
-    if flags & NOT_DONE or alone or orphan or bad_pidfd:
+    of_all = flags & (CLONE_NEWNS | CLONE_NEWUSER) and flags & CLONE_FS
+    of_process = flags & CLONE_THREAD and flags & (CLONE_NEWUSER | CLONE_NEWPID)
+    if flags & NOT_DONE or alone or orphan or bad_pidfd or of_all or of_process:
+        raise SyscallError(errno.EINVAL)
+    if flags & CLONE_NEWIPC and flags & CLONE_SYSVSEM and _may_make(task, flags):
         raise SyscallError(errno.EINVAL)
     if flags & CLONE_SETTLS and wish.tls >= int(task.mm.counters.task_size):
         raise SyscallError(errno.EPERM)
+
+
+def _may_make(task: Task, flags: int) -> bool:
+    """Tell whether a task may make namespaces: in a new one of users anybody may."""
+    return bool(flags & CLONE_NEWUSER) or task.cred.has("CAP_SYS_ADMIN", task.cred.user_ns)
 
 
 def _clone(task: Task, wish: Wish) -> int:
@@ -147,9 +153,9 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
 
 def _clone_python(task: Task, wish: Wish) -> int:
     """Make a child that its program drives. Errors: EINVAL (registers, or sharing)."""
-    if wish.flags & ~OF_PYTHON or wish.stack:
+    if wish.flags & ~(OF_PYTHON | ALL_FLAGS) or wish.stack:
         raise SyscallError(errno.EINVAL)
-    return _made(task, wish, wish.flags & CLONE_CLEAR_SIGHAND).pid
+    return _made(task, wish, wish.flags & (CLONE_CLEAR_SIGHAND | ALL_FLAGS)).pid
 
 
 def _made(task: Task, wish: Wish, flags: int) -> Task:
@@ -235,7 +241,7 @@ def vfork(task: Task) -> int:
     return _clone(task, VFORK)
 
 
-@syscall(56, "clone", INT, INT, INT, INT, INT, partly=NO_NAME_SPACES)
+@syscall(56, "clone", INT, INT, INT, INT, INT, partly=REFUSED)
 def clone(
     task: Task, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0
 ) -> int:
@@ -251,7 +257,7 @@ def clone(
     return _clone(task, wish)
 
 
-@syscall(435, "clone3", INT, INT, partly=NO_NAME_SPACES)
+@syscall(435, "clone3", INT, INT, partly=REFUSED)
 def clone3(task: Task, addr: int, nbytes: int) -> int:
     """Return the number of a new task, as clone, from a struct clone_args.
 
@@ -299,30 +305,6 @@ def _pid_to_set(task: Task, pids: tuple[int, ...]) -> int:
         return 0
     if len(pids) > 1 or not 0 < pids[0] < task.kernel.tasks.pid_max:
         raise SyscallError(errno.EINVAL)
-    if not task.cred.effective & {"CAP_CHECKPOINT_RESTORE", "CAP_SYS_ADMIN"}:
+    if not (task.capable("CAP_CHECKPOINT_RESTORE") or task.capable("CAP_SYS_ADMIN")):
         raise SyscallError(errno.EPERM)
     return pids[0]
-
-
-@syscall(272, "unshare", INT, partly=NO_NAME_SPACES)
-def unshare(task: Task, flags: int) -> int:
-    """Stop sharing directories, descriptors, undone semaphore operations with other tasks.
-
-    flags: CLONE_FS, FILES, SYSVSEM; THREAD, SIGHAND and VM for a task that shares them with nobody.
-    Errors: EINVAL. Source: unshare(2).
-    """
-    if flags & ~UNSHARABLE:
-        raise SyscallError(errno.EINVAL)
-    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and len(task.group.threads) > 1:
-        raise SyscallError(errno.EINVAL)
-    if flags & (CLONE_SIGHAND | CLONE_VM) and task.signals.handlers.users > 1:
-        raise SyscallError(errno.EINVAL)
-    if flags & CLONE_VM and task.mm.users > 1:
-        raise SyscallError(errno.EINVAL)
-    if flags & CLONE_FS:
-        task.fs = task.fs.copy()
-    if flags & CLONE_FILES:
-        task.fds = task.fds.alone(task)
-    if flags & CLONE_SYSVSEM:
-        task.leave_undo()
-    return 0

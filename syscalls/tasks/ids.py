@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -34,45 +35,43 @@ def commit(task: Task, cred: Credentials) -> None:
     task.use_credentials(cred)
 
 
-def _word(value: int) -> int:
-    return value & 0xFFFF_FFFF
-
-
 # ---- asking ----
 
 
 @syscall(102, "getuid")
 def getuid(task: Task) -> int:
     """Return the real user id. Source: getuid(2)."""
-    return task.cred.uid
+    return task.cred.user_ns.uid_of(task.cred.uid)
 
 
 @syscall(107, "geteuid")
 def geteuid(task: Task) -> int:
     """Return the effective user id. Source: geteuid(2)."""
-    return task.cred.euid
+    return task.cred.user_ns.uid_of(task.cred.euid)
 
 
 @syscall(104, "getgid")
 def getgid(task: Task) -> int:
     """Return the real group id. Source: getgid(2)."""
-    return task.cred.gid
+    return task.cred.user_ns.gid_of(task.cred.gid)
 
 
 @syscall(108, "getegid")
 def getegid(task: Task) -> int:
     """Return the effective group id. Source: getegid(2)."""
-    return task.cred.egid
+    return task.cred.user_ns.gid_of(task.cred.egid)
 
 
 def getresuid(task: Task) -> Ids:
     """Return the real, effective and saved user id. Source: getresuid(2)."""
-    return task.cred.uids
+    real, effective, saved = map(task.cred.user_ns.uid_of, task.cred.uids)
+    return real, effective, saved
 
 
 def getresgid(task: Task) -> Ids:
     """Return the real, effective and saved group id. Source: getresgid(2)."""
-    return task.cred.gids
+    real, effective, saved = map(task.cred.user_ns.gid_of, task.cred.gids)
+    return real, effective, saved
 
 
 def _store_ids(task: Task, ids: Ids, addresses: tuple[int, ...]) -> int:
@@ -84,13 +83,13 @@ def _store_ids(task: Task, ids: Ids, addresses: tuple[int, ...]) -> int:
 @syscall(118, "getresuid", INT, INT, INT)
 def getresuid_raw(task: Task, uid: int, euid: int, suid: int) -> int:
     """Store the three user ids. Errors: EFAULT. Source: getresuid(2)."""
-    return _store_ids(task, task.cred.uids, (uid, euid, suid))
+    return _store_ids(task, getresuid(task), (uid, euid, suid))
 
 
 @syscall(120, "getresgid", INT, INT, INT)
 def getresgid_raw(task: Task, gid: int, egid: int, sgid: int) -> int:
     """Store the three group ids. Errors: EFAULT. Source: getresgid(2)."""
-    return _store_ids(task, task.cred.gids, (gid, egid, sgid))
+    return _store_ids(task, getresgid(task), (gid, egid, sgid))
 
 
 # ---- becoming another ----
@@ -130,14 +129,26 @@ def _changes_nothing(old: Ids, file_id: int, wanted: Ids) -> bool:
     return same and wanted[1] in (KEEP, file_id)
 
 
+def _kuid(task: Task, uid: int) -> int:
+    """Return the machine's id of a user that a call names; KEEP stays. Errors: EINVAL."""
+    narrow = uid & KEEP
+    return narrow if narrow == KEEP else task.cred.user_ns.kuid(narrow)
+
+
+def _kgid(task: Task, gid: int) -> int:
+    """Return the machine's id of a group that a call names; KEEP stays. Errors: EINVAL."""
+    narrow = gid & KEEP
+    return narrow if narrow == KEEP else task.cred.user_ns.kgid(narrow)
+
+
 def _set_uids(task: Task, rule: Callable[..., Ids], wanted: Any) -> int:
-    uids = rule(task.cred.uids, wanted, task.capable("CAP_SETUID"))
+    uids = rule(task.cred.uids, wanted, task.capable_in(task.cred.user_ns, "CAP_SETUID"))
     commit(task, task.cred.with_uids(*uids))
     return 0
 
 
 def _set_gids(task: Task, rule: Callable[..., Ids], wanted: Any) -> int:
-    gids = rule(task.cred.gids, wanted, task.capable("CAP_SETGID"))
+    gids = rule(task.cred.gids, wanted, task.capable_in(task.cred.user_ns, "CAP_SETGID"))
     commit(task, task.cred.with_gids(*gids))
     return 0
 
@@ -148,7 +159,7 @@ def setuid(task: Task, uid: int) -> int:
 
     Errors: EINVAL, EPERM. Source: setuid(2).
     """
-    return _set_uids(task, _one, _word(uid))
+    return _set_uids(task, _one, _kuid(task, uid))
 
 
 @syscall(106, "setgid", INT)
@@ -157,25 +168,25 @@ def setgid(task: Task, gid: int) -> int:
 
     Source: setgid(2).
     """
-    return _set_gids(task, _one, _word(gid))
+    return _set_gids(task, _one, _kgid(task, gid))
 
 
 @syscall(113, "setreuid", INT, INT)
 def setreuid(task: Task, uid: int, euid: int) -> int:
     """Set the real and the effective user id; -1 keeps one. Errors: EPERM. Source: setreuid(2)."""
-    return _set_uids(task, _two, (_word(uid), _word(euid)))
+    return _set_uids(task, _two, (_kuid(task, uid), _kuid(task, euid)))
 
 
 @syscall(114, "setregid", INT, INT)
 def setregid(task: Task, gid: int, egid: int) -> int:
     """Set the real and the effective group; -1 keeps one. Errors: EPERM. Source: setregid(2)."""
-    return _set_gids(task, _two, (_word(gid), _word(egid)))
+    return _set_gids(task, _two, (_kgid(task, gid), _kgid(task, egid)))
 
 
 @syscall(117, "setresuid", INT, INT, INT)
 def setresuid(task: Task, uid: int, euid: int, suid: int) -> int:
     """Set the three user ids; -1 keeps one. Errors: EPERM. Source: setresuid(2)."""
-    wanted, old = (_word(uid), _word(euid), _word(suid)), task.cred
+    wanted, old = (_kuid(task, uid), _kuid(task, euid), _kuid(task, suid)), task.cred
     if _changes_nothing(old.uids, old.fsuid, wanted):
         return 0
     return _set_uids(task, _three, wanted)
@@ -184,7 +195,7 @@ def setresuid(task: Task, uid: int, euid: int, suid: int) -> int:
 @syscall(119, "setresgid", INT, INT, INT)
 def setresgid(task: Task, gid: int, egid: int, sgid: int) -> int:
     """Set the three group ids; -1 keeps one. Errors: EPERM. Source: setresgid(2)."""
-    wanted, old = (_word(gid), _word(egid), _word(sgid)), task.cred
+    wanted, old = (_kgid(task, gid), _kgid(task, egid), _kgid(task, sgid)), task.cred
     if _changes_nothing(old.gids, old.fsgid, wanted):
         return 0
     return _set_gids(task, _three, wanted)
@@ -196,19 +207,25 @@ def setfsuid(task: Task, uid: int) -> int:
 
     Source: setfsuid(2).
     """
-    old, wanted = task.cred, _word(uid)
-    if wanted != KEEP and (wanted in (*old.uids, old.fsuid) or task.capable("CAP_SETUID")):
+    old, wanted = task.cred, KEEP
+    with suppress(SyscallError):
+        wanted = _kuid(task, uid)
+    may = wanted in (*old.uids, old.fsuid) or task.capable_in(old.user_ns, "CAP_SETUID")
+    if wanted != KEEP and may:
         commit(task, old.with_fsuid(wanted))
-    return old.fsuid
+    return old.user_ns.uid_of(old.fsuid)
 
 
 @syscall(123, "setfsgid", INT)
 def setfsgid(task: Task, gid: int) -> int:
     """Set the group that files see and return the old one. Source: setfsgid(2)."""
-    old, wanted = task.cred, _word(gid)
-    if wanted != KEEP and (wanted in (*old.gids, old.fsgid) or task.capable("CAP_SETGID")):
+    old, wanted = task.cred, KEEP
+    with suppress(SyscallError):
+        wanted = _kgid(task, gid)
+    may = wanted in (*old.gids, old.fsgid) or task.capable_in(old.user_ns, "CAP_SETGID")
+    if wanted != KEEP and may:
         commit(task, old._replace(fsgid=wanted))
-    return old.fsgid
+    return old.user_ns.gid_of(old.fsgid)
 
 
 # ---- groups ----
@@ -216,17 +233,23 @@ def setfsgid(task: Task, gid: int) -> int:
 
 def getgroups(task: Task) -> list[int]:
     """Return the supplementary groups in order. Source: getgroups(2)."""
-    return list(task.groups)
+    return list(map(task.cred.user_ns.gid_of, task.groups))
+
+
+def _need_setgroups(task: Task) -> None:
+    """Refuse who may not set groups, or whose namespace forbids it. Errors: EPERM."""
+    user_ns = task.cred.user_ns
+    if not task.capable_in(user_ns, "CAP_SETGID") or not user_ns.may_setgroups:
+        raise SyscallError(errno.EPERM)
 
 
 def setgroups(task: Task, groups: list[int]) -> int:
     """Set the supplementary groups. Errors: EPERM (CAP_SETGID), EINVAL. Source: setgroups(2)."""
-    if not task.capable("CAP_SETGID"):
-        raise SyscallError(errno.EPERM)
-    narrow = sorted(group & KEEP for group in groups)
-    if len(groups) > NGROUPS_MAX or KEEP in narrow:
+    _need_setgroups(task)
+    if len(groups) > NGROUPS_MAX:
         raise SyscallError(errno.EINVAL)
-    commit(task, task.cred._replace(groups=tuple(narrow)))
+    found = sorted(task.cred.user_ns.kgid(group & KEEP) for group in groups)
+    commit(task, task.cred._replace(groups=tuple(found)))
     return 0
 
 
@@ -239,15 +262,14 @@ def getgroups_raw(task: Task, size: int, addr: int) -> int:
     if size < 0 or 0 < size < len(task.groups):
         raise SyscallError(errno.EINVAL)
     if size:
-        task.mm.copy_out(addr, struct.pack(f"<{len(task.groups)}I", *task.groups))
+        task.mm.copy_out(addr, struct.pack(f"<{len(task.groups)}I", *getgroups(task)))
     return len(task.groups)
 
 
 @syscall(116, "setgroups", SINT, INT)
 def setgroups_raw(task: Task, size: int, addr: int) -> int:
     """Set the groups from addr. Errors: as setgroups, EFAULT. Source: setgroups(2)."""
-    if not task.capable("CAP_SETGID"):
-        raise SyscallError(errno.EPERM)
+    _need_setgroups(task)
     if not 0 <= size <= NGROUPS_MAX:
         raise SyscallError(errno.EINVAL)
     return setgroups(task, list(struct.unpack(f"<{size}I", task.mm.copy_in(addr, 4 * size))))
@@ -291,7 +313,7 @@ def capget(task: Task, header: int, data: int) -> int:
 def _capset(task: Task, effective: CapSet, permitted: CapSet, inheritable: CapSet) -> None:
     old = task.cred
     inherits = old.inheritable | old.permitted
-    if not task.capable("CAP_SETPCAP") and not inheritable <= inherits:
+    if not task.capable_in(task.cred.user_ns, "CAP_SETPCAP") and not inheritable <= inherits:
         raise SyscallError(errno.EPERM)
     if not inheritable <= old.inheritable | old.bounding or not permitted <= old.permitted:
         raise SyscallError(errno.EPERM)

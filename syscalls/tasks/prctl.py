@@ -196,7 +196,7 @@ def _set_keep_caps(task: Task, args: Arguments) -> int:
 
 
 def _drop_bounding(task: Task, args: Arguments) -> int:
-    _need(task.capable("CAP_SETPCAP"), errno.EPERM)
+    _need(task.capable_in(task.cred.user_ns, "CAP_SETPCAP"), errno.EPERM)
     capability = _capability(args[0])
     commit(task, task.cred._replace(bounding=task.cred.bounding - {capability}))
     return 0
@@ -206,7 +206,7 @@ def _set_securebits(task: Task, args: Arguments) -> int:
     old, new = task.cred.securebits, args[0]
     locked = (old & SECURE_LOCKS) >> 1
     fixed = (old ^ new) & locked | old & SECURE_LOCKS & ~new | new & ~SECURE_BITS
-    _need(not fixed and task.capable("CAP_SETPCAP"), errno.EPERM)
+    _need(not fixed and task.capable_in(task.cred.user_ns, "CAP_SETPCAP"), errno.EPERM)
     commit(task, task.cred._replace(securebits=new))
     return 0
 

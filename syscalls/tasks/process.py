@@ -103,7 +103,8 @@ def prlimit64(
         raise SyscallError(errno.ESRCH)
     mine, its = task.cred, target.cred
     same = set(its.uids) == {mine.uid} and set(its.gids) == {mine.gid}
-    if target.group is not task.group and not same and not task.capable("CAP_SYS_RESOURCE"):
+    able = task.capable_in(its.user_ns, "CAP_SYS_RESOURCE")
+    if target.group is not task.group and not same and not able:
         raise SyscallError(errno.EPERM)
     old = getrlimit(target, resource)
     if limits is not None:

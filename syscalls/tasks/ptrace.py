@@ -96,7 +96,9 @@ def _traceme(task: Task, pid: int, addr: int, data: Any) -> int:
     if task.trace is not None or task.parent is None:
         raise SyscallError(errno.EPERM)
     scope = task.kernel.tasks.ptrace_scope
-    if scope == SCOPE_NOBODY or (scope == SCOPE_ADMIN and not task.parent.capable(PTRACE_RIGHT)):
+    if scope == SCOPE_NOBODY or (
+        scope == SCOPE_ADMIN and not task.parent.capable_in(task.cred.user_ns, PTRACE_RIGHT)
+    ):
         raise SyscallError(errno.EPERM)
     task.trace = Trace(task, task.parent)
     task.attention = True  # its calls are made another way from now on
@@ -109,7 +111,8 @@ PTRACE_RIGHT = "CAP_SYS_PTRACE"
 def _need_relation(task: Task, found: Task) -> None:
     """Refuse what kernel.yama.ptrace_scope does not allow. Errors: EPERM."""
     scope = task.kernel.tasks.ptrace_scope
-    allowed = scope == SCOPE_CLASSIC or (scope != SCOPE_NOBODY and task.capable(PTRACE_RIGHT))
+    able = task.capable_in(found.cred.user_ns, PTRACE_RIGHT)
+    allowed = scope == SCOPE_CLASSIC or (scope != SCOPE_NOBODY and able)
     if not allowed and scope == SCOPE_RELATIONS:
         allowed = _descends(found, task) or found.group.ptracer in (ANYBODY, task.tgid)
     if not allowed:

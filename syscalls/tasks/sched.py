@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.idmap import NO_ID
 from pkern.kernel.tasks.attributes import (
     SCHED_BATCH,
     SCHED_DEADLINE,
@@ -57,7 +58,7 @@ def _owns(task: Task, target: Task) -> bool:
 
 
 def _need_owner(task: Task, target: Task, number: int = errno.EPERM) -> None:
-    if not _owns(task, target) and not task.capable("CAP_SYS_NICE"):
+    if not _owns(task, target) and not task.capable_in(target.cred.user_ns, "CAP_SYS_NICE"):
         raise SyscallError(number)
 
 
@@ -273,13 +274,18 @@ def _need_higher(task: Task, target: Task, nice: int, number: int) -> None:
         raise SyscallError(number)
 
 
+def _user(task: Task, who: int) -> int | None:
+    """Return the machine's id of a user, the caller's for 0; None: there is none such."""
+    return task.cred.user_ns.maps["uid"].down(who & NO_ID) if who else task.cred.uid
+
+
 def _group(task: Task, which: int, who: int, first: int) -> list[Task]:
     """Return the tasks of a process, group or user. Errors: EINVAL, ESRCH.
 
     first: the value of which that stands for a process.
     """
     tasks = [t for t in task.kernel.tasks.values() if t.alive]
-    uid = who or task.cred.uid
+    uid = _user(task, who)
     choices: dict[int, Callable[[], Iterable[Task]]] = {
         PRIO_PROCESS: lambda: [t for t in tasks if t.pid == (who or task.pid)],
         PRIO_PGRP: lambda: [t for t in tasks if t.pgid == (who or task.pgid)],

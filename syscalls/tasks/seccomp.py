@@ -57,7 +57,7 @@ def _program_in(task: Task, addr: int) -> tuple[Instruction, ...]:
 
 def _need_right(task: Task) -> None:
     """Refuse who could fool a program with more rights. Errors: EACCES."""
-    if not task.cred.no_new_privs and not task.capable("CAP_SYS_ADMIN"):
+    if not task.cred.no_new_privs and not task.capable_in(task.cred.user_ns, "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EACCES)
 
 

@@ -83,7 +83,8 @@ def _set_all(task: Task, addr: int, size: int) -> None:
         raise SyscallError(errno.EINVAL)
     vector = _read_auxv(task, auxv, auxv_size) if auxv_size else None
     if fd != NO_FD:
-        if not (task.capable("CAP_CHECKPOINT_RESTORE") or task.capable("CAP_SYS_ADMIN")):
+        able = ("CAP_CHECKPOINT_RESTORE", "CAP_SYS_ADMIN")
+        if not any(task.capable_in(task.cred.user_ns, right) for right in able):
             raise SyscallError(errno.EPERM)
         _replace_exe(task, fd)
     _set(task, places)

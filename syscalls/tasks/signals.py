@@ -266,7 +266,7 @@ def may_signal(task: Task, target: Task, signo: int) -> bool:
     same_session = signo == SIGCONT and task.sid == target.sid
     mine, its = task.cred, target.cred
     same_user = {mine.euid, mine.uid} & {its.suid, its.uid}
-    return bool(same_user) or task.capable("CAP_KILL") or same_session
+    return bool(same_user) or task.capable_in(its.user_ns, "CAP_KILL") or same_session
 
 
 def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:

@@ -87,6 +87,15 @@ def test_semaphores_and_messages_as_on_the_host(
     same_as_host(machine, program)
 
 
+@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("name", ["usernamespaces"])
+def test_namespaces_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, flavour: str
+) -> None:
+    program = compile_c(name, flavour)
+    same_as_host(machine, program)
+
+
 def test_memory_policies_as_on_a_host_with_one_node(compile_c: Compile, machine: Machine) -> None:
     if Path("/sys/devices/system/node/possible").read_text().strip() != "0":
         pytest.skip("the host has other nodes")

@@ -235,10 +235,17 @@ class SysctlFile(FixedMode):
         entry = kernel.sysctl.entry(name)
         super().__init__(kernel, entry.mode or (0o444 if entry.read_only else 0o644))
         self._name = name
+        self._reader: Caller | None = None  # who opened it, in whose namespaces it is looked up
+
+    def opened(self, task: Caller) -> Inode:
+        copy = SysctlFile(self.kernel, self._name)
+        copy._reader = task
+        return self.for_one_open(copy)
 
     def open_check(self, task: Caller, wanted: int) -> None:
         """Refuse what the bits do not say: no capability helps. Errors: EACCES."""
-        bits = self.mode >> (6 if task.uid == 0 else 0) & 7
+        root = self.kernel.sysctl.has_roots_rights(self._name, task)
+        bits = self.mode >> (6 if root else 0) & 7
         denied = wanted & MAY_WRITE and not self.kernel.sysctl.may_write(self._name, task)
         if denied or wanted & ~bits & (MAY_READ | MAY_WRITE):
             raise SyscallError(errno.EACCES)
@@ -246,14 +253,14 @@ class SysctlFile(FixedMode):
     def read(self, pos: int, nbytes: int) -> bytes:
         if pos and self.kernel.sysctl.entry(self._name).kind == "int":
             return b""  # a number is read at once, as Linux gives it
-        text = self.kernel.sysctl.read(self._name)
+        text = self.kernel.sysctl.read(self._name, self._reader)
         return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         if pos or not data:
             return len(data)  # only what is written from the start counts
         text = data.decode("utf-8", "surrogateescape")
-        self.kernel.sysctl.write(self._name, text, task)
+        self.kernel.sysctl.write(self._name, text, self._reader or task)
         return len(data)
 
 
@@ -398,7 +405,7 @@ def write_coredump_filter(of: Task, data: bytes, writer: Task) -> int:
 
 
 def _may_see_slack(of: Task, who: Task) -> None:
-    if who is not of and not who.capable("CAP_SYS_NICE"):
+    if who is not of and not who.capable_in(of.cred.user_ns, "CAP_SYS_NICE"):
         raise SyscallError(errno.EPERM)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
@@ -79,6 +80,19 @@ class PolledText(TextFile):
 
     def opened(self, task: Caller) -> Inode:
         return self.for_one_open(PolledText(self.kernel, self.mode, self._text))
+
+
+class ReadersText(PolledText):
+    """A text about what who opens the file sees."""
+
+    def __init__(self, kernel: Machine, mode: int, text: Callable[[Task], Text]) -> None:
+        super().__init__(kernel, mode, lambda: "")
+        self._text_for = text
+
+    def opened(self, task: Caller) -> Inode:
+        reader = task_of(task, self.kernel)
+        text = partial(self._text_for, reader)
+        return self.for_one_open(PolledText(self.kernel, self.mode, text))
 
 
 class ProcLink(LinkInode):

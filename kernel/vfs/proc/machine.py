@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import BOOT_EPOCH_S, SECOND
 from pkern.kernel.core import lib
+from pkern.kernel.namespaces.base import IPC
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
 
 SECTORS_PER_PAGE = 8
 FILE_SYSTEMS = ("sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
@@ -66,11 +69,17 @@ def meminfo(kernel: Machine) -> str:
     return _sizes(rows) + huge + _sizes(tail)
 
 
+def _locked_segments(kernel: Machine) -> int:
+    """Return the pages of segments that are locked, in all ipc namespaces."""
+    spaces: Any = kernel.namespaces.of_kind(IPC)
+    return sum(one.segments.nr_locked_pages() for one in spaces if one.has("segments"))
+
+
 def kept_pages(kernel: Machine) -> tuple[int, int]:
     """Return how many pages cannot be reclaimed, and how many of these mlock keeps."""
     c = kernel.memory.counters
     locked = int(c.nr_unevictable)
-    return int(c.nr_special) + locked, locked - kernel.segments.nr_locked_pages()
+    return int(c.nr_special) + locked, locked - _locked_segments(kernel)
 
 
 def _sizes(rows: list[tuple[str, Any]]) -> str:
@@ -206,49 +215,59 @@ def devices(kernel: Machine) -> str:
     return f"Character devices:\n{chars}\nBlock devices:\n{''.join(disks)}"
 
 
-def sysvipc_shm(kernel: Machine) -> str:
+def sysvipc_shm(reader: Task) -> str:
     """The segments of System V shared memory. Source: sysvipc(7), proc_sysvipc(5)."""
     head = (
         "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
         "cgid      atime      dtime      ctime                   rss                  swap\n"
     )
-    return head + "".join(_segment_row(shmid, s) for shmid, s in kernel.segments.items())
+    segments, own = reader.nsproxy.ipc.segments, reader.cred.user_ns
+    return head + "".join(_segment_row(own, shmid, s) for shmid, s in segments.items())
 
 
-def _segment_row(shmid: int, segment: Any) -> str:
+def _owners(own: UserNamespace, owner: tuple[int, int], maker: tuple[int, int]) -> str:
+    """Return user and group of the owner and the maker as a user namespace has them."""
+    ids = [f"{own.uid_of(uid):5d} {own.gid_of(gid):5d}" for uid, gid in (owner, maker)]
+    return " ".join(ids)
+
+
+def _segment_row(own: UserNamespace, shmid: int, segment: Any) -> str:
     inode, pages = segment.inode, lib.mapping_nr_pages(segment.inode.mapping)
     swapped = lib.mapping_nr_swapped(inode.mapping)
     return (
         f"{segment.key:10d} {shmid:10d}  {inode.mode:4o} {segment.bytes:21d} "
         f"{segment.creator:5d} {segment.last_pid:5d}  {segment.attached:5d} "
-        f"{inode.uid:5d} {inode.gid:5d} {segment.owner[0]:5d} {segment.owner[1]:5d} "
+        f"{_owners(own, (inode.uid, inode.gid), segment.owner)} "
         f"{segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d} "
         f"{pages * 4096:21d} {swapped * 4096:21d}\n"
     )
 
 
-def sysvipc_sem(kernel: Machine) -> str:
+def sysvipc_sem(reader: Task) -> str:
     """The sets of System V semaphores. Source: sysvipc(7), proc_sysvipc(5)."""
     head = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"
+    own = reader.cred.user_ns
     return head + "".join(
         f"{one.key:10d} {one.id:10d}  {one.mode:4o} {len(one.semaphores):10d} "
-        f"{one.uid:5d} {one.gid:5d} {one.cuid:5d} {one.cgid:5d} {one.otime:10d} {one.ctime:10d}\n"
-        for one in kernel.semaphores.table.items()
+        f"{_owners(own, (one.uid, one.gid), (one.cuid, one.cgid))} "
+        f"{one.otime:10d} {one.ctime:10d}\n"
+        for one in reader.nsproxy.ipc.semaphores.table.items()
     )
 
 
-def sysvipc_msg(kernel: Machine) -> str:
+def sysvipc_msg(reader: Task) -> str:
     """The message queues of System V. Source: sysvipc(7), proc_sysvipc(5)."""
     head = (
         "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid"
         "      stime      rtime      ctime\n"
     )
+    own = reader.cred.user_ns
     return head + "".join(
         f"{one.key:10d} {one.id:10d}  {one.mode:4o}  {one.nbytes:10d} {len(one.messages):10d} "
         f"{one.last_sender:5d} {one.last_receiver:5d} "
-        f"{one.uid:5d} {one.gid:5d} {one.cuid:5d} {one.cgid:5d} "
+        f"{_owners(own, (one.uid, one.gid), (one.cuid, one.cgid))} "
         f"{one.stime:10d} {one.rtime:10d} {one.ctime:10d}\n"
-        for one in kernel.messages.table.items()
+        for one in reader.nsproxy.ipc.messages.table.items()
     )
 
 

@@ -1,9 +1,8 @@
-"""/proc/PID/map_files and ns: links to what a task has mapped, and to its name spaces."""
+"""/proc/PID/map_files: links to what a task has mapped."""
 
 from __future__ import annotations
 
 import errno
-import stat
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
@@ -19,19 +18,6 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 LINK_SIZE = 64  # as Linux says of every such link
-# The first name space of each kind, by the number that Linux gives it.
-NAME_SPACES = {
-    "cgroup": ("cgroup", 4026531835),
-    "ipc": ("ipc", 4026531839),
-    "mnt": ("mnt", 4026531832),
-    "net": ("net", 4026531833),
-    "pid": ("pid", 4026531836),
-    "pid_for_children": ("pid", 4026531836),
-    "time": ("time", 4026531834),
-    "time_for_children": ("time", 4026531834),
-    "user": ("user", 4026531837),
-    "uts": ("uts", 4026531838),
-}
 
 
 def need_tracer(of: Task, reader: Task) -> None:
@@ -91,50 +77,3 @@ class MapFilesDir(ProcDir):
     def names(self, task: Caller) -> list[str]:
         need_tracer(self._of_task, task_of(task, self.kernel))
         return list(self._of_files())
-
-
-class NameSpace(Inode):
-    """A name space: all tasks are in the same one of each kind."""
-
-    type_bits = stat.S_IFREG
-
-    def __init__(self, kernel: Machine, number: int) -> None:
-        super().__init__(kernel, 0o444)
-        self.ino = number
-
-
-class NsLink(ProcLink):
-    """A name space of a task."""
-
-    def __init__(self, kernel: Machine, of_task: Task, kind: str, number: int) -> None:
-        super().__init__(kernel, f"{kind}:[{number}]", of_task.uid, of_task.gid)
-        self._of_task = of_task
-        self._number = number
-
-    @property
-    def size(self) -> int:
-        return 0
-
-    def readlink(self, task: Caller) -> str:
-        need_tracer(self._of_task, task_of(task, self.kernel))
-        return super().readlink(task)
-
-    def jump(self, task: Caller) -> Inode:
-        need_tracer(self._of_task, task_of(task, self.kernel))
-        return NameSpace(self.kernel, self._number)
-
-
-class NsDir(ProcDir):
-    """/proc/PID/ns: a link for each kind of name space. Source: namespaces(7)."""
-
-    def __init__(self, kernel: Machine, of_task: Task) -> None:
-        super().__init__(kernel, 0o511)
-        self._of_task = of_task
-
-    def lookup(self, name: str, task: Caller) -> Inode:
-        if name not in NAME_SPACES:
-            raise SyscallError(errno.ENOENT)
-        return NsLink(self.kernel, self._of_task, *NAME_SPACES[name])
-
-    def names(self, task: Caller) -> list[str]:
-        return list(NAME_SPACES)

@@ -1,4 +1,4 @@
-"""/proc/PID/net: the sockets of the machine, and its one device, in Linux's layout.
+"""/proc/PID/net: the sockets of a network, and its one device, in Linux's layout.
 
 Addresses of kernel objects are not shown: %pK of a reader without rights.
 """
@@ -6,7 +6,6 @@ Addresses of kernel objects are not shown: %pK of a reader without rights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -15,9 +14,11 @@ from pkern.kernel.vfs.proc.inode import PolledText, ProcDir, Text
 
 if TYPE_CHECKING:
     from pkern.kernel.net.inet import InetSocket
+    from pkern.kernel.net.net import Net
     from pkern.kernel.net.ports import Ports
     from pkern.kernel.net.socket import Socket
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.inode import Inode
     from pkern.kernel.vfs.machine import Caller
 
@@ -37,8 +38,8 @@ Inter-|   Receive                                                |  Transmit
 """
 
 
-def _sockets(kernel: Machine, family: int) -> list[Socket]:
-    return [socket for socket in kernel.net.sockets if socket.family == family]
+def _sockets(net: Net, family: int) -> list[Socket]:
+    return [socket for socket in net.sockets if socket.family == family]
 
 
 # ---- AF_UNIX ----
@@ -65,10 +66,10 @@ def _waiting(socket: Socket) -> set[Socket]:
     return {end for one in socket.net.sockets for end in one.embryos}
 
 
-def unix(kernel: Machine) -> str:
+def unix(net: Net) -> str:
     """Sockets of AF_UNIX. Source: proc_net(5), unix(7)."""
     head = "Num       RefCount Protocol Flags    Type St Inode Path\n"
-    return head + "".join(map(_unix_row, _sockets(kernel, AF_UNIX)))
+    return head + "".join(map(_unix_row, _sockets(net, AF_UNIX)))
 
 
 # ---- AF_INET, AF_INET6 ----
@@ -87,11 +88,11 @@ def _ends(socket: InetSocket) -> str:
     return f"{_end(socket.family, *socket.local)} {other or nowhere}"
 
 
-def _tcp_rows(kernel: Machine, family: int) -> list[str]:
+def _tcp_rows(net: Net, family: int) -> list[str]:
     """Return the rows, without their numbers: those who listen, connections, what lingers."""
-    sockets = [s for ports in kernel.net.tcp.bound.values() for s in ports if s.family == family]
+    sockets = [s for ports in net.tcp.bound.values() for s in ports if s.family == family]
     sockets.sort(key=lambda socket: (not socket.listens, socket.ino))
-    return [row for row in map(_tcp_row, sockets) if row] + _lingering(kernel.net.tcp, family)
+    return [row for row in map(_tcp_row, sockets) if row] + _lingering(net.tcp, family)
 
 
 def _tcp_row(socket: Socket) -> str:
@@ -125,25 +126,25 @@ def _lingering(ports: Ports, family: int) -> list[str]:
     return rows
 
 
-def tcp4(kernel: Machine) -> str:
+def tcp4(net: Net) -> str:
     """Connections by IPv4. Source: proc_net(5)."""
     rows = [f"  sl  {HEAD}".ljust(TCP_WIDTH)]
-    rows += [f"{n:4}: {row}".ljust(TCP_WIDTH) for n, row in enumerate(_tcp_rows(kernel, AF_INET))]
+    rows += [f"{n:4}: {row}".ljust(TCP_WIDTH) for n, row in enumerate(_tcp_rows(net, AF_INET))]
     return "\n".join(rows) + "\n"
 
 
-def tcp6(kernel: Machine) -> str:
+def tcp6(net: Net) -> str:
     """Connections of sockets of AF_INET6. Source: proc_net(5)."""
     rows = [f"  sl  {HEAD6}"]
-    rows += [f"{n:4}: {row}" for n, row in enumerate(_tcp_rows(kernel, AF_INET6))]
+    rows += [f"{n:4}: {row}" for n, row in enumerate(_tcp_rows(net, AF_INET6))]
     return "\n".join(rows) + "\n"
 
 
-def _udp_rows(kernel: Machine, family: int) -> list[str]:
+def _udp_rows(net: Net, family: int) -> list[str]:
     udp = load("pkern.kernel.net.udp")
     rows = []
-    for port in sorted(kernel.net.udp.bound):
-        for one in kernel.net.udp.bound[port]:
+    for port in sorted(net.udp.bound):
+        for one in net.udp.bound[port]:
             assert isinstance(one, udp.UdpSocket)
             state = ESTABLISHED if one.remote else CLOSE
             row = f"{_ends(one)} {state:02X} 00000000:{one.charged:08X} 00:00000000 00000000"
@@ -152,36 +153,36 @@ def _udp_rows(kernel: Machine, family: int) -> list[str]:
     return rows
 
 
-def udp4(kernel: Machine) -> str:
+def udp4(net: Net) -> str:
     """Sockets of UDP by IPv4. Source: proc_net(5)."""
-    rows = [f"   sl  {HEAD}{DROPS}", *_udp_rows(kernel, AF_INET)]
+    rows = [f"   sl  {HEAD}{DROPS}", *_udp_rows(net, AF_INET)]
     return "".join(row.ljust(UDP_WIDTH) + "\n" for row in rows)
 
 
-def udp6(kernel: Machine) -> str:
+def udp6(net: Net) -> str:
     """Sockets of UDP of AF_INET6. Source: proc_net(5)."""
-    return "\n".join([f"  sl  {HEAD6}{DROPS}", *_udp_rows(kernel, AF_INET6)]) + "\n"
+    return "\n".join([f"  sl  {HEAD6}{DROPS}", *_udp_rows(net, AF_INET6)]) + "\n"
 
 
 # ---- what there is one of ----
 
 
-def dev(kernel: Machine) -> str:
+def dev(net: Net) -> str:
     """The loopback and what went over it, acknowledgements not counted. Source: proc_net(5)."""
-    nbytes, packets = kernel.net.carried_bytes, kernel.net.carried_packets
+    nbytes, packets = net.carried_bytes, net.carried_packets
     came = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:10} {0:9}"
     went = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:7} {0:10}"
     return f"{DEVICE_HEAD}    lo:{came} {went}\n"
 
 
-def netlink(kernel: Machine) -> str:
+def netlink(net: Net) -> str:
     """Sockets of AF_NETLINK. Source: proc_net(5)."""
     head = (
         "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
     )
-    module = load("pkern.kernel.net.netlink") if _sockets(kernel, AF_NETLINK) else None
+    module = load("pkern.kernel.net.netlink") if _sockets(net, AF_NETLINK) else None
     rows = []
-    for one in _sockets(kernel, AF_NETLINK):
+    for one in _sockets(net, AF_NETLINK):
         assert module is not None and isinstance(one, module.NetlinkSocket)
         waits = sum(packet.cost for packet in one.queue)
         rows.append(
@@ -191,38 +192,38 @@ def netlink(kernel: Machine) -> str:
     return head + "".join(rows)
 
 
-def _count(kernel: Machine, family: int, protocol: int) -> int:
-    sockets = _sockets(kernel, family)
+def _count(net: Net, family: int, protocol: int) -> int:
+    sockets = _sockets(net, family)
     return sum(socket.protocol == protocol for socket in sockets)
 
 
-def sockstat(kernel: Machine) -> str:
+def sockstat(net: Net) -> str:
     """How many sockets there are. Source: proc_net(5)."""
-    lingering = sum(len(kernel.net.tcp.left(port)) for port in list(kernel.net.tcp.lingering))
-    tcp, tcp6 = _count(kernel, AF_INET, 6), _count(kernel, AF_INET6, 6)
+    lingering = sum(len(net.tcp.left(port)) for port in list(net.tcp.lingering))
+    tcp, tcp6 = _count(net, AF_INET, 6), _count(net, AF_INET6, 6)
     return (
-        f"sockets: used {len(kernel.net.sockets)}\n"
+        f"sockets: used {len(net.sockets)}\n"
         f"TCP: inuse {tcp} orphan 0 tw {lingering} alloc {tcp + tcp6} mem 0\n"
-        f"UDP: inuse {_count(kernel, AF_INET, 17)} mem 0\n"
+        f"UDP: inuse {_count(net, AF_INET, 17)} mem 0\n"
         "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
     )
 
 
-def sockstat6(kernel: Machine) -> str:
+def sockstat6(net: Net) -> str:
     """How many sockets of AF_INET6 there are. Source: proc_net(5)."""
-    tcp, udp = _count(kernel, AF_INET6, 6), _count(kernel, AF_INET6, 17)
+    tcp, udp = _count(net, AF_INET6, 6), _count(net, AF_INET6, 17)
     rest = "UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
     return f"TCP6: inuse {tcp}\nUDP6: inuse {udp}\n{rest}"
 
 
-def _fixed(text: str) -> Callable[[Machine], Text]:
+def _fixed(text: str) -> Callable[[Net], Text]:
     """Return the text for a table in which nothing stands, or always the same."""
-    return lambda kernel: text
+    return lambda net: text
 
 
 ROUTE = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
 ARP = "IP address       HW type     Flags       HW address            Mask     Device\n"
-FILES: dict[str, Callable[[Machine], Text]] = {
+FILES: dict[str, Callable[[Net], Text]] = {
     "arp": _fixed(ARP),
     "dev": dev,
     "if_inet6": _fixed("00000000000000000000000000000001 01 80 10 80       lo\n"),
@@ -242,15 +243,18 @@ FILES: dict[str, Callable[[Machine], Text]] = {
 
 
 class NetDir(ProcDir):
-    """/proc/PID/net, the same for all: there is one network. Its files are made when looked up."""
+    """/proc/PID/net: the network of a task. Its files are made when looked up."""
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o555)
+        self._of_task = of_task
 
     def lookup(self, name: str, task: Caller) -> Inode:
         if name in FILES and name not in self.entries:
-            text = partial(FILES[name], self.kernel)
-            self.entries[name] = PolledText(self.kernel, 0o444, text)
+            text = FILES[name]
+            self.entries[name] = PolledText(
+                self.kernel, 0o444, lambda: text(self._of_task.nsproxy.net.stack)
+            )
         return super().lookup(name, task)
 
     def names(self, task: Caller) -> list[str]:

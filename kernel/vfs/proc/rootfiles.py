@@ -14,15 +14,16 @@ from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
-from pkern.kernel.vfs.proc.inode import LateProcDir, PolledText, ProcDir, Text
+from pkern.kernel.vfs.proc.inode import LateProcDir, PolledText, ProcDir, ReadersText, Text
 from pkern.kernel.vfs.proc.mmfile import MmFile
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.latedir import Plan
 
 ZONES = "pkern.kernel.vfs.proc.zones"  # which few ask for
-SYSVIPC: dict[str, Callable[[Machine], Text]] = {
+SYSVIPC: dict[str, Callable[[Task], Text]] = {
     "msg": proc_machine.sysvipc_msg,
     "sem": proc_machine.sysvipc_sem,
     "shm": proc_machine.sysvipc_shm,
@@ -63,6 +64,10 @@ def _texts(kernel: Machine, mode: int, texts: Mapping[str, Callable[[Machine], T
     }
 
 
+def _readers_texts(kernel: Machine, texts: Mapping[str, Callable[[Task], Text]]) -> Plan:
+    return {name: partial(ReadersText, kernel, 0o444, text) for name, text in texts.items()}
+
+
 def plan(kernel: Machine) -> Plan:
     """Return what makes the files of /proc, tasks and links to the reader's own aside."""
     return {
@@ -77,7 +82,7 @@ def plan(kernel: Machine) -> Plan:
         "mounts": partial(LinkInode, kernel, "self/mounts"),
         "net": partial(LinkInode, kernel, "self/net"),
         "sys": partial(sysctl_tree, kernel),
-        "sysvipc": partial(LateProcDir, kernel, 0o555, partial(_texts, kernel, 0o444, SYSVIPC)),
+        "sysvipc": partial(LateProcDir, kernel, 0o555, partial(_readers_texts, kernel, SYSVIPC)),
     }
 
 

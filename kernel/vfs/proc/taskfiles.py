@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, NOWHERE, POLLIN, Inode
+from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, MAY_WRITE, NOWHERE, POLLIN, Inode
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import maps as proc_maps
-from pkern.kernel.vfs.proc import process as proc_process
+from pkern.kernel.vfs.proc import namespaces as proc_namespaces
 from pkern.kernel.vfs.proc import task as proc_task
 from pkern.kernel.vfs.proc.inode import FixedMode, Text, task_of
-from pkern.kernel.vfs.proc.mapfiles import MapFilesDir, NsDir
+from pkern.kernel.vfs.proc.mapfiles import MapFilesDir
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
+from pkern.kernel.vfs.proc.namespaces import NsDir
 from pkern.kernel.vfs.proc.net import NetDir
 
 if TYPE_CHECKING:
@@ -62,9 +63,14 @@ class Row(NamedTuple):
     gone: int = errno.ESRCH
     whences: frozenset[int] = FROM_START
     ready: int = 0  # the POLL* bits of who may be waited for
+    to_write: Callable[[Task, Task], None] | None = None  # refuses an open(of, writer) for it
 
 
-ID_MAP = Row(0o644, lambda of, reader: proc_process.ID_MAP, proc_process.write_id_map, gone=0)
+def _id_map(which: str) -> Row:
+    show, write = proc_namespaces.id_map(which), proc_namespaces.write_id_map(which)
+    return Row(0o644, show, write, gone=0)
+
+
 ROWS: dict[str, Row] = {
     "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
     "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
@@ -80,7 +86,7 @@ ROWS: dict[str, Row] = {
     "cpuset": Row(0o444, lambda of, reader: "/\n"),
     "environ": Row(0o400, proc_task.environ, at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
     "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
-    "gid_map": ID_MAP,
+    "gid_map": _id_map("gid"),
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
     "ksm_merging_pages": Row(0o400, _of(proc_task.ksm_merging_pages), gone=0),
     "ksm_stat": Row(0o400, _of(proc_task.ksm_stat), gone=0),
@@ -99,9 +105,15 @@ ROWS: dict[str, Row] = {
         whences=ANYWHERE,
     ),
     "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
-    "projid_map": ID_MAP,
+    "projid_map": _id_map("projid"),
     "schedstat": Row(0o444, _of(proc_task.schedstat)),
-    "setgroups": Row(0o644, lambda of, reader: "allow\n", proc_process.write_setgroups, gone=0),
+    "setgroups": Row(
+        0o644,
+        _of(proc_namespaces.setgroups),
+        proc_namespaces.write_setgroups,
+        gone=0,
+        to_write=proc_namespaces.need_power,
+    ),
     "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
     "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=ESRCH),
     "stack": Row(0o400, lambda of, reader: "", at_read=EPERM),  # no kernel function has a name
@@ -111,7 +123,7 @@ ROWS: dict[str, Row] = {
     "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
     "timers": Row(0o444, lambda of, reader: _timers(of)),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
-    "uid_map": ID_MAP,
+    "uid_map": _id_map("uid"),
     "wchan": Row(0o444, lambda of, reader: "0"),
 }
 
@@ -131,6 +143,11 @@ class TaskFile(FixedMode):
 
     def poll(self, file: File) -> int:
         return self._row.ready or super().poll(file)
+
+    def open_check(self, task: Caller, wanted: int) -> None:
+        super().open_check(task, wanted)
+        if self._row.to_write is not None and wanted & MAY_WRITE:
+            self._row.to_write(self._of_task, task_of(task, self.kernel))
 
     def opened(self, task: Caller) -> Inode:
         alive, row, reader = self._of_task.alive, self._row, task_of(task, self.kernel)
@@ -201,7 +218,7 @@ def _plan(kernel: Machine, of_task: Task, rows: Mapping[str, Row]) -> Plan:
         name: partial(KINDS.get(name, TaskFile), kernel, row, of_task) for name, row in rows.items()
     }
     made["mem"] = partial(proc_files.MemFile, kernel, of_task)
-    made["net"] = partial(NetDir, kernel)
+    made["net"] = partial(NetDir, kernel, of_task)
     made["ns"] = partial(NsDir, kernel, of_task)
     made["pagemap"] = partial(proc_files.PagemapFile, kernel, of_task)
     return made

@@ -85,7 +85,7 @@ def test_write_reaches_the_hot_path_and_the_core(machine: Kernel) -> None:
 
 def test_boot_values_are_set() -> None:
     with Kernel(ram="16M", sysctl={"vm.nonlinear": 1, "kernel.hostname": "box"}) as kernel:
-        assert (kernel.memory.nonlinear_open, kernel.uts.hostname) == (1, "box")
+        assert (kernel.memory.nonlinear_open, kernel.nsproxy.uts.hostname) == (1, "box")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,184 @@
+"""/proc/PID/ns and the maps of ids: which namespaces a task is in, and whose ids are whose in it.
+
+Source: namespaces(7), user_namespaces(7), proc_pid_setgroups(5), kernel/user_namespace.c of Linux.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.base import Namespace
+from pkern.kernel.namespaces.idmap import NO_ID, IdMap, parse
+from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.tasks.credentials import Credentials
+from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.nsfs import NsInode
+from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
+from pkern.kernel.vfs.proc.mapfiles import need_tracer
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.machine import Caller
+
+MOST_BYTES = 4096  # of a map's text
+SETGROUPS_BYTES = 8
+# What a map of each kind takes who is not allowed everything in the namespace above.
+RIGHTS = {"uid": "CAP_SETUID", "gid": "CAP_SETGID"}
+Find = Callable[["Task"], Namespace]
+LINKS: dict[str, Find] = {
+    "cgroup": lambda task: task.nsproxy.cgroup,
+    "ipc": lambda task: task.nsproxy.ipc,
+    "net": lambda task: task.nsproxy.net,
+    "user": lambda task: task.cred.user_ns,
+    "uts": lambda task: task.nsproxy.uts,
+}
+
+
+class NsLink(ProcLink):
+    """A namespace of a task."""
+
+    def __init__(self, kernel: Machine, of_task: Task, find: Find) -> None:
+        super().__init__(kernel, "", of_task.uid, of_task.gid)
+        self._of_task = of_task
+        self._find = find
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def _namespace(self, reader: Caller) -> Namespace:
+        """Return it. Errors: EACCES, ENOENT (the task has ended)."""
+        need_tracer(self._of_task, task_of(reader, self.kernel))
+        if not self._of_task.alive:
+            raise SyscallError(errno.ENOENT)
+        return self._find(self._of_task)
+
+    def readlink(self, task: Caller) -> str:
+        return self._namespace(task).name
+
+    def jump(self, task: Caller) -> Inode:
+        return NsInode(self.kernel, self._namespace(task))
+
+
+class NsDir(ProcDir):
+    """/proc/PID/ns: a link for each kind of namespace."""
+
+    def __init__(self, kernel: Machine, of_task: Task) -> None:
+        super().__init__(kernel, 0o511)
+        self._of_task = of_task
+
+    def lookup(self, name: str, task: Caller) -> Inode:
+        if name not in LINKS:
+            raise SyscallError(errno.ENOENT)
+        return NsLink(self.kernel, self._of_task, LINKS[name])
+
+    def names(self, task: Caller) -> list[str]:
+        need_tracer(self._of_task, task_of(task, self.kernel))
+        return list(LINKS)
+
+
+# ---- maps of ids ----
+
+
+def id_map(which: str) -> Callable[[Task, Task], str]:
+    """Return the text of a map: "uid", "gid" or "projid". Lower ids are as the reader has them."""
+
+    def text(of: Task, reader: Task) -> str:
+        shown, base = of.cred.user_ns, reader.cred.user_ns
+        below = (base.owner or base) if base is shown else base
+        rows = []
+        for first, lower, count in shown.maps[which]:
+            there = below.maps[which].up(lower)
+            rows.append(f"{first:10d} {NO_ID if there is None else there:10d} {count:10d}\n")
+        return "".join(rows)
+
+    return text
+
+
+def write_id_map(which: str) -> Callable[[Task, bytes, Task], int]:
+    """Return what sets a map, once.
+
+    Errors: EPERM: it is set, of the first namespace, or gives more than the writer has; EINVAL.
+    """
+
+    def write(of: Task, data: bytes, writer: Task) -> int:
+        shown, cred = of.cred.user_ns, writer.cred
+        above = shown.owner
+        if above is None or cred.user_ns not in (shown, above):
+            raise SyscallError(errno.EPERM)
+        if len(data) >= MOST_BYTES:
+            raise SyscallError(errno.EINVAL)
+        able = which not in RIGHTS or cred.has("CAP_SYS_ADMIN", shown)
+        if shown.maps[which] or not able:
+            raise SyscallError(errno.EPERM)
+        wanted = parse(data)
+        if not _may_map(cred, shown, above, which, wanted):
+            raise SyscallError(errno.EPERM)
+        shown.maps[which] = wanted.through(above.maps[which])
+        for task in of.kernel.tasks.values():
+            task.forget_answers()  # which ids follow from
+        return len(data)
+
+    return write
+
+
+def _may_map(
+    cred: Credentials, shown: UserNamespace, above: UserNamespace, which: str, wanted: IdMap
+) -> bool:
+    """Tell whether a map gives nothing away. Source: new_idmap_permitted() of Linux 6.18."""
+    if which == "uid" and not _may_map_root(cred, shown, above, wanted):
+        return False
+    if len(wanted) == 1 and wanted[0].length == 1 and shown.uid == cred.euid:
+        there = above.maps[which].down(wanted[0].lower)
+        if which == "uid" and there == cred.euid:
+            return True
+        if which == "gid" and not shown.setgroups and there == cred.egid:
+            return True
+    return which not in RIGHTS or cred.has(RIGHTS[which], above)
+
+
+def _may_map_root(
+    cred: Credentials, shown: UserNamespace, above: UserNamespace, wanted: IdMap
+) -> bool:
+    """Tell whether root of the namespace above may have a place: he could give files capabilities.
+
+    Source: verify_root_map() of Linux 6.18.
+    """
+    if not any(one.lower == 0 for one in wanted):
+        return True
+    if cred.user_ns is shown:
+        return bool(shown.could_setfcap)
+    return cred.has("CAP_SETFCAP", above)
+
+
+def setgroups(of: Task) -> str:
+    """Whether setgroups(2) may be used."""
+    return "allow\n" if of.cred.user_ns.setgroups else "deny\n"
+
+
+def write_setgroups(of: Task, data: bytes, writer: Task) -> int:
+    """Forbid setgroups(2) before there is a map of groups. Errors: EINVAL, EPERM."""
+    shown = of.cred.user_ns
+    word = data.split(b"\0")[0]
+    for text in (b"allow", b"deny"):
+        if len(data) < SETGROUPS_BYTES and word.startswith(text) and not word[len(text) :].strip():
+            break
+    else:
+        raise SyscallError(errno.EINVAL)
+    if not shown.setgroups and text == b"allow":
+        raise SyscallError(errno.EPERM)
+    if text == b"deny":
+        if shown.maps["gid"]:
+            raise SyscallError(errno.EPERM)
+        shown.setgroups = 0
+    return len(data)
+
+
+def need_power(of: Task, writer: Task) -> None:
+    """Refuse to open setgroups for writing. Errors: EACCES."""
+    if not writer.capable_in(of.cred.user_ns, "CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EACCES)

@@ -1,0 +1,164 @@
+"""Namespaces: a capability inside one is no power over what belongs to the machine."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.machine import Kernel
+from pkern.kernel.namespaces.idmap import Extent, IdMap, parse
+from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.userland.program import Sys
+
+NEWUTS, NEWIPC, NEWUSER = 0x4000000, 0x8000000, 0x10000000
+PAGE = 4096
+
+
+def put(sys: Sys, path: str, text: bytes) -> int:
+    fd = sys.open(path, sys.O_WRONLY)
+    try:
+        return sys.write(fd, text)
+    finally:
+        sys.close(fd)
+
+
+def get(sys: Sys, path: str) -> bytes:
+    fd = sys.open(path, sys.O_RDONLY)
+    try:
+        return sys.read(fd, PAGE)
+    finally:
+        sys.close(fd)
+
+
+def root_inside(kernel: Kernel, uid: int = 1000, more: int = 0) -> Sys:
+    """Return a program that is root, with all capabilities, of a user namespace of its own."""
+    sys = Sys(kernel.spawn("inside", uid=uid, gid=uid))
+    sys.unshare(NEWUSER | more)
+    put(sys, "/proc/self/setgroups", b"deny")
+    put(sys, "/proc/self/uid_map", b"0 %d 1" % uid)
+    put(sys, "/proc/self/gid_map", b"0 %d 1" % uid)
+    assert (sys.getuid(), sys.getgid()) == (0, 0)
+    assert sys.task.caps == ALL_CAPS
+    return sys
+
+
+def refused(number: int, call: object, *arguments: object) -> None:
+    with pytest.raises(OSError) as caught:
+        call(*arguments)  # type: ignore[operator]
+    assert caught.value.errno == number
+
+
+def test_root_inside_has_no_capability_over_the_machine(kernel: Kernel) -> None:
+    inside = root_inside(kernel)
+    assert not any(inside.task.capable(capability) for capability in ALL_CAPS)
+
+
+def test_the_gate_of_nonlinear_mappings_stays_closed(kernel: Kernel) -> None:
+    inside = root_inside(kernel)
+    kind = inside.MAP_SHARED | inside.MAP_NONLINEAR
+    refused(errno.EPERM, inside.mmap, 0, 4 * PAGE, inside.PROT_READ, kind, -1, 0)
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    assert root.mmap(0, 4 * PAGE, root.PROT_READ, kind, -1, 0)
+    refused(errno.EPERM, inside.remap_file_pages, PAGE, PAGE, 0, 0, 0)
+
+
+def test_locking_memory_has_its_limit(kernel: Kernel) -> None:
+    inside = root_inside(kernel)
+    inside.setrlimit(inside.RLIMIT_MEMLOCK, (PAGE, PAGE))
+    where = inside.mmap(0, 4 * PAGE, 3, inside.MAP_PRIVATE | inside.MAP_ANONYMOUS)
+    assert inside.mlock(where, PAGE) == 0
+    refused(errno.ENOMEM, inside.mlock, where, 4 * PAGE)
+    refused(errno.EPERM, inside.setrlimit, inside.RLIMIT_MEMLOCK, (PAGE, 2 * PAGE))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vm/nonlinear", "vm/overcommit_memory", "kernel/pid_max", "kernel/core_pattern",
+     "kernel/hostname", "kernel/shmmax", "fs/file-max", "vm/drop_caches"],
+)  # fmt: skip
+def test_the_machines_sysctls_cannot_be_written(kernel: Kernel, name: str) -> None:
+    inside = root_inside(kernel)
+    refused(errno.EACCES, inside.open, f"/proc/sys/{name}", inside.O_WRONLY)
+
+
+def test_sysctls_of_its_own_namespaces_can(kernel: Kernel) -> None:
+    inside = root_inside(kernel, more=NEWIPC)
+    assert put(inside, "/proc/sys/kernel/shmmni", b"9") == 1
+    assert get(inside, "/proc/sys/kernel/shmmni") == b"9\n"
+    assert kernel.sysctl["kernel.shmmni"] == 4096
+
+
+def test_files_tasks_and_names_of_others_are_out_of_reach(kernel: Kernel) -> None:
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    fd = root.open("/tmp/secret", root.O_RDWR | root.O_CREAT, 0o600)
+    root.close(fd)
+    inside = root_inside(kernel)
+    refused(errno.EACCES, inside.open, "/tmp/secret", inside.O_RDONLY)
+    refused(errno.EPERM, inside.chown, "/tmp/secret", 0, 0)
+    refused(errno.EPERM, inside.chmod, "/tmp/secret", 0o777)
+    refused(errno.EPERM, inside.unlink, "/tmp/secret")  # sticky
+    assert inside.stat("/tmp/secret").st_uid == 65534
+    refused(errno.EPERM, inside.kill, root.task.pid, 9)
+    refused(errno.EACCES, inside.open, f"/proc/{root.task.pid}/mem", inside.O_RDONLY)
+    refused(errno.EPERM, inside.sethostname, b"mine")
+    refused(errno.EPERM, inside.mount, "none", "/tmp", "tmpfs")
+    refused(errno.EPERM, inside.mknod, "/tmp/null", 0o20666, 0x103)
+    refused(errno.EPERM, inside.swapon, "/tmp/secret", 0)
+
+
+def test_objects_of_the_machines_ipc_are_out_of_reach(kernel: Kernel) -> None:
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    shmid = root.shmget(5, PAGE, root.IPC_CREAT | 0o600)
+    inside = root_inside(kernel)
+    refused(errno.EACCES, inside.shmget, 5, PAGE, 0o600)
+    refused(errno.EPERM, inside.shmctl, shmid, root.IPC_RMID)
+
+
+def test_the_owner_has_power_from_above_and_none_from_beside(kernel: Kernel) -> None:
+    inside = root_inside(kernel)
+    owner = Sys(kernel.spawn("owner", uid=1000, gid=1000))
+    other = Sys(kernel.spawn("other", uid=1001, gid=1001))
+    beside = root_inside(kernel)
+    target = inside.task.cred.user_ns
+    assert owner.task.capable_in(target, "CAP_SYS_ADMIN")
+    assert not other.task.capable_in(target, "CAP_SYS_ADMIN")
+    assert not beside.task.capable_in(target, "CAP_SYS_ADMIN")
+    assert owner.task.may_trace(inside.task) and not inside.task.may_trace(owner.task)
+    assert not beside.task.may_trace(inside.task)
+
+
+def test_a_namespace_goes_with_its_last_user(kernel: Kernel) -> None:
+    inside = root_inside(kernel, more=NEWUTS | NEWIPC)
+    inside.shmget(5, 16 * PAGE, inside.IPC_CREAT | 0o600)
+    outside = Sys(kernel.spawn("root", uid=0, gid=0))
+    fd = outside.open(f"/proc/{inside.task.pid}/ns/uts", outside.O_RDONLY)
+    assert len(kernel.namespaces.made) == 3
+    inside.task.exit(0)
+    assert {one.kind.name for one in kernel.namespaces.made.values()} == {"user", "uts"}
+    outside.setns(fd, 0)
+    outside.close(fd)
+    assert len(kernel.namespaces.made) == 2
+    outside.task.exit(0)
+    kernel.namespaces.sweep()
+    assert not kernel.namespaces.made
+
+
+def test_a_clone_that_cannot_be_made_leaves_no_namespace(kernel: Kernel) -> None:
+    user = Sys(kernel.spawn("user"))
+    refused(errno.EPERM, user.unshare, NEWUTS)
+    user.setrlimit(user.RLIMIT_NPROC, (0, 0))
+    refused(errno.EAGAIN, user.clone, NEWUSER | NEWUTS)
+    kernel.namespaces.sweep()
+    assert not kernel.namespaces.made
+
+
+def test_maps_lead_down_and_up() -> None:
+    wide = IdMap([Extent(0, 1000, 10), Extent(100, 5000, 5)])
+    assert [wide.down(n) for n in (0, 9, 10, 104)] == [1000, 1009, None, 5004]
+    assert [wide.up(n) for n in (1000, 1009, 1010, 5004)] == [0, 9, None, 104]
+    assert IdMap([Extent(7, 2, 3)]).through(wide) == (Extent(7, 1002, 3),)
+    with pytest.raises(SyscallError):
+        IdMap([Extent(0, 8, 5)]).through(wide)
+    assert parse(b"0 1 2\n  9 8 7 \n") == (Extent(0, 1, 2), Extent(9, 8, 7))
