@@ -23,23 +23,26 @@ from pkern.kernel.errors import SIGKILL, KernelBug, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
-from pkern.kernel.namespaces.base import CgroupNamespace, Namespace
-from pkern.kernel.namespaces.table import Namespaces
+from pkern.kernel.namespaces.base import IPC, Namespace
+from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import FIRST
-from pkern.kernel.namespaces.uts import Uts
-from pkern.kernel.net.namespace import NetNamespace
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.futex_pi import Locks
-from pkern.kernel.tasks.nsproxy import Nsproxy
-from pkern.kernel.tasks.table import TaskTable, Watch
+from pkern.kernel.tasks.nsproxy import (
+    CgroupNamespace,
+    IpcNamespace,
+    NetNamespace,
+    Nsproxy,
+    Uts,
+)
+from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
-from pkern.kernel.vfs.ipc_namespace import IpcNamespace
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING, TRACING_OPTIONS, SysFs, TraceFs
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.swap import SwapAreas
+    from pkern.kernel.namespaces.table import Namespaces
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.userfaultfd import Userfaults
@@ -189,9 +193,7 @@ class Kernel:
             ipc=IpcNamespace(self, FIRST),
             net=NetNamespace(self, FIRST),
             cgroup=CgroupNamespace(FIRST),
-        )
-        self.namespaces = Namespaces(
-            self.nsproxy, used=self._used_namespaces, most=self.tasks.threads_max // 2
+            pid=PidNamespace(None, FIRST),
         )
         self.vfs: Vfs = Vfs(self, DRIVERS)
         self.vfs.boot()
@@ -257,6 +259,14 @@ class Kernel:
         return self.tracing.stream(*globs)
 
     @cached_property
+    def namespaces(self) -> Namespaces:
+        """All namespaces but those that a machine begins with."""
+        table = late.load("pkern.kernel.namespaces.table").Namespaces
+        most = THREADS_MAX // 2
+        made: Namespaces = table(self.nsproxy, self._used_namespaces, most)
+        return made
+
+    @cached_property
     def sysctl(self) -> SysctlTable:
         """The parameters, by name."""
         table = late.load("pkern.kernel.sysctl").SysctlTable
@@ -270,6 +280,8 @@ class Kernel:
         """
         if name == "limits":
             return self.namespaces.limits(task.cred.user_ns if task else FIRST)
+        if name == "pids":
+            return task.pid_ns if task and task.pid_ns.level else self.tasks
         if name in NAMESPACED:
             return attrgetter(NAMESPACED[name])(task.nsproxy if task else self.nsproxy)
         found: Any = attrgetter(OWNERS.get(name, name))(self)
@@ -283,6 +295,9 @@ class Kernel:
         """
         if name == "limits":
             return task.uid if task.capable_in(task.cred.user_ns, "CAP_SYS_RESOURCE") else None
+        if name == "pids" and task.pid_ns.level:
+            able = task.capable_in(task.pid_ns.user, "CAP_SYS_ADMIN")
+            return task.uid if able else task.pid_ns.user.root
         kind = NAMESPACED.get(name, "").split(".")[0]
         if kind == "net" and task.capable_in(task.nsproxy.net.user, "CAP_NET_ADMIN"):
             return task.uid
@@ -290,12 +305,17 @@ class Kernel:
 
     def leave(self, task: Task) -> None:
         """Let a task that has ended leave what it holds or waits for, and its namespaces."""
-        task.nsproxy.ipc.leave(task)
+        if "namespaces" not in vars(self):
+            self.nsproxy.ipc.leave(task)
+            return
+        for space in self.namespaces.of_kind(IPC):
+            space.leave(task)
         self.namespaces.sweep()
 
     def _used_namespaces(self) -> Iterator[Namespace]:
         for task in self.tasks.values():
             yield task.cred.user_ns
+            yield task.pid_ns
             if task.alive:
                 yield from task.nsproxy
         for file, _ in self.vfs.files.values():

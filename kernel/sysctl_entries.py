@@ -161,7 +161,7 @@ ENTRIES = (
         default="Linux",
         read_only="it names the system",
     ),
-    Entry("kernel.pid_max", "Pids are below this.", "tasks", default=32768, low=301, high=4194304),
+    Entry("kernel.pid_max", "Pids are below this.", "pids", default=32768, low=301, high=4194304),
     Entry(
         "kernel.threads-max",
         "Threads that there may be at once, of all processes.",

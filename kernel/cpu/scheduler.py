@@ -847,6 +847,8 @@ class Scheduler:
         if self.observer is not None:
             self.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
+        if fate in (Fate.DIE, Fate.STOP) and signals.is_spared(task, info):
+            return
         if fate is Fate.DIE:
             self._die(task, info)
         elif fate is Fate.STOP:

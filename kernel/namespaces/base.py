@@ -35,6 +35,8 @@ PID = Kind("pid", CLONE_NEWPID, 0xEFFFFFFC)
 USER = Kind("user", CLONE_NEWUSER, 0xEFFFFFFD)
 UTS = Kind("uts", CLONE_NEWUTS, 0xEFFFFFFE)
 KINDS = (MNT, UTS, IPC, PID, CGROUP, NET, USER)
+IN_PROXY = UTS.flag | IPC.flag | PID.flag | CGROUP.flag  # those that can be made
+ALL_FLAGS = IN_PROXY | USER.flag
 
 
 class Namespace:
@@ -77,9 +79,3 @@ class Namespace:
 
     def close(self) -> None:
         """Give back what it holds: nobody uses it any more."""
-
-
-class CgroupNamespace(Namespace):
-    """The root of the control groups that are seen. There is one group, so all see the same."""
-
-    kind = CGROUP

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import FIRST_NUMBER, KINDS, Kind, Namespace
@@ -65,7 +65,7 @@ class Namespaces:
         self.made[made.number] = made
         return made
 
-    def of_kind(self, kind: Kind) -> list[Namespace]:
+    def of_kind(self, kind: Kind) -> list[Any]:
         """Return all of a kind that Nsproxies name, the initial one first."""
         return [one for one in (*self._initial, *self.made.values()) if one.kind == kind]
 

@@ -12,9 +12,56 @@ import errno
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import USER, Namespace
-from pkern.kernel.namespaces.idmap import EMPTY, IDENTITY, NO_ID, IdMap
+from pkern.kernel.values import NamedTuple
 
+NO_ID = 0xFFFF_FFFF  # (uid_t) -1
 OVERFLOW_ID = 65534  # what an id without a place here is shown as
+
+
+class Extent(NamedTuple):
+    """Ids first .. first + length - 1 here are lower .. lower + length - 1 there."""
+
+    first: int
+    lower: int
+    length: int
+
+
+class IdMap(tuple[Extent, ...]):
+    """A map from the ids of a namespace down to those of another one, and back up."""
+
+    __slots__ = ()
+
+    def down(self, number: int) -> int | None:
+        """Return what an id here is there; None: it has no place there."""
+        for first, lower, count in self:
+            if first <= number < first + count:
+                return lower + number - first
+        return None
+
+    def up(self, number: int) -> int | None:
+        """Return what an id there is here; None: it has no place here."""
+        for first, lower, count in self:
+            if lower <= number < lower + count:
+                return first + number - lower
+        return None
+
+    def through(self, below: IdMap) -> IdMap:
+        """Return the map to where below leads. Errors: EPERM: an extent has no whole place there.
+
+        Source: map_id_range_down() of Linux 6.18.
+        """
+        return IdMap(Extent(one.first, _range_down(below, one), one.length) for one in self)
+
+
+def _range_down(below: IdMap, wanted: Extent) -> int:
+    for first, lower, count in below:
+        if first <= wanted.lower and wanted.lower + wanted.length <= first + count:
+            return lower + wanted.lower - first
+    raise SyscallError(errno.EPERM)
+
+
+IDENTITY = IdMap([Extent(0, 0, NO_ID)])
+EMPTY = IdMap()
 
 
 class UserNamespace(Namespace):

@@ -14,17 +14,20 @@ that fails has changed nothing. Source: clone(2), copy_process() of Linux 6.18.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
-from pkern.kernel.tasks.namespaces import made_new
+from pkern.kernel.namespaces.base import ALL_FLAGS
 from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.undo import Undo
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.group import Group
 
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
@@ -36,28 +39,48 @@ CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP = 1 << 32, 1 << 33
 MM_HANDLE = ffi.typeof("mm **")
 
 
-def clone(origin: Task, flags: int, *, exit_signal: int = SIGCHLD, pid: int = 0) -> Task:
-    """Return a new task. flags: CLONE_*; pid: a free one that it is to have, 0 for the next.
+def clone(
+    origin: Task, flags: int, *, exit_signal: int = SIGCHLD, numbers: Sequence[int] = ()
+) -> Task:
+    """Return a new task. flags: CLONE_*.
+
+    numbers: free ones that it is to have, in its pid namespace and those above; else the next.
 
     Errors: ENOMEM, EAGAIN (pids, or the user's tasks), those of made_new. TaskKilled while a
     monitor was waited for.
     """
-    places = made_new(origin, flags)
+    places = (origin.cred, origin.nsproxy)
+    if flags & ALL_FLAGS:
+        places = late.load("pkern.kernel.tasks.namespaces").made_new(origin, flags)
     _need_task(origin)
-    pid = origin.kernel.tasks.use_pid(pid) if pid else origin.kernel.tasks.next_pid()
+    cred, nsproxy = places
+    pid = _new_pid(origin, nsproxy.pid, numbers)
     group = origin.group if flags & CLONE_THREAD else None
     task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
-    (task.cred, task.nsproxy), task.attributes = places, origin.attributes.forked()
+    task.cred, task.nsproxy, task.pid_ns = cred, nsproxy, nsproxy.pid
+    task.attributes = origin.attributes.forked()
     task.seccomp = origin.seccomp
     task.revirt_vsyscalls, task.too_many = origin.revirt_vsyscalls, origin.too_many
     origin.too_many = 0
     if not flags & CLONE_VM:
-        return _with_memory_of_its_own(origin, task, flags, exit_signal)
+        return _with_memory_of_its_own(origin, task, flags, exit_signal, numbers)
     task.mm = origin.mm.get()
     if flags & CLONE_VFORK:
         task.thread.alt_stack = origin.thread.alt_stack
-    _set_up(origin, task, flags, exit_signal)
+    _set_up(origin, task, flags, exit_signal, numbers)
     return task
+
+
+def _new_pid(origin: Task, space: PidNamespace, numbers: Sequence[int]) -> int:
+    """Return a pid, of whom its namespaces will have the numbers that are wanted.
+
+    Errors: ENOMEM (a namespace has ended), EAGAIN, EEXIST, EINVAL.
+    """
+    spaces = space.wishes(numbers)
+    for one, wanted in spaces:
+        one.need_number(wanted)
+    tasks = origin.kernel.tasks
+    return tasks.use_pid(numbers[-1]) if len(numbers) > len(spaces) else tasks.next_pid()
 
 
 def fork(task: Task) -> Task:
@@ -73,16 +96,18 @@ def _need_task(task: Task) -> None:
         raise SyscallError(errno.EAGAIN)
 
 
-def _with_memory_of_its_own(origin: Task, task: Task, flags: int, exit_signal: int) -> Task:
+def _with_memory_of_its_own(
+    origin: Task, task: Task, flags: int, exit_signal: int, numbers: Sequence[int]
+) -> Task:
     """Give a task a copy of the memory, and tell the monitors that watch it."""
     if not task.kernel.memory.watched:
         _copy_memory(origin, task)
-        _set_up(origin, task, flags, exit_signal)
+        _set_up(origin, task, flags, exit_signal, numbers)
         return task
     watchers = task.kernel.userfaults
     with watchers.inherited(origin) as heirs:
         _copy_memory(origin, task)
-    _set_up(origin, task, flags, exit_signal)
+    _set_up(origin, task, flags, exit_signal, numbers)
     try:
         watchers.tell_fork(origin, task.mm, heirs)
     except TaskKilled:  # while a monitor was waited for
@@ -99,7 +124,7 @@ def _copy_memory(origin: Task, task: Task) -> None:
     task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
 
 
-def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
+def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Sequence[int]) -> None:
     """Give a task that has its memory all the rest, and enter it. Errors: ENOMEM."""
     if origin.context is not None:
         try:
@@ -124,7 +149,7 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int) -> None:
     task.group.join(task)
     if not flags & CLONE_THREAD:
         _enter_family(origin, task.group, flags, exit_signal)
-    task.kernel.tasks.enter(task)
+    task.kernel.tasks.enter(task, numbers)
     task.kernel.watch.cloned(origin, task, flags)
 
 

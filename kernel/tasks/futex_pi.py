@@ -75,18 +75,18 @@ class Locks:
         """
         word = word_at(task, addr)
         owner = word & TID_MASK
-        if owner == task.pid:
+        if owner == task.number:
             raise SyscallError(errno.EDEADLK)
         known = self._locks.get(key)
         if known is not None:
-            if owner != known.owner.pid:
+            if task.pid_of(owner) != known.owner.pid:
                 raise SyscallError(errno.EINVAL)
             return known
         if not owner:
-            set_word(task, addr, task.pid | word & OWNER_DIED)
+            set_word(task, addr, task.number | word & OWNER_DIED)
             return None
         set_word(task, addr, word | WAITERS)
-        found = task.kernel.tasks.get(owner)
+        found = task.find(owner)
         if found is None or not found.alive:
             raise SyscallError(errno.ESRCH)
         return Lock(key, found)
@@ -120,7 +120,7 @@ class Locks:
             return
         if lock.owner is not task:
             raise SyscallError(errno.EINVAL)
-        set_word(task, addr, lock.waiters[0].task.pid | WAITERS)
+        set_word(task, addr, lock.waiters[0].task.number | WAITERS)
         self._hand_over(task.kernel, lock)
 
     def _hand_over(self, kernel: Machine, lock: Lock) -> Waiter:
@@ -137,7 +137,7 @@ class Locks:
             self.leave(progress)
         for lock in [lock for lock in self if lock.owner is task]:
             waiter = self._hand_over(task.kernel, lock)
-            self._mark(waiter.task, waiter.addr, waiter.task.pid | WAITERS)
+            self._mark(waiter.task, waiter.addr, waiter.task.number | WAITERS)
 
     def _mark(self, task: Task, addr: int, word: int) -> None:
         """Say in a lock's word that an owner has died, where that can be."""

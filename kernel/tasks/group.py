@@ -251,11 +251,25 @@ class Group:
         if self.tty is not None and self.sid == self.pid:
             self.tty.leader_left()
         release_orphans(self)
+        self._end_namespace()
         self._orphan_children()
         self.ended = 1
         if self.is_zombie:
             self._tell_of_end()
         self.leader.tell_pidfds()
+
+    def _end_namespace(self) -> None:
+        """End all processes of the pid namespace whose first one this is, and those below it.
+
+        Source: zap_pid_ns_processes() of Linux 6.18.
+        """
+        space = self.leader.pid_ns
+        if space.reaper is not self:
+            return
+        space.ended = 1
+        for task in list(self.kernel.tasks.values()):
+            if task.alive and task.pid_ns.is_seen_from(space):
+                task.die_of(SIGKILL)
 
     def _tell_of_end(self) -> None:
         """Tell the tracer of the leader, who tells on when it has heard of it, or the parent."""
@@ -323,13 +337,19 @@ class Group:
         self.children = Children()
 
     def _heir(self) -> Task | None:
-        """Return who adopts the orphans: the nearest subreaper above, init, or nobody."""
-        above = self.parent
-        while above is not None and not (above.group.alive and above.group.subreaper):
+        """Return who adopts the orphans: the nearest subreaper above, init, or nobody.
+
+        Of its pid namespace: there the first process is init.
+        """
+        space, above = self.leader.pid_ns, self.parent
+        while above is not None and above.pid_ns is space:
+            if above.group.alive and above.group.subreaper:
+                return above.group.face()
             above = above.group.parent
+        if space.level:
+            first: Any = space.reaper
+            return first.face() if first.alive else None
         init = self.kernel.tasks.init
-        if above is not None:
-            return above.group.face()
         return init if init is not self.leader else None
 
     # ---- what was used ----

@@ -107,9 +107,10 @@ class Machine(Protocol):
     processor: Processor | None
     missing_calls: set[int]
     nsproxy: Nsproxy  # the initial namespaces
-    namespaces: Namespaces
     visits: Visits | None
 
+    @property
+    def namespaces(self) -> Namespaces: ...
     @property
     def sysctl(self) -> SysctlTable: ...
     @property

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import (
+    ALL_FLAGS,
     CGROUP,
+    IN_PROXY,
     IPC,
     MOST_LEVELS,
+    PID,
     USER,
     UTS,
-    CgroupNamespace,
     Namespace,
 )
+from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.ipc_namespace import IpcNamespace
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.credentials import Credentials
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 RIGHT = "CAP_SYS_ADMIN"
-IN_PROXY = UTS.flag | IPC.flag | CGROUP.flag
-ALL_FLAGS = IN_PROXY | USER.flag
 
 
 class Places(NamedTuple):
@@ -81,10 +82,25 @@ def _with_new(task: Task, places: Places, flags: int) -> Nsproxy:
     makers: dict[int, Any] = {
         UTS.flag: lambda: old.uts.copy(owner, charged),
         IPC.flag: lambda: IpcNamespace(kernel, owner, charged),
+        PID.flag: lambda: PidNamespace(old.pid, owner, charged),
         CGROUP.flag: lambda: CgroupNamespace(owner, charged),
     }
+    if flags & PID.flag:
+        _need_pid_level(task, owner)
     made = [kernel.namespaces.enter(make()) for flag, make in makers.items() if flags & flag]
     return old._replace(**{one.kind.name: one for one in made})
+
+
+def _need_pid_level(task: Task, owner: UserNamespace) -> None:
+    """Refuse one more pid namespace. Errors: EINVAL (children shall be elsewhere), ENOSPC.
+
+    Source: copy_pid_ns() and create_pid_namespace() of Linux 6.18.
+    """
+    within = task.nsproxy.pid
+    if within is not task.pid_ns or not owner.is_seen_from(within.user):
+        raise SyscallError(errno.EINVAL)
+    if within.level >= MOST_LEVELS:
+        raise SyscallError(errno.ENOSPC)
 
 
 def move(task: Task, places: Places) -> None:
@@ -105,6 +121,8 @@ def entered(task: Task, places: Places, namespace: Namespace) -> Places:
     targets = (namespace.user, places.cred.user_ns)
     if not all(task.cred.has(RIGHT, one) for one in targets):
         raise SyscallError(errno.EPERM)
+    if isinstance(namespace, PidNamespace) and not namespace.is_seen_from(task.pid_ns):
+        raise SyscallError(errno.EINVAL)  # children may only be in its own one, or below
     chosen: dict[str, Any] = {namespace.kind.name: namespace}
     return places._replace(nsproxy=places.nsproxy._replace(**chosen))
 

@@ -1,22 +1,134 @@
-"""Which namespaces a task is in, but for those of users, which its credentials name."""
+"""Which namespaces a task is in, but for those of users, which its credentials name.
+
+And those kinds that hold nothing but names, or parts of other rooms, which are made when somebody
+first asks for them.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pkern.kernel import late
+from pkern.kernel.namespaces.base import CGROUP, IPC, NET, UTS, Namespace
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
-    from pkern.kernel.namespaces.base import CgroupNamespace
-    from pkern.kernel.namespaces.uts import Uts
-    from pkern.kernel.net.namespace import NetNamespace
-    from pkern.kernel.vfs.ipc_namespace import IpcNamespace
+    from pkern.kernel.namespaces.pid import PidNamespace
+    from pkern.kernel.namespaces.user import UserNamespace
+    from pkern.kernel.net.net import Net
+    from pkern.kernel.tasks.machine import Machine
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.mqueue import Queues
+    from pkern.kernel.vfs.msg import Messages
+    from pkern.kernel.vfs.sem import Semaphores
+    from pkern.kernel.vfs.shm import Segments
+
+
+class CgroupNamespace(Namespace):
+    """The root of the control groups that are seen. There is one group, so all see the same."""
+
+    kind = CGROUP
+
+
+class Uts(Namespace):
+    """The names of uname and /proc/sys/kernel; the first three are those of the release."""
+
+    kind = UTS
+
+    def __init__(self, owner: UserNamespace, charged: int = 0, hostname: str = "pkern") -> None:
+        super().__init__(owner, charged)
+        self.ostype = "Linux"
+        self.osrelease = "6.18.0-pkern"
+        self.version = "#1 SMP PREEMPT_DYNAMIC"
+        self.hostname = hostname
+        self.domainname = "(none)"
+
+    def copy(self, owner: UserNamespace, charged: int) -> Uts:
+        """Return a new namespace that begins with the same names."""
+        made = Uts(owner, charged, self.hostname)
+        made.domainname = self.domainname
+        return made
+
+
+class IpcNamespace(Namespace):
+    """One ipc namespace, with limits of its own: kernel.shm*, msg*, sem, fs.mqueue.*."""
+
+    kind = IPC
+
+    def __init__(self, kernel: Machine, owner: UserNamespace, charged: int = 0) -> None:
+        super().__init__(owner, charged)
+        self.kernel = kernel
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Shared memory of System V."""
+        made: Segments = late.load("pkern.kernel.vfs.shm").Segments(self.kernel)
+        return made
+
+    @cached_property
+    def semaphores(self) -> Semaphores:
+        """Semaphores of System V."""
+        made: Semaphores = late.load("pkern.kernel.vfs.sem").Semaphores(self.kernel)
+        return made
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Message queues of System V."""
+        made: Messages = late.load("pkern.kernel.vfs.msg").Messages(self.kernel)
+        return made
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Message queues of POSIX."""
+        made: Queues = late.load("pkern.kernel.vfs.mqueue").Queues(self.kernel)
+        return made
+
+    def has(self, part: str) -> bool:
+        """Tell whether somebody has asked for a part, by its name."""
+        return part in vars(self)
+
+    def leave(self, task: Task) -> None:
+        """Let a task that has ended leave what it holds or waits for, of the parts there are."""
+        pid = task.pid
+        named = {"segments": task, "semaphores": pid, "messages": pid, "queues": pid}
+        for name, who in named.items():
+            if self.has(name):
+                getattr(self, name).leave(who)
+
+    def close(self) -> None:
+        if self.has("segments"):
+            self.segments.close()
+
+
+class NetNamespace(Namespace):
+    """One network namespace; what is in it is made when somebody first asks for a socket."""
+
+    kind = NET
+
+    def __init__(self, kernel: Machine, owner: UserNamespace, charged: int = 0) -> None:
+        super().__init__(owner, charged)
+        self.kernel = kernel
+
+    @cached_property
+    def stack(self) -> Net:
+        """All sockets."""
+        made: Net = late.load("pkern.kernel.net.net").Net(self.kernel, self.user)
+        return made
+
+    def close(self) -> None:
+        if "stack" in vars(self):
+            self.stack.close()
 
 
 class Nsproxy(NamedTuple):
-    """A task's namespaces, by the names of their kinds. Linux's struct nsproxy, but a value."""
+    """A task's namespaces, by the names of their kinds. Linux's struct nsproxy, but a value.
+
+    pid: that of the children that it makes; its own is where it has its number.
+    """
 
     uts: Uts
     ipc: IpcNamespace
     net: NetNamespace
     cgroup: CgroupNamespace
+    pid: PidNamespace

@@ -58,7 +58,7 @@ def _release_locks(task: Task, head: int) -> None:
 
 def _release_lock(task: Task, addr: int, kind: int) -> None:
     value = word_at(task, addr)
-    if value & TID_MASK != task.pid:
+    if value & TID_MASK != task.number:
         return
     set_word(task, addr, value & WAITERS | OWNER_DIED)
     if value & WAITERS and kind != PRIORITY:  # those are handed over

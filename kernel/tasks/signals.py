@@ -267,6 +267,7 @@ def send(task: Task, info: SigInfo) -> None:
     """Send a signal to the process of a task: any thread that does not block it acts on it."""
     if not task.group.alive:
         return
+    info = _as_seen(task, info)
     if _is_python(task):
         _send_to_python(task, info)
     elif _keeps(task, info, IN_GROUP):
@@ -279,6 +280,7 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
     """Send a signal to one thread."""
     if not task.alive:
         return
+    info = _as_seen(task, info)
     if _is_python(task):
         _send_to_python(task, info)
     elif _keeps(task, info, ALONE):
@@ -307,15 +309,39 @@ def queue_for_thread(task: Task, info: SigInfo) -> int:
     return 1
 
 
+def _as_seen(task: Task, info: SigInfo) -> SigInfo:
+    """Return a signal with its sender as the receiver sees him: pid 0, if from outside."""
+    user_ns, pid_ns = task.cred.user_ns, task.pid_ns
+    if not (user_ns.level or pid_ns.level) or not info.si_pid or info.timer is not None:
+        return info
+    return info._replace(si_pid=pid_ns.number_of(info.si_pid), si_uid=user_ns.uid_of(info.si_uid))
+
+
 def _is_python(task: Task) -> bool:
     return task.context is None or task.kernel.scheduler is None
 
 
 def _keeps(task: Task, info: SigInfo, group: int) -> bool:
     """As _prepare, and tell whoever looks what becomes of the signal."""
-    kept = _prepare(task, info.si_signo)
+    blocked = task.signals.is_blocked(info.si_signo)
+    kept = _prepare(task, info.si_signo) and (blocked or not is_spared(task, info))
     task.kernel.watch.generated(task, info, group, DELIVERED if kept else IGNORED)
     return kept
+
+
+def is_spared(task: Task, info: SigInfo) -> bool:
+    """Tell whether a signal passes by: no default action ends the first process of a pid namespace.
+
+    From outside, or from the kernel, SIGKILL and SIGSTOP are obeyed; and so is what its own
+    instructions raise. Source: sig_task_ignored() and get_signal() of Linux 6.18.
+    """
+    space = task.pid_ns
+    if space.reaper is not task.group or space.exposed:
+        return False
+    if info.si_signo in UNCATCHABLE:
+        return bool(info.si_pid)
+    default = task.signals.sigaction(info.si_signo).handler == SIG_DFL
+    return default and not callable(task.signals.action(info.si_signo))
 
 
 def _send_to_python(task: Task, info: SigInfo) -> None:
@@ -410,6 +436,8 @@ def force(task: Task, info: SigInfo) -> None:
     if signals.is_blocked(signo) or signals.sigaction(signo).handler == SIG_IGN:
         signals.set_action(signo, SIG_DFL)
         signals.blocked &= ~(1 << (signo - 1))
+    if task.pid_ns.reaper is task.group and signals.sigaction(signo).handler == SIG_DFL:
+        task.pid_ns.exposed = 1
     task.kernel.watch.generated(task, info, ALONE, DELIVERED)
     signals.own.infos.append(info)
     _signalled(task)
@@ -432,7 +460,9 @@ def act(task: Task, info: SigInfo) -> None:
             shared.alarm_taken()
         task.signals.handled += 1
         action(info.si_signo, info)
-    elif action == SIG_DFL and info.si_signo not in IGNORED_BY_DEFAULT:
+    elif action != SIG_DFL or info.si_signo in IGNORED_BY_DEFAULT:
+        return
+    elif not is_spared(task, info):
         task.die_of(info.si_signo)
 
 

@@ -6,9 +6,11 @@ And who is told of what becomes of them: nobody, unless events are looked at.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.pid import FIRST_NUMBER
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Scheduler
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 RESERVED_PIDS = 300  # where pids begin again behind pid_max
+
+THREADS_MAX = 16384  # at boot
 
 
 class TaskTable(dict[int, "Task"]):
@@ -31,7 +35,7 @@ class TaskTable(dict[int, "Task"]):
         self.init: Task | None = None
         self.pid_max = 32768
         self.ptrace_scope = 0  # kernel.yama.ptrace_scope
-        self.threads_max = 16384
+        self.threads_max = THREADS_MAX
         self.last_pid = 0
         self.forks = 0
         self.dead_cpu_ns = 0
@@ -69,8 +73,14 @@ class TaskTable(dict[int, "Task"]):
         """Return one task of each process: the leader, or who lives on behind it."""
         return [task.group.face() for task in self.values() if task is task.group.leader]
 
-    def enter(self, task: Task) -> None:
-        """Let a task be found by its pid, and count for its user, from now on."""
+    def enter(self, task: Task, wanted: Sequence[int] = ()) -> None:
+        """Let a task be found by its pid, and count for its user, from now on.
+
+        wanted: the numbers that it is to have in its pid namespace and those above; else the next.
+        """
+        for space, number in task.pid_ns.wishes(wanted):
+            if space.enter(task.pid, number) == FIRST_NUMBER:
+                space.reaper = task.group
         self[task.pid] = task
         self.count_user(task.cred.uid, 1)
 
@@ -84,6 +94,7 @@ class TaskTable(dict[int, "Task"]):
         task.pid = old.pid
         task.forget_answers()
         self[task.pid] = task
+        self._forget_numbers(task)
         self.count_user(old.cred.uid, -1)
         self.dead_cpu_ns += old.thread.cpu_ns
 
@@ -91,8 +102,17 @@ class TaskTable(dict[int, "Task"]):
         """Forget a dead task."""
         if self.get(task.pid) is task:
             del self[task.pid]
+            self._forget_numbers(task)
             self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns
+
+    def _forget_numbers(self, task: Task) -> None:
+        """Let the numbers go, of the namespaces that a task is in, that nobody has any more."""
+        if not task.pid_ns.level:
+            return
+        groups = {number for one in self.processes() for number in (one.pgid, one.sid)}
+        for space in task.pid_ns.upwards():
+            space.forget(groups | self.keys())
 
 
 class Watch:

@@ -30,6 +30,7 @@ from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.exec import Program
     from pkern.kernel.tasks.machine import Face, Machine
@@ -89,11 +90,13 @@ class Task:
         self.cred: Credentials
         self.attributes: Attributes
         self.nsproxy: Nsproxy
+        self.pid_ns: PidNamespace  # in which, and above which, it has its number
 
     def start_afresh(self) -> None:
         """Hold what the first task of a machine holds, and nothing of another's."""
         self.cred = Credentials()
         self.nsproxy = self.kernel.nsproxy
+        self.pid_ns = self.nsproxy.pid
         self.attributes = Attributes()
         self.fs = FsStruct(self.kernel.vfs.root, self.kernel.vfs.root)
         self.signals = Signals(Handlers(), self.group.pending)
@@ -101,6 +104,25 @@ class Task:
 
     def __repr__(self) -> str:
         return f"<Task {self.pid} '{self.name}' uid {self.cred.uid}, {STATES[self.state]}>"
+
+    # ---- numbers ----
+
+    def number_of(self, pid: int) -> int:
+        """Return the number of a task, group or session as this task sees it; 0: it does not."""
+        return self.pid_ns.number_of(pid)
+
+    def pid_of(self, number: int) -> int:
+        """Return the pid that this task calls by a number; 0: there is none."""
+        return self.pid_ns.pid_of(number)
+
+    def find(self, number: int) -> Task | None:
+        """Return the task that this one calls by a number, or None."""
+        return self.kernel.tasks.get(self.pid_ns.pid_of(number))
+
+    @property
+    def number(self) -> int:
+        """Its own number as it sees that: its tid."""
+        return self.pid_ns.number_of(self.pid)
 
     # ---- what its process owns ----
 

@@ -202,7 +202,7 @@ def _set_window(side: Side, task: Task, arg: int) -> int:
 
 def _get_group(side: Side, task: Task, arg: int) -> int:
     side.need_own(task)
-    return _store(task, arg, side.tty.jobs.foreground)
+    return _store(task, arg, task.number_of(side.tty.jobs.foreground))
 
 
 def _set_group(side: Side, task: Task, arg: int) -> int:
@@ -210,7 +210,8 @@ def _set_group(side: Side, task: Task, arg: int) -> int:
     jobs.need_foreground(SIGTTOU)
     if task.tty is not side.tty.terminal or jobs.session != task.sid:
         raise SyscallError(errno.ENOTTY)
-    jobs.set_foreground(task, _word(task, arg))
+    group = _word(task, arg)
+    jobs.set_foreground(task, task.pid_of(group) if group > 0 else group)
     return 0
 
 
@@ -218,7 +219,7 @@ def _get_session(side: Side, task: Task, arg: int) -> int:
     side.need_own(task)
     if not side.tty.jobs.session:
         raise SyscallError(errno.ENOTTY)
-    return _store(task, arg, side.tty.jobs.session)
+    return _store(task, arg, task.number_of(side.tty.jobs.session))
 
 
 def _claim(side: Side, task: Task, arg: int) -> int:

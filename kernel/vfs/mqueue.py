@@ -53,6 +53,7 @@ class Call:
         self.deadline = deadline
         self.message = message
         self.done = False
+        self.queues: Queues | None = None  # where it waits
 
 
 class Notification(NamedTuple):
@@ -75,7 +76,7 @@ class QueueInode(Inode):
 
     def __init__(self, queues: Queues, task: Caller, mode: int, most: int, size: int) -> None:
         super().__init__(queues.kernel, mode, task.uid, task.gid)
-        self._queues = queues
+        self.queues = queues
         self.most = most
         self.message_bytes = size
         self.charge = charge(most, size)
@@ -154,7 +155,7 @@ class QueueInode(Inode):
     def released(self) -> None:
         super().released()
         if self.nlink <= 0 and self.open_count <= 0:
-            self._queues.forget(self)
+            self.queues.forget(self)
 
     def poll(self, file: File) -> int:
         ready = POLLIN if self.messages else 0
@@ -236,6 +237,7 @@ class Queues:
     def wait(self, queue: QueueInode, call: Call) -> None:
         """Let a call wait at a queue."""
         self._waiting[call.pid] = queue, call
+        call.queues = self
         (queue.receivers if call.message is None else queue.senders).append(call)
 
     def leave(self, pid: int) -> None:

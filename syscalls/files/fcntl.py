@@ -176,9 +176,10 @@ def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
     return Record(start, end, kind, owner)
 
 
-def _flock_bytes(record: Record) -> bytes:
+def _flock_bytes(task: Task, record: Record) -> bytes:
     length = 0 if record.end == LOCK_END else record.end - record.start
-    return struct.pack(FLOCK, record.kind, 0, record.start, length, record.pid)
+    pid = task.number_of(record.pid) if record.pid > 0 else record.pid
+    return struct.pack(FLOCK, record.kind, 0, record.start, length, pid)
 
 
 def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
@@ -191,7 +192,7 @@ def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
     if found is None:
         task.mm.copy_out(arg, struct.pack("<h", F_UNLCK))
     else:
-        task.mm.copy_out(arg, _flock_bytes(found))
+        task.mm.copy_out(arg, _flock_bytes(task, found))
     return 0
 
 
@@ -257,7 +258,8 @@ def set_owner(task: Task, file: File, pid: int) -> None:
 
 
 def _own(task: Task, file: File, kind: int, pid: int) -> None:
-    if pid and not _owners(task, kind, pid):
+    number, pid = pid, task.pid_of(pid)
+    if number and not _owners(task, kind, pid):
         raise SyscallError(errno.ESRCH)
     file.owner = Owner(kind, pid, task.cred.uid, task.cred.euid)
 
@@ -278,7 +280,8 @@ def get_owner(task: Task, file: File) -> int:
     kind, pid = file.owner.kind, file.owner.pid
     if not pid or not _owners(task, kind, pid):
         return 0
-    return -pid if kind == F_OWNER_PGRP else pid
+    number = task.number_of(pid)
+    return -number if kind == F_OWNER_PGRP else number
 
 
 def _setown_ex(task: Task, fd: int, arg: int) -> int:

@@ -152,6 +152,12 @@ def _remount(task: Task, root: Inode, flags: int, data: str) -> None:
     mounted.options = _shown(flags)
 
 
+def _new_file_system(task: Task, fstype: str) -> Any:
+    """Return a file system of a type; /proc is of the caller's pid namespace."""
+    more = (task.pid_ns,) if fstype == "proc" else ()
+    return FILE_SYSTEMS[fstype](task.kernel, *more)
+
+
 def mount(
     task: Task, source: str, target: str, fstype: str | None, flags: int = 0, data: str = ""
 ) -> int:
@@ -177,7 +183,7 @@ def mount(
         raise SyscallError(errno.ENODEV)
     if directory.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    fs = FILE_SYSTEMS[fstype](task.kernel)
+    fs = _new_file_system(task, fstype)
     _apply(fs, data, OPTIONS.get(type(fs), {}))
     fs.source = source or "none"
     task.kernel.vfs.mount_on(directory, path_of(task, directory), fs, _shown(flags))

@@ -64,7 +64,7 @@ def pidfd_open(task: Task, pid: int, flags: int = 0) -> int:
     refuse_flags(flags, PIDFD_NONBLOCK | PIDFD_THREAD)
     if pid <= 0:
         raise SyscallError(errno.EINVAL)
-    subject = task.kernel.tasks.get(pid)
+    subject = task.find(pid)
     if subject is None:
         raise SyscallError(errno.ESRCH)
     if subject is not subject.group.leader and not flags & PIDFD_THREAD:

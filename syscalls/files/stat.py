@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.idmap import NO_ID
-from pkern.kernel.namespaces.user import FIRST, UserNamespace
+from pkern.kernel.namespaces.user import FIRST, NO_ID, UserNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.inode import MAY_WRITE, Inode

@@ -103,7 +103,7 @@ def _deadline(task: Task, addr: int) -> int | None:
 
 def _wait(task: Task, file: File, queue: QueueInode, call: Call) -> WouldBlock:
     """Return what lets a call wait. Errors: EAGAIN (O_NONBLOCK), ETIMEDOUT."""
-    queues = task.nsproxy.ipc.queues
+    queues = queue.queues
     if file.flags & O_NONBLOCK:
         raise SyscallError(errno.EAGAIN)
     if call.deadline is not None and task.kernel.clock.now_ns >= call.deadline:
@@ -112,6 +112,12 @@ def _wait(task: Task, file: File, queue: QueueInode, call: Call) -> WouldBlock:
         queues.wait(queue, call)
     interrupted = partial(queues.leave, task.pid)
     return WouldBlock(call, deadline=call.deadline, progress=call, interrupted=interrupted)
+
+
+def _leave(task: Task, call: Call) -> None:
+    """Wait no more."""
+    if call.queues is not None:
+        call.queues.leave(task.pid)
 
 
 def _told(task: Task, about: Notification) -> None:
@@ -132,7 +138,7 @@ def mq_timedsend(
     """
     call = task.thread.progress
     if call is not None:
-        task.nsproxy.ipc.queues.leave(task.pid)
+        _leave(task, call)
         if call.done:
             return 0
     deadline = _deadline(task, timeout)
@@ -158,7 +164,7 @@ def mq_timedreceive(
     """
     call = task.thread.progress
     if call is not None:
-        task.nsproxy.ipc.queues.leave(task.pid)
+        _leave(task, call)
     message: Message | None = call.message if call is not None else None
     if message is None:
         deadline = _deadline(task, timeout)

@@ -172,7 +172,7 @@ def _info(task: Task, command: int) -> bytes:
 def _pack(task: Task, one: MessageQueue) -> bytes:
     """Return struct msqid64_ds."""
     counts = (one.nbytes, len(one.messages), one.most)
-    pids = (one.last_sender, one.last_receiver)
+    pids = (task.number_of(one.last_sender), task.number_of(one.last_receiver))
     return pack_perm(task, one) + DS_REST.pack(
         one.stime, one.rtime, one.ctime, *counts, *pids, 0, 0
     )

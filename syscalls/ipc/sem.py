@@ -162,12 +162,12 @@ def _all(task: Task, found: SemaphoreSet, command: int, addr: int) -> int:
     return 0
 
 
-def _one(found: SemaphoreSet, number: int, command: int) -> int:
+def _one(task: Task, found: SemaphoreSet, number: int, command: int) -> int:
     """Return what GETVAL and its kin ask for. Errors: EINVAL."""
     if not 0 <= number < len(found.semaphores):
         raise SyscallError(errno.EINVAL)
     semaphore, waiting = found.semaphores[number], found.waiting(number)
-    told = {GETVAL: semaphore.value, GETPID: semaphore.pid}
+    told = {GETVAL: semaphore.value, GETPID: task.number_of(semaphore.pid)}
     return (told | {GETNCNT: waiting[0], GETZCNT: waiting[1]})[command]
 
 
@@ -209,4 +209,4 @@ def semctl(task: Task, semid: int, number: int, command: int, value: int = 0) ->
     found.need(task, S_IWUGO if command == SETALL else S_IRUGO)
     if command in (GETALL, SETALL):
         return _all(task, found, command, value)
-    return _one(found, number, command)
+    return _one(task, found, number, command)

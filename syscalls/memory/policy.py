@@ -201,7 +201,7 @@ def get_mempolicy(
 
 def _may_look_at(task: Task, pid: int, gone: int) -> Task:
     """Return whose pages the caller moves. Errors: ESRCH, EPERM; gone: it has no memory."""
-    other = task.kernel.tasks.get(pid) if pid else task
+    other = task.find(pid) if pid else task
     if other is None:
         raise SyscallError(errno.ESRCH)
     if not task.may_trace(other, Ids.REAL):

@@ -59,7 +59,7 @@ def process_madvise(
 
 def _other(task: Task, pid: int) -> Task:
     """Return the task whose memory a caller may read and write. Errors: ESRCH, EPERM."""
-    other = task.kernel.tasks.get(pid)
+    other = task.find(pid)
     if other is None or not other.alive:
         raise SyscallError(errno.ESRCH)
     if not task.may_trace(other, Ids.REAL):

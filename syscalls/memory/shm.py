@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
-from pkern.kernel.namespaces.idmap import NO_ID
+from pkern.kernel.namespaces.base import IPC
+from pkern.kernel.namespaces.user import NO_ID
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
 from pkern.kernel.vfs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.ipc import may_manage
-from pkern.kernel.vfs.shm import Segment
+from pkern.kernel.vfs.shm import Segment, Segments
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
-    from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
@@ -54,13 +54,14 @@ class ShmidDs(NamedTuple):
     shm_nattch: int
 
     @classmethod
-    def of(cls, segment: Segment, own: UserNamespace) -> ShmidDs:
-        """Describe a segment, its owners as a user namespace has them."""
+    def of(cls, segment: Segment, task: Task) -> ShmidDs:
+        """Describe a segment as a task sees it."""
         inode = segment.inode
         mode = inode.mode | (SHM_DEST if segment.removed else 0)
         mode |= SHM_LOCKED if segment.locked_by is not None else 0
         times = (segment.atime, segment.dtime, segment.ctime)
-        pids = (segment.creator, segment.last_pid)
+        own = task.cred.user_ns
+        pids = (task.number_of(segment.creator), task.number_of(segment.last_pid))
         uids, gids = (inode.uid, segment.owner[0]), (inode.gid, segment.owner[1])
         (uid, cuid), (gid, cgid) = map(own.uid_of, uids), map(own.gid_of, gids)
         return cls(
@@ -159,9 +160,8 @@ def shmdt(task: Task, addr: int) -> int:
 
     Errors: EINVAL. Source: shmdt(2); ksys_shmdt() of Linux 6.18.
     """
-    segments = task.nsproxy.ipc.segments
     behind = [vma for vma in task.mm.vmas() if vma.start >= addr and not addr % PAGE_SIZE]
-    named = ((vma, segments.of_inode(vma.mapping_cookie)) for vma in behind if _shows(vma, addr))
+    named = ((vma, _segment_of(task, vma)) for vma in behind if _shows(vma, addr))
     first, segment = next(((v, s) for v, s in named if s is not None), (None, None))
     if first is None or segment is None:
         raise SyscallError(errno.EINVAL)
@@ -170,13 +170,25 @@ def shmdt(task: Task, addr: int) -> int:
         if vma.file_cookie == first.file_cookie and vma.end <= end and _shows(vma, addr):
             task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
     segment.last_pid, segment.dtime = task.tgid, task.kernel.clock.realtime_ns // SECOND
-    segments.sweep()
+    for segments in _all_segments(task):
+        segments.sweep()
     return 0
+
+
+def _all_segments(task: Task) -> list[Segments]:
+    """Return the segments of each ipc namespace: what is attached stays so in another one."""
+    spaces: Any = task.kernel.namespaces.of_kind(IPC)
+    return [space.segments for space in spaces if space.has("segments")]
+
+
+def _segment_of(task: Task, vma: Vma) -> Segment | None:
+    found = (segments.of_inode(vma.mapping_cookie) for segments in _all_segments(task))
+    return next((segment for segment in found if segment is not None), None)
 
 
 def _stat(task: Task, segment: Segment) -> ShmidDs:
     segment.need(task, S_IRUGO)
-    return ShmidDs.of(segment, task.cred.user_ns)
+    return ShmidDs.of(segment, task)
 
 
 def _need_owner(task: Task, segment: Segment, capability: str) -> None:
@@ -267,9 +279,7 @@ def _totals(task: Task) -> bytes:
 def _store_stat(task: Task, index: int, command: int, addr: int) -> int:
     """SHM_STAT, SHM_STAT_ANY: the segment at an index. Returns its id. Errors: EINVAL, EACCES."""
     shmid, segment = task.nsproxy.ipc.segments.at(index)
-    found = (
-        ShmidDs.of(segment, task.cred.user_ns) if command == SHM_STAT_ANY else _stat(task, segment)
-    )
+    found = ShmidDs.of(segment, task) if command == SHM_STAT_ANY else _stat(task, segment)
     task.mm.copy_out(addr, found.pack())
     return shmid
 

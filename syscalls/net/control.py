@@ -71,9 +71,9 @@ def _creds_in(task: Task, data: bytes) -> Creds:
         raise SyscallError(errno.EINVAL)
     cred = task.cred
     pid, uid, gid = struct.unpack("<iII", data)
-    creds = Creds(pid, cred.user_ns.kuid(uid), cred.user_ns.kgid(gid))
+    creds = Creds(task.pid_of(pid), cred.user_ns.kuid(uid), cred.user_ns.kgid(gid))
     allowed = (
-        (creds.pid == task.tgid or task.capable_in(cred.user_ns, "CAP_SYS_ADMIN"))
+        (creds.pid == task.tgid or task.capable_in(task.pid_ns.user, "CAP_SYS_ADMIN"))
         and (creds.uid in cred.uids or task.capable_in(cred.user_ns, "CAP_SETUID"))
         and (creds.gid in cred.gids or task.capable_in(cred.user_ns, "CAP_SETGID"))
     )
@@ -90,7 +90,7 @@ def _creds_in(task: Task, data: bytes) -> Creds:
 def shown(task: Task, creds: Creds) -> Creds:
     """Return who sent something as a task sees it."""
     own = task.cred.user_ns
-    return Creds(creds.pid, own.uid_of(creds.uid), own.gid_of(creds.gid))
+    return Creds(task.number_of(creds.pid), own.uid_of(creds.uid), own.gid_of(creds.gid))
 
 
 class Control:

@@ -13,7 +13,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.base import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER
+from pkern.kernel.namespaces.base import (
+    ALL_FLAGS,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+)
 from pkern.kernel.tasks.clone import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -38,7 +44,6 @@ from pkern.kernel.tasks.clone import clone as make_task
 from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
-from pkern.kernel.tasks.namespaces import ALL_FLAGS
 from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
@@ -49,6 +54,7 @@ from pkern.syscalls.files.pidfd import open_process
 from pkern.syscalls.table import INT, syscall
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.task import Task
 
 CSIGNAL = 0xFF
@@ -59,8 +65,8 @@ OF_PYTHON = (
     CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
-NOT_DONE = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_INTO_CGROUP
-REFUSED = "no namespaces of mounts, networks, pids and time, no control groups: EINVAL"
+NOT_DONE = CLONE_NEWNS | CLONE_NEWNET | CLONE_INTO_CGROUP
+REFUSED = "no namespaces of mounts, networks and time, no control groups: EINVAL"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")
@@ -69,7 +75,7 @@ MOST_LEVELS = 32  # of pid name spaces
 
 
 class Wish(NamedTuple):
-    """What clone was asked for; addresses, and the pid, are 0 where nothing is wanted."""
+    """What clone was asked for; addresses are 0 where nothing is wanted."""
 
     flags: int
     exit_signal: int = SIGCHLD
@@ -78,7 +84,7 @@ class Wish(NamedTuple):
     child_tid: int = 0
     tls: int = 0
     pidfd: int = 0
-    pid: int = 0
+    numbers: tuple[int, ...] = ()  # from set_tid
 
 
 FORK, VFORK = Wish(0), Wish(CLONE_VM | CLONE_VFORK)
@@ -88,17 +94,24 @@ def _check(task: Task, wish: Wish) -> None:
     """Refuse flags that do not go together. Errors: EINVAL, EPERM (a base outside user space)."""
     flags = wish.flags
     alone = any(flags & one and not flags & needed for one, needed in NEEDS)
-    orphan = flags & CLONE_PARENT and task.group.leader is task.kernel.tasks.init
+    orphan = flags & CLONE_PARENT and _is_first(task)
     one_place = wish.pidfd == wish.parent_tid and flags & CLONE_PARENT_SETTID
     bad_pidfd = flags & CLONE_PIDFD and (flags & CLONE_DETACHED or one_place)
     of_all = flags & (CLONE_NEWNS | CLONE_NEWUSER) and flags & CLONE_FS
-    of_process = flags & CLONE_THREAD and flags & (CLONE_NEWUSER | CLONE_NEWPID)
+    of_process = flags & CLONE_THREAD and (
+        flags & (CLONE_NEWUSER | CLONE_NEWPID) or task.nsproxy.pid is not task.pid_ns
+    )
     if flags & NOT_DONE or alone or orphan or bad_pidfd or of_all or of_process:
         raise SyscallError(errno.EINVAL)
     if flags & CLONE_NEWIPC and flags & CLONE_SYSVSEM and _may_make(task, flags):
         raise SyscallError(errno.EINVAL)
     if flags & CLONE_SETTLS and wish.tls >= int(task.mm.counters.task_size):
         raise SyscallError(errno.EPERM)
+
+
+def _is_first(task: Task) -> bool:
+    """Tell whether a task is of the machine's first process, or of its pid namespace's."""
+    return task.group.leader is task.kernel.tasks.init or task.pid_ns.reaper is task.group
 
 
 def _may_make(task: Task, flags: int) -> bool:
@@ -120,11 +133,11 @@ def _clone(task: Task, wish: Wish) -> int:
     _let_be_traced(task, child, wish.flags & CLONE_PTRACE or event)
     task.kernel.scheduler.add(child)
     if event and task.trace is not None:
-        task.trace.hold_at_event(event, child.pid)
+        task.trace.hold_at_event(event, task.trace.tracer.number_of(child.pid))
     if wish.flags & CLONE_VFORK:
         child.thread.vfork_parent = task
         return _wait_for_vfork(task, child)
-    return child.pid
+    return task.number_of(child.pid)
 
 
 def _event(task: Task, wish: Wish) -> int:
@@ -155,11 +168,11 @@ def _clone_python(task: Task, wish: Wish) -> int:
     """Make a child that its program drives. Errors: EINVAL (registers, or sharing)."""
     if wish.flags & ~(OF_PYTHON | ALL_FLAGS) or wish.stack:
         raise SyscallError(errno.EINVAL)
-    return _made(task, wish, wish.flags & (CLONE_CLEAR_SIGHAND | ALL_FLAGS)).pid
+    return task.number_of(_made(task, wish, wish.flags & (CLONE_CLEAR_SIGHAND | ALL_FLAGS)).pid)
 
 
 def _made(task: Task, wish: Wish, flags: int) -> Task:
-    child = make_task(task, flags, exit_signal=wish.exit_signal, pid=wish.pid)
+    child = make_task(task, flags, exit_signal=wish.exit_signal, numbers=wish.numbers)
     try:
         _set_up(task, child, wish)
     except SyscallError:
@@ -191,7 +204,7 @@ def _set_up(task: Task, child: Task, wish: Wish) -> None:
 def _tell_tid(whose: Task, child: Task, addr: int) -> None:
     """Store a new task's number in someone's memory; where that cannot be, nobody is told."""
     with suppress(SyscallError):
-        whose.mm.copy_out(addr, struct.pack("<i", child.pid))
+        whose.mm.copy_out(addr, struct.pack("<i", whose.number_of(child.pid)))
 
 
 def _tell_pidfd(task: Task, fd: int, addr: int) -> None:
@@ -215,8 +228,9 @@ def _wait_for_vfork(task: Task, child: Task) -> int:
     if child.thread.vfork_parent is not None:
         raise WouldBlock(("vfork", child), progress=child, restart=Restart.NEVER)
     if task.trace is not None and task.trace.wants(Event.VFORK_DONE):
-        task.trace.hold_at_event(Event.VFORK_DONE, child.pid)
-    return child.pid
+        told = task.trace.tracer.number_of(child.pid)
+        task.trace.hold_at_event(Event.VFORK_DONE, told)
+    return task.number_of(child.pid)
 
 
 @syscall(57, "fork")
@@ -226,7 +240,7 @@ def fork(task: Task) -> int:
     A Python program's child is driven by the test. Errors: ENOMEM. Source: fork(2).
     """
     if task.context is None:
-        return make_process(task).pid
+        return task.number_of(make_process(task).pid)
     return _clone(task, FORK)
 
 
@@ -237,7 +251,7 @@ def vfork(task: Task) -> int:
     A Python program's child gets a copy, as with fork. Errors: ENOMEM. Source: vfork(2).
     """
     if task.context is None:
-        return make_process(task).pid
+        return task.number_of(make_process(task).pid)
     return _clone(task, VFORK)
 
 
@@ -279,7 +293,8 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
     if stack + stack_size > int(task.mm.counters.task_size):
         raise SyscallError(errno.EINVAL)
     wish = Wish(flags, signo, stack + stack_size, parent_tid, child_tid, tls, pidfd)
-    return _clone(task, wish._replace(pid=_pid_to_set(task, pids)))
+    _need_settable(task, flags, pids)
+    return _clone(task, wish._replace(numbers=pids))
 
 
 def _are_valid(flags: int, signo: int) -> bool:
@@ -299,12 +314,21 @@ def _wanted_pids(task: Task, addr: int, count: int) -> tuple[int, ...]:
     return struct.unpack(f"<{count}i", task.mm.copy_in(addr, 4 * count)) if count else ()
 
 
-def _pid_to_set(task: Task, pids: tuple[int, ...]) -> int:
-    """Return the pid that the one name space is to use, 0 for any. Errors: EINVAL, EPERM."""
-    if not pids:
-        return 0
-    if len(pids) > 1 or not 0 < pids[0] < task.kernel.tasks.pid_max:
+def _need_settable(task: Task, flags: int, numbers: tuple[int, ...]) -> None:
+    """Refuse numbers that a caller may not choose, or too many. Errors: EINVAL, EPERM.
+
+    Source: alloc_pid() of Linux 6.18.
+    """
+    spaces: list[PidNamespace | None] = [*task.nsproxy.pid.upwards(), task.kernel.nsproxy.pid]
+    if flags & CLONE_NEWPID:
+        spaces.insert(0, None)  # the one that is to be made
+    if len(numbers) > len(spaces):
         raise SyscallError(errno.EINVAL)
-    if not (task.capable("CAP_CHECKPOINT_RESTORE") or task.capable("CAP_SYS_ADMIN")):
-        raise SyscallError(errno.EPERM)
-    return pids[0]
+    for number, space in zip(numbers, spaces, strict=False):
+        if not 0 < number < (space.pid_max if space and space.level else task.kernel.tasks.pid_max):
+            raise SyscallError(errno.EINVAL)
+        if space is None:
+            continue
+        able = ("CAP_CHECKPOINT_RESTORE", "CAP_SYS_ADMIN")
+        if not any(task.capable_in(space.user, right) for right in able):
+            raise SyscallError(errno.EPERM)

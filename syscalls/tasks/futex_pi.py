@@ -67,7 +67,7 @@ def try_lock(task: Task, call: Call) -> int:
 def unlock(task: Task, call: Call) -> int:
     """Give the lock up, or hand it over to who waits (UNLOCK_PI). Errors: EPERM, EINVAL."""
     key = call.key
-    if word_at(task, call.addr) & TID_MASK != task.pid:
+    if word_at(task, call.addr) & TID_MASK != task.number:
         raise SyscallError(errno.EPERM)
     if sleepers_of(task, key):
         raise SyscallError(errno.EINVAL)

@@ -300,7 +300,7 @@ def capget(task: Task, header: int, data: int) -> int:
         return 0
     if not words or pid < 0:
         raise SyscallError(errno.EINVAL)
-    target = task.kernel.tasks.get(pid) if pid else task
+    target = task.find(pid) if pid else task
     if target is None:
         raise SyscallError(errno.ESRCH)
     cred = target.cred
@@ -331,7 +331,7 @@ def capset(task: Task, header: int, data: int) -> int:
     words, pid = _cap_header(task, header)
     if not words:
         raise SyscallError(errno.EINVAL)
-    if pid not in (0, task.pid):
+    if pid not in (0, task.number):
         raise SyscallError(errno.EPERM)
     parts = struct.unpack(f"<{3 * words}I", task.mm.copy_in(data, 12 * words))
     masks = [sum(parts[3 * w + kind] << 32 * w for w in range(words)) for kind in range(3)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _task_or_self(task: Task, pid: int) -> Task:
     """Return the task of a pid, the caller for 0. Errors: ESRCH."""
-    found = task.kernel.tasks.get(pid) if pid else task
+    found = task.find(pid) if pid else task
     if found is None:
         raise SyscallError(errno.ESRCH)
     return found
@@ -32,7 +32,7 @@ def setpgid(task: Task, pid: int, pgid: int) -> int:
     """
     if pgid < 0 or pid < 0:
         raise SyscallError(errno.EINVAL)
-    target = _task_or_self(task, pid or task.tgid)
+    target = _task_or_self(task, pid) if pid else task.group.leader
     if target is not target.group.leader:
         raise SyscallError(errno.EINVAL)
     if target.group is not task.group:
@@ -44,7 +44,7 @@ def setpgid(task: Task, pid: int, pgid: int) -> int:
             raise SyscallError(errno.EACCES)
     if target.sid == target.pid:
         raise SyscallError(errno.EPERM)
-    group = pgid or target.pid
+    group = task.pid_of(pgid) if pgid else target.pid
     if group != target.pid and not _group_exists(task, group):
         raise SyscallError(errno.EPERM)
     target.group.pgid = group
@@ -59,13 +59,13 @@ def _group_exists(task: Task, group: int) -> bool:
 @syscall(121, "getpgid", SINT)
 def getpgid(task: Task, pid: int) -> int:
     """Return the group of a process. Errors: ESRCH. Source: getpgid(2)."""
-    return _task_or_self(task, pid).pgid
+    return task.number_of(_task_or_self(task, pid).pgid)
 
 
 @syscall(111, "getpgrp")
 def getpgrp(task: Task) -> int:
     """Return the caller's group. Source: getpgrp(2)."""
-    return task.pgid
+    return task.number_of(task.pgid)
 
 
 @syscall(112, "setsid")
@@ -79,13 +79,13 @@ def setsid(task: Task) -> int:
     group = task.group
     group.sid = group.pgid = group.pid
     group.tty = None
-    return group.pid
+    return task.number_of(group.pid)
 
 
 @syscall(124, "getsid", SINT)
 def getsid(task: Task, pid: int) -> int:
     """Return the session of a process. Errors: ESRCH. Source: getsid(2)."""
-    return _task_or_self(task, pid).sid
+    return task.number_of(_task_or_self(task, pid).sid)
 
 
 @syscall(24, "sched_yield")
@@ -121,7 +121,7 @@ def restart_syscall(task: Task) -> int:
 def set_tid_address(task: Task, addr: int) -> int:
     """Note where a zero goes when the thread ends; return its id. Source: set_tid_address(2)."""
     task.thread.clear_child_tid = addr
-    return task.pid
+    return task.number
 
 
 @syscall(273, "set_robust_list", INT, INT)
@@ -142,7 +142,7 @@ def get_robust_list(task: Task, pid: int, addr: int, length_addr: int) -> int:
 
     Source: get_robust_list(2).
     """
-    of = task.kernel.tasks.get(pid) if pid else task
+    of = task.find(pid) if pid else task
     if of is None or not of.alive:
         raise SyscallError(errno.ESRCH)
     if not task.may_trace(of, Ids.REAL):

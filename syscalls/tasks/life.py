@@ -113,7 +113,7 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     if task.context is None:
         return _leave_python(task, wanted, strings)
     program = execution.load(task, wanted, strings)
-    old_pid = task.pid
+    old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     task.become(program)
     if task.trace is not None:
         _tell_of_exec(task, task.trace, old_pid)
@@ -265,10 +265,10 @@ def _children(task: Task, kind: int, number: int, options: int) -> list[Group]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
     candidates: Iterable[Group | None] = task.children
     if kind == P_PID:
-        candidates = [task.children.get(number)]
+        candidates = [task.children.get(task.pid_of(number))]
     chosen = [child for child in candidates if child and _eligible(task, child, options)]
     if kind == P_PGID:
-        group = number or task.pgid
+        group = task.pid_of(number) if number else task.pgid
         chosen = [child for child in chosen if child.pgid == group]
     if not chosen:
         raise SyscallError(errno.ECHILD)
@@ -322,9 +322,10 @@ def _tracees(task: Task, kind: int, number: int, options: int) -> list[Trace]:
         if not options & WNOTHREAD or trace.tracer is task
     ]
     if kind == P_PID:
-        return [trace for trace in chosen if trace.task.pid == number]
+        return [trace for trace in chosen if trace.task.pid == task.pid_of(number)]
     if kind == P_PGID:
-        return [trace for trace in chosen if trace.task.pgid == (number or task.pgid)]
+        group = task.pid_of(number) if number else task.pgid
+        return [trace for trace in chosen if trace.task.pgid == group]
     return chosen
 
 
@@ -368,9 +369,10 @@ def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
     event = _news(task, *choice, options)
     if event is not None:
+        told = event._replace(pid=task.number_of(event.pid))  # which it has until it is forgotten
         if not options & WNOWAIT:
             _consume(task, event)
-        return event
+        return told
     if options & WNOHANG:
         return None
     raise WouldBlock(("child", task.group), error=errno.EDEADLK)
@@ -495,7 +497,7 @@ def wait_and_store(
     return event.pid
 
 
-def _waitid_info(event: Event) -> bytes:
+def _waitid_info(task: Task, event: Event) -> bytes:
     """Return siginfo_t for a child's news."""
     status, child = event.status, event.child
     if status == 0xFFFF:
@@ -506,7 +508,8 @@ def _waitid_info(event: Event) -> bytes:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:
         code, value = 1, status >> 8
-    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, child.leader.cred.uid, value)
+    uid = task.cred.user_ns.uid_of(child.leader.cred.uid)
+    head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, uid, value)
     return head.ljust(128, b"\0")
 
 
@@ -514,7 +517,7 @@ def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
     """Wait for the child that a descriptor stands for. Errors: EBADF, ECHILD, EAGAIN."""
     never = task.fds.get(fd).flags & O_NONBLOCK and not options & WNOHANG
     try:
-        pid = process_of(task, fd).tgid
+        pid = task.number_of(process_of(task, fd).tgid)
     except SyscallError as error:
         raise SyscallError(errno.ECHILD if error.number == errno.ESRCH else error.number) from None
     event = _wait(task, (P_PID, pid), options | (WNOHANG if never else 0))
@@ -545,7 +548,7 @@ def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: i
             task.mm.copy_out(info, bytes(SIGINFO_BYTES))
         raise
     if info:
-        task.mm.copy_out(info, _waitid_info(event) if event else bytes(SIGINFO_BYTES))
+        task.mm.copy_out(info, _waitid_info(task, event) if event else bytes(SIGINFO_BYTES))
     if usage and event:
         task.mm.copy_out(usage, usage_of(event.child).pack())
     return 0

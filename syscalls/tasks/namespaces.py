@@ -10,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.base import CLONE_NEWIPC, CLONE_NEWUSER, Namespace
+from pkern.kernel.namespaces.base import ALL_FLAGS, CLONE_NEWIPC, CLONE_NEWUSER, Namespace
 from pkern.kernel.tasks.clone import (
     CLONE_FILES,
     CLONE_FS,
@@ -20,7 +20,7 @@ from pkern.kernel.tasks.clone import (
     CLONE_VM,
 )
 from pkern.kernel.tasks.credentials import Ids
-from pkern.kernel.tasks.namespaces import ALL_FLAGS, Places, entered, made_new, move
+from pkern.kernel.tasks.namespaces import Places, entered, made_new, move
 from pkern.kernel.vfs.nsfs import NsInode
 from pkern.kernel.vfs.pidfd import PidInode
 from pkern.syscalls.files.pidfd import process_of

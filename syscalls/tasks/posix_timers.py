@@ -41,7 +41,7 @@ def _need_clock(task: Task, clock: int) -> None:
 
 
 def _thread_of(task: Task, tid: int) -> Task:
-    found = task.group.threads.get(tid)
+    found = task.group.threads.get(task.pid_of(tid))
     if found is None or not found.alive:
         raise SyscallError(errno.EINVAL)
     return found

@@ -85,8 +85,8 @@ def _set_dumpable(task: Task, args: Arguments) -> int:
 
 def _set_ptracer(task: Task, args: Arguments) -> int:
     pid = args[0]
-    _need(pid in (0, ANY_PID) or pid in task.kernel.tasks)
-    task.group.ptracer = -1 if pid == ANY_PID else pid
+    _need(pid in (0, ANY_PID) or task.find(pid) is not None)
+    task.group.ptracer = -1 if pid == ANY_PID else task.pid_of(pid)
     return 0
 
 

@@ -35,19 +35,19 @@ KCMP_IO = 5
 @syscall(39, "getpid")
 def getpid(task: Task) -> int:
     """Return the process's number, which all its threads share. Source: getpid(2)."""
-    return task.tgid
+    return task.number_of(task.tgid)
 
 
 @syscall(186, "gettid")
 def gettid(task: Task) -> int:
     """Return the thread's own number. Source: gettid(2)."""
-    return task.pid
+    return task.number
 
 
 @syscall(110, "getppid")
 def getppid(task: Task) -> int:
     """Return the parent's pid, 0 without one. Source: getppid(2)."""
-    return task.ppid
+    return task.number_of(task.ppid)
 
 
 def _limit_name(resource: int) -> str:
@@ -98,7 +98,7 @@ def prlimit64(
 
     pid 0: the caller. Errors: ESRCH, EPERM, EINVAL. Source: prlimit(2).
     """
-    target = task.kernel.tasks.get(pid or task.tgid)
+    target = task.find(pid) if pid else task
     if target is None:
         raise SyscallError(errno.ESRCH)
     mine, its = task.cred, target.cred

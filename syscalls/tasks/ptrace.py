@@ -77,7 +77,7 @@ def tracee(task: Task, pid: int) -> Task:
 
 def traced(task: Task, pid: int) -> Task:
     """Return the task that the caller traces, stopped or not. Errors: ESRCH."""
-    found = task.kernel.tasks.get(pid)
+    found = task.find(pid)
     if found is None or found.trace is None or found.trace.tracer is not task or not found.alive:
         raise SyscallError(errno.ESRCH)
     return found
@@ -128,7 +128,7 @@ def _descends(found: Task, task: Task) -> bool:
 
 def _become_tracer(task: Task, pid: int, options: int, seized: int) -> Task:
     """Trace a task from now on. Errors: ESRCH, EPERM."""
-    found = task.kernel.tasks.get(pid)
+    found = task.find(pid)
     if found is None:
         raise SyscallError(errno.ESRCH)
     if found.group is task.group or not task.may_trace(found, Ids.REAL):

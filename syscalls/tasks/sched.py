@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.idmap import NO_ID
+from pkern.kernel.namespaces.user import NO_ID
 from pkern.kernel.tasks.attributes import (
     SCHED_BATCH,
     SCHED_DEADLINE,
@@ -47,7 +47,7 @@ def _task_of(task: Task, pid: int) -> Task:
     """Return the task of a pid, the caller for 0. Errors: EINVAL, ESRCH."""
     if pid < 0:
         raise SyscallError(errno.EINVAL)
-    found = task.kernel.tasks.get(pid) if pid else task
+    found = task.find(pid) if pid else task
     if found is None:
         raise SyscallError(errno.ESRCH)
     return found
@@ -72,7 +72,7 @@ def sched_setaffinity(task: Task, pid: int, nbytes: int, addr: int) -> int:
     Source: sched_setaffinity(2).
     """
     mask = int.from_bytes(task.mm.copy_in(addr, min(nbytes, CPU_MASK_BYTES)), "little")
-    target = task.kernel.tasks.get(pid) if pid else task
+    target = task.find(pid) if pid else task
     if target is None:
         raise SyscallError(errno.ESRCH)
     _need_owner(task, target)
@@ -89,7 +89,7 @@ def sched_getaffinity(task: Task, pid: int, nbytes: int, addr: int) -> int:
     """
     if nbytes % 8 or not nbytes & 0xFFFF_FFFF:
         raise SyscallError(errno.EINVAL)
-    if pid and pid not in task.kernel.tasks:
+    if pid and task.find(pid) is None:
         raise SyscallError(errno.ESRCH)
     task.mm.copy_out(addr, ONE_CPU.to_bytes(CPU_MASK_BYTES, "little"))
     return CPU_MASK_BYTES
@@ -285,10 +285,10 @@ def _group(task: Task, which: int, who: int, first: int) -> list[Task]:
     first: the value of which that stands for a process.
     """
     tasks = [t for t in task.kernel.tasks.values() if t.alive]
-    uid = _user(task, who)
+    uid, pid = _user(task, who), task.pid_of(who) or -abs(who)
     choices: dict[int, Callable[[], Iterable[Task]]] = {
-        PRIO_PROCESS: lambda: [t for t in tasks if t.pid == (who or task.pid)],
-        PRIO_PGRP: lambda: [t for t in tasks if t.pgid == (who or task.pgid)],
+        PRIO_PROCESS: lambda: [t for t in tasks if t.pid == (pid or task.pid)],
+        PRIO_PGRP: lambda: [t for t in tasks if t.pgid == (pid or task.pgid)],
         PRIO_USER: lambda: [t for t in tasks if t.cred.uid == uid],
     }
     if which - first not in choices:

@@ -65,7 +65,7 @@ def _stranger(task: Task, new: Seccomp) -> int:
     """Return the thread whose filters are none that the caller's come from; NO_TASK: none."""
     for other in task.group.living():
         if other is not task and not new.descends_from(other.seccomp):
-            return other.pid
+            return task.number_of(other.pid)
     return NO_TASK
 
 

@@ -292,20 +292,21 @@ def kill(task: Task, pid: int, signo: int) -> int:
     """
     tasks = task.kernel.tasks.processes()
     if pid > 0:
-        one = task.kernel.tasks.get(pid)
+        one = task.find(pid)
         targets = [one] if one is not None else []
     elif pid == -1:
         spared = (task.group, task.kernel.tasks.init and task.kernel.tasks.init.group)
-        targets = [t for t in tasks if t.group not in spared]
+        seen = (t for t in tasks if task.number_of(t.tgid) > 1 or not task.pid_ns.level)
+        targets = [t for t in seen if t.group not in spared]
     else:
-        group = -pid or task.pgid
+        group = task.pid_of(-pid) if pid else task.pgid
         targets = [t for t in tasks if t.pgid == group]
     _send_all(task, targets, signo)
     return 0
 
 
 def _thread_kill(task: Task, tid: int, signo: int) -> int:
-    target = task.kernel.tasks.get(tid)
+    target = task.find(tid)
     if target is None:
         raise SyscallError(errno.ESRCH)
     _check_number(signo)
@@ -320,8 +321,8 @@ def _need_thread(task: Task, tgid: int, tid: int) -> None:
     """Refuse what is no thread of a process. Errors: EINVAL, ESRCH."""
     if tid <= 0 or tgid <= 0:
         raise SyscallError(errno.EINVAL)
-    target = task.kernel.tasks.get(tid)
-    if target is None or target.tgid != tgid:
+    target = task.find(tid)
+    if target is None or target.tgid != task.pid_of(tgid):
         raise SyscallError(errno.ESRCH)
 
 
@@ -353,7 +354,7 @@ def _queue(task: Task, pid: int, signo: int, info: int, sending: Sending) -> int
     """Send a task, or its process, a signal with a value. Errors: as rt_sigqueueinfo."""
     _check_number(signo)
     told = queued_info(task, info)
-    target = task.kernel.tasks.get(pid)
+    target = task.find(pid)
     if target is None:
         raise SyscallError(errno.ESRCH)
     if is_as_from_kernel(told) and target is not task:
@@ -369,7 +370,8 @@ def queued_info(task: Task, addr: int) -> SigInfo:
     """Return what struct siginfo at addr says of sender and value. Errors: EFAULT."""
     raw = task.mm.copy_in(addr, sigframe.SIGINFO_BYTES)
     signo, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
-    return SigInfo(signo, code, 0, sender, uid, 0, value)
+    pid, uid = task.pid_of(sender), task.cred.user_ns.kids(uid, 0)[0]
+    return SigInfo(signo, code, 0, pid, uid, 0, value)
 
 
 def is_as_from_kernel(info: SigInfo) -> bool:

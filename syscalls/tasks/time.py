@@ -29,7 +29,7 @@ def _cpu_clock(task: Task, clock: int) -> int:
     A thread's clock (THREAD_CLOCK) is for its own process. Source: pid_for_clock() of Linux 6.18.
     """
     pid, kind = ~(clock >> 3), clock & 3
-    target = task.kernel.tasks.get(pid) if pid else task
+    target = task.find(pid) if pid else task
     if target is None or kind == CLOCK_FD:
         raise SyscallError(errno.EINVAL)
     if clock & THREAD_CLOCK:

@@ -88,7 +88,7 @@ def test_semaphores_and_messages_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["usernamespaces"])
+@pytest.mark.parametrize("name", ["usernamespaces", "pidnamespaces"])
 def test_namespaces_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -17,6 +17,7 @@ from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, task_of
 from pkern.kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
@@ -38,25 +39,35 @@ def _own(reader: Caller, kernel: Machine) -> Task:
     return kernel.tasks[min(kernel.tasks)]
 
 
+def _number(pid_ns: PidNamespace, pid: int) -> int:
+    """Return the number of a pid in a namespace. Errors: ENOENT: it has none."""
+    number = pid_ns.number_of(pid)
+    if not number:
+        raise SyscallError(errno.ENOENT)
+    return number
+
+
 class SelfLink(ProcLink):
     """/proc/self: the reader's own directory."""
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, "")
+        self._pid_ns = pid_ns
 
     def readlink(self, task: Caller) -> str:
-        return str(_own(task, self.kernel).tgid)
+        return str(_number(self._pid_ns, _own(task, self.kernel).tgid))
 
 
 class ThreadSelfLink(ProcLink):
     """/proc/thread-self: the reader's own thread."""
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, "")
+        self._pid_ns = pid_ns
 
     def readlink(self, task: Caller) -> str:
         own = _own(task, self.kernel)
-        return f"{own.tgid}/task/{own.pid}"
+        return f"{_number(self._pid_ns, own.tgid)}/task/{_number(self._pid_ns, own.pid)}"
 
 
 class TaskLink(ProcLink):

@@ -221,8 +221,8 @@ def sysvipc_shm(reader: Task) -> str:
         "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  "
         "cgid      atime      dtime      ctime                   rss                  swap\n"
     )
-    segments, own = reader.nsproxy.ipc.segments, reader.cred.user_ns
-    return head + "".join(_segment_row(own, shmid, s) for shmid, s in segments.items())
+    segments = reader.nsproxy.ipc.segments
+    return head + "".join(_segment_row(reader, shmid, s) for shmid, s in segments.items())
 
 
 def _owners(own: UserNamespace, owner: tuple[int, int], maker: tuple[int, int]) -> str:
@@ -231,12 +231,13 @@ def _owners(own: UserNamespace, owner: tuple[int, int], maker: tuple[int, int]) 
     return " ".join(ids)
 
 
-def _segment_row(own: UserNamespace, shmid: int, segment: Any) -> str:
+def _segment_row(reader: Task, shmid: int, segment: Any) -> str:
+    own, pids = reader.cred.user_ns, [*map(reader.number_of, (segment.creator, segment.last_pid))]
     inode, pages = segment.inode, lib.mapping_nr_pages(segment.inode.mapping)
     swapped = lib.mapping_nr_swapped(inode.mapping)
     return (
         f"{segment.key:10d} {shmid:10d}  {inode.mode:4o} {segment.bytes:21d} "
-        f"{segment.creator:5d} {segment.last_pid:5d}  {segment.attached:5d} "
+        f"{pids[0]:5d} {pids[1]:5d}  {segment.attached:5d} "
         f"{_owners(own, (inode.uid, inode.gid), segment.owner)} "
         f"{segment.atime:10d} {segment.dtime:10d} {segment.ctime:10d} "
         f"{pages * 4096:21d} {swapped * 4096:21d}\n"
@@ -264,7 +265,7 @@ def sysvipc_msg(reader: Task) -> str:
     own = reader.cred.user_ns
     return head + "".join(
         f"{one.key:10d} {one.id:10d}  {one.mode:4o}  {one.nbytes:10d} {len(one.messages):10d} "
-        f"{one.last_sender:5d} {one.last_receiver:5d} "
+        f"{reader.number_of(one.last_sender):5d} {reader.number_of(one.last_receiver):5d} "
         f"{_owners(own, (one.uid, one.gid), (one.cuid, one.cgid))} "
         f"{one.stime:10d} {one.rtime:10d} {one.ctime:10d}\n"
         for one in reader.nsproxy.ipc.messages.table.items()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import Namespace
-from pkern.kernel.namespaces.idmap import NO_ID, IdMap, parse
-from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.namespaces.idmap import parse
+from pkern.kernel.namespaces.user import NO_ID, IdMap, UserNamespace
 from pkern.kernel.tasks.credentials import Credentials
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.nsfs import NsInode
@@ -32,6 +32,8 @@ Find = Callable[["Task"], Namespace]
 LINKS: dict[str, Find] = {
     "cgroup": lambda task: task.nsproxy.cgroup,
     "ipc": lambda task: task.nsproxy.ipc,
+    "pid": lambda task: task.pid_ns,
+    "pid_for_children": lambda task: task.nsproxy.pid,
     "net": lambda task: task.nsproxy.net,
     "user": lambda task: task.cred.user_ns,
     "uts": lambda task: task.nsproxy.uts,

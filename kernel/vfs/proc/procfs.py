@@ -19,14 +19,16 @@ from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile
 from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
 
 
-def _task_files(kernel: Machine, of_task: Task, which: str) -> Plan:
-    made: Plan = getattr(late.load("pkern.kernel.vfs.proc.taskfiles"), which)(kernel, of_task)
+def _task_files(kernel: Machine, of_task: Task, pid_ns: PidNamespace, which: str) -> Plan:
+    maker = getattr(late.load("pkern.kernel.vfs.proc.taskfiles"), which)
+    made: Plan = maker(kernel, of_task, pid_ns)
     return made
 
 
@@ -38,19 +40,22 @@ def _root_files(kernel: Machine) -> Plan:
 class TaskDir(LateProcDir):
     """/proc/PID, or (process None) /proc/PID/task/TID."""
 
-    def __init__(self, kernel: Machine, of_task: Task, process: TaskDir | None = None) -> None:
+    def __init__(
+        self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir | None = None
+    ) -> None:
         which = "of_process" if process is None else "of_thread"
-        super().__init__(kernel, 0o555, partial(_task_files, kernel, of_task, which))
+        super().__init__(kernel, 0o555, partial(_task_files, kernel, of_task, pid_ns, which))
         self.of_task = of_task
+        self._pid_ns = pid_ns
         self.entries |= task_links(kernel, of_task)
         if process is None:
-            self.entries["task"] = ThreadsDir(kernel, of_task, self)
+            self.entries["task"] = ThreadsDir(kernel, of_task, pid_ns, self)
         else:
             self.entries["children"] = TextFile(kernel, 0o444, self._children)
 
     def _children(self) -> str:
         own = (child for child in self.of_task.children if child.parent is self.of_task)
-        return "".join(f"{child.pid} " for child in own)
+        return "".join(f"{self._pid_ns.number_of(child.pid)} " for child in own)
 
     def lookup(self, name: str, task: Caller) -> Inode:
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
@@ -74,9 +79,12 @@ def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
 class ThreadsDir(ProcDir):
     """/proc/PID/task: a directory for each thread."""
 
-    def __init__(self, kernel: Machine, of_task: Task, process: TaskDir) -> None:
+    def __init__(
+        self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir
+    ) -> None:
         super().__init__(kernel, 0o555)
         self._group = of_task.group
+        self._pid_ns = pid_ns
         self._process = process
         self._dirs: dict[Task, TaskDir] = {}
 
@@ -90,18 +98,18 @@ class ThreadsDir(ProcDir):
 
     def lookup(self, name: str, task: Caller) -> Inode:
         number = int(name) if name.isdecimal() and str(int(name)) == name else 0
-        subject = self._group.threads.get(number)
+        subject = self._group.threads.get(self._pid_ns.pid_of(number))
         if subject is None:
             raise SyscallError(errno.ENOENT)
         if subject not in self._dirs:
             self._dirs = {t: d for t, d in self._dirs.items() if not t.is_reaped}
-            self._dirs[subject] = TaskDir(self.kernel, subject, self._process)
+            self._dirs[subject] = TaskDir(self.kernel, subject, self._pid_ns, self._process)
         inode = self._dirs[subject]
         inode.uid, inode.gid = owner_of(subject, inode)
         return inode
 
     def names(self, task: Caller) -> list[str]:
-        return [str(pid) for pid in sorted(self._group.threads)]
+        return [str(number) for number in sorted(map(self._pid_ns.number_of, self._group.threads))]
 
 
 SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
@@ -110,20 +118,25 @@ SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
 class ProcRoot(LateProcDir):
     """/proc itself: files, links, and one directory for each task."""
 
-    def __init__(self, kernel: Machine) -> None:
+    def __init__(self, kernel: Machine, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, 0o555, partial(_root_files, kernel))
-        self.entries = {"self": SelfLink(kernel), "thread-self": ThreadSelfLink(kernel)}
+        self._pid_ns = pid_ns
+        self.entries = {
+            "self": SelfLink(kernel, pid_ns),
+            "thread-self": ThreadSelfLink(kernel, pid_ns),
+        }
         self._tasks: dict[int, TaskDir] = {}
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        if not (name.isdecimal() and str(int(name)) == name and int(name) in self.kernel.tasks):
+        number = int(name) if name.isdecimal() and str(int(name)) == name else 0
+        subject = self.kernel.tasks.get(self._pid_ns.pid_of(number))
+        if subject is None:
             return super().lookup(name, task)
-        subject = self.kernel.tasks[int(name)]
         found = self._tasks.get(subject.pid)
         if found is None or found.of_task is not subject:
             if len(self._tasks) > 2 * len(self.kernel.tasks) + SPARE_DIRS:
                 self._forget_reaped()
-            found = self._tasks[subject.pid] = TaskDir(self.kernel, subject)
+            found = self._tasks[subject.pid] = TaskDir(self.kernel, subject, self._pid_ns)
         found.uid, found.gid = owner_of(subject, found)
         return found
 
@@ -132,17 +145,17 @@ class ProcRoot(LateProcDir):
         self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
 
     def names(self, task: Caller) -> list[str]:
-        pids = sorted(task.tgid for task in self.kernel.tasks.processes())
-        return [*super().names(task), *map(str, pids)]
+        everyone = (self._pid_ns.number_of(one.tgid) for one in self.kernel.tasks.processes())
+        return [*super().names(task), *map(str, sorted(filter(None, everyone)))]
 
 
 class ProcFs:
-    """The file system at /proc."""
+    """The file system at /proc: what is in a pid namespace; None: in the first one."""
 
     name = "proc"
 
-    def __init__(self, kernel: Machine) -> None:
-        self.root = ProcRoot(kernel)
+    def __init__(self, kernel: Machine, pid_ns: PidNamespace | None = None) -> None:
+        self.root = ProcRoot(kernel, pid_ns or kernel.nsproxy.pid)
 
     def close(self) -> None:
         """Nothing to give back."""

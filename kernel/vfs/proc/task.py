@@ -16,6 +16,7 @@ from pkern.kernel.tasks.credentials import mask_of
 from pkern.kernel.tasks.thread import WORD
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.attributes import IoCounters
     from pkern.kernel.tasks.group import Group, Times
     from pkern.kernel.tasks.task import Task
@@ -101,18 +102,33 @@ def signal_mask(numbers: Iterable[int]) -> str:
     return f"{sum(1 << (n - 1) for n in numbers):016x}"
 
 
-def status(task: Task) -> str:
+def _levels(task: Task, pid: int, pid_ns: PidNamespace) -> str:
+    """Return the numbers of a pid in a namespace, and in those below it down to the task's own."""
+    spaces = [one for one in task.pid_ns.upwards() if one.level > pid_ns.level]
+    numbers = [pid_ns.number_of(pid), *(one.number_of(pid) for one in reversed(spaces))]
+    return "\t".join(map(str, numbers))
+
+
+def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    cred, pid, tgid = task.cred, task.pid, task.tgid
-    uids, gids = (*cred.uids, cred.fsuid), (*cred.gids, cred.fsgid)
+    cred, own, number = task.cred, reader.cred.user_ns, pid_ns.number_of
+    uids = map(own.uid_of, (*cred.uids, cred.fsuid))
+    gids = map(own.gid_of, (*cred.gids, cred.fsgid))
+    numbers = zip(
+        ("NStgid", "NSpid", "NSpgid", "NSsid"),
+        (task.tgid, task.pid, task.pgid, task.sid),
+        strict=True,
+    )
     head = [
         ("Name", task.name.replace("\\", "\\\\").replace("\n", "\\n")),
-        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]), ("Tgid", tgid),
-        ("Ngid", 0), ("Pid", pid), ("PPid", task.ppid),
-        ("TracerPid", task.trace.tracer.pid if task.trace else 0),
+        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]),
+        ("Tgid", number(task.tgid)), ("Ngid", 0), ("Pid", number(task.pid)),
+        ("PPid", number(task.ppid)),
+        ("TracerPid", number(task.trace.tracer.pid) if task.trace else 0),
         ("Uid", "\t".join(map(str, uids))), ("Gid", "\t".join(map(str, gids))),
-        ("FDSize", task.fds.size), ("Groups", "".join(f"{g} " for g in cred.groups) or " "),
-        ("NStgid", tgid), ("NSpid", pid), ("NSpgid", task.pgid), ("NSsid", task.sid),
+        ("FDSize", task.fds.size),
+        ("Groups", "".join(f"{own.gid_of(gid)} " for gid in cred.groups) or " "),
+        *((name, _levels(task, pid, pid_ns)) for name, pid in numbers),
         ("Kthread", 0),
     ]  # fmt: skip
     nodes = task.kernel.memory.all_nodes
@@ -192,23 +208,26 @@ def _low_mask(numbers: Iterable[int]) -> int:
     return sum(1 << (n - 1) for n in numbers if n < 32)
 
 
-def stat(task: Task, reader: Task) -> str:
+def stat(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """52 numbers for programs, about a process. Source: proc_pid_stat(5)."""
-    return _stat(task, reader, task.group.times)
+    return _stat(task, reader, pid_ns, task.group.times)
 
 
-def thread_stat(task: Task, reader: Task) -> str:
+def thread_stat(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """The same of one thread: its own faults and time. Source: proc_pid_stat(5)."""
-    return _stat(task, reader, task.times)
+    return _stat(task, reader, pid_ns, task.times)
 
 
-def _stat(task: Task, reader: Task, used: Times) -> str:
+def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
+    number = pid_ns.number_of
+    foreground = getattr(task.tty, "foreground", -1) or -1
     theirs = task.group.waited_for
     may_look, signals, attributes = reader.may_trace(task), task.signals, task.attributes
     fields: dict[int, Any] = dict.fromkeys(range(1, 53), 0)
     fields |= {
-        1: task.pid, 2: f"({task.name})", 3: state_letter(task), 4: task.ppid, 5: task.pgid,
-        6: task.sid, 7: tty_number(task), 8: getattr(task.tty, "foreground", -1) or -1,
+        1: number(task.pid), 2: f"({task.name})", 3: state_letter(task), 4: number(task.ppid),
+        5: number(task.pgid), 6: number(task.sid), 7: tty_number(task),
+        8: foreground if foreground < 0 else number(foreground),
         9: 0 if task.has_execed else PF_FORKNOEXEC, 10: used.minor,
         11: theirs.minor, 12: used.major, 13: theirs.major, 14: used.cpu_ns // TICK_NS,
         16: theirs.cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,

@@ -25,6 +25,7 @@ from pkern.kernel.vfs.proc.namespaces import NsDir
 from pkern.kernel.vfs.proc.net import NetDir
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
@@ -49,6 +50,8 @@ def _timers(of: Task) -> str:
 class Row(NamedTuple):
     """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
 
+    numbered: instead of text, where numbers are those of the pid namespace that /proc shows.
+
     at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
     open or a read when the task has ended; gone: that of a read when it has been waited for, too.
     whences: what lseek takes. A write returns how many bytes it took.
@@ -57,6 +60,7 @@ class Row(NamedTuple):
     mode: int
     text: Callable[[Task, Task], Text] | None = None
     write: Callable[[Task, bytes, Task], int] | None = None
+    numbered: Callable[[Task, Task, PidNamespace], Text] | None = None
     at_open: int = 0
     at_read: int = 0
     dead: int = 0
@@ -117,9 +121,9 @@ ROWS: dict[str, Row] = {
     "smaps": Row(0o444, _of(proc_maps.smaps), at_open=EACCES),
     "smaps_rollup": Row(0o444, _of(proc_maps.smaps_rollup), at_open=EACCES, dead=ESRCH),
     "stack": Row(0o400, lambda of, reader: "", at_read=EPERM),  # no kernel function has a name
-    "stat": Row(0o444, proc_task.stat),
+    "stat": Row(0o444, numbered=proc_task.stat),
     "statm": Row(0o444, _of(proc_task.statm)),
-    "status": Row(0o444, _of(proc_task.status)),
+    "status": Row(0o444, numbered=proc_task.status),
     "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
     "timers": Row(0o444, lambda of, reader: _timers(of)),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
@@ -132,9 +136,15 @@ class TaskFile(FixedMode):
     """A file of /proc/PID, by its row."""
 
     def __init__(
-        self, kernel: Machine, row: Row, of_task: Task, reader: Task | None = None
+        self,
+        kernel: Machine,
+        row: Row,
+        of_task: Task,
+        pid_ns: PidNamespace,
+        reader: Task | None = None,
     ) -> None:
         super().__init__(kernel, row.mode)
+        self._pid_ns = pid_ns
         self._row = row
         self.whences, self.can_epoll = row.whences, bool(row.ready)
         self._of_task = of_task
@@ -155,7 +165,7 @@ class TaskFile(FixedMode):
             raise SyscallError(row.at_open)
         if row.dead and not alive:
             raise SyscallError(row.dead)
-        return self.for_one_open(type(self)(self.kernel, self._row, self._of_task, reader))
+        return self.for_one_open(type(self)(self.kernel, row, self._of_task, self._pid_ns, reader))
 
     def _subject(self, gone: int) -> Task:
         """Return the task. Errors: gone, unless it is 0: nothing is left of it."""
@@ -165,7 +175,7 @@ class TaskFile(FixedMode):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         row, reader = self._row, self._reader
-        if row.text is None or reader is None:
+        if reader is None:
             raise SyscallError(errno.EINVAL)
         of = self._subject(row.gone)
         if row.dead == ESRCH and row.gone and not of.alive:
@@ -173,10 +183,18 @@ class TaskFile(FixedMode):
         if row.at_read and not reader.may_trace(of):
             raise SyscallError(row.at_read)
         if pos == 0 or not self._content:
-            text = row.text(of, reader)
+            text = self._text(of, reader)
             raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
             self._content = raw
         return self._content[pos : pos + nbytes]
+
+    def _text(self, of: Task, reader: Task) -> Text:
+        """Return the text. Errors: EINVAL: it can only be written."""
+        if self._row.numbered is not None:
+            return self._row.numbered(of, reader, self._pid_ns)
+        if self._row.text is None:
+            raise SyscallError(errno.EINVAL)
+        return self._row.text(of, reader)
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         if self._row.write is None or task is None:
@@ -196,26 +214,32 @@ class MapsFile(TaskFile):
 # The files of a thread that do not show what its process's do.
 THREAD_ROWS: dict[str, Row] = {
     "io": ROWS["io"]._replace(text=_of(proc_task.thread_io)),
-    "stat": ROWS["stat"]._replace(text=proc_task.thread_stat),
+    "stat": ROWS["stat"]._replace(numbered=proc_task.thread_stat),
 }
 NOT_OF_THREADS = frozenset({"coredump_filter", "mountstats", "timers", "timerslack_ns"})
 KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
 
 
-def of_process(kernel: Machine, of_task: Task) -> Plan:
+def of_process(kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> Plan:
     """Return what makes the files of /proc/PID, its links aside."""
-    return {**_plan(kernel, of_task, ROWS), "map_files": partial(MapFilesDir, kernel, of_task)}
+    return {
+        **_plan(kernel, of_task, pid_ns, ROWS),
+        "map_files": partial(MapFilesDir, kernel, of_task),
+    }
 
 
-def of_thread(kernel: Machine, of_task: Task) -> Plan:
+def of_thread(kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> Plan:
     """Return what makes the files of /proc/PID/task/TID, its links aside."""
     rows = {**ROWS, **THREAD_ROWS}
-    return _plan(kernel, of_task, {n: row for n, row in rows.items() if n not in NOT_OF_THREADS})
+    return _plan(
+        kernel, of_task, pid_ns, {n: row for n, row in rows.items() if n not in NOT_OF_THREADS}
+    )
 
 
-def _plan(kernel: Machine, of_task: Task, rows: Mapping[str, Row]) -> Plan:
+def _plan(kernel: Machine, of_task: Task, pid_ns: PidNamespace, rows: Mapping[str, Row]) -> Plan:
     made: dict[str, Callable[[], Inode]] = {
-        name: partial(KINDS.get(name, TaskFile), kernel, row, of_task) for name, row in rows.items()
+        name: partial(KINDS.get(name, TaskFile), kernel, row, of_task, pid_ns)
+        for name, row in rows.items()
     }
     made["mem"] = partial(proc_files.MemFile, kernel, of_task)
     made["net"] = partial(NetDir, kernel, of_task)

@@ -8,8 +8,10 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.namespaces.idmap import Extent, IdMap, parse
+from pkern.kernel.namespaces.idmap import parse
+from pkern.kernel.namespaces.user import Extent, IdMap
 from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.userland.program import Sys
 
 NEWUTS, NEWIPC, NEWUSER = 0x4000000, 0x8000000, 0x10000000
@@ -162,3 +164,66 @@ def test_maps_lead_down_and_up() -> None:
     with pytest.raises(SyscallError):
         IdMap([Extent(0, 8, 5)]).through(wide)
     assert parse(b"0 1 2\n  9 8 7 \n") == (Extent(0, 1, 2), Extent(9, 8, 7))
+
+
+NEWPID = 0x20000000
+
+
+def first_inside(kernel: Kernel) -> tuple[Sys, Sys]:
+    """Return a program, and the first of a pid namespace, its child."""
+    above = root_inside(kernel)
+    above.unshare(NEWPID)
+    return above, above.fork()
+
+
+def test_numbers_begin_anew_and_go_with_their_pids(kernel: Kernel) -> None:
+    above, first = first_inside(kernel)
+    assert (first.getpid(), first.getppid()) == (1, 0)
+    second = first.fork()
+    assert (second.getpid(), second.getppid()) == (2, 1)
+    second.setsid()
+    second.task.exit(3)
+    assert first.wait4(2) == (2, 3 << 8)
+    assert not first.task.pid_of(2)
+    assert above.task.number_of(first.task.pid) == first.task.pid
+
+
+def test_the_end_of_the_first_process_ends_all(kernel: Kernel) -> None:
+    above, first = first_inside(kernel)
+    first.fork()
+    others = [task for task in kernel.tasks.values() if task.pid_ns is first.task.pid_ns]
+    assert len(others) == 2
+    first.task.exit(0)
+    assert not any(task.alive for task in others)
+    refused(errno.ENOMEM, above.fork)
+
+
+def test_proc_shows_the_namespace_that_it_was_mounted_in(kernel: Kernel) -> None:
+    _, first = first_inside(kernel)
+    fs = ProcFs(kernel, first.task.pid_ns)
+    root = fs.root
+    assert [name for name in root.names(first.task) if name.isdecimal()] == ["1"]
+    status = root.lookup("1", first.task).lookup("status", first.task).opened(first.task)
+    text = status.read(0, PAGE)
+    assert b"\nPid:\t1\n" in text and b"\nNSpid:\t1\n" in text and b"\nPPid:\t0\n" in text
+    assert root.entries["self"].readlink(first.task) == "1"
+    whole = get(first, f"/proc/{first.task.pid}/status")
+    assert b"\nNSpid:\t%d\t1\n" % first.task.pid in whole
+
+
+def test_nothing_is_seen_of_who_is_outside(kernel: Kernel) -> None:
+    _, first = first_inside(kernel)
+    outside = kernel.spawn("outside").pid
+    refused(errno.ESRCH, first.kill, outside, 0)
+    refused(errno.ESRCH, first.getpgid, outside)
+    refused(errno.ESRCH, first.pidfd_open, outside)
+    refused(errno.ESRCH, first.prlimit64, outside, first.RLIMIT_NOFILE)
+
+
+def test_no_signal_from_inside_ends_the_first_process(kernel: Kernel) -> None:
+    above, first = first_inside(kernel)
+    for signo in (9, 15, 19):
+        first.kill(1, signo)
+    assert first.task.alive
+    above.kill(first.task.pid, 9)
+    assert not first.task.alive
