@@ -145,6 +145,17 @@ def test_shrinking_leaves_only_what_the_failure_needs() -> None:
     assert shrink(calls, fails) == needed
 
 
+def test_shrinking_leaves_each_call_to_its_process() -> None:
+    calls: Calls = (Call(Kind.FORK, ()), Call(Kind.MUNMAP, (FIXED_BASE, 3 * PAGE), actor=1))
+    last = shrink(calls, lambda candidate: candidate[-1].kind is Kind.MUNMAP)[-1]
+    assert last == Call(Kind.MUNMAP, (0, 0), actor=1)
+
+
+def test_shrinking_leaves_a_userfaultfd_that_needs_no_monitor() -> None:
+    calls: Calls = (Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),)
+    assert shrink(calls, lambda candidate: True) == calls
+
+
 @pytest.mark.parametrize("index", range(3))
 def test_the_c_program_does_what_the_runner_does(
     index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

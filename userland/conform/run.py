@@ -149,14 +149,14 @@ def run_part(
                 if oracle.agree_on_next(steps):
                     continue
                 verdict = again.pair.compare(steps)
-            permitted.update(row.reason for row in verdict.allowed)
-            if verdict.divergence is not None:
-                short = again.pair.shorten(verdict.divergence)
-                failures.append(Failure(part.seed, index, short))
-                if len(failures) >= stop_after:
-                    break
-            elif not verdict.allowed:
-                unrepeated.append(index)
+                permitted.update(row.reason for row in verdict.allowed)
+                if verdict.divergence is not None:
+                    short = again.pair.shorten(verdict.divergence)
+                    failures.append(Failure(part.seed, index, short))
+                elif not verdict.allowed:
+                    unrepeated.append(index)
+            if len(failures) >= stop_after:
+                break
     oracle.model.check()
     again.close()
     oracle.close()
