@@ -125,9 +125,14 @@ static void install_zero(struct fault *f)
 
 static int64_t anonymous_fault(struct fault *f)
 {
+	bool writes = f->access & ACCESS_WRITE;
+	int64_t err = writes ? vma_prepare_anon(f->vma)
+			     : 0; /* before a monitor is asked, as on Linux */
+	if (err)
+		return err;
 	if (f->vma->flags & VM_UFFD_MISSING)
 		return userfault(f->vma, VM_UFFD_MISSING, PAGE_SIZE);
-	if (f->access & ACCESS_WRITE)
+	if (writes)
 		return install_own(f, NULL);
 	install_zero(f);
 	return 0;

@@ -52,6 +52,14 @@ FOUND: dict[str, Calls] = {
         Call(Kind.FORK, ()),
         Call(Kind.MADVISE, (PLACE, PAGE, 8), actor=1),
     ),
+    "a store that a userfaultfd refuses is one all the same to a later mprotect": (
+        Call(Kind.USERFAULTFD, (0o4001,)),
+        Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+        Call(Kind.MMAP, (PLACE, 3 * PAGE, 3, 0x32, Slot.NONE, 0)),
+        Call(Kind.UFFD_REGISTER, (PLACE + 2 * PAGE, PAGE, 1, 0, Slot.USERFAULT)),
+        Call(Kind.STORE, (PLACE + 2 * PAGE, 0)),
+        Call(Kind.MPROTECT, (PLACE, 3 * PAGE, 0)),
+    ),
     "a write from outside to what a fork had shared": (
         Call(Kind.MMAP, (PLACE, PAGE, 0, 0x8012, Slot.F0, 0)),
         Call(Kind.MEM_WRITE, (PLACE, 0)),
