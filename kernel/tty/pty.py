@@ -2,7 +2,7 @@
 
 What is written to the master is typed at the slave's terminal; what the slave writes and what is
 echoed is read from the master. When the master is closed the terminal is hung up: who has the slave
-open reads its end and writes EIO.
+open reads its end, or EIO if it was waiting for something to read, and writes EIO.
 """
 
 from __future__ import annotations
@@ -307,6 +307,8 @@ class PtySlave(PtyInode):
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
         tty = self.tty
         if file.cookie in self.hung_up:
+            if tty.closed and self._waited():
+                raise SyscallError(errno.EIO)
             return b""
         tty.jobs.need_foreground(SIGTTIN)
         if not nbytes:
@@ -317,6 +319,11 @@ class PtySlave(PtyInode):
                 return self._taken(nbytes)
             return b""
         return self._taken(nbytes)
+
+    def _waited(self) -> bool:
+        """Tell whether this call has waited already."""
+        task = self.tty.jobs.caller()
+        return task is not None and task.thread.progress is not None
 
     def _taken(self, nbytes: int) -> bytes:
         data = self.tty.discipline.take(nbytes)

@@ -391,6 +391,35 @@ static void ends(void)
 	close(slave);
 }
 
+/* A child keeps one side alone for a moment, while the parent waits for something to read at the other. */
+static void closed_while_waiting(const char *what, int *kept, int *left)
+{
+	char c[9];
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		close(*kept);
+		usleep(60000);
+		_exit(0);
+	}
+	close(*left);
+	bytes(what, c, read(*kept, c, 9));
+	bytes("again", c, read(*kept, c, 9));
+	waitpid(child, NULL, 0);
+	close(*kept);
+}
+
+static void ends_of_waits(void)
+{
+	make();
+	closed_while_waiting("master closed for lines", &slave, &master);
+	make();
+	change(0, ICANON, 0, 0);
+	closed_while_waiting("master closed for bytes", &slave, &master);
+	make();
+	closed_while_waiting("slave closed", &master, &slave);
+}
+
 /* ---- sessions ---- */
 
 static volatile int caught[65];
@@ -636,6 +665,7 @@ int main(void)
 	flow();
 	packets();
 	ends();
+	ends_of_waits();
 	in_session(controlling);
 	in_session(background);
 	in_session(orphans);
