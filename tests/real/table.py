@@ -34,6 +34,7 @@ PYTHON = "python3 --version"
 JAVA = "java -version 2>&1 | grep Environment | grep -o '[0-9][^ )]*'"
 JDK = "openjdk-17-jdk-headless"
 POSTGRES = "/usr/lib/postgresql/15/bin/postgres --version | cut -d ' ' -f 3"
+BOCHS = "bochs --help 2>&1 | grep -o 'Emulator [0-9.]*'"
 UML = ("user-mode-linux busybox-static e2fsprogs", "linux.uml --version")
 MAKE_DISK = "sh $FILES/uml/disk.sh"
 SAMPLE = "gcc -g -O0 -pthread -o $BUILT/sample $FILES/sample.c"
@@ -201,6 +202,23 @@ PROGRAMS = (
         "busybox's shell with children",
     ),
     Program(
+        "qemu-system-x86_64",
+        "qemu-system-x86 seabios grub-common grub-pc-bin",
+        "qemu-system-x86_64 --version | head -n 1 | cut -d ' ' -f 4",
+        "sh $FILES/qemu/system.sh",
+        "SeaBIOS and GRUB from a disk, typed to on the serial port, by a thread of TCG; power off",
+        "sh $FILES/qemu/disk.sh",
+        wall=600,
+    ),
+    Program(
+        "sysbench",
+        "sysbench",
+        "sysbench --version | cut -d ' ' -f 2",
+        "sh $FILES/sysbench.sh",
+        "cpu, memory, threads, mutex, each by four threads",
+        wall=240,
+    ),
+    Program(
         "valgrind",
         "valgrind libc6-dbg",
         "valgrind --version",
@@ -229,7 +247,7 @@ PROGRAMS = (
     Program(
         "bochs",
         "bochs bochsbios vgabios",
-        "bochs --help 2>&1 | grep -o 'Emulator [0-9.]*'",
+        BOCHS,
         "sh $FILES/bochs/sector.sh",
         "a BIOS and a boot sector that writes to port 0xE9",
         wall=120,

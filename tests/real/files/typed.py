@@ -45,6 +45,8 @@ def shown_until(terminal: int, wanted: bytes | None) -> bytes:
         try:
             more = os.read(terminal, 4096)
         except OSError:  # the other end has been closed
+            more = b""
+        if not more:
             break
         shown += more
     return shown
