@@ -321,6 +321,21 @@ ENTRIES = (
         high=INT_MAX,
     ),
     Entry(
+        "kernel.io_uring_disabled",
+        "Who may make an io_uring: 0 everyone, 1 CAP_SYS_ADMIN and io_uring_group, 2 nobody.",
+        "tasks",
+        default=0,
+        high=2,
+    ),
+    Entry(
+        "kernel.io_uring_group",
+        "A group whose tasks may make an io_uring while io_uring_disabled is 1; -1: none.",
+        "tasks",
+        default=-1,
+        low=-1,
+        high=INT_MAX,
+    ),
+    Entry(
         "kernel.yama.ptrace_scope",
         "Whom a task may trace: 0 who has its rights, 1 its descendants (or PR_SET_PTRACER),"
         " 2 with CAP_SYS_PTRACE only, 3 nobody.",

@@ -65,9 +65,8 @@ GONE = frozenset(_GONE.split())
 
 # Why a family of calls is not done.
 _REASONS = {
-    "there is no asynchronous I/O": """
-        io_setup io_destroy io_getevents io_submit io_cancel io_pgetevents io_uring_setup
-        io_uring_enter io_uring_register""",
+    "asynchronous I/O goes by io_uring": """
+        io_setup io_destroy io_getevents io_submit io_cancel io_pgetevents""",
     "no modules, no other kernel to load": """
         init_module delete_module finit_module kexec_load kexec_file_load""",
     "files are watched by inotify": "fanotify_init fanotify_mark",

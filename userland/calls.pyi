@@ -1338,6 +1338,27 @@ class Calls:
     def inotify_rm_watch(self, fd: int, wd: int) -> int:
         """End a watch. Errors: EBADF, EINVAL (no such watch). Source: inotify_rm_watch(2)."""
 
+    def io_uring_enter(self, fd: int, to_submit: int, min_complete: int, flags: int, addr: int, nbytes: int) -> int:
+        """Begin up to to_submit entries and wait for min_complete ends; return how many were begun.
+
+        Errors: EBADF, EOPNOTSUPP (no io_uring), EBADFD (not enabled yet), EINVAL, EFAULT, ETIME, EINTR.
+        Source: io_uring_enter(2).
+        """
+
+    def io_uring_register(self, fd: int, operation: int, addr: int, count: int) -> int:
+        """Give a ring buffers, files or an eventfd to use, enable it, or ask what it can do.
+
+        Errors: EBADF, EOPNOTSUPP (no io_uring), EINVAL, EBUSY (there are some), ENXIO (there are none),
+        EFAULT, EMFILE, EBADFD. Source: io_uring_register(2).
+        """
+
+    def io_uring_setup(self, entries: int, addr: int) -> int:
+        """Return the descriptor of a new io_uring; struct io_uring_params at addr is filled in.
+
+        Errors: EPERM (kernel.io_uring_disabled), EFAULT, EINVAL, EMFILE, ENOMEM; ENOSYS in a Python
+        program. Source: io_uring_setup(2).
+        """
+
     def ioctl(self, fd: int, request: int, arg: int = 0) -> int:
         """Ask a device. Errors: EBADF, ENOTTY, EFAULT, EINVAL. Source: ioctl(2)."""
 

@@ -135,6 +135,7 @@ class Scheduler:
         self.queue: deque[Task] = deque()
         self.next_task: Callable[[], Task] = self.queue.popleft  # takes the one that runs next
         self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
+        self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
         self.running: Task | None = None
         self.slice_blocks = SLICE_BLOCKS
         self.observer: Observer | None = None
@@ -181,9 +182,22 @@ class Scheduler:
             self.wake_task(task)
 
     def wake(self, key: Hashable) -> None:
-        """Wake every task that waits for key, in the order in which they came."""
+        """Wake every task that waits for key, in the order in which they came, then who listens."""
         for task in self.sleepers.pop(key, ()):
             self.wake_task(task)
+        if self.listeners:
+            for told in self.listeners.pop(key, ()):
+                told()
+
+    def listen(self, key: Hashable, told: Callable[[], None]) -> None:
+        """Have told called when key is woken next: a wait that no task sleeps in."""
+        self.listeners.setdefault(key, []).append(told)
+
+    def work(self, task: Task, action: Callable[[], None]) -> None:
+        """Have a task do something in the kernel, before it goes on or is tried again."""
+        task.thread.works.append(action)
+        task.attention = True
+        self.wake_task(task)
 
     def unpark(self, task: Task) -> None:
         """Take a task off everything it waits for."""
@@ -243,7 +257,7 @@ class Scheduler:
         when = clock.next_due()
         due = None if when is None else max(0, when - clock.now_ns)
         for key in list(self._inputs):
-            if key in self.sleepers:
+            if key in self.sleepers or key in self.listeners:
                 self._wait_for_host(self._inputs[key], due)
             else:
                 del self._inputs[key]
@@ -430,7 +444,9 @@ class Scheduler:
         """Finish what keeps a task from user mode, then run it; None: it cannot run now."""
         thread = task.thread
         while task.exit_status is None and not thread.stopped and thread.waiting is None:
-            if thread.call is not None:
+            if thread.works:
+                thread.works.pop(0)()
+            elif thread.call is not None:
                 self._try_call(task)
             elif task.attention:
                 self._attend(task)
@@ -554,6 +570,8 @@ class Scheduler:
         """Note the call for its next try; a signal that waits already interrupts it at once."""
         thread = task.thread
         thread.progress = wait.progress
+        if thread.works:
+            return  # which may end the wait
         if (task.signals.waiting or task.trace) and self._is_interrupted(task, wait):
             self._interrupt(task, wait)
             return

@@ -9,6 +9,7 @@ Source: Linux 6.18 arch/x86/entry/syscall_32.c.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
@@ -85,6 +86,7 @@ class Thread:
         self.progress: Any = None
         self.waiting: WouldBlock | None = None
         self.interrupted = False
+        self.works: list[Callable[[], None]] = []  # to be done in the kernel: Scheduler.work
         self.stopped = 0
         self.queued = False
         self.sleeps_in_call = 0

@@ -290,6 +290,10 @@ class Inode:
     def punched(self, start: int, end: int) -> None:
         """Note that [start, end) bytes have been zeroed in the page cache."""
 
+    def place_of(self, offset: int) -> int:
+        """Return the place (bytes) that mmap's offset means. Errors: EINVAL: none."""
+        return offset
+
     def file_handle(self, mode: int, cookie: int) -> Any:
         """Return the core's file for an open, or NULL: it cannot be mapped."""
         return ffi.NULL

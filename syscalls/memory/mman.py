@@ -81,6 +81,8 @@ def mmap(
             check_size(flags)
     else:
         handle = _file_handle(task, signed32(fd), flags)
+        if offset:
+            offset = task.fds.get(signed32(fd)).inode.place_of(offset)
     mm = task.mm
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:

@@ -44,6 +44,14 @@ def test_statx_and_the_time_of_a_followed_link_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+@pytest.mark.parametrize("flavour", ["glibc", "pie"])
+def test_rings_of_io_uring_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
+) -> None:
+    program = compile_c("io_uring", flavour)
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
 def test_execve_of_descriptors_and_scripts_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path

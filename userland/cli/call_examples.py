@@ -440,6 +440,9 @@ EXAMPLES: dict[str, str] = {
     "process_mrelease": "child.exit(); sys.process_mrelease(sys.pidfd_open(child.pid))",
     "alarm": "sys.alarm(10); sys.alarm(0)",
     "seccomp": "sys.seccomp(2, 0, addr)",
+    "io_uring_setup": "sys.io_uring_setup(8, addr)",
+    "io_uring_enter": "sys.io_uring_enter(99, 1, 0, 0, 0, 0)",
+    "io_uring_register": "sys.io_uring_register(99, 8, addr, 0)",
     "modify_ldt": "sys.modify_ldt(0, addr, 64)",
     "timer_create": "sys.timer_create(sys.CLOCK_MONOTONIC, 0, addr); unpack('<i', sys.load(addr, 4))",
     "timer_settime": (

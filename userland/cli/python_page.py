@@ -49,6 +49,7 @@ CHAPTERS = {
     "files.epoll": "epoll",
     "files.timerfd": "Timers that are files",
     "files.eventfd": "Counters that are files",
+    "io_uring.calls": "Calls by rings: programs in machine code",
     "net.sockets": "Sockets",
     "net.messages": "Sockets: sending and receiving",
     "net.options": "Sockets: options",

@@ -1,0 +1,358 @@
+"""Requests of a ring: made when they are submitted, in the caller's context, and again when what
+they wait for has changed.
+
+Owns their lives. A request is a call that would sleep: instead it is noted with what it waits for,
+and is tried again as its task's next work in the kernel (Scheduler.work), as Linux does with its
+task work; so completions come in an order that is always the same. Invariant: a request that has
+begun and has not completed is in Ring.pending; its open file is held.
+Source: io_uring_enter(2), Linux 6.18 io_uring/.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.wait import WouldBlock
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.io_uring import RingInode
+
+FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
+ENTRY = struct.Struct("<BBHiQQIIQHHiQQ")
+HELD = 1 << 30  # the descriptor by which a handler finds the file that a request holds
+
+
+class Entry(NamedTuple):
+    """struct io_uring_sqe. op_flags: the word whose meaning the opcode gives."""
+
+    opcode: int
+    flags: int
+    ioprio: int
+    fd: int
+    off: int
+    addr: int
+    length: int
+    op_flags: int
+    user_data: int
+    buf_index: int
+    personality: int
+    file_index: int
+    addr3: int
+    pad: int
+
+
+class Operation(NamedTuple):
+    """What an opcode does. work: raises as a system call's handler. zero: fields that must be 0.
+
+    flags: the bits of op_flags that there are; None: the call itself looks. takes_file: fd is an
+    open file's. check: more that is refused before anything is done.
+    """
+
+    work: Callable[[Request], int]
+    zero: tuple[str, ...] = ()
+    flags: int | None = None
+    takes_file: bool = True
+    ioprio: int = 0
+    check: Callable[[Entry], None] | None = None
+
+
+class Request:
+    """One entry that was submitted. link: the request that begins when this one has succeeded.
+
+    progress: as Thread.progress. timer: the LINK_TIMEOUT behind it.
+    """
+
+    def __init__(self, ring: Ring, task: Task, entry: Entry, operation: Operation | None) -> None:
+        self.ring, self.task, self.entry, self.operation = ring, task, entry, operation
+        self.error = 0  # found before it began
+        self.link: Request | None = None
+        self.progress: Any = None
+        self.file: File | None = None
+        self.woken = False
+        self.timer: Request | None = None
+        self.mm = task.mm  # what its addresses are of: an execve calls it off
+
+    # ---- a life ----
+
+    def begin(self) -> None:
+        """Do it, or note what it waits for."""
+        if self.entry.flags & DRAIN and self.ring.pending:
+            self.ring.drained.append(self)
+            return
+        self.ring.pending[self] = None
+        if self.error:
+            self.end(-self.error)
+            return
+        try:
+            self._hold_file()
+        except SyscallError as error:
+            self.end(-error.number)
+            return
+        self._start_timer()
+        if self in self.ring.pending:
+            self.attempt()
+
+    def _hold_file(self) -> None:
+        assert self.operation is not None
+        if not self.operation.takes_file:
+            return
+        if self.entry.flags & FIXED_FILE:
+            file = self.ring.fixed_file(self.entry.fd)
+        else:
+            file = self.task.fds.get(self.entry.fd)
+        file.descriptors += 1
+        self.file = file
+
+    def _start_timer(self) -> None:
+        """Begin the LINK_TIMEOUT that stands behind this request."""
+        if self.timer is not None:
+            self.timer.ring.pending[self.timer] = None
+            self.timer.attempt()
+
+    def attempt(self) -> None:
+        """Try the call; one that would sleep is tried again once a key of its wait is woken."""
+        if self.task.mm is not self.mm:
+            self.end(-errno.ECANCELED)
+            return
+        thread, files = self.task.thread, self.task.fds.files
+        assert self.operation is not None
+        before, thread.progress = thread.progress, self.progress
+        if self.file is not None:
+            files[HELD] = self.file
+        try:
+            result = self.operation.work(self)
+        except WouldBlock as wait:
+            result = wait.partial
+            if not result:
+                self.wait_for(wait)
+                return
+        except SyscallError as error:
+            result = -error.number
+        finally:
+            thread.progress = before
+            files.pop(HELD, None)
+        if self in self.ring.pending:
+            self.end(result)
+
+    def wait_for(self, wait: WouldBlock) -> None:
+        """Try again when something has changed, or at the deadline."""
+        self.progress, self.woken = wait.progress, False
+        scheduler = self.task.kernel.scheduler
+        assert scheduler is not None
+        for key in wait.keys:
+            scheduler.listen(key, self.wake)
+        if wait.deadline is not None:
+            scheduler.at(wait.deadline, self.wake)
+
+    def wake(self) -> None:
+        """Let the task try again as the next it does in the kernel."""
+        if self.woken or self not in self.ring.pending:
+            return
+        if not self.task.alive:
+            self.end(-errno.ECANCELED)
+            return
+        self.woken = True
+        assert self.task.kernel.scheduler is not None
+        self.task.kernel.scheduler.work(self.task, self._again)
+
+    def _again(self) -> None:
+        if self in self.ring.pending:
+            self.attempt()
+
+    def end(self, result: int) -> None:
+        """Complete, and begin what is linked behind it, or call that off."""
+        self.ring.pending.pop(self, None)
+        if self.file is not None:
+            file, self.file = self.file, None
+            file.put()
+        failed = result < 0
+        if failed or not self.entry.flags & SKIP_SUCCESS:
+            self.ring.post(self, result)
+        if self.timer is not None:
+            self.timer.call_off(-errno.ECANCELED)
+        follower, self.link = self.link, None
+        if follower is not None:
+            if failed and not self.entry.flags & HARDLINK:
+                follower.call_off_all()
+            else:
+                follower.begin()
+        self.ring.look_again()
+
+    def call_off(self, result: int) -> None:
+        """End it if it waits."""
+        if self in self.ring.pending:
+            self.end(result)
+
+    def call_off_all(self) -> None:
+        """End this request and those behind it, none of which has begun."""
+        request: Request | None = self
+        while request is not None:
+            follower, request.link = request.link, None
+            request.ring.post(request, -request.error or -errno.ECANCELED)
+            if request.timer is not None:
+                request.ring.post(request.timer, -errno.ECANCELED)
+            request = follower
+
+
+class Ring:
+    """What one io_uring has besides its memory: requests that wait, and what was registered."""
+
+    def __init__(self, inode: RingInode, enabled: int) -> None:
+        self.inode = inode
+        self.enabled = enabled
+        self.skips = 0  # not 0: some ends were not told of, and DRAIN cannot be any more
+        self.pending: dict[Request, None] = {}  # in the order in which they began
+        self.drained: list[Request] = []  # which wait until nothing is pending
+        self.counting: list[tuple[int, Request]] = []  # timeouts that end by a number of ends
+        self.eventfd: File | None = None
+        self.files: list[File | None] = []
+        self.buffers: list[tuple[int, int]] = []
+        inode.on_close = self._close
+
+    def fixed_file(self, index: int) -> File:
+        """Return a registered file. Errors: EBADF."""
+        file = self.files[index] if 0 <= index < len(self.files) else None
+        if file is None:
+            raise SyscallError(errno.EBADF)
+        return file
+
+    def post(self, request: Request, result: int) -> None:
+        """Tell of an end, by the eventfd too."""
+        self.inode.complete(request.entry.user_data, result)
+        if self.eventfd is not None:
+            try:
+                self.eventfd.inode.file_write(
+                    self.eventfd, 0, (1).to_bytes(8, "little"), request.task
+                )
+            except SyscallError:
+                return  # it is full
+
+    def look_again(self) -> None:
+        """Let timeouts go that count ends, and what was held back until all have ended."""
+        for when, request in list(self.counting):
+            if self.inode.completed >= when and request in self.pending:
+                self.counting.remove((when, request))
+                request.end(0)
+        while self.drained and not self.pending:
+            self.drained.pop(0).begin()
+
+    def find(self, matches: Callable[[Request], bool]) -> Request | None:
+        """Return the first pending request that matches."""
+        return next((request for request in self.pending if matches(request)), None)
+
+    def drop_files(self) -> None:
+        """Let go of the registered files."""
+        files, self.files = self.files, []
+        for file in files:
+            if file is not None:
+                file.put()
+
+    def _close(self) -> None:
+        """The last descriptor has gone: nothing completes any more."""
+        for request in list(self.pending):
+            del self.pending[request]
+            if request.file is not None:
+                file, request.file = request.file, None
+                file.put()
+        self.drained, self.counting = [], []
+        self.drop_files()
+        if self.eventfd is not None:
+            self.eventfd.put()
+            self.eventfd = None
+
+
+# ---- submitting ----
+
+
+def submit(
+    ring: Ring, task: Task, wanted: int, operations: dict[int, Operation], all_of_them: int
+) -> int:
+    """Take up to wanted entries and begin them; return how many were taken.
+
+    all_of_them: 1: go on behind one that makes no sense (IORING_SETUP_SUBMIT_ALL).
+    """
+    taken = 0
+    wanted = min(wanted, ring.inode.nr_entries)
+    head: Request | None = None
+    last: Request | None = None
+    while taken < wanted and (raw := ring.inode.next_entry()) is not None:
+        taken += 1
+        request = _request(ring, task, Entry(*ENTRY.unpack(raw)), operations)
+        if last is not None and request.entry.opcode == LINK_TIMEOUT and not request.error:
+            last.timer = request
+        elif last is not None:
+            last.link = request
+        else:
+            head = request
+        last = request if request.entry.opcode != LINK_TIMEOUT or last is None else last
+        linked = request.entry.flags & (LINK | HARDLINK)
+        if linked and taken < wanted:
+            continue
+        ring.inode.show_taken()
+        _begin_chain(head)
+        failed, head, last = request.error, None, None
+        if failed and not linked and not all_of_them:
+            break
+    ring.inode.show_taken()
+    if head is not None:
+        _begin_chain(head)
+    return taken
+
+
+def _begin_chain(head: Request | None) -> None:
+    """Begin the first of a chain; where one of it makes no sense none of it is done."""
+    assert head is not None
+    request: Request | None = head
+    while request is not None:
+        if request.error:
+            if request is head:
+                break
+            head.call_off_all()
+            return
+        request = request.link
+    head.begin()
+
+
+LINK_TIMEOUT = 15
+
+
+def _request(ring: Ring, task: Task, entry: Entry, operations: dict[int, Operation]) -> Request:
+    """Return a request, with the error of one that makes no sense."""
+    request = Request(ring, task, entry, operations.get(entry.opcode))
+    try:
+        _check(request)
+    except SyscallError as error:
+        request.error = error.number
+    return request
+
+
+def _check(request: Request) -> None:
+    """Errors: EINVAL, EOPNOTSUPP, EBADF."""
+    entry, operation = request.entry, request.operation
+    if operation is None or entry.flags >> 7:
+        raise SyscallError(errno.EINVAL)
+    if entry.flags & SELECT:
+        raise SyscallError(errno.EOPNOTSUPP)
+    request.ring.skips |= entry.flags & SKIP_SUCCESS
+    if entry.flags & DRAIN and request.ring.skips:
+        raise SyscallError(errno.EOPNOTSUPP)
+    if entry.ioprio & ~operation.ioprio or entry.personality:
+        raise SyscallError(errno.EINVAL)
+    if operation.flags is not None and entry.op_flags & ~operation.flags:
+        raise SyscallError(errno.EINVAL)
+    if any(getattr(entry, name) for name in operation.zero):
+        raise SyscallError(errno.EINVAL)
+    if not operation.takes_file and entry.flags & FIXED_FILE and entry.opcode in NO_FIXED:
+        raise SyscallError(errno.EBADF)
+    if operation.check is not None:
+        operation.check(entry)
+
+
+NO_FIXED = frozenset({18, 19, 21, 28})  # OPENAT, CLOSE, STATX, OPENAT2
