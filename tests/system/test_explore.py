@@ -410,3 +410,26 @@ def test_what_cannot_be(words, complaint, tmp_path):
     assert done.returncode in (2, 127)
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_schedules_that_are_given_up_are_not_of_the_budget(tmp_path):
+    source = ORDERS / "increment.c"
+    subprocess.run([*WITHOUT_LIBRARY, tmp_path / "increment", source], check=True)
+    words = ("explore", "--preempt", "memory", "--strategy", "states", "--jobs", "1", "increment")
+    every = pkern(*words, folder=tmp_path)
+    nr = int(re.search(r"^schedules: (\d+)$", every.stdout, re.MULTILINE)[1])
+    assert re.search(r"^given up, as they went on like others: [1-9]\d*$", every.stdout, re.M)
+    assert "there are more" not in every.stdout
+    exact = pkern(*words, "--budget", str(nr), folder=tmp_path)
+    assert exact.stdout == every.stdout
+    fewer = pkern(*words, "--budget", str(nr - 1), folder=tmp_path)
+    assert f"schedules: {nr - 1}\nthere are more: --budget has ended it\n" in fewer.stdout
+
+
+def test_shrinking_has_an_end_and_says_so(folder):
+    words = ("explore", "--strategy", "random", "--preempt", "memory", "--first", "--seed", "3")
+    whole = pkern(*words, "lost_update", folder=folder)
+    assert "; the least that it needs, point:task: " in whole.stdout
+    none = pkern(*words, "--shrink", "0", "lost_update", folder=folder)
+    assert "; what --shrink has left of it, point:task: " in none.stdout
+    assert none.stdout.count(":") > whole.stdout.count(":")

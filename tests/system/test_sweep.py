@@ -161,6 +161,44 @@ def test_what_python_does_without_a_failure(tmp_path):
         assert done.stdout.splitlines()[0] == f"without a failure: {told}"
 
 
+HANGS = r"""
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+	int pipes[2];
+	char byte;
+	if (pipe(pipes))
+		return 5;
+	puts("waits");
+	fflush(stdout);
+	%s
+	return read(pipes[0], &byte, 1) != 1; /* nobody else writes there */
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "good", "finding"),
+    [
+        ("", "every task waits and nothing can wake one", "goes on with other output"),
+        ("*(volatile char *)8 = 1;", "ended by SIGSEGV", "goes on with other output"),
+    ],
+)
+def test_how_it_ends_without_a_failure_is_no_finding(first, good, finding, tmp_path):
+    (tmp_path / "anyway.c").write_text(HANGS % first)
+    subprocess.run(["gcc", "-static", "-O1", "-o", "anyway", "anyway.c"], check=True, cwd=tmp_path)
+    quiet = pkern("sweep", "--inject", "close:error=EIO", "anyway", folder=tmp_path)
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    told = pkern("sweep", "--inject", "pipe,pipe2,write:error=EIO", "anyway", folder=tmp_path)
+    assert told.returncode == 1, told.stdout
+    assert "hangs" not in told.stdout.split("positions")[1]
+    assert "crashes" not in told.stdout
+    assert good in told.stdout.splitlines()[0]
+    assert f"1  {finding}: " in told.stdout  # nothing was written
+    assert "1  reports: status 5" in told.stdout
+
+
 @pytest.mark.parametrize("what", [[], ["--inject", "mmap:error=ENOMEM"]])
 def test_one_that_does_not_end(what, tmp_path):
     (tmp_path / "loops.py").write_text("def main(sys):\n    while True: pass\n")

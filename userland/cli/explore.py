@@ -67,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tell data races, with both stacks (needs --preempt memory)",
     )
+    group.add_argument(
+        "--shrink",
+        type=natural,
+        default=1000,
+        metavar="N",
+        help="schedules that are tried to make a finding shorter, at most (1000)",
+    )
     group.add_argument("--first", action="store_true", help="stop at the first finding")
     group = parser.add_argument_group("what is told")
     group.add_argument("--save", metavar="FILE", help="write the first finding there, for replay")

@@ -30,10 +30,11 @@ from pkern.userland.engine import CpuUnavailable
 from pkern.userland.explore.elsewhere import run_each, run_tree
 from pkern.userland.explore.points import CAN_BE_TRACED, Preempt, Strategy
 from pkern.userland.explore.recording import Recording
-from pkern.userland.explore.run import Plan, Ran, Session, never, priorities, shrunk, uniform
+from pkern.userland.explore.run import Plan, Ran, Session, never, priorities, uniform
+from pkern.userland.explore.shrink import Shrunk, shrunk
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import NoEnd, is_python
-from pkern.userland.sweep.ends import End, Group, Meaning, grouped, meaning
+from pkern.userland.sweep.ends import End, Group, Meaning, by_itself, grouped, meaning
 from pkern.userland.tables import clear_progress, show_progress, tell
 
 FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.REPORTS})
@@ -87,14 +88,18 @@ def _explore(options: argparse.Namespace) -> int:
         session.plan = session.plan._replace(enough=never)
         groups = _grouped(all_ran, usual)
         findings = [group for group in groups if group.meaning in FINDINGS]
-        shortest = [shrunk(session, _shortest(group)) for group in findings]
+        shortest = [_shrunk(session, group, options) for group in findings]
+        clear_progress()
         races = told_races(session, all_ran, options) if options.races else []
     cut = "" if options.first else session.cut
-    tell([*_told(usual, all_ran, groups, findings, shortest, cut), *races])
+    more = [f"there are more: --{cut} has ended it"] if cut else []
+    if session.given_up:
+        more.append(f"given up, as they went on like others: {session.given_up}")
+    tell([*_told(usual, all_ran, groups, findings, shortest, more), *races])
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
     if options.save and shortest:
-        recording = Recording.of(session.plan, command_of(options), shortest[0])
+        recording = Recording.of(session.plan, command_of(options), shortest[0].ran)
         recording.write(Path(options.save))
         print(f"pkern replay {shlex.quote(options.save)}")
     return 1 if findings or any(ran.races for ran in all_ran) else 0
@@ -148,8 +153,15 @@ def _schedules(
     yield from (ended[number] for number in sorted(ended))
 
 
-def _shortest(group: Group[Schedule]) -> Ran:
-    return min((ran for _, ran in group.led), key=lambda ran: (ran.switches, len(ran.choices)))
+def _shrunk(session: Session, group: Group[Schedule], options: argparse.Namespace) -> Shrunk:
+    """Return the shortest schedule of a group, made shorter. It is shown how far that is."""
+
+    def progress(tried: int, best: Ran) -> None:
+        words = f"shorter schedules tried; now preempted {best.switches} times"
+        show_progress(tried, options.shrink, words)
+
+    shortest = min((ran for _, ran in group.led), key=lambda ran: (ran.switches, len(ran.choices)))
+    return shrunk(session, shortest, options.shrink, progress)
 
 
 def _grouped(all_ran: Sequence[Ran], usual: Ran) -> list[Group[Schedule]]:
@@ -161,7 +173,7 @@ def _grouped(all_ran: Sequence[Ran], usual: Ran) -> list[Group[Schedule]]:
 def _meaning(end: End, usual: End) -> Meaning:
     """Return what an end means; a program that always fails is a finding, too."""
     found = meaning(end, usual)
-    return Meaning.REPORTS if found is Meaning.SURVIVES and end.status else found
+    return by_itself(end) if found is Meaning.SURVIVES else found
 
 
 def _is_finding(usual: End, end: End) -> bool:
@@ -173,27 +185,28 @@ def _told(
     all_ran: Sequence[Ran],
     groups: Sequence[Group[Schedule]],
     findings: Sequence[Group[Schedule]],
-    shortest: Sequence[Ran],
-    cut: str,
+    shortest: Sequence[Shrunk],
+    more: Sequence[str],
 ) -> list[str]:
     lines = [f"the usual schedule: {usual.end.told()} ({usual.points} points)"]
     lines.append(f"schedules: {len(all_ran)}")
-    lines += [f"there are more: --{cut} has ended it"] if cut else []
-    lines.append("")
+    lines += [*more, ""]
     for group in groups:
         lines.append(f"{len(group.led):6}  {group.meaning.value}: {group.end.told()}")
         if group in findings:
-            ran = shortest[findings.index(group)]
-            lines.append(f"        first in schedule {group.led[0][0]}; {_choices(ran)}")
+            least = _choices(shortest[findings.index(group)])
+            lines.append(f"        first in schedule {group.led[0][0]}; {least}")
     return lines
 
 
-def _choices(ran: Ran) -> str:
+def _choices(shortest: Shrunk) -> str:
+    ran = shortest.ran
     if not ran.choices:
         return "it needs no other order than the usual one"
     shown = ", ".join(f"{point}:{answer}" for point, answer in ran.choices)
     times = "once" if ran.switches == 1 else f"{ran.switches} times"
-    return f"the least that it needs, point:task: {shown} (preempted {times})"
+    least = "the least that it needs" if shortest.is_least else "what --shrink has left of it"
+    return f"{least}, point:task: {shown} (preempted {times})"
 
 
 def _as_json(usual: Ran, groups: Sequence[Group[Schedule]]) -> str:

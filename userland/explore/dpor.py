@@ -219,11 +219,10 @@ def _touch(objects: dict[Hashable, _Touched], step: Step, number: int) -> None:
         touched.written, touched.read = number, []
 
 
-def explore(run: Callable[[Order], Ordered]) -> Iterator[Ran]:
-    """Run every order that matters; give what came of each."""
+def explore(run: Callable[[Order], Ordered]) -> Iterator[Ordered]:
+    """Run every order that matters; give what came of each, and of those that were given up."""
     explorer = Explorer()
     for order in explorer.orders():
         came = run(order)
         explorer.take(came)
-        if not came.redundant:
-            yield came.ran
+        yield came

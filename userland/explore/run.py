@@ -1,4 +1,4 @@
-"""Schedules of a program: one, many, all within a bound; and the shortest that ends as one did.
+"""Schedules of a program: one, many, all within a bound.
 
 Owns the machine that they are branches of, and what is known of each: its choices and its end.
 """
@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -26,7 +26,7 @@ from pkern.userland.explore.races import Race
 from pkern.userland.explore.races import races as find_races
 from pkern.userland.explore.stacks import Captured
 from pkern.userland.explore.states import States
-from pkern.userland.explore.strategies import Block, Blocks, Priorities, Replay, Tree, Uniform
+from pkern.userland.explore.strategies import Block, Priorities, Replay, Tree, Uniform
 from pkern.userland.explore.trace import Trace
 from pkern.userland.given import Given
 from pkern.userland.harness import EndlessRun, NoEnd
@@ -167,6 +167,7 @@ class Session:
         """Boot it. Errors: as plan.machine; NotBranchable."""
         self.plan = plan
         self.cut = ""  # by what an exploration of every schedule was: the plan's budget
+        self.given_up = 0  # schedules that went on as another had
         import_for_ends()
         self._kernel = plan.machine()
 
@@ -210,7 +211,7 @@ class Session:
         """
         while True:
             found: list[Ran] = []
-            self.cut = ""
+            self.cut, self.given_up = "", 0
             for ran in schedules():
                 found.append(ran)
                 if self.plan.enough(ran.end):
@@ -227,12 +228,17 @@ class Session:
 
     def run_orders(self) -> Iterator[Ran]:
         """Run every order that matters, or as many as the plan allows. Errors: NoEnd."""
-        for number, one in enumerate(dpor.explore(self._run_order)):
-            if number == self.plan.budget:
+        left = self.plan.budget
+        for came in dpor.explore(self._run_order):
+            if came.redundant:
+                self.given_up += 1
+                continue
+            if not left:
                 self.cut = BUDGET
                 return
-            yield one
-            if not set(one.shared) <= set(self.plan.shared):
+            left -= 1
+            yield came.ran
+            if not set(came.ran.shared) <= set(self.plan.shared):
                 return  # it has more points than were known
 
     def captured(self, ran: Ran, steps: Collection[int]) -> dict[int, Captured]:
@@ -262,6 +268,7 @@ class Session:
                 found = sorted(whole.result(), key=_order)
             if budget.was_too_small():
                 self.cut = BUDGET
+            self.given_up = budget.given_up()
             return found
         finally:
             budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
@@ -286,39 +293,61 @@ def priorities(seed: int, schedules: int, depth: int, points: int) -> Iterator[S
 
 
 class _Budget:
-    """How many schedules may still be begun: a number that all processes share."""
+    """How many schedules may still be begun, and what came of it: numbers all processes share."""
+
+    LEFT, REFUSED, GIVEN_UP, STOPPED = range(4)
 
     def __init__(self, schedules: int) -> None:
         self._fd = os.memfd_create("budget")
-        self._put(schedules)
+        os.ftruncate(self._fd, 4 * NUMBER.size)
+        self._put(self.LEFT, schedules)
 
     def close(self) -> None:
         """Let go of it here; processes that have it keep it."""
         os.close(self._fd)
 
-    def _put(self, schedules: int) -> None:
-        os.pwrite(self._fd, NUMBER.pack(schedules), 0)
+    def _put(self, which: int, value: int) -> None:
+        os.pwrite(self._fd, NUMBER.pack(value), which * NUMBER.size)
+
+    def _get(self, which: int) -> int:
+        value: int = NUMBER.unpack(os.pread(self._fd, NUMBER.size, which * NUMBER.size))[0]
+        return value
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)  # it is a process's: each copy takes its own
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def stop(self) -> None:
         """Let none be begun any more."""
-        self._put(0)
+        self._put(self.STOPPED, 1)
 
     def was_too_small(self) -> bool:
         """Tell whether one more was wanted than there were."""
-        return bool(os.pread(self._fd, NUMBER.size, NUMBER.size))
+        return bool(self._get(self.REFUSED))
+
+    def given_up(self) -> int:
+        """Return how many were given back."""
+        return self._get(self.GIVEN_UP)
 
     def take(self) -> bool:
         """Take one; tell whether there was one."""
-        fcntl.lockf(self._fd, fcntl.LOCK_EX)  # it is a process's: each copy takes its own
-        try:
-            (left,) = NUMBER.unpack(os.pread(self._fd, NUMBER.size, 0))
+        with self._locked():
+            left = 0 if self._get(self.STOPPED) else self._get(self.LEFT)
             if left:
-                self._put(left - 1)
+                self._put(self.LEFT, left - 1)
             else:
-                os.pwrite(self._fd, NUMBER.pack(1), NUMBER.size)
-        finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+                self._put(self.REFUSED, 1)
         return bool(left)
+
+    def give_back(self) -> None:
+        """Let another be run for one that was given up."""
+        with self._locked():
+            self._put(self.GIVEN_UP, self._get(self.GIVEN_UP) + 1)
+            self._put(self.LEFT, self._get(self.LEFT) + 1)
 
 
 def never_here() -> bool:
@@ -404,7 +433,9 @@ def _subtree(
     strategy = Tree(branching.fork, bound, partial(states.add, kernel) if states else never_here)
     mine = run_once(kernel, plan, strategy)
     _limit(None)
-    if plan.enough(mine.end):
+    if strategy.redundant:
+        budget.give_back()
+    elif plan.enough(mine.end):
         budget.stop()
     branching.finish()
     is_told = branching.reply is not None or share.has(0)  # the usual one: by the first share
@@ -412,80 +443,3 @@ def _subtree(
     if branching.reply is not None:
         branching.reply.run(lambda: ran)
     return ran
-
-
-# ---- fewer switches ----
-
-
-MOST_ROUNDS, MOST_VARIANTS = 20, 100
-WHOLE = 1 << 40  # points: until it cannot go on
-
-
-def shrunk(session: Session, ran: Ran) -> Ran:
-    """Return a schedule that ends the same with as few switches as can be found.
-
-    First choices are left out, as long as any can; then blocks, in which one task runs, are left
-    out or joined with the next one of the same task.
-    """
-    best = _fewer_choices(session, ran)
-    for _ in range(MOST_ROUNDS):
-        better = _fewer_blocks(session, best)
-        if better is None:
-            break
-        best = _fewer_choices(session, better)
-    return best
-
-
-def _cost(ran: Ran) -> tuple[int, int]:
-    return ran.switches, len(ran.choices)
-
-
-def _fewer_blocks(session: Session, best: Ran) -> Ran | None:
-    """Return the cheapest schedule with other blocks that ends the same, if it costs less."""
-    variants = [Blocks(blocks) for blocks in _variants(best.blocks)][:MOST_VARIANTS]
-    found = {
-        number: ran
-        for number, ran in session.run_each(variants)
-        if ran.end == best.end and _cost(ran) < _cost(best)
-    }
-    return min((found[number] for number in sorted(found)), key=_cost, default=None)
-
-
-def _variants(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Give blocks without one; with one as long as it can be, or joined with an earlier one."""
-    for place, (pid, times) in reversed(list(enumerate(blocks))):
-        without = [*blocks[:place], *blocks[place + 1 :]]
-        yield without
-        yield [*blocks[:place], (pid, WHOLE), *blocks[place + 1 :]]
-        for earlier in range(place):
-            if blocks[earlier][0] == pid:
-                joined = list(without)
-                joined[earlier] = pid, blocks[earlier][1] + times
-                yield joined
-
-
-def _fewer_choices(session: Session, ran: Ran) -> Ran:
-    """Return a schedule that ends the same, of which no choice can be left out."""
-    best, size = ran, max(1, len(ran.choices) // 2)
-    while size:
-        shorter = _without(session, best, size)
-        if shorter is None:
-            size //= 2
-        else:
-            best, size = shorter, min(size, max(1, len(shorter.choices) // 2))
-        if not best.choices:
-            break
-    return best
-
-
-def _without(session: Session, best: Ran, size: int) -> Ran | None:
-    """Return the first schedule that ends the same without size choices in a row, or None."""
-    choices = best.choices
-    parts = range(0, len(choices), size)
-    strategies = [Replay(choices[:start] + choices[start + size :]) for start in parts]
-    found = {
-        number: ran
-        for number, ran in session.run_each(strategies)
-        if ran.end == best.end and len(ran.choices) < len(choices)
-    }
-    return found[min(found)] if found else None

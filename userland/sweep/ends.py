@@ -71,16 +71,33 @@ FINDINGS = frozenset({Meaning.CRASHES, Meaning.HANGS, Meaning.CORRUPTS, Meaning.
 
 
 def meaning(end: End, good: End) -> Meaning:
-    """Return what an end means beside the one of the run in which nothing failed."""
+    """Return what an end means beside the one of the run in which nothing failed.
+
+    A program that crashes or hangs without a failure, too, shows nothing by doing so with one.
+    """
+    is_same = _how(end) == _how(good)
+    alone = by_itself(end)
+    if not is_same and alone in {Meaning.CRASHES, Meaning.HANGS}:
+        return alone
+    if set(end.left) - set(good.left):
+        return Meaning.LEAKS
+    if is_same:
+        return Meaning.SURVIVES if end.out == good.out else Meaning.CORRUPTS
+    return Meaning.REPORTS
+
+
+def _how(end: End) -> tuple[int, str | None, bool]:
+    """Return how it ended; the words for what each task waits for hold ids of objects."""
+    return end.status, end.signal, end.reason is not None
+
+
+def by_itself(end: End) -> Meaning:
+    """Return what an end means that is compared with none."""
     if end.signal and Signal[end.signal] in CRASHES:
         return Meaning.CRASHES
     if end.reason is not None:
         return Meaning.HANGS
-    if set(end.left) - set(good.left):
-        return Meaning.LEAKS
-    if end.status == good.status:
-        return Meaning.SURVIVES if end.out == good.out else Meaning.CORRUPTS
-    return Meaning.REPORTS
+    return Meaning.REPORTS if end.status else Meaning.SURVIVES
 
 
 T = TypeVar("T")
