@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--waiters", action="store_true", help="and who is woken where a futex wakes one of several"
     )
     group.add_argument(
+        "--timers",
+        action="store_true",
+        help="and when time passes up to the next timer: signals, sleeps and time limits",
+    )
+    group.add_argument(
         "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
     )
     group.add_argument(

@@ -28,7 +28,7 @@ from pkern.userland.cli.prepared import (
 from pkern.userland.cluster.share import Elsewhere
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.explore.elsewhere import run_each, run_tree
-from pkern.userland.explore.points import CAN_BE_TRACED, Preempt, Strategy
+from pkern.userland.explore.points import CAN_BE_TRACED, Also, Preempt, Strategy
 from pkern.userland.explore.recording import Recording
 from pkern.userland.explore.run import Plan, Ran, Session, never, priorities, uniform
 from pkern.userland.explore.shrink import Shrunk, shrunk
@@ -70,7 +70,7 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
 def _explore(options: argparse.Namespace) -> int:
     if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
         raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
-    in_steps = [f"--{name}" for name in ("sleeps", "waiters") if getattr(options, name)]
+    in_steps = [f"--{what.value}" for what in _also(options)]
     if in_steps and (options.races or options.strategy in {"dpor", "states"}):
         words = "cuts steps in the middle: bounded, exhaustive, random or pct, without --races"
         raise UsageError(f"{in_steps[0]} {words}")
@@ -105,6 +105,10 @@ def _explore(options: argparse.Namespace) -> int:
     return 1 if findings or any(ran.races for ran in all_ran) else 0
 
 
+def _also(options: argparse.Namespace) -> tuple[Also, ...]:
+    return tuple(what for what in Also if getattr(options, what.value))
+
+
 def _plan(options: argparse.Namespace) -> Plan:
     return Plan(
         partial(machine, options),
@@ -117,8 +121,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         traced=options.races or options.strategy == "dpor",
         races=options.races,
         merges=options.strategy == "states",
-        sleeps=options.sleeps,
-        waiters=options.waiters,
+        also=_also(options),
     )
 
 

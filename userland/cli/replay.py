@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
             given_of(asked),
             recording.preempt,
             shared=recording.shared,
-            sleeps=recording.sleeps,
-            waiters=recording.waiters,
+            also=recording.also,
         )
         with plan.machine() as kernel:
             if options.strace:

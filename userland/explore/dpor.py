@@ -19,7 +19,7 @@ from pkern.userland.explore.objects import Footprint
 from pkern.userland.explore.strategies import Redundant
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
+    from pkern.userland.explore.points import Candidate
     from pkern.userland.explore.run import Ran
     from pkern.userland.explore.trace import Step, Trace
 
@@ -53,7 +53,7 @@ class Guided:
         self.trace: Trace | None = None
         self.redundant = False
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return the answer. Errors: Redundant."""
         assert self.trace is not None
         pids = [task.pid for task in tasks]

@@ -16,6 +16,11 @@ those that came to sleep so later, as their calls lie above its own.
 
 A futex that wakes one of several wakes who has waited longest, or is a point, too: who is woken.
 
+Time may pass at a point, up to the next timer, instead of a task's turn, if that is asked for: how
+long a task's turns take is not the program's. Then a point has one answer more, the last, and there
+is one wherever a timer runs. A timer is not late by any answer: it is early where turns cost less
+(--block-ns, --call-ns).
+
 Points are counted from 1. The first answer is always the task that ran until now, if it can go on,
 else the one that has waited longest; the others stand in the order of their ids. So a schedule is
 the list of points at which another answer was given. A task that has had too many in a row (FAIR)
@@ -57,6 +62,28 @@ class Preempt(Enum):
     INSTRUCTIONS = "instructions"
 
 
+class Also(Enum):
+    """What else has points if it is asked for; the value is the word for it."""
+
+    SLEEPS = "sleeps"
+    WAITERS = "waiters"
+    TIMERS = "timers"
+
+
+class Candidate(Protocol):
+    """What may come next: a task, or time. pid: 0 is time's."""
+
+    @property
+    def pid(self) -> int: ...
+
+
+class _Time:
+    pid = 0
+
+
+TIME = _Time()
+MOST_PASSES = 100  # of time in one schedule: a timer that begins anew each time has no end
+
 FUTEX, FUTEX_COMMAND, FUTEX_PRIVATE = 202, 0x7F, 128
 FUTEX_WAKES = frozenset({1, 10})  # WAKE, WAKE_BITSET
 ONE = 1  # block, or instruction
@@ -81,7 +108,7 @@ FAIR = {
 class Strategy(Protocol):
     """Who answers. preempts: whether any answer but the first takes the processor from a task."""
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int: ...
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int: ...
 
 
 class Points:
@@ -112,6 +139,7 @@ class Points:
         self.blocks: list[list[int]] = []
         self._trace = trace
         self._chosen: Task | None = None  # in the middle of another's sleep
+        self._passes_left = 0  # of time
         self._scheduler = scheduler
         scheduler.next_task = self.next_task
         if preempt is Preempt.INSTRUCTIONS:
@@ -123,11 +151,22 @@ class Points:
         if preempt in BEHIND_CALLS:
             _end_slices(scheduler)
 
-    def ask_in_sleeps(self) -> None:
+    def ask_also(self, what: Also) -> None:
+        """Have points there, too."""
+        {
+            Also.SLEEPS: self._ask_in_sleeps,
+            Also.WAITERS: self._ask_who_wakes,
+            Also.TIMERS: self._ask_for_time,
+        }[what]()
+
+    def _ask_in_sleeps(self) -> None:
         """Let others run, too, where a task sleeps for memory."""
         self._scheduler.kernel.memory.sleep_hook = self._sleep
 
-    def ask_who_wakes(self) -> None:
+    def _ask_for_time(self) -> None:
+        self._passes_left = MOST_PASSES
+
+    def _ask_who_wakes(self) -> None:
         """Ask, too, which of several is woken where a futex wakes one."""
         calls = self._scheduler.calls
         futex = calls[FUTEX]
@@ -181,7 +220,7 @@ class Points:
         if self._trace is not None:
             self._trace.end()
         before = self.count
-        task = ready[0] if len(ready) == 1 else self._ask(ready)
+        task = self._next_of(ready)
         if self._trace is not None:
             point = self.count if self.count > before else 0
             self._trace.begin(task.pid, tuple(other.pid for other in ready), point)
@@ -190,18 +229,43 @@ class Points:
         self._last = task
         return task
 
+    def _next_of(self, ready: list[Task]) -> Task:
+        while not self._must_give_way(ready) and self._may_time_pass():
+            tasks = self._in_order(ready)
+            chosen = self._choose([*tasks, TIME])
+            if chosen < len(tasks):
+                return tasks[chosen]
+            self._passes_left -= 1
+            self._scheduler.pass_time()
+            ready = self._ready()
+        return ready[0] if len(ready) == 1 else self._ask(ready)
+
+    def _may_time_pass(self) -> bool:
+        return self._passes_left > 0 and self._scheduler.kernel.clock.next_due() is not None
+
+    def _must_give_way(self, ready: Sequence[Task]) -> bool:
+        """Tell whether the last task has had its share: it may wait for another in a loop."""
+        return len(ready) > 1 and self._in_a_row >= self._fair
+
     def _ask(self, ready: list[Task]) -> Task:
-        if self._in_a_row >= self._fair:  # it may wait for another in a loop
+        if self._must_give_way(ready):
             return next(task for task in ready if task is not self._last)
-        preempts = self._last in ready
-        first = self._last if preempts and self._last is not None else ready[0]
-        tasks = [first, *sorted((task for task in ready if task is not first), key=_id)]
+        tasks = self._in_order(ready)
+        return tasks[self._choose(tasks)]
+
+    def _in_order(self, ready: Sequence[Task]) -> list[Task]:
+        """Return who can run, as answers number them."""
+        first = self._last if self._last in ready and self._last is not None else ready[0]
+        return [first, *sorted((task for task in ready if task is not first), key=_id)]
+
+    def _choose(self, candidates: Sequence[Candidate]) -> int:
+        """Have a point of which the first answer is whether the last task goes on."""
         self.count += 1
         if self.count > MOST_POINTS:
             raise EndlessRun(f"does not end: {MOST_POINTS:,} points")
-        return tasks[self._answer(tasks, preempts=preempts)]
+        return self._answer(candidates, preempts=candidates[0] is self._last)
 
-    def _answer(self, tasks: list[Task], *, preempts: bool) -> int:
+    def _answer(self, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         answer = self._strategy.choose(self.count, tasks, preempts=preempts)
         if answer:
             self.choices.append((self.count, answer))

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from pkern.userland.explore.points import Choices, Preempt
+from pkern.userland.explore.points import Also, Choices, Preempt
 from pkern.userland.explore.run import Plan, Ran
 from pkern.userland.sweep.ends import End
 
@@ -33,14 +33,12 @@ class Recording(NamedTuple):
     command: str
     choices: Choices
     end: End
-    sleeps: bool = False
-    waiters: bool = False
+    also: tuple[Also, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, command: str, ran: Ran) -> Recording:
         """Return the recording of a schedule that has been run."""
-        where = plan.sleeps, plan.waiters
-        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end, *where)
+        return cls(plan.preempt, plan.shared, command, ran.choices, ran.end, plan.also)
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -63,8 +61,7 @@ class Recording(NamedTuple):
                     bytes.fromhex(end["err"]),
                     tuple(end["left"]),
                 ),
-                page.get("sleeps") is True,
-                page.get("waiters") is True,
+                tuple(what for what in Also if page.get(what.value) is True),
             )
         except BadRecording:
             raise
@@ -80,8 +77,7 @@ class Recording(NamedTuple):
             "command": self.command,
             "preempt": self.preempt.value,
             "shared": self.shared,
-            "sleeps": self.sleeps,
-            "waiters": self.waiters,
+            **{what.value: what in self.also for what in Also},
             "choices": self.choices,
             "end": end,
         }

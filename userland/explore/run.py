@@ -21,7 +21,7 @@ from pkern.kernel.machine import Kernel
 from pkern.userland.cluster.share import Share
 from pkern.userland.explore import dpor
 from pkern.userland.explore.dpor import Guided, Order, Ordered
-from pkern.userland.explore.points import DEFAULT, Choices, Points, Preempt, Strategy
+from pkern.userland.explore.points import DEFAULT, Also, Choices, Points, Preempt, Strategy
 from pkern.userland.explore.races import Race
 from pkern.userland.explore.races import races as find_races
 from pkern.userland.explore.stacks import Captured
@@ -54,9 +54,8 @@ class Plan(NamedTuple):
     run, None: one for each processor. budget: schedules that are run at most. shared: pages that
     tasks share, of a run before. traced: whether steps are. races: whether
     they are looked through for data races. merges: whether a schedule
-    that comes to a state where another was is given up. sleeps: whether others run where one sleeps
-    for memory. waiters: whether any of those who wait for a futex may be woken. enough: tells of an
-    end whether it is the last that is wanted.
+    that comes to a state where another was is given up. also: what else has points. enough: tells
+    of an end whether it is the last that is wanted.
     """
 
     machine: Callable[[], Kernel]
@@ -70,8 +69,7 @@ class Plan(NamedTuple):
     traced: bool = False
     races: bool = False
     merges: bool = False
-    sleeps: bool = False
-    waiters: bool = False
+    also: tuple[Also, ...] = ()
     enough: Callable[[End], bool] = never
 
 
@@ -108,10 +106,8 @@ class _Explorer:
         if isinstance(strategy, Guided):
             strategy.trace = self.trace
         self.points = Points(scheduler, plan.preempt, strategy, plan.shared, self.trace)
-        if plan.sleeps:
-            self.points.ask_in_sleeps()
-        if plan.waiters:
-            self.points.ask_who_wakes()
+        for what in plan.also:
+            self.points.ask_also(what)
 
     def python_call(self, _: str, handler: Callable[..., Any]) -> Callable[..., Any]:
         return handler

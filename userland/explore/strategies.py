@@ -27,8 +27,7 @@ from typing import TYPE_CHECKING
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.task import Task
-    from pkern.userland.explore.points import Choices
+    from pkern.userland.explore.points import Candidate, Choices
 
 Fork = Callable[[], bool]
 Block = tuple[int, int]  # a pid, and at how many points in a row it is chosen
@@ -44,7 +43,7 @@ class Replay:
     def __init__(self, choices: Choices) -> None:
         self._answers = dict(choices)
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return the recorded answer, if there are as many tasks."""
         answer = self._answers.get(point, 0)
         return answer if answer < len(tasks) else 0
@@ -56,7 +55,7 @@ class Blocks:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._left = deque(blocks)
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return the answer that names the block's task; the first one when none is left."""
         pids = [task.pid for task in tasks]
         while self._left:
@@ -74,7 +73,7 @@ class Uniform:
     def __init__(self, seed: str) -> None:
         self._random = Random(seed)
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return any answer."""
         return self._random.randrange(len(tasks))
 
@@ -89,7 +88,7 @@ class Priorities:
         self._priorities: dict[int, int] = {}
         self._lowest = depth  # those that have fallen are below it
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return the answer that names the task with the highest priority."""
         for task in tasks:
             if task.pid not in self._priorities:
@@ -100,7 +99,7 @@ class Priorities:
             self._priorities[highest.pid] = self._lowest
         return tasks.index(max(tasks, key=self._priority))
 
-    def _priority(self, task: Task) -> int:
+    def _priority(self, task: Candidate) -> int:
         return self._priorities[task.pid]
 
 
@@ -119,7 +118,7 @@ class Tree:
         self.redundant = False
         self._left = float("inf") if bound is None else bound
 
-    def choose(self, point: int, tasks: list[Task], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
         """Return the first answer here, and each other in a copy. Errors: Redundant."""
         if self._was_here():
             self.redundant = True
