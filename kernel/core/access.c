@@ -89,7 +89,8 @@ static inline int64_t reach(mm *mm, uint64_t addr, uint64_t access)
 		int64_t at = mm_translate(mm, addr, access);
 		if (at >= 0)
 			return at;
-		event_exception(mm, addr, access, 0);
+		if (is_told(mm->machine))
+			exception_record(mm, addr, access, 0);
 		int64_t err = mm_fault(mm, addr, access);
 		if (err)
 			return err;

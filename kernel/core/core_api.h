@@ -464,7 +464,8 @@ enum reclaim_why {
 	WHY_HELD, WHY_ELSEWHERE, WHY_NO_RMAP, WHY_MAPPED, WHY_DIRTY,         /* kept */
 	WHY_REFERENCED, WHY_NO_SWAP, WHY_DIRTY_LAZY, WHY_CLOSING, WHY_NOT_WRITTEN, /* activated */
 	WHY_LOCKED, WHY_VMA_LOCKED,                                          /* unevictable */
-	NR_WHYS
+	NR_WHYS,
+	FIRST_WHY_ACTIVATED = WHY_REFERENCED, FIRST_WHY_CULLED = WHY_LOCKED
 };
 /* Linux's numbers. */
 enum tlb_flush_reason { FLUSH_LOCAL_SHOOTDOWN = 2, FLUSH_LOCAL_MM_SHOOTDOWN = 3 };

@@ -104,15 +104,21 @@ static int64_t install_own(struct fault *f, const void *from)
 	return 0;
 }
 
+static TELLS int64_t tell_copied(const struct fault *f, const struct page *page, int64_t err)
+{
+	machine *m = f->mm->machine;
+	if (!err)
+		event_record(m, EVENT_COW, f->addr, page_pfn(m, page), pte_pfn(*f->ptep), 0, 0);
+	return err;
+}
+
 static int64_t copy_on_write(struct fault *f, const struct page *page)
 {
 	machine *m = f->mm->machine;
-	uint64_t pfn = page_pfn(m, page);
+	bool is_zero = page_pfn(m, page) == m->zero_pfn;
 	m->counters.cow++;
-	int64_t err = install_own(f, pfn == m->zero_pfn ? NULL : page_data(m, page));
-	if (!err)
-		event(m, EVENT_COW, f->addr, pfn, pte_pfn(*f->ptep), 0, 0);
-	return err;
+	int64_t err = install_own(f, is_zero ? NULL : page_data(m, page));
+	return is_told(m) ? tell_copied(f, page, err) : err;
 }
 
 static void install_zero(struct fault *f)
@@ -419,7 +425,7 @@ static bool vma_allows_forced(const struct vma *vma, uint64_t access)
 				     : vma->flags & VM_MAYREAD;
 }
 
-static int64_t find_vma_for(struct fault *f)
+INLINE int64_t find_vma_for(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	f->vma = vma_find(f->mm, f->addr);
@@ -468,7 +474,7 @@ static int64_t marker_fault(struct fault *f)
 	}
 }
 
-static int64_t resolve(struct fault *f)
+INLINE int64_t resolve(struct fault *f)
 {
 	if ((f->vma->flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
 		return huge_page_fault(f);
@@ -530,35 +536,36 @@ static pte_t user_pte(mm *mm, uint64_t addr)
 	return addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
 }
 
-static void tell_fault(mm *mm, uint64_t addr, uint64_t access, pte_t before, int64_t outcome)
-{
-	uint64_t row = case_of(mm, addr, access, before);
-	event(mm->machine, EVENT_FAULT, addr, (access & UINT32_MAX) | row << 32, before,
-	      user_pte(mm, addr), (uint64_t)outcome);
-}
-
 /* ---- the fault ---- */
 
-int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
+INLINE int64_t serve(mm *mm, uint64_t addr, uint64_t access)
 {
 	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
-	machine *m = mm->machine;
-	bool told = __builtin_expect(m->events != NULL, 0);
-	pte_t before = told ? user_pte(mm, addr) : 0;
-	m->faulting = mm;
+	mm->machine->faulting = mm;
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
-	m->faulting = NULL;
+	mm->machine->faulting = NULL;
 	if (err == NEED_USER && access & ACCESS_FORCED)
 		err = BUS_ADRERR; /* a debugger does not wait */
-	if (err) {
-		err = verdict(m, err, addr, access); /* a need, too, may end in one */
-	} else {
-		mm->counters.min_flt++;
-		m->counters.pgfault++;
-	}
-	if (told)
-		tell_fault(mm, addr, access, before, err);
-	return err;
+	if (err)
+		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
+	mm->counters.min_flt++;
+	mm->machine->counters.pgfault++;
+	return 0;
+}
+
+static TELLS int64_t serve_told(mm *mm, uint64_t addr, uint64_t access)
+{
+	pte_t before = user_pte(mm, addr);
+	int64_t outcome = serve(mm, addr, access);
+	uint64_t row = case_of(mm, addr, access, before);
+	event_record(mm->machine, EVENT_FAULT, addr, (access & UINT32_MAX) | row << 32, before,
+		     user_pte(mm, addr), (uint64_t)outcome);
+	return outcome;
+}
+
+int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access)
+{
+	return is_told(mm->machine) ? serve_told(mm, addr, access) : serve(mm, addr, access);
 }

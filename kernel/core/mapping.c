@@ -9,9 +9,9 @@
 
 /* ---- pages entering and leaving the cache ---- */
 
-static void tell_page(const mapping *mp, const struct page *page, enum event_kind kind)
+static TELLS void tell_page(const mapping *mp, const struct page *page, enum event_kind kind)
 {
-	event(mp->machine, kind, page_pfn(mp->machine, page), mp->cookie, page->index, 0, 0);
+	event_record(mp->machine, kind, page_pfn(mp->machine, page), mp->cookie, page->index, 0, 0);
 }
 
 static void cache_count(mapping *mp, struct page *page, uint64_t index)
@@ -23,7 +23,8 @@ static void cache_count(mapping *mp, struct page *page, uint64_t index)
 	m->counters.nr_file++;
 	if (page->flags & PG_SHMEM)
 		m->counters.nr_shmem++;
-	tell_page(mp, page, EVENT_CACHE_ADD);
+	if (is_told(m))
+		tell_page(mp, page, EVENT_CACHE_ADD);
 	lru_add(m, page);
 }
 
@@ -136,7 +137,7 @@ void page_set_dirty(machine *m, struct page *page)
 	page->flags |= PG_DIRTY;
 	if (counts_as_dirty(page))
 		m->counters.nr_dirty++;
-	if (page->mapping)
+	if (is_told(m) && page->mapping)
 		tell_page(page->mapping, page, EVENT_DIRTY);
 }
 
@@ -151,7 +152,8 @@ static void cache_leave(mapping *mp, struct page *page)
 {
 	machine *m = mp->machine;
 	assert(page->mapcount == 0);
-	tell_page(mp, page, EVENT_CACHE_DELETE);
+	if (is_told(m))
+		tell_page(mp, page, EVENT_CACHE_DELETE);
 	page_clear_dirty(m, page);
 	lru_del(m, page);
 	mp->nr_pages--;
@@ -276,7 +278,8 @@ static void unmap_everywhere(mapping *mp, uint64_t first, uint64_t last, enum co
 
 static void tell_step(const mapping *mp, enum truncate_step step, uint64_t first, uint64_t last)
 {
-	event(mp->machine, EVENT_TRUNCATE, mp->cookie, step, first, last, mp->size);
+	if (is_told(mp->machine))
+		event_record(mp->machine, EVENT_TRUNCATE, mp->cookie, step, first, last, mp->size);
 }
 
 /* The second time for who mapped a page between the first and its leaving the cache. */
@@ -567,7 +570,8 @@ int64_t mapping_dirty(mapping *mp, uint64_t first, uint64_t last, uint64_t *inde
 		if (!(page->flags & PG_DIRTY))
 			continue;
 		page_clear_dirty(mp->machine, page);
-		tell_page(mp, page, EVENT_WRITEBACK);
+		if (is_told(mp->machine))
+			tell_page(mp, page, EVENT_WRITEBACK);
 		indexes[n++] = page->index;
 	}
 	if (n && !HAS_BUG(BUG_UNSEEN_WRITEBACK))

@@ -67,10 +67,17 @@ int64_t mm_create(machine *m, const struct layout *layout, const struct limits *
 	return 0;
 }
 
+static TELLS void tell_end(const mm *mm)
+{
+	const struct mm_counters *c = &mm->counters;
+	event_record(mm->machine, EVENT_EXIT_MMAP, c->total_vm, c->map_count, 0, 0, 0);
+}
+
 void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
-	event(m, EVENT_EXIT_MMAP, mm->counters.total_vm, mm->counters.map_count, 0, 0, 0);
+	if (is_told(m))
+		tell_end(mm);
 	scan_forget(mm);
 	ksm_exit(mm);
 	while (mm->last) { /* from the end: no gap changes */

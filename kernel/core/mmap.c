@@ -29,11 +29,10 @@ static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/* Would a cut at addr go through a large page? */
-static bool splits_large(mm *mm, uint64_t addr)
+/* Would a cut at addr go through a large page of it? */
+static bool splits_large(const struct vma *vma, uint64_t addr)
 {
-	const struct vma *vma = addr & ~HUGE_MASK ? vma_find(mm, addr) : NULL;
-	return vma && vma->start < addr && vma->flags & VM_HUGETLB;
+	return vma->flags & VM_HUGETLB && vma->start < addr && addr < vma->end && addr & ~HUGE_MASK;
 }
 
 static bool is_sealed(mm *mm, uint64_t start, uint64_t end)
@@ -45,13 +44,23 @@ static bool is_sealed(mm *mm, uint64_t start, uint64_t end)
 	return false;
 }
 
+static int64_t may_unmap(const struct vma *vma, uint64_t start, uint64_t end)
+{
+	bool splits = false;
+	for (; vma && vma->start < end; vma = vma->next) {
+		if (vma->flags & VM_SEALED)
+			return -EPERM;
+		splits |= splits_large(vma, start) || splits_large(vma, end);
+	}
+	return splits ? -EINVAL : 0;
+}
+
 static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 {
-	if (is_sealed(mm, start, end))
-		return -EPERM;
-	if (splits_large(mm, start) || splits_large(mm, end))
-		return -EINVAL;
 	struct vma *vma = vma_find_intersection(mm, start, end);
+	int64_t refused = may_unmap(vma, start, end);
+	if (refused)
+		return refused;
 	if (vma && start > vma->start && end < vma->end) {
 		int64_t err = cut(vma, start, end);
 		if (err)
@@ -73,17 +82,29 @@ static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 	return 0;
 }
 
-int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end)
+INLINE int64_t unmap(mm *mm, uint64_t start, uint64_t end)
+{
+	int64_t err = unmap_keeping_tables(mm, start, end);
+	if (!err)
+		pt_prune(mm, start, end);
+	return err;
+}
+
+static TELLS int64_t unmap_told(mm *mm, uint64_t start, uint64_t end)
 {
 	uint64_t before = mm->counters.total_vm;
-	int64_t err = unmap_keeping_tables(mm, start, end);
-	if (err)
-		return err;
-	pt_prune(mm, start, end);
-	if (mm->counters.total_vm != before)
-		event(mm->machine, EVENT_UNMAP, start, end, 0, 0, 0);
-	return 0;
+	int64_t err = unmap(mm, start, end);
+	if (mm->counters.total_vm != before && !err)
+		event_record(mm->machine, EVENT_UNMAP, start, end, 0, 0, 0);
+	return err;
 }
+
+INLINE int64_t unmap_range(mm *mm, uint64_t start, uint64_t end)
+{
+	return is_told(mm->machine) ? unmap_told(mm, start, end) : unmap(mm, start, end);
+}
+
+int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end) { return unmap_range(mm, start, end); }
 
 int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
 {
@@ -94,7 +115,7 @@ int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
 	if (end == addr)
 		return -EINVAL;
 	int64_t err = uffd_event(mm, addr, end);
-	return err ? err : mm_unmap(mm, addr, end);
+	return err ? err : unmap_range(mm, addr, end);
 }
 
 /* ---- mmap ---- */
@@ -187,11 +208,17 @@ static void give_charges_back(machine *m, const struct vma *model)
 		commit_release(m, vma_pages(model));
 }
 
-static void tell_mapped(const struct vma *model)
+static TELLS int64_t tell_mapped(const struct vma *model)
 {
 	const mapping *mp = vma_mapping(model);
-	event(model->mm->machine, EVENT_MAP, model->start, model->end, model->flags, model->pgoff,
-	      mp ? mp->cookie : 0);
+	event_record(model->mm->machine, EVENT_MAP, model->start, model->end, model->flags,
+		     model->pgoff, mp ? mp->cookie : 0);
+	return (int64_t)model->start;
+}
+
+static inline int64_t mapped(const struct vma *model)
+{
+	return is_told(model->mm->machine) ? tell_mapped(model) : (int64_t)model->start;
 }
 
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
@@ -215,10 +242,9 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			     .file = f };
 	err = take_charges(mm->machine, &model);
 	if (!err && !replaced && joining == JOINS_NEIGHBOURS && vma_merge_new(mm, &model)) {
-		tell_mapped(&model);
 		if (f)
 			file_put(f); /* the neighbour has its own */
-		return (int64_t)start;
+		return mapped(&model);
 	}
 	if (!err)
 		err = commit_vma(mm, &model, joining);
@@ -226,8 +252,7 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 		give_charges_back(mm->machine, &model);
 		return err;
 	}
-	tell_mapped(&model);
-	return (int64_t)start;
+	return mapped(&model);
 }
 
 /* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
@@ -467,7 +492,7 @@ int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end)
 	struct vma *vma = *vmap;
 	mm *mm = vma->mm;
 	uint64_t splits = (start > vma->start) + (end < vma->end);
-	if (splits_large(mm, start) || splits_large(mm, end))
+	if (splits_large(vma, start) || splits_large(vma, end))
 		return -EINVAL;
 	if (mm->counters.map_count + splits > mm->machine->tunables.max_map_count)
 		return -ENOMEM;
@@ -547,7 +572,8 @@ static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end,
 	}
 	if (old & ~flags & VM_ACCOUNT)
 		commit_release(m, nr);
-	event(m, EVENT_PROTECT, start, end, old, flags, 0);
+	if (is_told(m))
+		event_record(m, EVENT_PROTECT, start, end, old, flags, 0);
 	protect_range(*vmap, start, end);
 	*vmap = vma_merge(*vmap);
 	const uint64_t fills = VM_WRITE | VM_SHARED | VM_LOCKED | VM_LOCKONFAULT;
@@ -878,12 +904,19 @@ static int64_t remap_range(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new
 	return at < 0 ? at : move_vma(&r, (uint64_t)at);
 }
 
+static TELLS int64_t remap_told(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len,
+				uint64_t flags, uint64_t new_addr)
+{
+	int64_t at = remap_range(mm, addr, old_len, new_len, flags, new_addr);
+	event_record(mm->machine, EVENT_MREMAP, addr, old_len, new_len, flags, (uint64_t)at);
+	return at;
+}
+
 int64_t mm_mremap(mm *mm, uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t flags,
 		  uint64_t new_addr)
 {
-	int64_t at = remap_range(mm, addr, old_len, new_len, flags, new_addr);
-	event(mm->machine, EVENT_MREMAP, addr, old_len, new_len, flags, (uint64_t)at);
-	return at;
+	return is_told(mm->machine) ? remap_told(mm, addr, old_len, new_len, flags, new_addr)
+				    : remap_range(mm, addr, old_len, new_len, flags, new_addr);
 }
 
 /* ---- brk and the stack ---- */

@@ -252,11 +252,24 @@ static int64_t remap_range(struct remap *r, uint64_t addr, uint64_t size)
 	return r->end <= r->start || r->pgoff + (size >> PAGE_SHIFT) < r->pgoff ? -EINVAL : 0;
 }
 
-static int64_t tell_remapped(const struct remap *r, enum remap_form form, int64_t result)
+INLINE int64_t remap_as(struct remap *r, enum remap_form form)
 {
-	event(r->mm->machine, EVENT_REMAP_PAGES, r->start, r->end, r->pgoff, form,
-	      (uint64_t)result);
+	if (form == REMAP_SPECIAL)
+		return remap_special(r);
+	return form == REMAP_MIXED ? remap_mixed(r) : remap_emulated(r);
+}
+
+static TELLS int64_t remap_told(struct remap *r, enum remap_form form)
+{
+	int64_t result = remap_as(r, form);
+	event_record(r->mm->machine, EVENT_REMAP_PAGES, r->start, r->end, r->pgoff, form,
+		     (uint64_t)result);
 	return result;
+}
+
+static int64_t remap(struct remap *r, enum remap_form form)
+{
+	return is_told(r->mm->machine) ? remap_told(r, form) : remap_as(r, form);
 }
 
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
@@ -275,12 +288,12 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 	if (!found || found->start > r.start || !(found->flags & VM_SHARED))
 		return -EINVAL;
 	if (t->nonlinear_emulated && !special)
-		return tell_remapped(&r, REMAP_EMULATED, remap_emulated(&r));
+		return remap(&r, REMAP_EMULATED);
 	if (found->flags & VM_SEALED)
 		return -EPERM;
 	if (r.end > found->end || pgoff > INDEX_MAX - ((r.end - r.start) >> PAGE_SHIFT))
 		return -EINVAL;
 	if (special)
-		return tell_remapped(&r, REMAP_SPECIAL, remap_special(&r));
-	return t->nonlinear_mixing ? tell_remapped(&r, REMAP_MIXED, remap_mixed(&r)) : -EINVAL;
+		return remap(&r, REMAP_SPECIAL);
+	return t->nonlinear_mixing ? remap(&r, REMAP_MIXED) : -EINVAL;
 }

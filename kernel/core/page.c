@@ -110,6 +110,12 @@ static void count_place(machine *m, struct zonelist where, struct node *node)
 	++*(node == &m->nodes[LOCAL_NODE] ? &node->stat.local : &node->stat.other);
 }
 
+static TELLS struct page *tell_allocated(machine *m, struct page *page)
+{
+	event_record(m, EVENT_PAGE_ALLOC, page_pfn(m, page), page->flags, 0, 0, 0);
+	return page;
+}
+
 static struct page *page_from(machine *m, struct node *node, uint32_t flags)
 {
 	uint64_t pfn = node ? take_pfn(m, node) : 0;
@@ -123,8 +129,7 @@ static struct page *page_from(machine *m, struct node *node, uint32_t flags)
 	uint64_t *kind = kind_counter(m, flags);
 	if (kind)
 		++*kind;
-	event(m, EVENT_PAGE_ALLOC, pfn, flags, 0, 0, 0);
-	return page;
+	return is_told(m) ? tell_allocated(m, page) : page;
 }
 
 struct page *page_alloc_on(machine *m, uint32_t flags, struct zonelist where)
@@ -162,19 +167,27 @@ struct page *page_alloc_zeroed(machine *m, uint32_t flags)
 
 void page_get(struct page *page) { page->refcount++; }
 
-void page_make_free(machine *m, uint64_t pfn)
+static inline void push_free(machine *m, struct node *node, uint64_t pfn)
 {
 	if (m->poison)
 		memset(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE);
-	struct node *node = pfn_node(m, pfn);
 	m->pages[pfn] = (struct page){ .flags = PG_FREE, .next = node->free_list };
 	node->free_list = (uint32_t)pfn;
 }
 
-void pages_count_free(machine *m, uint64_t pfn, int64_t nr)
+static inline void count_free(machine *m, struct node *node, int64_t nr)
 {
 	m->counters.nr_free += (uint64_t)nr;
-	pfn_node(m, pfn)->nr_free += (uint64_t)nr;
+	node->nr_free += (uint64_t)nr;
+}
+
+void page_make_free(machine *m, uint64_t pfn) { push_free(m, pfn_node(m, pfn), pfn); }
+
+void pages_count_free(machine *m, uint64_t pfn, int64_t nr) { count_free(m, pfn_node(m, pfn), nr); }
+
+static TELLS void tell_freed(machine *m, const struct page *page)
+{
+	event_record(m, EVENT_PAGE_FREE, page_pfn(m, page), page->flags, 0, 0, 0);
 }
 
 static void page_free(machine *m, struct page *page)
@@ -188,12 +201,13 @@ static void page_free(machine *m, struct page *page)
 		--*kind;
 	if (page->flags & PG_ANON && page->anon_vma)
 		page->anon_vma->nr_pages--;
+	if (is_told(m))
+		tell_freed(m, page);
 	uint64_t pfn = page_pfn(m, page);
-	event(m, EVENT_PAGE_FREE, pfn, page->flags, 0, 0, 0);
-	page_make_free(m, pfn);
-	pages_count_free(m, pfn, 1);
-	m->counters.pgfree++;
 	struct node *node = pfn_node(m, pfn);
+	push_free(m, node, pfn);
+	count_free(m, node, 1);
+	m->counters.pgfree++;
 	if (node->nr_free > share_of(m, node, m->tunables.watermark_high))
 		node->balanced = false;
 }

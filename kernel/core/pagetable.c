@@ -13,6 +13,7 @@
 
 #define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define LEVELS 4
+#define UNROLLED _Pragma("GCC unroll 4") /* a loop over levels, whose shifts are constants then */
 
 static unsigned level_shift(int level) { return PAGE_SHIFT + 9u * (unsigned)level; }
 
@@ -26,6 +27,7 @@ static pte_t *table_below(mm *mm, pte_t entry) { return pfn_data(mm->machine, pt
 pte_t *pt_walk(mm *mm, uint64_t addr)
 {
 	pte_t *table = mm->pgd;
+	UNROLLED
 	for (int level = LEVELS - 1; level > 0; level--) {
 		pte_t entry = *entry_in(table, addr, level);
 		if (!entry || entry & PTE_HUGE)
@@ -61,9 +63,10 @@ static pte_t *table_alloc(mm *mm, pte_t *entry, uint64_t addr)
 	return page_data(m, page);
 }
 
-static pte_t *alloc_to(mm *mm, uint64_t addr, int lowest)
+INLINE pte_t *alloc_to(mm *mm, uint64_t addr, int lowest)
 {
 	pte_t *table = mm->pgd;
+	UNROLLED
 	for (int level = LEVELS - 1; level > lowest; level--) {
 		pte_t *entry = entry_in(table, addr, level);
 		assert(!(*entry & PTE_HUGE));
@@ -97,6 +100,7 @@ pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span)
 	while (*addr < end) {
 		pte_t *table = mm->pgd;
 		int level = LEVELS - 1;
+		UNROLLED
 		for (; level > 0; level--) {
 			pte_t entry = *entry_in(table, *addr, level);
 			if (!entry || entry & PTE_HUGE)
@@ -160,6 +164,11 @@ uint64_t pte_bits(uint64_t vm_flags)
 	return bits | vma_pkey(vm_flags) << PTE_PKEY_SHIFT;
 }
 
+static TELLS void tell_flush(mm *mm, uint64_t addr)
+{
+	event_record(mm->machine, EVENT_TLB_FLUSH, addr, 1, FLUSH_LOCAL_SHOOTDOWN, 0, 0);
+}
+
 void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
 {
 	pte_t old = *ptep;
@@ -174,10 +183,16 @@ void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte)
 	/* A processor may still hold what it saw: it must set these bits again, too. */
 	const uint64_t rights = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
 	const uint64_t same = PTE_PFN_MASK | PTE_PKEY_MASK;
-	if ((old & rights & ~pte) || (pte & ~old & PTE_NX) || (old ^ pte) & same) {
+	if ((old & ~pte & (rights | same)) | (pte & ~old & (PTE_NX | same))) {
 		mm->counters.tlb_generation++;
-		event(mm->machine, EVENT_TLB_FLUSH, addr, 1, FLUSH_LOCAL_SHOOTDOWN, 0, 0);
+		if (is_told(mm->machine))
+			tell_flush(mm, addr);
 	}
+}
+
+static TELLS void tell_flush_mm(mm *mm)
+{
+	event_record(mm->machine, EVENT_TLB_FLUSH, 0, ~0ul, FLUSH_LOCAL_MM_SHOOTDOWN, 0, 0);
 }
 
 void tlb_flush_mm(mm *mm)
@@ -185,7 +200,8 @@ void tlb_flush_mm(mm *mm)
 	memset(mm->tlb, 0, TLB_ENTRIES * sizeof(*mm->tlb));
 	mm->counters.tlb_generation++;
 	mm->machine->counters.tlb_flush++;
-	event(mm->machine, EVENT_TLB_FLUSH, 0, ~0ul, FLUSH_LOCAL_MM_SHOOTDOWN, 0, 0);
+	if (is_told(mm->machine))
+		tell_flush_mm(mm);
 }
 
 /* ---- one page leaving, entering and being counted ---- */
@@ -216,12 +232,9 @@ static void zap_special(mm *mm, struct page *page, pte_t old)
 }
 
 /* A file's page keeps what the pte knew, but where the program has said how it reads. */
-static void keep_bits(struct vma *vma, pte_t old)
+static void keep_bits(const struct vma *vma, struct page *page, pte_t old)
 {
 	machine *m = vma->mm->machine;
-	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn || vma->flags & VM_SPECIAL)
-		return;
-	struct page *page = pfn_page(m, pte_pfn(old));
 	if (page->flags & PG_ANON)
 		return;
 	if (old & PTE_DIRTY)
@@ -230,7 +243,7 @@ static void keep_bits(struct vma *vma, pte_t old)
 		page_mark_accessed(m, page);
 }
 
-static void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep)
+INLINE void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep)
 {
 	machine *m = vma->mm->machine;
 	--*rss_counter(vma->mm, page);
@@ -247,8 +260,10 @@ static void zap_swap(mm *mm, pte_t old)
 	swap_put(mm->machine, pte_swap_entry(old));
 }
 
-/* Empty one pte and let its page go, which learns nothing from it: a copy takes its place. */
-void zap_copied(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
+enum learning { LEARNS, LEARNS_NOTHING }; /* what a page does of the pte that goes */
+
+INLINE void zap(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor,
+		enum learning learning)
 {
 	struct machine *m = mm->machine;
 	pte_t old = *ptep;
@@ -260,19 +275,27 @@ void zap_copied(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t succe
 	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn)
 		return;
 	struct page *page = pfn_page(m, pte_pfn(old));
+	if (vma->flags & VM_SPECIAL) {
+		zap_special(mm, page, old);
+		return;
+	}
+	if (learning == LEARNS)
+		keep_bits(vma, page, old);
 	if (vma->flags & VM_LOCKED)
 		lru_rescue(m, page);
-	if (vma->flags & VM_SPECIAL)
-		zap_special(mm, page, old);
-	else
-		zap_mapped(vma, page, ptep);
+	zap_mapped(vma, page, ptep);
 }
 
 /* Empty one pte, leaving successor (0, a file pte, a swap pte), and let its page go. */
 void zap_pte(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
 {
-	keep_bits(vma, *ptep);
-	zap_copied(mm, vma, addr, ptep, successor);
+	zap(mm, vma, addr, ptep, successor, LEARNS);
+}
+
+/* The same where a copy takes the page's place. */
+void zap_copied(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t successor)
+{
+	zap(mm, vma, addr, ptep, successor, LEARNS_NOTHING);
 }
 
 void zap_range(struct vma *vma, uint64_t start, uint64_t end)

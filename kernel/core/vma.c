@@ -246,10 +246,16 @@ int64_t vma_prepare_anon(struct vma *vma)
 
 /* ---- linking ---- */
 
-static inline void tell_stored(const struct vma *vma)
+static TELLS void tell_stored(const struct vma *vma)
 {
-	event(vma->mm->machine, EVENT_VMA_STORE, vma->start, vma->end, vma->flags, vma->pgoff,
-	      vma->file ? vma->file->cookie : 0);
+	event_record(vma->mm->machine, EVENT_VMA_STORE, vma->start, vma->end, vma->flags,
+		     vma->pgoff, vma->file ? vma->file->cookie : 0);
+}
+
+static inline void stored(const mm *mm, const struct vma *vma)
+{
+	if (is_told(mm->machine))
+		tell_stored(vma);
 }
 
 static void link_after(mm *mm, struct vma *vma, struct vma *prev)
@@ -275,15 +281,15 @@ void vma_link(mm *mm, struct vma *vma)
 {
 	struct vma *next = vma_find(mm, vma->start);
 	link_after(mm, vma, next ? next->prev : mm->last);
+	stored(mm, vma);
 	mapping_link_vma(vma);
-	tell_stored(vma);
 }
 
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original)
 {
 	link_after(mm, copy, mm->last);
+	stored(mm, copy);
 	mapping_link_copy(copy, original);
-	tell_stored(copy);
 }
 
 static void take_out(mm *mm, struct vma *vma)
@@ -331,7 +337,7 @@ void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff)
 	account(vma, (int64_t)vma_pages(vma));
 	refresh_gap(vma);
 	refresh_gap(vma->next);
-	tell_stored(vma);
+	stored(vma->mm, vma);
 }
 
 void vma_set_flags(struct vma *vma, uint64_t flags)
@@ -378,7 +384,8 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 	struct vma *upper = vma_dup(vma);
 	if (!upper)
 		return NULL;
-	event(vma->mm->machine, EVENT_VMA_SPLIT, vma->start, vma->end, addr, 0, 0);
+	if (is_told(vma->mm->machine))
+		event_record(vma->mm->machine, EVENT_VMA_SPLIT, vma->start, vma->end, addr, 0, 0);
 	upper->start = addr;
 	upper->pgoff = vma_index(vma, addr);
 	vma_resize(vma, vma->start, addr, vma->pgoff);
@@ -402,12 +409,24 @@ static bool can_join(const struct vma *a, const struct vma *b)
 	return a->pgoff + vma_pages(a) == b->pgoff;
 }
 
+static TELLS void tell_merged(const struct vma *left, const struct vma *right)
+{
+	event_record(left->mm->machine, EVENT_VMA_MERGE, left->start, right->end, right->start, 0,
+		     0);
+}
+
+static inline void merged(const struct vma *left, const struct vma *right)
+{
+	if (is_told(left->mm->machine))
+		tell_merged(left, right);
+}
+
 /* AAAA BBBB -> AAAAAAAA: vma swallows its next. */
 void vma_join_next(struct vma *vma)
 {
 	struct vma *next = vma->next;
 	uint64_t end = next->end;
-	event(vma->mm->machine, EVENT_VMA_MERGE, vma->start, end, vma->end, 0, 0);
+	merged(vma, next);
 	if (!vma->anon_vma && next->anon_vma) {
 		vma_set_anon(vma, next->anon_vma);
 		vma->family = next->family;
@@ -440,7 +459,7 @@ struct vma *vma_merge_new(mm *mm, struct vma *new)
 	struct vma *next = vma_find(mm, new->start);
 	struct vma *prev = next ? next->prev : mm->last;
 	if (can_join(prev, new)) {
-		event(mm->machine, EVENT_VMA_MERGE, prev->start, new->end, new->start, 0, 0);
+		merged(prev, new);
 		vma_resize(prev, prev->start, new->end, prev->pgoff);
 		if (can_join(prev, next))
 			vma_join_next(prev);
@@ -448,7 +467,7 @@ struct vma *vma_merge_new(mm *mm, struct vma *new)
 	}
 	if (!can_join(new, next))
 		return NULL;
-	event(mm->machine, EVENT_VMA_MERGE, new->start, next->end, next->start, 0, 0);
+	merged(new, next);
 	vma_resize(next, new->start, next->end, new->pgoff);
 	return next;
 }
@@ -507,29 +526,29 @@ static struct vma *guard_hit(mm *mm, uint64_t at, uint64_t end)
 }
 
 /* As Linux: a guard that is hit takes everything above its start out of the search. */
-static int64_t search_down(mm *mm, struct window w)
+static int64_t search_down(mm *mm, struct window *w)
 {
 	for (;;) {
-		uint64_t at = fit_high(&w, mm->last ? mm->last->end : 0, ~0ul);
+		uint64_t at = fit_high(w, mm->last ? mm->last->end : 0, ~0ul);
 		if (!at)
-			at = highest_gap(&w, mm->vmas.root);
-		struct vma *stack = guard_hit(mm, at, at + w.len);
+			at = highest_gap(w, mm->vmas.root);
+		struct vma *stack = guard_hit(mm, at, at + w->len);
 		if (!stack)
 			return at ? (int64_t)at : -ENOMEM;
-		w.high = vma_start_gap(stack);
+		w->high = vma_start_gap(stack);
 	}
 }
 
-static int64_t search_up(mm *mm, struct window w)
+static int64_t search_up(mm *mm, struct window *w)
 {
 	for (;;) {
-		uint64_t at = lowest_gap(&w, mm->vmas.root);
+		uint64_t at = lowest_gap(w, mm->vmas.root);
 		if (!at)
-			at = fit_low(&w, mm->last ? mm->last->end : 0, ~0ul);
-		struct vma *stack = guard_hit(mm, at, at + w.len);
+			at = fit_low(w, mm->last ? mm->last->end : 0, ~0ul);
+		struct vma *stack = guard_hit(mm, at, at + w->len);
 		if (!stack)
 			return at ? (int64_t)at : -ENOMEM;
-		w.low = stack->end;
+		w->low = stack->end;
 	}
 }
 
@@ -543,10 +562,10 @@ static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)
 
 static uint64_t alignment(uint64_t flags) { return flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE; }
 
-static void tell_gap(mm *mm, int64_t at, const struct window *w, uint64_t downwards)
+static TELLS void tell_gap(mm *mm, int64_t at, uint64_t len, uint64_t high, uint64_t downwards)
 {
-	event(mm->machine, EVENT_GAP, (uint64_t)at, mm->counters.total_vm, downwards, w->len,
-	      w->high);
+	event_record(mm->machine, EVENT_GAP, (uint64_t)at, mm->counters.total_vm, downwards, len,
+		     high);
 }
 
 #define LOW_TOP 0xffffe000ul /* where i386 programs end */
@@ -566,14 +585,16 @@ static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	bool upwards = mm->upwards || mm->machine->tunables.legacy_va_layout;
 	if (!(flags & MAP_32BIT) && !upwards) {
 		struct window down = { PAGE_SIZE, base, len + align - PAGE_SIZE };
-		int64_t at = search_down(mm, down);
-		tell_gap(mm, at, &down, 1);
+		int64_t at = search_down(mm, &down);
+		if (is_told(mm->machine))
+			tell_gap(mm, at, down.len, base, 1);
 		if (at > 0) /* as Linux: the end of the gap, then down to the alignment */
 			return (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 	}
 	up.len += align - PAGE_SIZE;
-	int64_t at = search_up(mm, up);
-	tell_gap(mm, at, &up, 0);
+	int64_t at = search_up(mm, &up);
+	if (is_told(mm->machine))
+		tell_gap(mm, at, up.len, up.high, 0);
 	return at < 0 ? at : (int64_t)(((uint64_t)at + align - PAGE_SIZE) & -align);
 }
 

@@ -97,6 +97,33 @@ static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 	return *nbytes ? WANTS_WHOLE : NOT_LOOKED_AT;
 }
 
+/* Can bytes be the opcode of one that wants something? */
+static bool may_want(uint8_t byte, uint8_t next)
+{
+	if (byte != 0x0f)
+		return (byte & 0xfb) == 0xd9 && (next >> 3 & 7) == 6; /* 0xd9, 0xdd */
+	return holds(either, next) || holds(plain, next) || holds(with_66, next) ||
+	       holds(with_f2, next) || holds(with_f3, next) || next == 0x11 || next == 0xae ||
+	       next == 0x38 || next == 0x3a;
+}
+
+/*
+ * Is there one among some code?  Most code has none, and need not be decoded.  What only looks like
+ * one, in the middle of another instruction, is told apart later.
+ */
+static bool any_may_want(processor *p, uint64_t at, uint64_t nbytes)
+{
+	int64_t place = mm_translate(p->mm, at, ACCESS_EXEC);
+
+	if (place < 0 || (at & PAGE_MASK) != ((at + nbytes - 1) & PAGE_MASK))
+		return true;
+	const uint8_t *code = (const uint8_t *)p->machine->arena + place;
+	for (uint64_t i = 0; i + 1 < nbytes; i++)
+		if (may_want(code[i], code[i + 1]))
+			return true;
+	return false;
+}
+
 static bool is_well(int wants, uint64_t at, uint64_t nbytes)
 {
 	return wants == WANTS_PLACE ? !(at % ALIGNED)
@@ -283,7 +310,9 @@ void block_made(engine *uc, const struct engine_block *block, const struct engin
 	bool hooked = false;
 
 	(void)uc, (void)before;
-	for (; p->mm && at < end; at += in.length) {
+	if (!p->mm || !any_may_want(p, at, block->size))
+		return;
+	for (; at < end; at += in.length) {
 		if (!insn_decode(bytes, read_code(p, at, bytes, MAX_INSN), &in))
 			break;
 		if (needs_hook(&in, at))

@@ -112,14 +112,14 @@ static bool only_this_page_changed(processor *p, uint64_t rights)
 }
 
 /* In the middle of a slice, whose blocks are not on the clock yet. */
-static void tell_exception(processor *p, uint64_t linear, uint64_t access)
+static TELLS void tell_exception(processor *p, uint64_t linear, uint64_t access)
 {
 	struct event_ring *ring = p->machine->events;
 	uint64_t left = p->holding ? p->blocks_held : p->blocks_left;
 
 	ring->ahead_ns = (p->blocks_counted - left) * p->block_ns;
 	ring->ip = read_reg(p, REG_RIP);
-	event_exception(p->mm, linear, access, 1);
+	exception_record(p->mm, linear, access, 1);
 	ring->ip = 0;
 }
 
@@ -147,12 +147,12 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 			return at;
 		if (p->debug && debug_tells_fault(p, linear, access))
 			return -1;
-		if (__builtin_expect(p->machine->events != NULL, 0))
+		if (is_told(p->machine))
 			tell_exception(p, linear, access);
 		status = mm_fault(p->mm, linear, access);
 		if (status)
 			break;
-		if (__builtin_expect(p->machine->events != NULL, 0) && stops_to_show(p, access))
+		if (is_told(p->machine) && stops_to_show(p, access))
 			return -1;
 	}
 	p->exit.status = status;
@@ -634,7 +634,7 @@ void count_work(processor *p, uint64_t calls)
 	p->counters.blocks += blocks;
 	if (p->clock)
 		*p->clock += blocks * p->block_ns + calls * p->call_ns;
-	if (__builtin_expect(p->machine->events != NULL, 0))
+	if (is_told(p->machine))
 		p->machine->events->ahead_ns = 0;
 }
 

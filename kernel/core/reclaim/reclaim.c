@@ -15,17 +15,16 @@
 
 #define CLUSTER 32 /* pages; as Linux's SWAP_CLUSTER_MAX */
 
-enum fate { FREED, KEPT, ACTIVATED, CULLED };
+enum fate { FREED, KEPT, ACTIVATED, CULLED, NR_FATES };
 
-static const enum fate fate_of[NR_WHYS] = {
-	[WHY_FREED] = FREED,           [WHY_HELD] = KEPT,
-	[WHY_ELSEWHERE] = KEPT,        [WHY_NO_RMAP] = KEPT,
-	[WHY_MAPPED] = KEPT,           [WHY_DIRTY] = KEPT,
-	[WHY_REFERENCED] = ACTIVATED,  [WHY_NO_SWAP] = ACTIVATED,
-	[WHY_DIRTY_LAZY] = ACTIVATED,  [WHY_CLOSING] = ACTIVATED,
-	[WHY_NOT_WRITTEN] = ACTIVATED, [WHY_LOCKED] = CULLED,
-	[WHY_VMA_LOCKED] = CULLED,
-};
+static enum fate fate_of(enum reclaim_why why)
+{
+	if (why == WHY_FREED)
+		return FREED;
+	if (why < FIRST_WHY_ACTIVATED)
+		return KEPT;
+	return why < FIRST_WHY_CULLED ? ACTIVATED : CULLED;
+}
 
 /* ---- what a page's ptes say ---- */
 
@@ -218,7 +217,7 @@ static enum reclaim_why prepare_place(machine *m, struct page *page, struct look
 	return find_place(m, page);
 }
 
-static enum reclaim_why evict(machine *m, struct page *page, struct look look, struct reclaim *r)
+INLINE enum reclaim_why evict(machine *m, struct page *page, struct look look, struct reclaim *r)
 {
 	if (page->flags & PG_SHMEM && !swap_nr_free(m))
 		return WHY_NO_SWAP;
@@ -233,7 +232,7 @@ static enum reclaim_why evict(machine *m, struct page *page, struct look look, s
 	return why;
 }
 
-static enum reclaim_why try_page(machine *m, struct page *page, struct reclaim *r)
+INLINE enum reclaim_why try_page(machine *m, struct page *page, struct reclaim *r)
 {
 	if (must_stay(page))
 		return WHY_LOCKED;
@@ -253,7 +252,7 @@ static enum reclaim_why try_page(machine *m, struct page *page, struct reclaim *
 
 static void settle(machine *m, struct page *page, enum reclaim_why why)
 {
-	enum fate fate = fate_of[why];
+	enum fate fate = fate_of(why);
 	if (fate == CULLED) {
 		lru_cull(m, page);
 	} else if (fate == ACTIVATED) {
@@ -265,46 +264,72 @@ static void settle(machine *m, struct page *page, enum reclaim_why why)
 	}
 }
 
-static void shrink_inactive(machine *m, enum lru_list list, uint64_t nr, struct reclaim *r)
+/* What a pass over a list began with, and for who looks what has become of its pages. */
+struct pass {
+	enum lru_list list;
+	uint64_t nr_free, nr_scanned;
+	uint64_t fates[NR_FATES];
+};
+
+static TELLS enum reclaim_why try_told(machine *m, struct page *page, struct reclaim *r,
+				       struct pass *pass)
 {
-	uint64_t there = *lru_counter(m, list), before = m->counters.nr_free;
-	uint64_t fates[CULLED + 1] = { 0 }, scanned = r->nr_scanned;
-	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
-		struct page *page = pfn_page(m, m->lru[list].tail);
-		uint64_t mapcount = page->mapcount, flags = page->flags;
-		r->nr_scanned++;
-		page_get(page);
-		enum reclaim_why why = try_page(m, page, r);
-		fates[fate_of[why]]++;
-		event(m, EVENT_RECLAIM_PAGE, page_pfn(m, page), list, why, mapcount, flags);
-		settle(m, page, why);
-		page_put(m, page);
-		if (m->counters.nr_free >= before + r->nr_to_free - r->nr_freed)
-			break;
-	}
-	r->nr_freed += m->counters.nr_free - before;
-	event(m, EVENT_SHRINK_INACTIVE, list, r->nr_scanned - scanned, m->counters.nr_free - before,
-	      fates[ACTIVATED] | fates[KEPT] << 32, r->priority);
+	uint64_t mapcount = page->mapcount, flags = page->flags;
+	enum reclaim_why why = try_page(m, page, r);
+	pass->fates[fate_of(why)]++;
+	event_record(m, EVENT_RECLAIM_PAGE, page_pfn(m, page), pass->list, why, mapcount, flags);
+	return why;
 }
 
-static void shrink_active(machine *m, enum lru_list list, uint64_t nr, uint64_t priority)
+static TELLS void tell_inactive(machine *m, const struct reclaim *r, const struct pass *pass)
 {
-	uint64_t there = *lru_counter(m, list);
-	uint64_t taken = 0, kept = 0;
+	event_record(m, EVENT_SHRINK_INACTIVE, pass->list, r->nr_scanned - pass->nr_scanned,
+		     m->counters.nr_free - pass->nr_free,
+		     pass->fates[ACTIVATED] | pass->fates[KEPT] << 32, r->priority);
+}
+
+static void shrink_inactive(machine *m, enum lru_list list, uint64_t nr, struct reclaim *r)
+{
+	struct pass pass = { list, m->counters.nr_free, r->nr_scanned, { 0 } };
+	uint64_t there = *lru_counter(m, list), enough = pass.nr_free + r->nr_to_free - r->nr_freed;
 	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
 		struct page *page = pfn_page(m, m->lru[list].tail);
-		m->counters.pgrefill++;
-		taken++;
+		r->nr_scanned++;
+		page_get(page);
+		settle(m, page, is_told(m) ? try_told(m, page, r, &pass) : try_page(m, page, r));
+		page_put(m, page);
+		if (m->counters.nr_free >= enough)
+			break;
+	}
+	r->nr_freed += m->counters.nr_free - pass.nr_free;
+	if (is_told(m))
+		tell_inactive(m, r, &pass);
+}
+
+static TELLS void tell_active(machine *m, enum lru_list list, const struct reclaim *r,
+			      uint64_t taken, uint64_t deactivated)
+{
+	event_record(m, EVENT_SHRINK_ACTIVE, list, taken, deactivated, taken - deactivated,
+		     r->priority);
+}
+
+static void shrink_active(machine *m, enum lru_list list, uint64_t nr, const struct reclaim *r)
+{
+	struct counters *c = &m->counters;
+	uint64_t there = *lru_counter(m, list), taken = c->pgrefill, left = c->pgdeactivate;
+	for (nr = nr < there ? nr : there; nr && m->lru[list].tail; nr--) {
+		struct page *page = pfn_page(m, m->lru[list].tail);
+		c->pgrefill++;
 		struct look look = look_at_page(m, page);
 		if (look.referenced || look.marked) {
-			kept++;
 			lru_move(m, page, 0, 0);
 			continue;
 		}
-		m->counters.pgdeactivate++;
+		c->pgdeactivate++;
 		lru_move(m, page, 0, PG_ACTIVE);
 	}
-	event(m, EVENT_SHRINK_ACTIVE, list, taken, taken - kept, kept, priority);
+	if (is_told(m))
+		tell_active(m, list, r, c->pgrefill - taken, c->pgdeactivate - left);
 }
 
 /* ---- the virtual scan ---- */
@@ -364,7 +389,7 @@ static void shrink_list(machine *m, enum lru_list inactive, struct reclaim *r)
 	uint64_t nr = share(m, inactive, r->priority);
 	bool of_some = r->nodes != ALL_NODES; /* whose pages may all be active */
 	if (of_some || *lru_counter(m, inactive) < *lru_counter(m, active))
-		shrink_active(m, active, nr, r->priority);
+		shrink_active(m, active, nr, r);
 	if (r->nr_freed < r->nr_to_free)
 		shrink_inactive(m, inactive, nr, r);
 }
@@ -374,8 +399,9 @@ static void count_work(machine *m, const struct reclaim *r, bool direct)
 	struct counters *c = &m->counters;
 	*(direct ? &c->pgscan_direct : &c->pgscan_kswapd) += r->nr_scanned;
 	*(direct ? &c->pgsteal_direct : &c->pgsteal_kswapd) += r->nr_freed;
-	event(m, EVENT_RECLAIM_PASS, r->nr_to_free, r->priority, r->nr_scanned, r->nr_freed,
-	      direct);
+	if (is_told(m))
+		event_record(m, EVENT_RECLAIM_PASS, r->nr_to_free, r->priority, r->nr_scanned,
+			     r->nr_freed, direct);
 }
 
 int64_t machine_reclaim(machine *m, struct reclaim *r)

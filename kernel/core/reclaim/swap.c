@@ -63,7 +63,8 @@ void machine_fail_io(machine *m, uint64_t kind, uint64_t n)
 static int64_t tell_io(machine *m, enum event_kind kind, uint32_t entry, const struct page *page,
 		       int64_t result)
 {
-	event(m, kind, entry, page_pfn(m, page), (uint64_t)result, 0, 0);
+	if (is_told(m))
+		event_record(m, kind, entry, page_pfn(m, page), (uint64_t)result, 0, 0);
 	return result;
 }
 

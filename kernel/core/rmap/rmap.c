@@ -125,31 +125,30 @@ static bool walk_all(struct rmap_search *s)
 	return !file || !s->left || search_nonlinear(s);
 }
 
-static bool tell_walk(struct rmap_search *s, walk_form walk)
+static TELLS bool tell_walk(struct rmap_search *s, walk_form walk)
 {
 	machine *m = s->machine;
 	const struct counters before = m->counters, *now = &m->counters;
 	uint64_t pfn = page_pfn(m, s->page), mapcount = s->left;
 	bool all = walk(s);
-	event(m, EVENT_RMAP_WALK, pfn, mapcount, now->rmap_vma_visits - before.rmap_vma_visits,
-	      now->rmap_pte_visits - before.rmap_pte_visits,
-	      now->rmap_block_touches - before.rmap_block_touches);
+	event_record(m, EVENT_RMAP_WALK, pfn, mapcount,
+		     now->rmap_vma_visits - before.rmap_vma_visits,
+		     now->rmap_pte_visits - before.rmap_pte_visits,
+		     now->rmap_block_touches - before.rmap_block_touches);
 	return all;
-}
-
-static bool walk_page(struct rmap_search s, walk_form walk)
-{
-	s.machine->counters.rmap_walks++;
-	return s.machine->events ? tell_walk(&s, walk) : walk(&s);
 }
 
 bool rmap_walk(machine *m, struct page *page, pte_visitor visit, void *arg)
 {
-	return walk_page((struct rmap_search){ m, page, visit, arg, page->mapcount }, walk_all);
+	struct rmap_search s = { m, page, visit, arg, page->mapcount };
+	m->counters.rmap_walks++;
+	return is_told(m) ? tell_walk(&s, walk_all) : walk_all(&s);
 }
 
 /* Without the ptes of nonlinear VMAs, where finding them takes a search. */
 bool rmap_walk_linear(machine *m, struct page *page, pte_visitor visit, void *arg)
 {
-	return walk_page((struct rmap_search){ m, page, visit, arg, page->mapcount }, walk_linear);
+	struct rmap_search s = { m, page, visit, arg, page->mapcount };
+	m->counters.rmap_walks++;
+	return is_told(m) ? tell_walk(&s, walk_linear) : walk_linear(&s);
 }
