@@ -1,17 +1,54 @@
 """Named tuples that cost a start little.
 
-typing.NamedTuple compiles each field's annotation when a class is made, 0.1 ms a class, only to see
-that it is a type; type checkers do that better. Here the annotations are names and nothing else.
+typing.NamedTuple compiles each field's annotation when a class is made, only to see that it is a
+type; type checkers do that better. Here the annotations are names and nothing else. And
+collections.namedtuple compiles a constructor for each class; here one is compiled for each number
+of fields, and a class has it with names of its own.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
+    from types import FunctionType
+
+    class _Named(tuple):
+        """What all of them do."""
+
+        __slots__ = ()
+
+        @classmethod
+        def _make(cls, values):
+            made = tuple.__new__(cls, values)
+            if len(made) != len(cls._fields):
+                raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
+            return made
+
+        def _replace(self, /, **changed):
+            made = self._make(map(changed.pop, self._fields, self))
+            if changed:
+                raise ValueError(f"Got unexpected field names: {list(changed)!r}")
+            return made
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
+
+        def __repr__(self):
+            told = ", ".join(f"{name}={value!r}" for name, value in self._asdict().items())
+            return f"{type(self).__name__}({told})"
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+    @cache
+    def _like(count: int) -> Any:
+        """Return a class with so many fields, whose parts others may have."""
+        return namedtuple("Fields", [f"field{nth}" for nth in range(count)])
 
     class _Maker(type):
         """Makes a named tuple where a class is defined; its methods and properties stay."""
@@ -20,11 +57,20 @@ else:
             if not bases:
                 return super().__new__(cls, name, bases, body)
             fields = tuple(body["__annotations__"])
-            defaults = [body.pop(field) for field in fields if field in body]
-            made = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
-            for key, value in body.items():
-                setattr(made, key, value)
-            return made
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            like = _like(len(fields))
+            names = {"co_varnames": ("_cls", *fields), "co_qualname": f"{name}.__new__"}
+            code = like.__new__.__code__.replace(**names)
+            space = like.__new__.__globals__
+            made = {
+                "__slots__": (),
+                "__new__": FunctionType(code, space, "__new__", tuple(defaults.values())),
+                "__match_args__": fields,
+                "_fields": fields,
+                "_field_defaults": defaults,
+            }
+            places = zip(fields, map(vars(like).__getitem__, like._fields), strict=True)
+            return type(name, (_Named,), {**made, **dict(places), **body})
 
     class NamedTuple(metaclass=_Maker):
         """What typing.NamedTuple is: a tuple whose fields are the annotations of the class."""

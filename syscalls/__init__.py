@@ -5,8 +5,7 @@ Declares which room holds each call; the room is imported at the first use of on
 """
 
 from pkern.kernel import late
-from pkern.kernel.events import call_names, sources
-from pkern.syscalls.numbers import NAMES
+from pkern.kernel.events import sources
 from pkern.syscalls.table import TABLE, Syscall, declare
 
 __all__ = ["TABLE", "Syscall"]
@@ -92,5 +91,4 @@ ROOMS = {
     "tasks.timers": "nanosleep getitimer alarm setitimer getrusage times clock_nanosleep",
 }
 declare({room: names.split() for room, names in ROOMS.items()})
-call_names.update((nr, NAMES[nr]) for nr in TABLE)
 sources.append(late.function("pkern.syscalls.tracepoints", "CallPoints"))

@@ -12,7 +12,7 @@ from typing import Any
 from pkern.kernel.clock import BOOT_EPOCH_NS
 from pkern.kernel.core import lib
 from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NUMBERS
 
 REMEMBERED = ("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid")
 TIMES = {
@@ -24,10 +24,10 @@ TIMES = {
 
 def tell(answers: Any) -> None:
     """Fill in the core's table, struct run_answers."""
-    kinds = {name: kind for kind, name in enumerate(REMEMBERED, 1)} | TIMES
-    for nr, name in NAMES.items():
-        if name in kinds:
-            answers.by_call[nr] = kinds[name]
+    for kind, name in enumerate(REMEMBERED, 1):
+        answers.by_call[NUMBERS[name]] = kind
+    for name, kind in TIMES.items():
+        answers.by_call[NUMBERS[name]] = kind
     answers.realtime_clocks = _bits(REALTIME_CLOCKS)
     answers.uptime_clocks = _bits(UPTIME_CLOCKS - CPU_CLOCKS)
     answers.boot_ns = BOOT_EPOCH_NS

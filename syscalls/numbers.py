@@ -54,6 +54,7 @@ _NEW = """
     removexattrat open_tree_attr file_getattr file_setattr
 """
 NAMES: dict[int, str] = dict(enumerate(_OLD.split())) | dict(enumerate(_NEW.split(), FIRST_NEW))
+NUMBERS: dict[str, int] = dict(zip(NAMES.values(), NAMES, strict=True))
 
 # Numbers that Linux itself keeps without a call behind them: ENOSYS is the right answer.
 _GONE = """

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pkern.kernel.late import LateTable
 from pkern.kernel.values import NamedTuple
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NAMES, NUMBERS
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
@@ -52,9 +52,8 @@ TABLE: LateTable[int, Syscall] = LateTable()  # by number
 
 def declare(rooms: Mapping[str, Iterable[str]]) -> None:
     """Say which calls each room of this package holds. Errors: KeyError for no call's name."""
-    numbers = {name: nr for nr, name in NAMES.items()}
     for room, names in rooms.items():
-        TABLE.declare({numbers[name]: f"pkern.syscalls.{room}" for name in names})
+        TABLE.declare(dict.fromkeys(map(NUMBERS.__getitem__, names), f"pkern.syscalls.{room}"))
 
 
 def syscall(nr: int, name: str, *kinds: Kind, partly: str = "") -> Callable[[H], H]:

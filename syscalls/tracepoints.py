@@ -7,11 +7,10 @@ parameters. A point is made when somebody asks for it: then its call's room is i
 from __future__ import annotations
 
 from pkern.kernel.events.points import Field, Point
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NAMES, NUMBERS
 from pkern.syscalls.table import TABLE, Kind, Syscall
 
 ENTER, EXIT = "syscalls:sys_enter_", "syscalls:sys_exit_"
-NUMBERS = {name: nr for nr, name in NAMES.items()}
 NR = Field("int", "__syscall_nr")
 LENGTH_OF = "_len"
 WITH_LENGTH = (Kind.IN, Kind.OUT)
@@ -22,8 +21,11 @@ class CallPoints:
 
     def names(self) -> list[str]:
         """Return what there is, as SYSTEM:NAME."""
-        calls = [NAMES[nr] for nr in TABLE]
-        return [prefix + name for name in calls for prefix in (ENTER, EXIT)]
+        return [prefix + name for name in self.calls().values() for prefix in (ENTER, EXIT)]
+
+    def calls(self) -> dict[int, str]:
+        """Return the names of all calls that there are, by number."""
+        return {nr: NAMES[nr] for nr in TABLE}
 
     def make(self, full_name: str) -> Point:
         """Return a point. Errors: KeyError."""

@@ -34,7 +34,7 @@ from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
 from pkern.syscalls.memory import mman
 from pkern.syscalls.memory.userfaultfd import set_monitor
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NUMBERS
 from pkern.userland.binding import CONSTANTS as CONSTANTS
 from pkern.userland.binding import Sort, convert, handlers, method
 from pkern.userland.calls import OWN_FORMS, Calls
@@ -55,7 +55,6 @@ NR_PKEYS = 16
 PAGE_SIZE = 4096
 LOAD_BYTES = 1 << 20  # what load asks for at once
 MAX_REGISTERS = 6
-NUMBERS = {name: nr for nr, name in NAMES.items()}
 ACCESSES = ("load", "store", "touch")
 
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.wait import Replaced
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NUMBERS
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Watcher
     from pkern.kernel.tasks.task import Task
 
-NUMBERS = {name: nr for nr, name in NAMES.items()}
 MASK = (1 << 64) - 1
 NR_REGISTERS = 6
 

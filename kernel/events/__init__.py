@@ -8,15 +8,17 @@ somebody first does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Source(Protocol):
-    """What has more points."""
+    class Source(Protocol):
+        """What has more points."""
 
-    def names(self) -> list[str]: ...
-    def make(self, full_name: str) -> Any: ...  # a Point of points.py
+        def names(self) -> list[str]: ...
+        def make(self, full_name: str) -> Any: ...  # a Point of points.py
+        def calls(self) -> dict[int, str]: ...  # names of system calls, by number
 
 
 sources: list[Callable[[], Source]] = []
-call_names: dict[int, str] = {}  # of system calls, by number

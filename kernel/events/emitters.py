@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.events import call_names
+from pkern.kernel.events import sources
 from pkern.kernel.events.points import GFP_USER
 from pkern.kernel.tasks.signals import SIG_DFL, SIG_IGN
 from pkern.kernel.tasks.table import Watch
@@ -285,7 +285,8 @@ class Emitters(Watch):
         """Look up the points of those calls of which one is wanted."""
         table, wanted = self._tracing.table, self._names
         self._call_points = {}
-        for nr, name in call_names.items():
+        calls = [call for source in sources for call in source().calls().items()]
+        for nr, name in calls:
             enter, leave = f"syscalls:sys_enter_{name}", f"syscalls:sys_exit_{name}"
             if enter in wanted or leave in wanted:
                 self._call_points[nr] = (enter, len(table[enter].fields) - 1), leave

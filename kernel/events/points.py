@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
-from pkern.kernel.events import Source, sources
+from pkern.kernel.events import sources
 from pkern.kernel.values import NamedTuple
+
+if TYPE_CHECKING:
+    from pkern.kernel.events import Source
 
 Words = tuple[int, ...]
 Value = int | str | tuple[int, ...]

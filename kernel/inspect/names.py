@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pkern.kernel.core import lib
-from pkern.kernel.mm.mm import VM_FLAGS
+from pkern.kernel.mm.mm import vm_flags
 
 # As Linux's trace events print them (include/trace/events/mmflags.h), ours behind them.
 PAGE_FLAGS = tuple(
@@ -45,7 +45,7 @@ KINDS = {
 }  # fmt: skip
 MARKERS = {1: "uffd-wp", 2: "poison", 4: "guard"}
 RIGHTS = ((int(lib.PROT_READ), "r"), (int(lib.PROT_WRITE), "w"), (int(lib.PROT_EXEC), "x"))
-VMA_FLAGS = tuple(sorted((bit, name) for name, bit in VM_FLAGS.items() if not bit & (bit - 1)))
+VMA_FLAGS = tuple(sorted((bit, name) for name, bit in vm_flags().items() if not bit & (bit - 1)))
 
 
 def named(bits: int, names: Iterable[tuple[int, str]]) -> tuple[str, ...]:

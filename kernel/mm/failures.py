@@ -6,10 +6,12 @@ lets a process make a call, or run, tells it for whom, but only while a count is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
-from pkern.kernel.mm.process import Process
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.process import Process
 
 
 class Failures:

@@ -30,11 +30,11 @@ from pkern.kernel.errors import (
 )
 from pkern.kernel.log import Log
 from pkern.kernel.mm.oom import Oom
-from pkern.kernel.mm.process import Process, Processes
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.failures import Failures
     from pkern.kernel.mm.names import Names
+    from pkern.kernel.mm.process import Process, Processes
 
 PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least

@@ -6,16 +6,19 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from struct import Struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
-from pkern.kernel.mm.process import Process
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.values import NamedTuple
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.process import Process
 
 ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
@@ -27,11 +30,14 @@ Serve = Callable[[int, int], None]
 _WORD = ffi.new("uint32_t *")  # what word_in() reads
 
 
-VM_FLAGS = {
-    name: int(getattr(lib, name))
-    for name in dir(lib)
-    if name.startswith("VM_") and not name.endswith(("_SHIFT", "_MASK"))
-}
+@cache
+def vm_flags() -> dict[str, int]:
+    """Return the flags of VMAs by their names."""
+    return {
+        name: int(getattr(lib, name))
+        for name in dir(lib)
+        if name.startswith("VM_") and not name.endswith(("_SHIFT", "_MASK"))
+    }
 
 
 _RIGHTS = ((int(lib.VM_READ), "r"), (int(lib.VM_WRITE), "w"), (int(lib.VM_EXEC), "x"))
@@ -61,12 +67,8 @@ class Vma(NamedTuple):
     name: int = 0  # of anonymous memory: memory.names knows it
 
     def __repr__(self) -> str:
-        names = [
-            name
-            for name in sorted(VM_FLAGS, key=VM_FLAGS.__getitem__)
-            if self.flags & VM_FLAGS[name]
-        ]
-        flags = "|".join(names) or "0"
+        known = sorted(vm_flags().items(), key=lambda row: row[1])
+        flags = "|".join(name for name, bit in known if self.flags & bit) or "0"
         place = f"{self.start:x}-{self.end:x} {self.perms} pgoff {self.pgoff:#x}"
         return f"<Vma {place} {flags} file {self.file_cookie} mapping {self.mapping_cookie:#x}>"
 

@@ -10,11 +10,13 @@ Two policies (vm.oom_policy), the two answers of the letter's days:
 from __future__ import annotations
 
 import errno
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from pkern.kernel.errors import SIGKILL, KernelPanic, SyscallError, TaskKilled
 from pkern.kernel.log import KERN_ERR, KERN_WARNING, Log
-from pkern.kernel.mm.process import Process, Processes
+
+if TYPE_CHECKING:
+    from pkern.kernel.mm.process import Process, Processes
 
 PAGE_KB = 4
 UNKILLABLE = -1000  # oom_score_adj

@@ -26,7 +26,6 @@ from pkern.kernel.vfs.inode import (
     MappedInode,
 )
 from pkern.kernel.vfs.locks import Locks
-from pkern.kernel.vfs.machine import Counter, InotifyLimits
 from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, place_text, walk
 
@@ -45,6 +44,7 @@ Options = tuple[str, ...]
 RELATIME: Options = ("relatime",)
 LEAST_FILES = 8192  # that may be open in all, however little RAM there is
 FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
+WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
 
 
 class Mount:
@@ -58,6 +58,31 @@ class Mount:
         self.fs = fs
         self.covers = covers
         self.options = options
+
+
+class Counter:
+    """Numbers that are never used twice: inode numbers and cookies of open files."""
+
+    def __init__(self, last: int = 0) -> None:
+        self._last = last
+
+    def take(self) -> int:
+        """Return the next number, from 1."""
+        self._last += 1
+        return self._last
+
+
+class InotifyLimits:
+    """fs.inotify.*, and what there is: instances and watches by user, and in all. ram: bytes."""
+
+    def __init__(self, ram: int) -> None:
+        self.max_queued_events = 16384
+        self.max_user_instances = 128
+        self.max_user_watches = min(max(ram // 100 // WATCH_BYTES, 8192), 1 << 20)
+        self.instances: dict[int, int] = {}
+        self.watches: dict[int, int] = {}
+        self.marks = 0
+        self.last_cookie = 0
 
 
 class FileSystem(Protocol):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pkern.kernel.namespaces.table import Namespaces
     from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.random import Random
+    from pkern.kernel.vfs import Counter, InotifyLimits
     from pkern.kernel.vfs.file import FdTable, File
     from pkern.kernel.vfs.fs_struct import FsStruct
     from pkern.kernel.vfs.inode import Inode
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.walk import Place
     from pkern.kernel.visits import Visits
-
-WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
 
 
 class Caller(Process, Protocol):
@@ -90,31 +89,6 @@ class Timers(Protocol):
     waits_for_host: bool
 
     def at(self, deadline: int, action: Callable[[], None]) -> object: ...
-
-
-class Counter:
-    """Numbers that are never used twice: inode numbers and cookies of open files."""
-
-    def __init__(self, last: int = 0) -> None:
-        self._last = last
-
-    def take(self) -> int:
-        """Return the next number, from 1."""
-        self._last += 1
-        return self._last
-
-
-class InotifyLimits:
-    """fs.inotify.*, and what there is: instances and watches by user, and in all. ram: bytes."""
-
-    def __init__(self, ram: int) -> None:
-        self.max_queued_events = 16384
-        self.max_user_instances = 128
-        self.max_user_watches = min(max(ram // 100 // WATCH_BYTES, 8192), 1 << 20)
-        self.instances: dict[int, int] = {}
-        self.watches: dict[int, int] = {}
-        self.marks = 0
-        self.last_cookie = 0
 
 
 class Files(Protocol):

@@ -6,12 +6,14 @@ another one. The one of the thread that leads a process stands for the process, 
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import POLLIN, POLLRDNORM, Inode
-from pkern.kernel.vfs.machine import Machine
 from pkern.kernel.vfs.pipe import POLLHUP
+
+if TYPE_CHECKING:
+    from pkern.kernel.vfs.machine import Machine
 
 PIDFD_THREAD = 0x80  # in the flags of the open file
 

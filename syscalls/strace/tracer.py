@@ -23,7 +23,7 @@ from pkern.kernel.late import load
 from pkern.kernel.tasks.signals import SigInfo
 from pkern.kernel.wait import RegistersSet, Replaced, Restart, WouldBlock
 from pkern.syscalls.abi import Raw
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NAMES, NUMBERS
 from pkern.syscalls.strace.calls import decoders_of, noted_length, result_text
 from pkern.syscalls.strace.decode import (
     AFTER,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 COLUMN = 39
 MAX_ERRNO = 4095
 MASK = (1 << 64) - 1
-NUMBERS = {name: nr for nr, name in NAMES.items()}
 RESTARTS = {
     Restart.IF_ASKED: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.UNLESS_HANDLED: "ERESTARTNOHAND (To be restarted if no handler)",

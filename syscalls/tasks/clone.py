@@ -48,9 +48,7 @@ from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.pidfd import PIDFD_THREAD
 from pkern.kernel.wait import Restart, WouldBlock
-from pkern.syscalls.files.pidfd import open_process
 from pkern.syscalls.table import INT, syscall
 
 if TYPE_CHECKING:
@@ -191,8 +189,7 @@ def _set_up(task: Task, child: Task, wish: Wish) -> None:
     if registers:
         child.cpu.set_registers(registers)
     if wish.flags & CLONE_PIDFD:
-        kind = PIDFD_THREAD if wish.flags & CLONE_THREAD else 0
-        _tell_pidfd(task, open_process(task, child, kind), wish.pidfd)
+        _tell_pidfd(task, child, wish)
     if wish.flags & CLONE_CHILD_CLEARTID:
         child.thread.clear_child_tid = wish.child_tid
     if wish.flags & CLONE_CHILD_SETTID:
@@ -207,10 +204,14 @@ def _tell_tid(whose: Task, child: Task, addr: int) -> None:
         whose.mm.copy_out(addr, struct.pack("<i", whose.number_of(child.pid)))
 
 
-def _tell_pidfd(task: Task, fd: int, addr: int) -> None:
-    """Store a new child's descriptor, or close it again. Errors: EFAULT."""
+def _tell_pidfd(task: Task, child: Task, wish: Wish) -> None:
+    """Store a new child's descriptor, or close it again. Errors: EFAULT, EMFILE."""
+    from pkern.kernel.vfs.pidfd import PIDFD_THREAD  # few ask for that
+    from pkern.syscalls.files.pidfd import open_process
+
+    fd = open_process(task, child, PIDFD_THREAD if wish.flags & CLONE_THREAD else 0)
     try:
-        task.mm.copy_out(addr, struct.pack("<i", fd))
+        task.mm.copy_out(wish.pidfd, struct.pack("<i", fd))
     except SyscallError:
         task.fds.close(fd)
         raise

@@ -28,7 +28,6 @@ from pkern.syscalls.files.at import (
     refuse_flags,
     start_of,
 )
-from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -515,6 +514,8 @@ def _waitid_info(task: Task, event: Event) -> bytes:
 
 def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
     """Wait for the child that a descriptor stands for. Errors: EBADF, ECHILD, EAGAIN."""
+    from pkern.syscalls.files.pidfd import process_of  # few ask for that
+
     never = task.fds.get(fd).flags & O_NONBLOCK and not options & WNOHANG
     try:
         pid = task.number_of(process_of(task, fd).tgid)

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     cases, notes = cases_here(options.only)
     if not cases:
         raise UsageError(f"--only {options.only}: no row has this in its name")
-    report = writable(options.json) if options.json else None
+    report = writable(options.json) if options.json is not None else None
     try:
         rows = run_bench(options.rounds, show_progress, cases)
     except NoCompiler as error:

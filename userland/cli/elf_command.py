@@ -28,7 +28,7 @@ from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
 from pkern.userland.cli.options import UsageError, contents, current_directory, naming
-from pkern.userland.cli.run import command_line, given, program_file, style, traced, wall_ns
+from pkern.userland.cli.run import given, program_file, style, traced, wall_ns
 from pkern.userland.cli.shared import (
     injecting,
     layer_of,
@@ -38,7 +38,8 @@ from pkern.userland.cli.shared import (
     show_host_root,
     show_stacks,
     tracing,
-    viewing,
+    viewing_run,
+    walled,
 )
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.failures import HookFailed
@@ -54,7 +55,6 @@ from pkern.userland.machine_code import (
     script_interpreter,
     start_program,
 )
-from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Tracer
@@ -226,7 +226,7 @@ def run_job(
         ending = started
     else:
         try:
-            with wall_limit(kernel, wall):
+            with walled(kernel, wall):
                 if door is not None:
                     door.begin(kernel, started, stdio)
                 ending = _run_to_end(kernel, started, asked, stdio)
@@ -266,7 +266,7 @@ def run(options: argparse.Namespace) -> int:
         make = getattr(door, "descriptors", host_descriptors)  # a debugger may want them
         with (
             mounting(kernel, options),
-            viewing(kernel, options.view, command_line(options)),
+            viewing_run(kernel, options),
             recording(kernel, options),
         ):
             status = run_job(

@@ -16,7 +16,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.state import NotHashable
 from pkern.userland.cli.elsewhere import elsewhere
 from pkern.userland.cli.explore_races import told_races
-from pkern.userland.cli.options import UsageError, writable
+from pkern.userland.cli.options import UsageError, check_writable
 from pkern.userland.cli.prepared import (
     command_of,
     given_of,
@@ -45,9 +45,7 @@ Schedule = tuple[int, Ran]  # its number, from 1
 
 def run(options: argparse.Namespace) -> int:
     """Explore; 1 if there is a finding."""
-    for file in (options.save, options.json):
-        if file:
-            writable(file)
+    check_writable(options.save, options.json)
     with refusing(options):
         return _explore(options)
 

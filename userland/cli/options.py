@@ -204,6 +204,13 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """Return a number from 1 that an argument names."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"a number from 1, not '{text}'")
+    return int(text)
+
+
 def regular(name: str) -> Path:
     """Return the path of a host file that can be read and has an end, or raise UsageError."""
     path = existing(name)
@@ -218,11 +225,23 @@ def writable(name: str) -> Path:
     For results of long work: the complaint comes before it.
     """
     path = Path(name).expanduser()
+    if not name:
+        raise UsageError("'' is no name of a file")
     if path.is_dir():
         raise UsageError(f"'{name}' is a directory; name a file")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UsageError(f"'{name}' cannot be written")
     return path
+
+
+def check_writable(*names: str | None) -> None:
+    """Refuse host files that cannot be written; None: that one is not asked for.
+
+    Errors: UsageError.
+    """
+    for name in names:
+        if name is not None:
+            writable(name)
 
 
 class naming:

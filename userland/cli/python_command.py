@@ -18,7 +18,7 @@ from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, TIME_IS_UP, Ending, show_failure
 from pkern.userland.cli.options import UsageError, contents, existing
-from pkern.userland.cli.run import command_line, given, wall_ns
+from pkern.userland.cli.run import given, wall_ns
 from pkern.userland.cli.shared import (
     injecting,
     layer_of,
@@ -27,11 +27,11 @@ from pkern.userland.cli.shared import (
     show_binds,
     show_host_root,
     tracing,
-    viewing,
+    viewing_run,
+    walled,
 )
 from pkern.userland.given import Given, NotGiven, seconds_in
 from pkern.userland.program import NoMain, load_program, new_task, run_main
-from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -67,8 +67,8 @@ def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
         try:
             with (
                 mounting(kernel, options),
-                viewing(kernel, options.view, command_line(options)),
-                wall_limit(kernel, wall_ns(options)),
+                viewing_run(kernel, options),
+                walled(kernel, wall_ns(options)),
                 recording(kernel, options),
             ):
                 task, ending = _ending(

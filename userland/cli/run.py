@@ -15,10 +15,11 @@ from pkern.userland.cli.options import (
     add_command,
     add_machine_options,
     add_mount,
+    check_writable,
     existing,
     natural,
+    positive,
     user_id,
-    writable,
 )
 from pkern.userland.complaints import did_you_mean
 
@@ -186,6 +187,13 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         "--view", metavar="FILE.html", help="write a page that shows memory at each event"
     )
     group.add_argument(
+        "--view-events",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="of the first N events (10,000)",
+    )
+    group.add_argument(
         "--events",
         metavar="FILE",
         help="write what the kernel does: .json for Perfetto and Chrome, .jsonl, else as ftrace",
@@ -246,10 +254,10 @@ def run(options: argparse.Namespace) -> int:
         _note_late_options(options)
     check_files(options)
     check_debugger(options)
-    for name in (options.json, options.output, options.events):
-        if name:
-            writable(name)
-    if options.view:
+    check_writable(options.json, options.output, options.events)
+    if options.view_events and options.view is None:
+        raise UsageError("--view-events: of a page that --view FILE.html writes")
+    if options.view is not None:
         _check_view(options)
     if _is_python(options):
         program_file(options.file)

@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError, naming, writable
-from pkern.userland.cli.run import injector, style, traced
+from pkern.userland.cli.run import command_line, injector, style, traced
 from pkern.userland.given import Layer, NotGiven
 
 if TYPE_CHECKING:
@@ -125,6 +126,22 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
         text = page(page_data(recorder.recording, kernel.inspect), title)
         with naming(file):
             Path(file).expanduser().write_text(text, encoding="utf-8")
+
+
+def viewing_run(kernel: Kernel, options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Record a run for the page that --view asks for, if it does. Errors: UsageError."""
+    if options.view is None:
+        return contextlib.nullcontext()
+    return viewing(kernel, options.view, command_line(options), options.view_events)
+
+
+def walled(kernel: Kernel, nanoseconds: int | None) -> AbstractContextManager[None]:
+    """Let the host's clock end what runs (TimeIsUp) after so long; None: never."""
+    if nanoseconds is None:
+        return contextlib.nullcontext()
+    from pkern.userland.wall import wall_limit
+
+    return wall_limit(kernel, nanoseconds)
 
 
 def show_stacks(kernel: Kernel, tracer: Tracer | None, options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.userland.cli.boot import read_sysctls
 from pkern.userland.cli.elsewhere import elsewhere
-from pkern.userland.cli.options import UsageError, boot_values, existing, writable
+from pkern.userland.cli.options import UsageError, boot_values, check_writable, existing
 from pkern.userland.cli.prepared import wall_seconds
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.given import (
@@ -36,9 +36,7 @@ FORMATS = {"junit": reports.as_junit, "tap": reports.as_tap, "json": reports.as_
 
 def run(options: argparse.Namespace) -> int:
     """Run the suite; 1 if something failed."""
-    for file in (getattr(options, name) for name in FORMATS):
-        if file:
-            writable(file)
+    check_writable(*(getattr(options, name) for name in FORMATS))
     suite = _suite(options)
     started = perf_counter()
     results = _run(suite, options)

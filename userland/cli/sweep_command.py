@@ -14,7 +14,7 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
 from pkern.userland.cli.elsewhere import elsewhere
-from pkern.userland.cli.options import UsageError, writable
+from pkern.userland.cli.options import UsageError, check_writable
 from pkern.userland.cli.prepared import (
     command_of,
     given_of,
@@ -42,8 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the sweep; 1 if there is a finding."""
     if options.check is not None:
         raise UsageError("--check is for --crash: it looks at what a crash leaves")
-    if options.json:
-        writable(options.json)
+    check_writable(options.json)
     try:
         sweep = _sweep(_plan(options), options)
     except SyscallError as error:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.visitor import Visitor
+from pkern.kernel.vfs import Counter
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
-from pkern.kernel.vfs.machine import Counter
 from pkern.kernel.vfs.proc.procfs import ProcFs, ProcRoot
 from pkern.kernel.vfs.sysfs import SysFs, SysRoot
 from pkern.kernel.vfs.walk import covered
