@@ -190,6 +190,27 @@ def test_an_event_that_never_comes_or_that_there_is_not(capsys, python):
     assert "no expression of Python" in capsys.readouterr().err
 
 
+def test_a_condition_on_what_no_event_has_is_refused(capsys, monkeypatch, python):
+    words = ["inspect", "--until", "event:page_fault_user", "-q", "lru", "--if"]
+    assert main([*words, "adress > 3", python]) == 2
+    assert "no such event has a field 'adress'; did you mean address?" in capsys.readouterr().err
+    assert main([*words, "any(x > 3 for x in (address, pid))", python]) == 2
+    assert "'any'; there are address, comm," in capsys.readouterr().err
+    assert main([*words, "[x for x in (address,) if x] and pid and comm", python]) == 0
+    assert main(["inspect", "--if", "pfn > 3", "-q", "lru", python]) == 2
+    assert "--if is of an event" in capsys.readouterr().err
+    lines = ["break mm_page_alloc if pfm > 2", "break kmem:* if nothing", "breaks", "continue"]
+    _, told = talked(capsys, monkeypatch, lines, "--until", "call:mmap", python)
+    assert "no such event has a field 'pfm'; did you mean pfn?" in told
+    assert "no such event has a field 'nothing'" in told and "breakpoint" not in told
+
+
+def test_a_field_that_only_some_of_the_events_have(capsys, monkeypatch, python):
+    lines = ["break pkern:* if outcome == 'done'", "continue", "delete 1", "continue"]
+    _, told = talked(capsys, monkeypatch, lines, "--until", "call:mmap", python)
+    assert "pkern:page_fault" in told and "pkern:map" not in told
+
+
 def test_steps_and_breakpoints_in_machine_code(capsys, monkeypatch, program):
     lines = [
         "walk 0x10000000",

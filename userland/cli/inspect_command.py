@@ -8,7 +8,6 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.inspect.breaks import always
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.elf_command import host_descriptors
@@ -17,8 +16,7 @@ from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.run import check_files
 from pkern.userland.inspect.session import Session
 from pkern.userland.inspect.stops import Stop, read_place
-from pkern.userland.inspect.words import Asker, BadQuestion, read
-from pkern.userland.inspect.words import condition as holds
+from pkern.userland.inspect.words import Asker, BadQuestion, Condition, read
 
 if TYPE_CHECKING:
     from pkern.kernel.inspect.answers import Answer
@@ -32,9 +30,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         questions = [read(text) for text in options.ask]
         place = read_place(options.until)
-        condition = holds(options.condition) if options.condition else always
+        condition = Condition(options.condition) if options.condition is not None else None
     except BadQuestion as error:
         raise UsageError(str(error)) from error
+    if condition is not None and not place.event:
+        raise UsageError(f"--if is of an event: --until event:GLOB, not {options.until}")
     answered = Answered(questions)
     with boot(options) as kernel:
         session = Session(kernel, sys.stdin, sys.stdout)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.tasks.signals import SIGKILL
 from pkern.kernel.values import NamedTuple
-from pkern.userland.inspect.words import Asker, BadQuestion, condition, help_text
+from pkern.userland.inspect.stops import points_called
+from pkern.userland.inspect.words import Asker, BadQuestion, Condition, help_text
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Event
@@ -93,7 +94,7 @@ class Session:
                 self._breaks.clear()  # nobody is there any more
                 return
             try:
-                if self._command(shlex.split(line), task):
+                if self._command(_words(line), task):
                     return
             except (BadQuestion, NotThere, ValueError) as error:
                 self._tell(str(error))
@@ -115,17 +116,14 @@ class Session:
     def _tell(self, text: str) -> None:
         self._out.write(text + "\n")
 
-    def _names(self, glob: str) -> list[str]:
-        try:
-            return self._kernel.tracing.table.matching(glob)
-        except LookupError:
-            raise BadQuestion(f"no event is called '{glob}'") from None
-
     def _wanted(self, glob: str, text: str) -> Break:
-        names = frozenset(self._names(glob))
-        return Break(
-            names, condition(text) if text else _always, f"{glob} if {text}" if text else glob
-        )
+        points = points_called(self._kernel, glob)
+        names = frozenset(point.full_name for point in points)
+        if not text:
+            return Break(names, _always, glob)
+        holds = Condition(text)
+        holds.check(points)
+        return Break(names, holds, f"{glob} if {text}")
 
     # ---- commands ----
 
@@ -173,6 +171,14 @@ class Session:
     def help(self, args: list[str]) -> None:
         """Tell what can be said."""
         self._tell(f"{HELP}\n{help_text()}")
+
+
+def _words(line: str) -> list[str]:
+    """Return a line's words; a condition is one, as it stands there. Errors: ValueError."""
+    head, _, text = line.partition(" if ")
+    if text.strip() and head.split()[:1] == ["break"]:
+        return [*shlex.split(head), "if", text.strip()]
+    return shlex.split(line)
 
 
 GOING_ON = {

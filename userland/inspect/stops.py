@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.inspect.breaks import Condition, always
+from pkern.kernel.inspect.breaks import always
 from pkern.kernel.tasks.signals import Fate, SigInfo
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.numbers import NAMES
 from pkern.userland.complaints import did_you_mean
-from pkern.userland.inspect.words import BadQuestion
+from pkern.userland.inspect.words import BadQuestion, Condition
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.events.points import Point
     from pkern.kernel.events.stream import Event
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.task import Task
@@ -71,6 +72,15 @@ def _event_place(text: str) -> Place:
     return Place(frozenset(), int(nth), glob)
 
 
+def points_called(kernel: Kernel, glob: str) -> list[Point]:
+    """Return the points of the events that a glob means. Errors: BadQuestion: there is none."""
+    table = kernel.tracing.table
+    try:
+        return [table[name] for name in table.matching(glob)]
+    except LookupError:
+        raise BadQuestion(f"no event is called '{glob}'") from None
+
+
 class Stop:
     """Calls visit(task) once, at a place."""
 
@@ -83,19 +93,20 @@ class Stop:
         self._before: Observer | None = None
 
     @contextmanager
-    def looking(self, kernel: Kernel, condition: Condition = always) -> Iterator[None]:
-        """Look for an event, if the place is one. Errors: BadQuestion: no event is called so."""
-        if not self._place.event:
+    def looking(self, kernel: Kernel, condition: Condition | None = None) -> Iterator[None]:
+        """Look for an event, if the place is one. Errors: BadQuestion: there is none such."""
+        glob = self._place.event
+        if not glob:
             yield
             return
-        try:
-            found = kernel.inspect.at(
-                self._place.event,
-                visit=lambda event: self._met_event(kernel, event),
-                when=condition,
-            )
-        except ValueError as error:
-            raise BadQuestion(str(error)) from error
+        points = points_called(kernel, glob)
+        if condition is not None:
+            condition.check(points)
+        found = kernel.inspect.at(
+            glob,
+            visit=lambda event: self._met_event(kernel, event),
+            when=condition or always,
+        )
         with found:
             yield
 

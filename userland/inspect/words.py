@@ -6,9 +6,10 @@ A number is decimal, or hex with 0x; an address may be a pid's: `walk 0x400000 1
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from pkern.kernel.inspect.answers import Answer
 from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
+    from pkern.kernel.events.points import Point
     from pkern.kernel.events.stream import Event
     from pkern.kernel.inspect.inspector import Inspector
     from pkern.kernel.inspect.moment import Moment
@@ -172,27 +174,46 @@ def check(words: Sequence[str]) -> None:
             number(word)
 
 
-def condition(text: str) -> Callable[[Event], object]:
-    """Return what tells whether an event is meant, from an expression in Python over its fields.
+class Condition:
+    """What tells whether an event is meant: an expression in Python over its fields, pid and comm.
 
-    pid and comm are known as well. Errors: BadQuestion; of a field that an event lacks it is not
-    meant.
+    Of a field that an event lacks it is not meant. Errors: BadQuestion.
     """
-    try:
-        code = compile(text, "<condition>", "eval")
-    except SyntaxError as error:
-        raise BadQuestion(f"'{text}' is no expression of Python: {error.msg}") from None
 
-    def holds(event: Event) -> object:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        try:
+            self._code = compile(text, "<condition>", "eval")
+        except SyntaxError as error:
+            raise BadQuestion(f"'{text}' is no expression of Python: {error.msg}") from None
+
+    def check(self, points: Iterable[Point]) -> None:
+        """Refuse a name that none of some points has as a field. Errors: BadQuestion."""
+        known = {*OF_ALL, *(field.name for point in points for field in point.fields)}
+        for name in _names(self._text):
+            if name not in known:
+                there = f"; there are {', '.join(sorted(known))}"
+                hint = did_you_mean(name, known, there)
+                raise BadQuestion(f"'{self._text}': no such event has a field '{name}'{hint}")
+
+    def __call__(self, event: Event) -> object:
         names = {"pid": event.pid, "comm": event.comm, **event.fields}
         try:
-            return eval(code, {"__builtins__": {}}, names)
+            return eval(self._code, {"__builtins__": {}}, names)
         except NameError:
             return False
         except Exception as error:
-            raise BadQuestion(f"'{text}', at {event.name}: {error}") from error
+            raise BadQuestion(f"'{self._text}', at {event.name}: {error}") from error
 
-    return holds
+
+OF_ALL = ("pid", "comm")
+
+
+def _names(text: str) -> list[str]:
+    """Return the names that an expression takes from outside, in its order."""
+    names = [node for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+    return [node.id for node in names if node.id not in own]
 
 
 def as_text(answer: Answer, form: str) -> str:
