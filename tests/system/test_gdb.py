@@ -19,7 +19,11 @@ import pytest
 from tests.system.conftest import ROOT, Compile, on_host
 
 PKERN = (sys.executable, "-m", "pkern", "run")
-SETTINGS = ("set pagination off", "set confirm off", "set width 0", "set sysroot target:")
+# A busy host may take longer to start a machine than the two seconds that gdb waits for an answer.
+SETTINGS = (
+    "set pagination off", "set confirm off", "set width 0", "set sysroot target:",
+    "set remotetimeout 60",
+)  # fmt: skip
 COUNTS = r"""
 #include <stdio.h>
 #include <time.h>

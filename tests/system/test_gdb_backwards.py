@@ -67,6 +67,36 @@ int main(void)
 """
 
 
+CHILD = r"""
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+volatile long work, word = 1;
+__attribute__((noinline)) void spin(long n) { for (long i = 0; i < n; i++) work += i; }
+__attribute__((noinline)) void in_child(void)
+{
+	spin(1000);
+	word = 5;
+	spin(2000);
+	word = 7;
+	spin(100);
+	_exit(3);
+}
+int main(void)
+{
+	int st;
+	spin(3000);
+	word = 2;
+	pid_t p = fork();
+	if (!p)
+		in_child();
+	waitpid(p, &st, 0);
+	printf("status %d\n", WEXITSTATUS(st));
+	return 0;
+}
+"""
+
+
 @pytest.fixture(autouse=True)
 def _needs_gdb() -> None:
     if shutil.which("gdb") is None:
@@ -194,6 +224,49 @@ def test_a_change_begins_a_history(compile_c: Compile) -> None:
     shows(
         said, r"twice \(n=3\)", r"twice \(n=2\)", r"^\$1 = 101", "No more reverse-execution",
         r"^\$2 = 100", "sum 12 counter 106",
+    )  # fmt: skip
+
+
+def test_straight_back_from_a_change_there_is_no_way(compile_c: Compile) -> None:
+    program = compile_c(COUNTS, "glibc", "-g", "-O0")
+    said = gdb(
+        program, "break twice", "continue", "continue", "set var counter = 100",
+        "reverse-continue", "print counter", "reverse-stepi", "print counter", "stepi",
+        "reverse-stepi", "print counter", "delete", "continue",
+    )  # fmt: skip
+    shows(
+        said, r"twice \(n=2\)", "No more reverse-execution", r"^\$1 = 100",
+        "No more reverse-execution", r"^\$2 = 100", r"^\$3 = 100", "sum 12 counter 105",
+    )  # fmt: skip
+
+
+def test_in_a_child_that_is_followed(compile_c: Compile) -> None:
+    program = compile_c(CHILD, "glibc", "-g", "-O1")
+    said = gdb(
+        program, "set follow-fork-mode child", "break in_child", "continue",
+        "tbreak spin if n == 100", "continue", "delete", "watch word", "reverse-continue",
+        "reverse-continue", "print word", "reverse-continue", "print word", "info inferiors",
+        "delete", "continue",
+    )  # fmt: skip
+    shows(
+        said, "Detaching after fork from parent process 2", "spin .n=",
+        r"Old value = 7\nNew value = 5",
+        r"Old value = 5\nNew value = 2", r"\$1 = 2", "No more reverse-execution", r"\$2 = 2",
+        "process 3", "exited with code 03",
+    )  # fmt: skip
+    assert "remote failure" not in said
+
+
+def test_where_others_are_held_there_is_no_way(compile_c: Compile) -> None:
+    program = compile_c(CHILD, "glibc", "-g", "-O1")
+    said = gdb(
+        program, "set detach-on-fork off", "set follow-fork-mode child", "break in_child",
+        "continue", "delete", "reverse-continue", "bt 1", "continue", "inferior 1", "continue",
+    )  # fmt: skip
+    shows(
+        said, "in_child", "No more reverse-execution", "#0 .*in_child",
+        "process 3. exited with code 03",
+        "status 3", "process 2. exited normally",
     )  # fmt: skip
 
 

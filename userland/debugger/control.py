@@ -127,6 +127,7 @@ class Debugger:
         self._events: dict[Task, str] = {}
         self._kept: dict[Task, list[SigInfo]] = {}  # signals of held tasks, not acted on yet
         self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
+        self._known: frozenset[int] = frozenset()  # processes debugged where the history begins
         self._blocks = kernel.processor.counters
         self._plain_calls = self.scheduler.calls
         self._calls = self._watched_calls()
@@ -195,6 +196,8 @@ class Debugger:
         while resume.goes_back and self.is_on:
             stop = self.stub.stop
             assert stop is not None
+            if self._begins_here:
+                self.need_history().begin_anew()
             try:
                 stop = WayBack(self).go(stop.task, resume.actions[0].go)
             except Closed:
@@ -213,10 +216,18 @@ class Debugger:
         self._send_signals()
         self._arm()
         self._let_held_go()
-        if self.target.has_changed:
+        if self._begins_here:
             self._begin_history()
 
     # ---- the way back ----
+
+    @property
+    def _begins_here(self) -> bool:
+        """Tell whether there is nothing behind this moment that one could go back to.
+
+        What the debugger has changed is not there, nor is a child that it has begun to debug.
+        """
+        return self.target.has_changed or not self._known >= self.target.groups.keys()
 
     def need_history(self) -> History:
         """Return the history that there is, as the debugger was told."""
@@ -226,6 +237,7 @@ class Debugger:
     def _begin_history(self) -> None:
         """Begin a new one: what was changed is not changed once more when it runs again."""
         self.target.has_changed = False
+        self._known = frozenset(self.target.groups)
         if self.history is not None:
             self.history.begin_anew()
             if self.shown is not None:
@@ -257,7 +269,8 @@ class Debugger:
         self._events.clear()
         self.stops.until()
         self.stub.take_over(session)
-        task = task or next(self.target.threads())
+        if task is None or not self.target.has(task):
+            task = next(self.target.threads())  # a child, where its parent has made it
         self.converse(Stop(task, about=about))
 
     # ---- who goes on, and how ----
