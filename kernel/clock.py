@@ -19,6 +19,7 @@ SECOND = 1_000_000_000  # in nanoseconds
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come
+FAR = (1 << 64) - 1  # later than any time
 END_NS = NEVER_NS - BOOT_EPOCH_NS  # since boot: the date does not go on from there
 
 
@@ -40,6 +41,7 @@ class Clock:
         self.call_ns, self.block_ns = call_ns, block_ns
         self._end_ns: int | None = None
         self.listener: Callable[[], None] | None = None  # told when time has moved, now and then
+        self._due: Any = ffi.new("uint64_t *", FAR)
         self._timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap
         self._timer_count = 0
         self._data: Any = ffi.new("struct vsyscall_data *", {"realtime_ns": BOOT_EPOCH_NS})
@@ -59,6 +61,20 @@ class Clock:
     def place(self) -> Any:
         """Return where the time is kept (uint64_t *), for the processor that adds to it."""
         return ffi.addressof(self._data, "realtime_ns")
+
+    def place_of_due(self) -> Any:
+        """Return where it stands when fire() has something to do (uint64_t *, as the time)."""
+        return self._due
+
+    def _note_due(self) -> None:
+        timers = self._timers
+        due = timers[0][0] + BOOT_EPOCH_NS if timers else FAR
+        self._due[0] = due if self.listener is None else 0
+
+    def tell(self, listener: Callable[[], None] | None) -> None:
+        """Tell a listener from now on when time has moved, now and then; None: nobody."""
+        self.listener = listener
+        self._note_due()
 
     def advance(self, nanoseconds: int) -> None:
         """Let nanoseconds (>= 0) pass, up to the end of time. Errors: TimeIsUp."""
@@ -81,6 +97,7 @@ class Clock:
             return
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, action))
+        self._note_due()
 
     def next_due(self) -> int | None:
         """Return when the next timer is due, None if there is none."""
@@ -92,7 +109,9 @@ class Clock:
             return
         now = self.now_ns
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+            action = heapq.heappop(self._timers)[2]
+            self._note_due()
+            action()
 
     def pass_until(self, when: int) -> Iterator[None]:
         """Let time pass up to when, in steps: each ends where timers were due, and have fired."""

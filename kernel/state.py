@@ -27,9 +27,11 @@ from weakref import ReferenceType
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
+from pkern.kernel.cpu.queue import RunQueue
 from pkern.kernel.cpu.stops import peek
 from pkern.kernel.inspect.inspector import filled
 from pkern.kernel.mm.mm import Mm
+from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.hostfs import HostFile
 from pkern.kernel.vfs.inode import MappedInode
 
@@ -188,6 +190,10 @@ class _Walk:
         self.text(bytes(ffi.buffer(fpu)))
         return [tuple(sorted(what.registers().items()))]
 
+    def thread(self, what: Thread) -> Iterable[object]:
+        self.text(repr((what.cpu_ns, what.queued, what.waiting is None)).encode())
+        return self._object(what)
+
     def memory(self, mm: Mm) -> Iterable[object]:
         if not mm.users:
             return ()
@@ -214,6 +220,7 @@ WRITERS: dict[type, Callable[[Any, Any], Iterable[object]]] = {
     tuple: _Walk.sequence,
     list: _Walk.sequence,
     deque: _Walk.sequence,
+    RunQueue: _Walk.sequence,
     bytearray: lambda walk, what: [bytes(what)],
     set: _Walk.set,
     frozenset: _Walk.set,
@@ -227,6 +234,7 @@ WRITERS: dict[type, Callable[[Any, Any], Iterable[object]]] = {
     Generator: _Walk.generator,
     ReferenceType: _Walk.reference,
     Context: _Walk.context,
+    Thread: _Walk.thread,
     Mm: _Walk.memory,
     MappedInode: _Walk.file,
 }

@@ -1,8 +1,8 @@
 """The calls that the core answers itself, without entering Python: what they are, by name.
 
 Owns the list. A remembered call takes no argument, changes nothing, and its answer stays until
-Task.forget_answers() is called by whoever changes what it follows from. The others tell the time.
-How each is answered: kernel/core/cpu/answers.c.
+Task.forget_answers() is called by whoever changes what it follows from. The others tell the time,
+and let threads sleep on a word of memory. How each is answered: kernel/core/cpu/answers.c.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS
 from pkern.syscalls.numbers import NUMBERS
 
 REMEMBERED = ("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid")
-TIMES = {
+OTHERS = {
+    "futex": lib.ANSWER_FUTEX,
     "clock_gettime": lib.ANSWER_TIMESPEC,
     "gettimeofday": lib.ANSWER_TIMEVAL,
     "time": lib.ANSWER_SECONDS,
@@ -24,9 +25,8 @@ TIMES = {
 
 def tell(answers: Any) -> None:
     """Fill in the core's table, struct run_answers."""
-    for kind, name in enumerate(REMEMBERED, 1):
-        answers.by_call[NUMBERS[name]] = kind
-    for name, kind in TIMES.items():
+    kinds = {name: kind for kind, name in enumerate(REMEMBERED, 1)} | OTHERS
+    for name, kind in kinds.items():
         answers.by_call[NUMBERS[name]] = kind
     answers.realtime_clocks = _bits(REALTIME_CLOCKS)
     answers.uptime_clocks = _bits(UPTIME_CLOCKS - CPU_CLOCKS)

@@ -29,9 +29,10 @@ DESCRIPTOR_CALLS = (
 
 def waiting_for(task: Task) -> str:
     """Return the call that a task is in and what it waits for: `wait4: child 7`."""
-    if task.thread.call is None:
+    call = task.thread.unfinished
+    if call is None:
         return "at a page fault" if task.thread.waiting else "held by its tracer"
-    nr, registers = task.thread.call
+    nr, registers = call
     name = NAMES.get(nr, f"system call {nr}")
     words = WORDS.get(name)
     if words is None:

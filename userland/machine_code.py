@@ -168,7 +168,7 @@ def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task
     )
     try:
         give(kernel, task, given)
-        task.context = Context.new(scheduler.processor)
+        task.context = Context.new(scheduler.processor, task)
         _open_descriptors(kernel, task, stdio)
         program = execution.load(task, execution.Wanted(path), lambda: strings)
     except BaseException:

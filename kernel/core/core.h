@@ -276,6 +276,7 @@ struct mm {
 	struct vma *first, *last;
 	struct vma *recent; /* the last one found */
 	const struct limits *limits;
+	struct runner *runner;
 	struct mm_counters counters;
 	uint32_t pkru;        /* of the thread that runs in it; pkey.c */
 	uint16_t pkeys;       /* bit k: key k is taken */
@@ -379,6 +380,7 @@ struct machine {
 	uint64_t zero_pfn; /* the page that reads of untouched memory share */
 	bool poison;
 	bool injected;           /* the last refusal was injected */
+	struct runner nobody;    /* whom faults count for where nobody runs */
 	uint64_t fail_in;        /* allocations until one fails; 0: never */
 	uint64_t task_fail_in;   /* the same of the task that runs */
 	uint64_t fail_io[NR_IO]; /* the same for reads and writes of each kind */

@@ -259,6 +259,17 @@ struct limits {
 	uint64_t may_lock;          /* CAP_IPC_LOCK */
 	uint64_t may_low;           /* CAP_SYS_RAWIO: below mmap_min_addr */
 	uint64_t read_implies_exec; /* personality(2): what can be read can be executed */
+	uint64_t kin; /* of those of its threads that may follow each other: struct runner */
+};
+
+/* A thread, as who runs in an address space. */
+struct runner {
+	uint64_t cpu_ns, min_flt, maj_flt; /* what it has used */
+	uint64_t kin; /* it may begin a turn in the core while its limits say the same; 0: never */
+	uint64_t queued;        /* 1: it can run, and waits for its turn */
+	uint64_t asleep;        /* the word on which it sleeps in the core, 0: on none */
+	uint64_t bits, call[7]; /* of FUTEX_WAIT_BITSET; the call it sleeps in: number, arguments */
+	uint64_t woken;         /* 1: which has still to return 0 */
 };
 
 /* What the files of one tmpfs may hold together, in pages. */
@@ -560,7 +571,9 @@ void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */
 int64_t mm_create(machine *m, const struct layout *layout, const struct limits *limits, mm **out);
-void mm_set_limits(mm *mm, const struct limits *limits); /* of who runs in it now */
+/* Who runs in it now: with these limits, and faults count for runner. */
+void mm_set_limits(mm *mm, const struct limits *limits);
+void mm_set_runner(mm *mm, struct runner *runner);
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out);
 void mm_destroy(mm *mm);
 void mm_place_upwards(mm *mm); /* mappings go from a third of user space up, as in old days */

@@ -147,13 +147,16 @@ static int64_t anonymous_fault(struct fault *f)
 void mm_count_major(mm *mm)
 {
 	mm->counters.maj_flt++;
+	mm->runner->maj_flt++;
 	mm->counters.min_flt--; /* mm_fault() will count it as minor */
+	mm->runner->min_flt--;
 	mm->machine->counters.pgmajfault++;
 }
 
 void mm_count_served(mm *mm)
 {
 	mm->counters.min_flt++;
+	mm->runner->min_flt++;
 	mm->machine->counters.pgfault++;
 }
 
@@ -551,6 +554,7 @@ INLINE int64_t serve(mm *mm, uint64_t addr, uint64_t access)
 	if (err)
 		return verdict(mm->machine, err, addr, access); /* a need, too, may end in one */
 	mm->counters.min_flt++;
+	mm->runner->min_flt++;
 	mm->machine->counters.pgfault++;
 	return 0;
 }

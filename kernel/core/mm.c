@@ -46,6 +46,7 @@ static mm *mm_alloc(machine *m, const struct limits *limits)
 	mm->pgd[KERNEL_PGD_ENTRY] = vsyscall_pgd_entry(m);
 	mm->tlb = page_data(m, tlb);
 	mm->limits = limits;
+	mm->runner = &m->nobody;
 	mm->counters.nr_pagetable = 1;
 	mm->policy.home = NO_NODE;
 	mm->counters.tlb_generation = ++m->mm_serial << 32; /* no other mm's */
@@ -132,6 +133,7 @@ static int64_t fork_vma(mm *child, struct vma *vma)
 }
 
 void mm_set_limits(mm *mm, const struct limits *limits) { mm->limits = limits; }
+void mm_set_runner(mm *mm, struct runner *runner) { mm->runner = runner; }
 
 int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 {

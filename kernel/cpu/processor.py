@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -106,22 +106,31 @@ class Processor:
         return str(ffi.string(lib.run_engine_text(self.handle, status)).decode())
 
 
+class Thread(Protocol):
+    """A task, as its registers know it."""
+
+    @property
+    def runner(self) -> Any: ...  # the core's struct runner
+
+
 class Context:
     """The registers of one task."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, task: Thread) -> None:
         if handle == ffi.NULL:
             raise SyscallError(errno.ENOMEM)
         self.handle = handle
+        self._owner = ffi.new_handle(task)  # what the core knows the task by
+        lib.context_belongs(handle, self._owner, task.runner)
 
     @classmethod
-    def new(cls, processor: Processor) -> Context:
-        """Return a context that has never run. Errors: ENOMEM."""
-        return cls(lib.context_create(processor.handle))
+    def new(cls, processor: Processor, task: Thread) -> Context:
+        """Return a task's context, that has never run. Errors: ENOMEM."""
+        return cls(lib.context_create(processor.handle), task)
 
-    def copy(self) -> Context:
-        """Return another context with the same registers, in no address space. Errors: ENOMEM."""
-        return Context(lib.context_copy(self.handle))
+    def copy(self, task: Thread) -> Context:
+        """Return another task's, with the same registers, in no address space. Errors: ENOMEM."""
+        return Context(lib.context_copy(self.handle), task)
 
     def close(self) -> None:
         """Forget the registers; a second call does nothing."""

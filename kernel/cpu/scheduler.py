@@ -3,25 +3,32 @@
 Deterministic round robin: a task runs until its slice of blocks is used up, it sleeps or it ends.
 When all sleep, virtual time jumps to the next timer; when nothing can ever wake anyone, that is a
 Deadlock, with a report of who waits for what. Invariant: a task is in the queue once, or it sleeps,
-or is stopped, or has ended; what is in the queue and not marked so has ended.
+or is stopped, or has ended.
+
+Threads of one process that do no more than sleep on words of their memory and wake each other may
+have turns that the core begins (turns.c). kin_of() says which; Group.part() ends that for a
+process, and whoever changes what it follows from calls it (T10).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.processor import Processor
+from pkern.kernel.cpu.queue import RunQueue
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import rseq, sigframe, signals
+from pkern.kernel.tasks.futex import PrivateWord, Sleeper
 from pkern.kernel.tasks.groups import is_orphaned
+from pkern.kernel.tasks.rlimits import RLIM_INFINITY
 from pkern.kernel.tasks.signals import (
     SA_NOCLDSTOP,
     SA_RESTART,
@@ -47,7 +54,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.trace import Trace
 
 SLICE_BLOCKS = 20_000
-CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL = (
+CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL, SLEEP, TURNED = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,
     lib.RUN_NEED,
@@ -57,8 +64,13 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL = (
     lib.RUN_STALE,
     lib.RUN_EVENT,
     lib.RUN_IA32_CALL,
+    lib.RUN_SLEEP,
+    lib.RUN_TURNED,
 )
 EINTR, ENOSYS = 4, 38
+FUTEX = 202
+# What who watches turns, or chooses them, puts before the scheduler's own.
+WATCHED = frozenset({"_put_on", "_turn", "next_task"})
 REGISTERS = 1 << 64
 TRAP_BRKPT, TRAP_HWBKPT = 1, 4
 SIGRETURN = 15
@@ -105,6 +117,16 @@ class EngineError(RuntimeError):
     """The processor's engine failed, or a translation was used that the tables do not give."""
 
 
+class Ended:
+    """Has a process ended? Nothing that the core does in turns of its own changes the answer."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def __call__(self) -> bool:
+        return not self._group.live
+
+
 class Scheduler:
     """The tasks in machine code of one machine.
 
@@ -126,14 +148,15 @@ class Scheduler:
             kernel.processor = Processor(kernel.memory.core, library)
         self.processor = kernel.processor
         clock = kernel.clock
-        lib.run_set_clock(self.processor.handle, clock.place(), clock.call_ns, clock.block_ns)
+        self._handle = handle = self.processor.handle
+        costs = clock.call_ns, clock.block_ns
+        lib.run_set_clock(handle, clock.place(), clock.place_of_due(), *costs)
         self._calls = self._own_calls = calls
         self.missing = missing
         self.ia32 = ia32
         self._answers = lib.RUN_ANSWERING  # does the core answer calls that it can?
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
-        self.queue: deque[Task] = deque()
-        self.next_task: Callable[[], Task] = self.queue.popleft  # takes the one that runs next
+        self.queue = RunQueue(self.processor)
         self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
         self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
         self.running: Task | None = None
@@ -142,8 +165,10 @@ class Scheduler:
         self.host_signals: list[tuple[int, int]] = []  # number, process group
         self._halted: BaseException | None = None
         self.waits_for_host = False
-        self.turns = 0  # how often a task was switched to
-        self.turn_began = 0  # when, in virtual time; what others ran in its middle counts as before
+        # When it began; what others ran in its middle counts as before.
+        self._its_turn: Any = lib.run_turn(handle)
+        self._done: Callable[[], bool] = lambda: True  # what run_until() waits for
+        self._kins = count(1)
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self._exit = self.processor.exit
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
@@ -158,33 +183,46 @@ class Scheduler:
 
     @calls.setter
     def calls(self, calls: dict[int, Call]) -> None:
+        self.part()
         self._calls = calls
         self._answers = lib.RUN_ANSWERING if calls is self._own_calls else lib.RUN_ASKING
+
+    @property
+    def turns(self) -> int:
+        """How often a task was switched to."""
+        return int(self.processor.counters.turns)
 
     # ---- the queue ----
 
     def add(self, task: Task) -> None:
-        """Let a task run in its turn."""
-        if not task.thread.queued and task.alive and not task.thread.sleeps_in_call:
-            task.thread.queued = True
-            self.queue.append(task)
+        """Let a task run in its turn, which the core does not begin by itself."""
+        runner = task.thread.runner
+        if not runner.queued and task.alive and not task.thread.sleeps_in_call:
+            runner.kin = 0
+            lib.queue_add(task.cpu.handle)
+
+    def next_task(self) -> Task | None:
+        """Take the task out of the queue that runs next; None: nobody can."""
+        owner = lib.queue_next(self._handle)
+        return ffi.from_handle(owner) if owner else None
 
     def sleep(self, task: Task, wait: WouldBlock) -> None:
         """Park a task until a key of its wait is woken, the deadline or a signal comes."""
-        task.thread.waiting = wait
+        task.thread.parked = wait
         for key in wait.keys:
-            self.sleepers.setdefault(key, {})[task] = None
+            self._others_at(key)[task] = None
         if wait.deadline is not None:
             self.at(wait.deadline, lambda: self._time_is_up(task, wait))
 
     def _time_is_up(self, task: Task, wait: WouldBlock) -> None:
-        if task.alive and task.thread.waiting is wait:
+        if task.alive and task.thread.parked is wait:
             self.wake_task(task)
 
     def wake(self, key: Hashable) -> None:
         """Wake every task that waits for key, in the order in which they came, then who listens."""
-        for task in self.sleepers.pop(key, ()):
-            self.wake_task(task)
+        if key in self.sleepers:
+            for task in self._take_all(key):
+                self.wake_task(task)
         if self.listeners:
             for told in self.listeners.pop(key, ()):
                 told()
@@ -197,17 +235,65 @@ class Scheduler:
         """Have a task do something in the kernel, before it goes on or is tried again."""
         task.thread.works.append(action)
         task.attention = True
+        task.group.part()
         self.wake_task(task)
 
     def unpark(self, task: Task) -> None:
         """Take a task off everything it waits for."""
-        wait, task.thread.waiting = task.thread.waiting, None
+        wait, task.thread.parked = task.thread.waiting, None
         for key in wait.keys if wait is not None else ():
             others = self.sleepers.get(key)
             if others and task in others:
                 del others[task]
                 if not others:
-                    del self.sleepers[key]
+                    self._take_all(key)
+
+    # ---- who sleeps on a word of memory: here or in the core, never both ----
+
+    def sleepers_of(self, key: Hashable) -> Iterable[Task]:
+        """Return who waits for key, in the order in which they came."""
+        if type(key) is PrivateWord:
+            self.take_over(key)
+        return self.sleepers.get(key, ())
+
+    def take_over(self, word: PrivateWord) -> None:
+        """Let those who sleep on a word in the core sleep here."""
+        if lib.word_has_sleepers(word.mm.handle, self._handle, word.addr):
+            self._others_at(word)
+
+    def hold(self, key: Hashable) -> None:
+        """Let every call about a key's word come here, until release()."""
+        if type(key) is PrivateWord:
+            lib.word_hold(self._handle, key.addr)
+
+    def release(self, key: Hashable) -> None:
+        """Let the core have sleepers on a key's word again."""
+        if type(key) is PrivateWord:
+            lib.word_release(self._handle, key.addr)
+
+    def _others_at(self, key: Hashable) -> dict[Task, None]:
+        """Return those who wait for a key, to whom one more is to be added."""
+        others = self.sleepers.get(key)
+        if others is None:
+            others = self.sleepers[key] = {}
+            self.hold(key)
+            if type(key) is PrivateWord:
+                self._bring_sleepers(key, others)
+        return others
+
+    def _take_all(self, key: Hashable) -> dict[Task, None]:
+        self.release(key)
+        return self.sleepers.pop(key)
+
+    def _bring_sleepers(self, word: PrivateWord, others: dict[Task, None]) -> None:
+        """Let those who sleep on a word in the core wait as if their calls had come here."""
+        while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
+            task: Task = ffi.from_handle(owner)
+            thread, (nr, *arguments) = task.thread, task.runner.call
+            sleeper = Sleeper((word,), int(task.runner.bits), None)
+            thread.call, thread.progress = (nr, tuple(arguments)), sleeper
+            thread.parked = WouldBlock(word, progress=sleeper)
+            others[task] = None
 
     def wake_task(self, task: Task) -> None:
         """End a task's sleep; its system call will be tried again."""
@@ -219,14 +305,15 @@ class Scheduler:
 
     def end_slice(self) -> None:
         """Let the task that runs give way at the next block of its code."""
-        lib.run_slice(self.processor.handle, 0)
+        lib.run_slice(self._handle, 0)
 
     def forget(self, task: Task) -> None:
         """Drop a task that has ended."""
         self.show_end(task)
+        self.part()  # run() may be at its end
         self._count_turn(task)
         self.wake_task(task)
-        task.thread.queued = False  # its place in the queue is passed over
+        self.queue.remove(task)
 
     def show_end(self, task: Task) -> None:
         """Let an observer see a thread's end; a leader's is seen with that of the last thread."""
@@ -289,6 +376,7 @@ class Scheduler:
         if self.waits_for_host:
             return False
         self._halted = error
+        self.part()
         return True
 
     def forget_halt(self) -> None:
@@ -299,26 +387,30 @@ class Scheduler:
 
     def run(self, until: Task) -> None:
         """Run until a task's process has ended. Errors: Deadlock, EngineError, KernelPanic."""
-        group = until.group
-        self.run_until(lambda: not group.live)
+        self.run_until(Ended(until.group))
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run until done says so, asked after each turn. Errors: as run."""
-        visits = self.kernel.visits
+        before, self._done = self._done, done
+        try:
+            self._take_turns(done)
+        finally:
+            self._done = before
+
+    def _take_turns(self, done: Callable[[], bool]) -> None:
+        visits, clock = self.kernel.visits, self.kernel.clock
         while not done():
             if self._halted is not None:
                 error, self._halted = self._halted, None
                 raise error
-            if self.queue:
-                task = self.next_task()
-                if task.thread.queued:
-                    task.thread.queued = False
-                    self._turn(task)
+            task = self.next_task()
+            if task is not None:
+                self._turn(task)
             elif not self._idle():
                 raise Deadlock(self.report())
-            self.kernel.clock.fire()
-            if self.kernel.clock.listener is not None:
-                self.kernel.clock.listener()
+            clock.fire()
+            if clock.listener is not None:
+                clock.listener()
             if self.host_signals:
                 self._take_host_signals()
             if visits is not None and visits.waiting:
@@ -331,7 +423,7 @@ class Scheduler:
         """
         thread, clock, words = task.thread, self.kernel.clock, self._call_words.tolist()
         before, needs, began = thread.call, self._needs, clock.now_ns
-        turn_began = self.turn_began
+        turn_began = self._its_turn.began_ns
         thread.call = before or (words[0], tuple(words[1:]))
         thread.sleeps_in_call += 1
         try:
@@ -341,7 +433,7 @@ class Scheduler:
             thread.call, self._needs, self.running = before, needs, task
             for place, word in enumerate(words):
                 self._call_words[place] = word
-            self.turn_began = turn_began + clock.now_ns - began
+            self._its_turn.began_ns = turn_began + clock.now_ns - began
         if task.alive and task.signals.is_killed():
             task.die_of(SIGKILL)
         if task.alive:
@@ -353,7 +445,7 @@ class Scheduler:
         if task.mm.process is not task:  # another of those who share the memory ran there last
             task.mm.serve(task)
         self.kernel.vsyscalls.enter(task)
-        lib.run_slice(self.processor.handle, self.slice_blocks)
+        lib.run_slice(self._handle, self.slice_blocks)
 
     def _take_host_signals(self) -> None:
         """Hand on the signals that the host's terminal has raised."""
@@ -365,20 +457,69 @@ class Scheduler:
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
-        self.turns += 1
-        self.turn_began = self.kernel.clock.now_ns
+        self.processor.counters.turns += 1
+        self._its_turn.began_ns = self.kernel.clock.realtime_ns
+        task.thread.runner.kin = self.kin_of(task) if task.group.live > 1 else 0
         self._put_on(task)
         try:
-            if self._enter(task):
+            task, goes_on = self._enter(task)
+            if goes_on:
                 self.add(task)
         except TaskKilled as killed:
+            task = self._who_runs(task)
             if killed.pid != task.pid and task.alive:
                 raise
         except BaseException:  # the host's Ctrl-C: who kills the task next lets it run once more
-            self._give_back(task)
+            self._give_back(self._who_runs(task))
             raise
         self._charge(task)
         self.running = None
+
+    # ---- turns that the core begins ----
+
+    def kin_of(self, task: Task) -> int:
+        """Return what says that a task's turns may be begun, and followed, by the core; 0: not so.
+
+        The same for all threads of a process whose turns differ in nothing but their registers:
+        nobody watches turns or calls, nothing is to be looked at when one ends.
+        """
+        group = task.group
+        if type(self._done) is not Ended or not self.is_plain(task):
+            return 0
+        if self.kernel.clock.listener is not None or self._answers != lib.RUN_ANSWERING:
+            return 0
+        if type(self) is not Scheduler or not WATCHED.isdisjoint(self.__dict__):
+            return 0
+        if not group.limits.kin:
+            group.limits.kin = next(self._kins)
+        return int(group.limits.kin)
+
+    def is_plain(self, task: Task) -> bool:
+        """Tell whether nothing that concerns a task is looked at between its turns."""
+        group, thread = task.group, task.thread
+        watched = task.trace is not None or task.seccomp is not None or thread.stopped
+        asks = task.attention or task.revirt_vsyscalls or task.attributes.nice > 0
+        timed = group.posix_timers or not CPU_TIMERS.keys().isdisjoint(group.timers)
+        bounded = group.rlimits["cpu"][0] != RLIM_INFINITY
+        return not (watched or asks or timed or bounded) and task.has_rights_of(group.leader)
+
+    def part(self) -> None:
+        """Begin the next turn of each thread of the process that runs here."""
+        if self.running is not None:
+            self.running.group.part()
+
+    def _who_runs(self, task: Task) -> Task:
+        """Return who has the turn by now: task, or who the core has given one, which is counted."""
+        turn, before = self._its_turn, self.running
+        if not turn.passed or before is None:
+            return task if before is None else before
+        before.group.cpu_ns += turn.ran_ns
+        turn.passed = turn.ran_ns = self._needs = 0
+        now: Task = ffi.from_handle(lib.run_owner(self._handle))
+        self.running = now
+        now.mm.process = now  # the core has told the address space
+        now.thread.orig_rax = NO_CALL
+        return now
 
     def _charge(self, task: Task) -> None:
         """Count the turn that is over, and act on what bounds processor time."""
@@ -395,16 +536,18 @@ class Scheduler:
         """Count what a task has run of its turn so far."""
         if task is not self.running:
             return
-        now = self.kernel.clock.now_ns
-        ran, self.turn_began = now - self.turn_began, now
-        task.thread.cpu_ns += ran
+        now, turn = self.kernel.clock.realtime_ns, self._its_turn
+        ran, turn.began_ns = now - turn.began_ns, now
+        task.thread.runner.cpu_ns += ran
         task.group.cpu_ns += ran
         if task.attributes.nice > 0:
             self.kernel.tasks.nice_ns += ran
 
     def time_in_turn(self, task: Task) -> int:
         """Return the nanoseconds that a task has run in its turn that is not over."""
-        return self.kernel.clock.now_ns - self.turn_began if task is self.running else 0
+        if task is not self.running:
+            return 0
+        return self.kernel.clock.realtime_ns - int(self._its_turn.began_ns)
 
     def count_allocations(self) -> None:
         """Let each turn's allocations count for whoever has it, while a task's are counted.
@@ -430,27 +573,31 @@ class Scheduler:
         if task.alive and not task.thread.stopped and task.thread.waiting is None:
             self.add(task)
 
-    def _enter(self, task: Task) -> bool:
-        """Run until the slice is over (True), or the task cannot go on (False)."""
+    def _enter(self, task: Task) -> tuple[Task, bool]:
+        """Run until a slice is over (True), or a task cannot go on (False): who that is, first."""
         reason = self._resume(task)
         while reason is not None:
+            if reason == TURNED:
+                task, reason = self._who_runs(task), int(self._exit.reason)
             if reason == CALL:
                 reason = self._serve_calls(task)
             elif reason == IA32_CALL:
                 reason = self._serve_ia32_call(task)
             elif reason == BUDGET:
                 self._interrupt_sequence(task)
-                return True
+                return task, True
+            elif reason == SLEEP:
+                return task, False
             else:
                 self._needs = self._needs + 1 if reason == NEED else 0
                 self._serve_stop(task, reason)
                 reason = self._resume(task)
-        return False
+        return task, False
 
     def _resume(self, task: Task) -> int | None:
         """Finish what keeps a task from user mode, then run it; None: it cannot run now."""
         thread = task.thread
-        while task.exit_status is None and not thread.stopped and thread.waiting is None:
+        while task.exit_status is None and not thread.stopped and thread.parked is None:
             if thread.works:
                 thread.works.pop(0)()
             elif thread.call is not None:
@@ -751,6 +898,7 @@ class Scheduler:
     def signalled(self, task: Task) -> None:
         """Note that a signal waits for the task, and wake it if it must look at once."""
         task.attention = True
+        task.group.part()
         if task.signals.awaited:
             self.wake(("awaited", task))
         if task.signals.is_killed():
@@ -782,6 +930,7 @@ class Scheduler:
 
     def _stop(self, group: Group, signo: int) -> None:
         """Stop every thread of a process, and tell its parent, and the tracers."""
+        group.part()
         for task in group.living():
             if task.trace is None:
                 task.thread.stopped = signo
@@ -793,6 +942,8 @@ class Scheduler:
     def _attend(self, task: Task) -> None:
         """Do what is left behind a stop, then act on the signals that can be delivered."""
         thread = task.thread
+        if thread.runner.woken:
+            thread.orig_rax = FUTEX
         if thread.then is not None:
             then, info = thread.then, thread.let_through
             thread.then = thread.let_through = None

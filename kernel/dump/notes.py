@@ -58,7 +58,7 @@ def _time(ns: int) -> tuple[int, int]:
 
 def _registers(task: Task) -> bytes:
     thread = task.thread
-    call = thread.call
+    call = thread.unfinished
     values = user_regs(task.cpu, thread.orig_rax if call is None else call[0] & WORD)
     if call is not None:  # a signal has ended its wait: what it would have returned
         values["rax"] = -thread.restart & (1 << 64) - 1

@@ -90,7 +90,7 @@ def _run(init: Task, words: list[str], stdin: File) -> None:
         processor, scheduler = child.kernel.processor, child.kernel.scheduler
         assert processor is not None
         assert scheduler is not None
-        child.context = Context.new(processor)
+        child.context = Context.new(processor, child)
         argv = [execution.encode(word) for word in words]
         child.become(execution.load(child, execution.Wanted(words[0]), lambda: (argv, [])))
         scheduler.add(child)

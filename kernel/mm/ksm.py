@@ -47,7 +47,7 @@ class Ksm:
     def run(self, what: int) -> None:
         self._run = what
         self._due_ns = self._clock.now_ns
-        self._clock.listener = self.tick if what == MERGE else None
+        self._clock.tell(self.tick if what == MERGE else None)
         if what == UNMERGE:
             self._memory.call(None, lib.machine_ksm_unmerge, self._memory.core)
 

@@ -138,7 +138,7 @@ class Mm:
         self._memory = memory
         self.process = process
         self._limits = process.limits  # which the core points to
-        self._told = (0, 0)  # faults that who ran here before has taken
+        lib.mm_set_runner(handle, process.runner)
         self.handle = handle
         self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
@@ -169,12 +169,9 @@ class Mm:
         return self
 
     def serve(self, process: Process) -> None:
-        """Let another process, or thread, run here: who did so before takes its faults along."""
+        """Let another process, or thread, run here."""
         before, self.process = self.process, process
-        faults = int(self.counters.min_flt), int(self.counters.maj_flt)
-        if faults != self._told:
-            before.take_faults(faults[0] - self._told[0], faults[1] - self._told[1])
-            self._told = faults
+        lib.mm_set_runner(self.handle, process.runner)
         if process.limits is not self._limits:
             self._limits = process.limits
             lib.mm_set_limits(self.handle, process.limits)
@@ -182,18 +179,11 @@ class Mm:
         elif not process.has_rights_of(before):
             process.show_rights()
 
-    def faults_of(self, process: Process) -> tuple[int, int]:
-        """Return the minor and major faults of who runs here, since it began to."""
-        if process is not self.process:
-            return 0, 0
-        c = self.counters
-        return int(c.min_flt) - self._told[0], int(c.maj_flt) - self._told[1]
-
     def put(self) -> None:
         """Take a user away; the last one destroys the address space."""
         self.users -= 1
         if not self.users:
-            self.counters, self._told = NO_COUNTERS, (0, 0)
+            self.counters = NO_COUNTERS
             lib.mm_destroy(self.handle)
             del self.handle
 

@@ -1,10 +1,12 @@
-"""A recount of tasks: T1 to T9 of docs/invariants.md. It trusts no count and changes nothing."""
+"""A recount of tasks: T1 to T10 of docs/invariants.md. It trusts no count and changes nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.tasks.futex import PrivateWord
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.futex_pi import Locks
@@ -26,6 +28,7 @@ def faults(tasks: TaskTable, scheduler: Scheduler | None, locks: Locks) -> list[
     found += _traces(tasks)
     if scheduler is not None:
         found += _sleepers(scheduler)
+        found += _turns(tasks, scheduler)
         found += _answers(tasks, scheduler)
     return found
 
@@ -108,8 +111,20 @@ def _sleepers(scheduler: Scheduler) -> Iterator[str]:
                 yield f"T6: {task!r} sleeps for {key!r}, which it does not wait for"
 
 
+def _turns(tasks: TaskTable, scheduler: Scheduler) -> Iterator[str]:
+    for task in tasks.values():
+        runner, thread = task.runner, task.thread
+        if runner.asleep and (thread.parked or thread.call or not task.alive or runner.queued):
+            yield f"T6: {task!r} sleeps in the core, and does something else"
+        if runner.asleep and PrivateWord(task.mm, runner.asleep) in scheduler.sleepers:
+            yield f"T6: the core has {task!r} asleep on a word whose sleepers are Python's"
+        kin = task.alive and runner.kin and runner.kin == task.limits.kin
+        if kin and task is not scheduler.running and not scheduler.is_plain(task):
+            yield f"T10: {task!r} may have turns that the core begins"
+
+
 def _waits_for(task: Task, key: object) -> bool:
-    wait = task.thread.waiting
+    wait = task.thread.parked
     return task.alive and wait is not None and key in wait.keys
 
 

@@ -128,7 +128,7 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Seq
     """Give a task that has its memory all the rest, and enter it. Errors: ENOMEM."""
     if origin.context is not None:
         try:
-            task.context = origin.context.copy()
+            task.context = origin.context.copy(task)
         except SyscallError:
             task.mm.put()
             raise

@@ -1,7 +1,9 @@
 """Futexes: who sleeps on which word of memory.
 
 A word of shared memory is known by file and offset, so that it is the same one in each process
-whatever its address, also after it was swapped; a private word by address space and address.
+whatever its address, also after it was swapped; a private word by address space and address. Who
+sleeps on a private word and asks for nothing else may be known to the core alone (futex.c), until
+somebody here wants to know.
 """
 
 from __future__ import annotations
@@ -12,11 +14,20 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
+    from pkern.kernel.mm.mm import Mm
     from pkern.kernel.tasks.task import Task
 
 ALL_BITS = 0xFFFF_FFFF
+
+
+class PrivateWord(NamedTuple):
+    """What stands for a word that one address space uses; the core may have its sleepers."""
+
+    mm: Mm
+    addr: int
 
 
 class Sleeper:
@@ -49,7 +60,7 @@ def key_of(task: Task, addr: int) -> Hashable:
     task.mm.copy_in(addr, 4)  # shared memory is known by what is mapped
     vma = task.mm.vma_at(addr)
     if vma is None or not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL):
-        return ("futex", task.mm, addr)
+        return ("futex", task.mm, addr)  # not the private word, as on Linux
     if vma.flags & (lib.VM_SPECIAL | lib.VM_NONLINEAR) or not vma.mapping_cookie:
         return ("futex", "frame", lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ))
     return ("futex", vma.mapping_cookie, addr - vma.start + vma.pgoff * 4096)
@@ -60,7 +71,7 @@ def private_key(task: Task, addr: int) -> Hashable:
     if addr & 3:
         raise SyscallError(errno.EINVAL)
     task.mm.check_user(addr, 4)
-    return ("futex", task.mm, addr)
+    return PrivateWord(task.mm, addr)
 
 
 def check(task: Task, addr: int) -> None:
@@ -83,7 +94,7 @@ def set_word(task: Task, addr: int, value: int) -> None:
 def sleepers_of(task: Task, key: Hashable) -> list[Task]:
     """Return who sleeps on a word, in the order in which they came."""
     scheduler = task.kernel.scheduler
-    return list(scheduler.sleepers.get(key, ())) if scheduler else []
+    return list(scheduler.sleepers_of(key)) if scheduler else []
 
 
 def need_plain(task: Task, key: Hashable) -> None:
@@ -100,11 +111,10 @@ def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
     if task.kernel.pi_locks.get(key) is not None:
         raise SyscallError(errno.EINVAL)
     scheduler = task.kernel.scheduler
-    sleepers = scheduler.sleepers.get(key) if scheduler is not None else None
-    if scheduler is None or sleepers is None:
+    if scheduler is None:
         return 0
     woken = 0
-    for sleeper in list(sleepers):
+    for sleeper in list(scheduler.sleepers_of(key)):
         if woken >= max(count, 1):
             break
         if sleeper.thread.progress.target is not None:

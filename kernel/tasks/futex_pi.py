@@ -100,6 +100,9 @@ class Locks:
             progress = owner.thread.progress
             next_lock = progress.lock if isinstance(progress, Waiter) else None
             owner = next_lock.owner if next_lock is not None else None
+        scheduler = waiter.task.kernel.scheduler
+        if lock.key not in self._locks and scheduler is not None:
+            scheduler.hold(lock.key)
         self._locks[lock.key] = waiter.lock = lock
         place = sum(other.rank <= waiter.rank for other in lock.waiters)
         lock.waiters.insert(place, waiter)
@@ -111,6 +114,9 @@ class Locks:
             lock.waiters.remove(waiter)
             if not lock.waiters:
                 del self._locks[lock.key]
+                scheduler = waiter.task.kernel.scheduler
+                if scheduler is not None:
+                    scheduler.release(lock.key)
 
     def release(self, task: Task, addr: int, key: Hashable) -> None:
         """Hand a lock over to the next who waits. Errors: EINVAL (another has it), EFAULT."""

@@ -110,6 +110,13 @@ class Group:
             self.oom_score_adj = origin.oom_score_adj
             self.oom_score_adj_min = origin.oom_score_adj_min
 
+    def part(self) -> None:
+        """Let Python begin the next turn of each thread: what its turns follow from changes.
+
+        What that is: Scheduler.kin_of().
+        """
+        self.limits.kin = 0
+
     @property
     def pid(self) -> int:
         """The process's number: its leader's."""

@@ -62,6 +62,7 @@ class Rlimits:
     def __setitem__(self, name: str, pair: tuple[int, int]) -> None:
         soft, hard = pair
         self._hard = self._hard | {name: hard}
+        self.limits.kin = 0  # RLIMIT_CPU: looked at when a turn ends
         if name in CORE_LIMITS:
             setattr(self.limits, name, soft)
         else:
@@ -70,6 +71,7 @@ class Rlimits:
     def copy(self, limits: Any) -> Rlimits:
         """Return a forked child's own, in its struct."""
         limits[0] = self.limits[0]
+        limits.kin = 0
         return Rlimits(limits, self._soft, self._hard)
 
     def items(self) -> list[tuple[str, tuple[int, int]]]:

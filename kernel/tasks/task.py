@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
+from pkern.kernel.tasks.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
@@ -70,7 +71,7 @@ class Task:
         self.io = IoCounters()
         self.exit_status: int | None = None  # of the thread, as wait4 would report it
         self.context: Context | None = None  # registers; None: a Python program
-        self.thread = Thread()
+        self.thread = Thread(self)
         self.attention = False  # look at signals before going back to machine code
         self.has_execed = False
         self.too_many = 0  # 1: of its user's tasks, since it became that user
@@ -168,6 +169,11 @@ class Task:
     def limits(self) -> Any:
         """The core's struct of limits; what the task may exceed stands in it while it runs."""
         return self.group.limits
+
+    @property
+    def runner(self) -> Any:
+        """The core's struct runner: what it does with the thread by itself, and counts."""
+        return self.thread.runner
 
     @property
     def oom_score_adj(self) -> int:
@@ -292,6 +298,7 @@ class Task:
             self.kernel.tasks.count_user(self.cred.uid, -1)
             self.kernel.tasks.count_user(cred.uid, 1)
         self.cred = cred
+        self.group.part()
         self.show_rights()
         self.forget_answers()
 
@@ -314,11 +321,13 @@ class Task:
     def set_attributes(self, **changed: int) -> None:
         """Change some of the task's own attributes."""
         self.attributes = self.attributes._replace(**changed)
+        self.group.part()
 
     def filter_calls(self, seccomp: Seccomp) -> None:
         """Make only the system calls that are allowed, from the next one on."""
         self.seccomp = seccomp
         self.attention = True
+        self.group.part()
 
     def set_personality(self, persona: int) -> None:
         """Set the execution domain, of which the core obeys one bit."""
@@ -375,13 +384,7 @@ class Task:
     @property
     def faults(self) -> tuple[int, int]:
         """Minor and major faults so far."""
-        before, now = self.thread.faults, self.mm.faults_of(self)
-        return before[0] + now[0], before[1] + now[1]
-
-    def take_faults(self, minor: int, major: int) -> None:
-        """Note faults that its address space counts no longer."""
-        before = self.thread.faults
-        self.thread.faults = before[0] + minor, before[1] + major
+        return int(self.runner.min_flt), int(self.runner.maj_flt)
 
     def _leave_mm(self) -> None:
         """Note what the address space has used, and let it go."""
@@ -440,7 +443,7 @@ class Task:
         self.signals.reset()
         self.group.drop_posix_timers()
         self.group.exit_signal = SIGCHLD
-        self.thread.alt_stack, self.thread.rseq = Thread().alt_stack, None
+        self.thread.alt_stack, self.thread.rseq = NO_ALT_STACK, None
         self.fds = self.fds.alone(self)
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.core import ffi
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
+from pkern.kernel.tasks.futex import PrivateWord
 from pkern.kernel.tasks.rseq import Area
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
@@ -20,6 +22,8 @@ from pkern.kernel.wait import WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
     from pkern.kernel.tasks.task import Task
+
+Made = tuple[int, tuple[int, ...]]  # a system call: number and registers
 
 NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 IA32 = 1 << 64  # in a call's number: it is one of the i386 table
@@ -74,21 +78,22 @@ class Interval:
 class Thread:
     """One task's side of the scheduler.
 
-    call: the system call that is not finished yet: number and registers. progress: what such a
-    call remembers between its tries; None before the first and after the last. waiting: what it
-    waits for; None while the task can run. stopped: the signal that stopped the task, 0 while it
-    may run. cpu_ns: virtual time it has run. sleeps_in_call: how often, one within the other, it
+    runner: the core's share in it. call: the system call that is not finished yet. progress: what
+    such a call remembers between its tries; None before the first and after the last. parked: what
+    it waits for, but for a sleep of the core's; None while the task can run. stopped: the signal
+    that stopped the task, 0 while it may run. sleeps_in_call: how often, one within the other, it
     lets others run in the middle of its call.
     """
 
-    def __init__(self) -> None:
-        self.call: tuple[int, tuple[int, ...]] | None = None
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.runner: Any = ffi.new("struct runner *")
+        self.call: Made | None = None
         self.progress: Any = None
-        self.waiting: WouldBlock | None = None
+        self.parked: WouldBlock | None = None
         self.interrupted = False
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Scheduler.work
         self.stopped = 0
-        self.queued = False
         self.sleeps_in_call = 0
         self.saved_mask: int | None = None  # restored after the handlers a sigsuspend let in
         self.alt_stack: AltStack = NO_ALT_STACK
@@ -105,5 +110,32 @@ class Thread:
         self.debug: DebugRegisters | None = None  # once a debugger has set one
         self.watched: dict[Watch, bytes] = {}  # what stands at the places it is watched at
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
-        self.cpu_ns = 0
-        self.faults = (0, 0)  # minor, major: before those that the address space counts now
+
+    @property
+    def waiting(self) -> WouldBlock | None:
+        """What the task waits for; None while it can run."""
+        if self.runner.asleep:
+            scheduler = self.task.kernel.need_scheduler()
+            scheduler.take_over(PrivateWord(self.task.mm, self.runner.asleep))
+        return self.parked
+
+    @property
+    def unfinished(self) -> Made | None:
+        """The system call that the task waits in, whoever serves it, or is to make again."""
+        if self.runner.asleep:
+            assert self.waiting is not None  # now the call is known here
+        return self.call
+
+    @property
+    def queued(self) -> bool:
+        """Whether the task can run, and waits for its turn."""
+        return bool(self.runner.queued)
+
+    @queued.setter
+    def queued(self, queued: bool) -> None:
+        self.runner.queued = queued
+
+    @property
+    def cpu_ns(self) -> int:
+        """Virtual time that it has run, but for the turn that it is in."""
+        return int(self.runner.cpu_ns)

@@ -132,7 +132,7 @@ def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
     """Let a Python program's task run machine code from now on."""
     scheduler = task.kernel.need_scheduler()
     assert task.kernel.processor is not None
-    task.context = Context.new(task.kernel.processor)
+    task.context = Context.new(task.kernel.processor, task)
     try:
         program = execution.load(task, wanted, strings)
     except BaseException:

@@ -57,6 +57,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     _need_clock(task, clock)
     if task.group.posix_timers is None:
         task.group.posix_timers = PosixTimers()
+        task.group.part()
     timers = task.group.posix_timers
     if len(timers) >= task.rlimits["sigpending"][0]:
         raise SyscallError(errno.EAGAIN)

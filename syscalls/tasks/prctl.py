@@ -124,6 +124,7 @@ def _set_subreaper(task: Task, args: Arguments) -> int:
 def _set_vsyscall(task: Task, args: Arguments) -> int:
     _need(args[0] in (0, 1))
     task.revirt_vsyscalls = 1 - args[0]
+    task.group.part()
     task.kernel.vsyscalls.enter(task)
     return 0
 

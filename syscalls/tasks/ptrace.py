@@ -138,6 +138,7 @@ def _become_tracer(task: Task, pid: int, options: int, seized: int) -> Task:
         raise SyscallError(errno.EPERM)
     found.trace = Trace(found, task, options, seized)
     found.attention = True
+    found.group.part()
     return found
 
 

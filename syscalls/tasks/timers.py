@@ -115,6 +115,7 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
 def _timer(task: Task, which: int) -> Interval:
     if which not in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
         raise SyscallError(errno.EINVAL)
+    task.group.part()
     return task.group.timers.setdefault(which, Interval())
 
 

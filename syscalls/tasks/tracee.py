@@ -52,7 +52,7 @@ def context_of(task: Task) -> Context:
     if task.context is None:
         if task.kernel.processor is None:
             raise SyscallError(errno.EIO)
-        task.context = Context.new(task.kernel.processor)
+        task.context = Context.new(task.kernel.processor, task)
         task.context.enter(task.mm.handle)
     return task.context
 

@@ -35,7 +35,7 @@ def _machine() -> Prepared:
     prepared = _prepare_raw("objrmap_tree")
     kernel, task = prepared.kernel, prepared.sys.task
     scheduler = boot_scheduler(kernel)
-    task.context = Context.new(scheduler.processor)
+    task.context = Context.new(scheduler.processor, task)
     task.context.enter(task.mm.handle)
     task.cpu.start(BASE, FRESH + 15 * PAGE)
     Tracer(lambda line: None).attach(scheduler)  # strace too has to show it

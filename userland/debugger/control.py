@@ -317,7 +317,8 @@ class Debugger:
         free = [task for task in self._held_back if not self.holds(task)]
         self._held_back = [task for task in self._held_back if self.holds(task)]
         ready = [task for task in free if task.thread.queued and task.alive]
-        self.scheduler.queue.extendleft(reversed(ready))
+        for task in reversed(ready):
+            self.scheduler.queue.add_first(task)
 
     def let_go(self) -> None:
         """Let the machine run as if there had never been a debugger; a second call does nothing."""

@@ -141,7 +141,7 @@ class Points:
         self._chosen: Task | None = None  # in the middle of another's sleep
         self._passes_left = 0  # of time
         self._scheduler = scheduler
-        scheduler.next_task = self.next_task
+        scheduler.next_task = self.next_task  # type: ignore[method-assign]
         if preempt is Preempt.INSTRUCTIONS:
             scheduler.processor.count_instructions()
         elif preempt is Preempt.MEMORY or trace is not None:
@@ -209,14 +209,14 @@ class Points:
         return False
 
     def _ready(self) -> list[Task]:
-        return [task for task in dict.fromkeys(self._queue) if task.thread.queued]
+        return list(self._queue)
 
-    def next_task(self) -> Task:
-        """Take the task out of the queue that runs next."""
+    def next_task(self) -> Task | None:
+        """Take the task out of the queue that runs next; None: nobody can."""
         chosen, self._chosen = self._chosen, None
         ready = self._ready() if chosen is None else [chosen]
         if not ready:
-            return self._queue.popleft()  # its place is passed over
+            return None
         if self._trace is not None:
             self._trace.end()
         before = self.count

@@ -1,11 +1,12 @@
 /*
  * answers.c - system calls that the core answers itself, without leaving the engine.
  *
- * Python says which (run_answers()), and for which stays in the engine (run()).  Two kinds:
+ * Python says which (run_answers()), and for which stays in the engine (run()).  Three kinds:
  *
  *	a remembered answer   what Python has answered this task before; context_forget() when that
  *	                      may have changed.  Python owns the fact
  *	the time              the clock is a word of the core's
+ *	a futex               whose sleepers are the core's: futex.c
  *
  * An answer is as Python's would be: the call is counted and takes its time, and where anything is out of
  * the ordinary - memory that has to be brought or may not be written, a trap flag, a syscall instruction
@@ -19,11 +20,6 @@
 #define SECOND 1000000000ul
 #define MICROSECOND 1000ul
 #define MOST_CLOCKS 64
-
-struct question {
-	uint64_t kind, args[2];
-	uint64_t rip, flags; /* of the syscall instruction */
-};
 
 static bool is_remembered(uint64_t kind) { return kind && kind < ANSWER_TIMESPEC; }
 
@@ -134,24 +130,39 @@ static bool answer(processor *p, const struct question *q, uint64_t *rax)
 		return answer_timeval(p, q, rax);
 	case ANSWER_SECONDS:
 		return answer_seconds(p, q, rax);
+	case ANSWER_FUTEX:
+		return answer_futex(p, q, rax);
 	default:
 		return answer_remembered(p, q, rax);
 	}
 }
 
+/* How many registers it takes to answer: rip, flags, and arguments. */
+static int registers_of(uint64_t kind)
+{
+	return is_remembered(kind) ? 2 : kind == ANSWER_FUTEX ? 8 : 4;
+}
+
 bool answer_call(processor *p)
 {
-	static const int regs[] = { REG_RIP, REG_EFLAGS, REG_RDI, REG_RSI };
+	/* clang-format off */
+	static const int regs[] = { REG_RIP, REG_EFLAGS, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8,
+				    REG_R9 };
+	/* clang-format on */
 	uint64_t nr = read_reg(p, REG_RAX);
-	struct question q = { .kind = nr < ANSWER_CALLS ? p->answers.by_call[nr] : ANSWER_NONE };
-	void *values[] = { &q.rip, &q.flags, &q.args[0], &q.args[1] };
+	struct question q = { .nr = nr,
+			      .kind = nr < ANSWER_CALLS ? p->answers.by_call[nr] : ANSWER_NONE };
+	void *values[] = { &q.rip,     &q.flags,   &q.args[0], &q.args[1],
+			   &q.args[2], &q.args[3], &q.args[4], &q.args[5] };
 	uint64_t rax;
 
 	if (!may_answer(p, q.kind))
 		return false;
-	p->lib.call.reg_read_batch(p->uc, regs, values, is_remembered(q.kind) ? 2 : 4);
+	p->lib.call.reg_read_batch(p->uc, regs, values, registers_of(q.kind));
 	if (!is_plain(p, &q) || !answer(p, &q, &rax))
 		return false;
+	if (p->stopped)
+		return true; /* it sleeps: the answer comes when it is woken */
 	p->counters.calls++;
 	p->counters.vsyscalls += (q.rip & PAGE_MASK) == VSYSCALL_ADDR;
 	return_from_call(p, rax, q.rip + SYSCALL_BYTES, q.flags);

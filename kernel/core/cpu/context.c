@@ -46,6 +46,10 @@ void context_load(context *c)
 		c->mm->policy = c->policy;
 	}
 	p->counters.switches++;
+	if (c->runner && c->runner->woken) {
+		c->runner->woken = 0;
+		return_from_call(p, 0, read_reg(p, REG_RIP), read_reg(p, REG_EFLAGS));
+	}
 }
 
 static context *context_alloc(processor *p)
@@ -55,6 +59,8 @@ static context *context_alloc(processor *p)
 	if (!c)
 		return NULL;
 	c->p = p;
+	link_alone(&c->turn);
+	link_alone(&c->sleep);
 	if (p->lib.call.context_alloc(p->uc, &c->saved)) {
 		free(c);
 		return NULL;
@@ -95,6 +101,8 @@ void context_destroy(context *c)
 		c->p->current = NULL;
 		c->p->mm = NULL;
 	}
+	link_take(&c->turn);
+	link_take(&c->sleep);
 	c->p->lib.call.context_free(c->saved);
 	free(c);
 }

@@ -55,6 +55,31 @@ struct places {
 	const mm *drops_of; /* where all of them lie; NULL: not in one */
 };
 
+/* In a ring with a head; one that is in none is a ring by itself. */
+struct link {
+	struct link *next, *previous;
+};
+static inline void link_alone(struct link *l) { l->next = l->previous = l; }
+static inline bool is_alone(const struct link *l) { return l->next == l; }
+static inline void link_before(struct link *at, struct link *l)
+{
+	l->next = at;
+	l->previous = at->previous;
+	l->previous->next = at->previous = l;
+}
+static inline void link_take(struct link *l)
+{
+	l->previous->next = l->next;
+	l->next->previous = l->previous;
+	link_alone(l);
+}
+
+#define WORD_BUCKETS 256
+struct words {                              /* futex.c */
+	struct link sleepers[WORD_BUCKETS]; /* in the order in which they came */
+	uint32_t held[WORD_BUCKETS];        /* words whose sleepers are Python's */
+};
+
 struct given { /* audit: one entry of the engine's TLB */
 	uint64_t page, frame;
 	int perms;
@@ -70,6 +95,10 @@ struct context {
 	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
 	uint64_t known;                       /* bit n: kind n is remembered */
 	bool in_ia32_call;                    /* made by int 0x80; until the task runs on */
+	void *owner;                          /* what Python knows it by */
+	struct runner *runner;                /* its thread */
+	struct link turn;                     /* in the queue */
+	struct link sleep;                    /* in futex.c */
 	/* debug.c */
 	bool in_block; /* it stopped in the middle of a block, which has been counted */
 	uint64_t passed,
@@ -118,7 +147,11 @@ struct processor {
 	uint64_t step_at; /* the instruction that is being made, while stepping */
 	bool stepped;     /* the instruction that is about to be made has been counted */
 	uint64_t *clock;
+	const uint64_t *due; /* on the clock: when Python must look */
 	uint64_t call_ns, block_ns;
+	struct link queue; /* who can run, the next one first */
+	struct words words;
+	struct run_turn turn;
 	struct run_answers answers;
 	struct run_counters counters;
 	uint64_t fills_left,
@@ -171,8 +204,21 @@ void count_work(processor *p, uint64_t calls);
 void return_from_call(processor *p, uint64_t rax, uint64_t rip, uint64_t flags);
 
 /* answers.c */
+struct question {
+	uint64_t nr, kind, args[6];
+	uint64_t rip, flags; /* of the syscall instruction */
+};
 bool answer_call(processor *p); /* in the hook of the system call; false: it is Python's */
 void remember_answer(context *c, uint64_t nr, int64_t rax);
+
+/* turns.c */
+bool is_kin(const context *c);
+void wake_context(context *c);
+bool next_turn(processor *p); /* who ran has given way: has another one begun a turn? */
+
+/* futex.c */
+void words_open(processor *p);
+bool answer_futex(processor *p, const struct question *q, uint64_t *rax);
 
 /* address.c */
 bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry);

@@ -195,6 +195,8 @@ int64_t run_create(machine *m, const char *library, processor **out)
 		return -ENOMEM;
 	p->machine = m;
 	p->blocks_left = ~0ul;
+	link_alone(&p->queue);
+	words_open(p);
 	p->frames = host_reserve(m->nr_pages * sizeof(*p->frames));
 	p->hidden = host_reserve(PAGE_SIZE);
 	if (!p->frames || !p->hidden)

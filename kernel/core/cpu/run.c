@@ -373,9 +373,9 @@ static void syscall_hook(engine *uc, void *arg)
 	processor *p = arg;
 
 	if (!p->probing && p->current->answers && answer_call(p)) {
-		if (!is_stale(p))
+		if (!p->stopped && !is_stale(p))
 			return;
-		p->again = true;
+		p->again = !p->stopped;
 		p->lib.call.stop(uc);
 		return;
 	}
@@ -677,7 +677,17 @@ static void note_for_watcher(processor *p)
 		debug_left(p, p->exit.rip, 1);
 }
 
-static int64_t leave(processor *p)
+/* A call in which the task sleeps now. */
+static bool sleeps(processor *p)
+{
+	if (p->exit.reason != RUN_SLEEP)
+		return false;
+	count_work(p, 1);
+	p->counters.calls++;
+	return true;
+}
+
+static int64_t leave_for(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL || p->exit.reason == RUN_IA32_CALL);
 	if (p->exit.reason == RUN_CALL) {
@@ -707,6 +717,14 @@ static int64_t leave(processor *p)
 	return (int64_t)p->exit.reason;
 }
 
+/* Python learns first that others have had turns. */
+static int64_t leave(processor *p)
+{
+	int64_t reason = leave_for(p);
+
+	return p->turn.passed ? RUN_TURNED : reason;
+}
+
 /* Run on from rip. */
 static int64_t run_from(context *c, uint64_t rip)
 {
@@ -720,7 +738,7 @@ static int64_t run_from(context *c, uint64_t rip)
 		int error = p->stopped ? 0 : run_engine(p, rip);
 		if (!p->stopped)
 			judge(p, error);
-		if (p->stopped)
+		if (p->stopped && !(sleeps(p) && next_turn(p)))
 			return leave(p);
 		rip = read_reg(p, REG_RIP);
 		if (p->debug && p->counted)
@@ -775,14 +793,17 @@ void run_slice(processor *p, uint64_t blocks)
 {
 	p->steps_left = blocks;
 	p->touched |= !blocks;
+	p->turn.slice = blocks ? blocks : p->turn.slice;
 	p->blocks_left = p->blocks_counted = p->stepping ? ~0ul : blocks;
 	if (p->debug)
 		debug_cut_slice(p);
 }
 
-void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns)
+void run_set_clock(processor *p, uint64_t *ns, const uint64_t *due, uint64_t call_ns,
+		   uint64_t block_ns)
 {
 	p->clock = ns;
+	p->due = due;
 	p->call_ns = call_ns;
 	p->block_ns = block_ns;
 }

@@ -21,8 +21,10 @@ enum run_stop {
 	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
 	RUN_STALE = 6,     /* audit: a translation that the tables no longer give, at addr */
 	RUN_DEBUG = 7,     /* a debugger's stop: status is its enum debug_stop, addr the spot */
-	RUN_EVENT = 8,    /* a fault is done, and somebody wants to see the machine at this event */
-	RUN_IA32_CALL = 9 /* int 0x80: nr, the low half of rax, is of the i386 calls; args */
+	RUN_EVENT = 8,     /* a fault is done, and somebody wants to see the machine at this event */
+	RUN_IA32_CALL = 9, /* int 0x80: nr, the low half of rax, is of the i386 calls; args */
+	RUN_SLEEP = 10,    /* the task sleeps in a call that the core serves */
+	RUN_TURNED = 11    /* others have had turns, see run_turn(); exit.reason is one of the above */
 };
 
 /* General registers by their numbers in the instruction set, then the others. */
@@ -47,6 +49,7 @@ struct run_counters {
 	uint64_t calls;
 	uint64_t vsyscalls; /* of the calls: made from the kernel's code page */
 	uint64_t switches;
+	uint64_t turns;       /* of tasks: how often one was switched to */
 	uint64_t entries;     /* times the engine was entered */
 	uint64_t tlb_fills;   /* varies with the host's speed: show, never compare */
 	uint64_t tlb_flushes; /* as tlb_fills */
@@ -62,6 +65,7 @@ enum run_answer {
 	ANSWER_TIMESPEC = 16, /* clock_gettime */
 	ANSWER_TIMEVAL = 17,  /* gettimeofday */
 	ANSWER_SECONDS = 18,  /* time */
+	ANSWER_FUTEX = 19,    /* futex */
 	ANSWER_CALLS = 512    /* calls in the table */
 };
 
@@ -82,8 +86,9 @@ const char *run_engine_text(processor *p, int64_t status);
 struct run_exit *run_exit(processor *p);
 struct run_counters *run_counters(processor *p);
 struct run_answers *run_answers(processor *p); /* Python fills it in; at first there are none */
-/* Virtual time: every call adds call_ns, every block block_ns to *ns. */
-void run_set_clock(processor *p, uint64_t *ns, uint64_t call_ns, uint64_t block_ns);
+/* Virtual time: every call adds call_ns, every block block_ns to *ns.  From *due on Python looks between two turns. */
+void run_set_clock(processor *p, uint64_t *ns, const uint64_t *due, uint64_t call_ns,
+		   uint64_t block_ns);
 void run_set_audit(processor *p, uint64_t audit);
 /* Test: leave the engine and enter it again at every so many TLB misses (2 at least); 0: never. */
 void run_leave_every(processor *p, uint64_t misses);
@@ -127,6 +132,32 @@ int64_t run_take_notes(processor *p, struct access_note *out, uint64_t max);
 int64_t run(context *c, uint64_t calls);      /* go on where it stopped; enum run_calls */
 int64_t run_result(context *c, int64_t rax);  /* the call just made returned; go on */
 void context_result(context *c, int64_t rax); /* the same, without going on */
+
+/* ---- who runs next: turns.c ---- */
+
+/* The turn of the task that runs; what Python has not counted yet. */
+struct run_turn {
+	uint64_t began_ns; /* on the clock */
+	uint64_t slice;    /* blocks that a turn may have */
+	uint64_t passed;   /* turns that the core has let others begin since Python set this to 0 */
+	uint64_t ran_ns;   /* of turns that have ended so; in each runner's cpu_ns by now */
+};
+struct run_turn *run_turn(processor *p);
+void *run_owner(processor *p); /* of the context that runs, or did last; NULL: of none */
+void context_belongs(context *c, void *owner, struct runner *runner);
+void queue_add(context *c);       /* the last; it must not be there */
+void queue_add_first(context *c); /* the next one; the same */
+void queue_take(context *c);      /* out of it, if it is in it */
+void *queue_next(processor *p);   /* the next one, out of it: its owner; NULL: nobody */
+uint64_t queue_owners(processor *p, void **owners, uint64_t max); /* in order; how many there are */
+
+/* ---- who sleeps on a word of memory: futex.c ---- */
+
+void word_hold(processor *p, uint64_t addr);    /* its sleepers are Python's from now on */
+void word_release(processor *p, uint64_t addr); /* and no more: there are none */
+uint64_t word_has_sleepers(mm *mm, processor *p, uint64_t addr); /* of the core's */
+void *word_take(mm *mm, processor *p,
+		uint64_t addr); /* the first of them, for Python: its owner, or NULL */
 
 /* ---- a debugger's stops: debug.c ---- */
 

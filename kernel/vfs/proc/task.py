@@ -349,7 +349,7 @@ def syscall(task: Task) -> str:
 
     Source: proc_pid_syscall(5).
     """
-    call = task.thread.call
+    call = task.thread.unfinished
     if task.state != "S" or call is None or task.context is None:
         return "running\n"
     number, registers = call
