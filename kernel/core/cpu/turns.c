@@ -12,7 +12,9 @@
  */
 #include "processor.h"
 
-#define MOST_TURNS 1000 /* then Python looks whether the host wants anything */
+/* Then Python looks whether the host wants anything. */
+#define MOST_TURNS 1000
+#define MOST_NS 10000000ul
 
 static context *of_turn(struct link *l) { return container_of(l, context, turn); }
 
@@ -86,7 +88,7 @@ static void end_turn(processor *p)
 static bool may_begin(processor *p, const context *c)
 {
 	return c->mm == p->current->mm && is_kin(c) && *p->clock < *p->due &&
-	       p->turn.passed < MOST_TURNS && !p->machine->events;
+	       p->turn.passed < MOST_TURNS && p->turn.ran_ns < MOST_NS && !p->machine->events;
 }
 
 bool next_turn(processor *p)
