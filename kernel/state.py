@@ -26,8 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.cpu.processor import Context
-from pkern.kernel.cpu.queue import RunQueue
+from pkern.kernel.cpu.processor import Context, RunQueue
 from pkern.kernel.cpu.stops import peek
 from pkern.kernel.inspect.inspector import filled
 from pkern.kernel.mm.mm import Mm

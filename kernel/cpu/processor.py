@@ -7,9 +7,9 @@ their names; a context's registers may be touched whenever its task is not runni
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -111,6 +111,38 @@ class Thread(Protocol):
 
     @property
     def runner(self) -> Any: ...  # the core's struct runner
+    @property
+    def cpu(self) -> Context: ...
+
+
+Task = TypeVar("Task", bound=Thread)
+
+
+class RunQueue(Generic[Task]):
+    """The tasks that can run, the next one first, as the core has them (turns.c).
+
+    Scheduler.add() puts them in, next_task() takes them out. Invariant: who is in it is alive and
+    marked as queued; a debugger marks those that it holds back as well.
+    """
+
+    def __init__(self, processor: Processor) -> None:
+        self._handle = processor.handle
+
+    def __iter__(self) -> Iterator[Task]:
+        owners = ffi.new("void *[]", len(self))
+        lib.queue_owners(self._handle, owners, len(owners))
+        return iter([ffi.from_handle(owner) for owner in owners])
+
+    def __len__(self) -> int:
+        return int(lib.queue_owners(self._handle, ffi.NULL, 0))
+
+    def add_first(self, task: Task) -> None:
+        """Put a task, which is not in it, before all others."""
+        lib.queue_add_first(task.cpu.handle)
+
+    def remove(self, task: Task) -> None:
+        """Take a task out, if it is in it."""
+        lib.queue_take(task.cpu.handle)
 
 
 class Context:

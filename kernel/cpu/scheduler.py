@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
-from pkern.kernel.cpu.processor import Processor
-from pkern.kernel.cpu.queue import RunQueue
+from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
@@ -156,7 +155,7 @@ class Scheduler:
         self.ia32 = ia32
         self._answers = lib.RUN_ANSWERING  # does the core answer calls that it can?
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
-        self.queue = RunQueue(self.processor)
+        self.queue: RunQueue[Task] = RunQueue(self.processor)
         self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
         self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
         self.running: Task | None = None
@@ -196,9 +195,7 @@ class Scheduler:
 
     def add(self, task: Task) -> None:
         """Let a task run in its turn, which the core does not begin by itself."""
-        runner = task.thread.runner
-        if not runner.queued and task.alive and not task.thread.sleeps_in_call:
-            runner.kin = 0
+        if task.alive and not task.thread.sleeps_in_call:
             lib.queue_add(task.cpu.handle)
 
     def next_task(self) -> Task | None:
@@ -210,7 +207,10 @@ class Scheduler:
         """Park a task until a key of its wait is woken, the deadline or a signal comes."""
         task.thread.parked = wait
         for key in wait.keys:
-            self._others_at(key)[task] = None
+            others = self.sleepers.get(key)
+            if others is None:
+                others = self._first_at(key)
+            others[task] = None
         if wait.deadline is not None:
             self.at(wait.deadline, lambda: self._time_is_up(task, wait))
 
@@ -220,8 +220,11 @@ class Scheduler:
 
     def wake(self, key: Hashable) -> None:
         """Wake every task that waits for key, in the order in which they came, then who listens."""
-        if key in self.sleepers:
-            for task in self._take_all(key):
+        others = self.sleepers.pop(key, None)
+        if others is not None:
+            if type(key) is PrivateWord:
+                self.release(key)
+            for task in others:
                 self.wake_task(task)
         if self.listeners:
             for told in self.listeners.pop(key, ()):
@@ -239,14 +242,15 @@ class Scheduler:
         self.wake_task(task)
 
     def unpark(self, task: Task) -> None:
-        """Take a task off everything it waits for."""
-        wait, task.thread.parked = task.thread.waiting, None
+        """Take a task off everything it waits for here."""
+        wait, task.thread.parked = task.thread.parked, None
         for key in wait.keys if wait is not None else ():
             others = self.sleepers.get(key)
             if others and task in others:
                 del others[task]
                 if not others:
-                    self._take_all(key)
+                    del self.sleepers[key]
+                    self.release(key)
 
     # ---- who sleeps on a word of memory: here or in the core, never both ----
 
@@ -259,7 +263,7 @@ class Scheduler:
     def take_over(self, word: PrivateWord) -> None:
         """Let those who sleep on a word in the core sleep here."""
         if lib.word_has_sleepers(word.mm.handle, self._handle, word.addr):
-            self._others_at(word)
+            self._first_at(word)
 
     def hold(self, key: Hashable) -> None:
         """Let every call about a key's word come here, until release()."""
@@ -271,19 +275,14 @@ class Scheduler:
         if type(key) is PrivateWord:
             lib.word_release(self._handle, key.addr)
 
-    def _others_at(self, key: Hashable) -> dict[Task, None]:
-        """Return those who wait for a key, to whom one more is to be added."""
-        others = self.sleepers.get(key)
-        if others is None:
-            others = self.sleepers[key] = {}
+    def _first_at(self, key: Hashable) -> dict[Task, None]:
+        """Return who sleeps for a key that is not known here: nobody, but for the core's."""
+        others: dict[Task, None] = {}
+        self.sleepers[key] = others
+        if type(key) is PrivateWord:
             self.hold(key)
-            if type(key) is PrivateWord:
-                self._bring_sleepers(key, others)
+            self._bring_sleepers(key, others)
         return others
-
-    def _take_all(self, key: Hashable) -> dict[Task, None]:
-        self.release(key)
-        return self.sleepers.pop(key)
 
     def _bring_sleepers(self, word: PrivateWord, others: dict[Task, None]) -> None:
         """Let those who sleep on a word in the core wait as if their calls had come here."""
@@ -457,9 +456,7 @@ class Scheduler:
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
-        self.processor.counters.turns += 1
-        self._its_turn.began_ns = self.kernel.clock.realtime_ns
-        task.thread.runner.kin = self.kin_of(task) if task.group.live > 1 else 0
+        lib.turn_begin(task.cpu.handle, self.kin_of(task) if task.group.live > 1 else 0)
         self._put_on(task)
         try:
             task, goes_on = self._enter(task)
@@ -536,9 +533,7 @@ class Scheduler:
         """Count what a task has run of its turn so far."""
         if task is not self.running:
             return
-        now, turn = self.kernel.clock.realtime_ns, self._its_turn
-        ran, turn.began_ns = now - turn.began_ns, now
-        task.thread.runner.cpu_ns += ran
+        ran = lib.turn_charge(self._handle, task.thread.runner)
         task.group.cpu_ns += ran
         if task.attributes.nice > 0:
             self.kernel.tasks.nice_ns += ran

@@ -144,9 +144,12 @@ struct run_turn {
 };
 struct run_turn *run_turn(processor *p);
 void *run_owner(processor *p); /* of the context that runs, or did last; NULL: of none */
+void turn_begin(context *c, uint64_t kin); /* Python's; run_slice() says how long it may be */
+uint64_t turn_charge(processor *p,
+		     struct runner *runner); /* for the time since it began, or this; how long */
 void context_belongs(context *c, void *owner, struct runner *runner);
-void queue_add(context *c);       /* the last; it must not be there */
-void queue_add_first(context *c); /* the next one; the same */
+void queue_add(context *c);       /* the last, without kin, if it is not there */
+void queue_add_first(context *c); /* the next one, the same; it must not be there */
 void queue_take(context *c);      /* out of it, if it is in it */
 void *queue_next(processor *p);   /* the next one, out of it: its owner; NULL: nobody */
 uint64_t queue_owners(processor *p, void **owners, uint64_t max); /* in order; how many there are */

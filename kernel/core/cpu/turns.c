@@ -8,7 +8,7 @@
  * number in the limits of the process.
  *
  * A turn that begins here is as Python's would be: counted, with a whole slice, charged with its time when it is over.
- * Invariant: who is in the queue and has its runner's kin was put there by wake_context().
+ * Invariant: who is in the queue and has kin was put there by wake_context().
  */
 #include "processor.h"
 
@@ -26,8 +26,19 @@ static void enter_before(struct link *at, context *c)
 	link_before(at, &c->turn);
 }
 
-void queue_add(context *c) { enter_before(&c->p->queue, c); }
-void queue_add_first(context *c) { enter_before(c->p->queue.next, c); }
+void queue_add(context *c)
+{
+	if (c->runner->queued)
+		return;
+	c->runner->kin = 0;
+	enter_before(&c->p->queue, c);
+}
+
+void queue_add_first(context *c)
+{
+	c->runner->kin = 0;
+	enter_before(c->p->queue.next, c);
+}
 
 void queue_take(context *c)
 {
@@ -73,16 +84,23 @@ bool is_kin(const context *c)
 void wake_context(context *c)
 {
 	c->runner->woken = 1;
-	queue_add(c);
+	enter_before(&c->p->queue, c);
 }
 
-static void end_turn(processor *p)
+void turn_begin(context *c, uint64_t kin)
+{
+	c->runner->kin = kin;
+	c->p->turn.began_ns = *c->p->clock;
+	c->p->counters.turns++;
+}
+
+uint64_t turn_charge(processor *p, struct runner *runner)
 {
 	uint64_t ran = *p->clock - p->turn.began_ns;
 
-	p->current->runner->cpu_ns += ran;
-	p->turn.ran_ns += ran;
+	runner->cpu_ns += ran;
 	p->turn.began_ns = *p->clock;
+	return ran;
 }
 
 static bool may_begin(processor *p, const context *c)
@@ -97,12 +115,12 @@ bool next_turn(processor *p)
 
 	if (is_alone(&p->queue) || !may_begin(p, c))
 		return false;
-	end_turn(p);
+	p->turn.ran_ns += turn_charge(p, p->current->runner);
+	p->turn.passed++;
 	queue_take(c);
 	context_load(c);
 	mm_set_runner(c->mm, c->runner);
+	turn_begin(c, c->runner->kin);
 	run_slice(p, p->turn.slice);
-	p->counters.turns++;
-	p->turn.passed++;
 	return true;
 }
