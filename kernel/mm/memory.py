@@ -287,6 +287,13 @@ class Memory:
             raise TaskKilled(process.pid, (process.exit_status or 0) & 0x7F)
         return OnBehalf(self, process)
 
+    def stand_for(self, process: Process) -> Process | None:
+        """As on_behalf_of, begun only: return what `current` is to be again. Errors: TaskKilled."""
+        if process.exit_status is not None:
+            raise TaskKilled(process.pid, process.exit_status & 0x7F)
+        before, self.current = self.current, process
+        return before
+
     def call(self, process: Process | None, function: Callable[..., int], *args: Any) -> int:
         """Call a core function until it needs nothing more. Errors: SyscallError, MemoryFault."""
         result = function(*args)

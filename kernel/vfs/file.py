@@ -160,7 +160,7 @@ class File:
 
     def need(self, wanted: int) -> None:
         """Refuse what the file was not opened for. Errors: EBADF."""
-        if not self.access & wanted:
+        if self.flags & O_PATH or not ACCESS[self.flags & O_ACCMODE] & wanted:
             raise SyscallError(errno.EBADF)
 
     def put(self) -> None:

@@ -147,11 +147,15 @@ def _writable(task: Task, fd: int) -> File:
 
 
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
-    count = min(count, MAX_COUNT, task.kernel.ram)
+    memory = task.kernel.memory
+    count = min(count, MAX_COUNT, memory.ram)
     if file.inode.kind in READERS:
         return READERS[file.inode.kind](task, file, count)
-    with task.kernel.memory.on_behalf_of(task):
+    before = memory.stand_for(task)
+    try:
         data = file.inode.file_read(file, pos, count)
+    finally:
+        memory.current = before
     task.io.syscr += 1
     task.io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
@@ -195,10 +199,14 @@ def _seekable(file: File) -> File:
 
 
 def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
-    """Read into the program's buffers at pos, or at the file's position (None), and move it."""
+    """Read into the program's buffers at pos, or at the file's position (None), and move it.
+
+    Errors: EINVAL: beyond the last offset there is.
+    """
     where = file.pos if pos is None else pos
     total = min(bytes_of(buffers), MAX_COUNT)
-    _check_end(where, total)
+    if total > MAX_OFFSET - where:
+        raise SyscallError(errno.EINVAL)
     if file.inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
     data = _read_at(task, file, where, total)
@@ -212,12 +220,6 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
     if pos is None:
         file.pos += done
     return done
-
-
-def _check_end(pos: int, nbytes: int) -> None:
-    """Refuse what ends beyond the last offset there is. Errors: EINVAL."""
-    if nbytes > MAX_OFFSET - pos:
-        raise SyscallError(errno.EINVAL)
 
 
 @syscall(0, "read", SINT, INT, INT)
@@ -249,8 +251,12 @@ def write_at(task: Task, file: File, pos: int, data: bytes) -> int:
         if pos >= limit:
             refuse_size(task)
         data = data[: limit - pos]
-    with task.kernel.memory.on_behalf_of(task):
+    memory = task.kernel.memory
+    before = memory.stand_for(task)
+    try:
         written = file.inode.file_write(file, pos, data, task)
+    finally:
+        memory.current = before
     task.io.syscw += 1
     task.io.wchar += written
     if written and file.inode.kind == "file":
@@ -398,11 +404,13 @@ def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
     Errors: EINVAL (beyond the last offset), EFAULT.
     """
     wanted = min(bytes_of(buffers), MAX_COUNT)
-    _check_end(pos, wanted)
+    if wanted > MAX_OFFSET - pos:
+        raise SyscallError(errno.EINVAL)
     if file.inode.is_sink:
         return bytes(wanted)
-    data = gather(task.mm, buffers, min(wanted, task.kernel.ram))
-    if file.inode.kind in STREAMS and len(data) < min(wanted, task.kernel.ram):
+    wanted = min(wanted, task.kernel.memory.ram)
+    data = gather(task.mm, buffers, wanted)
+    if file.inode.kind in STREAMS and len(data) < wanted:
         data = data[: len(data) // PAGE_SIZE * PAGE_SIZE]
         if not data:
             raise SyscallError(errno.EFAULT)
