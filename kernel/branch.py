@@ -9,8 +9,9 @@ all copies at once, so a machine that holds it is refused.
     machine.snapshot()        a copy that does nothing and stays as it is
     snapshot.branch(f, x)     a copy of that copy calls f(copy, x)
 
-Each result comes back pickled. The order in which branches run is the host's; what each of them
-does is not.
+Each result comes back pickled, with the names of the modules that the branch has imported: who
+reads it imports them too, so that later branches find them. The order in which branches run is the
+host's; what each of them does is not.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from pkern.kernel import late
 from pkern.kernel.errors import PUBLIC
 from pkern.kernel.vfs.console import HostInput
 from pkern.kernel.vfs.hostfs import HostFs
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from pkern.kernel.visits import Visits
 
 PIPE_BYTES = 1 << 20
+OWN = "pkern."  # how the names of modules begin that are no program's
 LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<q")
 
@@ -196,34 +199,40 @@ class Reply:
 
 
 def outcome_of(function: Callable[[], Any]) -> bytes:
-    """Call a function; return what it returned or raised, pickled. What it printed is written."""
+    """Call a function; return, pickled, what it imported, and what it returned or raised.
+
+    What it printed is written.
+    """
+    had = frozenset(sys.modules)
     try:
-        outcome: tuple[bool, Any] = True, function()
+        is_value, value = True, function()
     except BaseException as error:
-        outcome = False, error
+        is_value, value = False, error
     sys.stdout.flush()
     sys.stderr.flush()
+    modules = [name for name in sys.modules if name not in had and name.startswith(OWN)]
     try:
-        return pickle.dumps(outcome)
+        return pickle.dumps((modules, is_value, value))
     except Exception as error:  # whatever the objects' own methods raise
-        is_value, what = outcome
         kind = "result" if is_value else "exception"
-        text = f"the branch's {kind} cannot be pickled ({error}): {what!r:.200}"
-        return pickle.dumps((False, TypeError(text)))
+        text = f"the branch's {kind} cannot be pickled ({error}): {value!r:.200}"
+        return pickle.dumps((modules, False, TypeError(text)))
 
 
 def unpacked(data: bytes | bytearray, status: int | None) -> tuple[bool, Any]:
     """Return (True, what was returned) or (False, what was raised) from what has come of it.
 
-    status: of the process, for one that ended before.
+    What was imported is imported here too. status: of the process, for one that ended before.
     """
     try:
-        outcome: tuple[bool, Any] = pickle.loads(data)
+        modules, is_value, value = pickle.loads(data)
     except (EOFError, pickle.UnpicklingError):
         return False, BranchEnded(status)
     except Exception as error:  # whatever the objects' own methods raise
         return False, TypeError(f"what the branch has sent cannot be unpickled ({error})")
-    return outcome
+    for module in modules:
+        late.load(module)
+    return is_value, value
 
 
 def receive(connection: socket.socket, nbytes: int) -> bytes:

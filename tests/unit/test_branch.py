@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from importlib import import_module
 from pathlib import Path
+from sys import modules
 
 import pytest
 
@@ -225,3 +227,18 @@ def a_run(kernel: Kernel, pid: int) -> tuple[int, bytes, list[str]]:
     where = sys.mmap(0, PAGE, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS, -1, 0)
     fd = sys.open("/proc/self/smaps", sys.O_RDONLY)
     return where, sys.read(fd, 1 << 16), kernel.log.lines()
+
+
+def imports(kernel: Kernel, module: str) -> bool:
+    """Import a module, and tell whether it was there."""
+    there = module in modules
+    import_module(module)
+    return there
+
+
+def test_what_a_branch_imports_is_there_for_the_next(kernel: Kernel) -> None:
+    rare = "pkern.kernel.vfs.secretmem"
+    modules.pop(rare, None)
+    assert [kernel.branch(imports, rare).result() for _ in range(2)] == [False, True]
+    foreign = "colorsys"  # whatever is not pkern's may do anything when it is imported
+    assert [kernel.branch(imports, foreign).result() for _ in range(2)] == [False, False]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pkern.kernel.branch import BranchEnded
+from pkern.kernel.branch import BranchEnded, unpacked
 from pkern.userland.cluster.share import PARTS_A_THREAD, Part
 from pkern.userland.cluster.worker import packed
 
@@ -33,7 +33,7 @@ def work(data: bytes) -> bytes:
         process.stdin.write(data)
         process.stdin.flush()  # it stays open: its end says that this worker is gone
         outcome = process.stdout.read()
-    return outcome or pickle.dumps((False, BranchEnded(process.returncode << 8)))
+    return outcome or pickle.dumps(([], False, BranchEnded(process.returncode << 8)))
 
 
 class Cluster:
@@ -72,9 +72,10 @@ class Cluster:
 
     def _result(self, future: Any) -> Any:
         try:
-            is_value, outcome = pickle.loads(future.result())
+            data = future.result()
         except Exception as error:  # whatever Dask raises for workers that are lost again and again
             raise NoCluster(f"the cluster could not do a part: {error}") from error
+        is_value, outcome = unpacked(data, None)
         if is_value:
             return outcome
         raise outcome
