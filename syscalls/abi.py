@@ -146,9 +146,7 @@ def _signed_two(handler: Callable[..., Any]) -> Raw:
 
 
 def _signed_three(handler: Callable[..., Any]) -> Raw:
-    return lambda task, a, b, c, d, e, f: handler(
-        task, (a & INT_BITS ^ INT_SIGN) - INT_SIGN, b, c
-    )
+    return lambda task, a, b, c, d, e, f: handler(task, (a & INT_BITS ^ INT_SIGN) - INT_SIGN, b, c)
 
 
 def _signed_four(handler: Callable[..., Any]) -> Raw:
