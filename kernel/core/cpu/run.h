@@ -21,10 +21,10 @@ enum run_stop {
 	RUN_ENGINE = 5,    /* the engine gave up: status is its error */
 	RUN_STALE = 6,     /* audit: a translation that the tables no longer give, at addr */
 	RUN_DEBUG = 7,     /* a debugger's stop: status is its enum debug_stop, addr the spot */
-	RUN_EVENT = 8,     /* a fault is done, and somebody wants to see the machine at this event */
+	RUN_EVENT = 8, /* a fault is done, and somebody wants to see the machine at this event */
 	RUN_IA32_CALL = 9, /* int 0x80: nr, the low half of rax, is of the i386 calls; args */
 	RUN_SLEEP = 10,    /* the task sleeps in a call that the core serves */
-	RUN_TURNED = 11    /* others have had turns, see run_turn(); exit.reason is one of the above */
+	RUN_TURNED = 11 /* others have had turns, see run_turn(); exit.reason is one of the above */
 };
 
 /* General registers by their numbers in the instruction set, then the others. */
