@@ -154,6 +154,15 @@ def _shows(vma: Vma, addr: int) -> bool:
     return vma.start - addr == vma.pgoff * PAGE_SIZE
 
 
+def _detach(task: Task, vma: Vma) -> None:
+    """Unmap an attachment. One that is sealed stays, and nobody is told, as on Linux."""
+    try:
+        task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
+    except SyscallError as error:
+        if error.number != errno.EPERM:
+            raise
+
+
 @syscall(67, "shmdt", INT)
 def shmdt(task: Task, addr: int) -> int:
     """Detach the segment attached at addr, also what munmap has left of it.
@@ -166,9 +175,10 @@ def shmdt(task: Task, addr: int) -> int:
     if first is None or segment is None:
         raise SyscallError(errno.EINVAL)
     end = addr + segment.nr_pages * PAGE_SIZE
-    for vma in behind:
-        if vma.file_cookie == first.file_cookie and vma.end <= end and _shows(vma, addr):
-            task.mm.call(lib.mm_munmap, vma.start, vma.end - vma.start)
+    for vma in behind:  # the first one, too, if mremap has made it longer than the segment
+        same = vma.file_cookie == first.file_cookie and vma.end <= end and _shows(vma, addr)
+        if same or vma is first:
+            _detach(task, vma)
     segment.last_pid, segment.dtime = task.tgid, task.kernel.clock.realtime_ns // SECOND
     for segments in _all_segments(task):
         segments.sweep()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkern.kernel.errors import KernelBug
+from pkern.kernel.errors import KernelBug, KernelPanic
 from pkern.userland.anycalls import DESIGNS, AnyCalls
 
 MACHINES, STEPS = 5, 1000  # of each test, of each machine
@@ -48,3 +48,17 @@ def test_what_breaks_is_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(KernelBug) as caught:
         calls.run(200)
     assert "seed 12" in caught.value.__notes__[0]
+
+
+def test_only_a_panic_that_has_its_reason_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics() -> None:
+        raise KernelPanic("by itself")
+
+    calls = AnyCalls(12)
+    monkeypatch.setattr(calls.kernel, "check", panics)
+    with pytest.raises(AssertionError, match="by itself"):
+        calls.run(200)
+    calls = AnyCalls(12)
+    monkeypatch.setattr(calls.kernel, "check", panics)
+    monkeypatch.setattr(calls.kernel.memory.oom, "choose", lambda asker: None)
+    assert calls.run(200).panic == "by itself"

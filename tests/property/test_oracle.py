@@ -60,6 +60,18 @@ FOUND: dict[str, Calls] = {
         Call(Kind.STORE, (PLACE + 2 * PAGE, 0)),
         Call(Kind.MPROTECT, (PLACE, 3 * PAGE, 0)),
     ),
+    "shmdt of what mremap has made longer": (
+        Call(Kind.SHMGET, (Slot.SEGMENT0, 5 * PAGE + 1, 0o1600)),
+        Call(Kind.SHMAT, (Slot.SEGMENT0, PLACE, 0)),
+        Call(Kind.MREMAP, (PLACE + 5 * PAGE, 1, 2 * PAGE, 0, 0)),
+        Call(Kind.SHMDT, (PLACE,)),
+    ),
+    "shmdt of what is sealed": (
+        Call(Kind.SHMGET, (Slot.SEGMENT0, PAGE, 0o1600)),
+        Call(Kind.SHMAT, (Slot.SEGMENT0, PLACE, 0)),
+        Call(Kind.MSEAL, (PLACE, PAGE, 0)),
+        Call(Kind.SHMDT, (PLACE,)),
+    ),
     "a write from outside to what a fork had shared": (
         Call(Kind.MMAP, (PLACE, PAGE, 0, 0x8012, Slot.F0, 0)),
         Call(Kind.MEM_WRITE, (PLACE, 0)),

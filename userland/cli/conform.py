@@ -126,5 +126,5 @@ def _random_calls(options: argparse.Namespace) -> int:
     steps, last = sum(one.steps for one in stopped), options.seed + len(stopped) - 1
     print(f"{len(stopped)} machines, seeds {options.seed} to {last}: {steps} steps, none broke")
     ends = sum(one.ended for one in stopped), sum(bool(one.panic) for one in stopped)
-    print(f"  {ends[0]} were left without a task, {ends[1]} panicked as vm.panic_on_oom asks")
+    print(f"  {ends[0]} were left without a task, {ends[1]} panicked, out of memory")
     return 0
