@@ -6,6 +6,7 @@ import platform
 from itertools import zip_longest
 
 from tests.real.run import Result, Run
+from tests.real.table import CPYTHON
 
 HEAD = """\
 # Real programs
@@ -21,6 +22,14 @@ are the pages that it wrote to its swap and read from there.
 
 | program | version | | native | here | VMAs | faults | swapped |
 |---|---|---|--:|--:|--:|--:|--:|
+"""
+CPYTHONS = """
+## CPython's own tests
+
+From Debian's test suite; what else is left out leaves itself out natively, too.
+
+| module | natively | here | fails here alone | fails natively alone |
+|---|---|---|---|---|
 """
 WHAT = "\n## What is run\n\n"
 
@@ -67,6 +76,32 @@ def row(result: Result) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
+def _failed(run: Run) -> dict[str, None]:
+    """Return the tests of CPython's that failed, in their order."""
+    pairs = (line.split(" ", 1) for line in run.out.splitlines())
+    return {pair[1]: None for pair in pairs if pair[0] == "failed"}
+
+
+def own_tests(results: list[Result]) -> str:
+    """Return the table of CPython's own tests, or nothing if none were run."""
+    rows = ""
+    for result in results:
+        here, there = result.native, result.machine
+        if not result.program.name.startswith(CPYTHON) or here is None or there is None:
+            continue
+        module = result.program.name.removeprefix(CPYTHON)
+        passed = (
+            run.out.partition(": ")[2].partition("\n")[0] or "no end" for run in (here, there)
+        )
+        ours, theirs = _failed(there), _failed(here)
+        alone = (
+            [one for one in ours if one not in theirs],
+            [one for one in theirs if one not in ours],
+        )
+        rows += f"| {' | '.join([module, *passed, *(', '.join(names) for names in alone)])} |\n"
+    return CPYTHONS + rows if rows else ""
+
+
 def page(results: list[Result], seconds: float) -> str:
     """Return the page. seconds: of the host's time, that the run has taken."""
     works = sum(result.works for result in results)
@@ -79,7 +114,7 @@ def page(results: list[Result], seconds: float) -> str:
         count=len(results),
         minutes=round(seconds / 60) or 1,
     )
-    text = head + "".join(map(row, results)) + WHAT
+    text = head + "".join(map(row, results)) + own_tests(results) + WHAT
     for result in results:
         program = result.program
         options = f", `{' '.join(program.options)}`" if program.options else ""

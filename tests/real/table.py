@@ -31,6 +31,7 @@ class Program(NamedTuple):
 
 
 PYTHON = "python3 --version"
+CPYTHON = "CPython's "
 JAVA = "java -version 2>&1 | grep Environment | grep -o '[0-9][^ )]*'"
 JDK = "openjdk-17-jdk-headless"
 POSTGRES = "/usr/lib/postgresql/15/bin/postgres --version | cut -d ' ' -f 3"
@@ -81,6 +82,27 @@ PROGRAMS = (
         PYTHON,
         "python3 $FILES/web.py",
         "a server with threads, urllib's GET, POST of 200 kB, 404",
+    ),
+    *(
+        Program(
+            f"{CPYTHON}{module}",
+            "libpython3.11-testsuite",
+            f"python3 -c 'import test.{module}' && {PYTHON}",
+            f"python3 $FILES/cpython.py {module} ThreadedVSOCKSocketStreamTest",
+            what,
+            wall=wall,
+        )
+        for module, what, wall in (
+            ("test_mmap", "mmap, madvise, resize", 120),
+            (
+                "test_signal",
+                "handlers, masks, timers, wake-up descriptors, a storm of signals",
+                600,
+            ),
+            ("test_threading", "threads, locks, fork beside threads, ends of the interpreter", 600),
+            ("test_subprocess", "children, their pipes, groups, users, signals", 1200),
+            ("test_socket", "sockets of every kind but AF_VSOCK's of this machine", 600),
+        )
     ),
     Program(
         "xz -T2",
@@ -277,6 +299,18 @@ PROGRAMS = (
         "^C, power off",
         MAKE_DISK,
         wall=180,
+    ),
+    *(
+        Program(
+            f"User Mode Linux, vsyscalls {revirt}",
+            *UML,
+            "sh $FILES/uml/clock.sh",
+            f"a guest whose clock is set apart; a program in it calls the page: {whose}",
+            MAKE_DISK,
+            options=("--sysctl", f"kernel.revirt_vsyscalls={revirt}"),
+            wall=240,
+        )
+        for revirt, whose in ((0, "the host's time, as natively"), (1, "the guest's time"))
     ),
     *(
         Program(
