@@ -31,14 +31,29 @@ class Creds(NamedTuple):
 NOBODY = Creds(0, -1, -1)
 
 
+class IpHead(NamedTuple):
+    """What IP says of a datagram; before it is sent, what its sender has chosen: None: nothing.
+
+    hops: TTL or hop limit; traffic: TOS or traffic class; source, to: addresses of 16 bytes.
+    """
+
+    hops: int | None = None
+    traffic: int | None = None
+    source: bytes | None = None
+    to: bytes = b""
+
+
+NO_HEAD = IpHead()
+
+
 class Packet:
     """One message, or a piece of a stream of which `data` has not been read yet.
 
-    sender: whose buffer it counts for; name: its address. oob: whether it is a stream's urgent
-    byte, and still of use.
+    sender: whose buffer it counts for; name: its address. head: of a datagram. oob:
+    whether it is a stream's urgent byte, and still of use.
     """
 
-    __slots__ = ("cost", "creds", "data", "files", "name", "oob", "sender")
+    __slots__ = ("cost", "creds", "data", "files", "head", "name", "oob", "sender")
 
     def __init__(
         self,
@@ -53,12 +68,15 @@ class Packet:
         self.creds = creds
         self.files = files
         self.cost = cost
+        self.head = NO_HEAD
         self.oob = 0
         self.sender: Socket | None = None
 
     def rest(self, done: int) -> Packet:
         """Return what is to be sent once done bytes went: what goes along went with the first."""
-        return Packet(self.data[done:], creds=self.creds, files=() if done else self.files)
+        rest = Packet(self.data[done:], creds=self.creds, files=() if done else self.files)
+        rest.head = self.head
+        return rest
 
 
 class Received(NamedTuple):
@@ -75,6 +93,7 @@ class Received(NamedTuple):
     files: tuple[File, ...] = ()
     last: int = 0
     oob: int = 0
+    head: IpHead = NO_HEAD
 
 
 NOTHING = Received(b"", 0, last=1)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.address import BROADCAST, Endpoint, is_multicast, is_v4, pack, unpack
-from pkern.kernel.net.inet import IPPROTO_UDP, InetSocket
-from pkern.kernel.net.packet import NOTHING, Packet, Received, message_cost
+from pkern.kernel.net.inet import IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, InetSocket
+from pkern.kernel.net.packet import NOTHING, IpHead, Packet, Received, message_cost
 from pkern.kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 LONGEST4, LONGEST6, LONGEST = 65507, 65527, 0xFFFF  # bytes of a datagram
 HEADS4, HEADS6 = 42, 62  # bytes of all headers of a datagram
 SOL_SOCKET, SO_BROADCAST = 1, 6
+HEAD4 = (IPPROTO_IP, 2, 1)  # IP_TTL, IP_TOS
+HEAD6 = (IPPROTO_IPV6, 16, 67)  # IPV6_UNICAST_HOPS, IPV6_TCLASS
+USUAL_HOPS = 64
 UNSPECIFIED = b"\0\0"
 
 
@@ -101,8 +104,20 @@ class UdpSocket(InetSocket):
         self.raise_error()
         if self.shut & NO_WRITES:
             raise SyscallError(errno.EPIPE)
+        source = packet.head.source or source
+        packet.head = self._head(packet.head, remote.ip)
         self._deliver(packet, Endpoint(source, self.local.port), remote)
         return len(packet.data)
+
+    def _head(self, chosen: IpHead, to: bytes) -> IpHead:
+        """Return what IP says of a datagram that is sent: what is chosen, else the options."""
+        level, hops, traffic = HEAD4 if is_v4(to) else HEAD6
+        usual = self.option(level, hops, USUAL_HOPS), self.option(level, traffic)
+        return IpHead(
+            chosen.hops if chosen.hops is not None else usual[0] if usual[0] >= 0 else USUAL_HOPS,
+            chosen.traffic if chosen.traffic is not None else max(0, usual[1]),
+            to=to,
+        )
 
     def _target(self, to: bytes | None) -> Endpoint:
         if to is not None:
@@ -158,7 +173,9 @@ class UdpSocket(InetSocket):
         self.raise_error()
         if self.queue:
             first = self.queue[0]
-            return Received(first.data[:nbytes], len(first.data), first.name, last=1)
+            return Received(
+                first.data[:nbytes], len(first.data), first.name, last=1, head=first.head
+            )
         if self.shut & NO_READS and not flags & MSG_DONTWAIT:
             return NOTHING
         raise MustWait(self)

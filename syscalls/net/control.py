@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Creds, Packet, Received
-from pkern.kernel.net.socket import AF_UNIX, Socket
+from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
+from pkern.syscalls.net.ip_control import ip_control, ip_control_in
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -31,8 +32,12 @@ def aligned(nbytes: int) -> int:
 # ---- sending ----
 
 
-def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet) -> None:
-    """Put what control messages say into a packet. Errors: EINVAL, EBADF, EPERM, ESRCH."""
+def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet, target: bytes) -> None:
+    """Put what control messages say into a packet for an address, or for the other end.
+
+    Errors: EINVAL, EBADF, EPERM, ESRCH, ENODEV, ENETUNREACH.
+    """
+    by_ip = inode.family in (AF_INET, AF_INET6) and not inode.is_stream
     at = 0
     while len(raw) - at >= HEADER.size:
         length, level, kind = HEADER.unpack_from(raw, at)
@@ -40,6 +45,9 @@ def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet) -> None:
             raise SyscallError(errno.EINVAL)
         if level == SOL_SOCKET:
             _one_in(task, inode, kind, raw[at + HEADER.size : at + length], packet)
+        elif by_ip:
+            data = raw[at + HEADER.size : at + length]
+            packet.head = ip_control_in(inode, target, level, kind, data, packet.head)
         at += aligned(length)
 
 
@@ -50,7 +58,7 @@ def _one_in(task: Task, inode: Socket, kind: int, data: bytes, packet: Packet) -
             raise SyscallError(errno.EINVAL)
     elif kind == SCM_CREDENTIALS and inode.family == AF_UNIX:
         packet.creds = _creds_in(task, data)
-    else:
+    elif kind not in (SCM_RIGHTS, SCM_CREDENTIALS) or inode.family not in (AF_INET, AF_INET6):
         raise SyscallError(errno.EINVAL)
 
 
@@ -127,6 +135,9 @@ class Control:
             self.add(SOL_SOCKET, SCM_CREDENTIALS, struct.pack("<iII", *shown(self.task, creds)))
         if found.files:
             self._add_files(found.files)
+        if found.head.to:
+            for message in ip_control(inode, found.head):
+                self.add(*message)
 
     def _add_files(self, files: tuple[File, ...]) -> None:
         """Give the files descriptors, as many as there is room for."""

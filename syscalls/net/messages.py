@@ -103,7 +103,7 @@ def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
         if header.control_bytes > MOST_CONTROL:
             raise SyscallError(errno.ENOBUFS)
         raw = task.mm.copy_in(header.control, header.control_bytes)
-        control_in(task, inode, raw, packet)
+        control_in(task, inode, raw, packet, target)
     packet.data = gather(task.mm, buffers, min(bytes_of(buffers), task.kernel.ram))
     return send_packet(task, file, packet, target or None, flags)
 

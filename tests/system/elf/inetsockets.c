@@ -571,6 +571,91 @@ static void watched(void)
 	close(b), close(a), close(fd), close(set);
 }
 
+/* ---- what a datagram is sent with, and what is told of it ---- */
+
+static void told(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		printf(" %d/%d:", c->cmsg_level, c->cmsg_type);
+		for (unsigned char *at = CMSG_DATA(c); at < (unsigned char *)c + c->cmsg_len; at++)
+			printf("%02x", *at);
+	}
+	printf(" flags %#x\n", m->msg_flags);
+}
+
+static void sent_with(int from, int to, int level, int type, const void *data, int n, int room)
+{
+	char control[256] = { 0 }, c;
+	union any name;
+	struct iovec iov = { "x", 1 };
+	socklen_t bytes = sizeof(name);
+	getsockname(to, &name.a, &bytes);
+	struct msghdr m = { &name, bytes, &iov, 1, control, CMSG_SPACE(n), 0 };
+	struct cmsghdr *first = (struct cmsghdr *)control;
+	*first = (struct cmsghdr){ CMSG_LEN(n), level, type };
+	memcpy(CMSG_DATA(first), data, n);
+	printf("%d/%d of %d: ", level, type, n);
+	if (show("sent", sendmsg(from, &m, 0)) < 0)
+		return;
+	iov.iov_base = &c;
+	m = (struct msghdr){ NULL, 0, &iov, 1, control, room, 0 };
+	show("came", recvmsg(to, &m, MSG_DONTWAIT));
+	told(&m);
+}
+
+static void controls(const char *ip, int level)
+{
+	static const int levels[][2] = {
+		{ IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IP, IP_TOS },
+		{ IPPROTO_IPV6, IPV6_HOPLIMIT },
+		{ IPPROTO_IPV6, IPV6_TCLASS },
+		{ IPPROTO_IP, 99 },
+		{ IPPROTO_IPV6, 99 },
+		{ SOL_SOCKET, SCM_RIGHTS },
+	};
+	static const int numbers[] = { -2, -1, 0, 1, 77, 255, 256 };
+	static const int wanted[][2] = {
+		{ IPPROTO_IP, IP_PKTINFO },          { IPPROTO_IP, IP_RECVTTL },
+		{ IPPROTO_IP, IP_RECVTOS },          { IPPROTO_IPV6, IPV6_RECVPKTINFO },
+		{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT }, { IPPROTO_IPV6, IPV6_RECVTCLASS },
+	};
+	union any name;
+	socklen_t n = at(&name, ip, 0);
+	int to = socket(name.a.sa_family, SOCK_DGRAM, 0),
+	    from = socket(name.a.sa_family, SOCK_DGRAM, 0);
+	const int one = 1, hops = 33, traffic = 40;
+	printf("controls %s\n", ip);
+	bind(to, &name.a, n);
+	sent_with(from, to, SOL_IP, IP_TTL, &hops, 4, 200);
+	for (unsigned i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		setsockopt(to, wanted[i][0], wanted[i][1], &one, sizeof(one));
+	for (unsigned i = 0; i < sizeof(levels) / sizeof(*levels); i++)
+		for (unsigned k = 0; k < sizeof(numbers) / sizeof(*numbers); k++)
+			sent_with(from, to, levels[i][0], levels[i][1], &numbers[k], 4, 200);
+	sent_with(from, to, SOL_IP, IP_TOS, "\x7", 1, 200);
+	sent_with(from, to, SOL_IP, IP_TTL, "\x7", 1, 200);
+	for (int room = 0; room < 80; room += 9)
+		sent_with(from, to, SOL_IP, IP_TTL, &hops, 4, room);
+	for (int device = 0; device < 2; device++) {
+		struct in_pktinfo info = { device };
+		struct in6_pktinfo info6 = { IN6ADDR_LOOPBACK_INIT, device };
+		struct in6_pktinfo mapped = { .ipi6_ifindex = device };
+		inet_pton(AF_INET6, "::ffff:127.0.0.7", &mapped.ipi6_addr);
+		info.ipi_spec_dst.s_addr = htonl(0x7f000005);
+		sent_with(from, to, IPPROTO_IPV6, IPV6_PKTINFO, &mapped, sizeof(mapped), 200);
+		sent_with(from, to, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info), 200);
+		sent_with(from, to, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6), 200);
+	}
+	setsockopt(from, level, level == IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS, &hops,
+		   sizeof(hops));
+	setsockopt(from, level, level == IPPROTO_IP ? IP_TOS : IPV6_TCLASS, &traffic,
+		   sizeof(traffic));
+	sent_with(from, to, SOL_SOCKET, SCM_RIGHTS, &one, 4, 200);
+	close(from);
+	close(to);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -588,6 +673,9 @@ int main(void)
 	options(AF_INET6, SOCK_STREAM);
 	options(AF_INET, SOCK_DGRAM);
 	options(AF_INET6, SOCK_DGRAM);
+	controls("127.0.0.1", IPPROTO_IP);
+	controls("::1", IPPROTO_IPV6);
+	controls("::ffff:127.0.0.1", IPPROTO_IP);
 	devices();
 	watched();
 	return 0;
