@@ -34,6 +34,8 @@ from pkern.kernel import late
 from pkern.kernel.errors import PUBLIC
 from pkern.kernel.vfs.console import HostInput
 from pkern.kernel.vfs.hostfs import HostFs
+from pkern.kernel.vfs.mounts import Path
+from pkern.kernel.vfs.walk import text_from
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.swap import SwapAreas
@@ -161,8 +163,9 @@ def check(kernel: Machine) -> None:
     """Look whether a machine can be copied. Errors: NotBranchable."""
     for mount in kernel.vfs.mounts:
         if isinstance(mount.fs, HostFs) and not mount.fs.read_only:
+            place = text_from(None, Path(mount, mount.root))
             raise NotBranchable(
-                f"{mount.path} is a directory of the host that may be written: its branches would"
+                f"{place} is a directory of the host that may be written: its branches would"
                 " all write to it (show it read only, or as an overlay)"
             )
     for area in kernel.swap.areas:

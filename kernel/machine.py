@@ -43,8 +43,9 @@ from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.devfs import SwapDevice
+from pkern.kernel.vfs.mounts import MountNamespace, Path
 from pkern.kernel.vfs.proc.procfs import ProcFs
-from pkern.kernel.vfs.sysfs import TRACING, TRACING_OPTIONS, SysFs, TraceFs
+from pkern.kernel.vfs.sysfs import TRACING_FLAGS, SysFs, TraceFs
 
 if TYPE_CHECKING:
     from pkern.kernel.branch import Branch, Snapshot
@@ -194,6 +195,7 @@ class Kernel:
             net=NetNamespace(self, FIRST),
             cgroup=CgroupNamespace(FIRST),
             pid=PidNamespace(None, FIRST),
+            mnt=MountNamespace(FIRST),
         )
         self.vfs: Vfs = Vfs(self, DRIVERS)
         self.vfs.boot()
@@ -202,8 +204,9 @@ class Kernel:
         self.vfs.mount("/proc", ProcFs(self))
         sysfs = SysFs(self, self.memory, lambda: self.ksm)
         self.vfs.mount("/sys", sysfs)
+        mounted = self.vfs.mounts[-1]
         tracefs = TraceFs(self, lambda: self.tracing)
-        self.vfs.mount_on(sysfs.tracing, TRACING, tracefs, TRACING_OPTIONS)
+        self.vfs.mount_on(Path(mounted, sysfs.tracing), tracefs, TRACING_FLAGS)
         self.memory.stores = self.vfs
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
         try:
@@ -321,6 +324,9 @@ class Kernel:
         for file, _ in self.vfs.files.values():
             if file.descriptors > 0 and file.inode.namespace is not None:
                 yield file.inode.namespace
+        for mount in self.vfs.everywhere():
+            if mount.root.namespace is not None:
+                yield mount.root.namespace
 
     def has_cpu(self, feature: str) -> bool:
         """Tell whether the processor has one of CPU_FEATURES."""

@@ -73,7 +73,7 @@ _REASONS = {
     "files are watched by inotify": "fanotify_init fanotify_mark",
     "there are no keyrings": "add_key request_key keyctl",
     "mounts are made by mount(2)": """
-        pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
+        open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick
         mount_setattr statmount listmount""",
     "there are no ports": "iopl ioperm",
     "there are no quotas and no accounting": "quotactl quotactl_fd acct",

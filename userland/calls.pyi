@@ -1524,11 +1524,12 @@ class Calls:
         """
 
     def mount(self, source: StrPath, target: StrPath, fstype: StrPath | None, flags: int = 0, data: StrPath = '') -> int:
-        """Mount a new file system on a directory, over what is mounted there, or change one.
+        """Mount a new file system over a place, or (MS_BIND) another place, or change or move a mount.
 
-        fstype: tmpfs, ramfs, hugetlbfs or proc. Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type),
-        ENOTDIR, EINVAL, ENOENT, EBUSY (MS_REMOUNT to read-only: files are open for writing).
-        Source: mount(2).
+        fstype: tmpfs, ramfs, hugetlbfs or proc. flags: MS_REMOUNT with or without MS_BIND; MS_BIND with
+        or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one. Errors: EPERM
+        (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to read-only: files are
+        open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
         """
 
     def move_pages(self, pid: int, count: int, pages: int, nodes: int, status: int, flags: int = 0) -> int:
@@ -1708,6 +1709,13 @@ class Calls:
         """Return the reading and the writing descriptor of a new pipe.
 
         Errors: EMFILE, EINVAL. Source: pipe2(2).
+        """
+
+    def pivot_root(self, new_root: StrPath, put_old: StrPath) -> int:
+        """Let a mount be the root of the namespace, and the old root be mounted in it.
+
+        Tasks that were at the old root are at the new one. Errors: EPERM, ENOTDIR, EINVAL, EBUSY.
+        Source: pivot_root(2).
         """
 
     def pkey_alloc(self, flags: int, access_rights: int) -> int:
@@ -2424,9 +2432,10 @@ class Calls:
         """Set the file mode creation mask and return the old one. Source: umask(2)."""
 
     def umount2(self, target: StrPath, flags: int = 0) -> int:
-        """Take away the file system mounted on a path. Errors: EBUSY, EINVAL, EPERM, ENOENT.
+        """Take away what is mounted on a path. flags: MNT_FORCE, DETACH, EXPIRE, UMOUNT_NOFOLLOW.
 
-        Source: umount(2).
+        Errors: EBUSY, EINVAL, EPERM, ENOENT, EAGAIN (MNT_EXPIRE: not used since now). Source:
+        umount(2).
         """
 
     def uname(self) -> Utsname:

@@ -18,7 +18,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ def give(kernel: Kernel, task: Task, given: Given) -> None:
         task.fs.pwd = _working_directory(kernel, task, given.cwd)
 
 
-def _working_directory(kernel: Kernel, task: Task, path: str) -> Inode:
+def _working_directory(kernel: Kernel, task: Task, path: str) -> Path:
     try:
         directory = make_directory(kernel, path, task.uid, task.gid)
     except SyscallError as error:
         why = f"the working directory '{path}' cannot be made: {error.strerror}"
         raise NotGiven(why) from error
-    if directory.kind != "dir":
+    if directory.inode.kind != "dir":
         raise NotGiven(f"the working directory '{path}' is a file")
     return directory
 
@@ -193,7 +193,7 @@ class Layer(Enum):
     OVERLAY = "changes are kept in memory"
 
 
-def make_directory(kernel: Kernel, path: str, uid: int = 0, gid: int = 0) -> Inode:
+def make_directory(kernel: Kernel, path: str, uid: int = 0, gid: int = 0) -> Path:
     """Return the directory at an absolute path, made with all above it if need be.
 
     What is made belongs to uid and gid; whatever their rights are, it can be made.
@@ -204,7 +204,7 @@ def make_directory(kernel: Kernel, path: str, uid: int = 0, gid: int = 0) -> Ino
         place = kernel.vfs.walk(init, "/" + "/".join(parts[:depth]), Last.ENTRY)
         if place.inode is None:
             names.mkdir(init, place, 0o755)
-    return kernel.vfs.resolve(init, path)
+    return kernel.vfs.walk(init, path).path()
 
 
 def kernel_task(kernel: Kernel, uid: int = 0, gid: int = 0) -> Task:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.hostfs import Access, HostFs
-from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import Path as Spot
 from pkern.kernel.vfs.tmpfs import TmpFs
-from pkern.kernel.vfs.walk import Last, path_of
+from pkern.kernel.vfs.walk import Last
 from pkern.userland.given import Layer, NotGiven, kernel_task
 
 if TYPE_CHECKING:
@@ -80,26 +80,26 @@ def bind(kernel: Kernel, asked: Bind) -> None:
     The place is made, in memory, where it is not there. Links on the way are followed. Errors:
     NotGiven (something on the way is no directory).
     """
-    directory = _place_of(kernel, asked.inside)
-    fs, shown = HostFs(asked.host, asked.access), kernel.vfs.file_system(directory)
-    if directory is shown.root and _is_same(shown, fs):
+    place = _place_of(kernel, asked.inside)
+    fs, shown = HostFs(asked.host, asked.access), kernel.vfs.file_system(place.inode)
+    if place.inode is shown.root and _is_same(shown, fs):
         return
     fs.attach(kernel)
-    kernel.vfs.mount_on(directory, path_of(kernel_task(kernel), directory), fs)
+    kernel.vfs.mount_on(place, fs)
 
 
-def _place_of(kernel: Kernel, path: str) -> Inode:
+def _place_of(kernel: Kernel, path: str) -> Spot:
     task = kernel_task(kernel)
-    here: Inode = kernel.vfs.root
+    here = kernel.vfs.top
     for name in (part for part in path.split("/") if part):
-        if here.kind != "dir":
+        if here.inode.kind != "dir":
             break
         place = kernel.vfs.walk(task, name, Last.FOLLOW, here)
         if place.inode is None:
             made = TmpFs.directory_of(place.directory, 0o755)  # type: ignore[arg-type]
             names.attach(place.directory, place.name, made)
             place = kernel.vfs.walk(task, name, Last.FOLLOW, here)
-        here = place.existing()
-    if here.kind != "dir":
+        here = place.path()
+    if here.inode.kind != "dir":
         raise NotGiven(f"'{path}' is no directory of the machine")
     return here

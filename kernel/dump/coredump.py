@@ -65,7 +65,7 @@ def _to_roots_file(task: Task, info: SigInfo, name: str) -> int:
     if not name.startswith("/"):
         _tell(task, "this process can only dump core to a fully qualified path, skipping core dump")
         return NOT_DUMPED
-    task.fs.root = task.kernel.vfs.root  # it ends here, and goes nowhere else any more
+    task.fs.root = task.kernel.vfs.top  # it ends here, and goes nowhere else any more
     with task.acting(task.cred._replace(fsuid=0)):
         return _make_file(task, info, name)
 

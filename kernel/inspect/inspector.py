@@ -39,8 +39,8 @@ from pkern.kernel.inspect.answers import (
 from pkern.kernel.inspect.breaks import Breakpoint, Condition, Visit, always
 from pkern.kernel.inspect.moment import Moment
 from pkern.kernel.mm.memory import RMAP_DESIGNS, Memory
+from pkern.kernel.vfs.mounts import Path, top
 from pkern.kernel.vfs.proc.maps import columns
-from pkern.kernel.vfs.walk import covered
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing
@@ -380,13 +380,13 @@ class Inspector:
 
     def _known(self, path: str) -> Inode | None:
         """Return the inode of a path as far as names were looked up: no host is asked."""
-        inode: Inode | None = covered(self._kernel.vfs.root)
+        here = top(self._kernel.vfs.top)
         for name in filter(None, path.split("/")):
-            inode = getattr(inode, "entries", {}).get(name)
+            inode: Inode | None = getattr(here.inode, "entries", {}).get(name)
             if inode is None:
                 return None
-            inode = covered(inode)
-        return inode
+            here = top(Path(here.mount, inode))
+        return here.inode
 
     # ---- when ----
 

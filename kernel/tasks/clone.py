@@ -135,6 +135,8 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Seq
         task.context.enter(task.mm.handle)
     task.fds = origin.fds.get_table() if flags & CLONE_FILES else origin.fds.copy(task)
     task.fs = origin.fs if flags & CLONE_FS else origin.fs.copy()
+    if task.nsproxy.mnt is not origin.nsproxy.mnt:
+        late.load("pkern.kernel.tasks.namespaces").see_mounts(task)
     own = origin.signals
     pending = task.group.pending
     task.signals = own.share(pending) if flags & CLONE_SIGHAND else own.copy(pending)

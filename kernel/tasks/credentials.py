@@ -158,21 +158,6 @@ class Credentials(NamedTuple):
             ambient=self.ambient & permitted & inheritable,
         )
 
-    def after_exec(self) -> Credentials:
-        """Return those of a new program: root's are full, others keep the ambient set."""
-        zero = self.user_ns.root
-        root = zero in (self.uid, self.euid) and not self.securebits & SECURE_NOROOT
-        permitted = self.bounding | self.inheritable if root else self.ambient
-        return self._replace(
-            suid=self.euid,
-            sgid=self.egid,
-            fsuid=self.euid,
-            fsgid=self.egid,
-            permitted=permitted,
-            effective=permitted if root and self.euid == zero else self.ambient,
-            securebits=self.securebits & ~SECURE_KEEP_CAPS,
-        )
-
     def has(self, capability: str, over: UserNamespace) -> bool:
         """Tell whether these have power over what a user namespace owns.
 

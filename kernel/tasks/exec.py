@@ -19,9 +19,11 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas, Mm
 from pkern.kernel.tasks import elf
 from pkern.kernel.tasks.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
+from pkern.kernel.tasks.setid import Rights, rights_of
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
+from pkern.kernel.vfs.mounts import NOEXEC, Mount, Path
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Program(NamedTuple):
     exe: File
     name: str
     argv: list[str]
+    rights: Rights
 
 
 class Wanted(NamedTuple):
@@ -68,7 +71,7 @@ class Wanted(NamedTuple):
     """
 
     path: str
-    start: Inode | None = None
+    start: Path | None = None
     name: str = ""
     last: Last = Last.FOLLOW
     file: File | None = None
@@ -107,13 +110,15 @@ def decode(raw: bytes) -> str:
 
 def open_program(task: Task, wanted: Wanted) -> File:
     """Open a file to execute. Errors: ENOENT, ENOTDIR, ELOOP, EACCES (no right, no file)."""
-    inode, path, home = _find_program(task, wanted)
+    inode, path, home, mount = _find_program(task, wanted)
     if inode.kind == "link":
         raise SyscallError(errno.ELOOP)
     if inode.kind != "file" or not inode.mode & 0o111:
         raise SyscallError(errno.EACCES)
     inode.open_check(task, MAY_EXEC)
-    file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY)
+    if mount is not None and mount.flags & NOEXEC:
+        raise SyscallError(errno.EACCES)
+    file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY, mount)
     file.home, file.descriptors = home, 1
     try:
         file.run_as_program()
@@ -123,14 +128,17 @@ def open_program(task: Task, wanted: Wanted) -> File:
     return file
 
 
-def _find_program(task: Task, wanted: Wanted) -> tuple[Inode, str, tuple[Inode, str] | None]:
-    """Return an inode, its path, and the directory and name that it stands at."""
+def _find_program(
+    task: Task, wanted: Wanted
+) -> tuple[Inode, str, tuple[Inode, str] | None, Mount | None]:
+    """Return an inode, its path, the directory and name that it stands at, and its mount."""
     if wanted.file is not None:
-        return wanted.file.inode, wanted.file.path, wanted.file.home
+        given = wanted.file
+        return given.inode, given.path, given.home, given.mount
     vfs = task.kernel.vfs
     place = vfs.walk(task, wanted.path, wanted.last, wanted.start)
     home = None if place.jumped else (place.directory, place.name)
-    return place.existing(), vfs.text(task, place), home
+    return place.existing(), vfs.text(task, place), home, place.on
 
 
 def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
@@ -274,9 +282,9 @@ def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) ->
 # ---- the stack ----
 
 
-def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int]]:
+def _auxv(task: Task, image: Image, bias: int, base: int, rights: Rights) -> list[tuple[int, int]]:
     phdr = bias + image.phdr_vaddr if image.phdr_vaddr else 0
-    cred, own = task.cred, task.cred.user_ns
+    cred, own = rights.cred, task.cred.user_ns
     return [
         (51, MIN_SIGNAL_STACK),
         (16, HWCAP),
@@ -292,7 +300,7 @@ def _auxv(task: Task, image: Image, bias: int, base: int) -> list[tuple[int, int
         (12, own.uid_of(cred.euid)),
         (13, own.gid_of(cred.gid)),
         (14, own.gid_of(cred.egid)),
-        (23, 0),
+        (23, rights.secure),
     ]
 
 
@@ -345,7 +353,7 @@ def _map_page_zero(mm: Mm) -> None:
 # ---- all of it ----
 
 
-def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
+def _build(task: Task, mm: Mm, request: Request, rights: Rights) -> tuple[int, int]:
     """Fill the address space and return (rip, rsp)."""
     image = read_image(task, request.file)
     fixed = DYN_BASE if image.interp else 0
@@ -355,7 +363,7 @@ def _build(task: Task, mm: Mm, request: Request) -> tuple[int, int]:
     if image.interp:
         base, rip = _load_interpreter(task, mm, request.file, image.interp)
     random = task.kernel.random.take(16)
-    pointer, content = stack_image(request, _auxv(task, image, bias, base), random)
+    pointer, content = stack_image(request, _auxv(task, image, bias, base, rights), random)
     _map_stack(mm, pointer, image)
     if task.attributes.personality & MMAP_PAGE_ZERO:
         _map_page_zero(mm)
@@ -398,7 +406,8 @@ def load(task: Task, wanted: Wanted, strings: Strings) -> Program:
     implied, task.limits.read_implies_exec = task.limits.read_implies_exec, 0  # not for this one
     try:
         mm = new_mm(task)
-        rip, rsp = _build(task, mm, request)
+        rights = rights_of(task, request.file)
+        rip, rsp = _build(task, mm, request, rights)
         mm.counters.start_stack = rsp
     except BaseException:
         if mm is not None:
@@ -408,4 +417,5 @@ def load(task: Task, wanted: Wanted, strings: Strings) -> Program:
     finally:
         task.limits.read_implies_exec = implied
     name = (request.file.path if wanted.file else wanted.path).rpartition("/")[2]
-    return Program(mm, rip, rsp, request.file, name, [decode(text) for text in request.argv])
+    argv = [decode(text) for text in request.argv]
+    return Program(mm, rip, rsp, request.file, name, argv, rights)

@@ -15,6 +15,7 @@ from pkern.kernel.namespaces.base import (
     CGROUP,
     IN_PROXY,
     IPC,
+    MNT,
     MOST_LEVELS,
     PID,
     USER,
@@ -25,6 +26,7 @@ from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import UserNamespace
 from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace
 from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.mounts import MountNamespace
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.credentials import Credentials
@@ -73,13 +75,14 @@ def _with_new_user(task: Task) -> Credentials:
 
 def is_chrooted(task: Task) -> bool:
     """Tell whether a task's root is not that of its mounts."""
-    return task.fs.root is not task.kernel.vfs.root
+    return task.fs.root != task.nsproxy.mnt.root
 
 
 def _with_new(task: Task, places: Places, flags: int) -> Nsproxy:
     kernel, old = task.kernel, places.nsproxy
     owner, charged = places.cred.user_ns, places.cred.euid
     makers: dict[int, Any] = {
+        MNT.flag: lambda: old.mnt.copy(owner, charged),
         UTS.flag: lambda: old.uts.copy(owner, charged),
         IPC.flag: lambda: IpcNamespace(kernel, owner, charged),
         PID.flag: lambda: PidNamespace(old.pid, owner, charged),
@@ -109,6 +112,17 @@ def move(task: Task, places: Places) -> None:
     if old.ipc is not task.nsproxy.ipc:
         task.leave_undo()
         old.ipc.leave(task)
+    if old.mnt is not task.nsproxy.mnt:
+        see_mounts(task)
+
+
+def see_mounts(task: Task) -> None:
+    """Let a task's directories be in its mount namespace: in the copies, or at the top."""
+    space = task.nsproxy.mnt
+    task.fs.move(space.copied)
+    space.copied = {}
+    if task.fs.root.mount is None or task.fs.root.mount.namespace is not space:
+        task.fs.root = task.fs.pwd = space.root
 
 
 # ---- setns ----
@@ -121,10 +135,20 @@ def entered(task: Task, places: Places, namespace: Namespace) -> Places:
     targets = (namespace.user, places.cred.user_ns)
     if not all(task.cred.has(RIGHT, one) for one in targets):
         raise SyscallError(errno.EPERM)
+    if isinstance(namespace, MountNamespace):
+        _need_mounts(task, places, namespace)
     if isinstance(namespace, PidNamespace) and not namespace.is_seen_from(task.pid_ns):
         raise SyscallError(errno.EINVAL)  # children may only be in its own one, or below
     chosen: dict[str, Any] = {namespace.kind.name: namespace}
     return places._replace(nsproxy=places.nsproxy._replace(**chosen))
+
+
+def _need_mounts(task: Task, places: Places, namespace: MountNamespace) -> None:
+    """Refuse another tree. Errors: EPERM, EINVAL (others have the same directories)."""
+    if not task.cred.has("CAP_SYS_CHROOT", places.cred.user_ns):
+        raise SyscallError(errno.EPERM)
+    if shares_fs(task):
+        raise SyscallError(errno.EINVAL)
 
 
 def _entered_user(task: Task, namespace: UserNamespace) -> Credentials:

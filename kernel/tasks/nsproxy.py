@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pkern.kernel.net.net import Net
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.mounts import MountNamespace
     from pkern.kernel.vfs.mqueue import Queues
     from pkern.kernel.vfs.msg import Messages
     from pkern.kernel.vfs.sem import Semaphores
@@ -132,3 +133,4 @@ class Nsproxy(NamedTuple):
     net: NetNamespace
     cgroup: CgroupNamespace
     pid: PidNamespace
+    mnt: MountNamespace

@@ -99,7 +99,7 @@ class Task:
         self.nsproxy = self.kernel.nsproxy
         self.pid_ns = self.nsproxy.pid
         self.attributes = Attributes()
-        self.fs = FsStruct(self.kernel.vfs.root, self.kernel.vfs.root)
+        self.fs = FsStruct(self.kernel.vfs.top, self.kernel.vfs.top)
         self.signals = Signals(Handlers(), self.group.pending)
         self.fds = FdTable(self)
 
@@ -435,7 +435,9 @@ class Task:
         self.cpu.start(program.rip, program.rsp)
         self._drop_exe()
         self.mm.set(dumpable=self._dumpable_after(program))
-        self.use_credentials(self.cred.after_exec())
+        self.use_credentials(program.rights.cred)
+        if program.rights.secure:
+            self.set_attributes(pdeath_signal=0)
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.program = program.exe.path
         self.has_execed = True
@@ -464,7 +466,7 @@ class Task:
 
     def _dumpable_after(self, program: Program) -> int:
         """Return what others may see of a new program: nothing of a file that they may not read."""
-        cred, readable = self.cred, program.exe.inode.permits(self, MAY_READ)
+        cred, readable = program.rights.cred, program.exe.inode.permits(self, MAY_READ)
         if readable and (cred.uid, cred.gid) == (cred.euid, cred.egid):
             return DUMP_USER
         return self.kernel.dumps.suid_dumpable

@@ -99,6 +99,7 @@ class Trace:
     def __init__(self, task: Task, tracer: Task, options: int = 0, seized: int = 0) -> None:
         self.task = task
         self.tracer = tracer
+        self.cred = tracer.cred  # of who asked for it: what a new program may gain goes by them
         self.options = options
         self.seized = seized
         self.calls, self.steps = Calls.RUN, Steps.FREELY

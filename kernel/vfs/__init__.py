@@ -7,11 +7,13 @@ cookie only; the two tables here say which they are.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
+from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.devfs import DevFs
 from pkern.kernel.vfs.file import O_PATH, File
@@ -22,12 +24,14 @@ from pkern.kernel.vfs.inode import (
     MAY_EXEC,
     MAY_READ,
     MAY_WRITE,
+    ON_DISK,
     Inode,
     MappedInode,
 )
 from pkern.kernel.vfs.locks import Locks
+from pkern.kernel.vfs.mounts import NODEV, RDONLY, Mount, MountTable, Path, top
 from pkern.kernel.vfs.tmpfs import TmpFs
-from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, covered, place_text, walk
+from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
@@ -40,24 +44,8 @@ O_LARGEFILE = 0o100000  # which every open has on x86-64
 O_ACCMODE, O_WRONLY, O_RDWR = 3, 1, 2
 WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY_READ | MAY_WRITE}
 MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL = 2, 4, 8
-Options = tuple[str, ...]
-RELATIME: Options = ("relatime",)
 LEAST_FILES = 8192  # that may be open in all, however little RAM there is
-FIRST_DEV = 20  # st_dev of the first mount; the ones below are the kernel's own
 WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
-
-
-class Mount:
-    """A file system at a place: its absolute path, and the directory there that it covers.
-
-    options: as /proc/mounts shows them, but ro or rw and the file system's own. covers: None at /.
-    """
-
-    def __init__(self, path: str, fs: Any, covers: Inode | None, options: Options) -> None:
-        self.path = path
-        self.fs = fs
-        self.covers = covers
-        self.options = options
 
 
 class Counter:
@@ -119,9 +107,8 @@ class Vfs:
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
-        self.mounts: list[Mount] = []
-        self.read_only: set[int] = set()  # st_dev of file systems that nothing may change
-        self._next_dev = FIRST_DEV
+        self.table = MountTable(self.is_in_use, self.everywhere)
+        kernel.nsproxy.mnt.table = self.table
         self.file_max = max(LEAST_FILES, kernel.memory.ram // 10240)  # a tenth of RAM in KiB
 
     def boot(self) -> None:
@@ -129,7 +116,9 @@ class Vfs:
         kernel = self.kernel
         root = TmpFs(kernel)
         root.root.mode = 0o755
-        self._enter("/", root, None)
+        mount = self.table.new(root)
+        mount.namespace = kernel.nsproxy.mnt
+        kernel.nsproxy.mnt.mounts.append(mount)
         self.devices = DevFs(kernel)
         for path, fs in (
             ("/tmp", TmpFs(kernel)),
@@ -147,8 +136,13 @@ class Vfs:
     @property
     def root(self) -> Inode:
         """The root directory."""
-        root: Inode = self.mounts[0].fs.root
-        return root
+        return self.top.inode
+
+    @property
+    def top(self) -> Path:
+        """The root directory, as a place in the first namespace."""
+        first = self.mounts[0]
+        return Path(first, first.root)
 
     # ---- cookies ----
 
@@ -221,108 +215,101 @@ class Vfs:
 
     # ---- mounts ----
 
-    def _enter(self, path: str, fs: Any, covers: Inode | None, options: Options = RELATIME) -> None:
-        fs.root.dev, self._next_dev = self._next_dev, self._next_dev + 1
-        if getattr(fs, "read_only", False):
-            self.read_only.add(fs.root.dev)
-        self.mounts.append(Mount(path, fs, covers, options))
+    @property
+    def mounts(self) -> list[Mount]:
+        """What is mounted in the first namespace."""
+        return self.kernel.nsproxy.mnt.mounts
+
+    def everywhere(self) -> list[Mount]:
+        """Return what is mounted in all namespaces."""
+        return [mount for one in self.kernel.namespaces.of_kind(MNT) for mount in one.mounts]
 
     def mount(self, path: str, fs: Any) -> None:
         """Mount a file system on an absolute path; the last directory is made if need be."""
         if hasattr(fs, "attach"):
             fs.attach(self.kernel)
-        here: Any = self.root
+        here = self.top
         for name in (part for part in path.split("/") if part):
-            if name not in here.entries:
-                names.attach(here, name, TmpFs.directory_of(here, 0o755))
-            here = covered(here.entries[name])
-        self.mount_on(here, path, fs)
+            directory: Any = here.inode
+            if name not in directory.entries:
+                names.attach(directory, name, TmpFs.directory_of(directory, 0o755))
+            here = top(Path(here.mount, directory.entries[name]))
+        self.mount_on(here, fs)
 
-    def mount_on(self, directory: Inode, path: str, fs: Any, options: Options = RELATIME) -> None:
-        """Cover a directory, whose absolute path is path, with a file system."""
-        self._enter(path, fs, directory, options)
-        fs.root.parent, fs.root.name = directory.parent, directory.name
-        directory.mounted = fs.root
+    def mount_on(self, where: Path, fs: Any, flags: int = 0) -> Mount:
+        """Cover a place with a file system. flags: MS_* of a mount. Errors: as its attach()."""
+        made = self.table.new(fs, flags)
+        self.table.attach(made, where)
+        return made
 
     def set_root(self, fs: Any) -> None:
         """Show fs at / from now on; what is mounted in the old root is mounted in the new one.
 
         Tasks are in the new one, as after pivot_root(2): at its top where their directory is gone.
         """
-        old, below = self.root, self.mounts
+        old = self.mounts[0]
         fs.attach(self.kernel)
-        self.mounts = []
-        self._enter("/", fs, None)
-        self.mounts += below[1:]
-        for mount in below[1:]:
-            root = mount.fs.root
-            if root.parent is old:
-                name = mount.path.strip("/")
-                names.attach(fs.root, name, TmpFs.directory_of(fs.root, 0o755))
-                mount.covers = fs.root.entries[name]
-                root.parent, root.name = fs.root, name
-                mount.covers.mounted = root
+        new = self.table.new(fs)
+        new.namespace = old.namespace
+        for covers, mount in list(old.on.items()):
+            self.table.lift(mount)
+            names.attach(fs.root, covers.name, TmpFs.directory_of(fs.root, 0o755))
+            mount.over, mount.covers = new, fs.root.entries[covers.name]
+            new.on[mount.covers] = mount
+            mount.covers.mounted += 1
+        self.mounts[0], old.namespace = new, None
         for task in self.kernel.tasks.values():
-            task.fs.leave(old, fs.root)
-        below[0].fs.close()
+            task.fs.give_up(old, Path(new, fs.root))
+        self.table.take(old)
 
-    def is_mount_root(self, inode: Inode) -> bool:
-        """Tell whether an inode is the root of what is mounted somewhere."""
-        return any(mount.fs.root is inode for mount in self.mounts)
-
-    def mount_of(self, root: Inode) -> Mount:
-        """Return the mount whose root an inode is. Errors: EINVAL (it is none)."""
-        found = next((mount for mount in self.mounts if mount.fs.root is root), None)
-        if found is None:
-            raise SyscallError(errno.EINVAL)
-        return found
-
-    def unmount(self, mount: Mount) -> None:
-        """Take a mount away; what it covered shows again. Errors: EBUSY (in use)."""
-        dev = mount.fs.root.dev
-        on_it = any(other.covers is not None and other.covers.dev == dev for other in self.mounts)
-        if mount.covers is None or on_it or self._in_use(dev):
-            raise SyscallError(errno.EBUSY)
-        mount.covers.mounted = None
-        self.mounts.remove(mount)
-        self.read_only.discard(dev)
-        mount.fs.close()
-
-    def set_read_only(self, dev: int) -> None:
-        """Let nothing change a file system any more. Errors: EBUSY (a file is open for writing)."""
-        live = self._live_files()
-        for cookie, (file, _) in self.files.items():
-            used = file.descriptors > 0 or cookie in live
-            if used and file.inode.dev == dev and file.access & MAY_WRITE:
-                raise SyscallError(errno.EBUSY)
-        self.read_only.add(dev)
-
-    def _in_use(self, dev: int) -> bool:
+    def is_in_use(self, mount: Mount) -> bool:
+        """Tell whether a task, or a file that is open or mapped, is in a mount."""
         starts = [d for task in self.kernel.tasks.values() for d in (task.fs.root, task.fs.pwd)]
-        return any(d.dev == dev for d in starts) or any(
-            file.inode.dev == dev and (file.descriptors > 0 or cookie in self._live_files())
+        return any(path.mount is mount for path in starts) or any(
+            file.mount is mount and (file.descriptors > 0 or cookie in self._live_files())
             for cookie, (file, _) in self.files.items()
         )
 
+    def set_read_only(self, dev: int) -> None:
+        """Let nothing change a file system any more. Errors: EBUSY (a file is open for writing)."""
+        self._need_no_writers(lambda file: file.inode.dev == dev)
+        self.read_only.add(dev)
+
+    def need_no_writers(self, mount: Mount) -> None:
+        """Refuse to make a mount read-only through which files are written. Errors: EBUSY."""
+        self._need_no_writers(lambda file: file.mount is mount)
+
+    def _need_no_writers(self, concerns: Callable[[File], bool]) -> None:
+        live = self._live_files()
+        for cookie, (file, _) in self.files.items():
+            used = file.descriptors > 0 or cookie in live
+            if used and concerns(file) and file.access & MAY_WRITE:
+                raise SyscallError(errno.EBUSY)
+
+    @property
+    def read_only(self) -> set[int]:
+        """St_dev of file systems that nothing may change."""
+        return self.table.read_only
+
     def file_system(self, inode: Inode) -> Any:
         """Return the mounted file system that holds an inode, or None (memfd, pipes)."""
-        return next((m.fs for m in self.mounts if m.fs.root.dev == inode.dev), None)
+        return self.table.file_systems.get(inode.dev)
 
     # ---- names ----
 
     def walk(
-        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
+        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Path | None = None
     ) -> Place:
         """Return the place of a path. start: where a relative one begins; None: the cwd."""
         return walk(task, path, last, start)
 
     def resolve(
-        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Inode | None = None
+        self, task: Caller, path: str, last: Last = Last.FOLLOW, start: Path | None = None
     ) -> Inode:
         """Return the inode of a path. Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG."""
         return walk(task, path, last, start).existing()
 
-    def absolute(self, task: Caller, path: str, start: Inode | None = None) -> str:
+    def absolute(self, task: Caller, path: str, start: Path | None = None) -> str:
         """Return the absolute path that a path leads to. Errors: as resolve."""
         return self.text(task, walk(task, path, Last.FOLLOW, start))
 
@@ -346,7 +333,7 @@ class Vfs:
         path: str,
         flags: int,
         mode: int = 0o666,
-        start: Inode | None = None,
+        start: Path | None = None,
         rules: Rules = FREELY,
     ) -> File:
         """Open a path.
@@ -360,7 +347,8 @@ class Vfs:
             return self._open_unnamed(task, place, flags, mode)
         place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
-        file = self.open_inode(task, inode, self.text(task, place), flags)
+        mount = place.mount if place.inode is None else place.on
+        file = self.open_inode(task, inode, self.text(task, place), flags, mount)
         if not place.jumped and place.name not in DOTS:
             file.home = place.directory, place.name
         if self.notify is not None:
@@ -369,9 +357,11 @@ class Vfs:
                 self.notify.used(file, IN_MODIFY)
         return file
 
-    def open_inode(self, task: Caller, inode: Inode, path: str, flags: int) -> File:
+    def open_inode(
+        self, task: Caller, inode: Inode, path: str, flags: int, mount: Mount | None = None
+    ) -> File:
         """Return an open file of an inode that may be opened; path is for /proc."""
-        return self.register(File(self.kernel, inode.opened(task), path, flags, task))
+        return self.register(File(self.kernel, inode.opened(task), path, flags, task, mount))
 
     def _open_last(self, flags: int) -> Last:
         if flags & O_CREAT and flags & O_EXCL:
@@ -396,21 +386,26 @@ class Vfs:
             raise SyscallError(errno.ENOTDIR)
         if flags & O_PATH:
             return inode
-        self._may_open(task, inode, flags, wanted)
+        self._may_open(task, place, inode, flags, wanted)
         if flags & O_TRUNC and inode.kind == "file":
             names.cut(task, inode, 0)
         if wanted & MAY_WRITE:
             names.prepare_change(task, inode)
         return inode
 
-    def _may_open(self, task: Caller, inode: Inode, flags: int, wanted: int) -> None:
+    def _may_open(self, task: Caller, place: Place, inode: Inode, flags: int, wanted: int) -> None:
         if inode.kind == "link":
             raise SyscallError(errno.ELOOP)
         if flags & O_TRUNC:
             wanted |= MAY_WRITE
+        mounted = place.on.flags if place.on is not None else 0
+        if mounted & NODEV and inode.kind in ("chr", "blk"):
+            raise SyscallError(errno.EACCES)
         if inode.kind == "dir" and (wanted & MAY_WRITE or flags & O_CREAT):
             raise SyscallError(errno.EISDIR)
         inode.open_check(task, wanted)
+        if wanted & MAY_WRITE and mounted & RDONLY and inode.kind in ON_DISK:
+            raise SyscallError(errno.EROFS)
         if wanted & MAY_WRITE:
             inode.need_not_running()
         if flags & O_NOATIME and not inode.owned_by(task):
@@ -423,13 +418,15 @@ class Vfs:
         directory: Any = place.existing()
         if directory.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
+        if place.on is not None and place.on.flags & RDONLY:
+            raise SyscallError(errno.EROFS)
         directory.open_check(task, MAY_WRITE | MAY_EXEC)
         if not hasattr(directory, "unnamed"):
             raise SyscallError(errno.EOPNOTSUPP)
         inode = directory.unnamed(self._mode(task, mode), task)
         try:
             name = f"{self.text(task, place)}/#{inode.ino}"
-            return self.open_inode(task, inode, name, flags)
+            return self.open_inode(task, inode, name, flags, place.on)
         except BaseException:
             inode.released()
             raise
@@ -487,7 +484,6 @@ class Vfs:
 
     def close(self) -> None:
         """Write back and drop everything; every task has ended before."""
-        for mount in self.mounts:
-            mount.fs.close()
+        self.table.close()
         self.inodes.clear()
         self.files.clear()

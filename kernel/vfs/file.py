@@ -13,10 +13,12 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
+from pkern.kernel.vfs.mounts import NOATIME, NODIRATIME, NOEXEC, RDONLY
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.async_io import AsyncWatcher
     from pkern.kernel.vfs.machine import Caller, Holder, Machine
+    from pkern.kernel.vfs.mounts import Mount
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, 0)  # by O_ACCMODE's bits
@@ -49,12 +51,19 @@ class File:
     """
 
     def __init__(
-        self, kernel: Machine, inode: Inode, path: str, flags: int, opener: Caller | None = None
+        self,
+        kernel: Machine,
+        inode: Inode,
+        path: str,
+        flags: int,
+        opener: Caller | None = None,
+        mount: Mount | None = None,
     ) -> None:
         if opener is not None:
             kernel.vfs.need_room(opener)
         self.kernel = kernel
         self.inode = inode
+        self.mount = mount  # by which it was reached; None: by no path
         self.path = path
         self.flags = flags
         self.pos = 0
@@ -123,7 +132,16 @@ class File:
         mode = lib.FILE_READ if self.access & MAY_READ else 0
         if self.access & MAY_WRITE:
             mode |= lib.FILE_WRITE
+        if self.mount is not None and self.mount.flags & NOEXEC:
+            mode |= lib.FILE_NO_EXEC
         return int(mode)
+
+    def accessed(self) -> None:
+        """Note that the content was read, unless the mount says otherwise."""
+        flags = self.mount.flags if self.mount is not None else 0
+        if flags & (NOATIME | RDONLY) or (flags & NODIRATIME and self.inode.kind == "dir"):
+            return
+        self.inode.accessed()
 
     def mapping_handle(self) -> Any:
         """Return the core's file for mmap; what cannot be mapped gets one that says so.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inotify import Mark
     from pkern.kernel.vfs.machine import Caller, Machine
+    from pkern.kernel.vfs.mounts import Path
 
 PAGE_SIZE = 4096
 ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's
@@ -83,7 +84,7 @@ class Inode:
         self.rdev = 0
         self.btime = self.atime = self.mtime = self.ctime = kernel.clock.realtime_ns
         self.xattrs: dict[str, bytes] = {}
-        self.mounted: Inode | None = None  # the root that covers this directory
+        self.mounted = 0  # how many mounts cover it
         self.parent: Inode | None = None  # of a directory, with its name there
         self.name = ""
 
@@ -572,6 +573,6 @@ class LinkInode(Inode):
         """Return the path of what jump() leads to, as an open file of it has it."""
         return self.readlink(task)
 
-    def jump(self, task: Caller) -> Inode | None:
+    def jump(self, task: Caller) -> Path | None:
         """Return the inode that this link leads to whatever its text says (/proc/self/fd)."""
         return None

@@ -18,6 +18,7 @@ from pkern.kernel.vfs.walk import DOTS, Place, length, place_text
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.machine import Caller
+    from pkern.kernel.vfs.mounts import Path
 
 IN_MODIFY, IN_ATTRIB = 2, 4  # of inotify(7)
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
@@ -40,6 +41,7 @@ def need_creatable(task: Caller, place: Place) -> None:
     """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
+    place.need_writable()
     if place.directory.no_new_names:
         raise SyscallError(place.directory.no_new_names)
     need_changeable(task, place.directory)
@@ -51,6 +53,7 @@ def need_file_creatable(task: Caller, place: Place) -> None:
     Where nobody makes files, open says it by another errno than mkdir and mknod.
     """
     if place.entry() is None and not place.directory.no_new_names:
+        place.need_writable()
         place.directory.check_writable()
         if not hasattr(place.directory, "create"):
             raise SyscallError(errno.EACCES)
@@ -65,9 +68,9 @@ def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:
         raise SyscallError(errno.EPERM)
 
 
-def need_not_mounted(inode: Inode, directory: Inode, name: str) -> None:
+def need_not_mounted(place: Place) -> None:
     """Refuse a mount point. Errors: EBUSY."""
-    if inode.mounted is not None or (inode.kind == "dir" and inode.dev != directory.dev):
+    if place.on is not place.mount or (place.inode is not None and place.inode.mounted):
         raise SyscallError(errno.EBUSY)
 
 
@@ -158,12 +161,13 @@ def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> Inode:
     return made(place, directory.mknod(place.name, kind, mode, rdev, task))
 
 
-def link(task: Caller, inode: Inode, place: Place) -> None:
+def link(task: Caller, path: Path, place: Place) -> None:
     """Give an inode one more name. Errors: EEXIST, EXDEV, EPERM, EMLINK. Source: link(2)."""
     _need_no_slash(place)
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
-    if inode.dev != place.directory.dev:
+    inode = path.inode
+    if path.mount is not place.mount:
         raise SyscallError(errno.EXDEV)
     need_creatable(task, place)
     if inode.kind == "dir":
@@ -195,9 +199,11 @@ def unlink(task: Caller, place: Place) -> None:
     inode = _entry(place)
     if place.slash:
         raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENOTDIR)
+    place.need_writable()
     need_removable(task, place.directory, inode)
     if inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
+    need_not_mounted(place)
     directory: Any = place.directory
     _remove(place, inode, directory.unlink)
 
@@ -210,10 +216,11 @@ def rmdir(task: Caller, place: Place) -> None:
     if place.name in DOTS:
         raise SyscallError(NO_ENTRY_ERROR[place.name])
     inode = _entry(place)
+    place.need_writable()
     need_removable(task, place.directory, inode)
     if inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    need_not_mounted(inode, place.directory, place.name)
+    need_not_mounted(place)
     directory: Any = place.directory
     _remove(place, inode, directory.rmdir)
 
@@ -265,11 +272,12 @@ def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
     Errors: ENOENT, EXDEV, EBUSY, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself).
     Source: rename(2), Linux 6.18 fs/namei.c for the order.
     """
-    if old.directory.dev != new.directory.dev:
+    if old.mount is not new.mount:
         raise SyscallError(errno.EXDEV)
     if old.name in DOTS or new.name in DOTS:
         taken = old.name not in DOTS and flags & RENAME_NOREPLACE
         raise SyscallError(errno.EEXIST if taken else errno.EBUSY)
+    old.need_writable()
     inode = _entry(old)
     _check_targets(old, new, inode, flags)
     if inode is new.inode:
@@ -331,7 +339,7 @@ def _check_rights(task: Caller, old: Place, new: Place, inode: Inode, flags: int
         inode.open_check(task, MAY_WRITE)  # its '..' changes
     for place in (old, new):
         if place.inode is not None:
-            need_not_mounted(place.inode, place.directory, place.name)
+            need_not_mounted(place)
 
 
 def _check_kinds(inode: Inode, replaced: Inode) -> None:

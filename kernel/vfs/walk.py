@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
+from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, lies_in, top, under
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
@@ -54,14 +55,31 @@ CREATING = (Last.CREATE, Last.CREATE_KEEP)
 class Place(NamedTuple):
     """An entry of a directory: its inode, or None where there is no such name.
 
-    name is one of DOTS when the path ends in no entry. slash: the path ended in '/'.
+    name is one of DOTS when the path ends in no entry. slash: the path ended in '/'. mount: of the
+    directory; on: what shows the inode, which is another one where something is mounted.
     """
 
     directory: Inode
     name: str
     inode: Inode | None
     slash: bool
+    mount: Mount | None
+    on: Mount | None
     jumped: str = ""  # the path behind a link like those of /proc/self/fd
+
+    @property
+    def where(self) -> Path:
+        """The directory."""
+        return Path(self.mount, self.directory)
+
+    def path(self) -> Path:
+        """Return what stands there. Errors: as existing."""
+        return Path(self.on, self.existing())
+
+    def need_writable(self) -> None:
+        """Refuse to change entries through a mount that is read-only. Errors: EROFS."""
+        if self.mount is not None and self.mount.flags & RDONLY:
+            raise SyscallError(errno.EROFS)
 
     def entry(self) -> Inode | None:
         """Return the inode, or None. Errors: ENAMETOOLONG, ENOENT (the directory is removed)."""
@@ -85,22 +103,22 @@ def length(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape"))
 
 
-def covered(inode: Inode) -> Inode:
-    """Return what is mounted on a directory, or the directory."""
-    while inode.mounted is not None:
-        inode = inode.mounted
-    return inode
-
-
-def up(root: Inode, inode: Inode) -> Inode:
+def up(root: Path, here: Path) -> Path:
     """Return a directory's parent; the root is its own."""
-    if inode is root or inode.parent is None:
-        return inode
-    return covered(inode.parent)
+    at = here
+    while at != root and at.mount is not None and at.inode is at.mount.root:
+        below = under(at.mount)
+        if below is None:
+            return here
+        at = below
+    if at == root or at.inode.parent is None:
+        return here
+    return top(Path(at.mount, at.inode.parent))
 
 
-def step(task: Caller, directory: Inode, name: str) -> Inode | None:
+def step(task: Caller, here: Path, name: str) -> Path | None:
     """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
+    directory = here.inode
     if directory.nlink == 0:
         return None
     if length(name) > NAME_MAX:
@@ -112,13 +130,13 @@ def step(task: Caller, directory: Inode, name: str) -> Inode | None:
             raise
         return None
     inode.place(directory, name)
-    return covered(inode)
+    return top(Path(here.mount, inode)) if inode.mounted else Path(here.mount, inode)
 
 
 class _Walk:
     """One resolution: where it stands, and the names that are left, the next one last."""
 
-    def __init__(self, task: Caller, start: Inode, path: str, last: Last, rules: Rules) -> None:
+    def __init__(self, task: Caller, start: Path, path: str, last: Last, rules: Rules) -> None:
         self.task = task
         self.last = last
         self.rules = rules
@@ -130,7 +148,7 @@ class _Walk:
         self.slash = False
         self._push(path, self.here)
 
-    def _push(self, path: str, root: Inode) -> None:
+    def _push(self, path: str, root: Path) -> None:
         if path.startswith("/"):
             if self.rules.beneath or (self.rules.one_mount and not self.root_used):
                 raise SyscallError(errno.EXDEV)  # Linux looks the root up later than it compares
@@ -139,24 +157,24 @@ class _Walk:
             self.slash = self.slash or path.endswith("/")
         self.left += reversed([part for part in path.split("/") if part])
 
-    def _enter(self, inode: Inode) -> None:
-        if self.rules.one_mount and inode.dev != self.here.dev:
+    def _enter(self, path: Path) -> None:
+        if self.rules.one_mount and path.mount is not self.here.mount:
             raise SyscallError(errno.EXDEV)
-        self.here = inode
+        self.here = path
 
     def _up(self) -> None:
-        if self.here is self.root and self.rules.beneath:
+        if self.here == self.root and self.rules.beneath:
             raise SyscallError(errno.EXDEV)
         self.root_used = True
         self._enter(up(self.root, self.here))
 
     def _searchable(self) -> None:
-        if self.here.kind != "dir":
+        if self.here.inode.kind != "dir":
             raise SyscallError(errno.ENOTDIR)
-        self.here.open_check(self.task, MAY_EXEC)
+        self.here.inode.open_check(self.task, MAY_EXEC)
 
-    def _follows(self, inode: Inode | None) -> bool:
-        if inode is None or inode.kind != "link":
+    def _follows(self, inode: Inode) -> bool:
+        if inode.kind != "link":
             return False
         if self.left or self.last in (Last.FOLLOW, Last.CREATE):
             return True
@@ -172,18 +190,27 @@ class _Walk:
         if goal is None:
             if not target:
                 raise SyscallError(errno.ENOENT)
-            self._push(target, self.root if self.rules.scoped else link.base or self.root)
+            base = self.root
+            if link.base is not None and not self.rules.scoped:
+                base = Path(self.here.mount, link.base)
+            self._push(target, base)
             return None
         self._refuse_jump(goal)
         if not self.left:
-            return Place(self.here, "/", goal, self.slash, link.goal_path(self.task))
+            text = link.goal_path(self.task)
+            return self._place("/", goal, text)
         self.here = goal
         return None
 
-    def _refuse_jump(self, goal: Inode) -> None:
+    def _place(self, name: str, found: Path | None, jumped: str = "") -> Place:
+        mount, directory = self.here
+        on, inode = found if found is not None else (mount, None)
+        return Place(directory, name, inode, self.slash, mount, on, jumped)
+
+    def _refuse_jump(self, goal: Path) -> None:
         if self.rules.no_magic:
             raise SyscallError(errno.ELOOP)
-        if self.rules.scoped or (self.rules.one_mount and goal.dev != self.here.dev):
+        if self.rules.scoped or (self.rules.one_mount and goal.mount is not self.here.mount):
             raise SyscallError(errno.EXDEV)
 
     def run(self) -> Place:
@@ -198,29 +225,29 @@ class _Walk:
             if self.last in CREATING and not self.left and self.slash:
                 raise SyscallError(errno.EISDIR)
             if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
-                return Place(self.here, name, None, self.slash)  # its use refuses it
-            inode = step(self.task, self.here, name)
-            if inode is not None and self.rules.one_mount and inode.dev != self.here.dev:
+                return self._place(name, None)  # its use refuses it
+            found = step(self.task, self.here, name)
+            if found is not None and self.rules.one_mount and found.mount is not self.here.mount:
                 raise SyscallError(errno.EXDEV)
-            if inode is not None and self._follows(inode):
-                jumped = self._follow(inode)
+            if found is not None and self._follows(found.inode):
+                jumped = self._follow(found.inode)
                 if jumped is not None:
                     return jumped
                 name = "/"
                 continue
             if not self.left:
-                return Place(self.here, name, inode, self.slash)
-            if inode is None:
+                return self._place(name, found)
+            if found is None:
                 raise SyscallError(errno.ENOENT)
-            self.here = inode
-        return Place(self.here, name, self.here, self.slash)
+            self.here = found
+        return self._place(name, self.here)
 
 
 def walk(
     task: Caller,
     path: str,
     last: Last,
-    start: Inode | None = None,
+    start: Path | None = None,
     rules: Rules = FREELY,
 ) -> Place:
     """Return the place of a path. start: the directory of a relative one; None: the cwd.
@@ -239,22 +266,39 @@ def place_text(task: Caller, place: Place) -> str:
     """Return the absolute path of a place."""
     if place.jumped:
         return place.jumped
-    where = text_of(task, place.directory)
+    where = text_of(task, place.where)
     return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
 
 
-def text_of(task: Caller, directory: Inode) -> str:
+def text_of(task: Caller, path: Path) -> str:
     """Return the path that a directory has as the task sees it, or had before it was removed."""
+    return text_from(task.fs.root, path)
+
+
+def text_from(root: Path | None, path: Path) -> str:
+    """Return the path of a directory from a root, or from the top, where no root is above."""
     parts: list[str] = []
-    inode: Inode = directory
-    while inode is not task.fs.root and inode.parent is not None:
+    here = path
+    while here != root:
+        mount, inode = here
+        if mount is not None and inode is mount.root:
+            below = under(mount)
+            if below is None:
+                break
+            parts += [mount.entry[1]] if mount.entry is not None else []
+            here = below
+            continue
         parts.append(inode.name)
-        inode = inode.parent
+        above = inode.parent or (mount.root if mount is not None else None)
+        if above is None:
+            break
+        here = Path(mount, above)
     return "/" + "/".join(reversed(parts))
 
 
-def path_of(task: Caller, directory: Inode) -> str:
+def path_of(task: Caller, path: Path) -> str:
     """Return a directory's absolute path as the task sees it. Errors: ENOENT (removed)."""
-    if directory.nlink == 0:
+    if path.inode.nlink == 0:
         raise SyscallError(errno.ENOENT)
-    return text_of(task, directory)
+    reached = lies_in(path, task.fs.root)
+    return text_of(task, path) if reached else f"(unreachable){text_of(task, path)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
 from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import RDONLY, Path
 from pkern.kernel.vfs.walk import Last, Place
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ def refuse_flags(flags: int, known: int) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-def start_of(task: Task, dirfd: int, path: str) -> Inode | None:
+def start_of(task: Task, dirfd: int, path: str) -> Path | None:
     """Return the directory that path starts from, None for the cwd. Errors: EBADF, ENOTDIR."""
     if dirfd == AT_FDCWD or path.startswith("/") or not path:
         return None
-    inode = task.fds.get_raw(dirfd).inode
-    if inode.kind != "dir":
+    file = task.fds.get_raw(dirfd)
+    if file.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    return inode
+    return Path(file.mount, file.inode)
 
 
 def place_at(task: Task, dirfd: int, path: str, last: Last) -> Place:
@@ -46,15 +47,41 @@ def place_at(task: Task, dirfd: int, path: str, last: Last) -> Place:
     return task.kernel.vfs.walk(task, path, last, start_of(task, dirfd, path))
 
 
-def inode_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
-    """Return the inode of a path seen from dirfd.
+def path_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Path:
+    """Return what a path seen from dirfd leads to, with its mount.
 
     flags: AT_SYMLINK_NOFOLLOW; AT_EMPTY_PATH lets an empty path name dirfd itself.
     """
     if not path and flags & AT_EMPTY_PATH:
-        return task.fs.pwd if dirfd == AT_FDCWD else task.fds.get_raw(dirfd).inode
+        if dirfd == AT_FDCWD:
+            return task.fs.pwd
+        file = task.fds.get_raw(dirfd)
+        return Path(file.mount, file.inode)
     last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
-    return place_at(task, dirfd, path, last).existing()
+    return place_at(task, dirfd, path, last).path()
+
+
+def inode_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
+    """Return the inode of a path seen from dirfd. flags: as path_at."""
+    return path_at(task, dirfd, path, flags).inode
+
+
+def changeable_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
+    """Return the inode of a path that is to be changed. Errors: EROFS: its mount is read-only."""
+    return need_writable(path_at(task, dirfd, path, flags))
+
+
+def changeable_file(task: Task, fd: int) -> Inode:
+    """Return the inode of an open file that is to be changed. Errors: EBADF, EROFS."""
+    file = task.fds.get(fd)
+    return need_writable(Path(file.mount, file.inode))
+
+
+def need_writable(path: Path) -> Inode:
+    """Return the inode of what is to be changed. Errors: EROFS: its mount is read-only."""
+    if path.mount is not None and path.mount.flags & RDONLY:
+        raise SyscallError(errno.EROFS)
+    return path.inode
 
 
 def install_pair(task: Task, one: File, other: File, flags: int) -> tuple[int, int]:

@@ -6,18 +6,32 @@ import errno
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.hostfs import HostFs
 from pkern.kernel.vfs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
+from pkern.kernel.vfs.mounts import (
+    OF_MOUNT,
+    Mount,
+    MountNamespace,
+    MountTable,
+    Path,
+    is_below,
+    lies_in,
+    need_mounted,
+    top,
+)
+from pkern.kernel.vfs.nsfs import NsInode
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.tmpfs import TmpFs
-from pkern.kernel.vfs.walk import NAME_MAX, Last, path_of
-from pkern.syscalls.files.at import AT_FDCWD, inode_at, place_at, refuse_flags
+from pkern.kernel.vfs.walk import NAME_MAX, Last, Place
+from pkern.syscalls.files.at import AT_FDCWD, path_at, place_at, refuse_flags
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -25,13 +39,19 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs import Vfs
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
-MS_NOATIME, MS_SILENT, MS_RELATIME, MS_STRICTATIME = 0x400, 0x8000, 1 << 21, 1 << 24
+MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_MOVE, MS_REC, MS_SILENT = (
+    0x400,
+    0x800,
+    4096,
+    8192,
+    16384,
+    0x8000,
+)
+MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+MS_RELATIME, MS_STRICTATIME, MS_NOUSER = 1 << 21, 1 << 24, 1 << 31
 MS_MGC = 0xC0ED0000
-SHOWN = ((MS_NOSUID, "nosuid"), (MS_NODEV, "nodev"), (MS_NOEXEC, "noexec"), (MS_NOATIME, "noatime"))
-MS_KNOWN = (
-    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_REMOUNT | MS_NOATIME | MS_SILENT
-    | MS_RELATIME | MS_STRICTATIME
-)  # fmt: skip
+PROPAGATION = (MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED)
+IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc")
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
@@ -118,7 +138,7 @@ FILE_SYSTEMS: dict[str, type[Any]] = {
 }  # fmt: skip
 
 
-def _apply(fs: Any, text: str, changing: dict[str, Setter]) -> None:
+def _apply(task: Task, fs: Any, text: str, changing: dict[str, Setter]) -> None:
     """Set options "name=value,..."; those of its type that may not change now are passed over.
 
     Errors: EINVAL for one that its type does not have.
@@ -131,100 +151,351 @@ def _apply(fs: Any, text: str, changing: dict[str, Setter]) -> None:
         if name not in known:
             raise SyscallError(errno.EINVAL)
         if name in changing:
-            changing[name](fs, value)
+            changing[name](fs, _kernel_id(task, name, value))
 
 
-def _shown(flags: int) -> tuple[str, ...]:
-    names = tuple(name for bit, name in SHOWN if flags & bit)
-    return names if flags & (MS_NOATIME | MS_STRICTATIME) else (*names, "relatime")
+def _kernel_id(task: Task, name: str, value: str) -> str:
+    """Return the value of an option, of the ids the machine's. Errors: EINVAL."""
+    own = task.cred.user_ns
+    if name not in ("uid", "gid") or not own.level:
+        return value
+    return str(own.kuid(_number(value)) if name == "uid" else own.kgid(_number(value)))
 
 
-def _remount(task: Task, root: Inode, flags: int, data: str) -> None:
-    vfs = task.kernel.vfs
-    mounted = vfs.mount_of(root)
-    if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
-        raise SyscallError(errno.EROFS)  # the host gave no more
-    _apply(mounted.fs, data, LIMITS)
-    if flags & MS_RDONLY:
-        vfs.set_read_only(root.dev)
-    else:
-        vfs.read_only.discard(root.dev)
-    mounted.options = _shown(flags)
+# ---- rights ----
+
+
+def _need_power(task: Task) -> None:
+    """Refuse who has no power over its mount namespace. Errors: EPERM."""
+    if not task.capable_in(task.nsproxy.mnt.user, "CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EPERM)
+
+
+def _need_own(task: Task, mount: Mount | None) -> Mount:
+    """Refuse a mount of another namespace, or one that was taken away. Errors: EINVAL."""
+    if mount is None or mount.namespace is not task.nsproxy.mnt:
+        raise SyscallError(errno.EINVAL)
+    return mount
+
+
+# ---- mount ----
 
 
 def _new_file_system(task: Task, fstype: str) -> Any:
-    """Return a file system of a type; /proc is of the caller's pid namespace."""
-    more = (task.pid_ns,) if fstype == "proc" else ()
-    return FILE_SYSTEMS[fstype](task.kernel, *more)
+    """Return a file system of a type; /proc is of the caller's pid namespace.
+
+    Errors: EPERM: not in a user namespace.
+    """
+    own = task.nsproxy.mnt.user
+    if own.level and fstype not in IN_USER_NAMESPACES:
+        raise SyscallError(errno.EPERM)
+    if fstype == "proc" and not task.capable_in(task.pid_ns.user, "CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EPERM)
+    made = FILE_SYSTEMS[fstype](task.kernel, *((task.pid_ns,) if fstype == "proc" else ()))
+    if isinstance(made, TmpFs):
+        made.root.uid, made.root.gid = task.uid, task.gid
+    return made
+
+
+def _mount_new(
+    task: Task, source: str, where: Path, fstype: str | None, flags: int, data: str
+) -> None:
+    if not fstype:
+        raise SyscallError(errno.EINVAL)
+    if fstype not in FILE_SYSTEMS:
+        raise SyscallError(errno.ENODEV)
+    fs = _new_file_system(task, fstype)
+    if where.inode.kind != "dir":
+        raise SyscallError(errno.ENOTDIR)
+    _need_own(task, where.mount)
+    _apply(task, fs, data, OPTIONS.get(type(fs), {}))
+    fs.source = source or "none"
+    mounted = task.kernel.vfs.mount_on(where, fs, flags & OF_MOUNT)
+    if flags & MS_RDONLY:
+        task.kernel.vfs.set_read_only(mounted.root.dev)
+
+
+def _remount(task: Task, path: Path, flags: int, data: str) -> None:
+    vfs, mounted = task.kernel.vfs, _need_own(task, need_mounted(path))
+    _need_unlocked(mounted, flags)
+    if task.nsproxy.mnt.user.level and mounted.locked:
+        raise SyscallError(errno.EPERM)  # the file system is another one's
+    if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
+        raise SyscallError(errno.EROFS)  # the host gave no more
+    _apply(task, mounted.fs, data, LIMITS)
+    if flags & MS_RDONLY:
+        vfs.set_read_only(path.inode.dev)
+    else:
+        vfs.read_only.discard(path.inode.dev)
+    mounted.flags = _again(mounted, flags)
+
+
+def _need_unlocked(mount: Mount, flags: int) -> None:
+    """Refuse to clear what a more powerful namespace has set. Errors: EPERM.
+
+    Source: can_change_locked_flags() of Linux 6.18.
+    """
+    kept = mount.flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
+    if mount.locked and (kept & ~flags or (mount.flags ^ flags) & times):
+        raise SyscallError(errno.EPERM)
+
+
+def _remount_alone(task: Task, path: Path, flags: int) -> None:
+    """Change the flags of one mount, not of its file system: MS_REMOUNT with MS_BIND."""
+    mounted = need_mounted(path)
+    _need_own(task, mounted)
+    _need_unlocked(mounted, flags)
+    if flags & MS_RDONLY and not mounted.flags & MS_RDONLY:
+        task.kernel.vfs.need_no_writers(mounted)
+    mounted.flags = _again(mounted, flags)
+
+
+def _again(mount: Mount, flags: int) -> int:
+    """Return the flags that a mount gets anew: those about times stay if none is named."""
+    times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
+    kept = 0 if flags & (times | MS_RELATIME) else mount.flags & times
+    return flags & OF_MOUNT | kept
+
+
+def _bind(task: Task, source: str, there: Place, flags: int) -> None:
+    """Show a place at another one, too. Errors: EINVAL, ENOTDIR, ENOENT."""
+    if not source:
+        raise SyscallError(errno.EINVAL)
+    table, place = task.kernel.vfs.table, _named(task, source)
+    found = place.path()
+    if found.mount is None:
+        if not isinstance(found.inode, NsInode) or _holds(found.inode, task):
+            raise SyscallError(errno.EINVAL)
+        made = table.of_inode(found.inode)
+    else:
+        _need_own(task, found.mount)
+        deep = int(bool(flags & MS_REC))
+        if found.mount.unbindable or (not deep and _has_locked(found)):
+            raise SyscallError(errno.EINVAL)
+        made = table.tree(found, deep)
+        if found.inode.kind != "dir" and found.inode is not found.mount.root:
+            made.origin = place.directory, place.name
+    where = there.path()
+    _need_same_kind(made.root, where.inode)
+    _need_own(task, where.mount)
+    if where.inode.kind != "dir":
+        made.entry = there.directory, there.name
+    table.attach(made, top(where))
+
+
+def _named(task: Task, path: str) -> Place:
+    """Return the place of a path, by its name also behind a link like /proc/self/fd/3."""
+    place = place_at(task, AT_FDCWD, path, Last.FOLLOW)
+    if not place.jumped.startswith("/"):
+        return place
+    with suppress(SyscallError):
+        named = place_at(task, AT_FDCWD, place.jumped, Last.KEEP)
+        return named if named.inode is place.inode else place
+    return place
+
+
+def _holds(inode: NsInode, task: Task) -> bool:
+    """Tell whether a mount of a namespace would hold itself: one of mounts, not a younger one."""
+    one = inode.namespace
+    return one.kind == MNT and one.number <= task.nsproxy.mnt.number
+
+
+def _has_locked(path: Path) -> bool:
+    """Tell whether something is mounted below that may not be uncovered."""
+    mount = path.mount
+    assert mount is not None
+    return any(one.locked and is_below(covers, path.inode) for covers, one in mount.on.items())
+
+
+def _need_same_kind(inode: Inode, where: Inode) -> None:
+    if (inode.kind == "dir") != (where.kind == "dir"):
+        raise SyscallError(errno.ENOTDIR)
+
+
+def _change_type(task: Task, path: Path, flags: int) -> None:
+    """Choose which mounts tell each other of theirs. Errors: EINVAL. Source: do_change_type()."""
+    mounted = need_mounted(path)
+    kind = flags & ~(MS_REC | MS_SILENT)
+    if kind not in PROPAGATION:
+        raise SyscallError(errno.EINVAL)
+    _need_own(task, mounted)
+    for one in mounted.below() if flags & MS_REC else [mounted]:
+        _propagate(task, one, kind)
+
+
+def _propagate(task: Task, mount: Mount, kind: int) -> None:
+    if kind == MS_SHARED:
+        mount.peers = mount.peers or task.kernel.vfs.table.new_group()
+        mount.unbindable = 0
+        return
+    others = [one for one in task.kernel.vfs.everywhere() if one.peers == mount.peers != 0]
+    if kind == MS_SLAVE and len(others) > 1:
+        mount.master, mount.peers = mount.peers, 0
+    elif kind == MS_SLAVE:
+        mount.peers = 0
+    else:
+        task.kernel.vfs.table.leave_group(mount)
+    mount.unbindable = int(kind == MS_UNBINDABLE)
+
+
+def _move(task: Task, source: str, where: Path) -> None:
+    """Let a tree stand at another place. Errors: EINVAL, ENOTDIR, ELOOP (inside itself)."""
+    if not source:
+        raise SyscallError(errno.EINVAL)
+    found = path_at(task, AT_FDCWD, source)
+    mounted = _need_own(task, need_mounted(found))
+    _need_own(task, where.mount)
+    if mounted.over is None or mounted.locked or mounted.over.peers:
+        raise SyscallError(errno.EINVAL)
+    if (mounted.root.kind == "dir") != (where.inode.kind == "dir"):
+        raise SyscallError(errno.EINVAL)
+    if lies_in(where, found):
+        raise SyscallError(errno.ELOOP)
+    _carry(task, mounted, where)
+
+
+def _carry(task: Task, mounted: Mount, where: Path) -> None:
+    """Mount a tree elsewhere in the same namespace."""
+    table, space = task.kernel.vfs.table, task.nsproxy.mnt
+    table.lift(mounted)
+    for one in mounted.below():
+        space.mounts.remove(one)
+        one.namespace = None
+    table.attach(mounted, where)
 
 
 def mount(
     task: Task, source: str, target: str, fstype: str | None, flags: int = 0, data: str = ""
 ) -> int:
-    """Mount a new file system on a directory, over what is mounted there, or change one.
+    """Mount a new file system over a place, or (MS_BIND) another place, or change or move a mount.
 
-    fstype: tmpfs, ramfs, hugetlbfs or proc. Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type),
-    ENOTDIR, EINVAL, ENOENT, EBUSY (MS_REMOUNT to read-only: files are open for writing).
-    Source: mount(2).
+    fstype: tmpfs, ramfs, hugetlbfs or proc. flags: MS_REMOUNT with or without MS_BIND; MS_BIND with
+    or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one. Errors: EPERM
+    (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to read-only: files are
+    open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
     """
-    directory = inode_at(task, AT_FDCWD, target)
-    if not task.capable("CAP_SYS_ADMIN"):
-        raise SyscallError(errno.EPERM)
+    where = path_at(task, AT_FDCWD, target)
     if flags & 0xFFFF0000 == MS_MGC:
         flags &= 0xFFFF
-    if flags & ~MS_KNOWN:
+    if flags & MS_NOUSER:
         raise SyscallError(errno.EINVAL)
-    if flags & MS_REMOUNT:
-        _remount(task, directory, flags, data)
-        return 0
-    if not fstype:
-        raise SyscallError(errno.EINVAL)
-    if fstype not in FILE_SYSTEMS:
-        raise SyscallError(errno.ENODEV)
-    if directory.kind != "dir":
-        raise SyscallError(errno.ENOTDIR)
-    fs = _new_file_system(task, fstype)
-    _apply(fs, data, OPTIONS.get(type(fs), {}))
-    fs.source = source or "none"
-    task.kernel.vfs.mount_on(directory, path_of(task, directory), fs, _shown(flags))
-    if flags & MS_RDONLY:
-        task.kernel.vfs.set_read_only(fs.root.dev)
+    _need_power(task)
+    if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:
+        _remount_alone(task, where, flags)
+    elif flags & MS_REMOUNT:
+        _remount(task, where, flags, data)
+    elif flags & MS_BIND:
+        _bind(task, source, _named(task, target), flags)
+    elif flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE):
+        _change_type(task, where, flags)
+    elif flags & MS_MOVE:
+        _move(task, source, where)
+    else:
+        _mount_new(task, source, where, fstype, flags, data)
     return 0
 
 
-@syscall(
-    165,
-    "mount",
-    INT,
-    PATH,
-    INT,
-    INT,
-    INT,
-    partly="no bind; nosuid, nodev, noexec and noatime are only shown",
-)
+@syscall(165, "mount", INT, PATH, INT, INT, INT, partly="no other types than these")
 def mount_raw(task: Task, source: int, target: str, fstype: int, flags: int, data: int) -> int:
-    """Mount a new file system. Errors: as mount, EFAULT. Source: mount(2)."""
+    """Mount, bind, move or change. Errors: as mount, EFAULT. Source: mount(2)."""
     kind = task.mm.string_in(fstype) if fstype else None
     device = task.mm.string_in(source) if source else ""
     options = task.mm.string_in(data) if data else ""
     return mount(task, device, target, kind, flags, options)
 
 
-@syscall(166, "umount2", PATH, INT, partly="MNT_DETACH is refused while files are in use")
-def umount2(task: Task, target: str, flags: int = 0) -> int:
-    """Take away the file system mounted on a path. Errors: EBUSY, EINVAL, EPERM, ENOENT.
+# ---- away, and another root ----
 
-    Source: umount(2).
+
+@syscall(166, "umount2", PATH, INT)
+def umount2(task: Task, target: str, flags: int = 0) -> int:
+    """Take away what is mounted on a path. flags: MNT_FORCE, DETACH, EXPIRE, UMOUNT_NOFOLLOW.
+
+    Errors: EBUSY, EINVAL, EPERM, ENOENT, EAGAIN (MNT_EXPIRE: not used since now). Source:
+    umount(2).
     """
     refuse_flags(flags, MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)
     last = Last.KEEP if flags & UMOUNT_NOFOLLOW else Last.FOLLOW
-    inode = place_at(task, AT_FDCWD, target, last).existing()
-    if not task.capable("CAP_SYS_ADMIN"):
-        raise SyscallError(errno.EPERM)
-    if flags & MNT_EXPIRE:
+    path = top(place_at(task, AT_FDCWD, target, last).path())
+    _need_power(task)
+    mounted = _need_own(task, need_mounted(path))
+    if mounted.locked:
         raise SyscallError(errno.EINVAL)
-    task.kernel.vfs.unmount(task.kernel.vfs.mount_of(inode))
+    if flags & MNT_EXPIRE:
+        _expire(task, mounted, flags)
+    elif not flags & MNT_DETACH:
+        _need_idle(task, mounted)
+    if mounted.over is None:
+        raise SyscallError(errno.EINVAL)
+    task.kernel.vfs.table.remove(mounted)
     return 0
+
+
+def _need_idle(task: Task, mount: Mount) -> None:
+    """Refuse a mount that is in use, or has others over it. Errors: EBUSY."""
+    if mount.over is None or mount.on or task.kernel.vfs.is_in_use(mount):
+        raise SyscallError(errno.EBUSY)
+
+
+def _expire(task: Task, mount: Mount, flags: int) -> None:
+    """Take away what was asked to go before and was not used. Errors: EINVAL, EBUSY, EAGAIN."""
+    if flags & (MNT_FORCE | MNT_DETACH) or task.fs.root.mount is mount:
+        raise SyscallError(errno.EINVAL)
+    _need_idle(task, mount)
+    if not mount.expiring:
+        mount.expiring = 1
+        raise SyscallError(errno.EAGAIN)
+
+
+@syscall(155, "pivot_root", PATH, PATH)
+def pivot_root(task: Task, new_root: str, put_old: str) -> int:
+    """Let a mount be the root of the namespace, and the old root be mounted in it.
+
+    Tasks that were at the old root are at the new one. Errors: EPERM, ENOTDIR, EINVAL, EBUSY.
+    Source: pivot_root(2).
+    """
+    _need_power(task)
+    new, old = (path_at(task, AT_FDCWD, path) for path in (new_root, put_old))
+    if any(path.inode.kind != "dir" for path in (new, old)):
+        raise SyscallError(errno.ENOTDIR)
+    root, space, table = task.fs.root, task.nsproxy.mnt, task.kernel.vfs.table
+    mounts = [one for one in (new.mount, old.mount, root.mount) if one is not None]
+    if any(one.namespace is not space for one in mounts) or len(mounts) < 3:
+        raise SyscallError(errno.EINVAL)
+    mounted, below, top_mount = mounts
+    shared = [one.over.peers for one in (mounted, top_mount) if one.over is not None]
+    if below.peers or any(shared) or mounted.locked:
+        raise SyscallError(errno.EINVAL)
+    if mounted is top_mount or below is top_mount:
+        raise SyscallError(errno.EBUSY)
+    if root.inode is not top_mount.root or new.inode is not mounted.root:
+        raise SyscallError(errno.EINVAL)
+    if mounted.over is None or not lies_in(old, new) or not lies_in(new, root):
+        raise SyscallError(errno.EINVAL)
+    _turn(table, space, mounted, top_mount, old)
+    for other in task.kernel.tasks.values():
+        if other.nsproxy.mnt is space:
+            other.fs.leave(root, new)
+    return 0
+
+
+def _turn(table: MountTable, space: MountNamespace, mounted: Mount, root: Mount, old: Path) -> None:
+    """Put a mount where the root is, and the root over a place in it."""
+    over, covers = root.over, root.covers
+    table.lift(mounted)
+    if over is not None and covers is not None:  # the root of a task that has left another one
+        table.lift(root)
+        mounted.over, mounted.covers = over, covers
+        over.on[covers] = mounted
+        covers.mounted += 1
+    else:
+        space.mounts.remove(mounted)
+        space.mounts.insert(0, mounted)
+    root.over, root.covers = old.mount, old.inode
+    assert old.mount is not None
+    old.mount.on[old.inode] = root
+    old.inode.mounted += 1
 
 
 # ---- how full ----
@@ -264,11 +535,19 @@ def room_of(vfs: Vfs, inode: Inode) -> Room:
     )
 
 
-def _statfs(task: Task, inode: Inode) -> bytes:
-    vfs = task.kernel.vfs
+def _shown_flags(vfs: Vfs, path: Path) -> int:
+    """Return the ST_* of a mount: those of MS_* but for the times'."""
+    flags = path.mount.flags if path.mount is not None else 0
+    times = 0 if flags & (MS_NOATIME | MS_STRICTATIME) else ST_RELATIME
+    read_only = ST_RDONLY if path.inode.dev in vfs.read_only else 0
+    return flags & ~MS_STRICTATIME | times | read_only
+
+
+def _statfs(task: Task, path: Path) -> bytes:
+    vfs, inode = task.kernel.vfs, path.inode
     room = room_of(vfs, inode)
     sizes = (room.magic, room.size, room.blocks, room.free, room.free, room.files, room.free_files)
-    flags = ST_VALID | ST_RELATIME | (ST_RDONLY if inode.dev in vfs.read_only else 0)
+    flags = ST_VALID | _shown_flags(vfs, path)
     more = (inode.dev, 0, NAME_MAX, room.size, flags, 0, 0, 0, 0)
     return struct.pack("<7q2i3q4q", *sizes, *more)
 
@@ -279,13 +558,14 @@ def statfs(task: Task, path: str) -> bytes:
 
     Source: statfs(2).
     """
-    return _statfs(task, inode_at(task, AT_FDCWD, path))
+    return _statfs(task, path_at(task, AT_FDCWD, path))
 
 
 @syscall(138, "fstatfs", SINT, STRUCT)
 def fstatfs(task: Task, fd: int) -> bytes:
     """As statfs, of an open file. Errors: EBADF, EFAULT. Source: statfs(2)."""
-    return _statfs(task, task.fds.get_raw(fd).inode)
+    file = task.fds.get_raw(fd)
+    return _statfs(task, Path(file.mount, file.inode))
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"mount": mount}

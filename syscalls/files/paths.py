@@ -11,6 +11,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.names import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from pkern.kernel.vfs.walk import Last, path_of, up
 from pkern.syscalls.files.at import (
@@ -18,7 +19,9 @@ from pkern.syscalls.files.at import (
     AT_FDCWD,
     AT_REMOVEDIR,
     AT_SYMLINK_FOLLOW,
+    AT_SYMLINK_NOFOLLOW,
     inode_at,
+    path_at,
     place_at,
     refuse_flags,
 )
@@ -101,12 +104,9 @@ def link(task: Task, old: str, new: str) -> int:
 def linkat(task: Task, old_dirfd: int, old: str, new_dirfd: int, new: str, flags: int = 0) -> int:
     """As link, with AT_SYMLINK_FOLLOW and AT_EMPTY_PATH. Errors: as link. Source: linkat(2)."""
     refuse_flags(flags, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)
-    if not old and flags & AT_EMPTY_PATH:
-        inode = inode_at(task, old_dirfd, old, flags)
-    else:
-        last = Last.FOLLOW if flags & AT_SYMLINK_FOLLOW else Last.KEEP
-        inode = place_at(task, old_dirfd, old, last).existing()
-    names.link(task, inode, place_at(task, new_dirfd, new, Last.ENTRY))
+    follow = 0 if flags & AT_SYMLINK_FOLLOW else AT_SYMLINK_NOFOLLOW
+    found = path_at(task, old_dirfd, old, flags & AT_EMPTY_PATH | follow)
+    names.link(task, found, place_at(task, new_dirfd, new, Last.ENTRY))
     return 0
 
 
@@ -222,7 +222,11 @@ def listdir(task: Task, path: str) -> list[str]:
 def _entry(task: Task, file: File, position: int) -> tuple[str, Inode] | None:
     """Return the entry at a position of an open directory, None where it is gone."""
     if position < 2:
-        return (".", file.inode) if position == 0 else ("..", up(task.fs.root, file.inode))
+        return (
+            (".", file.inode)
+            if position == 0
+            else ("..", up(task.fs.root, Path(file.mount, file.inode)).inode)
+        )
     assert file.listing is not None
     name = file.listing[position - 2]
     try:
@@ -258,7 +262,7 @@ def _entries(task: Task, fd: int, count: int, pack: Pack) -> Iterator[tuple[int,
         raise SyscallError(errno.ENOENT)
     if file.pos == 0 or file.listing is None:
         file.listing = file.inode.names(task)
-    file.inode.accessed()
+    file.accessed()
     if task.kernel.vfs.notify is not None:
         task.kernel.vfs.notify.used(file, 1)  # IN_ACCESS
     first = room = count
@@ -332,38 +336,35 @@ def getdents_raw(task: Task, fd: int, addr: int, count: int) -> int:
 # ---- where the task stands ----
 
 
-def _enter(task: Task, inode: Inode) -> None:
-    if inode.kind != "dir":
+def _enter(task: Task, path: Path) -> Path:
+    if path.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    inode.open_check(task, MAY_EXEC)
+    path.inode.open_check(task, MAY_EXEC)
+    return path
 
 
 @syscall(80, "chdir", PATH)
 def chdir(task: Task, path: str) -> int:
     """Change the working directory. Errors: ENOENT, ENOTDIR, EACCES. Source: chdir(2)."""
-    inode = inode_at(task, AT_FDCWD, path)
-    _enter(task, inode)
-    task.fs.pwd = inode
+    task.fs.pwd = _enter(task, path_at(task, AT_FDCWD, path))
     return 0
 
 
 @syscall(81, "fchdir", SINT)
 def fchdir(task: Task, fd: int) -> int:
     """Change the working directory to an open one. Errors: EBADF, ENOTDIR. Source: fchdir(2)."""
-    inode = task.fds.get_raw(fd).inode
-    _enter(task, inode)
-    task.fs.pwd = inode
+    file = task.fds.get_raw(fd)
+    task.fs.pwd = _enter(task, Path(file.mount, file.inode))
     return 0
 
 
 @syscall(161, "chroot", PATH)
 def chroot(task: Task, path: str) -> int:
     """Change the root directory. Errors: EPERM, ENOENT, ENOTDIR, EACCES. Source: chroot(2)."""
-    inode = inode_at(task, AT_FDCWD, path)
-    _enter(task, inode)
+    root = _enter(task, path_at(task, AT_FDCWD, path))
     if not task.capable_in(task.cred.user_ns, "CAP_SYS_CHROOT"):
         raise SyscallError(errno.EPERM)
-    task.fs.root = inode
+    task.fs.root = root
     return 0
 
 

@@ -21,7 +21,7 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
-from pkern.syscalls.files.at import signed64
+from pkern.syscalls.files.at import AT_FDCWD, changeable_at, signed64
 from pkern.syscalls.files.read_write import refuse_size
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
@@ -66,7 +66,7 @@ def truncate(task: Task, path: str, size: int) -> int:
     """
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
-    inode = task.kernel.vfs.resolve(task, path)
+    inode = changeable_at(task, AT_FDCWD, path)
     if inode.kind not in ("dir", "file"):
         raise SyscallError(errno.EINVAL)
     if inode.kind == "file":

@@ -12,14 +12,18 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST, NO_ID, UserNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.inode import MAY_WRITE, Inode
+from pkern.kernel.vfs.inode import MAY_WRITE, ON_DISK, Inode
 from pkern.syscalls.files.at import (
     AT_EACCESS,
     AT_EMPTY_PATH,
     AT_FDCWD,
     AT_NO_AUTOMOUNT,
     AT_SYMLINK_NOFOLLOW,
+    changeable_at,
+    changeable_file,
     inode_at,
+    need_writable,
+    path_at,
     refuse_flags,
 )
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
@@ -152,9 +156,11 @@ def faccessat2(task: Task, dirfd: int, path: str, mode: int = 0, flags: int = 0)
         raise SyscallError(errno.EINVAL)
     refuse_flags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
     with task.acting(task.cred if flags & AT_EACCESS else task.cred.real()):
-        inode = inode_at(task, dirfd, path, flags)
+        found = path_at(task, dirfd, path, flags)
         if mode:
-            inode.open_check(task, mode)
+            found.inode.open_check(task, mode)
+        if mode & MAY_WRITE and found.inode.kind in ON_DISK:
+            need_writable(found)
     return 0
 
 
@@ -164,14 +170,14 @@ def faccessat2(task: Task, dirfd: int, path: str, mode: int = 0, flags: int = 0)
 @syscall(90, "chmod", PATH, INT)
 def chmod(task: Task, path: str, mode: int) -> int:
     """Set a file's permission bits. Errors: EPERM, ENOENT, EROFS. Source: chmod(2)."""
-    names.chmod(task, inode_at(task, AT_FDCWD, path), mode)
+    names.chmod(task, changeable_at(task, AT_FDCWD, path), mode)
     return 0
 
 
 @syscall(91, "fchmod", SINT, INT)
 def fchmod(task: Task, fd: int, mode: int) -> int:
     """Set an open file's permission bits. Errors: EBADF, EPERM. Source: fchmod(2)."""
-    names.chmod(task, task.fds.get(fd).inode, mode)
+    names.chmod(task, changeable_file(task, fd), mode)
     return 0
 
 
@@ -185,7 +191,7 @@ def fchmodat(task: Task, dirfd: int, path: str, mode: int) -> int:
 def fchmodat2(task: Task, dirfd: int, path: str, mode: int, flags: int = 0) -> int:
     """As fchmodat, with flags. Errors: as chmod, EOPNOTSUPP (a link). Source: fchmodat2(2)."""
     refuse_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
-    inode = inode_at(task, dirfd, path, flags)
+    inode = changeable_at(task, dirfd, path, flags)
     if inode.kind == "link":
         raise SyscallError(errno.EOPNOTSUPP)
     names.chmod(task, inode, mode)
@@ -213,7 +219,7 @@ def lchown(task: Task, path: str, uid: int, gid: int) -> int:
 @syscall(93, "fchown", SINT, INT, INT)
 def fchown(task: Task, fd: int, uid: int, gid: int) -> int:
     """As chown, of an open file. Errors: EBADF, EPERM. Source: fchown(2)."""
-    names.chown(task, task.fds.get(fd).inode, *_owners(task, uid, gid))
+    names.chown(task, changeable_file(task, fd), *_owners(task, uid, gid))
     return 0
 
 
@@ -221,7 +227,7 @@ def fchown(task: Task, fd: int, uid: int, gid: int) -> int:
 def fchownat(task: Task, dirfd: int, path: str, uid: int, gid: int, flags: int = 0) -> int:
     """As chown, below dirfd. Errors: as chown, EINVAL. Source: fchownat(2)."""
     refuse_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
-    names.chown(task, inode_at(task, dirfd, path, flags), *_owners(task, uid, gid))
+    names.chown(task, changeable_at(task, dirfd, path, flags), *_owners(task, uid, gid))
     return 0
 
 
@@ -268,12 +274,12 @@ def utimensat(
         return 0
     refuse_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
     if path is not None:
-        return _set_times(task, inode_at(task, dirfd, path, flags), times)
+        return _set_times(task, changeable_at(task, dirfd, path, flags), times)
     if dirfd == AT_FDCWD:
         raise SyscallError(errno.EFAULT)
     if flags:
         raise SyscallError(errno.EINVAL)
-    return _set_times(task, task.fds.get(dirfd).inode, times)
+    return _set_times(task, changeable_file(task, dirfd), times)
 
 
 def _path_in(task: Task, addr: int) -> str | None:

@@ -17,7 +17,7 @@ from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_NO_AUTOMOUNT,
     AT_SYMLINK_NOFOLLOW,
-    inode_at,
+    path_at,
     refuse_flags,
 )
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
@@ -25,6 +25,7 @@ from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.mounts import Path
 
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 SYNC_TYPE, RESERVED = 0x6000, 0x8000_0000
@@ -68,16 +69,18 @@ def _device(dev: int) -> tuple[int, int]:
     return dev >> 8 & 0xFFF | dev >> 32 & ~0xFFF, dev & 0xFF | dev >> 12 & ~0xFF
 
 
-def _pack(inode: Inode, asked: int, user_ns: UserNamespace) -> bytes:
+def _pack(path: Path, asked: int, user_ns: UserNamespace) -> bytes:
     """Return the 256 bytes of struct statx for who asked for these fields, in a user namespace."""
+    inode, mounted = path.inode, path.mount
     knows, fields = _knows(inode), BASIC & ~FINE_TIMES
     if not knows.asked & FINE_TIMES or asked & FINE_TIMES:
         fields |= FINE_TIMES
     fields |= asked & knows.asked & BTIME
     unique = asked & MNT_ID_UNIQUE
     fields |= unique or MNT_ID
-    mount = inode.dev + (FIRST_UNIQUE if unique else 0)
-    attributes = MOUNT_ROOT if inode.kernel.vfs.is_mount_root(inode) else 0
+    number = mounted.number if mounted is not None else inode.dev
+    mount = number + (FIRST_UNIQUE if unique else 0)
+    attributes = MOUNT_ROOT if mounted is not None and mounted.root is inode else 0
     supported = knows.attributes | AUTOMOUNT | MOUNT_ROOT | DAX
     ids = user_ns.uid_of(inode.uid), user_ns.gid_of(inode.gid)
     owner = (inode.st_nlink, *ids, inode.st_mode)
@@ -99,4 +102,4 @@ def statx(task: Task, dirfd: int, path: str, flags: int = 0, mask: int = 0) -> b
     refuse_flags(flags, STAT_FLAGS | SYNC_TYPE)
     if mask & RESERVED or flags & SYNC_TYPE == SYNC_TYPE:
         raise SyscallError(errno.EINVAL)
-    return _pack(inode_at(task, dirfd, path, flags), mask, task.cred.user_ns)
+    return _pack(path_at(task, dirfd, path, flags), mask, task.cred.user_ns)

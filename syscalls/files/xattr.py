@@ -8,28 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import xattr
-from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import length
-from pkern.syscalls.files.at import AT_FDCWD, AT_SYMLINK_NOFOLLOW, inode_at
+from pkern.syscalls.files.at import AT_FDCWD, AT_SYMLINK_NOFOLLOW, need_writable, path_at
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 
-def _followed(task: Task, path: str) -> Inode:
-    return inode_at(task, AT_FDCWD, path)
+def _followed(task: Task, path: str) -> Path:
+    return path_at(task, AT_FDCWD, path)
 
 
-def _kept(task: Task, path: str) -> Inode:
-    return inode_at(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
+def _kept(task: Task, path: str) -> Path:
+    return path_at(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
 
 
-def _opened(task: Task, fd: int) -> Inode:
-    return task.fds.get(fd).inode
+def _opened(task: Task, fd: int) -> Path:
+    file = task.fds.get(fd)
+    return Path(file.mount, file.inode)
 
 
-Find = Callable[[Any, Any], Inode]
+Find = Callable[[Any, Any], Path]
 
 
 def _check_name(name: str) -> None:
@@ -38,13 +39,13 @@ def _check_name(name: str) -> None:
 
 
 def _set(task: Task, find: Find, what: str | int, name: str, value: bytes, flags: int) -> int:
-    inode = find(task, what)
+    found = find(task, what)
     if flags & ~(xattr.XATTR_CREATE | xattr.XATTR_REPLACE):
         raise SyscallError(errno.EINVAL)
     _check_name(name)
     if len(value) > xattr.SIZE_MAX:
         raise SyscallError(errno.E2BIG)
-    xattr.set_value(task, inode, name, value, flags)
+    xattr.set_value(task, need_writable(found), name, value, flags)
     return 0
 
 
@@ -64,20 +65,20 @@ def _store(task: Task, addr: int, size: int, data: bytes) -> int:
 
 
 def _get(task: Task, find: Find, what: str | int, name: str) -> bytes:
-    inode = find(task, what)
+    inode = find(task, what).inode
     _check_name(name)
     return xattr.get_value(task, inode, name)
 
 
-def _list(task: Task, inode: Inode, addr: int, size: int) -> int:
-    names = xattr.names_of(task, inode)
+def _list(task: Task, path: Path, addr: int, size: int) -> int:
+    names = xattr.names_of(task, path.inode)
     raw = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
     return _store(task, addr, size, raw)
 
 
-def _remove(task: Task, inode: Inode, name: str) -> int:
+def _remove(task: Task, path: Path, name: str) -> int:
     _check_name(name)
-    xattr.remove(task, inode, name)
+    xattr.remove(task, need_writable(path), name)
     return 0
 
 

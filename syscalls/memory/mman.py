@@ -100,9 +100,9 @@ def mmap(
 
 def _note_mapped(task: Task, fd: int) -> None:
     """A file that is mapped counts as read."""
-    inode = task.fds.get(fd).inode
-    if inode.mapping is not None:
-        inode.accessed()
+    file = task.fds.get(fd)
+    if file.inode.mapping is not None:
+        file.accessed()
 
 
 def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:

@@ -63,8 +63,8 @@ OF_PYTHON = (
     CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
-NOT_DONE = CLONE_NEWNS | CLONE_NEWNET | CLONE_INTO_CGROUP
-REFUSED = "no namespaces of mounts, networks and time, no control groups: EINVAL"
+NOT_DONE = CLONE_NEWNET | CLONE_INTO_CGROUP
+REFUSED = "no namespaces of networks and time, no control groups: EINVAL"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")
@@ -153,6 +153,7 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
     if trace is None or not asked:
         return
     child.trace = Trace(child, trace.tracer, trace.options, trace.seized)
+    child.trace.cred = trace.cred
     child.attention = True
     assert task.kernel.scheduler is not None
     child.thread.orig_rax = task.kernel.scheduler.call_number(task) & WORD

@@ -10,7 +10,14 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.base import ALL_FLAGS, CLONE_NEWIPC, CLONE_NEWUSER, Namespace
+from pkern.kernel.namespaces.base import (
+    ALL_FLAGS,
+    CLONE_NEWIPC,
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MNT,
+    Namespace,
+)
 from pkern.kernel.tasks.clone import (
     CLONE_FILES,
     CLONE_FS,
@@ -46,6 +53,8 @@ def unshare(task: Task, flags: int) -> int:
     flags &= LEGACY_FLAGS
     if flags & CLONE_NEWUSER:
         flags |= CLONE_THREAD | CLONE_FS
+    if flags & CLONE_NEWNS:
+        flags |= CLONE_FS
     if flags & ~UNSHARABLE:
         raise SyscallError(errno.EINVAL)
     if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and len(task.group.threads) > 1:
@@ -93,6 +102,8 @@ def setns(task: Task, fd: int, kinds: int) -> int:
     for namespace in wanted:
         places = entered(task, places, namespace)
     go_to(task, places)
+    if any(namespace.kind == MNT for namespace in wanted):
+        task.fs.root = task.fs.pwd = task.nsproxy.mnt.root
     return 0
 
 

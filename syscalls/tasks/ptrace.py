@@ -101,6 +101,7 @@ def _traceme(task: Task, pid: int, addr: int, data: Any) -> int:
     ):
         raise SyscallError(errno.EPERM)
     task.trace = Trace(task, task.parent)
+    task.trace.cred = task.cred
     task.attention = True  # its calls are made another way from now on
     return 0
 

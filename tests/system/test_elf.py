@@ -96,7 +96,7 @@ def test_semaphores_and_messages_as_on_the_host(
 
 
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["usernamespaces", "pidnamespaces"])
+@pytest.mark.parametrize("name", ["usernamespaces", "pidnamespaces", "mountnamespaces", "setid"])
 def test_namespaces_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:

@@ -20,9 +20,10 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.visitor import Visitor
 from pkern.kernel.vfs import Counter
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
+from pkern.kernel.vfs.mounts import Path as Spot
+from pkern.kernel.vfs.mounts import top
 from pkern.kernel.vfs.proc.procfs import ProcFs, ProcRoot
 from pkern.kernel.vfs.sysfs import SysFs, SysRoot
-from pkern.kernel.vfs.walk import covered
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
@@ -70,7 +71,7 @@ class Guests:
                 self._guests = {who: g for who, g in self._guests.items() if g.fds.files}
             guest = self._guests[who] = Visitor(self.kernel, *who)
             guest.rlimits["nofile"] = (MOST_FILES, MOST_FILES)
-        guest.fs.root = guest.fs.pwd = self.kernel.vfs.root
+        guest.fs.root = guest.fs.pwd = self.kernel.vfs.top
         self._asker = pid
         return guest
 
@@ -99,14 +100,15 @@ class Guests:
 
         Errors: ENOENT, ENOTDIR, EACCES.
         """
-        here: Inode = self.kernel.vfs.root
+        here = self.kernel.vfs.top
         for name in filter(None, path.split("/")):
-            if here.kind != "dir":
+            directory = here.inode
+            if directory.kind != "dir":
                 raise SyscallError(errno.ENOTDIR)
-            here.open_check(guest, MAY_EXEC)
-            name = self._self(name) if here is self._proc else name
-            here = self._shown(here.sight(name, guest))
-        return here
+            directory.open_check(guest, MAY_EXEC)
+            name = self._self(name) if directory is self._proc else name
+            here = self._shown(Spot(here.mount, directory.sight(name, guest)))
+        return here.inode
 
     def _self(self, name: str) -> str:
         """Return a name in /proc: who asks for its own pid of the host means what `self` means.
@@ -118,12 +120,12 @@ class Guests:
             return name
         return str(min(tasks)) if int(name) in numbers_of(self._asker) else name
 
-    def _shown(self, inode: Inode) -> Inode:
+    def _shown(self, place: Spot) -> Spot:
         """Return what stands at a place: what is mounted there, the guests' own /proc and /sys."""
-        inode = covered(inode)
+        mount, inode = top(place)
         if isinstance(inode, ProcRoot):
-            return self._proc
-        return self._sys if isinstance(inode, SysRoot) else inode
+            inode = self._proc
+        return Spot(mount, self._sys if isinstance(inode, SysRoot) else inode)
 
 
 def status_of(thread: int) -> dict[str, str]:

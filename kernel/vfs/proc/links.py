@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, task_of
 from pkern.kernel.vfs.walk import text_of
 
@@ -71,11 +72,9 @@ class ThreadSelfLink(ProcLink):
 
 
 class TaskLink(ProcLink):
-    """A link to something a task holds. find: returns it, None where there is none."""
+    """A link to a directory that a task has. find: returns it."""
 
-    def __init__(
-        self, kernel: Machine, of_task: Task, find: Callable[[Task], Inode | None]
-    ) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, find: Callable[[Task], Path]) -> None:
         super().__init__(kernel, "", of_task.uid, of_task.gid)
         self._of_task = of_task
         self._find = find
@@ -84,22 +83,21 @@ class TaskLink(ProcLink):
     def size(self) -> int:
         return 64  # as Linux says of every such link
 
-    def _goal(self, reader: Caller) -> Inode:
+    def _goal(self, reader: Caller) -> Path:
         if not task_of(reader, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)
-        inode = self._find(self._of_task) if self._of_task.alive else None
-        if inode is None:
+        if not self._of_task.alive:
             raise SyscallError(errno.ENOENT)
-        return inode
+        return self._find(self._of_task)
 
     def readlink(self, task: Caller) -> str:
-        inode = self._goal(task)
-        return text_of(task, inode) + ("" if inode.nlink else " (deleted)")
+        path = self._goal(task)
+        return text_of(task, path) + ("" if path.inode.nlink else " (deleted)")
 
     def goal_path(self, task: Caller) -> str:
         return text_of(task, self._goal(task))
 
-    def jump(self, task: Caller) -> Inode:
+    def jump(self, task: Caller) -> Path:
         return self._goal(task)
 
 
@@ -122,8 +120,8 @@ class FdLink(ProcLink):
     def goal_path(self, task: Caller) -> str:
         return self._file.path
 
-    def jump(self, task: Caller) -> Inode:
-        return self._file.inode
+    def jump(self, task: Caller) -> Path:
+        return Path(self._file.mount, self._file.inode)
 
 
 def files_of(task: Task) -> dict[int, File]:
@@ -176,9 +174,10 @@ class ExeLink(ProcLink):
     def goal_path(self, task: Caller) -> str:
         return self._exe(task).path
 
-    def jump(self, task: Caller) -> Inode:
+    def jump(self, task: Caller) -> Path:
         """Return the program's file. Errors: as readlink."""
-        return self._exe(task).inode
+        exe = self._exe(task)
+        return Path(exe.mount, exe.inode)
 
 
 class FdInfoDir(ProcDir):
@@ -195,7 +194,8 @@ class FdInfoDir(ProcDir):
             flags |= O_LARGEFILE
         flags |= O_CLOEXEC if fd in self._of_task.fds.cloexec else 0
         inode = file.inode
-        head = f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{inode.dev}\nino:\t{inode.ino}\n"
+        mount = file.mount.number if file.mount is not None else inode.dev
+        head = f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{inode.ino}\n"
         return head + inode.fdinfo()
 
     def lookup(self, name: str, task: Caller) -> Inode:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
 from pkern.kernel.vfs.proc.maps import columns
 
@@ -42,14 +43,14 @@ class MapFileLink(ProcLink):
     def readlink(self, task: Caller) -> str:
         return columns(self._of_task, self._vma).name
 
-    def jump(self, task: Caller) -> Inode:
+    def jump(self, task: Caller) -> Path:
         """Return the file's inode. Errors: EPERM; ENOENT: shared memory that no one named."""
         if not (task.capable("CAP_SYS_ADMIN") or task.capable("CAP_CHECKPOINT_RESTORE")):
             raise SyscallError(errno.EPERM)
         file = self.kernel.vfs.file_of(self._vma.file_cookie)
         if file is None:
             raise SyscallError(errno.ENOENT)
-        return file.inode
+        return Path(file.mount, file.inode)
 
 
 class MapFilesDir(ProcDir):

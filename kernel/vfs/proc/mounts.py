@@ -5,37 +5,29 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, lies_in
+from pkern.kernel.vfs.walk import text_from
+
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs import Mount
 
 ESCAPES = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"})
-NAMESPACE = 1  # the mount above all others
+ABOVE_ALL = 1  # the number of what a namespace's root is mounted on
 
 
 def _seen(task: Task) -> list[tuple[str, Mount]]:
     """Return (path from the task's root, mount) of each mount below that root, in order."""
-    root = root_text(task)
+    root = task.fs.root
     found = []
-    for mount in task.kernel.vfs.mounts:
-        path = mount.path
-        if root == "/" or path == root or path.startswith(root + "/"):
-            found.append((path[len(root) :] or "/" if root != "/" else path, mount))
+    for mount in task.nsproxy.mnt.mounts:
+        place = Path(mount, mount.root)
+        if lies_in(place, root):
+            found.append((text_from(root, place), mount))
     return found
 
 
-def root_text(task: Task) -> str:
-    """Return the absolute path of a task's root directory."""
-    parts: list[str] = []
-    inode = task.fs.root
-    while inode is not task.kernel.vfs.root and inode.parent is not None:
-        parts.append(inode.name)
-        inode = inode.parent
-    return "/" + "/".join(reversed(parts))
-
-
-def _access(task: Task, mount: Mount) -> str:
-    return "ro" if mount.fs.root.dev in task.kernel.vfs.read_only else "rw"
+def _fs_access(task: Task, mount: Mount) -> str:
+    return "ro" if mount.root.dev in task.kernel.vfs.read_only else "rw"
 
 
 def _own(fs: Any) -> tuple[str, ...]:
@@ -43,41 +35,67 @@ def _own(fs: Any) -> tuple[str, ...]:
     return tuple(getattr(fs, "options", ()))
 
 
+def _type(fs: Any) -> str:
+    return str(fs.name) if fs is not None else "nsfs"
+
+
 def _source(fs: Any) -> str:
-    return str(getattr(fs, "source", fs.name)).translate(ESCAPES)
+    return str(getattr(fs, "source", _type(fs))).translate(ESCAPES)
 
 
 def mounts(task: Task) -> str:
     """Device, place, type, options, 0 0. Source: proc_pid_mounts(5)."""
-    return "".join(
-        f"{_source(mount.fs)} {path.translate(ESCAPES)} {mount.fs.name}"
-        f" {','.join((_access(task, mount), *mount.options, *_own(mount.fs)))} 0 0\n"
-        for path, mount in _seen(task)
-    )
+    rows = []
+    for path, mount in _seen(task):
+        access = "ro" if mount.flags & RDONLY else _fs_access(task, mount)
+        options = ",".join((access, *mount.options, *_own(mount.fs)))
+        place = path.translate(ESCAPES)
+        rows.append(f"{_source(mount.fs)} {place} {_type(mount.fs)} {options} 0 0\n")
+    return "".join(rows)
 
 
 def mountinfo(task: Task) -> str:
-    """Number, the number above, device, root, place, options, type, source, more options.
+    """Number, the number above, device, root, place, options, propagation, type, source, more.
 
     Source: proc_pid_mountinfo(5).
     """
     return "".join(_mountinfo_line(task, path, mount) for path, mount in _seen(task))
 
 
+def _root_text(mount: Mount) -> str:
+    """Return the path of a mount's root in its file system."""
+    if mount.fs is None:
+        assert mount.root.namespace is not None
+        return mount.root.namespace.name
+    parts: list[str] = []
+    inode = mount.root
+    if mount.origin is not None:
+        inode, name = mount.origin
+        parts.append(name)
+    while inode is not mount.fs.root:
+        parts.append(inode.name)
+        if inode.parent is None:
+            break
+        inode = inode.parent
+    return "/" + "/".join(reversed(parts))
+
+
 def _mountinfo_line(task: Task, path: str, mount: Mount) -> str:
-    fs, access = mount.fs, _access(task, mount)
-    dev = fs.root.dev
-    parent = mount.covers.dev if mount.covers is not None else NAMESPACE
-    options, own = ",".join((access, *mount.options)), ",".join((access, *_own(fs)))
+    fs, dev = mount.fs, mount.root.dev
+    above = mount.over.number if mount.over is not None else ABOVE_ALL
+    options = ",".join(("ro" if mount.flags & RDONLY else "rw", *mount.options))
+    fields = "".join(f"{field} " for field in mount.propagation)
+    own = ",".join((_fs_access(task, mount), *_own(fs)))
     return (
-        f"{dev} {parent} {os.major(dev)}:{os.minor(dev)} / {path.translate(ESCAPES)}"
-        f" {options} - {fs.name} {_source(fs)} {own}\n"
+        f"{mount.number} {above} {os.major(dev)}:{os.minor(dev)} {_root_text(mount)}"
+        f" {path.translate(ESCAPES)} {options} {fields}- {_type(fs)} {_source(fs)} {own}\n"
     )
 
 
 def mountstats(task: Task) -> str:
     """What is mounted where, in words. Source: proc_pid_mountstats(5)."""
     return "".join(
-        f"device {_source(m.fs)} mounted on {path.translate(ESCAPES)} with fstype {m.fs.name}\n"
-        for path, m in _seen(task)
+        f"device {_source(one.fs)} mounted on {path.translate(ESCAPES)}"
+        f" with fstype {_type(one.fs)}\n"
+        for path, one in _seen(task)
     )

@@ -15,6 +15,7 @@ from pkern.kernel.namespaces.idmap import parse
 from pkern.kernel.namespaces.user import NO_ID, IdMap, UserNamespace
 from pkern.kernel.tasks.credentials import Credentials
 from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.nsfs import NsInode
 from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
 from pkern.kernel.vfs.proc.mapfiles import need_tracer
@@ -34,6 +35,7 @@ LINKS: dict[str, Find] = {
     "ipc": lambda task: task.nsproxy.ipc,
     "pid": lambda task: task.pid_ns,
     "pid_for_children": lambda task: task.nsproxy.pid,
+    "mnt": lambda task: task.nsproxy.mnt,
     "net": lambda task: task.nsproxy.net,
     "user": lambda task: task.cred.user_ns,
     "uts": lambda task: task.nsproxy.uts,
@@ -62,8 +64,8 @@ class NsLink(ProcLink):
     def readlink(self, task: Caller) -> str:
         return self._namespace(task).name
 
-    def jump(self, task: Caller) -> Inode:
-        return NsInode(self.kernel, self._namespace(task))
+    def jump(self, task: Caller) -> Path:
+        return Path(None, NsInode(self.kernel, self._namespace(task)))
 
 
 class NsDir(ProcDir):

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
-from pkern.kernel.vfs.inode import DirInode, Inode
+from pkern.kernel.vfs.inode import DirInode
 from pkern.kernel.vfs.latedir import LateDir, Plan
+from pkern.kernel.vfs.mounts import NODEV, NOEXEC, NOSUID
 
 TRACING = "/sys/kernel/tracing"
-TRACING_OPTIONS = ("nosuid", "nodev", "noexec", "relatime")
+TRACING_FLAGS = NOSUID | NODEV | NOEXEC
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing
@@ -32,15 +33,6 @@ class SysRoot(LateDir):
         return self.nlink + len(self.makers)
 
 
-class MountPoint(DirInode):
-    """A directory that is covered before anybody has found it: its cover learns where it stands."""
-
-    def place(self, parent: Inode, name: str) -> None:
-        super().place(parent, name)
-        if self.mounted is not None:
-            self.mounted.parent, self.mounted.name = parent, name
-
-
 class SysFs:
     """The file system at /sys. ksm: gives the scanner once someone looks.
 
@@ -51,7 +43,8 @@ class SysFs:
     magic = 0x62656572
 
     def __init__(self, kernel: Machine, memory: Memory, ksm: Callable[[], Ksm]) -> None:
-        self.tracing = MountPoint(kernel, 0o755)
+        self.tracing = DirInode(kernel, 0o755)
+        self.tracing.name = TRACING.removeprefix("/sys/")  # until somebody finds it
 
         def plan() -> Plan:
             devices = late.load("pkern.kernel.vfs.sysfs.devices")

@@ -18,6 +18,7 @@ import pytest
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.credentials import ALL_CAPS, Credentials, caps_of, mask_of
+from pkern.kernel.tasks.setid import of_program
 from pkern.userland.program import Sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -232,11 +233,12 @@ def test_a_change_of_user_hides_the_memory(sys: Sys) -> None:
 
 
 def test_a_new_program_of_root_gets_all_and_of_others_the_ambient(sys: Sys) -> None:
-    assert Credentials.of(0, 0, ALL_CAPS).after_exec().effective == ALL_CAPS
+    assert of_program(Credentials.of(0, 0, ALL_CAPS), 0, 0, 0).cred.effective == ALL_CAPS
     some = frozenset({"CAP_KILL", "CAP_CHOWN"})
-    assert Credentials.of(1000, 1000, some).after_exec().effective == some
+    kept, secure = of_program(Credentials.of(1000, 1000, some), 1000, 1000, 0)
+    assert kept.effective == some and not secure
     left = Credentials.of(0, 0, ALL_CAPS).with_uids(1000, 1000, 1000)
-    assert left.effective == left.after_exec().permitted == frozenset()
+    assert left.effective == of_program(left, 1000, 0, 0).cred.permitted == frozenset()
 
 
 def test_a_child_inherits_what_linux_says(sys: Sys) -> None:

@@ -227,3 +227,57 @@ def test_no_signal_from_inside_ends_the_first_process(kernel: Kernel) -> None:
     assert first.task.alive
     above.kill(first.task.pid, 9)
     assert not first.task.alive
+
+
+NEWNS = 0x20000
+BIND, REMOUNT, RDONLY, MOVE, DETACH = 4096, 32, 1, 8192, 2
+
+
+def test_mounts_inside_are_not_seen_outside(kernel: Kernel) -> None:
+    outside = Sys(kernel.spawn("outside", uid=0, gid=0))
+    outside.close(outside.open("/tmp/file", outside.O_CREAT | outside.O_RDWR, 0o644))
+    inside = root_inside(kernel, more=NEWNS)
+    inside.mount("none", "/tmp", "tmpfs")
+    assert inside.listdir("/tmp") == [] and outside.listdir("/tmp") == ["file"]
+    assert inside.stat("/tmp").st_uid == 0 and b" /tmp " in get(inside, "/proc/self/mountinfo")
+    assert get(outside, "/proc/self/mounts").count(b" /tmp ") == 1
+    inside.umount2("/tmp", 0)
+    assert inside.listdir("/tmp") == ["file"]
+
+
+def test_what_the_machine_has_mounted_cannot_be_uncovered_inside(kernel: Kernel) -> None:
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    root.mount("/dev", "/dev", None, BIND)
+    root.mount("", "/dev", None, BIND | REMOUNT | RDONLY)
+    inside = root_inside(kernel, more=NEWNS)
+    refused(errno.EINVAL, inside.umount2, "/dev", DETACH)
+    refused(errno.EINVAL, inside.mount, "/proc", "/tmp", None, MOVE)
+    refused(errno.EPERM, inside.mount, "", "/dev", None, BIND | REMOUNT)
+    refused(errno.EPERM, inside.mount, "", "/tmp", None, REMOUNT | RDONLY)
+    refused(errno.EPERM, inside.mount, "none", "/tmp", "hugetlbfs")
+    assert root.listdir("/tmp") == []
+
+
+def test_the_machines_mounts_want_its_own_power(kernel: Kernel) -> None:
+    inside = root_inside(kernel)
+    refused(errno.EPERM, inside.mount, "/tmp", "/dev", None, BIND)
+    refused(errno.EPERM, inside.umount2, "/tmp", 0)
+    refused(errno.EPERM, inside.pivot_root, "/tmp", "/tmp")
+
+
+def test_a_file_system_ends_with_its_last_mount(kernel: Kernel) -> None:
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    for name in ("/tmp/a", "/tmp/b"):
+        root.mkdir(name)
+    before = len(kernel.vfs.table.file_systems)
+    root.mount("none", "/tmp/a", "tmpfs")
+    root.mount("/tmp/a", "/tmp/b", None, BIND)
+    fd = root.open("/tmp/b/file", root.O_CREAT | root.O_RDWR, 0o600)
+    root.umount2("/tmp/a", 0)
+    refused(errno.EBUSY, root.umount2, "/tmp/b", 0)
+    root.umount2("/tmp/b", DETACH)
+    assert root.write(fd, b"still there") == 11
+    assert len(kernel.vfs.table.file_systems) == before + 1
+    root.close(fd)
+    kernel.vfs.table.sweep()
+    assert len(kernel.vfs.table.file_systems) == before

@@ -1,0 +1,351 @@
+/* Mount namespaces: bind mounts, moves, flags, propagation and other roots, whoever runs it. */
+#define _GNU_SOURCE
+#include "results.h"
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+
+static uid_t uid;
+static gid_t gid;
+static char place[] = "/tmp/mountsXXXXXX";
+
+static void part(const char *name, void (*run)(void))
+{
+	printf("== %s\n", name);
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		run();
+		fflush(stdout);
+		_exit(0);
+	}
+	int status;
+	waitpid(child, &status, 0);
+	printf("-- %x\n", status);
+	fflush(stdout);
+}
+
+static long put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	long done = result(write(fd, text, strlen(text)));
+	close(fd);
+	return done;
+}
+
+static long make(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR | O_EXCL, 0755);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static void map(const char *path, long outside)
+{
+	char text[50];
+	snprintf(text, sizeof text, "0 %ld 1", outside);
+	put(path, text);
+}
+
+/* The lines of mountinfo below the place: path, root, options, propagation, type - without numbers. */
+static void show(void)
+{
+	static char text[65536];
+	int fd = open("/proc/self/mountinfo", O_RDONLY);
+	long size = 0, count;
+	while ((count = read(fd, text + size, sizeof text - 1 - size)) > 0)
+		size += count;
+	text[size] = 0;
+	close(fd);
+	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+		char root[300], where[300], options[300], rest[300] = "";
+		sscanf(line, "%*d %*d %*s %299s %299s %299s %299[^\n]", root, where, options, rest);
+		if (strncmp(where, place, strlen(place)))
+			continue;
+		char *fields = strstr(rest, "- ");
+		int shared = !!strstr(line, "shared:"), master = !!strstr(line, "master:"),
+		    alone = !!strstr(line, "unbindable");
+		char type[100] = "";
+		sscanf(fields ? fields + 2 : "", "%99s", type);
+		printf("  <%s> on %s %s %d%d%d %s\n", strcmp(type, "tmpfs") ? "" : root,
+		       where + strlen(place), options, shared, master, alone, type);
+	}
+}
+
+/* A namespace of its own with a tmpfs on the place, and the working directory in it. */
+static long begin(void)
+{
+	long done = result(unshare(CLONE_NEWUSER | CLONE_NEWNS));
+	put("/proc/self/setgroups", "deny");
+	map("/proc/self/uid_map", uid);
+	map("/proc/self/gid_map", gid);
+	P("begin", done, result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
+	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
+	mkdir("a", 0755);
+	mkdir("b", 0755);
+	mkdir("a/inner", 0755);
+	mkdir("a/inner/deep", 0755);
+	make("a/file");
+	make("c");
+	return done;
+}
+
+static long exists(const char *path)
+{
+	struct stat st;
+	return result(lstat(path, &st));
+}
+
+static void binds(void)
+{
+	begin();
+	P("bind", result(mount("a", "b", 0, MS_BIND, 0)), exists("b/file"), exists("b/inner/deep"),
+	  result(mount("a/file", "c", 0, MS_BIND, 0)));
+	struct stat one, two;
+	stat("a", &one);
+	stat("b", &two);
+	P("same", one.st_ino == two.st_ino, one.st_dev == two.st_dev);
+	show();
+	char text[300];
+	chdir("b/inner/deep");
+	printf("%s\n", getcwd(text, sizeof text) + strlen(place));
+	chdir("..");
+	chdir("..");
+	printf("%s\n", getcwd(text, sizeof text) + strlen(place));
+	chdir("..");
+	printf("%s\n", getcwd(text, sizeof text) + strlen(place));
+	P("link", result(link("a/file", "b/other")), result(rename("a/file", "b/other")),
+	  result(rename("b/file", "b/inner/file")), exists("a/inner/file"));
+	P("busy", result(rmdir("b")), result(rename("b", "d")), result(unlink("c")),
+	  result(umount2("a", 0)), result(rmdir("a")));
+	P("kinds", result(mount("a", "c", 0, MS_BIND, 0)), result(mount("c", "a", 0, MS_BIND, 0)),
+	  result(mount(0, "a", 0, MS_BIND, 0)), result(mount("", "a", 0, MS_BIND, 0)),
+	  result(mount("none", "a", 0, MS_BIND, 0)), result(mount("a", "none", 0, MS_BIND, 0)));
+	int held = open("b", O_RDONLY | O_DIRECTORY);
+	P("umount", result(umount2("b", 0)), result(umount2("b", MNT_EXPIRE)));
+	close(held);
+	P("free", result(umount2("b", MNT_EXPIRE)), result(umount2("b", MNT_EXPIRE)),
+	  result(umount2("b", 0)), exists("b/inner"));
+	P("flags", result(umount2("c", 0x100)), result(umount2("c", UMOUNT_NOFOLLOW)),
+	  result(umount2("none", 0)));
+}
+
+static void trees(void)
+{
+	begin();
+	mount("t", "a/inner", "tmpfs", 0, "");
+	make("a/inner/in");
+	P("flat", result(mount("a", "b", 0, MS_BIND, 0)), exists("b/inner/in"),
+	  exists("b/inner/deep"), result(umount2("b", 0)));
+	P("deep", result(mount("a", "b", 0, MS_BIND | MS_REC, 0)), exists("b/inner/in"),
+	  result(umount2("b", 0)));
+	show();
+	P("detach", result(umount2("b", MNT_DETACH)), exists("b/inner"));
+	show();
+	P("stack", result(mount("u", "b", "tmpfs", 0, "")), result(mount("v", "b", "tmpfs", 0, "")),
+	  make("b/v"), result(umount2("b", 0)), exists("b/v"));
+	int held = open("a/inner/in", O_RDWR);
+	P("lazy", result(umount2("a/inner", 0)), result(umount2("a/inner", MNT_DETACH)),
+	  result(write(held, "x", 1)), exists("a/inner/deep"));
+	close(held);
+	P("into itself", result(mount("a", "a/inner", 0, MS_BIND | MS_REC, 0)),
+	  exists("a/inner/inner"));
+	P("root", result(umount2(".", 0)));
+	show();
+}
+
+static void moves(void)
+{
+	begin();
+	mount("t", "a", "tmpfs", 0, "");
+	mkdir("a/x", 0755);
+	mount("u", "a/x", "tmpfs", 0, "");
+	make("a/x/y");
+	P("move", result(mount("a", "b", 0, MS_MOVE, 0)), exists("b/x/y"), exists("a/inner"));
+	show();
+	P("wrong", result(mount("a", "b", 0, MS_MOVE, 0)), result(mount("b", "b/x", 0, MS_MOVE, 0)),
+	  result(mount("b", "c", 0, MS_MOVE, 0)), result(mount("b/x", "none", 0, MS_MOVE, 0)),
+	  result(mount(0, "b", 0, MS_MOVE, 0)));
+	mount(0, place, 0, MS_SHARED, 0);
+	P("shared", result(mount("b", "a", 0, MS_MOVE, 0)));
+}
+
+static void flags(void)
+{
+	begin();
+	mount("a", "b", 0, MS_BIND, 0);
+	P("read-only", result(mount(0, "b", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0)), make("b/new"),
+	  result(mkdir("b/dir", 0755)), result(unlink("b/file")), result(chmod("b/file", 0600)),
+	  result(chown("b/file", 0, 0)), result(truncate("b/file", 0)),
+	  result(open("b/file", O_RDWR)), result(open("b/file", O_RDONLY)) > 0,
+	  result(symlink("x", "b/link")), result(rename("b/file", "b/g")),
+	  result(link("b/file", "b/g")), result(access("b/file", W_OK)),
+	  result(utimensat(AT_FDCWD, "b/file", 0, 0)));
+	P("still", make("a/new"), result(unlink("a/new")),
+	  result(open("b/none", O_RDWR | O_CREAT, 0644)), result(rmdir("b/inner")));
+	show();
+	int held = open("a/file", O_RDWR);
+	P("other", result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)), make("b/new"));
+	int writer = open("b/file", O_RDWR);
+	P("writer", result(mount(0, "b", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0)));
+	close(writer);
+	close(held);
+	P("all", result(mount(0, "b", 0,
+			      MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
+				      MS_NODIRATIME,
+			      0)));
+	show();
+	struct statvfs fs;
+	statvfs("b", &fs);
+	P("statvfs", fs.f_flag);
+	P("exec", result(execl("b/file", "file", (char *)0)),
+	  result(execl("a/file", "file", (char *)0)));
+	int fd = open("b/file", O_RDWR);
+	ftruncate(fd, 4096);
+	P("mmap",
+	  mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -errno : 0,
+	  mmap(0, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -errno : 0);
+	P("wrong", result(mount(0, "a/inner", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0)),
+	  result(mount(0, "a", 0, MS_REMOUNT, 0)),
+	  result(mount(0, "b", 0, MS_SHARED | MS_PRIVATE, 0)),
+	  result(mount(0, "a", 0, MS_PRIVATE, 0)),
+	  result(mount(0, "b", 0, MS_PRIVATE | MS_BIND, 0)));
+	P("new",
+	  result(mount("x", "a/inner", "tmpfs", MS_NOEXEC | MS_NOSUID | MS_STRICTATIME,
+		       "size=64k")),
+	  result(mount("x", "c", "tmpfs", 0, 0)), result(mount("x", "a", "nofs", 0, 0)),
+	  result(mount("x", "a", 0, 0, 0)), result(mount("x", "none", "tmpfs", 0, 0)));
+	show();
+	mount(0, "a/inner", 0, MS_REMOUNT | MS_RDONLY, 0);
+	P("remounted", make("a/inner/x"));
+	show();
+}
+
+static void propagation(void)
+{
+	begin();
+	mount("t", "a", "tmpfs", 0, "");
+	mkdir("a/x", 0755);
+	mkdir("a/y", 0755);
+	P("shared", result(mount(0, "a", 0, MS_SHARED, 0)), result(mount("a", "b", 0, MS_BIND, 0)));
+	P("both", result(mount("u", "a/x", "tmpfs", 0, "")), make("a/x/f"), exists("b/x/f"));
+	show();
+	P("gone", result(umount2("b/x", 0)), exists("a/x/f"));
+	P("slave", result(mount(0, "b", 0, MS_SLAVE, 0)), result(mount("u", "a/x", "tmpfs", 0, "")),
+	  make("a/x/f"), exists("b/x/f"), result(mount("u", "b/y", "tmpfs", 0, "")), make("b/y/f"),
+	  exists("a/y/f"));
+	show();
+	P("private", result(mount(0, "b", 0, MS_PRIVATE, 0)), result(umount2("a/x", 0)),
+	  exists("b/x/f"));
+	P("unbindable", result(mount(0, "b", 0, MS_UNBINDABLE, 0)), result(mkdir("d", 0755)),
+	  result(mount("b", "d", 0, MS_BIND, 0)));
+	show();
+}
+
+static void pivots(void)
+{
+	begin();
+	mount("t", "b", "tmpfs", 0, "");
+	mkdir("b/old", 0755);
+	mkdir("b/proc", 0755);
+	make("b/here");
+	P("wrong", result(syscall(SYS_pivot_root, "a", "a/inner")),
+	  result(syscall(SYS_pivot_root, "b", "a")), result(syscall(SYS_pivot_root, "c", "b")),
+	  result(syscall(SYS_pivot_root, "none", "b")));
+	P("pivot", result(syscall(SYS_pivot_root, "b", "b/old")), result(chdir("/")),
+	  exists("/here"), exists("/old/tmp"));
+	char text[300];
+	printf("%s\n", getcwd(text, sizeof text));
+	P("away", result(umount2("/old", 0)), result(umount2("/old", MNT_DETACH)),
+	  result(rmdir("/old")), exists("/tmp"));
+	P("root", result(rmdir("/proc")), result(chdir("..")), exists("here"));
+}
+
+static void pivot_on_itself(void)
+{
+	begin();
+	mount("t", "b", "tmpfs", 0, "");
+	make("b/here");
+	chdir("b");
+	P("pivot", result(syscall(SYS_pivot_root, ".", ".")), result(umount2(".", MNT_DETACH)),
+	  result(chdir("/")), exists("here"), exists("tmp"));
+}
+
+static void copies(void)
+{
+	begin();
+	mount("t", "a", "tmpfs", 0, "");
+	make("a/f");
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		P("copy", result(unshare(CLONE_NEWNS)), exists("a/f"), result(umount2("a", 0)),
+		  exists("a/f"), result(mount("u", "b", "tmpfs", 0, "")));
+		make("b/mine");
+		show();
+		P("deeper", result(unshare(CLONE_NEWUSER | CLONE_NEWNS)), result(umount2("b", 0)),
+		  exists("b/mine"), result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)),
+		  result(mount("v", "b", "tmpfs", 0, "")));
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(child, 0, 0);
+	P("kept", exists("a/f"), exists("b/mine"));
+	P("clone", call(SYS_clone, CLONE_NEWNS | CLONE_FS | SIGCHLD, 0, 0, 0, 0, 0));
+	int mnt = open("/proc/self/ns/mnt", O_RDONLY);
+	P("setns", mnt > 0, result(setns(mnt, 0)), exists("a/f"), exists("/proc"));
+	char text[300];
+	printf("%s\n", getcwd(text, sizeof text));
+	make("/proc/none");
+	chdir(place);
+	P("ns file", result(mount("/proc/self/ns/uts", "c", 0, MS_BIND, 0)),
+	  result(mount("/proc/self/ns/mnt", "c", 0, MS_BIND, 0)));
+	show();
+	int uts = open("c", O_RDONLY);
+	P("use", uts > 0, result(setns(uts, 0)), result(umount2("c", 0)));
+	close(uts);
+	P("use", result(umount2("c", 0)));
+}
+
+static void roots(void)
+{
+	begin();
+	mount("t", "a", "tmpfs", 0, "");
+	mkdir("a/proc", 0755);
+	P("proc", result(mount("p", "a/proc", "proc", 0, "")) <= 0, result(chroot("a")),
+	  result(unshare(CLONE_NEWUSER)));
+	char text[300];
+	P("outside", syscall(SYS_getcwd, text, sizeof text) > 0);
+	printf("%s\n", strncmp(text, "(unreachable)", 13) ? "reachable" : "unreachable");
+	P("back", result(chdir("..")), result(chdir("/")), exists("/proc"));
+	printf("%s\n", getcwd(text, sizeof text));
+}
+
+int main(void)
+{
+	uid = getuid();
+	gid = getgid();
+	if (!mkdtemp(place))
+		return 1;
+	part("binds", binds);
+	part("trees", trees);
+	part("moves", moves);
+	part("flags", flags);
+	part("propagation", propagation);
+	part("pivots", pivots);
+	part("pivot on itself", pivot_on_itself);
+	part("copies", copies);
+	part("roots", roots);
+	rmdir(place);
+	return 0;
+}
