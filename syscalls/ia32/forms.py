@@ -217,7 +217,7 @@ def _fstat64_fd(task: Task, fd: int) -> bytes:
 @form("fstatat64", SINT, PATH, STRUCT, INT)
 def _fstatat64(task: Task, dirfd: int, path: str, flags: int) -> bytes:
     refuse_flags(flags, stats.STAT_FLAGS)
-    return _stat64(stats.stat_of(inode_at(task, dirfd, path, flags)))
+    return _stat64(stats.stat_of(inode_at(task, dirfd, path, flags), task.cred.user_ns))
 
 
 @form("_llseek", SINT, INT, INT, INT, SINT)
