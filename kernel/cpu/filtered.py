@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.listener import CONTINUE
 from pkern.kernel.tasks.seccomp import (
     ACTION_BITS,
     DATA_BITS,
@@ -14,9 +16,10 @@ from pkern.kernel.tasks.seccomp import (
     TRACE,
     TRAP,
     USER_NOTIF,
+    data_of,
 )
 from pkern.kernel.tasks.signals import SigInfo, force
-from pkern.kernel.tasks.thread import WORD, entry_by_number
+from pkern.kernel.tasks.thread import GIVEN_AWAY, WORD, entry_by_number
 from pkern.kernel.tasks.trace import Event
 
 if TYPE_CHECKING:
@@ -49,9 +52,42 @@ def obey(task: Task, answer: int, nr: int, rip: int, ask: Then) -> None:
         if task.trace is not None and task.trace.wants(Event.SECCOMP):
             task.trace.hold_at_event(Event.SECCOMP, data, ask)
     elif action == USER_NOTIF:
-        task.cpu.set_result(-errno.ENOSYS)  # nobody listens
+        _give_away(task, nr, rip)
     else:
         _kill(task, action)
+
+
+def _give_away(task: Task, nr: int, rip: int) -> None:
+    """Let a listener answer: the task sleeps as in a call, which ask() makes."""
+    assert task.seccomp is not None
+    entry = entry_by_number(nr)
+    regs = task.cpu.registers()
+    arguments = tuple(regs[name] for name in entry.arguments)
+    if task.seccomp.listener(data_of(nr, rip, arguments)) is None:
+        task.cpu.set_result(-errno.ENOSYS)
+    else:
+        task.thread.call = nr | GIVEN_AWAY, arguments
+
+
+def ask(task: Task, nr: int, arguments: tuple[int, ...]) -> int:
+    """Return what a listener answers to a call that a filter has given away.
+
+    It may have the call made after all. Errors: those of the answer or of the call; WouldBlock.
+    """
+    thread, scheduler = task.thread, task.kernel.scheduler
+    assert task.seccomp is not None and scheduler is not None
+    data = data_of(nr, task.cpu.registers()["rip"], arguments)
+    listener = task.seccomp.listener(data)
+    if listener is None:
+        raise SyscallError(errno.ENOSYS)
+    notice = listener.ask(task, data)
+    thread.progress = None
+    if notice.flags & CONTINUE:
+        thread.call = nr, arguments
+        return scheduler.make(task, nr, arguments)
+    if notice.error:
+        return notice.error
+    return notice.value
 
 
 def _kill(task: Task, action: int) -> None:

@@ -182,6 +182,15 @@ class Context:
         lib.context_result(self.handle, rax)
 
     @property
+    def has_tsc(self) -> bool:
+        """Whether the task may read the counter of time stamps."""
+        return bool(lib.context_has_tsc(self.handle))
+
+    def set_tsc(self, allowed: int) -> None:
+        """Let the task read that counter (1), or not (0): then it is a general protection fault."""
+        lib.context_set_tsc(self.handle, allowed)
+
+    @property
     def in_ia32_call(self) -> bool:
         """Whether the call that the task is in, or has just left, was made by int 0x80."""
         return bool(lib.context_in_ia32_call(self.handle))

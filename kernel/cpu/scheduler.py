@@ -41,7 +41,7 @@ from pkern.kernel.tasks.signals import (
     Fate,
     SigInfo,
 )
-from pkern.kernel.tasks.thread import IA32, NO_CALL, SYSCALL, WORD, entry_of
+from pkern.kernel.tasks.thread import GIVEN_AWAY, IA32, NO_CALL, SYSCALL, WORD, entry_of
 from pkern.kernel.tasks.trace import CLD_TRAPPED, At, Calls, Event, Steps, Trace, is_held, trap
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock, outside
 
@@ -668,7 +668,8 @@ class Scheduler:
             return True
         ask = partial(self._make_held_call, passing=ASKED)
         load("pkern.kernel.cpu.filtered").obey(task, answer, call[0], rip, ask)
-        self._left_call(task)
+        if task.thread.call is None:  # else a listener answers it
+            self._left_call(task)
         return False
 
     def _hold_at_entry(self, task: Task, trace: Trace, nr: int) -> None:
@@ -843,9 +844,7 @@ class Scheduler:
         (nr, arguments), progress = thread.restart_block
         thread.progress = progress if thread.progress is None else thread.progress
         try:
-            if nr & IA32:
-                return self.ia32(task, nr & WORD, *arguments)
-            return self.calls.get(nr, self._call_by_eax)(task, *arguments)
+            return self.make(task, nr, arguments)
         finally:
             thread.progress = None  # who sleeps once more notes it anew
 
@@ -1181,7 +1180,13 @@ class Scheduler:
 
         One of the i386 table; one whose bits above eax count for nothing; or it is missing.
         """
-        nr = self.call_number(task)
+        return self.make(task, self.call_number(task), registers)
+
+    def make(self, task: Task, nr: int, registers: tuple[int, ...]) -> int:
+        """Make a call by its number, with its marks."""
+        if nr & GIVEN_AWAY:
+            filtered = load("pkern.kernel.cpu.filtered")
+            return int(filtered.ask(task, nr & ~GIVEN_AWAY, registers))
         if nr & IA32:
             return self.ia32(task, nr & WORD, *registers)
         return self.calls.get(nr & EAX, self.missing)(task, *registers)

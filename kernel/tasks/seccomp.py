@@ -10,10 +10,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.thread import entry_by_number
 from pkern.kernel.values import NamedTuple
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.listener import Listener
 
 STRICT, FILTER = 1, 2  # modes
 DATA = struct.Struct("<IIQ6Q")  # struct seccomp_data: number, architecture, address, arguments
@@ -182,6 +186,11 @@ def _loaded(code: int, k: int, data: bytes, memory: list[int]) -> int:
 # ---- a task's filters ----
 
 
+def data_of(nr: int, rip: int, arguments: tuple[int, ...]) -> bytes:
+    """Return the struct seccomp_data of a call, whose number has the mark of its entry."""
+    return DATA.pack(nr & WORD, entry_by_number(nr).audit_arch, rip, *arguments)
+
+
 def _gravity(answer: int) -> int:
     """Return an action as a signed number: the lower, the graver."""
     action = answer & ACTION_BITS
@@ -189,31 +198,43 @@ def _gravity(answer: int) -> int:
 
 
 class Seccomp(NamedTuple):
-    """What holds for a task. programs: newest first."""
+    """What holds for a task. programs: newest first, each with its listener, if it has one."""
 
     mode: int
     programs: tuple[Program, ...] = ()
+    listeners: tuple[Listener | None, ...] = ()
 
-    def with_program(self, program: Program) -> Seccomp:
+    def with_program(self, program: Program, listener: Listener | None = None) -> Seccomp:
         """Return these and one more. Errors: EINVAL (strict), ENOMEM (too many instructions)."""
         if self.mode == STRICT:
             raise SyscallError(errno.EINVAL)
         held = sum(len(one) + FILTER_COST for one in self.programs)
         if held + len(program) > ALL_INSTRUCTIONS:
             raise SyscallError(errno.ENOMEM)
-        return Seccomp(FILTER, (program, *self.programs))
+        return Seccomp(FILTER, (program, *self.programs), (listener, *self.listeners))
 
     def answer(self, nr: int, rip: int, arguments: tuple[int, ...]) -> int:
         """Return what is to be done about a call: an action and its data.
 
         nr: as in Thread.call: with the mark of its entry.
         """
-        entry = entry_by_number(nr)
         if self.mode == STRICT:
-            return ALLOW if nr & WORD in entry.strict else KILL_THREAD
-        data = DATA.pack(nr & WORD, entry.audit_arch, rip, *arguments)
-        answers = [run(program, data) for program in self.programs]
-        return min(answers, key=_gravity)
+            return ALLOW if nr & WORD in entry_by_number(nr).strict else KILL_THREAD
+        return min(self._answers(data_of(nr, rip, arguments)), key=_gravity)
+
+    def _answers(self, data: bytes) -> list[int]:
+        return [run(program, data) for program in self.programs]
+
+    def listener(self, data: bytes) -> Listener | None:
+        """Return who hears of a call (struct seccomp_data): the newest gravest filter's."""
+        answers = self._answers(data)
+        return self.listeners[answers.index(min(answers, key=_gravity))]
+
+    def left(self) -> None:
+        """Let listeners look again: a task has ended, which may have been their last."""
+        for listener in self.listeners:
+            if listener is not None:
+                listener.kernel.wake(listener)
 
     def descends_from(self, other: Seccomp | None) -> bool:
         """Tell whether these are another one's filters and newer ones."""

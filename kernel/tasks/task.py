@@ -509,6 +509,8 @@ class Task:
         self.signals.handlers.users -= 1
         self.fds.leave()
         self._drop_exe()
+        if self.seccomp is not None:
+            self.seccomp.left()
         if self.context is not None:
             self._leave_processor()
         self._leave_mm()

@@ -27,6 +27,7 @@ Made = tuple[int, tuple[int, ...]]  # a system call: number and registers
 
 NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 IA32 = 1 << 64  # in a call's number: it is one of the i386 table
+GIVEN_AWAY = 1 << 65  # in a call's number: a listener of a filter answers it
 WORD, HALF = (1 << 64) - 1, (1 << 32) - 1
 
 

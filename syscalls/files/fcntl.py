@@ -432,6 +432,7 @@ IoctlOf = Callable[[Any, File, int, int], int]
 OF_INODES: LateTable[str, IoctlOf] = LateTable()  # by the class of what is asked
 OF_INODES.declare(
     {
+        "Listener": "pkern.syscalls.tasks.seccomp",
         "MapsFile": "pkern.syscalls.memory.maps",
         "PagemapFile": "pkern.syscalls.memory.maps",
         "UserfaultDevice": "pkern.syscalls.memory.userfaultfd",

@@ -30,7 +30,7 @@ Option = Callable[["Task", Arguments], int]
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 3, 4, 15, 16
 PR_SET_VSYSCALL, PR_GET_VSYSCALL = 0x56535953, 0x56535954  # "VSYS"; Linux has no such option
 PR_SET_PTRACER, ANY_PID = 0x59616D61, (1 << 64) - 1  # "Yama"
-PR_TSC_ENABLE = 1
+PR_TSC_ENABLE, PR_TSC_SIGSEGV = 1, 2
 MCE_KILL_CLEAR, MCE_KILL_SET = 0, 1
 MCE_KILLS = (MCE_KILL_LATE, MCE_KILL_EARLY, MCE_KILL_DEFAULT)
 SPEC_STORE_BYPASS, SPEC_INDIRECT_BRANCH, SPEC_L1D_FLUSH = 0, 1, 2
@@ -107,8 +107,16 @@ def _set_timing(task: Task, args: Arguments) -> int:
 
 
 def _set_tsc(task: Task, args: Arguments) -> int:
-    _need(args[0] == PR_TSC_ENABLE)
+    """Let RDTSC be (1), or fault (2); children and programs that it executes keep that."""
+    _need(args[0] in (PR_TSC_ENABLE, PR_TSC_SIGSEGV))
+    if task.context is not None:
+        task.context.set_tsc(int(args[0] == PR_TSC_ENABLE))
     return 0
+
+
+def _get_tsc(task: Task, args: Arguments) -> int:
+    allowed = task.context is None or task.context.has_tsc
+    return _store(task, args[0], "<i", PR_TSC_ENABLE if allowed else PR_TSC_SIGSEGV)
 
 
 def _set_timer_slack(task: Task, args: Arguments) -> int:
@@ -325,7 +333,7 @@ OPTIONS: dict[int, Option] = {
     22: _set_seccomp,
     23: lambda task, args: int(_capability(args[0]) in task.cred.bounding),
     24: _drop_bounding,
-    25: lambda task, args: _store(task, args[0], "<i", PR_TSC_ENABLE),
+    25: _get_tsc,
     26: _set_tsc,
     27: lambda task, args: task.cred.securebits,
     28: _set_securebits,
@@ -358,7 +366,7 @@ OPTIONS: dict[int, Option] = {
     77: _restore_timer_ids,
     PR_SET_VMA: _name_memory,
 }
-MISSING = "PR_TSC_SIGSEGV, dispatch of system calls to user space, slots of futexes"
+MISSING = "dispatch of system calls to user space, slots of futexes"
 
 
 @syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)

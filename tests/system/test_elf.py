@@ -66,7 +66,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
     [
         *("pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
-        *("alarms", "pageflags"),
+        *("alarms", "pageflags", "timestamps"),
     ],
 )
 def test_same_output_as_on_the_host_for_the_same_user(
@@ -138,7 +138,7 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
 
 
 @pytest.mark.parametrize(
-    "name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp", "int80"]
+    "name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp", "int80", "unotify"]
 )
 def test_sockets_and_terminals_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str

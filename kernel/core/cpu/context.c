@@ -88,9 +88,12 @@ context *context_copy(context *from)
 	else
 		memcpy(c->saved, from->saved, from->p->context_bytes);
 	c->in_ia32_call = from->in_ia32_call;
+	c->no_tsc = from->no_tsc;
 	return c;
 }
 
+void context_set_tsc(context *c, uint64_t allowed) { c->no_tsc = !allowed; }
+int64_t context_has_tsc(context *c) { return !c->no_tsc; }
 int64_t context_in_ia32_call(context *c) { return c->in_ia32_call; }
 
 void context_destroy(context *c)

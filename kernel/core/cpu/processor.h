@@ -94,6 +94,7 @@ struct context {
 	uint64_t answers;                     /* enum run_calls */
 	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
 	uint64_t known;                       /* bit n: kind n is remembered */
+	bool no_tsc;                          /* RDTSC and RDTSCP are not for it */
 	bool in_ia32_call;                    /* made by int 0x80; until the task runs on */
 	void *owner;                          /* what Python knows it by */
 	struct runner *runner;                /* its thread */

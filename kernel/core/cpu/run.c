@@ -443,7 +443,10 @@ static int rdtsc_hook(engine *uc, void *arg)
 {
 	processor *p = arg;
 
-	(void)uc;
+	if (p->current->no_tsc) {
+		in_hook(uc, 0, 0, arg);
+		return 1;
+	}
 	p->tsc += TSC_STEP;
 	write_reg(p, REG_RAX, p->tsc & 0xffffffff);
 	write_reg(p, REG_RDX, p->tsc >> 32);
@@ -452,7 +455,10 @@ static int rdtsc_hook(engine *uc, void *arg)
 
 static int rdtscp_hook(engine *uc, void *arg)
 {
-	write_reg(arg, REG_RCX, 0); /* processor 0, node 0 */
+	processor *p = arg;
+
+	if (!p->current->no_tsc)
+		write_reg(p, REG_RCX, 0); /* processor 0, node 0 */
 	return rdtsc_hook(uc, arg);
 }
 
