@@ -367,6 +367,46 @@ def test_what_locks_order_is_no_race(name, folder):
     assert refused.stderr.endswith("in each access to memory: --preempt memory\n")
 
 
+ATOMICS = r"""
+#include <pthread.h>
+#include <stdatomic.h>
+static _Atomic int flag;
+static int value;
+static void *tell(void *unused)
+{
+	value = 1;
+	atomic_store_explicit(&flag, 1, ORDER);
+	return unused;
+}
+static void *look(void *unused)
+{
+	if (atomic_load_explicit(&flag, ORDER == memory_order_release ? memory_order_acquire : ORDER))
+		value = 2;
+	return unused;
+}
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, 0, tell, 0);
+	pthread_create(&two, 0, look, 0);
+	pthread_join(one, 0);
+	pthread_join(two, 0);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("order", "nr"), [("seq_cst", 0), ("release", 1)])
+def test_atomics_are_known_by_their_locked_stores(order, nr, tmp_path):
+    (tmp_path / "atomics.c").write_text(ATOMICS)
+    command = ["gcc", "-static", "-O1", "-pthread", f"-DORDER=memory_order_{order}"]
+    subprocess.run([*command, "-o", "atomics", "atomics.c"], check=True, cwd=tmp_path)
+    words = ("explore", "--races", "--preempt", "memory", "--bound", "0", "./atomics")
+    told = pkern(*words, folder=tmp_path).stdout
+    assert f"data races: {nr}\n" in told
+    assert told.count("flag, 4 bytes") == nr
+
+
 LOOPS = r"""
 #include <pthread.h>
 #include <sched.h>
