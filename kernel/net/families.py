@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.net.inet import IPPROTO_TCP, IPPROTO_UDP
+from pkern.kernel.net.inet import IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pkern.kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -24,7 +24,7 @@ from pkern.kernel.net.socket import (
     Socket,
 )
 from pkern.kernel.net.tcp import TcpSocket
-from pkern.kernel.net.udp import UdpSocket
+from pkern.kernel.net.udp import UdpLiteSocket, UdpSocket
 from pkern.kernel.net.unix import UnixSocket, join
 from pkern.kernel.net.unix_messages import UnixDatagram, UnixSeqpacket
 from pkern.kernel.net.unix_stream import UnixStream
@@ -86,6 +86,8 @@ def _make_inet(net: Net, task: Caller, family: int, kind: int, protocol: int) ->
         return TcpSocket(net, family, owner)
     if kind == SOCK_DGRAM and protocol in (0, IPPROTO_UDP):
         return UdpSocket(net, family, owner)
+    if kind == SOCK_DGRAM and protocol == IPPROTO_UDPLITE:
+        return UdpLiteSocket(net, family, owner)
     if kind == SOCK_RAW and protocol and not task.capable_in(net.owner, "CAP_NET_RAW"):
         raise SyscallError(errno.EPERM)
     if kind == SOCK_DGRAM and protocol == IPPROTO_ICMP[family]:

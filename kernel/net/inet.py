@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pkern.kernel.net.ports import Ports
     from pkern.kernel.vfs.machine import Caller
 
-IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6 = 0, 6, 17, 41
+IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6, IPPROTO_UDPLITE = 0, 6, 17, 41, 136
 IPV6_V6ONLY = 26
 
 

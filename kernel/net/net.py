@@ -62,6 +62,12 @@ class Net:
         ports: Ports = load("pkern.kernel.net.ports").Ports(self)
         return ports
 
+    @cached_property
+    def udplite(self) -> Ports:
+        """The ports of UDP-Lite."""
+        ports: Ports = load("pkern.kernel.net.ports").Ports(self)
+        return ports
+
     def entered(self, socket: Socket) -> None:
         """Note a new socket."""
         self.sockets[socket] = None

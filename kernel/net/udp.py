@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.address import BROADCAST, Endpoint, is_multicast, is_v4, pack, unpack
-from pkern.kernel.net.inet import IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, InetSocket
+from pkern.kernel.net.inet import (
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+    InetSocket,
+)
 from pkern.kernel.net.packet import NOTHING, IpHead, Packet, Received, message_cost
 from pkern.kernel.net.socket import (
     AF_INET,
@@ -199,3 +205,16 @@ class UdpSocket(InetSocket):
 
     def poll(self, file: File) -> int:
         return self.poll_ends() | (POLLIN if self.queue else 0) | POLLOUT
+
+
+class UdpLiteSocket(UdpSocket):
+    """UDP-Lite: ports of its own; how much its checksum covers shows in its options only.
+
+    Source: udplite(7).
+    """
+
+    protocol = IPPROTO_UDPLITE
+
+    @property
+    def ports(self) -> Ports:
+        return self.net.udplite

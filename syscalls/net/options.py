@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.net.inet import IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_V6ONLY, InetSocket
+from pkern.kernel.net.inet import (
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+    IPV6_V6ONLY,
+    InetSocket,
+)
 from pkern.kernel.net.packet import NOBODY
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.net.tcp_info import tcp_info
+from pkern.kernel.net.udp import UdpLiteSocket, UdpSocket
 from pkern.syscalls.net.control import shown
 from pkern.syscalls.net.transfer import socket_of
 from pkern.syscalls.table import INT, SINT, syscall
@@ -326,6 +335,24 @@ TCP_OPTIONS: dict[int, Option] = {
 }
 
 
+def _coverage(name: int) -> Option:
+    """Return how many bytes of a datagram a checksum of UDP-Lite covers; 0: all."""
+
+    def put(task: Task, socket: Socket, data: bytes) -> None:
+        if not isinstance(socket, UdpLiteSocket):
+            raise SyscallError(errno.ENOPROTOOPT)
+        value = _int_in(data)
+        socket.options[IPPROTO_UDPLITE, name] = min(max(value, 8), 0xFFFF) if value else 0
+
+    return Option(lambda socket: _int(socket.option(IPPROTO_UDPLITE, name)), put)
+
+
+UDP_OPTIONS: dict[int, Option] = {
+    10: _coverage(10),  # UDPLITE_SEND_CSCOV
+    11: _coverage(11),  # UDPLITE_RECV_CSCOV
+}
+
+
 def _options(socket: Socket, level: int, others: dict[int, int]) -> dict[int, Option]:
     """Return the options of a level. Errors: where there is no such, by family: others."""
     if level == SOL_SOCKET:
@@ -337,6 +364,8 @@ def _options(socket: Socket, level: int, others: dict[int, int]) -> dict[int, Op
         levels[IPPROTO_IPV6] = IPV6_OPTIONS
     if isinstance(socket, TcpSocket):
         levels[IPPROTO_TCP] = TCP_OPTIONS
+    if isinstance(socket, UdpSocket):
+        levels[IPPROTO_UDP] = levels[IPPROTO_UDPLITE] = UDP_OPTIONS
     if level not in levels:
         raise SyscallError(others.get(socket.family, errno.EOPNOTSUPP))
     return levels[level]

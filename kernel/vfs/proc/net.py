@@ -140,11 +140,11 @@ def tcp6(net: Net) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _udp_rows(net: Net, family: int) -> list[str]:
+def _udp_rows(ports: Ports, family: int) -> list[str]:
     udp = load("pkern.kernel.net.udp")
     rows = []
-    for port in sorted(net.udp.bound):
-        for one in net.udp.bound[port]:
+    for port in sorted(ports.bound):
+        for one in ports.bound[port]:
             assert isinstance(one, udp.UdpSocket)
             state = ESTABLISHED if one.remote else CLOSE
             row = f"{_ends(one)} {state:02X} 00000000:{one.charged:08X} 00:00000000 00000000"
@@ -153,15 +153,33 @@ def _udp_rows(net: Net, family: int) -> list[str]:
     return rows
 
 
+def _udp4(ports: Ports) -> str:
+    rows = [f"   sl  {HEAD}{DROPS}", *_udp_rows(ports, AF_INET)]
+    return "".join(row.ljust(UDP_WIDTH) + "\n" for row in rows)
+
+
+def _udp6(ports: Ports) -> str:
+    return "\n".join([f"  sl  {HEAD6}{DROPS}", *_udp_rows(ports, AF_INET6)]) + "\n"
+
+
 def udp4(net: Net) -> str:
     """Sockets of UDP by IPv4. Source: proc_net(5)."""
-    rows = [f"   sl  {HEAD}{DROPS}", *_udp_rows(net, AF_INET)]
-    return "".join(row.ljust(UDP_WIDTH) + "\n" for row in rows)
+    return _udp4(net.udp)
 
 
 def udp6(net: Net) -> str:
     """Sockets of UDP of AF_INET6. Source: proc_net(5)."""
-    return "\n".join([f"  sl  {HEAD6}{DROPS}", *_udp_rows(net, AF_INET6)]) + "\n"
+    return _udp6(net.udp)
+
+
+def udplite4(net: Net) -> str:
+    """Sockets of UDP-Lite by IPv4. Source: proc_net(5)."""
+    return _udp4(net.udplite)
+
+
+def udplite6(net: Net) -> str:
+    """Sockets of UDP-Lite of AF_INET6. Source: proc_net(5)."""
+    return _udp6(net.udplite)
 
 
 # ---- what there is one of ----
@@ -205,14 +223,14 @@ def sockstat(net: Net) -> str:
         f"sockets: used {len(net.sockets)}\n"
         f"TCP: inuse {tcp} orphan 0 tw {lingering} alloc {tcp + tcp6} mem 0\n"
         f"UDP: inuse {_count(net, AF_INET, 17)} mem 0\n"
-        "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
+        f"UDPLITE: inuse {_count(net, AF_INET, 136)}\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
     )
 
 
 def sockstat6(net: Net) -> str:
     """How many sockets of AF_INET6 there are. Source: proc_net(5)."""
     tcp, udp = _count(net, AF_INET6, 6), _count(net, AF_INET6, 17)
-    rest = "UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
+    rest = f"UDPLITE6: inuse {_count(net, AF_INET6, 136)}\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
     return f"TCP6: inuse {tcp}\nUDP6: inuse {udp}\n{rest}"
 
 
@@ -238,6 +256,8 @@ FILES: dict[str, Callable[[Net], Text]] = {
     "tcp6": tcp6,
     "udp": udp4,
     "udp6": udp6,
+    "udplite": udplite4,
+    "udplite6": udplite6,
     "unix": unix,
 }
 

@@ -92,7 +92,7 @@ static int connect_to(int fd, const char *what, const char *ip, int port)
 	return show(what, connect(fd, &to.a, n));
 }
 
-static int made(int family, int type) { return socket(family, type, 0); }
+static int made(int family, int type, int protocol) { return socket(family, type, protocol); }
 
 static void ready(const char *what, int fd)
 {
@@ -122,7 +122,7 @@ static int on = 1;
 
 static int listener(const char *ip, int backlog)
 {
-	int fd = made(strchr(ip, ':') ? AF_INET6 : AF_INET, SOCK_STREAM);
+	int fd = made(strchr(ip, ':') ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
 	bind_to(fd, "bind", ip, 0);
 	show("listen", listen(fd, backlog));
 	return fd;
@@ -133,7 +133,7 @@ static int listener(const char *ip, int backlog)
 static void addresses(void)
 {
 	union any to;
-	int fd = made(AF_INET, SOCK_STREAM);
+	int fd = made(AF_INET, SOCK_STREAM, 0);
 	name_of("unbound", fd, 0, 0);
 	name_of("peer", fd, 1, 0);
 	ready("unbound", fd);
@@ -148,8 +148,8 @@ static void addresses(void)
 	show("unspecified, any", bind(fd, &to.a, n));
 	name_of("bound", fd, 0, 0);
 	bind_to(fd, "again", "127.0.0.1", 0);
-	int port = port_of(fd), other = made(AF_INET, SOCK_STREAM),
-	    six = made(AF_INET6, SOCK_STREAM);
+	int port = port_of(fd), other = made(AF_INET, SOCK_STREAM, 0),
+	    six = made(AF_INET6, SOCK_STREAM, 0);
 	bind_to(other, "taken", "127.0.0.1", port);
 	bind_to(six, "taken", "::", port);
 	show("v6only", setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
@@ -161,16 +161,16 @@ static void addresses(void)
 	bind_to(other, "both reuse", "127.0.0.1", port);
 	show("listen", listen(fd, 1));
 	show("listen too", listen(other, 1));
-	int third = made(AF_INET, SOCK_STREAM);
+	int third = made(AF_INET, SOCK_STREAM, 0);
 	setsockopt(third, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	bind_to(third, "reuse of a listener", "127.0.0.2", port);
 	close(third);
-	int a = made(AF_INET, SOCK_DGRAM), b = made(AF_INET, SOCK_DGRAM);
+	int a = made(AF_INET, SOCK_DGRAM, 0), b = made(AF_INET, SOCK_DGRAM, 0);
 	bind_to(a, "udp", "127.0.0.1", port);
 	bind_to(b, "udp taken", "0.0.0.0", port);
 	bind_to(b, "udp beside", "127.0.0.2", port);
 	close(a), close(b);
-	a = made(AF_INET, SOCK_STREAM), b = made(AF_INET, SOCK_STREAM);
+	a = made(AF_INET, SOCK_STREAM, 0), b = made(AF_INET, SOCK_STREAM, 0);
 	setsockopt(a, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	setsockopt(b, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	bind_to(a, "reuseport", "127.0.0.3", 0);
@@ -178,7 +178,7 @@ static void addresses(void)
 	bind_to(b, "reuseport", "127.0.0.3", port_of(a));
 	show("listen", listen(b, 1));
 	close(a), close(b), close(fd), close(other), close(six);
-	fd = made(AF_INET6, SOCK_STREAM);
+	fd = made(AF_INET6, SOCK_STREAM, 0);
 	bind_to(fd, "mapped", "::ffff:127.0.0.1", 0);
 	name_of("mapped", fd, 0, 0);
 	close(fd);
@@ -203,7 +203,7 @@ static void connections(const char *ip, const char *mine)
 	name_of("listener", fd, 0, port);
 	ready("listener", fd);
 	printf("state %d\n", state_of(fd));
-	int a = made(family, SOCK_STREAM);
+	int a = made(family, SOCK_STREAM, 0);
 	connect_to(a, "connect", ip, port);
 	name_of("own", a, 0, port);
 	name_of("peer", a, 1, port);
@@ -237,14 +237,14 @@ static void connections(const char *ip, const char *mine)
 	printf("SIGPIPE %d\n", broken);
 	close(a), close(b);
 	/* The server ends first: its port lingers. */
-	a = made(family, SOCK_STREAM);
+	a = made(family, SOCK_STREAM, 0);
 	connect_to(a, "connect", ip, port);
 	b = accept(fd, NULL, NULL);
 	close(b);
 	show("read", read(a, text, 9));
 	close(a);
 	close(fd);
-	fd = made(family, SOCK_STREAM);
+	fd = made(family, SOCK_STREAM, 0);
 	bind_to(fd, "lingers", ip, port);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	bind_to(fd, "lingers, reuse", ip, port);
@@ -256,7 +256,7 @@ static void resets(void)
 	int fd = listener("127.0.0.1", 5), port = port_of(fd);
 	char text[64];
 	for (int i = 0; i < 4; i++) {
-		int a = made(AF_INET, SOCK_STREAM), b;
+		int a = made(AF_INET, SOCK_STREAM, 0), b;
 		connect_to(a, "connect", "127.0.0.1", port);
 		b = accept(fd, NULL, NULL);
 		struct linger none = { 1, 0 };
@@ -294,7 +294,7 @@ static void resets(void)
 		printf("error %d, SIGPIPE %d\n", error_of(a), broken);
 		close(a);
 	}
-	int a = made(AF_INET, SOCK_STREAM);
+	int a = made(AF_INET, SOCK_STREAM, 0);
 	show("write unconnected", write(a, "x", 1));
 	show("read unconnected", read(a, text, 1));
 	show("shutdown unconnected", shutdown(a, SHUT_WR));
@@ -311,7 +311,7 @@ static void resets(void)
 static void later(void)
 {
 	int fd = listener("127.0.0.1", 0), port = port_of(fd);
-	int a = made(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+	int a = made(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	connect_to(a, "connect", "127.0.0.1", port);
 	struct pollfd p = { a, POLLOUT, 0 };
 	printf("%d %#x, error %d\n", poll(&p, 1, 1000), p.revents, error_of(a));
@@ -319,7 +319,7 @@ static void later(void)
 	connect_to(a, "connect", "127.0.0.1", port);
 	show("read", read(a, &p, 1));
 	close(a);
-	a = made(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+	a = made(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	close(accept(fd, NULL, NULL));
 	close(fd);
 	connect_to(a, "refused", "127.0.0.1", port);
@@ -328,15 +328,15 @@ static void later(void)
 	connect_to(a, "refused", "127.0.0.1", port);
 	printf("error %d\n", error_of(a));
 	close(a);
-	a = made(AF_INET, SOCK_STREAM);
+	a = made(AF_INET, SOCK_STREAM, 0);
 	connect_to(a, "refused", "127.0.0.1", port);
 	connect_to(a, "refused", "127.0.0.1", port);
 	ready("refused", a);
 	close(a);
-	a = made(AF_INET6, SOCK_STREAM);
+	a = made(AF_INET6, SOCK_STREAM, 0);
 	connect_to(a, "refused", "::1", port);
 	close(a);
-	a = made(AF_INET, SOCK_STREAM);
+	a = made(AF_INET, SOCK_STREAM, 0);
 	connect_to(a, "to a listener of any", "0.0.0.0", port);
 	close(a);
 }
@@ -344,7 +344,7 @@ static void later(void)
 static void both_families(void)
 {
 	int fd = listener("::", 5), port = port_of(fd);
-	int a = made(AF_INET, SOCK_STREAM), b;
+	int a = made(AF_INET, SOCK_STREAM, 0), b;
 	connect_to(a, "4 to 6", "127.0.0.5", port);
 	name_of("own", a, 0, port);
 	name_of("peer", a, 1, port);
@@ -354,7 +354,7 @@ static void both_families(void)
 	name_of("end", b, 0, port);
 	name_of("its peer", b, 1, port);
 	close(a), close(b);
-	a = made(AF_INET6, SOCK_STREAM);
+	a = made(AF_INET6, SOCK_STREAM, 0);
 	connect_to(a, "6 to 6 by mapped", "::ffff:127.0.0.1", port);
 	name_of("own", a, 0, port);
 	b = accept(fd, &from.a, &n);
@@ -369,7 +369,7 @@ static void bytes(void)
 	for (int i = 0; i < sizeof(data); i++)
 		data[i] = i * 31 + (i >> 8);
 	if (!fork()) {
-		int a = made(AF_INET, SOCK_STREAM);
+		int a = made(AF_INET, SOCK_STREAM, 0);
 		connect_to(a, "connect", "127.0.0.1", port);
 		for (int i = 0; i < 100; i++)
 			if (write(a, data, sizeof(data)) != sizeof(data))
@@ -391,7 +391,7 @@ static void bytes(void)
 	printf("child %d\n", WEXITSTATUS(status));
 	close(b);
 	/* Urgent data. */
-	int a = made(AF_INET, SOCK_STREAM), mark;
+	int a = made(AF_INET, SOCK_STREAM, 0), mark;
 	connect_to(a, "connect", "127.0.0.1", port);
 	b = accept(fd, NULL, NULL);
 	show("urgent", send(a, "abc!", 4, MSG_OOB));
@@ -424,11 +424,11 @@ static void bytes(void)
 
 /* ---- datagrams ---- */
 
-static void datagrams(const char *ip)
+static void datagrams(const char *ip, int protocol)
 {
 	int family = strchr(ip, ':') ? AF_INET6 : AF_INET;
-	int a = made(family, SOCK_DGRAM), b = made(family, SOCK_DGRAM),
-	    c = made(family, SOCK_DGRAM);
+	int a = made(family, SOCK_DGRAM, protocol), b = made(family, SOCK_DGRAM, protocol),
+	    c = made(family, SOCK_DGRAM, protocol);
 	char text[64];
 	static char big[70000];
 	union any to, from;
@@ -493,7 +493,7 @@ static void option(int fd, const char *what, int level, int name, int value)
 
 static void options(int family, int type)
 {
-	int fd = made(family, type);
+	int fd = made(family, type, 0);
 #define O(name, value) option(fd, #name, SOL_SOCKET, name, value)
 #define T(name, value) option(fd, #name, IPPROTO_TCP, name, value)
 #define I(name, value) option(fd, #name, IPPROTO_IP, name, value)
@@ -518,7 +518,7 @@ static void devices(void)
 {
 	struct ifreq r = { 0 }, several[4];
 	struct ifconf c = { sizeof(several), { (void *)several } };
-	int fd = made(AF_INET, SOCK_DGRAM);
+	int fd = made(AF_INET, SOCK_DGRAM, 0);
 	show("SIOCGIFCONF", ioctl(fd, SIOCGIFCONF, &c));
 	printf("%s\n", several[0].ifr_name);
 	strcpy(r.ifr_name, "lo");
@@ -550,7 +550,7 @@ static void watched(void)
 #define W printf("%d", epoll_wait(set, &e, 1, 0)), printf(" %#x\n", e.events), e.events = 0
 	epoll_ctl(set, EPOLL_CTL_ADD, fd, &e);
 	W;
-	int a = made(AF_INET, SOCK_STREAM);
+	int a = made(AF_INET, SOCK_STREAM, 0);
 	connect_to(a, "connect", "127.0.0.1", port);
 	W;
 	W;
@@ -656,6 +656,36 @@ static void controls(const char *ip, int level)
 	close(to);
 }
 
+/* ---- UDP-Lite: ports of its own, and how much a checksum covers ---- */
+
+static void lite(void)
+{
+	static const int values[] = { -1, 0, 1, 8, 9, 0xffff, 0x10000 };
+	int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), udp = socket(AF_INET, SOCK_DGRAM, 0);
+	int value = 0;
+	socklen_t n = sizeof(value);
+	union any name;
+	show("protocol", getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &value, &n));
+	show("is", value);
+	for (int option = 9; option < 13; option++)
+		for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) {
+			show("coverage", setsockopt(fd, IPPROTO_UDPLITE, option, &values[i], 4));
+			show("read", getsockopt(fd, IPPROTO_UDPLITE, option, &value, &n));
+			show("covers", value);
+		}
+	show("of UDP", getsockopt(udp, IPPROTO_UDPLITE, 10, &value, &n));
+	show("set of UDP", setsockopt(udp, IPPROTO_UDP, 10, &value, n));
+	show("other", getsockopt(udp, IPPROTO_UDP, 50, &value, &n));
+	show("stream", socket(AF_INET, SOCK_STREAM, IPPROTO_UDPLITE));
+	at(&name, "127.0.0.1", 0);
+	show("bind", bind(udp, &name.a, sizeof(name.v4)));
+	at(&name, "127.0.0.1", port_of(udp));
+	show("same port", bind(fd, &name.a, sizeof(name.v4)));
+	show("again", bind(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), &name.a, sizeof(name.v4)));
+	close(udp);
+	close(fd);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -667,8 +697,11 @@ int main(void)
 	later();
 	both_families();
 	bytes();
-	datagrams("127.0.0.1");
-	datagrams("::1");
+	datagrams("127.0.0.1", 0);
+	datagrams("::1", 0);
+	datagrams("127.0.0.1", IPPROTO_UDPLITE);
+	datagrams("::1", IPPROTO_UDPLITE);
+	lite();
 	options(AF_INET, SOCK_STREAM);
 	options(AF_INET6, SOCK_STREAM);
 	options(AF_INET, SOCK_DGRAM);
