@@ -97,11 +97,11 @@ PROGRAMS = (
             (
                 "test_signal",
                 "handlers, masks, timers, wake-up descriptors, a storm of signals",
-                600,
+                1500,
             ),
-            ("test_threading", "threads, locks, fork beside threads, ends of the interpreter", 600),
-            ("test_subprocess", "children, their pipes, groups, users, signals", 1200),
-            ("test_socket", "sockets of every kind but AF_VSOCK's of this machine", 600),
+            ("test_threading", "threads, locks, fork beside threads, ends of Python", 1500),
+            ("test_subprocess", "children, their pipes, groups, users, signals", 2400),
+            ("test_socket", "sockets of every kind but AF_VSOCK's of this machine", 1500),
         )
     ),
     Program(
@@ -273,6 +273,21 @@ PROGRAMS = (
         "sh $FILES/bochs/sector.sh",
         "a BIOS and a boot sector that writes to port 0xE9",
         wall=120,
+    ),
+    *(
+        Program(
+            f"bochs, GRUB by {screen}",
+            "bochs bochs-term bochsbios vgabios grub-common grub-pc-bin python3-pyte",
+            BOCHS,
+            f"sh $FILES/bochs/guest.sh '{library}'",
+            f"a guest boots from its disk to its prompt and is typed to, {what}",
+            "sh $FILES/bochs/disk.sh",
+            wall=1800,
+        )
+        for screen, library, what in (
+            ("pty", "term", "its screen a pseudo-terminal"),
+            ("RFB", 'rfb, options="timeout=60"', "its screen sent to a client in the same machine"),
+        )
     ),
     Program(
         "User Mode Linux, hostfs",
