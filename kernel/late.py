@@ -6,7 +6,7 @@ a key of a table has one module, which is declared before that module is there.
 
 from __future__ import annotations
 
-import signal
+import _signal as signal  # type: ignore[import-not-found]  # as in userland/cli/startup.py
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module

@@ -17,33 +17,37 @@ if TYPE_CHECKING:
 else:
     from types import FunctionType
 
-    class _Named(tuple):
-        """What all of them do."""
+    def _make(cls, values):
+        made = tuple.__new__(cls, values)
+        if len(made) != len(cls._fields):
+            raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
+        return made
 
-        __slots__ = ()
+    def _replace(self, /, **changed):
+        made = self._make(map(changed.pop, self._fields, self))
+        if changed:
+            raise ValueError(f"Got unexpected field names: {list(changed)!r}")
+        return made
 
-        @classmethod
-        def _make(cls, values):
-            made = tuple.__new__(cls, values)
-            if len(made) != len(cls._fields):
-                raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
-            return made
+    def _asdict(self):
+        return dict(zip(self._fields, self, strict=True))
 
-        def _replace(self, /, **changed):
-            made = self._make(map(changed.pop, self._fields, self))
-            if changed:
-                raise ValueError(f"Got unexpected field names: {list(changed)!r}")
-            return made
+    def _shown(self):
+        told = ", ".join(f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"{type(self).__name__}({told})"
 
-        def _asdict(self):
-            return dict(zip(self._fields, self, strict=True))
+    def _plain(self):
+        return tuple(self)
 
-        def __repr__(self):
-            told = ", ".join(f"{name}={value!r}" for name, value in self._asdict().items())
-            return f"{type(self).__name__}({told})"
-
-        def __getnewargs__(self):
-            return tuple(self)
+    # What all of them have. In each class: one more to inherit from would cost more.
+    _COMMON = {
+        "__slots__": (),
+        "__repr__": _shown,
+        "__getnewargs__": _plain,
+        "_make": classmethod(_make),
+        "_replace": _replace,
+        "_asdict": _asdict,
+    }
 
     @cache
     def _like(count: int) -> Any:
@@ -63,14 +67,14 @@ else:
             code = like.__new__.__code__.replace(**names)
             space = like.__new__.__globals__
             made = {
-                "__slots__": (),
+                **_COMMON,
                 "__new__": FunctionType(code, space, "__new__", tuple(defaults.values())),
                 "__match_args__": fields,
                 "_fields": fields,
                 "_field_defaults": defaults,
             }
             places = zip(fields, map(vars(like).__getitem__, like._fields), strict=True)
-            return type(name, (_Named,), {**made, **dict(places), **body})
+            return type(name, (tuple,), {**made, **dict(places), **body})
 
     class NamedTuple(metaclass=_Maker):
         """What typing.NamedTuple is: a tuple whose fields are the annotations of the class."""

@@ -3,10 +3,11 @@
 Called by pkern/__main__.py, which has a process to itself; a test that calls cli.main does not.
 """
 
+# Without the enumerations that module signal makes of its numbers: a hundredth of a start.
+import _signal as signal  # type: ignore[import-not-found]
 import atexit
 import gc
 import os
-import signal
 import sys
 from types import FrameType
 
