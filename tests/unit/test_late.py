@@ -124,6 +124,9 @@ def test_a_handler_takes_its_place_at_the_first_call() -> None:
     class Task:
         tgid = pid = 7
 
+        def number_of(self, number: int) -> int:
+            return number
+
     first = calls[getpid]
     assert first(Task(), 0, 0, 0, 0, 0, 0) == 7
     assert calls[getpid] is not first
