@@ -180,13 +180,14 @@ static void make_lazy(struct vma *vma, uint64_t addr, pte_t *ptep)
 	m->counters.pglazyfree++;
 }
 
+/* Of what is not there: pages in swap, and that one is poisoned. */
 static void forget_swapped(struct vma *vma, uint64_t start, uint64_t end)
 {
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)
 		for (; span; span--, ptep++, addr += PAGE_SIZE)
-			if (pte_is_swap(*ptep))
+			if (pte_is_swap(*ptep) || pte_marker_kind(*ptep) == MARKER_POISON)
 				zap_pte(vma->mm, vma, addr, ptep, 0);
 }
 

@@ -60,6 +60,14 @@ FOUND: dict[str, Calls] = {
         Call(Kind.STORE, (PLACE + 2 * PAGE, 0)),
         Call(Kind.MPROTECT, (PLACE, 3 * PAGE, 0)),
     ),
+    "MADV_FREE of what is poisoned": (
+        Call(Kind.USERFAULTFD, (0o4001,)),
+        Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+        Call(Kind.MMAP, (PLACE, PAGE, 0, 0x32, Slot.NONE, 0)),
+        Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
+        Call(Kind.UFFD_POISON, (PLACE, PAGE, 0, 0, Slot.USERFAULT)),
+        Call(Kind.MADVISE, (PLACE, PAGE, 8)),
+    ),
     "shmdt of what mremap has made longer": (
         Call(Kind.SHMGET, (Slot.SEGMENT0, 5 * PAGE + 1, 0o1600)),
         Call(Kind.SHMAT, (Slot.SEGMENT0, PLACE, 0)),
@@ -88,6 +96,21 @@ def test_what_was_found_agrees_with_linux(calls: Calls) -> None:
     verdict = oracle.compare(calls)
     oracle.close()
     assert verdict == Verdict((), None)
+
+
+def test_what_a_refused_call_has_split_is_a_row_of_the_table() -> None:
+    oracle = Oracle()
+    page = oracle.window.top - 6 * PAGE
+    calls = (
+        Call(Kind.MMAP, (0, 6 * PAGE, 0, 1, Slot.F0, 0)),
+        Call(Kind.PRLIMIT, (9, 0, 0)),
+        Call(Kind.MMAP, (page - PAGE, 3 * PAGE, 0, 0x2012, Slot.F0, 0)),
+        Call(Kind.MREMAP, (page + PAGE, 3 * PAGE, 2 * PAGE, 3, 0x1000)),
+    )
+    verdict = oracle.compare(calls)
+    oracle.close()
+    assert verdict.divergence is None
+    assert [row.reason.split(",")[0] for row in verdict.allowed] == ["the same"]
 
 
 def test_what_is_recorded_is_not_run_again(tmp_path: Path) -> None:

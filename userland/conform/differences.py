@@ -188,8 +188,12 @@ def _lost_its_target(divergence: Divergence) -> bool:
 
 def _refused_edges(divergence: Divergence) -> set[int]:
     """Return where the ranges begin and end that a refused call would have unmapped."""
+    return _edges_of_refused(divergence, (*divergence.before, divergence.host))
+
+
+def _edges_of_refused(divergence: Divergence, outcomes: Sequence[Outcome]) -> set[int]:
+    """The same, of the calls that gave these outcomes."""
     edges: set[int] = set()
-    outcomes = (*divergence.before, divergence.host)
     sizes = {call.args[1] for call in divergence.calls if call.kind is Kind.SHMGET}
     for call, outcome in zip(divergence.calls, outcomes, strict=False):
         if -4096 < outcome.value < 0 and call.kind is Kind.SHMAT:
@@ -215,6 +219,15 @@ def _only_split(divergence: Divergence) -> bool:
     host, model = divergence.host.layout, divergence.model.layout
     more = {area.start for area in host} - {area.start for area in model}
     return _joined(host) == _joined(model) and more <= _refused_edges(divergence)
+
+
+def _spans_a_cut(divergence: Divergence) -> bool:
+    """mremap of an area that a call before, which was refused, has split on Linux."""
+    call, host = divergence.call, divergence.host
+    if call.kind is not Kind.MREMAP or host.value != -errno.EFAULT or divergence.model.value < 0:
+        return False
+    edges = _edges_of_refused(divergence, divergence.before)
+    return any(call.args[0] < edge < call.args[0] + call.args[1] for edge in edges)
 
 
 def _joined(layout: Layout) -> list[Area]:
@@ -358,6 +371,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.STOP,
         "mmap with MAP_FIXED, munmap or mremap that a limit or a seal refuses: Linux has split the "
         "areas at its ends by then; we change nothing",
+    ),
+    Difference(
+        Aspect.RESULT,
+        _spans_a_cut,
+        Then.STOP,
+        "the same, seen by mremap, which moves no part of two areas: EFAULT",
     ),
     Difference(
         Aspect.RESULT,
