@@ -386,6 +386,8 @@ static void touch_page(mm *mm, uint64_t addr, uint64_t access)
 int64_t populate_page(mm *mm, uint64_t addr, uint64_t access)
 {
 	int64_t err = is_there(mm, addr, access) ? 0 : mm_fault(mm, addr, access);
+	if (!err && !is_there(mm, addr, access))
+		err = mm_fault(mm, addr, access); /* it came protected: a monitor is asked */
 	if (!err)
 		touch_page(mm, addr, access);
 	return err;

@@ -68,6 +68,14 @@ FOUND: dict[str, Calls] = {
         Call(Kind.UFFD_POISON, (PLACE, PAGE, 0, 0, Slot.USERFAULT)),
         Call(Kind.MADVISE, (PLACE, PAGE, 8)),
     ),
+    "MADV_POPULATE_WRITE of what a userfaultfd protects before it is there": (
+        Call(Kind.USERFAULTFD, (0o4001,)),
+        Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+        Call(Kind.MMAP, (PLACE, PAGE, 3, 0x11, Slot.F0, 0)),
+        Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 2, 0, Slot.USERFAULT)),
+        Call(Kind.UFFD_PROTECT, (PLACE, PAGE, 1, Slot.USERFAULT)),
+        Call(Kind.MADVISE, (PLACE, PAGE, 23)),
+    ),
     "shmdt of what mremap has made longer": (
         Call(Kind.SHMGET, (Slot.SEGMENT0, 5 * PAGE + 1, 0o1600)),
         Call(Kind.SHMAT, (Slot.SEGMENT0, PLACE, 0)),
