@@ -72,6 +72,7 @@ class Task:
         self.exit_status: int | None = None  # of the thread, as wait4 would report it
         self.context: Context | None = None  # registers; None: a Python program
         self.thread = Thread(self)
+        self.runner = self.thread.runner  # which is the same as long as the thread is
         self.attention = False  # look at signals before going back to machine code
         self.has_execed = False
         self.too_many = 0  # 1: of its user's tasks, since it became that user
@@ -169,11 +170,6 @@ class Task:
     def limits(self) -> Any:
         """The core's struct of limits; what the task may exceed stands in it while it runs."""
         return self.group.limits
-
-    @property
-    def runner(self) -> Any:
-        """The core's struct runner: what it does with the thread by itself, and counts."""
-        return self.thread.runner
 
     @property
     def oom_score_adj(self) -> int:
