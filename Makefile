@@ -16,7 +16,7 @@ CORE_H  := $(wildcard kernel/core/*.h kernel/core/*/*.h)
 CORE_I  := -Ikernel/core
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
-SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.c) $(wildcard tests/system/cases/*.c)
+SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.h tests/system/elf/*/*.c) $(wildcard tests/system/cases/*.c)
 TREE    := build/sanitized
 
 .DEFAULT_GOAL := help

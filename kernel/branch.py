@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from pkern.kernel import late
 from pkern.kernel.errors import PUBLIC
 from pkern.kernel.vfs.console import HostInput
-from pkern.kernel.vfs.hostfs import HostFs
+from pkern.kernel.vfs.fs.hostfs import HostFs
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import text_from
 

@@ -42,7 +42,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
-from pkern.kernel.vfs.devfs import SwapDevice
+from pkern.kernel.vfs.fs.devfs import SwapDevice
 from pkern.kernel.vfs.mounts import MountNamespace, Path
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING_FLAGS, SysFs, TraceFs
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.namespaces.table import Namespaces
     from pkern.kernel.sysctl import SysctlTable
+    from pkern.kernel.vfs.anon.userfaultfd import Userfaults
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.userfaultfd import Userfaults
     from pkern.kernel.visits import Visits
 
 PAGE_SIZE = 4096
@@ -223,7 +223,7 @@ class Kernel:
     @cached_property
     def userfaults(self) -> Userfaults:
         """Who serves faults instead of the kernel."""
-        made: Userfaults = late.load("pkern.kernel.vfs.userfaultfd").Userfaults(self)
+        made: Userfaults = late.load("pkern.kernel.vfs.anon.userfaultfd").Userfaults(self)
         self.memory.monitors = made
         return made
 

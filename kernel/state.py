@@ -31,7 +31,7 @@ from pkern.kernel.cpu.stops import peek
 from pkern.kernel.inspect.inspector import filled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.thread import Thread
-from pkern.kernel.vfs.hostfs import HostFile
+from pkern.kernel.vfs.fs.hostfs import HostFile
 from pkern.kernel.vfs.inode import MappedInode
 
 if TYPE_CHECKING:

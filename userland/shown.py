@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.mounts import Path as Spot
-from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import Last
 from pkern.userland.given import Layer, NotGiven, kernel_task
 
@@ -61,7 +61,7 @@ def show_root(kernel: Kernel, directory: str | os.PathLike[str], layer: Layer) -
         if not _is_same(shown, lower):
             kernel.vfs.set_root(lower)
         return
-    from pkern.kernel.vfs.overlay import OverlayFs  # for those who ask
+    from pkern.kernel.vfs.fs.overlay import OverlayFs  # for those who ask
 
     if not (isinstance(shown, OverlayFs) and _is_same(shown.lower, lower)):
         kernel.vfs.set_root(OverlayFs(lower))

@@ -76,7 +76,7 @@ class Store(Protocol):
 
 
 class Monitors(Protocol):
-    """Who serves the faults that a userfaultfd watches for: kernel/vfs/userfaultfd.py."""
+    """Who serves the faults that a userfaultfd watches for: kernel/vfs/anon/userfaultfd.py."""
 
     @property
     def contexts(self) -> Sized: ...

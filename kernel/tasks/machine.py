@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs import Vfs
+    from pkern.kernel.vfs.anon.userfaultfd import Userfaults
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.userfaultfd import Userfaults
     from pkern.kernel.visits import Visits
     from pkern.kernel.wait import WouldBlock
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pkern.kernel.net.net import Net
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.ipc.mqueue import Queues
+    from pkern.kernel.vfs.ipc.msg import Messages
+    from pkern.kernel.vfs.ipc.sem import Semaphores
+    from pkern.kernel.vfs.ipc.shm import Segments
     from pkern.kernel.vfs.mounts import MountNamespace
-    from pkern.kernel.vfs.mqueue import Queues
-    from pkern.kernel.vfs.msg import Messages
-    from pkern.kernel.vfs.sem import Semaphores
-    from pkern.kernel.vfs.shm import Segments
 
 
 class CgroupNamespace(Namespace):
@@ -64,25 +64,25 @@ class IpcNamespace(Namespace):
     @cached_property
     def segments(self) -> Segments:
         """Shared memory of System V."""
-        made: Segments = late.load("pkern.kernel.vfs.shm").Segments(self.kernel)
+        made: Segments = late.load("pkern.kernel.vfs.ipc.shm").Segments(self.kernel)
         return made
 
     @cached_property
     def semaphores(self) -> Semaphores:
         """Semaphores of System V."""
-        made: Semaphores = late.load("pkern.kernel.vfs.sem").Semaphores(self.kernel)
+        made: Semaphores = late.load("pkern.kernel.vfs.ipc.sem").Semaphores(self.kernel)
         return made
 
     @cached_property
     def messages(self) -> Messages:
         """Message queues of System V."""
-        made: Messages = late.load("pkern.kernel.vfs.msg").Messages(self.kernel)
+        made: Messages = late.load("pkern.kernel.vfs.ipc.msg").Messages(self.kernel)
         return made
 
     @cached_property
     def queues(self) -> Queues:
         """Message queues of POSIX."""
-        made: Queues = late.load("pkern.kernel.vfs.mqueue").Queues(self.kernel)
+        made: Queues = late.load("pkern.kernel.vfs.ipc.mqueue").Queues(self.kernel)
         return made
 
     def has(self, part: str) -> bool:

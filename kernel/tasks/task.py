@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.nsproxy import Nsproxy
     from pkern.kernel.tasks.seccomp import Seccomp
     from pkern.kernel.tasks.trace import Trace
-    from pkern.kernel.vfs.pidfd import PidInode
+    from pkern.kernel.vfs.anon.pidfd import PidInode
     from pkern.kernel.vfs.undo import Undo
 
 READ_IMPLIES_EXEC = 0x400000  # of personality(2)

@@ -15,9 +15,10 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.devfs import DevFs
 from pkern.kernel.vfs.file import O_PATH, File
-from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.fs.devfs import DevFs
+from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.inode import (
     F_SEAL_EXEC,
     F_SEAL_SEAL,
@@ -30,7 +31,6 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, Mount, MountTable, Path, top
-from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
@@ -453,7 +453,7 @@ class Vfs:
 
     def secretmem(self, task: Caller) -> File:
         """Return a file of memory that only those who map it see."""
-        from pkern.kernel.vfs.secretmem import SecretInode  # for those who ask
+        from pkern.kernel.vfs.anon.secretmem import SecretInode  # for those who ask
 
         inode = SecretInode(self.kernel, task.uid, task.gid)
         try:

@@ -67,7 +67,7 @@ class Inode:
     namespace: Namespace | None = None  # which is in use while it is open
     marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py
     seen_in: tuple[Inode, str] | None = None  # where it was last found, in a watched directory
-    watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/epoll.py
+    watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/anon/epoll.py
     # What else poll says of a file that is ready to be read, or to be written.
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
 

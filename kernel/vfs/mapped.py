@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.core import lib
-from pkern.kernel.vfs.devfs import ZeroDevice
+from pkern.kernel.vfs.fs.devfs import ZeroDevice
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.epoll import EPOLLET, EPOLLEXCLUSIVE, EPOLLWAKEUP, EpollInode
+from pkern.kernel.vfs.anon.epoll import EPOLLET, EPOLLEXCLUSIVE, EPOLLWAKEUP, EpollInode
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.eventfd import EFD_SEMAPHORE, make_event
+from pkern.kernel.vfs.anon.eventfd import EFD_SEMAPHORE, make_event
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.table import INT, SINT, syscall

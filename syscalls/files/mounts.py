@@ -13,8 +13,10 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.hostfs import HostFs
-from pkern.kernel.vfs.hugetlbfs import HugetlbFs
+from pkern.kernel.vfs.fs.hostfs import HostFs
+from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
+from pkern.kernel.vfs.fs.nsfs import NsInode
+from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 from pkern.kernel.vfs.mounts import (
     OF_MOUNT,
@@ -27,9 +29,7 @@ from pkern.kernel.vfs.mounts import (
     need_mounted,
     top,
 )
-from pkern.kernel.vfs.nsfs import NsInode
 from pkern.kernel.vfs.proc.procfs import ProcFs
-from pkern.kernel.vfs.tmpfs import TmpFs
 from pkern.kernel.vfs.walk import NAME_MAX, Last, Place
 from pkern.syscalls.files.at import AT_FDCWD, path_at, place_at, refuse_flags
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall

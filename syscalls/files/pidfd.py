@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
+from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD, PidInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.kernel.vfs.pidfd import PIDFD_THREAD, PidInode
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,

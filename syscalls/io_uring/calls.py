@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs import io_uring as rings
-from pkern.kernel.vfs.eventfd import EventInode
-from pkern.kernel.vfs.io_uring import RingInode, open_rings
+from pkern.kernel.vfs.anon import io_uring as rings
+from pkern.kernel.vfs.anon.eventfd import EventInode
+from pkern.kernel.vfs.anon.io_uring import RingInode, open_rings
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install

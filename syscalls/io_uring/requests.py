@@ -21,8 +21,8 @@ from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.anon.io_uring import RingInode
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.io_uring import RingInode
 
 FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
 ENTRY = struct.Struct("<BBHiQQIIQHHiQQ")

@@ -11,7 +11,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import NSIG, SigInfo, send
 from pkern.kernel.vfs.file import O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
-from pkern.kernel.vfs.mqueue import (
+from pkern.kernel.vfs.ipc.mqueue import (
     MQ_PRIO_MAX,
     SIGEV_NONE,
     SIGEV_SIGNAL,

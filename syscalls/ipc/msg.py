@@ -7,8 +7,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.ipc import IPC_NOWAIT, S_IRUGO
-from pkern.kernel.vfs.msg import (
+from pkern.kernel.vfs.ipc.ipc import IPC_NOWAIT, S_IRUGO
+from pkern.kernel.vfs.ipc.msg import (
     MSGMNB,
     MSGMNI,
     Message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.vfs.ipc import IpcObject
+from pkern.kernel.vfs.ipc.ipc import IpcObject
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -7,8 +7,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.ipc import S_IRUGO, S_IWUGO
-from pkern.kernel.vfs.sem import (
+from pkern.kernel.vfs.ipc.ipc import S_IRUGO, S_IWUGO
+from pkern.kernel.vfs.ipc.sem import (
     SEMAEM,
     SEMMNS,
     SEMOPM,

@@ -14,7 +14,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
-from pkern.kernel.vfs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import MAY_WRITE
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, syscall

@@ -14,9 +14,9 @@ from pkern.kernel.namespaces.base import IPC
 from pkern.kernel.namespaces.user import NO_ID
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
-from pkern.kernel.vfs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.ipc import may_manage
-from pkern.kernel.vfs.shm import Segment, Segments
+from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.ipc.ipc import may_manage
+from pkern.kernel.vfs.ipc.shm import Segment, Segments
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.devfs import UserfaultDevice
-from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.kernel.vfs.userfaultfd import (
+from pkern.kernel.vfs.anon.userfaultfd import (
     EVENT_FORK,
     INITIALIZED,
     USER_MODE_ONLY,
     UserfaultInode,
     open_context,
 )
+from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.kernel.vfs.fs.devfs import UserfaultDevice
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.files.fcntl import ioctl_of
 from pkern.syscalls.table import INT, syscall

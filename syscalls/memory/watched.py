@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
-from pkern.kernel.vfs.userfaultfd import EVENT_REMAP, EVENT_UNMAP, REMAP, UNMAP
+from pkern.kernel.vfs.anon.userfaultfd import EVENT_REMAP, EVENT_UNMAP, REMAP, UNMAP
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -207,7 +207,7 @@ def _tell_tid(whose: Task, child: Task, addr: int) -> None:
 
 def _tell_pidfd(task: Task, child: Task, wish: Wish) -> None:
     """Store a new child's descriptor, or close it again. Errors: EFAULT, EMFILE."""
-    from pkern.kernel.vfs.pidfd import PIDFD_THREAD  # few ask for that
+    from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD  # few ask for that
     from pkern.syscalls.files.pidfd import open_process
 
     fd = open_process(task, child, PIDFD_THREAD if wish.flags & CLONE_THREAD else 0)

@@ -28,8 +28,8 @@ from pkern.kernel.tasks.clone import (
 )
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.namespaces import Places, entered, made_new, move
-from pkern.kernel.vfs.nsfs import NsInode
-from pkern.kernel.vfs.pidfd import PidInode
+from pkern.kernel.vfs.anon.pidfd import PidInode
+from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.clone import LEGACY_FLAGS, REFUSED

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SIGCHLD, SYNCHRONOUS, UNBLOCKABLE_MASK, SigInfo
+from pkern.kernel.vfs.anon.signalfd import RECORD_BYTES, SignalInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.kernel.vfs.signalfd import RECORD_BYTES, SignalInode
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pkern.userland.cli.console import Console
+from pkern.userland.cli.console.console import Console
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.binding import CONSTANTS, handlers
-from pkern.userland.cli import call_examples, python_page, reference
+from pkern.userland.cli.pages import call_examples, python_page, reference
 from pkern.userland.program import Sys
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_call_has_a_chapter_and_an_example():
     forms = handlers()
     assert {python_page.chapter_of(form) for form in forms.values()} == set(python_page.CHAPTERS)
     own = set(python_page.OWN_EXAMPLES)
-    assert sorted(forms) == sorted(call_examples.EXAMPLES), "userland/cli/call_examples.py"
+    assert sorted(forms) == sorted(call_examples.EXAMPLES), "userland/cli/pages/call_examples.py"
     methods = {name for name in vars(Sys) if not name.startswith("_")} - set(forms) - set(CONSTANTS)
     assert methods - {"follow", "inject", "watch", "ended"} <= own  # what pkern run itself uses
 

@@ -14,7 +14,7 @@ import pytest
 
 from pkern.kernel.inspect.moment import COUNTERS
 from pkern.kernel.machine import Kernel
-from pkern.userland.cli.console import Console
+from pkern.userland.cli.console.console import Console
 from pkern.userland.cli.main import main
 from pkern.userland.machine_code import bring_program, captured, run_machine_code
 from pkern.userland.program import Sys

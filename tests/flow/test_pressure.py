@@ -14,7 +14,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
 from pkern.kernel.mm.memory import RMAP_DESIGNS, Sleep
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096

@@ -16,7 +16,7 @@ import pytest
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096

@@ -15,7 +15,7 @@ import pytest
 from pkern.kernel.errors import BusError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.mm.memory import Sleep
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096

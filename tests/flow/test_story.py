@@ -5,7 +5,7 @@ import zlib
 import pytest
 
 from pkern.userland.cli.main import main
-from pkern.userland.cli.story import shortened
+from pkern.userland.cli.study.story import shortened
 
 CONTENT = bytes(range(256)) * 160 + b"and an odd end"
 

@@ -11,7 +11,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.mm import swap
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096

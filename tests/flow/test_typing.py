@@ -13,7 +13,7 @@ import pytest
 from pkern import Kernel, Sys
 from pkern.userland.binding import CONSTANTS, handlers
 from pkern.userland.calls import OWN_FORMS
-from pkern.userland.cli import stub
+from pkern.userland.cli.pages import stub
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from pkern.kernel.core import lib
 from pkern.kernel.errors import BusError, SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 from tests.property.test_model import (
     BASE,

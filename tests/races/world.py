@@ -10,7 +10,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BusError, MemoryFault
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.clone import CLONE_FILES, CLONE_VM, clone
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.explore.actors import Actor
 from pkern.userland.program import Sys
 

@@ -52,7 +52,7 @@ def programs() -> Path:
 
 @pytest.fixture(scope="session")
 def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """Return a function that compiles a source (a name in elf/, or text) to a static program."""
+    """Return a function that compiles a source (a name below elf/, or text) to a static program."""
     folder = tmp_path_factory.mktemp("elf")
     # What a program makes where others may too, as in /dev/shm, has a name of this test run's own.
     unique = f'-DUNIQUE="pkern-{secrets.token_hex(6)}"'
@@ -66,11 +66,14 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if shutil.which(command[0]) is None:
             pytest.skip(f"needs {command[0]}")
         program = folder / f"program{len(made)}"
-        file = SOURCES / f"{source}.c"
         if "\n" in source:
             file = program.with_suffix(".c")
             file.write_text(source)
-        subprocess.run([*command, "-O1", "-w", unique, *flags, "-o", program, file], check=True)
+        else:
+            file = next(SOURCES.glob(f"*/{source}.c"))
+        subprocess.run(
+            [*command, "-O1", "-w", f"-I{SOURCES}", unique, *flags, "-o", program, file], check=True
+        )
         made[key] = program
         return program
 

@@ -165,7 +165,7 @@ def test_swapped_memory_comes_back_into_the_file(compile_c: Compile, here: Path)
     with Kernel("1M", swap="16M") as kernel:
         disk = here / "disk"
         disk.mkdir()
-        from pkern.kernel.vfs.hostfs import Access, HostFs
+        from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 
         kernel.vfs.mount("/disk", HostFs(disk, Access.READ_WRITE))
         shutil.copy(program, disk / "crasher")
@@ -384,7 +384,7 @@ def start_failing(kernel: Kernel, program: Path, nth: int) -> Task:
 
 
 def test_a_full_file_system_shortens_the_core_file(compile_c: Compile) -> None:
-    from pkern.kernel.vfs.tmpfs import TmpFs
+    from pkern.kernel.vfs.fs.tmpfs import TmpFs
 
     with Kernel("64M") as kernel:
         small = TmpFs(kernel)

@@ -16,7 +16,7 @@ import pytest
 from pkern.kernel.core import lib
 from pkern.kernel.cpu.scheduler import Deadlock
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
 from tests.host import CPU, own_ipc
 from tests.system.conftest import Compile, Machine, on_host, same_as_host

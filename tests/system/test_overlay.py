@@ -15,12 +15,12 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import HostFs
-from pkern.kernel.vfs.overlay import OverlayFs
+from pkern.kernel.vfs.fs.hostfs import HostFs
+from pkern.kernel.vfs.fs.overlay import OverlayFs
 from pkern.userland.machine_code import captured, put_program, run_machine_code
 from pkern.userland.program import Sys
 
-EXPECTED = Path(__file__).parent / "elf" / "overlay.txt"
+EXPECTED = Path(__file__).parent / "elf/files/overlay.txt"
 FILES = {
     "file": "hello", "one": "link", "lonely": "solo", "dir/a": "a", "dir/b": "b", "dir/new": "n",
     "dir/deep/c": "c", "from": "from", "swap": "swap", "mode": "mode", "kept/k": "kept",

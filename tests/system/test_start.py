@@ -143,8 +143,8 @@ sys.exit(main())
     [
         "argparse",
         "pkern.userland.cli.main",
-        "pkern.userland.cli.run",
-        "pkern.userland.cli.elf_command",
+        "pkern.userland.cli.program.run",
+        "pkern.userland.cli.program.elf_command",
         "pkern.kernel.machine",
         "pkern.kernel.vfs",
         "pkern.kernel.core._core",

@@ -13,7 +13,7 @@ import pytest
 
 from pkern import BranchEnded, Kernel, NotBranchable, Sys
 from pkern.kernel.vfs.console import HostInput
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 
 PAGE = 4096
 MIB = 1 << 20
@@ -237,7 +237,7 @@ def imports(kernel: Kernel, module: str) -> bool:
 
 
 def test_what_a_branch_imports_is_there_for_the_next(kernel: Kernel) -> None:
-    rare = "pkern.kernel.vfs.secretmem"
+    rare = "pkern.kernel.vfs.anon.secretmem"
     modules.pop(rare, None)
     assert [kernel.branch(imports, rare).result() for _ in range(2)] == [False, True]
     foreign = "colorsys"  # whatever is not pkern's may do anything when it is imported

@@ -140,7 +140,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pkern import Kernel, SyscallError
 from pkern.kernel import late
-from pkern.kernel.vfs.hostfs import HostFs
+from pkern.kernel.vfs.fs.hostfs import HostFs
 with Kernel(ram="16M") as kernel:
     kernel.vfs.mount("/mnt", HostFs(sys.argv[1]))
     task = kernel.spawn(uid=0)

@@ -22,7 +22,7 @@ LATER = {  # than strace 6.1, and what a seccomp filter cannot refuse
     "cachestat", "fchmodat2", "map_shadow_stack", "mseal", "setxattrat", "getxattrat",
     "listxattrat", "removexattrat", "open_tree_attr", "file_getattr", "file_setattr",
 }  # fmt: skip
-EVERY_CALL = Path(__file__).parents[1] / "system/elf/everycall.c"
+EVERY_CALL = Path(__file__).parents[1] / "system/elf/calls/everycall.c"
 
 
 def test_names_classes_numbers_and_expressions():

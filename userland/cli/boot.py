@@ -54,7 +54,7 @@ def _show_line(record: Record) -> None:
 
 def mount_host(kernel: Kernel, folder: Path) -> None:
     """Mount a host directory read-only at /host."""
-    from pkern.kernel.vfs.hostfs import HostFs
+    from pkern.kernel.vfs.fs.hostfs import HostFs
 
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a directory of the host")

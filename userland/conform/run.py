@@ -1,6 +1,6 @@
 """The oracle's loop: the same sequences on both kernels, compared.
 
-Owns run_conform() and its parts.  Called by userland/cli/conform.py and by
+Owns run_conform() and its parts.  Called by userland/cli/study/conform.py and by
 tests/property/test_oracle.py.
 """
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pkern.kernel.core import ffi
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.tmpfs import TmpFs
+from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.userland.bench.programs import no_collection
 from pkern.userland.lab.machines import machine
 from pkern.userland.lab.progress import steps

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pkern.kernel.core import lib
 from pkern.kernel.errors import KernelPanic, SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE
 from pkern.userland.lab.designs import DESIGNS, SCAN
 from pkern.userland.lab.experiment import Judgement, Outcome, Scale, Table, experiment, fails, holds

@@ -9,7 +9,7 @@ from typing import Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import booted
 from pkern.userland.program import Sys
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkern.kernel.errors import TaskKilled
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE, stretch
 from pkern.userland.lab.designs import CHAIN, LIST, SCAN, TREE, Run
 from pkern.userland.lab.experiment import Scale

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.lab.bench import MIB, PAGE, PAGE_BY_PAGE, Spread, ratios, stretch, time_text
 from pkern.userland.lab.experiment import (
     Judgement,

@@ -20,7 +20,7 @@ from shutil import which
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.vfs.hostfs import HiddenName, HostFs
+from pkern.kernel.vfs.fs.hostfs import HiddenName, HostFs
 from pkern.kernel.visits import Visits
 from pkern.userland.mount.guests import Guests
 

@@ -19,7 +19,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.visitor import Visitor
 from pkern.kernel.vfs import xattr
 from pkern.kernel.vfs.file import O_ACCMODE, O_RDONLY, File
-from pkern.kernel.vfs.hostsight import HostSight
+from pkern.kernel.vfs.fs.hostsight import HostSight
 from pkern.kernel.vfs.inode import MAY_READ, Inode, MappedInode
 from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.walk import NAME_MAX, Last

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pkern.kernel.branch import Branch
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access
+from pkern.kernel.vfs.fs.hostfs import Access
 from pkern.userland.failing import DISK_WRITE, Failing, left
 from pkern.userland.harness import NoEnd
 from pkern.userland.shown import Bind, bind

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.fs.latedir import LateDir
 from pkern.kernel.vfs.inode import FROM_START, DirInode, Inode, LinkInode
-from pkern.kernel.vfs.latedir import LateDir
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -14,9 +14,9 @@ from pkern.kernel.namespaces.base import Namespace
 from pkern.kernel.namespaces.idmap import parse
 from pkern.kernel.namespaces.user import NO_ID, IdMap, UserNamespace
 from pkern.kernel.tasks.credentials import Credentials
+from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import Path
-from pkern.kernel.vfs.nsfs import NsInode
 from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
 from pkern.kernel.vfs.proc.mapfiles import need_tracer
 

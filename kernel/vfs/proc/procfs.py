@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs.latedir import Plan
+    from pkern.kernel.vfs.fs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
 
 

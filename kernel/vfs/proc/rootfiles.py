@@ -20,7 +20,7 @@ from pkern.kernel.vfs.proc.mmfile import MmFile
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs.latedir import Plan
+    from pkern.kernel.vfs.fs.latedir import Plan
 
 ZONES = "pkern.kernel.vfs.proc.zones"  # which few ask for
 SYSVIPC: dict[str, Callable[[Task], Text]] = {

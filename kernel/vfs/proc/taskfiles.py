@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.latedir import Plan
+    from pkern.kernel.vfs.fs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
 
 NUMA = "pkern.kernel.vfs.proc.numa"  # which few ask for

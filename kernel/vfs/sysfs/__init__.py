@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
+from pkern.kernel.vfs.fs.latedir import LateDir, Plan
 from pkern.kernel.vfs.inode import DirInode
-from pkern.kernel.vfs.latedir import LateDir, Plan
 from pkern.kernel.vfs.mounts import NODEV, NOEXEC, NOSUID
 
 TRACING = "/sys/kernel/tracing"
@@ -65,7 +65,7 @@ class TraceFs:
 
     def __init__(self, kernel: Machine, tracing: Callable[[], Tracing]) -> None:
         def plan() -> Plan:
-            made: Plan = late.load("pkern.kernel.vfs.tracefs").plan(kernel, tracing())
+            made: Plan = late.load("pkern.kernel.vfs.fs.tracefs").plan(kernel, tracing())
             return made
 
         self.root = LateDir(kernel, 0o700, plan)

@@ -14,8 +14,8 @@ from pkern.kernel.vfs.sysfs.ksm import tree as ksm_tree
 if TYPE_CHECKING:
     from pkern.kernel.mm.ksm import Ksm
     from pkern.kernel.mm.memory import Memory
+    from pkern.kernel.vfs.fs.latedir import Plan
     from pkern.kernel.vfs.inode import Inode
-    from pkern.kernel.vfs.latedir import Plan
     from pkern.kernel.vfs.machine import Machine
 
 LOCAL_DISTANCE, REMOTE_DISTANCE = 10, 20

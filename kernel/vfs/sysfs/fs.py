@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.fs.latedir import LateDir, Plan
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode, LinkInode
-from pkern.kernel.vfs.latedir import LateDir, Plan
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine

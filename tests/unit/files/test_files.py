@@ -12,7 +12,7 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096

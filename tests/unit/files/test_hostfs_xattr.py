@@ -8,8 +8,8 @@ import os
 import pytest
 
 from pkern import Kernel, Sys
-from pkern.kernel.vfs.hostfs import Access, HostFs
-from pkern.kernel.vfs.overlay import OverlayFs
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
+from pkern.kernel.vfs.fs.overlay import OverlayFs
 
 SET = {"user.b": b"two\0", "user.a": b"1"}
 

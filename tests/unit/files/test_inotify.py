@@ -1,4 +1,4 @@
-"""inotify: limits, users, what ends a watch; tests/system/elf/watch.c compares the events."""
+"""inotify: limits, users, what ends a watch; tests/system/elf/files/watch.c compares the events."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """MAP_DROPPABLE under pressure: what is dropped reads as zeroes, and no swap is needed or used.
 
-tests/system/elf/droppable.c compares what may be asked for with the host.
+tests/system/elf/memory/droppable.c compares what may be asked for with the host.
 """
 
 from __future__ import annotations

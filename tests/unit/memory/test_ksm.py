@@ -1,6 +1,7 @@
 """The scanner of equal pages: when it runs, and that every run is the same.
 
-tests/core/test_ksm.c merges under every reverse map; tests/system/elf/ksm.c compares with a host.
+tests/core/test_ksm.c merges under every reverse map; tests/system/elf/memory/ksm.c compares with a
+host.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Machines with several nodes of memory: where pages lie, what the files say, and full nodes.
 
-tests/core/test_nodes.c moves every kind of page; tests/system/elf/mempolicy.c compares a machine of
-one node with the host.
+tests/core/test_nodes.c moves every kind of page; tests/system/elf/memory/mempolicy.c
+compares a machine of one node with the host.
 """
 
 from __future__ import annotations

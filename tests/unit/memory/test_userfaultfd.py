@@ -1,6 +1,6 @@
 """userfaultfd in Python programs: a monitor of its own, swap, fork, and what the checker counts.
 
-tests/system/elf/userfaultfd.c and userfaults.c compare what programs see with the host.
+tests/system/elf/memory/userfaultfd.c and userfaults.c compare what programs see with the host.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.vfs.hostfs import HostFs
+from pkern.kernel.vfs.fs.hostfs import HostFs
 from pkern.userland.program import Sys
 
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"

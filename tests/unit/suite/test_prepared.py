@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from pkern.userland.cli.options import BOOT, HelpfulParser, add_machine_options
-from pkern.userland.cli.prepared import add_program, command_of, split_command
+from pkern.userland.cli.program.prepared import add_program, command_of, split_command
 from pkern.userland.suite.matrix import PARAMETERS
 
 VALUES = {

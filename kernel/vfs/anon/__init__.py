@@ -1,0 +1,1 @@
+"""Files without a name, behind descriptors: what is waited for, watched, timed, secret."""

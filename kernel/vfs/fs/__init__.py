@@ -1,0 +1,1 @@
+"""File systems, each with its inodes: in memory, on the host, devices, layers."""

@@ -1,0 +1,1 @@
+"""The console: a live machine at the terminal, its lines and pipes."""

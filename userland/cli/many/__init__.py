@@ -1,0 +1,1 @@
+"""Commands that run a program many times: suites, every failure, every order."""

@@ -1,0 +1,1 @@
+"""What tells of calls and sysctls: the generated pages, and commands that print their tables."""

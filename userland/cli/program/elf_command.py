@@ -1,0 +1,390 @@
+"""`pkern run PROGRAM`: programs in machine code from the command line; shell.py runs one too.
+
+Owns how the machine's root is filled, what the descriptors are, and how a run is compared with
+another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pkern.kernel.clock import TimeIsUp
+from pkern.kernel.cpu.processor import ProcessorUnavailable
+from pkern.kernel.cpu.scheduler import Deadlock, EngineError
+from pkern.kernel.errors import KernelPanic, SyscallError
+from pkern.kernel.late import load
+from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks import elf
+from pkern.kernel.tasks.signals import SIGINT, SIGKILL
+from pkern.kernel.tasks.task import Task
+from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
+from pkern.userland.cli import ends
+from pkern.userland.cli.boot import boot
+from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
+from pkern.userland.cli.options import UsageError, contents, current_directory, naming
+from pkern.userland.cli.program.run import given, program_file, style, traced, wall_ns
+from pkern.userland.cli.program.shared import (
+    injecting,
+    layer_of,
+    mounting,
+    recording,
+    show_binds,
+    show_host_root,
+    show_stacks,
+    tracing,
+    viewing_run,
+    walled,
+)
+from pkern.userland.engine import CpuUnavailable
+from pkern.userland.failures import HookFailed
+from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
+from pkern.userland.machine_code import (
+    STDERR,
+    STDIN,
+    STDOUT,
+    Stdio,
+    boot_scheduler,
+    bring_program,
+    run_in_time,
+    script_interpreter,
+    start_program,
+)
+
+if TYPE_CHECKING:
+    from pkern.syscalls.strace.tracer import Tracer
+    from pkern.userland.harness import Changer
+
+HEAD_BYTES = 4096
+ENGINE_ENDS = (Deadlock, EngineError, KernelPanic)  # what ends all programs of a machine
+Emit = Callable[[str], object]
+
+
+# ---- the machine's files ----
+
+
+def _bring(kernel: Kernel, program: Path) -> None:
+    """Copy a program of the host, and a script's interpreter, to the same paths of the machine."""
+    try:
+        bring_program(kernel, program)
+    except SyscallError as error:
+        why = f"{error.filename} does not fit into the machine's RAM: {error.strerror}"
+        raise UsageError(why) from error
+
+
+def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.READ_ONLY) -> str:
+    """Make the machine's root and return the program's path in it.
+
+    root: a host directory, or None for a root in memory that holds the host's program.
+    """
+    show_host_root(kernel, root, layer)
+    if root is not None:
+        return name
+    program = program_file(name)
+    if not program.is_absolute():
+        program = current_directory() / program
+    _bring(kernel, program)
+    return str(program)
+
+
+# ---- descriptors ----
+
+
+def host_descriptors(kernel: Kernel, data: bytes | None, owed: bytes | None = None) -> Stdio:
+    """Return the host's descriptors; its terminal stays one. data: what stdin holds instead.
+
+    owed: of the terminal, if it is one (Terminal).
+    """
+
+    def sink(fd: int) -> Sink:
+        return host_sink(fd, kernel.visits)
+
+    if data is None and os.isatty(STDIN):
+        make = load("pkern.kernel.tty.host").Terminal
+        terminal: Stream = make(kernel, STDIN, sink(STDOUT), owed)
+        kernel.vfs.add_device("console", terminal)
+        out = terminal if os.isatty(STDOUT) else Stream(kernel, b"", sink(STDOUT))
+        err = terminal if os.isatty(STDERR) else Stream(kernel, b"", sink(STDERR))
+        return Stdio(terminal, out, err)
+    return Stdio(
+        HostInput(kernel, STDIN) if data is None else Stream(kernel, data),
+        Stream(kernel, b"", sink(STDOUT)),
+        Stream(kernel, b"", sink(STDERR)),
+    )
+
+
+# ---- running ----
+
+
+def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
+    """Return why a program of the machine does not start, with the exit status of a shell."""
+    why = error.strerror
+    try:
+        inode = kernel.vfs.resolve(kernel_task(kernel), path)
+    except SyscallError:
+        if path.startswith("/tmp/") and Path(path).exists():
+            why = f"{why} (the machine's /tmp is its own; --bind shows a directory of the host)"
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
+    if error.errno == errno.ENOENT:
+        why = _what_lacks(bytes(inode.read(0, HEAD_BYTES)))
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
+    if inode.kind == "dir":
+        why = "it is a directory"
+    elif inode.kind == "file" and error.errno != errno.EACCES:
+        why = elf.complaint(inode.read(0, HEAD_BYTES), inode.size) or why
+    return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
+
+
+def _what_lacks(head: bytes) -> str:
+    """Return why execve has not found what a program that begins with head needs."""
+    interpreter = script_interpreter(head)
+    if interpreter is not None and not interpreter.is_file():
+        return f"its interpreter '{interpreter}' is not on the machine"
+    return "its loader is not on the machine (--root / shows the host's; static needs none)"
+
+
+def start(
+    kernel: Kernel,
+    path: str,
+    asked: Given,
+    stdio: Stdio,
+    tracer: Tracer | None = None,
+    injector: Changer | None = None,
+) -> Task | Ending:
+    """Return the task that is about to run, or why it cannot."""
+    try:
+        scheduler = kernel.scheduler or boot_scheduler(kernel)
+        if injector is not None:
+            injector.attach(scheduler)
+        if tracer is not None:
+            tracer.attach(scheduler)
+        for failing in asked.failing_exec:
+            failing.arm(kernel)
+        task = start_program(kernel, path, asked, stdio)
+    except (CpuUnavailable, NotGiven, ProcessorUnavailable) as error:
+        raise UsageError(str(error)) from error
+    except SyscallError as error:
+        return _why_not(kernel, path, error)
+    if tracer is not None:
+        tracer.started(task, path)
+    return task
+
+
+def _run_to_end(kernel: Kernel, task: Task, asked: Given, stdio: Stdio) -> Ending:
+    assert kernel.scheduler is not None
+    try:
+        stdio.stdin.control(task)
+        for failing in asked.failing:
+            failing.arm(kernel)
+        if not run_in_time(kernel.scheduler, task, asked.timeout_ns):
+            limit = seconds_in(asked.timeout_ns or 0)
+            return Ending(TIME_IS_UP, f"time is up: {limit} s of virtual time (--timeout)")
+    except KeyboardInterrupt:
+        interrupt(kernel)
+        raise
+    except ENGINE_ENDS as error:
+        return Ending(FAILED, str(error))
+    finally:
+        stdio.stdin.restore()
+    return ends.of_task(task)
+
+
+def interrupt(kernel: Kernel) -> None:
+    """End the programs as the host's Ctrl-C ends those of the host."""
+    for task in list(kernel.tasks.values()):
+        if task.context is not None:
+            task.die_of(SIGINT)
+
+
+def run_job(
+    kernel: Kernel,
+    path: str,
+    asked: Given,
+    stdio: Stdio,
+    tracer: Tracer | None = None,
+    json_file: str | None = None,
+    wall: int | None = None,
+    injector: Changer | None = None,
+    door: Door | None = None,
+) -> int:
+    """Run a program and return the exit status as a shell gives it.
+
+    json_file: of the host, for how it ended. wall: nanoseconds of the host's time, then TimeIsUp.
+    door: where a debugger comes in first.
+    """
+    started = start(kernel, path, asked, stdio, tracer, injector)
+    task = started if isinstance(started, Task) else None
+    whereabouts = ends.Whereabouts(kernel)
+    if tracer is None and kernel.scheduler is not None:
+        whereabouts.attach(kernel.scheduler)
+    if isinstance(started, Ending):
+        ending = started
+    else:
+        try:
+            with walled(kernel, wall):
+                if door is not None:
+                    door.begin(kernel, started, stdio)
+                ending = _run_to_end(kernel, started, asked, stdio)
+                if door is not None:
+                    door.finish()
+        except TimeIsUp as error:
+            started.die_of(SIGKILL)
+            ending = Ending(TIME_IS_UP, str(error))
+        except HookFailed as error:
+            started.die_of(SIGKILL)
+            return ends.show_failure(error.cause)
+    return ends.tell(kernel, task, asked, ending, tracer, json_file, whereabouts)
+
+
+def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
+    """Show what the options ask for; return the program's path and what it is given."""
+    path = fill_root(kernel, options.file, options.root, layer_of(options))
+    show_binds(kernel, options.bind)
+    # In a root of its own a program begins at /, else where relative names mean the same.
+    return path, given(options, options.cwd or _here(options.root))
+
+
+def _here(root: str | None) -> str | None:
+    """Return the directory of the host in which a program begins. Errors: UsageError."""
+    return None if root is not None else current_directory()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a program in machine code and return its exit status, 128+n for signal n."""
+    if options.twice:
+        return _run_twice(options)
+    stdin = None if options.stdin is None else contents(options.stdin)
+    with tracing(options) as tracer, boot(options) as kernel:
+        show_stacks(kernel, tracer, options)
+        path, asked = _fill(kernel, options)
+        door = _door(options)
+        make = getattr(door, "descriptors", host_descriptors)  # a debugger may want them
+        with (
+            mounting(kernel, options),
+            viewing_run(kernel, options),
+            recording(kernel, options),
+        ):
+            status = run_job(
+                kernel,
+                path,
+                asked,
+                make(kernel, stdin),
+                tracer,
+                options.json,
+                wall_ns(options),
+                injecting(tracer, options),
+                door,
+            )
+        if options.dmesg:
+            print("\n".join(kernel.log.lines()))
+        if door is not None:
+            door.tell_end(status)
+    return status
+
+
+class Door(Protocol):
+    """Where somebody comes in before a program's first instruction, and goes behind its last."""
+
+    def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None: ...
+    def finish(self) -> None: ...
+    def tell_end(self, status: int) -> None: ...
+
+
+def _door(options: argparse.Namespace) -> Door | None:
+    if options.gdb is not None:
+        one_way = _one_way(options)
+        gdb: Door = load("pkern.userland.cli.program.gdb_option").Door(options.gdb, one_way)
+        return gdb
+    if options.hook is None:
+        return None
+    hook: Door = load("pkern.userland.cli.program.hook_option").HookDoor(options.hook)
+    return hook
+
+
+def _one_way(options: argparse.Namespace) -> str:
+    """Return why a debugger cannot go back, "" if it can: what no copy of the machine may have."""
+    if options.output or options.events:
+        return "its calls or events go to a file (-o, --events)"
+    return "its files are shown on the host (--mount)" if options.mount else ""
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")  # in one piece, whenever Ctrl-C comes
+
+
+# ---- the same run twice ----
+
+
+class Record:
+    """Everything that a run shows: what it wrote, its system calls, the kernel's log."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.output: list[tuple[int, bytes]] = []
+        self.trace: list[str] = []
+        self.log: list[str] = []
+
+    def lines(self) -> list[str]:
+        """Return all of it as lines of text."""
+        written = [f"{fd}: {data!r}" for fd, data in self.output]
+        return [f"status {self.status}", *written, *self.trace, *self.log]
+
+
+def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
+    from pkern.syscalls.strace.tracer import Tracer
+
+    record = Record()
+    with boot(options) as kernel:
+        stdio = Stdio(
+            Stream(kernel, stdin),
+            Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
+            Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
+        )
+        path, asked = _fill(kernel, options)
+        tracer = Tracer(record.trace.append, style(options))
+        show_stacks(kernel, tracer, options)
+        injector = injecting(tracer, options)
+        record.status = run_job(kernel, path, asked, stdio, tracer, options.json, injector=injector)
+        record.log = kernel.log.lines()
+    return record
+
+
+def _run_twice(options: argparse.Namespace) -> int:
+    """Run on two machines and compare all that they show; 1 if they differ."""
+    options_of_one = (
+        ("--wall", options.wall),
+        ("-c", options.summary),
+        ("--mount", options.mount),
+        ("--events", options.events),
+        ("-E", options.globs),
+    )
+    for option, asked in options_of_one:
+        if asked:
+            raise UsageError(f"{option} and --twice: two runs are compared call by call")
+    if options.stdin is not None:
+        stdin = contents(options.stdin)
+    else:
+        stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
+    first, second = (_recorded(options, stdin) for _ in range(2))
+    for fd, data in first.output:
+        write_all(fd, data)
+    if options.output:
+        with naming(options.output):
+            Path(options.output).write_text("\n".join([*first.trace, ""]))
+    elif traced(options):
+        _to_stderr("\n".join(first.trace))
+    for line in first.log if options.dmesg else ():
+        _to_stderr(line)
+    if first.lines() == second.lines():
+        _to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
+        return first.status
+    import difflib
+
+    texts = first.lines(), second.lines()
+    _to_stderr("\n".join(difflib.unified_diff(*texts, "first", "second", lineterm="")))
+    return FAILED

@@ -1,0 +1,68 @@
+"""A program that is run for who looks at its machine: pkern inspect, pkern watch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pkern.userland.cli.ends import show_failure
+from pkern.userland.cli.options import UsageError, current_directory, existing
+from pkern.userland.cli.program import elf_command
+from pkern.userland.cli.program.run import given_to
+from pkern.userland.cli.program.shared import layer_of, show_binds, show_host_root
+from pkern.userland.given import NotGiven
+from pkern.userland.harness import is_python
+from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
+
+if TYPE_CHECKING:
+    from pkern.kernel.machine import Kernel
+    from pkern.userland.inspect.stops import Stop
+    from pkern.userland.machine_code import Stdio
+    from pkern.userland.program import Sys
+
+Call = Callable[..., Any]  # as call_main
+
+
+def run_looked_at(
+    kernel: Kernel,
+    options: argparse.Namespace,
+    stop: Stop,
+    descriptors: Callable[[], Stdio],
+    call: Call = call_main,
+) -> int:
+    """Run the program that the options name, and stop where that is asked; return its status.
+
+    descriptors: makes those of one in machine code. call: calls the main of one in Python.
+    Errors: UsageError.
+    """
+    if is_python(options.file):
+        return _run_python(kernel, options, stop, call)
+    path = elf_command.fill_root(kernel, options.file, options.root, layer_of(options))
+    show_binds(kernel, options.bind)
+    here = None if options.root is not None else current_directory()
+    asked = given_to((options.file, *options.arguments), options, options.cwd or here)
+    return elf_command.run_job(kernel, path, asked, descriptors(), injector=stop)
+
+
+def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop, call: Call) -> int:
+    try:
+        program = load_program(existing(options.file))
+        show_host_root(kernel, options.root, layer_of(options))
+        show_binds(kernel, options.bind)
+        asked = given_to((options.file, *options.arguments), options, None)
+        task = new_task(kernel, asked)
+    except (NoMain, NotGiven) as error:
+        raise UsageError(str(error)) from error
+
+    def main(sys: Sys, argv: list[str]) -> Any:
+        try:
+            return call(program, sys, argv)
+        finally:
+            if task.alive:
+                stop.end(task)
+
+    try:
+        return run_main(task, main, asked, injector=stop, on_fault=show_failure)
+    except NoMain as error:
+        raise UsageError(str(error)) from error

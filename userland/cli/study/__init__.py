@@ -1,0 +1,1 @@
+"""Commands that measure and compare: the letter's claims, the host, guests and emulators."""
