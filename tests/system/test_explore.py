@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "schedules"
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
+# musl's threads have two thirds of glibc's points, so that a search costs half as much.
+SHORT = (shutil.which("musl-gcc") or "gcc", "-static", "-O1", "-pthread")
+GLIBC = ("gcc", "-static", "-O1", "-pthread")
 
 
 def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -25,9 +28,21 @@ def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("schedules")
     for source in sorted(SOURCES.glob("*.c")):
-        command = ["gcc", "-static", "-O1", "-Wall", "-Werror", "-pthread", "-o"]
-        subprocess.run([*command, made / source.stem, source], check=True)
+        compile_it(source, made / source.stem, (*SHORT, "-Wall", "-Werror"))
     return made
+
+
+def compile_it(source: Path, program: Path, compiler: tuple[str, ...] = SHORT) -> None:
+    subprocess.run([*compiler, f"-I{SOURCES}", "-o", program, source], check=True)
+
+
+@pytest.fixture(scope="module")
+def with_glibc(folder: Path) -> str:
+    """Return where in that folder programs lie whose threads are glibc's."""
+    (folder / "glibc").mkdir()
+    for name in ("lost_update", "bounded_buffer", "dining"):
+        compile_it(SOURCES / f"{name}.c", folder / "glibc" / name, GLIBC)
+    return "./glibc"
 
 
 def test_every_program_is_right_in_the_usual_order(folder):
@@ -72,8 +87,7 @@ def test_a_right_program_has_no_finding(folder):
         "static void *add(void *u) { __sync_fetch_and_add(&count, 1); return u; }\n"
         "int main(void) { run_both(add, add); CHECK(count == 2); return 0; }\n"
     )
-    command = ["gcc", "-static", "-O1", "-pthread", f"-I{SOURCES}", "-o", "right", "right.c"]
-    subprocess.run(command, check=True, cwd=folder)
+    compile_it(folder / "right.c", folder / "right")
     done = pkern("explore", "--preempt", "calls", "--json", "right.json", "./right", folder=folder)
     assert done.returncode == 0, done.stdout
     (group,) = json.loads((folder / "right.json").read_text())["groups"]
@@ -106,7 +120,7 @@ def test_processes_too(folder):
         'for (int i = 0; i < 2; i++) if (!fork()) _exit(write(p[1], &"ab"[i], 1) != 1);\n'
         "while (wait(0) > 0); if (read(p[0], both, 2) != 2) return 9; puts(both); return 0; }\n"
     )
-    subprocess.run(["gcc", "-static", "-o", "pipe", "pipe.c"], check=True, cwd=folder)
+    compile_it(folder / "pipe.c", folder / "pipe", GLIBC)
     done = pkern("explore", "--bound", "0", "--preempt", "calls", "./pipe", folder=folder)
     assert done.returncode == 0
     assert "status 0: ab" in done.stdout
@@ -159,9 +173,9 @@ def test_dpor_needs_two_orders_of_what_is_apart(tmp_path):
     )
 
 
-def test_dpor_finds_what_the_library_s_threads_lose(folder):
+def test_dpor_finds_what_the_library_s_threads_lose(folder, with_glibc):
     options = ["--preempt", "memory", "--strategy", "dpor", "--first", "--save", "dpor.json"]
-    done = pkern("explore", *options, "./lost_update", folder=folder)
+    done = pkern("explore", *options, f"{with_glibc}/lost_update", folder=folder)
     assert done.returncode == 1
     assert "(preempted once)" in done.stdout
     again = pkern("replay", "dpor.json", folder=folder)
@@ -204,8 +218,7 @@ def test_a_fault_that_sleeps_lets_others_run(tmp_path):
     """The thread that replaces the page runs while its file is read: the fault looks again."""
     (tmp_path / "root").mkdir(mode=0o755)
     program = tmp_path / "root/mapped"
-    command = ["gcc", "-static", "-O1", "-pthread", "-o", program, ORDERS / "mapped.c"]
-    subprocess.run(command, check=True)
+    compile_it(ORDERS / "mapped.c", program, GLIBC)
     (tmp_path / "root/data").write_text("x" * 4096)
     words = ["explore", "--root", "root", "--preempt", "never", "--strategy", "exhaustive"]
     said = {}
@@ -219,8 +232,7 @@ def test_a_fault_that_sleeps_lets_others_run(tmp_path):
 
 
 def test_who_is_woken_is_a_choice_if_asked_for(tmp_path):
-    command = ["gcc", "-static", "-O1", "-pthread", "-o", "waiters", ORDERS / "waiters.c"]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    compile_it(ORDERS / "waiters.c", tmp_path / "waiters", GLIBC)
     words = ["explore", "--preempt", "never", "--bound", "0", "--json", "waiters.json"]
     for waiters, orders in ([], {True}), (["--waiters"], {True, False}):
         pkern(*words, *waiters, "./waiters", folder=tmp_path)
@@ -293,8 +305,7 @@ int main(void)
 
 def test_states_in_swap_cannot_be_told_apart(tmp_path):
     (tmp_path / "hog.c").write_text(HOG)
-    command = ["gcc", "-static", "-O0", "-pthread", "-o", "hog", "hog.c"]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*GLIBC, "-O0"))
     words = ["explore", "--ram", "4M", "--swap", "16M", "--strategy", "states", "./hog"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (
@@ -332,8 +343,7 @@ int main(void)
 @pytest.mark.parametrize("strategy", ["dpor", "states", "exhaustive"])
 def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     (tmp_path / "forks.c").write_text(FORKS)
-    build = ["gcc", "-static", "-pthread", "-o", "forks", "forks.c"]
-    subprocess.run(build, cwd=tmp_path, check=True)
+    compile_it(tmp_path / "forks.c", tmp_path / "forks", GLIBC)
     words = ["--preempt", preempt, "--strategy", strategy, "--budget", "60", "./forks"]
     done = pkern("explore", *words, folder=tmp_path)
     assert done.stderr == ""
@@ -342,9 +352,9 @@ def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     assert "pkern itself failed" not in done.stdout
 
 
-def test_a_race_is_told_with_both_stacks(folder):
+def test_a_race_is_told_with_both_stacks(folder, with_glibc):
     words = ["explore", "--races", "--preempt", "memory", "--bound", "0", "--json", "races.json"]
-    done = pkern(*words, "./lost_update", folder=folder)
+    done = pkern(*words, f"{with_glibc}/lost_update", folder=folder)
     assert done.returncode == 1
     told = done.stdout[done.stdout.index("data races: ") :]
     assert "count, 4 bytes" in told
@@ -357,10 +367,10 @@ def test_a_race_is_told_with_both_stacks(folder):
 
 
 @pytest.mark.parametrize("name", ["bounded_buffer", "dining"])
-def test_what_locks_order_is_no_race(name, folder):
+def test_what_locks_order_is_no_race(name, folder, with_glibc):
     """Each of these has a bug, and no data race: they lock what they share."""
     words = ["explore", "--races", "--preempt", "memory", "--bound", "0"]
-    done = pkern(*words, f"./{name}", folder=folder)
+    done = pkern(*words, f"{with_glibc}/{name}", folder=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "data races: 0\n" in done.stdout
     refused = pkern("explore", "--races", f"./{name}", folder=folder)
@@ -434,8 +444,7 @@ int main(int argc, char **argv)
 
 def test_a_schedule_that_does_not_end(tmp_path):
     (tmp_path / "loops.c").write_text(LOOPS)
-    command = ["gcc", "-static", "-O1", "-pthread", "-o", "loops it", "loops.c"]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    compile_it(tmp_path / "loops.c", tmp_path / "loops it", GLIBC)
     words = ["explore", "--wall", "0.5", "--preempt", "never", "--save", "a bug.json", "loops it"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
@@ -450,8 +459,7 @@ def test_a_schedule_that_does_not_end(tmp_path):
 
 def test_no_more_schedules_than_are_asked_for(tmp_path):
     (tmp_path / "loops.c").write_text(LOOPS)
-    command = ["gcc", "-static", "-O1", "-pthread", "-o", "loops", "loops.c"]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    compile_it(tmp_path / "loops.c", tmp_path / "loops", GLIBC)
     words = ["explore", "--jobs", "8", "--preempt", "memory", "--wall", "2"]
     done = pkern(*words, "--budget", "300", "loops", folder=tmp_path)
     assert "schedules: 300\n" in done.stdout
