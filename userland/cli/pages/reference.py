@@ -81,7 +81,7 @@ def _syscall_row(nr: int, name: str) -> tuple[str, ...]:
 
 def pages() -> dict[str, str]:
     """Return the generated pages of the documentation by file name."""
-    from pkern.userland.cli import python_page  # all of sys: tables are to come without it
+    from pkern.userland.cli.pages import python_page  # all of sys: tables are to come without it
 
     with Kernel() as kernel:
         sysctls = markdown_table(SYSCTL_HEADERS, sysctl_rows(kernel))
