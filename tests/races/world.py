@@ -47,7 +47,7 @@ class World:
 
     def host_file(self, nr_pages: int = NR_PAGES, name: str = "file") -> int:
         """Return a file of the host whose page i begins with the byte i + 1."""
-        if self.kernel.vfs.mounts[-1].path != "/mnt":
+        if not isinstance(self.kernel.vfs.mounts[-1].fs, HostFs):
             self.kernel.vfs.mount("/mnt", HostFs(self.folder, Access.READ_WRITE))
         pages = [bytes([index + 1]).ljust(PAGE, b"\0") for index in range(nr_pages)]
         path = self.folder / name

@@ -175,7 +175,7 @@ class TaskFile(FixedMode):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         row, reader = self._row, self._reader
-        if reader is None:
+        if reader is None or (row.text is None and row.numbered is None):  # can only be written
             raise SyscallError(errno.EINVAL)
         of = self._subject(row.gone)
         if row.dead == ESRCH and row.gone and not of.alive:
@@ -189,11 +189,9 @@ class TaskFile(FixedMode):
         return self._content[pos : pos + nbytes]
 
     def _text(self, of: Task, reader: Task) -> Text:
-        """Return the text. Errors: EINVAL: it can only be written."""
         if self._row.numbered is not None:
             return self._row.numbered(of, reader, self._pid_ns)
-        if self._row.text is None:
-            raise SyscallError(errno.EINVAL)
+        assert self._row.text is not None  # as read() has seen
         return self._row.text(of, reader)
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:

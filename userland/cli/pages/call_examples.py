@@ -209,6 +209,10 @@ EXAMPLES: dict[str, str] = {
     "statfs": "unpack('<2q', sys.statfs('/tmp')[:16])",
     "fstatfs": "len(sys.fstatfs(fd))",
     "mount": "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs')",
+    "pivot_root": (
+        "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs'); sys.mkdir('/tmp/m/old');"
+        " sys.pivot_root('/tmp/m', '/tmp/m/old'); sys.listdir('/')"
+    ),
     "umount2": "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs'); sys.umount2('/tmp/m')",
     "setxattr": "sys.setxattr('/tmp/file', 'user.colour', b'red')",
     "lsetxattr": "sys.store(addr, b'red'); sys.lsetxattr('/tmp/file', 'user.colour', addr, 3, 0)",
@@ -326,6 +330,7 @@ EXAMPLES: dict[str, str] = {
     ),
     # ---- tasks ----
     "fork": "child2 = sys.fork(); child2.getppid() == sys.pid",
+    "setns": "sys.unshare(sys.CLONE_NEWUTS); sys.setns(sys.open('/proc/1/ns/uts'), sys.CLONE_NEWUTS)",
     "vfork": "sys.vfork()",
     "clone": "sys.clone(sys.SIGCHLD)",
     "clone3": "sys.store(addr, pack('<8Q', 0, 0, 0, 0, 17, 0, 0, 0)); sys.clone3(addr, 64)",

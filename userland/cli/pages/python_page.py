@@ -54,6 +54,7 @@ CHAPTERS = {
     "net.messages": "Sockets: sending and receiving",
     "net.options": "Sockets: options",
     "tasks.clone": "Processes: birth",
+    "tasks.namespaces": "Namespaces",
     "tasks.life": "Processes: another program, death, waiting",
     "tasks.process": "Processes: limits and more",
     "tasks.jobs": "Processes: groups and sessions",
