@@ -6,6 +6,7 @@ same number. Nothing is drawn here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,9 @@ class Recorder:
         for file, path in self._kernel.vfs.files.values():
             self._files[file.inode.ino] = path
 
-    def _enter(self, task: Task) -> None:
+    def _enter(self, task: Task, wanted: Sequence[int] = ()) -> None:
         """Note whose a new address space is; a thread's is its process's."""
-        self._enters(task)
+        self._enters(task, wanted)
         if task.mm.users == 1:
             seq = int(lib.machine_events(self._kernel.core).seq)
             pgd = int(lib.mm_pgd(task.mm.handle))
