@@ -36,6 +36,7 @@ ONLY_WITHOUT = {
 
 _LIBC = ctypes.CDLL(None)
 _MAPS = Path("/proc/self/maps").read_text()
+_CPUINFO = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].split()
 
 
 def _five_levels() -> bool:
@@ -119,6 +120,12 @@ TRAITS = (
         "its rights in maps, of which conform's runner has to have the host's",
         ("*test_maps_of_a_new_task_is_its_stack_and_the_kernel_s_page",
          "*test_oracle.py::*_agree_with_linux"),
+    ),
+    Trait(
+        "a processor with AMX",
+        "amx_tile" in _CPUINFO,
+        "a function that gdb calls: gdb 13 cannot write that processor's state back",
+        ("*test_gdb_says_what_it_says_on_the_host[[]calls]",),
     ),
     Trait(
         "swap",

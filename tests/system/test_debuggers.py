@@ -50,7 +50,11 @@ BREAKS = (
     "set pagination off", "set confirm off", "break twice", "run >printed", "bt",
     "info registers rip rax", "next", "print n", "print counter", "watch counter", "continue",
     "continue", "delete", "stepi",
-    "x/i $pc", "print twice(21)", "print counter", "continue",
+    "x/i $pc", "print counter", "continue",
+)  # fmt: skip
+CALLS = (
+    "set pagination off", "set confirm off", "break twice", "run >printed", "delete",
+    "print twice(21)", "print counter", "continue",
 )  # fmt: skip
 IN_THREADS = (
     "set pagination off", "set confirm off", "break work", "run >printed", "print n", "bt 2",
@@ -104,7 +108,11 @@ def test_each_request_and_stop_as_on_the_host(compile_c: Compile, machine: Machi
     same_as_host(machine, program)
 
 
-@pytest.mark.parametrize(("source", "commands"), [(PROGRAM, BREAKS), (THREADS, IN_THREADS)])
+@pytest.mark.parametrize(
+    ("source", "commands"),
+    [(PROGRAM, BREAKS), (THREADS, IN_THREADS), (PROGRAM, CALLS)],
+    ids=["breaks", "threads", "calls"],
+)
 def test_gdb_says_what_it_says_on_the_host(
     compile_c: Compile, tmp_path: Path, source: str, commands: tuple[str, ...]
 ) -> None:
