@@ -1,7 +1,6 @@
 /* Mount namespaces: bind mounts, moves, flags, propagation and other roots, whoever runs it. */
 #define _GNU_SOURCE
-#include "results.h"
-#include <fcntl.h>
+#include "parts.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,37 +8,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 static uid_t uid;
 static gid_t gid;
 static char place[] = "/tmp/mountsXXXXXX";
-
-static void part(const char *name, void (*run)(void))
-{
-	printf("== %s\n", name);
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(0);
-	}
-	int status;
-	waitpid(child, &status, 0);
-	printf("-- %x\n", status);
-	fflush(stdout);
-}
-
-static long put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	long done = result(write(fd, text, strlen(text)));
-	close(fd);
-	return done;
-}
 
 static long make(const char *path)
 {

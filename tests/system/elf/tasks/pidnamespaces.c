@@ -1,8 +1,7 @@
 /* Pid namespaces: who has which number where, and who ends with whom, whoever runs it. */
 #define _GNU_SOURCE
-#include "results.h"
+#include "parts.h"
 #include <dirent.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,23 +11,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-static void part(const char *name, void (*run)(void))
-{
-	printf("== %s\n", name);
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(0);
-	}
-	int status;
-	waitpid(child, &status, 0);
-	printf("-- %x\n", status);
-	fflush(stdout);
-}
 
 /* Run in a process that is the first of a new pid namespace; return how it ended. */
 static int inside(int flags, void (*run)(void))

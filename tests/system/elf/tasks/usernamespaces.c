@@ -1,8 +1,7 @@
 /* User namespaces and those they own - uts, ipc, cgroup - whoever runs it. What is printed is
  * made of answers alone: no number of a user, group, process or namespace of the machine. */
 #define _GNU_SOURCE
-#include "results.h"
-#include <fcntl.h>
+#include "parts.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 
 /* Of <linux/capability.h> and <linux/nsfs.h>, which musl's compiler does not find. */
 struct cap_header {
@@ -31,33 +29,6 @@ enum { NS_GET_USERNS = 0xb701, NS_GET_PARENT, NS_GET_NSTYPE, NS_GET_OWNER_UID };
 
 static uid_t uid;
 static gid_t gid;
-
-/* Each part in a process of its own. */
-static void part(const char *name, void (*run)(void))
-{
-	printf("== %s\n", name);
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(0);
-	}
-	int status;
-	waitpid(child, &status, 0);
-	printf("-- %x\n", status);
-	fflush(stdout);
-}
-
-static long put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	long done = result(write(fd, text, strlen(text)));
-	close(fd);
-	return done;
-}
 
 static const char *get(const char *path)
 {
