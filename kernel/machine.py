@@ -19,7 +19,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.cpu.vsyscall import VsyscallPage
-from pkern.kernel.errors import SIGKILL, KernelBug, NoRoom, SyscallError
+from pkern.kernel.errors import SIGKILL, KernelBug, MachineClosed, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
@@ -369,11 +369,13 @@ class Kernel:
         """Return a new task with an empty address space and a stack.
 
         uid 0 holds every capability unless caps says otherwise; others hold none.
-        Errors: NoRoom: there is no memory for it, or not as much as may be promised.
+        Errors: MachineClosed; NoRoom: there is no memory for it, or not as much as may be promised.
         """
         of_type("spawn() argument 'name'", name, str)
         arguments.number("spawn() argument 'uid'", uid, most=MOST_ID)
         arguments.number("spawn() argument 'gid'", gid, most=MOST_ID)
+        if self.memory.closed:
+            raise MachineClosed
         layout = layout or Layout()
         task = Task(self, self.tasks.next_pid(), name, argv or [name])
         task.start_afresh()
