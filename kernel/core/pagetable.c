@@ -364,7 +364,10 @@ static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from, 
 	page_get(page);
 	if (page->flags & PG_ANON)
 		page->flags |= PG_FORKED;
-	pte_set(child->mm, addr, to, pte_in(child, *from & ~PTE_ACCESSED));
+	/* The child has stored nothing; a file's page is dirty by itself. */
+	bool clean = parent->flags & VM_SHARED && !vma_notes_stores(parent);
+	pte_t kept = ~(PTE_ACCESSED | (clean ? PTE_DIRTY : 0));
+	pte_set(child->mm, addr, to, pte_in(child, *from & kept));
 	rmap_add(m, page, to);
 	pte_count_in(child->mm, page);
 	return 0;

@@ -95,6 +95,12 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MUNMAP, (PLACE, PAGE)),
         Call(Kind.MEM_WRITE, (PLACE, 0)),
     ),
+    "a page shared with a child, which has not stored to it, copied for its guards": (
+        Call(Kind.MMAP, (PLACE, 6 * PAGE, 2, 0x8031, Slot.NONE, 0)),
+        Call(Kind.MADVISE, (PLACE + 2 * PAGE, 1, 102)),
+        Call(Kind.STORE, (PLACE, 0)),
+        Call(Kind.FORK, ()),
+    ),
 }
 
 
