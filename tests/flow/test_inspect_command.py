@@ -76,6 +76,18 @@ def test_a_program_in_python_at_its_end(capsys, python):
     assert [starts[0x10000000 * nr] for nr in (1, 2, 3)] == [1, 1, 1]
 
 
+def test_a_program_in_python_that_fails_says_so_as_in_a_run(capsys, tmp_path):
+    (tmp_path / "f.py").write_text("def main(sys):\n    sys.close(99)\n")
+    failing = str(tmp_path / "f.py")
+    assert main(["run", failing]) == 1
+    said = capsys.readouterr().err
+    assert main(["inspect", "-q", "vmas", failing]) == 0
+    out, err = capsys.readouterr()
+    assert (err, out[:4]) == (said, "vma ")
+    assert main(["watch", failing]) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_it_is_stopped_before_a_call_and_runs_on(capsys, python):
     (vmas,) = answers(capsys, "--until", "call:mmap:3", "-q", "vmas", python)
     starts = {vma["start"] for vma in vmas["answers"]}

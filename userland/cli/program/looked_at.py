@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import TimeIsUp
+from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.userland.cli.ends import show_failure
 from pkern.userland.cli.options import UsageError, current_directory, existing
 from pkern.userland.cli.program import elf_command
@@ -13,6 +15,7 @@ from pkern.userland.cli.program.run import given_to
 from pkern.userland.cli.program.shared import layer_of, show_binds, show_host_root
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import is_python
+from pkern.userland.inspect.words import BadQuestion
 from pkern.userland.program import NoMain, call_main, load_program, new_task, run_main
 
 if TYPE_CHECKING:
@@ -66,3 +69,9 @@ def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop, call: C
         return run_main(task, main, asked, injector=stop, on_fault=show_failure)
     except NoMain as error:
         raise UsageError(str(error)) from error
+    except (KernelBug, KernelPanic, TimeIsUp, UsageError, BadQuestion):
+        raise
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and not isinstance(error, SyscallError):
+            raise  # the host's: who reads our output has gone
+        return show_failure(error)
