@@ -190,18 +190,31 @@ def as_junit(results: Sequence[Result]) -> str:
 
 
 def _junit_cases(result: Result) -> Iterator[Mapping[str, Any]]:
-    """Give a program's cases: those it told of, or itself."""
+    """Give a program's cases: those it told of, and itself where they do not say how it ended."""
     outcome = result.outcome
-    for sub in result.sub or (SubCase(result.name, result.verdict, result.reason or ""),):
+    for number, sub in enumerate(_told_cases(result)):
+        told_by = outcome if number == 0 else None  # not by each: the output is that of all
         yield {
             "element": _ELEMENTS.get(sub.verdict, ""),
             "name": sub.name,
             "classname": result.name if result.sub else (result.row or "pkern"),
             "text": sub.text or sub.verdict.value,
             "seconds": 0.0 if result.sub else result.seconds,
-            "out": outcome.out.decode(errors="replace") if outcome else "",
-            "err": outcome.err.decode(errors="replace") if outcome else "",
+            "out": told_by.out.decode(errors="replace") if told_by else "",
+            "err": told_by.err.decode(errors="replace") if told_by else "",
         }
+
+
+def _told_cases(result: Result) -> Sequence[SubCase]:
+    own = SubCase(result.name, result.verdict, result.reason or "")
+    are_bad = any(sub.verdict in BAD for sub in result.sub)
+    if result.verdict is Verdict.XFAIL and are_bad:
+        return [
+            sub._replace(verdict=Verdict.XFAIL) if sub.verdict in BAD else sub for sub in result.sub
+        ]
+    if not result.sub or (result.verdict in BAD and not are_bad):
+        return [*result.sub, own]
+    return result.sub
 
 
 def _add_junit_case(suite: Any, case: Mapping[str, Any]) -> None:

@@ -61,6 +61,31 @@ def test_junit():
     assert (sub.get("classname"), sub.find("failure").get("message")) == ("d", "why")
 
 
+def test_junit_has_the_output_of_many_cases_once():
+    cases = tuple(SubCase(str(number), Verdict.PASS) for number in range(3))
+    text = as_junit([Result("a", "", Verdict.PASS, None, outcome(0, b"what it wrote"), cases)])
+    assert text.count("<testcase ") == 3
+    assert text.count("what it wrote") == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "case", "elements"),
+    [
+        (Verdict.FAIL, Verdict.PASS, ["failure"]),  # it crashed behind its last case
+        (Verdict.XPASS, Verdict.PASS, ["failure"]),
+        (Verdict.FAIL, Verdict.FAIL, ["failure"]),
+        (Verdict.XFAIL, Verdict.FAIL, ["skipped"]),
+        (Verdict.XFAIL, Verdict.PASS, []),
+        (Verdict.PASS, Verdict.PASS, []),
+    ],
+)
+def test_junit_tells_how_a_program_of_many_cases_ended(verdict, case, elements):
+    result = Result("a", "", verdict, "ended by SIGSEGV", outcome(), (SubCase("x", case),))
+    root = ElementTree.fromstring(as_junit([result]).encode())
+    found = [one.tag for one in root.iter() if one.tag in {"failure", "error", "skipped"}]
+    assert found == elements
+
+
 def test_tap_is_read_as_it_was_meant():
     cases = read_tap(as_tap(RESULTS))
     assert [case.verdict for case in cases] == [
