@@ -83,3 +83,10 @@ ring.cc:12: Failure
         SubCase("Ring.Huge/2", SKIP),
         SubCase("Ring.Dies", ERROR, "[  FAILED  ] 1 test, listed below:\nit did not end"),
     ]
+
+
+@pytest.mark.parametrize("plan", ["2000000000", "9" * 5000])
+def test_a_plan_of_any_number_is_told_at_once(plan):
+    done, lacking = read_tap(f"1..{plan}\nok 1\n")
+    assert (done.verdict, lacking.verdict) == (PASS, ERROR)
+    assert lacking.name == f"2 to {plan[:18]}"
