@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
 
 NUMBER = struct.Struct("=Q")
+MOST_SCHEDULES = 1 << 63  # more than can be run: what NUMBER holds, and what is given back
 ALL = Share()
 BUDGET = "budget"
 Progress = Callable[[int], None]
@@ -186,7 +187,7 @@ class Session:
 
     def _ended(self, strategies: Iterable[Strategy]) -> Iterator[tuple[int, object]]:
         return run_all(
-            list(strategies),
+            strategies,
             lambda strategy: self._kernel.branch(run_once, self.plan, strategy),
             at_once=self.plan.at_once or processors(),
             seconds=self.plan.seconds,
@@ -296,7 +297,7 @@ class _Budget:
     def __init__(self, schedules: int) -> None:
         self._fd = os.memfd_create("budget")
         os.ftruncate(self._fd, 4 * NUMBER.size)
-        self._put(self.LEFT, schedules)
+        self._put(self.LEFT, min(schedules, MOST_SCHEDULES))
 
     def close(self) -> None:
         """Let go of it here; processes that have it keep it."""

@@ -83,7 +83,11 @@ class Priorities:
 
     def __init__(self, seed: str, depth: int, points: int) -> None:
         self._random = Random(seed)
-        self._falls = {1 + self._random.randrange(max(points, 1)) for _ in range(depth - 1)}
+        self._falls: set[int] = set()
+        for _ in range(depth - 1):
+            if len(self._falls) == max(points, 1):
+                break  # at all of them, whatever else is drawn
+            self._falls.add(1 + self._random.randrange(max(points, 1)))
         self._depth = depth
         self._priorities: dict[int, int] = {}
         self._lowest = depth  # those that have fallen are below it

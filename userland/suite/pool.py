@@ -6,8 +6,7 @@ Owns which of them run: none is left behind, however it ends.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from selectors import EVENT_READ, PollSelector
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -40,20 +39,22 @@ def processors() -> int:
 
 
 def run_all(
-    jobs: Sequence[T], start: Start[T], *, at_once: int, seconds: float | None
+    jobs: Iterable[T], start: Start[T], *, at_once: int, seconds: float | None
 ) -> Iterator[tuple[int, object]]:
     """Start a branch for each job and give (its number, its result) as they end.
 
+    jobs: asked for the next one when it can be started; there may be more than fit into memory.
     A result is what the branch returned, or the exception: BranchEnded, WallTimeIsUp, its own.
     seconds: that each may take, None: for ever.
     """
     pool = Pool(seconds)
-    waiting = deque(enumerate(jobs))
+    waiting = enumerate(jobs)
     try:
-        while waiting or pool.running:
-            while waiting and len(pool.running) < at_once:
-                number, job = waiting.popleft()
-                pool.add(number, start(job))
+        while True:
+            while len(pool.running) < at_once and (job := next(waiting, None)):
+                pool.add(job[0], start(job[1]))
+            if not pool.running:
+                return
             yield from pool.wait()
     finally:
         pool.kill()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pkern import BranchEnded
+from pkern.userland.explore.run import _Budget
+from pkern.userland.explore.strategies import Priorities
 from pkern.userland.suite import workers as owner
 from pkern.userland.suite.pool import WallTimeIsUp, run_all
 from pkern.userland.suite.workers import Workers
@@ -111,3 +113,26 @@ def test_a_job_that_takes_too_long_by_the_hosts_clock(workers):
     assert isinstance(ended[1], WallTimeIsUp)
     assert isinstance(ended[0], int)
     assert ended[2] != ended[0]
+
+
+def test_jobs_are_asked_for_when_they_can_be_started(workers):
+    """So many that they would not fit into memory."""
+    asked = []
+    jobs = (asked.append(number) or ("pid",) for number in range(1 << 40))
+    ended = run_all(jobs, workers.start, at_once=2, seconds=None)
+    for _ in range(3):
+        next(ended)
+    ended.close()
+    assert len(asked) < 10
+    assert not list(run_all(iter(()), workers.start, at_once=1 << 80, seconds=None))
+
+
+def test_numbers_beyond_all_bounds():
+    """--budget and --depth of an exploration."""
+    assert Priorities("seed", 1 << 80, 5)
+    budget = _Budget(1 << 80)
+    try:
+        assert budget.take()
+        budget.give_back()
+    finally:
+        budget.close()
