@@ -21,7 +21,7 @@ from pkern.userland.suite.cases import Case, Kind
 from pkern.userland.suite.pool import Running, WallTimeIsUp, processors, run_all
 from pkern.userland.suite.reports import Result, judged
 from pkern.userland.suite.verdicts import BAD, CONVENTIONS, READERS, SubCase, Verdict
-from pkern.userland.suite.work import NOT_EXECUTABLE, Files, Outcome, prepare, run_case
+from pkern.userland.suite.work import KEPT_BYTES, NOT_EXECUTABLE, Files, Outcome, prepare, run_case
 from pkern.userland.suite.workers import Workers
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ def _result(suite: Suite, job: _Job, what: object) -> Result:
         sub = (
             tuple(READERS[suite.reader](what.out.decode(errors="replace"))) if suite.reader else ()
         )
-        verdict, reason = _judge(what, CONVENTIONS[suite.convention](what.status), sub)
+        verdict, reason = _judge(
+            what, CONVENTIONS[suite.convention](what.status), sub, reads=bool(suite.reader)
+        )
         return Result(name, row, verdict, reason, what, sub)
     if isinstance(what, WallTimeIsUp):
         return Result(name, row, Verdict.TIMEOUT, f"{suite.seconds:g} s are up (--wall)", None)
@@ -161,7 +163,7 @@ def _result(suite: Suite, job: _Job, what: object) -> Result:
 
 
 def _judge(
-    outcome: Outcome, verdict: Verdict, sub: Sequence[SubCase]
+    outcome: Outcome, verdict: Verdict, sub: Sequence[SubCase], *, reads: bool
 ) -> tuple[Verdict, str | None]:
     """Return what a program's own end means, and that of the cases it told of."""
     bad = [case for case in sub if case.verdict in BAD]
@@ -171,6 +173,8 @@ def _judge(
         return Verdict.FAIL, f"ended by {outcome.signal}"
     if bad:
         return Verdict.FAIL, f"{len(bad)} of {len(sub)} cases"
+    if reads and len(outcome.out) >= KEPT_BYTES:
+        return Verdict.ERROR, "it wrote more than is kept: cases that it told of may be lost"
     if verdict is Verdict.PASS and sub and all(case.verdict is Verdict.SKIP for case in sub):
         return Verdict.SKIP, None
     return verdict, f"exit status {outcome.status}" if verdict in BAD else None

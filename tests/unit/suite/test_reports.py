@@ -18,8 +18,9 @@ from pkern.userland.suite.reports import (
     summary,
     told,
 )
+from pkern.userland.suite.run import _judge
 from pkern.userland.suite.verdicts import SubCase, Verdict, read_tap
-from pkern.userland.suite.work import Outcome
+from pkern.userland.suite.work import KEPT_BYTES, Outcome
 
 
 def outcome(status: int = 0, out: bytes = b"", err: bytes = b"") -> Outcome:
@@ -128,3 +129,9 @@ def test_what_is_told():
     assert summary(RESULTS, 1.5) == (
         "6 runs in 1.5 s: 1 pass, 2 fail, 1 skip, 1 expected failure, 1 timeout"
     )
+
+
+@pytest.mark.parametrize(("reads", "verdict"), [(True, Verdict.ERROR), (False, Verdict.PASS)])
+def test_cases_of_an_output_that_was_cut_are_no_pass(reads, verdict):
+    long = outcome(0, bytes(KEPT_BYTES))
+    assert _judge(long, Verdict.PASS, (), reads=reads)[0] is verdict
