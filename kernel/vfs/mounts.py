@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, NODIRATIME = 1, 2, 4, 8, 0x400, 0x800
 STRICTATIME, NOSYMFOLLOW = 1 << 24, 0x100
 OF_MOUNT = RDONLY | NOSUID | NODEV | NOEXEC | NOATIME | NODIRATIME | STRICTATIME | NOSYMFOLLOW
+TIMES = NOATIME | NODIRATIME | STRICTATIME
 FIRST_DEV = 20  # st_dev of the first file system; the ones below are the kernel's own
 SHOWN = (
     (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec"), (NOATIME, "noatime"),
@@ -39,7 +40,8 @@ class Mount:
     the inode there that it hides; None of a root. entry, origin: directory and name of what it
     covers and of its root, where these are no directories, which know such themselves. peers: its
     group of mounts that tell each other of theirs, 0 for none; master: the group that tells this
-    one. locked: 1: who is less than its owner may not take it away alone, nor clear flags of it.
+    one. locked: 1: who is less than its owner may not take it away alone. frozen: flags that such a
+    one may not clear; all of TIMES: nor change these.
     """
 
     def __init__(self, number: int, fs: Any, root: Inode, flags: int) -> None:
@@ -54,7 +56,11 @@ class Mount:
         self.entry: tuple[Inode, str] | None = None
         self.origin: tuple[Inode, str] | None = None
         self.peers = self.master = 0
-        self.unbindable = self.locked = self.expiring = 0
+        self.unbindable = self.locked = self.expiring = self.frozen = 0
+
+    def freeze(self) -> None:
+        """Let who is less than its owner not clear what is set now. Source: lock_mnt_tree()."""
+        self.frozen |= self.flags & (RDONLY | NOSUID | NODEV | NOEXEC) | TIMES
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -148,8 +154,10 @@ class MountNamespace(Namespace):
         for mount in self.mounts:
             twin = self.table.twin(mount, mount.root)
             twin.unbindable = mount.unbindable
+            twin.locked = mount.locked
             if owner is not self.owner:
                 twin.locked = 1
+                twin.freeze()
                 twin.master, twin.peers = twin.peers or twin.master, 0
             made.copied[mount] = twin
             twin.entry = mount.entry
@@ -203,6 +211,7 @@ class MountTable:
         made = Mount(self._next, mount.fs, root, mount.flags)
         self._next += 1
         made.peers, made.master = mount.peers, mount.master
+        made.frozen = mount.frozen
         made.origin = mount.origin if root is mount.root else None
         return self._counted(made)
 
@@ -260,6 +269,11 @@ class MountTable:
             if not other.peers:
                 for one in twin.below():
                     one.master, one.peers = one.peers, 0
+            here, there = over.namespace, other.namespace
+            if here is not None and there is not None and there.owner is not here.owner:
+                for one in twin.below():
+                    one.freeze()
+                    one.locked = int(one is not twin)
             self.put(twin, top(Path(other, where.inode)))
             if other.namespace is not None:
                 other.namespace.mounts += [one for one in twin.below() if one is not twin]
@@ -281,6 +295,7 @@ class MountTable:
             if child.unbindable or not is_below(covers, path.inode):
                 continue
             copy = self.tree(Path(child, child.root))
+            copy.locked = child.locked
             copy.over, copy.covers, copy.entry = made, covers, child.entry
             made.on[covers] = copy
             covers.mounted += 1

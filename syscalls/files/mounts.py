@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.namespaces.base import MNT
+from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hostfs import HostFs
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
@@ -20,6 +21,7 @@ from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 from pkern.kernel.vfs.mounts import (
     OF_MOUNT,
+    TIMES,
     Mount,
     MountNamespace,
     MountTable,
@@ -210,6 +212,7 @@ def _mount_new(
     _need_own(task, where.mount)
     _apply(task, fs, data, OPTIONS.get(type(fs), {}))
     fs.source = source or "none"
+    fs.user = task.pid_ns.user if fstype == "proc" else task.cred.user_ns
     mounted = task.kernel.vfs.mount_on(where, fs, flags & OF_MOUNT)
     if flags & MS_RDONLY:
         task.kernel.vfs.set_read_only(mounted.root.dev)
@@ -218,7 +221,7 @@ def _mount_new(
 def _remount(task: Task, path: Path, flags: int, data: str) -> None:
     vfs, mounted = task.kernel.vfs, _need_own(task, need_mounted(path))
     _need_unlocked(mounted, flags)
-    if task.nsproxy.mnt.user.level and mounted.locked:
+    if not task.capable_in(getattr(mounted.fs, "user", FIRST), "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)  # the file system is another one's
     if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
         raise SyscallError(errno.EROFS)  # the host gave no more
@@ -235,9 +238,9 @@ def _need_unlocked(mount: Mount, flags: int) -> None:
 
     Source: can_change_locked_flags() of Linux 6.18.
     """
-    kept = mount.flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    times = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME
-    if mount.locked and (kept & ~flags or (mount.flags ^ flags) & times):
+    kept = mount.frozen & ~TIMES
+    changed = (mount.flags ^ flags) & TIMES if mount.frozen & TIMES else 0
+    if kept & ~flags or changed:
         raise SyscallError(errno.EPERM)
 
 

@@ -289,6 +289,24 @@ static void copies(void)
 	P("use", result(umount2("c", 0)));
 }
 
+/* What who owns less may not do: clear flags, also of a bind or a copy; change the file system; uncover. */
+static void locks(void)
+{
+	begin();
+	mount("t", "a", "tmpfs", 0, "");
+	mkdir("a/d", 0755);
+	mount("u", "a/d", "tmpfs", 0, "");
+	mount(0, "a", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0);
+	P("less", result(unshare(CLONE_NEWUSER | CLONE_NEWNS)),
+	  result(mount(0, "/", 0, MS_REMOUNT | MS_RDONLY, 0)), result(mount(0, "a", 0, MS_REMOUNT | MS_BIND, 0)));
+	P("bind", result(mount("a", "b", 0, MS_BIND | MS_REC, 0)), result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)),
+	  result(mount(0, "b", 0, MS_REMOUNT | MS_RDONLY, 0)), make("b/f"), result(umount2("b/d", MNT_DETACH)));
+	P("own", result(mount(0, "b/d", 0, MS_REMOUNT | MS_BIND | MS_NOSUID, 0)),
+	  result(mount(0, "b/d", 0, MS_REMOUNT | MS_BIND, 0)));
+	P("copy", result(unshare(CLONE_NEWNS)), result(umount2("a/d", MNT_DETACH)),
+	  result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)), result(umount2("b", MNT_DETACH)));
+}
+
 static void roots(void)
 {
 	begin();
@@ -317,6 +335,7 @@ int main(void)
 	part("pivots", pivots);
 	part("pivot on itself", pivot_on_itself);
 	part("copies", copies);
+	part("locks", locks);
 	part("roots", roots);
 	rmdir(place);
 	return 0;
