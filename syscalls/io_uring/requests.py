@@ -4,7 +4,7 @@ they wait for has changed.
 Owns their lives. A request is a call that would sleep: instead it is noted with what it waits for,
 and is tried again as its task's next work in the kernel (Scheduler.work), as Linux does with its
 task work; so completions come in an order that is always the same. Invariant: a request that has
-begun and has not completed is in Ring.pending; its open file is held.
+begun and has not completed is in Ring.pending; its open file is held, unless it is the ring's own.
 Source: io_uring_enter(2), Linux 6.18 io_uring/.
 """
 
@@ -107,8 +107,15 @@ class Request:
             file = self.ring.fixed_file(self.entry.fd)
         else:
             file = self.task.fds.get(self.entry.fd)
-        file.descriptors += 1
+        if file.inode is not self.ring.inode:  # which would never close
+            file.descriptors += 1
         self.file = file
+
+    def let_go(self) -> None:
+        """Hold the open file no longer."""
+        file, self.file = self.file, None
+        if file is not None and file.inode is not self.ring.inode:
+            file.put()
 
     def _start_timer(self) -> None:
         """Begin the LINK_TIMEOUT that stands behind this request."""
@@ -169,9 +176,7 @@ class Request:
     def end(self, result: int) -> None:
         """Complete, and begin what is linked behind it, or call that off."""
         self.ring.pending.pop(self, None)
-        if self.file is not None:
-            file, self.file = self.file, None
-            file.put()
+        self.let_go()
         failed = result < 0
         if failed or not self.entry.flags & SKIP_SUCCESS:
             self.ring.post(self, result)
@@ -258,9 +263,7 @@ class Ring:
         """The last descriptor has gone: nothing completes any more."""
         for request in list(self.pending):
             del self.pending[request]
-            if request.file is not None:
-                file, request.file = request.file, None
-                file.put()
+            request.let_go()
         self.drained, self.counting = [], []
         self.drop_files()
         if self.eventfd is not None:

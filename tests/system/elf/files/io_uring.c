@@ -559,6 +559,15 @@ static void interrupted(struct ring *r)
 }
 
 // An end comes while its task sleeps elsewhere, and while it looks at the ring only.
+/* A ring that waits for itself still goes when the program ends. */
+static void of_itself(void)
+{
+	struct ring own;
+	open_ring(&own, 0);
+	next(&own, IORING_OP_POLL_ADD, own.fd, 0, 0, 0, 1)->poll32_events = 1;
+	printf("of itself %ld\n", enter(&own, 1, 0, 0));
+}
+
 static void elsewhere(struct ring *r)
 {
 	int p[2], event = eventfd(0, 0);
@@ -618,5 +627,6 @@ int main(int argc, char **argv)
 	overflow();
 	interrupted(&r);
 	elsewhere(&r);
+	of_itself();
 	return 0;
 }
