@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.vfs.anon.io_uring import RingInode
     from pkern.kernel.vfs.file import File
 
 FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
@@ -82,7 +82,9 @@ class Request:
     # ---- a life ----
 
     def begin(self) -> None:
-        """Do it, or note what it waits for."""
+        """Do it, or note what it waits for; a ring that has been closed meanwhile does nothing."""
+        if self.ring.closed:
+            return
         if self.entry.flags & DRAIN and self.ring.pending:
             self.ring.drained.append(self)
             return
@@ -107,14 +109,14 @@ class Request:
             file = self.ring.fixed_file(self.entry.fd)
         else:
             file = self.task.fds.get(self.entry.fd)
-        if file.inode is not self.ring.inode:  # which would never close
+        if not isinstance(file.inode, RingInode):  # rings that hold each other would never close
             file.descriptors += 1
         self.file = file
 
     def let_go(self) -> None:
         """Hold the open file no longer."""
         file, self.file = self.file, None
-        if file is not None and file.inode is not self.ring.inode:
+        if file is not None and not isinstance(file.inode, RingInode):
             file.put()
 
     def _start_timer(self) -> None:
@@ -212,6 +214,7 @@ class Ring:
     def __init__(self, inode: RingInode, enabled: int) -> None:
         self.inode = inode
         self.enabled = enabled
+        self.closed = 0
         self.skips = 0  # not 0: some ends were not told of, and DRAIN cannot be any more
         self.pending: dict[Request, None] = {}  # in the order in which they began
         self.drained: list[Request] = []  # which wait until nothing is pending
@@ -261,6 +264,7 @@ class Ring:
 
     def _close(self) -> None:
         """The last descriptor has gone: nothing completes any more."""
+        self.closed = 1
         for request in list(self.pending):
             del self.pending[request]
             request.let_go()

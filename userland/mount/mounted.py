@@ -14,6 +14,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ctypes.util import find_library
 from errno import ENOTCONN
 from pathlib import Path
 from shutil import which
@@ -138,6 +139,8 @@ class _Server:
 
     def __init__(self, guests: Guests, path: Path) -> None:
         """Load what speaks to FUSE. Errors: NotMounted."""
+        if find_library("fuse3"):  # libfuse 2 has no flags of a rename, and mfusepy prefers it
+            os.environ.setdefault("FUSE_LIBRARY_NAME", "fuse3")
         try:
             from pkern.userland.mount.tree import Fuse, Tree
         except ModuleNotFoundError as error:
