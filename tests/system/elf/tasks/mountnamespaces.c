@@ -298,9 +298,12 @@ static void locks(void)
 	mount("u", "a/d", "tmpfs", 0, "");
 	mount(0, "a", 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0);
 	P("less", result(unshare(CLONE_NEWUSER | CLONE_NEWNS)),
-	  result(mount(0, "/", 0, MS_REMOUNT | MS_RDONLY, 0)), result(mount(0, "a", 0, MS_REMOUNT | MS_BIND, 0)));
-	P("bind", result(mount("a", "b", 0, MS_BIND | MS_REC, 0)), result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)),
-	  result(mount(0, "b", 0, MS_REMOUNT | MS_RDONLY, 0)), make("b/f"), result(umount2("b/d", MNT_DETACH)));
+	  result(mount(0, "/", 0, MS_REMOUNT | MS_RDONLY, 0)),
+	  result(mount(0, "a", 0, MS_REMOUNT | MS_BIND, 0)));
+	P("bind", result(mount("a", "b", 0, MS_BIND | MS_REC, 0)),
+	  result(mount(0, "b", 0, MS_REMOUNT | MS_BIND, 0)),
+	  result(mount(0, "b", 0, MS_REMOUNT | MS_RDONLY, 0)), make("b/f"),
+	  result(umount2("b/d", MNT_DETACH)));
 	P("own", result(mount(0, "b/d", 0, MS_REMOUNT | MS_BIND | MS_NOSUID, 0)),
 	  result(mount(0, "b/d", 0, MS_REMOUNT | MS_BIND, 0)));
 	P("copy", result(unshare(CLONE_NEWNS)), result(umount2("a/d", MNT_DETACH)),
