@@ -85,6 +85,8 @@ class Request:
         """Do it, or note what it waits for; a ring that has been closed meanwhile does nothing."""
         if self.ring.closed:
             return
+        if not self.task.alive:
+            self.error = errno.ECANCELED
         if self.entry.flags & DRAIN and self.ring.pending:
             self.ring.drained.append(self)
             return

@@ -568,6 +568,26 @@ static void of_itself(void)
 	printf("of itself %ld\n", enter(&own, 1, 0, 0));
 }
 
+/* What is held back until a wait ends is called off with who asked for it, whose sockets go first. */
+static void dying(void)
+{
+	int pair[2], status;
+	pid_t child = fork();
+
+	if (child) {
+		waitpid(child, &status, 0);
+		printf("dying %x\n", status);
+		return;
+	}
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	struct ring own;
+	open_ring(&own, 0);
+	next(&own, IORING_OP_POLL_ADD, pair[0], 0, 0, 0, 1)->poll32_events = 1;
+	next(&own, IORING_OP_READ, pair[0], &status, 1, 0, 2)->flags = IOSQE_IO_DRAIN;
+	enter(&own, 2, 0, 0);
+	kill(getpid(), SIGKILL);
+}
+
 static void elsewhere(struct ring *r)
 {
 	int p[2], event = eventfd(0, 0);
@@ -628,5 +648,6 @@ int main(int argc, char **argv)
 	interrupted(&r);
 	elsewhere(&r);
 	of_itself();
+	dying();
 	return 0;
 }
