@@ -583,7 +583,7 @@ static void dying(void)
 	struct ring own;
 	open_ring(&own, 0);
 	next(&own, IORING_OP_POLL_ADD, pair[0], 0, 0, 0, 1)->poll32_events = 1;
-	next(&own, IORING_OP_READ, pair[0], &status, 1, 0, 2)->flags = IOSQE_IO_DRAIN;
+	next(&own, IORING_OP_OPENAT, AT_FDCWD, "/", 0, 0, 2)->flags = IOSQE_IO_DRAIN;
 	enter(&own, 2, 0, 0);
 	kill(getpid(), SIGKILL);
 }
