@@ -167,7 +167,7 @@ class Context:
     def close(self) -> None:
         """Forget the registers; a second call does nothing."""
         lib.context_destroy(self.handle)
-        self.handle = ffi.NULL
+        self.handle = self._owner = ffi.NULL  # the task goes when nobody else knows it
 
     def enter(self, mm: Any) -> None:
         """Run in the address space mm (mm*, or NULL) from now on."""

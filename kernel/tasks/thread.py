@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
@@ -87,7 +88,7 @@ class Thread:
     """
 
     def __init__(self, task: Task) -> None:
-        self.task = task
+        self._task = ref(task)  # which has this: it is to go when nobody else knows it
         self.runner: Any = ffi.new("struct runner *")
         self.call: Made | None = None
         self.progress: Any = None
@@ -115,9 +116,10 @@ class Thread:
     @property
     def waiting(self) -> WouldBlock | None:
         """What the task waits for; None while it can run."""
-        if self.runner.asleep:
-            scheduler = self.task.kernel.need_scheduler()
-            scheduler.take_over(PrivateWord(self.task.mm, self.runner.asleep))
+        task = self._task() if self.runner.asleep else None
+        if task is not None:
+            scheduler = task.kernel.need_scheduler()
+            scheduler.take_over(PrivateWord(task.mm, self.runner.asleep))
         return self.parked
 
     @property
