@@ -87,6 +87,10 @@ class Mount:
             yield from mount.below()
 
 
+# A place while a path is walked: what a Path is, but made without a call.
+Spot = tuple["Mount | None", "Inode"]
+
+
 class Path(NamedTuple):
     """A place in a tree. mount: None of what no file system shows: a pipe, a socket."""
 
@@ -94,14 +98,19 @@ class Path(NamedTuple):
     inode: Inode
 
 
-def top(path: Path) -> Path:
-    """Return what is to be seen at a place: what is mounted over it, or itself."""
-    while path.inode.mounted and path.mount is not None:
-        found = path.mount.on.get(path.inode)
+def shown(mount: Mount | None, inode: Inode) -> Spot:
+    """Return what is to be seen where an inode of a mount stands: what is over it, or itself."""
+    while inode.mounted and mount is not None:
+        found = mount.on.get(inode)
         if found is None:
             break
-        path = Path(found, found.root)
-    return path
+        mount, inode = found, found.root
+    return mount, inode
+
+
+def top(path: Path) -> Path:
+    """Return what is to be seen at a place: what is mounted over it, or itself."""
+    return Path(*shown(path.mount, path.inode)) if path.inode.mounted else path
 
 
 def under(mount: Mount) -> Path | None:

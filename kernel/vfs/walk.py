@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
-from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, lies_in, top, under
+from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, Spot, lies_in, shown
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
@@ -67,11 +67,6 @@ class Place(NamedTuple):
     on: Mount | None
     jumped: str = ""  # the path behind a link like those of /proc/self/fd
 
-    @property
-    def where(self) -> Path:
-        """The directory."""
-        return Path(self.mount, self.directory)
-
     def path(self) -> Path:
         """Return what stands there. Errors: as existing."""
         return Path(self.on, self.existing())
@@ -103,22 +98,24 @@ def length(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape"))
 
 
-def up(root: Path, here: Path) -> Path:
+def up(root: Spot, here: Spot) -> Spot:
     """Return a directory's parent; the root is its own."""
-    at = here
-    while at != root and at.mount is not None and at.inode is at.mount.root:
-        below = under(at.mount)
-        if below is None:
-            return here
-        at = below
-    if at == root or at.inode.parent is None:
+    if here == root:
         return here
-    return top(Path(at.mount, at.inode.parent))
+    mount, inode = here
+    while mount is not None and inode is mount.root:
+        covers = mount.covers
+        if covers is None:
+            return here
+        mount, inode = mount.over, covers
+        if (mount, inode) == root:
+            return here
+    return here if inode.parent is None else shown(mount, inode.parent)
 
 
-def step(task: Caller, here: Path, name: str) -> Path | None:
+def step(task: Caller, here: Spot, name: str) -> Spot | None:
     """Return an entry, or None. Errors: ENOTDIR, EACCES, ENAMETOOLONG."""
-    directory = here.inode
+    mount, directory = here
     if directory.nlink == 0:
         return None
     if length(name) > NAME_MAX:
@@ -130,7 +127,7 @@ def step(task: Caller, here: Path, name: str) -> Path | None:
             raise
         return None
     inode.place(directory, name)
-    return top(Path(here.mount, inode)) if inode.mounted else Path(here.mount, inode)
+    return shown(mount, inode) if inode.mounted else (mount, inode)
 
 
 class _Walk:
@@ -141,7 +138,7 @@ class _Walk:
         self.last = last
         self.rules = rules
         self.root = start if rules.scoped else task.fs.root
-        self.here = self.root if path.startswith("/") else start
+        self.here: Spot = self.root if path.startswith("/") else start
         self.root_used = rules.scoped or path.startswith("/")
         self.links = 0
         self.left: list[str] = []
@@ -157,10 +154,10 @@ class _Walk:
             self.slash = self.slash or path.endswith("/")
         self.left += reversed([part for part in path.split("/") if part])
 
-    def _enter(self, path: Path) -> None:
-        if self.rules.one_mount and path.mount is not self.here.mount:
+    def _enter(self, spot: Spot) -> None:
+        if self.rules.one_mount and spot[0] is not self.here[0]:
             raise SyscallError(errno.EXDEV)
-        self.here = path
+        self.here = spot
 
     def _up(self) -> None:
         if self.here == self.root and self.rules.beneath:
@@ -169,9 +166,9 @@ class _Walk:
         self._enter(up(self.root, self.here))
 
     def _searchable(self) -> None:
-        if self.here.inode.kind != "dir":
+        if self.here[1].kind != "dir":
             raise SyscallError(errno.ENOTDIR)
-        self.here.inode.open_check(self.task, MAY_EXEC)
+        self.here[1].open_check(self.task, MAY_EXEC)
 
     def _follows(self, inode: Inode) -> bool:
         if inode.kind != "link":
@@ -192,7 +189,7 @@ class _Walk:
                 raise SyscallError(errno.ENOENT)
             base = self.root
             if link.base is not None and not self.rules.scoped:
-                base = Path(self.here.mount, link.base)
+                base = Path(self.here[0], link.base)
             self._push(target, base)
             return None
         self._refuse_jump(goal)
@@ -202,7 +199,7 @@ class _Walk:
         self.here = goal
         return None
 
-    def _place(self, name: str, found: Path | None, jumped: str = "") -> Place:
+    def _place(self, name: str, found: Spot | None, jumped: str = "") -> Place:
         mount, directory = self.here
         on, inode = found if found is not None else (mount, None)
         return Place(directory, name, inode, self.slash, mount, on, jumped)
@@ -210,7 +207,7 @@ class _Walk:
     def _refuse_jump(self, goal: Path) -> None:
         if self.rules.no_magic:
             raise SyscallError(errno.ELOOP)
-        if self.rules.scoped or (self.rules.one_mount and goal.mount is not self.here.mount):
+        if self.rules.scoped or (self.rules.one_mount and goal.mount is not self.here[0]):
             raise SyscallError(errno.EXDEV)
 
     def run(self) -> Place:
@@ -227,16 +224,18 @@ class _Walk:
             if self.last is Last.ENTRY and not self.left and length(name) > NAME_MAX:
                 return self._place(name, None)  # its use refuses it
             found = step(self.task, self.here, name)
-            if found is not None and self.rules.one_mount and found.mount is not self.here.mount:
+            if found is not None and self.rules.one_mount and found[0] is not self.here[0]:
                 raise SyscallError(errno.EXDEV)
-            if found is not None and self._follows(found.inode):
-                jumped = self._follow(found.inode)
+            if found is not None and self._follows(found[1]):
+                jumped = self._follow(found[1])
                 if jumped is not None:
                     return jumped
                 name = "/"
                 continue
             if not self.left:
-                return self._place(name, found)
+                mount, directory = self.here
+                on, inode = found if found is not None else (mount, None)
+                return Place(directory, name, inode, self.slash, mount, on)
             if found is None:
                 raise SyscallError(errno.ENOENT)
             self.here = found
@@ -266,7 +265,7 @@ def place_text(task: Caller, place: Place) -> str:
     """Return the absolute path of a place."""
     if place.jumped:
         return place.jumped
-    where = text_of(task, place.where)
+    where = text_from(task.fs.root, (place.mount, place.directory))
     return where if place.name in DOTS else f"{where.rstrip('/')}/{place.name}"
 
 
@@ -275,24 +274,26 @@ def text_of(task: Caller, path: Path) -> str:
     return text_from(task.fs.root, path)
 
 
-def text_from(root: Path | None, path: Path) -> str:
+def text_from(root: Path | None, path: Spot) -> str:
     """Return the path of a directory from a root, or from the top, where no root is above."""
     parts: list[str] = []
-    here = path
-    while here != root:
-        mount, inode = here
+    mount, inode = path
+    stop, last = root if root is not None else (None, None)
+    while inode is not last or mount is not stop:
         if mount is not None and inode is mount.root:
-            below = under(mount)
-            if below is None:
+            if mount.covers is None:
                 break
-            parts += [mount.entry[1]] if mount.entry is not None else []
-            here = below
+            inode = mount.covers
+            if mount.entry is not None:
+                inode, name = mount.entry
+                parts.append(name)
+            mount = mount.over
             continue
         parts.append(inode.name)
         above = inode.parent or (mount.root if mount is not None else None)
         if above is None:
             break
-        here = Path(mount, above)
+        inode = above
     return "/" + "/".join(reversed(parts))
 
 

@@ -225,7 +225,7 @@ def _entry(task: Task, file: File, position: int) -> tuple[str, Inode] | None:
         return (
             (".", file.inode)
             if position == 0
-            else ("..", up(task.fs.root, Path(file.mount, file.inode)).inode)
+            else ("..", up(task.fs.root, (file.mount, file.inode))[1])
         )
     assert file.listing is not None
     name = file.listing[position - 2]
