@@ -184,34 +184,20 @@ def _stat64(found: stats.Stat) -> bytes:
     return STAT64.pack(*head, *sizes, *_times_of(found), ino)
 
 
-@form("stat", PATH, STRUCT)
-def _stat_old(task: Task, path: str) -> bytes:
-    return _stat(stats.stat(task, path))
+def _told(
+    find: Callable[..., stats.Stat], layout: Callable[[stats.Stat], bytes]
+) -> Callable[..., bytes]:
+    """Return a call that finds a file and tells what it is."""
+    return lambda task, which: layout(find(task, which))
 
 
-@form("lstat", PATH, STRUCT)
-def _lstat_old(task: Task, path: str) -> bytes:
-    return _stat(stats.lstat(task, path))
-
-
-@form("fstat", SINT, STRUCT)
-def _fstat_old(task: Task, fd: int) -> bytes:
-    return _stat(stats.fstat(task, fd))
-
-
-@form("stat64", PATH, STRUCT)
-def _stat64_path(task: Task, path: str) -> bytes:
-    return _stat64(stats.stat(task, path))
-
-
-@form("lstat64", PATH, STRUCT)
-def _lstat64_path(task: Task, path: str) -> bytes:
-    return _stat64(stats.lstat(task, path))
-
-
-@form("fstat64", SINT, STRUCT)
-def _fstat64_fd(task: Task, fd: int) -> bytes:
-    return _stat64(stats.fstat(task, fd))
+for name, which, find in (
+    ("stat", PATH, stats.stat),
+    ("lstat", PATH, stats.lstat),
+    ("fstat", SINT, stats.fstat),
+):
+    form(name, which, STRUCT)(_told(find, _stat))
+    form(f"{name}64", which, STRUCT)(_told(find, _stat64))
 
 
 @form("fstatat64", SINT, PATH, STRUCT, INT)
