@@ -159,9 +159,10 @@ def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     task.io.syscr += 1
     task.io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
-        asked = file.mount is not None and file.mount.flags  # most mounts have none
-        note = file.accessed if asked else file.inode.accessed
-        note()
+        if file.mount is not None and file.mount.flags:  # most mounts have none
+            file.accessed()
+        else:
+            file.inode.accessed()
     if data and task.kernel.vfs.notify is not None:
         task.kernel.vfs.notify.used(file, IN_ACCESS)
     return data

@@ -57,7 +57,12 @@ class Workers(Generic[T]):
 
     def _new(self) -> _Worker:
         mine, its = socket.socketpair()
-        pid = fork_process()
+        try:
+            pid = fork_process()
+        except OSError:
+            mine.close()
+            its.close()
+            raise
         if not pid:
             mine.close()
             for other in self._all:  # whose end is to be seen when this process's parent has gone
