@@ -201,7 +201,7 @@ def test_a_branch_holds_what_it_writes_and_no_more(request):
 
     In a process that has done nothing else: what a copy writes of Python's heap depends on that.
     """
-    command = [executable, "-c", f"import {__name__} as t; print(*t.held())"]
+    command = [executable, "-c", "from tests.unit import test_branch; print(*test_branch.held())"]
     done = subprocess.run(
         command, cwd=request.config.rootpath, capture_output=True, text=True, check=True
     )
