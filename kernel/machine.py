@@ -129,6 +129,11 @@ def _io_kind(who: str, kind: str) -> int:
     return int(IO_KINDS[kind])
 
 
+def _of_their_types(**given: object) -> None:
+    for name, value in given.items():
+        of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
+
+
 class Kernel:
     """One machine.
 
@@ -157,11 +162,10 @@ class Kernel:
         hostname: str = "pkern",
         cpu: str = "",
     ) -> None:
-        numbers = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
         costs = {"call_ns": call_ns, "block_ns": block_ns}
-        given = {**numbers, **costs, "rmap": rmap, "cpu": cpu}
-        for name, value in (*given.items(), ("hostname", hostname), ("sysctl", sysctl or {})):
-            of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
+        numbers = {"seed": seed, "nrpte": nrpte, "poison": poison, "nodes": nodes}
+        texts = {"rmap": rmap, "cpu": cpu, "hostname": hostname}
+        _of_their_types(**numbers, **costs, **texts, sysctl=sysctl or {})
         self.seed = seed
         self.cpu_features = parse_features(cpu)
         self.clock = Clock(**costs)
@@ -198,25 +202,32 @@ class Kernel:
             mnt=MountNamespace(FIRST),
         )
         self.vfs: Vfs = Vfs(self, DRIVERS)
-        self.vfs.boot()
         self.terminals = DevPts(self)
+        self._mount_its_own()
+        self.memory.stores = self.vfs
+        self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
+        try:
+            self._configure(parse_size(swap), sysctl or {})
+        except (SyscallError, ValueError):
+            self.close()
+            raise
+
+    def _mount_its_own(self) -> None:
+        """Mount what every machine has, from the root on."""
+        self.vfs.boot()
         self.vfs.mount("/dev/pts", self.terminals)
         self.vfs.mount("/proc", ProcFs(self))
         sysfs = SysFs(self, self.memory, lambda: self.ksm)
         self.vfs.mount("/sys", sysfs)
-        mounted = self.vfs.mounts[-1]
-        tracefs = TraceFs(self, lambda: self.tracing)
-        self.vfs.mount_on(Path(mounted, sysfs.tracing), tracefs, TRACING_FLAGS)
-        self.memory.stores = self.vfs
-        self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
-        try:
-            if parse_size(swap):
-                self.add_swap(parse_size(swap))
-            for name, value in (sysctl or {}).items():
-                self.sysctl[name] = value
-        except (SyscallError, ValueError):
-            self.close()
-            raise
+        tracing = Path(self.vfs.mounts[-1], sysfs.tracing)
+        self.vfs.mount_on(tracing, TraceFs(self, lambda: self.tracing), TRACING_FLAGS)
+
+    def _configure(self, swap: int, sysctl: Mapping[str, int | str]) -> None:
+        """Do what a boot's command line asks: swap that is on, sysctls that are set."""
+        if swap:
+            self.add_swap(swap)
+        for name, value in sysctl.items():
+            self.sysctl[name] = value
 
     # ---- parts that are made when somebody first asks for them ----
 
