@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pkern.userland.conform import run_conform
+from pkern.userland.conform import answers, run_conform
 from pkern.userland.conform.calls import PAGE, SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Aspect, allowed, compare
 from pkern.userland.conform.generate import FIXED_BASE, sequence
 from pkern.userland.conform.host import Host
 from pkern.userland.conform.hostcc import NoCompiler, build, cache_dir
-from pkern.userland.conform.oracle import Oracle, Verdict
+from pkern.userland.conform.oracle import Oracle, Verdict, verdict_of
 from pkern.userland.conform.record import NoRecord, Record
 from pkern.userland.conform.run import parts_of, run_parts
 from pkern.userland.conform.shrink import shrink
@@ -127,6 +127,32 @@ def test_what_a_refused_call_has_split_is_a_row_of_the_table() -> None:
     assert [row.reason.split(",")[0] for row in verdict.allowed] == ["the same"]
 
 
+def test_another_process_sees_what_a_fault_behind_a_cut_did_not_bring() -> None:
+    calls = (
+        Call(Kind.MMAP, (PLACE, 6 * PAGE, 1, 0x11, Slot.F0, 0)),
+        Call(Kind.FORK, ()),
+        Call(Kind.PRLIMIT, (9, 0, 0), actor=1),
+        Call(Kind.MMAP, (PLACE + PAGE, PAGE, 1, 0x31, Slot.NONE, 0), actor=1),
+        Call(Kind.LOAD, (PLACE + PAGE,), actor=1),
+        Call(Kind.LOAD, (PLACE,)),
+    )
+    oracle = Oracle()
+    verdict = oracle.compare(calls)
+    oracle.close()
+    assert verdict.divergence is None
+    assert len(verdict.allowed) == 2
+
+
+def test_a_process_that_dies_on_one_side_is_a_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = Outcome(0, 0, 0, 0, b"", (), ("status VmLck: +0 since the start",))
+    monkeypatch.setattr(answers, "decode", lambda frame, calls: [state] * len(frame))
+    calls = (Call(Kind.FORK, ()),)
+    assert verdict_of(calls, bytes(3), bytes(3)) == Verdict((), None)
+    divergence = verdict_of(calls, bytes(3), bytes(2)).divergence
+    assert divergence is not None
+    assert (divergence.at, divergence.aspect) == (2, Aspect.STATE)
+
+
 def test_what_is_recorded_is_not_run_again(tmp_path: Path) -> None:
     parts = parts_of(40, seed=5, jobs=4)
     assert [(part.first, part.sequences) for part in parts] == [
@@ -211,6 +237,11 @@ def test_shrinking_leaves_each_call_to_its_process() -> None:
 def test_shrinking_leaves_a_userfaultfd_that_needs_no_monitor() -> None:
     calls: Calls = (Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),)
     assert shrink(calls, lambda candidate: True) == calls
+
+
+def test_shrinking_makes_no_limit_of_time_of_another() -> None:
+    calls: Calls = (Call(Kind.PRLIMIT, (9, 3 * PAGE, 3 * PAGE)),)
+    assert shrink(calls, lambda candidate: True) == (Call(Kind.PRLIMIT, (9, 0, 0)),)
 
 
 @pytest.mark.parametrize("index", range(3))

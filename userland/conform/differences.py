@@ -276,9 +276,9 @@ def _counts_twice_still(divergence: Divergence) -> bool:
     return to_a_hole or divergence.fields == {"status VmLck"}
 
 
-# What a page more or less of a file changes.
+# What a page more or less of a file changes, here or in another process that has it.
 OF_PAGES = {
-    *("smaps Rss", "smaps Pss", "smaps Pss_Dirty", "smaps Referenced", "pagemap"),
+    *("smaps Rss", "smaps Pss", "smaps Pss_Dirty", "smaps Referenced", "smaps Locked", "pagemap"),
     *("smaps Private_Clean", "smaps Private_Dirty", "smaps Shared_Clean", "smaps Shared_Dirty"),
 }
 
@@ -287,8 +287,14 @@ def _brings_less_around(divergence: Divergence) -> bool:
     """A refused call has split an area on Linux: a fault brings the pages of one part only."""
     if not _refused_edges(divergence) or not divergence.fields <= OF_PAGES:
         return False
-    theirs = set(divergence.host.state) - set(divergence.model.state)
-    return all(line.endswith(": nothing") for line in theirs if line.startswith("pagemap"))
+    ours = set(divergence.model.state)
+    theirs = set(divergence.host.state) - ours
+    return all(_is_less(line, ours) for line in theirs if line.startswith("pagemap"))
+
+
+def _is_less(line: str, ours: set[str]) -> bool:
+    """Whether a page of Linux's is not there, or is not there in another process."""
+    return line.endswith(": nothing") or line.replace("exclusive ", "") in ours
 
 
 def _keeps_marks(divergence: Divergence) -> bool:

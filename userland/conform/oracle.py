@@ -8,16 +8,18 @@ differences decides.  Called by run.py.
 from __future__ import annotations
 
 from collections import Counter, deque
+from itertools import zip_longest
 from typing import NamedTuple
 
 from pkern.userland.conform import answers
-from pkern.userland.conform.calls import Calls, Kind, Looks, pack_calls
+from pkern.userland.conform.calls import Calls, Kind, Looks, Outcome, pack_calls
 from pkern.userland.conform.differences import Difference, Divergence, Then, allowed, compare
 from pkern.userland.conform.host import Host
 from pkern.userland.conform.model import Model, ModelDied
 from pkern.userland.conform.shrink import shrink
 
 Tally = Counter[tuple[Kind, int]]  # a kind and how it ended: runner.c's enum end
+_DIED = Outcome(0, 0, 0, 0, b"", ())  # what a process tells that died before it was asked
 
 
 class Verdict(NamedTuple):
@@ -70,7 +72,7 @@ class Oracle:
         """Run one sequence on both kernels, with all looks."""
         self.send(calls, Looks.AFTER_CALLS)
         host, model = self._frames_of_next()
-        return Verdict((), None) if host == model else _verdict(calls, host, model)
+        return Verdict((), None) if host == model else verdict_of(calls, host, model)
 
     def shorten(self, divergence: Divergence) -> Divergence:
         """Find a shortest sequence that diverges in the same way."""
@@ -94,11 +96,14 @@ class Oracle:
         self.model.close()
 
 
-def _verdict(calls: Calls, host: bytes, model: bytes) -> Verdict:
-    """Go through the calls to the first difference that no row of the table allows."""
+def verdict_of(calls: Calls, host: bytes, model: bytes) -> Verdict:
+    """Go through the calls to the first difference that no row of the table allows.
+
+    host, model: both frames.
+    """
     rows: list[Difference] = []
     outcomes = answers.decode(host, calls)
-    pairs = zip(outcomes, answers.decode(model, calls), strict=True)
+    pairs = zip_longest(outcomes, answers.decode(model, calls), fillvalue=_DIED)
     for at, (theirs, ours) in enumerate(pairs):
         divergence = compare(calls, at, theirs, ours, outcomes[:at])
         row = allowed(divergence) if divergence is not None else None

@@ -49,17 +49,19 @@ def _without_chunk(calls: Calls, chunk: int, fails: Fails) -> Calls | None:
     return None
 
 
-# Without its features whoever touches watched memory waits for a monitor, and there is none.
-_AS_IT_IS = frozenset({Kind.UFFD_API})
+# Arguments that stay. Without its features whoever touches watched memory waits for a monitor, and
+# there is none; a limit of time would end a process whenever a clock ticks.
+_AS_THEY_ARE = {Kind.UFFD_API: range(6), Kind.PRLIMIT: range(1)}
 
 
 def _simplify(calls: Calls, fails: Fails) -> Calls:
     """Make arguments smaller where the failure stays."""
     current = calls
     for place in range(len(current)):
-        if current[place].kind in _AS_IT_IS:
-            continue
+        kept = _AS_THEY_ARE.get(current[place].kind, ())
         for index in range(len(current[place].args)):
+            if index in kept:
+                continue
             for value in _simpler(current[place].args[index]):
                 changed = _with_argument(current, place, index, value)
                 if fails(changed):
