@@ -108,6 +108,7 @@ def dispatch(task: Task, nr: int, registers: tuple[int, ...]) -> int:
 
 Raw = Callable[..., int]
 PLAIN = frozenset({Kind.INT, Kind.SINT})
+ONE_EACH = PLAIN | {Kind.PATH}
 
 
 def _no_arguments(handler: Callable[..., Any]) -> Raw:
@@ -172,16 +173,20 @@ SIGNED_FIRST = {
 }
 
 
-def _with_signed(handler: Callable[..., Any], kinds: tuple[Kind, ...]) -> Raw:
-    """Registers as they are, but for those that are signed 32-bit numbers."""
+def _one_each(syscall: Syscall) -> Raw:
+    """A register for each argument: as it is, a signed 32-bit number, or a path's address."""
+    kinds, handler = syscall.kinds, syscall.handler
     count = len(kinds)
     signed = [place for place, kind in enumerate(kinds) if kind is Kind.SINT]
+    paths = [place for place, kind in enumerate(kinds) if kind is Kind.PATH]
 
     def call(task: Task, *registers: int) -> int:
-        arguments = list(registers[:count])
+        arguments: list[Any] = list(registers[:count])
         for place in signed:
             arguments[place] = signed32(arguments[place])
-        return handler(task, *arguments)  # type: ignore[no-any-return]
+        for place in paths:
+            arguments[place] = task.mm.string_in(arguments[place])
+        return int(handler(task, *arguments) or 0)
 
     return call
 
@@ -198,8 +203,8 @@ def raw_call(syscall: Syscall) -> Raw:
         return BY_COUNT[len(kinds)](syscall.handler)
     if kinds in SIGNED_FIRST:
         return SIGNED_FIRST[kinds](syscall.handler)
-    if PLAIN.issuperset(kinds):
-        return _with_signed(syscall.handler, kinds)
+    if ONE_EACH.issuperset(kinds):
+        return _one_each(syscall)
     return partial(_general, syscall)
 
 

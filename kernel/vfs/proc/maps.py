@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ NO_FILE = "00:00"
 NONLINEAR, VSYSCALL_PAGE, HEAP, STACK, NOTHING = (
     Columns(NO_FILE, 0, name) for name in ("[nonlinear]", "[vsyscall]", "[heap]", "[stack]", "")
 )
-SPECIAL = int(lib.VM_SPECIAL)
+SPECIAL, HUGETLB = int(lib.VM_SPECIAL), int(lib.VM_HUGETLB)
 KIND_BITS = int(lib.VM_MAYSHARE | lib.VM_HUGETLB)  # of the flags: what a file's name depends on
 
 
@@ -169,16 +170,17 @@ AREA_NAMES += tuple(name for name, _, _ in ROWS if name not in ROLLUP_ONLY)
 AREA_LINES = "".join(f"{name + ':':<16}%8d kB\n" for name in AREA_NAMES)
 
 
+_INFO = ffi.new("struct smaps_info *")  # of the area that is looked at
+_INFO_BYTES = ffi.buffer(_INFO)
+_FIELDS = struct.Struct(f"{len(SIZE_FIELDS)}Q")
+_NO_PAGES = (0,) * len(SIZE_FIELDS)
+
+
 def _pages_of(task: Task, vma: Vma) -> tuple[int, ...]:
     """Return the fields of struct smaps_info, zeroes for the kernel's page."""
-    info = ffi.new("uint64_t[]", len(SIZE_FIELDS))
-    lib.mm_smaps(task.mm.handle, vma.start, ffi.cast("struct smaps_info *", info))
-    return tuple(ffi.unpack(info, len(info)))
-
-
-@functools.lru_cache(256)
-def _flag_codes(flags: int) -> str:
-    return "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
+    if lib.mm_smaps(task.mm.handle, vma.start, _INFO):
+        return _NO_PAGES
+    return _FIELDS.unpack(_INFO_BYTES)
 
 
 @functools.lru_cache(4096)  # most areas are as they were, or as others are
@@ -188,12 +190,20 @@ def _size_lines(kilobytes: int, page: int, pages: tuple[int, ...]) -> str:
     return AREA_LINES % (kilobytes, page, page, *kbs)
 
 
+@functools.lru_cache(256)
+def _last_lines(flags: int, pkey: int | None) -> str:
+    """Return the lines that say what an area may be. pkey: None where there are no such keys."""
+    key = "" if pkey is None else f"{'ProtectionKey:':<16}{pkey:>8}\n"
+    codes = "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
+    return f"{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
+
+
 def _smaps_entry(task: Task, vma: Vma, shown: Shown) -> str:
-    page = HUGE_KB if vma.flags & lib.VM_HUGETLB else KB_PER_PAGE
+    flags = vma.flags
+    page = HUGE_KB if flags & HUGETLB else KB_PER_PAGE
     lines = _size_lines((vma.end - vma.start) >> 10, page, _pages_of(task, vma))
-    key = f"{'ProtectionKey:':<16}{vma.pkey:>8}\n" if task.kernel.has_cpu("pku") else ""
-    head, codes = maps_line(vma, shown.columns(vma)), _flag_codes(vma.flags)
-    return f"{head}{lines}{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
+    pkey = vma.pkey if task.kernel.has_cpu("pku") else None
+    return maps_line(vma, shown.columns(vma)) + lines + _last_lines(flags, pkey)
 
 
 def smaps(task: Task) -> str:

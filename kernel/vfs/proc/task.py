@@ -6,6 +6,7 @@ the reader, too.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def state_letter(task: Task) -> str:
 
 def lines(rows: Iterable[tuple[str, object]]) -> str:
     """Return `name:<tab>value` lines."""
-    return "".join(f"{name}:\t{value}\n" for name, value in rows)
+    return "".join([f"{name}:\t{value}\n" for name, value in rows])
 
 
 # ---- status ----
@@ -104,9 +105,29 @@ def signal_mask(numbers: Iterable[int]) -> str:
 
 def _levels(task: Task, pid: int, pid_ns: PidNamespace) -> str:
     """Return the numbers of a pid in a namespace, and in those below it down to the task's own."""
+    if task.pid_ns is pid_ns:
+        return str(pid_ns.number_of(pid))
     spaces = [one for one in task.pid_ns.upwards() if one.level > pid_ns.level]
     numbers = [pid_ns.number_of(pid), *(one.number_of(pid) for one in reversed(spaces))]
     return "\t".join(map(str, numbers))
+
+
+_OF_PROCESSOR = lines(
+    [
+        ("Speculation_Store_Bypass", "not vulnerable"),
+        ("SpeculationIndirectBranch", "not affected"),
+        ("Cpus_allowed", 1),
+        ("Cpus_allowed_list", 0),
+    ]
+)
+_SWITCHES = lines([("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0)])
+
+
+@functools.lru_cache(8)
+def _node_lines(nodes: int) -> str:
+    """Return the lines about the nodes that a machine has."""
+    mask = ",".join(["00000000"] * 31 + [f"{nodes:08x}"])
+    return lines([("Mems_allowed", mask), ("Mems_allowed_list", node_list(nodes))])
 
 
 def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
@@ -131,7 +152,6 @@ def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
         *((name, _levels(task, pid, pid_ns)) for name, pid in numbers),
         ("Kthread", 0),
     ]  # fmt: skip
-    nodes = task.kernel.memory.all_nodes
     sets = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
     caps = zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), sets, strict=True)
     tail: list[tuple[str, object]] = [
@@ -139,13 +159,10 @@ def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
         *((name, f"{mask_of(chosen):016x}") for name, chosen in caps),
         ("NoNewPrivs", cred.no_new_privs), ("Seccomp", task.seccomp.mode if task.seccomp else 0),
         ("Seccomp_filters", len(task.seccomp.programs) if task.seccomp else 0),
-        ("Speculation_Store_Bypass", "not vulnerable"),
-        ("SpeculationIndirectBranch", "not affected"), ("Cpus_allowed", 1),
-        ("Cpus_allowed_list", 0), ("Mems_allowed", ",".join(["00000000"] * 31 + [f"{nodes:08x}"])),
-        ("Mems_allowed_list", node_list(nodes)),
-        ("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0),
     ]  # fmt: skip
-    return lines(head) + (_status_of_memory(task) if task.alive else "") + lines(tail)
+    memory = _status_of_memory(task) if task.alive else ""
+    end = _OF_PROCESSOR + _node_lines(task.kernel.memory.all_nodes) + _SWITCHES
+    return lines(head) + memory + lines(tail) + end
 
 
 def ksm_merging_pages(task: Task) -> str:

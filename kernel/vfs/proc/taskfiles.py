@@ -6,7 +6,7 @@ task.py and maps.py hold the texts, files.py what is no text.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -218,29 +218,59 @@ NOT_OF_THREADS = frozenset({"coredump_filter", "mountstats", "timers", "timersla
 KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
 
 
+Maker = Callable[["Machine", "Task", "PidNamespace"], Inode]
+
+
+def _file(name: str, row: Row) -> Maker:
+    kind = KINDS.get(name, TaskFile)
+    return lambda kernel, of_task, pid_ns: kind(kernel, row, of_task, pid_ns)
+
+
+# What makes each file, its links aside.
+OF_ALL: dict[str, Maker] = {
+    **{name: _file(name, row) for name, row in ROWS.items()},
+    "mem": lambda kernel, of_task, pid_ns: proc_files.MemFile(kernel, of_task),
+    "net": lambda kernel, of_task, pid_ns: NetDir(kernel, of_task),
+    "ns": lambda kernel, of_task, pid_ns: NsDir(kernel, of_task),
+    "pagemap": lambda kernel, of_task, pid_ns: proc_files.PagemapFile(kernel, of_task),
+}
+OF_PROCESSES: dict[str, Maker] = {
+    **OF_ALL,
+    "map_files": lambda kernel, of_task, pid_ns: MapFilesDir(kernel, of_task),
+}
+OF_THREADS: dict[str, Maker] = {
+    **{name: maker for name, maker in OF_ALL.items() if name not in NOT_OF_THREADS},
+    **{name: _file(name, row) for name, row in THREAD_ROWS.items()},
+}
+
+
+class _Files(Mapping[str, Callable[[], Inode]]):
+    """What makes the files of one task: most tasks end before most of theirs are looked at."""
+
+    def __init__(
+        self, makers: Mapping[str, Maker], kernel: Machine, of_task: Task, pid_ns: PidNamespace
+    ) -> None:
+        self._makers = makers
+        self._subject = kernel, of_task, pid_ns
+
+    def __getitem__(self, name: str) -> Callable[[], Inode]:
+        return partial(self._makers[name], *self._subject)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 def of_process(kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> Plan:
     """Return what makes the files of /proc/PID, its links aside."""
-    return {
-        **_plan(kernel, of_task, pid_ns, ROWS),
-        "map_files": partial(MapFilesDir, kernel, of_task),
-    }
+    return _Files(OF_PROCESSES, kernel, of_task, pid_ns)
 
 
 def of_thread(kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> Plan:
     """Return what makes the files of /proc/PID/task/TID, its links aside."""
-    rows = {**ROWS, **THREAD_ROWS}
-    return _plan(
-        kernel, of_task, pid_ns, {n: row for n, row in rows.items() if n not in NOT_OF_THREADS}
-    )
-
-
-def _plan(kernel: Machine, of_task: Task, pid_ns: PidNamespace, rows: Mapping[str, Row]) -> Plan:
-    made: dict[str, Callable[[], Inode]] = {
-        name: partial(KINDS.get(name, TaskFile), kernel, row, of_task, pid_ns)
-        for name, row in rows.items()
-    }
-    made["mem"] = partial(proc_files.MemFile, kernel, of_task)
-    made["net"] = partial(NetDir, kernel, of_task)
-    made["ns"] = partial(NsDir, kernel, of_task)
-    made["pagemap"] = partial(proc_files.PagemapFile, kernel, of_task)
-    return made
+    return _Files(OF_THREADS, kernel, of_task, pid_ns)
