@@ -10,6 +10,7 @@ looks at. Debugged is the scheduler while there is a debugger; without one it is
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, Stops, Why
 from pkern.kernel.tasks.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
+from pkern.kernel.tasks.thread import HALF, IA32, SYSCALL, WORD
+from pkern.kernel.tasks.trace import Calls
 from pkern.kernel.wait import WouldBlock
 from pkern.userland.debugger.history import History, Shown
 from pkern.userland.debugger.packets import Closed, Connection
@@ -26,7 +29,10 @@ from pkern.userland.debugger.replay import Replaying, WayBack
 from pkern.userland.debugger.signals import TO_GDB
 from pkern.userland.debugger.stub import (
     BACKWARDS,
+    ENTERS,
+    LEAVES,
     NOTHING_TO_SAY,
+    OF_CALLS,
     SIGINT,
     Action,
     Go,
@@ -66,7 +72,7 @@ class Debugged(Scheduler):
 
     def _resume(self, task: Task) -> int | None:
         debugger, thread = self.debugger, task.thread
-        debugger.tell_event(task)
+        debugger.tell_events(task)
         while task.alive and not thread.stopped and thread.waiting is None:
             if debugger.holds(task):
                 debugger.hold(task)
@@ -74,12 +80,47 @@ class Debugged(Scheduler):
             debugger.deliver_kept(task)
             if thread.call is None and not task.attention:
                 return Scheduler._resume(self, task)
-            if thread.call is not None:
-                self._try_call(task)
-            else:
+            call = thread.call
+            if call is None:
                 self._attend(task)
-            debugger.tell_event(task)
+            else:
+                self._try_call(task)
+                debugger.note_return(task, call)
+            debugger.tell_events(task)
         return None
+
+    def _serve_calls(self, task: Task) -> int | None:
+        if task.tgid not in self.debugger.target.catches:
+            return Scheduler._serve_calls(self, task)
+        return self._serve_told_call(task, SYSCALL.mark)
+
+    def _serve_ia32_call(self, task: Task) -> int | None:
+        return self._serve_told_call(task, IA32)
+
+    def _serve_told_call(self, task: Task, mark: int) -> int | None:
+        """Let the debugger see a call as a tracer does; then it is made as registers say."""
+        nr, _ = self._current_call()
+        if not self.debugger.tells_call(task, nr):
+            return self._serve_watched_call(task, mark)
+        task.thread.orig_rax = nr & WORD
+        task.cpu.set_result(-errno.ENOSYS)
+        task.thread.then = self._make_told_call
+        self.debugger.note_event(task, f"{ENTERS}:{nr & HALF:x};")
+        return self._resume(task)
+
+    def _make_told_call(self, task: Task, info: SigInfo | None) -> None:
+        trace = task.trace
+        if trace is not None and trace.calls is not Calls.RUN:
+            self._hold_at_entry(task, trace, task.thread.orig_rax)
+        else:
+            self._make_held_call(task, info)
+
+    def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
+        call = task.thread.call
+        Scheduler._end_interrupted(self, task, wait, info)
+        if call is not None:
+            self.debugger.note_return(task, call)
+            self.debugger.tell_events(task)
 
     def _serve_stop(self, task: Task, reason: int) -> None:
         if reason == DEBUG:
@@ -124,7 +165,8 @@ class Debugger:
         self.nowhere = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         self.resume = Resume()
         self._held_back: list[Task] = []
-        self._events: dict[Task, str] = {}
+        self._events: dict[Task, list[str]] = {}  # that nobody was told of yet
+        self._left: Any = None  # the call that has returned last
         self._kept: dict[Task, list[SigInfo]] = {}  # signals of held tasks, not acted on yet
         self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
         self._known: frozenset[int] = frozenset()  # processes debugged where the history begins
@@ -269,6 +311,9 @@ class Debugger:
         self._events.clear()
         self.stops.until()
         self.stub.take_over(session)
+        if about == ENTERS:
+            self.resume = Resume()
+            return  # the next instruction is the call, and stops it
         if task is None or not self.target.has(task):
             task = next(self.target.threads())  # a child, where its parent has made it
         self.converse(Stop(task, about=about))
@@ -419,19 +464,39 @@ class Debugger:
 
     # ---- events ----
 
-    def tell_event(self, task: Task) -> None:
+    def tell_events(self, task: Task) -> None:
         """Stop for what a task's call has done, if the debugger wants to know of it."""
-        about = self._events.pop(task, None)
-        if about is None or not self.is_on or not task.alive:
-            return
+        while self._events.get(task) and self.is_on and task.alive and not self.holds(task):
+            self._tell_event(task, self._events[task].pop(0))
+        if not self._events.get(task):
+            self._events.pop(task, None)
+
+    def _tell_event(self, task: Task, about: str) -> None:
         self.converse(Stop(task, about=about))
+        if about.startswith(OF_CALLS) or self._events.get(task):
+            return
         action = self.resume.of(task)
         if task.alive and task.thread.waiting is None and ends_step(task, action) and self.is_on:
             self.converse(Stop(task))  # the call is made: that was the step
 
-    def _note_event(self, task: Task, about: str) -> None:
-        self._events[task] = about
+    def note_event(self, task: Task, about: str) -> None:
+        """Tell of an event as soon as its task would go on."""
+        self._events.setdefault(task, []).append(about)
         task.attention = True  # its call does not simply return
+
+    def tells_call(self, task: Task, nr: int) -> bool:
+        """Tell whether the debugger is to know of a call; it passes those of who steps, as ptrace."""
+        action = self.resume.of(task)
+        steps = action is not None and action.go is Go.STEP
+        return not steps and self.target.catches_call(task, nr)
+
+    def note_return(self, task: Task, call: tuple[int, tuple[int, ...]]) -> None:
+        """Note that a task's call has been made, if the debugger wants to know of it."""
+        if task.thread.call is not None or call is self._left:
+            return  # it sleeps on, or was interrupted and told already
+        self._left = call
+        if task.alive and self.tells_call(task, call[0]):
+            self.note_event(task, f"{LEAVES}:{call[0] & HALF:x};")
 
     def _watched_calls(self) -> dict[int, Any]:
         calls = dict(self._plain_calls)
@@ -449,7 +514,7 @@ class Debugger:
                 raise
             self._born(task, known)
             if waited and self.target.has(task) and self.stub.follows("vfork"):
-                self._note_event(task, "vforkdone:;")
+                self.note_event(task, "vforkdone:;")
             return result
 
         return clone
@@ -464,7 +529,7 @@ class Debugger:
             if child.group is not task.group and self.stub.follows(event):
                 self.target.attach(child.group)
                 self.target.arm_again()
-                self._note_event(task, f"{event}:{name_of(child)};")
+                self.note_event(task, f"{event}:{name_of(child)};")
 
     def _watched_exec(self, call: Callable[..., int]) -> Callable[..., int]:
         def execute(task: Task, *registers: int) -> int:
@@ -482,7 +547,7 @@ class Debugger:
             self.target.drop_places(task.tgid)
         self.target.arm_again()
         if self.stub.follows("exec"):
-            self._note_event(task, f"exec:{os.fsencode(task.program).hex()};")
+            self.note_event(task, f"exec:{os.fsencode(task.program).hex()};")
 
     def look_for_ends(self) -> None:
         """Tell of debugged processes that have ended."""

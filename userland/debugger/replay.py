@@ -18,17 +18,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.cpu.scheduler import SYSCALL_BYTES, Scheduler
 from pkern.kernel.cpu.stops import DEBUG, NEVER, Kind, Moment, Notes, Why
 from pkern.userland.debugger.history import Order, Snapshot, wait_for
 from pkern.userland.debugger.packets import Closed
-from pkern.userland.debugger.stub import SIGINT, Go, Stop, place_news
+from pkern.userland.debugger.stub import ENTERS, SIGINT, Go, Stop, place_news
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.userland.debugger.control import Debugger
     from pkern.userland.debugger.stub import Session
-    from pkern.userland.debugger.target import Place
+    from pkern.userland.debugger.target import Catches, Place
 
 NEAR = 2000  # blocks before a moment where one lands: there is a snapshot, for the next way back
 WINDOWS = (64, 1 << 12, 1 << 18, NEVER)  # blocks in which the last instruction is looked for
@@ -39,6 +39,15 @@ class Replaying(Scheduler):
     """A scheduler of a copy that runs again."""
 
     replay: Replay
+
+    def _serve_calls(self, task: Task) -> int | None:
+        if self.replay.notes_call(task, self._current_call()[0]):
+            return Scheduler._serve_watched_call(self, task)
+        return Scheduler._serve_calls(self, task)
+
+    def _serve_ia32_call(self, task: Task) -> int | None:
+        self.replay.notes_call(task, self._current_call()[0])
+        return Scheduler._serve_ia32_call(self, task)
 
     def _serve_stop(self, task: Task, reason: int) -> None:
         if reason != DEBUG:
@@ -62,10 +71,15 @@ class Replay:
     """The legs of a copy. at_end: what is done where the machine ends before."""
 
     def __init__(
-        self, debugger: Debugger, legs: Iterator[Leg], at_end: Callable[[], NoReturn]
+        self,
+        debugger: Debugger,
+        legs: Iterator[Leg],
+        at_end: Callable[[], NoReturn],
+        calls: CallNotes | None = None,
     ) -> None:
-        """Begin the first one."""
+        """Begin the first one. calls: where they are noted."""
         self._debugger = debugger
+        self._calls = calls
         self._legs = legs
         self.at_end = at_end
         self._leg = next(legs)
@@ -88,6 +102,10 @@ class Replay:
             self._leg = leg
             self._set_out()
 
+    def notes_call(self, task: Task, nr: int) -> bool:
+        """Note the call that a task makes, if it is to be; tell whether any of the task's are."""
+        return self._calls is not None and self._calls.note(task, nr)
+
     def is_lost(self) -> bool:
         """End: there is nothing more to run."""
         self.at_end()
@@ -105,19 +123,49 @@ def _nothing(_: Task | None) -> None:
     """Go on with the next leg."""
 
 
+def call_before(now: Moment, task: Task) -> Moment:
+    """Return the moment of the call that a task has just come into: its last instruction."""
+    return Moment(now.blocks - 1, task.cpu.registers()["rip"] - SYSCALL_BYTES)
+
+
 # ---- in copies ----
+
+
+class CallNotes:
+    """The last call, of those that the debugger wants to know of, before a moment."""
+
+    def __init__(self, debugger: Debugger, end: Moment) -> None:
+        self._debugger, self._end = debugger, end
+        self._last: Moment | None = None
+
+    def note(self, task: Task, nr: int) -> bool:
+        """Note a call if it is one; tell whether any of the task's are wanted."""
+        target = self._debugger.target
+        moment = call_before(self._debugger.stops.moment(), task)
+        if moment < self._end and target.catches_call(task, nr):
+            self._last = moment
+        return task.tgid in target.catches
+
+    def later(self, found: Found) -> Found:
+        """Return what is later: the last call, or what else was found."""
+        if self._last is None or (found.moment is not None and found.moment > self._last):
+            return found
+        return Found(self._last, ENTERS)
 
 
 class Wanted(NamedTuple):
     """What a search looks for, and how: stops at places, or the last instruction of a thread.
 
-    begins: the block with which it is looked for; 0: with the snapshot.
+    begins: the block with which it is looked for; 0: with the snapshot. catches: calls, as Target
+    has them, up to the moment calls_end.
     """
 
     notes: Notes
     places: tuple[Place, ...] = ()
     steps: tuple[int, ...] = ()
     begins: int = 0
+    catches: Catches | None = None
+    calls_end: Moment | None = None
 
 
 class Found(NamedTuple):
@@ -133,6 +181,8 @@ class Found(NamedTuple):
 def search(debugger: Debugger, answers: int, begun: int, limit: Moment, wanted: Wanted) -> None:
     """Run up to a limit, and tell of the last moment before it that is wanted."""
     before: list[bytes] = []
+    calls = CallNotes(debugger, wanted.calls_end or limit)
+    debugger.target.catches = wanted.catches or {}
     debugger.target.disarm()
     debugger.stops.step(None)
 
@@ -145,7 +195,7 @@ def search(debugger: Debugger, answers: int, begun: int, limit: Moment, wanted: 
         debugger.stops.step(None if task is None else task.cpu)
 
     def report(_: Task | None = None) -> NoReturn:
-        found = _found(debugger, limit, before if wanted.begins else [])
+        found = calls.later(_found(debugger, limit, before if wanted.begins else []))
         with suppress(OSError):  # nobody waits any more
             os.write(answers, pickle.dumps(found))
         os._exit(0)
@@ -157,7 +207,7 @@ def search(debugger: Debugger, answers: int, begun: int, limit: Moment, wanted: 
 
     if begun >= wanted.begins - 1:
         begin()
-    Replay(debugger, legs(), report)
+    Replay(debugger, legs(), report, calls)
 
 
 def _found(debugger: Debugger, limit: Moment, before: list[bytes]) -> Found:
@@ -219,21 +269,24 @@ class WayBack:
 
     def go(self, task: Task, go: Go) -> Stop:
         """Be succeeded by the machine as it was; return why not, if that cannot be."""
-        now = self._debugger.stops.moment()
-        found = self._find(now, task, go)
+        now = calls_end = self._debugger.stops.moment()
+        stop = self._debugger.stub.stop
+        if stop is not None and stop.about.startswith(ENTERS):
+            calls_end = call_before(now, task)  # it stands in that call
+        found = self._find(now, task, go, calls_end)
         if found is None:
             return Stop(task, SIGINT)
         self._let_land(found)
         return Stop(task, about=AT_BEGINNING)
 
-    def _find(self, now: Moment, task: Task, go: Go) -> Found | None:
+    def _find(self, now: Moment, task: Task, go: Go, calls_end: Moment) -> Found | None:
         """Return where to go; None: the debugger has lost patience."""
         limit, thread = now, (task.tgid, task.pid)
         for snapshot in self._history.before(now):
             if go is Go.STEP_BACK:
                 found = self._last_step(snapshot, limit, thread)
             else:
-                found = self._last_stop(snapshot, limit)
+                found = self._last_stop(snapshot, limit, calls_end)
             if found is None or found.moment is not None:
                 return found
             limit = snapshot.moment
@@ -252,13 +305,16 @@ class WayBack:
                 break
         return found
 
-    def _last_stop(self, snapshot: Snapshot, limit: Moment) -> Found | None:
-        """Look for the block that has last changed a watched place, and then in it alone."""
-        places = tuple(self._debugger.target.places)
+    def _last_stop(self, snapshot: Snapshot, limit: Moment, calls_end: Moment) -> Found | None:
+        """Look for a call, or the block that has last changed a watched place: then in it alone."""
+        target = self._debugger.target
+        places = tuple(target.places)
         loads = any(place.kind in (Kind.READ, Kind.ACCESS) for place in places)
-        notes = Notes.SPOTS if loads else Notes.BLOCKS
-        while places and snapshot.moment < limit:
-            found = self._search(snapshot, limit, Wanted(notes, places))
+        notes = Notes.SPOTS if loads or not places else Notes.BLOCKS
+        while (places or target.catches) and snapshot.moment < limit:
+            end = min(limit, calls_end)
+            wanted = Wanted(notes, places, catches=target.catches, calls_end=end)
+            found = self._search(snapshot, limit, wanted)
             if found is None or found.moment is None or found.moment.rip:
                 return found
             block = found.moment.blocks

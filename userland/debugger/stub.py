@@ -23,7 +23,7 @@ from pkern.userland.debugger.monitor import monitor
 from pkern.userland.debugger.packets import PACKET_BYTES, Connection, escape
 from pkern.userland.debugger.registers import REGISTERS
 from pkern.userland.debugger.signals import FROM_GDB, TO_GDB
-from pkern.userland.debugger.target import Place, Target, matches
+from pkern.userland.debugger.target import Catches, Place, Target, matches
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.signals import SigInfo
@@ -37,10 +37,11 @@ FEATURES = (
     f"PacketSize={PACKET_BYTES:x}", "QStartNoAckMode+", "multiprocess+", "swbreak+", "hwbreak+",
     "fork-events+", "vfork-events+", "exec-events+", "vContSupported+", "no-resumed+",
     "qXfer:features:read+", "qXfer:auxv:read+", "qXfer:exec-file:read+", "qXfer:siginfo:read+",
-    "qXfer:threads:read+", "QPassSignals+", "QProgramSignals+",
+    "qXfer:threads:read+", "QPassSignals+", "QProgramSignals+", "QCatchSyscalls+",
 )  # fmt: skip
 BACKWARDS = ("ReverseStep+", "ReverseContinue+")
 KINDS = {"0": Kind.BREAK, "1": Kind.BREAK, "2": Kind.WRITE, "3": Kind.READ, "4": Kind.ACCESS}
+ENTERS, LEAVES = OF_CALLS = ("syscall_entry", "syscall_return")
 NEWS = {Kind.WRITE: "watch", Kind.READ: "rwatch", Kind.ACCESS: "awatch"}
 
 
@@ -105,6 +106,7 @@ class Session(NamedTuple):
     files: Files
     places: tuple[Place, ...]
     pids: frozenset[int]
+    catches: Catches
     globs: tuple[str, ...]
 
 
@@ -154,6 +156,7 @@ class Stub:
             self.files.alone(),
             tuple(target.places),
             frozenset(target.groups),
+            dict(target.catches),
             target.globs,
         )
 
@@ -165,6 +168,7 @@ class Stub:
         self.target.places = dict.fromkeys(session.places)
         for pid in set(self.target.groups) - session.pids:
             self.target.groups.pop(pid)
+        self.target.catches = session.catches
         self.target.watch(session.globs)
 
     # ---- what it is told ----
@@ -427,6 +431,14 @@ class Stub:
         self.passed = frozenset(FROM_GDB[n] for n in numbers if n in FROM_GDB)
         return OK
 
+    def _catch_calls(self, text: str) -> bytes:
+        on, *numbers = text.split(";")
+        calls, pid = self.target.catches, self._chosen().tgid
+        calls.pop(pid, None)
+        if int(on):
+            calls[pid] = frozenset(int(word, 16) for word in numbers)
+        return OK
+
     def _monitor(self, text: str) -> bytes:
         words = bytes.fromhex(text).decode("utf-8", "replace")
         said = monitor(self.target, self._chosen(), words)
@@ -513,6 +525,7 @@ LONG: dict[str, Handler] = {
     "qSymbol": Stub._fine,
     "QPassSignals": Stub._pass_signals,
     "QProgramSignals": Stub._fine,
+    "QCatchSyscalls": Stub._catch_calls,
     "vCont?": Stub._actions,
     "vCont": Stub._resume,
     "vKill": Stub._kill,

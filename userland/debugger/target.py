@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pkern.kernel.branch import BranchEnded, NotBranchable
 from pkern.kernel.cpu.stops import PAGE_SIZE, Kind, Spot, Stops, peek
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.thread import HALF
 from pkern.userland.inspect.words import Asker
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE_MASK = PAGE_SIZE - 1
 READ_CHUNK = 1 << 20
+Catches = dict[int, frozenset[int]]  # calls by number, of a process; none: all
 
 
 class Place(NamedTuple):
@@ -43,6 +45,7 @@ class Target:
         self.kernel = kernel
         self.stops = stops
         self.groups: dict[int, Group] = {}  # by pid
+        self.catches: Catches = {}  # what the debugger is told of
         self.places: dict[Place, None] = {}
         self.events: Stream | None = None  # that the debugger wants noted
         self.globs: tuple[str, ...] = ()
@@ -60,6 +63,7 @@ class Target:
     def drop(self, pid: int) -> None:
         """Debug a process no more."""
         self.groups.pop(pid, None)
+        self.catches.pop(pid, None)
         self.drop_places(pid)
 
     def has(self, task: Task) -> bool:
@@ -74,6 +78,13 @@ class Target:
     def find(self, pid: int, tid: int) -> Task | None:
         """Return a thread; 0 or -1 stands for any."""
         return next((task for task in self.threads() if matches(task, pid, tid)), None)
+
+    # ---- calls ----
+
+    def catches_call(self, task: Task, nr: int) -> bool:
+        """Tell whether the debugger is to know of a task's call with this number."""
+        wanted = self.catches.get(task.tgid)
+        return wanted is not None and self.has(task) and (not wanted or nr & HALF in wanted)
 
     # ---- places to stop at ----
 
