@@ -434,7 +434,7 @@ enum event_kind { /* and what a record's words are */
 	EVENT_PAGE_FREE,       /* the same */
 	EVENT_GAP,             /* address or -errno, pages mapped before, 1: downwards, length, limit */
 	EVENT_VMA_STORE,       /* start, end, flags, pgoff, file's cookie */
-	EVENT_EXIT_MMAP,       /* pages mapped, VMAs */
+	EVENT_EXIT_MMAP,       /* pages mapped, VMAs, bytes from the arena's start to the tables */
 	EVENT_MAP,             /* start, end, flags, pgoff, mapping's cookie */
 	EVENT_UNMAP,           /* start, end */
 	EVENT_MREMAP,          /* address, length, new length, flags, new address or -errno */
@@ -456,6 +456,15 @@ enum event_kind { /* and what a record's words are */
 	EVENT_WRITEBACK,       /* the same */
 	EVENT_TRUNCATE,        /* mapping's cookie, enum truncate_step, first, last index, size in bytes */
 	EVENT_TLB_FLUSH,       /* address, pages (~0: all), enum tlb_flush_reason */
+	/* An item and an address space of KSM's: bytes from the arena's start, the latter's tables. */
+	EVENT_KSM_START,       /* rounds before, items */
+	EVENT_KSM_STOP,        /* the same */
+	EVENT_KSM_ENTER,       /* address space */
+	EVENT_KSM_EXIT,        /* the same */
+	EVENT_KSM_MERGE,       /* shared pfn (0: a new one), pfn, item, address space, 0 or -errno */
+	EVENT_KSM_MERGE_ZERO,  /* pfn, item, address space, 0 or -errno */
+	EVENT_KSM_REMOVE_ITEM, /* pfn, item, address space */
+	EVENT_KSM_REMOVE_PAGE, /* pfn */
 	NR_EVENTS,
 	EVENT_OTHER = 64       /* Python's own */
 };

@@ -552,6 +552,8 @@ static int64_t break_sharing(struct vma *vma, uint64_t addr, pte_t *pmdp)
 		return no_page(m);
 	memcpy(page_data(m, own), page_data(m, from), HUGE_SIZE);
 	m->counters.cow++;
+	if (is_told(m))
+		event_record(m, EVENT_COW, addr, page_pfn(m, from), page_pfn(m, own), 0, 0);
 	pte_t bits = PTE_HUGE | pte_bits(vma->flags) | (*pmdp & PTE_PROMISED);
 	entry_set(vma->mm, pmdp, pte_make(page_pfn(m, own), bits));
 	huge_put(m, from);

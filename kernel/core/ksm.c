@@ -53,6 +53,37 @@ void ksm_init(machine *m)
 	m->ksm = (struct ksm){ .max_page_sharing = 256, .merge_across_nodes = 1, .smart_scan = 1 };
 }
 
+/* ---- for who looks ---- */
+
+static uint64_t in_arena(const machine *m, const void *at)
+{
+	return (uint64_t)((const char *)at - m->arena);
+}
+
+static TELLS void tell_item(machine *m, enum event_kind kind, const struct ksm_item *item,
+			    uint64_t pfn, int64_t err)
+{
+	event_record(m, kind, pfn, in_arena(m, item), in_arena(m, item->mm->pgd), (uint64_t)err, 0);
+}
+
+static TELLS void tell_merge(machine *m, const struct ksm_item *item, const struct page *shared,
+			     bool first, int64_t err)
+{
+	uint64_t pfn = page_pfn(m, shared);
+	event_record(m, EVENT_KSM_MERGE, first ? 0 : pfn, pfn, in_arena(m, item),
+		     in_arena(m, item->mm->pgd), (uint64_t)err);
+}
+
+static TELLS void tell_mm(enum event_kind kind, const mm *mm)
+{
+	event_record(mm->machine, kind, in_arena(mm->machine, mm->pgd), 0, 0, 0, 0);
+}
+
+static TELLS void tell_round(machine *m, enum event_kind kind)
+{
+	event_record(m, kind, m->ksm.full_scans, m->ksm.rmap_items, 0, 0, 0);
+}
+
 /* ---- items leave and join ---- */
 
 static void item_join(machine *m, struct ksm_item *item, struct ksm_node *node)
@@ -147,6 +178,8 @@ void ksm_enter(mm *mm)
 	*(after ? &after->ksm_next : &m->ksm_first) = mm;
 	*(before ? &before->ksm_prev : &m->ksm_last) = mm;
 	mm->ksm_listed = true;
+	if (is_told(m))
+		tell_mm(EVENT_KSM_ENTER, mm);
 }
 
 static void unlist(machine *m, mm *mm)
@@ -155,10 +188,14 @@ static void unlist(machine *m, mm *mm)
 	*(mm->ksm_next ? &mm->ksm_next->ksm_prev : &m->ksm_last) = mm->ksm_prev;
 	mm->ksm_next = mm->ksm_prev = NULL;
 	mm->ksm_listed = false;
+	if (is_told(m))
+		tell_mm(EVENT_KSM_EXIT, mm);
 }
 
 static void round_over(machine *m)
 {
+	if (is_told(m))
+		tell_round(m, EVENT_KSM_STOP);
 	m->ksm.full_scans++;
 	for (int i = 0; i < MAX_NODES; i++)
 		m->ksm_unstable[i].root = NULL;
@@ -169,6 +206,13 @@ static void begin_mm(machine *m, mm *mm)
 	m->ksm_cursor = mm;
 	m->ksm_addr = 0;
 	m->ksm_link = mm ? &mm->ksm_list : NULL;
+}
+
+static void begin_round(machine *m)
+{
+	if (is_told(m) && m->ksm_first)
+		tell_round(m, EVENT_KSM_START);
+	begin_mm(m, m->ksm_first);
 }
 
 /* The next address space's turn; the last one's ends the round. */
@@ -245,7 +289,7 @@ static int64_t reserve(machine *m)
 }
 
 /* The item's pte shows the shared page instead of its own; false: it cannot. */
-static bool replace(machine *m, const struct ksm_item *item, struct page *shared)
+static bool show(machine *m, const struct ksm_item *item, struct page *shared)
 {
 	struct spot at;
 	if (!find_spot(m, item, &at) || compare(m, at.page, shared) || reserve(m))
@@ -263,6 +307,14 @@ static bool replace(machine *m, const struct ksm_item *item, struct page *shared
 	return true;
 }
 
+static bool replace(machine *m, const struct ksm_item *item, struct page *shared, bool first)
+{
+	bool done = show(m, item, shared);
+	if (is_told(m))
+		tell_merge(m, item, shared, first, done ? 0 : -EFAULT);
+	return done;
+}
+
 static bool is_empty(machine *m, struct page *page)
 {
 	const char *data = page_data(m, page);
@@ -272,7 +324,10 @@ static bool is_empty(machine *m, struct page *page)
 static void merge_with_zero(machine *m, const struct ksm_item *item)
 {
 	struct spot at;
-	if (!find_spot(m, item, &at))
+	bool found = find_spot(m, item, &at);
+	if (is_told(m))
+		tell_item(m, EVENT_KSM_MERGE_ZERO, item, m->zero_pfn, found ? 0 : -EFAULT);
+	if (!found)
 		return;
 	pte_t bits = (pte_bits(at.vma->flags) & ~PTE_WRITE) | PTE_ACCESSED | PTE_DIRTY;
 	zap_pte(item->mm, at.vma, item->addr, at.ptep, 0);
@@ -372,8 +427,13 @@ void ksm_page_gone(machine *m, struct page *page)
 		m->ksm.stable_node_chains -= equal == 2;
 		m->ksm.stable_node_dups -= equal == 2 ? 2 : 1;
 	}
-	while (node->items)
-		leave_node(m, node->items);
+	for (struct ksm_item *item; (item = node->items);) {
+		if (is_told(m))
+			tell_item(m, EVENT_KSM_REMOVE_ITEM, item, node->pfn, 0);
+		leave_node(m, item);
+	}
+	if (is_told(m))
+		event_record(m, EVENT_KSM_REMOVE_PAGE, node->pfn, 0, 0, 0, 0);
 	tree_erase(&m->ksm_stable[node->tree], &node->by_content);
 	m->ksm_nr_nodes--;
 	slab_free(m, CACHE_KSM_NODE, node);
@@ -448,12 +508,12 @@ static void merge_two(machine *m, struct ksm_item *item, struct ksm_item *other,
 	if (!node)
 		return;
 	struct page *shared = page_of_node(m, node);
-	bool first = replace(m, other, shared);
+	bool first = replace(m, other, shared, true);
 	if (first) {
 		leave_unstable(m, other);
 		item_join(m, other, node);
 	}
-	if (first && replace(m, item, shared))
+	if (first && replace(m, item, shared, false))
 		item_join(m, item, node);
 	page_put(m, shared); /* with whoever maps it, or not at all */
 }
@@ -506,7 +566,7 @@ static void consider(machine *m, struct ksm_item *item, struct page *page)
 	}
 	struct ksm_node *node = stable_find(m, page, tree_of_page(m, page));
 	if (node) {
-		if (replace(m, item, page_of_node(m, node)))
+		if (replace(m, item, page_of_node(m, node), false))
 			item_join(m, item, node);
 		return;
 	}
@@ -559,7 +619,7 @@ static struct ksm_item *next_item(machine *m)
 {
 	struct ksm_item *item;
 	if (!m->ksm_cursor)
-		begin_mm(m, m->ksm_first);
+		begin_round(m);
 	while (m->ksm_cursor) {
 		mm *mm = m->ksm_cursor;
 		enum found found = next_in_mm(m, &item);
@@ -607,11 +667,13 @@ int64_t ksm_unmerge(struct vma *vma, uint64_t start, uint64_t end)
 		for (; span; span--, ptep++, addr += PAGE_SIZE) {
 			if (!is_merged(m, *ptep))
 				continue;
-			bool zero = pte_pfn(*ptep) == m->zero_pfn;
-			const void *from = zero ? NULL : pfn_data(m, pte_pfn(*ptep));
+			uint64_t pfn = pte_pfn(*ptep);
+			const void *from = pfn == m->zero_pfn ? NULL : pfn_data(m, pfn);
 			int64_t err = fill_own(vma, addr, ptep, from, 0);
 			if (err)
 				return err;
+			if (is_told(m))
+				event_record(m, EVENT_COW, addr, pfn, pte_pfn(*ptep), 0, 0);
 			pte_set(vma->mm, addr, ptep, *ptep & ~(PTE_DIRTY | PTE_WRITE));
 		}
 	return 0;

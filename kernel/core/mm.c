@@ -71,7 +71,8 @@ int64_t mm_create(machine *m, const struct layout *layout, const struct limits *
 static TELLS void tell_end(const mm *mm)
 {
 	const struct mm_counters *c = &mm->counters;
-	event_record(mm->machine, EVENT_EXIT_MMAP, c->total_vm, c->map_count, 0, 0, 0);
+	event_record(mm->machine, EVENT_EXIT_MMAP, c->total_vm, c->map_count,
+		     (uint64_t)((char *)mm->pgd - mm->machine->arena), 0, 0);
 }
 
 void mm_destroy(mm *mm)

@@ -143,7 +143,7 @@ class Emitters(Watch):
     def renamed(self, task: Task, old: str) -> None:
         """Tell of a new name; what came before keeps the old one."""
         self._tracing.pump_as(task.pid, old)
-        self._tell("task:task_rename", old, task.name, task.oom_score_adj)
+        self._tell("task:task_rename", task.pid, old, task.name, task.oom_score_adj)
         self._tracing.runs(task)
 
     def executed(self, task: Task, old_pid: int, old_name: str) -> None:

@@ -1,6 +1,7 @@
 """The table of events: their names, and what the words of a record are.
 
-Where Linux 6.18 has a tracepoint an event has its system, name and fields (include/trace/events/);
+Where Linux 6.18 has a tracepoint an event has its system, name and fields (include/trace/events/),
+at Linux's places in a record; fields of our own stand behind them;
 what Linux does not tell stands under pkern. A value that this kernel has no notion of, as a
 processor's number, is what a machine with one of each would show.
 
@@ -120,6 +121,8 @@ FLUSH_NAMES = {2: "local shootdown", 3: "local MM shootdown"}
 STATES = {0: "R", 1: "S", 2: "D", 4: "T", 8: "t", 16: "X", 32: "Z"}
 DEAD_NAMES = {0: "false", 1: "true"}
 VMEMMAP, PAGE_STRUCT = 0xFFFF_EA00_0000_0000, 64
+DIRECT_MAP = 0xFFFF_8880_0000_0000
+TREE_OFFSET = 64  # of a struct mm_struct's tree of VMAs
 TOPDOWN, LOW, LOW_32BIT, HIGH_32BIT = 1, 0x1000, 0x4000_0000, 0x8000_0000
 PAGE_BITS = 0xFFF
 KERNELS = int(lib.PG_TABLE | lib.PG_SLAB | lib.PG_RESERVED)
@@ -145,6 +148,15 @@ def _page(words: Words) -> int:
     return VMEMMAP + words[0] * PAGE_STRUCT
 
 
+def _in_arena(nth: int) -> Callable[[Words], int]:
+    """Return what reads where Linux would have an object that lies in the machine's RAM."""
+    return lambda words: DIRECT_MAP + words[nth]
+
+
+def _shared_page(words: Words) -> int:
+    return words[0] and _page(words)
+
+
 def _reclaim_flags(words: Words) -> int:
     return (WB_FILE if words[0] >= LISTS.index("inactive_file") else WB_ANON) | WB_ASYNC
 
@@ -167,6 +179,7 @@ def _access(words: Words) -> str:
 
 
 U64, LONG, U32, INT = "unsigned long", "long", "unsigned int", "int"
+POINTER = "void *"
 COMM, TEXT, PID = "char[16]", "__data_loc char[]", "pid_t"
 REGISTERS = "unsigned long[6]"
 
@@ -200,6 +213,12 @@ IN_CACHE = _rows(
 CACHE_TEXT = "dev 0:0 ino {i_ino:x} pfn=0x{pfn:x} index={index} order={order}"
 RANGE = ((U64, "start", word(0)), (U64, "end", word(1)))
 SWAP_IO = _rows((U64, "entry", word(0)), (U64, "pfn", word(1)), (LONG, "error", signed(2)))
+
+KSM_ROUND = _rows((INT, "seq", word(0)), ("u32", "rmap_entries", word(1)))
+KSM_ROUND_TEXT = "seq {seq} rmap size {rmap_entries}"
+KSM_MM = _rows((POINTER, "mm", _in_arena(0)))
+KSM_MM_TEXT = "mm {mm:p}"
+KSM_ITEM = ((POINTER, "rmap_item", _in_arena(1)), (POINTER, "mm", _in_arena(2)))
 
 CORE: tuple[Point, ...] = (
     Point(
@@ -240,7 +259,6 @@ CORE: tuple[Point, ...] = (
         "mmap", "vm_unmapped_area",
         _rows(
             (U64, "addr", lambda words: max(signed(0)(words), 0)),
-            (LONG, "err", lambda words: min(signed(0)(words), 0)),
             (U64, "total_vm", word(1)),
             (U64, "flags", lambda words: words[2] & PAGE_BITS),
             (U64, "length", word(3)),
@@ -248,13 +266,14 @@ CORE: tuple[Point, ...] = (
             (U64, "high_limit", word(4)),
             (U64, "align_mask", lambda words: words[2] & ~PAGE_BITS),
             (U64, "align_offset", always(0)),
+            (LONG, "err", lambda words: min(signed(0)(words), 0)),
         ),
         "addr=0x{addr:x} err={err} total_vm=0x{total_vm:x} flags=0x{flags:x} len=0x{length:x}"
         " lo=0x{low_limit:x} hi=0x{high_limit:x} mask=0x{align_mask:x} ofs=0x{align_offset:x}",
         lib.EVENT_GAP,
     ),
     Point(
-        "mmap", "vma_store",
+        "pkern", "vma_store",
         _rows(
             (U64, "vm_start", word(0)),
             (U64, "vm_end", word(1)),
@@ -267,8 +286,13 @@ CORE: tuple[Point, ...] = (
     ),
     Point(
         "mmap", "exit_mmap",
-        _rows((U64, "total_vm", word(0)), (U64, "map_count", word(1))),
-        "DESTROY total_vm={total_vm} map_count={map_count}",
+        _rows(
+            ("struct mm_struct *", "mm", _in_arena(2)),
+            ("struct maple_tree *", "mt", lambda words: _in_arena(2)(words) + TREE_OFFSET),
+            (U64, "total_vm", word(0)),
+            (U64, "map_count", word(1)),
+        ),
+        "mt_mod {mt:p}, DESTROY total_vm={total_vm} map_count={map_count}",
         lib.EVENT_EXIT_MMAP,
     ),
     Point(
@@ -422,9 +446,9 @@ CORE: tuple[Point, ...] = (
     Point(
         "writeback", "writeback_dirty_folio",
         _rows(
-            (TEXT, "name", always("pkern")),
+            ("char[32]", "name", always("pkern")),
             ("ino_t", "ino", word(1)),
-            ("pgoff_t", "index", word(2)),
+            (U64, "index", word(2)),
         ),
         "bdi {name}: ino={ino} index={index}",
         lib.EVENT_DIRTY,
@@ -453,6 +477,36 @@ CORE: tuple[Point, ...] = (
         "pages:{pages} reason:{reason} ({reason:d})",
         lib.EVENT_TLB_FLUSH,
     ),
+    Point("ksm", "ksm_start_scan", KSM_ROUND, KSM_ROUND_TEXT, lib.EVENT_KSM_START),
+    Point("ksm", "ksm_stop_scan", KSM_ROUND, KSM_ROUND_TEXT, lib.EVENT_KSM_STOP),
+    Point("ksm", "ksm_enter", KSM_MM, KSM_MM_TEXT, lib.EVENT_KSM_ENTER),
+    Point("ksm", "ksm_exit", KSM_MM, KSM_MM_TEXT, lib.EVENT_KSM_EXIT),
+    Point(
+        "ksm", "ksm_merge_with_ksm_page",
+        _rows(
+            (POINTER, "ksm_page", _shared_page),
+            (U64, "pfn", word(1)),
+            (POINTER, "rmap_item", _in_arena(2)),
+            (POINTER, "mm", _in_arena(3)),
+            (INT, "err", signed(4)),
+        ),
+        "{ksm_page:?ksm }pfn {pfn} rmap_item {rmap_item:p} mm {mm:p} error {err}",
+        lib.EVENT_KSM_MERGE,
+    ),
+    Point(
+        "ksm", "ksm_merge_one_page",
+        _rows((U64, "pfn", word(0)), *KSM_ITEM, (INT, "err", signed(3))),
+        "ksm pfn {pfn} rmap_item {rmap_item:p} mm {mm:p} error {err}",
+        lib.EVENT_KSM_MERGE_ZERO,
+    ),
+    Point(
+        "ksm", "ksm_remove_rmap_item",
+        _rows((U64, "pfn", word(0)), *KSM_ITEM),
+        "pfn {pfn} rmap_item {rmap_item:p} mm {mm:p}",
+        lib.EVENT_KSM_REMOVE_ITEM,
+    ),
+    Point("ksm", "ksm_remove_ksm_page", _rows((U64, "pfn", word(0))), "pfn {pfn}",
+          lib.EVENT_KSM_REMOVE_PAGE),
 )  # fmt: skip
 
 # One kind of the core's, two of Linux's: whose instruction, or call, it was.
@@ -479,8 +533,8 @@ PYTHON: tuple[Point, ...] = (
     ),
     Point(
         "sched", "sched_process_fork",
-        _given((COMM, "parent_comm"), (PID, "parent_pid"),
-               (COMM, "child_comm"), (PID, "child_pid")),
+        _given((TEXT, "parent_comm"), (PID, "parent_pid"),
+               (TEXT, "child_comm"), (PID, "child_pid")),
         "comm={parent_comm} pid={parent_pid} child_comm={child_comm} child_pid={child_pid}",
     ),
     Point(
@@ -497,13 +551,13 @@ PYTHON: tuple[Point, ...] = (
     ),
     Point(
         "task", "task_newtask",
-        _given((PID, "pid"), (COMM, "comm"), (U64, "clone_flags"), ("short", "oom_score_adj")),
+        _given((PID, "pid"), (COMM, "comm"), ("u64", "clone_flags"), ("short", "oom_score_adj")),
         "pid={pid} comm={comm} clone_flags={clone_flags:x} oom_score_adj={oom_score_adj}",
     ),
     Point(
         "task", "task_rename",
-        _given((COMM, "oldcomm"), (COMM, "newcomm"), ("short", "oom_score_adj")),
-        "oldcomm={oldcomm} newcomm={newcomm} oom_score_adj={oom_score_adj}",
+        _given((PID, "pid"), (COMM, "oldcomm"), (COMM, "newcomm"), ("short", "oom_score_adj")),
+        "pid={pid} oldcomm={oldcomm} newcomm={newcomm} oom_score_adj={oom_score_adj}",
     ),
     Point(
         "vmscan", "mm_vmscan_wakeup_kswapd",

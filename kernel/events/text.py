@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pkern.kernel.events.points import Field, Point, Value
     from pkern.kernel.events.stream import Event
 
-PLACE = re.compile(r"\{(\w+)(?::(\w+))?\}")
+PLACE = re.compile(r"\{(\w+)(?::(\w+|\?[^}]+))?\}")  # of a field; "?" text: said where it is not 0
 MASK = (1 << 64) - 1
 USECOND, SECOND = 1_000, 1_000_000_000
 FLAGS = "....."  # interrupts on, no need to reschedule, no interrupt, preemption and migration on
@@ -93,6 +93,10 @@ def _value(place: int, field: Field, spec: str) -> Part:
             return ", ".join(f"{word:x}" for word in value)
         if field.names is not None and not spec:
             return field.names.get(value, str(value))
+        if spec.startswith("?"):
+            return spec[1:] if value else ""
+        if spec == "p":
+            return f"{value & MASK:016x}"
         return format(value & MASK if spec == "x" else value, spec)
 
     return part
@@ -112,8 +116,11 @@ LAYOUTS = {
     "unsigned long": Layout(8, 0),
     "long": Layout(8, 1),
     "ino_t": Layout(8, 0),
-    "pgoff_t": Layout(8, 0),
+    "void *": Layout(8, 0),
+    "struct mm_struct *": Layout(8, 0),
+    "struct maple_tree *": Layout(8, 0),
     "unsigned int": Layout(4, 0),
+    "u32": Layout(4, 0),
     "int": Layout(4, 1),
     "pid_t": Layout(4, 1),
     "uid_t": Layout(4, 0),
@@ -121,7 +128,9 @@ LAYOUTS = {
     "short": Layout(2, 1),
     "bool": Layout(1, 0),
     "unsigned char": Layout(1, 0),
+    "u64": Layout(8, 0),
     "char[16]": Layout(16, 0),
+    "char[32]": Layout(32, 0),
     "__data_loc char[]": Layout(4, 0),
     "unsigned long[6]": Layout(48, 0),
 }
@@ -149,7 +158,7 @@ def slots(point: Point) -> tuple[Slot, ...]:
     found, offset = [], FIRST
     for field in point.fields:
         size, signed = LAYOUTS[field.ctype]
-        unit = 1 if field.ctype == "char[16]" else min(size, MOST_ALIGNED)
+        unit = 1 if field.ctype.startswith("char[") else min(size, MOST_ALIGNED)
         offset = -(-offset // unit) * unit
         found.append(Slot(field, offset, size, signed))
         offset += size
@@ -194,6 +203,9 @@ def _c_format(point: Point) -> tuple[str, list[str]]:
         if field.ctype.startswith("__data_loc"):
             arguments.append(f"__get_str({field.name})")
             return "%s"
+        if spec.startswith("?"):
+            arguments.append(f'(REC->{field.name} ? "{spec[1:]}" : "")')
+            return "%s"
         arguments.append(f"REC->{field.name}")
         return _conversion(field, spec)
 
@@ -203,6 +215,8 @@ def _c_format(point: Point) -> tuple[str, list[str]]:
 def _conversion(field: Field, spec: str) -> str:
     if field.ctype.startswith("char"):
         return "%s"
+    if spec == "p":
+        return "%p"
     size, signed = LAYOUTS[field.ctype]
     letter = "x" if spec.endswith("x") else "d" if signed else "u"
     width = spec.rstrip("xd")

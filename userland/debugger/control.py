@@ -485,7 +485,7 @@ class Debugger:
         task.attention = True  # its call does not simply return
 
     def tells_call(self, task: Task, nr: int) -> bool:
-        """Tell whether the debugger is to know of a call; it passes those of who steps, as ptrace."""
+        """Tell whether the debugger is to know of a call: not of who steps, as with ptrace."""
         action = self.resume.of(task)
         steps = action is not None and action.go is Go.STEP
         return not steps and self.target.catches_call(task, nr)
