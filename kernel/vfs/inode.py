@@ -549,17 +549,14 @@ class DirInode(Inode):
 
 
 class LinkInode(Inode):
-    """A symbolic link: a text. base: where an absolute target starts; None: the task's root."""
+    """A symbolic link: a text."""
 
     kind = "link"
     type_bits = stat.S_IFLNK
 
-    def __init__(
-        self, kernel: Machine, target: str, uid: int = 0, gid: int = 0, base: Inode | None = None
-    ) -> None:
+    def __init__(self, kernel: Machine, target: str, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, 0o777, uid, gid)
         self.target = target
-        self.base = base
 
     @property
     def size(self) -> int:

@@ -143,13 +143,13 @@ class _Walk:
         self.links = 0
         self.left: list[str] = []
         self.slash = False
-        self._push(path, self.here)
+        self._push(path)
 
-    def _push(self, path: str, root: Path) -> None:
+    def _push(self, path: str) -> None:
         if path.startswith("/"):
             if self.rules.beneath or (self.rules.one_mount and not self.root_used):
                 raise SyscallError(errno.EXDEV)  # Linux looks the root up later than it compares
-            self._enter(root)
+            self._enter(self.root)
         if not self.left:
             self.slash = self.slash or path.endswith("/")
         self.left += reversed([part for part in path.split("/") if part])
@@ -187,10 +187,7 @@ class _Walk:
         if goal is None:
             if not target:
                 raise SyscallError(errno.ENOENT)
-            base = self.root
-            if link.base is not None and not self.rules.scoped:
-                base = Path(self.here[0], link.base)
-            self._push(target, base)
+            self._push(target)
             return None
         self._refuse_jump(goal)
         if not self.left:

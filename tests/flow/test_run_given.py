@@ -199,6 +199,19 @@ def test_a_bind_inside_a_root_follows_its_links_and_hides_nothing(tmp_path):
     assert not (root / "new").exists()
 
 
+@needs_busybox
+def test_absolute_links_in_a_bound_directory_lead_where_they_do_on_the_host(tmp_path):
+    """An environment of Python in a bound directory is full of them."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "busybox").symlink_to(BUSYBOX)
+    (data / "readlink").symlink_to(data / "busybox")
+    command = [str(data / "readlink"), "-f", str(data / "readlink")]
+    done = pkern("run", "--root", "/", "--bind", data, "--", *command)
+    on_host = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stderr, done.stdout) == ("", on_host.stdout)
+
+
 SEES_FILES = """
 def main(sys):
     print(sorted(set(sys.listdir("/")) - {"dev", "proc", "sys", "tmp"}), sys.listdir("/data"))

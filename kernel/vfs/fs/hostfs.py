@@ -511,7 +511,7 @@ class HostFs:
     def _new_inode(self, parent_fd: int, name: str, status: os.stat_result) -> Inode:
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(name, dir_fd=parent_fd)
-            link = LinkInode(self.kernel, target, status.st_uid, status.st_gid, self.root)
+            link = LinkInode(self.kernel, target, status.st_uid, status.st_gid)
             take_status(link, status)
             return link
         is_dir = stat.S_ISDIR(status.st_mode)

@@ -300,7 +300,7 @@ class OverlayFs(TmpFs):
         if isinstance(lower, HostFile):
             return OverlayFile(self, lower)
         assert isinstance(lower, LinkInode)
-        link = OverlayLink(self.kernel, lower.target, lower.uid, lower.gid, self.root)
+        link = OverlayLink(self.kernel, lower.target, lower.uid, lower.gid)
         link.take(lower)
         return link
 

@@ -379,7 +379,8 @@ def host(machine: Kernel, tmp_path: Path) -> Path:
     (tmp_path / "secret").write_text("outside")
     (folder / "file").write_text("inside")
     (folder / "sub" / "up").symlink_to("../file")
-    (folder / "absolute").symlink_to("/file")
+    (folder / "absolute").symlink_to("/host/file")
+    (folder / "outside").symlink_to(tmp_path / "secret")
     (folder / "escape").symlink_to("../secret")
     (folder / "climb").symlink_to("../" * 30 + str(tmp_path / "secret"))
     machine.vfs.mount("/host", HostFs(folder, Access.READ_WRITE))
@@ -388,7 +389,8 @@ def host(machine: Kernel, tmp_path: Path) -> Path:
 
 def test_links_of_the_host_stay_inside(root: Sys, host: Path) -> None:
     assert root.stat("/host/sub/up").st_size == 6
-    assert root.stat("/host/absolute").st_size == 6  # from the mount's own root
+    assert root.stat("/host/absolute").st_size == 6  # from the task's root, as any absolute path
+    refused(errno.ENOENT, root.stat, "/host/outside")
     assert root.readlink("/host/escape") == "../secret"
     refused(errno.ENOENT, root.stat, "/host/escape")
     refused(errno.ENOENT, root.stat, "/host/climb")
