@@ -44,6 +44,16 @@ class Restart(Enum):
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
 
 
+# What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
+RESTARTS = {
+    Restart.IF_ASKED: 512,
+    Restart.ALWAYS: 513,
+    Restart.NEVER: 512,
+    Restart.UNLESS_HANDLED: 514,
+    Restart.CONTINUE: 516,
+}
+
+
 class WouldBlock(SyscallError):
     """The call cannot be finished now.
 

@@ -43,7 +43,7 @@ from pkern.kernel.tasks.signals import (
 )
 from pkern.kernel.tasks.thread import GIVEN_AWAY, IA32, NO_CALL, SYSCALL, WORD, entry_of
 from pkern.kernel.tasks.trace import CLD_TRAPPED, At, Calls, Event, Steps, Trace, is_held, trap
-from pkern.kernel.wait import RegistersSet, Restart, WouldBlock, outside
+from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock, outside
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters
@@ -75,14 +75,6 @@ TRAP_BRKPT, TRAP_HWBKPT = 1, 4
 SIGRETURN = 15
 DEBUG, STEPPED = 1, 1 << 14  # the vector, and DR6's bit for a step
 EXECUTE = 0  # a watched place: debugregs.py
-# What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
-RESTARTS = {
-    Restart.IF_ASKED: 512,
-    Restart.ALWAYS: 513,
-    Restart.NEVER: 512,
-    Restart.UNLESS_HANDLED: 514,
-    Restart.CONTINUE: 516,
-}
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED = 1, 2, 3, 5, 6
 CPU_TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
 SYSCALL_BYTES = 2

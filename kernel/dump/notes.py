@@ -14,6 +14,7 @@ from pkern.kernel.tasks.sigframe import pack_siginfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.userregs import pack_regs, user_regs
 from pkern.kernel.vfs.mapped import name_of
+from pkern.kernel.wait import RESTARTS
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
@@ -59,10 +60,11 @@ def _time(ns: int) -> tuple[int, int]:
 def _registers(task: Task) -> bytes:
     thread = task.thread
     call = thread.unfinished
-    values = user_regs(task.cpu, thread.orig_rax if call is None else call[0] & WORD)
-    if call is not None:  # a signal has ended its wait: what it would have returned
-        values["rax"] = -thread.restart & (1 << 64) - 1
-    return pack_regs(values)
+    if call is None:
+        return pack_regs(user_regs(task.cpu, thread.orig_rax))
+    wait = thread.waiting  # the end of all ends the call: what it would have returned
+    task.cpu.set_result(-(RESTARTS[wait.restart] if wait is not None else thread.restart))
+    return pack_regs(user_regs(task.cpu, call[0] & WORD))
 
 
 def _prstatus(task: Task, signo: int) -> bytes:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.tasks.userregs import USER_REGS
 from pkern.userland.machine_code import captured, put_program, spawn_program
 from tests.system.conftest import Compile, Machine, same_as_host
 
@@ -157,6 +160,67 @@ def test_each_thread_is_in_the_file(compile_c: Compile, here: Path, way: str) ->
     assert [line.split()[1] for line in said.splitlines() if line.startswith("* 1")] == ["1"]
     for text in ("crash (n=0x0)", "pause ()", "spinner (n=0x0)", "main () at"):
         assert text in said, text
+
+
+SLEEPERS = r"""
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int ends[2];
+static sem_t never;
+static void *pauses(void *n) { pause(); return n; }
+static void *reads(void *n) { char c; return read(ends[0], &c, 1) ? n : 0; }
+static void *polls(void *n) { struct pollfd p = { ends[0], POLLIN, 0 }; poll(&p, 1, 99000); return n; }
+static void *sleeps(void *n) { sleep(99); return n; }
+static void *waits(void *n) { sem_wait(&never); return n; }
+static void *suspends(void *n) { sigset_t none; sigemptyset(&none); sigsuspend(&none); return n; }
+static void *(*const all[])(void *) = { pauses, reads, polls, sleeps, waits, suspends };
+int main(void)
+{
+	struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
+	pthread_t t;
+	setrlimit(RLIMIT_CORE, &core);
+	pipe(ends);
+	sem_init(&never, 0, 0);
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+		pthread_create(&t, 0, all[i], 0);
+	usleep(300000);
+	*(volatile int *)16 = 1;
+}
+"""
+
+
+def threads_of(core: Path) -> list[tuple[int, int, bool, bool]]:
+    """Return each thread's call and result, and whether rcx and r11 are as the call leaves them."""
+    with core.open("rb") as opened:
+        (segment,) = ELFFile(opened).iter_segments("PT_NOTE")
+        notes = [
+            note["n_descdata"] for note in segment.iter_notes() if note["n_type"] == "NT_PRSTATUS"
+        ]
+    all_regs = [
+        dict(zip(USER_REGS, struct.unpack_from("<27q", note, 112), strict=True)) for note in notes
+    ]
+    return [
+        (regs["orig_rax"], regs["rax"], regs["rcx"] == regs["rip"], regs["r11"] == regs["eflags"])
+        for regs in all_regs
+    ]
+
+
+@pytest.mark.skipif(hosts_pattern() != "core 0", reason="the host's core files go elsewhere")
+def test_registers_of_threads_that_sleep_as_on_the_host(compile_c: Compile, here: Path) -> None:
+    program = compile_c(SLEEPERS, "glibc")
+    with Kernel("64M") as kernel:
+        assert crash(kernel, program).exit_status == SIGSEGV | DUMPED
+        (here / "machine").write_bytes(content(kernel, CORE))
+        kernel.check()
+    assert subprocess.run([program], check=False).returncode == -SIGSEGV
+    in_machine, on_host = threads_of(here / "machine"), threads_of(here / "core")
+    assert len(on_host) == 7
+    assert sorted(in_machine[1:]) == sorted(on_host[1:])
 
 
 def test_swapped_memory_comes_back_into_the_file(compile_c: Compile, here: Path) -> None:
