@@ -174,7 +174,7 @@ static int ends[2];
 static sem_t never;
 static void *pauses(void *n) { pause(); return n; }
 static void *reads(void *n) { char c; return read(ends[0], &c, 1) ? n : 0; }
-static void *polls(void *n) { struct pollfd p = { ends[0], POLLIN, 0 }; poll(&p, 1, 99000); return n; }
+static void *polls(void *n) { struct pollfd p = { ends[0], POLLIN, 0 }; poll(&p, 1, -1); return n; }
 static void *sleeps(void *n) { sleep(99); return n; }
 static void *waits(void *n) { sem_wait(&never); return n; }
 static void *suspends(void *n) { sigset_t none; sigemptyset(&none); sigsuspend(&none); return n; }
