@@ -27,6 +27,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -206,14 +207,15 @@ def outcome_of(function: Callable[[], Any]) -> bytes:
 
     What it printed is written.
     """
-    had = frozenset(sys.modules)
+    last = next(reversed(sys.modules))  # all of them would be touched, and so copied
     try:
         is_value, value = True, function()
     except BaseException as error:
         is_value, value = False, error
     sys.stdout.flush()
     sys.stderr.flush()
-    modules = [name for name in sys.modules if name not in had and name.startswith(OWN)]
+    new = takewhile(lambda name: name != last, reversed(sys.modules))
+    modules = [name for name in new if name.startswith(OWN)][::-1]
     try:
         return pickle.dumps((modules, is_value, value))
     except Exception as error:  # whatever the objects' own methods raise

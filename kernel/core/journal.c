@@ -331,7 +331,8 @@ void machine_journal_off(machine *m)
 	if (!j)
 		return;
 	m->journal = NULL;
-	for (uint64_t pfn = 0; j->tables && pfn < m->nr_pages; pfn++)
+	for (uint64_t pfn = handed_out_from(m, 0); j->tables && pfn < m->nr_pages;
+	     pfn = handed_out_from(m, pfn + 1))
 		free(j->tables[pfn]);
 	for (struct space *s = j->spaces, *next; s; s = next) {
 		next = s->next;

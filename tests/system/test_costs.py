@@ -1,5 +1,7 @@
 """Virtual time is what was done times what it costs; the costs are chosen at boot."""
 
+import resource
+
 import pytest
 
 from pkern.kernel import BLOCK_NS, CALL_NS
@@ -61,3 +63,18 @@ def test_waiting_for_the_clock_takes_no_more_calls_than_microseconds(compile_c, 
 def test_a_cost_is_more_than_nothing_and_no_more_than_a_second(name, cost):
     with pytest.raises(ValueError, match=f"{name} is a number from 1 to 1000000000, not {cost}"):
         Kernel(**{name: cost})
+
+
+def _page_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def test_shared_pages_are_looked_for_where_memory_is_used(programs):
+    """Not in the whole of a large machine: each branch of it would have a copy of what it reads."""
+    with Kernel(ram="1G") as kernel:
+        scheduler = boot_scheduler(kernel)
+        scheduler.processor.count_accesses(())
+        assert Machine(kernel).run(programs / "true").status == 0
+        before = _page_faults()
+        assert scheduler.processor.shared_pages() == []
+        assert _page_faults() - before < 100  # 14 MB of what is known of each page: 3,500

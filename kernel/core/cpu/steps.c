@@ -158,9 +158,12 @@ int64_t run_take_notes(processor *p, struct access_note *out, uint64_t max)
 /* The linear pages that were shared, up to max; how many there are. */
 uint64_t run_shared_pages(processor *p, uint64_t *linear, uint64_t max)
 {
+	const machine *m = p->machine;
 	uint64_t nr = 0;
 
-	for (uint64_t pfn = 0; pfn < p->machine->nr_pages; pfn++) {
+	/* A copy of the machine that read of frames which nobody ever had would have them copied too. */
+	for (uint64_t pfn = handed_out_from(m, 0); pfn < m->nr_pages;
+	     pfn = handed_out_from(m, pfn + 1)) {
 		const struct frame_use *use = &p->frames[pfn];
 
 		if (!use->shared || !use->written)
