@@ -75,6 +75,22 @@ static TELLS void tell_end(const mm *mm)
 		     (uint64_t)((char *)mm->pgd - mm->machine->arena), 0, 0);
 }
 
+/*
+ * Unmap the last areas, as many as lie near each other, and free their tables.
+ * From the end, so no gap changes; tables are looked for where areas were only.
+ */
+static void destroy_last(mm *mm)
+{
+	uint64_t start, end = mm->last->end;
+	do {
+		struct vma *vma = mm->last;
+		start = vma->start;
+		zap_range(vma, start, vma->end);
+		vma_unlink(mm, vma);
+	} while (mm->last && start - mm->last->end < PMD_SIZE);
+	pt_prune(mm, start, end);
+}
+
 void mm_destroy(mm *mm)
 {
 	machine *m = mm->machine;
@@ -82,12 +98,8 @@ void mm_destroy(mm *mm)
 		tell_end(mm);
 	scan_forget(mm);
 	ksm_exit(mm);
-	while (mm->last) { /* from the end: no gap changes */
-		struct vma *vma = mm->last;
-		zap_range(vma, vma->start, vma->end);
-		vma_unlink(mm, vma);
-	}
-	pt_prune(mm, 0, mm->counters.task_size);
+	while (mm->last)
+		destroy_last(mm);
 	struct page *pgd = page_of(m, mm->pgd);
 	assert(pgd->used == 0 && mm->counters.nr_special == 0 && mm->counters.nr_swap == 0);
 	page_put(m, pgd);
