@@ -538,8 +538,7 @@ class Kernel:
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
-        self.namespaces.close()
-        for name in ("vfs", "swap"):
+        for name in ("namespaces", "nsproxy", "vfs", "swap"):
             if name in vars(self):
                 getattr(self, name).close()
         self.clock.keep_in(None)

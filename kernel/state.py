@@ -74,6 +74,7 @@ class Machine(Protocol):
 def state_hash(kernel: Machine) -> bytes:
     """Return the hash of a machine's state. Errors: NotHashable."""
     walk = _Walk()
+    walk.put([task.waiting is None for task in kernel.tasks.values()])  # now Python knows of all
     walk.put(kernel.tasks)
     walk.put(kernel.scheduler)
     walk.put(kernel.vfs)
@@ -190,7 +191,7 @@ class _Walk:
         return [tuple(sorted(what.registers().items()))]
 
     def thread(self, what: Thread) -> Iterable[object]:
-        self.text(repr((what.cpu_ns, what.queued, what.waiting is None)).encode())
+        self.text(repr((what.cpu_ns, what.queued)).encode())
         return self._object(what)
 
     def memory(self, mm: Mm) -> Iterable[object]:

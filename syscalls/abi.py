@@ -183,10 +183,10 @@ def _one_each(syscall: Syscall) -> Raw:
     def call(task: Task, *registers: int) -> int:
         arguments: list[Any] = list(registers[:count])
         for place in signed:
-            arguments[place] = signed32(arguments[place])
+            arguments[place] = (arguments[place] & INT_BITS ^ INT_SIGN) - INT_SIGN
         for place in paths:
             arguments[place] = task.mm.string_in(arguments[place])
-        return int(handler(task, *arguments) or 0)
+        return handler(task, *arguments)  # type: ignore[no-any-return]
 
     return call
 

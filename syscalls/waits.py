@@ -29,9 +29,9 @@ DESCRIPTOR_CALLS = (
 
 def waiting_for(task: Task) -> str:
     """Return the call that a task is in and what it waits for: `wait4: child 7`."""
-    call = task.thread.unfinished
+    call = task.unfinished
     if call is None:
-        return "at a page fault" if task.thread.waiting else "held by its tracer"
+        return "at a page fault" if task.waiting else "held by its tracer"
     nr, registers = call
     name = NAMES.get(nr, f"system call {nr}")
     words = WORDS.get(name)

@@ -24,7 +24,7 @@ from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
-from pkern.kernel.tasks import rseq, sigframe, signals
+from pkern.kernel.tasks import rseq, signals
 from pkern.kernel.tasks.futex import PrivateWord, Sleeper
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
@@ -187,8 +187,9 @@ class Scheduler:
 
     def add(self, task: Task) -> None:
         """Let a task run in its turn, which the core does not begin by itself."""
-        if task.alive and not task.thread.sleeps_in_call:
-            lib.queue_add(task.cpu.handle)
+        if task.exit_status is None and not task.thread.sleeps_in_call:
+            assert task.context is not None
+            lib.queue_add(task.context.handle)
 
     def next_task(self) -> Task | None:
         """Take the task out of the queue that runs next; None: nobody can."""
@@ -288,7 +289,7 @@ class Scheduler:
 
     def wake_task(self, task: Task) -> None:
         """End a task's sleep; its system call will be tried again."""
-        if task.thread.waiting is None:
+        if task.waiting is None:
             return
         self.unpark(task)
         if not task.thread.stopped:
@@ -448,7 +449,8 @@ class Scheduler:
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
-        lib.turn_begin(task.cpu.handle, self.kin_of(task) if task.group.live > 1 else 0)
+        assert task.context is not None
+        lib.turn_begin(task.context.handle, self.kin_of(task) if task.group.live > 1 else 0)
         self._put_on(task)
         try:
             task, goes_on = self._enter(task)
@@ -557,7 +559,7 @@ class Scheduler:
     def _give_back(self, task: Task) -> None:
         """Queue a task whose turn something of the host's has ended."""
         self.running = None
-        if task.alive and not task.thread.stopped and task.thread.waiting is None:
+        if task.alive and not task.thread.stopped and task.waiting is None:
             self.add(task)
 
     def _enter(self, task: Task) -> tuple[Task, bool]:
@@ -699,7 +701,7 @@ class Scheduler:
 
     def go_on(self, task: Task) -> None:
         """Let a task run that its tracer has let go."""
-        if task.thread.waiting is None and not task.thread.stopped:
+        if task.waiting is None and not task.thread.stopped:
             self.add(task)
 
     # ---- calls that sleep ----
@@ -889,9 +891,9 @@ class Scheduler:
             self.wake(("awaited", task))
         if task.signals.is_killed():
             self._run_again(task.group, task.group.living())
-            if task.thread.waiting is None and task is not self.running:
+            if task.waiting is None and task is not self.running:
                 self.add(task)  # it may be in no queue: the host's Ctrl-C came in its turn
-        if task.thread.waiting is not None and task.signals.deliverable():
+        if task.waiting is not None and task.signals.deliverable():
             self.wake_task(task)
 
     def resume(self, group: Group) -> None:
@@ -908,7 +910,7 @@ class Scheduler:
             if task.trace is not None and task.trace.held:  # killed
                 task.trace.held, task.thread.then = False, None
                 task.attention = True
-            if task.thread.waiting is None:
+            if task.waiting is None:
                 self.add(task)
         if stopped:
             self.tell_parent(group, CLD_CONTINUED, signals.SIGCONT)
@@ -1022,7 +1024,7 @@ class Scheduler:
             if task.thread.may_restart:
                 self._end_call_for_handler(task, action.flags)
             try:
-                sigframe.setup(task, info, action)
+                load("pkern.kernel.tasks.sigframe").setup(task, info, action)
             except (SyscallError, MemoryFault):
                 self._die_on_stack(task, info)
             else:
@@ -1060,10 +1062,14 @@ class Scheduler:
         parent = child.parent
         if parent is None:
             return
-        parent.children.tell(child)
-        if parent.context is None or not parent.group.alive:
+        parent.group.children.tell(child)
+        self._tell_news(parent, child, code, status)
+
+    def _tell_news(self, parent: Task, child: Group, code: int, status: int) -> None:
+        group = parent.group
+        if parent.context is None or not group.live:
             return
-        self.wake(("child", parent.group))
+        self.wake(("child", group))
         quiet = code > CLD_DUMPED and parent.signals.sigaction(SIGCHLD).flags & SA_NOCLDSTOP
         if not quiet and 0 < child.exit_signal <= signals.NSIG:
             about = SigInfo(child.exit_signal, code, 0, child.pid, child.leader.cred.uid, status)
@@ -1090,7 +1096,8 @@ class Scheduler:
 
     def tell_end(self, child: Group) -> None:
         """Send a dead child's signal to its parent."""
-        self.tell_parent(child, *end_code(child.exit_status or 0))
+        if child.parent is not None:  # who has been told that there is news
+            self._tell_news(child.parent, child, *end_code(child.exit_code or 0))
 
     # ---- stops that are no system call ----
 

@@ -59,10 +59,10 @@ def _time(ns: int) -> tuple[int, int]:
 
 def _registers(task: Task) -> bytes:
     thread = task.thread
-    call = thread.unfinished
+    call = task.unfinished
     if call is None:
         return pack_regs(user_regs(task.cpu, thread.orig_rax))
-    wait = thread.waiting  # the end of all ends the call: what it would have returned
+    wait = task.waiting  # the end of all ends the call: what it would have returned
     task.cpu.set_result(-(RESTARTS[wait.restart] if wait is not None else thread.restart))
     return pack_regs(user_regs(task.cpu, call[0] & WORD))
 

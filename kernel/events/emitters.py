@@ -240,7 +240,7 @@ class Emitters(Watch):
 
     def _waking(self, wake_task: Callable[[Task], None]) -> Callable[[Task], None]:
         def waking(task: Task) -> None:
-            if task.thread.waiting is not None:
+            if task.waiting is not None:
                 self._tell("sched:sched_waking", task.name, task.pid, PRIO, 0)
                 self._tell("sched:sched_wakeup", task.name, task.pid, PRIO, 0)
             wake_task(task)
@@ -355,7 +355,7 @@ def _state(task: Task) -> int:
         return DEAD
     if task.thread.stopped:
         return STOPPED
-    return SLEEPS if task.thread.waiting is not None else 0
+    return SLEEPS if task.waiting is not None else 0
 
 
 def _signed(register: int) -> int:

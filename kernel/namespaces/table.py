@@ -84,8 +84,8 @@ class Namespaces:
                 self._limits.pop(one, None)
 
     def close(self) -> None:
-        """Let all go: the machine ends."""
-        for one in (*self.made.values(), *self._initial):
+        """Let all go but the initial ones: the machine ends."""
+        for one in self.made.values():
             one.close()
 
 

@@ -34,8 +34,12 @@ class IoCounters:
 
     def add(self, other: IoCounters) -> IoCounters:
         """Add what another one has counted; return self."""
-        for name, count in vars(other).items():
-            setattr(self, name, getattr(self, name) + count)
+        self.rchar += other.rchar
+        self.wchar += other.wchar
+        self.syscr += other.syscr
+        self.syscw += other.syscw
+        self.read_bytes += other.read_bytes
+        self.write_bytes += other.write_bytes
         return self
 
 

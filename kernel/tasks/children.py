@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
 
 Found = TypeVar("Found")
+NOBODY: tuple[int, Group | None] = (0, None)
 
 
 class Children:
@@ -29,7 +30,8 @@ class Children:
         return len(self._by_pid)
 
     def __iter__(self) -> Iterator[Group]:
-        return (child for _, child in self._by_pid.values())
+        for _, child in self._by_pid.values():
+            yield child
 
     def append(self, child: Group) -> None:
         """Add a child behind all others."""
@@ -49,17 +51,20 @@ class Children:
 
     def tell(self, child: Group) -> None:
         """Note that a child has news; a process that is none of these is passed over."""
-        arrival, known = self._by_pid.get(child.pid, (0, None))
+        pid = child.pid
+        arrival, known = self._by_pid.get(pid, NOBODY)
         if known is child:
-            heapq.heappush(self._news, (arrival, child.pid))
+            heapq.heappush(self._news, (arrival, pid))
 
     def first(self, choose: Callable[[Group], Found | None]) -> Found | None:
         """Return what choose makes of the first child with news that it wants, or None."""
+        if not self._news:
+            return None
         looked_at: list[tuple[int, int]] = []
         found = None
         while found is None and self._news:
             note = heapq.heappop(self._news)
-            arrival, child = self._by_pid.get(note[1], (0, None))
+            arrival, child = self._by_pid.get(note[1], NOBODY)
             if child is None or arrival != note[0] or not child.has_news or note in looked_at[-1:]:
                 continue
             looked_at.append(note)

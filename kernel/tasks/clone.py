@@ -76,11 +76,11 @@ def _new_pid(origin: Task, space: PidNamespace, numbers: Sequence[int]) -> int:
 
     Errors: ENOMEM (a namespace has ended), EAGAIN, EEXIST, EINVAL.
     """
-    spaces = space.wishes(numbers)
-    for one, wanted in spaces:
-        one.need_number(wanted)
+    if space.level:
+        for one, wanted in space.wishes(numbers):
+            one.need_number(wanted)
     tasks = origin.kernel.tasks
-    return tasks.use_pid(numbers[-1]) if len(numbers) > len(spaces) else tasks.next_pid()
+    return tasks.use_pid(numbers[-1]) if len(numbers) > space.level else tasks.next_pid()
 
 
 def fork(task: Task) -> Task:
@@ -161,4 +161,4 @@ def _enter_family(origin: Task, child: Group, flags: int, exit_signal: int) -> N
     if flags & CLONE_PARENT:
         child.parent, child.exit_signal = origin.parent, origin.group.exit_signal
     if child.parent is not None:
-        child.parent.children.append(child)
+        child.parent.group.children.append(child)

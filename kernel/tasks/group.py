@@ -62,6 +62,9 @@ class Times(NamedTuple):
         )
 
 
+NOTHING = Times()
+
+
 class Group:
     """The threads of one process, and what they have in common.
 
@@ -73,6 +76,7 @@ class Group:
     def __init__(self, kernel: Machine, leader: Task, origin: Group | None) -> None:
         self.kernel = kernel
         self.leader = leader
+        self.pid = leader.pid  # its number, which whoever leads it has
         self.threads: dict[int, Task] = {}  # by pid, in the order in which they came
         self.live = 0
         self.tracees: dict[Task, Trace] = {}  # of its threads, in the order in which they came
@@ -91,7 +95,7 @@ class Group:
         self.cpu_ns = (
             0  # of all its threads, those that have ended too, but for the turn they are in
         )
-        self.gone, self.waited_for = Times(), Times()
+        self.gone = self.waited_for = NOTHING
         self.gone_io = IoCounters()
         self.max_rss = 0  # pages, of address spaces that it has left
         self.ptracer = 0  # PR_SET_PTRACER: who may trace it, too; -1: anybody
@@ -116,11 +120,6 @@ class Group:
         What that is: Scheduler.kin_of().
         """
         self.limits.kin = 0
-
-    @property
-    def pid(self) -> int:
-        """The process's number: its leader's."""
-        return self.leader.pid
 
     def move_to(self, parent: Task | None) -> None:
         """Have another parent than the one that threads may have asked for."""
@@ -315,7 +314,7 @@ class Group:
 
     def _hand_on_children(self, task: Task) -> None:
         """Make another thread the parent of a thread's children."""
-        if not self.live or not len(self.children):
+        if not (self.live and self.children):
             return
         heir = self.living()[0]
         for child in [child for child in self.children if child.parent is task]:
@@ -330,7 +329,7 @@ class Group:
 
     def _orphan_children(self) -> None:
         """Hand the children over to a subreaper, to init, or to nobody where there is none."""
-        if not len(self.children):
+        if not self.children:
             return
         heir = self._heir()
         for child in list(self.children):
@@ -367,7 +366,8 @@ class Group:
         total = self.gone
         for task in self.threads.values():
             total = total.with_(task.times)
-        return total._replace(max_rss=max(self.max_rss, total.max_rss), cpu_ns=self.time_ns)
+        max_rss = max(self.max_rss, total.max_rss)
+        return Times(self.time_ns, total.minor, total.major, max_rss)
 
     @property
     def io(self) -> IoCounters:
@@ -388,4 +388,5 @@ class Group:
 
     def take_times(self, child: Group) -> None:
         """Add what a child that was waited for has used, with its own children."""
-        self.waited_for = self.waited_for.with_(child.times).with_(child.waited_for)
+        used = self.waited_for.with_(child.times)
+        self.waited_for = used if child.waited_for is NOTHING else used.with_(child.waited_for)

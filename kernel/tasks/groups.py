@@ -44,8 +44,10 @@ def signal_group(kernel: Machine, pgid: int, signo: int) -> None:
 def release_orphans(leaving: Group) -> None:
     """Let stopped groups go on, hung up, that nobody else could: their last parent ends."""
     parent, kernel = leaving.parent, leaving.kernel
-    candidates = [child for child in leaving.children if child.pgid != leaving.pgid]
-    pgids = {child.pgid: None for child in candidates if child.sid == leaving.sid}
+    pgids: dict[int, None] = {}
+    for child in leaving.children if leaving.children else ():
+        if child.pgid != leaving.pgid and child.sid == leaving.sid:
+            pgids[child.pgid] = None
     if parent is not None and parent.pgid != leaving.pgid and parent.sid == leaving.sid:
         pgids[leaving.pgid] = None
     for pgid in pgids:

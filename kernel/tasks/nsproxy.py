@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.ipc.shm import Segments
     from pkern.kernel.vfs.mounts import MountNamespace
 
+IN_ORDER = ("segments", "semaphores", "messages", "queues")  # the parts of an ipc namespace
+PARTS = frozenset(IN_ORDER)
+
 
 class CgroupNamespace(Namespace):
     """The root of the control groups that are seen. There is one group, so all see the same."""
@@ -91,11 +94,11 @@ class IpcNamespace(Namespace):
 
     def leave(self, task: Task) -> None:
         """Let a task that has ended leave what it holds or waits for, of the parts there are."""
-        pid = task.pid
-        named = {"segments": task, "semaphores": pid, "messages": pid, "queues": pid}
-        for name, who in named.items():
+        if PARTS.isdisjoint(vars(self)):
+            return
+        for name in IN_ORDER:
             if self.has(name):
-                getattr(self, name).leave(who)
+                getattr(self, name).leave(task.pid)
 
     def close(self) -> None:
         if self.has("segments"):
@@ -134,3 +137,8 @@ class Nsproxy(NamedTuple):
     cgroup: CgroupNamespace
     pid: PidNamespace
     mnt: MountNamespace
+
+    def close(self) -> None:
+        """Give back what they hold, but for mounts: the machine that begins with them ends."""
+        self.ipc.close()
+        self.net.close()

@@ -79,9 +79,10 @@ class TaskTable(dict[int, "Task"]):
 
         wanted: the numbers that it is to have in its pid namespace and those above; else the next.
         """
-        for space, number in task.pid_ns.wishes(wanted):
-            if space.enter(task.pid, number) == FIRST_NUMBER:
-                space.reaper = task.group
+        if task.pid_ns.level:
+            for space, number in task.pid_ns.wishes(wanted):
+                if space.enter(task.pid, number) == FIRST_NUMBER:
+                    space.reaper = task.group
         self[task.pid] = task
         self.count_user(task.cred.uid, 1)
 

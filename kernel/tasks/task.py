@@ -20,6 +20,7 @@ from pkern.kernel.tasks.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
+from pkern.kernel.tasks.futex import PrivateWord
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signals import SIGCHLD, Handlers, Signals, retarget
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Machine
     from pkern.kernel.tasks.nsproxy import Nsproxy
     from pkern.kernel.tasks.seccomp import Seccomp
+    from pkern.kernel.tasks.thread import Made
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.anon.pidfd import PidInode
     from pkern.kernel.vfs.undo import Undo
+    from pkern.kernel.wait import WouldBlock
 
 READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 # The letters of /proc/PID/stat in the words of /proc/PID/status.
@@ -71,7 +74,7 @@ class Task:
         self.io = IoCounters()
         self.exit_status: int | None = None  # of the thread, as wait4 would report it
         self.context: Context | None = None  # registers; None: a Python program
-        self.thread = Thread(self)
+        self.thread = Thread()
         self.runner = self.thread.runner  # which is the same as long as the thread is
         self.attention = False  # look at signals before going back to machine code
         self.has_execed = False
@@ -244,7 +247,22 @@ class Task:
             return "T"
         scheduler = self.kernel.scheduler
         waits = scheduler is not None and scheduler.waits_for_host and scheduler.running is self
-        return "S" if waits or self.thread.waiting is not None else "R"
+        return "S" if waits or self.waiting is not None else "R"
+
+    @property
+    def waiting(self) -> WouldBlock | None:
+        """What the task waits for, in Python or in the core; None while it can run."""
+        if self.runner.asleep:
+            scheduler = self.kernel.need_scheduler()
+            scheduler.take_over(PrivateWord(self.mm, self.runner.asleep))
+        return self.thread.parked
+
+    @property
+    def unfinished(self) -> Made | None:
+        """The system call that the task waits in, whoever serves it, or is to make again."""
+        if self.runner.asleep:
+            assert self.waiting is not None  # now the call is known here
+        return self.thread.call
 
     # ---- credentials ----
 

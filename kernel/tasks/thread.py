@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
-from pkern.kernel.tasks.futex import PrivateWord
 from pkern.kernel.tasks.rseq import Area
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
@@ -87,8 +85,7 @@ class Thread:
     lets others run in the middle of its call.
     """
 
-    def __init__(self, task: Task) -> None:
-        self._task = ref(task)  # which has this: it is to go when nobody else knows it
+    def __init__(self) -> None:
         self.runner: Any = ffi.new("struct runner *")
         self.call: Made | None = None
         self.progress: Any = None
@@ -112,22 +109,6 @@ class Thread:
         self.debug: DebugRegisters | None = None  # once a debugger has set one
         self.watched: dict[Watch, bytes] = {}  # what stands at the places it is watched at
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
-
-    @property
-    def waiting(self) -> WouldBlock | None:
-        """What the task waits for; None while it can run."""
-        task = self._task() if self.runner.asleep else None
-        if task is not None:
-            scheduler = task.kernel.need_scheduler()
-            scheduler.take_over(PrivateWord(task.mm, self.runner.asleep))
-        return self.parked
-
-    @property
-    def unfinished(self) -> Made | None:
-        """The system call that the task waits in, whoever serves it, or is to make again."""
-        if self.runner.asleep:
-            assert self.waiting is not None  # now the call is known here
-        return self.call
 
     @property
     def queued(self) -> bool:

@@ -66,7 +66,7 @@ def requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
     need_plain(task, key)
     moved = sleepers_of(task, key)[: max(count, 0)]
     for sleeper in moved:
-        wait, memory = sleeper.thread.waiting, sleeper.thread.progress
+        wait, memory = sleeper.waiting, sleeper.thread.progress
         if memory.target is not None:
             raise SyscallError(errno.EINVAL)
         memory.move(key, to)

@@ -285,9 +285,9 @@ def _event(child: Group, options: int) -> Event | None:
     """Return what a child did, if it has news of a kind that is waited for."""
     if child.leader.trace is not None and not child.leader.alive:
         return None  # its tracer is told first
-    if not child.alive:
-        ended = child.is_zombie and options & WEXITED
-        return Event(child.pid, child.exit_status or 0, child) if ended else None
+    if not child.live:
+        ended = options & WEXITED and child.is_zombie
+        return Event(child.pid, child.exit_code or 0, child) if ended else None
     stopped = child.leader.thread.stopped
     if stopped and not child.stop_seen and options & WUNTRACED and not is_held(child.leader):
         return Event(child.pid, stopped << 8 | 0x7F, child)
@@ -303,14 +303,23 @@ def _news(task: Task, kind: int, number: int, options: int) -> Event | None:
     if found is not None:
         return found
     if kind == P_ALL:
-        if not traced and not any(_eligible(task, child, options) for child in task.children):
-            raise SyscallError(errno.ECHILD)
-        return task.children.first(
+        found = task.group.children.first(
             lambda child: _event(child, options) if _eligible(task, child, options) else None
         )
+        if found is None and not traced:
+            _need_child(task, options)
+        return found
     children = _children(task, kind, number, options) if not traced else []
     events = (_event(child, options) for child in children)
     return next((event for event in events if event is not None), None)
+
+
+def _need_child(task: Task, options: int) -> None:
+    """Refuse to wait where there is no child of the kind that is waited for. Errors: ECHILD."""
+    for child in task.group.children:
+        if _eligible(task, child, options):
+            return
+    raise SyscallError(errno.ECHILD)
 
 
 def _tracees(task: Task, kind: int, number: int, options: int) -> list[Trace]:
@@ -368,10 +377,11 @@ def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
     event = _news(task, *choice, options)
     if event is not None:
-        told = event._replace(pid=task.number_of(event.pid))  # which it has until it is forgotten
+        if task.pid_ns.level:  # the number that it has until it is forgotten
+            event = event._replace(pid=task.number_of(event.pid))
         if not options & WNOWAIT:
             _consume(task, event)
-        return told
+        return event
     if options & WNOHANG:
         return None
     raise WouldBlock(("child", task.group), error=errno.EDEADLK)

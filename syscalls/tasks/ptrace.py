@@ -348,7 +348,7 @@ def _interrupt(task: Task, pid: int, addr: int, data: Any) -> int:
         trace.hold_with_group(SIGTRAP)
     elif trace.told or not trace.held:
         trace.trap, found.attention = 1, True
-        if scheduler is not None and found.thread.waiting is not None:
+        if scheduler is not None and found.waiting is not None:
             scheduler.wake_task(found)
     return 0
 

@@ -132,7 +132,7 @@ def test_hardware_and_the_kernel_read_the_same_tables(compile_c: Compile, kernel
     scheduler = kernel.scheduler
     assert scheduler is not None
     scheduler.run_until(
-        lambda: all(t.thread.waiting for t in kernel.tasks.values() if t.context is not None)
+        lambda: all(t.waiting for t in kernel.tasks.values() if t.context is not None)
     )
     found = symbols(program)
     walker = HardwareWalker(kernel, lib.context_cr3(task.cpu.handle))

@@ -73,7 +73,7 @@ class Debugged(Scheduler):
     def _resume(self, task: Task) -> int | None:
         debugger, thread = self.debugger, task.thread
         debugger.tell_events(task)
-        while task.alive and not thread.stopped and thread.waiting is None:
+        while task.alive and not thread.stopped and task.waiting is None:
             if debugger.holds(task):
                 debugger.hold(task)
                 return None
@@ -476,7 +476,7 @@ class Debugger:
         if about.startswith(OF_CALLS) or self._events.get(task):
             return
         action = self.resume.of(task)
-        if task.alive and task.thread.waiting is None and ends_step(task, action) and self.is_on:
+        if task.alive and task.waiting is None and ends_step(task, action) and self.is_on:
             self.converse(Stop(task))  # the call is made: that was the step
 
     def note_event(self, task: Task, about: str) -> None:

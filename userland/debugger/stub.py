@@ -260,7 +260,7 @@ class Stub:
 
     def _standing(self, task: Task) -> str:
         scheduler = self.target.kernel.need_scheduler()
-        sleeps = task.thread.waiting is not None
+        sleeps = task.waiting is not None
         return scheduler.waiting_for(task) if sleeps else ""
 
     # ---- registers and memory ----

@@ -224,7 +224,7 @@ class Userfaults:
             return False
         if task.context is None or task.thread.sleeps_in_call:
             return True
-        wait = task.thread.waiting
+        wait = task.waiting
         return wait is not None and waiting in wait.keys
 
     # ---- faults ----

@@ -205,7 +205,7 @@ class Segments:
         self._removed[shmid] = segment
         self.sweep()
 
-    def leave(self, task: object) -> None:
+    def leave(self, pid: int) -> None:
         """Free what only a process that has ended has shown."""
         self.sweep()
 

@@ -366,7 +366,7 @@ def syscall(task: Task) -> str:
 
     Source: proc_pid_syscall(5).
     """
-    call = task.thread.unfinished
+    call = task.unfinished
     if task.state != "S" or call is None or task.context is None:
         return "running\n"
     number, registers = call
