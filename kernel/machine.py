@@ -78,7 +78,7 @@ MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
 # Where in a Kernel the owner of a sysctl's value is, if its own name does not say so.
-OWNERS = {"oom": "memory.oom", "inotify": "vfs.inotify"}
+OWNERS = {"oom": "memory.oom", "inotify": "vfs.inotify", "networks": "nsproxy.net.common"}
 # The same in the namespaces of who asks.
 NAMESPACED = {
     "uts": "uts",
@@ -333,8 +333,8 @@ class Kernel:
             if task.alive:
                 yield from task.nsproxy
         for file, _ in self.vfs.files.values():
-            if file.descriptors > 0 and file.inode.namespace is not None:
-                yield file.inode.namespace
+            if file.descriptors > 0:
+                yield from file.inode.namespaces
         for mount in self.vfs.everywhere():
             if mount.root.namespace is not None:
                 yield mount.root.namespace

@@ -286,13 +286,41 @@ ENTRIES = (
         high=1,
     ),
     *(
-        Entry(f"net.{name}", text, "net", field, default=default, low=low, high=INT_MAX)
-        for name, field, default, low, text in (
-            ("core.rmem_default", "rmem_default", 212_992, 2304, "Bytes that a socket receives."),
-            ("core.rmem_max", "rmem_max", 4 << 20, 2304, "Bytes that SO_RCVBUF asks for at most."),
-            ("core.somaxconn", "somaxconn", 4096, 0, "Connections that wait, at most."),
-            ("core.wmem_default", "wmem_default", 212_992, 4608, "Bytes that a socket sends."),
-            ("core.wmem_max", "wmem_max", 4 << 20, 4608, "Bytes that SO_SNDBUF asks for at most."),
+        Entry(f"net.{name}", text, owner, field, default=default, low=low, high=INT_MAX)
+        for owner, name, field, default, low, text in (
+            (
+                "networks",
+                "core.rmem_default",
+                "rmem_default",
+                212_992,
+                2304,
+                "Bytes that a socket receives.",
+            ),
+            (
+                "networks",
+                "core.rmem_max",
+                "rmem_max",
+                4 << 20,
+                2304,
+                "Bytes that SO_RCVBUF asks for at most.",
+            ),
+            ("net", "core.somaxconn", "somaxconn", 4096, 0, "Connections that wait, at most."),
+            (
+                "networks",
+                "core.wmem_default",
+                "wmem_default",
+                212_992,
+                4608,
+                "Bytes that a socket sends.",
+            ),
+            (
+                "networks",
+                "core.wmem_max",
+                "wmem_max",
+                4 << 20,
+                4608,
+                "Bytes that SO_SNDBUF asks for at most.",
+            ),
         )
     ),
     Entry(

@@ -35,7 +35,7 @@ PID = Kind("pid", CLONE_NEWPID, 0xEFFFFFFC)
 USER = Kind("user", CLONE_NEWUSER, 0xEFFFFFFD)
 UTS = Kind("uts", CLONE_NEWUTS, 0xEFFFFFFE)
 KINDS = (MNT, UTS, IPC, PID, CGROUP, NET, USER)
-IN_PROXY = MNT.flag | UTS.flag | IPC.flag | PID.flag | CGROUP.flag  # those that can be made
+IN_PROXY = MNT.flag | UTS.flag | IPC.flag | PID.flag | CGROUP.flag | NET.flag
 ALL_FLAGS = IN_PROXY | USER.flag
 
 

@@ -1,7 +1,4 @@
-"""Addresses of IP: 16 bytes each, those of version 4 in their mapped form; and where they lead.
-
-Only this machine can be reached: 127.0.0.0/8 and ::1.
-"""
+"""Addresses of IP: 16 bytes each, those of version 4 in their mapped form."""
 
 from __future__ import annotations
 
@@ -38,24 +35,6 @@ def is_any(ip: bytes) -> bool:
 def is_multicast(ip: bytes) -> bool:
     """Tell whether an address is that of a group."""
     return ip[12] >> 4 == 14 if is_v4(ip) else ip[0] == 0xFF
-
-
-def can_be_own(ip: bytes) -> bool:
-    """Tell whether a socket may be bound to an address."""
-    if is_v4(ip):
-        return ip[12] == 127 or ip in (ANY4, BROADCAST) or is_multicast(ip)
-    return ip in (ANY6, LOOPBACK6) or is_multicast(ip)
-
-
-def routed(ip: bytes) -> tuple[bytes, bytes]:
-    """Return where an address leads, and the source address there. Errors: ENETUNREACH."""
-    if is_any(ip):
-        ip = LOOPBACK4 if is_v4(ip) else LOOPBACK6
-    if is_v4(ip) and ip[12] == 127:
-        return ip, LOOPBACK4
-    if ip == LOOPBACK6:
-        return ip, LOOPBACK6
-    raise SyscallError(errno.ENETUNREACH)
 
 
 def pack(family: int, end: Endpoint) -> bytes:

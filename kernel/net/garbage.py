@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkern.kernel.net.socket import Socket
+
 if TYPE_CHECKING:
-    from pkern.kernel.net.net import Net
-    from pkern.kernel.net.socket import Socket
+    from pkern.kernel.net.common import Common
 
 
-def _flying(net: Net) -> dict[Socket, None]:
+def _flying(common: Common) -> dict[Socket, None]:
     """Return the sockets that nothing but messages holds."""
     held: dict[Socket, None] = {}
-    for file, users in net.in_flight.items():
+    for file, users in common.in_flight.items():
         inode = file.inode
-        if inode in net.sockets and file.descriptors == len(users):
+        if isinstance(inode, Socket) and file.descriptors == len(users):
             held[inode] = None
     return held
 
@@ -28,16 +29,17 @@ def _received_from(socket: Socket) -> list[Socket]:
     """Return the sockets whose files can be received from one, or from who waits to be accepted."""
     queues = [socket, *socket.embryos]
     files = [file for one in queues for packet in one.queue for file in packet.files]
-    return [file.inode for file in files if file.inode in socket.net.sockets]
+    return [file.inode for file in files if isinstance(file.inode, Socket)]
 
 
-def collect(net: Net) -> None:
+def collect(common: Common) -> None:
     """Drop the queues of sockets that no task can reach."""
-    lost = _flying(net)
+    lost = _flying(common)
     if not lost:
         return
-    unborn = {end for socket in net.sockets for end in socket.embryos}
-    found = [socket for socket in net.sockets if socket not in lost and socket not in unborn]
+    everyone = list(common.sockets())
+    unborn = {end for socket in everyone for end in socket.embryos}
+    found = [socket for socket in everyone if socket not in lost and socket not in unborn]
     while found:
         for socket in _received_from(found.pop()):
             if socket in lost:

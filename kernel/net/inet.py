@@ -14,11 +14,9 @@ from pkern.kernel.net.address import (
     ANY4,
     ANY6,
     Endpoint,
-    can_be_own,
     is_any,
     is_v4,
     pack,
-    routed,
     unpack,
 )
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNSPEC, Owner, Socket
@@ -86,7 +84,7 @@ class InetSocket(Socket):
         end = unpack(self.family, address)
         if self.family == AF_INET6 and is_v4(end.ip) and self.v6only:
             raise SyscallError(errno.EINVAL)
-        if not can_be_own(end.ip):
+        if not self.net.lo.can_be_own(end.ip):
             raise SyscallError(errno.EADDRNOTAVAIL)
         return end
 
@@ -119,11 +117,14 @@ class InetSocket(Socket):
     # ---- where to ----
 
     def destination(self, end: Endpoint) -> tuple[Endpoint, bytes]:
-        """Return the end that an address leads to, and the source address. Errors: ENETUNREACH."""
+        """Return the end that an address leads to, and the source address.
+
+        Errors: ENETUNREACH, EADDRNOTAVAIL (there is no source).
+        """
         ip = end.ip
         if ip == ANY6 and is_v4(self.local.ip):
             ip = ANY4
-        ip, source = routed(ip)
+        ip, source = self.net.lo.route(ip)
         own = self.local.ip
         mixed = not is_any(own) and is_v4(own) != is_v4(ip)
         if mixed or (is_v4(ip) and self.family == AF_INET6 and self.v6only):

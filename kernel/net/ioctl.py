@@ -8,42 +8,97 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.net.address import MAPPED
+from pkern.kernel.net.loopback import INDEX, NAME, Address, Loopback
 from pkern.kernel.net.socket import AF_INET, AF_UNIX, SOCK_STREAM, Socket
 from pkern.kernel.net.tcp import TcpSocket
+from pkern.kernel.vfs.fs.nsfs import open_namespace
 
 if TYPE_CHECKING:
-    from pkern.kernel.net.net import Net
     from pkern.kernel.vfs.machine import Caller
 
 FIONREAD, SIOCOUTQ, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS = 0x541B, 0x5411, 0x8905, 0x8906, 0x8907
-SIOCGIFNAME, SIOCGIFCONF = 0x8910, 0x8912
-LO, LO_INDEX, LO_MTU, QUEUE_LENGTH = b"lo", 1, 65536, 1000
-LO_FLAGS = 0x49  # IFF_UP, IFF_LOOPBACK, IFF_RUNNING
+SIOCGIFNAME, SIOCGIFCONF, SIOCGSKNS = 0x8910, 0x8912, 0x894C
 ARPHRD_LOOPBACK = 772
 NAME_BYTES, IFREQ_BYTES, VALUE_BYTES = 16, 40, 24
+CLASSES = ((0x80, 8), (0xC0, 16), (0xE0, 24))  # an address's first byte is below: its prefix
+INT = struct.Struct("<i")
+GIFADDR, SIFADDR = 0x8915, 0x8916
+_NAME = NAME.ljust(NAME_BYTES, b"\0")
 
 
-def _ip(*parts: int) -> bytes:
-    return struct.pack("<HH", AF_INET, 0) + bytes(parts) + bytes(8)
+def _sockaddr(raw: bytes) -> bytes:
+    return struct.pack("<HH", AF_INET, 0) + raw + bytes(8)
 
 
-# What each request for one device stores in its struct ifreq, after the name.
-OF_DEVICE: dict[int, bytes] = {
-    0x8913: struct.pack("<h", LO_FLAGS),  # SIOCGIFFLAGS
-    0x8915: _ip(127, 0, 0, 1),  # SIOCGIFADDR
-    0x8917: _ip(127, 0, 0, 1),  # SIOCGIFDSTADDR
-    0x8919: _ip(0, 0, 0, 0),  # SIOCGIFBRDADDR
-    0x891B: _ip(255, 0, 0, 0),  # SIOCGIFNETMASK
-    0x891D: struct.pack("<i", 0),  # SIOCGIFMETRIC
-    0x8921: struct.pack("<i", LO_MTU),  # SIOCGIFMTU
-    0x8927: struct.pack("<H14x", ARPHRD_LOOPBACK),  # SIOCGIFHWADDR
-    0x8933: struct.pack("<i", LO_INDEX),  # SIOCGIFINDEX
-    0x8942: struct.pack("<i", QUEUE_LENGTH),  # SIOCGIFTXQLEN
-    0x8970: bytes(VALUE_BYTES),  # SIOCGIFMAP
+def _first(lo: Loopback) -> Address:
+    """Return what is asked for as its address of AF_INET. Errors: EADDRNOTAVAIL."""
+    found = lo.of_v4()
+    if not found:
+        raise SyscallError(errno.EADDRNOTAVAIL)
+    return found[0]
+
+
+def _mask(lo: Loopback) -> bytes:
+    return _first(lo).mask.to_bytes(4, "big")
+
+
+# What each request for the device stores in its struct ifreq, after the name.
+OF_DEVICE: dict[int, Callable[[Loopback], bytes]] = {
+    0x8913: lambda lo: struct.pack("<H", lo.flags),  # SIOCGIFFLAGS
+    GIFADDR: lambda lo: _sockaddr(_first(lo).raw),
+    0x8917: lambda lo: _sockaddr(_first(lo).raw),  # SIOCGIFDSTADDR
+    0x8919: lambda lo: _sockaddr(_first(lo).raw and bytes(4)),  # SIOCGIFBRDADDR
+    0x891B: lambda lo: _sockaddr(_mask(lo)),  # SIOCGIFNETMASK
+    0x891D: lambda lo: INT.pack(0),  # SIOCGIFMETRIC
+    0x8921: lambda lo: INT.pack(lo.mtu),  # SIOCGIFMTU
+    0x8927: lambda lo: struct.pack("<H14x", ARPHRD_LOOPBACK),  # SIOCGIFHWADDR
+    0x8933: lambda lo: INT.pack(INDEX),  # SIOCGIFINDEX
+    0x8942: lambda lo: INT.pack(lo.queue_length),  # SIOCGIFTXQLEN
+    0x8970: lambda lo: bytes(VALUE_BYTES),  # SIOCGIFMAP
 }
-ADDRESSES = {0x8915, 0x8917, 0x8919, 0x891B}  # what only sockets of AF_INET are asked
-CHANGES = {0x8914, 0x8916, 0x8918, 0x891A, 0x891C, 0x891E, 0x8922, 0x8923, 0x8924, 0x8943}
+ADDRESSES = {GIFADDR, 0x8917, 0x8919, 0x891B}  # what only sockets of AF_INET are asked
 PRIVATE = range(0x89F0, 0x8A00)  # a device's own
+
+
+def _set_address(lo: Loopback, value: bytes) -> None:
+    """Let an address be the only one of version 4. Errors: EINVAL."""
+    family, raw = int.from_bytes(value[:2], "little"), value[4:8]
+    prefix = next((bits for below, bits in CLASSES if raw[0] < below), 0)
+    if family != AF_INET or not prefix:
+        raise SyscallError(errno.EINVAL)
+    for old in lo.of_v4()[:1]:
+        lo.remove(old)
+    lo.add(Address(MAPPED + raw, prefix))
+
+
+def _set_mtu(lo: Loopback, value: bytes) -> None:
+    lo.mtu = _not_negative(value)
+
+
+def _set_queue_length(lo: Loopback, value: bytes) -> None:
+    lo.queue_length = _not_negative(value)
+
+
+def _not_negative(value: bytes) -> int:
+    number: int = INT.unpack_from(value)[0]
+    if number < 0:
+        raise SyscallError(errno.EINVAL)
+    return number
+
+
+def _refuse(lo: Loopback, value: bytes) -> None:
+    raise SyscallError(errno.EOPNOTSUPP)
+
+
+# What a change does with the value in its struct ifreq.
+CHANGES: dict[int, Callable[[Loopback, bytes], None]] = {
+    0x8914: lambda lo, value: lo.set_flags(int.from_bytes(value[:2], "little")),  # SIOCSIFFLAGS
+    SIFADDR: _set_address,
+    0x8922: _set_mtu,
+    0x8943: _set_queue_length,
+    **dict.fromkeys((0x8918, 0x891A, 0x891C, 0x891E, 0x8923, 0x8924), _refuse),
+}
 
 
 def _unread(socket: Socket) -> int:
@@ -82,13 +137,15 @@ def ioctl(socket: Socket, task: Caller, request: int, arg: int) -> int:
     elif request in (SIOCGSTAMP, SIOCGSTAMPNS) and socket.family != AF_UNIX:
         raise SyscallError(errno.ENOENT)  # nothing is stamped
     elif request == SIOCGIFCONF:
-        _devices(mm, arg)
+        _devices(socket.net.lo, mm, arg)
     elif request == SIOCGIFNAME:
         _name_of(mm, arg)
     elif request in OF_DEVICE:
         _device(socket, mm, request, arg)
     elif request in CHANGES:
-        _change(task, socket.net, mm, arg)
+        _change(task, socket, mm, request, arg)
+    elif request == SIOCGSKNS:
+        return _open_namespace(task, socket)
     elif request in PRIVATE and socket.family != AF_UNIX:
         _need_device(mm, arg)
         raise SyscallError(errno.EOPNOTSUPP)
@@ -97,39 +154,48 @@ def ioctl(socket: Socket, task: Caller, request: int, arg: int) -> int:
     return 0
 
 
-def _devices(mm: Any, arg: int) -> None:
-    """Store a struct ifreq for each device with an address of AF_INET: there is one."""
+def _open_namespace(task: Caller, socket: Socket) -> int:
+    """Return a descriptor of a socket's network namespace. Errors: EPERM, EMFILE."""
+    if not task.capable_in(socket.net.owner, "CAP_NET_ADMIN"):
+        raise SyscallError(errno.EPERM)
+    return open_namespace(task, socket.net.namespace)
+
+
+def _devices(lo: Loopback, mm: Any, arg: int) -> None:
+    """Store a struct ifreq for each of its addresses of AF_INET, as many as there is room for."""
     room, at = struct.unpack("<i4xQ", mm.copy_in(arg, 16))
-    entry = LO.ljust(NAME_BYTES, b"\0") + OF_DEVICE[0x8915].ljust(VALUE_BYTES, b"\0")
-    stored = IFREQ_BYTES if not at or room >= IFREQ_BYTES else 0
-    if at and stored:
-        mm.copy_out(at, entry)
-    mm.copy_out(arg, struct.pack("<i", stored))
+    found = lo.of_v4()
+    if at:
+        found = found[: max(0, room) // IFREQ_BYTES]
+        values = [_sockaddr(one.raw).ljust(VALUE_BYTES, b"\0") for one in found]
+        mm.copy_out(at, b"".join(_NAME + value for value in values))
+    mm.copy_out(arg, INT.pack(IFREQ_BYTES * len(found)))
 
 
 def _name_of(mm: Any, arg: int) -> None:
-    index = struct.unpack("<i", mm.copy_in(arg + NAME_BYTES, 4))[0]
-    if index != LO_INDEX:
+    index = INT.unpack(mm.copy_in(arg + NAME_BYTES, 4))[0]
+    if index != INDEX:
         raise SyscallError(errno.ENODEV)
-    mm.copy_out(arg, LO.ljust(NAME_BYTES, b"\0"))
+    mm.copy_out(arg, _NAME)
 
 
-def _need_device(mm: Any, arg: int) -> None:
-    name = mm.copy_in(arg, IFREQ_BYTES)[:NAME_BYTES].split(b"\0")[0]
-    if name != LO:
+def _need_device(mm: Any, arg: int) -> bytes:
+    """Return the value in a struct ifreq of the device. Errors: ENODEV."""
+    request: bytes = mm.copy_in(arg, IFREQ_BYTES)
+    if request[:NAME_BYTES].split(b"\0")[0] != NAME:
         raise SyscallError(errno.ENODEV)
+    return request[NAME_BYTES:]
 
 
 def _device(socket: Socket, mm: Any, request: int, arg: int) -> None:
     if request in ADDRESSES and socket.family != AF_INET:
         raise SyscallError(errno.ENOTTY if socket.family == AF_UNIX else errno.EINVAL)
     _need_device(mm, arg)
-    mm.copy_out(arg + NAME_BYTES, OF_DEVICE[request])
+    mm.copy_out(arg + NAME_BYTES, OF_DEVICE[request](socket.net.lo))
 
 
-def _change(task: Caller, net: Net, mm: Any, arg: int) -> None:
+def _change(task: Caller, socket: Socket, mm: Any, request: int, arg: int) -> None:
     mm.copy_in(arg, IFREQ_BYTES)
-    if not task.capable_in(net.owner, "CAP_NET_ADMIN"):
+    if not task.capable_in(socket.net.owner, "CAP_NET_ADMIN"):
         raise SyscallError(errno.EPERM)
-    _need_device(mm, arg)
-    raise SyscallError(errno.EOPNOTSUPP)
+    CHANGES[request](socket.net.lo, _need_device(mm, arg))

@@ -21,6 +21,7 @@ from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inod
 from pkern.kernel.vfs.pipe import ANYTHING, POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.net.net import Net
     from pkern.kernel.vfs.machine import Caller
 
@@ -75,12 +76,16 @@ class Socket(Inode):
         self.backlog = -1
         self.peer_creds = NOBODY
         self.options: dict[tuple[int, int], int] = {}  # (level, name): what setsockopt has set
-        self.sndbuf, self.rcvbuf = net.wmem_default, net.rmem_default
+        self.sndbuf, self.rcvbuf = net.common.wmem_default, net.common.rmem_default
         self.receive_ns: int | None = None
         self.send_ns: int | None = None
         self.linger = (0, 0)
         self.device = b""  # SO_BINDTODEVICE
         self.file: File | None = None  # once it is open
+
+    @property
+    def namespaces(self) -> list[Namespace]:
+        return [one.net.namespace for one in (self, *self.embryos)]
 
     @property
     def st_nlink(self) -> int:
@@ -242,7 +247,7 @@ class Socket(Inode):
         """Take the files out of a packet: they were received, or nobody will."""
         files, packet.files = packet.files, ()
         for file in files:
-            self.net.landed(file)
+            self.net.common.landed(file)
 
     def drop_queue(self) -> None:
         """Drop what nobody will read."""

@@ -159,7 +159,10 @@ class TcpSocket(InetSocket):
         self.phase, self.state, self.remote = CONNECTING, SYN_SENT, remote
         self.shut, self.error = 0, 0
         listener = self._listener(remote)
-        if listener is None:
+        if not self.net.lo.up:
+            self.net.lo.carried(self._heads + SYN_OPTIONS)
+            self._give_up_later()
+        elif listener is None:
             self.refused(errno.ECONNREFUSED)
         elif len(listener.embryos) > listener.backlog:
             listener.knocking.append(self)
@@ -198,7 +201,7 @@ class TcpSocket(InetSocket):
             one.state = ESTABLISHED
             one.sndbuf = WMEM_CONNECTED if one.sndbuf == WMEM_START else one.sndbuf
         listener.embryos.append(end)
-        self.net.carried(2 * (self._heads + SYN_OPTIONS), 2)
+        self.net.lo.carried(2 * (self._heads + SYN_OPTIONS), 2)
         listener.wake(POLLIN)
         self.wake()
 
@@ -273,7 +276,7 @@ class TcpSocket(InetSocket):
             self._done()
         else:
             return
-        self.net.carried(self._heads)
+        self.net.lo.carried(self._heads)
         if peer is not None:
             peer.got_fin()
 
@@ -306,7 +309,7 @@ class TcpSocket(InetSocket):
             raise MustWait(self)
         sent = packet.data[:room]
         peer.data += sent
-        self.net.carried(len(sent) + self._heads)
+        self.net.lo.carried(len(sent) + self._heads)
         if flags & MSG_OOB and len(sent) == len(packet.data):
             peer.mark, peer.mark_read = len(peer.data) - 1, 0
             peer.urgent()

@@ -137,7 +137,8 @@ class UdpSocket(InetSocket):
 
     def _deliver(self, packet: Packet, source: Endpoint, remote: Endpoint) -> None:
         heads = HEADS4 if is_v4(remote.ip) else HEADS6
-        self.net.carried(len(packet.data) + heads)
+        if not self.net.lo.carried(len(packet.data) + heads):
+            return
         receiver = self._receiver(source, remote)
         if receiver is not None:
             receiver.got(packet, source)

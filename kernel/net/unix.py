@@ -2,8 +2,8 @@
 
 A connected socket knows the other one's end; sending puts a packet into its queue, and the packet's
 cost counts for the sender until it is read (charged), as Linux counts sk_wmem_alloc. Names are of
-three kinds: a path, whose inode stands in Net.paths; an abstract name, which begins with a NUL; or
-none. Source: unix(7), Linux 6.18 net/unix/af_unix.c for the order of the checks.
+three kinds: a path, whose inode stands in Common.paths; an abstract name, which begins with a NUL;
+or none. Source: unix(7), Linux 6.18 net/unix/af_unix.c for the order of the checks.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class UnixSocket(Socket):
         self._need_no_name()
         self.path_inode = names.mknod(task, place, "sock", self.mode, 0)
         self.bound = name
-        self.net.paths[self.path_inode] = self
+        self.net.common.paths[self.path_inode] = self
 
     def find(self, task: Caller, address: bytes) -> UnixSocket:
         """Return who has a name. Errors: ECONNREFUSED, EPROTOTYPE, EINVAL, those of a path."""
@@ -132,7 +132,7 @@ class UnixSocket(Socket):
         else:
             inode = walk(task, path_of(name), Last.FOLLOW).existing()
             inode.open_check(task, MAY_WRITE)
-            found = self.net.paths.get(inode)
+            found = self.net.common.paths.get(inode)
         if found is None:
             raise SyscallError(errno.ECONNREFUSED)
         if found.socket_type != self.socket_type:
@@ -158,7 +158,7 @@ class UnixSocket(Socket):
         if packet.creds is None and (self.passes_creds or other.passes_creds):
             packet.creds = Creds(task.tgid, task.cred.uid, task.cred.gid)
         for file in packet.files:
-            self.net.sent(file, task.cred.uid)
+            self.net.common.sent(file, task.cred.uid)
         self.charged += packet.cost
         other.queue.append(packet)
         other.wake(POLLIN)
@@ -204,7 +204,7 @@ class UnixSocket(Socket):
 
     def release(self) -> None:
         if self.path_inode is not None:
-            self.net.paths.pop(self.path_inode, None)
+            self.net.common.paths.pop(self.path_inode, None)
         if self.net.abstract.get((self.socket_type, self.bound)) is self:
             del self.net.abstract[self.socket_type, self.bound]
         self.shut = BOTH

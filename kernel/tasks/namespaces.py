@@ -17,6 +17,7 @@ from pkern.kernel.namespaces.base import (
     IPC,
     MNT,
     MOST_LEVELS,
+    NET,
     PID,
     USER,
     UTS,
@@ -24,7 +25,7 @@ from pkern.kernel.namespaces.base import (
 )
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import UserNamespace
-from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace
+from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace, NetNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.mounts import MountNamespace
 
@@ -87,6 +88,7 @@ def _with_new(task: Task, places: Places, flags: int) -> Nsproxy:
         IPC.flag: lambda: IpcNamespace(kernel, owner, charged),
         PID.flag: lambda: PidNamespace(old.pid, owner, charged),
         CGROUP.flag: lambda: CgroupNamespace(owner, charged),
+        NET.flag: lambda: NetNamespace(kernel, owner, charged),
     }
     if flags & PID.flag:
         _need_pid_level(task, owner)

@@ -16,6 +16,7 @@ from pkern.kernel.values import NamedTuple
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
+    from pkern.kernel.net.common import Common
     from pkern.kernel.net.net import Net
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 IN_ORDER = ("segments", "semaphores", "messages", "queues")  # the parts of an ipc namespace
 PARTS = frozenset(IN_ORDER)
+IFF_UP = 1
 
 
 class CgroupNamespace(Namespace):
@@ -116,8 +118,19 @@ class NetNamespace(Namespace):
 
     @cached_property
     def stack(self) -> Net:
-        """All sockets."""
-        made: Net = late.load("pkern.kernel.net.net").Net(self.kernel, self.user)
+        """All sockets, and the loopback: up in a machine's first network, else down."""
+        made: Net = late.load("pkern.kernel.net.net").Net(self.kernel, self, self.common)
+        if self is self.kernel.nsproxy.net:
+            made.lo.set_flags(IFF_UP)
+        return made
+
+    @cached_property
+    def common(self) -> Common:
+        """What it has in common with the machine's other networks; the first one's own."""
+        first = self.kernel.nsproxy.net
+        if self is not first:
+            return first.common
+        made: Common = late.load("pkern.kernel.net.common").Common()
         return made
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.clock import SECOND
@@ -64,7 +64,7 @@ class Inode:
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
-    namespace: Namespace | None = None  # which is in use while it is open
+    namespace: Namespace | None = None  # which it is, or shows
     marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py
     seen_in: tuple[Inode, str] | None = None  # where it was last found, in a watched directory
     watchers: Sequence[Watcher] = ()  # told of what becomes true: see kernel/vfs/anon/epoll.py
@@ -87,6 +87,11 @@ class Inode:
         self.mounted = 0  # how many mounts cover it
         self.parent: Inode | None = None  # of a directory, with its name there
         self.name = ""
+
+    @property
+    def namespaces(self) -> Iterable[Namespace]:
+        """Which are in use while it is open."""
+        return () if self.namespace is None else (self.namespace,)
 
     @property
     def is_mapped(self) -> bool:

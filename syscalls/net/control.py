@@ -70,7 +70,7 @@ def _files_in(task: Task, data: bytes) -> tuple[File, ...]:
     files = tuple(task.fds.get_raw(fd) for fd in fds)
     trusted = task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")
     limit = 1 << 62 if trusted else task.rlimits["nofile"][0]
-    task.nsproxy.net.stack.need_flight(task.cred.uid, len(files), limit)
+    task.nsproxy.net.common.need_flight(task.cred.uid, len(files), limit)
     return files
 
 

@@ -12,12 +12,12 @@ import struct
 from collections.abc import Callable, Iterator
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.net.address import MAPPED, can_be_own, is_any, is_v4
+from pkern.kernel.net.address import MAPPED, is_any, is_v4
 from pkern.kernel.net.inet import IPPROTO_IP, IPPROTO_IPV6, InetSocket
+from pkern.kernel.net.loopback import INDEX, Loopback
 from pkern.kernel.net.packet import IpHead
 from pkern.kernel.net.socket import AF_INET, AF_INET6, Socket
 
-LOOPBACK = 1  # the only interface's index
 IP_TOS, IP_TTL, IP_PKTINFO, IP_RECVTTL, IP_RECVTOS = 1, 2, 8, 12, 13
 IPV6_RECVPKTINFO, IPV6_PKTINFO, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 49, 50, 51, 52
 IPV6_RECVTCLASS, IPV6_TCLASS = 66, 67
@@ -39,32 +39,32 @@ def _number(data: bytes, least: int, most: int) -> int:
     return int(number)
 
 
-def _source(ip: bytes, device: int) -> IpHead:
+def _source(lo: Loopback, ip: bytes, device: int) -> IpHead:
     """Return a head with a source address. Errors: ENODEV, ENETUNREACH, EINVAL."""
-    if device not in (0, LOOPBACK):
+    if device not in (0, INDEX):
         raise SyscallError(errno.ENODEV)
     if is_any(ip):
         return IpHead()
-    if not can_be_own(ip):
+    if not lo.can_be_own(ip):
         raise SyscallError(errno.ENETUNREACH if is_v4(ip) else errno.EINVAL)
     return IpHead(source=ip)
 
 
-def _tos(data: bytes) -> IpHead:
+def _tos(lo: Loopback, data: bytes) -> IpHead:
     return IpHead(traffic=data[0] if len(data) == 1 else _number(data, 0, 255))
 
 
-def _pktinfo4(data: bytes) -> IpHead:
+def _pktinfo4(lo: Loopback, data: bytes) -> IpHead:
     if len(data) != PKTINFO4.size:
         raise SyscallError(errno.EINVAL)
     device, own, _ = PKTINFO4.unpack(data)
-    return _source(MAPPED + own, device)
+    return _source(lo, MAPPED + own, device)
 
 
-def _pktinfo6(data: bytes) -> IpHead:
+def _pktinfo6(lo: Loopback, data: bytes) -> IpHead:
     if len(data) < PKTINFO6.size:
         raise SyscallError(errno.EINVAL)
-    return _source(*PKTINFO6.unpack_from(data))
+    return _source(lo, *PKTINFO6.unpack_from(data))
 
 
 def _chosen(number: int) -> int | None:
@@ -72,13 +72,13 @@ def _chosen(number: int) -> int | None:
     return None if number < 0 else number
 
 
-SENT: dict[tuple[int, int], Callable[[bytes], IpHead]] = {
+SENT: dict[tuple[int, int], Callable[[Loopback, bytes], IpHead]] = {
     (IPPROTO_IP, IP_TOS): _tos,
-    (IPPROTO_IP, IP_TTL): lambda data: IpHead(hops=_number(data, 1, 255)),
+    (IPPROTO_IP, IP_TTL): lambda lo, data: IpHead(hops=_number(data, 1, 255)),
     (IPPROTO_IP, IP_PKTINFO): _pktinfo4,
     (IPPROTO_IPV6, IPV6_PKTINFO): _pktinfo6,
-    (IPPROTO_IPV6, IPV6_HOPLIMIT): lambda data: IpHead(hops=_chosen(_number(data, -1, 255))),
-    (IPPROTO_IPV6, IPV6_TCLASS): lambda data: IpHead(traffic=_number(data, -1, 255) & 255),
+    (IPPROTO_IPV6, IPV6_HOPLIMIT): lambda lo, data: IpHead(hops=_chosen(_number(data, -1, 255))),
+    (IPPROTO_IPV6, IPV6_TCLASS): lambda lo, data: IpHead(traffic=_number(data, -1, 255) & 255),
 }
 
 
@@ -105,7 +105,7 @@ def ip_control_in(
         return head
     if (level, kind) not in SENT or (source6 and is_v4(data[:16]) != by_v4):
         raise SyscallError(errno.EINVAL)
-    chosen = SENT[level, kind](data)._asdict()
+    chosen = SENT[level, kind](inode.net.lo, data)._asdict()
     return head._replace(**{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -116,7 +116,7 @@ def ip_control(inode: Socket, head: IpHead) -> Iterator[Message]:
     """Give what a socket wants to be told of a datagram, in Linux's order."""
     to = head.to
     if inode.family == AF_INET6 and inode.option(IPPROTO_IPV6, IPV6_RECVPKTINFO):
-        yield IPPROTO_IPV6, IPV6_PKTINFO, PKTINFO6.pack(to, LOOPBACK)
+        yield IPPROTO_IPV6, IPV6_PKTINFO, PKTINFO6.pack(to, INDEX)
     if not is_v4(to):
         if inode.option(IPPROTO_IPV6, IPV6_RECVHOPLIMIT):
             yield IPPROTO_IPV6, IPV6_HOPLIMIT, INT.pack(head.hops)
@@ -124,7 +124,7 @@ def ip_control(inode: Socket, head: IpHead) -> Iterator[Message]:
             yield IPPROTO_IPV6, IPV6_TCLASS, INT.pack(head.traffic)
         return
     if inode.option(IPPROTO_IP, IP_PKTINFO):
-        yield IPPROTO_IP, IP_PKTINFO, PKTINFO4.pack(LOOPBACK, to[12:], to[12:])
+        yield IPPROTO_IP, IP_PKTINFO, PKTINFO4.pack(INDEX, to[12:], to[12:])
     if inode.option(IPPROTO_IP, IP_RECVTTL):
         yield IPPROTO_IP, IP_TTL, INT.pack(head.hops)
     if inode.option(IPPROTO_IP, IP_RECVTOS):

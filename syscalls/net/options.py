@@ -101,7 +101,7 @@ def _buffer(field: str, most: str, least: int, capability: str = "") -> Option:
         value = _int_in(data)
         if capability and not task.capable(capability):
             raise SyscallError(errno.EPERM)
-        limit = INT_MAX // 2 if capability else getattr(task.nsproxy.net.stack, most)
+        limit = INT_MAX // 2 if capability else getattr(task.nsproxy.net.common, most)
         setattr(socket, field, max(2 * min(value & 0xFFFF_FFFF, limit), least))
         socket.wake()
 

@@ -16,7 +16,6 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import (
     ALL_FLAGS,
     CLONE_NEWIPC,
-    CLONE_NEWNET,
     CLONE_NEWPID,
     CLONE_NEWUSER,
 )
@@ -63,8 +62,8 @@ OF_PYTHON = (
     CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
-NOT_DONE = CLONE_NEWNET | CLONE_INTO_CGROUP
-REFUSED = "no namespaces of networks and time, no control groups: EINVAL"
+NOT_DONE = CLONE_INTO_CGROUP
+REFUSED = "no namespaces of time, no control groups: EINVAL"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")

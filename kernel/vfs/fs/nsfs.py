@@ -54,29 +54,17 @@ class NsInode(Inode):
         if request == NS_GET_NSTYPE:
             return one.kind.flag
         if request == NS_GET_USERNS:
-            return self._open(task, _within(task, one.owner))
+            return open_namespace(task, _within(task, one.owner))
         if request == NS_GET_PARENT:
             if not one.lies_in_another:
                 raise SyscallError(errno.EINVAL)
-            return self._open(task, _parent(task, one))
+            return open_namespace(task, _parent(task, one))
         if request != NS_GET_OWNER_UID:
             raise SyscallError(errno.ENOTTY)
         if not isinstance(one, UserNamespace):
             raise SyscallError(errno.EINVAL)
         task.mm.copy_out(arg, struct.pack("<I", task.cred.user_ns.uid_of(one.uid)))
         return 0
-
-    def _open(self, task: Any, namespace: Namespace) -> int:
-        """Return a descriptor of a namespace, closed at execve. Errors: EMFILE."""
-        inode = NsInode(self.kernel, namespace)
-        file = File(self.kernel, inode, namespace.name, O_RDONLY, task)
-        try:
-            fd: int = task.fds.install(self.kernel.vfs.register(file), 0, CLOEXEC)
-        except SyscallError:
-            file.descriptors = 1
-            file.put()
-            raise
-        return fd
 
 
 def _within(task: Caller, owner: UserNamespace | None) -> UserNamespace:
@@ -92,3 +80,16 @@ def _parent(task: Any, one: Namespace) -> Namespace:
     if one.above is None or not one.above.is_seen_from(task.pid_ns):
         raise SyscallError(errno.EPERM)
     return one.above
+
+
+def open_namespace(task: Any, namespace: Namespace) -> int:
+    """Return a descriptor of a namespace, closed at execve. Errors: EMFILE."""
+    kernel = task.kernel
+    file = File(kernel, NsInode(kernel, namespace), namespace.name, O_RDONLY, task)
+    try:
+        fd: int = task.fds.install(kernel.vfs.register(file), 0, CLOEXEC)
+    except SyscallError:
+        file.descriptors = 1
+        file.put()
+        raise
+    return fd

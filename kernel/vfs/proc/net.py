@@ -187,9 +187,9 @@ def udplite6(net: Net) -> str:
 
 def dev(net: Net) -> str:
     """The loopback and what went over it, acknowledgements not counted. Source: proc_net(5)."""
-    nbytes, packets = net.carried_bytes, net.carried_packets
+    nbytes, packets, dropped = net.lo.nbytes, net.lo.packets, net.lo.dropped
     came = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:10} {0:9}"
-    went = f"{nbytes:8} {packets:7} {0:4} {0:4} {0:4} {0:5} {0:7} {0:10}"
+    went = f"{nbytes:8} {packets:7} {0:4} {dropped:4} {0:4} {0:5} {0:7} {0:10}"
     return f"{DEVICE_HEAD}    lo:{came} {went}\n"
 
 
@@ -239,17 +239,28 @@ def _fixed(text: str) -> Callable[[Net], Text]:
     return lambda net: text
 
 
+def if_inet6(net: Net) -> str:
+    """Addresses of version 6. Source: proc_net(5)."""
+    rows = [f"{one.raw.hex()} 01 {one.prefix:02x} 10 80       lo\n" for one in net.lo.of_v6()]
+    return "".join(rows)
+
+
+def route(net: Net) -> str:
+    """The head of a table of ways, once there is one. Source: proc_net(5)."""
+    return ROUTE.ljust(127) + "\n" if net.lo.has_ways else ""
+
+
 ROUTE = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
 ARP = "IP address       HW type     Flags       HW address            Mask     Device\n"
 FILES: dict[str, Callable[[Net], Text]] = {
     "arp": _fixed(ARP),
     "dev": dev,
-    "if_inet6": _fixed("00000000000000000000000000000001 01 80 10 80       lo\n"),
+    "if_inet6": if_inet6,
     "netlink": netlink,
     "packet": _fixed("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
     "raw": _fixed(f"  sl  {HEAD}{DROPS}\n"),
     "raw6": _fixed(f"  sl  {HEAD6}{DROPS}\n"),
-    "route": _fixed(ROUTE.ljust(127) + "\n"),
+    "route": route,
     "sockstat": sockstat,
     "sockstat6": sockstat6,
     "tcp": tcp4,

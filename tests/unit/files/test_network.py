@@ -135,7 +135,7 @@ def test_a_closed_socket_leaves_nothing(machine: Kernel) -> None:
     caller.bind(fd, unix(b"/tmp/s"))
     caller.sys.close(fd)
     net = machine.nsproxy.net.stack
-    assert not (net.sockets or net.paths or net.abstract or net.tcp.bound or net.udp.bound)
+    assert not (net.sockets or net.common.paths or net.abstract or net.tcp.bound or net.udp.bound)
     assert caller.connect(caller.sys.socket(UNIX, STREAM), unix(b"/tmp/s")) == -errno.ECONNREFUSED
 
 
@@ -165,7 +165,7 @@ def test_files_on_their_way_are_bounded_and_never_lost(machine: Kernel) -> None:
     assert machine.vfs.open_files() == before  # a message holds it
     sys.close(one)
     sys.close(other)
-    assert not machine.nsproxy.net.stack.in_flight
+    assert not machine.nsproxy.net.common.in_flight
     assert machine.vfs.open_files() == before - 3
 
 
@@ -184,7 +184,7 @@ def test_sockets_that_hold_only_each_other_are_collected(machine: Kernel) -> Non
     for fd in (*a, *b, listener, client):
         sys.close(fd)
     sys.close(sys.socket(UNIX, STREAM))
-    assert not machine.nsproxy.net.stack.in_flight and not machine.nsproxy.net.stack.sockets
+    assert not machine.nsproxy.net.common.in_flight and not machine.nsproxy.net.stack.sockets
 
 
 def test_a_machine_that_ends_drops_what_is_on_its_way() -> None:
@@ -194,7 +194,7 @@ def test_a_machine_that_ends_drops_what_is_on_its_way() -> None:
         caller.pass_fd(a[0], b[1])
         caller.pass_fd(b[0], a[1])
         caller.pass_fd(a[0], caller.sys.memfd_create("lost", 0))
-    assert not kernel.nsproxy.net.stack.in_flight
+    assert not kernel.nsproxy.net.common.in_flight
 
 
 def test_proc_net_tells_of_each_socket(machine: Kernel) -> None:
