@@ -16,6 +16,7 @@ from pkern.kernel import BLOCK_NS, CALL_NS
 from pkern.kernel.core import ffi
 
 SECOND = 1_000_000_000  # in nanoseconds
+CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come

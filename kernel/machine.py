@@ -35,6 +35,7 @@ from pkern.kernel.tasks.nsproxy import (
     IpcNamespace,
     NetNamespace,
     Nsproxy,
+    TimeNamespace,
     Uts,
 )
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
@@ -193,6 +194,8 @@ class Kernel:
         self.memory.running = self.running
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
+        time = TimeNamespace(FIRST)
+        time.frozen = 1
         self.nsproxy = Nsproxy(
             uts=Uts(FIRST, hostname=hostname),
             ipc=IpcNamespace(self, FIRST),
@@ -200,6 +203,8 @@ class Kernel:
             cgroup=CgroupNamespace(FIRST),
             pid=PidNamespace(None, FIRST),
             mnt=MountNamespace(FIRST),
+            time=time,
+            time_for_children=time,
         )
         self.vfs: Vfs = Vfs(self, DRIVERS)
         self.terminals = DevPts(self)

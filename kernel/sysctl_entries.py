@@ -385,6 +385,7 @@ ENTRIES = (
             ("mnt", "of mounts"),
             ("net", "of networks"),
             ("pid", "of pids"),
+            ("time", "of clocks"),
             ("user", "of users"),
             ("uts", "of host names"),
         )

@@ -31,6 +31,16 @@ def duration_in(task: Task, addr: int, parts: int = SECOND, pair: struct.Struct 
     return int(seconds * SECOND + part * (SECOND // parts))
 
 
+def ahead_of(task: Task, clock: int) -> int:
+    """Return how far a task's clock is ahead of the machine's, in nanoseconds: its namespace's."""
+    return task.nsproxy.time.ahead(clock)
+
+
+def machines(task: Task, clock: int, when: int) -> int:
+    """Return the machine's time of a clock when the task's own is when; 0 stays the least."""
+    return max(0, when - ahead_of(task, clock))
+
+
 def _nothing() -> None:
     """What most calls do when a signal ends them."""
 

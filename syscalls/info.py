@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.clock import SECOND
+from pkern.kernel.clock import CLOCK_BOOTTIME, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
@@ -132,7 +132,7 @@ def sysinfo(task: Task) -> Sysinfo:
     kernel, c = task.kernel, task.kernel.memory.counters
     swap = int(c.nr_swap_total), int(c.nr_swap_total - c.nr_swap_used)
     memory = int(c.nr_total), int(c.nr_free), int(c.nr_shmem), 0
-    uptime = -(-kernel.clock.now_ns // SECOND)
+    uptime = -(-(kernel.clock.now_ns + task.nsproxy.time.ahead(CLOCK_BOOTTIME)) // SECOND)
     return Sysinfo(uptime, *memory, *swap, len(kernel.tasks), UNIT)
 
 

@@ -195,6 +195,10 @@ class Context:
         """Whether the call that the task is in, or has just left, was made by int 0x80."""
         return bool(lib.context_in_ia32_call(self.handle))
 
+    def set_own_time(self, own: int) -> None:
+        """Let Python tell the task how long the machine has been up (1), or the core (0)."""
+        lib.context_set_own_time(self.handle, own)
+
     def forget_answers(self) -> None:
         """Let the task ask again who it is; nothing to do once the registers are forgotten."""
         lib.context_forget(self.handle)

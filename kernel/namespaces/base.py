@@ -13,7 +13,13 @@ from pkern.kernel.values import NamedTuple
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.user import UserNamespace
 
-CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
+CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = (
+    0x80,
+    0x20000,
+    0x2000000,
+    0x4000000,
+    0x8000000,
+)
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 FIRST_NUMBER = 0xF0000000
 MOST_LEVELS = 32  # below the initial one, of those that lie in one another
@@ -32,10 +38,11 @@ IPC = Kind("ipc", CLONE_NEWIPC, 0xEFFFFFFF)
 MNT = Kind("mnt", CLONE_NEWNS, 0xEFFFFFF8)
 NET = Kind("net", CLONE_NEWNET, 0xEFFFFFF9)
 PID = Kind("pid", CLONE_NEWPID, 0xEFFFFFFC)
+TIME = Kind("time", CLONE_NEWTIME, 0xEFFFFFFA)
 USER = Kind("user", CLONE_NEWUSER, 0xEFFFFFFD)
 UTS = Kind("uts", CLONE_NEWUTS, 0xEFFFFFFE)
-KINDS = (MNT, UTS, IPC, PID, CGROUP, NET, USER)
-IN_PROXY = MNT.flag | UTS.flag | IPC.flag | PID.flag | CGROUP.flag | NET.flag
+KINDS = (MNT, UTS, IPC, PID, CGROUP, NET, TIME, USER)
+IN_PROXY = MNT.flag | UTS.flag | IPC.flag | PID.flag | CGROUP.flag | NET.flag | TIME.flag
 ALL_FLAGS = IN_PROXY | USER.flag
 
 

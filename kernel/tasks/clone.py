@@ -54,6 +54,8 @@ def clone(
         places = late.load("pkern.kernel.tasks.namespaces").made_new(origin, flags)
     _need_task(origin)
     cred, nsproxy = places
+    if nsproxy.time is not nsproxy.time_for_children and not flags & CLONE_VM:
+        nsproxy = nsproxy.in_new_time()
     pid = _new_pid(origin, nsproxy.pid, numbers)
     group = origin.group if flags & CLONE_THREAD else None
     task = Task(origin.kernel, pid, origin.name, origin.argv, group, origin.group)
@@ -133,6 +135,8 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Seq
             task.mm.put()
             raise
         task.context.enter(task.mm.handle)
+        if task.nsproxy.time is not task.kernel.nsproxy.time:
+            task.show_time()
     task.fds = origin.fds.get_table() if flags & CLONE_FILES else origin.fds.copy(task)
     task.fs = origin.fs if flags & CLONE_FS else origin.fs.copy()
     if task.nsproxy.mnt is not origin.nsproxy.mnt:

@@ -19,13 +19,15 @@ from pkern.kernel.namespaces.base import (
     MOST_LEVELS,
     NET,
     PID,
+    TIME,
     USER,
     UTS,
+    Kind,
     Namespace,
 )
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import UserNamespace
-from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace, NetNamespace
+from pkern.kernel.tasks.nsproxy import CgroupNamespace, IpcNamespace, NetNamespace, TimeNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.mounts import MountNamespace
 
@@ -89,11 +91,17 @@ def _with_new(task: Task, places: Places, flags: int) -> Nsproxy:
         PID.flag: lambda: PidNamespace(old.pid, owner, charged),
         CGROUP.flag: lambda: CgroupNamespace(owner, charged),
         NET.flag: lambda: NetNamespace(kernel, owner, charged),
+        TIME.flag: lambda: old.time_for_children.copy(owner, charged),
     }
     if flags & PID.flag:
         _need_pid_level(task, owner)
     made = [kernel.namespaces.enter(make()) for flag, make in makers.items() if flags & flag]
-    return old._replace(**{one.kind.name: one for one in made})
+    return old._replace(**{_for_children(one.kind): one for one in made})
+
+
+def _for_children(kind: Kind) -> str:
+    """Return which field of an Nsproxy a new namespace of a kind goes to."""
+    return "time_for_children" if kind == TIME else kind.name
 
 
 def _need_pid_level(task: Task, owner: UserNamespace) -> None:
@@ -116,6 +124,8 @@ def move(task: Task, places: Places) -> None:
         old.ipc.leave(task)
     if old.mnt is not task.nsproxy.mnt:
         see_mounts(task)
+    if old.time is not task.nsproxy.time:
+        task.show_time()
 
 
 def see_mounts(task: Task) -> None:
@@ -134,6 +144,8 @@ def entered(task: Task, places: Places, namespace: Namespace) -> Places:
     """Return places with another namespace in one of them. Errors: EPERM, EINVAL."""
     if isinstance(namespace, UserNamespace):
         return places._replace(cred=_entered_user(task, namespace))
+    if isinstance(namespace, TimeNamespace) and not is_alone(task):
+        raise SyscallError(errno.EUSERS)
     targets = (namespace.user, places.cred.user_ns)
     if not all(task.cred.has(RIGHT, one) for one in targets):
         raise SyscallError(errno.EPERM)
@@ -141,6 +153,9 @@ def entered(task: Task, places: Places, namespace: Namespace) -> Places:
         _need_mounts(task, places, namespace)
     if isinstance(namespace, PidNamespace) and not namespace.is_seen_from(task.pid_ns):
         raise SyscallError(errno.EINVAL)  # children may only be in its own one, or below
+    if isinstance(namespace, TimeNamespace):
+        proxy = places.nsproxy._replace(time_for_children=namespace)
+        return places._replace(nsproxy=proxy.in_new_time())
     chosen: dict[str, Any] = {namespace.kind.name: namespace}
     return places._replace(nsproxy=places.nsproxy._replace(**chosen))
 
@@ -159,6 +174,11 @@ def _entered_user(task: Task, namespace: UserNamespace) -> Credentials:
     if not task.cred.has(RIGHT, namespace):
         raise SyscallError(errno.EPERM)
     return task.cred.in_new(namespace)
+
+
+def is_alone(task: Task) -> bool:
+    """Tell whether nobody else runs in its memory, or in its process."""
+    return len(task.group.threads) == 1 and task.mm.users == 1
 
 
 def shares_fs(task: Task) -> bool:

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
-from pkern.kernel.namespaces.base import CGROUP, IPC, NET, UTS, Namespace
+from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
+from pkern.kernel.namespaces.base import CGROUP, IPC, NET, TIME, UTS, Namespace
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 IN_ORDER = ("segments", "semaphores", "messages", "queues")  # the parts of an ipc namespace
 PARTS = frozenset(IN_ORDER)
 IFF_UP = 1
+# Clocks (RAW, COARSE, ALARM) -> whose offset they have.
+COUNTS_AS = {
+    **dict.fromkeys((CLOCK_MONOTONIC, 4, 6), CLOCK_MONOTONIC),
+    **dict.fromkeys((CLOCK_BOOTTIME, 9), CLOCK_BOOTTIME),
+}
 
 
 class CgroupNamespace(Namespace):
@@ -55,6 +61,30 @@ class Uts(Namespace):
         made = Uts(owner, charged, self.hostname)
         made.domainname = self.domainname
         return made
+
+
+class TimeNamespace(Namespace):
+    """How far the clocks of some tasks are ahead. frozen: 1 once a task was in it.
+
+    offsets: nanoseconds, of CLOCK_MONOTONIC and CLOCK_BOOTTIME. Source: time_namespaces(7).
+    """
+
+    kind = TIME
+
+    def __init__(self, owner: UserNamespace, charged: int = 0) -> None:
+        super().__init__(owner, charged)
+        self.offsets = {CLOCK_MONOTONIC: 0, CLOCK_BOOTTIME: 0}
+        self.frozen = 0
+
+    def copy(self, owner: UserNamespace, charged: int) -> TimeNamespace:
+        """Return a new namespace that begins with the same offsets."""
+        made = TimeNamespace(owner, charged)
+        made.offsets = dict(self.offsets)
+        return made
+
+    def ahead(self, clock: int) -> int:
+        """Return how far a clock is ahead of the machine's, in nanoseconds."""
+        return self.offsets[COUNTS_AS[clock]] if clock in COUNTS_AS else 0
 
 
 class IpcNamespace(Namespace):
@@ -141,7 +171,8 @@ class NetNamespace(Namespace):
 class Nsproxy(NamedTuple):
     """A task's namespaces, by the names of their kinds. Linux's struct nsproxy, but a value.
 
-    pid: that of the children that it makes; its own is where it has its number.
+    pid: that of the children that it makes; its own is where it has its number. time_for_children:
+    where its children will be, and itself once it has executed a program.
     """
 
     uts: Uts
@@ -150,6 +181,13 @@ class Nsproxy(NamedTuple):
     cgroup: CgroupNamespace
     pid: PidNamespace
     mnt: MountNamespace
+    time: TimeNamespace
+    time_for_children: TimeNamespace
+
+    def in_new_time(self) -> Nsproxy:
+        """Return these, with the clocks of children; those stay as they are from now on."""
+        self.time_for_children.frozen = 1
+        return self._replace(time=self.time_for_children)
 
     def close(self) -> None:
         """Give back what they hold, but for mounts: the machine that begins with them ends."""

@@ -322,6 +322,11 @@ class Task:
         self.limits.may_low = self.capable("CAP_SYS_RAWIO")
         self.limits.read_implies_exec = bool(self.attributes.personality & READ_IMPLIES_EXEC)
 
+    def show_time(self) -> None:
+        """Tell the core, which answers what the time is, whether this task has its own."""
+        if self.context is not None:
+            self.context.set_own_time(int(any(self.nsproxy.time.offsets.values())))
+
     def has_rights_of(self, other: Task) -> bool:
         """Tell whether what the core was last told of another thread is so of this one too."""
         persona = self.attributes.personality
@@ -455,6 +460,9 @@ class Task:
         self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
         self.program = program.exe.path
         self.has_execed = True
+        if self.nsproxy.time is not self.nsproxy.time_for_children:
+            self.nsproxy = self.nsproxy.in_new_time()
+            self.show_time()
         self.set_personality(self.attributes.personality & ~READ_IMPLIES_EXEC)
         self.signals.reset()
         self.group.drop_posix_timers()

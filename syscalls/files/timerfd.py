@@ -10,7 +10,7 @@ from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.timerfd import TimerInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.syscalls.clocks import REALTIME_CLOCKS
+from pkern.syscalls.clocks import REALTIME_CLOCKS, machines
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 CLOCKS, ALARM_CLOCKS = frozenset({0, 1, 7}), frozenset({8, 9})  # REALTIME, MONOTONIC, BOOTTIME
+REALTIME = REALTIME_CLOCKS | {min(ALARM_CLOCKS)}
 ABSTIME, CANCEL_ON_SET = 1, 2
 SPEC = struct.Struct("<4q")  # struct itimerspec: interval, value
 
@@ -35,7 +36,7 @@ def timerfd_create(task: Task, clock: int, flags: int = 0) -> int:
     if clock in ALARM_CLOCKS and not task.capable("CAP_WAKE_ALARM"):
         raise SyscallError(errno.EPERM)
     inode = TimerInode(task.kernel, 0o600)
-    inode.realtime = clock in REALTIME_CLOCKS or clock == min(ALARM_CLOCKS)
+    inode.clock = clock
     status = O_RDWR | flags & O_NONBLOCK
     file = File(task.kernel, inode, "anon_inode:[timerfd]", status, task)
     return install(task, task.kernel.vfs.register(file), flags)
@@ -66,10 +67,12 @@ def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
     before, clock = _pack(timer), task.kernel.clock
     interval = min(words[0] * SECOND + words[1], NEVER_NS)
     value = min(words[2] * SECOND + words[3], NEVER_NS)
-    began = 0 if flags & ABSTIME else clock.now_ns
-    if flags & ABSTIME and timer.realtime:
-        began = clock.now_ns - clock.realtime_ns
-    timer.set(min(began + value, NEVER_NS) if value else None, interval)
+    due = value if flags & ABSTIME else clock.now_ns + value
+    if flags & ABSTIME and timer.clock in REALTIME:
+        due = clock.now_ns - clock.realtime_ns + value
+    elif flags & ABSTIME:
+        due = machines(task, timer.clock, value)
+    timer.set(min(due, NEVER_NS) if value else None, interval)
     if old:
         task.mm.copy_out(old, before)
     return 0

@@ -1,8 +1,7 @@
 """fork, vfork, clone and clone3: which flags go together, and what a new task is told.
 
 kernel/tasks/clone.py makes the task. Rules and their order: copy_process() and clone3_args_valid()
-of Linux 6.18. Namespaces that are not done are EINVAL, as in a Linux that was built
-without them.
+of Linux 6.18.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pkern.kernel.namespaces.base import (
     ALL_FLAGS,
     CLONE_NEWIPC,
     CLONE_NEWPID,
+    CLONE_NEWTIME,
     CLONE_NEWUSER,
 )
 from pkern.kernel.tasks.clone import (
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 CSIGNAL = 0xFF
-CLONE_NEWTIME = 0x80  # one of CSIGNAL's bits
 LEGACY_FLAGS = 0xFFFF_FFFF
 # A Python program's child is told of, and has a copy of what else it would share.
 OF_PYTHON = (
@@ -63,7 +62,7 @@ OF_PYTHON = (
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
 NOT_DONE = CLONE_INTO_CGROUP
-REFUSED = "no namespaces of time, no control groups: EINVAL"
+REFUSED = "no control groups: EINVAL"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")
@@ -262,7 +261,7 @@ def vfork(task: Task) -> int:
     return _clone(task, VFORK)
 
 
-@syscall(56, "clone", INT, INT, INT, INT, INT, partly=REFUSED)
+@syscall(56, "clone", INT, INT, INT, INT, INT)
 def clone(
     task: Task, flags: int, stack: int = 0, parent_tid: int = 0, child_tid: int = 0, tls: int = 0
 ) -> int:
@@ -309,7 +308,7 @@ def _are_valid(flags: int, signo: int) -> bool:
     known = LEGACY_FLAGS | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP
     old = CLONE_DETACHED | CSIGNAL & ~CLONE_NEWTIME
     both = CLONE_SIGHAND | CLONE_CLEAR_SIGHAND
-    if flags & ~known or flags & old or flags & CLONE_NEWTIME or flags & both == both:
+    if flags & ~known or flags & old or flags & both == both:
         return False
     return not (flags & (CLONE_THREAD | CLONE_PARENT) and signo)
 

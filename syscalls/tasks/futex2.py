@@ -14,7 +14,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, machines
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.futex import requeue, sleep
 
@@ -53,7 +53,9 @@ def _deadline(task: Task, timeout: int, clock: int) -> int | None:
     if clock not in (CLOCK_REALTIME, CLOCK_MONOTONIC):
         raise SyscallError(errno.EINVAL)
     given, now = duration_in(task, timeout), task.kernel.clock
-    return given - now.realtime_ns + now.now_ns if clock == CLOCK_REALTIME else given
+    if clock == CLOCK_REALTIME:
+        return given - now.realtime_ns + now.now_ns
+    return machines(task, clock, given)
 
 
 def _words(task: Task, addr: int, count: int) -> list[Word]:

@@ -6,9 +6,10 @@ import errno
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
+from pkern.kernel.clock import CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, key_of, private_key, word_at
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import duration_in, machines
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -54,7 +55,7 @@ class Call(NamedTuple):
             return clock.now_ns + given
         if self.command == LOCK_PI or self.operation & CLOCK_REALTIME:
             return given - clock.realtime_ns + clock.now_ns
-        return given
+        return machines(self.task, CLOCK_MONOTONIC, given)
 
 
 def need_value(task: Task, call: Call) -> None:

@@ -32,7 +32,7 @@ from pkern.kernel.vfs.anon.pidfd import PidInode
 from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.table import INT, SINT, syscall
-from pkern.syscalls.tasks.clone import LEGACY_FLAGS, REFUSED
+from pkern.syscalls.tasks.clone import LEGACY_FLAGS
 from pkern.syscalls.tasks.ids import commit
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ UNSHARABLE = (
 )  # fmt: skip
 
 
-@syscall(272, "unshare", INT, partly=REFUSED)
+@syscall(272, "unshare", INT)
 def unshare(task: Task, flags: int) -> int:
     """Stop sharing directories, descriptors, undone semaphore operations, namespaces with others.
 
@@ -82,7 +82,7 @@ def go_to(task: Task, places: Places) -> None:
     task.kernel.namespaces.sweep()
 
 
-@syscall(308, "setns", SINT, SINT, partly=REFUSED)
+@syscall(308, "setns", SINT, SINT)
 def setns(task: Task, fd: int, kinds: int) -> int:
     """Enter the namespace of a descriptor (kinds: 0, or its CLONE_NEW*), or a process's.
 
@@ -115,4 +115,4 @@ def _namespaces_of(task: Task, fd: int, kinds: int) -> list[Namespace]:
     if not task.may_trace(other, Ids.REAL):
         raise SyscallError(errno.EPERM)
     theirs = (other.cred.user_ns, *other.nsproxy)
-    return [one for one in theirs if kinds & one.kind.flag]
+    return [one for one in dict.fromkeys(theirs) if kinds & one.kind.flag]

@@ -18,7 +18,7 @@ from pkern.kernel.tasks.posix_timers import (
     PosixTimers,
 )
 from pkern.kernel.tasks.signals import NSIG
-from pkern.syscalls.clocks import REALTIME_CLOCKS, UPTIME_CLOCKS
+from pkern.syscalls.clocks import REALTIME_CLOCKS, UPTIME_CLOCKS, machines
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def timer_settime(task: Task, number: int, flags: int, new: int, old: int = 0) -
     if value and timer.notify != SIGEV_NONE and task.kernel.scheduler is None:
         raise SyscallError(errno.ENOSYS)
     before = timer.left()
-    due = value if flags & TIMER_ABSTIME else timer.now() + value
+    due = machines(task, timer.clock, value) if flags & TIMER_ABSTIME else timer.now() + value
     timer.set(min(max(due, 1), NEVER_NS) if value else 0, interval if value else 0)
     if old:
         task.mm.copy_out(old, _pack(before))

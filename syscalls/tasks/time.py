@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, duration_in
+from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, ahead_of, duration_in
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def clock_gettime(task: Task, clock: int) -> int:
     if clock in CPU_CLOCKS:
         return thread_time(task) if clock == CLOCK_THREAD_CPUTIME_ID else process_time(task)
     if clock in UPTIME_CLOCKS:
-        return task.kernel.clock.now_ns
+        return task.kernel.clock.now_ns + ahead_of(task, clock)
     if clock < 0:
         return _cpu_clock(task, clock)
     raise SyscallError(errno.EINVAL)

@@ -19,6 +19,7 @@ from pkern.syscalls.clocks import (
     TIME_PAIR,
     UPTIME_CLOCKS,
     duration_in,
+    machines,
     pass_time,
 )
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
@@ -105,8 +106,9 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
     wanted = duration_in(task, request)
     if not flags & TIMER_ABSTIME:
         return nanosleep_raw(task, request, remain)
-    now = task.kernel.clock.realtime_ns if clock in REALTIME_CLOCKS else task.kernel.clock.now_ns
-    return sleep_until(task, wanted - now + task.kernel.clock.now_ns)
+    if clock in REALTIME_CLOCKS:
+        wanted += task.kernel.clock.now_ns - task.kernel.clock.realtime_ns
+    return sleep_until(task, machines(task, clock, wanted))
 
 
 # ---- interval timers ----

@@ -103,6 +103,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "setid"]
     [
         *((name, flavour) for name in SPACES for flavour in ("musl", "glibc")),
         ("netnamespaces", "glibc"),  # which wants headers of Linux
+        ("timenamespaces", "glibc"),
     ],
 )
 def test_namespaces_as_on_the_host(

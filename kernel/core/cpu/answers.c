@@ -91,6 +91,8 @@ static bool answer_timespec(processor *p, const struct question *q, uint64_t *ra
 
 	if (!((a->realtime_clocks | a->uptime_clocks) & bit) || !is_writable(p, q->args[1], 16))
 		return false;
+	if (p->current->own_time && a->uptime_clocks & bit)
+		return false;
 	count_work(p, 1);
 	*rax = 0;
 	return store_time(p, q->args[1], *p->clock - (a->uptime_clocks & bit ? a->boot_ns : 0), 1);

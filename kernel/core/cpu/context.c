@@ -89,9 +89,11 @@ context *context_copy(context *from)
 		memcpy(c->saved, from->saved, from->p->context_bytes);
 	c->in_ia32_call = from->in_ia32_call;
 	c->no_tsc = from->no_tsc;
+	c->own_time = from->own_time;
 	return c;
 }
 
+void context_set_own_time(context *c, uint64_t own) { c->own_time = own; }
 void context_set_tsc(context *c, uint64_t allowed) { c->no_tsc = !allowed; }
 int64_t context_has_tsc(context *c) { return !c->no_tsc; }
 int64_t context_in_ia32_call(context *c) { return c->in_ia32_call; }

@@ -95,11 +95,12 @@ struct context {
 	uint64_t remembered[ANSWER_TIMESPEC]; /* by kind */
 	uint64_t known;                       /* bit n: kind n is remembered */
 	bool no_tsc;                          /* RDTSC and RDTSCP are not for it */
-	bool in_ia32_call;                    /* made by int 0x80; until the task runs on */
-	void *owner;                          /* what Python knows it by */
-	struct runner *runner;                /* its thread */
-	struct link turn;                     /* in the queue */
-	struct link sleep;                    /* in futex.c */
+	bool own_time;         /* the machine's uptime is not what it is to be told */
+	bool in_ia32_call;     /* made by int 0x80; until the task runs on */
+	void *owner;           /* what Python knows it by */
+	struct runner *runner; /* its thread */
+	struct link turn;      /* in the queue */
+	struct link sleep;     /* in futex.c */
 	/* debug.c */
 	bool in_block; /* it stopped in the middle of a block, which has been counted */
 	uint64_t passed,

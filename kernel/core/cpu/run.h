@@ -102,7 +102,8 @@ uint64_t context_cr3(context *c); /* physical address of the top table: where ha
 void context_start(context *c, uint64_t rip, uint64_t rsp);              /* as after execve */
 void cpuid_read(machine *m, uint32_t leaf, uint32_t sub, uint32_t *out); /* eax .. edx */
 void context_get(context *c, struct user_regs *out);
-void context_set_tsc(context *c, uint64_t allowed); /* 0: RDTSC and RDTSCP fault */
+void context_set_own_time(context *c, uint64_t own); /* 1: its uptime is Python's to tell */
+void context_set_tsc(context *c, uint64_t allowed);  /* 0: RDTSC and RDTSCP fault */
 int64_t context_has_tsc(context *c);
 int64_t context_in_ia32_call(context *c); /* is it in a call, or about to leave one, by int 0x80? */
 void context_forget(context *c);          /* what its task was answered may no longer be so */

@@ -30,7 +30,7 @@ class TimerInode(Inode):
     also_ready: ClassVar[dict[int, int]] = {}
     due: int | None = None
     interval = 0
-    realtime = False  # its absolute times are those of CLOCK_REALTIME
+    clock = 0  # whose its absolute times are
 
     def set(self, due: int | None, interval: int) -> None:
         """Start it afresh, or stop it (None)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.clock import BOOT_EPOCH_S, SECOND
+from pkern.kernel.clock import BOOT_EPOCH_S, CLOCK_BOOTTIME, SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
@@ -111,10 +111,12 @@ def _states(kernel: Machine) -> tuple[int, int]:
     return states.count("R"), len(states)
 
 
-def uptime(kernel: Machine) -> str:
-    """Seconds since boot and seconds idle, of virtual time. Source: proc_uptime(5)."""
+def uptime(reader: Task) -> str:
+    """Seconds since boot and seconds idle, of the reader's time. Source: proc_uptime(5)."""
+    kernel = reader.kernel
     now = kernel.clock.now_ns
     idle = now - busy_ns(kernel)
+    now += reader.nsproxy.time.ahead(CLOCK_BOOTTIME)
     times = (f"{ns // SECOND}.{ns % SECOND // 10_000_000:02d}" for ns in (now, idle))
     return " ".join(times) + "\n"
 
@@ -128,16 +130,18 @@ def loadavg(kernel: Machine) -> str:
     return f"0.00 0.00 0.00 {running}/{total} {kernel.tasks.last_pid}\n"
 
 
-def stat(kernel: Machine) -> str:
+def stat(reader: Task) -> str:
     """Ticks of the processor, and counts since boot. Source: proc_stat(5)."""
+    kernel = reader.kernel
     busy, nice = busy_ns(kernel) // TICK_NS, kernel.tasks.nice_ns // TICK_NS
     idle = kernel.clock.now_ns // TICK_NS - busy
     ticks = f"{busy - nice} {nice} 0 {idle} 0 0 0 0 0 0"
     running, _ = _states(kernel)
     scheduler = kernel.scheduler
+    booted = BOOT_EPOCH_S - reader.nsproxy.time.ahead(CLOCK_BOOTTIME) // SECOND
     return (
         f"cpu  {ticks}\ncpu0 {ticks}\nintr 0\n"
-        f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {BOOT_EPOCH_S}\n"
+        f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {booted}\n"
         f"processes {kernel.tasks.forks}\nprocs_running {running}\nprocs_blocked 0\n"
         "softirq 0" + " 0" * len(SOFTIRQS) + "\n"
     )

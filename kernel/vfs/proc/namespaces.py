@@ -6,9 +6,11 @@ Source: namespaces(7), user_namespaces(7), proc_pid_setgroups(5), kernel/user_na
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC, NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import Namespace
 from pkern.kernel.namespaces.idmap import parse
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 MOST_BYTES = 4096  # of a map's text
+CLOCKS = {"monotonic": CLOCK_MONOTONIC, "boottime": CLOCK_BOOTTIME}
+OFFSET = re.compile(rb"[ \t\v\f\r]*([^\s]{1,9})[ \t\v\f\r]+([-+]?\d+)[ \t\v\f\r]+\+?(\d+)")
+MOST_SECONDS = NEVER_NS // SECOND
 SETGROUPS_BYTES = 8
 # What a map of each kind takes who is not allowed everything in the namespace above.
 RIGHTS = {"uid": "CAP_SETUID", "gid": "CAP_SETGID"}
@@ -37,6 +42,8 @@ LINKS: dict[str, Find] = {
     "pid_for_children": lambda task: task.nsproxy.pid,
     "mnt": lambda task: task.nsproxy.mnt,
     "net": lambda task: task.nsproxy.net,
+    "time": lambda task: task.nsproxy.time,
+    "time_for_children": lambda task: task.nsproxy.time_for_children,
     "user": lambda task: task.cred.user_ns,
     "uts": lambda task: task.nsproxy.uts,
 }
@@ -186,3 +193,49 @@ def need_power(of: Task, writer: Task) -> None:
     """Refuse to open setgroups for writing. Errors: EACCES."""
     if not writer.capable_in(of.cred.user_ns, "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EACCES)
+
+
+# ---- offsets of clocks ----
+
+
+def timens_offsets(of: Task) -> str:
+    """How far the clocks of a task's children are ahead: seconds and nanoseconds."""
+    offsets = of.nsproxy.time_for_children.offsets
+    rows = ((name, *divmod(offsets[clock], SECOND)) for name, clock in CLOCKS.items())
+    return "".join(f"{name:<10} {seconds:10d} {rest:9d}\n" for name, seconds, rest in rows)
+
+
+def write_timens_offsets(of: Task, data: bytes, writer: Task) -> int:
+    """Set one or two of them; return how many bytes that took.
+
+    Errors: EINVAL; EPERM; ERANGE: a clock would be negative, or 146 years ahead; EACCES: a task has
+    been in that namespace. Source: timens_offsets_write() of Linux 6.18.
+    """
+    if len(data) >= MOST_BYTES:
+        raise SyscallError(errno.EINVAL)
+    lines = data.split(b"\0")[0].removesuffix(b"\n").split(b"\n", len(CLOCKS))
+    found = [_offset(line) for line in lines[: len(CLOCKS)]]
+    space = of.nsproxy.time_for_children
+    if not writer.cred.has("CAP_SYS_TIME", space.user):
+        raise SyscallError(errno.EPERM)
+    for _, seconds, rest in found:
+        then = (of.kernel.clock.now_ns + rest) // SECOND + seconds
+        if abs(seconds) > MOST_SECONDS or not 0 <= then <= MOST_SECONDS // 2:
+            raise SyscallError(errno.ERANGE)
+    if space.frozen:
+        raise SyscallError(errno.EACCES)
+    space.offsets |= {clock: seconds * SECOND + rest for clock, seconds, rest in found}
+    more = lines[len(CLOCKS) :]
+    return data.index(b"\n" + more[0]) + 1 if more else len(data)
+
+
+def _offset(line: bytes) -> tuple[int, int, int]:
+    """Return the clock, seconds and nanoseconds of a line. Errors: EINVAL."""
+    numbers = OFFSET.match(line)
+    if numbers is None:
+        raise SyscallError(errno.EINVAL)
+    name = numbers[1].decode("ascii", "replace")
+    clock = CLOCKS.get(name, {str(number): number for number in CLOCKS.values()}.get(name))
+    if clock is None or int(numbers[3]) >= SECOND:
+        raise SyscallError(errno.EINVAL)
+    return clock, int(numbers[2]), int(numbers[3])

@@ -28,6 +28,10 @@ SYSVIPC: dict[str, Callable[[Task], Text]] = {
     "sem": proc_machine.sysvipc_sem,
     "shm": proc_machine.sysvipc_shm,
 }
+CLOCKS: dict[str, Callable[[Task], Text]] = {
+    "stat": proc_machine.stat,
+    "uptime": proc_machine.uptime,
+}
 MACHINE: dict[str, Callable[[Machine], Text]] = {
     "buddyinfo": late.function(ZONES, "buddyinfo"),
     "cgroups": proc_machine.cgroups,
@@ -42,9 +46,7 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
     "meminfo": proc_machine.meminfo,
     "partitions": proc_machine.partitions,
     "softirqs": proc_machine.softirqs,
-    "stat": proc_machine.stat,
     "swaps": proc_machine.swaps,
-    "uptime": proc_machine.uptime,
     "version": proc_machine.version,
     "vmstat": late.function(ZONES, "vmstat"),
     "zoneinfo": late.function(ZONES, "zoneinfo"),
@@ -73,6 +75,7 @@ def plan(kernel: Machine) -> Plan:
     return {
         **_texts(kernel, 0o444, MACHINE),
         **_texts(kernel, 0o400, PRIVATE),
+        **_readers_texts(kernel, CLOCKS),
         "config.gz": partial(proc_files.ConfigFile, kernel),
         "kmsg": partial(proc_files.KmsgFile, kernel),
         "kpagecgroup": partial(proc_files.PagesFile, kernel, lambda info: 0),

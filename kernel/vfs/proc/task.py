@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import CLOCK_BOOTTIME
 from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
@@ -239,6 +240,7 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
     number = pid_ns.number_of
     foreground = getattr(task.tty, "foreground", -1) or -1
     theirs = task.group.waited_for
+    started = task.start_ns + reader.nsproxy.time.ahead(CLOCK_BOOTTIME)
     may_look, signals, attributes = reader.may_trace(task), task.signals, task.attributes
     fields: dict[int, Any] = dict.fromkeys(range(1, 53), 0)
     fields |= {
@@ -248,7 +250,7 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
         9: 0 if task.has_execed else PF_FORKNOEXEC, 10: used.minor,
         11: theirs.minor, 12: used.major, 13: theirs.major, 14: used.cpu_ns // TICK_NS,
         16: theirs.cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,
-        20: len(task.group.threads), 22: task.start_ns // TICK_NS, 25: task.rlimits["rss"][0],
+        20: len(task.group.threads), 22: started // TICK_NS, 25: task.rlimits["rss"][0],
         31: signals.own.mask() & 0x7FFFFFFF, 32: signals.blocked & 0x7FFFFFFF,
         33: _low_mask(n for n in range(1, 32) if signals.is_ignored(n)),
         34: _low_mask(n for n in range(1, 32) if signals.is_handled(n)),

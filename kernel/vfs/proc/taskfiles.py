@@ -125,6 +125,12 @@ ROWS: dict[str, Row] = {
     "statm": Row(0o444, _of(proc_task.statm)),
     "status": Row(0o444, numbered=proc_task.status),
     "syscall": Row(0o400, _of(proc_task.syscall), at_read=EPERM),
+    "timens_offsets": Row(
+        0o644,
+        _of(proc_namespaces.timens_offsets),
+        proc_namespaces.write_timens_offsets,
+        gone=0,
+    ),
     "timers": Row(0o444, lambda of, reader: _timers(of)),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "uid_map": _id_map("uid"),
@@ -214,7 +220,9 @@ THREAD_ROWS: dict[str, Row] = {
     "io": ROWS["io"]._replace(text=_of(proc_task.thread_io)),
     "stat": ROWS["stat"]._replace(numbered=proc_task.thread_stat),
 }
-NOT_OF_THREADS = frozenset({"coredump_filter", "mountstats", "timers", "timerslack_ns"})
+NOT_OF_THREADS = frozenset(
+    {"coredump_filter", "mountstats", "timens_offsets", "timers", "timerslack_ns"}
+)
 KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
 
 
