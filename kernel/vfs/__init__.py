@@ -349,7 +349,9 @@ class Vfs:
         inode = self._open_inode(task, place, flags, mode)
         mount = place.mount if place.inode is None else place.on
         file = self.open_inode(task, inode, self.text(task, place), flags, mount)
-        if not place.jumped and place.name not in DOTS:
+        if place.on is not place.mount and place.inode is not None:
+            file.home = (inode.parent, inode.name) if inode.parent is not None else None
+        elif not place.jumped and place.name not in DOTS:
             file.home = place.directory, place.name
         if self.notify is not None:
             self.notify.used(file, IN_OPEN)
@@ -360,8 +362,12 @@ class Vfs:
     def open_inode(
         self, task: Caller, inode: Inode, path: str, flags: int, mount: Mount | None = None
     ) -> File:
-        """Return an open file of an inode that may be opened; path is for /proc."""
-        return self.register(File(self.kernel, inode.opened(task), path, flags, task, mount))
+        """Return an open file of an inode that may be opened; path is for /proc.
+
+        With O_PATH it only names a place: nothing is opened there.
+        """
+        opened = inode if flags & O_PATH else inode.opened(task)
+        return self.register(File(self.kernel, opened, path, flags, task, mount))
 
     def _open_last(self, flags: int) -> Last:
         if flags & O_CREAT and flags & O_EXCL:
