@@ -75,6 +75,7 @@ PARAMETERS: dict[str, type] = {
     "hostname": str,
     "sysctl": Mapping,
 }
+TTY_GROUP = 5
 MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
@@ -220,6 +221,7 @@ class Kernel:
     def _mount_its_own(self) -> None:
         """Mount what every machine has, from the root on."""
         self.vfs.boot()
+        self.terminals.gid, self.terminals.mode = TTY_GROUP, 0o620
         self.vfs.mount("/dev/pts", self.terminals)
         self.vfs.mount("/proc", ProcFs(self))
         sysfs = SysFs(self, self.memory, lambda: self.ksm)

@@ -34,6 +34,7 @@ ONLY_WITHOUT = {
 }
 
 
+TOOLS = ("unshare", "nsenter", "setpriv", "capsh", "bwrap", "ip")
 _LIBC = ctypes.CDLL(None)
 _MAPS = Path("/proc/self/maps").read_text()
 _CPUINFO = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].split()
@@ -138,6 +139,12 @@ TRAITS = (
         not _may_unshare(),
         "namespaces",
         ("*test_namespaces_as_on_the_host*",),
+    ),
+    Trait(
+        "no root, or no tools of namespaces: util-linux, bubblewrap, libcap2-bin, iproute2",
+        os.geteuid() != 0 or not all(map(shutil.which, TOOLS)),
+        "what these tools do",
+        ("*test_namespace_tools.py::*",),
     ),
     Trait(
         "no FUSE",

@@ -27,19 +27,33 @@ class PtsDir(DirInode):
 
 
 class DevPts:
-    """The file system of one machine's pseudo-terminals."""
+    """A file system of pseudo-terminals: each mount by a program is one by itself.
+
+    gid, mode: of slaves (tty may write). max: how many terminals at most.
+    """
 
     name = "devpts"
     magic = 0x1CD1
     block_size = 4096
-    options = ("gid=5", "mode=620", "ptmxmode=000")
-    gid, mode = 5, 0o620  # of slaves: tty may write
 
     def __init__(self, kernel: Machine) -> None:
         self.kernel = kernel
         self.root = PtsDir(kernel, 0o755)
         self.terminals: dict[int, PtyTty] = {}
-        self.max = MOST_TERMINALS
+        self.uid: int | None = None  # of slaves; None: whose master it is
+        self.gid: int | None = None
+        self.mode, self.max = 0o600, MOST_TERMINALS
+        self.ptmx = Multiplexer(kernel, 0, self)
+        self.ptmx.place(self.root, "ptmx")
+        self.root.entries["ptmx"] = self.ptmx
+
+    @property
+    def options(self) -> list[str]:
+        """Its options as /proc shows them."""
+        owners = {"uid": self.uid, "gid": self.gid}
+        given = [f"{name}={value}" for name, value in owners.items() if value is not None]
+        most = [f"max={self.max}"] if self.max != MOST_TERMINALS else []
+        return [*given, f"mode={self.mode:03o}", f"ptmxmode={self.ptmx.mode:03o}", *most]
 
     @property
     def nr(self) -> int:
@@ -71,18 +85,18 @@ class DevPts:
 
 
 class Multiplexer(Inode):
-    """/dev/ptmx: each open makes a terminal."""
+    """A terminal for each open: /dev/ptmx (pts: None, the first file system's), or in one."""
 
     kernel: Machine
     kind = "chr"
     type_bits = 0o020000
 
-    def __init__(self, kernel: Machine, mode: int) -> None:
+    def __init__(self, kernel: Machine, mode: int, pts: DevPts | None = None) -> None:
         super().__init__(kernel, mode)
-        self.rdev = PTMX_DEVICE
+        self.rdev, self.pts = PTMX_DEVICE, pts
 
     def opened(self, task: Caller) -> Inode:
-        pts: DevPts = self.kernel.terminals
+        pts: DevPts = self.pts or self.kernel.terminals
         master = pts.open_master(task)
         master.ino, master.dev, master.mode = self.ino, self.dev, self.mode
         return master

@@ -414,6 +414,7 @@ class PtySlave(PtyInode):
 def make_pty(pts: DevPts, number: int, caller: Caller) -> PtyTty:
     """Return a new terminal with both sides."""
     master = PtyMaster(pts, caller.uid, caller.gid)
-    slave = PtySlave(pts, number, caller.uid, pts.gid)
+    uid = caller.uid if pts.uid is None else pts.uid
+    slave = PtySlave(pts, number, uid, caller.gid if pts.gid is None else pts.gid)
     master.tty = slave.tty = PtyTty(pts, number, master, slave)
     return master.tty

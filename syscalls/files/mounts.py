@@ -13,6 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hostfs import HostFs
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
@@ -53,7 +54,7 @@ MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 <<
 MS_RELATIME, MS_STRICTATIME, MS_NOUSER = 1 << 21, 1 << 24, 1 << 31
 MS_MGC = 0xC0ED0000
 PROPAGATION = (MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED)
-IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc")
+IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
@@ -127,16 +128,50 @@ def _set_page_size(fs: TmpFs, text: str) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-Setter = Callable[[TmpFs, str], None]
+def _set_slave_mode(fs: DevPts, text: str) -> None:
+    fs.mode = _octal(text) & 0o777
+
+
+def _set_ptmx_mode(fs: DevPts, text: str) -> None:
+    fs.ptmx.mode = _octal(text) & 0o777
+
+
+def _set_slave_uid(fs: DevPts, text: str) -> None:
+    fs.uid = _number(text)
+
+
+def _set_slave_gid(fs: DevPts, text: str) -> None:
+    fs.gid = _number(text)
+
+
+def _set_most(fs: DevPts, text: str) -> None:
+    if _number(text) > MOST_TERMINALS:
+        raise SyscallError(errno.EINVAL)
+    fs.max = _number(text)
+
+
+def _set_nothing(fs: DevPts, text: str) -> None:
+    """Each mount is a new instance anyway."""
+
+
+Setter = Callable[[Any, str], None]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
 LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes}
 # What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
-OPTIONS: dict[type[TmpFs], dict[str, Setter]] = {
+OPTIONS: dict[type[Any], dict[str, Setter]] = {
     TmpFs: OWNER | LIMITS,
     HugetlbFs: OWNER | {"pagesize": _set_page_size},
+    DevPts: {
+        "uid": _set_slave_uid,
+        "gid": _set_slave_gid,
+        "mode": _set_slave_mode,
+        "ptmxmode": _set_ptmx_mode,
+        "max": _set_most,
+        "newinstance": _set_nothing,
+    },
 }
 FILE_SYSTEMS: dict[str, type[Any]] = {
-    "tmpfs": TmpFs, "ramfs": TmpFs, "hugetlbfs": HugetlbFs, "proc": ProcFs,
+    "tmpfs": TmpFs, "ramfs": TmpFs, "hugetlbfs": HugetlbFs, "proc": ProcFs, "devpts": DevPts,
 }  # fmt: skip
 
 
@@ -373,10 +408,10 @@ def mount(
 ) -> int:
     """Mount a new file system over a place, or (MS_BIND) another place, or change or move a mount.
 
-    fstype: tmpfs, ramfs, hugetlbfs or proc. flags: MS_REMOUNT with or without MS_BIND; MS_BIND with
-    or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one. Errors: EPERM
-    (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to read-only: files are
-    open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
+    fstype: tmpfs, ramfs, hugetlbfs, proc, devpts. flags: MS_REMOUNT with or without MS_BIND;
+    MS_BIND with or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one.
+    Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to
+    read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
     """
     where = path_at(task, AT_FDCWD, target)
     if flags & 0xFFFF0000 == MS_MGC:
