@@ -1529,7 +1529,7 @@ class Calls:
         fstype: tmpfs, ramfs, hugetlbfs, proc, devpts. flags: MS_REMOUNT with or without MS_BIND;
         MS_BIND with or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one.
         Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to
-        read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
+        read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux.
         """
 
     def move_pages(self, pid: int, count: int, pages: int, nodes: int, status: int, flags: int = 0) -> int:

@@ -411,7 +411,7 @@ def mount(
     fstype: tmpfs, ramfs, hugetlbfs, proc, devpts. flags: MS_REMOUNT with or without MS_BIND;
     MS_BIND with or without MS_REC; MS_SHARED, PRIVATE, SLAVE, UNBINDABLE; MS_MOVE; else a new one.
     Errors: EPERM (CAP_SYS_ADMIN), ENODEV (unknown type), ENOTDIR, EINVAL, ENOENT, EBUSY (to
-    read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux 6.18.
+    read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux.
     """
     where = path_at(task, AT_FDCWD, target)
     if flags & 0xFFFF0000 == MS_MGC:
