@@ -1708,7 +1708,8 @@ class Calls:
     def pipe2(self, flags: int = 0) -> tuple[int, int]:
         """Return the reading and the writing descriptor of a new pipe.
 
-        Errors: EMFILE, EINVAL. Source: pipe2(2).
+        flags: O_CLOEXEC, O_NONBLOCK, O_DIRECT (each write is a packet).
+        Errors: EMFILE, EINVAL, ENOPKG (O_NOTIFICATION_PIPE). Source: pipe2(2).
         """
 
     def pivot_root(self, new_root: StrPath, put_old: StrPath) -> int:

@@ -96,7 +96,8 @@ enum vm_flags {
 	VM_UFFD_WP = 0x2000000000,      /* of stores to what it protects, */
 	VM_UFFD_MINOR = 0x4000000000,   /* of pages that only the cache has */
 	VM_UFFD = 0x7000000000,
-	VM_DROPPABLE = 0x8000000000 /* under pressure its pages are dropped, not swapped */
+	VM_DROPPABLE = 0x8000000000, /* under pressure its pages are dropped, not swapped */
+	VM_SYNC = 0x10000000000      /* MAP_SYNC was asked for, where it means nothing */
 };
 enum { VM_PKEY_SHIFT = 32 };
 
@@ -575,7 +576,7 @@ int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >=
 
 /* ---- open files (mapping.c) ---- */
 file *file_create(mapping *mp, uint64_t mode, uint64_t cookie);
-void file_put(file *f);
+uint64_t file_put(file *f); /* returns how many VMAs still show it */
 void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */

@@ -725,16 +725,17 @@ file *file_create(mapping *mp, uint64_t mode, uint64_t cookie)
 
 void file_get(file *f) { f->refcount++; }
 
-void file_put(file *f)
+uint64_t file_put(file *f)
 {
 	machine *m = f->machine;
 	if (--f->refcount)
-		return;
+		return f->refcount;
 	*(f->prev ? &f->prev->next : &m->files) = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
 	mapping_put(f->mapping);
 	slab_free(m, CACHE_FILE, f);
+	return 0;
 }
 
 void file_set_mode(file *f, uint64_t mode) { f->mode = mode; }

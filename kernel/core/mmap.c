@@ -280,6 +280,8 @@ static uint64_t flag_bits(uint64_t prot, uint64_t flags)
 		vm |= VM_NOHUGEPAGE;
 	if (flags & MAP_HUGETLB)
 		vm |= VM_HUGETLB;
+	if (flags & MAP_SYNC)
+		vm |= VM_SYNC;
 	return vm;
 }
 
@@ -342,6 +344,13 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 static int64_t anonymous_flags(uint64_t flags, uint64_t *vm_flags)
 {
 	switch (flags & MAP_TYPE) {
+	case MAP_SHARED_VALIDATE: /* large pages are a file's, of which it can be asked */
+		if (!(flags & MAP_HUGETLB))
+			return -EINVAL;
+		if (flags & ~(uint64_t)LEGACY_FLAGS)
+			return -EOPNOTSUPP;
+		*vm_flags |= VM_SHARED | VM_MAYSHARE;
+		return *vm_flags & VM_GROWSDOWN ? -EINVAL : 0;
 	case MAP_SHARED:
 		if (*vm_flags & VM_GROWSDOWN)
 			return -EINVAL;

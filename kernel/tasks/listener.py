@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.inode import POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLHUP, wake
 from pkern.kernel.wait import Restart, WouldBlock
 
@@ -48,13 +48,9 @@ class Notice:
         self.task.kernel.wake(self)
 
 
-class Listener(Inode):
+class Listener(AnonInode):
     """The notices of one filter. killable: 1: a received one can be interrupted by SIGKILL only."""
 
-    kind = "anon"
-    type_bits = 0
-    noexec = True
-    can_epoll = True
     can_seek = False
 
     def __init__(self, kernel: Machine, killable: int) -> None:

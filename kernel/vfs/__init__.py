@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.file import O_PATH, File
+from pkern.kernel.vfs.file import O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
@@ -187,11 +187,11 @@ class Vfs:
             self._prune_at = max(1024, 2 * len(self.files))
         return file
 
-    def closed(self, file: File) -> None:
-        """Forget an open file whose last descriptor went, unless a VMA may still show it."""
+    def closed(self, file: File, nr_vmas: int) -> None:
+        """Forget an open file whose last descriptor went, unless VMAs still show it."""
         if self.notify is not None:
             self.notify.closed(file)
-        if not file.inode.is_mapped:
+        if not nr_vmas:
             self.files.pop(file.cookie, None)
 
     def open_files(self) -> int:
@@ -349,6 +349,7 @@ class Vfs:
         inode = self._open_inode(task, place, flags, mode)
         mount = place.mount if place.inode is None else place.on
         file = self.open_inode(task, inode, self.text(task, place), flags, mount)
+        file.created = bool(flags & O_CREAT) and place.inode is None
         if place.on is not place.mount and place.inode is not None:
             file.home = (inode.parent, inode.name) if inode.parent is not None else None
         elif not place.jumped and place.name not in DOTS:
@@ -364,8 +365,11 @@ class Vfs:
     ) -> File:
         """Return an open file of an inode that may be opened; path is for /proc.
 
-        With O_PATH it only names a place: nothing is opened there.
+        With O_PATH it only names a place: nothing is opened there. Errors: EINVAL (O_DIRECT of a
+        kind that has it not), and those of the kind's file_opened.
         """
+        if flags & O_DIRECT and not inode.can_direct:
+            raise SyscallError(errno.EINVAL)
         opened = inode if flags & O_PATH else inode.opened(task)
         return self.register(File(self.kernel, opened, path, flags, task, mount))
 

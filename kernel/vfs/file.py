@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR = 3, 0, 1, 2
 ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, 0)  # by O_ACCMODE's bits
-O_APPEND, O_NONBLOCK, O_PATH = 0o2000, 0o4000, 0o10000000
+O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH = 0o2000, 0o4000, 0o40000, 0o10000000
 CREATION_FLAGS = 0o1700  # O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
 CLOEXEC, NO_CLOEXEC = 1, 0
 POLLNVAL = 32
@@ -73,6 +73,7 @@ class File:
         self.owner = NO_OWNER  # F_SETOWN: who gets SIGIO
         self.signal = 0  # F_SETSIG: what it gets instead; 0: SIGIO
         self.watcher: AsyncWatcher | None = None  # with O_ASYNC
+        self.created = False  # whether this open has made the file
         self.descriptors = 0
         self.cookie = kernel.vfs.numbers.take()
         if not self.is_path:
@@ -186,12 +187,11 @@ class File:
         self.descriptors -= 1
         if self.descriptors > 0:
             return
-        if self.handle != ffi.NULL:
-            lib.file_put(self.handle)
-            self.handle = ffi.NULL
+        handle, self.handle = self.handle, ffi.NULL
+        nr_vmas = lib.file_put(handle) if handle != ffi.NULL else 0
         if self.watcher is not None:
             self.watcher.drop()
-        self.kernel.vfs.closed(self)
+        self.kernel.vfs.closed(self, nr_vmas)
         self.inode.open_count -= 1
         self.inode.writers -= self.counted
         if not self.is_path:

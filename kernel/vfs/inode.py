@@ -56,13 +56,16 @@ class Inode:
     kind = "file"
     is_sink = False  # what is written to it is not even looked at
     type_bits = stat.S_IFREG
-    block_size = PAGE_SIZE  # as stat shows it, bytes
+    block_size = PAGE_SIZE  # as stat and FIGETBSZ show it, bytes
     can_sync = False  # fsync has something to write, or may say that it has
     can_epoll = False
     lasting_flags = 0  # of those that an open of other kinds forgets
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
+    fixed = 0  # the errno for who would set its mode, owner or times; 0: by its rights
+    can_direct = False  # O_DIRECT is taken, of a file that was reached by a path
+    write_hint = 0  # F_SET_RW_HINT: how long what is written is expected to live
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
     namespace: Namespace | None = None  # which it is, or shows
     marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py
@@ -122,6 +125,11 @@ class Inode:
     def size(self) -> int:
         """Bytes."""
         return 0
+
+    def need_settable(self) -> None:
+        """Refuse to set mode, owner or times where its kind has them as they are. Errors: EPERM."""
+        if self.fixed:
+            raise SyscallError(self.fixed)
 
     def fdinfo(self) -> str:
         """What /proc/PID/fdinfo shows of its kind, after what it shows of every open file."""
@@ -355,10 +363,21 @@ def in_group(task: Caller, gid: int) -> bool:
     return gid == task.gid or gid in task.groups
 
 
+class AnonInode(Inode):
+    """What only descriptors lead to: no name, no rights that could be set, nothing to execute."""
+
+    kind = "anon"
+    type_bits = 0
+    noexec = True
+    can_epoll = True
+    fixed = errno.EOPNOTSUPP
+
+
 class MappedInode(Inode):
     """A regular file: bytes in the core's page cache."""
 
     can_sync = True
+    can_direct = True
 
     mapping_flags = lib.MAPPING_MEMORY
     fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})

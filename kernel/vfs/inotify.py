@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, Inode
+from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, AnonInode, Inode
 from pkern.kernel.vfs.pipe import sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -66,12 +66,9 @@ def take(counts: dict[int, int], uid: int, most: int, number: int) -> None:
     counts[uid] = counts.get(uid, 0) + 1
 
 
-class InotifyInode(Inode):
+class InotifyInode(AnonInode):
     """An instance: its watches, and the events that have not been read."""
 
-    kind = "anon"
-    can_epoll = True
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
     def __init__(self, kernel: Machine, uid: int) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.inode import Inode
 
 F_RDLCK, F_WRLCK, F_UNLCK = 0, 1, 2
-LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN = 1, 2, 4, 8
+LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN, LOCK_MAND = 1, 2, 4, 8, 32
 LOCK_END = 1 << 63  # of a record without an end
 
 

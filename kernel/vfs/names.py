@@ -388,6 +388,7 @@ def _tell_moved(notify: Notify, old: Place, new: Place, inode: Inode, flags: int
 def chmod(task: Caller, inode: Inode, mode: int) -> None:
     """Set the permission bits. Errors: EPERM, EROFS. Source: chmod(2)."""
     inode.check_writable()
+    inode.need_settable()
     inode.need_owner(task)
     mode &= 0o7777
     if not in_group(task, inode.gid) and not task.capable_over(inode, "CAP_FSETID"):
@@ -400,6 +401,7 @@ def chmod(task: Caller, inode: Inode, mode: int) -> None:
 def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
     inode.check_writable()
+    inode.need_settable()
     owner = task.uid == inode.uid
     if not task.capable_over(inode, "CAP_CHOWN"):
         if uid != -1 and not (owner and uid == inode.uid):

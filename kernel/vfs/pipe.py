@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.file import O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
+from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.wait import WouldBlock
 
@@ -93,6 +93,7 @@ class PipeInode(Inode):
         self.queue = bytearray()
         self.taken = 0  # bytes that have gone, ever: where in the stream the queue begins
         self.pages: list[PageRef] = []  # what of the queue is pages of others', in order
+        self.packets: list[tuple[int, int]] = []  # of the queue: start and end in the stream
         self.capacity = CAPACITY
         self.readers = self.writers = 0
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
@@ -106,7 +107,12 @@ class PipeInode(Inode):
     # ---- ends ----
 
     def file_opened(self, file: File) -> None:
-        """Count an end; the opener of one end waits until there is the other."""
+        """Count an end; the opener of one end waits until there is the other.
+
+        Errors: EINVAL: it is to be neither read nor written, ENXIO.
+        """
+        if not file.access:
+            raise SyscallError(errno.EINVAL)
         if file.flags & 3 != O_RDWR and self.dev != DEV_PIPE:  # a FIFO, which has a name
             self._meet(file)
         self._count(file, 1)
@@ -139,6 +145,7 @@ class PipeInode(Inode):
         self._count(file, -1)
         if not self.readers and not self.writers and not self.waiting:
             self._consume(len(self.queue))
+            self.packets.clear()
         wake(self)
 
     def _has(self, end: int) -> bool:
@@ -160,12 +167,21 @@ class PipeInode(Inode):
 
     def take(self, nbytes: int) -> bytes:
         """Return up to nbytes, which are gone."""
-        was_full = self.capacity - len(self.queue) < PIPE_BUF
+        was_full = not self.has_room
+        nbytes, gone = self._span(nbytes)
         data = self.peek(nbytes)
-        self._consume(len(data))
+        self._consume(gone)
         if data:
             wake(self, POLLOUT if was_full else 0)
         return data
+
+    def _span(self, nbytes: int) -> tuple[int, int]:
+        """Return how much a read of nbytes takes, and how much goes: a read ends with a packet."""
+        nbytes = min(nbytes, len(self.queue))
+        if not self.packets or not nbytes or self.packets[0][0] >= self.taken + nbytes:
+            return nbytes, nbytes
+        end = self.packets.pop(0)[1] - self.taken
+        return min(nbytes, end), end
 
     def peek(self, nbytes: int) -> bytes:
         """Return up to nbytes as they are now; they stay."""
@@ -223,7 +239,19 @@ class PipeInode(Inode):
         if not data:
             return 0
         room = self.need_room(len(data) if len(data) <= PIPE_BUF else 1, waits(file))
+        if file.flags & O_DIRECT:
+            data = data[: max(1, room // PAGE_SIZE) * PAGE_SIZE]
+            self._wrap(len(data))
         return self.put(data[:room])
+
+    def _wrap(self, nbytes: int) -> None:
+        """Make packets of bytes to come, unless they go on with what is no packet, as on Linux."""
+        begin = self.taken + len(self.queue)
+        if self.queue and (not self.packets or self.packets[-1][1] != begin):
+            return
+        end = begin + nbytes
+        starts = range(begin, end, PAGE_SIZE)
+        self.packets += [(start, min(start + PAGE_SIZE, end)) for start in starts]
 
     def put(self, data: bytes) -> int:
         """Add data, for which there is room; return how much."""
@@ -236,15 +264,20 @@ class PipeInode(Inode):
         """Return the room, at least nbytes. Errors: EPIPE, EAGAIN."""
         if not self._has(MAY_READ):
             raise SyscallError(errno.EPIPE)
-        room = self.capacity - len(self.queue)
-        if room < nbytes:
+        if self.room < nbytes:
             sleep(self, wait)
-        return room
+        return self.room
+
+    @property
+    def room(self) -> int:
+        """Bytes that can be written; a packet takes a whole page."""
+        padding = sum(PAGE_SIZE - end + start for start, end in self.packets)
+        return max(0, self.capacity - len(self.queue) - padding)
 
     @property
     def has_room(self) -> bool:
         """Tell whether a page can be written at once."""
-        return self.capacity - len(self.queue) >= PIPE_BUF
+        return self.room >= PIPE_BUF
 
     def poll(self, file: File) -> int:
         ready = 0
@@ -281,7 +314,7 @@ def make_pipe(kernel: Machine, task: Caller, flags: int) -> tuple[File, File]:
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
     name = f"pipe:[{inode.ino}]"
     reader, writer = (
-        kernel.vfs.register(File(kernel, inode, name, mode | flags, task))
-        for mode in (O_RDONLY, O_WRONLY)
+        kernel.vfs.register(File(kernel, inode, name, mode | flags & kept, task))
+        for mode, kept in ((O_RDONLY, O_NONBLOCK), (O_WRONLY, O_NONBLOCK | O_DIRECT))
     )
     return reader, writer

@@ -10,7 +10,14 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, S_ISVTX, XATTR_PREFIXES, Inode
+from pkern.kernel.vfs.inode import (
+    DEV_SHMEM,
+    MAY_READ,
+    MAY_WRITE,
+    S_ISVTX,
+    XATTR_PREFIXES,
+    Inode,
+)
 from pkern.kernel.vfs.names import IN_ATTRIB, prepare_change, told_of
 
 if TYPE_CHECKING:
@@ -42,8 +49,10 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
 
 def _need_supported(task: Caller, inode: Inode, name: str) -> None:
     fs = inode.kernel.vfs.file_system(inode)
+    unnamed = inode.dev == DEV_SHMEM and inode.kind == "file"  # a memfd
+    name_of_fs = "tmpfs" if unnamed else getattr(fs, "name", "")
     known = any(name.startswith(prefix) and name != prefix for prefix in XATTR_PREFIXES)
-    if getattr(fs, "name", "") not in HAVE_THEM or not known:
+    if name_of_fs not in HAVE_THEM or not known:
         raise SyscallError(errno.EOPNOTSUPP)
 
 

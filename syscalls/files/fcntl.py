@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from pkern.kernel.vfs.file import (
     F_OWNER_TID,
     NO_CLOEXEC,
     O_APPEND,
+    O_DIRECT,
     O_NONBLOCK,
     File,
     Owner,
@@ -40,6 +42,7 @@ from pkern.kernel.vfs.locks import (
     F_WRLCK,
     LOCK_END,
     LOCK_EX,
+    LOCK_MAND,
     LOCK_NB,
     LOCK_SH,
     LOCK_UN,
@@ -60,11 +63,17 @@ O_ASYNC, FIOASYNC = 0o20000, 0x5452
 FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP = 0x8901, 0x8902, 0x8903, 0x8904
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
-PATH_COMMANDS = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC}
+F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_SET_RW_HINT = 1027, 1028, 1035, 1036
+PATH_COMMANDS = {
+    *(F_DUPFD, F_GETFD, F_SETFD, F_GETFL),
+    *(F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY),
+}
 O_NOATIME = 0o1000000
-SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME
+SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
+LIFE_EXTREME = 5  # the last of the hints RWH_WRITE_LIFE_*
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
 FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
+FIBMAP, FIGETBSZ, FS_IOC_FIEMAP = 1, 2, 0xC020660B
 CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
 
 
@@ -107,6 +116,10 @@ def _dupfd(task: Task, fd: int, lowest: int, cloexec: int) -> int:
     return task.fds.install(file, lowest, cloexec)
 
 
+def _dupfd_query(task: Task, fd: int, other: int) -> int:
+    return int(task.fds.get_raw(signed32(other)) is task.fds.get_raw(fd))
+
+
 def _setfd(task: Task, fd: int, arg: int) -> int:
     task.fds.set_cloexec(fd, arg & 1)
     return 0
@@ -114,6 +127,12 @@ def _setfd(task: Task, fd: int, arg: int) -> int:
 
 def _setfl(task: Task, fd: int, arg: int) -> int:
     file = task.fds.get(fd)
+    inode = file.inode
+    if arg & O_NOATIME & ~file.flags:
+        inode.need_owner(task)
+    direct = inode.kind == "fifo" or (inode.can_direct and file.mount is not None)
+    if arg & O_DIRECT and not direct:
+        raise SyscallError(errno.EINVAL)
     file.flags = (file.flags & ~SETTABLE_FLAGS) | (arg & SETTABLE_FLAGS)
     if (file.flags ^ arg) & O_ASYNC:
         _set_async(file, fd, arg & O_ASYNC)
@@ -162,10 +181,8 @@ def _sealed_bit(inode: MappedInode) -> int:
 
 def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
     """Return the lock that a struct flock asks for. Errors: EINVAL, EOVERFLOW."""
-    kind, whence, start, length, pid = struct.unpack(FLOCK, raw)
+    kind, whence, start, length, _ = struct.unpack(FLOCK, raw)
     if kind not in (F_RDLCK, F_WRLCK, F_UNLCK) or whence not in (0, 1, 2):
-        raise SyscallError(errno.EINVAL)
-    if owner is file and pid != 0:
         raise SyscallError(errno.EINVAL)
     start += (0, file.pos, file.inode.size)[whence]
     end = start + length if length else LOCK_END
@@ -174,6 +191,12 @@ def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
     if start < 0:
         raise SyscallError(errno.EINVAL)
     return Record(start, end, kind, owner)
+
+
+def _need_no_pid(file: File, raw: bytes, owner: object) -> None:
+    """Refuse a process in the request of a lock that is an open file's. Errors: EINVAL."""
+    if owner is file and struct.unpack(FLOCK, raw)[-1]:
+        raise SyscallError(errno.EINVAL)
 
 
 def _flock_bytes(task: Task, record: Record) -> bytes:
@@ -186,6 +209,7 @@ def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
     file = task.fds.get(fd)
     raw = task.mm.copy_in(arg, FLOCK_BYTES)
     wanted = _record(task, file, raw, owner)
+    _need_no_pid(file, raw, owner)
     if wanted.kind == F_UNLCK and owner is not file:
         raise SyscallError(errno.EINVAL)
     found = task.kernel.vfs.locks.conflict(file.inode, wanted)
@@ -198,10 +222,12 @@ def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
 
 def _setlk(task: Task, fd: int, arg: int, owner: object, wait: Callable[[Any], Any]) -> int:
     file = task.fds.get(fd)
-    wanted = _record(task, file, task.mm.copy_in(arg, FLOCK_BYTES), owner)
+    raw = task.mm.copy_in(arg, FLOCK_BYTES)
+    wanted = _record(task, file, raw, owner)
     need = {F_RDLCK: MAY_READ, F_WRLCK: MAY_WRITE}.get(wanted.kind)
     if need is not None:
         file.need(need)
+    _need_no_pid(file, raw, owner)
     if wanted.kind != F_UNLCK and task.kernel.vfs.locks.conflict(file.inode, wanted):
         wait(file.inode)
     task.kernel.vfs.locks.set_record(file.inode, wanted)
@@ -223,6 +249,8 @@ def flock(task: Task, fd: int, operation: int) -> int:
 
     Errors: EBADF, EINVAL, EWOULDBLOCK. Source: flock(2).
     """
+    if operation & LOCK_MAND:
+        return 0  # since Linux 5.18 it does nothing, whatever else is asked
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise SyscallError(errno.EINVAL)
@@ -329,12 +357,30 @@ def _getlease(task: Task, fd: int, arg: int) -> int:
     return F_UNLCK
 
 
+def _get_hint(task: Task, fd: int, arg: int) -> int:
+    task.mm.copy_out(arg, struct.pack("<Q", task.fds.get(fd).inode.write_hint))
+    return 0
+
+
+def _set_hint(task: Task, fd: int, arg: int) -> int:
+    """Note how long what is written will live. Errors: EPERM, EFAULT, EINVAL."""
+    inode = task.fds.get(fd).inode
+    inode.need_owner(task)
+    hint = struct.unpack("<Q", task.mm.copy_in(arg, 8))[0]
+    if hint > LIFE_EXTREME:
+        raise SyscallError(errno.EINVAL)
+    inode.write_hint = hint
+    return 0
+
+
 # ---- fcntl and ioctl ----
 
 
 FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_DUPFD: lambda task, fd, arg: _dupfd(task, fd, arg, NO_CLOEXEC),
     F_DUPFD_CLOEXEC: lambda task, fd, arg: _dupfd(task, fd, arg, CLOEXEC),
+    F_DUPFD_QUERY: _dupfd_query,
+    F_CREATED_QUERY: lambda task, fd, arg: int(task.fds.get_raw(fd).created),
     F_GETFD: lambda task, fd, arg: int(fd in task.fds.cloexec),
     F_SETFD: _setfd,
     F_GETFL: lambda task, fd, arg: task.fds.get_raw(fd).shown_flags & ~O_CLOEXEC,
@@ -355,6 +401,8 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_GETLEASE: _getlease,
     F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
     F_GETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).capacity,
+    F_GET_RW_HINT: _get_hint,
+    F_SET_RW_HINT: _set_hint,
     F_ADD_SEALS: _add_seals,
     F_GET_SEALS: lambda task, fd, arg: _sealable(task.fds.get(fd)).seals,
 }
@@ -391,6 +439,24 @@ def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     return 0
 
 
+def _fibmap(task: Task, file: File, fd: int, arg: int) -> int:
+    """Refuse: no file has blocks of a disk. Errors: EPERM, EINVAL; ENOTTY: no regular file."""
+    if not stat.S_ISREG(file.inode.st_mode):
+        return file.inode.ioctl(task, file, FIBMAP, arg)
+    if not task.capable("CAP_SYS_RAWIO"):
+        raise SyscallError(errno.EPERM)
+    raise SyscallError(errno.EINVAL)
+
+
+def _figetbsz(task: Task, file: File, fd: int, arg: int) -> int:
+    task.mm.copy_out(arg, struct.pack("<i", file.inode.block_size))
+    return 0
+
+
+def _fiemap(task: Task, file: File, fd: int, arg: int) -> int:
+    raise SyscallError(errno.EOPNOTSUPP)  # no file has extents on a disk
+
+
 def _fiosetown(task: Task, file: File, fd: int, arg: int) -> int:
     if file.inode.kind != "sock":
         raise SyscallError(errno.ENOTTY)
@@ -419,6 +485,9 @@ IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
     FIONREAD: _fionread,
     FIONBIO: _fionbio,
     FIOASYNC: _fioasync,
+    FIBMAP: _fibmap,
+    FIGETBSZ: _figetbsz,
+    FS_IOC_FIEMAP: _fiemap,
     FIOSETOWN: _fiosetown,
     SIOCSPGRP: _fiosetown,
     FIOGETOWN: _fiogetown,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
-from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK
 from pkern.kernel.vfs.pipe import make_pipe
 from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC = 1, 2, 4, 8, 16
 MFD_NAME_MAX = 249
+O_NOTIFICATION_PIPE = 0o200
 
 
 # ---- pipes and memfd ----
@@ -27,11 +28,14 @@ MFD_NAME_MAX = 249
 def pipe2(task: Task, flags: int = 0) -> tuple[int, int]:
     """Return the reading and the writing descriptor of a new pipe.
 
-    Errors: EMFILE, EINVAL. Source: pipe2(2).
+    flags: O_CLOEXEC, O_NONBLOCK, O_DIRECT (each write is a packet).
+    Errors: EMFILE, EINVAL, ENOPKG (O_NOTIFICATION_PIPE). Source: pipe2(2).
     """
-    if flags & ~(O_CLOEXEC | O_NONBLOCK):
+    if flags & O_NOTIFICATION_PIPE:
+        raise SyscallError(errno.ENOPKG)
+    if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
         raise SyscallError(errno.EINVAL)
-    reader, writer = make_pipe(task.kernel, task, flags & O_NONBLOCK)
+    reader, writer = make_pipe(task.kernel, task, flags & (O_NONBLOCK | O_DIRECT))
     return install_pair(task, reader, writer, flags)
 
 

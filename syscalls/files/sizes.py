@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ FALLOCATE_MODES = frozenset(
         *(ZERO_RANGE, ZERO_RANGE | KEEP_SIZE, UNSHARE, UNSHARE | KEEP_SIZE),
     }
 )
+NOT_ALLOCATED = {"fifo": errno.ESPIPE, "dir": errno.EISDIR}  # by kind; others: ENODEV
 MAX_OFFSET = (1 << 63) - 1
 ADVICE = range(6)  # POSIX_FADV_NORMAL .. NOREUSE
 FADV_WILLNEED, FADV_DONTNEED = 3, 4
@@ -102,14 +104,12 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
     if mode not in FALLOCATE_MODES:
         raise SyscallError(errno.EOPNOTSUPP)
     file.need(MAY_WRITE)
-    if file.inode.kind == "fifo":
-        raise SyscallError(errno.ESPIPE)
+    inode = file.inode
+    if not stat.S_ISREG(inode.st_mode):
+        raise SyscallError(NOT_ALLOCATED.get(inode.kind, errno.ENODEV))
     if offset + length > MAX_OFFSET:
         raise SyscallError(errno.EFBIG)
-    inode = file.inode
-    if not isinstance(inode, MappedInode):
-        raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.ENODEV)
-    if mode not in inode.fallocate_modes:
+    if not isinstance(inode, MappedInode) or mode not in inode.fallocate_modes:
         raise SyscallError(errno.EOPNOTSUPP)
     in_memory = inode.mapping_flags != lib.MAPPING_WRITEBACK  # which heeds KEEP_SIZE for the limit
     if not mode & (PUNCH_HOLE if in_memory else PUNCH_HOLE | KEEP_SIZE):
@@ -185,8 +185,10 @@ def sync_file_range(task: Task, fd: int, offset: int, nbytes: int, flags: int) -
     offset, nbytes = signed64(offset), signed64(nbytes)
     if flags & ~SYNC_RANGE_FLAGS or offset < 0 or nbytes < 0 or offset + nbytes > MAX_OFFSET:
         raise SyscallError(errno.EINVAL)
-    if file.inode.kind not in ("file", "blk", "dir", "link"):
+    if file.inode.kind != "dir" and not stat.S_ISREG(file.inode.st_mode):
         raise SyscallError(errno.ESPIPE)
+    if not file.inode.can_sync:
+        return 0
     last = (offset + nbytes - 1) // PAGE_SIZE if nbytes else LAST_PAGE
     file.sync(offset // PAGE_SIZE, last)
     return 0
@@ -260,7 +262,7 @@ def readahead(task: Task, fd: int, offset: int, nbytes: int) -> int:
     file = task.fds.get(fd)
     if not file.access & 4:
         raise SyscallError(errno.EBADF)
-    if not isinstance(file.inode, MappedInode) or signed64(nbytes) < 0:
+    if not stat.S_ISREG(file.inode.st_mode) or signed64(nbytes) < 0:
         raise SyscallError(errno.EINVAL)
     if signed64(offset) >= 0:  # before the file's beginning lies nothing to bring
         _bring(file.inode, offset, nbytes)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK, PAGE_SIZE = 65536, 4096
 WRAP = 1 << 64
+DRAINED = ("fifo", "sock", "pidfd")  # what is read there is gone: sendfile cannot go back
 SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
 
 
@@ -146,7 +147,7 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
         _need_room(task, target.inode, waits(target))
         if not count:
             return 0
-    elif target.flags & O_APPEND or source.inode.kind == "fifo":
+    elif target.flags & O_APPEND or source.inode.kind in DRAINED or not source.inode.can_seek:
         raise SyscallError(errno.EINVAL)
     if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)

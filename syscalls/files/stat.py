@@ -242,6 +242,7 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
         if not 0 <= ns < SECOND and ns not in (UTIME_NOW, UTIME_OMIT):
             raise SyscallError(errno.EINVAL)
     inode.check_writable()
+    inode.need_settable()
     if all(ns == UTIME_NOW for _, ns in times):
         owner = inode.owned_by(task)
         if not owner:

@@ -52,6 +52,13 @@ def test_rings_of_io_uring_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+def test_what_every_kind_of_descriptor_answers_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("descriptors", "glibc")
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
 def test_execve_of_descriptors_and_scripts_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
@@ -66,7 +73,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
     [
         *("pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
-        *("alarms", "pageflags", "timestamps"),
+        *("alarms", "pageflags", "timestamps", "packets", "oddmaps"),
     ],
 )
 def test_same_output_as_on_the_host_for_the_same_user(

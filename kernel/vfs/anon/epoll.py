@@ -13,12 +13,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
-    from pkern.kernel.vfs.machine import Machine
+    from pkern.kernel.vfs.machine import Caller, Machine
 
 EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET = 1 << 28, 1 << 29, 1 << 30, 1 << 31
 PRIVATE = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET
@@ -68,18 +68,17 @@ class Item:
         inode.watchers = tuple(item for item in inode.watchers if item is not self)
 
 
-class EpollInode(Inode):
+class EpollInode(AnonInode):
     """The set. It is ready to be read when one of its items is to be reported."""
-
-    kind = "anon"
-    noexec = True
-    can_epoll = True
-    type_bits = 0
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o600)
         self.items: dict[Key, Item] = {}
         self.ready: dict[Item, None] = {}  # in order
+
+    def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
+        """Refuse: it has none here. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
 
     # ---- the set ----
 

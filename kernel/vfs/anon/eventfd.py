@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.inode import POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -18,13 +18,9 @@ MAX = (1 << 64) - 1
 EFD_SEMAPHORE = 1
 
 
-class EventInode(Inode):
+class EventInode(AnonInode):
     """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
 
-    kind = "anon"
-    noexec = True
-    can_epoll = True
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
     def __init__(self, kernel: Machine, count: int, flags: int) -> None:

@@ -47,6 +47,8 @@ class RingInode(MappedInode):
     kind = "anon"
     type_bits = 0
     noexec = True
+    can_direct = False
+    fixed = errno.EOPNOTSUPP
     can_sync = False
     can_epoll = True
     can_seek = False

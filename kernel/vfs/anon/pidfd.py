@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pkern.kernel.vfs.file import File
-from pkern.kernel.vfs.inode import POLLIN, POLLRDNORM, Inode
+from pkern.kernel.vfs.inode import POLLIN, POLLRDNORM, AnonInode
 from pkern.kernel.vfs.pipe import POLLHUP
 
 if TYPE_CHECKING:
@@ -31,14 +31,11 @@ class Subject(Protocol):
     def is_reaped(self) -> bool: ...
 
 
-class PidInode(Inode):
+class PidInode(AnonInode):
     """A process or thread: readable once it has ended, hung up once it has been waited for."""
 
     kind = "pidfd"
-    noexec = True
-    can_epoll = True
     lasting_flags = PIDFD_THREAD
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM}
 
     def __init__(self, kernel: Machine, subject: Subject) -> None:

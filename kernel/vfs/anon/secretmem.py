@@ -24,6 +24,7 @@ class SecretInode(MappedInode):
     kind = "secret"
     type_bits = S_IFREG
     can_sync = False
+    can_direct = False
     mapping_flags = lib.MAPPING_MEMORY | lib.MAPPING_LOCKED | lib.MAPPING_SECRET
     fallocate_modes = frozenset()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN, Inode
+from pkern.kernel.vfs.inode import POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -38,13 +38,9 @@ class Reader(Protocol):
     def signals(self) -> Waiting: ...
 
 
-class SignalInode(Inode):
+class SignalInode(AnonInode):
     """A set of signals. pack: makes struct signalfd_siginfo of what signals.take() gives."""
 
-    kind = "anon"
-    noexec = True
-    can_epoll = True
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
     def __init__(self, kernel: Machine, maker: Reader, mask: int, pack: Callable[[Any], bytes]):

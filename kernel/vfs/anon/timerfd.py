@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN, Inode
+from pkern.kernel.vfs.inode import POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -16,17 +16,13 @@ if TYPE_CHECKING:
 WORD = 8
 
 
-class TimerInode(Inode):
+class TimerInode(AnonInode):
     """The timer: nothing runs while no one waits, for its state follows from the time.
 
     due: the first expiration that no one has read (nanoseconds since boot), None: it is off.
     interval: nanoseconds between expirations, 0: there is one.
     """
 
-    kind = "anon"
-    noexec = True
-    can_epoll = True
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
     due: int | None = None
     interval = 0

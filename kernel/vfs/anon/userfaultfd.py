@@ -23,7 +23,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, SyscallError, TaskKilled
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import CLOEXEC, O_NONBLOCK, O_RDONLY, File
-from pkern.kernel.vfs.inode import POLLIN, Inode
+from pkern.kernel.vfs.inode import POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -69,16 +69,12 @@ class Waiting:
         self.heir = heir
 
 
-class UserfaultInode(Inode):
+class UserfaultInode(AnonInode):
     """One context, of one address space.
 
     fresh: what no one has read. read: faults whose message has been read, but that still wait.
     """
 
-    kind = "anon"
-    noexec = True
-    can_epoll = True
-    type_bits = 0
     also_ready: ClassVar[dict[int, int]] = {}
 
     def __init__(self, kernel: Machine, faults: Userfaults, mm: Mm, flags: int) -> None:

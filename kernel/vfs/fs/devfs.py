@@ -49,8 +49,11 @@ class ZeroDevice(NullDevice):
             lib.mapping_put(mapping)
 
 
-class FullDevice(ZeroDevice):
+class FullDevice(NullDevice):
     """/dev/full: there is never room."""
+
+    def read(self, pos: int, nbytes: int) -> bytes:
+        return bytes(nbytes)
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         raise SyscallError(errno.ENOSPC)
@@ -63,6 +66,10 @@ class RandomDevice(NullDevice):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return self.kernel.random.take(nbytes)
+
+    def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
+        """Refuse: its own are not done. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
 
 
 class UserfaultDevice(NullDevice):

@@ -231,6 +231,10 @@ class SysctlFile(FixedMode):
 
     whences = ANYWHERE
 
+    def set_owner(self, uid: int, gid: int) -> None:
+        """Refuse. Errors: EPERM."""
+        raise SyscallError(errno.EPERM)
+
     def __init__(self, kernel: Machine, name: str) -> None:
         entry = kernel.sysctl.entry(name)
         super().__init__(kernel, entry.mode or (0o444 if entry.read_only else 0o644))

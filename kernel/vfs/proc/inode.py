@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Text = str | bytes
 
 
+BLOCK_SIZE = 1024
+
+
 def task_of(caller: Caller, kernel: Machine) -> Task:
     """Return the task that calls: one of the machine's, or a visitor, who is in no table."""
     return kernel.tasks.get(caller.pid) or cast("Task", caller)
@@ -34,6 +37,7 @@ class ProcInode(Inode):
     kernel: Machine
 
     noexec = True
+    block_size = BLOCK_SIZE
     whences = FROM_START
 
     def truncate(self, size: int) -> None:
@@ -100,6 +104,8 @@ class ProcLink(LinkInode):
 
     kernel: Machine
 
+    block_size = BLOCK_SIZE
+
 
 class ProcDir(DirInode):
     """A directory of /proc."""
@@ -107,6 +113,7 @@ class ProcDir(DirInode):
     kernel: Machine
 
     noexec = True
+    block_size = BLOCK_SIZE
     can_sync = False
     no_new_names = errno.ENOENT
 

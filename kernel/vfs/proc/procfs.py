@@ -40,6 +40,8 @@ def _root_files(kernel: Machine) -> Plan:
 class TaskDir(LateProcDir):
     """/proc/PID, or (process None) /proc/PID/task/TID."""
 
+    fixed = errno.EPERM
+
     def __init__(
         self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir | None = None
     ) -> None:
