@@ -16,12 +16,12 @@ CORE_H  := $(wildcard kernel/core/*.h kernel/core/*/*.h)
 CORE_I  := -Ikernel/core
 TESTS_C := $(wildcard tests/core/*.c)
 TESTS_H := $(wildcard tests/core/*.h)
-SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.h tests/system/elf/*/*.c) $(wildcard tests/system/cases/*.c)
+SOURCES_C := $(CORE_C) $(CORE_H) $(TESTS_C) $(TESTS_H) $(wildcard userland/*/*.[ch]) $(wildcard tests/system/elf/*.h tests/system/elf/*/*.c) $(wildcard tests/system/cases/*.c) $(wildcard examples/*.c)
 TREE    := build/sanitized
 
 .DEFAULT_GOAL := help
 .PHONY: help venv build core run test check check-tools lint types layers analyse \
-	test-core test-python test-sanitized coverage-c docs bench conform realprograms browser clean distclean
+	test-core test-python test-sanitized coverage-c docs bench conform realprograms browser pictures clean distclean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -195,11 +195,17 @@ otherhost: build ## WORDS=, pytest's, on an emulated host with KERNEL=, an unpac
 realprograms: build ## programs that people have, natively and in a machine: docs/realprograms.md (root)
 	$(BIN)/python -m tests.real
 
-browser: build ## the page of `pkern run --view` in a real browser (Debian: chromium, chromium-driver)
+need-browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-		{ echo "browser needs Debian's chromium and chromium-driver: apt install them" >&2; exit 1; }
+		{ echo "this needs Debian's chromium and chromium-driver: apt install them" >&2; exit 1; }
 	@$(BIN)/python -m pip install -qq 'selenium>=4.20'
+.PHONY: need-browser
+
+browser: build need-browser ## the page of `pkern run --view` in a real browser (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -q -s tests/browser/page_in_chromium.py
+
+pictures: build need-browser ## take docs/pictures anew, with the same browser
+	$(BIN)/python -m tests.browser.pictures
 
 clean: ## remove what was built
 	rm -rf build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -264,6 +264,8 @@ class Inspector:
             return "anonymous memory of equal content"
         if flags & lib.PG_ANON:
             return f"anonymous memory, page {frame.index:#x}"
+        if frame.pins:
+            return "of no file any more: it was cut off, and is still shown"
         return "the kernel's own"
 
     # ---- lists, swap, slab, TLB ----

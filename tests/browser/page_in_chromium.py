@@ -6,16 +6,12 @@ processor time by the browser's count, so a busy host does not change what is me
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
@@ -24,28 +20,16 @@ from pkern.userland.program import Sys
 from pkern.userland.view.page import page
 from pkern.userland.view.recorder import MOST_MOMENTS, Recorder
 from pkern.userland.view.story import page_data
+from tests.browser.chromium import chromium, go, opened
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--window-size=1400,1500",
-)  # fmt: skip
 PAGE = 4096
 MOST_MS = 50  # of a step of the slider
-READY = "return document.body.dataset.ready"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = Options()
-    options.binary_location = shutil.which("chromium") or "chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    driver.set_script_timeout(300)
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 def written(kernel: Kernel, body: Callable[[], None], path: Path) -> Path:
@@ -55,15 +39,6 @@ def written(kernel: Kernel, body: Callable[[], None], path: Path) -> Path:
     assert recorder.recording is not None
     path.write_text(page(page_data(recorder.recording, kernel.inspect), "a <test>"))
     return path
-
-
-def opened(browser: Any, path: Path) -> Any:
-    browser.get(path.as_uri())
-    until = time.monotonic() + 60
-    while browser.execute_script(READY) != "1":
-        assert time.monotonic() < until, browser.get_log("browser")
-        time.sleep(0.05)
-    return browser
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +77,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
             pfn for pfn in range(256) if "free" not in kernel.inspect.page(pfn).flags
         ]
     return path, facts
-
-
-def go(browser: Any, moment: str) -> None:
-    """Move the slider as a hand does; moment is an expression of the page's."""
-    browser.execute_async_script(
-        f"""const slider = document.getElementById("slider"), done = arguments[0];
-        slider.value = {moment};
-        slider.dispatchEvent(new Event("input"));
-        requestAnimationFrame(() => requestAnimationFrame(() => done(1)));"""
-    )
 
 
 LAST = "data.events.length - 1"

@@ -156,10 +156,10 @@ def test_the_console_asks_too(kernel, capsys):
 
 
 def test_the_python_of_the_page_runs(capsys):
-    page = (Path(__file__).parents[2] / "docs/look-inside.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/doors.md").read_text()
     section = page[page.index("## Questions") :]
     code = re.search(r"```python\n(.*?)```", section, re.S)[1]
-    exec(compile(code, "look-inside.md", "exec"), {})
+    exec(compile(code, "doors.md", "exec"), {})
     out = capsys.readouterr().out
     assert "walk 0x" in out and "virtual_scan" in out and "counter pgfault" in out
 

@@ -224,6 +224,7 @@ class State {
     if (flags & FLAG.slab) return `slab: ${data.machine.caches[f[0]] || "a TLB"}`;
     if (flags & FLAG.cache) return `page ${f[1]} of ${this.fileName(f[0])}`;
     if (flags & FLAG.anon) return `anonymous memory, page ${hex(f[1])}`;
+    if (f[FRAME.pins]) return "of no file any more: it was cut off, and is still shown";
     return "the kernel's own";
   }
 }

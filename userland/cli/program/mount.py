@@ -9,7 +9,7 @@ HELP = """\
 DIR, a directory of the host, shows the files of a fresh machine: its root, /proc and /sys. Nothing
 runs in it but an idle first task; `pkern run --mount DIR PROGRAM`, `pkern shell --mount DIR` and
 `pkern console --mount DIR` show the files of a machine at work. It lives until Ctrl-C, or until DIR
-is unmounted. Needs FUSE and the extra `fuse`; docs/look-inside.md tells more.
+is unmounted. Needs FUSE and the extra `fuse`; docs/doors.md tells more.
 
 examples:
   pkern mount /mnt/machine &
