@@ -1,4 +1,4 @@
-"""The pictures of docs/look-inside.md and doors.md, from pages of `--view` in a real browser: `make pictures`.
+"""`make pictures`: those of docs/look-inside.md and doors.md, from pages of `--view` in a browser.
 
 What is on them is the machine's, the same on every host; the letters are of its fonts.
 """

@@ -177,13 +177,30 @@ def test_what_comes_too_late_is_counted():
     [
         (["--view", "/nowhere/x.html", "p.py"], "cannot be written"),
         (["--twice", "--view", "x.html", "p.py"], "one run is shown"),
+        (["--view", "", "p.py"], "'' is no name of a file"),
+        (["--view", ".", "p.py"], "'.' is a directory"),
+        (["--view-events", "5", "p.py"], "of a page that --view FILE.html writes"),
+        (["--view", "x.html", "--view-events", "0", "p.py"], "a number from 1, not '0'"),
+        (["--view", "x.html", "--view-events", "many", "p.py"], "a number from 1, not 'many'"),
+        (["--view", "x.html", "--view-events", "9" * 20, "p.py"], "no number above 2**64 - 1"),
+        (["--view", "x.html", "--view-events", "9" * 5000, "p.py"], "no number above 2**64 - 1"),
+        (["--fail-nth", "9" * 20, "p.py"], "no number above 2**64 - 1"),
+        (["--events", "", "p.py"], "'' is no name of a file"),
+        (["--events", "x.json", "-E", "", "p.py"], "no event is called ''"),
+        (["--hook", "", "program"], "there is no file ''"),
+        (["--gdb", "", "program"], "takes a port"),
     ],
 )
 def test_a_wrong_request(capsys, monkeypatch, tmp_path, words, complaint):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.py").write_text(PYTHON)
-    assert main(["run", *words]) == 2
-    assert complaint in capsys.readouterr().err
+    (tmp_path / "program").write_bytes(b"\x7fELF")
+    try:
+        assert main(["run", *words]) == 2
+    except SystemExit as refused:  # by the parser
+        assert refused.code == 2
+    said = capsys.readouterr().err
+    assert complaint in said and len(said.splitlines()) == 1
 
 
 def test_without_bokeh_it_is_refused_before_the_run(capsys, monkeypatch, programs, tmp_path):

@@ -583,10 +583,12 @@ def test_readers_of_the_hosts_files_take_no_descriptors(directory: Path) -> None
         (lambda path: path / "missing", "cannot be mounted on: No such file or directory"),
         (lambda path: Path(shutil.copy(__file__, path)), "is not a directory of the host"),
         (lambda path: Path("/proc"), "something is mounted on '/proc' already"),
+        (lambda path: Path(shutil.copy(__file__, path)).parent, "' is not empty"),
+        (lambda path: "", "'' is no name of a directory"),
     ],
 )
 def test_a_place_that_cannot_be_mounted_on_is_a_sentence(
-    make: Callable[[Path], Path], sentence: str, tmp_path: Path
+    make: Callable[[Path], Path | str], sentence: str, tmp_path: Path
 ) -> None:
     refused = subprocess.run(
         [*PKERN, "mount", make(tmp_path)],

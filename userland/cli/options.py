@@ -20,6 +20,7 @@ vars(argparse)["_"] = str
 AMPLE = "ample"
 WIDTH = 100
 NO_UID = (1 << 32) - 1  # (uid_t)-1
+MOST, MOST_DIGITS = (1 << 64) - 1, 20  # of a number
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
 
 
@@ -198,16 +199,20 @@ def contents(name: str) -> bytes:
 
 
 def natural(text: str) -> int:
-    """Return a number from 0 that an argument names."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a number from 0, not '{text}'")
-    return int(text)
+    """Return a number from 0 to MOST that an argument names."""
+    return _number(text, 0)
 
 
 def positive(text: str) -> int:
-    """Return a number from 1 that an argument names."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"a number from 1, not '{text}'")
+    """Return a number from 1 to MOST that an argument names."""
+    return _number(text, 1)
+
+
+def _number(text: str, least: int) -> int:
+    if text.isdecimal() and (len(text) > MOST_DIGITS or int(text) > MOST):
+        raise argparse.ArgumentTypeError("no number above 2**64 - 1")
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"a number from {least}, not '{text}'")
     return int(text)
 
 

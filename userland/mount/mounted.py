@@ -57,6 +57,8 @@ def mounted(kernel: Kernel, directory: str | os.PathLike[str]) -> Iterator[Event
     The owner of the machine, whose thread this is, is inside: kernel.visits is the door. The event
     is set when somebody has unmounted it. Errors: NotMounted.
     """
+    if not os.fspath(directory):
+        raise NotMounted("'' is no name of a directory")
     path = Path(directory).absolute()
     _need_mountable(path)
     _hide(kernel, path)
@@ -90,7 +92,18 @@ def _need_mountable(path: Path) -> None:
         raise NotMounted(f"'{path}' is not a directory of the host")
     if path.is_mount():
         raise NotMounted(f"something is mounted on '{path}' already")
+    if _has_names(path):  # which would be hidden, also from this process
+        raise NotMounted(f"'{path}' is not empty")
     _need_fuse()
+
+
+def _has_names(path: Path) -> bool:
+    """Tell whether a directory is not empty. Errors: NotMounted."""
+    try:
+        with os.scandir(path) as names:
+            return any(names)
+    except OSError as error:
+        raise NotMounted(f"'{path}' cannot be read: {error.strerror}") from error
 
 
 def _need_fuse() -> None:
