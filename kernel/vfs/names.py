@@ -38,12 +38,18 @@ def need_changeable(task: Caller, directory: Inode) -> None:
 
 
 def need_creatable(task: Caller, place: Place) -> None:
-    """Refuse to make an entry that cannot be. Errors: EEXIST and those of need_changeable."""
+    """Refuse to make an entry that cannot be.
+
+    Errors: EEXIST, EOVERFLOW (no such user in the file system's namespace), as need_changeable.
+    """
     if place.entry() is not None:
         raise SyscallError(errno.EEXIST)
     place.need_writable()
     if place.directory.no_new_names:
         raise SyscallError(place.directory.no_new_names)
+    owner = getattr(place.mount.fs, "user", None) if place.mount is not None else None
+    if owner is not None and not owner.has(task.uid, task.gid):
+        raise SyscallError(errno.EOVERFLOW)  # its maker would have no id there
     need_changeable(task, place.directory)
 
 
@@ -154,6 +160,8 @@ def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> Inode:
     """
     _need_no_slash(place)
     need_creatable(task, place)
+    if kind in ("chr", "blk") and not task.capable("CAP_MKNOD"):
+        raise SyscallError(errno.EPERM)
     directory: Any = place.directory
     mode &= 0o7777 & ~task.umask
     if kind == "file":
