@@ -26,7 +26,17 @@ from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls import constants, entropy, info
 from pkern.syscalls.abi import MASK, signed32
-from pkern.syscalls.files import mounts, paths, pipes, poll, read_write, stat, xattr
+from pkern.syscalls.files import (
+    fscontext,
+    mount_tree,
+    mounts,
+    paths,
+    pipes,
+    poll,
+    read_write,
+    stat,
+    xattr,
+)
 from pkern.syscalls.memory import mman, process_vm, shm
 from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.table import Kind
@@ -66,6 +76,8 @@ _WITH_FORMS = (
     pipes,
     xattr,
     mounts,
+    fscontext,
+    mount_tree,
     ids,
     info,
     entropy,

@@ -1143,8 +1143,36 @@ class Calls:
     def fremovexattr(self, fd: int, name: StrPath) -> int:
         """As removexattr, of an open file. Errors: as removexattr. Source: fremovexattr(2)."""
 
+    def fsconfig(self, fd: int, what: int, key: StrPath = '', value: StrPath | None = None) -> int:
+        """Give a file system a parameter, make it, or change it.
+
+        what: FSCONFIG_SET_FLAG 0 (key), SET_STRING 1 (key, value), CMD_CREATE 6, RECONFIGURE 7,
+        CREATE_EXCL 8; no parameter takes a SET_BINARY 2, PATH 3, PATH_EMPTY 4 or FD 5. Errors: EINVAL
+        (read() of fd says why), EBADF, EBUSY (not now), EPERM. Source: fsconfig(2).
+        """
+
     def fsetxattr(self, fd: int, name: StrPath, addr: int, size: int, flags: int) -> int:
         """As setxattr, of an open file. Errors: as setxattr, EBADF. Source: fsetxattr(2)."""
+
+    def fsmount(self, fd: int, flags: int = 0, attributes: int = 0) -> int:
+        """Return a descriptor of a mount, nowhere yet, of a file system that is made.
+
+        flags: FSMOUNT_CLOEXEC 1. attributes: MOUNT_ATTR_*. Errors: EPERM, EINVAL, EBADF, EBUSY,
+        EMFILE. Source: fsmount(2).
+        """
+
+    def fsopen(self, fstype: StrPath, flags: int = 0) -> int:
+        """Return a descriptor of a file system that is to be made. flags: FSOPEN_CLOEXEC 1.
+
+        fstype: as of mount. Errors: EPERM (CAP_SYS_ADMIN), EINVAL, ENODEV, EMFILE. Source: fsopen(2).
+        """
+
+    def fspick(self, dirfd: int, path: StrPath, flags: int = 0) -> int:
+        """Return a descriptor for changes of the file system that is mounted on a path.
+
+        flags: FSPICK_CLOEXEC 1, SYMLINK_NOFOLLOW 2, NO_AUTOMOUNT 4, EMPTY_PATH 8. Errors: EPERM,
+        EINVAL (nothing is mounted there), EMFILE, as open. Source: fspick(2).
+        """
 
     def fstat(self, fd: int) -> Stat:
         """Return what a descriptor names. Errors: EBADF. Source: fstat(2)."""
@@ -1532,6 +1560,21 @@ class Calls:
         read-only: files are open for writing), ELOOP, EROFS. Source: mount(2), path_mount() of Linux.
         """
 
+    def mount_setattr(self, dirfd: int, path: StrPath, flags: int, wanted: int, cleared: int = 0, kind: int = 0) -> int:
+        """Set and clear flags (MOUNT_ATTR_*) of a mount, or of all in a tree, and their propagation.
+
+        flags: AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. kind: MS_SHARED, PRIVATE, SLAVE,
+        UNBINDABLE, 0: as it is. Errors: EINVAL, EPERM (also: a flag is locked), EBUSY (files are open
+        for writing). What fails changes nothing. Source: mount_setattr(2).
+        """
+
+    def move_mount(self, from_fd: int, from_path: StrPath, to_fd: int, to_path: StrPath, flags: int = 0) -> int:
+        """Let a tree of mounts, that of a descriptor or one that is mounted, stand at a path.
+
+        flags: MOVE_MOUNT_F_SYMLINKS 1, F_EMPTY_PATH 4, T_SYMLINKS 0x10, T_EMPTY_PATH 0x40. Errors:
+        EPERM, EINVAL, ELOOP, as open. Source: move_mount(2).
+        """
+
     def move_pages(self, pid: int, count: int, pages: int, nodes: int, status: int, flags: int = 0) -> int:
         """Move single pages of a process to nodes, or tell where they lie; return 0.
 
@@ -1662,6 +1705,14 @@ class Calls:
 
         Errors: ENOENT, EACCES, EEXIST, EISDIR, ENOTDIR, ELOOP, EMFILE, EROFS, EINVAL.
         Source: open(2).
+        """
+
+    def open_tree(self, dirfd: int, path: StrPath, flags: int = 0) -> int:
+        """Return a descriptor of a place, or of a copy of the mounts there, mounted nowhere.
+
+        flags: OPEN_TREE_CLONE 1 (the copy), OPEN_TREE_CLOEXEC, AT_EMPTY_PATH, AT_RECURSIVE,
+        AT_SYMLINK_NOFOLLOW. Errors: EPERM (the copy wants CAP_SYS_ADMIN), EINVAL, EMFILE, as open.
+        Source: open_tree(2).
         """
 
     def openat(self, dirfd: int, path: StrPath, flags: int = 0, mode: int = 438) -> int:

@@ -4,8 +4,8 @@ A Mount shows a file system, or a part of it, at a place of another mount. One f
 shown by many; so a place in a tree is a Path: a mount, and an inode below its root. Invariants:
 Inode.mounted counts the mounts, of any namespace, that cover an inode; a mount stands in on of the
 one that it is mounted over, and in mounts of its namespace, or in neither (it was taken away, and
-lives on while something uses it). Rules: mount(2), mount_namespaces(7), fs/namespace.c of
-Linux 6.18.
+lives on while something uses it; or its tree stands in MountTable.detached, and a file holds it).
+Rules: mount(2), mount_namespaces(7), fs/namespace.c of Linux 6.18.
 """
 
 from __future__ import annotations
@@ -79,6 +79,13 @@ class Mount:
     def stands_in(self) -> Inode | None:
         """The directory that it covers, or in which what it covers has its name."""
         return self.entry[0] if self.entry is not None else self.covers
+
+    def top_of_tree(self) -> Mount:
+        """Return the mount that all others of its tree are mounted over."""
+        here = self
+        while here.over is not None:
+            here = here.over
+        return here
 
     def below(self) -> Iterator[Mount]:
         """Yield it and all that is mounted over it, in any depth, what lies higher first."""
@@ -202,6 +209,7 @@ class MountTable:
         self._last_group = 0
         self._shown: dict[int, int] = {}  # how many mounts there are of each
         self._taken: list[Mount] = []  # away, but in use
+        self.detached: dict[Mount, None] = {}  # roots of trees that open files hold
 
     # ---- making ----
 
@@ -260,8 +268,22 @@ class MountTable:
             mount.covers.mounted -= 1
         mount.over = mount.covers = None
 
+    def detach(self, mount: Mount) -> Mount:
+        """Let a new tree be mounted nowhere, until it is attached or dropped."""
+        self.detached[mount] = None
+        return mount
+
+    def drop(self, mount: Mount) -> None:
+        """Take a tree away if it is mounted nowhere: who held it has let go."""
+        if mount not in self.detached:
+            return
+        del self.detached[mount]
+        for one in reversed(list(mount.below())):
+            self.take(one)
+
     def attach(self, mount: Mount, where: Path) -> None:
         """Mount a tree over a place, and over the same one of who hears of it."""
+        self.detached.pop(mount, None)
         over = where.mount
         assert over is not None
         if over.peers:

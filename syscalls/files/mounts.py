@@ -10,13 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import hugetlb
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.namespaces.user import FIRST
-from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hostfs import HostFs
-from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
@@ -32,9 +29,16 @@ from pkern.kernel.vfs.mounts import (
     need_mounted,
     top,
 )
-from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.walk import NAME_MAX, Last, Place
 from pkern.syscalls.files.at import AT_FDCWD, path_at, place_at, refuse_flags
+from pkern.syscalls.files.filesystems import (
+    FILE_SYSTEMS,
+    LIMITS,
+    OPTIONS,
+    apply,
+    need_power_over_type,
+    new_file_system,
+)
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -54,7 +58,6 @@ MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 <<
 MS_RELATIME, MS_STRICTATIME, MS_NOUSER = 1 << 21, 1 << 24, 1 << 31
 MS_MGC = 0xC0ED0000
 PROPAGATION = (MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED)
-IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
@@ -67,148 +70,18 @@ MAGIC = {
     "secret": 0x5345434D,
     "ns": 0x6E736673,
 }
-UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-# ---- mount ----
-
-
-def _size(text: str, ram: int) -> int:
-    """Return bytes for "64m", "50%" or a number. Errors: EINVAL."""
-    number, unit = (text[:-1], text[-1].lower()) if not text[-1:].isdigit() else (text, "")
-    if not number.isdigit() or unit not in ("", "%", *UNITS):
-        raise SyscallError(errno.EINVAL)
-    return int(number) * ram // 100 if unit == "%" else int(number) * UNITS.get(unit, 1)
-
-
-def _octal(text: str) -> int:
-    try:
-        return int(text, 8) & 0o7777
-    except ValueError:
-        raise SyscallError(errno.EINVAL) from None
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise SyscallError(errno.EINVAL)
-    return int(text)
-
-
-def _set_size(fs: TmpFs, text: str) -> None:
-    pages = -(-_size(text, fs.kernel.memory.ram) // PAGE_SIZE) or fs.usual_pages
-    if pages < fs.quota.used:
-        raise SyscallError(errno.EINVAL)
-    fs.quota.max = pages
-
-
-def _set_inodes(fs: TmpFs, text: str) -> None:
-    nr = _size(text, 0)
-    if nr and nr < fs.root.count():
-        raise SyscallError(errno.EINVAL)
-    fs.max_inodes = nr or None
-
-
-def _set_mode(fs: TmpFs, text: str) -> None:
-    fs.root.mode = _octal(text)
-    fs.given["mode"] = f"{fs.root.mode:03o}"
-
-
-def _set_uid(fs: TmpFs, text: str) -> None:
-    fs.root.uid = _number(text)
-    fs.given["uid"] = text
-
-
-def _set_gid(fs: TmpFs, text: str) -> None:
-    fs.root.gid = _number(text)
-    fs.given["gid"] = text
-
-
-def _set_page_size(fs: TmpFs, text: str) -> None:
-    if _size(text, 0) != hugetlb.HUGE_SIZE:
-        raise SyscallError(errno.EINVAL)
-
-
-def _set_slave_mode(fs: DevPts, text: str) -> None:
-    fs.mode = _octal(text) & 0o777
-
-
-def _set_ptmx_mode(fs: DevPts, text: str) -> None:
-    fs.ptmx.mode = _octal(text) & 0o777
-
-
-def _set_slave_uid(fs: DevPts, text: str) -> None:
-    fs.uid = _number(text)
-
-
-def _set_slave_gid(fs: DevPts, text: str) -> None:
-    fs.gid = _number(text)
-
-
-def _set_most(fs: DevPts, text: str) -> None:
-    if _number(text) > MOST_TERMINALS:
-        raise SyscallError(errno.EINVAL)
-    fs.max = _number(text)
-
-
-def _set_nothing(fs: DevPts, text: str) -> None:
-    """Each mount is a new instance anyway."""
-
-
-Setter = Callable[[Any, str], None]
-OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
-LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes}
-# What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
-OPTIONS: dict[type[Any], dict[str, Setter]] = {
-    TmpFs: OWNER | LIMITS,
-    HugetlbFs: OWNER | {"pagesize": _set_page_size},
-    DevPts: {
-        "uid": _set_slave_uid,
-        "gid": _set_slave_gid,
-        "mode": _set_slave_mode,
-        "ptmxmode": _set_ptmx_mode,
-        "max": _set_most,
-        "newinstance": _set_nothing,
-    },
-}
-FILE_SYSTEMS: dict[str, type[Any]] = {
-    "tmpfs": TmpFs, "ramfs": TmpFs, "hugetlbfs": HugetlbFs, "proc": ProcFs, "devpts": DevPts,
-}  # fmt: skip
-
-
-def _apply(task: Task, fs: Any, text: str, changing: dict[str, Setter]) -> None:
-    """Set options "name=value,..."; those of its type that may not change now are passed over.
-
-    Errors: EINVAL for one that its type does not have.
-    """
-    known = OPTIONS.get(type(fs))
-    if known is None:
-        return  # proc takes what comes
-    for option in filter(None, text.split(",")):
-        name, _, value = option.partition("=")
-        if name not in known:
-            raise SyscallError(errno.EINVAL)
-        if name in changing:
-            changing[name](fs, _kernel_id(task, name, value))
-
-
-def _kernel_id(task: Task, name: str, value: str) -> str:
-    """Return the value of an option, of the ids the machine's. Errors: EINVAL."""
-    own = task.cred.user_ns
-    if name not in ("uid", "gid") or not own.level:
-        return value
-    return str(own.kuid(_number(value)) if name == "uid" else own.kgid(_number(value)))
 
 
 # ---- rights ----
 
 
-def _need_power(task: Task) -> None:
+def need_power(task: Task) -> None:
     """Refuse who has no power over its mount namespace. Errors: EPERM."""
     if not task.capable_in(task.nsproxy.mnt.user, "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
 
 
-def _need_own(task: Task, mount: Mount | None) -> Mount:
+def need_own(task: Task, mount: Mount | None) -> Mount:
     """Refuse a mount of another namespace, or one that was taken away. Errors: EINVAL."""
     if mount is None or mount.namespace is not task.nsproxy.mnt:
         raise SyscallError(errno.EINVAL)
@@ -218,22 +91,6 @@ def _need_own(task: Task, mount: Mount | None) -> Mount:
 # ---- mount ----
 
 
-def _new_file_system(task: Task, fstype: str) -> Any:
-    """Return a file system of a type; /proc is of the caller's pid namespace.
-
-    Errors: EPERM: not in a user namespace.
-    """
-    own = task.nsproxy.mnt.user
-    if own.level and fstype not in IN_USER_NAMESPACES:
-        raise SyscallError(errno.EPERM)
-    if fstype == "proc" and not task.capable_in(task.pid_ns.user, "CAP_SYS_ADMIN"):
-        raise SyscallError(errno.EPERM)
-    made = FILE_SYSTEMS[fstype](task.kernel, *((task.pid_ns,) if fstype == "proc" else ()))
-    if isinstance(made, TmpFs):
-        made.root.uid, made.root.gid = task.uid, task.gid
-    return made
-
-
 def _mount_new(
     task: Task, source: str, where: Path, fstype: str | None, flags: int, data: str
 ) -> None:
@@ -241,26 +98,26 @@ def _mount_new(
         raise SyscallError(errno.EINVAL)
     if fstype not in FILE_SYSTEMS:
         raise SyscallError(errno.ENODEV)
-    fs = _new_file_system(task, fstype)
+    need_power_over_type(task, fstype)
+    fs = new_file_system(task, fstype)
     if where.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    _need_own(task, where.mount)
-    _apply(task, fs, data, OPTIONS.get(type(fs), {}))
+    need_own(task, where.mount)
+    apply(task, fs, data, OPTIONS.get(type(fs), {}))
     fs.source = source or "none"
-    fs.user = task.pid_ns.user if fstype == "proc" else task.cred.user_ns
     mounted = task.kernel.vfs.mount_on(where, fs, flags & OF_MOUNT)
     if flags & MS_RDONLY:
         task.kernel.vfs.set_read_only(mounted.root.dev)
 
 
 def _remount(task: Task, path: Path, flags: int, data: str) -> None:
-    vfs, mounted = task.kernel.vfs, _need_own(task, need_mounted(path))
-    _need_unlocked(mounted, flags)
+    vfs, mounted = task.kernel.vfs, need_own(task, need_mounted(path))
+    need_unlocked(mounted, flags)
     if not task.capable_in(getattr(mounted.fs, "user", FIRST), "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)  # the file system is another one's
     if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
         raise SyscallError(errno.EROFS)  # the host gave no more
-    _apply(task, mounted.fs, data, LIMITS)
+    apply(task, mounted.fs, data, LIMITS)
     if flags & MS_RDONLY:
         vfs.set_read_only(path.inode.dev)
     else:
@@ -268,7 +125,7 @@ def _remount(task: Task, path: Path, flags: int, data: str) -> None:
     mounted.flags = _again(mounted, flags)
 
 
-def _need_unlocked(mount: Mount, flags: int) -> None:
+def need_unlocked(mount: Mount, flags: int) -> None:
     """Refuse to clear what a more powerful namespace has set. Errors: EPERM.
 
     Source: can_change_locked_flags() of Linux 6.18.
@@ -282,8 +139,8 @@ def _need_unlocked(mount: Mount, flags: int) -> None:
 def _remount_alone(task: Task, path: Path, flags: int) -> None:
     """Change the flags of one mount, not of its file system: MS_REMOUNT with MS_BIND."""
     mounted = need_mounted(path)
-    _need_own(task, mounted)
-    _need_unlocked(mounted, flags)
+    need_own(task, mounted)
+    need_unlocked(mounted, flags)
     if flags & MS_RDONLY and not mounted.flags & MS_RDONLY:
         task.kernel.vfs.need_no_writers(mounted)
     mounted.flags = _again(mounted, flags)
@@ -300,29 +157,38 @@ def _bind(task: Task, source: str, there: Place, flags: int) -> None:
     """Show a place at another one, too. Errors: EINVAL, ENOTDIR, ENOENT."""
     if not source:
         raise SyscallError(errno.EINVAL)
-    table, place = task.kernel.vfs.table, _named(task, source)
+    table, place = task.kernel.vfs.table, named(task, source)
     found = place.path()
-    if found.mount is None:
-        if not isinstance(found.inode, NsInode) or _holds(found.inode, task):
-            raise SyscallError(errno.EINVAL)
-        made = table.of_inode(found.inode)
-    else:
-        _need_own(task, found.mount)
-        deep = int(bool(flags & MS_REC))
-        if found.mount.unbindable or (not deep and _has_locked(found)):
-            raise SyscallError(errno.EINVAL)
-        made = table.tree(found, deep)
-        if found.inode.kind != "dir" and found.inode is not found.mount.root:
-            made.origin = place.directory, place.name
+    made = copied(task, found, int(bool(flags & MS_REC)))
+    is_part = found.mount is not None and found.inode is not found.mount.root
+    if is_part and found.inode.kind != "dir":
+        made.origin = place.directory, place.name
     where = there.path()
-    _need_same_kind(made.root, where.inode)
-    _need_own(task, where.mount)
+    need_same_kind(made.root, where.inode)
+    need_own(task, where.mount)
     if where.inode.kind != "dir":
         made.entry = there.directory, there.name
     table.attach(made, top(where))
 
 
-def _named(task: Task, path: str) -> Place:
+def copied(task: Task, found: Path, deep: int) -> Mount:
+    """Return a copy, mounted nowhere, of what a place shows, a namespace's inode too.
+
+    deep: 1: with what is mounted below. Errors: EINVAL. Source: __do_loopback() of Linux 6.18.
+    """
+    table, mount = task.kernel.vfs.table, found.mount
+    if mount is None:
+        if not isinstance(found.inode, NsInode) or _holds(found.inode, task):
+            raise SyscallError(errno.EINVAL)
+        return table.of_inode(found.inode)
+    if mount.top_of_tree() not in table.detached:
+        need_own(task, mount)
+    if mount.unbindable or (not deep and has_locked(found)):
+        raise SyscallError(errno.EINVAL)
+    return table.tree(found, deep)
+
+
+def named(task: Task, path: str) -> Place:
     """Return the place of a path, by its name also behind a link like /proc/self/fd/3."""
     place = place_at(task, AT_FDCWD, path, Last.FOLLOW)
     if not place.jumped.startswith("/"):
@@ -339,14 +205,14 @@ def _holds(inode: NsInode, task: Task) -> bool:
     return one.kind == MNT and one.number <= task.nsproxy.mnt.number
 
 
-def _has_locked(path: Path) -> bool:
+def has_locked(path: Path) -> bool:
     """Tell whether something is mounted below that may not be uncovered."""
     mount = path.mount
     assert mount is not None
     return any(one.locked and is_below(covers, path.inode) for covers, one in mount.on.items())
 
 
-def _need_same_kind(inode: Inode, where: Inode) -> None:
+def need_same_kind(inode: Inode, where: Inode) -> None:
     if (inode.kind == "dir") != (where.kind == "dir"):
         raise SyscallError(errno.ENOTDIR)
 
@@ -357,12 +223,12 @@ def _change_type(task: Task, path: Path, flags: int) -> None:
     kind = flags & ~(MS_REC | MS_SILENT)
     if kind not in PROPAGATION:
         raise SyscallError(errno.EINVAL)
-    _need_own(task, mounted)
+    need_own(task, mounted)
     for one in mounted.below() if flags & MS_REC else [mounted]:
-        _propagate(task, one, kind)
+        propagate(task, one, kind)
 
 
-def _propagate(task: Task, mount: Mount, kind: int) -> None:
+def propagate(task: Task, mount: Mount, kind: int) -> None:
     if kind == MS_SHARED:
         mount.peers = mount.peers or task.kernel.vfs.table.new_group()
         mount.unbindable = 0
@@ -377,20 +243,35 @@ def _propagate(task: Task, mount: Mount, kind: int) -> None:
     mount.unbindable = int(kind == MS_UNBINDABLE)
 
 
-def _move(task: Task, source: str, where: Path) -> None:
-    """Let a tree stand at another place. Errors: EINVAL, ENOTDIR, ELOOP (inside itself)."""
+def _move(task: Task, source: str, there: Place) -> None:
+    """Let a tree stand at another place. Errors: as move_tree."""
     if not source:
         raise SyscallError(errno.EINVAL)
     found = path_at(task, AT_FDCWD, source)
-    mounted = _need_own(task, need_mounted(found))
-    _need_own(task, where.mount)
-    if mounted.over is None or mounted.locked or mounted.over.peers:
+    move_tree(task, found, there.path(), (there.directory, there.name))
+
+
+def move_tree(task: Task, found: Path, where: Path, entry: tuple[Inode, str] | None = None) -> None:
+    """Let a tree stand at another place. entry: directory and name of that, if it is known.
+
+    Errors: EINVAL, ELOOP (inside itself). Source: do_move_mount() of Linux 6.18.
+    """
+    table, mounted = task.kernel.vfs.table, need_mounted(found)
+    held = mounted in table.detached
+    if not held:
+        need_own(task, mounted)
+    need_own(task, where.mount)
+    if not held and (mounted.over is None or mounted.locked or mounted.over.peers):
         raise SyscallError(errno.EINVAL)
     if (mounted.root.kind == "dir") != (where.inode.kind == "dir"):
         raise SyscallError(errno.EINVAL)
     if lies_in(where, found):
         raise SyscallError(errno.ELOOP)
-    _carry(task, mounted, where)
+    mounted.entry = entry if where.inode.kind != "dir" else None
+    if held:
+        table.attach(mounted, where)
+    else:
+        _carry(task, mounted, where)
 
 
 def _carry(task: Task, mounted: Mount, where: Path) -> None:
@@ -418,17 +299,17 @@ def mount(
         flags &= 0xFFFF
     if flags & MS_NOUSER:
         raise SyscallError(errno.EINVAL)
-    _need_power(task)
+    need_power(task)
     if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:
         _remount_alone(task, where, flags)
     elif flags & MS_REMOUNT:
         _remount(task, where, flags, data)
     elif flags & MS_BIND:
-        _bind(task, source, _named(task, target), flags)
+        _bind(task, source, named(task, target), flags)
     elif flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE):
         _change_type(task, where, flags)
     elif flags & MS_MOVE:
-        _move(task, source, where)
+        _move(task, source, named(task, target))
     else:
         _mount_new(task, source, where, fstype, flags, data)
     return 0
@@ -456,8 +337,8 @@ def umount2(task: Task, target: str, flags: int = 0) -> int:
     refuse_flags(flags, MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)
     last = Last.KEEP if flags & UMOUNT_NOFOLLOW else Last.FOLLOW
     path = top(place_at(task, AT_FDCWD, target, last).path())
-    _need_power(task)
-    mounted = _need_own(task, need_mounted(path))
+    need_power(task)
+    mounted = need_own(task, need_mounted(path))
     if mounted.locked:
         raise SyscallError(errno.EINVAL)
     if flags & MNT_EXPIRE:
@@ -493,7 +374,7 @@ def pivot_root(task: Task, new_root: str, put_old: str) -> int:
     Tasks that were at the old root are at the new one. Errors: EPERM, ENOTDIR, EINVAL, EBUSY.
     Source: pivot_root(2).
     """
-    _need_power(task)
+    need_power(task)
     new, old = (path_at(task, AT_FDCWD, path) for path in (new_root, put_old))
     if any(path.inode.kind != "dir" for path in (new, old)):
         raise SyscallError(errno.ENOTDIR)

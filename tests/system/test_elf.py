@@ -102,7 +102,7 @@ def test_semaphores_and_messages_as_on_the_host(
     same_as_host(machine, program)
 
 
-SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "hostile", "setid"]
+SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "hostile", "setid"]
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,13 @@ EXAMPLES: dict[str, str] = {
         "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs'); sys.mkdir('/tmp/m/old');"
         " sys.pivot_root('/tmp/m', '/tmp/m/old'); sys.listdir('/')"
     ),
+    "fsopen": "sys.fsopen('tmpfs')",
+    "fsconfig": "fd = sys.fsopen('tmpfs'); sys.fsconfig(fd, 1, 'size', '1M'); sys.fsconfig(fd, 6)",
+    "fsmount": "fd = sys.fsopen('tmpfs'); sys.fsconfig(fd, 6); sys.fsmount(fd)",
+    "fspick": "sys.fspick(-100, '/proc')",
+    "open_tree": "sys.open_tree(-100, '/proc', 1)",
+    "move_mount": "sys.mkdir('/tmp/m'); sys.move_mount(sys.open_tree(-100, '/dev', 1), '', -100, '/tmp/m', 4)",
+    "mount_setattr": "sys.mount_setattr(-100, '/proc', 0, 1)",
     "umount2": "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs'); sys.umount2('/tmp/m')",
     "setxattr": "sys.setxattr('/tmp/file', 'user.colour', b'red')",
     "lsetxattr": "sys.store(addr, b'red'); sys.lsetxattr('/tmp/file', 'user.colour', addr, 3, 0)",

@@ -44,6 +44,8 @@ CHAPTERS = {
     "files.splice": "From descriptor to descriptor",
     "files.xattr": "Extended attributes",
     "files.mounts": "Mounts",
+    "files.fscontext": "Mounts: file systems made in steps",
+    "files.mount_tree": "Mounts: trees that descriptors hold",
     "files.inotify": "Watching files",
     "files.poll": "Waiting for descriptors",
     "files.epoll": "epoll",
