@@ -128,6 +128,10 @@ class UserNamespace(Namespace):
             self.maps["uid"].up(kuid) is not None and self.maps["gid"].up(kgid) is not None
         )
 
+    def has_user(self, kuid: int) -> bool:
+        """Tell whether a user of the machine has a place here."""
+        return self.maps["uid"].up(kuid) is not None
+
     @property
     def root(self) -> int | None:
         """The machine's id of user 0 here; None: there is none."""

@@ -1,21 +1,33 @@
 """Whose rights a new program has: set-user-ID and set-group-ID bits, and what holds them back.
 
 Source: execve(2), capabilities(7); bprm_fill_uid() and cap_bprm_creds_from_file() of Linux 6.18.
-There are no capabilities of files.
+Capabilities of files: kernel/vfs/filecaps.py.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.credentials import NO_CAPS, SECURE_KEEP_CAPS, SECURE_NOROOT, Credentials
+from pkern.kernel import late
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.tasks.credentials import (
+    NO_CAPS,
+    SECURE_KEEP_CAPS,
+    SECURE_NOROOT,
+    CapSet,
+    Credentials,
+    caps_of,
+)
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import S_ISGID, S_ISUID
+from pkern.kernel.vfs.inode import FILE_CAPS, S_ISGID, S_ISUID
 from pkern.kernel.vfs.mounts import NOSUID
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.filecaps import FileCaps
 
 GROUP_EXEC = 0o010
 
@@ -29,24 +41,30 @@ class Rights(NamedTuple):
 
 def rights_of(task: Task, file: File) -> Rights:
     """Return the rights with which a task runs a file."""
-    return of_program(task.cred, *_ids_of(task, file), _is_watched(task))
+    return of_program(task.cred, *_ids_of(task, file), _is_watched(task), _caps_of(task, file))
 
 
-def of_program(old: Credentials, euid: int, egid: int, watched: int) -> Rights:
+def of_program(
+    old: Credentials, euid: int, egid: int, watched: int, caps: FileCaps | None = None
+) -> Rights:
     """Return the rights of a program that is to have these effective ids.
 
-    Root's are full, others keep the ambient set. watched: 1: others could use what it gains.
+    Root's are full, but for one who is so only by the file and gets capabilities by it; others'
+    are the file's and the ambient set. watched: 1: others could use what it gains. Errors: EPERM:
+    it cannot have all that it counts on.
     """
     root = old.user_ns.root
-    may_all = root in (old.uid, euid) and not old.securebits & SECURE_NOROOT
-    permitted = old.bounding | old.inheritable if may_all else NO_CAPS
-    full = may_all and euid == root
+    permitted, full = _by_file(old, caps) if caps is not None else (NO_CAPS, False)
+    mixed = caps is not None and old.uid != root and euid == root
+    if root in (old.uid, euid) and not old.securebits & SECURE_NOROOT and not mixed:
+        permitted = old.bounding | old.inheritable
+        full = full or euid == root
     changed = euid != old.euid or egid not in (old.fsgid, *old.groups)
     if watched and (changed or not permitted <= old.permitted):
         if old.no_new_privs or "CAP_SETUID" not in old.effective:
             euid, egid = old.euid, old.egid
         permitted &= old.permitted
-    ambient = NO_CAPS if changed else old.ambient
+    ambient = NO_CAPS if changed or caps is not None else old.ambient
     permitted |= ambient
     new = old._replace(
         euid=euid, suid=euid, fsuid=euid, egid=egid, sgid=egid, fsgid=egid,
@@ -56,6 +74,31 @@ def of_program(old: Credentials, euid: int, egid: int, watched: int) -> Rights:
     grown = old.uid != root and (full or not permitted <= ambient)
     secure = changed or (euid, egid) != (old.uid, old.gid) or grown
     return Rights(new, int(secure))
+
+
+def _by_file(old: Credentials, caps: FileCaps) -> tuple[CapSet, bool]:
+    """Return what a file's capabilities permit, and whether it is effective. Errors: EPERM."""
+    forced = caps_of(caps.permitted)
+    found = (old.bounding & forced) | (old.inheritable & caps_of(caps.inheritable))
+    if caps.effective and not forced <= found:
+        raise SyscallError(errno.EPERM)
+    return found, bool(caps.effective)
+
+
+def _caps_of(task: Task, file: File) -> FileCaps | None:
+    """Return the capabilities of a file that count for a task. Errors: EINVAL."""
+    mount = file.mount
+    if FILE_CAPS not in file.inode.xattrs:
+        return None
+    if mount is None or mount.flags & NOSUID or mount.namespace is not task.nsproxy.mnt:
+        return None
+    owner = getattr(mount.fs, "user", FIRST)
+    if not task.cred.user_ns.is_seen_from(owner):
+        return None
+    found: FileCaps | None = late.load("pkern.kernel.vfs.filecaps").caps_of_file(
+        file.inode, task.cred.user_ns
+    )
+    return found
 
 
 def _ids_of(task: Task, file: File) -> tuple[int, int]:

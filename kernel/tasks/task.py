@@ -489,7 +489,8 @@ class Task:
     def _dumpable_after(self, program: Program) -> int:
         """Return what others may see of a new program: nothing of a file that they may not read."""
         cred, readable = program.rights.cred, program.exe.inode.permits(self, MAY_READ)
-        if readable and (cred.uid, cred.gid) == (cred.euid, cred.egid):
+        gains = not cred.permitted <= self.cred.permitted
+        if readable and not gains and (cred.uid, cred.gid) == (cred.euid, cred.egid):
             return DUMP_USER
         return self.kernel.dumps.suid_dumpable
 

@@ -31,6 +31,7 @@ WRITE_BATCH = 64
 MAX_SIZE = (1 << 63) - 1
 
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
+FILE_CAPS = "security.capability"  # an extended attribute: what a program may do
 XATTR_PREFIXES = ("user.", "trusted.", "security.")
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate

@@ -12,7 +12,16 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_EXEC, MAY_WRITE, S_ISGID, S_ISUID, S_ISVTX, Inode, in_group
+from pkern.kernel.vfs.inode import (
+    FILE_CAPS,
+    MAY_EXEC,
+    MAY_WRITE,
+    S_ISGID,
+    S_ISUID,
+    S_ISVTX,
+    Inode,
+    in_group,
+)
 from pkern.kernel.vfs.walk import DOTS, Place, length, place_text
 
 if TYPE_CHECKING:
@@ -104,12 +113,19 @@ def new_mode(directory: Inode, mode: int) -> int:
 
 
 def drop_privileges(task: Caller, inode: Inode) -> None:
-    """Clear set-user-id and set-group-id when the content or the owner changes."""
+    """Clear set-user-id and set-group-id, and capabilities, when the content changes."""
+    drop_caps(inode)
     bits = inode.mode & S_ISUID
     if inode.mode & S_ISGID and inode.mode & 0o010:
         bits |= S_ISGID
     if bits and inode.kind == "file" and not task.capable("CAP_FSETID"):
         inode.set_mode(inode.mode & ~bits)
+
+
+def drop_caps(inode: Inode) -> None:
+    """Take a file's capabilities away: it is another one's, or another program."""
+    if inode.xattrs.get(FILE_CAPS):
+        inode.remove_xattr(FILE_CAPS)
 
 
 def prepare_change(task: Caller, inode: Inode) -> None:
@@ -419,6 +435,7 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     prepare_change(task, inode)
     inode.set_owner(inode.uid if uid == -1 else uid, inode.gid if gid == -1 else gid)
     if inode.kind != "dir":
+        drop_caps(inode)
         drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)
         inode.mode &= ~drop
     told_of(inode, IN_ATTRIB)

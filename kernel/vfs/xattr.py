@@ -10,8 +10,10 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs import filecaps
 from pkern.kernel.vfs.inode import (
     DEV_SHMEM,
+    FILE_CAPS,
     MAY_READ,
     MAY_WRITE,
     S_ISVTX,
@@ -35,6 +37,8 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
         if not task.capable("CAP_SYS_ADMIN"):
             raise SyscallError(missing)
         return
+    if name == FILE_CAPS:
+        return  # who may give it is looked at with its value
     if name.startswith("security."):
         if wanted == MAY_WRITE and not task.capable("CAP_SYS_ADMIN"):
             raise SyscallError(errno.EPERM)
@@ -61,6 +65,8 @@ def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -
     inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
     _need_supported(task, inode, name)
+    if name == FILE_CAPS and value:
+        value = filecaps.to_store(task, inode, value)
     if flags & XATTR_CREATE and name in inode.xattrs:
         raise SyscallError(errno.EEXIST)
     if flags & XATTR_REPLACE and name not in inode.xattrs:
@@ -77,7 +83,8 @@ def get_value(task: Caller, inode: Inode, name: str) -> bytes:
     _need_supported(task, inode, name)
     if name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
-    return inode.xattrs[name]
+    value = inode.xattrs[name]
+    return filecaps.shown(task, value) if name == FILE_CAPS else value
 
 
 def remove(task: Caller, inode: Inode, name: str) -> None:
@@ -85,6 +92,8 @@ def remove(task: Caller, inode: Inode, name: str) -> None:
     inode.check_writable()
     _need_right(task, inode, name, MAY_WRITE)
     _need_supported(task, inode, name)
+    if name == FILE_CAPS and not task.capable_over(inode, "CAP_SETFCAP"):
+        raise SyscallError(errno.EPERM)
     if name not in inode.xattrs:
         raise SyscallError(errno.ENODATA)
     prepare_change(task, inode)

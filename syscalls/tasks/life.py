@@ -160,7 +160,7 @@ def execve(task: Task, path: str, argv: list[str], envp: list[str] = NO_STRINGS)
     return _execute(task, Wanted(path), lambda: _texts(task, argv, envp))
 
 
-@syscall(59, "execve", PATH, INT, INT, partly="no capabilities of files")
+@syscall(59, "execve", PATH, INT, INT)
 def execve_raw(task: Task, path: str, argv: int, envp: int) -> int:
     """Run another program in this process; returns only on an error.
 

@@ -111,6 +111,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
         *((name, flavour) for name in SPACES for flavour in ("musl", "glibc")),
         ("netnamespaces", "glibc"),  # which wants headers of Linux
         ("timenamespaces", "glibc"),
+        ("filecaps", "glibc"),
     ],
 )
 def test_namespaces_as_on_the_host(

@@ -15,3 +15,12 @@ capsh --keep=1 --uid=1000 --caps=cap_net_raw+eip --addamb=cap_net_raw -- -c \
 capsh --secbits=0x2f --print | grep Securebits
 capsh --has-p=cap_net_raw && echo has
 capsh --has-p=cap_none; echo $?
+d=$(mktemp -d)
+mount -t tmpfs none $d && chmod 755 $d
+cp /usr/bin/grep $d/grep
+setcap cap_net_raw,cap_chown+ep $d/grep; getcap $d/grep | sed "s|$d||"
+setpriv --reuid 1000 --regid 1000 --clear-groups $d/grep -E 'CapInh|CapPrm|CapEff|CapAmb' /proc/self/status
+setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs $d/grep CapEff /proc/self/status
+setcap -v cap_net_raw,cap_chown+ep $d/grep > $d/told; echo $?
+setpriv --reuid 1000 --clear-groups setcap cap_chown+ep $d/grep 2> $d/told; echo $?
+setcap -r $d/grep; getcap $d/grep; umount $d; rmdir $d
