@@ -15,6 +15,8 @@ void *host_reserve(size_t nbytes)
 	return base;
 }
 
+void host_lend_much(void *from, size_t nbytes) { madvise(from, nbytes, MADV_HUGEPAGE); }
+
 void host_release(void *base, size_t nbytes) { munmap(base, nbytes); }
 
 bool host_read(int fd, void *buf, size_t nbytes, uint64_t pos)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 void *host_reserve(size_t nbytes); /* zeroes, lent lazily; a fork copies on write; NULL */
+void host_lend_much(void *from, size_t nbytes); /* lend it in huge pages, if the host does */
 void host_release(void *base, size_t nbytes);
 bool host_read(int fd, void *buf, size_t nbytes, uint64_t pos); /* all of it */
 bool host_write(int fd, const void *buf, size_t nbytes, uint64_t pos);

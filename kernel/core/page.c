@@ -257,11 +257,19 @@ int64_t machine_set_rmap(machine *m, uint64_t design)
 	return 0;
 }
 
+/*
+ * Who uses little borrows little: a start, a small branch.  Behind that the host
+ * is asked for huge pages, for frames that lie apart are hard on its TLB.
+ */
+#define LENT_PAGE_BY_PAGE (16ul << 20)
+
 static bool map_host_memory(machine *m)
 {
 	m->arena = host_reserve(m->arena_bytes);
 	if (!m->arena)
 		return false;
+	if (m->arena_bytes > LENT_PAGE_BY_PAGE)
+		host_lend_much(m->arena + LENT_PAGE_BY_PAGE, m->arena_bytes - LENT_PAGE_BY_PAGE);
 	m->pages = host_reserve(m->nr_pages * sizeof(struct page));
 	if (m->pages)
 		return true;
