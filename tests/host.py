@@ -189,6 +189,7 @@ COMPARED_IN = {
               "*odd_arguments*[[]advice_on_sealed_memory]", "*odd_arguments*[[]a_sealed_heap]",
               "*test_oracle.py::test_sequences_reach_every_call_and_every_end"),
     "weighted interleaving": ("*test_elf.py::test_memory_policies*",),
+    "dispatch": ("*test_elf.py::*[[]dispatch*",),
     "secret memory": ("*test_secret_memory_as_on_the_host",),
     "SCHED_EXT": ("*test_info.py::test_a_user_gets_the_hosts_answers",),
     "out-of-band data": ("*test_out_of_band_data_goes_as_on_the_host*",),

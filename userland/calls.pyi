@@ -463,6 +463,7 @@ class Calls:
     PR_CAP_AMBIENT_IS_SET: Final = 1
     PR_CAP_AMBIENT_LOWER: Final = 3
     PR_CAP_AMBIENT_RAISE: Final = 2
+    PR_FUTEX_HASH: Final = 0x4e
     PR_GET_CHILD_SUBREAPER: Final = 0x25
     PR_GET_DUMPABLE: Final = 3
     PR_GET_IO_FLUSHER: Final = 0x3a
@@ -1860,9 +1861,10 @@ class Calls:
     def ptrace(self, request: int, pid: int, addr: Any = 0, data: Any = 0) -> int | bytes:
         """Trace another task; what Linux stores at `data` is returned as bytes.
 
-        data: bytes for SETREGS, SETFPREGS, SETREGSET, SETSIGINFO, SETSIGMASK and SET_SYSCALL_INFO, for
-        GETREGSET how many are wanted; else a number. addr: bytes for PEEKSIGINFO. Errors: ESRCH (not a
-        stopped task that the caller traces), EPERM, EIO (a bad address, signal or request), EINVAL.
+        data: bytes for SETREGS, SETFPREGS, SETREGSET, SETSIGINFO, SETSIGMASK, SET_SYSCALL_INFO and
+        SET_SYSCALL_USER_DISPATCH_CONFIG, for GETREGSET how many are wanted; else a number. addr: bytes
+        for PEEKSIGINFO. Errors: ESRCH (not a stopped task that the caller traces), EPERM, EIO (a bad
+        address, signal or request), EINVAL.
         Source: ptrace(2); skas mode's patch for FAULTINFO and SWITCH_MM.
         """
 

@@ -68,6 +68,7 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL, SLEEP, TU
 )
 EINTR, ENOSYS = 4, 38
 FUTEX = 202
+DISPATCH = "pkern.kernel.tasks.dispatch"
 # What who watches turns, or chooses them, puts before the scheduler's own.
 WATCHED = frozenset({"_put_on", "_turn", "next_task"})
 REGISTERS = 1 << 64
@@ -488,7 +489,8 @@ class Scheduler:
     def is_plain(self, task: Task) -> bool:
         """Tell whether nothing that concerns a task is looked at between its turns."""
         group, thread = task.group, task.thread
-        watched = task.trace is not None or task.seccomp is not None or thread.stopped
+        looks = task.seccomp is not None or task.dispatch is not None
+        watched = task.trace is not None or looks or thread.stopped
         asks = task.attention or task.revirt_vsyscalls or task.attributes.nice > 0
         timed = group.posix_timers or not CPU_TIMERS.keys().isdisjoint(group.timers)
         bounded = group.rlimits["cpu"][0] != RLIM_INFINITY
@@ -597,13 +599,14 @@ class Scheduler:
                 thread.orig_rax = NO_CALL
                 assert task.context is not None
                 watched = task.trace is not None or task.seccomp is not None
+                watched = watched or task.dispatch is not None
                 how = lib.RUN_ASKING if watched else self._answers
                 return int(lib.run(task.context.handle, how))
         return None
 
     def _serve_calls(self, task: Task) -> int | None:
         """Serve one system call after the other while nothing else happens."""
-        if task.trace is not None or task.seccomp is not None:
+        if task.trace is not None or task.seccomp is not None or task.dispatch is not None:
             return self._serve_watched_call(task)
         calls, missing = self._calls, self._call_by_eax
         context, words, resume = task.cpu.handle, self._call_words.tolist, lib.run_result
@@ -631,7 +634,7 @@ class Scheduler:
 
     def _serve_ia32_call(self, task: Task) -> int | None:
         """Serve a call by int 0x80: few, and never the next one at once."""
-        if task.trace is not None or task.seccomp is not None:
+        if task.trace is not None or task.seccomp is not None or task.dispatch is not None:
             return self._serve_watched_call(task, IA32)
         nr, arguments = self._current_call()
         task.thread.call = nr | IA32, arguments
@@ -641,6 +644,8 @@ class Scheduler:
         """Hold the task before a call if its tracer asked for that, or make it if it may be."""
         (nr, arguments), trace = self._current_call(), task.trace
         call = nr | mark, arguments
+        if task.dispatch is not None and load(DISPATCH).catch(task, task.dispatch, call[0]):
+            return self._resume(task)
         if trace is not None and trace.calls is not Calls.RUN:
             self._hold_at_entry(task, trace, call[0])
         elif self._may_call(task, call, UNASKED):

@@ -144,6 +144,7 @@ class Mm:
         self.areas: Areas | None = None  # None: no program in machine code
         self.settings = Settings()
         self.users = 1
+        self.futex_slots: int | None = None  # PR_FUTEX_HASH; 0: the machine's; None: not asked for
 
     @classmethod
     def create(cls, memory: Memory, process: Process, layout: Mapping[str, int]) -> Mm:

@@ -36,6 +36,7 @@ CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x400
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
 CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
 CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP = 1 << 32, 1 << 33
+SLOTS_OF_THREADS = 16  # for futexes, where one processor is
 MM_HANDLE = ffi.typeof("mm **")
 
 
@@ -67,6 +68,8 @@ def clone(
     if not flags & CLONE_VM:
         return _with_memory_of_its_own(origin, task, flags, exit_signal, numbers)
     task.mm = origin.mm.get()
+    if flags & CLONE_THREAD and task.mm.futex_slots is None:
+        task.mm.futex_slots = SLOTS_OF_THREADS
     if flags & CLONE_VFORK:
         task.thread.alt_stack = origin.thread.alt_stack
     _set_up(origin, task, flags, exit_signal, numbers)

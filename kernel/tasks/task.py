@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
     from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
+    from pkern.kernel.tasks.dispatch import Dispatch
     from pkern.kernel.tasks.exec import Program
     from pkern.kernel.tasks.machine import Face, Machine
     from pkern.kernel.tasks.nsproxy import Nsproxy
@@ -84,6 +85,7 @@ class Task:
         self.exe: File | None = None
         self.trace: Trace | None = None
         self.seccomp: Seccomp | None = None  # which calls it may make; None: all
+        self.dispatch: Dispatch | None = None  # which it is told of instead of making them
         self.pid_inode: PidInode | None = None  # while descriptors of it may be open
         self.undo: Undo | None = None  # of semaphores, once it has asked for that
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
@@ -345,6 +347,14 @@ class Task:
     def filter_calls(self, seccomp: Seccomp) -> None:
         """Make only the system calls that are allowed, from the next one on."""
         self.seccomp = seccomp
+        self._look_at_calls()
+
+    def dispatch_calls(self, dispatch: Dispatch | None) -> None:
+        """Be told of system calls instead of making them, or (None) make them all."""
+        self.dispatch = dispatch
+        self._look_at_calls()
+
+    def _look_at_calls(self) -> None:
         self.attention = True
         self.group.part()
 
@@ -468,6 +478,7 @@ class Task:
         self.group.drop_posix_timers()
         self.group.exit_signal = SIGCHLD
         self.thread.alt_stack, self.thread.rseq = NO_ALT_STACK, None
+        self.dispatch_calls(None)
         self.fds = self.fds.alone(self)
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)

@@ -61,12 +61,12 @@ OF_PYTHON = (
     CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID
     | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND
 )  # fmt: skip
-NOT_DONE = CLONE_INTO_CGROUP
-REFUSED = "no control groups: EINVAL"
+REFUSED = "no folders of control groups: EBADF"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
 CLONE_ARGS = struct.Struct("<11Q")
 CLONE_ARGS_MIN, CLONE_ARGS_MAX = 64, 4096
+INT_MAX = (1 << 31) - 1
 MOST_LEVELS = 32  # of pid name spaces
 
 
@@ -101,12 +101,14 @@ def _check(task: Task, wish: Wish) -> None:
     of_process = flags & CLONE_THREAD and (
         flags & (CLONE_NEWUSER | CLONE_NEWPID) or task.nsproxy.pid is not task.pid_ns
     )
-    if flags & NOT_DONE or alone or orphan or bad_pidfd or of_all or of_process:
+    if alone or orphan or bad_pidfd or of_all or of_process:
         raise SyscallError(errno.EINVAL)
     if flags & CLONE_NEWIPC and flags & CLONE_SYSVSEM and _may_make(task, flags):
         raise SyscallError(errno.EINVAL)
     if flags & CLONE_SETTLS and wish.tls >= int(task.mm.counters.task_size):
         raise SyscallError(errno.EPERM)
+    if flags & CLONE_INTO_CGROUP:  # no descriptor is of a folder of such
+        raise SyscallError(errno.EBADF)
 
 
 def _is_first(task: Task) -> bool:
@@ -292,7 +294,9 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
     if any(raw[CLONE_ARGS.size :]):
         raise SyscallError(errno.E2BIG)
     fields = CLONE_ARGS.unpack(raw[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0"))
-    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, *set_tid, _ = fields
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, *set_tid, cgroup = fields
+    if flags & CLONE_INTO_CGROUP and (nbytes < CLONE_ARGS.size or cgroup > INT_MAX):
+        raise SyscallError(errno.EINVAL)
     pids = _wanted_pids(task, *set_tid)
     if signo > NSIG or not _are_valid(flags, signo) or bool(stack) != bool(stack_size):
         raise SyscallError(errno.EINVAL)

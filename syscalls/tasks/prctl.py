@@ -16,6 +16,7 @@ from pkern.kernel.tasks.credentials import (
     SECURE_KEEP_CAPS,
     SECURE_NO_CAP_AMBIENT_RAISE,
 )
+from pkern.kernel.tasks.dispatch import asked_for
 from pkern.kernel.tasks.seccomp import FILTER, STRICT
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.ids import commit
@@ -42,6 +43,8 @@ SPECULATION = {
     SPEC_INDIRECT_BRANCH: SPEC_NOT_AFFECTED,
     SPEC_L1D_FLUSH: SPEC_FORCE_DISABLE,
 }
+FUTEX_HASH_SET, FUTEX_HASH_GET = 1, 2
+SLOT_BYTES, INT_MAX = 64, (1 << 31) - 1  # of Linux's slots, and what it allocates at once
 GET_RESTORES = 2  # PR_TIMER_CREATE_RESTORE_IDS_GET
 THP_DISABLE_EXCEPT_ADVISED = 2
 MDWE_REFUSE, MDWE_NO_INHERIT = lib.MDWE_REFUSE_EXEC_GAIN, lib.MDWE_NO_INHERIT
@@ -318,6 +321,26 @@ def _restore_timer_ids(task: Task, args: Arguments) -> int:
     return 0
 
 
+def _dispatch(task: Task, args: Arguments) -> int:
+    _need(task.context is not None)  # a Python program has no place that it calls from
+    task.dispatch_calls(asked_for(*args, top=int(task.mm.counters.task_size)))
+    return 0
+
+
+def _futex_hash(task: Task, args: Arguments) -> int:
+    """Set or tell how many slots the process has for its futexes, which nothing else shows."""
+    what, slots, flags, _ = args
+    _need(what in (FUTEX_HASH_SET, FUTEX_HASH_GET))
+    if what == FUTEX_HASH_GET:
+        return task.mm.futex_slots or 0
+    slots &= 0xFFFF_FFFF
+    _need(not flags and slots != 1 and not slots & (slots - 1))
+    _need(task.mm.futex_slots != 0, errno.EBUSY)
+    _need(slots * SLOT_BYTES <= INT_MAX, errno.ENOMEM)
+    task.mm.futex_slots = slots
+    return 0
+
+
 OPTIONS: dict[int, Option] = {
     1: _set_pdeath_signal,
     2: lambda task, args: _store(task, args[0], "<i", task.attributes.pdeath_signal),
@@ -358,18 +381,19 @@ OPTIONS: dict[int, Option] = {
     58: _get_io_flusher,
     65: _set_mdwe,
     66: _get_mdwe,
+    59: _dispatch,
     PR_SET_PTRACER: _set_ptracer,
     PR_GET_VSYSCALL: lambda task, args: 1 - task.revirt_vsyscalls,
     PR_SET_VSYSCALL: _set_vsyscall,
     67: _set_memory_merge,
     68: _get_memory_merge,
     77: _restore_timer_ids,
+    78: _futex_hash,
     PR_SET_VMA: _name_memory,
 }
-MISSING = "dispatch of system calls to user space, slots of futexes"
 
 
-@syscall(157, "prctl", SINT, INT, INT, INT, INT, partly=MISSING)
+@syscall(157, "prctl", SINT, INT, INT, INT, INT)
 def prctl(
     task: Task, option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0
 ) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.credentials import Ids
+from pkern.kernel.tasks.dispatch import EXCLUSIVE, asked_for
 from pkern.kernel.tasks.sigframe import pack_siginfo, unpack_siginfo
 from pkern.kernel.tasks.signals import (
     NSIG,
@@ -45,19 +46,21 @@ if TYPE_CHECKING:
 
 TRACEME, PEEKTEXT, PEEKDATA, PEEKUSR, POKETEXT, POKEDATA, POKEUSR = range(7)
 CONT, KILL, SINGLESTEP, GETREGS, SETREGS, GETFPREGS, SETFPREGS = 7, 8, 9, 12, 13, 14, 15
-ATTACH, DETACH, OLDSETOPTIONS, SYSCALL, ARCH_PRCTL, SYSEMU, SYSEMU_SINGLESTEP = (
-    16, 17, 21, 24, 30, 31, 32,
+ATTACH, DETACH, OLDSETOPTIONS, SYSCALL, ARCH_PRCTL, SYSEMU, SYSEMU_SINGLESTEP, SINGLEBLOCK = (
+    16, 17, 21, 24, 30, 31, 32, 33,
 )  # fmt: skip
 SETOPTIONS, GETEVENTMSG, GETSIGINFO, SETSIGINFO, GETREGSET, SETREGSET, SEIZE, INTERRUPT = range(
     0x4200, 0x4208
 )
 LISTEN, PEEKSIGINFO, GETSIGMASK, SETSIGMASK = range(0x4208, 0x420C)
 GET_SYSCALL_INFO, GET_RSEQ_CONFIGURATION, SET_SYSCALL_INFO = 0x420E, 0x420F, 0x4212
+SET_DISPATCH, GET_DISPATCH = 0x4210, 0x4211  # _SYSCALL_USER_DISPATCH_CONFIG
 FAULTINFO, SWITCH_MM = 52, 55
 O_TRACESYSGOOD = Option.SYSGOOD
 
 FAULT = struct.Struct("<iIQ")
 IOVEC = struct.Struct("<QQ")
+DISPATCH = struct.Struct("<4Q")  # mode, the byte's address, where calls are made
 PEEK_ARGUMENTS = struct.Struct("<QIi")
 PEEK_SHARED = 1
 SIGINFO_BYTES = 128
@@ -311,6 +314,23 @@ def _go_on(found: Task) -> None:
         then(found, info)
 
 
+def _set_dispatch(task: Task, pid: int, addr: int, data: bytes) -> int:
+    found = tracee(task, pid)
+    mode, selector, first, nbytes = DISPATCH.unpack(data)
+    top = int(found.mm.counters.task_size)
+    found.dispatch_calls(asked_for(mode, first, nbytes, selector, top))
+    return 0
+
+
+def _get_dispatch(task: Task, pid: int, addr: int, data: Any) -> bytes:
+    found = tracee(task, pid).dispatch
+    if addr != DISPATCH.size:
+        raise SyscallError(errno.EINVAL)
+    if found is None:
+        return bytes(DISPATCH.size)
+    return DISPATCH.pack(EXCLUSIVE, found.selector, found.first, found.nbytes)
+
+
 def _resume(calls: Calls, steps: Steps) -> Request:
     def resume(task: Task, pid: int, addr: int, data: int) -> int:
         found = tracee(task, pid)
@@ -375,6 +395,7 @@ REQUESTS: dict[int, Request] = {
     SYSCALL: _resume(Calls.STOP, Steps.FREELY),
     SYSEMU: _resume(Calls.EMULATE, Steps.FREELY),
     SINGLESTEP: _resume(Calls.RUN, Steps.ONE),
+    SINGLEBLOCK: _resume(Calls.RUN, Steps.ONE),  # a processor that stops at no branches
     SYSEMU_SINGLESTEP: _resume(Calls.EMULATE, Steps.ONE),
     KILL: _kill,
     GETREGS: _getregs,
@@ -396,6 +417,8 @@ REQUESTS: dict[int, Request] = {
     PEEKSIGINFO: _peeksiginfo,
     GETSIGMASK: _getsigmask,
     SETSIGMASK: _setsigmask,
+    SET_DISPATCH: _set_dispatch,
+    GET_DISPATCH: _get_dispatch,
     GET_SYSCALL_INFO: _get_call,
     SET_SYSCALL_INFO: _set_call,
     GET_RSEQ_CONFIGURATION: _get_rseq,
@@ -408,6 +431,7 @@ DATA_IN = {
     SETFPREGS: FPREGS_BYTES,
     SETSIGINFO: SIGINFO_BYTES,
     SETSIGMASK: WORD.size,
+    SET_DISPATCH: DISPATCH.size,
     SET_SYSCALL_INFO: view.CALL_INFO_BYTES,
 }
 WORDS = (PEEKTEXT, PEEKDATA, PEEKUSR)  # what they return is stored
@@ -417,9 +441,10 @@ CUT = (GET_SYSCALL_INFO, GET_RSEQ_CONFIGURATION)  # addr says how much of it
 def ptrace(task: Task, request: int, pid: int, addr: Any = 0, data: Any = 0) -> int | bytes:
     """Trace another task; what Linux stores at `data` is returned as bytes.
 
-    data: bytes for SETREGS, SETFPREGS, SETREGSET, SETSIGINFO, SETSIGMASK and SET_SYSCALL_INFO, for
-    GETREGSET how many are wanted; else a number. addr: bytes for PEEKSIGINFO. Errors: ESRCH (not a
-    stopped task that the caller traces), EPERM, EIO (a bad address, signal or request), EINVAL.
+    data: bytes for SETREGS, SETFPREGS, SETREGSET, SETSIGINFO, SETSIGMASK, SET_SYSCALL_INFO and
+    SET_SYSCALL_USER_DISPATCH_CONFIG, for GETREGSET how many are wanted; else a number. addr: bytes
+    for PEEKSIGINFO. Errors: ESRCH (not a stopped task that the caller traces), EPERM, EIO (a bad
+    address, signal or request), EINVAL.
     Source: ptrace(2); skas mode's patch for FAULTINFO and SWITCH_MM.
     """
     if request not in REQUESTS:
@@ -428,7 +453,7 @@ def ptrace(task: Task, request: int, pid: int, addr: Any = 0, data: Any = 0) -> 
     return result
 
 
-PARTLY = "no SINGLEBLOCK, GET_THREAD_AREA, seccomp's requests"
+PARTLY = "no GET_THREAD_AREA, seccomp's requests"
 
 
 @syscall(101, "ptrace", SINT, SINT, INT, INT, partly=PARTLY)
@@ -441,6 +466,8 @@ def ptrace_raw(task: Task, request: int, pid: int, addr: int, data: int) -> int:
     if request in DATA_IN:
         traced(task, pid)
     if request == SET_SYSCALL_INFO and addr < view.CALL_INFO_BYTES:
+        raise SyscallError(errno.EINVAL)
+    if request == SET_DISPATCH and addr != DISPATCH.size:
         raise SyscallError(errno.EINVAL)
     given: Any = task.mm.copy_in(data, DATA_IN[request]) if request in DATA_IN else data
     result = ptrace(task, request, pid, addr, given)

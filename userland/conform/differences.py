@@ -520,6 +520,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("pidfd", (6, 14), "PIDFD_THREAD, PIDFD_SELF, pidfds as files of their own"),
     Newer("guards", (6, 15), "MADV_GUARD_INSTALL, in mappings of files too"),
     Newer("userfaultfd", (6, 15), "UFFDIO_MOVE, _POISON and what they say of guards"),
+    Newer("dispatch", (6, 18), "PR_SYS_DISPATCH_INCLUSIVE_ON of calls, slots of futexes"),
     Newer("secret memory", (6, 18), "memfd_secret: on by default since 6.5, errors since then"),
     Newer("vectors", (6, 18), "the file is looked at before the vector of readv and its kin"),
     Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),

@@ -85,6 +85,14 @@ static void arguments(void)
 	report("CLEAR_SIGHAND", clone3(&args, sizeof(args)));
 	args = base, args.flags = CLONE_CLEAR_SIGHAND | CLONE_SIGHAND | CLONE_VM;
 	report("CLEAR_SIGHAND|SIGHAND", clone3(&args, sizeof(args)));
+	args = base, args.flags = CLONE_INTO_CGROUP, args.cgroup = 999;
+	report("INTO_CGROUP, closed", clone3(&args, sizeof(args)));
+	report("INTO_CGROUP, short", clone3(&args, 80));
+	args.cgroup = 1UL << 31;
+	report("INTO_CGROUP, negative", clone3(&args, sizeof(args)));
+	args.cgroup = open("/", O_RDONLY | O_DIRECTORY);
+	report("INTO_CGROUP, folder", clone3(&args, sizeof(args)));
+	close((int)args.cgroup);
 	args = base, args.stack = (uintptr_t)area;
 	report("stack without size", clone3(&args, sizeof(args)));
 	args = base, args.stack_size = 4096;
