@@ -336,7 +336,7 @@ def test_without_that_option_it_goes_on(kernel: Kernel) -> None:
     assert t.child.task.group.exit_status == t.pid << 8
 
 
-@pytest.mark.parametrize("request_nr", [33, 0x420C, 12345])
+@pytest.mark.parametrize("request_nr", [34, 0x420C, 12345])
 def test_unknown_requests(kernel: Kernel, request_nr: int) -> None:
     t = Traced(kernel)
     with refused(errno.EIO):
