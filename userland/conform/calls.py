@@ -244,8 +244,7 @@ _LOOKS = {kind: _NEVER if kind in _KEEPS_AREAS else _WHEN_DONE for kind in Kind}
 _LOOKS[Kind.MREMAP] = _ALWAYS
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One step of a sequence: its kind, up to six 64-bit arguments, and the process that makes it.
 
     Some arguments are slots (class Slot). actor: 0, or 1 for the child of a fork.
@@ -277,13 +276,16 @@ _VALUES = struct.Struct("<12Q")
 
 
 class _Packing(NamedTuple):
-    """A shape made ready: its registers' sources and constants, its words' places."""
+    """A shape made ready.
+
+    constants: what stands before a call's arguments. places: of the twelve values, in both.
+    """
 
     number: int
     sorts: bytes
-    registers: tuple[tuple[int, int], ...]
-    words: tuple[int, ...]
-    padding: tuple[int, ...]
+    constants: tuple[int, ...]
+    places: tuple[int, ...]
+    nr_words: int
     nr_out: Callable[[Sequence[int]], int]
     out_at: int
     keep: Slot | int | None
@@ -292,12 +294,14 @@ class _Packing(NamedTuple):
 
 def _packing(kind: Kind, shape: Shape) -> _Packing:
     sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
-    registers = tuple((r.place, r.constant) for r in shape.registers)
-    registers += ((-1, 0),) * (6 - len(registers))
-    padding = (0,) * (6 - len(shape.words))
+    constants = (0, *(r.constant for r in shape.registers))
+    first = len(constants)
+    registers = [first + r.place if r.place >= 0 else 1 + n for n, r in enumerate(shape.registers)]
+    words = [first + place for place in shape.words]
+    places = (*registers, *[0] * (6 - len(registers)), *words, *[0] * (6 - len(words)))
     return _Packing(
-        shape.number, sorts, registers, shape.words, padding, shape.nr_out, shape.out_at,
-        shape.keep, _LOOKS[kind],
+        shape.number, sorts, constants, places, len(words), shape.nr_out, shape.out_at, shape.keep,
+        _LOOKS[kind],
     )  # fmt: skip
 
 
@@ -313,15 +317,15 @@ def _kept(keep: Slot | int | None, args: Sequence[int]) -> int:
 
 def _pack(call: Call) -> bytes:
     """Encode as runner.c's struct call."""
-    packing, args = _PACKINGS[call.kind], call.args
+    kind, args, actor = call
+    packing = _PACKINGS[kind]
     head = _HEAD.pack(
-        packing.number, call.actor, _kept(packing.keep, args), len(packing.words),
+        packing.number, actor, _kept(packing.keep, args), packing.nr_words,
         packing.keep is not None, packing.look, packing.out_at, packing.nr_out(args),
         *packing.sorts,
     )  # fmt: skip
-    values = [args[place] & _MASK if place >= 0 else fixed for place, fixed in packing.registers]
-    values += [args[place] & _MASK for place in packing.words]
-    return head + _VALUES.pack(*values, *packing.padding)
+    source = packing.constants + args
+    return head + _VALUES.pack(*[source[place] & _MASK for place in packing.places])
 
 
 class Looks(enum.IntEnum):

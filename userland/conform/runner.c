@@ -311,14 +311,23 @@ static size_t within_window(const char *from, char *into)
 	return (size_t)(to - into);
 }
 
+/*
+ * Linux puts pages on its lists, and moves them there, some thirty at a time: what smaps says of them
+ * depends on what else this processor has done. Ask for it after each call; advice does, first of all.
+ */
+static void settle_lists(void)
+{
+	if (batches)
+		madvise(shared, PAGE, MADV_COLD);
+}
+
 static void emit_smaps(void)
 {
 	char *place = emit(NULL, 4);
 	size_t start = shared->nr_out;
 	uint32_t nbytes;
 
-	/* Makes Linux put what it has gathered on its lists, so that LazyFree counts it. */
-	madvise(scratch, PAGE, MADV_COLD);
+	settle_lists(); /* what the other process has gathered, so that LazyFree counts it */
 	read_path("smaps", shared->text);
 	shared->nr_out += within_window(shared->text, shared->out + start);
 	nbytes = (uint32_t)(shared->nr_out - start);
@@ -599,7 +608,7 @@ static void start_process(int number)
 {
 	allow_files();
 	actor = number;
-	if (chdir("/proc/self")) /* its files are opened by shorter names */
+	if (chdir(number ? "../self" : "self")) /* its files are opened by shorter names */
 		_exit(19);
 	if (request.looks)
 		open_maps();
@@ -686,16 +695,6 @@ static char end_of(const struct call *c, const struct outcome *o)
 	if (o->signo)
 		return (char)(END_SIGNAL + o->signo);
 	return c->op != OP_LOAD && o->value < 0 ? END_ERROR : END_DONE;
-}
-
-/*
- * Linux puts pages on its lists, and moves them there, some thirty at a time: what smaps says of them
- * depends on what else this processor has done. Ask for it after each call; advice does, first of all.
- */
-static void settle_lists(void)
-{
-	if (batches)
-		madvise(shared, PAGE, MADV_COLD);
 }
 
 static void report(const struct call *c, uint32_t i)
@@ -907,6 +906,8 @@ static void serve(void)
 		_exit(19);
 	shared->first = getpid();
 	read_sizes(sizes_before, names);
+	if (chdir("/proc"))
+		_exit(19);
 	closefrom(baton[NR_ACTORS - 1][1] + 1); /* what we have read */
 	sizes_before[0] = sizes_before[1];      /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
