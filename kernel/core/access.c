@@ -189,10 +189,12 @@ static int64_t reach_forced(mm *mm, uint64_t addr, uint64_t access)
 static void note_stored(mm *mm, uint64_t addr, struct page *page)
 {
 	pte_t *ptep = pt_walk(mm, addr);
-	if (page->flags & PG_ANON && page->flags & PG_LRU)
+	if (page->flags & PG_ANON && page->flags & PG_LRU) {
 		pte_set(mm, addr, ptep, *ptep | PTE_DIRTY);
-	else
+		page->flags |= PG_DIRTY; /* for all who have it */
+	} else {
 		page_set_dirty(mm->machine, page);
+	}
 }
 
 /* A page is used; if it will be written it is dirty, whatever its pte says. */

@@ -687,6 +687,12 @@ static int64_t mremap_large(struct mremap *r)
 	return places & ~HUGE_MASK || grows ? -EINVAL : 0;
 }
 
+/* Is the end of what there was beyond user space? */
+static bool is_wild(const struct mremap *r)
+{
+	return r->old_len > r->mm->counters.task_size - r->addr;
+}
+
 static int64_t mremap_vma(struct mremap *r)
 {
 	struct vma *vma = vma_find(r->mm, r->addr);
@@ -700,14 +706,11 @@ static int64_t mremap_vma(struct mremap *r)
 		return err;
 	if (!r->old_len && !(vma->flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
-	bool wild = r->old_len > r->mm->counters.task_size - r->addr;
 	if (r->new_len <= r->old_len && !names_place(r)) /* only unmaps, whatever lies there */
-		return r->new_len < r->old_len && wild ? -EINVAL : 0;
+		return r->new_len < r->old_len && is_wild(r) ? -EINVAL : 0;
 	uint64_t moved = r->old_len < r->new_len ? r->old_len : r->new_len;
 	if (moved > vma->end - r->addr)
 		return -EFAULT;
-	if (wild)
-		return -EINVAL;
 	if (r->new_len <= r->old_len)
 		return 0;
 	uint64_t grow = r->new_len - r->old_len, pgoff = vma_index(vma, r->addr);
@@ -836,7 +839,9 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	vma_link(mm, copy);
 	move_range(copy, r->addr, at, len);
 	pt_prune(mm, at, at + r->new_len);
-	vma_merge(copy);
+	/* As copy_vma() of Linux 6.18, which looks at the neighbours before it forgets a monitor. */
+	if (copy->uffd == vma_find(mm, r->addr)->uffd)
+		vma_merge(copy);
 	if (r->flags & MREMAP_DONTUNMAP)
 		keep_old(r);
 	else if (r->old_len)
@@ -846,15 +851,26 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	return (int64_t)at;
 }
 
+/* Before a move that shrinks, what is cut off is unmapped. */
+static int64_t may_cut_off(const struct mremap *r)
+{
+	if (r->new_len >= r->old_len)
+		return 0;
+	if (is_wild(r))
+		return -EINVAL;
+	return is_sealed(r->mm, r->addr + r->new_len, r->addr + r->old_len) ? -EPERM : 0;
+}
+
 static int64_t mremap_to(struct mremap *r)
 {
 	uint64_t start = r->new_addr, nr = r->old_len >> PAGE_SHIFT;
 	uint64_t end = r->flags & MREMAP_FIXED ? start + r->new_len : start;
+	if (is_sealed(r->mm, start, end)) /* what lies there is unmapped before all else */
+		return -EPERM;
 	if (r->flags & MREMAP_DONTUNMAP && !may_expand_into(r->mm, r->vma->flags, nr, start, end))
 		return -ENOMEM;
-	if (r->old_len > r->new_len && is_sealed(r->mm, r->addr + r->new_len, r->addr + r->old_len))
-		return -EPERM;
-	int64_t at = place_new(r);
+	int64_t err = may_cut_off(r);
+	int64_t at = err ? err : place_new(r);
 	return at < 0 ? at : move_vma(r, (uint64_t)at);
 }
 

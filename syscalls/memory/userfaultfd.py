@@ -231,10 +231,14 @@ def _copy(task: Task, context: UserfaultInode, arg: int) -> int:
 
 
 def _most_at_once(task: Task, context: UserfaultInode, dst: int, src: int, length: int) -> int:
-    """Tell how many bytes are read before they are stored: a page where reading brings pages."""
-    unit = _unit(context, dst)
+    """Tell how many bytes are read before they are stored: a page where reading brings pages.
+
+    So it may where memory is shared, whoever reads it, and by whichever mapping.
+    """
+    unit, vma = _unit(context, dst), context.mm.vma_at(dst)
+    shared = vma is not None and vma.flags & lib.VM_SHARED
     overlap = context.mm is task.mm and abs(dst - src) < length
-    return unit if overlap else max(CHUNK, unit)
+    return unit if shared or overlap else max(CHUNK, unit)
 
 
 def _unit(context: UserfaultInode, addr: int) -> int:

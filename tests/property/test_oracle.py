@@ -95,6 +95,36 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MUNMAP, (PLACE, PAGE)),
         Call(Kind.MEM_WRITE, (PLACE, 0)),
     ),
+    "mremap of a length that wraps looks at its target's seal first": (
+        Call(Kind.MMAP, (PLACE, PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MSEAL, (PLACE, PAGE, 0)),
+        Call(Kind.MMAP, (PLACE + 2 * PAGE, PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MREMAP, (PLACE + 2 * PAGE, (1 << 64) - PAGE, PAGE, 3, PLACE)),
+    ),
+    "UFFDIO_COPY of what is shared ends where reading has brought a page": (
+        Call(Kind.USERFAULTFD, (0o4001,)),
+        Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+        Call(Kind.MMAP, (PLACE, 2 * PAGE, 1, 0x31, Slot.NONE, 0)),
+        Call(Kind.FORK, ()),
+        Call(Kind.UFFD_REGISTER, (PLACE, 2 * PAGE, 1, 0, Slot.USERFAULT)),
+        Call(Kind.UFFD_COPY, (PLACE, PLACE, 2 * PAGE, 0, 0, Slot.USERFAULT), actor=1),
+        Call(Kind.UFFD_CONTINUE, (PLACE, 2 * PAGE, 0, 0, Slot.USERFAULT), actor=1),
+    ),
+    "what is written from outside is dirty for all who have it: MADV_FREE leaves it": (
+        Call(Kind.MMAP, (PLACE, PAGE, 1, 0x32, Slot.NONE, 0)),
+        Call(Kind.MEM_WRITE, (PLACE, 0)),
+        Call(Kind.FORK, ()),
+        Call(Kind.MADVISE, (PLACE, PAGE, 8), actor=1),
+        Call(Kind.LOAD, (PLACE,), actor=1),
+        Call(Kind.MUNMAP, (PLACE, PAGE)),
+    ),
+    "watched memory that moves does not join its neighbour, though it is watched no more": (
+        Call(Kind.USERFAULTFD, (0o4001,)),
+        Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+        Call(Kind.MMAP, (PLACE, 9 * PAGE, 0, 0x32, Slot.NONE, 0)),
+        Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
+        Call(Kind.MREMAP, (PLACE, PAGE, PAGE, 3, PLACE + 9 * PAGE)),
+    ),
     "a page shared with a child, which has not stored to it, copied for its guards": (
         Call(Kind.MMAP, (PLACE, 6 * PAGE, 2, 0x8031, Slot.NONE, 0)),
         Call(Kind.MADVISE, (PLACE + 2 * PAGE, 1, 102)),
@@ -125,6 +155,58 @@ def test_what_a_refused_call_has_split_is_a_row_of_the_table() -> None:
     oracle.close()
     assert verdict.divergence is None
     assert [row.reason.split(",")[0] for row in verdict.allowed] == ["the same"]
+
+
+# Each with how many rows allow it.
+ROWS: dict[str, tuple[Calls, int]] = {
+    "a fault around finds marks": (
+        (
+            Call(Kind.USERFAULTFD, (0o4001,)),
+            Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
+            Call(Kind.MMAP, (PLACE, 2 * PAGE, 1, 0x11, Slot.F0, 0)),
+            Call(Kind.UFFD_REGISTER, (PLACE, 2 * PAGE, 1, 0, Slot.USERFAULT)),
+            Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 2, 0, Slot.USERFAULT)),
+            Call(Kind.UFFD_PROTECT, (PLACE, PAGE, 1, Slot.USERFAULT)),
+            Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
+            Call(Kind.LOAD, (PLACE + PAGE,)),
+        ),
+        1,
+    ),
+    "an mremap that both refuse, of what a refused mmap has split": (
+        (
+            Call(Kind.MMAP, (PLACE, 2 * PAGE, 0, 0x11, Slot.F0, 0)),
+            Call(Kind.MMAP, (PLACE + 2 * PAGE, PAGE, 0, 0x11, Slot.F1, 0)),
+            Call(Kind.MSEAL, (PLACE + 2 * PAGE, PAGE, 0)),
+            Call(Kind.MMAP, (PLACE + PAGE, 2 * PAGE, 0, 0x12, Slot.F0, 0)),
+            Call(Kind.MREMAP, (PLACE, 2 * PAGE, 3 * PAGE, 0, 0)),
+        ),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("calls", "rows"), ROWS.values(), ids=ROWS)
+def test_a_difference_is_a_row_of_the_table(calls: Calls, rows: int) -> None:
+    oracle = Oracle()
+    verdict = oracle.compare(calls)
+    oracle.close()
+    assert verdict.divergence is None
+    assert len(verdict.allowed) == rows
+
+
+def test_what_is_cut_off_a_stack_is_a_row_of_the_table() -> None:
+    oracle = Oracle()
+    page = oracle.window.top - PAGE
+    calls = (
+        Call(Kind.PRLIMIT, (3, (1 << 64) - PAGE, (1 << 64) - PAGE)),
+        Call(Kind.LOAD, (page - 2 * PAGE,)),
+        Call(Kind.PRLIMIT, (9, 0, 0)),
+        Call(Kind.MMAP, (page - 2 * PAGE, PAGE, 0, 0x32, Slot.NONE, 0)),
+    )
+    verdict = oracle.compare(calls)
+    oracle.close()
+    assert verdict.divergence is None
+    assert len(verdict.allowed) == 1
 
 
 def test_another_process_sees_what_a_fault_behind_a_cut_did_not_bring() -> None:

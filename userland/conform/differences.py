@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
+STACK = 3  # RLIMIT_STACK
 
 Release = tuple[int, int]  # of Linux: the numbers that tell its age, (6, 18)
 
@@ -215,16 +216,30 @@ UNMAPPED: dict[Kind, Callable[[Sequence[int]], Ranges]] = {
 
 
 def _only_split(divergence: Divergence) -> bool:
-    """The layouts differ by splits alone, at an end of a range that a refused call was about."""
-    host, model = divergence.host.layout, divergence.model.layout
+    """The layouts differ by splits alone, at an end of a range that a refused call was about.
+
+    What is cut off a stack that a sequence lets grow down to the window lies in the window, all of
+    it does not.
+    """
+    edges = _refused_edges(divergence)
+    model = divergence.model.layout
+    top = max((area.end for area in model), default=0)
+    if not _may_grow_stack(divergence):
+        top = MAX_LENGTH
+    host = tuple(a for a in divergence.host.layout if a.start < top or a.end not in edges)
     more = {area.start for area in host} - {area.start for area in model}
-    return _joined(host) == _joined(model) and more <= _refused_edges(divergence)
+    return _joined(host) == _joined(model) and more <= edges
+
+
+def _may_grow_stack(divergence: Divergence) -> bool:
+    """The sequence has set the limit of the stack."""
+    return any(call.kind is Kind.PRLIMIT and call.args[0] == STACK for call in divergence.calls)
 
 
 def _spans_a_cut(divergence: Divergence) -> bool:
     """mremap of an area that a call before, which was refused, has split on Linux."""
     call, host = divergence.call, divergence.host
-    if call.kind is not Kind.MREMAP or host.value != -errno.EFAULT or divergence.model.value < 0:
+    if call.kind is not Kind.MREMAP or host.value != -errno.EFAULT:
         return False
     edges = _edges_of_refused(divergence, divergence.before)
     return any(call.args[0] < edge < call.args[0] + call.args[1] for edge in edges)
@@ -298,10 +313,16 @@ def _is_less(line: str, ours: set[str]) -> bool:
 
 
 def _keeps_marks(divergence: Divergence) -> bool:
-    """Memory registered with a userfaultfd for write protection, then without; marks are left."""
-    ours = set(divergence.model.state) - set(divergence.host.state)
-    theirs = set(divergence.host.state) - set(divergence.model.state)
-    return _registers_again(divergence) and {_unmarked(line) for line in theirs} == ours
+    """Memory registered with a userfaultfd for write protection, then without; marks are left.
+
+    No fault around brings a page where a mark is.
+    """
+    if not _registers_again(divergence) or not divergence.fields <= OF_PAGES:
+        return False
+    ours = set(divergence.model.state)
+    theirs = set(divergence.host.state) - ours
+    pages = [line for line in theirs if line.startswith("pagemap")]
+    return all("uffd-wp" in line or _is_less(line, ours) for line in pages)
 
 
 def _meets_marks(divergence: Divergence) -> bool:
@@ -318,11 +339,6 @@ def _registers_again(divergence: Divergence) -> bool:
     modes = [call.args[2] for call in calls if call.kind is Kind.UFFD_REGISTER]
     protects = next((at for at, mode in enumerate(modes) if mode & 2), len(modes))
     return any(not mode & 2 for mode in modes[protects:])
-
-
-def _unmarked(line: str) -> str:
-    """Return a line of pagemap as it is without the mark of a userfaultfd."""
-    return line.replace("uffd-wp swapped", "nothing").replace("uffd-wp ", "")
 
 
 def _moves_several(divergence: Divergence) -> bool:
