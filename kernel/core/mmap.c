@@ -865,7 +865,8 @@ static int64_t mremap_to(struct mremap *r)
 {
 	uint64_t start = r->new_addr, nr = r->old_len >> PAGE_SHIFT;
 	uint64_t end = r->flags & MREMAP_FIXED ? start + r->new_len : start;
-	if (is_sealed(r->mm, start, end)) /* what lies there is unmapped before all else */
+	/* What lies there is unmapped before all else. */
+	if (r->flags & MREMAP_FIXED && is_sealed(r->mm, start, end))
 		return -EPERM;
 	if (r->flags & MREMAP_DONTUNMAP && !may_expand_into(r->mm, r->vma->flags, nr, start, end))
 		return -ENOMEM;

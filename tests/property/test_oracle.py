@@ -101,6 +101,12 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MMAP, (PLACE + 2 * PAGE, PAGE, 0, 0x11, Slot.F0, 0)),
         Call(Kind.MREMAP, (PLACE + 2 * PAGE, (1 << 64) - PAGE, PAGE, 3, PLACE)),
     ),
+    "mremap that is only given a hint looks at no seal there": (
+        Call(Kind.MMAP, (PLACE, 2 * PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MSEAL, (PLACE, 2 * PAGE, 0)),
+        Call(Kind.MMAP, (PLACE + 4 * PAGE, PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MREMAP, (PLACE + 4 * PAGE, PAGE, PAGE, 5, PLACE + PAGE)),
+    ),
     "UFFDIO_COPY of what is shared ends where reading has brought a page": (
         Call(Kind.USERFAULTFD, (0o4001,)),
         Call(Kind.UFFD_API, (0xAA, 1 << 7, 0, Slot.USERFAULT)),
@@ -117,6 +123,14 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MADVISE, (PLACE, PAGE, 8), actor=1),
         Call(Kind.LOAD, (PLACE,), actor=1),
         Call(Kind.MUNMAP, (PLACE, PAGE)),
+    ),
+    "a guard gives an area no family: what was stored to apart stays apart": (
+        Call(Kind.MMAP, (PLACE, 6 * PAGE, 3, 0x12, Slot.F0, 0)),
+        Call(Kind.MADVISE, (PLACE + 4 * PAGE, 1, 102)),
+        Call(Kind.MPROTECT, (PLACE + 3 * PAGE, PAGE, 1)),
+        Call(Kind.STORE, (PLACE + 2 * PAGE, 0)),
+        Call(Kind.STORE, (PLACE + 5 * PAGE, 0)),
+        Call(Kind.MPROTECT, (PLACE + 3 * PAGE, PAGE, 3)),
     ),
     "watched memory that moves does not join its neighbour, though it is watched no more": (
         Call(Kind.USERFAULTFD, (0o4001,)),
@@ -169,6 +183,29 @@ ROWS: dict[str, tuple[Calls, int]] = {
             Call(Kind.UFFD_PROTECT, (PLACE, PAGE, 1, Slot.USERFAULT)),
             Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
             Call(Kind.LOAD, (PLACE + PAGE,)),
+        ),
+        1,
+    ),
+    "a store finds marks": (
+        (
+            Call(Kind.USERFAULTFD, (0o4001,)),
+            Call(Kind.UFFD_API, (0xAA, 1 << 7 | 1 << 5, 0, Slot.USERFAULT)),
+            Call(Kind.MMAP, (PLACE, PAGE, 3, 0x11, Slot.F0, 0)),
+            Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 2, 0, Slot.USERFAULT)),
+            Call(Kind.UFFD_PROTECT, (PLACE, PAGE, 1, Slot.USERFAULT)),
+            Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
+            Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 2, 0, Slot.USERFAULT)),
+            Call(Kind.STORE, (PLACE, 0)),
+        ),
+        1,
+    ),
+    "locked memory that has moved counts twice, and a seal refuses the call here": (
+        (
+            Call(Kind.MMAP, (PLACE, 4 * PAGE, 0, 0x2011, Slot.F0, 0)),
+            Call(Kind.MREMAP, (PLACE, 4 * PAGE, 4 * PAGE, 5, PLACE + 20 * PAGE)),
+            Call(Kind.MMAP, (PLACE + 40 * PAGE, PAGE, 0, 0x11, Slot.F0, 0)),
+            Call(Kind.MSEAL, (PLACE + 40 * PAGE, PAGE, 0)),
+            Call(Kind.MMAP, (PLACE + 40 * PAGE, 9 * PAGE, 0, 0x2032, Slot.NONE, 0)),
         ),
         1,
     ),

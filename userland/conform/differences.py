@@ -14,6 +14,7 @@ import errno
 import functools
 import os
 import re
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -276,8 +277,7 @@ def _counts_twice(divergence: Divergence) -> bool:
     moved = any(
         call.kind is Kind.MREMAP and call.args[3] & 4 for call in divergence.calls[: divergence.at]
     )
-    refused = divergence.host.value in (-errno.EAGAIN, -errno.ENOMEM)
-    return moved and refused and divergence.model.value >= 0
+    return moved and divergence.host.value in (-errno.EAGAIN, -errno.ENOMEM)
 
 
 def _counts_twice_still(divergence: Divergence) -> bool:
@@ -331,6 +331,13 @@ def _meets_marks(divergence: Divergence) -> bool:
     refused = divergence.host.value in (-errno.EEXIST, -errno.EAGAIN)
     filled = divergence.call.kind in FILLS and refused and divergence.model.value >= 0
     return filled and Kind.UFFD_PROTECT in kinds and _registers_again(divergence)
+
+
+def _stores_to_marks(divergence: Divergence) -> bool:
+    """A store that only Linux takes for one to protected memory: it finds a mark of before."""
+    signals = divergence.host.signo, divergence.model.signo
+    stored = divergence.call.kind is Kind.STORE and signals == (signal.SIGBUS, 0)
+    return stored and _registers_again(divergence)
 
 
 def _registers_again(divergence: Divergence) -> bool:
@@ -432,6 +439,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         _meets_marks,
         Then.STOP,
         "the same, where such memory is filled: Linux says EEXIST for a mark without a page",
+    ),
+    Difference(
+        Aspect.SIGNAL,
+        _stores_to_marks,
+        Then.STOP,
+        "the same, where such memory is registered once more for write protection and stored to",
     ),
     Difference(
         Aspect.RESULT,
