@@ -14,7 +14,7 @@
  *   uffd-wp   | stays in file mappings  | stays        | if it is heard | goes
  *
  * A VMA that has a guard is marked by VM_MAYBE_GUARD, for good, as on Linux: by the mark
- * fork knows that its ptes must be copied. It gets no anon_vma for it.
+ * fork knows that its ptes must be copied. Anonymous memory gets an anon_vma, too.
  */
 #include "core.h"
 
@@ -63,7 +63,7 @@ int64_t guard_install(struct vma **vmap, uint64_t start, uint64_t end, uint64_t 
 	if (!may_have_guards(vma) || vma->flags & VM_LOCKED)
 		return -EINVAL;
 	vma->flags |= VM_MAYBE_GUARD;
-	int64_t err = 0;
+	int64_t err = vma_mapping(vma) ? 0 : vma_prepare_anon(vma);
 	for (uint64_t addr = start; !err && addr < end; addr += PAGE_SIZE)
 		err = put_guard(vma, addr);
 	return err;

@@ -124,7 +124,12 @@ FOUND: dict[str, Calls] = {
         Call(Kind.LOAD, (PLACE,), actor=1),
         Call(Kind.MUNMAP, (PLACE, PAGE)),
     ),
-    "a guard gives an area no family: what was stored to apart stays apart": (
+    "a guard in anonymous memory is as a store: mprotect goes on charging it": (
+        Call(Kind.MMAP, (PLACE, 2 * PAGE, 3, 0x32, Slot.NONE, 0)),
+        Call(Kind.MADVISE, (PLACE, PAGE, 102)),
+        Call(Kind.MPROTECT, (PLACE, PAGE, 0)),
+    ),
+    "a guard gives a file's area no family: what was stored to apart stays apart": (
         Call(Kind.MMAP, (PLACE, 6 * PAGE, 3, 0x12, Slot.F0, 0)),
         Call(Kind.MADVISE, (PLACE + 4 * PAGE, 1, 102)),
         Call(Kind.MPROTECT, (PLACE + 3 * PAGE, PAGE, 1)),
