@@ -19,6 +19,7 @@ HEADER_BYTES = 64
 PROGRAM_HEADER_BYTES = 56
 MAX_PROGRAM_HEADERS = 65536 // PROGRAM_HEADER_BYTES
 IDENT = b"\x7fELF\x02\x01\x01"  # 64 bit, little endian, version 1
+MAGIC = IDENT[:4]  # all that Linux looks at, beside type and machine
 ET_EXEC, ET_DYN, EM_X86_64 = 2, 3, 62
 PT_LOAD, PT_INTERP, PT_PHDR, PT_GNU_STACK = 1, 3, 6, 0x6474E551
 PF_X = 1
@@ -81,7 +82,7 @@ def refuse() -> SyscallError:
 
 def table_place(header: bytes) -> tuple[int, int]:
     """Return offset and length of the program headers. Errors: ENOEXEC."""
-    if len(header) < HEADER_BYTES or header[:7] != IDENT:
+    if len(header) < HEADER_BYTES or header[:4] != MAGIC:
         raise refuse()
     phoff, phentsize, phnum = (
         int.from_bytes(header[32:40], "little"),
@@ -138,14 +139,14 @@ def complaint(head: bytes, size: int) -> str:
     """
     if not size:
         return "it is empty"
-    if head[:4] != IDENT[:4]:
+    if head[:4] != MAGIC:
         return "it is neither an ELF program nor a script that begins with #!"
     if size < HEADER_BYTES:
         return f"it is truncated: {size} bytes, and an ELF header alone has {HEADER_BYTES}"
     order = BYTE_ORDERS.get(head[5])
     kind, machine = (int.from_bytes(head[at : at + 2], order or "little") for at in (16, 18))  # type: ignore[arg-type]
     name = MACHINES.get(machine, f"machine number {machine}")
-    if head[4] != IDENT[4]:
+    if head[4] != IDENT[4] and machine != EM_X86_64:
         return f"it is a 32-bit program for {name}; this machine is a 64-bit x86-64"
     if machine != EM_X86_64 or order != "little":
         return f"it is a program for {name}; this machine is an x86-64"

@@ -1,14 +1,16 @@
 """execve: from a path to a new address space and the registers to start with.
 
-The new address space is complete before the old one is given up, so a failure at any step leaves
-the caller as it was. kernel/tasks/elf.py reads headers; the layout here is Linux's without
-randomisation.
+The new address space is complete before the old one is given up. What is wrong with the files, the
+arguments and the rights leaves the caller as it was; once a part of the program is mapped Linux has
+given the old one up, so whoever called execve dies of a failure then (Lost). kernel/tasks/elf.py
+reads headers; the layout here is Linux's without randomisation.
 """
 
 from __future__ import annotations
 
 import errno
 import itertools
+import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,8 +38,9 @@ PIE_BRK = DYN_BASE + PAGE_SIZE
 MIN_GAP, GUARD = 128 << 20, 256 * PAGE_SIZE
 MAX_GAP = TASK_SIZE // 6 * 5
 STACK_SPARE = 32 * PAGE_SIZE
-MAX_DEPTH = 5  # scripts that name scripts
+MAX_DEPTH = 6  # files that are looked at: five scripts, and what the last one names
 HEAD_BYTES = 256  # of a script's first line
+BLANKS, NAME_END = b" \t", re.compile(rb"[ \t\0]")
 PLATFORM = b"x86_64\0"
 HWCAP = 0x078B_FBFF  # CPUID 1, edx: kernel/core/cpu/cpuid.c
 HWCAP2 = 0
@@ -48,6 +51,10 @@ READ_CHUNK = 4096
 PF_X = 1
 PROT = {4: lib.PROT_READ, 2: lib.PROT_WRITE, 1: lib.PROT_EXEC}
 PRIVATE_FIXED = lib.MAP_PRIVATE | lib.MAP_FIXED
+
+
+class Lost(SyscallError):
+    """execve fails when its caller has no program left to go back to: it dies by SIGSEGV."""
 
 
 class Program(NamedTuple):
@@ -161,7 +168,7 @@ def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
                 raise SyscallError(errno.ENOENT)
             argv = [interpreter, *argument, path, *argv[1:]]
             path = interpreter
-            script, file = file, open_program(task, Wanted(decode(path)))
+            script, file = file, open_program(task, Wanted(decode(path) or "."))
             script.put()
         raise SyscallError(errno.ELOOP)
     except BaseException:
@@ -170,12 +177,18 @@ def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
 
 
 def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the interpreter and its one argument, if any. Errors: ENOEXEC."""
-    line, newline, _ = head[2:].partition(b"\n")
-    words = line.strip(b" \t").split(None, 1)
-    if not words or (not newline and len(head) == HEAD_BYTES and len(words) == 1):
-        raise elf.refuse()
-    return words[0], [words[1].rstrip(b" \t")] if len(words) > 1 else []
+    """Return the interpreter and its one argument, if any. Errors: ENOEXEC.
+
+    What is read of a short file ends with NULs, which end a name too, even an empty one.
+    """
+    line, newline, _ = head.ljust(HEAD_BYTES, b"\0")[2:].partition(b"\n")
+    line = line.lstrip(BLANKS)
+    if not line or not (newline or NAME_END.search(line)):
+        raise elf.refuse()  # there is no name, or no end of it in sight
+    line = (line if newline else line[:-1]).rstrip(BLANKS)
+    name = NAME_END.split(line, maxsplit=1)[0]
+    argument = line[len(name) :].lstrip(BLANKS).partition(b"\0")[0]
+    return name, [argument] if argument else []
 
 
 def _count_read(task: Task, nbytes: int) -> None:
@@ -263,8 +276,20 @@ def _set_brk(mm: Mm, start: int) -> None:
     mm.counters.start_brk = mm.counters.brk = start
 
 
-def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) -> tuple[int, int]:
-    """Map the program's interpreter; return its bias and its entry."""
+class Interpreter(NamedTuple):
+    """What maps a program's libraries: ld.so, an open file."""
+
+    file: File
+    image: Image
+
+    def map(self, mm: Mm) -> tuple[int, int]:
+        """Map it; return its bias and its entry."""
+        bias = map_image(mm, self.file, self.image, 0)
+        return bias, bias + self.image.entry
+
+
+def _open_interpreter(task: Task, file: File, place: tuple[int, int]) -> Interpreter:
+    """Open the interpreter that a program names. Errors: those of open_program, ENOEXEC, EINVAL."""
     raw = file.inode.read(*place)
     _count_read(task, len(raw))
     if len(raw) < place[1] or raw[-1:] != b"\0":
@@ -272,11 +297,10 @@ def _load_interpreter(task: Task, mm: Mm, file: File, place: tuple[int, int]) ->
     interpreter = open_program(task, Wanted(decode(raw.split(b"\0")[0])))
     try:
         _count_read(task, elf.HEADER_BYTES)
-        image = read_image(task, interpreter)
-        bias = map_image(mm, interpreter, image, 0)
-    finally:
+        return Interpreter(interpreter, read_image(task, interpreter))
+    except BaseException:
         interpreter.put()
-    return bias, bias + image.entry
+        raise
 
 
 # ---- the stack ----
@@ -336,8 +360,12 @@ def stack_image(request: Request, auxv: list[tuple[int, int]], random: bytes) ->
     return pointer, low_part.ljust(low - pointer, b"\0") + args + env + name
 
 
-def _map_stack(mm: Mm, pointer: int, image: Image) -> None:
-    start = (pointer & ~PAGE_MASK) - STACK_SPARE
+def _map_stack(mm: Mm, pointer: int, image: Image, limit: int) -> None:
+    """Map the stack with room to spare, as far as RLIMIT_STACK (bytes) goes. Errors: EFAULT."""
+    used, most = STACK_TOP - (pointer & ~PAGE_MASK), max(limit & ~PAGE_MASK, PAGE_SIZE)
+    if used > most:
+        raise SyscallError(errno.EFAULT)
+    start = STACK_TOP - min(used + STACK_SPARE, most)
     prot = lib.PROT_READ | lib.PROT_WRITE | (lib.PROT_EXEC if image.stack_exec else 0)
     flags = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_GROWSDOWN | lib.MAP_FIXED_NOREPLACE
     mm.call(lib.mm_mmap, start, STACK_TOP - start, prot, flags, ffi.NULL, 0)
@@ -354,17 +382,35 @@ def _map_page_zero(mm: Mm) -> None:
 
 
 def _build(task: Task, mm: Mm, request: Request, rights: Rights) -> tuple[int, int]:
-    """Fill the address space and return (rip, rsp)."""
+    """Fill the address space and return (rip, rsp). Errors: of the files; Lost: of the memory."""
     image = read_image(task, request.file)
+    loader = _open_interpreter(task, request.file, image.interp) if image.interp else None
+    try:
+        return _fill(task, mm, request, rights, image, loader)
+    except SyscallError as error:
+        raise Lost(error.number) from error
+    finally:
+        if loader is not None:
+            loader.file.put()
+
+
+def _fill(
+    task: Task,
+    mm: Mm,
+    request: Request,
+    rights: Rights,
+    image: Image,
+    loader: Interpreter | None,
+) -> tuple[int, int]:
     fixed = DYN_BASE if image.interp else 0
     bias = map_image(mm, request.file, image, fixed)
     _set_brk(mm, bias + image.brk if image.interp or image.kind != ET_DYN else PIE_BRK)
     base, rip = 0, bias + image.entry
-    if image.interp:
-        base, rip = _load_interpreter(task, mm, request.file, image.interp)
+    if loader is not None:
+        base, rip = loader.map(mm)
     random = task.kernel.random.take(16)
     pointer, content = stack_image(request, _auxv(task, image, bias, base, rights), random)
-    _map_stack(mm, pointer, image)
+    _map_stack(mm, pointer, image, task.rlimits["stack"][0])
     if task.attributes.personality & MMAP_PAGE_ZERO:
         _map_page_zero(mm)
     mm.copy_out(pointer, content)
@@ -399,7 +445,7 @@ def _areas(request: Request, image: Image, bias: int, content: bytes) -> Areas:
 def load(task: Task, wanted: Wanted, strings: Strings) -> Program:
     """Return a program ready to run; the task is not changed.
 
-    Errors: ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM and those of mmap. Source: execve(2).
+    Errors: Lost; ENOENT, EACCES, ENOEXEC, E2BIG, ELOOP, ENOMEM, EINVAL. Source: execve(2).
     """
     request = follow_scripts(task, wanted, strings)
     mm = None

@@ -128,6 +128,10 @@ class PtyMaster(PtyInode):
     def st_nlink(self) -> int:
         return 1
 
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo adds: its number."""
+        return f"tty-index:\t{self.tty.number}\n"
+
     def file_closed(self, file: File) -> None:
         self.tty.closed = 1
         self.tty.pts.remove(self.tty)

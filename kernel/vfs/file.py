@@ -116,7 +116,7 @@ class File:
     @property
     def shown_path(self) -> str:
         """The path as /proc shows it: marked when that name is gone, whatever others are left."""
-        gone = self.inode.nlink == 0 or (
+        gone = self.inode.st_nlink == 0 or (
             self.home is not None and not self.home[0].holds(self.home[1], self.inode)
         )
         return self.path + (" (deleted)" if gone and self.path.startswith("/") else "")

@@ -52,8 +52,28 @@ class Record(NamedTuple):
         )
 
 
-def _pid(file: File) -> int:
-    return file.opener.tgid if file.opener is not None else 0
+class Shown(NamedTuple):
+    """A lock as /proc shows it. access: READ, WRITE. pid: -1: an open file's. span: its bytes."""
+
+    kind: str
+    access: str
+    pid: int
+    ino: int
+    span: str
+
+    def line(self, number: int, device: str) -> str:
+        """Return it as /proc/locks and fdinfo show it. device: of the file."""
+        what = f"{self.kind:<6} ADVISORY  {self.access}"
+        return f"{number}: {what} {self.pid} {device}:{self.ino} {self.span}"
+
+
+def _flock_shown(ino: int, file: File, kind: int) -> Shown:
+    pid = file.opener.tgid if file.opener is not None else 0
+    return Shown("FLOCK", "WRITE" if kind == LOCK_EX else "READ", pid, ino, "0 EOF")
+
+
+def _record_shown(ino: int, record: Record) -> Shown:
+    return Shown(*record.columns(), ino, record.span())
 
 
 class Locks:
@@ -99,16 +119,24 @@ class Locks:
             held = self._records.get(ino, [])
             self._keep(ino, [record for record in held if record.owner != owner])
 
-    def all(self) -> list[tuple[str, str, int, int, str]]:
-        """Return (kind, access, pid, inode number, span) of every lock, as /proc/locks has them."""
+    def all(self) -> list[Shown]:
+        """Return every lock, as /proc/locks has them."""
         found = [
-            ("FLOCK", "WRITE" if kind == LOCK_EX else "READ", _pid(file), ino, "0 EOF")
+            _flock_shown(ino, file, kind)
             for ino, held in self._flocks.items()
             for file, kind in held.values()
         ]
         for ino, records in self._records.items():
-            found += [(*record.columns(), ino, record.span()) for record in records]
+            found += [_record_shown(ino, record) for record in records]
         return found
+
+    def held_by(self, file: File, table: object) -> list[Shown]:
+        """Return what an open file, and a table of descriptors that has it, hold on its inode."""
+        ino = file.inode.ino
+        held = self._flocks.get(ino, {})
+        found = [_flock_shown(ino, *held[file.cookie])] if file.cookie in held else []
+        records = self._records.get(ino, [])
+        return found + [_record_shown(ino, one) for one in records if one.owner in (file, table)]
 
     # ---- flock ----
 

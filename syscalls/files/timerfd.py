@@ -72,6 +72,7 @@ def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
         due = clock.now_ns - clock.realtime_ns + value
     elif flags & ABSTIME:
         due = machines(task, timer.clock, value)
+    timer.flags = flags
     timer.set(min(due, NEVER_NS) if value else None, interval)
     if old:
         task.mm.copy_out(old, before)

@@ -151,6 +151,10 @@ def listen(task: Task, fd: int, backlog: int) -> int:
 
 
 def _accept(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int:
+    task.fds.get(fd)
+    if flags & ~(O_NONBLOCK | O_CLOEXEC):
+        raise SyscallError(errno.EINVAL)
+    task.fds.free(0)  # a number for the new one comes before all else
     file, inode = socket_of(task, fd)
     end: Socket = until_done(task, file, inode.receive_ns, errno.EAGAIN, inode.accept)
     end.uid, end.gid = task.uid, task.gid
@@ -187,8 +191,6 @@ def accept4(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int
 
     Source: accept(2).
     """
-    if flags & ~(O_NONBLOCK | O_CLOEXEC):
-        raise SyscallError(errno.EINVAL)
     return _accept(task, fd, addr, length_addr, flags)
 
 

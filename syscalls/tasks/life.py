@@ -13,7 +13,7 @@ from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.exec import Wanted
-from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGTRAP, SigInfo, send_to_thread
+from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGSEGV, SIGTRAP, SigInfo, send_to_thread
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
@@ -111,7 +111,11 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     task.need_room_to_execute()
     if task.context is None:
         return _leave_python(task, wanted, strings)
-    program = execution.load(task, wanted, strings)
+    try:
+        program = execution.load(task, wanted, strings)
+    except execution.Lost:
+        _end(task, task.die_of, SIGSEGV)
+        return 0
     old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     task.become(program)
     if task.trace is not None:

@@ -52,6 +52,13 @@ def test_rings_of_io_uring_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+def test_execve_of_what_is_no_program_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("noprogram", "musl")
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
 def test_what_every_kind_of_descriptor_answers_as_on_the_host(
     compile_c: Compile, machine: Machine, tmp_path: Path
 ) -> None:

@@ -80,6 +80,15 @@ class EpollInode(AnonInode):
         """Refuse: it has none here. Errors: EINVAL."""
         raise SyscallError(errno.EINVAL)
 
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo adds: each file that it watches."""
+        self.prune()
+        return "".join(
+            f"tfd: {fd:8} events: {item.events:8x} data: {item.data:16x}  pos:{item.file.pos} "
+            f"ino:{item.file.inode.ino:x} sdev:{item.file.inode.dev:x}\n"
+            for (_, fd), item in sorted(self.items.items(), key=lambda entry: entry[0])
+        )
+
     # ---- the set ----
 
     def add(self, file: File, fd: int, events: int, data: int) -> None:

@@ -50,6 +50,13 @@ class EventInode(AnonInode):
         wake(self, POLLIN)
         return WORD
 
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo adds: the count, a number of its own, what a read takes."""
+        return (
+            f"eventfd-count: {self.count:16x}\neventfd-id: {self.ino}\n"
+            f"eventfd-semaphore: {int(self._semaphore)}\n"
+        )
+
     def poll(self, file: File) -> int:
         ready = POLLIN if self.count else 0
         ready |= POLLERR if self.count == MAX else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, ClassVar
 
+from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
@@ -27,6 +28,7 @@ class TimerInode(AnonInode):
     due: int | None = None
     interval = 0
     clock = 0  # whose its absolute times are
+    flags = 0  # of the last timerfd_settime
 
     def set(self, due: int | None, interval: int) -> None:
         """Start it afresh, or stop it (None)."""
@@ -60,6 +62,17 @@ class TimerInode(AnonInode):
         self.due = self.due + found * self.interval if self.interval else None
         wake(self, POLLIN)  # the next one is news again
         return found.to_bytes(WORD, "little")
+
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo adds: the clock, expirations that no one has read, the times."""
+        (value_s, value_ns), (every_s, every_ns) = (
+            divmod(ns, SECOND) for ns in (self.left(), self.interval)
+        )
+        return (
+            f"clockid: {self.clock}\nticks: {self.expirations()}\n"
+            f"settime flags: 0{self.flags:o}\n"
+            f"it_value: ({value_s}, {value_ns})\nit_interval: ({every_s}, {every_ns})\n"
+        )
 
     def poll(self, file: File) -> int:
         return POLLIN if self.expirations() else 0

@@ -38,6 +38,7 @@ USER_MODE_ONLY = 1
 # Features that Python obeys; the core has its own.
 EVENT_FORK, EVENT_REMAP, EVENT_REMOVE, EVENT_UNMAP = 0x2, 0x4, 0x8, 0x40
 THREAD_ID, EXACT_ADDRESS = 0x100, 0x800
+API, IOCTLS = 0xAA, 1 << 63 | 0x1FF  # the version; a bit for each of its ioctls
 INITIALIZED = 1 << 31  # UFFDIO_API has been called
 # Messages: event, then an argument of 24 bytes. Source: linux/userfaultfd.h.
 MESSAGE, MESSAGE_BYTES = struct.Struct("<B7x3Q"), 32
@@ -100,6 +101,14 @@ class UserfaultInode(AnonInode):
     @features.setter
     def features(self, features: int) -> None:
         lib.uffd_set_features(self.handle, features)
+
+    def fdinfo(self) -> str:
+        """What /proc/PID/fdinfo adds: faults that no one has read, all of them, what it can do."""
+        fresh = sum(one.addr >= 0 for one in self._fresh)
+        return (
+            f"pending:\t{fresh}\ntotal:\t{fresh + len(self._read)}\n"
+            f"API:\t{API:x}:{self.features:x}:{IOCTLS:x}\n"
+        )
 
     def is_changing(self) -> bool:
         """Tell whether an event that has not been read yet is about to change the memory."""

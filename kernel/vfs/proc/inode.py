@@ -7,6 +7,7 @@ pass through a file sees one state. Nobody changes names or rights here.
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,12 @@ Text = str | bytes
 
 
 BLOCK_SIZE = 1024
+
+
+@functools.lru_cache(64)
+def device_text(dev: int) -> str:
+    """Return a device number as maps and locks show it: major:minor in hex."""
+    return f"{dev >> 8 & 0xFFF:02x}:{dev & 0xFF:02x}"
 
 
 def task_of(caller: Caller, kernel: Machine) -> Task:

@@ -14,7 +14,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import Path
-from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, task_of
+from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, device_text, task_of
 from pkern.kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:
@@ -196,7 +196,10 @@ class FdInfoDir(ProcDir):
         inode = file.inode
         mount = file.mount.number if file.mount is not None else inode.dev
         head = f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{inode.ino}\n"
-        return head + inode.fdinfo()
+        held = self.kernel.vfs.locks.held_by(file, self._of_task.fds)
+        device = device_text(inode.dev)
+        lines = (lock.line(number, device) for number, lock in enumerate(held, 1))
+        return head + "".join(f"lock:\t{line}\n" for line in lines) + inode.fdinfo()
 
     def lookup(self, name: str, task: Caller) -> Inode:
         if not name.isdecimal() or int(name) not in files_of(self._of_task):

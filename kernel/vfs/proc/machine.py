@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.clock import BOOT_EPOCH_S, CLOCK_BOOTTIME, SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
-from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, device_text, field
+from pkern.kernel.vfs.proc.inode import device_text
+from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 
 if TYPE_CHECKING:
@@ -283,11 +284,11 @@ def locks(kernel: Machine) -> str:
     """
     found = kernel.vfs.locks.all()
     return "".join(
-        f"{number}: {kind:<6} ADVISORY  {access} {pid} {_inode_text(kernel, ino)} {span}\n"
-        for number, (kind, access, pid, ino, span) in enumerate(found, 1)
+        f"{lock.line(number, _device_of(kernel, lock.ino))}\n"
+        for number, lock in enumerate(found, 1)
     )
 
 
-def _inode_text(kernel: Machine, ino: int) -> str:
+def _device_of(kernel: Machine, ino: int) -> str:
     inode = kernel.vfs.inodes.get(ino)
-    return f"{device_text(inode.dev) if inode else '00:00'}:{ino}"
+    return device_text(inode.dev) if inode else "00:00"

@@ -11,6 +11,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import mapped
+from pkern.kernel.vfs.proc.inode import device_text
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
@@ -32,12 +33,6 @@ VM_FLAG_CODES = (
     ("VM_NOHUGEPAGE", "nh"), ("VM_DROPPABLE", "dp"), ("VM_UFFD_MINOR", "ui"), ("VM_SEALED", "sl"),
 )  # fmt: skip
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
-
-
-@functools.lru_cache(64)
-def device_text(dev: int) -> str:
-    """Return a device number as maps and locks show it: major:minor in hex."""
-    return f"{dev >> 8 & 0xFFF:02x}:{dev & 0xFF:02x}"
 
 
 def areas(task: Task) -> list[Vma]:
