@@ -71,6 +71,7 @@ PATH_COMMANDS = {
 O_NOATIME = 0o1000000
 SETTABLE_FLAGS = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
 LIFE_EXTREME = 5  # the last of the hints RWH_WRITE_LIFE_*
+OPEN_FILE_LOCKS = frozenset({F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW})
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
 FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
 FIBMAP, FIGETBSZ, FS_IOC_FIEMAP = 1, 2, 0xC020660B
@@ -205,24 +206,20 @@ def _flock_bytes(task: Task, record: Record) -> bytes:
     return struct.pack(FLOCK, record.kind, 0, record.start, length, pid)
 
 
-def _getlk(task: Task, fd: int, arg: int, owner: object) -> int:
+def get_lock(task: Task, fd: int, raw: bytes, owner: object) -> bytes:
+    """Return the lock that stops the one asked for, or its kind F_UNLCK. Errors: as _record."""
     file = task.fds.get(fd)
-    raw = task.mm.copy_in(arg, FLOCK_BYTES)
     wanted = _record(task, file, raw, owner)
     _need_no_pid(file, raw, owner)
     if wanted.kind == F_UNLCK and owner is not file:
         raise SyscallError(errno.EINVAL)
     found = task.kernel.vfs.locks.conflict(file.inode, wanted)
-    if found is None:
-        task.mm.copy_out(arg, struct.pack("<h", F_UNLCK))
-    else:
-        task.mm.copy_out(arg, _flock_bytes(task, found))
-    return 0
+    return struct.pack("<h", F_UNLCK) + raw[2:] if found is None else _flock_bytes(task, found)
 
 
-def _setlk(task: Task, fd: int, arg: int, owner: object, wait: Callable[[Any], Any]) -> int:
+def set_lock(task: Task, fd: int, raw: bytes, owner: object, wait: Callable[[Any], Any]) -> int:
+    """Take a lock, or give it up. Errors: as _record, EBADF (of the open mode), EAGAIN."""
     file = task.fds.get(fd)
-    raw = task.mm.copy_in(arg, FLOCK_BYTES)
     wanted = _record(task, file, raw, owner)
     need = {F_RDLCK: MAY_READ, F_WRLCK: MAY_WRITE}.get(wanted.kind)
     if need is not None:
@@ -235,12 +232,39 @@ def _setlk(task: Task, fd: int, arg: int, owner: object, wait: Callable[[Any], A
     return 0
 
 
+def owner_of(task: Task, fd: int, command: int) -> object:
+    """Return who asks for a lock by a command: the table of descriptors, or the open file."""
+    return task.fds.get(fd) if command in OPEN_FILE_LOCKS else task.fds
+
+
+def _getlk(command: int) -> Command:
+    def ask(task: Task, fd: int, arg: int) -> int:
+        raw = task.mm.copy_in(arg, FLOCK_BYTES)
+        task.mm.copy_out(arg, get_lock(task, fd, raw, owner_of(task, fd, command)))
+        return 0
+
+    return ask
+
+
+def _setlk(command: int) -> Command:
+    def ask(task: Task, fd: int, arg: int) -> int:
+        raw = task.mm.copy_in(arg, FLOCK_BYTES)
+        return set_lock(task, fd, raw, owner_of(task, fd, command), WAITS[command])
+
+    return ask
+
+
 def _refuse(inode: Inode) -> None:
     raise SyscallError(errno.EAGAIN)
 
 
-def _ofd(task: Task, fd: int) -> File:
-    return task.fds.get(fd)
+Command = Callable[[Any, int, int], int]
+WAITS: dict[int, Callable[[Any], Any]] = {
+    F_SETLK: _refuse,
+    F_SETLKW: would_block,
+    F_OFD_SETLK: _refuse,
+    F_OFD_SETLKW: would_block,
+}
 
 
 @syscall(73, "flock", SINT, INT)
@@ -376,7 +400,7 @@ def _set_hint(task: Task, fd: int, arg: int) -> int:
 # ---- fcntl and ioctl ----
 
 
-FCNTL: dict[int, Callable[[Any, int, int], int]] = {
+FCNTL: dict[int, Command] = {
     F_DUPFD: lambda task, fd, arg: _dupfd(task, fd, arg, NO_CLOEXEC),
     F_DUPFD_CLOEXEC: lambda task, fd, arg: _dupfd(task, fd, arg, CLOEXEC),
     F_DUPFD_QUERY: _dupfd_query,
@@ -385,12 +409,8 @@ FCNTL: dict[int, Callable[[Any, int, int], int]] = {
     F_SETFD: _setfd,
     F_GETFL: lambda task, fd, arg: task.fds.get_raw(fd).shown_flags & ~O_CLOEXEC,
     F_SETFL: _setfl,
-    F_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, task.fds),
-    F_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, task.fds, _refuse),
-    F_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, task.fds, would_block),
-    F_OFD_GETLK: lambda task, fd, arg: _getlk(task, fd, arg, _ofd(task, fd)),
-    F_OFD_SETLK: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), _refuse),
-    F_OFD_SETLKW: lambda task, fd, arg: _setlk(task, fd, arg, _ofd(task, fd), would_block),
+    **{command: _getlk(command) for command in (F_GETLK, F_OFD_GETLK)},
+    **{command: _setlk(command) for command in WAITS},
     F_SETOWN: _setown,
     F_GETOWN: lambda task, fd, arg: get_owner(task, task.fds.get(fd)),
     F_SETSIG: _setsig,

@@ -284,7 +284,7 @@ def _read_entries(task: Task, fd: int, count: int, pack: Pack) -> bytes:
     return packed
 
 
-def _store_entries(task: Task, fd: int, addr: int, count: int, pack: Pack) -> int:
+def store_entries(task: Task, fd: int, addr: int, count: int, pack: Pack) -> int:
     """Store entries one by one; those that there is no room for are still there to be read.
 
     count: 32 bits of the register; Linux takes the upper half for negative.
@@ -317,7 +317,7 @@ def getdents64_raw(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as getdents64, EFAULT. Source: getdents64(2).
     """
-    return _store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent64)
+    return store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent64)
 
 
 def getdents(task: Task, fd: int, count: int) -> bytes:
@@ -328,7 +328,7 @@ def getdents(task: Task, fd: int, count: int) -> bytes:
 @syscall(78, "getdents", SINT, INT, INT)
 def getdents_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """As getdents64, in struct linux_dirent. Errors: as getdents64. Source: getdents(2)."""
-    return _store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent)
+    return store_entries(task, fd, addr, count & 0xFFFF_FFFF, _dirent)
 
 
 # ---- where the task stands ----

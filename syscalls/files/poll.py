@@ -73,7 +73,7 @@ def no_store() -> None:
     """Nothing is told of the time that is left."""
 
 
-def _store_left(
+def store_left(
     task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
 ) -> Callable[[], None]:
     """Return what stores the time that is left at addr, as Linux does: where it can be stored."""
@@ -86,7 +86,7 @@ def _store_left(
     return store
 
 
-def _timespec(nanoseconds: int) -> bytes:
+def timespec(nanoseconds: int) -> bytes:
     return struct.pack("<qq", *divmod(nanoseconds, SECOND))
 
 
@@ -184,9 +184,10 @@ def poll(task: Task, wanted: list[tuple[int, int]], timeout_ms: int = -1) -> lis
     return _poll(task, wanted, deadline_of(task, timeout), no_store)
 
 
-def _poll_raw(
+def poll_at(
     task: Task, addr: int, count: int, timeout: int | None, left: Callable[[int | None], Any]
 ) -> int:
+    """Poll count struct pollfd at addr. timeout: nanoseconds. Errors: EINVAL, EFAULT, EINTR."""
     count &= 0xFFFF_FFFF
     if count > task.rlimits["nofile"][0]:
         raise SyscallError(errno.EINVAL)
@@ -207,7 +208,7 @@ def poll_raw(task: Task, addr: int, count: int, timeout_ms: int) -> int:
     Errors: EINVAL, EFAULT, EINTR. Source: poll(2).
     """
     timeout = None if timeout_ms < 0 else timeout_ms * MS
-    return _poll_raw(task, addr, count, timeout, lambda deadline: no_store)
+    return poll_at(task, addr, count, timeout, lambda deadline: no_store)
 
 
 @syscall(271, "ppoll", INT, INT, INT, INT, INT)
@@ -220,17 +221,22 @@ def ppoll(task: Task, addr: int, count: int, time_addr: int, mask_addr: int, nby
     mask = mask_in(task, mask_addr, nbytes)
 
     def left(deadline: int | None) -> Callable[[], None]:
-        return _store_left(task, time_addr, deadline, _timespec)
+        return store_left(task, time_addr, deadline, timespec)
 
-    return with_mask(task, mask, lambda: _poll_raw(task, addr, count, timeout, left))
+    return with_mask(task, mask, lambda: poll_at(task, addr, count, timeout, left))
 
 
 # ---- select ----
 
 
-def _sets_in(task: Task, count: int, addresses: tuple[int, ...]) -> list[set[int]]:
+def _set_bytes(count: int, word: int) -> int:
+    """Return how large a set of descriptors below count is, in whole words of so many bytes."""
+    return -(-count // (8 * word)) * word
+
+
+def _sets_in(task: Task, count: int, addresses: tuple[int, ...], word: int) -> list[set[int]]:
     """Return the descriptors of each of select's sets. Errors: EFAULT, EBADF."""
-    nbytes = (count + 63) // 64 * 8
+    nbytes = _set_bytes(count, word)
     found = []
     for addr in addresses:
         bits = int.from_bytes(task.mm.copy_in(addr, nbytes), "little") if addr else 0
@@ -248,13 +254,19 @@ def _selected(task: Task, sets: list[set[int]]) -> list[set[int]]:
     ]
 
 
-def _select(
-    task: Task, count: int, addresses: tuple[int, ...], timeout: int | None, left: Any
+def wait_in_sets(
+    task: Task,
+    count: int,
+    addresses: tuple[int, ...],
+    timeout: int | None,
+    left: Any,
+    word: int = 8,
 ) -> int:
+    """Select. word: bytes of the numbers that sets are made of. Errors: EINVAL, EBADF, EFAULT."""
     if count < 0:
         raise SyscallError(errno.EINVAL)
     count = min(count, task.fds.size)
-    sets = _sets_in(task, count, addresses)
+    sets = _sets_in(task, count, addresses, word)
     deadline = deadline_of(task, timeout)
     files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
     wait_for(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
@@ -262,7 +274,7 @@ def _select(
     for addr, fds in zip(addresses, found, strict=True):
         if addr:
             bits = sum(1 << fd for fd in fds)
-            task.mm.copy_out(addr, bits.to_bytes((count + 63) // 64 * 8, "little"))
+            task.mm.copy_out(addr, bits.to_bytes(_set_bytes(count, word), "little"))
     return sum(map(len, found))
 
 
@@ -276,9 +288,9 @@ def select(task: Task, count: int, reads: int, writes: int, others: int, time_ad
     timeout = _timeval_in(task, time_addr)
 
     def left(deadline: int | None) -> Callable[[], None]:
-        return _store_left(task, time_addr, deadline, _timeval)
+        return store_left(task, time_addr, deadline, _timeval)
 
-    return _select(task, count, (reads, writes, others), timeout, left)
+    return wait_in_sets(task, count, (reads, writes, others), timeout, left)
 
 
 @syscall(270, "pselect6", SINT, INT, INT, INT, INT, INT)
@@ -294,10 +306,10 @@ def pselect6(
     mask = mask_in(task, *pair)
 
     def left(deadline: int | None) -> Callable[[], None]:
-        return _store_left(task, time_addr, deadline, _timespec)
+        return store_left(task, time_addr, deadline, timespec)
 
     sets = (reads, writes, others)
-    return with_mask(task, mask, lambda: _select(task, count, sets, timeout, left))
+    return with_mask(task, mask, lambda: wait_in_sets(task, count, sets, timeout, left))
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"poll": poll}

@@ -157,7 +157,8 @@ def _fits(value: int, most: int) -> int:
     return value
 
 
-def _id16(number: int) -> int:
+def id16(number: int) -> int:
+    """Return a number of a user or group as 16 bits can hold it."""
     return number if number <= MOST_ID else NO_ID16
 
 
@@ -168,7 +169,7 @@ def _times_of(found: stats.Stat) -> list[int]:
 
 def _stat(found: stats.Stat) -> bytes:
     """Return struct stat. Errors: EOVERFLOW (a large file, more links than there may be)."""
-    owner = _id16(found.st_uid), _id16(found.st_gid)
+    owner = id16(found.st_uid), id16(found.st_gid)
     links = _fits(found.st_nlink, MOST_ID)
     head = (found.st_dev & HALF, _fits(found.st_ino, HALF), found.st_mode, links, *owner)
     size, blocks = _fits(found.st_size, MOST_INT), found.st_blocks & HALF
@@ -224,7 +225,7 @@ def _mmap(task: Task, addr: int) -> int:
 
 def _id_call(name: str, native: Callable[[Task], int]) -> None:
     """Enter a call that returns a number of 16 bits."""
-    form(name)(lambda task: _id16(native(task)))
+    form(name)(lambda task: id16(native(task)))
 
 
 for _name in ("getuid", "geteuid", "getgid", "getegid"):

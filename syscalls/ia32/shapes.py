@@ -45,7 +45,9 @@ SAME = """
     accept4 getsockname getpeername sendto recvfrom shutdown userfaultfd membarrier mlock2
     copy_file_range pkey_mprotect pkey_alloc pkey_free statx semget shmget shmat shmdt msgget
     pidfd_send_signal pidfd_open close_range openat2 pidfd_getfd faccessat2 process_madvise
-    memfd_secret process_mrelease cachestat fchmodat2 mseal restart_syscall"""
+    memfd_secret process_mrelease cachestat fchmodat2 mseal restart_syscall prctl rt_sigpending
+    rt_sigsuspend setns clone3 io_uring_setup io_uring_enter io_uring_register epoll_pwait2
+    futex_waitv futex_wake futex_wait futex_requeue set_mempolicy_home_node"""
 SHAPED = """
     waitpid             wait4 a b c 0
     umount              umount2 a 0
@@ -58,6 +60,8 @@ SHAPED = """
     pwrite64            pwrite64 a b c de
     preadv              preadv a b c de 0
     pwritev             pwritev a b c de 0
+    preadv2             preadv2 a b c de 0 f
+    pwritev2            pwritev2 a b c de 0 f
     readahead           readahead a bc d
     fadvise64           fadvise64 a bc d e
     fadvise64_64        fadvise64 a bc de f

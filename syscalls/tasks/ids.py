@@ -236,7 +236,7 @@ def getgroups(task: Task) -> list[int]:
     return list(map(task.cred.user_ns.gid_of, task.groups))
 
 
-def _need_setgroups(task: Task) -> None:
+def need_setgroups(task: Task) -> None:
     """Refuse who may not set groups, or whose namespace forbids it. Errors: EPERM."""
     user_ns = task.cred.user_ns
     if not task.capable_in(user_ns, "CAP_SETGID") or not user_ns.may_setgroups:
@@ -245,7 +245,7 @@ def _need_setgroups(task: Task) -> None:
 
 def setgroups(task: Task, groups: list[int]) -> int:
     """Set the supplementary groups. Errors: EPERM (CAP_SETGID), EINVAL. Source: setgroups(2)."""
-    _need_setgroups(task)
+    need_setgroups(task)
     if len(groups) > NGROUPS_MAX:
         raise SyscallError(errno.EINVAL)
     found = sorted(task.cred.user_ns.kgid(group & KEEP) for group in groups)
@@ -269,7 +269,7 @@ def getgroups_raw(task: Task, size: int, addr: int) -> int:
 @syscall(116, "setgroups", SINT, INT)
 def setgroups_raw(task: Task, size: int, addr: int) -> int:
     """Set the groups from addr. Errors: as setgroups, EFAULT. Source: setgroups(2)."""
-    _need_setgroups(task)
+    need_setgroups(task)
     if not 0 <= size <= NGROUPS_MAX:
         raise SyscallError(errno.EINVAL)
     return setgroups(task, list(struct.unpack(f"<{size}I", task.mm.copy_in(addr, 4 * size))))

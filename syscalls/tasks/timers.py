@@ -99,13 +99,20 @@ def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: in
 
     Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (the clocks of CPU time). Source: clock_nanosleep(2).
     """
+    return sleep_on(task, clock, flags, request, remain, TIME_PAIR)
+
+
+def sleep_on(
+    task: Task, clock: int, flags: int, request: int, remain: int, pair: struct.Struct
+) -> int:
+    """Sleep on a clock; pair: the layout of the times. Errors: as clock_nanosleep."""
     if clock in CPU_CLOCKS:
         raise SyscallError(errno.EOPNOTSUPP)
     if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS:
         raise SyscallError(errno.EINVAL)
-    wanted = duration_in(task, request)
+    wanted = duration_in(task, request, pair=pair)
     if not flags & TIMER_ABSTIME:
-        return nanosleep_raw(task, request, remain)
+        return sleep_for(task, wanted, remain, pair)
     if clock in REALTIME_CLOCKS:
         wanted += task.kernel.clock.now_ns - task.kernel.clock.realtime_ns
     return sleep_until(task, machines(task, clock, wanted))
@@ -188,15 +195,21 @@ def setitimer(task: Task, which: int, new: int, old: int) -> int:
     A Python program takes no processor time: only ITIMER_REAL expires, in a call that waits.
     Errors: EINVAL, EFAULT. Source: setitimer(2).
     """
-    before = _timer_value(task, which)
     words = struct.unpack("<qqqq", task.mm.copy_in(new, 32)) if new else (0, 0, 0, 0)
+    before = set_timer(task, which, words)
+    if old:
+        task.mm.copy_out(old, before)
+    return 0
+
+
+def set_timer(task: Task, which: int, words: tuple[int, ...]) -> bytes:
+    """Set an interval timer from seconds and microseconds, twice; return struct itimerval."""
+    before = _timer_value(task, which)
     if any(not 0 <= micro < 1_000_000 for micro in words[1::2]) or min(words) < 0:
         raise SyscallError(errno.EINVAL)
     interval, value = words[0] * SECOND + words[1] * USEC, words[2] * SECOND + words[3] * USEC
     _set_timer(task, which, interval, value)
-    if old:
-        task.mm.copy_out(old, _pack_timer(before))
-    return 0
+    return _pack_timer(before)
 
 
 @syscall(37, "alarm", INT)

@@ -52,6 +52,13 @@ def test_rings_of_io_uring_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+def test_calls_of_the_i386_table_with_layouts_of_their_own_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("int80calls", "glibc")
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
 def test_execve_of_what_is_no_program_as_on_the_host(
     compile_c: Compile, machine: Machine, tmp_path: Path
 ) -> None:
