@@ -1,7 +1,9 @@
 """io_uring_setup, io_uring_enter and io_uring_register.
 
-What is not done here is EINVAL: polling by the kernel (SQPOLL, IOPOLL), larger entries, memory of
-the program's for the rings. Source: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
+What is not done here is EINVAL: polling of devices (IOPOLL), larger entries, memory of the
+program's for the rings. The kernel's thread of a ring with SQPOLL always sleeps, and says so in the
+ring's flags (NEED_WAKEUP): whoever wakes it has all entries begun.
+Source: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon import io_uring as rings
 from pkern.kernel.vfs.anon.eventfd import EventInode
-from pkern.kernel.vfs.anon.io_uring import RingInode, open_rings
+from pkern.kernel.vfs.anon.io_uring import SQPOLL, RingInode, open_rings
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.poll import mask_in, with_mask
 from pkern.syscalls.files.read_write import vectors
 from pkern.syscalls.io_uring.operations import LAST, OPERATIONS
-from pkern.syscalls.io_uring.requests import Ring, submit
+from pkern.syscalls.io_uring.requests import NO_FILE, Ring, submit
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
 
 PARAMS = struct.Struct("<7I12x 10I 10I")
 PARAMS_BYTES, RESERVED = 120, slice(28, 40)
+SQ_AFF = 4
 CQSIZE, CLAMP, DISABLED, SUBMIT_ALL, COOP, TASKRUN_FLAG = 8, 16, 64, 128, 256, 512
 SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY = 1 << 12, 1 << 13, 1 << 16
 SETUP_FLAGS = (
     CQSIZE | CLAMP | DISABLED | SUBMIT_ALL | COOP | TASKRUN_FLAG | SINGLE_ISSUER | DEFER_TASKRUN
-    | NO_SQARRAY
+    | NO_SQARRAY | SQPOLL | SQ_AFF
 )  # fmt: skip
 MOST_ENTRIES = 32768
 # Features: one mapping, nothing dropped, entries stable, current positions, fast poll, poll's 32
@@ -46,11 +49,11 @@ ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | ABS_TIMER
 ARGUMENT = struct.Struct("<QIIQ")
 PROBE_OP, MOST_PROBED, SUPPORTED = struct.Struct("<BBHI"), 256, 1
 PROBE_HEAD = 16
+FILES_UPDATE = struct.Struct("<IIQ")
 MOST_FILES, MOST_BUFFERS, MOST_BUFFER_BYTES = 1 << 15, 1 << 14, 1 << 30
-NO_FILE = -1
-PARTLY = "no polling by the kernel, no larger entries, no rings in the program's own memory"
-OPCODES = "opcodes by IORING_REGISTER_PROBE; no multishot, no buffers that the kernel chooses"
-REGISTERS = "buffers, files, eventfd, probe, enable"
+PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
+OPCODES = "opcodes by IORING_REGISTER_PROBE; buffers are chosen for READ and RECV only"
+REGISTERS = "buffers, files and other files, eventfd, probe, enable, rings of buffers"
 
 
 def _of(task: Task, fd: int) -> Ring:
@@ -102,6 +105,10 @@ def _check_flags(flags: int) -> None:
     """Errors: EINVAL."""
     if flags & ~SETUP_FLAGS:
         raise SyscallError(errno.EINVAL)
+    if flags & SQPOLL and flags & (COOP | TASKRUN_FLAG | DEFER_TASKRUN):
+        raise SyscallError(errno.EINVAL)
+    if flags & SQ_AFF and not flags & SQPOLL:
+        raise SyscallError(errno.EINVAL)
     if flags & TASKRUN_FLAG and not flags & (COOP | DEFER_TASKRUN):
         raise SyscallError(errno.EINVAL)
     if flags & DEFER_TASKRUN and not flags & SINGLE_ISSUER:
@@ -128,10 +135,12 @@ def io_uring_setup(task: Task, entries: int, addr: int) -> int:
         raise SyscallError(errno.ENOSYS)
     _need_right(task)
     raw = task.mm.copy_in(addr, PARAMS_BYTES)
-    _, cq_entries, flags, *_ = PARAMS.unpack(raw)
+    _, cq_entries, flags, processor, *_ = PARAMS.unpack(raw)
     if any(raw[RESERVED]):
         raise SyscallError(errno.EINVAL)
     _check_flags(flags)
+    if flags & SQ_AFF and processor:
+        raise SyscallError(errno.EINVAL)  # there is one
     sizes = _sizes(entries & 0xFFFF_FFFF, cq_entries, flags)
     with task.kernel.memory.on_behalf_of(task):
         inode = RingInode(task.kernel, *sizes, flags)
@@ -209,12 +218,22 @@ def io_uring_enter(
     if task.thread.progress is not None:
         taken, deadline = task.thread.progress
         return _wait_after(task, ring, min_complete, taken, lambda: (None, deadline))
-    everything = int(bool(ring.inode.flags & SUBMIT_ALL))
-    taken = submit(ring, task, to_submit, OPERATIONS, everything) if to_submit else 0
+    taken = _submit(task, ring, to_submit, flags)
     if taken != to_submit or not flags & GETEVENTS:
         return taken
     how = partial(_argument, task, flags, addr, nbytes)
     return _wait_after(task, ring, min_complete, taken, how)
+
+
+def _submit(task: Task, ring: Ring, wanted: int, flags: int) -> int:
+    """Begin entries, or with SQPOLL let the kernel's thread do so; return how many are begun."""
+    inode = ring.inode
+    if not inode.flags & SQPOLL:
+        everything = int(bool(inode.flags & SUBMIT_ALL))
+        return submit(ring, task, wanted, OPERATIONS, everything) if wanted else 0
+    if flags & SQ_WAKEUP:
+        submit(ring, task, inode.nr_entries, OPERATIONS, 1)
+    return wanted
 
 
 def _wait_after(
@@ -288,6 +307,34 @@ def _register_files(task: Task, ring: Ring, addr: int, count: int) -> int:
     return 0
 
 
+def _update_files(task: Task, ring: Ring, addr: int, count: int) -> int:
+    """Put other files into slots (struct io_uring_files_update). Errors: EINVAL, ENXIO, EBADF."""
+    first, reserved, fds = FILES_UPDATE.unpack(task.mm.copy_in(addr, FILES_UPDATE.size))
+    if reserved or not count:
+        raise SyscallError(errno.EINVAL)
+    return ring.update_files(task, first, fds, count)
+
+
+def _one(count: int) -> None:
+    if count != 1:
+        raise SyscallError(errno.EINVAL)
+
+
+def _register_group(task: Task, ring: Ring, addr: int, count: int) -> int:
+    _one(count)
+    return ring.groups.register(task, addr)
+
+
+def _unregister_group(task: Task, ring: Ring, addr: int, count: int) -> int:
+    _one(count)
+    return ring.groups.unregister(task, addr)
+
+
+def _group_status(task: Task, ring: Ring, addr: int, count: int) -> int:
+    _one(count)
+    return ring.groups.status(task, addr)
+
+
 def _unregister_files(task: Task, ring: Ring, addr: int, count: int) -> int:
     _need_nothing(addr, count)
     if not ring.files:
@@ -349,8 +396,12 @@ REGISTRATIONS: dict[int, Registration] = {
     3: _unregister_files,
     4: _register_eventfd,
     5: _unregister_eventfd,
+    6: _update_files,
     8: _probe,
     12: _enable,
+    22: _register_group,
+    23: _unregister_group,
+    26: _group_status,
 }
 
 

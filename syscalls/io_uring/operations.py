@@ -10,11 +10,25 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.anon.io_uring import RingInode
+from pkern.kernel.vfs.inode import POLLIN
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files import paths, read_write, sizes, splice, statx
 from pkern.syscalls.files.epoll import epoll_ctl
-from pkern.syscalls.io_uring.requests import HELD, LINK_TIMEOUT, Entry, Operation, Request
+from pkern.syscalls.io_uring.buffers import MOST_BUFFERS, MOST_ID
+from pkern.syscalls.io_uring.requests import (
+    FIXED_FILE,
+    HELD,
+    IF_ANY,
+    LINK_TIMEOUT,
+    SELECT,
+    SELECTS,
+    SKIP_SUCCESS,
+    Entry,
+    Operation,
+    Request,
+)
 from pkern.syscalls.memory.mman import madvise
 from pkern.syscalls.net import messages, sockets
 
@@ -28,6 +42,7 @@ TIMEOUT_ABS, TIMEOUT_BOOTTIME, TIMEOUT_REALTIME, TIMEOUT_SUCCESS = 1, 4, 8, 32
 CANCEL_ALL, CANCEL_FD, CANCEL_ANY = 1, 2, 4
 MSG_DONTWAIT = 0x40
 RWF_FLAGS = 0x1F
+POLL_MULTI, ACCEPT_MULTI, RECV_MULTI, MSG_WAITALL = 1, 1, 2, 0x100
 POLL_FIRST = 1  # of ioprio: IORING_RECVSEND_POLL_FIRST, which changes no answer
 NR_TIMEOUT = 11
 
@@ -64,9 +79,7 @@ def _or_wait(request: Request, call: Callable[[], int]) -> int:
     except SyscallError as error:
         if error.number != errno.EAGAIN:
             raise
-    inode = request.file.inode
-    inode.watch()
-    raise WouldBlock(inode.wait_key)
+    raise request.news()
 
 
 def _read(request: Request) -> int:
@@ -156,6 +169,10 @@ def _openat2(request: Request) -> int:
 
 
 def _close(request: Request) -> int:
+    """Close a descriptor. Errors: EBADF: also of a ring, which could not tell of its own end."""
+    file = request.task.fds.files.get(request.entry.fd)
+    if file is not None and isinstance(file.inode, RingInode):
+        raise SyscallError(errno.EBADF)
     return read_write.close(request.task, request.entry.fd)
 
 
@@ -277,9 +294,73 @@ def _poll_add(request: Request) -> int:
     assert request.file is not None
     found = request.file.ready() & (request.entry.op_flags & 0xFFFF | POLL_ALWAYS)
     if not found:
-        request.file.inode.watch()
-        raise WouldBlock(request.file.inode.wait_key)
+        raise request.news()
     return found
+
+
+def _check_poll(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    if entry.length & ~POLL_MULTI or (entry.length and entry.flags & SKIP_SUCCESS):
+        raise SyscallError(errno.EINVAL)
+
+
+def _polls_on(entry: Entry, result: int) -> bool:
+    return bool(entry.length & POLL_MULTI) and result > 0
+
+
+def _accepts_on(entry: Entry, result: int) -> bool:
+    return bool(entry.ioprio & ACCEPT_MULTI) and result >= 0
+
+
+def _receives_on(entry: Entry, result: int) -> bool:
+    return bool(entry.ioprio & RECV_MULTI) and result > 0
+
+
+def _is_drained(request: Request) -> bool:
+    assert request.file is not None
+    return not request.file.ready() & POLLIN
+
+
+def _check_recv(entry: Entry) -> None:
+    """Errors: EINVAL: one that goes on needs a buffer for each part, and waits for no more."""
+    chosen = entry.flags & SELECT and not entry.op_flags & MSG_WAITALL
+    if entry.ioprio & RECV_MULTI and not chosen:
+        raise SyscallError(errno.EINVAL)
+
+
+def _check_provided(entry: Entry) -> None:
+    """Errors: E2BIG, EINVAL."""
+    if not 0 < entry.fd <= MOST_BUFFERS or entry.off > MOST_ID:
+        raise SyscallError(errno.E2BIG)
+    if not entry.length or entry.off + entry.fd > MOST_BUFFERS:
+        raise SyscallError(errno.EINVAL)
+
+
+def _check_removed(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    if not 0 < entry.fd <= MOST_BUFFERS:
+        raise SyscallError(errno.EINVAL)
+
+
+def _provide(request: Request) -> int:
+    entry = request.entry
+    request.task.mm.check_user(entry.addr, entry.fd * entry.length)
+    return request.ring.groups.provide(request)
+
+
+def _take_back(request: Request) -> int:
+    return request.ring.groups.remove(request)
+
+
+def _update_files(request: Request) -> int:
+    entry = request.entry
+    return request.ring.update_files(request.task, entry.off, entry.addr, entry.length)
+
+
+def _some(entry: Entry) -> None:
+    """Errors: EINVAL: nothing is asked for."""
+    if not entry.length or entry.flags & FIXED_FILE:
+        raise SyscallError(errno.EINVAL)
 
 
 def _deadline(request: Request) -> int:
@@ -328,7 +409,7 @@ def _remove(request: Request, matches: Callable[[Request], bool]) -> int:
     found = request.ring.find(lambda other: other is not request and matches(other))
     if found is None:
         raise SyscallError(errno.ENOENT)
-    found.call_off(-errno.ECANCELED)
+    found.cancel()
     return 0
 
 
@@ -364,9 +445,9 @@ def _cancel(request: Request) -> int:
 
     if not entry.op_flags & (CANCEL_ALL | CANCEL_ANY):
         return _remove(request, matches)
-    found = [other for other in request.ring.pending if matches(other)]
+    found = [one for one in request.ring.pending if not one.called_off and matches(one)]
     for other in found:
-        other.call_off(-errno.ECANCELED)
+        other.cancel()
     return len(found)
 
 
@@ -402,7 +483,13 @@ OPERATIONS: dict[int, Operation] = {
     3: Operation(_fsync, ("addr", *BUFFER), FDATASYNC),
     4: Operation(_read_fixed, ioprio=0xFFFF),
     5: Operation(_write_fixed, ioprio=0xFFFF),
-    NR_POLL_ADD: Operation(_poll_add, ("buf_index", "off", "addr", "length")),
+    NR_POLL_ADD: Operation(
+        _poll_add,
+        ("buf_index", "off", "addr"),
+        check=_check_poll,
+        again=_polls_on,
+        rests=lambda request: True,
+    ),
     7: Operation(_poll_remove, ("buf_index", "file_index", "length", "off"), takes_file=WITHOUT),
     8: Operation(_sync_file_range, ("addr", *BUFFER)),
     9: Operation(_sendmsg, ("off", "file_index"), ioprio=POLL_FIRST),
@@ -420,7 +507,7 @@ OPERATIONS: dict[int, Operation] = {
         flags=0,
         takes_file=WITHOUT,
     ),
-    13: Operation(_accept, ("length", *BUFFER)),
+    13: Operation(_accept, ("length", *BUFFER), ioprio=ACCEPT_MULTI, again=_accepts_on),
     14: Operation(
         _cancel,
         ("off", "file_index"),
@@ -438,15 +525,31 @@ OPERATIONS: dict[int, Operation] = {
     17: Operation(_fallocate, ("op_flags", *BUFFER)),
     18: Operation(_openat, BUFFER, takes_file=WITHOUT),
     19: Operation(_close, ("off", "addr", "length", "op_flags", *BUFFER), takes_file=WITHOUT),
+    20: Operation(_update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=_some),
     21: Operation(_statx, BUFFER, takes_file=WITHOUT),
-    22: Operation(_read, ioprio=0xFFFF),
+    22: Operation(_read, ioprio=0xFFFF, selects=SELECTS),
     23: Operation(_write, ioprio=0xFFFF),
     24: Operation(_fadvise, ("addr", *BUFFER)),
     25: Operation(_madvise, ("off", *BUFFER), takes_file=WITHOUT),
     26: Operation(_send, ("addr3",), ioprio=POLL_FIRST),
-    27: Operation(_recv, ("off", "file_index"), ioprio=POLL_FIRST),
+    27: Operation(
+        _recv,
+        ("off", "file_index"),
+        ioprio=POLL_FIRST | RECV_MULTI,
+        check=_check_recv,
+        selects=IF_ANY,
+        again=_receives_on,
+        rests=_is_drained,
+    ),
     28: Operation(_openat2, BUFFER, takes_file=WITHOUT),
     29: Operation(_epoll_ctl, BUFFER),
+    31: Operation(_provide, ("op_flags", "file_index"), takes_file=WITHOUT, check=_check_provided),
+    32: Operation(
+        _take_back,
+        ("op_flags", "addr", "length", "off", "file_index"),
+        takes_file=WITHOUT,
+        check=_check_removed,
+    ),
     33: Operation(_tee, ("off", "addr")),
     34: Operation(_shutdown, ("off", "addr", "op_flags", *BUFFER)),
     35: Operation(_renameat, BUFFER, takes_file=WITHOUT),

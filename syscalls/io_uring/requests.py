@@ -19,6 +19,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.wait import WouldBlock
+from pkern.syscalls.io_uring.buffers import Groups
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
 ENTRY = struct.Struct("<BBHiQQIIQHHiQQ")
+SELECTS, IF_ANY = 1, 2
+F_MORE = 2  # of a completion's flags: others of this request follow
+NO_FILE, SAME_FILE = -1, -2  # instead of a descriptor, for a slot of registered files
 HELD = 1 << 30  # the descriptor by which a handler finds the file that a request holds
 
 
@@ -52,7 +56,10 @@ class Operation(NamedTuple):
     """What an opcode does. work: raises as a system call's handler. zero: fields that must be 0.
 
     flags: the bits of op_flags that there are; None: the call itself looks. takes_file: fd is an
-    open file's. check: more that is refused before anything is done.
+    open file's. check: more that is refused before anything is done. selects: it can be given a
+    provided buffer, which is used up by any success (SELECTS), or only by some bytes (IF_ANY).
+    again: tells whether it goes on behind a result, which is told with F_MORE. rests: tells whether
+    it waits for news then, before it is tried.
     """
 
     work: Callable[[Request], int]
@@ -61,6 +68,9 @@ class Operation(NamedTuple):
     takes_file: bool = True
     ioprio: int = 0
     check: Callable[[Entry], None] | None = None
+    selects: int = 0
+    again: Callable[[Entry, int], bool] | None = None
+    rests: Callable[[Request], bool] = lambda request: False
 
 
 class Request:
@@ -76,6 +86,7 @@ class Request:
         self.progress: Any = None
         self.file: File | None = None
         self.woken = False
+        self.called_off = 0  # 1: it ends as soon as its task is in the kernel again
         self.timer: Request | None = None
         self.mm = task.mm  # what its addresses are of: an execve calls it off
 
@@ -132,25 +143,58 @@ class Request:
         if self.task.mm is not self.mm:
             self.end(-errno.ECANCELED)
             return
-        thread, files = self.task.thread, self.task.fds.files
+        assert self.operation is not None
+        again = self.operation.again
+        while self in self.ring.pending:
+            try:
+                result, flags = self._work()
+            except WouldBlock as wait:
+                self.wait_for(wait)
+                return
+            if self not in self.ring.pending:
+                return
+            if again is None or not again(self.entry, result):
+                self.end(result, flags)
+                return
+            self.progress = None
+            self.ring.post(self, result, flags | F_MORE)
+            if self.operation.rests(self):
+                self.wait_for(self.news())
+                return
+
+    def news(self) -> WouldBlock:
+        """Return what waits until poll() of the file may say something else."""
+        assert self.file is not None
+        self.file.inode.watch()
+        return WouldBlock(self.file.inode.wait_key)
+
+    def _work(self) -> tuple[int, int]:
+        """Make the call once; return its result and a completion's flags."""
+        thread, files, entry = self.task.thread, self.task.fds.files, self.entry
         assert self.operation is not None
         before, thread.progress = thread.progress, self.progress
         if self.file is not None:
             files[HELD] = self.file
         try:
+            if not entry.flags & SELECT:
+                return self.operation.work(self), 0
+            buffer = self.ring.groups.choose(self.task, entry.buf_index, entry.length)
+            self.entry = entry._replace(addr=buffer.addr, length=buffer.nbytes)
             result = self.operation.work(self)
+            if not result and self.operation.selects == IF_ANY:
+                return 0, 0
+            buffer.taken()
+            return result, buffer.flags
         except WouldBlock as wait:
-            result = wait.partial
-            if not result:
-                self.wait_for(wait)
-                return
+            if not wait.partial:
+                raise
+            return wait.partial, 0
         except SyscallError as error:
-            result = -error.number
+            return -error.number, 0
         finally:
+            self.entry = entry
             thread.progress = before
             files.pop(HELD, None)
-        if self in self.ring.pending:
-            self.end(result)
 
     def wait_for(self, wait: WouldBlock) -> None:
         """Try again when something has changed, or at the deadline."""
@@ -164,7 +208,7 @@ class Request:
 
     def wake(self) -> None:
         """Let the task try again as the next it does in the kernel."""
-        if self.woken or self not in self.ring.pending:
+        if self.woken or self.called_off or self not in self.ring.pending:
             return
         if not self.task.alive:
             self.end(-errno.ECANCELED)
@@ -177,13 +221,13 @@ class Request:
         if self in self.ring.pending:
             self.attempt()
 
-    def end(self, result: int) -> None:
+    def end(self, result: int, flags: int = 0) -> None:
         """Complete, and begin what is linked behind it, or call that off."""
         self.ring.pending.pop(self, None)
         self.let_go()
         failed = result < 0
         if failed or not self.entry.flags & SKIP_SUCCESS:
-            self.ring.post(self, result)
+            self.ring.post(self, result, flags)
         if self.timer is not None:
             self.timer.call_off(-errno.ECANCELED)
         follower, self.link = self.link, None
@@ -193,6 +237,13 @@ class Request:
             else:
                 follower.begin()
         self.ring.look_again()
+
+    def cancel(self) -> None:
+        """End it, behind the request that asks for it."""
+        self.called_off = 1
+        scheduler = self.task.kernel.scheduler
+        assert scheduler is not None
+        scheduler.work(self.task, lambda: self.call_off(-errno.ECANCELED))
 
     def call_off(self, result: int) -> None:
         """End it if it waits."""
@@ -224,6 +275,7 @@ class Ring:
         self.eventfd: File | None = None
         self.files: list[File | None] = []
         self.buffers: list[tuple[int, int]] = []
+        self.groups = Groups()
         inode.on_close = self._close
 
     def fixed_file(self, index: int) -> File:
@@ -233,9 +285,9 @@ class Ring:
             raise SyscallError(errno.EBADF)
         return file
 
-    def post(self, request: Request, result: int) -> None:
-        """Tell of an end, by the eventfd too."""
-        self.inode.complete(request.entry.user_data, result)
+    def post(self, request: Request, result: int, flags: int = 0) -> None:
+        """Tell of an end, or with F_MORE of a result before it, by the eventfd too."""
+        self.inode.complete(request.entry.user_data, result, flags)
         if self.eventfd is not None:
             try:
                 self.eventfd.inode.file_write(
@@ -255,7 +307,38 @@ class Ring:
 
     def find(self, matches: Callable[[Request], bool]) -> Request | None:
         """Return the first pending request that matches."""
-        return next((request for request in self.pending if matches(request)), None)
+        return next((one for one in self.pending if not one.called_off and matches(one)), None)
+
+    def update_files(self, task: Task, first: int, addr: int, count: int) -> int:
+        """Put other files into slots from first on; return how many were done.
+
+        At addr are descriptors: NO_FILE empties a slot, SAME_FILE leaves it.
+        Errors: ENXIO (no files), EINVAL (no such slots), EFAULT, EBADF, where none was done.
+        """
+        if not self.files:
+            raise SyscallError(errno.ENXIO)
+        if first + count > len(self.files):
+            raise SyscallError(errno.EINVAL)
+        for place in range(count):
+            try:
+                (fd,) = struct.unpack("<i", task.mm.copy_in(addr + 4 * place, 4))
+                if fd != SAME_FILE:
+                    self._put_file(task, first + place, fd)
+            except SyscallError:
+                if not place:
+                    raise
+                return place
+        return count
+
+    def _put_file(self, task: Task, place: int, fd: int) -> None:
+        new = None if fd == NO_FILE else task.fds.get(fd)
+        if new is not None and isinstance(new.inode, RingInode):
+            raise SyscallError(errno.EBADF)
+        if new is not None:
+            new.descriptors += 1
+        old, self.files[place] = self.files[place], new
+        if old is not None:
+            old.put()
 
     def drop_files(self) -> None:
         """Let go of the registered files."""
@@ -347,7 +430,7 @@ def _check(request: Request) -> None:
     entry, operation = request.entry, request.operation
     if operation is None or entry.flags >> 7:
         raise SyscallError(errno.EINVAL)
-    if entry.flags & SELECT:
+    if entry.flags & SELECT and not operation.selects:
         raise SyscallError(errno.EOPNOTSUPP)
     request.ring.skips |= entry.flags & SKIP_SUCCESS
     if entry.flags & DRAIN and request.ring.skips:

@@ -44,6 +44,13 @@ def test_statx_and_the_time_of_a_followed_link_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
+    compile_c: Compile, machine: Machine
+) -> None:
+    program = compile_c("multishot", "glibc")
+    same_as_host(machine, program)
+
+
 @pytest.mark.parametrize("flavour", ["glibc", "pie"])
 def test_rings_of_io_uring_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path

@@ -32,7 +32,9 @@ WORD = struct.Struct("<I")
 SQ_HEAD, SQ_TAIL, CQ_HEAD, CQ_TAIL, SQ_MASK, CQ_MASK, SQ_SIZE, CQ_SIZE = range(0, 32, 4)
 SQ_DROPPED, SQ_FLAGS, CQ_FLAGS, CQ_OVERFLOW = range(32, 48, 4)
 CQES = 64
-FLAG_OVERFLOW = 2  # in SQ_FLAGS: completions wait for room
+FLAG_NEED_WAKEUP = 1  # in SQ_FLAGS: who submits must say so: the kernel's thread sleeps
+FLAG_OVERFLOW = 2  # completions wait for room
+SQPOLL = 2  # IORING_SETUP_SQPOLL
 NO_ARRAY = 1 << 16  # IORING_SETUP_NO_SQARRAY
 COUNT = (1 << 32) - 1
 
@@ -83,6 +85,8 @@ class RingInode(MappedInode):
         self._set(CQ_MASK, self.cq_entries - 1)
         self._set(SQ_SIZE, self.sq_entries)
         self._set(CQ_SIZE, self.cq_entries)
+        if self.flags & SQPOLL:
+            self._set(SQ_FLAGS, FLAG_NEED_WAKEUP)
 
     # ---- words ----
 
