@@ -35,6 +35,7 @@ class TaskTable(dict[int, "Task"]):
         self.init: Task | None = None
         self.pid_max = 32768
         self.io_uring_disabled, self.io_uring_group = 0, -1  # kernel.io_uring_*
+        self.ring_pages: dict[int, int] = {}  # by user: of their rings, against RLIMIT_MEMLOCK
         self.ptrace_scope = 0  # kernel.yama.ptrace_scope
         self.threads_max = THREADS_MAX
         self.last_pid = 0

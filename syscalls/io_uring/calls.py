@@ -124,6 +124,22 @@ def _params(inode: RingInode, flags: int) -> bytes:
     return PARAMS.pack(*head, *sq_words, *cq, rings.CQES, rings.CQ_FLAGS, 0, 0, 0)
 
 
+def _charge(task: Task, ring: Ring) -> None:
+    """Count a ring's pages for the user who makes it. Errors: ENOMEM: RLIMIT_MEMLOCK."""
+    if task.capable("CAP_IPC_LOCK"):
+        return
+    counts, uid, pages = task.kernel.tasks.ring_pages, task.uid, ring.inode.nr_pages
+    if counts.get(uid, 0) + pages > task.rlimits["memlock"][0] // rings.PAGE_SIZE:
+        raise SyscallError(errno.ENOMEM)
+    counts[uid] = counts.get(uid, 0) + pages
+
+    def uncharge() -> None:
+        counts[uid] -= pages
+        ring.uncharge = lambda: None
+
+    ring.uncharge = uncharge
+
+
 @syscall(425, "io_uring_setup", INT, INT, partly=PARTLY)
 def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     """Return the descriptor of a new io_uring; struct io_uring_params at addr is filled in.
@@ -144,11 +160,13 @@ def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     sizes = _sizes(entries & 0xFFFF_FFFF, cq_entries, flags)
     with task.kernel.memory.on_behalf_of(task):
         inode = RingInode(task.kernel, *sizes, flags)
-        inode.owner = Ring(inode, int(not flags & DISABLED))
+        inode.owner = ring = Ring(inode, int(not flags & DISABLED))
         try:
+            _charge(task, ring)
             task.mm.copy_out(addr, _params(inode, flags))
             file = open_rings(task.kernel, inode, task)
         except SyscallError:
+            ring.uncharge()
             inode.released()
             raise
     return install(task, file, O_CLOEXEC)

@@ -276,6 +276,7 @@ class Ring:
         self.files: list[File | None] = []
         self.buffers: list[tuple[int, int]] = []
         self.groups = Groups()
+        self.uncharge: Callable[[], None] = lambda: None  # its pages no longer count for its maker
         inode.on_close = self._close
 
     def fixed_file(self, index: int) -> File:
@@ -353,6 +354,7 @@ class Ring:
         for request in list(self.pending):
             del self.pending[request]
             request.let_go()
+        self.uncharge()
         self.drained, self.counting = [], []
         self.drop_files()
         if self.eventfd is not None:

@@ -77,6 +77,11 @@ class RingInode(MappedInode):
             self.released()
             raise
 
+    @property
+    def nr_pages(self) -> int:
+        """How many pages it takes, none of which ever leaves."""
+        return (self.ring_bytes + self.entry_bytes) // PAGE_SIZE
+
     def _lay_out(self) -> None:
         """Errors: ENOMEM."""
         MappedInode.truncate(self, self.ring_bytes + self.entry_bytes)

@@ -4,8 +4,10 @@
 #include "../rings.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static char memory[16][64];
 
@@ -375,6 +377,31 @@ static void by_a_thread(void)
 	tell(&r, "one makes no sense");
 }
 
+// Whoever may not lock memory pays for rings with what he may lock.
+static void a_limit(void)
+{
+	struct rlimit pages = { 5 * 4096, 5 * 4096 };
+	int fds[8];
+
+	fflush(stdout);
+	if (fork()) {
+		wait(NULL);
+		return;
+	}
+	setrlimit(RLIMIT_MEMLOCK, &pages);
+	if (!getuid() && setresuid(1000, 1000, 1000))
+		printf("still root\n");
+	for (int i = 0; i < 4; i++) {
+		struct io_uring_params p = { 0 };
+		fds[i] = (int)setup(4, &p);
+		printf("ring %d: %s\n", i, fds[i] < 0 ? strerror(-fds[i]) : "made");
+	}
+	struct io_uring_params large = { 0 };
+	printf("a large one: %s\n", strerror((int)-setup(4096, &large)));
+	fflush(stdout);
+	_exit(0);
+}
+
 int main(void)
 {
 	struct ring r;
@@ -388,5 +415,6 @@ int main(void)
 	slots(&r);
 	closing(&r);
 	by_a_thread();
+	a_limit();
 	return 0;
 }
