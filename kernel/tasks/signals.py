@@ -6,11 +6,13 @@ code has `Sigaction`s; its signals wait here until the scheduler lets it enter u
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from pkern.kernel import late
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -261,6 +263,34 @@ class Signals:
 
 ALONE, IN_GROUP = 0, 1  # whom a signal is for: one thread, or the process
 DELIVERED, IGNORED = 0, 1  # Linux's TRACE_SIGNAL_*
+
+
+def queued_of(task: Task) -> int:
+    """Return how many signals wait for a task's user's processes, and how many timers keep one.
+
+    That is what RLIMIT_SIGPENDING bounds.
+    """
+    threads = [one for one in task.kernel.tasks.values() if one.uid == task.uid]
+    groups = {one.group.pid: one.group for one in threads}.values()
+    waiting = [one.signals.own for one in threads] + [group.pending for group in groups]
+    timers = sum(len(group.posix_timers or ()) for group in groups)
+    return timers + sum(info.timer is None for pending in waiting for info in pending.infos)
+
+
+def within_limit(task: Task, info: SigInfo) -> SigInfo:
+    """Return what a signal can tell its receiver: by RLIMIT_SIGPENDING perhaps only its number.
+
+    Errors: EAGAIN: it is one that is queued, and not kill's. Source: __send_signal_locked() of
+    Linux 6.18.
+    """
+    queued = info.si_signo >= FIRST_QUEUED
+    if not queued and info.si_code >= 0:
+        return info
+    if queued_of(task) < task.rlimits["sigpending"][0]:
+        return info
+    if queued and info.si_code != SI_USER:
+        raise SyscallError(errno.EAGAIN)
+    return SigInfo(info.si_signo, SI_USER)
 
 
 def send(task: Task, info: SigInfo) -> None:

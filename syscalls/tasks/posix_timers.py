@@ -17,7 +17,7 @@ from pkern.kernel.tasks.posix_timers import (
     PosixTimer,
     PosixTimers,
 )
-from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.tasks.signals import NSIG, queued_of
 from pkern.syscalls.clocks import REALTIME_CLOCKS, UPTIME_CLOCKS, machines
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -59,7 +59,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
         task.group.posix_timers = PosixTimers()
         task.group.part()
     timers = task.group.posix_timers
-    if len(timers) >= task.rlimits["sigpending"][0]:
+    if queued_of(task) >= task.rlimits["sigpending"][0]:
         raise SyscallError(errno.EAGAIN)
     number = _number(task, timers, store)
     raw = SIGEVENT.unpack(task.mm.copy_in(event, SIGEVENT.size)) if event else None

@@ -32,6 +32,7 @@ from pkern.kernel.tasks.signals import (
     send,
     send_to_thread,
     set_blocked,
+    within_limit,
 )
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in, pass_time
@@ -281,7 +282,7 @@ def _send_all(task: Task, targets: Iterable[Task], signo: int) -> None:
     info = SigInfo(signo, SI_USER, si_pid=task.tgid, si_uid=task.cred.uid)
     for target in allowed:
         if signo:
-            send(target, info)
+            send(target, within_limit(target, info))
 
 
 @syscall(62, "kill", SINT, SINT)
@@ -313,7 +314,8 @@ def _thread_kill(task: Task, tid: int, signo: int) -> int:
     if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        send_to_thread(target, SigInfo(signo, SI_TKILL, si_pid=task.tgid, si_uid=task.cred.uid))
+        info = SigInfo(signo, SI_TKILL, si_pid=task.tgid, si_uid=task.cred.uid)
+        send_to_thread(target, within_limit(target, info))
     return 0
 
 
@@ -362,7 +364,7 @@ def _queue(task: Task, pid: int, signo: int, info: int, sending: Sending) -> int
     if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
-        sending(target, told._replace(si_signo=signo))
+        sending(target, within_limit(target, told._replace(si_signo=signo)))
     return 0
 
 

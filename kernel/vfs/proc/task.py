@@ -15,12 +15,13 @@ from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import mask_of
+from pkern.kernel.tasks.signals import queued_of
 from pkern.kernel.tasks.thread import WORD
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.attributes import IoCounters
-    from pkern.kernel.tasks.group import Group, Times
+    from pkern.kernel.tasks.group import Times
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096
@@ -83,7 +84,7 @@ def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
     acted_on = list(signals.handlers.actions)
     rows: list[tuple[str, object]] = [
-        ("SigQ", f"{_queued(task.group)}/{task.rlimits['sigpending'][0]}"),
+        ("SigQ", f"{queued_of(task)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", signal_mask({info.si_signo for info in signals.own.infos})),
         ("ShdPnd", signal_mask({info.si_signo for info in signals.shared.infos})),
         ("SigBlk", f"{signals.blocked:016x}"),
@@ -91,12 +92,6 @@ def _signal_rows(task: Task) -> list[tuple[str, object]]:
         ("SigCgt", signal_mask({n for n in acted_on if signals.is_handled(n)})),
     ]
     return rows
-
-
-def _queued(group: Group) -> int:
-    """Return how many signals wait for a process and its threads."""
-    own = (task.signals.own.infos for task in group.threads.values())
-    return len(group.pending.infos) + sum(map(len, own))
 
 
 def signal_mask(numbers: Iterable[int]) -> str:

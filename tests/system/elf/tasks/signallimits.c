@@ -1,0 +1,77 @@
+/*
+ * RLIMIT_SIGPENDING: what it refuses, what it makes forget who sent a signal, and that timers count.
+ * A user of whom nothing else runs.
+ */
+#define _GNU_SOURCE
+#include "../results.h"
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static void limit(rlim_t number)
+{
+	struct rlimit both = { number, number };
+	setrlimit(RLIMIT_SIGPENDING, &both);
+}
+
+static void queue(const char *what, int signo)
+{
+	union sigval value = { .sival_int = 7 };
+	say(what, sigqueue(getpid(), signo, value));
+}
+
+/* Take all that waits, and say what is told of it. */
+static void take(void)
+{
+	sigset_t all;
+	siginfo_t info;
+	struct timespec now = { 0, 0 };
+	sigfillset(&all);
+	while (sigtimedwait(&all, &info, &now) > 0)
+		printf("  %d code %d value %d by us %d\n", info.si_signo, info.si_code,
+		       info.si_code == SI_QUEUE ? info.si_value.sival_int : 0,
+		       info.si_pid == getpid());
+}
+
+static void limits(void)
+{
+	sigset_t all;
+	timer_t timer;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	limit(3);
+	for (int i = 0; i < 5; i++)
+		queue("queue", SIGRTMIN + 1);
+	queue("an ordinary one", SIGUSR1);
+	say("by kill", kill(getpid(), SIGRTMIN + 2));
+	say("by kill, an ordinary one", kill(getpid(), SIGUSR2));
+	say("to the thread", syscall(SYS_tkill, getpid(), SIGRTMIN + 3));
+	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
+	take();
+	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
+	for (int i = 0; i < 3; i++)
+		queue("queue", SIGRTMIN + 1);
+	timer_delete(timer);
+	queue("queue", SIGRTMIN + 1);
+	take();
+	limit(0);
+	queue("queue", SIGRTMIN + 1);
+	queue("an ordinary one", SIGUSR1);
+	raise(SIGUSR2);
+	take();
+	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
+}
+
+int main(void)
+{
+	if (!fork()) {
+		if (!getuid() && setresuid(64123, 64123, 64123))
+			printf("still root\n");
+		limits();
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	return 0;
+}
