@@ -79,10 +79,6 @@ class TaskLink(ProcLink):
         self._of_task = of_task
         self._find = find
 
-    @property
-    def size(self) -> int:
-        return 64  # as Linux says of every such link
-
     def _goal(self, reader: Caller) -> Path:
         if not task_of(reader, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)

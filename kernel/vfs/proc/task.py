@@ -358,16 +358,23 @@ def oom_score(task: Task) -> str:
     return f"{task.kernel.memory.oom.score(task)}\n"
 
 
+CALL_REGISTERS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+
+
 def syscall(task: Task) -> str:
-    """The call that the task sleeps in, its registers, rsp and rip; running: none.
+    """The call that the task sleeps in, or reads this by, its registers, rsp and rip, or running.
 
     Source: proc_pid_syscall(5).
     """
-    call = task.unfinished
-    if task.state != "S" or call is None or task.context is None:
+    if task.context is None:
         return "running\n"
-    number, registers = call
     now = task.cpu.registers()
+    if task.kernel.memory.running() is task:
+        number, registers = now["rax"], tuple(now[name] for name in CALL_REGISTERS)
+    elif task.state == "S" and task.unfinished is not None:
+        number, registers = task.unfinished
+    else:
+        return "running\n"
     words = [*registers[:6], now["rsp"], now["rip"]]
     return " ".join([str(number & WORD), *(f"{word:#x}" for word in words)]) + "\n"
 
