@@ -94,6 +94,7 @@ class PipeInode(Inode):
         self.taken = 0  # bytes that have gone, ever: where in the stream the queue begins
         self.pages: list[PageRef] = []  # what of the queue is pages of others', in order
         self.packets: list[tuple[int, int]] = []  # of the queue: start and end in the stream
+        self.padding = 0  # bytes that packets leave empty in their pages
         self.capacity = CAPACITY
         self.readers = self.writers = 0
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
@@ -146,6 +147,7 @@ class PipeInode(Inode):
         if not self.readers and not self.writers and not self.waiting:
             self._consume(len(self.queue))
             self.packets.clear()
+            self.padding = 0
         wake(self)
 
     def _has(self, end: int) -> bool:
@@ -167,9 +169,13 @@ class PipeInode(Inode):
 
     def take(self, nbytes: int) -> bytes:
         """Return up to nbytes, which are gone."""
-        was_full = not self.has_room
-        nbytes, gone = self._span(nbytes)
-        data = self.peek(nbytes)
+        was_full = self.capacity - len(self.queue) - self.padding < PIPE_BUF
+        if self.packets:
+            nbytes, gone = self._span(nbytes)
+            data = self.peek(nbytes)
+        else:
+            data = self.peek(nbytes)
+            gone = len(data)
         self._consume(gone)
         if data:
             wake(self, POLLOUT if was_full else 0)
@@ -180,7 +186,9 @@ class PipeInode(Inode):
         nbytes = min(nbytes, len(self.queue))
         if not self.packets or not nbytes or self.packets[0][0] >= self.taken + nbytes:
             return nbytes, nbytes
-        end = self.packets.pop(0)[1] - self.taken
+        start, behind = self.packets.pop(0)
+        self.padding -= PAGE_SIZE - (behind - start)
+        end = behind - self.taken
         return min(nbytes, end), end
 
     def peek(self, nbytes: int) -> bytes:
@@ -252,6 +260,7 @@ class PipeInode(Inode):
         end = begin + nbytes
         starts = range(begin, end, PAGE_SIZE)
         self.packets += [(start, min(start + PAGE_SIZE, end)) for start in starts]
+        self.padding += -nbytes % PAGE_SIZE
 
     def put(self, data: bytes) -> int:
         """Add data, for which there is room; return how much."""
@@ -264,20 +273,15 @@ class PipeInode(Inode):
         """Return the room, at least nbytes. Errors: EPIPE, EAGAIN."""
         if not self._has(MAY_READ):
             raise SyscallError(errno.EPIPE)
-        if self.room < nbytes:
+        room = self.capacity - len(self.queue) - self.padding
+        if room < nbytes:
             sleep(self, wait)
-        return self.room
-
-    @property
-    def room(self) -> int:
-        """Bytes that can be written; a packet takes a whole page."""
-        padding = sum(PAGE_SIZE - end + start for start, end in self.packets)
-        return max(0, self.capacity - len(self.queue) - padding)
+        return room
 
     @property
     def has_room(self) -> bool:
         """Tell whether a page can be written at once."""
-        return self.room >= PIPE_BUF
+        return self.capacity - len(self.queue) - self.padding >= PIPE_BUF
 
     def poll(self, file: File) -> int:
         ready = 0
