@@ -366,15 +366,13 @@ def syscall(task: Task) -> str:
 
     Source: proc_pid_syscall(5).
     """
-    if task.context is None:
+    reads, call = task.kernel.memory.running() is task, task.unfinished
+    sleeps = task.state == "S" and call is not None
+    if task.context is None or not (reads or sleeps):
         return "running\n"
     now = task.cpu.registers()
-    if task.kernel.memory.running() is task:
-        number, registers = now["rax"], tuple(now[name] for name in CALL_REGISTERS)
-    elif task.state == "S" and task.unfinished is not None:
-        number, registers = task.unfinished
-    else:
-        return "running\n"
+    own = now["rax"], tuple(now[name] for name in CALL_REGISTERS)
+    number, registers = own if reads or call is None else call
     words = [*registers[:6], now["rsp"], now["rip"]]
     return " ".join([str(number & WORD), *(f"{word:#x}" for word in words)]) + "\n"
 
