@@ -1406,8 +1406,9 @@ class Calls:
     def kcmp(self, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
         """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
 
-        kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, SYSVSEM 6.
-        Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
+        kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, IO 5, SYSVSEM 6,
+        EPOLL_TFD 7 (first: a descriptor; second: where a struct kcmp_epoll_slot stands).
+        Errors: ESRCH, EPERM, EBADF, EFAULT, EINVAL, ENOENT (no such file in the set). Source: kcmp(2).
         """
 
     def kill(self, pid: int, signo: int) -> int:

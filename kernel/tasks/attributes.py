@@ -1,7 +1,8 @@
 """What prctl, personality and the scheduling calls set for a task and later read again.
 
 Owns settings only. They are values, shared by parent and child until one of them changes its own
-(replace()); forked() says which of them a child starts without; a new program keeps them all.
+(replace()); forked() says which of them a child starts without; a new program keeps them all. What
+stays shared (CLONE_IO) is an object.
 """
 
 from __future__ import annotations
@@ -43,6 +44,17 @@ class IoCounters:
         return self
 
 
+class IoContext:
+    """What tasks share by CLONE_IO: priority, class << 13 | level. A task has one once it has set it."""
+
+    def __init__(self, priority: int = 0) -> None:
+        self.priority = priority
+
+    def copy(self) -> IoContext | None:
+        """Return what a child starts with that does not share it."""
+        return IoContext(self.priority) if self.priority else None
+
+
 class Attributes(NamedTuple):
     """Settings of one task.
 
@@ -54,7 +66,6 @@ class Attributes(NamedTuple):
     policy: int = SCHED_NORMAL
     rt_priority: int = 0
     reset_on_fork: int = 0
-    io_priority: int = 0
     personality: int = 0
     pdeath_signal: int = 0
     timer_slack_ns: int = TIMER_SLACK_NS

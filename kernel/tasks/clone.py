@@ -152,6 +152,9 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Seq
     if flags & CLONE_SYSVSEM:
         origin.undo = origin.undo or Undo()
         task.undo = origin.undo.get()
+    if origin.io_context is not None:
+        shares = flags & CLONE_IO
+        task.io_context = origin.io_context if shares else origin.io_context.copy()
     if origin.exe is not None:
         origin.exe.descriptors += 1
         task.exe = origin.exe

@@ -17,7 +17,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks import robust
 from pkern.kernel.tasks.altstack import NO_ALT_STACK
-from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoCounters, Usage
+from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoContext, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.futex import PrivateWord
@@ -88,6 +88,7 @@ class Task:
         self.dispatch: Dispatch | None = None  # which it is told of instead of making them
         self.pid_inode: PidInode | None = None  # while descriptors of it may be open
         self.undo: Undo | None = None  # of semaphores, once it has asked for that
+        self.io_context: IoContext | None = None
         self.revirt_vsyscalls = 0  # PR_SET_VSYSCALL: its vsyscalls make real system calls
         self.faces: list[Face] = []  # of a Python program
         self.mm: Mm

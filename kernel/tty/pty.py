@@ -8,6 +8,7 @@ open reads its end, or EIO if it was waiting for something to read, and writes E
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import struct
 from typing import TYPE_CHECKING
@@ -275,7 +276,7 @@ class PtySlave(PtyInode):
 
     def __init__(self, pts: DevPts, number: int, uid: int, gid: int) -> None:
         super().__init__(pts.kernel, pts.mode, uid, gid)
-        self.rdev = SLAVE_MAJOR << 8 | number
+        self.rdev = os.makedev(SLAVE_MAJOR, number)
         self.hung_up: set[int] = set()
 
     # ---- open and close ----

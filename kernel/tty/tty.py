@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tty.discipline import LineDiscipline
 from pkern.kernel.tty.jobs import SIGTTOU, JobControl
-from pkern.kernel.tty.termios import LAYOUT, LAYOUT2, VSTART, VSTOP, Termios
+from pkern.kernel.tty.termios import CLOCAL, LAYOUT, LAYOUT2, OLD_LAYOUT, VSTART, VSTOP, Termios
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -176,18 +176,52 @@ def _get2(side: Side, task: Task, arg: int) -> int:
     return 0
 
 
+def _get_old(side: Side, task: Task, arg: int) -> int:
+    task.mm.copy_out(arg, side.tty.termios.pack_old())
+    return 0
+
+
 def _setter(nbytes: int, flush: int) -> Ioctl:
     """Return TCSETS or one of its kin. flush: whether what waits to be read is dropped."""
 
     def put(side: Side, task: Task, arg: int) -> int:
         side.tty.jobs.need_foreground(SIGTTOU)
         raw = task.mm.copy_in(arg, nbytes)
+        if nbytes == OLD_LAYOUT.size:
+            raw = side.tty.termios.with_old(raw)
         if flush:
             side.tty.flush(TCIFLUSH)
         side.tty.set_termios(raw)
         return 0
 
     return put
+
+
+def _get_locked(side: Side, task: Task, arg: int) -> int:
+    task.mm.copy_out(arg, side.tty.termios.locked)
+    return 0
+
+
+def _lock(side: Side, task: Task, arg: int) -> int:
+    """TIOCSLCKTRMIOS. Errors: EPERM."""
+    if not task.capable("CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EPERM)
+    side.tty.termios.locked = task.mm.copy_in(arg, LAYOUT.size)
+    return 0
+
+
+def _is_local(side: Side, task: Task, arg: int) -> int:
+    return _store(task, arg, int(side.tty.termios.cflag & CLOCAL != 0))
+
+
+def _set_local(side: Side, task: Task, arg: int) -> int:
+    termios = side.tty.termios
+    termios.cflag = termios.cflag & ~CLOCAL | (CLOCAL if _word(task, arg) else 0)
+    return 0
+
+
+def _get_device(side: Side, task: Task, arg: int) -> int:
+    return _store(task, arg, side.tty.terminal.rdev)
 
 
 def _get_window(side: Side, task: Task, arg: int) -> int:
@@ -257,9 +291,14 @@ def _break(side: Side, task: Task, arg: int) -> int:
 
 def _type_for(side: Side, task: Task, arg: int) -> int:
     """TIOCSTI. Errors: EPERM: it is not the caller's terminal."""
-    if task.tty is not side.tty.terminal and not task.capable("CAP_SYS_ADMIN"):
+    is_own = task.tty is side.tty.terminal and not side.is_master
+    if not is_own and not task.capable("CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
-    side.tty.discipline.receive(task.mm.copy_in(arg, 1))
+    byte = task.mm.copy_in(arg, 1)
+    if side.is_master:  # who reads there is to find it
+        side.tty.shown += byte
+    else:
+        side.tty.discipline.receive(byte)
     side.tty.news()
     return 0
 
@@ -269,6 +308,7 @@ def _get_line(side: Side, task: Task, arg: int) -> int:
 
 
 def _set_line(side: Side, task: Task, arg: int) -> int:
+    side.tty.jobs.need_foreground(SIGTTOU)
     if _word(task, arg):
         raise SyscallError(errno.EINVAL)  # there is one line discipline
     return 0
@@ -279,6 +319,10 @@ IOCTLS: dict[int, Ioctl] = {
     0x5402: _setter(LAYOUT.size, 0),  # TCSETS
     0x5403: _setter(LAYOUT.size, 0),  # TCSETSW: what is written is shown at once
     0x5404: _setter(LAYOUT.size, 1),  # TCSETSF
+    0x5405: _get_old,  # TCGETA
+    0x5406: _setter(OLD_LAYOUT.size, 0),  # TCSETA
+    0x5407: _setter(OLD_LAYOUT.size, 0),  # TCSETAW
+    0x5408: _setter(OLD_LAYOUT.size, 1),  # TCSETAF
     0x5409: _break,  # TCSBRK
     0x540B: _flush,  # TCFLSH
     0x540C: _exclude(1),  # TIOCEXCL
@@ -289,11 +333,18 @@ IOCTLS: dict[int, Ioctl] = {
     0x5412: _type_for,  # TIOCSTI
     0x5413: _get_window,  # TIOCGWINSZ
     0x5414: _set_window,  # TIOCSWINSZ
+    0x5419: _is_local,  # TIOCGSOFTCAR
+    0x541A: _set_local,  # TIOCSSOFTCAR
     0x5422: _leave,  # TIOCNOTTY
     0x5423: _set_line,  # TIOCSETD
     0x5424: _get_line,  # TIOCGETD
     0x5425: _break,  # TCSBRKP
+    0x5427: _break,  # TIOCSBRK
+    0x5428: _break,  # TIOCCBRK
     0x5429: _get_session,  # TIOCGSID
+    0x5456: _get_locked,  # TIOCGLCKTRMIOS
+    0x5457: _lock,  # TIOCSLCKTRMIOS
+    0x80045432: _get_device,  # TIOCGDEV
     0x80045440: _is_exclusive,  # TIOCGEXCL
     0x802C542A: _get2,  # TCGETS2
     0x402C542B: _setter(LAYOUT2.size, 0),  # TCSETS2

@@ -257,6 +257,10 @@ class Inode:
         """Do what only a device can. Errors: ENOTTY."""
         raise SyscallError(errno.ENOTTY)
 
+    def watched(self, fd: int, nth: int) -> File:
+        """Return the nth open file that a set for epoll watches by a descriptor. Errors: EINVAL."""
+        raise SyscallError(errno.EINVAL)
+
     def poll(self, file: File) -> int:
         """Return the POLL* bits that are ready; a file that never waits is always ready."""
         return POLLIN | POLLOUT

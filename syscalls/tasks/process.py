@@ -14,6 +14,7 @@ from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 RLIMIT_NAMES = tuple(DEFAULT_RLIMITS)
 QUERY = 0xFFFF_FFFF
@@ -21,15 +22,16 @@ QUERY = 0xFFFF_FFFF
 MEMBARRIER = {0: 0, 1: 0, 2: 0, 4: 0, 8: 16, 16: 0, 32: 64, 64: 0, 128: 256, 256: 0, 512: 0}
 REGISTRATIONS = (4, 16, 64, 256)
 RSEQ_BARRIER, GET_REGISTRATIONS = 128, 512
-KCMP_FILE = 0
+KCMP_FILE, KCMP_EPOLL_TFD = 0, 7
+EPOLL_SLOT = struct.Struct("<III")  # of kcmp: the set's descriptor, the file's, which of those
 KCMP_OBJECTS: dict[int, Callable[[Any], object]] = {
     1: lambda task: task.mm,
     2: lambda task: task.fds,
     3: lambda task: task.fs,
     4: lambda task: task.signals.handlers,
+    5: lambda task: task.io_context,
     6: lambda task: task.undo,
 }
-KCMP_IO = 5
 
 
 @syscall(39, "getpid")
@@ -160,24 +162,31 @@ def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
     return 0
 
 
+def _order(one: File, other: File) -> int:
+    return (one.cookie < other.cookie) + 2 * (one.cookie > other.cookie)
+
+
 @syscall(312, "kcmp", SINT, SINT, SINT, INT, INT)
 def kcmp(task: Task, one: int, other: int, kind: int, first: int = 0, second: int = 0) -> int:
     """Tell whether two processes share an object: 0 equal, 1 less, 2 greater.
 
-    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, SYSVSEM 6.
-    Errors: ESRCH, EPERM, EBADF, EINVAL, EOPNOTSUPP. Source: kcmp(2).
+    kind: KCMP_FILE 0 (first, second: descriptors), VM 1, FILES 2, FS 3, SIGHAND 4, IO 5, SYSVSEM 6,
+    EPOLL_TFD 7 (first: a descriptor; second: where a struct kcmp_epoll_slot stands).
+    Errors: ESRCH, EPERM, EBADF, EFAULT, EINVAL, ENOENT (no such file in the set). Source: kcmp(2).
     """
-    pair = [task.kernel.tasks.get(pid) for pid in (one, other)]
-    left, right = pair
+    left, right = task.find(one), task.find(other)
     if left is None or right is None:
         raise SyscallError(errno.ESRCH)
     if not (task.may_trace(left, Ids.REAL) and task.may_trace(right, Ids.REAL)):
         raise SyscallError(errno.EPERM)
     if kind == KCMP_FILE:
-        cookies = left.fds.get_raw(first).cookie, right.fds.get_raw(second).cookie
-        return (cookies[0] < cookies[1]) + 2 * (cookies[0] > cookies[1])
+        return _order(left.fds.get_raw(first), right.fds.get_raw(second))
+    if kind == KCMP_EPOLL_TFD:
+        in_set, fd, nth = EPOLL_SLOT.unpack(task.mm.copy_in(second, EPOLL_SLOT.size))
+        file = left.fds.get_raw(first)
+        return _order(file, right.fds.get(in_set).inode.watched(fd, nth))
     if kind not in KCMP_OBJECTS:
-        raise SyscallError(errno.EOPNOTSUPP if kind == KCMP_IO else errno.EINVAL)
+        raise SyscallError(errno.EINVAL)
     object_of = KCMP_OBJECTS[kind]
     if object_of(left) is object_of(right):
         return 0

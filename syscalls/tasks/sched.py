@@ -20,6 +20,7 @@ from pkern.kernel.tasks.attributes import (
     SCHED_IDLE,
     SCHED_NORMAL,
     SCHED_RR,
+    IoContext,
 )
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
@@ -339,7 +340,7 @@ def ioprio_get(task: Task, which: int, who: int) -> int:
     Source: ioprio_set(2).
     """
     found = _group(task, which, who, IOPRIO_PROCESS)
-    chosen = [target.attributes.io_priority for target in found]
+    chosen = [target.io_context.priority for target in found if target.io_context is not None]
     return min((priority for priority in chosen if priority), default=0)
 
 
@@ -358,7 +359,8 @@ def ioprio_set(task: Task, which: int, who: int, priority: int) -> int:
     for target in _group(task, which, who, IOPRIO_PROCESS):
         if task.cred.uid not in (target.cred.uid, target.cred.euid):
             _need_owner(task, target)
-        target.set_attributes(io_priority=priority & 0xFFFF)
+        target.io_context = target.io_context or IoContext()
+        target.io_context.priority = priority & 0xFFFF
     return 0
 
 

@@ -177,8 +177,12 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
 
 
 @pytest.mark.parametrize(
-    "name", ["unixsockets", "inetsockets", "terminals", "asyncio", "seccomp", "int80", "unotify"]
-)
+    "name",
+    [
+        "unixsockets", "inetsockets", "terminals", "terminalcalls", "asyncio", "seccomp", "int80",
+        "unotify", "sharedobjects",
+    ],
+)  # fmt: skip
 def test_sockets_and_terminals_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
 ) -> None:

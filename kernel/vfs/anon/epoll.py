@@ -108,6 +108,14 @@ class EpollInode(AnonInode):
             raise SyscallError(errno.ENOENT)
         return self.items[file.cookie, fd]
 
+    def watched(self, fd: int, nth: int) -> File:
+        """Return the nth open file that is watched by a descriptor. Errors: ENOENT."""
+        self.prune()
+        found = [item.file for (_, number), item in self.items.items() if number == fd]
+        if nth >= len(found):
+            raise SyscallError(errno.ENOENT)
+        return found[nth]
+
     def remove(self, file: File, fd: int) -> None:
         """Take a file out. Errors: ENOENT."""
         item = self.item(file, fd)
