@@ -12,9 +12,11 @@ def note(name, kind, desc):
     return struct.pack("<III", len(name), len(desc), kind) + b"".join(padded)
 
 
-def nt_prstatus(pid):
+def nt_prstatus(pid, first=0):
+    """Return a thread's note; its 27 registers, in user_regs_struct's order, are first, first + 1 ..."""
     ids = struct.pack("<iiihxxQQ4I", 11, 0, 0, 11, 0, 0, pid, 1, pid, pid)
-    return note("CORE", 1, ids.ljust(112, b"\0") + struct.pack("<27Q", *range(27)) + bytes(8))
+    regs = struct.pack("<27Q", *range(first, first + 27))
+    return note("CORE", 1, ids.ljust(112, b"\0") + regs + bytes(8))
 
 
 def nt_prpsinfo(pid):

@@ -45,7 +45,7 @@ class IoCounters:
 
 
 class IoContext:
-    """What tasks share by CLONE_IO: priority, class << 13 | level. A task has one once it has set it."""
+    """What tasks share by CLONE_IO: priority, class << 13 | level. Who has set none has none."""
 
     def __init__(self, priority: int = 0) -> None:
         self.priority = priority
