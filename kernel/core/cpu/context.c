@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define EFLAGS_START 0x202ul  /* interrupts on, as Linux starts a program */
+#define EFLAGS_RF 0x10000ul
 #define EFLAGS_USER 0x44dd5ul /* CF PF AF ZF SF TF DF OF NT AC: what Linux lets others set */
 #define FPCW_START 0x37f
 #define FPTAG_START 0xffff /* every register empty */
@@ -148,7 +149,7 @@ void context_get(context *c, struct user_regs *out)
 	for (int i = 0; i < 16; i++)
 		out->gpr[i] = read_reg(p, gprs[i]);
 	out->rip = read_reg(p, REG_RIP);
-	out->eflags = read_reg(p, REG_EFLAGS);
+	out->eflags = read_reg(p, REG_EFLAGS) | (c->resume ? EFLAGS_RF : 0);
 	out->fs_base = read_reg(p, REG_FS_BASE);
 	out->gs_base = read_reg(p, REG_GS_BASE);
 }
@@ -165,6 +166,7 @@ int64_t context_set(context *c, const struct user_regs *regs)
 	write_reg(p, REG_RIP, regs->rip);
 	uint64_t kept = read_reg(p, REG_EFLAGS) & ~EFLAGS_USER;
 	write_reg(p, REG_EFLAGS, (regs->eflags & EFLAGS_USER) | kept);
+	c->resume = regs->eflags & EFLAGS_RF;
 	write_reg(p, REG_FS_BASE, regs->fs_base);
 	write_reg(p, REG_GS_BASE, regs->gs_base);
 	return 0;

@@ -97,6 +97,7 @@ struct context {
 	bool no_tsc;                          /* RDTSC and RDTSCP are not for it */
 	bool own_time;         /* the machine's uptime is not what it is to be told */
 	bool in_ia32_call;     /* made by int 0x80; until the task runs on */
+	bool resume;           /* RF: it stands at a fault; until it runs on */
 	void *owner;           /* what Python knows it by */
 	struct runner *runner; /* its thread */
 	struct link turn;      /* in the queue */

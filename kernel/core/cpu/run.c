@@ -21,6 +21,7 @@
 #define OPCODE_INT 0xcd
 #define INT_BYTES 2
 #define TSC_STEP 1000
+#define VECTOR_DEBUG 1
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_OVERFLOW 4
 #define VECTOR_GENERAL_PROTECTION 13
@@ -693,6 +694,17 @@ static bool sleeps(processor *p)
 	return true;
 }
 
+/* Traps are told of behind their instruction, faults before it: then the flags are saved with RF. */
+static bool at_fault(const struct run_exit *e)
+{
+	bool trap = e->vector == VECTOR_BREAKPOINT || e->vector == VECTOR_OVERFLOW ||
+		    (e->vector == VECTOR_DEBUG && !e->software);
+
+	if (e->reason == RUN_EXCEPTION)
+		return !trap;
+	return e->reason == RUN_FAULT || e->reason == RUN_NEED;
+}
+
 static int64_t leave_for(processor *p)
 {
 	count_work(p, p->exit.reason == RUN_CALL || p->exit.reason == RUN_IA32_CALL);
@@ -720,6 +732,7 @@ static int64_t leave_for(processor *p)
 	} else if (p->exit.reason == RUN_FAULT || p->exit.status == NEED_USER) {
 		find_address(p);
 	}
+	p->current->resume = at_fault(&p->exit);
 	return (int64_t)p->exit.reason;
 }
 
@@ -755,7 +768,7 @@ static int64_t run_from(context *c, uint64_t rip)
 int64_t run(context *c, uint64_t calls)
 {
 	c->answers = calls;
-	c->in_ia32_call = false;
+	c->in_ia32_call = c->resume = false;
 	context_load(c);
 	c->p->counted |= c->in_block;
 	c->in_block = false;
