@@ -13,7 +13,7 @@ def note(name, kind, desc):
 
 
 def nt_prstatus(pid, first=0):
-    """Return a thread's note; its 27 registers, in user_regs_struct's order, are first, first + 1 ..."""
+    """Return a thread's note; its registers, in user_regs_struct's order, count from first."""
     ids = struct.pack("<iiihxxQQ4I", 11, 0, 0, 11, 0, 0, pid, 1, pid, pid)
     regs = struct.pack("<27Q", *range(first, first + 27))
     return note("CORE", 1, ids.ljust(112, b"\0") + regs + bytes(8))
