@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define EFLAGS_START 0x202ul  /* interrupts on, as Linux starts a program */
+#define EFLAGS_START 0x202ul /* interrupts on, as Linux starts a program */
 #define EFLAGS_RF 0x10000ul
 #define EFLAGS_USER 0x44dd5ul /* CF PF AF ZF SF TF DF OF NT AC: what Linux lets others set */
 #define FPCW_START 0x37f
