@@ -4,9 +4,8 @@
  *	aligned   an operand of 16 bytes off its place is a general protection fault
  *	whole     a store of more than 8 bytes that reaches into a page which faults changes nothing
  *
- * The engine tells of each block that it has translated before it runs it.  Where one holds such an
- * instruction, and its bytes alone do not tell that all is well, a hook is set, and the block is
- * translated once more.  All other code pays nothing.
+ * Where a block holds such an instruction (blocks.c), and its bytes alone do not tell that all is well,
+ * a hook is set.
  *
  * A hook costs its own instruction much, and the translation of all others a little.  So one that
  * was well ENOUGH times is taken away: a place that misbehaves only later is not caught.  And of more
@@ -25,11 +24,11 @@
 enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
 
 struct place {
-	uint64_t address;
-	const mm *of; /* where it was found; only compared; NULL: no hook has been there */
+	uint64_t address, frame; /* where it was found last */
 	engine_hook hook;
 	uint32_t well; /* times, or ENOUGH: no hook is there */
 	uint8_t bytes[MAX_INSN];
+	uint8_t length; /* of these; 0: no hook has been there */
 };
 
 /* ---- which instructions ---- */
@@ -98,30 +97,13 @@ static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 }
 
 /* Can bytes be the opcode of one that wants something? */
-static bool may_want(uint8_t byte, uint8_t next)
+bool operand_may_want(uint8_t byte, uint8_t next)
 {
 	if (byte != 0x0f)
 		return (byte & 0xfb) == 0xd9 && (next >> 3 & 7) == 6; /* 0xd9, 0xdd */
 	return holds(either, next) || holds(plain, next) || holds(with_66, next) ||
 	       holds(with_f2, next) || holds(with_f3, next) || next == 0x11 || next == 0xae ||
 	       next == 0x38 || next == 0x3a;
-}
-
-/*
- * Is there one among some code?  Most code has none, and need not be decoded.  What only looks like
- * one, in the middle of another instruction, is told apart later.
- */
-static bool any_may_want(processor *p, uint64_t at, uint64_t nbytes)
-{
-	int64_t place = mm_translate(p->mm, at, ACCESS_EXEC);
-
-	if (place < 0 || (at & PAGE_MASK) != ((at + nbytes - 1) & PAGE_MASK))
-		return true;
-	const uint8_t *code = (const uint8_t *)p->machine->arena + place;
-	for (uint64_t i = 0; i + 1 < nbytes; i++)
-		if (may_want(code[i], code[i + 1]))
-			return true;
-	return false;
 }
 
 static bool is_well(int wants, uint64_t at, uint64_t nbytes)
@@ -180,25 +162,13 @@ static struct place *make_place(struct places *s, uint64_t address)
 	return place;
 }
 
-/*
- * Forget what was translated of [from, to) in an mm, before the engine is entered again.  The engine
- * looks for it by address, so in the mm that runs then: all is forgotten if that is another.
- */
-static void drop_code(struct places *s, const mm *of, uint64_t from, uint64_t to)
-{
-	s->drops_of = !s->nr_drops || s->drops_of == of ? of : NULL;
-	if (s->nr_drops < MAX_DROPS)
-		s->drops[s->nr_drops] = (struct span){ from, to };
-	s->nr_drops++; /* more than there is room for: all goes */
-}
-
 static void retire(processor *p, struct place *place)
 {
 	if (place->well == ENOUGH)
 		return;
 	place->well = ENOUGH;
 	take_hook(p, place->hook);
-	drop_code(&p->places, place->of, place->address, place->address + 1);
+	drop_code(p, place->frame, place->address, place->address + 1);
 }
 
 /* ---- the hooks ---- */
@@ -249,6 +219,7 @@ static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	uint64_t nbytes;
 
 	(void)uc, (void)size;
+	p->counters.looks++;
 	if (p->stopped || p->probing || !p->mm)
 		return;
 	if (!insn_decode(bytes, read_code(p, address, bytes, MAX_INSN), &in))
@@ -265,7 +236,7 @@ static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 		reach_second(p, at + nbytes - 1, nbytes);
 }
 
-/* ---- a block that the engine has translated ---- */
+/* ---- an instruction of a block that the engine has translated ---- */
 
 static bool hook_place(processor *p, uint64_t address, const struct insn *in, const uint8_t *bytes)
 {
@@ -275,13 +246,15 @@ static bool hook_place(processor *p, uint64_t address, const struct insn *in, co
 	struct place *place = make_place(s, address);
 	if (!place)
 		return false;
-	bool same = place->of && !memcmp(place->bytes, bytes, in->length);
+	bool same = place->length == in->length && !memcmp(place->bytes, bytes, in->length);
 	if (same || place->well < ENOUGH)
 		return false; /* it has its hook, or needs none any more */
 	if (p->lib.call.hook_add(p->uc, &place->hook, HOOK_CODE, hook, p, address, address))
 		return false;
-	place->of = p->mm;
+	p->counters.hooks++;
+	place->frame = frame_of(p, address);
 	place->well = 0;
+	place->length = in->length;
 	memcpy(place->bytes, bytes, in->length);
 	uint64_t *oldest = &s->recent[s->nr_hooked++ % MOST_PLACES];
 	if (*oldest)
@@ -300,29 +273,9 @@ static bool needs_hook(const struct insn *in, uint64_t address)
 	       !(known && is_well(wants, address + in->length + (uint64_t)in->disp, nbytes));
 }
 
-void block_made(engine *uc, const struct engine_block *block, const struct engine_block *before,
-		void *arg)
+bool operand_look(processor *p, uint64_t address, const struct insn *in, const uint8_t *bytes)
 {
-	processor *p = arg;
-	uint64_t at = block->pc, end = block->pc + block->size;
-	uint8_t bytes[MAX_INSN];
-	struct insn in;
-	bool hooked = false;
-
-	(void)uc, (void)before;
-	if (!p->mm || !any_may_want(p, at, block->size))
-		return;
-	for (; at < end; at += in.length) {
-		if (!insn_decode(bytes, read_code(p, at, bytes, MAX_INSN), &in))
-			break;
-		if (needs_hook(&in, at))
-			hooked |= hook_place(p, at, &in, bytes);
-	}
-	if (!hooked)
-		return;
-	drop_code(&p->places, p->mm, block->pc, end);
-	if (!p->probing)
-		leave_soon(p);
+	return needs_hook(in, address) && hook_place(p, address, in, bytes);
 }
 
 /* Before the engine is entered. */
@@ -333,15 +286,6 @@ void operands_settle(processor *p)
 	for (uint64_t i = 0; i < s->nr_tired; i++)
 		retire(p, place_at(s, s->tired[i]));
 	s->nr_tired = 0;
-	bool all = s->nr_drops > MAX_DROPS || !p->mm || s->drops_of != p->mm;
-	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
-		all = mm_translate(p->mm, s->drops[i].from, ACCESS_EXEC) < 0 ||
-		      mm_translate(p->mm, s->drops[i].to - 1, ACCESS_EXEC) < 0;
-	for (uint64_t i = 0; i < s->nr_drops && !all; i++)
-		p->lib.call.control(p->uc, CONTROL_TB_REMOVE, s->drops[i].from, s->drops[i].to);
-	if (s->nr_drops && all)
-		p->lib.call.control(p->uc, CONTROL_TB_FLUSH);
-	s->nr_drops = 0;
 }
 
 void operands_forget(processor *p)

@@ -20,7 +20,6 @@
 struct frame_use {
 	uint32_t exec_epoch, write_epoch; /* of the last fill; 0: never */
 	uint64_t exec_page, write_page;   /* through this linear page, or MANY_PAGES */
-	bool has_x87;                     /* what is executed may hold what x87.c computes */
 	/* steps.c, while watching */
 	const struct context *accessor; /* the first */
 	uint64_t linear;                /* of the last fill */
@@ -38,21 +37,25 @@ struct code_sites {
 struct code_site *site_at(const struct code_sites *s, uint64_t address);
 bool sites_make_room(struct code_sites *s);
 
+struct insn;  /* insn.h */
 struct place; /* operands.c: an instruction that is looked at, or was */
-struct span {
-	uint64_t from, to;
-};
-
 #define MOST_PLACES 16
-#define MAX_DROPS 16
 #define MAX_TIRED 64
 struct places {
 	struct code_sites sites;                 /* of struct place */
 	uint64_t recent[MOST_PLACES], nr_hooked; /* the last that got a hook, in turn */
 	uint64_t tired[MAX_TIRED], nr_tired;     /* whose hooks are to go */
-	struct span drops[MAX_DROPS];            /* code to be translated anew */
-	uint64_t nr_drops;
-	const mm *drops_of; /* where all of them lie; NULL: not in one */
+};
+
+#define NO_FRAME (~0ul)
+#define MAX_DROPS 128
+struct drop { /* what was made of [from, to), of one page, when it was shown by a frame */
+	uint64_t frame, from, to;
+};
+struct drops {
+	struct drop at[MAX_DROPS]; /* code to be translated anew */
+	uint64_t nr;
+	bool all;
 };
 
 /* In a ring with a head; one that is in none is a ring by itself. */
@@ -126,6 +129,7 @@ struct processor {
 	uint64_t hidden_paddr;  /* where the engine sees it */
 	uint64_t hidden_linear; /* where it is shown now; 0: nowhere */
 	bool looking;           /* the engine looks for code that it has translated */
+	uint64_t looked_frame;  /* in this frame; NO_FRAME: wherever the page is mapped */
 	uint64_t nothing_paddr; /* a page that does not exist */
 	struct run_exit exit;
 	bool stopped;                  /* a hook has set exit.reason */
@@ -164,6 +168,7 @@ struct processor {
 	size_t nr_given, room_given;
 	struct code_sites x87; /* addresses with a hook */
 	struct places places;
+	struct drops drops;
 	uint64_t leave_every; /* a test: enter anew at every so many misses; 0: never */
 	uint64_t leave_in;
 	bool leaving; /* enter anew where the next block begins */
@@ -198,6 +203,7 @@ extern const size_t nr_run_hooks;
 void begin_run(processor *p);               /* nothing has happened yet */
 int run_engine(processor *p, uint64_t rip); /* enter once; the engine's error */
 void flush_tlb(processor *p);
+bool is_stale(const processor *p); /* does the TLB, or code, lag behind the memory of who runs? */
 void take_hook(processor *p, engine_hook hook);
 void leave_soon(processor *p); /* and enter again, once the block has ended */
 void raise_exception(processor *p, uint32_t vector);
@@ -232,13 +238,23 @@ void find_address(processor *p); /* of exit, which tells of a fault and its page
 #define VECTOR_NONE (~0ul)
 uint64_t do_invalid(processor *p);
 
-/* x87.c */
-bool x87_watch(processor *p, const uint8_t *page, uint64_t linear);
-void x87_forget(processor *p);
-
-/* operands.c */
+/* blocks.c */
 void block_made(engine *uc, const struct engine_block *block, const struct engine_block *before,
 		void *arg);
+uint64_t frame_of(processor *p, uint64_t at); /* that code lies in; NO_FRAME: it cannot be run */
+/* Forget what was made of [from, to) of a frame before the engine is entered again; NO_FRAME: all code. */
+void drop_code(processor *p, uint64_t frame, uint64_t from, uint64_t to);
+void drops_settle(processor *p);
+
+/*
+ * What blocks.c asks of x87.c and operands.c.  May these bytes be the opcode of what they look at?  Is the
+ * instruction at address one, and has it got a hook now?
+ */
+bool x87_may_want(uint8_t byte, uint8_t next);
+bool x87_look(processor *p, uint64_t address, const struct insn *in);
+void x87_forget(processor *p);
+bool operand_may_want(uint8_t byte, uint8_t next);
+bool operand_look(processor *p, uint64_t address, const struct insn *in, const uint8_t *bytes);
 void operands_settle(processor *p);
 void operands_forget(processor *p);
 

@@ -194,6 +194,7 @@ int64_t run_create(machine *m, const char *library, processor **out)
 	if (!p)
 		return -ENOMEM;
 	p->machine = m;
+	p->looked_frame = NO_FRAME;
 	p->blocks_left = ~0ul;
 	link_alone(&p->queue);
 	words_open(p);

@@ -172,8 +172,6 @@ static bool may_execute(processor *p, struct page *page, struct frame_use *use, 
 	if (!fresh && use->exec_epoch)
 		p->retranslate = linear;
 	page->flags |= PG_EXECUTED;
-	if (!fresh || (use->has_x87 && use->exec_page != linear))
-		use->has_x87 = x87_watch(p, page_data(p->machine, page), linear);
 	use->exec_page = fresh && use->exec_page != linear ? MANY_PAGES : linear;
 	use->exec_epoch = p->epoch;
 	if (aliased)
@@ -324,14 +322,18 @@ static bool stop_general_protection(processor *p)
 	return stop_run(p, RUN_EXCEPTION);
 }
 
-/* What is not mapped holds no code any more: no exception is to wait for the next run. */
+/*
+ * What the engine looks for is in the frame that is meant, or where the page is mapped.  What is not
+ * mapped holds no code any more: no exception is to wait for the next run.
+ */
 static bool show_code(processor *p, uint64_t linear, struct engine_tlb_entry *entry)
 {
-	int64_t at = p->mm ? mm_translate(p->mm, linear, ACCESS_EXEC) : -EFAULT;
+	uint64_t frame = p->looked_frame == NO_FRAME ? frame_of(p, linear) : p->looked_frame;
 
-	if (at < 0)
+	p->generation = 0; /* flush: nothing of this is for who runs */
+	if (frame == NO_FRAME)
 		return show_hidden(p, entry);
-	entry->paddr = (uint64_t)at;
+	entry->paddr = frame;
 	entry->perms = ALLOW_READ | ALLOW_EXEC;
 	return true;
 }
@@ -363,7 +365,7 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 /* ---- the other hooks ---- */
 
 /* An answer that was stored may have hit code, or a page of the TLB. */
-static bool is_stale(const processor *p)
+bool is_stale(const processor *p)
 {
 	return p->mm->counters.tlb_generation != p->generation ||
 	       p->machine->code_generation != p->code_generation;
@@ -533,7 +535,6 @@ void take_hook(processor *p, engine_hook hook)
 	p->looking = true;
 	p->lib.call.hook_del(p->uc, hook);
 	p->looking = false;
-	p->generation = 0;
 }
 
 /* The engine finds the frame by asking for the page: the hook must answer. */
@@ -555,6 +556,7 @@ static void forget_stale(processor *p)
 	if (p->retranslate)
 		drop_translations(p);
 	operands_settle(p);
+	drops_settle(p);
 	p->mm = mm;
 	if (p->grow)
 		help_tlb_grow(p);

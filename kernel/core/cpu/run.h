@@ -54,6 +54,10 @@ struct run_counters {
 	uint64_t tlb_fills;   /* varies with the host's speed: show, never compare */
 	uint64_t tlb_flushes; /* as tlb_fills */
 	uint64_t retranslated;
+	uint64_t hooks;     /* set in code, for instructions that the engine gets wrong */
+	uint64_t looks;     /* times that one was called */
+	uint64_t drops;     /* of what was translated of some code */
+	uint64_t forgotten; /* all translated code was */
 };
 
 /* How run() goes on: whether each system call ends it, or the core answers those that it can. */

@@ -5,12 +5,12 @@
  * whole state is loaded from the task's, so that rounding, precision, tags, flags and
  * exceptions are the processor's.
  *
- * No other code pays: when a frame is about to be executed its bytes are searched for these opcodes,
- * and a hook is set at the addresses where one may begin, once for each address.  A match inside of
- * another instruction is never called: hooks are called where instructions begin.  The bytes are
- * looked at again then, for other code may have come to the same address.
+ * Where a block holds one (blocks.c) a hook is set, once for each address.  The bytes are looked at again
+ * when it is called, for other code may have come to the same address.
  */
 #include "processor.h"
+
+#include "insn.h"
 
 #include <stdlib.h>
 
@@ -134,6 +134,7 @@ static void x87_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	uint8_t function;
 
 	(void)uc, (void)size;
+	p->counters.looks++;
 	if (p->stopped || p->probing || !p->mm)
 		return;
 	uint64_t next = decode(p, address, &function);
@@ -148,37 +149,24 @@ static void x87_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	write_reg(p, REG_RIP, next);
 }
 
-/* ---- where hooks are ---- */
+/* ---- an instruction of a block that the engine has translated ---- */
 
-static void hook_site(processor *p, uint64_t address)
+bool x87_may_want(uint8_t byte, uint8_t next) { return byte == ESCAPE && is_computed(next); }
+
+bool x87_look(processor *p, uint64_t address, const struct insn *in)
 {
 	const struct engine_hook_spec spec = { HOOK_CODE, 0, (any_hook)x87_hook };
 	struct code_sites *s = &p->x87;
 
-	if (!sites_make_room(s))
-		return;
+	if (in->map != MAP_ONE || !x87_may_want(in->opcode, in->modrm) || !sites_make_room(s))
+		return false;
 	struct code_site *site = site_at(s, address);
 	if (site->address || engine_add_hook(&p->lib, p->uc, &spec, address, address, p))
-		return;
+		return false;
 	site->address = address;
 	s->nr++;
-}
-
-/* Before the page is executed through linear: true, if it may hold such instructions. */
-bool x87_watch(processor *p, const uint8_t *page, uint64_t linear)
-{
-	const uint8_t *end = page + PAGE_SIZE, *found = page;
-	bool any = false;
-
-	for (; (found = memchr(found, ESCAPE, (size_t)(end - found))); found++) {
-		if (found + 1 < end && !is_computed(found[1]))
-			continue;
-		any = true;
-		hook_site(p, linear + (uint64_t)(found - page));
-		for (int i = 1; i <= MAX_PREFIXES && found - i >= page && is_prefix(found[-i]); i++)
-			hook_site(p, linear + (uint64_t)(found - i - page));
-	}
-	return any;
+	p->counters.hooks++;
+	return true;
 }
 
 void x87_forget(processor *p) { free(p->x87.at); }
