@@ -192,8 +192,8 @@ conform: build ## random sequences on this kernel and on the host's
 otherhost: build ## WORDS=, pytest's, on an emulated host with KERNEL=, an unpacked Debian package
 	@tests/otherhost.sh '$(KERNEL)' $(WORDS)
 
-realprograms: build ## programs that people have, natively and in a machine: docs/realprograms.md (root)
-	$(BIN)/python -m tests.real
+realprograms: build ## programs that people have, here and in a machine: docs/realprograms.md (root; ONLY=names)
+	$(BIN)/python -m tests.real $(ONLY)
 
 need-browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \

@@ -1,23 +1,26 @@
 """`python -m tests.real [NAME ...]`: run the programs of the table whose names hold one of these.
 
-Without a name all are run, what is missing is installed first, and docs/realprograms.md is written.
+Without a name all are run, and what is missing is installed first. How each went is kept
+(kept.py); once there is something of every program, docs/realprograms.md is written.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
+from pathlib import Path
 
+from tests.real.kept import Kept, all_kept, forget, keep
 from tests.real.page import obstacle, page
 from tests.real.run import ROOT, Result, build_folder, installed, tried
-from tests.real.table import PROGRAMS
+from tests.real.table import PROGRAMS, Program
 
 
-def told(result: Result) -> Result:
+def told(result: Result) -> None:
     """Print how a program went."""
     outcome = "works" if result.works else obstacle(result)
     print(f"{result.program.name}: {outcome}", flush=True)
-    return result
 
 
 def in_full(result: Result) -> None:
@@ -28,19 +31,40 @@ def in_full(result: Result) -> None:
             print("\n".join(run.facts.get("log", [])))
 
 
+def run_and_keep(program: Program, built: Path, run: str) -> Result:
+    """Run a program here and there; run says when all of these began."""
+    began = time.monotonic()
+    result = tried(program, built)
+    told(result)
+    keep([Kept(result, time.monotonic() - began, run)])
+    return result
+
+
+def write_page() -> None:
+    """Write it, if there is something of every program."""
+    kept = all_kept()
+    if len(kept) < len(PROGRAMS):
+        print(f"{len(PROGRAMS) - len(kept)} programs have not been run: no page is written")
+        return
+    seconds, runs = sum(one.seconds for one in kept), len({one.run for one in kept})
+    text = page([one.result for one in kept], seconds, runs)
+    (ROOT / "docs/realprograms.md").write_text(text)
+
+
 def main(names: list[str]) -> int:
     """Run what is meant; return 0, whether it works or not: the page tells."""
-    built = build_folder()
-    if names:
-        for program in PROGRAMS:
-            if any(name in program.name for name in names):
-                in_full(told(tried(program, built)))
-        return 0
-    began = time.monotonic()
-    for package in installed(PROGRAMS):
-        print(f"cannot be installed: {package}", file=sys.stderr)
-    results = [told(tried(program, built)) for program in PROGRAMS]
-    (ROOT / "docs/realprograms.md").write_text(page(results, time.monotonic() - began))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is killed on the way
+    built, run = build_folder(), time.strftime("%Y-%m-%d %H:%M:%S")
+    if not names:
+        forget()
+        for package in installed(PROGRAMS):
+            print(f"cannot be installed: {package}", file=sys.stderr)
+    for program in PROGRAMS:
+        if not names or any(name in program.name for name in names):
+            result = run_and_keep(program, built, run)
+            if names:
+                in_full(result)
+    write_page()
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from itertools import zip_longest
 
-from tests.real.run import Result, Run
+from tests.real.run import KILLED, Result, Run, ended, failed
 from tests.real.table import CPYTHON
 
 HEAD = """\
@@ -14,7 +14,7 @@ HEAD = """\
 Programs as Debian {debian} has them, unmodified, natively on Linux {linux} and in a machine of
 pkern's on the same files (`pkern run --root / --overlay`). *works*: the same output and the same
 exit status. {works} of {count} work. `make realprograms` installs what is missing, runs all and
-writes this page (root; about {minutes} minutes here, beside other work of the host).
+writes this page (root; about {minutes} minutes here{parts}, beside other work of the host).
 
 Times are processor time: the program's natively, all of pkern's here, its start included. Faults
 (minor + major) are those of the whole machine, VMAs the most that one process had at once; swapped
@@ -52,7 +52,9 @@ def obstacle(result: Result) -> str:
         return f"fails natively, too (status {here.status}): {_last(here)}"
     if there.facts.get("reason"):
         return str(there.facts["reason"]).splitlines()[0]
-    if here[:2] == there[:2]:
+    if there.status == KILLED:
+        return f"did not end in {result.program.wall} s of processor time"
+    if not result.differs:
         return f"as natively, but too few: {', '.join(result.too_few)}"
     lines = zip_longest(there.out.splitlines(), here.out.splitlines(), fillvalue="")
     shown = next((f"`{a}` for `{b}`" for a, b in lines if a != b), f"status {there.status}")
@@ -76,24 +78,16 @@ def row(result: Result) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
-def _failed(run: Run) -> dict[str, None]:
-    """Return the tests of CPython's that failed, in their order."""
-    pairs = (line.split(" ", 1) for line in run.out.splitlines())
-    return {pair[1]: None for pair in pairs if pair[0] == "failed"}
-
-
 def own_tests(results: list[Result]) -> str:
     """Return the table of CPython's own tests, or nothing if none were run."""
     rows = ""
     for result in results:
         here, there = result.native, result.machine
-        if not result.program.name.startswith(CPYTHON) or here is None or there is None:
+        if not result.program.counts_tests or here is None or there is None:
             continue
         module = result.program.name.removeprefix(CPYTHON)
-        passed = (
-            run.out.partition(": ")[2].partition("\n")[0] or "no end" for run in (here, there)
-        )
-        ours, theirs = _failed(there), _failed(here)
+        passed = (ended(run) or "no end" for run in (here, there))
+        ours, theirs = failed(there), failed(here)
         alone = (
             [one for one in ours if one not in theirs],
             [one for one in theirs if one not in ours],
@@ -102,8 +96,8 @@ def own_tests(results: list[Result]) -> str:
     return CPYTHONS + rows if rows else ""
 
 
-def page(results: list[Result], seconds: float) -> str:
-    """Return the page. seconds: of the host's time, that the run has taken."""
+def page(results: list[Result], seconds: float, runs: int) -> str:
+    """Return the page. seconds: of the host's time, that all have taken in so many runs."""
     works = sum(result.works for result in results)
     debian = platform.freedesktop_os_release().get("VERSION_ID", "?")
     linux = platform.release().split("-")[0]
@@ -113,6 +107,7 @@ def page(results: list[Result], seconds: float) -> str:
         works=works,
         count=len(results),
         minutes=round(seconds / 60) or 1,
+        parts=f" in {runs} parts" if runs > 1 else "",
     )
     text = head + "".join(map(row, results)) + own_tests(results) + WHAT
     for result in results:

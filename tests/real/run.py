@@ -2,19 +2,24 @@
 
 Owns the folder of what is compiled and the measure of each run. Everything a program reads of the
 host is the host's own; what it writes lies in a fresh folder natively and in memory in a machine.
+Nothing that a program has started outlives its run, and a native run ends even if who measures it
+has been killed.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +30,10 @@ FILES = HERE / "files"
 ROOT = HERE.parents[1]
 PKERN = Path(sys.executable).with_name("pkern")
 INSIDE = "/tmp/here"  # the working directory in a machine
-MARGIN = 30  # host seconds after --wall until pkern itself is killed
+BUSY = 10  # times its processor time that a run may last on a busy host
+MARGIN = 5  # host seconds that it takes to kill what has not ended
+KILLED = 128 + signal.SIGKILL
+PR_SET_CHILD_SUBREAPER = 36
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/nonexistent",
@@ -64,8 +72,18 @@ class Result(NamedTuple):
     def works(self) -> bool:
         """Whether the machine's run printed and returned what the host's did; it counted enough."""
         here, there = self.native, self.machine
-        same = bool(here and there and here.out.strip() and here[:2] == there[:2])
-        return same and not self.too_few
+        ran = bool(here and there and here.out.strip())
+        return ran and not self.differs and not self.too_few
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two runs do; of tests that are counted: does one fail in a machine only?"""
+        here, there = self.native, self.machine
+        if here is None or there is None or here.status != there.status:
+            return True
+        if self.program.counts_tests:
+            return not ended(there) or bool(failed(there).keys() - failed(here).keys())
+        return here.out != there.out
 
     @property
     def too_few(self) -> list[str]:
@@ -74,11 +92,57 @@ class Result(NamedTuple):
         return [name for name, least in self.program.least if counted.get(name, 0) < least]
 
 
+def ended(run: Run) -> str:
+    """Return how many of CPython's tests passed, in words; nothing: there was no end."""
+    found = re.search(r"^\w+: (.* passed)$", run.out, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def failed(run: Run) -> dict[str, None]:
+    """Return the tests of CPython's that failed, in their order."""
+    pairs = (line.split(" ", 1) for line in run.out.splitlines())
+    return {pair[1]: None for pair in pairs if pair[0] == "failed"}
+
+
+def _children() -> set[int]:
+    """Return the processes that have this one for their parent."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                found.add(int(stat.parent.name))
+    return found
+
+
+def _kill_children(but: set[int]) -> None:
+    """Kill the others, and those whose parents they were."""
+    while left := _children() - but:
+        for pid in left:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(OSError):
+                os.waitpid(pid, 0)
+
+
+@contextmanager
+def _nothing_left() -> Iterator[None]:
+    """Take over what is orphaned meanwhile, and kill it at the end."""
+    prctl, mine = ctypes.CDLL(None).prctl, _children()
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        _kill_children(mine)
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@_nothing_left()
 def _measured(argv: list[str], cwd: Path, given: dict[str, str], wall: int, uid: int) -> Run:
-    """Run a command in a process group of its own, which is killed when its time is up."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Run a command, which is killed with its process group when it has lasted so many seconds."""
+    before, mine = resource.getrusage(resource.RUSAGE_CHILDREN), _children()
     child = subprocess.Popen(
-        argv,
+        ["timeout", "-s", "KILL", str(wall), *argv],
         cwd=cwd,
         env=given,
         stdin=subprocess.DEVNULL,
@@ -88,9 +152,9 @@ def _measured(argv: list[str], cwd: Path, given: dict[str, str], wall: int, uid:
         user=uid or None,
     )
     try:
-        out, err = child.communicate(timeout=wall)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
+        out, err = child.communicate(timeout=wall + MARGIN)
+    except subprocess.TimeoutExpired:  # who left the group still holds the pipes
+        _kill_children(mine | {child.pid})
         out, err = child.communicate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -121,11 +185,10 @@ def in_a_machine(program: Program, built: Path) -> Run:
         given = [word for pair in inside.items() for word in ("--env", "=".join(pair))]
         argv = [str(PKERN), "run", "--root", "/", "--overlay", "--uid", str(program.user)]
         argv += ["--bind", str(FILES), "--bind", str(built), "--cwd", INSIDE, *given]
-        if "--twice" not in program.options:  # which no host's clock may part
-            argv += ["--wall", str(program.wall)]
         argv += ["--json", str(page), *program.options]
         argv += ["--", "/bin/sh", "-c", program.line]
-        run = _measured(argv, Path(folder), dict(os.environ), program.wall + MARGIN, 0)
+        argv = ["prlimit", f"--cpu={program.wall}", *argv]  # not of a clock that others move
+        run = _measured(argv, Path(folder), dict(os.environ), BUSY * program.wall, 0)
         return run._replace(facts=json.loads(page.read_text()) if page.exists() else {})
 
 
@@ -141,6 +204,7 @@ def installed(programs: Iterable[Program]) -> list[str]:
     """Install the packages of programs that are not found; return those that cannot be had."""
     asked = {one: None for p in programs for one in p.packages.split() if not _found(p)}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    install += ["-o", "DPkg::Lock::Timeout=300"]
     quiet = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
     return [one for one in asked if subprocess.call([*install, one], env=quiet)]
 
