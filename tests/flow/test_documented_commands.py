@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from pkern.userland.cli.main import COMMANDS
 from pkern.userland.cli.options import HelpfulParser
+from tests.commands import pkern
 
 ROOT = Path(__file__).parents[2]
 SESSIONS = ROOT / "docs/look-inside.md"  # test_look_inside.py runs it
@@ -148,15 +148,7 @@ def test_a_command_in_a_block_runs(command, folder):
     for word in needs:
         if not (folder / word).exists() and not Path(word).exists():
             pytest.skip(f"this host has not what makes {word}")
-    done = subprocess.run(
-        [sys.executable, "-m", "pkern", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = pkern(*words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "stands behind the program's name" not in done.stderr
 
@@ -196,6 +188,5 @@ def test_the_report_of_a_deadlock_is_the_page_s():
     command, report = re.search(
         r"`(/bin/busybox sh [^`]*)` ends with\n\n```\n(.*?)```", page, re.S
     ).groups()
-    words = [sys.executable, "-m", "pkern", "run", *shlex.split(command)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    done = pkern("run", *shlex.split(command))
     assert (done.returncode, done.stdout, done.stderr) == (1, "", report)

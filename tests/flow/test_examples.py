@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import pkern
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
-COMMANDS = {"pkern": [sys.executable, "-m", "pkern"], "python": [sys.executable]}
 RUN = re.compile(r"^Run:\n    (.*)\nPrints:\n((?:    .*\n?)+)", re.MULTILINE)
 NEEDS = {"machine_code.py": "busybox"}
 
@@ -42,9 +43,11 @@ def test_an_example_prints_what_it_says(program: Path, command: str, printed: st
     if needed and shutil.which(needed) is None:
         pytest.skip(f"needs {needed}")
     first, *arguments = shlex.split(command)
-    done = subprocess.run(
-        [*COMMANDS[first], *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    if first == "pkern":
+        done = pkern(*arguments, cwd=ROOT)
+    else:
+        python = [sys.executable, *arguments]
+        done = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == printed, done.stderr
     assert done.returncode == 0
 

@@ -20,6 +20,7 @@ from pkern.userland.given import Given, NotGiven, read_env, read_limit
 from pkern.userland.machine_code import boot_scheduler
 from pkern.userland.shown import read_bind
 from pkern.userland.wall import wall_limit
+from tests.commands import PKERN, pkern
 
 BUSYBOX = Path("/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
@@ -28,14 +29,6 @@ def main(sys, argv):
     print(argv[1:], sys.environ.get("A"), sys.environ.get("HOME"), sys.getcwd())
     print(sys.getrlimit(7), sys.getuid(), sys.getgid())
 """
-
-
-def pkern(*arguments: object, cwd: Path | None = None, **options: object):
-    """Run pkern as a user does, and return the finished process."""
-    command = [sys.executable, "-m", "pkern", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **options
-    )
 
 
 @pytest.fixture
@@ -280,7 +273,8 @@ def test_the_host_s_time_ends_machine_code_that_waits_for_the_host():
     read, write = os.pipe()
     try:
         for script in ("while :; do :; done", "read line"):
-            done = pkern("run", "--wall", "0.3", BUSYBOX, "sh", "-c", script, stdin=read)
+            command = [*PKERN, "run", "--wall", "0.3", BUSYBOX, "sh", "-c", script]
+            done = subprocess.run(command, stdin=read, stderr=subprocess.PIPE, check=False)
             assert done.returncode == 124, done.stderr
     finally:
         os.close(read)
@@ -551,7 +545,7 @@ def test_a_name_that_is_no_utf_8(tmp_path):
     program = os.fsencode(tmp_path) + b"/\xff"
     shutil.copy(BUSYBOX, program)
     ran = subprocess.run(
-        [sys.executable, "-m", "pkern", "run", "--strace", program, "echo", "a"],
+        [*PKERN, "run", "--strace", program, "echo", "a"],
         capture_output=True,
         check=False,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import pkern
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 # Replaces a file: as one should, or in place.
@@ -50,8 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def sweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "pkern", "sweep", "--uid", "0", *words]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    return pkern("sweep", "--uid", "0", *words, cwd=folder)
 
 
 def test_a_file_that_is_replaced_by_a_rename_is_sound_at_each_write(folder: Path) -> None:
@@ -74,10 +74,7 @@ def test_one_that_is_written_in_place_is_not(folder: Path) -> None:
     copy = folder / "copy"
     shutil.copytree(folder / "data", copy)
     words = replay.replace("data:/data", "copy:/data").split()[1:]
-    again = subprocess.run(
-        [sys.executable, "-m", "pkern", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    again = pkern(*words, cwd=folder)
     assert again.returncode == 1
     assert "stops dead before it writes to the host" in again.stderr
     assert subprocess.run(["sh", "-c", CHECK], cwd=copy, check=False).returncode == 1

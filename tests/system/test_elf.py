@@ -18,6 +18,7 @@ from pkern.kernel.cpu.scheduler import Deadlock
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
+from tests import commands
 from tests.host import CPU, own_ipc
 from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
@@ -661,15 +662,7 @@ def test_the_log_is_silent_about_faults_if_asked(compile_c: Compile, machine: Ma
 
 
 def pkern(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.run(
-        [sys.executable, "-m", "pkern", *arguments],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=cwd,
-        check=False,
-    )
+    return commands.pkern(*arguments, cwd=cwd, text=False)
 
 
 def test_run_from_the_command_line(compile_c: Compile, tmp_path: Path) -> None:

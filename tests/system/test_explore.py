@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
+
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "schedules"
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -20,8 +22,11 @@ GLIBC = ("gcc", "-static", "-O1", "-pthread")
 
 
 def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pkern", *map(str, words)]
-    return subprocess.run(argv, capture_output=True, text=True, cwd=folder, check=False)
+    return commands.pkern(*words, cwd=folder)
+
+
+def afresh(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return commands.afresh(*words, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def test_a_deadlock_needs_one_preemption(name, folder):
     done = pkern("explore", *options, f"./{name}", folder=folder)
     assert done.returncode == 1
     assert "hangs: every task waits" in done.stdout
-    again = pkern("replay", f"{name}.json", folder=folder)
+    again = afresh("replay", f"{name}.json", folder=folder)
     assert again.returncode == 1
     assert "every task waits and nothing can wake one" in again.stderr
     assert "otherwise" not in again.stderr
@@ -72,11 +77,11 @@ def test_an_update_is_lost_between_two_instructions(folder):
     page = json.loads((folder / "lost.json").read_text())
     assert len(page["choices"]) == 1
     for _ in range(2):
-        again = pkern("replay", "lost.json", folder=folder)
+        again = afresh("replay", "lost.json", folder=folder)
         assert (again.returncode, again.stderr) == (1, "")
     page["choices"] = []
     (folder / "usual.json").write_text(json.dumps(page))
-    usual = pkern("replay", "usual.json", folder=folder)
+    usual = afresh("replay", "usual.json", folder=folder)
     assert usual.returncode == 0
     assert "then it ended otherwise: status 1" in usual.stderr
 
@@ -101,7 +106,7 @@ def test_a_right_program_has_no_finding(folder):
 def test_the_seed_decides_and_nothing_else(strategy, folder):
     pages = []
     for seed, jobs in (("1", "1"), ("1", "3"), ("2", "2")):
-        pkern(
+        afresh(
             "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget", "12",
             "--json", "some.json", "./bounded_buffer", folder=folder,
         )  # fmt: skip
@@ -178,7 +183,7 @@ def test_dpor_finds_what_the_library_s_threads_lose(folder, with_glibc):
     done = pkern("explore", *options, f"{with_glibc}/lost_update", folder=folder)
     assert done.returncode == 1
     assert "(preempted once)" in done.stdout
-    again = pkern("replay", "dpor.json", folder=folder)
+    again = afresh("replay", "dpor.json", folder=folder)
     assert (again.returncode, again.stderr) == (1, "")
 
 
@@ -188,7 +193,7 @@ def test_a_long_schedule_shrinks_to_few_switches(folder):
     assert done.returncode == 1
     preempted = int(re.search(r"preempted (\d+) times", done.stdout)[1])
     assert preempted <= 6  # of more that chance had
-    again = pkern("replay", "short.json", folder=folder)
+    again = afresh("replay", "short.json", folder=folder)
     assert (again.returncode, again.stderr) == (1, "")
 
 
@@ -253,7 +258,7 @@ def test_when_a_timer_s_signal_comes_is_a_choice_if_asked_for(tmp_path):
         assert early.returncode == 1, early.stdout
         assert "hangs: every task waits and nothing can wake one: pid 2 (pauses)" in early.stdout
         assert "(preempted once)" in early.stdout
-        again = pkern("replay", "early.json", folder=tmp_path)
+        again = afresh("replay", "early.json", folder=tmp_path)
         assert again.returncode == 1
         assert "otherwise" not in again.stderr
         right = pkern("explore", *words, "./pauses", "blocked", folder=tmp_path)
@@ -450,7 +455,7 @@ def test_a_schedule_that_does_not_end(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "hangs: does not end" in done.stdout
     assert done.stdout.endswith("pkern replay 'a bug.json'\n")
-    again = pkern("replay", "--wall", "0.5", "a bug.json", folder=tmp_path)
+    again = afresh("replay", "--wall", "0.5", "a bug.json", folder=tmp_path)
     assert (again.returncode, again.stderr) == (1, "pkern: does not end\n")
     always = pkern(*words, "x", folder=tmp_path)
     assert always.returncode == 2
@@ -482,7 +487,7 @@ def test_a_recording_that_was_changed(change, complaint, tmp_path):
     page = {"version": 1, "command": "x", "preempt": "memory", "shared": [], "choices": []}
     (tmp_path / "bug.json").write_text(json.dumps({**page, "end": end, **change}))
     (tmp_path / "text").write_text("no program")
-    done = pkern("replay", "bug.json", folder=tmp_path)
+    done = afresh("replay", "bug.json", folder=tmp_path)
     assert done.returncode in (2, 126)
     assert complaint in done.stderr
     assert done.stderr.count("\n") == 1

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 import pkern
 from pkern import Kernel
+from tests import commands
 
 SOURCE = """
 #include <stdlib.h>
@@ -55,8 +55,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pkern", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return commands.pkern("run", *arguments)
 
 
 def hooked(programs: Path, hooks: str, *arguments: object) -> subprocess.CompletedProcess[str]:

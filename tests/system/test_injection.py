@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pkern.userland.injection import BadInjection, When, read_rule
+from tests.commands import pkern
 
 PROGRAM = r"""
 #include <errno.h>
@@ -64,11 +64,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["gcc", "-static", "-O1", "-o", folder / "program", folder / "program.c"]
     subprocess.run(command, check=True)
     return folder / "program"
-
-
-def pkern(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pkern", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def lines(trace: str) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import pkern
 from tests.system.conftest import Compile, on_host
 
 BUSYBOX = Path("/bin/busybox")
@@ -35,11 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path, script: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pkern", "run", "--root", str(root), "--uid", "0", "--"]
-    return subprocess.run(
-        [*command, "/bin/busybox", "sh", "-c", script],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return pkern("run", "--root", root, "--uid", "0", "--", "/bin/busybox", "sh", "-c", script)
 
 
 # A script -> what it prints, between its error messages, which name no host file's content.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import subprocess
-import sys as host
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pkern import Kernel, Sys
 from pkern.kernel.vfs.console import Stream
 from pkern.userland.machine_code import bring_program
 from pkern.userland.program import run_program
+from tests import commands
 
 BUSYBOX = Path("/bin/busybox")
 pytestmark = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
@@ -123,14 +123,13 @@ def main(sys, argv):
 """
 
 
-def run(tmp_path: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(
+    tmp_path: Path, *arguments: str, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "prog.py").write_text(PROGRAM)
     *before, script = arguments
-    command = [host.executable, "-m", "pkern", "run", "--bind", "/bin", *before]
-    return subprocess.run(
-        [*command, str(tmp_path / "prog.py"), script],
-        capture_output=True, text=True, check=False, timeout=120, **options,
-    )  # fmt: skip
+    program = tmp_path / "prog.py"
+    return commands.pkern("run", "--bind", "/bin", *before, program, script, input=input)
 
 
 def test_on_the_command_line_its_output_is_the_host_s(tmp_path: Path) -> None:

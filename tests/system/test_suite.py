@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from pkern.userland.suite.cases import Case, Kind
 from pkern.userland.suite.matrix import Row, boot
 from pkern.userland.suite.run import Suite, run_suite
 from pkern.userland.suite.work import Files, Outcome, prepare, run_case
+from tests.commands import PKERN, afresh, pkern
 
 COMPILER = ["gcc", "-O1", "-static"]
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -35,8 +35,7 @@ PROGRAMS = {
 
 
 def suite(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pkern", "suite", *map(str, arguments)]
-    return subprocess.run(argv, capture_output=True, text=True, cwd=folder)
+    return pkern("suite", *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +100,8 @@ def test_machines_and_expected_failures(programs, tmp_path):
 def test_two_runs_write_the_same(programs, tmp_path):
     pages = []
     for name in ("one.json", "two.json"):
-        suite(programs, "--wall", 5, "--json", name, "--jobs", 1 + len(pages), folder=tmp_path)
+        jobs = 1 + len(pages)
+        afresh("suite", programs, "--wall", 5, "--json", name, "--jobs", jobs, cwd=tmp_path)
         results = json.loads((tmp_path / name).read_text())["results"]
         for entry in results:
             entry.pop("seconds", None)
@@ -186,7 +186,7 @@ def test_names_of_any_bytes(tmp_path):
     name = b"bad \xff \xc3\xa9.py"
     (tmp_path / os.fsdecode(name)).write_text("def main(sys):\n    print('\u00e9')\n    return 1\n")
     (tmp_path / "known").write_bytes(name + b"\n")
-    command = [sys.executable, "-m", "pkern", "suite", "."]
+    command = [*PKERN, "suite", "."]
     for encoding in ("ascii", "utf-8:strict"):
         env = os.environ | {"PYTHONIOENCODING": encoding}
         done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=env)

@@ -17,6 +17,7 @@ from pkern.userland.harness import import_all_calls
 from pkern.userland.machine_code import boot_scheduler, bring_program
 from pkern.userland.sweep.ends import end_of, import_for_ends
 from pkern.userland.sweep.positions import Hook
+from tests import commands
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 PROGRAM = r"""
@@ -51,8 +52,7 @@ int main(void)
 
 
 def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pkern", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    return commands.pkern(*words, cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import pkern
+from tests.commands import pkern as command
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 # More than there is memory for: some of it goes to swap and comes back.
@@ -58,11 +58,6 @@ def build(tmp_path: Path, source: str) -> Path:
     program = tmp_path / "program"
     subprocess.run(["gcc", "-static", "-o", program, tmp_path / "program.c"], check=True)
     return program
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "pkern", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
 def test_every_page_that_comes_back_from_swap_fails_once(tmp_path: Path) -> None:
