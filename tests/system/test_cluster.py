@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,12 @@ import pytest
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 DASK = str(Path(sys.executable).with_name("dask"))
 SECONDS = 300  # for anything, on a loaded machine
+# What Dask's processes do for themselves many times a second: half of what all of this takes.
+AT_REST = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+}
 # Long enough that a worker can be killed before it is done with a part.
 PROGRAM = r"""
 #include <stdio.h>
@@ -51,7 +58,9 @@ class Cluster:
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         command = [DASK, kind, "--scheduler-file", str(self._file), *options]
         with open(self._folder / f"{kind}.log", "ab") as log:
-            started = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
+            started = subprocess.Popen(
+                command, cwd="/", stdout=log, stderr=log, env={**os.environ, **AT_REST}
+            )
         self._running.append(started)
         return started
 
