@@ -2,8 +2,9 @@
 
 The public face, and nothing else: what a program, a test or an emulator imports. docs/python.md is
 its reference. Each name is brought in at its first use, so that `import pkern` costs next to
-nothing. Behind it stand pkern.kernel, pkern.syscalls and pkern.userland; their folders lie beside
-this one in the source tree and are mapped into this package by the build (setup.py).
+nothing; type checkers and editors, which run nothing, read __init__.pyi. Behind it stand
+pkern.kernel, pkern.syscalls and pkern.userland; their folders lie beside this one in the source
+tree and are mapped into this package by the build (setup.py).
 
     from pkern import Kernel, Sys
 
@@ -13,30 +14,6 @@ this one in the source tree and are mapped into this package by the build (setup
 """
 
 from importlib import import_module
-
-TYPE_CHECKING = False  # typing's own, which would be the most costly thing imported here
-if TYPE_CHECKING:
-    from pkern.kernel.branch import Branch as Branch
-    from pkern.kernel.branch import BranchEnded as BranchEnded
-    from pkern.kernel.branch import NotBranchable as NotBranchable
-    from pkern.kernel.branch import Snapshot as Snapshot
-    from pkern.kernel.cpu.scheduler import Deadlock as Deadlock
-    from pkern.kernel.errors import BusError as BusError
-    from pkern.kernel.errors import KernelBug as KernelBug
-    from pkern.kernel.errors import KernelPanic as KernelPanic
-    from pkern.kernel.errors import MemoryFault as MemoryFault
-    from pkern.kernel.errors import SegmentationFault as SegmentationFault
-    from pkern.kernel.errors import SyscallError as SyscallError
-    from pkern.kernel.errors import TaskKilled as TaskKilled
-    from pkern.kernel.log import Record as LogRecord
-    from pkern.kernel.machine import Kernel as Kernel
-    from pkern.kernel.mm.mm import Vma as Vma
-    from pkern.kernel.tasks.signals import SigInfo as SigInfo
-    from pkern.kernel.tasks.signames import Signal as Signal
-    from pkern.kernel.tasks.task import Task as Task
-    from pkern.userland.program import Sys as Sys
-    from pkern.userland.runner import Completed as Completed
-    from pkern.userland.runner import run as run
 
 __version__ = "0.1.0"
 
@@ -94,15 +71,13 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a checker is to refuse what is not listed above
-
-    def __getattr__(name: str) -> object:
-        """Bring in a public name. Errors: AttributeError."""
-        if name not in _HOMES:
-            raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
-        module, attribute = _HOMES[name]
-        value = globals()[name] = getattr(import_module(module), attribute)
-        return value
+def __getattr__(name: str) -> object:
+    """Bring in a public name. Errors: AttributeError."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
+    module, attribute = _HOMES[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -45,6 +45,7 @@ with Kernel(ram="16M") as kernel:
     main(Sys(kernel.spawn()))
 done: pkern.Completed = pkern.run("/bin/true", "a", env={"A": "b"}, limits={"NOFILE": 64})
 text: bytes = done.out
+first: list[pkern.LogRecord] = list(kernel.log.records())[:1]
 """
 
 # Each line is wrong, for the reason that stands behind it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,19 @@ def test_every_public_name_is_there_and_listed() -> None:
     for name in pkern.__all__:
         assert name in dir(pkern)
         assert getattr(pkern, name) is getattr(pkern, name)
+
+
+def test_editors_and_type_checkers_read_the_same_names() -> None:
+    """They run nothing: the stub has each name, from the module that it comes from."""
+    stub = ast.parse(Path(pkern.__file__).with_suffix(".pyi").read_text())
+    found = {}
+    for node in stub.body:
+        match node:
+            case ast.ImportFrom(module=module, names=[alias]):
+                found[alias.asname] = module, alias.name
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)):
+                found[name] = found.pop(other)
+    assert found == pkern._HOMES
 
 
 def test_the_errors_are_the_ones_that_the_kernel_raises(kernel: pkern.Kernel) -> None:
