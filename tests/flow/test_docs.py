@@ -49,6 +49,19 @@ def test_every_dependency_has_its_reason():
         assert name in page or name == "setuptools", f"{name} is not in docs/dependencies.md"
 
 
+def test_who_lacks_an_extra_is_told_to_install_it_from_the_folder():
+    """The package is on no index, so its name installs nothing."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "userland").rglob("*.py")]
+    told = [
+        words for text in texts for words in re.findall(r"pip install '([^']*)'", text.read_text())
+    ]
+    assert set(told) >= {".[emulators]", ".[pictures]", ".[fuse]"}
+    assert set(told) <= {f".[{extra}]" for extra in project["optional-dependencies"]}
+
+
 def test_the_story_of_the_python_page_is_true():
     options = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
     result = doctest.testfile(str(python_page.STORY), module_relative=False, optionflags=options)

@@ -66,7 +66,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def swept(program: Path, *options: str) -> dict[str, dict[str, object]]:
     """Return what a sweep found, by what it means and how it ended."""
-    words = ["sweep", *options, "--json", "ends.json", "./program"]
+    # A host that is busy may let a copy wait for longer than a sweep does by itself.
+    words = ["sweep", "--wall", "120", *options, "--json", "ends.json", "./program"]
     done = pkern(*words, folder=program.parent)
     assert done.stderr == ""
     page = json.loads((program.parent / "ends.json").read_text())
