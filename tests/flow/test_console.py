@@ -255,3 +255,15 @@ def test_complaints_do_not_go_through_the_pipe(console, capsys):
     assert (
         typed(console, capsys, "echo a > /none/f") == "echo: /none/f: No such file or directory\n"
     )
+
+
+@needs_busybox
+def test_control_c_in_a_command_that_writes_to_a_program_ends_both(console, kernel, monkeypatch):
+    def interrupted(_line):
+        raise KeyboardInterrupt
+
+    console.prompt = "pkern# "  # as at a terminal
+    monkeypatch.setattr(console, "do_cat", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        console.onecmd("cat /tmp/x | /bin/busybox sh -c 'cat > /dev/null; echo went on'")
+    assert not [task for task in kernel.tasks.values() if task.context is not None and task.alive]

@@ -335,7 +335,7 @@ class Console(cmd.Cmd):
     def _run_pipeline(self, pipeline: Pipeline) -> bool:
         """Run the commands of a pipeline side by side; tell whether the shell ends."""
         if len(pipeline.commands) == 1 and not pipeline.arrow:
-            return self.command(pipeline.commands[0])
+            return self._alone(pipeline.commands[0])
         try:
             with self._file_behind(pipeline) as fd, self._terminal.for_a_program() as owed:
                 output = None if fd is None else Writer(self.sys, fd, pipeline.path)
@@ -368,8 +368,19 @@ class Console(cmd.Cmd):
         finally:
             self._terminal_output = None
 
+    def _alone(self, command: str) -> bool:
+        """Run the only command of a pipeline; at a terminal, Ctrl-C leaves that alone."""
+        try:
+            return self.command(command)
+        except KeyboardInterrupt:
+            if not self.prompt:
+                raise
+            print()
+            self.status = INTERRUPTED
+            return not self.task.alive
+
     def command(self, command: str) -> bool:
-        """Run one command; an error is one line of output."""
+        """Run one command; an error is one line of output. Ctrl-C is for the whole pipeline."""
         name = command.split(None, 1)[0]
         ends, self.status = False, 0 if name not in ("exit", "EOF") else self.status
         try:
@@ -382,11 +393,6 @@ class Console(cmd.Cmd):
             self.complain(f"{name}: {error}")
         except OSError as error:
             self.complain(f"{name}: {error.strerror or error}")
-        except KeyboardInterrupt:
-            if not self.prompt:
-                raise
-            print()
-            self.status = INTERRUPTED
         return ends or not self.task.alive
 
     def complain(self, sentence: str) -> None:
