@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SIG_DFL, SIG_IGN, Sigaction
+from pkern.syscalls.files.mount_tree import MOUNT_ATTR
 from pkern.syscalls.table import TABLE, Kind
 
 if TYPE_CHECKING:
@@ -279,6 +280,18 @@ def _mount(
     return (v.text(source), v.text(target), v.text(fstype), flags, more), _number
 
 
+def _fsconfig(v: Values, fd: int, what: int, key: str = "", value: str | None = None) -> Shaped:
+    name = v.text(key) if key else 0
+    return (fd, what, name, v.text(value), 0), _number
+
+
+def _mount_setattr(
+    v: Values, dirfd: int, path: str, flags: int, wanted: int, cleared: int = 0, kind: int = 0
+) -> Shaped:
+    at = v.put(MOUNT_ATTR.pack(wanted, cleared, kind, 0))
+    return (dirfd, v.text(path), flags, at, MOUNT_ATTR.size), _number
+
+
 def _socketpair(v: Values, family: int, kind: int, protocol: int) -> Shaped:
     at = v.room()
     return (family, kind, protocol, at), _into(v, at, _pair("<ii"))
@@ -379,7 +392,8 @@ SHAPES: dict[str, Shaper] = {
     "getresuid": _three_ids, "getresgid": _three_ids, "getpriority": _getpriority,
     "getrlimit": _one(_pair("<QQ")), "setrlimit": _setrlimit, "prlimit64": _prlimit,
     "getrusage": _one(_packed), "getxattr": _getxattr, "setxattr": _setxattr,
-    "mincore": _mincore, "mount": _mount, "pipe": _only(_pair("<ii")),
+    "mincore": _mincore, "mount": _mount,
+    "fsconfig": _fsconfig, "mount_setattr": _mount_setattr, "pipe": _only(_pair("<ii")),
     "pipe2": _only(_pair("<ii")), "socketpair": _socketpair, "poll": _poll,
     "process_vm_readv": _vm_read, "process_vm_writev": _vm_write, "ptrace": _ptrace,
     "rt_sigaction": _sigaction, "rt_sigprocmask": _sigprocmask, "sethostname": _set_name,

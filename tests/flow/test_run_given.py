@@ -332,7 +332,7 @@ def patched(at, value):
         (lambda data: b"", "it is empty"),
         (lambda data: b"text\n", "neither an ELF program nor a script"),
         (patched(18, b"\xb7\0"), "a program for AArch64; this machine is an x86-64"),
-        (patched(4, b"\1"), "a 32-bit program for x86-64"),
+        (patched(4, b"\1\1\1" + bytes(9) + b"\2\0\3\0"), "a 32-bit program for "),
         (patched(16, b"\1\0"), "an object file, which is still to be linked"),
         (patched(16, b"\4\0"), "a core dump"),
         (patched(56, b"\0\0"), "its program headers make no sense"),

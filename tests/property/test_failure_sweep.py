@@ -286,6 +286,8 @@ FRESH, TEXT = FAR, FAR + 64 * PAGE  # memory that was never touched; a path
 PATH_TEXT = b"/tmp/file\0"
 OTHER = TEXT + len(PATH_TEXT)
 FOLDER = OTHER + len(b"/tmp/other\0")
+TMPFS = FOLDER + len(b"/tmp\0")
+ASKED, MADE, MOUNTED = 4, 5, 6  # descriptors of file systems
 # What a parameter gets, by the end of its name; 0 for others.
 BY_NAME: dict[str, int] = {
     "addr": FRESH,
@@ -380,6 +382,10 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "get_mempolicy": (FRESH, FRESH + 8, 65, 0, 0),
     "migrate_pages": (0, 65, FRESH, FRESH),
     "move_pages": (0, 2, FRESH, FRESH + 64, FRESH + 128, 2),
+    "fsopen": (TMPFS, 0),
+    "fsconfig": (ASKED, 6, 0, 0, 0),
+    "fsmount": (MADE, 0, 0),
+    "move_mount": (MOUNTED, FRESH, -100 & (1 << 64) - 1, FOLDER, 4),
 }
 LEFT_OUT = {
     "exit": "it does not return",
@@ -421,12 +427,17 @@ def _prepare_raw(rmap: str) -> Prepared:
     sys.mmap(TEXT, PAGE, both, PRIVATE | FIXED | ANONYMOUS, -1, 0)
     sys.task.set_credentials(0, 0, ALL_CAPS)
     sys.close(sys.open(PATH_TEXT[:-1].decode(), os.O_RDWR | os.O_CREAT, 0o600))
-    sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0")
+    sys.store(TEXT, PATH_TEXT + b"/tmp/other\0/tmp\0tmpfs\0")
     sys.socketpair(1, 1)
     sys.semget(0, 1, 0o600)
     queue = sys.mq_open("file", os.O_RDWR | os.O_CREAT, 0o600)
     sys.mq_timedsend(queue, BASE + PAGE, 8)
     sys.msgsnd(sys.msgget(0, 0o600), BASE + PAGE, 8)
+    for made in (ASKED, MADE, MOUNTED):  # how far each file system has come
+        assert sys.fsopen("tmpfs", 0) == made
+    sys.fsconfig(MADE, 6)
+    sys.fsconfig(MOUNTED, 6)
+    sys.dup2(sys.fsmount(MOUNTED, 0, 0), MOUNTED)
     return prepared
 
 

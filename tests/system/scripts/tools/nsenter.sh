@@ -24,5 +24,5 @@ nsenter -t $child -U --preserve-credentials -m -n -p sh -c \
     'cat /mnt/f; ls -d /proc/1; id -u; cat /proc/net/dev'
 nsenter -t $child -a true; echo $?
 nsenter -t $child -r -w -m pwd
-kill $maker
+kill -KILL $child
 wait $maker; echo $?
