@@ -155,6 +155,7 @@ struct cache {
 	uint32_t size;    /* bytes of one object */
 	uint32_t partial; /* pfn of the first page with a free object, or 0 */
 	uint64_t live;    /* objects in use */
+	uint32_t colour;  /* bytes before the first object of the next page (slab.c) */
 };
 
 struct anon_vma { /* VMAs that may map the same anonymous pages */
@@ -179,8 +180,8 @@ struct vma {
 	struct mm *mm;
 	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
-	uint64_t family;          /* VMAs that Linux gives one anon_vma: they may be joined */
-	uint64_t inherited;       /* 1: a fork's copy of pages that it may share */
+	uint64_t family : 63;     /* VMAs that Linux gives one anon_vma: they may be joined */
+	uint64_t inherited : 1;   /* a fork's copy of pages that it may share */
 	struct uffd *uffd;        /* who is told, of what VM_UFFD says; NULL: no one */
 	uint64_t name;            /* a number that Python gave, 0: none */
 	struct mempolicy *policy; /* where its pages come from; NULL: as the task's say */

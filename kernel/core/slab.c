@@ -4,6 +4,10 @@
  * Objects of one kind share pages; a page with a free object is on its
  * cache's partial list; an empty page goes back at once.  So every byte of
  * kernel metadata is counted in nr_slab and comes out of the same RAM.
+ *
+ * Pages of one cache begin at different lines of what they have left over, in
+ * turn (colours): else the first words of all objects, which walks read, would
+ * lie in a few sets of the processor's cache and push each other out.
  */
 #include "core.h"
 
@@ -13,6 +17,8 @@
 #define ASAN_POISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
 #endif
+
+#define LINE 64u /* bytes of a line of the processor's cache */
 
 void slab_init(machine *m)
 {
@@ -62,19 +68,28 @@ static void partial_remove(machine *m, struct cache *cache, struct page *page)
 		m->pages[page->next].prev = page->prev;
 }
 
+/* Return where the objects of a new page begin, bytes; the next page's begin a line later. */
+static uint32_t take_colour(struct cache *cache)
+{
+	uint32_t colour = cache->colour;
+	bool fits = colour + LINE <= PAGE_SIZE % cache->size;
+	cache->colour = fits ? colour + LINE : 0;
+	return colour;
+}
+
 static struct page *slab_grow(machine *m, struct cache *cache)
 {
 	struct page *page = page_alloc(m, PG_SLAB);
 	if (!page)
 		return NULL;
-	char *data = page_data(m, page);
+	char *data = page_data(m, page) + take_colour(cache);
 	uint32_t last = (uint32_t)(PAGE_SIZE / cache->size) * cache->size;
 	void *head = NULL;
 	for (uint32_t at = last; at; at -= cache->size) {
 		*(void **)(data + at - cache->size) = head;
 		head = data + at - cache->size;
 	}
-	ASAN_POISON_MEMORY_REGION(data, PAGE_SIZE);
+	ASAN_POISON_MEMORY_REGION(page_data(m, page), PAGE_SIZE);
 	page->objects = head;
 	page->cache = cache;
 	partial_push(m, cache, (uint32_t)page_pfn(m, page));

@@ -58,6 +58,25 @@ static void slab_objects_are_apart_and_zero(struct world *w)
 	CHECK(w);
 }
 
+/* Else their first words would lie in few sets of the processor's cache. */
+static void pages_of_a_cache_begin_at_lines_in_turn(struct world *w)
+{
+	static void *objects[100];
+	struct machine *m = w->m;
+	uint64_t size = m->caches[CACHE_VMA].size, left = PAGE_SIZE % size, begins = 0;
+	EXPECT(left >= 64);
+	for (int i = 0; i < 100; i++) {
+		objects[i] = slab_alloc(m, CACHE_VMA);
+		uint64_t at = (uint64_t)objects[i] % PAGE_SIZE;
+		EXPECT(at % size % 64 == 0 && at + size <= PAGE_SIZE);
+		begins |= 1ull << at % size / 64;
+	}
+	EXPECT_EQ(begins, (2ull << left / 64) - 1);
+	for (int i = 0; i < 100; i++)
+		slab_free(m, CACHE_VMA, objects[i]);
+	CHECK(w);
+}
+
 static void nth_allocation_fails_once(struct world *w)
 {
 	machine_fail_nth(w->m, 3);
@@ -300,9 +319,9 @@ static void page_info_of_each_kind(struct world *w)
 }
 
 TESTS(TEST(pages_come_back), TEST(all_of_ram_then_no_more), TEST(zeroed_page_is_zero_after_use),
-      TEST(slab_objects_are_apart_and_zero), TEST(nth_allocation_fails_once),
-      TEST(bad_parameters_make_no_machine), TEST(destroy_reports_a_leak), TEST(report_is_cut),
-      TEST(checker_sees_each_fault), TEST(checker_sees_wrong_ptes), TEST(checker_sees_wrong_vmas),
-      TEST(checker_sees_wrong_pages), TEST(checker_sees_wrong_lists_and_swap),
-      TEST(checker_sees_a_write_to_a_free_page), TEST(checker_changes_nothing),
-      TEST(page_info_of_each_kind))
+      TEST(slab_objects_are_apart_and_zero), TEST(pages_of_a_cache_begin_at_lines_in_turn),
+      TEST(nth_allocation_fails_once), TEST(bad_parameters_make_no_machine),
+      TEST(destroy_reports_a_leak), TEST(report_is_cut), TEST(checker_sees_each_fault),
+      TEST(checker_sees_wrong_ptes), TEST(checker_sees_wrong_vmas), TEST(checker_sees_wrong_pages),
+      TEST(checker_sees_wrong_lists_and_swap), TEST(checker_sees_a_write_to_a_free_page),
+      TEST(checker_changes_nothing), TEST(page_info_of_each_kind))
