@@ -66,6 +66,7 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL, SLEEP, TU
     lib.RUN_SLEEP,
     lib.RUN_TURNED,
 )
+LOOKS = frozenset({EVENT, lib.RUN_DEBUG})  # stops that somebody else wants
 EINTR, ENOSYS = 4, 38
 FUTEX = 202
 DISPATCH = "pkern.kernel.tasks.dispatch"
@@ -580,7 +581,7 @@ class Scheduler:
             elif reason == SLEEP:
                 return task, False
             else:
-                self._needs = self._needs + 1 if reason == NEED else 0
+                self._count_needs(reason)
                 self._serve_stop(task, reason)
                 reason = self._resume(task)
         return task, False
@@ -1105,6 +1106,13 @@ class Scheduler:
             self._tell_news(child.parent, child, *end_code(child.exit_code or 0))
 
     # ---- stops that are no system call ----
+
+    def _count_needs(self, reason: int) -> None:
+        """Count the needs in a row; who only looks, a hook or a debugger, does not end it."""
+        if reason == NEED:
+            self._needs += 1
+        elif reason not in LOOKS:
+            self._needs = 0
 
     def _serve_stop(self, task: Task, reason: int) -> None:
         exit_ = self._exit

@@ -163,6 +163,41 @@ def test_a_run_with_hooks_is_the_same(programs: Path, more: list[str]) -> None:
     assert pages[0][0] == 128 + 11
 
 
+TIGHT = """
+#include <sys/wait.h>
+#include <unistd.h>
+
+char area[400][4096];
+
+int main(void)
+{
+    for (int round = 0; round < 3; round++)
+        for (int page = 0; page < 400; page++)
+            area[page][round]++;
+    if (!fork()) {
+        for (int page = 0; page < 400; page++)
+            area[page][0]++;
+        _exit(0);
+    }
+    wait(0);
+    return area[7][2];
+}
+"""
+
+
+def test_looking_frees_as_many_pages_where_memory_is_short(tmp_path: Path) -> None:
+    (tmp_path / "tight.c").write_text(TIGHT)
+    tight, page = tmp_path / "tight", tmp_path / "page"
+    subprocess.run(["gcc", "-O1", "-static", "-o", tight, tmp_path / "tight.c"], check=True)
+    (tmp_path / "hooks.py").write_text("def on_fault(task, addr, access): pass")
+    ends = []
+    for options in ([], ["--hook", tmp_path / "hooks.py"]):
+        done = run("--ram", "2M", "--swap", "4M", *options, "--json", page, tight)
+        ends.append((done.returncode, json.loads(page.read_text())))
+    assert ends[0] == ends[1]
+    assert ends[0][0] == 1 and ends[0][1]["machine"]["pswpout"] > 500
+
+
 def test_stacks_of_calls_are_straces(programs: Path) -> None:
     """The frames of the program itself; those of its C library below main are the library's."""
     shown = ["-k", "-e", "trace=write", "-e", "signal=none"]
