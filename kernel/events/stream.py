@@ -245,7 +245,7 @@ class Tracing:
                 sinks.setdefault(name, []).append(one.sink)
         self._sinks = sinks
         self._by_kind = {}
-        for point in map(self.table.__getitem__, sinks):
+        for point in map(self.table.__getitem__, sorted(sinks)):  # on every run in the same order
             if point.kind is not None:
                 self._by_kind.setdefault(int(point.kind), []).append(point)
         self._ring.kinds = sum(1 << kind for kind in self._by_kind)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections import Counter
 from itertools import pairwise
+from sys import executable
 
 import pytest
 
@@ -39,6 +42,26 @@ def test_a_fault_and_its_page(kernel: Kernel, sys: Sys) -> None:
     assert fault["pfn"] == page["pfn"] == fault["pte_after"] >> 12 & 0xFFFFFFFF
     assert (fault.pid, fault.comm) == (sys.pid, "prog")
     assert [event.seq for event in events] == list(range(len(events)))
+
+
+PRESSED = """
+import pkern
+with pkern.Kernel(ram="2M", swap="4M") as kernel:
+    with kernel.events("*") as stream:
+        sys = pkern.Sys(kernel.spawn("prog"))
+        at = sys.mmap(0, 600 * 4096, 3, 0x22, -1, 0)
+        sys.touch(at, 600 * 4096)
+        print([event.name for event in stream])
+"""
+
+
+def test_what_one_record_tells_is_in_the_same_order_on_every_run() -> None:
+    told = set()
+    for seed in ("1", "2", "3", "4", "5"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        told.add(subprocess.check_output([executable, "-c", PRESSED], env=environment))
+    assert len(told) == 1
+    assert b"pkern:swap_out', 'vmscan:mm_vmscan_write_folio" in told.pop()
 
 
 def test_a_copy_to_the_caller_is_the_kernels_fault(kernel: Kernel) -> None:
