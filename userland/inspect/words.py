@@ -169,8 +169,10 @@ def check(words: Sequence[str]) -> None:
     form = QUESTIONS.get(words[0], DIFF)
     if not form.needs <= len(words) - 1 <= form.takes:
         raise BadQuestion(f"it is: {form.usage}")
-    if words[0] in ("walk", "vma", "page"):
-        for word in words[1:]:
+    for word in words[1:]:
+        if words[0] == "mapping":
+            _number_or_path(word)
+        else:
             number(word)
 
 
