@@ -144,6 +144,8 @@ def test_what_is_not_there_is_said(capsys, python):
     assert main(["inspect", "-q", "vma 8", "-q", "lru", python]) == 1
     said = capsys.readouterr()
     assert "has no VMA at 0x8" in said.err and "inactive_anon" in said.out
+    assert main(["inspect", "-q", "vma 8", python]) == 1
+    assert capsys.readouterr().out == "went on\n"
 
 
 def test_the_console_asks_too(kernel, capsys):

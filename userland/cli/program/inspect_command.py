@@ -73,7 +73,7 @@ class Answered:
         missing = [str(answer) for answer in self._answers if isinstance(answer, NotThere)]
         if form == "json":
             print(json.dumps(self._as_json(), indent=2))
-        else:
+        elif len(missing) < len(self._answers):
             print("\n\n".join(str(a) for a in self._answers if not isinstance(a, NotThere)))
         for text in missing:
             print(f"pkern: {text}", file=sys.stderr)
