@@ -88,6 +88,18 @@ def test_a_program_in_python_that_fails_says_so_as_in_a_run(capsys, tmp_path):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["def main(", "import nowhere_at_all", "1 / 0"])
+def test_a_program_in_python_that_cannot_be_loaded_says_so_as_in_a_run(capsys, tmp_path, text):
+    (tmp_path / "f.py").write_text(text)
+    broken = str(tmp_path / "f.py")
+    assert main(["run", broken]) == 1
+    said = capsys.readouterr().err
+    assert main(["inspect", "-q", "vmas", broken]) == 1
+    assert capsys.readouterr().err == said + "pkern: the program did not run to its end\n"
+    assert main(["watch", broken]) == 1
+    assert capsys.readouterr().err == said
+
+
 def test_it_is_stopped_before_a_call_and_runs_on(capsys, python):
     (vmas,) = answers(capsys, "--until", "call:mmap:3", "-q", "vmas", python)
     starts = {vma["start"] for vma in vmas["answers"]}

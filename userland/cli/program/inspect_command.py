@@ -15,7 +15,7 @@ from pkern.userland.cli.program.elf_command import host_descriptors
 from pkern.userland.cli.program.looked_at import run_looked_at
 from pkern.userland.cli.program.run import check_files
 from pkern.userland.inspect.session import Session
-from pkern.userland.inspect.stops import Stop, read_place
+from pkern.userland.inspect.stops import EXIT, Stop, read_place
 from pkern.userland.inspect.words import Asker, BadQuestion, Condition, read
 
 if TYPE_CHECKING:
@@ -47,9 +47,15 @@ def run(options: argparse.Namespace) -> int:
         except BadQuestion as error:
             raise UsageError(str(error)) from error
     if not stop.met:
-        print(f"pkern: the program ended before {options.until}", file=sys.stderr)
-        return 1
+        return _never_there(options.until)
     return answered.tell("json" if options.json else "text") if questions else 0
+
+
+def _never_there(place: str) -> int:
+    """Say that a program did not come to a place, and return the status for that."""
+    ended = "did not run to its end" if place == EXIT else f"ended before {place}"
+    print(f"pkern: the program {ended}", file=sys.stderr)
+    return 1
 
 
 class Answered:

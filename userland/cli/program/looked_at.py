@@ -51,11 +51,16 @@ def run_looked_at(
 def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop, call: Call) -> int:
     try:
         program = load_program(existing(options.file))
+    except NoMain as error:
+        raise UsageError(str(error)) from error
+    except Exception as error:
+        return show_failure(error)
+    try:
         show_host_root(kernel, options.root, layer_of(options))
         show_binds(kernel, options.bind)
         asked = given_to((options.file, *options.arguments), options, None)
         task = new_task(kernel, asked)
-    except (NoMain, NotGiven) as error:
+    except NotGiven as error:
         raise UsageError(str(error)) from error
 
     def main(sys: Sys, argv: list[str]) -> Any:
