@@ -278,9 +278,10 @@ class Tracing:
         if name not in self._sinks:
             return
         self.pump_soon()
-        seq = lib.machine_event(self._core, self._ring.pid)
-        if seq >= 0:
-            self._payloads[seq] = (self.table[name], values)
+        seq = int(self._ring.seq)
+        self._payloads[seq] = (self.table[name], values)  # first: Ctrl-C may come in between
+        if lib.machine_event(self._core, self._ring.pid) < 0:
+            del self._payloads[seq]
         if self._hurries:
             self.pump()
 

@@ -130,6 +130,28 @@ def test_what_is_lost_is_counted(kernel: Kernel, sys: Sys) -> None:
     assert kernel.tracing.lost == 36
 
 
+class _Interrupted:
+    """The core, behind whose recording of an event Ctrl-C comes."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(lib, name)
+
+    def machine_event(self, *arguments: object) -> int:
+        lib.machine_event(*arguments)
+        raise KeyboardInterrupt
+
+
+def test_an_event_that_is_interrupted_is_told(
+    kernel: Kernel, sys: Sys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kernel.events("raw_syscalls:*") as stream:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("pkern.kernel.events.stream.lib", _Interrupted())
+            sys.getpid()
+        sys.getppid()
+    assert [event["id"] for event in stream] == [39, 110, 110]
+
+
 def test_a_name_that_is_none(kernel: Kernel) -> None:
     with pytest.raises(ValueError, match="vmscam"):
         kernel.events("vmscam:*")
