@@ -628,6 +628,28 @@ def test_a_host_without_fuse_is_told_in_a_sentence(
     assert sentence in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
+def test_a_command_of_a_host_shell_ends_as_in_a_shell(
+    directory: Path, waiting: subprocess.Popen
+) -> None:
+    shell = [*PKERN, "host-shell", directory]
+    writing = subprocess.Popen([*shell, "yes"], stdout=subprocess.PIPE)
+    assert writing.stdout is not None
+    writing.stdout.readline()
+    writing.stdout.close()
+    assert writing.wait(60) == 128 + signal.SIGPIPE
+    done = subprocess.run([*shell, ""], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        127, "pkern: cannot execute '': No such file or directory\n",
+    )  # fmt: skip
+
+
+def test_the_hosts_own_files_are_no_machine() -> None:
+    done = subprocess.run(
+        [*PKERN, "host-shell", "/", "true"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "pkern: no machine is mounted on '/'\n")
+
+
 def test_host_shell_needs_a_machine(tmp_path: Path) -> None:
     refused = subprocess.run(
         [*PKERN, "host-shell", tmp_path, "ps"],

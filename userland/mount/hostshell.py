@@ -9,6 +9,7 @@ around them, where the host allows that.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -20,6 +21,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 SHOWN = ("proc", "sys")
 KEYS = (signal.SIGINT, signal.SIGQUIT)  # of the terminal, which the command is for
+OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # which ignores them; the command does not
 NOT_FOUND = 127
 LAST_PID, MACHINES_PIDS = Path("/proc/sys/kernel/ns_last_pid"), 1 << 16
 
@@ -65,10 +67,16 @@ def run(directory: Path, command: list[str]) -> int:
 
     directory: where the machine is mounted. Errors: NoNameSpace.
     """
-    if not (directory / "proc" / "meminfo").exists():
+    if not _shows_machine(directory):
         raise NoNameSpace(f"no machine is mounted on '{directory}'")
     _leave_name_spaces()
     return _child(lambda: _first(directory, command))
+
+
+def _shows_machine(directory: Path) -> bool:
+    """Tell whether its proc is a machine's: in the same file system, as no host's is."""
+    proc = directory / "proc"
+    return (proc / "meminfo").exists() and proc.stat().st_dev == directory.stat().st_dev
 
 
 def _first(directory: Path, command: list[str]) -> int:
@@ -82,12 +90,13 @@ def _first(directory: Path, command: list[str]) -> int:
 
 
 def _become(command: list[str]) -> int:
-    for signo in KEYS:
+    for signo in (*KEYS, *OF_PYTHON):
         signal.signal(signo, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)
-    except OSError as error:
-        os.write(2, f"pkern: cannot execute '{command[0]}': {error.strerror}\n".encode())
+    except (OSError, ValueError) as error:  # ValueError: it is empty
+        why = os.strerror(getattr(error, "errno", errno.ENOENT))
+        os.write(2, f"pkern: cannot execute '{command[0]}': {why}\n".encode())
         return NOT_FOUND
 
 
