@@ -31,6 +31,7 @@ WORD = struct.Struct("<Q")
 KINDS = ("STT_FUNC", "STT_GNU_IFUNC", "STT_NOTYPE", "STT_OBJECT")
 MOST_FRAMES = 256
 MASK = (1 << 64) - 1
+MOST_AT_ONCE = 1 << 20  # bytes that are read in one piece
 # DWARF's numbers of registers on x86-64; 16 is the return address.
 RBX, RBP, RSP, RIP = 3, 6, 7, 16
 NAMES = {
@@ -174,8 +175,8 @@ class Symbols:
         It ends at what is not mapped, and at what is in swap.
         """
         data = bytearray()
-        while len(data) < nbytes:
-            at, left = addr + len(data), nbytes - len(data)
+        while len(data) < nbytes and 0 <= addr + len(data) <= MASK:
+            at, left = addr + len(data), min(nbytes - len(data), MOST_AT_ONCE)
             found = peek(task, at, left) or self._absent(task, at, left)
             if not found:
                 break
@@ -230,7 +231,7 @@ class Symbols:
 
     def place(self, task: Task, addr: int) -> Place | None:
         """Return what an address of a task belongs to; None: to no ELF file."""
-        spot = self.spot(task, addr)
+        spot = self.spot(task, addr) if 0 <= addr <= MASK else None
         return None if spot is None else self.named(spot)
 
     def address(self, task: Task, name: str) -> int | None:

@@ -252,6 +252,20 @@ def test_names_without_symbols(programs: Path, tmp_path: Path) -> None:
         Program(b"#!/bin/sh\n")
 
 
+STRANGE = """
+def on_syscall(task, name, args):
+    if name == "write":
+        assert task.read(-8, 8) == task.read(1 << 64, 8) == task.read(args[1], -1) == b""
+        assert task.text((1 << 64) - 8) == "" and task.read(args[1], 1 << 40).startswith(b"xyz")
+        assert task.symbol(-1) is task.symbol(1 << 70) is None
+"""
+
+
+def test_a_hook_may_read_anywhere(programs: Path) -> None:
+    done = hooked(programs, STRANGE, programs / "static")
+    assert (done.returncode, done.stderr) == (12, "")
+
+
 def test_looking_brings_in_no_page(programs: Path) -> None:
     """Reading of symbols, stacks and memory, at each call: every counter is as without."""
     from pkern.kernel.tasks.task import Task
