@@ -55,7 +55,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
     if info.si_signo == SIGCHLD and info.si_code > 0:
         body = struct.pack("<iIi4xqq", info.si_pid, info.si_uid, info.si_status, 0, 0)
     elif info.si_syscall >= 0:
-        body = struct.pack("<QiI", info.si_addr, info.si_syscall, info.si_arch)
+        body = struct.pack("<QII", info.si_addr, info.si_syscall, info.si_arch)
     elif info.si_signo in SYNCHRONOUS and 0 < info.si_code <= SI_KERNEL and not info.si_pid:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
     elif info.si_band:

@@ -153,6 +153,7 @@ static void calls(void)
 
 	sigaction(SIGSYS, &action, 0);
 	P("on", dispatch(1, 0, 0, &byte), told(SYS_getppid), told(4711), caught);
+	P("no call", told(-1), told(1l << 31), told((1l << 30) + SYS_getpid), caught);
 	P("byte says all", raw(SYS_getppid, 0, 0, 0, 0, 0) == getppid(), caught);
 	P("child's", status_of(child_of_a_caller) >> 8, caught);
 	pthread_create(&thread, 0, a_thread, 0);

@@ -244,6 +244,9 @@ static void traps(void)
 	show("emulated", syscall(SYS_getppid));
 	printf("%d %d %d, call %d %ld, %#x, address %d\n", seen.si_signo, seen.si_code,
 	       seen.si_errno, seen.si_syscall, rax, seen.si_arch, seen.si_call_addr != NULL);
+	show("trap", answer(-1, SECCOMP_RET_TRAP));
+	show("no call", syscall(-1));
+	printf("call %d %ld\n", seen.si_syscall, rax);
 	signal(SIGSYS, SIG_IGN);
 	syscall(SYS_getppid);
 }
