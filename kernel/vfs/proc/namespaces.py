@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 4096  # of a map's text
 CLOCKS = {"monotonic": CLOCK_MONOTONIC, "boottime": CLOCK_BOOTTIME}
-OFFSET = re.compile(rb"[ \t\v\f\r]*([^\s]{1,9})[ \t\v\f\r]+([-+]?\d+)[ \t\v\f\r]+\+?(\d+)")
+OFFSET = re.compile(rb"[ \t\v\f\r]*([^\s]{1,9})[ \t\v\f\r]+(-?\d+)[ \t\v\f\r]+(\d+)")
 MOST_SECONDS = NEVER_NS // SECOND
 SETGROUPS_BYTES = 8
 # What a map of each kind takes who is not allowed everything in the namespace above.

@@ -137,6 +137,8 @@ static void offsets(void)
 				"boottime -99999999 0",
 				"boottimes 1 0",
 				"monotonic 1 0 rest",
+				"monotonic +5 0",
+				"monotonic 5 +0",
 				"monotonic 1 0\n\nboottime 1 0",
 				"1 172800 500\n",
 				"7 0x10 0",
