@@ -94,6 +94,7 @@ class PipeInode(Inode):
         self.taken = 0  # bytes that have gone, ever: where in the stream the queue begins
         self.pages: list[PageRef] = []  # what of the queue is pages of others', in order
         self.packets: list[tuple[int, int]] = []  # of the queue: start and end in the stream
+        self.last_packet: tuple[int, int, bytes] | None = None  # that went, with what was not read
         self.padding = 0  # bytes that packets leave empty in their pages
         self.capacity = CAPACITY
         self.readers = self.writers = 0
@@ -189,6 +190,7 @@ class PipeInode(Inode):
         start, behind = self.packets.pop(0)
         self.padding -= PAGE_SIZE - (behind - start)
         end = behind - self.taken
+        self.last_packet = start, behind, bytes(self.queue[nbytes:end])
         return min(nbytes, end), end
 
     def peek(self, nbytes: int) -> bytes:
@@ -213,7 +215,40 @@ class PipeInode(Inode):
         while self.pages and self.pages[0].start + self.pages[0].nbytes <= self.taken:
             lib.page_release(self.kernel.memory.core, self.pages.pop(0).frame)
 
+    def move_out(self, nbytes: int) -> int:
+        """Let go what went elsewhere; return how much. Unlike a read, this leaves a packet's rest."""
+        was_full = not self.has_room
+        self._consume(nbytes)
+        while self.packets and self.packets[0][1] <= self.taken:
+            start, behind = self.packets.pop(0)
+            self.padding -= PAGE_SIZE - (behind - start)
+        if nbytes:
+            wake(self, POLLOUT if was_full else 0)
+        return nbytes
+
+    def packets_of(self, nbytes: int, room: int) -> tuple[int, list[tuple[int, int]]]:
+        """Return how many of the first nbytes fit into room, and the packets in them, from 0.
+
+        Each packet takes a page there too.
+        """
+        found = []
+        for start, behind in self.packets:
+            low, high = max(start - self.taken, 0), min(behind - self.taken, nbytes)
+            if low >= high:
+                break
+            if low + PAGE_SIZE > room:
+                return min(low, room), found
+            found.append((low, high))
+            room -= PAGE_SIZE - (high - low)
+        return min(nbytes, room, len(self.queue)), found
+
     def unread(self, data: bytes) -> None:
+        """Put back what was read last, with the packet that it ended with."""
+        if self.last_packet is not None and self.last_packet[1] == self.taken:
+            start, behind, rest = self.last_packet
+            data += rest
+            self.packets.insert(0, (start, behind))
+            self.padding += PAGE_SIZE - (behind - start)
         self.queue[:0] = data
         self.taken -= len(data)
 
@@ -262,6 +297,13 @@ class PipeInode(Inode):
         self.packets += [(start, min(start + PAGE_SIZE, end)) for start in starts]
         self.padding += -nbytes % PAGE_SIZE
 
+    def put_packets(self, packets: Iterable[tuple[int, int]]) -> None:
+        """Make packets of bytes to come; their starts and ends are counted from what is there."""
+        begin = self.taken + len(self.queue)
+        for start, behind in packets:
+            self.packets.append((begin + start, begin + behind))
+            self.padding += PAGE_SIZE - (behind - start)
+
     def put(self, data: bytes) -> int:
         """Add data, for which there is room; return how much."""
         self.queue += data
@@ -302,7 +344,7 @@ class PipeInode(Inode):
             raise SyscallError(errno.EINVAL)
         if size > MAX_CAPACITY and not task.capable("CAP_SYS_RESOURCE"):
             raise SyscallError(errno.EPERM)
-        if size < len(self.queue):
+        if size < len(self.queue) + self.padding:
             raise SyscallError(errno.EBUSY)
         self.capacity = size
         wake(self)

@@ -63,10 +63,10 @@ def _offset_out(task: Task, addr: int, file: File, pos: int) -> None:
         file.pos = pos
 
 
-def _need_room(task: Task, pipe: PipeInode, wait: Wait) -> int:
-    """Return a pipe's room (bytes). Errors: EPIPE (and SIGPIPE), EAGAIN."""
+def _need_room(task: Task, pipe: PipeInode, wait: Wait, least: int = 1) -> int:
+    """Return a pipe's room, at least so many bytes. Errors: EPIPE (and SIGPIPE), EAGAIN."""
     try:
-        return pipe.need_room(1, wait)
+        return pipe.need_room(least, wait)
     except SyscallError as error:
         signal_broken_pipe(task, error)
         raise
@@ -144,7 +144,7 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
     if isinstance(target.inode, PipeInode):
-        _need_room(task, target.inode, waits(target))
+        room = _need_room(task, target.inode, waits(target))
         if not count:
             return 0
     elif target.flags & O_APPEND or source.inode.kind in DRAINED or not source.inode.can_seek:
@@ -152,7 +152,6 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
     if isinstance(target.inode, PipeInode):
-        room = target.inode.capacity - len(target.inode.queue)
         done = _fill(source, start, target.inode, min(count, room))
     else:
         done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
@@ -232,15 +231,17 @@ def _between_pipes(move: _Splice) -> bytes:
         raise SyscallError(errno.EINVAL)
     wait = move.wait(move.source, move.target)
     source.need_data(wait)
-    room = _need_room(move.task, target, wait)
-    data = source.peek(min(move.nbytes, room))
+    room = _need_room(move.task, target, wait, PAGE_SIZE if source.packets else 1)
+    nbytes, packets = source.packets_of(move.nbytes, room)
+    data = source.peek(nbytes)
+    target.put_packets(packets)
     target.put_pages(data, source.pages_of(len(data)))
     return data
 
 
 def _pipe_to_pipe(move: _Splice) -> int:
     assert isinstance(move.source.inode, PipeInode)
-    return len(move.source.inode.take(len(_between_pipes(move))))
+    return move.source.inode.move_out(len(_between_pipes(move)))
 
 
 def _pipe_to_file(move: _Splice) -> int:
@@ -258,7 +259,7 @@ def _pipe_to_file(move: _Splice) -> int:
         raise
     if written < len(data):
         tell_of_limit(move.task, target, move.to + written)
-    return len(pipe.take(written))
+    return pipe.move_out(written)
 
 
 def _file_to_pipe(move: _Splice) -> int:
@@ -376,5 +377,5 @@ def _empty_into(task: Task, pipe: PipeInode, buffers: list[tuple[int, int]]) -> 
     for at, nbytes in buffers:
         data = pipe.peek(nbytes)
         task.mm.copy_out(at, data)
-        done += len(pipe.take(len(data)))
+        done += pipe.move_out(len(data))
     return done

@@ -35,6 +35,42 @@ static void waiting(void)
 	printf("%d bytes wait, room %d\n", nbytes, poll(&writer, 1, 0));
 }
 
+/* tee and splice keep packets, and leave the rest of one; a read that fails takes none. */
+static void elsewhere(void)
+{
+	int from = ends[0], other[2], file = memfd_create("file", 0);
+	pipe2(other, O_NONBLOCK);
+	put(5);
+	put(3);
+	printf("no address: %d\n", (int)read(from, (char *)8, 2));
+	printf("tee: %zd\n", tee(from, other[1], 100, 0));
+	ends[0] = other[0];
+	take(2);
+	take(100);
+	take(100);
+	printf("splice: %zd\n", splice(from, 0, other[1], 0, 2, 0));
+	ends[0] = from;
+	take(100);
+	put(4);
+	printf("to a file: %zd\n", splice(from, 0, file, 0, 2, 0));
+	take(1);
+	put(4);
+	printf("to a file: %zd\n", splice(from, 0, file, 0, 100, 0));
+	ends[0] = other[0];
+	empty();
+	ends[0] = from;
+	for (int i = 0; i < 9; i++)
+		put(1);
+	printf("smaller: %d %d\n", fcntl(from, F_SETPIPE_SZ, 32768), fcntl(from, F_SETPIPE_SZ, 65536));
+	fcntl(other[1], F_SETPIPE_SZ, 8192);
+	printf("tee: %zd\n", tee(from, other[1], 100, 0));
+	printf("tee: %zd\n", tee(from, other[1], 100, 0));
+	printf("splice: %zd\n", splice(from, 0, other[1], 0, 100, 0));
+	waiting();
+	empty();
+	waiting();
+}
+
 int main(void)
 {
 	say("pipe2", pipe2(ends, O_DIRECT | O_NONBLOCK));
@@ -73,6 +109,7 @@ int main(void)
 	take(5);
 	take(9);
 	take(9);
+	elsewhere();
 	say("pipe2, another flag", pipe2(ends, O_APPEND));
 	say("pipe2, notifications", pipe2(ends, O_EXCL));
 	return 0;
