@@ -216,7 +216,7 @@ class PipeInode(Inode):
             lib.page_release(self.kernel.memory.core, self.pages.pop(0).frame)
 
     def move_out(self, nbytes: int) -> int:
-        """Let go what went elsewhere; return how much. Unlike a read, this leaves a packet's rest."""
+        """Let go what went elsewhere, return how much: unlike a read it leaves a packet's rest."""
         was_full = not self.has_room
         self._consume(nbytes)
         while self.packets and self.packets[0][1] <= self.taken:
