@@ -58,6 +58,7 @@ class Image(NamedTuple):
     interp: tuple[int, int] | None  # offset and length of the interpreter's path
     stack_exec: bool
     phdr_vaddr: int  # 0: no segment shows the headers
+    fits: int = 1  # 0: a segment cannot be mapped, which Linux sees too late to refuse the file
 
     @property
     def start(self) -> int:
@@ -98,17 +99,17 @@ def table_place(header: bytes) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def parse(header: bytes, table: bytes) -> Image:
-    """Return the image of an ELF header and its program headers. Errors: ENOEXEC, EINVAL."""
+    """Return the image of an ELF header and its program headers. Errors: ENOEXEC."""
     phoff, nbytes = table_place(header)
     kind, machine = struct.unpack_from("<HH", header, 16)
     entry = int.from_bytes(header[24:32], "little")
     if kind not in (ET_EXEC, ET_DYN) or machine != EM_X86_64 or len(table) != nbytes:
         raise refuse()
     rows = list(struct.iter_unpack("<IIQQQQQQ", table))
-    segments = tuple(_segment(row) for row in rows if row[0] == PT_LOAD)
+    loads = [row for row in rows if row[0] == PT_LOAD]
+    segments = tuple(Segment(row[2], row[3], row[5], row[6], row[1] & 7) for row in loads)
     if not segments:
         raise refuse()
-    _check_together(segments)
     return Image(
         kind,
         entry,
@@ -118,6 +119,7 @@ def parse(header: bytes, table: bytes) -> Image:
         next((_interp(row) for row in rows if row[0] == PT_INTERP), None),
         any(row[0] == PT_GNU_STACK and row[1] & PF_X for row in rows),
         _phdr_vaddr(rows, segments, phoff),
+        int(all(map(_fits, segments)) and _fit_together(segments)),
     )
 
 
@@ -174,23 +176,18 @@ def _table_complaint(head: bytes, size: int) -> str:
     return ""
 
 
-def _segment(row: tuple[int, ...]) -> Segment:
-    """Check one PT_LOAD as Linux does: sizes, user space, congruence. Errors: ENOEXEC, EINVAL."""
-    _, flags, offset, vaddr, _, filesz, memsz, _ = row
+def _fits(segment: Segment) -> bool:
+    """Tell whether Linux can map one PT_LOAD: sizes, user space, congruence."""
+    offset, vaddr, filesz, memsz, _ = segment
     if filesz > memsz or memsz > TASK_SIZE or vaddr > TASK_SIZE - memsz:
-        raise SyscallError(errno.EINVAL)
-    if filesz and (vaddr ^ offset) & PAGE_MASK:
-        raise SyscallError(errno.EINVAL)
-    if offset + filesz >= 1 << 63:
-        raise SyscallError(errno.EINVAL)
-    return Segment(offset, vaddr, filesz, memsz, flags & 7)
+        return False
+    return not (filesz and (vaddr ^ offset) & PAGE_MASK) and offset + filesz < 1 << 63
 
 
-def _check_together(segments: tuple[Segment, ...]) -> None:
+def _fit_together(segments: tuple[Segment, ...]) -> bool:
     low = min(segment.start for segment in segments)
     high = max(segment.end for segment in segments)
-    if high - low > TASK_SIZE or not high - low:
-        raise SyscallError(errno.EINVAL)
+    return 0 < high - low <= TASK_SIZE
 
 
 def _interp(row: tuple[int, ...]) -> tuple[int, int]:

@@ -198,7 +198,7 @@ def _count_read(task: Task, nbytes: int) -> None:
 
 
 def read_image(task: Task, file: File) -> Image:
-    """Return the parsed headers of a program. Errors: ENOEXEC, EINVAL, EIO."""
+    """Return the parsed headers of a program. Errors: ENOEXEC, EIO."""
     header = file.inode.read(0, READ_CHUNK)
     offset, nbytes = elf.table_place(header[: elf.HEADER_BYTES])
     table = header[offset : offset + nbytes]
@@ -247,7 +247,8 @@ def _map_segment(mm: Mm, file: File, segment: Segment, bias: int) -> None:
     end = bias + segment.end
     if end > zeroes:
         flags = PRIVATE_FIXED | lib.MAP_ANONYMOUS
-        mm.call(lib.mm_mmap, zeroes, end - zeroes, prot, flags, ffi.NULL, 0)
+        heap = lib.PROT_READ | lib.PROT_WRITE | prot & lib.PROT_EXEC  # whatever the segment says
+        mm.call(lib.mm_mmap, zeroes, end - zeroes, heap, flags, ffi.NULL, 0)
     if segment.memsz > segment.filesz and prot & lib.PROT_WRITE and file_end & PAGE_MASK:
         mm.copy_out(file_end, bytes(zeroes - file_end))
 
@@ -264,7 +265,9 @@ def _choose_bias(mm: Mm, image: Image, fixed: int) -> int:
 
 
 def map_image(mm: Mm, file: File, image: Image, fixed: int) -> int:
-    """Map every segment and return the bias. Errors: those of mmap, EFAULT."""
+    """Map every segment and return the bias. Errors: those of mmap, EFAULT; EINVAL: none fits."""
+    if not image.fits:
+        raise SyscallError(errno.EINVAL)
     bias = _choose_bias(mm, image, fixed)
     for segment in image.segments:
         _map_segment(mm, file, segment, bias)

@@ -71,20 +71,23 @@ def test_parse_knows_segments_and_where_the_headers_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "number"),
+    "table",
     [
-        (row(1, 5, 0, 0x400000, 2, 1), errno.EINVAL),
-        (row(1, 5, 1, 0x400000, 1, 1), errno.EINVAL),
-        (row(1, 5, 0, 1 << 63, 1, 1), errno.EINVAL),
-        (row(1, 5, 0, 0x400000, 0, 1 << 63), errno.EINVAL),
-        (row(2, 5, 0, 0x400000, 1, 1), errno.ENOEXEC),
-        (row(1, 5, 0, 0x400000, 0, 0), errno.EINVAL),
+        row(1, 5, 0, 0x400000, 2, 1),
+        row(1, 5, 1, 0x400000, 1, 1),
+        row(1, 5, 0, 1 << 63, 1, 1),
+        row(1, 5, 0, 0x400000, 0, 1 << 63),
+        row(1, 5, 0, 0x400000, 0, 0),
     ],
 )
-def test_parse_refuses(table: bytes, number: int) -> None:
+def test_parse_knows_what_cannot_be_mapped(table: bytes) -> None:
+    assert not elf.parse(header(), table).fits
+
+
+def test_parse_refuses_what_has_nothing_to_load() -> None:
     with pytest.raises(SyscallError) as caught:
-        elf.parse(header(), table)
-    assert caught.value.number == number
+        elf.parse(header(), row(2, 5, 0, 0x400000, 1, 1))
+    assert caught.value.number == errno.ENOEXEC
 
 
 def test_siginfo_has_linuxs_layout() -> None:

@@ -120,6 +120,10 @@ static void headers(void)
 	lie("program headers of another size", 54, 1, 1 << 16);
 	lie("no program headers", 56, 0, 1 << 16);
 	lie("program headers far away", 36, 1, 1 << 16);
+	lie("a segment at the kernel's addresses", 87, 0xff, 1 << 16);
+	lie("more of the file than of memory", 102, 1, 1 << 16);
+	lie("more memory than there are addresses", 110, 1, 1 << 16);
+	lie("a segment off its page", 72, 8, 1 << 16);
 }
 
 static void limits(void)
