@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.groups import members
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send, send_to_thread
+from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send, send_to_thread, within_limit
 from pkern.kernel.vfs.file import F_OWNER_PGRP, F_OWNER_TID, Owner
 
 if TYPE_CHECKING:
@@ -34,10 +35,19 @@ def _permits(owner: Owner, task: Task) -> bool:
 
 def _send(kernel: Machine, owner: Owner, info: SigInfo) -> None:
     for task in _targets(kernel, owner):
+        told = _within_limit(task, info)
         if owner.kind == F_OWNER_TID:
-            send_to_thread(task, info)
+            send_to_thread(task, told)
         else:
-            send(task, info)
+            send(task, told)
+
+
+def _within_limit(task: Task, info: SigInfo) -> SigInfo:
+    """Return a signal that a task may get: SIGIO instead of one that is queued too often."""
+    try:
+        return within_limit(task, info)
+    except SyscallError:
+        return SigInfo(SIGIO, SI_KERNEL)
 
 
 def tell_ready(kernel: Machine, file: File, fd: int, code: int, band: int) -> None:

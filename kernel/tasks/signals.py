@@ -274,7 +274,12 @@ def queued_of(task: Task) -> int:
     groups = {one.group.pid: one.group for one in threads}.values()
     waiting = [one.signals.own for one in threads] + [group.pending for group in groups]
     timers = sum(len(group.posix_timers or ()) for group in groups)
-    return timers + sum(info.timer is None for pending in waiting for info in pending.infos)
+    return timers + sum(_is_kept(info) for pending in waiting for info in pending.infos)
+
+
+def _is_kept(info: SigInfo) -> bool:
+    """Tell whether more waits than a signal's number, which is no timer's: it counts."""
+    return info.timer is None and info != SigInfo(info.si_signo, SI_USER)
 
 
 def within_limit(task: Task, info: SigInfo) -> SigInfo:

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "../results.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -34,6 +35,28 @@ static void take(void)
 		       info.si_pid == getpid());
 }
 
+static void count(void)
+{
+	char line[200];
+	FILE *status = fopen("/proc/self/status", "r");
+	while (fgets(line, sizeof line, status))
+		if (!strncmp(line, "SigQ:", 5))
+			printf("%s", line);
+	fclose(status);
+}
+
+/* A file's signal that cannot be queued is SIGIO. */
+static void of_a_file(void)
+{
+	int ends[2];
+	pipe(ends);
+	fcntl(ends[0], F_SETSIG, SIGRTMIN + 4);
+	fcntl(ends[0], F_SETOWN, getpid());
+	fcntl(ends[0], F_SETFL, O_ASYNC);
+	write(ends[1], "a", 1);
+	take();
+}
+
 static void limits(void)
 {
 	sigset_t all;
@@ -47,6 +70,7 @@ static void limits(void)
 	say("by kill", kill(getpid(), SIGRTMIN + 2));
 	say("by kill, an ordinary one", kill(getpid(), SIGUSR2));
 	say("to the thread", syscall(SYS_tkill, getpid(), SIGRTMIN + 3));
+	count();
 	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
 	take();
 	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
@@ -60,6 +84,7 @@ static void limits(void)
 	queue("an ordinary one", SIGUSR1);
 	raise(SIGUSR2);
 	take();
+	of_a_file();
 	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
 }
 
