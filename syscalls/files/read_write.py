@@ -344,7 +344,7 @@ def vectors(task: Task, addr: int, count: int) -> Buffers:
         raise SyscallError(errno.EINVAL)
     layout = IOVEC[entry_of(task).mark]
     found = list(layout.iter_unpack(task.mm.copy_in(addr, layout.size * count)))
-    if any(signed64(length) < 0 for _, length in found):
+    if any(length >> 4 * layout.size - 1 for _, length in found):  # below 0
         raise SyscallError(errno.EINVAL)
     return found
 

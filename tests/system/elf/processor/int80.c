@@ -66,6 +66,9 @@ static void files(void)
 	vectors[1] = (struct iovec32){ (uint32_t)(uintptr_t)data + 10, 4 };
 	CALL(19l, (unsigned long)fd, 0ul, 0ul);
 	memset(data, 0, 100);
+	vectors[1].length = 1u << 31;
+	printf("readv %ld\n", CALL(145l, (unsigned long)fd, (unsigned long)vectors, 2ul));
+	vectors[1].length = 4;
 	printf("readv %ld", CALL(145l, (unsigned long)fd, (unsigned long)vectors, 2ul));
 	printf(" %s %s\n", data, data + 10);
 	int large = open(path, O_RDWR);
