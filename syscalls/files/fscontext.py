@@ -173,6 +173,9 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
     if (text is None and name not in VALUELESS) or text == "":
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
 
+    if name in ("uid", "gid"):
+        _need_id(task, context, name, text or "")
+
     def change() -> None:
         set_option(task, fs, known[name], name, text or "")
 
@@ -180,6 +183,18 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
         _tried(context, name, change)
     elif name in LIMITS:
         context.changes.append((name, change))
+
+
+def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
+    """Refuse an id that the caller's namespace has not. Errors: EINVAL: no number is told twice."""
+    own = task.cred.user_ns
+    if not text.isdigit():
+        context.refuse(f"{context.fstype}: Bad value for '{name}'")
+        raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
+    try:
+        own.kuid(int(text)) if name == "uid" else own.kgid(int(text))
+    except SyscallError:
+        raise context.refuse(f"{context.fstype}: Invalid {name} '{text}'") from None
 
 
 VALUELESS = frozenset({"newinstance"})

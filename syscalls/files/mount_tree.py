@@ -134,12 +134,14 @@ def move_mount(
     source = 0 if flags & FROM_SYMLINKS else AT_SYMLINK_NOFOLLOW
     target = Last.FOLLOW if flags & TO_SYMLINKS else Last.KEEP
     source |= AT_EMPTY_PATH if flags & FROM_EMPTY else 0
-    found = path_at(task, from_fd, from_path, source)
     if not to_path and flags & TO_EMPTY:
-        move_tree(task, found, path_at(task, to_fd, "", AT_EMPTY_PATH))
+        there = path_at(task, to_fd, "", AT_EMPTY_PATH)
+        move_tree(task, path_at(task, from_fd, from_path, source), there)
         return 0
     place = place_at(task, to_fd, to_path, target)
-    move_tree(task, found, place.path(), (place.directory, place.name))
+    there = place.path()
+    found = path_at(task, from_fd, from_path, source)
+    move_tree(task, found, there, (place.directory, place.name))
     return 0
 
 

@@ -134,6 +134,11 @@ static void contexts(void)
 	says(fd);
 	P("wrong", config(fd, FLAG, "nosuch", 0, 0));
 	says(fd);
+	P("whose", config(fd, STRING, "uid", "0", 0), config(fd, STRING, "uid", "1", 0));
+	says(fd);
+	P("whose", config(fd, STRING, "gid", "1", 0), config(fd, STRING, "gid", "x", 0));
+	says(fd);
+	says(fd);
 	P("wrong", config(fd, STRING, "mode", "9", 0));
 	says(fd);
 	P("wrong", config(fd, FLAG, "size", 0, 0));
@@ -206,6 +211,7 @@ static void trees(void)
 	P("dots", result(faccessat(flat, "../b", 0, 0)), result(umount2("a/inner", 0)));
 	show();
 	P("nested", call(OPEN_TREE, deep, (long)"", CLONE_TREE | EMPTY, 0, 0, 0) > 2);
+	P("neither", move(999, "", HERE, "none", 4), move(999, "", HERE, "b", 4));
 	P("move", move(deep, "", HERE, "b", 4), exists("b/inner/in"), exists("b/file"));
 	show();
 	P("within", move(HERE, "b", HERE, "b/inner", 0), move(HERE, "b", HERE, "a", 0),
