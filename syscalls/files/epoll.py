@@ -69,6 +69,8 @@ def epoll_ctl(task: Task, epfd: int, operation: int, fd: int, addr: int) -> int:
     """
     raw = bytes(EVENT.size) if operation == CTL_DEL else task.mm.copy_in(addr, EVENT.size)
     events, data = EVENT.unpack(raw)
+    if events & EPOLLWAKEUP and not task.capable("CAP_BLOCK_SUSPEND"):
+        events ^= EPOLLWAKEUP
     epoll, file = task.fds.get(epfd).inode, task.fds.get(fd)
     if not file.inode.can_epoll:
         raise SyscallError(errno.EPERM)

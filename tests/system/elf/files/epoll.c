@@ -31,6 +31,22 @@ static void wait_for(int timeout)
 
 static void ring(int signo) { printf("signal %d\n", signo); }
 
+/* What fdinfo says was asked for: EPOLLWAKEUP only of who may keep the machine awake. */
+static void asked(void)
+{
+	char text[2000], *line;
+	int fd[2], other = epoll_create1(0);
+	struct epoll_event event = { EPOLLIN | EPOLLWAKEUP, { .u64 = 5 } };
+	pipe(fd);
+	epoll_ctl(other, EPOLL_CTL_ADD, fd[0], &event);
+	snprintf(text, sizeof text, "/proc/self/fdinfo/%d", other);
+	FILE *info = fopen(text, "r");
+	while (fgets(text, sizeof text, info))
+		if ((line = strstr(text, "events:")))
+			printf("%.17s\n", line);
+	fclose(info);
+}
+
 int main(void)
 {
 	int fd[2], timer = timerfd_create(CLOCK_MONOTONIC, 0);
@@ -75,5 +91,6 @@ int main(void)
 	wait(NULL);
 	close(fd[1]);
 	wait_for(0);
+	asked();
 	return 0;
 }
