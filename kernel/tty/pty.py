@@ -399,6 +399,8 @@ class PtySlave(PtyInode):
         if request == FIONREAD:
             task.mm.copy_out(arg, struct.pack("<i", tty.discipline.available))
             return 0
+        if request == TIOCGPTPEER:
+            raise SyscallError(errno.EIO)
         if request == TIOCVHANGUP:
             if not task.capable("CAP_SYS_ADMIN"):
                 raise SyscallError(errno.EPERM)

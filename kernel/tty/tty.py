@@ -304,7 +304,7 @@ def _type_for(side: Side, task: Task, arg: int) -> int:
 
 
 def _get_line(side: Side, task: Task, arg: int) -> int:
-    return _store(task, arg, side.tty.termios.line)
+    return _store(task, arg, 0)  # whatever c_line says: there is one line discipline
 
 
 def _set_line(side: Side, task: Task, arg: int) -> int:
@@ -312,6 +312,11 @@ def _set_line(side: Side, task: Task, arg: int) -> int:
     if _word(task, arg):
         raise SyscallError(errno.EINVAL)  # there is one line discipline
     return 0
+
+
+def _be_console(side: Side, task: Task, arg: int) -> int:
+    """Refuse to show what the console would. Errors: EPERM, ENOTTY."""
+    raise SyscallError(errno.ENOTTY if task.capable("CAP_SYS_ADMIN") else errno.EPERM)
 
 
 IOCTLS: dict[int, Ioctl] = {
@@ -335,6 +340,7 @@ IOCTLS: dict[int, Ioctl] = {
     0x5414: _set_window,  # TIOCSWINSZ
     0x5419: _is_local,  # TIOCGSOFTCAR
     0x541A: _set_local,  # TIOCSSOFTCAR
+    0x541D: _be_console,  # TIOCCONS
     0x5422: _leave,  # TIOCNOTTY
     0x5423: _set_line,  # TIOCSETD
     0x5424: _get_line,  # TIOCGETD

@@ -130,6 +130,12 @@ static void locked(void)
 	printf("local %d\n", ioctl(slave, 0x541A, &(int){ 1 }));
 	show("local");
 	try("slave", slave, 0x5419);
+	now.line = 7;
+	int line = -1;
+	printf("another line %d", ioctl(slave, SET2, &now));
+	printf(" discipline %d", ioctl(slave, 0x5424, &line));
+	printf(" %d\n", line);
+	printf("its peer %d %d\n", ioctl(slave, 0x5441, O_RDWR), errno);
 }
 
 static void old_settings(void)
