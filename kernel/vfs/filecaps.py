@@ -43,8 +43,8 @@ def _version(value: bytes) -> int:
 def to_store(task: Caller, inode: Inode, value: bytes) -> bytes:
     """Return what is stored of a value that a task gives a file. Errors: EINVAL, EPERM."""
     version = _version(value)
-    if version not in (V2, V3):
-        raise SyscallError(errno.EINVAL)
+    if version not in (V2, V3) or MAGIC.unpack_from(value)[0] & ~version > 1:
+        raise SyscallError(errno.EINVAL)  # besides the version there is one flag: effective
     if not task.capable_over(inode, "CAP_SETFCAP"):
         raise SyscallError(errno.EPERM)
     if version == V2 and task.capable("CAP_SETFCAP"):

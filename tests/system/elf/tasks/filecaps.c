@@ -118,6 +118,7 @@ static void values(void)
 	P("sizes", give("tool", V2, RAW, 0, 19), give("tool", V2, RAW, 0, 24),
 	  give("tool", V3, RAW, 0, 20), give("tool", 0x01000000, RAW, 0, 12),
 	  give("tool", 0x04000000, RAW, 0, 24), give("tool", V2, RAW, 0, 0));
+	P("flags", give("tool", V2 | 2, RAW, 0, 20), give("tool", V3 | 0xfe, RAW, 0, 24));
 	P("given", give("tool", V2 | EFFECTIVE, RAW, CHOWN, 20));
 	show("tool");
 	P("third", give("tool", V3, RAW, 0, 24));
