@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pkern.syscalls.io_uring.requests import Request
 
 MOST_BUFFERS, MOST_ID = 1 << 16, (1 << 16) - 1
-REGISTRATION, STATUS = struct.Struct("<QIHH24x"), struct.Struct("<III32x")
+REGISTRATION, STATUS = struct.Struct("<QIHH24x"), struct.Struct("<II32x")
 REGISTRATION_BYTES, RESERVED = 40, slice(16, 40)
 BUFFER, TAIL_AT = struct.Struct("<QIHH"), 14
 MOST_RING = 1 << 15
@@ -159,7 +159,7 @@ class Groups:
     def status(self, task: Task, addr: int) -> int:
         """Store the head of a group that is a ring. Errors: EINVAL, ENOENT."""
         raw = task.mm.copy_in(addr, STATUS.size)
-        number, _, _ = STATUS.unpack(raw)
+        number, _ = STATUS.unpack(raw)
         if any(raw[8:]):
             raise SyscallError(errno.EINVAL)
         group = self._groups.get(number)
@@ -167,5 +167,5 @@ class Groups:
             raise SyscallError(errno.ENOENT)
         if not isinstance(group, RingGroup):
             raise SyscallError(errno.EINVAL)
-        task.mm.copy_out(addr, STATUS.pack(number, group.head, 0))
+        task.mm.copy_out(addr, STATUS.pack(number, group.head))
         return 0

@@ -155,10 +155,10 @@ static void in_a_ring(struct ring *r)
 	choose(next(r, IORING_OP_READ, ends[0], NULL, 2, 0, 23), 6);
 	go(r, "the others", 2, 2);
 	struct io_uring_buf_status {
-		uint32_t group, head, reserved[8];
-	} status = { .group = 6 };
+		uint32_t group, head, reserved[8], behind;
+	} status = { .group = 6, .behind = 7 };
 	printf("status %ld", reg(r, 26, &status, 1));
-	printf(" head %u\n", status.head);
+	printf(" head %u behind it %u\n", status.head, status.behind);
 	provide(r, 6, 0, 1);
 	go(r, "a piece for a ring", 1, 1);
 	printf("gone %ld\n", reg(r, IORING_UNREGISTER_PBUF_RING, &arg, 1));
