@@ -98,6 +98,15 @@ def _writev(request: Request) -> int:
     return _by_place(request, read_write.writev, read_write.pwritev)
 
 
+def _length(request: Request) -> int:
+    return request.entry.length
+
+
+def _bytes_of_vectors(request: Request) -> int:
+    entry = request.entry
+    return read_write.bytes_of(read_write.vectors(request.task, entry.addr, entry.length))
+
+
 def _need_buffer(request: Request) -> None:
     """Refuse what lies not in the registered buffer. Errors: EFAULT."""
     entry, buffers = request.entry, request.ring.buffers
@@ -478,11 +487,11 @@ BUFFER = ("buf_index", "file_index")
 WITH_FILE, WITHOUT = True, False
 OPERATIONS: dict[int, Operation] = {
     0: Operation(_nop, takes_file=WITHOUT, flags=0),
-    1: Operation(_readv, ioprio=0xFFFF),
-    2: Operation(_writev, ioprio=0xFFFF),
+    1: Operation(_readv, ioprio=0xFFFF, whole=_bytes_of_vectors),
+    2: Operation(_writev, ioprio=0xFFFF, whole=_bytes_of_vectors),
     3: Operation(_fsync, ("addr", *BUFFER), FDATASYNC),
-    4: Operation(_read_fixed, ioprio=0xFFFF),
-    5: Operation(_write_fixed, ioprio=0xFFFF),
+    4: Operation(_read_fixed, ioprio=0xFFFF, whole=_length),
+    5: Operation(_write_fixed, ioprio=0xFFFF, whole=_length),
     NR_POLL_ADD: Operation(
         _poll_add,
         ("buf_index", "off", "addr"),
@@ -527,8 +536,8 @@ OPERATIONS: dict[int, Operation] = {
     19: Operation(_close, ("off", "addr", "length", "op_flags", *BUFFER), takes_file=WITHOUT),
     20: Operation(_update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=_some),
     21: Operation(_statx, BUFFER, takes_file=WITHOUT),
-    22: Operation(_read, ioprio=0xFFFF, selects=SELECTS),
-    23: Operation(_write, ioprio=0xFFFF),
+    22: Operation(_read, ioprio=0xFFFF, selects=SELECTS, whole=_length),
+    23: Operation(_write, ioprio=0xFFFF, whole=_length),
     24: Operation(_fadvise, ("addr", *BUFFER)),
     25: Operation(_madvise, ("off", *BUFFER), takes_file=WITHOUT),
     26: Operation(_send, ("addr3",), ioprio=POLL_FIRST),
@@ -550,7 +559,7 @@ OPERATIONS: dict[int, Operation] = {
         takes_file=WITHOUT,
         check=_check_removed,
     ),
-    33: Operation(_tee, ("off", "addr")),
+    33: Operation(_tee, ("off", "addr"), whole=_length),
     34: Operation(_shutdown, ("off", "addr", "op_flags", *BUFFER)),
     35: Operation(_renameat, BUFFER, takes_file=WITHOUT),
     36: Operation(_unlinkat, ("off", "length", *BUFFER), takes_file=WITHOUT),

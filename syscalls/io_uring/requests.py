@@ -59,7 +59,8 @@ class Operation(NamedTuple):
     open file's. check: more that is refused before anything is done. selects: it can be given a
     provided buffer, which is used up by any success (SELECTS), or only by some bytes (IF_ANY).
     again: tells whether it goes on behind a result, which is told with F_MORE. rests: tells whether
-    it waits for news then, before it is tried.
+    it waits for news then, before it is tried. whole: how many bytes it is to move; if fewer came,
+    what is linked behind it is called off.
     """
 
     work: Callable[[Request], int]
@@ -71,6 +72,7 @@ class Operation(NamedTuple):
     selects: int = 0
     again: Callable[[Entry, int], bool] | None = None
     rests: Callable[[Request], bool] = lambda request: False
+    whole: Callable[[Request], int] | None = None
 
 
 class Request:
@@ -225,7 +227,7 @@ class Request:
         """Complete, and begin what is linked behind it, or call that off."""
         self.ring.pending.pop(self, None)
         self.let_go()
-        failed = result < 0
+        failed = result < 0 or (self.link is not None and self._is_short(result))
         if failed or not self.entry.flags & SKIP_SUCCESS:
             self.ring.post(self, result, flags)
         if self.timer is not None:
@@ -237,6 +239,13 @@ class Request:
             else:
                 follower.begin()
         self.ring.look_again()
+
+    def _is_short(self, result: int) -> bool:
+        """Tell whether fewer bytes came than were asked for; 0 asks for all of a chosen buffer."""
+        assert self.operation is not None
+        whole = self.operation.whole
+        wanted = whole(self) if whole is not None else 0
+        return bool(wanted) and result < wanted
 
     def cancel(self) -> None:
         """End it, behind the request that asks for it."""

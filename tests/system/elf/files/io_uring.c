@@ -259,6 +259,13 @@ static void timeouts(struct ring *r)
 	next(r, IORING_OP_READ, p[0], data, 1, 0, 1)->flags = IOSQE_IO_LINK;
 	next(r, IORING_OP_LINK_TIMEOUT, -1, &late, 1, 0, 2);
 	run(r, "read before", 2, 2);
+	for (int flag = IOSQE_IO_LINK; flag <= IOSQE_IO_HARDLINK; flag *= 2) {
+		if (write(p[1], "x", 1) != 1)
+			return;
+		next(r, IORING_OP_READ, p[0], data, 4, 0, 1)->flags = (uint8_t)flag;
+		next(r, IORING_OP_NOP, -1, NULL, 0, 0, 2);
+		run(r, "behind a short read", 2, 2);
+	}
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	struct __kernel_timespec then = { now.tv_sec, now.tv_nsec };
