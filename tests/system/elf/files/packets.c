@@ -61,7 +61,8 @@ static void elsewhere(void)
 	ends[0] = from;
 	for (int i = 0; i < 9; i++)
 		put(1);
-	printf("smaller: %d %d\n", fcntl(from, F_SETPIPE_SZ, 32768), fcntl(from, F_SETPIPE_SZ, 65536));
+	printf("smaller: %d %d\n", fcntl(from, F_SETPIPE_SZ, 32768),
+	       fcntl(from, F_SETPIPE_SZ, 65536));
 	fcntl(other[1], F_SETPIPE_SZ, 8192);
 	printf("tee: %zd\n", tee(from, other[1], 100, 0));
 	printf("tee: %zd\n", tee(from, other[1], 100, 0));
