@@ -231,7 +231,7 @@ class PipeInode(Inode):
 
         Each packet takes a page there too.
         """
-        found = []
+        found: list[tuple[int, int]] = []
         for start, behind in self.packets:
             low, high = max(start - self.taken, 0), min(behind - self.taken, nbytes)
             if low >= high:
