@@ -71,10 +71,18 @@ def _flag(level: int, name: int, default: int = 0, capability: str = "") -> Opti
     def put(task: Task, socket: Socket, data: bytes) -> None:
         value = int(_int_in(data) != 0)
         if capability and value and not task.capable(capability):
-            raise SyscallError(errno.EPERM)
+            raise SyscallError(errno.EACCES)
         socket.options[level, name] = value
 
     return Option(lambda socket: _int(socket.option(level, name, default)), put)
+
+
+def _mark_put(task: Task, socket: Socket, data: bytes) -> None:
+    """Set SO_MARK. Errors: EPERM: one has no right to raw packets in its network namespace."""
+    value, owner = _int_in(data), socket.net.owner
+    if not any(task.capable_in(owner, right) for right in ("CAP_NET_RAW", "CAP_NET_ADMIN")):
+        raise SyscallError(errno.EPERM)
+    socket.options[SOL_SOCKET, 36] = value
 
 
 def _number(level: int, name: int, default: int, low: int, high: int, narrow: int = 4) -> Option:
@@ -273,7 +281,7 @@ SOCKET_OPTIONS: dict[int, Option] = {
     32: _buffer("sndbuf", "", LEAST_SNDBUF, "CAP_NET_ADMIN"),
     33: _buffer("rcvbuf", "", LEAST_RCVBUF, "CAP_NET_ADMIN"),
     35: _flag(SOL_SOCKET, 35),  # SO_TIMESTAMPNS
-    36: _flag(SOL_SOCKET, 36, capability="CAP_NET_ADMIN"),  # SO_MARK
+    36: Option(lambda socket: _int(socket.option(SOL_SOCKET, 36)), _mark_put),  # SO_MARK
     38: _fixed(lambda socket: _int(socket.protocol)),
     39: _fixed(lambda socket: _int(socket.family)),
     46: _number(SOL_SOCKET, 46, 0, 0, INT_MAX),  # SO_BUSY_POLL

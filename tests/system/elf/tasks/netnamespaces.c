@@ -357,6 +357,10 @@ static void sockets(void)
 	P("old", result(ioctl(outside, SIOCGIFFLAGS, &(struct ifreq){ .ifr_name = "lo" })),
 	  result(ioctl(outside, SIOCSIFFLAGS,
 		       &(struct ifreq){ .ifr_name = "lo", .ifr_flags = 1 })));
+	int mark = 5, marked = 0;
+	socklen_t bytes = sizeof marked;
+	P("mark", result(setsockopt(inside, SOL_SOCKET, SO_MARK, &mark, sizeof mark)),
+	  result(getsockopt(inside, SOL_SOCKET, SO_MARK, &marked, &bytes)), marked);
 	P("tables", count_of("/proc/self/net/tcp"), count_of("/proc/net/unix"),
 	  count_of("/proc/net/udp"));
 	int server = socket(AF_INET, SOCK_STREAM, 0);
