@@ -1,7 +1,6 @@
 /* Mount namespaces: bind mounts, moves, flags, propagation and other roots, whoever runs it. */
 #define _GNU_SOURCE
-#include "parts.h"
-#include <sched.h>
+#include "userns.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -9,8 +8,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-static uid_t uid;
-static gid_t gid;
 static char place[] = "/tmp/mountsXXXXXX";
 
 static long make(const char *path)
@@ -20,13 +17,6 @@ static long make(const char *path)
 		return -errno;
 	close(fd);
 	return 0;
-}
-
-static void map(const char *path, long outside)
-{
-	char text[50];
-	snprintf(text, sizeof text, "0 %ld 1", outside);
-	put(path, text);
 }
 
 /* The lines of mountinfo below the place: path, root, options, propagation, type - without numbers. */
@@ -57,10 +47,7 @@ static void show(void)
 /* A namespace of its own with a tmpfs on the place, and the working directory in it. */
 static long begin(void)
 {
-	long done = result(unshare(CLONE_NEWUSER | CLONE_NEWNS));
-	put("/proc/self/setgroups", "deny");
-	map("/proc/self/uid_map", uid);
-	map("/proc/self/gid_map", gid);
+	long done = be_root(CLONE_NEWNS);
 	P("begin", done, result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
 	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
 	mkdir("a", 0755);

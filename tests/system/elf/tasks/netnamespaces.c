@@ -1,12 +1,11 @@
 /* Network namespaces: what a new one has, what belongs to one, who has power over it. */
 #define _GNU_SOURCE
-#include "parts.h"
+#include "userns.h"
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,24 +17,6 @@
 #endif
 
 static int home; /* the network that the program began in */
-static uid_t uid;
-static gid_t gid;
-
-static void map(const char *path, long outside)
-{
-	char text[50];
-	snprintf(text, sizeof text, "0 %ld 1", outside);
-	put(path, text);
-}
-
-static long begin(void)
-{
-	long done = result(unshare(CLONE_NEWUSER | CLONE_NEWNET));
-	put("/proc/self/setgroups", "deny");
-	map("/proc/self/uid_map", uid);
-	map("/proc/self/gid_map", gid);
-	return done;
-}
 
 /* ---- ioctl ---- */
 
@@ -147,7 +128,7 @@ static void tables(void)
 
 static void device(void)
 {
-	P("begin", begin());
+	P("begin", be_root(CLONE_NEWNET));
 	names("as it was made");
 	streams("tcp");
 	tables();
@@ -168,7 +149,8 @@ static void device(void)
 
 static void stays_down(void)
 {
-	P("begin", begin(), request(SIOCSIFFLAGS, "lo", IFF_UP), request(SIOCSIFFLAGS, "lo", 0));
+	P("begin", be_root(CLONE_NEWNET), request(SIOCSIFFLAGS, "lo", IFF_UP),
+	  request(SIOCSIFFLAGS, "lo", 0));
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct sockaddr_in name = { AF_INET, htons(5555), { htonl(INADDR_LOOPBACK) } };
 	P("lost", result(connect(fd, (void *)&name, sizeof name)),
@@ -260,7 +242,7 @@ static void dump(int type)
 
 static void netlink(void)
 {
-	P("begin", begin());
+	P("begin", be_root(CLONE_NEWNET));
 	dump(RTM_GETLINK);
 	dump(RTM_GETADDR);
 	int new = NLM_F_CREATE | NLM_F_EXCL;
@@ -315,7 +297,7 @@ static void belongs(void)
 	int held = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in any = { AF_INET, htons(4711), { htonl(INADDR_ANY) } };
 	P("port", result(bind(held, (void *)&any, sizeof any)), result(listen(held, 1)));
-	P("begin", begin());
+	P("begin", be_root(CLONE_NEWNET));
 	P("inside", named(1, SOCK_STREAM, "sock", 5), named(1, SOCK_STREAM, "\0pkern", 6),
 	  named(0, SOCK_STREAM, "\0pkern", 6), named(1, SOCK_STREAM, "\0pkern", 6));
 	P("port", to(0, AF_INET, STREAM, "0.0.0.0", 4711), request(SIOCSIFFLAGS, "lo", IFF_UP),
@@ -350,7 +332,7 @@ static long count_of(const char *path)
 static void sockets(void)
 {
 	int outside = datagrams();
-	P("begin", begin(), same_as("/proc/self/ns/net", home));
+	P("begin", be_root(CLONE_NEWNET), same_as("/proc/self/ns/net", home));
 	int inside = datagrams(), of = ioctl(inside, SIOCGSKNS), other = ioctl(outside, SIOCGSKNS);
 	P("whose", of < 0 ? -1 : same_as("/proc/self/ns/net", of), other < 0 ? -errno : 1,
 	  ioctl(of, _IO(0xb7, 3)) == CLONE_NEWNET);
@@ -396,7 +378,7 @@ static long value_of(const char *path)
 
 static void sysctls(void)
 {
-	P("begin", begin());
+	P("begin", be_root(CLONE_NEWNET));
 	P("somaxconn", value_of("/proc/sys/net/core/somaxconn"),
 	  put("/proc/sys/net/core/somaxconn", "7"), value_of("/proc/sys/net/core/somaxconn"));
 	P("ports", put("/proc/sys/net/ipv4/ip_unprivileged_port_start", "80"),

@@ -1,7 +1,6 @@
 /* fsopen and its kin: file systems made in steps, trees that are mounted nowhere yet, attributes. */
 #define _GNU_SOURCE
-#include "parts.h"
-#include <sched.h>
+#include "userns.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -21,23 +20,11 @@
 #define HERE (-100)
 enum { FLAG, STRING, BINARY, PATH, PATH_EMPTY, FD, CREATE, RECONFIGURE, CREATE_EXCL };
 
-static uid_t uid;
-static gid_t gid;
 static char place[] = "/tmp/newmountsXXXXXX";
-
-static void map(const char *path, long outside)
-{
-	char text[50];
-	snprintf(text, sizeof text, "0 %ld 1", outside);
-	put(path, text);
-}
 
 static void begin(void)
 {
-	long done = result(unshare(CLONE_NEWUSER | CLONE_NEWNS));
-	put("/proc/self/setgroups", "deny");
-	map("/proc/self/uid_map", uid);
-	map("/proc/self/gid_map", gid);
+	long done = be_root(CLONE_NEWNS);
 	P("begin", done, result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
 	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
 	mkdir("a", 0755);
