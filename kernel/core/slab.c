@@ -82,14 +82,15 @@ static struct page *slab_grow(machine *m, struct cache *cache)
 	struct page *page = page_alloc(m, PG_SLAB);
 	if (!page)
 		return NULL;
-	char *data = page_data(m, page) + take_colour(cache);
+	char *data = page_data(m, page);
+	char *first = data + take_colour(cache);
 	uint32_t last = (uint32_t)(PAGE_SIZE / cache->size) * cache->size;
 	void *head = NULL;
 	for (uint32_t at = last; at; at -= cache->size) {
-		*(void **)(data + at - cache->size) = head;
-		head = data + at - cache->size;
+		*(void **)(first + at - cache->size) = head;
+		head = first + at - cache->size;
 	}
-	ASAN_POISON_MEMORY_REGION(page_data(m, page), PAGE_SIZE);
+	ASAN_POISON_MEMORY_REGION(data, PAGE_SIZE);
 	page->objects = head;
 	page->cache = cache;
 	partial_push(m, cache, (uint32_t)page_pfn(m, page));

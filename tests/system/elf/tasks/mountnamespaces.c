@@ -22,14 +22,8 @@ static long make(const char *path)
 /* The lines of mountinfo below the place: path, root, options, propagation, type - without numbers. */
 static void show(void)
 {
-	static char text[65536];
-	int fd = open("/proc/self/mountinfo", O_RDONLY);
-	long size = 0, count;
-	while ((count = read(fd, text + size, sizeof text - 1 - size)) > 0)
-		size += count;
-	text[size] = 0;
-	close(fd);
-	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+	for (char *line = strtok(content("/proc/self/mountinfo"), "\n"); line;
+	     line = strtok(0, "\n")) {
 		char root[300], where[300], options[300], rest[300] = "";
 		sscanf(line, "%*d %*d %*s %299s %299s %299s %299[^\n]", root, where, options, rest);
 		if (strncmp(where, place, strlen(place)))

@@ -109,15 +109,7 @@ static void streams(const char *what)
 	  to(1, AF_INET6, STREAM, "::", 5555), to(1, AF_INET6, STREAM, "2001:db8::1", 5555));
 }
 
-static void show(const char *path)
-{
-	char text[4096];
-	int fd = open(path, O_RDONLY);
-	long size = read(fd, text, sizeof text - 1);
-	text[size < 0 ? 0 : size] = 0;
-	close(fd);
-	printf("%s\n%s", path, text);
-}
+static void show(const char *path) { printf("%s\n%s", path, content(path)); }
 
 static void tables(void)
 {

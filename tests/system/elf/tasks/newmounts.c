@@ -80,14 +80,8 @@ static long exists(const char *path)
 /* The lines of mountinfo below the place: path, options, propagation, type, its options. */
 static void show(void)
 {
-	static char text[65536];
-	int fd = open("/proc/self/mountinfo", O_RDONLY);
-	long size = 0, count;
-	while ((count = read(fd, text + size, sizeof text - 1 - size)) > 0)
-		size += count;
-	text[size] = 0;
-	close(fd);
-	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+	for (char *line = strtok(content("/proc/self/mountinfo"), "\n"); line;
+	     line = strtok(0, "\n")) {
 		char where[300], options[300], type[100] = "", source[100] = "", more[300] = "";
 		sscanf(line, "%*d %*d %*s %*s %299s %299s", where, options);
 		if (strncmp(where, place, strlen(place)))

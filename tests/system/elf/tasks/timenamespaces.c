@@ -24,15 +24,7 @@ static long begin(void)
 	return done ? done : result(unshare(CLONE_NEWTIME_));
 }
 
-static void show(const char *path)
-{
-	char text[4096];
-	int fd = open(path, O_RDONLY);
-	long size = read(fd, text, sizeof text - 1);
-	text[size < 0 ? 0 : size] = 0;
-	close(fd);
-	printf("%s", text);
-}
+static void show(const char *path) { printf("%s", content(path)); }
 
 static long ino(const char *path)
 {
@@ -72,15 +64,7 @@ static void clocks(const char *what)
 
 static void in_child(void (*run)(void))
 {
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(0);
-	}
-	int status;
-	waitpid(child, &status, 0);
+	int status = status_of_child(run);
 	if (status)
 		printf("ended with %x\n", status);
 }
