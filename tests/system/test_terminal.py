@@ -27,6 +27,7 @@ class Session:
 
     def __init__(self, *arguments: str, code: str = "", typed: bytes = b"") -> None:
         self.terminal, end = os.openpty()
+        self.ordinary = termios.tcgetattr(self.terminal)  # before any program changes it
         self.seen = b""
         self.type(typed)
         self.process = subprocess.Popen(
@@ -155,13 +156,12 @@ def test_an_end_of_input_that_is_typed_while_modules_are_imported_is_kept(
     session: type[Session],
 ) -> None:
     console = session(code=EARLY)
-    ordinary = termios.tcgetattr(console.terminal)
     console.until(b"ready")
-    assert termios.tcgetattr(console.terminal) != ordinary
+    assert termios.tcgetattr(console.terminal) != console.ordinary
     console.type(b"nothing" + CONTROL_D + b"\x7f\n" + CONTROL_D)
     console.until(b"nothing: no such command")
     assert console.process.wait(PATIENCE) == 127
-    assert termios.tcgetattr(console.terminal) == ordinary
+    assert termios.tcgetattr(console.terminal) == console.ordinary
 
 
 @needs_busybox
@@ -202,11 +202,10 @@ def test_an_end_of_input_that_is_typed_before_a_program_sets_its_mode_is_kept(
     session: type[Session], compile_c: Compile
 ) -> None:
     program = session("shell", "--program", str(compile_c(RAW_READER)))
-    ordinary = termios.tcgetattr(program.terminal)
     program.until(b"ready")
     program.type(b"x\n" + CONTROL_D)
     assert program.process.wait(PATIENCE) == 7
-    assert termios.tcgetattr(program.terminal) == ordinary
+    assert termios.tcgetattr(program.terminal) == program.ordinary
 
 
 def test_a_program_that_reads_lines_finds_the_end_of_input(
@@ -238,11 +237,10 @@ def test_who_leaves_early_leaves_the_terminal_as_it_was(session: type[Session]) 
     for end in (b"sys.exit(0)", b"os.kill(os.getpid(), 2)"):
         code = EARLY.replace("from pkern.userland.cli.main", f"import os; {end.decode()}\n#")
         left = session(code=code)
-        ordinary = termios.tcgetattr(left.terminal)
         left.until(b"ready")
         left.type(b"\n")
         assert left.process.wait(PATIENCE) in (0, 130)
-        assert termios.tcgetattr(left.terminal) == ordinary
+        assert termios.tcgetattr(left.terminal) == left.ordinary
 
 
 def test_the_console_keeps_what_is_typed_ahead(session: type[Session]) -> None:
