@@ -43,6 +43,13 @@ class Policy(NamedTuple):
         """The mask that get_mempolicy tells: as it was given, where the flags say so."""
         return self.user_nodes if self.flags else self.nodes
 
+    @property
+    def preferred_node(self) -> int | None:
+        """The one node that it would rather have, if there is one."""
+        if self.mode == lib.MPOL_PREFERRED:
+            return next(nodes_in(self.nodes))
+        return None if self.home == lib.NO_NODE else self.home
+
     def __str__(self) -> str:
         """Return the word of /proc/PID/numa_maps."""
         text = WORDS[self.mode]

@@ -12,7 +12,7 @@ import errno
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from pkern.kernel.core import lib
+from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 ALL_BITS = 0xFFFF_FFFF
+WORD_BYTES = 4
+PM_FILE = 1 << 61  # in a word of /proc/PID/pagemap
 
 
 class PrivateWord(NamedTuple):
@@ -55,15 +57,33 @@ class Sleeper:
 
 
 def key_of(task: Task, addr: int) -> Hashable:
-    """Return what stands for the word at addr, shared or not. Errors: EINVAL, EFAULT."""
+    """Return what stands for the word at addr, shared or not.
+
+    Its page is brought, to be written where that is allowed, so it is one's own then where the
+    mapping is private. One that may only be read is known by its file, and otherwise refused.
+    Errors: EINVAL, EFAULT. Source: get_futex_key() of Linux 6.18.
+    """
     check(task, addr)
-    task.mm.copy_in(addr, 4)  # shared memory is known by what is mapped
     vma = task.mm.vma_at(addr)
-    if vma is None or not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL):
+    if vma is None:
+        raise SyscallError(errno.EFAULT)
+    if vma.flags & lib.VM_WRITE:
+        task.mm.call(lib.mm_pin, addr, WORD_BYTES, lib.ACCESS_WRITE)
+    task.mm.copy_in(addr, WORD_BYTES)
+    if not vma.flags & (lib.VM_SHARED | lib.VM_SPECIAL) and not _is_files(task, addr):
+        if not vma.flags & lib.VM_WRITE:
+            raise SyscallError(errno.EFAULT)
         return ("futex", task.mm, addr)  # not the private word, as on Linux
     if vma.flags & (lib.VM_SPECIAL | lib.VM_NONLINEAR) or not vma.mapping_cookie:
         return ("futex", "frame", lib.mm_translate(task.mm.handle, addr, lib.ACCESS_READ))
     return ("futex", vma.mapping_cookie, addr - vma.start + vma.pgoff * 4096)
+
+
+def _is_files(task: Task, addr: int) -> bool:
+    """Return whether the page at addr is one of a file, or of shared memory."""
+    word = ffi.new("uint64_t *")
+    lib.mm_pagemap(task.mm.handle, addr // 4096, 1, word)
+    return bool(word[0] & PM_FILE)
 
 
 def private_key(task: Task, addr: int) -> Hashable:

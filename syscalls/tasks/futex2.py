@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.policy import DEFAULT
 from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls.abi import signed32
@@ -21,11 +22,13 @@ from pkern.syscalls.tasks.futex import requeue, sleep
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-SIZE_U32, SIZE_MASK, PRIVATE = 2, 3, 128
+SIZE_U32, NUMA, MPOL, PRIVATE = 2, 4, 8, 128
+KNOWN_FLAGS = NUMA | MPOL | PRIVATE
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 MOST_WAITERS = 128
 WAITER = struct.Struct("<QQII")  # struct futex_waitv: value, address, flags, reserved
-NO_NUMA = "FUTEX2_NUMA and FUTEX2_MPOL are EINVAL"
+NO_NODE = -1
+NODE = struct.Struct("<i")  # behind a word of FUTEX2_NUMA
 
 
 class Word(NamedTuple):
@@ -37,12 +40,36 @@ class Word(NamedTuple):
 
 
 def _key(task: Task, addr: int, flags: int) -> Hashable:
-    return private_key(task, addr) if flags & PRIVATE else key_of(task, addr)
+    """Return what stands for a word. Errors: EINVAL, EFAULT."""
+    node = _node(task, addr, flags)
+    key = private_key(task, addr) if flags & PRIVATE else key_of(task, addr)
+    return (key, node) if node else key
+
+
+def _node(task: Task, addr: int, flags: int) -> int:
+    """Return the node where a word's sleepers are kept, 0 where nothing names one.
+
+    A word of FUTEX2_NUMA has it behind itself; where that is -1, the one it gets is stored there.
+    Errors: EINVAL (misaligned, no such node), EFAULT. Source: get_futex_key() of Linux 6.18.
+    """
+    policy = (flags & MPOL and task.mm.policy_at(addr)) or DEFAULT
+    if not flags & NUMA:
+        return policy.preferred_node or 0
+    if addr % (2 * NODE.size):
+        raise SyscallError(errno.EINVAL)
+    (named,) = NODE.unpack(task.mm.copy_in(addr + NODE.size, NODE.size))
+    if named != NO_NODE:
+        if not 0 <= named < task.kernel.memory.nr_nodes:
+            raise SyscallError(errno.EINVAL)
+        return int(named)
+    node = policy.preferred_node or 0  # else the processor's, the first
+    task.mm.copy_out(addr + NODE.size, NODE.pack(node))
+    return node
 
 
 def _check(flags: int, *words: int) -> None:
     """Refuse sizes other than 32 bits, and values that do not fit. Errors: EINVAL."""
-    if flags & ALL_BITS & ~PRIVATE != SIZE_U32 or any(word & ~ALL_BITS for word in words):
+    if flags & ALL_BITS & ~KNOWN_FLAGS != SIZE_U32 or any(word & ~ALL_BITS for word in words):
         raise SyscallError(errno.EINVAL)
 
 
@@ -60,13 +87,22 @@ def _deadline(task: Task, timeout: int, clock: int) -> int | None:
 
 def _words(task: Task, addr: int, count: int) -> list[Word]:
     """Return what struct futex_waitvs at addr name. Errors: EINVAL, EFAULT."""
+    return _named(task, _raw(task, addr, count))
+
+
+def _named(task: Task, raw: list[tuple[int, int, int, int]]) -> list[Word]:
+    return [Word(at, value, _key(task, at, flags)) for value, at, flags, _ in raw]
+
+
+def _raw(task: Task, addr: int, count: int) -> list[tuple[int, int, int, int]]:
+    """Return struct futex_waitvs as they stand at addr. Errors: EINVAL, EFAULT."""
     places = range(addr, addr + count * WAITER.size, WAITER.size)
     raw = [WAITER.unpack(task.mm.copy_in(place, WAITER.size)) for place in places]
     for value, _, flags, reserved in raw:
         _check(flags, value)
         if reserved:
             raise SyscallError(errno.EINVAL)
-    return [Word(at, value, _key(task, at, flags)) for value, at, flags, _ in raw]
+    return raw
 
 
 def _wait(task: Task, words: list[Word], bits: int, deadline: int | None) -> int:
@@ -76,7 +112,7 @@ def _wait(task: Task, words: list[Word], bits: int, deadline: int | None) -> int
     return sleep(task, Sleeper(tuple(word.key for word in words), bits, deadline))
 
 
-@syscall(455, "futex_wait", INT, INT, INT, INT, INT, SINT, partly=NO_NUMA)
+@syscall(455, "futex_wait", INT, INT, INT, INT, INT, SINT)
 def futex_wait(
     task: Task, addr: int, value: int, mask: int, flags: int, timeout: int, clock: int
 ) -> int:
@@ -95,7 +131,7 @@ def futex_wait(
     return _wait(task, [Word(addr, value, _key(task, addr, flags))], mask, deadline)
 
 
-@syscall(454, "futex_wake", INT, INT, SINT, INT, partly=NO_NUMA)
+@syscall(454, "futex_wake", INT, INT, SINT, INT)
 def futex_wake(task: Task, addr: int, mask: int, count: int, flags: int) -> int:
     """Wake up to count of those who wait for the word at addr with a bit of mask; return how many.
 
@@ -108,7 +144,7 @@ def futex_wake(task: Task, addr: int, mask: int, count: int, flags: int) -> int:
     return wake(task, key, count, mask) if count else 0
 
 
-@syscall(456, "futex_requeue", INT, INT, SINT, SINT, partly=NO_NUMA)
+@syscall(456, "futex_requeue", INT, INT, SINT, SINT)
 def futex_requeue(task: Task, waiters: int, flags: int, nr_wake: int, nr_requeue: int) -> int:
     """Wake some who wait for the first of two words, let others wait for the second; count both.
 
@@ -117,16 +153,19 @@ def futex_requeue(task: Task, waiters: int, flags: int, nr_wake: int, nr_requeue
     """
     if flags & ALL_BITS or not waiters:
         raise SyscallError(errno.EINVAL)
-    first, second = _words(task, waiters, 2)
+    raw = _raw(task, waiters, 2)
+    if len({flags for _, _, flags, _ in raw}) > 1:
+        raise SyscallError(errno.EINVAL)
     if signed32(nr_wake) < 0 or signed32(nr_requeue) < 0:
         raise SyscallError(errno.EINVAL)
+    first, second = _named(task, raw)
     if word_at(task, first.addr) != first.value:
         raise SyscallError(errno.EAGAIN)
     woken = wake(task, first.key, nr_wake) if nr_wake else 0
     return woken + requeue(task, first.key, second.key, nr_requeue)
 
 
-@syscall(449, "futex_waitv", INT, INT, INT, INT, SINT, partly=NO_NUMA)
+@syscall(449, "futex_waitv", INT, INT, INT, INT, SINT)
 def futex_waitv(
     task: Task, waiters: int, nr_waiters: int, flags: int, timeout: int, clock: int
 ) -> int:

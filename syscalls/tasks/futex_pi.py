@@ -66,9 +66,9 @@ def try_lock(task: Task, call: Call) -> int:
 
 def unlock(task: Task, call: Call) -> int:
     """Give the lock up, or hand it over to who waits (UNLOCK_PI). Errors: EPERM, EINVAL."""
-    key = call.key
     if word_at(task, call.addr) & TID_MASK != task.number:
         raise SyscallError(errno.EPERM)
+    key = call.key
     if sleepers_of(task, key):
         raise SyscallError(errno.EINVAL)
     task.kernel.pi_locks.release(task, call.addr, key)

@@ -535,7 +535,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
     Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
     Newer("heap", (6, 6), "data that touches the heap is not named [heap]: conform's own layout"),
-    Newer("futex2", (6, 7), "the calls futex_wait, futex_wake and futex_requeue"),
+    Newer("futex2", (6, 16), "futex_wait, futex_wake and futex_requeue, words with a node behind"),
     Newer(
         "seen by inotify", (6, 8), "an open is told before what it cuts, splice of both its ends"
     ),

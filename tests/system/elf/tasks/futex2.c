@@ -18,6 +18,8 @@
 #define WAIT 455
 #define REQUEUE 456
 #define U32 2
+#define NUMA 4
+#define MPOL 8
 #define PRIVATE 128
 
 struct waiter {
@@ -164,6 +166,94 @@ static void sleepers(void)
 	printf("the dead do not wait: %ld\n", call(WAKE, (long)words, 1, 9, U32, 0, 0));
 }
 
+/* What a word with a node behind it says, and which node stands there then. */
+static void numa(uint32_t *word, long flags)
+{
+	static const int nodes[] = { -3, -2, -1, 0, 1, 2, 64, 1024 };
+
+	for (unsigned i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
+		word[1] = (uint32_t)nodes[i];
+		long woken = call(WAKE, (long)word, 1, 1, flags, 0, 0);
+		printf("flags %#lx node %d: wake %ld", flags, nodes[i], woken);
+		printf(" -> %d", (int)word[1]);
+		word[1] = (uint32_t)nodes[i];
+		long waited = call(WAIT, (long)word, 7, 1, flags, 0, 1);
+		printf(" wait %ld -> %d\n", waited, (int)word[1]);
+	}
+}
+
+static void numa_words(void)
+{
+	uint32_t *page =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *last = page + 1022;
+	struct waiter two[2] = { { 0, (uintptr_t)page, U32 | NUMA, 0 },
+				 { 0, (uintptr_t)(page + 2), U32 | NUMA | MPOL, 0 } };
+
+	mprotect(page + 1024, 4096, PROT_NONE);
+	for (long extra = 0; extra <= (MPOL | PRIVATE); extra++)
+		if (!(extra & ~(MPOL | PRIVATE)))
+			numa(page, U32 | NUMA | extra), numa(last, U32 | extra);
+	printf("odd place %ld\n", call(WAKE, (long)(page + 1), 1, 1, U32 | NUMA, 0, 0));
+	page[1] = page[3] = (uint32_t)-1;
+	for (int same = 0; same < 2; same++) {
+		printf("requeue %ld", call(REQUEUE, (long)two, 0, 1, 1, 0, 0));
+		printf(" -> %d %d\n", (int)page[1], (int)page[3]);
+		two[1].flags = two[0].flags;
+	}
+	for (int node = -1; node < 1; node++) {
+		page[1] = (uint32_t)node;
+		mprotect(page, 4096, PROT_READ);
+		printf("read only, node %d: %ld\n", node,
+		       call(WAKE, (long)page, 1, 1, U32 | NUMA, 0, 0));
+		mprotect(page, 4096, PROT_READ | PROT_WRITE);
+	}
+	words[1] = 0;
+	pid_t plain = sleeper(1);
+	until_asleep(1);
+	printf("a plain sleeper: %ld", call(WAKE, (long)words, 1, 1, U32 | NUMA, 0, 0));
+	printf(" -> %d\n", status_of(plain));
+}
+
+/* Words of pages that may only be read: what a file has is known, what is one's own is refused. */
+static void read_only(const char *name, int kind, int fd, int store)
+{
+	uint32_t *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, kind, fd, 0);
+	struct waiter two[2] = { { 0, (uintptr_t)words, U32, 0 }, { 0, (uintptr_t)word, U32, 0 } };
+	struct timespec past = { 1, 0 };
+
+	if (store)
+		word[1] = 1;
+	mprotect(word, 4096, PROT_READ);
+	printf("%s: wait %ld", name, call(WAIT, (long)word, 0, 1, U32, (long)&past, 1));
+	printf(" wake %ld", call(WAKE, (long)word, 1, 1, U32, 0, 0));
+	printf(" requeue %ld", call(REQUEUE, (long)two, 0, 1, 1, 0, 0));
+	printf(" lock %ld", call(SYS_futex, (long)word, 6, 0, (long)&past, 0, 0));
+	printf(" unlock %ld\n", call(SYS_futex, (long)word, 7, 0, 0, 0, 0));
+	munmap(word, 4096);
+}
+
+static void rights(void)
+{
+	int fd = memfd_create("words", 0);
+	uint32_t *shared, *view;
+
+	ftruncate(fd, 4096);
+	for (int store = 0; store < 2; store++) {
+		read_only("own", MAP_PRIVATE | MAP_ANONYMOUS, -1, store);
+		read_only("a file's copy", MAP_PRIVATE, fd, store);
+		read_only("shared", MAP_SHARED, fd, store);
+	}
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	view = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	words = shared;
+	words[0] = 0;
+	pid_t one = sleeper(1);
+	until_asleep(1);
+	printf("by a private view: %ld", call(WAKE, (long)view, 1, 1, U32, 0, 0));
+	printf(" -> %d\n", status_of(one));
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -172,5 +262,7 @@ int main(void)
 	vectors();
 	limits();
 	sleepers();
+	numa_words();
+	rights();
 	return 0;
 }
