@@ -181,6 +181,7 @@ COMPARED_IN = {
     "splice": ("*test_splice.py::test_sequences_have_the_hosts_results*",),
     "xattr": ("*test_elf.py::test_strace_prints_what_strace_prints[[]morecalls]",),
     "heap": ("*test_oracle.py::*_agree_with_linux",),
+    "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),
     "execve": ("*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host",),

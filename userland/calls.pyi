@@ -592,8 +592,12 @@ class Calls:
     RUSAGE_SELF: Final = 0
     RUSAGE_THREAD: Final = 1
     RWF_APPEND: Final = 0x10
+    RWF_ATOMIC: Final = 0x40
+    RWF_DONTCACHE: Final = 0x80
     RWF_DSYNC: Final = 2
     RWF_HIPRI: Final = 1
+    RWF_NOAPPEND: Final = 0x20
+    RWF_NOSIGNAL: Final = 0x100
     RWF_NOWAIT: Final = 8
     RWF_SYNC: Final = 4
     R_OK: Final = 4
@@ -1818,7 +1822,8 @@ class Calls:
     def preadv2(self, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
         """Read into iovecs at pos, or at the file's position for -1.
 
-        Errors: as preadv, EOPNOTSUPP (unknown flags). Source: preadv2(2).
+        flags: RWF_*. Errors: as preadv, EAGAIN (RWF_NOWAIT), EOPNOTSUPP (flags that the file has not),
+        EINVAL. Source: preadv2(2).
         """
 
     def prlimit64(self, pid: int, resource: int, limits: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -1881,7 +1886,8 @@ class Calls:
     def pwritev2(self, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
         """Write iovecs at pos, or at the file's position for -1.
 
-        Errors: as pwritev, EOPNOTSUPP (unknown flags). Source: pwritev2(2).
+        flags: RWF_*. Errors: as pwritev, EAGAIN (RWF_NOWAIT), EOPNOTSUPP (flags that the file has not),
+        EINVAL. Source: pwritev2(2).
         """
 
     def read(self, fd: int, count: int) -> bytes:

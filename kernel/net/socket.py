@@ -17,7 +17,15 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.net.packet import NOBODY, Creds, Packet, Received
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, Inode
+from pkern.kernel.vfs.inode import (
+    MAY_READ,
+    MAY_WRITE,
+    POLLIN,
+    POLLOUT,
+    POLLRDNORM,
+    POLLWRNORM,
+    Inode,
+)
 from pkern.kernel.vfs.pipe import ANYTHING, POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ class Socket(Inode):
     """
 
     kind = "sock"
+    can_nowait = MAY_READ | MAY_WRITE
     noexec = True
     can_epoll = True
     type_bits = stat.S_IFSOCK

@@ -50,6 +50,8 @@ class File:
     were when reading it began, so that removing some meanwhile hides no other.
     """
 
+    is_quiet = False  # while a call goes on that wants no SIGPIPE: RWF_NOSIGNAL
+
     def __init__(
         self,
         kernel: Machine,

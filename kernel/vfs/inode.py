@@ -64,7 +64,12 @@ class Inode:
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     whences = ANYWHERE  # what lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
+    can_pwrite = True  # else writes at a place are ESPIPE
+    write_moves = True  # a write moves the file's position
     fixed = 0  # the errno for who would set its mode, owner or times; 0: by its rights
+    can_nowait = 0  # MAY_READ, MAY_WRITE: what RWF_NOWAIT is taken for
+    can_dontcache = False  # RWF_DONTCACHE is taken
+    one_buffer = 0  # MAY_READ, MAY_WRITE: what is done buffer by buffer, and takes no RWF_ flags
     can_direct = False  # O_DIRECT is taken, of a file that was reached by a path
     write_hint = 0  # F_SET_RW_HINT: how long what is written is expected to live
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
@@ -552,6 +557,7 @@ class DirInode(Inode):
 
     kind = "dir"
     type_bits = stat.S_IFDIR
+    one_buffer = MAY_READ
     can_sync = True
     moves_over = False  # move() replaces what stands there by itself, in one step
 

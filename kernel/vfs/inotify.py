@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, AnonInode, Inode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, AnonInode, Inode
 from pkern.kernel.vfs.pipe import sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class InotifyInode(AnonInode):
     """An instance: its watches, and the events that have not been read."""
 
     also_ready: ClassVar[dict[int, int]] = {}
+    one_buffer = MAY_READ
 
     def __init__(self, kernel: Machine, uid: int) -> None:
         super().__init__(kernel, 0o600)

@@ -84,6 +84,7 @@ class PipeInode(Inode):
     """The queue that all open files of a pipe or FIFO share."""
 
     kind = "fifo"
+    can_nowait = MAY_READ | MAY_WRITE
     can_epoll = True
     type_bits = stat.S_IFIFO
 

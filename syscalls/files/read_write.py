@@ -31,6 +31,7 @@ from pkern.kernel.vfs.inode import (
 from pkern.kernel.vfs.walk import FREELY, Rules
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
+from pkern.syscalls.files.rwf import called
 from pkern.syscalls.files.streams import READERS, WRITERS
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
@@ -49,7 +50,6 @@ UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
 IOVEC = {SYSCALL.mark: struct.Struct("<QQ"), INT80.mark: struct.Struct("<II")}
-RWF_FLAGS = 0x1F
 STREAMS = ("fifo", "sock")  # what is read is gone: a reader's wrong address is an error
 Buffers = list[tuple[int, int]]  # address, bytes
 CURRENT = (1 << 64) - 1  # preadv2's offset for the file's own position
@@ -201,6 +201,14 @@ def _seekable(file: File) -> File:
     return file
 
 
+def _rewritable(file: File) -> File:
+    """Return a file that is written at a place. Errors: ESPIPE, EBADF."""
+    if not file.inode.can_pwrite:
+        raise SyscallError(errno.ESPIPE)
+    _seekable(file).need(MAY_WRITE)
+    return file
+
+
 def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
     """Read into the program's buffers at pos, or at the file's position (None), and move it.
 
@@ -284,7 +292,8 @@ def _write(task: Task, file: File, data: bytes) -> int:
     if file.flags & O_APPEND and data:
         file.pos = file.inode.size
     written = write_at(task, file, file.pos, data)
-    file.pos += written
+    if file.inode.write_moves:
+        file.pos += written
     return written
 
 
@@ -307,8 +316,7 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
     Errors: as pread64. Source: pwrite(2).
     """
     pos = _offset(pos)
-    file = _seekable(task.fds.get(fd))
-    file.need(MAY_WRITE)
+    file = _rewritable(task.fds.get(fd))
     return write_at(task, file, file.inode.size if file.flags & O_APPEND else pos, data)
 
 
@@ -329,8 +337,7 @@ def write_raw(task: Task, fd: int, addr: int, count: int) -> int:
 def pwrite64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write count bytes from addr at pos. Errors: as pwrite64, EFAULT. Source: pwrite(2)."""
     _offset(pos)
-    file = _seekable(task.fds.get(fd))
-    file.need(MAY_WRITE)
+    file = _rewritable(task.fds.get(fd))
     task.mm.check_user(addr, count)
     return pwrite64(task, fd, _payload(task, file, [(addr, count)], pos), pos)
 
@@ -426,10 +433,18 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as read, EINVAL, EFAULT. Source: readv(2).
     """
-    file = task.fds.get(fd)
+    return _read_vectors(task, task.fds.get(fd), addr, count)
+
+
+def _read_vectors(
+    task: Task, file: File, addr: int, count: int, pos: int | None = None, flags: int = 0
+) -> int:
     file.need(MAY_READ)
     buffers = buffers_at(task, addr, count)
-    return _read_into(task, file, buffers, None) if bytes_of(buffers) else 0
+    if not bytes_of(buffers):
+        return 0
+    with called(file, flags, MAY_READ):
+        return _read_into(task, file, buffers, pos)
 
 
 @syscall(20, "writev", SINT, INT, SINT)
@@ -438,60 +453,63 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as write, EINVAL, EFAULT. Source: writev(2).
     """
-    file = _writable(task, fd)
+    return _write_vectors(task, _writable(task, fd), addr, count)
+
+
+def _write_vectors(task: Task, file: File, addr: int, count: int, flags: int = 0) -> int:
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
         return 0
-    return _write(task, file, _payload(task, file, buffers, file.pos))
+    with called(file, flags, MAY_WRITE):
+        return _write(task, file, _payload(task, file, buffers, file.pos))
 
 
 @syscall(295, "preadv", SINT, INT, SINT, INT)
 def preadv(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read into iovecs at pos. Errors: as readv, pread64. Source: preadv(2)."""
     pos = _offset(pos)
-    file = _seekable(task.fds.get(fd))
-    file.need(MAY_READ)
-    buffers = buffers_at(task, addr, count)
-    return _read_into(task, file, buffers, pos) if bytes_of(buffers) else 0
+    return _read_vectors(task, _seekable(task.fds.get(fd)), addr, count, pos)
 
 
 @syscall(296, "pwritev", SINT, INT, SINT, INT)
 def pwritev(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write iovecs at pos. Errors: as writev, pwrite64. Source: pwritev(2)."""
+    return _pwrite_vectors(task, fd, addr, count, pos)
+
+
+def _pwrite_vectors(task: Task, fd: int, addr: int, count: int, pos: int, flags: int = 0) -> int:
     _offset(pos)
-    file = _seekable(task.fds.get(fd))
-    file.need(MAY_WRITE)
+    file = _rewritable(task.fds.get(fd))
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
         return 0
-    return pwrite64(task, fd, _payload(task, file, buffers, pos), pos)
+    with called(file, flags, MAY_WRITE):
+        return pwrite64(task, fd, _payload(task, file, buffers, pos), pos)
 
 
-def _refuse_rwf(flags: int) -> None:
-    if flags & ~RWF_FLAGS:
-        raise SyscallError(errno.EOPNOTSUPP)
-
-
-@syscall(327, "preadv2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
+@syscall(327, "preadv2", SINT, INT, SINT, INT, INT, INT)
 def preadv2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
     """Read into iovecs at pos, or at the file's position for -1.
 
-    Errors: as preadv, EOPNOTSUPP (unknown flags). Source: preadv2(2).
+    flags: RWF_*. Errors: as preadv, EAGAIN (RWF_NOWAIT), EOPNOTSUPP (flags that the file has not),
+    EINVAL. Source: preadv2(2).
     """
-    task.fds.get(fd)
-    _refuse_rwf(flags)
-    return readv(task, fd, addr, count) if pos == CURRENT else preadv(task, fd, addr, count, pos)
+    if pos == CURRENT:
+        return _read_vectors(task, task.fds.get(fd), addr, count, None, flags)
+    pos = _offset(pos)
+    return _read_vectors(task, _seekable(task.fds.get(fd)), addr, count, pos, flags)
 
 
-@syscall(328, "pwritev2", SINT, INT, SINT, INT, INT, INT, partly="the RWF_ flags are hints")
+@syscall(328, "pwritev2", SINT, INT, SINT, INT, INT, INT)
 def pwritev2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, flags: int) -> int:
     """Write iovecs at pos, or at the file's position for -1.
 
-    Errors: as pwritev, EOPNOTSUPP (unknown flags). Source: pwritev2(2).
+    flags: RWF_*. Errors: as pwritev, EAGAIN (RWF_NOWAIT), EOPNOTSUPP (flags that the file has not),
+    EINVAL. Source: pwritev2(2).
     """
-    task.fds.get(fd)
-    _refuse_rwf(flags)
-    return writev(task, fd, addr, count) if pos == CURRENT else pwritev(task, fd, addr, count, pos)
+    if pos == CURRENT:
+        return _write_vectors(task, _writable(task, fd), addr, count, flags)
+    return _pwrite_vectors(task, fd, addr, count, pos, flags)
 
 
 # ---- seek ----

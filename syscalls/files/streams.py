@@ -57,7 +57,8 @@ def write_pipe(task: Task, file: File, data: bytes) -> int:
         try:
             return file.inode.file_write(file, 0, rest, task)
         except SyscallError as error:
-            signal_broken_pipe(task, error)
+            if not file.is_quiet:
+                signal_broken_pipe(task, error)
             raise
 
     done = _all_of(task, data, put)

@@ -60,7 +60,8 @@ def begun(task: Task, limit: int | None) -> Progress:
 
 def flags_of(file: File, flags: int) -> int:
     """Return a call's MSG_* flags: those of its open file too."""
-    return flags | (MSG_DONTWAIT if file.flags & O_NONBLOCK else 0)
+    quiet = MSG_NOSIGNAL if file.is_quiet else 0
+    return flags | quiet | (MSG_DONTWAIT if file.flags & O_NONBLOCK else 0)
 
 
 def wait_or_stop(task: Task, wait: MustWait, progress: Progress, flags: int) -> None:

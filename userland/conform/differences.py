@@ -562,6 +562,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("mdwe", (6, 18), "PR_SET_MDWE and its flags, flags of PR_SET_THP_DISABLE"),
     Newer("order of vmstat", (6, 18), "the order of the lines of /proc/vmstat"),
     Newer("rollup", (6, 18), "smaps_rollup of a process that has ended is ESRCH at open"),
+    Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer(
         "fields of /proc",
         (6, 18),

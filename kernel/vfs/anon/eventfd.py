@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class EventInode(AnonInode):
     """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
 
     also_ready: ClassVar[dict[int, int]] = {}
+    can_nowait, one_buffer = MAY_READ, MAY_WRITE
 
     def __init__(self, kernel: Machine, count: int, flags: int) -> None:
         super().__init__(kernel, 0o600)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -42,6 +42,7 @@ class SignalInode(AnonInode):
     """A set of signals. pack: makes struct signalfd_siginfo of what signals.take() gives."""
 
     also_ready: ClassVar[dict[int, int]] = {}
+    can_nowait = MAY_READ
 
     def __init__(self, kernel: Machine, maker: Reader, mask: int, pack: Callable[[Any], bytes]):
         super().__init__(kernel, 0o600)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, POLLIN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -25,6 +25,7 @@ class TimerInode(AnonInode):
     """
 
     also_ready: ClassVar[dict[int, int]] = {}
+    can_nowait = MAY_READ
     due: int | None = None
     interval = 0
     clock = 0  # whose its absolute times are

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN, DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, DirInode, Inode, LinkInode
 from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class NullDevice(Inode):
     kind = "chr"
     type_bits = stat.S_IFCHR
     is_sink = True
+    can_nowait = MAY_READ | MAY_WRITE
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return b""
@@ -51,6 +52,8 @@ class ZeroDevice(NullDevice):
 
 class FullDevice(NullDevice):
     """/dev/full: there is never room."""
+
+    can_nowait = 0
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return bytes(nbytes)

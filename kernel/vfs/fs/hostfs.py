@@ -26,6 +26,7 @@ from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
     KEEP_SIZE,
     LAST_PAGE,
+    MAY_READ,
     PAGE_SIZE,
     S_ISGID,
     WRITE_BATCH,
@@ -131,6 +132,7 @@ class HostFile(HostAttributes, MappedInode):
     """A regular file of the host. Its descriptor stays open while the machine runs."""
 
     mapping_flags = lib.MAPPING_WRITEBACK
+    can_nowait, can_dontcache = MAY_READ, True
     fallocate_modes = MappedInode.fallocate_modes | {ZERO_RANGE, ZERO_RANGE | KEEP_SIZE}
 
     def __init__(self, fs: HostFs, fd: int, status: os.stat_result) -> None:

@@ -68,6 +68,8 @@ class FixedMode(ProcInode):
 class TextFile(ProcInode):
     """A file whose content text() makes."""
 
+    can_pwrite = False
+
     def __init__(self, kernel: Machine, mode: int, text: Callable[[], Text]) -> None:
         super().__init__(kernel, mode)
         self._text = text

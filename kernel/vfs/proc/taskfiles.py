@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import ANYWHERE, FROM_START, MAY_WRITE, NOWHERE, POLLIN, Inode
+from pkern.kernel.vfs.inode import (
+    ANYWHERE,
+    FROM_START,
+    MAY_READ,
+    MAY_WRITE,
+    NOWHERE,
+    POLLIN,
+    Inode,
+)
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import namespaces as proc_namespaces
@@ -141,6 +149,9 @@ ROWS: dict[str, Row] = {
 class TaskFile(FixedMode):
     """A file of /proc/PID, by its row."""
 
+    one_buffer = MAY_READ | MAY_WRITE
+    write_moves = False
+
     def __init__(
         self,
         kernel: Machine,
@@ -153,6 +164,7 @@ class TaskFile(FixedMode):
         self._pid_ns = pid_ns
         self._row = row
         self.whences, self.can_epoll = row.whences, bool(row.ready)
+        self.can_pwrite = row.whences != FROM_START  # seq_open() of Linux 6.18
         self._of_task = of_task
         self._reader = reader
         self._content = b""
