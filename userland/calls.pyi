@@ -1960,9 +1960,9 @@ class Calls:
         """
 
     def renameat2(self, old_dirfd: int, old: StrPath, new_dirfd: int, new: StrPath, flags: int = 0) -> int:
-        """As renameat, with RENAME_NOREPLACE 1 and RENAME_EXCHANGE 2. Errors: as rename, EEXIST.
+        """As renameat, with RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4 (on tmpfs).
 
-        Source: renameat2(2).
+        Errors: as rename, EEXIST, EINVAL (flags that exclude each other). Source: renameat2(2).
         """
 
     def restart_syscall(self) -> int:

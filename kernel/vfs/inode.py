@@ -559,6 +559,7 @@ class DirInode(Inode):
     type_bits = stat.S_IFDIR
     one_buffer = MAY_READ
     can_sync = True
+    can_whiteout = False  # a device without a number may stand where a name was: RENAME_WHITEOUT
     moves_over = False  # move() replaces what stands there by itself, in one step
 
     def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 IN_MODIFY, IN_ATTRIB = 2, 4  # of inotify(7)
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+WHITEOUT = "chr", 0  # a device whose number is 0:0: kind and number, mknod(2)
 MAX_LINK_TEXT = 4095
 NO_ENTRY_ERROR = {".": errno.EINVAL, "..": errno.ENOTEMPTY, "/": errno.EBUSY}  # of rmdir
 
@@ -176,7 +177,8 @@ def mknod(task: Caller, place: Place, kind: str, mode: int, rdev: int) -> Inode:
     """
     _need_no_slash(place)
     need_creatable(task, place)
-    if kind in ("chr", "blk") and not task.capable("CAP_MKNOD"):
+    is_whiteout = (kind, rdev) == WHITEOUT
+    if kind in ("chr", "blk") and not is_whiteout and not task.capable("CAP_MKNOD"):
         raise SyscallError(errno.EPERM)
     directory: Any = place.directory
     mode &= 0o7777 & ~task.umask
@@ -291,9 +293,10 @@ def _entry(place: Place) -> Inode:
 
 
 def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
-    """Move a name, replacing what stood there, or exchange two.
+    """Move a name, replacing what stood there, or exchange two; a whiteout may be left behind.
 
-    Errors: ENOENT, EXDEV, EBUSY, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself).
+    Errors: ENOENT, EXDEV, EBUSY, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself, or no
+    whiteouts there), ENOSPC (for a whiteout).
     Source: rename(2), Linux 6.18 fs/namei.c for the order.
     """
     if old.mount is not new.mount:
@@ -311,10 +314,14 @@ def rename(task: Caller, old: Place, new: Place, flags: int) -> None:
         if moved is not None:
             moved.need_movable()
             prepare_change(task, moved)
+    if flags & RENAME_WHITEOUT:
+        _need_whiteout(old.directory)
     replaced = None if flags & RENAME_EXCHANGE else new.inode
     watched = replaced is not None and inode.kernel.vfs.notify is not None
     with held(replaced) if watched and replaced is not None else nullcontext():
         _move(old, new, inode, flags)
+        if flags & RENAME_WHITEOUT:
+            _leave_whiteout(task, old)
         _moved(task, old, new, inode, flags)
 
 
@@ -327,6 +334,18 @@ def _move(old: Place, new: Place, inode: Inode, flags: int) -> None:
         source.move(old.name, new.directory, new.name)
         if new.inode is not None:
             new.inode.changed()
+
+
+def _need_whiteout(directory: Any) -> None:
+    if not directory.can_whiteout:
+        raise SyscallError(errno.EINVAL)
+    directory.fs.need_inode()
+
+
+def _leave_whiteout(task: Caller, old: Place) -> None:
+    directory: Any = old.directory
+    kind, rdev = WHITEOUT
+    directory.mknod(old.name, kind, 0, rdev, task)
 
 
 def _check_targets(old: Place, new: Place, inode: Inode, flags: int) -> None:

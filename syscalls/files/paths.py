@@ -155,16 +155,16 @@ def renameat(task: Task, old_dirfd: int, old: str, new_dirfd: int, new: str) -> 
     return renameat2(task, old_dirfd, old, new_dirfd, new)
 
 
-@syscall(316, "renameat2", SINT, PATH, SINT, PATH, INT, partly="no RENAME_WHITEOUT")
+@syscall(316, "renameat2", SINT, PATH, SINT, PATH, INT)
 def renameat2(
     task: Task, old_dirfd: int, old: str, new_dirfd: int, new: str, flags: int = 0
 ) -> int:
-    """As renameat, with RENAME_NOREPLACE 1 and RENAME_EXCHANGE 2. Errors: as rename, EEXIST.
+    """As renameat, with RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4 (on tmpfs).
 
-    Source: renameat2(2).
+    Errors: as rename, EEXIST, EINVAL (flags that exclude each other). Source: renameat2(2).
     """
     refuse_flags(flags, RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)
-    if (flags & RENAME_EXCHANGE and flags != RENAME_EXCHANGE) or flags & RENAME_WHITEOUT:
+    if flags & RENAME_EXCHANGE and flags != RENAME_EXCHANGE:
         raise SyscallError(errno.EINVAL)
     source = place_at(task, old_dirfd, old, Last.ENTRY)
     target = place_at(task, new_dirfd, new, Last.ENTRY)

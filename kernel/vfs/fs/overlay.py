@@ -154,6 +154,8 @@ class OverlayDir(Overlaid, TmpfsDir):
     that something new has taken since.
     """
 
+    can_whiteout = False  # as Linux's overlayfs, which has its own
+
     fs: OverlayFs
 
     def __init__(self, fs: OverlayFs, mode: int, uid: int = 0, gid: int = 0) -> None:

@@ -26,6 +26,7 @@ class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
 
     whences = FROM_START
+    can_whiteout = True
 
     @property
     def size(self) -> int:
