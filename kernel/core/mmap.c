@@ -44,23 +44,50 @@ static bool is_sealed(mm *mm, uint64_t start, uint64_t end)
 	return false;
 }
 
-static int64_t may_unmap(const struct vma *vma, uint64_t start, uint64_t end)
+static bool may_unmap(const struct vma *vma, uint64_t start, uint64_t end)
 {
-	bool splits = false;
-	for (; vma && vma->start < end; vma = vma->next) {
-		if (vma->flags & VM_SEALED)
-			return -EPERM;
-		splits |= splits_large(vma, start) || splits_large(vma, end);
+	for (; vma && vma->start < end; vma = vma->next)
+		if (vma->flags & VM_SEALED || splits_large(vma, start) || splits_large(vma, end))
+			return false;
+	return true;
+}
+
+static int64_t split_at(struct vma *vma, uint64_t addr)
+{
+	if (vma->flags & VM_SEALED)
+		return -EPERM;
+	if (splits_large(vma, addr))
+		return -EINVAL;
+	return vma_split(vma, addr) ? 0 : no_memory(vma->mm->machine);
+}
+
+/* Linux splits what it would unmap at both ends first; a refusal, err or an earlier one, leaves that. */
+static int64_t refuse_unmap(mm *mm, uint64_t start, uint64_t end, int64_t err)
+{
+	struct vma *vma = vma_find_intersection(mm, start, end);
+	if (vma && start > vma->start) {
+		if (end < vma->end && mm->counters.map_count >= mm->machine->tunables.max_map_count)
+			return -ENOMEM;
+		int64_t refused = split_at(vma, start);
+		if (refused)
+			return refused;
+		vma = vma->next;
 	}
-	return splits ? -EINVAL : 0;
+	for (; vma && vma->start < end; vma = vma->next) {
+		int64_t refused = vma->flags & VM_SEALED ? -EPERM : 0;
+		if (!refused && end < vma->end)
+			refused = split_at(vma, end);
+		if (refused)
+			return refused;
+	}
+	return err;
 }
 
 static int64_t unmap_keeping_tables(mm *mm, uint64_t start, uint64_t end)
 {
 	struct vma *vma = vma_find_intersection(mm, start, end);
-	int64_t refused = may_unmap(vma, start, end);
-	if (refused)
-		return refused;
+	if (!may_unmap(vma, start, end))
+		return refuse_unmap(mm, start, end, -EPERM);
 	if (vma && start > vma->start && end < vma->end) {
 		int64_t err = cut(vma, start, end);
 		if (err)
@@ -120,7 +147,8 @@ int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
 
 /* ---- mmap ---- */
 
-static uint64_t pages_mapped(mm *mm, uint64_t start, uint64_t end)
+/* How many pages are mapped there; those that are charged are nr_charged. */
+static uint64_t pages_mapped(mm *mm, uint64_t start, uint64_t end, uint64_t *nr_charged)
 {
 	uint64_t nr = 0;
 	struct vma *vma = vma_find_intersection(mm, start, end);
@@ -128,6 +156,8 @@ static uint64_t pages_mapped(mm *mm, uint64_t start, uint64_t end)
 		uint64_t low = vma->start > start ? vma->start : start;
 		uint64_t high = vma->end < end ? vma->end : end;
 		nr += (high - low) >> PAGE_SHIFT;
+		if (vma->flags & VM_ACCOUNT)
+			*nr_charged += (high - low) >> PAGE_SHIFT;
 	}
 	return nr;
 }
@@ -181,8 +211,11 @@ static int64_t commit_vma(mm *mm, const struct vma *model, enum joining joining)
 	return 0;
 }
 
-/* The reference on file and the commit charge that model's VMA will own; on error, what it got. */
-static int64_t take_charges(machine *m, struct vma *model)
+/*
+ * The reference on file and the commit charge that model's VMA will own; on error, what it got.
+ * Of its pages, replaced are charged already: those in its place, which pay theirs back as they go.
+ */
+static int64_t take_charges(machine *m, struct vma *model, uint64_t replaced)
 {
 	if (model->file) {
 		file_get(model->file);
@@ -194,8 +227,9 @@ static int64_t take_charges(machine *m, struct vma *model)
 	}
 	if (!wants_commit(model->flags))
 		return 0;
-	if (!commit_charge(m, vma_pages(model)))
+	if (!commit_charge(m, vma_pages(model) - replaced))
 		return -ENOMEM;
+	m->counters.nr_committed += replaced;
 	model->flags |= VM_ACCOUNT;
 	return 0;
 }
@@ -224,11 +258,12 @@ static inline int64_t mapped(const struct vma *model)
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
 			  uint64_t pgoff, enum joining joining)
 {
-	uint64_t nr = len >> PAGE_SHIFT, replaced = pages_mapped(mm, start, start + len);
+	uint64_t nr = len >> PAGE_SHIFT, charged = 0;
+	uint64_t replaced = pages_mapped(mm, start, start + len, &charged);
 	if (replaced && is_sealed(mm, start, start + len))
-		return -EPERM;
+		return refuse_unmap(mm, start, start + len, -EPERM);
 	if (!may_expand(mm, vm_flags, nr - replaced))
-		return -ENOMEM;
+		return refuse_unmap(mm, start, start + len, -ENOMEM);
 	if (mm->merge_any && ksm_may_merge(vm_flags))
 		vm_flags |= VM_MERGEABLE;
 	int64_t err = replaced ? uffd_event(mm, start, start + len) : 0;
@@ -240,19 +275,20 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			     .pgoff = pgoff,
 			     .mm = mm,
 			     .file = f };
-	err = take_charges(mm->machine, &model);
+	err = take_charges(mm->machine, &model, charged);
 	if (!err && !replaced && joining == JOINS_NEIGHBOURS && vma_merge_new(mm, &model)) {
 		if (f)
 			file_put(f); /* the neighbour has its own */
 		return mapped(&model);
 	}
-	if (!err)
+	if (err)
+		err = refuse_unmap(mm, start, start + len, err);
+	else
 		err = commit_vma(mm, &model, joining);
-	if (err) {
-		give_charges_back(mm->machine, &model);
-		return err;
-	}
-	return mapped(&model);
+	if (!err)
+		return mapped(&model);
+	give_charges_back(mm->machine, &model);
+	return err;
 }
 
 /* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
