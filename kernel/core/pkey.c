@@ -77,7 +77,9 @@ static void set_rights(mm *mm, uint64_t key, uint64_t rights)
 
 static int64_t take_key(mm *mm)
 {
-	for (int key = 0; has_pkeys(mm) && key < NR_PKEYS; key++)
+	if (!has_pkeys(mm))
+		return -EINVAL; /* Linux finds one, but cannot set its rights */
+	for (int key = 0; key < NR_PKEYS; key++)
 		if (!(mm->pkeys >> key & 1)) {
 			mm->pkeys |= (uint16_t)(1 << key);
 			return key;
