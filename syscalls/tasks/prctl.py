@@ -52,7 +52,8 @@ NSIG = 64
 NAME_MAX = 15
 PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 ANON_NAME_BYTES = 80  # with the NUL
-SECURE_BITS, SECURE_LOCKS = 0xFF, 0xAA
+SECURE_BITS, SECURE_LOCKS = 0xFFF, 0xAAA
+SECURE_OWN_BITS = 0xF00  # restrictions that programs put on themselves, with their locks
 AMBIENT_IS_SET, AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL = 1, 2, 3, 4
 
 
@@ -218,7 +219,9 @@ def _set_securebits(task: Task, args: Arguments) -> int:
     old, new = task.cred.securebits, args[0]
     locked = (old & SECURE_LOCKS) >> 1
     fixed = (old ^ new) & locked | old & SECURE_LOCKS & ~new | new & ~SECURE_BITS
-    _need(not fixed and task.capable_in(task.cred.user_ns, "CAP_SETPCAP"), errno.EPERM)
+    needs_right = old == new or (old ^ new) & ~SECURE_OWN_BITS
+    right = task.capable_in(task.cred.user_ns, "CAP_SETPCAP")
+    _need(not fixed and (right or not needs_right), errno.EPERM)
     commit(task, task.cred._replace(securebits=new))
     return 0
 
