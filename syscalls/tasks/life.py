@@ -395,16 +395,18 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
     """Return (pid, status) of a child, or (0, 0) with WNOHANG if none has news.
 
     A Python program's wait lets its children in machine code run; a live child that is a Python
-    program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK where
-    a Python program would sleep for ever. Source: wait4(2).
+    program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL, ESRCH (a pid
+    of -2^31); EDEADLK where a Python program would sleep for ever. Source: wait4(2).
     """
     event = _wait4(task, pid, options)
     return (event.pid, event.status) if event else (0, 0)
 
 
 def _wait4(task: Task, pid: int, options: int) -> Event | None:
-    if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS or pid == -(1 << 31):
+    if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS:
         raise SyscallError(errno.EINVAL)
+    if pid == -(1 << 31):  # whose group has no number
+        raise SyscallError(errno.ESRCH)
     wait = _wait if task.context is not None else _wait_in_python
     return wait(task, _choice(pid), options | WEXITED)
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -73,6 +74,7 @@ static void waiting(void)
 	waitpid(-1, &status, 0);
 	show("again", status);
 	printf("bad: %d %d\n", waitpid(-1, &status, 0x1000), errno == EINVAL);
+	printf("no group has this: %d %d\n", waitpid(INT_MIN, &status, 0), errno == ESRCH);
 }
 
 static void signals_of_children(void)
