@@ -1779,8 +1779,8 @@ class Calls:
     def pkey_alloc(self, flags: int, access_rights: int) -> int:
         """Return a protection key that no one has (1 to 15); the caller's PKRU gets access_rights.
 
-        access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights),
-        ENOSPC (all are taken, or the processor has none: boot with cpu="pku"). Source: pkey_alloc(2).
+        access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights;
+        no processor with keys: boot with cpu="pku"), ENOSPC (all are taken). Source: pkey_alloc(2).
         """
 
     def pkey_free(self, pkey: int) -> int:
@@ -2557,8 +2557,8 @@ class Calls:
         """Return (pid, status) of a child, or (0, 0) with WNOHANG if none has news.
 
         A Python program's wait lets its children in machine code run; a live child that is a Python
-        program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL; EDEADLK where
-        a Python program would sleep for ever. Source: wait4(2).
+        program too cannot be waited for: nothing would run it. Errors: ECHILD, EINVAL, ESRCH (a pid
+        of -2^31); EDEADLK where a Python program would sleep for ever. Source: wait4(2).
         """
 
     def waitid(self, kind: int, number: int, info: int, options: int, usage: int) -> int:

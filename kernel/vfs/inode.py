@@ -63,6 +63,7 @@ class Inode:
     lasting_flags = 0  # of those that an open of other kinds forgets
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     whences = ANYWHERE  # what lseek takes
+    top_offset = MAX_SIZE  # the last position that lseek takes
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     can_pwrite = True  # else writes at a place are ESPIPE
     write_moves = True  # a write moves the file's position

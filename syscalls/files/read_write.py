@@ -216,7 +216,7 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
     """
     where = file.pos if pos is None else pos
     total = min(bytes_of(buffers), MAX_COUNT)
-    if total > MAX_OFFSET - where:
+    if total > file.inode.top_offset - where:
         raise SyscallError(errno.EINVAL)
     if file.inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
@@ -414,7 +414,7 @@ def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
     Errors: EINVAL (beyond the last offset), EFAULT.
     """
     wanted = min(bytes_of(buffers), MAX_COUNT)
-    if wanted > MAX_OFFSET - pos:
+    if wanted > file.inode.top_offset - pos:
         raise SyscallError(errno.EINVAL)
     if file.inode.is_sink:
         return bytes(wanted)
@@ -535,10 +535,12 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
         pos = _seek_data(file, offset, whence)
     else:
         pos = offset + {SEEK_SET: 0, SEEK_CUR: file.pos, SEEK_END: file.inode.size}[whence]
-    if not 0 <= pos <= MAX_OFFSET:
+    if file.inode.top_offset > MAX_OFFSET:
+        pos &= file.inode.top_offset
+    if not 0 <= pos <= file.inode.top_offset:
         raise SyscallError(errno.EINVAL)
     file.pos = pos
-    return pos
+    return signed64(pos)
 
 
 def _seek_data(file: File, offset: int, whence: int) -> int:

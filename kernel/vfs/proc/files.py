@@ -10,8 +10,8 @@ from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
-from pkern.kernel.vfs.inode import ANYWHERE, MAY_READ, MAY_WRITE, POLLIN, Inode
-from pkern.kernel.vfs.proc.inode import FixedMode, ProcInode, task_of
+from pkern.kernel.vfs.inode import ANYWHERE, MAX_SIZE, MAY_READ, MAY_WRITE, POLLIN, Inode
+from pkern.kernel.vfs.proc.inode import AddressFile, FixedMode, ProcInode, task_of
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -38,14 +38,17 @@ def need_memory_of(of: Task, reader: Task) -> None:
 
 
 def word_range(pos: int, nbytes: int, total: int) -> tuple[int, int]:
-    """Return (first word, how many) of a read among total words. Errors: EINVAL (parts of one)."""
-    if pos % WORD or nbytes % WORD:
+    """Return (first word, how many) of a read among total words.
+
+    Errors: EINVAL (parts of a word, a position that is negative as numbers go).
+    """
+    if pos % WORD or nbytes % WORD or pos > MAX_SIZE:
         raise SyscallError(errno.EINVAL)
     first = pos // WORD
     return first, max(0, min(nbytes // WORD, total - first, MAX_WORDS))
 
 
-class PagemapFile(FixedMode):
+class PagemapFile(AddressFile):
     """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
@@ -121,7 +124,7 @@ class PagesFile(ProcInode):
 # ---- another task's memory ----
 
 
-class MemFile(FixedMode):
+class MemFile(AddressFile):
     """/proc/PID/mem: the task's memory at its addresses, whatever protects it, for a tracer."""
 
     def __init__(self, kernel: Machine, of_task: Task, reader: Task | None = None) -> None:

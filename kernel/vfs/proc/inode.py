@@ -25,6 +25,7 @@ Text = str | bytes
 
 
 BLOCK_SIZE = 1024
+MAX_ADDRESS = (1 << 64) - 1
 
 
 @functools.lru_cache(64)
@@ -63,6 +64,12 @@ class FixedMode(ProcInode):
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""
         raise SyscallError(errno.EPERM)
+
+
+class AddressFile(FixedMode):
+    """A file whose positions are a task's addresses, or grow with them: none is negative."""
+
+    top_offset = MAX_ADDRESS
 
 
 class TextFile(ProcInode):

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *names[] = {
@@ -48,6 +49,26 @@ static const char *names[] = {
 	"/dev/full",
 };
 
+/* Positions that are addresses of the kernel's half: negative, as numbers go. */
+static void high_addresses(const char *name)
+{
+	int fd = open(name, O_RDONLY);
+	long word, from_start = syscall(SYS_lseek, fd, -8192L, SEEK_SET);
+	long on = syscall(SYS_lseek, fd, 1024L, SEEK_CUR);
+	long got = read(fd, &word, sizeof(word));
+	printf("%s: at %ld, %ld, read %ld %s\n", name, from_start, on, got,
+	       got < 0 ? strerrorname_np(errno) : "");
+	close(fd);
+}
+
+static void to_size(const char *name)
+{
+	int fd = open(name, O_WRONLY);
+	int done = ftruncate(fd, 5), error = errno;
+	printf("%s: ftruncate %d %s\n", name, done, done ? strerrorname_np(error) : "");
+	close(fd);
+}
+
 int main(void)
 {
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -63,5 +84,13 @@ int main(void)
 		printf("\n");
 		close(fd);
 	}
+	high_addresses("/proc/self/mem");
+	high_addresses("/proc/self/pagemap");
+	high_addresses("/proc/self/maps");
+	to_size("/proc/self/clear_refs");
+	to_size("/proc/self/mem");
+	to_size("/proc/sys/kernel/domainname");
+	to_size("/sys/kernel/mm/ksm/run");
+	to_size("/dev/null");
 	return 0;
 }
