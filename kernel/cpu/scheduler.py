@@ -66,7 +66,6 @@ CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL, SLEEP, TU
     lib.RUN_SLEEP,
     lib.RUN_TURNED,
 )
-LOOKS = frozenset({EVENT, lib.RUN_DEBUG})  # stops that somebody else wants
 EINTR, ENOSYS = 4, 38
 FUTEX = 202
 DISPATCH = "pkern.kernel.tasks.dispatch"
@@ -166,7 +165,6 @@ class Scheduler:
         self._exit = self.processor.exit
         words = ffi.buffer(ffi.addressof(self._exit, "nr"), 8 * (1 + NR_ARGS))
         self._call_words = memoryview(words).cast("Q")  # number and six arguments
-        self._needs = 0  # in a row, of the task that runs
         kernel.watch.booted(self)
 
     @property
@@ -416,7 +414,7 @@ class Scheduler:
         Who sleeps so goes on once those who came to sleep so after it have gone on. Errors: as run.
         """
         thread, clock, words = task.thread, self.kernel.clock, self._call_words.tolist()
-        before, needs, began = thread.call, self._needs, clock.now_ns
+        before, began = thread.call, clock.now_ns
         turn_began = self._its_turn.began_ns
         thread.call = before or (words[0], tuple(words[1:]))
         thread.sleeps_in_call += 1
@@ -424,7 +422,7 @@ class Scheduler:
             self.run_until(lambda: done() or not task.alive or task.signals.is_killed())
         finally:
             thread.sleeps_in_call -= 1
-            thread.call, self._needs, self.running = before, needs, task
+            thread.call, self.running = before, task
             for place, word in enumerate(words):
                 self._call_words[place] = word
             self._its_turn.began_ns = turn_began + clock.now_ns - began
@@ -508,7 +506,7 @@ class Scheduler:
         if not turn.passed or before is None:
             return task if before is None else before
         before.group.cpu_ns += turn.ran_ns
-        turn.passed = turn.ran_ns = self._needs = 0
+        turn.passed = turn.ran_ns = 0
         now: Task = ffi.from_handle(lib.run_owner(self._handle))
         self.running = now
         now.mm.process = now  # the core has told the address space
@@ -581,7 +579,6 @@ class Scheduler:
             elif reason == SLEEP:
                 return task, False
             else:
-                self._count_needs(reason)
                 self._serve_stop(task, reason)
                 reason = self._resume(task)
         return task, False
@@ -1107,13 +1104,6 @@ class Scheduler:
 
     # ---- stops that are no system call ----
 
-    def _count_needs(self, reason: int) -> None:
-        """Count the needs in a row; who only looks, a hook or a debugger, does not end it."""
-        if reason == NEED:
-            self._needs += 1
-        elif reason not in LOOKS:
-            self._needs = 0
-
     def _serve_stop(self, task: Task, reason: int) -> None:
         exit_ = self._exit
         if reason == NEED:
@@ -1133,10 +1123,10 @@ class Scheduler:
     def _serve_need(self, task: Task, status: int) -> None:
         if status == lib.NEED_USER:  # its monitor may want the very byte
             self.kernel.memory.need.addr = self._exit.addr
+        access, asked = int(self._exit.access), int(self._exit.asked)
         try:
-            self.kernel.memory.serve_fault(task, status, self._needs - 1)
+            self.kernel.memory.serve_fault(task, status, asked)
         except MemoryFault as fault:
-            access = int(self._exit.access)
             traps.page_fault(task, fault.signo, fault.code, fault.addr, access)
         except WouldBlock as wait:
             if not task.attention:  # a signal first

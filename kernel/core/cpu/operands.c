@@ -186,11 +186,7 @@ static void reach_second(processor *p, uint64_t last, uint64_t nbytes)
 		status = mm_fault(p->mm, page, ACCESS_WRITE);
 	if (!status)
 		return;
-	p->exit.status = status;
-	p->exit.addr = nbytes > ALIGNED ? last : page;
-	p->exit.access = ACCESS_WRITE;
-	p->exit.reason = is_verdict(status) ? RUN_FAULT : RUN_NEED;
-	p->stopped = true;
+	stop_access(p, status, nbytes > ALIGNED ? last : page, ACCESS_WRITE);
 	p->lib.call.stop(p->uc);
 }
 

@@ -101,6 +101,8 @@ struct context {
 	bool own_time;         /* the machine's uptime is not what it is to be told */
 	bool in_ia32_call;     /* made by int 0x80; until the task runs on */
 	bool resume;           /* RF: it stands at a fault; until it runs on */
+	uint64_t asking;       /* the page, and the access to it, that had a need last */
+	uint64_t asked;        /* how often in a row; 0: it is done */
 	void *owner;           /* what Python knows it by */
 	struct runner *runner; /* its thread */
 	struct link turn;      /* in the queue */
@@ -206,6 +208,7 @@ void flush_tlb(processor *p);
 bool is_stale(const processor *p); /* does the TLB, or code, lag behind the memory of who runs? */
 void take_hook(processor *p, engine_hook hook);
 void leave_soon(processor *p); /* and enter again, once the block has ended */
+void stop_access(processor *p, int64_t status, uint64_t addr, uint64_t access);
 void raise_exception(processor *p, uint32_t vector);
 uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max); /* how many */
 

@@ -137,6 +137,34 @@ static bool stops_to_show(processor *p, uint64_t access)
 	return true;
 }
 
+static uint64_t asking_for(uint64_t page, uint64_t access) { return page | access; }
+
+/* Its page is there: whatever it asks for next is another need. */
+static void note_reached(context *c, uint64_t page, uint64_t access)
+{
+	if (c->asking == asking_for(page, access))
+		c->asked = 0;
+}
+
+static uint64_t count_asked(context *c, uint64_t page, uint64_t access)
+{
+	if (c->asking != asking_for(page, access))
+		c->asked = 0;
+	c->asking = asking_for(page, access);
+	return c->asked++;
+}
+
+/* An access cannot go on: the kernel is to serve a need of it, or to tell of a verdict. */
+void stop_access(processor *p, int64_t status, uint64_t addr, uint64_t access)
+{
+	p->exit.status = status;
+	p->exit.addr = addr;
+	p->exit.access = access;
+	if (!is_verdict(status))
+		p->exit.asked = count_asked(p->current, addr & PAGE_MASK, access);
+	stop_run(p, is_verdict(status) ? RUN_FAULT : RUN_NEED);
+}
+
 /* The arena offset of a page, faulting it in; or a stop, and -1. */
 static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 {
@@ -144,8 +172,10 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		int64_t at = mm_translate(p->mm, linear, access);
-		if (at >= 0)
+		if (at >= 0) {
+			note_reached(p->current, linear, access);
 			return at;
+		}
 		if (p->debug && debug_tells_fault(p, linear, access))
 			return -1;
 		if (is_told(p->machine))
@@ -156,10 +186,7 @@ static int64_t reach_page(processor *p, uint64_t linear, uint64_t access)
 		if (is_told(p->machine) && stops_to_show(p, access))
 			return -1;
 	}
-	p->exit.status = status;
-	p->exit.addr = linear;
-	p->exit.access = access;
-	stop_run(p, is_verdict(status) ? RUN_FAULT : RUN_NEED);
+	stop_access(p, status, linear, access);
 	return -1;
 }
 

@@ -42,6 +42,7 @@ struct run_exit {
 	uint64_t vector;
 	uint64_t rip;
 	uint64_t software; /* the vector came from an int instruction */
+	uint64_t asked;    /* RUN_NEED: how often the same access has asked before, in a row */
 };
 
 struct run_counters {
