@@ -22,6 +22,7 @@ from pkern.kernel.cpu.vsyscall import VsyscallPage
 from pkern.kernel.errors import SIGKILL, KernelBug, MachineClosed, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
+from pkern.kernel.mm.numa import NumaMemory
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.namespaces.base import IPC, Namespace
 from pkern.kernel.namespaces.pid import PidNamespace
@@ -182,7 +183,7 @@ class Kernel:
         self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
         self.visits: Visits | None = None  # the door for other threads of the host, if there is one
         self.processor: Processor | None = None  # for machine code; its owner sets it
-        self.memory = Memory(
+        self.memory = (Memory if nodes == 1 else NumaMemory)(
             parse_size(ram),
             rmap=rmap,
             nrpte=nrpte,

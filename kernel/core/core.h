@@ -407,7 +407,7 @@ struct machine {
 	uint64_t ksm_addr;
 	struct ksm_item **ksm_link; /* where the cursor's next item hangs */
 	struct mempolicy *policies;
-	mm *faulting;     /* whose fault is being served */
+	mm *acting;       /* whose fault is served, or in whose call a file's pages are worked on */
 	bool culls_later; /* what a fault brings to a locked VMA: populate_vma() culls it */
 	bool noted;       /* what is about to be unmapped is known to those who watch it */
 	uint64_t vsyscall[NR_VSYSCALL_FRAMES]; /* pfns, 0 until they are loaded */

@@ -249,6 +249,7 @@ struct policy {
 	uint64_t nodes;      /* mask of those it has */
 	uint64_t user_nodes; /* as they were given, if flags say so */
 	uint64_t home;       /* of MPOL_BIND and MPOL_PREFERRED_MANY, or NO_NODE */
+	uint64_t turn; /* a task's: pages interleaved that have no place in memory of their own */
 };
 
 /* A task's limits (bytes; ~0 is infinity) and what it may exceed. */
@@ -637,6 +638,9 @@ int64_t mm_walk(mm *mm, uint64_t addr, uint64_t *entries);            /* 4 level
 
 /* ---- memory policy (policy.c, migrate.c) ---- */
 struct policy *mm_policy(mm *mm); /* the task's, live; inherited by fork */
+void machine_act_for(machine *m,
+		     mm *mm); /* the policy of its task holds for files' new pages; or NULL */
+int64_t mapping_follow(mapping *mp, const struct policy *value);  /* all pages of a memory file */
 int64_t mm_vma_policy(mm *mm, uint64_t addr, struct policy *out); /* 1; 0: none; -EFAULT */
 int64_t mm_mbind(mm *mm, uint64_t start, uint64_t end, const struct policy *value, uint64_t flags);
 int64_t mm_set_home_node(mm *mm, uint64_t start, uint64_t end, uint64_t home);
@@ -644,6 +648,7 @@ int64_t mm_set_home_node(mm *mm, uint64_t start, uint64_t end, uint64_t home);
 int64_t mm_move_pages(mm *mm, uint64_t nr, const uint64_t *addrs, const int32_t *nodes,
 		      int32_t *status, uint64_t flags);
 void mm_note_used(mm *mm, uint64_t addr);
+uint64_t mm_next_node(mm *mm); /* of the task's interleaving policy: that of the next such page */
 void mm_pages_nodes(mm *mm, uint64_t nr, const uint64_t *addrs, int32_t *status);
 int64_t mm_migrate_pages(mm *mm, uint64_t from, uint64_t to, uint64_t flags); /* pages that stay */
 

@@ -544,11 +544,12 @@ static pte_t user_pte(mm *mm, uint64_t addr)
 INLINE int64_t serve(mm *mm, uint64_t addr, uint64_t access)
 {
 	struct fault f = { .mm = mm, .addr = addr & PAGE_MASK, .access = access };
-	mm->machine->faulting = mm;
+	struct mm *before = mm->machine->acting;
+	mm->machine->acting = mm;
 	int64_t err = find_vma_for(&f);
 	if (!err)
 		err = resolve(&f);
-	mm->machine->faulting = NULL;
+	mm->machine->acting = before;
 	if (err == NEED_USER && access & ACCESS_FORCED)
 		err = BUS_ADRERR; /* a debugger does not wait */
 	if (err)

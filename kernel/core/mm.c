@@ -107,6 +107,8 @@ void mm_destroy(mm *mm)
 	*(mm->prev ? &mm->prev->next : &m->mms) = mm->next;
 	if (mm->next)
 		mm->next->prev = mm->prev;
+	if (m->acting == mm)
+		m->acting = NULL;
 	slab_free(m, CACHE_MM, mm);
 }
 

@@ -4,7 +4,8 @@
  * A policy is counted by those who name it: VMAs, and ranges of a memory
  * file, whose pages all its VMAs see.  A task's policy is a value in its address space.
  * What holds for a page is the first of: its file's range, its VMA's, the
- * task's, the processor's own node.  VMAs are joined only if their policies
+ * task's, the processor's own node.  A page of a file that has a store is the task's that reads or
+ * writes it.  VMAs are joined only if their policies
  * are equal.  A policy never decides what is mapped, only where a new page
  * lies; mbind() with MPOL_MF_MOVE moves those that lie elsewhere.
  *
@@ -230,13 +231,33 @@ static const struct policy *task_policy(const mm *mm)
 	return mm && mm->policy.mode != MPOL_DEFAULT ? &mm->policy : NULL;
 }
 
+/* Whose turn a page is by its place: files of memory begin at different nodes. */
+static uint64_t turn_at(const mapping *mp, uint64_t index)
+{
+	return index + (shares_policies(mp) ? mp->cookie : 0);
+}
+
+static uint64_t vma_turn(const struct vma *vma, uint64_t addr)
+{
+	return turn_at(vma_mapping(vma), vma_index(vma, addr));
+}
+
+/* A page of a file that has a store: the next in turn of the task. */
+static struct page *alloc_next(machine *m, mm *mm, uint32_t flags)
+{
+	struct page *page = alloc_by(m, task_policy(mm), mm ? mm->policy.turn : 0, flags);
+	if (page && mm)
+		mm->policy.turn++;
+	return page;
+}
+
 struct page *page_alloc_for(struct vma *vma, uint64_t addr, uint32_t flags)
 {
 	machine *m = vma->mm->machine;
 	if (m->nr_nodes == 1)
 		return page_alloc(m, flags);
 	const struct policy *p = vma_policy(vma, addr);
-	return alloc_by(m, p ? p : task_policy(vma->mm), vma_index(vma, addr), flags);
+	return alloc_by(m, p ? p : task_policy(vma->mm), vma_turn(vma, addr), flags);
 }
 
 struct page *page_alloc_at(mapping *mp, uint64_t index, uint32_t flags)
@@ -244,15 +265,17 @@ struct page *page_alloc_at(mapping *mp, uint64_t index, uint32_t flags)
 	machine *m = mp->machine;
 	if (m->nr_nodes == 1)
 		return page_alloc(m, flags);
+	if (!shares_policies(mp))
+		return alloc_next(m, m->acting, flags);
 	const struct mempolicy *own = shared_lookup(mp, index);
-	return alloc_by(m, own ? &own->value : task_policy(m->faulting), index, flags);
+	return alloc_by(m, own ? &own->value : task_policy(m->acting), turn_at(mp, index), flags);
 }
 
 uint64_t policy_node(struct vma *vma, uint64_t addr)
 {
 	machine *m = vma->mm->machine;
 	const struct policy *p = vma_policy(vma, addr);
-	struct zonelist where = zonelist_of(m, p ? p : task_policy(vma->mm), vma_index(vma, addr));
+	struct zonelist where = zonelist_of(m, p ? p : task_policy(vma->mm), vma_turn(vma, addr));
 	while (!(where.nodes >> where.first % m->nr_nodes & 1))
 		where.first++;
 	return where.first % m->nr_nodes;
@@ -261,6 +284,23 @@ uint64_t policy_node(struct vma *vma, uint64_t addr)
 /* ---- what Python asks and sets ---- */
 
 struct policy *mm_policy(mm *mm) { return &mm->policy; }
+void machine_act_for(machine *m, mm *mm) { m->acting = mm; }
+
+uint64_t mm_next_node(mm *mm) { return interleaved(mm->machine, &mm->policy, mm->policy.turn); }
+
+int64_t mapping_follow(mapping *mp, const struct policy *value)
+{
+	machine *m = mp->machine;
+	struct spare_ranges spare;
+	struct mempolicy *p = policy_create(m, value);
+	int64_t err = p ? spare_reserve(m, p, &spare) : no_memory(m);
+	if (p && !err)
+		shared_set(mp, 0, INDEX_MAX, &spare);
+	if (p)
+		spare_free(m, &spare);
+	policy_put(m, p);
+	return err;
+}
 
 int64_t mm_vma_policy(mm *mm, uint64_t addr, struct policy *out)
 {

@@ -25,6 +25,9 @@ WORDS = (
     "prefer (many)",
     "weighted interleave",
 )
+FLAG_WORDS = {"static": STATIC, "relative": RELATIVE}
+INTERLEAVED = frozenset({lib.MPOL_INTERLEAVE, lib.MPOL_WEIGHTED_INTERLEAVE})
+NODES = 1024  # numbers that a list may have
 BALANCED = frozenset({lib.MPOL_BIND, lib.MPOL_PREFERRED_MANY})
 WORD = (1 << 64) - 1
 
@@ -54,8 +57,7 @@ class Policy(NamedTuple):
         """Return the word of /proc/PID/numa_maps."""
         text = WORDS[self.mode]
         if self.flags:
-            kinds = {STATIC: "static", RELATIVE: "relative"}
-            named = [word for bit, word in kinds.items() if self.flags & bit]
+            named = [word for word, bit in FLAG_WORDS.items() if self.flags & bit]
             text += "=" + "|".join(named + ["balancing"] * bool(self.flags & BALANCING))
         return text + (f":{node_list(self.nodes)}" if self.nodes else "")
 
@@ -110,6 +112,40 @@ def make(mode: int, flags: int, nodes: int, allowed: int) -> Policy:
     if mode == lib.MPOL_PREFERRED:
         there &= -there
     return Policy(mode, flags, there, nodes & WORD if flags else 0)
+
+
+def parse(text: str, allowed: int) -> Policy:
+    """Return the policy of a tmpfs's mpol=, mode[=flag][:nodes]. Errors: EINVAL.
+
+    Source: mpol_parse_str() of Linux 6.18.
+    """
+    words, has_nodes, listed = text.partition(":")
+    word, has_flag, flag = words.partition("=")
+    nodes = parse_nodes(listed) if has_nodes else 0
+    if word not in WORDS or nodes & ~allowed or (has_nodes and not nodes):
+        raise SyscallError(errno.EINVAL)
+    mode = WORDS.index(word)
+    if mode == lib.MPOL_DEFAULT and not has_nodes:
+        return DEFAULT
+    if mode == lib.MPOL_PREFERRED and has_nodes and not listed.isdigit():
+        raise SyscallError(errno.EINVAL)
+    if mode in INTERLEAVED and not has_nodes:
+        nodes = allowed
+    if has_flag and flag not in FLAG_WORDS:
+        raise SyscallError(errno.EINVAL)
+    return make(mode, FLAG_WORDS[flag] if has_flag else 0, nodes, allowed)
+
+
+def parse_nodes(text: str) -> int:
+    """Return the mask of a list as node_list() makes one. Errors: EINVAL."""
+    mask = 0
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal()) or not int(first) <= int(last) < NODES:
+            raise SyscallError(errno.EINVAL)
+        mask |= (2 << int(last)) - (1 << int(first))
+    return mask
 
 
 def of_core(value: Any) -> Policy:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.mm import policy as policies
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
+COMMA = re.compile(r",(?!\d)")  # others are between the nodes of mpol=
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -71,6 +74,13 @@ def _set_gid(fs: TmpFs, text: str) -> None:
     fs.given["gid"] = text
 
 
+def _set_policy(fs: TmpFs, text: str) -> None:
+    """Choose the nodes of the pages of files made from now on; "default" leaves what there is."""
+    policy = policies.parse(text, fs.kernel.memory.all_nodes)
+    if policy != policies.DEFAULT:
+        fs.policy = policy
+
+
 def _set_page_size(fs: TmpFs, text: str) -> None:
     if _size(text, 0) != hugetlb.HUGE_SIZE:
         raise SyscallError(errno.EINVAL)
@@ -104,7 +114,7 @@ def _set_nothing(fs: DevPts, text: str) -> None:
 
 Setter = Callable[[Any, str], None]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
-LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes}
+LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes, "mpol": _set_policy}
 # What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
 OPTIONS: dict[type[Any], dict[str, Setter]] = {
     TmpFs: OWNER | LIMITS,
@@ -131,7 +141,7 @@ def apply(task: Task, fs: Any, text: str, changing: dict[str, Setter]) -> None:
     known = OPTIONS.get(type(fs))
     if known is None:
         return  # proc takes what comes
-    for option in filter(None, text.split(",")):
+    for option in filter(None, COMMA.split(text)):
         name, _, value = option.partition("=")
         if name not in known:
             raise SyscallError(errno.EINVAL)

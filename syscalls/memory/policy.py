@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import policy as policies
-from pkern.kernel.mm.policy import Policy, nodes_in
+from pkern.kernel.mm.policy import INTERLEAVED, Policy, nodes_in
 from pkern.kernel.tasks.credentials import Ids
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.table import INT, SINT, syscall
@@ -29,7 +29,6 @@ MAX_NODES = 1024  # bits of a mask, CONFIG_NODES_SHIFT=10
 WORD_BITS, WORD_BYTES = 64, 8
 STRICT, MOVE, MOVE_ALL = lib.MPOL_MF_STRICT, lib.MPOL_MF_MOVE, lib.MPOL_MF_MOVE_ALL
 F_NODE, F_ADDR, F_MEMS_ALLOWED = 1, 2, 4
-INTERLEAVED = frozenset({lib.MPOL_INTERLEAVE, lib.MPOL_WEIGHTED_INTERLEAVE})
 STAT_CHUNK, MOVE_CHUNK = 16, 512  # pages that are asked about, or moved, at a time
 
 
@@ -167,7 +166,7 @@ def _told(task: Task, addr: int, flags: int) -> tuple[int, int]:
         return _node_of(task, addr), policy.shown_nodes
     if policy.mode not in INTERLEAVED:
         raise SyscallError(errno.EINVAL)
-    return next(nodes_in(policy.nodes)), policy.shown_nodes
+    return int(lib.mm_next_node(task.mm.handle)), policy.shown_nodes
 
 
 def _store_nodes(task: Task, addr: int, maxnode: int, mask: int) -> None:

@@ -145,10 +145,13 @@ def test_namespaces_as_on_the_host(
     same_as_host(machine, program)
 
 
-def test_memory_policies_as_on_a_host_with_one_node(compile_c: Compile, machine: Machine) -> None:
+@pytest.mark.parametrize("name", ["mempolicy", "tmpfspolicy"])
+def test_memory_policies_as_on_a_host_with_one_node(
+    compile_c: Compile, machine: Machine, name: str
+) -> None:
     if Path("/sys/devices/system/node/possible").read_text().strip() != "0":
         pytest.skip("the host has other nodes")
-    program = compile_c("mempolicy", "glibc")
+    program = compile_c(name, "glibc")
     same_as_host(machine, program)
 
 

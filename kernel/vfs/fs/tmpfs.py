@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.mm.policy import DEFAULT, to_core
 from pkern.kernel.vfs.fs.devfs import special_inode
 from pkern.kernel.vfs.inode import (
     FROM_START,
@@ -60,6 +61,7 @@ class TmpfsDir(DirInode):
         self.fs.need_inode()
         inode = self.fs.file_kind(self.kernel, mode, task.uid, self._group(task))
         lib.mapping_set_quota(inode.mapping, self.fs.quota)
+        self.fs.place(inode)
         inode.nlink, inode.dev = 0, self.dev
         return inode
 
@@ -153,6 +155,7 @@ class TmpFs:
         self.max_inodes: int | None = None
         self.root = TmpfsDir(self, mode)
         self.given: dict[str, str] = {}  # owner and mode that the mount asked for
+        self.policy = DEFAULT  # which nodes new files' pages come from
 
     @property
     def usual_pages(self) -> int:
@@ -165,7 +168,14 @@ class TmpFs:
         pages, inodes = int(self.quota.max), self.max_inodes
         sizes = [f"size={pages * PAGE_SIZE >> 10}k"] if pages != self.usual_pages else []
         sizes += [] if inodes is None else [f"nr_inodes={inodes}"]
-        return sizes + [f"{name}={value}" for name, value in self.given.items()]
+        places = [f"mpol={self.policy}"] if self.policy != DEFAULT else []
+        return sizes + [f"{name}={value}" for name, value in self.given.items()] + places
+
+    def place(self, inode: MappedInode) -> None:
+        """Let the pages of a new file come from the nodes that the mount asked for."""
+        if self.policy != DEFAULT:
+            value = to_core(self.policy)
+            self.kernel.memory.call(None, lib.mapping_follow, inode.mapping, value)
 
     def need_inode(self) -> None:
         """Refuse one more inode than there may be. Errors: ENOSPC."""

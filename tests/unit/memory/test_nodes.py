@@ -7,10 +7,13 @@ compares a machine of one node with the host.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from pkern.kernel.machine import Kernel
+from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
 
 PAGE = 4096
@@ -145,6 +148,104 @@ def test_weights_of_interleaving() -> None:
         place.bind(0, 40, sys.MPOL_WEIGHTED_INTERLEAVE, BOTH)
         sys.touch(place.at, 40 * PAGE)
         assert place.nodes().count(1) == 30
+
+
+def shown(sys: Sys, at: int, pages: Sequence[int]) -> list[int]:
+    """Return the nodes of some pages of a mapping, which a load of each shows there."""
+    place = Place(sys, max(pages) + 1)
+    place.at = at
+    for page in pages:
+        sys.load(at + page * PAGE, 1)
+    nodes = place.nodes()
+    return [nodes[page] for page in pages]
+
+
+def file_of(kernel: Kernel, sys: Sys, folder: Path, pages: int) -> int:
+    """Return a file of the host none of which is in memory."""
+    (folder / "file").write_bytes(b"x" * pages * PAGE)
+    kernel.vfs.mount("/mnt", HostFs(folder, Access.READ_WRITE))
+    return sys.open("/mnt/file", sys.O_RDWR)
+
+
+@pytest.mark.parametrize("how", ["read", "write", "fault"])
+def test_pages_of_a_file_follow_the_policy_of_who_brings_them(how: str, tmp_path: Path) -> None:
+    with Kernel(ram="16M", nodes=2) as kernel:
+        kernel.sysctl["vm.fault_around_bytes"] = PAGE
+        sys = Sys(kernel.spawn(uid=0))
+        fd = file_of(kernel, sys, tmp_path, 12)
+        at = sys.mmap(0, 12 * PAGE, sys.PROT_READ, sys.MAP_SHARED, fd)
+        place = Place(sys, 1)
+
+        def bring(first: int, count: int, step: int = 1) -> None:
+            for page in range(first, first + count * step, step):
+                if how == "read":
+                    sys.pread64(fd, 1, page * PAGE)
+                elif how == "write":
+                    sys.pwrite64(fd, b"y", page * PAGE)
+                else:
+                    sys.load(at + page * PAGE, 1)
+
+        bring(0, 2)
+        sys.set_mempolicy(sys.MPOL_BIND, place.mask(SECOND), 65)
+        bring(2, 2)
+        sys.set_mempolicy(sys.MPOL_INTERLEAVE, place.mask(BOTH), 65)
+        bring(4, 4, step=2)  # in turn, wherever they lie in the file
+        sys.set_mempolicy(sys.MPOL_DEFAULT, 0, 0)
+        bring(5, 1)
+        brought = [0, 1, 2, 3, 4, 6, 8, 10, 5]
+        assert shown(sys, at, brought) == [0, 0, 1, 1, 0, 1, 0, 1, 0]
+        assert " N0=5 N1=4 " in next(
+            line for line in text(sys, "/proc/self/numa_maps").splitlines() if "/mnt/file" in line
+        )
+        kernel.check()
+
+
+def test_another_task_and_a_dead_one_change_nothing(tmp_path: Path) -> None:
+    with Kernel(ram="16M", nodes=2) as kernel:
+        sys = Sys(kernel.spawn(uid=0))
+        fd = file_of(kernel, sys, tmp_path, 4)
+        child = sys.fork()
+        child.set_mempolicy(child.MPOL_BIND, Place(child, 1).mask(SECOND), 65)
+        child.pread64(fd, 1, 0)
+        sys.pread64(fd, 1, PAGE)
+        child.pread64(fd, 1, 2 * PAGE)
+        child.exit(0)
+        sys.pread64(fd, 1, 3 * PAGE)
+        at = sys.mmap(0, 4 * PAGE, sys.PROT_READ, sys.MAP_SHARED, fd)
+        assert shown(sys, at, range(4)) == [1, 0, 1, 0]
+        kernel.check()
+
+
+def test_a_tmpfs_has_a_policy_for_its_files() -> None:
+    with Kernel(ram="16M", nodes=2) as kernel:
+        sys = Sys(kernel.spawn(uid=0))
+        sys.mount("none", "/tmp", "tmpfs", 0, "mpol=interleave:0,1,size=1m")
+        assert "mpol=interleave:0-1" in text(sys, "/proc/mounts")
+        fd = sys.open("/tmp/a", sys.O_RDWR | sys.O_CREAT, 0o600)
+        sys.write(fd, b"x" * 8 * PAGE)
+        at = sys.mmap(0, 8 * PAGE, sys.PROT_READ, sys.MAP_SHARED, fd)
+        assert shown(sys, at, range(8)) in ([0, 1] * 4, [1, 0] * 4)
+        sys.mount("none", "/tmp", "tmpfs", sys.MS_REMOUNT, "mpol=bind:1")
+        other = sys.open("/tmp/b", sys.O_RDWR | sys.O_CREAT, 0o600)
+        sys.write(other, b"x" * 4 * PAGE)
+        at = sys.mmap(0, 4 * PAGE, sys.PROT_READ, sys.MAP_SHARED, other)
+        assert shown(sys, at, range(4)) == [1] * 4
+        sys.write(fd, b"x" * 4 * PAGE)  # made before: as it was
+        kernel.check()
+
+
+def test_the_next_node_of_interleaving_is_told(tmp_path: Path) -> None:
+    with Kernel(ram="16M", nodes=2) as kernel:
+        sys = Sys(kernel.spawn(uid=0))
+        fd = file_of(kernel, sys, tmp_path, 4)
+        place = Place(sys, 1)
+        sys.set_mempolicy(sys.MPOL_INTERLEAVE, place.mask(BOTH), 65)
+        told = []
+        for page in range(4):
+            sys.get_mempolicy(place.args, 0, 0, 0, sys.MPOL_F_NODE)
+            told += struct.unpack("<i", sys.load(place.args, 4))
+            sys.pread64(fd, 1, page * PAGE)
+        assert told == [0, 1, 0, 1]
 
 
 def test_a_machine_has_one_to_eight_nodes() -> None:
