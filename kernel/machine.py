@@ -22,8 +22,8 @@ from pkern.kernel.cpu.vsyscall import VsyscallPage
 from pkern.kernel.errors import SIGKILL, KernelBug, MachineClosed, NoRoom, SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
-from pkern.kernel.mm.numa import NumaMemory
 from pkern.kernel.mm.mm import Mm
+from pkern.kernel.mm.numa import NumaMemory
 from pkern.kernel.namespaces.base import IPC, Namespace
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import FIRST

@@ -419,13 +419,14 @@ static void cull_populated(struct vma *vma, uint64_t start, uint64_t end)
 }
 
 /*
- * To the end of the VMA or of the range: how far it got, or why nowhere. Pages that a lock brings
+ * To the end of the VMA or of the range: how far it got, or why nowhere. What is locked on fault has
+ * no work here, whoever asks; what cannot be locked so is brought. Pages that a lock brings
  * count as used before they leave the lists, as on Linux, which takes them off in batches.
  */
 static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 {
 	machine *m = vma->mm->machine;
-	if (vma->flags & VM_SPECIAL)
+	if (vma->flags & (VM_SPECIAL | VM_LOCKONFAULT))
 		return (int64_t)(end - start);
 	m->culls_later = vma->flags & VM_LOCKED;
 	int64_t done = populate_pages(vma, start, end);

@@ -232,7 +232,7 @@ static int64_t bring(struct vma *vma, uint64_t addr)
 	if (pte_present(pte) || !mp)
 		return 0;
 	uint64_t index = pte_is_file(pte) ? pte_file_index(pte) : vma_index(vma, addr);
-	bool hole = mp->flags & MAPPING_MEMORY && !index_get(mp, index);
+	bool hole = mp->flags & MAPPING_MEMORY && !item_is_swap(index_get(mp, index));
 	return hole || index >= mapping_end(mp) ? 0 : mapping_get_page(mp, index, &page);
 }
 

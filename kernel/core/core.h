@@ -639,6 +639,12 @@ static inline uint32_t item_entry(const void *item) { return (uint32_t)((uintptr
 #define ITEM_PROMISED ((void *)2ul) /* of a file of large pages: one will come */
 #define ITEM_NEW ((void *)4ul)      /* being made */
 static inline bool item_is_page(const void *item) { return item > ITEM_NEW && !item_is_swap(item); }
+/* fallocate() has it in store: readers see a hole, until a store, write or fault uses it. */
+static inline bool is_unused(const void *item)
+{
+	const struct page *page = item;
+	return item_is_page(item) && page->flags & PG_SHMEM && !(page->flags & PG_UPTODATE);
+}
 void *index_get(mapping *mp, uint64_t index); /* a page, a swap entry, a promise, NULL */
 void *index_next(mapping *mp, uint64_t *index);
 bool index_insert(mapping *mp, uint64_t index, void *item); /* false: no memory */

@@ -235,7 +235,7 @@ static void map_around(const struct fault *f)
 	void *item;
 	for (uint64_t index = vma_index(vma, low); (item = index_next(mp, &index)) && index < end;
 	     index++)
-		if (item_is_page(item) && !install_near(f, item))
+		if (item_is_page(item) && !is_unused(item) && !install_near(f, item))
 			return;
 }
 

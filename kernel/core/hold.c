@@ -21,7 +21,7 @@ static int64_t hold(machine *m, struct page *page)
 int64_t mapping_hold(mapping *mp, uint64_t index)
 {
 	void *item = index_get(mp, index);
-	return item_is_page(item) ? hold(mp->machine, item) : -ENOENT;
+	return item_is_page(item) && !is_unused(item) ? hold(mp->machine, item) : -ENOENT;
 }
 
 int64_t mm_hold(mm *mm, uint64_t addr)

@@ -97,8 +97,10 @@ int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out)
 	if (item_is_swap(item))
 		return cache_swap_in(mp, index, item_entry(item), out);
 	*out = item;
-	if (item)
+	if (item) {
+		(*out)->flags |= PG_UPTODATE;
 		return 0;
+	}
 	if (mp->flags & MAPPING_MEMORY)
 		return cache_new(mp, index, out);
 	struct need *need = &mp->machine->need;
@@ -513,18 +515,35 @@ int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbyte
 	return (int64_t)nbytes;
 }
 
+/* A page that nobody has used: it holds memory, but counts as a hole until somebody does. */
+static int64_t reserve_page(mapping *mp, uint64_t index)
+{
+	struct page *page;
+	bool unused = mp->flags & MAPPING_MEMORY && !index_get(mp, index);
+	int64_t err = mapping_get_page(mp, index, &page);
+	if (err)
+		return err;
+	if (unused)
+		page->flags &= ~(uint32_t)PG_UPTODATE;
+	if (mp->flags & MAPPING_MEMORY)
+		page_set_dirty(mp->machine, page); /* or reclaim would drop it */
+	return 0;
+}
+
+static int64_t reserve_huge(mapping *mp, uint64_t index)
+{
+	struct page *page;
+	return huge_get_page(mp, index, &page);
+}
+
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
 	bool huge = mp->flags & MAPPING_HUGE;
 	uint64_t unit = page_bytes(mp);
 	for (uint64_t at = pos & -unit; at < pos + nbytes; at += unit) {
-		struct page *page;
-		int64_t err =
-			(huge ? huge_get_page : mapping_get_page)(mp, at >> PAGE_SHIFT, &page);
+		int64_t err = (huge ? reserve_huge : reserve_page)(mp, at >> PAGE_SHIFT);
 		if (err)
 			return some_or(mp, at > pos ? at - pos : 0, err);
-		if (mp->flags & MAPPING_MEMORY)
-			page_set_dirty(mp->machine, page); /* or reclaim would drop it */
 	}
 	return (int64_t)nbytes;
 }
@@ -595,7 +614,10 @@ void mapping_cachestat(mapping *mp, uint64_t first, uint64_t last, struct caches
 
 int64_t mapping_next_data(mapping *mp, uint64_t index)
 {
-	return index_next(mp, &index) ? (int64_t)index : -ENXIO;
+	void *item;
+	while ((item = index_next(mp, &index)) && is_unused(item))
+		index++;
+	return item ? (int64_t)index : -ENXIO;
 }
 
 /* ---- lives of mappings and open files ---- */

@@ -504,7 +504,7 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = -EINVAL;
 	if (err)
 		return err;
-	if (vm_flags & (VM_SPECIAL | VM_HUGETLB))
+	if (vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
 		vm_flags &= ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT);
 	if (f && f->mode & FILE_ZERO && vm_flags & VM_MAYSHARE)
 		f = NULL; /* shared memory of its own */

@@ -15,7 +15,8 @@ static uint8_t resident(struct vma *vma, uint64_t addr)
 		return 0;
 	bool placed = pte_is_file(pte) && !HAS_BUG(BUG_LINEAR_MINCORE);
 	uint64_t index = placed ? pte_file_index(pte) : vma_index(vma, addr);
-	return mapping_find(mp, index) != NULL;
+	const struct page *page = mapping_find(mp, index);
+	return page && !is_unused(page);
 }
 
 int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec)

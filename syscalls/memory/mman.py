@@ -94,7 +94,7 @@ def mmap(
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
     if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
-        _populate_mapped(task, result, length, flags)
+        _populate_quietly(task, result, length)
     return result
 
 
@@ -103,13 +103,6 @@ def _note_mapped(task: Task, fd: int) -> None:
     file = task.fds.get(fd)
     if file.inode.mapping is not None:
         file.accessed()
-
-
-def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:
-    vma = task.mm.vma_at(addr)
-    on_fault = vma is None or bool(vma.flags & lib.VM_LOCKONFAULT)
-    if not on_fault or flags & POPULATE:
-        _populate_quietly(task, addr, length)
 
 
 def _populate_quietly(task: Task, addr: int, length: int) -> None:
@@ -332,7 +325,7 @@ def _nr_pages_to_tell(task: Task, addr: int, length: int) -> int:
 
 def _lock(task: Task, addr: int, length: int, flags: int) -> int:
     task.mm.call(lib.mm_mlock, addr, length, flags)
-    if (length or addr & PAGE_MASK) and not flags & lib.MLOCK_ONFAULT:
+    if length or addr & PAGE_MASK:
         try:
             task.mm.populate(addr, length)
         except SyscallError as error:
@@ -373,7 +366,7 @@ def mlockall(task: Task, flags: int) -> int:
     Errors: EINVAL, ENOMEM, EPERM. Source: mlock(2).
     """
     task.mm.call(lib.mm_mlockall, flags)
-    if flags & lib.MCL_CURRENT and not flags & lib.MCL_ONFAULT:
+    if flags & lib.MCL_CURRENT:
         for vma in task.mm.vmas():
             _populate_quietly(task, vma.start, vma.end - vma.start)
     return 0

@@ -174,7 +174,8 @@ def test_sequences_and_locks_as_on_the_host(compile_c: Compile, machine: Machine
 
 
 @pytest.mark.parametrize(
-    "name", ["userfaultfd", "userfaults", "userevents", "pagemapscan", "droppable"]
+    "name",
+    ["userfaultfd", "userfaults", "userevents", "pagemapscan", "droppable", "fallocated"],
 )
 def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: str) -> None:
     program = compile_c(name, "glibc")

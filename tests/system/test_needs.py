@@ -1,7 +1,8 @@
 """Memory that a program's own loads and stores need: what is reclaimed for one, and for many.
 
-Direct reclaim takes 32 pages for who asks the first time and twice as many each time that the same access asks
-again. Accesses that are apart, with nothing but code between them, each ask the first time.
+Direct reclaim takes 32 pages for who asks the first time, and twice as many each time that the same
+access asks again. Accesses that are apart, with nothing but code between them, each ask the first
+time.
 """
 
 from __future__ import annotations

@@ -15,6 +15,45 @@ static void *try(int prot, int flags, int fd)
 	return at;
 }
 
+static void locked(const char *what, int flags, long (*lock)(char *at))
+{
+	char *at = mmap(NULL, 4 * P, RW, flags, -1, 0);
+	NUM(what, lock(at));
+	printf("%s %s|%s ", field(at, "Rss"), field(at, "Locked"), field(at, "VmFlags"));
+	munmap(at, 4 * P);
+}
+
+static long nothing(char *at) { return at == MAP_FAILED; }
+static long when_used(char *at) { return mlock2(at, 2 * P, MLOCK_ONFAULT); }
+static long all_when_used(char *at) { return mlockall(MCL_CURRENT | MCL_ONFAULT); }
+
+static long twice(char *at)
+{
+	return when_used(at) || mlock(at, P) || mlock2(at, P, MLOCK_ONFAULT) ||
+	       madvise(at + P, P, MADV_POPULATE_WRITE);
+}
+
+/* What cannot be locked on fault is brought at once, by any lock; nothing else is, by whoever asks. */
+static void locked_on_fault(void)
+{
+	const int droppable = DROPPABLE | MAP_ANONYMOUS, private = MAP_PRIVATE | MAP_ANONYMOUS;
+	locked("droppable", droppable, when_used);
+	locked("private", private, when_used);
+	locked("twice", private, twice);
+	locked("all droppable", droppable, all_when_used);
+	munlockall();
+	locked("all", private, all_when_used);
+	munlockall();
+	for (int future = MCL_FUTURE; future <= (MCL_FUTURE | MCL_ONFAULT); future += MCL_ONFAULT) {
+		NUM("future", mlockall(future));
+		locked("droppable", droppable, nothing);
+		locked("private", private, nothing);
+		locked("populated", private | MAP_POPULATE, nothing);
+		munlockall();
+	}
+	puts("");
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -47,5 +86,6 @@ int main(void)
 	}
 	wait(NULL);
 	printf("%d\n", at[0] + at[P]);
+	locked_on_fault();
 	return 0;
 }
