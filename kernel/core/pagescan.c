@@ -67,7 +67,7 @@ static uint64_t kind_of(machine *m, pte_t pte)
 	return pfn_page(m, pte_pfn(pte))->flags & PG_ANON ? 0 : PAGE_IS_FILE;
 }
 
-/* Where a table is, a place without a page counts as written; where none is, as nothing. */
+/* Where a table is, a place without a page counts as written; where none is, scan_hole() tells. */
 static uint64_t page_categories(machine *m, pte_t pte)
 {
 	uint64_t written = is_protected(pte) ? 0 : PAGE_IS_WRITTEN;
@@ -107,15 +107,17 @@ static void scan_table(struct pm_scan *s, struct vma *vma, uint64_t addr, pte_t 
 	}
 }
 
+/* What is watched for stores counts as written, though nothing is there. */
 static int64_t scan_hole(struct pm_scan *s, struct vma *vma, uint64_t start, uint64_t end)
 {
 	bool protects = s->flags & PM_SCAN_WP_MATCHING && !(vma->flags & VM_HUGETLB);
-	if (!is_interesting(s, s->vma_categories))
+	uint64_t categories = s->vma_categories | (vma->flags & VM_UFFD_WP ? PAGE_IS_WRITTEN : 0);
+	if (!is_interesting(s, categories))
 		return 0;
 	int64_t err = protects ? pt_alloc_range(vma->mm, start, end) : 0;
 	if (err)
 		return err;
-	end = put_out(s, start, end, s->vma_categories);
+	end = put_out(s, start, end, categories);
 	for (uint64_t addr = start; protects && addr < end; addr += PAGE_SIZE)
 		protect_place(vma, addr, pt_walk(vma->mm, addr));
 	return 0;

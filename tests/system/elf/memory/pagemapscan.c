@@ -196,6 +196,40 @@ static void queries(void)
 	puts("");
 }
 
+/* Where no table is: whether it counts as written depends on who watches. */
+static void holes(void)
+{
+	static const int features[] = { 0, UFFD_FEATURE_WP_UNPOPULATED, UFFD_FEATURE_WP_ASYNC };
+	int file = memfd_create("x", 0), fd;
+	ul room = (ul)0x200000000;
+	ftruncate(file, 4 * P);
+	for (int kind = 0; kind < 9; kind++)
+		for (int mode = MISSING; mode <= (MISSING | PROTECT); mode++) {
+			int flags = kind % 3 ? MAP_PRIVATE >> (kind % 3 - 1)
+					     : MAP_PRIVATE | MAP_ANONYMOUS;
+			base = room += 0x40000000;
+			char *at = mmap((char *)room, 4 * P, RW, flags | MAP_FIXED, file, 0);
+			fd = new_fd(features[kind / 3]);
+			SAY("register", watch(fd, at, 4, mode));
+			scan((struct scan){ .start = base,
+					    .end = base + 4 * P,
+					    .vec_len = 8,
+					    .returned = 0xff });
+			scan((struct scan){ .flags = 1,
+					    .start = base,
+					    .end = base + 4 * P,
+					    .vec_len = 8,
+					    .mask = 2,
+					    .returned = 0xff });
+			close(fd);
+			scan((struct scan){ .start = base,
+					    .end = base + 4 * P,
+					    .vec_len = 8,
+					    .returned = 0xff });
+			munmap(at, 4 * P);
+		}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -204,5 +238,6 @@ int main(void)
 	random_scans(new_fd(UFFD_FEATURE_WP_ASYNC));
 	odd_scans();
 	queries();
+	holes();
 	return 0;
 }
