@@ -42,7 +42,8 @@ ROOMS = {
         setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
         removexattr lremovexattr fremovexattr""",
     "info": "uname sysinfo syslog sethostname setdomainname",
-    "io_uring.calls": "io_uring_setup io_uring_enter io_uring_register",
+    "io_uring.calls": "io_uring_setup io_uring_enter",
+    "io_uring.registers": "io_uring_register",
     "ipc.mqueue": "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
     "ipc.msg": "msgget msgsnd msgrcv msgctl",
     "ipc.sem": "semget semop semctl semtimedop",

@@ -52,6 +52,7 @@ CHAPTERS = {
     "files.timerfd": "Timers that are files",
     "files.eventfd": "Counters that are files",
     "io_uring.calls": "Calls by rings: programs in machine code",
+    "io_uring.registers": "Calls by rings: what a ring is given",
     "net.sockets": "Sockets",
     "net.messages": "Sockets: sending and receiving",
     "net.options": "Sockets: options",
