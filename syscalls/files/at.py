@@ -89,8 +89,7 @@ def install_pair(task: Task, one: File, other: File, flags: int) -> tuple[int, i
     try:
         first = install(task, one, flags)
     except SyscallError:
-        other.descriptors = 1
-        other.put()
+        drop(other)
         raise
     try:
         return first, install(task, other, flags)
@@ -104,6 +103,11 @@ def install(task: Task, file: File, flags: int) -> int:
     try:
         return task.fds.install(file, 0, CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC)
     except SyscallError:
-        file.descriptors = 1
-        file.put()
+        drop(file)
         raise
+
+
+def drop(file: File) -> None:
+    """Close an open file that got no descriptor."""
+    file.descriptors = 1
+    file.put()

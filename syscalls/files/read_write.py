@@ -10,7 +10,7 @@ import errno
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
@@ -71,19 +71,37 @@ def open_file(task: Task, path: str, flags: int = 0, mode: int = 0o666) -> int:
 @syscall(257, "openat", SINT, PATH, INT, INT)
 def openat(task: Task, dirfd: int, path: str, flags: int = 0, mode: int = 0o666) -> int:
     """Open a path relative to a directory's descriptor. Errors: as open. Source: openat(2)."""
-    return _open(task, dirfd, path, flags, mode, FREELY)
+    return _open(task, dirfd, path, How(flags, mode, FREELY))
 
 
-def _open(task: Task, dirfd: int, path: str, flags: int, mode: int, rules: Rules) -> int:
-    flags = open_flags(flags)
+class How(NamedTuple):
+    """How a path is opened: O_* flags, the mode of a new file, and which paths are refused."""
+
+    flags: int
+    mode: int
+    rules: Rules
+
+
+def _open(task: Task, dirfd: int, path: str, how: How) -> int:
+    task.fds.free()  # Linux has a descriptor before it looks for the file
+    return install(task, opened(task, dirfd, path, how), how.flags)
+
+
+def opened(task: Task, dirfd: int, path: str, how: How) -> File:
+    """Return an open file that has no descriptor yet. Errors: as open."""
+    flags, rules = open_flags(how.flags), how.rules
     with task.kernel.memory.on_behalf_of(task):
-        task.fds.free()  # Linux has a descriptor before it looks for the file
         start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
-        return install(task, task.kernel.vfs.open(task, path, flags, mode, start, rules), flags)
+        return task.kernel.vfs.open(task, path, flags, how.mode, start, rules)
 
 
-def _how(raw: bytes) -> tuple[int, int, Rules]:
-    """Return flags, mode and rules of a struct open_how. Errors: EINVAL, E2BIG, EAGAIN."""
+def how_at(task: Task, addr: int, nbytes: int) -> How:
+    """Return what a struct open_how says. Errors: EINVAL, E2BIG, EAGAIN, EFAULT."""
+    if nbytes < HOW.size:
+        raise SyscallError(errno.EINVAL)
+    if nbytes > PAGE_SIZE:
+        raise SyscallError(errno.E2BIG)
+    raw = task.mm.copy_in(addr, nbytes)
     flags, mode, resolve = HOW.unpack(raw[: HOW.size])
     if any(raw[HOW.size :]):
         raise SyscallError(errno.E2BIG)
@@ -99,7 +117,7 @@ def _how(raw: bytes) -> tuple[int, int, Rules]:
         raise SyscallError(errno.EINVAL)
     if resolve & RESOLVE_CACHED and (making or flags & O_TRUNC):
         raise SyscallError(errno.EAGAIN)
-    return flags, mode, rules
+    return How(flags, mode, rules)
 
 
 @syscall(437, "openat2", SINT, PATH, INT, INT)
@@ -108,12 +126,7 @@ def openat2(task: Task, dirfd: int, path: str, how: int, nbytes: int) -> int:
 
     Source: openat2(2).
     """
-    if nbytes < HOW.size:
-        raise SyscallError(errno.EINVAL)
-    if nbytes > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    flags, mode, rules = _how(task.mm.copy_in(how, nbytes))
-    return _open(task, dirfd, path, flags, mode, rules)
+    return _open(task, dirfd, path, how_at(task, how, nbytes))
 
 
 @syscall(85, "creat", PATH, INT)

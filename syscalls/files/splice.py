@@ -303,21 +303,40 @@ def splice(
     if not count:
         return 0
     refuse_flags(flags, SPLICE_FLAGS)
-    source, target = task.fds.get(in_fd), task.fds.get(out_fd)
-    ends = ((in_offset, source), (out_offset, target))
-    for addr, file in ends:
+    files = ((in_offset, task.fds.get(in_fd)), (out_offset, task.fds.get(out_fd)))
+    for addr, file in files:
         _refuse_offset(addr, ("fifo",), file, errno.ESPIPE)
-    start, to = (_offset_in(task, addr, file) for addr, file in ends)
-    source.need(MAY_READ)
-    target.need(MAY_WRITE)
-    for addr, file in ends:
-        _refuse_offset(addr, UNSEEKABLE, file, errno.EINVAL)
-    _refuse_negative(start, to)
-    way = WAYS[_pipe_of(source) is not None, _pipe_of(target) is not None]
-    done = way(_Splice(task, source, start, target, to, count, flags))
-    _offset_out(task, in_offset, source, start + done)
-    _offset_out(task, out_offset, target, to + done)
+    source, target = (End(file, _offset_in(task, addr, file), addr) for addr, file in files)
+    done = move(task, source, target, count, flags)
+    _offset_out(task, in_offset, source.file, source.pos + done)
+    _offset_out(task, out_offset, target.file, target.pos + done)
     return done
+
+
+class End(NamedTuple):
+    """Where bytes come from or go to. given: not 0 where the call named the offset pos."""
+
+    file: File
+    pos: int
+    given: int
+
+    def passed(self, nbytes: int) -> None:
+        """Move the file's own position, where that was used."""
+        if not self.given and self.file.inode.kind == "file":
+            self.file.pos = self.pos + nbytes
+
+
+def move(task: Task, source: End, target: End, count: int, flags: int) -> int:
+    """As splice, of open files; no position moves. Errors: as splice."""
+    for end in (source, target):
+        _refuse_offset(end.given, ("fifo",), end.file, errno.ESPIPE)
+    source.file.need(MAY_READ)
+    target.file.need(MAY_WRITE)
+    for end in (source, target):
+        _refuse_offset(end.given, UNSEEKABLE, end.file, errno.EINVAL)
+    _refuse_negative(source.pos, target.pos)
+    way = WAYS[_pipe_of(source.file) is not None, _pipe_of(target.file) is not None]
+    return way(_Splice(task, source.file, source.pos, target.file, target.pos, count, flags))
 
 
 @syscall(276, "tee", SINT, SINT, INT, INT)

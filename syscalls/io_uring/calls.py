@@ -153,7 +153,7 @@ def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     sizes = _sizes(entries & 0xFFFF_FFFF, cq_entries, flags)
     with task.kernel.memory.on_behalf_of(task):
         inode = RingInode(task.kernel, *sizes, flags)
-        inode.owner = ring = Ring(inode, int(not flags & DISABLED))
+        inode.owner = ring = Ring(inode, task, int(not flags & DISABLED))
         try:
             _charge(task, ring)
             task.mm.copy_out(addr, _params(inode, flags))

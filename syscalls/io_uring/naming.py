@@ -9,9 +9,11 @@ import errno
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.io_uring import RingInode
+from pkern.kernel.vfs.walk import FREELY
 from pkern.syscalls.files import paths, read_write
 from pkern.syscalls.files.statx import statx as look
-from pkern.syscalls.io_uring.requests import Request
+from pkern.syscalls.io_uring.requests import Entry, Request
+from pkern.syscalls.io_uring.resources import close_slot, need_number, no_cloexec, place
 
 
 def _path(request: Request, addr: int) -> str:
@@ -20,22 +22,36 @@ def _path(request: Request, addr: int) -> str:
 
 def openat(request: Request) -> int:
     entry = request.entry
-    path = _path(request, entry.addr)
-    return read_write.openat(request.task, entry.fd, path, entry.op_flags, entry.length)
+    return _open(request, read_write.How(entry.op_flags, entry.length, FREELY))
 
 
 def openat2(request: Request) -> int:
     entry = request.entry
-    path = _path(request, entry.addr)
-    return read_write.openat2(request.task, entry.fd, path, entry.off, entry.length)
+    return _open(request, read_write.how_at(request.task, entry.off, entry.length))
+
+
+def _open(request: Request, how: read_write.How) -> int:
+    entry, path = request.entry, _path(request, request.entry.addr)
+    no_cloexec(how.flags, entry.file_index)
+    need_number(request)
+    return place(request, read_write.opened(request.task, entry.fd, path, how), how.flags)
 
 
 def close(request: Request) -> int:
-    """Close a descriptor. Errors: EBADF: also of a ring, which could not tell of its own end."""
-    file = request.task.fds.files.get(request.entry.fd)
+    """Close a descriptor or empty a slot. Errors: EBADF: also of a ring, which could not tell."""
+    entry, task = request.entry, request.task
+    if entry.file_index:
+        return close_slot(request)
+    file = task.fds.files.get(entry.fd)
     if file is not None and isinstance(file.inode, RingInode):
         raise SyscallError(errno.EBADF)
-    return read_write.close(request.task, request.entry.fd)
+    return read_write.close(task, entry.fd)
+
+
+def check_close(entry: Entry) -> None:
+    """Errors: EINVAL: a descriptor and a slot."""
+    if entry.file_index and entry.fd:
+        raise SyscallError(errno.EINVAL)
 
 
 def statx(request: Request) -> int:

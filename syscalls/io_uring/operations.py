@@ -45,7 +45,11 @@ OPERATIONS: dict[int, Operation] = {
         takes_file=WITHOUT,
     ),
     13: Operation(
-        talking.accept, ("length", *BUFFER), ioprio=talking.ACCEPT_MULTI, again=talking.accepts_on
+        talking.accept,
+        ("length", "buf_index"),
+        check=talking.check_accept,
+        ioprio=talking.ACCEPT_MULTI,
+        again=talking.accepts_on,
     ),
     14: Operation(
         waiting.cancel,
@@ -62,8 +66,13 @@ OPERATIONS: dict[int, Operation] = {
     ),
     16: Operation(talking.connect, ("length", "op_flags", *BUFFER)),
     17: Operation(transfers.fallocate, ("op_flags", *BUFFER)),
-    18: Operation(naming.openat, BUFFER, takes_file=WITHOUT),
-    19: Operation(naming.close, ("off", "addr", "length", "op_flags", *BUFFER), takes_file=WITHOUT),
+    18: Operation(naming.openat, ("buf_index",), takes_file=WITHOUT),
+    19: Operation(
+        naming.close,
+        ("off", "addr", "length", "op_flags", "buf_index"),
+        takes_file=WITHOUT,
+        check=naming.check_close,
+    ),
     20: Operation(
         resources.update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=resources.some
     ),
@@ -82,7 +91,7 @@ OPERATIONS: dict[int, Operation] = {
         again=talking.receives_on,
         rests=talking.is_drained,
     ),
-    28: Operation(naming.openat2, BUFFER, takes_file=WITHOUT),
+    28: Operation(naming.openat2, ("buf_index",), takes_file=WITHOUT),
     29: Operation(waiting.epoll_ctl, BUFFER),
     31: Operation(
         resources.provide,
@@ -103,9 +112,22 @@ OPERATIONS: dict[int, Operation] = {
     37: Operation(naming.mkdirat, ("off", "op_flags", *BUFFER), takes_file=WITHOUT),
     38: Operation(naming.symlinkat, ("length", "op_flags", *BUFFER), takes_file=WITHOUT),
     39: Operation(naming.linkat, BUFFER, takes_file=WITHOUT),
-    45: Operation(talking.socket, ("addr", "op_flags", *BUFFER), takes_file=WITHOUT),
+    45: Operation(
+        talking.socket,
+        ("addr", "op_flags", "buf_index"),
+        takes_file=WITHOUT,
+        check=talking.check_socket,
+    ),
+    54: Operation(
+        resources.get_descriptor,
+        ("off", "addr", "length", "addr3", *BUFFER),
+        1,
+        check=resources.in_slot,
+    ),
     55: Operation(transfers.ftruncate, ("op_flags", "addr", "length", *BUFFER, "addr3")),
     56: Operation(talking.bind, ("length", "op_flags", *BUFFER)),
+    60: Operation(transfers.readv_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
+    61: Operation(transfers.writev_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
     57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
 }
 LAST = 62  # of Linux 6.18's opcodes

@@ -23,7 +23,8 @@ from pkern.kernel.wait import WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
-    from pkern.syscalls.io_uring.ring import Ring
+    from pkern.syscalls.io_uring.ring import Ring, Vector
+    from pkern.syscalls.io_uring.slots import Resource
 
 FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
 ENTRY = struct.Struct("<BBHiQQIIQHHiQQ")
@@ -86,6 +87,8 @@ class Request:
         self.link: Request | None = None
         self.progress: Any = None
         self.file: File | None = None
+        self.slot: Resource[File] | None = None  # that the file is held by
+        self.buffer: Resource[Vector] | None = None  # a registered one
         self.woken = False
         self.called_off = 0  # 1: it ends as soon as its task is in the kernel again
         self.timer: Request | None = None
@@ -120,18 +123,24 @@ class Request:
         if not self.operation.takes_file:
             return
         if self.entry.flags & FIXED_FILE:
-            file = self.ring.fixed_file(self.entry.fd)
-        else:
-            file = self.task.fds.get(self.entry.fd)
-        if not isinstance(file.inode, RingInode):  # rings that hold each other would never close
-            file.descriptors += 1
-        self.file = file
+            self.slot = self.ring.files.get(self.entry.fd)
+            self.file = self.slot.value
+            return
+        self.file = self.task.fds.get(self.entry.fd)
+        if not isinstance(self.file.inode, RingInode):  # that hold each other would never close
+            self.file.descriptors += 1
 
     def let_go(self) -> None:
-        """Hold the open file no longer."""
+        """Hold the open file and the buffer no longer."""
         file, self.file = self.file, None
-        if file is not None and not isinstance(file.inode, RingInode):
+        slot, self.slot = self.slot, None
+        if slot is not None:
+            slot.put()
+        elif file is not None and not isinstance(file.inode, RingInode):
             file.put()
+        buffer, self.buffer = self.buffer, None
+        if buffer is not None:
+            buffer.put()
 
     def _start_timer(self) -> None:
         """Begin the LINK_TIMEOUT that stands behind this request."""
@@ -240,10 +249,10 @@ class Request:
     def end(self, result: int, flags: int = 0) -> None:
         """Complete, and begin what is linked behind it, or call that off."""
         self.ring.pending.pop(self, None)
-        self.let_go()
         failed = result < 0 or (self.link is not None and self._is_short(result))
         if failed or not self.entry.flags & SKIP_SUCCESS:
             self.ring.post(self, result, flags)
+        self.let_go()
         if self.timer is not None:
             self.timer.call_off(-errno.ECANCELED)
         follower, self.link = self.link, None

@@ -7,13 +7,14 @@ Source: io_uring_register(2), Linux 6.18 io_uring/rsrc.c.
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.syscalls.io_uring.buffers import Groups
+from pkern.syscalls.io_uring.slots import ANY_SLOT, Resource, Slots
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from pkern.syscalls.io_uring.requests import Request
 
 NO_FILE, SAME_FILE = -1, -2  # instead of a descriptor, for a slot of registered files
+Vector = tuple[int, int]  # address, bytes
 
 
 class Ring:
     """What one io_uring has besides its memory: requests that wait, and what was registered."""
 
-    def __init__(self, inode: RingInode, enabled: int) -> None:
-        self.inode = inode
+    def __init__(self, inode: RingInode, maker: Task, enabled: int) -> None:
+        self.inode, self.maker = inode, maker
         self.enabled = enabled
         self.closed = 0
         self.skips = 0  # not 0: some ends were not told of, and DRAIN cannot be any more
@@ -35,29 +37,24 @@ class Ring:
         self.drained: list[Request] = []  # which wait until nothing is pending
         self.counting: list[tuple[int, Request]] = []  # timeouts that end by a number of ends
         self.eventfd: File | None = None
-        self.files: list[File | None] = []
-        self.buffers: list[tuple[int, int]] = []
+        self.files: Slots[File] = Slots(errno.EBADF, self._file_gone)
+        self.buffers: Slots[Vector] = Slots(errno.EFAULT, self._gone)
         self.groups = Groups()
         self.uncharge: Callable[[], None] = lambda: None  # its pages no longer count for its maker
         inode.on_close = self._close
 
-    def fixed_file(self, index: int) -> File:
-        """Return a registered file. Errors: EBADF."""
-        file = self.files[index] if 0 <= index < len(self.files) else None
-        if file is None:
-            raise SyscallError(errno.EBADF)
-        return file
-
     def post(self, request: Request, result: int, flags: int = 0) -> None:
-        """Tell of an end, or with F_MORE of a result before it, by the eventfd too."""
-        self.inode.complete(request.entry.user_data, result, flags)
-        if self.eventfd is not None:
-            try:
-                self.eventfd.inode.file_write(
-                    self.eventfd, 0, (1).to_bytes(8, "little"), request.task
-                )
-            except SyscallError:
-                return  # it is full
+        """Tell of a request's end, or with F_MORE of a result before it."""
+        self.tell(request.entry.user_data, result, flags)
+
+    def tell(self, user_data: int, result: int, flags: int = 0) -> None:
+        """Make a completion, and let the eventfd know, if the program wants that now."""
+        self.inode.complete(user_data, result, flags)
+        if self.eventfd is None or self.inode.is_eventfd_quiet:
+            return
+        with suppress(SyscallError):  # it is full
+            one = (1).to_bytes(8, "little")
+            self.eventfd.inode.file_write(self.eventfd, 0, one, self.maker)
 
     def look_again(self) -> None:
         """Let timeouts go that count ends, and what was held back until all have ended."""
@@ -72,43 +69,32 @@ class Ring:
         """Return the first pending request that matches."""
         return next((one for one in self.pending if not one.called_off and matches(one)), None)
 
-    def update_files(self, task: Task, first: int, addr: int, count: int) -> int:
-        """Put other files into slots from first on; return how many were done.
+    # ---- files in slots ----
 
-        At addr are descriptors: NO_FILE empties a slot, SAME_FILE leaves it.
-        Errors: ENXIO (no files), EINVAL (no such slots), EFAULT, EBADF, where none was done.
-        """
-        if not self.files:
-            raise SyscallError(errno.ENXIO)
-        if first + count > len(self.files):
-            raise SyscallError(errno.EINVAL)
-        for place in range(count):
-            try:
-                (fd,) = struct.unpack("<i", task.mm.copy_in(addr + 4 * place, 4))
-                if fd != SAME_FILE:
-                    self._put_file(task, first + place, fd)
-            except SyscallError:
-                if not place:
-                    raise
-                return place
-        return count
-
-    def _put_file(self, task: Task, place: int, fd: int) -> None:
-        new = None if fd == NO_FILE else task.fds.get(fd)
-        if new is not None and isinstance(new.inode, RingInode):
+    def hold_file(self, place: int, file: File, tag: int = 0) -> None:
+        """Put an open file into a slot. Errors: EBADF: of a ring."""
+        if isinstance(file.inode, RingInode):
             raise SyscallError(errno.EBADF)
-        if new is not None:
-            new.descriptors += 1
-        old, self.files[place] = self.files[place], new
-        if old is not None:
-            old.put()
+        file.descriptors += 1
+        self.files.put_in(place, file, tag)
 
-    def drop_files(self) -> None:
-        """Let go of the registered files."""
-        files, self.files = self.files, []
-        for file in files:
-            if file is not None:
-                file.put()
+    def install(self, file: File, slot: int) -> int:
+        """Put an open file into slot - 1, or for ANY_SLOT a free one, and return that; else 0.
+
+        Errors: ENFILE, ENXIO, EINVAL, EBADF.
+        """
+        place = self.files.free() if slot == ANY_SLOT else slot - 1
+        self.files.need(place)
+        self.hold_file(place, file)
+        return place if slot == ANY_SLOT else 0
+
+    def _gone(self, resource: Resource[Any]) -> None:
+        if resource.tag and not self.closed:
+            self.tell(resource.tag, 0)
+
+    def _file_gone(self, resource: Resource[File]) -> None:
+        self._gone(resource)
+        resource.value.put()
 
     def _close(self) -> None:
         """The last descriptor has gone: nothing completes any more."""
@@ -118,7 +104,7 @@ class Ring:
             request.let_go()
         self.uncharge()
         self.drained, self.counting = [], []
-        self.drop_files()
+        self.files.drop()
         if self.eventfd is not None:
             self.eventfd.put()
             self.eventfd = None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import POLLIN
 from pkern.syscalls.io_uring.requests import HELD, SELECT, Entry, Request
+from pkern.syscalls.io_uring.resources import need_number, no_cloexec, place
+from pkern.syscalls.io_uring.slots import ANY_SLOT
 from pkern.syscalls.net import messages, sockets
 
 if TYPE_CHECKING:
@@ -19,10 +21,24 @@ POLL_FIRST = 1  # of ioprio: IORING_RECVSEND_POLL_FIRST, which changes no answer
 
 
 def accept(request: Request) -> int:
-    entry = request.entry
-    return request.or_wait(
-        lambda: sockets.accept4(request.task, HELD, entry.addr, entry.off, entry.op_flags),
-    )
+    entry, task = request.entry, request.task
+    need_number(request)
+    flags = entry.op_flags
+
+    def accepted() -> int:
+        return place(request, sockets.accepted(task, HELD, entry.addr, entry.off, flags), flags)
+
+    return request.or_wait(accepted)
+
+
+def check_accept(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    if entry.op_flags & ~sockets.ACCEPT_FLAGS:
+        raise SyscallError(errno.EINVAL)
+    no_cloexec(entry.op_flags, entry.file_index)
+    one_slot = entry.file_index and entry.file_index & ANY_SLOT != ANY_SLOT
+    if entry.ioprio & ACCEPT_MULTI and one_slot:
+        raise SyscallError(errno.EINVAL)
 
 
 def connect(request: Request) -> int:
@@ -73,7 +89,14 @@ def shutdown(request: Request) -> int:
 
 def socket(request: Request) -> int:
     entry = request.entry
-    return sockets.socket(request.task, entry.fd, entry.off, entry.length)
+    need_number(request)
+    made = sockets.made_socket(request.task, entry.fd, entry.off, entry.length)
+    return place(request, made, entry.off)
+
+
+def check_socket(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    no_cloexec(entry.off, entry.file_index)
 
 
 def bind(request: Request) -> int:

@@ -64,11 +64,14 @@ def bytes_of_vectors(request: Request) -> int:
 
 def _need_buffer(request: Request) -> None:
     """Refuse what lies not in the registered buffer. Errors: EFAULT."""
-    entry, buffers = request.entry, request.ring.buffers
-    if entry.buf_index >= len(buffers):
-        raise SyscallError(errno.EFAULT)
-    start, nbytes = buffers[entry.buf_index]
-    if entry.addr < start or entry.addr + entry.length > start + nbytes:
+    _need_range(request, request.entry.addr, request.entry.length)
+
+
+def _need_range(request: Request, addr: int, length: int) -> None:
+    if request.buffer is None:
+        request.buffer = request.ring.buffers.get(request.entry.buf_index)
+    start, nbytes = request.buffer.value
+    if addr < start or addr + length > start + nbytes:
         raise SyscallError(errno.EFAULT)
 
 
@@ -80,6 +83,23 @@ def read_fixed(request: Request) -> int:
 def write_fixed(request: Request) -> int:
     _need_buffer(request)
     return write(request)
+
+
+def _need_vectors(request: Request) -> None:
+    """Refuse vectors that lie not in the registered buffer. Errors: EFAULT, EINVAL."""
+    entry = request.entry
+    for addr, length in read_write.vectors(request.task, entry.addr, entry.length):
+        _need_range(request, addr, length)
+
+
+def readv_fixed(request: Request) -> int:
+    _need_vectors(request)
+    return readv(request)
+
+
+def writev_fixed(request: Request) -> int:
+    _need_vectors(request)
+    return writev(request)
 
 
 def fsync(request: Request) -> int:

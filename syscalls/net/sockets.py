@@ -11,15 +11,17 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net import families
 from pkern.kernel.net.socket import BOTH, NO_READS, NO_WRITES, Socket, open_socket
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair
+from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair
 from pkern.syscalls.net.transfer import socket_of, until_done
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 TYPE_MASK = 0xF
 STORAGE_MAX = 128  # bytes of sockaddr_storage
+ACCEPT_FLAGS = O_NONBLOCK | O_CLOEXEC
 SHUTDOWN = {0: NO_READS, 1: NO_WRITES, 2: BOTH}
 
 # ---- making ----
@@ -40,8 +42,13 @@ def socket(task: Task, family: int, kind: int, protocol: int = 0) -> int:
     EMFILE.
     Source: socket(2).
     """
+    return install(task, made_socket(task, family, kind, protocol), kind)
+
+
+def made_socket(task: Task, family: int, kind: int, protocol: int) -> File:
+    """Return the open file of a socket, which has no descriptor yet. Errors: as socket."""
     made = families.make_socket(task.nsproxy.net.stack, task, family, _type_of(kind), protocol)
-    return install(task, open_socket(made, task, kind & O_NONBLOCK), kind)
+    return open_socket(made, task, kind & O_NONBLOCK)
 
 
 def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[int, int]:
@@ -54,8 +61,7 @@ def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[i
     try:
         other = open_socket(ends[1], task, kind & O_NONBLOCK)
     except SyscallError:
-        one.descriptors = 1
-        one.put()
+        drop(one)
         raise
     return install_pair(task, one, other, kind)
 
@@ -152,18 +158,23 @@ def listen(task: Task, fd: int, backlog: int) -> int:
 
 def _accept(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int:
     task.fds.get(fd)
-    if flags & ~(O_NONBLOCK | O_CLOEXEC):
+    if flags & ~ACCEPT_FLAGS:
         raise SyscallError(errno.EINVAL)
     task.fds.free(0)  # a number for the new one comes before all else
+    return install(task, accepted(task, fd, addr, length_addr, flags), flags)
+
+
+def accepted(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> File:
+    """Return the open file of a connection, which has no descriptor yet. Errors: as accept."""
     file, inode = socket_of(task, fd)
     end: Socket = until_done(task, file, inode.receive_ns, errno.EAGAIN, inode.accept)
     end.uid, end.gid = task.uid, task.gid
-    new = install(task, open_socket(end, task, flags & O_NONBLOCK), flags)
+    new = open_socket(end, task, flags & O_NONBLOCK)
     try:
         if addr:
             store_address(task, _name_of_peer(end), addr, length_addr)
     except SyscallError:
-        task.fds.close(new)
+        drop(new)
         raise
     return new
 

@@ -52,6 +52,13 @@ def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
     same_as_host(machine, program)
 
 
+def test_open_files_and_buffers_in_slots_of_a_ring_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("ringslots", "glibc")
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
 @pytest.mark.parametrize("flavour", ["glibc", "pie"])
 def test_rings_of_io_uring_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path

@@ -34,6 +34,7 @@ SQ_DROPPED, SQ_FLAGS, CQ_FLAGS, CQ_OVERFLOW = range(32, 48, 4)
 CQES = 64
 FLAG_NEED_WAKEUP = 1  # in SQ_FLAGS: who submits must say so: the kernel's thread sleeps
 FLAG_OVERFLOW = 2  # completions wait for room
+EVENTFD_DISABLED = 1  # in CQ_FLAGS
 SQPOLL = 2  # IORING_SETUP_SQPOLL
 NO_ARRAY = 1 << 16  # IORING_SETUP_NO_SQARRAY
 COUNT = (1 << 32) - 1
@@ -164,6 +165,11 @@ class RingInode(MappedInode):
     def nr_completions(self) -> int:
         """How many the program has not taken yet, of those that found room."""
         return self._cq_tail - self._get(CQ_HEAD) & COUNT
+
+    @property
+    def is_eventfd_quiet(self) -> bool:
+        """Whether the program has said that its eventfd is not to be told now."""
+        return bool(self._get(CQ_FLAGS) & EVENTFD_DISABLED)
 
     def complete(self, user_data: int, result: int, flags: int = 0) -> None:
         """Tell the program of an end, and wake who waits for one."""
