@@ -125,6 +125,11 @@ class Socket(Inode):
         return sum(len(packet.data) for packet in self.queue)
 
     @property
+    def has_more(self) -> bool:
+        """Whether a stream is known to have something for the next call: bytes, or its end."""
+        return False
+
+    @property
     def unsent(self) -> int:
         """Bytes that SIOCOUTQ counts: what was sent and not yet read."""
         return 0

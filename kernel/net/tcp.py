@@ -342,6 +342,10 @@ class TcpSocket(InetSocket):
         return len(self.data)
 
     @property
+    def has_more(self) -> bool:
+        return bool(self.data or self.ended)
+
+    @property
     def at_mark(self) -> bool:
         """Whether the urgent byte is the next one."""
         return self.mark == 0

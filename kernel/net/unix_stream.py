@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class UnixStream(UnixConnection):
     """SOCK_STREAM."""
 
+    @property
+    def has_more(self) -> bool:
+        return bool(self.queue)
+
     # ---- sending ----
 
     def send(self, task: Caller, packet: Packet, to: bytes | None, flags: int) -> int:

@@ -16,6 +16,7 @@ from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC = 1, 2, 4, 8, 16
 MFD_NAME_MAX = 249
@@ -31,12 +32,17 @@ def pipe2(task: Task, flags: int = 0) -> tuple[int, int]:
     flags: O_CLOEXEC, O_NONBLOCK, O_DIRECT (each write is a packet).
     Errors: EMFILE, EINVAL, ENOPKG (O_NOTIFICATION_PIPE). Source: pipe2(2).
     """
+    reader, writer = made_pipe(task, flags)
+    return install_pair(task, reader, writer, flags)
+
+
+def made_pipe(task: Task, flags: int) -> tuple[File, File]:
+    """Return the ends of a new pipe, which have no descriptors yet. Errors: EINVAL, ENOPKG."""
     if flags & O_NOTIFICATION_PIPE:
         raise SyscallError(errno.ENOPKG)
     if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
         raise SyscallError(errno.EINVAL)
-    reader, writer = make_pipe(task.kernel, task, flags & (O_NONBLOCK | O_DIRECT))
-    return install_pair(task, reader, writer, flags)
+    return make_pipe(task.kernel, task, flags & (O_NONBLOCK | O_DIRECT))
 
 
 def pipe(task: Task) -> tuple[int, int]:

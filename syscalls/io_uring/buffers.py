@@ -99,6 +99,10 @@ class Groups:
             raise SyscallError(errno.ENOBUFS)
         return found._replace(nbytes=min(nbytes, found.nbytes) if nbytes else found.nbytes)
 
+    def is_ring(self, number: int) -> bool:
+        """Tell whether a group is a ring in the program's memory."""
+        return isinstance(self._groups.get(number), RingGroup)
+
     # ---- lists ----
 
     def provide(self, request: Request) -> int:

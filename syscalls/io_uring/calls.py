@@ -195,14 +195,15 @@ def _wait(task: Task, ring: Ring, wanted: int, deadline: int | None, taken: int)
     """Wait until so many completions are there. Errors: ETIME, EINTR."""
     inode = ring.inode
     inode.flush()
-    if inode.nr_completions >= min(wanted, inode.cq_entries):
+    since = ring.timed_out if task.thread.progress is None else task.thread.progress[2]
+    if inode.nr_completions >= min(wanted, inode.cq_entries) or ring.timed_out != since:
         return 0
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.ETIME)
     raise WouldBlock(
         inode,
         deadline=deadline,
-        progress=(taken, deadline),
+        progress=(taken, deadline, since),
         restart=Restart.CONTINUE,
         partial=taken,
     )
@@ -227,7 +228,7 @@ def io_uring_enter(
         raise SyscallError(errno.EBADFD)
     taken: int
     if task.thread.progress is not None:
-        taken, deadline = task.thread.progress
+        taken, deadline, _ = task.thread.progress
         return _wait_after(task, ring, min_complete, taken, lambda: (None, deadline))
     taken = _submit(task, ring, to_submit, flags)
     if taken != to_submit or not flags & GETEVENTS:

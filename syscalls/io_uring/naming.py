@@ -10,9 +10,9 @@ import errno
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.vfs.walk import FREELY
-from pkern.syscalls.files import paths, read_write
+from pkern.syscalls.files import paths, read_write, xattr
 from pkern.syscalls.files.statx import statx as look
-from pkern.syscalls.io_uring.requests import Entry, Request
+from pkern.syscalls.io_uring.requests import HELD, Entry, Request
 from pkern.syscalls.io_uring.resources import close_slot, need_number, no_cloexec, place
 
 
@@ -59,6 +59,28 @@ def statx(request: Request) -> int:
     path = _path(request, entry.addr)
     task.mm.copy_out(entry.off, look(task, entry.fd, path, entry.op_flags, entry.length))
     return 0
+
+
+def setxattr(request: Request) -> int:
+    entry, path = request.entry, _path(request, request.entry.addr3)
+    name = _path(request, entry.addr)
+    return xattr.setxattr_raw(request.task, path, name, entry.off, entry.length, entry.op_flags)
+
+
+def fsetxattr(request: Request) -> int:
+    entry, name = request.entry, _path(request, request.entry.addr)
+    return xattr.fsetxattr(request.task, HELD, name, entry.off, entry.length, entry.op_flags)
+
+
+def getxattr(request: Request) -> int:
+    entry, path = request.entry, _path(request, request.entry.addr3)
+    name = _path(request, entry.addr)
+    return xattr.getxattr_raw(request.task, path, name, entry.off, entry.length)
+
+
+def fgetxattr(request: Request) -> int:
+    entry, name = request.entry, _path(request, request.entry.addr)
+    return xattr.fgetxattr(request.task, HELD, name, entry.off, entry.length)
 
 
 def renameat(request: Request) -> int:

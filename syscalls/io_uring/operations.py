@@ -6,14 +6,20 @@ in its completion, and IORING_REGISTER_PROBE says so. Source: io_uring_enter(2),
 
 from __future__ import annotations
 
-from pkern.syscalls.io_uring import naming, resources, talking, transfers, waiting
+from pkern.syscalls.io_uring import naming, resources, talking, telling, transfers, waiting
 from pkern.syscalls.io_uring.requests import IF_ANY, LINK_TIMEOUT, SELECTS, Operation
 
 BUFFER = ("buf_index", "file_index")
 WITH_FILE, WITHOUT = True, False
 OPERATIONS: dict[int, Operation] = {
-    0: Operation(waiting.nop, takes_file=WITHOUT, flags=0),
-    1: Operation(transfers.readv, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
+    0: Operation(telling.nop, takes_file=WITHOUT, flags=telling.NOP_FLAGS),
+    1: Operation(
+        transfers.readv,
+        ioprio=0xFFFF,
+        selects=SELECTS,
+        whole=transfers.bytes_of_vectors,
+        room=transfers.one_vector,
+    ),
     2: Operation(transfers.writev, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
     3: Operation(transfers.fsync, ("addr", *BUFFER), transfers.FDATASYNC),
     4: Operation(transfers.read_fixed, ioprio=0xFFFF, whole=transfers.length),
@@ -26,43 +32,58 @@ OPERATIONS: dict[int, Operation] = {
         rests=lambda request: True,
     ),
     7: Operation(
-        waiting.poll_remove, ("buf_index", "file_index", "length", "off"), takes_file=WITHOUT
+        waiting.poll_remove,
+        ("buf_index", "file_index"),
+        takes_file=WITHOUT,
+        check=waiting.check_poll_remove,
     ),
     8: Operation(transfers.sync_file_range, ("addr", *BUFFER)),
     9: Operation(talking.sendmsg, ("off", "file_index"), ioprio=talking.POLL_FIRST),
-    10: Operation(talking.recvmsg, ("off", "file_index"), ioprio=talking.POLL_FIRST),
+    10: Operation(
+        talking.recvmsg,
+        ("off", "file_index"),
+        ioprio=talking.POLL_FIRST | talking.RECV_MULTI,
+        check=talking.check_recv,
+        selects=IF_ANY,
+        again=talking.receives_on,
+        rests=waiting.is_drained,
+        room=talking.vector_of_message,
+    ),
     waiting.NR_TIMEOUT: Operation(
         waiting.timeout,
         ("buf_index", "file_index"),
-        waiting.TIMEOUT_ABS | waiting.TIMEOUT_BOOTTIME | waiting.TIMEOUT_REALTIME,
+        waiting.TIMEOUT_FLAGS,
         takes_file=WITHOUT,
-        check=waiting.one_time,
+        check=waiting.check_timeout,
+        again=waiting.goes_on,
+        meant=waiting.is_success,
     ),
     12: Operation(
         waiting.timeout_remove,
-        ("buf_index", "length", "file_index", "off"),
-        flags=0,
+        ("buf_index", "length", "file_index"),
         takes_file=WITHOUT,
+        check=waiting.check_timeout_remove,
     ),
     13: Operation(
         talking.accept,
         ("length", "buf_index"),
         check=talking.check_accept,
-        ioprio=talking.ACCEPT_MULTI,
+        ioprio=talking.ACCEPT_MULTI | talking.ACCEPT_DONTWAIT | talking.ACCEPT_POLL_FIRST,
         again=talking.accepts_on,
     ),
     14: Operation(
         waiting.cancel,
         ("off", "file_index"),
-        waiting.CANCEL_ALL | waiting.CANCEL_FD | waiting.CANCEL_ANY,
+        waiting.CANCEL_FLAGS,
         takes_file=WITHOUT,
+        check=waiting.check_cancel,
     ),
     LINK_TIMEOUT: Operation(
         waiting.link_timeout,
         ("buf_index", "file_index", "off"),
-        waiting.TIMEOUT_ABS | waiting.TIMEOUT_BOOTTIME | waiting.TIMEOUT_REALTIME,
+        waiting.TIMEOUT_FLAGS,
         takes_file=WITHOUT,
-        check=waiting.one_time,
+        check=waiting.check_timeout,
     ),
     16: Operation(talking.connect, ("length", "op_flags", *BUFFER)),
     17: Operation(transfers.fallocate, ("op_flags", *BUFFER)),
@@ -81,7 +102,13 @@ OPERATIONS: dict[int, Operation] = {
     23: Operation(transfers.write, ioprio=0xFFFF, whole=transfers.length),
     24: Operation(transfers.fadvise, ("addr", *BUFFER)),
     25: Operation(transfers.madvise, ("off", *BUFFER), takes_file=WITHOUT),
-    26: Operation(talking.send, ("addr3",), ioprio=talking.POLL_FIRST),
+    26: Operation(
+        talking.send,
+        ("addr3",),
+        ioprio=talking.POLL_FIRST,
+        selects=SELECTS,
+        room=talking.room_to_send,
+    ),
     27: Operation(
         talking.recv,
         ("off", "file_index"),
@@ -89,7 +116,7 @@ OPERATIONS: dict[int, Operation] = {
         check=talking.check_recv,
         selects=IF_ANY,
         again=talking.receives_on,
-        rests=talking.is_drained,
+        rests=waiting.is_drained,
     ),
     28: Operation(naming.openat2, ("buf_index",), takes_file=WITHOUT),
     29: Operation(waiting.epoll_ctl, BUFFER),
@@ -105,18 +132,55 @@ OPERATIONS: dict[int, Operation] = {
         takes_file=WITHOUT,
         check=resources.check_removed,
     ),
-    33: Operation(transfers.tee, ("off", "addr"), whole=transfers.length),
+    30: Operation(transfers.splice, check=transfers.check_splice, whole=transfers.length),
+    33: Operation(
+        transfers.tee, ("off", "addr"), check=transfers.check_splice, whole=transfers.length
+    ),
     34: Operation(talking.shutdown, ("off", "addr", "op_flags", *BUFFER)),
     35: Operation(naming.renameat, BUFFER, takes_file=WITHOUT),
     36: Operation(naming.unlinkat, ("off", "length", *BUFFER), takes_file=WITHOUT),
     37: Operation(naming.mkdirat, ("off", "op_flags", *BUFFER), takes_file=WITHOUT),
     38: Operation(naming.symlinkat, ("length", "op_flags", *BUFFER), takes_file=WITHOUT),
     39: Operation(naming.linkat, BUFFER, takes_file=WITHOUT),
+    40: Operation(telling.tell_ring, ("buf_index",), check=telling.check_tell),
+    41: Operation(naming.fsetxattr),
+    42: Operation(naming.setxattr, takes_file=WITHOUT),
+    43: Operation(naming.fgetxattr, flags=0),
+    44: Operation(naming.getxattr, flags=0, takes_file=WITHOUT),
     45: Operation(
         talking.socket,
         ("addr", "op_flags", "buf_index"),
         takes_file=WITHOUT,
         check=talking.check_socket,
+    ),
+    47: Operation(
+        talking.send_zc,
+        ("addr3",),
+        ioprio=0xFFFF,
+        check=talking.check_zc,
+        afterwards=talking.tell_free,
+    ),
+    48: Operation(
+        talking.sendmsg_zc,
+        ("addr3", "off", "file_index"),
+        ioprio=0xFFFF,
+        check=talking.check_zc,
+        afterwards=talking.tell_free,
+    ),
+    49: Operation(
+        transfers.read_on,
+        ("addr", "length"),
+        ioprio=0xFFFF,
+        check=transfers.check_read_on,
+        selects=IF_ANY,
+        again=transfers.reads_on,
+        rests=waiting.is_drained,
+    ),
+    50: Operation(
+        waiting.waitid,
+        ("addr", "buf_index", "addr3", "op_flags"),
+        takes_file=WITHOUT,
+        counted=1,
     ),
     54: Operation(
         resources.get_descriptor,
@@ -126,8 +190,12 @@ OPERATIONS: dict[int, Operation] = {
     ),
     55: Operation(transfers.ftruncate, ("op_flags", "addr", "length", *BUFFER, "addr3")),
     56: Operation(talking.bind, ("length", "op_flags", *BUFFER)),
+    59: Operation(waiting.epoll_wait, ("off", "op_flags", *BUFFER)),
     60: Operation(transfers.readv_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
     61: Operation(transfers.writev_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
     57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
+    62: Operation(
+        transfers.pipe, ("fd", "off", "addr3"), takes_file=WITHOUT, check=transfers.check_pipe
+    ),
 }
 LAST = 62  # of Linux 6.18's opcodes

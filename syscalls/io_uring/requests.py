@@ -60,7 +60,10 @@ class Operation(NamedTuple):
     provided buffer, which is used up by any success (SELECTS), or only by some bytes (IF_ANY).
     again: tells whether it goes on behind a result, which is told with F_MORE. rests: tells whether
     it waits for news then, before it is tried. whole: how many bytes it is to move; if fewer came,
-    what is linked behind it is called off.
+    what is linked behind it is called off. room: how many bytes of a provided buffer it wants; 0:
+    all of them. afterwards: makes another completion, which the first has announced with F_MORE.
+    counted: what calling it off returns, as Linux has it.
+    meant: tells whether an error is no failure, so that what is linked behind it begins.
     """
 
     work: Callable[[Request], int]
@@ -70,9 +73,13 @@ class Operation(NamedTuple):
     ioprio: int = 0
     check: Callable[[Entry], None] | None = None
     selects: int = 0
-    again: Callable[[Entry, int], bool] | None = None
+    again: Callable[[Request, int], bool] | None = None
     rests: Callable[[Request], bool] = lambda request: False
     whole: Callable[[Request], int] | None = None
+    meant: Callable[[Request, int], bool] | None = None
+    counted: int = 0
+    afterwards: Callable[[Request], None] | None = None
+    room: Callable[[Request], int] = lambda request: request.entry.length
 
 
 class Request:
@@ -82,17 +89,26 @@ class Request:
     """
 
     def __init__(self, ring: Ring, task: Task, entry: Entry, operation: Operation | None) -> None:
-        self.ring, self.task, self.entry, self.operation = ring, task, entry, operation
+        self.ring, self.task, self.operation = ring, task, operation
+        self.entry: Entry = entry
         self.error = 0  # found before it began
         self.link: Request | None = None
         self.progress: Any = None
         self.file: File | None = None
         self.slot: Resource[File] | None = None  # that the file is held by
         self.buffer: Resource[Vector] | None = None  # a registered one
+        self.rounds = 0  # of a timeout that goes on
+        self.marks = 0  # what a completion's flags say, found by the last try
+        self.chosen: Vector | None = None  # a provided buffer, for as long as a try takes
         self.woken = False
         self.called_off = 0  # 1: it ends as soon as its task is in the kernel again
         self.timer: Request | None = None
         self.mm = task.mm  # what its addresses are of: an execve calls it off
+
+    @property
+    def memory(self) -> Vector:
+        """Where the bytes are: the provided buffer that was chosen, or what the entry names."""
+        return self.chosen or (self.entry.addr, self.entry.length)
 
     # ---- a life ----
 
@@ -163,7 +179,7 @@ class Request:
                 return
             if self not in self.ring.pending:
                 return
-            if again is None or not again(self.entry, result):
+            if again is None or not again(self, result):
                 self.end(result, flags)
                 return
             self.progress = None
@@ -198,26 +214,28 @@ class Request:
         thread, files, entry = self.task.thread, self.task.fds.files, self.entry
         assert self.operation is not None
         before, thread.progress = thread.progress, self.progress
+        self.marks = 0
         if self.file is not None:
             files[HELD] = self.file
         try:
             if not entry.flags & SELECT:
-                return self.operation.work(self), 0
-            buffer = self.ring.groups.choose(self.task, entry.buf_index, entry.length)
-            self.entry = entry._replace(addr=buffer.addr, length=buffer.nbytes)
+                return self.operation.work(self), self.marks
+            wanted = self.operation.room(self)
+            buffer = self.ring.groups.choose(self.task, entry.buf_index, wanted)
+            self.chosen = (buffer.addr, buffer.nbytes)
             result = self.operation.work(self)
             if not result and self.operation.selects == IF_ANY:
-                return 0, 0
+                return 0, self.marks
             buffer.taken()
-            return result, buffer.flags
+            return result, buffer.flags | self.marks
         except WouldBlock as wait:
             if not wait.partial:
                 raise
-            return wait.partial, 0
+            return wait.partial, self.marks
         except SyscallError as error:
-            return -error.number, 0
+            return -error.number, self.marks
         finally:
-            self.entry = entry
+            self.chosen = None
             thread.progress = before
             files.pop(HELD, None)
 
@@ -249,9 +267,11 @@ class Request:
     def end(self, result: int, flags: int = 0) -> None:
         """Complete, and begin what is linked behind it, or call that off."""
         self.ring.pending.pop(self, None)
-        failed = result < 0 or (self.link is not None and self._is_short(result))
+        failed = self._has_failed(result)
         if failed or not self.entry.flags & SKIP_SUCCESS:
             self.ring.post(self, result, flags)
+        if self.operation is not None and self.operation.afterwards is not None and flags & F_MORE:
+            self.operation.afterwards(self)
         self.let_go()
         if self.timer is not None:
             self.timer.call_off(-errno.ECANCELED)
@@ -263,6 +283,15 @@ class Request:
                 follower.begin()
         self.ring.look_again()
 
+    def _has_failed(self, result: int) -> bool:
+        """Tell whether what is linked behind it must not begin."""
+        operation = self.operation
+        if operation is None:
+            return True
+        if result < 0:
+            return operation.meant is None or not operation.meant(self, result)
+        return self.link is not None and self._is_short(result)
+
     def _is_short(self, result: int) -> bool:
         """Tell whether fewer bytes came than were asked for; 0 asks for all of a chosen buffer."""
         assert self.operation is not None
@@ -270,12 +299,14 @@ class Request:
         wanted = whole(self) if whole is not None else 0
         return bool(wanted) and result < wanted
 
-    def cancel(self) -> None:
-        """End it, behind the request that asks for it."""
+    def cancel(self) -> int:
+        """End it, behind the request that asks for it; return what that one is told."""
         self.called_off = 1
         scheduler = self.task.kernel.scheduler
         assert scheduler is not None
         scheduler.work(self.task, lambda: self.call_off(-errno.ECANCELED))
+        assert self.operation is not None
+        return self.operation.counted
 
     def call_off(self, result: int) -> None:
         """End it if it waits."""
@@ -380,4 +411,4 @@ def _check(request: Request) -> None:
         operation.check(entry)
 
 
-NO_FIXED = frozenset({18, 19, 21, 28})  # OPENAT, CLOSE, STATX, OPENAT2
+NO_FIXED = frozenset({18, 19, 21, 28, 35, 36, 37, 38, 39, 42, 44})  # those that take paths

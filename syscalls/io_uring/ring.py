@@ -36,6 +36,7 @@ class Ring:
         self.pending: dict[Request, None] = {}  # in the order in which they began
         self.drained: list[Request] = []  # which wait until nothing is pending
         self.counting: list[tuple[int, Request]] = []  # timeouts that end by a number of ends
+        self.timed_out = 0  # how many timeouts so far: each ends a wait
         self.eventfd: File | None = None
         self.files: Slots[File] = Slots(errno.EBADF, self._file_gone)
         self.buffers: Slots[Vector] = Slots(errno.EFAULT, self._gone)
@@ -64,6 +65,10 @@ class Ring:
                 request.end(0)
         while self.drained and not self.pending:
             self.drained.pop(0).begin()
+
+    def uncount(self, request: Request) -> None:
+        """Let a timeout end by time alone."""
+        self.counting = [one for one in self.counting if one[1] is not request]
 
     def find(self, matches: Callable[[Request], bool]) -> Request | None:
         """Return the first pending request that matches."""

@@ -91,7 +91,8 @@ class Slots(Generic[T]):
     def free(self) -> int:
         """Return an empty slot. Errors: ENFILE."""
         hint = self.hint if self.start <= self.hint < self.end else self.start
-        for place in (*range(hint, self.end), *range(self.start, hint)):
+        places: list[int] = [*range(hint, self.end), *range(self.start, hint)]
+        for place in places:
             if self._slots[place] is None:
                 return place
         raise SyscallError(errno.ENFILE)

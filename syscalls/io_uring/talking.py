@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import errno
+import struct
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import POLLIN
-from pkern.syscalls.io_uring.requests import HELD, SELECT, Entry, Request
+from pkern.kernel.net.socket import AF_UNIX, Socket
+from pkern.kernel.wait import WouldBlock
+from pkern.syscalls.files.read_write import bytes_of
+from pkern.syscalls.io_uring.requests import F_MORE, HELD, SELECT, SKIP_SUCCESS, Entry, Request
 from pkern.syscalls.io_uring.resources import need_number, no_cloexec, place
 from pkern.syscalls.io_uring.slots import ANY_SLOT
+from pkern.syscalls.io_uring.transfers import need_buffer
 from pkern.syscalls.net import messages, sockets
+from pkern.syscalls.net.control import Control
+from pkern.syscalls.net.transfer import socket_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MSG_DONTWAIT = 0x40
-ACCEPT_MULTI, RECV_MULTI, MSG_WAITALL = 1, 2, 0x100
-POLL_FIRST = 1  # of ioprio: IORING_RECVSEND_POLL_FIRST, which changes no answer
+    from pkern.kernel.vfs.file import File
+
+MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_NOSIGNAL = 0x20, 0x40, 0x100, 0x4000
+ACCEPT_MULTI, ACCEPT_DONTWAIT, ACCEPT_POLL_FIRST = 1, 2, 4
+POLL_FIRST, RECV_MULTI, FIXED_BUFFER, REPORT_USAGE = 1, 2, 4, 8
+NONEMPTY = 4  # of a completion's flags: IORING_CQE_F_SOCK_NONEMPTY
+F_NOTIFY = 8  # IORING_CQE_F_NOTIF: memory that was sent from is free again
+COPIED = -1 << 31  # IORING_NOTIF_USAGE_ZC_COPIED
+PACKED = struct.Struct("<IIII")  # struct io_uring_recvmsg_out: name, control, data (bytes), flags
+NR_RECV = 27
+SOL_SOCKET, SIOCINQ, SIOCOUTQ = 1, 0x541B, 0x5411
 
 
 def accept(request: Request) -> int:
@@ -28,7 +43,16 @@ def accept(request: Request) -> int:
     def accepted() -> int:
         return place(request, sockets.accepted(task, HELD, entry.addr, entry.off, flags), flags)
 
-    return request.or_wait(accepted)
+    try:
+        new = request.or_wait(accepted)
+    except WouldBlock:
+        if entry.ioprio & ACCEPT_DONTWAIT:
+            raise SyscallError(errno.EAGAIN) from None
+        raise
+    inode = socket_of(task, HELD)[1]
+    if inode.family != AF_UNIX and inode.embryos:
+        request.marks |= NONEMPTY
+    return new
 
 
 def check_accept(entry: Entry) -> None:
@@ -56,31 +80,125 @@ def _what_can_be(request: Request, call: Callable[[int], int]) -> int:
 
 def send(request: Request) -> int:
     entry, task = request.entry, request.task
+    addr, length = request.memory
 
-    def send(flags: int) -> int:
+    def sent(flags: int) -> int:
         nbytes = entry.file_index & 0xFFFF if entry.off else 0
-        return messages.sendto(task, HELD, entry.addr, entry.length, flags, entry.off, nbytes)
+        return messages.sendto(task, HELD, addr, length, flags | MSG_NOSIGNAL, entry.off, nbytes)
 
-    return _what_can_be(request, send)
+    return _what_can_be(request, sent)
 
 
-def recv(request: Request) -> int:
-    entry, task = request.entry, request.task
+def room_to_send(request: Request) -> int:
+    """Return how many bytes are sent from a provided buffer; 0: all that it has, as of a list."""
+    entry = request.entry
+    return entry.length if request.ring.groups.is_ring(entry.buf_index) else 0
 
-    def receive(flags: int) -> int:
-        return messages.recvfrom(task, HELD, entry.addr, entry.length, flags, 0, 0)
 
-    return _what_can_be(request, receive)
+def _need_zero_copy(request: Request, flags: int) -> None:
+    """Errors: EINVAL, ENOTSOCK, EOPNOTSUPP: sockets of AF_UNIX copy. flags: those there are."""
+    if request.entry.ioprio & ~flags:
+        raise SyscallError(errno.EINVAL)
+    if socket_of(request.task, HELD)[1].family == AF_UNIX:
+        raise SyscallError(errno.EOPNOTSUPP)
+
+
+def send_zc(request: Request) -> int:
+    """As send; that the memory is free again is told in a second completion."""
+    request.marks = F_MORE
+    _need_zero_copy(request, POLL_FIRST | REPORT_USAGE | FIXED_BUFFER)
+    if request.entry.ioprio & FIXED_BUFFER:
+        need_buffer(request)
+    return send(request)
+
+
+def sendmsg_zc(request: Request) -> int:
+    """As sendmsg; that the memory is free again is told in a second completion."""
+    request.marks = F_MORE
+    _need_zero_copy(request, POLL_FIRST | REPORT_USAGE)
+    return sendmsg(request)
+
+
+def tell_free(request: Request) -> None:
+    """Tell that the memory is free again: what goes to this machine itself is copied."""
+    result = COPIED if request.entry.ioprio & REPORT_USAGE else 0
+    request.ring.post(request, result, F_NOTIFY)
+
+
+def check_zc(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    if entry.flags & SKIP_SUCCESS:
+        raise SyscallError(errno.EINVAL)
 
 
 def sendmsg(request: Request) -> int:
     entry, task = request.entry, request.task
-    return _what_can_be(request, lambda flags: messages.sendmsg(task, HELD, entry.addr, flags))
+    return _what_can_be(
+        request, lambda flags: messages.sendmsg(task, HELD, entry.addr, flags | MSG_NOSIGNAL)
+    )
+
+
+def recv(request: Request) -> int:
+    task, (addr, length) = request.task, request.memory
+
+    def received(flags: int) -> int:
+        return messages.recvfrom(task, HELD, addr, length, flags, 0, 0)
+
+    return _mark_rest(request, _what_can_be(request, received))
 
 
 def recvmsg(request: Request) -> int:
     entry, task = request.entry, request.task
-    return _what_can_be(request, lambda flags: messages.recvmsg(task, HELD, entry.addr, flags))
+    file, _ = socket_of(task, HELD)
+    if entry.ioprio & RECV_MULTI:
+        return _mark_rest(request, _what_can_be(request, partial(_receive_packed, request, file)))
+
+    def received(flags: int) -> int:
+        header = messages.header_in(task, entry.addr)
+        chosen = request.chosen
+        buffers = [chosen] if chosen else messages.vectors_of(task, header)
+        return messages.recvmsg_into(task, file, entry.addr, header, buffers, flags)
+
+    return _mark_rest(request, _what_can_be(request, received))
+
+
+def _receive_packed(request: Request, file: File, flags: int) -> int:
+    """Receive a message with what a struct msghdr tells, all in one buffer; return how many bytes.
+
+    Errors: EFAULT (no room for it), as recvmsg.
+    """
+    task, (addr, nbytes) = request.task, request.memory
+    header = messages.header_in(task, request.entry.addr)
+    name_at, control_at = addr + PACKED.size, addr + PACKED.size + header.name_bytes
+    data_at = control_at + header.control_bytes
+    room = addr + nbytes - data_at
+    if room < 0:
+        raise SyscallError(errno.EFAULT)
+    control = Control(task, control_at, header.control_bytes, flags)
+    message = messages.receive_message(task, file, [(data_at, room)], control, flags)
+    name, found = message.found.name, message.found
+    length = found.length if flags & MSG_TRUNC and found.length > message.nbytes else message.nbytes
+    task.mm.copy_out(addr, PACKED.pack(len(name), control.used, length, message.flags))
+    task.mm.copy_out(name_at, name[: header.name_bytes])
+    return data_at - addr + message.nbytes
+
+
+def vector_of_message(request: Request) -> int:
+    """Return how many bytes of a provided buffer a message wants; 0: all. Errors: EINVAL."""
+    task = request.task
+    header = messages.header_in(task, request.entry.addr)
+    if header.nr_iov > 1:
+        raise SyscallError(errno.EINVAL)
+    return bytes_of(messages.vectors_of(task, header))
+
+
+def _mark_rest(request: Request, result: int) -> int:
+    """Note in the completion that there is more to receive. Return result."""
+    assert request.file is not None
+    inode = request.file.inode
+    assert isinstance(inode, Socket)
+    request.marks |= NONEMPTY if inode.has_more else 0
+    return result
 
 
 def shutdown(request: Request) -> int:
@@ -107,21 +225,16 @@ def listen(request: Request) -> int:
     return sockets.listen(request.task, HELD, request.entry.length)
 
 
-def accepts_on(entry: Entry, result: int) -> bool:
-    return bool(entry.ioprio & ACCEPT_MULTI) and result >= 0
+def accepts_on(request: Request, result: int) -> bool:
+    return bool(request.entry.ioprio & ACCEPT_MULTI) and result >= 0
 
 
-def receives_on(entry: Entry, result: int) -> bool:
-    return bool(entry.ioprio & RECV_MULTI) and result > 0
-
-
-def is_drained(request: Request) -> bool:
-    assert request.file is not None
-    return not request.file.ready() & POLLIN
+def receives_on(request: Request, result: int) -> bool:
+    return bool(request.entry.ioprio & RECV_MULTI) and result > 0
 
 
 def check_recv(entry: Entry) -> None:
     """Errors: EINVAL: one that goes on needs a buffer for each part, and waits for no more."""
     chosen = entry.flags & SELECT and not entry.op_flags & MSG_WAITALL
-    if entry.ioprio & RECV_MULTI and not chosen:
+    if entry.ioprio & RECV_MULTI and (not chosen or (entry.opcode == NR_RECV and entry.length)):
         raise SyscallError(errno.EINVAL)

@@ -6,19 +6,27 @@ Source: io_uring_enter(2), Linux 6.18 io_uring/rw.c, splice.c, sync.c.
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.syscalls.files import read_write, sizes, splice
-from pkern.syscalls.io_uring.requests import HELD, Request
+from pkern.syscalls.files import pipes, read_write, sizes
+from pkern.syscalls.files import splice as splices
+from pkern.syscalls.files.at import drop, refuse_flags, signed64
+from pkern.syscalls.io_uring.requests import HELD, SELECT, Entry, Request
+from pkern.syscalls.io_uring.resources import no_cloexec
+from pkern.syscalls.io_uring.slots import ANY_SLOT
 from pkern.syscalls.memory.mman import madvise as advise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pkern.kernel.vfs.file import File
+
 CURRENT = (1 << 64) - 1  # an offset: the file's own position
 FDATASYNC = 1
 RWF_FLAGS = 0x1F
+FROM_SLOT = 1 << 31  # of a splice: SPLICE_F_FD_IN_FIXED
 
 
 def _is_stream(request: Request) -> bool:
@@ -32,9 +40,10 @@ def _by_place(request: Request, here: Callable[..., int], there: Callable[..., i
     entry, task = request.entry, request.task
     if entry.op_flags & ~RWF_FLAGS:
         raise SyscallError(errno.EOPNOTSUPP)
+    addr, length = request.memory
     if entry.off == CURRENT or _is_stream(request):
-        return request.or_wait(lambda: here(task, HELD, entry.addr, entry.length))
-    return there(task, HELD, entry.addr, entry.length, entry.off)
+        return request.or_wait(lambda: here(task, HELD, addr, length))
+    return there(task, HELD, addr, length, entry.off)
 
 
 def read(request: Request) -> int:
@@ -46,7 +55,17 @@ def write(request: Request) -> int:
 
 
 def readv(request: Request) -> int:
+    if request.chosen is not None:
+        return read(request)
     return _by_place(request, read_write.readv, read_write.preadv)
+
+
+def one_vector(request: Request) -> int:
+    """Return the length of the only iovec; a provided buffer is read to. Errors: EINVAL, EFAULT."""
+    entry = request.entry
+    if entry.length != 1:
+        raise SyscallError(errno.EINVAL)
+    return read_write.vectors(request.task, entry.addr, 1)[0][1]
 
 
 def writev(request: Request) -> int:
@@ -62,7 +81,7 @@ def bytes_of_vectors(request: Request) -> int:
     return read_write.bytes_of(read_write.vectors(request.task, entry.addr, entry.length))
 
 
-def _need_buffer(request: Request) -> None:
+def need_buffer(request: Request) -> None:
     """Refuse what lies not in the registered buffer. Errors: EFAULT."""
     _need_range(request, request.entry.addr, request.entry.length)
 
@@ -76,12 +95,12 @@ def _need_range(request: Request, addr: int, length: int) -> None:
 
 
 def read_fixed(request: Request) -> int:
-    _need_buffer(request)
+    need_buffer(request)
     return read(request)
 
 
 def write_fixed(request: Request) -> int:
-    _need_buffer(request)
+    need_buffer(request)
     return write(request)
 
 
@@ -100,6 +119,24 @@ def readv_fixed(request: Request) -> int:
 def writev_fixed(request: Request) -> int:
     _need_vectors(request)
     return writev(request)
+
+
+def check_read_on(entry: Entry) -> None:
+    """Errors: EINVAL: one that goes on reads into buffers that are provided."""
+    if not entry.flags & SELECT:
+        raise SyscallError(errno.EINVAL)
+
+
+def read_on(request: Request) -> int:
+    """Read as long as there is something. Errors: EBADFD: of what is always ready."""
+    assert request.file is not None
+    if not request.file.inode.can_epoll:
+        raise SyscallError(errno.EBADFD)
+    return read(request)
+
+
+def reads_on(request: Request, result: int) -> bool:
+    return result > 0
 
 
 def fsync(request: Request) -> int:
@@ -133,6 +170,78 @@ def ftruncate(request: Request) -> int:
     return sizes.ftruncate(request.task, HELD, request.entry.off)
 
 
-def tee(request: Request) -> int:
+# ---- pipes ----
+
+
+def _source_of(request: Request) -> File:
+    """Return the open file that a splice or tee reads. Errors: EBADF."""
     entry = request.entry
-    return splice.tee(request.task, entry.file_index, HELD, entry.length, entry.op_flags)
+    if not entry.op_flags & FROM_SLOT:
+        return request.task.fds.get(entry.file_index)
+    found = request.ring.files.get(entry.file_index)
+    found.put()  # the slot holds it for as long as this call takes
+    return found.value
+
+
+def splice(request: Request) -> int:
+    entry, task = request.entry, request.task
+    assert request.file is not None
+    source = _end(_source_of(request), entry.addr)
+    target = _end(request.file, entry.off)
+    if not entry.length:
+        return 0
+    flags = entry.op_flags & ~FROM_SLOT
+    done = splices.move(task, source, target, entry.length, flags)
+    source.passed(done)
+    target.passed(done)
+    return done
+
+
+def _end(file: File, offset: int) -> splices.End:
+    """Return an end of a splice: at an offset, or where the file stands."""
+    if offset == CURRENT:
+        return splices.End(file, file.pos, 0)
+    return splices.End(file, signed64(offset), 1)
+
+
+def tee(request: Request) -> int:
+    entry, task = request.entry, request.task
+    assert request.file is not None
+    source = _source_of(request)
+    if not entry.length:
+        return 0
+    return splices.copy(task, source, request.file, entry.length, entry.op_flags & ~FROM_SLOT)
+
+
+def check_splice(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    refuse_flags(entry.op_flags, splices.SPLICE_FLAGS | FROM_SLOT)
+
+
+def check_pipe(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    no_cloexec(entry.op_flags, entry.file_index)
+
+
+def pipe(request: Request) -> int:
+    """Make a pipe; its descriptors or slots are stored. Errors: as pipe2, Ring.install, EFAULT."""
+    entry, task, ring = request.entry, request.task, request.ring
+    slot = entry.file_index & ANY_SLOT
+    if not slot:
+        task.mm.copy_out(entry.addr, pipes.pipe2_raw(task, entry.op_flags))
+        return 0
+    ends = pipes.made_pipe(task, entry.op_flags)
+    slots: list[int] = []
+    try:
+        for place, end in enumerate(ends):
+            wanted = slot if slot == ANY_SLOT else slot + place
+            found = ring.install(end, wanted)
+            slots.append(found if slot == ANY_SLOT else wanted - 1)
+        task.mm.copy_out(entry.addr, struct.pack("<ii", *slots))
+    except SyscallError:
+        for found in slots:
+            ring.files.empty(found)
+        for end in ends[len(slots) :]:
+            drop(end)
+        raise
+    return 0

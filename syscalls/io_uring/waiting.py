@@ -9,23 +9,44 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.inode import POLLIN
 from pkern.kernel.wait import WouldBlock
+from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.epoll import epoll_ctl as change_epoll
-from pkern.syscalls.io_uring.requests import HELD, LINK_TIMEOUT, SKIP_SUCCESS, Entry, Request
+from pkern.syscalls.files.epoll import epoll_wait as take_events
+from pkern.syscalls.io_uring.requests import (
+    FIXED_FILE,
+    HELD,
+    LINK_TIMEOUT,
+    SELECT,
+    SKIP_SUCCESS,
+    Entry,
+    Request,
+)
+from pkern.syscalls.tasks.life import waitid as wait_for_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
+    from pkern.syscalls.io_uring.ring import Ring
+
 POLL_ALWAYS = 8 | 16  # POLLERR, POLLHUP
-POLL_MULTI = 1
-TIMEOUT_ABS, TIMEOUT_BOOTTIME, TIMEOUT_REALTIME, TIMEOUT_SUCCESS = 1, 4, 8, 32
-CANCEL_ALL, CANCEL_FD, CANCEL_ANY = 1, 2, 4
+POLL_MULTI, POLL_EVENTS, POLL_USER_DATA = 1, 2, 4
+TIMEOUT_ABS, TIMEOUT_UPDATE, TIMEOUT_BOOTTIME, TIMEOUT_REALTIME, LINK_UPDATE = 1, 2, 4, 8, 16
+TIMEOUT_SUCCESS, TIMEOUT_MULTI = 32, 64
+TIMEOUT_CLOCKS, UPDATES = TIMEOUT_BOOTTIME | TIMEOUT_REALTIME, TIMEOUT_UPDATE | LINK_UPDATE
+ABS_AND_MULTI = TIMEOUT_ABS | TIMEOUT_MULTI
+TIMEOUT_FLAGS = ABS_AND_MULTI | TIMEOUT_CLOCKS | TIMEOUT_SUCCESS
+COUNT = (1 << 32) - 1
+CANCEL_ALL, CANCEL_FD, CANCEL_ANY, CANCEL_SLOT, CANCEL_USER_DATA, CANCEL_OP = (
+    1 << bit for bit in range(6)
+)
+CANCEL_FLAGS = 63
 NR_POLL_ADD, NR_TIMEOUT = 6, 11
-
-
-def nop(request: Request) -> int:
-    return 0
 
 
 def poll_add(request: Request) -> int:
@@ -42,32 +63,50 @@ def check_poll(entry: Entry) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-def polls_on(entry: Entry, result: int) -> bool:
-    return bool(entry.length & POLL_MULTI) and result > 0
+def polls_on(request: Request, result: int) -> bool:
+    return bool(request.entry.length & POLL_MULTI) and result > 0
 
 
-def _deadline(request: Request) -> int:
-    """Return when a timeout ends, in the machine's uptime: as its first try has found."""
-    if request.progress is not None:
-        return int(request.progress)
-    entry, clock = request.entry, request.task.kernel.clock
-    wanted = duration_in(request.task, entry.addr)
-    if not entry.op_flags & TIMEOUT_ABS:
+# ---- timeouts ----
+
+
+def _end_of(request: Request, addr: int, flags: int) -> int:
+    """Return when a time that is given ends, in the machine's uptime. Errors: EINVAL, EFAULT."""
+    clock = request.task.kernel.clock
+    wanted = duration_in(request.task, addr)
+    if not flags & TIMEOUT_ABS:
         return clock.now_ns + wanted
-    if entry.op_flags & TIMEOUT_REALTIME:
+    if flags & TIMEOUT_REALTIME:
         return clock.now_ns + wanted - clock.realtime_ns
     return wanted
 
 
+def _deadline(request: Request) -> int:
+    """Return when a timeout ends: as its first try has found, or as it was changed since."""
+    if request.progress is not None:
+        return int(request.progress)
+    return _end_of(request, request.entry.addr, request.entry.op_flags)
+
+
 def timeout(request: Request) -> int:
     """End at a time with ETIME, or with 0 when so many others have ended."""
-    entry, ring, now = request.entry, request.ring, request.task.kernel.clock.now_ns
+    entry, ring = request.entry, request.ring
     deadline = _deadline(request)
-    if request.progress is None and entry.off:
-        ring.counting.append((ring.inode.completed + entry.off, request))
-    if now < deadline:
+    if request.progress is None and entry.off & COUNT and not entry.op_flags & TIMEOUT_MULTI:
+        ring.counting.append((ring.inode.completed + (entry.off & COUNT), request))
+    if request.task.kernel.clock.now_ns < deadline:
         raise WouldBlock(deadline=deadline, progress=deadline)
-    raise SyscallError(errno.ETIME)
+    ring.timed_out += 1
+    return -errno.ETIME
+
+
+def goes_on(request: Request, result: int) -> bool:
+    """Tell whether a timeout begins anew: without end, or as often as its entry says."""
+    entry = request.entry
+    request.rounds += 1
+    if not entry.op_flags & TIMEOUT_MULTI or result != -errno.ETIME:
+        return False
+    return not entry.off & COUNT or request.rounds < entry.off & COUNT
 
 
 def link_timeout(request: Request) -> int:
@@ -83,52 +122,149 @@ def link_timeout(request: Request) -> int:
     raise SyscallError(errno.ETIME)
 
 
-def _is_timeout(request: Request) -> bool:
-    return request.entry.opcode in (NR_TIMEOUT, LINK_TIMEOUT)
+def check_timeout(entry: Entry) -> None:
+    """Errors: EINVAL: there is one struct __kernel_timespec, of one clock."""
+    flags = entry.op_flags
+    clocks = flags & TIMEOUT_CLOCKS == TIMEOUT_CLOCKS
+    if entry.length != 1 or clocks or flags & ABS_AND_MULTI == ABS_AND_MULTI:
+        raise SyscallError(errno.EINVAL)
 
 
-def _remove(request: Request, matches: Callable[[Request], bool]) -> int:
-    """Call off one pending request. Errors: ENOENT."""
+def is_success(request: Request, result: int) -> bool:
+    """Tell whether a timeout's end lets what is linked behind it begin."""
+    return result == -errno.ETIME and bool(request.entry.op_flags & TIMEOUT_SUCCESS)
+
+
+def _found(request: Request, matches: Callable[[Request], bool]) -> Request:
+    """Return the first pending request that matches. Errors: ENOENT."""
     found = request.ring.find(lambda other: other is not request and matches(other))
     if found is None:
         raise SyscallError(errno.ENOENT)
-    found.cancel()
-    return 0
+    return found
 
 
 def timeout_remove(request: Request) -> int:
-    wanted = request.entry.addr
-    return _remove(request, lambda o: _is_timeout(o) and o.entry.user_data == wanted)
+    """Call off a timeout, or give it another time."""
+    entry = request.entry
+    kind = LINK_TIMEOUT if entry.op_flags & LINK_UPDATE else NR_TIMEOUT
+    end = _end_of(request, entry.off, entry.op_flags) if entry.op_flags else 0
+    if not entry.op_flags & TIMEOUT_UPDATE:
+        return _found(request, _names(entry.addr, NR_TIMEOUT)).cancel()
+    other = _found(request, _names(entry.addr, kind))
+    request.ring.uncount(other)
+    other.progress = end
+    other.wait_for(WouldBlock(deadline=end, progress=end))
+    return 0
+
+
+def check_timeout_remove(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    updates = entry.op_flags & UPDATES
+    if entry.op_flags & ~(UPDATES | TIMEOUT_ABS if updates else 0):
+        raise SyscallError(errno.EINVAL)
+
+
+def _names(user_data: int, opcode: int) -> Callable[[Request], bool]:
+    """Return what tells whether a request is of an opcode and has this user_data."""
+    return lambda other: other.entry.opcode == opcode and other.entry.user_data == user_data
+
+
+# ---- polls and cancelling ----
 
 
 def poll_remove(request: Request) -> int:
-    wanted = request.entry.addr
-    return _remove(request, lambda o: o.entry.opcode == NR_POLL_ADD and o.entry.user_data == wanted)
+    """Call off a poll, or change what it waits for. Errors: ENOENT."""
+    entry = request.entry
+    other = _found(request, _names(entry.addr, NR_POLL_ADD))
+    if not entry.length:
+        return other.cancel()
+    changed = other.entry
+    if entry.length & POLL_EVENTS:
+        length = entry.length & POLL_MULTI
+        changed = changed._replace(op_flags=entry.op_flags, length=length)
+    if entry.length & POLL_USER_DATA:
+        changed = changed._replace(user_data=entry.off)
+    other.entry = changed
+    other.attempt()
+    return 0
+
+
+def check_poll_remove(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    flags = entry.length
+    if flags & ~(POLL_EVENTS | POLL_USER_DATA | POLL_MULTI) or flags == POLL_MULTI:
+        raise SyscallError(errno.EINVAL)
+    if not flags & POLL_USER_DATA and entry.off:
+        raise SyscallError(errno.EINVAL)
+    if not flags & POLL_EVENTS and entry.op_flags:
+        raise SyscallError(errno.EINVAL)
+
+
+class Wanted(NamedTuple):
+    """Which requests are called off: flags, user_data, an open file, an opcode."""
+
+    flags: int
+    user_data: int
+    file: File | None
+    opcode: int
+
+    def matches(self, other: Request) -> bool:
+        """Tell whether a request is meant."""
+        flags = self.flags
+        if flags & CANCEL_ANY:
+            return True
+        if flags & CANCEL_FD and other.file is not self.file:
+            return False
+        if flags & CANCEL_OP and other.entry.opcode != self.opcode:
+            return False
+        by_data = flags & CANCEL_USER_DATA or not flags & (CANCEL_FD | CANCEL_OP)
+        return not by_data or other.entry.user_data == self.user_data
+
+    def call_off(self, ring: Ring, asking: Request | None) -> int:
+        """Call one off, or with CANCEL_ALL and _ANY all; return how many then. Errors: ENOENT."""
+        found = [
+            one
+            for one in ring.pending
+            if one is not asking and not one.called_off and self.matches(one)
+        ]
+        if self.flags & (CANCEL_ALL | CANCEL_ANY):
+            for other in found:
+                other.cancel()
+            return len(found)
+        if not found:
+            raise SyscallError(errno.ENOENT)
+        return found[0].cancel()
+
+
+def file_meant(task: Task, ring: Ring, fd: int, flags: int) -> File | None:
+    """Return the open file whose requests are meant, None: any. Errors: EBADF."""
+    if not flags & CANCEL_FD:
+        return None
+    if not flags & CANCEL_SLOT:
+        return task.fds.get(fd)
+    found = ring.files.get(fd)
+    found.put()
+    return found.value
 
 
 def cancel(request: Request) -> int:
-    """Call off what an entry names, by its user_data, its descriptor, or anything.
+    """Call off what an entry names. Errors: ENOENT, EBADF."""
+    entry, ring = request.entry, request.ring
+    flags = entry.op_flags | (CANCEL_SLOT if entry.flags & FIXED_FILE else 0)
+    file = file_meant(request.task, ring, entry.fd, flags)
+    wanted = Wanted(entry.op_flags, entry.addr, file, entry.length & 0xFF)
+    return wanted.call_off(ring, request)
 
-    Return how many with CANCEL_ALL or _ANY. Errors: ENOENT.
-    """
-    entry = request.entry
-    held = request.task.fds.get(entry.fd) if entry.op_flags & CANCEL_FD else None
 
-    def matches(other: Request) -> bool:
-        if other is request:
-            return False
-        if entry.op_flags & CANCEL_ANY:
-            return True
-        if held is not None:
-            return other.file is held
-        return other.entry.user_data == entry.addr
+def check_cancel(entry: Entry) -> None:
+    """Errors: EINVAL."""
+    if entry.flags & SELECT:
+        raise SyscallError(errno.EINVAL)
+    if entry.op_flags & CANCEL_ANY and entry.op_flags & (CANCEL_FD | CANCEL_OP):
+        raise SyscallError(errno.EINVAL)
 
-    if not entry.op_flags & (CANCEL_ALL | CANCEL_ANY):
-        return _remove(request, matches)
-    found = [one for one in request.ring.pending if not one.called_off and matches(one)]
-    for other in found:
-        other.cancel()
-    return len(found)
+
+# ---- more ----
 
 
 def epoll_ctl(request: Request) -> int:
@@ -137,7 +273,24 @@ def epoll_ctl(request: Request) -> int:
     return change_epoll(request.task, HELD, entry.length, target, entry.addr)
 
 
-def one_time(entry: Entry) -> None:
-    """Errors: EINVAL: a timeout has one struct __kernel_timespec."""
-    if entry.length != 1:
-        raise SyscallError(errno.EINVAL)
+def is_drained(request: Request) -> bool:
+    """Tell whether one that goes on has found all that there was."""
+    assert request.file is not None
+    return not request.file.ready() & POLLIN
+
+
+def epoll_wait(request: Request) -> int:
+    """Store what is ready; wait if nothing is. Errors: EINVAL (no epoll)."""
+    entry = request.entry
+    assert request.file is not None
+    found = take_events(request.task, HELD, entry.addr, signed32(entry.length), 0)
+    if not found:
+        raise request.news()
+    return found
+
+
+def waitid(request: Request) -> int:
+    """As waitid: a child's news, in struct siginfo of the 32-bit layout that Linux stores."""
+    entry = request.entry
+    kind, options = entry.length, entry.file_index
+    return wait_for_child(request.task, kind, entry.fd, entry.off, options, 0)

@@ -51,7 +51,7 @@ class Header(NamedTuple):
     flags: int
 
 
-def _header_in(task: Task, addr: int) -> Header:
+def header_in(task: Task, addr: int) -> Header:
     """Return a struct msghdr. Errors: EINVAL (its name's length), EFAULT."""
     header = Header(*MSGHDR.unpack(task.mm.copy_in(addr, MSGHDR_BYTES)))
     name_bytes = header.name_bytes if header.name else 0
@@ -60,7 +60,8 @@ def _header_in(task: Task, addr: int) -> Header:
     return header._replace(name_bytes=min(name_bytes, STORAGE_MAX))
 
 
-def _vectors(task: Task, header: Header) -> Buffers:
+def vectors_of(task: Task, header: Header) -> Buffers:
+    """Return a message's buffers. Errors: EMSGSIZE, EFAULT."""
     if header.nr_iov > MOST_MESSAGES:
         raise SyscallError(errno.EMSGSIZE)
     return vectors(task, header.iov, header.nr_iov)
@@ -95,9 +96,9 @@ def sendto(
 def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
     inode = file.inode
     assert isinstance(inode, Socket)
-    header = _header_in(task, addr)
+    header = header_in(task, addr)
     target = task.mm.copy_in(header.name, header.name_bytes)
-    buffers = _vectors(task, header)
+    buffers = vectors_of(task, header)
     packet = Packet(b"")
     if header.control_bytes:
         if header.control_bytes > MOST_CONTROL:
@@ -164,13 +165,26 @@ def _store_at(task: Task, buffers: Buffers, start: int, data: bytes) -> None:
 
 
 def _recvmsg(task: Task, file: File, addr: int, flags: int) -> int:
+    header = header_in(task, addr)
+    return recvmsg_into(task, file, addr, header, vectors_of(task, header), flags)
+
+
+class Message(NamedTuple):
+    """What was received: how many bytes are stored, what of it is told, and MSG_* flags."""
+
+    nbytes: int
+    found: Received
+    flags: int
+
+
+def receive_message(
+    task: Task, file: File, buffers: Buffers, control: Control, flags: int
+) -> Message:
+    """Receive into buffers, with control data. Errors: as recvmsg."""
     inode = file.inode
     assert isinstance(inode, Socket)
-    header = _header_in(task, addr)
-    buffers = _vectors(task, header)
     for at, nbytes in buffers:
         task.mm.check_user(at, nbytes)
-    control = Control(task, header.control, header.control_bytes, flags)
 
     def store(found: Received, done: int) -> None:
         _store_at(task, buffers, done, found.data)
@@ -178,14 +192,25 @@ def _recvmsg(task: Task, file: File, addr: int, flags: int) -> int:
             control.add_found(inode, found)
 
     nbytes, found = receive(task, file, bytes_of(buffers), flags, store)
-    if header.name:
-        name = found.name[: header.name_bytes]
-        task.mm.copy_out(header.name, name)
-        task.mm.copy_out(addr + 8, struct.pack("<I", len(found.name)))
     bits = control.flags | flags & MSG_CMSG_CLOEXEC | (MSG_OOB if found.oob else 0)
     bits |= MSG_TRUNC if found.length > nbytes and not inode.is_stream else 0
-    task.mm.copy_out(addr + 40, struct.pack("<QI", control.used, bits))
-    return _result(inode, nbytes, found, flags)
+    return Message(nbytes, found, bits)
+
+
+def recvmsg_into(
+    task: Task, file: File, addr: int, header: Header, buffers: Buffers, flags: int
+) -> int:
+    """As recvmsg with the header that is at addr, but into buffers. Errors: as recvmsg."""
+    inode = file.inode
+    assert isinstance(inode, Socket)
+    control = Control(task, header.control, header.control_bytes, flags)
+    message = receive_message(task, file, buffers, control, flags)
+    name = message.found.name
+    if header.name:
+        task.mm.copy_out(header.name, name[: header.name_bytes])
+        task.mm.copy_out(addr + 8, struct.pack("<I", len(name)))
+    task.mm.copy_out(addr + 40, struct.pack("<QI", control.used, message.flags))
+    return _result(inode, message.nbytes, message.found, flags)
 
 
 @syscall(47, "recvmsg", SINT, INT, INT)

@@ -52,10 +52,11 @@ def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
     same_as_host(machine, program)
 
 
-def test_open_files_and_buffers_in_slots_of_a_ring_as_on_the_host(
-    compile_c: Compile, machine: Machine, tmp_path: Path
+@pytest.mark.parametrize("name", ["ringslots", "ringcalls"])
+def test_what_newer_kernels_do_by_rings_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, tmp_path: Path
 ) -> None:
-    program = compile_c("ringslots", "glibc")
+    program = compile_c(name, "glibc")
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 

@@ -26,17 +26,26 @@ struct rsrc_update2 {
 	uint32_t nr, resv2;
 };
 
-// Take the next completion; its result.
-static inline long one(struct ring *r, unsigned submit)
+struct ended {
+	unsigned long long data;
+	int res;
+	unsigned flags;
+};
+
+// Take the next completion.
+static inline struct ended take(struct ring *r, unsigned submit)
 {
 	enter(r, submit, 1, IORING_ENTER_GETEVENTS);
 	uint32_t *head = word(r->cqs, r->p.cq_off.head);
 	struct io_uring_cqe *cqes = (void *)(r->cqs + r->p.cq_off.cqes);
-	long res = cqes[*head & (r->p.cq_entries - 1)].res;
+	struct io_uring_cqe *c = &cqes[*head & (r->p.cq_entries - 1)];
+	struct ended found = { c->user_data, c->res, c->flags };
 
 	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-	return res;
+	return found;
 }
+
+static inline long one(struct ring *r, unsigned submit) { return take(r, submit).res; }
 
 // Submit, wait for so many ends, and print all in their order, with their flags.
 static inline void tell(struct ring *r, const char *what, unsigned submit, unsigned wait)
