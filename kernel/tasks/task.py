@@ -481,6 +481,7 @@ class Task:
         self.thread.alt_stack, self.thread.rseq = NO_ALT_STACK, None
         self.dispatch_calls(None)
         self.fds = self.fds.alone(self)
+        self.thread.forget_rings()
         for fd in sorted(self.fds.cloexec):
             self.fds.close(fd)
         self.let_parent_go()
@@ -542,6 +543,7 @@ class Task:
         self.attention = True
         retarget(self)
         self.signals.handlers.users -= 1
+        self.thread.forget_rings()
         self.fds.leave()
         self._drop_exe()
         if self.seccomp is not None:

@@ -21,6 +21,7 @@ from pkern.kernel.wait import WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 Made = tuple[int, tuple[int, ...]]  # a system call: number and registers
 
@@ -92,6 +93,7 @@ class Thread:
         self.parked: WouldBlock | None = None
         self.interrupted = False
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Scheduler.work
+        self.rings: dict[int, File] = {}  # that it knows by a number: syscalls/io_uring/known.py
         self.stopped = 0
         self.sleeps_in_call = 0
         self.saved_mask: int | None = None  # restored after the handlers a sigsuspend let in
@@ -109,6 +111,12 @@ class Thread:
         self.debug: DebugRegisters | None = None  # once a debugger has set one
         self.watched: dict[Watch, bytes] = {}  # what stands at the places it is watched at
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
+
+    def forget_rings(self) -> None:
+        """Hold no rings any more: it ends, or runs another program."""
+        rings, self.rings = self.rings, {}
+        for file in rings.values():
+            file.put()
 
     @property
     def queued(self) -> bool:

@@ -1,9 +1,9 @@
-"""io_uring_setup, io_uring_enter and io_uring_register.
+"""io_uring_setup and io_uring_enter.
 
 What is not done here is EINVAL: polling of devices (IOPOLL), larger entries, memory of the
 program's for the rings. The kernel's thread of a ring with SQPOLL always sleeps, and says so in the
 ring's flags (NEED_WAKEUP): whoever wakes it has all entries begun.
-Source: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
+Source: io_uring_setup(2), io_uring_enter(2).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon import io_uring as rings
-from pkern.kernel.vfs.anon.io_uring import SQPOLL, RingInode, open_rings
+from pkern.kernel.vfs.anon.io_uring import SINGLE_ISSUER, SQPOLL, RingInode, open_rings
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.poll import mask_in, with_mask
+from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import OPERATIONS
 from pkern.syscalls.io_uring.requests import submit
 from pkern.syscalls.io_uring.ring import Ring
@@ -33,7 +35,7 @@ PARAMS = struct.Struct("<7I12x 10I 10I")
 PARAMS_BYTES, RESERVED = 120, slice(28, 40)
 SQ_AFF = 4
 CQSIZE, CLAMP, DISABLED, SUBMIT_ALL, COOP, TASKRUN_FLAG = 8, 16, 64, 128, 256, 512
-SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY = 1 << 12, 1 << 13, 1 << 16
+DEFER_TASKRUN, NO_SQARRAY = 1 << 13, 1 << 16
 SETUP_FLAGS = (
     CQSIZE | CLAMP | DISABLED | SUBMIT_ALL | COOP | TASKRUN_FLAG | SINGLE_ISSUER | DEFER_TASKRUN
     | NO_SQARRAY | SQPOLL | SQ_AFF
@@ -43,19 +45,11 @@ MOST_ENTRIES = 32768
 # bits, an argument of enter, quiet successes, files of links looked up late.
 FEATURES = 1 | 2 | 4 | 8 | 32 | 64 | 256 | 2048 | 4096
 GETEVENTS, SQ_WAKEUP, SQ_WAIT, EXT_ARG, REGISTERED_RING, ABS_TIMER = 1, 2, 4, 8, 16, 32
-ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | ABS_TIMER
+ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_TIMER
 ARGUMENT = struct.Struct("<QIIQ")
+MICROSECOND = 1000
 PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
-OPCODES = "opcodes by IORING_REGISTER_PROBE; buffers are chosen for READ and RECV only"
-
-
-def ring_of(task: Task, fd: int) -> Ring:
-    """Return the ring of a descriptor. Errors: EBADF, EOPNOTSUPP."""
-    inode = task.fds.get(fd).inode
-    if not isinstance(inode, RingInode):
-        raise SyscallError(errno.EOPNOTSUPP)
-    ring: Ring = inode.owner
-    return ring
+OPCODES = "no RECV_ZC, no waits for futexes (as IORING_REGISTER_PROBE tells), no bundles"
 
 
 # ---- setup ----
@@ -176,36 +170,51 @@ def _deadline(task: Task, flags: int, addr: int) -> int | None:
     return wanted if flags & ABS_TIMER else task.kernel.clock.now_ns + wanted
 
 
-HowToWait = tuple[int | None, int | None]  # a set of signals to block, a deadline
+class HowToWait(NamedTuple):
+    """A set of signals to block, when a wait gives up, and until when it waits for all it wants."""
+
+    mask: int | None = None
+    deadline: int | None = None
+    least: int | None = None
 
 
 def _argument(task: Task, flags: int, addr: int, nbytes: int) -> HowToWait:
     """Return the set of signals and the deadline of a wait. Errors: EINVAL, EFAULT."""
     if not flags & EXT_ARG:
-        return mask_in(task, addr, nbytes), None
+        return HowToWait(mask_in(task, addr, nbytes))
     if nbytes != ARGUMENT.size:
         raise SyscallError(errno.EINVAL)
     mask_at, mask_bytes, min_wait, time_at = ARGUMENT.unpack(task.mm.copy_in(addr, nbytes))
-    if min_wait:
-        raise SyscallError(errno.EINVAL)
-    return mask_in(task, mask_at, mask_bytes), _deadline(task, flags, time_at)
+    mask, deadline = mask_in(task, mask_at, mask_bytes), _deadline(task, flags, time_at)
+    least = task.kernel.clock.now_ns + min_wait * MICROSECOND if min_wait else None
+    return HowToWait(mask, deadline, least)
 
 
-def _wait(task: Task, ring: Ring, wanted: int, deadline: int | None, taken: int) -> int:
+class Waiting(NamedTuple):
+    """A wait's progress: how many entries were begun, how it waits, timeouts before it began."""
+
+    taken: int
+    how: HowToWait
+    timed_out: int
+
+
+def _wait(task: Task, ring: Ring, wanted: int, wait: Waiting) -> int:
     """Wait until so many completions are there. Errors: ETIME, EINTR."""
-    inode = ring.inode
+    inode, now, how = ring.inode, task.kernel.clock.now_ns, wait.how
     inode.flush()
-    since = ring.timed_out if task.thread.progress is None else task.thread.progress[2]
-    if inode.nr_completions >= min(wanted, inode.cq_entries) or ring.timed_out != since:
+    waits_for_all = how.least is None or now < how.least
+    enough = min(wanted, inode.cq_entries if waits_for_all else 1)
+    if inode.nr_completions >= enough or ring.timed_out != wait.timed_out:
         return 0
-    if deadline is not None and task.kernel.clock.now_ns >= deadline:
+    if how.deadline is not None and now >= how.deadline:
         raise SyscallError(errno.ETIME)
+    times = [time for time in (how.deadline, how.least) if time is not None and time > now]
     raise WouldBlock(
         inode,
-        deadline=deadline,
-        progress=(taken, deadline, since),
+        deadline=min(times, default=None),
+        progress=wait._replace(how=how._replace(mask=None)),
         restart=Restart.CONTINUE,
-        partial=taken,
+        partial=wait.taken,
     )
 
 
@@ -223,13 +232,12 @@ def io_uring_enter(
     )
     if flags & ~ENTER_FLAGS:
         raise SyscallError(errno.EINVAL)
-    ring = ring_of(task, fd)
+    ring = known_ring(task, fd) if flags & REGISTERED_RING else ring_of(task, fd)
     if not ring.enabled:
         raise SyscallError(errno.EBADFD)
-    taken: int
-    if task.thread.progress is not None:
-        taken, deadline, _ = task.thread.progress
-        return _wait_after(task, ring, min_complete, taken, lambda: (None, deadline))
+    before: Waiting | None = task.thread.progress
+    if before is not None:
+        return _wait_after(task, ring, min_complete, before.taken, lambda: before.how)
     taken = _submit(task, ring, to_submit, flags)
     if taken != to_submit or not flags & GETEVENTS:
         return taken
@@ -240,6 +248,8 @@ def io_uring_enter(
 def _submit(task: Task, ring: Ring, wanted: int, flags: int) -> int:
     """Begin entries, or with SQPOLL let the kernel's thread do so; return how many are begun."""
     inode = ring.inode
+    if wanted:
+        ring.need_issuer(task)
     if not inode.flags & SQPOLL:
         everything = int(bool(inode.flags & SUBMIT_ALL))
         return submit(ring, task, wanted, OPERATIONS, everything) if wanted else 0
@@ -253,8 +263,10 @@ def _wait_after(
 ) -> int:
     """Wait; an error counts only where nothing was begun. how: as _argument."""
     try:
-        mask, deadline = how()
-        with_mask(task, mask, lambda: _wait(task, ring, wanted, deadline, taken))
+        found = how()
+        since = task.thread.progress.timed_out if task.thread.progress else ring.timed_out
+        wait = Waiting(taken, found, since)
+        with_mask(task, found.mask, lambda: _wait(task, ring, wanted, wait))
     except WouldBlock:
         raise
     except SyscallError:

@@ -6,7 +6,15 @@ in its completion, and IORING_REGISTER_PROBE says so. Source: io_uring_enter(2),
 
 from __future__ import annotations
 
-from pkern.syscalls.io_uring import naming, resources, talking, telling, transfers, waiting
+from pkern.syscalls.io_uring import (
+    commands,
+    naming,
+    resources,
+    talking,
+    telling,
+    transfers,
+    waiting,
+)
 from pkern.syscalls.io_uring.requests import IF_ANY, LINK_TIMEOUT, SELECTS, Operation
 
 BUFFER = ("buf_index", "file_index")
@@ -153,6 +161,7 @@ OPERATIONS: dict[int, Operation] = {
         takes_file=WITHOUT,
         check=talking.check_socket,
     ),
+    46: Operation(commands.command, check=commands.check_command),
     47: Operation(
         talking.send_zc,
         ("addr3",),

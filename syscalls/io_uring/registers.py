@@ -10,12 +10,16 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.eventfd import EventInode
-from pkern.syscalls.io_uring import tables
-from pkern.syscalls.io_uring.calls import ring_of
+from pkern.kernel.vfs.anon.io_uring import RingInode
+from pkern.syscalls.io_uring import known, rights, tables, telling, waiting
+from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import LAST, OPERATIONS
+from pkern.syscalls.io_uring.requests import ENTRY, Entry
 from pkern.syscalls.io_uring.ring import NO_FILE, Ring
+from pkern.syscalls.io_uring.slots import ANY_SLOT
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -23,7 +27,11 @@ if TYPE_CHECKING:
 
 PROBE_OP, MOST_PROBED, SUPPORTED = struct.Struct("<BBHI"), 256, 1
 PROBE_HEAD = 16
-REGISTERS = "buffers, files and other files, eventfd, probe, enable, rings of buffers"
+SYNC_CANCEL, CLOCK_BYTES = struct.Struct("<QiI16xB31x"), 16  # io_uring_sync_cancel_reg
+CLONE, SOURCE_KNOWN, REPLACE = struct.Struct("<IIIII12x"), 1, 2  # io_uring_clone_buffers
+SEND_MSG_RING, MSG_RING = 31, 40  # the registration, the opcode of its entry
+USE_KNOWN = 1 << 31  # the ring is named by the number that the task knows it by
+REGISTERS = "no limits of workers, no other sizes of rings, no regions, no queries: EINVAL"
 
 
 def _need_nothing(addr: int, count: int) -> None:
@@ -92,8 +100,65 @@ def _enable(task: Task, ring: Ring, addr: int, count: int) -> int:
     _need_nothing(addr, count)
     if ring.enabled:
         raise SyscallError(errno.EBADFD)
-    ring.enabled = 1
+    ring.enable(task)
     return 0
+
+
+def _cancel(task: Task, ring: Ring, addr: int, count: int) -> int:
+    """Call requests off, as ASYNC_CANCEL does. Errors: EINVAL, EFAULT, EBADF, ENOENT."""
+    if not addr or count != 1:
+        raise SyscallError(errno.EINVAL)
+    raw = task.mm.copy_in(addr, SYNC_CANCEL.size)
+    user_data, fd, flags, opcode = SYNC_CANCEL.unpack(raw)
+    if flags & ~waiting.CANCEL_FLAGS or any(raw[33:]):
+        raise SyscallError(errno.EINVAL)
+    file = waiting.file_meant(task, ring, fd, flags)
+    return waiting.Wanted(flags, user_data, file, opcode).call_off(ring, None)
+
+
+def _choose_clock(task: Task, ring: Ring, addr: int, count: int) -> int:
+    """Choose the clock of waits' times; the machine is never suspended, so they agree."""
+    if not addr or count:
+        raise SyscallError(errno.EINVAL)
+    raw = task.mm.copy_in(addr, CLOCK_BYTES)
+    if any(raw[4:]) or int.from_bytes(raw[:4], "little") not in (CLOCK_MONOTONIC, CLOCK_BOOTTIME):
+        raise SyscallError(errno.EINVAL)
+    return 0
+
+
+def _send_message(task: Task, addr: int, count: int) -> int:
+    """Tell a ring something, without one of one's own (an entry of MSG_RING at addr).
+
+    Errors: EINVAL, EFAULT, EBADF, EBADFD.
+    """
+    if not addr or count != 1:
+        raise SyscallError(errno.EINVAL)
+    entry = Entry(*ENTRY.unpack(task.mm.copy_in(addr, ENTRY.size)))
+    if entry.flags or entry.opcode != MSG_RING or entry.buf_index or entry.personality:
+        raise SyscallError(errno.EINVAL)
+    telling.check_tell(entry)
+    if entry.addr & ANY_SLOT != telling.SEND_DATA:
+        raise SyscallError(errno.EINVAL)
+    file = task.fds.get(entry.fd)
+    if not isinstance(file.inode, RingInode):
+        raise SyscallError(errno.EBADFD)
+    return telling.send_data(entry, file.inode.owner)
+
+
+def _clone_buffers(task: Task, ring: Ring, addr: int, count: int) -> int:
+    """Have the buffers of another ring too (struct io_uring_clone_buffers)."""
+    if not addr or count != 1:
+        raise SyscallError(errno.EINVAL)
+    raw = task.mm.copy_in(addr, CLONE.size)
+    fd, flags, start, to, wanted = CLONE.unpack(raw)
+    if flags & ~(SOURCE_KNOWN | REPLACE):
+        raise SyscallError(errno.EINVAL)
+    if ring.buffers and not flags & REPLACE:
+        raise SyscallError(errno.EBUSY)
+    if any(raw[20:]):
+        raise SyscallError(errno.EINVAL)
+    source = known_ring(task, fd) if flags & SOURCE_KNOWN else ring_of(task, fd)
+    return tables.clone_buffers(source, ring, start, to, wanted)
 
 
 Registration = Callable[[Any, Ring, int, int], int]
@@ -106,15 +171,23 @@ REGISTRATIONS: dict[int, Registration] = {
     5: _unregister_eventfd,
     6: tables.update_files,
     8: _probe,
+    9: rights.add_personality,
+    10: rights.remove_personality,
+    11: rights.restrict,
     12: _enable,
     13: tables.register_files2,
     14: tables.update_files2,
     15: tables.register_buffers2,
     16: tables.update_buffers,
+    20: known.add,
+    21: known.remove,
     22: _register_group,
     23: _unregister_group,
+    24: _cancel,
     25: tables.limit_files,
     26: _group_status,
+    29: _choose_clock,
+    30: _clone_buffers,
 }
 
 
@@ -125,14 +198,21 @@ def io_uring_register(task: Task, fd: int, operation: int, addr: int, count: int
     Errors: EBADF, EOPNOTSUPP (no io_uring), EINVAL, EBUSY (there are some), ENXIO (there are none),
     EFAULT, EMFILE, EBADFD. Source: io_uring_register(2).
     """
-    operation &= 0xFFFF_FFFF
-    known = REGISTRATIONS.get(operation)
-    if operation > LAST_REGISTRATION or fd == NO_FILE:
+    by_number = operation & USE_KNOWN
+    operation &= USE_KNOWN - 1
+    count &= 0xFFFF_FFFF
+    known_operation = REGISTRATIONS.get(operation)
+    if operation >= rights.LAST_REGISTRATION:
         raise SyscallError(errno.EINVAL)
-    ring = ring_of(task, fd)
-    if known is None:
+    if fd == NO_FILE:
+        if operation != SEND_MSG_RING:
+            raise SyscallError(errno.EINVAL)
+        return _send_message(task, addr, count)
+    ring = known_ring(task, fd) if by_number else ring_of(task, fd)
+    ring.need_issuer(task)
+    limits = ring.restrictions if ring.enabled else None
+    if limits is not None and operation not in limits.registrations:
+        raise SyscallError(errno.EACCES)
+    if known_operation is None:
         raise SyscallError(errno.EINVAL)
-    return known(task, ring, addr, count & 0xFFFF_FFFF)
-
-
-LAST_REGISTRATION = 36
+    return known_operation(task, ring, addr, count)

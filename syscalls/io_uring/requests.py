@@ -21,6 +21,7 @@ from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.credentials import Credentials
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
     from pkern.syscalls.io_uring.ring import Ring, Vector
@@ -97,6 +98,7 @@ class Request:
         self.file: File | None = None
         self.slot: Resource[File] | None = None  # that the file is held by
         self.buffer: Resource[Vector] | None = None  # a registered one
+        self.cred: Credentials | None = None  # who it acts as, if not as its task
         self.rounds = 0  # of a timeout that goes on
         self.marks = 0  # what a completion's flags say, found by the last try
         self.chosen: Vector | None = None  # a provided buffer, for as long as a try takes
@@ -173,7 +175,7 @@ class Request:
         again = self.operation.again
         while self in self.ring.pending:
             try:
-                result, flags = self._work()
+                result, flags = self._work_as()
             except WouldBlock as wait:
                 self.wait_for(wait)
                 return
@@ -208,6 +210,13 @@ class Request:
             if error.number != errno.EAGAIN:
                 raise
         raise self.news()
+
+    def _work_as(self) -> tuple[int, int]:
+        """As _work, with the identity that the entry names."""
+        if self.cred is None:
+            return self._work()
+        with self.task.acting(self.cred):
+            return self._work()
 
     def _work(self) -> tuple[int, int]:
         """Make the call once; return its result and a completion's flags."""
@@ -399,8 +408,13 @@ def _check(request: Request) -> None:
     request.ring.skips |= entry.flags & SKIP_SUCCESS
     if entry.flags & DRAIN and request.ring.skips:
         raise SyscallError(errno.EOPNOTSUPP)
-    if entry.ioprio & ~operation.ioprio or entry.personality:
+    limits = request.ring.restrictions
+    if limits is not None:
+        limits.check(entry)
+    if entry.ioprio & ~operation.ioprio:
         raise SyscallError(errno.EINVAL)
+    if entry.personality:
+        request.cred = request.ring.personalities.get(entry.personality)
     if operation.flags is not None and entry.op_flags & ~operation.flags:
         raise SyscallError(errno.EINVAL)
     if any(getattr(entry, name) for name in operation.zero):

@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.anon.io_uring import RingInode
+from pkern.kernel.vfs.anon.io_uring import SINGLE_ISSUER, RingInode
 from pkern.syscalls.io_uring.buffers import Groups
+from pkern.syscalls.io_uring.rights import Personalities, Restrictions
 from pkern.syscalls.io_uring.slots import ANY_SLOT, Resource, Slots
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Ring:
         self.files: Slots[File] = Slots(errno.EBADF, self._file_gone)
         self.buffers: Slots[Vector] = Slots(errno.EFAULT, self._gone)
         self.groups = Groups()
+        self.personalities = Personalities()
+        self.restrictions: Restrictions | None = None
+        single = inode.flags & SINGLE_ISSUER and enabled
+        self.issuer: Task | None = maker if single else None  # the only one who may use it
         self.uncharge: Callable[[], None] = lambda: None  # its pages no longer count for its maker
         inode.on_close = self._close
 
@@ -73,6 +78,17 @@ class Ring:
     def find(self, matches: Callable[[Request], bool]) -> Request | None:
         """Return the first pending request that matches."""
         return next((one for one in self.pending if not one.called_off and matches(one)), None)
+
+    def enable(self, task: Task) -> None:
+        """Let entries be begun, with SINGLE_ISSUER by this task alone."""
+        self.enabled = 1
+        if self.inode.flags & SINGLE_ISSUER:
+            self.issuer = task
+
+    def need_issuer(self, task: Task) -> None:
+        """Errors: EEXIST: only another task may use it."""
+        if self.issuer not in (None, task):
+            raise SyscallError(errno.EEXIST)
 
     # ---- files in slots ----
 

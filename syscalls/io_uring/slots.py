@@ -103,12 +103,13 @@ class Slots(Generic[T]):
             if found is not None:
                 found.tag = 0
 
-    def copy_from(self, other: Slots[T]) -> None:
-        """Hold what another table has, in the same places."""
-        self._slots = list(other._slots)
-        for found in self._slots:
-            if found is not None:
-                found.holders += 1
+    def look(self, place: int) -> Resource[T] | None:
+        """Return what is in a slot."""
+        return self._slots[place]
+
+    def grow(self, count: int) -> None:
+        """Have so many slots at least."""
+        self._slots += [None] * (count - len(self._slots))
 
     def drop(self) -> None:
         """Have no slots any more."""

@@ -261,6 +261,31 @@ def update_buffers(task: Task, ring: Ring, addr: int, nbytes: int) -> int:
     return _count_up(what.nr, lambda place: one(place, first + place))
 
 
+def clone_buffers(source: Ring, ring: Ring, start: int, to: int, wanted: int) -> int:
+    """Put the buffers that a ring has from start on into slots of another; wanted: 0: all.
+
+    Errors: EINVAL, ENXIO (there are none), EOVERFLOW.
+    """
+    if not wanted and (start or to):
+        raise SyscallError(errno.EINVAL)
+    if not source.buffers:
+        raise SyscallError(errno.ENXIO)
+    count = wanted or len(source.buffers)
+    if count > len(source.buffers):
+        raise SyscallError(errno.EINVAL)
+    if start + count > len(source.buffers) or to + count > WORD:
+        raise SyscallError(errno.EOVERFLOW)
+    if to + count > MOST_BUFFERS:
+        raise SyscallError(errno.EINVAL)
+    found = [source.buffers.look(start + place) for place in range(count)]
+    ring.buffers.grow(to + count)
+    for place, buffer in enumerate(found):
+        ring.buffers.empty(to + place)
+        if buffer is not None:
+            ring.buffers.put_in(to + place, buffer.value)
+    return 0
+
+
 def _unregister(slots: Slots[Any], addr: int, count: int) -> int:
     if addr or count:
         raise SyscallError(errno.EINVAL)

@@ -397,17 +397,28 @@ def getsockopt(task: Task, fd: int, level: int, option: int, addr: int, length_a
     room = struct.unpack("<i", task.mm.copy_in(length_addr, 4))[0]
     if room < 0:
         raise SyscallError(errno.EINVAL)
-    found = table.get(option)
-    if found is None or found.get is None:
-        raise SyscallError(errno.ENOPROTOOPT)
-    told = found.get(inode)
-    if (level, option) == (SOL_SOCKET, SO_PEERCRED) and inode.peer_creds != NOBODY:
-        told = struct.pack("<iII", *shown(task, inode.peer_creds))
-    value = _shortened(level, option, told, room)
+    value = _shortened(level, option, _told(task, inode, table, level, option), room)
     if value:
         task.mm.copy_out(addr, value)
     task.mm.copy_out(length_addr, struct.pack("<i", len(value)))
     return 0
+
+
+def _told(task: Task, inode: Socket, table: dict[int, Option], level: int, option: int) -> bytes:
+    """Return an option's whole value. Errors: ENOPROTOOPT."""
+    found = table.get(option)
+    if found is None or found.get is None:
+        raise SyscallError(errno.ENOPROTOOPT)
+    if (level, option) == (SOL_SOCKET, SO_PEERCRED) and inode.peer_creds != NOBODY:
+        return struct.pack("<iII", *shown(task, inode.peer_creds))
+    return found.get(inode)
+
+
+def socket_option(task: Task, inode: Socket, option: int, room: int) -> bytes:
+    """Return an option of SOL_SOCKET, as much as there is room for. Errors: as getsockopt."""
+    if room < 0:
+        raise SyscallError(errno.EINVAL)
+    return _told(task, inode, SOCKET_OPTIONS, SOL_SOCKET, option)[:room]
 
 
 @syscall(54, "setsockopt", SINT, SINT, SINT, INT, INT)

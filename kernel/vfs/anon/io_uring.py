@@ -36,6 +36,7 @@ FLAG_NEED_WAKEUP = 1  # in SQ_FLAGS: who submits must say so: the kernel's threa
 FLAG_OVERFLOW = 2  # completions wait for room
 EVENTFD_DISABLED = 1  # in CQ_FLAGS
 SQPOLL = 2  # IORING_SETUP_SQPOLL
+SINGLE_ISSUER = 1 << 12  # IORING_SETUP_SINGLE_ISSUER
 NO_ARRAY = 1 << 16  # IORING_SETUP_NO_SQARRAY
 COUNT = (1 << 32) - 1
 
