@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
 
-SLICE_BLOCKS = 20_000
+SLICES = 16_000, 24_000  # blocks; as long as each other they could keep step with a loop
 CALL, BUDGET, NEED, FAULT, EXCEPTION, ENGINE, STALE, EVENT, IA32_CALL, SLEEP, TURNED = (
     lib.RUN_CALL,
     lib.RUN_BUDGET,
@@ -152,7 +152,7 @@ class Scheduler:
         self.sleepers: dict[Hashable, dict[Task, None]] = {}  # in the order in which they came
         self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
         self.running: Task | None = None
-        self.slice_blocks = SLICE_BLOCKS
+        self.slices = SLICES  # the least and the most blocks
         self.observer: Observer | None = None
         self.host_signals: list[tuple[int, int]] = []  # number, process group
         self._halted: BaseException | None = None
@@ -297,7 +297,7 @@ class Scheduler:
 
     def end_slice(self) -> None:
         """Let the task that runs give way at the next block of its code."""
-        lib.run_slice(self._handle, 0)
+        lib.run_slice_end(self._handle)
 
     def forget(self, task: Task) -> None:
         """Drop a task that has ended."""
@@ -437,7 +437,7 @@ class Scheduler:
         if task.mm.process is not task:  # another of those who share the memory ran there last
             task.mm.serve(task)
         self.kernel.vsyscalls.enter(task)
-        lib.run_slice(self._handle, self.slice_blocks)
+        lib.run_slice(self._handle, *self.slices)
 
     def _take_host_signals(self) -> None:
         """Hand on the signals that the host's terminal has raised."""

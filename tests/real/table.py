@@ -95,23 +95,20 @@ PROGRAMS = (
             f"{CPYTHON}{module}",
             "libpython3.11-testsuite",
             f"python3 -c 'import test.{module}' && {PYTHON}",
-            f"{given}python3 $FILES/cpython.py {module} ThreadedVSOCKSocketStreamTest",
+            f"python3 $FILES/cpython.py {module} ThreadedVSOCKSocketStreamTest",
             what,
             wall=wall,
         )
-        for module, what, given, wall in (
-            ("test_mmap", "mmap, madvise, resize", "", 120),
+        for module, what, wall in (
+            ("test_mmap", "mmap, madvise, resize", 120),
             (
                 "test_signal",
-                "handlers, masks, timers, wake-up descriptors, a storm of signals; with malloc: "
-                "Python's own allocator makes 64 rounds of a loop as long as a thread's turn, "
-                "which so never ends where the other thread could go on",
-                "PYTHONMALLOC=malloc ",
+                "handlers, masks, timers, wake-up descriptors, a storm of signals",
                 300,
             ),
-            ("test_threading", "threads, locks, fork beside threads, ends of Python", "", 300),
-            ("test_subprocess", "children, their pipes, groups, users, signals", "", 600),
-            ("test_socket", "sockets of every kind but AF_VSOCK's of this machine", "", 600),
+            ("test_threading", "threads, locks, fork beside threads, ends of Python", 300),
+            ("test_subprocess", "children, their pipes, groups, users, signals", 600),
+            ("test_socket", "sockets of every kind but AF_VSOCK's of this machine", 600),
         )
     ),
     Program(

@@ -97,20 +97,20 @@ def _run_checked(machine: Machine, task: Task) -> int:
     return task.group.exit_status or 0
 
 
-@pytest.mark.parametrize("slice_blocks", [1, 13, 400])
+@pytest.mark.parametrize("slices", [(1, 1), (13, 13), (300, 500)])
 def test_any_length_of_slice_gives_the_hosts_output(
-    compile_c: Compile, machine: Machine, slice_blocks: int
+    compile_c: Compile, machine: Machine, slices: tuple[int, int]
 ) -> None:
     program = compile_c("threads", "musl", "-pthread")
     machine.uid = os.getuid()
-    boot_scheduler(machine.kernel).slice_blocks = slice_blocks
+    boot_scheduler(machine.kernel).slices = slices
     here, there = machine.run(program), on_host(program)
     assert here.out.decode() == there.out.decode()
 
 
 def test_the_recount_holds_after_every_turn(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("threadfailures", "musl", "-pthread")
-    boot_scheduler(machine.kernel).slice_blocks = 200
+    boot_scheduler(machine.kernel).slices = 200, 200
     assert _run_checked(machine, machine.spawn(program)) == 0
     assert b"".join(machine.out) == b"sum 103 refused 0\n"
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from pkern.kernel.cpu.scheduler import SLICES
 from pkern.kernel.errors import KernelBug
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import boot_scheduler
@@ -30,10 +31,10 @@ class Did(NamedTuple):
     entries: int
 
 
-def _run(program, *arguments, turns_in_core=True, slice_blocks=20_000, at_yield=None):
+def _run(program, *arguments, turns_in_core=True, slices=SLICES, at_yield=None):
     with Kernel(ram="64M") as kernel:
         scheduler = boot_scheduler(kernel)
-        scheduler.slice_blocks = slice_blocks
+        scheduler.slices = slices
         if at_yield is not None:  # in the same table: the core goes on
 
             def looking(task, *registers):
@@ -57,15 +58,22 @@ def test_the_hosts_output(compile_c: Compile) -> None:
     assert looked.status == blind.status == 0
 
 
-@pytest.mark.parametrize("slice_blocks", [1, 13, 400, 20_000])
+@pytest.mark.parametrize("slices", [(1, 1), (13, 13), (300, 500), SLICES])
 @pytest.mark.parametrize("way", ["look", "blind"])
-def test_turns_of_the_core_are_python_s_to_the_nanosecond(compile_c, way, slice_blocks):
+def test_turns_of_the_core_are_python_s_to_the_nanosecond(compile_c, way, slices):
     program = compile_c("turns", "glibc", "-pthread")
-    core = _run(program, way, "used", slice_blocks=slice_blocks)
-    python = _run(program, way, "used", slice_blocks=slice_blocks, turns_in_core=False)
+    core = _run(program, way, "used", slices=slices)
+    python = _run(program, way, "used", slices=slices, turns_in_core=False)
     assert core[:-1] == python[:-1]
     assert b"profiled 0" not in core.out
     assert core.entries < python.entries
+
+
+def test_no_loop_keeps_step_with_turns(compile_c):
+    program = compile_c("instep", "glibc", "-pthread")
+    assert b"never" in _run(program, slices=(20_000, 20_000)).out
+    assert b"never" not in _run(program).out
+    assert b"never" not in _run(program, turns_in_core=False).out
 
 
 @pytest.mark.parametrize("program", ["threads", "threadlocks", "threadsignals", "threadrules"])

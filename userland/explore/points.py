@@ -86,7 +86,8 @@ MOST_PASSES = 100  # of time in one schedule: a timer that begins anew each time
 
 FUTEX, FUTEX_COMMAND, FUTEX_PRIVATE = 202, 0x7F, 128
 FUTEX_WAKES = frozenset({1, 10})  # WAKE, WAKE_BITSET
-ONE = 1  # block, or instruction
+ONE = 1, 1  # blocks, or instructions, in each turn
+EQUAL = 20_000, 20_000  # FAIR ends loops: what follows a point need not follow from earlier turns
 MOST_POINTS = 5_000_000
 
 
@@ -146,8 +147,7 @@ class Points:
             scheduler.processor.count_instructions()
         elif preempt is Preempt.MEMORY or trace is not None:
             scheduler.processor.count_accesses(shared)
-        if preempt in IN_CODE:
-            scheduler.slice_blocks = ONE
+        scheduler.slices = ONE if preempt in IN_CODE else EQUAL
         if preempt in BEHIND_CALLS:
             _end_slices(scheduler)
 

@@ -837,14 +837,34 @@ int64_t run_result(context *c, int64_t rax)
 	return run_from(c, p->exit.rip);
 }
 
-void run_slice(processor *p, uint64_t blocks)
+static void set_slice(processor *p, uint64_t blocks)
 {
 	p->steps_left = blocks;
-	p->touched |= !blocks;
-	p->turn.slice = blocks ? blocks : p->turn.slice;
 	p->blocks_left = p->blocks_counted = p->stepping ? ~0ul : blocks;
 	if (p->debug)
 		debug_cut_slice(p);
+}
+
+/*
+ * How far between least and most the slice of this turn ends, in parts of 2^32: multiples of the golden ratio,
+ * which lie evenly and never come in step with a loop, whatever its length.
+ */
+static uint64_t part_of_turn(const processor *p)
+{
+	return p->counters.turns * 0x9e3779b97f4a7c15 >> 32;
+}
+
+void run_slice(processor *p, uint64_t least, uint64_t most)
+{
+	p->turn.least = least;
+	p->turn.most = most;
+	set_slice(p, least + ((most - least) * part_of_turn(p) >> 32));
+}
+
+void run_slice_end(processor *p)
+{
+	p->touched = true;
+	set_slice(p, 0);
 }
 
 void run_set_clock(processor *p, uint64_t *ns, const uint64_t *due, uint64_t call_ns,

@@ -118,8 +118,9 @@ int64_t context_set(context *c, const struct user_regs *regs); /* -EINVAL: not u
 void context_get_fpu(context *c, uint8_t *out); /* 512 bytes, as fxsave stores them */
 void context_set_fpu(context *c, const uint8_t *in);
 
-/* A slice begins: at most `blocks` blocks, or instructions, until RUN_BUDGET. */
-void run_slice(processor *p, uint64_t blocks);
+/* A slice begins: from least to most blocks, or instructions, until RUN_BUDGET; the turn says how many. */
+void run_slice(processor *p, uint64_t least, uint64_t most);
+void run_slice_end(processor *p); /* at the next block */
 /* Slices count instructions from now on, not blocks.  -ENOMEM. */
 int64_t run_by_instructions(processor *p);
 /*
@@ -145,10 +146,10 @@ void context_result(context *c, int64_t rax); /* the same, without going on */
 
 /* The turn of the task that runs; what Python has not counted yet. */
 struct run_turn {
-	uint64_t began_ns; /* on the clock */
-	uint64_t slice;    /* blocks that a turn may have */
-	uint64_t passed;   /* turns that the core has let others begin since Python set this to 0 */
-	uint64_t ran_ns;   /* of turns that have ended so; in each runner's cpu_ns by now */
+	uint64_t began_ns;    /* on the clock */
+	uint64_t least, most; /* blocks that a turn may have */
+	uint64_t passed; /* turns that the core has let others begin since Python set this to 0 */
+	uint64_t ran_ns; /* of turns that have ended so; in each runner's cpu_ns by now */
 };
 struct run_turn *run_turn(processor *p);
 void *run_owner(processor *p); /* of the context that runs, or did last; NULL: of none */

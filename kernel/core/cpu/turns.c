@@ -121,6 +121,6 @@ bool next_turn(processor *p)
 	context_load(c);
 	mm_set_runner(c->mm, c->runner);
 	turn_begin(c, c->runner->kin);
-	run_slice(p, p->turn.slice);
+	run_slice(p, p->turn.least, p->turn.most);
 	return true;
 }
