@@ -19,7 +19,7 @@ class NumaMemory(Memory):
         return self._current
 
     @current.setter
-    def current(self, process: Process | None) -> None:  # type: ignore[override]
+    def current(self, process: Process | None) -> None:
         self._current = process
         has_memory = process is not None and process.alive
         lib.machine_act_for(self.core, process.mm.handle if process and has_memory else ffi.NULL)
