@@ -49,13 +49,13 @@ class Common:
         file.descriptors += 1
         self.in_flight.setdefault(file, []).append(uid)
 
-    def landed(self, file: File) -> None:
-        """Note that a message holds a file no more; the last one that did closes it.
+    def landed(self, file: File, uid: int) -> None:
+        """Note that a message of a user holds a file no more; the last one that did closes it.
 
         A closed socket lets go of what was sent to it: one after the other, however long the chain.
         """
         users = self.in_flight[file]
-        users.pop()
+        users.remove(uid)
         if not users:
             del self.in_flight[file]
         if self._landing is not None:

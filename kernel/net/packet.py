@@ -49,11 +49,11 @@ NO_HEAD = IpHead()
 class Packet:
     """One message, or a piece of a stream of which `data` has not been read yet.
 
-    sender: whose buffer it counts for; name: its address. head: of a datagram. oob:
-    whether it is a stream's urgent byte, and still of use.
+    sender: whose buffer it counts for; name: its address. uid: who sent its files, once it is on
+    its way. head: of a datagram. oob: whether it is a stream's urgent byte, and still of use.
     """
 
-    __slots__ = ("cost", "creds", "data", "files", "head", "name", "oob", "sender")
+    __slots__ = ("cost", "creds", "data", "files", "head", "name", "oob", "sender", "uid")
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Packet:
         self.head = NO_HEAD
         self.oob = 0
         self.sender: Socket | None = None
+        self.uid = 0
 
     def rest(self, done: int) -> Packet:
         """Return what is to be sent once done bytes went: what goes along went with the first."""

@@ -261,7 +261,7 @@ class Socket(Inode):
         """Take the files out of a packet: they were received, or nobody will."""
         files, packet.files = packet.files, ()
         for file in files:
-            self.net.common.landed(file)
+            self.net.common.landed(file, packet.uid)
 
     def drop_queue(self) -> None:
         """Drop what nobody will read."""

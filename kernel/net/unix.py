@@ -157,8 +157,9 @@ class UnixSocket(Socket):
         packet.name, packet.sender = self.own_name if self.bound else b"", self
         if packet.creds is None and (self.passes_creds or other.passes_creds):
             packet.creds = Creds(task.tgid, task.cred.uid, task.cred.gid)
+        packet.uid = task.cred.uid
         for file in packet.files:
-            self.net.common.sent(file, task.cred.uid)
+            self.net.common.sent(file, packet.uid)
         self.charged += packet.cost
         other.queue.append(packet)
         other.wake(POLLIN)

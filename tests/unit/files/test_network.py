@@ -169,6 +169,19 @@ def test_files_on_their_way_are_bounded_and_never_lost(machine: Kernel) -> None:
     assert machine.vfs.open_files() == before - 3
 
 
+def test_what_has_landed_is_taken_from_its_own_sender_s_count(machine: Kernel) -> None:
+    """Two users send one file; once the first one's message is read, the second one's flies."""
+    caller = Caller(machine, uid=0)
+    sys = caller.sys
+    one, other = sys.socketpair(UNIX, DGRAM)
+    file = sys.memfd_create("passed", 0)
+    assert caller.pass_fd(one, file) == 1
+    sys.setresuid(1000, 0, 0)
+    assert caller.pass_fd(one, file) == 1
+    assert sys.read(other, 1) == b"x"
+    assert list(machine.nsproxy.net.common.in_flight.values()) == [[1000]]
+
+
 def test_sockets_that_hold_only_each_other_are_collected(machine: Kernel) -> None:
     caller = Caller(machine)
     sys = caller.sys
