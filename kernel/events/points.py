@@ -298,7 +298,7 @@ CORE: tuple[Point, ...] = (
     Point(
         "pkern", "map",
         _rows(*RANGE, (U64, "flags", word(2)), (U64, "pgoff", word(3)), (U64, "i_ino", word(4))),
-        "start=0x{start:x} end=0x{end:x} flags=0x{flags:x} pgoff=0x{pgoff:x} ino {i_ino:x}",
+        "start=0x{start:x} end=0x{end:x} flags=0x{flags:x} pgoff=0x{pgoff:x} ino={i_ino}",
         lib.EVENT_MAP,
     ),
     Point("pkern", "unmap", _rows(*RANGE), "start=0x{start:x} end=0x{end:x}", lib.EVENT_UNMAP),
@@ -456,7 +456,7 @@ CORE: tuple[Point, ...] = (
     Point(
         "pkern", "writeback",
         _rows((U64, "pfn", word(0)), (U64, "i_ino", word(1)), (U64, "index", word(2))),
-        "pfn=0x{pfn:x} ino {i_ino:x} index={index}",
+        "pfn=0x{pfn:x} ino={i_ino} index={index}",
         lib.EVENT_WRITEBACK,
     ),
     Point(
@@ -468,7 +468,7 @@ CORE: tuple[Point, ...] = (
             (U64, "last", word(3)),
             (U64, "size", word(4)),
         ),
-        "ino {i_ino:x} step={step} first={first} last={last} size={size}",
+        "ino={i_ino} step={step} first={first} last={last} size={size}",
         lib.EVENT_TRUNCATE,
     ),
     Point(

@@ -58,6 +58,21 @@ def test_lost_events_are_told(kernel: Kernel) -> None:
         assert out[-1] == says
 
 
+def test_an_inode_is_told_as_stat_tells_it(kernel: Kernel) -> None:
+    """In decimal, where the event is our own; Linux's page cache has its numbers in hex."""
+    out: list[str] = []
+    with recording(kernel, "a.txt", ["pkern:truncate", "pkern:map"], out.append):
+        prog = Sys(kernel.spawn("prog"))
+        fd = prog.memfd_create("file", 0)
+        prog.ftruncate(fd, 4096)
+        prog.mmap(0, 4096, RW, prog.MAP_SHARED, fd, 0)
+        prog.ftruncate(fd, 0)
+    ino = prog.fstat(fd).st_ino
+    assert ino > 9
+    assert any(f" truncate: ino={ino} step=" in row for row in out)
+    assert any(row.endswith(f" pgoff=0x0 ino={ino}") for row in out)
+
+
 def test_a_wrong_name_is_told(kernel: Kernel) -> None:
     with pytest.raises(UnknownEvent, match="did you mean kmem:mm_page_alloc"):
         recorded(kernel, "a.txt", "kmem:mm_page_aloc")
