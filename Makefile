@@ -50,7 +50,7 @@ $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
 	@touch $@
 
 # Later changes of the C sources need only the compiler.
-$(VENV)/core-built: $(VENV)/installed $(CORE_C) $(CORE_H) kernel/core/build_core.py
+$(VENV)/core-built: $(VENV)/installed $(CORE_C) $(CORE_H) kernel/core/build_core.py kernel/core/interface.py
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
 

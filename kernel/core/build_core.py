@@ -9,12 +9,14 @@ PKERN_BUGS=1 a core that can have bugs of the past (bugs.h), for tests.
 
 import os
 import re
+import runpy
 from pathlib import Path
 
 from cffi import FFI
 
 CORE = Path("kernel/core")  # setuptools builds from the project's root
-HEADERS = ("core_api.h", "cpu/cpu.h", "cpu/run.h")
+SHARED = runpy.run_path(str(CORE / "interface.py"))
+HEADERS, INTERFACE = SHARED["HEADERS"], SHARED["interface"]()
 BUGS = "bugs.h"
 
 WARNINGS = ["-Wall", "-Wextra"]
@@ -50,6 +52,7 @@ def make_builder() -> FFI:
     builder = FFI()
     for header in (*HEADERS, BUGS) if bugs else HEADERS:
         builder.cdef(declarations(CORE / header))
+    builder.cdef("#define PKERN_INTERFACE ...")
     builder.set_source(
         "pkern.kernel.core._core",
         preamble(),
@@ -66,7 +69,11 @@ def make_builder() -> FFI:
         extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
         libraries=["dl"],
         # The full C API of one Python: cheaper calls than the stable one.
-        define_macros=[("_CFFI_NO_LIMITED_API", None), *([("PKERN_BUGS", "1")] if bugs else [])],
+        define_macros=[
+            ("_CFFI_NO_LIMITED_API", None),
+            ("PKERN_INTERFACE", str(INTERFACE)),
+            *([("PKERN_BUGS", "1")] if bugs else []),
+        ],
         py_limited_api=False,
     )
     return builder

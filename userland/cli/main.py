@@ -20,6 +20,8 @@ from pkern.userland.cli.options import HelpfulParser, UsageError
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 from pkern.userland.complaints import did_you_mean
 
+CORE = "pkern.kernel.core"  # a door that cannot be opened says what to do
+
 # Name: its module below pkern.userland, what it does.
 COMMANDS = {
     "run": ("cli.program.run", "Run a program."),
@@ -82,6 +84,10 @@ def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = l
     except KeyboardInterrupt:
         return INTERRUPTED
     except KernelPanic as error:
+        return _end(1, str(error))
+    except ImportError as error:
+        if error.name != CORE:
+            raise
         return _end(1, str(error))
     except MachineClosed:
         return _end(1, "the program has closed its machine")

@@ -45,6 +45,25 @@ def test_a_wrong_name_is_an_attribute_error() -> None:
         pkern.Kernle  # noqa: B018
 
 
+OTHER_CORE = """
+import sys, types
+core = types.ModuleType("pkern.kernel.core._core")
+core.ffi, core.lib = object(), types.SimpleNamespace(PKERN_INTERFACE=1)
+sys.modules[core.__name__] = core
+from pkern.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_core_of_other_sources_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "nothing.py").write_text("def main(sys): pass")
+    command = [sys.executable, "-c", OTHER_CORE, "run", str(tmp_path / "nothing.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pkern: the C core of pkern was built from another version")
+    assert "make build" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_importing_pkern_brings_in_nothing_of_it() -> None:
     code = "import sys; import pkern; print(*[m for m in sys.modules if m.startswith('pkern')])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
