@@ -650,6 +650,12 @@ def test_the_hosts_own_files_are_no_machine() -> None:
     assert (done.returncode, done.stderr) == (1, "pkern: no machine is mounted on '/'\n")
 
 
+def test_host_shell_needs_a_directory_only() -> None:
+    done = subprocess.run([*PKERN, "host-shell"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the following arguments are required: DIR. " in done.stderr
+
+
 def test_host_shell_needs_a_machine(tmp_path: Path) -> None:
     refused = subprocess.run(
         [*PKERN, "host-shell", tmp_path, "ps"],

@@ -218,26 +218,38 @@ def run_job(
     door: where a debugger comes in first.
     """
     started = start(kernel, path, asked, stdio, tracer, injector)
-    task = started if isinstance(started, Task) else None
+    if isinstance(started, Ending):
+        return ends.tell(kernel, None, asked, started, tracer, json_file)
+    return run_started(kernel, started, asked, stdio, tracer, json_file, wall, door)
+
+
+def run_started(
+    kernel: Kernel,
+    task: Task,
+    asked: Given,
+    stdio: Stdio,
+    tracer: Tracer | None = None,
+    json_file: str | None = None,
+    wall: int | None = None,
+    door: Door | None = None,
+) -> int:
+    """Run what start() has returned: as run_job()."""
     whereabouts = ends.Whereabouts(kernel)
     if tracer is None and kernel.scheduler is not None:
         whereabouts.attach(kernel.scheduler)
-    if isinstance(started, Ending):
-        ending = started
-    else:
-        try:
-            with walled(kernel, wall):
-                if door is not None:
-                    door.begin(kernel, started, stdio)
-                ending = _run_to_end(kernel, started, asked, stdio)
-                if door is not None:
-                    door.finish()
-        except TimeIsUp as error:
-            started.die_of(SIGKILL)
-            ending = Ending(TIME_IS_UP, str(error))
-        except HookFailed as error:
-            started.die_of(SIGKILL)
-            return ends.show_failure(error.cause)
+    try:
+        with walled(kernel, wall):
+            if door is not None:
+                door.begin(kernel, task, stdio)
+            ending = _run_to_end(kernel, task, asked, stdio)
+            if door is not None:
+                door.finish()
+    except TimeIsUp as error:
+        task.die_of(SIGKILL)
+        ending = Ending(TIME_IS_UP, str(error))
+    except HookFailed as error:
+        task.die_of(SIGKILL)
+        return ends.show_failure(error.cause)
     return ends.tell(kernel, task, asked, ending, tracer, json_file, whereabouts)
 
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="where the machine is mounted")
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="the command (a shell)"
-    )
+    ).required = False
     parser.usage = f"{parser.prog} DIR [COMMAND [ARGUMENT ...]]"
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
-from pkern.userland.cli.ends import show_failure
-from pkern.userland.cli.options import UsageError, current_directory, existing
+from pkern.userland.cli.ends import Ending, show_failure
+from pkern.userland.cli.options import UsageError, current_directory
 from pkern.userland.cli.program import elf_command
-from pkern.userland.cli.program.run import given_to
+from pkern.userland.cli.program.run import given_to, program_file
 from pkern.userland.cli.program.shared import layer_of, show_binds, show_host_root
 from pkern.userland.given import NotGiven
 from pkern.userland.harness import is_python
@@ -45,12 +45,16 @@ def run_looked_at(
     show_binds(kernel, options.bind)
     here = None if options.root is not None else current_directory()
     asked = given_to((options.file, *options.arguments), options, options.cwd or here)
-    return elf_command.run_job(kernel, path, asked, descriptors(), injector=stop)
+    stdio = descriptors()
+    started = elf_command.start(kernel, path, asked, stdio, injector=stop)
+    if isinstance(started, Ending):
+        raise UsageError(str(started.reason), started.status)
+    return elf_command.run_started(kernel, started, asked, stdio)
 
 
 def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop, call: Call) -> int:
     try:
-        program = load_program(existing(options.file))
+        program = load_program(program_file(options.file))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:
