@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def left(kernel: Kernel, kind: str) -> int:
 def read_failing(text: str) -> Failing:
     """Return what KIND:N of --fail means. Errors: BadFailure."""
     kind, colon, nth = text.partition(":")
-    if kind not in KINDS or not colon or not nth.isdigit() or not int(nth):
+    if kind not in KINDS or not colon or not is_decimal(nth) or not int(nth):
         kinds = ", ".join(KINDS)
         raise BadFailure(f"--fail takes KIND:N, as swap_read:3, not '{text}' (kinds: {kinds})")
     return Failing(kind, int(nth))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel import SIZE_UNITS
 from pkern.kernel.arguments import of_type
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
@@ -139,7 +140,7 @@ def _limit_value(key: str, text: str) -> int:
         return RLIM_INFINITY
     unit = text[-1:].lower() if key in IN_BYTES and text[-1:].lower() in SIZE_UNITS else ""
     digits = text[: len(text) - len(unit)]
-    if not digits.isdecimal() or int(digits) * SIZE_UNITS.get(unit, 1) >= RLIM_INFINITY:
+    if not is_decimal(digits) or int(digits) * SIZE_UNITS.get(unit, 1) >= RLIM_INFINITY:
         bytes_too = ", with K, M, G or T" if key in IN_BYTES else ""
         raise NotGiven(f"{key.upper()} takes a number{bytes_too}, or 'unlimited', not '{text}'")
     return int(digits) * SIZE_UNITS.get(unit, 1)

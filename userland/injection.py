@@ -24,6 +24,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import is_decimal, plain_number
 from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
 from pkern.kernel.tasks.signames import Signal
 from pkern.kernel.wait import Restart, WouldBlock
@@ -142,7 +143,7 @@ def read_expression(text: str) -> Rule:
 
 def _error(text: str) -> int:
     number = getattr(errno, text.upper(), None) if text.isalnum() else None
-    if text.isdecimal():
+    if is_decimal(text):
         number = int(text)
     if not isinstance(number, int) or not 1 <= number <= MAX_ERRNO:
         raise BadInjection(f"'{text}' is no error: a name, as ENOMEM, or 1 to {MAX_ERRNO}")
@@ -150,18 +151,15 @@ def _error(text: str) -> int:
 
 
 def _value(text: str) -> int:
-    try:
-        number = int(text, 0)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 1 << 63:
+    number = plain_number(text)
+    if number is None or number >= 1 << 63:
         raise BadInjection(f"retval= takes a number from 0, not '{text}'")
     return number
 
 
 def _signal(text: str) -> int:
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
-    number = int(text) if text.isdecimal() else Signal.__members__.get(name, 0)
+    number = int(text) if is_decimal(text) else Signal.__members__.get(name, 0)
     if not 1 <= number <= NSIG:
         raise BadInjection(f"'{text}' is no signal")
     return int(number)
@@ -182,7 +180,7 @@ def _pokes(text: str) -> tuple[Poke, ...]:
 
 
 def _length(text: str) -> int:
-    if not text.isdecimal():
+    if not is_decimal(text):
         raise BadInjection(f"short= and full= take a number of bytes, not '{text}'")
     return int(text)
 
@@ -195,7 +193,7 @@ def _limit(text: str) -> tuple[str, Limit]:
 
 
 def _nth(text: str) -> int:
-    if not text.isdecimal() or not int(text):
+    if not is_decimal(text) or not int(text):
         raise BadInjection(f"nth= takes a number from 1, not '{text}'")
     return int(text)
 

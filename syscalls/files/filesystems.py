@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.mm import policy as policies
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
 
 IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
 COMMA = re.compile(r",(?!\d)")  # others are between the nodes of mpol=
+OCTAL = frozenset("01234567")
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def _size(text: str, ram: int) -> int:
     """Return bytes for "64m", "50%" or a number. Errors: EINVAL."""
-    number, unit = (text[:-1], text[-1].lower()) if not text[-1:].isdigit() else (text, "")
-    if not number.isdigit() or unit not in ("", "%", *UNITS):
+    number, unit = (text[:-1], text[-1].lower()) if not is_decimal(text[-1:]) else (text, "")
+    if not is_decimal(number) or unit not in ("", "%", *UNITS):
         raise SyscallError(errno.EINVAL)
     return int(number) * ram // 100 if unit == "%" else int(number) * UNITS.get(unit, 1)
 
 
 def _octal(text: str) -> int:
-    try:
-        return int(text, 8) & 0o7777
-    except ValueError:
-        raise SyscallError(errno.EINVAL) from None
+    if not text or not set(text) <= OCTAL:
+        raise SyscallError(errno.EINVAL)
+    return int(text, 8) & 0o7777
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
+    if not is_decimal(text):
         raise SyscallError(errno.EINVAL)
     return int(text)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.vfs.anon.fscontext import FsContext, Phase, open_context
 from pkern.kernel.vfs.mounts import Path, need_mounted
 from pkern.syscalls.files.at import (
@@ -188,7 +189,7 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
 def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
     """Refuse an id that the caller's namespace has not. Errors: EINVAL: no number is told twice."""
     own = task.cred.user_ns
-    if not text.isdigit():
+    if not is_decimal(text):
         context.refuse(f"{context.fstype}: Bad value for '{name}'")
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
     try:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.signals import NSIG
 from pkern.kernel.tasks.signames import Signal
 from pkern.syscalls.numbers import NAMES
@@ -52,7 +53,7 @@ def _call_names(item: str) -> Iterable[str]:
         return _matching(item[1:])
     if item in CLASSES or item in OLD_CLASSES:
         return CLASSES["%" + item.lstrip("%") if item in OLD_CLASSES else item]
-    if item.isdecimal() and int(item) in NAMES:
+    if is_decimal(item) and int(item) in NAMES:
         return (NAMES[int(item)],)
     if item in CALLS:
         return (item,)
@@ -78,7 +79,7 @@ def _signal_number(item: str) -> Iterable[int]:
     name = item.upper() if item.upper().startswith("SIG") else f"SIG{item.upper()}"
     if name in Signal.__members__:
         return (Signal[name],)
-    if item.isdecimal() and int(item) in SIGNALS:
+    if is_decimal(item) and int(item) in SIGNALS:
         return (int(item),)
     raise BadFilter(f"invalid signal '{item}'")
 

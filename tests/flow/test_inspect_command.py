@@ -134,12 +134,26 @@ def test_machine_code_that_a_signal_ends(capsys, program):
         (["-q", "lru", "--until", "call:nmap", "p.py"], "did you mean munmap"),
         (["-q", "lru", "--until", "sometime", "p.py"], "a place is"),
         (["-q", "lru", "--until", "call:mmap:0", "p.py"], "a number from 1"),
-        (["-q", "lru", "nowhere.py"], "there is no file"),
+        (["-q", "walk 1_0", "p.py"], "a number is decimal, or hex with 0x, not '1_0'"),
+        (["-q", "page \u0663", "p.py"], "a number is decimal"),
+        (["-q", "page 010", "p.py"], "a number is decimal"),
     ],
 )
 def test_a_wrong_request(capsys, words, complaint):
     assert main(["inspect", *words]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run"], ["watch"], ["inspect", "-q", "lru"]])
+def test_what_cannot_be_run_ends_as_in_a_shell(capsys, tmp_path, command):
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "text").write_text("no program")
+    (tmp_path / "text").chmod(0o755)
+    ends = {}
+    for name in ("folder.py", "text", "nowhere", "nowhere.py"):
+        ends[name] = main([*command, str(tmp_path / name)])
+        assert capsys.readouterr().err.count("\n") == 1
+    assert ends == {"folder.py": 126, "text": 126, "nowhere": 127, "nowhere.py": 127}
 
 
 @pytest.mark.parametrize("question", ["walk", "vma", "page", "mapping"])

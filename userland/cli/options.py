@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
+from pkern.kernel.numbers import is_decimal
 from pkern.userland.complaints import nearest
 
 # argparse would look for translations of its own few words, in files, for each parser.
@@ -78,7 +79,7 @@ class HelpfulParser(argparse.ArgumentParser):
 
 def user_id(text: str) -> int:
     """Return the uid that an argument names."""
-    if not text.isdecimal() or int(text) >= NO_UID:
+    if not is_decimal(text) or int(text) >= NO_UID:
         raise argparse.ArgumentTypeError(f"a user is a number from 0 to {NO_UID - 1}, not '{text}'")
     return int(text)
 
@@ -209,9 +210,9 @@ def positive(text: str) -> int:
 
 
 def _number(text: str, least: int) -> int:
-    if text.isdecimal() and (len(text) > MOST_DIGITS or int(text) > MOST):
+    if is_decimal(text) and (len(text) > MOST_DIGITS or int(text) > MOST):
         raise argparse.ArgumentTypeError("no number above 2**64 - 1")
-    if not text.isdecimal() or int(text) < least:
+    if not is_decimal(text) or int(text) < least:
         raise argparse.ArgumentTypeError(f"a number from {least}, not '{text}'")
     return int(text)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pkern.kernel.inspect.inspector import NotThere
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.signals import SIGKILL
 from pkern.kernel.values import NamedTuple
 from pkern.userland.inspect.stops import points_called
@@ -160,7 +161,7 @@ class Session:
 
     def delete(self, args: list[str]) -> None:
         """Take a breakpoint away. Errors: BadQuestion."""
-        if len(args) != 1 or not args[0].isdecimal() or int(args[0]) not in self._breaks:
+        if len(args) != 1 or not is_decimal(args[0]) or int(args[0]) not in self._breaks:
             self._no_such(args)
         del self._breaks[int(args[0])]
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.inspect.breaks import always
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.signals import Fate, SigInfo
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
@@ -58,14 +59,14 @@ def read_place(text: str) -> Place:
         raise BadQuestion(f"a place is {forms}, not '{text}'")
     if name not in NAMES.values():
         raise BadQuestion(f"Linux has no call '{name}'{did_you_mean(name, NAMES.values())}")
-    if nth and not (nth.isdecimal() and int(nth)):
+    if nth and not (is_decimal(nth) and int(nth)):
         raise BadQuestion(f"'{text}': which one is a number from 1")
     return Place(frozenset({name}), int(nth or 1))
 
 
 def _event_place(text: str) -> Place:
     glob, _, nth = text.rpartition(":")
-    if not nth.isdecimal():
+    if not is_decimal(nth):
         return Place(frozenset(), 1, text)
     if not int(nth):
         raise BadQuestion(f"'{text}': which one is a number from 1")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.inspect.answers import Answer
+from pkern.kernel.numbers import is_decimal, plain_number
 from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
@@ -52,17 +53,16 @@ class Question:
 
 def number(text: str) -> int:
     """Return the number that a word means. Errors: BadQuestion."""
-    try:
-        value = int(text, 0)
-    except ValueError:
-        raise BadQuestion(f"a number is decimal, or hex with 0x, not '{text}'") from None
-    if not 0 <= value < 1 << 64:
+    value = plain_number(text)
+    if value is None:
+        raise BadQuestion(f"a number is decimal, or hex with 0x, not '{text}'")
+    if value >= 1 << 64:
         raise BadQuestion(f"a number is from 0 to 2**64 - 1, not '{text}'")
     return value
 
 
 def _number_or_path(text: str) -> int | str:
-    return number(text) if text.isdecimal() else text
+    return number(text) if is_decimal(text) else text
 
 
 def _vma(ask: Inspector, addr: str, *pid: str) -> Answer:

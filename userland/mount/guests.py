@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.visitor import Visitor
 from pkern.kernel.vfs import Counter
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
@@ -116,7 +117,7 @@ class Guests:
         ps and its kin look for themselves before they look at others.
         """
         tasks = self.kernel.tasks
-        if not name.isdecimal() or int(name) in tasks or not tasks:
+        if not is_decimal(name) or int(name) in tasks or not tasks:
             return name
         return str(min(tasks)) if int(name) in numbers_of(self._asker) else name
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import name_number
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import Path
@@ -133,7 +134,7 @@ class FdDir(ProcDir):
         self._of_task = of_task
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        file = files_of(self._of_task).get(int(name)) if name.isdecimal() else None
+        file = files_of(self._of_task).get(name_number(name))
         if file is None:
             raise SyscallError(errno.ENOENT)
         if not task_of(task, self.kernel).may_trace(self._of_task):
@@ -198,7 +199,7 @@ class FdInfoDir(ProcDir):
         return head + "".join(f"lock:\t{line}\n" for line in lines) + inode.fdinfo()
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        if not name.isdecimal() or int(name) not in files_of(self._of_task):
+        if name_number(name) not in files_of(self._of_task):
             raise SyscallError(errno.ENOENT)
         if not task_of(task, self.kernel).may_trace(self._of_task):
             raise SyscallError(errno.EACCES)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import name_number
 from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile
@@ -99,8 +100,7 @@ class ThreadsDir(ProcDir):
         """It follows the threads."""
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        number = int(name) if name.isdecimal() and str(int(name)) == name else 0
-        subject = self._group.threads.get(self._pid_ns.pid_of(number))
+        subject = self._group.threads.get(self._pid_ns.pid_of(name_number(name)))
         if subject is None:
             raise SyscallError(errno.ENOENT)
         if subject not in self._dirs:
@@ -130,8 +130,7 @@ class ProcRoot(LateProcDir):
         self._tasks: dict[int, TaskDir] = {}
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        number = int(name) if name.isdecimal() and str(int(name)) == name else 0
-        subject = self.kernel.tasks.get(self._pid_ns.pid_of(number))
+        subject = self.kernel.tasks.get(self._pid_ns.pid_of(name_number(name)))
         if subject is None:
             return super().lookup(name, task)
         found = self._tasks.get(subject.pid)

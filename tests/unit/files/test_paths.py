@@ -362,7 +362,10 @@ def test_a_full_tmpfs_says_so(root: Sys) -> None:
     assert (blocks, free) == (2, 0)
 
 
-@pytest.mark.parametrize("options", ["size=x", "mode=9", "uid=-1", "colour=red"])
+@pytest.mark.parametrize(
+    "options",
+    ["size=x", "size=\u00b2", "size=\u0663", "mode=9", "mode=0_7", "uid=-1", "colour=red"],
+)
 def test_a_mount_refuses_options_it_does_not_know(root: Sys, options: str) -> None:
     root.mkdir("/tmp/m", 0o755)
     refused(errno.EINVAL, root.mount, "none", "/tmp/m", "tmpfs", 0, options)

@@ -57,6 +57,16 @@ def show(sys: Sys, path: str) -> bytes:
     return data
 
 
+def test_a_descriptor_has_one_name(machine: Kernel) -> None:
+    """Its number in ASCII's digits, as short as can be: Linux's name_to_int()."""
+    sys = user(machine)
+    for folder in ("fd", "fdinfo"):
+        sys.lstat(f"/proc/self/{folder}/0")
+        for name in ("00", "+0", "\u0660", "0_0"):
+            with pytest.raises(FileNotFoundError):
+                sys.lstat(f"/proc/self/{folder}/{name}")
+
+
 def map_anonymous(sys: Sys, pages: int, kind: int = lib.MAP_PRIVATE) -> int:
     at: int = sys.mmap(0, pages * PAGE, 3, kind | sys.MAP_ANONYMOUS)
     return at

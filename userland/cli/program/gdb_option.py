@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pkern.kernel.branch import NotBranchable
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.vfs.console import Stream, host_sink
 from pkern.userland.cli.options import UsageError
 from pkern.userland.debugger.control import Debugger
@@ -32,7 +33,7 @@ class Door:
 
     def __init__(self, text: str, one_way: str = "") -> None:
         """Read the option. Errors: UsageError."""
-        if text != PIPE and not (text.isdecimal() and int(text) <= MOST_PORT):
+        if text != PIPE and not (is_decimal(text) and int(text) <= MOST_PORT):
             raise UsageError(f"--gdb takes a port, 0 to {MOST_PORT}, or - for a pipe, not '{text}'")
         self._text = text
         self._one_way = one_way
