@@ -25,27 +25,20 @@ from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.mm.numa import NumaMemory
 from pkern.kernel.namespaces.base import IPC, Namespace
-from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
 from pkern.kernel.tasks.futex_pi import Locks
-from pkern.kernel.tasks.nsproxy import (
-    CgroupNamespace,
-    IpcNamespace,
-    NetNamespace,
-    Nsproxy,
-    TimeNamespace,
-    Uts,
-)
+from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.fs.devfs import SwapDevice
-from pkern.kernel.vfs.mounts import MountNamespace, Path
+from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING_FLAGS, SysFs, TraceFs
 
@@ -112,7 +105,7 @@ def parse_size(text: str | int) -> int:
         return text
     of_type("a size", text, (str, int))
     number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "")
-    if not number.isdecimal() or unit not in {"", *SIZE_UNITS}:
+    if not is_decimal(number) or unit not in {"", *SIZE_UNITS}:
         raise ValueError(f"not a size: {text!r} (say 64M, 1G or a number of bytes)")
     return int(number) * SIZE_UNITS.get(unit, 1)
 
@@ -196,18 +189,7 @@ class Kernel:
         self.memory.running = self.running
         self.vsyscalls = VsyscallPage(self)
         self.missing_calls: set[int] = set()  # whose lack has been logged
-        time = TimeNamespace(FIRST)
-        time.frozen = 1
-        self.nsproxy = Nsproxy(
-            uts=Uts(FIRST, hostname=hostname),
-            ipc=IpcNamespace(self, FIRST),
-            net=NetNamespace(self, FIRST),
-            cgroup=CgroupNamespace(FIRST),
-            pid=PidNamespace(None, FIRST),
-            mnt=MountNamespace(FIRST),
-            time=time,
-            time_for_children=time,
-        )
+        self.nsproxy = first_namespaces(self, hostname)
         self.vfs: Vfs = Vfs(self, DRIVERS)
         self.terminals = DevPts(self)
         self._mount_its_own()

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from pkern.kernel import late
 from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.namespaces.base import CGROUP, IPC, NET, TIME, UTS, Namespace
+from pkern.kernel.namespaces.pid import PidNamespace
+from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.mounts import MountNamespace
 
 if TYPE_CHECKING:
-    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.net.common import Common
     from pkern.kernel.net.net import Net
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.ipc.msg import Messages
     from pkern.kernel.vfs.ipc.sem import Semaphores
     from pkern.kernel.vfs.ipc.shm import Segments
-    from pkern.kernel.vfs.mounts import MountNamespace
 
 IN_ORDER = ("segments", "semaphores", "messages", "queues")  # the parts of an ipc namespace
 PARTS = frozenset(IN_ORDER)
@@ -193,3 +194,19 @@ class Nsproxy(NamedTuple):
         """Give back what they hold, but for mounts: the machine that begins with them ends."""
         self.ipc.close()
         self.net.close()
+
+
+def first_namespaces(kernel: Machine, hostname: str) -> Nsproxy:
+    """Return those that a machine begins with; nobody sets its first clocks ahead."""
+    time = TimeNamespace(FIRST)
+    time.frozen = 1
+    return Nsproxy(
+        uts=Uts(FIRST, hostname=hostname),
+        ipc=IpcNamespace(kernel, FIRST),
+        net=NetNamespace(kernel, FIRST),
+        cgroup=CgroupNamespace(FIRST),
+        pid=PidNamespace(None, FIRST),
+        mnt=MountNamespace(FIRST),
+        time=time,
+        time_for_children=time,
+    )
