@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_WARNING
+from pkern.kernel.vfs.walk import Unread
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.table import INT, SINT, TABLE, Kind, Syscall
 
@@ -40,8 +41,16 @@ def _next_signed(task: Task, registers: Iterator[int]) -> int:
     return signed32(next(registers))
 
 
+def path_in(task: Task, addr: int) -> str:
+    """Return the string at an address; one that cannot be read is refused where it is used."""
+    try:
+        return task.mm.string_in(addr)
+    except SyscallError as error:
+        return Unread.of(error)
+
+
 def _next_path(task: Task, registers: Iterator[int]) -> str:
-    return task.mm.string_in(next(registers))
+    return path_in(task, next(registers))
 
 
 def _next_in(task: Task, registers: Iterator[int]) -> bytes:
@@ -185,7 +194,7 @@ def _one_each(syscall: Syscall) -> Raw:
         for place in signed:
             arguments[place] = (arguments[place] & INT_BITS ^ INT_SIGN) - INT_SIGN
         for place in paths:
-            arguments[place] = task.mm.string_in(arguments[place])
+            arguments[place] = path_in(task, arguments[place])
         return handler(task, *arguments)  # type: ignore[no-any-return]
 
     return call

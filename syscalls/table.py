@@ -23,7 +23,7 @@ class Kind(Enum):
 
     INT = "an unsigned register"
     SINT = "a signed 32-bit register (descriptors, pids)"
-    PATH = "the address of a string, handed over as str"
+    PATH = "the address of a string, handed over as str: where it cannot be read an Unread"
     IN = "address and length: two registers, handed over as bytes"
     OUT = "address and length: the handler gets the length; its bytes result is stored there"
     STRUCT = "an address: the handler's bytes result is stored there, the call returns 0"

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pkern.kernel.net.net import Net
     from pkern.kernel.vfs.machine import Caller
 
-SOCK_MAX, IPPROTO_MAX = 11, 263
+AF_PACKET, AF_MAX = 17, 46
+SOCK_PACKET, SOCK_MAX, IPPROTO_MAX = 10, 11, 263
 IPPROTO_ICMP = {AF_INET: 1, AF_INET6: 58}
 UNIX: dict[int, tuple[int, type[UnixSocket]]] = {
     SOCK_STREAM: (SOCK_STREAM, UnixStream),
@@ -48,10 +49,14 @@ def make_socket(net: Net, task: Caller, family: int, kind: int, protocol: int) -
 
     Source: socket(2).
     """
+    if 0 <= family < AF_MAX and kind >= SOCK_MAX:
+        raise SyscallError(errno.EINVAL)
+    if family == AF_PACKET or (family == AF_INET and kind == SOCK_PACKET):
+        if not task.capable_in(net.owner, "CAP_NET_RAW"):
+            raise SyscallError(errno.EPERM)
+        raise SyscallError(errno.EAFNOSUPPORT)
     if family not in (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK):
         raise SyscallError(errno.EAFNOSUPPORT)
-    if kind >= SOCK_MAX:
-        raise SyscallError(errno.EINVAL)
     owner = (task.uid, task.gid)
     if family == AF_NETLINK:
         return _make_netlink(net, owner, kind, protocol)

@@ -7,7 +7,7 @@ ipv6(7), Linux 6.18 net/ipv4/af_inet.c for the order of the checks.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.address import (
@@ -36,9 +36,12 @@ class InetSocket(Socket):
     chosen, chosen_ip: whether bind() has named the port, and the address: they outlive connections.
     """
 
+    protocol_names: ClassVar[tuple[str, str]]  # of AF_INET, of AF_INET6
+
     def __init__(self, net: Net, family: int, socket_type: int, owner: Owner) -> None:
         super().__init__(net, socket_type, owner)
         self.family = family
+        self.protocol_name = self.protocol_names[family == AF_INET6]
         self.local = Endpoint(ANY4 if family == AF_INET else ANY6, 0)
         self.remote: Endpoint | None = None
         self.chosen = self.chosen_ip = 0

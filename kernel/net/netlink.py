@@ -178,7 +178,7 @@ CHANGES = {
 class NetlinkSocket(Socket):
     """A socket of NETLINK_ROUTE. port: its number among those of AF_NETLINK; 0: none yet."""
 
-    family = AF_NETLINK
+    family, protocol_name = AF_NETLINK, "NETLINK"
 
     def __init__(self, net: Net, socket_type: int, owner: Owner) -> None:
         super().__init__(net, socket_type, owner)

@@ -55,6 +55,7 @@ class UdpSocket(InetSocket):
     """
 
     protocol = IPPROTO_UDP
+    protocol_names = ("UDP", "UDPv6")
 
     def __init__(self, net: Net, family: int, owner: Owner) -> None:
         super().__init__(net, family, SOCK_DGRAM, owner)
@@ -215,6 +216,7 @@ class UdpLiteSocket(UdpSocket):
     """
 
     protocol = IPPROTO_UDPLITE
+    protocol_names = ("UDP-Lite", "UDPLITEv6")
 
     @property
     def ports(self) -> Ports:

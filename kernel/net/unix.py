@@ -56,7 +56,7 @@ class UnixSocket(Socket):
     room here, although they are not this one's peer.
     """
 
-    family = AF_UNIX
+    family, protocol_name = AF_UNIX, "UNIX"
 
     def __init__(self, net: Net, socket_type: int, owner: Owner) -> None:
         super().__init__(net, socket_type, owner)

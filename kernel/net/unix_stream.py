@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class UnixStream(UnixConnection):
     """SOCK_STREAM."""
 
+    protocol_name = "UNIX-STREAM"
+
     @property
     def has_more(self) -> bool:
         return bool(self.queue)

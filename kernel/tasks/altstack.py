@@ -15,7 +15,7 @@ class AltStack(NamedTuple):
     """What sigaltstack(2) sets: address, ss_flags as they were given, bytes."""
 
     base: int = 0
-    flags: int = SS_DISABLE
+    flags: int = 0
     nbytes: int = 0
 
     def holds(self, rsp: int) -> bool:
@@ -39,6 +39,8 @@ class AltStack(NamedTuple):
             raise SyscallError(errno.EPERM)
         if mode not in (0, SS_ONSTACK, SS_DISABLE):
             raise SyscallError(errno.EINVAL)
+        if (base, flags, nbytes) == self:
+            return self
         if mode == SS_DISABLE:
             return AltStack(0, flags, 0)
         if nbytes < MIN_BYTES:

@@ -86,8 +86,8 @@ def open_flags(flags: int) -> int:
     """Return the flags of open that count. Errors: EINVAL for those that contradict."""
     if flags & O_PATH:
         return flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    unnamed = flags & O_TMPFILE == O_TMPFILE
-    if flags & O_CREAT and flags & O_DIRECTORY:
+    unnamed = flags & O_TMPFILE & ~O_DIRECTORY
+    if (flags & O_DIRECTORY and flags & O_CREAT) or (unnamed and not flags & O_DIRECTORY):
         raise SyscallError(errno.EINVAL)
     if unnamed and not WANTED[flags & O_ACCMODE] & MAY_WRITE:
         raise SyscallError(errno.EINVAL)

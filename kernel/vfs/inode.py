@@ -64,6 +64,7 @@ class Inode:
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     whences = ANYWHERE  # what lseek takes
     top_offset = MAX_SIZE  # the last position that lseek takes
+    protocol_name = ""  # of a socket, as its attribute tells it
     can_seek = True  # else lseek, pread and pwrite are ESPIPE
     can_pwrite = True  # else writes at a place are ESPIPE
     write_moves = True  # a write moves the file's position

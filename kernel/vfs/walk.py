@@ -23,6 +23,34 @@ NAME_MAX, PATH_MAX, MAX_LINKS = 255, 4096, 40
 DOTS = (".", "..", "/")  # last names that stand for a directory and not for an entry
 
 
+class Unread(str):
+    """Stands for a path that could not be read from the caller's memory.
+
+    Like the pointer that Linux's getname() returns then, it is an error where it is used, behind
+    what a call looks at before that.
+    """
+
+    __slots__ = ("error",)
+
+    error: SyscallError
+
+    @classmethod
+    def of(cls, error: SyscallError) -> Unread:
+        """Return the path that could not be read."""
+        path = cls("?")  # not empty, and in no directory: nobody looks at it
+        path.error = error
+        return path
+
+
+def need_read(text: str, too_long: int = errno.ENAMETOOLONG) -> None:
+    """Refuse what could not be read. too_long: the errno of what had no end in a page.
+
+    Errors: EFAULT, ENAMETOOLONG.
+    """
+    if isinstance(text, Unread):
+        raise SyscallError(too_long) if text.error.errno == errno.ENAMETOOLONG else text.error
+
+
 class Last(Enum):
     """What happens when the last component is a symbolic link."""
 
@@ -251,6 +279,7 @@ def walk(
     Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, EXDEV (rules forbid it).
     Source: path_resolution(7).
     """
+    need_read(path)
     if not path:
         raise SyscallError(errno.ENOENT)
     if length(path) >= PATH_MAX:

@@ -10,6 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.vfs import filecaps
 from pkern.kernel.vfs.inode import (
     DEV_SHMEM,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 XATTR_CREATE, XATTR_REPLACE = 1, 2
 NAME_MAX, SIZE_MAX = 255, 65536
+SOCKET_PROTOCOL = "system.sockprotoname"
 HAVE_THEM = ("tmpfs", "devtmpfs", "overlay", "hostfs")
 
 
@@ -40,7 +42,9 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
     if name == FILE_CAPS:
         return  # who may give it is looked at with its value
     if name.startswith("security."):
-        if wanted == MAY_WRITE and not task.capable("CAP_SYS_ADMIN"):
+        fs = inode.kernel.vfs.file_system(inode)
+        own = getattr(fs, "user", FIRST)
+        if wanted == MAY_WRITE and not task.capable_in(own, "CAP_SYS_ADMIN"):
             raise SyscallError(errno.EPERM)
         return
     if name.startswith("user."):
@@ -79,6 +83,8 @@ def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -
 
 def get_value(task: Caller, inode: Inode, name: str) -> bytes:
     """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP. Source: getxattr(2)."""
+    if name == SOCKET_PROTOCOL and inode.protocol_name:
+        return f"{inode.protocol_name}\0".encode()
     _need_right(task, inode, name, MAY_READ)
     _need_supported(task, inode, name)
     if name not in inode.xattrs:
@@ -104,5 +110,7 @@ def remove(task: Caller, inode: Inode, name: str) -> None:
 
 def names_of(task: Caller, inode: Inode) -> list[str]:
     """Return the names that the task may see. Source: listxattr(2)."""
+    if inode.protocol_name:
+        return [SOCKET_PROTOCOL]
     admin = task.capable("CAP_SYS_ADMIN")
     return [name for name in inode.xattrs if admin or not name.startswith("trusted.")]

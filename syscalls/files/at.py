@@ -9,7 +9,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import RDONLY, Path
-from pkern.kernel.vfs.walk import Last, Place
+from pkern.kernel.vfs.walk import Last, Place, need_read
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -33,7 +33,11 @@ def refuse_flags(flags: int, known: int) -> None:
 
 
 def start_of(task: Task, dirfd: int, path: str) -> Path | None:
-    """Return the directory that path starts from, None for the cwd. Errors: EBADF, ENOTDIR."""
+    """Return the directory that path starts from, None for the cwd.
+
+    Errors: EBADF, ENOTDIR; EFAULT, ENAMETOOLONG: the path could not be read.
+    """
+    need_read(path)
     if dirfd == AT_FDCWD or path.startswith("/") or not path:
         return None
     file = task.fds.get_raw(dirfd)

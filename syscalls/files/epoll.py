@@ -97,10 +97,10 @@ def _modify(epoll: EpollInode, file: File, fd: int, events: int, data: int) -> N
 
 
 def _wait(task: Task, epfd: int, addr: int, most: int, timeout: int | None) -> int:
+    file = task.fds.get(epfd)
     if not 0 < most <= MOST_EVENTS:
         raise SyscallError(errno.EINVAL)
     task.mm.check_user(addr, most * EVENT.size)
-    file = task.fds.get(epfd)
     epoll = file.inode
     if not isinstance(epoll, EpollInode):
         raise SyscallError(errno.EINVAL)

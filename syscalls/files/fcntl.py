@@ -75,6 +75,7 @@ OPEN_FILE_LOCKS = frozenset({F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW})
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
 FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
 FIBMAP, FIGETBSZ, FS_IOC_FIEMAP = 1, 2, 0xC020660B
+FICLONE, FICLONERANGE, CLONE_RANGE = 0x40049409, 0x4020940D, struct.Struct("<q3Q")
 CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
 
 
@@ -101,7 +102,7 @@ def dup2(task: Task, old: int, new: int) -> int:
     return _dup_to(task, old, new, NO_CLOEXEC)
 
 
-@syscall(292, "dup3", SINT, SINT, INT)
+@syscall(292, "dup3", SINT, SINT, SINT)
 def dup3(task: Task, old: int, new: int, flags: int = 0) -> int:
     """As dup2, with O_CLOEXEC. Errors: EBADF, EINVAL (old == new). Source: dup3(2)."""
     if old == new or flags & ~O_CLOEXEC:
@@ -477,6 +478,33 @@ def _fiemap(task: Task, file: File, fd: int, arg: int) -> int:
     raise SyscallError(errno.EOPNOTSUPP)  # no file has extents on a disk
 
 
+def _ficlone(task: Task, file: File, fd: int, arg: int) -> int:
+    """Refuse to share what a file holds with another one. Errors: as _clone."""
+    return _clone(task, file, arg)
+
+
+def _ficlonerange(task: Task, file: File, fd: int, arg: int) -> int:
+    """As _ficlone, of a struct file_clone_range. Errors: as _clone, EFAULT."""
+    return _clone(task, file, CLONE_RANGE.unpack(task.mm.copy_in(arg, CLONE_RANGE.size))[0])
+
+
+def _clone(task: Task, file: File, source_fd: int) -> int:
+    """Refuse, as no file system can. Errors: EBADF, EXDEV, EISDIR, EINVAL, EOPNOTSUPP."""
+    source = task.fds.get(signed32(source_fd))
+    if source.inode.dev != file.inode.dev:
+        raise SyscallError(errno.EXDEV)
+    modes = [one.inode.st_mode for one in (source, file)]
+    if any(map(stat.S_ISDIR, modes)):
+        raise SyscallError(errno.EISDIR)
+    if not all(map(stat.S_ISREG, modes)):
+        raise SyscallError(errno.EINVAL)
+    source.need(MAY_READ)
+    file.need(MAY_WRITE)
+    if file.flags & O_APPEND:
+        raise SyscallError(errno.EBADF)
+    raise SyscallError(errno.EOPNOTSUPP)
+
+
 def _fiosetown(task: Task, file: File, fd: int, arg: int) -> int:
     if file.inode.kind != "sock":
         raise SyscallError(errno.ENOTTY)
@@ -508,6 +536,8 @@ IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
     FIBMAP: _fibmap,
     FIGETBSZ: _figetbsz,
     FS_IOC_FIEMAP: _fiemap,
+    FICLONE: _ficlone,
+    FICLONERANGE: _ficlonerange,
     FIOSETOWN: _fiosetown,
     SIOCSPGRP: _fiosetown,
     FIOGETOWN: _fiogetown,

@@ -14,6 +14,7 @@ from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.vfs.anon.fscontext import FsContext, Phase, open_context
 from pkern.kernel.vfs.mounts import Path, need_mounted
+from pkern.kernel.vfs.walk import need_read
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -50,7 +51,7 @@ def _fd_flags(flags: int) -> int:
     return O_CLOEXEC if flags & CLOEXEC else 0
 
 
-@syscall(430, "fsopen", PATH, INT)
+@syscall(430, "fsopen", PATH, SINT)
 def fsopen(task: Task, fstype: str, flags: int = 0) -> int:
     """Return a descriptor of a file system that is to be made. flags: FSOPEN_CLOEXEC 1.
 
@@ -59,13 +60,14 @@ def fsopen(task: Task, fstype: str, flags: int = 0) -> int:
     need_power(task)
     if flags & ~CLOEXEC:
         raise SyscallError(errno.EINVAL)
+    need_read(fstype, too_long=errno.EINVAL)
     if fstype not in FILE_SYSTEMS:
         raise SyscallError(errno.ENODEV)
     context = FsContext(task.kernel, fstype, new_file_system(task, fstype), Phase.CREATE)
     return install(task, open_context(context, task), _fd_flags(flags))
 
 
-@syscall(433, "fspick", SINT, PATH, INT)
+@syscall(433, "fspick", SINT, PATH, SINT)
 def fspick(task: Task, dirfd: int, path: str, flags: int = 0) -> int:
     """Return a descriptor for changes of the file system that is mounted on a path.
 
@@ -242,7 +244,7 @@ def _show_read_only(task: Task, context: FsContext) -> None:
     context.read_only = 0
 
 
-@syscall(432, "fsmount", SINT, INT, INT)
+@syscall(432, "fsmount", SINT, SINT, INT)
 def fsmount(task: Task, fd: int, flags: int = 0, attributes: int = 0) -> int:
     """Return a descriptor of a mount, nowhere yet, of a file system that is made.
 

@@ -129,8 +129,7 @@ def move_mount(
     EPERM, EINVAL, ELOOP, as open. Source: move_mount(2).
     """
     need_power(task)
-    if flags & ~MOVE_FLAGS:
-        raise SyscallError(errno.EINVAL)
+    refuse_flags(flags, MOVE_FLAGS)
     source = 0 if flags & FROM_SYMLINKS else AT_SYMLINK_NOFOLLOW
     target = Last.FOLLOW if flags & TO_SYMLINKS else Last.KEEP
     source |= AT_EMPTY_PATH if flags & FROM_EMPTY else 0

@@ -55,7 +55,8 @@ MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_MOVE, MS_REC, MS_SILENT = (
     0x8000,
 )
 MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
-MS_RELATIME, MS_STRICTATIME, MS_NOUSER = 1 << 21, 1 << 24, 1 << 31
+MS_RELATIME, MS_STRICTATIME = 1 << 21, 1 << 24
+MS_NOUSER = (1 << 64) - (1 << 31)  # an int whose sign reaches up
 MS_MGC = 0xC0ED0000
 PROPAGATION = (MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED)
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
@@ -315,11 +316,21 @@ def mount(
     return 0
 
 
+def _word_in(task: Task, addr: int) -> str:
+    """Return a type's or a device's name. Errors: EFAULT, EINVAL (no end in a page)."""
+    try:
+        return task.mm.string_in(addr)
+    except SyscallError as error:
+        raise SyscallError(
+            errno.EINVAL if error.errno == errno.ENAMETOOLONG else errno.EFAULT
+        ) from None
+
+
 @syscall(165, "mount", INT, PATH, INT, INT, INT, partly="no other types than these")
 def mount_raw(task: Task, source: int, target: str, fstype: int, flags: int, data: int) -> int:
     """Mount, bind, move or change. Errors: as mount, EFAULT. Source: mount(2)."""
-    kind = task.mm.string_in(fstype) if fstype else None
-    device = task.mm.string_in(source) if source else ""
+    kind = _word_in(task, fstype) if fstype else None
+    device = _word_in(task, source) if source else ""
     options = task.mm.string_in(data) if data else ""
     return mount(task, device, target, kind, flags, options)
 
@@ -367,6 +378,13 @@ def _expire(task: Task, mount: Mount, flags: int) -> None:
         raise SyscallError(errno.EAGAIN)
 
 
+def _directory(task: Task, path: str) -> Path:
+    found = path_at(task, AT_FDCWD, path)
+    if found.inode.kind != "dir":
+        raise SyscallError(errno.ENOTDIR)
+    return found
+
+
 @syscall(155, "pivot_root", PATH, PATH)
 def pivot_root(task: Task, new_root: str, put_old: str) -> int:
     """Let a mount be the root of the namespace, and the old root be mounted in it.
@@ -375,9 +393,7 @@ def pivot_root(task: Task, new_root: str, put_old: str) -> int:
     Source: pivot_root(2).
     """
     need_power(task)
-    new, old = (path_at(task, AT_FDCWD, path) for path in (new_root, put_old))
-    if any(path.inode.kind != "dir" for path in (new, old)):
-        raise SyscallError(errno.ENOTDIR)
+    new, old = _directory(task, new_root), _directory(task, put_old)
     root, space, table = task.fs.root, task.nsproxy.mnt, task.kernel.vfs.table
     mounts = [one for one in (new.mount, old.mount, root.mount) if one is not None]
     if any(one.namespace is not space for one in mounts) or len(mounts) < 3:

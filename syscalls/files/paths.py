@@ -13,7 +13,7 @@ from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.names import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
-from pkern.kernel.vfs.walk import Last, path_of, up
+from pkern.kernel.vfs.walk import Last, need_read, path_of, up
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -86,6 +86,7 @@ def symlink(task: Task, target: str, path: str) -> int:
 @syscall(266, "symlinkat", PATH, SINT, PATH)
 def symlinkat(task: Task, target: str, dirfd: int, path: str) -> int:
     """As symlink, below dirfd. Errors: as symlink. Source: symlinkat(2)."""
+    need_read(target)
     if not target:
         raise SyscallError(errno.ENOENT)
     names.symlink(task, target, place_at(task, dirfd, path, Last.ENTRY))
@@ -191,22 +192,20 @@ def readlink(task: Task, path: str) -> str:
     return readlinkat(task, AT_FDCWD, path)
 
 
-def _link_bytes(task: Task, dirfd: int, path: str, count: int) -> bytes:
-    if not 0 < count < 1 << 31:
-        raise SyscallError(errno.EINVAL)
-    return readlinkat(task, dirfd, path).encode("utf-8", "surrogateescape")[:count]
-
-
-@syscall(89, "readlink", PATH, OUT)
-def readlink_raw(task: Task, path: str, count: int) -> bytes:
+@syscall(89, "readlink", PATH, INT, SINT)
+def readlink_raw(task: Task, path: str, addr: int, count: int) -> int:
     """Store a link's target, without a NUL. Errors: as readlink, EFAULT. Source: readlink(2)."""
-    return _link_bytes(task, AT_FDCWD, path, count)
+    return readlinkat_raw(task, AT_FDCWD, path, addr, count)
 
 
-@syscall(267, "readlinkat", SINT, PATH, OUT)
-def readlinkat_raw(task: Task, dirfd: int, path: str, count: int) -> bytes:
+@syscall(267, "readlinkat", SINT, PATH, INT, SINT)
+def readlinkat_raw(task: Task, dirfd: int, path: str, addr: int, count: int) -> int:
     """As readlink, below dirfd. Errors: as readlink. Source: readlinkat(2)."""
-    return _link_bytes(task, dirfd, path, count)
+    if count <= 0:
+        raise SyscallError(errno.EINVAL)
+    target = readlinkat(task, dirfd, path).encode("utf-8", "surrogateescape")[:count]
+    task.mm.copy_out(addr, target)
+    return len(target)
 
 
 # ---- directories ----

@@ -72,7 +72,7 @@ def pidfd_open(task: Task, pid: int, flags: int = 0) -> int:
     return open_process(task, subject, flags)
 
 
-@syscall(438, "pidfd_getfd", SINT, SINT, INT)
+@syscall(438, "pidfd_getfd", SINT, SINT, SINT)
 def pidfd_getfd(task: Task, pidfd: int, fd: int, flags: int = 0) -> int:
     """Return a descriptor of an open file that another process has as fd, closed at execve.
 

@@ -11,8 +11,9 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK
 from pkern.kernel.vfs.pipe import make_pipe
+from pkern.kernel.vfs.walk import length, need_read
 from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair
-from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
+from pkern.syscalls.table import PATH, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -38,10 +39,10 @@ def pipe2(task: Task, flags: int = 0) -> tuple[int, int]:
 
 def made_pipe(task: Task, flags: int) -> tuple[File, File]:
     """Return the ends of a new pipe, which have no descriptors yet. Errors: EINVAL, ENOPKG."""
+    if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE):
+        raise SyscallError(errno.EINVAL)
     if flags & O_NOTIFICATION_PIPE:
         raise SyscallError(errno.ENOPKG)
-    if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
-        raise SyscallError(errno.EINVAL)
     return make_pipe(task.kernel, task, flags & (O_NONBLOCK | O_DIRECT))
 
 
@@ -56,7 +57,7 @@ def pipe_raw(task: Task) -> bytes:
     return struct.pack("<ii", *pipe2(task))
 
 
-@syscall(293, "pipe2", STRUCT, INT)
+@syscall(293, "pipe2", STRUCT, SINT)
 def pipe2_raw(task: Task, flags: int) -> bytes:
     """Store two descriptors. Errors: EMFILE, EFAULT, EINVAL. Source: pipe2(2)."""
     return struct.pack("<ii", *pipe2(task, flags))
@@ -74,11 +75,10 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     if flags & MFD_HUGETLB:
         known |= MFD_HUGETLB | hugetlb.SIZE_MASK
     both = MFD_NOEXEC_SEAL | MFD_EXEC
-    if (
-        flags & ~known
-        or flags & both == both
-        or len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX
-    ):
+    if flags & ~known or flags & both == both:
+        raise SyscallError(errno.EINVAL)
+    need_read(name, too_long=errno.EINVAL)
+    if length(name) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
     if flags & MFD_HUGETLB and flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
         hugetlb.check_size(flags, errno.ENODEV)

@@ -28,7 +28,7 @@ from pkern.kernel.vfs.inode import (
     SEEK_SET,
     MappedInode,
 )
-from pkern.kernel.vfs.walk import FREELY, Rules
+from pkern.kernel.vfs.walk import FREELY, Rules, need_read
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from pkern.syscalls.files.rwf import called
@@ -83,6 +83,8 @@ class How(NamedTuple):
 
 
 def _open(task: Task, dirfd: int, path: str, how: How) -> int:
+    open_flags(how.flags)
+    need_read(path)
     task.fds.free()  # Linux has a descriptor before it looks for the file
     return install(task, opened(task, dirfd, path, how), how.flags)
 
@@ -198,7 +200,7 @@ def pread64(task: Task, fd: int, count: int, pos: int) -> bytes:
     Errors: EBADF, EINVAL (negative), ESPIPE. Source: pread(2).
     """
     pos = _offset(pos)
-    _seekable(task.fds.get(fd))
+    seekable(task.fds.get(fd))
     return _read_at(task, _readable(task, fd), pos, count)
 
 
@@ -208,17 +210,12 @@ def _offset(value: int) -> int:
     return value
 
 
-def _seekable(file: File) -> File:
+def seekable(file: File) -> File:
+    """Return a file that can be read or written anywhere. Errors: ESPIPE, EINVAL."""
+    if file.inode.kind == "pidfd":
+        raise SyscallError(errno.EINVAL)  # it could be, if it could be read
     if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
         raise SyscallError(errno.ESPIPE)
-    return file
-
-
-def _rewritable(file: File) -> File:
-    """Return a file that is written at a place. Errors: ESPIPE, EBADF."""
-    if not file.inode.can_pwrite:
-        raise SyscallError(errno.ESPIPE)
-    _seekable(file).need(MAY_WRITE)
     return file
 
 
@@ -259,7 +256,7 @@ def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
 def pread64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read up to count bytes at pos to addr. Errors: as pread64, EFAULT. Source: pread(2)."""
     pos = _offset(pos)
-    file = _seekable(task.fds.get(fd))
+    file = seekable(task.fds.get(fd))
     file.need(MAY_READ)
     task.mm.check_user(addr, count)
     return _read_into(task, file, [(addr, count)], pos)
@@ -328,8 +325,11 @@ def pwrite64(task: Task, fd: int, data: bytes, pos: int) -> int:
 
     Errors: as pread64. Source: pwrite(2).
     """
-    pos = _offset(pos)
-    file = _rewritable(task.fds.get(fd))
+    file = _rewritable(task, fd, pos)
+    return _pwrite(task, file, data, pos)
+
+
+def _pwrite(task: Task, file: File, data: bytes, pos: int) -> int:
     return write_at(task, file, file.inode.size if file.flags & O_APPEND else pos, data)
 
 
@@ -349,8 +349,7 @@ def write_raw(task: Task, fd: int, addr: int, count: int) -> int:
 @syscall(18, "pwrite64", SINT, INT, INT, INT)
 def pwrite64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write count bytes from addr at pos. Errors: as pwrite64, EFAULT. Source: pwrite(2)."""
-    _offset(pos)
-    file = _rewritable(task.fds.get(fd))
+    file = _rewritable(task, fd, pos)
     task.mm.check_user(addr, count)
     return pwrite64(task, fd, _payload(task, file, [(addr, count)], pos), pos)
 
@@ -362,6 +361,8 @@ def vectors(task: Task, addr: int, count: int) -> Buffers:
     """Return (address, length) of each struct iovec. Errors: EINVAL, EFAULT."""
     if not 0 <= count <= IOV_MAX:
         raise SyscallError(errno.EINVAL)
+    if not count:
+        return []
     layout = IOVEC[entry_of(task).mark]
     found = list(layout.iter_unpack(task.mm.copy_in(addr, layout.size * count)))
     if any(length >> 4 * layout.size - 1 for _, length in found):  # below 0
@@ -446,12 +447,10 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as read, EINVAL, EFAULT. Source: readv(2).
     """
-    return _read_vectors(task, task.fds.get(fd), addr, count)
+    return _readv(task, task.fds.get(fd), addr, count, None, 0)
 
 
-def _read_vectors(
-    task: Task, file: File, addr: int, count: int, pos: int | None = None, flags: int = 0
-) -> int:
+def _readv(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
     file.need(MAY_READ)
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
@@ -466,38 +465,46 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
 
     Errors: as write, EINVAL, EFAULT. Source: writev(2).
     """
-    return _write_vectors(task, _writable(task, fd), addr, count)
+    return _writev(task, task.fds.get(fd), addr, count, None, 0)
 
 
-def _write_vectors(task: Task, file: File, addr: int, count: int, flags: int = 0) -> int:
+def _writev(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
+    file.need(MAY_WRITE)
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
         return 0
     with called(file, flags, MAY_WRITE):
-        return _write(task, file, _payload(task, file, buffers, file.pos))
+        if pos is None:
+            return _write(task, file, _payload(task, file, buffers, file.pos))
+        return _pwrite(task, file, _payload(task, file, buffers, pos), pos)
+
+
+def _file_at(task: Task, fd: int, pos: int) -> File:
+    """Return a file that can be read or written anywhere. Errors: EINVAL, EBADF, ESPIPE."""
+    _offset(pos)
+    return seekable(task.fds.get(fd))
+
+
+def _rewritable(task: Task, fd: int, pos: int) -> File:
+    """Return a file that is written at a place. Errors: EINVAL, EBADF, ESPIPE."""
+    _offset(pos)
+    file = task.fds.get(fd)
+    if not file.inode.can_pwrite:
+        raise SyscallError(errno.ESPIPE)
+    seekable(file).need(MAY_WRITE)
+    return file
 
 
 @syscall(295, "preadv", SINT, INT, SINT, INT)
 def preadv(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read into iovecs at pos. Errors: as readv, pread64. Source: preadv(2)."""
-    pos = _offset(pos)
-    return _read_vectors(task, _seekable(task.fds.get(fd)), addr, count, pos)
+    return _readv(task, _file_at(task, fd, pos), addr, count, pos, 0)
 
 
 @syscall(296, "pwritev", SINT, INT, SINT, INT)
 def pwritev(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write iovecs at pos. Errors: as writev, pwrite64. Source: pwritev(2)."""
-    return _pwrite_vectors(task, fd, addr, count, pos)
-
-
-def _pwrite_vectors(task: Task, fd: int, addr: int, count: int, pos: int, flags: int = 0) -> int:
-    _offset(pos)
-    file = _rewritable(task.fds.get(fd))
-    buffers = buffers_at(task, addr, count)
-    if not bytes_of(buffers):
-        return 0
-    with called(file, flags, MAY_WRITE):
-        return pwrite64(task, fd, _payload(task, file, buffers, pos), pos)
+    return _writev(task, _rewritable(task, fd, pos), addr, count, pos, 0)
 
 
 @syscall(327, "preadv2", SINT, INT, SINT, INT, INT, INT)
@@ -508,9 +515,8 @@ def preadv2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, fla
     EINVAL. Source: preadv2(2).
     """
     if pos == CURRENT:
-        return _read_vectors(task, task.fds.get(fd), addr, count, None, flags)
-    pos = _offset(pos)
-    return _read_vectors(task, _seekable(task.fds.get(fd)), addr, count, pos, flags)
+        return _readv(task, task.fds.get(fd), addr, count, None, flags)
+    return _readv(task, _file_at(task, fd, pos), addr, count, pos, flags)
 
 
 @syscall(328, "pwritev2", SINT, INT, SINT, INT, INT, INT)
@@ -521,8 +527,8 @@ def pwritev2(task: Task, fd: int, addr: int, count: int, pos: int, high: int, fl
     EINVAL. Source: pwritev2(2).
     """
     if pos == CURRENT:
-        return _write_vectors(task, _writable(task, fd), addr, count, flags)
-    return _pwrite_vectors(task, fd, addr, count, pos, flags)
+        return _writev(task, task.fds.get(fd), addr, count, None, flags)
+    return _writev(task, _rewritable(task, fd, pos), addr, count, pos, flags)
 
 
 # ---- seek ----
@@ -541,7 +547,7 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     special = file.inode.kind in ("chr", "anon") and file.inode.can_seek
     if special or not file.inode.whences:
         return 0
-    _seekable(file)
+    seekable(file)
     if whence not in file.inode.whences:
         raise SyscallError(errno.EINVAL)
     if whence in (SEEK_DATA, SEEK_HOLE):

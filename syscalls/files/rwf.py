@@ -26,6 +26,7 @@ def called(file: File, flags: int, right: int) -> AbstractContextManager[None]:
 
     Errors: EOPNOTSUPP (no such flag, or not of such a file), EINVAL (flags that exclude another).
     """
+    flags &= 0xFFFF_FFFF
     if not flags:
         return nullcontext()
     _refuse(file, flags, right)

@@ -175,7 +175,7 @@ def syncfs(task: Task, fd: int) -> int:
     return 0
 
 
-@syscall(277, "sync_file_range", SINT, INT, INT, INT)
+@syscall(277, "sync_file_range", SINT, INT, INT, SINT)
 def sync_file_range(task: Task, fd: int, offset: int, nbytes: int, flags: int) -> int:
     """Write dirty pages of [offset, offset+nbytes) bytes; nbytes 0: to the end.
 
@@ -226,7 +226,7 @@ def cachestat(task: Task, fd: int, cstat_range: int, cstat: int, flags: int) -> 
     return 0
 
 
-@syscall(221, "fadvise64", SINT, INT, INT, INT)
+@syscall(221, "fadvise64", SINT, INT, INT, SINT)
 def fadvise64(task: Task, fd: int, offset: int, nbytes: int, advice: int) -> int:
     """Take advice on how a file will be read: WILLNEED brings it, DONTNEED lets clean pages go.
 

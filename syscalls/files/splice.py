@@ -17,12 +17,13 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from pkern.kernel.vfs.pipe import PageRef, PipeInode, Wait, waits
-from pkern.syscalls.abi import MAX_COUNT
+from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
 from pkern.syscalls.files.read_write import (
     IN_ACCESS,
     UNSEEKABLE,
     readable_part,
+    seekable,
     tell_of_limit,
     vectors,
     write_at,
@@ -135,10 +136,12 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     offset: address of the position to read at, or 0 for the file's own.
     Errors: EBADF, EINVAL, ESPIPE, EFAULT and those of write. Source: sendfile(2).
     """
+    if offset:
+        task.mm.copy_in(offset, 8)
     source = task.fds.get(in_fd)
     source.need(MAY_READ)
-    if offset and source.inode.kind == "fifo":
-        raise SyscallError(errno.ESPIPE)
+    if offset:
+        seekable(source)
     start = _offset_in(task, offset, source)
     _refuse_negative(start)
     target = task.fds.get(out_fd)
@@ -174,7 +177,7 @@ def copy_file_range(
     source, target = task.fds.get(in_fd), task.fds.get(out_fd)
     start = _offset_in(task, in_offset, source)
     to = _offset_in(task, out_offset, target)
-    if flags:
+    if flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     for file in (source, target):
         if file.inode.kind == "dir":

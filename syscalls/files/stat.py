@@ -12,7 +12,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST, NO_ID, UserNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.inode import MAY_WRITE, ON_DISK, Inode
+from pkern.kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, ON_DISK, Inode
+from pkern.syscalls.abi import path_in
 from pkern.syscalls.files.at import (
     AT_EACCESS,
     AT_EMPTY_PATH,
@@ -31,7 +32,9 @@ from pkern.syscalls.table import INT, PATH, SINT, STRUCT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
+SYNC_TYPE = 0x6000  # AT_STATX_SYNC_TYPE: said, and not heard
+SYNC_TYPE = 0x6000  # AT_STATX_SYNC_TYPE: said, and not heard
+STAT_FLAGS = SYNC_TYPE | SYNC_TYPE | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
 
@@ -131,7 +134,7 @@ def newfstatat(task: Task, dirfd: int, path: str, flags: int = 0) -> bytes:
 # ---- access ----
 
 
-@syscall(21, "access", PATH, INT)
+@syscall(21, "access", PATH, SINT)
 def access(task: Task, path: str, mode: int = 0) -> int:
     """Tell whether the task may do mode (R_OK 4, W_OK 2, X_OK 1) to a path.
 
@@ -140,20 +143,19 @@ def access(task: Task, path: str, mode: int = 0) -> int:
     return faccessat2(task, AT_FDCWD, path, mode)
 
 
-@syscall(269, "faccessat", SINT, PATH, INT)
+@syscall(269, "faccessat", SINT, PATH, SINT)
 def faccessat(task: Task, dirfd: int, path: str, mode: int = 0) -> int:
     """As access, below dirfd. Errors: as access, EBADF, ENOTDIR. Source: faccessat(2)."""
     return faccessat2(task, dirfd, path, mode)
 
 
-@syscall(439, "faccessat2", SINT, PATH, INT, INT)
+@syscall(439, "faccessat2", SINT, PATH, SINT, SINT)
 def faccessat2(task: Task, dirfd: int, path: str, mode: int = 0, flags: int = 0) -> int:
     """As faccessat, with AT_EACCESS, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH.
 
     Errors: as faccessat, EINVAL. Source: faccessat2(2).
     """
-    if mode & ~7:
-        raise SyscallError(errno.EINVAL)
+    refuse_flags(mode, MAY_READ | MAY_WRITE | MAY_EXEC)
     refuse_flags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
     with task.acting(task.cred if flags & AT_EACCESS else task.cred.real()):
         found = path_at(task, dirfd, path, flags)
@@ -284,7 +286,7 @@ def utimensat(
 
 
 def _path_in(task: Task, addr: int) -> str | None:
-    return task.mm.string_in(addr) if addr else None
+    return path_in(task, addr) if addr else None
 
 
 def _times_in(task: Task, addr: int, unit_ns: int) -> tuple[Time, Time]:

@@ -42,15 +42,17 @@ def timerfd_create(task: Task, clock: int, flags: int = 0) -> int:
     return install(task, task.kernel.vfs.register(file), flags)
 
 
-def _timer(task: Task, fd: int) -> TimerInode:
+def timer_of(task: Task, fd: int) -> TimerInode:
+    """Return a timer by its descriptor. Errors: EBADF, EINVAL (another file)."""
     inode = task.fds.get(fd).inode
     if not isinstance(inode, TimerInode):
         raise SyscallError(errno.EINVAL)
     return inode
 
 
-def _pack(timer: TimerInode) -> bytes:
-    return SPEC.pack(*divmod(timer.interval, SECOND), *divmod(timer.left(), SECOND))
+def tell(timer: TimerInode, times: struct.Struct) -> bytes:
+    """Return a struct itimerspec in a layout: the interval and what is left."""
+    return times.pack(*divmod(timer.interval, SECOND), *divmod(timer.left(), SECOND))
 
 
 @syscall(286, "timerfd_settime", SINT, INT, INT, INT, partly="TFD_TIMER_CANCEL_ON_SET is ignored")
@@ -59,12 +61,17 @@ def timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
 
     flags: TFD_TIMER_ABSTIME. Errors: EINVAL, EFAULT, EBADF. Source: timerfd_settime(2).
     """
-    words = SPEC.unpack(task.mm.copy_in(new, SPEC.size))
+    return set_timer(task, fd, flags, new, old, SPEC)
+
+
+def set_timer(task: Task, fd: int, flags: int, new: int, old: int, times: struct.Struct) -> int:
+    """Set a timer as timerfd_settime; times: the layout of an itimerspec. Errors: as that."""
+    words = times.unpack(task.mm.copy_in(new, times.size))
     refuse_flags(flags, ABSTIME | CANCEL_ON_SET)
     if min(words) < 0 or max(words[1], words[3]) >= SECOND:
         raise SyscallError(errno.EINVAL)
-    timer = _timer(task, fd)
-    before, clock = _pack(timer), task.kernel.clock
+    timer = timer_of(task, fd)
+    before, clock = tell(timer, times), task.kernel.clock
     interval = min(words[0] * SECOND + words[1], NEVER_NS)
     value = min(words[2] * SECOND + words[3], NEVER_NS)
     due = value if flags & ABSTIME else clock.now_ns + value
@@ -85,4 +92,4 @@ def timerfd_gettime(task: Task, fd: int) -> bytes:
 
     Source: timerfd_gettime(2).
     """
-    return _pack(_timer(task, fd))
+    return tell(timer_of(task, fd), SPEC)

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import xattr
 from pkern.kernel.vfs.mounts import Path
-from pkern.kernel.vfs.walk import length
-from pkern.syscalls.files.at import AT_FDCWD, AT_SYMLINK_NOFOLLOW, need_writable, path_at
+from pkern.kernel.vfs.walk import length, need_read
+from pkern.syscalls.files.at import (
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    need_writable,
+    path_at,
+    refuse_flags,
+)
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -30,29 +36,35 @@ def _opened(task: Task, fd: int) -> Path:
     return Path(file.mount, file.inode)
 
 
+def _opened_or_here(task: Task, fd: int) -> Path:
+    """Return what is open; AT_FDCWD: the directory where the task stands, as Linux since 6.13."""
+    return task.fs.pwd if fd == AT_FDCWD else _opened(task, fd)
+
+
 Find = Callable[[Any, Any], Path]
 
 
 def _check_name(name: str) -> None:
+    need_read(name, too_long=errno.ERANGE)
     if not 0 < length(name) <= xattr.NAME_MAX:
         raise SyscallError(errno.ERANGE)
 
 
-def _set(task: Task, find: Find, what: str | int, name: str, value: bytes, flags: int) -> int:
-    found = find(task, what)
-    if flags & ~(xattr.XATTR_CREATE | xattr.XATTR_REPLACE):
-        raise SyscallError(errno.EINVAL)
+def _check_wish(name: str, size: int, flags: int) -> None:
+    """Look at what is to be set, before the file. Errors: EINVAL, ERANGE, EFAULT, E2BIG."""
+    refuse_flags(flags, xattr.XATTR_CREATE | xattr.XATTR_REPLACE)
     _check_name(name)
-    if len(value) > xattr.SIZE_MAX:
-        raise SyscallError(errno.E2BIG)
-    xattr.set_value(task, need_writable(found), name, value, flags)
-    return 0
-
-
-def _value_in(task: Task, addr: int, size: int) -> bytes:
     if size > xattr.SIZE_MAX:
         raise SyscallError(errno.E2BIG)
-    return task.mm.copy_in(addr, size)
+
+
+def _set(
+    task: Task, find: Find, what: str | int, name: str, addr: int, size: int, flags: int
+) -> int:
+    _check_wish(name, size, flags)
+    value = task.mm.copy_in(addr, size)
+    xattr.set_value(task, need_writable(find(task, what)), name, value, flags)
+    return 0
 
 
 def _store(task: Task, addr: int, size: int, data: bytes) -> int:
@@ -60,13 +72,14 @@ def _store(task: Task, addr: int, size: int, data: bytes) -> int:
     if size:
         if len(data) > size:
             raise SyscallError(errno.ERANGE)
-        task.mm.copy_out(addr, data)
+        if data:
+            task.mm.copy_out(addr, data)
     return len(data)
 
 
 def _get(task: Task, find: Find, what: str | int, name: str) -> bytes:
-    inode = find(task, what).inode
     _check_name(name)
+    inode = find(task, what).inode
     return xattr.get_value(task, inode, name)
 
 
@@ -76,9 +89,9 @@ def _list(task: Task, path: Path, addr: int, size: int) -> int:
     return _store(task, addr, size, raw)
 
 
-def _remove(task: Task, path: Path, name: str) -> int:
+def _remove(task: Task, find: Find, what: str | int, name: str) -> int:
     _check_name(name)
-    xattr.remove(task, need_writable(path), name)
+    xattr.remove(task, need_writable(find(task, what)), name)
     return 0
 
 
@@ -90,25 +103,27 @@ def setxattr(task: Task, path: str, name: str, value: bytes, flags: int = 0) -> 
 
     Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP, ERANGE, E2BIG. Source: setxattr(2).
     """
-    return _set(task, _followed, path, name, value, flags)
+    _check_wish(name, len(value), flags)
+    xattr.set_value(task, need_writable(_followed(task, path)), name, value, flags)
+    return 0
 
 
 @syscall(188, "setxattr", PATH, PATH, INT, INT, INT)
 def setxattr_raw(task: Task, path: str, name: str, addr: int, size: int, flags: int) -> int:
     """Set an attribute to size bytes at addr. Errors: as setxattr, EFAULT. Source: setxattr(2)."""
-    return _set(task, _followed, path, name, _value_in(task, addr, size), flags)
+    return _set(task, _followed, path, name, addr, size, flags)
 
 
 @syscall(189, "lsetxattr", PATH, PATH, INT, INT, INT)
 def lsetxattr(task: Task, path: str, name: str, addr: int, size: int, flags: int) -> int:
     """As setxattr, of a link itself. Errors: as setxattr. Source: lsetxattr(2)."""
-    return _set(task, _kept, path, name, _value_in(task, addr, size), flags)
+    return _set(task, _kept, path, name, addr, size, flags)
 
 
 @syscall(190, "fsetxattr", SINT, PATH, INT, INT, INT)
 def fsetxattr(task: Task, fd: int, name: str, addr: int, size: int, flags: int) -> int:
     """As setxattr, of an open file. Errors: as setxattr, EBADF. Source: fsetxattr(2)."""
-    return _set(task, _opened, fd, name, _value_in(task, addr, size), flags)
+    return _set(task, _opened_or_here, fd, name, addr, size, flags)
 
 
 # ---- get ----
@@ -134,7 +149,7 @@ def lgetxattr(task: Task, path: str, name: str, addr: int, size: int) -> int:
 @syscall(193, "fgetxattr", SINT, PATH, INT, INT)
 def fgetxattr(task: Task, fd: int, name: str, addr: int, size: int) -> int:
     """As getxattr, of an open file. Errors: as getxattr, EBADF. Source: fgetxattr(2)."""
-    return _store(task, addr, size, _get(task, _opened, fd, name))
+    return _store(task, addr, size, _get(task, _opened_or_here, fd, name))
 
 
 # ---- list and remove ----
@@ -164,19 +179,19 @@ def flistxattr(task: Task, fd: int, addr: int = 0, size: int = 0) -> int:
 @syscall(197, "removexattr", PATH, PATH)
 def removexattr(task: Task, path: str, name: str) -> int:
     """Remove an attribute. Errors: ENODATA, EPERM, EOPNOTSUPP. Source: removexattr(2)."""
-    return _remove(task, _followed(task, path), name)
+    return _remove(task, _followed, path, name)
 
 
 @syscall(198, "lremovexattr", PATH, PATH)
 def lremovexattr(task: Task, path: str, name: str) -> int:
     """As removexattr, of a link itself. Errors: as removexattr. Source: lremovexattr(2)."""
-    return _remove(task, _kept(task, path), name)
+    return _remove(task, _kept, path, name)
 
 
 @syscall(199, "fremovexattr", SINT, PATH)
 def fremovexattr(task: Task, fd: int, name: str) -> int:
     """As removexattr, of an open file. Errors: as removexattr. Source: fremovexattr(2)."""
-    return _remove(task, _opened(task, fd), name)
+    return _remove(task, _opened, fd, name)
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"setxattr": setxattr, "getxattr": getxattr}

@@ -45,7 +45,8 @@ MOST_ENTRIES = 32768
 # bits, an argument of enter, quiet successes, files of links looked up late.
 FEATURES = 1 | 2 | 4 | 8 | 32 | 64 | 256 | 2048 | 4096
 GETEVENTS, SQ_WAKEUP, SQ_WAIT, EXT_ARG, REGISTERED_RING, ABS_TIMER = 1, 2, 4, 8, 16, 32
-ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_TIMER
+EXT_ARG_REG, NO_IOWAIT = 64, 128  # how the wait is counted
+ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_TIMER | NO_IOWAIT
 ARGUMENT = struct.Struct("<QIIQ")
 MICROSECOND = 1000
 PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
@@ -230,9 +231,11 @@ def io_uring_enter(
     flags, to_submit, min_complete = (
         word & 0xFFFF_FFFF for word in (flags, to_submit, min_complete)
     )
-    if flags & ~ENTER_FLAGS:
+    if flags & ~(ENTER_FLAGS | EXT_ARG_REG):
         raise SyscallError(errno.EINVAL)
     ring = known_ring(task, fd) if flags & REGISTERED_RING else ring_of(task, fd)
+    if flags & EXT_ARG_REG:
+        raise SyscallError(errno.EINVAL)  # no memory is registered for waits
     if not ring.enabled:
         raise SyscallError(errno.EBADFD)
     before: Waiting | None = task.thread.progress

@@ -21,9 +21,11 @@ from pkern.kernel.vfs.ipc.mqueue import (
     Notification,
     QueueInode,
 )
+from pkern.kernel.vfs.walk import need_read
 from pkern.kernel.wait import WouldBlock
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.clocks import TIME_PAIR, duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -31,9 +33,14 @@ if TYPE_CHECKING:
 
 O_CREAT, O_EXCL = 0o100, 0o200
 SI_MESGQ = -3
-ATTR = struct.Struct("<8q")  # flags, most messages, bytes of one, messages now, four of no use
-SIGEVENT = struct.Struct("<Qii48x")
+ATTR = layout("<8q", "<8i")  # flags, most messages, bytes of one, messages now, four of no use
+SIGEVENT = layout("<Qii48x", "<Iii52x")
 RIGHTS = {O_RDONLY: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE}
+
+
+def _attr_in(task: Task, addr: int) -> tuple[int, ...]:
+    attr = ATTR.of(task)
+    return attr.unpack(task.mm.copy_in(addr, attr.size))
 
 
 @syscall(240, "mq_open", PATH, INT, INT, INT)
@@ -44,14 +51,15 @@ def mq_open(task: Task, name: str, flags: int, mode: int = 0, attr: int = 0) -> 
     one, 0: fs.mqueue's defaults. Errors: EACCES, EEXIST, EINVAL, EMFILE (RLIMIT_MSGQUEUE too),
     ENAMETOOLONG, ENOENT, ENOSPC. Source: mq_open(3).
     """
-    wish = ATTR.unpack(task.mm.copy_in(attr, ATTR.size))[1:3] if attr else None
+    wish = _attr_in(task, attr) if attr else None
+    need_read(name)
     if not name:
         raise SyscallError(errno.ENOENT)
     found = task.nsproxy.ipc.queues.lookup(name)
     if found is None:
         if not flags & O_CREAT:
             raise SyscallError(errno.ENOENT)
-        found = _make(task, name, mode, wish)
+        found = _make(task, name, mode, (wish[1], wish[2]) if wish else None)
     elif flags & O_CREAT and flags & O_EXCL:
         raise SyscallError(errno.EEXIST)
     elif flags & O_ACCMODE not in RIGHTS:
@@ -78,6 +86,7 @@ def mq_unlink(task: Task, name: str) -> int:
 
     Source: mq_unlink(3).
     """
+    need_read(name)
     found = task.nsproxy.ipc.queues.lookup(name) if name else None
     if found is None:
         raise SyscallError(errno.ENOENT)
@@ -95,10 +104,10 @@ def _queue(task: Task, fd: int, wanted: int = 0) -> tuple[File, QueueInode]:
     return file, file.inode
 
 
-def _deadline(task: Task, addr: int) -> int | None:
+def _deadline(task: Task, addr: int, pair: struct.Struct) -> int | None:
     """Return when struct timespec at addr, a date, comes on the clock that never jumps."""
     clock = task.kernel.clock
-    return duration_in(task, addr) - clock.realtime_ns + clock.now_ns if addr else None
+    return duration_in(task, addr, pair=pair) - clock.realtime_ns + clock.now_ns if addr else None
 
 
 def _wait(task: Task, file: File, queue: QueueInode, call: Call) -> WouldBlock:
@@ -136,12 +145,19 @@ def mq_timedsend(
 
     Errors: EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT. Source: mq_send(3).
     """
+    return send_message(task, fd, addr, nbytes, priority, timeout, TIME_PAIR)
+
+
+def send_message(
+    task: Task, fd: int, addr: int, nbytes: int, priority: int, timeout: int, pair: struct.Struct
+) -> int:
+    """Send as mq_timedsend; pair: the layout of the date. Errors: as mq_timedsend."""
     call = task.thread.progress
     if call is not None:
         _leave(task, call)
         if call.done:
             return 0
-    deadline = _deadline(task, timeout)
+    deadline = _deadline(task, timeout, pair)
     if priority & 0xFFFF_FFFF >= MQ_PRIO_MAX:
         raise SyscallError(errno.EINVAL)
     file, queue = _queue(task, fd, MAY_WRITE)
@@ -162,12 +178,20 @@ def mq_timedreceive(
 
     Errors: EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT. Source: mq_receive(3).
     """
+    return receive_message(task, fd, addr, nbytes, priority_addr, timeout, TIME_PAIR)
+
+
+def receive_message(
+    task: Task, fd: int, addr: int, nbytes: int, priority_addr: int, timeout: int,
+    pair: struct.Struct,
+) -> int:  # fmt: skip
+    """Receive as mq_timedreceive; pair: the layout of the date. Errors: as mq_timedreceive."""
     call = task.thread.progress
     if call is not None:
         _leave(task, call)
     message: Message | None = call.message if call is not None else None
     if message is None:
-        deadline = _deadline(task, timeout)
+        deadline = _deadline(task, timeout, pair)
         file, queue = _queue(task, fd, MAY_READ)
         if nbytes < queue.message_bytes:
             raise SyscallError(errno.EMSGSIZE)
@@ -187,8 +211,10 @@ def mq_notify(task: Task, fd: int, addr: int) -> int:
     struct sigevent at addr: SIGEV_SIGNAL, SIGEV_NONE. Errors: EBADF, EBUSY (another asked), EINVAL,
     EFAULT. Source: mq_notify(3).
     """
-    raw = task.mm.copy_in(addr, SIGEVENT.size) if addr else SIGEVENT.pack(0, 0, -1)
-    value, signo, kind = SIGEVENT.unpack(raw)
+    sigevent = SIGEVENT.of(task)
+    value, signo, kind = 0, 0, -1
+    if addr:
+        value, signo, kind = sigevent.unpack(task.mm.copy_in(addr, sigevent.size))
     if addr and kind not in (SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD):
         raise SyscallError(errno.EINVAL)
     if kind == SIGEV_SIGNAL and not 0 <= signo <= NSIG:
@@ -212,7 +238,7 @@ def mq_getsetattr(task: Task, fd: int, new: int, old: int) -> int:
 
     Errors: EBADF, EINVAL (another flag), EFAULT. Source: mq_getattr(3).
     """
-    wish = ATTR.unpack(task.mm.copy_in(new, ATTR.size))[0] if new else 0
+    wish = _attr_in(task, new)[0] if new else 0
     if wish & ~O_NONBLOCK:
         raise SyscallError(errno.EINVAL)
     file, queue = _queue(task, fd)
@@ -220,5 +246,5 @@ def mq_getsetattr(task: Task, fd: int, new: int, old: int) -> int:
     if new:
         file.flags = file.flags & ~O_NONBLOCK | wish
     if old:
-        task.mm.copy_out(old, ATTR.pack(*now, 0, 0, 0, 0))
+        task.mm.copy_out(old, ATTR.of(task).pack(*now, 0, 0, 0, 0))
     return 0

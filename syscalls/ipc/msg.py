@@ -27,6 +27,7 @@ from pkern.syscalls.ipc.perm import (
     pack_perm,
     perm_in,
 )
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ MSG_STAT, MSG_INFO, MSG_STAT_ANY = 11, 12, 13
 MSGSSZ, MSGSEG = 16, 0xFFFF
 MSGPOOL = MSGMNI * MSGMNB // 1024
 LONG_MAX = (1 << 63) - 1
-TYPE_BYTES = 8
-DS_REST = struct.Struct("<6Qii2Q")  # struct msqid64_ds after its rights
-QBYTES_AT = PERM.size + 40
+TYPE = layout("<q", "<i")
+DS_REST = layout("<6Qii2Q", "<3Q3Iii2I")  # struct msqid64_ds after its rights
 
 
 def _signed(value: int) -> int:
@@ -79,10 +79,10 @@ def msgsnd(task: Task, msqid: int, addr: int, nbytes: int, flags: int = 0) -> in
     """
     messages, call = task.nsproxy.ipc.messages, task.thread.progress
     if call is None:
-        kind = _signed(int.from_bytes(task.mm.copy_in(addr, TYPE_BYTES), "little"))
+        (kind,) = TYPE.of(task).unpack(task.mm.copy_in(addr, TYPE.of(task).size))
         if nbytes > messages.most_text or msqid < 0 or kind < 1:
             raise SyscallError(errno.EINVAL)
-        text = task.mm.copy_in(addr + TYPE_BYTES, nbytes)
+        text = task.mm.copy_in(addr + TYPE.of(task).size, nbytes)
         call = Sender(task.pid, messages.table.get(msqid), Message(kind, text))
     messages.leave(task.pid)
     if not messages.send(task, call):
@@ -118,9 +118,10 @@ def msgrcv(task: Task, msqid: int, addr: int, nbytes: int, kind: int = 0, flags:
     if call.errno:
         raise SyscallError(call.errno)
     message = call.message or _take(task, call, nbytes, flags)
-    task.mm.copy_out(addr, message.type.to_bytes(TYPE_BYTES, "little"))
+    raw = message.type.to_bytes(8, "little")[: TYPE.of(task).size]
+    task.mm.copy_out(addr, raw)
     text = message.text[:nbytes]
-    task.mm.copy_out(addr + TYPE_BYTES, text)
+    task.mm.copy_out(addr + len(raw), text)
     return len(text)
 
 
@@ -173,7 +174,7 @@ def _pack(task: Task, one: MessageQueue) -> bytes:
     """Return struct msqid64_ds."""
     counts = (one.nbytes, len(one.messages), one.most)
     pids = (task.number_of(one.last_sender), task.number_of(one.last_receiver))
-    return pack_perm(task, one) + DS_REST.pack(
+    return pack_perm(task, one) + DS_REST.of(task).pack(
         one.stime, one.rtime, one.ctime, *counts, *pids, 0, 0
     )
 
@@ -190,7 +191,8 @@ def _stat(task: Task, msqid: int, command: int, addr: int) -> int:
 def _set(task: Task, msqid: int, addr: int) -> None:
     """Give a queue another owner, rights and room. Errors: EPERM (more than kernel.msgmnb)."""
     messages, wish = task.nsproxy.ipc.messages, perm_in(task, addr)
-    most = int.from_bytes(task.mm.copy_in(addr + QBYTES_AT, 8), "little")
+    rest = DS_REST.of(task)
+    most = rest.unpack(task.mm.copy_in(addr + PERM.of(task).size, rest.size))[5]
     found = messages.table.get(msqid)
     found.need_owner(task)
     if most > messages.most_bytes and not task.capable("CAP_SYS_RESOURCE"):

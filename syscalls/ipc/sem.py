@@ -19,7 +19,7 @@ from pkern.kernel.vfs.ipc.sem import (
 )
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import duration_in, pass_time
+from pkern.syscalls.clocks import TIME_PAIR, duration_in, pass_time
 from pkern.syscalls.ipc.perm import (
     IPC_INFO,
     IPC_RMID,
@@ -28,6 +28,7 @@ from pkern.syscalls.ipc.perm import (
     pack_perm,
     perm_in,
 )
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ GETPID, GETVAL, GETALL, GETNCNT, GETZCNT, SETVAL, SETALL = range(11, 18)
 SEM_STAT, SEM_INFO, SEM_STAT_ANY = 18, 19, 20
 SEMBUF = struct.Struct("<Hhh")
 SEMUSZ = 20
+DS_REST = layout("<Q8xQ8x3Q", "<2Q3I")  # struct semid64_ds after its rights
 
 
 @syscall(64, "semget", SINT, SINT, INT)
@@ -66,9 +68,18 @@ def semtimedop(task: Task, semid: int, addr: int, count: int, timeout: int) -> i
 
     Errors: as semop; EAGAIN (the time is up). Source: semop(2).
     """
+    return operate(task, semid, addr, count, timeout, TIME_PAIR)
+
+
+def operate(
+    task: Task, semid: int, addr: int, count: int, timeout: int, pair: struct.Struct
+) -> int:
+    """Make operations as semtimedop; pair: the layout of the time. Errors: as semtimedop."""
     semaphores, call = task.nsproxy.ipc.semaphores, task.thread.progress
     if call is None:
-        call = _first_try(task, semid, addr, count & 0xFFFF_FFFF, timeout)
+        if timeout:
+            task.mm.copy_in(timeout, pair.size)
+        call = _first_try(task, semid, addr, count & 0xFFFF_FFFF, timeout, pair)
         if call is None:
             return 0
     now = task.kernel.clock.now_ns
@@ -88,7 +99,9 @@ def semtimedop(task: Task, semid: int, addr: int, count: int, timeout: int) -> i
     return 0
 
 
-def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> Sleeper | None:
+def _first_try(
+    task: Task, semid: int, addr: int, count: int, timeout: int, pair: struct.Struct
+) -> Sleeper | None:
     """Make the operations and return None, or what waits for them."""
     semaphores = task.nsproxy.ipc.semaphores
     if count > semaphores.per_call:
@@ -96,7 +109,7 @@ def _first_try(task: Task, semid: int, addr: int, count: int, timeout: int) -> S
     if not count:
         raise SyscallError(errno.EINVAL)
     raw = task.mm.copy_in(addr, count * SEMBUF.size)
-    deadline = task.kernel.clock.now_ns + duration_in(task, timeout) if timeout else None
+    deadline = task.kernel.clock.now_ns + duration_in(task, timeout, pair=pair) if timeout else None
     operations = [Operation(*fields) for fields in SEMBUF.iter_unpack(raw)]
     found, call = semaphores.table.get(semid), Sleeper(task, operations, deadline)
     if semaphores.operate(task, found, call):
@@ -121,9 +134,8 @@ def _info(task: Task, command: int) -> bytes:
 
 def _pack(task: Task, one: SemaphoreSet) -> bytes:
     """Return struct semid64_ds."""
-    return pack_perm(task, one) + struct.pack(
-        "<7Q", one.otime, 0, one.ctime, 0, len(one.semaphores), 0, 0
-    )
+    rest = one.otime, one.ctime, len(one.semaphores), 0, 0
+    return pack_perm(task, one) + DS_REST.of(task).pack(*rest)
 
 
 def _stat(task: Task, semid: int, command: int, addr: int) -> int:

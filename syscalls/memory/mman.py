@@ -16,7 +16,7 @@ from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import MAY_WRITE
-from pkern.syscalls.abi import signed32
+from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def mlock2(task: Task, addr: int, length: int, flags: int) -> int:
 
     Source: mlock(2).
     """
-    return _lock(task, addr, length, flags)
+    return _lock(task, addr, length, flags & INT_BITS)
 
 
 @syscall(150, "munlock", INT, INT)
@@ -385,6 +385,7 @@ def msync(task: Task, addr: int, length: int, flags: int) -> int:
     Errors: EINVAL, ENOMEM (a hole; the rest is written), EBUSY (MS_INVALIDATE on locked memory),
     EIO. Source: msync(2).
     """
+    flags &= INT_BITS
     status: int = lib.mm_msync_check(task.mm.handle, addr, length, flags)
     if status < 0 and status != -errno.ENOMEM:
         raise SyscallError(-status)

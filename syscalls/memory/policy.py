@@ -16,6 +16,7 @@ from pkern.kernel.mm import policy as policies
 from pkern.kernel.mm.policy import INTERLEAVED, Policy, nodes_in
 from pkern.kernel.tasks.credentials import Ids
 from pkern.syscalls.abi import signed32
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ PAGE_MASK = PAGE_SIZE - 1
 ADDRESSES = 1 << 64
 MAX_NODES = 1024  # bits of a mask, CONFIG_NODES_SHIFT=10
 WORD_BITS, WORD_BYTES = 64, 8
+NODE = struct.Struct("<i")
+LONG = layout("<Q", "<I")  # an unsigned long, a pointer
 STRICT, MOVE, MOVE_ALL = lib.MPOL_MF_STRICT, lib.MPOL_MF_MOVE, lib.MPOL_MF_MOVE_ALL
 F_NODE, F_ADDR, F_MEMS_ALLOWED = 1, 2, 4
 STAT_CHUNK, MOVE_CHUNK = 16, 512  # pages that are asked about, or moved, at a time
 
 
 def _bitmap(task: Task, addr: int, bits: int) -> int:
-    nbytes = (bits + WORD_BITS - 1) // WORD_BITS * WORD_BYTES
+    unit = LONG.of(task).size
+    nbytes = -(-bits // (8 * unit)) * unit
     mask = int.from_bytes(task.mm.copy_in(addr, nbytes), "little")
     return mask & ((1 << bits) - 1)
 
@@ -170,10 +174,11 @@ def _told(task: Task, addr: int, flags: int) -> tuple[int, int]:
 
 
 def _store_nodes(task: Task, addr: int, maxnode: int, mask: int) -> None:
-    nbytes = (maxnode - 1 + WORD_BITS - 1) % ADDRESSES // WORD_BITS * WORD_BYTES
+    unit = LONG.of(task).size
+    nbytes = (maxnode - 1 + 8 * unit - 1) % ADDRESSES // (8 * unit) * unit
     if nbytes > WORD_BYTES and nbytes > PAGE_SIZE:
         raise SyscallError(errno.EINVAL)
-    task.mm.copy_out(addr, (mask & policies.WORD).to_bytes(nbytes, "little") if nbytes else b"")
+    task.mm.copy_out(addr, mask.to_bytes(max(nbytes, WORD_BYTES), "little")[:nbytes])
 
 
 @syscall(239, "get_mempolicy", INT, INT, INT, INT, INT)
@@ -252,9 +257,9 @@ def migrate_pages(task: Task, pid: int, maxnode: int, old_nodes: int, new_nodes:
     return sum(lib.mm_migrate_pages(handle, start, end, how) for start, end in pairs)
 
 
-def _words(task: Task, addr: int, count: int, layout: str) -> tuple[list[int], bool]:
+def _words(task: Task, addr: int, count: int, number: struct.Struct) -> tuple[list[int], bool]:
     """Return as many of count numbers as can be read, and whether all could be."""
-    size = struct.calcsize(layout)
+    size = number.size
     try:
         raw = task.mm.copy_in_part(addr, count * size) if count else b""
     except SyscallError as error:
@@ -262,7 +267,7 @@ def _words(task: Task, addr: int, count: int, layout: str) -> tuple[list[int], b
             raise
         raw = b""
     whole = len(raw) // size
-    return [value for (value,) in struct.iter_unpack(layout, raw[: whole * size])], whole == count
+    return [value for (value,) in number.iter_unpack(raw[: whole * size])], whole == count
 
 
 def _store_status(task: Task, addr: int, values: list[int]) -> None:
@@ -271,13 +276,15 @@ def _store_status(task: Task, addr: int, values: list[int]) -> None:
 
 def _stat(task: Task, mm: Mm, count: int, pages: int, status: int) -> int:
     """Store where each page lies, a chunk at a time. Errors: EFAULT."""
+    pointer = LONG.of(task)
     while count:
         chunk = min(count, STAT_CHUNK)
-        addrs = struct.unpack(f"<{chunk}Q", task.mm.copy_in(pages, 8 * chunk))
+        raw = task.mm.copy_in(pages, pointer.size * chunk)
+        addrs = [addr for (addr,) in pointer.iter_unpack(raw)]
         found = ffi.new("int32_t[]", chunk)
         lib.mm_pages_nodes(mm.handle, chunk, ffi.new("uint64_t[]", addrs), found)
         _store_status(task, status, list(found))
-        count, pages, status = count - chunk, pages + 8 * chunk, status + 4 * chunk
+        count, pages, status = count - chunk, pages + len(raw), status + 4 * chunk
     return 0
 
 
@@ -292,8 +299,8 @@ def _move_chunk(task: Task, mm: Mm, at: tuple[int, int, int], count: int, flags:
     the wrong argument is stored.
     """
     pages, nodes, status = at
-    addrs, whole = _words(task, pages, count, "<Q")
-    wanted, all_nodes = _words(task, nodes, len(addrs), "<i")
+    addrs, whole = _words(task, pages, count, LONG.of(task))
+    wanted, all_nodes = _words(task, nodes, len(addrs), NODE)
     failed = 0 if whole and all_nodes else errno.EFAULT
     bad = next((i for i, node in enumerate(wanted) if _wrong_node(task, node)), None)
     if bad is not None:
@@ -316,7 +323,11 @@ def _move(task: Task, mm: Mm, arguments: tuple[int, int, int, int], flags: int) 
         count -= done
         if done < chunk:
             return count
-        pages, nodes, status = pages + 8 * done, nodes + 4 * done, status + 4 * done
+        pages, nodes, status = (
+            pages + LONG.of(task).size * done,
+            nodes + 4 * done,
+            status + 4 * done,
+        )
     return 0
 
 

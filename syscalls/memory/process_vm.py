@@ -167,7 +167,7 @@ def _both_sides(
     return here, there, min(bytes_of(here), bytes_of(there), MAX_COUNT, task.kernel.ram)
 
 
-@syscall(310, "process_vm_readv", SINT, INT, SINT, INT, SINT, INT)
+@syscall(310, "process_vm_readv", SINT, INT, SINT, INT, INT, INT)
 def process_vm_readv_raw(
     task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
 ) -> int:
@@ -181,7 +181,7 @@ def process_vm_readv_raw(
     return scatter(task.mm, here, _read_pinned(_other(task, pid).mm, there, most))
 
 
-@syscall(311, "process_vm_writev", SINT, INT, SINT, INT, SINT, INT)
+@syscall(311, "process_vm_writev", SINT, INT, SINT, INT, INT, INT)
 def process_vm_writev_raw(
     task: Task, pid: int, local: int, nr_local: int, remote: int, nr_remote: int, flags: int
 ) -> int:

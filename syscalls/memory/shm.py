@@ -17,6 +17,7 @@ from pkern.kernel.vfs.file import O_RDONLY, O_RDWR, File
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.ipc.ipc import may_manage
 from pkern.kernel.vfs.ipc.shm import Segment, Segments
+from pkern.syscalls.layouts import is_i386, layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ S_IRUGO, S_IRWUGO, S_IXUGO = 0o444, 0o666, 0o111
 
 
 # struct shmid64_ds: key, two owners, mode, number; size, three times, two pids, attachments.
-SHMID_DS = struct.Struct("<i5IHHxxxx2QQ3QiiQ2Q")
+SHMID_DS = layout("<i5IHHxxxx2QQ3QiiQ2Q", "<i5IHH2II3QiiI2I")
+SHMINFO, SHM_INFO_DS = layout("<9Q", "<9I"), layout("<ixxxx5Q", "<i5I")
+INT_MAX, LONG = (1 << 31) - 1, (1 << 32) - 1  # of the i386 table
 
 
 class ShmidDs(NamedTuple):
@@ -68,14 +71,13 @@ class ShmidDs(NamedTuple):
             segment.key, uid, gid, cuid, cgid, mode, segment.bytes, *times, *pids, segment.attached
         )
 
-    def pack(self) -> bytes:
-        """Return the 112 bytes of x86-64's struct shmid64_ds."""
+    def pack(self, layout: struct.Struct = SHMID_DS.native) -> bytes:
+        """Return struct shmid64_ds, of x86-64 112 bytes."""
         perm = (self.key, self.uid, self.gid, self.cuid, self.cgid, self.mode)
         times = (self.shm_atime, self.shm_dtime, self.shm_ctime)
         pids = (self.shm_cpid, self.shm_lpid)
-        return SHMID_DS.pack(
-            *perm, 0, 0, 0, 0, self.shm_segsz, *times, *pids, self.shm_nattch, 0, 0
-        )
+        size = self.shm_segsz & LONG if layout is SHMID_DS.i386 else self.shm_segsz
+        return layout.pack(*perm, 0, 0, 0, 0, size, *times, *pids, self.shm_nattch, 0, 0)
 
 
 def _need_large_pages(task: Task) -> None:
@@ -94,11 +96,15 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
     Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOMEM; EPERM (SHM_HUGETLB without CAP_IPC_LOCK, outside
     vm.hugetlb_shm_group). Source: shmget(2).
     """
-    if flags & SHM_HUGETLB:
-        _need_large_pages(task)
-        hugetlb.check_size(flags)
+    segments = task.nsproxy.ipc.segments
     with task.kernel.memory.on_behalf_of(task):
-        return task.nsproxy.ipc.segments.get(task, key, size, flags)
+        found = segments.find(task, key, size, flags)
+        if found is not None:
+            return found
+        if flags & SHM_HUGETLB:
+            _need_large_pages(task)
+            hugetlb.check_size(flags)
+        return segments.make(task, key, size, flags)
 
 
 def _attach_flags(addr: int, flags: int, size: int) -> tuple[int, int]:
@@ -271,9 +277,10 @@ def shmctl(task: Task, shmid: int, command: int) -> ShmidDs | int:
 def _limits(task: Task) -> bytes:
     """Return struct shminfo64: kernel.shm*."""
     found = task.nsproxy.ipc.segments
-    return struct.pack(
-        "<9Q", found.max_bytes, 1, found.ids.most, found.ids.most, found.max_pages, *[0] * 4
-    )
+    most, pages = found.max_bytes, found.max_pages
+    if is_i386(task):
+        most, pages = min(most, INT_MAX), pages & LONG
+    return SHMINFO.of(task).pack(most, 1, found.ids.most, found.ids.most, pages, *[0] * 4)
 
 
 def _totals(task: Task) -> bytes:
@@ -283,14 +290,14 @@ def _totals(task: Task) -> bytes:
     resident = sum(int(lib.mapping_nr_pages(mapping)) for mapping in mappings)
     swapped = sum(int(lib.mapping_nr_swapped(mapping)) for mapping in mappings)
     total = task.nsproxy.ipc.segments.nr_pages
-    return struct.pack("<ixxxx5Q", len(found), total, resident, swapped, 0, 0)
+    return SHM_INFO_DS.of(task).pack(len(found), total, resident, swapped, 0, 0)
 
 
 def _store_stat(task: Task, index: int, command: int, addr: int) -> int:
     """SHM_STAT, SHM_STAT_ANY: the segment at an index. Returns its id. Errors: EINVAL, EACCES."""
     shmid, segment = task.nsproxy.ipc.segments.at(index)
     found = ShmidDs.of(segment, task) if command == SHM_STAT_ANY else _stat(task, segment)
-    task.mm.copy_out(addr, found.pack())
+    task.mm.copy_out(addr, found.pack(SHMID_DS.of(task)))
     return shmid
 
 
@@ -309,12 +316,12 @@ def shmctl_raw(task: Task, shmid: int, command: int, addr: int) -> int:
     if command in (SHM_STAT, SHM_STAT_ANY):
         return _store_stat(task, shmid, command, addr)
     if command == IPC_SET:
-        wish = SHMID_DS.unpack(task.mm.copy_in(addr, SHMID_DS.size))
+        wish = SHMID_DS.of(task).unpack(task.mm.copy_in(addr, SHMID_DS.of(task).size))
         owner = task.cred.user_ns.kids(wish[1], wish[2])
         _set(task, task.nsproxy.ipc.segments.segment(shmid), *owner, wish[5])
         return 0
     result = shmctl(task, shmid, command)
     if isinstance(result, ShmidDs):
-        task.mm.copy_out(addr, result.pack())
+        task.mm.copy_out(addr, result.pack(SHMID_DS.of(task)))
         return 0
     return result

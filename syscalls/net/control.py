@@ -11,22 +11,17 @@ from pkern.kernel.net.packet import Creds, Packet, Received
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
 from pkern.syscalls.net.ip_control import ip_control, ip_control_in
+from pkern.syscalls.net.layouts import COMPAT, layout_of
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-HEADER = struct.Struct("<Qii")  # struct cmsghdr
 SOL_SOCKET, SO_PASSCRED = 1, 16
 SCM_RIGHTS, SCM_CREDENTIALS = 1, 2
 MAX_FDS = 253
 MSG_CTRUNC, MSG_CMSG_CLOEXEC = 8, 0x40000000
 OVERFLOW_ID = 65534
 UNKNOWN = Creds(0, OVERFLOW_ID, OVERFLOW_ID)
-
-
-def aligned(nbytes: int) -> int:
-    """Return CMSG_ALIGN(nbytes)."""
-    return -(-nbytes // 8) * 8
 
 
 # ---- sending ----
@@ -37,18 +32,22 @@ def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet, target: by
 
     Errors: EINVAL, EBADF, EPERM, ESRCH, ENODEV, ENETUNREACH.
     """
+    layout = layout_of(task)
+    header = layout.control
+    if layout is COMPAT and len(raw) < header.size:
+        raise SyscallError(errno.EINVAL)  # it is made a native one, and nothing is no message
     by_ip = inode.family in (AF_INET, AF_INET6) and not inode.is_stream
     at = 0
-    while len(raw) - at >= HEADER.size:
-        length, level, kind = HEADER.unpack_from(raw, at)
-        if not HEADER.size <= length <= len(raw) - at:
+    while len(raw) - at >= header.size:
+        length, level, kind = header.unpack_from(raw, at)
+        if not header.size <= length <= len(raw) - at:
             raise SyscallError(errno.EINVAL)
         if level == SOL_SOCKET:
-            _one_in(task, inode, kind, raw[at + HEADER.size : at + length], packet)
+            _one_in(task, inode, kind, raw[at + header.size : at + length], packet)
         elif by_ip:
-            data = raw[at + HEADER.size : at + length]
+            data = raw[at + header.size : at + length]
             packet.head = ip_control_in(inode, target, level, kind, data, packet.head)
-        at += aligned(length)
+        at += layout.aligned(length)
 
 
 def _one_in(task: Task, inode: Socket, kind: int, data: bytes, packet: Packet) -> None:
@@ -110,23 +109,24 @@ class Control:
     def __init__(self, task: Task, addr: int, nbytes: int, flags: int) -> None:
         self.task = task
         self.addr, self.room = addr, nbytes if addr else 0
+        self.layout = layout_of(task)
         self.used = 0
         self.flags = 0
         self.cloexec = CLOEXEC if flags & MSG_CMSG_CLOEXEC else NO_CLOEXEC
 
     def add(self, level: int, kind: int, data: bytes) -> None:
         """Store a control message, or as much as there is room for. Errors: EFAULT."""
-        left = self.room - self.used
-        if left < HEADER.size:
+        left, header = self.room - self.used, self.layout.control
+        if left < header.size:
             self.flags |= MSG_CTRUNC
             return
-        length = HEADER.size + len(data)
+        length = header.size + len(data)
         if left < length:
             self.flags |= MSG_CTRUNC
             length = left
-        raw = HEADER.pack(length, level, kind) + data
+        raw = header.pack(length, level, kind) + data
         self.task.mm.copy_out(self.addr + self.used, raw[:length])
-        self.used += min(aligned(length), left)
+        self.used += min(self.layout.aligned(length), left)
 
     def add_found(self, inode: Socket, found: Received) -> None:
         """Store who sent something, if that is wanted, and its files. Errors: EFAULT."""
@@ -141,7 +141,7 @@ class Control:
 
     def _add_files(self, files: tuple[File, ...]) -> None:
         """Give the files descriptors, as many as there is room for."""
-        most = max(0, self.room - self.used - HEADER.size) // 4
+        most = max(0, self.room - self.used - self.layout.control.size) // 4
         fds: list[int] = []
         for file in files[:most]:
             try:

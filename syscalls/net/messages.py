@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Packet, Received
 from pkern.kernel.net.socket import (
+    AF_INET,
+    AF_INET6,
     MSG_DONTWAIT,
     MSG_OOB,
     MSG_TRUNC,
     Socket,
 )
 from pkern.kernel.wait import WouldBlock
-from pkern.syscalls.clocks import duration_in
+from pkern.syscalls.abi import MAX_COUNT
+from pkern.syscalls.clocks import TIME_PAIR, duration_in
 from pkern.syscalls.files.read_write import Buffers, bytes_of, gather, readable_part, vectors
 from pkern.syscalls.net.control import MSG_CMSG_CLOEXEC, Control, control_in
+from pkern.syscalls.net.layouts import NATIVE, layout_of
 from pkern.syscalls.net.sockets import STORAGE_MAX, address_in, store_address
 from pkern.syscalls.net.transfer import (
     receive,
@@ -32,11 +36,16 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 
-MSGHDR = struct.Struct("<QI4xQQQQi4x")
-MSGHDR_BYTES, MMSGHDR_BYTES, MOST_MESSAGES = 56, 64, 1024
-MSG_WAITFORONE = 0x10000
+MOST_MESSAGES = 1024
+MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x8000_0000
 MOST_CONTROL = 131_072  # net.core.optmem_max
 INT_MAX = (1 << 31) - 1
+
+
+def _refuse_compat(task: Task, flags: int) -> None:
+    """Refuse the flag of calls whose messages have 32-bit layouts. Errors: EINVAL."""
+    if flags & MSG_CMSG_COMPAT and layout_of(task) is NATIVE:
+        raise SyscallError(errno.EINVAL)
 
 
 class Header(NamedTuple):
@@ -53,7 +62,8 @@ class Header(NamedTuple):
 
 def header_in(task: Task, addr: int) -> Header:
     """Return a struct msghdr. Errors: EINVAL (its name's length), EFAULT."""
-    header = Header(*MSGHDR.unpack(task.mm.copy_in(addr, MSGHDR_BYTES)))
+    layout = layout_of(task).header
+    header = Header(*layout.unpack(task.mm.copy_in(addr, layout.size)))
     name_bytes = header.name_bytes if header.name else 0
     if name_bytes > INT_MAX:
         raise SyscallError(errno.EINVAL)
@@ -68,6 +78,13 @@ def vectors_of(task: Task, header: Header) -> Buffers:
 
 
 # ---- sending ----
+
+
+def _all_or_part(inode: Socket, data: bytes, wanted: int) -> bytes:
+    """Return what can be sent of wanted bytes: of TCP what could be read. Errors: EFAULT."""
+    if len(data) < wanted and not (inode.is_stream and inode.family in (AF_INET, AF_INET6)):
+        raise SyscallError(errno.EFAULT)
+    return data
 
 
 def send(task: Task, fd: int, data: bytes, flags: int = 0) -> int:
@@ -87,9 +104,13 @@ def sendto(
 
     Source: send(2).
     """
+    task.mm.check_user(addr, min(count, MAX_COUNT))
     file = socket_of(task, fd)[0]
     target = address_in(task, to, to_bytes) if to else b""
     data = readable_part(task, addr, count) if count else b""
+    inode = file.inode
+    assert isinstance(inode, Socket)
+    data = _all_or_part(inode, data, min(count, MAX_COUNT, task.kernel.ram))
     return send_packet(task, file, Packet(data), target or None, flags)
 
 
@@ -105,7 +126,8 @@ def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
             raise SyscallError(errno.ENOBUFS)
         raw = task.mm.copy_in(header.control, header.control_bytes)
         control_in(task, inode, raw, packet, target)
-    packet.data = gather(task.mm, buffers, min(bytes_of(buffers), task.kernel.ram))
+    wanted = min(bytes_of(buffers), task.kernel.ram)
+    packet.data = _all_or_part(inode, gather(task.mm, buffers, wanted), wanted)
     return send_packet(task, file, packet, target or None, flags)
 
 
@@ -116,6 +138,7 @@ def sendmsg(task: Task, fd: int, addr: int, flags: int) -> int:
     Errors: as sendto, EINVAL, EBADF, EPERM, ESRCH (control data), ETOOMANYREFS, EFAULT.
     Source: send(2), unix(7).
     """
+    _refuse_compat(task, flags)
     return _sendmsg(task, socket_of(task, fd)[0], addr, flags)
 
 
@@ -143,8 +166,8 @@ def recvfrom(
 
     Errors: as recv, EFAULT. Source: recv(2).
     """
+    task.mm.check_user(addr, min(count, MAX_COUNT))
     file, inode = socket_of(task, fd)
-    task.mm.check_user(addr, count)
 
     def store(found: Received, done: int) -> None:
         task.mm.copy_out(addr + done, found.data)
@@ -201,15 +224,15 @@ def recvmsg_into(
     task: Task, file: File, addr: int, header: Header, buffers: Buffers, flags: int
 ) -> int:
     """As recvmsg with the header that is at addr, but into buffers. Errors: as recvmsg."""
-    inode = file.inode
+    inode, layout = file.inode, layout_of(task)
     assert isinstance(inode, Socket)
     control = Control(task, header.control, header.control_bytes, flags)
     message = receive_message(task, file, buffers, control, flags)
     name = message.found.name
     if header.name:
         task.mm.copy_out(header.name, name[: header.name_bytes])
-        task.mm.copy_out(addr + 8, struct.pack("<I", len(name)))
-    task.mm.copy_out(addr + 40, struct.pack("<QI", control.used, message.flags))
+        task.mm.copy_out(addr + layout.name_length_at, struct.pack("<I", len(name)))
+    task.mm.copy_out(addr + layout.result_at, layout.result.pack(control.used, message.flags))
     return _result(inode, message.nbytes, message.found, flags)
 
 
@@ -219,6 +242,7 @@ def recvmsg(task: Task, fd: int, addr: int, flags: int) -> int:
 
     Files that came get descriptors. Errors: as recv, EFAULT. Source: recv(2), unix(7).
     """
+    _refuse_compat(task, flags)
     return _recvmsg(task, socket_of(task, fd)[0], addr, flags)
 
 
@@ -237,12 +261,13 @@ def _each(task: Task, addr: int, count: int, one: Callable[[int, int], int]) -> 
     before = task.thread.progress
     done = before.done if isinstance(before, Several) else 0
     task.thread.progress = before.inner if isinstance(before, Several) else None
+    layout = layout_of(task)
     count = min(count & 0xFFFF_FFFF, MOST_MESSAGES)
     try:
         while done < count:
-            at = addr + done * MMSGHDR_BYTES
+            at = addr + done * layout.several
             nbytes = one(at, done)
-            task.mm.copy_out(at + MSGHDR_BYTES, struct.pack("<I", nbytes))
+            task.mm.copy_out(at + layout.length_at, struct.pack("<I", nbytes))
             task.thread.progress = None
             done += 1
     except WouldBlock as wait:
@@ -262,6 +287,7 @@ def sendmmsg(task: Task, fd: int, addr: int, count: int, flags: int) -> int:
 
     Source: sendmmsg(2).
     """
+    _refuse_compat(task, flags)
     file = socket_of(task, fd)[0]
     return _each(task, addr, count, lambda at, done: _sendmsg(task, file, at, flags))
 
@@ -273,8 +299,16 @@ def recvmmsg(task: Task, fd: int, addr: int, count: int, flags: int, time_addr: 
     The time (struct timespec) is looked at after each message. Errors: as recvmsg, EINVAL.
     Source: recvmmsg(2).
     """
+    _refuse_compat(task, flags)
+    return receive_several(task, fd, addr, count, flags, time_addr, TIME_PAIR)
+
+
+def receive_several(
+    task: Task, fd: int, addr: int, count: int, flags: int, time_addr: int, pair: struct.Struct
+) -> int:
+    """Receive as recvmmsg; pair: the layout of the time. Errors: as recvmmsg."""
     clock = task.kernel.clock
-    end = clock.now_ns + duration_in(task, time_addr) if time_addr else None
+    end = clock.now_ns + duration_in(task, time_addr, pair=pair) if time_addr else None
     file, inode = socket_of(task, fd)
     inode.raise_error()
 

@@ -13,7 +13,7 @@ from pkern.kernel.net.socket import BOTH, NO_READS, NO_WRITES, Socket, open_sock
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair
 from pkern.syscalls.net.transfer import socket_of, until_done
-from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -66,13 +66,16 @@ def socketpair(task: Task, family: int, kind: int, protocol: int = 0) -> tuple[i
     return install_pair(task, one, other, kind)
 
 
-@syscall(53, "socketpair", SINT, SINT, SINT, STRUCT)
-def socketpair_raw(task: Task, family: int, kind: int, protocol: int) -> bytes:
+@syscall(53, "socketpair", SINT, SINT, SINT, INT)
+def socketpair_raw(task: Task, family: int, kind: int, protocol: int, addr: int) -> int:
     """Store the descriptors of two connected sockets. Errors: as socketpair, EFAULT.
 
     Source: socketpair(2).
     """
-    return struct.pack("<ii", *socketpair(task, family, kind, protocol))
+    _type_of(kind)
+    task.mm.copy_out(addr, task.mm.copy_in(addr, 8))  # Linux has numbers before it has sockets
+    task.mm.copy_out(addr, struct.pack("<ii", *socketpair(task, family, kind, protocol)))
+    return 0
 
 
 # ---- addresses ----
@@ -134,8 +137,9 @@ def connect(task: Task, fd: int, addr: int, nbytes: int) -> int:
     Errors: EBADF, ENOTSOCK, EINVAL, EFAULT, EISCONN, ECONNREFUSED, EINPROGRESS, EALREADY, EAGAIN,
     EPROTOTYPE, ENETUNREACH, those of a path. Source: connect(2).
     """
-    file, inode = socket_of(task, fd)
+    task.fds.get(fd)
     address = address_in(task, addr, nbytes)
+    file, inode = socket_of(task, fd)
     if file.flags & O_NONBLOCK:
         inode.connect_later(task, address)
         return 0

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Packet, Received
 from pkern.kernel.net.socket import (
+    AF_INET,
+    AF_INET6,
     MSG_DONTWAIT,
     MSG_PEEK,
     MSG_WAITALL,
@@ -144,7 +146,7 @@ def receive(task: Task, file: File, room: int, flags: int, store: Store) -> tupl
     """
     inode = file.inode
     assert isinstance(inode, Socket)
-    if flags & MSG_ERRQUEUE:
+    if flags & MSG_ERRQUEUE and inode.family in (AF_INET, AF_INET6):
         raise SyscallError(errno.EAGAIN)
     flags = flags_of(file, flags)
     progress = begun(task, inode.receive_ns)

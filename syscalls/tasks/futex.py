@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from pkern.kernel.tasks.futex import (
 )
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.clocks import pass_time
+from pkern.syscalls.clocks import TIME_PAIR, pass_time
 from pkern.syscalls.table import INT, syscall
 from pkern.syscalls.tasks import futex_pi
 from pkern.syscalls.tasks.futex_call import CLOCK_REALTIME, COMMAND, WAIT, Call, need_value
@@ -170,12 +171,19 @@ def futex(
     Errors: EAGAIN (the word is not value), ETIMEDOUT, EINTR, EINVAL, EFAULT, ENOSYS; of locks with
     an owner (FUTEX_LOCK_PI ...) EDEADLK, EPERM, ESRCH. Source: futex(2).
     """
+    return call(task, (addr, operation, value, timeout, addr2, value3), TIME_PAIR)
+
+
+def call(task: Task, registers: tuple[int, ...], pair: struct.Struct) -> int:
+    """Do a futex call; pair: the layout of its time. Errors: as futex."""
+    addr, operation, value, timeout, addr2, value3 = registers
+    operation &= ALL_BITS
     command, sleeper = operation & COMMAND, task.thread.progress
     if command in PLAIN_WAITS and sleeper is not None and sleeper.woken is not None:
         return 0
-    call = Call(task, addr, operation & ALL_BITS, value, timeout, addr2, value3 & ALL_BITS)
+    made = Call(task, addr, operation, value, timeout, addr2, value3 & ALL_BITS, pair)
     if operation & CLOCK_REALTIME and command not in ON_ANY_CLOCK:
         raise SyscallError(errno.ENOSYS)
     if command not in COMMANDS:
         raise SyscallError(errno.ENOSYS)
-    return COMMANDS[command](task, call)
+    return COMMANDS[command](task, made)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.futex import ALL_BITS, key_of, private_key, word_at
-from pkern.syscalls.clocks import duration_in, machines
+from pkern.syscalls.clocks import TIME_PAIR, duration_in, machines
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 WAIT, LOCK_PI = 0, 6
-PRIVATE, CLOCK_REALTIME, COMMAND = 128, 256, 127
+PRIVATE, CLOCK_REALTIME = 128, 256
+COMMAND = ~(PRIVATE | CLOCK_REALTIME)
 
 
 class Call(NamedTuple):
@@ -28,6 +30,7 @@ class Call(NamedTuple):
     timeout: int
     addr2: int
     value3: int
+    pair: struct.Struct = TIME_PAIR  # the layout of the time
 
     @property
     def command(self) -> int:
@@ -50,7 +53,7 @@ class Call(NamedTuple):
         """The virtual time when the wait ends, None for never. Errors: EINVAL, EFAULT."""
         if not self.timeout:
             return None
-        clock, given = self.task.kernel.clock, duration_in(self.task, self.timeout)
+        clock, given = self.task.kernel.clock, duration_in(self.task, self.timeout, pair=self.pair)
         if self.command == WAIT:
             return clock.now_ns + given
         if self.command == LOCK_PI or self.operation & CLOCK_REALTIME:

@@ -283,10 +283,12 @@ def _cap_header(task: Task, addr: int) -> tuple[int, int]:
 
     The version that this kernel wants is stored for who gave an unknown one. Errors: EFAULT.
     """
-    version, pid = struct.unpack("<Ii", task.mm.copy_in(addr, 8))
+    (version,) = struct.unpack("<I", task.mm.copy_in(addr, 4))
     if version not in CAP_WORDS:
         task.mm.copy_out(addr, struct.pack("<I", CAP_VERSION))
-    return CAP_WORDS.get(version, 0), pid
+        return 0, 0
+    (pid,) = struct.unpack("<i", task.mm.copy_in(addr + 4, 4))
+    return CAP_WORDS[version], pid
 
 
 @syscall(125, "capget", INT, INT)

@@ -30,7 +30,7 @@ def setpgid(task: Task, pid: int, pgid: int) -> int:
 
     Errors: EINVAL, ESRCH, EACCES (the child has executed), EPERM. Source: setpgid(2).
     """
-    if pgid < 0 or pid < 0:
+    if pgid < 0 or (not pgid and pid < 0):
         raise SyscallError(errno.EINVAL)
     target = _task_or_self(task, pid) if pid else task.group.leader
     if target is not target.group.leader:

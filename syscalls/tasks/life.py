@@ -19,7 +19,7 @@ from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.kernel.vfs.walk import Last
+from pkern.kernel.vfs.walk import Last, need_read
 from pkern.kernel.wait import RegistersSet, WouldBlock
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
@@ -43,8 +43,10 @@ WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID, P_PIDFD = 0, 1, 2, 3
 KINDS = (P_ALL, P_PID, P_PGID, P_PIDFD)
 RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
+NO_NEWS = bytes(SIGINFO_BYTES)  # stored where a wait fails, too
 
 MAX_STRING = 131072
+LEAST_INT = -(1 << 31)  # has no opposite
 STACK_SHARE = 4  # arguments may fill a quarter of the stack's limit
 MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
 
@@ -170,6 +172,7 @@ def execve_raw(task: Task, path: str, argv: int, envp: int) -> int:
 
     Errors: ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ELOOP, ENOMEM. Source: execve(2).
     """
+    need_read(path)
     return _execute(task, Wanted(path), lambda: _all_strings(task, argv, envp))
 
 
@@ -208,6 +211,9 @@ def execveat_raw(task: Task, dirfd: int, path: str, argv: int, envp: int, flags:
 
     Errors: as execve, EBADF, EINVAL. Source: execveat(2).
     """
+    need_read(path)
+    if not path and not flags & AT_EMPTY_PATH:
+        raise SyscallError(errno.ENOENT)
     wanted = _wanted_at(task, dirfd, path, flags)
     return _execute(task, wanted, lambda: _all_strings(task, argv, envp))
 
@@ -405,7 +411,7 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
 def _wait4(task: Task, pid: int, options: int) -> Event | None:
     if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS:
         raise SyscallError(errno.EINVAL)
-    if pid == -(1 << 31):  # whose group has no number
+    if pid == LEAST_INT:
         raise SyscallError(errno.ESRCH)
     wait = _wait if task.context is not None else _wait_in_python
     return wait(task, _choice(pid), options | WEXITED)
@@ -512,7 +518,7 @@ def wait_and_store(
     return event.pid
 
 
-def _waitid_info(task: Task, event: Event) -> bytes:
+def waitid_info(task: Task, event: Event) -> bytes:
     """Return siginfo_t for a child's news."""
     status, child = event.status, event.child
     if status == 0xFFFF:
@@ -543,29 +549,48 @@ def _wait_by_pidfd(task: Task, fd: int, options: int) -> Event | None:
     return event
 
 
-@syscall(247, "waitid", INT, SINT, INT, SINT, INT)
-def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: int) -> int:
-    """Wait for a child's end, stop or continuation, and store siginfo_t at info.
-
-    Errors: ECHILD, EINVAL, EFAULT. Source: waitid(2).
-    """
+def _waitid(task: Task, kind: int, number: int, options: int) -> Event | None:
+    """Wait as waitid. Errors: EINVAL, ECHILD, EBADF, EAGAIN."""
     wanted = options & (WEXITED | WUNTRACED | WCONTINUED)
     if options & 0xFFFF_FFFF & ~WAITID_OPTIONS or not wanted or kind not in KINDS:
         raise SyscallError(errno.EINVAL)
     if number < 0 or (kind == P_PID and number == 0):
         raise SyscallError(errno.EINVAL)
+    if kind == P_PIDFD:
+        return _wait_by_pidfd(task, number, options)
+    return _wait(task, (kind, number), options)
+
+
+@syscall(247, "waitid", SINT, SINT, INT, SINT, INT)
+def waitid(task: Task, kind: int, number: int, info: int, options: int, usage: int) -> int:
+    """Wait for a child's end, stop or continuation, and store siginfo_t at info.
+
+    Errors: ECHILD, EINVAL, EFAULT. Source: waitid(2).
+    """
+
+    def told(event: Event | None) -> bytes:
+        return waitid_info(task, event) if event else NO_NEWS
+
+    return waitid_and_store(task, (kind, number, options), info, usage, told, Rusage.pack)
+
+
+def waitid_and_store(
+    task: Task,
+    wanted: tuple[int, int, int],
+    info: int,
+    usage: int,
+    told: Callable[[Event | None], bytes],
+    pack: Callable[[Rusage], bytes],
+) -> int:
+    """Wait as waitid; store what told() makes of the news, and what was used by pack()'s layout."""
     try:
-        event = (
-            _wait_by_pidfd(task, number, options)
-            if kind == P_PIDFD
-            else (_wait(task, (kind, number), options))
-        )
-    except SyscallError as error:
-        if info and error.number == errno.ECHILD:
-            task.mm.copy_out(info, bytes(SIGINFO_BYTES))
+        event = _waitid(task, *wanted)
+    except SyscallError:
+        if info:
+            task.mm.copy_out(info, told(None))
         raise
     if info:
-        task.mm.copy_out(info, _waitid_info(task, event) if event else bytes(SIGINFO_BYTES))
+        task.mm.copy_out(info, told(event))
     if usage and event:
-        task.mm.copy_out(usage, usage_of(event.child).pack())
+        task.mm.copy_out(usage, pack(usage_of(event.child)))
     return 0

@@ -9,6 +9,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import NSIG, SI_TKILL, SI_USER, SigInfo, send, send_to_thread
 from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD
 from pkern.kernel.vfs.proc.procfs import TaskDir
+from pkern.syscalls.abi import INT_BITS
 from pkern.syscalls.files.pidfd import (
     PIDFD_SELF,
     PIDFD_SELF_PROCESS,
@@ -32,6 +33,7 @@ def pidfd_send_signal(task: Task, pidfd: int, signo: int, info: int = 0, flags: 
     pidfd: of pidfd_open, or /proc/PID opened as a directory. flags: PIDFD_SIGNAL_*, one of them.
     Errors: EINVAL, EBADF, ESRCH, EPERM, EFAULT. Source: pidfd_send_signal(2).
     """
+    flags &= INT_BITS
     if flags not in (0, SIGNAL_THREAD, SIGNAL_PROCESS, SIGNAL_GROUP):
         raise SyscallError(errno.EINVAL)
     subject = _to_signal(task, pidfd)
@@ -77,7 +79,7 @@ def _to_signal(task: Task, fd: int) -> Task:
     return inode.of_task if isinstance(inode, TaskDir) else subject_of(task, fd)
 
 
-@syscall(448, "process_mrelease", SINT, INT)
+@syscall(448, "process_mrelease", SINT, SINT)
 def process_mrelease(task: Task, pidfd: int, flags: int = 0) -> int:
     """Free the memory of a process that is dying: here it has gone before anyone can ask.
 

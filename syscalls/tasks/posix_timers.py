@@ -19,6 +19,7 @@ from pkern.kernel.tasks.posix_timers import (
 )
 from pkern.kernel.tasks.signals import NSIG, queued_of
 from pkern.syscalls.clocks import REALTIME_CLOCKS, UPTIME_CLOCKS, machines
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
 CLOCKS = frozenset({0, 1, 2, 3, 7, 11})  # that timers may have
 ALARM_CLOCKS = frozenset({8, 9})
-SIGEVENT = struct.Struct("<QiiI")  # value, signal, how, thread
+SIGEVENT = layout("<QiiI", "<IiiI")  # value, signal, how, thread
+SIGEVENT_BYTES = 64
 TIMER_ABSTIME, SIGALRM = 1, 14
-ITIMERSPEC_BYTES = 32
+TIMES = struct.Struct("<4q")  # struct itimerspec
 
 
 def _need_clock(task: Task, clock: int) -> None:
@@ -54,6 +56,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     event 0: SIGALRM. Errors: EINVAL, EOPNOTSUPP, EAGAIN (RLIMIT_SIGPENDING), EFAULT.
     Source: timer_create(2).
     """
+    raw = SIGEVENT.of(task).unpack_from(task.mm.copy_in(event, SIGEVENT_BYTES)) if event else None
     _need_clock(task, clock)
     if task.group.posix_timers is None:
         task.group.posix_timers = PosixTimers()
@@ -62,7 +65,6 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     if queued_of(task) >= task.rlimits["sigpending"][0]:
         raise SyscallError(errno.EAGAIN)
     number = _number(task, timers, store)
-    raw = SIGEVENT.unpack(task.mm.copy_in(event, SIGEVENT.size)) if event else None
     value, signo, notify, tid = raw or (0, SIGALRM, SIGEV_SIGNAL, 0)
     if notify not in (SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID):
         raise SyscallError(errno.EINVAL)
@@ -93,9 +95,8 @@ def _timer(task: Task, number: int) -> PosixTimer:
     return timers[number]
 
 
-def _pack(values: tuple[int, int]) -> bytes:
-    words = [part for value in values for part in divmod(value, SECOND)]
-    return struct.pack("<4q", *words)
+def _pack(values: tuple[int, int], times: struct.Struct) -> bytes:
+    return times.pack(*(part for value in values for part in divmod(value, SECOND)))
 
 
 @syscall(223, "timer_settime", SINT, SINT, INT, INT)
@@ -105,9 +106,14 @@ def timer_settime(task: Task, number: int, flags: int, new: int, old: int = 0) -
     flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT; ENOSYS in a Python program, for a signal that
     nothing would send. Source: timer_settime(2).
     """
+    return set_timer(task, number, flags, new, old, TIMES)
+
+
+def set_timer(task: Task, number: int, flags: int, new: int, old: int, times: struct.Struct) -> int:
+    """Set a timer as timer_settime; times: the layout of an itimerspec. Errors: as that."""
     if not new:
         raise SyscallError(errno.EINVAL)
-    words = struct.unpack("<4q", task.mm.copy_in(new, ITIMERSPEC_BYTES))
+    words = times.unpack(task.mm.copy_in(new, times.size))
     if any(not 0 <= part < SECOND for part in words[1::2]) or min(words) < 0:
         raise SyscallError(errno.EINVAL)
     timer = _timer(task, number)
@@ -118,7 +124,7 @@ def timer_settime(task: Task, number: int, flags: int, new: int, old: int = 0) -
     due = machines(task, timer.clock, value) if flags & TIMER_ABSTIME else timer.now() + value
     timer.set(min(max(due, 1), NEVER_NS) if value else 0, interval if value else 0)
     if old:
-        task.mm.copy_out(old, _pack(before))
+        task.mm.copy_out(old, _pack(before, times))
     return 0
 
 
@@ -128,7 +134,12 @@ def timer_gettime(task: Task, number: int, addr: int) -> int:
 
     Source: timer_gettime(2).
     """
-    task.mm.copy_out(addr, _pack(_timer(task, number).left()))
+    return tell_timer(task, number, addr, TIMES)
+
+
+def tell_timer(task: Task, number: int, addr: int, times: struct.Struct) -> int:
+    """Tell of a timer as timer_gettime; times: the layout of an itimerspec. Errors: as that."""
+    task.mm.copy_out(addr, _pack(_timer(task, number).left(), times))
     return 0
 
 

@@ -142,7 +142,7 @@ def personality(task: Task, persona: int = QUERY) -> int:
     return old
 
 
-@syscall(324, "membarrier", SINT, INT, SINT)
+@syscall(324, "membarrier", SINT, SINT, SINT)
 def membarrier(task: Task, command: int, flags: int = 0, cpu: int = 0) -> int:
     """Order memory between processors; with one of them nothing is to be done.
 

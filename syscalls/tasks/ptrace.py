@@ -448,6 +448,7 @@ def ptrace(task: Task, request: int, pid: int, addr: Any = 0, data: Any = 0) -> 
     Source: ptrace(2); skas mode's patch for FAULTINFO and SWITCH_MM.
     """
     if request not in REQUESTS:
+        tracee(task, pid)
         raise SyscallError(errno.EIO)
     result: int | bytes = REQUESTS[request](task, pid, addr, data)
     return result

@@ -22,7 +22,7 @@ from pkern.kernel.tasks.attributes import (
     SCHED_RR,
     IoContext,
 )
-from pkern.syscalls.abi import signed32
+from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def sched_setattr(task: Task, pid: int, addr: int, flags: int) -> int:
 
     Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT. Source: sched_setattr(2).
     """
-    if not addr or pid < 0 or flags:
+    if not addr or pid < 0 or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     _, policy, options, nice, priority, *_ = _attr_in(task, addr)
     target = _task_of(task, pid)
@@ -252,7 +252,8 @@ def sched_getattr(task: Task, pid: int, addr: int, size: int, flags: int) -> int
 
     Source: sched_setattr(2).
     """
-    if not addr or size not in ATTR_SIZES or flags:
+    size &= INT_BITS
+    if not addr or pid < 0 or size not in ATTR_SIZES or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     attributes = _task_of(task, pid).attributes
     real_time = attributes.policy in REAL_TIME
@@ -340,8 +341,19 @@ def ioprio_get(task: Task, which: int, who: int) -> int:
     Source: ioprio_set(2).
     """
     found = _group(task, which, who, IOPRIO_PROCESS)
-    chosen = [target.io_context.priority for target in found if target.io_context is not None]
-    return min((priority for priority in chosen if priority), default=0)
+    if which == IOPRIO_PROCESS:
+        return found[0].io_context.priority if found[0].io_context else 0
+    return min(map(_io_priority, found))
+
+
+def _io_priority(task: Task) -> int:
+    """Return a task's I/O priority, of one that was given none what its nice value makes of it."""
+    if task.io_context is not None and task.io_context.priority:
+        return task.io_context.priority
+    given = task.attributes
+    kind = IOPRIO_RT if given.policy in REAL_TIME else IOPRIO_BE
+    kind = IOPRIO_IDLE if given.policy == SCHED_IDLE else kind
+    return kind << IOPRIO_SHIFT | (given.nice + 20) // 5
 
 
 @syscall(251, "ioprio_set", SINT, SINT, INT)

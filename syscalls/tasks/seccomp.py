@@ -20,6 +20,7 @@ from pkern.kernel.tasks.seccomp import (
 )
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.fcntl import ioctl_of
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, syscall
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 SET_MODE_STRICT, SET_MODE_FILTER, GET_ACTION_AVAIL, GET_NOTIF_SIZES = range(4)
 TSYNC, LOG, SPEC_ALLOW, NEW_LISTENER, TSYNC_ESRCH, WAIT_KILLABLE = 1, 2, 4, 8, 16, 32
 TAKEN = TSYNC | LOG | SPEC_ALLOW | NEW_LISTENER | TSYNC_ESRCH | WAIT_KILLABLE
-SOCK_FILTER, SOCK_FPROG = struct.Struct("<HBBI"), struct.Struct("<H6xQ")
+SOCK_FILTER, SOCK_FPROG = struct.Struct("<HBBI"), layout("<H6xQ", "<H2xI")
 RECV, SEND, ID_VALID = 0xC050_2100, 0xC018_2101, 0x4008_2102  # SECCOMP_IOCTL_NOTIF_*
 ADDFD, SET_FLAGS = 0x4018_2103, 0x4008_2104
 OLD_ID_VALID = 0x8008_2102  # with the wrong direction, as it was at first
@@ -54,7 +55,7 @@ def _program_in(task: Task, addr: int) -> tuple[Instruction, ...]:
 
     Who may not set one learns that before anything is read of it but its length.
     """
-    count, at = SOCK_FPROG.unpack(task.mm.copy_in(addr, SOCK_FPROG.size))
+    count, at = SOCK_FPROG.of(task).unpack(task.mm.copy_in(addr, SOCK_FPROG.of(task).size))
     if not 0 < count <= MOST_INSTRUCTIONS:
         raise SyscallError(errno.EINVAL)
     _need_right(task)

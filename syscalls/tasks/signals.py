@@ -34,8 +34,10 @@ from pkern.kernel.tasks.signals import (
     set_blocked,
     within_limit,
 )
+from pkern.kernel.tasks.thread import entry_of
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
-from pkern.syscalls.clocks import duration_in, pass_time
+from pkern.syscalls.clocks import TIME_PAIR, duration_in, pass_time
+from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -43,9 +45,13 @@ if TYPE_CHECKING:
 
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SET_BYTES = 8
+KNOWN_BYTES = 48  # of a struct siginfo: the kernel's own
+SI_DETHREAD, SI_ASYNCNL, NSIGPOLL = -7, -60, 6
+# Of signals that have codes of their own: SIGILL, TRAP, BUS, FPE, SEGV, CHLD, POLL, SYS.
+HIGHEST_CODES = {4: 11, 5: 6, 7: 5, 8: 15, 11: 10, 17: 6, 29: 6, 31: 2}
 ACTION = struct.Struct("<QQQQ")
 Sending = Callable[["Task", SigInfo], None]
-STACK = struct.Struct("<QI4xQ")
+STACK = layout("<QI4xQ", "<III")
 
 
 # ---- what is done ----
@@ -64,6 +70,11 @@ def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action
         if task.signals.fate(signo) is Fate.IGNORE:
             discard(task.group, frozenset({signo}))
     return old
+
+
+def action_of(handler: int, flags: int, restorer: int, mask: int) -> Sigaction:
+    """Return what the fields of a struct sigaction ask for."""
+    return Sigaction(handler, flags & SA_KNOWN, restorer, mask & ~UNBLOCKABLE_MASK)
 
 
 def _check_set(nbytes: int) -> None:
@@ -88,8 +99,7 @@ def rt_sigaction_raw(task: Task, signo: int, new: int, old: int, nbytes: int) ->
     _check_set(nbytes)
     wanted = None
     if new:
-        handler, flags, restorer, mask = ACTION.unpack(task.mm.copy_in(new, ACTION.size))
-        wanted = Sigaction(handler, flags & SA_KNOWN, restorer, mask & ~UNBLOCKABLE_MASK)
+        wanted = action_of(*ACTION.unpack(task.mm.copy_in(new, ACTION.size)))
     if not 1 <= signo <= NSIG:
         raise SyscallError(errno.EINVAL)
     before = task.signals.sigaction(signo)
@@ -108,12 +118,14 @@ def sigaltstack(task: Task, new: int, old: int) -> int:
     Errors: EPERM (it is in use), ENOMEM (too small), EINVAL, EFAULT. Source: sigaltstack(2).
     """
     rsp = 0 if task.context is None else task.cpu.registers()["rsp"]
-    stack = task.thread.alt_stack
+    stack, struct_stack = task.thread.alt_stack, STACK.of(task)
     if new:
-        base, flags, nbytes = STACK.unpack(task.mm.copy_in(new, STACK.size))
+        base, flags, nbytes = struct_stack.unpack(task.mm.copy_in(new, struct_stack.size))
         task.thread.alt_stack = stack.replaced(rsp, base, flags, nbytes)
     if old:
-        task.mm.copy_out(old, STACK.pack(stack.base, stack.shown_flags(rsp), stack.nbytes))
+        most = entry_of(task).mask  # what a word of it holds
+        shown = stack.base & most, stack.shown_flags(rsp), stack.nbytes & most
+        task.mm.copy_out(old, struct_stack.pack(*shown))
     return 0
 
 
@@ -186,10 +198,15 @@ def rt_sigsuspend(task: Task, addr: int, nbytes: int) -> int:
     Errors: EINVAL, EFAULT, EINTR. Source: sigsuspend(2).
     """
     _check_set(nbytes)
+    return suspend(task, lambda: _set_in(task, addr))
+
+
+def suspend(task: Task, mask_in: Callable[[], int]) -> NoReturn:
+    """Sleep with the set that mask_in() returns, as rt_sigsuspend. Errors: EINTR, its own."""
     if task.context is None:
-        _suspend_python(task, _set_in(task, addr) & ~UNBLOCKABLE_MASK)
+        _suspend_python(task, mask_in() & ~UNBLOCKABLE_MASK)
     if task.thread.progress is None:
-        mask = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+        mask = mask_in() & ~UNBLOCKABLE_MASK
         task.thread.saved_mask = task.signals.blocked
         set_blocked(task, mask)
         task.attention = True
@@ -216,16 +233,32 @@ def rt_sigtimedwait(task: Task, addr: int, info: int, timeout: int, nbytes: int)
 
     Errors: EAGAIN (the time is up), EINTR, EINVAL, EFAULT. Source: sigtimedwait(2).
     """
+    return wait_for(task, addr, info, timeout, nbytes, sigframe.pack_siginfo)
+
+
+def wait_for(
+    task: Task,
+    addr: int,
+    info: int,
+    timeout: int,
+    nbytes: int,
+    pack: Callable[[SigInfo], bytes],
+    pair: struct.Struct = TIME_PAIR,
+) -> int:
+    """Wait as rt_sigtimedwait; pack() makes the siginfo_t, pair is the layout of the time.
+
+    Errors: as rt_sigtimedwait.
+    """
     _check_set(nbytes)
     among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
     task.signals.awaited = 0
     found = task.signals.take(among)
-    deadline = _deadline(task, timeout)
+    deadline = _deadline(task, timeout, pair)
     if found is None and pass_time(task, deadline):
         found = task.signals.take(among)
     if found is not None:
         if info:
-            task.mm.copy_out(info, sigframe.pack_siginfo(found))
+            task.mm.copy_out(info, pack(found))
         return found.si_signo
     if deadline is not None and task.kernel.clock.now_ns >= deadline:
         raise SyscallError(errno.EAGAIN)
@@ -243,13 +276,13 @@ def _await_nothing(task: Task) -> None:
     task.signals.awaited = 0
 
 
-def _deadline(task: Task, timeout: int) -> int | None:
+def _deadline(task: Task, timeout: int, pair: struct.Struct) -> int | None:
     """Return when a relative struct timespec at timeout ends: fixed at the first try."""
     if not timeout:
         return None
     if task.thread.progress is not None:
         return int(task.thread.progress)
-    return task.kernel.clock.now_ns + duration_in(task, timeout)
+    return task.kernel.clock.now_ns + duration_in(task, timeout, pair=pair)
 
 
 # ---- who may send ----
@@ -349,18 +382,27 @@ def rt_sigqueueinfo(task: Task, pid: int, signo: int, info: int) -> int:
 
     Source: rt_sigqueueinfo(2).
     """
-    return _queue(task, pid, signo, info, send)
+    return queue_for_pid(task, pid, signo, queued_info(task, info, signo))
 
 
-def _queue(task: Task, pid: int, signo: int, info: int, sending: Sending) -> int:
-    """Send a task, or its process, a signal with a value. Errors: as rt_sigqueueinfo."""
-    _check_number(signo)
-    told = queued_info(task, info)
+def queue_for_pid(task: Task, pid: int, signo: int, told: SigInfo) -> int:
+    """Send a process a signal that says what is told. Errors: as rt_sigqueueinfo."""
     target = task.find(pid)
-    if target is None:
-        raise SyscallError(errno.ESRCH)
+    _need_code(task, target, told)
+    return _queue(task, target, signo, told, send)
+
+
+def _need_code(task: Task, target: Task | None, told: SigInfo) -> None:
+    """Refuse to send another task what only the kernel may tell. Errors: EPERM."""
     if is_as_from_kernel(told) and target is not task:
         raise SyscallError(errno.EPERM)
+
+
+def _queue(task: Task, target: Task | None, signo: int, told: SigInfo, sending: Sending) -> int:
+    """Send a task, or its process, a signal with a value. Errors: as rt_sigqueueinfo."""
+    if target is None:
+        raise SyscallError(errno.ESRCH)
+    _check_number(signo)
     if not may_signal(task, target, signo):
         raise SyscallError(errno.EPERM)
     if signo:
@@ -368,10 +410,29 @@ def _queue(task: Task, pid: int, signo: int, info: int, sending: Sending) -> int
     return 0
 
 
-def queued_info(task: Task, addr: int) -> SigInfo:
-    """Return what struct siginfo at addr says of sender and value. Errors: EFAULT."""
-    raw = task.mm.copy_in(addr, sigframe.SIGINFO_BYTES)
-    signo, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+def _is_known(signo: int, code: int) -> bool:
+    """Tell whether Linux knows what a struct siginfo holds. Source: known_siginfo_layout()."""
+    if code <= SI_USER:
+        return code >= SI_DETHREAD or code == SI_ASYNCNL
+    return code == SI_KERNEL or code <= HIGHEST_CODES.get(signo, NSIGPOLL)
+
+
+def queued_info(task: Task, addr: int, signo: int | None = None) -> SigInfo:
+    """Return what struct siginfo at addr says of sender and value. signo: the call's own number.
+
+    Errors: EFAULT; E2BIG: of a code that is not known more than the beginning is set.
+    """
+    raw = task.mm.copy_in(addr, KNOWN_BYTES)
+    found, _, code, sender, uid, value = struct.unpack_from("<iii4xiIQ", raw)
+    if not _is_known(found if signo is None else signo, code) and any(
+        task.mm.copy_in(addr + KNOWN_BYTES, sigframe.SIGINFO_BYTES - KNOWN_BYTES)
+    ):
+        raise SyscallError(errno.E2BIG)
+    return told_by(task, found, code, sender, uid, value)
+
+
+def told_by(task: Task, signo: int, code: int, sender: int, uid: int, value: int) -> SigInfo:
+    """Return what a siginfo_t of a task says, with the machine's numbers."""
     pid, uid = task.pid_of(sender), task.cred.user_ns.kids(uid, 0)[0]
     return SigInfo(signo, code, 0, pid, uid, 0, value)
 
@@ -387,8 +448,18 @@ def rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, signo: int, info: int) ->
 
     Source: rt_tgsigqueueinfo(2).
     """
-    _need_thread(task, tgid, tid)
-    return _queue(task, tid, signo, info, send_to_thread)
+    return queue_for_tid(task, tgid, tid, signo, queued_info(task, info, signo))
+
+
+def queue_for_tid(task: Task, tgid: int, tid: int, signo: int, told: SigInfo) -> int:
+    """Send a thread a signal that says what is told. Errors: as rt_tgsigqueueinfo."""
+    if tid <= 0 or tgid <= 0:
+        raise SyscallError(errno.EINVAL)
+    target = task.find(tid)
+    _need_code(task, target, told)
+    if target is not None and target.tgid != task.pid_of(tgid):
+        target = None
+    return _queue(task, target, signo, told, send_to_thread)
 
 
 def deliver_pending(task: Task) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, ahead_of, duration_in
+from pkern.syscalls.clocks import (
+    CPU_CLOCKS,
+    REALTIME_CLOCKS,
+    TIME_PAIR,
+    UPTIME_CLOCKS,
+    ahead_of,
+    duration_in,
+)
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -16,6 +23,9 @@ if TYPE_CHECKING:
 
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 ZONE_BYTES = 8
+TIMEX = struct.Struct("<I4x4qi4x6q112x")
+LAST_DATE = (9_223_372_036 - 30 * 365 * 86_400) * SECOND  # TIME_SETTOD_SEC_MAX
+ALARM_CLOCKS = frozenset({8, 9})
 COARSE_CLOCKS = frozenset({5, 6})
 CLOCK_THREAD_CPUTIME_ID, THREAD_CLOCK = 3, 4
 CLOCK_FD = 3  # the kind of a negative clock that names a device
@@ -91,35 +101,49 @@ def clock_getres_raw(task: Task, clock: int, addr: int) -> int:
 # ---- setting: the machine's date follows from its boot ----
 
 
-def _refuse_setting(task: Task, addr: int, parts: int) -> int:
+def _refuse_setting(task: Task, addr: int, parts: int, pair: struct.Struct) -> int:
     """Check a time of seconds and parts of one, and refuse it. Errors: EFAULT, EINVAL, EPERM."""
-    duration_in(task, addr, parts)
+    if duration_in(task, addr, parts, pair) >= LAST_DATE:
+        raise SyscallError(errno.EINVAL)
     raise SyscallError(errno.EPERM)
 
 
 @syscall(227, "clock_settime", SINT, INT, partly="EPERM, whoever asks: time is virtual")
 def clock_settime(task: Task, clock: int, addr: int) -> int:
     """Refuse to set a clock. Errors: EINVAL, EFAULT, EPERM. Source: clock_settime(2)."""
-    if clock != CLOCK_REALTIME:
+    return refuse_date(task, clock, addr, TIME_PAIR)
+
+
+def refuse_date(task: Task, clock: int, addr: int, pair: struct.Struct) -> int:
+    """Refuse as clock_settime; pair: the layout of the date. Errors: as clock_settime."""
+    if clock < 0:
+        task.mm.copy_in(addr, pair.size)
+        clock_gettime(task, clock)
+    elif clock != CLOCK_REALTIME:
         raise SyscallError(errno.EINVAL)
-    return _refuse_setting(task, addr, SECOND)
+    return _refuse_setting(task, addr, SECOND, pair)
 
 
 @syscall(164, "settimeofday", INT, INT, partly="EPERM, whoever asks: time is virtual")
 def settimeofday(task: Task, addr: int, zone: int) -> int:
     """Refuse to set the date. Errors: EINVAL, EFAULT, EPERM. Source: gettimeofday(2)."""
+    return refuse_day(task, addr, zone, TIME_PAIR)
+
+
+def refuse_day(task: Task, addr: int, zone: int, pair: struct.Struct) -> int:
+    """Refuse as settimeofday; pair: the layout of the date. Errors: as settimeofday."""
     if zone:
         task.mm.copy_in(zone, ZONE_BYTES)
     if not addr:
         raise SyscallError(errno.EPERM)
-    return _refuse_setting(task, addr, 1_000_000)
+    return _refuse_setting(task, addr, 1_000_000, pair)
 
 
-def _timex(task: Task) -> bytes:
-    """Return struct timex of a clock that nothing disciplines, as Linux's is after boot."""
+def _timex(task: Task) -> tuple[int, ...]:
+    """Return struct timex's fields of a clock that nothing disciplines, as after Linux's boot."""
     seconds, nanoseconds = divmod(task.kernel.clock.realtime_ns, SECOND)
     head = (0, 0, 0, 16_000_000, 16_000_000, STA_UNSYNC, 2, 1, 32_768_000)
-    return struct.pack("<I4x4qi4x6q", *head, seconds, nanoseconds // 1000, 10_000).ljust(208, b"\0")
+    return *head, seconds, nanoseconds // 1000, 10_000
 
 
 @syscall(159, "adjtimex", INT, partly="reads; a change is EPERM")
@@ -128,19 +152,26 @@ def adjtimex(task: Task, addr: int) -> int:
 
     Errors: EFAULT, EPERM (a change). Source: adjtimex(2).
     """
-    if task.mm.copy_in(addr, 4) != bytes(4):
+    return adjust(task, CLOCK_REALTIME, addr, TIMEX)
+
+
+def adjust(task: Task, clock: int, addr: int, layout: struct.Struct) -> int:
+    """Answer as clock_adjtime; layout: of a struct timex. Errors: as clock_adjtime, EPERM."""
+    raw = task.mm.copy_in(addr, layout.size)
+    if clock not in ALARM_CLOCKS:
+        clock_gettime(task, clock)
+    if clock != CLOCK_REALTIME:
+        raise SyscallError(errno.EOPNOTSUPP)
+    if raw[:4] != bytes(4):
         raise SyscallError(errno.EPERM)
-    task.mm.copy_out(addr, _timex(task))
+    task.mm.copy_out(addr, layout.pack(*_timex(task)))
     return TIME_ERROR
 
 
 @syscall(305, "clock_adjtime", SINT, INT, partly="as adjtimex")
 def clock_adjtime(task: Task, clock: int, addr: int) -> int:
     """As adjtimex, of CLOCK_REALTIME. Errors: EOPNOTSUPP, EINVAL. Source: adjtimex(2)."""
-    clock_gettime(task, clock)
-    if clock != CLOCK_REALTIME:
-        raise SyscallError(errno.EOPNOTSUPP)
-    return adjtimex(task, addr)
+    return adjust(task, clock, addr, TIMEX)
 
 
 # ---- older calls ----

@@ -24,6 +24,7 @@ from pkern.syscalls.clocks import (
 )
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
+from pkern.syscalls.tasks.time import CLOCK_THREAD_CPUTIME_ID
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -106,11 +107,13 @@ def sleep_on(
     task: Task, clock: int, flags: int, request: int, remain: int, pair: struct.Struct
 ) -> int:
     """Sleep on a clock; pair: the layout of the times. Errors: as clock_nanosleep."""
-    if clock in CPU_CLOCKS:
-        raise SyscallError(errno.EOPNOTSUPP)
     if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS:
         raise SyscallError(errno.EINVAL)
+    if clock == CLOCK_THREAD_CPUTIME_ID:
+        raise SyscallError(errno.EOPNOTSUPP)
     wanted = duration_in(task, request, pair=pair)
+    if clock in CPU_CLOCKS:
+        raise SyscallError(errno.EOPNOTSUPP)
     if not flags & TIMER_ABSTIME:
         return sleep_for(task, wanted, remain, pair)
     if clock in REALTIME_CLOCKS:

@@ -166,6 +166,21 @@ def test_wrong_pointers_fail_as_on_the_host(compile_c: Compile, machine: Machine
     assert here == on_host(program).out.decode().splitlines()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="it gives up root's rights by itself")
+@pytest.mark.parametrize("rights", [(), ("root",)], ids=["user", "root"])
+@pytest.mark.parametrize("first", [0, 1000])
+def test_rare_and_wrong_arguments_fail_as_on_the_host(
+    compile_c: Compile, machine: Machine, first: int, rights: tuple[str, ...]
+) -> None:
+    """Each call in a process of its own, often with two or more arguments wrong at once."""
+    program, chosen = compile_c("matrix", "glibc"), ("11", str(first), "1000", *rights)
+    machine.uid = 0
+    here = machine.run(program, *chosen).out.decode().splitlines()
+    there = on_host(program, *chosen).out.decode().splitlines()
+    assert len(here) == 1000
+    assert [pair for pair in zip(here, there, strict=True) if pair[0] != pair[1]] == []
+
+
 @pytest.mark.parametrize("uid", [0, 1000])
 @pytest.mark.parametrize("numbers", [(0, 60), (60, 150), (150, 334), (420, 470)])
 def test_random_system_calls(compile_c: Compile, uid: int, numbers: tuple[int, int]) -> None:

@@ -122,15 +122,16 @@ class Segments:
         locked = (one.inode.mapping for one in self._by_id.values() if one.locked_by is not None)
         return sum(int(lib.mapping_nr_unevictable(mapping)) for mapping in locked)
 
-    def get(self, task: Caller, key: int, size: int, flags: int) -> int:
-        """Return the id for a key, made if asked.
+    def find(self, task: Caller, key: int, size: int, flags: int) -> int | None:
+        """Return the id for a key, None where one is to be made.
 
-        Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOSPC, ENOMEM.
+        Errors: ENOENT, EEXIST, EINVAL, EACCES, ENOSPC.
         """
         self.sweep()
         found = self._by_key.get(key)
         if found is None:
-            return self._make(task, key, size, flags)
+            self._need_new(key, size, flags)
+            return None
         segment = self._by_id[found]
         if flags & IPC_CREAT and flags & IPC_EXCL:
             raise SyscallError(errno.EEXIST)
@@ -139,13 +140,16 @@ class Segments:
         segment.need(task, flags)
         return found
 
-    def _make(self, task: Caller, key: int, size: int, flags: int) -> int:
+    def _need_new(self, key: int, size: int, flags: int) -> None:
         if key != IPC_PRIVATE and not flags & IPC_CREAT:
             raise SyscallError(errno.ENOENT)
         if not 1 <= size <= self.max_bytes:
             raise SyscallError(errno.EINVAL)
         if self.nr_pages + -(-size // PAGE_SIZE) > self.max_pages:
             raise SyscallError(errno.ENOSPC)
+
+    def make(self, task: Caller, key: int, size: int, flags: int) -> int:
+        """Make a segment that find() knows nothing against; return its id. Errors: as Segment."""
         segment = Segment(self._kernel, task, key, size, flags)
         try:
             shmid = self._new_id()
