@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls import abi
-from pkern.syscalls.ia32.forms import FORMS, form
+from pkern.syscalls.abi import signed32
+from pkern.syscalls.clocks import OLD_PAIR
+from pkern.syscalls.ia32.forms import FORMS, WORD, form
+from pkern.syscalls.ipc import sem
 from pkern.syscalls.numbers import NUMBERS
 from pkern.syscalls.table import INT, SINT
 
@@ -43,11 +47,23 @@ SOCKET_CALLS = {
     13: Chosen("shutdown", 2),
     14: Chosen("setsockopt", 5),
     15: Chosen("getsockopt", 5),
+    16: Chosen("sendmsg", 3),
+    17: Chosen("recvmsg", 3),
     18: Chosen("accept4", 4),
+    19: Chosen("recvmmsg", 5),
+    20: Chosen("sendmmsg", 4),
 }
-OTHER_LAYOUTS = frozenset({16, 17, 19, 20})  # sendmsg, recvmsg and their kin: not done
-SEMOP, SEMGET, MSGGET, SHMAT, SHMDT, SHMGET = 1, 2, 13, 21, 22, 23
+SEMOP, SEMGET, SEMCTL, SEMTIMEDOP = 1, 2, 3, 4
+MSGSND, MSGRCV, MSGGET, MSGCTL = 11, 12, 13, 14
+SHMAT, SHMDT, SHMGET, SHMCTL = 21, 22, 23, 24
 VERSION_SHIFT = 16
+IPC_64 = 0x100  # in a command: the newer structures, the only ones here
+# Commands with structures that have an older layout: IPC_SET, STAT, INFO, MSG_, SHM_ and SEM_STAT.
+WITH_STRUCTURES = {
+    SEMCTL: frozenset({1, 2, 18, 20}),
+    MSGCTL: frozenset({1, 2, 11, 13}),
+    SHMCTL: frozenset({1, 2, 3, 13, 15}),
+}
 
 
 def _make(task: Task, name: str, *arguments: int) -> int:
@@ -63,32 +79,75 @@ def _make(task: Task, name: str, *arguments: int) -> int:
 @form("socketcall", SINT, INT)
 def _socketcall(task: Task, which: int, addr: int) -> int:
     """Make a call of sockets. Errors: EINVAL (no such one), EFAULT, ENOSYS and its own."""
-    if which in OTHER_LAYOUTS:
-        raise SyscallError(errno.ENOSYS)
     if which not in SOCKET_CALLS:
         raise SyscallError(errno.EINVAL)
     name, count = SOCKET_CALLS[which]
     return _make(task, name, *struct.unpack(f"<{count}I", task.mm.copy_in(addr, 4 * count)))
 
 
-@form("ipc", INT, SINT, INT, INT, INT, INT)
-def _ipc(task: Task, which: int, first: int, second: int, third: int, addr: int, _: int) -> int:
-    """Make a call of System V's objects. Errors: ENOSYS (no such one, or not done), its own."""
-    number, version = which & 0xFFFF, which >> VERSION_SHIFT
-    if number == SEMOP:
-        return _make(task, "semop", first, addr, second)
-    if number == SEMGET:
-        return _make(task, "semget", first, second, third)
-    if number == MSGGET:
-        return _make(task, "msgget", first, second)
-    if number == SHMGET:
-        return _make(task, "shmget", first, second, third)
-    if number == SHMDT:
-        return _make(task, "shmdt", addr)
-    if number == SHMAT and version == 1:
+class Words(NamedTuple):
+    """What ipc() is given: its version, numbers, an address, and one more number."""
+
+    version: int
+    first: int
+    second: int
+    third: int
+    addr: int
+    fifth: int
+
+
+def _command(call: int, given: int) -> int:
+    """Return a call's command without IPC_64. Errors: ENOSYS: it means the older structures."""
+    command = given & ~IPC_64
+    if command in WITH_STRUCTURES[call] and not given & IPC_64:
+        raise SyscallError(errno.ENOSYS)
+    return command
+
+
+def _semctl(task: Task, w: Words) -> int:
+    if not w.addr:
         raise SyscallError(errno.EINVAL)
-    if number == SHMAT:
-        at = _make(task, "shmat", first, addr, second)
-        task.mm.copy_out(third, struct.pack("<I", at))
-        return 0
-    raise SyscallError(errno.ENOSYS)
+    (value,) = struct.unpack("<I", task.mm.copy_in(w.addr, 4))
+    return _make(task, "semctl", w.first, w.second, _command(SEMCTL, w.third), value)
+
+
+def _msgrcv(task: Task, w: Words) -> int:
+    addr, kind = w.addr, w.fifth
+    if not w.version:  # both stand in memory
+        addr, kind = struct.unpack("<II", task.mm.copy_in(w.addr, 8))
+    signed = kind - (kind >> 31 << 32) & WORD
+    return _make(task, "msgrcv", w.first, addr, signed32(w.second) & WORD, signed, w.third)
+
+
+def _shmat(task: Task, w: Words) -> int:
+    if w.version == 1:
+        raise SyscallError(errno.EINVAL)
+    at = _make(task, "shmat", w.first, w.addr, w.second)
+    task.mm.copy_out(w.third, struct.pack("<I", at))
+    return 0
+
+
+IPC_CALLS: dict[int, Callable[[Task, Words], int]] = {
+    SEMOP: lambda task, w: _make(task, "semop", w.first, w.addr, w.second),
+    SEMGET: lambda task, w: _make(task, "semget", w.first, w.second, w.third),
+    SEMCTL: _semctl,
+    SEMTIMEDOP: lambda task, w: sem.operate(task, w.first, w.addr, w.second, w.fifth, OLD_PAIR),
+    MSGSND: lambda task, w: _make(
+        task, "msgsnd", w.first, w.addr, signed32(w.second) & WORD, w.third
+    ),
+    MSGRCV: _msgrcv,
+    MSGGET: lambda task, w: _make(task, "msgget", w.first, w.second),
+    MSGCTL: lambda task, w: _make(task, "msgctl", w.first, _command(MSGCTL, w.second), w.addr),
+    SHMAT: _shmat,
+    SHMDT: lambda task, w: _make(task, "shmdt", w.addr),
+    SHMGET: lambda task, w: _make(task, "shmget", w.first, w.second, w.third),
+    SHMCTL: lambda task, w: _make(task, "shmctl", w.first, _command(SHMCTL, w.second), w.addr),
+}
+
+
+@form("ipc", INT, SINT, INT, INT, INT, INT)
+def _ipc(task: Task, which: int, *words: int) -> int:
+    """Make a call of System V's objects. Errors: ENOSYS (no such one, or not done), its own."""
+    if which & 0xFFFF not in IPC_CALLS:
+        raise SyscallError(errno.ENOSYS)
+    return IPC_CALLS[which & 0xFFFF](task, Words(which >> VERSION_SHIFT, *words))

@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.elf import TASK_SIZE
 from pkern.kernel.tasks.thread import HALF
 from pkern.syscalls import abi
-from pkern.syscalls.ia32 import bundles, files, tasks, waits
+from pkern.syscalls.ia32 import bundles, files, signals, tasks, waits
 from pkern.syscalls.ia32.forms import FORMS
 from pkern.syscalls.ia32.numbers import NAMES
 from pkern.syscalls.ia32.shapes import SHAPES
@@ -24,7 +24,13 @@ from pkern.syscalls.table import TABLE
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-ROOMS = (bundles, files, tasks, waits)  # whose calls are among FORMS once they are imported
+ROOMS = (
+    bundles,
+    files,
+    signals,
+    tasks,
+    waits,
+)  # whose calls are in FORMS once imported
 PLACING = frozenset({"mmap", "mmap2", "mremap", "shmat", "ipc"})
 LOW_TOP = 0xFFFF_E000  # where i386 programs end
 MOST_GAP = LOW_TOP // 6 * 5

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.syscalls.abi import path_in
 from pkern.syscalls.files import fcntl, mounts, paths, stat
 from pkern.syscalls.files.at import AT_FDCWD
 from pkern.syscalls.ia32.forms import HALF, MOST_INT, form
@@ -127,7 +128,7 @@ def _times_in(task: Task, addr: int, unit_ns: int) -> tuple[stat.Time, stat.Time
 
 
 def _path_in(task: Task, addr: int) -> str | None:
-    return task.mm.string_in(addr) if addr else None
+    return path_in(task, addr) if addr else None
 
 
 @form("utime", PATH, INT)

@@ -122,7 +122,8 @@ def _setrlimit(task: Task, resource: int, addr: int) -> int:
     return process.setrlimit(task, resource, (soft, hard))
 
 
-def _usage(used: life.Rusage) -> bytes:
+def usage_bytes(used: life.Rusage) -> bytes:
+    """Return struct rusage."""
     words = (used.ru_maxrss, 0, 0, 0, used.ru_minflt, used.ru_majflt, *(0,) * 8)
     time_used = _old_pair(used.user_ns, USECOND)
     return time_used + bytes(8) + struct.pack("<14I", *(word & HALF for word in words))
@@ -130,12 +131,12 @@ def _usage(used: life.Rusage) -> bytes:
 
 @form("getrusage", SINT, STRUCT)
 def _getrusage(task: Task, who: int) -> bytes:
-    return _usage(timers.getrusage(task, who))
+    return usage_bytes(timers.getrusage(task, who))
 
 
 @form("wait4", SINT, INT, SINT, INT)
 def _wait4(task: Task, pid: int, status: int, options: int, usage: int) -> int:
-    return life.wait_and_store(task, pid, status, options, usage, _usage)
+    return life.wait_and_store(task, pid, status, options, usage, usage_bytes)
 
 
 @form("sysinfo", STRUCT)

@@ -47,7 +47,10 @@ SAME = """
     pidfd_send_signal pidfd_open close_range openat2 pidfd_getfd faccessat2 process_madvise
     memfd_secret process_mrelease cachestat fchmodat2 mseal restart_syscall prctl rt_sigpending
     rt_sigsuspend setns clone3 io_uring_setup io_uring_enter io_uring_register epoll_pwait2
-    futex_waitv futex_wake futex_wait futex_requeue set_mempolicy_home_node"""
+    futex_waitv futex_wake futex_wait futex_requeue set_mempolicy_home_node sendmsg recvmsg sendmmsg
+    sigaltstack seccomp rseq mount open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr
+    mq_open mq_notify mq_getsetattr timer_create semctl shmctl msgctl
+    get_mempolicy modify_ldt mbind set_mempolicy migrate_pages move_pages"""
 SHAPED = """
     waitpid             wait4 a b c 0
     umount              umount2 a 0
@@ -112,7 +115,12 @@ SHAPED = """
     mq_timedsend_time64 mq_timedsend a b c d e
     mq_timedreceive_time64 mq_timedreceive a b c d e
     semtimedop_time64   semtimedop a b c d
+    recvmmsg_time64     recvmmsg a b c d e
+    rt_sigtimedwait_time64 rt_sigtimedwait a b c d
+    clock_adjtime64     clock_adjtime a b
     futex_time64        futex a b c d e f
+    msgsnd              msgsnd a b -c d
+    msgrcv              msgrcv a b -c -d e
     sched_rr_get_interval_time64 sched_rr_get_interval a b"""
 
 

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.syscalls.clocks import OLD_PAIR, TIME_PAIR, duration_in
-from pkern.syscalls.files import poll
+from pkern.syscalls.files import poll, timerfd
 from pkern.syscalls.ia32.forms import HALF, USECOND, form
+from pkern.syscalls.ipc import mqueue
+from pkern.syscalls.net import messages
 from pkern.syscalls.table import INT, SINT, STRUCT
-from pkern.syscalls.tasks import signals, timers
+from pkern.syscalls.tasks import futex, posix_timers, sched, signals, time, timers
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 WORD_BYTES = 4  # of the numbers that sets of descriptors are made of
 OLD_SELECT, SET_AND_SIZE = struct.Struct("<5I"), struct.Struct("<II")
-MICROS = 1_000_000
+MICROS, CLOCK_REALTIME = 1_000_000, 0
 SIGSET_BYTES = 8
 
 
@@ -141,6 +143,84 @@ def _setitimer(task: Task, which: int, new: int, old: int) -> int:
     if old:
         task.mm.copy_out(old, _timer_back(before))
     return 0
+
+
+OLD_SPEC, OLD_TIMEX = struct.Struct("<4i"), struct.Struct("<I4ii6i80x")
+
+
+@form("timer_settime", SINT, SINT, INT, INT)
+def _timer_settime(task: Task, number: int, flags: int, new: int, old: int) -> int:
+    return posix_timers.set_timer(task, number, flags, new, old, OLD_SPEC)
+
+
+@form("timer_gettime", SINT, INT)
+def _timer_gettime(task: Task, number: int, addr: int) -> int:
+    return posix_timers.tell_timer(task, number, addr, OLD_SPEC)
+
+
+@form("timerfd_settime", SINT, INT, INT, INT)
+def _timerfd_settime(task: Task, fd: int, flags: int, new: int, old: int) -> int:
+    return timerfd.set_timer(task, fd, flags, new, old, OLD_SPEC)
+
+
+@form("timerfd_gettime", SINT, STRUCT)
+def _timerfd_gettime(task: Task, fd: int) -> bytes:
+    return timerfd.tell(timerfd.timer_of(task, fd), OLD_SPEC)
+
+
+@form("futex", INT, INT, INT, INT, INT, INT)
+def _futex(task: Task, *registers: int) -> int:
+    return futex.call(task, registers, OLD_PAIR)
+
+
+@form("mq_timedsend", SINT, INT, INT, INT, INT)
+def _mq_timedsend(task: Task, fd: int, addr: int, nbytes: int, priority: int, date: int) -> int:
+    return mqueue.send_message(task, fd, addr, nbytes, priority, date, OLD_PAIR)
+
+
+@form("mq_timedreceive", SINT, INT, INT, INT, INT)
+def _mq_timedreceive(task: Task, fd: int, addr: int, nbytes: int, priority: int, date: int) -> int:
+    return mqueue.receive_message(task, fd, addr, nbytes, priority, date, OLD_PAIR)
+
+
+@form("recvmmsg", SINT, INT, INT, INT, INT)
+def _recvmmsg(task: Task, fd: int, addr: int, count: int, flags: int, time_addr: int) -> int:
+    return messages.receive_several(task, fd, addr, count, flags, time_addr, OLD_PAIR)
+
+
+@form("sched_rr_get_interval", SINT, INT)
+def _sched_rr_get_interval(task: Task, pid: int, addr: int) -> int:
+    task.mm.copy_out(addr, OLD_PAIR.pack(*TIME_PAIR.unpack(sched.sched_rr_get_interval(task, pid))))
+    return 0
+
+
+# ---- clocks: nobody may set them ----
+
+
+@form("clock_settime", SINT, INT)
+def _clock_settime(task: Task, clock: int, addr: int) -> int:
+    return time.refuse_date(task, clock, addr, OLD_PAIR)
+
+
+@form("settimeofday", INT, INT)
+def _settimeofday(task: Task, addr: int, zone: int) -> int:
+    return time.refuse_day(task, addr, zone, OLD_PAIR)
+
+
+@form("stime", INT)
+def _stime(task: Task, addr: int) -> int:
+    task.mm.copy_in(addr, 4)
+    raise SyscallError(errno.EPERM)
+
+
+@form("adjtimex", INT)
+def _adjtimex(task: Task, addr: int) -> int:
+    return time.adjust(task, CLOCK_REALTIME, addr, OLD_TIMEX)
+
+
+@form("clock_adjtime", SINT, INT)
+def _clock_adjtime(task: Task, clock: int, addr: int) -> int:
+    return time.adjust(task, clock, addr, OLD_TIMEX)
 
 
 # ---- signals: sets of the first 32 ----

@@ -174,8 +174,7 @@ def _told(task: Task, addr: int, flags: int) -> tuple[int, int]:
 
 
 def _store_nodes(task: Task, addr: int, maxnode: int, mask: int) -> None:
-    unit = LONG.of(task).size
-    nbytes = (maxnode - 1 + 8 * unit - 1) % ADDRESSES // (8 * unit) * unit
+    nbytes = (maxnode - 1 + WORD_BITS - 1) % ADDRESSES // WORD_BITS * WORD_BYTES
     if nbytes > WORD_BYTES and nbytes > PAGE_SIZE:
         raise SyscallError(errno.EINVAL)
     task.mm.copy_out(addr, mask.to_bytes(max(nbytes, WORD_BYTES), "little")[:nbytes])

@@ -36,10 +36,11 @@ def control_in(task: Task, inode: Socket, raw: bytes, packet: Packet, target: by
     header = layout.control
     if layout is COMPAT and len(raw) < header.size:
         raise SyscallError(errno.EINVAL)  # it is made a native one, and nothing is no message
+    least = 1 if layout is COMPAT else header.size  # bytes that are taken for one more
     by_ip = inode.family in (AF_INET, AF_INET6) and not inode.is_stream
     at = 0
-    while len(raw) - at >= header.size:
-        length, level, kind = header.unpack_from(raw, at)
+    while len(raw) - at >= least:
+        length, level, kind = header.unpack_from(raw.ljust(at + header.size, b"\0"), at)
         if not header.size <= length <= len(raw) - at:
             raise SyscallError(errno.EINVAL)
         if level == SOL_SOCKET:

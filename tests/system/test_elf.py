@@ -75,6 +75,13 @@ def test_calls_of_the_i386_table_with_layouts_of_their_own_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
+def test_calls_of_the_i386_table_with_pointers_of_32_bits_as_on_the_host(
+    compile_c: Compile, machine: Machine
+) -> None:
+    program = compile_c("int80messages", "glibc")
+    same_as_host(machine, program)
+
+
 def test_execve_of_what_is_no_program_as_on_the_host(
     compile_c: Compile, machine: Machine, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ static void enter(struct registers *r)
 {
 	register struct registers *at asm("r12") = r;
 
-	asm volatile("push %%rbp\n"
+	asm volatile("lea -128(%%rsp), %%rsp\npush %%rbp\n" /* below the red zone */
 		     "mov 8(%%r12), %%rbx\nmov 16(%%r12), %%rcx\nmov 24(%%r12), %%rdx\n"
 		     "mov 32(%%r12), %%rsi\nmov 40(%%r12), %%rdi\nmov 48(%%r12), %%rbp\n"
 		     "mov 56(%%r12), %%r8\nmov 64(%%r12), %%r9\nmov 72(%%r12), %%r10\n"
@@ -20,6 +20,7 @@ static void enter(struct registers *r)
 		     "mov %%rdx, 24(%%r12)\nmov %%rsi, 32(%%r12)\nmov %%rdi, 40(%%r12)\n"
 		     "mov %%rbp, 48(%%r12)\nmov %%r8, 56(%%r12)\nmov %%r9, 64(%%r12)\n"
 		     "mov %%r10, 72(%%r12)\nmov %%r11, 80(%%r12)\npop %%rbp\n"
+		     "lea 128(%%rsp), %%rsp\n"
 		     : "+r"(at)
 		     :
 		     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory",
