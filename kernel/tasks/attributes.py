@@ -11,6 +11,7 @@ from pkern.kernel.values import NamedTuple
 
 SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
 TIMER_SLACK_NS = 50_000
+NO_LOGIN = (1 << 32) - 1
 MCE_KILL_LATE, MCE_KILL_EARLY, MCE_KILL_DEFAULT = 0, 1, 2
 
 
@@ -60,6 +61,7 @@ class Attributes(NamedTuple):
 
     nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
     its parent ends, 0 for none. mce_kill: PR_MCE_KILL_* for memory errors, of which there are none.
+    loginuid, sessionid: who logged in (the machine's number), and which login it was; or NO_LOGIN.
     """
 
     nice: int = 0
@@ -72,6 +74,8 @@ class Attributes(NamedTuple):
     default_slack_ns: int = TIMER_SLACK_NS
     mce_kill: int = MCE_KILL_DEFAULT
     io_flusher: int = 0
+    loginuid: int = NO_LOGIN
+    sessionid: int = NO_LOGIN
 
     def forked(self) -> Attributes:
         """Return what a child starts with."""

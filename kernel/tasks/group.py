@@ -108,11 +108,13 @@ class Group:
             self.tty = None  # the controlling terminal's inode
             self.oom_score_adj = 0
             self.oom_score_adj_min = 0  # how low the unprivileged may set it
+            self.autogroup_nice = 0  # the same in all of a session
         else:
             self.rlimits = origin.rlimits.copy(self.limits)  # and what the core knows of cred
             self.pgid, self.sid, self.tty = origin.pgid, origin.sid, origin.tty
             self.oom_score_adj = origin.oom_score_adj
             self.oom_score_adj_min = origin.oom_score_adj_min
+            self.autogroup_nice = origin.autogroup_nice
 
     def part(self) -> None:
         """Let Python begin the next turn of each thread: what its turns follow from changes.

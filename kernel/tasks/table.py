@@ -40,6 +40,8 @@ class TaskTable(dict[int, "Task"]):
         self.threads_max = THREADS_MAX
         self.last_pid = 0
         self.forks = 0
+        self.logins = 0  # that /proc/PID/loginuid has told of
+        self.autogroup_ns = 0  # until when those without rights wait with a change
         self.dead_cpu_ns = 0
         self.nice_ns = 0
         self.of_user: dict[int, int] = {}

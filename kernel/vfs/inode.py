@@ -130,6 +130,11 @@ class Inode:
         return self.nlink
 
     @property
+    def st_size(self) -> int:
+        """Bytes, as stat shows them."""
+        return self.size
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return 0

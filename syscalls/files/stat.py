@@ -78,7 +78,7 @@ def stat_of(inode: Inode, user_ns: UserNamespace = FIRST) -> Stat:
         user_ns.uid_of(inode.uid),
         user_ns.gid_of(inode.gid),
         inode.rdev,
-        inode.size,
+        inode.st_size,
         inode.block_size,
         inode.blocks,
         inode.atime,

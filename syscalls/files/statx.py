@@ -88,7 +88,7 @@ def _pack(path: Path, asked: int, user_ns: UserNamespace) -> bytes:
     return b"".join(
         (
             struct.pack("<IIQIIIH2x", fields, inode.block_size, attributes, *owner),
-            struct.pack("<QQQQ", inode.ino, inode.size, inode.blocks, supported),
+            struct.pack("<QQQQ", inode.ino, inode.st_size, inode.blocks, supported),
             *map(_time, (inode.atime, born, inode.ctime, inode.mtime)),
             struct.pack("<IIII", *_device(inode.rdev), *_device(inode.dev)),
             struct.pack("<Q104x", mount),

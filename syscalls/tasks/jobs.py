@@ -78,6 +78,7 @@ def setsid(task: Task) -> int:
         raise SyscallError(errno.EPERM)
     group = task.group
     group.sid = group.pgid = group.pid
+    group.autogroup_nice = 0
     group.tty = None
     return task.number_of(group.pid)
 

@@ -133,6 +133,10 @@ class FdDir(ProcDir):
         super().__init__(kernel, 0o500, of_task.uid, of_task.gid)
         self._of_task = of_task
 
+    @property
+    def st_size(self) -> int:
+        return len(files_of(self._of_task))
+
     def lookup(self, name: str, task: Caller) -> Inode:
         file = files_of(self._of_task).get(name_number(name))
         if file is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.clock import BOOT_EPOCH_S, CLOCK_BOOTTIME, SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
+from pkern.kernel.vfs.fs.devfs import DEVICES
 from pkern.kernel.vfs.proc.inode import device_text
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, field
 from pkern.kernel.vfs.proc.task import TICK_NS
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 
 SECTORS_PER_PAGE = 8
 FILE_SYSTEMS = ("sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "ramfs", "hugetlbfs", "hostfs")
-CHAR_DRIVERS = ("  1 mem", "  5 /dev/tty", "  5 /dev/console")
+CHAR_DRIVERS = (
+    "  1 mem", "  5 /dev/tty", "  5 /dev/console", "  5 /dev/ptmx", " 10 misc", "128 ptm",
+    "136 pts",
+)  # fmt: skip
+# Name, file below /dev, major number, minor numbers, kind.
+TTY_DRIVERS = (
+    ("/dev/tty", "tty", 5, "0", "system:/dev/tty"),
+    ("/dev/console", "console", 5, "1", "system:console"),
+    ("/dev/ptmx", "ptmx", 5, "2", "system"),
+    ("pty_slave", "pts", 136, "0-1048575", "pty:slave"),
+    ("pty_master", "ptm", 128, "0-1048575", "pty:master"),
+)
 SOFTIRQS = (
     "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
 )  # fmt: skip
@@ -218,6 +230,20 @@ def devices(kernel: Machine) -> str:
     disks = sorted({f"{os.major(inode.rdev):3d} swap\n" for _, inode in _disks(kernel)})
     chars = "".join(f"{line}\n" for line in CHAR_DRIVERS)
     return f"Character devices:\n{chars}\nBlock devices:\n{''.join(disks)}"
+
+
+def misc(kernel: Machine) -> str:
+    """Minor numbers of the devices that share major number 10. Source: devices.rst of Linux."""
+    minors = {os.minor(rdev): name for name, (rdev, _) in DEVICES.items() if os.major(rdev) == 10}
+    return "".join(f"{minor:3d} {minors[minor]}\n" for minor in sorted(minors))
+
+
+def terminal_drivers(kernel: Machine) -> str:
+    """Names, numbers and kinds of the drivers of terminals. Source: show_tty_driver()."""
+    return "".join(
+        f"{name:<20} /dev/{node:<8} {major:3d} {minors:>7} {kind}\n"
+        for name, node, major, minors, kind in TTY_DRIVERS
+    )
 
 
 def sysvipc_shm(reader: Task) -> str:

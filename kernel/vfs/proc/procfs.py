@@ -38,6 +38,11 @@ def _root_files(kernel: Machine) -> Plan:
     return made
 
 
+# Directories in that of a process, and in that of a thread: stat counts them.
+OF_PROCESS = ("attr", "fd", "fdinfo", "map_files", "net", "ns", "task")
+OF_THREAD = ("attr", "fd", "fdinfo", "net", "ns")
+
+
 class TaskDir(LateProcDir):
     """/proc/PID, or (process None) /proc/PID/task/TID."""
 
@@ -51,6 +56,7 @@ class TaskDir(LateProcDir):
         self.of_task = of_task
         self._pid_ns = pid_ns
         self.entries |= task_links(kernel, of_task)
+        self.nlink = 2 + len(OF_PROCESS if process is None else OF_THREAD)
         if process is None:
             self.entries["task"] = ThreadsDir(kernel, of_task, pid_ns, self)
         else:
@@ -92,12 +98,8 @@ class ThreadsDir(ProcDir):
         self._dirs: dict[Task, TaskDir] = {}
 
     @property
-    def nlink(self) -> int:
-        return 2 + len(self._group.threads)
-
-    @nlink.setter
-    def nlink(self, count: int) -> None:
-        """It follows the threads."""
+    def st_nlink(self) -> int:
+        return self.nlink + len(self._group.threads)
 
     def lookup(self, name: str, task: Caller) -> Inode:
         subject = self._group.threads.get(self._pid_ns.pid_of(name_number(name)))
@@ -128,6 +130,11 @@ class ProcRoot(LateProcDir):
             "thread-self": ThreadSelfLink(kernel, pid_ns),
         }
         self._tasks: dict[int, TaskDir] = {}
+
+    @property
+    def st_nlink(self) -> int:
+        own = late.load("pkern.kernel.vfs.proc.rootfiles").DIRECTORIES
+        return self.nlink + len(own) + len(list(self.kernel.tasks.processes()))
 
     def lookup(self, name: str, task: Caller) -> Inode:
         subject = self.kernel.tasks.get(self._pid_ns.pid_of(name_number(name)))

@@ -39,17 +39,23 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
     "cpuinfo": proc_cpu.cpuinfo,
     "devices": proc_machine.devices,
     "diskstats": proc_machine.diskstats,
+    "execdomains": lambda kernel: "0-0\tLinux           \t[kernel]\n",
     "filesystems": proc_machine.filesystems,
     "interrupts": proc_machine.interrupts,
     "loadavg": proc_machine.loadavg,
     "locks": proc_machine.locks,
     "meminfo": proc_machine.meminfo,
+    "misc": proc_machine.misc,
     "partitions": proc_machine.partitions,
     "softirqs": proc_machine.softirqs,
     "swaps": proc_machine.swaps,
     "version": proc_machine.version,
     "vmstat": late.function(ZONES, "vmstat"),
     "zoneinfo": late.function(ZONES, "zoneinfo"),
+}
+TERMINALS: dict[str, Callable[[Machine], Text]] = {
+    "drivers": proc_machine.terminal_drivers,
+    "ldiscs": lambda kernel: "n_tty       0\nn_null     27\n",
 }
 # The same, for root only.
 PRIVATE: dict[str, Callable[[Machine], Text]] = {
@@ -77,6 +83,8 @@ def plan(kernel: Machine) -> Plan:
         **_texts(kernel, 0o400, PRIVATE),
         **_readers_texts(kernel, CLOCKS),
         "config.gz": partial(proc_files.ConfigFile, kernel),
+        "driver": partial(ProcDir, kernel, 0o555),  # no driver and no disk's file system tells
+        "fs": partial(ProcDir, kernel, 0o555),
         "kmsg": partial(proc_files.KmsgFile, kernel),
         "kpagecgroup": partial(proc_files.PagesFile, kernel, lambda info: 0),
         "kpagecount": partial(proc_files.PagesFile, kernel, proc_files.page_count),
@@ -86,18 +94,40 @@ def plan(kernel: Machine) -> Plan:
         "net": partial(LinkInode, kernel, "self/net"),
         "sys": partial(sysctl_tree, kernel),
         "sysvipc": partial(LateProcDir, kernel, 0o555, partial(_readers_texts, kernel, SYSVIPC)),
+        "tty": partial(_terminals, kernel),
     }
+
+
+DIRECTORIES = ("driver", "fs", "sys", "sysvipc", "tty")  # stat of /proc counts them
+
+
+def _terminals(kernel: Machine) -> DirInode:
+    """Return /proc/tty; neither drivers nor line disciplines tell more of themselves."""
+    made = ProcDir(kernel, 0o555)
+    texts = _texts(kernel, 0o444, TERMINALS)
+    made.entries = {name: make() for name, make in texts.items()}
+    made.entries |= {"driver": ProcDir(kernel, 0o500), "ldisc": ProcDir(kernel, 0o555)}
+    made.nlink += 2
+    return made
+
+
+class SysctlDir(ProcDir):
+    """A directory of /proc/sys: as on Linux nobody counts what is below."""
+
+    @property
+    def st_nlink(self) -> int:
+        return 1
 
 
 def sysctl_tree(kernel: Machine) -> DirInode:
     """Return /proc/sys: a directory for each dot in the names of the sysctls."""
-    top = ProcDir(kernel, 0o555)
+    top = SysctlDir(kernel, 0o555)
     for entry in kernel.sysctl.entries():
         *groups, leaf = entry.name.split(".")
         branch: Inode = top
         for group in groups:
             assert isinstance(branch, DirInode)
-            branch = branch.entries.setdefault(group, ProcDir(kernel, 0o555))
+            branch = branch.entries.setdefault(group, SysctlDir(kernel, 0o555))
         assert isinstance(branch, DirInode)
         branch.entries[leaf] = proc_files.SysctlFile(kernel, entry.name)
     return top

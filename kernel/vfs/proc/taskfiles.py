@@ -25,8 +25,9 @@ from pkern.kernel.vfs.inode import (
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import namespaces as proc_namespaces
+from pkern.kernel.vfs.proc import sessions as proc_sessions
 from pkern.kernel.vfs.proc import task as proc_task
-from pkern.kernel.vfs.proc.inode import FixedMode, Text, task_of
+from pkern.kernel.vfs.proc.inode import FixedMode, ProcDir, Text, task_of
 from pkern.kernel.vfs.proc.mapfiles import MapFilesDir
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
 from pkern.kernel.vfs.proc.namespaces import NsDir
@@ -84,7 +85,9 @@ def _id_map(which: str) -> Row:
 
 
 ROWS: dict[str, Row] = {
+    "arch_status": Row(0o444, lambda of, reader: ""),  # of AVX-512, which the processor has not
     "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
+    "autogroup": Row(0o644, _of(proc_sessions.autogroup), proc_sessions.write_autogroup),
     "cgroup": Row(0o444, lambda of, reader: "0::/\n"),
     "clear_refs": Row(0o200, write=proc_files.write_clear_refs, whences=NOWHERE),
     "cmdline": Row(0o444, proc_task.cmdline, whences=ANYWHERE),
@@ -103,6 +106,7 @@ ROWS: dict[str, Row] = {
     "ksm_merging_pages": Row(0o400, _of(proc_task.ksm_merging_pages), gone=0),
     "ksm_stat": Row(0o400, _of(proc_task.ksm_stat), gone=0),
     "limits": Row(0o444, _of(proc_task.limits)),
+    "loginuid": Row(0o644, proc_sessions.loginuid, proc_sessions.write_loginuid, whences=ANYWHERE),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
     "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0, ready=POLLIN),
     "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0, ready=POLLIN),
@@ -119,6 +123,7 @@ ROWS: dict[str, Row] = {
     "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
     "projid_map": _id_map("projid"),
     "schedstat": Row(0o444, _of(proc_task.schedstat)),
+    "sessionid": Row(0o444, _of(proc_sessions.sessionid), whences=ANYWHERE),
     "setgroups": Row(
         0o644,
         _of(proc_namespaces.setgroups),
@@ -143,6 +148,13 @@ ROWS: dict[str, Row] = {
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "uid_map": _id_map("uid"),
     "wchan": Row(0o444, lambda of, reader: "0"),
+}
+
+
+_LABEL = Row(0o666, write=proc_sessions.write_label, whences=ANYWHERE)
+LABELS: dict[str, Row] = {
+    **dict.fromkeys(("current", "exec", "fscreate", "keycreate", "sockcreate"), _LABEL),
+    "prev": _LABEL._replace(mode=0o444),
 }
 
 
@@ -227,13 +239,22 @@ class MapsFile(TaskFile):
         return self._of_task
 
 
+class LabelsDir(ProcDir):
+    """/proc/PID/attr: what a security module would say of the task."""
+
+    def __init__(self, kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> None:
+        super().__init__(kernel, 0o555)
+        for name, row in LABELS.items():
+            self.entries[name] = TaskFile(kernel, row, of_task, pid_ns)
+
+
 # The files of a thread that do not show what its process's do.
 THREAD_ROWS: dict[str, Row] = {
     "io": ROWS["io"]._replace(text=_of(proc_task.thread_io)),
     "stat": ROWS["stat"]._replace(numbered=proc_task.thread_stat),
 }
 NOT_OF_THREADS = frozenset(
-    {"coredump_filter", "mountstats", "timens_offsets", "timers", "timerslack_ns"}
+    {"autogroup", "coredump_filter", "mountstats", "timens_offsets", "timers", "timerslack_ns"}
 )
 KINDS: dict[str, type[TaskFile]] = {"maps": MapsFile}
 
@@ -249,6 +270,7 @@ def _file(name: str, row: Row) -> Maker:
 # What makes each file, its links aside.
 OF_ALL: dict[str, Maker] = {
     **{name: _file(name, row) for name, row in ROWS.items()},
+    "attr": LabelsDir,
     "mem": lambda kernel, of_task, pid_ns: proc_files.MemFile(kernel, of_task),
     "net": lambda kernel, of_task, pid_ns: NetDir(kernel, of_task),
     "ns": lambda kernel, of_task, pid_ns: NsDir(kernel, of_task),
