@@ -50,6 +50,7 @@ class Log:
         self._cleared = 0
         # The console's level, that of lines without one, the least for the console, at boot.
         self.levels = [4, 4, 1, 7]
+        self.dmesg_restrict = 0  # kernel.dmesg_restrict
         self._level_before: int | None = None  # the console's, while it is off
 
     def write(self, level: int, text: str) -> None:

@@ -65,6 +65,13 @@ ENTRIES = (
         high=2,
     ),
     Entry(
+        "kernel.arch",
+        "The architecture, as uname -m.",
+        "table",
+        default="x86_64",
+        read_only="it says what is",
+    ),
+    Entry(
         "kernel.core_file_note_size_limit",
         "Bytes that a core file may spend on the names of mapped files.",
         "dumps",
@@ -111,6 +118,13 @@ ENTRIES = (
         "uses_pid",
         default=0,
         high=INT_MAX,
+    ),
+    Entry(
+        "kernel.dmesg_restrict",
+        "1: the log is for who has CAP_SYSLOG alone.",
+        "log",
+        default=0,
+        high=1,
     ),
     Entry("kernel.domainname", "The domain that uname shows.", "uts", default="(none)"),
     Entry("kernel.hostname", "The node name that uname shows.", "uts", default="pkern"),
@@ -210,6 +224,13 @@ ENTRIES = (
         "revirtualised",
         default=0,
         high=1,
+    ),
+    Entry(
+        "kernel.seccomp.actions_avail",
+        "What a filter may answer.",
+        "table",
+        default="kill_process kill_thread trap errno user_notif trace log allow",
+        read_only="it says what there is",
     ),
     Entry(
         "kernel.sem",
@@ -476,6 +497,13 @@ ENTRIES = (
         "vm.nr_hugepages",
         "Large pages (2 MiB) in the pool; what there is no memory for is not there.",
         "memory",
+        default=0,
+    ),
+    Entry(
+        "vm.nr_hugepages_mempolicy",
+        "The same as vm.nr_hugepages: the pool is of one node.",
+        "memory",
+        "nr_hugepages",
         default=0,
     ),
     Entry(

@@ -8,21 +8,57 @@ from __future__ import annotations
 
 from pkern.kernel.sysctl_entry import MAX, Entry, Value
 
-INT_MAX = (1 << 31) - 1
+INT_MIN, INT_MAX, UINT_MAX = -(1 << 31), (1 << 31) - 1, (1 << 32) - 1
 WRITE_ONLY = 0o200
 OWN = 0o600
 
 # Name, default, least, most, what it governs.
 NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
+    ("fs.aio-max-nr", 65536, 0, MAX, "requests of the older asynchronous I/O"),
+    ("fs.aio-nr", 0, 0, 0, "how many of these there are"),
+    ("fs.dir-notify-enable", 1, 0, INT_MAX, "notification by signals"),
+    ("fs.lease-break-time", 45, 0, INT_MAX, "seconds until a lease is broken"),
+    ("fs.leases-enable", 1, 0, INT_MAX, "leases of files"),
+    ("fs.mount-max", 100000, 1, INT_MAX, "mounts of a namespace"),
+    ("fs.overflowgid", 65534, 0, 65535, "groups that a file system has no room for"),
+    ("fs.overflowuid", 65534, 0, 65535, "users that a file system has no room for"),
     ("fs.pipe-max-size", 1 << 20, 4096, INT_MAX, "the largest buffer of a pipe, bytes"),
     ("fs.pipe-user-pages-hard", 0, 0, MAX, "pages that a user's pipes may never exceed"),
     ("fs.pipe-user-pages-soft", 16384, 0, MAX, "pages beyond which pipes get small"),
+    ("fs.protected_fifos", 0, 0, 2, "others' FIFOs in directories with the sticky bit"),
+    ("fs.protected_hardlinks", 0, 0, 1, "links to files of others"),
+    ("fs.protected_regular", 0, 0, 2, "others' files in directories with the sticky bit"),
+    ("fs.protected_symlinks", 0, 0, 1, "others' links in directories with the sticky bit"),
     ("kernel.auto_msgmni", 0, 0, 1, "nothing any more"),
     ("kernel.cap_last_cap", 40, 40, 40, "the last capability there is"),
+    ("kernel.ctrl-alt-del", 0, INT_MIN, INT_MAX, "three keys of a keyboard"),
+    ("kernel.kptr_restrict", 0, 0, 2, "addresses of the kernel in texts"),
+    ("kernel.max_lock_depth", 1024, INT_MIN, INT_MAX, "chains of locks that inherit priority"),
     ("kernel.ngroups_max", 65536, 65536, 65536, "supplementary groups at most"),
     ("kernel.overflowgid", 65534, 0, 65535, "the group of who has none here"),
     ("kernel.overflowuid", 65534, 0, 65535, "the user of who has none here"),
+    ("kernel.panic", 0, INT_MIN, INT_MAX, "seconds from a panic to a restart"),
+    ("kernel.panic_on_oops", 0, INT_MIN, INT_MAX, "panics at a fault of the kernel's"),
+    ("kernel.panic_on_warn", 0, 0, 1, "panics at a warning"),
+    ("kernel.print-fatal-signals", 0, INT_MIN, INT_MAX, "log lines about signals that kill"),
+    ("kernel.printk_delay", 0, 0, 10000, "milliseconds between two lines of the log"),
+    ("kernel.printk_ratelimit", 5, 0, INT_MAX, "seconds in which few lines are logged"),
+    ("kernel.printk_ratelimit_burst", 10, INT_MIN, INT_MAX, "how many these are"),
+    ("kernel.pty.reserve", 1024, 0, INT_MAX, "pseudo-terminals for the first mount of devpts"),
+    ("kernel.random.urandom_min_reseed_secs", 60, INT_MIN, INT_MAX, "nothing any more"),
+    ("kernel.random.write_wakeup_threshold", 256, INT_MIN, INT_MAX, "nothing any more"),
+    ("kernel.real-root-dev", 0, 0, UINT_MAX, "the root file system behind an initial one"),
+    ("kernel.sched_autogroup_enabled", 1, 0, 1, "a share of the processor for each session"),
+    ("kernel.sched_cfs_bandwidth_slice_us", 5000, 1, UINT_MAX, "bandwidth of groups"),
+    ("kernel.sched_deadline_period_max_us", 4194304, 100, UINT_MAX, "periods of deadlines"),
+    ("kernel.sched_deadline_period_min_us", 100, 0, 4194304, "periods of deadlines"),
+    ("kernel.sched_rr_timeslice_ms", 100, INT_MIN, INT_MAX, "slices of SCHED_RR"),
+    ("kernel.sched_rt_period_us", 1_000_000, 1, INT_MAX, "the period of real-time tasks"),
+    ("kernel.sched_rt_runtime_us", 950_000, -1, INT_MAX, "what of it is theirs"),
+    ("kernel.sysctl_writes_strict", 1, -1, 1, "writes that do not start at a file's beginning"),
     ("kernel.tainted", 0, 0, MAX, "what has compromised the kernel"),
+    ("kernel.task_delayacct", 0, 0, 1, "accounts of what tasks wait for"),
+    ("kernel.timer_migration", 1, 0, 1, "timers of idle processors"),
     ("vm.admin_reserve_kbytes", 8192, 0, MAX, "what mode 2 keeps for root, KiB"),
     ("vm.compact_unevictable_allowed", 1, 0, 1, "compaction of locked pages"),
     ("vm.compaction_proactiveness", 20, 0, 100, "compaction ahead of need"),
@@ -51,10 +87,17 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("vm.watermark_scale_factor", 10, 1, 3000, "the distance of watermarks"),
     ("vm.zone_reclaim_mode", 0, 0, INT_MAX, "reclaim of a node before another is used"),
 )
+PRIVATE = frozenset({"vm.mmap_rnd_bits", "vm.mmap_rnd_compat_bits"})  # others may not read them
 ROWS: tuple[tuple[str, str, int, str], ...] = (
     ("vm.lowmem_reserve_ratio", "256\t256\t32\t0\t0", 5, "pages that a zone keeps from others"),
 )
 TEXTS: tuple[tuple[str, str, str], ...] = (
+    ("kernel.printk_devkmsg", "ratelimit", "writes to the log"),
+    (
+        "kernel.seccomp.actions_logged",
+        "kill_process kill_thread trap errno user_notif trace log",
+        "actions of filters that may be logged",
+    ),
     ("vm.numa_zonelist_order", "Node", "the order of zones"),
 )
 DONE: tuple[tuple[str, int, str], ...] = (
@@ -84,7 +127,10 @@ def _entry(name: str, default: Value, governs: str, **more: int) -> Entry:
 
 
 KEPT = (
-    *(_entry(name, value, text, low=low, high=high) for name, value, low, high, text in NUMBERS),
+    *(
+        _entry(name, value, text, low=low, high=high, mode=OWN if name in PRIVATE else 0)
+        for name, value, low, high, text in NUMBERS
+    ),
     *(_entry(name, row, text, columns=columns) for name, row, columns, text in ROWS),
     *(_entry(name, value, text) for name, value, text in TEXTS),
     *(

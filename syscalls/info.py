@@ -183,7 +183,8 @@ def syslog(task: Task, action: int, addr: int = 0, count: int = 0) -> int:
 
     Errors: EPERM (CAP_SYSLOG), EINVAL, EFAULT, EAGAIN (nothing to read). Source: syslog(2).
     """
-    if not (action in FREE_FOR_ALL or task.capable("CAP_SYSLOG") or task.capable("CAP_SYS_ADMIN")):
+    free = action in FREE_FOR_ALL and not task.kernel.log.dmesg_restrict
+    if not (free or task.capable("CAP_SYSLOG") or task.capable("CAP_SYS_ADMIN")):
         raise SyscallError(errno.EPERM)
     log = task.kernel.log
     if action in NOTHING_TO_DO:

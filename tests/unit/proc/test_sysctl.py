@@ -46,6 +46,15 @@ def test_entries_are_sorted_and_explained(machine: Kernel) -> None:
         ("vm.legacy_va_layout", 0),
         ("kernel.randomize_va_space", 0),
         ("kernel.ostype", "Linux"),
+        ("kernel.dmesg_restrict", 0),
+        ("kernel.sched_rt_runtime_us", 950_000),
+        (
+            "kernel.seccomp.actions_avail",
+            "kill_process kill_thread trap errno user_notif trace log allow",
+        ),
+        ("fs.aio-nr", 0),
+        ("fs.mount-max", 100_000),
+        ("fs.protected_symlinks", 0),
     ],
 )
 def test_boot_value(machine: Kernel, name: str, value: int | str) -> None:
@@ -216,3 +225,24 @@ def test_the_console_shows_what_printk_lets_through(machine: Kernel) -> None:
     assert [line["event"] for line in shown] == ["an error", "all of it"]
     assert machine.sysctl["kernel.printk"] == "8\t4\t1\t7"
     assert [line["log_level"] for line in shown] == ["error", "info"]
+
+
+def test_a_log_that_is_restricted(machine: Kernel) -> None:
+    user = Sys(machine.spawn(uid=1000))
+    at = user.mmap(0, 4096, 3, user.MAP_PRIVATE | user.MAP_ANONYMOUS)
+    read_all, size = 3, 10
+    assert user.syslog(read_all, at, 4096) > 0
+    assert user.syslog(size) > 0
+    machine.sysctl["kernel.dmesg_restrict"] = 1
+    for action in (read_all, size):
+        with refused(errno.EPERM):
+            user.syslog(action, at, 4096)
+    assert Sys(machine.spawn(uid=0)).syslog(size) > 0
+
+
+def test_what_others_may_not_read(machine: Kernel) -> None:
+    path = "/proc/sys/vm/mmap_rnd_bits"
+    user, root = Sys(machine.spawn(uid=1000)), Sys(machine.spawn(uid=0))
+    with refused(errno.EACCES):
+        user.open(path, user.O_RDONLY)
+    assert root.read(root.open(path, root.O_RDONLY), 10) == b"28\n"

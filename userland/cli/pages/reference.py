@@ -23,6 +23,31 @@ Every entry can be read and written under /proc/sys by a task (`/proc/sys/vm/non
 boot, and in `pkern console`. A bad value is EINVAL and changes nothing; an open for writing without
 the right is EACCES; every change is logged with who did it. Values: those of a machine with 1 GiB.
 """
+# Names that are not there: below what, which, and what they belong to.
+LEFT_OUT = (
+    ("kernel", "acct", "accounting of processes"),
+    ("kernel", "bootloader_\\*, firmware_config/, io_delay_type", "hardware"),
+    ("kernel", "cad_pid, poweroff_cmd", "how a machine is switched off from inside"),
+    ("kernel", "bpf_stats_enabled, unprivileged_bpf_disabled", "bpf"),
+    ("kernel", "ftrace_\\*, traceoff_on_warning, tracepoint_printk", "tracers of functions"),
+    ("kernel", "hardlockup_\\*, hung_task_\\*, softlockup_\\*", "watchdogs"),
+    ("kernel", "nmi_watchdog, soft_watchdog, watchdog\\*", "watchdogs"),
+    ("kernel", "keys/, usermodehelper/", "keyrings, helpers in user space"),
+    ("kernel", "max_rcu_stall_to_panic, oops_\\*, warn_limit", "faults of the kernel"),
+    ("kernel", "panic_\\* but for panic_on_oops and panic_on_warn", "faults of the kernel"),
+    ("kernel", "split_lock_mitigate, unknown_nmi_panic", "hardware"),
+    ("kernel", "ns_last_pid", "checkpoint and restore"),
+    ("kernel", "numa_balancing\\*", "pages that follow who uses them"),
+    ("kernel", "perf_\\*", "counters of performance"),
+    ("fs", "binfmt_misc/, fanotify/, fuse/, quota/", "what is not modelled"),
+    ("fs", "dentry-\\*, epoll/, inode-\\*", "caches of names and inodes"),
+    ("/proc", "acpi/, bus/, consoles, dma, iomem, ioports, irq/, mtrr", "hardware"),
+    ("/proc", "crypto, kallsyms, key-users, keys, timer_list", "the kernel's own code and tables"),
+    ("/proc", "pressure/, PID/sched", "what tasks wait for; the scheduler's own numbers"),
+)
+LEFT_OUT_PAGE = """\
+## Names of Linux 6.18 that are not there
+"""
 
 SYSCALL_PAGE = """\
 # System calls
@@ -85,9 +110,10 @@ def pages() -> dict[str, str]:
 
     with Kernel() as kernel:
         sysctls = markdown_table(SYSCTL_HEADERS, sysctl_rows(kernel))
+    left_out = markdown_table(("below", "names", "what they belong to"), LEFT_OUT)
     calls = markdown_table(SYSCALL_HEADERS, syscall_rows())
     return {
-        "sysctls.md": f"{MARK}\n{SYSCTL_PAGE}\n{sysctls}\n",
+        "sysctls.md": f"{MARK}\n{SYSCTL_PAGE}\n{sysctls}\n\n{LEFT_OUT_PAGE}\n{left_out}\n",
         "syscalls.md": f"{MARK}\n{SYSCALL_PAGE}\n{calls}\n\n{ia32_text()}\n",
         "python.md": f"{MARK}\n{python_page.page()}\n",
     }
