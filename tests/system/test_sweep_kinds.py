@@ -50,6 +50,77 @@ int main(int argc, char **argv)
 	return 0;
 }
 """
+# Queues, messages, semaphores, mergeable memory, faults that a program serves: 3 where one fails.
+OBJECTS = r"""
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int failed(const char *what) { return fprintf(stderr, "%s\n", what), 3; }
+static int queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = 64 };
+	char text[64];
+	mqd_t mq = mq_open("/swept", O_RDWR | O_CREAT | O_NONBLOCK, 0600, &attr);
+	if (mq < 0)
+		return failed("mq_open");
+	int bad = mq_send(mq, "one", 4, 1) || mq_receive(mq, text, 64, NULL) != 4;
+	bad |= mq_close(mq) || mq_unlink("/swept");
+	return bad ? failed("mq") : 0;
+}
+static int messages(void)
+{
+	struct { long type; char text[40]; } m = { 1, "two" };
+	int id = msgget(IPC_PRIVATE, 0600);
+	if (id < 0)
+		return failed("msgget");
+	int bad = msgsnd(id, &m, 40, IPC_NOWAIT) || msgrcv(id, &m, 40, 0, IPC_NOWAIT) != 40;
+	bad |= msgctl(id, IPC_RMID, NULL) != 0;
+	return bad ? failed("msg") : 0;
+}
+static int semaphores(void)
+{
+	struct sembuf up = { 1, 1, SEM_UNDO }, down = { 1, -1, IPC_NOWAIT };
+	int id = semget(IPC_PRIVATE, 3, 0600);
+	if (id < 0)
+		return failed("semget");
+	int bad = semop(id, &up, 1) || semop(id, &down, 1);
+	bad |= semctl(id, 0, IPC_RMID) != 0;
+	return bad ? failed("sem") : 0;
+}
+static int faults(char *at)
+{
+	static char page[4096] __attribute__((aligned(4096))) = "three";
+	struct uffdio_api api = { UFFD_API };
+	struct uffdio_register range = { { (unsigned long)at, 8192 }, UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_copy copy = { (unsigned long)at, (unsigned long)page, 4096 };
+	struct uffdio_zeropage zero = { { (unsigned long)at + 4096, 4096 } };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	if (fd < 0)
+		return failed("userfaultfd");
+	int bad = ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range);
+	bad = bad || ioctl(fd, UFFDIO_COPY, &copy) || ioctl(fd, UFFDIO_ZEROPAGE, &zero) || at[0] != 't';
+	close(fd);
+	return bad ? failed("fault") : 0;
+}
+int main(void)
+{
+	char *at = mmap(0, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return failed("mmap");
+	if (madvise(at + 8192, 8192, MADV_MERGEABLE))
+		return failed("merge");
+	return queue() || messages() || semaphores() || faults(at) ? 3 : (puts("1"), 0);
+}
+"""
 SMALL = ["--ram", "3M", "--swap", "8M"]
 
 
@@ -146,3 +217,23 @@ def test_what_the_execve_allocates_fails_where_that_is_asked_for(tmp_path: Path)
     again = command(*refused[1].split()[1:])
     assert again.returncode == 126
     assert refused[0] in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "reported"),
+    [
+        ([], {"mmap", "merge", "userfaultfd", "fault"}),
+        (["--inject", "all:limit=NOFILE=3"], {"mq_open", "userfaultfd"}),
+        (["--inject", "all:limit=MSGQUEUE=0"], {"mq_open"}),
+        (["--inject", "mq_open,msgget,semget:error=ENOSPC"], {"mq_open", "msgget", "semget"}),
+        (["--inject", "mq_timedsend,msgsnd,semop,semtimedop:error=EIO"], {"mq", "msg", "sem"}),
+    ],
+)
+def test_objects_that_tasks_share(what: list[str], reported: set[str], tmp_path: Path) -> None:
+    """Whatever fails is told: the program does not crash, hang or go on as if all were well."""
+    program = build(tmp_path, OBJECTS)
+    done = command("sweep", "--wall", "120", "--uid", "0", *what, program)
+    assert done.stdout.startswith("without a failure: status 0: 1\n"), done.stderr
+    assert done.stderr == ""
+    assert set(re.findall(r"reports: status 3: (\w+)", done.stdout)) == reported
+    assert not re.search(r"\d  (crashes|hangs|goes on)", done.stdout)
