@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, AnonInode
+from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLHUP, wake
 from pkern.kernel.wait import Restart, WouldBlock
 
@@ -51,6 +51,7 @@ class Notice:
 class Listener(AnonInode):
     """The notices of one filter. killable: 1: a received one can be interrupted by SIGKILL only."""
 
+    lacks = NEITHER
     can_seek = False
 
     def __init__(self, kernel: Machine, killable: int) -> None:

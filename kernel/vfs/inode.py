@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.clock import SECOND
@@ -40,6 +40,9 @@ DAY_NS = 86_400 * SECOND
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 ANYWHERE = frozenset(range(5))
 FROM_START = frozenset({SEEK_SET, SEEK_CUR})  # of what has no end: a text that is made when read
+NOTHING: Mapping[int, int] = {}  # see Inode.lacks
+UNWRITTEN: Mapping[int, int] = {MAY_WRITE: errno.EINVAL}
+NEITHER: Mapping[int, int] = {MAY_READ: errno.EINVAL, MAY_WRITE: errno.EINVAL}
 NOWHERE: frozenset[int] = frozenset()  # lseek does nothing, and says 0
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
@@ -62,6 +65,7 @@ class Inode:
     can_epoll = False
     lasting_flags = 0  # of those that an open of other kinds forgets
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
+    lacks = NOTHING  # of MAY_READ and MAY_WRITE, those its kind never has: the errno
     whences = ANYWHERE  # what lseek takes
     top_offset = MAX_SIZE  # the last position that lseek takes
     protocol_name = ""  # of a socket, as its attribute tells it

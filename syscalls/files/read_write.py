@@ -147,9 +147,16 @@ def close(task: Task, fd: int) -> int:
 # ---- read ----
 
 
+def _need(file: File, wanted: int) -> None:
+    """Refuse what the file was not opened for (EBADF), and what its kind never has."""
+    file.need(wanted)
+    if wanted in file.inode.lacks:
+        raise SyscallError(file.inode.lacks[wanted])
+
+
 def _readable(task: Task, fd: int) -> File:
     file = task.fds.get(fd)
-    file.need(MAY_READ)
+    _need(file, MAY_READ)
     if file.inode.kind == "dir":
         raise SyscallError(errno.EISDIR)
     return file
@@ -157,7 +164,7 @@ def _readable(task: Task, fd: int) -> File:
 
 def _writable(task: Task, fd: int) -> File:
     file = task.fds.get(fd)
-    file.need(MAY_WRITE)
+    _need(file, MAY_WRITE)
     return file
 
 
@@ -247,7 +254,7 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
 def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """Read up to count bytes to addr. Errors: as read, EFAULT. Source: read(2)."""
     file = task.fds.get(fd)
-    file.need(MAY_READ)
+    _need(file, MAY_READ)
     task.mm.check_user(addr, count)
     return _read_into(task, file, [(addr, count)], None)
 
@@ -257,7 +264,7 @@ def pread64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Read up to count bytes at pos to addr. Errors: as pread64, EFAULT. Source: pread(2)."""
     pos = _offset(pos)
     file = seekable(task.fds.get(fd))
-    file.need(MAY_READ)
+    _need(file, MAY_READ)
     task.mm.check_user(addr, count)
     return _read_into(task, file, [(addr, count)], pos)
 
@@ -451,7 +458,7 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
 
 def _readv(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
-    file.need(MAY_READ)
+    _need(file, MAY_READ)
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
         return 0
@@ -469,7 +476,7 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
 
 
 def _writev(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
-    file.need(MAY_WRITE)
+    _need(file, MAY_WRITE)
     buffers = buffers_at(task, addr, count)
     if not bytes_of(buffers):
         return 0
@@ -491,7 +498,7 @@ def _rewritable(task: Task, fd: int, pos: int) -> File:
     file = task.fds.get(fd)
     if not file.inode.can_pwrite:
         raise SyscallError(errno.ESPIPE)
-    seekable(file).need(MAY_WRITE)
+    _need(seekable(file), MAY_WRITE)
     return file
 
 

@@ -13,7 +13,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, NEITHER, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Item:
 
 class EpollInode(AnonInode):
     """The set. It is ready to be read when one of its items is to be reported."""
+
+    lacks = NEITHER
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o600)

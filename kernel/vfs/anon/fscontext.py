@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import Inode
+from pkern.kernel.vfs.inode import UNWRITTEN, Inode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -37,6 +37,7 @@ class FsContext(Inode):
     not say it again means 0, as Linux's.
     """
 
+    lacks = UNWRITTEN
     kind = "anon"
     noexec = True
     can_seek = False

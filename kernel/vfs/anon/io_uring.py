@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
-from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode, MappedInode
+from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, Inode, MappedInode
 from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def _rounded(nbytes: int, unit: int) -> int:
 class RingInode(MappedInode):
     """Both rings and the entries; asked: how often a wait may look for entries."""
 
+    lacks = NEITHER
     kind = "anon"
     type_bits = 0
     noexec = True

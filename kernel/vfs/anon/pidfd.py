@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pkern.kernel.vfs.file import File
-from pkern.kernel.vfs.inode import POLLIN, POLLRDNORM, AnonInode
+from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLRDNORM, AnonInode
 from pkern.kernel.vfs.pipe import POLLHUP
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Subject(Protocol):
 class PidInode(AnonInode):
     """A process or thread: readable once it has ended, hung up once it has been waited for."""
 
+    lacks = NEITHER
     kind = "pidfd"
     lasting_flags = PIDFD_THREAD
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM}

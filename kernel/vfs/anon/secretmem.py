@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import Inode, MappedInode
+from pkern.kernel.vfs.inode import NEITHER, Inode, MappedInode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class SecretInode(MappedInode):
     """A file that can only be mapped, once it has a size, which is set once."""
 
+    lacks = NEITHER
     kind = "secret"
     type_bits = S_IFREG
     can_sync = False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, POLLIN, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, POLLIN, UNWRITTEN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -41,6 +41,7 @@ class Reader(Protocol):
 class SignalInode(AnonInode):
     """A set of signals. pack: makes struct signalfd_siginfo of what signals.take() gives."""
 
+    lacks = UNWRITTEN
     also_ready: ClassVar[dict[int, int]] = {}
     can_nowait = MAY_READ
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.inode import MAY_READ, POLLIN, AnonInode
+from pkern.kernel.vfs.inode import MAY_READ, POLLIN, UNWRITTEN, AnonInode
 from pkern.kernel.vfs.pipe import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
@@ -24,6 +24,7 @@ class TimerInode(AnonInode):
     interval: nanoseconds between expirations, 0: there is one.
     """
 
+    lacks = UNWRITTEN
     also_ready: ClassVar[dict[int, int]] = {}
     can_nowait = MAY_READ
     due: int | None = None

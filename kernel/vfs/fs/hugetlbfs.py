@@ -9,7 +9,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import HUGE_SIZE
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
-from pkern.kernel.vfs.inode import MappedInode
+from pkern.kernel.vfs.inode import UNWRITTEN, MappedInode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class HugeInode(MappedInode):
     """A file that can be mapped, read and truncated to large pages, not written."""
 
+    lacks = UNWRITTEN
     mapping_flags = lib.MAPPING_HUGE
     block_size = HUGE_SIZE
 

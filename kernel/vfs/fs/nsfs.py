@@ -14,7 +14,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import USER, Namespace
 from pkern.kernel.namespaces.user import UserNamespace
 from pkern.kernel.vfs.file import CLOEXEC, O_RDONLY, File
-from pkern.kernel.vfs.inode import MAY_WRITE, Inode
+from pkern.kernel.vfs.inode import MAY_WRITE, NEITHER, Inode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -26,6 +26,7 @@ DEV_NSFS = 4  # st_dev
 class NsInode(Inode):
     """A namespace, in use as long as it is open."""
 
+    lacks = NEITHER
     kind = "ns"
     type_bits = stat.S_IFREG
     noexec = True

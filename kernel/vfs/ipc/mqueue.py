@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import FROM_START, POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.inode import FROM_START, POLLIN, POLLOUT, UNWRITTEN, Inode
 from pkern.kernel.vfs.pipe import wake
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Notification(NamedTuple):
 class QueueInode(Inode):
     """One queue. charge: bytes that its maker's RLIMIT_MSGQUEUE is charged with."""
 
+    lacks = UNWRITTEN
     can_epoll = True
     whences = FROM_START
 

@@ -10,8 +10,8 @@ from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
-from pkern.kernel.vfs.inode import ANYWHERE, MAX_SIZE, MAY_READ, MAY_WRITE, POLLIN, Inode
-from pkern.kernel.vfs.proc.inode import AddressFile, FixedMode, ProcInode, task_of
+from pkern.kernel.vfs.inode import ANYWHERE, MAX_SIZE, MAY_READ, MAY_WRITE, POLLIN, UNWRITTEN, Inode
+from pkern.kernel.vfs.proc.inode import AddressFile, FixedMode, MachineFile, task_of
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def word_range(pos: int, nbytes: int, total: int) -> tuple[int, int]:
 
 class PagemapFile(AddressFile):
     """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
+
+    lacks = UNWRITTEN
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o400)
@@ -104,7 +106,7 @@ def page_flags(info: Any) -> int:
     return word
 
 
-class PagesFile(ProcInode):
+class PagesFile(MachineFile):
     """/proc/kpagecount and kpageflags: a word for each page of RAM."""
 
     def __init__(self, kernel: Machine, word: Callable[[Any], int]) -> None:
@@ -169,7 +171,7 @@ class MemFile(AddressFile):
 # ---- the log ----
 
 
-class KmsgFile(ProcInode):
+class KmsgFile(MachineFile):
     """/proc/kmsg: the log, each line to one reader only, as syslog(2) hands it out."""
 
     whences = ANYWHERE
@@ -206,7 +208,7 @@ CONFIG = """
     """
 
 
-class ConfigFile(ProcInode):
+class ConfigFile(MachineFile):
     """/proc/config.gz: how the kernel is configured."""
 
     whences = ANYWHERE

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.fs.latedir import LateDir
-from pkern.kernel.vfs.inode import FROM_START, DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import FROM_START, NOTHING, UNWRITTEN, DirInode, Inode, LinkInode
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -76,6 +76,7 @@ class TextFile(ProcInode):
     """A file whose content text() makes."""
 
     can_pwrite = False
+    lacks = UNWRITTEN
 
     def __init__(self, kernel: Machine, mode: int, text: Callable[[], Text]) -> None:
         super().__init__(kernel, mode)
@@ -93,10 +94,21 @@ class TextFile(ProcInode):
         return self._content[pos : pos + nbytes]
 
 
-class PolledText(TextFile):
+class MachineFile(ProcInode):
+    """A file that is no task's: its write exists, and fails before it looks at anything."""
+
+    is_sink = True
+
+    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
+        """Refuse. Errors: EIO."""
+        raise SyscallError(errno.EIO)
+
+
+class PolledText(MachineFile, TextFile):
     """A text about the machine, which may be waited for although it is always ready."""
 
     can_epoll = True
+    lacks = NOTHING
 
     def opened(self, task: Caller) -> Inode:
         return self.for_one_open(PolledText(self.kernel, self.mode, self._text))

@@ -20,6 +20,7 @@ from pkern.kernel.vfs.inode import (
     MAY_WRITE,
     NOWHERE,
     POLLIN,
+    UNWRITTEN,
     Inode,
 )
 from pkern.kernel.vfs.proc import files as proc_files
@@ -177,6 +178,8 @@ class TaskFile(FixedMode):
         self._row = row
         self.whences, self.can_epoll = row.whences, bool(row.ready)
         self.can_pwrite = row.whences != FROM_START  # seq_open() of Linux 6.18
+        if row.write is None:
+            self.lacks = UNWRITTEN
         self._of_task = of_task
         self._reader = reader
         self._content = b""

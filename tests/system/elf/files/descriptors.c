@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -133,6 +134,35 @@ static void kinds(void)
 	       fcntl(open(file, O_RDWR | O_CREAT, 0600), CREATED_QUERY));
 }
 
+/* What a kind never has is said before anyone looks at the memory. */
+static void from_nowhere(const char *kind, int fd)
+{
+	char byte;
+	printf("%s:\n", kind);
+	say("write from nowhere", write(fd, (void *)8, 8));
+	say("write nothing", write(fd, &byte, 0));
+	say("writev nothing", writev(fd, NULL, 0));
+	say("readv nothing", readv(fd, NULL, 0));
+	close(fd);
+}
+
+static void never(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	from_nowhere("epoll", epoll_create1(0));
+	from_nowhere("timerfd", timerfd_create(CLOCK_MONOTONIC, 0));
+	from_nowhere("signalfd", signalfd(-1, &none, 0));
+	from_nowhere("pidfd", syscall(SYS_pidfd_open, getpid(), 0));
+	from_nowhere("a namespace", open("/proc/self/ns/mnt", O_RDONLY));
+	from_nowhere("large pages", memfd_create("large", MFD_HUGETLB));
+	from_nowhere("secret memory", syscall(SYS_memfd_secret, 0));
+	from_nowhere("a file of a task", open("/proc/self/status", O_RDWR));
+	from_nowhere("its pages", open("/proc/self/pagemap", O_RDWR));
+	from_nowhere("a file of the machine", open("/proc/meminfo", O_RDWR));
+	from_nowhere("eventfd", eventfd(0, EFD_NONBLOCK));
+}
+
 static void memfd_attributes(void)
 {
 	char value[8];
@@ -194,6 +224,7 @@ int main(int argc, char **argv)
 	file = name;
 	kinds();
 	unlink(name);
+	never();
 	memfd_attributes();
 	longevity();
 	mapped("/dev/full", O_RDWR, MAP_SHARED, PROT_READ);
