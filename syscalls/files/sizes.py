@@ -85,7 +85,7 @@ def ftruncate(task: Task, fd: int, size: int) -> int:
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
     file = task.fds.get(fd)
-    if not file.access & MAY_WRITE or file.inode.kind != "file":
+    if not file.access & MAY_WRITE or not stat.S_ISREG(file.inode.type_bits):
         raise SyscallError(errno.EINVAL)
     return _set_size(task, file.inode, size)
 
