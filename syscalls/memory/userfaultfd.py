@@ -94,8 +94,7 @@ def _check_range(context: UserfaultInode, start: int, length: int) -> None:
 
 def _check_unaligned(context: UserfaultInode, start: int, length: int) -> None:
     top = context.task_size
-    low = int(context.kernel.memory.tunables.mmap_min_addr)
-    if length % PAGE_SIZE or not length or start < low or start >= top or length > top - start:
+    if length % PAGE_SIZE or not length or start >= top or length > top - start:
         raise SyscallError(errno.EINVAL)
 
 

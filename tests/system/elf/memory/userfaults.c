@@ -158,6 +158,10 @@ static void woken(void)
 	int fd = new_fd(0);
 	char *at = memory(2, MAP_PRIVATE);
 	watch(fd, at, 2, MISSING);
+	struct uffdio_range lowest = { 0, P };
+	struct uffdio_copy from_there = { (ul)at, 0, P, 0, 0 };
+	SAY("wake the lowest page", ioctl(fd, UFFDIO_WAKE, &lowest));
+	SAY("copy from it", ioctl(fd, UFFDIO_COPY, &from_there));
 	pid_t pid = fork();
 	if (!pid) {
 		struct uffd_msg m;
