@@ -21,6 +21,7 @@ from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
 from pkern.syscalls.files.read_write import (
     IN_ACCESS,
+    O_NOATIME,
     UNSEEKABLE,
     readable_part,
     seekable,
@@ -93,8 +94,10 @@ def _pages(start: int, nbytes: int, hold: Callable[[int], int]) -> list[PageRef]
     return found
 
 
-def _tell_read(file: File) -> None:
-    """Tell who watches a file that it was read."""
+def _was_read(file: File) -> None:
+    """Note that a file's content was read, and tell who watches it."""
+    if not file.flags & O_NOATIME:
+        file.accessed()
     notify = file.kernel.vfs.notify
     if notify is not None:
         notify.used(file, IN_ACCESS)
@@ -104,7 +107,7 @@ def _fill(source: File, start: int, pipe: PipeInode, nbytes: int) -> int:
     """Put a file's bytes into a pipe, as pages where it has some; return how many."""
     data = source.inode.file_read(source, start, nbytes)
     if data:
-        _tell_read(source)
+        _was_read(source)
     return pipe.put_pages(data, _pages_of_file(source, start, len(data)))
 
 
@@ -116,7 +119,7 @@ def _move(task: Task, source: File, start: int, target: File, to: int, count: in
         if not data:
             break
         if not done:
-            _tell_read(source)
+            _was_read(source)
         try:
             written = write_at(task, target, to + done, data)
         except SyscallError:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,6 +27,29 @@ static void show(const char *what)
 	       MOVED(now.st_ctim, before.st_ctim) ? " ctime" : "");
 	before = now;
 	nanosleep(&nap, 0);
+}
+
+/* What reads the content without the caller's memory. */
+static void copies(const struct timespec *old)
+{
+	int ends[2], null = open("/dev/null", O_WRONLY);
+	off_t from = 0, to = 4 * PAGE;
+	pipe(ends);
+	futimens(fd, old);
+	fstat(fd, &before);
+	splice(fd, &from, ends[1], 0, 10, 0);
+	show("splice");
+	futimens(fd, old);
+	fstat(fd, &before);
+	sendfile(null, fd, &from, 10);
+	show("sendfile");
+	futimens(fd, old);
+	fstat(fd, &before);
+	copy_file_range(fd, &from, fd, &to, 10, 0);
+	show("copy_file_range");
+	close(ends[0]);
+	close(ends[1]);
+	close(null);
 }
 
 static void run(void)
@@ -70,6 +94,8 @@ static void run(void)
 	fstat(fd, &before);
 	p[0] = c;
 	show("private store");
+	munmap(p, 16 * PAGE);
+	copies(old);
 }
 
 int main(void)
