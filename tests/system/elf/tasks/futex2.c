@@ -64,6 +64,19 @@ static void arguments(void)
 	printf("no limit, any clock %ld\n", call(WAIT, at, 1, 1, U32, 0, 99));
 }
 
+/* A shared word of an anonymous page that no one can write is refused: there is nobody else. */
+static void read_only(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	printf("read only: %ld %ld %ld, shared %ld %ld\n",
+	       call(SYS_futex, (long)page, 0, 1, 0, 0, 0),
+	       call(SYS_futex, (long)page, 1, 1, 0, 0, 0),
+	       call(SYS_futex, (long)page, 1 | PRIVATE, 1, 0, 0, 0),
+	       call(SYS_futex, (long)shared, 0, 1, 0, 0, 0),
+	       call(SYS_futex, (long)shared, 1, 1, 0, 0, 0));
+}
+
 static void vectors(void)
 {
 	struct waiter two[2] = { { 0, (uintptr_t)words, U32, 0 },
@@ -216,7 +229,7 @@ static void numa_words(void)
 }
 
 /* Words of pages that may only be read: what a file has is known, what is one's own is refused. */
-static void read_only(const char *name, int kind, int fd, int store)
+static void only_readable(const char *name, int kind, int fd, int store)
 {
 	uint32_t *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, kind, fd, 0);
 	struct waiter two[2] = { { 0, (uintptr_t)words, U32, 0 }, { 0, (uintptr_t)word, U32, 0 } };
@@ -240,9 +253,9 @@ static void rights(void)
 
 	ftruncate(fd, 4096);
 	for (int store = 0; store < 2; store++) {
-		read_only("own", MAP_PRIVATE | MAP_ANONYMOUS, -1, store);
-		read_only("a file's copy", MAP_PRIVATE, fd, store);
-		read_only("shared", MAP_SHARED, fd, store);
+		only_readable("own", MAP_PRIVATE | MAP_ANONYMOUS, -1, store);
+		only_readable("a file's copy", MAP_PRIVATE, fd, store);
+		only_readable("shared", MAP_SHARED, fd, store);
 	}
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	view = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -259,6 +272,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IONBF, 0);
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	arguments();
+	read_only();
 	vectors();
 	limits();
 	sleepers();
