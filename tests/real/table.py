@@ -305,6 +305,17 @@ PROGRAMS = (
         wall=180,
     ),
     Program(
+        "User Mode Linux of Debian 13",
+        "busybox-static",
+        "busybox >/dev/null && cat $BUILT/trixie/version 2>/dev/null || echo the latest",
+        "sh $FILES/uml/later.sh",
+        "a later kernel, in a root of its own with the C library that it needs: the same; twice, "
+        "and both runs are the same",
+        "sh $FILES/uml/trixie.sh",
+        options=("--twice",),
+        wall=180,
+    ),
+    Program(
         "User Mode Linux, ext4",
         *UML,
         "sh $FILES/uml/ext4.sh script.sh",
