@@ -849,6 +849,20 @@ struct order {
 	uint64_t nr, last_pgoff;
 };
 
+/* The twins of one that is in the tree; how many there are. */
+static uint64_t check_ring(struct check *c, const struct vma *head)
+{
+	uint64_t nr = 0;
+	for (const struct vma *vma = head; vma != head || !nr; vma = vma->twin_next, nr++)
+		if (vma->twin_next->twin_prev != vma || vma_mapping(vma) != vma_mapping(head) ||
+		    vma->flags & VM_NONLINEAR || vma->pgoff != head->pgoff ||
+		    vma_pages(vma) != vma_pages(head) || vma_is_in_tree(vma) != (vma == head)) {
+			fault(c, 8, "vma %#lx: wrong in a ring of twins", vma->start);
+			return nr;
+		}
+	return nr;
+}
+
 static uint64_t check_pgoff_tree(struct check *c, struct order *o, const struct tree_node *node)
 {
 	if (!node || !links_right(c, 8, node))
@@ -861,7 +875,7 @@ static uint64_t check_pgoff_tree(struct check *c, struct order *o, const struct 
 	if (vma->pgoff < o->last_pgoff)
 		fault(c, 8, "vma %#lx: wrong order by pgoff", vma->start);
 	o->last_pgoff = vma->pgoff;
-	o->nr++;
+	o->nr += check_ring(c, vma);
 	uint64_t right = check_pgoff_tree(c, o, node->right);
 	most = left > most ? left : most;
 	most = right > most ? right : most;

@@ -107,7 +107,14 @@ struct tree {
 void tree_insert(struct tree *tree, struct tree_node *node);
 /* As the next after place (NULL: before all), where the caller knows the order. */
 void tree_insert_after(struct tree *tree, struct tree_node *place, struct tree_node *node);
+/* Behind last, the last of all, where that priority puts it; without summaries until tree_appended(). */
+void tree_append(struct tree *tree, struct tree_node *last, struct tree_node *node,
+		 uint32_t priority);
+void tree_appended(struct tree *tree, struct tree_node *last);
+void tree_replace(struct tree *tree, struct tree_node *old, struct tree_node *new);
 void tree_erase(struct tree *tree, struct tree_node *node);
+void tree_drop_last(struct tree *tree,
+		    struct tree_node *last); /* of a tree that goes: no summaries */
 void tree_update_path(struct tree *tree, struct tree_node *node);
 
 /* ---- physical pages (page.c) ---- */
@@ -192,8 +199,13 @@ struct vma {
 	struct tree_node by_pgoff; /* in mapping->vmas */
 	uint64_t max_last;         /* last pgoff of the subtree */
 	struct vma *anon_prev, *anon_next;
-	struct vma *list_prev, *list_next;           /* in mapping->list_first */
-	struct vma *nonlinear_prev, *nonlinear_next; /* in mapping->nonlinear */
+	struct vma *list_prev, *list_next; /* in mapping->list_first */
+	union { /* nonlinear: in mapping->nonlinear; else the ring of twins, if the tree is kept */
+		struct vma *nonlinear_prev, *twin_prev;
+	};
+	union {
+		struct vma *nonlinear_next, *twin_next;
+	};
 	uint64_t cursor; /* nonlinear: where the next cluster to unmap begins, bytes from start */
 };
 
@@ -573,7 +585,9 @@ struct vma *vma_peek(const mm *mm, uint64_t addr); /* the same, and it is not re
 struct vma *vma_find_intersection(mm *mm, uint64_t start, uint64_t end);
 void vma_link(mm *mm, struct vma *vma);
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original); /* fork: behind all others */
+void vma_copies_linked(mm *mm);                                     /* after the last of them */
 void vma_unlink(mm *mm, struct vma *vma);                           /* frees it, drops its file */
+void vma_unlink_last(mm *mm); /* the same, where all the others will follow */
 void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
 struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
@@ -672,6 +686,8 @@ void mapping_link_vma(struct vma *vma);
 void mapping_link_copy(struct vma *copy,
 		       struct vma *original); /* beside it: same file, same pgoff */
 void mapping_unlink_vma(struct vma *vma);
+/* A linear one in a tree: it stands there itself, not only in the ring of one that does. */
+static inline bool vma_is_in_tree(const struct vma *vma) { return vma->by_pgoff.priority != 0; }
 /* Every linear VMA of mp that shows [first, last]. */
 struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last);
 struct vma *mapping_next_vma(struct vma *vma, uint64_t first, uint64_t last);

@@ -86,7 +86,7 @@ static void destroy_last(mm *mm)
 		struct vma *vma = mm->last;
 		start = vma->start;
 		zap_range(vma, start, vma->end);
-		vma_unlink(mm, vma);
+		vma_unlink_last(mm);
 	} while (mm->last && start - mm->last->end < PMD_SIZE);
 	pt_prune(mm, start, end);
 }
@@ -177,6 +177,7 @@ int64_t mm_fork(mm *parent, const struct limits *limits, mm **out)
 			return err;
 		}
 	}
+	vma_copies_linked(child);
 	*out = child;
 	return 0;
 }

@@ -89,6 +89,43 @@ void tree_insert_after(struct tree *tree, struct tree_node *place, struct tree_n
 	attach(tree, parent, link, node);
 }
 
+void tree_append(struct tree *tree, struct tree_node *last, struct tree_node *node,
+		 uint32_t priority)
+{
+	struct tree_node *below = NULL, *above = last;
+	for (; above && above->priority < priority; above = above->parent) {
+		tree->update(above); /* nothing comes below it any more */
+		below = above;
+	}
+	*node = (struct tree_node){ below, NULL, above, priority };
+	if (below)
+		below->parent = node;
+	*(above ? &above->right : &tree->root) = node;
+}
+
+void tree_appended(struct tree *tree, struct tree_node *last)
+{
+	for (; last; last = last->parent)
+		tree->update(last);
+}
+
+/* Let new have the place of old, and a summary of its own. */
+void tree_replace(struct tree *tree, struct tree_node *old, struct tree_node *new)
+{
+	*new = *old;
+	replace_child(tree, old->parent, old, new);
+	if (new->left)
+		new->left->parent = new;
+	if (new->right)
+		new->right->parent = new;
+	tree->update(new);
+}
+
+void tree_drop_last(struct tree *tree, struct tree_node *last)
+{
+	replace_child(tree, last->parent, last, last->left);
+}
+
 void tree_erase(struct tree *tree, struct tree_node *node)
 {
 	while (node->left && node->right)

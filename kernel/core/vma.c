@@ -258,7 +258,8 @@ static inline void stored(const mm *mm, const struct vma *vma)
 		tell_stored(vma);
 }
 
-static void link_after(mm *mm, struct vma *vma, struct vma *prev)
+/* Enter the list, and be counted; the tree is the caller's. */
+static void list_after(mm *mm, struct vma *vma, struct vma *prev)
 {
 	struct vma *next = prev ? prev->next : mm->first;
 	vma->mm = mm;
@@ -267,8 +268,6 @@ static void link_after(mm *mm, struct vma *vma, struct vma *prev)
 	*(prev ? &prev->next : &mm->first) = vma;
 	*(next ? &next->prev : &mm->last) = vma;
 	vma->gap = gap_before(vma);
-	tree_insert_after(&mm->vmas, prev ? &prev->by_addr : NULL, &vma->by_addr);
-	refresh_gap(next);
 	account(vma, (int64_t)vma_pages(vma));
 	mm->counters.map_count++;
 	mm->machine->counters.nr_vmas++;
@@ -277,34 +276,50 @@ static void link_after(mm *mm, struct vma *vma, struct vma *prev)
 	mm->recent = vma;
 }
 
+static struct tree_node *addr_node(struct vma *vma) { return vma ? &vma->by_addr : NULL; }
+
 void vma_link(mm *mm, struct vma *vma)
 {
 	struct vma *next = vma_find(mm, vma->start);
-	link_after(mm, vma, next ? next->prev : mm->last);
+	struct vma *prev = next ? next->prev : mm->last;
+	list_after(mm, vma, prev);
+	tree_insert_after(&mm->vmas, addr_node(prev), &vma->by_addr);
+	refresh_gap(next);
 	stored(mm, vma);
 	mapping_link_vma(vma);
 }
 
 void vma_link_copy(mm *mm, struct vma *copy, struct vma *original)
 {
-	link_after(mm, copy, mm->last);
+	struct vma *last = mm->last;
+	list_after(mm, copy, last);
+	tree_append(&mm->vmas, addr_node(last), &copy->by_addr, original->by_addr.priority);
 	stored(mm, copy);
 	mapping_link_copy(copy, original);
 }
 
-static void take_out(mm *mm, struct vma *vma)
+void vma_copies_linked(mm *mm) { tree_appended(&mm->vmas, addr_node(mm->last)); }
+
+/* Leave the list and the mapping, and be counted no more; the tree is the caller's. */
+static void leave_lists(mm *mm, struct vma *vma)
 {
 	struct vma *prev = vma->prev, *next = vma->next;
 	mapping_unlink_vma(vma);
-	tree_erase(&mm->vmas, &vma->by_addr);
 	*(prev ? &prev->next : &mm->first) = next;
 	*(next ? &next->prev : &mm->last) = prev;
-	refresh_gap(next);
 	account(vma, -(int64_t)vma_pages(vma));
 	mm->counters.map_count--;
 	mm->machine->counters.nr_vmas--;
 	if (mm->recent == vma)
 		mm->recent = NULL;
+}
+
+static void take_out(mm *mm, struct vma *vma)
+{
+	struct vma *next = vma->next;
+	leave_lists(mm, vma);
+	tree_erase(&mm->vmas, &vma->by_addr);
+	refresh_gap(next);
 }
 
 void vma_discard(struct vma *vma)
@@ -322,6 +337,16 @@ void vma_unlink(mm *mm, struct vma *vma)
 	if (vma->flags & VM_ACCOUNT)
 		commit_release(mm->machine, vma_pages(vma));
 	take_out(mm, vma);
+	vma_discard(vma);
+}
+
+void vma_unlink_last(mm *mm)
+{
+	struct vma *vma = mm->last;
+	if (vma->flags & VM_ACCOUNT)
+		commit_release(mm->machine, vma_pages(vma));
+	leave_lists(mm, vma);
+	tree_drop_last(&mm->vmas, &vma->by_addr);
 	vma_discard(vma);
 }
 

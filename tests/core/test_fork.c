@@ -143,6 +143,31 @@ static void many_mappers(struct world *w)
 	EXPECT_EQ(w->m->counters.nr_chain_blocks, 0);
 }
 
+/* Copies that show the same, whichever of them goes first; one that shows less is none of them. */
+static void twins(struct world *w)
+{
+	file *f = memory_file(w, 8);
+	uint64_t at = map(w, 4, RW, MAP_SHARED, f, 2), below = map(w, 4, RW, MAP_SHARED, f, 0);
+	mm *child = fork_mm(w, w->mm), *second = fork_mm(w, child), *third = fork_mm(w, w->mm);
+	mm *all[] = { w->mm, child, second, third };
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(store(w, all[i], at + PAGES(1), (uint8_t)i), 1);
+		EXPECT_EQ(store(w, all[i], below + PAGES(3), (uint8_t)i), 1);
+	}
+	EXPECT_EQ(mapping_find(f->mapping, 3)->mapcount, 8);
+	CHECK(w);
+	STEP(w, mm_munmap(second, at + PAGES(3), PAGES(1)), 0);
+	STEP(w, mm_munmap(child, at, PAGES(1)), 0);
+	drop_mm(w, w->mm); /* whose were first */
+	CHECK(w);
+	STEP(w, mapping_truncate(f->mapping, PAGES(3)), 0);
+	EXPECT_EQ(load(w, child, below + PAGES(2)), load(w, third, at));
+	drop_mm(w, second);
+	CHECK(w);
+	STEP(w, mapping_truncate(f->mapping, 0), 0);
+	EXPECT_EQ(load(w, third, at), BUS_ADRERR);
+}
+
 TESTS(TEST(private_pages_are_copied_on_write), TEST(grandchildren), TEST(shared_pages_stay_shared),
       TEST(private_file_copies), TEST(advice_about_fork), TEST(locks_are_not_inherited),
-      TEST(commit_is_charged_for_each_task), TEST(many_mappers))
+      TEST(commit_is_charged_for_each_task), TEST(many_mappers), TEST(twins))

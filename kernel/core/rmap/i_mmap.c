@@ -4,6 +4,10 @@
  * Linear ones stand on a list, in order of arrival, or in an interval tree by
  * page offset: what the machine's reverse map keeps (KEEPS_LIST, KEEPS_TREE;
  * comparing machines keep both).  Nonlinear ones stand on a list of their own.
+ *
+ * A fork's copy shows what its original does.  Such twins stand in a ring, of
+ * which one is in the tree: so a fork, and the exit of its child, leave trees
+ * as they are.
  */
 #include "core.h"
 
@@ -77,6 +81,32 @@ static void list_unlink(mapping *mp, struct vma *vma)
 	*(next ? &next->list_prev : &mp->list_last) = prev;
 }
 
+static void tree_link(mapping *mp, struct vma *vma)
+{
+	vma->twin_prev = vma->twin_next = vma;
+	tree_insert(&mp->vmas, &vma->by_pgoff);
+}
+
+static void ring_link(struct vma *copy, struct vma *original)
+{
+	struct vma *next = original->twin_next;
+	copy->twin_prev = original;
+	copy->twin_next = next;
+	original->twin_next = next->twin_prev = copy;
+	copy->by_pgoff.priority = 0; /* not in the tree: there nobody has that */
+}
+
+static void tree_unlink(mapping *mp, struct vma *vma)
+{
+	struct vma *prev = vma->twin_prev, *next = vma->twin_next;
+	if (next == vma)
+		tree_erase(&mp->vmas, &vma->by_pgoff);
+	else if (vma_is_in_tree(vma))
+		tree_replace(&mp->vmas, &vma->by_pgoff, &next->by_pgoff);
+	prev->twin_next = next;
+	next->twin_prev = prev;
+}
+
 static bool link_counted(mapping *mp, struct vma *vma) /* true: a linear one */
 {
 	mp->nr_vmas++;
@@ -95,7 +125,7 @@ void mapping_link_vma(struct vma *vma)
 	if (mp->machine->rmap->keeps & KEEPS_LIST)
 		list_link(mp, vma, mp->list_last);
 	if (mp->machine->rmap->keeps & KEEPS_TREE)
-		tree_insert(&mp->vmas, &vma->by_pgoff);
+		tree_link(mp, vma);
 }
 
 void mapping_link_copy(struct vma *copy, struct vma *original)
@@ -106,7 +136,7 @@ void mapping_link_copy(struct vma *copy, struct vma *original)
 	if (mp->machine->rmap->keeps & KEEPS_LIST)
 		list_link(mp, copy, original);
 	if (mp->machine->rmap->keeps & KEEPS_TREE)
-		tree_insert_after(&mp->vmas, &original->by_pgoff, &copy->by_pgoff);
+		ring_link(copy, original);
 }
 
 void mapping_unlink_vma(struct vma *vma)
@@ -125,7 +155,7 @@ void mapping_unlink_vma(struct vma *vma)
 	if (mp->machine->rmap->keeps & KEEPS_LIST)
 		list_unlink(mp, vma);
 	if (mp->machine->rmap->keeps & KEEPS_TREE)
-		tree_erase(&mp->vmas, &vma->by_pgoff);
+		tree_unlink(mp, vma);
 }
 
 /* ---- looking for those that show [first, last] ---- */
@@ -187,7 +217,9 @@ struct vma *mapping_first_vma(mapping *mp, uint64_t first, uint64_t last)
 
 struct vma *mapping_next_vma(struct vma *vma, uint64_t first, uint64_t last)
 {
-	if (vma->mm->machine->rmap->keeps & KEEPS_TREE)
-		return tree_next(vma, first, last);
+	if (vma->mm->machine->rmap->keeps & KEEPS_TREE) {
+		struct vma *twin = vma->twin_next; /* or itself */
+		return vma_is_in_tree(twin) ? tree_next(twin, first, last) : twin;
+	}
 	return list_overlap(vma->list_next, first, last);
 }
