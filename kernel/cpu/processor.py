@@ -148,6 +148,8 @@ class RunQueue(Generic[Task]):
 class Context:
     """The registers of one task."""
 
+    __slots__ = ("_owner", "handle")
+
     def __init__(self, handle: Any, task: Thread) -> None:
         if handle == ffi.NULL:
             raise SyscallError(errno.ENOMEM)
@@ -160,9 +162,9 @@ class Context:
         """Return a task's context, that has never run. Errors: ENOMEM."""
         return cls(lib.context_create(processor.handle), task)
 
-    def copy(self, task: Thread) -> Context:
-        """Return another task's, with the same registers, in no address space. Errors: ENOMEM."""
-        return Context(lib.context_copy(self.handle), task)
+    def copy(self, task: Thread, mm: Any) -> Context:
+        """Return another task's, the same registers in the address space mm. Errors: ENOMEM."""
+        return Context(lib.context_copy(self.handle, mm), task)
 
     def close(self) -> None:
         """Forget the registers; a second call does nothing."""

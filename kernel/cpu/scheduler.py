@@ -304,14 +304,16 @@ class Scheduler:
         self.show_end(task)
         self.part()  # run() may be at its end
         self._count_turn(task)
-        self.wake_task(task)
+        if task.waiting is not None:
+            self.unpark(task)
         self.queue.remove(task)
 
     def show_end(self, task: Task) -> None:
         """Let an observer see a thread's end; a leader's is seen with that of the last thread."""
         group, observer = task.group, self.observer
-        waits = task is group.leader and group.live > 1 and group.executes is None
-        if observer is None or waits:
+        if observer is None:
+            return
+        if task is group.leader and group.live > 1 and group.executes is None:
             return
         observer.ended(task)
         if group.live == 1 and group.executes is None:
@@ -492,7 +494,7 @@ class Scheduler:
         watched = task.trace is not None or looks or thread.stopped
         asks = task.attention or task.revirt_vsyscalls or task.attributes.nice > 0
         timed = group.posix_timers or not CPU_TIMERS.keys().isdisjoint(group.timers)
-        bounded = group.rlimits["cpu"][0] != RLIM_INFINITY
+        bounded = group.rlimits.soft["cpu"] != RLIM_INFINITY
         return not (watched or asks or timed or bounded) and task.has_rights_of(group.leader)
 
     def part(self) -> None:
@@ -521,7 +523,7 @@ class Scheduler:
             self._check_cpu_timers(group)
         if group.posix_timers:
             group.posix_timers.look()
-        if group.cpu_ns >= group.rlimits["cpu"][0] * SECOND:
+        if group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
             self._over_cpu_limit(group)
 
     def _count_turn(self, task: Task) -> None:

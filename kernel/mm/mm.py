@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
-ADDRESS_MASK = (1 << 64) - 1
+ADDRESS_MASK, WORD_MASK = (1 << 64) - 1, (1 << 32) - 1
 PATH_MAX = 4096
 VMA_BATCH = 256
 NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
-_WORD = ffi.new("uint32_t *")  # what word_in() reads
+_WORD = ffi.new("uint32_t *")  # what word_in() reads, and word_out() writes
 
 
 @cache
@@ -122,6 +122,7 @@ class Settings(NamedTuple):
         return self._replace(dumpable=1, membarriers=0, ldt_entries=0, user_ns=user_ns)
 
 
+AT_BOOT = Settings()
 NO_COUNTERS = ffi.new("struct mm_counters *")
 
 
@@ -142,7 +143,7 @@ class Mm:
         self.handle = handle
         self.counters: Any = lib.mm_counters(handle)  # live; zeroes once the mm is gone
         self.areas: Areas | None = None  # None: no program in machine code
-        self.settings = Settings()
+        self.settings = AT_BOOT
         self.users = 1
         self.futex_slots: int | None = None  # PR_FUTEX_HASH; 0: the machine's; None: not asked for
 
@@ -224,7 +225,8 @@ class Mm:
 
         Errors: SyscallError with the core's errno; ENOMEM when memory is out; EFAULT for a verdict.
         """
-        return self._repeat(self._serve_call, function, *args)
+        result = function(self.handle, *args)
+        return result if result >= 0 else self.go_on(result, function, *args)
 
     def go_on(self, result: int, function: Callable[..., int], *args: Any) -> int:
         """Go on as call() does where the caller's own first try gave result, below 0."""
@@ -338,9 +340,27 @@ class Mm:
     def word_in(self, addr: int) -> int:
         """Read 4 bytes of a system call's argument, an unsigned number. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, 4)
-        if lib.user_read(self.handle, addr, _WORD, 4) < 0:
+        result = lib.user_read(self.handle, addr, _WORD, 4)
+        if result < 0:
+            self._serve_word(result)
             return int.from_bytes(self.copy_in(addr, 4), "little")
         return int(_WORD[0])
+
+    def word_out(self, addr: int, value: int) -> None:
+        """Write 4 bytes of a system call's result, a number of 32 bits. Errors: EFAULT, ENOMEM."""
+        self.check_user(addr, 4)
+        _WORD[0] = value & WORD_MASK
+        result = lib.user_write(self.handle, addr, _WORD, 4)
+        if result < 0:
+            self._serve_word(result)
+            self.copy_out(addr, (value & WORD_MASK).to_bytes(4, "little"))
+
+    def _serve_word(self, result: int) -> None:
+        """Serve what the first try needs; others may use the word meanwhile."""
+        try:
+            self._serve_copy(result, 0)
+        except MemoryFault:
+            raise SyscallError(EFAULT) from None
 
     def copy_in_part(self, addr: int, nbytes: int) -> bytes:
         """Read what can be read of an argument, from its beginning; each page is asked for once.

@@ -24,24 +24,19 @@ class Usage(NamedTuple):
 
 
 class IoCounters:
-    """What a task has read and written: bytes and calls; read_bytes, write_bytes: of storage."""
+    """What a task has read and written: bytes and calls; read_bytes, write_bytes: of storage.
 
-    def __init__(self) -> None:
-        self.rchar = 0
-        self.wchar = 0
-        self.syscr = 0
-        self.syscw = 0
-        self.read_bytes = 0
-        self.write_bytes = 0
+    An object has those that were counted once; the others are the class's zeros.
+    """
+
+    rchar = wchar = 0
+    syscr = syscw = 0
+    read_bytes = write_bytes = 0
 
     def add(self, other: IoCounters) -> IoCounters:
         """Add what another one has counted; return self."""
-        self.rchar += other.rchar
-        self.wchar += other.wchar
-        self.syscr += other.syscr
-        self.syscw += other.syscw
-        self.read_bytes += other.read_bytes
-        self.write_bytes += other.write_bytes
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
         return self
 
 

@@ -21,6 +21,8 @@ NOBODY: tuple[int, Group | None] = (0, None)
 class Children:
     """An ordered set of processes: changes and finding by pid take no longer when it grows."""
 
+    __slots__ = ("_arrivals", "_by_pid", "_news")
+
     def __init__(self) -> None:
         self._by_pid: OrderedDict[int, tuple[int, Group]] = OrderedDict()
         self._arrivals = 0
@@ -41,8 +43,10 @@ class Children:
             self.tell(child)
 
     def remove(self, child: Group) -> None:
-        """Take a child away. Errors: KeyError."""
-        del self._by_pid[child.pid]
+        """Take a child away, with its note where that is the first. Errors: KeyError."""
+        arrival, _ = self._by_pid.pop(child.pid)
+        if self._news and self._news[0] == (arrival, child.pid):
+            heapq.heappop(self._news)
 
     def get(self, pid: int) -> Group | None:
         """Return the child with a pid, or None."""

@@ -37,7 +37,7 @@ CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 
 CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
 CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP = 1 << 32, 1 << 33
 SLOTS_OF_THREADS = 16  # for futexes, where one processor is
-MM_HANDLE = ffi.typeof("mm **")
+_MADE = ffi.new("mm **")  # where a copy's handle is put, until it is read
 
 
 def clone(
@@ -95,7 +95,8 @@ def fork(task: Task) -> Task:
 
 def _need_task(task: Task) -> None:
     """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
-    if not task.cred.uid or task.tasks_of_user(task.cred.uid) < task.most_tasks:
+    uid = task.cred.uid
+    if not uid or task.tasks_of_user(uid) < task.most_tasks:
         return
     if not (task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")):
         raise SyscallError(errno.EAGAIN)
@@ -122,9 +123,8 @@ def _with_memory_of_its_own(
 
 
 def _copy_memory(origin: Task, task: Task) -> None:
-    handle = ffi.new(MM_HANDLE)
-    origin.mm.call(lib.mm_fork, task.limits, handle)
-    task.mm = Mm(task.kernel.memory, task, handle[0])
+    origin.mm.call(lib.mm_fork, task.limits, _MADE)
+    task.mm = Mm(task.kernel.memory, task, _MADE[0])
     task.mm.areas, task.mm.settings = origin.mm.areas, origin.mm.settings
     task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq
 
@@ -133,16 +133,15 @@ def _set_up(origin: Task, task: Task, flags: int, exit_signal: int, numbers: Seq
     """Give a task that has its memory all the rest, and enter it. Errors: ENOMEM."""
     if origin.context is not None:
         try:
-            task.context = origin.context.copy(task)
+            task.context = origin.context.copy(task, task.mm.handle)
         except SyscallError:
             task.mm.put()
             raise
-        task.context.enter(task.mm.handle)
         if task.nsproxy.time is not task.kernel.nsproxy.time:
             task.show_time()
     task.fds = origin.fds.get_table() if flags & CLONE_FILES else origin.fds.copy(task)
     task.fs = origin.fs if flags & CLONE_FS else origin.fs.copy()
-    if task.nsproxy.mnt is not origin.nsproxy.mnt:
+    if task.nsproxy is not origin.nsproxy and task.nsproxy.mnt is not origin.nsproxy.mnt:
         late.load("pkern.kernel.tasks.namespaces").see_mounts(task)
     own = origin.signals
     pending = task.group.pending

@@ -138,6 +138,8 @@ class Locks:
 
     def exit(self, task: Task) -> None:
         """Let a task that ends wait no more, and hand on what it owned, marked as a dead one's."""
+        if not self._locks:
+            return
         progress = task.thread.progress
         if isinstance(progress, Waiter):
             self.leave(progress)

@@ -37,6 +37,7 @@ from pkern.kernel.tasks.trace import Option
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.posix_timers import PosixTimers
     from pkern.kernel.tasks.task import Task
@@ -54,6 +55,10 @@ class Times(NamedTuple):
 
     def with_(self, other: Times) -> Times:
         """Return both together."""
+        if self is NOTHING:
+            return other
+        if other is NOTHING:
+            return self
         return Times(
             self.cpu_ns + other.cpu_ns,
             self.minor + other.minor,
@@ -72,6 +77,14 @@ class Group:
     that were forgotten had used. waited_for: what children did that were, with their own.
     exit_code: as wait4 reports it, once the whole process was told to end or its last thread has.
     """
+
+    __slots__ = (
+        "children", "continued", "cpu_ns", "ended", "executes", "exit_code", "exit_signal",
+        "gone", "gone_io", "kernel", "last_told", "leader", "limits", "live", "max_rss",
+        "oom_score_adj", "oom_score_adj_min", "parent", "pending", "pgid", "pid",
+        "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid", "stop_seen",
+        "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
+    )  # fmt: skip
 
     def __init__(self, kernel: Machine, leader: Task, origin: Group | None) -> None:
         self.kernel = kernel
@@ -92,9 +105,7 @@ class Group:
         self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
         self.posix_timers: PosixTimers | None = None  # once one was made
         self.restores_timer_ids = 0  # 1: timer_create is told which number to give
-        self.cpu_ns = (
-            0  # of all its threads, those that have ended too, but for the turn they are in
-        )
+        self.cpu_ns = 0  # of all its threads, ended ones too, but for the turn they are in
         self.gone = self.waited_for = NOTHING
         self.gone_io = IoCounters()
         self.max_rss = 0  # pages, of address spaces that it has left
@@ -142,8 +153,9 @@ class Group:
     @property
     def has_news(self) -> bool:
         """Tell whether there may be something that the parent has not been told of yet."""
-        stopped = self.leader.thread.stopped and not self.stop_seen
-        return self.is_zombie or bool(stopped) or self.continued
+        if not self.live:
+            return self.is_zombie
+        return self.continued or bool(self.leader.thread.stopped and not self.stop_seen)
 
     @property
     def is_zombie(self) -> bool:
@@ -174,8 +186,10 @@ class Group:
     def thread_ended(self, task: Task) -> None:
         """Let go of a thread that has given everything back; with the last one the group ends."""
         self.live -= 1
-        self._let_tracees_go(task)
-        self._hand_on_children(task)
+        if self.tracees:
+            self._let_tracees_go(task)
+        if self.live and self.children:
+            self._hand_on_children(task)
         if task is not self.leader and task.trace is None:
             self.forget(task)
         elif task is not self.leader:
@@ -245,9 +259,10 @@ class Group:
             return
         if self.exit_code is None:
             self.exit_code = status
-        others = [task for task in self.living() if task is not self.leader]
-        for task in (*others, self.leader):
-            task.end_thread(self.exit_code)
+        for task in self.living() if len(self.threads) > 1 else ():
+            if task is not self.leader:
+                task.end_thread(self.exit_code)
+        self.leader.end_thread(self.exit_code)
 
     def drop_posix_timers(self) -> None:
         """Forget the timers of POSIX: the process ends, or runs another program."""
@@ -259,21 +274,21 @@ class Group:
         if self.tty is not None and self.sid == self.pid:
             self.tty.leader_left()
         release_orphans(self)
-        self._end_namespace()
-        self._orphan_children()
+        space = self.leader.pid_ns
+        if space.reaper is self:
+            self._end_namespace(space)
+        if self.children:
+            self._orphan_children()
         self.ended = 1
         if self.is_zombie:
             self._tell_of_end()
         self.leader.tell_pidfds()
 
-    def _end_namespace(self) -> None:
+    def _end_namespace(self, space: PidNamespace) -> None:
         """End all processes of the pid namespace whose first one this is, and those below it.
 
         Source: zap_pid_ns_processes() of Linux 6.18.
         """
-        space = self.leader.pid_ns
-        if space.reaper is not self:
-            return
         space.ended = 1
         for task in list(self.kernel.tasks.values()):
             if task.alive and task.pid_ns.is_seen_from(space):
@@ -316,8 +331,6 @@ class Group:
 
     def _hand_on_children(self, task: Task) -> None:
         """Make another thread the parent of a thread's children."""
-        if not (self.live and self.children):
-            return
         heir = self.living()[0]
         for child in [child for child in self.children if child.parent is task]:
             child.move_to(heir)
@@ -331,8 +344,6 @@ class Group:
 
     def _orphan_children(self) -> None:
         """Hand the children over to a subreaper, to init, or to nobody where there is none."""
-        if not self.children:
-            return
         heir = self._heir()
         for child in list(self.children):
             child.move_to(heir)
@@ -390,5 +401,4 @@ class Group:
 
     def take_times(self, child: Group) -> None:
         """Add what a child that was waited for has used, with its own children."""
-        used = self.waited_for.with_(child.times)
-        self.waited_for = used if child.waited_for is NOTHING else used.with_(child.waited_for)
+        self.waited_for = self.waited_for.with_(child.times).with_(child.waited_for)

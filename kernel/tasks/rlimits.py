@@ -39,12 +39,14 @@ CORE_LIMITS = frozenset({"as", "data", "stack", "memlock"})
 class Rlimits:
     """Resource limits by name; the soft values that the core obeys live in its struct.
 
-    The others are values that parent and child share until one of them sets its own.
+    The others (soft) are values that parent and child share until one of them sets its own.
     """
+
+    __slots__ = ("_hard", "limits", "soft")
 
     def __init__(self, limits: Any, soft: dict[str, int], hard: dict[str, int]) -> None:
         self.limits = limits
-        self._soft = soft
+        self.soft = soft
         self._hard = hard
 
     @classmethod
@@ -56,7 +58,7 @@ class Rlimits:
         return made
 
     def __getitem__(self, name: str) -> tuple[int, int]:
-        soft = int(getattr(self.limits, name)) if name in CORE_LIMITS else self._soft[name]
+        soft = int(getattr(self.limits, name)) if name in CORE_LIMITS else self.soft[name]
         return soft, self._hard[name]
 
     def __setitem__(self, name: str, pair: tuple[int, int]) -> None:
@@ -66,13 +68,13 @@ class Rlimits:
         if name in CORE_LIMITS:
             setattr(self.limits, name, soft)
         else:
-            self._soft = self._soft | {name: soft}
+            self.soft = self.soft | {name: soft}
 
     def copy(self, limits: Any) -> Rlimits:
         """Return a forked child's own, in its struct."""
         limits[0] = self.limits[0]
         limits.kin = 0
-        return Rlimits(limits, self._soft, self._hard)
+        return Rlimits(limits, self.soft, self._hard)
 
     def items(self) -> list[tuple[str, tuple[int, int]]]:
         """Return (name, (soft, hard)) in Linux's order."""

@@ -15,6 +15,7 @@ from pkern.kernel.tasks.futex_pi import OWNER_DIED, TID_MASK, WAITERS
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.thread import Thread
 
 PRIORITY = 1  # the low bit of an entry: a futex with priority inheritance
 LIST_LIMIT = 2048  # entries; a list that is a ring would never end
@@ -23,12 +24,13 @@ HEAD = struct.Struct("<QqQ")  # first entry, offset from an entry to its futex, 
 
 def release(task: Task) -> None:
     """Let go of all that others may wait for; a list that cannot be read ends there."""
-    _release_memory(task)
+    thread = task.thread
+    if thread.robust_list or thread.clear_child_tid:
+        _release_memory(task, thread)
     task.kernel.pi_locks.exit(task)
 
 
-def _release_memory(task: Task) -> None:
-    thread = task.thread
+def _release_memory(task: Task, thread: Thread) -> None:
     head, thread.robust_list = thread.robust_list, 0
     tid, thread.clear_child_tid = thread.clear_child_tid, 0
     try:

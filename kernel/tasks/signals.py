@@ -91,11 +91,22 @@ class Fate(Enum):
     DIE = "the task dies"
 
 
+def _default(signo: int) -> Fate:
+    if signo in STOPPING:
+        return Fate.STOP
+    return Fate.IGNORE if signo in IGNORED_BY_DEFAULT else Fate.DIE
+
+
+BY_DEFAULT = {signo: _default(signo) for signo in range(1, NSIG + 1)}
+
+
 class Pending:
     """Signals that wait, for one thread or for any thread of a process.
 
     alarm_taken: called when a SIGALRM is: a timer that repeats goes on then; None: there is none.
     """
+
+    __slots__ = ("alarm_taken", "infos")
 
     def __init__(self) -> None:
         self.infos: list[SigInfo] = []
@@ -133,6 +144,8 @@ class Pending:
 class Handlers:
     """What each signal does: actions by number, SIG_DFL where absent. users: who share it."""
 
+    __slots__ = ("actions", "users")
+
     def __init__(self, actions: dict[int, Action] | None = None) -> None:
         self.actions: dict[int, Action] = {} if actions is None else actions
         self.users = 1
@@ -154,6 +167,8 @@ class Signals:
     a set that it sleeps for (sigtimedwait), blocked or not.
     """
 
+    __slots__ = ("awaited", "blocked", "handled", "handlers", "own", "shared")
+
     def __init__(self, handlers: Handlers, shared: Pending, blocked: int = 0) -> None:
         self.handlers = handlers
         self.shared = shared
@@ -172,7 +187,7 @@ class Signals:
 
     def sigaction(self, signo: int) -> Sigaction:
         """Return the action for signo as a program in machine code sees it."""
-        action = self.action(signo)
+        action = self.handlers.actions.get(signo, SIG_DFL)
         if isinstance(action, Sigaction):
             return action
         return IGNORE if action == SIG_IGN else DEFAULT
@@ -187,12 +202,11 @@ class Signals:
 
     def fate(self, signo: int) -> Fate:
         """Return what delivering signo does."""
-        action = self.action(signo)
-        handler = action.handler if isinstance(action, Sigaction) else action
-        if signo in UNCATCHABLE or handler == SIG_DFL:
-            if signo in STOPPING:
-                return Fate.STOP
-            return Fate.IGNORE if signo in IGNORED_BY_DEFAULT else Fate.DIE
+        handler = self.handlers.actions.get(signo, SIG_DFL)
+        if isinstance(handler, Sigaction):
+            handler = handler.handler
+        if handler == SIG_DFL or signo in UNCATCHABLE:
+            return BY_DEFAULT[signo]
         return Fate.IGNORE if handler == SIG_IGN else Fate.HANDLE
 
     def is_ignored(self, signo: int) -> bool:
@@ -357,9 +371,13 @@ def _is_python(task: Task) -> bool:
 
 
 def _keeps(task: Task, info: SigInfo, group: int) -> bool:
-    """As _prepare, and tell whoever looks what becomes of the signal."""
-    blocked = task.signals.is_blocked(info.si_signo)
-    kept = _prepare(task, info.si_signo) and (blocked or not is_spared(task, info))
+    """Do what sending does before anyone acts on it; tell whether the signal is to be kept."""
+    signo = info.si_signo
+    if signo == SIGCONT or signo in STOPPING:
+        _resume_or_stop(task.group, signo)
+    kept = task.signals.fate(signo) is not Fate.IGNORE or task.trace is not None
+    if not kept or is_spared(task, info):
+        kept = task.signals.is_blocked(signo)
     task.kernel.watch.generated(task, info, group, DELIVERED if kept else IGNORED)
     return kept
 
@@ -387,17 +405,14 @@ def _send_to_python(task: Task, info: SigInfo) -> None:
         act(task, info)
 
 
-def _prepare(task: Task, signo: int) -> bool:
-    """Do what sending does before anyone acts on it; tell whether the signal is to be kept."""
-    group, signals = task.group, task.signals
-    if signo == SIGCONT:
-        discard(group, STOPPING)
-        assert task.kernel.scheduler is not None
-        task.kernel.scheduler.resume(group)
-    elif signo in STOPPING:
+def _resume_or_stop(group: Group, signo: int) -> None:
+    """Let a process go on that SIGCONT is sent to; of it and what stops only the last one waits."""
+    if signo != SIGCONT:
         discard(group, frozenset({SIGCONT}))
-    ignored = not signals.is_blocked(signo) and signals.fate(signo) is Fate.IGNORE
-    return not ignored or task.trace is not None
+        return
+    discard(group, STOPPING)
+    assert group.kernel.scheduler is not None
+    group.kernel.scheduler.resume(group)
 
 
 def discard(group: Group, signos: frozenset[int]) -> None:

@@ -49,13 +49,15 @@ class TaskTable(dict[int, "Task"]):
     def next_pid(self) -> int:
         """Return a pid that no task has; the first ones are not given again. Errors: EAGAIN."""
         self._need_room()
+        pid = self.last_pid + 1
         for _ in range(len(self) + RESERVED_PIDS):
-            self.last_pid += 1
-            if self.last_pid >= self.pid_max:
-                self.last_pid = RESERVED_PIDS
-            if self.last_pid not in self:
+            if pid >= self.pid_max:
+                pid = RESERVED_PIDS
+            if pid not in self:
+                self.last_pid = pid
                 self.forks += 1
-                return self.last_pid
+                return pid
+            pid += 1
         raise SyscallError(errno.EAGAIN)
 
     def _need_room(self) -> None:

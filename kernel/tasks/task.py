@@ -57,6 +57,14 @@ class Task:
     origin, the group of the task that it is cloned from, hands down to it.
     """
 
+    __slots__ = (  # __weakref__: strace knows who it has shown
+        "__weakref__", "argv", "attention", "attributes", "context", "cred", "dispatch", "dumping",
+        "exe", "exit_status", "faces", "fds", "fs", "group", "has_execed", "io", "io_context",
+        "kernel", "mm", "name", "nsproxy", "pid", "pid_inode", "pid_ns", "program",
+        "revirt_vsyscalls", "runner", "seccomp", "signals", "start_ns", "thread", "too_many",
+        "trace", "undo",
+    )  # fmt: skip
+
     def __init__(
         self,
         kernel: Machine,
@@ -108,7 +116,7 @@ class Task:
         self.attributes = Attributes()
         self.fs = FsStruct(self.kernel.vfs.top, self.kernel.vfs.top)
         self.signals = Signals(Handlers(), self.group.pending)
-        self.fds = FdTable(self)
+        self.fds = FdTable(self, {}, set())
 
     def __repr__(self) -> str:
         return f"<Task {self.pid} '{self.name}' uid {self.cred.uid}, {STATES[self.state]}>"
@@ -233,7 +241,8 @@ class Task:
     @property
     def times(self) -> Times:
         """What the thread itself has used."""
-        return Times(self.time_ns, *self.faults, self.max_rss)
+        minor, major = self.faults
+        return Times(self.time_ns, minor, major, self.max_rss)
 
     @property
     def time_ns(self) -> int:
@@ -418,15 +427,14 @@ class Task:
 
     def _leave_mm(self) -> None:
         """Note what the address space has used, and let it go."""
-        self.group.max_rss = max(self.group.max_rss, int(self.mm.counters.hiwater_rss))
-        if self.mm.process is self:
-            self.mm.serve(self._successor() or self)
-        self.mm.put()
+        mm, group = self.mm, self.group
+        group.max_rss = max(group.max_rss, int(mm.counters.hiwater_rss))
+        if mm.users > 1 and mm.process is self:
+            mm.serve(self._successor() or self)
+        mm.put()
 
     def _successor(self) -> Task | None:
         """Return another task that runs in the address space: of the process, or any."""
-        if self.mm.users == 1:
-            return None
         everyone = chain(self.group.threads.values(), self.kernel.tasks.values())
         return next((t for t in everyone if t is not self and t.alive and t.mm is self.mm), None)
 
@@ -439,7 +447,7 @@ class Task:
     @property
     def most_tasks(self) -> int:
         """How many tasks its user may have: RLIMIT_NPROC."""
-        return self.rlimits["nproc"][0]
+        return self.group.rlimits.soft["nproc"]
 
     def need_room_to_execute(self) -> None:
         """Refuse execve to who became a user with more tasks than allowed. Errors: EAGAIN.
@@ -509,8 +517,8 @@ class Task:
 
     def let_parent_go(self) -> None:
         """Wake the parent that a vfork keeps waiting."""
-        parent, self.thread.vfork_parent = self.thread.vfork_parent, None
-        if parent is not None:
+        if self.thread.vfork_parent is not None:
+            self.thread.vfork_parent = None
             self.kernel.wake(("vfork", self))
 
     def replace_exe(self, exe: File) -> None:
@@ -534,14 +542,15 @@ class Task:
 
     def end_thread(self, wait_status: int) -> None:
         """End this thread alone; the process with its last one. wait_status: as wait4 has it."""
-        if self.alive:
+        if self.exit_status is None:
             robust.release(self)
-        if not self.alive:  # or killed for the memory that this took
+        if self.exit_status is not None:  # or killed for the memory that this took
             return
         self.exit_status = wait_status
         self.group.thread_ends(wait_status)
         self.attention = True
-        retarget(self)
+        if self.group.pending.infos:
+            retarget(self)
         self.signals.handlers.users -= 1
         self.thread.forget_rings()
         self.fds.leave()
@@ -551,7 +560,8 @@ class Task:
         if self.context is not None:
             self._leave_processor()
         self._leave_mm()
-        self.leave_undo()
+        if self.undo is not None:
+            self.leave_undo()
         self.kernel.leave(self)
         self.group.thread_ended(self)
         self.tell_pidfds()

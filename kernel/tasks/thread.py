@@ -86,12 +86,18 @@ class Thread:
     lets others run in the middle of its call.
     """
 
+    __slots__ = (
+        "alt_stack", "call", "clear_child_tid", "debug", "fault", "let_through", "may_restart",
+        "orig_rax", "parked", "progress", "restart", "restart_block", "robust_list", "rseq",
+        "runner", "saved_mask", "sleeps_in_call", "stopped", "then", "vfork_parent", "watched",
+        "works",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.runner: Any = ffi.new("struct runner *")
         self.call: Made | None = None
         self.progress: Any = None
         self.parked: WouldBlock | None = None
-        self.interrupted = False
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Scheduler.work
         self.rings: dict[int, File] = {}  # that it knows by a number: syscalls/io_uring/known.py
         self.stopped = 0

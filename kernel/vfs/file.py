@@ -208,13 +208,17 @@ class FdTable:
     pid: of the process that it was made for. Record locks belong to the table, as in Linux.
     """
 
-    def __init__(self, task: Holder) -> None:
+    __slots__ = ("_free_from", "_maker", "cloexec", "files", "pid", "users")
+
+    def __init__(
+        self, task: Holder, files: dict[int, File], cloexec: set[int], free_from: int = 0
+    ) -> None:
         self._maker = task
         self.pid = task.tgid
         self.users = 1  # tasks
-        self.files: dict[int, File] = {}
-        self.cloexec: set[int] = set()
-        self._free_from = 0  # every descriptor below is in use
+        self.files = files
+        self.cloexec = cloexec
+        self._free_from = free_from  # every descriptor below is in use
 
     @property
     def size(self) -> int:
@@ -281,12 +285,9 @@ class FdTable:
 
     def copy(self, task: Holder) -> FdTable:
         """Return what a forked child holds: the same open files."""
-        table = FdTable(task)
-        table.files, table.cloexec = self.files.copy(), self.cloexec.copy()
-        table._free_from = self._free_from
-        for file in table.files.values():
+        for file in self.files.values():
             file.descriptors += 1
-        return table
+        return FdTable(task, self.files.copy(), self.cloexec.copy(), self._free_from)
 
     def get_table(self) -> FdTable:
         """Add a user: a task that shares the descriptors."""
@@ -311,5 +312,6 @@ class FdTable:
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
         self._maker.kernel.vfs.locks.drop_owner(self)
         for fd in sorted(files):
-            files[fd].inode.descriptor_closed(self.pid)
-            files[fd].put()
+            file = files[fd]
+            file.inode.descriptor_closed(self.pid)
+            file.put()

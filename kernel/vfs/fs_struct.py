@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class FsStruct:
     """Root and working directory, and the bits that creation leaves out. Linux's fs_struct."""
 
+    __slots__ = ("pwd", "root", "umask")
+
     def __init__(self, root: Path, pwd: Path, umask: int = 0o022) -> None:
         self.root = root
         self.pwd = pwd

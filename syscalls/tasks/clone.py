@@ -178,6 +178,8 @@ def _clone_python(task: Task, wish: Wish) -> int:
 
 def _made(task: Task, wish: Wish, flags: int) -> Task:
     child = make_task(task, flags, exit_signal=wish.exit_signal, numbers=wish.numbers)
+    if wish is FORK:
+        return child
     try:
         _set_up(task, child, wish)
     except SyscallError:

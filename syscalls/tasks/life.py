@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
@@ -42,6 +43,7 @@ WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 WAITID_OPTIONS = WAIT4_OPTIONS | WEXITED | WNOWAIT
 P_ALL, P_PID, P_PGID, P_PIDFD = 0, 1, 2, 3
 KINDS = (P_ALL, P_PID, P_PGID, P_PIDFD)
+ANY_CHILD = P_ALL, 0  # a choice: kind and number
 RUSAGE_BYTES, SIGINFO_BYTES = 144, 128
 NO_NEWS = bytes(SIGINFO_BYTES)  # stored where a wait fails, too
 
@@ -270,8 +272,9 @@ def _eligible(task: Task, child: Group, options: int) -> bool:
     return (child.exit_signal != SIGCHLD) == bool(options & WCLONE)
 
 
-def _children(task: Task, kind: int, number: int, options: int) -> list[Group]:
+def _children(task: Task, choice: tuple[int, int], options: int) -> list[Group]:
     """Return the children that a waitid kind and number choose. Errors: ECHILD."""
+    kind, number = choice
     candidates: Iterable[Group | None] = task.children
     if kind == P_PID:
         candidates = [task.children.get(task.pid_of(number))]
@@ -287,7 +290,7 @@ def _children(task: Task, kind: int, number: int, options: int) -> list[Group]:
 def _choice(pid: int) -> tuple[int, int]:
     """Return kind and number of wait4's pid."""
     if pid == -1:
-        return P_ALL, 0
+        return ANY_CHILD
     return (P_PID, pid) if pid > 0 else (P_PGID, -pid)
 
 
@@ -306,22 +309,25 @@ def _event(child: Group, options: int) -> Event | None:
     return None
 
 
-def _news(task: Task, kind: int, number: int, options: int) -> Event | None:
+def _event_of_eligible(task: Task, options: int, child: Group) -> Event | None:
+    return _event(child, options) if _eligible(task, child, options) else None
+
+
+def _news(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return what the first of the chosen children with news did, or None. Errors: ECHILD."""
-    traced = _tracees(task, kind, number, options) if task.group.tracees else []
-    found = next((event for trace in traced if (event := _event_of(trace, options))), None)
-    if found is not None:
-        return found
-    if kind == P_ALL:
-        found = task.group.children.first(
-            lambda child: _event(child, options) if _eligible(task, child, options) else None
-        )
+    traced = _tracees(task, choice, options) if task.group.tracees else []
+    for trace in traced:
+        if event := _event_of(trace, options):
+            return event
+    if choice[0] == P_ALL:
+        found = task.group.children.first(partial(_event_of_eligible, task, options))
         if found is None and not traced:
             _need_child(task, options)
         return found
-    children = _children(task, kind, number, options) if not traced else []
-    events = (_event(child, options) for child in children)
-    return next((event for event in events if event is not None), None)
+    for child in _children(task, choice, options) if not traced else ():
+        if event := _event(child, options):
+            return event
+    return None
 
 
 def _need_child(task: Task, options: int) -> None:
@@ -332,8 +338,9 @@ def _need_child(task: Task, options: int) -> None:
     raise SyscallError(errno.ECHILD)
 
 
-def _tracees(task: Task, kind: int, number: int, options: int) -> list[Trace]:
+def _tracees(task: Task, choice: tuple[int, int], options: int) -> list[Trace]:
     """Return the traces of the tasks that a waitid kind and number choose, threads too."""
+    kind, number = choice
     chosen = [
         trace
         for trace in task.group.tracees.values()
@@ -385,7 +392,7 @@ def _is_ours(task: Task, child: Group) -> bool:
 
 def _wait(task: Task, choice: tuple[int, int], options: int) -> Event | None:
     """Return news of a child, None with WNOHANG if there is none; else sleep for some."""
-    event = _news(task, *choice, options)
+    event = _news(task, choice, options)
     if event is not None:
         if task.pid_ns.level:  # the number that it has until it is forgotten
             event = event._replace(pid=task.number_of(event.pid))
@@ -409,7 +416,8 @@ def wait4(task: Task, pid: int = -1, options: int = 0) -> tuple[int, int]:
 
 
 def _wait4(task: Task, pid: int, options: int) -> Event | None:
-    if options & 0xFFFF_FFFF & ~WAIT4_OPTIONS:
+    options &= 0xFFFF_FFFF  # an int
+    if options & ~WAIT4_OPTIONS:
         raise SyscallError(errno.EINVAL)
     if pid == LEAST_INT:
         raise SyscallError(errno.ESRCH)
@@ -433,9 +441,9 @@ def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event 
 
 def _can_run(task: Task, choice: tuple[int, int], options: int) -> bool:
     """Tell whether a Python program waits for a child that the scheduler runs."""
-    if any(t.task.alive and t.task.context for t in _tracees(task, *choice, options)):
+    if any(t.task.alive and t.task.context for t in _tracees(task, choice, options)):
         return True
-    return any(c.alive and c.leader.context is not None for c in _children(task, *choice, options))
+    return any(c.alive and c.leader.context is not None for c in _children(task, choice, options))
 
 
 def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
@@ -445,7 +453,7 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     handled = task.signals.handled
     scheduler.run_until(
         lambda: (
-            _news(task, *choice, options) is not None
+            _news(task, choice, options) is not None
             or task.signals.handled != handled
             or not task.alive
         )
@@ -453,7 +461,7 @@ def _run_children(task: Task, choice: tuple[int, int], options: int) -> None:
     if not task.alive:
         raise TaskKilled(task.pid, (task.exit_status or 0) & 0x7F)
     task.kernel.vsyscalls.enter(task)
-    if _news(task, *choice, options) is None:
+    if _news(task, choice, options) is None:
         raise SyscallError(errno.EINTR)
 
 
@@ -493,7 +501,7 @@ def usage_of(child: Group) -> Rusage:
     return Rusage(used.cpu_ns, used.max_rss * KB_PER_PAGE, used.minor, used.major)
 
 
-@syscall(61, "wait4", SINT, INT, SINT, INT)
+@syscall(61, "wait4", SINT, INT, INT, INT)
 def wait4_raw(task: Task, pid: int, status_addr: int, options: int, usage: int) -> int:
     """Wait as wait4, and store the status (int) and struct rusage. Source: wait4(2)."""
     return wait_and_store(task, pid, status_addr, options, usage, Rusage.pack)
@@ -512,7 +520,7 @@ def wait_and_store(
     if event is None:
         return 0
     if status_addr:
-        task.mm.copy_out(status_addr, struct.pack("<i", event.status))
+        task.mm.word_out(status_addr, event.status)
     if usage:
         task.mm.copy_out(usage, pack(usage_of(event.child)))
     return event.pid

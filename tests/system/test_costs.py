@@ -1,6 +1,9 @@
 """Virtual time is what was done times what it costs; the costs are chosen at boot."""
 
 import resource
+import sys
+from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -63,6 +66,32 @@ def test_waiting_for_the_clock_takes_no_more_calls_than_microseconds(compile_c, 
 def test_a_cost_is_more_than_nothing_and_no_more_than_a_second(name, cost):
     with pytest.raises(ValueError, match=f"{name} is a number from 1 to 1000000000, not {cost}"):
         Kernel(**{name: cost})
+
+
+def _functions_called(program: Path, rounds: int) -> int:
+    """Return how many of Python's functions a run calls of a loop of fork, exit and wait."""
+    called = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal called
+        called += event == "call"
+
+    with Kernel(ram="64M") as kernel:
+        boot_scheduler(kernel)
+        machine, before = Machine(kernel), sys.getprofile()
+        sys.setprofile(count)
+        try:
+            done = machine.run(program, "fork", str(rounds))
+        finally:
+            sys.setprofile(before)
+    assert done.status == 0
+    return called
+
+
+def test_a_fork_an_exit_and_a_wait_call_no_more_functions_than_they_need(programs):
+    """Each is some 1,500 instructions; at 253 of them a round took a fifth more."""
+    few, many = (_functions_called(programs / "bench", rounds) for rounds in (20, 60))
+    assert (many - few) / 40 <= 216
 
 
 def _page_faults() -> int:

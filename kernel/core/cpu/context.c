@@ -78,7 +78,7 @@ context *context_create(processor *p)
 	return c;
 }
 
-context *context_copy(context *from)
+context *context_copy(context *from, mm *mm)
 {
 	context *c = context_alloc(from->p);
 
@@ -91,6 +91,7 @@ context *context_copy(context *from)
 	c->in_ia32_call = from->in_ia32_call;
 	c->no_tsc = from->no_tsc;
 	c->own_time = from->own_time;
+	context_set_mm(c, mm);
 	return c;
 }
 

@@ -100,7 +100,7 @@ void run_leave_every(processor *p, uint64_t misses);
 
 /* A context belongs to its processor; NULL: no memory. */
 context *context_create(processor *p);
-context *context_copy(context *from); /* the same registers, no address space yet */
+context *context_copy(context *from, mm *mm); /* the same registers in an address space */
 void context_destroy(context *c);
 void context_set_mm(context *c, mm *mm);
 uint64_t context_cr3(context *c); /* physical address of the top table: where hardware walks */
