@@ -1,9 +1,10 @@
 /*
- * x87.c - remainders and transcendental functions, right to the last of 80 bits.
+ * x87.c - what the engine gets wrong of x87, right to the last of 80 bits.
  *
- * The engine computes them in double precision, silently.  Here the host's own x87 does the work: its
- * whole state is loaded from the task's, so that rounding, precision, tags, flags and
- * exceptions are the processor's.
+ * It computes transcendental functions and remainders in double precision, loads constants without a look at
+ * how to round, takes denormals and infinities apart wrongly (FXTRACT) and rounds what FSCALE has exact:
+ * silently.  Here the host's own x87 does the work: its whole state is loaded from the task's, so that
+ * rounding, precision, tags, flags and exceptions are the processor's.
  *
  * Where a block holds one (blocks.c) a hook is set, once for each address.  The bytes are looked at again
  * when it is called, for other code may have come to the same address.
@@ -43,14 +44,21 @@ static bool compute(struct state *s, uint8_t function)
 	asm volatile("fnstcw %0" : "=m"(own));
 	/* clang-format off */
 	switch (function) {
+	case 0xe9: COMPUTE("fldl2t"); break;
+	case 0xea: COMPUTE("fldl2e"); break;
+	case 0xeb: COMPUTE("fldpi"); break;
+	case 0xec: COMPUTE("fldlg2"); break;
+	case 0xed: COMPUTE("fldln2"); break;
 	case 0xf0: COMPUTE("f2xm1"); break;
 	case 0xf1: COMPUTE("fyl2x"); break;
 	case 0xf2: COMPUTE("fptan"); break;
 	case 0xf3: COMPUTE("fpatan"); break;
+	case 0xf4: COMPUTE("fxtract"); break;
 	case 0xf5: COMPUTE("fprem1"); break;
 	case 0xf8: COMPUTE("fprem"); break;
 	case 0xf9: COMPUTE("fyl2xp1"); break;
 	case 0xfb: COMPUTE("fsincos"); break;
+	case 0xfd: COMPUTE("fscale"); break;
 	case 0xfe: COMPUTE("fsin"); break;
 	case 0xff: COMPUTE("fcos"); break;
 	default: return false;
@@ -66,8 +74,8 @@ static bool compute(struct state *s, uint8_t function)
 
 static bool is_computed(uint8_t function)
 {
-	static const uint8_t functions[] = { 0xf0, 0xf1, 0xf2, 0xf3, 0xf5,
-					     0xf8, 0xf9, 0xfb, 0xfe, 0xff };
+	static const uint8_t functions[] = { 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xf0, 0xf1, 0xf2, 0xf3,
+					     0xf4, 0xf5, 0xf8, 0xf9, 0xfb, 0xfd, 0xfe, 0xff };
 
 	return memchr(functions, function, sizeof(functions));
 }

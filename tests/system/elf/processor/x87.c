@@ -52,6 +52,10 @@ FUNCTION(fyl2xp1, "fyl2xp1")
 FUNCTION(fsincos, "fsincos")
 FUNCTION(fsin, "fsin")
 FUNCTION(fcos, "fcos")
+FUNCTION(fxtract, "fxtract")
+FUNCTION(fscale, "fscale")
+FUNCTION(constants, "ffree %%st(7); fldl2t; ffree %%st(7); fldl2e; ffree %%st(7); fldpi; "
+		    "ffree %%st(7); fldlg2; ffree %%st(7); fldln2")
 FUNCTION(prefixed, ".byte 0x66, 0x48; fprem")
 FUNCTION(empty, "ffree %%st(1); ffree %%st(0); fprem")
 FUNCTION(full, "fld1; fld1; fld1; fld1; fld1; fld1; fldpi; fsincos")
@@ -85,7 +89,8 @@ int main(void)
 		{ "fyl2xp1", fyl2xp1, 1, 0 },   { "fsincos", fsincos, 0, 0 },
 		{ "fsin", fsin, 0, 0 },         { "fcos", fcos, 0, 0 },
 		{ "prefixed", prefixed, 1, 1 }, { "empty", empty, 0, 1 },
-		{ "full", full, 0, 0 },
+		{ "full", full, 0, 0 },         { "fxtract", fxtract, 0, 0 },
+		{ "fscale", fscale, 1, 0 },     { "constants", constants, 0, 0 },
 	};
 	for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)
 		for (int mode = 0; mode < 16; mode += mode < 3 ? 1 : 4)
