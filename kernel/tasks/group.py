@@ -79,9 +79,9 @@ class Group:
     """
 
     __slots__ = (
-        "children", "continued", "cpu_ns", "ended", "executes", "exit_code", "exit_signal",
-        "gone", "gone_io", "kernel", "last_told", "leader", "limits", "live", "max_rss",
-        "oom_score_adj", "oom_score_adj_min", "parent", "pending", "pgid", "pid",
+        "autogroup_nice", "children", "continued", "cpu_ns", "ended", "executes", "exit_code",
+        "exit_signal", "gone", "gone_io", "kernel", "last_told", "leader", "limits", "live",
+        "max_rss", "oom_score_adj", "oom_score_adj_min", "parent", "pending", "pgid", "pid",
         "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid", "stop_seen",
         "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
     )  # fmt: skip

@@ -88,9 +88,9 @@ class Thread:
 
     __slots__ = (
         "alt_stack", "call", "clear_child_tid", "debug", "fault", "let_through", "may_restart",
-        "orig_rax", "parked", "progress", "restart", "restart_block", "robust_list", "rseq",
-        "runner", "saved_mask", "sleeps_in_call", "stopped", "then", "vfork_parent", "watched",
-        "works",
+        "orig_rax", "parked", "progress", "restart", "restart_block", "rings", "robust_list",
+        "rseq", "runner", "saved_mask", "sleeps_in_call", "stopped", "then", "vfork_parent",
+        "watched", "works",
     )  # fmt: skip
 
     def __init__(self) -> None:
