@@ -17,7 +17,8 @@ ROOMS = {
     "files.fcntl": "ioctl dup dup2 fcntl flock dup3 close_range",
     "files.inotify": "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch",
     "files.fscontext": "fsopen fsconfig fsmount fspick",
-    "files.mount_tree": "open_tree move_mount mount_setattr",
+    "files.mount_tree": "open_tree move_mount mount_setattr open_tree_attr",
+    "files.statmount": "statmount listmount",
     "files.mounts": "statfs fstatfs mount umount2 pivot_root",
     "files.paths": """
         getdents getcwd chdir fchdir rename mkdir rmdir link unlink symlink readlink umask mknod

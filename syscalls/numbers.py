@@ -72,7 +72,6 @@ _REASONS = {
         init_module delete_module finit_module kexec_load kexec_file_load""",
     "files are watched by inotify": "fanotify_init fanotify_mark",
     "there are no keyrings": "add_key request_key keyctl",
-    "mounts are told by /proc": "open_tree_attr statmount listmount",
     "there are no ports": "iopl ioperm",
     "there are no quotas and no accounting": "quotactl quotactl_fd acct",
     "there are no filters and no security modules": """

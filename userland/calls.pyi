@@ -1443,6 +1443,14 @@ class Calls:
         Source: listen(2).
         """
 
+    def listmount(self, request: int, addr: int, count: int, flags: int = 0) -> int:
+        """Store the numbers of up to count mounts below one, 8 bytes each; return how many.
+
+        request: the address of a struct mnt_id_req: a mount's number, or all bits: the caller's root;
+        and behind which number the list goes on. flags: LISTMOUNT_REVERSE 1.
+        Errors: as statmount, EOVERFLOW (count is above a million). Source: listmount(2).
+        """
+
     def listxattr(self, path: StrPath, addr: int = 0, size: int = 0) -> int:
         """Store the names, each with its NUL; return their size.
 
@@ -1570,8 +1578,9 @@ class Calls:
         """Set and clear flags (MOUNT_ATTR_*) of a mount, or of all in a tree, and their propagation.
 
         flags: AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. kind: MS_SHARED, PRIVATE, SLAVE,
-        UNBINDABLE, 0: as it is. Errors: EINVAL, EPERM (also: a flag is locked), EBUSY (files are open
-        for writing). What fails changes nothing. Source: mount_setattr(2).
+        UNBINDABLE, 0: as it is. Errors: EINVAL (also: ids are to be mapped, which no file system here
+        allows), EPERM (also: a flag is locked), EBUSY (files are open for writing). What fails changes
+        nothing. Source: mount_setattr(2).
         """
 
     def move_mount(self, from_fd: int, from_path: StrPath, to_fd: int, to_path: StrPath, flags: int = 0) -> int:
@@ -1719,6 +1728,12 @@ class Calls:
         flags: OPEN_TREE_CLONE 1 (the copy), OPEN_TREE_CLOEXEC, AT_EMPTY_PATH, AT_RECURSIVE,
         AT_SYMLINK_NOFOLLOW. Errors: EPERM (the copy wants CAP_SYS_ADMIN), EINVAL, EMFILE, as open.
         Source: open_tree(2).
+        """
+
+    def open_tree_attr(self, dirfd: int, path: StrPath, flags: int = 0, addr: int = 0, nbytes: int = 0) -> int:
+        """As open_tree, and change the mounts by a struct mount_attr, where addr is not 0.
+
+        Errors: as open_tree, as mount_setattr. Source: open_tree_attr(2) of Linux 6.18.
         """
 
     def openat(self, dirfd: int, path: StrPath, flags: int = 0, mode: int = 438) -> int:
@@ -2361,6 +2376,14 @@ class Calls:
         """Store struct statfs of the file system that holds a path. Errors: as stat.
 
         Source: statfs(2).
+        """
+
+    def statmount(self, request: int, addr: int, nbytes: int, flags: int = 0) -> int:
+        """Store struct statmount, what a mount is like, in nbytes at addr, texts behind it.
+
+        request: the address of a struct mnt_id_req: the mount's number (STATX_MNT_ID_UNIQUE) and what
+        of it is wanted (STATMOUNT_*). Errors: EINVAL, E2BIG, ENOENT (no such mount), EPERM (it lies
+        outside the caller's root), EOVERFLOW (no room for the texts), EFAULT. Source: statmount(2).
         """
 
     def statx(self, dirfd: int, path: StrPath, flags: int = 0, mask: int = 0) -> bytes:

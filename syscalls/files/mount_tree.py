@@ -11,8 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon.fscontext import TreeFile
 from pkern.kernel.vfs.file import O_PATH
+from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.kernel.vfs.mounts import (
     NOATIME,
@@ -56,7 +59,8 @@ OPEN_TREE_CLONE, AT_RECURSIVE = 1, 0x8000
 AT = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW
 FROM_SYMLINKS, FROM_EMPTY, TO_SYMLINKS, TO_EMPTY = 1, 4, 0x10, 0x40
 MOVE_FLAGS = 0x77  # and automounts, of which there are none
-ATTR_NOATIME, ATTR_STRICTATIME, ATTR_TIMES = 0x10, 0x20, 0x70
+ATTR_NOATIME, ATTR_STRICTATIME, ATTR_TIMES, ATTR_IDMAP = 0x10, 0x20, 0x70, 0x100000
+INT_MAX = (1 << 31) - 1
 # MOUNT_ATTR_* -> MS_*, but for the times'.
 ATTRIBUTES = {
     1: RDONLY, 2: NOSUID, 4: NODEV, 8: NOEXEC, 0x80: NODIRATIME, 0x200000: NOSYMFOLLOW,
@@ -88,6 +92,12 @@ def hold(task: Task, path: Path, flags: int) -> int:
         vfs.table.drop(mount)
         raise
     return install(task, vfs.register(file), flags)
+
+
+def attributes_of(flags: int) -> int:
+    """Return the MOUNT_ATTR_* of a mount's MS_*."""
+    times = ATTR_NOATIME if flags & NOATIME else ATTR_STRICTATIME if flags & STRICTATIME else 0
+    return sum(bit for bit, flag in ATTRIBUTES.items() if flags & flag) | times
 
 
 # ---- open_tree ----
@@ -147,22 +157,39 @@ def move_mount(
 # ---- mount_setattr ----
 
 
+class Changes(NamedTuple):
+    """What a struct mount_attr asks for: MOUNT_ATTR_* to set and to clear, a propagation.
+
+    userns: the descriptor of a user namespace, which MOUNT_ATTR_IDMAP wants.
+    """
+
+    wanted: int
+    cleared: int = 0
+    kind: int = 0
+    userns: int = 0
+
+
+def _changes_at(task: Task, addr: int, nbytes: int) -> Changes:
+    """Return a struct mount_attr. Errors: EINVAL, E2BIG, EPERM, EFAULT."""
+    if nbytes > PAGE_SIZE:
+        raise SyscallError(errno.E2BIG)
+    if nbytes < MOUNT_ATTR.size:
+        raise SyscallError(errno.EINVAL)
+    need_power(task)
+    raw = task.mm.copy_in(addr, nbytes)
+    if any(raw[MOUNT_ATTR.size :]):
+        raise SyscallError(errno.E2BIG)
+    return Changes(*MOUNT_ATTR.unpack_from(raw))
+
+
 @syscall(442, "mount_setattr", SINT, PATH, INT, INT, INT, partly="no mapped ids (MOUNT_ATTR_IDMAP)")
 def mount_setattr_raw(task: Task, dirfd: int, path: str, flags: int, addr: int, nbytes: int) -> int:
     """Change flags and propagation of mounts by a struct mount_attr at addr.
 
     Errors: as mount_setattr, E2BIG, EFAULT. Source: mount_setattr(2).
     """
-    if flags & ~(AT | AT_RECURSIVE) or nbytes < MOUNT_ATTR.size:
-        raise SyscallError(errno.EINVAL)
-    if nbytes > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    need_power(task)
-    raw = task.mm.copy_in(addr, nbytes)
-    if any(raw[MOUNT_ATTR.size :]):
-        raise SyscallError(errno.E2BIG)
-    wanted, cleared, kind, _ = MOUNT_ATTR.unpack_from(raw)
-    return mount_setattr(task, dirfd, path, flags, wanted, cleared, kind)
+    refuse_flags(flags, AT | AT_RECURSIVE)
+    return _set_at(task, dirfd, path, flags, _changes_at(task, addr, nbytes))
 
 
 def mount_setattr(
@@ -171,33 +198,85 @@ def mount_setattr(
     """Set and clear flags (MOUNT_ATTR_*) of a mount, or of all in a tree, and their propagation.
 
     flags: AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW. kind: MS_SHARED, PRIVATE, SLAVE,
-    UNBINDABLE, 0: as it is. Errors: EINVAL, EPERM (also: a flag is locked), EBUSY (files are open
-    for writing). What fails changes nothing. Source: mount_setattr(2).
+    UNBINDABLE, 0: as it is. Errors: EINVAL (also: ids are to be mapped, which no file system here
+    allows), EPERM (also: a flag is locked), EBUSY (files are open for writing). What fails changes
+    nothing. Source: mount_setattr(2).
     """
     refuse_flags(flags, AT | AT_RECURSIVE)
     need_power(task)
-    if not wanted | cleared | kind:
+    return _set_at(task, dirfd, path, flags, Changes(wanted, cleared, kind))
+
+
+def _set_at(task: Task, dirfd: int, path: str, flags: int, changes: Changes) -> int:
+    if not changes.wanted | changes.cleared | changes.kind:
         return 0
-    changes = _changes(wanted, cleared, kind)
-    mounted = need_mounted(path_at(task, dirfd, path, flags & AT))
-    if mounted not in task.kernel.vfs.table.detached:
-        need_own(task, mounted)
-    every = list(mounted.below()) if flags & AT_RECURSIVE else [mounted]
-    _apply(task, every, *changes, kind)
+    asked = _asked(task, changes)
+    _set(task, path_at(task, dirfd, path, flags & AT), flags, changes, asked)
     return 0
 
 
-def _changes(wanted: int, cleared: int, kind: int) -> tuple[int, int]:
-    """Return the MS_* to set and to clear. Errors: EINVAL."""
+def _set(task: Task, where: Path, flags: int, changes: Changes, asked: tuple[int, int]) -> None:
+    mounted = need_mounted(where)
+    if mounted not in task.kernel.vfs.table.detached:
+        need_own(task, mounted)
+    if changes.wanted & ATTR_IDMAP:
+        raise SyscallError(errno.EINVAL)  # as of a file system that does not allow it
+    every = list(mounted.below()) if flags & AT_RECURSIVE else [mounted]
+    _apply(task, every, *asked, changes.kind)
+
+
+def _asked(task: Task, changes: Changes) -> tuple[int, int]:
+    """Return the MS_* to set and to clear. Errors: EINVAL, EBADF, EPERM."""
+    wanted, cleared, kind, _ = changes
     if kind and kind not in PROPAGATION:
         raise SyscallError(errno.EINVAL)
     times = cleared & ATTR_TIMES
-    if (wanted | cleared) & ~KNOWN or times not in (0, ATTR_TIMES):
+    if (wanted | cleared) & ~(KNOWN | ATTR_IDMAP) or times not in (0, ATTR_TIMES):
         raise SyscallError(errno.EINVAL)
     if not times and wanted & ATTR_TIMES:
         raise SyscallError(errno.EINVAL)
     away = NOATIME | STRICTATIME if times else 0
-    return flags_of_attributes(wanted), _plain(cleared) | away
+    found = flags_of_attributes(wanted & ~ATTR_IDMAP), _plain(cleared) | away
+    if (wanted | cleared) & ATTR_IDMAP:
+        _need_map(task, changes)
+    return found
+
+
+def _need_map(task: Task, changes: Changes) -> None:
+    """Refuse ids that cannot be mapped. Errors: EINVAL, EBADF, EPERM."""
+    if changes.cleared & ATTR_IDMAP or changes.userns > INT_MAX:
+        raise SyscallError(errno.EINVAL)
+    inode = task.fds.get(changes.userns).inode
+    space = inode.namespace if isinstance(inode, NsInode) else None
+    if not isinstance(space, UserNamespace):
+        raise SyscallError(errno.EINVAL)
+    if space.owner is None or not task.capable_in(space, "CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EPERM)
+
+
+@syscall(467, "open_tree_attr", SINT, PATH, INT, INT, INT, partly="as mount_setattr")
+def open_tree_attr(
+    task: Task, dirfd: int, path: str, flags: int = 0, addr: int = 0, nbytes: int = 0
+) -> int:
+    """As open_tree, and change the mounts by a struct mount_attr, where addr is not 0.
+
+    Errors: as open_tree, as mount_setattr. Source: open_tree_attr(2) of Linux 6.18.
+    """
+    if nbytes and not addr:
+        raise SyscallError(errno.EINVAL)
+    fd = open_tree(task, dirfd, path, flags)
+    if not addr:
+        return fd
+    try:
+        changes, file = _changes_at(task, addr, nbytes), task.fds.get_raw(fd)
+        if changes.wanted | changes.cleared | changes.kind:
+            kept = changes.cleared & ~(ATTR_IDMAP if flags & OPEN_TREE_CLONE else 0)
+            changes = changes._replace(cleared=kept)
+            _set(task, Path(file.mount, file.inode), flags, changes, _asked(task, changes))
+    except SyscallError:
+        task.fds.close(fd)
+        raise
+    return fd
 
 
 def _apply(task: Task, every: list[Mount], wanted: int, cleared: int, kind: int) -> None:

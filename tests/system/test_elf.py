@@ -150,6 +150,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
         *((name, flavour) for name in SPACES for flavour in ("musl", "glibc")),
         ("netnamespaces", "glibc"),  # which wants headers of Linux
         ("timenamespaces", "glibc"),
+        ("statmounts", "glibc"),
         ("filecaps", "glibc"),
     ],
 )

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.namespaces.base import USER, Namespace
+from pkern.kernel.namespaces.base import MNT, USER, Namespace
 from pkern.kernel.namespaces.user import UserNamespace
 from pkern.kernel.vfs.file import CLOEXEC, O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_WRITE, NEITHER, Inode
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 
 NS_GET_USERNS, NS_GET_PARENT, NS_GET_NSTYPE, NS_GET_OWNER_UID = range(0xB701, 0xB705)
+NS_GET_MNTNS_ID = 0x8008B705
 DEV_NSFS = 4  # st_dev
 
 
@@ -47,7 +48,8 @@ class NsInode(Inode):
         self.kernel.namespaces.sweep()
 
     def ioctl(self, task: Any, file: File, request: int, arg: int) -> int:
-        """Return a descriptor of the owner or of what it lies in, its kind; store the owner's uid.
+        """Return a descriptor of the owner or of what it lies in, its kind; store the owner's uid,
+        or the number of a namespace of mounts.
 
         Errors: ENOTTY; EINVAL: its kind has no such thing; EPERM: that lies outside the caller's.
         """
@@ -60,6 +62,11 @@ class NsInode(Inode):
             if not one.lies_in_another:
                 raise SyscallError(errno.EINVAL)
             return open_namespace(task, _parent(task, one))
+        if request == NS_GET_MNTNS_ID:
+            if one.kind != MNT:
+                raise SyscallError(errno.EINVAL)
+            task.mm.copy_out(arg, struct.pack("<Q", one.number))
+            return 0
         if request != NS_GET_OWNER_UID:
             raise SyscallError(errno.ENOTTY)
         if not isinstance(one, UserNamespace):

@@ -30,17 +30,23 @@ def _fs_access(task: Task, mount: Mount) -> str:
     return "ro" if mount.root.dev in task.kernel.vfs.read_only else "rw"
 
 
-def _own(fs: Any) -> tuple[str, ...]:
+def own_options(fs: Any) -> tuple[str, ...]:
     """Return the file system's own options."""
     return tuple(getattr(fs, "options", ()))
 
 
-def _type(fs: Any) -> str:
+def type_of(fs: Any) -> str:
+    """Return the name of a file system's kind."""
     return str(fs.name) if fs is not None else "nsfs"
 
 
+def source_of(fs: Any) -> str:
+    """Return what a file system was made of."""
+    return str(getattr(fs, "source", type_of(fs)))
+
+
 def _source(fs: Any) -> str:
-    return str(getattr(fs, "source", _type(fs))).translate(ESCAPES)
+    return source_of(fs).translate(ESCAPES)
 
 
 def mounts(task: Task) -> str:
@@ -48,9 +54,9 @@ def mounts(task: Task) -> str:
     rows = []
     for path, mount in _seen(task):
         access = "ro" if mount.flags & RDONLY else _fs_access(task, mount)
-        options = ",".join((access, *mount.options, *_own(mount.fs)))
+        options = ",".join((access, *mount.options, *own_options(mount.fs)))
         place = path.translate(ESCAPES)
-        rows.append(f"{_source(mount.fs)} {place} {_type(mount.fs)} {options} 0 0\n")
+        rows.append(f"{_source(mount.fs)} {place} {type_of(mount.fs)} {options} 0 0\n")
     return "".join(rows)
 
 
@@ -62,7 +68,7 @@ def mountinfo(task: Task) -> str:
     return "".join(_mountinfo_line(task, path, mount) for path, mount in _seen(task))
 
 
-def _root_text(mount: Mount) -> str:
+def root_text(mount: Mount) -> str:
     """Return the path of a mount's root in its file system."""
     if mount.fs is None:
         assert mount.root.namespace is not None
@@ -85,10 +91,10 @@ def _mountinfo_line(task: Task, path: str, mount: Mount) -> str:
     above = mount.over.number if mount.over is not None else ABOVE_ALL
     options = ",".join(("ro" if mount.flags & RDONLY else "rw", *mount.options))
     fields = "".join(f"{field} " for field in mount.propagation)
-    own = ",".join((_fs_access(task, mount), *_own(fs)))
+    own = ",".join((_fs_access(task, mount), *own_options(fs)))
     return (
-        f"{mount.number} {above} {os.major(dev)}:{os.minor(dev)} {_root_text(mount)}"
-        f" {path.translate(ESCAPES)} {options} {fields}- {_type(fs)} {_source(fs)} {own}\n"
+        f"{mount.number} {above} {os.major(dev)}:{os.minor(dev)} {root_text(mount)}"
+        f" {path.translate(ESCAPES)} {options} {fields}- {type_of(fs)} {_source(fs)} {own}\n"
     )
 
 
@@ -96,6 +102,6 @@ def mountstats(task: Task) -> str:
     """What is mounted where, in words. Source: proc_pid_mountstats(5)."""
     return "".join(
         f"device {_source(one.fs)} mounted on {path.translate(ESCAPES)}"
-        f" with fstype {_type(one.fs)}\n"
+        f" with fstype {type_of(one.fs)}\n"
         for path, one in _seen(task)
     )

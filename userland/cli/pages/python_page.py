@@ -46,6 +46,7 @@ CHAPTERS = {
     "files.mounts": "Mounts",
     "files.fscontext": "Mounts: file systems made in steps",
     "files.mount_tree": "Mounts: trees that descriptors hold",
+    "files.statmount": "Mounts: what they are like",
     "files.inotify": "Watching files",
     "files.poll": "Waiting for descriptors",
     "files.epoll": "epoll",
