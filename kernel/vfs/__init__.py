@@ -354,10 +354,11 @@ class Vfs:
             file.home = (inode.parent, inode.name) if inode.parent is not None else None
         elif not place.jumped and place.name not in DOTS:
             file.home = place.directory, place.name
-        if self.notify is not None:
-            self.notify.used(file, IN_OPEN)
+        notify = self.notify  # None once the first event has ended the last watch
+        if notify is not None:
+            notify.used(file, IN_OPEN)
             if flags & O_TRUNC and place.inode is not None and inode.kind == "file":
-                self.notify.used(file, IN_MODIFY)
+                notify.used(file, IN_MODIFY)
         return file
 
     def open_inode(

@@ -83,6 +83,6 @@ class TimerInode(AnonInode):
         return True
 
     def watch(self) -> None:
-        scheduler = self.kernel.scheduler
-        if scheduler is not None and self.due is not None:
-            scheduler.at(self.due, lambda: wake(self))
+        scheduler, left = self.kernel.scheduler, self.left()
+        if scheduler is not None and left:  # one that is over has no more news
+            scheduler.at(self.kernel.clock.now_ns + left, lambda: wake(self))

@@ -76,6 +76,14 @@ int main(void)
 	uint64_t count;
 	if (read(timer, &count, 8) != 8)
 		return 1;
+	struct epoll_event once = { EPOLLIN | EPOLLONESHOT, { .u64 = 9 } };
+	int over = timerfd_create(CLOCK_MONOTONIC, 0);
+	soon.it_value.tv_nsec = 1;
+	timerfd_settime(over, 0, &soon, NULL);
+	epoll_ctl(set, EPOLL_CTL_ADD, over, &once);
+	wait_for(1000);
+	wait_for(5); // it has told, and stays over
+	close(over);
 	struct sigaction action = { .sa_handler = ring, .sa_flags = SA_RESTART };
 	sigaction(SIGALRM, &action, NULL);
 	struct itimerval alarm = { { 0, 0 }, { 0, 5000 } };

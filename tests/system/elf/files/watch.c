@@ -326,6 +326,21 @@ static void reading(void)
 	show("all removed");
 }
 
+// A watch that ends with its first event, and a file that is opened and emptied: there are two.
+static void once(void)
+{
+	int fd = open("once", O_CREAT | O_WRONLY, 0600);
+
+	say("write", write(fd, "some", 4));
+	close(fd);
+	inotify_add_watch(watch, "once", IN_ALL_EVENTS | IN_ONESHOT);
+	fd = open("once", O_WRONLY | O_TRUNC);
+	say("opened", fd >= 0);
+	close(fd);
+	show("one event");
+	unlink("once");
+}
+
 static void overflow(void)
 {
 	char most[32] = { 0 };
@@ -364,6 +379,7 @@ int main(void)
 	itself();
 	masks();
 	reading();
+	once();
 	overflow();
 	chdir("/");
 	rmdir(place);
