@@ -221,9 +221,13 @@ def seekable(file: File) -> File:
     """Return a file that can be read or written anywhere. Errors: ESPIPE, EINVAL."""
     if file.inode.kind == "pidfd":
         raise SyscallError(errno.EINVAL)  # it could be, if it could be read
+    _need_positions(file)
+    return file
+
+
+def _need_positions(file: File) -> None:
     if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
         raise SyscallError(errno.ESPIPE)
-    return file
 
 
 def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
@@ -554,7 +558,7 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     special = file.inode.kind in ("chr", "anon") and file.inode.can_seek
     if special or not file.inode.whences:
         return 0
-    seekable(file)
+    _need_positions(file)
     if whence not in file.inode.whences:
         raise SyscallError(errno.EINVAL)
     if whence in (SEEK_DATA, SEEK_HOLE):
