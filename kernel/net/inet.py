@@ -37,6 +37,7 @@ class InetSocket(Socket):
     """
 
     protocol_names: ClassVar[tuple[str, str]]  # of AF_INET, of AF_INET6
+    has_error_queue = True
 
     def __init__(self, net: Net, family: int, socket_type: int, owner: Owner) -> None:
         super().__init__(net, socket_type, owner)

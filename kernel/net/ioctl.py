@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.address import MAPPED
 from pkern.kernel.net.loopback import INDEX, NAME, Address, Loopback
-from pkern.kernel.net.socket import AF_INET, AF_UNIX, SOCK_STREAM, Socket
+from pkern.kernel.net.socket import AF_INET, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.vfs.fs.nsfs import open_namespace
 
@@ -114,7 +114,9 @@ def _unsent(socket: Socket) -> int:
 def _at_mark(socket: Socket) -> int:
     if isinstance(socket, TcpSocket):
         return int(socket.at_mark)
-    if socket.family == AF_UNIX and socket.socket_type == SOCK_STREAM:
+    if socket.family == AF_UNIX:
+        if not socket.is_stream:
+            raise SyscallError(errno.EOPNOTSUPP)
         return int(bool(socket.queue) and bool(socket.queue[0].oob))
     raise SyscallError(errno.ENOTTY)
 

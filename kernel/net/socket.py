@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET = 1, 2, 3, 5
 MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL = 1, 2, 0x20, 0x40, 0x100
+MSG_MORE = 0x8000
 POLLPRI, POLLWRBAND, POLLRDHUP = 2, 0x200, 0x2000
 DEV_SOCKET = 8
 NO_READS, NO_WRITES = 1, 2
@@ -70,6 +71,8 @@ class Socket(Inode):
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM | POLLWRBAND}
     family = AF_UNSPEC
     protocol = 0
+    has_error_queue = False  # MSG_ERRQUEUE asks for something: of IP
+    throws_away = False  # MSG_TRUNC: what is received is not stored
 
     def __init__(self, net: Net, socket_type: int, owner: Owner) -> None:
         super().__init__(net.kernel, 0o777, *owner)

@@ -58,6 +58,7 @@ class TcpSocket(InetSocket):
     also_ready: ClassVar[dict[int, int]] = {POLLIN: POLLRDNORM, POLLOUT: POLLWRNORM}
     protocol = IPPROTO_TCP
     protocol_names = ("TCP", "TCPv6")
+    throws_away = True
 
     def __init__(self, net: Net, family: int, owner: Owner) -> None:
         super().__init__(net, family, SOCK_STREAM, owner)

@@ -24,6 +24,7 @@ from pkern.kernel.net.socket import (
     AF_INET6,
     BOTH,
     MSG_DONTWAIT,
+    MSG_MORE,
     MSG_OOB,
     NO_READS,
     NO_WRITES,
@@ -31,6 +32,7 @@ from pkern.kernel.net.socket import (
     MustWait,
     Owner,
 )
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 
 if TYPE_CHECKING:
@@ -45,7 +47,16 @@ SOL_SOCKET, SO_BROADCAST = 1, 6
 HEAD4 = (IPPROTO_IP, 2, 1)  # IP_TTL, IP_TOS
 HEAD6 = (IPPROTO_IPV6, 16, 67)  # IPV6_UNICAST_HOPS, IPV6_TCLASS
 USUAL_HOPS = 64
+UDP_CORK = 1
 UNSPECIFIED = b"\0\0"
+
+
+class Corked(NamedTuple):
+    """A datagram that grows until a part of it comes without MSG_MORE."""
+
+    packet: Packet
+    source: Endpoint
+    remote: Endpoint
 
 
 class UdpSocket(InetSocket):
@@ -60,6 +71,7 @@ class UdpSocket(InetSocket):
     def __init__(self, net: Net, family: int, owner: Owner) -> None:
         super().__init__(net, family, SOCK_DGRAM, owner)
         self.charged = self.dropped = 0
+        self.corked: Corked | None = None
 
     @property
     def ports(self) -> Ports:
@@ -102,6 +114,8 @@ class UdpSocket(InetSocket):
             raise SyscallError(errno.EMSGSIZE)
         if flags & MSG_OOB and self.family == AF_INET:
             raise SyscallError(errno.EOPNOTSUPP)
+        if self.corked is not None:
+            return self._append(self.corked, packet.data, flags)
         end = self._target(to)
         remote, source = self._way_to(end)
         if len(packet.data) > (LONGEST4 if is_v4(remote.ip) else LONGEST6):
@@ -113,8 +127,33 @@ class UdpSocket(InetSocket):
             raise SyscallError(errno.EPIPE)
         source = packet.head.source or source
         packet.head = self._head(packet.head, remote.ip)
-        self._deliver(packet, Endpoint(source, self.local.port), remote)
-        return len(packet.data)
+        nbytes = len(packet.data)
+        corked = Corked(packet, Endpoint(source, self.local.port), remote)
+        if flags & MSG_MORE or self.option(IPPROTO_UDP, UDP_CORK):
+            self.corked = corked
+        else:
+            self._deliver(*corked)
+        return nbytes
+
+    def _append(self, corked: Corked, data: bytes, flags: int) -> int:
+        """Add to a datagram that is not sent yet; the last part sends it. Errors: EMSGSIZE."""
+        most = LONGEST4 if is_v4(corked.remote.ip) else LONGEST6
+        self.corked = None
+        if len(corked.packet.data) + len(data) > most:
+            raise SyscallError(errno.EMSGSIZE)
+        corked.packet.data += data
+        if flags & MSG_MORE or self.option(IPPROTO_UDP, UDP_CORK):
+            self.corked = corked
+        else:
+            self._deliver(*corked)
+        return len(data)
+
+    def cork(self, value: int) -> None:
+        """Collect what is sent in one datagram (1), or send what was collected (0): UDP_CORK."""
+        self.options[IPPROTO_UDP, UDP_CORK] = value
+        if not value and self.corked is not None:
+            corked, self.corked = self.corked, None
+            self._deliver(*corked)
 
     def _head(self, chosen: IpHead, to: bytes) -> IpHead:
         """Return what IP says of a datagram that is sent: what is chosen, else the options."""
@@ -176,8 +215,6 @@ class UdpSocket(InetSocket):
     # ---- receiving ----
 
     def look(self, nbytes: int, flags: int) -> Received:
-        if flags & MSG_OOB:
-            raise SyscallError(errno.EOPNOTSUPP)
         self.raise_error()
         if self.queue:
             first = self.queue[0]

@@ -32,6 +32,8 @@ class UnixStream(UnixConnection):
     # ---- sending ----
 
     def send(self, task: Caller, packet: Packet, to: bytes | None, flags: int) -> int:
+        if flags & MSG_OOB and not packet.data:
+            raise SyscallError(errno.EOPNOTSUPP)
         if to is not None:
             raise SyscallError(errno.EISCONN if self.connected else errno.EOPNOTSUPP)
         if self.peer is None:

@@ -26,7 +26,7 @@ from pkern.kernel.net.packet import NOBODY
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.net.tcp_info import tcp_info
-from pkern.kernel.net.udp import UdpLiteSocket, UdpSocket
+from pkern.kernel.net.udp import UDP_CORK, UdpLiteSocket, UdpSocket
 from pkern.syscalls.net.control import shown
 from pkern.syscalls.net.transfer import socket_of
 from pkern.syscalls.table import INT, SINT, syscall
@@ -355,7 +355,18 @@ def _coverage(name: int) -> Option:
     return Option(lambda socket: _int(socket.option(IPPROTO_UDPLITE, name)), put)
 
 
+def _cork() -> Option:
+    """Return whether what is sent is collected in one datagram."""
+
+    def put(task: Task, socket: Socket, data: bytes) -> None:
+        assert isinstance(socket, UdpSocket)
+        socket.cork(int(bool(_int_in(data))))
+
+    return Option(lambda socket: _int(socket.option(IPPROTO_UDP, UDP_CORK)), put)
+
+
 UDP_OPTIONS: dict[int, Option] = {
+    UDP_CORK: _cork(),
     10: _coverage(10),  # UDPLITE_SEND_CSCOV
     11: _coverage(11),  # UDPLITE_RECV_CSCOV
 }

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Packet, Received
 from pkern.kernel.net.socket import (
-    AF_INET,
-    AF_INET6,
     MSG_DONTWAIT,
     MSG_PEEK,
+    MSG_TRUNC,
     MSG_WAITALL,
     SOCK_STREAM,
     MustWait,
@@ -146,7 +145,7 @@ def receive(task: Task, file: File, room: int, flags: int, store: Store) -> tupl
     """
     inode = file.inode
     assert isinstance(inode, Socket)
-    if flags & MSG_ERRQUEUE and inode.family in (AF_INET, AF_INET6):
+    if flags & MSG_ERRQUEUE and inode.has_error_queue:
         raise SyscallError(errno.EAGAIN)
     flags = flags_of(file, flags)
     progress = begun(task, inode.receive_ns)
@@ -191,8 +190,9 @@ def _enough(inode: Socket, room: int, wanted: int, flags: int) -> Received:
 
 def _move(inode: Socket, found: Received, done: int, flags: int, store: Store) -> None:
     """Store what was found, and take it; a message that cannot be stored is lost."""
+    thrown = flags & MSG_TRUNC and inode.throws_away
     try:
-        store(found, done)
+        store(found._replace(data=b"") if thrown else found, done)
     except SyscallError:
         if not inode.is_stream and not flags & MSG_PEEK:
             inode.take(len(found.data), flags)

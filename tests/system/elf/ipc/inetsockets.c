@@ -658,6 +658,51 @@ static void controls(const char *ip, int level)
 
 /* ---- UDP-Lite: ports of its own, and how much a checksum covers ---- */
 
+// A datagram that is made of parts, flags that mean nothing to UDP, bytes that are thrown away.
+static void parts(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof at;
+	char data[100] = "before";
+	int one = 1, none = 0, to = socket(AF_INET, SOCK_DGRAM, 0),
+	    from = socket(AF_INET, SOCK_DGRAM, 0);
+
+	bind(to, (struct sockaddr *)&at, sizeof at);
+	getsockname(to, (struct sockaddr *)&at, &length);
+	connect(from, (struct sockaddr *)&at, length);
+	printf("parts %zd %zd", send(from, "ab", 2, MSG_MORE), send(from, "", 0, MSG_MORE));
+	printf(" not yet %zd", recv(to, data, sizeof data, MSG_DONTWAIT));
+	printf(" %zd", send(from, "cde", 3, 0));
+	printf(" whole %zd %.5s\n", recv(to, data, sizeof data, MSG_DONTWAIT), data);
+	printf("cork %d", setsockopt(from, IPPROTO_UDP, 1, &one, sizeof one));
+	printf(" %zd %zd", send(from, "xy", 2, 0), send(from, "z", 1, 0));
+	printf(" not yet %zd", recv(to, data, sizeof data, MSG_DONTWAIT));
+	printf(" no cork %d", setsockopt(from, IPPROTO_UDP, 1, &none, sizeof none));
+	printf(" whole %zd %.3s\n", recv(to, data, sizeof data, MSG_DONTWAIT), data);
+	static char big[65507];
+	printf("too much %zd", send(from, big, sizeof big, MSG_MORE));
+	printf(" %zd", send(from, "a", 1, 0));
+	printf(" nothing is left %zd", recv(to, data, sizeof data, MSG_DONTWAIT));
+	printf(" %zd %zd\n", send(from, "new", 3, 0),
+	       recv(to, data, sizeof data, MSG_DONTWAIT | MSG_OOB));
+	int listener = socket(AF_INET, SOCK_STREAM, 0), end = socket(AF_INET, SOCK_STREAM, 0);
+	at.sin_port = 0;
+	bind(listener, (struct sockaddr *)&at, sizeof at);
+	listen(listener, 1);
+	getsockname(listener, (struct sockaddr *)&at, &length);
+	connect(end, (struct sockaddr *)&at, length);
+	int other = accept(listener, NULL, NULL);
+	send(end, "0123456789", 10, 0);
+	usleep(2000);
+	memset(data, '-', sizeof data);
+	printf("thrown away %zd %.4s", recv(other, data, 4, MSG_TRUNC), data);
+	printf(" then %zd %.4s\n", recv(other, data, 4, 0), data);
+	int all[] = { to, from, listener, end, other };
+	for (int i = 0; i < 5; i++)
+		close(all[i]);
+}
+
 static void lite(void)
 {
 	static const int values[] = { -1, 0, 1, 8, 9, 0xffff, 0x10000 };
@@ -702,6 +747,7 @@ int main(void)
 	datagrams("127.0.0.1", IPPROTO_UDPLITE);
 	datagrams("::1", IPPROTO_UDPLITE);
 	lite();
+	parts();
 	options(AF_INET, SOCK_STREAM);
 	options(AF_INET6, SOCK_STREAM);
 	options(AF_INET, SOCK_DGRAM);

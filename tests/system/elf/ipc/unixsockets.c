@@ -455,6 +455,24 @@ static void urgent(void)
 	close(pair[0]), close(pair[1]);
 }
 
+// What is not a stream has no mark; an error queue is not asked for; no byte is not urgent.
+static void meaningless(void)
+{
+	int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+
+	for (int i = 0; i < 3; i++) {
+		int pair[2], mark = -1;
+		char data[10];
+		socketpair(AF_UNIX, types[i] | SOCK_NONBLOCK, 0, pair);
+		show("mark", ioctl(pair[0], SIOCATMARK, &mark));
+		show("nothing urgent", send(pair[0], data, 0, MSG_OOB));
+		show("send", send(pair[0], "abc", 3, 0));
+		show("error queue", recv(pair[1], data, 10, MSG_ERRQUEUE));
+		show("of none", recv(pair[1], data, 10, MSG_ERRQUEUE));
+		close(pair[0]), close(pair[1]);
+	}
+}
+
 static void flags(void)
 {
 	int pair[2], status;
@@ -591,6 +609,7 @@ int main(void)
 	rights(SOCK_SEQPACKET);
 	cycles();
 	urgent();
+	meaningless();
 	flags();
 	options(SOCK_STREAM);
 	options(SOCK_DGRAM);
