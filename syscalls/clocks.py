@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
 UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
 CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
+ALARM_CLOCKS = frozenset({8, 9})  # REALTIME_ALARM, BOOTTIME_ALARM
+NO_SLEEP_CLOCKS = frozenset({3, 4, 5, 6})  # THREAD_CPUTIME_ID, MONOTONIC_RAW, the coarse ones
 ITIMER_REAL = 0
 TIME_PAIR, OLD_PAIR = struct.Struct("<qq"), struct.Struct("<ii")  # of the i386 table's old calls
 

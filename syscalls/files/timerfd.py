@@ -10,14 +10,14 @@ from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.timerfd import TimerInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.syscalls.clocks import REALTIME_CLOCKS, machines
+from pkern.syscalls.clocks import ALARM_CLOCKS, REALTIME_CLOCKS, machines
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-CLOCKS, ALARM_CLOCKS = frozenset({0, 1, 7}), frozenset({8, 9})  # REALTIME, MONOTONIC, BOOTTIME
+CLOCKS = frozenset({0, 1, 7})  # REALTIME, MONOTONIC, BOOTTIME
 REALTIME = REALTIME_CLOCKS | {min(ALARM_CLOCKS)}
 ABSTIME, CANCEL_ON_SET = 1, 2
 SPEC = struct.Struct("<4q")  # struct itimerspec: interval, value

@@ -18,7 +18,7 @@ from pkern.kernel.tasks.posix_timers import (
     PosixTimers,
 )
 from pkern.kernel.tasks.signals import NSIG, queued_of
-from pkern.syscalls.clocks import REALTIME_CLOCKS, UPTIME_CLOCKS, machines
+from pkern.syscalls.clocks import ALARM_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, machines
 from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 CLOCKS = frozenset({0, 1, 2, 3, 7, 11})  # that timers may have
-ALARM_CLOCKS = frozenset({8, 9})
 SIGEVENT = layout("<QiiI", "<IiiI")  # value, signal, how, thread
 SIGEVENT_BYTES = 64
 TIMER_ABSTIME, SIGALRM = 1, 14

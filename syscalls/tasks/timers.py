@@ -13,8 +13,10 @@ from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, Signal, send
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import (
+    ALARM_CLOCKS,
     CPU_CLOCKS,
     ITIMER_REAL,
+    NO_SLEEP_CLOCKS,
     REALTIME_CLOCKS,
     TIME_PAIR,
     UPTIME_CLOCKS,
@@ -24,7 +26,6 @@ from pkern.syscalls.clocks import (
 )
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
-from pkern.syscalls.tasks.time import CLOCK_THREAD_CPUTIME_ID
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -98,7 +99,8 @@ def sleep_for(task: Task, nanoseconds: int, remain: int, pair: struct.Struct = T
 def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: int) -> int:
     """Sleep on a clock, until a time of it with TIMER_ABSTIME.
 
-    Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (the clocks of CPU time). Source: clock_nanosleep(2).
+    Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (CPU time, coarse, raw, alarms).
+    Source: clock_nanosleep(2).
     """
     return sleep_on(task, clock, flags, request, remain, TIME_PAIR)
 
@@ -107,12 +109,12 @@ def sleep_on(
     task: Task, clock: int, flags: int, request: int, remain: int, pair: struct.Struct
 ) -> int:
     """Sleep on a clock; pair: the layout of the times. Errors: as clock_nanosleep."""
-    if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS:
-        raise SyscallError(errno.EINVAL)
-    if clock == CLOCK_THREAD_CPUTIME_ID:
+    if clock in NO_SLEEP_CLOCKS:
         raise SyscallError(errno.EOPNOTSUPP)
+    if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS | ALARM_CLOCKS:
+        raise SyscallError(errno.EINVAL)
     wanted = duration_in(task, request, pair=pair)
-    if clock in CPU_CLOCKS:
+    if clock in CPU_CLOCKS | ALARM_CLOCKS:  # nothing counts meanwhile, nothing wakes the machine
         raise SyscallError(errno.EOPNOTSUPP)
     if not flags & TIMER_ABSTIME:
         return sleep_for(task, wanted, remain, pair)

@@ -2,8 +2,11 @@
  * alarms.c - an interval timer rests while its signal waits or is ignored, and goes on when a SIGALRM
  * is taken, whoever sent it.
  */
+#define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,8 +94,25 @@ static void blocked(void)
 	show("off");
 }
 
+/* Not every clock can be slept on, and what a clock is of is asked before the time is read. */
+static void other_clocks(void)
+{
+	struct timespec little = { 0, 1 };
+	for (int clock = 3; clock < 12; clock++) {
+		long slept = syscall(SYS_clock_nanosleep, clock, 0, &little, NULL);
+		printf("sleep on %d: %ld %d", clock, slept, slept ? errno : 0);
+		slept = syscall(SYS_clock_nanosleep, clock, 0, NULL, NULL);
+		printf(", without a time %d\n", slept ? errno : 0);
+	}
+	for (int clock = -9; clock < 0; clock++) {
+		int done = clock_settime(clock, &little);
+		printf("set %d: %d %d\n", clock, done, done ? errno : 0);
+	}
+}
+
 int main(void)
 {
+	other_clocks();
 	ignored();
 	blocked();
 	return 0;
