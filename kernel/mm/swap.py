@@ -115,13 +115,13 @@ class SwapAreas:
     def on(self, path: str, inode: Holder, priority: int | None = None) -> None:
         """Use a device or host file as swap.
 
-        Errors: EBUSY (in use already), EINVAL (no swap area), EPERM (too many), ENOMEM.
+        Errors: EBUSY (in use already), EINVAL (no swap area), EISDIR, EPERM (too many), ENOMEM.
         """
         if any(area.inode is inode for area in self.areas):
             raise SyscallError(errno.EBUSY)
         fd = getattr(inode, "fd", None)
         if fd is None or inode.kind == "dir":
-            raise SyscallError(errno.EINVAL)
+            raise SyscallError(errno.EISDIR if inode.kind == "dir" else errno.EINVAL)
         nr_pages = pages_of(os.pread(fd, PAGE_SIZE, 0).ljust(PAGE_SIZE, b"\0"), inode.size)
         if priority is None:
             priority, self._next_priority = self._next_priority, self._next_priority - 1
