@@ -973,7 +973,8 @@ class Calls:
     def clock_nanosleep(self, clock: int, flags: int, request: int, remain: int) -> int:
         """Sleep on a clock, until a time of it with TIMER_ABSTIME.
 
-        Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (the clocks of CPU time). Source: clock_nanosleep(2).
+        Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (CPU time, coarse, raw, alarms).
+        Source: clock_nanosleep(2).
         """
 
     def clock_settime(self, clock: int, addr: int) -> int:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.mm import policy as policies
-from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
-from pkern.kernel.vfs.fs.tmpfs import TmpFs
+from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.kernel.vfs.proc.procfs import ProcFs
 
@@ -22,42 +21,85 @@ if TYPE_CHECKING:
 
 IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
 COMMA = re.compile(r",(?!\d)")  # others are between the nodes of mpol=
-OCTAL = frozenset("01234567")
-UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+UNITS = " kmgtpe"  # each 1024 of the one before
+NUMBER = re.compile("0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")  # in C's notation
+OCTAL = re.compile("[0-7]+")
+WORD = (1 << 64) - 1
+NO_ID = (1 << 32) - 1
+INODE_BYTES = 1024  # what Linux takes an inode for where a mount asks for too many
+
+
+def _memparse(text: str) -> tuple[int, str]:
+    """Return bytes of "64m" or "0x10", modulo 2^64, and what stands behind, as Linux's memparse."""
+    found = NUMBER.match(text)
+    rest = text[found.end() :] if found else text
+    value = _c_number(found[0]) if found else 0
+    if rest and rest[0] in "kmgtpeKMGTPE":
+        value <<= 10 * UNITS.index(rest[0].lower())
+        rest = rest[1:]
+    return value & WORD, rest
+
+
+def _c_number(digits: str) -> int:
+    """Return the value of what NUMBER has found."""
+    return int(digits, 16 if digits[1:2] in ("x", "X") else 8 if digits[0] == "0" else 10)
 
 
 def _size(text: str, ram: int) -> int:
-    """Return bytes for "64m", "50%" or a number. Errors: EINVAL."""
-    number, unit = (text[:-1], text[-1].lower()) if not is_decimal(text[-1:]) else (text, "")
-    if not is_decimal(number) or unit not in ("", "%", *UNITS):
+    """Return bytes for "64m", "50%" of ram or a number. Errors: EINVAL."""
+    value, rest = _memparse(text)
+    if not text or rest not in ("", "%"):
         raise SyscallError(errno.EINVAL)
-    return int(number) * ram // 100 if unit == "%" else int(number) * UNITS.get(unit, 1)
+    return value * ram // 100 if rest else value
+
+
+def _count(text: str) -> int:
+    """Return a number that may have a unit. Errors: EINVAL."""
+    value, rest = _memparse(text)
+    if not text or rest:
+        raise SyscallError(errno.EINVAL)
+    return value
 
 
 def _octal(text: str) -> int:
-    if not text or not set(text) <= OCTAL:
+    if not OCTAL.fullmatch(text) or int(text, 8) > NO_ID:
         raise SyscallError(errno.EINVAL)
     return int(text, 8) & 0o7777
 
 
-def _number(text: str) -> int:
-    if not is_decimal(text):
+def number_of(text: str) -> int:
+    """Return an option's number below 2^32 - 1. Errors: EINVAL."""
+    if not NUMBER.fullmatch(text) or _c_number(text) >= NO_ID:
         raise SyscallError(errno.EINVAL)
-    return int(text)
+    return _c_number(text)
 
 
 def _set_size(fs: TmpFs, text: str) -> None:
-    pages = -(-_size(text, fs.kernel.memory.ram) // PAGE_SIZE) or fs.usual_pages
-    if pages < fs.quota.used:
+    pages = -(-_size(text, fs.kernel.memory.ram) // PAGE_SIZE)
+    if pages and (pages < fs.quota.used or fs.is_unlimited):
         raise SyscallError(errno.EINVAL)
-    fs.quota.max = pages
+    fs.quota.max = pages or NO_LIMIT
+
+
+def _set_blocks(fs: TmpFs, text: str) -> None:
+    if _count(text) > NO_LIMIT // PAGE_SIZE:
+        raise SyscallError(errno.EINVAL)
+    _set_size(fs, str(_count(text) * PAGE_SIZE))
 
 
 def _set_inodes(fs: TmpFs, text: str) -> None:
-    nr = _size(text, 0)
-    if nr and nr < fs.root.count():
+    nr = _count(text)
+    if nr > WORD // INODE_BYTES:
         raise SyscallError(errno.EINVAL)
-    fs.max_inodes = nr or None
+    if nr and (nr < fs.root.count() or fs.max_inodes == 0):
+        raise SyscallError(errno.EINVAL)
+    fs.max_inodes = nr
+
+
+def _set_huge(fs: TmpFs, text: str) -> None:
+    """No page becomes large by itself here: as where a kernel is built without."""
+    if text != "never":
+        raise SyscallError(errno.EINVAL)
 
 
 def _set_mode(fs: TmpFs, text: str) -> None:
@@ -66,13 +108,13 @@ def _set_mode(fs: TmpFs, text: str) -> None:
 
 
 def _set_uid(fs: TmpFs, text: str) -> None:
-    fs.root.uid = _number(text)
-    fs.given["uid"] = text
+    fs.root.uid = number_of(text)
+    fs.given["uid"] = str(fs.root.uid)
 
 
 def _set_gid(fs: TmpFs, text: str) -> None:
-    fs.root.gid = _number(text)
-    fs.given["gid"] = text
+    fs.root.gid = number_of(text)
+    fs.given["gid"] = str(fs.root.gid)
 
 
 def _set_policy(fs: TmpFs, text: str) -> None:
@@ -83,7 +125,7 @@ def _set_policy(fs: TmpFs, text: str) -> None:
 
 
 def _set_page_size(fs: TmpFs, text: str) -> None:
-    if _size(text, 0) != hugetlb.HUGE_SIZE:
+    if _count(text) != hugetlb.HUGE_SIZE:
         raise SyscallError(errno.EINVAL)
 
 
@@ -96,17 +138,17 @@ def _set_ptmx_mode(fs: DevPts, text: str) -> None:
 
 
 def _set_slave_uid(fs: DevPts, text: str) -> None:
-    fs.uid = _number(text)
+    fs.uid = number_of(text)
 
 
 def _set_slave_gid(fs: DevPts, text: str) -> None:
-    fs.gid = _number(text)
+    fs.gid = number_of(text)
 
 
 def _set_most(fs: DevPts, text: str) -> None:
-    if _number(text) > MOST_TERMINALS:
+    if number_of(text) > MOST_TERMINALS:
         raise SyscallError(errno.EINVAL)
-    fs.max = _number(text)
+    fs.max = number_of(text)
 
 
 def _set_nothing(fs: DevPts, text: str) -> None:
@@ -115,10 +157,15 @@ def _set_nothing(fs: DevPts, text: str) -> None:
 
 Setter = Callable[[Any, str], None]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
-LIMITS: dict[str, Setter] = {"size": _set_size, "nr_inodes": _set_inodes, "mpol": _set_policy}
+LIMITS: dict[str, Setter] = {
+    "size": _set_size,
+    "nr_blocks": _set_blocks,
+    "nr_inodes": _set_inodes,
+    "mpol": _set_policy,
+}
 # What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
 OPTIONS: dict[type[Any], dict[str, Setter]] = {
-    TmpFs: OWNER | LIMITS,
+    TmpFs: OWNER | LIMITS | {"huge": _set_huge},
     HugetlbFs: OWNER | {"pagesize": _set_page_size},
     DevPts: {
         "uid": _set_slave_uid,
@@ -160,7 +207,7 @@ def _kernel_id(task: Task, name: str, value: str) -> str:
     own = task.cred.user_ns
     if name not in ("uid", "gid") or not own.level:
         return value
-    return str(own.kuid(_number(value)) if name == "uid" else own.kgid(_number(value)))
+    return str(own.kuid(number_of(value)) if name == "uid" else own.kgid(number_of(value)))
 
 
 # ---- new ones ----

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST
-from pkern.kernel.numbers import is_decimal
 from pkern.kernel.vfs.anon.fscontext import FsContext, Phase, open_context
 from pkern.kernel.vfs.mounts import Path, need_mounted
 from pkern.kernel.vfs.walk import need_read
@@ -29,6 +28,7 @@ from pkern.syscalls.files.filesystems import (
     OPTIONS,
     need_power_over_type,
     new_file_system,
+    number_of,
     set_option,
 )
 from pkern.syscalls.files.mount_tree import flags_of_attributes, hold
@@ -191,11 +191,13 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
 def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
     """Refuse an id that the caller's namespace has not. Errors: EINVAL: no number is told twice."""
     own = task.cred.user_ns
-    if not is_decimal(text):
-        context.refuse(f"{context.fstype}: Bad value for '{name}'")
-        raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
     try:
-        own.kuid(int(text)) if name == "uid" else own.kgid(int(text))
+        number = number_of(text)
+    except SyscallError:
+        context.refuse(f"{context.fstype}: Bad value for '{name}'")
+        raise context.refuse(f"{context.fstype}: Bad value for '{name}'") from None
+    try:
+        own.kuid(number) if name == "uid" else own.kgid(number)
     except SyscallError:
         raise context.refuse(f"{context.fstype}: Invalid {name} '{text}'") from None
 

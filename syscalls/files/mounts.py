@@ -462,11 +462,12 @@ def room_of(vfs: Vfs, inode: Inode) -> Room:
     if fs.block_size != PAGE_SIZE:  # hugetlbfs without a limit says nothing
         return room._replace(size=fs.block_size)
     files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
+    blocks = 0 if fs.is_unlimited else int(fs.quota.max)
     return room._replace(
-        blocks=int(fs.quota.max),
-        free=int(fs.quota.max - fs.quota.used),
+        blocks=blocks,
+        free=blocks and blocks - int(fs.quota.used),
         files=files,
-        free_files=files - fs.root.count(),
+        free_files=files and files - fs.root.count(),
     )
 
 

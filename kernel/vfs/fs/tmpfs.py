@@ -21,6 +21,7 @@ from pkern.kernel.vfs.inode import (
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
+NO_LIMIT = (1 << 64) - 1  # of a tmpfs's pages
 
 
 class TmpfsDir(DirInode):
@@ -163,9 +164,15 @@ class TmpFs:
         return self.kernel.memory.ram // PAGE_SIZE // 2
 
     @property
+    def is_unlimited(self) -> bool:
+        """Tell whether it was mounted with a size of 0: memory alone is the limit."""
+        return int(self.quota.max) == NO_LIMIT
+
+    @property
     def options(self) -> list[str]:
         """What /proc/mounts shows: all that is not as usual."""
         pages, inodes = int(self.quota.max), self.max_inodes
+        pages = 0 if self.is_unlimited else pages
         sizes = [f"size={pages * PAGE_SIZE >> 10}k"] if pages != self.usual_pages else []
         sizes += [] if inodes is None else [f"nr_inodes={inodes}"]
         places = [f"mpol={self.policy}"] if self.policy != DEFAULT else []
@@ -179,7 +186,7 @@ class TmpFs:
 
     def need_inode(self) -> None:
         """Refuse one more inode than there may be. Errors: ENOSPC."""
-        if self.max_inodes is not None and self.root.count() >= self.max_inodes:
+        if self.max_inodes and self.root.count() >= self.max_inodes:
             raise SyscallError(errno.ENOSPC)
 
     @staticmethod

@@ -15,7 +15,13 @@ from pkern.kernel.numbers import name_number
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import Path
-from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, TextFile, device_text, task_of
+from pkern.kernel.vfs.proc.inode import (
+    ProcDir,
+    ProcLink,
+    TextFile,
+    device_text,
+    task_of,
+)
 from pkern.kernel.vfs.walk import text_of
 
 if TYPE_CHECKING:

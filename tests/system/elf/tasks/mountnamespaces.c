@@ -305,6 +305,66 @@ static void roots(void)
 	printf("%s\n", getcwd(text, sizeof text));
 }
 
+/* Numbers of options: with units, in C's notation, in what is no digit; and what is none. */
+static void numbers(void)
+{
+	static const char *const tries[] = {
+		"size=8k",
+		"size=0x2000",
+		"size=020000",
+		"size=1kk",
+		"size=",
+		"size=k",
+		"size=%",
+		"size=4%%",
+		"size=\xc2\xb2",
+		"size=1\xc2\xb2",
+		"size=\xc3\xbf",
+		"size=+1",
+		"size=0",
+		"size=99999999999999999999",
+		"nr_blocks=2",
+		"nr_blocks=",
+		"nr_blocks=1k",
+		"nr_inodes=5",
+		"nr_inodes=0",
+		"nr_inodes=1k",
+		"nr_inodes=5%",
+		"nr_inodes=",
+		"nr_inodes=99999999999999999999",
+		"mode=0700",
+		"mode=",
+		"mode=8",
+		"mode=0o7",
+		"mode=7_7",
+		"mode= 7",
+		"mode=-1",
+		"mode=\xc2\xb2",
+		"uid=\xc2\xb2",
+		"uid=",
+		"uid=-1",
+		"uid=99999999999",
+		"gid=1_0",
+		"huge=never",
+		"huge=",
+		"huge=no",
+	};
+	begin();
+	mkdir("sized", 0755);
+	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
+		struct statvfs found = { 0 };
+		long done = result(mount("none", "sized", "tmpfs", 0, tries[i]));
+		if (!done && !strncmp(tries[i], "size", 4))
+			statvfs("sized", &found);
+		printf("%s: %ld %lu\n", tries[i], done, found.f_blocks);
+		if (!done)
+			umount2("sized", MNT_DETACH);
+	}
+	mount("none", "sized", "tmpfs", 0, "size=0,nr_inodes=0");
+	P("limited afterwards", result(mount("none", "sized", "tmpfs", MS_REMOUNT, "size=8k")),
+	  result(mount("none", "sized", "tmpfs", MS_REMOUNT, "nr_inodes=9")));
+}
+
 int main(void)
 {
 	uid = getuid();
@@ -321,6 +381,7 @@ int main(void)
 	part("copies", copies);
 	part("locks", locks);
 	part("roots", roots);
+	part("numbers", numbers);
 	rmdir(place);
 	return 0;
 }
