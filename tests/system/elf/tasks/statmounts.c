@@ -67,8 +67,8 @@ static void one(const char *path, uint64_t above)
 	printf("%s: %ld", path, look(&asked, &found, sizeof found, 0));
 	printf(" size %u mask %lx magic %lx flags %x", found.size, found.mask, found.magic,
 	       found.sb_flags);
-	printf(" number %d above %d old %d", found.number == asked.number,
-	       found.above == above, found.old_number != 0);
+	printf(" number %d above %d old %d", found.number == asked.number, found.above == above,
+	       found.old_number != 0);
 	printf(" attributes %lx propagation %lx peers %d master %d space %d supported %lx\n",
 	       found.attributes, found.propagation, found.peers != 0, found.master != 0,
 	       found.space != 0, found.supported);
