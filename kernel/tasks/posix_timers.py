@@ -1,8 +1,9 @@
 """POSIX timers: when one expires, which signal it sends, how often it did meanwhile.
 
 A timer's signal waits once at most. While it does the timer rests; when it is taken the timer goes
-on, and what it has missed is the signal's overrun. Source: timer_create(2), timer_getoverrun(2),
-Linux 6.18 kernel/time/posix-timers.c.
+on, and what it has missed is the signal's overrun. The signal of a timer that is set anew or
+deleted stays where it is, seen as pending, and is passed over when it is taken.
+Source: timer_create(2), timer_getoverrun(2), Linux 6.18 kernel/time/posix-timers.c.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class PosixTimer:
 
     due: when it expires next, in nanoseconds of its clock; 0: it is off. thread: whom its signal is
     for; None: any of the process. timed: whose processor time a clock of one counts. shot tells an
-    older setting's wake-up from this one's.
+    older setting's wake-up from this one's. pending: its signal waits; stale: an older setting's.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class PosixTimer:
         self.timed: Task | None = None
         self.due = self.interval = 0
         self.overrun = 0
-        self.pending = 0
+        self.pending = self.stale = 0
         self.shot = 0
 
     @property
@@ -61,17 +62,23 @@ class PosixTimer:
     # ---- setting ----
 
     def set(self, due: int, interval: int) -> None:
-        """Let it expire at due, and each interval from then on; 0: never. An old signal is void."""
+        """Let it expire at due, and each interval from then on; 0: never."""
         self.stop()
         self.due, self.interval, self.overrun = due, interval, 0
         self._arm()
 
     def stop(self) -> None:
-        """Let it rest, and forget its signal."""
+        """Let it rest; its signal is void."""
         self.shot += 1
         self.due = 0
         if self.pending:
-            self.pending = 0
+            self.pending, self.stale = 0, 1
+
+    def forget(self) -> None:
+        """Let it rest, and take its signal away."""
+        self.stop()
+        if self.stale:
+            self.stale = 0
             self.group.pending.infos = [i for i in self.group.pending.infos if i.timer is not self]
             for task in self.group.threads.values():
                 task.signals.own.infos = [i for i in task.signals.own.infos if i.timer is not self]
@@ -110,6 +117,9 @@ class PosixTimer:
         self.pending = 1
         if not self.interval:
             self.due = 0
+        if self.stale:  # what waits is its signal again
+            self.stale = 0
+            return
         if self.thread is None:
             kept = queue_for_process(self.group.face(), info)
         else:
@@ -118,8 +128,14 @@ class PosixTimer:
             self.pending = 0
             self._go_on()
 
-    def taken(self, info: SigInfo) -> SigInfo:
-        """Go on, now that the signal is delivered; return it with how often it was late."""
+    def taken(self, info: SigInfo) -> SigInfo | None:
+        """Go on, now that the signal is delivered; return it with how often it was late.
+
+        None: it is void.
+        """
+        if self.stale:
+            self.stale = 0
+            return None
         self.pending = 0
         self.overrun = self._go_on()
         return info._replace(si_uid=self.overrun, timer=None)
@@ -165,7 +181,7 @@ class PosixTimers(dict[int, PosixTimer]):
     def delete_all(self) -> None:
         """Forget them: the process has ended, or runs another program."""
         for timer in self.values():
-            timer.stop()
+            timer.forget()
         self.clear()
 
     def text(self) -> str:

@@ -130,15 +130,19 @@ class Pending:
         self.infos = [info for info in self.infos if info.si_signo not in signos]
 
     def take(self, among: int) -> SigInfo | None:
-        """Remove and return the next signal of a set: faults first, then the lowest number."""
-        ready = [info for info in self.infos if among >> (info.si_signo - 1) & 1]
-        if not ready:
-            return None
-        chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
-        self.infos.remove(chosen)
-        if chosen.si_signo == SIGALRM and self.alarm_taken is not None:
-            self.alarm_taken()
-        return chosen if chosen.timer is None else chosen.timer.taken(chosen)
+        """Remove and return the next signal of a set: faults first, then the lowest number.
+
+        Those of timers that were set anew or deleted meanwhile are passed over.
+        """
+        while ready := [info for info in self.infos if among >> (info.si_signo - 1) & 1]:
+            chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
+            self.infos.remove(chosen)
+            if chosen.si_signo == SIGALRM and self.alarm_taken is not None:
+                self.alarm_taken()
+            told = chosen if chosen.timer is None else chosen.timer.taken(chosen)
+            if told is not None:
+                return told
+        return None
 
 
 class Handlers:

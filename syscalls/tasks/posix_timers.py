@@ -153,7 +153,10 @@ def timer_getoverrun(task: Task, number: int) -> int:
 
 @syscall(226, "timer_delete", SINT)
 def timer_delete(task: Task, number: int) -> int:
-    """Delete a timer, and its signal if that waits. Errors: EINVAL. Source: timer_delete(2)."""
+    """Delete a timer; its signal, if one waits, is void. Errors: EINVAL.
+
+    Source: timer_delete(2).
+    """
     _timer(task, number).stop()
     assert task.group.posix_timers is not None
     del task.group.posix_timers[number]

@@ -70,8 +70,8 @@ class SignalInode(AnonInode):
         if not room:
             raise SyscallError(errno.EINVAL)
         signals, data = self._reader().signals, b""
-        while room and signals.pending_mask() & self.mask:
-            data += self._pack(signals.take(self.mask))
+        while room and (taken := signals.take(self.mask)) is not None:
+            data += self._pack(taken)
             room -= 1
         if not data:
             if waits(file) is Wait.NEVER:
