@@ -2458,7 +2458,10 @@ class Calls:
         """
 
     def timer_delete(self, number: int) -> int:
-        """Delete a timer, and its signal if that waits. Errors: EINVAL. Source: timer_delete(2)."""
+        """Delete a timer; its signal, if one waits, is void. Errors: EINVAL.
+
+        Source: timer_delete(2).
+        """
 
     def timer_getoverrun(self, number: int) -> int:
         """Return how often the timer expired unseen before its last signal. Errors: EINVAL.

@@ -520,7 +520,10 @@ def _fiogetown(task: Task, file: File, fd: int, arg: int) -> int:
 
 
 def _fioasync(task: Task, file: File, fd: int, arg: int) -> int:
-    _set_async(file, fd, int(task.mm.copy_in(arg, 4) != bytes(4)))
+    wanted = int(task.mm.copy_in(arg, 4) != bytes(4))
+    if wanted != bool(file.flags & O_ASYNC) and not file.inode.can_epoll:
+        raise SyscallError(errno.ENOTTY)
+    _set_async(file, fd, wanted)
     return 0
 
 

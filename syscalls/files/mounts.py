@@ -95,7 +95,7 @@ def need_own(task: Task, mount: Mount | None) -> Mount:
 def _mount_new(
     task: Task, source: str, where: Path, fstype: str | None, flags: int, data: str
 ) -> None:
-    if not fstype:
+    if fstype is None:
         raise SyscallError(errno.EINVAL)
     if fstype not in FILE_SYSTEMS:
         raise SyscallError(errno.ENODEV)

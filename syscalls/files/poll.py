@@ -266,6 +266,8 @@ def wait_in_sets(
     if count < 0:
         raise SyscallError(errno.EINVAL)
     count = min(count, task.fds.size)
+    if not count:
+        addresses = (0, 0, 0)  # nobody looks at them
     sets = _sets_in(task, count, addresses, word)
     deadline = deadline_of(task, timeout)
     files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]

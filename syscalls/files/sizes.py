@@ -22,6 +22,7 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
+from pkern.syscalls.abi import INT_BITS
 from pkern.syscalls.files.at import AT_FDCWD, changeable_at, signed64
 from pkern.syscalls.files.read_write import refuse_size
 from pkern.syscalls.table import INT, PATH, SINT, syscall
@@ -216,7 +217,7 @@ def cachestat(task: Task, fd: int, cstat_range: int, cstat: int, flags: int) -> 
         raise SyscallError(errno.EOPNOTSUPP)
     if not (file.access & MAY_WRITE or inode.permits(task, MAY_WRITE)):
         inode.need_owner(task)
-    if flags:
+    if flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     counts = ffi.new("struct cachestat *")
     if isinstance(inode, MappedInode):

@@ -139,13 +139,24 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
     offset: address of the position to read at, or 0 for the file's own.
     Errors: EBADF, EINVAL, ESPIPE, EFAULT and those of write. Source: sendfile(2).
     """
-    if offset:
-        task.mm.copy_in(offset, 8)
+    if not offset:
+        return _sendfile(task, out_fd, in_fd, None, count)
+    (start,) = struct.unpack("<q", task.mm.copy_in(offset, 8))
+    done = 0
+    try:
+        done = _sendfile(task, out_fd, in_fd, start, count)
+    finally:  # whatever came of it; an offset that cannot be stored is the error
+        task.mm.copy_out(offset, struct.pack("<q", start + done))
+    return done
+
+
+def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -> int:
+    """Copy from a position of a file, or its own (None). Errors: as sendfile."""
     source = task.fds.get(in_fd)
     source.need(MAY_READ)
-    if offset:
+    if at is not None:
         seekable(source)
-    start = _offset_in(task, offset, source)
+    start = source.pos if at is None else at
     _refuse_negative(start)
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
@@ -164,7 +175,8 @@ def sendfile(task: Task, out_fd: int, in_fd: int, offset: int, count: int) -> in
         target.pos += done
         if done < count and start + done < source.inode.size:
             tell_of_limit(task, target, target.pos)
-    _offset_out(task, offset, source, start + done)
+    if at is None:
+        source.pos = start + done
     return done
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
-from pkern.syscalls.abi import MAX_COUNT, signed32
+from pkern.syscalls.abi import INT_BITS, MAX_COUNT, signed32
 from pkern.syscalls.files.pidfd import process_of
 from pkern.syscalls.files.read_write import Buffers, buffers_at, bytes_of, gather, scatter, vectors
 from pkern.syscalls.memory.mman import advise
@@ -32,9 +32,9 @@ def process_madvise(
     Errors: madvise's; EINVAL, EBADF, ESRCH, EFAULT, EPERM (CAP_SYS_NICE, or it may not be traced).
     Source: process_madvise(2).
     """
-    if flags:
+    if flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
-    ranges = vectors(task, vector, nr_vector)
+    ranges = vectors(task, vector, signed32(nr_vector))
     other = process_of(task, pidfd)
     if not other.alive:
         raise SyscallError(errno.ESRCH)

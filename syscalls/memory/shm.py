@@ -102,8 +102,8 @@ def shmget(task: Task, key: int, size: int, flags: int = 0) -> int:
         if found is not None:
             return found
         if flags & SHM_HUGETLB:
-            _need_large_pages(task)
             hugetlb.check_size(flags)
+            _need_large_pages(task)
         return segments.make(task, key, size, flags)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.swap import SWAP_FLAG_PREFER, SWAP_FLAG_PRIO_MASK, SWAP_FLAGS_VALID
+from pkern.syscalls.abi import INT_BITS
 from pkern.syscalls.table import INT, PATH, syscall
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def swapon(task: Task, path: str, flags: int) -> int:
     Errors: EINVAL (flags; no swap area), EPERM (CAP_SYS_ADMIN; too many), EBUSY, ENOENT, ENOMEM.
     Source: swapon(2).
     """
-    if flags & ~SWAP_FLAGS_VALID:
+    if flags & ~SWAP_FLAGS_VALID & INT_BITS:
         raise SyscallError(errno.EINVAL)
     _check_rights(task)
     inode = task.kernel.vfs.resolve(task, path)

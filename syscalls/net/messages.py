@@ -81,9 +81,13 @@ def vectors_of(task: Task, header: Header) -> Buffers:
 
 
 def _all_or_part(inode: Socket, data: bytes, wanted: int) -> bytes:
-    """Return what can be sent of wanted bytes: of TCP what could be read. Errors: EFAULT."""
+    """Return what can be sent of wanted bytes: of TCP what could be read.
+
+    Errors: EFAULT; EMSGSIZE: it would be too long for a message.
+    """
     if len(data) < wanted and not (inode.is_stream and inode.family in (AF_INET, AF_INET6)):
-        raise SyscallError(errno.EFAULT)
+        too_long = not inode.is_stream and wanted > inode.sndbuf
+        raise SyscallError(errno.EMSGSIZE if too_long else errno.EFAULT)
     return data
 
 
@@ -110,6 +114,8 @@ def sendto(
     data = readable_part(task, addr, count) if count else b""
     inode = file.inode
     assert isinstance(inode, Socket)
+    if to and not target and inode.family in (AF_INET, AF_INET6) and not inode.is_stream:
+        raise SyscallError(errno.EINVAL)
     data = _all_or_part(inode, data, min(count, MAX_COUNT, task.kernel.ram))
     return send_packet(task, file, Packet(data), target or None, flags)
 

@@ -261,7 +261,7 @@ def getgroups_raw(task: Task, size: int, addr: int) -> int:
     """
     if size < 0 or 0 < size < len(task.groups):
         raise SyscallError(errno.EINVAL)
-    if size:
+    if size and task.groups:
         task.mm.copy_out(addr, struct.pack(f"<{len(task.groups)}I", *getgroups(task)))
     return len(task.groups)
 

@@ -191,6 +191,7 @@ SET_BASES = {ARCH_SET_FS: "fs_base", ARCH_SET_GS: "gs_base"}
 GET_BASES = {ARCH_GET_FS: "fs_base", ARCH_GET_GS: "gs_base"}
 ARCH_GET_CPUID, ARCH_SET_CPUID = 0x1011, 0x1012
 XCOMP_QUERIES = (0x1021, 0x1022, 0x1024)  # which states XSAVE may save
+ARCH_REQ_XCOMP_PERM, NR_XFEATURES = 0x1023, 19
 ARCH_ANSWERS: dict[int, int | None] = {
     ARCH_GET_CPUID: 1,
     ARCH_SET_CPUID: None,
@@ -220,6 +221,8 @@ def arch_prctl(task: Task, code: int, addr: int) -> int:
     """
     if task.context is None:
         raise SyscallError(errno.EINVAL)
+    if code == ARCH_REQ_XCOMP_PERM:  # leave to use a state that the processor has not
+        raise SyscallError(errno.EOPNOTSUPP if addr < NR_XFEATURES else errno.EINVAL)
     if code in SET_BASES:
         if addr >= int(task.mm.counters.task_size):
             raise SyscallError(errno.EPERM)

@@ -251,6 +251,7 @@ def wait_for(
     """
     _check_set(nbytes)
     among = _set_in(task, addr) & ~UNBLOCKABLE_MASK
+    among &= ~_deadly(task, among & ~task.signals.blocked)
     task.signals.awaited = 0
     found = task.signals.take(among)
     deadline = _deadline(task, timeout, pair)
@@ -270,6 +271,12 @@ def wait_for(
         restart=Restart.UNLESS_HANDLED,
         interrupted=lambda: _await_nothing(task),
     )
+
+
+def _deadly(task: Task, unblocked: int) -> int:
+    """Return which of some signals end the process as they come, whoever waits for them."""
+    numbers = (n for n in range(1, NSIG + 1) if unblocked >> (n - 1) & 1) if unblocked else ()
+    return sum(1 << (n - 1) for n in numbers if task.signals.fate(n) is Fate.DIE)
 
 
 def _await_nothing(task: Task) -> None:

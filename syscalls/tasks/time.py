@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.syscalls.clocks import (
+    ALARM_CLOCKS,
     CPU_CLOCKS,
     REALTIME_CLOCKS,
     TIME_PAIR,
@@ -25,7 +26,6 @@ CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 ZONE_BYTES = 8
 TIMEX = struct.Struct("<I4x4qi4x6q112x")
 LAST_DATE = (9_223_372_036 - 30 * 365 * 86_400) * SECOND  # TIME_SETTOD_SEC_MAX
-ALARM_CLOCKS = frozenset({8, 9})
 COARSE_CLOCKS = frozenset({5, 6})
 CLOCK_THREAD_CPUTIME_ID, THREAD_CLOCK = 3, 4
 CLOCK_FD = 3  # the kind of a negative clock that names a device
@@ -132,6 +132,10 @@ def settimeofday(task: Task, addr: int, zone: int) -> int:
 
 def refuse_day(task: Task, addr: int, zone: int, pair: struct.Struct) -> int:
     """Refuse as settimeofday; pair: the layout of the date. Errors: as settimeofday."""
+    if addr:
+        micros = pair.unpack(task.mm.copy_in(addr, pair.size))[1]
+        if not 0 <= micros <= 1_000_000:
+            raise SyscallError(errno.EINVAL)
     if zone:
         task.mm.copy_in(zone, ZONE_BYTES)
     if not addr:

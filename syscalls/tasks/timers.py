@@ -111,9 +111,11 @@ def sleep_on(
     """Sleep on a clock; pair: the layout of the times. Errors: as clock_nanosleep."""
     if clock in NO_SLEEP_CLOCKS:
         raise SyscallError(errno.EOPNOTSUPP)
-    if clock not in REALTIME_CLOCKS | UPTIME_CLOCKS | ALARM_CLOCKS:
+    if clock >= 0 and clock not in REALTIME_CLOCKS | UPTIME_CLOCKS | ALARM_CLOCKS:
         raise SyscallError(errno.EINVAL)
     wanted = duration_in(task, request, pair=pair)
+    if clock < 0:
+        raise SyscallError(errno.EINVAL)
     if clock in CPU_CLOCKS | ALARM_CLOCKS:  # nothing counts meanwhile, nothing wakes the machine
         raise SyscallError(errno.EOPNOTSUPP)
     if not flags & TIMER_ABSTIME:

@@ -32,7 +32,14 @@
 #include <sys/timerfd.h>
 #include <netinet/in.h>
 
-enum { NOBODY = 61234, LINE = 400, NR_STDIO = 3, OF_DEV = 40, PAGE_BYTES = 4096 };
+enum {
+	NOBODIES = 61000,
+	NR_NOBODIES = 4000,
+	LINE = 400,
+	NR_STDIO = 3,
+	OF_DEV = 40,
+	PAGE_BYTES = 4096
+};
 
 static uint64_t state;
 
@@ -325,10 +332,10 @@ static void all(int seed, int first, int count, int root)
 /* Become a user without rights, in namespaces of its own, whose files are a tmpfs. */
 static void leave(void)
 {
+	uid = gid = NOBODIES + (unsigned)getpid() % NR_NOBODIES; /* nobody else's */
 	setgroups(0, 0);
-	setresgid(NOBODY, NOBODY, NOBODY);
-	setresuid(NOBODY, NOBODY, NOBODY);
-	uid = NOBODY, gid = NOBODY;
+	setresgid(gid, gid, gid);
+	setresuid(uid, uid, uid);
 	prctl(PR_SET_DUMPABLE, 1);
 	if (be_root(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS))
 		_exit(9);
