@@ -341,6 +341,8 @@ class TcpSocket(InetSocket):
     def available(self) -> int:
         if self.state == LISTEN:
             raise SyscallError(errno.EINVAL)
+        if self.mark != NO_MARK and not self._inline:
+            return self.mark  # up to the urgent byte
         return len(self.data)
 
     @property

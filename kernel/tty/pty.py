@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tty.jobs import SIGTTIN, SIGTTOU
 from pkern.kernel.tty.termios import TOSTOP, VMIN, VTIME
-from pkern.kernel.tty.tty import IOCTLS, Side, Tty
+from pkern.kernel.tty.tty import IOCTLS, TCFLSH, TCIFLUSH, TCIOFLUSH, TCOFLUSH, Side, Tty
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
@@ -87,6 +87,12 @@ class PtyTty(Tty):
         super().flush(what)
         if what != 1:
             self.typed.clear()
+
+    def drop_shown(self) -> None:
+        """Let the master read nothing of what was written so far."""
+        self.shown.clear()
+        self._arrived = 0
+        self.news()
 
     def hang_up(self) -> None:
         """Let the slave be gone for all who have it open."""
@@ -200,6 +206,15 @@ def _number(master: PtyMaster, task: Task, file: File, arg: int) -> int:
     return 0
 
 
+def _flush(master: PtyMaster, task: Task, file: File, arg: int) -> int:
+    """Drop what the master would read: that is its input. Errors: EINVAL."""
+    if arg not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
+        raise SyscallError(errno.EINVAL)
+    if arg != TCOFLUSH:
+        master.tty.drop_shown()
+    return 0
+
+
 def _lock(master: PtyMaster, task: Task, file: File, arg: int) -> int:
     master.tty.locked = int(task.mm.copy_in(arg, 4) != bytes(4))
     return 0
@@ -252,6 +267,7 @@ OF_MASTER = {
     TIOCPKT: _packet,
     TIOCGPKT: _is_packet,
     TIOCSIG: _signal,
+    TCFLSH: _flush,
 }
 
 

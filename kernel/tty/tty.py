@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SIGWINCH = 28
 WINDOW_BYTES = 8
-TCIFLUSH, TCOFLUSH, TCIOFLUSH = range(3)
+TCFLSH, TCIFLUSH, TCOFLUSH, TCIOFLUSH = 0x540B, 0, 1, 2
 TCOOFF, TCOON, TCIOFF, TCION = range(4)
 TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHWRITE, TIOCPKT_STOP, TIOCPKT_START = 1, 2, 4, 8
 TIOCPKT_NOSTOP, TIOCPKT_DOSTOP, TIOCPKT_IOCTL = 16, 32, 64
@@ -315,7 +315,9 @@ def _set_line(side: Side, task: Task, arg: int) -> int:
 
 
 def _be_console(side: Side, task: Task, arg: int) -> int:
-    """Refuse to show what the console would. Errors: EPERM, ENOTTY."""
+    """Refuse to show what the console would. Errors: EINVAL (a master), EPERM, ENOTTY."""
+    if side.is_master:
+        raise SyscallError(errno.EINVAL)
     raise SyscallError(errno.ENOTTY if task.capable("CAP_SYS_ADMIN") else errno.EPERM)
 
 
@@ -329,7 +331,7 @@ IOCTLS: dict[int, Ioctl] = {
     0x5407: _setter(OLD_LAYOUT.size, 0),  # TCSETAW
     0x5408: _setter(OLD_LAYOUT.size, 1),  # TCSETAF
     0x5409: _break,  # TCSBRK
-    0x540B: _flush,  # TCFLSH
+    TCFLSH: _flush,
     0x540C: _exclude(1),  # TIOCEXCL
     0x540D: _exclude(0),  # TIOCNXCL
     0x540E: _claim,  # TIOCSCTTY

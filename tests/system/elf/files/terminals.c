@@ -656,6 +656,48 @@ static void leaving(void)
 	unmake();
 }
 
+/* What is dropped by either side: a master's input is what was written to be seen. */
+static void flushes(void)
+{
+	for (int which = 0; which < 8; which++) {
+		int m = -1, s = -1, way = which / 2;
+		char text[50];
+
+		make();
+		m = master, s = slave;
+		fcntl(m, F_SETFL, O_NONBLOCK);
+		fcntl(s, F_SETFL, O_NONBLOCK);
+		if (write(s, "out", 3) != 3 || write(m, "in\n", 3) != 3)
+			return;
+		usleep(2000);
+		printf("flush %d of %s: %d", way, which & 1 ? "slave" : "master",
+		       ioctl(which & 1 ? s : m, TCFLSH, way));
+		printf(" master %zd", read(m, text, 50));
+		printf(" slave %zd\n", read(s, text, 50));
+		unmake();
+	}
+}
+
+/* Who is nobody cannot have the console's output, on either side, nor give it back. */
+static void console(void)
+{
+	make();
+	fflush(stdout);
+	if (!fork()) {
+		if (!geteuid() && (setgid(65534) || setuid(65534)))
+			_exit(1);
+		for (int i = 0; i < 2; i++) {
+			errno = 0;
+			int done = ioctl(i ? slave : master, TIOCCONS, 0);
+			printf("console %d %s\n", done, strerror(errno));
+		}
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	unmake();
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -670,5 +712,7 @@ int main(void)
 	in_session(background);
 	in_session(orphans);
 	leaving();
+	flushes();
+	console();
 	return 0;
 }

@@ -514,6 +514,27 @@ static void options(int family, int type)
 	close(fd);
 }
 
+/* Who may not administer the network cannot have a socket debugged, and may always stop that. */
+static void debugged(void)
+{
+	int fd = made(AF_INET, SOCK_STREAM, 0), value;
+	socklen_t length = sizeof value;
+
+	fflush(stdout);
+	if (!fork()) {
+		if (!geteuid() && (setgid(65534) || setuid(65534)))
+			_exit(1);
+		for (value = 0; value < 3; value++)
+			show("debug", setsockopt(fd, SOL_SOCKET, SO_DEBUG, &value, length));
+		show("debugged", getsockopt(fd, SOL_SOCKET, SO_DEBUG, &value, &length));
+		printf("%d\n", value);
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	close(fd);
+}
+
 static void devices(void)
 {
 	struct ifreq r = { 0 }, several[4];
@@ -698,6 +719,15 @@ static void parts(void)
 	memset(data, '-', sizeof data);
 	printf("thrown away %zd %.4s", recv(other, data, 4, MSG_TRUNC), data);
 	printf(" then %zd %.4s\n", recv(other, data, 4, 0), data);
+	recv(other, data, 2, 0);
+	int bytes = -1;
+	send(end, "abcd", 4, MSG_OOB);
+	usleep(2000);
+	ioctl(other, FIONREAD, &bytes);
+	printf("before what is urgent %d", bytes);
+	setsockopt(other, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);
+	ioctl(other, FIONREAD, &bytes);
+	printf(" with it %d\n", bytes);
 	int all[] = { to, from, listener, end, other };
 	for (int i = 0; i < 5; i++)
 		close(all[i]);
@@ -755,6 +785,7 @@ int main(void)
 	controls("127.0.0.1", IPPROTO_IP);
 	controls("::1", IPPROTO_IPV6);
 	controls("::ffff:127.0.0.1", IPPROTO_IP);
+	debugged();
 	devices();
 	watched();
 	return 0;
