@@ -181,6 +181,8 @@ COMPARED_IN = {
     "splice": ("*test_splice.py::test_sequences_have_the_hosts_results*",),
     "xattr": ("*test_elf.py::test_strace_prints_what_strace_prints[[]morecalls]",),
     "heap": ("*test_oracle.py::*_agree_with_linux",),
+    "calls that are set": ("*test_each_request_and_stop_as_on_the_host",),
+    "notes": ("*test_what_is_in_a_core_file_as_on_the_host*",),
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),

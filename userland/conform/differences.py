@@ -562,6 +562,8 @@ NEWER: tuple[Newer, ...] = (
     Newer("mdwe", (6, 18), "PR_SET_MDWE and its flags, flags of PR_SET_THP_DISABLE"),
     Newer("order of vmstat", (6, 18), "the order of the lines of /proc/vmstat"),
     Newer("rollup", (6, 18), "smaps_rollup of a process that has ended is ESRCH at open"),
+    Newer("calls that are set", (6, 16), "PTRACE_SET_SYSCALL_INFO"),
+    Newer("notes", (6, 18), "the notes of a core file say how they are aligned"),
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer(
         "fields of /proc",
