@@ -27,7 +27,7 @@ static void enter(struct registers *r)
 		       "cc");
 }
 
-static long call(long nr, ...)
+static long call_i386(long nr, ...)
 {
 	struct registers r = { .rax = (uint64_t)nr };
 	uint64_t *at[] = { &r.rbx, &r.rcx, &r.rdx, &r.rsi, &r.rdi, &r.rbp };
@@ -41,4 +41,4 @@ static long call(long nr, ...)
 	return (long)r.rax;
 }
 
-#define CALL(...) call(__VA_ARGS__, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul)
+#define CALL(...) call_i386(__VA_ARGS__, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul)

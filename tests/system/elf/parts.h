@@ -21,6 +21,12 @@ static int status_of_child(void (*run)(void))
 	return status;
 }
 
+/* Say how a child that does this ends. */
+static __attribute__((unused)) void show_end(const char *what, void (*run)(void))
+{
+	printf("%s: status %x\n", what, status_of_child(run));
+}
+
 static __attribute__((unused)) void part(const char *name, void (*run)(void))
 {
 	printf("== %s\n", name);

@@ -1,27 +1,21 @@
 // System calls by int 0x80 from 64-bit code: the i386 table's numbers, registers, structures; what a
 // tracer and a filter see of them.
 #define _GNU_SOURCE
-#include "../int80.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "int80.h"
+#include "parts.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static char *low; // what 32 bits can point to
 
@@ -314,22 +308,6 @@ static void stepped(void)
 	waitpid(child, &status, 0);
 }
 
-// Run in a child what filters may end.
-static void in_child(const char *what, void (*run)(void))
-{
-	int status;
-
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(0);
-	}
-	waitpid(child, &status, 0);
-	printf("%s: status %x\n", what, status);
-}
-
 static void filter(uint32_t arch, uint32_t nr, uint32_t action)
 {
 	struct sock_filter code[] = {
@@ -430,12 +408,12 @@ int main(int argc, char **argv)
 	interrupted();
 	traced();
 	stepped();
-	in_child("filters", of_other_arch);
-	in_child("wide", wide_argument);
-	in_child("trap", trapped);
-	in_child("kill", killed);
-	in_child("strict", strict);
-	in_child("strict, mkdir", strictly_not);
-	in_child("strict, umask", strictly_umask);
+	show_end("filters", of_other_arch);
+	show_end("wide", wide_argument);
+	show_end("trap", trapped);
+	show_end("kill", killed);
+	show_end("strict", strict);
+	show_end("strict, mkdir", strictly_not);
+	show_end("strict, umask", strictly_umask);
 	return 0;
 }

@@ -81,7 +81,7 @@ static int show(const char *what, long nr, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, uint64_t);
 	va_end(list);
-	int result = (int)call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	int result = (int)call_i386(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	printf("%s: %d\n", what, result);
 	fflush(stdout);
 	return result;
@@ -275,7 +275,7 @@ static void clones(void)
 	waitpid(pid, &status, 0);
 	printf("a child's status: %d\n", WEXITSTATUS(status));
 	unsigned flags = SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID;
-	pid = (int)call(CLONE, L(flags), 0ul, L(at(0)), 0ul, L(at(1)), 0ul);
+	pid = (int)call_i386(CLONE, L(flags), 0ul, L(at(0)), 0ul, L(at(1)), 0ul);
 	if (!pid)
 		_exit(word[1] == (unsigned)getpid() ? 7 : 8);
 	waitpid(pid, &status, 0);

@@ -1,23 +1,10 @@
 /* Mount namespaces: bind mounts, moves, flags, propagation and other roots, whoever runs it. */
 #define _GNU_SOURCE
-#include "userns.h"
+#include "mounts.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-
-static char place[] = "/tmp/mountsXXXXXX";
-
-static long make(const char *path)
-{
-	int fd = open(path, O_CREAT | O_RDWR | O_EXCL, 0755);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
 
 /* The lines of mountinfo below the place: path, root, options, propagation, type - without numbers. */
 static void show(void)
@@ -36,27 +23,6 @@ static void show(void)
 		printf("  <%s> on %s %s %d%d%d %s\n", strcmp(type, "tmpfs") ? "" : root,
 		       where + strlen(place), options, shared, master, alone, type);
 	}
-}
-
-/* A namespace of its own with a tmpfs on the place, and the working directory in it. */
-static long begin(void)
-{
-	long done = be_root(CLONE_NEWNS);
-	P("begin", done, result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
-	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
-	mkdir("a", 0755);
-	mkdir("b", 0755);
-	mkdir("a/inner", 0755);
-	mkdir("a/inner/deep", 0755);
-	make("a/file");
-	make("c");
-	return done;
-}
-
-static long exists(const char *path)
-{
-	struct stat st;
-	return result(lstat(path, &st));
 }
 
 static void binds(void)

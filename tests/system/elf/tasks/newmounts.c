@@ -1,10 +1,8 @@
 /* fsopen and its kin: file systems made in steps, trees that are mounted nowhere yet, attributes. */
 #define _GNU_SOURCE
-#include "userns.h"
+#include "mounts.h"
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define OPEN_TREE 428
@@ -19,20 +17,6 @@
 #define EMPTY 0x1000
 #define HERE (-100)
 enum { FLAG, STRING, BINARY, PATH, PATH_EMPTY, FD, CREATE, RECONFIGURE, CREATE_EXCL };
-
-static char place[] = "/tmp/newmountsXXXXXX";
-
-static void begin(void)
-{
-	long done = be_root(CLONE_NEWNS);
-	P("begin", done, result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
-	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
-	mkdir("a", 0755);
-	mkdir("b", 0755);
-	mkdir("a/inner", 0755);
-	close(open("a/file", O_CREAT | O_WRONLY, 0600));
-	close(open("f", O_CREAT | O_WRONLY, 0600));
-}
 
 static long fsopen_(const char *type, unsigned flags)
 {
@@ -69,12 +53,6 @@ static void says(long fd)
 		printf("says nothing: %s\n", strerror(errno));
 	else
 		printf("says %.*s\n", (int)size, text);
-}
-
-static long exists(const char *path)
-{
-	struct stat st;
-	return result(lstat(path, &st));
 }
 
 /* The lines of mountinfo below the place: path, options, propagation, type, its options. */
@@ -139,7 +117,7 @@ static void contexts(void)
 	  result(mkdirat(made, "in", 0755)),
 	  result(openat(made, "in/x", O_CREAT | O_WRONLY, 0600)) > 2);
 	show();
-	P("move", move(made, "", HERE, "none", 4), move(made, "", HERE, "f", 4),
+	P("move", move(made, "", HERE, "none", 4), move(made, "", HERE, "c", 4),
 	  move(made, "in", HERE, "b", 0), move(made, "", HERE, "b", 0),
 	  move(made, "", HERE, "b", 0x800), move(made, "", HERE, "b", 4),
 	  move(made, "", HERE, "b", 4), exists("b/in/x"));
@@ -198,7 +176,7 @@ static void trees(void)
 	P("within", move(HERE, "b", HERE, "b/inner", 0), move(HERE, "b", HERE, "a", 0),
 	  exists("a/inner/in"), exists("b/file"));
 	show();
-	long file = tree("f", CLONE_TREE);
+	long file = tree("c", CLONE_TREE);
 	P("file", move(file, "", HERE, "b", 4), move(file, "", HERE, "a/file", 4),
 	  result(unlink("a/file")), result(umount2("a/file", 0)));
 	close(flat);
@@ -229,7 +207,7 @@ static void attributes(void)
 	P("clear", setattr(HERE, ".", 0, 0, 2 | 0xf0, MS_SHARED));
 	show();
 	P("both", setattr(HERE, ".", 0, 2, 2, 0));
-	int fd = open("f", O_WRONLY);
+	int fd = open("c", O_WRONLY);
 	P("writer", setattr(HERE, ".", 0, 1, 0, 0), close(fd), setattr(HERE, ".", 0, 1, 0, 0),
 	  result(mkdir("new", 0755)), setattr(HERE, ".", 0, 0, 1, MS_PRIVATE));
 	mount("t", "a/inner", "tmpfs", 0, "");

@@ -1,21 +1,16 @@
 /* System calls that are given up: strict mode, filters and what each answer does, threads, execve. */
 #define _GNU_SOURCE
-#include <errno.h>
+#include "parts.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
 #define ARGUMENT(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]))
@@ -34,23 +29,6 @@ static long install(int flags, struct sock_filter *steps, int count)
 {
 	struct sock_fprog program = { count, steps };
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-}
-
-static void in_child(const char *what, void (*run)(void))
-{
-	int status;
-	fflush(stdout);
-	pid_t child = fork();
-	if (!child) {
-		run();
-		fflush(stdout);
-		_exit(7);
-	}
-	waitpid(child, &status, 0);
-	if (WIFSIGNALED(status))
-		printf("%s: signal %d\n", what, WTERMSIG(status));
-	else
-		printf("%s: exit %d\n", what, WEXITSTATUS(status));
 }
 
 static void status(void)
@@ -352,19 +330,19 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	status();
-	in_child("strict", strict);
-	in_child("strict, another call", strict_kill);
-	in_child("refusals", refusals);
-	in_child("errors", errors);
-	in_child("arguments", arguments);
-	in_child("traced", traced);
-	in_child("traps", traps);
-	in_child("kill process", kill_process);
-	in_child("kill thread", kill_thread);
-	in_child("unknown", unknown);
-	in_child("odd number", odd_number);
-	in_child("threads", threads);
-	in_child("one of two", kill_one);
-	in_child("execve", no_exec);
+	show_end("strict", strict);
+	show_end("strict, another call", strict_kill);
+	show_end("refusals", refusals);
+	show_end("errors", errors);
+	show_end("arguments", arguments);
+	show_end("traced", traced);
+	show_end("traps", traps);
+	show_end("kill process", kill_process);
+	show_end("kill thread", kill_thread);
+	show_end("unknown", unknown);
+	show_end("odd number", odd_number);
+	show_end("threads", threads);
+	show_end("one of two", kill_one);
+	show_end("execve", no_exec);
 	return 0;
 }
