@@ -101,6 +101,14 @@ class Trait:
     tests: tuple[str, ...]
 
 
+# Asked for by the test, which has more to compare.
+GDB_CANNOT_CALL = Trait(
+    "a processor with AMX",
+    "amx_tile" in _CPUINFO,
+    "a function that gdb calls: gdb 13 cannot write that processor's state back",
+    (),
+)
+
 TRAITS = (
     Trait(
         "page tables of five levels",
@@ -122,12 +130,7 @@ TRAITS = (
         ("*test_maps_of_a_new_task_is_its_stack_and_the_kernel_s_page",
          "*test_oracle.py::*_agree_with_linux"),
     ),
-    Trait(
-        "a processor with AMX",
-        "amx_tile" in _CPUINFO,
-        "a function that gdb calls: gdb 13 cannot write that processor's state back",
-        ("*test_gdb_says_what_it_says_on_the_host[[]calls]",),
-    ),
+    GDB_CANNOT_CALL,
     Trait(
         "swap",
         len(Path("/proc/swaps").read_text().splitlines()) > 1,
