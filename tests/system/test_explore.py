@@ -309,7 +309,7 @@ int main(void)
 
 def test_states_in_swap_cannot_be_told_apart(tmp_path):
     (tmp_path / "hog.c").write_text(HOG)
-    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*GLIBC, "-O0"))
+    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*SHORT, "-O0"))
     words = ["explore", "--ram", "4M", "--swap", "16M", "--strategy", "states", "./hog"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (
@@ -348,7 +348,7 @@ int main(void)
 def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     (tmp_path / "forks.c").write_text(FORKS)
     compile_it(tmp_path / "forks.c", tmp_path / "forks", GLIBC)
-    words = ["--preempt", preempt, "--strategy", strategy, "--budget", "60", "./forks"]
+    words = ["--preempt", preempt, "--strategy", strategy, "--budget", "20", "./forks"]
     done = pkern("explore", *words, folder=tmp_path)
     assert done.stderr == ""
     cut = "there are more: --budget has ended it" in done.stdout
@@ -463,9 +463,9 @@ def test_a_schedule_that_does_not_end(tmp_path):
 
 def test_no_more_schedules_than_are_asked_for(folder):
     """Eight at once ask for the last one, many times: all of them are short."""
-    words = ["explore", "--jobs", "8", "--preempt", "memory", "--budget", "300"]
+    words = ["explore", "--jobs", "8", "--preempt", "memory", "--budget", "60"]
     done = pkern(*words, "lost_update", folder=folder)
-    assert "schedules: 300\n" in done.stdout
+    assert "schedules: 60\n" in done.stdout
 
 
 @pytest.mark.parametrize(

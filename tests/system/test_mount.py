@@ -535,13 +535,13 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     directory.mkdir()
     options = ["--ram", "5M", "--swap", "32M", "--dmesg", "-o"]
     alone = subprocess.run(
-        [*PKERN, "run", *options, tmp_path / "alone", program, "200"],
+        [*PKERN, "run", *options, tmp_path / "alone", program, "80"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "200"]
+    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "80"]
     halt, reads = threading.Event(), list[str]()
     with machine(directory, *command) as run:
         roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
