@@ -1,6 +1,7 @@
 """Every experiment of the lab at its tiny scale, and the command around them."""
 
 from dataclasses import replace
+from time import process_time
 
 import pytest
 
@@ -8,10 +9,11 @@ from pkern.userland.cli.main import main
 from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, guest_memory, run
 from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
 from pkern.userland.lab.claims import LETTER_ID, UNTRIED
+from pkern.userland.lab.designs import DESIGNS, LIST
 from pkern.userland.lab.pictures import Panels
 from pkern.userland.lab.progress import steps, watching
 from pkern.userland.lab.report import ARCHIVE, index, linked, page, print_result, write_page
-from pkern.userland.lab.rmap_runs import TESTS
+from pkern.userland.lab.rmap_runs import TESTS, ram_for, run_design, scaled
 
 # Verdicts that come from counts and so are the same on every machine.
 CERTAIN = {
@@ -49,6 +51,15 @@ def test_its_pictures_are_drawn(result, tmp_path):
     for picture in result.outcome.pictures:
         svg = (tmp_path / f"{picture.name}.svg").read_text()
         assert picture.title in svg or "<path" in svg
+
+
+@pytest.mark.parametrize("setup", TESTS, ids=lambda setup: setup.options)
+def test_a_default_run_of_the_longest_is_under_a_minute(setup):
+    """Of a processor's time, by one run of the design that takes longest but for one."""
+    chosen = scaled(setup, Scale.DEFAULT)
+    began = process_time()
+    run_design(LIST, chosen, ram_for(setup, chosen))
+    assert (process_time() - began) * len(DESIGNS) * setup.rounds < 60
 
 
 def test_the_index_links_every_page(result):

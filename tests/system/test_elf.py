@@ -211,6 +211,7 @@ def test_sockets_and_terminals_as_on_the_host(
     same_as_host(machine, program)
 
 
+@pytest.mark.boot(block_ns=100)  # RLIMIT_CPU counts seconds, which are soon over so
 @pytest.mark.parametrize("flavour", ["musl", "glibc"])
 @pytest.mark.parametrize("name", ["threads", "threadsignals"])
 def test_threads_as_on_the_host(

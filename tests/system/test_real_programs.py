@@ -9,7 +9,7 @@ import pytest
 from tests.real.run import in_a_machine, natively, prepared
 from tests.real.table import PROGRAMS
 
-EVERYWHERE = ("python3, threads", "bash", "python3, asyncio", "xz -T2", "git")
+EVERYWHERE = ("python3, threads", "bash", "xz -T2", "git")
 BY_NAME = {program.name: program for program in PROGRAMS}
 
 
