@@ -309,7 +309,7 @@ int main(void)
 
 def test_states_in_swap_cannot_be_told_apart(tmp_path):
     (tmp_path / "hog.c").write_text(HOG)
-    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*SHORT, "-O0"))
+    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*GLIBC, "-O0"))
     words = ["explore", "--ram", "4M", "--swap", "16M", "--strategy", "states", "./hog"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (

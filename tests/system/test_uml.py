@@ -30,7 +30,6 @@ SAME_AS_HOST = [
     ["mremap"],
     ["shared"],
     ["storm", "200", "1"],
-    ["storm", "200", "2"],
     ["vsyscall"],
     ["window"],
     ["bench", "getppid", "300"],

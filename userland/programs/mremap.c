@@ -65,7 +65,7 @@ static void reallocations(void)
 	static long sizes[16];
 	uint32_t dice = 12345;
 
-	for (int turn = 0; turn < 600; turn++) {
+	for (int turn = 0; turn < 200; turn++) {
 		int i = (int)((dice = dice * 1103515245 + 12345) >> 16) % 16;
 		long size = (long)(dice >> 8) % 300000 + 1,
 		     kept = size < sizes[i] ? size : sizes[i];

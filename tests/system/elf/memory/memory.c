@@ -27,10 +27,10 @@ static void heap(void)
 	move_brk(start + 3 * PAGE);
 	printf(" zero %d too far %d\n", start[3 * PAGE - 1],
 	       move_brk((char *)1) == start + 3 * PAGE);
-	char *big = malloc(40 << 20);
-	memset(big, 3, 40 << 20);
+	char *big = malloc(8 << 20);
+	memset(big, 3, 8 << 20);
 	int sum = 0;
-	for (size_t i = 0; i < 40 << 20; i += PAGE)
+	for (size_t i = 0; i < 8 << 20; i += PAGE)
 		sum += big[i];
 	free(big);
 	printf("malloc %d\n", sum);
