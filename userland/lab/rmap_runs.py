@@ -57,7 +57,7 @@ def _options(
 
 
 TESTS = (
-    Setup(1, "-l -i 10 -n 100 -s 600 -t 100", _options("linear", 10, 100, 600, 100, 100), 9, 5,
+    Setup(1, "-l -i 10 -n 100 -s 600 -t 100", _options("linear", 10, 100, 600, 100, 100), 12, 5,
           {CHAIN: 86.91, LIST: 1143.26, SCAN: 75.30}, {CHAIN: 277.14, TREE: 203.90}),
     Setup(2, "-V 2 -r -i 1 -n 100 -s 600 -t 100", _options("random", 1, 100, 600, 100, 2), 6, 5,
           {CHAIN: 6.05, LIST: 2.10, SCAN: 2.03}, {CHAIN: 212.50, TREE: 101.77, LIST: 605.97}),
