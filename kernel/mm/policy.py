@@ -12,6 +12,7 @@ from typing import Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import is_decimal
 from pkern.kernel.values import NamedTuple
 
 STATIC, RELATIVE, BALANCING = 1 << 15, 1 << 14, 1 << 13
@@ -127,7 +128,7 @@ def parse(text: str, allowed: int) -> Policy:
     mode = WORDS.index(word)
     if mode == lib.MPOL_DEFAULT and not has_nodes:
         return DEFAULT
-    if mode == lib.MPOL_PREFERRED and has_nodes and not listed.isdigit():
+    if mode == lib.MPOL_PREFERRED and has_nodes and not is_decimal(listed):
         raise SyscallError(errno.EINVAL)
     if mode in INTERLEAVED and not has_nodes:
         nodes = allowed
@@ -142,7 +143,7 @@ def parse_nodes(text: str) -> int:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal()) or not int(first) <= int(last) < NODES:
+        if not (is_decimal(first) and is_decimal(last)) or not int(first) <= int(last) < NODES:
             raise SyscallError(errno.EINVAL)
         mask |= (2 << int(last)) - (1 << int(first))
     return mask

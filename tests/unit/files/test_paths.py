@@ -364,7 +364,10 @@ def test_a_full_tmpfs_says_so(root: Sys) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    ["size=x", "size=\u00b2", "size=\u0663", "mode=9", "mode=0_7", "uid=-1", "colour=red"],
+    [
+        *("size=x", "size=\u00b2", "size=\u0663", "mode=9", "mode=0_7", "uid=-1", "colour=red"),
+        "mpol=bind:\u0660",
+    ],
 )
 def test_a_mount_refuses_options_it_does_not_know(root: Sys, options: str) -> None:
     root.mkdir("/tmp/m", 0o755)
