@@ -77,7 +77,7 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
                "tests/system/test_elf_kernel_pages.py",
                "tests/system/test_elf_errors.py", "tests/system/test_programs.py",
                "tests/system/test_uml.py", "tests/system/test_mount.py",
-               "tests/system/test_debuggers.py",
+               "tests/system/test_debuggers.py", "tests/system/test_core_files.py",
                "tests/system/test_namespace_tools.py"]  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"]
     done = subprocess.run(
