@@ -89,7 +89,7 @@ def gdb(program: Path, core: Path, *commands: str) -> str:
         ["gdb", "-nx", "-batch", *words, program, core],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
         stdin=subprocess.DEVNULL,
     )

@@ -91,7 +91,7 @@ def host(*words: object, cwd: Path) -> str:
     """Return what a command writes on the host."""
     command = [str(word) for word in words]
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+        command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.stdout + done.stderr

@@ -146,7 +146,7 @@ def finding(
     stub = shlex.join([*PKERN, *options, "--gdb", "-", str(program)])
     words = [w for c in (*SETTINGS, f"target remote | {stub}", *commands) for w in ("-ex", c)]
     done = subprocess.run(
-        ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT, text=True, timeout=120,
+        ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT, text=True, timeout=600,
         check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert "Traceback" not in done.stdout

@@ -78,7 +78,7 @@ def natively(program: Path, *commands: str) -> str:
     words = [w for c in (*SETTINGS, "starti", *commands) for w in ("-ex", c)]
     done = subprocess.run(
         ["gdb", "-nx", "-batch", "-iex", "set startup-with-shell off", *words, str(program)],
-        cwd=ROOT, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+        cwd=ROOT, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.stdout
