@@ -63,6 +63,9 @@ void *index_next(mapping *mp, uint64_t *index)
 {
 	if (!mp->root || *index >= index_limit(mp->height))
 		return NULL;
+	void *here = index_get(mp, *index); /* most files have no holes */
+	if (here)
+		return here;
 	return next_below(mp->root, mp->height - 1, index);
 }
 

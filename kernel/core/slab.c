@@ -69,10 +69,10 @@ static void partial_remove(machine *m, struct cache *cache, struct page *page)
 }
 
 /* Return where the objects of a new page begin, bytes; the next page's begin a line later. */
-static uint32_t take_colour(struct cache *cache)
+static uint32_t take_colour(struct cache *cache, uint32_t left_over)
 {
 	uint32_t colour = cache->colour;
-	bool fits = colour + LINE <= PAGE_SIZE % cache->size;
+	bool fits = colour + LINE <= left_over;
 	cache->colour = fits ? colour + LINE : 0;
 	return colour;
 }
@@ -83,12 +83,13 @@ static struct page *slab_grow(machine *m, struct cache *cache)
 	if (!page)
 		return NULL;
 	char *data = page_data(m, page);
-	char *first = data + take_colour(cache);
-	uint32_t last = (uint32_t)(PAGE_SIZE / cache->size) * cache->size;
+	uint32_t size = cache->size, left_over = (uint32_t)PAGE_SIZE % size;
+	char *first = data + take_colour(cache, left_over);
 	void *head = NULL;
-	for (uint32_t at = last; at; at -= cache->size) {
-		*(void **)(first + at - cache->size) = head;
-		head = first + at - cache->size;
+	for (char *at = first + PAGE_SIZE - left_over; at != first;) {
+		at -= size;
+		*(void **)at = head;
+		head = at;
 	}
 	ASAN_POISON_MEMORY_REGION(data, PAGE_SIZE);
 	page->objects = head;

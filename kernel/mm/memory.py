@@ -188,6 +188,7 @@ class Memory:
         """Give the core back; return how many objects or pages were left in it."""
         core, self.closed = self.core, True
         del self.core, self.need, self.tunables, self.counters
+        self.__class__ = _Closed
         return int(lib.machine_destroy(core))
 
     @cached_property
@@ -200,12 +201,6 @@ class Memory:
     def is_counted(self, process: Process) -> bool:
         """Tell whether an allocation of a process is to fail."""
         return "failures" in vars(self) and process in self.failures
-
-    def __getattr__(self, name: str) -> Any:
-        """Say of what close() has taken that it is gone: it was the core's memory."""
-        if self.__dict__.get("closed"):
-            raise MachineClosed
-        raise AttributeError(name)
 
     @cached_property
     def names(self) -> Names:
@@ -482,6 +477,14 @@ class Memory:
         """Do what Linux's flusher does after a call: write back beyond the background ratio."""
         if self.counters.nr_dirty > self.dirty_limits()[0]:
             self.stores.sync()
+
+
+class _Closed(Memory):
+    """What a memory is behind close(). A class of its own: see Mm."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what close() has taken that it is gone: it was the core's memory."""
+        raise MachineClosed
 
 
 def default_min_free(ram: int) -> int:

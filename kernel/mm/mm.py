@@ -188,12 +188,7 @@ class Mm:
             self.counters = NO_COUNTERS
             lib.mm_destroy(self.handle)
             del self.handle
-
-    def __getattr__(self, name: str) -> Any:
-        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
-        if name != "handle":
-            raise AttributeError(name)
-        raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)
+            self.__class__ = _Destroyed
 
     def set(self, **changed: Any) -> None:
         """Change some of the settings."""
@@ -487,3 +482,16 @@ class Mm:
         return Vma(
             one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own, one.name
         )
+
+
+class _Destroyed(Mm):
+    """What an address space is once its last user has left.
+
+    A class of its own, as Python finds the attributes of a class with __getattr__ in a slow way.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
+        if name != "handle":
+            raise AttributeError(name)
+        raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)

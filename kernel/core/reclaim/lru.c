@@ -18,49 +18,55 @@ enum lru_list lru_of(const struct page *page)
 
 uint64_t *lru_counter(machine *m, enum lru_list list)
 {
-	struct counters *c = &m->counters;
-	uint64_t *const by_list[NR_LRU_LISTS] = { &c->nr_inactive_anon, &c->nr_active_anon,
-						  &c->nr_inactive_file, &c->nr_active_file,
-						  &c->nr_unevictable };
-	return by_list[list];
+	static const size_t by_list[NR_LRU_LISTS] = {
+		offsetof(struct counters, nr_inactive_anon),
+		offsetof(struct counters, nr_active_anon),
+		offsetof(struct counters, nr_inactive_file),
+		offsetof(struct counters, nr_active_file),
+		offsetof(struct counters, nr_unevictable),
+	};
+	return (uint64_t *)((char *)&m->counters + by_list[list]);
 }
 
 void lru_add(machine *m, struct page *page)
 {
 	assert(!(page->flags & PG_LRU));
-	struct lru *lru = &m->lru[lru_of(page)];
+	enum lru_list list = lru_of(page);
+	struct lru *lru = &m->lru[list];
 	uint32_t pfn = (uint32_t)page_pfn(m, page);
 	page->prev = 0;
 	page->next = lru->head;
 	*(lru->head ? &m->pages[lru->head].prev : &lru->tail) = pfn;
 	lru->head = pfn;
 	page->flags |= PG_LRU;
-	++*lru_counter(m, lru_of(page));
+	++*lru_counter(m, list);
 }
 
 void lru_add_tail(machine *m, struct page *page)
 {
 	assert(!(page->flags & PG_LRU));
-	struct lru *lru = &m->lru[lru_of(page)];
+	enum lru_list list = lru_of(page);
+	struct lru *lru = &m->lru[list];
 	uint32_t pfn = (uint32_t)page_pfn(m, page);
 	page->next = 0;
 	page->prev = lru->tail;
 	*(lru->tail ? &m->pages[lru->tail].next : &lru->head) = pfn;
 	lru->tail = pfn;
 	page->flags |= PG_LRU;
-	++*lru_counter(m, lru_of(page));
+	++*lru_counter(m, list);
 }
 
 void lru_del(machine *m, struct page *page)
 {
 	if (!(page->flags & PG_LRU))
 		return;
-	struct lru *lru = &m->lru[lru_of(page)];
+	enum lru_list list = lru_of(page);
+	struct lru *lru = &m->lru[list];
 	*(page->prev ? &m->pages[page->prev].next : &lru->head) = page->next;
 	*(page->next ? &m->pages[page->next].prev : &lru->tail) = page->prev;
 	page->next = page->prev = 0;
 	page->flags &= ~(uint32_t)PG_LRU;
-	--*lru_counter(m, lru_of(page));
+	--*lru_counter(m, list);
 }
 
 /* With other flags, to the head of the list that follows from them. */
