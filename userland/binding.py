@@ -6,7 +6,8 @@ buffer. What cannot be an argument is a TypeError that names the argument, befor
 it. An error of a call that takes paths gets them as filename and filename2.
 
 Each function is compiled from its handler's parameters at its first use, so that a call costs one
-look at its integers and nothing else; signature and docstring are the handler's, without the task.
+look at its integers and nothing else, and what is called in loops a glance; signature and docstring
+are the handler's, without the task.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ Handler = Callable[..., Any]
 ENAMETOOLONG = 36
 PATH_MAX = 4096  # bytes, with the NUL
 WORD_BITS = 64
+SMALL = (1 << 30) - 1  # what Python keeps in one digit
 
 # Calls whose Python form takes and returns Python values instead of addresses.
 FORMS: dict[str, Handler] = {
@@ -142,6 +144,13 @@ BY_ANNOTATION = {
     "tuple[Time, Time]": Sort.TIMES,
     "Action | None": Sort.ACTION,
     "Any": Sort.ANY,
+}
+# What is called in loops: integers that it hands to the core, whatever the others say. The core's
+# binding refuses what no register holds, so only their type is looked at first.
+TO_CORE = {
+    "mmap": frozenset({"addr", "length", "prot", "flags"}),
+    "munmap": frozenset({"addr", "length"}),
+    "remap_file_pages": frozenset({"addr", "size", "prot", "pgoff", "flags"}),
 }
 # Integers by name, where the call in registers has no such argument, or one that it narrows itself.
 BY_NAME = {"fd": Sort.CINT, "nanoseconds": Sort.LONG}
@@ -330,15 +339,28 @@ def _look(integers: list[Parameter]) -> str:
     return " or ".join(looks)
 
 
+def _glance(integers: list[Parameter], to_core: frozenset[str]) -> str:
+    """Return an expression that is false where all is well, but true for large numbers too.
+
+    Python is quick where one number is compared with a small one and a jump follows.
+    """
+    looks = [f"type({p.name}) is not int" for p in integers]
+    for p in integers:
+        if p.name not in to_core:
+            least = -1 if p.sort is Sort.CINT else 0
+            looks += [f"{p.name} < {least}", f"{p.name} > {SMALL}"]
+    return " or ".join(looks)
+
+
 def _is_address(name: str) -> bool:
     return "addr" in name
 
 
-def source(name: str, takes: list[Parameter]) -> str:
+def source(name: str, takes: list[Parameter], to_core: frozenset[str] = frozenset()) -> str:
     """Return the text of the function that makes a call's method from its handler.
 
-    `form` has the method's signature, for inspect and help: the method itself takes more, so that
-    one argument too many is told in the program's words.
+    to_core: see TO_CORE. `form` has the method's signature, for inspect and help: the method itself
+    takes more, so that one argument too many is told in the program's words.
     """
     defaulted = [f"{p.name}=defaults[{i}]" if p.default else p.name for i, p in enumerate(takes)]
     shown, taken = (", ".join([first, *defaulted]) for first in ("self", "task"))
@@ -346,6 +368,14 @@ def source(name: str, takes: list[Parameter]) -> str:
     lines.append(f" def {name}({taken}, *extra):")
     last = f"after '{takes[-1].name}'" if takes else ""
     lines.append(f"  if extra: raise surplus('{name}', \"{last}\", extra)")
+    lines += _of_loops(name, takes, to_core) if to_core else _checked(name, takes)
+    lines.append(f" return {name}, form")
+    return "\n".join(lines)
+
+
+def _checked(name: str, takes: list[Parameter]) -> list[str]:
+    """Return a function's lines: a look at the arguments, the call."""
+    lines = []
     integers = [p for p in takes if p.sort in INTEGERS]
     if integers:
         lines += [
@@ -357,11 +387,25 @@ def source(name: str, takes: list[Parameter]) -> str:
     if others:
         lines.append(f"  {_converted(name, others)}")
     named = "".join(f", {p.name}" for p in takes if p.sort in NAMED)
-    arguments = "".join(f", {p.name}" for p in takes)
-    lines.append(f"  try: return handler(task{arguments})")
+    lines.append(f"  try: return {_call(takes)}")
     lines.append(f"  except SyscallError as error: raise told(error{named}) from None")
-    lines.append(f" return {name}, form")
-    return "\n".join(lines)
+    return lines
+
+
+def _of_loops(name: str, takes: list[Parameter], to_core: frozenset[str]) -> list[str]:
+    """Return a function's lines: a glance at integers, the call, and a look if that fails."""
+    return [
+        f"  if {_glance(takes, to_core)}: {_converted(name, takes)}",
+        f"  try: return {_call(takes)}",
+        "  except (OverflowError, SyscallError):",
+        f"   if not ({_look(takes)}): raise",
+        f"  {_converted(name, takes)}",
+        f"  return {_call(takes)}",
+    ]
+
+
+def _call(takes: list[Parameter]) -> str:
+    return f"handler({', '.join(['task', *(p.name for p in takes)])})"
 
 
 def _converted(name: str, some: list[Parameter]) -> str:
@@ -395,7 +439,8 @@ def method(name: str, handler: Handler, form: Handler | None = None) -> Handler:
     form = form or handler
     takes = parameters(name, form)
     defaults = [p.default[0] if p.default else None for p in takes]
-    made, shown = _maker(name, source(name, takes))(handler, defaults)
+    to_core = TO_CORE.get(name, frozenset()) if form is handler else frozenset()
+    made, shown = _maker(name, source(name, takes, to_core))(handler, defaults)
     annotations = {p.name: SHOWN_TYPES.get(p.annotation, p.annotation) for p in takes}
     annotations["return"] = form.__annotations__["return"]
     for function in (made, shown):

@@ -30,6 +30,8 @@ PAGES_OF_WORD = (1 << 64) - PAGE_SIZE  # lengths wrap before they are used
 MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
+OF_WHAT = MAP_NONLINEAR | MAP_ANONYMOUS | HUGE  # flags that say what is mapped
+FILLED = POPULATE | LOCKED
 MS_SYNC = 4
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page
@@ -68,7 +70,9 @@ def mmap(
     Errors: EINVAL, ENOMEM, EACCES, EEXIST (FIXED_NOREPLACE), EPERM (gate closed), EBADF, ENODEV,
     EOVERFLOW, EAGAIN, EOPNOTSUPP. Source: mmap(2); MAP_NONLINEAR: docs/nonlinear.md.
     """
-    if flags & MAP_NONLINEAR and flags & 0xF != 3:
+    if flags & OF_WHAT == MAP_ANONYMOUS and not offset & PAGE_MASK:
+        handle = NULL
+    elif flags & MAP_NONLINEAR and flags & 0xF != 3:
         _gate(task)
         if signed32(fd) != -1:
             raise SyscallError(errno.EINVAL)
@@ -93,8 +97,8 @@ def mmap(
             result = mm.go_on(result, core_mmap, *args)
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
-    if flags & (POPULATE | NONBLOCK) == POPULATE or flags & LOCKED or mm.counters.def_flags:
-        _populate_quietly(task, result, length)
+    if flags & FILLED or mm.counters.def_flags:
+        _populate_mapped(task, result, length, flags)
     return result
 
 
@@ -103,6 +107,12 @@ def _note_mapped(task: Task, fd: int) -> None:
     file = task.fds.get(fd)
     if file.inode.mapping is not None:
         file.accessed()
+
+
+def _populate_mapped(task: Task, addr: int, length: int, flags: int) -> None:
+    asked = flags & (POPULATE | NONBLOCK) == POPULATE
+    if asked or flags & LOCKED or task.mm.counters.def_flags:
+        _populate_quietly(task, addr, length)
 
 
 def _populate_quietly(task: Task, addr: int, length: int) -> None:

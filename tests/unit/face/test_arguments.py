@@ -136,6 +136,34 @@ def test_one_argument_too_many_or_too_few_names_the_call(mother: Sys, name: str)
             getattr(mother, name)(*(_sane(p) for p in needed[:-1]))
 
 
+class Convertible:
+    """What C's binding would take for an integer, and Python does not."""
+
+    def __int__(self) -> int:
+        return PAGE
+
+
+@pytest.mark.parametrize("name", sorted(binding.TO_CORE))
+def test_what_is_called_in_loops_takes_integers_alone(root: Sys, name: str) -> None:
+    call, takes = getattr(root, name), binding.parameters(name, FORMS[name])
+    well = {"flags": root.MAP_PRIVATE | root.MAP_ANONYMOUS, "prot": 0, "pgoff": 0, "length": PAGE}
+    arguments = {p.name: well.get(p.name, _sane(p)) for p in takes}
+    for parameter in takes:
+        for odd in (Convertible(), 1.0, "1", 1 << 64):
+            with pytest.raises(TypeError, match=rf"{name}\(\) argument '{parameter.name}' "):
+                call(**arguments | {parameter.name: odd})
+
+
+def test_numbers_too_large_for_a_glance_are_looked_at(root: Sys) -> None:
+    root.ftruncate(3, (1 << 31) + PAGE)
+    root.pwrite64(3, b"far", 1 << 31)
+    for fd in (3, (1 << 32) + 3):
+        at = root.mmap(0, PAGE, 1, root.MAP_SHARED, fd, 1 << 31)
+        assert root.load(at, 3) == b"far"
+    with pytest.raises(SyscallError, check=lambda e: e.errno == errno.EINVAL):
+        root.munmap(-PAGE, PAGE)
+
+
 def test_a_path_is_text_bytes_or_a_path(root: Sys) -> None:
     for path in ("/tmp/f", b"/tmp/f", pathlib.PurePosixPath("/tmp/f")):
         fd = root.open(path)
