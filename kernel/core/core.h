@@ -185,6 +185,8 @@ struct shared_policy { /* of a memory file's pages first..last */
 struct vma {
 	uint64_t start, end, flags, pgoff;
 	struct mm *mm;
+	/* By address: with what stands before it, the one line of the cache that a walk reads. */
+	struct vma *prev, *next;
 	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
 	uint64_t family : 63;     /* VMAs that Linux gives one anon_vma: they may be joined */
@@ -192,7 +194,6 @@ struct vma {
 	struct uffd *uffd;        /* who is told, of what VM_UFFD says; NULL: no one */
 	uint64_t name;            /* a number that Python gave, 0: none */
 	struct mempolicy *policy; /* where its pages come from; NULL: as the task's say */
-	struct vma *prev, *next;  /* by address */
 	uint64_t gap;             /* free bytes before start */
 	uint64_t max_gap;         /* of the subtree */
 	struct tree_node by_addr;
