@@ -5,14 +5,11 @@
 #
 # KERNEL is a folder to which a kernel's Debian package was unpacked (`apt download`, `dpkg -x`). The
 # processor is qemu's, emulated, with all that it can have (protection keys, AVX), and everything takes
-# some twenty times as long. `ACCEL=kvm` takes this host's instead, as fast as it is. `CPU=` names
-# another one, `SMP=` and `RAM=` (MiB) say how much of it, and `THP=always`, `madvise` or `never` who
-# gets huge pages. The files are this host's, below an overlay, with this checkout copied to a disk at
+# some twenty times as long. `CPU=` names another one, `SMP=` and `RAM=` (MiB) say how much of it, and
+# `THP=always`, `madvise` or `never` who gets huge pages. The files are this host's, below an overlay, with this checkout copied to a disk at
 # its own place; so the environment must be built (make build). It prints what pytest prints, and ends
 # with its status. Needs qemu-system-x86_64, mke2fs, a static busybox, kmod and cpio.
 set -euo pipefail
-declare -A engine=([tcg]=tcg,thread=multi [kvm]=kvm) processor=([tcg]=max,la57=off [kvm]=host)
-accel=${ACCEL:-tcg}
 kernel=$(realpath "$1")
 shift
 root=$(realpath "$(dirname "$0")/..")
@@ -71,7 +68,7 @@ truncate -s 12G "$work/image"
 mke2fs -q -t ext4 -F -d "$work/disk" "$work/image"
 rm -r "$work/disk"
 
-qemu-system-x86_64 -accel "${engine[$accel]}" -cpu "${CPU:-${processor[$accel]}}" -smp "${SMP:-2}" \
+qemu-system-x86_64 -accel tcg,thread=multi -cpu "${CPU:-max,la57=off}" -smp "${SMP:-2}" \
 	-m "${RAM:-6144}" -display none -monitor none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 vsyscall=emulate mitigations=off no_timer_check${THP:+ transparent_hugepage=$THP}" \
