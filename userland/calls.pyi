@@ -1795,8 +1795,9 @@ class Calls:
     def pkey_alloc(self, flags: int, access_rights: int) -> int:
         """Return a protection key that no one has (1 to 15); the caller's PKRU gets access_rights.
 
-        access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights;
-        no processor with keys: boot with cpu="pku"), ENOSPC (all are taken). Source: pkey_alloc(2).
+        access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights),
+        ENOSPC (all are taken); where the processor has none (boot with cpu="pku"), EINVAL the first
+        time and ENOSPC later. Source: pkey_alloc(2).
         """
 
     def pkey_free(self, pkey: int) -> int:

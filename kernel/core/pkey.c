@@ -77,9 +77,7 @@ static void set_rights(mm *mm, uint64_t key, uint64_t rights)
 
 static int64_t take_key(mm *mm)
 {
-	if (!has_pkeys(mm))
-		return -EINVAL; /* Linux finds one, but cannot set its rights */
-	for (int key = 0; key < NR_PKEYS; key++)
+	for (int key = 0; has_pkeys(mm) && key < NR_PKEYS; key++)
 		if (!(mm->pkeys >> key & 1)) {
 			mm->pkeys |= (uint16_t)(1 << key);
 			return key;
@@ -87,8 +85,18 @@ static int64_t take_key(mm *mm)
 	return -ENOSPC;
 }
 
+/* Without keys Linux finds key 0, once, cannot set its rights, and keeps it. */
+static int64_t alloc_without_keys(mm *mm)
+{
+	bool found = !mm->pkeys;
+	mm->pkeys = 1;
+	return found ? -EINVAL : -ENOSPC;
+}
+
 int64_t mm_pkey_alloc(mm *mm, uint64_t rights)
 {
+	if (!has_pkeys(mm))
+		return alloc_without_keys(mm);
 	int64_t key = take_key(mm);
 	if (key >= 0)
 		set_rights(mm, (uint64_t)key, rights);
@@ -97,7 +105,7 @@ int64_t mm_pkey_alloc(mm *mm, uint64_t rights)
 
 bool pkey_is_allocated(const mm *mm, int64_t key)
 {
-	bool exists = key >= 0 && key < NR_PKEYS;
+	bool exists = has_pkeys(mm) && key >= 0 && key < NR_PKEYS;
 	return exists && key != mm->exec_pkey && mm->pkeys >> key & 1;
 }
 

@@ -150,6 +150,11 @@ def close(task: Task, fd: int) -> int:
 def _need(file: File, wanted: int) -> None:
     """Refuse what the file was not opened for (EBADF), and what its kind never has."""
     file.need(wanted)
+    if file.inode.lacks:
+        _need_operation(file, wanted)
+
+
+def _need_operation(file: File, wanted: int) -> None:
     if wanted in file.inode.lacks:
         raise SyscallError(file.inode.lacks[wanted])
 
@@ -258,7 +263,9 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
 def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """Read up to count bytes to addr. Errors: as read, EFAULT. Source: read(2)."""
     file = task.fds.get(fd)
-    _need(file, MAY_READ)
+    file.need(MAY_READ)
+    if file.inode.lacks:  # as _need(), without a call of its own
+        _need_operation(file, MAY_READ)
     task.mm.check_user(addr, count)
     return _read_into(task, file, [(addr, count)], None)
 

@@ -197,8 +197,9 @@ def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> i
 def pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
     """Return a protection key that no one has (1 to 15); the caller's PKRU gets access_rights.
 
-    access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights;
-    no processor with keys: boot with cpu="pku"), ENOSPC (all are taken). Source: pkey_alloc(2).
+    access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights),
+    ENOSPC (all are taken); where the processor has none (boot with cpu="pku"), EINVAL the first
+    time and ENOSPC later. Source: pkey_alloc(2).
     """
     if flags or access_rights & ~(PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE):
         raise SyscallError(errno.EINVAL)

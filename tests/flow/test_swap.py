@@ -82,7 +82,7 @@ def test_errors_of_swapon_and_swapoff(tmp_path: Path) -> None:
             (user, SWAPON, "/dev/swap0", 1 << 20, errno.EINVAL),
             (root, SWAPON, "/dev/swap0", 0, errno.EBUSY),
             (root, SWAPON, "/none", 0, errno.ENOENT),
-            (root, SWAPON, "/tmp", 0, errno.EINVAL),
+            (root, SWAPON, "/tmp", 0, errno.EISDIR),
             (root, SWAPON, "/mnt/plain", 0, errno.EINVAL),
             (root, SWAPON, "/mnt/short", 0, errno.EINVAL),
             (root, SWAPOFF, "/mnt/plain", 0, errno.EINVAL),

@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -152,6 +153,21 @@ def _under(
         prepared.kernel.close()
 
 
+# What a limit refuses when its place is split already: mmap_region() of Linux 6.18.
+SPLITS = {"mmap over two areas' parts"}
+
+
+def _only_split(p: Prepared, before: object) -> None:
+    """What a refused mmap may change: areas are split at the ends of its place."""
+    assert _but_splits(_state(p)) == _but_splits(before)
+
+
+def _but_splits(state: Any) -> tuple[object, ...]:
+    machine, mine, vmas, *rest = state
+    mapped = {page for vma in vmas for page in range(vma.start, vma.end, PAGE)}
+    return {**machine, "nr_vmas": 0}, {**mine, "map_count": 0}, mapped, *rest
+
+
 def _anything(p: Prepared, before: object) -> None:
     """What a call that may end in the middle has to keep: the recount."""
 
@@ -159,7 +175,7 @@ def _anything(p: Prepared, before: object) -> None:
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_call_that_a_limit_refuses_changes_nothing(name: str, limit: str) -> None:
-    _under(LIMITS[limit], WHOLE[name], _nothing_changed)
+    _under(LIMITS[limit], WHOLE[name], _only_split if name in SPLITS else _nothing_changed)
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -210,8 +210,6 @@ def _edges_of_refused(divergence: Divergence, outcomes: Sequence[Outcome]) -> se
 Ranges = tuple[tuple[int, int], ...]
 # Addresses and lengths that a call unmaps before it does anything else, by its arguments.
 UNMAPPED: dict[Kind, Callable[[Sequence[int]], Ranges]] = {
-    Kind.MMAP: lambda args: ((args[0], args[1]),) if args[3] & 0x10 else (),
-    Kind.MUNMAP: lambda args: ((args[0], args[1]),),
     Kind.MREMAP: lambda args: ((args[0], args[1]), (args[4], args[2]), (args[0], args[2])),
 }
 
@@ -398,8 +396,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.LAYOUT,
         _only_split,
         Then.STOP,
-        "mmap with MAP_FIXED, munmap or mremap that a limit or a seal refuses: Linux has split the "
-        "areas at its ends by then; we change nothing",
+        "mremap that a limit or a seal refuses: Linux has split the areas at its ends by then; we "
+        "change nothing",
     ),
     Difference(
         Aspect.RESULT,

@@ -54,9 +54,9 @@ class Question:
 def number(text: str) -> int:
     """Return the number that a word means. Errors: BadQuestion."""
     value = plain_number(text)
-    if value is None:
+    if value is None and plain_number(text.removeprefix("-")) is None:
         raise BadQuestion(f"a number is decimal, or hex with 0x, not '{text}'")
-    if value >= 1 << 64:
+    if value is None or value >= 1 << 64:
         raise BadQuestion(f"a number is from 0 to 2**64 - 1, not '{text}'")
     return value
 

@@ -157,6 +157,7 @@ def test_what_a_machine_without_keys_says():
         at = pages(sys, prot=sys.PROT_EXEC)
         assert sys.load(at, 1) == b"\0"
         assert refused(sys.pkey_alloc, 0, 0) == errno.EINVAL
+        assert refused(sys.pkey_alloc, 0, 0) == errno.ENOSPC
         assert refused(sys.pkey_mprotect, at, PAGE, 1, 0) == errno.EINVAL
         assert "ProtectionKey" not in kernel_smaps(sys)
 

@@ -70,8 +70,9 @@ int main(void)
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	__cpuid_count(7, 0, a, b, c, d);
 	if (!(c >> 4 & 1)) {
-		printf("no keys: %ld %ld\n", calls(SYS_pkey_alloc, 0, 0, 0, 0),
-		       calls(SYS_pkey_free, 1, 0, 0, 0));
+		printf("no keys: %ld", calls(SYS_pkey_alloc, 0, 0, 0, 0));
+		printf(" then %ld", calls(SYS_pkey_alloc, 0, 0, 0, 0));
+		printf(" free %ld\n", calls(SYS_pkey_free, 1, 0, 0, 0));
 		return 0;
 	}
 	__cpuid_count(0xd, 9, a, pkru_at, c, d);

@@ -73,7 +73,7 @@ static int show(const char *what, long nr, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, uint64_t);
 	va_end(list);
-	int result = (int)call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	int result = (int)call_i386(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	printf("%s: %d\n", what, result);
 	fflush(stdout);
 	return result;
@@ -158,7 +158,7 @@ static void messages(void)
 
 static void objects(void)
 {
-	int id = (int)call(SHMGET, 0ul, 5000ul, 0600ul, 0ul, 0ul, 0ul);
+	int id = (int)call_i386(SHMGET, 0ul, 5000ul, 0600ul, 0ul, 0ul, 0ul);
 	SHOW("stat", SHMCTL, id, 2, at(0), 0, 0);
 	words(1, 5, 99);
 	words(9, 3, 99);
@@ -167,11 +167,11 @@ static void objects(void)
 	SHOW("set", SHMCTL, id, 1, at(0), 0, 0);
 	SHOW("stat by ipc", IPC_, 24, id, 2 | 0x100, 0, at(0));
 	printf("  %o\n", word[5]);
-	call(SHMCTL, 0ul, 3ul, L(at(0)), 0ul, 0ul, 0ul);
+	call_i386(SHMCTL, 0ul, 3ul, L(at(0)), 0ul, 0ul, 0ul);
 	words(0, 5, 99);
 	SHOW("to nowhere", SHMCTL, id, 2, 8, 0, 0);
 	SHOW("remove", SHMCTL, id, 0, 0, 0, 0);
-	id = (int)call(SEMGET, 0ul, 3ul, 0600ul, 0ul, 0ul, 0ul);
+	id = (int)call_i386(SEMGET, 0ul, 3ul, 0600ul, 0ul, 0ul, 0ul);
 	SHOW("set a value", SEMCTL, id, 1, 16, 7, 0);
 	SHOW("its value", SEMCTL, id, 1, 12, 0, 0);
 	word[0] = 9;
@@ -182,7 +182,7 @@ static void objects(void)
 	words(1, 5, 99);
 	words(13, 1, 99);
 	SHOW("remove", SEMCTL, id, 0, 0, 0, 0);
-	id = (int)call(MSGGET, 0ul, 0600ul, 0ul, 0ul, 0ul, 0ul);
+	id = (int)call_i386(MSGGET, 0ul, 0600ul, 0ul, 0ul, 0ul, 0ul);
 	word[0] = 5;
 	strcpy(low + 4, "a message");
 	SHOW("send", MSGSND, id, at(0), 10, 0, 0);
