@@ -1,6 +1,7 @@
 /* System calls by int 0x80 from 64-bit code. */
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct registers {
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11;
@@ -42,3 +43,21 @@ static long call_i386(long nr, ...)
 }
 
 #define CALL(...) call_i386(__VA_ARGS__, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul)
+
+/* A result: a number, or an errno below 0. */
+static inline int show(const char *what, long nr, ...)
+{
+	va_list list;
+	uint64_t a[6];
+	va_start(list, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(list, uint64_t);
+	va_end(list);
+	int result = (int)call_i386(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	printf("%s: %d\n", what, result);
+	fflush(stdout);
+	return result;
+}
+
+#define L(x) ((uint64_t)(x))
+#define SHOW(what, nr, a, b, c, d, e) show(what, nr, L(a), L(b), L(c), L(d), L(e), 0ul)

@@ -65,23 +65,6 @@ static unsigned *word;
 
 static unsigned at(unsigned index) { return (unsigned)(uintptr_t)(word + index); }
 
-static int show(const char *what, long nr, ...)
-{
-	va_list list;
-	uint64_t a[6];
-	va_start(list, nr);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(list, uint64_t);
-	va_end(list);
-	int result = (int)call_i386(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	printf("%s: %d\n", what, result);
-	fflush(stdout);
-	return result;
-}
-
-#define L(x) ((uint64_t)(x))
-#define SHOW(what, nr, a, b, c, d, e) show(what, nr, L(a), L(b), L(c), L(d), L(e), 0ul)
-
 static void words(unsigned first, unsigned count, unsigned from)
 {
 	for (unsigned i = first; i < first + count; i++)
