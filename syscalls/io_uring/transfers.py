@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from pkern.syscalls.files import pipes, read_write, sizes
 from pkern.syscalls.files import splice as splices
 from pkern.syscalls.files.at import drop, refuse_flags, signed64
+from pkern.syscalls.files.rwf import HIPRI, NOWAIT, called
 from pkern.syscalls.io_uring.requests import HELD, SELECT, Entry, Request
 from pkern.syscalls.io_uring.resources import no_cloexec
 from pkern.syscalls.io_uring.slots import ANY_SLOT
 from pkern.syscalls.memory.mman import madvise as advise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pkern.kernel.vfs.file import File
 
 CURRENT = (1 << 64) - 1  # an offset: the file's own position
 FDATASYNC = 1
-RWF_FLAGS = 0x1F
 FROM_SLOT = 1 << 31  # of a splice: SPLICE_F_FD_IN_FIXED
 
 
@@ -35,29 +36,47 @@ def _is_stream(request: Request) -> bool:
     return inode.kind in read_write.UNSEEKABLE or not inode.can_seek
 
 
-def _by_place(request: Request, here: Callable[..., int], there: Callable[..., int]) -> int:
+class Way(NamedTuple):
+    """Which way bytes go: the right it takes, the calls where the file stands and at a place."""
+
+    right: int
+    here: Callable[..., int]
+    there: Callable[..., int]
+
+
+READ = Way(MAY_READ, read_write.read_raw, read_write.pread64_raw)
+WRITE = Way(MAY_WRITE, read_write.write_raw, read_write.pwrite64_raw)
+READV = Way(MAY_READ, read_write.readv, read_write.preadv)
+WRITEV = Way(MAY_WRITE, read_write.writev, read_write.pwritev)
+
+
+def _by_place(request: Request, way: Way) -> int:
     """Read or write one buffer: at the entry's offset, or where the file stands."""
     entry, task = request.entry, request.task
-    if entry.op_flags & ~RWF_FLAGS:
-        raise SyscallError(errno.EOPNOTSUPP)
     addr, length = request.memory
-    if entry.off == CURRENT or _is_stream(request):
-        return request.or_wait(lambda: here(task, HELD, addr, length))
-    return there(task, HELD, addr, length, entry.off)
+    assert request.file is not None
+    if entry.op_flags & HIPRI:  # rings that poll devices are not done
+        raise SyscallError(errno.EINVAL)
+    with called(request.file, entry.op_flags, way.right):
+        if entry.off != CURRENT and not _is_stream(request):
+            return way.there(task, HELD, addr, length, entry.off)
+        if entry.op_flags & NOWAIT:
+            return way.here(task, HELD, addr, length)
+        return request.or_wait(lambda: way.here(task, HELD, addr, length))
 
 
 def read(request: Request) -> int:
-    return _by_place(request, read_write.read_raw, read_write.pread64_raw)
+    return _by_place(request, READ)
 
 
 def write(request: Request) -> int:
-    return _by_place(request, read_write.write_raw, read_write.pwrite64_raw)
+    return _by_place(request, WRITE)
 
 
 def readv(request: Request) -> int:
     if request.chosen is not None:
         return read(request)
-    return _by_place(request, read_write.readv, read_write.preadv)
+    return _by_place(request, READV)
 
 
 def one_vector(request: Request) -> int:
@@ -69,7 +88,7 @@ def one_vector(request: Request) -> int:
 
 
 def writev(request: Request) -> int:
-    return _by_place(request, read_write.writev, read_write.pwritev)
+    return _by_place(request, WRITEV)
 
 
 def length(request: Request) -> int:

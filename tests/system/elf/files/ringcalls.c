@@ -630,6 +630,34 @@ static void listening(struct ring *r)
 		close(clients[i]);
 }
 
+/* What a read or a write asks of its file beside its place. */
+static void asked(struct ring *r)
+{
+	static const unsigned flags[] = { 1, 2, 8, 16, 32, 48, 64, 128, 256, 512 };
+	int p[2], file = memfd_create("asked", 0);
+
+	pipe(p);
+	write(p[1], "0123456789", 10);
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+		pwrite(file, "0123456789", 10, 0);
+		flagged(next(r, IORING_OP_WRITE, file, "abc", 3, 2, i), flags[i]);
+		tell(r, "written", 1, 1);
+		flagged(next(r, IORING_OP_READ, file, memory[0], 4, 0, i), flags[i]);
+		tell(r, "read", 1, 1);
+		flagged(next(r, IORING_OP_READ, p[0], memory[0], 1, 0, i), flags[i]);
+		tell(r, "of a pipe", 1, 1);
+		printf("%ld bytes\n", (long)lseek(file, 0, SEEK_END));
+		ftruncate(file, 0);
+	}
+	while (read(p[0], memory[0], 1) > 0 && memory[0][0] != '9')
+		;
+	flagged(next(r, IORING_OP_READ, p[0], memory[0], 1, 0, 20), 8);
+	tell(r, "nothing there", 1, 1);
+	close(file);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(int argc, char **argv)
 {
 	struct ring r;
@@ -654,6 +682,7 @@ int main(int argc, char **argv)
 	if (!socketpair(AF_UNIX, SOCK_STREAM, 0, p))
 		streams(&r, p[0], p[1]);
 	zero_copy(&r);
+	asked(&r);
 	listening(&r);
 	return 0;
 }
