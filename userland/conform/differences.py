@@ -396,7 +396,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.LAYOUT,
         _only_split,
         Then.STOP,
-        "mremap that a limit or a seal refuses: Linux has split the areas at its ends by then; we "
+        "mremap or shmat that a limit or a seal refuses: Linux has split the areas at its ends; we "
         "change nothing",
     ),
     Difference(
