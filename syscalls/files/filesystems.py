@@ -61,7 +61,13 @@ def _count(text: str) -> int:
     return value
 
 
+def _digits(text: str) -> str:
+    """Return a number without what Linux's kstrtox() passes over: a plus, the end of a line."""
+    return text.removeprefix("+").removesuffix("\n")
+
+
 def _octal(text: str) -> int:
+    text = _digits(text)
     if not OCTAL.fullmatch(text) or int(text, 8) > NO_ID:
         raise SyscallError(errno.EINVAL)
     return int(text, 8) & 0o7777
@@ -69,13 +75,15 @@ def _octal(text: str) -> int:
 
 def number_of(text: str) -> int:
     """Return an option's number below 2^32 - 1. Errors: EINVAL."""
+    text = _digits(text)
     if not NUMBER.fullmatch(text) or _c_number(text) >= NO_ID:
         raise SyscallError(errno.EINVAL)
     return _c_number(text)
 
 
 def _set_size(fs: TmpFs, text: str) -> None:
-    pages = -(-_size(text, fs.kernel.memory.ram) // PAGE_SIZE)
+    nbytes = _size(text, fs.kernel.memory.ram)
+    pages = (nbytes + PAGE_SIZE - 1 & WORD) // PAGE_SIZE
     if pages and (pages < fs.quota.used or fs.is_unlimited):
         raise SyscallError(errno.EINVAL)
     fs.quota.max = pages or NO_LIMIT
@@ -230,5 +238,6 @@ def new_file_system(task: Task, fstype: str) -> Any:
     made = FILE_SYSTEMS[fstype](task.kernel, *((task.pid_ns,) if fstype == "proc" else ()))
     if isinstance(made, TmpFs):
         made.root.uid, made.root.gid = task.uid, task.gid
+        made.given = {"uid": str(task.uid), "gid": str(task.gid)}
     made.user = task.pid_ns.user if fstype == "proc" else task.cred.user_ns
     return made

@@ -33,6 +33,9 @@ SB_BASIC, MNT_BASIC, PROPAGATE_FROM, MNT_ROOT, MNT_POINT, FS_TYPE, MNT_NS_ID, MN
     1 << bit for bit in range(8)
 )
 SB_SOURCE, OPT_ARRAY, SUPPORTED_MASK = 0x200, 0x400, 0x1000
+FS_SUBTYPE, OPT_SEC_ARRAY, MNT_UIDMAP, MNT_GIDMAP = 0x100, 0x800, 0x2000, 0x4000
+ALWAYS_EMPTY = FS_SUBTYPE | OPT_SEC_ARRAY | MNT_UIDMAP | MNT_GIDMAP
+TEXTS = MNT_ROOT | MNT_POINT | FS_TYPE | MNT_OPTS | SB_SOURCE | OPT_ARRAY | ALWAYS_EMPTY
 SUPPORTED = 0x7FFF
 STATMOUNT_BYTES = 512
 WORD, LONG = struct.Struct("<I"), struct.Struct("<Q")
@@ -118,9 +121,9 @@ class Answer:
 
     def add_text(self, bit: int, at: int, text: str) -> None:
         """Append a text whose place is stored; an empty one is not told of."""
+        self.texts = self.texts or b"\0"
         if not text:
             return
-        self.texts = self.texts or b"\0"
         self.put(at, WORD, len(self.texts))
         self.texts += text.encode("utf-8", "surrogateescape") + b"\0"
         self.mask |= bit
@@ -160,8 +163,7 @@ def _propagate_from(answer: Answer) -> None:
 
 def _mnt_point(answer: Answer) -> None:
     place, root = Path(answer.mount, answer.mount.root), _root(answer.task, answer.space)
-    if lies_in(place, root):
-        answer.add_text(MNT_POINT, 108, text_from(root, place))
+    answer.add_text(MNT_POINT, 108, text_from(root, place) if lies_in(place, root) else "")
 
 
 def _options(answer: Answer) -> tuple[str, ...]:
@@ -212,16 +214,22 @@ def statmount(task: Task, request: int, addr: int, nbytes: int, flags: int = 0) 
     asked = _request(task, request)
     space = _space(task, asked.space)
     task.mm.check_user(addr, nbytes)
+    if asked.param & TEXTS and nbytes == STATMOUNT_BYTES:
+        raise SyscallError(errno.EOVERFLOW)
     answer = Answer(task, _find(task, space, asked.number), space)
     for bit, part in PARTS.items():
         if asked.param & bit:
             part(answer)
-    if answer.texts and STATMOUNT_BYTES + len(answer.texts) > nbytes:
+    if asked.param & ALWAYS_EMPTY:
+        answer.add_text(0, 0, "")
+    if answer.mask & TEXTS and STATMOUNT_BYTES + len(answer.texts) > nbytes:
         raise SyscallError(errno.EOVERFLOW)
     size = min(nbytes, STATMOUNT_BYTES)
     answer.put(SIZE_AT, WORD, size + len(answer.texts))
     answer.put(MASK_AT, LONG, answer.mask)
-    task.mm.copy_out(addr, bytes(answer.fixed[:size]) + answer.texts)
+    if answer.texts:  # behind the whole struct, though less of it may be stored
+        task.mm.copy_out(addr + STATMOUNT_BYTES, answer.texts)
+    task.mm.copy_out(addr, bytes(answer.fixed[:size]))
     return 0
 
 

@@ -47,10 +47,11 @@ class HugetlbFs(TmpFs):
     name = "hugetlbfs"
     magic = 0x958458F6
     block_size = HUGE_SIZE
+    usual_mode = 0o755
     file_kind = HugeInode
 
     def __init__(self, kernel: Machine) -> None:
-        super().__init__(kernel, 0o755)
+        super().__init__(kernel)
         self.root.block_size = HUGE_SIZE
 
     @property

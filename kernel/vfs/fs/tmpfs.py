@@ -147,15 +147,16 @@ class TmpFs:
     name = "tmpfs"
     magic = 0x01021994
     block_size = PAGE_SIZE  # bytes
+    usual_mode = 0o1777  # of the root
     entry_bytes = 20  # what Linux's tmpfs counts for an entry
     file_kind: type[MappedInode] = MappedInode
 
-    def __init__(self, kernel: Machine, mode: int = 0o1777) -> None:
+    def __init__(self, kernel: Machine) -> None:
         self.kernel = kernel
         self.quota = ffi.new("struct quota *", {"max": self.usual_pages})
         self.max_inodes: int | None = None
-        self.root = TmpfsDir(self, mode)
-        self.given: dict[str, str] = {}  # owner and mode that the mount asked for
+        self.root = TmpfsDir(self, self.usual_mode)
+        self.given: dict[str, str] = {}  # the owner, and the mode that the mount asked for
         self.policy = DEFAULT  # which nodes new files' pages come from
 
     @property
@@ -176,7 +177,10 @@ class TmpFs:
         sizes = [f"size={pages * PAGE_SIZE >> 10}k"] if pages != self.usual_pages else []
         sizes += [] if inodes is None else [f"nr_inodes={inodes}"]
         places = [f"mpol={self.policy}"] if self.policy != DEFAULT else []
-        return sizes + [f"{name}={value}" for name, value in self.given.items()] + places
+        usual = {"mode": f"{self.usual_mode:03o}", "uid": "0", "gid": "0"}
+        given = usual | self.given
+        owner = [f"{name}={given[name]}" for name in usual if given[name] != usual[name]]
+        return sizes + owner + places
 
     def place(self, inode: MappedInode) -> None:
         """Let the pages of a new file come from the nodes that the mount asked for."""

@@ -271,6 +271,23 @@ static void roots(void)
 	printf("%s\n", getcwd(text, sizeof text));
 }
 
+/* What /proc/mounts tells of the owner and the mode of what is mounted there. */
+static void owner_told(void)
+{
+	static char row[4096];
+	FILE *mounts = fopen("/proc/self/mounts", "r");
+
+	while (fgets(row, sizeof row, mounts)) {
+		if (!strstr(row, "/sized "))
+			continue;
+		for (char *option = strtok(row, " ,"); option; option = strtok(NULL, " ,")) {
+			if (strstr(option, "id=") == option + 1 || !strncmp(option, "mode=", 5))
+				printf(" %s", option);
+		}
+	}
+	fclose(mounts);
+}
+
 /* Numbers of options: with units, in C's notation, in what is no digit; and what is none. */
 static void numbers(void)
 {
@@ -289,6 +306,7 @@ static void numbers(void)
 		"size=+1",
 		"size=0",
 		"size=99999999999999999999",
+		"size=18446744073709551615",
 		"nr_blocks=2",
 		"nr_blocks=",
 		"nr_blocks=1k",
@@ -304,6 +322,8 @@ static void numbers(void)
 		"mode=0o7",
 		"mode=7_7",
 		"mode= 7",
+		"mode=+7",
+		"mode=++7",
 		"mode=-1",
 		"mode=\xc2\xb2",
 		"uid=\xc2\xb2",
@@ -311,6 +331,10 @@ static void numbers(void)
 		"uid=-1",
 		"uid=99999999999",
 		"gid=1_0",
+		"gid=+0",
+		"gid=0,uid=0,mode=1777",
+		"uid=0\n",
+		"uid=0\n\n",
 		"huge=never",
 		"huge=",
 		"huge=no",
@@ -322,7 +346,9 @@ static void numbers(void)
 		long done = result(mount("none", "sized", "tmpfs", 0, tries[i]));
 		if (!done && !strncmp(tries[i], "size", 4))
 			statvfs("sized", &found);
-		printf("%s: %ld %lu\n", tries[i], done, found.f_blocks);
+		printf("%s: %ld %lu", tries[i], done, found.f_blocks);
+		owner_told();
+		puts("");
 		if (!done)
 			umount2("sized", MNT_DETACH);
 	}

@@ -97,7 +97,15 @@ static void bounds(const char *path)
 	       (long)enough - (long)found.size, found.size > 512);
 	for (int bit = 0; bit < 16; bit++) {
 		asked.param = 1ul << bit;
-		printf("%ld:%lx ", look(&asked, &found, sizeof found, 0), found.mask);
+		long done = look(&asked, &found, sizeof found, 0);
+		printf("%ld:%lx:%d ", done, found.mask, found.size > 512);
+	}
+	puts("\nroom for a text that there is not");
+	for (size_t bytes = 510; bytes < 515; bytes++) {
+		asked.param = 0x100;
+		memset(&found, 0xee, sizeof found);
+		long done = look(&asked, &found, bytes, 0);
+		printf("%ld:%u:%x ", done, found.size, found.texts[0] & 0xff);
 	}
 	asked.param = 1ul << 40;
 	printf("\nan unknown bit %ld %u %lx\n", look(&asked, &found, sizeof found, 0), found.size,
