@@ -35,6 +35,11 @@ class Entry(NamedTuple):
         return "str" if isinstance(self.default, str) else "int"
 
     @property
+    def is_numbers(self) -> bool:
+        """Whether it is a number or a row of them, and no text."""
+        return self.kind == "int" or self.columns > 1
+
+    @property
     def where(self) -> str:
         """The field or attribute that holds the value."""
         return self.field or self.name.rsplit(".", 1)[1]

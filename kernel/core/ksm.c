@@ -721,8 +721,16 @@ int64_t mm_ksm_disable(mm *mm)
 	return 0;
 }
 
+static bool has_mergeable(const mm *mm)
+{
+	const struct vma *vma = mm->first;
+	while (vma && !(vma->flags & VM_MERGEABLE))
+		vma = vma->next;
+	return vma;
+}
+
 void mm_ksm(mm *mm, struct mm_ksm *out)
 {
 	*out = (struct mm_ksm){ mm->ksm_items, mm->ksm_zero_pages, mm->ksm_merging, mm->merge_any,
-				mm->ksm_listed };
+				has_mergeable(mm) };
 }

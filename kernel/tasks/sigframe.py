@@ -60,10 +60,8 @@ def pack_siginfo(info: SigInfo) -> bytes:
         body = struct.pack("<Q8xI", info.si_addr, info.si_pkey)
     elif info.si_band:
         body = struct.pack("<qi", info.si_band, info.si_fd)
-    elif info.si_code < 0:
-        body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
     else:
-        body = struct.pack("<iI", info.si_pid, info.si_uid)
+        body = struct.pack("<iIQ", info.si_pid, info.si_uid, info.si_value)
     return (head + body).ljust(SIGINFO_BYTES, b"\0")
 
 
@@ -78,7 +76,7 @@ def unpack_siginfo(data: bytes) -> SigInfo:
         addr, pkey = struct.unpack_from("<Q8xI", data, 16)
         return info._replace(si_addr=addr, si_pkey=pkey)
     pid, uid, value = struct.unpack_from("<iIQ", data, 16)
-    return info._replace(si_pid=pid, si_uid=uid, si_value=value if code < 0 else 0)
+    return info._replace(si_pid=pid, si_uid=uid, si_value=value)
 
 
 def place(stack: AltStack, rsp: int, flags: int, nbytes: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ def process_madvise(
     """
     if flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
-    ranges = vectors(task, vector, signed32(nr_vector))
+    ranges = buffers_at(task, vector, signed32(nr_vector))
     other = process_of(task, pidfd)
     if not other.alive:
         raise SyscallError(errno.ESRCH)

@@ -260,8 +260,8 @@ class SysctlFile(FixedMode):
             raise SyscallError(errno.EACCES)
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        if pos and self.kernel.sysctl.entry(self._name).kind == "int":
-            return b""  # a number is read at once, as Linux gives it
+        if pos and self.kernel.sysctl.entry(self._name).is_numbers:
+            return b""  # numbers are read at once, as Linux gives them
         text = self.kernel.sysctl.read(self._name, self._reader)
         return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 

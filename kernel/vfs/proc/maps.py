@@ -29,8 +29,8 @@ VM_FLAG_CODES = (
     ("VM_UFFD_WP", "uw"), ("VM_LOCKED", "lo"), ("VM_SEQ_READ", "sr"), ("VM_RAND_READ", "rr"),
     ("VM_DONTCOPY", "dc"), ("VM_HUGETLB", "de"), ("VM_LOCKONFAULT", "lf"), ("VM_ACCOUNT", "ac"),
     ("VM_NORESERVE", "nr"), ("VM_HUGETLB", "ht"), ("VM_SYNC", "sf"), ("VM_NONLINEAR", "nl"),
-    ("VM_WIPEONFORK", "wf"), ("VM_DONTDUMP", "dd"), ("VM_MERGEABLE", "mg"), ("VM_HUGEPAGE", "hg"),
-    ("VM_NOHUGEPAGE", "nh"), ("VM_DROPPABLE", "dp"), ("VM_UFFD_MINOR", "ui"), ("VM_SEALED", "sl"),
+    ("VM_WIPEONFORK", "wf"), ("VM_DONTDUMP", "dd"), ("VM_HUGEPAGE", "hg"), ("VM_NOHUGEPAGE", "nh"),
+    ("VM_MERGEABLE", "mg"), ("VM_DROPPABLE", "dp"), ("VM_UFFD_MINOR", "ui"), ("VM_SEALED", "sl"),
 )  # fmt: skip
 FLAG_BITS = tuple((int(getattr(lib, name)), code) for name, code in VM_FLAG_CODES)
 
