@@ -120,8 +120,9 @@ class Ring:
     def _close(self) -> None:
         """The last descriptor has gone: nothing completes any more."""
         self.closed = 1
-        for request in list(self.pending):
-            del self.pending[request]
+        pending = list(self.pending)
+        self.pending.clear()  # before a file that goes with one wakes another
+        for request in pending:
             request.let_go()
         self.uncharge()
         self.drained, self.counting = [], []

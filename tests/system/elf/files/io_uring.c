@@ -498,6 +498,31 @@ static void dying(void)
 	kill(getpid(), SIGKILL);
 }
 
+/* A process ends, and its requests alone hold both ends of a pair: one's end is news to the other. */
+static void dying_in_pairs(void)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (!child) {
+		struct ring r;
+		int pair[2];
+		char byte;
+
+		open_ring(&r, 0);
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+			_exit(1);
+		for (int i = 0; i < 2; i++)
+			next(&r, IORING_OP_READ, pair[i], &byte, 1, 0, (unsigned)i);
+		enter(&r, 2, 0, 0);
+		close(pair[0]);
+		close(pair[1]);
+		_exit(7);
+	}
+	waitpid(child, &status, 0);
+	printf("died with a pair %x\n", (unsigned)status);
+}
+
 static void elsewhere(struct ring *r)
 {
 	int p[2], event = eventfd(0, 0);
@@ -559,5 +584,6 @@ int main(int argc, char **argv)
 	elsewhere(&r);
 	of_itself();
 	dying();
+	dying_in_pairs();
 	return 0;
 }
