@@ -44,18 +44,24 @@ def _one(count: int) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-def _register_group(task: Task, ring: Ring, addr: int, count: int) -> int:
+def _one_at(addr: int, count: int) -> None:
     _one(count)
+    if not addr:
+        raise SyscallError(errno.EINVAL)
+
+
+def _register_group(task: Task, ring: Ring, addr: int, count: int) -> int:
+    _one_at(addr, count)
     return ring.groups.register(task, addr)
 
 
 def _unregister_group(task: Task, ring: Ring, addr: int, count: int) -> int:
-    _one(count)
+    _one_at(addr, count)
     return ring.groups.unregister(task, addr)
 
 
 def _group_status(task: Task, ring: Ring, addr: int, count: int) -> int:
-    _one(count)
+    _one_at(addr, count)
     return ring.groups.status(task, addr)
 
 

@@ -129,9 +129,16 @@ def _register_files(task: Task, ring: Ring, what: What) -> int:
     return 0
 
 
+def _array(addr: int, count: int) -> What:
+    """Return what is registered without tags: no array is no empty table. Errors: EFAULT."""
+    if not addr:
+        raise SyscallError(errno.EFAULT)
+    return What(count, addr)
+
+
 def register_files(task: Task, ring: Ring, addr: int, count: int) -> int:
     """Have a table of the files whose descriptors are at addr; -1: an empty slot."""
-    return _register_files(task, ring, What(count, addr))
+    return _register_files(task, ring, _array(addr, count))
 
 
 def register_files2(task: Task, ring: Ring, addr: int, nbytes: int) -> int:
@@ -245,7 +252,7 @@ def _register_buffers(task: Task, ring: Ring, what: What) -> int:
 
 def register_buffers(task: Task, ring: Ring, addr: int, count: int) -> int:
     """Have a table of the buffers that iovecs at addr name; nothing: an empty slot."""
-    return _register_buffers(task, ring, What(count, addr))
+    return _register_buffers(task, ring, _array(addr, count))
 
 
 def register_buffers2(task: Task, ring: Ring, addr: int, nbytes: int) -> int:

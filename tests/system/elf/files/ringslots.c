@@ -317,6 +317,18 @@ static void buffers(struct ring *r)
 	close(p[1]);
 }
 
+/* What is registered from nowhere: no argument. */
+static void from_nowhere(struct ring *r)
+{
+	static const unsigned whats[] = { 0, 2, 22, 23, 26 };
+
+	for (unsigned i = 0; i < sizeof(whats) / sizeof(*whats); i++) {
+		for (unsigned nr = 0; nr < 3; nr++)
+			printf("from nowhere %u %u: %ld\n", whats[i], nr,
+			       reg(r, whats[i], NULL, nr));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct ring r;
@@ -326,6 +338,7 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/in a slot", argc > 1 ? argv[1] : "/tmp");
 	open_ring(&r, 0);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
+	from_nowhere(&r);
 	no_table(&r, path);
 	tables(&r);
 	slots(&r, path);
