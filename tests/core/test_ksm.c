@@ -198,7 +198,7 @@ static void nodes_apart(struct world *w)
 {
 	ksm(w)->merge_across_nodes = 0;
 	uint64_t at = map(w, 4, RW, PRIVATE_ANON, NULL, 0);
-	struct policy second = { MPOL_BIND, 0, 2, 0, NO_NODE };
+	struct policy second = { .mode = MPOL_BIND, .nodes = 2, .home = NO_NODE };
 	EXPECT_EQ(mm_mbind(w->mm, at + PAGES(2), at + PAGES(4), &second, 0), 0);
 	for (uint64_t i = 0; i < 4; i++)
 		fill(w, w->mm, at + PAGES(i), 'N');

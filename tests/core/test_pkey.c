@@ -15,6 +15,7 @@ static uint64_t key_of_pte(mm *mm, uint64_t addr)
 static void without_the_feature_there_are_none(struct world *w)
 {
 	uint64_t at = map(w, 1, RW, PRIVATE_ANON, NULL, 0);
+	EXPECT_EQ(mm_pkey_alloc(w->mm, 0), -EINVAL);
 	EXPECT_EQ(mm_pkey_alloc(w->mm, 0), -ENOSPC);
 	EXPECT_EQ(mm_pkey_free(w->mm, 0), -EINVAL);
 	STEP(w, mm_mprotect(w->mm, at, PAGES(1), RW, 0), -EINVAL);
