@@ -286,7 +286,7 @@ PROGRAMS = (
             f"bochs, GRUB by {screen}",
             "bochs bochs-term bochsbios vgabios grub-common grub-pc-bin python3-pyte",
             BOCHS,
-            f"sh $FILES/bochs/guest.sh '{library}'",
+            f"sh $FILES/bochs/guest.sh grub '{library}'",
             f"a guest boots from its disk to its prompt and is typed to, {what}",
             "sh $FILES/bochs/disk.sh",
             wall=300,
@@ -295,6 +295,17 @@ PROGRAMS = (
             ("pty", "term", "its screen a pseudo-terminal"),
             ("RFB", 'rfb, options="timeout=60"', "its screen sent to a client in the same machine"),
         )
+    ),
+    Program(
+        "bochs, Linux by pty",
+        "bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso cpio busybox-static "
+        "python3-pyte",
+        BOCHS,
+        "sh $FILES/bochs/guest.sh linux term",
+        "Debian's kernel for clouds boots from a CD to a shell and is typed to, its screen a "
+        "pseudo-terminal",
+        "sh $FILES/bochs/cd.sh",
+        wall=2000,
     ),
     Program(
         "User Mode Linux, hostfs",

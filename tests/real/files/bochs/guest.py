@@ -1,4 +1,4 @@
-"""`guest.py term|rfb SCRIPT RC`: types to a guest of Bochs at its screen, and prints what it shows.
+"""`guest.py term|rfb PROMPT SCRIPT RC`: types to a guest of Bochs, and prints what it shows.
 
 The screen is Bochs' own pseudo-terminal (term) or what its RFB server at port 5900 sends (rfb): its
 letters are told by the font in the VGA BIOS. SCRIPT: lines to type, each once the guest shows
@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import socket
+import string
 import struct
 import subprocess
 import sys
@@ -20,12 +21,11 @@ import termios
 import time
 import tty
 
-LIMIT = 250
-PROMPT = "grub>"
+LIMIT = 900
 AT_ONCE = 4  # keys
 COLUMNS, ROWS = 80, 25
 ENTER, XK_RETURN, XK_SHIFT_L = "\r", 0xFF0D, 0xFFE1
-SHIFTED = set('~!@#$%^&*()_+{}|:"<>?')
+SHIFTED = {*string.ascii_uppercase, *'~!@#$%^&*()_+{}|:"<>?'}
 FONT = "/usr/share/vgabios/vgabios.bin"
 LETTER_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")  # 8 by 16 pixels
 WIDTH, HEIGHT = 9, 16  # of a letter on the screen
@@ -170,24 +170,24 @@ def wait_for(screen: Terminal | Remote, wanted: str) -> None:
             sys.exit("\n".join([f"no {wanted!r}:", *screen.lines()]))
 
 
-def play(screen: Terminal | Remote, lines: list[str]) -> None:
+def play(screen: Terminal | Remote, prompt: str, lines: list[str]) -> None:
     """Type the lines, the last of which ends the guest; print the screen as it was before that."""
     for line in lines:
-        wait_for(screen, PROMPT)
+        wait_for(screen, prompt)
         if line == lines[-1]:
             print("\n".join(shown.rstrip() for shown in screen.lines()), flush=True)
         for start in range(0, len(line), AT_ONCE):
             typed = line[: start + AT_ONCE]
             for key in typed[start:]:
                 screen.press(key)
-            wait_for(screen, f"{PROMPT} {typed}".strip())
+            wait_for(screen, f"{prompt} {typed}".strip())
         screen.press(ENTER)
     with contextlib.suppress(EOFError):
         while True:
             screen.update()
 
 
-def main(kind: str, script: str, rc: str) -> int:
+def main(kind: str, prompt: str, script: str, rc: str) -> int:
     """Play the script; return Bochs' exit status."""
     bochs = subprocess.Popen(
         ["bochs", "-q", "-f", rc],
@@ -201,7 +201,7 @@ def main(kind: str, script: str, rc: str) -> int:
     os.write(bochs.stdin.fileno(), b"c\n")  # its debugger waits for this
     screen = {"term": Terminal, "rfb": Remote}[kind](bochs)
     with open(script) as lines:
-        play(screen, lines.read().splitlines())
+        play(screen, prompt, lines.read().splitlines())
     return bochs.wait()
 
 
