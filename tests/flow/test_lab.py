@@ -53,13 +53,19 @@ def test_its_pictures_are_drawn(result, tmp_path):
         assert picture.title in svg or "<path" in svg
 
 
+PROCESSORS, BESIDE = 2, 2
+
+
 @pytest.mark.parametrize("setup", TESTS, ids=lambda setup: setup.options)
 def test_a_default_run_of_the_longest_is_under_a_minute(setup):
-    """Of a processor's time, by one run of the design that takes longest but for one."""
+    """On two processors, by one run of the design that takes longest but for one.
+
+    What runs beside it on the same processors may double what it takes.
+    """
     chosen = scaled(setup, Scale.DEFAULT)
     began = process_time()
     run_design(LIST, chosen, ram_for(setup, chosen))
-    assert (process_time() - began) * len(DESIGNS) * setup.rounds < 60
+    assert (process_time() - began) * len(DESIGNS) * setup.rounds < PROCESSORS * BESIDE * 60
 
 
 def test_the_index_links_every_page(result):
