@@ -201,12 +201,24 @@ def _shell(line: str, built: Path) -> subprocess.CompletedProcess[str]:
 
 
 def installed(programs: Iterable[Program]) -> list[str]:
-    """Install the packages of programs that are not found; return those that cannot be had."""
-    asked = {one: None for p in programs for one in p.packages.split() if not _found(p)}
+    """Install the packages of programs that are not there; return those that cannot be had."""
+    asked = {one: None for p in programs for one in _missing(p)}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
     install += ["-o", "DPkg::Lock::Timeout=300"]
     quiet = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
     return [one for one in asked if subprocess.call([*install, one], env=quiet)]
+
+
+def _missing(program: Program) -> list[str]:
+    """Return the packages to install: the first is the program, which may be here without one."""
+    first, *tools = program.packages.split()
+    wanted = tools if _found(program) else [first, *tools]
+    return [one for one in wanted if not _is_installed(one)]
+
+
+def _is_installed(package: str) -> bool:
+    asked = ["dpkg-query", "-W", "-f", "${db:Status-Status}", package]
+    return subprocess.run(asked, capture_output=True, text=True).stdout == "installed"
 
 
 def _found(program: Program) -> bool:

@@ -43,6 +43,10 @@ JAVA = "java -version 2>&1 | grep Environment | grep -o '[0-9][^ )]*'"
 JDK = "openjdk-17-jdk-headless"
 POSTGRES = "/usr/lib/postgresql/15/bin/postgres --version | cut -d ' ' -f 3"
 BOCHS = "bochs --help 2>&1 | grep -o 'Emulator [0-9.]*'"
+SCREENS = (
+    ("pty", "term", "its screen a pseudo-terminal"),
+    ("RFB", 'rfb, options="timeout=60"', "its screen sent to a client in the same machine"),
+)
 UML = ("user-mode-linux busybox-static e2fsprogs", "linux.uml --version")
 MAKE_DISK = "sh $FILES/uml/disk.sh"
 SAMPLE = "gcc -g -O0 -pthread -o $BUILT/sample $FILES/sample.c"
@@ -291,21 +295,20 @@ PROGRAMS = (
             "sh $FILES/bochs/disk.sh",
             wall=300,
         )
-        for screen, library, what in (
-            ("pty", "term", "its screen a pseudo-terminal"),
-            ("RFB", 'rfb, options="timeout=60"', "its screen sent to a client in the same machine"),
-        )
+        for screen, library, what in SCREENS
     ),
-    Program(
-        "bochs, Linux by pty",
-        "bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso cpio busybox-static "
-        "python3-pyte",
-        BOCHS,
-        "sh $FILES/bochs/guest.sh linux term",
-        "Debian's kernel for clouds boots from a CD to a shell and is typed to, its screen a "
-        "pseudo-terminal",
-        "sh $FILES/bochs/cd.sh",
-        wall=2000,
+    *(
+        Program(
+            f"bochs, Linux by {screen}",
+            "bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso cpio "
+            "busybox-static python3-pyte",
+            BOCHS,
+            f"sh $FILES/bochs/guest.sh linux '{library}'",
+            f"Debian's kernel for clouds boots from a CD to a shell and is typed to, {what}",
+            "sh $FILES/bochs/cd.sh",
+            wall=2000,
+        )
+        for screen, library, what in SCREENS
     ),
     Program(
         "User Mode Linux, hostfs",
