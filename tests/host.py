@@ -187,6 +187,7 @@ COMPARED_IN = {
     "calls that are set": ("*test_each_request_and_stop_as_on_the_host",),
     "notes": ("*test_what_is_in_a_core_file_as_on_the_host*",),
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
+    "structures that grow": ("*test_elf.py::*[[]extended*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),
     "execve": ("*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host",),

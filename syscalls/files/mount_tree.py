@@ -6,7 +6,6 @@ The order of the checks: fs/namespace.c of Linux 6.18.
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon.fscontext import TreeFile
 from pkern.kernel.vfs.file import O_PATH
 from pkern.kernel.vfs.fs.nsfs import NsInode
-from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.kernel.vfs.mounts import (
     NOATIME,
     NODEV,
@@ -31,6 +29,7 @@ from pkern.kernel.vfs.mounts import (
     need_mounted,
 )
 from pkern.kernel.vfs.walk import Last, text_of
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_NO_AUTOMOUNT,
@@ -67,7 +66,7 @@ ATTRIBUTES = {
 }  # fmt: skip
 TIME_FLAGS = {0: 0, ATTR_NOATIME: NOATIME, ATTR_STRICTATIME: STRICTATIME}
 KNOWN = sum(ATTRIBUTES) | ATTR_TIMES
-MOUNT_ATTR = struct.Struct("<4Q")  # set, clear, propagation, user namespace
+MOUNT_ATTR = extensible("<4Q")  # set, clear, propagation, user namespace
 
 
 def _plain(attributes: int) -> int:
@@ -171,15 +170,9 @@ class Changes(NamedTuple):
 
 def _changes_at(task: Task, addr: int, nbytes: int) -> Changes:
     """Return a struct mount_attr. Errors: EINVAL, E2BIG, EPERM, EFAULT."""
-    if nbytes > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    if nbytes < MOUNT_ATTR.size:
-        raise SyscallError(errno.EINVAL)
+    MOUNT_ATTR.need_size(nbytes)
     need_power(task)
-    raw = task.mm.copy_in(addr, nbytes)
-    if any(raw[MOUNT_ATTR.size :]):
-        raise SyscallError(errno.E2BIG)
-    return Changes(*MOUNT_ATTR.unpack_from(raw))
+    return Changes(*MOUNT_ATTR.fields_at(task, addr, nbytes))
 
 
 @syscall(442, "mount_setattr", SINT, PATH, INT, INT, INT, partly="no mapped ids (MOUNT_ATTR_IDMAP)")

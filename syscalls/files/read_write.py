@@ -30,6 +30,7 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.walk import FREELY, Rules, need_read
 from pkern.syscalls.abi import MAX_COUNT
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from pkern.syscalls.files.rwf import called
 from pkern.syscalls.files.streams import READERS, WRITERS
@@ -43,7 +44,7 @@ O_NOATIME = 0o1000000
 O_CREAT_WRONLY_TRUNC = 0o1101
 O_TMPFILE_BIT, OPEN_FLAGS = 0o20000000, 0o37777703
 PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
-HOW, MODE_BITS, RESOLVE_CACHED = struct.Struct("<3Q"), 0o7777, 0x20
+HOW, MODE_BITS, RESOLVE_CACHED = extensible("<3Q"), 0o7777, 0x20
 RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_root"}
 IN_ACCESS, IN_MODIFY = 1, 2  # of inotify(7)
 UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
@@ -99,14 +100,7 @@ def opened(task: Task, dirfd: int, path: str, how: How) -> File:
 
 def how_at(task: Task, addr: int, nbytes: int) -> How:
     """Return what a struct open_how says. Errors: EINVAL, E2BIG, EAGAIN, EFAULT."""
-    if nbytes < HOW.size:
-        raise SyscallError(errno.EINVAL)
-    if nbytes > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    raw = task.mm.copy_in(addr, nbytes)
-    flags, mode, resolve = HOW.unpack(raw[: HOW.size])
-    if any(raw[HOW.size :]):
-        raise SyscallError(errno.E2BIG)
+    flags, mode, resolve = HOW.fields_at(task, addr, nbytes)
     making = flags & (O_CREAT | O_TMPFILE_BIT)
     path_only = flags & O_PATH and flags & ~PATH_FLAGS
     unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.kernel.vfs.mounts import Mount, MountNamespace, Path, lies_in
 from pkern.kernel.vfs.proc.mounts import ABOVE_ALL, own_options, root_text, source_of, type_of
 from pkern.kernel.vfs.walk import text_from
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import refuse_flags
 from pkern.syscalls.files.mount_tree import attributes_of
 from pkern.syscalls.files.mounts import MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, room_of
@@ -27,7 +27,7 @@ from pkern.syscalls.table import INT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-REQUEST, LEAST_BYTES = struct.Struct("<IIQQQ"), 24  # struct mnt_id_req
+REQUEST = extensible("<IIQQQ", least=24)  # struct mnt_id_req
 WHOLE_TREE, REVERSE, MOST_LISTED = (1 << 64) - 1, 1, 1_000_000
 SB_BASIC, MNT_BASIC, PROPAGATE_FROM, MNT_ROOT, MNT_POINT, FS_TYPE, MNT_NS_ID, MNT_OPTS = (
     1 << bit for bit in range(8)
@@ -53,14 +53,7 @@ class Asked(NamedTuple):
 def _request(task: Task, addr: int) -> Asked:
     """Return what is asked. Errors: EFAULT, E2BIG, EINVAL."""
     size = int.from_bytes(task.mm.copy_in(addr, 4), "little")
-    if size > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    if size < LEAST_BYTES:
-        raise SyscallError(errno.EINVAL)
-    raw = task.mm.copy_in(addr, size)
-    if any(raw[REQUEST.size :]):
-        raise SyscallError(errno.E2BIG)
-    _, spare, number, param, space = REQUEST.unpack(raw[: REQUEST.size].ljust(REQUEST.size, b"\0"))
+    _, spare, number, param, space = REQUEST.fields_at(task, addr, size)
     if spare or number <= FIRST_UNIQUE:
         raise SyscallError(errno.EINVAL)
     return Asked(number, param, space)

@@ -88,6 +88,18 @@ def _need_slots(slots: Slots[Any], first: int, count: int) -> None:
     slots.need(first + count - 1)
 
 
+def _fill(slots: Slots[Any], what: What, put: Callable[[int, int], None]) -> None:
+    """Have a table of slots, and put(place, slot) each thing into one: all of them, or no table."""
+    slots.make(what.nr)
+    try:
+        for place in range(what.nr if what.data else 0):
+            put(place, place)
+    except SyscallError:
+        slots.forget_tags()
+        slots.drop()
+        raise
+
+
 # ---- files ----
 
 
@@ -117,14 +129,7 @@ def _register_files(task: Task, ring: Ring, what: What) -> int:
         raise SyscallError(errno.EINVAL)
     if what.nr > min(MOST_FILES, task.rlimits["nofile"][0]):
         raise SyscallError(errno.EMFILE)
-    ring.files.make(what.nr)
-    try:
-        for place in range(what.nr if what.data else 0):
-            _put_file(task, ring, what, place, place)
-    except SyscallError:
-        ring.files.forget_tags()
-        ring.files.drop()
-        raise
+    _fill(ring.files, what, partial(_put_file, task, ring, what))
     ring.files.limit(0, what.nr)
     return 0
 
@@ -239,14 +244,7 @@ def _register_buffers(task: Task, ring: Ring, what: What) -> int:
         raise SyscallError(errno.EBUSY)
     if not 0 < what.nr <= MOST_BUFFERS:
         raise SyscallError(errno.EINVAL)
-    ring.buffers.make(what.nr)
-    try:
-        for place in range(what.nr if what.data else 0):
-            _put_buffer(task, ring, what, place, place)
-    except SyscallError:
-        ring.buffers.forget_tags()
-        ring.buffers.drop()
-        raise
+    _fill(ring.buffers, what, partial(_put_buffer, task, ring, what))
     return 0
 
 

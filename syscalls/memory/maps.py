@@ -15,6 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.proc.files import PagemapFile
 from pkern.kernel.vfs.proc.maps import columns
 from pkern.kernel.vfs.proc.taskfiles import MapsFile
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import refuse_flags
 from pkern.syscalls.files.fcntl import ioctl_of
 
@@ -30,8 +31,7 @@ PROCMAP_QUERY, PAGEMAP_SCAN = 0xC0686611, 0xC0606610
 
 # size, flags, address; start, end, flags, page size, offset, inode; major, minor; sizes of name
 # and build id; addresses of both.
-QUERY = struct.Struct("<9Q4I2Q")
-LEAST_QUERY = 24
+QUERY = extensible("<9Q4I2Q", least=24)
 FILE_BACKED, COVERING_OR_NEXT = 0x20, 0x10
 VMA_BITS = ((0x1, lib.VM_READ), (0x2, lib.VM_WRITE), (0x4, lib.VM_EXEC), (0x8, lib.VM_MAYSHARE))
 QUERY_FLAGS = 0x3F
@@ -40,14 +40,7 @@ QUERY_FLAGS = 0x3F
 def _query_in(task: Task, arg: int) -> tuple[int, tuple[int, ...]]:
     """Return the size that the caller knows, and the struct. Errors: EFAULT, EINVAL, E2BIG."""
     size = int.from_bytes(task.mm.copy_in(arg, 8), "little")
-    if size > PAGE_SIZE:
-        raise SyscallError(errno.E2BIG)
-    if size < LEAST_QUERY:
-        raise SyscallError(errno.EINVAL)
-    raw = task.mm.copy_in(arg, size)
-    if any(raw[QUERY.size :]):
-        raise SyscallError(errno.E2BIG)
-    return size, QUERY.unpack(raw[: QUERY.size].ljust(QUERY.size, b"\0"))
+    return size, QUERY.fields_at(task, arg, size)
 
 
 def _is_file_backed(vma: Vma) -> bool:
@@ -126,7 +119,7 @@ def _procmap_query(task: Task, of: Task, arg: int) -> int:
     found = columns(of, vma)
     backed = _is_file_backed(vma)
     major, _, minor = found.device.partition(":")
-    result = QUERY.pack(
+    result = QUERY.layout.pack(
         *query[:3],
         vma.start,
         vma.end,

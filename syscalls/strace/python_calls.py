@@ -288,8 +288,8 @@ def _fsconfig(v: Values, fd: int, what: int, key: str = "", value: str | None = 
 def _mount_setattr(
     v: Values, dirfd: int, path: str, flags: int, wanted: int, cleared: int = 0, kind: int = 0
 ) -> Shaped:
-    at = v.put(MOUNT_ATTR.pack(wanted, cleared, kind, 0))
-    return (dirfd, v.text(path), flags, at, MOUNT_ATTR.size), _number
+    at = v.put(MOUNT_ATTR.layout.pack(wanted, cleared, kind, 0))
+    return (dirfd, v.text(path), flags, at, MOUNT_ATTR.layout.size), _number
 
 
 def _socketpair(v: Values, family: int, kind: int, protocol: int) -> Shaped:

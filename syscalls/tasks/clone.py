@@ -48,6 +48,7 @@ from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import Restart, WouldBlock
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.table import INT, syscall
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ OF_PYTHON = (
 REFUSED = "no folders of control groups: EBADF"
 # A flag that only makes sense with another one.
 NEEDS = ((CLONE_THREAD, CLONE_SIGHAND), (CLONE_SIGHAND, CLONE_VM))
-CLONE_ARGS = struct.Struct("<11Q")
-CLONE_ARGS_MIN, CLONE_ARGS_MAX = 64, 4096
+CLONE_ARGS = extensible("<11Q", least=64)
 INT_MAX = (1 << 31) - 1
 MOST_LEVELS = 32  # of pid name spaces
 
@@ -288,16 +288,9 @@ def clone3(task: Task, addr: int, nbytes: int) -> int:
     Errors: as clone, E2BIG, EEXIST (set_tid: it is in use), EPERM (set_tid without
     CAP_CHECKPOINT_RESTORE). Source: clone3(2).
     """
-    if nbytes > CLONE_ARGS_MAX:
-        raise SyscallError(errno.E2BIG)
-    if nbytes < CLONE_ARGS_MIN:
-        raise SyscallError(errno.EINVAL)
-    raw = task.mm.copy_in(addr, nbytes)
-    if any(raw[CLONE_ARGS.size :]):
-        raise SyscallError(errno.E2BIG)
-    fields = CLONE_ARGS.unpack(raw[: CLONE_ARGS.size].ljust(CLONE_ARGS.size, b"\0"))
+    fields = CLONE_ARGS.fields_at(task, addr, nbytes)
     flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, *set_tid, cgroup = fields
-    if flags & CLONE_INTO_CGROUP and (nbytes < CLONE_ARGS.size or cgroup > INT_MAX):
+    if flags & CLONE_INTO_CGROUP and (nbytes < CLONE_ARGS.layout.size or cgroup > INT_MAX):
         raise SyscallError(errno.EINVAL)
     pids = _wanted_pids(task, *set_tid)
     if signo > NSIG or not _are_valid(flags, signo) or bool(stack) != bool(stack_size):

@@ -22,7 +22,9 @@ from pkern.kernel.tasks.attributes import (
     SCHED_RR,
     IoContext,
 )
+from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.syscalls.abi import INT_BITS, signed32
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:
@@ -38,8 +40,7 @@ CPU_MASK_BYTES = 8
 ONE_CPU = 1
 SLICE_NS = 1_400_000  # what Linux shows of a task that never set one
 RR_SLICE_NS = 100_000_000
-SCHED_ATTR = struct.Struct("<IIQiIQQQII")  # up to sched_util_max: 56 bytes
-ATTR_SIZES = range(48, 4097)
+SCHED_ATTR = extensible("<IIQiIQQQII", least=48)  # up to sched_util_max: 56 bytes
 IOPRIO_PROCESS, IOPRIO_PGRP, IOPRIO_USER = 1, 2, 3
 IOPRIO_RT, IOPRIO_BE, IOPRIO_IDLE, IOPRIO_SHIFT = 1, 2, 3, 13
 
@@ -216,13 +217,15 @@ def sched_rr_get_interval(task: Task, pid: int) -> bytes:
 
 
 def _attr_in(task: Task, addr: int) -> tuple[int, ...]:
-    """Read struct sched_attr; a size that is not known is answered with ours. Errors: E2BIG."""
-    size = struct.unpack("<I", task.mm.copy_in(addr, 4))[0] or ATTR_SIZES.start
-    raw = task.mm.copy_in(addr, size) if size in ATTR_SIZES else b""
-    if not raw or any(raw[SCHED_ATTR.size :]):
-        task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.size))
-        raise SyscallError(errno.E2BIG)
-    return SCHED_ATTR.unpack(raw[: SCHED_ATTR.size].ljust(SCHED_ATTR.size, b"\0"))
+    """Read struct sched_attr; a wrong size is answered with ours. Errors: E2BIG, EFAULT."""
+    size = int.from_bytes(task.mm.copy_in(addr, 4), "little") or SCHED_ATTR.least
+    try:
+        return SCHED_ATTR.fields_at(task, addr, size)
+    except SyscallError as error:
+        if error.errno == errno.EFAULT:
+            raise
+    task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.layout.size))
+    raise SyscallError(errno.E2BIG)
 
 
 @syscall(314, "sched_setattr", SINT, INT, INT, partly="no SCHED_DEADLINE, no utilisation clamps")
@@ -253,13 +256,14 @@ def sched_getattr(task: Task, pid: int, addr: int, size: int, flags: int) -> int
     Source: sched_setattr(2).
     """
     size &= INT_BITS
-    if not addr or pid < 0 or size not in ATTR_SIZES or flags & INT_BITS:
+    sizes = range(SCHED_ATTR.least, PAGE_SIZE + 1)
+    if not addr or pid < 0 or size not in sizes or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     attributes = _task_of(task, pid).attributes
     real_time = attributes.policy in REAL_TIME
-    stored = min(size, SCHED_ATTR.size)
+    stored = min(size, SCHED_ATTR.layout.size)
     nice, slice_ns = (0, 0) if real_time else (attributes.nice, SLICE_NS)
-    raw = SCHED_ATTR.pack(
+    raw = SCHED_ATTR.layout.pack(
         stored, attributes.policy, attributes.reset_on_fork, nice, attributes.rt_priority,
         slice_ns, 0, 0, 0, 1024,
     )  # fmt: skip

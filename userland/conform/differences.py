@@ -563,6 +563,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("calls that are set", (6, 16), "PTRACE_SET_SYSCALL_INFO"),
     Newer("notes", (6, 18), "the notes of a core file say how they are aligned"),
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
+    Newer("structures that grow", (6, 15), "open_tree_attr, PROCMAP_QUERY, sizes of mnt_id_req"),
     Newer(
         "fields of /proc",
         (6, 18),
