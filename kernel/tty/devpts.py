@@ -20,6 +20,9 @@ MOST_TERMINALS = 4096  # kernel.pty.max
 PTMX_DEVICE, TTY_DEVICE = 5 << 8 | 2, 5 << 8
 
 
+Settings = tuple[int | None, int | None, int, int, int]
+
+
 class PtsDir(DirInode):
     """The directory: names come and go with the terminals."""
 
@@ -29,8 +32,10 @@ class PtsDir(DirInode):
 class DevPts:
     """A file system of pseudo-terminals: each mount by a program is one by itself.
 
-    gid, mode: of slaves (tty may write). max: how many terminals at most.
+    uid, gid, mode: of slaves; None: of whose master it is. max: how many terminals at most.
     """
+
+    USUAL: Settings = (None, None, 0o600, MOST_TERMINALS, 0)
 
     name = "devpts"
     magic = 0x1CD1
@@ -40,12 +45,19 @@ class DevPts:
         self.kernel = kernel
         self.root = PtsDir(kernel, 0o755)
         self.terminals: dict[int, PtyTty] = {}
-        self.uid: int | None = None  # of slaves; None: whose master it is
-        self.gid: int | None = None
-        self.mode, self.max = 0o600, MOST_TERMINALS
         self.ptmx = Multiplexer(kernel, 0, self)
+        self.settings = self.USUAL
         self.ptmx.place(self.root, "ptmx")
         self.root.entries["ptmx"] = self.ptmx
+
+    @property
+    def settings(self) -> Settings:
+        """What options have set, to be put back."""
+        return self.uid, self.gid, self.mode, self.max, self.ptmx.mode
+
+    @settings.setter
+    def settings(self, values: Settings) -> None:
+        self.uid, self.gid, self.mode, self.max, self.ptmx.mode = values
 
     @property
     def options(self) -> list[str]:

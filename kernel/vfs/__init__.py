@@ -30,7 +30,7 @@ from pkern.kernel.vfs.inode import (
     MappedInode,
 )
 from pkern.kernel.vfs.locks import Locks
-from pkern.kernel.vfs.mounts import NODEV, RDONLY, Mount, MountTable, Path, top
+from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
@@ -270,10 +270,16 @@ class Vfs:
             for cookie, (file, _) in self.files.items()
         )
 
-    def set_read_only(self, dev: int) -> None:
-        """Let nothing change a file system any more. Errors: EBUSY (a file is open for writing)."""
-        self._need_no_writers(lambda file: file.inode.dev == dev)
-        self.read_only.add(dev)
+    def set_fs_flags(self, dev: int, said: FsFlags) -> None:
+        """Change flags of a file system.
+
+        Errors: EBUSY (nothing may change it any more, and a file is open for writing).
+        """
+        new = FsFlags(self.table.flags_of(dev)).saying(*said).flags
+        if new & RDONLY and dev not in self.read_only:
+            self._need_no_writers(lambda file: file.inode.dev == dev)
+        (self.read_only.add if new & RDONLY else self.read_only.discard)(dev)
+        self.table.other_flags[dev] = new & ~RDONLY
 
     def need_no_writers(self, mount: Mount) -> None:
         """Refuse to make a mount read-only through which files are written. Errors: EBUSY."""

@@ -399,6 +399,7 @@ class MappedInode(Inode):
 
     can_sync = True
     can_direct = True
+    can_seal = True
 
     mapping_flags = lib.MAPPING_MEMORY
     fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})

@@ -27,6 +27,13 @@ STRICTATIME, NOSYMFOLLOW = 1 << 24, 0x100
 OF_MOUNT = RDONLY | NOSUID | NODEV | NOEXEC | NOATIME | NODIRATIME | STRICTATIME | NOSYMFOLLOW
 TIMES = NOATIME | NODIRATIME | STRICTATIME
 FIRST_DEV = 20  # st_dev of the first file system; the ones below are the kernel's own
+# MS_* of a file system, whichever mount shows it, in the order of /proc/mounts.
+SYNCHRONOUS, MANDLOCK, DIRSYNC, LAZYTIME = 0x10, 0x40, 0x80, 1 << 25
+SHOWN_OF_FS = (
+    (SYNCHRONOUS, "sync"), (DIRSYNC, "dirsync"), (MANDLOCK, "mand"), (LAZYTIME, "lazytime"),
+)  # fmt: skip
+OF_FS = RDONLY | SYNCHRONOUS | MANDLOCK | DIRSYNC | LAZYTIME
+OF_REMOUNT = OF_FS & ~DIRSYNC  # those that can be changed
 SHOWN = (
     (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec"), (NOATIME, "noatime"),
     (NODIRATIME, "nodiratime"),
@@ -66,7 +73,8 @@ class Mount:
     def options(self) -> tuple[str, ...]:
         """Its own options as /proc shows them, but ro or rw."""
         names = tuple(name for bit, name in SHOWN if self.flags & bit)
-        return names if self.flags & (NOATIME | STRICTATIME) else (*names, "relatime")
+        times = () if self.flags & (NOATIME | STRICTATIME) else ("relatime",)
+        return (*names, *times, *(("nosymfollow",) if self.flags & NOSYMFOLLOW else ()))
 
     @property
     def propagation(self) -> tuple[str, ...]:
@@ -92,6 +100,17 @@ class Mount:
         yield self
         for mount in list(self.on.values()):
             yield from mount.below()
+
+
+class FsFlags(NamedTuple):
+    """Some of a file system's flags: MS_* of OF_FS, and mask, which of them are meant."""
+
+    flags: int = 0
+    mask: int = 0
+
+    def saying(self, flags: int, mask: int) -> FsFlags:
+        """Return these with others, which count."""
+        return FsFlags(self.flags & ~mask | flags, self.mask | mask)
 
 
 # A place while a path is walked: what a Path is, but made without a call.
@@ -194,8 +213,9 @@ class MountNamespace(Namespace):
 class MountTable:
     """The file systems of a machine that are mounted, by st_dev, and who has none any more.
 
-    read_only: st_dev of those that nothing may change. in_use: tells whether a task or an open file
-    is in a mount.
+    read_only: st_dev of those that nothing may change. other_flags: MS_* of OF_FS but RDONLY, by
+    st_dev: programs are told of them, and nothing waits to be written that they would hasten.
+    in_use: tells whether a task or an open file is in a mount.
     """
 
     def __init__(
@@ -203,6 +223,7 @@ class MountTable:
     ) -> None:
         self.file_systems: dict[int, Any] = {}
         self.read_only: set[int] = set()
+        self.other_flags: dict[int, int] = {}
         self._in_use = in_use
         self.everywhere = everywhere  # returns all mounts of all namespaces
         self._next = FIRST_DEV
@@ -237,6 +258,10 @@ class MountTable:
         made = Mount(self._next, None, inode, STRICTATIME)
         self._next += 1
         return made
+
+    def flags_of(self, dev: int) -> int:
+        """Return the MS_* of OF_FS of a file system."""
+        return self.other_flags.get(dev, 0) | (RDONLY if dev in self.read_only else 0)
 
     def _counted(self, mount: Mount) -> Mount:
         if mount.fs is not None:
@@ -382,6 +407,7 @@ class MountTable:
         if not self._shown[dev]:
             del self._shown[dev], self.file_systems[dev]
             self.read_only.discard(dev)
+            self.other_flags.pop(dev, None)
             fs.close()
 
     def close(self) -> None:

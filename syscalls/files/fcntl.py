@@ -145,7 +145,7 @@ def _setfl(task: Task, fd: int, arg: int) -> int:
 
 
 def _sealable(file: File) -> MappedInode:
-    if not isinstance(file.inode, MappedInode) or file.inode.kind == "secret":
+    if not isinstance(file.inode, MappedInode) or not file.inode.can_seal:
         raise SyscallError(errno.EINVAL)
     return file.inode
 

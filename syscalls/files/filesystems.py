@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
@@ -12,8 +13,17 @@ from pkern.kernel.mm import hugetlb
 from pkern.kernel.mm import policy as policies
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
-from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, TmpFs
+from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, RamFs, TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE
+from pkern.kernel.vfs.mounts import (
+    DIRSYNC,
+    LAZYTIME,
+    MANDLOCK,
+    OF_REMOUNT,
+    RDONLY,
+    SYNCHRONOUS,
+    FsFlags,
+)
 from pkern.kernel.vfs.proc.procfs import ProcFs
 
 if TYPE_CHECKING:
@@ -61,6 +71,14 @@ def _count(text: str) -> int:
     return value
 
 
+def _need_octal(fs: Any, text: str) -> None:
+    _octal(text)  # it stays as it is
+
+
+def _need_number(fs: Any, text: str) -> None:
+    number_of(text)  # it stays as it is
+
+
 def _digits(text: str) -> str:
     """Return a number without what Linux's kstrtox() passes over: a plus, the end of a line."""
     return text.removeprefix("+").removesuffix("\n")
@@ -74,9 +92,9 @@ def _octal(text: str) -> int:
 
 
 def number_of(text: str) -> int:
-    """Return an option's number below 2^32 - 1. Errors: EINVAL."""
+    """Return an option's number of 32 bits. Errors: EINVAL."""
     text = _digits(text)
-    if not NUMBER.fullmatch(text) or _c_number(text) >= NO_ID:
+    if not NUMBER.fullmatch(text) or _c_number(text) > NO_ID:
         raise SyscallError(errno.EINVAL)
     return _c_number(text)
 
@@ -99,14 +117,35 @@ def _set_inodes(fs: TmpFs, text: str) -> None:
     nr = _count(text)
     if nr > WORD // INODE_BYTES:
         raise SyscallError(errno.EINVAL)
-    if nr and (nr < fs.root.count() or fs.max_inodes == 0):
+    if nr and (nr < fs.nr_inodes or fs.max_inodes == 0):
         raise SyscallError(errno.EINVAL)
     fs.max_inodes = nr
 
 
 def _set_huge(fs: TmpFs, text: str) -> None:
-    """No page becomes large by itself here: as where a kernel is built without."""
-    if text != "never":
+    if text not in ("never", "always", "within_size", "advise"):
+        raise SyscallError(errno.EINVAL)
+    fs.huge = text
+
+
+def _set_inode64(fs: TmpFs, text: str) -> None:
+    fs.inode64 = 1
+
+
+def _set_inode32(fs: TmpFs, text: str) -> None:
+    fs.inode64 = 0
+
+
+def _set_noswap(fs: Any, text: str) -> None:
+    """Let all pages stay in memory; not for who is root in a user namespace alone."""
+    if fs.user.level:
+        raise SyscallError(errno.EINVAL)
+    fs.noswap = 1
+
+
+def _keep_noswap(fs: TmpFs, text: str) -> None:
+    """What swaps goes on to."""
+    if not fs.noswap:
         raise SyscallError(errno.EINVAL)
 
 
@@ -164,45 +203,105 @@ def _set_nothing(fs: DevPts, text: str) -> None:
 
 
 Setter = Callable[[Any, str], None]
+Setters = dict[type[Any], dict[str, Setter]]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
+KEPT: dict[str, Setter] = {"mode": _need_octal, "uid": _need_number, "gid": _need_number}
 LIMITS: dict[str, Setter] = {
     "size": _set_size,
     "nr_blocks": _set_blocks,
     "nr_inodes": _set_inodes,
     "mpol": _set_policy,
+    "huge": _set_huge,
+    "inode32": _set_inode32,
+    "inode64": _set_inode64,
 }
-# What a mount may ask of each type; a second one (MS_REMOUNT) may change the limits.
-OPTIONS: dict[type[Any], dict[str, Setter]] = {
-    TmpFs: OWNER | LIMITS | {"huge": _set_huge},
+TERMINALS: dict[str, Setter] = {
+    "uid": _set_slave_uid,
+    "gid": _set_slave_gid,
+    "mode": _set_slave_mode,
+    "ptmxmode": _set_ptmx_mode,
+    "max": _set_most,
+    "newinstance": _set_nothing,
+}
+VALUELESS = frozenset({"newinstance", "inode32", "inode64", "noswap"})
+# What a mount may ask of each type; other types take what comes.
+OPTIONS: Setters = {
+    TmpFs: OWNER | LIMITS | {"noswap": _set_noswap},
+    RamFs: {"mode": _set_mode},
     HugetlbFs: OWNER | {"pagesize": _set_page_size},
-    DevPts: {
-        "uid": _set_slave_uid,
-        "gid": _set_slave_gid,
-        "mode": _set_slave_mode,
-        "ptmxmode": _set_ptmx_mode,
-        "max": _set_most,
-        "newinstance": _set_nothing,
-    },
+    DevPts: TERMINALS,
+}
+TOLERANT = RamFs  # it passes over what it does not know
+# What may be changed later, by MS_REMOUNT or fspick.
+LATER: Setters = {
+    RamFs: {"mode": _need_octal},
+    TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
+    DevPts: TERMINALS,
+}
+# Flags of any file system, as words: MS_* that are set, of those that are meant.
+FLAGS = {
+    "ro": (RDONLY, RDONLY),
+    "rw": (0, RDONLY),
+    "sync": (SYNCHRONOUS, SYNCHRONOUS),
+    "async": (0, SYNCHRONOUS),
+    "dirsync": (DIRSYNC, DIRSYNC),
+    "mand": (MANDLOCK, MANDLOCK),
+    "nomand": (0, MANDLOCK),
+    "lazytime": (LAZYTIME, LAZYTIME),
+    "nolazytime": (0, LAZYTIME),
 }
 FILE_SYSTEMS: dict[str, type[Any]] = {
-    "tmpfs": TmpFs, "ramfs": TmpFs, "hugetlbfs": HugetlbFs, "proc": ProcFs, "devpts": DevPts,
+    "tmpfs": TmpFs, "ramfs": RamFs, "hugetlbfs": HugetlbFs, "proc": ProcFs, "devpts": DevPts,
 }  # fmt: skip
 
 
-def apply(task: Task, fs: Any, text: str, changing: dict[str, Setter]) -> None:
+def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> FsFlags:
     """Set options "name=value,..."; those of its type that may not change now are passed over.
 
-    Errors: EINVAL for one that its type does not have.
+    said: the flags that were asked for already; returns them with those among the options.
+    changing: OPTIONS or LATER. Errors: EINVAL: also for one that its type does not have; then a
+    change sets none.
     """
-    known = OPTIONS.get(type(fs))
-    if known is None:
-        return  # proc takes what comes
-    for option in filter(None, COMMA.split(text)):
-        name, _, value = option.partition("=")
-        if name not in known:
+    options = [option.partition("=") for option in COMMA.split(text) if option]
+    for name, has_value, _ in options:
+        if name in FLAGS:
+            said = said.saying(*FLAGS[name])
+        elif not is_known(fs, name) or (has_value and name in VALUELESS):
             raise SyscallError(errno.EINVAL)
-        if name in changing:
-            set_option(task, fs, changing[name], name, value)
+    if changing is LATER:
+        need_changeable(said)
+    setters = changing.get(type(fs), {})
+    with all_or_none(fs, changing):
+        for name, _, value in options:
+            if name in setters and name not in FLAGS:
+                set_option(task, fs, setters[name], name, value)
+    return said
+
+
+def need_changeable(said: FsFlags) -> None:
+    """Errors: EINVAL: one of the flags is only given when a file system is made."""
+    if said.mask & ~OF_REMOUNT:
+        raise SyscallError(errno.EINVAL)
+
+
+@contextmanager
+def all_or_none(fs: Any, changing: Setters) -> Iterator[None]:
+    """Put back what was set if one more cannot be; a devpts forgets first what it had."""
+    before = fs.settings if changing is LATER and type(fs) in LATER else None
+    if before is not None and isinstance(fs, DevPts):
+        fs.settings = fs.USUAL
+    try:
+        yield
+    except SyscallError:
+        if before is not None:
+            fs.settings = before
+        raise
+
+
+def is_known(fs: Any, name: str) -> bool:
+    """Tell whether a file system takes an option, be it to pass over it."""
+    known = OPTIONS.get(type(fs))
+    return known is None or name in known or isinstance(fs, TOLERANT)
 
 
 def set_option(task: Task, fs: Any, setter: Setter, name: str, value: str) -> None:
@@ -213,9 +312,19 @@ def set_option(task: Task, fs: Any, setter: Setter, name: str, value: str) -> No
 def _kernel_id(task: Task, name: str, value: str) -> str:
     """Return the value of an option, of the ids the machine's. Errors: EINVAL."""
     own = task.cred.user_ns
-    if name not in ("uid", "gid") or not own.level:
+    if name not in ("uid", "gid"):
         return value
-    return str(own.kuid(number_of(value)) if name == "uid" else own.kgid(number_of(value)))
+    number = number_of(value)
+    if number == NO_ID:
+        raise SyscallError(errno.EINVAL)
+    return str(own.kuid(number) if name == "uid" else own.kgid(number))
+
+
+def complaint(fs: Any, name: str, text: str) -> str:
+    """Return what is said of a value that an option does not take."""
+    if name == "noswap":
+        return "Turning off swap in unprivileged tmpfs mounts unsupported"
+    return f"Bad value for '{name}'"
 
 
 # ---- new ones ----

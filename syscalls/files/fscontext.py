@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.vfs.anon.fscontext import FsContext, Phase, open_context
-from pkern.kernel.vfs.mounts import Path, need_mounted
+from pkern.kernel.vfs.mounts import RDONLY, FsFlags, Path, need_mounted
 from pkern.kernel.vfs.walk import need_read
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
@@ -24,8 +24,15 @@ from pkern.syscalls.files.at import (
 )
 from pkern.syscalls.files.filesystems import (
     FILE_SYSTEMS,
-    LIMITS,
+    FLAGS,
+    LATER,
+    NO_ID,
     OPTIONS,
+    VALUELESS,
+    all_or_none,
+    complaint,
+    is_known,
+    need_changeable,
     need_power_over_type,
     new_file_system,
     number_of,
@@ -43,8 +50,6 @@ PICK_NOFOLLOW, PICK_EMPTY, PICK_FLAGS = 2, 8, 15
 SET_FLAG, SET_STRING, SET_BINARY, SET_PATH, SET_PATH_EMPTY, SET_FD = range(6)
 CREATE, RECONFIGURE, CREATE_EXCL = 6, 7, 8
 BINARY_MOST, KEY_MOST = 1 << 20, 256
-SB_FLAGS = {"ro": 1, "rw": 0}  # what others of any file system change: nothing here
-PASSED_OVER = frozenset({"dirsync", "lazytime", "mand", "sync", "async", "nolazytime", "nomand"})
 
 
 def _fd_flags(flags: int) -> int:
@@ -148,10 +153,8 @@ def _set(task: Task, context: FsContext, name: str, text: str | None) -> None:
     """Take a parameter; text: None: it has no value. Errors: EBUSY, EINVAL."""
     if context.phase not in (Phase.CREATE, Phase.CHANGE):
         raise SyscallError(errno.EBUSY)
-    if name in SB_FLAGS:
-        context.read_only = SB_FLAGS[name]
-    elif name in PASSED_OVER:
-        return
+    if name in FLAGS:
+        context.said = context.said.saying(*FLAGS[name])
     elif name == "source":
         _set_source(context, text)
     else:
@@ -168,24 +171,29 @@ def _set_source(context: FsContext, text: str | None) -> None:
 
 def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> None:
     fs = context.fs
-    known = OPTIONS.get(type(fs))
-    if known is None:
-        return  # as mount, proc takes what comes
-    if name not in known:
+    if not is_known(fs, name):
         raise context.refuse(f"{context.fstype}: Unknown parameter '{name}'")
-    if (text is None and name not in VALUELESS) or text == "":
+    setter = (OPTIONS if context.phase is Phase.CREATE else LATER).get(type(fs), {}).get(name)
+    if setter is None:
+        return
+    if text is not None and name in VALUELESS:
+        raise context.refuse(f"{context.fstype}: Unexpected value for '{name}'")
+    if not text and name not in VALUELESS:
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
-
     if name in ("uid", "gid"):
         _need_id(task, context, name, text or "")
 
     def change() -> None:
-        set_option(task, fs, known[name], name, text or "")
+        try:
+            set_option(task, fs, setter, name, text or "")
+        except SyscallError:
+            said = complaint(fs, name, text or "")
+            raise context.refuse(f"{context.fstype}: {said}") from None
 
     if context.phase is Phase.CREATE:
-        _tried(context, name, change)
-    elif name in LIMITS:
-        context.changes.append((name, change))
+        change()
+    else:
+        context.changes.append(change)
 
 
 def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
@@ -197,19 +205,11 @@ def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
         context.refuse(f"{context.fstype}: Bad value for '{name}'")
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'") from None
     try:
+        if number == NO_ID:
+            raise SyscallError(errno.EINVAL)
         own.kuid(number) if name == "uid" else own.kgid(number)
     except SyscallError:
         raise context.refuse(f"{context.fstype}: Invalid {name} '{text}'") from None
-
-
-VALUELESS = frozenset({"newinstance"})
-
-
-def _tried(context: FsContext, name: str, change: Callable[[], None]) -> None:
-    try:
-        change()
-    except SyscallError:
-        raise context.refuse(f"{context.fstype}: Bad value for '{name}'") from None
 
 
 def _create(task: Task, context: FsContext) -> None:
@@ -222,28 +222,30 @@ def _create(task: Task, context: FsContext) -> None:
 
 
 def _reconfigure(task: Task, context: FsContext) -> None:
-    """Change the file system as was said. Errors: EBUSY (also: it is written to), EPERM, EINVAL."""
+    """Change the file system as was said; who fails has to begin again.
+
+    Errors: EBUSY (also: it is written to), EPERM, EINVAL.
+    """
     if context.phase is not Phase.CHANGE:
         raise SyscallError(errno.EBUSY)
+    context.phase = Phase.FAILED
     if not task.capable_in(getattr(context.fs, "user", FIRST), "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
-    if context.read_only == 0 and getattr(context.fs, "read_only", False):
+    away = context.said.mask & ~context.said.flags
+    if away & RDONLY and getattr(context.fs, "read_only", False):
         raise SyscallError(errno.EROFS)  # the host gave no more
+    need_changeable(context.said)
     changes, context.changes = context.changes, []
-    for name, change in changes:
-        _tried(context, name, change)
-    _show_read_only(task, context)
+    with all_or_none(context.fs, LATER):
+        for change in changes:
+            change()
+    _set_flags(task, context)
+    context.phase = Phase.CHANGE
 
 
-def _show_read_only(task: Task, context: FsContext) -> None:
-    vfs, dev = task.kernel.vfs, context.fs.root.dev
-    if context.read_only is None:
-        return
-    if context.read_only:
-        vfs.set_read_only(dev)
-    else:
-        vfs.read_only.discard(dev)
-    context.read_only = 0
+def _set_flags(task: Task, context: FsContext) -> None:
+    task.kernel.vfs.set_fs_flags(context.fs.root.dev, context.said)
+    context.said = FsFlags(0, context.said.mask)
 
 
 @syscall(432, "fsmount", SINT, SINT, INT)
@@ -265,7 +267,7 @@ def fsmount(task: Task, fd: int, flags: int = 0, attributes: int = 0) -> int:
     table = task.kernel.vfs.table
     made = table.detach(table.new(context.fs, mount_flags))
     context.phase = Phase.CHANGE
-    _show_read_only(task, context)
+    _set_flags(task, context)
     return hold(task, Path(made, made.root), _fd_flags(flags))
 
 

@@ -15,11 +15,17 @@ from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hostfs import HostFs
 from pkern.kernel.vfs.fs.nsfs import NsInode
-from pkern.kernel.vfs.fs.tmpfs import TmpFs
+from pkern.kernel.vfs.fs.tmpfs import Room, TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 from pkern.kernel.vfs.mounts import (
+    DIRSYNC,
+    LAZYTIME,
+    NOSYMFOLLOW,
+    OF_FS,
     OF_MOUNT,
+    OF_REMOUNT,
     TIMES,
+    FsFlags,
     Mount,
     MountNamespace,
     MountTable,
@@ -33,7 +39,7 @@ from pkern.kernel.vfs.walk import NAME_MAX, Last, Place
 from pkern.syscalls.files.at import AT_FDCWD, path_at, place_at, refuse_flags
 from pkern.syscalls.files.filesystems import (
     FILE_SYSTEMS,
-    LIMITS,
+    LATER,
     OPTIONS,
     apply,
     need_power_over_type,
@@ -60,7 +66,7 @@ MS_NOUSER = (1 << 64) - (1 << 31)  # an int whose sign reaches up
 MS_MGC = 0xC0ED0000
 PROPAGATION = (MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED)
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
-ST_RDONLY, ST_VALID, ST_RELATIME = 1, 0x20, 0x1000
+ST_VALID, ST_RELATIME, ST_NOSYMFOLLOW = 0x20, 0x1000, 0x2000
 PROC_MAGIC, TMPFS_MAGIC = 0x9FA0, 0x01021994
 # By Inode.kind, of what is on no mount.
 MAGIC = {
@@ -104,25 +110,21 @@ def _mount_new(
     if where.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
     need_own(task, where.mount)
-    apply(task, fs, data, OPTIONS.get(type(fs), {}))
+    said = apply(task, fs, data, FsFlags(flags & OF_FS, OF_FS), OPTIONS)
     fs.source = source or "none"
     mounted = task.kernel.vfs.mount_on(where, fs, flags & OF_MOUNT)
-    if flags & MS_RDONLY:
-        task.kernel.vfs.set_read_only(mounted.root.dev)
+    task.kernel.vfs.set_fs_flags(mounted.root.dev, said)
 
 
 def _remount(task: Task, path: Path, flags: int, data: str) -> None:
-    vfs, mounted = task.kernel.vfs, need_own(task, need_mounted(path))
+    mounted = need_own(task, need_mounted(path))
     need_unlocked(mounted, flags)
     if not task.capable_in(getattr(mounted.fs, "user", FIRST), "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)  # the file system is another one's
     if not flags & MS_RDONLY and getattr(mounted.fs, "read_only", False):
         raise SyscallError(errno.EROFS)  # the host gave no more
-    apply(task, mounted.fs, data, LIMITS)
-    if flags & MS_RDONLY:
-        vfs.set_read_only(path.inode.dev)
-    else:
-        vfs.read_only.discard(path.inode.dev)
+    said = apply(task, mounted.fs, data, FsFlags(flags & OF_REMOUNT, OF_REMOUNT), LATER)
+    task.kernel.vfs.set_fs_flags(path.inode.dev, said)
     mounted.flags = _again(mounted, flags)
 
 
@@ -436,56 +438,43 @@ def _turn(table: MountTable, space: MountNamespace, mounted: Mount, root: Mount,
 # ---- how full ----
 
 
-class Room(NamedTuple):
-    """How full a file system is. size: of a block, in bytes; blocks and files: 0 where unknown."""
+class Fullness(NamedTuple):
+    """How full which file system is. size: of a block, in bytes."""
 
     magic: int
     size: int = PAGE_SIZE
-    blocks: int = 0
-    free: int = 0
-    files: int = 0
-    free_files: int = 0
+    room: Room = Room()
 
 
-def room_of(vfs: Vfs, inode: Inode) -> Room:
+def room_of(vfs: Vfs, inode: Inode) -> Fullness:
     """Return how full the file system of an inode is."""
     fs = vfs.file_system(inode)
     if fs is None:
-        return Room(MAGIC.get(inode.kind, TMPFS_MAGIC))
-    room = Room(getattr(fs, "magic", PROC_MAGIC))
+        return Fullness(MAGIC.get(inode.kind, TMPFS_MAGIC))
+    magic = getattr(fs, "magic", PROC_MAGIC)
     if isinstance(fs, HostFs):
         host = os.fstatvfs(fs.root.fd)
-        sizes = host.f_frsize, host.f_blocks, host.f_bfree, host.f_files, host.f_ffree
-        return Room(room.magic, *sizes)
-    if not isinstance(fs, TmpFs):
-        return room
-    if fs.block_size != PAGE_SIZE:  # hugetlbfs without a limit says nothing
-        return room._replace(size=fs.block_size)
-    files = fs.usual_pages if fs.max_inodes is None else fs.max_inodes
-    blocks = 0 if fs.is_unlimited else int(fs.quota.max)
-    return room._replace(
-        blocks=blocks,
-        free=blocks and blocks - int(fs.quota.used),
-        files=files,
-        free_files=files and files - fs.root.count(),
-    )
+        room = Room(host.f_blocks, host.f_bfree, host.f_files, host.f_ffree)
+        return Fullness(magic, host.f_frsize, room)
+    return Fullness(magic, fs.block_size, fs.room) if isinstance(fs, TmpFs) else Fullness(magic)
 
 
 def _shown_flags(vfs: Vfs, path: Path) -> int:
-    """Return the ST_* of a mount: those of MS_* but for the times'."""
+    """Return the ST_* of a mount and its file system: MS_*, but for times and links."""
     flags = path.mount.flags if path.mount is not None else 0
     times = 0 if flags & (MS_NOATIME | MS_STRICTATIME) else ST_RELATIME
-    read_only = ST_RDONLY if path.inode.dev in vfs.read_only else 0
-    return flags & ~MS_STRICTATIME | times | read_only
+    links = ST_NOSYMFOLLOW if flags & NOSYMFOLLOW else 0
+    own = vfs.table.flags_of(path.inode.dev) & ~(DIRSYNC | LAZYTIME)
+    return flags & ~(MS_STRICTATIME | NOSYMFOLLOW) | times | links | own
 
 
 def _statfs(task: Task, path: Path) -> bytes:
     vfs, inode = task.kernel.vfs, path.inode
-    room = room_of(vfs, inode)
-    sizes = (room.magic, room.size, room.blocks, room.free, room.free, room.files, room.free_files)
+    magic, size, (blocks, free, files, free_files) = room_of(vfs, inode)
     flags = ST_VALID | _shown_flags(vfs, path)
-    more = (inode.dev, 0, NAME_MAX, room.size, flags, 0, 0, 0, 0)
-    return struct.pack("<7q2i3q4q", *sizes, *more)
+    more = (inode.dev, 0, NAME_MAX, size, flags, 0, 0, 0, 0)
+    sizes = (magic, size, blocks, free, free, files, free_files)
+    return struct.pack("<2q5Q2i3q4q", *sizes, *more)
 
 
 @syscall(137, "statfs", PATH, STRUCT)

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.mounts import Mount, MountNamespace, Path, lies_in
+from pkern.kernel.vfs.mounts import (
+    DIRSYNC,
+    LAZYTIME,
+    RDONLY,
+    SYNCHRONOUS,
+    Mount,
+    MountNamespace,
+    Path,
+    lies_in,
+)
 from pkern.kernel.vfs.proc.mounts import ABOVE_ALL, own_options, root_text, source_of, type_of
 from pkern.kernel.vfs.walk import text_from
 from pkern.syscalls.extensible import extensible
@@ -40,6 +49,7 @@ SUPPORTED = 0x7FFF
 STATMOUNT_BYTES = 512
 WORD, LONG = struct.Struct("<I"), struct.Struct("<Q")
 SIZE_AT, MASK_AT = 0, 8  # in struct statmount
+SB_FLAGS = RDONLY | SYNCHRONOUS | DIRSYNC | LAZYTIME  # of a file system, that are told of
 
 
 class Asked(NamedTuple):
@@ -129,10 +139,9 @@ def _number(mount: Mount | None) -> int:
 def _sb_basic(answer: Answer) -> None:
     mount, vfs = answer.mount, answer.task.kernel.vfs
     dev = mount.root.dev
-    read_only = int(dev in vfs.read_only)
     answer.put(16, WORD, os.major(dev), os.minor(dev))
     answer.put(24, LONG, room_of(vfs, mount.root).magic)
-    answer.put(32, WORD, read_only)
+    answer.put(32, WORD, vfs.table.flags_of(dev) & SB_FLAGS)
     answer.mask |= SB_BASIC
 
 

@@ -150,6 +150,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
         ("netnamespaces", "glibc"),  # which wants headers of Linux
         ("timenamespaces", "glibc"),
         ("statmounts", "glibc"),
+        ("mountoptions", "glibc"),
         ("filecaps", "glibc"),
     ],
 )

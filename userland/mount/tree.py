@@ -198,12 +198,13 @@ class Tree:
 
     @looking
     def _statfs(self, guest: Visitor, path: str) -> dict[str, int]:
-        room = mounts.room_of(self.guests.kernel.vfs, self.guests.see(guest, path))
+        full = mounts.room_of(self.guests.kernel.vfs, self.guests.see(guest, path))
+        room = full.room
         blocks = {"f_blocks": room.blocks, "f_bfree": room.free, "f_bavail": room.free}
         files = {"f_files": room.files, "f_ffree": room.free_files, "f_favail": room.free_files}
         return {
-            "f_bsize": room.size,
-            "f_frsize": room.size,
+            "f_bsize": full.size,
+            "f_frsize": full.size,
             **blocks,
             **files,
             "f_namemax": NAME_MAX,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import UNWRITTEN, Inode
+from pkern.kernel.vfs.mounts import FsFlags
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -33,8 +34,8 @@ class Phase(Enum):
 class FsContext(Inode):
     """fs: the file system, as far as it is made. changes: what becomes of it when it is changed.
 
-    read_only: whether it is to be, None: as it is. Once it was said, each later change that does
-    not say it again means 0, as Linux's.
+    said: the flags that it is to have. Once one was said, each later change that does not say it
+    again means 0, as Linux's.
     """
 
     lacks = UNWRITTEN
@@ -47,7 +48,7 @@ class FsContext(Inode):
         super().__init__(kernel, 0o600)
         self.fstype, self.fs, self.phase = fstype, fs, phase
         self.source: str | None = None
-        self.read_only: int | None = None
+        self.said = FsFlags()
         self.changes: list[Any] = []
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
 
@@ -55,6 +56,11 @@ class FsContext(Inode):
         """Return the error of a wrong parameter, and note what is wrong."""
         self._lines.append(f"e {text}\n")
         return SyscallError(errno.EINVAL)
+
+    def file_closed(self, file: File) -> None:
+        """Let go of a file system that was made and is mounted nowhere: nobody can reach it."""
+        if self.open_count == 0 and self.phase in (Phase.CREATE, Phase.MOUNT):
+            self.fs.close()
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
         """Take a line. Errors: ENODATA, EMSGSIZE (it is longer, and gone)."""

@@ -1,13 +1,17 @@
-"""A file system in memory: directories in Python, contents in the page cache."""
+"""File systems in memory: directories in Python, contents in the page cache.
+
+A ramfs is one that nothing limits and nothing is known of but the root's mode.
+"""
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.policy import DEFAULT, to_core
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.devfs import special_inode
 from pkern.kernel.vfs.inode import (
     FROM_START,
@@ -22,6 +26,15 @@ from pkern.kernel.vfs.inode import (
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 NO_LIMIT = (1 << 64) - 1  # of a tmpfs's pages
+
+
+class Room(NamedTuple):
+    """How full a file system is: blocks, of its own size, and inodes; 0 where it does not say."""
+
+    blocks: int = 0
+    free: int = 0
+    files: int = 0
+    free_files: int = 0
 
 
 class TmpfsDir(DirInode):
@@ -86,8 +99,8 @@ class TmpfsDir(DirInode):
         return self._enter(name, inode)
 
     def link(self, name: str, inode: Inode) -> None:
-        """Give a file one more name, which counts as an inode. Errors: ENOSPC."""
-        self.fs.need_inode()
+        """Give a file one more name. Errors: ENOSPC."""
+        self.fs.need_name()
         self._enter(name, inode)
         inode.nlink += 1
 
@@ -141,7 +154,9 @@ class TmpFs:
     """One tmpfs; root is a directory that every user may write to (sticky, 1777).
 
     Its files hold at most half of RAM together, in memory and swap, as Linux's: then ENOSPC. There
-    may be max_inodes of them; None: as many as memory has room for.
+    may be max_inodes of them; None: as many as memory has room for. noswap: 1: its pages stay in
+    memory. huge, inode64: kept to be shown: no page of a file becomes large by itself here, and no
+    inode's number needs more than 32 bits.
     """
 
     name = "tmpfs"
@@ -158,6 +173,17 @@ class TmpFs:
         self.root = TmpfsDir(self, self.usual_mode)
         self.given: dict[str, str] = {}  # the owner, and the mode that the mount asked for
         self.policy = DEFAULT  # which nodes new files' pages come from
+        self.noswap = self.inode64 = 0
+        self.huge = "never"
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What options may change later, to be put back."""
+        return int(self.quota.max), self.max_inodes, self.policy, self.huge, self.inode64
+
+    @settings.setter
+    def settings(self, values: tuple[Any, ...]) -> None:
+        self.quota.max, self.max_inodes, self.policy, self.huge, self.inode64 = values
 
     @property
     def usual_pages(self) -> int:
@@ -176,22 +202,49 @@ class TmpFs:
         pages = 0 if self.is_unlimited else pages
         sizes = [f"size={pages * PAGE_SIZE >> 10}k"] if pages != self.usual_pages else []
         sizes += [] if inodes is None else [f"nr_inodes={inodes}"]
-        places = [f"mpol={self.policy}"] if self.policy != DEFAULT else []
+        more = [
+            *(["inode64"] if self.inode64 else []),
+            *([f"huge={self.huge}"] if self.huge != "never" else []),
+            *([f"mpol={self.policy}"] if self.policy != DEFAULT else []),
+            *(["noswap"] if self.noswap else []),
+        ]
+        return [*sizes, *self.shown("mode", "uid", "gid"), *more]
+
+    def shown(self, *names: str) -> list[str]:
+        """Return the root's mode and owner as options, where they are not as usual."""
         usual = {"mode": f"{self.usual_mode:03o}", "uid": "0", "gid": "0"}
         given = usual | self.given
-        owner = [f"{name}={given[name]}" for name in usual if given[name] != usual[name]]
-        return sizes + owner + places
+        return [f"{name}={given[name]}" for name in names if given[name] != usual[name]]
+
+    @property
+    def room(self) -> Room:
+        """How full it is."""
+        files = self.usual_pages if self.max_inodes is None else self.max_inodes
+        blocks = 0 if self.is_unlimited else int(self.quota.max)
+        free = blocks and blocks - int(self.quota.used)
+        return Room(blocks, free, files, files and files - self.nr_inodes)
+
+    @property
+    def nr_inodes(self) -> int:
+        """How many inodes it has; a second name counts as one, as Linux's does."""
+        return self.root.count()
 
     def place(self, inode: MappedInode) -> None:
-        """Let the pages of a new file come from the nodes that the mount asked for."""
+        """Let the pages of a new file come from the nodes that the mount asked for, and stay."""
+        if self.noswap:
+            lib.mapping_lock(inode.mapping)
         if self.policy != DEFAULT:
             value = to_core(self.policy)
             self.kernel.memory.call(None, lib.mapping_follow, inode.mapping, value)
 
     def need_inode(self) -> None:
         """Refuse one more inode than there may be. Errors: ENOSPC."""
-        if self.max_inodes and self.root.count() >= self.max_inodes:
+        if self.max_inodes and self.nr_inodes >= self.max_inodes:
             raise SyscallError(errno.ENOSPC)
+
+    def need_name(self) -> None:
+        """Refuse one more name of an inode: it counts as one. Errors: ENOSPC."""
+        self.need_inode()
 
     @staticmethod
     def directory_of(parent: TmpfsDir, mode: int) -> Inode:
@@ -203,3 +256,43 @@ class TmpFs:
     def close(self) -> None:
         """Drop all files."""
         self.root.drop_all()
+
+
+class HolelessInode(MappedInode):
+    """A file of a file system that does not look for holes: all of it is data."""
+
+    def next_data(self, pos: int) -> int | None:
+        return pos if pos < self.size else None
+
+    def next_hole(self, pos: int) -> int:
+        return self.size
+
+
+class RamInode(HolelessInode):
+    """A file of a ramfs: it can be read, written, mapped and truncated, no more."""
+
+    fallocate_modes = frozenset()
+    can_direct = can_seal = False
+
+
+class RamFs(TmpFs):
+    """One ramfs: its pages stay in memory, as many as there are."""
+
+    name = "ramfs"
+    magic = 0x858458F6
+    usual_mode = 0o755
+    entry_bytes = 0
+    file_kind = RamInode
+
+    def __init__(self, kernel: Machine) -> None:
+        super().__init__(kernel)
+        self.quota.max = NO_LIMIT
+        self.noswap = 1
+
+    @property
+    def options(self) -> list[str]:
+        return self.shown("mode")
+
+    @property
+    def room(self) -> Room:
+        return Room()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, lies_in
+from pkern.kernel.vfs.mounts import RDONLY, SHOWN_OF_FS, Mount, Path, lies_in
 from pkern.kernel.vfs.walk import text_from
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ def _seen(task: Task) -> list[tuple[str, Mount]]:
     return found
 
 
-def _fs_access(task: Task, mount: Mount) -> str:
-    return "ro" if mount.root.dev in task.kernel.vfs.read_only else "rw"
+def fs_flags(task: Task, mount: Mount) -> tuple[str, ...]:
+    """Return the flags of a file system as /proc shows them, ro or rw first."""
+    flags = task.kernel.vfs.table.flags_of(mount.root.dev)
+    access = "ro" if flags & RDONLY else "rw"
+    return (access, *(name for bit, name in SHOWN_OF_FS if flags & bit))
 
 
 def own_options(fs: Any) -> tuple[str, ...]:
@@ -53,8 +56,9 @@ def mounts(task: Task) -> str:
     """Device, place, type, options, 0 0. Source: proc_pid_mounts(5)."""
     rows = []
     for path, mount in _seen(task):
-        access = "ro" if mount.flags & RDONLY else _fs_access(task, mount)
-        options = ",".join((access, *mount.options, *own_options(mount.fs)))
+        access, *others = fs_flags(task, mount)
+        access = "ro" if mount.flags & RDONLY else access
+        options = ",".join((access, *others, *mount.options, *own_options(mount.fs)))
         place = path.translate(ESCAPES)
         rows.append(f"{_source(mount.fs)} {place} {type_of(mount.fs)} {options} 0 0\n")
     return "".join(rows)
@@ -91,7 +95,7 @@ def _mountinfo_line(task: Task, path: str, mount: Mount) -> str:
     above = mount.over.number if mount.over is not None else ABOVE_ALL
     options = ",".join(("ro" if mount.flags & RDONLY else "rw", *mount.options))
     fields = "".join(f"{field} " for field in mount.propagation)
-    own = ",".join((_fs_access(task, mount), *own_options(fs)))
+    own = ",".join((*fs_flags(task, mount), *own_options(fs)))
     return (
         f"{mount.number} {above} {os.major(dev)}:{os.minor(dev)} {root_text(mount)}"
         f" {path.translate(ESCAPES)} {options} {fields}- {type_of(fs)} {_source(fs)} {own}\n"

@@ -1,0 +1,208 @@
+/*
+ * What mounts may ask of a file system: flags of any as words and as bits, options of a tmpfs and a
+ * ramfs, and of a hugetlbfs for who is root outside too; at first, later, and step by step.
+ */
+#define _GNU_SOURCE
+#include "mounts.h"
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+
+enum { FLAG, STRING, CREATE = 6, RECONFIGURE };
+
+/* Options of the mount on b, of its file system, and ST_* of statfs; sizes that are small. */
+static void show(void)
+{
+	char where[100], own[200];
+	snprintf(where, sizeof where, "%s/b ", place);
+	for (char *line = strtok(content("/proc/self/mountinfo"), "\n"); line;
+	     line = strtok(0, "\n"))
+		if (strstr(line, where)) {
+			sscanf(line, "%*s %*s %*s %*s %*s %199s", own);
+			printf("\t%s%s", own, strstr(line, " - "));
+		}
+	struct statfs s;
+	struct stat st;
+	statfs("b", &s);
+	stat("b", &st);
+	printf(" %lx %ld %o %d %d", (long)s.f_flags, (long)s.f_bsize, st.st_mode, st.st_uid,
+	       st.st_gid);
+	if (s.f_blocks < 100000)
+		printf(" blocks %ld %ld", (long)s.f_blocks, (long)s.f_bfree);
+	if (s.f_files < 10000 || s.f_files == -1)
+		printf(" files %ld %ld", (long)s.f_files, (long)s.f_ffree);
+	printf("\n");
+}
+
+static void try(const char *type, const char *options, unsigned long flags)
+{
+	long done = result(mount("it", "b", type, flags, options));
+	printf("%s %s %lx %ld\n", type, options ? options : "", flags, done);
+	if (done)
+		return;
+	show();
+	umount2("b", 0);
+}
+
+static void again(const char *type, const char *before, const char *options, unsigned long flags)
+{
+	printf("%s again: %s, then %s %lx", type, before, options, flags);
+	P(":", result(mount("it", "b", type, 0, before)),
+	  result(mount("it", "b", type, MS_REMOUNT | flags, options)));
+	show();
+	umount2("b", 0);
+}
+
+static void at_first(void)
+{
+	static const char *const options[] = {
+		"noswap",      "inode32",
+		"inode64",     "inode64,inode32",
+		"huge=always", "huge=within_size",
+		"huge=advise", "huge=never",
+		"huge=deny",   "huge=x",
+		"huge",        "noswap=1",
+		"inode64=",    "size=1M,inode64,huge=always,mode=700,nr_inodes=10,mpol=local",
+		"ro",          "rw",
+		"sync",        "async",
+		"dirsync",     "lazytime",
+		"nolazytime",  "mand",
+		"nomand",      "ro,sync,dirsync,lazytime,mand",
+		"ro,rw",       "ro=1",
+		"ro=",         "silent",
+		"iversion",    "nosuid",
+		"noatime",     "quota",
+		"swap",        "defaults",
+		"strictatime", "source=x",
+		",,",          "size=1M,,mode=700",
+	};
+	static const unsigned long flags[] = {
+		MS_RDONLY,
+		MS_SYNCHRONOUS,
+		MS_DIRSYNC,
+		MS_MANDLOCK,
+		MS_LAZYTIME,
+		MS_SILENT,
+		MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_MANDLOCK | MS_LAZYTIME,
+		256,
+		256 | MS_NODIRATIME | MS_NODEV,
+		MS_NOATIME,
+		MS_STRICTATIME,
+	};
+	begin();
+	for (int i = 0; i < (int)(sizeof options / sizeof *options); i++)
+		try("tmpfs", options[i], 0);
+	for (int i = 0; i < (int)(sizeof flags / sizeof *flags); i++)
+		try("tmpfs", 0, flags[i]);
+	try("tmpfs", "rw,async", MS_RDONLY | MS_SYNCHRONOUS);
+	for (int i = 14; i < 17; i++) {
+		try("proc", options[i], 0);
+		try("devpts", options[i], 0);
+		try("ramfs", options[i], 0);
+	}
+	try("ramfs", "mode=700", 0);
+	try("ramfs", "mode=9", 0);
+	try("ramfs", "size=1M,uid=5,nosuch", 0);
+	try("devpts", "newinstance=1", 0);
+}
+
+static void later(void)
+{
+	begin();
+	again("tmpfs", "size=1M", "noswap", 0);
+	again("tmpfs", "", "inode64", 0);
+	again("tmpfs", "inode64", "size=1M", 0);
+	again("tmpfs", "huge=always", "huge=never", 0);
+	again("tmpfs", "", "ro", 0);
+	again("tmpfs", "sync,lazytime,dirsync", "", 0);
+	again("tmpfs", "sync,lazytime,dirsync", "async,mand", MS_SYNCHRONOUS | MS_LAZYTIME);
+	again("tmpfs", "", "dirsync", MS_DIRSYNC);
+	again("tmpfs", "size=1M", "size=2M,nosuch", 0);
+	again("tmpfs", "size=1M", "size=2M,size=x", 0);
+	again("tmpfs", "size=1M", "mode=700,uid=5", 0);
+	again("ramfs", "mode=711", "mode=700", 0);
+	again("ramfs", "mode=711", "mode=9", 0);
+	again("ramfs", "mode=711", "nosuch,ro", 0);
+	again("devpts", "mode=666,max=5", "ptmxmode=444", 0);
+	again("devpts", "mode=666", "mode=8", 0);
+	again("devpts", "mode=666", "nosuch", 0);
+}
+
+static void config(const char *type, const char *key, const char *value)
+{
+	char text[300];
+	long fd = call(430, (long)type, 0, 0, 0, 0, 0), size;
+	printf("%s %s %s", type, key, value ? value : "-");
+	P(":", call(431, fd, value ? STRING : FLAG, (long)key, (long)value, 0, 0),
+	  call(431, fd, CREATE, 0, 0, 0, 0));
+	while ((size = read(fd, text, sizeof text)) > 0)
+		printf("\t%.*s", (int)size, text);
+	long made = call(432, fd, 0, 0, 0, 0, 0);
+	if (!call(429, made, (long)"", -100, (long)"b", 4, 0)) {
+		show();
+		umount2("b", MNT_DETACH);
+	}
+	close(made);
+	close(fd);
+}
+
+static void in_steps(void)
+{
+	static const char *const keys[] = { "ro",      "rw",       "sync",  "async",
+					    "dirsync", "lazytime", "mand",  "silent",
+					    "noswap",  "inode64",  "nosuch" };
+	begin();
+	for (int i = 0; i < (int)(sizeof keys / sizeof *keys); i++) {
+		config("tmpfs", keys[i], 0);
+		config("ramfs", keys[i], 0);
+	}
+	config("tmpfs", "huge", "always");
+	config("tmpfs", "huge", "x");
+	config("tmpfs", "noswap", "1");
+	config("tmpfs", "inode64", "");
+	config("tmpfs", "sync", "x");
+	config("ramfs", "mode", "9");
+	mount("it", "b", "tmpfs", 0, "sync,lazytime");
+	long fd = call(433, -100, (long)"b", 0, 0, 0, 0);
+	P("picked", call(431, fd, FLAG, (long)"dirsync", 0, 0, 0),
+	  call(431, fd, FLAG, (long)"ro", 0, 0, 0), call(431, fd, RECONFIGURE, 0, 0, 0, 0));
+	show();
+	P("once more", call(431, fd, STRING, (long)"size", (long)"1M", 0, 0),
+	  call(431, fd, RECONFIGURE, 0, 0, 0, 0));
+	show();
+}
+
+static void of_a_ramfs(void)
+{
+	begin();
+	mount("it", "b", "ramfs", 0, 0);
+	chdir("b");
+	int fd = open("f", O_RDWR | O_CREAT, 0644);
+	struct stat st;
+	write(fd, "x", 1);
+	stat(".", &st);
+	P("directory", st.st_size, st.st_blocks, st.st_nlink);
+	P("attributes", result(setxattr("f", "user.a", "b", 1, 0)), result(listxattr("f", 0, 0)),
+	  result(setxattr("f", "security.a", "b", 1, 0)));
+	P("fallocate", result(fallocate(fd, 0, 0, 4096)), result(fallocate(fd, 3, 0, 4096)));
+	P("seals", result(fcntl(fd, F_GET_SEALS)), result(fcntl(fd, F_ADD_SEALS, 1)));
+	ftruncate(fd, 100000);
+	P("holes", result(lseek(fd, 5000, SEEK_DATA)), result(lseek(fd, 0, SEEK_HOLE)),
+	  result(lseek(fd, 100000, SEEK_DATA)));
+	P("open", result(open(".", O_TMPFILE | O_RDWR, 0600)) > 0,
+	  result(open("f", O_RDONLY | O_DIRECT)));
+	P("rename", result(syscall(SYS_renameat2, -100, "f", -100, "g", 1)),
+	  result(mkdir("q", 0755)), result(syscall(SYS_renameat2, -100, "g", -100, "q", 2)));
+}
+
+int main(void)
+{
+	uid = getuid();
+	gid = getgid();
+	mkdtemp(place);
+	part("at first", at_first);
+	part("later", later);
+	part("in steps", in_steps);
+	part("a ramfs", of_a_ramfs);
+	rmdir(place);
+	return 0;
+}
