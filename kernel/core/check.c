@@ -42,8 +42,9 @@
  *   I24 a large page is 512 aligned frames, in the pool or in use; refcount =
  *       entries + page cache, pins = those of special VMAs; such entries stand in
  *       large VMAs only, writable in a private one only if it is its own
- *   I25 nr_huge_reserved = promises in entries and indexes that are to be kept,
- *       at most nr_huge_free; only private large VMAs have some in entries
+ *   I25 nr_huge_reserved = promises in entries and indexes that are to be kept, and
+ *       what quotas still keep, at most nr_huge_free; only private large VMAs have
+ *       some in entries
  *
  *   I26 a VMA has a context and VM_UFFD modes, or neither; nr_vmas = VMAs that name it; what
  *       is write-protected stands in VMAs with VM_UFFD_WP, and is not writable
@@ -1156,6 +1157,8 @@ static void check_pool(struct check *c)
 		}
 		c->sum.nr_huge_free++;
 	}
+	for (const struct quota *q = m->quotas; q; q = q->next)
+		c->sum.nr_huge_reserved += quota_kept(q);
 }
 
 static void check_page(struct check *c, uint64_t pfn)

@@ -129,6 +129,7 @@ struct page {
 		struct anon_vma *anon_vma; /* PG_ANON; NULL: read ahead, no one's yet; PG_KSM */
 		struct mm *mm;             /* PG_TABLE */
 		struct cache *cache;       /* PG_SLAB */
+		struct quota *quota;       /* the first PG_TAIL: what its large page counts for */
 	};
 	uint64_t index; /* of the file; PG_ANON: linear pgoff; PG_TABLE: addr; PG_KSM: its node */
 	union {
@@ -406,7 +407,8 @@ struct machine {
 	struct cache caches[NR_CACHES];
 	struct lru lru[NR_LRU_LISTS];
 	struct swap_area swap[NR_SWAP_AREAS];
-	uint32_t huge_free; /* pfn of the first free large page, or 0 */
+	uint32_t huge_free;   /* pfn of the first free large page, or 0 */
+	struct quota *quotas; /* those for which the pool keeps pages */
 	struct mm *mms;
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
@@ -748,6 +750,7 @@ void swap_fini(machine *m);
 
 /* hugetlb.c */
 void huge_put(machine *m, struct page *page);
+uint64_t quota_kept(const struct quota *quota);
 int64_t huge_get_page(mapping *mp, uint64_t index, struct page **out);
 void huge_drop(mapping *mp, uint64_t index, void *item);
 void huge_zap_range(struct vma *vma, uint64_t start, uint64_t end);   /* munmap */

@@ -274,9 +274,13 @@ struct runner {
 	uint64_t woken;         /* 1: which has still to return 0 */
 };
 
-/* What the files of one tmpfs may hold together, in pages. */
+/*
+ * What the files of one tmpfs may hold together, in pages; of one hugetlbfs, in large pages, what
+ * is taken or promised.  Of these the pool keeps it min: quota_keep(), until quota_forget().
+ */
 struct quota {
-	uint64_t used, max;
+	uint64_t used, max, min;
+	struct quota *next; /* of those for which the pool keeps pages */
 };
 
 struct layout {
@@ -564,6 +568,8 @@ int64_t mapping_peek(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes); /* 
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
 int64_t mapping_promise(mapping *mp, uint64_t nbytes); /* large pages; -ENOMEM: not that many */
+int64_t quota_keep(machine *m, struct quota *quota, uint64_t min); /* or -ENOMEM; used is 0 */
+void quota_forget(machine *m, struct quota *quota);
 int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,
 			 uint64_t truncate_count); /* 0, or -EAGAIN: truncated meanwhile */
 int64_t mapping_truncate(mapping *mp, uint64_t size);

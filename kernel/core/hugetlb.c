@@ -14,6 +14,10 @@
  * the mark when the page has come, for the owner gets another one if it gives
  * that back.  fork copies no marks: the child takes what no one is promised,
  * and if the owner finds no page for its copy, the child loses its own.
+ *
+ * A file system may limit what its files take and are promised, and have the
+ * pool keep pages for it (struct quota): so long as fewer are in use, the
+ * others are promised to it.  A page knows what it counts for.
  */
 #include "core.h"
 
@@ -146,7 +150,24 @@ int64_t machine_set_hugepages(machine *m, uint64_t nr)
 	return (int64_t)c->nr_huge;
 }
 
-static int64_t pool_promise(machine *m, uint64_t nr)
+/* What the pool still keeps for a file system. */
+uint64_t quota_kept(const struct quota *q) { return q && q->used < q->min ? q->min - q->used : 0; }
+
+static bool quota_allows(const struct quota *q, uint64_t nr)
+{
+	return !q || (nr <= q->max && q->used <= q->max - nr);
+}
+
+/* nr more are in use, or fewer; returns by how much the pool keeps less. */
+static int64_t quota_use(struct quota *q, int64_t nr)
+{
+	uint64_t kept = quota_kept(q);
+	if (q)
+		q->used += (uint64_t)nr;
+	return (int64_t)(kept - quota_kept(q));
+}
+
+static int64_t spare_promise(machine *m, uint64_t nr)
 {
 	while (nr_spare(m) < nr)
 		if (!surplus_grow(m)) {
@@ -157,33 +178,76 @@ static int64_t pool_promise(machine *m, uint64_t nr)
 	return 0;
 }
 
-static void pool_release(machine *m, uint64_t nr)
+static int64_t pool_promise(machine *m, struct quota *q, uint64_t nr)
 {
-	m->counters.nr_huge_reserved -= nr;
+	if (!quota_allows(q, nr))
+		return -ENOMEM;
+	int64_t less = quota_use(q, (int64_t)nr), err = spare_promise(m, nr - (uint64_t)less);
+	if (err)
+		quota_use(q, -(int64_t)nr);
+	return err;
+}
+
+static void pool_release(machine *m, struct quota *q, uint64_t nr)
+{
+	m->counters.nr_huge_reserved -= nr + (uint64_t)quota_use(q, -(int64_t)nr);
 	surplus_shrink(m);
 }
 
-static struct page *pool_take(machine *m)
+/* Who keeps no page has nothing to give back. */
+int64_t quota_keep(machine *m, struct quota *q, uint64_t min)
+{
+	int64_t err = spare_promise(m, min);
+	if (err || !min)
+		return err;
+	q->min = min;
+	q->next = m->quotas;
+	m->quotas = q;
+	return 0;
+}
+
+void quota_forget(machine *m, struct quota *q)
+{
+	struct quota **link = &m->quotas;
+	while (*link && *link != q)
+		link = &(*link)->next;
+	if (!*link)
+		return;
+	*link = q->next;
+	m->counters.nr_huge_reserved -= quota_kept(q);
+	q->min = 0;
+	surplus_shrink(m);
+}
+
+/* What it counts for is told to the quota already. */
+static struct page *pool_take(machine *m, struct quota *q)
 {
 	struct page *page = pfn_page(m, pool_pop(m));
 	memset(page_data(m, page), 0, HUGE_SIZE);
 	pages_written(m, page_data(m, page), HUGE_SIZE);
 	*page = (struct page){ .flags = PG_HUGE, .refcount = 1 };
+	page[1].quota = q;
 	return page;
 }
 
-static struct page *take_promised(machine *m)
+static struct page *take_promised(machine *m, struct quota *q)
 {
 	m->counters.nr_huge_reserved--;
-	return pool_take(m);
+	return pool_take(m, q);
 }
 
-static struct page *take_spare(machine *m)
+static struct page *take_spare(machine *m, struct quota *q)
 {
-	if (!alloc_permitted(m) || (!nr_spare(m) && !surplus_grow(m)))
+	if (!alloc_permitted(m) || !quota_allows(q, 1))
 		return NULL;
-	return pool_take(m);
+	if (!quota_kept(q) && !nr_spare(m) && !surplus_grow(m))
+		return NULL;
+	m->counters.nr_huge_reserved -= (uint64_t)quota_use(q, 1);
+	return pool_take(m, q);
 }
+
+/* The quota of a VMA's file, for what the VMA has of its own. */
+static struct quota *quota_of(const struct vma *vma) { return vma_mapping(vma)->quota; }
 
 /* After take_spare() gave none. */
 static int64_t no_page(const machine *m) { return m->injected ? -ENOMEM : -ENOSPC; }
@@ -194,8 +258,11 @@ void huge_put(machine *m, struct page *page)
 	if (--page->refcount)
 		return;
 	assert(page->pins == 0);
+	struct quota *q = page[1].quota;
+	page[1].quota = NULL;
 	*page = (struct page){ .flags = PG_HUGE };
 	pool_push(m, page);
+	m->counters.nr_huge_reserved -= (uint64_t)quota_use(q, -1);
 	surplus_shrink(m);
 }
 
@@ -207,7 +274,7 @@ static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 	bool promised = index_get(mp, index);
 	if (!promised && !index_insert(mp, index, ITEM_NEW))
 		return no_memory(m);
-	struct page *page = promised ? take_promised(m) : take_spare(m);
+	struct page *page = promised ? take_promised(m, mp->quota) : take_spare(m, mp->quota);
 	if (!page) {
 		index_remove(mp, index);
 		return no_page(m);
@@ -234,7 +301,7 @@ void huge_drop(mapping *mp, uint64_t index, void *item)
 	machine *m = mp->machine;
 	index_remove(mp, index);
 	if (item == ITEM_PROMISED) {
-		pool_release(m, 1);
+		pool_release(m, mp->quota, 1);
 		return;
 	}
 	struct page *page = item;
@@ -264,7 +331,7 @@ static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 	uint64_t nr = 0;
 	for (uint64_t index = first; index < end; index += HUGE_PAGES)
 		nr += !index_get(mp, index);
-	int64_t err = pool_promise(m, nr);
+	int64_t err = pool_promise(m, mp->quota, nr);
 	if (err)
 		return err;
 	for (uint64_t index = first; index < end && !err; index += HUGE_PAGES)
@@ -272,7 +339,7 @@ static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 			err = no_memory(m);
 	settle(mp, first, end, err);
 	if (err)
-		pool_release(m, nr);
+		pool_release(m, mp->quota, nr);
 	return err;
 }
 
@@ -339,7 +406,8 @@ static void entry_clear(struct vma *vma, uint64_t addr, pte_t *pmdp)
 	if (vma->flags & VM_SPECIAL)
 		page->pins--;
 	huge_put(m, page);
-	m->counters.nr_huge_reserved += renewed;
+	if (renewed)
+		m->counters.nr_huge_reserved += 1 - (uint64_t)quota_use(quota_of(vma), 1);
 	if (entry & PTE_UFFD_WP)
 		entry_mark(vma->mm, pmdp, MARKER_UFFD_WP);
 }
@@ -351,7 +419,7 @@ static void entry_zap(struct vma *vma, uint64_t addr, pte_t *pmdp)
 	if (*pmdp)
 		entry_set(vma->mm, pmdp, 0);
 	if (promised)
-		pool_release(vma->mm->machine, 1);
+		pool_release(vma->mm->machine, quota_of(vma), 1);
 }
 
 /* pmdp shows nothing; the caller's reference on page becomes the entry's. */
@@ -462,12 +530,13 @@ void huge_move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint
 static int64_t promise_private(struct vma *vma)
 {
 	machine *m = vma->mm->machine;
-	int64_t err = pool_promise(m, vma_pages(vma) / HUGE_PAGES);
+	struct quota *q = quota_of(vma);
+	int64_t err = pool_promise(m, q, vma_pages(vma) / HUGE_PAGES);
 	for (uint64_t addr = vma->start; !err && addr < vma->end; addr += HUGE_SIZE) {
 		pte_t *pmdp = pmd_alloc(vma->mm, addr);
 		if (!pmdp) {
 			err = no_memory(m);
-			pool_release(m, (vma->end - addr) / HUGE_SIZE);
+			pool_release(m, q, (vma->end - addr) / HUGE_SIZE);
 		} else {
 			entry_set(vma->mm, pmdp, PTE_HUGE | PTE_PROMISED);
 		}
@@ -487,9 +556,11 @@ int64_t huge_promise(struct vma *vma)
 /* ---- faults ---- */
 
 /* A page of this VMA's own. */
-static struct page *take_own(machine *m, pte_t entry)
+static struct page *take_own(struct vma *vma, pte_t entry)
 {
-	return is_owed(m, entry) ? take_promised(m) : take_spare(m);
+	machine *m = vma->mm->machine;
+	struct quota *q = quota_of(vma);
+	return is_owed(m, entry) ? take_promised(m, q) : take_spare(m, q);
 }
 
 /* Nothing is shown at addr yet. */
@@ -514,7 +585,7 @@ static int64_t fill(struct vma *vma, uint64_t addr, pte_t *pmdp)
 		page_get(page);
 		if (!(vma->flags & VM_SHARED))
 			bits &= ~PTE_WRITE;
-	} else if (!(page = take_own(m, *pmdp))) {
+	} else if (!(page = take_own(vma, *pmdp))) {
 		return no_page(m);
 	}
 	entry_install(vma, pmdp, page, bits);
@@ -542,7 +613,7 @@ static void take_back(struct vma *owner, uint64_t addr, const struct page *page)
 static int64_t break_sharing(struct vma *vma, uint64_t addr, pte_t *pmdp)
 {
 	machine *m = vma->mm->machine;
-	struct page *from = entry_page(m, *pmdp), *own = take_own(m, *pmdp);
+	struct page *from = entry_page(m, *pmdp), *own = take_own(vma, *pmdp);
 	if (!own && *pmdp & PTE_PROMISED && !m->injected) {
 		take_back(vma, addr, from);
 		entry_set(vma->mm, pmdp, *pmdp | PTE_WRITE);
@@ -598,7 +669,7 @@ static int64_t bring_new(struct vma *vma, uint64_t addr, const pte_t *pmdp, stru
 	mapping *mp = vma_mapping(vma);
 	uint64_t index = vma_index(vma, addr);
 	if (!(vma->flags & VM_SHARED)) {
-		*out = take_own(m, *pmdp);
+		*out = take_own(vma, *pmdp);
 		return *out ? 0 : no_page(m);
 	}
 	if (index >= mp->size / HUGE_SIZE * HUGE_PAGES)

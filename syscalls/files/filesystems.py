@@ -176,6 +176,34 @@ def _set_page_size(fs: TmpFs, text: str) -> None:
         raise SyscallError(errno.EINVAL)
 
 
+def _huge_size(text: str) -> tuple[int, str]:
+    """Return a number and "%" or ""; what else stands behind it is passed over. Errors: EINVAL."""
+    if not text[:1].isdigit():
+        raise SyscallError(errno.EINVAL)
+    value, rest = _memparse(text)
+    return value, rest[:1] if rest[:1] == "%" else ""
+
+
+def _set_huge_size(fs: HugetlbFs, text: str) -> None:
+    fs.sizes["size"] = _huge_size(text)
+
+
+def _set_min_size(fs: HugetlbFs, text: str) -> None:
+    fs.sizes["min_size"] = _huge_size(text)
+
+
+def _set_huge_inodes(fs: HugetlbFs, text: str) -> None:
+    fs.max_inodes = _huge_size(text)[0]
+
+
+def _set_huge_mode(fs: HugetlbFs, text: str) -> None:
+    _set_mode(fs, f"{_octal(text) & 0o1777:o}")
+
+
+def _need_size(fs: HugetlbFs, text: str) -> None:
+    _huge_size(text)  # it stays as it is
+
+
 def _set_slave_mode(fs: DevPts, text: str) -> None:
     fs.mode = _octal(text) & 0o777
 
@@ -206,6 +234,7 @@ Setter = Callable[[Any, str], None]
 Setters = dict[type[Any], dict[str, Setter]]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
 KEPT: dict[str, Setter] = {"mode": _need_octal, "uid": _need_number, "gid": _need_number}
+HUGE_SIZES = ("size", "min_size", "nr_inodes")
 LIMITS: dict[str, Setter] = {
     "size": _set_size,
     "nr_blocks": _set_blocks,
@@ -228,13 +257,21 @@ VALUELESS = frozenset({"newinstance", "inode32", "inode64", "noswap"})
 OPTIONS: Setters = {
     TmpFs: OWNER | LIMITS | {"noswap": _set_noswap},
     RamFs: {"mode": _set_mode},
-    HugetlbFs: OWNER | {"pagesize": _set_page_size},
+    HugetlbFs: OWNER
+    | {
+        "mode": _set_huge_mode,
+        "size": _set_huge_size,
+        "min_size": _set_min_size,
+        "nr_inodes": _set_huge_inodes,
+        "pagesize": _set_page_size,
+    },
     DevPts: TERMINALS,
 }
 TOLERANT = RamFs  # it passes over what it does not know
 # What may be changed later, by MS_REMOUNT or fspick.
 LATER: Setters = {
     RamFs: {"mode": _need_octal},
+    HugetlbFs: KEPT | dict.fromkeys(HUGE_SIZES, _need_size) | {"pagesize": _set_page_size},
     TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
     DevPts: TERMINALS,
 }
@@ -321,10 +358,12 @@ def _kernel_id(task: Task, name: str, value: str) -> str:
 
 
 def complaint(fs: Any, name: str, text: str) -> str:
-    """Return what is said of a value that an option does not take."""
+    """Return what is said of a value that an option does not take; empty: nothing."""
     if name == "noswap":
         return "Turning off swap in unprivileged tmpfs mounts unsupported"
-    return f"Bad value for '{name}'"
+    if isinstance(fs, HugetlbFs) and name in HUGE_SIZES:
+        return f"Bad value '{text}' for mount option '{name}'\n"
+    return "" if name == "pagesize" else f"Bad value for '{name}'"
 
 
 # ---- new ones ----
@@ -340,6 +379,13 @@ def need_power_over_type(task: Task, fstype: str) -> None:
         raise SyscallError(errno.EPERM)
     if fstype == "proc" and not task.capable_in(task.pid_ns.user, "CAP_SYS_ADMIN"):
         raise SyscallError(errno.EPERM)
+
+
+def create(fs: Any, source: str | None) -> None:
+    """Make a file system of what was asked for. Errors: EINVAL, ENOMEM."""
+    if isinstance(fs, HugetlbFs):
+        fs.create()
+    fs.source = source or "none"
 
 
 def new_file_system(task: Task, fstype: str) -> Any:

@@ -31,6 +31,7 @@ from pkern.syscalls.files.filesystems import (
     VALUELESS,
     all_or_none,
     complaint,
+    create,
     is_known,
     need_changeable,
     need_power_over_type,
@@ -188,6 +189,8 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
             set_option(task, fs, setter, name, text or "")
         except SyscallError:
             said = complaint(fs, name, text or "")
+            if not said:
+                raise
             raise context.refuse(f"{context.fstype}: {said}") from None
 
     if context.phase is Phase.CREATE:
@@ -217,7 +220,8 @@ def _create(task: Task, context: FsContext) -> None:
     if context.phase is not Phase.CREATE:
         raise SyscallError(errno.EBUSY)
     need_power_over_type(task, context.fstype)
-    context.fs.source = context.source or "none"
+    context.phase = Phase.FAILED
+    create(context.fs, context.source)
     context.phase = Phase.MOUNT
 
 

@@ -42,6 +42,7 @@ from pkern.syscalls.files.filesystems import (
     LATER,
     OPTIONS,
     apply,
+    create,
     need_power_over_type,
     new_file_system,
 )
@@ -111,7 +112,7 @@ def _mount_new(
         raise SyscallError(errno.ENOTDIR)
     need_own(task, where.mount)
     said = apply(task, fs, data, FsFlags(flags & OF_FS, OF_FS), OPTIONS)
-    fs.source = source or "none"
+    create(fs, source)
     mounted = task.kernel.vfs.mount_on(where, fs, flags & OF_MOUNT)
     task.kernel.vfs.set_fs_flags(mounted.root.dev, said)
 

@@ -407,10 +407,68 @@ static void random_call(struct world *w, mm *mm, uint64_t *seed)
 		machine_set_hugepages(w->m, 2 + next_random(seed) % 8);
 }
 
-static void random_calls(struct world *w)
+#define EXPECT_USED(q, nr) EXPECT_EQ((q).used, (uint64_t)(nr))
+
+static void a_quota_limits_promises_and_pages(struct world *w)
+{
+	struct quota quota = { .max = 3 };
+	machine_set_hugepages(w->m, 6);
+	file *f = huge_file(w, 6);
+	mapping_set_quota(f->mapping, &quota);
+	STEP(w, mm_mmap(w->mm, 0, LARGE(4), RW, MAP_SHARED | MAP_HUGETLB, f, 0), -ENOMEM);
+	EXPECT_USED(quota, 0);
+	uint64_t shared = map_huge(w, 2, MAP_SHARED, f, 0);
+	EXPECT_USED(quota, 2);
+	uint64_t own = map_huge(w, 2, MAP_PRIVATE | MAP_NORESERVE, f, 4 * HUGE_PAGES);
+	STEP(w, store(w, w->mm, shared, 1), 1);
+	STEP(w, store(w, w->mm, own, 1), 1);
+	EXPECT_USED(quota, 3);
+	EXPECT_EQ(store(w, w->mm, own + LARGE(1), 1), BUS_ADRERR);
+	EXPECT_POOL(w, 6, 0, 4, 1);
+	STEP(w, mm_munmap(w->mm, own, LARGE(2)), 0);
+	EXPECT_USED(quota, 2);
+	STEP(w, mm_munmap(w->mm, shared, LARGE(2)), 0);
+	STEP(w, mapping_truncate(f->mapping, 0), 0);
+	EXPECT_USED(quota, 0);
+	EXPECT_POOL(w, 6, 0, 6, 0);
+}
+
+static void the_pool_keeps_pages_for_a_quota(struct world *w)
+{
+	struct quota quota = { .max = 5 };
+	machine_set_hugepages(w->m, 4);
+	file *f = huge_file(w, 6);
+	mapping_set_quota(f->mapping, &quota);
+	STEP(w, quota_keep(w->m, &quota, 5), -ENOMEM);
+	STEP(w, quota_keep(w->m, &quota, 3), 0);
+	EXPECT_POOL(w, 4, 0, 4, 3);
+	STEP(w, mm_mmap(w->mm, 0, LARGE(2), RW, HUGE_ANON, NULL, 0), -ENOMEM);
+	uint64_t at = map_huge(w, 2, MAP_SHARED, f, 0);
+	EXPECT_POOL(w, 4, 0, 4, 3);
+	STEP(w, store(w, w->mm, at, 1), 1);
+	EXPECT_POOL(w, 4, 0, 3, 2);
+	STEP(w, mm_mmap(w->mm, 0, LARGE(5), RW, MAP_SHARED | MAP_HUGETLB, f, 0), -ENOMEM);
+	uint64_t own = map_huge(w, 1, MAP_PRIVATE, f, 0);
+	STEP(w, store(w, w->mm, own, 1), 1);
+	EXPECT_POOL(w, 4, 0, 2, 1);
+	STEP(w, mm_madvise(w->mm, own, LARGE(1), MADV_DONTNEED), 0);
+	EXPECT_USED(quota, 3);
+	EXPECT_POOL(w, 4, 0, 3, 2);
+	machine_set_hugepages(w->m, 0);
+	EXPECT_POOL(w, 0, 3, 2, 2);
+	STEP(w, mm_munmap(w->mm, own, LARGE(1)), 0);
+	STEP(w, mm_munmap(w->mm, at, LARGE(2)), 0);
+	STEP(w, mapping_truncate(f->mapping, 0), 0);
+	EXPECT_POOL(w, 0, 3, 3, 3);
+	quota_forget(w->m, &quota);
+	EXPECT_POOL(w, 0, 0, 0, 0);
+}
+
+static void random_calls_of(struct world *w, struct quota *quota)
 {
 	uint64_t seed = 1;
-	huge_file(w, 8);
+	file *f = huge_file(w, 8);
+	mapping_set_quota(f->mapping, quota);
 	w->m->tunables.nr_overcommit_hugepages = 2;
 	machine_set_hugepages(w->m, 6);
 	mm *child = fork_mm(w, w->mm);
@@ -425,6 +483,25 @@ static void random_calls(struct world *w)
 	}
 }
 
+static void random_calls(struct world *w) { random_calls_of(w, NULL); }
+
+static struct quota narrow; /* the files of the world end after the test does */
+
+static void random_calls_under_a_quota(struct world *w)
+{
+	narrow = (struct quota){ .max = 5 };
+	machine_set_hugepages(w->m, 2);
+	STEP(w, quota_keep(w->m, &narrow, 2), 0);
+	random_calls_of(w, &narrow);
+	for (uint64_t i = 0; i < w->nr_mms; i++)
+		mm_munmap(w->mms[i], LARGE(1) << 10, LARGE(16));
+	STEP(w, mapping_truncate(w->files[0]->mapping, 0), 0);
+	EXPECT_USED(narrow, 0);
+	quota_forget(w->m, &narrow);
+	CHECK(w);
+	EXPECT_EQ(w->m->counters.nr_huge_reserved, 0);
+}
+
 TESTS(TEST(the_pool_grows_and_shrinks), TEST(pages_in_use_become_surplus),
       TEST(mmap_promises_and_a_touch_takes), TEST(without_a_promise_a_touch_may_fail),
       TEST(the_surplus_comes_and_goes), TEST(what_cuts_a_large_page_is_refused),
@@ -432,4 +509,6 @@ TESTS(TEST(the_pool_grows_and_shrinks), TEST(pages_in_use_become_surplus),
       TEST(fork_copies_on_write), TEST(the_owner_takes_its_page_back),
       TEST(a_page_given_back_while_a_child_has_it), TEST(shared_files),
       TEST(private_views_of_a_file), TEST(read_and_punch),
-      TEST(a_special_vma_is_filled_entry_by_entry), TEST(what_proc_shows), TEST(random_calls))
+      TEST(a_special_vma_is_filled_entry_by_entry), TEST(what_proc_shows), TEST(random_calls),
+      TEST(a_quota_limits_promises_and_pages), TEST(the_pool_keeps_pages_for_a_quota),
+      TEST(random_calls_under_a_quota))

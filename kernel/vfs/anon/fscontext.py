@@ -59,7 +59,7 @@ class FsContext(Inode):
 
     def file_closed(self, file: File) -> None:
         """Let go of a file system that was made and is mounted nowhere: nobody can reach it."""
-        if self.open_count == 0 and self.phase in (Phase.CREATE, Phase.MOUNT):
+        if self.open_count == 0 and self.phase is Phase.MOUNT:
             self.fs.close()
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:

@@ -41,7 +41,6 @@ class TmpfsDir(DirInode):
     """A directory whose entries can be made and removed."""
 
     whences = FROM_START
-    can_whiteout = True
 
     @property
     def size(self) -> int:
@@ -50,6 +49,7 @@ class TmpfsDir(DirInode):
     def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
+        self.can_whiteout = fs.can_whiteout
 
     def holds(self, name: str, inode: Inode) -> bool:
         return self.entries.get(name) is inode
@@ -164,6 +164,7 @@ class TmpFs:
     block_size = PAGE_SIZE  # bytes
     usual_mode = 0o1777  # of the root
     entry_bytes = 20  # what Linux's tmpfs counts for an entry
+    can_whiteout = True
     file_kind: type[MappedInode] = MappedInode
 
     def __init__(self, kernel: Machine) -> None:
@@ -282,6 +283,7 @@ class RamFs(TmpFs):
     magic = 0x858458F6
     usual_mode = 0o755
     entry_bytes = 0
+    can_whiteout = False
     file_kind = RamInode
 
     def __init__(self, kernel: Machine) -> None:

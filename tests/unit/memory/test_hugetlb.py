@@ -1,6 +1,7 @@
 """Large pages through the system calls: the pool, its gate, and what /proc says."""
 
 import errno
+import struct
 
 import pytest
 
@@ -11,6 +12,7 @@ from pkern.kernel.tasks.clone import fork
 from pkern.syscalls.files import fcntl, pipes, sizes, stat
 from pkern.syscalls.files import read_write as files
 from pkern.syscalls.memory import mman, shm
+from pkern.userland.program import Sys
 
 HUGE = 2 << 20
 RW = lib.PROT_READ | lib.PROT_WRITE
@@ -343,3 +345,26 @@ def test_a_special_vma_of_large_pages_is_one_entry_a_page(kernel):
     assert kernel.counters.remaps - remaps == 2
     task.mm.write(at, b"second")
     assert task.mm.read(at, 6) == b"second"
+
+
+def test_a_hugetlbfs_has_its_size_and_the_pool_keeps_what_it_asks_for() -> None:
+    with Kernel("32M", sysctl={"vm.nr_hugepages": 6}) as kernel:
+        root = Sys(kernel.spawn(uid=0))
+        root.mkdir("/mnt")
+        root.mount("none", "/mnt", "hugetlbfs", 0, "size=8M,min_size=4M")
+        counters = kernel.memory.counters
+        assert counters.nr_huge_reserved == 2
+        fd = root.open("/mnt/file", root.O_RDWR | root.O_CREAT)
+        shared = (root.PROT_READ | root.PROT_WRITE, root.MAP_SHARED, fd, 0)
+        refused(lambda: root.mmap(0, 5 * HUGE, *shared), errno.ENOMEM)
+        at = root.mmap(0, 3 * HUGE, *shared)
+        assert counters.nr_huge_reserved == 3
+        root.store(at, b"x")
+        assert struct.unpack_from("<7q", root.statfs("/mnt"))[1:5] == (HUGE, 4, 1, 1)
+        kernel.check()
+        root.munmap(at, 3 * HUGE)
+        root.close(fd)
+        root.unlink("/mnt/file")
+        assert (counters.nr_huge_free, counters.nr_huge_reserved) == (6, 2)
+        root.umount2("/mnt")
+        assert counters.nr_huge_reserved == 0

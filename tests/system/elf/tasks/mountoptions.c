@@ -194,6 +194,58 @@ static void of_a_ramfs(void)
 	  result(mkdir("q", 0755)), result(syscall(SYS_renameat2, -100, "g", -100, "q", 2)));
 }
 
+/* Who is root outside may mount one; the pool may be empty. */
+static void of_a_hugetlbfs(void)
+{
+	static const char *const options[] = {
+		"",
+		"size=4M",
+		"size=5M",
+		"size=0",
+		"size=2097151",
+		"size=4Mx",
+		"size=x",
+		"size",
+		"size=-1",
+		"min_size=0",
+		"min_size=x",
+		"min_size=1000000G",
+		"min_size=4M,size=2M",
+		"nr_inodes=5",
+		"nr_inodes=0",
+		"nr_inodes=4k",
+		"nr_inodes=x",
+		"mode=7777",
+		"uid=5",
+		"mode=1755,uid=5,gid=6,size=4M,nr_inodes=7,pagesize=2M",
+		"pagesize=2048K",
+		"pagesize=4K",
+		"pagesize=x",
+		"nosuch",
+		"ro,sync",
+	};
+	static const char *const steps[] = { "size",      "4M", "size",     "x",
+					     "min_size",  "x",  "min_size", "1000000G",
+					     "nr_inodes", "x",  "mode",     "9",
+					     "uid",       "x",  "uid",      "4294967295",
+					     "pagesize",  "x" };
+	P("begin", result(unshare(CLONE_NEWNS)),
+	  result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
+	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
+	mkdir("b", 0755);
+	for (int i = 0; i < (int)(sizeof options / sizeof *options); i++)
+		try("hugetlbfs", options[i], 0);
+	for (int i = 0; i < (int)(sizeof steps / sizeof *steps); i += 2)
+		config("hugetlbfs", steps[i], steps[i + 1]);
+	again("hugetlbfs", "size=4M", "size=8M,mode=700", 0);
+	again("hugetlbfs", "size=4M", "size=x", 0);
+	again("hugetlbfs", "size=4M", "nosuch", 0);
+	mount("it", "b", "hugetlbfs", 0, "nr_inodes=3");
+	P("inodes", result(mkdir("b/a", 0755)), make("b/b"), make("b/c"),
+	  result(link("b/b", "b/d")), result(unlink("b/b")), make("b/e"), result(unlink("b/d")),
+	  make("b/e"), result(setxattr("b/e", "user.a", "b", 1, 0)));
+}
+
 int main(void)
 {
 	uid = getuid();
@@ -203,6 +255,8 @@ int main(void)
 	part("later", later);
 	part("in steps", in_steps);
 	part("a ramfs", of_a_ramfs);
+	if (!geteuid())
+		part("a hugetlbfs", of_a_hugetlbfs);
 	rmdir(place);
 	return 0;
 }
