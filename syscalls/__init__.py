@@ -16,6 +16,7 @@ ROOMS = {
     "files.eventfd": "eventfd eventfd2",
     "files.fcntl": "ioctl dup dup2 fcntl flock dup3 close_range",
     "files.inotify": "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch",
+    "files.fileattr": "file_getattr file_setattr",
     "files.fscontext": "fsopen fsconfig fsmount fspick",
     "files.mount_tree": "open_tree move_mount mount_setattr open_tree_attr",
     "files.statmount": "statmount listmount",
@@ -41,7 +42,7 @@ ROOMS = {
     "files.timerfd": "timerfd_create timerfd_settime timerfd_gettime",
     "files.xattr": """
         setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
-        removexattr lremovexattr fremovexattr""",
+        removexattr lremovexattr fremovexattr setxattrat getxattrat listxattrat removexattrat""",
     "info": "uname sysinfo syslog sethostname setdomainname",
     "io_uring.calls": "io_uring_setup io_uring_enter",
     "io_uring.registers": "io_uring_register",

@@ -188,6 +188,8 @@ COMPARED_IN = {
     "notes": ("*test_what_is_in_a_core_file_as_on_the_host*",),
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "structures that grow": ("*test_elf.py::*[[]extended*",),
+    "flags of files": ("*test_elf.py::*[[]chattr*",),
+    "options of mounts": ("*test_elf.py::*[[]mountoptions*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),
     "execve": ("*test_elf_errors.py::test_wrong_pointers_fail_as_on_the_host",),

@@ -1137,6 +1137,20 @@ class Calls:
     def fgetxattr(self, fd: int, name: StrPath, addr: int, size: int) -> int:
         """As getxattr, of an open file. Errors: as getxattr, EBADF. Source: fgetxattr(2)."""
 
+    def file_getattr(self, dirfd: int, path: int, addr: int, nbytes: int, at: int = 0) -> int:
+        """Store struct file_attr (FS_XFLAG_* flags) of a path; path, addr: addresses.
+
+        at: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. Errors: EINVAL, E2BIG, EOPNOTSUPP (its file system has
+        none), EBADF, EFAULT, as stat. Source: file_getattr of Linux 6.18, fs/file_attr.c.
+        """
+
+    def file_setattr(self, dirfd: int, path: int, addr: int, nbytes: int, at: int = 0) -> int:
+        """Set the flags that a struct file_attr says (FS_XFLAG_IMMUTABLE, APPEND, NODUMP, NOATIME).
+
+        at: as of file_getattr. Errors: as file_getattr, EPERM, EROFS, EOPNOTSUPP (other flags, sizes,
+        projects). Source: file_setattr of Linux 6.18, fs/file_attr.c.
+        """
+
     def flistxattr(self, fd: int, addr: int = 0, size: int = 0) -> int:
         """As listxattr, of an open file. Errors: as listxattr, EBADF. Source: flistxattr(2)."""
 
@@ -1353,6 +1367,13 @@ class Calls:
     def getxattr(self, path: StrPath, name: StrPath) -> bytes:
         """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP, ERANGE. Source: getxattr(2)."""
 
+    def getxattrat(self, dirfd: int, path: int, at: int, name: StrPath, args: int, size: int) -> int:
+        """As getxattr, below dirfd, of a struct xattr_args at args; return the attribute's size.
+
+        path, at: as of setxattrat. Errors: as getxattr, EINVAL, E2BIG, EFAULT, EBADF. Source:
+        getxattrat(2).
+        """
+
     def inotify_add_watch(self, fd: int, path: StrPath, mask: int) -> int:
         """Watch a file or a directory for the events in mask (IN_*); return the watch's number.
 
@@ -1456,6 +1477,12 @@ class Calls:
         """Store the names, each with its NUL; return their size.
 
         Errors: ERANGE, EFAULT and those of stat. Source: listxattr(2).
+        """
+
+    def listxattrat(self, dirfd: int, path: int, at: int, addr: int = 0, size: int = 0) -> int:
+        """As listxattr, below dirfd. path, at: as of setxattrat.
+
+        Errors: as listxattr, EINVAL, EBADF. Source: listxattrat(2).
         """
 
     def llistxattr(self, path: StrPath, addr: int = 0, size: int = 0) -> int:
@@ -1964,6 +1991,12 @@ class Calls:
     def removexattr(self, path: StrPath, name: StrPath) -> int:
         """Remove an attribute. Errors: ENODATA, EPERM, EOPNOTSUPP. Source: removexattr(2)."""
 
+    def removexattrat(self, dirfd: int, path: int, at: int, name: StrPath) -> int:
+        """As removexattr, below dirfd. path, at: as of setxattrat.
+
+        Errors: as removexattr, EINVAL, EBADF. Source: removexattrat(2).
+        """
+
     def rename(self, old: StrPath, new: StrPath) -> int:
         """Move a name, replacing what stood there.
 
@@ -2299,6 +2332,13 @@ class Calls:
         """Set an attribute (XATTR_CREATE 1, XATTR_REPLACE 2).
 
         Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP, ERANGE, E2BIG. Source: setxattr(2).
+        """
+
+    def setxattrat(self, dirfd: int, path: int, at: int, name: StrPath, args: int, size: int) -> int:
+        """As setxattr, below dirfd, of a struct xattr_args (value, size, flags) at args.
+
+        path: an address. at: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. Errors: as setxattr, EINVAL, E2BIG,
+        EFAULT, EBADF. Source: setxattrat(2).
         """
 
     def shmat(self, shmid: int, addr: int = 0, flags: int = 0) -> int:

@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.file import O_DIRECT, O_PATH, File
+from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
@@ -421,6 +421,8 @@ class Vfs:
         if inode.kind == "dir" and (wanted & MAY_WRITE or flags & O_CREAT):
             raise SyscallError(errno.EISDIR)
         inode.open_check(task, wanted)
+        if wanted & MAY_WRITE and (flags & O_TRUNC or not flags & O_APPEND):
+            inode.need_shrinkable()
         if wanted & MAY_WRITE and mounted & RDONLY and inode.kind in ON_DISK:
             raise SyscallError(errno.EROFS)
         if wanted & MAY_WRITE:

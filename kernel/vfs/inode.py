@@ -33,6 +33,7 @@ MAX_SIZE = (1 << 63) - 1
 MAY_READ, MAY_WRITE, MAY_EXEC = 4, 2, 1
 FILE_CAPS = "security.capability"  # an extended attribute: what a program may do
 XATTR_PREFIXES = ("user.", "trusted.", "security.")
+IMMUTABLE, APPEND, NO_DUMP, NO_ATIME = 0x10, 0x20, 0x40, 0x80  # FS_*_FL of Inode.file_flags
 S_ISUID, S_ISGID, S_ISVTX = 0o4000, 0o2000, 0o1000
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16  # of fallocate
 DEV_SHMEM = 1  # st_dev of files without a mount: memfd, shared memory
@@ -77,6 +78,8 @@ class Inode:
     can_dontcache = False  # RWF_DONTCACHE is taken
     one_buffer = 0  # MAY_READ, MAY_WRITE: what is done buffer by buffer, and takes no RWF_ flags
     can_direct = False  # O_DIRECT is taken, of a file that was reached by a path
+    has_file_flags = False  # chattr is understood
+    file_flags = 0  # FS_*_FL: what may not be done to it
     write_hint = 0  # F_SET_RW_HINT: how long what is written is expected to live
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
     namespace: Namespace | None = None  # which it is, or shows
@@ -174,9 +177,11 @@ class Inode:
         return bool(harmless and task.capable_over(self, "CAP_DAC_READ_SEARCH"))
 
     def open_check(self, task: Caller, wanted: int) -> None:
-        """Refuse an open that task has no right to. Errors: EROFS, EACCES."""
+        """Refuse an open that task has no right to. Errors: EROFS, EPERM (immutable), EACCES."""
         if wanted & MAY_WRITE and self.kind in ON_DISK:
             self.check_writable()
+            if self.file_flags & IMMUTABLE:
+                raise SyscallError(errno.EPERM)
         if not self.permits(task, wanted):
             raise SyscallError(errno.EACCES)
 
@@ -184,6 +189,16 @@ class Inode:
         """Refuse to change an inode of a read-only file system. Errors: EROFS."""
         if self.dev in self.kernel.vfs.read_only:
             raise SyscallError(errno.EROFS)
+
+    def need_mutable(self) -> None:
+        """Refuse to change names, rights or attributes of what is to stay. Errors: EPERM."""
+        if self.file_flags & (IMMUTABLE | APPEND):
+            raise SyscallError(errno.EPERM)
+
+    def need_shrinkable(self) -> None:
+        """Refuse to take content from what may only grow. Errors: EPERM."""
+        if self.file_flags & APPEND:
+            raise SyscallError(errno.EPERM)
 
     def owned_by(self, task: Caller) -> bool:
         """Tell whether task may do what owners may: it is theirs, or they have CAP_FOWNER."""
@@ -219,6 +234,8 @@ class Inode:
 
     def accessed(self) -> None:
         """Note that the content was read: atime by the rule of relatime."""
+        if self.file_flags & NO_ATIME:
+            return
         now = self.kernel.clock.realtime_ns
         due = self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS
         if due and self.dev not in self.kernel.vfs.read_only:
@@ -399,7 +416,7 @@ class MappedInode(Inode):
 
     can_sync = True
     can_direct = True
-    can_seal = True
+    can_seal = has_file_flags = True
 
     mapping_flags = lib.MAPPING_MEMORY
     fallocate_modes = frozenset({0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE})

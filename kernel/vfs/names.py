@@ -77,8 +77,10 @@ def need_file_creatable(task: Caller, place: Place) -> None:
 
 
 def need_removable(task: Caller, directory: Inode, inode: Inode) -> None:
-    """Refuse to remove or move an entry. Errors: EACCES, EPERM (sticky), EROFS."""
+    """Refuse to remove or move an entry. Errors: EACCES, EPERM (sticky, immutable), EROFS."""
     need_changeable(task, directory)
+    directory.need_shrinkable()
+    inode.need_mutable()
     owner = task.uid == directory.uid or inode.owned_by(task)
     if directory.mode & S_ISVTX and not owner:
         raise SyscallError(errno.EPERM)
@@ -196,6 +198,7 @@ def link(task: Caller, path: Path, place: Place) -> None:
     if path.mount is not place.mount:
         raise SyscallError(errno.EXDEV)
     need_creatable(task, place)
+    inode.need_mutable()
     if inode.kind == "dir":
         raise SyscallError(errno.EPERM)
     directory: Any = place.directory
@@ -432,6 +435,7 @@ def chmod(task: Caller, inode: Inode, mode: int) -> None:
     """Set the permission bits. Errors: EPERM, EROFS. Source: chmod(2)."""
     inode.check_writable()
     inode.need_settable()
+    inode.need_mutable()
     inode.need_owner(task)
     mode &= 0o7777
     if not in_group(task, inode.gid) and not task.capable_over(inode, "CAP_FSETID"):
@@ -445,6 +449,8 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
     """Set owner and group; -1 leaves one as it is. Errors: EPERM, EROFS. Source: chown(2)."""
     inode.check_writable()
     inode.need_settable()
+    if (uid, gid) != (-1, -1):
+        inode.need_mutable()
     owner = task.uid == inode.uid
     if not task.capable_over(inode, "CAP_CHOWN"):
         if uid != -1 and not (owner and uid == inode.uid):

@@ -34,6 +34,8 @@ HAVE_THEM = ("tmpfs", "devtmpfs", "overlay", "hostfs")
 
 def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
     """Refuse who may not read or change an attribute. Errors: EPERM, ENODATA, EACCES."""
+    if wanted == MAY_WRITE:
+        inode.need_mutable()
     missing = errno.EPERM if wanted == MAY_WRITE else errno.ENODATA
     if name.startswith("trusted."):
         if not task.capable("CAP_SYS_ADMIN"):

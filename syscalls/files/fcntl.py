@@ -50,6 +50,7 @@ from pkern.kernel.vfs.locks import (
 )
 from pkern.kernel.vfs.pipe import PipeInode, wake, would_block
 from pkern.syscalls.abi import signed32
+from pkern.syscalls.files import fileattr
 from pkern.syscalls.files.at import O_CLOEXEC, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -132,6 +133,8 @@ def _setfl(task: Task, fd: int, arg: int) -> int:
     inode = file.inode
     if arg & O_NOATIME & ~file.flags:
         inode.need_owner(task)
+    if (arg ^ file.flags) & O_APPEND:
+        inode.need_shrinkable()
     direct = inode.kind == "fifo" or (inode.can_direct and file.mount is not None)
     if arg & O_DIRECT and not direct:
         raise SyscallError(errno.EINVAL)
@@ -541,6 +544,10 @@ IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
     FS_IOC_FIEMAP: _fiemap,
     FICLONE: _ficlone,
     FICLONERANGE: _ficlonerange,
+    fileattr.GETFLAGS: fileattr.get_flags,
+    fileattr.SETFLAGS: fileattr.set_flags,
+    fileattr.GETXATTR: fileattr.get_xflags,
+    fileattr.SETXATTR: fileattr.set_xflags,
     FIOSETOWN: _fiosetown,
     SIOCSPGRP: _fiosetown,
     FIOGETOWN: _fiogetown,

@@ -13,6 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import (
+    IMMUTABLE,
     KEEP_SIZE,
     LAST_PAGE,
     MAY_WRITE,
@@ -56,6 +57,7 @@ def _set_size(task: Task, inode: Inode, size: int) -> int:
         raise SyscallError(errno.EISDIR)
     if signed64(size) < 0:
         raise SyscallError(errno.EINVAL)
+    inode.need_shrinkable()
     _need_size(task, inode, size)
     names.truncate(task, inode, size)
     return 0
@@ -106,6 +108,8 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         raise SyscallError(errno.EOPNOTSUPP)
     file.need(MAY_WRITE)
     inode = file.inode
+    if mode & ~KEEP_SIZE or inode.file_flags & IMMUTABLE:
+        inode.need_mutable()
     if not stat.S_ISREG(inode.st_mode):
         raise SyscallError(NOT_ALLOCATED.get(inode.kind, errno.ENODEV))
     if offset + length > MAX_OFFSET:

@@ -15,7 +15,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
+from pkern.kernel.vfs.inode import IMMUTABLE, MAY_READ, MAY_WRITE
 from pkern.kernel.vfs.pipe import PageRef, PipeInode, Wait, waits
 from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
@@ -205,6 +205,8 @@ def copy_file_range(
         raise SyscallError(errno.EBADF)
     if source.inode.dev != target.inode.dev:
         raise SyscallError(errno.EXDEV)
+    if target.inode.file_flags & IMMUTABLE:
+        raise SyscallError(errno.EPERM)
     if max(start % WRAP, to % WRAP) + count >= WRAP:
         raise SyscallError(errno.EOVERFLOW)
     _refuse_negative(start, to)

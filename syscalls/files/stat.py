@@ -12,7 +12,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST, NO_ID, UserNamespace
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
-from pkern.kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE, ON_DISK, Inode
+from pkern.kernel.vfs.inode import IMMUTABLE, MAY_EXEC, MAY_READ, MAY_WRITE, ON_DISK, Inode
 from pkern.syscalls.abi import path_in
 from pkern.syscalls.files.at import (
     AT_EACCESS,
@@ -247,9 +247,10 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
     inode.need_settable()
     if all(ns == UTIME_NOW for _, ns in times):
         owner = inode.owned_by(task)
-        if not owner:
+        if not owner or inode.file_flags & IMMUTABLE:
             inode.open_check(task, MAY_WRITE)
     else:
+        inode.need_mutable()
         inode.need_owner(task)
     now = task.kernel.clock.realtime_ns
     special = {UTIME_NOW: (now, now), UTIME_OMIT: (inode.atime, inode.mtime)}

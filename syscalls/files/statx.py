@@ -81,6 +81,7 @@ def _pack(path: Path, asked: int, user_ns: UserNamespace) -> bytes:
     number = mounted.number if mounted is not None else inode.dev
     mount = number + (FIRST_UNIQUE if unique else 0)
     attributes = MOUNT_ROOT if mounted is not None and mounted.root is inode else 0
+    attributes |= inode.file_flags & knows.attributes
     supported = knows.attributes | AUTOMOUNT | MOUNT_ROOT | DAX
     ids = user_ns.uid_of(inode.uid), user_ns.gid_of(inode.gid)
     owner = (inode.st_nlink, *ids, inode.st_mode)

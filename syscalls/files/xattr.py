@@ -10,13 +10,16 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs import xattr
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import length, need_read
+from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import (
+    AT_EMPTY_PATH,
     AT_FDCWD,
     AT_SYMLINK_NOFOLLOW,
     need_writable,
     path_at,
     refuse_flags,
 )
+from pkern.syscalls.files.fileattr import path_or_file
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ def _opened_or_here(task: Task, fd: int) -> Path:
 
 
 Find = Callable[[Any, Any], Path]
+XATTR_ARGS = extensible("<Q2I")  # address of the value, its size, flags
 
 
 def _check_name(name: str) -> None:
@@ -192,6 +196,56 @@ def lremovexattr(task: Task, path: str, name: str) -> int:
 def fremovexattr(task: Task, fd: int, name: str) -> int:
     """As removexattr, of an open file. Errors: as removexattr. Source: fremovexattr(2)."""
     return _remove(task, _opened, fd, name)
+
+
+# ---- below a directory ----
+
+
+def _found(dirfd: int, path: int, at: int) -> Find:
+    """Return what finds a path (an address) below dirfd. Errors: EINVAL."""
+    refuse_flags(at, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    return lambda task, what: path_or_file(task, dirfd, path, at)
+
+
+@syscall(463, "setxattrat", SINT, INT, INT, PATH, INT, INT)
+def setxattrat(task: Task, dirfd: int, path: int, at: int, name: str, args: int, size: int) -> int:
+    """As setxattr, below dirfd, of a struct xattr_args (value, size, flags) at args.
+
+    path: an address. at: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. Errors: as setxattr, EINVAL, E2BIG,
+    EFAULT, EBADF. Source: setxattrat(2).
+    """
+    value, nbytes, flags = XATTR_ARGS.fields_at(task, args, size)
+    return _set(task, _found(dirfd, path, at), "", name, value, nbytes, flags)
+
+
+@syscall(464, "getxattrat", SINT, INT, INT, PATH, INT, INT)
+def getxattrat(task: Task, dirfd: int, path: int, at: int, name: str, args: int, size: int) -> int:
+    """As getxattr, below dirfd, of a struct xattr_args at args; return the attribute's size.
+
+    path, at: as of setxattrat. Errors: as getxattr, EINVAL, E2BIG, EFAULT, EBADF. Source:
+    getxattrat(2).
+    """
+    value, nbytes, flags = XATTR_ARGS.fields_at(task, args, size)
+    refuse_flags(flags, 0)
+    return _store(task, value, nbytes, _get(task, _found(dirfd, path, at), "", name))
+
+
+@syscall(465, "listxattrat", SINT, INT, INT, INT, INT)
+def listxattrat(task: Task, dirfd: int, path: int, at: int, addr: int = 0, size: int = 0) -> int:
+    """As listxattr, below dirfd. path, at: as of setxattrat.
+
+    Errors: as listxattr, EINVAL, EBADF. Source: listxattrat(2).
+    """
+    return _list(task, _found(dirfd, path, at)(task, ""), addr, size)
+
+
+@syscall(466, "removexattrat", SINT, INT, INT, PATH)
+def removexattrat(task: Task, dirfd: int, path: int, at: int, name: str) -> int:
+    """As removexattr, below dirfd. path, at: as of setxattrat.
+
+    Errors: as removexattr, EINVAL, EBADF. Source: removexattrat(2).
+    """
+    return _remove(task, _found(dirfd, path, at), "", name)
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {"setxattr": setxattr, "getxattr": getxattr}

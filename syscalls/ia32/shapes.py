@@ -49,6 +49,7 @@ SAME = """
     rt_sigsuspend setns clone3 io_uring_setup io_uring_enter io_uring_register epoll_pwait2
     futex_waitv futex_wake futex_wait futex_requeue set_mempolicy_home_node sendmsg recvmsg sendmmsg
     sigaltstack seccomp rseq mount open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr
+    setxattrat getxattrat listxattrat removexattrat file_getattr file_setattr
     mq_open mq_notify mq_getsetattr timer_create semctl shmctl msgctl
     get_mempolicy modify_ldt mbind set_mempolicy migrate_pages move_pages"""
 SHAPED = """

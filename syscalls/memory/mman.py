@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.inode import MAY_WRITE
+from pkern.kernel.vfs.inode import APPEND, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -53,10 +53,15 @@ def _gate(task: Task) -> None:
 
 
 def _file_handle(task: Task, fd: int, flags: int) -> Any:
-    """Return the core's file for an fd. Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file)."""
+    """Return the core's file for an fd.
+
+    Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file), EACCES (it only grows).
+    """
     file = task.fds.get(fd)
     if flags & HUGE and not isinstance(file.inode, HugeInode):
         raise SyscallError(errno.EINVAL)
+    if file.inode.file_flags & APPEND and flags & lib.MAP_SHARED and file.access & MAY_WRITE:
+        raise SyscallError(errno.EACCES)
     return file.mapping_handle()
 
 

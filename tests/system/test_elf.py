@@ -151,6 +151,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
         ("timenamespaces", "glibc"),
         ("statmounts", "glibc"),
         ("mountoptions", "glibc"),
+        ("chattr", "glibc"),
         ("filecaps", "glibc"),
     ],
 )

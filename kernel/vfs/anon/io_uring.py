@@ -52,7 +52,7 @@ class RingInode(MappedInode):
     kind = "anon"
     type_bits = 0
     noexec = True
-    can_direct = can_seal = False
+    can_direct = can_seal = has_file_flags = False
     fixed = errno.EOPNOTSUPP
     can_sync = False
     can_epoll = True

@@ -25,7 +25,7 @@ class SecretInode(MappedInode):
     kind = "secret"
     type_bits = S_IFREG
     can_sync = False
-    can_direct = can_seal = False
+    can_direct = can_seal = has_file_flags = False
     mapping_flags = lib.MAPPING_MEMORY | lib.MAPPING_LOCKED | lib.MAPPING_SECRET
     fallocate_modes = frozenset()
 

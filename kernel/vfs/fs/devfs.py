@@ -195,6 +195,7 @@ class DevFs:
 
     def __init__(self, kernel: Machine) -> None:
         self.root = DirInode(kernel, 0o755)
+        self.root.has_file_flags = True  # Linux's is a tmpfs
         for name, (rdev, _) in DEVICES.items():
             self.root.entries[name] = special_inode(kernel, "chr", 0o666, rdev)
         for name, target in LINKS.items():

@@ -131,7 +131,7 @@ class HostAttributes(Inode):
 class HostFile(HostAttributes, MappedInode):
     """A regular file of the host. Its descriptor stays open while the machine runs."""
 
-    can_seal = False
+    can_seal = has_file_flags = False
     mapping_flags = lib.MAPPING_WRITEBACK
     can_nowait, can_dontcache = MAY_READ, True
     fallocate_modes = MappedInode.fallocate_modes | {ZERO_RANGE, ZERO_RANGE | KEEP_SIZE}

@@ -70,7 +70,7 @@ class OverlayLink(Overlaid, LinkInode):
 class OverlayFile(Overlaid, MappedInode):
     """A regular file: the lower one's content, or its own copy in the upper layer."""
 
-    can_seal = False
+    can_seal = has_file_flags = False
 
     def __init__(self, fs: OverlayFs, lower: HostFile) -> None:
         Inode.__init__(self, fs.kernel, lower.mode, lower.uid, lower.gid)

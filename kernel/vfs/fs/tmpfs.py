@@ -15,6 +15,8 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.devfs import special_inode
 from pkern.kernel.vfs.inode import (
     FROM_START,
+    NO_ATIME,
+    NO_DUMP,
     PAGE_SIZE,
     S_ISGID,
     DirInode,
@@ -50,6 +52,7 @@ class TmpfsDir(DirInode):
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
         self.can_whiteout = fs.can_whiteout
+        self.has_file_flags = fs.file_kind.has_file_flags
 
     def holds(self, name: str, inode: Inode) -> bool:
         return self.entries.get(name) is inode
@@ -60,6 +63,11 @@ class TmpfsDir(DirInode):
     def _enter(self, name: str, inode: Inode) -> Inode:
         self.entries[name] = inode
         return inode
+
+    def _inherit(self, inode: Inode) -> None:
+        """Let what is made here have those of the directory's flags that go on."""
+        if self.file_flags:
+            inode.file_flags = self.file_flags & (NO_DUMP | NO_ATIME)
 
     def _remove(self, name: str) -> Inode:
         return self.entries.pop(name)
@@ -77,6 +85,7 @@ class TmpfsDir(DirInode):
         lib.mapping_set_quota(inode.mapping, self.fs.quota)
         self.fs.place(inode)
         inode.nlink, inode.dev = 0, self.dev
+        self._inherit(inode)
         return inode
 
     def mkdir(self, name: str, mode: int, task: Caller) -> Inode:
@@ -84,6 +93,7 @@ class TmpfsDir(DirInode):
         self.fs.need_inode()
         inode = type(self)(self.fs, mode | self.mode & S_ISGID, task.uid, self._group(task))
         self.nlink += 1
+        self._inherit(inode)
         return self._enter(name, inode)
 
     def symlink(self, name: str, target: str, task: Caller) -> Inode:
@@ -261,6 +271,8 @@ class TmpFs:
 
 class HolelessInode(MappedInode):
     """A file of a file system that does not look for holes: all of it is data."""
+
+    has_file_flags = False
 
     def next_data(self, pos: int) -> int | None:
         return pos if pos < self.size else None

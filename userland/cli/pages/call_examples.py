@@ -224,6 +224,26 @@ EXAMPLES: dict[str, str] = {
     "move_mount": "sys.mkdir('/tmp/m'); sys.move_mount(sys.open_tree(-100, '/dev', 1), '', -100, '/tmp/m', 4)",
     "mount_setattr": "sys.mount_setattr(-100, '/proc', 0, 1)",
     "umount2": "sys.mkdir('/tmp/m'); sys.mount('none', '/tmp/m', 'tmpfs'); sys.umount2('/tmp/m')",
+    "file_getattr": (
+        "sys.store(addr + 64, b'/tmp/file\\0'); sys.file_getattr(-100, addr + 64, addr, 24);"
+        " unpack('<Q4I', sys.load(addr, 24))"
+    ),
+    "file_setattr": (
+        "sys.store(addr, pack('<Q4I', 0x80, 0, 0, 0, 0) + b'/tmp/file\\0');"
+        " sys.file_setattr(-100, addr + 24, addr, 24)"
+    ),
+    "setxattrat": (
+        "sys.store(addr, b'red'); sys.store(addr + 8, pack('<Q2I', addr, 3, 0));"
+        " sys.setxattrat(fd, 0, 0x1000, 'user.colour', addr + 8, 16)"
+    ),
+    "getxattrat": (
+        "sys.setxattr('/tmp/file', 'user.a', b'red'); sys.store(addr, pack('<Q2I', 0, 0, 0));"
+        " sys.getxattrat(fd, 0, 0x1000, 'user.a', addr, 16)"
+    ),
+    "listxattrat": "sys.setxattr('/tmp/file', 'user.a', b'red'); sys.listxattrat(fd, 0, 0x1000)",
+    "removexattrat": (
+        "sys.setxattr('/tmp/file', 'user.a', b''); sys.removexattrat(fd, 0, 0x1000, 'user.a')"
+    ),
     "setxattr": "sys.setxattr('/tmp/file', 'user.colour', b'red')",
     "lsetxattr": "sys.store(addr, b'red'); sys.lsetxattr('/tmp/file', 'user.colour', addr, 3, 0)",
     "fsetxattr": "sys.store(addr, b'red'); sys.fsetxattr(fd, 'user.colour', addr, 3, 0)",

@@ -43,6 +43,7 @@ CHAPTERS = {
     "files.pipes": "Pipes",
     "files.splice": "From descriptor to descriptor",
     "files.xattr": "Extended attributes",
+    "files.fileattr": "Attributes of chattr",
     "files.mounts": "Mounts",
     "files.fscontext": "Mounts: file systems made in steps",
     "files.mount_tree": "Mounts: trees that descriptors hold",

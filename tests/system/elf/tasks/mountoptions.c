@@ -229,9 +229,7 @@ static void of_a_hugetlbfs(void)
 					     "nr_inodes", "x",  "mode",     "9",
 					     "uid",       "x",  "uid",      "4294967295",
 					     "pagesize",  "x" };
-	P("begin", result(unshare(CLONE_NEWNS)),
-	  result(mount("none", "/", 0, MS_REC | MS_PRIVATE, 0)),
-	  result(mount("mine", place, "tmpfs", 0, "mode=755")), result(chdir(place)));
+	begin_as_root();
 	mkdir("b", 0755);
 	for (int i = 0; i < (int)(sizeof options / sizeof *options); i++)
 		try("hugetlbfs", options[i], 0);
