@@ -89,7 +89,7 @@ ROOMS = {
     "tasks.signalfd": "signalfd signalfd4",
     "tasks.signals": """
         rt_sigaction rt_sigprocmask rt_sigreturn kill rt_sigpending rt_sigtimedwait rt_sigqueueinfo
-        rt_sigsuspend sigaltstack tkill tgkill rt_tgsigqueueinfo""",
+        rt_sigsuspend sigaltstack tkill tgkill rt_tgsigqueueinfo uretprobe uprobe""",
     "tasks.time": """
         gettimeofday adjtimex settimeofday time clock_settime clock_gettime clock_getres
         clock_adjtime getcpu""",

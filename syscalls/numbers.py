@@ -77,7 +77,7 @@ _REASONS = {
     "there are no filters and no security modules": """
         bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules""",
-    "nothing is probed": "perf_event_open uprobe uretprobe",
+    "nothing is probed": "perf_event_open",
     "the processor has no shadow stacks": "map_shadow_stack",
     "faults are the kernel's to serve": "userfaultfd",
     "xattrs and attributes have their older calls": """

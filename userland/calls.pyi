@@ -2586,6 +2586,18 @@ class Calls:
         nobody. Errors: EINVAL, EPERM, ENOSPC (namespaces). Source: unshare(2).
         """
 
+    def uprobe(self) -> int:
+        """Refuse whoever calls it, as uretprobe, without a signal.
+
+        Errors: ENXIO. Source: sys_uprobe() of Linux 6.18.
+        """
+
+    def uretprobe(self) -> int:
+        """Refuse whoever calls it: only a trampoline of the kernel's may, and nothing is probed.
+
+        Errors: EPERM, with a SIGILL that cannot be held back. Source: sys_uretprobe() of Linux 6.18.
+        """
+
     def userfaultfd(self, flags: int = 0) -> int:
         """Return a descriptor of a new context for the caller's address space.
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PAGE_SIZE = 4096
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11
 FPE_FLTINV = 7
-BREAKPOINT, OVERFLOW, PROTECTION, PAGE_FAULT = 3, 4, 13, 14  # vectors
-IN_IDT = 2  # of the error code of a gate, which its number stands in
+BREAKPOINT, PROTECTION, PAGE_FAULT = 3, 13, 14  # vectors
+TRAP_BRKPT = 1
 # Of a page fault's error code; enum access is its other bits.
 PF_PRESENT, PF_USER, PF_PK = 1, 4, 0x20
 FAULTS = {
@@ -88,11 +88,10 @@ def _was_present(task: Task, addr: int, access: int) -> bool:
 
 def exception(task: Task, exit_: Any) -> None:
     """Send the signal of an exception; exit_ is the processor's (struct run_exit *)."""
-    vector, rip = int(exit_.vector), int(exit_.rip)
-    error = 0
-    if exit_.software and vector not in (BREAKPOINT, OVERFLOW):
-        vector, error = PROTECTION, vector << 3 | IN_IDT  # that gate is not for programs
+    vector, rip, error = int(exit_.vector), int(exit_.rip), int(exit_.error)
     signo, code = EXCEPTIONS.get(vector, GENERAL_PROTECTION)
+    if exit_.asked_for:
+        code = TRAP_BRKPT
     task.thread.fault = (task.thread.fault[0], error, vector)  # CR2 stays
     if _is_unhandled(task, signo):
         _log_trap(task, PROTECTION if (signo, code) == GENERAL_PROTECTION else vector)
@@ -120,7 +119,8 @@ def _log_trap(task: Task, vector: int) -> None:
     if vector not in LOGGED:
         return
     regs = task.cpu.registers()
-    where = f"ip:{regs['rip']:x} sp:{regs['rsp']:x} error:0{_place(task, regs['rip'])}"
+    error, place = task.thread.fault[1], _place(task, regs["rip"])
+    where = f"ip:{regs['rip']:x} sp:{regs['rsp']:x} error:{error:x}{place}"
     task.kernel.log.write(KERN_INFO, f"traps: {task.name}[{task.pid}] {LOGGED[vector]} {where}")
 
 

@@ -492,6 +492,9 @@ def force(task: Task, info: SigInfo) -> None:
         signals.blocked &= ~(1 << (signo - 1))
     if task.pid_ns.reaper is task.group and signals.sigaction(signo).handler == SIG_DFL:
         task.pid_ns.exposed = 1
+    if _is_python(task):
+        _send_to_python(task, info)
+        return
     task.kernel.watch.generated(task, info, ALONE, DELIVERED)
     signals.own.infos.append(info)
     _signalled(task)

@@ -252,6 +252,8 @@ CALLS: dict[str, tuple[Decoder, ...]] = {
     "pipe": (descriptors_out,),
     "pipe2": (descriptors_out, flags(OPEN)),
     "sched_yield": (),
+    "uretprobe": (),
+    "uprobe": (),
     "mremap": (pointer, number, number, flags(MREMAP), pointer),
     "msync": (pointer, number, flags(MSYNC)),
     "mincore": (pointer, number, structs.residency_out),

@@ -20,6 +20,7 @@ from pkern.kernel.tasks.signals import (
     SI_TKILL,
     SI_USER,
     SIGCONT,
+    SIGILL,
     SIGSEGV,
     UNBLOCKABLE_MASK,
     UNCATCHABLE,
@@ -140,6 +141,25 @@ def rt_sigreturn(task: Task) -> int:
         force(task, SigInfo(SIGSEGV, SI_KERNEL))
     task.attention = True
     raise RegistersSet
+
+
+@syscall(335, "uretprobe")
+def uretprobe(task: Task) -> int:
+    """Refuse whoever calls it: only a trampoline of the kernel's may, and nothing is probed.
+
+    Errors: EPERM, with a SIGILL that cannot be held back. Source: sys_uretprobe() of Linux 6.18.
+    """
+    force(task, SigInfo(SIGILL, SI_KERNEL))
+    raise SyscallError(errno.EPERM)
+
+
+@syscall(336, "uprobe")
+def uprobe(task: Task) -> int:
+    """Refuse whoever calls it, as uretprobe, without a signal.
+
+    Errors: ENXIO. Source: sys_uprobe() of Linux 6.18.
+    """
+    raise SyscallError(errno.ENXIO)
 
 
 # ---- what is held back ----

@@ -158,7 +158,7 @@ def test_any_registers_whatever(mother: Sys, name: str, registers: tuple[int, ..
 ENDS = {
     *("exit", "exit_group", "execve", "execveat", "fork", "vfork", "clone", "clone3", "ptrace"),
     *("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "reboot", "pause"),
-    *("rt_sigsuspend", "rt_sigtimedwait"),
+    *("rt_sigsuspend", "rt_sigtimedwait", "uretprobe"),
 }
 
 

@@ -392,7 +392,7 @@ LEFT_OUT = {
     "exit_group": "it does not return",
     "rt_sigreturn": "it returns to registers of machine code",
     "kill": "it would end the task", "tkill": "the same", "tgkill": "the same",
-    "rt_sigqueueinfo": "the same",
+    "rt_sigqueueinfo": "the same", "uretprobe": "the same",
 }  # fmt: skip
 
 

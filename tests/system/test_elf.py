@@ -110,7 +110,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
         *("pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
         *("alarms", "pageflags", "timestamps", "packets", "oddmaps", "dispatch"),
-        *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts"),
+        *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts", "encodings"),
         *("refusedmaps", "voidtimers", "extended"),
     ],
 )

@@ -4,7 +4,7 @@
  * The fill hook is told only the page.  When a fault is to become a signal,
  * the one instruction is made again from the same registers, with the page
  * leading to memory that does not exist: the engine then tells the address.
- * Nothing else may change: stores go to the hidden page, registers are put
+ * Nothing else may change: stores go to a page beside the arena, registers are put
  * back.
  */
 #include "processor.h"
@@ -21,7 +21,7 @@ bool probe_fill(processor *p, uint64_t linear, uint64_t access, struct engine_tl
 		return true;
 	}
 	if (access == ACCESS_WRITE) {
-		entry->paddr = p->hidden_paddr;
+		entry->paddr = p->scrap_paddr;
 		return true;
 	}
 	int64_t at = mm_translate(p->mm, linear, access);

@@ -159,10 +159,11 @@ static void take_operand(struct cursor *c, struct insn *in, uint8_t rex)
 	uint8_t mode = in->modrm >> 6, rm = in->modrm & 7;
 	int nr = mode == 1 ? 1 : mode == 2 ? 4 : 0;
 
+	in->rm = (uint8_t)(rm | (rex & 1) << 3);
 	if (mode == 3)
 		return;
 	in->memory = true;
-	in->base = (uint8_t)(rm | (rex & 1) << 3);
+	in->base = in->rm;
 	if (rm == 4) {
 		uint8_t sib = take(c);
 		uint8_t index = (uint8_t)((sib >> 3 & 7) | (rex & 2) << 2);

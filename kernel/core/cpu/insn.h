@@ -18,6 +18,7 @@ struct insn {
 	uint8_t repeat;                    /* 0xf2, 0xf3 or 0: the last such prefix */
 	uint8_t segment;                   /* 0x64, 0x65 or 0 */
 	uint8_t modrm, base, index, scale; /* numbers of registers, or NO_REGISTER */
+	uint8_t rm;                        /* the register that modrm names instead of memory */
 	bool vex;                          /* in the newer encoding, of which maps are the same */
 	bool word;                         /* the prefix 0x66 */
 	bool short_address;                /* the prefix 0x67 */

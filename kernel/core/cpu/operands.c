@@ -18,7 +18,6 @@
 #include <stdlib.h>
 
 #define ENOUGH 64
-#define VECTOR_GENERAL_PROTECTION 13
 #define ALIGNED 16
 
 enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
@@ -114,7 +113,7 @@ static bool is_well(int wants, uint64_t at, uint64_t nbytes)
 
 /* ---- where its operand lies ---- */
 
-static uint64_t general(processor *p, uint8_t number)
+uint64_t general(processor *p, uint8_t number)
 {
 	/* clang-format off */
 	static const int regs[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -123,7 +122,7 @@ static uint64_t general(processor *p, uint8_t number)
 	return number == NO_REGISTER ? 0 : read_reg(p, regs[number]);
 }
 
-static uint64_t operand_at(processor *p, const struct insn *in, uint64_t address)
+uint64_t operand_at(processor *p, const struct insn *in, uint64_t address)
 {
 	uint64_t at = general(p, in->base) + general(p, in->index) * in->scale + (uint64_t)in->disp;
 
@@ -227,7 +226,7 @@ static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	if (is_well(wants, at, nbytes))
 		note_well(p, place_at(&p->places, address));
 	else if (wants == WANTS_PLACE)
-		raise_exception(p, VECTOR_GENERAL_PROTECTION);
+		raise_exception(p, VECTOR_PROTECTION);
 	else
 		reach_second(p, at + nbytes - 1, nbytes);
 }

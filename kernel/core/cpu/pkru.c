@@ -8,8 +8,6 @@
 #include "processor.h"
 
 #define INSN_BYTES 3
-#define VECTOR_INVALID 6
-#define VECTOR_GENERAL_PROTECTION 13
 
 static const uint8_t rdpkru[INSN_BYTES] = { 0x0f, 0x01, 0xee };
 static const uint8_t wrpkru[INSN_BYTES] = { 0x0f, 0x01, 0xef };
@@ -30,7 +28,7 @@ static uint64_t low_half(processor *p, int reg) { return read_reg(p, reg) & 0xff
 static uint64_t read_pkru(processor *p)
 {
 	if (low_half(p, REG_RCX))
-		return VECTOR_GENERAL_PROTECTION;
+		return VECTOR_PROTECTION;
 	write_reg(p, REG_RAX, mm_pkru(p->mm));
 	write_reg(p, REG_RDX, 0);
 	return VECTOR_NONE;
@@ -39,7 +37,7 @@ static uint64_t read_pkru(processor *p)
 static uint64_t write_pkru(processor *p)
 {
 	if (low_half(p, REG_RCX) || low_half(p, REG_RDX))
-		return VECTOR_GENERAL_PROTECTION;
+		return VECTOR_PROTECTION;
 	mm_set_pkru(p->mm, low_half(p, REG_RAX));
 	return VECTOR_NONE;
 }

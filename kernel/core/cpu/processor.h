@@ -14,7 +14,7 @@
 
 #include "engine.h"
 
-#define HIDDEN_LINEAR 0xffffffff80000000ul /* the page of ring3.c, while booting */
+#define HIDDEN_LINEAR 0xfffffe0000001000ul /* the page of ring3.c; descriptors, later */
 #define MANY_PAGES (~0ul)
 
 struct frame_use {
@@ -127,19 +127,21 @@ struct processor {
 	uint64_t code_generation;
 	uint32_t epoch; /* moves at every flush, from 1 */
 	struct frame_use *frames;
-	char *hidden;           /* a page outside the arena */
+	char *hidden;           /* two pages outside the arena */
 	uint64_t hidden_paddr;  /* where the engine sees it */
 	uint64_t hidden_linear; /* where it is shown now; 0: nowhere */
 	bool looking;           /* the engine looks for code that it has translated */
 	uint64_t looked_frame;  /* in this frame; NO_FRAME: wherever the page is mapped */
+	uint64_t scrap_paddr;   /* the page behind it: for stores that are not to be */
 	uint64_t nothing_paddr; /* a page that does not exist */
 	struct run_exit exit;
-	bool stopped;                  /* a hook has set exit.reason */
-	bool again;                    /* or wants only to be entered anew */
-	context *caller;               /* who made the system call that exit tells of */
-	uint64_t call_flags;           /* at the last system call */
-	uint64_t retranslate;          /* drop what was made of this linear page's code; 0: none */
-	uint64_t at_port, rax_at_port; /* rip and rax where one was named; 0: nowhere */
+	bool stopped;         /* a hook has set exit.reason */
+	bool again;           /* or wants only to be entered anew */
+	context *caller;      /* who made the system call that exit tells of */
+	uint64_t call_flags;  /* at the last system call */
+	uint64_t retranslate; /* drop what was made of this linear page's code; 0: none */
+	uint64_t refused_at,
+		rax_before; /* rip and rax of an instruction that is refused; 0: none */
 	uint64_t tsc;
 	uint64_t blocks_held; /* blocks_left, while holding */
 	bool holding;
@@ -198,6 +200,17 @@ static inline bool is_canonical(uint64_t addr)
 {
 	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
 }
+
+/* Exceptions. */
+enum {
+	VECTOR_DEBUG = 1,
+	VECTOR_BREAKPOINT = 3,
+	VECTOR_OVERFLOW = 4,
+	VECTOR_INVALID = 6,
+	VECTOR_STACK = 12,
+	VECTOR_PROTECTION = 13,
+	VECTOR_PAGE_FAULT = 14
+};
 
 /* run.c */
 extern const struct engine_hook_spec run_hooks[];
@@ -260,6 +273,13 @@ bool operand_may_want(uint8_t byte, uint8_t next);
 bool operand_look(processor *p, uint64_t address, const struct insn *in, const uint8_t *bytes);
 void operands_settle(processor *p);
 void operands_forget(processor *p);
+
+uint64_t general(processor *p, uint8_t number); /* a general register; NO_REGISTER: 0 */
+uint64_t operand_at(processor *p, const struct insn *in, uint64_t address);
+
+/* exceptions.c */
+bool reads_descriptor(processor *p);
+void correct_exception(processor *p);
 
 /* steps.c */
 void steps_note_fill(processor *p, struct frame_use *use, uint64_t linear);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define CODE_BYTES (32u << 20) /* of translated code */
-#define CR0_START 0x80010033ul /* PE MP ET NE WP PG */
+#define CR0_START 0x80050033ul /* PE MP ET NE WP AM PG */
 #define CR4_START 0x620ul      /* PAE OSFXSR OSXMMEXCPT */
 #define MSR_EFER 0xc0000080u
 #define EFER_START 0xd01ul /* SCE LME LMA NXE */
@@ -24,18 +24,17 @@
 #define CODE_AT 0x100  /* offsets in the hidden page */
 #define FRAME_AT 0x200 /* what iretq pops */
 #define TEST_AT 0x300
+#define HIDDEN_BYTES (2 * PAGE_SIZE)
 #define TEST_LINEAR 0x10000ul
 #define VECTOR_DIVIDE 0
 #define VECTOR_DOUBLE_FAULT 8
 
-/* Null, kernel code and data, 32-bit user code, user data, user code: Linux's selectors. */
-static const uint64_t gdt[] = { 0,
-				0,
-				0x00af9b000000ffff,
-				0x00cf93000000ffff,
-				0x00cffb000000ffff,
-				0x00cff3000000ffff,
-				0x00affb000000ffff };
+/* Linux's: code and data of kernel and users, and the limit of the last tells processor and node. */
+static const uint64_t gdt[16] = {
+	[1] = 0x00cf9b000000ffff, [2] = 0x00af9b000000ffff,  [3] = 0x00cf93000000ffff,
+	[4] = 0x00cffb000000ffff, [5] = 0x00cff3000000ffff,  [6] = 0x00affb000000ffff,
+	[8] = 0x00008b0000004087, [15] = 0x0040f50000000000,
+};
 static const uint8_t iretq[] = { 0x48, 0xcf };
 static const uint8_t divide[] = { 0x31, 0xc9, 0xf7, 0xf1 }; /* xor ecx,ecx; div ecx */
 
@@ -59,12 +58,17 @@ static void fill_hidden(processor *p)
 static void set_system_registers(processor *p)
 {
 	struct engine_msr efer = { MSR_EFER, EFER_START };
+	/* Where Linux has them: programs can ask. */
 	struct engine_mmr table = { .base = HIDDEN_LINEAR, .limit = sizeof(gdt) - 1 };
+	struct engine_mmr gates = { .base = HIDDEN_LINEAR - PAGE_SIZE, .limit = PAGE_SIZE - 1 };
+	struct engine_mmr state = { .selector = 0x40 };
 
 	p->lib.call.reg_write(p->uc, REG_MSR, &efer);
 	write_reg(p, REG_CR4, CR4_START);
 	write_reg(p, REG_CR0, CR0_START);
 	p->lib.call.reg_write(p->uc, REG_GDTR, &table);
+	p->lib.call.reg_write(p->uc, REG_IDTR, &gates);
+	p->lib.call.reg_write(p->uc, REG_TR, &state);
 	write_reg(p, REG_CS, KERNEL_CS);
 	write_reg(p, REG_SS, KERNEL_SS);
 	write_reg(p, REG_RIP, HIDDEN_LINEAR + CODE_AT);
@@ -178,8 +182,9 @@ static int64_t open_engine(processor *p)
 	if (error)
 		return error;
 	p->hidden_paddr = m->arena_bytes;
-	p->nothing_paddr = p->hidden_paddr + PAGE_SIZE;
-	if (p->lib.call.mem_map_ptr(p->uc, p->hidden_paddr, PAGE_SIZE, ALLOW_ALL, p->hidden))
+	p->scrap_paddr = p->hidden_paddr + PAGE_SIZE;
+	p->nothing_paddr = p->hidden_paddr + HIDDEN_BYTES;
+	if (p->lib.call.mem_map_ptr(p->uc, p->hidden_paddr, HIDDEN_BYTES, ALLOW_ALL, p->hidden))
 		return failed(p, "it does not take a page of its own");
 	if (engine_add_hooks(&p->lib, p->uc, run_hooks, nr_run_hooks, p) || hook_nothing(p))
 		return failed(p, "it does not take a hook");
@@ -199,7 +204,7 @@ int64_t run_create(machine *m, const char *library, processor **out)
 	link_alone(&p->queue);
 	words_open(p);
 	p->frames = host_reserve(m->nr_pages * sizeof(*p->frames));
-	p->hidden = host_reserve(PAGE_SIZE);
+	p->hidden = host_reserve(HIDDEN_BYTES);
 	if (!p->frames || !p->hidden)
 		return -ENOMEM;
 	int64_t error = engine_load(&p->lib, library);
@@ -221,7 +226,7 @@ void run_destroy(processor *p)
 	if (p->frames)
 		host_release(p->frames, p->machine->nr_pages * sizeof(*p->frames));
 	if (p->hidden)
-		host_release(p->hidden, PAGE_SIZE);
+		host_release(p->hidden, HIDDEN_BYTES);
 	free(p->given);
 	free(p->shared);
 	free(p->notes);

@@ -18,13 +18,7 @@
 #define FILLS_BEFORE_GROWTH 1024
 #define AUDIT_ROOM 1024
 #define MAX_TRIES 4
-#define OPCODE_INT 0xcd
-#define INT_BYTES 2
 #define TSC_STEP 1000
-#define VECTOR_DEBUG 1
-#define VECTOR_BREAKPOINT 3
-#define VECTOR_OVERFLOW 4
-#define VECTOR_GENERAL_PROTECTION 13
 #define VECTOR_IA32_CALL 0x80
 #define LOW_HALF 0xfffffffful
 
@@ -345,7 +339,7 @@ static bool show_hidden(processor *p, struct engine_tlb_entry *entry)
 /* Not an address at all: no page fault, and no address to tell. */
 static bool stop_general_protection(processor *p)
 {
-	p->exit.vector = VECTOR_GENERAL_PROTECTION;
+	p->exit.vector = VECTOR_PROTECTION;
 	return stop_run(p, RUN_EXCEPTION);
 }
 
@@ -382,6 +376,8 @@ static bool fill_hook(engine *uc, uint64_t linear, int type, struct engine_tlb_e
 		return show_code(p, linear, entry);
 	if (p->stopped || !p->mm)
 		return false;
+	if (linear == HIDDEN_LINEAR && access == ACCESS_READ && reads_descriptor(p))
+		return show_hidden(p, entry);
 	if (p->probing)
 		return probe_fill(p, linear, access, entry);
 	if (!is_canonical(linear))
@@ -432,18 +428,28 @@ static void interrupt_hook(engine *uc, uint32_t vector, void *arg)
 	raise_exception(p, vector);
 }
 
-/*
- * Ports are the kernel's: the engine itself would let anyone at them.  It ends the instruction before
- * it stops: what that has changed is put back in leave().
- */
+/* The engine ends an instruction before it stops: what this one has changed is put back in leave(). */
+static void refuse(processor *p, uint32_t vector)
+{
+	p->refused_at = read_reg(p, REG_RIP);
+	p->rax_before = read_reg(p, REG_RAX);
+	raise_exception(p, vector);
+}
+
+static void put_back(processor *p)
+{
+	if (!p->refused_at)
+		return;
+	write_reg(p, REG_RIP, p->refused_at);
+	write_reg(p, REG_RAX, p->rax_before);
+	p->refused_at = 0;
+}
+
+/* Ports are the kernel's: the engine itself would let anyone at them. */
 static uint32_t in_hook(engine *uc, uint32_t port, int size, void *arg)
 {
-	processor *p = arg;
-
 	(void)uc, (void)port, (void)size;
-	p->at_port = read_reg(p, REG_RIP);
-	p->rax_at_port = read_reg(p, REG_RAX);
-	raise_exception(p, VECTOR_GENERAL_PROTECTION);
+	refuse(arg, VECTOR_PROTECTION);
 	return 0;
 }
 
@@ -453,19 +459,11 @@ static void out_hook(engine *uc, uint32_t port, int size, uint32_t value, void *
 	in_hook(uc, port, size, arg);
 }
 
-static void undo_port(processor *p)
-{
-	if (!p->at_port)
-		return;
-	write_reg(p, REG_RIP, p->at_port);
-	write_reg(p, REG_RAX, p->rax_at_port);
-	p->at_port = 0;
-}
-
+/* As on a processor that has it for 32-bit code alone. */
 static void sysenter_hook(engine *uc, void *arg)
 {
 	(void)uc;
-	raise_exception(arg, VECTOR_GENERAL_PROTECTION);
+	refuse(arg, VECTOR_INVALID);
 }
 
 /* The host's clock must not show: time is what the program does. */
@@ -473,8 +471,9 @@ static int rdtsc_hook(engine *uc, void *arg)
 {
 	processor *p = arg;
 
+	(void)uc;
 	if (p->current->no_tsc) {
-		in_hook(uc, 0, 0, arg);
+		refuse(p, VECTOR_PROTECTION);
 		return 1;
 	}
 	p->tsc += TSC_STEP;
@@ -599,7 +598,7 @@ void begin_run(processor *p)
 {
 	memset(&p->exit, 0, sizeof(p->exit));
 	p->stopped = p->again = p->leaving = false;
-	p->at_port = 0;
+	p->refused_at = 0;
 	p->caller = NULL;
 }
 
@@ -674,20 +673,6 @@ void count_work(processor *p, uint64_t calls)
 		p->machine->events->ahead_ns = 0;
 }
 
-/* The engine tells of `int n` as of exception n, with rip behind it. */
-static bool behind_int(processor *p)
-{
-	uint8_t bytes[INT_BYTES];
-
-	for (uint64_t i = 0; i < INT_BYTES; i++) {
-		int64_t at = mm_translate(p->mm, p->exit.rip - INT_BYTES + i, ACCESS_READ);
-		if (at < 0)
-			return false;
-		bytes[i] = (uint8_t)p->machine->arena[at];
-	}
-	return bytes[0] == OPCODE_INT && bytes[1] == p->exit.vector;
-}
-
 /* Who stopped at an instruction, or in its middle, is not to stop there again when it goes on. */
 static void note_for_debugger(processor *p)
 {
@@ -727,7 +712,7 @@ static bool sleeps(processor *p)
 static bool at_fault(const struct run_exit *e)
 {
 	bool trap = e->vector == VECTOR_BREAKPOINT || e->vector == VECTOR_OVERFLOW ||
-		    (e->vector == VECTOR_DEBUG && !e->software);
+		    e->vector == VECTOR_DEBUG;
 
 	if (e->reason == RUN_EXCEPTION)
 		return !trap;
@@ -746,21 +731,18 @@ static int64_t leave_for(processor *p)
 		take_ia32_call(p);
 		return RUN_IA32_CALL;
 	}
-	undo_port(p);
+	put_back(p);
 	p->exit.rip = read_reg(p, REG_RIP);
 	if (p->debug)
 		note_for_debugger(p);
 	if (p->exit.reason == RUN_EVENT)
 		note_for_watcher(p);
-	if (p->exit.reason == RUN_EXCEPTION) {
-		p->exit.software = behind_int(p);
-		if (p->exit.software && p->exit.vector != VECTOR_BREAKPOINT &&
-		    p->exit.vector != VECTOR_OVERFLOW)
-			write_reg(p, REG_RIP, p->exit.rip -= INT_BYTES);
+	if (p->exit.reason == RUN_EXCEPTION || p->exit.reason == RUN_FAULT)
+		correct_exception(p);
+	if (p->exit.reason == RUN_EXCEPTION)
 		mend_exception(p);
-	} else if (p->exit.reason == RUN_FAULT || p->exit.status == NEED_USER) {
+	else if (p->exit.reason == RUN_FAULT || p->exit.status == NEED_USER)
 		find_address(p);
-	}
 	p->current->resume = at_fault(&p->exit);
 	return (int64_t)p->exit.reason;
 }

@@ -41,8 +41,9 @@ struct run_exit {
 	int64_t status;
 	uint64_t vector;
 	uint64_t rip;
-	uint64_t software; /* the vector came from an int instruction */
-	uint64_t asked;    /* RUN_NEED: how often the same access has asked before, in a row */
+	uint64_t error;     /* RUN_EXCEPTION: its error code */
+	uint64_t asked_for; /* RUN_EXCEPTION 1: by int1 */
+	uint64_t asked;     /* RUN_NEED: how often the same access has asked before, in a row */
 };
 
 struct run_counters {

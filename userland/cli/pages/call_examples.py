@@ -463,6 +463,8 @@ EXAMPLES: dict[str, str] = {
         "sys.store(addr, pack('<3i', 0, 0, -1));"
         " sys.rt_tgsigqueueinfo(child.pid, child.pid, sys.SIGUSR1, addr)"
     ),
+    "uretprobe": "child.uretprobe()",
+    "uprobe": "sys.uprobe()",
     "sigaltstack": "sys.store(addr, pack('<QiiQ', addr, 0, 0, 4 * PAGE)); sys.sigaltstack(addr, 0)",
     "kill": "sys.kill(child.pid, sys.SIGTERM); sys.wait4(child.pid)",
     "tkill": "sys.tkill(child.pid, sys.SIGKILL)",
