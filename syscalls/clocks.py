@@ -18,8 +18,15 @@ UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTT
 CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
 ALARM_CLOCKS = frozenset({8, 9})  # REALTIME_ALARM, BOOTTIME_ALARM
 NO_SLEEP_CLOCKS = frozenset({3, 4, 5, 6})  # THREAD_CPUTIME_ID, MONOTONIC_RAW, the coarse ones
+# A negative clock's lowest bits: a thread's and no process's; by the scheduler; a device's.
+PER_THREAD, CPUCLOCK_SCHED, CLOCK_FD = 4, 2, 3
 ITIMER_REAL = 0
 TIME_PAIR, OLD_PAIR = struct.Struct("<qq"), struct.Struct("<ii")  # of the i386 table's old calls
+
+
+def is_of_device(clock: int) -> bool:
+    """Tell whether a clock is an open device's: there are none that keep time."""
+    return clock < 0 and clock & (PER_THREAD | CLOCK_FD) == CLOCK_FD
 
 
 def duration_in(task: Task, addr: int, parts: int = SECOND, pair: struct.Struct = TIME_PAIR) -> int:

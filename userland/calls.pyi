@@ -973,7 +973,8 @@ class Calls:
     def clock_nanosleep(self, clock: int, flags: int, request: int, remain: int) -> int:
         """Sleep on a clock, until a time of it with TIMER_ABSTIME.
 
-        Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (CPU time, coarse, raw, alarms).
+        A clock of processor time counts what a process, or another thread, does meanwhile.
+        Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (coarse, raw, alarms, devices).
         Source: clock_nanosleep(2).
         """
 
@@ -2519,8 +2520,8 @@ class Calls:
     def timer_settime(self, number: int, flags: int, new: int, old: int = 0) -> int:
         """Set a timer from struct itimerspec at new (0: off); store the old one.
 
-        flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT; ENOSYS in a Python program, for a signal that
-        nothing would send. Source: timer_settime(2).
+        flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT, ESRCH (whose time it counts is gone); ENOSYS in
+        a Python program, for a signal that nothing would send. Source: timer_settime(2).
         """
 
     def timerfd_create(self, clock: int, flags: int = 0) -> int:

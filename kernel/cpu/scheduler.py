@@ -24,7 +24,7 @@ from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.errors import PUBLIC, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
-from pkern.kernel.tasks import rseq, signals
+from pkern.kernel.tasks import cpu_clocks, rseq, signals
 from pkern.kernel.tasks.futex import PrivateWord, Sleeper
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
@@ -493,7 +493,8 @@ class Scheduler:
         looks = task.seccomp is not None or task.dispatch is not None
         watched = task.trace is not None or looks or thread.stopped
         asks = task.attention or task.revirt_vsyscalls or task.attributes.nice > 0
-        timed = group.posix_timers or not CPU_TIMERS.keys().isdisjoint(group.timers)
+        timed = bool(group.posix_timers or group.clocked)
+        timed |= not CPU_TIMERS.keys().isdisjoint(group.timers)
         bounded = group.rlimits.soft["cpu"] != RLIM_INFINITY
         return not (watched or asks or timed or bounded) and task.has_rights_of(group.leader)
 
@@ -521,8 +522,8 @@ class Scheduler:
         group = task.group
         if group.timers:
             self._check_cpu_timers(group)
-        if group.posix_timers:
-            group.posix_timers.look()
+        if group.clocked:
+            cpu_clocks.look(group)
         if group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
             self._over_cpu_limit(group)
 

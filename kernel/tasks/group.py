@@ -38,8 +38,9 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
+    from pkern.kernel.tasks.cpu_clocks import CpuSleep
     from pkern.kernel.tasks.machine import Machine
-    from pkern.kernel.tasks.posix_timers import PosixTimers
+    from pkern.kernel.tasks.posix_timers import PosixTimer, PosixTimers
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Interval
     from pkern.kernel.tasks.trace import Trace
@@ -79,11 +80,11 @@ class Group:
     """
 
     __slots__ = (
-        "autogroup_nice", "children", "continued", "cpu_ns", "ended", "executes", "exit_code",
-        "exit_signal", "gone", "gone_io", "kernel", "last_told", "leader", "limits", "live",
-        "max_rss", "oom_score_adj", "oom_score_adj_min", "parent", "pending", "pgid", "pid",
-        "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid", "stop_seen",
-        "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
+        "autogroup_nice", "children", "clocked", "continued", "cpu_ns", "ended", "executes",
+        "exit_code", "exit_signal", "gone", "gone_io", "kernel", "last_told", "leader",
+        "limits", "live", "max_rss", "oom_score_adj", "oom_score_adj_min", "parent", "pending",
+        "pgid", "pid", "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid",
+        "stop_seen", "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
     )  # fmt: skip
 
     def __init__(self, kernel: Machine, leader: Task, origin: Group | None) -> None:
@@ -104,6 +105,7 @@ class Group:
         self.stop_seen = self.continued = False  # what wait4 has still to report
         self.timers: dict[int, Interval] = {}  # by ITIMER_*, once one was asked for
         self.posix_timers: PosixTimers | None = None  # once one was made
+        self.clocked: list[CpuSleep | PosixTimer] = []  # what waits for its processor time
         self.restores_timer_ids = 0  # 1: timer_create is told which number to give
         self.cpu_ns = 0  # of all its threads, ended ones too, but for the turn they are in
         self.gone = self.waited_for = NOTHING

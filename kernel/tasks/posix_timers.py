@@ -15,20 +15,21 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signals import SigInfo, queue_for_process, queue_for_thread
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.cpu_clocks import CpuClock
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
 
 SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID = 0, 1, 2, 4
 SI_TIMER = -2
 INT_MAX = (1 << 31) - 1
-REALTIME_CLOCKS, PROCESS_CLOCK, THREAD_CLOCK = frozenset({0, 11}), 2, 3
+REALTIME_CLOCKS = frozenset({0, 11})
 
 
 class PosixTimer:
     """One timer of a process.
 
     due: when it expires next, in nanoseconds of its clock; 0: it is off. thread: whom its signal is
-    for; None: any of the process. timed: whose processor time a clock of one counts. shot tells an
+    for; None: any of the process. timed: the clock, if it counts processor time. shot tells an
     older setting's wake-up from this one's. pending: its signal waits; stale: an older setting's.
     """
 
@@ -39,24 +40,17 @@ class PosixTimer:
         self.number, self.clock = number, clock
         self.notify, self.signo, self.value = notify, signo, value
         self.thread: Task | None = None
-        self.timed: Task | None = None
+        self.timed: CpuClock | None = None
         self.due = self.interval = 0
         self.overrun = 0
         self.pending = self.stale = 0
         self.shot = 0
 
-    @property
-    def by_processor_time(self) -> bool:
-        """Whether its clock counts the time that a process or thread runs."""
-        return self.clock in (PROCESS_CLOCK, THREAD_CLOCK)
-
     def now(self) -> int:
         """Return the time of its clock, nanoseconds."""
         clock = self.group.kernel.clock
-        if self.clock == PROCESS_CLOCK:
-            return self.group.time_ns
         if self.timed is not None:
-            return self.timed.time_ns
+            return self.timed.now()
         return clock.realtime_ns if self.clock in REALTIME_CLOCKS else clock.now_ns
 
     # ---- setting ----
@@ -71,6 +65,8 @@ class PosixTimer:
         """Let it rest; its signal is void."""
         self.shot += 1
         self.due = 0
+        if self.timed is not None:
+            self.timed.leave(self)
         if self.pending:
             self.pending, self.stale = 0, 1
 
@@ -85,9 +81,11 @@ class PosixTimer:
 
     def _arm(self) -> None:
         scheduler, shot = self.group.kernel.scheduler, self.shot
-        if not self.due or self.by_processor_time or self.notify == SIGEV_NONE:
+        if not self.due or self.notify == SIGEV_NONE:
             return
-        if scheduler is not None:
+        if self.timed is not None:
+            self.timed.watch(self)
+        elif scheduler is not None:
             when = self.group.kernel.clock.now_ns + max(0, self.due - self.now())
             scheduler.at(when, lambda: self._wake(shot))
 
@@ -97,6 +95,8 @@ class PosixTimer:
 
     def left(self) -> tuple[int, int]:
         """Return the interval, and the nanoseconds to the next time; of one that is late, 1."""
+        if self.timed is not None and not self.timed.known:
+            return 0, 0
         if not self.due:
             return self.interval, 0
         now = self.now()
@@ -113,6 +113,8 @@ class PosixTimer:
         """Expire, if it is time."""
         if not self.due or self.pending or self.notify == SIGEV_NONE or self.now() < self.due:
             return
+        if self.timed is not None:
+            self.timed.leave(self)
         info = SigInfo(self.signo, SI_TIMER, si_pid=self.number, si_value=self.value, timer=self)
         self.pending = 1
         if not self.interval:
@@ -171,12 +173,6 @@ class PosixTimers(dict[int, PosixTimer]):
             raise SyscallError(errno.EBUSY)
         self._next = number + 1 & INT_MAX
         return number
-
-    def look(self) -> None:
-        """Let those expire that count processor time."""
-        for timer in list(self.values()):
-            if timer.by_processor_time:
-                timer.look()
 
     def delete_all(self) -> None:
         """Forget them: the process has ended, or runs another program."""

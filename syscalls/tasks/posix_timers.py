@@ -13,14 +13,21 @@ from pkern.kernel.tasks.posix_timers import (
     SIGEV_SIGNAL,
     SIGEV_THREAD,
     SIGEV_THREAD_ID,
-    THREAD_CLOCK,
     PosixTimer,
     PosixTimers,
 )
 from pkern.kernel.tasks.signals import NSIG, queued_of
-from pkern.syscalls.clocks import ALARM_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS, machines
+from pkern.syscalls.clocks import (
+    ALARM_CLOCKS,
+    CPU_CLOCKS,
+    REALTIME_CLOCKS,
+    UPTIME_CLOCKS,
+    is_of_device,
+    machines,
+)
 from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
+from pkern.syscalls.tasks.time import cpu_clock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -34,9 +41,9 @@ TIMES = struct.Struct("<4q")  # struct itimerspec
 
 def _need_clock(task: Task, clock: int) -> None:
     """Refuse a clock that timers cannot have. Errors: EINVAL, EOPNOTSUPP, EPERM."""
-    if clock in ALARM_CLOCKS:
-        raise SyscallError(errno.EOPNOTSUPP)  # nothing wakes the machine
-    if clock not in CLOCKS:
+    if clock in ALARM_CLOCKS or is_of_device(clock):  # nothing wakes the machine
+        raise SyscallError(errno.EOPNOTSUPP)
+    if clock >= 0 and clock not in CLOCKS:
         known = clock in REALTIME_CLOCKS | UPTIME_CLOCKS
         raise SyscallError(errno.EOPNOTSUPP if known else errno.EINVAL)
 
@@ -72,7 +79,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
         raise SyscallError(errno.EINVAL)
     timer = PosixTimer(task.group, number, clock, notify, signo, value if event else number)
     timer.thread = thread
-    timer.timed = task if clock == THREAD_CLOCK else None
+    timer.timed = cpu_clock(task, clock) if clock < 0 or clock in CPU_CLOCKS else None
     task.mm.copy_out(store, struct.pack("<i", number))
     timers[number] = timer
     return 0
@@ -102,8 +109,8 @@ def _pack(values: tuple[int, int], times: struct.Struct) -> bytes:
 def timer_settime(task: Task, number: int, flags: int, new: int, old: int = 0) -> int:
     """Set a timer from struct itimerspec at new (0: off); store the old one.
 
-    flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT; ENOSYS in a Python program, for a signal that
-    nothing would send. Source: timer_settime(2).
+    flags: TIMER_ABSTIME. Errors: EINVAL, EFAULT, ESRCH (whose time it counts is gone); ENOSYS in
+    a Python program, for a signal that nothing would send. Source: timer_settime(2).
     """
     return set_timer(task, number, flags, new, old, TIMES)
 
@@ -119,6 +126,8 @@ def set_timer(task: Task, number: int, flags: int, new: int, old: int, times: st
     interval, value = words[0] * SECOND + words[1], words[2] * SECOND + words[3]
     if value and timer.notify != SIGEV_NONE and task.kernel.scheduler is None:
         raise SyscallError(errno.ENOSYS)
+    if timer.timed is not None and not timer.timed.known:
+        raise SyscallError(errno.ESRCH)
     before = timer.left()
     due = machines(task, timer.clock, value) if flags & TIMER_ABSTIME else timer.now() + value
     timer.set(min(max(due, 1), NEVER_NS) if value else 0, interval if value else 0)

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.cpu_clocks import CpuClock
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
+    CLOCK_FD,
     CPU_CLOCKS,
+    CPUCLOCK_SCHED,
+    PER_THREAD,
     REALTIME_CLOCKS,
     TIME_PAIR,
     UPTIME_CLOCKS,
@@ -27,38 +31,33 @@ ZONE_BYTES = 8
 TIMEX = struct.Struct("<I4x4qi4x6q112x")
 LAST_DATE = (9_223_372_036 - 30 * 365 * 86_400) * SECOND  # TIME_SETTOD_SEC_MAX
 COARSE_CLOCKS = frozenset({5, 6})
-CLOCK_THREAD_CPUTIME_ID, THREAD_CLOCK = 3, 4
-CLOCK_FD = 3  # the kind of a negative clock that names a device
+CLOCK_THREAD_CPUTIME_ID = 3
 COARSE_NS = 4_000_000
 TIME_ERROR, STA_UNSYNC = 5, 0x40
 
 
-def _cpu_clock(task: Task, clock: int) -> int:
-    """Return the processor time of a clock of clock_getcpuclockid(3), negative. Errors: EINVAL.
+def cpu_clock(task: Task, clock: int) -> CpuClock:
+    """Return the clock of processor time that a number, 2, 3 or negative, names. Errors: EINVAL.
 
-    A thread's clock (THREAD_CLOCK) is for its own process. Source: pid_for_clock() of Linux 6.18.
+    A thread's clock (PER_THREAD) is for its own process. Source: clock_getcpuclockid(3),
+    pid_for_clock() of Linux 6.18.
     """
-    pid, kind = ~(clock >> 3), clock & 3
-    target = task.find(pid) if pid else task
+    if clock in CPU_CLOCKS:
+        return CpuClock(task.group, task if clock == CLOCK_THREAD_CPUTIME_ID else None)
+    pid, kind, per_thread = ~(clock >> 3), clock & 3, clock & PER_THREAD
+    target = task.find(pid) if pid else task if per_thread else task.group.leader
     if target is None or kind == CLOCK_FD:
         raise SyscallError(errno.EINVAL)
-    if clock & THREAD_CLOCK:
-        if target.group is not task.group:
-            raise SyscallError(errno.EINVAL)
-        return thread_time(target)
-    if target is not task and target is not target.group.leader:
+    if target.group is not task.group if per_thread else target is not target.group.leader:
         raise SyscallError(errno.EINVAL)
-    return process_time(target)
+    return CpuClock(target.group, target if per_thread else None)
 
 
-def thread_time(task: Task) -> int:
-    """Return the nanoseconds a thread has run; all of time is a Python program's own."""
-    return task.kernel.clock.now_ns if task.context is None else task.time_ns
-
-
-def process_time(task: Task) -> int:
-    """Return the nanoseconds that all threads of a process have run; as thread_time()."""
-    return task.kernel.clock.now_ns if task.context is None else task.group.time_ns
+def _read_cpu_clock(task: Task, clock: int) -> int:
+    """Return a negative clock's time; a thread may read its process's by its own number, too."""
+    if clock & PER_THREAD == 0 and clock & 3 != CLOCK_FD and task.find(~(clock >> 3)) is task:
+        return CpuClock(task.group).now()
+    return cpu_clock(task, clock).now()
 
 
 def clock_gettime(task: Task, clock: int) -> int:
@@ -66,11 +65,11 @@ def clock_gettime(task: Task, clock: int) -> int:
     if clock in REALTIME_CLOCKS:
         return task.kernel.clock.realtime_ns
     if clock in CPU_CLOCKS:
-        return thread_time(task) if clock == CLOCK_THREAD_CPUTIME_ID else process_time(task)
+        return cpu_clock(task, clock).now()
     if clock in UPTIME_CLOCKS:
         return task.kernel.clock.now_ns + ahead_of(task, clock)
     if clock < 0:
-        return _cpu_clock(task, clock)
+        return _read_cpu_clock(task, clock)
     raise SyscallError(errno.EINVAL)
 
 
@@ -82,6 +81,9 @@ def clock_gettime_raw(task: Task, clock: int) -> bytes:
 
 def clock_getres(task: Task, clock: int) -> int:
     """Return the nanoseconds that a clock moves by. Errors: EINVAL. Source: clock_getres(2)."""
+    if clock < 0:
+        cpu_clock(task, clock)
+        return 1 if clock & 3 == CPUCLOCK_SCHED else COARSE_NS
     clock_gettime(task, clock)
     return COARSE_NS if clock in COARSE_CLOCKS else 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.cpu_clocks import CpuSleep
 from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, Signal, send
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.wait import Restart, WouldBlock
@@ -17,15 +18,18 @@ from pkern.syscalls.clocks import (
     CPU_CLOCKS,
     ITIMER_REAL,
     NO_SLEEP_CLOCKS,
+    PER_THREAD,
     REALTIME_CLOCKS,
     TIME_PAIR,
     UPTIME_CLOCKS,
     duration_in,
+    is_of_device,
     machines,
     pass_time,
 )
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
+from pkern.syscalls.tasks.time import cpu_clock
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -99,7 +103,8 @@ def sleep_for(task: Task, nanoseconds: int, remain: int, pair: struct.Struct = T
 def clock_nanosleep(task: Task, clock: int, flags: int, request: int, remain: int) -> int:
     """Sleep on a clock, until a time of it with TIMER_ABSTIME.
 
-    Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (CPU time, coarse, raw, alarms).
+    A clock of processor time counts what a process, or another thread, does meanwhile.
+    Errors: EINVAL, EFAULT, EINTR, EOPNOTSUPP (coarse, raw, alarms, devices).
     Source: clock_nanosleep(2).
     """
     return sleep_on(task, clock, flags, request, remain, TIME_PAIR)
@@ -109,20 +114,59 @@ def sleep_on(
     task: Task, clock: int, flags: int, request: int, remain: int, pair: struct.Struct
 ) -> int:
     """Sleep on a clock; pair: the layout of the times. Errors: as clock_nanosleep."""
-    if clock in NO_SLEEP_CLOCKS:
+    if clock in NO_SLEEP_CLOCKS or is_of_device(clock):
         raise SyscallError(errno.EOPNOTSUPP)
     if clock >= 0 and clock not in REALTIME_CLOCKS | UPTIME_CLOCKS | ALARM_CLOCKS:
         raise SyscallError(errno.EINVAL)
     wanted = duration_in(task, request, pair=pair)
-    if clock < 0:
-        raise SyscallError(errno.EINVAL)
-    if clock in CPU_CLOCKS | ALARM_CLOCKS:  # nothing counts meanwhile, nothing wakes the machine
+    if clock in ALARM_CLOCKS:  # nothing wakes the machine
         raise SyscallError(errno.EOPNOTSUPP)
+    if clock < 0 or clock in CPU_CLOCKS:
+        return _sleep_by_work(task, clock, flags, wanted, remain, pair)
     if not flags & TIMER_ABSTIME:
         return sleep_for(task, wanted, remain, pair)
     if clock in REALTIME_CLOCKS:
         wanted += task.kernel.clock.now_ns - task.kernel.clock.realtime_ns
     return sleep_until(task, machines(task, clock, wanted))
+
+
+def _need_other(task: Task, clock: int) -> None:
+    """Refuse a thread that would sleep until it has run for some time. Errors: EINVAL."""
+    if clock < 0 and clock & PER_THREAD and ~(clock >> 3) in (0, task.number):
+        raise SyscallError(errno.EINVAL)
+
+
+def _sleep_by_work(
+    task: Task, clock: int, flags: int, wanted: int, remain: int, pair: struct.Struct
+) -> int:
+    """Sleep until a process, or another thread, has run so long. Errors: EINVAL, EINTR, EFAULT.
+
+    Source: posix_cpu_nsleep() of Linux 6.18.
+    """
+    _need_other(task, clock)
+    sleep: CpuSleep | None = task.thread.progress
+    if sleep is None:
+        counted = cpu_clock(task, clock)
+        sleep = CpuSleep(counted, wanted if flags & TIMER_ABSTIME else counted.now() + wanted)
+    if task.context is None:
+        return sleep_until(task, task.kernel.clock.now_ns + max(0, sleep.due - sleep.clock.now()))
+    if sleep.clock.now() >= sleep.due:
+        sleep.stop()
+        return 0
+
+    def interrupted() -> None:
+        sleep.stop()
+        if remain and not flags & TIMER_ABSTIME:
+            rest = max(0, sleep.due - sleep.clock.now())
+            task.mm.copy_out(remain, pair.pack(*divmod(rest, SECOND)))
+
+    sleep.clock.watch(sleep)
+    raise WouldBlock(
+        sleep.key,
+        progress=sleep,
+        restart=Restart.UNLESS_HANDLED if flags & TIMER_ABSTIME else Restart.CONTINUE,
+        interrupted=interrupted,
+    )
 
 
 # ---- interval timers ----
