@@ -412,7 +412,7 @@ class Kernel:
     def wake(self, key: Hashable) -> None:
         """Wake the tasks in machine code that wait for key (kernel.wait.WouldBlock)."""
         if self.scheduler is not None:
-            self.scheduler.wake(key)
+            self.scheduler.sleepers.wake(key)
 
     def tell_owner(self, file: File, fd: int, code: int, band: int) -> None:
         """Tell a file's owner what it has become ready for (O_ASYNC)."""

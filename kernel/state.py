@@ -48,6 +48,7 @@ HASH_BYTES = 16
 WHOLE = frozenset({"Kernel", "Memory", "Log", "Processor", "SysctlTable", "Watch", "Dumps"})
 FIELDS = {
     "Scheduler": frozenset({"queue", "sleepers"}),
+    "Sleepers": frozenset({"by_key"}),
 }
 COUNTS = frozenset({"faces", "faults", "kernel"})
 PARTS = ("net", "segments", "semaphores", "messages", "queues", "userfaults")

@@ -232,7 +232,7 @@ def raw_calls() -> dict[int, Raw]:
 def missing(task: Task, *registers: int) -> int:
     """Answer a call that does not exist: ENOSYS, noted once."""
     assert task.kernel.scheduler is not None
-    _log_missing(task, task.kernel.scheduler.call_number(task))
+    _log_missing(task, task.kernel.scheduler.calls.number(task))
     raise SyscallError(errno.ENOSYS)
 
 

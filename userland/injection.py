@@ -34,7 +34,8 @@ from pkern.syscalls.strace.filters import calls_of
 from pkern.userland.given import Limit, NotGiven, read_limit, set_limit
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.cpu.observer import Observer
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.task import Task
 
 MAX_ERRNO = 4095
@@ -256,10 +257,11 @@ class Injector:
 
     def attach(self, scheduler: Scheduler) -> None:
         """Change from now on what the scheduler's tasks do."""
-        scheduler.calls = {
+        table = {
             nr: self._raw(NAMES[nr], call) if NAMES[nr] in self._rules else call
-            for nr, call in scheduler.calls.items()
+            for nr, call in scheduler.calls.table.items()
         }
+        scheduler.calls.use(table)
         self._before, scheduler.observer = scheduler.observer, self
 
     def python_call(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:

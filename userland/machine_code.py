@@ -175,7 +175,7 @@ def start_program(kernel: Kernel, path: str, given: Given, stdio: Stdio) -> Task
         task.exit(127)
         raise
     task.become(program)
-    scheduler.add(task)
+    scheduler.queue.add(task)
     return task
 
 

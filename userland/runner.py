@@ -36,7 +36,8 @@ from pkern.userland.shown import bind, read_bind, show_root
 from pkern.userland.wall import wall_limit
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.cpu.observer import Observer
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.wait import WouldBlock
     from pkern.userland.failing import Failing
@@ -277,11 +278,13 @@ def _machine(kernel: Kernel | None, boot: Mapping[str, Any]) -> Iterator[Kernel]
 def _scheduling(kernel: Kernel) -> Iterator[Scheduler]:
     """Give the machine's scheduler; who watched it before watches it again afterwards."""
     scheduler = kernel.scheduler or boot_scheduler(kernel)
-    before = scheduler.calls, scheduler.missing, scheduler.observer
+    calls, observer = scheduler.calls, scheduler.observer
+    table, missing = calls.table, calls.missing
     try:
         yield scheduler
     finally:
-        scheduler.calls, scheduler.missing, scheduler.observer = before
+        calls.use(table)
+        calls.missing, scheduler.observer = missing, observer
 
 
 def _run_in_time(

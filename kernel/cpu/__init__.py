@@ -1,1 +1,1 @@
-"""Who has the processor: registers, the scheduler, traps, the page of vsyscalls."""
+"""Who has the processor: registers, the scheduler and its parts, traps, the page of vsyscalls."""

@@ -84,7 +84,7 @@ def ask(task: Task, nr: int, arguments: tuple[int, ...]) -> int:
     thread.progress = None
     if notice.flags & CONTINUE:
         thread.call = nr, arguments
-        return scheduler.make(task, nr, arguments)
+        return scheduler.calls.make(task, nr, arguments)
     if notice.error:
         return notice.error
     return notice.value

@@ -106,13 +106,25 @@ class Processor:
         return str(ffi.string(lib.run_engine_text(self.handle, status)).decode())
 
 
+class Turns(Protocol):
+    """A task's side of the scheduler, as the queue knows it."""
+
+    sleeps_in_call: int
+
+
 class Thread(Protocol):
-    """A task, as its registers know it."""
+    """A task, as its registers and the queue know it."""
 
     @property
     def runner(self) -> Any: ...  # the core's struct runner
     @property
     def cpu(self) -> Context: ...
+    @property
+    def context(self) -> Context | None: ...
+    @property
+    def exit_status(self) -> int | None: ...
+    @property
+    def thread(self) -> Turns: ...
 
 
 Task = TypeVar("Task", bound=Thread)
@@ -121,8 +133,8 @@ Task = TypeVar("Task", bound=Thread)
 class RunQueue(Generic[Task]):
     """The tasks that can run, the next one first, as the core has them (turns.c).
 
-    Scheduler.add() puts them in, next_task() takes them out. Invariant: who is in it is alive and
-    marked as queued; a debugger marks those that it holds back as well.
+    Scheduler.next_task() takes them out. Invariant: who is in it is alive and marked as queued; a
+    debugger marks those that it holds back as well.
     """
 
     def __init__(self, processor: Processor) -> None:
@@ -135,6 +147,12 @@ class RunQueue(Generic[Task]):
 
     def __len__(self) -> int:
         return int(lib.queue_owners(self._handle, ffi.NULL, 0))
+
+    def add(self, task: Task) -> None:
+        """Let a task run in its turn, which the core does not begin by itself."""
+        if task.exit_status is None and not task.thread.sleeps_in_call:
+            assert task.context is not None
+            lib.queue_add(task.context.handle)
 
     def add_first(self, task: Task) -> None:
         """Put a task, which is not in it, before all others."""

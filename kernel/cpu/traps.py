@@ -1,4 +1,4 @@
-"""What a program in machine code did wrong: from the processor's verdict to a signal and the log.
+"""Faults and exceptions of programs in machine code: what is brought, or which signal follows.
 
 Owns the tables from faults and exceptions to Linux's signals, the error code that a handler and a
 tracer see, and the lines that dmesg has for a signal that nobody handles.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.elf import TASK_SIZE
@@ -56,7 +56,22 @@ LOGGED = {
 CODE_BEFORE, CODE_BYTES = 42, 64  # of the instructions that the log shows
 
 
-# ---- signals ----
+# ---- faults ----
+
+
+def serve_need(task: Task, exit_: Any) -> None:
+    """Bring what an access needs, or send its signal; exit_ is the processor's (struct run_exit *).
+
+    Errors: WouldBlock: somebody else is to bring it.
+    """
+    memory, status = task.kernel.memory, int(exit_.status)
+    if status == lib.NEED_USER:  # its monitor may want the very byte
+        memory.need.addr = exit_.addr
+    access, asked = int(exit_.access), int(exit_.asked)
+    try:
+        memory.serve_fault(task, status, asked)
+    except MemoryFault as fault:
+        page_fault(task, fault.signo, fault.code, fault.addr, access)
 
 
 def page_fault(task: Task, signo: int, code: int, addr: int, access: int) -> None:

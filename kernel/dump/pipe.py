@@ -93,7 +93,7 @@ def _run(init: Task, words: list[str], stdin: File) -> None:
         child.context = Context.new(processor, child)
         argv = [execution.encode(word) for word in words]
         child.become(execution.load(child, execution.Wanted(words[0]), lambda: (argv, [])))
-        scheduler.add(child)
+        scheduler.queue.add(child)
     except BaseException:
         child.exit(1)
         raise

@@ -104,14 +104,14 @@ class Emitters(Watch):
             self._replace(kernel.sysctl, "write", self._writing)
 
     def _bind_scheduler(self, scheduler: Any) -> None:
-        self._replace(scheduler, "_put_on", self._putting_on)
-        self._replace(scheduler, "_idle", self._idling)
+        self._replace(scheduler.turns, "put_on", self._putting_on)
+        self._replace(scheduler.idle, "wait", self._idling)
         if self._wants("sched:sched_wak"):
-            self._replace(scheduler, "wake_task", self._waking)
+            self._replace(scheduler.sleepers, "wake_task", self._waking)
         if self._wants("signal:signal_deliver"):
-            self._replace(scheduler, "deliver", self._delivering)
+            self._replace(scheduler.delivery, "deliver", self._delivering)
         if self._wants(*CALL_SYSTEMS):
-            self._replace(scheduler, "_finish_call", self._finishing)
+            self._replace(scheduler.unfinished, "finish", self._finishing)
             self._wrap_calls(scheduler)
         running = scheduler.running
         if running is not None:
@@ -292,17 +292,17 @@ class Emitters(Watch):
                 self._call_points[nr] = (enter, len(table[enter].fields) - 1), leave
 
     def _wrap_calls(self, scheduler: Any) -> None:
-        plain = scheduler.calls
-        scheduler.calls = {nr: self._told(nr, call) for nr, call in plain.items()}
-        self._replace(scheduler, "missing", self._missing)
-        self._calls_before = plain, scheduler.calls
+        plain = scheduler.calls.table
+        scheduler.calls.use({nr: self._told(nr, call) for nr, call in plain.items()})
+        self._replace(scheduler.calls, "missing", self._missing)
+        self._calls_before = plain, scheduler.calls.table
 
     def _unwrap_calls(self) -> None:
         """Put back what we stand for, unless somebody stands before us: then we fall silent."""
         scheduler = self._kernel.scheduler
         plain, ours = self._calls_before
-        if scheduler is not None and scheduler.calls is ours:
-            scheduler.calls = plain
+        if scheduler is not None and scheduler.calls.table is ours:
+            scheduler.calls.use(plain)
         self._calls_before = None, None
 
     _calls_before: tuple[Any, Any] = None, None
@@ -330,7 +330,7 @@ class Emitters(Watch):
     def _missing(self, missing: Call) -> Call:
         def told(task: Task, *registers: int) -> int:
             assert task.kernel.scheduler is not None
-            nr = task.kernel.scheduler.call_number(task)
+            nr = task.kernel.scheduler.calls.number(task)
             return self._told(nr, missing)(task, *registers)
 
         return told

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.futex import PrivateWord
+from pkern.kernel.tasks.kin import is_plain
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.futex_pi import Locks
@@ -105,7 +106,7 @@ def _traces(tasks: TaskTable) -> Iterator[str]:
 
 
 def _sleepers(scheduler: Scheduler) -> Iterator[str]:
-    for key, sleepers in scheduler.sleepers.items():
+    for key, sleepers in scheduler.sleepers.by_key.items():
         for task in sleepers:
             if not _waits_for(task, key):
                 yield f"T6: {task!r} sleeps for {key!r}, which it does not wait for"
@@ -116,10 +117,10 @@ def _turns(tasks: TaskTable, scheduler: Scheduler) -> Iterator[str]:
         runner, thread = task.runner, task.thread
         if runner.asleep and (thread.parked or thread.call or not task.alive or runner.queued):
             yield f"T6: {task!r} sleeps in the core, and does something else"
-        if runner.asleep and PrivateWord(task.mm, runner.asleep) in scheduler.sleepers:
+        if runner.asleep and PrivateWord(task.mm, runner.asleep) in scheduler.sleepers.by_key:
             yield f"T6: the core has {task!r} asleep on a word whose sleepers are Python's"
         kin = task.alive and runner.kin and runner.kin == task.limits.kin
-        if kin and task is not scheduler.running and not scheduler.is_plain(task):
+        if kin and task is not scheduler.running and not is_plain(task):
             yield f"T10: {task!r} may have turns that the core begins"
 
 
@@ -144,7 +145,7 @@ def _answers(tasks: TaskTable, scheduler: Scheduler) -> Iterator[str]:
     for task in tasks.values():
         if task.context is None or not task.alive:
             continue
-        for nr, call in scheduler.calls.items():
+        for nr, call in scheduler.calls.table.items():
             known = task.context.remembered(nr)
             if known is not None and known != call(task, 0, 0, 0, 0, 0, 0):
                 yield f"T9: the core answers {known} to call {nr} of {task!r}"

@@ -114,7 +114,7 @@ def set_word(task: Task, addr: int, value: int) -> None:
 def sleepers_of(task: Task, key: Hashable) -> list[Task]:
     """Return who sleeps on a word, in the order in which they came."""
     scheduler = task.kernel.scheduler
-    return list(scheduler.sleepers_of(key)) if scheduler else []
+    return list(scheduler.sleepers.of(key)) if scheduler else []
 
 
 def need_plain(task: Task, key: Hashable) -> None:
@@ -134,13 +134,13 @@ def wake(task: Task, key: Hashable, count: int, bits: int = ALL_BITS) -> int:
     if scheduler is None:
         return 0
     woken = 0
-    for sleeper in list(scheduler.sleepers_of(key)):
+    for sleeper in list(scheduler.sleepers.of(key)):
         if woken >= max(count, 1):
             break
         if sleeper.thread.progress.target is not None:
             raise SyscallError(errno.EINVAL)
         if sleeper.thread.progress.bits & bits:
             sleeper.thread.progress.wake(key)
-            scheduler.wake_task(sleeper)
+            scheduler.sleepers.wake_task(sleeper)
             woken += 1
     return woken

@@ -102,7 +102,7 @@ class Locks:
             owner = next_lock.owner if next_lock is not None else None
         scheduler = waiter.task.kernel.scheduler
         if lock.key not in self._locks and scheduler is not None:
-            scheduler.hold(lock.key)
+            scheduler.sleepers.hold(lock.key)
         self._locks[lock.key] = waiter.lock = lock
         place = sum(other.rank <= waiter.rank for other in lock.waiters)
         lock.waiters.insert(place, waiter)
@@ -116,7 +116,7 @@ class Locks:
                 del self._locks[lock.key]
                 scheduler = waiter.task.kernel.scheduler
                 if scheduler is not None:
-                    scheduler.release(lock.key)
+                    scheduler.sleepers.release(lock.key)
 
     def release(self, task: Task, addr: int, key: Hashable) -> None:
         """Hand a lock over to the next who waits. Errors: EINVAL (another has it), EFAULT."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi
+from pkern.kernel.tasks import news
 from pkern.kernel.tasks.attributes import IoCounters
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.groups import release_orphans
@@ -200,10 +201,9 @@ class Group:
             self._end()
 
     def _tell_tracer(self, task: Task) -> None:
-        scheduler = self.kernel.scheduler
-        if scheduler is not None and task.trace is not None:
+        if task.trace is not None:
             status = self.exit_status if task is self.leader else task.exit_status
-            scheduler.tell_tracer_of_end(task.trace, status or 0)
+            news.tell_tracer_of_end(task.trace, status or 0)
 
     def _let_tracees_go(self, task: Task) -> None:
         """Trace no more what a thread that ends has traced. Source: exit_ptrace() of Linux."""
@@ -222,7 +222,7 @@ class Group:
         trace.end()
         if tracee.alive:
             if self.kernel.scheduler is not None and tracee.context is not None:
-                self.kernel.scheduler.go_on(tracee)
+                self.kernel.scheduler.sleepers.go_on(tracee)
         elif tracee is not group.leader:
             group.forget(tracee)
         elif group.is_zombie and group.parent is not None and group.parent.group is not self:
@@ -316,18 +316,18 @@ class Group:
 
     def tell_parent(self) -> None:
         """Become a zombie that a parent in machine code hears of, or nothing at all."""
-        parent, scheduler = self.parent, self.kernel.scheduler
+        parent = self.parent
         if parent is None:
             self.reap()
             return
         family = parent.group
         family.children.tell(self)
-        if scheduler is not None and family.alive:
+        if self.kernel.scheduler is not None and family.alive:
             ignored = self.exit_signal == SIGCHLD and not parent.signals.wants_zombies()
             if parent is self.kernel.tasks.init or ignored:
                 family.children.remove(self)
                 self.reap()
-            scheduler.tell_end(self)
+            news.tell_end(self)
 
     # ---- the family ----
 
@@ -399,7 +399,7 @@ class Group:
         runs = scheduler.running if scheduler is not None else None
         if scheduler is None or runs is None or runs.group is not self:
             return self.cpu_ns
-        return self.cpu_ns + scheduler.time_in_turn(runs)
+        return self.cpu_ns + scheduler.turns.time_of(runs)
 
     def take_times(self, child: Group) -> None:
         """Add what a child that was waited for has used, with its own children."""

@@ -416,7 +416,7 @@ def _resume_or_stop(group: Group, signo: int) -> None:
         return
     discard(group, STOPPING)
     assert group.kernel.scheduler is not None
-    group.kernel.scheduler.resume(group)
+    group.kernel.scheduler.delivery.resume(group)
 
 
 def discard(group: Group, signos: frozenset[int]) -> None:
@@ -455,7 +455,7 @@ def _is_free_for(task: Task, signo: int) -> bool:
 
 def _signalled(task: Task) -> None:
     assert task.kernel.scheduler is not None
-    task.kernel.scheduler.signalled(task)
+    task.kernel.scheduler.delivery.signalled(task)
 
 
 def set_blocked(task: Task, mask: int) -> None:

@@ -248,7 +248,7 @@ class Task:
     def time_ns(self) -> int:
         """The processor time of the thread up to now, in nanoseconds."""
         scheduler = self.kernel.scheduler
-        return self.thread.cpu_ns + (scheduler.time_in_turn(self) if scheduler else 0)
+        return self.thread.cpu_ns + (scheduler.turns.time_of(self) if scheduler else 0)
 
     @property
     def state(self) -> str:
@@ -258,7 +258,9 @@ class Task:
         if self.thread.stopped:
             return "T"
         scheduler = self.kernel.scheduler
-        waits = scheduler is not None and scheduler.waits_for_host and scheduler.running is self
+        waits = (
+            scheduler is not None and scheduler.idle.waits_for_host and scheduler.running is self
+        )
         return "S" if waits or self.waiting is not None else "R"
 
     @property
@@ -266,7 +268,7 @@ class Task:
         """What the task waits for, in Python or in the core; None while it can run."""
         if self.runner.asleep:
             scheduler = self.kernel.need_scheduler()
-            scheduler.take_over(PrivateWord(self.mm, self.runner.asleep))
+            scheduler.sleepers.take_over(PrivateWord(self.mm, self.runner.asleep))
         return self.thread.parked
 
     @property

@@ -98,7 +98,7 @@ class Thread:
         self.call: Made | None = None
         self.progress: Any = None
         self.parked: WouldBlock | None = None
-        self.works: list[Callable[[], None]] = []  # to be done in the kernel: Scheduler.work
+        self.works: list[Callable[[], None]] = []  # to be done in the kernel: Sleepers.work
         self.rings: dict[int, File] = {}  # that it knows by a number: syscalls/io_uring/known.py
         self.stopped = 0
         self.sleeps_in_call = 0

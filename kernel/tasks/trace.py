@@ -16,6 +16,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from pkern.kernel.tasks import news
+from pkern.kernel.tasks.news import CLD_STOPPED, CLD_TRAPPED
 from pkern.kernel.tasks.signals import SI_KERNEL, SI_USER, SIGTRAP, SigInfo
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 SYSGOOD = 0x80  # in the signal of a stop at a system call
 EVENT_SHIFT = 8
-CLD_TRAPPED, CLD_STOPPED = 4, 5
 ENTERED, LEFT = 1, 2  # what PTRACE_GETEVENTMSG says at a stop for a system call
 
 
@@ -134,14 +135,13 @@ class Trace:
         cld: int = CLD_TRAPPED,
     ) -> None:
         """Stand still from now on, and tell the tracer. code: a signal, and an event above it."""
-        task, scheduler = self.task, self.task.kernel.scheduler
+        task = self.task
         self.held, self.at, self.code, self.told = True, at, code, False
         self.siginfo, self.message, self.listens, self.trap = info, message, 0, 0
         task.thread.then, task.thread.stopped = then, code & 0x7F
         if task.context is not None:
             task.context.set_step(0)
-        if scheduler is not None:
-            scheduler.tell_tracer(self, cld)
+        news.tell_tracer(self, cld)
 
     def _notify(self, at: At, code: int, then: Then | None, message: int) -> None:
         """Stop with a signal that nobody sent: its si_code is the stop's code."""

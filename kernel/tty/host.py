@@ -76,7 +76,7 @@ class Terminal(Stream):
 
     def _signalled(self, signo: int, frame: object) -> None:
         if self.kernel.scheduler is not None:
-            self.kernel.scheduler.host_signals.append((signo, self.jobs.foreground))
+            self.kernel.scheduler.idle.host_signals.append((signo, self.jobs.foreground))
 
     @property
     def foreground(self) -> int:
@@ -143,7 +143,7 @@ class Terminal(Stream):
     def watch(self) -> None:
         """Let the scheduler wait for the terminal when no task can run."""
         if self.kernel.scheduler is not None:
-            self.kernel.scheduler.wait_for_input(self, self._wait)
+            self.kernel.scheduler.idle.wait_for_input(self, self._wait)
 
     def _wait(self, nanoseconds: int | None) -> None:
         if self._ready(None if nanoseconds is None else nanoseconds / 1e9):

@@ -93,11 +93,11 @@ class HostInput(Stream):
         scheduler = self.kernel.scheduler
         if scheduler is None:
             return self._read(nbytes)
-        scheduler.waits_for_host = True
+        scheduler.idle.waits_for_host = True
         try:
             return self._read(nbytes)
         finally:
-            scheduler.waits_for_host = False
+            scheduler.idle.waits_for_host = False
 
     def _read(self, nbytes: int) -> bytes:
         with host_errors(), outside(self.kernel.visits):

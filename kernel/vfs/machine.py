@@ -83,14 +83,17 @@ class Holder(Protocol):
     def fs(self) -> FsStruct: ...
 
 
-class Timers(Protocol):
-    """Who calls back at a virtual time: the scheduler.
-
-    waits_for_host: while it is in a call of the host that may take as long as it likes.
-    """
+class HostWait(Protocol):
+    """waits_for_host: while the machine is in a call of the host that may take long."""
 
     waits_for_host: bool
 
+
+class Timers(Protocol):
+    """Who calls back at a virtual time, and knows whether the host is waited for: the scheduler."""
+
+    @property
+    def idle(self) -> HostWait: ...
     def at(self, deadline: int, action: Callable[[], None]) -> object: ...
 
 

@@ -73,7 +73,7 @@ def _make(task: Task, name: str, *arguments: int) -> int:
     registers = arguments + (0,) * (6 - len(arguments))
     if name in FORMS:
         return abi.raw_call(FORMS[name])(task, *registers)
-    return scheduler.calls[NUMBERS[name]](task, *registers)
+    return scheduler.calls.table[NUMBERS[name]](task, *registers)
 
 
 @form("socketcall", SINT, INT)

@@ -56,9 +56,9 @@ def _make(task: Task, name: str, registers: tuple[int, ...]) -> int:
     if name in FORMS:
         return abi.raw_call(FORMS[name])(task, *registers)
     shape = SHAPES.get(name)
-    if shape is None or shape.nr not in scheduler.calls:
+    if shape is None or shape.nr not in scheduler.calls.table:
         raise SyscallError(errno.ENOSYS)
-    return scheduler.calls[shape.nr](task, *shape.registers(registers))
+    return scheduler.calls.table[shape.nr](task, *shape.registers(registers))
 
 
 def _make_below_4g(task: Task, name: str, registers: tuple[int, ...]) -> int:

@@ -2,7 +2,7 @@
 they wait for has changed.
 
 Owns their lives. A request is a call that would sleep: instead it is noted with what it waits for,
-and is tried again as its task's next work in the kernel (Scheduler.work), as Linux does with its
+and is tried again as its task's next work in the kernel (Sleepers.work), as Linux does with its
 task work; so completions come in an order that is always the same. Invariant: a request that has
 begun and has not completed is in Ring.pending; its open file is held, unless it is the ring's own.
 Source: io_uring_enter(2), Linux 6.18 io_uring/.
@@ -254,7 +254,7 @@ class Request:
         scheduler = self.task.kernel.scheduler
         assert scheduler is not None
         for key in wait.keys:
-            scheduler.listen(key, self.wake)
+            scheduler.sleepers.listen(key, self.wake)
         if wait.deadline is not None:
             scheduler.at(wait.deadline, self.wake)
 
@@ -267,7 +267,7 @@ class Request:
             return
         self.woken = True
         assert self.task.kernel.scheduler is not None
-        self.task.kernel.scheduler.work(self.task, self._again)
+        self.task.kernel.scheduler.sleepers.work(self.task, self._again)
 
     def _again(self) -> None:
         if self in self.ring.pending:
@@ -313,7 +313,7 @@ class Request:
         self.called_off = 1
         scheduler = self.task.kernel.scheduler
         assert scheduler is not None
-        scheduler.work(self.task, lambda: self.call_off(-errno.ECANCELED))
+        scheduler.sleepers.work(self.task, lambda: self.call_off(-errno.ECANCELED))
         assert self.operation is not None
         return self.operation.counted
 

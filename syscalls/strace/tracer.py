@@ -155,9 +155,10 @@ class Tracer:
 
     def attach(self, scheduler: Scheduler) -> None:
         """Print from now on what the scheduler's tasks do."""
-        scheduler.calls = self.calls(scheduler.calls)
-        scheduler.missing = self.missing(scheduler.missing)
-        scheduler.ia32 = self.ia32(scheduler.ia32)
+        calls = scheduler.calls
+        calls.use(self.calls(calls.table))
+        calls.missing = self.missing(calls.missing)
+        calls.ia32 = self.ia32(calls.ia32)
         scheduler.observer = self
 
     def started(self, task: Task, path: str) -> None:
@@ -202,7 +203,7 @@ class Tracer:
         """Return what answers an unknown number, and prints it."""
 
         def wrapper(task: Task, *registers: int) -> int:
-            number = task.kernel.scheduler.call_number(task) if task.kernel.scheduler else 0
+            number = task.kernel.scheduler.calls.number(task) if task.kernel.scheduler else 0
             name = NAMES.get(number, f"syscall_{number:#x}")
             if self._shows(name):
                 self._missing(task, name, registers)

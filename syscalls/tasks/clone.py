@@ -135,7 +135,7 @@ def _clone(task: Task, wish: Wish) -> int:
     if task.trace is not None:
         event = _event(task, wish)
         _let_be_traced(task, child, wish.flags & CLONE_PTRACE or event)
-    task.kernel.scheduler.add(child)
+    task.kernel.scheduler.queue.add(child)
     if event and task.trace is not None:
         task.trace.hold_at_event(event, task.trace.tracer.number_of(child.pid))
     if wish.flags & CLONE_VFORK:
@@ -162,7 +162,7 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
     child.trace.cred = trace.cred
     child.attention = True
     assert task.kernel.scheduler is not None
-    child.thread.orig_rax = task.kernel.scheduler.call_number(task) & WORD
+    child.thread.orig_rax = task.kernel.scheduler.calls.number(task) & WORD
     if trace.seized:
         child.trace.trap = 1
     else:

@@ -72,9 +72,9 @@ def requeue(task: Task, key: Hashable, to: Hashable, count: int) -> int:
             raise SyscallError(errno.EINVAL)
         memory.move(key, to)
         assert wait is not None and task.kernel.scheduler is not None
-        task.kernel.scheduler.unpark(sleeper)
+        task.kernel.scheduler.sleepers.unpark(sleeper)
         again = WouldBlock(*memory.keys, deadline=wait.deadline, restart=wait.restart)
-        task.kernel.scheduler.sleep(sleeper, again)
+        task.kernel.scheduler.sleepers.sleep(sleeper, again)
     return len(moved)
 
 

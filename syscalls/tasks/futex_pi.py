@@ -141,9 +141,9 @@ def _move(task: Task, sleeper: Task, target: tuple[Hashable, int]) -> None:
     sleeper.thread.progress = waiter
     waiter.owns = found is None
     if waiter.owns:
-        scheduler.wake_task(sleeper)
+        scheduler.sleepers.wake_task(sleeper)
         return
-    scheduler.unpark(sleeper)
+    scheduler.sleepers.unpark(sleeper)
     again = WouldBlock(
         waiter,
         deadline=waiter.deadline,
@@ -151,4 +151,4 @@ def _move(task: Task, sleeper: Task, target: tuple[Hashable, int]) -> None:
         restart=Restart.ALWAYS,
         interrupted=lambda: locks.leave(waiter),
     )
-    scheduler.sleep(sleeper, again)
+    scheduler.sleepers.sleep(sleeper, again)

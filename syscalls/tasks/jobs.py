@@ -93,7 +93,7 @@ def getsid(task: Task, pid: int) -> int:
 def sched_yield(task: Task) -> int:
     """Let the others run first; nothing happens in a Python program. Source: sched_yield(2)."""
     if task.context is not None and task.kernel.scheduler is not None:
-        task.kernel.scheduler.end_slice()
+        task.kernel.scheduler.turns.end_slice()
     return 0
 
 
@@ -115,7 +115,7 @@ def restart_syscall(task: Task) -> int:
     scheduler = task.kernel.scheduler
     if scheduler is None or task.context is None:
         raise SyscallError(errno.EINTR)
-    return scheduler.make_again(task)
+    return scheduler.calls.make_again(task)
 
 
 @syscall(218, "set_tid_address", INT)

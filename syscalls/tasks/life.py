@@ -151,7 +151,7 @@ def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
     task.attention = task.signals.deliverable()
     if task.kernel.memory.is_counted(task):
         scheduler.count_allocations()
-    scheduler.add(task)
+    scheduler.queue.add(task)
     for face in task.take_faces():
         face.replaced()
     return 0

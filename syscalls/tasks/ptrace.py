@@ -306,7 +306,7 @@ def _go_on(found: Task) -> None:
     """Let a task that was let go do what is left: in its turn, or now if it has none."""
     scheduler, thread = found.kernel.scheduler, found.thread
     if found.context is not None and scheduler is not None:
-        scheduler.go_on(found)
+        scheduler.sleepers.go_on(found)
         return
     then, info = thread.then, thread.let_through
     thread.then = thread.let_through = None
@@ -369,7 +369,7 @@ def _interrupt(task: Task, pid: int, addr: int, data: Any) -> int:
     elif trace.told or not trace.held:
         trace.trap, found.attention = 1, True
         if scheduler is not None and found.waiting is not None:
-            scheduler.wake_task(found)
+            scheduler.sleepers.wake_task(found)
     return 0
 
 

@@ -287,10 +287,10 @@ def test_the_host_s_time_ends_a_wait_that_begins_just_after_it_was_up(kernel):
     try:
         with pytest.raises(TimeIsUp), wall_limit(kernel, 20_000_000):
             time.sleep(0.1)  # the scheduler is told to halt after the turn
-            scheduler.waits_for_host = True
+            scheduler.idle.waits_for_host = True
             os.read(read, 1)
     finally:
-        scheduler.waits_for_host = False
+        scheduler.idle.waits_for_host = False
         os.close(read)
         os.close(write)
 

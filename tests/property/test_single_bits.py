@@ -49,11 +49,11 @@ def _make(prepared: Prepared, nr: int, registers: list[int]) -> None:
     assert scheduler is not None
     task.thread.progress = None
     with suppress(SyscallError, RegistersSet, MemoryFault, TaskKilled):
-        scheduler.calls[nr](task, *registers)
+        scheduler.calls.table[nr](task, *registers)
     for other in list(prepared.kernel.tasks.values()):
         if other is not task:
             other.exit(0)
-    scheduler.unpark(task)
+    scheduler.sleepers.unpark(task)
 
 
 def _afresh(prepared: Prepared) -> Prepared:

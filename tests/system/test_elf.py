@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pkern.kernel.core import lib
-from pkern.kernel.cpu.scheduler import Deadlock
+from pkern.kernel.cpu.deadlock import Deadlock
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
@@ -626,7 +626,7 @@ def test_the_audit_finds_a_translation_that_the_tables_do_not_give(
     scheduler = machine.kernel.scheduler
     assert scheduler is not None
     lib.run_set_audit(scheduler.processor.handle, lib.RUN_AUDIT_ON)
-    mprotect = scheduler.calls[10]
+    mprotect = scheduler.calls.table[10]
 
     def forgetful(task, *registers):  # type: ignore[no-untyped-def]
         before = task.mm.counters.tlb_generation
@@ -635,7 +635,7 @@ def test_the_audit_finds_a_translation_that_the_tables_do_not_give(
             task.mm.counters.tlb_generation = before
         return result
 
-    scheduler.calls[10] = forgetful
+    scheduler.calls.table[10] = forgetful
     with pytest.raises(RuntimeError, match="stale translation"):
         scheduler.run(task)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from pkern.kernel.cpu.entry import Entry
+from pkern.kernel.cpu.processor import RunQueue
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.machine import Kernel
 from pkern.userland.uml.run import run_uml
@@ -76,20 +78,23 @@ def test_of_a_guest_of_uml(busy: str) -> None:
     assert interrupted("uml", busy) == (130, "ready\n", "")
 
 
-@pytest.mark.parametrize("where", ["_enter", "_resume", "_serve_calls", "add"])
+@pytest.mark.parametrize(
+    ("owner", "where"),
+    [(Scheduler, "_enter"), (Scheduler, "_resume"), (Entry, "serve"), (RunQueue, "add")],
+)
 @pytest.mark.parametrize("nth", [1, 2, 3, 10, 41])
 def test_of_a_guest_wherever_its_task_is(
-    busy: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch, where: str, nth: int
+    busy: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch, owner: type, where: str, nth: int
 ) -> None:
     """The guest's task is ended, though the interrupt leaves it in no queue of the scheduler."""
-    calls, plain = count(1), getattr(Scheduler, where)
+    calls, plain = count(1), getattr(owner, where)
 
     def interrupting(*arguments: Any) -> Any:
         if next(calls) == nth:
             raise KeyboardInterrupt
         return plain(*arguments)
 
-    monkeypatch.setattr(Scheduler, where, interrupting)
+    monkeypatch.setattr(owner, where, interrupting)
     turns = count(1)
     before = Scheduler._turn
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pkern.kernel.cpu.scheduler import Deadlock
+from pkern.kernel.cpu.deadlock import Deadlock
 from pkern.kernel.errors import SIGKILL, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import clone

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pkern.kernel.cpu.scheduler import SLICES
+from pkern.kernel.cpu.turns import SLICES
 from pkern.kernel.errors import KernelBug
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import boot_scheduler
@@ -34,20 +34,20 @@ class Did(NamedTuple):
 def _run(program, *arguments, turns_in_core=True, slices=SLICES, at_yield=None):
     with Kernel(ram="64M") as kernel:
         scheduler = boot_scheduler(kernel)
-        scheduler.slices = slices
+        scheduler.turns.slices = slices
         if at_yield is not None:  # in the same table: the core goes on
 
             def looking(task, *registers):
                 at_yield(kernel)
                 return 0
 
-            scheduler.calls[YIELD] = looking
+            scheduler.calls.table[YIELD] = looking
         if not turns_in_core:
-            scheduler.calls = dict(scheduler.calls)
+            scheduler.calls.use(dict(scheduler.calls.table))
         ran = Machine(kernel, uid=0).run(program, *arguments)
         kernel.check()
         did = scheduler.processor.counters
-        counts = did.blocks, did.calls, scheduler.turns, did.entries
+        counts = did.blocks, did.calls, scheduler.turns.switches, did.entries
         return Did(ran.status, ran.out, kernel.clock.now_ns, *counts)
 
 

@@ -138,7 +138,8 @@ def test_no_call_of_a_guest_process_reaches_the_host(mode: str) -> None:
     with Kernel(ram="96M", sysctl={"vm.nonlinear": MODES[mode]}) as kernel:
         prepare(kernel)
         assert kernel.scheduler is not None
-        kernel.scheduler.calls, kernel.scheduler.missing = {}, refuse
+        kernel.scheduler.calls.use({})
+        kernel.scheduler.calls.missing = refuse
         result = run_uml(kernel, PROGRAMS / "forks", ["3"])
     assert (result.exit_status, result.stats.forks) == (0, 3)
 

@@ -24,7 +24,8 @@ from pkern.userland.cli.options import naming
 from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.cpu.observer import Observer
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.signals import SigInfo

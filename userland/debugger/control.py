@@ -17,6 +17,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.branch import NotBranchable
+from pkern.kernel.cpu import held
+from pkern.kernel.cpu.deadlock import report
+from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, Stops, Why
 from pkern.kernel.tasks.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
@@ -82,45 +85,12 @@ class Debugged(Scheduler):
                 return Scheduler._resume(self, task)
             call = thread.call
             if call is None:
-                self._attend(task)
+                self.delivery.attend(task)
             else:
-                self._try_call(task)
+                self.unfinished.try_again(task)
                 debugger.note_return(task, call)
             debugger.tell_events(task)
         return None
-
-    def _serve_calls(self, task: Task) -> int | None:
-        if task.tgid not in self.debugger.target.catches:
-            return Scheduler._serve_calls(self, task)
-        return self._serve_told_call(task, SYSCALL.mark)
-
-    def _serve_ia32_call(self, task: Task) -> int | None:
-        return self._serve_told_call(task, IA32)
-
-    def _serve_told_call(self, task: Task, mark: int) -> int | None:
-        """Let the debugger see a call as a tracer does; then it is made as registers say."""
-        nr, _ = self._current_call()
-        if not self.debugger.tells_call(task, nr):
-            return self._serve_watched_call(task, mark)
-        task.thread.orig_rax = nr & WORD
-        task.cpu.set_result(-errno.ENOSYS)
-        task.thread.then = self._make_told_call
-        self.debugger.note_event(task, f"{ENTERS}:{nr & HALF:x};")
-        return self._resume(task)
-
-    def _make_told_call(self, task: Task, info: SigInfo | None) -> None:
-        trace = task.trace
-        if trace is not None and trace.calls is not Calls.RUN:
-            self._hold_at_entry(task, trace, task.thread.orig_rax)
-        else:
-            self._make_held_call(task, info)
-
-    def _end_interrupted(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
-        call = task.thread.call
-        Scheduler._end_interrupted(self, task, wait, info)
-        if call is not None:
-            self.debugger.note_return(task, call)
-            self.debugger.tell_events(task)
 
     def _serve_stop(self, task: Task, reason: int) -> None:
         if reason == DEBUG:
@@ -128,13 +98,44 @@ class Debugged(Scheduler):
         else:
             Scheduler._serve_stop(self, task, reason)
 
-    def _act(self, task: Task, info: SigInfo) -> None:
-        passed = self.debugger.at_signal(task, info)
-        if passed is not None and task.alive:
-            Scheduler._act(self, task, passed)
-
     def _idle(self) -> bool:
         return Scheduler._idle(self) or self.debugger.nothing_runs()
+
+
+class ToldEntry(Entry):
+    """Where tasks make their calls of which a debugger is told."""
+
+    def __init__(self, scheduler: Scheduler, debugger: Debugger) -> None:
+        super().__init__(scheduler.calls, scheduler.unfinished)
+        self._debugger = debugger
+
+    def serve(self, task: Task) -> int | None:
+        if task.tgid not in self._debugger.target.catches:
+            return Entry.serve(self, task)
+        return self._serve_told(task, SYSCALL.mark)
+
+    def serve_ia32(self, task: Task) -> int | None:
+        return self._serve_told(task, IA32)
+
+    def _serve_told(self, task: Task, mark: int) -> int | None:
+        """Let the debugger see a call as a tracer does; then it is made as registers say."""
+        nr, _ = self.calls.current()
+        if not self._debugger.tells_call(task, nr):
+            return self.serve_watched(task, mark)
+        task.thread.orig_rax = nr & WORD
+        task.cpu.set_result(-errno.ENOSYS)
+        task.thread.then = _make_told
+        self._debugger.note_event(task, f"{ENTERS}:{nr & HALF:x};")
+        return None
+
+
+def _make_told(task: Task, info: SigInfo | None) -> None:
+    """Make a call that the debugger was told of; a tracer comes first."""
+    trace = task.trace
+    if trace is not None and trace.calls is not Calls.RUN:
+        held.hold_before(task, trace, task.thread.orig_rax)
+    else:
+        held.make(task, info)
 
 
 class Debugger:
@@ -171,11 +172,23 @@ class Debugger:
         self._sent: set[tuple[Task, int]] = set()  # signals of the debugger's own
         self._known: frozenset[int] = frozenset()  # processes debugged where the history begins
         self._blocks = kernel.processor.counters
-        self._plain_calls = self.scheduler.calls
+        self._plain_calls = self.scheduler.calls.table
         self._calls = self._watched_calls()
-        self.scheduler.calls = self._calls
-        self.scheduler.__class__ = Debugged
+        self.scheduler.calls.use(self._calls)
         self.scheduler.debugger = self  # type: ignore[attr-defined]
+        self._plain_entry = self.scheduler.entry
+        self._act = self.scheduler.delivery.act
+        self.scheduler.delivery.act = self.act  # type: ignore[method-assign]
+        self._end_for_handler = self.scheduler.unfinished.end_for_handler
+        self.scheduler.unfinished.end_for_handler = (  # type: ignore[method-assign]
+            self.end_for_handler
+        )
+        self._be_asked()
+
+    def _be_asked(self) -> None:
+        """Let the scheduler ask about turns, calls and stops from now on."""
+        self.scheduler.__class__ = Debugged
+        self.scheduler.entry = ToldEntry(self.scheduler, self)
 
     @property
     def is_on(self) -> bool:
@@ -307,7 +320,7 @@ class Debugger:
     def land(self, task: Task | None, about: str, session: Session) -> None:
         """Be the machine, at the moment that a copy has come to."""
         sys.stderr = sys.__stderr__
-        self.scheduler.__class__ = Debugged
+        self._be_asked()
         self._events.clear()
         self.stops.until()
         self.stub.take_over(session)
@@ -371,10 +384,12 @@ class Debugger:
             return
         self._is_over = True
         self.scheduler.__class__ = Scheduler
+        self.scheduler.entry = self._plain_entry
+        del vars(self.scheduler.delivery)["act"], vars(self.scheduler.unfinished)["end_for_handler"]
         if self.history is not None:
             self.history.begin_anew()
-        if self.scheduler.calls is self._calls:  # or others watch them, too
-            self.scheduler.calls = self._plain_calls
+        if self.scheduler.calls.table is self._calls:  # or others watch them, too
+            self.scheduler.calls.use(self._plain_calls)
         self.stops.close()
         self.target.groups.clear()
         self._let_held_go()
@@ -421,7 +436,7 @@ class Debugger:
             return True
         task = next(self.target.threads(), None)
         if task is not None:
-            self.print(f"{self.scheduler.report()}\n")
+            self.print(f"{report(self.kernel, self.scheduler.waiting_for)}\n")
             self.converse(Stop(task, SIGINT))
         return task is not None
 
@@ -433,6 +448,20 @@ class Debugger:
         self.look(None)
 
     # ---- signals ----
+
+    def act(self, task: Task, info: SigInfo) -> None:
+        """Act on a signal as the debugger wants it."""
+        passed = self.at_signal(task, info)
+        if passed is not None and task.alive:
+            self._act(task, passed)
+
+    def end_for_handler(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
+        """Leave a call for a handler, and tell the debugger if it wants to know of it."""
+        call = task.thread.call
+        self._end_for_handler(task, wait, info)
+        if call is not None and self.is_on:
+            self.note_return(task, call)
+            self.tell_events(task)
 
     def at_signal(self, task: Task, info: SigInfo) -> SigInfo | None:
         """Return the signal that is acted on instead of one, None for none or not yet."""
@@ -460,7 +489,7 @@ class Debugger:
         for info in self._kept.pop(task, ()):
             passed = chosen(info, info.si_signo if action is None else action.signo)
             if passed is not None and task.alive:
-                self.scheduler.deliver(task, passed)
+                self.scheduler.delivery.deliver(task, passed)
 
     # ---- events ----
 

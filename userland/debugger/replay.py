@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from pkern.kernel.cpu.scheduler import SYSCALL_BYTES, Scheduler
+from pkern.kernel.cpu.entry import Entry
+from pkern.kernel.cpu.restart import SYSCALL_BYTES
+from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, NEVER, Kind, Moment, Notes, Why
+from pkern.kernel.tasks.thread import SYSCALL
 from pkern.userland.debugger.history import Order, Snapshot, wait_for
 from pkern.userland.debugger.packets import Closed
 from pkern.userland.debugger.stub import ENTERS, SIGINT, Go, Stop, place_news
@@ -40,15 +43,6 @@ class Replaying(Scheduler):
 
     replay: Replay
 
-    def _serve_calls(self, task: Task) -> int | None:
-        if self.replay.notes_call(task, self._current_call()[0]):
-            return Scheduler._serve_watched_call(self, task)
-        return Scheduler._serve_calls(self, task)
-
-    def _serve_ia32_call(self, task: Task) -> int | None:
-        self.replay.notes_call(task, self._current_call()[0])
-        return Scheduler._serve_ia32_call(self, task)
-
     def _serve_stop(self, task: Task, reason: int) -> None:
         if reason != DEBUG:
             Scheduler._serve_stop(self, task, reason)
@@ -57,6 +51,23 @@ class Replaying(Scheduler):
 
     def _idle(self) -> bool:
         return Scheduler._idle(self) or self.replay.is_lost()
+
+
+class NotedEntry(Entry):
+    """Where the tasks of a copy that runs again make their calls."""
+
+    def __init__(self, scheduler: Scheduler, replay: Replay) -> None:
+        super().__init__(scheduler.calls, scheduler.unfinished)
+        self._replay = replay
+
+    def serve(self, task: Task) -> int | None:
+        if self._replay.notes_call(task, self.calls.current()[0]):
+            return self.serve_watched(task, SYSCALL.mark)
+        return Entry.serve(self, task)
+
+    def serve_ia32(self, task: Task) -> int | None:
+        self._replay.notes_call(task, self.calls.current()[0])
+        return Entry.serve_ia32(self, task)
 
 
 class Leg(NamedTuple):
@@ -85,6 +96,7 @@ class Replay:
         self._leg = next(legs)
         debugger.scheduler.__class__ = Replaying
         debugger.scheduler.replay = self  # type: ignore[attr-defined]
+        debugger.scheduler.entry = NotedEntry(debugger.scheduler, self)
         sys.stderr = debugger.nowhere  # the kernel's log: it has been shown
         self._set_out()
 

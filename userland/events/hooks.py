@@ -203,8 +203,8 @@ class Hooking:
         self.unseen = set(hooks.places)  # symbols that no program has had
         self._stops = Stops(kernel.processor)
         self._stops.tell_faults(int(hooks.on_fault is not None))
-        self._plain_calls = self._scheduler.calls
-        self._scheduler.calls = self._watched_calls()
+        self._plain_calls = self._scheduler.calls.table
+        self._scheduler.calls.use(self._watched_calls())
         self._scheduler.__class__ = _Hooking
         cast(_Hooking, self._scheduler).hooking = self
         self.look_for_symbols()
@@ -212,7 +212,7 @@ class Hooking:
     def close(self) -> None:
         """Let the machine run without them."""
         self._scheduler.__class__ = Scheduler
-        self._scheduler.calls = self._plain_calls
+        self._scheduler.calls.use(self._plain_calls)
         self._stops.close()
 
     # ---- places ----

@@ -147,7 +147,7 @@ class Points:
             scheduler.processor.count_instructions()
         elif preempt is Preempt.MEMORY or trace is not None:
             scheduler.processor.count_accesses(shared)
-        scheduler.slices = ONE if preempt in IN_CODE else EQUAL
+        scheduler.turns.slices = ONE if preempt in IN_CODE else EQUAL
         if preempt in BEHIND_CALLS:
             _end_slices(scheduler)
 
@@ -169,7 +169,7 @@ class Points:
     def _ask_who_wakes(self) -> None:
         """Ask, too, which of several is woken where a futex wakes one."""
         calls = self._scheduler.calls
-        futex = calls[FUTEX]
+        futex = calls.table[FUTEX]
 
         def asking(task: Task, *registers: int) -> int:
             addr, operation, count = registers[:3]
@@ -177,7 +177,7 @@ class Points:
                 self._choose_waiter(task, addr, operation)
             return futex(task, *registers)
 
-        self._scheduler.calls = {**calls, FUTEX: asking}
+        calls.use({**calls.table, FUTEX: asking})
 
     def _choose_waiter(self, task: Task, addr: int, operation: int) -> None:
         """Let the one that is chosen stand first among those who sleep on a word."""
@@ -185,11 +185,11 @@ class Points:
             key = (private_key if operation & FUTEX_PRIVATE else key_of)(task, addr)
         except SyscallError:
             return  # the call says so itself
-        waiting = list(self._scheduler.sleepers.get(key, ()))
+        waiting = list(self._scheduler.sleepers.by_key.get(key, ()))
         if len(waiting) > 1:
             self.count += 1
             first = waiting[self._answer(waiting, preempts=False)]
-            self._scheduler.sleepers[key] = dict.fromkeys([first, *waiting])
+            self._scheduler.sleepers.by_key[key] = dict.fromkeys([first, *waiting])
 
     def _sleep(self, why: Sleep, index: int) -> None:
         task = self._scheduler.running
@@ -236,7 +236,7 @@ class Points:
             if chosen < len(tasks):
                 return tasks[chosen]
             self._passes_left -= 1
-            self._scheduler.pass_time()
+            self._scheduler.idle.pass_time()
             ready = self._ready()
         return ready[0] if len(ready) == 1 else self._ask(ready)
 
@@ -288,9 +288,9 @@ def _end_slices(scheduler: Scheduler) -> None:
 
     def ending(call: Raw) -> Raw:
         def wrapper(task: Task, *registers: int) -> int:
-            scheduler.end_slice()
+            scheduler.turns.end_slice()
             return call(task, *registers)
 
         return wrapper
 
-    scheduler.calls = {nr: ending(call) for nr, call in scheduler.calls.items()}
+    scheduler.calls.use({nr: ending(call) for nr, call in scheduler.calls.table.items()})

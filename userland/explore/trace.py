@@ -63,7 +63,8 @@ class Trace:
         self._calls: list[Call] = []
         self._begun: tuple[int, tuple[int, ...], int] | None = None
         self._processor.note_accesses()
-        scheduler.calls = {nr: self._noted(nr, call) for nr, call in scheduler.calls.items()}
+        calls = scheduler.calls
+        calls.use({nr: self._noted(nr, call) for nr, call in calls.table.items()})
 
     def _noted(self, nr: int, call: Raw) -> Raw:
         def noting(task: Task, *args: int) -> int:

@@ -20,7 +20,8 @@ from pkern.userland.complaints import did_you_mean
 from pkern.userland.inspect.words import BadQuestion, Condition
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Observer, Scheduler
+    from pkern.kernel.cpu.observer import Observer
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.events.points import Point
     from pkern.kernel.events.stream import Event
     from pkern.kernel.machine import Kernel
@@ -135,10 +136,11 @@ class Stop:
 
     def attach(self, scheduler: Scheduler) -> None:
         """Look from now on at what the scheduler's tasks do."""
-        scheduler.calls = {
+        table = {
             nr: self._watched(call) if NAMES[nr] in self._place.calls else call
-            for nr, call in scheduler.calls.items()
+            for nr, call in scheduler.calls.table.items()
         }
+        scheduler.calls.use(table)
         self._before, scheduler.observer = scheduler.observer, self
 
     def python_call(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:

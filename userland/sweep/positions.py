@@ -83,7 +83,8 @@ class Hook:
 
     def attach(self, scheduler: Scheduler) -> None:
         """Do so to what the scheduler's tasks do."""
-        scheduler.calls = {nr: self._raw(call) for nr, call in scheduler.calls.items()}
+        calls = scheduler.calls
+        calls.use({nr: self._raw(call) for nr, call in calls.table.items()})
         self._before()
 
     def _raw(self, call: Raw) -> Raw:

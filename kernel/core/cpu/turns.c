@@ -4,7 +4,7 @@
  * Owns the queue of those that can run.  Where a thread gives way in the core itself (futex.c), and the next in the
  * queue is its kin, that one's turn begins here; all else about turns is Python's.  Kin are the threads
  * of one process of which Python has said that nothing but their registers, and what the clock says, tells their
- * turns apart: kernel/cpu/scheduler.py says who is.  Whoever changes that lets nobody be kin any more, by a new
+ * turns apart: kernel/tasks/kin.py says who is.  Whoever changes that lets nobody be kin any more, by a new
  * number in the limits of the process.
  *
  * A turn that begins here is as Python's would be: counted, with a whole slice, charged with its time when it is over.

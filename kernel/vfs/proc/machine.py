@@ -154,7 +154,7 @@ def stat(reader: Task) -> str:
     booted = BOOT_EPOCH_S - reader.nsproxy.time.ahead(CLOCK_BOOTTIME) // SECOND
     return (
         f"cpu  {ticks}\ncpu0 {ticks}\nintr 0\n"
-        f"ctxt {scheduler.turns if scheduler is not None else 0}\nbtime {booted}\n"
+        f"ctxt {scheduler.turns.switches if scheduler is not None else 0}\nbtime {booted}\n"
         f"processes {kernel.tasks.forks}\nprocs_running {running}\nprocs_blocked 0\n"
         "softirq 0" + " 0" * len(SOFTIRQS) + "\n"
     )

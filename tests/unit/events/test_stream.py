@@ -227,7 +227,7 @@ def test_looking_changes_nothing() -> None:
             if stream is not None:
                 assert len(list(stream)) > 1000
                 stream.close()
-            return done, counts, kernel.scheduler.turns
+            return done, counts, kernel.scheduler.turns.switches
 
     assert run(False) == run(True)
 

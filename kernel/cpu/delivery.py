@@ -1,0 +1,209 @@
+"""What signals do to tasks in machine code: handlers, stops, ends, and processes that go on.
+
+Owns when a task looks at its signals: in its own turn, before it goes back to its program
+(Task.attention says that it has to). sigframe.py lays out what a handler finds. Invariant: a task
+that is stopped, or held by its tracer, is in no queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkern.kernel.cpu import restart, watchpoints
+from pkern.kernel.errors import MemoryFault, SyscallError
+from pkern.kernel.late import load
+from pkern.kernel.tasks import news, rseq, signals
+from pkern.kernel.tasks.groups import is_orphaned
+from pkern.kernel.tasks.news import CLD_CONTINUED, CLD_STOPPED
+from pkern.kernel.tasks.signals import (
+    SI_KERNEL,
+    SIGCONT,
+    SIGKILL,
+    SIGSEGV,
+    SIGSTOP,
+    SIGTRAP,
+    Fate,
+    SigInfo,
+)
+from pkern.kernel.tasks.thread import NO_CALL
+from pkern.kernel.tasks.trace import Event, Steps, Trace, is_held
+
+if TYPE_CHECKING:
+    from pkern.kernel.cpu.observer import Observed
+    from pkern.kernel.cpu.sleepers import Sleepers
+    from pkern.kernel.cpu.turns import Turns
+    from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.task import Task
+
+FUTEX = 202
+
+
+class Delivery:
+    """The signals of one machine's tasks in machine code, on their way."""
+
+    def __init__(self, sleepers: Sleepers, turns: Turns, observed: Observed) -> None:
+        self._sleepers = sleepers
+        self._turns = turns
+        self._observed = observed
+
+    # ---- who is told ----
+
+    def signalled(self, task: Task) -> None:
+        """Note that a signal waits for the task, and wake it if it must look at once."""
+        task.attention = True
+        task.group.part()
+        if task.signals.awaited:
+            self._sleepers.wake(("awaited", task))
+        if task.signals.is_killed():
+            self._run_again(task.group, task.group.living())
+            if task is not self._turns.running:
+                self._sleepers.go_on(task)  # it may be in no queue: ^C of the host's in its turn
+        if task.waiting is not None and task.signals.deliverable():
+            self._sleepers.wake_task(task)
+
+    def resume(self, group: Group) -> None:
+        """Let the threads of a stopped process run again, but those that a tracer holds."""
+        for task in group.living():
+            if task.trace is not None:
+                task.trace.process_goes_on()
+        self._run_again(group, [task for task in group.living() if not is_held(task)])
+
+    def _run_again(self, group: Group, threads: list[Task]) -> None:
+        stopped = [task for task in threads if task.thread.stopped]
+        for task in stopped:
+            task.thread.stopped = 0
+            if task.trace is not None and task.trace.held:  # killed
+                task.trace.held, task.thread.then = False, None
+                task.attention = True
+            self._sleepers.go_on(task)
+        if stopped:
+            news.tell_parent(group, CLD_CONTINUED, SIGCONT)
+            group.continued = True
+
+    # ---- in a task's turn ----
+
+    def attend(self, task: Task) -> None:
+        """Do what is left behind a stop, then act on the signals that can be delivered."""
+        thread = task.thread
+        if thread.runner.woken:
+            thread.orig_rax = FUTEX
+        if thread.then is not None:
+            then, info = thread.then, thread.let_through
+            thread.then = thread.let_through = None
+            then(task, info)
+            if thread.then is not None or thread.call is not None:
+                return
+        if task.trace is not None and (task.trace.trap or task.trace.notify):
+            self._trap(task, task.trace)
+        while task.alive and not thread.stopped:
+            taken = task.signals.take()
+            if taken is None:
+                break
+            self.act(task, taken)
+        if task.alive and thread.saved_mask is not None and not is_held(task):
+            signals.set_blocked(task, thread.saved_mask)
+            thread.saved_mask = None
+        task.attention = task.signals.deliverable() or is_held(task)
+        if task.alive and not thread.stopped:
+            self._ready(task)
+
+    def _trap(self, task: Task, trace: Trace) -> None:
+        """Stop because the tracer wants that, or because the process goes on."""
+        trace.trap = trace.notify = 0
+        if not task.thread.stopped:
+            trace.hold_with_group(SIGTRAP)
+
+    def _ready(self, task: Task) -> None:
+        """Make a task's registers what they are to be when it runs."""
+        if task.thread.may_restart:
+            restart.restart(task)
+        if task.trace is not None:
+            debug = task.thread.debug
+            watched = debug is not None and watchpoints.note(task, debug)
+            task.cpu.set_step(int(watched or task.trace.steps is Steps.ONE))
+
+    def act(self, task: Task, info: SigInfo) -> None:
+        """Let the tracer see a signal, if there is one, or deliver it."""
+        if task.trace is not None and info.si_signo != SIGKILL:
+            task.trace.hold_at_signal(info, self._after_signal)
+        else:
+            self.deliver(task, info)
+
+    def _after_signal(self, task: Task, info: SigInfo | None) -> None:
+        """Act on the signal that the tracer has let through, if it is not held back by now."""
+        if info is not None and task.signals.is_blocked(info.si_signo):
+            task.signals.own.add(info)
+        elif info is not None:
+            self.deliver(task, info)
+
+    def deliver(self, task: Task, info: SigInfo) -> None:
+        """Do what the task wants done about a signal."""
+        if self._observed.observer is not None:
+            self._observed.observer.signal(task, info)
+        fate = task.signals.fate(info.si_signo)
+        if fate in (Fate.DIE, Fate.STOP) and signals.is_spared(task, info):
+            return
+        if fate is Fate.DIE:
+            _die(task, info)
+        elif fate is Fate.STOP:
+            if info.si_signo == SIGSTOP or not is_orphaned(task.kernel, task.pgid):
+                _stop(task.group, info.si_signo)
+        elif fate is Fate.HANDLE:
+            _handle(task, info)
+
+
+def interrupt_sequence(task: Task) -> None:
+    """Let a restartable sequence begin again; SIGSEGV where that cannot be."""
+    if task.thread.rseq is not None and not rseq.interrupt(task):
+        signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
+
+
+def _handle(task: Task, info: SigInfo) -> None:
+    """Let a task run its handler of a signal next."""
+    interrupt_sequence(task)
+    action = task.signals.sigaction(info.si_signo)
+    if task.thread.may_restart:
+        restart.end_for_handler(task, action.flags)
+    try:
+        load("pkern.kernel.tasks.sigframe").setup(task, info, action)
+    except (SyscallError, MemoryFault):
+        _die_on_stack(task, info)
+        return
+    task.thread.orig_rax = NO_CALL
+    if task.trace is not None and task.trace.steps is Steps.ONE:
+        task.trace.hold_in_handler()
+
+
+def _die_on_stack(task: Task, info: SigInfo) -> None:
+    """The frame cannot be written: SIGSEGV, which cannot be handled if it is the one."""
+    if info.si_signo == SIGSEGV:
+        task.signals.set_action(SIGSEGV, signals.SIG_DFL)
+    signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
+
+
+def _stop(group: Group, signo: int) -> None:
+    """Stop every thread of a process, and tell its parent, and the tracers."""
+    group.part()
+    for task in group.living():
+        if task.trace is None:
+            task.thread.stopped = signo
+        elif not task.trace.held:
+            task.trace.hold_with_group(signo)
+    group.stop_seen = False
+    news.tell_parent(group, CLD_STOPPED, signo)
+
+
+def _die(task: Task, info: SigInfo) -> None:
+    """End a task by a signal, once a tracer that wants to look has looked."""
+    status, trace = info.si_signo | _dump_core(task, info), task.trace
+    if trace is None or not trace.wants(Event.EXIT) or info.si_signo == SIGKILL:
+        task.die_of(status)
+    else:
+        trace.hold_at_event(Event.EXIT, status, lambda task, info: task.die_of(status))
+
+
+def _dump_core(task: Task, info: SigInfo) -> int:
+    """Leave a core file if there is to be one; return what the status says of it."""
+    from pkern.kernel.dump.coredump import dump  # most runs need none of it
+
+    return dump(task, info)

@@ -1,0 +1,141 @@
+"""Who sleeps in the kernel, for what, and who is woken in which order.
+
+Owns who waits for which key, and who has asked to be told of one; Thread.parked is the other end.
+Invariants: a task that is parked stands at each key of its wait, and at no other; who sleeps on a
+private word is known here or in the core (futex.c), and all of the word's sleepers are known in
+the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.core import ffi, lib
+from pkern.kernel.tasks.futex import PrivateWord, Sleeper
+from pkern.kernel.wait import WouldBlock
+
+if TYPE_CHECKING:
+    from pkern.kernel.clock import Clock
+    from pkern.kernel.cpu.processor import RunQueue
+    from pkern.kernel.tasks.task import Task
+
+
+class Sleepers:
+    """The tasks of one machine that sleep. by_key: in the order in which they came."""
+
+    def __init__(self, processor: Any, clock: Clock, queue: RunQueue[Task]) -> None:
+        """processor: the core's struct. queue: of those who are awake."""
+        self._handle = processor
+        self._clock = clock
+        self._queue = queue
+        self.by_key: dict[Hashable, dict[Task, None]] = {}
+        self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
+
+    def sleep(self, task: Task, wait: WouldBlock) -> None:
+        """Park a task until a key of its wait is woken, the deadline or a signal comes."""
+        task.thread.parked = wait
+        for key in wait.keys:
+            others = self.by_key.get(key)
+            if others is None:
+                others = self._first_at(key)
+            others[task] = None
+        if wait.deadline is not None:
+            self._clock.at(wait.deadline, lambda: self._time_is_up(task, wait))
+
+    def _time_is_up(self, task: Task, wait: WouldBlock) -> None:
+        if task.alive and task.thread.parked is wait:
+            self.wake_task(task)
+
+    def wake(self, key: Hashable) -> None:
+        """Wake every task that waits for key, in the order in which they came, then who listens."""
+        others = self.by_key.pop(key, None)
+        if others is not None:
+            if type(key) is PrivateWord:
+                self.release(key)
+            for task in others:
+                self.wake_task(task)
+        if self.listeners:
+            for told in self.listeners.pop(key, ()):
+                told()
+
+    def wake_task(self, task: Task) -> None:
+        """End a task's sleep; its system call will be tried again."""
+        if task.waiting is None:
+            return
+        self.unpark(task)
+        if not task.thread.stopped:
+            self._queue.add(task)
+
+    def go_on(self, task: Task) -> None:
+        """Let a task run that is no longer stopped, or held by its tracer, if it does not sleep."""
+        if task.waiting is None and not task.thread.stopped:
+            self._queue.add(task)
+
+    def unpark(self, task: Task) -> None:
+        """Take a task off everything it waits for here."""
+        wait, task.thread.parked = task.thread.parked, None
+        for key in wait.keys if wait is not None else ():
+            others = self.by_key.get(key)
+            if others and task in others:
+                del others[task]
+                if not others:
+                    del self.by_key[key]
+                    self.release(key)
+
+    def listen(self, key: Hashable, told: Callable[[], None]) -> None:
+        """Have told called when key is woken next: a wait that no task sleeps in."""
+        self.listeners.setdefault(key, []).append(told)
+
+    def is_awaited(self, key: Hashable) -> bool:
+        """Tell whether anybody sleeps for key, or listens to it."""
+        return key in self.by_key or key in self.listeners
+
+    def work(self, task: Task, action: Callable[[], None]) -> None:
+        """Have a task do something in the kernel, before it goes on or is tried again."""
+        task.thread.works.append(action)
+        task.attention = True
+        task.group.part()
+        self.wake_task(task)
+
+    # ---- who sleeps on a word of memory: here or in the core, never both ----
+
+    def of(self, key: Hashable) -> Iterable[Task]:
+        """Return who waits for key, in the order in which they came."""
+        if type(key) is PrivateWord:
+            self.take_over(key)
+        return self.by_key.get(key, ())
+
+    def take_over(self, word: PrivateWord) -> None:
+        """Let those who sleep on a word in the core sleep here."""
+        if lib.word_has_sleepers(word.mm.handle, self._handle, word.addr):
+            self._first_at(word)
+
+    def hold(self, key: Hashable) -> None:
+        """Let every call about a key's word come here, until release()."""
+        if type(key) is PrivateWord:
+            lib.word_hold(self._handle, key.addr)
+
+    def release(self, key: Hashable) -> None:
+        """Let the core have sleepers on a key's word again."""
+        if type(key) is PrivateWord:
+            lib.word_release(self._handle, key.addr)
+
+    def _first_at(self, key: Hashable) -> dict[Task, None]:
+        """Return who sleeps for a key that is not known here: nobody, but for the core's."""
+        others: dict[Task, None] = {}
+        self.by_key[key] = others
+        if type(key) is PrivateWord:
+            self.hold(key)
+            self._bring_sleepers(key, others)
+        return others
+
+    def _bring_sleepers(self, word: PrivateWord, others: dict[Task, None]) -> None:
+        """Let those who sleep on a word in the core wait as if their calls had come here."""
+        while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
+            task: Task = ffi.from_handle(owner)
+            thread, (nr, *arguments) = task.thread, task.runner.call
+            sleeper = Sleeper((word,), int(task.runner.bits), None)
+            thread.call, thread.progress = (nr, tuple(arguments)), sleeper
+            thread.parked = WouldBlock(word, progress=sleeper)
+            others[task] = None

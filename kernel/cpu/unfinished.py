@@ -1,0 +1,171 @@
+"""System calls that are not made at the first try: they sleep, are tried again, or interrupted.
+
+Owns what Thread.call, .progress and .restart_block say between the tries. A call that has raised
+WouldBlock is made again from its beginning (wait.py). Invariant: a task that sleeps here has its
+call in Thread.call, and what the call remembers in Thread.progress.
+"""
+
+from __future__ import annotations
+
+import errno
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pkern.kernel.cpu import held, restart
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signals import SA_RESTART, SIGKILL, Fate
+from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
+from pkern.kernel.tasks.trace import is_held
+from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock
+
+if TYPE_CHECKING:
+    from pkern.kernel.cpu.calls import CallTable
+    from pkern.kernel.cpu.delivery import Delivery
+    from pkern.kernel.cpu.observer import Observed
+    from pkern.kernel.cpu.sleepers import Sleepers
+    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.task import Task
+
+SIGRETURN = 15
+
+
+class Unfinished:
+    """The calls of one machine's tasks that have begun, and have not returned."""
+
+    def __init__(
+        self, calls: CallTable, sleepers: Sleepers, delivery: Delivery, observed: Observed
+    ) -> None:
+        self._calls = calls
+        self._sleepers = sleepers
+        self._delivery = delivery
+        self._observed = observed
+
+    def park(self, task: Task, wait: WouldBlock) -> None:
+        """Note the call for its next try; a signal that waits already interrupts it at once."""
+        thread = task.thread
+        thread.progress = wait.progress
+        if thread.works:
+            return  # which may end the wait
+        if (task.signals.waiting or task.trace) and _is_interrupted(task, wait):
+            self._interrupt(task, wait)
+            return
+        if task.attention:  # to a signal that another thread has taken, or that is held back
+            task.attention = task.signals.deliverable()
+        self._sleepers.sleep(task, wait)
+
+    def try_again(self, task: Task) -> None:
+        """Make an unfinished system call again."""
+        thread = task.thread
+        assert thread.call is not None
+        nr, arguments = thread.call
+        try:
+            result = self._calls.table.get(nr, self._calls.make_by_eax)(task, *arguments)
+        except WouldBlock as wait:
+            self.park(task, wait)
+        except SyscallError as error:
+            self.finish(task, -error.number)
+        except RegistersSet:
+            thread.orig_rax = nr & WORD if nr != SIGRETURN else NO_CALL
+            thread.call, thread.progress = None, None
+            held.leave(task)
+        else:
+            if task.trace is not None or thread.saved_mask is not None or not task.alive:
+                self.finish(task, result)
+                return
+            thread.orig_rax, thread.call, thread.progress = nr & WORD, None, None
+            task.cpu.set_result(result)
+
+    def finish(self, task: Task, result: int) -> None:
+        """Let a call return."""
+        if task.thread.call is not None:
+            task.thread.orig_rax = task.thread.call[0] & WORD
+        task.thread.call, task.thread.progress = None, None
+        task.attention |= task.thread.saved_mask is not None
+        if task.alive and is_held(task):  # at an event of the call, which has not returned yet
+            task.cpu.set_result(-errno.ENOSYS)
+            task.thread.then = partial(_return, result=result)
+        elif task.alive:
+            _return(task, None, result)
+
+    # ---- signals that come between ----
+
+    def _interrupt(self, task: Task, wait: WouldBlock) -> None:
+        """Decide about a call that a signal interrupts, then act on the signal."""
+        thread = task.thread
+        if task.trace is not None:
+            self._leave(task, wait)
+            return
+        among = _ending(task) if wait.restart is Restart.NEVER else None
+        while (info := task.signals.take(among)) is not None:
+            fate = task.signals.fate(info.si_signo)
+            if fate is Fate.HANDLE:
+                self.end_for_handler(task, wait, info)
+                self._delivery.act(task, info)
+                return
+            thread.restart = RESTARTS[wait.restart]
+            self._delivery.act(task, info)
+            if not task.alive or thread.stopped:
+                break
+        task.attention = task.signals.deliverable()
+        if task.alive and not thread.stopped:
+            self._sleepers.sleep(task, wait)
+
+    def end_for_handler(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
+        """Leave a call for a handler: EINTR, or let it be made again when the handler returns."""
+        assert task.thread.call is not None
+        if self._observed.observer is not None:
+            self._observed.observer.interrupted(task, wait)
+        nr, _ = task.thread.call
+        if wait.partial:
+            self.finish(task, wait.partial)
+            return
+        asked = task.signals.sigaction(info.si_signo).flags & SA_RESTART
+        result = _interrupted_result(wait)
+        if wait.restart is Restart.ALWAYS or (wait.restart is Restart.IF_ASKED and asked):
+            self.finish(task, nr & WORD)
+            restart.go_back(task, nr & WORD)
+        else:
+            self.finish(task, result)
+
+    def _leave(self, task: Task, wait: WouldBlock) -> None:
+        """Leave a traced task's call as Linux does: rax says whether it is to be made again."""
+        thread = task.thread
+        if self._observed.observer is not None:
+            self._observed.observer.interrupted(task, wait)
+        result = wait.partial or _interrupted_result(wait)
+        if result == -errno.EINTR:
+            result, thread.may_restart = -RESTARTS[wait.restart], 1
+            call = thread.call
+            if call is not None and call[0] & WORD == entry_of(task).restart:
+                call = thread.restart_block[0]
+            thread.restart_block = call, thread.progress
+        task.attention = True
+        self.finish(task, result)
+
+
+def _is_interrupted(task: Task, wait: WouldBlock) -> bool:
+    if wait.restart is Restart.NEVER:
+        return bool(_ending(task))
+    trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
+    return trapped or task.signals.is_killed() or task.signals.deliverable()
+
+
+def _ending(task: Task) -> int:
+    """Return the set of pending signals that end the process whatever it waits for."""
+    fatal = task.signals.fatal()
+    return fatal & 1 << SIGKILL - 1 if task.trace is not None else fatal
+
+
+def _return(task: Task, info: SigInfo | None, result: int) -> None:
+    task.cpu.set_result(result)
+    held.leave(task)
+
+
+def _interrupted_result(wait: WouldBlock) -> int:
+    """Let the call store what it has to, and return its error."""
+    try:
+        if wait.interrupted is not None:
+            wait.interrupted()
+    except SyscallError as error:
+        return -error.number
+    return -errno.EINTR

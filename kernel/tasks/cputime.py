@@ -1,0 +1,56 @@
+"""What bounds a process's processor time: two interval timers, those of POSIX, and RLIMIT_CPU.
+
+Owns when they are looked at: behind each turn of a thread of the process. What has been used is
+the group's. Source: setitimer(2), getrlimit(2); kernel/time/posix-cpu-timers.c of Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkern.kernel.clock import SECOND
+from pkern.kernel.tasks import cpu_clocks, signals
+from pkern.kernel.tasks.rlimits import RLIM_INFINITY
+from pkern.kernel.tasks.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
+
+if TYPE_CHECKING:
+    from pkern.kernel.tasks.group import Group
+
+TIMERS = {1: 26, 2: 27}  # ITIMER_VIRTUAL: SIGVTALRM, ITIMER_PROF: SIGPROF
+
+
+def is_bounded(group: Group) -> bool:
+    """Tell whether there is anything to look at behind a turn."""
+    if group.posix_timers or group.clocked or not TIMERS.keys().isdisjoint(group.timers):
+        return True
+    return group.rlimits.soft["cpu"] != RLIM_INFINITY
+
+
+def look(group: Group) -> None:
+    """Act on what a process's time has come to."""
+    if group.timers:
+        _check_timers(group)
+    if group.clocked:
+        cpu_clocks.look(group)
+    if group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
+        _over_limit(group)
+
+
+def _check_timers(group: Group) -> None:
+    for which, timer in group.timers.items():
+        signo = TIMERS.get(which)
+        if signo and timer.expires and group.cpu_ns >= timer.expires:
+            timer.expires = group.cpu_ns + timer.interval if timer.interval else 0
+            signals.send(group.leader, SigInfo(signo, SI_KERNEL))
+
+
+def _over_limit(group: Group) -> None:
+    """Tell a process each second that it has had its time, and end it at the hard limit."""
+    soft, hard = group.rlimits["cpu"]
+    if not group.alive:
+        return
+    if group.cpu_ns >= hard * SECOND:
+        signals.send(group.leader, SigInfo(SIGKILL, SI_KERNEL))
+        return
+    signals.send(group.leader, SigInfo(SIGXCPU, SI_KERNEL))
+    group.rlimits["cpu"] = (soft + 1, hard)
