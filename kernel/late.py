@@ -20,10 +20,18 @@ V = TypeVar("V")
 # exception would leave half a module, or be printed and lost in one of importlib's callbacks.
 RAISING = (signal.SIGINT, signal.SIGALRM)
 Handler = Callable[[int, FrameType | None], object]
+_WHOLE: dict[str, ModuleType] = {}  # what was imported here before
 
 
 def load(module: str) -> ModuleType:
     """Import a module. Errors: as import; then, of a signal that came meanwhile, its handler's."""
+    whole = _WHOLE.get(module)
+    if whole is None:
+        whole = _WHOLE[module] = _imported(module)
+    return whole
+
+
+def _imported(module: str) -> ModuleType:
     if module in sys.modules:
         return import_module(module)
     came: list[int] = []
@@ -62,37 +70,38 @@ class LateTable(Mapping[K, V]):
     """A table whose entries are made by modules, each imported when one of its entries is needed.
 
     Which keys there are is known without them; who goes through the values imports them all.
+    modules: which one makes each entry, by key; who only seeks a key looks here, at less cost.
     """
 
     def __init__(self) -> None:
-        self._modules: dict[K, str] = {}
+        self.modules: dict[K, str] = {}
         self._entries: dict[K, V] = {}
 
     def declare(self, modules: Mapping[K, str]) -> None:
         """Say which module makes each entry. Errors: ValueError for a key that is there."""
-        twice = self._modules.keys() & modules.keys()
+        twice = self.modules.keys() & modules.keys()
         if twice:
             raise ValueError(f"declared twice: {sorted(map(str, twice))}")
-        self._modules |= modules
+        self.modules |= modules
 
     def enter(self, key: K, value: V, module: str) -> None:
         """Make an entry. Errors: ValueError where another module, or none, was declared for it."""
-        if self._modules.get(key) != module:
-            raise ValueError(f"{key} belongs to {self._modules.get(key)}, not to {module}")
+        if self.modules.get(key) != module:
+            raise ValueError(f"{key} belongs to {self.modules.get(key)}, not to {module}")
         self._entries[key] = value
 
     def __getitem__(self, key: K) -> V:
         try:
             return self._entries[key]
         except KeyError:
-            load(self._modules[key])
+            load(self.modules[key])
         return self._entries[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._modules
+        return key in self.modules
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._modules)
+        return iter(self.modules)
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self.modules)

@@ -19,11 +19,13 @@ GPRS = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 )  # fmt: skip
-GPR_NUMBER = {name: number for number, name in enumerate(GPRS)}
-OTHER_REGS = ("rip", "eflags", "fs_base", "gs_base")
+REG_NAMES = (*GPRS, "rip", "eflags", "fs_base", "gs_base")  # in the order of struct user_regs
 FPU_BYTES = 512
 TRAP_FLAG = 0x100
-REGS = ffi.typeof("struct user_regs *")
+WORD_MASK = (1 << 64) - 1
+_REGS = ffi.new("struct user_regs *")  # of the call that goes on
+_WORDS = memoryview(ffi.buffer(_REGS)).cast("B").cast("Q")
+_PLACES = {name: place for place, name in enumerate(REG_NAMES)}
 MOST_NOTES = 256
 
 
@@ -232,21 +234,15 @@ class Context:
 
     def registers(self) -> dict[str, int]:
         """Return the general registers, rip, eflags and the two segment bases by name."""
-        regs = ffi.new(REGS)
-        lib.context_get(self.handle, regs)
-        values = dict(zip(GPRS, ffi.unpack(regs.gpr, 16), strict=True))
-        return values | {name: int(getattr(regs, name)) for name in OTHER_REGS}
+        lib.context_get(self.handle, _REGS)
+        return dict(zip(REG_NAMES, _WORDS, strict=True))
 
     def set_registers(self, values: dict[str, int]) -> None:
         """Set the named registers and leave the others. Errors: EINVAL for an impossible base."""
-        regs = ffi.new(REGS)
-        lib.context_get(self.handle, regs)
+        lib.context_get(self.handle, _REGS)
         for name, value in values.items():
-            if name in GPR_NUMBER:
-                regs.gpr[GPR_NUMBER[name]] = value & (1 << 64) - 1
-            else:
-                setattr(regs, name, value & (1 << 64) - 1)
-        status = lib.context_set(self.handle, regs)
+            _WORDS[_PLACES[name]] = value & WORD_MASK
+        status = lib.context_set(self.handle, _REGS)
         if status:
             raise SyscallError(-status)
 

@@ -6,7 +6,7 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ VMA_BATCH = 256
 NO_PKEY = -1  # mprotect: the protection says which key
 Serve = Callable[[int, int], None]
 _WORD = ffi.new("uint32_t *")  # what word_in() reads, and word_out() writes
+_PATH = ffi.new("char[]", PATH_MAX)  # what string_in() reads: nobody else may in between
+_PATH_BYTES = ffi.buffer(_PATH)
 
 
 @cache
@@ -87,6 +89,7 @@ class Vma(NamedTuple):
 _INFOS = ffi.new("struct vma_info[]", VMA_BATCH)
 _INFOS_BYTES = memoryview(ffi.buffer(_INFOS))
 _INFO = Struct(f"<{len(Vma._fields)}Q")  # its fields are in the order of a Vma
+_AS_VMA: Callable[[tuple[int, ...]], Vma] = partial(tuple.__new__, Vma)  # no step of Python each
 
 
 class Areas(NamedTuple):
@@ -424,12 +427,18 @@ class Mm:
     def string_in(self, addr: int) -> str:
         """Read a path. Errors: EFAULT, ENAMETOOLONG."""
         self.check_user(addr, 1)
-        buffer = ffi.new("char[]", PATH_MAX)
+        length = lib.user_string(self.handle, addr, _PATH, PATH_MAX)
+        if length < 0:
+            length = self._string_after(length, addr)
+        return _PATH_BYTES[:length].decode("utf-8", "surrogateescape")
+
+    def _string_after(self, result: int, addr: int) -> int:
+        """Read a path whose first try gave result, below 0; return its length."""
         try:
-            length = self._repeat(self._serve_copy, lib.user_string, addr, buffer, PATH_MAX)
+            self._serve_copy(result, 0)
+            return self._repeat(self._serve_copy, lib.user_string, addr, _PATH, PATH_MAX, attempt=1)
         except MemoryFault:
             raise SyscallError(EFAULT) from None
-        return bytes(ffi.buffer(buffer, length)).decode("utf-8", "surrogateescape")
 
     def populate(self, addr: int, nbytes: int) -> None:
         """Fault a range in; one that wraps is empty, as Linux rounds it. Errors: ENOMEM."""
@@ -448,7 +457,7 @@ class Mm:
             start = found[-1].end if found else 0
             count = lib.mm_vmas(self.handle, start, _INFOS, VMA_BATCH)
             rows = _INFO.iter_unpack(_INFOS_BYTES[: count * _INFO.size])
-            found += map(Vma._make, rows)
+            found += map(_AS_VMA, rows)
         return found
 
     def vmas_in(self, start: int, end: int, batch: int = 4) -> Iterator[Vma]:

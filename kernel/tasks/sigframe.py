@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
@@ -42,6 +43,7 @@ SAVED = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "eflags",
 )  # fmt: skip
+_SAVED_OF = itemgetter(*SAVED)
 UCONTEXT = struct.Struct("<QQ QIIQ 18Q Q 3QQ Q 64x Q")
 UCONTEXT_BYTES, SIGINFO_BYTES = 304, 128
 FRAME_BYTES = 8 + UCONTEXT_BYTES + SIGINFO_BYTES
@@ -114,7 +116,7 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
     ucontext = UCONTEXT.pack(
         uc_flags, 0, stack.base, stack.flags, 0, stack.nbytes,
-        *[regs[name] for name in SAVED], SEGMENTS, code, vector, 0, cr2, fpu, mask,
+        *_SAVED_OF(regs), SEGMENTS, code, vector, 0, cr2, fpu, mask,
     )  # fmt: skip
     pkru, task.mm.pkru = task.mm.pkru, 0  # the kernel may write any stack that the task could
     try:

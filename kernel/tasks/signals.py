@@ -217,10 +217,16 @@ class Signals:
         """Tell whether the program asked for signo to be ignored."""
         return self.sigaction(signo).handler == SIG_IGN
 
-    def is_handled(self, signo: int) -> bool:
-        """Tell whether the program has a handler for signo."""
-        action = self.action(signo)
-        return callable(action) or self.sigaction(signo).handler > SIG_IGN
+    def chosen(self) -> tuple[int, int]:
+        """Return the sets of signals that the program ignores, and has handlers for."""
+        ignored = handled = 0
+        for signo, action in self.handlers.actions.items():
+            handler = action.handler if isinstance(action, Sigaction) else action
+            if handler == SIG_IGN:
+                ignored |= 1 << (signo - 1)
+            elif handler != SIG_DFL:
+                handled |= 1 << (signo - 1)
+        return ignored, handled
 
     def wants_zombies(self) -> bool:
         """Tell whether dead children stay until they are waited for."""
@@ -255,6 +261,8 @@ class Signals:
 
         among: only these (a set), blocked or not; None: those that are not blocked.
         """
+        if not self.waiting:
+            return None
         ready = ~(self.blocked & ~UNBLOCKABLE_MASK) if among is None else among
         if among is None and self.is_killed():
             ready = 1 << (SIGKILL - 1)

@@ -78,10 +78,9 @@ class File:
         self.created = False  # whether this open has made the file
         self.descriptors = 0
         self.cookie = kernel.vfs.numbers.take()
-        if not self.is_path:
-            inode.file_opened(self)
         self.handle: Any = ffi.NULL
-        if not self.is_path:
+        if not flags & O_PATH:
+            inode.file_opened(self)
             self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
         self.wb_since, self.fs_since = inode.wb_errors.sample(), inode.fs_errors.sample()
@@ -132,8 +131,9 @@ class File:
 
     def core_mode(self) -> int:
         """Return enum file_mode for the core."""
-        mode = lib.FILE_READ if self.access & MAY_READ else 0
-        if self.access & MAY_WRITE:
+        access = self.access
+        mode = lib.FILE_READ if access & MAY_READ else 0
+        if access & MAY_WRITE:
             mode |= lib.FILE_WRITE
         if self.mount is not None and self.mount.flags & NOEXEC:
             mode |= lib.FILE_NO_EXEC
@@ -196,7 +196,7 @@ class File:
         self.kernel.vfs.closed(self, nr_vmas)
         self.inode.open_count -= 1
         self.inode.writers -= self.counted
-        if not self.is_path:
+        if not self.flags & O_PATH:
             self.inode.file_closed(self)
             self.kernel.vfs.locks.drop_file(self)
         self.inode.released()
@@ -246,7 +246,7 @@ class FdTable:
         while fd in self.files:
             fd += 1
         asking: Any = self._maker.kernel.memory.running() or self._maker
-        if fd >= asking.rlimits["nofile"][0]:
+        if fd >= asking.rlimits.soft["nofile"]:
             raise SyscallError(errno.EMFILE)
         return fd
 
@@ -264,7 +264,10 @@ class FdTable:
         if fd in self.files:
             self.close(fd)
         self.files[fd] = file
-        self.set_cloexec(fd, cloexec)
+        if cloexec:
+            self.cloexec.add(fd)
+        else:
+            self.cloexec.discard(fd)
 
     def set_cloexec(self, fd: int, cloexec: int) -> None:
         """Say whether fd is closed by execve."""

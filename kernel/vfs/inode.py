@@ -167,6 +167,8 @@ class Inode:
 
     def permits(self, task: Caller, wanted: int) -> bool:
         """Tell whether task may do wanted (MAY_* bits) by Linux's owner, group, other rule."""
+        if not wanted & ~(self.mode & self.mode >> 3 & self.mode >> 6):
+            return True  # whoever it is
         shift = 6 if task.uid == self.uid else 3 if in_group(task, self.gid) else 0
         if not wanted & ~(self.mode >> shift & 7):
             return True
@@ -236,9 +238,10 @@ class Inode:
         """Note that the content was read: atime by the rule of relatime."""
         if self.file_flags & NO_ATIME:
             return
-        now = self.kernel.clock.realtime_ns
-        due = self.atime <= max(self.mtime, self.ctime) or now - self.atime >= DAY_NS
-        if due and self.dev not in self.kernel.vfs.read_only:
+        now, last = self.kernel.clock.realtime_ns, self.atime
+        if last > self.mtime and last > self.ctime and now - last < DAY_NS:
+            return
+        if self.dev not in self.kernel.vfs.read_only:
             self.atime = now
 
     def set_mode(self, mode: int) -> None:
@@ -462,6 +465,10 @@ class MappedInode(Inode):
     def ctime(self, ns: int) -> None:
         self._note_stores()
         self._ctime = ns
+
+    def modified(self) -> None:
+        self._note_stores()
+        self._mtime = self._ctime = self.kernel.clock.realtime_ns
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return self._copy_out(lib.mapping_read, pos, nbytes)

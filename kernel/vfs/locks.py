@@ -165,9 +165,10 @@ class Locks:
 
     def drop_file(self, file: File) -> None:
         """Drop all that a closed file held."""
-        self.drop_flock(file)
-        self.drop_task(file.inode, file)
-        self._owned.pop(file, None)
+        if file.inode.ino in self._flocks:
+            self.drop_flock(file)
+        if file in self._owned:
+            self.drop_owner(file)
 
 
 def _without(record: Record, hole: Record) -> list[Record]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 NAME_MAX, PATH_MAX, MAX_LINKS = 255, 4096, 40
+SHORT_NAME, SHORT_PATH = NAME_MAX // 4, PATH_MAX // 4 - 1  # characters, which have 4 bytes at most
 DOTS = (".", "..", "/")  # last names that stand for a directory and not for an entry
 
 
@@ -146,7 +147,7 @@ def step(task: Caller, here: Spot, name: str) -> Spot | None:
     mount, directory = here
     if directory.nlink == 0:
         return None
-    if length(name) > NAME_MAX:
+    if len(name) > SHORT_NAME and length(name) > NAME_MAX:
         raise SyscallError(errno.ENAMETOOLONG)
     try:
         inode = directory.lookup(name, task)
@@ -165,9 +166,10 @@ class _Walk:
         self.task = task
         self.last = last
         self.rules = rules
-        self.root = start if rules.scoped else task.fs.root
-        self.here: Spot = self.root if path.startswith("/") else start
-        self.root_used = rules.scoped or path.startswith("/")
+        scoped, absolute = rules.beneath or rules.in_root, path.startswith("/")
+        self.root = start if scoped else task.fs.root
+        self.here: Spot = self.root if absolute else start
+        self.root_used = scoped or absolute
         self.links = 0
         self.left: list[str] = []
         self.slash = False
@@ -282,7 +284,7 @@ def walk(
     need_read(path)
     if not path:
         raise SyscallError(errno.ENOENT)
-    if length(path) >= PATH_MAX:
+    if len(path) > SHORT_PATH and length(path) >= PATH_MAX:
         raise SyscallError(errno.ENAMETOOLONG)
     return _Walk(task, start or task.fs.pwd, path, last, rules).run()
 

@@ -82,8 +82,12 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
         raise SyscallError(errno.EINVAL)
     if flags & MFD_HUGETLB and flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
         hugetlb.check_size(flags, errno.ENODEV)
-    with task.kernel.memory.on_behalf_of(task):
+    memory = task.kernel.memory
+    before = memory.stand_for(task)
+    try:
         file = task.kernel.vfs.memfd(task, name, flags)
+    finally:
+        memory.current = before
     return install(task, file, O_CLOEXEC if flags & MFD_CLOEXEC else 0)
 
 

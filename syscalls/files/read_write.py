@@ -92,10 +92,14 @@ def _open(task: Task, dirfd: int, path: str, how: How) -> int:
 
 def opened(task: Task, dirfd: int, path: str, how: How) -> File:
     """Return an open file that has no descriptor yet. Errors: as open."""
-    flags, rules = open_flags(how.flags), how.rules
-    with task.kernel.memory.on_behalf_of(task):
+    flags, mode, rules = how
+    memory = task.kernel.memory
+    before = memory.stand_for(task)
+    try:
         start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
-        return task.kernel.vfs.open(task, path, flags, how.mode, start, rules)
+        return task.kernel.vfs.open(task, path, flags, mode, start, rules)
+    finally:
+        memory.current = before
 
 
 def how_at(task: Task, addr: int, nbytes: int) -> How:
@@ -144,11 +148,6 @@ def close(task: Task, fd: int) -> int:
 def _need(file: File, wanted: int) -> None:
     """Refuse what the file was not opened for (EBADF), and what its kind never has."""
     file.need(wanted)
-    if file.inode.lacks:
-        _need_operation(file, wanted)
-
-
-def _need_operation(file: File, wanted: int) -> None:
     if wanted in file.inode.lacks:
         raise SyscallError(file.inode.lacks[wanted])
 
@@ -170,7 +169,7 @@ def _writable(task: Task, fd: int) -> File:
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
     memory = task.kernel.memory
     count = min(count, MAX_COUNT, memory.ram)
-    if file.inode.kind in READERS:
+    if file.inode.kind in READERS.modules:
         return READERS[file.inode.kind](task, file, count)
     before = memory.stand_for(task)
     try:
@@ -211,22 +210,18 @@ def pread64(task: Task, fd: int, count: int, pos: int) -> bytes:
 
 
 def _offset(value: int) -> int:
-    if signed64(value) < 0:
+    if value >> 63:  # below 0, as 64 bits go
         raise SyscallError(errno.EINVAL)
     return value
 
 
 def seekable(file: File) -> File:
     """Return a file that can be read or written anywhere. Errors: ESPIPE, EINVAL."""
-    if file.inode.kind == "pidfd":
-        raise SyscallError(errno.EINVAL)  # it could be, if it could be read
-    _need_positions(file)
-    return file
-
-
-def _need_positions(file: File) -> None:
     if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
+        if file.inode.kind == "pidfd":
+            raise SyscallError(errno.EINVAL)  # it could be, if it could be read
         raise SyscallError(errno.ESPIPE)
+    return file
 
 
 def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
@@ -257,9 +252,7 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
 def read_raw(task: Task, fd: int, addr: int, count: int) -> int:
     """Read up to count bytes to addr. Errors: as read, EFAULT. Source: read(2)."""
     file = task.fds.get(fd)
-    file.need(MAY_READ)
-    if file.inode.lacks:  # as _need(), without a call of its own
-        _need_operation(file, MAY_READ)
+    _need(file, MAY_READ)
     task.mm.check_user(addr, count)
     return _read_into(task, file, [(addr, count)], None)
 
@@ -309,7 +302,7 @@ def write(task: Task, fd: int, data: bytes) -> int:
 
 
 def _write(task: Task, file: File, data: bytes) -> int:
-    if file.inode.kind in WRITERS:
+    if file.inode.kind in WRITERS.modules:
         return WRITERS[file.inode.kind](task, file, data)
     if file.flags & O_APPEND and data:
         file.pos = file.inode.size
@@ -363,7 +356,7 @@ def pwrite64_raw(task: Task, fd: int, addr: int, count: int, pos: int) -> int:
     """Write count bytes from addr at pos. Errors: as pwrite64, EFAULT. Source: pwrite(2)."""
     file = _rewritable(task, fd, pos)
     task.mm.check_user(addr, count)
-    return pwrite64(task, fd, _payload(task, file, [(addr, count)], pos), pos)
+    return _pwrite(task, file, _payload(task, file, [(addr, count)], pos), pos)
 
 
 # ---- vectors ----
@@ -417,6 +410,8 @@ def gather(mm: Mm, buffers: Buffers, most: int) -> bytes:
 
 def scatter(mm: Mm, buffers: Buffers, data: bytes) -> int:
     """Store data over the buffers in turn; return how much could be. Errors: EFAULT."""
+    if len(buffers) == 1:  # as in most calls
+        return mm.copy_out_part(buffers[0][0], data) if data else 0
     done = 0
     for base, length in buffers:
         wanted = min(length, len(data) - done)
@@ -559,7 +554,8 @@ def lseek(task: Task, fd: int, offset: int, whence: int = SEEK_SET) -> int:
     special = file.inode.kind in ("chr", "anon") and file.inode.can_seek
     if special or not file.inode.whences:
         return 0
-    _need_positions(file)
+    if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
+        raise SyscallError(errno.ESPIPE)
     if whence not in file.inode.whences:
         raise SyscallError(errno.EINVAL)
     if whence in (SEEK_DATA, SEEK_HOLE):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 4096
 WORD = 8
-PFN_BITS = (1 << 55) - 1
+NO_FRAME = (-1 << 55 & (1 << 64) - 1).to_bytes(WORD, "little")  # a mask for a word of pagemap
 MAX_WORDS = 65536  # of one read
 
 
@@ -71,10 +71,16 @@ class PagemapFile(AddressFile):
         first, count = word_range(pos, nbytes, int(mm.counters.task_size) // PAGE_SIZE)
         words = ffi.new("uint64_t[]", count or 1)
         lib.mm_pagemap(mm.handle, first, count, words)
+        shown = bytes(ffi.buffer(words, count * WORD))
         if self._reader is None or not self._reader.capable("CAP_SYS_ADMIN"):
-            for i in range(count):
-                words[i] &= ~PFN_BITS
-        return bytes(ffi.buffer(words, count * WORD))
+            return without_frames(shown)
+        return shown
+
+
+def without_frames(words: bytes) -> bytes:
+    """Return pagemap's words without the numbers of frames."""
+    mask = int.from_bytes(NO_FRAME * (len(words) // WORD), "little")
+    return (int.from_bytes(words, "little") & mask).to_bytes(len(words), "little")
 
 
 # Flags of the core -> bits of /proc/kpageflags. Source: linux/kernel-page-flags.h.

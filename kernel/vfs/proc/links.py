@@ -222,12 +222,11 @@ class FdInfoDir(ProcDir):
         return [str(fd) for fd in sorted(files_of(self._of_task))]
 
 
-def task_links(kernel: Machine, of_task: Task) -> dict[str, Inode]:
-    """Return the links of /proc/PID and its directories of descriptors."""
-    return {
-        "fd": FdDir(kernel, of_task),
-        "fdinfo": FdInfoDir(kernel, of_task),
-        "cwd": TaskLink(kernel, of_task, lambda task: task.fs.pwd),
-        "root": TaskLink(kernel, of_task, lambda task: task.fs.root),
-        "exe": ExeLink(kernel, of_task),
-    }
+# What makes the links of /proc/PID and its directories of descriptors.
+LINKS: dict[str, Callable[[Machine, Task], Inode]] = {
+    "fd": FdDir,
+    "fdinfo": FdInfoDir,
+    "cwd": lambda kernel, of_task: TaskLink(kernel, of_task, lambda task: task.fs.pwd),
+    "root": lambda kernel, of_task: TaskLink(kernel, of_task, lambda task: task.fs.root),
+    "exe": ExeLink,
+}

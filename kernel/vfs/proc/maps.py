@@ -89,17 +89,17 @@ class Shown:
         return VSYSCALL_PAGE if vma is VSYSCALLS else NOTHING
 
     def _of_file(self, vma: Vma) -> Columns:
+        file = self._vfs.file_of(vma.file_cookie) if vma.file_cookie else None
+        if file is not None and not mapped.is_zero(vma, file):
+            return Columns(device_text(file.inode.dev), file.inode.ino, file.shown_path)
         name = mapped.name_of(self._vfs, vma)
         if name is None:
             return NOTHING
-        file = self._vfs.file_of(vma.file_cookie) if vma.file_cookie else None
-        if file is None:
-            if vma.name:
-                name = f"[anon_shmem:{self._memory.names.text(vma.name)}]"
-            return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
-        if mapped.is_zero(vma, file):
+        if file is not None:
             return Columns(SHMEM, file.cookie, name)
-        return Columns(device_text(file.inode.dev), file.inode.ino, name)
+        if vma.name:
+            name = f"[anon_shmem:{self._memory.names.text(vma.name)}]"
+        return Columns(SHMEM, vma.mapping_cookie - lib.COOKIE_ANONYMOUS, name)
 
 
 def columns(task: Task, vma: Vma) -> Columns:
@@ -179,33 +179,33 @@ def _pages_of(task: Task, vma: Vma) -> tuple[int, ...]:
 
 
 @functools.lru_cache(4096)  # most areas are as they were, or as others are
-def _size_lines(kilobytes: int, page: int, pages: tuple[int, ...]) -> str:
-    info = (*pages, 0)
+def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
+    info, page = (*pages, 0), HUGE_KB if huge else KB_PER_PAGE
     kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
-    return AREA_LINES % (kilobytes, page, page, *kbs)
+    return AREA_LINES % (nbytes >> 10, page, page, *kbs)
 
 
 @functools.lru_cache(256)
-def _last_lines(flags: int, pkey: int | None) -> str:
-    """Return the lines that say what an area may be. pkey: None where there are no such keys."""
-    key = "" if pkey is None else f"{'ProtectionKey:':<16}{pkey:>8}\n"
+def _last_lines(flags: int, has_keys: bool) -> str:
+    """Return the lines that say what an area may be."""
+    pkey = (flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT
+    key = f"{'ProtectionKey:':<16}{pkey:>8}\n" if has_keys else ""
     codes = "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
     return f"{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
 
 
-def _smaps_entry(task: Task, vma: Vma, shown: Shown) -> str:
-    flags = vma.flags
-    page = HUGE_KB if flags & HUGETLB else KB_PER_PAGE
-    lines = _size_lines((vma.end - vma.start) >> 10, page, _pages_of(task, vma))
-    pkey = vma.pkey if task.kernel.has_cpu("pku") else None
-    return maps_line(vma, shown.columns(vma)) + lines + _last_lines(flags, pkey)
-
-
 def smaps(task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
-    vmas = areas(task)
-    shown = Shown(task)
-    return "".join([_smaps_entry(task, vma, shown) for vma in vmas])
+    vmas, columns, has_keys = areas(task), Shown(task).columns, task.kernel.has_cpu("pku")
+    texts: list[str] = []
+    for vma in vmas:
+        start, end, flags, *_ = vma
+        texts += (
+            maps_line(vma, columns(vma)),
+            _size_lines(end - start, flags & HUGETLB, _pages_of(task, vma)),
+            _last_lines(flags, has_keys),
+        )
+    return "".join(texts)
 
 
 def smaps_rollup(task: Task) -> str:

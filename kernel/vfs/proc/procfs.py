@@ -17,7 +17,7 @@ from pkern.kernel.numbers import name_number
 from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile
-from pkern.kernel.vfs.proc.links import SelfLink, ThreadSelfLink, task_links
+from pkern.kernel.vfs.proc.links import LINKS, SelfLink, ThreadSelfLink
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
@@ -55,7 +55,6 @@ class TaskDir(LateProcDir):
         super().__init__(kernel, 0o555, partial(_task_files, kernel, of_task, pid_ns, which))
         self.of_task = of_task
         self._pid_ns = pid_ns
-        self.entries |= task_links(kernel, of_task)
         self.nlink = 2 + len(OF_PROCESS if process is None else OF_THREAD)
         if process is None:
             self.entries["task"] = ThreadsDir(kernel, of_task, pid_ns, self)
@@ -70,12 +69,16 @@ class TaskDir(LateProcDir):
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
         if self.of_task.pid not in self.kernel.tasks:
             raise SyscallError(errno.ENOENT)
+        if name in LINKS and name not in self.entries:  # without the modules of the other files
+            self.entries[name] = LINKS[name](self.kernel, self.of_task)
         inode = super().lookup(name, task)
         inode.uid, inode.gid = owner_of(self.of_task, inode)
         return inode
 
     def names(self, task: Caller) -> list[str]:
-        return super().names(task) if self.of_task.pid in self.kernel.tasks else []
+        if self.of_task.pid not in self.kernel.tasks:
+            return []
+        return sorted({*super().names(task), *LINKS})
 
 
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from pkern.kernel.clock import CLOCK_BOOTTIME
 from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
-from pkern.kernel.tasks.credentials import mask_of
+from pkern.kernel.tasks.credentials import CapSet, mask_of
 from pkern.kernel.tasks.signals import queued_of
 from pkern.kernel.tasks.thread import WORD
 
@@ -37,6 +37,7 @@ STATES = {
     "Z": "Z (zombie)",
 }
 PF_FORKNOEXEC = 0x40
+LOW = (1 << 31) - 1  # of a set of signals: what stat shows of it
 ARG_MAX = 1 << 20
 
 
@@ -82,21 +83,15 @@ def _code_pages(task: Task) -> int:
 
 def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
-    acted_on = list(signals.handlers.actions)
-    rows: list[tuple[str, object]] = [
+    ignored, handled = signals.chosen()
+    return [
         ("SigQ", f"{queued_of(task)}/{task.rlimits['sigpending'][0]}"),
-        ("SigPnd", signal_mask({info.si_signo for info in signals.own.infos})),
-        ("ShdPnd", signal_mask({info.si_signo for info in signals.shared.infos})),
+        ("SigPnd", f"{signals.own.mask():016x}"),
+        ("ShdPnd", f"{signals.shared.mask():016x}"),
         ("SigBlk", f"{signals.blocked:016x}"),
-        ("SigIgn", signal_mask({n for n in acted_on if signals.is_ignored(n)})),
-        ("SigCgt", signal_mask({n for n in acted_on if signals.is_handled(n)})),
+        ("SigIgn", f"{ignored:016x}"),
+        ("SigCgt", f"{handled:016x}"),
     ]
-    return rows
-
-
-def signal_mask(numbers: Iterable[int]) -> str:
-    """Return a set of signals as 16 hex digits."""
-    return f"{sum(1 << (n - 1) for n in numbers):016x}"
 
 
 def _levels(task: Task, pid: int, pid_ns: PidNamespace) -> str:
@@ -126,6 +121,14 @@ def _node_lines(nodes: int) -> str:
     return lines([("Mems_allowed", mask), ("Mems_allowed_list", node_list(nodes))])
 
 
+@functools.lru_cache(64)  # tasks are few kinds of users
+def _cap_lines(*sets: CapSet) -> str:
+    """Return the lines of a task's sets of capabilities."""
+    names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    masks = [f"{mask_of(chosen):016x}" for chosen in sets]
+    return lines(zip(names, masks, strict=True))
+
+
 def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """The task for people. Source: proc_pid_status(5)."""
     cred, own, number = task.cred, reader.cred.user_ns, pid_ns.number_of
@@ -148,17 +151,15 @@ def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
         *((name, _levels(task, pid, pid_ns)) for name, pid in numbers),
         ("Kthread", 0),
     ]  # fmt: skip
-    sets = (cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
-    caps = zip(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), sets, strict=True)
+    caps = _cap_lines(cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
     tail: list[tuple[str, object]] = [
-        ("Threads", len(task.group.threads)), *_signal_rows(task),
-        *((name, f"{mask_of(chosen):016x}") for name, chosen in caps),
         ("NoNewPrivs", cred.no_new_privs), ("Seccomp", task.seccomp.mode if task.seccomp else 0),
         ("Seccomp_filters", len(task.seccomp.programs) if task.seccomp else 0),
     ]  # fmt: skip
     memory = _status_of_memory(task) if task.alive else ""
+    signals = lines([("Threads", len(task.group.threads)), *_signal_rows(task)])
     end = _OF_PROCESSOR + _node_lines(task.kernel.memory.all_nodes) + _SWITCHES
-    return lines(head) + memory + lines(tail) + end
+    return lines(head) + memory + signals + caps + lines(tail) + end
 
 
 def ksm_merging_pages(task: Task) -> str:
@@ -216,11 +217,6 @@ def _memory_fields(task: Task, may_look: bool) -> dict[int, int]:
     }  # fmt: skip
 
 
-def _low_mask(numbers: Iterable[int]) -> int:
-    """Return a set of signals as stat's number of 31 bits."""
-    return sum(1 << (n - 1) for n in numbers if n < 32)
-
-
 def stat(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """52 numbers for programs, about a process. Source: proc_pid_stat(5)."""
     return _stat(task, reader, pid_ns, task.group.times)
@@ -237,6 +233,7 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
     theirs = task.group.waited_for
     started = task.start_ns + reader.nsproxy.time.ahead(CLOCK_BOOTTIME)
     may_look, signals, attributes = reader.may_trace(task), task.signals, task.attributes
+    ignored, handled = signals.chosen()
     fields: dict[int, Any] = dict.fromkeys(range(1, 53), 0)
     fields |= {
         1: number(task.pid), 2: f"({task.name})", 3: state_letter(task), 4: number(task.ppid),
@@ -246,9 +243,8 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
         11: theirs.minor, 12: used.major, 13: theirs.major, 14: used.cpu_ns // TICK_NS,
         16: theirs.cpu_ns // TICK_NS, 18: attributes.priority, 19: attributes.nice,
         20: len(task.group.threads), 22: started // TICK_NS, 25: task.rlimits["rss"][0],
-        31: signals.own.mask() & 0x7FFFFFFF, 32: signals.blocked & 0x7FFFFFFF,
-        33: _low_mask(n for n in range(1, 32) if signals.is_ignored(n)),
-        34: _low_mask(n for n in range(1, 32) if signals.is_handled(n)),
+        31: signals.own.mask() & LOW, 32: signals.blocked & LOW,
+        33: ignored & LOW, 34: handled & LOW,
         35: int(may_look and task.state == "S"), 38: _exit_signal(task),
         40: attributes.rt_priority, 41: attributes.policy,
         52: _exit_code(task) if may_look else 0,
