@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -98,6 +99,7 @@ struct hello {
  */
 struct shared {
 	size_t nr_out;
+	int turn;    /* the process that goes on: who has the baton */
 	pid_t first; /* the process that forks the others: names hold its number */
 	int ipc;     /* the sequence has made what outlives its processes: */
 	int segments[MAX_CALLS], nr_segments; /* and these */
@@ -123,7 +125,7 @@ static struct span spans[MOST_SPANS]; /* of the areas that were seen last */
 static size_t nr_spans;
 static int64_t sizes_before[NR_SIZES];
 static int limited; /* the sequence has set limits */
-static int actor, maps_fd, baton[NR_ACTORS][2] = { { -1, -1 }, { -1, -1 } };
+static int actor, maps_fd;
 static pid_t child;
 static int batches; /* this kernel puts pages on its lists in batches */
 static sigjmp_buf escape;
@@ -546,7 +548,7 @@ static int64_t mem_access(const struct call *c)
 	return n;
 }
 
-/* The child waits for its turn in a read: it is stopped there, asked, and let go. */
+/* The child waits for its turn: it is stopped there, asked, and let go. */
 static int64_t trace_access(const struct call *c)
 {
 	int request = c->op == OP_PEEK ? PTRACE_PEEKDATA : PTRACE_POKEDATA, status;
@@ -716,14 +718,16 @@ static void report(const struct call *c, uint32_t i)
 /* A call for a process that is not there is made by the first one. */
 static int whose(uint32_t i) { return child || actor ? calls[i].actor : 0; }
 
-static void pass_baton(void) { (void)!write(baton[!actor][1], "", 1); }
+static void pass_baton(void)
+{
+	__atomic_store_n(&shared->turn, !actor, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &shared->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
 
 static void take_baton(void)
 {
-	char byte;
-
-	while (read(baton[actor][0], &byte, 1) != 1)
-		;
+	while (__atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST) != actor)
+		syscall(SYS_futex, &shared->turn, FUTEX_WAIT, !actor, NULL, NULL, 0);
 }
 
 /* Make the calls of this process from the i-th on, and let the other make its own. */
@@ -783,6 +787,7 @@ static void run_sequence(void)
 {
 	begin_frame();
 	emit(NULL, request.nr_calls);
+	shared->turn = 0;
 	start_process(0);
 	make_files();
 	take_turns(0);
@@ -837,26 +842,12 @@ static __attribute__((noinline)) void grow_stack(void)
 		deep[i] = 1;
 }
 
-/* New ones after a death: what lies in the old ones was meant for the dead. */
-static void make_batons(void)
-{
-	int i;
-
-	for (i = 0; i < NR_ACTORS; i++) {
-		close(baton[i][0]);
-		close(baton[i][1]);
-	}
-	if (pipe(baton[0]) || pipe(baton[1]))
-		_exit(15);
-}
-
 static void share(void)
 {
 	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 
 	if (mmap(shared, sizeof(*shared), PROT_READ | PROT_WRITE, flags, -1, 0) != shared)
 		_exit(14);
-	make_batons();
 }
 
 /*
@@ -908,7 +899,7 @@ static void serve(void)
 	read_sizes(sizes_before, names);
 	if (chdir("/proc"))
 		_exit(19);
-	closefrom(baton[NR_ACTORS - 1][1] + 1); /* what we have read */
+	closefrom(3); /* what we have read */
 	sizes_before[0] = sizes_before[1];      /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
 		read_all(&request, sizeof(request));
@@ -922,10 +913,8 @@ static void serve(void)
 			_exit(10);
 		if (shared->ipc)
 			forget_ipc();
-		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-			make_batons();
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
 			write_all(&dead, 4);
-		}
 	}
 }
 
