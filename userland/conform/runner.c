@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -54,6 +55,7 @@ enum op {
 	OP_PEEK, /* by ptrace, of the child */
 	OP_POKE
 };
+enum slot { FULL, EMPTY, SPARSE, READONLY }; /* what is there before the first call */
 enum sort { SORT_PLAIN, SORT_SLOT, SORT_SCRATCH };
 enum look { LOOK_NEVER, LOOK_WHEN_DONE, LOOK_ALWAYS };
 enum looks { LOOKS_AT_END, LOOKS_AFTER_CALLS }; /* and at the end */
@@ -88,6 +90,12 @@ struct outcome {
 	uint32_t nr_maps; /* bytes of maps text that follow; 0: as before */
 };
 
+/* As it comes from stdin. */
+struct input {
+	struct request request;
+	struct call calls[MAX_CALLS];
+};
+
 struct hello {
 	uint64_t low, top; /* of the window that sequences play in */
 };
@@ -99,11 +107,14 @@ struct hello {
  */
 struct shared {
 	size_t nr_out;
-	int turn;    /* the process that goes on: who has the baton */
-	pid_t first; /* the process that forks the others: names hold its number */
-	int ipc;     /* the sequence has made what outlives its processes: */
+	int turn;              /* the process that goes on: who has the baton */
+	int asleep[NR_ACTORS]; /* until it is its turn */
+	pid_t first;           /* the process that forks the others: names hold its number */
+	int ipc;               /* the sequence has made what outlives its processes: */
 	int segments[MAX_CALLS], nr_segments; /* and these */
 	int64_t slots[NR_SLOTS];
+	struct input in;
+	char f0[5 * PAGE + 8];              /* what that file begins with */
 	char text[TEXT_BYTES];              /* of a file of /proc */
 	char raw[NR_ACTORS][2][TEXT_BYTES]; /* maps of each process, now and before */
 	char shown[NR_ACTORS][TEXT_BYTES];  /* the areas of each process, now and before */
@@ -116,8 +127,8 @@ struct span {
 
 static struct shared *const shared = (struct shared *)SHARED_AT;
 static char scratch[PAGE] __attribute__((aligned(4096)));
-static struct call calls[MAX_CALLS];
-static struct request request;
+static struct request *const request = &((struct shared *)SHARED_AT)->in.request;
+static struct call *const calls = ((struct shared *)SHARED_AT)->in.calls;
 static uint64_t low, top;
 static size_t nr_raw, nr_shown;
 static int now_raw;                   /* which of the two texts is the latest */
@@ -143,18 +154,29 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 
 /* ---- frames ---- */
 
-static void read_all(void *into, size_t nbytes)
+static size_t request_bytes(void)
 {
-	char *p = into;
+	if (!request->nr_calls || request->nr_calls > MAX_CALLS)
+		_exit(9);
+	return sizeof(*request) + request->nr_calls * sizeof(calls[0]);
+}
 
-	while (nbytes) {
-		ssize_t n = read(0, p, nbytes);
+/* Behind a request the next one may have come already. */
+static void next_request(void)
+{
+	static size_t nr_in, nr_done;
+	char *in = (char *)&shared->in;
+	ssize_t n;
 
+	nr_in -= nr_done;
+	memmove(in, in + nr_done, nr_in);
+	while (nr_in < sizeof(*request) || nr_in < request_bytes()) {
+		n = read(0, in + nr_in, sizeof(shared->in) - nr_in);
 		if (n <= 0)
 			_exit(n < 0);
-		p += n;
-		nbytes -= (size_t)n;
+		nr_in += (size_t)n;
 	}
+	nr_done = request_bytes();
 }
 
 static void write_all(const void *from, size_t nbytes)
@@ -612,7 +634,7 @@ static void start_process(int number)
 	actor = number;
 	if (chdir(number ? "../self" : "self")) /* its files are opened by shorter names */
 		_exit(19);
-	if (request.looks)
+	if (request->looks)
 		open_maps();
 }
 
@@ -706,7 +728,7 @@ static void report(const struct call *c, uint32_t i)
 	perform(c, i, &o);
 	settle_lists();
 	shared->out[4 + i] = end_of(c, &o);
-	if (request.looks && c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
+	if (request->looks && c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
 		look_at_areas(&o);
 	emit(&o, sizeof(o));
 	emit(scratch + c->out_at, o.nr_data);
@@ -721,23 +743,31 @@ static int whose(uint32_t i) { return child || actor ? calls[i].actor : 0; }
 static void pass_baton(void)
 {
 	__atomic_store_n(&shared->turn, !actor, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &shared->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (__atomic_load_n(&shared->asleep[!actor], __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &shared->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+static int has_baton(void) { return __atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST) == actor; }
+
+/* Where there is one processor, to give way is enough: the other goes on, up to its end. */
 static void take_baton(void)
 {
-	while (__atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST) != actor)
+	if (!has_baton())
+		sched_yield();
+	__atomic_store_n(&shared->asleep[actor], 1, __ATOMIC_SEQ_CST);
+	while (!has_baton())
 		syscall(SYS_futex, &shared->turn, FUTEX_WAIT, !actor, NULL, NULL, 0);
+	__atomic_store_n(&shared->asleep[actor], 0, __ATOMIC_SEQ_CST);
 }
 
 /* Make the calls of this process from the i-th on, and let the other make its own. */
 static void take_turns(uint32_t i)
 {
-	while (actor && i < request.nr_calls && !calls[i].actor)
+	while (actor && i < request->nr_calls && !calls[i].actor)
 		i++;
 	if (actor)
 		take_baton();
-	for (; i < request.nr_calls; i++) {
+	for (; i < request->nr_calls; i++) {
 		if (whose(i) == actor) {
 			report(&calls[i], i);
 		} else if (whose(i - 1) == actor) {
@@ -745,49 +775,84 @@ static void take_turns(uint32_t i)
 			take_baton();
 		}
 	}
-	if (actor && calls[request.nr_calls - 1].actor) {
+	if (actor && calls[request->nr_calls - 1].actor) {
 		pass_baton();
 		take_baton();
 	}
 	emit_state();
 }
 
-/* The files that slots 0 to 3 name. */
-static void make_files(void)
+/* The slots that any call of the sequence names, as bits. */
+static uint32_t slots_named(void)
 {
-	static const char *const names[3] = { "f0", "f1", "f2" };
-	uint64_t stamp;
-	char path[] = "fd/NN";
-	int i, fd;
+	uint32_t named = 0, i;
+	int j;
 
-	memset(shared->slots, 0xff, sizeof(shared->slots));
-	memset(shared->text, 0, 6 * PAGE);
-	for (i = 0; i < 3; i++)
-		shared->slots[i] = memfd_create(names[i], 0);
-	fd = (int)shared->slots[0];
-	if (ftruncate(fd, 5 * PAGE + 100) || ftruncate(fd + 2, 12 * PAGE))
+	for (i = 0; i < request->nr_calls; i++)
+		for (j = 0; j < 6; j++)
+			if (calls[i].sort[j] == SORT_SLOT && calls[i].a[j] < NR_SLOTS)
+				named |= 1u << calls[i].a[j];
+	return named;
+}
+
+static int make_full(void)
+{
+	int fd = memfd_create("f0", 0);
+
+	if (ftruncate(fd, 5 * PAGE + 100) ||
+	    pwrite(fd, shared->f0, sizeof(shared->f0), 0) != sizeof(shared->f0))
 		_exit(4);
-	for (i = 0; i < 6; i++)
-		*(uint64_t *)(shared->text + i * PAGE) = 0xf0000000u + (uint64_t)i;
-	if (pwrite(fd, shared->text, 5 * PAGE + 8, 0) != 5 * PAGE + 8)
+	return fd;
+}
+
+static int make_sparse(void)
+{
+	int fd = memfd_create("f2", 0), i;
+	uint64_t stamp;
+
+	if (ftruncate(fd, 12 * PAGE))
 		_exit(4);
 	for (i = 0; i < 12; i += 6) {
 		stamp = 0xf2000000u + (uint64_t)i;
-		if (pwrite(fd + 2, &stamp, 8, i * PAGE) != 8)
+		if (pwrite(fd, &stamp, 8, i * PAGE) != 8)
 			_exit(4);
 	}
+	return fd;
+}
+
+static int open_again(int fd)
+{
+	char path[] = "fd/NN";
+
 	path[3] = fd < 10 ? (char)('0' + fd) : (char)('0' + fd / 10);
 	path[4] = fd < 10 ? 0 : (char)('0' + fd % 10);
-	shared->slots[3] = open(path, O_RDONLY);
-	if (shared->slots[3] != fd + 3)
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
 		_exit(5);
+	return fd;
+}
+
+/* The files that slots 0 to 3 name, where a call does. */
+static void make_files(void)
+{
+	uint32_t named = slots_named();
+
+	memset(shared->slots, 0xff, sizeof(shared->slots));
+	if (named & (1u << FULL | 1u << READONLY))
+		shared->slots[FULL] = make_full();
+	if (named & 1u << EMPTY)
+		shared->slots[EMPTY] = memfd_create("f1", 0);
+	if (named & 1u << SPARSE)
+		shared->slots[SPARSE] = make_sparse();
+	if (named & 1u << READONLY)
+		shared->slots[READONLY] = open_again((int)shared->slots[FULL]);
 }
 
 static void run_sequence(void)
 {
 	begin_frame();
-	emit(NULL, request.nr_calls);
-	shared->turn = 0;
+	emit(NULL, request->nr_calls);
+	shared->turn = shared->asleep[0] = shared->asleep[1] = 0;
 	start_process(0);
 	make_files();
 	take_turns(0);
@@ -844,10 +909,12 @@ static __attribute__((noinline)) void grow_stack(void)
 
 static void share(void)
 {
-	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, i;
 
 	if (mmap(shared, sizeof(*shared), PROT_READ | PROT_WRITE, flags, -1, 0) != shared)
 		_exit(14);
+	for (i = 0; i < 6; i++)
+		*(uint64_t *)(shared->f0 + i * PAGE) = 0xf0000000u + (uint64_t)i;
 }
 
 /*
@@ -899,13 +966,10 @@ static void serve(void)
 	read_sizes(sizes_before, names);
 	if (chdir("/proc"))
 		_exit(19);
-	closefrom(3); /* what we have read */
-	sizes_before[0] = sizes_before[1];      /* VmPeak: a child's begins at its VmSize */
+	closefrom(3);                      /* what we have read */
+	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
 	for (;;) {
-		read_all(&request, sizeof(request));
-		if (!request.nr_calls || request.nr_calls > MAX_CALLS)
-			_exit(9);
-		read_all(calls, request.nr_calls * sizeof(calls[0]));
+		next_request();
 		pid = fork_process();
 		if (pid == 0)
 			run_sequence();
