@@ -74,7 +74,12 @@ MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 
 # Where in a Kernel the owner of a sysctl's value is, if its own name does not say so.
-OWNERS = {"oom": "memory.oom", "inotify": "vfs.inotify", "networks": "nsproxy.net.common"}
+OWNERS = {
+    "oom": "memory.oom",
+    "inotify": "vfs.inotify",
+    "pipes": "vfs.pipes",
+    "networks": "nsproxy.net.common",
+}
 # The same in the namespaces of who asks.
 NAMESPACED = {
     "uts": "uts",

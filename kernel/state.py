@@ -50,7 +50,7 @@ FIELDS = {
     "Scheduler": frozenset({"queue", "sleepers"}),
     "Sleepers": frozenset({"by_key"}),
 }
-COUNTS = frozenset({"faces", "faults", "kernel"})
+COUNTS = frozenset({"faces", "faults", "kernel", "last_taken"})
 PARTS = ("net", "segments", "semaphores", "messages", "queues", "userfaults")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkern.kernel.sysctl_entry import Entry
+from pkern.kernel.sysctl_entry import MAX, Entry
 
 INT_MAX = (1 << 31) - 1
 ULONG_MAX = (1 << 64) - 1
@@ -56,6 +56,28 @@ ENTRIES = (
         default=1 << 20,
         low=64,
         high=INT_MAX & -64,
+    ),
+    *(
+        Entry(f"fs.pipe-{name}", text, "pipes", field, default=default, low=low, high=high)
+        for name, field, default, low, high, text in (
+            ("max-size", "max_size", 1 << 20, 4096, INT_MAX, "The largest pipe, bytes."),
+            (
+                "user-pages-hard",
+                "user_pages_hard",
+                0,
+                0,
+                MAX,
+                "Pages of a user's pipes at most; 0: any number.",
+            ),
+            (
+                "user-pages-soft",
+                "user_pages_soft",
+                16384,
+                0,
+                MAX,
+                "Pages beyond which a user's new pipes are small; 0: none.",
+            ),
+        )
     ),
     Entry(
         "fs.suid_dumpable",

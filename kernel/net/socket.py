@@ -215,9 +215,10 @@ class Socket(Inode):
         self.take(len(found.data), 0)
         return found.data
 
-    def unread(self, data: bytes) -> None:
+    def unread(self, data: bytes, done: int) -> int:
         if self.is_stream and data:
             self.queue.appendleft(Packet(data))
+        return 0
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         try:

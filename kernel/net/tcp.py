@@ -401,9 +401,10 @@ class TcpSocket(InetSocket):
         if waited and peer is not None and peer.is_writable:
             peer.wake(POLLOUT)
 
-    def unread(self, data: bytes) -> None:
+    def unread(self, data: bytes, done: int) -> int:
         self.data[:0] = data
         self.mark += len(data) if self.mark != NO_MARK else 0
+        return 0
 
     # ---- ends ----
 

@@ -166,8 +166,10 @@ class PtyMaster(PtyInode):
         wake(tty.slave, POLLOUT)
         return b"\0" * tty.packet + data
 
-    def unread(self, data: bytes) -> None:
-        self.tty.shown[:0] = data[self.tty.packet :]
+    def unread(self, data: bytes, done: int) -> int:
+        if not done:
+            self.tty.shown[:0] = data[self.tty.packet :]
+        return done
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         if not data:
@@ -372,9 +374,6 @@ class PtySlave(PtyInode):
             return available > 0
         self.wait(file, progress=(available, deadline), deadline=deadline)
         return False
-
-    def unread(self, data: bytes) -> None:
-        """What a reader could not store is lost, as in Linux."""
 
     # ---- writing ----
 

@@ -31,6 +31,7 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
+from pkern.kernel.vfs.pipe import PipeLimits
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Vfs:
         self.numbers = Counter()
         self.locks = Locks()
         self.inotify = InotifyLimits(kernel.memory.ram)
+        self.pipes = PipeLimits()
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
         self.table = MountTable(self.is_in_use, self.everywhere)

@@ -28,7 +28,7 @@ class AsyncWatcher:
 
     def __init__(self, file: File, fd: int) -> None:
         self.file, self.fd = file, fd
-        file.inode.watchers = (*file.inode.watchers, self)
+        file.inode.add_listener(self)
 
     def news(self, bits: int) -> None:
         """Send the signals."""
@@ -42,5 +42,4 @@ class AsyncWatcher:
 
     def drop(self) -> None:
         """Watch no more."""
-        inode = self.file.inode
-        inode.watchers = tuple(one for one in inode.watchers if one is not self)
+        self.file.inode.remove_listener(self)

@@ -282,8 +282,12 @@ class Inode:
         """Read through an open file: kinds that can wait look at its flags."""
         return self.read(pos, nbytes)
 
-    def unread(self, data: bytes) -> None:
-        """Take back what a reader could not store: kinds whose content goes when it is read."""
+    def unread(self, data: bytes, done: int) -> int:
+        """Take back data of which a reader could store only done bytes; return how many it keeps.
+
+        A kind whose content goes when it is read may say less; the rest of some is lost.
+        """
+        return done
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         """Write through an open file: kinds that can wait look at its flags."""
@@ -292,6 +296,14 @@ class Inode:
     def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
         """Do what only a device can. Errors: ENOTTY."""
         raise SyscallError(errno.ENOTTY)
+
+    def add_listener(self, listener: Watcher) -> None:
+        """Let who sends the signals of an open file (O_ASYNC) know what becomes true."""
+        self.watchers = (*self.watchers, listener)
+
+    def remove_listener(self, listener: Watcher) -> None:
+        """Let it know no more."""
+        self.watchers = tuple(one for one in self.watchers if one is not listener)
 
     def watched(self, fd: int, nth: int) -> File:
         """Return the nth open file that a set for epoll watches by a descriptor. Errors: EINVAL."""

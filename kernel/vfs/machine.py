@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.mounts import Mount, MountNamespace, MountTable
+    from pkern.kernel.vfs.pipe import PipeLimits
     from pkern.kernel.vfs.walk import Place
     from pkern.kernel.visits import Visits
 
@@ -114,6 +115,8 @@ class Files(Protocol):
     def read_only(self) -> set[int]: ...
     @property
     def inotify(self) -> InotifyLimits: ...
+    @property
+    def pipes(self) -> PipeLimits: ...
 
     notify: Notify | None  # who is told what happens to files; None: nobody watches any
 

@@ -1,7 +1,6 @@
-"""Pipes and FIFOs: a bounded queue of bytes between open files.
+"""Pipes and FIFOs: a ring of slots (slots.py) between open files; who waits for it, and limits.
 
-Bytes that splice brought stay part of their pages, which the pipe holds (hold.c of the core): what
-is stored to such a page before they are read shows in them.
+The ring is there, and counts for a user, while anyone has the pipe open or waits to.
 
 would_block() is the one place where a call on them says that it must wait, wake() the one where
 those who wait are told to look again.
@@ -15,20 +14,18 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
-from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode, Watcher
+from pkern.kernel.vfs.slots import GROWS, PACKET, PAGE_SIZE, Ring, Slot
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 
-PAGE_SIZE = 4096
-CAPACITY = 65536
-PIPE_BUF = 4096
-MAX_CAPACITY = 1 << 20
+SLOTS, LEAST_SLOTS = 16, 2  # of a new pipe; of one of a user who has too many
+MOST_SLOTS = (4 << 20) // 40  # buffers of 40 bytes are in one piece of memory
+LARGEST = 1 << 31  # bytes that may be asked for
 DEV_PIPE = 14
 POLLERR, POLLHUP = 8, 16
 ANYTHING = 0xFFFF
@@ -63,25 +60,62 @@ def sleep(inode: Inode, wait: Wait) -> NoReturn:
 
 def wake(inode: Inode, bits: int = ANYTHING) -> None:
     """Let those who wait for inode look again: POLL* bits may have become true."""
-    for watcher in list(inode.watchers):
+    for watcher in inode.watchers:
         watcher.news(bits)
     inode.kernel.wake(inode)
 
 
-class PageRef(NamedTuple):
-    """Bytes of the stream that are part of a page, which may change until they are read.
+def rounded(nbytes: int) -> int:
+    """Return the bytes of a pipe for at least nbytes: a power of two of pages."""
+    return 1 << (max(nbytes, PAGE_SIZE) - 1).bit_length()
 
-    start: their place in the stream; frame: the core's, which is held; offset: in the page.
-    """
 
-    start: int
-    nbytes: int
-    frame: int
-    offset: int
+class PipeLimits:
+    """fs.pipe-*, and how many slots the pipes of each user have (used)."""
+
+    def __init__(self) -> None:
+        self._max_size = 1 << 20
+        self.user_pages_hard = 0
+        self.user_pages_soft = 16384
+        self.used: dict[int, int] = {}
+
+    @property
+    def max_size(self) -> int:
+        """The largest pipe of who has not CAP_SYS_RESOURCE, bytes."""
+        return self._max_size
+
+    @max_size.setter
+    def max_size(self, nbytes: int) -> None:
+        self._max_size = rounded(nbytes)
+
+    def count(self, uid: int, more: int) -> int:
+        """Let a user's pipes have so many slots more; return how many they have."""
+        found = self.used.pop(uid, 0) + more
+        if found:
+            self.used[uid] = found
+        return found
+
+    def is_beyond_soft(self, nr_slots: int) -> bool:
+        """Tell whether a user has so many that new pipes get few."""
+        return 0 < self.user_pages_soft < nr_slots
+
+    def is_beyond_hard(self, nr_slots: int) -> bool:
+        """Tell whether no user may have so many."""
+        return 0 < self.user_pages_hard < nr_slots
+
+
+def is_limited(task: Caller) -> bool:
+    """Tell whether the limits of a user's pipes hold for a task."""
+    return not task.capable("CAP_SYS_RESOURCE") and not task.capable("CAP_SYS_ADMIN")
 
 
 class PipeInode(Inode):
-    """The queue that all open files of a pipe or FIFO share."""
+    """The ring that all open files of a pipe or FIFO share.
+
+    user: for whom its slots count; None: nobody has it open. unmet: of files that were opened to
+    read while nobody wrote, by cookie, how many had ever opened it to write. listeners: of O_ASYNC;
+    they hear of every read and write, and of nothing else.
+    """
 
     kind = "fifo"
     can_nowait = MAY_READ | MAY_WRITE
@@ -91,16 +125,13 @@ class PipeInode(Inode):
     def __init__(self, kernel: Machine, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(kernel, mode, uid, gid)
         self.dev = DEV_PIPE
-        self.queue = bytearray()
-        self.taken = 0  # bytes that have gone, ever: where in the stream the queue begins
-        self.pages: list[PageRef] = []  # what of the queue is pages of others', in order
-        self.packets: list[tuple[int, int]] = []  # of the queue: start and end in the stream
-        self.last_packet: tuple[int, int, bytes] | None = None  # that went, with what was not read
-        self.padding = 0  # bytes that packets leave empty in their pages
-        self.capacity = CAPACITY
+        self.ring = Ring(kernel.memory.core, 0)
+        self.user: int | None = None
         self.readers = self.writers = 0
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
         self.waiting: dict[tuple[int, int], int] = {}  # (pid, its end) -> openings it has seen
+        self.unmet: dict[int, int] = {}
+        self.listeners: tuple[Watcher, ...] = ()
 
     @property
     def noexec(self) -> bool:  # type: ignore[override]
@@ -112,16 +143,48 @@ class PipeInode(Inode):
     def file_opened(self, file: File) -> None:
         """Count an end; the opener of one end waits until there is the other.
 
-        Errors: EINVAL: it is to be neither read nor written, ENXIO.
+        Errors: EINVAL: it is to be neither read nor written, ENXIO; beyond the user's limit ENFILE,
+        of a FIFO ENOMEM.
         """
         if not file.access:
             raise SyscallError(errno.EINVAL)
+        if self.user is None:
+            self._begin(file.opener)
         if file.flags & 3 != O_RDWR and self.dev != DEV_PIPE:  # a FIFO, which has a name
-            self._meet(file)
+            try:
+                self._meet(file)
+            except SyscallError:
+                self._end()
+                raise
+        ends = self.readers, self.writers
         self._count(file, 1)
         for end in (MAY_READ, MAY_WRITE):
             self.opened_ever[end] += bool(file.access & end)
-        wake(self)
+        if bool(self.readers) > bool(ends[0]) or bool(self.writers) > bool(ends[1]):
+            wake(self, POLLIN)
+
+    def _begin(self, task: Caller | None) -> None:
+        """Have a ring, a small one for a user who has many. Errors: ENFILE, ENOMEM: too many."""
+        limits, size = self.kernel.vfs.pipes, SLOTS
+        uid = task.cred.uid if task is not None else 0
+        if task is not None and size * PAGE_SIZE > limits.max_size:
+            size = size if task.capable("CAP_SYS_RESOURCE") else limits.max_size // PAGE_SIZE
+        used = limits.count(uid, size)
+        if task is not None and limits.is_beyond_soft(used) and is_limited(task):
+            used = limits.count(uid, LEAST_SLOTS - size)
+            size = LEAST_SLOTS
+        if task is not None and limits.is_beyond_hard(used) and is_limited(task):
+            limits.count(uid, -size)
+            raise SyscallError(errno.ENFILE if self.dev == DEV_PIPE else errno.ENOMEM)
+        self.user, self.ring.size = uid, size
+
+    def _end(self) -> None:
+        """Let the ring go if nobody has it open, or waits to."""
+        if self.user is None or self.readers or self.writers or self.waiting:
+            return
+        self.ring.clear()
+        self.kernel.vfs.pipes.count(self.user, -self.ring.size)
+        self.user, self.ring.size = None, 0
 
     def _meet(self, file: File) -> None:
         """Wait for someone at the other end. Errors: ENXIO (a writer that may not wait)."""
@@ -133,12 +196,14 @@ class PipeInode(Inode):
         if file.flags & O_NONBLOCK:
             if end == MAY_WRITE:
                 raise SyscallError(errno.ENXIO)
+            self.unmet[file.cookie] = self.opened_ever[MAY_WRITE]
             return
         self.waiting[key] = self.opened_ever[other]
         would_block(self, lambda: self._give_up(key))
 
     def _give_up(self, key: tuple[int, int]) -> None:
         self.waiting.pop(key, None)
+        self._end()
 
     def _count(self, file: File, change: int) -> None:
         self.readers += change if file.access & MAY_READ else 0
@@ -146,209 +211,168 @@ class PipeInode(Inode):
 
     def file_closed(self, file: File) -> None:
         self._count(file, -1)
-        if not self.readers and not self.writers and not self.waiting:
-            self._consume(len(self.queue))
-            self.packets.clear()
-            self.padding = 0
-        wake(self)
+        self.unmet.pop(file.cookie, None)
+        self._end()
+        if bool(self.readers) != bool(self.writers):
+            wake(self)
+            self._signal(POLLIN | POLLOUT)
 
     def _has(self, end: int) -> bool:
         """Tell whether someone has an end open, or is about to: it met the other one."""
         opened = self.readers if end == MAY_READ else self.writers
         return opened > 0 or any(waits_at == end for _, waits_at in self.waiting)
 
+    # ---- who hears of it ----
+
+    def add_listener(self, listener: Watcher) -> None:
+        self.listeners = (*self.listeners, listener)
+
+    def remove_listener(self, listener: Watcher) -> None:
+        self.listeners = tuple(one for one in self.listeners if one is not listener)
+
+    def _signal(self, bits: int) -> None:
+        for listener in self.listeners:
+            listener.news(bits)
+
+    def tell(self, bits: int) -> None:
+        """Let all hear that bytes have come (POLLIN) or a slot is free (POLLOUT)."""
+        wake(self, bits)
+        if self.listeners:
+            self._signal(bits)
+
+    def refused(self) -> None:
+        """Let those who watch it look when a write has failed, as Linux does; no one wakes."""
+        for watcher in (*self.watchers, *self.listeners):
+            watcher.news(POLLIN)
+
     # ---- bytes ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
-        if nbytes:
+        if not nbytes:
+            return b""
+        ring = self.ring
+        if not ring.slots:
+            if self.listeners:
+                self._signal_nothing(file)
             self.need_data(waits(file))
-        return self.take(nbytes)
+            return b""
+        was_full = len(ring.slots) >= ring.size
+        data = ring.take(nbytes)
+        if was_full and not ring.is_full:
+            wake(self, POLLOUT)
+        if self.listeners:
+            self._signal(POLLOUT)
+        return data
+
+    def _signal_nothing(self, file: File) -> None:
+        """Signal a read that finds nothing, unless it waits."""
+        if waits(file) is Wait.NEVER or not self._has(MAY_WRITE):
+            self._signal(POLLOUT)
+
+    def unread(self, data: bytes, done: int) -> int:
+        return self.ring.untake(data, done)
 
     def need_data(self, wait: Wait) -> None:
         """Wait until there are bytes, or no one who could write any. Errors: EAGAIN."""
-        if not self.queue and self._has(MAY_WRITE):
+        if not self.ring.slots and self._has(MAY_WRITE):
             sleep(self, wait)
 
-    def take(self, nbytes: int) -> bytes:
-        """Return up to nbytes, which are gone."""
-        was_full = self.capacity - len(self.queue) - self.padding < PIPE_BUF
-        if self.packets:
-            nbytes, gone = self._span(nbytes)
-            data = self.peek(nbytes)
-        else:
-            data = self.peek(nbytes)
-            gone = len(data)
-        self._consume(gone)
-        if data:
-            wake(self, POLLOUT if was_full else 0)
-        return data
-
-    def _span(self, nbytes: int) -> tuple[int, int]:
-        """Return how much a read of nbytes takes, and how much goes: a read ends with a packet."""
-        nbytes = min(nbytes, len(self.queue))
-        if not self.packets or not nbytes or self.packets[0][0] >= self.taken + nbytes:
-            return nbytes, nbytes
-        start, behind = self.packets.pop(0)
-        self.padding -= PAGE_SIZE - (behind - start)
-        end = behind - self.taken
-        self.last_packet = start, behind, bytes(self.queue[nbytes:end])
-        return min(nbytes, end), end
-
-    def peek(self, nbytes: int) -> bytes:
+    def look(self, nbytes: int) -> bytes:
         """Return up to nbytes as they are now; they stay."""
-        if self.pages:
-            self._refresh(self.taken + nbytes)
-        return bytes(self.queue[:nbytes])
+        return self.ring.look(nbytes)
 
-    def _refresh(self, end: int) -> None:
-        """Take what stands before end in the stream from its pages."""
-        core = self.kernel.memory.core
-        for page in self.pages:
-            low, high = max(page.start, self.taken), min(page.start + page.nbytes, end)
-            if low < high:
-                at = page.offset + low - page.start
-                content = ffi.buffer(lib.page_content(core, page.frame), PAGE_SIZE)
-                self.queue[low - self.taken : high - self.taken] = content[at : at + high - low]
+    def put(self, slots: Iterable[Slot]) -> int:
+        """Add slots while there is room; return how many bytes."""
+        done = self.ring.put(slots)
+        if done:
+            self.tell(POLLIN)
+        return done
 
-    def _consume(self, nbytes: int) -> None:
-        del self.queue[:nbytes]
-        self.taken += nbytes
-        while self.pages and self.pages[0].start + self.pages[0].nbytes <= self.taken:
-            lib.page_release(self.kernel.memory.core, self.pages.pop(0).frame)
-
-    def move_out(self, nbytes: int) -> int:
+    def drop(self, nbytes: int) -> int:
         """Let go what went elsewhere, return how much: unlike a read it leaves a packet's rest."""
-        was_full = not self.has_room
-        self._consume(nbytes)
-        while self.packets and self.packets[0][1] <= self.taken:
-            start, behind = self.packets.pop(0)
-            self.padding -= PAGE_SIZE - (behind - start)
-        if nbytes:
-            wake(self, POLLOUT if was_full else 0)
+        if self.ring.drop(nbytes):
+            self.tell(POLLOUT)
         return nbytes
 
-    def packets_of(self, nbytes: int, room: int) -> tuple[int, list[tuple[int, int]]]:
-        """Return how many of the first nbytes fit into room, and the packets in them, from 0.
-
-        Each packet takes a page there too.
-        """
-        found: list[tuple[int, int]] = []
-        for start, behind in self.packets:
-            low, high = max(start - self.taken, 0), min(behind - self.taken, nbytes)
-            if low >= high:
-                break
-            if low + PAGE_SIZE > room:
-                return min(low, room), found
-            found.append((low, high))
-            room -= PAGE_SIZE - (high - low)
-        return min(nbytes, room, len(self.queue)), found
-
-    def unread(self, data: bytes) -> None:
-        """Put back what was read last, with the packet that it ended with."""
-        if self.last_packet is not None and self.last_packet[1] == self.taken:
-            start, behind, rest = self.last_packet
-            data += rest
-            self.packets.insert(0, (start, behind))
-            self.padding += PAGE_SIZE - (behind - start)
-        self.queue[:0] = data
-        self.taken -= len(data)
-
-    def put_pages(self, data: bytes, pages: Iterable[PageRef]) -> int:
-        """Add data of which parts are pages that are held; return how much.
-
-        Their start is counted from data's. A pipe refers to as many pages as it has buffers; what
-        goes beyond is a copy.
-        """
-        begin = self.taken + len(self.queue)
-        for page in pages:
-            if len(self.pages) < self.capacity // PAGE_SIZE:
-                self.pages.append(page._replace(start=begin + page.start))
-            else:
-                lib.page_release(self.kernel.memory.core, page.frame)
-        return self.put(data)
-
-    def pages_of(self, nbytes: int) -> list[PageRef]:
-        """Hold the pages behind the first nbytes once more, for another pipe."""
-        found = []
-        for page in self.pages:
-            low = max(page.start, self.taken)
-            size = min(page.start + page.nbytes, self.taken + nbytes) - low
-            if size > 0:
-                lib.page_hold(self.kernel.memory.core, page.frame)
-                offset = page.offset + low - page.start
-                found.append(PageRef(low - self.taken, size, page.frame, offset))
-        return found
-
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
-        if not data:
-            return 0
-        room = self.need_room(len(data) if len(data) <= PIPE_BUF else 1, waits(file))
-        if file.flags & O_DIRECT:
-            data = data[: max(1, room // PAGE_SIZE) * PAGE_SIZE]
-            self._wrap(len(data))
-        return self.put(data[:room])
+        """Write data, its beginning to the last slot if that has room; return how much.
 
-    def _wrap(self, nbytes: int) -> None:
-        """Make packets of bytes to come, unless they go on with what is no packet, as on Linux."""
-        begin = self.taken + len(self.queue)
-        if self.queue and (not self.packets or self.packets[-1][1] != begin):
-            return
-        end = begin + nbytes
-        starts = range(begin, end, PAGE_SIZE)
-        self.packets += [(start, min(start + PAGE_SIZE, end)) for start in starts]
-        self.padding += -nbytes % PAGE_SIZE
+        Errors: as write_on.
+        """
+        over = self.ring.over(len(data)) if self.ring.slots else 0
+        if not over:
+            return self.write_on(file, pos, data, task) if data else 0
+        self.need_reader()
+        self.ring.grow(data[:over])
+        done = over + self.ring.add(data[over:], PACKET if file.flags & O_DIRECT else GROWS)
+        self.tell(POLLIN)
+        return done
 
-    def put_packets(self, packets: Iterable[tuple[int, int]]) -> None:
-        """Make packets of bytes to come; their starts and ends are counted from what is there."""
-        begin = self.taken + len(self.queue)
-        for start, behind in packets:
-            self.packets.append((begin + start, begin + behind))
-            self.padding += PAGE_SIZE - (behind - start)
+    def write_on(self, file: File, pos: int, data: bytes, task: Caller) -> int:
+        """Write data to free slots; return how much. Errors: EPIPE, EAGAIN."""
+        ring = self.ring
+        if not self.readers or len(ring.slots) >= ring.size:
+            self.need_slot(waits(file))
+        done = ring.add(data, PACKET if file.flags & O_DIRECT else GROWS)
+        self.tell(POLLIN)
+        return done
 
-    def put(self, data: bytes) -> int:
-        """Add data, for which there is room; return how much."""
-        self.queue += data
-        if data:
-            wake(self, POLLIN)
-        return len(data)
-
-    def need_room(self, nbytes: int, wait: Wait) -> int:
-        """Return the room, at least nbytes. Errors: EPIPE, EAGAIN."""
+    def need_reader(self) -> None:
+        """Refuse to write what no one reads. Errors: EPIPE."""
         if not self._has(MAY_READ):
             raise SyscallError(errno.EPIPE)
-        room = self.capacity - len(self.queue) - self.padding
-        if room < nbytes:
+
+    def need_slot(self, wait: Wait) -> None:
+        """Wait for a free slot. Errors: EPIPE, EAGAIN."""
+        self.need_reader()
+        if len(self.ring.slots) >= self.ring.size:
             sleep(self, wait)
-        return room
 
     @property
     def has_room(self) -> bool:
         """Tell whether a page can be written at once."""
-        return self.capacity - len(self.queue) - self.padding >= PIPE_BUF
+        return not self.ring.is_full
 
     def poll(self, file: File) -> int:
-        ready = 0
+        ready, ring = 0, self.ring
         if file.access & MAY_READ:
-            ready |= POLLIN if self.queue else 0
-            ready |= POLLHUP if not self.writers and self.opened_ever[MAY_WRITE] else 0
+            ready |= POLLIN if ring.slots else 0
+            if not self.writers and self.opened_ever[MAY_WRITE] != self.unmet.get(file.cookie, 0):
+                ready |= POLLHUP
         if file.access & MAY_WRITE:
-            ready |= POLLOUT if self.has_room else 0
+            ready |= POLLOUT if len(ring.slots) < ring.size else 0
             ready |= POLLERR if not self.readers else 0
         return ready
 
+    @property
+    def capacity(self) -> int:
+        """Bytes of all slots."""
+        return self.ring.size * PAGE_SIZE
+
     def resize(self, nbytes: int, task: Caller) -> int:
-        """Set the capacity to at least nbytes; return it. Errors: EINVAL, EPERM, EBUSY."""
-        size = PAGE_SIZE
-        while size < nbytes:
-            size *= 2
-        if nbytes > 1 << 31:
+        """Have slots for at least nbytes; return the bytes of all.
+
+        Errors: EINVAL, EPERM, ENOMEM (more than there is a table for), EBUSY.
+        """
+        if nbytes > LARGEST:
             raise SyscallError(errno.EINVAL)
-        if size > MAX_CAPACITY and not task.capable("CAP_SYS_RESOURCE"):
+        size = rounded(nbytes)
+        nr_slots, limits = size // PAGE_SIZE, self.kernel.vfs.pipes
+        more = nr_slots - self.ring.size
+        if more > 0 and size > limits.max_size and not task.capable("CAP_SYS_RESOURCE"):
             raise SyscallError(errno.EPERM)
-        if size < len(self.queue) + self.padding:
+        assert self.user is not None
+        used = limits.used[self.user] + more
+        too_many = limits.is_beyond_hard(used) or limits.is_beyond_soft(used)
+        if more > 0 and too_many and is_limited(task):
+            raise SyscallError(errno.EPERM)
+        if nr_slots > MOST_SLOTS:
+            raise SyscallError(errno.ENOMEM)
+        if nr_slots < len(self.ring.slots):
             raise SyscallError(errno.EBUSY)
-        self.capacity = size
-        wake(self)
+        limits.count(self.user, more)
+        self.ring.size = nr_slots
+        wake(self, POLLOUT)
         return size
 
     def truncate(self, size: int) -> None:
@@ -357,11 +381,16 @@ class PipeInode(Inode):
 
 
 def make_pipe(kernel: Machine, task: Caller, flags: int) -> tuple[File, File]:
-    """Return the reading and the writing end."""
+    """Return the reading and the writing end. Errors: ENFILE."""
     inode = PipeInode(kernel, 0o600, task.uid, task.gid)
     name = f"pipe:[{inode.ino}]"
-    reader, writer = (
-        kernel.vfs.register(File(kernel, inode, name, mode | flags & kept, task))
-        for mode, kept in ((O_RDONLY, O_NONBLOCK), (O_WRONLY, O_NONBLOCK | O_DIRECT))
-    )
-    return reader, writer
+
+    def opened(mode: int) -> File:
+        return kernel.vfs.register(File(kernel, inode, name, mode, task))
+
+    reader = opened(O_RDONLY | flags & O_NONBLOCK)
+    try:
+        return reader, opened(O_WRONLY | flags & (O_NONBLOCK | O_DIRECT))
+    except SyscallError:
+        reader.put()
+        raise

@@ -454,7 +454,7 @@ def _fionbio(task: Task, file: File, fd: int, arg: int) -> int:
 
 def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     if isinstance(file.inode, PipeInode):
-        waiting = len(file.inode.queue)
+        waiting = file.inode.ring.nbytes
     elif file.inode.kind == "file":
         waiting = file.inode.size - file.pos
     else:

@@ -33,7 +33,7 @@ from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from pkern.syscalls.files.rwf import called
-from pkern.syscalls.files.streams import READERS, WRITERS
+from pkern.syscalls.files.streams import PARTS, READERS, WRITERS
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
 MAX_OFFSET = (1 << 63) - 1
 IOV_MAX = 1024
 IOVEC = {SYSCALL.mark: struct.Struct("<QQ"), INT80.mark: struct.Struct("<II")}
-STREAMS = ("fifo", "sock")  # what is read is gone: a reader's wrong address is an error
 Buffers = list[tuple[int, int]]  # address, bytes
 CURRENT = (1 << 64) - 1  # preadv2's offset for the file's own position
 
@@ -238,11 +237,13 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
     data = _read_at(task, file, where, total)
     try:
         done = scatter(task.mm, buffers, data)
-        if done < len(data) and file.inode.kind in STREAMS:
-            raise SyscallError(errno.EFAULT)
     except SyscallError:
-        file.inode.unread(data)
+        file.inode.unread(data, 0)
         raise
+    if done < len(data):
+        done = file.inode.unread(data, done)
+        if not done:
+            raise SyscallError(errno.EFAULT)
     if pos is None:
         file.pos += done
     return done
@@ -440,12 +441,13 @@ def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
     if file.inode.is_sink:
         return bytes(wanted)
     wanted = min(wanted, task.kernel.memory.ram)
-    data = gather(task.mm, buffers, wanted)
-    if file.inode.kind in STREAMS and len(data) < wanted:
-        data = data[: len(data) // PAGE_SIZE * PAGE_SIZE]
-        if not data:
-            raise SyscallError(errno.EFAULT)
-    return data
+    if file.inode.kind not in PARTS:
+        return gather(task.mm, buffers, wanted)
+    try:
+        data = gather(task.mm, buffers, wanted)
+    except SyscallError:
+        data = b""
+    return data if len(data) == wanted else PARTS[file.inode.kind](task, file, data, wanted)
 
 
 @syscall(19, "readv", SINT, INT, SINT)

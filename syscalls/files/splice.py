@@ -15,15 +15,19 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
-from pkern.kernel.vfs.inode import IMMUTABLE, MAY_READ, MAY_WRITE
-from pkern.kernel.vfs.pipe import PageRef, PipeInode, Wait, waits
+from pkern.kernel.vfs.inode import IMMUTABLE, MAY_READ, MAY_WRITE, POLLIN, POLLOUT
+from pkern.kernel.vfs.pipe import PipeInode, Wait, waits
+from pkern.kernel.vfs.slots import FIXED, PAGE_SIZE, Slot
 from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
 from pkern.syscalls.files.read_write import (
     IN_ACCESS,
     O_NOATIME,
     UNSEEKABLE,
+    Buffers,
+    bytes_of,
     readable_part,
+    scatter,
     seekable,
     tell_of_limit,
     vectors,
@@ -35,7 +39,7 @@ from pkern.syscalls.table import INT, SINT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-CHUNK, PAGE_SIZE = 65536, 4096
+CHUNK = 65536
 WRAP = 1 << 64
 DRAINED = ("fifo", "sock", "pidfd")  # what is read there is gone: sendfile cannot go back
 SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
@@ -65,33 +69,28 @@ def _offset_out(task: Task, addr: int, file: File, pos: int) -> None:
         file.pos = pos
 
 
-def _need_room(task: Task, pipe: PipeInode, wait: Wait, least: int = 1) -> int:
-    """Return a pipe's room, at least so many bytes. Errors: EPIPE (and SIGPIPE), EAGAIN."""
+def _need_slot(task: Task, pipe: PipeInode, wait: Wait) -> None:
+    """Wait for a free slot of a pipe. Errors: EPIPE (and SIGPIPE), EAGAIN."""
     try:
-        return pipe.need_room(least, wait)
+        pipe.need_slot(wait)
     except SyscallError as error:
         signal_broken_pipe(task, error)
         raise
 
 
-def _pages_of_file(file: File, start: int, nbytes: int) -> list[PageRef]:
-    """Hold the pages of a file behind [start, start+nbytes), where it has some."""
-    mapping = file.inode.mapping
-    if mapping is None:
-        return []
-    return _pages(start, nbytes, lambda pos: lib.mapping_hold(mapping, pos // PAGE_SIZE))
+def _slots(data: bytes, start: int, hold: Callable[[int], int]) -> Iterator[Slot]:
+    """Yield a slot for each page of data, which stands at start.
 
-
-def _pages(start: int, nbytes: int, hold: Callable[[int], int]) -> list[PageRef]:
-    """Hold each page of [start, start+nbytes) that hold(its position) can; starts are from 0."""
-    found, at = [], start
-    while at < start + nbytes:
-        size = min(PAGE_SIZE - at % PAGE_SIZE, start + nbytes - at)
-        frame = hold(at)
-        if frame >= 0:
-            found.append(PageRef(at - start, size, frame, at % PAGE_SIZE))
-        at += size
-    return found
+    It holds what hold(its position) says, or has the bytes where that is below 0: there is no page.
+    """
+    at = 0
+    while at < len(data):
+        offset = (start + at) % PAGE_SIZE
+        part = data[at : at + PAGE_SIZE - offset]
+        frame = hold(start + at)
+        page, begin = (part, 0) if frame < 0 else (frame, offset)
+        yield Slot(page, begin, len(part), FIXED)
+        at += len(part)
 
 
 def _was_read(file: File) -> None:
@@ -104,11 +103,18 @@ def _was_read(file: File) -> None:
 
 
 def _fill(source: File, start: int, pipe: PipeInode, nbytes: int) -> int:
-    """Put a file's bytes into a pipe, as pages where it has some; return how many."""
-    data = source.inode.file_read(source, start, nbytes)
+    """Put a file's bytes into a pipe's free slots, as pages where it has some; return how many."""
+    mapping = source.inode.mapping
+    place = 0 if mapping is None else start  # within pages
+
+    def hold(pos: int) -> int:
+        return -1 if mapping is None else int(lib.mapping_hold(mapping, pos // PAGE_SIZE))
+
+    room = pipe.ring.nr_free * PAGE_SIZE - place % PAGE_SIZE
+    data = source.inode.file_read(source, start, min(nbytes, room))
     if data:
         _was_read(source)
-    return pipe.put_pages(data, _pages_of_file(source, start, len(data)))
+    return pipe.put(_slots(data, place, hold))
 
 
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
@@ -161,7 +167,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
     if isinstance(target.inode, PipeInode):
-        room = _need_room(task, target.inode, waits(target))
+        _need_slot(task, target.inode, waits(target))
         if not count:
             return 0
     elif target.flags & O_APPEND or source.inode.kind in DRAINED or not source.inode.can_seek:
@@ -169,7 +175,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
     if count and source.inode.kind not in ("file", "chr"):
         raise SyscallError(errno.EINVAL)
     if isinstance(target.inode, PipeInode):
-        done = _fill(source, start, target.inode, min(count, room))
+        done = _fill(source, start, target.inode, count)
     else:
         done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
         target.pos += done
@@ -244,24 +250,25 @@ def _pipe_of(file: File) -> PipeInode | None:
     return file.inode if isinstance(file.inode, PipeInode) else None
 
 
-def _between_pipes(move: _Splice) -> bytes:
-    """Copy bytes from one pipe to another; they stay in the first. Errors: EINVAL, as splice."""
+def _two_pipes(move: _Splice) -> tuple[PipeInode, PipeInode]:
+    """Return both, once the one has bytes and the other a free slot. Errors: EINVAL, as splice."""
     source, target = _pipe_of(move.source), _pipe_of(move.target)
     if source is None or target is None or source is target:
         raise SyscallError(errno.EINVAL)
     wait = move.wait(move.source, move.target)
     source.need_data(wait)
-    room = _need_room(move.task, target, wait, PAGE_SIZE if source.packets else 1)
-    nbytes, packets = source.packets_of(move.nbytes, room)
-    data = source.peek(nbytes)
-    target.put_packets(packets)
-    target.put_pages(data, source.pages_of(len(data)))
-    return data
+    _need_slot(move.task, target, wait)
+    return source, target
 
 
 def _pipe_to_pipe(move: _Splice) -> int:
-    assert isinstance(move.source.inode, PipeInode)
-    return move.source.inode.move_out(len(_between_pipes(move)))
+    source, target = _two_pipes(move)
+    done, freed = source.ring.move(target.ring, move.nbytes)
+    if done:
+        target.tell(POLLIN)
+    if freed:
+        source.tell(POLLOUT)
+    return done
 
 
 def _pipe_to_file(move: _Splice) -> int:
@@ -271,7 +278,7 @@ def _pipe_to_file(move: _Splice) -> int:
     if target.flags & O_APPEND or target.inode.kind in ("anon", "pidfd", "secret"):
         raise SyscallError(errno.EINVAL)
     pipe.need_data(move.wait(move.source))
-    data = pipe.peek(move.nbytes)
+    data = pipe.look(move.nbytes)
     try:
         written = write_at(move.task, target, move.to, data) if data else 0
     except SyscallError as error:
@@ -279,17 +286,17 @@ def _pipe_to_file(move: _Splice) -> int:
         raise
     if written < len(data):
         tell_of_limit(move.task, target, move.to + written)
-    return pipe.move_out(written)
+    return pipe.drop(written)
 
 
 def _file_to_pipe(move: _Splice) -> int:
     source, pipe = move.source, move.target.inode
     assert isinstance(pipe, PipeInode)
     _refuse_negative(signed64(move.nbytes))
-    room = _need_room(move.task, pipe, move.wait(move.target))
+    _need_slot(move.task, pipe, move.wait(move.target))
     if source.inode.kind in ("dir", "anon", "pidfd", "secret"):
         raise SyscallError(errno.EINVAL)
-    return _fill(source, move.start, pipe, min(move.nbytes, room))
+    return _fill(source, move.start, pipe, move.nbytes)
 
 
 def _no_pipe(move: _Splice) -> int:
@@ -375,7 +382,11 @@ def copy(task: Task, source: File, target: File, count: int, flags: int) -> int:
     """As tee, of open files. Errors: as tee."""
     source.need(MAY_READ)
     target.need(MAY_WRITE)
-    return len(_between_pipes(_Splice(task, source, 0, target, 0, count, flags)))
+    here, there = _two_pipes(_Splice(task, source, 0, target, 0, count, flags))
+    done = here.ring.share(there.ring, count)
+    if done:
+        there.tell(POLLIN)
+    return done
 
 
 @syscall(278, "vmsplice", SINT, INT, SINT, INT)
@@ -394,31 +405,45 @@ def vmsplice(task: Task, fd: int, iov: int, count: int, flags: int) -> int:
     if pipe is None:
         raise SyscallError(errno.EBADF)
     if file.access & MAY_WRITE:
-        room = _need_room(task, pipe, wait)
+        _need_slot(task, pipe, wait)
         if lib.mm_has_secret(task.mm.handle, *buffers[0]):
             raise SyscallError(errno.EFAULT)
-        return sum(_fill_from_memory(task, pipe, *buffer) for buffer in _within(buffers, room))
+        return _fill_from_memory(task, pipe, buffers)
     pipe.need_data(wait)
     return _empty_into(task, pipe, buffers)
 
 
-def _within(buffers: list[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
-    """Yield the buffers' parts that fit into room bytes."""
+def _fill_from_memory(task: Task, pipe: PipeInode, buffers: Buffers) -> int:
+    """Put the buffers' pages into a pipe while there are slots, up to what cannot be read.
+
+    Return how many bytes. Errors: EFAULT: none can.
+    """
+    done, mm = 0, task.mm.handle
     for at, nbytes in buffers:
-        if room > 0:
-            yield at, min(nbytes, room)
-        room -= nbytes
-
-
-def _fill_from_memory(task: Task, pipe: PipeInode, at: int, nbytes: int) -> int:
-    data, mm = readable_part(task, at, nbytes), task.mm.handle
-    return pipe.put_pages(data, _pages(at, len(data), lambda addr: lib.mm_hold(mm, addr)))
-
-
-def _empty_into(task: Task, pipe: PipeInode, buffers: list[tuple[int, int]]) -> int:
-    done = 0
-    for at, nbytes in buffers:
-        data = pipe.peek(nbytes)
-        task.mm.copy_out(at, data)
-        done += pipe.move_out(len(data))
+        room = pipe.ring.nr_free * PAGE_SIZE - at % PAGE_SIZE
+        if room <= 0:
+            break
+        try:
+            data = readable_part(task, at, min(nbytes, room))
+        except SyscallError:
+            if done:
+                break
+            raise
+        done += pipe.put(_slots(data, at, lambda addr: lib.mm_hold(mm, addr)))
+        if len(data) < nbytes:
+            break
     return done
+
+
+def _empty_into(task: Task, pipe: PipeInode, buffers: Buffers) -> int:
+    """Move a pipe's bytes into the buffers; where one cannot be stored to, only whole slots go.
+
+    Errors: EFAULT: none can.
+    """
+    data = pipe.look(bytes_of(buffers))
+    done = scatter(task.mm, buffers, data)
+    if done < len(data):
+        done = pipe.ring.whole(done)
+        if not done:
+            raise SyscallError(errno.EFAULT)
+    return pipe.drop(done)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable
 from pkern.kernel.tasks.signals import SI_USER, SIGPIPE, SigInfo, send_to_thread
+from pkern.kernel.vfs.pipe import PipeInode, waits
+from pkern.kernel.vfs.slots import PAGE_SIZE
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # By Inode.kind: the kinds whose writes go on until all is sent, and those whose reads may give up.
 WRITERS: LateTable[str, Callable[[Task, File, bytes], int]] = LateTable()
 READERS: LateTable[str, Callable[[Task, File, int], bytes]] = LateTable()
+# And what goes of a write of so many bytes, of which the caller's memory has only the first.
+PARTS: dict[str, Callable[[Task, File, bytes, int], bytes]] = {}
 WRITERS.declare({"fifo": __name__, "sock": "pkern.syscalls.net.transfer"})
 READERS.declare({"sock": "pkern.syscalls.net.transfer"})
 
@@ -52,13 +56,16 @@ def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:
 
 def write_pipe(task: Task, file: File, data: bytes) -> int:
     """Write to a pipe; return how much went. Errors: EPIPE (and SIGPIPE), EAGAIN."""
+    inode = file.inode
+    write = inode.file_write
+    if isinstance(inode, PipeInode) and task.thread.progress is not None:
+        write = inode.write_on  # it has waited
 
     def put(rest: bytes) -> int:
         try:
-            return file.inode.file_write(file, 0, rest, task)
+            return write(file, 0, rest, task)
         except SyscallError as error:
-            if not file.is_quiet:
-                signal_broken_pipe(task, error)
+            _refused(task, file, error)
             raise
 
     done = _all_of(task, data, put)
@@ -67,4 +74,37 @@ def write_pipe(task: Task, file: File, data: bytes) -> int:
     return done
 
 
+def _refused(task: Task, file: File, error: SyscallError) -> None:
+    """Tell of a write that has failed; who wrote where no one reads gets SIGPIPE."""
+    if isinstance(file.inode, PipeInode) and not isinstance(error, WouldBlock):
+        file.inode.refused()
+    if not file.is_quiet:
+        signal_broken_pipe(task, error)
+
+
+def _part_for_pipe(task: Task, file: File, data: bytes, wanted: int) -> bytes:
+    """Return what the last slot takes, and whole pages. Errors: EFAULT, those of write_pipe."""
+    pipe, over = file.inode, 0
+    try:
+        if isinstance(pipe, PipeInode):
+            pipe.need_reader()
+            over = pipe.ring.over(wanted)
+            if not over:
+                pipe.need_slot(waits(file))
+        return _whole_pages(data, over)
+    except SyscallError as error:
+        _refused(task, file, error)
+        raise
+
+
+def _whole_pages(data: bytes, over: int = 0) -> bytes:
+    """Return the first bytes, so many, and whole pages behind them. Errors: EFAULT: none."""
+    nbytes = over + (len(data) - over) // PAGE_SIZE * PAGE_SIZE
+    if nbytes <= 0:
+        raise SyscallError(errno.EFAULT)
+    return data[:nbytes]
+
+
+PARTS["fifo"] = _part_for_pipe
+PARTS["sock"] = lambda task, file, data, wanted: _whole_pages(data)
 WRITERS.enter("fifo", write_pipe, __name__)

@@ -222,7 +222,7 @@ def _functions(program, loop, turns):
 # A turn of read is one call, of pipe four calls, two waits and two switches; of futex the same, and
 # none of it is Python's.
 @pytest.mark.parametrize(
-    ("loop", "most"), [("getppid", 0.1), ("read", 18), ("pipe", 196), ("futex", 0.1)]
+    ("loop", "most"), [("getppid", 0.1), ("read", 18), ("pipe", 182), ("futex", 0.1)]
 )
 def test_a_call_and_a_switch_take_so_many_functions_of_python(programs, loop, most):
     few, many = (_functions(programs / "bench", loop, turns) for turns in (300, 900))

@@ -25,6 +25,7 @@ from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
+SEEDS = ("1", "2", "300")  # of pipesteps: the first, how many, and steps of each
 HELLO = r"""
 #include <stdio.h>
 int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); return 7; }
@@ -35,6 +36,20 @@ def test_what_ordinary_programs_call_as_on_the_host(
     compile_c: Compile, machine: Machine, tmp_path: Path
 ) -> None:
     program = compile_c("breadth", "glibc")
+    same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
+
+
+def test_steps_over_the_slots_of_pipes_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("pipesteps", "glibc")
+    same_as_host(machine, program, ["/tmp", *SEEDS], [str(tmp_path), *SEEDS])
+
+
+def test_who_waits_for_a_pipe_as_on_the_host(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("pipewaits", "musl")
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 

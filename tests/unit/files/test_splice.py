@@ -19,7 +19,7 @@ NOW, NONBLOCK = 2, 0o4000  # SPLICE_F_NONBLOCK, O_NONBLOCK
 # A world's memory: bytes to write, offsets, iovecs, and room to read to.
 TEXT, OFFSETS, VECTORS, ROOM = 0, 1024, 1280, 2048
 # "file" is never written again: a pipe of Linux that it was spliced to would show it.
-STEPS = 14  # so few that no pipe runs out of slots: Linux counts them, this kernel counts bytes
+STEPS = 14
 
 
 class Files:
