@@ -188,6 +188,7 @@ COMPARED_IN = {
     "notes": ("*test_what_is_in_a_core_file_as_on_the_host*",),
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "structures that grow": ("*test_elf.py::*[[]extended*",),
+    "taken entries": ("*test_elf.py::*[[]ringstable*",),
     "flags of files": ("*test_elf.py::*[[]chattr*",),
     "options of mounts": ("*test_elf.py::*[[]mountoptions*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),

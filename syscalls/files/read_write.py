@@ -461,7 +461,24 @@ def readv(task: Task, fd: int, addr: int, count: int) -> int:
 
 def _readv(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
     _need(file, MAY_READ)
-    buffers = buffers_at(task, addr, count)
+    return _scattered(task, file, buffers_at(task, addr, count), pos, flags)
+
+
+def scattered(task: Task, fd: int, buffers: Buffers) -> int:
+    """As readv, into buffers that were taken from the iovecs before. Errors: as readv."""
+    file = task.fds.get(fd)
+    _need(file, MAY_READ)
+    return _scattered(task, file, buffers, None, 0)
+
+
+def scattered_from(task: Task, fd: int, buffers: Buffers, pos: int) -> int:
+    """As preadv, into buffers that were taken from the iovecs before. Errors: as preadv."""
+    file = _file_at(task, fd, pos)
+    _need(file, MAY_READ)
+    return _scattered(task, file, buffers, pos, 0)
+
+
+def _scattered(task: Task, file: File, buffers: Buffers, pos: int | None, flags: int) -> int:
     if not bytes_of(buffers):
         return 0
     with called(file, flags, MAY_READ):
@@ -479,7 +496,22 @@ def writev(task: Task, fd: int, addr: int, count: int) -> int:
 
 def _writev(task: Task, file: File, addr: int, count: int, pos: int | None, flags: int) -> int:
     _need(file, MAY_WRITE)
-    buffers = buffers_at(task, addr, count)
+    return _gathered(task, file, buffers_at(task, addr, count), pos, flags)
+
+
+def gathered(task: Task, fd: int, buffers: Buffers) -> int:
+    """As writev, of buffers that were taken from the iovecs before. Errors: as writev."""
+    file = task.fds.get(fd)
+    _need(file, MAY_WRITE)
+    return _gathered(task, file, buffers, None, 0)
+
+
+def gathered_to(task: Task, fd: int, buffers: Buffers, pos: int) -> int:
+    """As pwritev, of buffers that were taken from the iovecs before. Errors: as pwritev."""
+    return _gathered(task, _rewritable(task, fd, pos), buffers, pos, 0)
+
+
+def _gathered(task: Task, file: File, buffers: Buffers, pos: int | None, flags: int) -> int:
     if not bytes_of(buffers):
         return 0
     with called(file, flags, MAY_WRITE):

@@ -24,11 +24,17 @@ OPERATIONS: dict[int, Operation] = {
     1: Operation(
         transfers.readv,
         ioprio=0xFFFF,
+        prepare=transfers.take_vectors,
         selects=SELECTS,
         whole=transfers.bytes_of_vectors,
-        room=transfers.one_vector,
+        room=transfers.bytes_of_vectors,
     ),
-    2: Operation(transfers.writev, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
+    2: Operation(
+        transfers.writev,
+        ioprio=0xFFFF,
+        prepare=transfers.take_vectors,
+        whole=transfers.bytes_of_vectors,
+    ),
     3: Operation(transfers.fsync, ("addr", *BUFFER), transfers.FDATASYNC),
     4: Operation(transfers.read_fixed, ioprio=0xFFFF, whole=transfers.length),
     5: Operation(transfers.write_fixed, ioprio=0xFFFF, whole=transfers.length),
@@ -46,12 +52,18 @@ OPERATIONS: dict[int, Operation] = {
         check=waiting.check_poll_remove,
     ),
     8: Operation(transfers.sync_file_range, ("addr", *BUFFER)),
-    9: Operation(talking.sendmsg, ("off", "file_index"), ioprio=talking.POLL_FIRST),
+    9: Operation(
+        talking.sendmsg,
+        ("off", "file_index"),
+        ioprio=talking.POLL_FIRST,
+        prepare=talking.take_outgoing,
+    ),
     10: Operation(
         talking.recvmsg,
         ("off", "file_index"),
         ioprio=talking.POLL_FIRST | talking.RECV_MULTI,
         check=talking.check_recv,
+        prepare=talking.take_incoming,
         selects=IF_ANY,
         again=talking.receives_on,
         rests=waiting.is_drained,
@@ -174,6 +186,7 @@ OPERATIONS: dict[int, Operation] = {
         ("addr3", "off", "file_index"),
         ioprio=0xFFFF,
         check=talking.check_zc,
+        prepare=talking.take_outgoing,
         afterwards=talking.tell_free,
     ),
     49: Operation(
@@ -200,8 +213,18 @@ OPERATIONS: dict[int, Operation] = {
     55: Operation(transfers.ftruncate, ("op_flags", "addr", "length", *BUFFER, "addr3")),
     56: Operation(talking.bind, ("length", "op_flags", *BUFFER)),
     59: Operation(waiting.epoll_wait, ("off", "op_flags", *BUFFER)),
-    60: Operation(transfers.readv_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
-    61: Operation(transfers.writev_fixed, ioprio=0xFFFF, whole=transfers.bytes_of_vectors),
+    60: Operation(
+        transfers.readv_fixed,
+        ioprio=0xFFFF,
+        prepare=transfers.take_parts,
+        whole=transfers.bytes_of_vectors,
+    ),
+    61: Operation(
+        transfers.writev_fixed,
+        ioprio=0xFFFF,
+        prepare=transfers.take_parts,
+        whole=transfers.bytes_of_vectors,
+    ),
     57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
     62: Operation(
         transfers.pipe, ("fd", "off", "addr3"), takes_file=WITHOUT, check=transfers.check_pipe

@@ -14,7 +14,7 @@ from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.eventfd import EventInode
 from pkern.kernel.vfs.anon.io_uring import RingInode
-from pkern.syscalls.io_uring import known, rights, tables, telling, waiting
+from pkern.syscalls.io_uring import known, rights, tables, telling, tuning, waiting
 from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import LAST, OPERATIONS
 from pkern.syscalls.io_uring.requests import ENTRY, Entry
@@ -31,7 +31,7 @@ SYNC_CANCEL, CLOCK_BYTES = struct.Struct("<QiI16xB31x"), 16  # io_uring_sync_can
 CLONE, SOURCE_KNOWN, REPLACE = struct.Struct("<IIIII12x"), 1, 2  # io_uring_clone_buffers
 SEND_MSG_RING, MSG_RING = 31, 40  # the registration, the opcode of its entry
 USE_KNOWN = 1 << 31  # the ring is named by the number that the task knows it by
-REGISTERS = "no limits of workers, no other sizes of rings, no regions, no queries: EINVAL"
+REGISTERS = "no other sizes of rings, no regions, no devices to receive from, no queries: EINVAL"
 
 
 def _need_nothing(addr: int, count: int) -> None:
@@ -185,6 +185,9 @@ REGISTRATIONS: dict[int, Registration] = {
     14: tables.update_files2,
     15: tables.register_buffers2,
     16: tables.update_buffers,
+    17: tuning.choose_processors,
+    18: tuning.any_processors,
+    19: tuning.limit_workers,
     20: known.add,
     21: known.remove,
     22: _register_group,
@@ -192,6 +195,8 @@ REGISTRATIONS: dict[int, Registration] = {
     24: _cancel,
     25: tables.limit_files,
     26: _group_status,
+    27: tuning.poll_busily,
+    28: tuning.poll_quietly,
     29: _choose_clock,
     30: _clone_buffers,
 }

@@ -57,7 +57,8 @@ class Operation(NamedTuple):
     """What an opcode does. work: raises as a system call's handler. zero: fields that must be 0.
 
     flags: the bits of op_flags that there are; None: the call itself looks. takes_file: fd is an
-    open file's. check: more that is refused before anything is done. selects: it can be given a
+    open file's. check: more that is refused before anything is done. prepare: reads, when the entry
+    is taken, what it points to and the program may change from then on. selects: it can be given a
     provided buffer, which is used up by any success (SELECTS), or only by some bytes (IF_ANY).
     again: tells whether it goes on behind a result, which is told with F_MORE. rests: tells whether
     it waits for news then, before it is tried. whole: how many bytes it is to move; if fewer came,
@@ -73,6 +74,7 @@ class Operation(NamedTuple):
     takes_file: bool = True
     ioprio: int = 0
     check: Callable[[Entry], None] | None = None
+    prepare: Callable[[Request], Any] | None = None
     selects: int = 0
     again: Callable[[Request, int], bool] | None = None
     rests: Callable[[Request], bool] = lambda request: False
@@ -101,6 +103,7 @@ class Request:
         self.cred: Credentials | None = None  # who it acts as, if not as its task
         self.rounds = 0  # of a timeout that goes on
         self.marks = 0  # what a completion's flags say, found by the last try
+        self.prepared: Any = None  # what Operation.prepare has read
         self.chosen: Vector | None = None  # a provided buffer, for as long as a try takes
         self.woken = False
         self.called_off = 0  # 1: it ends as soon as its task is in the kernel again
@@ -399,7 +402,7 @@ def _request(ring: Ring, task: Task, entry: Entry, operations: dict[int, Operati
 
 
 def _check(request: Request) -> None:
-    """Errors: EINVAL, EOPNOTSUPP, EBADF."""
+    """Errors: EINVAL, EOPNOTSUPP, EBADF, those of Operation.prepare."""
     entry, operation = request.entry, request.operation
     if operation is None or entry.flags >> 7:
         raise SyscallError(errno.EINVAL)
@@ -423,6 +426,8 @@ def _check(request: Request) -> None:
         raise SyscallError(errno.EBADF)
     if operation.check is not None:
         operation.check(entry)
+    if operation.prepare is not None:
+        request.prepared = operation.prepare(request)
 
 
 NO_FIXED = frozenset({18, 19, 21, 28, 35, 36, 37, 38, 39, 42, 44})  # those that take paths

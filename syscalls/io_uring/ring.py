@@ -16,6 +16,7 @@ from pkern.kernel.vfs.anon.io_uring import SINGLE_ISSUER, RingInode
 from pkern.syscalls.io_uring.buffers import Groups
 from pkern.syscalls.io_uring.rights import Personalities, Restrictions
 from pkern.syscalls.io_uring.slots import ANY_SLOT, Resource, Slots
+from pkern.syscalls.io_uring.tuning import Tuning
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -44,6 +45,7 @@ class Ring:
         self.groups = Groups()
         self.personalities = Personalities()
         self.restrictions: Restrictions | None = None
+        self.tuning = Tuning(inode.sq_entries, maker.rlimits["nproc"][0])
         single = inode.flags & SINGLE_ISSUER and enabled
         self.issuer: Task | None = maker if single else None  # the only one who may use it
         self.uncharge: Callable[[], None] = lambda: None  # its pages no longer count for its maker

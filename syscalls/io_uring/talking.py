@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.socket import AF_UNIX, Socket
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
-from pkern.syscalls.files.read_write import bytes_of
+from pkern.syscalls.files.read_write import Buffers, bytes_of
 from pkern.syscalls.io_uring.requests import F_MORE, HELD, SELECT, SKIP_SUCCESS, Entry, Request
 from pkern.syscalls.io_uring.resources import need_number, no_cloexec, place
 from pkern.syscalls.io_uring.slots import ANY_SLOT
@@ -131,11 +132,35 @@ def check_zc(entry: Entry) -> None:
         raise SyscallError(errno.EINVAL)
 
 
+def take_outgoing(request: Request) -> messages.Outgoing:
+    """Return the message that is to be sent. Errors: EINVAL, EMSGSIZE, EFAULT."""
+    return messages.outgoing_at(request.task, request.entry.addr)
+
+
 def sendmsg(request: Request) -> int:
-    entry, task = request.entry, request.task
+    task, message = request.task, request.prepared
     return _what_can_be(
-        request, lambda flags: messages.sendmsg(task, HELD, entry.addr, flags | MSG_NOSIGNAL)
+        request, lambda flags: messages.send_outgoing(task, HELD, message, flags | MSG_NOSIGNAL)
     )
+
+
+class Incoming(NamedTuple):
+    """Where a message is to be received: the header, and what its iovecs say."""
+
+    header: messages.Header
+    buffers: Buffers
+
+
+def take_incoming(request: Request) -> Incoming:
+    """Return where a message is to go; a provided buffer has no more than one iovec.
+
+    Errors: EINVAL, EMSGSIZE, EFAULT.
+    """
+    task, entry = request.task, request.entry
+    header = messages.header_in(task, entry.addr)
+    if entry.flags & SELECT and header.nr_iov > 1:
+        raise SyscallError(errno.EINVAL)
+    return Incoming(header, messages.vectors_of(task, header))
 
 
 def recv(request: Request) -> int:
@@ -153,11 +178,12 @@ def recvmsg(request: Request) -> int:
     if entry.ioprio & RECV_MULTI:
         return _mark_rest(request, _what_can_be(request, partial(_receive_packed, request, file)))
 
+    header, buffers = request.prepared
+    chosen = request.chosen
+
     def received(flags: int) -> int:
-        header = messages.header_in(task, entry.addr)
-        chosen = request.chosen
-        buffers = [chosen] if chosen else messages.vectors_of(task, header)
-        return messages.recvmsg_into(task, file, entry.addr, header, buffers, flags)
+        where = [chosen] if chosen else buffers
+        return messages.recvmsg_into(task, file, entry.addr, header, where, flags)
 
     return _mark_rest(request, _what_can_be(request, received))
 
@@ -168,7 +194,7 @@ def _receive_packed(request: Request, file: File, flags: int) -> int:
     Errors: EFAULT (no room for it), as recvmsg.
     """
     task, (addr, nbytes) = request.task, request.memory
-    header = messages.header_in(task, request.entry.addr)
+    header: messages.Header = request.prepared.header
     name_at, control_at = addr + PACKED.size, addr + PACKED.size + header.name_bytes
     data_at = control_at + header.control_bytes
     room = addr + nbytes - data_at
@@ -184,12 +210,8 @@ def _receive_packed(request: Request, file: File, flags: int) -> int:
 
 
 def vector_of_message(request: Request) -> int:
-    """Return how many bytes of a provided buffer a message wants; 0: all. Errors: EINVAL."""
-    task = request.task
-    header = messages.header_in(task, request.entry.addr)
-    if header.nr_iov > 1:
-        raise SyscallError(errno.EINVAL)
-    return bytes_of(messages.vectors_of(task, header))
+    """Return how many bytes of a provided buffer a message wants; 0: all."""
+    return bytes_of(request.prepared.buffers)
 
 
 def _mark_rest(request: Request, result: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
@@ -46,49 +46,58 @@ class Way(NamedTuple):
 
 READ = Way(MAY_READ, read_write.read_raw, read_write.pread64_raw)
 WRITE = Way(MAY_WRITE, read_write.write_raw, read_write.pwrite64_raw)
-READV = Way(MAY_READ, read_write.readv, read_write.preadv)
-WRITEV = Way(MAY_WRITE, read_write.writev, read_write.pwritev)
+READV = Way(MAY_READ, read_write.scattered, read_write.scattered_from)
+WRITEV = Way(MAY_WRITE, read_write.gathered, read_write.gathered_to)
 
 
-def _by_place(request: Request, way: Way) -> int:
-    """Read or write one buffer: at the entry's offset, or where the file stands."""
+def _by_place(request: Request, way: Way, *memory: Any) -> int:
+    """Read or write memory: at the entry's offset, or where the file stands.
+
+    memory: as the way's calls take it.
+    """
     entry, task = request.entry, request.task
-    addr, length = request.memory
     assert request.file is not None
     if entry.op_flags & HIPRI:  # rings that poll devices are not done
         raise SyscallError(errno.EINVAL)
     with called(request.file, entry.op_flags, way.right):
         if entry.off != CURRENT and not _is_stream(request):
-            return way.there(task, HELD, addr, length, entry.off)
+            return way.there(task, HELD, *memory, entry.off)
         if entry.op_flags & NOWAIT:
-            return way.here(task, HELD, addr, length)
-        return request.or_wait(lambda: way.here(task, HELD, addr, length))
+            return way.here(task, HELD, *memory)
+        return request.or_wait(lambda: way.here(task, HELD, *memory))
 
 
 def read(request: Request) -> int:
-    return _by_place(request, READ)
+    return _by_place(request, READ, *request.memory)
 
 
 def write(request: Request) -> int:
-    return _by_place(request, WRITE)
+    return _by_place(request, WRITE, *request.memory)
+
+
+def take_vectors(request: Request) -> read_write.Buffers:
+    """Return what the iovecs say; of a provided buffer there is one. Errors: EINVAL, EFAULT."""
+    entry, task = request.entry, request.task
+    if not entry.flags & SELECT:
+        return read_write.buffers_at(task, entry.addr, entry.length)
+    if entry.length != 1:
+        raise SyscallError(errno.EINVAL)
+    return read_write.vectors(task, entry.addr, 1)
+
+
+def take_parts(request: Request) -> read_write.Buffers:
+    """Return what iovecs say that are parts of a registered buffer. Errors: EINVAL, EFAULT."""
+    return read_write.vectors(request.task, request.entry.addr, request.entry.length)
 
 
 def readv(request: Request) -> int:
     if request.chosen is not None:
         return read(request)
-    return _by_place(request, READV)
-
-
-def one_vector(request: Request) -> int:
-    """Return the length of the only iovec; a provided buffer is read to. Errors: EINVAL, EFAULT."""
-    entry = request.entry
-    if entry.length != 1:
-        raise SyscallError(errno.EINVAL)
-    return read_write.vectors(request.task, entry.addr, 1)[0][1]
+    return _by_place(request, READV, request.prepared)
 
 
 def writev(request: Request) -> int:
-    return _by_place(request, WRITEV)
+    return _by_place(request, WRITEV, request.prepared)
 
 
 def length(request: Request) -> int:
@@ -96,8 +105,7 @@ def length(request: Request) -> int:
 
 
 def bytes_of_vectors(request: Request) -> int:
-    entry = request.entry
-    return read_write.bytes_of(read_write.vectors(request.task, entry.addr, entry.length))
+    return read_write.bytes_of(request.prepared)
 
 
 def need_buffer(request: Request) -> None:
@@ -124,9 +132,8 @@ def write_fixed(request: Request) -> int:
 
 
 def _need_vectors(request: Request) -> None:
-    """Refuse vectors that lie not in the registered buffer. Errors: EFAULT, EINVAL."""
-    entry = request.entry
-    for addr, length in read_write.vectors(request.task, entry.addr, entry.length):
+    """Refuse vectors that lie not in the registered buffer. Errors: EFAULT."""
+    for addr, length in request.prepared:
         _need_range(request, addr, length)
 
 

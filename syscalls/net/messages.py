@@ -120,12 +120,34 @@ def sendto(
     return send_packet(task, file, Packet(data), target or None, flags)
 
 
-def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
-    inode = file.inode
-    assert isinstance(inode, Socket)
+class Outgoing(NamedTuple):
+    """A message that is to be sent: its header, whom it is for, where its bytes are."""
+
+    header: Header
+    target: bytes
+    buffers: Buffers
+
+
+def outgoing_at(task: Task, addr: int) -> Outgoing:
+    """Return what a struct msghdr says is to be sent. Errors: EINVAL, EMSGSIZE, EFAULT."""
     header = header_in(task, addr)
     target = task.mm.copy_in(header.name, header.name_bytes)
-    buffers = vectors_of(task, header)
+    return Outgoing(header, target, vectors_of(task, header))
+
+
+def send_outgoing(task: Task, fd: int, message: Outgoing, flags: int) -> int:
+    """As sendmsg, of a message that was taken from its struct msghdr before."""
+    _refuse_compat(task, flags)
+    return _send_outgoing(task, socket_of(task, fd)[0], message, flags)
+
+
+def _sendmsg(task: Task, file: File, addr: int, flags: int) -> int:
+    return _send_outgoing(task, file, outgoing_at(task, addr), flags)
+
+
+def _send_outgoing(task: Task, file: File, message: Outgoing, flags: int) -> int:
+    inode, (header, target, buffers) = file.inode, message
+    assert isinstance(inode, Socket)
     packet = Packet(b"")
     if header.control_bytes:
         if header.control_bytes > MOST_CONTROL:
