@@ -430,7 +430,7 @@ class Mm:
         length = lib.user_string(self.handle, addr, _PATH, PATH_MAX)
         if length < 0:
             length = self._string_after(length, addr)
-        return _PATH_BYTES[:length].decode("utf-8", "surrogateescape")
+        return str(_PATH_BYTES[:length], "utf-8", "surrogateescape")
 
     def _string_after(self, result: int, addr: int) -> int:
         """Read a path whose first try gave result, below 0; return its length."""

@@ -20,7 +20,6 @@ from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
     MAY_READ,
     MAY_WRITE,
-    PAGE_SIZE,
     SEEK_CUR,
     SEEK_DATA,
     SEEK_END,
