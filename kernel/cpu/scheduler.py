@@ -141,13 +141,13 @@ class Scheduler:
     # ---- ends ----
 
     def forget(self, task: Task) -> None:
-        """Drop a task that has ended."""
-        self.show_end(task)
+        """Drop a task that has ended; the queue loses it with its registers."""
+        if self.observer is not None:
+            self.show_end(task)
         self.turns.part()  # run() may be at its end
         self.turns.count(task)
         if task.waiting is not None:
             self.sleepers.unpark(task)
-        self.queue.remove(task)
 
     def show_end(self, task: Task) -> None:
         """Let an observer see a thread's end; a leader's is seen with that of the last thread."""

@@ -137,6 +137,7 @@ class Mm:
     """
 
     handle: Any
+    ended: tuple[int, int]  # once it is destroyed: the pid of who ran there last, and a signal or 0
 
     def __init__(self, memory: Memory, process: Process, handle: Any) -> None:
         self._memory = memory
@@ -190,7 +191,8 @@ class Mm:
         if not self.users:
             self.counters = NO_COUNTERS
             lib.mm_destroy(self.handle)
-            del self.handle
+            self.ended = (self.process.pid, (self.process.exit_status or 0) & 0x7F)
+            del self.handle, self.process  # which has this
             self.__class__ = _Destroyed
 
     def set(self, **changed: Any) -> None:
@@ -503,4 +505,4 @@ class _Destroyed(Mm):
         """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
         if name != "handle":
             raise AttributeError(name)
-        raise TaskKilled(self.process.pid, (self.process.exit_status or 0) & 0x7F)
+        raise TaskKilled(*self.ended)

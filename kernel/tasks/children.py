@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
 
 Found = TypeVar("Found")
+Known = OrderedDict[int, tuple[int, "Group"]]
 NOBODY: tuple[int, Group | None] = (0, None)
+NONE_YET: Known = OrderedDict()  # of whoever has had no child
 
 
 class Children:
@@ -24,7 +26,7 @@ class Children:
     __slots__ = ("_arrivals", "_by_pid", "_news")
 
     def __init__(self) -> None:
-        self._by_pid: OrderedDict[int, tuple[int, Group]] = OrderedDict()
+        self._by_pid = NONE_YET
         self._arrivals = 0
         self._news: list[tuple[int, int]] = []  # a heap of (arrival, pid)
 
@@ -37,6 +39,8 @@ class Children:
 
     def append(self, child: Group) -> None:
         """Add a child behind all others."""
+        if self._by_pid is NONE_YET:
+            self._by_pid = OrderedDict()
         self._arrivals += 1
         self._by_pid[child.pid] = self._arrivals, child
         if child.has_news:

@@ -123,7 +123,7 @@ def _with_memory_of_its_own(
 
 
 def _copy_memory(origin: Task, task: Task) -> None:
-    origin.mm.call(lib.mm_fork, task.limits, _MADE)
+    origin.mm.call(lib.mm_fork, task.group.limits, _MADE)
     task.mm = Mm(task.kernel.memory, task, _MADE[0])
     task.mm.areas, task.mm.settings = origin.mm.areas, origin.mm.settings
     task.thread.alt_stack, task.thread.rseq = origin.thread.alt_stack, origin.thread.rseq

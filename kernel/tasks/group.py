@@ -17,7 +17,9 @@ object's users are the live tasks that have it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks import news
@@ -81,16 +83,16 @@ class Group:
     """
 
     __slots__ = (
-        "autogroup_nice", "children", "clocked", "continued", "cpu_ns", "ended", "executes",
-        "exit_code", "exit_signal", "gone", "gone_io", "kernel", "last_told", "leader",
-        "limits", "live", "max_rss", "oom_score_adj", "oom_score_adj_min", "parent", "pending",
-        "pgid", "pid", "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid",
-        "stop_seen", "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
+        "_leader", "autogroup_nice", "children", "clocked", "continued", "cpu_ns", "ended",
+        "executes", "exit_code", "exit_signal", "gone", "gone_io", "kernel", "last_told", "limits",
+        "live", "max_rss", "oom_score_adj", "oom_score_adj_min", "parent", "pending", "pgid", "pid",
+        "posix_timers", "ptracer", "restores_timer_ids", "rlimits", "sid", "stop_seen",
+        "subreaper", "threads", "timers", "tracees", "tty", "waited_for",
     )  # fmt: skip
 
     def __init__(self, kernel: Machine, leader: Task, origin: Group | None) -> None:
         self.kernel = kernel
-        self.leader = leader
+        self._leader: Callable[[], Any] = ref(leader)  # threads has it, until it is reaped
         self.pid = leader.pid  # its number, which whoever leads it has
         self.threads: dict[int, Task] = {}  # by pid, in the order in which they came
         self.live = 0
@@ -110,7 +112,7 @@ class Group:
         self.restores_timer_ids = 0  # 1: timer_create is told which number to give
         self.cpu_ns = 0  # of all its threads, ended ones too, but for the turn they are in
         self.gone = self.waited_for = NOTHING
-        self.gone_io = IoCounters()
+        self.gone_io: IoCounters | None = None  # until a thread was forgotten
         self.max_rss = 0  # pages, of address spaces that it has left
         self.ptracer = 0  # PR_SET_PTRACER: who may trace it, too; -1: anybody
         self.subreaper = 0  # 1 while it adopts its descendants' orphans
@@ -129,6 +131,11 @@ class Group:
             self.oom_score_adj = origin.oom_score_adj
             self.oom_score_adj_min = origin.oom_score_adj_min
             self.autogroup_nice = origin.autogroup_nice
+
+    @property
+    def leader(self) -> Task:
+        """Who leads it; not to be asked for once it is reaped, unless one knows that thread."""
+        return self._leader()  # type: ignore[no-any-return]
 
     def part(self) -> None:
         """Let Python begin the next turn of each thread: what its turns follow from changes.
@@ -193,10 +200,9 @@ class Group:
             self._let_tracees_go(task)
         if self.live and self.children:
             self._hand_on_children(task)
-        if task is not self.leader and task.trace is None:
-            self.forget(task)
-        elif task is not self.leader:
-            self._tell_tracer(task)
+        if task is not self.leader:
+            leave = self.forget if task.trace is None else self._tell_tracer
+            leave(task)
         if not self.live:
             self._end()
 
@@ -234,11 +240,11 @@ class Group:
         del self.threads[task.pid]
         self.kernel.tasks.release(task)
         if self.is_zombie and self.kernel.tasks.get(self.pid) is self.leader and self.ended:
-            self._tell_of_end()
+            self._tell_of_end(self.leader)
 
     def _count_gone(self, task: Task) -> None:
         self.gone = self.gone.with_(task.times)
-        self.gone_io.add(task.io)
+        self.gone_io = (self.gone_io or IoCounters()).add(task.io)
 
     def take_lead(self, task: Task) -> None:
         """Let a thread, by now the only one that lives, lead and have the leader's number."""
@@ -250,7 +256,7 @@ class Group:
         self._count_gone(old)
         self.kernel.tasks.replace(old, task)
         task.take_pidfds(old)
-        self.leader = task
+        self._leader = ref(task)
         self.threads = {task.pid: task}
 
     # ---- the end ----
@@ -261,10 +267,11 @@ class Group:
             return
         if self.exit_code is None:
             self.exit_code = status
+        leader = self.leader
         for task in self.living() if len(self.threads) > 1 else ():
-            if task is not self.leader:
+            if task is not leader:
                 task.end_thread(self.exit_code)
-        self.leader.end_thread(self.exit_code)
+        leader.end_thread(self.exit_code)
 
     def drop_posix_timers(self) -> None:
         """Forget the timers of POSIX: the process ends, or runs another program."""
@@ -272,19 +279,21 @@ class Group:
             self.posix_timers.delete_all()
 
     def _end(self) -> None:
-        self.drop_posix_timers()
+        leader = self.leader
+        if self.posix_timers is not None:
+            self.drop_posix_timers()
         if self.tty is not None and self.sid == self.pid:
             self.tty.leader_left()
         release_orphans(self)
-        space = self.leader.pid_ns
-        if space.reaper is self:
-            self._end_namespace(space)
+        if leader.pid_ns.reaper is self:
+            self._end_namespace(leader.pid_ns)
         if self.children:
             self._orphan_children()
         self.ended = 1
         if self.is_zombie:
-            self._tell_of_end()
-        self.leader.tell_pidfds()
+            self._tell_of_end(leader)
+        if leader.pid_inode is not None:
+            leader.tell_pidfds()
 
     def _end_namespace(self, space: PidNamespace) -> None:
         """End all processes of the pid namespace whose first one this is, and those below it.
@@ -296,23 +305,25 @@ class Group:
             if task.alive and task.pid_ns.is_seen_from(space):
                 task.die_of(SIGKILL)
 
-    def _tell_of_end(self) -> None:
+    def _tell_of_end(self, leader: Task) -> None:
         """Tell the tracer of the leader, who tells on when it has heard of it, or the parent."""
-        trace = self.leader.trace
+        trace = leader.trace
         family = self.parent.group if self.parent is not None else None
         if trace is not None and trace.tracer.group is not family:
-            self._tell_tracer(self.leader)
+            self._tell_tracer(leader)
         else:
             self.tell_parent()
 
     def reap(self) -> None:
         """Forget a process that has ended."""
-        if self.leader.trace is not None:
-            self.leader.trace.end()
-        if self.threads.pop(self.pid, None) is not None:
-            self._count_gone(self.leader)
-        self.kernel.tasks.release(self.leader)
-        self.leader.tell_pidfds()
+        leader, self.last_told = self.leader, None
+        if leader.trace is not None:
+            leader.trace.end()
+        self.gone = self.times
+        self.threads.pop(self.pid, None)
+        self.kernel.tasks.release(leader)
+        if leader.pid_inode is not None:
+            leader.tell_pidfds()
 
     def tell_parent(self) -> None:
         """Become a zombie that a parent in machine code hears of, or nothing at all."""
@@ -322,12 +333,12 @@ class Group:
             return
         family = parent.group
         family.children.tell(self)
-        if self.kernel.scheduler is not None and family.alive:
+        if self.kernel.scheduler is not None and family.live:
             ignored = self.exit_signal == SIGCHLD and not parent.signals.wants_zombies()
+            news.tell_end(self)
             if parent is self.kernel.tasks.init or ignored:
                 family.children.remove(self)
                 self.reap()
-            news.tell_end(self)
 
     # ---- the family ----
 
@@ -378,16 +389,21 @@ class Group:
     @property
     def times(self) -> Times:
         """What its threads have used, those that have ended too."""
-        total = self.gone
+        gone = self.gone
+        minor, major, max_rss = gone.minor, gone.major, max(self.max_rss, gone.max_rss)
         for task in self.threads.values():
-            total = total.with_(task.times)
-        max_rss = max(self.max_rss, total.max_rss)
-        return Times(self.time_ns, total.minor, total.major, max_rss)
+            runner = task.runner
+            minor, major = minor + runner.min_flt, major + runner.maj_flt
+            if task.exit_status is None:
+                max_rss = max(max_rss, task.max_rss)
+        return Times(self.time_ns, minor, major, max_rss)
 
     @property
     def io(self) -> IoCounters:
         """What its threads have read and written, those that have ended too."""
-        total = IoCounters().add(self.gone_io)
+        total = IoCounters()
+        if self.gone_io is not None:
+            total.add(self.gone_io)
         for task in self.threads.values():
             total.add(task.io)
         return total
@@ -402,5 +418,5 @@ class Group:
         return self.cpu_ns + scheduler.turns.time_of(runs)
 
     def take_times(self, child: Group) -> None:
-        """Add what a child that was waited for has used, with its own children."""
-        self.waited_for = self.waited_for.with_(child.times).with_(child.waited_for)
+        """Add what a child that was waited for, and so reaped, has used, with its own children."""
+        self.waited_for = self.waited_for.with_(child.gone).with_(child.waited_for)

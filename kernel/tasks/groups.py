@@ -48,7 +48,8 @@ def release_orphans(leaving: Group) -> None:
     for child in leaving.children if leaving.children else ():
         if child.pgid != leaving.pgid and child.sid == leaving.sid:
             pgids[child.pgid] = None
-    if parent is not None and parent.pgid != leaving.pgid and parent.sid == leaving.sid:
+    family = parent.group if parent is not None else leaving
+    if family.pgid != leaving.pgid and family.sid == leaving.sid:
         pgids[leaving.pgid] = None
     for pgid in pgids:
         stopped = any(task.thread.stopped for task in members(kernel, pgid))

@@ -326,7 +326,7 @@ def within_limit(task: Task, info: SigInfo) -> SigInfo:
 
 def send(task: Task, info: SigInfo) -> None:
     """Send a signal to the process of a task: any thread that does not block it acts on it."""
-    if not task.group.alive:
+    if not task.group.live:
         return
     info = _as_seen(task, info)
     if _is_python(task):

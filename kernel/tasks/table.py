@@ -101,7 +101,8 @@ class TaskTable(dict[int, "Task"]):
         task.pid = old.pid
         task.forget_answers()
         self[task.pid] = task
-        self._forget_numbers(task)
+        if task.pid_ns.level:
+            self._forget_numbers(task)
         self.count_user(old.cred.uid, -1)
         self.dead_cpu_ns += old.thread.cpu_ns
 
@@ -109,14 +110,13 @@ class TaskTable(dict[int, "Task"]):
         """Forget a dead task."""
         if self.get(task.pid) is task:
             del self[task.pid]
-            self._forget_numbers(task)
+            if task.pid_ns.level:
+                self._forget_numbers(task)
             self.count_user(task.cred.uid, -1)
             self.dead_cpu_ns += task.thread.cpu_ns
 
     def _forget_numbers(self, task: Task) -> None:
         """Let the numbers go, of the namespaces that a task is in, that nobody has any more."""
-        if not task.pid_ns.level:
-            return
         groups = {number for one in self.processes() for number in (one.pgid, one.sid)}
         for space in task.pid_ns.upwards():
             space.forget(groups | self.keys())

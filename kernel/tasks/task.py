@@ -554,19 +554,21 @@ class Task:
         if self.group.pending.infos:
             retarget(self)
         self.signals.handlers.users -= 1
-        self.thread.forget_rings()
+        if self.thread.rings:
+            self.thread.forget_rings()
         self.fds.leave()
         self._drop_exe()
         if self.seccomp is not None:
             self.seccomp.left()
         if self.context is not None:
-            self._leave_processor()
+            self._leave_processor(self.context)
         self._leave_mm()
         if self.undo is not None:
             self.leave_undo()
         self.kernel.leave(self)
         self.group.thread_ended(self)
-        self.tell_pidfds()
+        if self.pid_inode is not None:
+            self.tell_pidfds()
 
     def leave_undo(self) -> None:
         """Undo what it asked to have undone, unless it shares that with others."""
@@ -597,8 +599,9 @@ class Task:
                 task.pid_inode.subject = task
         old.tell_pidfds()
 
-    def _leave_processor(self) -> None:
+    def _leave_processor(self, context: Context) -> None:
         if self.kernel.scheduler is not None:
             self.kernel.scheduler.forget(self)
-        self.cpu.close()
-        self.let_parent_go()
+        context.close()
+        if self.thread.vfork_parent is not None:
+            self.let_parent_go()

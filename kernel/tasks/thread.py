@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Made = tuple[int, tuple[int, ...]]  # a system call: number and registers
 
+RUNNER = ffi.typeof("struct runner *")
 NO_CALL = (1 << 64) - 1  # in orig_rax: it has not come by a system call
 IA32 = 1 << 64  # in a call's number: it is one of the i386 table
 GIVEN_AWAY = 1 << 65  # in a call's number: a listener of a filter answers it
@@ -94,7 +95,7 @@ class Thread:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.runner: Any = ffi.new("struct runner *")
+        self.runner: Any = ffi.new(RUNNER)
         self.call: Made | None = None
         self.progress: Any = None
         self.parked: WouldBlock | None = None

@@ -208,12 +208,13 @@ class FdTable:
     pid: of the process that it was made for. Record locks belong to the table, as in Linux.
     """
 
-    __slots__ = ("_free_from", "_maker", "cloexec", "files", "pid", "users")
+    __slots__ = ("_free_from", "_kernel", "_limits", "cloexec", "files", "pid", "users")
 
     def __init__(
         self, task: Holder, files: dict[int, File], cloexec: set[int], free_from: int = 0
     ) -> None:
-        self._maker = task
+        self._kernel = task.kernel
+        self._limits = task.rlimits  # not the task itself, which has this table
         self.pid = task.tgid
         self.users = 1  # tasks
         self.files = files
@@ -245,8 +246,9 @@ class FdTable:
         fd = max(lowest, self._free_from)
         while fd in self.files:
             fd += 1
-        asking: Any = self._maker.kernel.memory.running() or self._maker
-        if fd >= asking.rlimits.soft["nofile"]:
+        asking: Any = self._kernel.memory.running()
+        limits = self._limits if asking is None else asking.rlimits
+        if fd >= limits.soft["nofile"]:
             raise SyscallError(errno.EMFILE)
         return fd
 
@@ -313,7 +315,7 @@ class FdTable:
     def _close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
-        self._maker.kernel.vfs.locks.drop_owner(self)
+        self._kernel.vfs.locks.drop_owner(self)
         for fd in sorted(files):
             file = files[fd]
             file.inode.descriptor_closed(self.pid)

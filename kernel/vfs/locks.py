@@ -115,7 +115,8 @@ class Locks:
 
     def drop_owner(self, owner: object) -> None:
         """Drop all that an owner holds."""
-        for ino in sorted(self._owned.pop(owner, ())):
+        owned = self._owned.pop(owner, None)
+        for ino in sorted(owned) if owned else ():
             held = self._records.get(ino, [])
             self._keep(ino, [record for record in held if record.owner != owner])
 

@@ -252,11 +252,12 @@ def _end(task: Task, end: Callable[[int], None], status: int) -> None:
 
 
 class Event(NamedTuple):
-    """What a child did: pid, the status as wait4 gives it, and the child."""
+    """What a child did: pid, the status as wait4 gives it, the child, and who leads it."""
 
     pid: int
     status: int
     child: Group
+    leader: Task  # whom nobody else may know when it has been waited for
     tracee: Task | None = None  # of whom a tracer is told
 
 
@@ -296,16 +297,17 @@ def _choice(pid: int) -> tuple[int, int]:
 
 def _event(child: Group, options: int) -> Event | None:
     """Return what a child did, if it has news of a kind that is waited for."""
-    if child.leader.trace is not None and not child.leader.alive:
+    leader = child.leader
+    if leader.trace is not None and not leader.alive:
         return None  # its tracer is told first
     if not child.live:
         ended = options & WEXITED and child.is_zombie
-        return Event(child.pid, child.exit_code or 0, child) if ended else None
-    stopped = child.leader.thread.stopped
-    if stopped and not child.stop_seen and options & WUNTRACED and not is_held(child.leader):
-        return Event(child.pid, stopped << 8 | 0x7F, child)
+        return Event(child.pid, child.exit_code or 0, child, leader) if ended else None
+    stopped = leader.thread.stopped
+    if stopped and not child.stop_seen and options & WUNTRACED and not is_held(leader):
+        return Event(child.pid, stopped << 8 | 0x7F, child, leader)
     if child.continued and options & WCONTINUED:
-        return Event(child.pid, 0xFFFF, child)
+        return Event(child.pid, 0xFFFF, child, leader)
     return None
 
 
@@ -359,11 +361,11 @@ def _event_of(trace: Trace, options: int) -> Event | None:
     task, group = trace.task, trace.task.group
     if task.alive:
         status = trace.code << 8 | 0x7F
-        return Event(task.pid, status, group, task) if trace.has_news else None
+        return Event(task.pid, status, group, group.leader, task) if trace.has_news else None
     if not options & WEXITED or (task is group.leader and not group.is_zombie):
         return None
     ended = task.exit_status if group.exit_code is None else group.exit_code
-    return Event(task.pid, ended or 0, group, task)
+    return Event(task.pid, ended or 0, group, group.leader, task)
 
 
 def _consume(task: Task, event: Event) -> None:
@@ -528,7 +530,7 @@ def wait_and_store(
 
 def waitid_info(task: Task, event: Event) -> bytes:
     """Return siginfo_t for a child's news."""
-    status, child = event.status, event.child
+    status = event.status
     if status == 0xFFFF:
         code, value = 6, 18
     elif status & 0xFF == 0x7F:
@@ -537,7 +539,7 @@ def waitid_info(task: Task, event: Event) -> bytes:
         code, value = 3 if status & 0x80 else 2, status & 0x7F
     else:
         code, value = 1, status >> 8
-    uid = task.cred.user_ns.uid_of(child.leader.cred.uid)
+    uid = task.cred.user_ns.uid_of(event.leader.cred.uid)
     head = struct.pack("<iii4xiIi", SIGCHLD, 0, code, event.pid, uid, value)
     return head.ljust(128, b"\0")
 
