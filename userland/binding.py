@@ -146,7 +146,8 @@ BY_ANNOTATION = {
     "Any": Sort.ANY,
 }
 # What is called in loops: integers that it hands to the core, whatever the others say. The core's
-# binding refuses what no register holds, so only their type is looked at first.
+# binding refuses what no register holds, so only their type is looked at first. Python enters a
+# function with *extra slowly, so these have room for one argument too many; of two, Python tells.
 TO_CORE = {
     "mmap": frozenset({"addr", "length", "prot", "flags"}),
     "munmap": frozenset({"addr", "length"}),
@@ -356,6 +357,11 @@ def _is_address(name: str) -> bool:
     return "addr" in name
 
 
+# A parameter for arguments too many, an expression that tells whether there are any, and they.
+ONE_EXTRA = ("extra=...", "extra is not ...", "(extra,)")
+ANY_EXTRA = ("*extra", "extra", "extra")
+
+
 def source(name: str, takes: list[Parameter], to_core: frozenset[str] = frozenset()) -> str:
     """Return the text of the function that makes a call's method from its handler.
 
@@ -364,10 +370,11 @@ def source(name: str, takes: list[Parameter], to_core: frozenset[str] = frozense
     """
     defaulted = [f"{p.name}=defaults[{i}]" if p.default else p.name for i, p in enumerate(takes)]
     shown, taken = (", ".join([first, *defaulted]) for first in ("self", "task"))
-    lines = [f"def make(handler, defaults):\n def form({shown}): pass"]
-    lines.append(f" def {name}({taken}, *extra):")
+    lines = [f"def make(handler, defaults, int=int):\n def form({shown}): pass"]
+    extra, is_given, all_extra = ONE_EXTRA if to_core else ANY_EXTRA
+    lines.append(f" def {name}({taken}, {extra}):")
     last = f"after '{takes[-1].name}'" if takes else ""
-    lines.append(f"  if extra: raise surplus('{name}', \"{last}\", extra)")
+    lines.append(f"  if {is_given}: raise surplus('{name}', \"{last}\", {all_extra})")
     lines += _of_loops(name, takes, to_core) if to_core else _checked(name, takes)
     lines.append(f" return {name}, form")
     return "\n".join(lines)

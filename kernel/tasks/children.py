@@ -43,8 +43,6 @@ class Children:
             self._by_pid = OrderedDict()
         self._arrivals += 1
         self._by_pid[child.pid] = self._arrivals, child
-        if child.has_news:
-            self.tell(child)
 
     def remove(self, child: Group) -> None:
         """Take a child away, with its note where that is the first. Errors: KeyError."""
@@ -58,7 +56,7 @@ class Children:
         return found[1] if found else None
 
     def tell(self, child: Group) -> None:
-        """Note that a child has news; a process that is none of these is passed over."""
+        """Note that a child may have news; a process that is none of these is passed over."""
         pid = child.pid
         arrival, known = self._by_pid.get(pid, NOBODY)
         if known is child:

@@ -200,7 +200,7 @@ class Group:
             self._let_tracees_go(task)
         if self.live and self.children:
             self._hand_on_children(task)
-        if task is not self.leader:
+        if task.pid != self.pid:
             leave = self.forget if task.trace is None else self._tell_tracer
             leave(task)
         if not self.live:
@@ -366,6 +366,7 @@ class Group:
                 child.reap()
             elif heir is not None:
                 heir.group.children.append(child)
+                heir.group.children.tell(child)
         self.children = Children()
 
     def _heir(self) -> Task | None:

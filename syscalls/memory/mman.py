@@ -158,15 +158,13 @@ def remap_file_pages(
         raise SyscallError(errno.EPERM, GATE_CLOSED)
     file = task.fds.files.get(fd)  # looked at only where addr lies in a special VMA
     handle = file.handle if file is not None else NULL
-    mm = task.mm
-    result: int = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
-    attempt = 0
-    while result < 0:
-        task.kernel.memory.serve(task, result, attempt)
-        result = core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)
-        attempt += 1
+    result: int
+    mm, attempt = task.mm, 0
+    while (result := core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)) < 0:
         if attempt > 2 * (size // PAGE_SIZE) + PATIENCE:
             raise SyscallError(errno.ENOMEM)  # it loses pages while it waits for others
+        task.kernel.memory.serve(task, result, attempt)
+        attempt += 1
     return result
 
 

@@ -289,9 +289,7 @@ def _children(task: Task, choice: tuple[int, int], options: int) -> list[Group]:
 
 
 def _choice(pid: int) -> tuple[int, int]:
-    """Return kind and number of wait4's pid."""
-    if pid == -1:
-        return ANY_CHILD
+    """Return kind and number of wait4's pid, but for -1."""
     return (P_PID, pid) if pid > 0 else (P_PGID, -pid)
 
 
@@ -424,7 +422,7 @@ def _wait4(task: Task, pid: int, options: int) -> Event | None:
     if pid == LEAST_INT:
         raise SyscallError(errno.ESRCH)
     wait = _wait if task.context is not None else _wait_in_python
-    return wait(task, _choice(pid), options | WEXITED)
+    return wait(task, ANY_CHILD if pid == -1 else _choice(pid), options | WEXITED)
 
 
 def _wait_in_python(task: Task, choice: tuple[int, int], options: int) -> Event | None:
