@@ -119,6 +119,7 @@ def _entry(name: str, default: Value, governs: str, **more: int) -> Entry:
         high=high,
         read_only=fixed,
         columns=more.get("columns", 1),
+        command=more.get("command", 0),
         mode=more.get("mode", 0),
     )
 
@@ -131,7 +132,9 @@ KEPT = (
     *(_entry(name, row, text, columns=columns) for name, row, columns, text in ROWS),
     *(_entry(name, value, text) for name, value, text in TEXTS),
     *(
-        _entry(name, 0, text, low=1, high=1, mode=mode)._replace(read_only="")
+        _entry(name, 0, text, low=1, high=1, mode=mode, command=int(mode == OWN))._replace(
+            read_only=""
+        )
         for name, mode, text in DONE
     ),
 )

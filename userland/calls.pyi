@@ -528,6 +528,7 @@ class Calls:
     PTRACE_LISTEN: Final = 0x4208
     PTRACE_OLDSETOPTIONS: Final = 0x15
     PTRACE_O_EXITKILL: Final = 0x100000
+    PTRACE_O_SUSPEND_SECCOMP: Final = 0x200000
     PTRACE_O_TRACECLONE: Final = 8
     PTRACE_O_TRACEEXEC: Final = 0x10
     PTRACE_O_TRACEEXIT: Final = 0x40
@@ -2119,9 +2120,9 @@ class Calls:
         """
 
     def sched_setattr(self, pid: int, addr: int, flags: int) -> int:
-        """Set policy, nice value and priority from struct sched_attr.
+        """Set policy, nice value, slice and priority from struct sched_attr.
 
-        Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT. Source: sched_setattr(2).
+        Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EOPNOTSUPP (clamps). Source: sched_setattr(2).
         """
 
     def sched_setparam(self, pid: int, addr: int) -> int:

@@ -68,7 +68,7 @@ def make(task: Task, info: SigInfo | None, passing: frozenset[int] = UNASKED) ->
 
 def _may_make(task: Task, call: Made, passing: frozenset[int]) -> bool:
     """Tell whether a task's filters let it make a call; if not, do what they say instead."""
-    if task.seccomp is None:
+    if task.seccomp is None or (task.trace is not None and task.trace.suspends_seccomp):
         return True
     rip = task.cpu.registers()["rip"]
     answer = task.seccomp.answer(call[0], rip, call[1])

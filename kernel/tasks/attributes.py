@@ -54,8 +54,9 @@ class IoContext:
 class Attributes(NamedTuple):
     """Settings of one task.
 
-    nice: -20..19. policy, rt_priority: as sched_setscheduler. pdeath_signal: sent to the task when
-    its parent ends, 0 for none. mce_kill: PR_MCE_KILL_* for memory errors, of which there are none.
+    nice: -20..19. policy, rt_priority: as sched_setscheduler. slice_ns: which slice it asked for,
+    0: the usual. pdeath_signal: sent to the task when its parent ends, 0 for none. mce_kill:
+    PR_MCE_KILL_* for memory errors, of which there are none.
     loginuid, sessionid: who logged in (the machine's number), and which login it was; or NO_LOGIN.
     """
 
@@ -63,6 +64,7 @@ class Attributes(NamedTuple):
     policy: int = SCHED_NORMAL
     rt_priority: int = 0
     reset_on_fork: int = 0
+    slice_ns: int = 0
     personality: int = 0
     pdeath_signal: int = 0
     timer_slack_ns: int = TIMER_SLACK_NS
@@ -84,7 +86,9 @@ class Attributes(NamedTuple):
         )
         if not self.reset_on_fork:
             return child
-        return child._replace(nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0)
+        return child._replace(
+            nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0, slice_ns=0
+        )
 
     @property
     def priority(self) -> int:

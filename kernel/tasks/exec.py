@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas, Mm
-from pkern.kernel.tasks import elf
+from pkern.kernel.tasks import elf, rseq
 from pkern.kernel.tasks.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
 from pkern.kernel.tasks.setid import Rights, rights_of
 from pkern.kernel.values import NamedTuple
@@ -355,7 +355,8 @@ def stack_image(request: Request, auxv: list[tuple[int, int]], random: bytes) ->
     low = name_at - len(env) - len(args)
     platform_at = (low & ~15) - len(PLATFORM)
     random_at = platform_at - len(random)
-    entries = [*auxv, (25, random_at), (26, HWCAP2), (31, name_at), (15, platform_at), (0, 0)]
+    entries = [*auxv, (25, random_at), (26, HWCAP2), (31, name_at), (15, platform_at)]
+    entries += [(27, rseq.USED), (28, rseq.SIZE), (0, 0)]
     words = [len(args_at), *args_at, 0, *env_at, 0, *(word for pair in entries for word in pair)]
     pointer = random_at - 8 * len(words) & ~15
     vector = struct.pack(f"<{len(words)}Q", *words)

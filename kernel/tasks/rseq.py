@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 SIZE = 32  # bytes, and the alignment
+USED = 28  # of these: up to mm_cid
 CPU_ID_UNINITIALIZED = (1 << 32) - 1
 CS_OFFSET = 8
 IDS = struct.Struct("<II")  # cpu_id_start, cpu_id

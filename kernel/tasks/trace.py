@@ -54,9 +54,10 @@ class Option:
     EXIT = 1 << Event.EXIT
     SECCOMP = 1 << Event.SECCOMP
     EXITKILL = 1 << 20
+    SUSPEND_SECCOMP = 1 << 21
 
 
-ALL_OPTIONS = 0xFF | Option.EXITKILL
+ALL_OPTIONS = 0xFF | Option.EXITKILL | Option.SUSPEND_SECCOMP
 
 
 class Calls(Enum):
@@ -118,6 +119,11 @@ class Trace:
     def has_news(self) -> bool:
         """Tell whether the tracer has still to be told of a stop."""
         return self.held and not self.told and not self.listens
+
+    @property
+    def suspends_seccomp(self) -> bool:
+        """Whether the task's filters are not asked."""
+        return bool(self.options & Option.SUSPEND_SECCOMP)
 
     def wants(self, event: int) -> bool:
         """Tell whether the task stops at an event."""

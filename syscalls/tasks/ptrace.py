@@ -156,9 +156,22 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     return 0
 
 
+def _need_free_of_seccomp(task: Task, options: int) -> None:
+    """Refuse to suspend filters to who may not, or has some himself. Errors: EPERM.
+
+    Source: check_ptrace_options() of Linux 6.18.
+    """
+    if not options & Option.SUSPEND_SECCOMP:
+        return
+    suspended = task.trace is not None and task.trace.suspends_seccomp
+    if not task.capable("CAP_SYS_ADMIN") or task.seccomp is not None or suspended:
+        raise SyscallError(errno.EPERM)
+
+
 def _seize(task: Task, pid: int, addr: int, data: int) -> int:
     if addr or data & ~ALL_OPTIONS & MASK:
         raise SyscallError(errno.EIO)
+    _need_free_of_seccomp(task, data)
     found = _become_tracer(task, pid, data, 1)
     if found.thread.stopped:
         trace_of(found).hold_with_group(found.thread.stopped)
@@ -269,6 +282,7 @@ def _setoptions(task: Task, pid: int, addr: int, data: int) -> int:
     trace = trace_of(tracee(task, pid))
     if data & ~ALL_OPTIONS & MASK:
         raise SyscallError(errno.EINVAL)
+    _need_free_of_seccomp(task, data)
     trace.options = data
     return 0
 

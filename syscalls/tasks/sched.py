@@ -22,6 +22,7 @@ from pkern.kernel.tasks.attributes import (
     SCHED_RR,
     IoContext,
 )
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.extensible import extensible
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 SCHED_EXT = 7
 RESET_ON_FORK = 0x4000_0000
+KEPT = -1  # a policy: what it is
+# Of struct sched_attr; clamps of utilisation are a kernel's that is built with them.
+RESET, KEEP_POLICY, KEEP_PARAMS, CLAMPS, ALL_FLAGS = 1, 8, 0x10, 0x60, 0x7F
+FAIR = (SCHED_NORMAL, SCHED_BATCH)
 NORMAL = (SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE)
 REAL_TIME = (SCHED_FIFO, SCHED_RR)
 MAX_RT_PRIORITY = 99
@@ -39,6 +44,7 @@ PRIO_PROCESS, PRIO_PGRP, PRIO_USER = 0, 1, 2
 CPU_MASK_BYTES = 8
 ONE_CPU = 1
 SLICE_NS = 1_400_000  # what Linux shows of a task that never set one
+SLICES = range(100_000, 100_000_000)  # what one may ask for
 RR_SLICE_NS = 100_000_000
 SCHED_ATTR = extensible("<IIQiIQQQII", least=48)  # up to sched_util_max: 56 bytes
 IOPRIO_PROCESS, IOPRIO_PGRP, IOPRIO_USER = 1, 2, 3
@@ -100,28 +106,52 @@ def sched_getaffinity(task: Task, pid: int, nbytes: int, addr: int) -> int:
 # ---- policies ----
 
 
-def _set_policy(task: Task, target: Task, policy: int, priority: int) -> None:
-    """Set policy (with RESET_ON_FORK) and real-time priority. Errors: EINVAL, EPERM."""
-    reset, policy = policy & RESET_ON_FORK, policy & ~RESET_ON_FORK
-    if policy == SCHED_DEADLINE or policy not in (*NORMAL, *REAL_TIME, SCHED_EXT):
+class Wanted(NamedTuple):
+    """What a task's scheduling is to be. policy: KEPT: as it is. slice_ns: 0: the usual."""
+
+    policy: int
+    priority: int
+    nice: int
+    slice_ns: int = 0
+    flags: int = 0
+
+
+def _set_scheduling(task: Task, target: Task, wanted: Wanted) -> None:
+    """Set what a policy has. Errors: EINVAL, EPERM, EOPNOTSUPP (clamps).
+
+    Source: __sched_setscheduler() of Linux 6.18.
+    """
+    now, flags, priority = target.attributes, wanted.flags, wanted.priority
+    policy, reset = wanted.policy, flags & RESET
+    if policy == KEPT:
+        policy, reset = now.policy, now.reset_on_fork
+    if policy not in (*NORMAL, *REAL_TIME) or flags & ~ALL_FLAGS:
         raise SyscallError(errno.EINVAL)
-    real_time = policy in REAL_TIME
-    if not 0 <= priority <= MAX_RT_PRIORITY or real_time != (priority != 0):
+    if not 0 <= priority <= MAX_RT_PRIORITY or (policy in REAL_TIME) != (priority != 0):
         raise SyscallError(errno.EINVAL)
     if not task.capable("CAP_SYS_NICE"):
-        _check_unprivileged(task, target, policy, priority, reset)
-    shown = SCHED_NORMAL if policy == SCHED_EXT else policy
-    target.set_attributes(policy=shown, rt_priority=priority, reset_on_fork=int(reset != 0))
+        _check_unprivileged(task, target, wanted._replace(policy=policy), reset)
+    if flags & CLAMPS:
+        raise SyscallError(errno.EOPNOTSUPP)
+    target.set_attributes(reset_on_fork=reset)
+    if flags & KEEP_PARAMS:
+        return
+    target.set_attributes(policy=policy, rt_priority=priority)
+    if policy in FAIR:
+        slice_ns = wanted.slice_ns and max(SLICES.start, min(wanted.slice_ns, SLICES.stop))
+        target.set_attributes(nice=wanted.nice, slice_ns=slice_ns)
 
 
-def _check_unprivileged(task: Task, target: Task, policy: int, priority: int, reset: int) -> None:
+def _check_unprivileged(task: Task, target: Task, wanted: Wanted, reset: int) -> None:
     """Refuse what wants CAP_SYS_NICE. Errors: EPERM."""
-    now, limit = target.attributes, target.rlimits["rtprio"][0]
-    higher = priority > now.rt_priority and priority > limit
+    now, limit, policy = target.attributes, target.rlimits["rtprio"][0], wanted.policy
+    lower = policy in FAIR and wanted.nice < now.nice and not _nice_allowed(target, wanted.nice)
+    higher = wanted.priority > now.rt_priority and wanted.priority > limit
     new_real_time = policy in REAL_TIME and policy != now.policy and not limit
     leaves_idle = now.policy == SCHED_IDLE != policy and not _nice_allowed(target, now.nice)
     stops_reset = now.reset_on_fork and not reset
-    if higher or new_real_time or leaves_idle or stops_reset or not _owns(task, target):
+    refused = lower or higher or new_real_time or leaves_idle or stops_reset
+    if refused or not _owns(task, target):
         raise SyscallError(errno.EPERM)
 
 
@@ -144,7 +174,11 @@ def sched_setscheduler(task: Task, pid: int, policy: int, addr: int) -> int:
     if policy < 0 or pid < 0:
         raise SyscallError(errno.EINVAL)
     priority = _param(task, addr)
-    _set_policy(task, _task_of(task, pid), policy, priority)
+    target = _task_of(task, pid)
+    flags = RESET if policy & RESET_ON_FORK else 0
+    now = target.attributes
+    wanted = Wanted(policy & ~RESET_ON_FORK, priority, now.nice, now.slice_ns, flags)
+    _set_scheduling(task, target, wanted)
     return 0
 
 
@@ -158,8 +192,8 @@ def sched_setparam(task: Task, pid: int, addr: int) -> int:
         raise SyscallError(errno.EINVAL)
     priority = _param(task, addr)
     target = _task_of(task, pid)
-    flag = RESET_ON_FORK * target.attributes.reset_on_fork
-    _set_policy(task, target, target.attributes.policy | flag, priority)
+    now = target.attributes
+    _set_scheduling(task, target, Wanted(KEPT, priority, now.nice, now.slice_ns))
     return 0
 
 
@@ -216,37 +250,49 @@ def sched_rr_get_interval(task: Task, pid: int) -> bytes:
     return struct.pack("<qq", 0, RR_SLICE_NS if round_robin else 0)
 
 
-def _attr_in(task: Task, addr: int) -> tuple[int, ...]:
-    """Read struct sched_attr; a wrong size is answered with ours. Errors: E2BIG, EFAULT."""
+def _attr_in(task: Task, addr: int) -> Wanted:
+    """Read struct sched_attr; a wrong size is answered with ours.
+
+    Errors: E2BIG, EFAULT, EINVAL (no room for the clamps that it names).
+    """
     size = int.from_bytes(task.mm.copy_in(addr, 4), "little") or SCHED_ATTR.least
     try:
-        return SCHED_ATTR.fields_at(task, addr, size)
+        _, policy, flags, nice, priority, slice_ns, *_ = SCHED_ATTR.fields_at(task, addr, size)
     except SyscallError as error:
         if error.errno == errno.EFAULT:
             raise
-    task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.layout.size))
-    raise SyscallError(errno.E2BIG)
+        task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.layout.size))
+        raise SyscallError(errno.E2BIG) from error
+    if flags & CLAMPS and size < SCHED_ATTR.layout.size:
+        raise SyscallError(errno.EINVAL)
+    return Wanted(signed32(policy), priority, max(-20, min(19, nice)), slice_ns, flags)
 
 
 @syscall(314, "sched_setattr", SINT, INT, INT, partly="no SCHED_DEADLINE, no utilisation clamps")
 def sched_setattr(task: Task, pid: int, addr: int, flags: int) -> int:
-    """Set policy, nice value and priority from struct sched_attr.
+    """Set policy, nice value, slice and priority from struct sched_attr.
 
-    Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT. Source: sched_setattr(2).
+    Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EOPNOTSUPP (clamps). Source: sched_setattr(2).
     """
     if not addr or pid < 0 or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
-    _, policy, options, nice, priority, *_ = _attr_in(task, addr)
-    target = _task_of(task, pid)
-    if signed32(policy) < 0 or options & ~1:
+    wanted = _attr_in(task, addr)
+    if wanted.policy < 0:
         raise SyscallError(errno.EINVAL)
-    nice = max(-20, min(19, nice))
-    if policy in NORMAL and nice < target.attributes.nice:
-        _need_higher(task, target, nice, errno.EPERM)
-    _set_policy(task, target, policy | RESET_ON_FORK * (options & 1), priority)
-    if policy in NORMAL:
-        target.set_attributes(nice=nice)
+    target = _task_of(task, pid)
+    if wanted.flags & KEEP_POLICY:
+        wanted = wanted._replace(policy=KEPT)
+    if wanted.flags & KEEP_PARAMS:
+        wanted = _with_params_of(target, wanted)
+    _set_scheduling(task, target, wanted)
     return 0
+
+
+def _with_params_of(target: Task, wanted: Wanted) -> Wanted:
+    now = target.attributes
+    if now.policy in REAL_TIME:
+        return wanted._replace(priority=now.rt_priority)
+    return wanted._replace(nice=now.nice)
 
 
 @syscall(315, "sched_getattr", SINT, INT, INT, INT)
@@ -262,10 +308,11 @@ def sched_getattr(task: Task, pid: int, addr: int, size: int, flags: int) -> int
     attributes = _task_of(task, pid).attributes
     real_time = attributes.policy in REAL_TIME
     stored = min(size, SCHED_ATTR.layout.size)
-    nice, slice_ns = (0, 0) if real_time else (attributes.nice, SLICE_NS)
+    shown = (attributes.nice, attributes.slice_ns or SLICE_NS)
+    nice, slice_ns = (0, 0) if real_time else shown
     raw = SCHED_ATTR.layout.pack(
         stored, attributes.policy, attributes.reset_on_fork, nice, attributes.rt_priority,
-        slice_ns, 0, 0, 0, 1024,
+        slice_ns, 0, 0, 0, 0,
     )  # fmt: skip
     task.mm.copy_out(addr, raw[:stored])
     return 0

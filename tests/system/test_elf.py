@@ -126,7 +126,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
         *("alarms", "pageflags", "timestamps", "packets", "oddmaps", "dispatch"),
         *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts", "encodings"),
-        *("refusedmaps", "voidtimers", "extended", "cpuclocks"),
+        *("refusedmaps", "voidtimers", "extended", "cpuclocks", "schedattr"),
     ],
 )
 def test_same_output_as_on_the_host_for_the_same_user(
@@ -134,6 +134,14 @@ def test_same_output_as_on_the_host_for_the_same_user(
 ) -> None:
     program = compile_c(name, flavour)
     same_as_host(machine, program)
+
+
+def test_a_tracer_with_the_right_suspends_seccomp(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("suspended", "glibc")
+    machine.uid = 0
+    assert machine.run(program).out == (
+        b"set 0, ended by 0 with 5\nset 0, ended by 9 with 0\nunprivileged: EPERM\n"
+    )
 
 
 def test_time_of_nice_tasks_is_told_apart(compile_c: Compile, machine: Machine) -> None:

@@ -266,13 +266,14 @@ class SysctlFile(FixedMode):
             raise SyscallError(errno.EACCES)
 
     def read(self, pos: int, nbytes: int) -> bytes:
-        if pos and self.kernel.sysctl.entry(self._name).is_numbers:
+        entry = self.kernel.sysctl.entry(self._name)
+        if entry.command or (pos and entry.is_numbers):
             return b""  # numbers are read at once, as Linux gives them
         text = self.kernel.sysctl.read(self._name, self._reader)
         return text.encode("utf-8", "surrogateescape")[pos : pos + nbytes]
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
-        if pos or not data:
+        if pos or not data or self.kernel.sysctl.entry(self._name).command:
             return len(data)  # only what is written from the start counts
         text = data.decode("utf-8", "surrogateescape")
         self.kernel.sysctl.write(self._name, text, self._reader or task)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define SIGNATURE 0x53053053
+#define AT_RSEQ_FEATURE_SIZE 27
+#define AT_RSEQ_ALIGN 28
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define FUTEX_WAITERS 0x80000000
@@ -163,6 +166,8 @@ static void locks(void)
 
 int main(void)
 {
+	printf("used %lu, aligned %lu\n", getauxval(AT_RSEQ_FEATURE_SIZE),
+	       getauxval(AT_RSEQ_ALIGN));
 	sequences();
 	wrong_signature();
 	locks();
