@@ -117,7 +117,7 @@ def _run_main(kernel: Kernel, path: str, given: Given, changer: Changer | None) 
         return Ending(run_main(task, main, given, injector=changer, on_fault=_show))
     except TimeIsUp:
         return Ending(TIME_IS_UP, LATE)
-    except KernelPanic as error:
+    except (EndlessRun, KernelPanic) as error:
         return Ending(FAILED, str(error))
     except SystemExit as leaving:
         status, text = status_of(leaving)

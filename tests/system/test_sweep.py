@@ -208,6 +208,21 @@ def test_one_that_does_not_end(what, tmp_path):
     assert done.stderr == "pkern: without a failure it does not end within 0.5 s (--wall)\n"
 
 
+@pytest.mark.parametrize("what", [[], ["--inject", "mmap:error=ENOMEM"]])
+def test_a_copy_that_asks_for_ever_hangs_in_virtual_time(what, tmp_path):
+    (tmp_path / "asks.py").write_text(
+        "def main(sys):\n"
+        "    try:\n"
+        "        sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)\n"
+        "    except OSError:\n"
+        "        while True:\n"
+        "            sys.nanosleep(10**9)\n"
+        "    return 0\n"
+    )
+    done = pkern("sweep", "--wall", "0", *what, "asks.py", folder=tmp_path)
+    assert "1  hangs: does not end" in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -20,6 +20,7 @@ from pkern.kernel import branch
 from pkern.kernel.branch import Branch, Reply
 from pkern.userland.cluster.share import Share
 from pkern.userland.failing import Failing, Origin, left
+from pkern.userland.harness import EndlessRun
 from pkern.userland.injection import Injector, Rule
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ class Line:
     """What the line without a failure, and each copy of it, knows of itself.
 
     reply: what a copy sends its end with; None: this is the line. forked: is told of each copy, and
-    may wait before it returns. share: at which positions there is one.
+    may wait before it returns. share: at which positions there is one. end_ns: the machine's time
+    at which a copy that still makes calls has hung.
     """
 
-    def __init__(self, kernel: Kernel, forked: Forked, share: Share) -> None:
+    def __init__(self, kernel: Kernel, forked: Forked, share: Share, end_ns: int) -> None:
         self.kernel = kernel
+        self._end_ns = end_ns
         self.reply: Reply | None = None
         self._forked = forked
         self._share = share
@@ -57,6 +60,11 @@ class Line:
         self._forked(replay, made)
         return False
 
+    def go_on(self) -> None:
+        """Let a call be made. Errors: EndlessRun: it is a copy's that has had its time."""
+        if self.reply is not None and self.kernel.clock.now_ns > self._end_ns:
+            raise EndlessRun("does not end")
+
 
 class Calls(Injector):
     """Every call that a rule names fails once, each in a copy of its own."""
@@ -64,8 +72,18 @@ class Calls(Injector):
     def __init__(self, line: Line, texts: Sequence[str], rules: Sequence[Rule]) -> None:
         super().__init__(rules)
         self._line = line
+        self._ending = Hook(line.go_on)
         self._texts = dict(zip(rules, texts, strict=True))
         self._numbers = {rule: count(1) for rule in rules}
+
+    def attach(self, scheduler: Scheduler) -> None:
+        """As an Injector, and end copies that hang."""
+        super().attach(scheduler)
+        self._ending.attach(scheduler)
+
+    def python_call(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """The same to a handler of a Python program's."""
+        return self._ending.python_call(name, super().python_call(name, handler))
 
     def is_meant(self, rule: Rule, task: Task, name: str) -> bool:
         """Fork at the first try of each call; tell whether this is the copy that fails here."""
@@ -121,6 +139,7 @@ class Work:
 
     def before(self) -> None:
         """Fork for each piece up to the next call."""
+        self._line.go_on()
         if self._line.reply is not None:
             return
         here = next(self._left, 0)

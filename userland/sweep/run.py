@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from pkern.kernel.branch import Branch, BranchEnded
+from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.userland.cluster.share import Elsewhere, Part, Share, digests
@@ -24,6 +25,7 @@ from pkern.userland.sweep.positions import Calls, Counter, Hook, Line, Work
 
 Progress = Callable[[int, str], None]
 NOT_EXECUTABLE = 126
+PATIENCE = 10  # how often, and how many seconds more, a copy may take the usual time
 
 
 class Plan(NamedTuple):
@@ -59,12 +61,12 @@ def run_sweep(plan: Plan, progress: Progress | None = None) -> Sweep:
     Errors: NoEnd, SyscallError where it cannot be executed, NotBranchable, CpuUnavailable.
     """
     import_for_ends()
-    counts = _counts(plan)
+    usual = _usual(plan)
     copies = _Copies(plan, progress)
     with plan.machine() as kernel:
-        line = Line(kernel, copies.add, plan.share)
+        line = Line(kernel, copies.add, plan.share, PATIENCE * usual.end_ns + PATIENCE * SECOND)
         try:
-            good = _end(kernel, plan, line, counts)
+            good = _end(kernel, plan, line, usual.counts)
             if line.reply is not None:
                 line.reply.run(lambda: good)
             return Sweep(good, copies.ends())
@@ -91,8 +93,15 @@ def run_sweep_on(
     return Sweep(sweeps[0].good, tuple(end for ends in rounds for end in ends if end is not None))
 
 
-def _counts(plan: Plan) -> list[int]:
-    """Return how many pieces of work there are from each call to the next. Errors: NoEnd."""
+class _Usual(NamedTuple):
+    """A run without a failure. counts: pieces of work from each call to the next."""
+
+    counts: list[int]
+    end_ns: int
+
+
+def _usual(plan: Plan) -> _Usual:
+    """Run without a failure. Errors: NoEnd."""
     with plan.machine() as kernel:
         ended = run_all([plan], partial(kernel.branch, _counted), at_once=1, seconds=plan.seconds)
         ((_, what),) = ended
@@ -102,17 +111,17 @@ def _counts(plan: Plan) -> list[int]:
         raise NoEnd(f"without a failure: {what}")
     if isinstance(what, BaseException):
         raise what
-    counts: list[int] = what  # type: ignore[assignment]  # a branch's result is of any type
-    return counts
+    usual: _Usual = what  # type: ignore[assignment]  # a branch's result is of any type
+    return usual
 
 
-def _counted(kernel: Kernel, plan: Plan) -> list[int]:
+def _counted(kernel: Kernel, plan: Plan) -> _Usual:
     counter = Counter(kernel, plan.kind)
     if plan.origin is Origin.EXEC:
         counter.before()
     end_of(kernel, plan.path, plan.given, Hook(counter.before))
     counter.end()
-    return counter.counts
+    return _Usual(counter.counts, kernel.clock.now_ns)
 
 
 def _end(kernel: Kernel, plan: Plan, line: Line, counts: Sequence[int]) -> End:

@@ -195,6 +195,11 @@ static pid_t sleeper(int who, int id, struct sembuf *ops, int count)
 {
 	pid_t pid = fork();
 
+	if (pid < 0) { /* nobody is to wait for one that never comes */
+		perror("fork");
+		ctl(id, 0, IPC_RMID, 0);
+		exit(1);
+	}
 	if (!pid) {
 		long got = result(syscall(SYS_semop, id, ops, count));
 		int place = __sync_fetch_and_add(order, 1);
