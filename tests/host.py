@@ -189,7 +189,7 @@ COMPARED_IN = {
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "structures that grow": ("*test_elf.py::*[[]extended*",),
     "taken entries": ("*test_elf.py::*[[]ringstable*",),
-    "flags of files": ("*test_elf.py::*[[]chattr*",),
+    "flags of files": ("*test_elf.py::*[[]chattr*", "*test_elf.py::*[[]fileioctls*"),
     "options of mounts": ("*test_elf.py::*[[]mountoptions*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),

@@ -1081,7 +1081,8 @@ class Calls:
     def execveat(self, dirfd: int, path: StrPath, argv: list[str], envp: list[str] = [], flags: int = 0) -> int:
         """As execve: a program below a directory, or (AT_EMPTY_PATH) an open file.
 
-        Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+        AT_EXECVE_CHECK only asks whether it may be executed. Errors: as execve, EBADF, EINVAL. Source:
+        execveat(2).
         """
 
     def exit_group(self, status: int = 0) -> int:

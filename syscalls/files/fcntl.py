@@ -50,7 +50,6 @@ from pkern.kernel.vfs.locks import (
 )
 from pkern.kernel.vfs.pipe import PipeInode, wake, would_block
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.files import fileattr
 from pkern.syscalls.files.at import O_CLOEXEC, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -75,8 +74,18 @@ LIFE_EXTREME = 5  # the last of the hints RWH_WRITE_LIFE_*
 OPEN_FILE_LOCKS = frozenset({F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW})
 FLOCK, FLOCK_BYTES = "<hh4xqqi4x", 32
 FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x541B, 0x5421, 0x5450, 0x5451
-FIBMAP, FIGETBSZ, FS_IOC_FIEMAP = 1, 2, 0xC020660B
-FICLONE, FICLONERANGE, CLONE_RANGE = 0x40049409, 0x4020940D, struct.Struct("<q3Q")
+# About files and their file systems: fileioctl.py.
+ABOUT_FILES = (
+    FIBMAP, FIGETBSZ, FS_IOC_FIEMAP, FIOQSIZE, FIFREEZE, FITHAW,
+    FS_IOC_RESVSP, FS_IOC_RESVSP64, FS_IOC_UNRESVSP, FS_IOC_UNRESVSP64, FS_IOC_ZERO_RANGE,
+    FICLONE, FICLONERANGE, FIDEDUPERANGE,
+    FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR,
+) = (
+    0x1, 0x2, 0xC020660B, 0x5460, 0xC0045877, 0xC0045878,
+    0x40305828, 0x4030582A, 0x40305829, 0x4030582B, 0x40305839,
+    0x40049409, 0x4020940D, 0xC0189436,
+    0x80086601, 0x40086602, 0x801C581F, 0x401C5820,
+)  # fmt: skip
 CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
 
 
@@ -455,57 +464,12 @@ def _fionbio(task: Task, file: File, fd: int, arg: int) -> int:
 def _fionread(task: Task, file: File, fd: int, arg: int) -> int:
     if isinstance(file.inode, PipeInode):
         waiting = file.inode.ring.nbytes
-    elif file.inode.kind == "file":
+    elif stat.S_ISREG(file.inode.st_mode):
         waiting = file.inode.size - file.pos
     else:
         return file.inode.ioctl(task, file, FIONREAD, arg)
     task.mm.copy_out(arg, struct.pack("<i", signed32(waiting)))
     return 0
-
-
-def _fibmap(task: Task, file: File, fd: int, arg: int) -> int:
-    """Refuse: no file has blocks of a disk. Errors: EPERM, EINVAL; ENOTTY: no regular file."""
-    if not stat.S_ISREG(file.inode.st_mode):
-        return file.inode.ioctl(task, file, FIBMAP, arg)
-    if not task.capable("CAP_SYS_RAWIO"):
-        raise SyscallError(errno.EPERM)
-    raise SyscallError(errno.EINVAL)
-
-
-def _figetbsz(task: Task, file: File, fd: int, arg: int) -> int:
-    task.mm.copy_out(arg, struct.pack("<i", file.inode.block_size))
-    return 0
-
-
-def _fiemap(task: Task, file: File, fd: int, arg: int) -> int:
-    raise SyscallError(errno.EOPNOTSUPP)  # no file has extents on a disk
-
-
-def _ficlone(task: Task, file: File, fd: int, arg: int) -> int:
-    """Refuse to share what a file holds with another one. Errors: as _clone."""
-    return _clone(task, file, arg)
-
-
-def _ficlonerange(task: Task, file: File, fd: int, arg: int) -> int:
-    """As _ficlone, of a struct file_clone_range. Errors: as _clone, EFAULT."""
-    return _clone(task, file, CLONE_RANGE.unpack(task.mm.copy_in(arg, CLONE_RANGE.size))[0])
-
-
-def _clone(task: Task, file: File, source_fd: int) -> int:
-    """Refuse, as no file system can. Errors: EBADF, EXDEV, EISDIR, EINVAL, EOPNOTSUPP."""
-    source = task.fds.get(signed32(source_fd))
-    if source.inode.dev != file.inode.dev:
-        raise SyscallError(errno.EXDEV)
-    modes = [one.inode.st_mode for one in (source, file)]
-    if any(map(stat.S_ISDIR, modes)):
-        raise SyscallError(errno.EISDIR)
-    if not all(map(stat.S_ISREG, modes)):
-        raise SyscallError(errno.EINVAL)
-    source.need(MAY_READ)
-    file.need(MAY_WRITE)
-    if file.flags & O_APPEND:
-        raise SyscallError(errno.EBADF)
-    raise SyscallError(errno.EOPNOTSUPP)
 
 
 def _fiosetown(task: Task, file: File, fd: int, arg: int) -> int:
@@ -535,19 +499,13 @@ def _cloexec(task: Task, fd: int, value: int) -> int:
     return 0
 
 
-IOCTL: dict[int, Callable[[Any, File, int, int], int]] = {
+Ioctl = Callable[[Any, File, int, int], int]  # task, file, descriptor, argument
+OF_FILES: LateTable[int, Ioctl] = LateTable()
+OF_FILES.declare(dict.fromkeys(ABOUT_FILES, "pkern.syscalls.files.fileioctl"))
+IOCTL: dict[int, Ioctl] = {
     FIONREAD: _fionread,
     FIONBIO: _fionbio,
     FIOASYNC: _fioasync,
-    FIBMAP: _fibmap,
-    FIGETBSZ: _figetbsz,
-    FS_IOC_FIEMAP: _fiemap,
-    FICLONE: _ficlone,
-    FICLONERANGE: _ficlonerange,
-    fileattr.GETFLAGS: fileattr.get_flags,
-    fileattr.SETFLAGS: fileattr.set_flags,
-    fileattr.GETXATTR: fileattr.get_xflags,
-    fileattr.SETXATTR: fileattr.set_xflags,
     FIOSETOWN: _fiosetown,
     SIOCSPGRP: _fiosetown,
     FIOGETOWN: _fiogetown,
@@ -587,6 +545,8 @@ def ioctl(task: Task, fd: int, request: int, arg: int = 0) -> int:
     request &= 0xFFFF_FFFF
     if request in IOCTL:
         return IOCTL[request](task, file, fd, arg)
+    if request in OF_FILES:
+        return OF_FILES[request](task, file, fd, arg)
     handler = OF_INODES.get(type(file.inode).__name__)
     if handler is not None:
         return handler(task, file, request, arg)

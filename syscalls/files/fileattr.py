@@ -17,6 +17,7 @@ from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, NO_ATIME, NO_DUMP, Inode
 from pkern.kernel.vfs.mounts import Path
 from pkern.syscalls.abi import path_in
 from pkern.syscalls.extensible import extensible
+from pkern.syscalls.files import fcntl
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 
-GETFLAGS, SETFLAGS, GETXATTR, SETXATTR = 0x80086601, 0x40086602, 0x801C581F, 0x401C5820
 AT = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
 FSXATTR = struct.Struct("<5I8x")  # struct fsxattr, as file_attr but for the width of its flags
 FILE_ATTR = extensible("<Q4I")
@@ -106,7 +106,7 @@ def _set_wish(task: Task, inode: Inode, wish: Wish) -> None:
 def get_flags(task: Task, file: File, fd: int, arg: int) -> int:
     """Store FS_*_FL flags (an int). Errors: ENOTTY (its file system has none), EFAULT."""
     if not file.inode.has_file_flags:
-        return file.inode.ioctl(task, file, GETFLAGS, arg)
+        return file.inode.ioctl(task, file, fcntl.FS_IOC_GETFLAGS, arg)
     task.mm.copy_out(arg, WORD.pack(file.inode.file_flags))
     return 0
 
@@ -116,7 +116,7 @@ def set_flags(task: Task, file: File, fd: int, arg: int) -> int:
     (flags,) = WORD.unpack(task.mm.copy_in(arg, WORD.size))
     inode = _changeable(Path(file.mount, file.inode))
     if not inode.has_file_flags:
-        return inode.ioctl(task, file, SETFLAGS, arg)
+        return inode.ioctl(task, file, fcntl.FS_IOC_SETFLAGS, arg)
     _set(task, inode, flags)
     return 0
 
@@ -124,7 +124,7 @@ def set_flags(task: Task, file: File, fd: int, arg: int) -> int:
 def get_xflags(task: Task, file: File, fd: int, arg: int) -> int:
     """Store a struct fsxattr. Errors: ENOTTY, EFAULT."""
     if not file.inode.has_file_flags:
-        return file.inode.ioctl(task, file, GETXATTR, arg)
+        return file.inode.ioctl(task, file, fcntl.FS_IOC_FSGETXATTR, arg)
     task.mm.copy_out(arg, FSXATTR.pack(_told(file.inode), 0, 0, 0, 0))
     return 0
 
@@ -134,7 +134,7 @@ def set_xflags(task: Task, file: File, fd: int, arg: int) -> int:
     wish = Wish(*FSXATTR.unpack(task.mm.copy_in(arg, FSXATTR.size)))
     inode = _changeable(Path(file.mount, file.inode))
     if not inode.has_file_flags:
-        return inode.ioctl(task, file, SETXATTR, arg)
+        return inode.ioctl(task, file, fcntl.FS_IOC_FSSETXATTR, arg)
     _set_wish(task, inode, wish)
     return 0
 

@@ -56,6 +56,7 @@ MIN_STRINGS, MAX_STRINGS = 131072, 6 << 20
 # ---- another program ----
 
 NO_STRINGS: list[str] = []
+AT_EXECVE_CHECK = 0x10000
 POINTERS = {SYSCALL.mark: struct.Struct("<Q"), INT80.mark: struct.Struct("<I")}
 
 
@@ -127,6 +128,17 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     raise RegistersSet
 
 
+def _check(task: Task, wanted: Wanted, strings: Strings) -> int:
+    """Look whether a file may be executed, whatever is in it. Errors: as execve, but ENOEXEC."""
+    task.need_room_to_execute()
+    file = execution.open_program(task, wanted)
+    try:
+        strings()
+    finally:
+        file.put()
+    return 0
+
+
 def _tell_of_exec(task: Task, trace: Trace, old_pid: int) -> None:
     """Stop for a tracer that wants to know of a new program; others get SIGTRAP, as of old."""
     if trace.wants(TraceEvent.EXEC):
@@ -180,7 +192,7 @@ def execve_raw(task: Task, path: str, argv: int, envp: int) -> int:
 
 def _wanted_at(task: Task, dirfd: int, path: str, flags: int) -> Wanted:
     """Return what execveat's arguments mean. Errors: EBADF, EINVAL."""
-    refuse_flags(flags, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
+    refuse_flags(flags, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK)
     last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
     if dirfd == AT_FDCWD or path.startswith("/"):
         return Wanted(path, last=last)
@@ -202,22 +214,27 @@ def execveat(
 ) -> int:
     """As execve: a program below a directory, or (AT_EMPTY_PATH) an open file.
 
-    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+    AT_EXECVE_CHECK only asks whether it may be executed. Errors: as execve, EBADF, EINVAL. Source:
+    execveat(2).
     """
-    return _execute(task, _wanted_at(task, dirfd, path, flags), lambda: _texts(task, argv, envp))
+    wanted = _wanted_at(task, dirfd, path, flags)
+    how = _check if flags & AT_EXECVE_CHECK else _execute
+    return how(task, wanted, lambda: _texts(task, argv, envp))
 
 
 @syscall(322, "execveat", SINT, PATH, INT, INT, INT, partly="as execve")
 def execveat_raw(task: Task, dirfd: int, path: str, argv: int, envp: int, flags: int) -> int:
     """Run a program below a directory, or (AT_EMPTY_PATH) an open file.
 
-    Errors: as execve, EBADF, EINVAL. Source: execveat(2).
+    AT_EXECVE_CHECK only asks whether it may be executed. Errors: as execve, EBADF, EINVAL. Source:
+    execveat(2).
     """
     need_read(path)
     if not path and not flags & AT_EMPTY_PATH:
         raise SyscallError(errno.ENOENT)
     wanted = _wanted_at(task, dirfd, path, flags)
-    return _execute(task, wanted, lambda: _all_strings(task, argv, envp))
+    how = _check if flags & AT_EXECVE_CHECK else _execute
+    return how(task, wanted, lambda: _all_strings(task, argv, envp))
 
 
 # ---- death ----

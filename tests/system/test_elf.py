@@ -175,6 +175,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
         ("statmounts", "glibc"),
         ("mountoptions", "glibc"),
         ("chattr", "glibc"),
+        ("fileioctls", "glibc"),
         ("filecaps", "glibc"),
     ],
 )

@@ -565,7 +565,11 @@ NEWER: tuple[Newer, ...] = (
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer("structures that grow", (6, 15), "open_tree_attr, PROCMAP_QUERY, sizes of mnt_id_req"),
     Newer("taken entries", (6, 13), "rings' registrations of busy polling, kinds of it"),
-    Newer("flags of files", (6, 17), "file_getattr, file_setattr, setxattrat and its kin"),
+    Newer(
+        "flags of files",
+        (6, 17),
+        "file_getattr, file_setattr, setxattrat and its kin, AT_EXECVE_CHECK",
+    ),
     Newer("options of mounts", (6, 18), "what mounts say of options that are wrong"),
     Newer(
         "fields of /proc",
