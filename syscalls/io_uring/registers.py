@@ -14,7 +14,7 @@ from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.eventfd import EventInode
 from pkern.kernel.vfs.anon.io_uring import RingInode
-from pkern.syscalls.io_uring import known, rights, tables, telling, tuning, waiting
+from pkern.syscalls.io_uring import known, queries, rights, tables, telling, tuning, waiting
 from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import LAST, OPERATIONS
 from pkern.syscalls.io_uring.requests import ENTRY, Entry
@@ -29,9 +29,9 @@ PROBE_OP, MOST_PROBED, SUPPORTED = struct.Struct("<BBHI"), 256, 1
 PROBE_HEAD = 16
 SYNC_CANCEL, CLOCK_BYTES = struct.Struct("<QiI16xB31x"), 16  # io_uring_sync_cancel_reg
 CLONE, SOURCE_KNOWN, REPLACE = struct.Struct("<IIIII12x"), 1, 2  # io_uring_clone_buffers
-SEND_MSG_RING, MSG_RING = 31, 40  # the registration, the opcode of its entry
+MSG_RING = 40  # the opcode of a message's entry
 USE_KNOWN = 1 << 31  # the ring is named by the number that the task knows it by
-REGISTERS = "no other sizes of rings, no regions, no devices to receive from, no queries: EINVAL"
+REGISTERS = "no other sizes of rings, no regions, no devices to receive from: EINVAL"
 
 
 def _need_nothing(addr: int, count: int) -> None:
@@ -167,6 +167,8 @@ def _clone_buffers(task: Task, ring: Ring, addr: int, count: int) -> int:
     return tables.clone_buffers(source, ring, start, to, wanted)
 
 
+# Those that need no ring.
+WITHOUT_RING: dict[int, Callable[[Any, int, int], int]] = {31: _send_message, 35: queries.query}
 Registration = Callable[[Any, Ring, int, int], int]
 REGISTRATIONS: dict[int, Registration] = {
     0: tables.register_buffers,
@@ -199,6 +201,7 @@ REGISTRATIONS: dict[int, Registration] = {
     28: tuning.poll_quietly,
     29: _choose_clock,
     30: _clone_buffers,
+    35: lambda task, ring, addr, count: queries.query(task, addr, count),
 }
 
 
@@ -216,9 +219,9 @@ def io_uring_register(task: Task, fd: int, operation: int, addr: int, count: int
     if operation >= rights.LAST_REGISTRATION:
         raise SyscallError(errno.EINVAL)
     if fd == NO_FILE:
-        if operation != SEND_MSG_RING:
+        if operation not in WITHOUT_RING:
             raise SyscallError(errno.EINVAL)
-        return _send_message(task, addr, count)
+        return WITHOUT_RING[operation](task, addr, count)
     ring = known_ring(task, fd) if by_number else ring_of(task, fd)
     ring.need_issuer(task)
     limits = ring.restrictions if ring.enabled else None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pkern.syscalls.io_uring.slots import Resource
 
 FIXED_FILE, DRAIN, LINK, HARDLINK, ASYNC, SELECT, SKIP_SUCCESS = (1 << bit for bit in range(7))
+ENTRY_FLAGS = FIXED_FILE | DRAIN | LINK | HARDLINK | ASYNC | SELECT | SKIP_SUCCESS
 ENTRY = struct.Struct("<BBHiQQIIQHHiQQ")
 SELECTS, IF_ANY = 1, 2
 F_MORE = 2  # of a completion's flags: others of this request follow
@@ -404,7 +405,7 @@ def _request(ring: Ring, task: Task, entry: Entry, operations: dict[int, Operati
 def _check(request: Request) -> None:
     """Errors: EINVAL, EOPNOTSUPP, EBADF, those of Operation.prepare."""
     entry, operation = request.entry, request.operation
-    if operation is None or entry.flags >> 7:
+    if operation is None or entry.flags & ~ENTRY_FLAGS:
         raise SyscallError(errno.EINVAL)
     if entry.flags & SELECT and not operation.selects:
         raise SyscallError(errno.EOPNOTSUPP)

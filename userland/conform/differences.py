@@ -564,7 +564,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("notes", (6, 18), "the notes of a core file say how they are aligned"),
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer("structures that grow", (6, 15), "open_tree_attr, PROCMAP_QUERY, sizes of mnt_id_req"),
-    Newer("taken entries", (6, 13), "rings' registrations of busy polling, kinds of it"),
+    Newer("taken entries", (6, 18), "rings' registrations of busy polling, queries"),
     Newer(
         "flags of files",
         (6, 17),

@@ -151,12 +151,51 @@ static void told(void)
 	printf(" %ld %ld %u %u\n", reg(&r, 28, NULL, 1), reg(&r, 28, n, 1), n[0][0], n[0][2]);
 }
 
+struct question {
+	uint64_t next, data;
+	uint32_t op, size;
+	int32_t result;
+	uint32_t reserved[3];
+};
+
+// What is answered is each kernel's own: how much, and what is refused.
+static void asked(struct ring *r)
+{
+	static char room[8192];
+	struct question all[] = {
+		{ 0, 1, 0, 48 },           { 0, 1, 0, 40 },    { 0, 1, 0, 64 },
+		{ 0, 1, 0, 8000 },         { 0, 1, 0, 0 },     { 0, 1, 9, 48 },
+		{ 0, 1, 0, 48, 0, { 1 } }, { 0, 1, 0, 48, 5 }, { 0, 0, 0, 48 },
+		{ 0, 0, 9, 48 },           { 0, 0, 9, 0 },     { 8, 1, 0, 48 },
+	};
+	for (int i = 0; i < (int)(sizeof all / sizeof *all); i++) {
+		struct question *q = &all[i];
+		int touched = 0;
+
+		memset(room, 1, sizeof room);
+		q->data = q->data ? (uintptr_t)room : 0;
+		long done = result(syscall(__NR_io_uring_register, i % 2 ? r->fd : -1, 35, q, 0));
+		for (int at = 0; at < (int)sizeof room; at++)
+			touched = room[at] == 1 ? touched : at + 1;
+		printf("asked %ld %d %u %d\n", done, q->result, q->size, touched);
+	}
+	struct question last = { 0, (uintptr_t)room, 9, 48 };
+	struct question first = { (uintptr_t)&last, (uintptr_t)room, 0, 48 };
+	struct question again = { (uintptr_t)&again, 0, 9, 0 };
+	long done = reg(r, 35, &first, 0);
+	printf("list %ld %d %d", done, first.result, last.result);
+	printf(" endless %ld", reg(r, 35, &again, 0));
+	printf(" none %ld wrong %ld %ld\n", reg(r, 35, NULL, 0), reg(r, 35, &first, 1),
+	       reg(r, 35, (void *)8, 0));
+}
+
 int main(void)
 {
 	struct ring r;
 	setvbuf(stdout, NULL, _IONBF, 0);
 	told();
 	open_ring(&r, 0);
+	asked(&r);
 	vectors(&r);
 	messages(&r);
 	wrong(&r);
