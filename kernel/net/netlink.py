@@ -179,6 +179,7 @@ class NetlinkSocket(Socket):
     """A socket of NETLINK_ROUTE. port: its number among those of AF_NETLINK; 0: none yet."""
 
     family, protocol_name = AF_NETLINK, "NETLINK"
+    has_peek_off = False
 
     def __init__(self, net: Net, socket_type: int, owner: Owner) -> None:
         super().__init__(net, socket_type, owner)

@@ -6,11 +6,13 @@ of small messages is full long before its bytes are many.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.net.socket import Socket
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.machine import Holder
 
 PAGE_SIZE = 4096
 # What Linux's buffers are made of: sk_buff, the data's block, pages behind a long head.
@@ -51,9 +53,13 @@ class Packet:
 
     sender: whose buffer it counts for; name: its address. uid: who sent its files, once it is on
     its way. head: of a datagram. oob: whether it is a stream's urgent byte, and still of use.
+    peeked: whether it is an empty message that was looked at. process: who is named by creds.
     """
 
-    __slots__ = ("cost", "creds", "data", "files", "head", "name", "oob", "sender", "uid")
+    __slots__ = (
+        *("cost", "creds", "data", "files", "head"),
+        *("name", "oob", "peeked", "process", "sender", "uid"),
+    )
 
     def __init__(
         self,
@@ -70,6 +76,8 @@ class Packet:
         self.cost = cost
         self.head = NO_HEAD
         self.oob = 0
+        self.peeked = 0
+        self.process: Holder | None = None
         self.sender: Socket | None = None
         self.uid = 0
 
@@ -80,11 +88,24 @@ class Packet:
         return rest
 
 
+def message_at(queue: Iterable[Packet], peek_off: int) -> tuple[Packet, int] | None:
+    """Return the message that a call looks at, and where in it; None: all are passed.
+
+    peek_off: bytes to pass, and then empty messages that were looked at; below 0: none of them.
+    """
+    for packet in queue:
+        if peek_off < len(packet.data) or (not peek_off and not packet.peeked):
+            packet.peeked = int(not packet.data)
+            return packet, max(peek_off, 0)
+        peek_off -= len(packet.data)
+    return None
+
+
 class Received(NamedTuple):
     """What a look at a queue found.
 
-    length: of the whole message. last: nothing behind it may come with it in one call.
-    oob: it is the urgent byte.
+    length: of the whole message, of which a datagram's first `passed` bytes were passed over.
+    last: nothing behind it may come with it in one call. oob: it is the urgent byte.
     """
 
     data: bytes
@@ -95,6 +116,8 @@ class Received(NamedTuple):
     last: int = 0
     oob: int = 0
     head: IpHead = NO_HEAD
+    process: Holder | None = None
+    passed: int = 0
 
 
 NOTHING = Received(b"", 0, last=1)

@@ -61,6 +61,7 @@ class Socket(Inode):
     listens here, or who made the other end: what SO_PEERCRED shows is peer_creds. backlog: how many
     connections, or messages from those it is not connected to, wait here at most, less one; -1:
     it does not listen. receive_ns, send_ns: how long a call waits; None: as long as it takes.
+    peek_off: bytes from the first in the queue to where MSG_PEEK looks; -1: it looks at the first.
     """
 
     kind = "sock"
@@ -72,6 +73,7 @@ class Socket(Inode):
     family = AF_UNSPEC
     protocol = 0
     has_error_queue = False  # MSG_ERRQUEUE asks for something: of IP
+    has_peek_off = True  # SO_PEEK_OFF may be set
     throws_away = False  # MSG_TRUNC: what is received is not stored
 
     def __init__(self, net: Net, socket_type: int, owner: Owner) -> None:
@@ -91,6 +93,7 @@ class Socket(Inode):
         self.sndbuf, self.rcvbuf = net.common.wmem_default, net.common.rmem_default
         self.receive_ns: int | None = None
         self.send_ns: int | None = None
+        self.peek_off = -1
         self.linger = (0, 0)
         self.device = b""  # SO_BINDTODEVICE
         self.file: File | None = None  # once it is open
@@ -203,6 +206,19 @@ class Socket(Inode):
     def take(self, nbytes: int, flags: int) -> None:
         """Drop nbytes of what look() has found, or its message."""
 
+    def peeks_from(self, flags: int) -> int:
+        """Return how many bytes in front a call with these flags does not look at."""
+        return max(self.peek_off, 0) if flags & MSG_PEEK else 0
+
+    def peeked(self, found: Received, flags: int) -> None:
+        """Note that a call with MSG_PEEK has shown what it found."""
+        self.move_peek(len(found.data))
+
+    def move_peek(self, nbytes: int) -> None:
+        """Let the next call with MSG_PEEK look nbytes further on, or (below 0) nearer."""
+        if self.peek_off >= 0:
+            self.peek_off = max(self.peek_off + nbytes, 0)
+
     # ---- as a file ----
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:
@@ -214,11 +230,6 @@ class Socket(Inode):
             sleep(self, waits(file))
         self.take(len(found.data), 0)
         return found.data
-
-    def unread(self, data: bytes, done: int) -> int:
-        if self.is_stream and data:
-            self.queue.appendleft(Packet(data))
-        return 0
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         try:

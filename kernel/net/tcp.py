@@ -369,8 +369,11 @@ class TcpSocket(InetSocket):
         if flags & MSG_OOB:
             return self._look_urgent()
         start, end = self._window(nbytes)
+        skip = self.peeks_from(flags)
+        if skip:
+            start, end = start + skip, end + skip if self.mark == NO_MARK else end
         found = bytes(self.data[start:end])
-        if found or (self.data and not nbytes):
+        if found or (len(self.data) > start and not nbytes):
             return Received(found, len(found), last=int(end < len(self.data)))
         if self.ended:
             return NOTHING
@@ -392,6 +395,7 @@ class TcpSocket(InetSocket):
             self.mark_read = 1
             return
         start, _ = self._window(nbytes)
+        self.move_peek(-nbytes)
         peer = self.peer
         waited = peer is not None and not peer.is_writable
         gone = start + nbytes
@@ -400,11 +404,6 @@ class TcpSocket(InetSocket):
             self.mark = self.mark - gone if self.mark >= gone else NO_MARK
         if waited and peer is not None and peer.is_writable:
             peer.wake(POLLOUT)
-
-    def unread(self, data: bytes, done: int) -> int:
-        self.data[:0] = data
-        self.mark += len(data) if self.mark != NO_MARK else 0
-        return 0
 
     # ---- ends ----
 

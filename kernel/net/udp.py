@@ -18,7 +18,7 @@ from pkern.kernel.net.inet import (
     IPPROTO_UDPLITE,
     InetSocket,
 )
-from pkern.kernel.net.packet import NOTHING, IpHead, Packet, Received, message_cost
+from pkern.kernel.net.packet import NOTHING, IpHead, Packet, Received, message_at, message_cost
 from pkern.kernel.net.socket import (
     AF_INET,
     AF_INET6,
@@ -26,6 +26,8 @@ from pkern.kernel.net.socket import (
     MSG_DONTWAIT,
     MSG_MORE,
     MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
     NO_READS,
     NO_WRITES,
     SOCK_DGRAM,
@@ -216,17 +218,21 @@ class UdpSocket(InetSocket):
 
     def look(self, nbytes: int, flags: int) -> Received:
         self.raise_error()
-        if self.queue:
-            first = self.queue[0]
-            return Received(
-                first.data[:nbytes], len(first.data), first.name, last=1, head=first.head
-            )
+        found = message_at(self.queue, self.peek_off if flags & MSG_PEEK else -1)
+        if found is not None:
+            first, start = found
+            data, whole = first.data[start : start + nbytes], len(first.data)
+            return Received(data, whole, first.name, last=1, head=first.head, passed=start)
         if self.shut & NO_READS and not flags & MSG_DONTWAIT:
             return NOTHING
         raise MustWait(self)
 
+    def peeked(self, found: Received, flags: int) -> None:
+        self.move_peek(found.length if flags & MSG_TRUNC else len(found.data))
+
     def take(self, nbytes: int, flags: int) -> None:
         if self.queue:
+            self.move_peek(-len(self.queue[0].data) if flags & MSG_TRUNC else -nbytes)
             self.settle(self.queue.popleft())
 
     # ---- the end ----

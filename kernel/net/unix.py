@@ -157,6 +157,7 @@ class UnixSocket(Socket):
         packet.name, packet.sender = self.own_name if self.bound else b"", self
         if packet.creds is None and (self.passes_creds or other.passes_creds):
             packet.creds = Creds(task.tgid, task.cred.uid, task.cred.gid)
+        packet.process = self.kernel.tasks.get(packet.creds.pid) if packet.creds else None
         packet.uid = task.cred.uid
         for file in packet.files:
             self.net.common.sent(file, packet.uid)

@@ -9,8 +9,8 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.net.packet import NOTHING, Packet, Received, message_cost
-from pkern.kernel.net.socket import MSG_DONTWAIT, MSG_OOB, NO_READS, MustWait
+from pkern.kernel.net.packet import NOTHING, Packet, Received, message_at, message_cost
+from pkern.kernel.net.socket import MSG_DONTWAIT, MSG_OOB, MSG_PEEK, NO_READS, MustWait
 from pkern.kernel.net.unix import UnixSocket, name_of
 from pkern.kernel.net.unix_connection import UnixConnection
 from pkern.kernel.vfs.inode import POLLOUT
@@ -72,11 +72,12 @@ class UnixMessages(UnixSocket):
         if flags & MSG_OOB:
             raise SyscallError(errno.EOPNOTSUPP)
         self.raise_error()
-        if not self.queue:
+        found = message_at(self.queue, self.peek_off if flags & MSG_PEEK else -1)
+        if found is None:
             return self.nothing_for(flags)
-        first = self.queue[0]
-        data = first.data
-        return Received(data[:nbytes], len(data), first.name, first.creds, first.files, 1)
+        first, data = found[0], found[0].data[found[1] :]
+        whole = Received(data[:nbytes], len(data), first.name, first.creds, first.files, 1)
+        return whole._replace(process=first.process)
 
     def nothing_for(self, flags: int) -> Received:
         """Return what a call with these flags gets from an empty queue. Errors: MustWait."""
@@ -84,6 +85,7 @@ class UnixMessages(UnixSocket):
 
     def take(self, nbytes: int, flags: int) -> None:
         if self.queue:
+            self.move_peek(-len(self.queue[0].data))
             self.settle(self.queue.popleft())
             self.room_for_senders()
 

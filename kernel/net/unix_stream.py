@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Packet, Received, longest_piece, piece_cost
-from pkern.kernel.net.socket import MSG_OOB, NO_READS, NO_WRITES, POLLPRI
+from pkern.kernel.net.socket import MSG_OOB, MSG_PEEK, NO_READS, NO_WRITES, POLLPRI
 from pkern.kernel.net.unix import SO_OOBINLINE, SOL_SOCKET, UnixSocket
 from pkern.kernel.net.unix_connection import UnixConnection
 
@@ -78,10 +78,17 @@ class UnixStream(UnixConnection):
     def _passes_over(self) -> bool:
         return not self.option(SOL_SOCKET, SO_OOBINLINE)
 
-    def _run(self, nbytes: int) -> list[Packet]:
-        """Return the packets that one look takes nbytes from."""
+    def _run(self, nbytes: int, flags: int) -> tuple[list[Packet], int]:
+        """Return the packets that one look takes nbytes from, and where in the first it begins.
+
+        With MSG_PEEK it goes on to the next one with files, as Linux does.
+        """
         run: list[Packet] = []
+        skip = self.peeks_from(flags)
         for packet in self.queue:
+            if not run and skip >= len(packet.data):
+                skip -= len(packet.data)
+                continue
             if packet.oob and self._passes_over:
                 if run:
                     break
@@ -89,23 +96,24 @@ class UnixStream(UnixConnection):
             if run and self.passes_creds and packet.creds != run[0].creds:
                 break
             run.append(packet)
-            nbytes -= len(packet.data)
-            if packet.files or nbytes <= 0:
+            nbytes -= len(packet.data) - (skip if len(run) == 1 else 0)
+            if packet.files or (nbytes <= 0 and not flags & MSG_PEEK):
                 break
-        return run
+        return run, skip
 
     def look(self, nbytes: int, flags: int) -> Received:
         if not self.connected:
             raise SyscallError(errno.EINVAL)
         if flags & MSG_OOB:
             return self._look_urgent()
-        run = self._run(nbytes)
+        run, start = self._run(nbytes, flags)
         if not run:
             return self.nothing()
-        data = b"".join(packet.data for packet in run)[:nbytes]
+        data = b"".join(packet.data for packet in run)[start : start + nbytes]
         files, whole = run[-1].files, len(run) == len(self.queue)
         last = int(bool(files) or not whole)
-        return Received(data, len(data), run[0].name, run[0].creds, files, last)
+        found = Received(data, len(data), run[0].name, run[0].creds, files, last)
+        return found._replace(process=run[0].process)
 
     def _look_urgent(self) -> Received:
         urgent = next((packet for packet in self.queue if packet.oob), None)
@@ -117,7 +125,8 @@ class UnixStream(UnixConnection):
         if flags & MSG_OOB:
             self._drop([packet for packet in self.queue if packet.oob])
             return
-        run = self._run(nbytes)
+        run, _ = self._run(nbytes, flags)
+        self.move_peek(-nbytes)
         if run:
             passed = list(self.queue)[: list(self.queue).index(run[0])]
             self._drop(passed)

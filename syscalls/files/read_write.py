@@ -32,7 +32,7 @@ from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from pkern.syscalls.files.rwf import called
-from pkern.syscalls.files.streams import PARTS, READERS, WRITERS
+from pkern.syscalls.files.streams import PARTS, READERS, STORERS, WRITERS
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -222,6 +222,17 @@ def seekable(file: File) -> File:
     return file
 
 
+def _refuse_directory(task: Task, file: File, buffers: Buffers) -> NoReturn:
+    raise SyscallError(errno.EISDIR)
+
+
+# By Inode.kind: what is not read as bytes that are stored then.
+NO_BYTES: dict[str, Callable[[Task, File, Buffers], int]] = {
+    "dir": _refuse_directory,
+    "sock": lambda task, file, buffers: STORERS["sock"](task, file, buffers),
+}
+
+
 def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int:
     """Read into the program's buffers at pos, or at the file's position (None), and move it.
 
@@ -231,8 +242,8 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
     total = min(bytes_of(buffers), MAX_COUNT)
     if total > file.inode.top_offset - where:
         raise SyscallError(errno.EINVAL)
-    if file.inode.kind == "dir":
-        raise SyscallError(errno.EISDIR)
+    if file.inode.kind in NO_BYTES:
+        return NO_BYTES[file.inode.kind](task, file, buffers)
     data = _read_at(task, file, where, total)
     try:
         done = scatter(task.mm, buffers, data)

@@ -19,14 +19,17 @@ from pkern.kernel.wait import WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.syscalls.files.read_write import Buffers
 
 # By Inode.kind: the kinds whose writes go on until all is sent, and those whose reads may give up.
 WRITERS: LateTable[str, Callable[[Task, File, bytes], int]] = LateTable()
 READERS: LateTable[str, Callable[[Task, File, int], bytes]] = LateTable()
+STORERS: LateTable[str, Callable[[Task, File, Buffers], int]] = LateTable()  # into memory
 # And what goes of a write of so many bytes, of which the caller's memory has only the first.
 PARTS: dict[str, Callable[[Task, File, bytes, int], bytes]] = {}
 WRITERS.declare({"fifo": __name__, "sock": "pkern.syscalls.net.transfer"})
 READERS.declare({"sock": "pkern.syscalls.net.transfer"})
+STORERS.declare({"sock": "pkern.syscalls.net.transfer"})
 
 
 def signal_broken_pipe(task: Task, error: SyscallError) -> None:

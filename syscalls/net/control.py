@@ -10,14 +10,15 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.packet import Creds, Packet, Received
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
+from pkern.syscalls.files.pidfd import open_process
 from pkern.syscalls.net.ip_control import ip_control, ip_control_in
 from pkern.syscalls.net.layouts import COMPAT, layout_of
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-SOL_SOCKET, SO_PASSCRED = 1, 16
-SCM_RIGHTS, SCM_CREDENTIALS = 1, 2
+SOL_SOCKET, SO_PASSCRED, SO_PASSPIDFD = 1, 16, 76
+SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD = 1, 2, 4
 MAX_FDS = 253
 MSG_CTRUNC, MSG_CMSG_CLOEXEC = 8, 0x40000000
 OVERFLOW_ID = 65534
@@ -136,9 +137,25 @@ class Control:
             self.add(SOL_SOCKET, SCM_CREDENTIALS, struct.pack("<iII", *shown(self.task, creds)))
         if found.files:
             self._add_files(found.files)
+        if inode.option(SOL_SOCKET, SO_PASSPIDFD):
+            self._add_process(found)
         if found.head.to:
             for message in ip_control(inode, found.head):
                 self.add(*message)
+
+    def _add_process(self, found: Received) -> None:
+        """Store a descriptor of the sender's process, whole or not at all; or why there is none."""
+        if self.room - self.used < self.layout.control.size + 4:
+            self.flags |= MSG_CTRUNC
+            return
+        if found.process is None:
+            return
+        subject: Task = found.process  # type: ignore[assignment]  # a task, to who may know it
+        try:
+            fd = open_process(self.task, subject, 0)
+        except SyscallError as error:
+            fd = -(error.errno or 0)
+        self.add(SOL_SOCKET, SCM_PIDFD, struct.pack("<i", fd))
 
     def _add_files(self, files: tuple[File, ...]) -> None:
         """Give the files descriptors, as many as there is room for."""

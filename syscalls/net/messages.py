@@ -29,6 +29,7 @@ from pkern.syscalls.net.transfer import (
     receive_bytes,
     send_packet,
     socket_of,
+    store_at,
 )
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -206,15 +207,6 @@ def recvfrom(
     return _result(inode, nbytes, found, flags)
 
 
-def _store_at(task: Task, buffers: Buffers, start: int, data: bytes) -> None:
-    """Store data over buffers, from the start-th byte of them on. Errors: EFAULT."""
-    for addr, length in buffers:
-        part = data[: max(0, length - start)]
-        if part:
-            task.mm.copy_out(addr + start, part)
-        data, start = data[len(part) :], max(0, start - length)
-
-
 def _recvmsg(task: Task, file: File, addr: int, flags: int) -> int:
     header = header_in(task, addr)
     return recvmsg_into(task, file, addr, header, vectors_of(task, header), flags)
@@ -238,13 +230,15 @@ def receive_message(
         task.mm.check_user(at, nbytes)
 
     def store(found: Received, done: int) -> None:
-        _store_at(task, buffers, done, found.data)
+        store_at(task, buffers, done, found.data)
         if not done or found.files:
             control.add_found(inode, found)
 
-    nbytes, found = receive(task, file, bytes_of(buffers), flags, store)
+    room = bytes_of(buffers)
+    nbytes, found = receive(task, file, room, flags, store)
     bits = control.flags | flags & MSG_CMSG_CLOEXEC | (MSG_OOB if found.oob else 0)
-    bits |= MSG_TRUNC if found.length > nbytes and not inode.is_stream else 0
+    is_cut = nbytes == room if found.passed else nbytes < found.length
+    bits |= MSG_TRUNC if is_cut and not inode.is_stream else 0
     return Message(nbytes, found, bits)
 
 

@@ -174,6 +174,24 @@ def _passcred(name: int) -> Option:
     return Option(get, put)
 
 
+def _peek_off() -> Option:
+    """Return where MSG_PEEK looks: of the kinds of sockets that keep it."""
+
+    def need(socket: Socket) -> None:
+        if not socket.has_peek_off:
+            raise SyscallError(errno.EOPNOTSUPP)
+
+    def get(socket: Socket) -> bytes:
+        need(socket)
+        return _int(socket.peek_off)
+
+    def put(task: Task, socket: Socket, data: bytes) -> None:
+        need(socket)
+        socket.peek_off = _int_in(data)
+
+    return Option(get, put)
+
+
 def _lowat_put(task: Task, socket: Socket, data: bytes) -> None:
     value = _int_in(data)
     socket.options[SOL_SOCKET, 18] = INT_MAX if value < 0 else value or 1
@@ -284,10 +302,12 @@ SOCKET_OPTIONS: dict[int, Option] = {
     36: Option(lambda socket: _int(socket.option(SOL_SOCKET, 36)), _mark_put),  # SO_MARK
     38: _fixed(lambda socket: _int(socket.protocol)),
     39: _fixed(lambda socket: _int(socket.family)),
+    42: _peek_off(),  # SO_PEEK_OFF
     46: _number(SOL_SOCKET, 46, 0, 0, INT_MAX),  # SO_BUSY_POLL
     57: _fixed(lambda socket: struct.pack("<Q", socket.ino)),  # SO_COOKIE
     66: _timeout("receive_ns"),
     67: _timeout("send_ns"),
+    76: _passcred(76),  # SO_PASSPIDFD
 }
 IP_OPTIONS: dict[int, Option] = {
     1: _number(IPPROTO_IP, 1, 0, 0, 255, 1),  # IP_TOS

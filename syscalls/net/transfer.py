@@ -25,11 +25,12 @@ from pkern.kernel.net.socket import (
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import pass_time
-from pkern.syscalls.files.streams import READERS, WRITERS, signal_broken_pipe
+from pkern.syscalls.files.streams import READERS, STORERS, WRITERS, signal_broken_pipe
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.syscalls.files.read_write import Buffers
 
 MSG_NOSIGNAL, MSG_ERRQUEUE = 0x4000, 0x2000
 SOL_SOCKET, SO_RCVLOWAT = 1, 18
@@ -197,7 +198,9 @@ def _move(inode: Socket, found: Received, done: int, flags: int, store: Store) -
         if not inode.is_stream and not flags & MSG_PEEK:
             inode.take(len(found.data), flags)
         raise
-    if not flags & MSG_PEEK:
+    if flags & MSG_PEEK:
+        inode.peeked(found, flags)
+    else:
         inode.take(len(found.data), flags)
 
 
@@ -206,6 +209,28 @@ def receive_bytes(task: Task, file: File, nbytes: int, flags: int = 0) -> tuple[
     parts: list[bytes] = []
     _, first = receive(task, file, nbytes, flags, lambda found, done: parts.append(found.data))
     return b"".join(parts), first
+
+
+def store_at(task: Task, buffers: Buffers, start: int, data: bytes) -> None:
+    """Store data over buffers, from the start-th byte of them on. Errors: EFAULT."""
+    for addr, length in buffers:
+        part = data[: max(0, length - start)]
+        if part:
+            task.mm.copy_out(addr + start, part)
+        data, start = data[len(part) :], max(0, start - length)
+
+
+def read_socket_into(task: Task, file: File, buffers: Buffers) -> int:
+    """As read(2) and readv(2) into memory: what cannot be stored of a stream stays.
+
+    Errors: as receive, EFAULT.
+    """
+    room = sum(nbytes for _, nbytes in buffers)
+
+    def store(found: Received, done: int) -> None:
+        store_at(task, buffers, done, found.data)
+
+    return receive(task, file, room, 0, store)[0] if room else 0
 
 
 def read_socket(task: Task, file: File, nbytes: int) -> bytes:
@@ -235,3 +260,4 @@ def _enough_read(task: Task, file: File, inode: Socket, nbytes: int) -> bytes:
 
 WRITERS.enter("sock", write_socket, __name__)
 READERS.enter("sock", read_socket, __name__)
+STORERS.enter("sock", read_socket_into, __name__)

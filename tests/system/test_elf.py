@@ -25,7 +25,7 @@ from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
-SEEDS = ("1", "2", "300")  # of pipesteps: the first, how many, and steps of each
+SEEDS = ("1", "2", "300")  # of random steps: the first, how many, and steps of each
 HELLO = r"""
 #include <stdio.h>
 int main(int argc, char **argv) { printf("hello %d %.17g\n", argc, 1.0 / 3); return 7; }
@@ -44,6 +44,11 @@ def test_steps_over_the_slots_of_pipes_as_on_the_host(
 ) -> None:
     program = compile_c("pipesteps", "glibc")
     same_as_host(machine, program, ["/tmp", *SEEDS], [str(tmp_path), *SEEDS])
+
+
+def test_steps_over_sockets_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("socksteps", "glibc")
+    same_as_host(machine, program, SEEDS, SEEDS)
 
 
 def test_who_waits_for_a_pipe_as_on_the_host(
@@ -227,7 +232,7 @@ def test_userfaultfd_as_on_the_host(compile_c: Compile, machine: Machine, name: 
     "name",
     [
         "unixsockets", "inetsockets", "terminals", "terminalcalls", "asyncio", "seccomp", "int80",
-        "unotify", "sharedobjects",
+        "unotify", "sharedobjects", "scmpidfd",
     ],
 )  # fmt: skip
 def test_sockets_and_terminals_as_on_the_host(

@@ -553,6 +553,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
     Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
+    Newer("peeking", (6, 18), "SO_PEEK_OFF of TCP, SCM_PIDFD of a process that has gone"),
     Newer("options", (6, 18), "buffers of sockets up to 4 MiB, SO_PASSCRED of AF_UNIX alone"),
     Newer(
         "no execution", (6, 18), "what has no name in a file system is not mapped to be executed"
