@@ -64,6 +64,8 @@ class Spaces(Protocol):
 class Limits(Protocol):
     """A task's resource limits: (soft, hard) by name."""
 
+    @property
+    def soft(self) -> Mapping[str, int]: ...
     def __getitem__(self, name: str) -> tuple[int, int]: ...
 
 

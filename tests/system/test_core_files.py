@@ -437,13 +437,14 @@ def start_failing(kernel: Kernel, program: Path, nth: int) -> Task:
     stdio = captured(kernel, b"", lambda data: None, lambda data: None)
     task = spawn_program(kernel, str(program), [str(program)], stdio=stdio, uid=0, cwd="/tmp")
     assert kernel.scheduler is not None
-    deliver = kernel.scheduler.deliver
+    delivery = kernel.scheduler.delivery
+    deliver = delivery.deliver
 
     def failing(*args: object) -> None:
         kernel.fail_nth(nth)
         deliver(*args)  # type: ignore[arg-type]
 
-    kernel.scheduler.deliver = failing  # type: ignore[method-assign]
+    delivery.deliver = failing  # type: ignore[method-assign]
     return task
 
 
