@@ -429,7 +429,7 @@ class Kernel:
 
     def running(self) -> Task | None:
         """Return the task on the processor, if a program in machine code is."""
-        return self.scheduler.running if self.scheduler is not None else None
+        return self.scheduler.turns.running if self.scheduler is not None else None
 
     # ---- memory ----
 

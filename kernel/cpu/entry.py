@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.unfinished import Unfinished
     from pkern.kernel.tasks.task import Task
 
-CALL = lib.RUN_CALL
-
-
-def is_watched(task: Task) -> bool:
-    """Tell whether anybody is to see a task's calls before they are made."""
-    return task.trace is not None or task.seccomp is not None or task.dispatch is not None
+CALL: int = lib.RUN_CALL
+SLEEP: int = lib.RUN_SLEEP
 
 
 class Entry:
@@ -38,11 +34,11 @@ class Entry:
     def serve(self, task: Task) -> int | None:
         """Serve one call after the other while nothing else happens.
 
-        Returns why the processor has stopped then; None: the task is to be looked at before it runs
-        on.
+        Returns why the processor has stopped then; SLEEP: the task runs no more; None: it is to be
+        looked at before it runs on.
         """
         if task.trace is not None or task.seccomp is not None or task.dispatch is not None:
-            return self.serve_watched(task, SYSCALL.mark)  # is_watched(), without a call for it
+            return self.serve_watched(task, SYSCALL.mark)
         calls, missing = self.calls.table, self.calls.make_by_eax
         context, words, resume = task.cpu.handle, self.calls.words.tolist, lib.run_result
         while True:
@@ -58,9 +54,10 @@ class Entry:
             except RegistersSet:
                 return None
             if task.attention:
-                if task.alive:
-                    task.thread.orig_rax = nr
-                    task.cpu.set_result(result)
+                if not task.alive:
+                    return SLEEP
+                task.thread.orig_rax = nr
+                task.cpu.set_result(result)
                 return None
             reason = resume(context, result)
             if reason != CALL:
@@ -68,7 +65,7 @@ class Entry:
 
     def serve_ia32(self, task: Task) -> int | None:
         """Begin a call by int 0x80: few, and never the next one at once."""
-        if is_watched(task):
+        if task.trace is not None or task.seccomp is not None or task.dispatch is not None:
             return self.serve_watched(task, IA32)
         nr, arguments = self.calls.current()
         task.thread.call = nr | IA32, arguments

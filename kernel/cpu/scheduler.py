@@ -31,7 +31,7 @@ from pkern.kernel.cpu import traps, watchpoints
 from pkern.kernel.cpu.calls import Call, CallTable
 from pkern.kernel.cpu.deadlock import Deadlock, report
 from pkern.kernel.cpu.delivery import Delivery, interrupt_sequence
-from pkern.kernel.cpu.entry import Entry, is_watched
+from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.idle import Idle
 from pkern.kernel.cpu.observer import Observer
 from pkern.kernel.cpu.processor import Processor, RunQueue
@@ -234,7 +234,9 @@ class Scheduler:
 
     def _turn(self, task: Task) -> None:
         """Let one task run for a slice at most."""
-        self.turns.begin(task, self.kin_of(task) if task.group.live > 1 else 0)
+        assert task.context is not None
+        lib.turn_begin(task.context.handle, self.kin_of(task) if task.group.live > 1 else 0)
+        self.turns.put_on(task)
         try:
             task, goes_on = self._enter(task)
             if goes_on:
@@ -325,8 +327,10 @@ class Scheduler:
                 self.delivery.attend(task)
             else:
                 thread.orig_rax = NO_CALL
-                how = lib.RUN_ASKING if is_watched(task) else self.calls.answers
+                watched = task.trace is not None or task.seccomp is not None
+                watched = watched or task.dispatch is not None
                 assert task.context is not None
+                how = lib.RUN_ASKING if watched else self.calls.answers
                 return int(lib.run(task.context.handle, how))
         return None
 

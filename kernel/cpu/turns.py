@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.tasks import cputime
 from pkern.kernel.tasks.thread import NO_CALL
@@ -43,12 +44,6 @@ class Turns:
         """When the turn began, in virtual nanoseconds without what others ran in its middle."""
         return int(self._its.began_ns)
 
-    def begin(self, task: Task, kin: int) -> None:
-        """Begin a turn. kin: what its process's limits hold while the core may begin others."""
-        assert task.context is not None
-        lib.turn_begin(task.context.handle, kin)
-        self.put_on(task)
-
     def put_on(self, task: Task) -> None:
         """Let the processor, and the core, work for a task."""
         self.running = task
@@ -78,7 +73,9 @@ class Turns:
     def end(self, task: Task) -> None:
         """End a turn: count it, and act on what bounds processor time."""
         self.count(task)
-        cputime.look(task.group)
+        group = task.group
+        if group.timers or group.posix_timers or group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
+            cputime.look(group)
         self.running = None
 
     def count(self, task: Task) -> None:
