@@ -17,6 +17,14 @@ ENTRIES = (
         high=1,
     ),
     Entry(
+        "fs.dir-notify-enable",
+        "0: F_NOTIFY is refused.",
+        "inotify",
+        "dir_notify_enable",
+        default=1,
+        high=INT_MAX,
+    ),
+    Entry(
         "fs.file-max",
         "Files that may be open in all; one more (ENFILE) wants CAP_SYS_ADMIN.",
         "vfs",

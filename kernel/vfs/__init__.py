@@ -62,7 +62,10 @@ class Counter:
 
 
 class InotifyLimits:
-    """fs.inotify.*, and what there is: instances and watches by user, and in all. ram: bytes."""
+    """fs.inotify.*, and what there is: instances and watches by user, and in all. ram: bytes.
+
+    dir_notify_enable: whether dnotify may watch, too.
+    """
 
     def __init__(self, ram: int) -> None:
         self.max_queued_events = 16384
@@ -71,6 +74,7 @@ class InotifyLimits:
         self.instances: dict[int, int] = {}
         self.watches: dict[int, int] = {}
         self.marks = 0
+        self.dir_notify_enable = 1
         self.last_cookie = 0
 
 

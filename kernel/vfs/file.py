@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import NOATIME, NODIRATIME, NOEXEC, RDONLY
@@ -285,8 +286,14 @@ class FdTable:
         self._free_from = min(self._free_from, fd)
         if not file.flags & O_PATH:
             file.kernel.vfs.locks.drop_task(file.inode, self)
-        file.inode.descriptor_closed(self.pid)
+        self._closing(file)
         file.put()
+
+    def _closing(self, file: File) -> None:
+        """Tell that a descriptor is about to be closed, be it the last one or not."""
+        file.inode.descriptor_closed(self.pid)
+        if file.inode.marks:
+            load("pkern.kernel.vfs.dnotify").flush(file, self)
 
     def copy(self, task: Holder) -> FdTable:
         """Return what a forked child holds: the same open files."""
@@ -318,5 +325,5 @@ class FdTable:
         self._kernel.vfs.locks.drop_owner(self)
         for fd in sorted(files):
             file = files[fd]
-            file.inode.descriptor_closed(self.pid)
+            self._closing(file)
             file.put()

@@ -12,7 +12,7 @@ import errno
 import struct
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
@@ -29,6 +29,8 @@ IN_MOVE_SELF, IN_ALL_EVENTS = 2048, 0xFFF
 IN_UNMOUNT, IN_Q_OVERFLOW, IN_IGNORED = 0x2000, 0x4000, 0x8000
 IN_EXCL_UNLINK, IN_MASK_CREATE, IN_MASK_ADD = 0x04000000, 0x10000000, 0x20000000
 IN_ISDIR, IN_ONESHOT = 0x40000000, 0x80000000
+IN_RENAMED = 0x10000  # of dnotify alone: an entry has another name in its directory
+TOLD = IN_ALL_EVENTS | IN_RENAMED
 HEADER = struct.Struct("<iIII")
 NAME_UNIT = 16  # bytes; names are padded to so many
 FIONREAD = 0x541B
@@ -49,14 +51,36 @@ class Event(NamedTuple):
         return head + self.name.ljust(padded, b"\0")
 
 
-class Mark:
-    """One watch: of an inode, for an instance, of the events in mask."""
+class MarkOwner(Protocol):
+    """Who hears of a mark's events, and that it ends: an instance, or a watch of dnotify's."""
 
-    def __init__(self, owner: InotifyInode, inode: Inode, wd: int, mask: int) -> None:
+    def add(self, event: Event) -> None: ...
+    def forget(self, wd: int) -> None: ...
+
+
+class Mark:
+    """One watch: of an inode, for its owner, of the events in mask."""
+
+    def __init__(self, owner: MarkOwner, inode: Inode, wd: int, mask: int) -> None:
         self.owner = owner
         self.inode = inode
         self.wd = wd
         self.mask = mask
+
+    def enlist(self) -> None:
+        """Hear of the inode from now on."""
+        vfs = self.inode.kernel.vfs
+        self.inode.marks = (*self.inode.marks, self)
+        vfs.inotify.marks += 1
+        vfs.notify = NOTIFY
+
+    def unlist(self) -> None:
+        """Hear of it no more."""
+        vfs = self.inode.kernel.vfs
+        self.inode.marks = tuple(other for other in self.inode.marks if other is not self)
+        vfs.inotify.marks -= 1
+        if not vfs.inotify.marks:
+            vfs.notify = None
 
 
 def take(counts: dict[int, int], uid: int, most: int, number: int) -> None:
@@ -100,9 +124,7 @@ class InotifyInode(AnonInode):
         self._last_wd += 1
         mark = Mark(self, inode, self._last_wd, wanted)
         self._marks[mark.wd] = mark
-        inode.marks = (*inode.marks, mark)
-        limits.marks += 1
-        self.kernel.vfs.notify = NOTIFY
+        mark.enlist()
         return mark.wd
 
     def forget(self, wd: int) -> None:
@@ -114,11 +136,8 @@ class InotifyInode(AnonInode):
 
     def _drop(self, mark: Mark) -> None:
         del self._marks[mark.wd]
-        mark.inode.marks = tuple(other for other in mark.inode.marks if other is not mark)
+        mark.unlist()
         self._limits.watches[self._user] -= 1
-        self._limits.marks -= 1
-        if not self._limits.marks:
-            self.kernel.vfs.notify = None
 
     # ---- events ----
 
@@ -189,7 +208,7 @@ def _tell(watched: Inode, mask: int, name: bytes = b"", cookie: int = 0) -> None
 
 def _tell_marks(marks: Iterable[Mark], mask: int, name: bytes, cookie: int = 0) -> None:
     for mark in marks:
-        if not mark.mask & mask & IN_ALL_EVENTS:
+        if not mark.mask & mask & TOLD:
             continue
         mark.owner.add(Event(mark.wd, mask, cookie, name))
         if mark.mask & IN_ONESHOT:
@@ -242,6 +261,8 @@ class Notify:
         limits.last_cookie += 1
         cookie, kind = limits.last_cookie, _is_dir(inode)
         inode.seen_in = new
+        if old[0] is new[0]:
+            _tell(old[0], IN_RENAMED | kind, _raw(old[1]))
         _tell(old[0], IN_MOVED_FROM | kind, _raw(old[1]), cookie)
         _tell(new[0], IN_MOVED_TO | kind, _raw(new[1]), cookie)
 

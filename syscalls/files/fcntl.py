@@ -63,7 +63,13 @@ O_ASYNC, FIOASYNC = 0o20000, 0x5452
 FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP = 0x8901, 0x8902, 0x8903, 0x8904
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
-F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_SET_RW_HINT = 1027, 1028, 1035, 1036
+F_NOTIFY, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_SET_RW_HINT = (
+    1026,
+    1027,
+    1028,
+    1035,
+    1036,
+)
 PATH_COMMANDS = {
     *(F_DUPFD, F_GETFD, F_SETFD, F_GETFL),
     *(F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_CREATED_QUERY),
@@ -394,6 +400,12 @@ def _getlease(task: Task, fd: int, arg: int) -> int:
     return F_UNLCK
 
 
+def _notify(task: Task, fd: int, arg: int) -> int:
+    """Have signals about what happens in a directory. Errors: EINVAL, ENOTDIR."""
+    load("pkern.kernel.vfs.dnotify").watch(task, task.fds.get(fd), fd, arg & 0xFFFF_FFFF)
+    return 0
+
+
 def _get_hint(task: Task, fd: int, arg: int) -> int:
     task.mm.copy_out(arg, struct.pack("<Q", task.fds.get(fd).inode.write_hint))
     return 0
@@ -432,6 +444,7 @@ FCNTL: dict[int, Command] = {
     F_GETOWN_EX: _getown_ex,
     F_GETOWNER_UIDS: _owner_uids,
     F_GETLEASE: _getlease,
+    F_NOTIFY: _notify,
     F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
     F_GETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).capacity,
     F_GET_RW_HINT: _get_hint,
@@ -441,7 +454,7 @@ FCNTL: dict[int, Command] = {
 }
 
 
-@syscall(72, "fcntl", SINT, INT, INT, partly="no leases, no notification")
+@syscall(72, "fcntl", SINT, INT, INT, partly="no leases")
 def fcntl(task: Task, fd: int, command: int, arg: int = 0) -> int:
     """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals).
 

@@ -58,10 +58,11 @@ def test_who_waits_for_a_pipe_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
-def test_statx_and_the_time_of_a_followed_link_as_on_the_host(
-    compile_c: Compile, machine: Machine, tmp_path: Path
+@pytest.mark.parametrize("name", ["statx", "dirnotify"])
+def test_times_of_followed_links_and_watched_directories_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str, tmp_path: Path
 ) -> None:
-    program = compile_c("statx", "musl")
+    program = compile_c(name, "musl")
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
