@@ -164,7 +164,7 @@ class Group:
     def has_news(self) -> bool:
         """Tell whether there may be something that the parent has not been told of yet."""
         if not self.live:
-            return self.is_zombie
+            return len(self.threads) <= 1  # is_zombie
         return self.continued or bool(self.leader.thread.stopped and not self.stop_seen)
 
     @property
@@ -420,4 +420,5 @@ class Group:
 
     def take_times(self, child: Group) -> None:
         """Add what a child that was waited for, and so reaped, has used, with its own children."""
-        self.waited_for = self.waited_for.with_(child.gone).with_(child.waited_for)
+        used = child.gone if child.waited_for is NOTHING else child.gone.with_(child.waited_for)
+        self.waited_for = self.waited_for.with_(used)

@@ -159,10 +159,6 @@ class Handlers:
         self.users += 1
         return self
 
-    def copy(self) -> Handlers:
-        """Return what a task has that does not share them."""
-        return Handlers(dict(self.actions))
-
 
 class Signals:
     """A thread's signals: the blocked mask, what waits for it, and what it shares with others.
@@ -274,7 +270,7 @@ class Signals:
 
     def copy(self, shared: Pending) -> Signals:
         """Return what a forked child inherits: actions and mask, nothing pending."""
-        return Signals(self.handlers.copy(), shared, self.blocked)
+        return Signals(Handlers(dict(self.handlers.actions)), shared, self.blocked)
 
     def reset(self) -> None:
         """Set handled signals back to the default; ignored ones stay so. For no one else."""

@@ -113,7 +113,7 @@ class TaskTable(dict[int, "Task"]):
             if task.pid_ns.level:
                 self._forget_numbers(task)
             self.count_user(task.cred.uid, -1)
-            self.dead_cpu_ns += task.thread.cpu_ns
+            self.dead_cpu_ns += task.runner.cpu_ns
 
     def _forget_numbers(self, task: Task) -> None:
         """Let the numbers go, of the namespaces that a task is in, that nobody has any more."""

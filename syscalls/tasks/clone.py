@@ -125,12 +125,13 @@ def _clone(task: Task, wish: Wish) -> int:
     """Make a task that runs from here; a vfork's parent sleeps until it has let go."""
     if task.thread.progress is not None:
         return _wait_for_vfork(task, task.thread.progress)
-    _check(task, wish)
+    if wish is not FORK:
+        _check(task, wish)
     if task.context is None:
         return _clone_python(task, wish)
     assert task.kernel.scheduler is not None
     task.context.set_result(0)  # what the child starts with; the parent's follows
-    child = _made(task, wish, wish.flags)
+    child = make_process(task) if wish is FORK else _made(task, wish, wish.flags)
     event = 0
     if task.trace is not None:
         event = _event(task, wish)
@@ -141,7 +142,7 @@ def _clone(task: Task, wish: Wish) -> int:
     if wish.flags & CLONE_VFORK:
         child.thread.vfork_parent = task
         return _wait_for_vfork(task, child)
-    return task.number_of(child.pid)
+    return task.pid_ns.number_of(child.pid)
 
 
 def _event(task: Task, wish: Wish) -> int:
@@ -178,8 +179,6 @@ def _clone_python(task: Task, wish: Wish) -> int:
 
 def _made(task: Task, wish: Wish, flags: int) -> Task:
     child = make_task(task, flags, exit_signal=wish.exit_signal, numbers=wish.numbers)
-    if wish is FORK:
-        return child
     try:
         _set_up(task, child, wish)
     except SyscallError:

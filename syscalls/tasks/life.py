@@ -392,8 +392,8 @@ def _consume(task: Task, event: Event) -> None:
         child.stop_seen = child.stop_seen or tracee is child.leader
     elif tracee is not None and (tracee is not child.leader or not _is_ours(task, child)):
         task.group.release_tracee(tracee)
-    elif not child.alive:
-        task.children.remove(child)
+    elif not child.live:
+        task.group.children.remove(child)
         child.reap()
         task.group.take_times(child)
     elif event.status == 0xFFFF:
