@@ -28,7 +28,7 @@ def is_bounded(group: Group) -> bool:
 
 def look(group: Group) -> None:
     """Act on what a process's time has come to."""
-    if group.timers:
+    if group.timers and group.live:
         _check_timers(group)
     if group.clocked:
         cpu_clocks.look(group)

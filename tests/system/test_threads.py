@@ -21,6 +21,35 @@ from tests.system.conftest import Compile, Machine, on_host
 MOST_ALLOCATIONS = 1000
 STEP = 7  # every so many allocations fails one; the first and the last ones each
 SIGSEGV, SIGBUS = 11, 7
+# A process whose second thread ends it in the turn in which a timer is due; nobody waits for it.
+ENDS_IN_TIME = r"""
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void *ends_all(void *unused)
+{
+	struct itimerval soon = { { 0, 1 }, { 0, 1 } };
+	setitimer(ITIMER_PROF, &soon, NULL);
+	for (volatile int i = 0; i < 1000; i++)
+		;
+	syscall(SYS_exit_group, 0);
+	return unused;
+}
+int main(void)
+{
+	pthread_t second;
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGPROF, SIG_IGN);
+	if (fork() == 0) {
+		pthread_create(&second, NULL, ends_all, NULL);
+		pause();
+	}
+	return wait(NULL) != -1;
+}
+"""
 EATER = r"""
 #include <pthread.h>
 #include <stdio.h>
@@ -209,3 +238,9 @@ def test_the_machine_has_room_for_so_many_threads(kernel: Kernel) -> None:
     with pytest.raises(SyscallError) as caught:
         sys.fork()
     assert caught.value.errno == errno.EAGAIN
+
+
+def test_a_timer_is_due_in_the_turn_in_which_its_process_is_forgotten(compile_c: Compile) -> None:
+    with Kernel(ram="64M") as kernel:
+        boot_scheduler(kernel)
+        assert Machine(kernel).run(compile_c(ENDS_IN_TIME)).status == 0
