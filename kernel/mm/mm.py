@@ -129,6 +129,19 @@ AT_BOOT = Settings()
 NO_COUNTERS = ffi.new("struct mm_counters *")
 
 
+class _Destroyed:
+    """The handle of an address space whose last user has left: it refuses.
+
+    An instance's own handle, while there is one, is found before it.
+    """
+
+    def __get__(self, mm: Mm | None, owner: type[Mm]) -> Any:
+        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
+        if mm is None:
+            return self
+        raise TaskKilled(*mm.ended)
+
+
 class Mm:
     """One address space; destroyed when its last user leaves, and then without a handle.
 
@@ -136,7 +149,7 @@ class Mm:
     users: tasks that run in it, descriptors of /proc/mm.
     """
 
-    handle: Any
+    handle: Any = _Destroyed()
     ended: tuple[int, int]  # once it is destroyed: the pid of who ran there last, and a signal or 0
 
     def __init__(self, memory: Memory, process: Process, handle: Any) -> None:
@@ -193,7 +206,6 @@ class Mm:
             lib.mm_destroy(self.handle)
             self.ended = (self.process.pid, (self.process.exit_status or 0) & 0x7F)
             del self.handle, self.process  # which has this
-            self.__class__ = _Destroyed
 
     def set(self, **changed: Any) -> None:
         """Change some of the settings."""
@@ -493,16 +505,3 @@ class Mm:
         return Vma(
             one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own, one.name
         )
-
-
-class _Destroyed(Mm):
-    """What an address space is once its last user has left.
-
-    A class of its own, as Python finds the attributes of a class with __getattr__ in a slow way.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
-        if name != "handle":
-            raise AttributeError(name)
-        raise TaskKilled(*self.ended)
