@@ -12,6 +12,7 @@ import signal
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 PAGE = 4096
@@ -275,37 +276,39 @@ _HEAD = struct.Struct("<IBBBBBxHH6B4x")
 _VALUES = struct.Struct("<12Q")
 
 
+_OF_ARGUMENTS = (Kind.SHMGET, Kind.MINCORE)  # whose heads follow from their arguments
+
+
 class _Packing(NamedTuple):
     """A shape made ready.
 
-    constants: what stands before a call's arguments. places: of the twelve values, in both.
+    heads: of a call by each process; None: they follow from its arguments. constants: what stands
+    before a call's arguments. values: takes the twelve values from both.
     """
 
-    number: int
-    sorts: bytes
+    heads: tuple[bytes, bytes] | None
     constants: tuple[int, ...]
-    places: tuple[int, ...]
-    nr_words: int
-    nr_out: Callable[[Sequence[int]], int]
-    out_at: int
-    keep: Slot | int | None
-    look: int
+    values: Callable[[tuple[int, ...]], tuple[int, ...]]
 
 
 def _packing(kind: Kind, shape: Shape) -> _Packing:
-    sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
     constants = (0, *(r.constant for r in shape.registers))
     first = len(constants)
     registers = [first + r.place if r.place >= 0 else 1 + n for n, r in enumerate(shape.registers)]
     words = [first + place for place in shape.words]
     places = (*registers, *[0] * (6 - len(registers)), *words, *[0] * (6 - len(words)))
-    return _Packing(
-        shape.number, sorts, constants, places, len(words), shape.nr_out, shape.out_at, shape.keep,
-        _LOOKS[kind],
+    heads = None if kind in _OF_ARGUMENTS else (_head(kind, (), 0), _head(kind, (), 1))
+    return _Packing(heads, constants, itemgetter(*places))
+
+
+def _head(kind: Kind, args: Sequence[int], actor: int) -> bytes:
+    """Encode what comes before the values."""
+    shape = SHAPES[kind]
+    sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
+    return _HEAD.pack(
+        shape.number, actor, _kept(shape.keep, args), len(shape.words), shape.keep is not None,
+        _LOOKS[kind], shape.out_at, shape.nr_out(args), *sorts,
     )  # fmt: skip
-
-
-_PACKINGS = {kind: _packing(kind, shape) for kind, shape in SHAPES.items()}
 
 
 def _kept(keep: Slot | int | None, args: Sequence[int]) -> int:
@@ -315,17 +318,15 @@ def _kept(keep: Slot | int | None, args: Sequence[int]) -> int:
     return 1 + (keep if isinstance(keep, Slot) else args[keep])
 
 
+_PACKINGS = {kind: _packing(kind, shape) for kind, shape in SHAPES.items()}
+
+
 def _pack(call: Call) -> bytes:
     """Encode as runner.c's struct call."""
     kind, args, actor = call
-    packing = _PACKINGS[kind]
-    head = _HEAD.pack(
-        packing.number, actor, _kept(packing.keep, args), packing.nr_words,
-        packing.keep is not None, packing.look, packing.out_at, packing.nr_out(args),
-        *packing.sorts,
-    )  # fmt: skip
-    source = packing.constants + args
-    return head + _VALUES.pack(*[source[place] & _MASK for place in packing.places])
+    heads, constants, values = _PACKINGS[kind]
+    head = heads[actor] if heads is not None else _head(kind, args, actor)
+    return head + _VALUES.pack(*values(constants + args))
 
 
 class Looks(enum.IntEnum):

@@ -87,17 +87,21 @@ class Model:
             raise ModelDied(f"the runner ended with wait status {self._runner.exit_status}")
         return answer.take()
 
-    def answer(self, packed: bytes) -> bytes:
-        """Run one sequence and return its frame; empty: the sequence died of it.
+    def send(self, packed: bytes) -> None:
+        """Have a sequence ready for the runner; it runs when receive() asks for it, in order."""
+        self._requests.put(packed)
+
+    def receive(self) -> bytes:
+        """Run the oldest sequence sent and return its frame; empty: the sequence died of it.
 
         Errors: ModelDied, and our own faults.
         """
-        self._requests.put(packed)
         return self._frame()
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """Run one sequence in a fresh child process and return what it gave."""
-        return answers.decode(self.answer(pack_calls(calls)), calls)
+        self.send(pack_calls(calls))
+        return answers.decode(self.receive(), calls)
 
     def check(self) -> None:
         """Recount every invariant of the kernel.

@@ -7,7 +7,7 @@ differences decides.  Called by run.py.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -40,13 +40,12 @@ class Oracle:
         self.model = Model(self._host.base, self._host.window, rmap)
         self.window = self._host.window
         self.tally: Tally = Counter()
-        self._sent: deque[bytes] = deque()
         self.calls = 0
 
     def send(self, calls: Calls, looks: Looks) -> None:
-        """Start a sequence on the host, ahead of agree_on_next()."""
+        """Start a sequence on the host, ahead of agree_on_next(), which runs it here."""
         packed = pack_calls(calls, looks)
-        self._sent.append(packed)
+        self.model.send(packed)
         self._host.send(packed)
 
     def agree_on_next(self, calls: Calls) -> bool:
@@ -61,7 +60,7 @@ class Oracle:
         return host == model
 
     def _frames_of_next(self) -> tuple[bytes, bytes]:
-        model = self.model.answer(self._sent.popleft())
+        model = self.model.receive()
         host = self._host.receive()
         if bool(model) != bool(host):
             where = "on Linux" if model else "here"

@@ -110,8 +110,8 @@ struct shared {
 	int turn;              /* the process that goes on: who has the baton */
 	int asleep[NR_ACTORS]; /* until it is its turn */
 	pid_t first;           /* the process that forks the others: names hold its number */
-	int ipc;               /* the sequence has made what outlives its processes: */
-	int segments[MAX_CALLS], nr_segments; /* and these */
+	uint32_t names;        /* below /dev/shm that outlive the processes, as bits */
+	int segments[MAX_CALLS], nr_segments; /* that do, too */
 	int64_t slots[NR_SLOTS];
 	struct input in;
 	char f0[5 * PAGE + 8];              /* what that file begins with */
@@ -124,6 +124,8 @@ struct shared {
 struct span {
 	uint64_t start, stop;
 };
+
+enum { UNTOUCHED = (sizeof(struct shared) / PAGE - 1) * PAGE }; /* a page, with no pte to look at */
 
 static struct shared *const shared = (struct shared *)SHARED_AT;
 static char scratch[PAGE] __attribute__((aligned(4096)));
@@ -244,16 +246,12 @@ static size_t read_path(const char *path, char *into)
 	return read_file(fd, into);
 }
 
+/* A number as maps has it: behind its digits, 0 to 9 and a to f, comes a dash or a space. */
 static const char *hex(const char *p, uint64_t *value)
 {
-	for (*value = 0;; p++) {
-		if (*p >= '0' && *p <= '9')
-			*value = *value << 4 | (uint64_t)(*p - '0');
-		else if (*p >= 'a' && *p <= 'f')
-			*value = *value << 4 | (uint64_t)(*p - 'a' + 10);
-		else
-			return p;
-	}
+	for (*value = 0; *p >= '0'; p++)
+		*value = *value << 4 | (uint64_t)((*p & 15) + (*p >> 6) * 9);
+	return p;
 }
 
 /* The bytes of a word that are 0, each as its highest bit; above the first one others may show. */
@@ -306,31 +304,30 @@ static void remember_span(uint64_t start, uint64_t stop)
 	spans[nr_spans++] = (struct span){ start, stop };
 }
 
+/* Behind the lines that follow an area in smaps, from Size to VmFlags; in maps there are none. */
+static const char *behind_sizes(const char *line)
+{
+	return *line == 'S' ? after(after(line, 'V'), '\n') : line;
+}
+
 /* Keep the areas within the window, and the lines that follow each in smaps. */
 static size_t within_window(const char *from, char *into)
 {
 	char *to = into;
-	int inside = 0;
 	uint64_t start, stop;
 
 	nr_spans = 0;
 	while (*from) {
-		const char *end = after(from, '\n');
-		const char *dash = hex(from, &start);
+		const char *sizes = after(from, '\n'), *next = behind_sizes(sizes);
 
-		if (dash > from && *dash == '-') {
-			if (start >= top + ABOVE)
-				break;
-			hex(dash + 1, &stop);
-			inside = start >= low && stop <= top + ABOVE;
-			if (inside) {
-				to = copy_area(to, from, end);
-				remember_span(start, stop);
-			}
-		} else if (inside) {
-			to = copy(to, from, end);
+		hex(hex(from, &start) + 1, &stop);
+		if (start >= top + ABOVE)
+			break;
+		if (start >= low && stop <= top + ABOVE) {
+			to = copy(copy_area(to, from, sizes), sizes, next);
+			remember_span(start, stop);
 		}
-		from = end;
+		from = next;
 	}
 	return (size_t)(to - into);
 }
@@ -342,7 +339,7 @@ static size_t within_window(const char *from, char *into)
 static void settle_lists(void)
 {
 	if (batches)
-		madvise(shared, PAGE, MADV_COLD);
+		madvise((char *)shared + UNTOUCHED, PAGE, MADV_COLD);
 }
 
 static void emit_smaps(void)
@@ -377,35 +374,43 @@ static void emit_pagemap(void)
 			to = page + PAGEMAP_SPAN;
 			if (pread(fd, words, sizeof(words), (off_t)(page * 8)) != sizeof(words))
 				_exit(12);
-			for (i = 0; i < PAGEMAP_SPAN; i++)
-				words[i] &= ~0ull << 55;
 		}
+		for (i = page - from; i < page - from + nr_pages; i++)
+			words[i] &= ~0ull << 55;
 		emit(words + (page - from), nr_pages * 8);
 	}
 	nbytes = (uint32_t)(shared->nr_out - first);
 	memcpy(place, &nbytes, 4);
 }
 
-/* The sizes in status, in order; returns how many. */
+/*
+ * Whether a size is compared. How many pages of files our own program shows depends on what the
+ * kernel has of them. VmHWM is not exact on Linux. Of the tables that have become empty Linux keeps
+ * some until their neighbours go.
+ */
+static int is_compared(const char *line)
+{
+	static const char others[][9] = { "VmHWM:", "VmRSS:", "RssFile:", "RssShmem", "VmPTE:" };
+	size_t i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strncmp(line, others[i], strlen(others[i])))
+			return 0;
+	return 1;
+}
+
+/* The sizes in status, in order, from VmPeak up to HugetlbPages; returns how many. */
 static size_t read_sizes(int64_t sizes[NR_SIZES], const char *names[NR_SIZES])
 {
-	const char *line = shared->text;
+	const char *line;
 	size_t nr = 0;
 
 	read_path("status", shared->text);
-	for (; *line && nr < NR_SIZES; line = after(line, '\n')) {
-		/*
-		 * How many pages of files our own program shows depends on what the kernel has of
-		 * them. VmHWM is not exact on Linux. Of the tables that have become empty Linux
-		 * keeps some until their neighbours go.
-		 */
-		if ((strncmp(line, "Vm", 2) && strncmp(line, "RssAnon", 7)) ||
-		    !strncmp(line, "VmHWM", 5) || !strncmp(line, "VmRSS", 5) ||
-		    !strncmp(line, "VmPTE", 5))
-			continue;
-		names[nr] = line;
-		sizes[nr++] = atol(after(line, ':'));
-	}
+	for (line = strstr(shared->text, "\nVm") + 1; *line != 'H'; line = after(line, '\n'))
+		if (is_compared(line) && nr < NR_SIZES) {
+			names[nr] = line;
+			sizes[nr++] = atol(after(line, ':'));
+		}
 	return nr;
 }
 
@@ -507,7 +512,7 @@ static int64_t shm_open_number(uint64_t number, uint64_t flags)
 {
 	int fd = open(shm_name(number), (int)flags, 0600);
 
-	shared->ipc = 1;
+	shared->names |= 1u << number % NR_SHM;
 	return fd < 0 ? -errno : fd;
 }
 
@@ -519,17 +524,15 @@ static void forget_ipc(void)
 	int i;
 
 	for (i = 0; i < NR_SHM; i++)
-		unlink(shm_name((uint64_t)i));
+		if (shared->names >> i & 1)
+			unlink(shm_name((uint64_t)i));
 	for (i = 0; i < shared->nr_segments; i++)
 		shmctl(shared->segments[i], IPC_RMID, NULL);
-	shared->ipc = shared->nr_segments = 0;
+	shared->names = 0;
+	shared->nr_segments = 0;
 }
 
-static void remember_segment(int id)
-{
-	shared->segments[shared->nr_segments++] = id;
-	shared->ipc = 1;
-}
+static void remember_segment(int id) { shared->segments[shared->nr_segments++] = id; }
 
 /* ---- the memory of another process ---- */
 
@@ -975,8 +978,7 @@ static void serve(void)
 			run_sequence();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			_exit(10);
-		if (shared->ipc)
-			forget_ipc();
+		forget_ipc();
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
 			write_all(&dead, 4);
 	}
