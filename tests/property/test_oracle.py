@@ -6,9 +6,13 @@ import errno
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pkern.kernel.errors import SyscallError
+from pkern.kernel.vfs.proc import maps
+from pkern.syscalls.memory import mman
 from pkern.userland.conform import answers, run_conform
 from pkern.userland.conform.calls import PAGE, SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
 from pkern.userland.conform.cprogram import c_program
@@ -36,6 +40,31 @@ def test_pte_chains_agree_with_linux() -> None:
 def test_long_sequences_agree_with_linux() -> None:
     report = run_conform(60, seed=3, calls=200)
     assert report.ok, str(report)
+
+
+def test_a_wrong_bit_of_smaps_is_found_and_made_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = [(bit, code) for bit, code in maps.FLAG_BITS if code != "rr"]
+    monkeypatch.setattr(maps, "FLAG_BITS", fewer)
+    maps._last_lines.cache_clear()
+    (failure,) = run_conform(300, seed=12).failures
+    maps._last_lines.cache_clear()
+    assert failure.divergence.fields == {"smaps VmFlags"}
+    assert [call.kind for call in failure.divergence.calls] == [Kind.MMAP, Kind.MADVISE]
+
+
+def test_a_wrong_errno_is_found_and_made_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: Any) -> int:
+        try:
+            return right(*arguments)
+        except SyscallError as error:
+            raise SyscallError(errno.EPERM) from error
+
+    right = mman._nr_pages_to_tell
+    monkeypatch.setattr(mman, "_nr_pages_to_tell", wrong)
+    (failure,) = run_conform(300, seed=12).failures
+    (call,) = failure.divergence.calls
+    assert call.kind is Kind.MINCORE
+    assert failure.divergence.model.value == -errno.EPERM
 
 
 # What the oracle found, made short: each differed once.
