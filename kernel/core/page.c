@@ -357,6 +357,7 @@ int64_t machine_destroy(machine *m)
 	machine_events_off(m);
 	machine_journal_off(m);
 	vsyscall_free(m);
+	m->poison = false;           /* nobody will look at what comes free now */
 	machine_set_hugepages(m, 0); /* one that cannot go is a leak */
 	int64_t leaked = 0;
 	for (int id = 0; id < NR_CACHES; id++)
