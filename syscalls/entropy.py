@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
-MOST = 1 << 25  # bytes that the Python form gives at most
+MOST = 1 << 20  # bytes that the Python form gives at most
 PIECE = 1 << 16  # bytes made at once: no more than that is made for nothing where memory ends
 
 
@@ -43,7 +43,7 @@ def getrandom_raw(task: Task, addr: int, count: int, flags: int) -> int:
 
 
 def getrandom(task: Task, count: int, flags: int = 0) -> bytes:
-    """Return count bytes of the machine's stream, at most 32 MiB.
+    """Return count bytes of the machine's stream, at most 1 MiB.
 
     Errors: EINVAL. Source: getrandom(2).
     """

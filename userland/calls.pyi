@@ -1323,7 +1323,7 @@ class Calls:
         """
 
     def getrandom(self, count: int, flags: int = 0) -> bytes:
-        """Return count bytes of the machine's stream, at most 32 MiB.
+        """Return count bytes of the machine's stream, at most 1 MiB.
 
         Errors: EINVAL. Source: getrandom(2).
         """

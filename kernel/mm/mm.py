@@ -26,6 +26,7 @@ ADDRESS_MASK, WORD_MASK = (1 << 64) - 1, (1 << 32) - 1
 PATH_MAX = 4096
 VMA_BATCH = 256
 NO_PKEY = -1  # mprotect: the protection says which key
+PIECE = 1 << 20  # bytes that are read at once: no more room is made where memory ends before
 Serve = Callable[[int, int], None]
 _WORD = ffi.new("uint32_t *")  # what word_in() reads, and word_out() writes
 _PATH = ffi.new("char[]", PATH_MAX)  # what string_in() reads: nobody else may in between
@@ -380,14 +381,18 @@ class Mm:
         Errors: EFAULT: nothing can; ENOMEM.
         """
         self.check_user(addr, 0)
-        buffer = bytearray(min(nbytes, self.counters.task_size - addr))
-        try:
-            self._copy(lib.user_read, self._serve_copy, addr, buffer)
-        except MemoryFault as fault:
-            buffer = buffer[: fault.addr - addr]
-        if nbytes and not buffer:
+        end, data = min(addr + nbytes, self.counters.task_size), bytearray()
+        while (at := addr + len(data)) < end:
+            piece = bytearray(min(end, (at // PIECE + 1) * PIECE) - at)
+            try:
+                self._copy(lib.user_read, self._serve_copy, at, piece)
+            except MemoryFault as fault:
+                data += piece[: fault.addr - at]
+                break
+            data += piece
+        if nbytes and not data:
             raise SyscallError(EFAULT)
-        return bytes(buffer)
+        return bytes(data)
 
     def copy_out(self, addr: int, data: bytes) -> None:
         """Write a system call's result. Errors: EFAULT, ENOMEM."""

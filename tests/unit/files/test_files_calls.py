@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +58,22 @@ def make(user: Sys, path: str = "a", content: bytes = b"") -> int:
 
 
 # ---- registers and memory ----
+
+
+@pytest.mark.parametrize("beyond", [2 * PAGE, 1 << 26])
+def test_a_count_beyond_the_memory_that_is_there_takes_no_room(
+    user: Sys, at: int, beyond: int
+) -> None:
+    """What is written ends where memory does, and costs this process no more than that."""
+    fd = make(user)
+    user.store(at, b"x" * 2 * PAGE)
+    tracemalloc.start()
+    try:
+        assert user.syscall(WRITE, fd, at + 1, beyond) == 2 * PAGE - 1
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert user.pread64(fd, 3 * PAGE, 0) == b"x" * (2 * PAGE - 1)
 
 
 def test_the_descriptor_is_looked_at_before_the_buffer(user: Sys) -> None:

@@ -157,3 +157,8 @@ def test_getrandom_follows_from_the_seed() -> None:
 
     assert taken(1) == taken(1) != taken(2)
     assert len(taken(1)[1]) == 8
+
+
+def test_getrandom_gives_a_mebibyte_at_most() -> None:
+    with Kernel(ram="16M") as kernel:
+        assert len(Sys(kernel.spawn()).getrandom((1 << 63) - 1)) == 1 << 20
