@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pkern.kernel import branch
 from pkern.kernel.branch import Reply
 from pkern.kernel.machine import Kernel
+from pkern.kernel.state import NotHashable
 from pkern.userland.cluster.share import Share
 from pkern.userland.explore import dpor
 from pkern.userland.explore.dpor import Guided, Order, Ordered
@@ -428,7 +429,11 @@ def _subtree(
     branching = _Branching(kernel, plan, budget, share)
     _limit(plan.seconds)
     strategy = Tree(branching.fork, bound, partial(states.add, kernel) if states else never_here)
-    mine = run_once(kernel, plan, strategy)
+    try:
+        mine = run_once(kernel, plan, strategy)
+    except NotHashable:
+        budget.stop()  # the exploration is refused, so nothing more is begun
+        raise
     _limit(None)
     if strategy.redundant:
         budget.give_back()
