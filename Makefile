@@ -71,7 +71,7 @@ run: build ## tell the letter's story on a real file (FILE=...)
 TEST_CPU   := 490
 TEST_ALONE := 15
 
-test: build ## every test: C programs, then pytest, on all processors (JOBS=N)
+test: build ## every test: C programs, then pytest, on all processors (JOBS=N); ROUNDS=N draws more
 	@echo "make test: about $$(( $(TEST_CPU) / $(JOBS) + $(TEST_ALONE) )) seconds if $(JOBS) processors have nothing else to do"
 	@$(MAKE) --no-print-directory test-core
 	@$(MAKE) --no-print-directory test-python

@@ -2,7 +2,7 @@
 
 test_bad_input gives each call bad values in a fresh child; here the machine's state goes on. The
 machines and all that happens to them follow from their seeds (userland/anycalls.py), which recounts
-everything every few steps. 300 machines take about 45 seconds of a processor; an hour of it is
+everything every few steps. A hundred machines take about 7 seconds of a processor; an hour of it is
 `pkern conform --random-calls 3600`.
 """
 
@@ -12,11 +12,12 @@ import pytest
 
 from pkern.kernel.errors import KernelBug, KernelPanic
 from pkern.userland.anycalls import DESIGNS, AnyCalls
+from tests.rounds import ROUNDS
 
 MACHINES, STEPS = 5, 1000  # of each test, of each machine
 
 
-@pytest.mark.parametrize("group", range(60))
+@pytest.mark.parametrize("group", range(20 * ROUNDS))
 def test_any_calls_whatever_came_before(group: int) -> None:
     for seed in range(group * MACHINES, (group + 1) * MACHINES):
         stopped = AnyCalls(seed).run(STEPS)

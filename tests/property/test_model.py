@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pkern.kernel.errors import BusError, MemoryFault, SegmentationFault
 from pkern.kernel.machine import Kernel
 from pkern.userland.program import Sys
+from tests.rounds import ROUNDS
 
 PAGE = 4096
 BASE = 0x10000000
@@ -309,7 +310,7 @@ class AddressSpacesWithChains(AddressSpaces):
 
 
 _SETTINGS = settings(
-    max_examples=200,
+    max_examples=100 * ROUNDS,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

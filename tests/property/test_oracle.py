@@ -24,12 +24,13 @@ from pkern.userland.conform.oracle import Oracle, Verdict, verdict_of
 from pkern.userland.conform.record import NoRecord, Record
 from pkern.userland.conform.run import parts_of, run_parts
 from pkern.userland.conform.shrink import shrink
+from tests.rounds import ROUNDS
 
 
-def test_two_thousand_sequences_agree_with_linux() -> None:
-    report = run_conform(2000, seed=1, calls=30)
+def test_sequences_agree_with_linux() -> None:
+    report = run_conform(700 * ROUNDS, seed=1, calls=30)
     assert report.ok, str(report)
-    assert report.sequences == 2000
+    assert report.sequences == 700 * ROUNDS
 
 
 def test_pte_chains_agree_with_linux() -> None:

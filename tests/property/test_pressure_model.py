@@ -36,6 +36,7 @@ from tests.property.test_model import (
     which_file,
     which_task,
 )
+from tests.rounds import ROUNDS
 
 HOG = 0x40000000  # where pages lie that nobody looks at
 HOG_PAGES = 48
@@ -232,7 +233,7 @@ class UnderPressureOnDisk(UnderPressure):
 
 def _settings(examples: int) -> settings:
     return settings(
-        max_examples=examples,
+        max_examples=examples * ROUNDS,
         stateful_step_count=40,
         deadline=None,
         derandomize=True,
@@ -241,10 +242,10 @@ def _settings(examples: int) -> settings:
 
 
 TestUnderPressure = UnderPressure.TestCase
-TestUnderPressure.settings = _settings(300)
+TestUnderPressure.settings = _settings(80)
 TestUnderPressureScanning = UnderPressureScanning.TestCase
-TestUnderPressureScanning.settings = _settings(150)
+TestUnderPressureScanning.settings = _settings(50)
 TestUnderPressureWithTrees = UnderPressureWithTrees.TestCase
-TestUnderPressureWithTrees.settings = _settings(150)
+TestUnderPressureWithTrees.settings = _settings(50)
 TestUnderPressureOnDisk = UnderPressureOnDisk.TestCase
-TestUnderPressureOnDisk.settings = _settings(200)
+TestUnderPressureOnDisk.settings = _settings(60)

@@ -89,7 +89,7 @@ def build_core(folder: Path) -> Path:
         ],
         check=True,
         cwd=ROOT,
-        env={**os.environ, "PKERN_BUGS": "1"},
+        env={**os.environ, "PKERN_BUGS": "1", "CFLAGS": "-O0 -g0"},
     )  # fmt: skip
     return next(folder.rglob("_core*.so"))
 

@@ -17,6 +17,7 @@ from pkern.kernel.machine import Kernel
 from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.machine_code import captured as in_memory
 from pkern.userland.machine_code import put_program, spawn_program, start_init
+from tests.rounds import ROUNDS
 from tests.system.conftest import Compile, Machine, on_host
 
 SMALL = r"""
@@ -166,8 +167,11 @@ def test_wrong_pointers_fail_as_on_the_host(compile_c: Compile, machine: Machine
     assert here == on_host(program).out.decode().splitlines()
 
 
+ROWS = str(400 * ROUNDS)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="it gives up root's rights by itself")
-@pytest.mark.parametrize("words", [("0", "1000"), ("1000", "1000", "root")], ids=["user", "root"])
+@pytest.mark.parametrize("words", [("0", ROWS), ("1000", ROWS, "root")], ids=["user", "root"])
 def test_rare_and_wrong_arguments_fail_as_on_the_host(
     compile_c: Compile, machine: Machine, words: tuple[str, ...]
 ) -> None:
@@ -176,7 +180,7 @@ def test_rare_and_wrong_arguments_fail_as_on_the_host(
     machine.uid = 0
     here = machine.run(program, *chosen).out.decode().splitlines()
     there = on_host(program, *chosen).out.decode().splitlines()
-    assert len(here) == 1000
+    assert len(here) == int(ROWS)
     assert [pair for pair in zip(here, there, strict=True) if pair[0] != pair[1]] == []
 
 

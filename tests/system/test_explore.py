@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import commands
+from tests.rounds import ROUNDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "schedules"
@@ -93,7 +94,17 @@ def test_a_right_program_has_no_finding(folder):
         "int main(void) { run_both(add, add); CHECK(count == 2); return 0; }\n"
     )
     compile_it(folder / "right.c", folder / "right")
-    done = pkern("explore", "--preempt", "calls", "--json", "right.json", "./right", folder=folder)
+    done = pkern(
+        "explore",
+        "--preempt",
+        "calls",
+        "--budget",
+        "60",
+        "--json",
+        "right.json",
+        "./right",
+        folder=folder,
+    )
     assert done.returncode == 0, done.stdout
     (group,) = json.loads((folder / "right.json").read_text())["groups"]
     ran = [tuple(map(tuple, schedule["choices"])) for schedule in group["ran"]]
@@ -153,14 +164,21 @@ def explored(folder: Path, *words: str) -> tuple[int, set[tuple[int, str, str | 
     return sum(len(group["ran"]) for group in groups), ends
 
 
+FEW = 100  # orders, all of which take no longer than a test may
+
+
 @pytest.mark.parametrize("name", [name for name, (every, _, _) in COUNTS.items() if every < 500])
 def test_the_orders_that_matter_end_as_all_orders_do(name, tmp_path):
     subprocess.run([*WITHOUT_LIBRARY, tmp_path / name, ORDERS / f"{name}.c"], check=True)
-    every, all_ends = explored(tmp_path, "--strategy", "exhaustive", f"./{name}")
-    some, ends = explored(tmp_path, "--strategy", "dpor", f"./{name}")
-    merged, merged_ends = explored(tmp_path, "--jobs", "1", "--strategy", "states", f"./{name}")
-    assert (every, merged, some) == COUNTS[name]
-    assert ends == merged_ends == all_ends
+    every, merged, some = COUNTS[name]
+    found = {
+        some: explored(tmp_path, "--strategy", "dpor", f"./{name}"),
+        merged: explored(tmp_path, "--jobs", "1", "--strategy", "states", f"./{name}"),
+    }
+    if every <= FEW * ROUNDS:
+        found[every] = explored(tmp_path, "--strategy", "exhaustive", f"./{name}")
+    assert [nr for nr, _ in found.values()] == [*found]
+    assert len({frozenset(ends) for _, ends in found.values()}) == 1
     page = (ROOT / "docs/schedules.md").read_text()
     assert re.search(rf"\| {name} \|.*\| {every} \| {merged} \| {some} \|", page)
 
@@ -178,9 +196,10 @@ def test_dpor_needs_two_orders_of_what_is_apart(tmp_path):
     )
 
 
-def test_dpor_finds_what_the_library_s_threads_lose(folder, with_glibc):
+def test_dpor_finds_what_the_library_s_threads_lose(folder):
+    """musl's here; the page's session, below, has glibc's."""
     options = ["--preempt", "memory", "--strategy", "dpor", "--first", "--save", "dpor.json"]
-    done = pkern("explore", *options, f"{with_glibc}/lost_update", folder=folder)
+    done = pkern("explore", *options, "./lost_update", folder=folder)
     assert done.returncode == 1
     assert "(preempted once)" in done.stdout
     again = afresh("replay", "dpor.json", folder=folder)
@@ -348,7 +367,7 @@ int main(void)
 def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     (tmp_path / "forks.c").write_text(FORKS)
     compile_it(tmp_path / "forks.c", tmp_path / "forks", GLIBC)
-    words = ["--preempt", preempt, "--strategy", strategy, "--budget", "20", "./forks"]
+    words = ["--preempt", preempt, "--strategy", strategy, "--budget", "8", "./forks"]
     done = pkern("explore", *words, folder=tmp_path)
     assert done.stderr == ""
     cut = "there are more: --budget has ended it" in done.stdout

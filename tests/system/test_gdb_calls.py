@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.conftest import ROOT, Compile
-from tests.system.test_gdb import PKERN, SETTINGS, finding, shows
+from tests.system.test_gdb import PKERN, SETTINGS, gdb, shows
 
 CALLS = r"""
 #include <signal.h>
@@ -107,7 +107,7 @@ def stops(said: str) -> list[str]:
 )  # fmt: skip
 def test_calls_are_caught_as_natively(compile_c: Compile, commands: tuple[str, ...]) -> None:
     program = compile_c(CALLS, "glibc", "-g", "-O1", "-w")
-    there, here = natively(program, *commands), finding(program, *commands)
+    there, here = natively(program, *commands), gdb(program, *commands)
     assert " (call to" in here
     if commands[1].startswith("continue"):  # brk: where the heap begins is each start's own
         there, here = (re.sub(r"\$1 = 0x.*", "", text) for text in (there, here))
@@ -121,13 +121,13 @@ def test_who_is_caught_runs_as_if_nobody_looked(compile_c: Compile) -> None:
     )
     time = re.search(r"at \d+", plain.stderr)
     assert time is not None
-    said = finding(program, "catch syscall", *("continue",) * 40, "delete", "continue")
+    said = gdb(program, "catch syscall", *("continue",) * 40, "delete", "continue")
     shows(said, r"two 14 7", f"{time[0]}$", "execed", "exited with code 03")
 
 
 def test_a_call_by_int_0x80_is_caught_by_its_number(compile_c: Compile) -> None:
     program = compile_c(INT80, "glibc", "-g", "-O1")
-    said = finding(
+    said = gdb(
         program, "break main", "continue", "catch syscall 20", "continue", "x/i $pc - 2",
         "continue", "reverse-continue", "continue", "continue",
     )  # fmt: skip
@@ -139,7 +139,7 @@ def test_a_call_by_int_0x80_is_caught_by_its_number(compile_c: Compile) -> None:
 
 def test_backwards_from_call_to_call(compile_c: Compile) -> None:
     program = compile_c(CALLS, "glibc", "-g", "-O1", "-w")
-    said = finding(
+    said = gdb(
         program, "break sprintf if word == 3", "continue", "catch syscall write",
         "reverse-continue", "print word", "print $rdi", "reverse-continue", "print word",
         "reverse-stepi", "x/i $pc", "reverse-stepi", "stepi", "continue", "continue",
@@ -156,7 +156,7 @@ def test_backwards_from_call_to_call(compile_c: Compile) -> None:
 
 def test_backwards_to_what_was_last_of_calls_and_stores(compile_c: Compile) -> None:
     program = compile_c(CALLS, "glibc", "-g", "-O1", "-w")
-    said = finding(
+    said = gdb(
         program, "break execl", "continue", "watch word", "catch syscall write",
         "catch syscall pause", *("reverse-continue",) * 6, *("continue",) * 2, "delete", "continue",
     )  # fmt: skip

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,8 @@ def test_looking_brings_in_no_page(programs: Path) -> None:
     from pkern.kernel.tasks.task import Task
     from pkern.userland.symbols import Symbols, peek
 
+    symbols_of = cache(Symbols)  # each reads a program's table once
+
     def counts(look: Callable[[Kernel, Task], object] | None) -> list[int]:
         with Kernel("64M") as kernel:
 
@@ -283,7 +286,7 @@ def test_looking_brings_in_no_page(programs: Path) -> None:
             return [int(getattr(kernel.counters, n)) for n in dir(kernel.counters)]
 
     def look(kernel: Kernel, task: Task) -> None:
-        symbols = Symbols(kernel)
+        symbols = symbols_of(kernel)
         assert symbols.address(task, "area") is None or symbols.address(task, "main")
         if task.alive:
             symbols.stack(task)

@@ -33,18 +33,21 @@ from tests.system.conftest import Compile
 PKERN = [sys.executable, "-m", "pkern"]
 SECONDS = 60
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
-# Works until the host makes /tmp/stop: a task to look at, for as long as a test needs one.
+# Works until the host makes /tmp/stop: a task to look at, for as long as a test needs one. With an
+# argument it waits for input instead, which takes no time of a processor.
 WAITS = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-int main(void)
+int main(int argc, char **argv)
 {
 	char *memory = malloc(1 << 20);
 	memset(memory, 7, 1 << 20);
 	puts("begun");
 	fflush(stdout);
+	if (argc > 1)
+		return getchar();
 	for (volatile int i = 0; access("/tmp/stop", F_OK); i++)
 		memory[i % (1 << 20)]++;
 	puts("ended");
@@ -80,8 +83,8 @@ def machine(directory: Path, *command: object, **options: object) -> Iterator[su
             subprocess.run(["umount", "-l", directory], check=True)
 
 
-@pytest.fixture
-def directory() -> Iterator[Path]:
+@contextlib.contextmanager
+def open_to_all() -> Iterator[Path]:
     """A directory that every user of the host can come to, and that pytest leaves alone."""
     with tempfile.TemporaryDirectory() as made:
         os.chmod(made, 0o755)
@@ -91,12 +94,33 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def waiting(directory: Path, compile_c: Compile) -> Iterator[subprocess.Popen]:
-    """A machine in the directory, that runs a program until it finds /tmp/stop."""
-    with machine(directory, "run", "--uid", 1234, "--mount", directory, compile_c(WAITS)) as run:
+def directory() -> Iterator[Path]:
+    """Such a directory."""
+    with open_to_all() as shown:
+        yield shown
+
+
+@contextlib.contextmanager
+def running(directory: Path, *command: object) -> Iterator[subprocess.Popen]:
+    """A machine in the directory that runs WAITS, which has begun."""
+    with machine(directory, "run", "--uid", 1234, "--mount", directory, *command) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "begun\n"
         yield run
+
+
+@pytest.fixture
+def waiting(directory: Path, compile_c: Compile) -> Iterator[subprocess.Popen]:
+    """A machine in the directory, that runs a program until it finds /tmp/stop."""
+    with running(directory, compile_c(WAITS)) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def looked_at(compile_c: Compile) -> Iterator[Path]:
+    """Where a machine is shown to all tests that only look: its program waits for input."""
+    with open_to_all() as shown, running(shown, compile_c(WAITS), "asleep"):
+        yield shown
 
 
 def task_of(directory: Path, name: str) -> Path:
@@ -134,8 +158,8 @@ def test_the_tree_is_there_while_the_program_runs_and_gone_behind_it(
     assert not mounted(directory) and not os.listdir(directory)
 
 
-def test_what_one_pass_reads_is_one_state(directory: Path, waiting: subprocess.Popen) -> None:
-    with open(directory / "proc/vmstat", "rb", buffering=0) as file:
+def test_what_one_pass_reads_is_one_state(looked_at: Path) -> None:
+    with open(looked_at / "proc/vmstat", "rb", buffering=0) as file:
         first = file.read(100)
         rest = b"".join(iter(lambda: file.read(100), b""))
         file.seek(0)
@@ -144,8 +168,8 @@ def test_what_one_pass_reads_is_one_state(directory: Path, waiting: subprocess.P
         assert len((first + rest).splitlines()) == len(file.read(1 << 16).splitlines())
 
 
-def test_memory_is_what_the_program_has_there(directory: Path, waiting: subprocess.Popen) -> None:
-    task = task_of(directory, "program")
+def test_memory_is_what_the_program_has_there(looked_at: Path) -> None:
+    task = task_of(looked_at, "program")
     start = next(
         int(line.split("-")[0], 16)
         for line in (task / "maps").read_text().splitlines()
@@ -187,14 +211,12 @@ TOOLS = {
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_the_hosts_tools_show_the_machines_tasks(
-    name: str, directory: Path, waiting: subprocess.Popen
-) -> None:
+def test_the_hosts_tools_show_the_machines_tasks(name: str, looked_at: Path) -> None:
     command, expected = TOOLS[name]
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}, which .ci/run installs")
     shown = subprocess.run(
-        [*PKERN, "host-shell", directory, *command],
+        [*PKERN, "host-shell", looked_at, *command],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -216,11 +238,9 @@ def test_the_hosts_tools_show_the_machines_tasks(
         ("ls -d /proc/self/maps", 0, "/proc/self/maps\n"),
     ],
 )
-def test_a_host_shell_is_among_itself(
-    script: str, status: int, out: str, directory: Path, waiting: subprocess.Popen
-) -> None:
+def test_a_host_shell_is_among_itself(script: str, status: int, out: str, looked_at: Path) -> None:
     done = subprocess.run(
-        [*PKERN, "host-shell", directory, "sh", "-c", script],
+        [*PKERN, "host-shell", looked_at, "sh", "-c", script],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -286,12 +306,10 @@ def void(_: object) -> None:
 
 @needs_root
 @pytest.mark.parametrize("uid", [[], ["1000"]], ids=["root", "user"])
-def test_files_answer_as_the_hosts_do(
-    uid: list[str], directory: Path, waiting: subprocess.Popen
-) -> None:
+def test_files_answer_as_the_hosts_do(uid: list[str], looked_at: Path) -> None:
     """A hundred calls in a directory of the machine and on a tmpfs of the host."""
     script, shown = Path(__file__).parent / "scripts/file_calls.py", []
-    for above in (Path("/dev/shm"), directory / "tmp"):
+    for above in (Path("/dev/shm"), looked_at / "tmp"):
         with tempfile.TemporaryDirectory(dir=above) as place:
             os.chmod(place, 0o777)
             command = [sys.executable, script, place, *uid]
@@ -431,12 +449,12 @@ def test_who_waits_for_a_file_goes_on_while_another_waits_for_the_terminal(
     os.close(inner)
 
 
-def test_htop_shows_the_machines_tasks(directory: Path, waiting: subprocess.Popen) -> None:
+def test_htop_shows_the_machines_tasks(looked_at: Path) -> None:
     if shutil.which("htop") is None:
         pytest.skip("needs htop, which .ci/run installs")
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
-    command = [*PKERN, "host-shell", directory, "htop", "-C"]
+    command = [*PKERN, "host-shell", looked_at, "htop", "-C"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "24"}
     shown = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment)
     try:
@@ -535,13 +553,13 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     directory.mkdir()
     options = ["--ram", "5M", "--swap", "32M", "--dmesg", "-o"]
     alone = subprocess.run(
-        [*PKERN, "run", *options, tmp_path / "alone", program, "80"],
+        [*PKERN, "run", *options, tmp_path / "alone", program, "30"],
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "80"]
+    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "30"]
     halt, reads = threading.Event(), list[str]()
     with machine(directory, *command) as run:
         roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
@@ -628,10 +646,8 @@ def test_a_host_without_fuse_is_told_in_a_sentence(
     assert sentence in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
-def test_a_command_of_a_host_shell_ends_as_in_a_shell(
-    directory: Path, waiting: subprocess.Popen
-) -> None:
-    shell = [*PKERN, "host-shell", directory]
+def test_a_command_of_a_host_shell_ends_as_in_a_shell(looked_at: Path) -> None:
+    shell = [*PKERN, "host-shell", looked_at]
     writing = subprocess.Popen([*shell, "yes"], stdout=subprocess.PIPE)
     assert writing.stdout is not None
     writing.stdout.readline()

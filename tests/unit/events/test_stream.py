@@ -185,6 +185,8 @@ def test_a_call_that_sleeps_enters_once(kernel: Kernel) -> None:
     assert nanosleeps == ["sys_enter", "sys_exit"]
 
 
+@pytest.mark.boot(ram="16M")
+@pytest.mark.sysctl({"vm.overcommit_memory": 1})
 def test_sysctl_and_oom(kernel: Kernel, sys: Sys) -> None:
     with kernel.events("pkern:sysctl_write", "oom:mark_victim") as stream:
         kernel.sysctl["vm.swappiness"] = 61

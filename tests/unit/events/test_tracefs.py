@@ -73,8 +73,8 @@ def test_enable_files() -> None:
 
 def test_every_event_that_is_offered_can_be_enabled() -> None:
     done = shell(
-        "for e in $(cat available_events); do echo $e >> set_event || echo $e; done;"
-        "echo 0 > tracing_on; cmp set_event available_events; cat events/enable"
+        "echo 0 > tracing_on; for e in $(cat available_events); do echo $e >> set_event || echo $e;"
+        "done; cmp set_event available_events; cat events/enable"
     )
     assert (done.out, done.err) == (b"1\n", b"")
 
