@@ -75,7 +75,9 @@ static const char *touch(volatile char *at, int store) // the byte, or the signa
 	static char text[8][24];
 	static int next;
 	char *out = text[next++ & 7];
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	/* Once: a fault elsewhere is not to jump back for ever. */
+	const int flags = SA_SIGINFO | SA_NODEFER | SA_RESETHAND;
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = flags };
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 	if (sigsetjmp(back, 1)) {
