@@ -33,7 +33,6 @@ from pkern.kernel.cpu.deadlock import Deadlock, report
 from pkern.kernel.cpu.delivery import Delivery, interrupt_sequence
 from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.idle import Idle
-from pkern.kernel.cpu.observer import Observer
 from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.cpu.sleepers import Sleepers
 from pkern.kernel.cpu.turns import Turns
@@ -45,6 +44,7 @@ from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.cpu.observer import Observer
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task

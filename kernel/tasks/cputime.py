@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
-from pkern.kernel.tasks import cpu_clocks, signals
+from pkern.kernel.late import load
+from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
 from pkern.kernel.tasks.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
 
@@ -31,7 +32,7 @@ def look(group: Group) -> None:
     if group.timers and group.live:
         _check_timers(group)
     if group.clocked:
-        cpu_clocks.look(group)
+        load("pkern.kernel.tasks.cpu_clocks").look(group)
     if group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
         _over_limit(group)
 

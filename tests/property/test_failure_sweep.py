@@ -311,6 +311,10 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "mremap": (BASE, 8 * PAGE, 16 * PAGE, 1, 0),
     "open": (TEXT, 0o102, 0o600),
     "openat": (-100 & (1 << 64) - 1, TEXT, 0o102, 0o600),
+    "openat2": (-100 & (1 << 64) - 1, TEXT, FRESH, 24),
+    "listxattrat": (-100 & (1 << 64) - 1, TEXT, 0, FRESH, 64),
+    "file_getattr": (-100 & (1 << 64) - 1, TEXT, FRESH, 24, 0),
+    "file_setattr": (-100 & (1 << 64) - 1, TEXT, FRESH, 24, 0),
     "madvise": (BASE, 8 * PAGE, 4),
     "shmget": (0, 4 * PAGE, 0o1600),
     "socketpair": (1, 1, 0, FRESH),
@@ -467,7 +471,7 @@ POINTERS = range(FRESH, TEXT + PAGE)
 # need not follow.
 RANGES = {"mprotect", "pkey_mprotect", "munmap", "msync", "mlock", "munlock", "mlock2", "mseal"}
 RANGES |= {"mbind", "set_mempolicy_home_node"}
-LISTS = {"listxattr", "llistxattr", "flistxattr"}  # an empty one is stored nowhere
+LISTS = {"listxattr", "llistxattr", "flistxattr", "listxattrat"}  # an empty one is stored nowhere
 KEPT = {"set_robust_list", "set_tid_address"}  # looked at when the task ends
 TIME_LEFT = {("nanosleep", 1), ("clock_nanosleep", 3)}  # stored when a signal comes
 

@@ -196,10 +196,9 @@ def test_dpor_needs_two_orders_of_what_is_apart(tmp_path):
     )
 
 
-def test_dpor_finds_what_the_library_s_threads_lose(folder):
-    """musl's here; the page's session, below, has glibc's."""
+def test_dpor_finds_what_the_library_s_threads_lose(folder, with_glibc):
     options = ["--preempt", "memory", "--strategy", "dpor", "--first", "--save", "dpor.json"]
-    done = pkern("explore", *options, "./lost_update", folder=folder)
+    done = pkern("explore", *options, f"{with_glibc}/lost_update", folder=folder)
     assert done.returncode == 1
     assert "(preempted once)" in done.stdout
     again = afresh("replay", "dpor.json", folder=folder)

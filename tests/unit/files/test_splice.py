@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
@@ -206,10 +207,14 @@ def lay_out_links(world: Any) -> int:
 
 
 def resolved(world: Any, fd: int, path: str, flags: int, resolve: int) -> tuple[int, int]:
-    """Return 0 or the error, and what kind of file was opened."""
+    """Return 0 or the error, and what kind of file was opened.
+
+    A rename anywhere on the host makes it answer EAGAIN where a path has "..": it is asked again.
+    """
     how = struct.pack("<3Q", flags, 0o600 if flags & os.O_CREAT else 0, resolve)
     world.put(path.encode().ljust(512, b"\0") + how)
-    found = world.raw(OPENAT2, fd % (1 << 64), "0", "512", 24)
+    answers = (world.raw(OPENAT2, fd % (1 << 64), "0", "512", 24) for _ in range(100))
+    found = next((answer for answer in answers if answer != -errno.EAGAIN), -errno.EAGAIN)
     if found < 0:
         return found, 0
     mode = world.fstat(found).st_mode

@@ -27,13 +27,13 @@ def sys(kernel: Kernel) -> Sys:
 
 
 def set_attr(sys: Sys, policy: int = 0, flags: int = 0, slice_ns: int = 0, size: int = 56) -> int:
-    sys.store(AT, SCHED_ATTR.pack(size, policy, flags, 0, 0, slice_ns, 0, 0, 0, 0))
+    sys.store(AT, SCHED_ATTR.layout.pack(size, policy, flags, 0, 0, slice_ns, 0, 0, 0, 0))
     return sys.syscall(SETATTR, 0, AT, 0)
 
 
 def slice_of(sys: Sys) -> int:
-    sys.sched_getattr(0, AT, SCHED_ATTR.size, 0)
-    return int(struct.unpack_from("<Q", sys.load(AT, SCHED_ATTR.size), 24)[0])
+    sys.sched_getattr(0, AT, SCHED_ATTR.layout.size, 0)
+    return int(struct.unpack_from("<Q", sys.load(AT, SCHED_ATTR.layout.size), 24)[0])
 
 
 def test_there_is_no_scheduler_but_the_kernels_own(sys: Sys) -> None:
