@@ -132,6 +132,8 @@ def get_xflags(task: Task, file: File, fd: int, arg: int) -> int:
 def set_xflags(task: Task, file: File, fd: int, arg: int) -> int:
     """Set what a struct fsxattr says. Errors: ENOTTY, EFAULT, EROFS, EPERM, EINVAL, EOPNOTSUPP."""
     wish = Wish(*FSXATTR.unpack(task.mm.copy_in(arg, FSXATTR.size)))
+    if wish.xflags & ~KNOWN:
+        raise SyscallError(errno.EOPNOTSUPP)
     inode = _changeable(Path(file.mount, file.inode))
     if not inode.has_file_flags:
         return inode.ioctl(task, file, fcntl.FS_IOC_FSSETXATTR, arg)

@@ -24,7 +24,8 @@ KNOWN = 511  # RWF_DSYNC and RWF_SYNC, 2 and 4, too: what is written here is as 
 def called(file: File, flags: int, right: int) -> AbstractContextManager[None]:
     """Return a context in which a call with flags goes on a file. right: MAY_READ or MAY_WRITE.
 
-    Errors: EOPNOTSUPP (no such flag, or not of such a file), EINVAL (flags that exclude another).
+    Errors: EOPNOTSUPP (no such flag, or not of such a file), EINVAL (flags that exclude another),
+    EPERM (RWF_NOAPPEND of what may only grow).
     """
     flags &= 0xFFFF_FFFF
     if not flags:
@@ -43,6 +44,8 @@ def _refuse(file: File, flags: int, right: int) -> None:
     uncached = flags & DONTCACHE and not inode.can_dontcache
     if flags & ~KNOWN or never_waits or flags & ATOMIC or uncached:
         raise SyscallError(errno.EOPNOTSUPP)
+    if flags & NOAPPEND and file.flags & O_APPEND:
+        inode.need_shrinkable()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
-from pkern.kernel.vfs.inode import APPEND, MAY_WRITE
+from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -267,6 +267,8 @@ def advise(task: Task, addr: int, length: int, advice: int) -> int:
         for file, first, last in _shared_files(task, addr, addr + length):
             file.inode.writeback(first, last)  # what is clean can go
     mm, start, end = task.mm, addr, addr + length
+    if advice == lib.MADV_REMOVE:
+        _remove_before_kept(task, addr, length)
     if task.kernel.memory.watched and not addr & PAGE_MASK:
         _watched().dropping(task, addr, length, advice)
     while done := mm.call(lib.mm_madvise, addr, end - addr, advice):
@@ -275,6 +277,29 @@ def advise(task: Task, addr: int, length: int, advice: int) -> int:
         for file, first, last in _shared_files(task, start, end):
             file.inode.punched(first * PAGE_SIZE, (last + 1) * PAGE_SIZE)
     return mm.call(lib.mm_msync_check, start, length, 0) if addr > start else 0
+
+
+def _remove_before_kept(task: Task, start: int, length: int) -> None:
+    """Where a range shows a file that may not lose content, take what lies before, and end there.
+
+    Errors: EPERM; nothing where there is no such file.
+    """
+    for file, addr in _punched(task, start, start + length):
+        if file.inode.file_flags & (IMMUTABLE | APPEND):
+            if addr > start:
+                advise(task, start, addr - start, lib.MADV_REMOVE)
+            raise SyscallError(errno.EPERM)
+
+
+def _punched(task: Task, start: int, end: int) -> Iterator[tuple[File, int]]:
+    """Yield what MADV_REMOVE would punch: open file, and where the range begins to show it."""
+    fit, unfit = lib.VM_SHARED | lib.VM_MAYWRITE, lib.VM_LOCKED | lib.VM_NONLINEAR
+    for vma in task.mm.vmas_in(start, end) if not start & PAGE_MASK else ():
+        file = task.kernel.vfs.file_of(vma.file_cookie)
+        if vma.flags & (fit | unfit) != fit:
+            return  # it ends there with another error
+        if file is not None:
+            yield file, max(vma.start, start)
 
 
 @syscall(27, "mincore", INT, INT, INT)

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <utime.h>
 
@@ -151,6 +152,7 @@ static void of_a_file(unsigned flags)
 	begin_with_files();
 	int fd = open("file", O_RDWR), grows = open("file", O_WRONLY | O_APPEND);
 	write(fd, "abc", 3);
+	char *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	P("set", set("file", flags));
 	P("open", result(open("file", O_RDONLY)) > 0, result(open("file", O_WRONLY)) < 0,
 	  result(open("file", O_WRONLY | O_APPEND)) < 0, errno,
@@ -177,6 +179,9 @@ static void of_a_file(unsigned flags)
 	P("mapped", result((long)mmap(0, 1, PROT_WRITE, MAP_SHARED, fd, 0)) < 0 ? -errno : 0,
 	  result((long)mmap(0, 1, PROT_READ, MAP_SHARED, fd, 0)) < 0 ? -errno : 0,
 	  result((long)mmap(0, 1, PROT_WRITE, MAP_PRIVATE, fd, 0)) < 0 ? -errno : 0);
+	P("removed", result(madvise(shared, 4096, MADV_REMOVE)), shared[0]);
+	P("no append", result(pwritev2(grows, &(struct iovec){ "y", 1 }, 1, 0, 0x20)),
+	  result(pwritev2(fd, &(struct iovec){ "y", 1 }, 1, 0, 0x20)));
 	P("copied", result(copy_file_range(open("other", O_RDONLY), 0, fd, 0, 1, 0)));
 	struct stat st;
 	stat("file", &st);
@@ -215,8 +220,9 @@ static void of_a_user(void)
 	set("dir", IMMUTABLE);
 	P("user", result(setgid(5)), result(setuid(5)), get("other"), set("other", IMMUTABLE),
 	  set("other", 0x40), set("other", 0x80), set("file", 0x40), set("other", 0),
-	  setx("other", 8, 0, 0), setx("other", 0x40, 0, 0), setx("other", 0, 0, 5),
-	  flagged("other", 0x80), get("other"), set("dir", 0));
+	  setx("other", 8, 0, 0), setx("file", 4, 0, 0), setx("file", 2, 0, 0),
+	  setx("other", 0x40, 0, 0), setx("other", 0, 0, 5), flagged("other", 0x80), get("other"),
+	  set("dir", 0));
 }
 
 /* Extended attributes below a directory. */
