@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 MOST_TERMINALS = 4096  # kernel.pty.max
+BLOCK_SIZE = 1024  # bytes, of its inodes; statfs tells of pages
 PTMX_DEVICE, TTY_DEVICE = 5 << 8 | 2, 5 << 8
 
 
@@ -47,6 +48,7 @@ class DevPts:
         self.terminals: dict[int, PtyTty] = {}
         self.ptmx = Multiplexer(kernel, 0, self)
         self.settings = self.USUAL
+        self.root.block_size = self.ptmx.block_size = BLOCK_SIZE
         self.ptmx.place(self.root, "ptmx")
         self.root.entries["ptmx"] = self.ptmx
 
@@ -79,6 +81,7 @@ class DevPts:
             raise SyscallError(errno.ENOSPC)
         made: PtyTty = load("pkern.kernel.tty.pty").make_pty(self, number, caller)
         self.terminals[number] = made
+        made.slave.block_size = BLOCK_SIZE
         made.slave.place(self.root, str(number))
         self.root.entries[str(number)] = made.slave
         return made.master

@@ -12,6 +12,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
 from pkern.kernel.mm import policy as policies
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, RamFs, TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE
@@ -37,6 +38,13 @@ OCTAL = re.compile("[0-7]+")
 WORD = (1 << 64) - 1
 NO_ID = (1 << 32) - 1
 INODE_BYTES = 1024  # what Linux takes an inode for where a mount asks for too many
+
+
+class Wish(NamedTuple):
+    """An option and its value."""
+
+    name: str
+    text: str
 
 
 def _memparse(text: str) -> tuple[int, str]:
@@ -151,7 +159,7 @@ def _keep_noswap(fs: TmpFs, text: str) -> None:
 
 def _set_mode(fs: TmpFs, text: str) -> None:
     fs.root.mode = _octal(text)
-    fs.given["mode"] = f"{fs.root.mode:03o}"
+    fs.given["mode"] = f"{fs.root.mode:0{fs.mode_digits}o}"
 
 
 def _set_uid(fs: TmpFs, text: str) -> None:
@@ -205,11 +213,11 @@ def _need_size(fs: HugetlbFs, text: str) -> None:
 
 
 def _set_slave_mode(fs: DevPts, text: str) -> None:
-    fs.mode = _octal(text) & 0o777
+    fs.mode = _octal(text)
 
 
 def _set_ptmx_mode(fs: DevPts, text: str) -> None:
-    fs.ptmx.mode = _octal(text) & 0o777
+    fs.ptmx.mode = _octal(text)
 
 
 def _set_slave_uid(fs: DevPts, text: str) -> None:
@@ -275,6 +283,8 @@ LATER: Setters = {
     TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
     DevPts: TERMINALS,
 }
+SAME = {"nr_blocks": "size"}  # the last of both counts
+TRIED = ["pagesize", *OWNER, *LIMITS, "min_size", "noswap", *TERMINALS]
 # Flags of any file system, as words: MS_* that are set, of those that are meant.
 FLAGS = {
     "ro": (RDONLY, RDONLY),
@@ -299,20 +309,44 @@ def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> F
     changing: OPTIONS or LATER. Errors: EINVAL: also for one that its type does not have; then a
     change sets none.
     """
-    options = [option.partition("=") for option in COMMA.split(text) if option]
+    split = (option.partition("=") for option in COMMA.split(text))
+    options = [option for option in split if option[0]]  # "=value" is passed over
     for name, has_value, _ in options:
         if name in FLAGS:
             said = said.saying(*FLAGS[name])
-        elif not is_known(fs, name) or (has_value and name in VALUELESS):
+        elif name == "source":
+            _need_source(changing, has_value, [name for name, _, _ in options])
+        elif not is_known(fs, name) or (has_value and is_valueless(fs, name)):
             raise SyscallError(errno.EINVAL)
     if changing is LATER:
         need_changeable(said)
     setters = changing.get(type(fs), {})
+    wishes = [Wish(name, value) for name, _, value in options if name in setters]
+    if changing is LATER:
+        for wish in wishes:
+            _need_sense(task, fs, wish)
+        wishes = last_of_each(wishes)
     with all_or_none(fs, changing):
-        for name, _, value in options:
-            if name in setters and name not in FLAGS:
-                set_option(task, fs, setters[name], name, value)
+        for name, value in wishes:
+            set_option(task, fs, setters[name], name, value)
     return said
+
+
+def _need_sense(task: Task, fs: Any, wish: Wish) -> None:
+    """Refuse what not even a new file system would take. Errors: EINVAL."""
+    set_option(task, new_file_system(task, fs.name), OPTIONS[type(fs)][wish.name], *wish)
+
+
+def last_of_each(wishes: list[Wish]) -> list[Wish]:
+    """Return the wishes that count when a file system is changed, in the order they are tried."""
+    meant = {SAME.get(wish.name, wish.name): wish for wish in wishes}
+    return [meant[name] for name in sorted(meant, key=TRIED.index)]
+
+
+def _need_source(changing: Setters, has_value: str, names: list[str]) -> None:
+    """Refuse a second source; of a change it is the first, and of no use. Errors: EINVAL."""
+    if changing is OPTIONS or not has_value or names.count("source") > 1:
+        raise SyscallError(errno.EINVAL)
 
 
 def need_changeable(said: FsFlags) -> None:
@@ -341,6 +375,11 @@ def is_known(fs: Any, name: str) -> bool:
     return known is None or name in known or isinstance(fs, TOLERANT)
 
 
+def is_valueless(fs: Any, name: str) -> bool:
+    """Tell whether an option of a file system is a word alone."""
+    return name in VALUELESS and name in OPTIONS.get(type(fs), {})
+
+
 def set_option(task: Task, fs: Any, setter: Setter, name: str, value: str) -> None:
     """Set one option of a file system. Errors: EINVAL."""
     setter(fs, _kernel_id(task, name, value))
@@ -364,6 +403,18 @@ def complaint(fs: Any, name: str, text: str) -> str:
     if isinstance(fs, HugetlbFs) and name in HUGE_SIZES:
         return f"Bad value '{text}' for mount option '{name}'\n"
     return "" if name == "pagesize" else f"Bad value for '{name}'"
+
+
+def late_complaint(fs: Any, name: str, text: str) -> str:
+    """Return what is said of a good value that a tmpfs in use does not take."""
+    if name == "noswap":
+        return "Cannot disable swap on remount"
+    if name == "nr_inodes":
+        limited, few = fs.max_inodes != 0, "Too few inodes for current use"
+        return few if limited else "Cannot retroactively limit inodes"
+    return (
+        "Cannot retroactively limit size" if fs.is_unlimited else "Too small a size for current use"
+    )
 
 
 # ---- new ones ----

@@ -28,11 +28,15 @@ from pkern.syscalls.files.filesystems import (
     LATER,
     NO_ID,
     OPTIONS,
-    VALUELESS,
+    Setter,
+    Wish,
     all_or_none,
     complaint,
     create,
     is_known,
+    is_valueless,
+    last_of_each,
+    late_complaint,
     need_changeable,
     need_power_over_type,
     new_file_system,
@@ -177,26 +181,32 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
     setter = (OPTIONS if context.phase is Phase.CREATE else LATER).get(type(fs), {}).get(name)
     if setter is None:
         return
-    if text is not None and name in VALUELESS:
+    if text is not None and is_valueless(fs, name):
         raise context.refuse(f"{context.fstype}: Unexpected value for '{name}'")
-    if not text and name not in VALUELESS:
+    if not text and not is_valueless(fs, name):
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
     if name in ("uid", "gid"):
         _need_id(task, context, name, text or "")
-
-    def change() -> None:
-        try:
-            set_option(task, fs, setter, name, text or "")
-        except SyscallError:
-            said = complaint(fs, name, text or "")
-            if not said:
-                raise
-            raise context.refuse(f"{context.fstype}: {said}") from None
-
+    wish = Wish(name, text or "")
     if context.phase is Phase.CREATE:
-        change()
-    else:
-        context.changes.append(change)
+        _obey(task, context, fs, setter, wish, complaint)
+        return
+    blank = new_file_system(task, context.fstype)  # what no file system takes is refused now
+    _obey(task, context, blank, OPTIONS[type(fs)][name], wish, complaint)
+    context.changes.append(wish)
+
+
+def _obey(
+    task: Task, context: FsContext, fs: Any, setter: Setter, wish: Wish, say: Callable[..., str]
+) -> None:
+    """Set one option of a file system. say: tells what is wrong. Errors: EINVAL."""
+    try:
+        set_option(task, fs, setter, wish.name, wish.text)
+    except SyscallError:
+        said = say(fs, wish.name, wish.text)
+        if not said:
+            raise
+        raise context.refuse(f"{context.fstype}: {said}") from None
 
 
 def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
@@ -239,10 +249,11 @@ def _reconfigure(task: Task, context: FsContext) -> None:
     if away & RDONLY and getattr(context.fs, "read_only", False):
         raise SyscallError(errno.EROFS)  # the host gave no more
     need_changeable(context.said)
-    changes, context.changes = context.changes, []
-    with all_or_none(context.fs, LATER):
-        for change in changes:
-            change()
+    fs, wishes = context.fs, last_of_each(context.changes)
+    context.changes = []
+    with all_or_none(fs, LATER):
+        for wish in wishes:
+            _obey(task, context, fs, LATER[type(fs)][wish.name], wish, late_complaint)
     _set_flags(task, context)
     context.phase = Phase.CHANGE
 

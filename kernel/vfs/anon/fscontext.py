@@ -32,7 +32,7 @@ class Phase(Enum):
 
 
 class FsContext(Inode):
-    """fs: the file system, as far as it is made. changes: what becomes of it when it is changed.
+    """fs: the file system, as far as it is made. changes: options that change it, as they came.
 
     said: the flags that it is to have. Once one was said, each later change that does not say it
     again means 0, as Linux's.

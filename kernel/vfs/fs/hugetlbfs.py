@@ -46,6 +46,7 @@ class HugetlbFs(TmpFs):
     magic = 0x958458F6
     block_size = HUGE_SIZE
     usual_mode = 0o755
+    mode_digits = 1
     entry_bytes = 0
     can_whiteout = False
     file_kind = HugeInode

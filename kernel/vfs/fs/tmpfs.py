@@ -173,6 +173,7 @@ class TmpFs:
     magic = 0x01021994
     block_size = PAGE_SIZE  # bytes
     usual_mode = 0o1777  # of the root
+    mode_digits = 3  # at least, where it is shown
     entry_bytes = 20  # what Linux's tmpfs counts for an entry
     can_whiteout = True
     file_kind: type[MappedInode] = MappedInode
@@ -294,6 +295,7 @@ class RamFs(TmpFs):
     name = "ramfs"
     magic = 0x858458F6
     usual_mode = 0o755
+    mode_digits = 1
     entry_bytes = 0
     can_whiteout = False
     file_kind = RamInode

@@ -103,6 +103,11 @@ static void at_first(void)
 	try("ramfs", "mode=9", 0);
 	try("ramfs", "size=1M,uid=5,nosuch", 0);
 	try("devpts", "newinstance=1", 0);
+	try("devpts", "mode=1777,ptmxmode=4666", 0);
+	try("ramfs", "inode64=1,mode=0", 0);
+	try("tmpfs", "=,=x,mode=0", 0);
+	try("tmpfs", "source=that", 0);
+	try("ramfs", "source", 0);
 }
 
 static void later(void)
@@ -125,6 +130,10 @@ static void later(void)
 	again("devpts", "mode=666,max=5", "ptmxmode=444", 0);
 	again("devpts", "mode=666", "mode=8", 0);
 	again("devpts", "mode=666", "nosuch", 0);
+	again("tmpfs", "size=1M", "nr_inodes=1,size=4k,nr_blocks=9,nr_inodes=50", 0);
+	again("tmpfs", "size=1M", "size=-1,size=2M", 0);
+	again("tmpfs", "size=1M", "source=that", 0);
+	again("tmpfs", "size=1M", "source=that,source=this", 0);
 }
 
 static void config(const char *type, const char *key, const char *value)
@@ -143,6 +152,44 @@ static void config(const char *type, const char *key, const char *value)
 	}
 	close(made);
 	close(fd);
+}
+
+/* What is said of a change that makes no sense, when it is asked for or when it is to be done. */
+static void changed(const char *options, const char *key, const char *value)
+{
+	char text[300];
+	mount("it", "b", "tmpfs", 0, options);
+	mkdir("b/one", 0755);
+	close(open("b/two", O_CREAT | O_RDWR, 0600));
+	truncate("b/two", 8192);
+	int file = open("b/two", O_RDWR), size;
+	write(file, text, sizeof text);
+	pwrite(file, text, 1, 4096);
+	close(file);
+	long fd = call(433, -100, (long)"b", 0, 0, 0, 0);
+	printf("%s, then %s=%s", options, key, value);
+	P(":", call(431, fd, *value ? STRING : FLAG, (long)key, *value ? (long)value : 0, 0, 0),
+	  call(431, fd, STRING, (long)"huge", (long)"advise", 0, 0),
+	  call(431, fd, RECONFIGURE, 0, 0, 0, 0), call(431, fd, RECONFIGURE, 0, 0, 0, 0));
+	while ((size = read(fd, text, sizeof text)) > 0)
+		printf("\t%.*s", size, text);
+	close(fd);
+	show();
+	umount2("b", 0);
+}
+
+static void at_last(void)
+{
+	static const char *const wishes[][2] = {
+		{ "size", "4k" },     { "size", "-1" },     { "size", "1M" }, { "nr_inodes", "2" },
+		{ "nr_inodes", "x" }, { "nr_inodes", "9" }, { "mode", "8" },  { "noswap", "" },
+		{ "mpol", "bad" },    { "huge", "bad" },    { "uid", "-1" },
+	};
+	begin();
+	for (int i = 0; i < (int)(sizeof wishes / sizeof *wishes); i++) {
+		changed("size=2M,nr_inodes=50", wishes[i][0], wishes[i][1]);
+		changed("size=0,nr_inodes=0", wishes[i][0], wishes[i][1]);
+	}
 }
 
 static void in_steps(void)
@@ -252,6 +299,7 @@ int main(void)
 	part("at first", at_first);
 	part("later", later);
 	part("in steps", in_steps);
+	part("changes", at_last);
 	part("a ramfs", of_a_ramfs);
 	if (!geteuid())
 		part("a hugetlbfs", of_a_hugetlbfs);
