@@ -9,8 +9,13 @@ Owns the loop; what happens in a turn its parts own, each of which knows those b
 
     entry         a system call begins, and returns if it need not sleep
     unfinished    calls that sleep, are tried again, or are interrupted
+    held          calls that a tracer or a filter sees first (filtered.py: what a filter says)
     delivery      signals: handlers, stops, ends
+    restart       calls that are made again when a signal has been handled
+    watchpoints   places that a tracer watches, and the single step
+    traps         faults and exceptions: what is brought, or which signal
     idle          nobody can run: the host's input, the next timer
+    deadlock      nobody ever will: what is said of it
     turns         who runs, since when, how much of the processor it has used
     sleepers      who waits for which key
     calls         which call has which number
