@@ -8,6 +8,7 @@ A failure's report shows the test's own frames, then each task's maps and the ke
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -271,8 +272,6 @@ def _leave_own_frames(error: BaseException) -> None:
 
     Any other error that leaves pkern is a fault in it: its frames are what one wants to see.
     """
-    import sys
-
     errors = sys.modules.get("pkern.kernel.errors")  # not there: pkern has raised nothing
     if errors is None:
         return
@@ -296,11 +295,16 @@ def _is_told(error: BaseException, first: TracebackType) -> bool:
 
 
 def _without_pkern(first: TracebackType) -> TracebackType:
-    """Return the traceback without pkern's frames, unless it has no others."""
+    """Return the traceback without pkern's frames and those of Python's behind them.
+
+    One that has no others stays as it is.
+    """
     frames = []
+    inside = False
     here: TracebackType | None = first
     while here is not None:
-        if not _is_of_pkern(here):
+        inside = _is_of_pkern(here) or (inside and _is_of_python(here))
+        if not inside:
             frames.append(here)
         here = here.tb_next
     if not frames:
@@ -315,6 +319,12 @@ def _is_of_pkern(entry: TracebackType) -> bool:
     frame = entry.tb_frame
     module: str = frame.f_globals.get("__name__", "")
     return module.partition(".")[0] == "pkern" or frame.f_code.co_filename.startswith("<pkern ")
+
+
+def _is_of_python(entry: TracebackType) -> bool:
+    """Tell whether a frame is of a module that comes with Python."""
+    module: str = entry.tb_frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _sections(item: pytest.Item, when: str) -> list[Section]:
