@@ -151,6 +151,20 @@ def test_every_command_explains_itself_with_an_example(capsys):
         assert f"  pkern {name}" in run(capsys, name, "--help")[1].replace("example:", " "), name
 
 
+def test_a_command_without_a_description_has_none_in_its_help(capsys):
+    assert "None" not in run(capsys, "lab", "--help")[1]
+
+
+def test_help_is_as_narrow_as_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(options, "_help_width", lambda: 80)
+    for name in ("run", "suite"):
+        text = run(capsys, name, "--help")[1]
+        told, _, rest = text.partition("\nexamples:")
+        lines = [*told.splitlines(), *rest.partition("\n\n")[2].splitlines()]
+        assert max(map(len, lines)) <= 80
+        assert f"usage: pkern {name} [OPTION ...] PROGRAM" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [

@@ -52,6 +52,11 @@ examples:
   pkern run --sysctl vm.nonlinear=1 prog.py  the same with the gate open
   pkern run --uid 0 --dmesg prog.py a b      as root, with arguments; print the log at the end
   pkern run /bin/busybox sh -c 'ls /proc'    an unmodified static program of the host's
+  pkern sweep ./tool                         each allocation fails once: what does it do?
+  pkern explore ./threads                    its threads in other orders
+  pkern suite tests/                         many programs, each on a machine of its own
+  pkern inspect -q vmas prog.py              its memory, at the end or where --until says
+  pkern watch prog.py                        its memory on the terminal while it runs
   pkern shell                                busybox sh at the terminal
   pkern sysctl -a nonlinear                  every sysctl whose name holds 'nonlinear'
   pkern syscalls mremap                      what is done of a system call

@@ -8,6 +8,7 @@ Imports nothing that costs time: every command pays for it.
 import argparse
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,11 +16,12 @@ from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
 from pkern.kernel.numbers import is_decimal
 from pkern.userland.complaints import nearest
 
-# argparse would look for translations of its own few words, in files, for each parser.
-vars(argparse)["_"] = str
+# argparse would look for translations of its own few words, in files, for each parser. Not str():
+# a description that is not there is None here too.
+vars(argparse)["_"] = lambda text: text
 
 AMPLE = "ample"
-WIDTH = 100
+WIDTH, LEAST_WIDTH = 100, 40  # of help: the texts are laid out for the first
 NO_UID = (1 << 32) - 1  # (uid_t)-1
 MOST, MOST_DIGITS = (1 << 64) - 1, 20  # of a number
 RMAPS = ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan", "compare")
@@ -37,14 +39,34 @@ class UsageError(Exception):
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the texts in it, whose lines are laid out already.
+    """Help as wide as the texts in it, whose lines are laid out already, or as a narrower terminal.
 
-    Asking for the terminal's width would import shutil, and zlib, bz2 and lzma with it, for each
-    declared argument.
+    What argparse does to learn the width would import shutil, and zlib, bz2 and lzma with it.
     """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=WIDTH)
+        super().__init__(prog, width=_help_width())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Lay out paragraphs anew where their lines are too long; examples and tables stay."""
+        if width >= WIDTH:
+            return text
+        import textwrap  # for narrow terminals only
+
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            part if "\n " in f"\n{part}" else textwrap.fill(part, width) for part in paragraphs
+        )
+
+
+@cache
+def _help_width() -> int:
+    """Return how wide help may be (columns): argparse asks for each declared argument."""
+    try:
+        columns = os.get_terminal_size(1).columns or WIDTH
+    except OSError:  # no terminal
+        return WIDTH
+    return max(LEAST_WIDTH, min(WIDTH, columns))
 
 
 class HelpfulParser(argparse.ArgumentParser):
@@ -102,7 +124,12 @@ def add_command(parser: argparse.ArgumentParser) -> None:
         metavar="PROGRAM ...",
         help="FILE.py or an x86-64 ELF program, and its arguments",
     )
-    parser.usage = f"{parser.prog} [OPTION ...] PROGRAM [ARGUMENT ...]"
+    set_usage(parser, "PROGRAM [ARGUMENT ...]")
+
+
+def set_usage(parser: argparse.ArgumentParser, operands: str = "") -> None:
+    """Have the usage name what stands behind the options, which are too many to be listed there."""
+    parser.usage = f"{parser.prog} [OPTION ...] {operands}".rstrip()
 
 
 def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM) -> None:

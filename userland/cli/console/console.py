@@ -36,7 +36,13 @@ from pkern.userland.cli.console.plumbing import (
     emit,
 )
 from pkern.userland.cli.ends import show_failure
-from pkern.userland.cli.options import UsageError, add_machine_options, add_mount, existing
+from pkern.userland.cli.options import (
+    UsageError,
+    add_machine_options,
+    add_mount,
+    existing,
+    set_usage,
+)
 from pkern.userland.cli.pages import reference
 from pkern.userland.cli.program.shared import mounting
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
@@ -66,6 +72,7 @@ TYPED_AHEAD = r'"\C-@": "\C-d"'  # an end of input that was typed before typeahe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern console`."""
     add_mount(parser)
+    set_usage(parser)
     add_machine_options(parser)
 
 

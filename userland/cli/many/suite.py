@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from pkern.userland.cli.many.elsewhere import add_dask
-from pkern.userland.cli.options import add_machine_options, natural, user_id
+from pkern.userland.cli.options import add_machine_options, natural, set_usage, user_id
 
 HELP = """\
 Each PROGRAM (x86-64 ELF, a script, or FILE.py with `def main(sys)`) runs to its end on a machine of
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_given(parser)
     _add_meaning(parser)
     _add_reports(parser)
+    set_usage(parser, "PROGRAM|DIR ...")
     add_machine_options(parser)
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.options import UsageError, add_machine_options
+from pkern.userland.cli.options import UsageError, add_machine_options, set_usage
 from pkern.userland.cli.pages import reference
 from pkern.userland.tables import print_table
 
@@ -12,6 +12,7 @@ HELP = "example: pkern sysctl -a overcommit"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern sysctl`."""
+    set_usage(parser, "[PATTERN]")
     add_machine_options(parser)
     parser.add_argument("-a", "--all", action="store_true", help="every one (the default)")
     parser.add_argument("pattern", nargs="?", default="", help="only names that hold this")

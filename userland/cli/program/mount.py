@@ -2,7 +2,7 @@
 
 import argparse
 
-from pkern.userland.cli.options import UsageError, add_machine_options
+from pkern.userland.cli.options import UsageError, add_machine_options, set_usage
 from pkern.userland.cli.program.run import add_files, check_files
 
 HELP = """\
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern mount`."""
     parser.add_argument("directory", metavar="DIR", help="where on the host its files are shown")
     add_files(parser)
+    set_usage(parser, "DIR")
     add_machine_options(parser)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pkern.userland.cli.options import add_machine_options, add_mount
+from pkern.userland.cli.options import add_machine_options, add_mount, set_usage
 from pkern.userland.cli.program.run import add_files, add_who, check_files, given_to
 
 HELP = """\
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_who(parser, uid=0)
     add_files(parser)
     add_mount(parser)
+    set_usage(parser)
     add_machine_options(parser)
 
 

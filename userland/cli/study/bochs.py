@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, regular
+from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, regular, set_usage
 
 HELP = """\
 The guest, in machine code, computes the CRC-32 of the file in its memory, through guest page tables
@@ -18,6 +18,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern bochs`."""
+    set_usage(parser, "--file PATH")
     add_machine_options(parser, ram=AMPLE)
     parser.add_argument("--file", required=True, metavar="PATH", help="a file of the host")
 

@@ -9,7 +9,7 @@ import time
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import parse_size
 from pkern.userland.cli.boot import boot
-from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing
+from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing, set_usage
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.tables import plain_table
 from pkern.userland.uml.kernel import Config, GuestPanic
@@ -35,6 +35,7 @@ HOST_SPARE = 48 * MIB
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern uml`."""
+    set_usage(parser, "PROGRAM [ARGUMENT ...]")
     add_machine_options(parser, ram=AMPLE)
     parser.add_argument("program", metavar="PROGRAM", help="a static program of the host")
     parser.add_argument(
