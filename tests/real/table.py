@@ -368,7 +368,7 @@ PROGRAMS = (
             MAKE_DISK,
             options=("--ram", "24M", "--swap", "128M", "--rmap", rmap),
             wall=400,
-            least=(("pswpout", 1000), ("pswpin", 1000)),
+            least=(("pswpout", 1000), ("pswpin", 500)),
         )
         for rmap in ("objrmap_tree", "objrmap", "pte_chain", "virtual_scan")
     ),
