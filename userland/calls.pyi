@@ -1479,7 +1479,7 @@ class Calls:
     def listxattr(self, path: StrPath, addr: int = 0, size: int = 0) -> int:
         """Store the names, each with its NUL; return their size.
 
-        Errors: ERANGE, EFAULT and those of stat. Source: listxattr(2).
+        Errors: ERANGE, E2BIG (more than 65536 bytes), EFAULT and those of stat. Source: listxattr(2).
         """
 
     def listxattrat(self, dirfd: int, path: int, at: int, addr: int = 0, size: int = 0) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 XATTR_CREATE, XATTR_REPLACE = 1, 2
-NAME_MAX, SIZE_MAX = 255, 65536
+NAME_MAX, SIZE_MAX, LIST_MAX = 255, 65536, 65536
 SOCKET_PROTOCOL = "system.sockprotoname"
 HAVE_THEM = ("tmpfs", "devtmpfs", "overlay", "hostfs")
 
@@ -58,12 +58,14 @@ def _need_right(task: Caller, inode: Inode, name: str, wanted: int) -> None:
 
 
 def _need_supported(task: Caller, inode: Inode, name: str) -> None:
+    """Errors: EOPNOTSUPP, EINVAL: nothing stands behind the dot."""
     fs = inode.kernel.vfs.file_system(inode)
     unnamed = inode.dev == DEV_SHMEM and inode.kind == "file"  # a memfd
     name_of_fs = "tmpfs" if unnamed else getattr(fs, "name", "")
-    known = any(name.startswith(prefix) and name != prefix for prefix in XATTR_PREFIXES)
-    if name_of_fs not in HAVE_THEM or not known:
+    if name_of_fs not in HAVE_THEM or not name.startswith(XATTR_PREFIXES):
         raise SyscallError(errno.EOPNOTSUPP)
+    if name in XATTR_PREFIXES:
+        raise SyscallError(errno.EINVAL)
 
 
 def set_value(task: Caller, inode: Inode, name: str, value: bytes, flags: int) -> None:

@@ -90,6 +90,8 @@ def _get(task: Task, find: Find, what: str | int, name: str) -> bytes:
 def _list(task: Task, path: Path, addr: int, size: int) -> int:
     names = xattr.names_of(task, path.inode)
     raw = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in names)
+    if len(raw) > xattr.LIST_MAX <= size:
+        raise SyscallError(errno.E2BIG)
     return _store(task, addr, size, raw)
 
 
@@ -163,7 +165,7 @@ def fgetxattr(task: Task, fd: int, name: str, addr: int, size: int) -> int:
 def listxattr(task: Task, path: str, addr: int = 0, size: int = 0) -> int:
     """Store the names, each with its NUL; return their size.
 
-    Errors: ERANGE, EFAULT and those of stat. Source: listxattr(2).
+    Errors: ERANGE, E2BIG (more than 65536 bytes), EFAULT and those of stat. Source: listxattr(2).
     """
     return _list(task, _followed(task, path), addr, size)
 

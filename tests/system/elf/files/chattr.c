@@ -271,6 +271,19 @@ static void attributes_at(void)
 	  call(466, fd, (long)"", EMPTY, (long)"user.b", 0, 0),
 	  call(466, fd, (long)"", 1, (long)"user.b", 0, 0),
 	  call(466, dir, (long)"file", 0, (long)"", 0, 0));
+	P("no name", result(setxattr("file", "user.", "b", 1, 0)),
+	  result(getxattr("file", "security.", 0, 0)), result(removexattr("file", "user.")),
+	  result(setxattr("file", "nosuch.", "b", 1, 0)));
+	char name[256], *all = malloc(70000);
+	for (int i = 0; i < 300; i++) {
+		memset(name, 120, 255);
+		name[sprintf(name, "user.%d", i)] = 120;
+		name[255] = 0;
+		if (setxattr("file", name, "", 0, 0))
+			break;
+	}
+	P("many", result(listxattr("file", 0, 0)), result(listxattr("file", all, 65535)),
+	  result(listxattr("file", all, 65536)), result(listxattr("file", all, 70000)));
 }
 
 int main(void)
