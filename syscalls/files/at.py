@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
@@ -100,6 +101,17 @@ def install_pair(task: Task, one: File, other: File, flags: int) -> tuple[int, i
     except SyscallError:
         task.fds.close(first)
         raise
+
+
+def store_pair(task: Task, addr: int, pair: tuple[int, int]) -> int:
+    """Store two new descriptors, which are closed if they cannot be. Errors: EFAULT."""
+    try:
+        task.mm.copy_out(addr, struct.pack("<ii", *pair))
+    except SyscallError:
+        for fd in pair:
+            task.fds.close(fd)
+        raise
+    return 0
 
 
 def install(task: Task, file: File, flags: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from pkern.kernel.mm import hugetlb
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK
 from pkern.kernel.vfs.pipe import make_pipe
 from pkern.kernel.vfs.walk import length, need_read
-from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair
-from pkern.syscalls.table import PATH, SINT, STRUCT, syscall
+from pkern.syscalls.files.at import O_CLOEXEC, install, install_pair, store_pair
+from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -51,16 +50,16 @@ def pipe(task: Task) -> tuple[int, int]:
     return pipe2(task)
 
 
-@syscall(22, "pipe", STRUCT)
-def pipe_raw(task: Task) -> bytes:
+@syscall(22, "pipe", INT)
+def pipe_raw(task: Task, buf: int) -> int:
     """Store two descriptors. Errors: EMFILE, EFAULT. Source: pipe(2)."""
-    return struct.pack("<ii", *pipe2(task))
+    return pipe2_raw(task, buf, 0)
 
 
-@syscall(293, "pipe2", STRUCT, SINT)
-def pipe2_raw(task: Task, flags: int) -> bytes:
+@syscall(293, "pipe2", INT, SINT)
+def pipe2_raw(task: Task, buf: int, flags: int) -> int:
     """Store two descriptors. Errors: EMFILE, EFAULT, EINVAL. Source: pipe2(2)."""
-    return struct.pack("<ii", *pipe2(task, flags))
+    return store_pair(task, buf, pipe2(task, flags))
 
 
 @syscall(319, "memfd_create", PATH, SINT)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CHUNK = 65536
 WRAP = 1 << 64
 DRAINED = ("fifo", "sock", "pidfd")  # what is read there is gone: sendfile cannot go back
+UNSPLICED = ("anon", "pidfd", "secret")
 SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
 
 
@@ -51,6 +52,13 @@ def _offset_in(task: Task, addr: int, file: File) -> int:
         return file.pos
     offset: int = struct.unpack("<q", task.mm.copy_in(addr, 8))[0]
     return offset
+
+
+def _refuse_range(file: File, pos: int, count: int) -> None:
+    """Refuse bytes of which there are none: below 0, or beyond a file's last. Errors: EINVAL."""
+    _refuse_negative(signed64(count))
+    if count > file.inode.top_offset - pos:
+        raise SyscallError(errno.EINVAL)
 
 
 def _refuse_negative(*numbers: int) -> None:
@@ -164,6 +172,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
         seekable(source)
     start = source.pos if at is None else at
     _refuse_negative(start)
+    _refuse_range(source, start, count)
     target = task.fds.get(out_fd)
     target.need(MAY_WRITE)
     if isinstance(target.inode, PipeInode):
@@ -172,7 +181,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
             return 0
     elif target.flags & O_APPEND or source.inode.kind in DRAINED or not source.inode.can_seek:
         raise SyscallError(errno.EINVAL)
-    if count and source.inode.kind not in ("file", "chr"):
+    if count and (source.inode.kind not in ("file", "chr") or not source.inode.splices & MAY_READ):
         raise SyscallError(errno.EINVAL)
     if isinstance(target.inode, PipeInode):
         done = _fill(source, start, target.inode, count)
@@ -274,8 +283,9 @@ def _pipe_to_pipe(move: _Splice) -> int:
 def _pipe_to_file(move: _Splice) -> int:
     pipe, target = move.source.inode, move.target
     assert isinstance(pipe, PipeInode)
-    _refuse_negative(signed64(move.nbytes))
-    if target.flags & O_APPEND or target.inode.kind in ("anon", "pidfd", "secret"):
+    _refuse_range(target, move.to, move.nbytes)
+    unsupported = target.inode.kind in UNSPLICED or not target.inode.splices & MAY_WRITE
+    if target.flags & O_APPEND or unsupported:
         raise SyscallError(errno.EINVAL)
     pipe.need_data(move.wait(move.source))
     data = pipe.look(move.nbytes)
@@ -292,9 +302,9 @@ def _pipe_to_file(move: _Splice) -> int:
 def _file_to_pipe(move: _Splice) -> int:
     source, pipe = move.source, move.target.inode
     assert isinstance(pipe, PipeInode)
-    _refuse_negative(signed64(move.nbytes))
+    _refuse_range(source, move.start, move.nbytes)
     _need_slot(move.task, pipe, move.wait(move.target))
-    if source.inode.kind in ("dir", "anon", "pidfd", "secret"):
+    if source.inode.kind in ("dir", *UNSPLICED) or not source.inode.splices & MAY_READ:
         raise SyscallError(errno.EINVAL)
     return _fill(source, move.start, pipe, move.nbytes)
 

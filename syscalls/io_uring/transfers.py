@@ -254,8 +254,7 @@ def pipe(request: Request) -> int:
     entry, task, ring = request.entry, request.task, request.ring
     slot = entry.file_index & ANY_SLOT
     if not slot:
-        task.mm.copy_out(entry.addr, pipes.pipe2_raw(task, entry.op_flags))
-        return 0
+        return pipes.pipe2_raw(task, entry.addr, entry.op_flags)
     ends = pipes.made_pipe(task, entry.op_flags)
     slots: list[int] = []
     try:

@@ -11,7 +11,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net import families
 from pkern.kernel.net.socket import BOTH, NO_READS, NO_WRITES, Socket, open_socket
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair
+from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair, store_pair
 from pkern.syscalls.net.transfer import socket_of, until_done
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -74,8 +74,7 @@ def socketpair_raw(task: Task, family: int, kind: int, protocol: int, addr: int)
     """
     _type_of(kind)
     task.mm.copy_out(addr, task.mm.copy_in(addr, 8))  # Linux has numbers before it has sockets
-    task.mm.copy_out(addr, struct.pack("<ii", *socketpair(task, family, kind, protocol)))
-    return 0
+    return store_pair(task, addr, socketpair(task, family, kind, protocol))
 
 
 # ---- addresses ----

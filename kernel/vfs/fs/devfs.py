@@ -24,6 +24,7 @@ class NullDevice(Inode):
     type_bits = stat.S_IFCHR
     is_sink = True
     can_nowait = MAY_READ | MAY_WRITE
+    splices = MAY_WRITE
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return b""
@@ -37,6 +38,8 @@ class NullDevice(Inode):
 
 class ZeroDevice(NullDevice):
     """/dev/zero: reads are zeroes; a mapping of it is anonymous memory."""
+
+    splices = MAY_READ | MAY_WRITE
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return bytes(nbytes)
@@ -54,6 +57,7 @@ class FullDevice(NullDevice):
     """/dev/full: there is never room."""
 
     can_nowait = 0
+    splices = MAY_READ
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return bytes(nbytes)
@@ -66,6 +70,7 @@ class RandomDevice(NullDevice):
     """/dev/random and /dev/urandom: the machine's stream, a function of its seed."""
 
     is_sink = False
+    splices = MAY_READ | MAY_WRITE
 
     def read(self, pos: int, nbytes: int) -> bytes:
         return self.kernel.random.take(nbytes)
@@ -79,6 +84,7 @@ class UserfaultDevice(NullDevice):
     """/dev/userfaultfd: whoever may open it may make userfaultfds (an ioctl)."""
 
     is_sink = False
+    splices = 0
 
     def read(self, pos: int, nbytes: int) -> bytes:
         raise SyscallError(errno.EINVAL)
@@ -110,6 +116,7 @@ class LoopControl(NullDevice):
     """/dev/loop-control: there are no loop devices to be had."""
 
     is_sink = False
+    splices = 0
 
     def read(self, pos: int, nbytes: int) -> bytes:
         raise SyscallError(errno.EINVAL)

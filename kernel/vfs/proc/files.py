@@ -115,6 +115,8 @@ def page_flags(info: Any) -> int:
 class PagesFile(MachineFile):
     """/proc/kpagecount and kpageflags: a word for each page of RAM."""
 
+    splices = 0
+
     def __init__(self, kernel: Machine, word: Callable[[Any], int]) -> None:
         super().__init__(kernel, 0o400)
         self._word = word
@@ -181,6 +183,7 @@ class KmsgFile(MachineFile):
     """/proc/kmsg: the log, each line to one reader only, as syslog(2) hands it out."""
 
     whences = ANYWHERE
+    splices = 0
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o400)
@@ -218,6 +221,7 @@ class ConfigFile(MachineFile):
     """/proc/config.gz: how the kernel is configured."""
 
     whences = ANYWHERE
+    splices = 0
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel, 0o444)
@@ -241,6 +245,7 @@ class SysctlFile(FixedMode):
     can_epoll = True
 
     whences = ANYWHERE
+    splices = MAY_READ | MAY_WRITE
 
     def set_owner(self, uid: int, gid: int) -> None:
         """Refuse. Errors: EPERM."""

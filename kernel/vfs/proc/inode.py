@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.fs.latedir import LateDir
-from pkern.kernel.vfs.inode import FROM_START, NOTHING, UNWRITTEN, DirInode, Inode, LinkInode
+from pkern.kernel.vfs.inode import (
+    FROM_START,
+    MAY_READ,
+    NOTHING,
+    UNWRITTEN,
+    DirInode,
+    Inode,
+    LinkInode,
+)
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
@@ -47,6 +55,7 @@ class ProcInode(Inode):
     noexec = True
     block_size = BLOCK_SIZE
     whences = FROM_START
+    splices = MAY_READ
 
     def truncate(self, size: int) -> None:
         """O_TRUNC, which a shell's `>` asks for, changes nothing."""
@@ -70,6 +79,7 @@ class AddressFile(FixedMode):
     """A file whose positions are a task's addresses, or grow with them: none is negative."""
 
     top_offset = MAX_ADDRESS
+    splices = 0
 
 
 class TextFile(ProcInode):
@@ -77,6 +87,7 @@ class TextFile(ProcInode):
 
     can_pwrite = False
     lacks = UNWRITTEN
+    splices = 0
 
     def __init__(self, kernel: Machine, mode: int, text: Callable[[], Text]) -> None:
         super().__init__(kernel, mode)
@@ -109,6 +120,7 @@ class PolledText(MachineFile, TextFile):
 
     can_epoll = True
     lacks = NOTHING
+    splices = MAY_READ
 
     def opened(self, task: Caller) -> Inode:
         return self.for_one_open(PolledText(self.kernel, self.mode, self._text))

@@ -76,6 +76,7 @@ class Row(NamedTuple):
     dead: int = 0
     gone: int = errno.ESRCH
     whences: frozenset[int] = FROM_START
+    splices: int = 0  # MAY_READ: splice and sendfile read it
     ready: int = 0  # the POLL* bits of who may be waited for
     to_write: Callable[[Task, Task], None] | None = None  # refuses an open(of, writer) for it
 
@@ -85,6 +86,7 @@ def _id_map(which: str) -> Row:
     return Row(0o644, show, write, gone=0)
 
 
+_MOUNTS = Row(0o444, dead=errno.EINVAL, gone=0, splices=MAY_READ)
 ROWS: dict[str, Row] = {
     "arch_status": Row(0o444, lambda of, reader: ""),  # of AVX-512, which the processor has not
     "auxv": Row(0o400, _of(proc_task.auxv), at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
@@ -109,9 +111,9 @@ ROWS: dict[str, Row] = {
     "limits": Row(0o444, _of(proc_task.limits)),
     "loginuid": Row(0o644, proc_sessions.loginuid, proc_sessions.write_loginuid, whences=ANYWHERE),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
-    "mountinfo": Row(0o444, _of(mountinfo), dead=errno.EINVAL, gone=0, ready=POLLIN),
-    "mounts": Row(0o444, _of(mounts), dead=errno.EINVAL, gone=0, ready=POLLIN),
-    "mountstats": Row(0o400, _of(mountstats), dead=errno.EINVAL, gone=0),
+    "mountinfo": _MOUNTS._replace(text=_of(mountinfo), ready=POLLIN),
+    "mounts": _MOUNTS._replace(text=_of(mounts), ready=POLLIN),
+    "mountstats": _MOUNTS._replace(mode=0o400, text=_of(mountstats)),
     "numa_maps": Row(0o444, _of(late.function(NUMA, "numa_maps")), at_open=EACCES),
     "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
     "oom_score": Row(0o444, _of(proc_task.oom_score)),
@@ -177,6 +179,7 @@ class TaskFile(FixedMode):
         self._pid_ns = pid_ns
         self._row = row
         self.whences, self.can_epoll = row.whences, bool(row.ready)
+        self.splices = row.splices
         self.can_pwrite = row.whences != FROM_START  # seq_open() of Linux 6.18
         if row.write is None:
             self.lacks = UNWRITTEN

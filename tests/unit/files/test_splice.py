@@ -16,6 +16,7 @@ import pytest
 Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 READ, WRITE, LSEEK, OPENAT2 = 0, 1, 8, 437
 SPLICE, TEE, VMSPLICE, SENDFILE, COPY = 275, 276, 278, 40, 326
+PIPE2, SOCKETPAIR = 293, 53
 NOW, NONBLOCK = 2, 0o4000  # SPLICE_F_NONBLOCK, O_NONBLOCK
 # A world's memory: bytes to write, offsets, iovecs, and room to read to.
 TEXT, OFFSETS, VECTORS, ROOM = 0, 1024, 1280, 2048
@@ -123,6 +124,65 @@ def test_sequences_have_the_hosts_results(worlds: Worlds, first: int) -> None:
         for files in (host, here):
             for fd in files.fds.values():
                 files.world.raw(3, fd)
+
+
+LAST = (1 << 63) - 1
+RANGES = [(0, LAST + 1), (0, (1 << 64) - 1), (LAST, 1), (LAST - 3, 9), (1, LAST)]
+
+
+@pytest.mark.parametrize(("start", "nbytes"), RANGES)
+def test_no_byte_is_beyond_the_last(worlds: Worlds, start: int, nbytes: int) -> None:
+    found = []
+    for world in worlds:
+        files = Files(world)
+        files.lay_out()
+        files.run((WRITE, ">a", ("at", TEXT), 40))
+        offset = world.raw_address() + OFFSETS
+        calls: tuple[tuple[Any, ...], ...] = (
+            (SENDFILE, ">b", "read only", offset, nbytes),
+            (SENDFILE, "other", "read only", offset, nbytes),
+            (SPLICE, "read only", offset, ">b", 0, nbytes, NOW),
+            (SPLICE, "<a", 0, "other", offset, nbytes, NOW),
+        )
+        answers = []
+        for nr, *given in calls:
+            page = bytes(OFFSETS) + struct.pack("<q", start)
+            world.put(page.ljust(4096, b"\0"))
+            answers.append(world.raw(nr, *(files.fds.get(one, one) for one in given)))
+        found.append(answers)
+    assert found[1] == found[0] == [-errno.EINVAL] * 4
+
+
+UNLIKE = ("/dev/null", "/dev/full", "/dev/zero", "/dev/urandom", "/proc/self/comm",
+          "/proc/self/mem", "/proc/self/oom_score_adj")  # fmt: skip
+READ_ONLY = ("/proc/self/status", "/proc/self/maps", "/proc/self/fdinfo/0", "/proc/self/mounts",
+             "/proc/self/mountinfo", "/proc/self/pagemap", "/proc/version", "/proc/meminfo",
+             "/proc/sys/fs/pipe-max-size", "/proc/self/cmdline")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UNLIKE + READ_ONLY)
+def test_what_is_not_moved_by_splice_is_refused(worlds: Worlds, path: str) -> None:
+    found = []
+    for world in worlds:
+        files = Files(world)
+        files.lay_out()
+        fd = world.open(path, os.O_RDWR if path in UNLIKE else os.O_RDONLY, 0)
+        answers = [world.raw(SPLICE, fd, 0, files.fds[">a"], 0, 1, NOW)]
+        answers.append(world.raw(SENDFILE, files.fds[">a"], fd, 0, 1))
+        if path in UNLIKE:
+            files.run((WRITE, ">b", ("at", TEXT), 1))
+            answers.append(world.raw(SPLICE, files.fds["<b"], 0, fd, 0, 1, NOW))
+        found.append(answers)
+    assert found[1] == found[0]
+
+
+def test_a_pair_that_cannot_be_stored_has_no_descriptors(worlds: Worlds) -> None:
+    for world in worlds:
+        assert world.raw(PIPE2, 8, 0) == world.raw(SOCKETPAIR, 1, 1, 0, 8) == -errno.EFAULT
+        free = world.open("/dev/null", os.O_RDONLY, 0)
+        world.close(free)
+        assert world.raw(PIPE2, 8, 0) == -errno.EFAULT
+        assert world.open("/dev/null", os.O_RDONLY, 0) == free
 
 
 # flags, mode, resolve, bytes of struct open_how, what follows its three numbers
