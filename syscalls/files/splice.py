@@ -43,6 +43,7 @@ CHUNK = 65536
 WRAP = 1 << 64
 DRAINED = ("fifo", "sock", "pidfd")  # what is read there is gone: sendfile cannot go back
 UNSPLICED = ("anon", "pidfd", "secret")
+SENT = ("file", "chr", "sock")
 SPLICE_NONBLOCK, SPLICE_FLAGS = 2, 15
 
 
@@ -181,7 +182,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
             return 0
     elif target.flags & O_APPEND or source.inode.kind in DRAINED or not source.inode.can_seek:
         raise SyscallError(errno.EINVAL)
-    if count and (source.inode.kind not in ("file", "chr") or not source.inode.splices & MAY_READ):
+    if count and (source.inode.kind not in SENT or not source.inode.splices & MAY_READ):
         raise SyscallError(errno.EINVAL)
     if isinstance(target.inode, PipeInode):
         done = _fill(source, start, target.inode, count)

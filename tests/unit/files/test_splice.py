@@ -176,6 +176,15 @@ def test_what_is_not_moved_by_splice_is_refused(worlds: Worlds, path: str) -> No
     assert found[1] == found[0]
 
 
+def test_sendfile_reads_a_socket_to_a_pipe(worlds: Worlds) -> None:
+    for world in worlds:
+        files = Files(world)
+        files.run((WRITE, "socket", ("at", TEXT), 20))
+        assert files.run((SENDFILE, ">a", "end", 0, 3))[0] == 3
+        assert files.run((READ, "<a", ("at", ROOM), 9))[1].endswith(bytes((0, 1, 2)) + bytes(1021))
+        assert files.run((SENDFILE, "other", "end", 0, 3))[0] == -errno.EINVAL
+
+
 def test_a_pair_that_cannot_be_stored_has_no_descriptors(worlds: Worlds) -> None:
     for world in worlds:
         assert world.raw(PIPE2, 8, 0) == world.raw(SOCKETPAIR, 1, 1, 0, 8) == -errno.EFAULT
