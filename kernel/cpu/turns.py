@@ -74,7 +74,7 @@ class Turns:
         """End a turn: count it, and act on what bounds processor time."""
         self.count(task)
         group = task.group
-        if group.timers or group.posix_timers or group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
+        if group.timers or group.clocked or group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
             cputime.look(group)
         self.running = None
 

@@ -26,7 +26,7 @@ class CpuClock(NamedTuple):
     def now(self) -> int:
         """Return the nanoseconds that have been used; all of time is a Python program's own."""
         owner = self.thread or self.group.leader
-        if owner.context is None and owner.alive:
+        if owner is not None and owner.context is None and owner.alive:
             return owner.kernel.clock.now_ns
         return self.group.time_ns if self.thread is None else self.thread.time_ns
 
@@ -34,7 +34,7 @@ class CpuClock(NamedTuple):
     def known(self) -> bool:
         """Whether there still is whom it counts for: not once that is forgotten."""
         owner = self.thread or self.group.leader
-        return owner.kernel.tasks.get(owner.pid) is owner
+        return owner is not None and owner.kernel.tasks.get(owner.pid) is owner
 
     def watch(self, one: CpuSleep | PosixTimer) -> None:
         """Look at one when a turn is over, from now on."""
