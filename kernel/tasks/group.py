@@ -284,11 +284,12 @@ class Group:
             self.drop_posix_timers()
         if self.tty is not None and self.sid == self.pid:
             self.tty.leader_left()
-        release_orphans(self)
         if leader.pid_ns.reaper is self:
             self._end_namespace(leader.pid_ns)
-        if self.children:
+        children = self.children
+        if children:
             self._orphan_children()
+        release_orphans(self, children)
         self.ended = 1
         if self.is_zombie:
             self._tell_of_end(leader)
@@ -356,17 +357,24 @@ class Group:
                 send(task, SigInfo(task.attributes.pdeath_signal, SI_USER, si_pid=parent.tgid))
 
     def _orphan_children(self) -> None:
-        """Hand the children over to a subreaper, to init, or to nobody where there is none."""
+        """Hand the children over to a subreaper, to init, or to nobody where there is none.
+
+        Nobody, and init, wait for no zombies. Source: reparent_leader() of Linux 6.18.
+        """
         heir = self._heir()
+        waits = heir is not None and heir is not self.kernel.tasks.init
         for child in list(self.children):
             child.move_to(heir)
             child.exit_signal = SIGCHLD
             child.tell_of_death(self.leader)
-            if child.is_zombie and (child.leader.trace is None or heir is None):
+            is_over = child.is_zombie and (child.leader.trace is None or heir is None)
+            if is_over and not waits:
                 child.reap()
             elif heir is not None:
                 heir.group.children.append(child)
                 heir.group.children.tell(child)
+                if is_over:
+                    child.tell_parent()
         self.children = Children()
 
     def _heir(self) -> Task | None:

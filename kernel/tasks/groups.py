@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
 
 if TYPE_CHECKING:
+    from pkern.kernel.tasks.children import Children
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
@@ -41,11 +42,14 @@ def signal_group(kernel: Machine, pgid: int, signo: int) -> None:
         send(task, SigInfo(signo, SI_KERNEL))
 
 
-def release_orphans(leaving: Group) -> None:
-    """Let stopped groups go on, hung up, that nobody else could: their last parent ends."""
+def release_orphans(leaving: Group, children: Children) -> None:
+    """Let stopped groups go on, hung up, that nobody else could: their last parent ends.
+
+    children: it had them, and whoever has adopted them may let them go on.
+    """
     parent, kernel = leaving.parent, leaving.kernel
     pgids: dict[int, None] = {}
-    for child in leaving.children if leaving.children else ():
+    for child in children if children else ():
         if child.pgid != leaving.pgid and child.sid == leaving.sid:
             pgids[child.pgid] = None
     family = parent.group if parent is not None else leaving

@@ -281,9 +281,12 @@ class Event(NamedTuple):
 def _eligible(task: Task, child: Group, options: int) -> bool:
     """Tell whether a wait is for this kind of child: one that tells of its end by SIGCHLD.
 
-    With __WNOTHREAD it is the thread's own child; else that of any thread of the process.
+    With __WNOTHREAD it is the thread's own child; else that of any thread of the process. A zombie
+    is only for who asks for ends.
     """
     if options & WNOTHREAD and child.parent is not task:
+        return False
+    if not options & WEXITED and child.is_zombie and child.leader.trace is None:
         return False
     if options & WALL:
         return True

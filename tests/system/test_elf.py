@@ -132,7 +132,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
         *("alarms", "pageflags", "timestamps", "packets", "oddmaps", "dispatch"),
         *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts", "encodings"),
-        *("refusedmaps", "voidtimers", "extended", "cpuclocks", "schedattr"),
+        *("refusedmaps", "voidtimers", "extended", "cpuclocks", "schedattr", "adopted"),
     ],
 )
 def test_same_output_as_on_the_host_for_the_same_user(

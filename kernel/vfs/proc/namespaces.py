@@ -47,6 +47,7 @@ LINKS: dict[str, Find] = {
     "user": lambda task: task.cred.user_ns,
     "uts": lambda task: task.nsproxy.uts,
 }
+OF_ZOMBIES = frozenset({LINKS["pid"], LINKS["user"]})  # until they are waited for
 
 
 class NsLink(ProcLink):
@@ -63,10 +64,11 @@ class NsLink(ProcLink):
 
     def _namespace(self, reader: Caller) -> Namespace:
         """Return it. Errors: EACCES, ENOENT (the task has ended)."""
-        need_tracer(self._of_task, task_of(reader, self.kernel))
-        if not self._of_task.alive:
+        task = self._of_task
+        need_tracer(task, task_of(reader, self.kernel))
+        if not task.alive and (self._find not in OF_ZOMBIES or task.is_reaped):
             raise SyscallError(errno.ENOENT)
-        return self._find(self._of_task)
+        return self._find(task)
 
     def readlink(self, task: Caller) -> str:
         return self._namespace(task).name

@@ -281,3 +281,15 @@ def test_a_file_system_ends_with_its_last_mount(kernel: Kernel) -> None:
     root.close(fd)
     kernel.vfs.table.sweep()
     assert len(kernel.vfs.table.file_systems) == before
+
+
+def test_a_zombie_still_has_a_pid_and_a_user_namespace(kernel: Kernel) -> None:
+    sys = Sys(kernel.spawn("root", uid=0, gid=0))
+    child = sys.fork()
+    pid = child.getpid()
+    child.task.exit(0)
+    for name in ("pid", "user"):
+        assert sys.readlink(f"/proc/{pid}/ns/{name}") == sys.readlink(f"/proc/self/ns/{name}")
+    for name in ("mnt", "pid_for_children", "uts"):
+        with pytest.raises(FileNotFoundError):
+            sys.readlink(f"/proc/{pid}/ns/{name}")
