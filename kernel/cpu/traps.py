@@ -117,9 +117,9 @@ def exception(task: Task, exit_: Any) -> None:
 
 
 def _is_unhandled(task: Task, signo: int) -> bool:
-    if task.trace is not None or not task.kernel.sysctl["debug.exception-trace"]:
+    if task.trace is not None or task.signals.sigaction(signo).handler not in (SIG_DFL, SIG_IGN):
         return False
-    return task.signals.sigaction(signo).handler in (SIG_DFL, SIG_IGN)
+    return bool(task.kernel.sysctl["debug.exception-trace"])
 
 
 def _log_segfault(task: Task, addr: int, error: int) -> None:

@@ -258,8 +258,15 @@ class Mm:
 
     def _copy(self, copy: Callable[..., int], serve: Serve, addr: int, buffer: Any) -> None:
         """Copy all of buffer, going on where a need interrupted it."""
+        result = copy(self.handle, addr, ffi.from_buffer(buffer), len(buffer))
+        if result < 0:
+            self._copy_on(result, copy, serve, addr, buffer)
+
+    def _copy_on(
+        self, result: int, copy: Callable[..., int], serve: Serve, addr: int, buffer: Any
+    ) -> None:
+        """Go on with a copy whose first try gave result, below 0."""
         where, left, attempt = ffi.from_buffer(buffer), len(buffer), 0
-        result = copy(self.handle, addr, where, left)
         while result < 0:
             done = int(self._memory.need.done)
             serve(result, attempt)
@@ -337,9 +344,11 @@ class Mm:
 
     # ---- on behalf of a system call ----
 
-    def _copy_for_call(self, copy: Callable[..., int], addr: int, buffer: Any) -> None:
+    def _copy_on_for_call(
+        self, result: int, copy: Callable[..., int], addr: int, buffer: Any
+    ) -> None:
         try:
-            self._copy(copy, self._serve_copy, addr, buffer)
+            self._copy_on(result, copy, self._serve_copy, addr, buffer)
         except MemoryFault:
             raise SyscallError(EFAULT) from None
 
@@ -347,7 +356,9 @@ class Mm:
         """Read a system call's argument. Errors: EFAULT, ENOMEM."""
         self.check_user(addr, nbytes)
         buffer = bytearray(nbytes)
-        self._copy_for_call(lib.user_read, addr, buffer)
+        result = lib.user_read(self.handle, addr, ffi.from_buffer(buffer), nbytes)
+        if result < 0:
+            self._copy_on_for_call(result, lib.user_read, addr, buffer)
         return bytes(buffer)
 
     def word_in(self, addr: int) -> int:
@@ -396,8 +407,11 @@ class Mm:
 
     def copy_out(self, addr: int, data: bytes) -> None:
         """Write a system call's result. Errors: EFAULT, ENOMEM."""
-        self.check_user(addr, len(data))
-        self._copy_for_call(lib.user_write, addr, data)
+        nbytes = len(data)
+        self.check_user(addr, nbytes)
+        result = lib.user_write(self.handle, addr, ffi.from_buffer(data), nbytes)
+        if result < 0:
+            self._copy_on_for_call(result, lib.user_write, addr, data)
 
     def copy_out_part(self, addr: int, data: bytes) -> int:
         """Write what can be written of a result, from its beginning; return how many bytes.
@@ -405,8 +419,13 @@ class Mm:
         Errors: EFAULT: nothing can; ENOMEM.
         """
         self.check_user(addr, 0)
+        result = lib.user_write(self.handle, addr, ffi.from_buffer(data), len(data))
+        return len(data) if result >= 0 else self._copy_out_on(result, addr, data)
+
+    def _copy_out_on(self, result: int, addr: int, data: bytes) -> int:
+        """Go on with copy_out_part() whose first try gave result, below 0."""
         try:
-            self._copy(lib.user_write, self._serve_copy, addr, data)
+            self._copy_on(result, lib.user_write, self._serve_copy, addr, data)
         except MemoryFault as fault:
             if fault.addr > addr:
                 return fault.addr - addr
