@@ -39,6 +39,7 @@ enum { PAGEMAP_PAGES = 64, PAGEMAP_SPAN = 96, MOST_SPANS = 1024 };
 enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
 enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
+enum { SIZES = 22 * 28 }; /* bytes from Size to Locked in smaps: no line of them is shorter */
 
 #define SHM_NAME "/dev/shm/pkern-conform."
 
@@ -307,7 +308,7 @@ static void remember_span(uint64_t start, uint64_t stop)
 /* Behind the lines that follow an area in smaps, from Size to VmFlags; in maps there are none. */
 static const char *behind_sizes(const char *line)
 {
-	return *line == 'S' ? after(after(line, 'V'), '\n') : line;
+	return *line == 'S' ? after(after(line + SIZES, 'V'), '\n') : line;
 }
 
 /* Keep the areas within the window, and the lines that follow each in smaps. */
