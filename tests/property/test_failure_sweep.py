@@ -318,6 +318,8 @@ BY_HAND: dict[str, tuple[int, ...]] = {
     "madvise": (BASE, 8 * PAGE, 4),
     "shmget": (0, 4 * PAGE, 0o1600),
     "socketpair": (1, 1, 0, FRESH),
+    "pipe": (FRESH,),
+    "pipe2": (FRESH, 0),
     "mq_open": (TEXT + 5, 0o102, 0o600, 0),
     "mq_unlink": (TEXT + 5,),
     "mq_timedsend": (3, FRESH, 8, 0, 0),
