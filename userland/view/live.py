@@ -99,7 +99,7 @@ class Watcher:
         seconds = kernel.clock.now_ns / 1e9
         lines = bytes(self._output).decode(errors="replace").splitlines()
         return Picture(
-            f"{self._title}: {seconds:.6f} s, {len(kernel.tasks)} tasks, {kernel.memory.rmap}",
+            f"{self._title}: {seconds:.6f} s, tasks: {len(kernel.tasks)}, {kernel.memory.rmap}",
             cells,
             each,
             tuple(areas[:MOST_AREAS]),
