@@ -16,22 +16,15 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "../draws.h"
 
 #define PIPES 4 /* two plain ones, one of packets, a FIFO */
 #define ROOM (80 << 10)
-#define N(table) (sizeof(table) / sizeof(*(table)))
 
-static uint32_t state;
 static int broken, file, out, zero, null, events;
 static int ends[PIPES][2];
 static unsigned char *text, *room, *given; /* each with a page behind it that is not there */
 static char fifo[200];
-
-static unsigned chance(unsigned below)
-{
-	state = state * 1664525 + 1013904223;
-	return (state >> 8) % below;
-}
 
 static const int sizes[] = { 0,    1,    3,    100,  904,  1000,  2000,  3192,  3996, 4095,
 			     4096, 4097, 5000, 8192, 9000, 20000, 65536, 70000, 1,    100 };
@@ -39,23 +32,6 @@ static const int sizes[] = { 0,    1,    3,    100,  904,  1000,  2000,  3192,  
 static int size(void) { return sizes[chance(N(sizes))]; }
 
 static void on_broken(int signo) { broken += signo == SIGPIPE; }
-
-static unsigned hash(const unsigned char *at, long n)
-{
-	unsigned h = 2166136261;
-	while (n-- > 0)
-		h = (h ^ *at++) * 16777619;
-	return h;
-}
-
-static unsigned char *fenced(size_t bytes)
-{
-	unsigned char *at =
-		mmap(0, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(at + bytes, 4096, PROT_NONE);
-	memset(at, 7, bytes);
-	return at;
-}
 
 static void watch(int pipe)
 {

@@ -17,39 +17,16 @@
 #include <sys/uio.h>
 #include <linux/sockios.h>
 #include <unistd.h>
+#include "../draws.h"
 
 #define KINDS 5
 #define ROOM (64 << 10)
-#define N(table) (sizeof(table) / sizeof(*(table)))
 
-static uint32_t state;
 static int ends[KINDS][2];
 static unsigned char *text, *room; /* each with a page behind it that is not there */
 
-static unsigned chance(unsigned below)
-{
-	state = state * 1664525 + 1013904223;
-	return (state >> 8) % below;
-}
-
 static const int sizes[] = { 0, 1, 2, 3, 5, 10, 10, 20, 30, 50, 100, 300, 1000, 4000 };
 static int size(void) { return sizes[chance(N(sizes))]; }
-
-static unsigned hash(const unsigned char *at, long n)
-{
-	unsigned h = 2166136261;
-	while (n-- > 0)
-		h = (h ^ *at++) * 16777619;
-	return h;
-}
-
-static unsigned char *fenced(size_t bytes)
-{
-	unsigned char *at =
-		mmap(0, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(at + bytes, 4096, PROT_NONE);
-	return at;
-}
 
 static void by_loopback(int *pair, int type)
 {

@@ -7,18 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void show(const char *what, int status)
-{
-	if (WIFEXITED(status))
-		printf("%s: exited %d\n", what, WEXITSTATUS(status));
-	else if (WIFSIGNALED(status))
-		printf("%s: killed %d\n", what, WTERMSIG(status));
-	else if (WIFSTOPPED(status))
-		printf("%s: stopped %d\n", what, WSTOPSIG(status));
-	else if (WIFCONTINUED(status))
-		printf("%s: continued\n", what);
-}
+#include "../ended.h"
 
 static void zombies(void)
 {

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../ended.h"
 
 extern char **environ;
 static volatile int children;
@@ -26,18 +27,6 @@ static void on_child(int signo, siginfo_t *info, void *context)
 	if (info->si_code != CLD_EXITED && info->si_code != CLD_KILLED &&
 	    info->si_code != CLD_STOPPED && info->si_code != CLD_CONTINUED)
 		children += 1000;
-}
-
-static void show(const char *what, int status)
-{
-	if (WIFEXITED(status))
-		printf("%s: exited %d\n", what, WEXITSTATUS(status));
-	else if (WIFSIGNALED(status))
-		printf("%s: killed %d\n", what, WTERMSIG(status));
-	else if (WIFSTOPPED(status))
-		printf("%s: stopped %d\n", what, WSTOPSIG(status));
-	else if (WIFCONTINUED(status))
-		printf("%s: continued\n", what);
 }
 
 static void waiting(void)
