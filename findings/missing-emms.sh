@@ -11,10 +11,7 @@ deb qemu-user-static 1:7.2+dfsg-
 gcc -static -o native "$HERE/native.c"
 cat >t.py <<'P'
 import struct
-from machine import control, native, unicorn
-
-def qemu(code, data):
-    return native(code, data, "root/usr/bin/qemu-x86_64-static")
+from machine import control, native, qemu, unicorn
 
 TEN, PI = "c703 0a000000 db03", "d9eb"  # mov dword [rbx],10; fild [rbx]; and fldpi
 for name, op in (

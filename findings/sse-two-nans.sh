@@ -11,10 +11,7 @@ deb qemu-user-static 1:7.2+dfsg-
 gcc -static -o native "$HERE/native.c"
 cat >t.py <<'P'
 import struct
-from machine import control, native, unicorn
-
-def qemu(code, data):
-    return native(code, data, "root/usr/bin/qemu-x86_64-static")
+from machine import control, native, qemu, unicorn
 
 QUIET, MINUS, SIGNALLING = 0x7FF8000000000002, 0xFFF8000000000001, 0x7FF0000000000003
 MASKED = "c7432c 801f0000 0fae532c"  # ldmxcsr, by way of [rbx+44]

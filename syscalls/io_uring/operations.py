@@ -212,6 +212,7 @@ OPERATIONS: dict[int, Operation] = {
     ),
     55: Operation(transfers.ftruncate, ("op_flags", "addr", "length", *BUFFER, "addr3")),
     56: Operation(talking.bind, ("length", "op_flags", *BUFFER)),
+    57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
     59: Operation(waiting.epoll_wait, ("off", "op_flags", *BUFFER)),
     60: Operation(
         transfers.readv_fixed,
@@ -225,7 +226,6 @@ OPERATIONS: dict[int, Operation] = {
         prepare=transfers.take_parts,
         whole=transfers.bytes_of_vectors,
     ),
-    57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
     62: Operation(
         transfers.pipe, ("fd", "off", "addr3"), takes_file=WITHOUT, check=transfers.check_pipe
     ),

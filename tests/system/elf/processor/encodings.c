@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "../told.h"
 
 #define PAGE 4096
 #define NOP 0x90
@@ -17,26 +18,8 @@
 #define URETPROBE 335
 #define UPROBE 336
 
-static sigjmp_buf back;
 static unsigned char *page;
 static char stack[1 << 16];
-static struct {
-	int signo, code, addressed;
-	long error, trap, ip;
-} told;
-
-static void tell(int signo, siginfo_t *info, void *context)
-{
-	const greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-
-	told.signo = signo;
-	told.code = info->si_code;
-	told.error = regs[REG_ERR];
-	told.trap = regs[REG_TRAPNO];
-	told.ip = regs[REG_RIP] - (long)page;
-	told.addressed = info->si_addr == (void *)regs[REG_RIP];
-	siglongjmp(back, 1);
-}
 
 #define BYTES(...) { __VA_ARGS__ }, sizeof((unsigned char[]){ __VA_ARGS__ })
 #define SELECTOR(number) 0xb9, (number) & 0xff, (number) >> 8, 0, 0 /* mov $number, %ecx */
@@ -174,7 +157,7 @@ static void make(const struct encoding *e)
 	printf("%s: signal %d code %d error %#lx vector %ld", e->name, told.signo, told.code,
 	       told.error, told.trap);
 	if (told.trap != 1)
-		printf(" at %ld%s", told.ip, told.addressed ? ", told" : "");
+		printf(" at %ld%s", told.ip - (long)page, told.addressed ? ", told" : "");
 	printf("\n");
 }
 

@@ -8,29 +8,12 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "../told.h"
 
 #define PAGE 4096
 #define RET 0xc3
 
 enum access { READ, WRITE, EXEC };
-
-static sigjmp_buf back;
-static struct {
-	int signo, code;
-	long error, trap, cr2;
-} told;
-
-static void tell(int signo, siginfo_t *info, void *context)
-{
-	const greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-
-	told.signo = signo;
-	told.code = info->si_code;
-	told.error = regs[REG_ERR];
-	told.trap = regs[REG_TRAPNO];
-	told.cr2 = regs[REG_CR2];
-	siglongjmp(back, 1);
-}
 
 static void try(const char *name, volatile char *at, enum access access)
 {
