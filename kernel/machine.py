@@ -30,7 +30,7 @@ from pkern.kernel.numbers import is_decimal
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.kernel.tasks.futex_pi import Locks
+from pkern.kernel.tasks.locks.futex_pi import Locks
 from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
@@ -421,11 +421,11 @@ class Kernel:
 
     def tell_owner(self, file: File, fd: int, code: int, band: int) -> None:
         """Tell a file's owner what it has become ready for (O_ASYNC)."""
-        late.load("pkern.kernel.tasks.owners").tell_ready(self, file, fd, code, band)
+        late.load("pkern.kernel.tasks.signal.owners").tell_ready(self, file, fd, code, band)
 
     def tell_urgent(self, file: File) -> None:
         """Tell a socket's owner that urgent data has come."""
-        late.load("pkern.kernel.tasks.owners").tell_urgent(self, file)
+        late.load("pkern.kernel.tasks.signal.owners").tell_urgent(self, file)
 
     def running(self) -> Task | None:
         """Return the task on the processor, if a program in machine code is."""

@@ -37,8 +37,8 @@ _HOMES = {
     "Branch": ("pkern.kernel.branch", "Branch"),
     "Snapshot": ("pkern.kernel.branch", "Snapshot"),
     # what happens: signals, lines of the log, the end of a program
-    "Signal": ("pkern.kernel.tasks.signames", "Signal"),
-    "SigInfo": ("pkern.kernel.tasks.signals", "SigInfo"),
+    "Signal": ("pkern.kernel.tasks.signal.signames", "Signal"),
+    "SigInfo": ("pkern.kernel.tasks.signal.signals", "SigInfo"),
     "LogRecord": ("pkern.kernel.log", "Record"),
     "Completed": ("pkern.userland.runner", "Completed"),
     # what a kernel hands out

@@ -15,8 +15,8 @@ from pkern.kernel.errors import TaskKilled as TaskKilled
 from pkern.kernel.log import Record as _Record
 from pkern.kernel.machine import Kernel as Kernel
 from pkern.kernel.mm.mm import Vma as Vma
-from pkern.kernel.tasks.signals import SigInfo as SigInfo
-from pkern.kernel.tasks.signames import Signal as Signal
+from pkern.kernel.tasks.signal.signals import SigInfo as SigInfo
+from pkern.kernel.tasks.signal.signames import Signal as Signal
 from pkern.kernel.tasks.task import Task as Task
 from pkern.userland.program import Sys as Sys
 from pkern.userland.runner import Completed as Completed

@@ -23,7 +23,7 @@ from typing import Any
 from pkern import syscalls
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls import constants, entropy, info
 from pkern.syscalls.abi import MASK, signed32

@@ -4,7 +4,7 @@
 import os
 from typing import Any, Final, TypeAlias
 
-from pkern.kernel.tasks.signals import Action
+from pkern.kernel.tasks.signal.signals import Action
 from pkern.kernel.tasks.task import Task
 from pkern.syscalls.files.stat import Stat
 from pkern.syscalls.files.stat import Time

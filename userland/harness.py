@@ -17,7 +17,7 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.deadlock import Deadlock
 from pkern.kernel.cpu.scheduler import EngineError, Scheduler
 from pkern.kernel.errors import KernelPanic
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.syscalls import TABLE
 from pkern.userland.failures import own_traceback, status_of
 from pkern.userland.given import Given

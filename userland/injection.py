@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal, plain_number
-from pkern.kernel.tasks.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES

@@ -16,8 +16,8 @@ from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import function
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.signals import SIGKILL
+from pkern.kernel.tasks.program import exec as execution
+from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_TRUNC

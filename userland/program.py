@@ -27,7 +27,7 @@ from pkern.kernel.errors import (
     TaskKilled,
 )
 from pkern.kernel.tasks.clone import fork
-from pkern.kernel.tasks.signals import SIGINT, SIGKILL, SigInfo
+from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL, SigInfo
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.wait import Replaced, outside
 from pkern.syscalls import abi

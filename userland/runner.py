@@ -19,8 +19,8 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import MOST_ID, Kernel
-from pkern.kernel.tasks.signals import SIGKILL, SigInfo
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import SIGKILL, SigInfo
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.vfs.proc.maps import maps_of
 from pkern.syscalls.strace.tracer import Tracer
 from pkern.userland.given import Given, Layer, Limit, nanoseconds_of

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from pkern.kernel.cpu import restart, watchpoints
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.tasks import news, rseq, signals
+from pkern.kernel.tasks import news
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.news import CLD_CONTINUED, CLD_STOPPED
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.registers import rseq
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.signals import (
     SI_KERNEL,
     SIGCONT,
     SIGKILL,
@@ -165,7 +167,7 @@ def _handle(task: Task, info: SigInfo) -> None:
     if task.thread.may_restart:
         restart.end_for_handler(task, action.flags)
     try:
-        load("pkern.kernel.tasks.sigframe").setup(task, info, action)
+        load("pkern.kernel.tasks.signal.sigframe").setup(task, info, action)
     except (SyscallError, MemoryFault):
         _die_on_stack(task, info)
         return

@@ -6,8 +6,8 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.listener import CONTINUE
-from pkern.kernel.tasks.seccomp import (
+from pkern.kernel.tasks.filter.listener import CONTINUE
+from pkern.kernel.tasks.filter.seccomp import (
     ACTION_BITS,
     DATA_BITS,
     ERRNO,
@@ -18,7 +18,7 @@ from pkern.kernel.tasks.seccomp import (
     USER_NOTIF,
     data_of,
 )
-from pkern.kernel.tasks.signals import SigInfo, force
+from pkern.kernel.tasks.signal.signals import SigInfo, force
 from pkern.kernel.tasks.thread import GIVEN_AWAY, WORD, entry_by_number
 from pkern.kernel.tasks.trace import Event
 

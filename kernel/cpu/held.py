@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.late import load
-from pkern.kernel.tasks import signals
+from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.thread import WORD, entry_of
 from pkern.kernel.tasks.trace import At, Calls, Steps, trap
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Made
     from pkern.kernel.tasks.trace import Trace
@@ -33,7 +33,7 @@ def enter(task: Task, call: Made) -> None:
     """Hold the task before a call if its tracer asked for that, or make it if it may be."""
     trace = task.trace
     if task.dispatch is not None:
-        dispatch = load("pkern.kernel.tasks.dispatch")
+        dispatch = load("pkern.kernel.tasks.filter.dispatch")
         if dispatch.catch(task, task.dispatch, call[0]):
             return
     if trace is not None and trace.calls is not Calls.RUN:

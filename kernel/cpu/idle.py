@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks import signals
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
 from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.signals import SA_RESTART
+from pkern.kernel.tasks.signal.signals import SA_RESTART
 from pkern.kernel.tasks.thread import NO_CALL, entry_of
 from pkern.kernel.wait import RESTARTS, Restart
 

@@ -44,7 +44,7 @@ from pkern.kernel.cpu.turns import Turns
 from pkern.kernel.cpu.unfinished import Unfinished
 from pkern.kernel.errors import TaskKilled
 from pkern.kernel.tasks.kin import is_plain
-from pkern.kernel.tasks.signals import SIGKILL
+from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.wait import WouldBlock
 

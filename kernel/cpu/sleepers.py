@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.tasks.futex import PrivateWord, Sleeper
+from pkern.kernel.tasks.locks.futex import PrivateWord, Sleeper
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.core import lib
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.log import KERN_INFO
-from pkern.kernel.tasks import signals
-from pkern.kernel.tasks.elf import TASK_SIZE
-from pkern.kernel.tasks.signals import SI_KERNEL, SIG_DFL, SIG_IGN, SigInfo
+from pkern.kernel.tasks.program.elf import TASK_SIZE
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIG_DFL, SIG_IGN, SigInfo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.tasks import cputime
 from pkern.kernel.tasks.thread import NO_CALL
+from pkern.kernel.tasks.times import cputime
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Processor

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu import held, restart
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SA_RESTART, SIGKILL, Fate
+from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.delivery import Delivery
     from pkern.kernel.cpu.observer import Observed
     from pkern.kernel.cpu.sleepers import Sleepers
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 SIGRETURN = 15

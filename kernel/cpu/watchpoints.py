@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks import signals
+from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.trace import Steps, trap
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
+    from pkern.kernel.tasks.registers.debugregs import DebugRegisters, Watch
     from pkern.kernel.tasks.task import Task
 
 TRAP_HWBKPT = 4

@@ -15,10 +15,10 @@ from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.log import KERN_WARNING
 from pkern.kernel.tasks.attributes import DUMP_NONE, DUMP_ROOT
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signal.signals import Signal
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 DUMPING = frozenset(

@@ -22,7 +22,7 @@ from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
     from pkern.kernel.dump.writer import Writer
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 PAGE_SIZE = 4096

@@ -9,16 +9,16 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkern.kernel.tasks import xstate
-from pkern.kernel.tasks.sigframe import pack_siginfo
+from pkern.kernel.tasks.registers import xstate
+from pkern.kernel.tasks.registers.userregs import pack_regs, user_regs
+from pkern.kernel.tasks.signal.sigframe import pack_siginfo
 from pkern.kernel.tasks.thread import WORD
-from pkern.kernel.tasks.userregs import pack_regs, user_regs
 from pkern.kernel.vfs.mapped import name_of
 from pkern.kernel.wait import RESTARTS
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 NT_PRSTATUS, NT_FPREGSET, NT_PRPSINFO, NT_AUXV, NT_X86_XSTATE, NT_X86_XSAVE_LAYOUT = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.clock import SECOND
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 PIPE = "|"

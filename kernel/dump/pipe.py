@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.clone import fork
+from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.pipe import PipeInode, make_pipe
 

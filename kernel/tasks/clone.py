@@ -22,7 +22,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.namespaces.base import ALL_FLAGS
-from pkern.kernel.tasks.signals import SIGCHLD, SIGKILL
+from pkern.kernel.tasks.signal.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.undo import Undo
 

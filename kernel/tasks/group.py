@@ -27,7 +27,7 @@ from pkern.kernel.tasks.attributes import IoCounters
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.groups import release_orphans
 from pkern.kernel.tasks.rlimits import LIMITS, Rlimits
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.signal.signals import (
     SI_KERNEL,
     SI_USER,
     SIGCHLD,
@@ -41,11 +41,11 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
-    from pkern.kernel.tasks.cpu_clocks import CpuSleep
     from pkern.kernel.tasks.machine import Machine
-    from pkern.kernel.tasks.posix_timers import PosixTimer, PosixTimers
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Interval
+    from pkern.kernel.tasks.times.cpu_clocks import CpuSleep
+    from pkern.kernel.tasks.times.posix_timers import PosixTimer, PosixTimers
     from pkern.kernel.tasks.trace import Trace
 
 

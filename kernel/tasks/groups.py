@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, send
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.children import Children

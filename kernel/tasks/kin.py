@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks import cputime
+from pkern.kernel.tasks.times import cputime
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks import signals
-from pkern.kernel.tasks.signals import SA_NOCLDSTOP, SIGCHLD, SigInfo
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.signals import SA_NOCLDSTOP, SIGCHLD, SigInfo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -14,7 +14,7 @@ from pkern.kernel.namespaces.pid import FIRST_NUMBER
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Scheduler
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 RESERVED_PIDS = 300  # where pids begin again behind pid_max

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
-from pkern.kernel.tasks import robust
-from pkern.kernel.tasks.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoContext, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
-from pkern.kernel.tasks.futex import PrivateWord
 from pkern.kernel.tasks.group import Group, Times
+from pkern.kernel.tasks.locks import robust
+from pkern.kernel.tasks.locks.futex import PrivateWord
 from pkern.kernel.tasks.rlimits import Rlimits
-from pkern.kernel.tasks.signals import SIGCHLD, Handlers, Signals, retarget
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
+from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
     from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
-    from pkern.kernel.tasks.dispatch import Dispatch
-    from pkern.kernel.tasks.exec import Program
+    from pkern.kernel.tasks.filter.dispatch import Dispatch
+    from pkern.kernel.tasks.filter.seccomp import Seccomp
     from pkern.kernel.tasks.machine import Face, Machine
     from pkern.kernel.tasks.nsproxy import Nsproxy
-    from pkern.kernel.tasks.seccomp import Seccomp
+    from pkern.kernel.tasks.program.exec import Program
     from pkern.kernel.tasks.thread import Made
     from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.vfs.anon.pidfd import PidInode

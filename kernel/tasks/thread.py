@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi
-from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
-from pkern.kernel.tasks.rseq import Area
+from pkern.kernel.tasks.registers.rseq import Area
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.debugregs import DebugRegisters, Watch
+    from pkern.kernel.tasks.registers.debugregs import DebugRegisters, Watch
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks import news
 from pkern.kernel.tasks.news import CLD_STOPPED, CLD_TRAPPED
-from pkern.kernel.tasks.signals import SI_KERNEL, SI_USER, SIGTRAP, SigInfo
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SI_USER, SIGTRAP, SigInfo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -89,7 +89,7 @@ class Terminal(Stream):
 
     def restore(self) -> None:
         """Give the host's terminal its first settings back, and the host its signals."""
-        from pkern.kernel.tasks.foreground import is_another_s  # at an end only
+        from pkern.kernel.tty.foreground import is_another_s  # at an end only
 
         if not is_another_s(self.fd):
             self._settle()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.groups import is_orphaned, members, signal_group
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, send
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

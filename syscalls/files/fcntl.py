@@ -12,7 +12,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable, load
 from pkern.kernel.tasks.groups import members
-from pkern.kernel.tasks.signals import NSIG
+from pkern.kernel.tasks.signal.signals import NSIG
 from pkern.kernel.vfs.file import (
     CLOEXEC,
     F_OWNER_PGRP,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import set_blocked
+from pkern.kernel.tasks.signal.signals import set_blocked
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.wait import Restart, WouldBlock

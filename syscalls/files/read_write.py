@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
+from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.elf import TASK_SIZE
+from pkern.kernel.tasks.program.elf import TASK_SIZE
 from pkern.kernel.tasks.thread import HALF
 from pkern.syscalls import abi
 from pkern.syscalls.ia32 import bundles, files, signals, tasks, waits

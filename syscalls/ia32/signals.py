@@ -11,8 +11,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import sigframe
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.signal import sigframe
+from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SA_NODEFER,
     SA_RESETHAND,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import NSIG
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.tasks.thread import INT80, entry_of
 from pkern.kernel.tasks.trace import SYSGOOD
 from pkern.syscalls.abi import signed32

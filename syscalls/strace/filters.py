@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from pkern.kernel.numbers import is_decimal
-from pkern.kernel.tasks.signals import NSIG
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import NSIG
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.classes import CLASSES
 

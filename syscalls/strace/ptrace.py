@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from pkern.kernel.tasks import userregs
+from pkern.kernel.tasks.registers import userregs
 from pkern.syscalls.flags import PTRACE, PTRACE_OPTIONS
 from pkern.syscalls.strace.decode import (
     Decoder,

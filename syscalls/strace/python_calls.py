@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SIG_DFL, SIG_IGN, Sigaction
+from pkern.kernel.tasks.signal.signals import SIG_DFL, SIG_IGN, Sigaction
 from pkern.syscalls.files.mount_tree import MOUNT_ATTR
 from pkern.syscalls.table import TABLE, Kind
 

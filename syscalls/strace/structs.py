@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 
 from pkern.kernel.tasks.credentials import CAPS
-from pkern.kernel.tasks.signals import SI_QUEUE, SYNCHRONOUS, SigInfo
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import SI_QUEUE, SYNCHRONOUS, SigInfo
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.flags import (
     AT_FLAGS,

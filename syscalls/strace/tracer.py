@@ -20,7 +20,7 @@ from weakref import WeakSet
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.tasks.signals import SigInfo
+from pkern.kernel.tasks.signal.signals import SigInfo
 from pkern.kernel.wait import RegistersSet, Replaced, Restart, WouldBlock
 from pkern.syscalls.abi import Raw
 from pkern.syscalls.numbers import NAMES, NUMBERS

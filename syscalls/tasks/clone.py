@@ -43,7 +43,7 @@ from pkern.kernel.tasks.clone import clone as make_task
 from pkern.kernel.tasks.clone import (
     fork as make_process,
 )
-from pkern.kernel.tasks.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
+from pkern.kernel.tasks.signal.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
 from pkern.kernel.values import NamedTuple

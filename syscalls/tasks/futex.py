@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.futex import (
+from pkern.kernel.tasks.locks.futex import (
     ALL_BITS,
     Sleeper,
     need_plain,

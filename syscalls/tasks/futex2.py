@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.policy import DEFAULT
-from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
+from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import duration_in, machines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.futex import ALL_BITS, key_of, private_key, word_at
+from pkern.kernel.tasks.locks.futex import ALL_BITS, key_of, private_key, word_at
 from pkern.syscalls.clocks import TIME_PAIR, duration_in, machines
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""futex(2) on locks that know their owner; kernel/tasks/futex_pi.py knows who waits for them."""
+"""futex(2) on locks that know their owner.
+
+Who waits for them is known in kernel/tasks/locks/futex_pi.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.futex import ALL_BITS, Sleeper, set_word, sleepers_of, word_at
-from pkern.kernel.tasks.futex_pi import TID_MASK, WAITERS, Lock, Waiter
+from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper, set_word, sleepers_of, word_at
+from pkern.kernel.tasks.locks.futex_pi import TID_MASK, WAITERS, Lock, Waiter
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import pass_time

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
-from pkern.kernel.tasks.robust import HEAD
-from pkern.kernel.tasks.rseq import SIZE, Area, enter, leave
+from pkern.kernel.tasks.locks.robust import HEAD
+from pkern.kernel.tasks.registers.rseq import SIZE, Area, enter, leave
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, syscall
 

@@ -12,9 +12,16 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError, TaskKilled
-from pkern.kernel.tasks import exec as execution
-from pkern.kernel.tasks.exec import Wanted
-from pkern.kernel.tasks.signals import SI_USER, SIGCHLD, SIGSEGV, SIGTRAP, SigInfo, send_to_thread
+from pkern.kernel.tasks.program import exec as execution
+from pkern.kernel.tasks.program.exec import Wanted
+from pkern.kernel.tasks.signal.signals import (
+    SI_USER,
+    SIGCHLD,
+    SIGSEGV,
+    SIGTRAP,
+    SigInfo,
+    send_to_thread,
+)
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
@@ -32,8 +39,8 @@ from pkern.syscalls.files.at import (
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.exec import Strings
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.program.exec import Strings
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
 

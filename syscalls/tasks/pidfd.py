@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import NSIG, SI_TKILL, SI_USER, SigInfo, send, send_to_thread
+from pkern.kernel.tasks.signal.signals import NSIG, SI_TKILL, SI_USER, SigInfo, send, send_to_thread
 from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD
 from pkern.kernel.vfs.proc.procfs import TaskDir
 from pkern.syscalls.abi import INT_BITS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.posix_timers import (
+from pkern.kernel.tasks.signal.signals import NSIG, queued_of
+from pkern.kernel.tasks.times.posix_timers import (
     SIGEV_NONE,
     SIGEV_SIGNAL,
     SIGEV_THREAD,
@@ -16,7 +17,6 @@ from pkern.kernel.tasks.posix_timers import (
     PosixTimer,
     PosixTimers,
 )
-from pkern.kernel.tasks.signals import NSIG, queued_of
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
     CPU_CLOCKS,

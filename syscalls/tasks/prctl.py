@@ -16,8 +16,8 @@ from pkern.kernel.tasks.credentials import (
     SECURE_KEEP_CAPS,
     SECURE_NO_CAP_AMBIENT_RAISE,
 )
-from pkern.kernel.tasks.dispatch import asked_for
-from pkern.kernel.tasks.seccomp import FILTER, STRICT
+from pkern.kernel.tasks.filter.dispatch import asked_for
+from pkern.kernel.tasks.filter.seccomp import FILTER, STRICT
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.ids import commit
 from pkern.syscalls.tasks.seccomp import set_filter, set_strict

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.credentials import Ids
-from pkern.kernel.tasks.dispatch import EXCLUSIVE, asked_for
-from pkern.kernel.tasks.sigframe import pack_siginfo, unpack_siginfo
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.filter.dispatch import EXCLUSIVE, asked_for
+from pkern.kernel.tasks.registers.userregs import REGS, pack_regs, unpack_regs
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.sigframe import pack_siginfo, unpack_siginfo
+from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SI_KERNEL,
     SIGKILL,
@@ -35,7 +36,6 @@ from pkern.kernel.tasks.trace import (
     Trace,
     is_held,
 )
-from pkern.kernel.tasks.userregs import REGS, pack_regs, unpack_regs
 from pkern.kernel.vfs.proc.mmfile import space_of
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks import tracee as view

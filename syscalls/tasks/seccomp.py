@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.listener import CONTINUE, Listener, Notice, open_listener
-from pkern.kernel.tasks.seccomp import (
+from pkern.kernel.tasks.filter.listener import CONTINUE, Listener, Notice, open_listener
+from pkern.kernel.tasks.filter.seccomp import (
     ACTIONS,
     FILTER,
     MOST_INSTRUCTIONS,

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SIGCHLD, SYNCHRONOUS, UNBLOCKABLE_MASK, SigInfo
+from pkern.kernel.tasks.signal.signals import SIGCHLD, SYNCHRONOUS, UNBLOCKABLE_MASK, SigInfo
 from pkern.kernel.vfs.anon.signalfd import RECORD_BYTES, SignalInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
 from pkern.syscalls.abi import signed32

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.cpu_clocks import CpuClock
+from pkern.kernel.tasks.times.cpu_clocks import CpuClock
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
     CLOCK_FD,

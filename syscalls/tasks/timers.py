@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.cpu_clocks import CpuSleep
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo, Signal, send
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, Signal, send
 from pkern.kernel.tasks.thread import Interval
+from pkern.kernel.tasks.times.cpu_clocks import CpuSleep
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,

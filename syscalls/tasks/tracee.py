@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import xstate
-from pkern.kernel.tasks.debugregs import NO_DEBUG
-from pkern.kernel.tasks.elf import TASK_SIZE
-from pkern.kernel.tasks.thread import entry_of
-from pkern.kernel.tasks.trace import ENTERED, LEFT, SYSGOOD
-from pkern.kernel.tasks.userregs import (
+from pkern.kernel.tasks.program.elf import TASK_SIZE
+from pkern.kernel.tasks.registers import xstate
+from pkern.kernel.tasks.registers.debugregs import NO_DEBUG
+from pkern.kernel.tasks.registers.userregs import (
     CONSTANT_REGS,
     REGS,
     USER_REGS,
@@ -25,6 +23,8 @@ from pkern.kernel.tasks.userregs import (
     unpack_regs,
     user_regs,
 )
+from pkern.kernel.tasks.thread import entry_of
+from pkern.kernel.tasks.trace import ENTERED, LEFT, SYSGOOD
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from elftools.elf.elffile import ELFFile
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.registers.userregs import USER_REGS
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.tasks.userregs import USER_REGS
 from pkern.userland.machine_code import captured, put_program, spawn_program
 from tests.system.conftest import Compile, Machine, same_as_host
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.signal.signals import (
     SIGFPE,
     SIGILL,
     SIGINT,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.machine import Kernel
     from pkern.kernel.tasks.group import Group
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.wait import WouldBlock
     from pkern.syscalls.strace.tracer import Tracer
@@ -91,7 +91,7 @@ def page(kernel: Kernel, task: Task | None, given: Given, ending: Ending, signo:
 
 
 def _signal_name(signo: int) -> str | None:
-    from pkern.kernel.tasks.signames import Signal
+    from pkern.kernel.tasks.signal.signames import Signal
 
     return Signal(signo).name if signo else None
 

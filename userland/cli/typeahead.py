@@ -14,7 +14,7 @@ import atexit
 import os
 import termios
 
-from pkern.kernel.tasks.foreground import is_another_s
+from pkern.kernel.tty.foreground import is_another_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

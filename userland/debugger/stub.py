@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkern.kernel.cpu.stops import Kind
 from pkern.kernel.errors import MemoryFault, SyscallError
-from pkern.kernel.tasks.sigframe import pack_siginfo
+from pkern.kernel.tasks.signal.sigframe import pack_siginfo
 from pkern.userland.debugger import registers
 from pkern.userland.debugger.files import Files
 from pkern.userland.debugger.monitor import monitor
@@ -26,7 +26,7 @@ from pkern.userland.debugger.signals import FROM_GDB, TO_GDB
 from pkern.userland.debugger.target import Catches, Place, Target, matches
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.signals import SigInfo
+    from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
 
 SIGTRAP, SIGINT = 5, 2

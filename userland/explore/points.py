@@ -38,7 +38,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.futex import key_of, private_key
+from pkern.kernel.tasks.locks.futex import key_of, private_key
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:

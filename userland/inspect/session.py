@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.numbers import is_decimal
-from pkern.kernel.tasks.signals import SIGKILL
+from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.values import NamedTuple
 from pkern.userland.inspect.stops import points_called
 from pkern.userland.inspect.words import Asker, BadQuestion, Condition, help_text

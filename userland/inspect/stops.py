@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.inspect.breaks import always
 from pkern.kernel.numbers import is_decimal
-from pkern.kernel.tasks.signals import Fate, SigInfo
+from pkern.kernel.tasks.signal.signals import Fate, SigInfo
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.numbers import NAMES

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.userland.given import Given, Layer
 from pkern.userland.harness import (
     FAILED,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pkern.kernel.branch import BranchEnded
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.vfs.walk import Last
 from pkern.userland.harness import FAILED, Changer, run_to_end
 from pkern.userland.machine_code import start_init

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pkern.kernel.clock import NEVER_NS
-from pkern.kernel.tasks.altstack import NO_ALT_STACK
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
+from pkern.kernel.tasks.signal.signals import (
     SA_NOCLDSTOP,
     SA_NOCLDWAIT,
     SI_USER,
@@ -23,7 +23,7 @@ from pkern.kernel.tasks.signals import (
     SIGCHLD,
     SigInfo,
 )
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.userland.program import Sys
 from pkern.userland.uml import (
     file_calls,

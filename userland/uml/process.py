@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pkern.kernel.tasks.altstack import NO_ALT_STACK, AltStack
-from pkern.kernel.tasks.signals import SIGCHLD, SigInfo
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, AltStack
+from pkern.kernel.tasks.signal.signals import SIGCHLD, SigInfo
 from pkern.userland.uml.files import Descriptors, Inode, Source
 from pkern.userland.uml.host import PLACE, REGISTERS
 from pkern.userland.uml.memory import PAGE, PAGE_MASK, GuestError, Pages

@@ -6,8 +6,8 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.sigframe import SIGINFO_BYTES, pack_siginfo
-from pkern.kernel.tasks.signals import SIGCHLD, SIGCONT, SigInfo
+from pkern.kernel.tasks.signal.sigframe import SIGINFO_BYTES, pack_siginfo
+from pkern.kernel.tasks.signal.signals import SIGCHLD, SIGCONT, SigInfo
 from pkern.kernel.wait import Restart
 from pkern.userland.uml.file_calls import program_path
 from pkern.userland.uml.files import Block

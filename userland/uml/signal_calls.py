@@ -6,8 +6,8 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.sigframe import SIGINFO_BYTES, pack_siginfo
-from pkern.kernel.tasks.signals import NSIG, SI_TKILL, SI_USER, UNBLOCKABLE_MASK, SigInfo
+from pkern.kernel.tasks.signal.sigframe import SIGINFO_BYTES, pack_siginfo
+from pkern.kernel.tasks.signal.signals import NSIG, SI_TKILL, SI_USER, UNBLOCKABLE_MASK, SigInfo
 from pkern.kernel.wait import Restart
 from pkern.userland.uml import signals
 from pkern.userland.uml.files import Block

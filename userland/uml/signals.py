@@ -1,6 +1,6 @@
 """Signals of guest processes: who gets one, what it does, and the frame of a handler.
 
-The frame is Linux's, as kernel/tasks/sigframe.py lays it out.
+The frame is Linux's, as kernel/tasks/signal/sigframe.py lays it out.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import sigframe
-from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
-from pkern.kernel.tasks.sigframe import (
+from pkern.kernel.tasks.registers.xstate import FXSAVE_BYTES
+from pkern.kernel.tasks.signal import sigframe
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
+from pkern.kernel.tasks.signal.sigframe import (
     FLAGS_CLEARED,
     SAVED,
     SEGMENTS,
@@ -22,7 +23,7 @@ from pkern.kernel.tasks.sigframe import (
     UCONTEXT_BYTES,
     pack_siginfo,
 )
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.signal.signals import (
     FIRST_QUEUED,
     IGNORED_BY_DEFAULT,
     SA_NODEFER,
@@ -37,7 +38,6 @@ from pkern.kernel.tasks.signals import (
     Fate,
     SigInfo,
 )
-from pkern.kernel.tasks.xstate import FXSAVE_BYTES
 from pkern.kernel.wait import Restart
 from pkern.userland.uml.files import Block
 from pkern.userland.uml.host import PLACE

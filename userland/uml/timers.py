@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.signals import SI_KERNEL, SigInfo
-from pkern.kernel.tasks.signames import Signal
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.userland.uml import signals
 from pkern.userland.uml.process import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Process, State
 

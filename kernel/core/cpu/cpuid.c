@@ -14,7 +14,7 @@ struct leaf {
 #define STRING4(a, b, c, d) \
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define MAX_BASIC 7
-#define XSTATE 0xd /* where PKRU lies in a signal frame: kernel/tasks/xstate.py */
+#define XSTATE 0xd /* where PKRU lies in a signal frame: kernel/tasks/registers/xstate.py */
 #define XSTATE_BYTES 584
 #define PKRU_AT 576
 #define PKU_OSPKE 0x18 /* leaf 7, ecx: protection keys, and the kernel uses them */
@@ -22,7 +22,7 @@ struct leaf {
 #define SIGNATURE 0x00020652 /* family 6, model 37: the first with all of these */
 #define CLFLUSH_64_ONE_CPU 0x00010800
 #define FEATURES_ECX 0x02982203 /* SSE3 PCLMUL SSSE3 CX16 SSE4.1 SSE4.2 POPCNT AES */
-#define FEATURES_EDX 0x078bfbff /* FPU .. SSE2; kernel/tasks/exec.py gives it as AT_HWCAP */
+#define FEATURES_EDX 0x078bfbff /* FPU .. SSE2; kernel/tasks/program/exec.py gives it as AT_HWCAP */
 #define EXTENDED_ECX 0x00000001 /* LAHF in 64-bit mode */
 #define EXTENDED_EDX 0x28100800 /* LM RDTSCP NX SYSCALL */
 

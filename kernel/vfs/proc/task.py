@@ -15,7 +15,7 @@ from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import CapSet, mask_of
-from pkern.kernel.tasks.signals import queued_of
+from pkern.kernel.tasks.signal.signals import queued_of
 from pkern.kernel.tasks.thread import WORD
 
 if TYPE_CHECKING:

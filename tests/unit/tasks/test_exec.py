@@ -9,9 +9,10 @@ import pytest
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.random import Random
-from pkern.kernel.tasks import elf, sigframe
-from pkern.kernel.tasks.exec import STACK_TOP, Request, stack_image
-from pkern.kernel.tasks.signals import SI_KERNEL, SI_QUEUE, SI_USER, SigInfo
+from pkern.kernel.tasks.program import elf
+from pkern.kernel.tasks.program.exec import STACK_TOP, Request, stack_image
+from pkern.kernel.tasks.signal import sigframe
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SI_QUEUE, SI_USER, SigInfo
 
 
 def image_of(argv: list[bytes], envp: list[bytes]) -> tuple[int, bytes]:

@@ -18,7 +18,7 @@ import pytest
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.credentials import ALL_CAPS, Credentials, caps_of, mask_of
-from pkern.kernel.tasks.setid import of_program
+from pkern.kernel.tasks.program.setid import of_program
 from pkern.userland.program import Sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -11,7 +11,7 @@ import pytest
 
 from pkern.kernel.errors import KernelBug, SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks import userregs
+from pkern.kernel.tasks.registers import userregs
 from pkern.kernel.tasks.trace import Option
 from pkern.kernel.vfs.proc import mmfile
 from pkern.syscalls.tasks import ptrace as abi

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks.seccomp import (
+from pkern.kernel.tasks.filter.seccomp import (
     ALL_INSTRUCTIONS,
     ALLOW,
     ERRNO,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import Signal
+from pkern.kernel.tasks.signal.signals import Signal
 from pkern.kernel.tty.host import Terminal
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
 from pkern.kernel.vfs.pipe import POLLERR, POLLHUP

@@ -15,7 +15,7 @@ from pkern.userland.binding import CONSTANTS, SHOWN_TYPES, Parameter, handlers, 
 from pkern.userland.calls import OWN_FORMS
 
 PATH = "userland/calls.pyi"
-HOMES = {"Action": "pkern.kernel.tasks.signals"}  # of aliases that a form's module imports
+HOMES = {"Action": "pkern.kernel.tasks.signal.signals"}  # of aliases that a form's module imports
 HEAD = '''\
 # Written by `make docs` from the code: edit the handlers in syscalls/, not this file.
 """The calls and constants of Sys."""

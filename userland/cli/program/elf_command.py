@@ -21,8 +21,8 @@ from pkern.kernel.cpu.scheduler import EngineError
 from pkern.kernel.errors import KernelPanic, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.machine import Kernel
-from pkern.kernel.tasks import elf
-from pkern.kernel.tasks.signals import SIGINT, SIGKILL
+from pkern.kernel.tasks.program import elf
+from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
 from pkern.userland.cli import ends

@@ -11,7 +11,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SIGSEGV, SyscallError
-from pkern.kernel.tasks.signals import SigInfo, force
+from pkern.kernel.tasks.signal.signals import SigInfo, force
 from pkern.kernel.tasks.thread import WORD, entry_by_number
 from pkern.kernel.values import NamedTuple
 

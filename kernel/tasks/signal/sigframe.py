@@ -16,9 +16,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks import xstate
-from pkern.kernel.tasks.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
-from pkern.kernel.tasks.signals import (
+from pkern.kernel.tasks.registers import xstate
+from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
+from pkern.kernel.tasks.signal.signals import (
     SA_NODEFER,
     SA_ONSTACK,
     SA_RESETHAND,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.late import load
-from pkern.kernel.tasks import signals
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
-from pkern.kernel.tasks.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
+from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
@@ -32,7 +32,7 @@ def look(group: Group) -> None:
     if group.timers and group.live:
         _check_timers(group)
     if group.clocked:
-        load("pkern.kernel.tasks.cpu_clocks").look(group)
+        load("pkern.kernel.tasks.times.cpu_clocks").look(group)
     if group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
         _over_limit(group)
 

@@ -10,8 +10,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.futex import key_of, set_word, wake, word_at
-from pkern.kernel.tasks.futex_pi import OWNER_DIED, TID_MASK, WAITERS
+from pkern.kernel.tasks.locks.futex import key_of, set_word, wake, word_at
+from pkern.kernel.tasks.locks.futex_pi import OWNER_DIED, TID_MASK, WAITERS
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

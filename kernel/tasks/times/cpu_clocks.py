@@ -13,8 +13,8 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
-    from pkern.kernel.tasks.posix_timers import PosixTimer
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.times.posix_timers import PosixTimer
 
 
 class CpuClock(NamedTuple):

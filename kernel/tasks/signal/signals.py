@@ -17,9 +17,9 @@ from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
-    from pkern.kernel.tasks.posix_timers import PosixTimer
-    from pkern.kernel.tasks.signames import Signal as Signal
+    from pkern.kernel.tasks.signal.signames import Signal as Signal
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.times.posix_timers import PosixTimer
 
 
 SIG_DFL, SIG_IGN = 0, 1
@@ -533,4 +533,4 @@ if not TYPE_CHECKING:
         """Return the names of the signals, for who looks for them here."""
         if name != "Signal":
             raise AttributeError(name, name=name)
-        return late.load("pkern.kernel.tasks.signames").Signal
+        return late.load("pkern.kernel.tasks.signal.signames").Signal

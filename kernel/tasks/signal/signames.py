@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from pkern.kernel.tasks.signals import NSIG, RTMIN
+from pkern.kernel.tasks.signal.signals import NSIG, RTMIN
 
 
 class Signal(IntEnum):

@@ -12,12 +12,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signals import SigInfo, queue_for_process, queue_for_thread
+from pkern.kernel.tasks.signal.signals import SigInfo, queue_for_process, queue_for_thread
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.cpu_clocks import CpuClock
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.times.cpu_clocks import CpuClock
 
 SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID = 0, 1, 2, 4
 SI_TIMER = -2

@@ -2,8 +2,8 @@
 
 The new address space is complete before the old one is given up. What is wrong with the files, the
 arguments and the rights leaves the caller as it was; once a part of the program is mapped Linux has
-given the old one up, so whoever called execve dies of a failure then (Lost). kernel/tasks/elf.py
-reads headers; the layout here is Linux's without randomisation.
+given the old one up, so whoever called execve dies of a failure then (Lost). elf.py reads
+headers; the layout here is Linux's without randomisation.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas, Mm
-from pkern.kernel.tasks import elf, rseq
-from pkern.kernel.tasks.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
-from pkern.kernel.tasks.setid import Rights, rights_of
+from pkern.kernel.tasks.program import elf
+from pkern.kernel.tasks.program.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
+from pkern.kernel.tasks.program.setid import Rights, rights_of
+from pkern.kernel.tasks.registers import rseq
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode

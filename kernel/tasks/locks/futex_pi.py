@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.futex import set_word, word_at
+from pkern.kernel.tasks.locks.futex import set_word, word_at
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -17,7 +17,7 @@ from pkern.kernel.tasks.thread import entry_by_number
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.listener import Listener
+    from pkern.kernel.tasks.filter.listener import Listener
 
 STRICT, FILTER = 1, 2  # modes
 DATA = struct.Struct("<IIQ6Q")  # struct seccomp_data: number, architecture, address, arguments

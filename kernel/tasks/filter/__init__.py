@@ -1,0 +1,1 @@
+"""What may become of a system call before it is made: filters, listeners, user dispatch."""

@@ -1,0 +1,1 @@
+"""Locks that lie in memory: futexes, those that lend priority, lists of those held."""

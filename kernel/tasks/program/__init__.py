@@ -1,0 +1,1 @@
+"""How a program begins: execve, its file, whose rights it gets."""

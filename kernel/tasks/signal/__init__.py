@@ -1,0 +1,1 @@
+"""Signals: what they are, who gets them, how a handler begins."""
