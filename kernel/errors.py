@@ -174,6 +174,12 @@ class MachineClosed(RuntimeError):
         super().__init__("the machine is closed")
 
 
+class Deadlock(RuntimeError):
+    """Every task sleeps and nothing can wake one; the text says who waits for what."""
+
+    __module__ = PUBLIC
+
+
 class KernelPanic(Exception):
     """The machine stopped: no memory and no one to kill, or vm.panic_on_oom."""
 

@@ -23,14 +23,12 @@ from pkern.kernel.errors import SIGKILL, KernelBug, MachineClosed, NoRoom, Sysca
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
-from pkern.kernel.mm.numa import NumaMemory
 from pkern.kernel.namespaces.base import IPC, Namespace
 from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS
-from pkern.kernel.tasks.locks.futex_pi import Locks
 from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.swap import SwapAreas
     from pkern.kernel.namespaces.table import Namespaces
     from pkern.kernel.sysctl import SysctlTable
+    from pkern.kernel.tasks.locks.futex_pi import Locks
     from pkern.kernel.vfs.anon.userfaultfd import Userfaults
     from pkern.kernel.vfs.file import File
     from pkern.kernel.visits import Visits
@@ -135,6 +134,14 @@ def _of_their_types(**given: object) -> None:
         of_type(f"Kernel() argument '{name}'", value, PARAMETERS[name])
 
 
+def _memory_class(nodes: int) -> type[Memory]:
+    """Return the class of the memory of a machine with so many nodes."""
+    if nodes == 1:
+        return Memory
+    numa: type[Memory] = late.load("pkern.kernel.mm.numa").NumaMemory
+    return numa
+
+
 class Kernel:
     """One machine.
 
@@ -175,13 +182,12 @@ class Kernel:
         self.random = Random(seed)
         self.tasks = TaskTable()
         self.dumps = Dumps()
-        self.pi_locks = Locks()
         self.watch = Watch()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
         self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
         self.visits: Visits | None = None  # the door for other threads of the host, if there is one
         self.processor: Processor | None = None  # for machine code; its owner sets it
-        self.memory = (Memory if nodes == 1 else NumaMemory)(
+        self.memory = _memory_class(nodes)(
             parse_size(ram),
             rmap=rmap,
             nrpte=nrpte,
@@ -243,6 +249,12 @@ class Kernel:
     def ksm(self) -> Ksm:
         """Who merges pages of equal content, and when."""
         made: Ksm = late.load("pkern.kernel.mm.ksm").Ksm(self.memory, self.clock)
+        return made
+
+    @cached_property
+    def pi_locks(self) -> Locks:
+        """Locks with an owner that tasks wait for."""
+        made: Locks = late.load("pkern.kernel.tasks.locks.futex_pi").Locks()
         return made
 
     @cached_property

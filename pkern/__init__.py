@@ -30,7 +30,7 @@ _HOMES = {
     "TaskKilled": ("pkern.kernel.errors", "TaskKilled"),
     "KernelPanic": ("pkern.kernel.errors", "KernelPanic"),
     "KernelBug": ("pkern.kernel.errors", "KernelBug"),
-    "Deadlock": ("pkern.kernel.cpu.deadlock", "Deadlock"),
+    "Deadlock": ("pkern.kernel.errors", "Deadlock"),
     "NotBranchable": ("pkern.kernel.branch", "NotBranchable"),
     "BranchEnded": ("pkern.kernel.branch", "BranchEnded"),
     # copies of a machine

@@ -4,8 +4,8 @@ from pkern.kernel.branch import Branch as Branch
 from pkern.kernel.branch import BranchEnded as BranchEnded
 from pkern.kernel.branch import NotBranchable as NotBranchable
 from pkern.kernel.branch import Snapshot as Snapshot
-from pkern.kernel.cpu.deadlock import Deadlock as Deadlock
 from pkern.kernel.errors import BusError as BusError
+from pkern.kernel.errors import Deadlock as Deadlock
 from pkern.kernel.errors import KernelBug as KernelBug
 from pkern.kernel.errors import KernelPanic as KernelPanic
 from pkern.kernel.errors import MemoryFault as MemoryFault

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pkern.kernel.clock import TimeIsUp
-from pkern.kernel.cpu.deadlock import Deadlock
 from pkern.kernel.cpu.scheduler import EngineError, Scheduler
-from pkern.kernel.errors import KernelPanic
+from pkern.kernel.errors import Deadlock, KernelPanic
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.syscalls import TABLE
 from pkern.userland.failures import own_traceback, status_of

@@ -1,22 +1,15 @@
-"""The end of a machine on which everybody waits: what is said of it, and in the kernel's log."""
+"""What is said of a machine on which everybody waits, also in the kernel's log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pkern.kernel.errors import PUBLIC
 from pkern.kernel.log import KERN_INFO
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
-
-
-class Deadlock(RuntimeError):
-    """Every task sleeps and nothing can wake one; the text says who waits for what."""
-
-    __module__ = PUBLIC
 
 
 def report(kernel: Machine, waiting_for: Callable[[Task], str]) -> str:

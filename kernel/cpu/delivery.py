@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.cpu import restart, watchpoints
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks import news
@@ -118,10 +117,10 @@ class Delivery:
     def _ready(self, task: Task) -> None:
         """Make a task's registers what they are to be when it runs."""
         if task.thread.may_restart:
-            restart.restart(task)
+            load("pkern.kernel.cpu.restart").restart(task)
         if task.trace is not None:
             debug = task.thread.debug
-            watched = debug is not None and watchpoints.note(task, debug)
+            watched = debug is not None and load("pkern.kernel.cpu.watchpoints").note(task, debug)
             task.cpu.set_step(int(watched or task.trace.steps is Steps.ONE))
 
     def act(self, task: Task, info: SigInfo) -> None:
@@ -165,7 +164,7 @@ def _handle(task: Task, info: SigInfo) -> None:
     interrupt_sequence(task)
     action = task.signals.sigaction(info.si_signo)
     if task.thread.may_restart:
-        restart.end_for_handler(task, action.flags)
+        load("pkern.kernel.cpu.restart").end_for_handler(task, action.flags)
     try:
         load("pkern.kernel.tasks.signal.sigframe").setup(task, info, action)
     except (SyscallError, MemoryFault):

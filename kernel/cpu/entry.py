@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
-from pkern.kernel.cpu import held
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.tasks.thread import IA32, SYSCALL
 from pkern.kernel.wait import RegistersSet, WouldBlock
 
@@ -74,5 +74,5 @@ class Entry:
     def serve_watched(self, task: Task, mark: int) -> int | None:
         """Let who watches a task's calls see one. mark: of the way in by which it has come."""
         nr, arguments = self.calls.current()
-        held.enter(task, (nr | mark, arguments))
+        load("pkern.kernel.cpu.held").enter(task, (nr | mark, arguments))
         return None

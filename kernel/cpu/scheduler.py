@@ -32,9 +32,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.cpu import traps, watchpoints
+from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.calls import Call, CallTable
-from pkern.kernel.cpu.deadlock import Deadlock, report
 from pkern.kernel.cpu.delivery import Delivery, interrupt_sequence
 from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.idle import Idle
@@ -42,7 +41,8 @@ from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.cpu.sleepers import Sleepers
 from pkern.kernel.cpu.turns import Turns
 from pkern.kernel.cpu.unfinished import Unfinished
-from pkern.kernel.errors import TaskKilled
+from pkern.kernel.errors import Deadlock, TaskKilled
+from pkern.kernel.late import load
 from pkern.kernel.tasks.kin import is_plain
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
@@ -189,6 +189,7 @@ class Scheduler:
             if task is not None:
                 self._turn(task)
             elif not self._idle():
+                report = load("pkern.kernel.cpu.deadlock").report
                 raise Deadlock(report(self.kernel, self.waiting_for))
             clock.fire()
             if clock.listener is not None:
@@ -349,8 +350,7 @@ class Scheduler:
             signo, code = traps.FAULTS[exit_.status]
             traps.page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
         elif reason == EXCEPTION:
-            debug = task.thread.debug
-            if debug is None or exit_.vector != DEBUG or not watchpoints.stepped(task, debug):
+            if exit_.vector != DEBUG or not _stepped_where_watched(task):
                 traps.exception(task, exit_)
         elif reason == EVENT:
             self.kernel.watch.faulted()
@@ -369,3 +369,9 @@ class Scheduler:
         if reason == STALE:
             return f"{where}: stale translation of {int(self._exit.addr):#x}"
         return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
+
+
+def _stepped_where_watched(task: Task) -> bool:
+    """Look behind one instruction of a task; tell whether it stepped only to be looked at."""
+    debug = task.thread.debug
+    return debug is not None and load("pkern.kernel.cpu.watchpoints").stepped(task, debug)

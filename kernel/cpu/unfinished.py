@@ -11,8 +11,8 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pkern.kernel.cpu import held, restart
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.tasks.trace import is_held
@@ -67,7 +67,7 @@ class Unfinished:
         except RegistersSet:
             thread.orig_rax = nr & WORD if nr != SIGRETURN else NO_CALL
             thread.call, thread.progress = None, None
-            held.leave(task)
+            _tell_tracer(task)
         else:
             if task.trace is not None or thread.saved_mask is not None or not task.alive:
                 self.finish(task, result)
@@ -123,7 +123,7 @@ class Unfinished:
         result = _interrupted_result(wait)
         if wait.restart is Restart.ALWAYS or (wait.restart is Restart.IF_ASKED and asked):
             self.finish(task, nr & WORD)
-            restart.go_back(task, nr & WORD)
+            load("pkern.kernel.cpu.restart").go_back(task, nr & WORD)
         else:
             self.finish(task, result)
 
@@ -158,7 +158,13 @@ def _ending(task: Task) -> int:
 
 def _return(task: Task, info: SigInfo | None, result: int) -> None:
     task.cpu.set_result(result)
-    held.leave(task)
+    _tell_tracer(task)
+
+
+def _tell_tracer(task: Task) -> None:
+    """Let a tracer see that a call has returned, if there is one who wants to."""
+    if task.trace is not None:
+        load("pkern.kernel.cpu.held").leave(task)
 
 
 def _interrupted_result(wait: WouldBlock) -> int:

@@ -28,12 +28,13 @@ from pkern.kernel.errors import (
     SyscallError,
     TaskKilled,
 )
+from pkern.kernel.late import load
 from pkern.kernel.log import Log
-from pkern.kernel.mm.oom import Oom
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.failures import Failures
     from pkern.kernel.mm.names import Names
+    from pkern.kernel.mm.oom import Oom
     from pkern.kernel.mm.process import Process, Processes
 
 PAGE_BYTES = 4096
@@ -164,7 +165,7 @@ class Memory:
         self.need: Any = lib.machine_need(self.core)
         self.tunables: Any = lib.machine_tunables(self.core)
         self.counters: Any = lib.machine_counters(self.core)
-        self.oom = Oom(log, self.counters, processes)
+        self._log, self._processes = log, processes
         self.monitors: Monitors | None = None  # since somebody has asked for a userfaultfd
         self.current: Process | None = None  # on whose behalf files are worked on
         self.running: Callable[[], Process | None] = lambda: None
@@ -190,6 +191,12 @@ class Memory:
         del self.core, self.need, self.tunables, self.counters
         self.__class__ = _Closed
         return int(lib.machine_destroy(core))
+
+    @cached_property
+    def oom(self) -> Oom:
+        """Who dies when there is none left."""
+        made: Oom = load("pkern.kernel.mm.oom").Oom(self._log, self.counters, self._processes)
+        return made
 
     @cached_property
     def failures(self) -> Failures:

@@ -26,7 +26,7 @@ from pkern.kernel.vfs.inode import (
     POLLWRNORM,
     Inode,
 )
-from pkern.kernel.vfs.pipe import ANYTHING, POLLERR, POLLHUP, Wait, sleep, waits, wake
+from pkern.kernel.vfs.readiness import ANYTHING, POLLERR, POLLHUP, Wait, sleep, waits, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.base import Namespace

@@ -29,7 +29,7 @@ from pkern.kernel.net.socket import (
     Socket,
 )
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
-from pkern.kernel.vfs.pipe import POLLERR, POLLHUP
+from pkern.kernel.vfs.readiness import POLLERR, POLLHUP
 
 if TYPE_CHECKING:
     from pkern.kernel.net.net import Net

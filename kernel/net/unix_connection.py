@@ -9,7 +9,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.socket import BOTH, NO_READS, MustWait, Socket
 from pkern.kernel.net.unix import UnixSocket, join, name_of
 from pkern.kernel.vfs.inode import POLLIN
-from pkern.kernel.vfs.pipe import POLLHUP
+from pkern.kernel.vfs.readiness import POLLHUP
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

@@ -151,11 +151,13 @@ class Machine(Protocol):
     tasks: TaskTable
     dumps: Dumps
     watch: Watch
-    pi_locks: Locks
     processor: Processor | None
     missing_calls: set[int]
     nsproxy: Nsproxy  # the initial namespaces
     visits: Visits | None
+
+    @property
+    def pi_locks(self) -> Locks: ...
 
     @property
     def namespaces(self) -> Namespaces: ...

@@ -28,7 +28,7 @@ from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode
-from pkern.kernel.vfs.pipe import wake
+from pkern.kernel.vfs.readiness import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context

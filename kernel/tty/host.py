@@ -20,7 +20,7 @@ from pkern.kernel.tty.jobs import SIGTTIN, SIGTTOU, JobControl
 from pkern.kernel.vfs.console import READ_MAX, Sink, Stream
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
-from pkern.kernel.vfs.pipe import wake
+from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

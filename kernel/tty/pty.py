@@ -19,7 +19,7 @@ from pkern.kernel.tty.termios import TOSTOP, VMIN, VTIME
 from pkern.kernel.tty.tty import IOCTLS, TCFLSH, TCIFLUSH, TCIOFLUSH, TCOFLUSH, Side, Tty
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT, Inode
-from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
+from pkern.kernel.vfs.readiness import POLLERR, POLLHUP, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
-from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.fs.tmpfs import TmpFs
 from pkern.kernel.vfs.inode import (
     F_SEAL_EXEC,
@@ -31,12 +32,12 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
-from pkern.kernel.vfs.pipe import PipeLimits
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.machine import Caller, Machine
+    from pkern.kernel.vfs.pipe import PipeLimits
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
@@ -110,7 +111,6 @@ class Vfs:
         self.numbers = Counter()
         self.locks = Locks()
         self.inotify = InotifyLimits(kernel.memory.ram)
-        self.pipes = PipeLimits()
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
         self.table = MountTable(self.is_in_use, self.everywhere)
@@ -149,6 +149,12 @@ class Vfs:
         """The root directory, as a place in the first namespace."""
         first = self.mounts[0]
         return Path(first, first.root)
+
+    @cached_property
+    def pipes(self) -> PipeLimits:
+        """What pipes may hold, made for the first of them."""
+        made: PipeLimits = load("pkern.kernel.vfs.pipe").PipeLimits()
+        return made
 
     # ---- cookies ----
 
@@ -461,7 +467,8 @@ class Vfs:
 
         Errors: ENOSPC.
         """
-        kind = HugeInode if flags & MFD_HUGETLB else MappedInode
+        huge = flags & MFD_HUGETLB
+        kind = load("pkern.kernel.vfs.fs.hugetlbfs").HugeInode if huge else MappedInode
         mode = 0o666 if flags & MFD_NOEXEC_SEAL else 0o777
         inode = kind(self.kernel, mode, task.uid, task.gid)
         inode.nlink = 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, AnonInode, Inode
-from pkern.kernel.vfs.pipe import sleep, waits, wake
+from pkern.kernel.vfs.readiness import sleep, waits, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

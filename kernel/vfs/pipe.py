@@ -1,24 +1,28 @@
-"""Pipes and FIFOs: a ring of slots (slots.py) between open files; who waits for it, and limits.
+"""Pipes and FIFOs: a ring of slots (slots.py) between open files, and its limits.
 
 The ring is there, and counts for a user, while anyone has the pipe open or waits to.
-
-would_block() is the one place where a call on them says that it must wait, wake() the one where
-those who wait are told to look again.
 """
 
 from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode, Watcher
+from pkern.kernel.vfs.readiness import (
+    POLLERR,
+    POLLHUP,
+    Wait,
+    sleep,
+    waits,
+    wake,
+    would_block,
+)
 from pkern.kernel.vfs.slots import GROWS, PACKET, PAGE_SIZE, Ring, Slot
-from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -27,42 +31,6 @@ SLOTS, LEAST_SLOTS = 16, 2  # of a new pipe; of one of a user who has too many
 MOST_SLOTS = (4 << 20) // 40  # buffers of 40 bytes are in one piece of memory
 LARGEST = 1 << 31  # bytes that may be asked for
 DEV_PIPE = 14
-POLLERR, POLLHUP = 8, 16
-ANYTHING = 0xFFFF
-
-
-def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> NoReturn:
-    """Let the call wait for inode. interrupted: what a signal that ends the wait undoes.
-
-    Errors: EAGAIN for a task that cannot sleep.
-    """
-    raise WouldBlock(inode, interrupted=interrupted)
-
-
-class Wait(Enum):
-    """What a call does that cannot be done at once."""
-
-    FOREVER = "it waits"
-    NEVER = "it fails with EAGAIN"
-
-
-def waits(file: File) -> Wait:
-    """Return what calls on an open file do."""
-    return Wait.NEVER if file.flags & O_NONBLOCK else Wait.FOREVER
-
-
-def sleep(inode: Inode, wait: Wait) -> NoReturn:
-    """Let the call wait for inode, if it will. Errors: EAGAIN."""
-    if wait is Wait.NEVER:
-        raise SyscallError(errno.EAGAIN)
-    would_block(inode)
-
-
-def wake(inode: Inode, bits: int = ANYTHING) -> None:
-    """Let those who wait for inode look again: POLL* bits may have become true."""
-    for watcher in inode.watchers:
-        watcher.news(bits)
-    inode.kernel.wake(inode)
 
 
 def rounded(nbytes: int) -> int:

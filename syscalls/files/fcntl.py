@@ -48,7 +48,8 @@ from pkern.kernel.vfs.locks import (
     LOCK_UN,
     Record,
 )
-from pkern.kernel.vfs.pipe import PipeInode, wake, would_block
+from pkern.kernel.vfs.pipe import PipeInode
+from pkern.kernel.vfs.readiness import wake, would_block
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.files.at import O_CLOEXEC, refuse_flags
 from pkern.syscalls.table import INT, SINT, syscall

@@ -16,7 +16,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
 from pkern.kernel.vfs.inode import IMMUTABLE, MAY_READ, MAY_WRITE, POLLIN, POLLOUT
-from pkern.kernel.vfs.pipe import PipeInode, Wait, waits
+from pkern.kernel.vfs.pipe import PipeInode
+from pkern.kernel.vfs.readiness import Wait, waits
 from pkern.kernel.vfs.slots import FIXED, PAGE_SIZE, Slot
 from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64

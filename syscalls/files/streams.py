@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable
 from pkern.kernel.tasks.signal.signals import SI_USER, SIGPIPE, SigInfo, send_to_thread
-from pkern.kernel.vfs.pipe import PipeInode, waits
+from pkern.kernel.vfs.pipe import PipeInode
+from pkern.kernel.vfs.readiness import waits
 from pkern.kernel.vfs.slots import PAGE_SIZE
 from pkern.kernel.wait import WouldBlock
 

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm.hugetlb import check_size
 from pkern.kernel.mm.mm import NO_PKEY
-from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.table import INT, SINT, syscall
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.inode import Inode
 
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
@@ -52,14 +51,20 @@ def _gate(task: Task) -> None:
         raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
+def _need_huge(inode: Inode) -> None:
+    """Refuse a file that is not of large pages. Errors: EINVAL."""
+    if not isinstance(inode, late.load("pkern.kernel.vfs.fs.hugetlbfs").HugeInode):
+        raise SyscallError(errno.EINVAL)
+
+
 def _file_handle(task: Task, fd: int, flags: int) -> Any:
     """Return the core's file for an fd.
 
     Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file), EACCES (it only grows).
     """
     file = task.fds.get(fd)
-    if flags & HUGE and not isinstance(file.inode, HugeInode):
-        raise SyscallError(errno.EINVAL)
+    if flags & HUGE:
+        _need_huge(file.inode)
     if file.inode.file_flags & APPEND and flags & lib.MAP_SHARED and file.access & MAY_WRITE:
         raise SyscallError(errno.EACCES)
     return file.mapping_handle()
@@ -87,7 +92,7 @@ def mmap(
     elif flags & MAP_ANONYMOUS:
         handle = NULL
         if flags & HUGE:
-            check_size(flags)
+            late.load("pkern.kernel.mm.hugetlb").check_size(flags)
     else:
         handle = _file_handle(task, signed32(fd), flags)
         if offset:

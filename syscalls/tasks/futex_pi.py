@@ -10,8 +10,16 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper, set_word, sleepers_of, word_at
-from pkern.kernel.tasks.locks.futex_pi import TID_MASK, WAITERS, Lock, Waiter
+from pkern.kernel.tasks.locks.futex import (
+    ALL_BITS,
+    TID_MASK,
+    WAITERS,
+    Sleeper,
+    set_word,
+    sleepers_of,
+    word_at,
+)
+from pkern.kernel.tasks.locks.futex_pi import Lock, Waiter
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import pass_time

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pkern.kernel.core import lib
-from pkern.kernel.cpu.deadlock import Deadlock
+from pkern.kernel.errors import Deadlock
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main

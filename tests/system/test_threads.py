@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pkern.kernel.cpu.deadlock import Deadlock
-from pkern.kernel.errors import SIGKILL, SyscallError
+from pkern.kernel.errors import SIGKILL, Deadlock, SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks import clone
 from pkern.kernel.tasks.task import Task

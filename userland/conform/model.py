@@ -12,7 +12,7 @@ from types import TracebackType
 
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.console import Stream
-from pkern.kernel.vfs.pipe import would_block
+from pkern.kernel.vfs.readiness import would_block
 from pkern.userland.conform import answers
 from pkern.userland.conform.calls import Call, Layout, Outcome, Window, pack_calls
 from pkern.userland.conform.host import MEMLOCK, runner_program

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, AnonInode
-from pkern.kernel.vfs.pipe import POLLHUP, wake
+from pkern.kernel.vfs.readiness import POLLHUP, wake
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:

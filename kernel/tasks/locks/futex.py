@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ALL_BITS = 0xFFFF_FFFF
 WORD_BYTES = 4
+# A word that is a lock with an owner: that one's tid, and what the kernel has to know besides.
+WAITERS, OWNER_DIED, TID_MASK = 1 << 31, 1 << 30, (1 << 30) - 1
 PM_FILE = 1 << 61  # in a word of /proc/PID/pagemap
 
 

@@ -16,13 +16,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.locks.futex import set_word, word_at
+from pkern.kernel.tasks.locks.futex import OWNER_DIED, TID_MASK, WAITERS, set_word, word_at
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
-
-WAITERS, OWNER_DIED, TID_MASK = 1 << 31, 1 << 30, (1 << 30) - 1
 
 
 class Waiter:

@@ -10,8 +10,15 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.locks.futex import key_of, set_word, wake, word_at
-from pkern.kernel.tasks.locks.futex_pi import OWNER_DIED, TID_MASK, WAITERS
+from pkern.kernel.tasks.locks.futex import (
+    OWNER_DIED,
+    TID_MASK,
+    WAITERS,
+    key_of,
+    set_word,
+    wake,
+    word_at,
+)
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -27,7 +34,8 @@ def release(task: Task) -> None:
     thread = task.thread
     if thread.robust_list or thread.clear_child_tid:
         _release_memory(task, thread)
-    task.kernel.pi_locks.exit(task)
+    if "pi_locks" in vars(task.kernel):  # else there has been none
+        task.kernel.pi_locks.exit(task)
 
 
 def _release_memory(task: Task, thread: Thread) -> None:

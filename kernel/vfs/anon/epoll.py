@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, NEITHER, POLLIN, POLLOUT, AnonInode
-from pkern.kernel.vfs.pipe import POLLERR, POLLHUP, wake
+from pkern.kernel.vfs.readiness import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

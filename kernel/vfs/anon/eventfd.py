@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, AnonInode
-from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
+from pkern.kernel.vfs.readiness import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine

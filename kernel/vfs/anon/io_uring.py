@@ -18,7 +18,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, Inode, MappedInode
-from pkern.kernel.vfs.pipe import wake
+from pkern.kernel.vfs.readiness import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLRDNORM, AnonInode
-from pkern.kernel.vfs.pipe import POLLHUP
+from pkern.kernel.vfs.readiness import POLLHUP
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Machine

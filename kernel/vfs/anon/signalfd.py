@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import MAY_READ, POLLIN, UNWRITTEN, AnonInode
-from pkern.kernel.vfs.pipe import Wait, waits, wake
+from pkern.kernel.vfs.readiness import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from pkern.kernel.errors import BUS_ADRERR, BusError, SyscallError, TaskKilled
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import CLOEXEC, O_NONBLOCK, O_RDONLY, File
 from pkern.kernel.vfs.inode import POLLIN, AnonInode
-from pkern.kernel.vfs.pipe import POLLERR, sleep, waits, wake
+from pkern.kernel.vfs.readiness import POLLERR, sleep, waits, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import function
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, DirInode, Inode, LinkInode
-from pkern.kernel.vfs.pipe import PipeInode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
@@ -182,7 +183,11 @@ LINKS = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
-KINDS: dict[str, type[Inode]] = {"fifo": PipeInode, "sock": SocketName, "blk": NoBlockDevice}
+KINDS: dict[str, Callable[[Machine, int], Inode]] = {
+    "fifo": function("pkern.kernel.vfs.pipe", "PipeInode"),
+    "sock": SocketName,
+    "blk": NoBlockDevice,
+}
 
 
 def special_inode(kernel: Machine, kind: str, mode: int, rdev: int) -> Inode:

@@ -20,7 +20,7 @@ from pkern.kernel.events.buffer import CLOCKS, TraceBuffer
 from pkern.kernel.events.text import format_file
 from pkern.kernel.vfs.fs.latedir import LateDir, Plan
 from pkern.kernel.vfs.inode import POLLIN, Inode
-from pkern.kernel.vfs.pipe import sleep, waits, wake
+from pkern.kernel.vfs.readiness import sleep, waits, wake
 
 if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import FROM_START, POLLIN, POLLOUT, UNWRITTEN, Inode
-from pkern.kernel.vfs.pipe import wake
+from pkern.kernel.vfs.readiness import wake
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File

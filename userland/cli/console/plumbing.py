@@ -18,7 +18,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signal.signals import Signal
 from pkern.kernel.tty.host import Terminal
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
-from pkern.kernel.vfs.pipe import POLLERR, POLLHUP
+from pkern.kernel.vfs.readiness import POLLERR, POLLHUP
 from pkern.userland.cli.options import UsageError
 from pkern.userland.given import Given
 

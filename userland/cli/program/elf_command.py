@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.clock import TimeIsUp
-from pkern.kernel.cpu.deadlock import Deadlock
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.cpu.scheduler import EngineError
-from pkern.kernel.errors import KernelPanic, SyscallError
+from pkern.kernel.errors import Deadlock, KernelPanic, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import elf

@@ -116,8 +116,8 @@ def _ending(
 
 def _is_of_scheduler(error: Exception) -> bool:
     """Tell whether what the program has become cannot go on."""
-    from pkern.kernel.cpu.deadlock import Deadlock
     from pkern.kernel.cpu.scheduler import EngineError
+    from pkern.kernel.errors import Deadlock
 
     return isinstance(error, Deadlock | EngineError)
 
