@@ -113,29 +113,54 @@ analyse:
 		--suppress=missingIncludeSystem --suppress=selfAssignment:kernel/core/access.c \
 		$(CORE_I) $(CORE_C)
 
-# ---- C tests: each tests/core/*.c is a program, built in several ways ----
+# ---- C tests: each tests/core/*.c is a program on the core as a library, built in several ways ----
 
 # -g1: functions and lines, for what a sanitiser reports; all of -g costs a fifth of the compilation.
-C_WARN := -std=gnu11 -Wall -Wextra -Werror -g1 $(CORE_I) -Itests/core
+C_WARN := -std=gnu11 -Wall -Wextra -Werror -g1 -fPIC $(CORE_I) -Itests/core
 C_SAN  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+C_COV  := -O0 --coverage
 
-# $(1): name of the configuration, $(2): flags
-define C_CONFIG
-build/c-$(1)/core/%.o: kernel/core/%.c $(CORE_H)
+# What reads sizes.h is compiled for each of the two sizes, all else once for both.
+SIZED := $(shell grep -lF '"sizes.h"' $(CORE_C) $(TESTS_C))
+# $(1): sources, $(2): where the objects of a size lie, $(3): where those of any size do
+objects = $(patsubst %.c,build/$(2)/%.o,$(filter $(SIZED),$(1))) $(patsubst %.c,build/$(3)/%.o,$(filter-out $(SIZED),$(1)))
+
+# $(1): where the objects lie, $(2): flags. A test waits for the core: it need not be fast itself.
+define C_OBJECTS
+build/$(1)/%.o: %.c $(CORE_H) $(TESTS_H)
 	@mkdir -p $$(@D)
 	@$(CC) $(C_WARN) $(2) -c $$< -o $$@
-build/c-$(1)/%: tests/core/%.c $(TESTS_H) $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o)
+build/$(1)/tests/core/%.o: tests/core/%.c $(CORE_H) $(TESTS_H)
 	@mkdir -p $$(@D)
-	@$(CC) $(C_WARN) $(2) $$< $(CORE_C:kernel/core/%.c=build/c-$(1)/core/%.o) -o $$@ -ldl
+	@$(CC) $(C_WARN) $(2) -O0 -c $$< -o $$@
+endef
+
+$(eval $(call C_OBJECTS,c-asan,$(C_SAN)))
+$(eval $(call C_OBJECTS,c-tiny,$(C_SAN) -DPKERN_TINY))
+$(eval $(call C_OBJECTS,c-any,$(C_SAN) -DPKERN_ANY_SIZE))
+$(eval $(call C_OBJECTS,c-cov,$(C_COV)))
+
+# $(1): name of the configuration, $(2): flags, $(3): where its objects of any size lie, $(4): words
+# that its programs are given
+define C_CONFIG
+build/c-$(1)/libcore.so: $(call objects,$(CORE_C),c-$(1),$(3))
+	@$(CC) $(2) -shared $$^ -o $$@ -ldl
+$(foreach test,$(TESTS_C),$(eval build/c-$(1)/$(basename $(notdir $(test))): $(call objects,$(test),c-$(1),$(3))))
+PROGRAMS_$(1) := $(TESTS_C:tests/core/%.c=build/c-$(1)/%)
+$$(PROGRAMS_$(1)): build/c-$(1)/libcore.so
+	@$(CC) $(2) $$(filter %.o,$$^) -L$$(@D) -lcore -Wl,-rpath,'$$$$ORIGIN' -o $$@
 RUN_$(1) := $(TESTS_C:tests/core/%.c=run-c-$(1)/%)
 .PHONY: $$(RUN_$(1))
 $$(RUN_$(1)): run-c-$(1)/%: build/c-$(1)/%
-	@echo "$$<"; ASAN_OPTIONS=detect_leaks=1 $$<
+	@echo "$$<"; ASAN_OPTIONS=$(ASAN) $$< $(4)
 endef
 
-$(eval $(call C_CONFIG,asan,$(C_SAN)))
-$(eval $(call C_CONFIG,tiny,$(C_SAN) -DPKERN_TINY))
-$(eval $(call C_CONFIG,cov,-O0 --coverage))
+# A small quarantine: memory that comes back soon costs no fault.
+ASAN := detect_leaks=1:quarantine_size_mb=8
+# The block sizes of chains have nothing to do with the two sizes: one of them will do there.
+$(eval $(call C_CONFIG,asan,$(C_SAN),c-any))
+$(eval $(call C_CONFIG,tiny,$(C_SAN),c-any,3))
+$(eval $(call C_CONFIG,cov,$(C_COV),c-cov))
 
 # Side by side, each program's lines together; one that fails does not keep the others from running.
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target --keep-going

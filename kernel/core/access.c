@@ -6,6 +6,7 @@
  * no caller can forget to.
  */
 #include "core.h"
+#include "sizes.h"
 
 static uint64_t tlb_need(uint64_t access)
 {
@@ -75,6 +76,14 @@ int64_t mm_translate(mm *mm, uint64_t addr, uint64_t access)
 	if ((entry->tag & (PAGE_MASK | need)) == ((addr & PAGE_MASK) | need))
 		return (int64_t)(entry->frame | (addr & ~PAGE_MASK));
 	return walk(mm, addr, access);
+}
+
+/* What the last mm_translate(addr) found allowed: TLB_* bits. */
+uint64_t tlb_rights(mm *mm, uint64_t addr)
+{
+	if (addr < VSYSCALL_ADDR)
+		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
+	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_EXEC : TLB_READ;
 }
 
 int64_t mm_is_present(mm *mm, uint64_t addr)

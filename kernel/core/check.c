@@ -59,6 +59,7 @@
  * That neighbours which could be one VMA are one is not checked here.
  */
 #include "core.h"
+#include "sizes.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -185,11 +186,6 @@ static uint64_t bag_count(const struct bag *bag, const void *item)
 
 /* ---- I5: free pages ---- */
 
-static bool is_poison(const unsigned char *data)
-{
-	return data[0] == POISON_BYTE && !memcmp(data, data + 1, PAGE_SIZE - 1);
-}
-
 static void check_free_list(struct check *c, const struct node *node)
 {
 	machine *m = c->m;
@@ -205,7 +201,7 @@ static void check_free_list(struct check *c, const struct node *node)
 		}
 		if (pfn_node(m, pfn) != node)
 			fault(c, 5, "page %lu: on another node's free list", pfn);
-		if (m->poison && !is_poison(pfn_data(m, pfn)))
+		if (m->poison && !is_filled(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE))
 			fault(c, 5, "page %lu: free, but written to", pfn);
 	}
 	same(c, 5, "node: nr_free", node->nr_free, nr);

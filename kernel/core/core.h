@@ -34,15 +34,6 @@
 #define INDEX_MAX (~0ul >> PAGE_SHIFT)
 #define POISON_BYTE 0xaa
 
-#ifdef PKERN_TINY /* small constants give bugs a chance */
-#define TLB_ENTRIES 2
-#define RADIX_BITS 2
-#else
-#define TLB_ENTRIES 256
-#define RADIX_BITS 6
-#endif
-#define RADIX_SLOTS (1 << RADIX_BITS)
-
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /* ---- page table entries: x86-64's bits ---- */
@@ -228,11 +219,6 @@ struct ksm_node { /* a shared page */
 	uint64_t pfn, tree;
 	struct ksm_item *items;
 	uint64_t nr_items;
-};
-
-struct radix_node {
-	void *slots[RADIX_SLOTS];
-	uint32_t count;
 };
 
 struct mapping {
@@ -491,6 +477,12 @@ static inline void *pfn_data(machine *m, uint64_t pfn) { return m->arena + (pfn 
 static inline void *page_data(machine *m, const struct page *page)
 {
 	return pfn_data(m, page_pfn(m, page));
+}
+/* Each of nbytes, at least one, is this byte. */
+static inline bool is_filled(const void *data, unsigned char byte, uint64_t nbytes)
+{
+	const unsigned char *bytes = data;
+	return *bytes == byte && !memcmp(bytes, bytes + 1, nbytes - 1);
 }
 static inline struct page *page_of(machine *m, const void *inside) /* whose frame holds inside */
 {
@@ -835,16 +827,6 @@ void special_unpin(machine *m, struct page *page);
 
 /* access.c */
 int64_t populate_page(mm *mm, uint64_t addr, uint64_t access);
-static inline struct tlb_entry *tlb_slot(mm *mm, uint64_t addr)
-{
-	return &mm->tlb[(addr >> PAGE_SHIFT) % TLB_ENTRIES];
-}
-/* What the last mm_translate(addr) found allowed: TLB_* bits. */
-static inline uint64_t tlb_rights(mm *mm, uint64_t addr)
-{
-	if (addr < VSYSCALL_ADDR)
-		return tlb_slot(mm, addr)->tag & ~PAGE_MASK;
-	return addr < VSYSCALL_ADDR + PAGE_SIZE ? TLB_EXEC : TLB_READ;
-}
+uint64_t tlb_rights(mm *mm, uint64_t addr);
 
 #endif

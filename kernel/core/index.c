@@ -6,6 +6,7 @@
  * or the promise of a large page.
  */
 #include "core.h"
+#include "sizes.h"
 
 static uint64_t index_limit(uint32_t height) /* first index that does not fit */
 {

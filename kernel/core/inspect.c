@@ -6,6 +6,7 @@
  * takes no page.  So whoever looks sees what would have been without him.
  */
 #include "core.h"
+#include "sizes.h"
 
 uint64_t pgd_of(const mm *mm) { return page_pfn(mm->machine, page_of(mm->machine, mm->pgd)); }
 

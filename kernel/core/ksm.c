@@ -317,8 +317,7 @@ static bool replace(machine *m, const struct ksm_item *item, struct page *shared
 
 static bool is_empty(machine *m, struct page *page)
 {
-	const char *data = page_data(m, page);
-	return !data[0] && !memcmp(data, data + 1, PAGE_SIZE - 1);
+	return is_filled(page_data(m, page), 0, PAGE_SIZE);
 }
 
 static void merge_with_zero(machine *m, const struct ksm_item *item)

@@ -329,17 +329,12 @@ static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end *
 		zero_part(mp, pos, unit - inside);
 }
 
-static bool is_zero(const char *data, uint64_t nbytes)
-{
-	return !data[0] && !memcmp(data, data + 1, nbytes - 1);
-}
-
 /* The file grows beyond pos: what was stored there must not show.  Nothing: a page stays clean. */
 static void hide_tail(mapping *mp, uint64_t pos)
 {
 	const struct page *page = page_of_pos(mp, pos);
 	uint64_t unit = page_bytes(mp), inside = pos & (unit - 1);
-	if (page && inside && !is_zero(data_of_pos(mp, page, pos), unit - inside))
+	if (page && inside && !is_filled(data_of_pos(mp, page, pos), 0, unit - inside))
 		zero_tail(mp, pos);
 }
 

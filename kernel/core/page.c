@@ -33,21 +33,13 @@ int64_t no_memory(machine *m)
 	return NEED_MEMORY;
 }
 
-static void check_poison(machine *m, uint64_t pfn)
-{
-	const unsigned char *data = pfn_data(m, pfn);
-	for (uint64_t i = 0; i < PAGE_SIZE; i++)
-		if (data[i] != POISON_BYTE)
-			abort(); /* someone wrote to a free page */
-}
-
 static uint64_t take_pfn(machine *m, struct node *node)
 {
 	uint64_t pfn = node->free_list;
 	if (pfn) {
 		node->free_list = m->pages[pfn].next;
-		if (m->poison)
-			check_poison(m, pfn);
+		if (m->poison && !is_filled(pfn_data(m, pfn), POISON_BYTE, PAGE_SIZE))
+			abort(); /* someone wrote to a free page */
 		return pfn;
 	}
 	return node->fresh < node->end ? node->fresh++ : 0;

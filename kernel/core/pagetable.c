@@ -10,6 +10,7 @@
  *   pgd[9 bits] -> pud[9] -> pmd[9] -> pte[9] -> 4096-byte page
  */
 #include "core.h"
+#include "sizes.h"
 
 #define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define LEVELS 4

@@ -10,6 +10,7 @@
  * lie in a few sets of the processor's cache and push each other out.
  */
 #include "core.h"
+#include "sizes.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>

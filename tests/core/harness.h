@@ -2,10 +2,11 @@
  * harness.h - what the C tests of the core share.
  *
  * A test is a function `void name(struct world *w)`; TESTS() runs each of them
- * in a new machine for every reverse map, with three block sizes for chains.  w->m is the
- * machine, w->mm the first task's address space; files and further address
- * spaces that the world made are dropped at its end, when machine_check() must
- * find nothing and machine_destroy() no leak.
+ * in a new machine for every reverse map, with BLOCKS, the sizes of a chain's
+ * blocks, or those that the program's words name.  w->m is the machine, w->mm
+ * the first task's address space; files and further address spaces that the
+ * world made are dropped at its end, when machine_check() must find nothing
+ * and machine_destroy() no leak.
  */
 #ifndef PKERN_HARNESS_H
 #define PKERN_HARNESS_H
@@ -26,6 +27,9 @@
 #define NR_MMS 4
 #ifndef NR_RAM_PAGES
 #define NR_RAM_PAGES 512
+#endif
+#ifndef BLOCKS
+#define BLOCKS 7, 3, 1
 #endif
 #ifndef NR_TEST_NODES
 #define NR_TEST_NODES 1
@@ -369,12 +373,22 @@ static void run_in(const struct test *test, uint64_t rmap, uint64_t nrpte)
 		printf("  (rmap %lu, nrpte %lu)\n", rmap, nrpte);
 }
 
+/* The block sizes of chains to run with, ending with 0: the program's words, if it has any. */
+static uint64_t blocks[8] = { BLOCKS };
+
+static void take_blocks(int argc, char **argv)
+{
+	for (int i = 1; i < argc && i < 8; i++) {
+		blocks[i - 1] = strtoul(argv[i], NULL, 10);
+		blocks[i] = 0;
+	}
+}
+
 static bool run_test(const struct test *test)
 {
-	static const uint64_t blocks[] = { 7, 3, 1 };
 	failures = 0;
 	for (uint64_t rmap = 0; rmap < NR_RMAP_DESIGNS; rmap++)
-		for (int i = 0; i < (has_chains(rmap) ? 3 : 1) && !failures; i++)
+		for (int i = 0; blocks[i] && (has_chains(rmap) || !i) && !failures; i++)
 			run_in(test, rmap, blocks[i]);
 	printf("%s %s\n", failures ? "FAILED" : "ok", test->name);
 	fflush(stdout);
@@ -393,8 +407,9 @@ static int run_tests(const struct test *tests, uint64_t nr)
 
 #define TEST(name) { #name, name }
 #define TESTS(...) \
-	int main(void) \
+	int main(int argc, char **argv) \
 	{ \
+		take_blocks(argc, argv); \
 		const struct test tests[] = { __VA_ARGS__ }; \
 		return run_tests(tests, sizeof(tests) / sizeof(tests[0])); \
 	}

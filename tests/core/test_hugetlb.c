@@ -1,5 +1,6 @@
 /* Large pages: the pool, mappings private, shared and special, fork, and what is refused. */
 #define NR_RAM_PAGES 4096 /* all of them are looked at in each recount */
+#define BLOCKS 3          /* no large page is in a chain */
 #include "harness.h"
 
 #define LARGE(n) ((uint64_t)(n) * HUGE_SIZE)

@@ -1,5 +1,6 @@
 /* test_pagetable.c - tables, the walker, pte_set, pruning, the TLB. */
 #include "harness.h"
+#include "sizes.h"
 
 static void tables_are_made_and_pruned(struct world *w)
 {
