@@ -12,12 +12,13 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.tasks.locks.futex import PrivateWord, Sleeper
+from pkern.kernel.tasks.locks.futex import Bystander, PrivateWord, Sleeper
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.clock import Clock
     from pkern.kernel.cpu.processor import RunQueue
+    from pkern.kernel.tasks.locks.futex import InLine
     from pkern.kernel.tasks.task import Task
 
 
@@ -29,10 +30,10 @@ class Sleepers:
         self._handle = processor
         self._clock = clock
         self._queue = queue
-        self.by_key: dict[Hashable, dict[Task, None]] = {}
+        self.by_key: dict[Hashable, dict[InLine, None]] = {}
         self.listeners: dict[Hashable, list[Callable[[], None]]] = {}
 
-    def sleep(self, task: Task, wait: WouldBlock) -> None:
+    def sleep(self, task: InLine, wait: WouldBlock) -> None:
         """Park a task until a key of its wait is woken, the deadline or a signal comes."""
         task.thread.parked = wait
         for key in wait.keys:
@@ -43,7 +44,7 @@ class Sleepers:
         if wait.deadline is not None:
             self._clock.at(wait.deadline, lambda: self._time_is_up(task, wait))
 
-    def _time_is_up(self, task: Task, wait: WouldBlock) -> None:
+    def _time_is_up(self, task: InLine, wait: WouldBlock) -> None:
         if task.alive and task.thread.parked is wait:
             self.wake_task(task)
 
@@ -59,12 +60,14 @@ class Sleepers:
             for told in self.listeners.pop(key, ()):
                 told()
 
-    def wake_task(self, task: Task) -> None:
+    def wake_task(self, task: InLine) -> None:
         """End a task's sleep; its system call will be tried again."""
         if task.waiting is None:
             return
         self.unpark(task)
-        if not task.thread.stopped:
+        if isinstance(task, Bystander):
+            task.told()
+        elif not task.thread.stopped:
             self._queue.add(task)
 
     def go_on(self, task: Task) -> None:
@@ -72,7 +75,7 @@ class Sleepers:
         if task.waiting is None and not task.thread.stopped:
             self._queue.add(task)
 
-    def unpark(self, task: Task) -> None:
+    def unpark(self, task: InLine) -> None:
         """Take a task off everything it waits for here."""
         wait, task.thread.parked = task.thread.parked, None
         for key in wait.keys if wait is not None else ():
@@ -100,7 +103,7 @@ class Sleepers:
 
     # ---- who sleeps on a word of memory: here or in the core, never both ----
 
-    def of(self, key: Hashable) -> Iterable[Task]:
+    def of(self, key: Hashable) -> Iterable[InLine]:
         """Return who waits for key, in the order in which they came."""
         if type(key) is PrivateWord:
             self.take_over(key)
@@ -121,16 +124,16 @@ class Sleepers:
         if type(key) is PrivateWord:
             lib.word_release(self._handle, key.addr)
 
-    def _first_at(self, key: Hashable) -> dict[Task, None]:
+    def _first_at(self, key: Hashable) -> dict[InLine, None]:
         """Return who sleeps for a key that is not known here: nobody, but for the core's."""
-        others: dict[Task, None] = {}
+        others: dict[InLine, None] = {}
         self.by_key[key] = others
         if type(key) is PrivateWord:
             self.hold(key)
             self._bring_sleepers(key, others)
         return others
 
-    def _bring_sleepers(self, word: PrivateWord, others: dict[Task, None]) -> None:
+    def _bring_sleepers(self, word: PrivateWord, others: dict[InLine, None]) -> None:
         """Let those who sleep on a word in the core wait as if their calls had come here."""
         while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
             task: Task = ffi.from_handle(owner)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.events import sources
 from pkern.kernel.events.points import GFP_USER
+from pkern.kernel.tasks.locks.futex import Bystander
 from pkern.kernel.tasks.signal.signals import SIG_DFL, SIG_IGN
 from pkern.kernel.tasks.table import Watch
 from pkern.kernel.wait import RegistersSet, WouldBlock
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing
     from pkern.kernel.mm.process import Process
     from pkern.kernel.sysctl import User
+    from pkern.kernel.tasks.locks.futex import InLine
     from pkern.kernel.tasks.machine import Face, Machine, Scheduler
     from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
@@ -238,9 +240,9 @@ class Emitters(Watch):
             was = (before.name, before.pid, PRIO, _state(before))
         self._tell("sched:sched_switch", *was, *(IDLE if task is None else _who(task)))
 
-    def _waking(self, wake_task: Callable[[Task], None]) -> Callable[[Task], None]:
-        def waking(task: Task) -> None:
-            if task.waiting is not None:
+    def _waking(self, wake_task: Callable[[InLine], None]) -> Callable[[InLine], None]:
+        def waking(task: InLine) -> None:
+            if task.waiting is not None and not isinstance(task, Bystander):
                 self._tell("sched:sched_waking", task.name, task.pid, PRIO, 0)
                 self._tell("sched:sched_wakeup", task.name, task.pid, PRIO, 0)
             wake_task(task)

@@ -11,10 +11,10 @@ from pkern.kernel.tasks.locks.futex import PrivateWord
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.locks.futex import InLine
     from pkern.kernel.tasks.locks.futex_pi import Locks
     from pkern.kernel.tasks.machine import Scheduler
     from pkern.kernel.tasks.table import TaskTable
-    from pkern.kernel.tasks.task import Task
 
 
 def faults(tasks: TaskTable, scheduler: Scheduler | None, locks: Locks) -> list[str]:
@@ -124,7 +124,7 @@ def _turns(tasks: TaskTable, scheduler: Scheduler) -> Iterator[str]:
             yield f"T10: {task!r} may have turns that the core begins"
 
 
-def _waits_for(task: Task, key: object) -> bool:
+def _waits_for(task: InLine, key: object) -> bool:
     wait = task.thread.parked
     return task.alive and wait is not None and key in wait.keys
 

@@ -554,7 +554,7 @@ class Task:
         if self.group.pending.infos:
             retarget(self)
         self.signals.handlers.users -= 1
-        if self.thread.rings:
+        if self.thread.rings or self.thread.requests:
             self.thread.forget_rings()
         self.fds.leave()
         self._drop_exe()

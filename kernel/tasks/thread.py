@@ -89,9 +89,9 @@ class Thread:
 
     __slots__ = (
         "alt_stack", "call", "clear_child_tid", "debug", "fault", "let_through", "may_restart",
-        "orig_rax", "parked", "progress", "restart", "restart_block", "rings", "robust_list",
-        "rseq", "runner", "saved_mask", "sleeps_in_call", "stopped", "then", "vfork_parent",
-        "watched", "works",
+        "orig_rax", "parked", "progress", "requests", "restart", "restart_block", "rings",
+        "robust_list", "rseq", "runner", "saved_mask", "sleeps_in_call", "stopped", "then",
+        "vfork_parent", "watched", "works",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -101,6 +101,7 @@ class Thread:
         self.parked: WouldBlock | None = None
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Sleepers.work
         self.rings: dict[int, File] = {}  # that it knows by a number: syscalls/io_uring/known.py
+        self.requests: dict[Any, Callable[[], None]] = {}  # of rings; how each is called off
         self.stopped = 0
         self.sleeps_in_call = 0
         self.saved_mask: int | None = None  # restored after the handlers a sigsuspend let in
@@ -120,7 +121,9 @@ class Thread:
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
 
     def forget_rings(self) -> None:
-        """Hold no rings any more: it ends, or runs another program."""
+        """Hold no rings any more, nor wait by one: it ends, or runs another program."""
+        for call_off in list(self.requests.values()):
+            call_off()
         rings, self.rings = self.rings, {}
         for file in rings.values():
             file.put()

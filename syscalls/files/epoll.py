@@ -67,8 +67,19 @@ def epoll_ctl(task: Task, epfd: int, operation: int, fd: int, addr: int) -> int:
     Errors: EBADF, EEXIST, ENOENT, EPERM (a file that is always ready), EINVAL, EFAULT, ELOOP.
     Source: epoll_ctl(2).
     """
+    return change(task, epfd, operation, fd, event_at(task, operation, addr))
+
+
+def event_at(task: Task, operation: int, addr: int) -> tuple[int, int]:
+    """Return the events and the data of a struct epoll_event; 0 of what goes. Errors: EFAULT."""
     raw = bytes(EVENT.size) if operation == CTL_DEL else task.mm.copy_in(addr, EVENT.size)
     events, data = EVENT.unpack(raw)
+    return events, data
+
+
+def change(task: Task, epfd: int, operation: int, fd: int, event: tuple[int, int]) -> int:
+    """As epoll_ctl, of an event that was read before."""
+    events, data = event
     if events & EPOLLWAKEUP and not task.capable("CAP_BLOCK_SUSPEND"):
         events ^= EPOLLWAKEUP
     epoll, file = task.fds.get(epfd).inode, task.fds.get(fd)

@@ -102,7 +102,11 @@ def opened(task: Task, dirfd: int, path: str, how: How) -> File:
 
 def how_at(task: Task, addr: int, nbytes: int) -> How:
     """Return what a struct open_how says. Errors: EINVAL, E2BIG, EAGAIN, EFAULT."""
-    flags, mode, resolve = HOW.fields_at(task, addr, nbytes)
+    return how_of(*HOW.fields_at(task, addr, nbytes))
+
+
+def how_of(flags: int, mode: int, resolve: int) -> How:
+    """Return what the fields of a struct open_how mean. Errors: EINVAL, EAGAIN."""
     making = flags & (O_CREAT | O_TMPFILE_BIT)
     path_only = flags & O_PATH and flags & ~PATH_FLAGS
     unnamed = flags & O_TMPFILE_BIT and not flags & O_DIRECTORY

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import xattr
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import length, need_read
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 
-def _followed(task: Task, path: str) -> Path:
+def followed(task: Task, path: str) -> Path:
+    """Return what a path leads to. Errors: as stat."""
     return path_at(task, AT_FDCWD, path)
 
 
@@ -39,7 +41,7 @@ def _opened(task: Task, fd: int) -> Path:
     return Path(file.mount, file.inode)
 
 
-def _opened_or_here(task: Task, fd: int) -> Path:
+def opened_or_here(task: Task, fd: int) -> Path:
     """Return what is open; AT_FDCWD: the directory where the task stands, as Linux since 6.13."""
     return task.fs.pwd if fd == AT_FDCWD else _opened(task, fd)
 
@@ -48,7 +50,8 @@ Find = Callable[[Any, Any], Path]
 XATTR_ARGS = extensible("<Q2I")  # address of the value, its size, flags
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what cannot be an attribute's name. Errors: ERANGE, EFAULT."""
     need_read(name, too_long=errno.ERANGE)
     if not 0 < length(name) <= xattr.NAME_MAX:
         raise SyscallError(errno.ERANGE)
@@ -57,18 +60,35 @@ def _check_name(name: str) -> None:
 def _check_wish(name: str, size: int, flags: int) -> None:
     """Look at what is to be set, before the file. Errors: EINVAL, ERANGE, EFAULT, E2BIG."""
     refuse_flags(flags, xattr.XATTR_CREATE | xattr.XATTR_REPLACE)
-    _check_name(name)
+    check_name(name)
     if size > xattr.SIZE_MAX:
         raise SyscallError(errno.E2BIG)
+
+
+class Wish(NamedTuple):
+    """What an attribute is to be."""
+
+    name: str
+    value: bytes
+    flags: int
+
+
+def wish_at(task: Task, name: str, addr: int, size: int, flags: int) -> Wish:
+    """Return what is to be set, with its value at addr. Errors: EINVAL, ERANGE, EFAULT, E2BIG."""
+    _check_wish(name, size, flags)
+    return Wish(name, task.mm.copy_in(addr, size), flags)
+
+
+def set_as(task: Task, find: Find, what: str | int, wish: Wish) -> int:
+    """Set an attribute of what is found. Errors: as setxattr."""
+    xattr.set_value(task, need_writable(find(task, what)), *wish)
+    return 0
 
 
 def _set(
     task: Task, find: Find, what: str | int, name: str, addr: int, size: int, flags: int
 ) -> int:
-    _check_wish(name, size, flags)
-    value = task.mm.copy_in(addr, size)
-    xattr.set_value(task, need_writable(find(task, what)), name, value, flags)
-    return 0
+    return set_as(task, find, what, wish_at(task, name, addr, size, flags))
 
 
 def _store(task: Task, addr: int, size: int, data: bytes) -> int:
@@ -82,7 +102,7 @@ def _store(task: Task, addr: int, size: int, data: bytes) -> int:
 
 
 def _get(task: Task, find: Find, what: str | int, name: str) -> bytes:
-    _check_name(name)
+    check_name(name)
     inode = find(task, what).inode
     return xattr.get_value(task, inode, name)
 
@@ -96,7 +116,7 @@ def _list(task: Task, path: Path, addr: int, size: int) -> int:
 
 
 def _remove(task: Task, find: Find, what: str | int, name: str) -> int:
-    _check_name(name)
+    check_name(name)
     xattr.remove(task, need_writable(find(task, what)), name)
     return 0
 
@@ -110,14 +130,14 @@ def setxattr(task: Task, path: str, name: str, value: bytes, flags: int = 0) -> 
     Errors: EEXIST, ENODATA, EPERM, EACCES, EOPNOTSUPP, ERANGE, E2BIG. Source: setxattr(2).
     """
     _check_wish(name, len(value), flags)
-    xattr.set_value(task, need_writable(_followed(task, path)), name, value, flags)
+    xattr.set_value(task, need_writable(followed(task, path)), name, value, flags)
     return 0
 
 
 @syscall(188, "setxattr", PATH, PATH, INT, INT, INT)
 def setxattr_raw(task: Task, path: str, name: str, addr: int, size: int, flags: int) -> int:
     """Set an attribute to size bytes at addr. Errors: as setxattr, EFAULT. Source: setxattr(2)."""
-    return _set(task, _followed, path, name, addr, size, flags)
+    return _set(task, followed, path, name, addr, size, flags)
 
 
 @syscall(189, "lsetxattr", PATH, PATH, INT, INT, INT)
@@ -129,7 +149,7 @@ def lsetxattr(task: Task, path: str, name: str, addr: int, size: int, flags: int
 @syscall(190, "fsetxattr", SINT, PATH, INT, INT, INT)
 def fsetxattr(task: Task, fd: int, name: str, addr: int, size: int, flags: int) -> int:
     """As setxattr, of an open file. Errors: as setxattr, EBADF. Source: fsetxattr(2)."""
-    return _set(task, _opened_or_here, fd, name, addr, size, flags)
+    return _set(task, opened_or_here, fd, name, addr, size, flags)
 
 
 # ---- get ----
@@ -137,13 +157,13 @@ def fsetxattr(task: Task, fd: int, name: str, addr: int, size: int, flags: int) 
 
 def getxattr(task: Task, path: str, name: str) -> bytes:
     """Return an attribute. Errors: ENODATA, EACCES, EOPNOTSUPP, ERANGE. Source: getxattr(2)."""
-    return _get(task, _followed, path, name)
+    return _get(task, followed, path, name)
 
 
 @syscall(191, "getxattr", PATH, PATH, INT, INT)
 def getxattr_raw(task: Task, path: str, name: str, addr: int, size: int) -> int:
     """Store an attribute and return its size. Errors: as getxattr. Source: getxattr(2)."""
-    return _store(task, addr, size, _get(task, _followed, path, name))
+    return _store(task, addr, size, _get(task, followed, path, name))
 
 
 @syscall(192, "lgetxattr", PATH, PATH, INT, INT)
@@ -155,7 +175,7 @@ def lgetxattr(task: Task, path: str, name: str, addr: int, size: int) -> int:
 @syscall(193, "fgetxattr", SINT, PATH, INT, INT)
 def fgetxattr(task: Task, fd: int, name: str, addr: int, size: int) -> int:
     """As getxattr, of an open file. Errors: as getxattr, EBADF. Source: fgetxattr(2)."""
-    return _store(task, addr, size, _get(task, _opened_or_here, fd, name))
+    return _store(task, addr, size, _get(task, opened_or_here, fd, name))
 
 
 # ---- list and remove ----
@@ -167,7 +187,7 @@ def listxattr(task: Task, path: str, addr: int = 0, size: int = 0) -> int:
 
     Errors: ERANGE, E2BIG (more than 65536 bytes), EFAULT and those of stat. Source: listxattr(2).
     """
-    return _list(task, _followed(task, path), addr, size)
+    return _list(task, followed(task, path), addr, size)
 
 
 @syscall(195, "llistxattr", PATH, INT, INT)
@@ -185,7 +205,7 @@ def flistxattr(task: Task, fd: int, addr: int = 0, size: int = 0) -> int:
 @syscall(197, "removexattr", PATH, PATH)
 def removexattr(task: Task, path: str, name: str) -> int:
     """Remove an attribute. Errors: ENODATA, EPERM, EOPNOTSUPP. Source: removexattr(2)."""
-    return _remove(task, _followed, path, name)
+    return _remove(task, followed, path, name)
 
 
 @syscall(198, "lremovexattr", PATH, PATH)

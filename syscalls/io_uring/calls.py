@@ -50,7 +50,7 @@ ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_
 ARGUMENT = struct.Struct("<QIIQ")
 MICROSECOND = 1000
 PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
-OPCODES = "no RECV_ZC, no waits for futexes (as IORING_REGISTER_PROBE tells), no bundles"
+OPCODES = "no RECV_ZC (as IORING_REGISTER_PROBE tells), no bundles"
 
 
 # ---- setup ----

@@ -6,8 +6,10 @@ in its completion, and IORING_REGISTER_PROBE says so. Source: io_uring_enter(2),
 
 from __future__ import annotations
 
+from pkern.syscalls.files.at import AT_REMOVEDIR
 from pkern.syscalls.io_uring import (
     commands,
+    futexes,
     naming,
     resources,
     talking,
@@ -75,6 +77,7 @@ OPERATIONS: dict[int, Operation] = {
         waiting.TIMEOUT_FLAGS,
         takes_file=WITHOUT,
         check=waiting.check_timeout,
+        prepare=waiting.take_time,
         again=waiting.goes_on,
         meant=waiting.is_success,
     ),
@@ -83,6 +86,7 @@ OPERATIONS: dict[int, Operation] = {
         ("buf_index", "length", "file_index"),
         takes_file=WITHOUT,
         check=waiting.check_timeout_remove,
+        prepare=waiting.take_new_time,
     ),
     13: Operation(
         talking.accept,
@@ -104,10 +108,11 @@ OPERATIONS: dict[int, Operation] = {
         waiting.TIMEOUT_FLAGS,
         takes_file=WITHOUT,
         check=waiting.check_timeout,
+        prepare=waiting.take_time,
     ),
-    16: Operation(talking.connect, ("length", "op_flags", *BUFFER)),
+    16: Operation(talking.connect, ("length", "op_flags", *BUFFER), prepare=talking.take_address),
     17: Operation(transfers.fallocate, ("op_flags", *BUFFER)),
-    18: Operation(naming.openat, ("buf_index",), takes_file=WITHOUT),
+    18: Operation(naming.openat, ("buf_index",), takes_file=WITHOUT, prepare=naming.take_openat),
     19: Operation(
         naming.close,
         ("off", "addr", "length", "op_flags", "buf_index"),
@@ -117,7 +122,7 @@ OPERATIONS: dict[int, Operation] = {
     20: Operation(
         resources.update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=resources.some
     ),
-    21: Operation(naming.statx, BUFFER, takes_file=WITHOUT),
+    21: Operation(naming.statx, BUFFER, takes_file=WITHOUT, prepare=naming.take_looked_at),
     22: Operation(transfers.read, ioprio=0xFFFF, selects=SELECTS, whole=transfers.length),
     23: Operation(transfers.write, ioprio=0xFFFF, whole=transfers.length),
     24: Operation(transfers.fadvise, ("addr", *BUFFER)),
@@ -125,6 +130,7 @@ OPERATIONS: dict[int, Operation] = {
     26: Operation(
         talking.send,
         ("addr3",),
+        prepare=talking.take_target,
         ioprio=talking.POLL_FIRST,
         selects=SELECTS,
         room=talking.room_to_send,
@@ -138,8 +144,8 @@ OPERATIONS: dict[int, Operation] = {
         again=talking.receives_on,
         rests=waiting.is_drained,
     ),
-    28: Operation(naming.openat2, ("buf_index",), takes_file=WITHOUT),
-    29: Operation(waiting.epoll_ctl, BUFFER),
+    28: Operation(naming.openat2, ("buf_index",), takes_file=WITHOUT, prepare=naming.take_openat2),
+    29: Operation(waiting.epoll_ctl, BUFFER, prepare=waiting.take_event),
     31: Operation(
         resources.provide,
         ("op_flags", "file_index"),
@@ -157,16 +163,31 @@ OPERATIONS: dict[int, Operation] = {
         transfers.tee, ("off", "addr"), check=transfers.check_splice, whole=transfers.length
     ),
     34: Operation(talking.shutdown, ("off", "addr", "op_flags", *BUFFER)),
-    35: Operation(naming.renameat, BUFFER, takes_file=WITHOUT),
-    36: Operation(naming.unlinkat, ("off", "length", *BUFFER), takes_file=WITHOUT),
-    37: Operation(naming.mkdirat, ("off", "op_flags", *BUFFER), takes_file=WITHOUT),
-    38: Operation(naming.symlinkat, ("length", "op_flags", *BUFFER), takes_file=WITHOUT),
-    39: Operation(naming.linkat, BUFFER, takes_file=WITHOUT),
+    35: Operation(naming.renameat, BUFFER, takes_file=WITHOUT, prepare=naming.take_paths),
+    36: Operation(
+        naming.unlinkat,
+        ("off", "length", *BUFFER),
+        AT_REMOVEDIR,
+        takes_file=WITHOUT,
+        prepare=naming.take_path,
+    ),
+    37: Operation(
+        naming.mkdirat, ("off", "op_flags", *BUFFER), takes_file=WITHOUT, prepare=naming.take_path
+    ),
+    38: Operation(
+        naming.symlinkat,
+        ("length", "op_flags", *BUFFER),
+        takes_file=WITHOUT,
+        prepare=naming.take_paths,
+    ),
+    39: Operation(naming.linkat, BUFFER, takes_file=WITHOUT, prepare=naming.take_paths),
     40: Operation(telling.tell_ring, ("buf_index",), check=telling.check_tell),
-    41: Operation(naming.fsetxattr),
-    42: Operation(naming.setxattr, takes_file=WITHOUT),
-    43: Operation(naming.fgetxattr, flags=0),
-    44: Operation(naming.getxattr, flags=0, takes_file=WITHOUT),
+    41: Operation(naming.fsetxattr, prepare=naming.take_wish),
+    42: Operation(naming.setxattr, takes_file=WITHOUT, prepare=naming.take_wish_of_path),
+    43: Operation(naming.fgetxattr, flags=0, prepare=naming.take_attribute),
+    44: Operation(
+        naming.getxattr, flags=0, takes_file=WITHOUT, prepare=naming.take_attribute_of_path
+    ),
     45: Operation(
         talking.socket,
         ("addr", "op_flags", "buf_index"),
@@ -179,6 +200,7 @@ OPERATIONS: dict[int, Operation] = {
         ("addr3",),
         ioprio=0xFFFF,
         check=talking.check_zc,
+        prepare=talking.take_target,
         afterwards=talking.tell_free,
     ),
     48: Operation(
@@ -204,6 +226,27 @@ OPERATIONS: dict[int, Operation] = {
         takes_file=WITHOUT,
         counted=1,
     ),
+    51: Operation(
+        futexes.wait_for_one,
+        ("length", "op_flags", *BUFFER),
+        takes_file=WITHOUT,
+        check=futexes.check,
+        counted=1,
+    ),
+    52: Operation(
+        futexes.wake_one_word,
+        ("length", "op_flags", *BUFFER),
+        takes_file=WITHOUT,
+        check=futexes.check,
+    ),
+    53: Operation(
+        futexes.wait_for_many,
+        ("fd", "off", "op_flags", "addr3", *BUFFER),
+        takes_file=WITHOUT,
+        check=futexes.check_many,
+        prepare=futexes.take_many,
+        counted=1,
+    ),
     54: Operation(
         resources.get_descriptor,
         ("off", "addr", "length", "addr3", *BUFFER),
@@ -211,7 +254,7 @@ OPERATIONS: dict[int, Operation] = {
         check=resources.in_slot,
     ),
     55: Operation(transfers.ftruncate, ("op_flags", "addr", "length", *BUFFER, "addr3")),
-    56: Operation(talking.bind, ("length", "op_flags", *BUFFER)),
+    56: Operation(talking.bind, ("length", "op_flags", *BUFFER), prepare=talking.take_address),
     57: Operation(talking.listen, ("addr", "off", "op_flags", *BUFFER)),
     59: Operation(waiting.epoll_wait, ("off", "op_flags", *BUFFER)),
     60: Operation(

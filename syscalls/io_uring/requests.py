@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.locks.futex import Bystander, Sleeper
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.wait import WouldBlock
@@ -109,6 +110,7 @@ class Request:
         self.woken = False
         self.called_off = 0  # 1: it ends as soon as its task is in the kernel again
         self.timer: Request | None = None
+        self.stand_in: Bystander | None = None  # in the line of a futex
         self.mm = task.mm  # what its addresses are of: an execve calls it off
 
     @property
@@ -153,7 +155,10 @@ class Request:
             self.file.descriptors += 1
 
     def let_go(self) -> None:
-        """Hold the open file and the buffer no longer."""
+        """Hold the open file and the buffer no longer, nor stand in line."""
+        self.task.thread.requests.pop(self, None)
+        if self.stand_in is not None and self.stand_in.parked is not None:
+            self.task.kernel.need_scheduler().sleepers.unpark(self.stand_in)
         file, self.file = self.file, None
         slot, self.slot = self.slot, None
         if slot is not None:
@@ -257,6 +262,10 @@ class Request:
         self.progress, self.woken = wait.progress, False
         scheduler = self.task.kernel.scheduler
         assert scheduler is not None
+        if isinstance(wait.progress, Sleeper):
+            self.stand_in = Bystander(wait.progress, self.wake)
+            scheduler.sleepers.sleep(self.stand_in, wait)
+            return
         for key in wait.keys:
             scheduler.sleepers.listen(key, self.wake)
         if wait.deadline is not None:
@@ -267,7 +276,8 @@ class Request:
         if self.woken or self.called_off or self not in self.ring.pending:
             return
         if not self.task.alive:
-            self.end(-errno.ECANCELED)
+            woken = None if self.stand_in is None else self.stand_in.progress.woken
+            self.end(-errno.ECANCELED if woken is None else woken)
             return
         self.woken = True
         assert self.task.kernel.scheduler is not None

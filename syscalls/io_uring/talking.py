@@ -11,6 +11,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.socket import AF_UNIX, Socket
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
+from pkern.syscalls.abi import signed32
 from pkern.syscalls.files.read_write import Buffers, bytes_of
 from pkern.syscalls.io_uring.requests import F_MORE, HELD, SELECT, SKIP_SUCCESS, Entry, Request
 from pkern.syscalls.io_uring.resources import need_number, no_cloexec, place
@@ -18,6 +19,7 @@ from pkern.syscalls.io_uring.slots import ANY_SLOT
 from pkern.syscalls.io_uring.transfers import need_buffer
 from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.net.control import Control
+from pkern.syscalls.net.sockets import address_in
 from pkern.syscalls.net.transfer import socket_of
 
 if TYPE_CHECKING:
@@ -66,9 +68,13 @@ def check_accept(entry: Entry) -> None:
         raise SyscallError(errno.EINVAL)
 
 
+def take_address(request: Request) -> bytes:
+    """Return the address that an entry names. Errors: EINVAL, EFAULT."""
+    return address_in(request.task, request.entry.addr, signed32(request.entry.off))
+
+
 def connect(request: Request) -> int:
-    entry = request.entry
-    return sockets.connect(request.task, HELD, entry.addr, entry.off)
+    return sockets.connect_to(request.task, HELD, request.prepared)
 
 
 def _what_can_be(request: Request, call: Callable[[int], int]) -> int:
@@ -79,13 +85,20 @@ def _what_can_be(request: Request, call: Callable[[int], int]) -> int:
     return request.or_wait(lambda: call(flags | MSG_DONTWAIT))
 
 
+def take_target(request: Request) -> bytes | None:
+    """Return whom something is to be sent to; None: the peer. Errors: EINVAL, EFAULT."""
+    entry = request.entry
+    nbytes = entry.file_index & 0xFFFF
+    return address_in(request.task, entry.off, nbytes) if entry.off else None
+
+
 def send(request: Request) -> int:
-    entry, task = request.entry, request.task
-    addr, length = request.memory
+    task, (addr, length) = request.task, request.memory
 
     def sent(flags: int) -> int:
-        nbytes = entry.file_index & 0xFFFF if entry.off else 0
-        return messages.sendto(task, HELD, addr, length, flags | MSG_NOSIGNAL, entry.off, nbytes)
+        file = socket_of(task, HELD)[0]
+        flags |= MSG_NOSIGNAL
+        return messages.send_to(task, file, addr, length, flags, request.prepared)
 
     return _what_can_be(request, sent)
 
@@ -240,7 +253,9 @@ def check_socket(entry: Entry) -> None:
 
 
 def bind(request: Request) -> int:
-    return sockets.bind(request.task, HELD, request.entry.addr, request.entry.off)
+    task = request.task
+    socket_of(task, HELD)[1].bind(task, request.prepared)
+    return 0
 
 
 def listen(request: Request) -> int:

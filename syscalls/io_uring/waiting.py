@@ -14,8 +14,9 @@ from pkern.kernel.vfs.inode import POLLIN
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import duration_in
-from pkern.syscalls.files.epoll import epoll_ctl as change_epoll
+from pkern.syscalls.files.epoll import change as change_epoll
 from pkern.syscalls.files.epoll import epoll_wait as take_events
+from pkern.syscalls.files.epoll import event_at
 from pkern.syscalls.io_uring.requests import (
     FIXED_FILE,
     HELD,
@@ -70,10 +71,20 @@ def polls_on(request: Request, result: int) -> bool:
 # ---- timeouts ----
 
 
-def _end_of(request: Request, addr: int, flags: int) -> int:
-    """Return when a time that is given ends, in the machine's uptime. Errors: EINVAL, EFAULT."""
-    clock = request.task.kernel.clock
-    wanted = duration_in(request.task, addr)
+def take_time(request: Request) -> int:
+    """Return the time that an entry names, in nanoseconds. Errors: EINVAL, EFAULT."""
+    return duration_in(request.task, request.entry.addr)
+
+
+def take_new_time(request: Request) -> int:
+    """Return the time that a timeout is to have instead, if any. Errors: EINVAL, EFAULT."""
+    entry = request.entry
+    return duration_in(request.task, entry.off) if entry.op_flags else 0
+
+
+def _end_of(request: Request, flags: int) -> int:
+    """Return when the time that was given ends, in the machine's uptime."""
+    clock, wanted = request.task.kernel.clock, int(request.prepared)
     if not flags & TIMEOUT_ABS:
         return clock.now_ns + wanted
     if flags & TIMEOUT_REALTIME:
@@ -85,7 +96,7 @@ def _deadline(request: Request) -> int:
     """Return when a timeout ends: as its first try has found, or as it was changed since."""
     if request.progress is not None:
         return int(request.progress)
-    return _end_of(request, request.entry.addr, request.entry.op_flags)
+    return _end_of(request, request.entry.op_flags)
 
 
 def timeout(request: Request) -> int:
@@ -118,7 +129,7 @@ def link_timeout(request: Request) -> int:
     if before is None:
         raise SyscallError(errno.ECANCELED)
     before.timer = None
-    before.call_off(-errno.ECANCELED)
+    before.cancel()
     raise SyscallError(errno.ETIME)
 
 
@@ -147,10 +158,10 @@ def timeout_remove(request: Request) -> int:
     """Call off a timeout, or give it another time."""
     entry = request.entry
     kind = LINK_TIMEOUT if entry.op_flags & LINK_UPDATE else NR_TIMEOUT
-    end = _end_of(request, entry.off, entry.op_flags) if entry.op_flags else 0
     if not entry.op_flags & TIMEOUT_UPDATE:
         return _found(request, _names(entry.addr, NR_TIMEOUT)).cancel()
     other = _found(request, _names(entry.addr, kind))
+    end = _end_of(request, entry.op_flags)
     request.ring.uncount(other)
     other.progress = end
     other.wait_for(WouldBlock(deadline=end, progress=end))
@@ -267,10 +278,14 @@ def check_cancel(entry: Entry) -> None:
 # ---- more ----
 
 
+def take_event(request: Request) -> tuple[int, int]:
+    """Return the event that an epoll is to look for. Errors: EFAULT."""
+    return event_at(request.task, request.entry.length, request.entry.addr)
+
+
 def epoll_ctl(request: Request) -> int:
-    entry = request.entry
-    target = (entry.off ^ 1 << 31) - (1 << 31)
-    return change_epoll(request.task, HELD, entry.length, target, entry.addr)
+    entry, target = request.entry, signed32(request.entry.off)
+    return change_epoll(request.task, HELD, entry.length, target, request.prepared)
 
 
 def is_drained(request: Request) -> bool:

@@ -111,11 +111,16 @@ def sendto(
     """
     task.mm.check_user(addr, min(count, MAX_COUNT))
     file = socket_of(task, fd)[0]
-    target = address_in(task, to, to_bytes) if to else b""
+    target = address_in(task, to, to_bytes) if to else None
+    return send_to(task, file, addr, count, flags, target)
+
+
+def send_to(task: Task, file: File, addr: int, count: int, flags: int, target: bytes | None) -> int:
+    """As sendto, to an address that was read before; None: to the peer."""
     data = readable_part(task, addr, count) if count else b""
     inode = file.inode
     assert isinstance(inode, Socket)
-    if to and not target and inode.family in (AF_INET, AF_INET6) and not inode.is_stream:
+    if target == b"" and inode.family in (AF_INET, AF_INET6) and not inode.is_stream:
         raise SyscallError(errno.EINVAL)
     data = _all_or_part(inode, data, min(count, MAX_COUNT, task.kernel.ram))
     return send_packet(task, file, Packet(data), target or None, flags)

@@ -137,7 +137,11 @@ def connect(task: Task, fd: int, addr: int, nbytes: int) -> int:
     EPROTOTYPE, ENETUNREACH, those of a path. Source: connect(2).
     """
     task.fds.get(fd)
-    address = address_in(task, addr, nbytes)
+    return connect_to(task, fd, address_in(task, addr, nbytes))
+
+
+def connect_to(task: Task, fd: int, address: bytes) -> int:
+    """As connect, to an address that was read before."""
     file, inode = socket_of(task, fd)
     if file.flags & O_NONBLOCK:
         inode.connect_later(task, address)

@@ -39,7 +39,7 @@ class Word(NamedTuple):
     key: Hashable
 
 
-def _key(task: Task, addr: int, flags: int) -> Hashable:
+def word_key(task: Task, addr: int, flags: int) -> Hashable:
     """Return what stands for a word. Errors: EINVAL, EFAULT."""
     node = _node(task, addr, flags)
     key = private_key(task, addr) if flags & PRIVATE else key_of(task, addr)
@@ -67,7 +67,7 @@ def _node(task: Task, addr: int, flags: int) -> int:
     return node
 
 
-def _check(flags: int, *words: int) -> None:
+def need_words(flags: int, *words: int) -> None:
     """Refuse sizes other than 32 bits, and values that do not fit. Errors: EINVAL."""
     if flags & ALL_BITS & ~KNOWN_FLAGS != SIZE_U32 or any(word & ~ALL_BITS for word in words):
         raise SyscallError(errno.EINVAL)
@@ -85,31 +85,31 @@ def _deadline(task: Task, timeout: int, clock: int) -> int | None:
     return machines(task, clock, given)
 
 
-def _words(task: Task, addr: int, count: int) -> list[Word]:
-    """Return what struct futex_waitvs at addr name. Errors: EINVAL, EFAULT."""
-    return _named(task, _raw(task, addr, count))
+Unread = list[tuple[int, int, int, int]]  # struct futex_waitvs
 
 
-def _named(task: Task, raw: list[tuple[int, int, int, int]]) -> list[Word]:
-    return [Word(at, value, _key(task, at, flags)) for value, at, flags, _ in raw]
+def named(task: Task, raw: Unread) -> list[Word]:
+    """Return the words that struct futex_waitvs name. Errors: EINVAL, EFAULT."""
+    return [Word(at, value, word_key(task, at, flags)) for value, at, flags, _ in raw]
 
 
-def _raw(task: Task, addr: int, count: int) -> list[tuple[int, int, int, int]]:
+def waiters_at(task: Task, addr: int, count: int) -> Unread:
     """Return struct futex_waitvs as they stand at addr. Errors: EINVAL, EFAULT."""
     places = range(addr, addr + count * WAITER.size, WAITER.size)
     raw = [WAITER.unpack(task.mm.copy_in(place, WAITER.size)) for place in places]
     for value, _, flags, reserved in raw:
-        _check(flags, value)
+        need_words(flags, value)
         if reserved:
             raise SyscallError(errno.EINVAL)
     return raw
 
 
-def _wait(task: Task, words: list[Word], bits: int, deadline: int | None) -> int:
+def sleeper_on(task: Task, words: list[Word], bits: int, deadline: int | None) -> Sleeper:
+    """Return a wait for one of the words. Errors: EAGAIN (one has another value), EFAULT."""
     for word in words:
         if word_at(task, word.addr) != word.value:
             raise SyscallError(errno.EAGAIN)
-    return sleep(task, Sleeper(tuple(word.key for word in words), bits, deadline))
+    return Sleeper(tuple(word.key for word in words), bits, deadline)
 
 
 @syscall(455, "futex_wait", INT, INT, INT, INT, INT, SINT)
@@ -122,13 +122,14 @@ def futex_wait(
     Errors: EAGAIN (the word is not value), EINVAL, EFAULT, ETIMEDOUT, EINTR.
     Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
     """
-    _check(flags, value, mask)
+    need_words(flags, value, mask)
     deadline = _deadline(task, timeout, clock)
     if not mask:
         raise SyscallError(errno.EINVAL)
     if task.thread.progress is not None:
         return sleep(task, task.thread.progress)
-    return _wait(task, [Word(addr, value, _key(task, addr, flags))], mask, deadline)
+    word = Word(addr, value, word_key(task, addr, flags))
+    return sleep(task, sleeper_on(task, [word], mask, deadline))
 
 
 @syscall(454, "futex_wake", INT, INT, SINT, INT)
@@ -137,10 +138,10 @@ def futex_wake(task: Task, addr: int, mask: int, count: int, flags: int) -> int:
 
     Errors: EINVAL, EFAULT. Source: Documentation/userspace-api/futex2.rst of Linux 6.18.
     """
-    _check(flags, mask)
+    need_words(flags, mask)
     if not mask:
         raise SyscallError(errno.EINVAL)
-    key = _key(task, addr, flags)
+    key = word_key(task, addr, flags)
     return wake(task, key, count, mask) if count else 0
 
 
@@ -153,12 +154,12 @@ def futex_requeue(task: Task, waiters: int, flags: int, nr_wake: int, nr_requeue
     """
     if flags & ALL_BITS or not waiters:
         raise SyscallError(errno.EINVAL)
-    raw = _raw(task, waiters, 2)
+    raw = waiters_at(task, waiters, 2)
     if len({flags for _, _, flags, _ in raw}) > 1:
         raise SyscallError(errno.EINVAL)
     if signed32(nr_wake) < 0 or signed32(nr_requeue) < 0:
         raise SyscallError(errno.EINVAL)
-    first, second = _named(task, raw)
+    first, second = named(task, raw)
     if word_at(task, first.addr) != first.value:
         raise SyscallError(errno.EAGAIN)
     woken = wake(task, first.key, nr_wake) if nr_wake else 0
@@ -181,4 +182,5 @@ def futex_waitv(
     deadline = _deadline(task, timeout, clock)
     if task.thread.progress is not None:
         return sleep(task, task.thread.progress)
-    return _wait(task, _words(task, waiters, nr_waiters), ALL_BITS, deadline)
+    words = named(task, waiters_at(task, waiters, nr_waiters))
+    return sleep(task, sleeper_on(task, words, ALL_BITS, deadline))

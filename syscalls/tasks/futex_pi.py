@@ -14,6 +14,7 @@ from pkern.kernel.tasks.locks.futex import (
     ALL_BITS,
     TID_MASK,
     WAITERS,
+    Bystander,
     Sleeper,
     set_word,
     sleepers_of,
@@ -135,6 +136,7 @@ def cmp_requeue(task: Task, call: Call) -> int:
         target = sleeper.thread.progress.target
         if target is None or target[0] != lock_key:
             raise SyscallError(errno.EINVAL)
+        assert not isinstance(sleeper, Bystander)  # they have no target
         _move(task, sleeper, target)
         if place == 0 and call.timeout and sleeper.thread.progress.owns:
             set_word(task, call.addr2, word_at(task, call.addr2) | WAITERS)

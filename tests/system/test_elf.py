@@ -73,7 +73,9 @@ def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
     same_as_host(machine, program)
 
 
-@pytest.mark.parametrize("name", ["ringslots", "ringcalls", "ringrights", "ringstable"])
+@pytest.mark.parametrize(
+    "name", ["ringslots", "ringcalls", "ringrights", "ringstable", "ringfutex"]
+)
 def test_what_newer_kernels_do_by_rings_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, tmp_path: Path
 ) -> None:

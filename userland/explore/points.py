@@ -38,7 +38,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.locks.futex import key_of, private_key
+from pkern.kernel.tasks.locks.futex import Bystander, key_of, private_key
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:
@@ -185,11 +185,12 @@ class Points:
             key = (private_key if operation & FUTEX_PRIVATE else key_of)(task, addr)
         except SyscallError:
             return  # the call says so itself
-        waiting = list(self._scheduler.sleepers.by_key.get(key, ()))
+        everybody = self._scheduler.sleepers.by_key.get(key, {})
+        waiting = [one for one in everybody if not isinstance(one, Bystander)]
         if len(waiting) > 1:
             self.count += 1
             first = waiting[self._answer(waiting, preempts=False)]
-            self._scheduler.sleepers.by_key[key] = dict.fromkeys([first, *waiting])
+            self._scheduler.sleepers.by_key[key] = dict.fromkeys([first, *everybody])
 
     def _sleep(self, why: Sleep, index: int) -> None:
         task = self._scheduler.running

@@ -9,8 +9,8 @@ somebody here wants to know.
 from __future__ import annotations
 
 import errno
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, TypeAlias
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -19,6 +19,7 @@ from pkern.kernel.values import NamedTuple
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Mm
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.wait import WouldBlock
 
 ALL_BITS = 0xFFFF_FFFF
 WORD_BYTES = 4
@@ -56,6 +57,32 @@ class Sleeper:
     def move(self, key: Hashable, to: Hashable) -> None:
         """Wait for another word instead of key."""
         self.keys = tuple(to if one == key else one for one in self.keys)
+
+
+InLine: TypeAlias = "Task | Bystander"
+
+
+class Bystander:
+    """Who stands in line for words and is no task: a ring's request. told: called when it is woken.
+
+    To who walks along a line it is a task, and that task's thread.
+    """
+
+    alive = True
+
+    def __init__(self, progress: Sleeper, told: Callable[[], None]) -> None:
+        self.progress, self.told = progress, told
+        self.parked: WouldBlock | None = None
+
+    @property
+    def thread(self) -> Bystander:
+        """Where its wait is noted: here."""
+        return self
+
+    @property
+    def waiting(self) -> WouldBlock | None:
+        """What it waits for; None: it was woken."""
+        return self.parked
 
 
 def key_of(task: Task, addr: int) -> Hashable:
@@ -113,7 +140,7 @@ def set_word(task: Task, addr: int, value: int) -> None:
     task.mm.copy_out(addr, (value & ALL_BITS).to_bytes(4, "little"))
 
 
-def sleepers_of(task: Task, key: Hashable) -> list[Task]:
+def sleepers_of(task: Task, key: Hashable) -> list[InLine]:
     """Return who sleeps on a word, in the order in which they came."""
     scheduler = task.kernel.scheduler
     return list(scheduler.sleepers.of(key)) if scheduler else []

@@ -1,9 +1,15 @@
 // What entries point to is read when they are taken: it may change while they wait.
 #define _GNU_SOURCE
 #include "newrings.h"
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
 
 static char old[32], new[32];
 
@@ -189,7 +195,275 @@ static void asked(struct ring *r)
 	       reg(r, 35, (void *)8, 0));
 }
 
-int main(void)
+static char folder[200], path[256], other[256];
+static struct __kernel_timespec ts;
+static struct epoll_event ev;
+static struct open_how how;
+static struct sockaddr_un un;
+static int gate[2];
+
+// Wait in front of the entry that is to follow.
+static void hold(struct ring *r)
+{
+	static char byte;
+	next(r, IORING_OP_READ, gate[0], &byte, 1, 0, 90)->flags = IOSQE_IO_LINK;
+}
+
+// Have both taken, change all that they were given, and let them go.
+static void change(struct ring *r, unsigned nr)
+{
+	enter(r, nr, 0, 0);
+	memset(path, 0, sizeof(path));
+	memset(other, 0, sizeof(other));
+	memset(&ts, -1, sizeof(ts));
+	memset(&ev, 0, sizeof(ev));
+	memset(&how, -1, sizeof(how));
+	memset(&un, 0, sizeof(un));
+	write(gate[1], "x", 1);
+}
+
+static void go(struct ring *r, const char *what)
+{
+	change(r, 2);
+	tell(r, what, 0, 2);
+}
+
+static void opened(struct ring *r, const char *what)
+{
+	change(r, 2);
+	one(r, 0);
+	int fd = (int)one(r, 0);
+	printf("%s %d\n", what, fd > 0 ? close(fd) : fd);
+}
+
+static void name(char *to, const char *which) { snprintf(to, 256, "%s/%s", folder, which); }
+
+static void names(struct ring *r, const char *below)
+{
+	struct statx sx;
+	char value[20] = "";
+
+	snprintf(folder, sizeof(folder), "%s/stableXXXXXX", below);
+	mkdtemp(folder);
+	hold(r);
+	name(path, "made");
+	next(r, IORING_OP_OPENAT, AT_FDCWD, path, 0600, 0, 1)->open_flags = O_CREAT | O_RDWR |
+									    O_CLOEXEC;
+	opened(r, "openat");
+	hold(r);
+	name(path, "made");
+	how = (struct open_how){ .flags = O_RDWR | O_CLOEXEC };
+	next(r, IORING_OP_OPENAT2, AT_FDCWD, path, sizeof(how), (uintptr_t)&how, 1);
+	opened(r, "openat2");
+	hold(r);
+	name(path, "made");
+	next(r, IORING_OP_STATX, AT_FDCWD, path, STATX_SIZE, (uintptr_t)&sx, 1);
+	go(r, "statx");
+	hold(r);
+	name(path, "folder");
+	next(r, IORING_OP_MKDIRAT, AT_FDCWD, path, 0700, 0, 1);
+	go(r, "mkdirat");
+	hold(r);
+	name(path, "made");
+	name(other, "folder/renamed");
+	next(r, IORING_OP_RENAMEAT, AT_FDCWD, path, (unsigned)AT_FDCWD, (uintptr_t)other, 1);
+	go(r, "renameat");
+	hold(r);
+	name(other, "link");
+	strcpy(path, "folder/renamed");
+	next(r, IORING_OP_SYMLINKAT, AT_FDCWD, path, 0, (uintptr_t)other, 1);
+	go(r, "symlinkat");
+	hold(r);
+	name(path, "folder/renamed");
+	name(other, "hard");
+	next(r, IORING_OP_LINKAT, AT_FDCWD, path, (unsigned)AT_FDCWD, (uintptr_t)other, 1);
+	go(r, "linkat");
+	hold(r);
+	name(other, "hard");
+	strcpy(path, "user.some");
+	strcpy(value, "abc");
+	next(r, IORING_OP_SETXATTR, 0, path, 3, (uintptr_t)value, 1)->addr3 = (uintptr_t)other;
+	go(r, "setxattr");
+	hold(r);
+	name(other, "hard");
+	strcpy(path, "user.some");
+	next(r, IORING_OP_GETXATTR, 0, path, 20, (uintptr_t)value, 1)->addr3 = (uintptr_t)other;
+	go(r, "getxattr");
+	printf("%s\n", value);
+	name(path, "hard");
+	int fd = open(path, O_RDWR);
+	hold(r);
+	strcpy(path, "user.more");
+	strcpy(other, "klm");
+	next(r, IORING_OP_FSETXATTR, fd, path, 3, (uintptr_t)other, 1);
+	go(r, "fsetxattr");
+	hold(r);
+	strcpy(path, "user.more");
+	memset(value, 0, 20);
+	next(r, IORING_OP_FGETXATTR, fd, path, 20, (uintptr_t)value, 1);
+	go(r, "fgetxattr");
+	printf("%s\n", value);
+	for (int i = 0; i < 3; i++) {
+		static const char *names[] = { "hard", "link", "folder/renamed" };
+		hold(r);
+		name(path, names[i]);
+		next(r, IORING_OP_UNLINKAT, AT_FDCWD, path, 0, 0, 1);
+		go(r, "unlinkat");
+	}
+	hold(r);
+	name(path, "folder");
+	next(r, IORING_OP_UNLINKAT, AT_FDCWD, path, 0, 0, 1)->unlink_flags = AT_REMOVEDIR;
+	go(r, "rmdir");
+	printf("rmdir %d\n", rmdir(folder));
+	close(fd);
+}
+
+static void times(struct ring *r)
+{
+	char value[1];
+	int p[2];
+
+	pipe(p);
+	hold(r);
+	ts = (struct __kernel_timespec){ 0, 1000 };
+	next(r, IORING_OP_TIMEOUT, -1, &ts, 1, 0, 1);
+	go(r, "timeout");
+	hold(r);
+	ts = (struct __kernel_timespec){ 0, 1000 };
+	next(r, IORING_OP_READ, p[0], value, 1, 0, 1)->flags = IOSQE_IO_LINK;
+	next(r, IORING_OP_LINK_TIMEOUT, -1, &ts, 1, 0, 2);
+	change(r, 3);
+	tell(r, "link timeout", 0, 3);
+	struct __kernel_timespec far = { 1000, 0 };
+	next(r, IORING_OP_TIMEOUT, -1, &far, 1, 0, 7);
+	enter(r, 1, 0, 0);
+	hold(r);
+	ts = (struct __kernel_timespec){ 0, 1000 };
+	next(r, IORING_OP_TIMEOUT_REMOVE, -1, (void *)7, 0, (uintptr_t)&ts, 1)->timeout_flags =
+		IORING_TIMEOUT_UPDATE;
+	change(r, 2);
+	tell(r, "update", 0, 3);
+}
+
+static void addresses(struct ring *r)
+{
+	struct sockaddr_un from = { .sun_family = AF_UNIX, .sun_path = "\0stable-" UNIQUE };
+	socklen_t length = sizeof(sa_family_t) + 8 + strlen(UNIQUE);
+	int s[3], ep = epoll_create1(0), p[2];
+	char value[20] = "";
+
+	pipe(p);
+	for (int i = 0; i < 3; i++)
+		s[i] = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	hold(r);
+	un = from;
+	next(r, OP_BIND, s[0], &un, 0, length, 1);
+	go(r, "bind");
+	hold(r);
+	un = from;
+	next(r, IORING_OP_CONNECT, s[1], &un, 0, length, 1);
+	go(r, "connect");
+	hold(r);
+	un = from;
+	struct io_uring_sqe *e = next(r, IORING_OP_SEND, s[2], "abc", 3, (uintptr_t)&un, 1);
+	e->addr_len = (uint16_t)length;
+	go(r, "send to");
+	printf("got %ld\n", (long)recv(s[0], value, 20, 0));
+	hold(r);
+	ev = (struct epoll_event){ EPOLLIN, { .u64 = 5 } };
+	next(r, IORING_OP_EPOLL_CTL, ep, &ev, EPOLL_CTL_ADD, (uint64_t)p[0], 1);
+	go(r, "epoll_ctl");
+	write(p[1], "x", 1);
+	struct epoll_event found = { 0 };
+	printf("%d ", epoll_wait(ep, &found, 1, 0));
+	printf("%d\n", (int)found.data.u64);
+}
+
+static void lost(struct ring *r)
+{
+	struct statx sx;
+	struct io_uring_sqe *e;
+	char value[20] = "";
+	int ep = epoll_create1(0);
+
+	// What cannot be read when it is taken: is what stands before it done, and what behind?
+	struct {
+		const char *what;
+		int op;
+		void *addr;
+		unsigned len;
+		uint64_t off, addr3;
+		unsigned flags;
+	} wrong[] = {
+		{ "openat", IORING_OP_OPENAT, (void *)8, 0, 0, 0 },
+		{ "openat of nothing", IORING_OP_OPENAT, "", 0, 0, 0 },
+		{ "openat2", IORING_OP_OPENAT2, "x", 24, 8, 0 },
+		{ "openat2 short", IORING_OP_OPENAT2, "x", 23, 8, 0 },
+		{ "openat2 far", IORING_OP_OPENAT2, (void *)8, 24, (uintptr_t)&how, 0 },
+		{ "statx", IORING_OP_STATX, (void *)8, 0, (uintptr_t)&sx, 0 },
+		{ "statx of nothing", IORING_OP_STATX, "", 0, (uintptr_t)&sx, 0 },
+		{ "statx here", IORING_OP_STATX, "", 0, (uintptr_t)&sx, 0, AT_EMPTY_PATH },
+		{ "statx null", IORING_OP_STATX, NULL, 0, (uintptr_t)&sx, 0, AT_EMPTY_PATH },
+		{ "mkdirat", IORING_OP_MKDIRAT, (void *)8, 0, 0, 0 },
+		{ "renameat", IORING_OP_RENAMEAT, "x", 0, 8, 0 },
+		{ "renameat of", IORING_OP_RENAMEAT, (void *)8, 0, (uintptr_t)"x", 0 },
+		{ "symlinkat", IORING_OP_SYMLINKAT, (void *)8, 0, (uintptr_t)"x", 0 },
+		{ "symlinkat to", IORING_OP_SYMLINKAT, "x", 0, 8, 0 },
+		{ "linkat", IORING_OP_LINKAT, (void *)8, 0, (uintptr_t)"x", 0 },
+		{ "linkat to", IORING_OP_LINKAT, "x", 0, 8, 0 },
+		{ "unlinkat", IORING_OP_UNLINKAT, (void *)8, 0, 0, 0 },
+		{ "unlinkat flags", IORING_OP_UNLINKAT, "x", 0, 0, 0, 1 },
+		{ "renameat flags", IORING_OP_RENAMEAT, "", 0, (uintptr_t)"", 0, 0x80 },
+		{ "linkat flags", IORING_OP_LINKAT, "x", 0, (uintptr_t)"x", 0, 0x80 },
+		{ "setxattr name", IORING_OP_SETXATTR, (void *)8, 3, (uintptr_t)"abc",
+		  (uintptr_t)"x" },
+		{ "setxattr no name", IORING_OP_SETXATTR, "", 3, (uintptr_t)"abc", (uintptr_t)"x" },
+		{ "setxattr value", IORING_OP_SETXATTR, "user.x", 3, 8, (uintptr_t)"x" },
+		{ "setxattr path", IORING_OP_SETXATTR, "user.x", 3, (uintptr_t)"abc", 8 },
+		{ "setxattr long", IORING_OP_SETXATTR, "user.x", 70000, (uintptr_t)"abc", 8 },
+		{ "setxattr flags", IORING_OP_SETXATTR, "user.x", 3, (uintptr_t)"abc", 8, 9 },
+		{ "getxattr name", IORING_OP_GETXATTR, (void *)8, 3, (uintptr_t)value,
+		  (uintptr_t)"x" },
+		{ "getxattr no name", IORING_OP_GETXATTR, "", 3, (uintptr_t)value, (uintptr_t)"x" },
+		{ "getxattr path", IORING_OP_GETXATTR, "user.x", 3, (uintptr_t)value, 8 },
+		{ "fsetxattr name", IORING_OP_FSETXATTR, (void *)8, 3, (uintptr_t)"abc", 0 },
+		{ "fsetxattr value", IORING_OP_FSETXATTR, "user.x", 3, 8, 0 },
+		{ "fgetxattr name", IORING_OP_FGETXATTR, (void *)8, 3, (uintptr_t)value, 0 },
+		{ "timeout", IORING_OP_TIMEOUT, (void *)8, 1, 0, 0 },
+		{ "timeout wrong", IORING_OP_TIMEOUT, &ts, 1, 0, 0 },
+		{ "update", IORING_OP_TIMEOUT_REMOVE, (void *)7, 0, 8, 0, 2 },
+		{ "update wrong", IORING_OP_TIMEOUT_REMOVE, (void *)7, 0, (uintptr_t)&ts, 0, 2 },
+		{ "bind", OP_BIND, (void *)8, 0, 10, 0 },
+		{ "bind long", OP_BIND, &un, 0, 1000, 0 },
+		{ "connect", IORING_OP_CONNECT, (void *)8, 0, 10, 0 },
+		{ "connect long", IORING_OP_CONNECT, &un, 0, 1000, 0 },
+		{ "send to", IORING_OP_SEND, "abc", 3, 8, 0 },
+		{ "epoll_ctl", IORING_OP_EPOLL_CTL, (void *)8, EPOLL_CTL_ADD, 99, 0 },
+		{ "epoll_ctl gone", IORING_OP_EPOLL_CTL, (void *)8, EPOLL_CTL_DEL, 99, 0 },
+	};
+	memset(&ts, -1, sizeof(ts));
+	for (int i = 0; i < (int)(sizeof wrong / sizeof *wrong); i++)
+		for (int linked = 0; linked < 2; linked++) {
+			next(r, IORING_OP_NOP, -1, 0, 0, 0, 1)->flags = linked ? IOSQE_IO_LINK : 0;
+			e = next(r, wrong[i].op,
+				 strstr(wrong[i].what, "statx h")     ? AT_FDCWD
+				 : wrong[i].op == IORING_OP_EPOLL_CTL ? ep
+								      : 99,
+				 wrong[i].addr, wrong[i].len, wrong[i].off, 2);
+			e->addr3 = wrong[i].addr3;
+			e->rw_flags = (int)wrong[i].flags;
+			if (wrong[i].op == IORING_OP_SEND)
+				e->addr_len = 10;
+			next(r, IORING_OP_NOP, -1, 0, 0, 0, 3);
+			enter(r, 3, 0, 0);
+			usleep(3000);
+			show(r, wrong[i].what);
+			enter(r, 1, 0, 0);
+			show(r, " more");
+		}
+}
+
+int main(int argc, char **argv)
 {
 	struct ring r;
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -199,6 +473,11 @@ int main(void)
 	vectors(&r);
 	messages(&r);
 	wrong(&r);
+	pipe(gate);
+	names(&r, argc > 1 ? argv[1] : "/tmp");
+	times(&r);
+	addresses(&r);
+	lost(&r);
 	open_ring(&r, IORING_SETUP_SUBMIT_ALL);
 	wrong(&r);
 	return 0;
