@@ -22,31 +22,34 @@ from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.poll import mask_in, with_mask
+from pkern.syscalls.io_uring import regions
 from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import OPERATIONS
 from pkern.syscalls.io_uring.requests import submit
 from pkern.syscalls.io_uring.ring import Ring
+from pkern.syscalls.io_uring.sizes import CLAMP, CQSIZE, DEFER_TASKRUN, PARAMS_BYTES, sizes_of
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 PARAMS = struct.Struct("<7I12x 10I 10I")
-PARAMS_BYTES, RESERVED = 120, slice(28, 40)
+RESERVED = slice(28, 40)
 SQ_AFF = 4
-CQSIZE, CLAMP, DISABLED, SUBMIT_ALL, COOP, TASKRUN_FLAG = 8, 16, 64, 128, 256, 512
-DEFER_TASKRUN, NO_SQARRAY = 1 << 13, 1 << 16
+DISABLED, SUBMIT_ALL, COOP, TASKRUN_FLAG = 64, 128, 256, 512
+NO_SQARRAY = 1 << 16
 SETUP_FLAGS = (
     CQSIZE | CLAMP | DISABLED | SUBMIT_ALL | COOP | TASKRUN_FLAG | SINGLE_ISSUER | DEFER_TASKRUN
     | NO_SQARRAY | SQPOLL | SQ_AFF
 )  # fmt: skip
-MOST_ENTRIES = 32768
-# Features: one mapping, nothing dropped, entries stable, current positions, fast poll, poll's 32
-# bits, an argument of enter, quiet successes, files of links looked up late.
-FEATURES = 1 | 2 | 4 | 8 | 32 | 64 | 256 | 2048 | 4096
+BUNDLES = 1 << 14
+FEATURES = (1 << 18) - 1 & ~BUNDLES  # all of 6.18's
 GETEVENTS, SQ_WAKEUP, SQ_WAIT, EXT_ARG, REGISTERED_RING, ABS_TIMER = 1, 2, 4, 8, 16, 32
 EXT_ARG_REG, NO_IOWAIT = 64, 128  # how the wait is counted
-ENTER_FLAGS = GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_TIMER | NO_IOWAIT
+ENTER_FLAGS = (
+    GETEVENTS | SQ_WAKEUP | SQ_WAIT | EXT_ARG | REGISTERED_RING | ABS_TIMER | EXT_ARG_REG
+    | NO_IOWAIT
+)  # fmt: skip
 ARGUMENT = struct.Struct("<QIIQ")
 MICROSECOND = 1000
 PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
@@ -64,29 +67,6 @@ def _need_right(task: Task) -> None:
     member = tasks.io_uring_group in (task.gid, *task.groups)
     if tasks.io_uring_disabled == 2 or not (member or task.capable("CAP_SYS_ADMIN")):
         raise SyscallError(errno.EPERM)
-
-
-def _sizes(entries: int, cq_entries: int, flags: int) -> tuple[int, int]:
-    """Return the entries of both rings: powers of two. Errors: EINVAL."""
-    if not entries:
-        raise SyscallError(errno.EINVAL)
-    entries = _bounded(entries, MOST_ENTRIES, flags)
-    if not flags & CQSIZE:
-        return entries, 2 * entries
-    if not cq_entries:
-        raise SyscallError(errno.EINVAL)
-    cq_entries = _bounded(cq_entries, 2 * MOST_ENTRIES, flags)
-    if cq_entries < entries:
-        raise SyscallError(errno.EINVAL)
-    return entries, cq_entries
-
-
-def _bounded(number: int, most: int, flags: int) -> int:
-    if number > most:
-        if not flags & CLAMP:
-            raise SyscallError(errno.EINVAL)
-        number = most
-    return 1 << (number - 1).bit_length()
 
 
 def _check_flags(flags: int) -> None:
@@ -112,22 +92,6 @@ def _params(inode: RingInode, flags: int) -> bytes:
     return PARAMS.pack(*head, *sq_words, *cq, rings.CQES, rings.CQ_FLAGS, 0, 0, 0)
 
 
-def _charge(task: Task, ring: Ring) -> None:
-    """Count a ring's pages for the user who makes it. Errors: ENOMEM: RLIMIT_MEMLOCK."""
-    if task.capable("CAP_IPC_LOCK"):
-        return
-    counts, uid, pages = task.kernel.tasks.ring_pages, task.uid, ring.inode.nr_pages
-    if counts.get(uid, 0) + pages > task.rlimits["memlock"][0] // rings.PAGE_SIZE:
-        raise SyscallError(errno.ENOMEM)
-    counts[uid] = counts.get(uid, 0) + pages
-
-    def uncharge() -> None:
-        counts[uid] -= pages
-        ring.uncharge = lambda: None
-
-    ring.uncharge = uncharge
-
-
 @syscall(425, "io_uring_setup", INT, INT, partly=PARTLY)
 def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     """Return the descriptor of a new io_uring; struct io_uring_params at addr is filled in.
@@ -145,16 +109,16 @@ def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     _check_flags(flags)
     if flags & SQ_AFF and processor:
         raise SyscallError(errno.EINVAL)  # there is one
-    sizes = _sizes(entries & 0xFFFF_FFFF, cq_entries, flags)
+    sizes = sizes_of(entries & 0xFFFF_FFFF, cq_entries, flags)
     with task.kernel.memory.on_behalf_of(task):
         inode = RingInode(task.kernel, *sizes, flags)
         inode.owner = ring = Ring(inode, task, int(not flags & DISABLED))
         try:
-            _charge(task, ring)
+            ring.charge(inode.nr_pages)
             task.mm.copy_out(addr, _params(inode, flags))
             file = open_rings(task.kernel, inode, task)
         except SyscallError:
-            ring.uncharge()
+            ring.charge(-ring.charged)
             inode.released()
             raise
     return install(task, file, O_CLOEXEC)
@@ -179,16 +143,31 @@ class HowToWait(NamedTuple):
     least: int | None = None
 
 
-def _argument(task: Task, flags: int, addr: int, nbytes: int) -> HowToWait:
+def _argument(task: Task, ring: Ring, flags: int, addr: int, nbytes: int) -> HowToWait:
     """Return the set of signals and the deadline of a wait. Errors: EINVAL, EFAULT."""
     if not flags & EXT_ARG:
         return HowToWait(mask_in(task, addr, nbytes))
+    if flags & EXT_ARG_REG:
+        return _registered(task, flags, regions.wait_at(task, ring, addr, nbytes))
     if nbytes != ARGUMENT.size:
         raise SyscallError(errno.EINVAL)
     mask_at, mask_bytes, min_wait, time_at = ARGUMENT.unpack(task.mm.copy_in(addr, nbytes))
     mask, deadline = mask_in(task, mask_at, mask_bytes), _deadline(task, flags, time_at)
-    least = task.kernel.clock.now_ns + min_wait * MICROSECOND if min_wait else None
-    return HowToWait(mask, deadline, least)
+    return HowToWait(mask, deadline, _least(task, min_wait))
+
+
+def _least(task: Task, microseconds: int) -> int | None:
+    """Return until when a wait is for all that it wants."""
+    return task.kernel.clock.now_ns + microseconds * MICROSECOND if microseconds else None
+
+
+def _registered(task: Task, flags: int, wait: regions.Wait) -> HowToWait:
+    """Return how to wait by a struct io_uring_reg_wait. Errors: EINVAL, EFAULT."""
+    mask, deadline = mask_in(task, wait.mask, wait.mask_bytes), None
+    if wait.nanoseconds is not None:
+        start = 0 if flags & ABS_TIMER else task.kernel.clock.now_ns
+        deadline = max(0, start + wait.nanoseconds)
+    return HowToWait(mask, deadline, _least(task, wait.min_microseconds))
 
 
 class Waiting(NamedTuple):
@@ -231,11 +210,9 @@ def io_uring_enter(
     flags, to_submit, min_complete = (
         word & 0xFFFF_FFFF for word in (flags, to_submit, min_complete)
     )
-    if flags & ~(ENTER_FLAGS | EXT_ARG_REG):
+    if flags & ~ENTER_FLAGS:
         raise SyscallError(errno.EINVAL)
     ring = known_ring(task, fd) if flags & REGISTERED_RING else ring_of(task, fd)
-    if flags & EXT_ARG_REG:
-        raise SyscallError(errno.EINVAL)  # no memory is registered for waits
     if not ring.enabled:
         raise SyscallError(errno.EBADFD)
     before: Waiting | None = task.thread.progress
@@ -244,7 +221,7 @@ def io_uring_enter(
     taken = _submit(task, ring, to_submit, flags)
     if taken != to_submit or not flags & GETEVENTS:
         return taken
-    how = partial(_argument, task, flags, addr, nbytes)
+    how = partial(_argument, task, ring, flags, addr, nbytes)
     return _wait_after(task, ring, min_complete, taken, how)
 
 

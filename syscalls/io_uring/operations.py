@@ -38,8 +38,18 @@ OPERATIONS: dict[int, Operation] = {
         whole=transfers.bytes_of_vectors,
     ),
     3: Operation(transfers.fsync, ("addr", *BUFFER), transfers.FDATASYNC),
-    4: Operation(transfers.read_fixed, ioprio=0xFFFF, whole=transfers.length),
-    5: Operation(transfers.write_fixed, ioprio=0xFFFF, whole=transfers.length),
+    4: Operation(
+        transfers.read_fixed,
+        ioprio=0xFFFF,
+        prepare=transfers.take_attributes,
+        whole=transfers.length,
+    ),
+    5: Operation(
+        transfers.write_fixed,
+        ioprio=0xFFFF,
+        prepare=transfers.take_attributes,
+        whole=transfers.length,
+    ),
     waiting.NR_POLL_ADD: Operation(
         waiting.poll_add,
         ("buf_index", "off", "addr"),
@@ -123,8 +133,16 @@ OPERATIONS: dict[int, Operation] = {
         resources.update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=resources.some
     ),
     21: Operation(naming.statx, BUFFER, takes_file=WITHOUT, prepare=naming.take_looked_at),
-    22: Operation(transfers.read, ioprio=0xFFFF, selects=SELECTS, whole=transfers.length),
-    23: Operation(transfers.write, ioprio=0xFFFF, whole=transfers.length),
+    22: Operation(
+        transfers.read,
+        ioprio=0xFFFF,
+        prepare=transfers.take_attributes,
+        selects=SELECTS,
+        whole=transfers.length,
+    ),
+    23: Operation(
+        transfers.write, ioprio=0xFFFF, prepare=transfers.take_attributes, whole=transfers.length
+    ),
     24: Operation(transfers.fadvise, ("addr", *BUFFER)),
     25: Operation(transfers.madvise, ("off", *BUFFER), takes_file=WITHOUT),
     26: Operation(

@@ -14,7 +14,16 @@ from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.eventfd import EventInode
 from pkern.kernel.vfs.anon.io_uring import RingInode
-from pkern.syscalls.io_uring import known, queries, rights, tables, telling, tuning, waiting
+from pkern.syscalls.io_uring import (
+    known,
+    queries,
+    regions,
+    rights,
+    tables,
+    telling,
+    tuning,
+    waiting,
+)
 from pkern.syscalls.io_uring.known import known_ring, ring_of
 from pkern.syscalls.io_uring.operations import LAST, OPERATIONS
 from pkern.syscalls.io_uring.requests import ENTRY, Entry
@@ -31,7 +40,7 @@ SYNC_CANCEL, CLOCK_BYTES = struct.Struct("<QiI16xB31x"), 16  # io_uring_sync_can
 CLONE, SOURCE_KNOWN, REPLACE = struct.Struct("<IIIII12x"), 1, 2  # io_uring_clone_buffers
 MSG_RING = 40  # the opcode of a message's entry
 USE_KNOWN = 1 << 31  # the ring is named by the number that the task knows it by
-REGISTERS = "no other sizes of rings, no regions, no devices to receive from: EINVAL"
+REGISTERS = "no devices to receive from: EINVAL"
 
 
 def _need_nothing(addr: int, count: int) -> None:
@@ -201,6 +210,8 @@ REGISTRATIONS: dict[int, Registration] = {
     28: tuning.poll_quietly,
     29: _choose_clock,
     30: _clone_buffers,
+    33: regions.resize,
+    34: regions.register,
     35: lambda task, ring, addr, count: queries.query(task, addr, count),
 }
 

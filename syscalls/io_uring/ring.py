@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.anon.io_uring import SINGLE_ISSUER, RingInode
+from pkern.kernel.values import NamedTuple
+from pkern.kernel.vfs.anon.io_uring import PAGE_SIZE, SINGLE_ISSUER, RingInode
 from pkern.syscalls.io_uring.buffers import Groups
 from pkern.syscalls.io_uring.rights import Personalities, Restrictions
 from pkern.syscalls.io_uring.slots import ANY_SLOT, Resource, Slots
@@ -27,11 +28,21 @@ NO_FILE, SAME_FILE = -1, -2  # instead of a descriptor, for a slot of registered
 Vector = tuple[int, int]  # address, bytes
 
 
+class Region(NamedTuple):
+    """Memory that is registered: the program's, from addr on, or for 0 the ring's own.
+
+    tells_waits: how many bytes of it may say how to wait.
+    """
+
+    addr: int
+    tells_waits: int
+
+
 class Ring:
     """What one io_uring has besides its memory: requests that wait, and what was registered."""
 
     def __init__(self, inode: RingInode, maker: Task, enabled: int) -> None:
-        self.inode, self.maker = inode, maker
+        self.inode, self.maker, self.uid = inode, maker, maker.uid
         self.enabled = enabled
         self.closed = 0
         self.skips = 0  # not 0: some ends were not told of, and DRAIN cannot be any more
@@ -48,8 +59,21 @@ class Ring:
         self.tuning = Tuning(inode.sq_entries, maker.rlimits["nproc"][0])
         single = inode.flags & SINGLE_ISSUER and enabled
         self.issuer: Task | None = maker if single else None  # the only one who may use it
-        self.uncharge: Callable[[], None] = lambda: None  # its pages no longer count for its maker
+        self.charged = 0  # pages that count for its maker
+        self.region: Region | None = None
         inode.on_close = self._close
+
+    def charge(self, pages: int) -> None:
+        """Count pages for the user who has made it. Errors: ENOMEM: RLIMIT_MEMLOCK."""
+        maker = self.maker
+        counts, uid = maker.kernel.tasks.ring_pages, self.uid
+        if maker.capable("CAP_IPC_LOCK") and pages > 0:
+            return
+        total = counts.get(uid, 0) + pages
+        if pages > 0 and total > maker.rlimits["memlock"][0] // PAGE_SIZE:
+            raise SyscallError(errno.ENOMEM)
+        counts[uid] = total
+        self.charged += pages
 
     def post(self, request: Request, result: int, flags: int = 0) -> None:
         """Tell of a request's end, or with F_MORE of a result before it."""
@@ -126,7 +150,7 @@ class Ring:
         self.pending.clear()  # before a file that goes with one wakes another
         for request in pending:
             request.let_go()
-        self.uncharge()
+        self.charge(-self.charged)
         self.drained, self.counting = [], []
         self.files.drop()
         if self.eventfd is not None:

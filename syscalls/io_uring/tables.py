@@ -213,7 +213,7 @@ def limit_files(task: Task, ring: Ring, addr: int, count: int) -> int:
 # ---- buffers ----
 
 
-def _check_memory(task: Task, base: int, nbytes: int) -> None:
+def check_memory(task: Task, base: int, nbytes: int) -> None:
     """Errors: EFAULT: not all of it can be written."""
     task.mm.check_user(base, nbytes)
     at = base
@@ -231,7 +231,7 @@ def _put_buffer(task: Task, ring: Ring, what: What, place: int, slot: int) -> No
         raise SyscallError(errno.EFAULT)
     tag = what.tag(task, place)
     if base:
-        _check_memory(task, base, nbytes)
+        check_memory(task, base, nbytes)
     elif tag:
         raise SyscallError(errno.EINVAL)
     ring.buffers.empty(slot)

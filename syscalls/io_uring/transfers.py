@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CURRENT = (1 << 64) - 1  # an offset: the file's own position
 FDATASYNC = 1
+PROTECTION, PROTECTION_BYTES, PROTECTION_RESERVED = 1, 32, slice(24, 32)  # IORING_RW_ATTR_FLAG_PI
 FROM_SLOT = 1 << 31  # of a splice: SPLICE_F_FD_IN_FIXED
 
 
@@ -57,7 +58,7 @@ def _by_place(request: Request, way: Way, *memory: Any) -> int:
     """
     entry, task = request.entry, request.task
     assert request.file is not None
-    if entry.op_flags & HIPRI:  # rings that poll devices are not done
+    if entry.op_flags & HIPRI or entry.pad:  # rings that poll devices are not done
         raise SyscallError(errno.EINVAL)
     with called(request.file, entry.op_flags, way.right):
         if entry.off != CURRENT and not _is_stream(request):
@@ -75,8 +76,23 @@ def write(request: Request) -> int:
     return _by_place(request, WRITE, *request.memory)
 
 
+def take_attributes(request: Request) -> None:
+    """Read what an entry says of protection information, which no file here has.
+
+    Errors: EINVAL (another attribute, reserved bytes), EFAULT.
+    """
+    entry = request.entry
+    if not entry.pad:
+        return
+    if entry.pad != PROTECTION:
+        raise SyscallError(errno.EINVAL)
+    if any(request.task.mm.copy_in(entry.addr3, PROTECTION_BYTES)[PROTECTION_RESERVED]):
+        raise SyscallError(errno.EINVAL)
+
+
 def take_vectors(request: Request) -> read_write.Buffers:
     """Return what the iovecs say; of a provided buffer there is one. Errors: EINVAL, EFAULT."""
+    take_attributes(request)
     entry, task = request.entry, request.task
     if not entry.flags & SELECT:
         return read_write.buffers_at(task, entry.addr, entry.length)
@@ -87,6 +103,7 @@ def take_vectors(request: Request) -> read_write.Buffers:
 
 def take_parts(request: Request) -> read_write.Buffers:
     """Return what iovecs say that are parts of a registered buffer. Errors: EINVAL, EFAULT."""
+    take_attributes(request)
     return read_write.vectors(request.task, request.entry.addr, request.entry.length)
 
 

@@ -74,7 +74,7 @@ def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
 
 
 @pytest.mark.parametrize(
-    "name", ["ringslots", "ringcalls", "ringrights", "ringstable", "ringfutex"]
+    "name", ["ringslots", "ringcalls", "ringrights", "ringstable", "ringfutex", "ringsizes"]
 )
 def test_what_newer_kernels_do_by_rings_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, tmp_path: Path

@@ -1,8 +1,9 @@
 """The rings of an io_uring: memory that a program and the kernel share, as an open file.
 
 Owns its layout and the kernel's own ends of both rings, which no store of the program can move.
-What is asked for in the entries is decided elsewhere (syscalls/io_uring). As on Linux the memory
-never leaves, and a completion that finds no room waits until there is some.
+Rings of another size stand behind what was there, which stays where it is mapped. What is asked
+for in the entries is decided elsewhere (syscalls/io_uring). As on Linux the memory never leaves,
+and a completion that finds no room waits until there is some.
 Source: io_uring_setup(2), linux/io_uring.h of Linux 6.18.
 """
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 
 PAGE_SIZE, LINE = 4096, 64
-SQ_RING, CQ_RING, SQES = 0, 0x800_0000, 0x1000_0000  # offsets that mmap is given
+# Offsets that mmap is given.
+SQ_RING, CQ_RING, SQES, PARAMETERS = 0, 0x800_0000, 0x1000_0000, 0x2000_0000
 PART_MASK = 0xF800_0000
 ENTRY_BYTES, COMPLETION = 64, struct.Struct("<QiI")
 WORD = struct.Struct("<I")
@@ -32,6 +34,7 @@ WORD = struct.Struct("<I")
 SQ_HEAD, SQ_TAIL, CQ_HEAD, CQ_TAIL, SQ_MASK, CQ_MASK, SQ_SIZE, CQ_SIZE = range(0, 32, 4)
 SQ_DROPPED, SQ_FLAGS, CQ_FLAGS, CQ_OVERFLOW = range(32, 48, 4)
 CQES = 64
+KEPT = (SQ_DROPPED, SQ_FLAGS, CQ_FLAGS, CQ_OVERFLOW)  # when the size changes
 FLAG_NEED_WAKEUP = 1  # in SQ_FLAGS: who submits must say so: the kernel's thread sleeps
 FLAG_OVERFLOW = 2  # completions wait for room
 EVENTFD_DISABLED = 1  # in CQ_FLAGS
@@ -62,20 +65,16 @@ class RingInode(MappedInode):
 
     def __init__(self, kernel: Machine, sq_entries: int, cq_entries: int, flags: int) -> None:
         super().__init__(kernel, 0o600)
-        self.sq_entries, self.cq_entries, self.flags = sq_entries, cq_entries, flags
-        self.array = _rounded(CQES + cq_entries * COMPLETION.size, LINE)
-        if flags & NO_ARRAY:
-            self.ring_bytes = _rounded(self.array, PAGE_SIZE)
-        else:
-            self.ring_bytes = _rounded(self.array + sq_entries * WORD.size, PAGE_SIZE)
-        self.entry_bytes = _rounded(sq_entries * ENTRY_BYTES, PAGE_SIZE)
+        self.flags = flags
+        self._start = 0  # where the rings begin
+        self._parameters: range | None = None  # where memory for how to wait is
         self._sq_head = self._cq_tail = 0
         self.completed = 0  # so far, with those that wait for room
         self._waiting: deque[bytes] = deque()
         self.on_close: Callable[[], None] = lambda: None
         self.owner: Any = None  # its requests: syscalls/io_uring
         try:
-            self._lay_out()
+            self._lay_out(sq_entries, cq_entries)
         except SyscallError:
             self.released()
             raise
@@ -83,12 +82,27 @@ class RingInode(MappedInode):
     @property
     def nr_pages(self) -> int:
         """How many pages it takes, none of which ever leaves."""
-        return (self.ring_bytes + self.entry_bytes) // PAGE_SIZE
+        return self.size // PAGE_SIZE
 
-    def _lay_out(self) -> None:
-        """Errors: ENOMEM."""
-        MappedInode.truncate(self, self.ring_bytes + self.entry_bytes)
-        MappedInode.write(self, 0, bytes(self.ring_bytes + self.entry_bytes))
+    def _add(self, nbytes: int) -> int:
+        """Have so many bytes more, all 0; return where they begin. Errors: ENOMEM."""
+        start = self.size
+        MappedInode.truncate(self, start + nbytes)
+        try:
+            MappedInode.write(self, start, bytes(nbytes))
+        except SyscallError:
+            MappedInode.truncate(self, start)
+            raise
+        return start
+
+    def _lay_out(self, sq_entries: int, cq_entries: int) -> None:
+        """Have rings of these sizes. Errors: ENOMEM."""
+        array = _rounded(CQES + cq_entries * COMPLETION.size, LINE)
+        array_bytes = 0 if self.flags & NO_ARRAY else sq_entries * WORD.size
+        ring_bytes = _rounded(array + array_bytes, PAGE_SIZE)
+        start = self._add(ring_bytes + _rounded(sq_entries * ENTRY_BYTES, PAGE_SIZE))
+        self.sq_entries, self.cq_entries, self.array = sq_entries, cq_entries, array
+        self._start, self._entries = start, start + ring_bytes
         self._set(SQ_MASK, self.sq_entries - 1)
         self._set(CQ_MASK, self.cq_entries - 1)
         self._set(SQ_SIZE, self.sq_entries)
@@ -96,13 +110,60 @@ class RingInode(MappedInode):
         if self.flags & SQPOLL:
             self._set(SQ_FLAGS, FLAG_NEED_WAKEUP)
 
+    def resize(self, sq_entries: int, cq_entries: int) -> None:
+        """Have rings of other sizes, with what is in them, but for the array.
+
+        Errors: EOVERFLOW (more is in them), ENOMEM.
+        """
+        tail, cq_head = self._get(SQ_TAIL), self._get(CQ_HEAD)
+        asked = tail - self._sq_head & COUNT
+        if asked > sq_entries or self._cq_tail - cq_head & COUNT > cq_entries:
+            raise SyscallError(errno.EOVERFLOW)
+        entries = {at: self._entry(at) for at in range(self._sq_head, self._sq_head + asked)}
+        ends = {at: self._completion(at) for at in range(cq_head, cq_head + self.nr_completions)}
+        kept = {at: self._get(at) for at in KEPT}
+        self._lay_out(sq_entries, cq_entries)
+        for at, entry in entries.items():
+            MappedInode.write(self, self._place_of_entry(at), entry)
+        for at, end in ends.items():
+            MappedInode.write(self, self._place_of_completion(at), end)
+        words = {SQ_HEAD: self._sq_head, SQ_TAIL: tail, CQ_HEAD: cq_head, CQ_TAIL: self._cq_tail}
+        for at, value in (kept | words).items():
+            self._set(at, value)
+
+    def add_parameters(self, nbytes: int) -> int:
+        """Have memory that tells how to wait; return the offset by which it is mapped.
+
+        Errors: ENOMEM.
+        """
+        start = self._add(nbytes)
+        self._parameters = range(start, start + nbytes)
+        return PARAMETERS
+
+    def parameters(self, at: int, nbytes: int) -> bytes:
+        """Return what stands in that memory."""
+        assert self._parameters is not None
+        return self.peek(self._parameters.start + at, nbytes)
+
     # ---- words ----
 
     def _get(self, at: int) -> int:
-        return int(WORD.unpack(self.peek(at, WORD.size))[0])
+        return int(WORD.unpack(self.peek(self._start + at, WORD.size))[0])
 
     def _set(self, at: int, value: int) -> None:
-        MappedInode.write(self, at, WORD.pack(value & COUNT))
+        MappedInode.write(self, self._start + at, WORD.pack(value & COUNT))
+
+    def _place_of_entry(self, index: int) -> int:
+        return self._entries + (index & self.sq_entries - 1) * ENTRY_BYTES
+
+    def _entry(self, index: int) -> bytes:
+        return self.peek(self._place_of_entry(index), ENTRY_BYTES)
+
+    def _place_of_completion(self, index: int) -> int:
+        return self._start + CQES + (index & self.cq_entries - 1) * COMPLETION.size
+
+    def _completion(self, index: int) -> bytes:
+        return self.peek(self._place_of_completion(index), COMPLETION.size)
 
     # ---- as a file ----
 
@@ -121,9 +182,12 @@ class RingInode(MappedInode):
     def place_of(self, offset: int) -> int:
         """Return where in this file the part that mmap's offset names begins. Errors: EINVAL."""
         part = offset & PART_MASK
-        if part not in (SQ_RING, CQ_RING, SQES):
+        starts = {SQ_RING: self._start, CQ_RING: self._start, SQES: self._entries}
+        if self._parameters is not None:
+            starts[PARAMETERS] = self._parameters.start
+        if part not in starts:
             raise SyscallError(errno.EINVAL)
-        return self.ring_bytes if part == SQES else 0
+        return starts[part]
 
     def poll(self, file: File) -> int:
         room = self._get(SQ_TAIL) - self._sq_head & COUNT < self.sq_entries
@@ -148,7 +212,7 @@ class RingInode(MappedInode):
             index = place if self.flags & NO_ARRAY else self._get(self.array + place * WORD.size)
             self._sq_head += 1
             if index < self.sq_entries:
-                return self.peek(self.ring_bytes + index * ENTRY_BYTES, ENTRY_BYTES)
+                return self._entry(index)
             self._set(SQ_DROPPED, self._get(SQ_DROPPED) + 1)
         return None
 
@@ -183,8 +247,8 @@ class RingInode(MappedInode):
     def flush(self) -> None:
         """Store completions that wait, as many as there is room for."""
         while self._waiting and self.nr_completions < self.cq_entries:
-            place = self._cq_tail & self.cq_entries - 1
-            MappedInode.write(self, CQES + place * COMPLETION.size, self._waiting.popleft())
+            place = self._place_of_completion(self._cq_tail)
+            MappedInode.write(self, place, self._waiting.popleft())
             self._cq_tail += 1
             self._set(CQ_TAIL, self._cq_tail)
         flag = FLAG_OVERFLOW if self._waiting else 0
