@@ -227,7 +227,10 @@ def copy_file_range(
     if max(start % WRAP, to % WRAP) + count >= WRAP:
         raise SyscallError(errno.EOVERFLOW)
     _refuse_negative(start, to)
-    count = min(count, MAX_COUNT, max(0, source.inode.size - start))
+    room = target.inode.top_offset - to
+    if not room:
+        raise SyscallError(errno.EFBIG)
+    count = min(count, MAX_COUNT, max(0, source.inode.size - start), room)
     if source.inode is target.inode and start < to + count and to < start + count:
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, to, count)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,22 @@ static void copy(void)
 	printf("%ld %ld %d\n", (long)at, (long)back, sum(from) == sum(to));
 }
 
+// Near the last byte that a file of memory may have.
+static void far(void)
+{
+	int from = memfd_create("from", 0), to = memfd_create("to", 0);
+
+	(void)!write(from, "0123456789abcdef", 16);
+	for (int i = 0; i < 5; i++) {
+		loff_t at = i < 3 ? 0 : 16, back = INT64_MAX - (i % 2 ? 0 : 3);
+		long n = copy_file_range(from, &at, to, &back, i < 2 ? 16 : 0, 0);
+
+		printf("%ld %d at %ld back %ld\n", n, n < 0 ? errno : 0, (long)at, (long)back);
+	}
+	close(from);
+	close(to);
+}
+
 static void pipes(void)
 {
 	char text[32] = "", more[8] = "";
@@ -115,6 +132,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, note);
 	copy();
+	far();
 	pipes();
 	opens();
 	return 0;
