@@ -133,7 +133,7 @@ class Delivery:
     def _after_signal(self, task: Task, info: SigInfo | None) -> None:
         """Act on the signal that the tracer has let through, if it is not held back by now."""
         if info is not None and task.signals.is_blocked(info.si_signo):
-            task.signals.own.add(info)
+            task.signals.own.add(info, task.cred.uid)
         elif info is not None:
             self.deliver(task, info)
 

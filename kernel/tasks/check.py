@@ -91,6 +91,19 @@ def _users(tasks: TaskTable) -> Iterator[str]:
     for uid, count in tasks.of_user.items():
         if counted[uid] != count:
             yield f"T5: user {uid} counts {count} tasks, not {counted[uid]}"
+    if tasks.queued != (payers := _payers(tasks)):
+        yield f"T5: users have {tasks.queued} queued, not {dict(payers)}"
+
+
+def _payers(tasks: TaskTable) -> Counter[int]:
+    """Return for how many signals and timers each user pays."""
+    groups = {task.group for task in tasks.values()}
+    pendings = [task.signals.own for task in tasks.values()] + [one.pending for one in groups]
+    infos = [info for pending in pendings for info in pending.infos]
+    timers = {info.timer for info in infos if info.timer is not None}
+    timers.update(timer for one in groups for timer in (one.posix_timers or {}).values())
+    paid = [info.payer for info in infos] + [timer.payer for timer in timers]
+    return Counter(payer for payer in paid if payer is not None)
 
 
 def _traces(tasks: TaskTable) -> Iterator[str]:

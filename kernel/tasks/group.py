@@ -98,7 +98,7 @@ class Group:
         self.live = 0
         self.tracees: dict[Task, Trace] = {}  # of its threads, in the order in which they came
         self.last_told: Task | None = None  # which thread the last signal of the process went to
-        self.pending = Pending()
+        self.pending = Pending(kernel.tasks.queued)
         self.parent: Task | None = None  # the thread that made it, or who adopted it
         self.children = Children()
         self.executes: Task | None = None  # who takes the lead with another program, meanwhile
@@ -277,6 +277,8 @@ class Group:
         """Forget the timers of POSIX: the process ends, or runs another program."""
         if self.posix_timers is not None:
             self.posix_timers.delete_all()
+            for pending in (self.pending, *(one.signals.own for one in self.threads.values())):
+                pending.discard_timers()
 
     def _end(self) -> None:
         leader = self.leader
@@ -322,6 +324,7 @@ class Group:
             leader.trace.end()
         self.gone = self.times
         self.threads.pop(self.pid, None)
+        self.pending.clear()
         self.kernel.tasks.release(leader)
         if leader.pid_inode is not None:
             leader.tell_pidfds()

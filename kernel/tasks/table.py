@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.pid import FIRST_NUMBER
+from pkern.kernel.tasks.signal.signals import Queued
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Scheduler
@@ -27,7 +28,7 @@ class TaskTable(dict[int, "Task"]):
 
     init: who gets the orphans. forks: tasks ever made. dead_cpu_ns: what the reaped ones had run.
     nice_ns: what tasks ran while their nice value was above 0.
-    of_user: how many tasks a real uid has, zombies too.
+    of_user: how many tasks a real uid has, zombies too. queued: what waits for a user's processes.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class TaskTable(dict[int, "Task"]):
         self.dead_cpu_ns = 0
         self.nice_ns = 0
         self.of_user: dict[int, int] = {}
+        self.queued = Queued()
 
     def next_pid(self) -> int:
         """Return a pid that no task has; the first ones are not given again. Errors: EAGAIN."""
@@ -95,6 +97,11 @@ class TaskTable(dict[int, "Task"]):
         """Note that a user (a real id) has one task more or fewer."""
         self.of_user[uid] = self.of_user.get(uid, 0) + change
 
+    def _forget_user(self, task: Task) -> None:
+        """Let a task, and the signals that wait for it alone, count for its user no more."""
+        self.count_user(task.cred.uid, -1)
+        task.signals.own.clear()
+
     def replace(self, old: Task, task: Task) -> None:
         """Let a task have the number, and the place, of a dead one."""
         del self[task.pid]
@@ -103,7 +110,7 @@ class TaskTable(dict[int, "Task"]):
         self[task.pid] = task
         if task.pid_ns.level:
             self._forget_numbers(task)
-        self.count_user(old.cred.uid, -1)
+        self._forget_user(old)
         self.dead_cpu_ns += old.thread.cpu_ns
 
     def release(self, task: Task) -> None:
@@ -112,7 +119,7 @@ class TaskTable(dict[int, "Task"]):
             del self[task.pid]
             if task.pid_ns.level:
                 self._forget_numbers(task)
-            self.count_user(task.cred.uid, -1)
+            self._forget_user(task)
             self.dead_cpu_ns += task.runner.cpu_ns
 
     def _forget_numbers(self, task: Task) -> None:

@@ -167,7 +167,7 @@ def _let_be_traced(task: Task, child: Task, asked: int) -> None:
     if trace.seized:
         child.trace.trap = 1
     else:
-        child.signals.own.add(SigInfo(SIGSTOP, SI_USER))
+        child.signals.own.add(SigInfo(SIGSTOP, SI_USER), child.cred.uid)
 
 
 def _clone_python(task: Task, wish: Wish) -> int:

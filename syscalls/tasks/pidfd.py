@@ -6,7 +6,16 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signal.signals import NSIG, SI_TKILL, SI_USER, SigInfo, send, send_to_thread
+from pkern.kernel.tasks.groups import members
+from pkern.kernel.tasks.signal.signals import (
+    NSIG,
+    SI_TKILL,
+    SI_USER,
+    SigInfo,
+    send,
+    send_to_thread,
+    within_limit,
+)
 from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD
 from pkern.kernel.vfs.proc.procfs import TaskDir
 from pkern.syscalls.abi import INT_BITS
@@ -50,9 +59,7 @@ def pidfd_send_signal(task: Task, pidfd: int, signo: int, info: int = 0, flags: 
         raise SyscallError(errno.EPERM)
     if not 0 <= signo <= NSIG:
         raise SyscallError(errno.EINVAL)
-    everyone = task.kernel.tasks.processes()
-    group = [one for one in everyone if one.pgid == subject.pid]
-    targets = group if scope == SIGNAL_GROUP else [subject]
+    targets = members(task.kernel, subject.pid) if scope == SIGNAL_GROUP else [subject]
     if not targets:
         raise SyscallError(errno.ESRCH)
     allowed = [one for one in targets if may_signal(task, one, signo)]
@@ -60,7 +67,7 @@ def pidfd_send_signal(task: Task, pidfd: int, signo: int, info: int = 0, flags: 
         raise SyscallError(errno.EPERM)
     sending = send_to_thread if scope == SIGNAL_THREAD else send
     for one in allowed if signo else ():
-        sending(one, told)
+        sending(one, within_limit(one, told))
     return 0
 
 

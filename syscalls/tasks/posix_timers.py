@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signal.signals import NSIG, queued_of
+from pkern.kernel.tasks.signal.signals import NSIG
 from pkern.kernel.tasks.times.posix_timers import (
     SIGEV_NONE,
     SIGEV_SIGNAL,
@@ -68,7 +68,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
         task.group.posix_timers = PosixTimers()
         task.group.part()
     timers = task.group.posix_timers
-    if queued_of(task) >= task.rlimits["sigpending"][0]:
+    if task.kernel.tasks.queued.of(task) >= task.rlimits["sigpending"][0]:
         raise SyscallError(errno.EAGAIN)
     number = _number(task, timers, store)
     value, signo, notify, tid = raw or (0, SIGALRM, SIGEV_SIGNAL, 0)
@@ -81,7 +81,7 @@ def timer_create(task: Task, clock: int, event: int, store: int) -> int:
     timer.thread = thread
     timer.timed = cpu_clock(task, clock) if clock < 0 or clock in CPU_CLOCKS else None
     task.mm.copy_out(store, struct.pack("<i", number))
-    timers[number] = timer
+    timers.enter(timer, task.cred.uid)
     return 0
 
 
@@ -166,7 +166,7 @@ def timer_delete(task: Task, number: int) -> int:
 
     Source: timer_delete(2).
     """
-    _timer(task, number).stop()
+    _timer(task, number).delete()
     assert task.group.posix_timers is not None
     del task.group.posix_timers[number]
     return 0

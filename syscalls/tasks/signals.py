@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, NoReturn
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks.signal import sigframe
 from pkern.kernel.tasks.signal.signals import (
+from pkern.kernel.tasks import sigframe
+from pkern.kernel.tasks.groups import members
+from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SA_KNOWN,
     SI_KERNEL,
@@ -351,19 +354,23 @@ def kill(task: Task, pid: int, signo: int) -> int:
 
     Signal 0 only asks whether it could be sent. Errors: EINVAL, ESRCH, EPERM. Source: kill(2).
     """
-    tasks = task.kernel.tasks.processes()
     if pid > 0:
         one = task.find(pid)
         targets = [one] if one is not None else []
     elif pid == -1:
-        spared = (task.group, task.kernel.tasks.init and task.kernel.tasks.init.group)
-        seen = (t for t in tasks if task.number_of(t.tgid) > 1 or not task.pid_ns.level)
-        targets = [t for t in seen if t.group not in spared]
+        targets = _all_others(task)
     else:
-        group = task.pid_of(-pid) if pid else task.pgid
-        targets = [t for t in tasks if t.pgid == group]
+        targets = members(task.kernel, task.pid_of(-pid) if pid else task.pgid)
     _send_all(task, targets, signo)
     return 0
+
+
+def _all_others(task: Task) -> list[Task]:
+    """Return a task of each process that a task sees, but for its own and the first ones."""
+    tasks = task.kernel.tasks
+    spared = (task.group, tasks.init and tasks.init.group)
+    others = [one for one in tasks.processes() if one.group not in spared]
+    return [one for one in others if task.number_of(one.tgid) > 1 or not task.pid_ns.level]
 
 
 def _thread_kill(task: Task, tid: int, signo: int) -> int:
@@ -491,7 +498,5 @@ def queue_for_tid(task: Task, tgid: int, tid: int, signo: int, told: SigInfo) ->
 
 def deliver_pending(task: Task) -> None:
     """Deliver to a Python program what is pending and not blocked any more, oldest first."""
-    pending = task.signals.shared
-    waiting, pending.infos = pending.infos, []
-    for info in waiting:
+    for info in task.signals.shared.take_all():
         send(task, info)

@@ -22,6 +22,7 @@ READ_WRITE, SHARED, PRIVATE, FIXED, ANONYMOUS, MS_SYNC = 3, 1, 2, 0x10, 0x20, 4
 CREATE = 0o102  # O_CREAT | O_RDWR
 BASE = 0x1000_0000
 F_SETLK, F_WRLCK = 6, 1
+USR1 = 10
 Step = Callable[[int], object]  # makes, or uses, the entry with a number
 
 
@@ -107,6 +108,19 @@ def _sleep(sys: Sys) -> Step:
     return lambda _: sys.timerfd_create(1, 0)
 
 
+def _signal(sys: Sys) -> Step:
+    """Make a process that a signal waits for, and look at one's own state in /proc."""
+    status = sys.open("/proc/self/status", 0)
+
+    def step(_: int) -> None:
+        child = sys.fork()
+        child.rt_sigprocmask(0, 1 << (USR1 - 1))
+        sys.kill(child.pid, USR1)
+        sys.pread64(status, PAGE, 0)
+
+    return step
+
+
 TABLES: dict[str, Callable[[Sys], Step]] = {
     "open, among descriptors": _open,
     "creation of a file, among files": _create,
@@ -120,6 +134,7 @@ TABLES: dict[str, Callable[[Sys], Step]] = {
     "mount, among mounts": _mount,
     "flock, among locks": _lock,
     "timerfd_create, among timers": _sleep,
+    "kill and /proc/PID/status, among signals": _signal,
 }
 
 

@@ -49,7 +49,8 @@ class SigInfo(NamedTuple):
 
     si_status: of a child. si_value: what sigqueue sent along. si_pkey: of SEGV_PKUERR. si_band,
     si_fd: of SIGIO. si_errno, si_syscall, si_arch: of a SIGSYS that a filter sent. timer: whose
-    signal it is, while it waits; then si_pid and si_uid are its number and overrun.
+    signal it is, while it waits; then si_pid and si_uid are its number and overrun. payer: the user
+    to whom it is charged while it waits; None: nobody.
     """
 
     si_signo: int
@@ -66,6 +67,7 @@ class SigInfo(NamedTuple):
     si_syscall: int = -1
     si_arch: int = 0
     timer: PosixTimer | None = None
+    payer: int | None = None
 
 
 class Sigaction(NamedTuple):
@@ -100,44 +102,112 @@ def _default(signo: int) -> Fate:
 BY_DEFAULT = {signo: _default(signo) for signo in range(1, NSIG + 1)}
 
 
-class Pending:
-    """Signals that wait, for one thread or for any thread of a process.
+class Queued(dict[int, int]):
+    """How much is queued for each user (a real id) that has any: signals that wait, and timers.
 
-    alarm_taken: called when a SIGALRM is: a timer that repeats goes on then; None: there is none.
+    That is what RLIMIT_SIGPENDING bounds. A charge stays with who had the process when it was made.
     """
 
-    __slots__ = ("alarm_taken", "infos")
+    def charge(self, user: int) -> None:
+        """Count one more."""
+        self[user] = self.get(user, 0) + 1
 
-    def __init__(self) -> None:
-        self.infos: list[SigInfo] = []
+    def release(self, user: int) -> None:
+        """Count one less."""
+        self[user] -= 1
+        if not self[user]:
+            del self[user]
+
+    def of(self, task: Task) -> int:
+        """Return how much is queued for a task's user."""
+        return self.get(task.cred.uid, 0)
+
+
+class Pending:
+    """Signals that wait, for one thread or for any thread of a process, in the order they came in.
+
+    alarm_taken: called when a SIGALRM is: a timer that repeats goes on then; None: there is none.
+    Each signal is charged to a user in queued while it waits (T5 of docs/invariants.md).
+    """
+
+    __slots__ = ("_counts", "_queued", "alarm_taken", "infos")
+
+    def __init__(self, queued: Queued) -> None:
+        self.infos: list[SigInfo] = []  # read by others, changed here only
+        self._counts: dict[int, int] = {}  # of infos by number
+        self._queued = queued
         self.alarm_taken: Callable[[], None] | None = None
+
+    def beside(self) -> Pending:
+        """Return one with nothing in it whose signals are charged in the same place."""
+        return Pending(self._queued)
 
     def mask(self) -> int:
         """Return which wait: bit n-1 is signal n."""
         mask = 0
-        for info in self.infos:
-            mask |= 1 << (info.si_signo - 1)
+        for signo in self._counts:
+            mask |= 1 << (signo - 1)
         return mask
 
-    def add(self, info: SigInfo) -> None:
-        """Keep a signal; an ordinary one that waits already is not kept twice."""
-        if info.si_signo < FIRST_QUEUED and self.mask() >> (info.si_signo - 1) & 1:
-            return
+    def add(self, info: SigInfo, user: int) -> None:
+        """Keep a signal for a user; an ordinary one that waits already is not kept twice."""
+        if info.si_signo >= FIRST_QUEUED or info.si_signo not in self._counts:
+            self.queue(info, user)
+
+    def queue(self, info: SigInfo, user: int) -> None:
+        """Keep a signal for a user, beside others of its number."""
+        if info.timer is None and info != SigInfo(info.si_signo, SI_USER):
+            self._queued.charge(user)
+            info = info._replace(payer=user)
         self.infos.append(info)
+        self._counts[info.si_signo] = self._counts.get(info.si_signo, 0) + 1
+
+    def _remove(self, index: int) -> SigInfo:
+        info = self.infos.pop(index)
+        self._counts[info.si_signo] -= 1
+        if not self._counts[info.si_signo]:
+            del self._counts[info.si_signo]
+        if info.payer is None:
+            return info
+        self._queued.release(info.payer)
+        return info._replace(payer=None)
 
     def discard(self, signos: frozenset[int]) -> None:
         """Forget signals."""
-        self.infos = [info for info in self.infos if info.si_signo not in signos]
+        if not signos.isdisjoint(self._counts):
+            self._drop(lambda info: info.si_signo in signos)
+
+    def discard_timers(self) -> None:
+        """Forget the signals of POSIX timers."""
+        self._drop(lambda info: info.timer is not None)
+
+    def clear(self) -> None:
+        """Forget all signals."""
+        if self.infos:
+            self._drop(lambda info: True)
+
+    def _drop(self, is_unwanted: Callable[[SigInfo], bool]) -> None:
+        """Forget signals; timers that wait for theirs go on."""
+        for index in reversed(range(len(self.infos))):
+            if is_unwanted(self.infos[index]):
+                timer = self._remove(index).timer
+                if timer is not None:
+                    timer.passed_over()
+
+    def take_all(self) -> list[SigInfo]:
+        """Remove and return all, oldest first."""
+        return [self._remove(0) for _ in range(len(self.infos))]
 
     def take(self, among: int) -> SigInfo | None:
         """Remove and return the next signal of a set: faults first, then the lowest number.
 
         Those of timers that were set anew or deleted meanwhile are passed over.
         """
-        while ready := [info for info in self.infos if among >> (info.si_signo - 1) & 1]:
-            chosen = min(ready, key=lambda i: (i.si_signo not in SYNCHRONOUS, i.si_signo))
-            self.infos.remove(chosen)
-            if chosen.si_signo == SIGALRM and self.alarm_taken is not None:
+        while ready := [signo for signo in self._counts if among >> (signo - 1) & 1]:
+            signo = min(ready, key=lambda number: (number not in SYNCHRONOUS, number))
+            first = next(i for i, info in enumerate(self.infos) if info.si_signo == signo)
+            chosen = self._remove(first)
+            if signo == SIGALRM and self.alarm_taken is not None:
                 self.alarm_taken()
             told = chosen if chosen.timer is None else chosen.timer.taken(chosen)
             if told is not None:
@@ -172,7 +242,7 @@ class Signals:
     def __init__(self, handlers: Handlers, shared: Pending, blocked: int = 0) -> None:
         self.handlers = handlers
         self.shared = shared
-        self.own = Pending()
+        self.own = shared.beside()
         self.blocked = blocked
         self.awaited = 0
         self.handled = 0  # times that a function of a Python program has run
@@ -287,23 +357,6 @@ ALONE, IN_GROUP = 0, 1  # whom a signal is for: one thread, or the process
 DELIVERED, IGNORED = 0, 1  # Linux's TRACE_SIGNAL_*
 
 
-def queued_of(task: Task) -> int:
-    """Return how many signals wait for a task's user's processes, and how many timers keep one.
-
-    That is what RLIMIT_SIGPENDING bounds.
-    """
-    threads = [one for one in task.kernel.tasks.values() if one.uid == task.uid]
-    groups = {one.group.pid: one.group for one in threads}.values()
-    waiting = [one.signals.own for one in threads] + [group.pending for group in groups]
-    timers = sum(len(group.posix_timers or ()) for group in groups)
-    return timers + sum(_is_kept(info) for pending in waiting for info in pending.infos)
-
-
-def _is_kept(info: SigInfo) -> bool:
-    """Tell whether more waits than a signal's number, which is no timer's: it counts."""
-    return info.timer is None and info != SigInfo(info.si_signo, SI_USER)
-
-
 def within_limit(task: Task, info: SigInfo) -> SigInfo:
     """Return what a signal can tell its receiver: by RLIMIT_SIGPENDING perhaps only its number.
 
@@ -313,7 +366,7 @@ def within_limit(task: Task, info: SigInfo) -> SigInfo:
     queued = info.si_signo >= FIRST_QUEUED
     if not queued and info.si_code >= 0:
         return info
-    if queued_of(task) < task.rlimits["sigpending"][0]:
+    if task.kernel.tasks.queued.of(task) < task.rlimits["sigpending"][0]:
         return info
     if queued and info.si_code != SI_USER:
         raise SyscallError(errno.EAGAIN)
@@ -328,7 +381,7 @@ def send(task: Task, info: SigInfo) -> None:
     if _is_python(task):
         _send_to_python(task, info)
     elif _keeps(task, info, IN_GROUP):
-        task.group.pending.add(info)
+        task.group.pending.add(info, task.cred.uid)
         task.kernel.wake(("signal", task.group))  # who reads signals reads blocked ones, too
         _tell_one(task, info.si_signo)
 
@@ -341,7 +394,7 @@ def send_to_thread(task: Task, info: SigInfo) -> None:
     if _is_python(task):
         _send_to_python(task, info)
     elif _keeps(task, info, ALONE):
-        task.signals.own.add(info)
+        task.signals.own.add(info, task.cred.uid)
         task.kernel.wake(("signal", task.group))
         _signalled(task)
 
@@ -350,7 +403,7 @@ def queue_for_process(task: Task, info: SigInfo) -> int:
     """Queue a timer's signal beside those that wait; 0: it is ignored."""
     if not _keeps(task, info, IN_GROUP):
         return 0
-    task.group.pending.infos.append(info)
+    task.group.pending.queue(info, task.cred.uid)
     task.kernel.wake(("signal", task.group))
     _tell_one(task, info.si_signo)
     return 1
@@ -360,7 +413,7 @@ def queue_for_thread(task: Task, info: SigInfo) -> int:
     """As queue_for_process, for one thread."""
     if not task.alive or not _keeps(task, info, ALONE):
         return 0
-    task.signals.own.infos.append(info)
+    task.signals.own.queue(info, task.cred.uid)
     task.kernel.wake(("signal", task.group))
     _signalled(task)
     return 1
@@ -500,7 +553,7 @@ def force(task: Task, info: SigInfo) -> None:
         _send_to_python(task, info)
         return
     task.kernel.watch.generated(task, info, ALONE, DELIVERED)
-    signals.own.infos.append(info)
+    signals.own.queue(info, task.cred.uid)
     _signalled(task)
 
 
@@ -513,7 +566,7 @@ def act(task: Task, info: SigInfo) -> None:
     """Do what a Python program wants done about a signal, or keep it while it is blocked."""
     shared = task.signals.shared
     if task.signals.is_blocked(info.si_signo):
-        shared.infos.append(info)
+        shared.queue(info, task.cred.uid)
         return
     action = task.signals.action(info.si_signo)
     if callable(action):

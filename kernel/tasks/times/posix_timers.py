@@ -31,12 +31,15 @@ class PosixTimer:
     due: when it expires next, in nanoseconds of its clock; 0: it is off. thread: whom its signal is
     for; None: any of the process. timed: the clock, if it counts processor time. shot tells an
     older setting's wake-up from this one's. pending: its signal waits; stale: an older setting's.
+    payer: the user to whom it is charged until it is deleted and its signal waits no more.
     """
 
     def __init__(
         self, group: Group, number: int, clock: int, notify: int, signo: int, value: int
     ) -> None:
         self.group = group
+        self.payer: int | None = None
+        self.deleted = 0
         self.number, self.clock = number, clock
         self.notify, self.signo, self.value = notify, signo, value
         self.thread: Task | None = None
@@ -70,14 +73,17 @@ class PosixTimer:
         if self.pending:
             self.pending, self.stale = 0, 1
 
-    def forget(self) -> None:
-        """Let it rest, and take its signal away."""
+    def delete(self) -> None:
+        """Let it rest for ever. Its signal stays where it is."""
         self.stop()
-        if self.stale:
-            self.stale = 0
-            self.group.pending.infos = [i for i in self.group.pending.infos if i.timer is not self]
-            for task in self.group.threads.values():
-                task.signals.own.infos = [i for i in task.signals.own.infos if i.timer is not self]
+        self.deleted = 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Cost its user nothing any more, once nothing is left of it."""
+        if self.deleted and not self.stale and self.payer is not None:
+            self.group.kernel.tasks.queued.release(self.payer)
+            self.payer = None
 
     def _arm(self) -> None:
         scheduler, shot = self.group.kernel.scheduler, self.shot
@@ -135,12 +141,19 @@ class PosixTimer:
 
         None: it is void.
         """
+        if self.passed_over():
+            return None
+        return info._replace(si_uid=self.overrun, timer=None)
+
+    def passed_over(self) -> int:
+        """Go on, now that its signal does not wait any more; return 1 if that was void."""
         if self.stale:
             self.stale = 0
-            return None
+            self._let_go()
+            return 1
         self.pending = 0
         self.overrun = self._go_on()
-        return info._replace(si_uid=self.overrun, timer=None)
+        return 0
 
     def _go_on(self) -> int:
         """Be due in the future; return how often it expired unseen."""
@@ -174,10 +187,16 @@ class PosixTimers(dict[int, PosixTimer]):
         self._next = number + 1 & INT_MAX
         return number
 
+    def enter(self, timer: PosixTimer, user: int) -> None:
+        """Let a timer be found by its number, and charge it to a user."""
+        self[timer.number] = timer
+        timer.payer = user
+        timer.group.kernel.tasks.queued.charge(user)
+
     def delete_all(self) -> None:
         """Forget them: the process has ended, or runs another program."""
         for timer in self.values():
-            timer.forget()
+            timer.delete()
         self.clear()
 
     def text(self) -> str:

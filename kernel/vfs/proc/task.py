@@ -15,7 +15,6 @@ from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import CapSet, mask_of
-from pkern.kernel.tasks.signal.signals import queued_of
 from pkern.kernel.tasks.thread import WORD
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _signal_rows(task: Task) -> list[tuple[str, object]]:
     signals = task.signals
     ignored, handled = signals.chosen()
     return [
-        ("SigQ", f"{queued_of(task)}/{task.rlimits['sigpending'][0]}"),
+        ("SigQ", f"{task.kernel.tasks.queued.of(task)}/{task.rlimits['sigpending'][0]}"),
         ("SigPnd", f"{signals.own.mask():016x}"),
         ("ShdPnd", f"{signals.shared.mask():016x}"),
         ("SigBlk", f"{signals.blocked:016x}"),

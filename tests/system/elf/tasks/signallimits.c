@@ -88,11 +88,55 @@ static void limits(void)
 	say("a timer", timer_create(CLOCK_MONOTONIC, NULL, &timer));
 }
 
-int main(void)
+/* Who pays, and until when: for a timer's signal that nobody wants any more, after setuid, exec. */
+static void charges(void)
 {
+	struct itimerspec soon = { .it_value.tv_nsec = 1000 };
+	timer_t timer;
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	limit(100);
+	timer_create(CLOCK_MONOTONIC, NULL, &timer);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			timer_create(CLOCK_MONOTONIC, NULL, &timer);
+		count();
+		timer_settime(timer, 0, &soon, NULL);
+		usleep(5000);
+		timer_delete(timer);
+		count();
+		if (!i)
+			take();
+	}
+	signal(SIGALRM, SIG_IGN);
+	count();
+	signal(SIGALRM, SIG_DFL);
+	timer_create(CLOCK_MONOTONIC, NULL, &timer);
+	timer_settime(timer, 0, &soon, NULL);
+	usleep(5000);
+	queue("queue", SIGRTMIN);
+	say("by descriptor", syscall(SYS_pidfd_send_signal, -10000, SIGRTMIN, NULL, 0));
+	count();
+	fflush(stdout);
+	execl("/proc/self/exe", "signallimits", "again", NULL);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		count();
+		take();
+		count();
+		return 0;
+	}
 	if (!fork()) {
 		if (!getuid() && setresuid(64123, 64123, 64123))
 			printf("still root\n");
+		fflush(stdout);
+		if (!fork())
+			charges();
+		wait(NULL);
 		limits();
 		fflush(stdout);
 		_exit(0);
