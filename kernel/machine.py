@@ -76,6 +76,7 @@ STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
 OWNERS = {
     "oom": "memory.oom",
     "inotify": "vfs.inotify",
+    "leases": "vfs.leases",
     "pipes": "vfs.pipes",
     "networks": "nsproxy.net.common",
 }

@@ -47,6 +47,22 @@ ENTRIES = (
             ("max_user_watches", 0, "Files that a user may watch; by default 1 % of memory."),
         )
     ),
+    Entry(
+        "fs.lease-break-time",
+        "Seconds until a lease that its holder does not give up is broken; 0: it is waited for.",
+        "leases",
+        "break_time",
+        default=45,
+        high=INT_MAX,
+    ),
+    Entry(
+        "fs.leases-enable",
+        "0: F_SETLEASE makes no new leases.",
+        "leases",
+        "enable",
+        default=1,
+        high=INT_MAX,
+    ),
     *(
         Entry(f"fs.mqueue.{name}", text, "queues", field, default=default, low=low, high=high)
         for name, field, default, low, high, text in (

@@ -16,8 +16,6 @@ OWN = 0o600
 NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("fs.aio-max-nr", 65536, 0, MAX, "requests of the older asynchronous I/O"),
     ("fs.aio-nr", 0, 0, 0, "how many of these there are"),
-    ("fs.lease-break-time", 45, 0, INT_MAX, "seconds until a lease is broken"),
-    ("fs.leases-enable", 1, 0, INT_MAX, "leases of files"),
     ("fs.mount-max", 100000, 1, INT_MAX, "mounts of a namespace"),
     ("fs.overflowgid", 65534, 0, 65535, "groups that a file system has no room for"),
     ("fs.overflowuid", 65534, 0, 65535, "users that a file system has no room for"),

@@ -1129,7 +1129,7 @@ class Calls:
         """As chown, below dirfd. Errors: as chown, EINVAL. Source: fchownat(2)."""
 
     def fcntl(self, fd: int, command: int, arg: int = 0) -> int:
-        """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals).
+        """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals), EACCES, EAGAIN.
 
         Source: fcntl(2).
         """

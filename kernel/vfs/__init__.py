@@ -30,6 +30,7 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
+from pkern.kernel.vfs.leases import Leases
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
@@ -110,6 +111,7 @@ class Vfs:
         self.files: dict[int, tuple[File, str]] = {}
         self.numbers = Counter()
         self.locks = Locks()
+        self.leases = Leases(kernel)
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
@@ -208,8 +210,13 @@ class Vfs:
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""
-        described = {cookie for cookie, (file, _) in self.files.items() if file.descriptors > 0}
-        return len(described | self._live_files() & self.files.keys())
+        return len(self.used_files())
+
+    def used_files(self) -> list[File]:
+        """Return the files that are open, by a descriptor or in a mapping."""
+        live = self._live_files()
+        files = self.files.items()
+        return [file for cookie, (file, _) in files if file.descriptors > 0 or cookie in live]
 
     @property
     def file_nr(self) -> str:
@@ -278,8 +285,7 @@ class Vfs:
         """Tell whether a task, or a file that is open or mapped, is in a mount."""
         starts = [d for task in self.kernel.tasks.values() for d in (task.fs.root, task.fs.pwd)]
         return any(path.mount is mount for path in starts) or any(
-            file.mount is mount and (file.descriptors > 0 or cookie in self._live_files())
-            for cookie, (file, _) in self.files.items()
+            file.mount is mount for file in self.used_files()
         )
 
     def set_fs_flags(self, dev: int, said: FsFlags) -> None:
@@ -298,10 +304,8 @@ class Vfs:
         self._need_no_writers(lambda file: file.mount is mount)
 
     def _need_no_writers(self, concerns: Callable[[File], bool]) -> None:
-        live = self._live_files()
-        for cookie, (file, _) in self.files.items():
-            used = file.descriptors > 0 or cookie in live
-            if used and concerns(file) and file.access & MAY_WRITE:
+        for file in self.used_files():
+            if concerns(file) and file.access & MAY_WRITE:
                 raise SyscallError(errno.EBUSY)
 
     @property
@@ -416,6 +420,8 @@ class Vfs:
         if flags & O_PATH:
             return inode
         self._may_open(task, place, inode, flags, wanted)
+        if self.leases.held:
+            self.leases.give_way(inode, wanted, flags)
         if flags & O_TRUNC and inode.kind == "file":
             names.cut(task, inode, 0)
         if wanted & MAY_WRITE:

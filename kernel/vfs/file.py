@@ -200,6 +200,8 @@ class File:
         if not self.flags & O_PATH:
             self.inode.file_closed(self)
             self.kernel.vfs.locks.drop_file(self)
+            if self.kernel.vfs.leases.held:
+                self.kernel.vfs.leases.closed(self)
         self.inode.released()
 
 

@@ -53,17 +53,21 @@ class Record(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A lock as /proc shows it. access: READ, WRITE. pid: -1: an open file's. span: its bytes."""
+    """A lock as /proc shows it. access: READ, WRITE. pid: -1: an open file's. span: its bytes.
+
+    state: whether it is advisory; of a lease whether it is to be broken.
+    """
 
     kind: str
     access: str
     pid: int
     ino: int
     span: str
+    state: str = "ADVISORY"
 
     def line(self, number: int, device: str) -> str:
         """Return it as /proc/locks and fdinfo show it. device: of the file."""
-        what = f"{self.kind:<6} ADVISORY  {self.access}"
+        what = f"{self.kind:<6} {self.state:<9} {self.access}"
         return f"{number}: {what} {self.pid} {device}:{self.ino} {self.span}"
 
 

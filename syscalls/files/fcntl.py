@@ -63,7 +63,8 @@ F_SETSIG, F_GETSIG, F_SETOWN_EX, F_GETOWN_EX, F_GETOWNER_UIDS = 10, 11, 15, 16, 
 O_ASYNC, FIOASYNC = 0o20000, 0x5452
 FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP = 0x8901, 0x8902, 0x8903, 0x8904
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
-F_GETLEASE, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1025, 1031, 1032, 1033, 1034
+F_SETLEASE, F_GETLEASE = 1024, 1025
+F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1031, 1032, 1033, 1034
 F_NOTIFY, F_DUPFD_QUERY, F_CREATED_QUERY, F_GET_RW_HINT, F_SET_RW_HINT = (
     1026,
     1027,
@@ -397,8 +398,26 @@ def _set_async(file: File, fd: int, wanted: int) -> None:
 
 
 def _getlease(task: Task, fd: int, arg: int) -> int:
-    task.fds.get(fd)
-    return F_UNLCK
+    return task.kernel.vfs.leases.kind_of(task.fds.get(fd))
+
+
+def _setlease(task: Task, fd: int, arg: int) -> int:
+    """Take a lease, or give it up. Errors: EINVAL, EACCES (another's file), EAGAIN."""
+    file, kind = task.fds.get(fd), signed32(arg)
+    leases = task.kernel.vfs.leases
+    if kind not in (F_RDLCK, F_WRLCK, F_UNLCK):
+        raise SyscallError(errno.EINVAL)
+    if file.inode.uid != task.uid and not task.capable("CAP_LEASE"):
+        raise SyscallError(errno.EACCES)
+    if not stat.S_ISREG(file.inode.st_mode):
+        raise SyscallError(errno.EINVAL)
+    if kind == F_UNLCK:
+        leases.give_up(file)
+        return 0
+    leases.take(file, fd, kind, task.tgid)
+    if not file.owner.pid:
+        file.owner = Owner(F_OWNER_PID, task.tgid, task.cred.uid, task.cred.euid)
+    return 0
 
 
 def _notify(task: Task, fd: int, arg: int) -> int:
@@ -444,6 +463,7 @@ FCNTL: dict[int, Command] = {
     F_SETOWN_EX: _setown_ex,
     F_GETOWN_EX: _getown_ex,
     F_GETOWNER_UIDS: _owner_uids,
+    F_SETLEASE: _setlease,
     F_GETLEASE: _getlease,
     F_NOTIFY: _notify,
     F_SETPIPE_SZ: lambda task, fd, arg: _pipe_of(task, fd).resize(arg & 0xFFFF_FFFF, task),
@@ -455,9 +475,9 @@ FCNTL: dict[int, Command] = {
 }
 
 
-@syscall(72, "fcntl", SINT, INT, INT, partly="no leases")
+@syscall(72, "fcntl", SINT, INT, INT)
 def fcntl(task: Task, fd: int, command: int, arg: int = 0) -> int:
-    """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals).
+    """Read or change a descriptor. Errors: EBADF, EINVAL, EPERM, EBUSY (seals), EACCES, EAGAIN.
 
     Source: fcntl(2).
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs import names
+from pkern.kernel.vfs import O_WRONLY, names
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import (
     IMMUTABLE,
@@ -76,6 +76,10 @@ def truncate(task: Task, path: str, size: int) -> int:
         raise SyscallError(errno.EINVAL)
     if inode.kind == "file":
         inode.open_check(task, MAY_WRITE)
+        inode.need_shrinkable()
+        inode.need_not_running()
+        if task.kernel.vfs.leases.held:
+            task.kernel.vfs.leases.give_way(inode, MAY_WRITE, O_WRONLY)
     return _set_size(task, inode, size)
 
 

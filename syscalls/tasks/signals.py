@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from pkern.kernel.errors import MemoryFault, SyscallError
-from pkern.kernel.tasks.signal import sigframe
-from pkern.kernel.tasks.signal.signals import (
-from pkern.kernel.tasks import sigframe
 from pkern.kernel.tasks.groups import members
+from pkern.kernel.tasks.signal import sigframe
 from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SA_KNOWN,

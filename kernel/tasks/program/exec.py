@@ -25,7 +25,7 @@ from pkern.kernel.tasks.program.setid import Rights, rights_of
 from pkern.kernel.tasks.registers import rseq
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
-from pkern.kernel.vfs.inode import MAY_EXEC, Inode
+from pkern.kernel.vfs.inode import MAY_EXEC, MAY_READ, Inode
 from pkern.kernel.vfs.mounts import NOEXEC, Mount, Path
 from pkern.kernel.vfs.walk import Last
 
@@ -126,6 +126,8 @@ def open_program(task: Task, wanted: Wanted) -> File:
     inode.open_check(task, MAY_EXEC)
     if mount is not None and mount.flags & NOEXEC:
         raise SyscallError(errno.EACCES)
+    if task.kernel.vfs.leases.held:
+        task.kernel.vfs.leases.give_way(inode, MAY_READ, O_RDONLY)
     file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY, mount)
     file.home, file.descriptors = home, 1
     try:

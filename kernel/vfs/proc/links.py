@@ -203,7 +203,8 @@ class FdInfoDir(ProcDir):
         inode = file.inode
         mount = file.mount.number if file.mount is not None else inode.dev
         head = f"pos:\t{file.pos}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{inode.ino}\n"
-        held = self.kernel.vfs.locks.held_by(file, self._of_task.fds)
+        vfs = self.kernel.vfs
+        held = vfs.locks.held_by(file, self._of_task.fds) + vfs.leases.held_by(file)
         device = device_text(inode.dev)
         lines = (lock.line(number, device) for number, lock in enumerate(held, 1))
         return head + "".join(f"lock:\t{line}\n" for line in lines) + inode.fdinfo()

@@ -308,7 +308,7 @@ def locks(kernel: Machine) -> str:
 
     Source: proc_locks(5).
     """
-    found = kernel.vfs.locks.all()
+    found = kernel.vfs.locks.all() + kernel.vfs.leases.all()
     return "".join(
         f"{lock.line(number, _device_of(kernel, lock.ino))}\n"
         for number, lock in enumerate(found, 1)

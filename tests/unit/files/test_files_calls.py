@@ -20,6 +20,7 @@ SECOND = 1_000_000_000
 READ, WRITE, PREAD, READV, WRITEV, IOCTL, FCNTL = 0, 1, 17, 19, 20, 16, 72
 SENDFILE, STATX, UTIMENSAT, FSTAT, GETDENTS, LISTXATTR = 40, 332, 280, 5, 78, 194
 F_RDLCK, F_WRLCK, F_UNLCK, F_GETLK, F_SETLK, F_OFD_SETLK = 0, 1, 2, 5, 6, 37
+F_SETLEASE, F_GETLEASE = 1024, 1025
 
 
 @pytest.fixture
@@ -359,6 +360,31 @@ def test_flock_belongs_to_the_open_file(user: Sys) -> None:
     user.close(other)
     user.flock(fd, 2)
     refused(errno.EINVAL, user.flock, fd, 3)
+
+
+def test_a_lease_that_nobody_gives_up_ends_in_time_or_never(machine: Kernel, user: Sys) -> None:
+    user.close(make(user))
+    fd = user.open("a", user.O_RDONLY, 0)
+    machine.sysctl["fs.leases-enable"] = 0
+    refused(errno.EINVAL, user.fcntl, fd, F_SETLEASE, F_RDLCK)
+    machine.sysctl["fs.leases-enable"] = 1
+    user.fcntl(fd, F_SETLEASE, F_WRLCK)
+    user.rt_sigaction(29, 1)
+    for way, left in ((user.O_RDONLY, F_RDLCK), (user.O_WRONLY, F_UNLCK)):
+        refused(errno.EWOULDBLOCK, user.open, "a", way | user.O_NONBLOCK, 0)
+        with pytest.raises(WouldBlock) as caught:
+            user.open("a", way, 0)
+        assert 44 * SECOND < (caught.value.deadline or 0) - machine.clock.now_ns <= 45 * SECOND
+        machine.clock.advance(45 * SECOND)
+        user.close(user.open("a", way, 0))
+        assert user.fcntl(fd, F_GETLEASE) == left
+    machine.sysctl["fs.lease-break-time"] = 0
+    user.fcntl(fd, F_SETLEASE, F_RDLCK)
+    with pytest.raises(WouldBlock) as caught:
+        user.truncate("a", 0)
+    assert caught.value.deadline is None
+    user.close(fd)
+    user.truncate("a", 0)
 
 
 # ---- descriptors ----
