@@ -112,5 +112,6 @@ def make_pair(
         other.discard()
         raise SyscallError(errno.EOPNOTSUPP)
     join(one, other)
-    one.peer_creds = other.peer_creds = one.creds_of(task)
+    one.meet(task)
+    other.meet(task)
     return one, other

@@ -31,7 +31,7 @@ from pkern.kernel.vfs.readiness import ANYTHING, POLLERR, POLLHUP, Wait, sleep, 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.net.net import Net
-    from pkern.kernel.vfs.machine import Caller
+    from pkern.kernel.vfs.machine import Caller, Holder
 
 AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET = 1, 2, 3, 5
@@ -58,10 +58,11 @@ class Socket(Inode):
     """A socket: the base of all kinds.
 
     shut: NO_READS, NO_WRITES. error: an errno that the next call reports, once. listen_creds: who
-    listens here, or who made the other end: what SO_PEERCRED shows is peer_creds. backlog: how many
-    connections, or messages from those it is not connected to, wait here at most, less one; -1:
-    it does not listen. receive_ns, send_ns: how long a call waits; None: as long as it takes.
-    peek_off: bytes from the first in the queue to where MSG_PEEK looks; -1: it looks at the first.
+    listens here, or who made the other end: what SO_PEERCRED shows is peer_creds, peer_process what
+    SO_PEERPIDFD does. backlog: how many connections, or messages from those it is not connected to,
+    wait here at most, less one; -1: it does not listen. receive_ns, send_ns: how long a call waits;
+    None: as long as it takes. peek_off: bytes from the first in the queue to where MSG_PEEK looks;
+    -1: it looks at the first.
     """
 
     kind = "sock"
@@ -89,6 +90,7 @@ class Socket(Inode):
         self.error = 0
         self.backlog = -1
         self.peer_creds = NOBODY
+        self.peer_process: Holder | None = None
         self.options: dict[tuple[int, int], int] = {}  # (level, name): what setsockopt has set
         self.sndbuf, self.rcvbuf = net.common.wmem_default, net.common.rmem_default
         self.receive_ns: int | None = None
@@ -288,6 +290,11 @@ class Socket(Inode):
         ready = POLLERR if self.error else 0
         ready |= POLLHUP if self.shut == BOTH else 0
         return ready | (POLLRDHUP | POLLIN if self.shut & NO_READS else 0)
+
+    def meet(self, task: Caller) -> None:
+        """Have a task's process at the other end, as it is now."""
+        self.peer_creds = self.creds_of(task)
+        self.peer_process = self.kernel.tasks.get(task.tgid)
 
     def creds_of(self, task: Caller) -> Creds:
         """Return who a task is to who asks for SO_PEERCRED."""

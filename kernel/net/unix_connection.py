@@ -29,7 +29,7 @@ class UnixConnection(UnixSocket):
         if not self.bound or self.connected:
             raise SyscallError(errno.EINVAL)
         self.backlog, self.listening = backlog, 1
-        self.peer_creds = self.creds_of(task)
+        self.meet(task)
         self.room_for_senders()
 
     def connect(self, task: Caller, address: bytes) -> None:
@@ -48,7 +48,8 @@ class UnixConnection(UnixSocket):
         end = type(self)(self.net, self.socket_type, (task.uid, task.gid))
         end.bound, end.options = other.bound, dict(other.options)
         join(self, end)
-        end.peer_creds, self.peer_creds = self.creds_of(task), other.peer_creds
+        end.meet(task)
+        self.peer_creds, self.peer_process = other.peer_creds, other.peer_process
         other.embryos.append(end)
         other.wake(POLLIN)
         self.wake()

@@ -24,6 +24,7 @@ class UnixStream(UnixConnection):
     """SOCK_STREAM."""
 
     protocol_name = "UNIX-STREAM"
+    splice_heeds_nonblock = True
 
     @property
     def has_more(self) -> bool:

@@ -78,6 +78,7 @@ class Inode:
     can_dontcache = False  # RWF_DONTCACHE is taken
     one_buffer = 0  # MAY_READ, MAY_WRITE: what is done buffer by buffer, and takes no RWF_ flags
     splices = MAY_READ | MAY_WRITE  # what splice and sendfile do: read from it, write to it
+    splice_heeds_nonblock = False  # splice from it looks at SPLICE_F_NONBLOCK, too
     can_direct = False  # O_DIRECT is taken, of a file that was reached by a path
     has_file_flags = False  # chattr is understood
     file_flags = 0  # FS_*_FL: what may not be done to it

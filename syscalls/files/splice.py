@@ -34,6 +34,7 @@ from pkern.syscalls.files.read_write import (
     vectors,
     write_at,
 )
+from pkern.syscalls.files.rwf import NOWAIT, called
 from pkern.syscalls.files.streams import signal_broken_pipe
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -311,7 +312,9 @@ def _file_to_pipe(move: _Splice) -> int:
     _need_slot(move.task, pipe, move.wait(move.target))
     if source.inode.kind in ("dir", *UNSPLICED) or not source.inode.splices & MAY_READ:
         raise SyscallError(errno.EINVAL)
-    return _fill(source, move.start, pipe, move.nbytes)
+    heeds = move.flags & SPLICE_NONBLOCK and source.inode.splice_heeds_nonblock
+    with called(source, NOWAIT if heeds else 0, MAY_READ):
+        return _fill(source, move.start, pipe, move.nbytes)
 
 
 def _no_pipe(move: _Splice) -> int:

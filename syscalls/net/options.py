@@ -27,6 +27,7 @@ from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.net.tcp_info import tcp_info
 from pkern.kernel.net.udp import UDP_CORK, UdpLiteSocket, UdpSocket
+from pkern.syscalls.files.pidfd import open_process
 from pkern.syscalls.net.control import shown
 from pkern.syscalls.net.transfer import socket_of
 from pkern.syscalls.table import INT, SINT, syscall
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 SOL_SOCKET = 1
 INT_MAX = (1 << 31) - 1
 LEAST_SNDBUF, LEAST_RCVBUF = 4608, 2304
-SO_PEERCRED = 17
+SO_PEERCRED, SO_PEERPIDFD = 17, 77
 HZ_NS = SECOND // 250  # in whole ticks of which Linux keeps a timeout
 USEC = 1_000_000
 Get = Callable[[Socket], bytes]
@@ -288,7 +289,7 @@ SOCKET_OPTIONS: dict[int, Option] = {
     13: Option(lambda socket: struct.pack("<ii", *socket.linger), _linger_put),
     15: Option(lambda socket: _int(socket.option(SOL_SOCKET, 15)), _reuseport_put),
     16: _passcred(16),
-    SO_PEERCRED: _fixed(lambda socket: struct.pack("<iii", *socket.peer_creds)),
+    **dict.fromkeys((SO_PEERCRED, SO_PEERPIDFD), _fixed(lambda socket: b"")),  # see OF_PEERS
     18: Option(lambda socket: _int(socket.option(SOL_SOCKET, 18, 1)), _lowat_put),
     19: _fixed(lambda socket: _int(1)),  # SO_SNDLOWAT
     20: _timeout("receive_ns"),
@@ -428,10 +429,16 @@ def getsockopt(task: Task, fd: int, level: int, option: int, addr: int, length_a
     room = struct.unpack("<i", task.mm.copy_in(length_addr, 4))[0]
     if room < 0:
         raise SyscallError(errno.EINVAL)
-    value = _shortened(level, option, _told(task, inode, table, level, option), room)
-    if value:
-        task.mm.copy_out(addr, value)
-    task.mm.copy_out(length_addr, struct.pack("<i", len(value)))
+    told = _told(task, inode, table, level, option)
+    value = _shortened(level, option, told, room)
+    try:
+        if value:
+            task.mm.copy_out(addr, value)
+        task.mm.copy_out(length_addr, struct.pack("<i", len(value)))
+    except SyscallError:
+        if (level, option) == (SOL_SOCKET, SO_PEERPIDFD):
+            task.fds.close(_int_in(told))
+        raise
     return 0
 
 
@@ -440,9 +447,29 @@ def _told(task: Task, inode: Socket, table: dict[int, Option], level: int, optio
     found = table.get(option)
     if found is None or found.get is None:
         raise SyscallError(errno.ENOPROTOOPT)
-    if (level, option) == (SOL_SOCKET, SO_PEERCRED) and inode.peer_creds != NOBODY:
-        return struct.pack("<iII", *shown(task, inode.peer_creds))
+    if level == SOL_SOCKET and option in OF_PEERS:
+        return OF_PEERS[option](task, inode)
     return found.get(inode)
+
+
+def _peer_creds(task: Task, inode: Socket) -> bytes:
+    if inode.peer_creds == NOBODY:
+        return struct.pack("<iii", *NOBODY)
+    return struct.pack("<iII", *shown(task, inode.peer_creds))
+
+
+def _peer_pidfd(task: Task, inode: Socket) -> bytes:
+    """Return a new descriptor of the process at the other end. Errors: ENODATA, EMFILE."""
+    if inode.peer_process is None:
+        raise SyscallError(errno.ENODATA)
+    subject: Task = inode.peer_process  # type: ignore[assignment]  # a task, to who may know it
+    return struct.pack("<i", open_process(task, subject, 0))
+
+
+OF_PEERS: dict[int, Callable[[Task, Socket], bytes]] = {
+    SO_PEERCRED: _peer_creds,
+    SO_PEERPIDFD: _peer_pidfd,
+}
 
 
 def socket_option(task: Task, inode: Socket, option: int, room: int) -> bytes:

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -127,6 +128,26 @@ static void opens(void)
 	show("a mode", syscall(SYS_openat2, AT_FDCWD, "/tmp", &how, sizeof(how)));
 }
 
+static void nothing(int signo) {}
+
+/* Of an empty socket only a stream of AF_UNIX looks at the flag; the others wait. */
+static void sockets(void)
+{
+	struct sigaction act = { .sa_handler = nothing };
+	int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET }, pair[2], ends[2];
+
+	(void)!pipe(ends);
+	sigaction(SIGALRM, &act, NULL);
+	for (int i = 0; i < 6; i++) {
+		socketpair(AF_UNIX, types[i / 2], 0, pair);
+		ualarm(10000, 0);
+		show("a socket", splice(pair[0], NULL, ends[1], NULL, 10, i % 2 ? 0 : 2));
+		ualarm(0, 0);
+		(void)!write(pair[1], "here", 4);
+		show("bytes", splice(pair[0], NULL, ends[1], NULL, 10, i % 2 ? 0 : 2));
+	}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -135,5 +156,6 @@ int main(void)
 	far();
 	pipes();
 	opens();
+	sockets();
 	return 0;
 }

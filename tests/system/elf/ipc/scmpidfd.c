@@ -16,6 +16,9 @@
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
 #endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 #define SCM_PIDFD_ 4
 
 static pid_t child;
@@ -148,8 +151,67 @@ static void pairs(int type)
 	close(p[0]), close(p[1]);
 }
 
+/* A descriptor of the process at the other end, also of one that is gone. */
+static void peer(const char *what, int fd, socklen_t room)
+{
+	int value = -5, ok;
+	socklen_t n = room;
+	ok = getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &value, &n) ? -errno : 0;
+	printf("%s: %d room %d", what, ok, (int)n);
+	if (!ok && n == sizeof value) {
+		struct pollfd ask = { value, POLLIN, 0 };
+		int pid = pid_of(value);
+		poll(&ask, 1, 0);
+		printf(" %d cloexec %d %x",
+		       pid == getpid()    ? 1
+		       : pid == getppid() ? 3
+		       : pid == child     ? 2
+					  : pid,
+		       fcntl(value, F_GETFD), ask.revents);
+		close(value);
+	}
+	printf("\n");
+}
+
+static void peers(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0scmpidfd-peers" };
+	int p[2], listener = socket(AF_UNIX, SOCK_STREAM, 0), end,
+		  tcp = socket(AF_INET, SOCK_STREAM, 0);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, p);
+	peer("pair", p[0], 4);
+	peer("much room", p[0], 40);
+	peer("little room", p[0], 2);
+	printf("nowhere %d",
+	       getsockopt(p[0], SOL_SOCKET, SO_PEERPIDFD, (void *)8, &(socklen_t){ 4 }));
+	printf(" %d next %d\n", errno, dup(0) - tcp);
+	peer("alone", listener, 4);
+	peer("tcp", tcp, 4);
+	printf("set %d\n", set(tcp, SO_PEERPIDFD, 1));
+	bind(listener, (void *)&name, sizeof name);
+	listen(listener, 2);
+	peer("who listens", listener, 4);
+	child = fork();
+	if (!child) {
+		end = socket(AF_UNIX, SOCK_STREAM, 0);
+		connect(end, (void *)&name, sizeof name);
+		peer("who was found", end, 4);
+		pause();
+	}
+	end = accept(listener, NULL, NULL);
+	usleep(20000);
+	peer("who came", end, 4);
+	kill(child, SIGKILL);
+	waitid(P_PID, child, NULL, WEXITED | WNOWAIT);
+	peer("ended", end, 4);
+	waitpid(child, 0, 0);
+	peer("gone", end, 4);
+}
+
 int main(void)
 {
+	setvbuf(stdout, NULL, _IONBF, 0);
+	peers();
 	int udp = socket(AF_INET, SOCK_DGRAM, 0), value = 3;
 	socklen_t n = sizeof value;
 
