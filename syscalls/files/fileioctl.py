@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.random import random_uuid
 from pkern.kernel.vfs.file import O_APPEND, File
-from pkern.kernel.vfs.inode import KEEP_SIZE, MAY_READ, MAY_WRITE, PAGE_SIZE, PUNCH_HOLE, ZERO_RANGE
+from pkern.kernel.vfs.inode import (
+    DEV_SHMEM,
+    KEEP_SIZE,
+    MAY_READ,
+    MAY_WRITE,
+    PAGE_SIZE,
+    PUNCH_HOLE,
+    ZERO_RANGE,
+)
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.files import fcntl, fileattr, sizes
 
@@ -25,6 +34,7 @@ INT, LONG = struct.Struct("<i"), struct.Struct("<q")
 CLONE_RANGE = struct.Struct("<q3Q")  # struct file_clone_range
 SPACE = struct.Struct("<2xh4xqq24x")  # struct space_resv: whence, start, length
 DEDUPE_RANGE, TARGET_BYTES = struct.Struct("<QQHHI"), 32  # struct file_dedupe_range
+WITH_UUID = frozenset({"tmpfs", "devtmpfs", "sysfs"})  # as Linux's, which make one at mount
 SIZED = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 
 
@@ -61,6 +71,17 @@ def fioqsize(task: Task, file: File, fd: int, arg: int) -> int:
     if stat.S_IFMT(file.inode.st_mode) not in SIZED:
         raise SyscallError(errno.ENOTTY)
     task.mm.copy_out(arg, LONG.pack(file.inode.blocks * 512))
+    return 0
+
+
+def getfsuuid(task: Task, file: File, fd: int, arg: int) -> int:
+    """Store the UUID of a file system (struct fsuuid2). Errors: EFAULT, ENOTTY: it has none."""
+    inode, vfs = file.inode, task.kernel.vfs
+    unnamed = inode.dev == DEV_SHMEM and inode.kind == "file"  # a memfd
+    if not unnamed and getattr(vfs.file_system(inode), "name", "") not in WITH_UUID:
+        return inode.ioctl(task, file, fcntl.FS_IOC_GETFSUUID, arg)
+    uuid = random_uuid(task.kernel.random.lasting(inode.dev))
+    task.mm.copy_out(arg, bytes((len(uuid),)) + uuid)
     return 0
 
 
@@ -168,6 +189,7 @@ for _request, _handler in {
     fcntl.FIGETBSZ: figetbsz,
     fcntl.FS_IOC_FIEMAP: fiemap,
     fcntl.FIOQSIZE: fioqsize,
+    fcntl.FS_IOC_GETFSUUID: getfsuuid,
     fcntl.FIFREEZE: fifreeze,
     fcntl.FITHAW: fithaw,
     fcntl.FS_IOC_RESVSP: reserve,

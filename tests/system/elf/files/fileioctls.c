@@ -33,6 +33,8 @@ static const struct {
 	{ "FIONREAD", 0x541B },
 	{ "BLKGETSIZE", 0x1260 },
 	{ "GETFSLABEL", FS_IOC_GETFSLABEL },
+	{ "GETFSUUID", 0x80111500 },
+	{ "GETFSSYSFSPATH", 0x80811501 },
 };
 enum { NR = sizeof requests / sizeof *requests };
 
