@@ -558,6 +558,7 @@ OF_INODES.declare(
         "Listener": "pkern.syscalls.tasks.seccomp",
         "MapsFile": "pkern.syscalls.memory.maps",
         "PagemapFile": "pkern.syscalls.memory.maps",
+        "PidInode": "pkern.syscalls.tasks.pidfd_ioctl",
         "UserfaultDevice": "pkern.syscalls.memory.userfaultfd",
         "UserfaultInode": "pkern.syscalls.memory.userfaultfd",
     }

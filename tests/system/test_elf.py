@@ -130,7 +130,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
 @pytest.mark.parametrize(
     "name",
     [
-        *("pidfd", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
+        *("pidfd", "pidfdioctl", "mdwe", "futex2", "faultaround", "pinned", "sizelimits"),
         *("strangers", "collapse", "prctls", "showntask", "operands", "operandsgone"),
         *("alarms", "pageflags", "timestamps", "packets", "oddmaps", "dispatch"),
         *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts", "encodings"),

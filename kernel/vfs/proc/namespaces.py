@@ -14,6 +14,7 @@ from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC, NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import Namespace
 from pkern.kernel.namespaces.idmap import parse
+from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import NO_ID, IdMap, UserNamespace
 from pkern.kernel.tasks.credentials import Credentials
 from pkern.kernel.vfs.fs.nsfs import NsInode
@@ -63,12 +64,15 @@ class NsLink(ProcLink):
         return 0
 
     def _namespace(self, reader: Caller) -> Namespace:
-        """Return it. Errors: EACCES, ENOENT (the task has ended)."""
+        """Return it. Errors: EACCES, ENOENT (the task has ended; no process is in it yet)."""
         task = self._of_task
         need_tracer(task, task_of(reader, self.kernel))
         if not task.alive and (self._find not in OF_ZOMBIES or task.is_reaped):
             raise SyscallError(errno.ENOENT)
-        return self._find(task)
+        found = self._find(task)
+        if isinstance(found, PidNamespace) and found.reaper is None and found.level:
+            raise SyscallError(errno.ENOENT)
+        return found
 
     def readlink(self, task: Caller) -> str:
         return self._namespace(task).name
