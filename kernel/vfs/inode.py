@@ -83,6 +83,7 @@ class Inode:
     has_file_flags = False  # chattr is understood
     file_flags = 0  # FS_*_FL: what may not be done to it
     write_hint = 0  # F_SET_RW_HINT: how long what is written is expected to live
+    lists_dots = True  # of a directory: . and .. are among its entries
     no_new_names = 0  # of a directory: the errno for who would make an entry; 0: by its rights
     namespace: Namespace | None = None  # which it is, or shows
     marks: tuple[Mark, ...] = ()  # who watches it: kernel/vfs/inotify.py

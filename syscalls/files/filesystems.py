@@ -25,6 +25,7 @@ from pkern.kernel.vfs.mounts import (
     SYNCHRONOUS,
     FsFlags,
 )
+from pkern.kernel.vfs.proc.hiding import NAMES as HIDEPIDS
 from pkern.kernel.vfs.proc.procfs import ProcFs
 
 if TYPE_CHECKING:
@@ -238,6 +239,25 @@ def _set_nothing(fs: DevPts, text: str) -> None:
     """Each mount is a new instance anyway."""
 
 
+def _set_proc_gid(fs: ProcFs, text: str) -> None:
+    fs.hiding.gid = number_of(text)
+
+
+def _set_hidepid(fs: ProcFs, text: str) -> None:
+    """Choose by number or name from whom processes are hidden."""
+    numbers = {name: number for number, name in HIDEPIDS.items()}
+    number = numbers[text] if text in numbers else number_of(text)
+    if number not in HIDEPIDS:
+        raise SyscallError(errno.EINVAL)
+    fs.hiding.hidepid = number
+
+
+def _set_subset(fs: ProcFs, text: str) -> None:
+    if text != "pid":
+        raise SyscallError(errno.EINVAL)
+    fs.hiding.only_pids = 1
+
+
 Setter = Callable[[Any, str], None]
 Setters = dict[type[Any], dict[str, Setter]]
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
@@ -260,6 +280,11 @@ TERMINALS: dict[str, Setter] = {
     "max": _set_most,
     "newinstance": _set_nothing,
 }
+PROCESSES: dict[str, Setter] = {
+    "gid": _set_proc_gid,
+    "hidepid": _set_hidepid,
+    "subset": _set_subset,
+}
 VALUELESS = frozenset({"newinstance", "inode32", "inode64", "noswap"})
 # What a mount may ask of each type; other types take what comes.
 OPTIONS: Setters = {
@@ -274,7 +299,9 @@ OPTIONS: Setters = {
         "pagesize": _set_page_size,
     },
     DevPts: TERMINALS,
+    ProcFs: PROCESSES,
 }
+PLAIN_IDS = ProcFs  # of it an id may be any number
 TOLERANT = RamFs  # it passes over what it does not know
 # What may be changed later, by MS_REMOUNT or fspick.
 LATER: Setters = {
@@ -282,9 +309,10 @@ LATER: Setters = {
     HugetlbFs: KEPT | dict.fromkeys(HUGE_SIZES, _need_size) | {"pagesize": _set_page_size},
     TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
     DevPts: TERMINALS,
+    ProcFs: PROCESSES,
 }
 SAME = {"nr_blocks": "size"}  # the last of both counts
-TRIED = ["pagesize", *OWNER, *LIMITS, "min_size", "noswap", *TERMINALS]
+TRIED = ["pagesize", *OWNER, *LIMITS, "min_size", "noswap", *TERMINALS, *PROCESSES]
 # Flags of any file system, as words: MS_* that are set, of those that are meant.
 FLAGS = {
     "ro": (RDONLY, RDONLY),
@@ -382,18 +410,21 @@ def is_valueless(fs: Any, name: str) -> bool:
 
 def set_option(task: Task, fs: Any, setter: Setter, name: str, value: str) -> None:
     """Set one option of a file system. Errors: EINVAL."""
-    setter(fs, _kernel_id(task, name, value))
+    setter(fs, _kernel_id(task, fs, name, value))
 
 
-def _kernel_id(task: Task, name: str, value: str) -> str:
+def _kernel_id(task: Task, fs: Any, name: str, value: str) -> str:
     """Return the value of an option, of the ids the machine's. Errors: EINVAL."""
     own = task.cred.user_ns
-    if name not in ("uid", "gid"):
+    if name not in ("uid", "gid") or isinstance(fs, PLAIN_IDS):
         return value
     number = number_of(value)
     if number == NO_ID:
         raise SyscallError(errno.EINVAL)
     return str(own.kuid(number) if name == "uid" else own.kgid(number))
+
+
+OF_PROC = {"hidepid": "unknown value of hidepid", "subset": "unsupported subset option"}
 
 
 def complaint(fs: Any, name: str, text: str) -> str:
@@ -402,6 +433,8 @@ def complaint(fs: Any, name: str, text: str) -> str:
         return "Turning off swap in unprivileged tmpfs mounts unsupported"
     if isinstance(fs, HugetlbFs) and name in HUGE_SIZES:
         return f"Bad value '{text}' for mount option '{name}'\n"
+    if name in OF_PROC:
+        return f"{OF_PROC[name]} - {text}\n"
     return "" if name == "pagesize" else f"Bad value for '{name}'"
 
 

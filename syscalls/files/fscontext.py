@@ -28,6 +28,7 @@ from pkern.syscalls.files.filesystems import (
     LATER,
     NO_ID,
     OPTIONS,
+    PLAIN_IDS,
     Setter,
     Wish,
     all_or_none,
@@ -185,7 +186,7 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
         raise context.refuse(f"{context.fstype}: Unexpected value for '{name}'")
     if not text and not is_valueless(fs, name):
         raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
-    if name in ("uid", "gid"):
+    if name in ("uid", "gid") and not isinstance(fs, PLAIN_IDS):
         _need_id(task, context, name, text or "")
     wish = Wish(name, text or "")
     if context.phase is Phase.CREATE:

@@ -218,6 +218,8 @@ def listdir(task: Task, path: str) -> list[str]:
 
 def _entry(task: Task, file: File, position: int) -> tuple[str, Inode] | None:
     """Return the entry at a position of an open directory, None where it is gone."""
+    if position < 2 and not file.inode.lists_dots:
+        return None
     if position < 2:
         return (
             (".", file.inode)

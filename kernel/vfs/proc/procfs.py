@@ -16,7 +16,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import name_number
 from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.vfs.inode import Inode
-from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile
+from pkern.kernel.vfs.proc.hiding import INVISIBLE, NOACCESS, Hiding
+from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile, task_of
 from pkern.kernel.vfs.proc.links import LINKS, SelfLink, ThreadSelfLink
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ OF_THREAD = ("attr", "fd", "fdinfo", "net", "ns")
 
 
 class TaskDir(LateProcDir):
-    """/proc/PID, or (process None) /proc/PID/task/TID."""
+    """/proc/PID, or (process None) /proc/PID/task/TID. hiding: from whom; None: from nobody."""
 
     fixed = errno.EPERM
+    hiding: Hiding | None = None
 
     def __init__(
         self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir | None = None
@@ -64,6 +66,15 @@ class TaskDir(LateProcDir):
     def _children(self) -> str:
         own = (child for child in self.of_task.children if child.parent is self.of_task)
         return "".join(f"{self._pid_ns.number_of(child.pid)} " for child in own)
+
+    def permits(self, task: Caller, wanted: int) -> bool:
+        """As of any directory. Errors: EPERM, ENOENT: it is hidden from the task."""
+        hiding = self.hiding
+        if hiding is None or not hiding.hidepid:
+            return super().permits(task, wanted)
+        if hiding.from_(task_of(task, self.kernel), self.of_task, NOACCESS):
+            raise SyscallError(errno.EPERM if hiding.hidepid == NOACCESS else errno.ENOENT)
+        return super().permits(task, wanted)
 
     def lookup(self, name: str, task: Caller) -> Inode:
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
@@ -119,6 +130,7 @@ class ThreadsDir(ProcDir):
         return [str(number) for number in sorted(map(self._pid_ns.number_of, self._group.threads))]
 
 
+LINKS_HERE = ["self", "thread-self"]
 SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
 
 
@@ -127,11 +139,10 @@ class ProcRoot(LateProcDir):
 
     def __init__(self, kernel: Machine, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, 0o555, partial(_root_files, kernel))
+        self.hiding = Hiding()
         self._pid_ns = pid_ns
-        self.entries = {
-            "self": SelfLink(kernel, pid_ns),
-            "thread-self": ThreadSelfLink(kernel, pid_ns),
-        }
+        links = SelfLink(kernel, pid_ns), ThreadSelfLink(kernel, pid_ns)
+        self.entries = dict(zip(LINKS_HERE, links, strict=True))
         self._tasks: dict[int, TaskDir] = {}
 
     @property
@@ -142,12 +153,17 @@ class ProcRoot(LateProcDir):
     def lookup(self, name: str, task: Caller) -> Inode:
         subject = self.kernel.tasks.get(self._pid_ns.pid_of(name_number(name)))
         if subject is None:
+            if self.hiding.only_pids and name not in self.entries:
+                raise SyscallError(errno.ENOENT)
             return super().lookup(name, task)
+        if self._hides(subject, task):
+            raise SyscallError(errno.ENOENT)
         found = self._tasks.get(subject.pid)
         if found is None or found.of_task is not subject:
             if len(self._tasks) > 2 * len(self.kernel.tasks) + SPARE_DIRS:
                 self._forget_reaped()
             found = self._tasks[subject.pid] = TaskDir(self.kernel, subject, self._pid_ns)
+            found.hiding = self.hiding
         found.uid, found.gid = owner_of(subject, found)
         return found
 
@@ -155,9 +171,23 @@ class ProcRoot(LateProcDir):
         alive = self.kernel.tasks
         self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
 
+    @property
+    def lists_dots(self) -> bool:  # type: ignore[override]
+        """As Linux's, where there are only processes."""
+        return not self.hiding.only_pids
+
+    def _hides(self, subject: Task, task: Caller) -> bool:
+        """Tell whether a task does not even see a process."""
+        hiding = self.hiding
+        if hiding.hidepid < INVISIBLE:
+            return False
+        return hiding.from_(task_of(task, self.kernel), subject, INVISIBLE)
+
     def names(self, task: Caller) -> list[str]:
-        everyone = (self._pid_ns.number_of(one.tgid) for one in self.kernel.tasks.processes())
-        return [*super().names(task), *map(str, sorted(filter(None, everyone)))]
+        seen = (one for one in self.kernel.tasks.processes() if not self._hides(one, task))
+        numbers = sorted(filter(None, (self._pid_ns.number_of(one.tgid) for one in seen)))
+        others = LINKS_HERE if self.hiding.only_pids else super().names(task)
+        return [*others, *map(str, numbers)]
 
 
 class ProcFs:
@@ -167,6 +197,21 @@ class ProcFs:
 
     def __init__(self, kernel: Machine, pid_ns: PidNamespace | None = None) -> None:
         self.root = ProcRoot(kernel, pid_ns or kernel.nsproxy.pid)
+        self.hiding = self.root.hiding
+
+    @property
+    def options(self) -> list[str]:
+        """Its options as /proc shows them."""
+        return self.hiding.options
+
+    @property
+    def settings(self) -> tuple[int, int, int]:
+        """What options have set, to be put back."""
+        return self.hiding.settings
+
+    @settings.setter
+    def settings(self, values: tuple[int, int, int]) -> None:
+        self.hiding.settings = values
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -4,6 +4,8 @@
  */
 #define _GNU_SOURCE
 #include "mounts.h"
+#include <dirent.h>
+#include <grp.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -218,6 +220,97 @@ static void in_steps(void)
 	show();
 }
 
+/* Of a proc: what is refused, shown, and changed. */
+static void of_a_proc(void)
+{
+	static const char *const options[] = {
+		"gid=0",       "gid=5",
+		"hidepid=0",   "hidepid=1",
+		"hidepid=2",   "hidepid=3",
+		"hidepid=4",   "hidepid=5",
+		"hidepid=off", "hidepid=noaccess",
+		"hidepid=x",   "hidepid",
+		"hidepid=",    "hidepid=invisible",
+		"hidepid=0x2", "subset=pid",
+		"subset=x",    "subset",
+		"subset=",     "hidepid=ptraceable",
+		"gid=x",       "nosuch",
+		"size=5",      "hidepid=2,subset=pid,gid=0",
+		"hidepid=+1",  "uid=0",
+		"hidepid=-1",  "mode=700",
+	};
+	begin_as_root();
+	mkdir("b", 0755);
+	for (int i = 0; i < (int)(sizeof options / sizeof *options); i++)
+		try("proc", options[i], 0);
+	again("proc", "hidepid=2", "subset=pid", 0);
+	again("proc", "hidepid=2,gid=0,subset=pid", "hidepid=off", 0);
+	again("proc", "hidepid=2", "hidepid=1,subset=x", 0);
+	config("proc", "hidepid", "invisible");
+	config("proc", "hidepid", "7");
+	config("proc", "hidepid", "seven");
+	config("proc", "hidepid", 0);
+	config("proc", "subset", "x");
+	config("proc", "gid", "x");
+	config("proc", "nosuch", "x");
+}
+
+static int listed(const char *path, const char *name)
+{
+	DIR *all = opendir(path);
+	int found = 0;
+	for (struct dirent *one; all && (one = readdir(all));)
+		found |= !strcmp(one->d_name, name);
+	if (all)
+		closedir(all);
+	return found;
+}
+
+/* What another user sees of the process above it, and of itself. */
+static void hidden(const char *options, gid_t group)
+{
+	char own[20], other[20], path[60];
+	printf("%s group %d: %ld\n", options, group, result(mount("it", "b", "proc", 0, options)));
+	fflush(stdout);
+	if (!fork()) {
+		snprintf(other, sizeof other, "%d", getppid());
+		snprintf(own, sizeof own, "%d", getpid());
+		setgroups(0, 0);
+		P("other", result(setresgid(group, group, group)),
+		  result(setresuid(64128, 64128, 64128)));
+		snprintf(path, sizeof path, "b/%s/status", other);
+		P("listed", listed("b", own), listed("b", other), listed("b", "self"),
+		  listed("b", "stat"), listed("b", "."));
+		P("file", exists(path), result(open(path, O_RDONLY)) > 0, errno);
+		snprintf(path, sizeof path, "b/%s", other);
+		P("directory", exists(path), result(open(path, O_RDONLY)) > 0, errno,
+		  result(chdir(path)), result(chdir(place)), result(access(path, X_OK)));
+		snprintf(path, sizeof path, "b/%s/status", own);
+		P("own", exists(path), exists("b/self/stat"), exists("b/thread-self/stat"),
+		  exists("b/stat"), exists("b/sys/kernel"), exists("b/mounts"),
+		  exists("b/1000000"));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(0);
+	umount2("b", MNT_DETACH);
+}
+
+static void of_hidden_processes(void)
+{
+	static const char *const options[] = { "", "hidepid=1", "hidepid=2", "hidepid=4",
+					       "subset=pid" };
+	if (geteuid())
+		return;
+	begin_as_root();
+	mkdir("b", 0755);
+	for (int i = 0; i < 5; i++)
+		hidden(options[i], 64128);
+	hidden("hidepid=2,gid=64129", 64129);
+	hidden("hidepid=4,gid=64129", 64129);
+	hidden("hidepid=1,gid=64129", 64129);
+}
+
 static void of_a_ramfs(void)
 {
 	begin();
@@ -301,6 +394,9 @@ int main(void)
 	part("in steps", in_steps);
 	part("changes", at_last);
 	part("a ramfs", of_a_ramfs);
+	part("a proc", of_a_proc);
+	if (!geteuid())
+		part("hidden processes", of_hidden_processes);
 	if (!geteuid())
 		part("a hugetlbfs", of_a_hugetlbfs);
 	rmdir(place);
