@@ -785,8 +785,18 @@ static inline bool is_need(int64_t status)
 }
 
 /* marker.c */
-pte_t marker_after_zap(const struct vma *vma, pte_t pte); /* what must stay of its protection */
-pte_t pte_in(const struct vma *vma, pte_t pte);           /* as it may stand there: fork, mremap */
+pte_t trace_after_zap(const struct vma *vma, pte_t pte);
+/* What must stay of its protection. */
+static inline pte_t marker_after_zap(const struct vma *vma, pte_t pte)
+{
+	return pte & (PTE_UFFD_WP | PTE_MARKER) ? trace_after_zap(vma, pte) : 0;
+}
+pte_t special_pte_in(const struct vma *vma, pte_t pte);
+/* As it may stand there: fork, mremap. */
+static inline pte_t pte_in(const struct vma *vma, pte_t pte)
+{
+	return pte & (PTE_UFFD_WP | PTE_MARKER) ? special_pte_in(vma, pte) : pte;
+}
 int64_t guard_install(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 int64_t guard_remove(struct vma **vmap, uint64_t start, uint64_t end, uint64_t advice);
 
@@ -807,8 +817,16 @@ static inline uint64_t vma_pkey(uint64_t vm_flags)
 void pkey_init(mm *mm);
 void pkey_fork(mm *child, const mm *parent);
 bool pkey_is_allocated(const mm *mm, int64_t key);
-bool pkey_allows_pte(const mm *mm, pte_t pte, uint64_t access);
-bool pkey_allows_vma(const struct vma *vma, uint64_t access);
+bool pkey_allows(const mm *mm, uint64_t key, uint64_t access);
+/* A register that denies nothing allows every key: so it is without keys. */
+static inline bool pkey_allows_pte(const mm *mm, pte_t pte, uint64_t access)
+{
+	return !mm->pkru || pkey_allows(mm, (pte & PTE_PKEY_MASK) >> PTE_PKEY_SHIFT, access);
+}
+static inline bool pkey_allows_vma(const struct vma *vma, uint64_t access)
+{
+	return !vma->mm->pkru || pkey_allows(vma->mm, vma_pkey(vma->flags), access);
+}
 uint64_t pkey_of_new_vma(mm *mm, uint64_t prot);
 uint64_t pkey_after_mprotect(const struct vma *vma, uint64_t prot, int64_t asked);
 

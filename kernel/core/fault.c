@@ -182,7 +182,7 @@ static int64_t file_userfault(const struct fault *f, mapping *mp, uint64_t index
 }
 
 /* A page of the cache, for which rmap_reserve() was called. */
-static void install_cached(struct fault *f, struct page *page)
+INLINE void install_cached(struct fault *f, struct page *page)
 {
 	bool shared = f->vma->flags & VM_SHARED;
 	bool waits = !shared || (vma_notes_stores(f->vma) && !(f->access & ACCESS_WRITE));
@@ -428,6 +428,16 @@ static bool vma_allows_forced(const struct vma *vma, uint64_t access)
 				     : vma->flags & VM_MAYREAD;
 }
 
+/* Of what neither the VMA's protection nor its key allows: 0 if it may be forced. */
+static int64_t refusal(const struct fault *f)
+{
+	machine *m = f->mm->machine;
+	if (f->access & ACCESS_FORCED && vma_allows_forced(f->vma, f->access))
+		return 0;
+	bool locked = !pkey_allows_vma(f->vma, f->access);
+	return verdict(m, locked ? SEGV_PKUERR : SEGV_ACCERR, f->addr, f->access);
+}
+
 INLINE int64_t find_vma_for(struct fault *f)
 {
 	machine *m = f->mm->machine;
@@ -440,12 +450,8 @@ INLINE int64_t find_vma_for(struct fault *f)
 		if (err)
 			return err == -EFAULT ? verdict(m, SEGV_MAPERR, f->addr, f->access) : err;
 	}
-	bool forced = f->access & ACCESS_FORCED && vma_allows_forced(f->vma, f->access);
-	if (!forced && !pkey_allows_vma(f->vma, f->access))
-		return verdict(m, SEGV_PKUERR, f->addr, f->access);
-	if (!forced && !vma_allows(f->vma, f->access))
-		return verdict(m, SEGV_ACCERR, f->addr, f->access);
-	return 0;
+	bool allowed = vma_allows(f->vma, f->access) && pkey_allows_vma(f->vma, f->access);
+	return allowed ? 0 : refusal(f);
 }
 
 static int64_t huge_page_fault(struct fault *f)
@@ -454,7 +460,7 @@ static int64_t huge_page_fault(struct fault *f)
 	return err == BUS_ADRERR ? verdict(f->mm->machine, err, f->addr, f->access) : err;
 }
 
-static int64_t nothing_there(struct fault *f)
+INLINE int64_t nothing_there(struct fault *f)
 {
 	if (!vma_mapping(f->vma))
 		return anonymous_fault(f);
@@ -463,7 +469,7 @@ static int64_t nothing_there(struct fault *f)
 	return pte_present(*f->ptep) ? 0 : file_fault(f, vma_index(f->vma, f->addr));
 }
 
-static int64_t marker_fault(struct fault *f)
+static __attribute__((noinline)) int64_t marker_fault(struct fault *f)
 {
 	machine *m = f->mm->machine;
 	switch (pte_marker_kind(*f->ptep)) {
@@ -479,22 +485,20 @@ static int64_t marker_fault(struct fault *f)
 
 INLINE int64_t resolve(struct fault *f)
 {
-	if ((f->vma->flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
-		return huge_page_fault(f);
-	if (f->vma->flags & VM_SPECIAL)
-		return special_fault(f);
+	if (f->vma->flags & (VM_HUGETLB | VM_SPECIAL))
+		return f->vma->flags & VM_SPECIAL ? special_fault(f) : huge_page_fault(f);
 	f->ptep = pt_alloc(f->mm, f->addr);
 	if (!f->ptep)
 		return no_memory(f->mm->machine);
+	if (!*f->ptep)
+		return nothing_there(f);
 	if (pte_present(*f->ptep))
 		return present_fault(f);
 	if (pte_is_marker(*f->ptep))
 		return marker_fault(f);
 	if (pte_is_file(*f->ptep))
 		return file_fault(f, pte_file_index(*f->ptep));
-	if (pte_is_swap(*f->ptep))
-		return swapped_fault(f);
-	return nothing_there(f);
+	return swapped_fault(f);
 }
 
 /* ---- for who looks ---- */

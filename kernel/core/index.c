@@ -21,11 +21,12 @@ static unsigned slot_of(uint64_t index, uint32_t level)
 /* Where index's content stands; NULL: no node leads there. */
 static void **slot_at(mapping *mp, uint64_t index)
 {
-	if (index >= index_limit(mp->height))
+	unsigned shift = mp->height * RADIX_BITS;
+	if (index >> shift)
 		return NULL;
 	struct radix_node *node = mp->root;
-	for (uint32_t level = mp->height; node && level-- > 1;)
-		node = node->slots[slot_of(index, level)];
+	while (node && (shift -= RADIX_BITS))
+		node = node->slots[index >> shift & (RADIX_SLOTS - 1)];
 	return node ? &node->slots[slot_of(index, 0)] : NULL;
 }
 

@@ -19,7 +19,7 @@
 #include "core.h"
 
 /* The trace that a write-protected page of a file leaves where it was. */
-pte_t marker_after_zap(const struct vma *vma, pte_t pte)
+pte_t trace_after_zap(const struct vma *vma, pte_t pte)
 {
 	uint64_t kind = pte_marker_kind(pte);
 	bool wp = kind ? kind == MARKER_UFFD_WP : pte_is_wp(pte);
@@ -27,7 +27,7 @@ pte_t marker_after_zap(const struct vma *vma, pte_t pte)
 }
 
 /* Protection is for the VMAs alone that a userfaultfd watches for it. */
-pte_t pte_in(const struct vma *vma, pte_t pte)
+pte_t special_pte_in(const struct vma *vma, pte_t pte)
 {
 	if (vma->flags & VM_UFFD_WP)
 		return pte;

@@ -193,20 +193,20 @@ static bool is_shared_anonymous(uint64_t vm_flags, const file *f)
 
 enum joining { JOINS_NEIGHBOURS, STAYS_APART };
 
-/* Link a copy of model in place of whatever stood there. */
-static int64_t commit_vma(mm *mm, const struct vma *model, enum joining joining)
+/* Link a copy of model in place of the pages that are mapped there; of none: no neighbour fits. */
+static int64_t commit_vma(mm *mm, const struct vma *model, uint64_t replaced, enum joining joining)
 {
 	struct vma *vma = slab_alloc(mm->machine, CACHE_VMA);
 	if (!vma)
 		return no_memory(mm->machine);
-	int64_t err = mm_unmap(mm, model->start, model->end);
+	int64_t err = replaced ? mm_unmap(mm, model->start, model->end) : 0;
 	if (err) {
 		slab_free(mm->machine, CACHE_VMA, vma);
 		return err;
 	}
 	*vma = *model;
 	vma_link(mm, vma);
-	if (joining == JOINS_NEIGHBOURS)
+	if (replaced && joining == JOINS_NEIGHBOURS)
 		vma_merge(vma);
 	return 0;
 }
@@ -284,7 +284,7 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 	if (err)
 		err = refuse_unmap(mm, start, start + len, err);
 	else
-		err = commit_vma(mm, &model, joining);
+		err = commit_vma(mm, &model, replaced, joining);
 	if (!err)
 		return mapped(&model);
 	give_charges_back(mm->machine, &model);

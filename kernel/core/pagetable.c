@@ -255,10 +255,14 @@ INLINE void zap_mapped(const struct vma *vma, struct page *page, pte_t *ptep)
 	page_put(m, page);
 }
 
-static void zap_swap(mm *mm, pte_t old)
+static void zap_pageless(mm *mm, pte_t old)
 {
-	mm->counters.nr_swap--;
-	swap_put(mm->machine, pte_swap_entry(old));
+	if (pte_is_swap(old)) {
+		mm->counters.nr_swap--;
+		swap_put(mm->machine, pte_swap_entry(old));
+	}
+	if (pte_is_merged_zero(mm->machine, old))
+		ksm_zero_gone(mm);
 }
 
 enum learning { LEARNS, LEARNS_NOTHING }; /* what a page does of the pte that goes */
@@ -269,12 +273,10 @@ INLINE void zap(mm *mm, struct vma *vma, uint64_t addr, pte_t *ptep, pte_t succe
 	struct machine *m = mm->machine;
 	pte_t old = *ptep;
 	pte_set(mm, addr, ptep, successor);
-	if (pte_is_swap(old))
-		zap_swap(mm, old);
-	if (pte_is_merged_zero(m, old))
-		ksm_zero_gone(mm);
-	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn)
+	if (!pte_present(old) || pte_pfn(old) == m->zero_pfn) {
+		zap_pageless(mm, old);
 		return;
+	}
 	struct page *page = pfn_page(m, pte_pfn(old));
 	if (vma->flags & VM_SPECIAL) {
 		zap_special(mm, page, old);

@@ -49,22 +49,12 @@ void mm_set_pkru(mm *mm, uint64_t pkru)
 
 /* ---- what a key refuses ---- */
 
-static bool key_allows(const mm *mm, uint64_t key, uint64_t access)
+bool pkey_allows(const mm *mm, uint64_t key, uint64_t access)
 {
 	uint32_t denied = mm->pkru >> 2 * key & DENIALS;
 	if (access & ACCESS_EXEC)
 		return true;
 	return !(denied & (access & ACCESS_WRITE ? DENIALS : DENY_ACCESS));
-}
-
-bool pkey_allows_pte(const mm *mm, pte_t pte, uint64_t access)
-{
-	return key_allows(mm, pte >> PTE_PKEY_SHIFT & (NR_PKEYS - 1), access);
-}
-
-bool pkey_allows_vma(const struct vma *vma, uint64_t access)
-{
-	return key_allows(vma->mm, vma_pkey(vma->flags), access);
 }
 
 /* ---- which keys are taken ---- */
@@ -128,7 +118,7 @@ static uint64_t execute_only_key(mm *mm)
 			return 0;
 		mm->exec_pkey = (int8_t)key;
 	}
-	if (key_allows(mm, (uint64_t)mm->exec_pkey, ACCESS_READ))
+	if (pkey_allows(mm, (uint64_t)mm->exec_pkey, ACCESS_READ))
 		set_rights(mm, (uint64_t)mm->exec_pkey, DENY_ACCESS);
 	return (uint64_t)mm->exec_pkey;
 }
