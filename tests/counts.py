@@ -36,14 +36,15 @@ LOOPS = {
     "getppid": 2000, "mmap": 200, "fork": 30, "exec": 5, "compute": 500_000, "random-1m": 100_000,
 }  # fmt: skip
 PROGRAMS = ("true", "cow", "forks 6 64 8", "mremap", "shared", "truncate", "faults", "heap")
+ROOMS = ("pkern", "kernel", "syscalls", "userland")
 CALL = """
-from pkern.userland.bench import programs
+from {{package}}userland.bench import programs
 programs.{constant} = {{turns}}
 programs.{name}()
 """
 LOOP = """
 from pathlib import Path
-from pkern.userland.bench import machine_code
+from {{package}}userland.bench import machine_code
 machine_code.program = lambda name: Path({program!r})
 machine_code.our_program({loop!r}, {{turns}})
 """
@@ -77,6 +78,11 @@ def python_of(tree: Path) -> str:
     return str(tree / ".venv/bin/python")
 
 
+def package_of(tree: Path) -> str:
+    """Return what stands before its rooms' names: nothing before there was one package."""
+    return "pkern." if (tree / "pkern").is_dir() else ""
+
+
 def core_program(new: Path, folder: Path, tree: Path) -> Path:
     """Build the bench's operations on a checkout's core."""
     text = (new / "userland/bench/core.c").read_text()
@@ -100,8 +106,9 @@ def of_core(build: Callable[[Path], Path], words: list[str], number: int, tree: 
 
 def of_turn(code: str, turns: int, tree: Path) -> float:
     """Count one turn of a loop that a piece of Python runs."""
+    package = package_of(tree)
     once, twice = (
-        instructions([python_of(tree), "-c", code.format(turns=n)], tree)
+        instructions([python_of(tree), "-c", code.format(turns=n, package=package)], tree)
         for n in (turns, 2 * turns)
     )
     return (twice - once) / turns
@@ -109,7 +116,7 @@ def of_turn(code: str, turns: int, tree: Path) -> float:
 
 def of_run(words: list[str], tree: Path) -> float:
     """Count a whole run."""
-    return instructions([python_of(tree), "-m", "pkern", "run", *words], tree)
+    return instructions([python_of(tree), str(tree / ".venv/bin/pkern"), "run", *words], tree)
 
 
 def program(new: Path, name: str) -> str:
@@ -145,7 +152,7 @@ def main() -> None:
         sys.exit(__doc__)
     old, new = (Path(word).resolve() for word in sys.argv[1:3])
     for tree in (old, new):  # a start must not compile
-        folders = ["pkern", "kernel", "syscalls", "userland"]
+        folders = [name for name in ROOMS if (tree / name).is_dir()]
         subprocess.run([python_of(tree), "-m", "compileall", "-q", *folders], check=True, cwd=tree)
     print("| instructions | before | now | now / before |\n|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
