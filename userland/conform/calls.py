@@ -272,7 +272,7 @@ _SLOTS = frozenset(Slot)
 Calls = tuple[Call, ...]
 
 # struct call of runner.c: what a kind fixes, six registers, six words.
-_HEAD = struct.Struct("<IBBBBBxHH6B4x")
+_HEAD = struct.Struct("<IBBBBHH6B6x")
 _VALUES = struct.Struct("<12Q")
 
 
@@ -306,8 +306,8 @@ def _head(kind: Kind, args: Sequence[int], actor: int) -> bytes:
     shape = SHAPES[kind]
     sorts = bytes(register.sort for register in shape.registers).ljust(6, b"\0")
     return _HEAD.pack(
-        shape.number, actor, _kept(shape.keep, args), len(shape.words), shape.keep is not None,
-        _LOOKS[kind], shape.out_at, shape.nr_out(args), *sorts,
+        shape.number, actor, _kept(shape.keep, args), shape.keep is not None, _LOOKS[kind],
+        shape.out_at, shape.nr_out(args), *sorts,
     )  # fmt: skip
 
 

@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,8 +37,11 @@ enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17 };
 enum { PAGEMAP_PAGES = 64, PAGEMAP_SPAN = 96, MOST_SPANS = 1024 };
 enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
+enum { ADDRESS = 8, PERMS = 5, OFFSET = 8, NAME_AT = 73 }; /* columns of maps */
 enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
 enum { SIZES = 22 * 28 }; /* bytes from Size to Locked in smaps: no line of them is shorter */
+
+typedef uint64_t vector __attribute__((vector_size(16)));
 
 #define SHM_NAME "/dev/shm/pkern-conform."
 
@@ -68,18 +70,16 @@ struct request {
 };
 
 struct call {
-	uint32_t op;      /* a system call's number, or enum op */
-	uint8_t actor;    /* the process that makes it: 0, or 1 after OP_FORK */
-	uint8_t keep;     /* 1 + the slot that its result goes to, 0: it is reported */
-	uint8_t nr_words; /* of words[], laid into scratch before the call */
-	uint8_t quiet;    /* the result differs from kernel to kernel: report 0 */
-	uint8_t look;     /* enum look: at the areas, afterwards */
-	uint8_t unused;
+	uint32_t op;     /* a system call's number, or enum op */
+	uint8_t actor;   /* the process that makes it: 0, or 1 after OP_FORK */
+	uint8_t keep;    /* 1 + the slot that its result goes to, 0: it is reported */
+	uint8_t quiet;   /* the result differs from kernel to kernel: report 0 */
+	uint8_t look;    /* enum look: at the areas, afterwards */
 	uint16_t out_at; /* what the call writes to scratch: from here */
 	uint16_t nr_out; /* so many bytes */
-	uint8_t sort[6]; /* enum sort, of each argument */
+	uint8_t sort[8]; /* enum sort, of each argument; SORT_PLAIN behind them */
 	uint64_t a[6];
-	uint64_t words[6];
+	uint64_t words[6]; /* laid into scratch before the call */
 };
 
 struct outcome {
@@ -126,6 +126,12 @@ struct span {
 	uint64_t start, stop;
 };
 
+/* A size in status, as it is told. */
+struct size {
+	char name[SIZE_NAME];
+	int64_t change; /* since the sequence began, kB */
+};
+
 enum { UNTOUCHED = (sizeof(struct shared) / PAGE - 1) * PAGE }; /* a page, with no pte to look at */
 
 static struct shared *const shared = (struct shared *)SHARED_AT;
@@ -137,12 +143,15 @@ static size_t nr_raw, nr_shown;
 static int now_raw;                   /* which of the two texts is the latest */
 static struct span spans[MOST_SPANS]; /* of the areas that were seen last */
 static size_t nr_spans;
-static int64_t sizes_before[NR_SIZES];
-static int limited; /* the sequence has set limits */
+static struct size sizes[NR_SIZES]; /* that are compared, in order */
+static int64_t before[NR_SIZES];    /* what each was before the sequence */
+static size_t nr_sizes, nr_lines;   /* of status, compared or not */
+static uint32_t compared;           /* which of those lines, as bits */
+static int limited;                 /* the sequence has set limits */
 static int actor, maps_fd;
 static pid_t child;
-static int batches; /* this kernel puts pages on its lists in batches */
-static sigjmp_buf escape;
+static int batches;     /* this kernel puts pages on its lists in batches */
+static void *escape[5]; /* where a signal goes on: __builtin_setjmp() */
 static volatile uint32_t hit_signo, hit_code;
 static volatile uint64_t hit_addr;
 
@@ -152,7 +161,7 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	hit_signo = (uint32_t)signo;
 	hit_code = (uint32_t)info->si_code;
 	hit_addr = signo == SIGXFSZ ? 0 : (uint64_t)info->si_addr;
-	siglongjmp(escape, 1);
+	__builtin_longjmp(escape, 1);
 }
 
 /* ---- frames ---- */
@@ -247,12 +256,45 @@ static size_t read_path(const char *path, char *into)
 	return read_file(fd, into);
 }
 
-/* A number as maps has it: behind its digits, 0 to 9 and a to f, comes a dash or a space. */
+static uint64_t word_at(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, 8);
+	return word;
+}
+
+/*
+ * A number as maps has it: behind its digits, 0 to 9 and a to f, comes a dash or a space. There are
+ * eight at least, which are taken together: an emulator thanks us for each branch that is not there.
+ */
 static const char *hex(const char *p, uint64_t *value)
 {
-	for (*value = 0; *p >= '0'; p++)
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t word = word_at(p), digits = (word & 15 * ones) + (word >> 6 & ones) * 9;
+
+	digits = __builtin_bswap64(digits);
+	digits = (digits | digits >> 4) & 0x00ff00ff00ff00ffu;
+	digits = (digits | digits >> 8) & 0x0000ffff0000ffffu;
+	*value = (digits | digits >> 16) & 0xffffffffu;
+	for (p += ADDRESS; *p >= '0'; p++)
 		*value = *value << 4 | (uint64_t)((*p & 15) + (*p >> 6) * 9);
 	return p;
+}
+
+/* The kilobytes that a line of status ends with, filled up with spaces to eight digits or more. */
+static int64_t kilobytes(const char *end)
+{
+	const char *p = end - sizeof("12345678 kB");
+	uint64_t digits = word_at(p) & 0x0f0f0f0f0f0f0f0fu, scale = 100000000;
+	int64_t value;
+
+	digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ffu;
+	digits = (digits * 100 + (digits >> 16)) & 0x0000ffff0000ffffu;
+	value = (int64_t)((digits * 10000 + (digits >> 32)) & 0xffffffffu);
+	for (p--; *p >= '0'; p--, scale *= 10)
+		value += (int64_t)scale * (*p & 15);
+	return value;
 }
 
 /* The bytes of a word that are 0, each as its highest bit; above the first one others may show. */
@@ -261,18 +303,22 @@ static uint64_t zero_bytes(uint64_t word)
 	return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
 }
 
-/* Behind the next c, or the end of the text: eight bytes at a time, which an emulator thanks us. */
+/* The bytes of the eight at p that are c, or 0, as zero_bytes() has them. */
+static uint64_t hits_at(const char *p, char c)
+{
+	uint64_t word = word_at(p);
+
+	return zero_bytes(word ^ 0x0101010101010101u * (unsigned char)c) | zero_bytes(word);
+}
+
+/* Behind the next c, or the end of the text: many bytes at a time. */
 static const char *after(const char *p, char c)
 {
-	uint64_t word, hits, wanted = 0x0101010101010101u * (unsigned char)c;
-
-	for (;; p += 8) {
-		memcpy(&word, p, 8);
-		hits = zero_bytes(word ^ wanted) | zero_bytes(word);
-		if (hits)
-			break;
-	}
-	p += __builtin_ctzll(hits) / 8;
+	while (!(hits_at(p, c) | hits_at(p + 8, c) | hits_at(p + 16, c) | hits_at(p + 24, c)))
+		p += 32;
+	while (!hits_at(p, c))
+		p += 8;
+	p += __builtin_ctzll(hits_at(p, c)) / 8;
 	return *p ? p + 1 : p;
 }
 
@@ -282,16 +328,14 @@ static char *copy(char *to, const char *from, const char *end)
 	return to + (end - from);
 }
 
-/* A line of maps without the device and inode, which are each kernel's own. */
-static char *copy_area(char *to, const char *line, const char *end)
+/* A line of maps without the device and inode, which are each kernel's own. rights: behind "ADDR-ADDR ". */
+static char *copy_area(char *to, const char *line, const char *rights, const char *end)
 {
-	const char *device = after(after(after(line, ' '), ' '), ' ');
-	const char *name = after(after(device, ' '), ' ');
+	const char *device = after(rights + PERMS + OFFSET, ' ');
+	const char *name = end - line > NAME_AT ? line + NAME_AT : end - 1;
 
 	to = copy(to, line, device);
-	while (*name == ' ')
-		name++;
-	if (!strncmp(name, SHM_NAME, sizeof(SHM_NAME) - 1)) {
+	if (!memcmp(name, SHM_NAME, 8) && !strncmp(name, SHM_NAME, sizeof(SHM_NAME) - 1)) {
 		to = copy(to, SHM_NAME, SHM_NAME + sizeof(SHM_NAME) - 1);
 		name = after(name + sizeof(SHM_NAME) - 1, '.'); /* the number of a process */
 	}
@@ -319,13 +363,13 @@ static size_t within_window(const char *from, char *into)
 
 	nr_spans = 0;
 	while (*from) {
-		const char *sizes = after(from, '\n'), *next = behind_sizes(sizes);
+		const char *rights = hex(hex(from, &start) + 1, &stop) + 1;
+		const char *sizes = after(rights, '\n'), *next = behind_sizes(sizes);
 
-		hex(hex(from, &start) + 1, &stop);
 		if (start >= top + ABOVE)
 			break;
 		if (start >= low && stop <= top + ABOVE) {
-			to = copy(copy_area(to, from, sizes), sizes, next);
+			to = copy(copy_area(to, from, rights, sizes), sizes, next);
 			remember_span(start, stop);
 		}
 		from = next;
@@ -400,38 +444,48 @@ static int is_compared(const char *line)
 	return 1;
 }
 
-/* The sizes in status, in order, from VmPeak up to HugetlbPages; returns how many. */
-static size_t read_sizes(int64_t sizes[NR_SIZES], const char *names[NR_SIZES])
+/* Status from its first size, VmPeak, on, up to HugetlbPages. */
+static const char *read_sizes(void)
 {
-	const char *line;
-	size_t nr = 0;
-
 	read_path("status", shared->text);
-	for (line = strstr(shared->text, "\nVm") + 1; *line != 'H'; line = after(line, '\n'))
-		if (is_compared(line) && nr < NR_SIZES) {
-			names[nr] = line;
-			sizes[nr++] = atol(after(line, ':'));
+	return strstr(shared->text, "\nVm") + 1;
+}
+
+/* What the sizes are called, and are before a sequence; which are compared is looked up here only. */
+static void remember_sizes(void)
+{
+	const char *line = read_sizes(), *next;
+
+	for (; *line != 'H'; line = next) {
+		next = after(line, '\n');
+		if (nr_lines == NR_SIZES)
+			_exit(23);
+		if (is_compared(line)) {
+			copy(sizes[nr_sizes].name, line, after(line, ':') - 1);
+			before[nr_sizes++] = kilobytes(next);
+			compared |= 1u << nr_lines;
 		}
-	return nr;
+		nr_lines++;
+	}
+	before[0] = before[1]; /* VmPeak: a child's begins at its VmSize */
 }
 
 /* How the sizes have changed since the sequence began: each name and a number. */
 static void emit_sizes(void)
 {
-	const char *names[NR_SIZES];
-	int64_t now[NR_SIZES];
-	size_t nr = read_sizes(now, names), i;
-	uint32_t nbytes = (uint32_t)(nr * (SIZE_NAME + 8));
+	const char *line = read_sizes();
+	uint32_t nbytes = (uint32_t)(nr_sizes * sizeof(sizes[0]));
+	size_t i, nr = 0;
 
-	emit(&nbytes, 4);
-	for (i = 0; i < nr; i++) {
-		char name[SIZE_NAME] = "";
-
-		copy(name, names[i], after(names[i], ':') - 1);
-		now[i] -= sizes_before[i];
-		emit(name, sizeof(name));
-		emit(&now[i], 8);
+	for (i = 0; i < nr_lines; i++) {
+		line = after(line, '\n');
+		if (compared >> i & 1) {
+			sizes[nr].change = kilobytes(line) - before[nr];
+			nr++;
+		}
 	}
+	emit(&nbytes, 4);
+	emit(sizes, nbytes);
 }
 
 /* Put the areas behind the outcome if they are not as they were. */
@@ -482,12 +536,23 @@ static int64_t argument(const struct call *c, int i)
 	return (int64_t)c->a[i];
 }
 
+/* What a call finds in scratch: its words, then zeroes. Words that it has not are zeroes, too. */
+static void lay_words(const struct call *c)
+{
+	volatile vector *v =
+		(vector *)scratch; /* not by `rep stos`, each turn of which takes a block */
+
+#pragma GCC unroll 32
+	for (size_t i = 0; i < CLEARED / sizeof(*v); i++)
+		v[i] = (vector){ 0, 0 };
+	memcpy(scratch, c->words, sizeof(c->words));
+}
+
 static int64_t system_call(const struct call *c)
 {
 	int64_t result;
 
-	memset(scratch, 0, CLEARED);
-	memcpy(scratch, c->words, c->nr_words * 8u);
+	lay_words(c);
 	result = syscall(c->op, argument(c, 0), argument(c, 1), argument(c, 2), argument(c, 3),
 			 argument(c, 4), argument(c, 5));
 	return result == -1 ? -errno : result;
@@ -595,8 +660,7 @@ static int64_t trace_access(const struct call *c)
 
 static int64_t own_operation(const struct call *c)
 {
-	memset(scratch, 0, CLEARED);
-	memcpy(scratch, c->words, c->nr_words * 8u);
+	lay_words(c);
 	switch (c->op) {
 	case OP_SHM_OPEN:
 		return shm_open_number(c->a[0], c->a[1]);
@@ -707,7 +771,7 @@ static int64_t make_call(const struct call *c, uint32_t i)
 static void perform(const struct call *c, uint32_t i, struct outcome *o)
 {
 	memset(o, 0, sizeof(*o));
-	if (sigsetjmp(escape, 0)) {
+	if (__builtin_setjmp(escape)) {
 		o->signo = hit_signo;
 		o->code = hit_code;
 		o->addr = hit_addr;
@@ -734,9 +798,11 @@ static void report(const struct call *c, uint32_t i)
 	shared->out[4 + i] = end_of(c, &o);
 	if (request->looks && c->look >= (o.value < 0 ? LOOK_ALWAYS : LOOK_WHEN_DONE))
 		look_at_areas(&o);
-	emit(&o, sizeof(o));
-	emit(scratch + c->out_at, o.nr_data);
-	emit(shared->shown[actor], o.nr_maps);
+	memcpy(emit(NULL, sizeof(o)), &o, sizeof(o));
+	if (o.nr_data)
+		emit(scratch + c->out_at, o.nr_data);
+	if (o.nr_maps)
+		emit(shared->shown[actor], o.nr_maps);
 }
 
 /* ---- turns ---- */
@@ -792,10 +858,13 @@ static uint32_t slots_named(void)
 	uint32_t named = 0, i;
 	int j;
 
-	for (i = 0; i < request->nr_calls; i++)
+	for (i = 0; i < request->nr_calls; i++) {
+		if (!word_at((const char *)calls[i].sort))
+			continue;
 		for (j = 0; j < 6; j++)
 			if (calls[i].sort[j] == SORT_SLOT && calls[i].a[j] < NR_SLOTS)
 				named |= 1u << calls[i].a[j];
+	}
 	return named;
 }
 
@@ -959,7 +1028,6 @@ static void say_hello(void)
 
 static void serve(void)
 {
-	const char *names[NR_SIZES];
 	uint32_t dead = 0;
 	int status;
 	pid_t pid;
@@ -967,11 +1035,10 @@ static void serve(void)
 	if (chdir("/proc/self"))
 		_exit(19);
 	shared->first = getpid();
-	read_sizes(sizes_before, names);
+	remember_sizes();
 	if (chdir("/proc"))
 		_exit(19);
-	closefrom(3);                      /* what we have read */
-	sizes_before[0] = sizes_before[1]; /* VmPeak: a child's begins at its VmSize */
+	closefrom(3); /* what we have read */
 	for (;;) {
 		next_request();
 		pid = fork_process();
