@@ -33,4 +33,5 @@ class ErrorSequence:
         return self.errno, self.count
 
 
+NO_SAMPLES = NEVER, NEVER
 NO_ERRORS = ErrorSequence()  # of what has no backing store; nothing is recorded in it

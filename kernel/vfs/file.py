@@ -39,6 +39,7 @@ class Owner(NamedTuple):
 
 
 F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP = 0, 1, 2
+NO_HANDLE = ffi.NULL
 NO_OWNER = Owner(F_OWNER_PID, 0, 0, 0)
 
 
@@ -52,6 +53,14 @@ class File:
     """
 
     is_quiet = False  # while a call goes on that wants no SIGPIPE: RWF_NOSIGNAL
+    # What most files never have otherwise.
+    home: tuple[Inode, str] | None = None  # the directory and the name it was opened by
+    listing: list[str] | None = None
+    owner = NO_OWNER  # F_SETOWN: who gets SIGIO
+    signal = 0  # F_SETSIG: what it gets instead; 0: SIGIO
+    watcher: AsyncWatcher | None = None  # with O_ASYNC
+    created = False  # whether this open has made the file
+    counted = 0  # how often, in its inode's writers
 
     def __init__(
         self,
@@ -71,22 +80,17 @@ class File:
         self.flags = flags
         self.pos = 0
         self.opener = opener
-        self.home: tuple[Inode, str] | None = None  # the directory and the name it was opened by
-        self.listing: list[str] | None = None
-        self.owner = NO_OWNER  # F_SETOWN: who gets SIGIO
-        self.signal = 0  # F_SETSIG: what it gets instead; 0: SIGIO
-        self.watcher: AsyncWatcher | None = None  # with O_ASYNC
-        self.created = False  # whether this open has made the file
         self.descriptors = 0
         self.cookie = kernel.vfs.numbers.take()
-        self.handle: Any = ffi.NULL
+        self.handle: Any = NO_HANDLE
         if not flags & O_PATH:
             inode.file_opened(self)
             self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
-        self.wb_since, self.fs_since = inode.wb_errors.sample(), inode.fs_errors.sample()
-        self.counted = 0 if inode.kind != "file" else bool(self.access & MAY_WRITE)
-        inode.writers += self.counted
+        self.wb_since, self.fs_since = inode.sample_errors()
+        if inode.kind == "file" and self.access & MAY_WRITE:
+            self.counted = 1
+            inode.writers += 1
 
     def count_as_reader(self) -> None:
         """Do not keep the file from being run, though it may be written."""
@@ -152,7 +156,7 @@ class File:
 
         So the core finds what else is wrong before that, in Linux's order. Errors: ENOMEM.
         """
-        if self.handle == ffi.NULL:
+        if self.handle == NO_HANDLE:
             create = self.kernel.memory.create
             mode = self.core_mode() | lib.FILE_NO_MMAP
             mode |= lib.FILE_NO_EXEC if self.inode.noexec else 0
@@ -190,8 +194,8 @@ class File:
         self.descriptors -= 1
         if self.descriptors > 0:
             return
-        handle, self.handle = self.handle, ffi.NULL
-        nr_vmas = lib.file_put(handle) if handle != ffi.NULL else 0
+        handle, self.handle = self.handle, NO_HANDLE
+        nr_vmas = lib.file_put(handle) if handle != NO_HANDLE else 0
         if self.watcher is not None:
             self.watcher.drop()
         self.kernel.vfs.closed(self, nr_vmas)

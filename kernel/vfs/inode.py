@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.errseq import NO_ERRORS, ErrorSequence
+from pkern.kernel.vfs.errseq import NO_ERRORS, NO_SAMPLES, ErrorSequence
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inotify import Mark
@@ -128,6 +130,10 @@ class Inode:
     def fs_errors(self) -> ErrorSequence:
         """Errors of writing any file of its file system back."""
         return NO_ERRORS
+
+    def sample_errors(self) -> tuple[int, int]:
+        """Return where an open file begins to hear of both: what fsync and syncfs go on from."""
+        return NO_SAMPLES
 
     @property
     def st_mode(self) -> int:
@@ -327,6 +333,12 @@ class Inode:
 
     def watch(self) -> None:
         """Note that someone is about to sleep on wait_key."""
+
+    def for_one_open(self) -> Self:
+        """Return a copy, the same file to whoever asks: what opened() gives to one open file."""
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self), open_count=0, marks=(), watchers=())
+        return copy
 
     def opened(self, task: Caller) -> Inode:
         """Return the inode that an open file of this one reads (procfs makes a fresh text)."""

@@ -166,7 +166,7 @@ class _Walk:
         self.task = task
         self.last = last
         self.rules = rules
-        scoped, absolute = rules.beneath or rules.in_root, path.startswith("/")
+        scoped, absolute = rules.beneath or rules.in_root, path[0] == "/"
         self.root = start if scoped else task.fs.root
         self.here: Spot = self.root if absolute else start
         self.root_used = scoped or absolute
@@ -176,13 +176,15 @@ class _Walk:
         self._push(path)
 
     def _push(self, path: str) -> None:
-        if path.startswith("/"):
+        if path[0] == "/":
             if self.rules.beneath or (self.rules.one_mount and not self.root_used):
                 raise SyscallError(errno.EXDEV)  # Linux looks the root up later than it compares
             self._enter(self.root)
-        if not self.left:
-            self.slash = self.slash or path.endswith("/")
-        self.left += reversed([part for part in path.split("/") if part])
+        if not self.left and path[-1] == "/":
+            self.slash = True
+        parts = path.split("/")
+        parts.reverse()
+        self.left += filter(None, parts)
 
     def _enter(self, spot: Spot) -> None:
         if self.rules.one_mount and spot[0] is not self.here[0]:
@@ -195,14 +197,8 @@ class _Walk:
         self.root_used = True
         self._enter(up(self.root, self.here))
 
-    def _searchable(self) -> None:
-        if self.here[1].kind != "dir":
-            raise SyscallError(errno.ENOTDIR)
-        self.here[1].open_check(self.task, MAY_EXEC)
-
-    def _follows(self, inode: Inode) -> bool:
-        if inode.kind != "link":
-            return False
+    def _follows(self) -> bool:
+        """Whether the link that was found is followed."""
         if self.left or self.last in (Last.FOLLOW, Last.CREATE):
             return True
         return self.last is Last.KEEP and self.slash
@@ -240,7 +236,10 @@ class _Walk:
     def run(self) -> Place:
         name = "/"
         while self.left:
-            self._searchable()
+            directory = self.here[1]
+            if directory.kind != "dir":
+                raise SyscallError(errno.ENOTDIR)
+            directory.open_check(self.task, MAY_EXEC)
             name = self.left.pop()
             if name in DOTS:
                 if name == "..":
@@ -253,7 +252,7 @@ class _Walk:
             found = step(self.task, self.here, name)
             if found is not None and self.rules.one_mount and found[0] is not self.here[0]:
                 raise SyscallError(errno.EXDEV)
-            if found is not None and self._follows(found[1]):
+            if found is not None and found[1].kind == "link" and self._follows():
                 jumped = self._follow(found[1])
                 if jumped is not None:
                     return jumped

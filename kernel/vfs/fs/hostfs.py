@@ -102,6 +102,9 @@ class HostAttributes(Inode):
     def fs_errors(self) -> ErrorSequence:
         return self.fs.wb_errors
 
+    def sample_errors(self) -> tuple[int, int]:
+        return self.wb_errors.sample(), self.fs_errors.sample()
+
     def set_mode(self, mode: int) -> None:
         with self.fs.writing():
             os.fchmod(self.fd, mode)

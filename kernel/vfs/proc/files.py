@@ -60,9 +60,9 @@ class PagemapFile(AddressFile):
 
     def opened(self, task: Caller) -> Inode:
         need_memory_of(self.of_task, task_of(task, self.kernel))
-        copy = PagemapFile(self.kernel, self.of_task)
+        copy = self.for_one_open()
         copy._reader = task
-        return self.for_one_open(copy)
+        return copy
 
     def read(self, pos: int, nbytes: int) -> bytes:
         if not self.of_task.alive:
@@ -145,7 +145,9 @@ class MemFile(AddressFile):
     def opened(self, task: Caller) -> Inode:
         reader = task_of(task, self.kernel)
         need_memory_of(self._of_task, reader)
-        return self.for_one_open(MemFile(self.kernel, self._of_task, reader))
+        copy = self.for_one_open()
+        copy._reader = reader
+        return copy
 
     def read(self, pos: int, nbytes: int) -> bytes:
         """Return what can be read from address pos on. Errors: EIO: nothing can."""
@@ -258,9 +260,9 @@ class SysctlFile(FixedMode):
         self._reader: Caller | None = None  # who opened it, in whose namespaces it is looked up
 
     def opened(self, task: Caller) -> Inode:
-        copy = SysctlFile(self.kernel, self._name)
+        copy = self.for_one_open()
         copy._reader = task
-        return self.for_one_open(copy)
+        return copy
 
     def open_check(self, task: Caller, wanted: int) -> None:
         """Refuse what the bits do not say: no capability helps. Errors: EACCES."""

@@ -60,11 +60,8 @@ class ProcInode(Inode):
     def truncate(self, size: int) -> None:
         """O_TRUNC, which a shell's `>` asks for, changes nothing."""
 
-    def for_one_open(self, copy: ProcInode) -> ProcInode:
-        """Return copy, made for one open file, with this inode's identity."""
-        copy.ino, copy.dev, copy.nlink = self.ino, self.dev, self.nlink
-        copy.uid, copy.gid = self.uid, self.gid
-        return copy
+    def accessed(self) -> None:
+        """Nothing: reads of /proc leave the times as they are."""
 
 
 class FixedMode(ProcInode):
@@ -95,7 +92,9 @@ class TextFile(ProcInode):
         self._content = b""
 
     def opened(self, task: Caller) -> Inode:
-        return self.for_one_open(TextFile(self.kernel, self.mode, self._text))
+        copy = self.for_one_open()
+        copy._content = b""
+        return copy
 
     def read(self, pos: int, nbytes: int) -> bytes:
         if pos == 0 or not self._content:
@@ -122,9 +121,6 @@ class PolledText(MachineFile, TextFile):
     lacks = NOTHING
     splices = MAY_READ
 
-    def opened(self, task: Caller) -> Inode:
-        return self.for_one_open(PolledText(self.kernel, self.mode, self._text))
-
 
 class ReadersText(PolledText):
     """A text about what who opens the file sees."""
@@ -135,8 +131,9 @@ class ReadersText(PolledText):
 
     def opened(self, task: Caller) -> Inode:
         reader = task_of(task, self.kernel)
-        text = partial(self._text_for, reader)
-        return self.for_one_open(PolledText(self.kernel, self.mode, text))
+        copy = self.for_one_open()
+        copy._text = partial(self._text_for, reader)
+        return copy
 
 
 class ProcLink(LinkInode):
@@ -156,6 +153,9 @@ class ProcDir(DirInode):
     block_size = BLOCK_SIZE
     can_sync = False
     no_new_names = errno.ENOENT
+
+    def accessed(self) -> None:
+        """Nothing: proc is always mounted as with nodiratime."""
 
     def set_mode(self, mode: int) -> None:
         """Refuse. Errors: EPERM."""

@@ -42,6 +42,8 @@ def _root_files(kernel: Machine) -> Plan:
 # Directories in that of a process, and in that of a thread: stat counts them.
 OF_PROCESS = ("attr", "fd", "fdinfo", "map_files", "net", "ns", "task")
 OF_THREAD = ("attr", "fd", "fdinfo", "net", "ns")
+# What is made here, without the modules of the other files.
+MADE_OF_PROCESS, MADE_OF_THREAD = frozenset({*LINKS, "task"}), frozenset({*LINKS, "children"})
 
 
 class TaskDir(LateProcDir):
@@ -58,10 +60,7 @@ class TaskDir(LateProcDir):
         self.of_task = of_task
         self._pid_ns = pid_ns
         self.nlink = 2 + len(OF_PROCESS if process is None else OF_THREAD)
-        if process is None:
-            self.entries["task"] = ThreadsDir(kernel, of_task, pid_ns, self)
-        else:
-            self.entries["children"] = TextFile(kernel, 0o444, self._children)
+        self._here = MADE_OF_PROCESS if process is None else MADE_OF_THREAD
 
     def _children(self) -> str:
         own = (child for child in self.of_task.children if child.parent is self.of_task)
@@ -80,8 +79,8 @@ class TaskDir(LateProcDir):
         """Return an entry, with the owner that it has now. Errors: ENOENT."""
         if self.of_task.pid not in self.kernel.tasks:
             raise SyscallError(errno.ENOENT)
-        if name in LINKS and name not in self.entries:  # without the modules of the other files
-            self.entries[name] = LINKS[name](self.kernel, self.of_task)
+        if name in self._here and name not in self.entries:
+            self.entries[name] = self._made(name)
         inode = super().lookup(name, task)
         inode.uid, inode.gid = owner_of(self.of_task, inode)
         return inode
@@ -89,7 +88,14 @@ class TaskDir(LateProcDir):
     def names(self, task: Caller) -> list[str]:
         if self.of_task.pid not in self.kernel.tasks:
             return []
-        return sorted({*super().names(task), *LINKS})
+        return sorted({*super().names(task), *self._here})
+
+    def _made(self, name: str) -> Inode:
+        if name == "task":
+            return ThreadsDir(self.kernel, self.of_task, self._pid_ns, self)
+        if name == "children":
+            return TextFile(self.kernel, 0o444, self._children)
+        return LINKS[name](self.kernel, self.of_task)
 
 
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:

@@ -201,7 +201,9 @@ class TaskFile(FixedMode):
             raise SyscallError(row.at_open)
         if row.dead and not alive:
             raise SyscallError(row.dead)
-        return self.for_one_open(type(self)(self.kernel, row, self._of_task, self._pid_ns, reader))
+        copy = self.for_one_open()
+        copy._reader, copy._content = reader, b""
+        return copy
 
     def _subject(self, gone: int) -> Task:
         """Return the task. Errors: gone, unless it is 0: nothing is left of it."""

@@ -88,10 +88,12 @@ class AttributeFile(Inode):
         super().open_check(task, wanted)
 
     def opened(self, task: Caller) -> Inode:
-        copy = AttributeFile(self.kernel, self._attribute)
-        copy.ino, copy.dev, copy.uid, copy.gid = self.ino, self.dev, self.uid, self.gid
-        copy.mode = self.mode
+        copy = self.for_one_open()
+        copy._content = b""
         return copy
+
+    def accessed(self) -> None:
+        """Nothing: reads of /sys leave the times as they are."""
 
     def read(self, pos: int, nbytes: int) -> bytes:
         if (pos == 0 or not self._content) and self._attribute.show is not None:

@@ -1,5 +1,6 @@
-// Which of a memory file's times move by what is done to a mapping of it.
+// Which of a memory file's times move by what is done to a mapping of it; reads of /proc move none.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,6 +99,20 @@ static void run(void)
 	copies(old);
 }
 
+/* What the kernel makes when it is read. */
+static void made(const char *path)
+{
+	struct timespec nap = { 0, 20000000 };
+	char bytes[256];
+	fd = open(path, O_RDONLY);
+	fstat(fd, &before);
+	nanosleep(&nap, 0);
+	if (read(fd, bytes, sizeof(bytes)) < 0)
+		getdents64(fd, bytes, sizeof(bytes));
+	show(path);
+	close(fd);
+}
+
 int main(void)
 {
 	fd = memfd_create("x", 0);
@@ -105,5 +120,12 @@ int main(void)
 	fd = open("/dev/shm/file_times", O_CREAT | O_RDWR | O_TRUNC, 0600);
 	unlink("/dev/shm/file_times");
 	run();
+	made("/proc/version");
+	made("/proc/self/status");
+	made("/proc/self/pagemap");
+	made("/proc/sys/vm/swappiness");
+	made("/proc/self");
+	made("/proc/self/task");
+	made("/sys/kernel/mm/transparent_hugepage/enabled");
 	return 0;
 }
