@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
@@ -171,14 +171,21 @@ _FIELDS = struct.Struct(f"{len(SIZE_FIELDS)}Q")
 _NO_PAGES = (0,) * len(SIZE_FIELDS)
 
 
-def _pages_of(task: Task, vma: Vma) -> tuple[int, ...]:
-    """Return the fields of struct smaps_info, zeroes for the kernel's page."""
-    if lib.mm_smaps(task.mm.handle, vma.start, _INFO):
+def _pages_of(mm: Any, start: int) -> tuple[int, ...]:
+    """Return the fields of struct smaps_info, zeroes for the kernel's page. mm: the core's."""
+    if lib.mm_smaps(mm, start, _INFO):
         return _NO_PAGES
     return _FIELDS.unpack(_INFO_BYTES)
 
 
-@functools.lru_cache(4096)  # most areas are as they were, or as others are
+@functools.lru_cache(4096)  # most areas are as they were
+def _area_text(vma: Vma, columns: Columns, pages: tuple[int, ...], has_keys: bool) -> str:
+    flags = vma.flags
+    sizes = _size_lines(vma.end - vma.start, flags & HUGETLB, pages)
+    return maps_line(vma, columns) + sizes + _last_lines(flags, has_keys)
+
+
+@functools.lru_cache(4096)  # or as others are
 def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
     info, page = (*pages, 0), HUGE_KB if huge else KB_PER_PAGE
     kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
@@ -196,15 +203,10 @@ def _last_lines(flags: int, has_keys: bool) -> str:
 
 def smaps(task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
-    vmas, columns, has_keys = areas(task), Shown(task).columns, task.kernel.has_cpu("pku")
-    texts: list[str] = []
-    for vma in vmas:
-        start, end, flags, *_ = vma
-        texts += (
-            maps_line(vma, columns(vma)),
-            _size_lines(end - start, flags & HUGETLB, _pages_of(task, vma)),
-            _last_lines(flags, has_keys),
-        )
+    if not task.alive:
+        return ""
+    mm, columns, has_keys = task.mm.handle, Shown(task).columns, task.kernel.has_cpu("pku")
+    texts = [_area_text(vma, columns(vma), _pages_of(mm, vma[0]), has_keys) for vma in areas(task)]
     return "".join(texts)
 
 
@@ -213,7 +215,7 @@ def smaps_rollup(task: Task) -> str:
     vmas = areas(task)[:-1]
     if not vmas:
         return ""
-    each = zip(*(_pages_of(task, vma) for vma in vmas), strict=True)
+    each = zip(*(_pages_of(task.mm.handle, vma.start) for vma in vmas), strict=True)
     total = dict(zip(SIZE_FIELDS, map(sum, each), strict=True))
     head = f"{vmas[0].start:08x}-{vmas[-1].end:08x} ---p 00000000 00:00 0 ".ljust(PATH_COLUMN)
     return f"{head}[rollup]\n" + "".join(field(name, kb) for name, kb in _sizes(total))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
 KB_PER_PAGE = 4
+HUGE_PAGES = 512  # that a huge one has
 TICK_NS = 10_000_000  # a clock tick of USER_HZ
 INFINITY = (1 << 64) - 1
 STATES = {
@@ -55,22 +56,6 @@ def lines(rows: Iterable[tuple[str, object]]) -> str:
 # ---- status ----
 
 
-def _vm_rows(task: Task) -> list[tuple[str, int]]:
-    """Return (name, kB) of status's Vm lines in order."""
-    c = task.mm.counters
-    rss = c.rss_anon + c.rss_file + c.rss_shmem
-    code = min(_code_pages(task), int(c.exec_vm))
-    pages = [
-        ("VmPeak", max(c.hiwater_vm, c.total_vm)), ("VmSize", c.total_vm), ("VmLck", c.locked_vm),
-        ("VmPin", c.nr_special), ("VmHWM", max(c.hiwater_rss, rss)), ("VmRSS", rss),
-        ("RssAnon", c.rss_anon), ("RssFile", c.rss_file), ("RssShmem", c.rss_shmem),
-        ("VmData", c.data_vm), ("VmStk", c.stack_vm), ("VmExe", code),
-        ("VmLib", c.exec_vm - code), ("VmPTE", c.nr_pagetable), ("VmSwap", c.nr_swap),
-        ("HugetlbPages", c.nr_hugetlb * 512),
-    ]  # fmt: skip
-    return [(name, int(nr) * KB_PER_PAGE) for name, nr in pages]
-
-
 def _areas(task: Task) -> Areas:
     return (task.mm.areas if task.alive else None) or Areas()
 
@@ -78,19 +63,6 @@ def _areas(task: Task) -> Areas:
 def _code_pages(task: Task) -> int:
     found = _areas(task)
     return ((found.end_code + PAGE_MASK) // PAGE_SIZE) - found.start_code // PAGE_SIZE
-
-
-def _signal_rows(task: Task) -> list[tuple[str, object]]:
-    signals = task.signals
-    ignored, handled = signals.chosen()
-    return [
-        ("SigQ", f"{task.kernel.tasks.queued.of(task)}/{task.rlimits['sigpending'][0]}"),
-        ("SigPnd", f"{signals.own.mask():016x}"),
-        ("ShdPnd", f"{signals.shared.mask():016x}"),
-        ("SigBlk", f"{signals.blocked:016x}"),
-        ("SigIgn", f"{ignored:016x}"),
-        ("SigCgt", f"{handled:016x}"),
-    ]
 
 
 def _levels(task: Task, pid: int, pid_ns: PidNamespace) -> str:
@@ -128,37 +100,103 @@ def _cap_lines(*sets: CapSet) -> str:
     return lines(zip(names, masks, strict=True))
 
 
+_HEAD = """\
+Name:\t%s
+Umask:\t%04o
+State:\t%s
+Tgid:\t%d
+Ngid:\t0
+Pid:\t%d
+PPid:\t%d
+TracerPid:\t%d
+Uid:\t%d\t%d\t%d\t%d
+Gid:\t%d\t%d\t%d\t%d
+FDSize:\t%d
+Groups:\t%s
+NStgid:\t%s
+NSpid:\t%s
+NSpgid:\t%s
+NSsid:\t%s
+Kthread:\t0
+"""
+_SIZES = (
+    "VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem",
+    "VmData", "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap", "HugetlbPages",
+)  # fmt: skip
+_AFTER_SIZES = """\
+CoreDumping:\t%d
+THP_enabled:\t0
+untag_mask:\t0xffffffffffffffff
+"""
+_OF_MEMORY = "".join(f"{name}:\t%8d kB\n" for name in _SIZES) + _AFTER_SIZES
+_OF_SIGNALS = """\
+Threads:\t%d
+SigQ:\t%d/%d
+SigPnd:\t%016x
+ShdPnd:\t%016x
+SigBlk:\t%016x
+SigIgn:\t%016x
+SigCgt:\t%016x
+"""
+_OF_FILTERS = """\
+NoNewPrivs:\t%d
+Seccomp:\t%d
+Seccomp_filters:\t%d
+"""
+
+
 def status(task: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """The task for people. Source: proc_pid_status(5)."""
-    cred, own, number = task.cred, reader.cred.user_ns, pid_ns.number_of
-    uids = map(own.uid_of, (*cred.uids, cred.fsuid))
-    gids = map(own.gid_of, (*cred.gids, cred.fsgid))
-    numbers = zip(
-        ("NStgid", "NSpid", "NSpgid", "NSsid"),
-        (task.tgid, task.pid, task.pgid, task.sid),
-        strict=True,
+    cred, seccomp = task.cred, task.seccomp
+    filters = (seccomp.mode, len(seccomp.programs)) if seccomp else (0, 0)
+    parts = (
+        _HEAD % _names_of(task, reader, pid_ns),
+        _OF_MEMORY % (*_sizes_of(task), task.dumping) if task.alive else "",
+        _OF_SIGNALS % _signals_of(task),
+        _cap_lines(cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient),
+        _OF_FILTERS % (cred.no_new_privs, *filters),
+        _OF_PROCESSOR,
+        _node_lines(task.kernel.memory.all_nodes),
+        _SWITCHES,
     )
-    head = [
-        ("Name", task.name.replace("\\", "\\\\").replace("\n", "\\n")),
-        ("Umask", f"{task.umask:04o}"), ("State", STATES[state_letter(task)]),
-        ("Tgid", number(task.tgid)), ("Ngid", 0), ("Pid", number(task.pid)),
-        ("PPid", number(task.ppid)),
-        ("TracerPid", number(task.trace.tracer.pid) if task.trace else 0),
-        ("Uid", "\t".join(map(str, uids))), ("Gid", "\t".join(map(str, gids))),
-        ("FDSize", task.fds.size),
-        ("Groups", "".join(f"{own.gid_of(gid)} " for gid in cred.groups) or " "),
-        *((name, _levels(task, pid, pid_ns)) for name, pid in numbers),
-        ("Kthread", 0),
-    ]  # fmt: skip
-    caps = _cap_lines(cred.inheritable, cred.permitted, cred.effective, cred.bounding, cred.ambient)
-    tail: list[tuple[str, object]] = [
-        ("NoNewPrivs", cred.no_new_privs), ("Seccomp", task.seccomp.mode if task.seccomp else 0),
-        ("Seccomp_filters", len(task.seccomp.programs) if task.seccomp else 0),
-    ]  # fmt: skip
-    memory = _status_of_memory(task) if task.alive else ""
-    signals = lines([("Threads", len(task.group.threads)), *_signal_rows(task)])
-    end = _OF_PROCESSOR + _node_lines(task.kernel.memory.all_nodes) + _SWITCHES
-    return lines(head) + memory + signals + caps + lines(tail) + end
+    return "".join(parts)
+
+
+def _names_of(task: Task, reader: Task, pid_ns: PidNamespace) -> tuple[object, ...]:
+    """Return what status begins with: names, numbers and users, as the reader sees them."""
+    cred, number, state = task.cred, pid_ns.number_of, STATES[state_letter(task)]
+    uid, gid = reader.cred.user_ns.uid_of, reader.cred.user_ns.gid_of
+    return (
+        task.name.replace("\\", "\\\\").replace("\n", "\\n"), task.umask, state,
+        number(task.tgid), number(task.pid), number(task.ppid),
+        number(task.trace.tracer.pid) if task.trace else 0,
+        *map(uid, cred.uids), uid(cred.fsuid), *map(gid, cred.gids), gid(cred.fsgid),
+        task.fds.size, "".join([f"{gid(group)} " for group in cred.groups]) or " ",
+        *[_levels(task, pid, pid_ns) for pid in (task.tgid, task.pid, task.pgid, task.sid)],
+    )  # fmt: skip
+
+
+def _signals_of(task: Task) -> tuple[int, ...]:
+    """Return the threads, and the numbers and sets of signals, that status shows."""
+    signals = task.signals
+    return (
+        len(task.group.threads), task.kernel.tasks.queued.of(task), task.rlimits["sigpending"][0],
+        signals.own.mask(), signals.shared.mask(), signals.blocked, *signals.chosen(),
+    )  # fmt: skip
+
+
+def _sizes_of(task: Task) -> tuple[int, ...]:
+    """Return the sizes of a task's memory in status, kB."""
+    c = task.mm.counters
+    total, anon, file, shmem = c.total_vm, c.rss_anon, c.rss_file, c.rss_shmem
+    rss, executable = anon + file + shmem, c.exec_vm
+    code = min(_code_pages(task), executable)
+    pages = (
+        max(c.hiwater_vm, total), total, c.locked_vm, c.nr_special, max(c.hiwater_rss, rss), rss,
+        anon, file, shmem, c.data_vm, c.stack_vm, code, executable - code, c.nr_pagetable,
+        c.nr_swap, c.nr_hugetlb * HUGE_PAGES,
+    )  # fmt: skip
+    return tuple([nr * KB_PER_PAGE for nr in pages])
 
 
 def ksm_merging_pages(task: Task) -> str:
@@ -179,16 +217,6 @@ def ksm_stat(task: Task) -> str:
         f"ksm_merge_any: {words[int(found.merge_any)]}\n"
         f"ksm_mergeable: {words[int(found.mergeable)]}\n"
     )
-
-
-def _status_of_memory(task: Task) -> str:
-    sizes = [(name, f"{kb:>8} kB") for name, kb in _vm_rows(task)]
-    flags = [
-        ("CoreDumping", int(task.dumping)),
-        ("THP_enabled", 0),
-        ("untag_mask", "0xffffffffffffffff"),
-    ]
-    return lines([*sizes, *flags])
 
 
 # ---- stat, statm ----
