@@ -26,7 +26,7 @@ from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.vfs.file import FdTable, File
-from pkern.kernel.vfs.fs_struct import FsStruct
+from pkern.kernel.vfs.fs_struct import NOWHERE, FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode
 from pkern.kernel.vfs.readiness import wake
 
@@ -557,6 +557,7 @@ class Task:
         if self.thread.rings or self.thread.requests:
             self.thread.forget_rings()
         self.fds.leave()
+        self.fs = NOWHERE  # nothing is in use for a zombie's sake
         self._drop_exe()
         if self.seccomp is not None:
             self.seccomp.left()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.vfs.mounts import Mount, Path
 
@@ -37,6 +37,10 @@ class FsStruct:
     def copy(self) -> FsStruct:
         """Return a forked child's own."""
         return FsStruct(self.root, self.pwd, self.umask)
+
+
+_NO_INODE: Any = None
+NOWHERE = FsStruct(Path(None, _NO_INODE), Path(None, _NO_INODE))  # of tasks that have ended
 
 
 def _in_copy(path: Path, copied: Mapping[Mount, Mount]) -> Path:

@@ -95,25 +95,49 @@ def test_a_fork_an_exit_and_a_wait_call_no_more_functions_than_they_need(program
     assert (many - few) / 40 <= 188
 
 
+# Processes that stand in their own directories of /proc, and look at their descriptors there.
+AT_HOME = """
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	for (int left = atoi(argv[1]); left--; wait(0))
+		if (!fork())
+			_exit(chdir("/proc/self") || open("fd/1", O_WRONLY) < 0);
+	return 0;
+}
+"""
+
+
 @pytest.mark.parametrize("loop", ["fork", "threads"])
 def test_what_has_ended_leaves_nothing_for_a_collection(programs, loop):
     """A task, and what it alone had, goes with the last who knows it; none knows itself."""
+    few, many = _left_behind(programs / "bench", loop)
+    assert few == many
+
+
+def test_nor_does_what_has_stood_in_its_own_directory(compile_c):
+    few, many = _left_behind(compile_c(AT_HOME))
+    assert few == many
+
+
+def _left_behind(program: Path, *words: str) -> list[int]:
+    """Return how many objects a collection finds behind 10 and 60 rounds of a program's loop."""
+    found = []
     with Kernel(ram="64M") as kernel:
         boot_scheduler(kernel)
         machine = Machine(kernel)
         gc.collect()
         gc.disable()
         try:
-            few, many = (_left_behind(machine, programs / "bench", loop, n) for n in (2, 12))
+            for rounds in (10, 60):
+                assert machine.run(program, *words, str(rounds)).status == 0
+                found.append(gc.collect())
         finally:
             gc.enable()
-    assert few == many
-
-
-def _left_behind(machine: Machine, program: Path, loop: str, rounds: int) -> int:
-    """Return how many objects a collection finds behind a run of a loop."""
-    assert machine.run(program, loop, str(rounds)).status == 0
-    return gc.collect()
+    return found
 
 
 def _page_faults() -> int:

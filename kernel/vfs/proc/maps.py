@@ -178,14 +178,7 @@ def _pages_of(mm: Any, start: int) -> tuple[int, ...]:
     return _FIELDS.unpack(_INFO_BYTES)
 
 
-@functools.lru_cache(4096)  # most areas are as they were
-def _area_text(vma: Vma, columns: Columns, pages: tuple[int, ...], has_keys: bool) -> str:
-    flags = vma.flags
-    sizes = _size_lines(vma.end - vma.start, flags & HUGETLB, pages)
-    return maps_line(vma, columns) + sizes + _last_lines(flags, has_keys)
-
-
-@functools.lru_cache(4096)  # or as others are
+@functools.lru_cache(4096)  # most areas are as they were, or as others are
 def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
     info, page = (*pages, 0), HUGE_KB if huge else KB_PER_PAGE
     kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
@@ -206,7 +199,14 @@ def smaps(task: Task) -> str:
     if not task.alive:
         return ""
     mm, columns, has_keys = task.mm.handle, Shown(task).columns, task.kernel.has_cpu("pku")
-    texts = [_area_text(vma, columns(vma), _pages_of(mm, vma[0]), has_keys) for vma in areas(task)]
+    texts: list[str] = []
+    for vma in areas(task):
+        start, end, flags, *_ = vma
+        texts += (
+            maps_line(vma, columns(vma)),
+            _size_lines(end - start, flags & HUGETLB, _pages_of(mm, start)),
+            _last_lines(flags, has_keys),
+        )
     return "".join(texts)
 
 

@@ -137,7 +137,7 @@ class ThreadsDir(ProcDir):
 
 
 LINKS_HERE = ["self", "thread-self"]
-SPARE_DIRS = 64  # of tasks that were reaped, before they are looked for
+SPARE_DIRS = 8  # of tasks that were reaped, before they are looked for
 
 
 class ProcRoot(LateProcDir):
@@ -174,8 +174,11 @@ class ProcRoot(LateProcDir):
         return found
 
     def _forget_reaped(self) -> None:
-        alive = self.kernel.tasks
-        self._tasks = {p: d for p, d in self._tasks.items() if alive.get(p) is d.of_task}
+        alive, dirs = self.kernel.tasks, self._tasks
+        self._tasks = {p: d for p, d in dirs.items() if alive.get(p) is d.of_task}
+        for pid, one in dirs.items():
+            if pid not in self._tasks:
+                one.entries.clear()  # each directory among them knows where it stands
 
     @property
     def lists_dots(self) -> bool:  # type: ignore[override]

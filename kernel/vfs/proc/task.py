@@ -102,8 +102,7 @@ def _cap_lines(*sets: CapSet) -> str:
 
 _HEAD = """\
 Name:\t%s
-Umask:\t%04o
-State:\t%s
+%sState:\t%s
 Tgid:\t%d
 Ngid:\t0
 Pid:\t%d
@@ -167,11 +166,13 @@ def _names_of(task: Task, reader: Task, pid_ns: PidNamespace) -> tuple[object, .
     cred, number, state = task.cred, pid_ns.number_of, STATES[state_letter(task)]
     uid, gid = reader.cred.user_ns.uid_of, reader.cred.user_ns.gid_of
     return (
-        task.name.replace("\\", "\\\\").replace("\n", "\\n"), task.umask, state,
+        task.name.replace("\\", "\\\\").replace("\n", "\\n"),
+        f"Umask:\t{task.umask:04o}\n" if task.alive else "", state,
         number(task.tgid), number(task.pid), number(task.ppid),
         number(task.trace.tracer.pid) if task.trace else 0,
         *map(uid, cred.uids), uid(cred.fsuid), *map(gid, cred.gids), gid(cred.fsgid),
-        task.fds.size, "".join([f"{gid(group)} " for group in cred.groups]) or " ",
+        task.fds.size if task.alive else 0,
+        "".join([f"{gid(group)} " for group in cred.groups]) or " ",
         *[_levels(task, pid, pid_ns) for pid in (task.tgid, task.pid, task.pgid, task.sid)],
     )  # fmt: skip
 
